@@ -1,0 +1,78 @@
+"""The errors a user can cause, and the exit codes a pipeline can trust.
+
+Every error is one line, ``path: what is wrong; what to do [E3]``. The kind names the error in the message and in the
+JSON error object; the process exits 2 for all of them, because no verdict was reached.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the process says to the shell. Never computed from a count."""
+
+    PASS = 0
+    FAIL = 1
+    NO_VERDICT = 2
+    INCONCLUSIVE = 3
+    BUG = 70
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class EvalError(Exception):
+    """The base of everything that evalcli reports in one line instead of a traceback.
+
+    Parameters are plain text: ``what`` is wrong, how to ``fix`` it (may be empty), in which ``path`` (may be empty).
+    """
+
+    code: ClassVar[str] = "E3"
+    kind: ClassVar[str] = "input"
+
+    def __init__(self, what: str, *, fix: str = "", path: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+        self.path = path
+
+    def __str__(self) -> str:
+        place = f"{self.path}: " if self.path else ""
+        fix = f"; {self.fix}" if self.fix else ""
+        return f"{place}{self.what}{fix} [{self.code}]"
+
+
+class UsageError(EvalError):
+    """The command line or a configuration file asks for something that cannot be."""
+
+    code = "E2"
+    kind = "usage"
+
+
+class InputError(EvalError):
+    """A file or its content cannot be evaluated."""
+
+    code = "E3"
+    kind = "input"
+
+
+class OutputError(EvalError):
+    """A result could not be written."""
+
+    code = "E4"
+    kind = "output"
+
+
+class EmptyError(EvalError):
+    """Nothing was left to evaluate."""
+
+    code = "E5"
+    kind = "empty"
+
+
+class LimitError(EvalError):
+    """The input or the work goes beyond a limit."""
+
+    code = "E6"
+    kind = "limit"

@@ -1,0 +1,116 @@
+"""What the engine sees of any input: fields that describe it, and batches of rows.
+
+A source is opened once and can be iterated again from the start. It hands out *loads*: calls that read and convert one
+range of rows, which workers may run in parallel and in any order. Text never leaves this room: a text label becomes its
+index in ``Field.labels``, which is complete before the first batch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One side of an input as it lies there, before anything is decided.
+
+    ``shape`` is ``(N, …)``; ``dtype`` is the stored one (``float32``, ``bfloat16``, ``int64``, ``bool``, ``text``, …).
+    ``labels`` holds the distinct texts, in class order, when the field is text: batches then carry int64 indices into it.
+    ``columns`` holds the class names of score columns (``p_cat`` gives ``cat``) when the input names them.
+    """
+
+    name: str
+    path: str
+    shape: tuple[int, ...]
+    dtype: str
+    labels: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows in memory: numpy arrays with one leading length.
+
+    ``start`` is the number of the first row in the whole input (from 0). ``repeats`` (int64) says how many identical
+    input rows a row stands for. ``weight`` is float64, for the row (with ``repeats``: the sum over its rows, exact
+    as far as the source could add it). Floats arrive as float32 or float64, labels as integers or booleans.
+    """
+
+    preds: Array
+    target: Array
+    weight: Array | None = None
+    repeats: Array | None = None
+    groups: Array | None = None
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file that was read: ``digest`` is ``sha256:…``, or ``crc32:…`` where the format's own checksum was verified."""
+
+    path: str
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a reader should know about the input: no error, and not silence."""
+
+    code: str
+    text: str
+    fix: str = ""
+
+
+@dataclass(slots=True)
+class Selection:
+    """Which columns, keys and rows the user asked for; ``None`` means: find it."""
+
+    pred: str | None = None
+    target: str | None = None
+    weight: str | None = None
+    id: str | None = None
+    where: str | None = None
+    scores: str | None = None
+    nan: str = "error"
+    labels: tuple[str, ...] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Source(ABC):
+    """Paired predictions and targets, from wherever they lie."""
+
+    preds: Field
+    target: Field
+    weighted: bool = False
+    rows: int | None = None
+    dropped: int = 0
+    """Rows the source itself left out because a label was missing (only with ``nan="drop"``)."""
+
+    @abstractmethod
+    def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
+        """Loads of at most ``size`` rows each, in row order; each may be called from any thread, once."""
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """The rows themselves, in order."""
+        for load in self.plan(size):
+            yield load()
+
+    def finish(self) -> tuple[InputFile, ...]:
+        """Called once after a complete pass: verifies checksums and that no file changed; names what was read."""
+        return ()
+
+    def notes(self) -> tuple[Note, ...]:
+        """What became known about the input beyond its numbers."""
+        return ()
+
+    def close(self) -> None:
+        """Release files and connections. Harmless when repeated."""
