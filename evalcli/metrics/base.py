@@ -1,0 +1,187 @@
+"""What every metric is: named states that add up.
+
+A metric declares its states, updates them from batches, merges with another of its kind and computes its result. The
+same ``merge`` serves threads, processes, machines and saved parts.
+
+>>> import numpy as np
+>>> class MeanSquaredError(Metric):
+...     def __init__(self):
+...         super().__init__()
+...         self.add_state("sum_squared_error", default=0.0)
+...         self.add_state("rows", default=0)
+...
+...     def update(self, preds, target):
+...         self.sum_squared_error += float(((preds - target) ** 2).sum())
+...         self.rows += target.size
+...
+...     def compute(self):
+...         return self.sum_squared_error / self.rows
+>>> first, second = MeanSquaredError(), MeanSquaredError()
+>>> first.update(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+>>> second.update(np.array([3.0]), np.array([3.5]))
+>>> first.merge(second).compute()
+1.4166666666666667
+
+States of integers, ``min``, ``max`` and ``ExactSum`` merge to the same bits in any order and grouping. A plain float sum
+rounds at every step, so its last bits may depend on the order; a ``cat`` state keeps the order it was given.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from evalcli.metrics.arrays import Array, asnumpy, is_host, like, namespace, to_device
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+
+Reduce = Literal["sum", "min", "max", "cat"] | Callable[[Any, Any], Any]
+
+
+@runtime_checkable
+class Mergeable(Protocol):
+    """A state that knows itself how to merge: ``ExactSum``, or a whole ``Metric`` inside another."""
+
+    def fresh(self) -> Self: ...
+    def merge(self, other: Self) -> Self: ...
+    def to(self, device: Any) -> Self: ...
+    def state_dict(self) -> dict[str, HostArray]: ...
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None: ...
+
+
+def _sum(mine: Any, theirs: Any) -> Any:
+    return mine + theirs
+
+
+def _least(mine: Any, theirs: Any) -> Any:
+    return namespace(mine, theirs).minimum(mine, theirs) if hasattr(mine, "shape") else min(mine, theirs)
+
+
+def _greatest(mine: Any, theirs: Any) -> Any:
+    return namespace(mine, theirs).maximum(mine, theirs) if hasattr(mine, "shape") else max(mine, theirs)
+
+
+REDUCTIONS: dict[str, Callable[[Any, Any], Any]] = {"sum": _sum, "min": _least, "max": _greatest, "cat": _sum}
+
+
+class Metric:
+    """The base of all states and metrics. Subclasses call ``add_state`` and write ``update`` and ``compute``."""
+
+    _defaults: dict[str, Any]
+    _reduces: dict[str, Reduce]
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
+        """Make room for the states even where a subclass forgets ``super().__init__()``."""
+        self = super().__new__(cls)
+        self._defaults, self._reduces = {}, {}
+        return self
+
+    def add_state(self, name: str, default: Any, reduce: Reduce = "sum") -> None:
+        """Declare the state ``self.name``: an array, a number, a list (``cat``) or something mergeable itself.
+
+        ``reduce`` says how two of them merge; a callable takes (mine, theirs) and returns the merged state.
+        """
+        if not name.isidentifier() or hasattr(self, name):
+            raise ValueError(f"{name!r} cannot name a state of {type(self).__name__}: not an identifier, or taken")
+        if not callable(reduce) and reduce not in REDUCTIONS:
+            raise ValueError(f"reduce must be one of {', '.join(REDUCTIONS)} or a callable, not {reduce!r}")
+        if (reduce == "cat") != isinstance(default, list):
+            raise ValueError("a cat state starts as a list, and only a cat state does")
+        self._defaults[name] = default
+        self._reduces[name] = reduce
+        setattr(self, name, _copy_of(default))
+
+    def update(self, *_args: Any, **_kwargs: Any) -> None:
+        """Take in one batch: ``update(preds, target, weight=None, repeats=None)``, the last two only where there are any."""
+        raise NotImplementedError(f"{type(self).__name__} must define update")
+
+    def compute(self) -> Any:
+        """The result of everything seen so far; changes nothing."""
+        raise NotImplementedError(f"{type(self).__name__} must define compute")
+
+    def reset(self) -> None:
+        """Forget every batch."""
+        for name, default in self._defaults.items():
+            setattr(self, name, _copy_of(default))
+
+    def fresh(self) -> Self:
+        """An empty metric of the same configuration: the identity of ``merge``."""
+        other = type(self).__new__(type(self))
+        configuration = {name: value for name, value in self.__dict__.items() if name not in self._defaults}
+        other.__dict__.update(copy.deepcopy(configuration))
+        other.reset()
+        return other
+
+    def merge(self, other: Self) -> Self:
+        """Take in what ``other`` has seen; ``other`` stays as it is. In place, returns ``self``."""
+        if type(other) is not type(self):
+            raise TypeError(f"a {type(self).__name__} cannot merge a {type(other).__name__}")
+        for name, reduce in self._reduces.items():
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(mine, Mergeable):
+                mine.merge(theirs if theirs is not mine else copy.deepcopy(theirs))
+                continue
+            if hasattr(mine, "shape") and hasattr(theirs, "shape"):
+                theirs = like(theirs, mine)
+            elif hasattr(mine, "shape") != hasattr(theirs, "shape"):
+                mine = like(np.asarray(mine), theirs) if not hasattr(mine, "shape") else mine
+            setattr(self, name, (reduce if callable(reduce) else REDUCTIONS[reduce])(mine, theirs))
+        return self
+
+    def to(self, device: Any) -> Self:
+        """Move every state to ``device`` (``cpu``, ``cuda:0``, …). In place, returns ``self``."""
+        for name in self._defaults:
+            value = getattr(self, name)
+            if isinstance(value, Mergeable):
+                value.to(device)
+            elif isinstance(value, list):
+                setattr(self, name, [to_device(part, device) for part in value])
+            elif hasattr(value, "shape"):
+                setattr(self, name, to_device(value, device))
+        return self
+
+    def state_dict(self) -> dict[str, HostArray]:
+        """Every state as a host array, ready to be saved; nested states as ``outer.inner``."""
+        state: dict[str, HostArray] = {}
+        for name in self._defaults:
+            value = getattr(self, name)
+            if isinstance(value, Mergeable):
+                state |= {f"{name}.{inner}": array for inner, array in value.state_dict().items()}
+            elif isinstance(value, list):
+                if value:
+                    state[name] = np.concatenate([np.atleast_1d(asnumpy(part)) for part in value])
+            else:
+                state[name] = np.array(asnumpy(value))
+        return state
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave; what was seen before is forgotten."""
+        expected = set(self.fresh_names(state))
+        if unknown := sorted(set(state) - expected):
+            raise ValueError(f"{type(self).__name__} has no state {unknown[0]!r}")
+        for name, default in self._defaults.items():
+            if isinstance(default, Mergeable):
+                inner = default.fresh()
+                inner.load_state_dict({key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(f"{name}.")})
+                setattr(self, name, inner)
+            elif isinstance(default, list):
+                setattr(self, name, [np.array(state[name])] if name in state else [])
+            elif name not in state:
+                raise ValueError(f"the saved {type(self).__name__} lacks its state {name!r}")
+            else:
+                setattr(self, name, np.array(state[name]) if hasattr(default, "shape") else state[name].item())
+
+    def fresh_names(self, state: Mapping[str, HostArray]) -> list[str]:
+        """placeholder"""
+        return [key for key in state if key.partition(".")[0] in self._defaults]
+
+
+def _copy_of(default: Any) -> Any:
+    """The start of a state, that no two metrics share."""
+    if isinstance(default, Mergeable):
+        return default.fresh()
+    return copy.deepcopy(default) if is_host(default) or isinstance(default, list) else default.clone()
