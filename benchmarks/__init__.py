@@ -1,0 +1,1 @@
+"""evalcli beside its peers, as whole processes in one run: ``python -m benchmarks --help``."""
