@@ -47,13 +47,13 @@ def write_table(kind: str, rows: int) -> None:
 
     (path,) = paths(kind, rows)
     name = "$names[{}::INTEGER + 1]" if kind == "text" else "{}"
+    # Three independent digits a row: the truth, a wrong guess, and whether to use it.
+    truth, guess, luck = (f"((hash(i + {seed * 1_000_000_000}) >> 24) % 10)" for seed in range(3))
     query = f"""
         COPY (
             SELECT {name.format("t")} AS target, {name.format("p")} AS pred
-            FROM (
-                SELECT t, CASE WHEN (hash(i, 1) >> 24) % 10 < 9 THEN t ELSE (hash(i, 2) >> 24) % {CLASSES} END AS p
-                FROM (SELECT i, (hash(i, 0) >> 24) % {CLASSES} AS t FROM range({rows}) AS numbers(i))
-            )
+            FROM (SELECT {truth} AS t, CASE WHEN {luck} < 9 THEN {truth} ELSE {guess} END AS p
+                  FROM range({rows}) AS numbers(i))
         ) TO '{path}.tmp' (FORMAT csv, HEADER)
     """
     duckdb.execute(query, {"names": list(NAMES)} if kind == "text" else None)
