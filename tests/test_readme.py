@@ -1,0 +1,158 @@
+"""Every console block of the README is executed and its output compared: ``python tests/test_readme.py --update``
+writes what the commands print now.
+
+The commands run one after the other in a folder that holds a copy of ``sample_data``, so that a file written by one can
+be read by the next and nothing lands in the project. Seconds are the only thing that may differ.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECONDS = re.compile(r"\d+(\.\d+)? ?m?s\b")
+SETUP = (
+    "pip install -c constraints.txt . && evalcli report sample_data/preds.pt sample_data/targets.pt",
+    'pip install -c constraints.txt -e ".[test]" && pytest',
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One ``$ command`` (its lines as written) and the output shown under it."""
+
+    block: int
+    lines: tuple[str, ...]
+    shown: str
+
+    @property
+    def command(self) -> str:
+        return "\n".join(self.lines).removeprefix("$ ")
+
+
+def blocks(text: str) -> list[str]:
+    return [match.group(1) for match in BLOCK.finditer(text)]
+
+
+def steps(number: int, block: str) -> Iterator[Step]:
+    """Split a block at its prompts; a command goes on after a backslash at the end of a line."""
+    for part in re.split(r"^(?=\$ )", block, flags=re.MULTILINE):
+        if not part:
+            continue
+        lines = part.splitlines()
+        end = next(index for index, line in enumerate(lines) if not line.endswith("\\")) + 1
+        yield Step(number, tuple(lines[:end]), "".join(line + "\n" for line in lines[end:]))
+
+
+def steady(text: str) -> str:
+    """Take out what differs from run to run."""
+    return SECONDS.sub("N s", text)
+
+
+def environment() -> dict[str, str]:
+    keep = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR", "PYTHONPATH"}}
+    scripts = str(Path(sys.executable).parent)
+    path = os.pathsep.join((scripts, keep.get("PATH", os.defpath)))
+    return keep | {"PATH": path, "COLUMNS": "80", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
+
+
+def play(every: list[Step], folder: Path) -> list[str]:
+    """Run the steps in order, as one person would at one prompt: ``$?`` is the exit code of the step before."""
+    shutil.copytree(ROOT / "sample_data", folder / "sample_data", ignore=shutil.ignore_patterns("__pycache__"))
+    code = 0
+    outputs = []
+    for step in every:
+        done = subprocess.run(
+            ["bash", "-c", f"(exit {code}); {step.command}"],
+            cwd=folder,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+        code = done.returncode
+        outputs.append("\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n" if done.stdout else "")
+    return outputs
+
+
+def every_step(text: str) -> list[Step]:
+    return [step for number, block in enumerate(blocks(text)) for step in steps(number, block)]
+
+
+STEPS = every_step(README.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return play(STEPS, tmp_path_factory.mktemp("tour"))
+
+
+@pytest.mark.parametrize("index", range(len(STEPS)), ids=[step.command.splitlines()[0] for step in STEPS])
+def test_command_prints_what_the_readme_shows(index: int, outputs: list[str]) -> None:
+    assert steady(outputs[index]) == steady(STEPS[index].shown), "see python tests/test_readme.py --update"
+
+
+def test_readme_has_a_tour() -> None:
+    assert len(STEPS) >= 10
+
+
+def test_setup_commands_stand_at_the_top_and_are_what_ci_runs() -> None:
+    text = README.read_text(encoding="utf-8")
+    top = text[: text.index("```console")]
+    check = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in SETUP:
+        assert f"\n{command}\n" in top
+        for part in command.split(" && "):
+            assert part in check
+
+
+def test_links_into_the_project_exist() -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ("$ a\nx\ny\n$ b\n", [("a", "x\ny\n"), ("b", "")]),
+        ("$ a \\\n    --c\nx\n", [("a \\\n    --c", "x\n")]),
+    ],
+)
+def test_blocks_split_into_commands_and_outputs(block: str, expected: list[tuple[str, str]]) -> None:
+    assert [(step.command, step.shown) for step in steps(0, block)] == expected
+
+
+def test_only_seconds_may_differ() -> None:
+    assert steady("read in 0.31 s, f1 0.98") == steady("read in 12 s, f1 0.98")
+    assert steady("f1 0.98 seen") != steady("f1 0.99 seen")
+
+
+def update() -> None:
+    """Write what the commands print now; an output that differs in seconds alone stays as it is."""
+    text = README.read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = play(STEPS, Path(folder))
+    written = dict.fromkeys(range(len(blocks(text))), "")
+    for step, output in zip(STEPS, fresh, strict=True):
+        kept = step.shown if steady(step.shown) == steady(output) else output
+        written[step.block] += "".join(line + "\n" for line in step.lines) + kept
+    numbers = iter(written.values())
+    README.write_text(BLOCK.sub(lambda _: f"```console\n{next(numbers)}```", text), encoding="utf-8")
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["--update"]:
+    update()
