@@ -1,0 +1,272 @@
+"""Which column, key or array holds which side: the usual names, or what the user said.
+
+A name is taken when the user gave it, when it is the only usual one, or when nothing else is there. Everything else is
+an error that lists what there is and the flag that chooses: a wrong guess would be a wrong number without a trace.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from evalcli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from evalcli.sources.base import Selection
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+SCORE_NAMES = _words(
+    "score scores y_score prob probs proba probability probabilities y_prob y_proba pred_proba logit logits"
+)
+LABEL_NAMES = _words("pred preds prediction predictions predicted predicted_label pred_label y_pred y_hat yhat")
+TARGET_NAMES = _words(
+    "target targets label labels y y_true true truth ground_truth groundtruth gold gold_label true_label actual "
+    "actuals class"
+)
+ID_NAMES = _words("id ids uid uuid key sample_id example_id image_id row_id guid index idx")
+PREFIXES = _words("p_ prob_ probs_ proba_ probability_ score_ logit_ logits_")
+
+FLAGS = {"prediction": "--pred", "target": "--target", "weight": "--weight", "id": "--id"}
+SHOWN_NAMES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The names that were found: ``pred`` holds several where each class has a score column of its own."""
+
+    pred: tuple[str, ...]
+    target: str | None
+    weight: str | None
+    id: str | None
+    score_columns: bool = False
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The class names that the score columns carry: ``p_cat`` gives ``cat``."""
+        if not self.score_columns:
+            return None
+        prefix = _shared_prefix(self.pred)
+        return tuple(name[len(prefix) :] for name in self.pred)
+
+
+def is_score_name(name: str) -> bool:
+    """Whether the name itself says that the values are scores, not labels.
+
+    >>> is_score_name("Logits"), is_score_name("y_pred")
+    (True, False)
+    """
+    return name.lower() in SCORE_NAMES
+
+
+def choose(names: Sequence[str], selection: Selection, path: str, *, both: bool, kind: str = "column") -> Chosen:
+    """Find predictions among ``names`` and, with ``both``, the target as well.
+
+    ``kind`` is the word for one of them in messages: ``column``, ``key`` or ``array``.
+
+    Raises:
+        UsageError: the selection names something that is not there, or not once.
+        InputError: nothing was selected and no name, or more than one, is a usual one.
+
+    """
+    stock = _Stock(tuple(names), path, kind)
+    weight = stock.optional(selection.weight, "weight", required=both)
+    key = stock.optional(selection.id, "id", required=False)
+    target = stock.named(selection.target, "target") if both and selection.target is not None else None
+    taken = {name for name in (weight, key, target) if name is not None}
+    if both and target is None and selection.pred is not None:
+        taken.update(stock.predictions(selection.pred)[0])
+    if both and target is None:
+        target = stock.usual(TARGET_NAMES, "target", taken)
+        taken.add(target)
+    if selection.pred is not None:
+        pred, grouped = stock.predictions(selection.pred)
+    else:
+        pred, grouped = stock.find_predictions(taken, alone=not both)
+    if target is not None and target in pred:
+        raise UsageError(f"{kind} {target!r} cannot be both prediction and target", path=path)
+    return Chosen(pred, target, weight, key, grouped)
+
+
+def choose_target(names: Sequence[str], selection: Selection, path: str, *, kind: str = "column") -> Chosen:
+    """Find the target in a file that holds nothing but the truth; ``pred`` of the result is empty.
+
+    Raises:
+        UsageError: as :func:`choose`.
+        InputError: as :func:`choose`.
+
+    """
+    stock = _Stock(tuple(names), path, kind)
+    weight = stock.optional(selection.weight, "weight", required=False)
+    key = stock.optional(selection.id, "id", required=False)
+    if selection.target is not None:
+        return Chosen((), stock.named(selection.target, "target"), weight, key)
+    taken = {name for name in (weight, key) if name is not None}
+    return Chosen((), stock.usual(TARGET_NAMES, "target", taken, alone=True), weight, key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stock:
+    """The names of one file, and how to speak about them."""
+
+    names: tuple[str, ...]
+    path: str
+    kind: str
+
+    def named(self, name: str, role: str) -> str:
+        count = self.names.count(name)
+        if count == 1:
+            return name
+        if count > 1:
+            raise InputError(f"{self.kind} {name!r} occurs {count} times", fix="give it one name once", path=self.path)
+        near = near_name(name, self.names)
+        hint = f"; did you mean {near!r}?" if near is not None else ""
+        raise UsageError(
+            f"no {self.kind} {name!r}{hint}",
+            fix=f"{self._listed()}; choose with {FLAGS[role]}{self._header_hint()}",
+            path=self.path,
+        )
+
+    def optional(self, name: str | None, role: str, *, required: bool) -> str | None:
+        if name is None or (name not in self.names and not required):
+            return None
+        return self.named(name, role)
+
+    def predictions(self, name: str) -> tuple[tuple[str, ...], bool]:
+        """One name, or the group that ``p_*`` stands for."""
+        if name in self.names or not name.endswith("*") or len(name) < 2:
+            return (self.named(name, "prediction"),), False
+        group = tuple(each for each in self.names if each.startswith(name[:-1]) and len(each) >= len(name))
+        if len(group) < 2:
+            raise UsageError(
+                f"{len(group)} {self.kind}s begin with {name[:-1]!r}, scores need at least 2",
+                fix=f"{self._listed()}; choose with --pred",
+                path=self.path,
+            )
+        return group, True
+
+    def find_predictions(self, taken: set[str], *, alone: bool) -> tuple[tuple[str, ...], bool]:
+        groups = [group for prefix in PREFIXES if len(group := self._group(prefix, taken)) > 1]
+        grouped = {name for group in groups for name in group}
+        singles = [name for name in self._usual(LABEL_NAMES + SCORE_NAMES, taken) if name not in grouped]
+        found = [*((f"{_shared_prefix(group)}*", group) for group in groups), *((name, (name,)) for name in singles)]
+        if len(found) > 1:
+            raise self._ambiguous("prediction", [name for name, _ in found])
+        if found:
+            name, group = found[0]
+            return group, name.endswith("*") and len(group) > 1
+        rest = self._usual(TARGET_NAMES, taken) if alone else ()
+        if len(rest) == 1:  # a file of predictions alone may well call them labels
+            return (rest[0],), False
+        return (self._only(taken, "prediction", alone=alone),), False
+
+    def usual(self, usual: Sequence[str], role: str, taken: set[str], *, alone: bool = False) -> str:
+        found = self._usual(usual, taken)
+        if len(found) > 1:
+            raise self._ambiguous(role, found)
+        return found[0] if found else self._only(taken, role, alone=alone)
+
+    def _usual(self, usual: Sequence[str], taken: set[str]) -> tuple[str, ...]:
+        free = [name for name in self.names if name not in taken]
+        exact = tuple(name for name in free if name in usual)
+        return exact or tuple(name for name in free if name.lower() in usual)
+
+    def _group(self, prefix: str, taken: set[str]) -> tuple[str, ...]:
+        return tuple(name for name in self.names if name.startswith(prefix) and name != prefix and name not in taken)
+
+    def _only(self, taken: set[str], role: str, *, alone: bool) -> str:
+        free = [name for name in self.names if name not in taken]
+        if alone and len(free) == 2:
+            free = [name for name in free if name.lower() not in ID_NAMES]
+        if alone and len(free) == 1:
+            return free[0]
+        hint = self._spaced(role)
+        raise InputError(
+            f"no {self.kind} has a usual name for the {role}{hint}",
+            fix=f"{self._listed()}; choose with {FLAGS[role]}{self._header_hint()}",
+            path=self.path,
+        )
+
+    def _ambiguous(self, role: str, found: Sequence[str]) -> InputError:
+        counts = Counter(found)
+        twice = next((name for name, count in counts.items() if count > 1), None)
+        what = f"{self.kind} {twice!r} occurs {counts[twice]} times" if twice is not None else ""
+        return InputError(
+            what or f"several {self.kind}s could be the {role}: {_list(found)}",
+            fix="give it one name once" if what else f"choose with {FLAGS[role]}",
+            path=self.path,
+        )
+
+    def _listed(self) -> str:
+        return f"{self.kind}s are {_list(self.names)}" if self.names else f"there is no {self.kind}"
+
+    def _spaced(self, role: str) -> str:
+        """A usual name but for spaces around it: the commonest way to miss one."""
+        usual = TARGET_NAMES if role == "target" else LABEL_NAMES + SCORE_NAMES
+        near = [name for name in self.names if name != name.strip() and name.strip().lower() in usual]
+        return f"; did you mean {near[0]!r}?" if near else ""
+
+    def _header_hint(self) -> str:
+        if self.kind != "column" or not _looks_like_data(self.names):
+            return ""
+        first = ",".join(self.names[:SHOWN_NAMES])
+        return f" (the first line is {first!r}: no header? use --no-header)"
+
+
+def near_name(name: str, names: Iterable[str]) -> str | None:
+    """The name that was probably meant: equal but for spaces or case, else the closest spelling.
+
+    >>> near_name("p", ["y", " p"]), near_name("Target", ["targt", "x"]), near_name("a", ["b"])
+    (' p', 'targt', None)
+    """
+    pool = list(names)
+    for same in (str.strip, lambda text: text.strip().casefold()):
+        matches = [each for each in pool if same(each) == same(name)]
+        if matches:
+            return matches[0]
+    folded = {each.casefold(): each for each in pool}
+    close = get_close_matches(name.casefold(), folded, n=1)
+    return folded[close[0]] if close else None
+
+
+def _looks_like_data(names: Sequence[str]) -> bool:
+    """Whether a header could be a row: a number, a repeated or empty name, or not one usual name in it."""
+    known = {*TARGET_NAMES, *LABEL_NAMES, *SCORE_NAMES, *ID_NAMES}
+    if any(name.strip().lower() in known for name in names):
+        return False
+    return len(set(names)) < len(names) or any(_is_number(name) for name in names) or len(names) <= 2
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _shared_prefix(group: Sequence[str]) -> str:
+    """The prefix of a group: a known one, else what all names share up to the last ``_``."""
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in group):
+            return prefix
+    shortest = min(group, key=len)
+    shared = next((shortest[:end] for end in range(len(shortest), 0, -1) if _all_begin(group, shortest[:end])), "")
+    return shared[: shared.rfind("_") + 1] or shared
+
+
+def _all_begin(group: Sequence[str], prefix: str) -> bool:
+    return all(name.startswith(prefix) and len(name) > len(prefix) for name in group)
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:SHOWN_NAMES])
+    more = len(names) - SHOWN_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
