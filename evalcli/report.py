@@ -1,11 +1,15 @@
 """The report: frozen plain data, to and from JSON.
 
-Plain Python numbers, strings, tuples and dicts; no array, no rounding, no colour. Renderers and gates read nothing else.
+Plain Python numbers, strings, tuples and dicts; no array, no rounding, no colour. Renderers and gates read nothing
+else. A report saved and read again is saved to the same bytes; only ``run`` is left out, because the JSON must not
+depend on the machine.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
 
 SCHEMA = "evalcli.report/1"
 
@@ -35,7 +39,8 @@ class ClassRow:
 @dataclass(frozen=True, slots=True)
 class Confusion:
     """Rows are targets, columns predictions, in class order. With many classes ``pairs`` stand in for ``matrix``:
-    (target, prediction, count), off the diagonal, largest first."""
+    (target, prediction, count), off the diagonal, largest first.
+    """
 
     matrix: tuple[tuple[Number, ...], ...] | None = None
     pairs: tuple[tuple[str, str, Number], ...] | None = None
@@ -108,3 +113,77 @@ class Report:
     averaged: int = 0
     """How many classes the macro means run over (``classes`` may name more)."""
     run: Run | None = None
+
+    def to_json_object(self) -> dict[str, Any]:
+        """The report as JSON types, keys in the documented order; a number that is not finite is ``None``."""
+        binary = {"positive": self.positive, "threshold": self.threshold} if self.positive is not None else {}
+        return {
+            "schema": SCHEMA,
+            "version": self.version,
+            "signature": self.signature,
+            "task": self.task,
+            "scores": self.scores,
+            "n": self.n,
+            "ignored": self.ignored,
+            "weighted": self.weighted,
+            "classes": list(self.classes),
+            "averaged": self.averaged,
+            **binary,
+            "metrics": {name: _value_object(value) for name, value in self.metrics.items()},
+            "per_class": [_row_object(row) for row in self.per_class],
+            "confusion": _confusion_object(self.confusion),
+            "undefined": list(self.undefined),
+            "findings": [{"code": f.code, "level": f.level, "text": f.text, "fix": f.fix} for f in self.findings],
+            "gates": [_verdict_object(verdict) for verdict in self.gates],
+            "inputs": [{"path": file.path, "size": file.size, "digest": file.digest} for file in self.inputs],
+        }
+
+    @classmethod
+    def from_json_object(cls, data: object, path: str = "") -> Report:
+        """A report from parsed JSON; ``path`` is the file to name in errors. Unknown keys are passed over.
+
+        Raises:
+            InputError: it is no report, of another version, or a part is missing or of the wrong type.
+
+        """
+        from evalcli.saved import report_from
+
+        return report_from(data, path)
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and isfinite(number) else None
+
+
+def _value_object(value: Value) -> dict[str, Any]:
+    found: dict[str, Any] = {"value": _finite(value.value)}
+    if value.low is not None or value.high is not None:
+        found |= {"low": _finite(value.low), "high": _finite(value.high)}
+    if value.method is not None:
+        found["method"] = value.method
+    return found
+
+
+def _row_object(row: ClassRow) -> dict[str, Any]:
+    metrics = {name: _value_object(value) for name, value in row.metrics.items()}
+    return {"class": row.name, "support": row.support, "predicted": row.predicted, **metrics}
+
+
+def _confusion_object(confusion: Confusion) -> dict[str, Any]:
+    found: dict[str, Any] = {"rows": "target", "columns": "prediction"}
+    if confusion.matrix is not None:
+        found["matrix"] = [list(row) for row in confusion.matrix]
+    if confusion.pairs is not None:
+        found["pairs"] = [list(pair) for pair in confusion.pairs]
+    return found
+
+
+def _verdict_object(verdict: Verdict) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "rule": verdict.rule,
+        "metric": verdict.metric,
+        "value": _finite(verdict.value),
+        "bound": verdict.bound,
+        "status": verdict.status,
+    }
+    return found | ({"reason": verdict.reason} if verdict.reason else {})

@@ -1,0 +1,67 @@
+"""The report as one tidy table: a number a row, for spreadsheets and data frames.
+
+``table`` is ``overall``, ``class`` or ``confusion``; ``class`` is the class concerned (in ``confusion`` the target),
+``prediction`` the class predicted. Numbers are unrounded; undefined is empty. Names are made harmless to
+spreadsheets; JSON holds them exactly.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from evalcli.renderers.escape import spreadsheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evalcli.report import Number, Report, Value
+
+COLUMNS = ("table", "metric", "class", "prediction", "value", "low", "high", "method")
+
+Row = tuple[str | float | None, ...]
+
+
+def render_csv(report: Report) -> str:
+    """RFC 4180 with a header, lines ended by a newline alone."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(_overall(report))
+    writer.writerows(_classes(report))
+    writer.writerows(_confusion(report))
+    return out.getvalue()
+
+
+def _overall(report: Report) -> Iterator[Row]:
+    yield _count("overall", "n", report.n)
+    yield _count("overall", "ignored", report.ignored)
+    for name, value in report.metrics.items():
+        yield _measured("overall", name, "", value)
+
+
+def _classes(report: Report) -> Iterator[Row]:
+    for row in report.per_class:
+        name = spreadsheet(row.name)
+        yield _count("class", "support", row.support, name)
+        yield _count("class", "predicted", row.predicted, name)
+        for metric, value in row.metrics.items():
+            yield _measured("class", metric, name, value)
+
+
+def _confusion(report: Report) -> Iterator[Row]:
+    names = [spreadsheet(name) for name in report.classes]
+    for target, counts in zip(names, report.confusion.matrix or (), strict=False):
+        for guess, count in zip(names, counts, strict=True):
+            yield _count("confusion", "count", count, target, guess)
+    for wanted, given, count in report.confusion.pairs or ():
+        yield _count("confusion", "count", count, spreadsheet(wanted), spreadsheet(given))
+
+
+def _count(table: str, metric: str, value: Number, name: str = "", prediction: str = "") -> Row:
+    return (table, metric, name, prediction, value, None, None, None)
+
+
+def _measured(table: str, metric: str, name: str, value: Value) -> Row:
+    return (table, spreadsheet(metric), name, "", value.value, value.low, value.high, value.method)

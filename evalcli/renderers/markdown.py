@@ -1,0 +1,144 @@
+"""The report for a pull request, a wiki or a job summary: GitHub's tables, nothing remote, nothing active."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalcli.renderers import wording
+from evalcli.renderers.escape import markdown, markdown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evalcli.report import Report, Value
+
+
+def render_markdown(report: Report) -> str:
+    """Headline, metrics, classes, confusion, findings and gates, each under its heading where there is any."""
+    parts = [
+        ["# Evaluation report", *_headline(report), *_facts(report)],
+        _titled("Gates", _gates(report)),
+        _titled("Findings", _findings(report)),
+        _titled("Metrics", _metrics(report)),
+        _titled("Classes", _classes(report)),
+        _titled("Confusion matrix", _matrix(report)),
+        _titled("Most confused", _pairs(report)),
+        _titled("Worst classes", _worst(report)),
+    ]
+    return "\n\n".join("\n\n".join(blocks) for blocks in parts if blocks) + "\n"
+
+
+def _titled(heading: str, block: str) -> list[str]:
+    return [f"## {heading}", block] if block else []
+
+
+def _table(heads: Iterable[str], align: str, rows: Iterable[Iterable[str]]) -> str:
+    marks = {"l": "---", "r": "---:"}
+    lines = [heads, (marks[side] for side in align), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _headline(report: Report) -> list[str]:
+    names, _ = wording.headline(report)
+    first = [f"{wording.title(name)} {wording.ratio(report.metrics[name].value)}" for name in names[:4]]
+    return [f"**{markdown(', '.join(first))}**"] if first else []
+
+
+def _facts(report: Report) -> list[str]:
+    count = wording.amount([report.n, report.ignored])
+    rows = [("task", f"{report.task}, {report.scores}, {len(report.classes):,} classes")]
+    if report.positive is not None:
+        at = "" if report.threshold is None else f", from a score of {report.threshold:g}"
+        rows.append(("positive", markdown_name(report.positive) + at))
+    weighted = ", weighted" if report.weighted else ""
+    rows.append(("samples", f"{count(report.n)}{weighted}, {count(report.ignored)} ignored"))
+    rows += [("file", f"{markdown_name(file.path)} {markdown(file.digest)}") for file in report.inputs]
+    return [_table(("", ""), "ll", rows)]
+
+
+def _metrics(report: Report) -> str:
+    if any(value.low is not None for value in report.metrics.values()):
+        rows = [[markdown(name), *_interval(value)] for name, value in report.metrics.items()]
+        return _table(("metric", "value", "low", "high"), "lrrr", rows)
+    return _table(
+        ("metric", "value"), "lr", [(markdown(name), wording.ratio(v.value)) for name, v in report.metrics.items()]
+    )
+
+
+def _interval(value: Value) -> list[str]:
+    ends = ["" if end is None else wording.ratio(end) for end in (value.low, value.high)]
+    return [wording.ratio(value.value), *ends]
+
+
+def _classes(report: Report) -> str:
+    columns = wording.class_columns(report)
+    if not columns:
+        return ""
+    count = wording.amount(number for row in report.per_class for number in (row.support, row.predicted))
+    rows = []
+    for row in report.per_class:
+        found = (row.metrics.get(name) for name in columns)
+        numbers = [wording.ratio(value.value if value else None) for value in found]
+        rows.append([markdown_name(row.name), *numbers, count(row.support), count(row.predicted)])
+    total = count(sum(row.support for row in report.per_class))
+    for label, suffix in wording.average_rows(report):
+        if suffix:
+            averages = [report.metrics.get(f"{name}_{suffix}") for name in columns]
+            rows.append([label, *("" if v is None else wording.ratio(v.value) for v in averages), total, ""])
+    return _table(("class", *columns.values(), "support", "predicted"), "l" + "r" * (len(columns) + 2), rows)
+
+
+def _matrix(report: Report) -> str:
+    matrix = report.confusion.matrix
+    if not matrix or len(matrix) > wording.MAX_MATRIX:
+        return ""
+    count = wording.amount(number for row in matrix for number in row)
+    names = [markdown_name(name) for name in report.classes]
+    rows = []
+    for i, row in enumerate(matrix):
+        cells = [f"{count(number)} ({wording.share(number, sum(row))})" if number else "0" for number in row]
+        cells[i] = f"**{cells[i]}**"
+        rows.append([names[i], *cells])
+    return _table(("target ↓ prediction →", *names), "l" + "r" * len(names), rows)
+
+
+def _pairs(report: Report) -> str:
+    if _matrix(report):
+        return ""
+    pairs = wording.confused(report)
+    count = wording.amount(number for *_, number, _ in pairs)
+    rows = [
+        (markdown_name(target), markdown_name(guess), count(number), wording.share(number, support))
+        for target, guess, number, support in pairs
+    ]
+    return _table(("target", "prediction", "count", "of target"), "llrr", rows) if rows else ""
+
+
+def _worst(report: Report) -> str:
+    rows = wording.worst(report)
+    if _matrix(report) or not rows:
+        return ""
+    columns = {name: head for name, head in wording.CLASS_COLUMNS.items() if name in rows[0].metrics}
+    count = wording.amount(row.support for row in rows)
+    found = [
+        [markdown_name(row.name), *(wording.ratio(row.metrics[name].value) for name in columns), count(row.support)]
+        for row in rows
+    ]
+    return _table(("class", *columns.values(), "support"), "l" + "r" * (len(columns) + 1), found)
+
+
+def _findings(report: Report) -> str:
+    lines = []
+    for finding in report.findings:
+        fix = f" {markdown(finding.fix)}" if finding.fix else ""
+        lines.append(f"- **{markdown(finding.level)}** {markdown(finding.text)}{fix}")
+    return "\n".join(lines)
+
+
+def _gates(report: Report) -> str:
+    rows = []
+    for verdict in report.gates:
+        value, bound = wording.compared(verdict)
+        word = verdict.status if verdict.status == "pass" else f"**{markdown(verdict.status)}**"
+        rows.append((markdown_name(verdict.rule), value, bound, word, markdown(verdict.reason)))
+    return _table(("gate", "value", "bound", "status", ""), "lrrll", rows) if rows else ""

@@ -1,0 +1,105 @@
+"""The medium a report is drawn on: its width, its characters, whether it has colour; and tables made of lines.
+
+Everything is drawn as lines of ``rich.text.Text``. A class name reaches the screen only through ``Screen.name``, which
+shows control characters as escapes; nothing is ever read as markup.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from evalcli.renderers.escape import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console, ConsoleOptions
+
+INDENT = 2
+GAP = 2
+PROSE = 100
+"""Where sentences wrap, however wide the screen."""
+NAME = 60
+"""Cells of a class name before it is cut."""
+
+_ASCII = str.maketrans({"–": "-", "…": "...", "·": ",", "─": "-", "→": "->", "×": "x", "²": "2", "↓": ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Where lines will be shown: ``width`` in cells, the ``encoding`` of the stream, and whether it has ``color``."""
+
+    width: int
+    encoding: str = "utf-8"
+    color: bool = False
+
+    @classmethod
+    def of(cls, console: Console, options: ConsoleOptions, width: int | None = None) -> Screen:
+        """The screen behind a console."""
+        return cls(width or options.max_width, options.encoding, console.color_system is not None)
+
+    @property
+    def prose(self) -> int:
+        """Cells for a line of text."""
+        return min(self.width, PROSE)
+
+    def say(self, text: str, style: str = "") -> Text:
+        """Our own words, in characters that the stream can show."""
+        return Text(self._encodable(text), style)
+
+    def name(self, text: str, limit: int = NAME, style: str = "") -> Text:
+        """A text from the input: escaped, cut to ``limit`` cells; quoted where blanks would not be seen."""
+        shown = text if text and text == text.strip() else f'"{text}"'
+        return Text(self._encodable(visible(shown, limit)), style)
+
+    def rule(self, cells: int) -> Text:
+        """A thin line."""
+        return self.say("─" * min(cells, self.width - INDENT), "dim")
+
+    def _encodable(self, text: str) -> str:
+        if self.encoding.startswith("utf"):
+            return text
+        return text.translate(_ASCII).encode(self.encoding, "backslashreplace").decode(self.encoding)
+
+
+def padded(cell: Text, width: int, align: str) -> Text:
+    """``cell`` filled with blanks to ``width`` cells; ``align`` is ``l`` or ``r``."""
+    blanks = max(0, width - cell.cell_len)
+    return Text(" " * blanks) + cell if align == "r" else cell + Text(" " * blanks)
+
+
+def table(rows: Sequence[Sequence[Text] | None], align: str, gap: int = GAP) -> list[Text]:
+    """Rows as lines whose columns stand under each other; ``None`` leaves a place for a rule.
+
+    The last column is not filled up, so that no line ends in blanks; a rule is returned as an empty line.
+    """
+    widths = [max((row[i].cell_len for row in rows if row is not None), default=0) for i in range(len(align))]
+    lines = []
+    for row in rows:
+        line = Text()
+        for cell, width, side in zip(row or (), widths, align, strict=False):
+            line += padded(cell, width, side) + Text(" " * gap)
+        line.rstrip()
+        lines.append(line)
+    return lines
+
+
+def indented(lines: Sequence[Text], cells: int = INDENT) -> list[Text]:
+    """The lines, moved to the right."""
+    return [Text(" " * cells) + line if line.plain else line for line in lines]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Words filled into lines of at most ``width`` cells; a word longer than that stays whole."""
+    lines = [""]
+    for word in text.split(" "):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and cell_len(joined) > width:
+            lines.append(word)
+        else:
+            lines[-1] = joined
+    return lines

@@ -1,0 +1,249 @@
+"""The parts of the report on screen, from the header to the findings, each as lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from evalcli.renderers import wording
+from evalcli.renderers.confusion import heat_map
+from evalcli.renderers.escape import visible
+from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, padded, table, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evalcli.report import ClassRow, Report, Verdict
+
+_MANY = 100
+"""Classes up to which each has its row on screen."""
+_WIDE = 100
+"""Cells from which there is room to show how often a class was predicted."""
+_LEAST_NAME = 10
+"""A name column narrower than this is given up, and names stand on lines of their own."""
+
+
+def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
+    """The whole report without its gates."""
+    drawn = [part(report, screen) for part in (_header, _overall, _classes, _confusion, _findings)]
+    for i, lines in enumerate(part for part in drawn if part):
+        if i:
+            yield Text()
+        yield from indented(lines)
+
+
+def verdict_lines(gates: Sequence[Verdict], screen: Screen) -> Iterator[Text]:
+    """Every gate with its value, its bound and its status as a word; nothing where there are no gates."""
+    if not gates:
+        return
+    passed = sum(verdict.status == "pass" for verdict in gates)
+    rows = [[screen.say(head, "dim") for head in ("gate", "value", "bound", "status")]]
+    for verdict in gates:
+        value, bound = (screen.say(text) for text in wording.compared(verdict))
+        word, style = _STATUS.get(verdict.status, (verdict.status, "yellow"))
+        rows.append([screen.name(verdict.rule), value, bound, screen.say(word, style)])
+    lines = table(rows, "lrrl")
+    drawn = [lines[0]]
+    for line, verdict in zip(lines[1:], gates, strict=True):
+        drawn.append(line)
+        if verdict.reason:
+            drawn += _prose(verdict.reason, screen, hang=4, style="dim")
+    yield from indented([_title(f"Gates: {passed} of {len(gates)} passed", screen), *drawn])
+
+
+_STATUS = {
+    "pass": ("pass", "green"),
+    "fail": ("FAIL", "bold red"),
+    "undefined": ("undefined", "bold yellow"),
+    "missing": ("missing", "bold yellow"),
+}
+
+
+def _title(text: str, screen: Screen, beside: str = "") -> Text:
+    return screen.say(text, "bold") + screen.say(f"  {beside}" if beside else "", "dim")
+
+
+def _prose(text: str, screen: Screen, hang: int, style: str = "") -> list[Text]:
+    """A paragraph, every line of it ``hang`` cells to the right."""
+    shown = screen.say(visible(text)).plain
+    return [Text(" " * hang) + Text(line, style) for line in wrapped(shown, screen.prose - INDENT - hang)]
+
+
+def _header(report: Report, screen: Screen) -> list[Text]:
+    count = wording.amount([report.n, report.ignored])
+    facts = [("files", ", ".join(visible(path) for path in wording.files(report)))]
+    kinds = [report.task, f"{len(report.classes):,} classes" if len(report.classes) != 1 else "1 class", report.scores]
+    facts.append(("task", ", ".join(kinds if report.classes else [report.task, report.scores])))
+    if report.positive is not None:
+        at = "" if report.threshold is None else f", from a score of {report.threshold:g}"
+        facts.append(("positive", screen.name(report.positive).plain + at))
+    weighted = ", weighted" if report.weighted else ""
+    facts.append(("samples", f"{count(report.n)}{weighted}, {count(report.ignored)} ignored"))
+    if report.run is not None:
+        run = report.run
+        where = run.device if run.device == run.backend else f"{run.backend} on {run.device}"
+        why = f" ({run.why})" if run.why else ""
+        facts.append(("ran", f"{where}{why}, {run.seconds:.2f} s"))
+    lines = []
+    for key, fact in facts:
+        if fact:
+            first, *more = _prose(fact, screen, hang=10)
+            lines += [padded(screen.say(key, "dim"), 10, "l") + first[10:], *more]
+    return lines
+
+
+def _overall(report: Report, screen: Screen) -> list[Text]:
+    """The headline: metrics side by side, in rows, so that the baseline stands beside the accuracy."""
+    names, left = wording.headline(report)
+    if not names:
+        return []
+    cells = []
+    for name in names:
+        measured = report.metrics[name]
+        interval = "" if measured.low is None else f"[{wording.ratio(measured.low)}, {wording.ratio(measured.high)}]"
+        cells.append((screen.say(wording.title(visible(name))), wording.ratio(measured.value), interval))
+    intervals = any(interval for *_, interval in cells)
+    for columns in (3, 2, 1):
+        rows = []
+        for start in range(0, len(cells), columns):
+            row = []
+            for label, value, interval in cells[start : start + columns]:
+                row += [label, screen.say(value, "bold"), *([screen.say(interval, "dim")] if intervals else []), Text()]
+            rows.append(row + [Text()] * ((4 if intervals else 3) * columns - len(row)))
+        lines = table(rows, ("lrll" if intervals else "lrl") * columns)
+        if columns == 1 or max(line.cell_len for line in lines) <= screen.prose - INDENT:
+            break
+    if left:
+        lines.append(screen.say(f"and {left} more in the JSON", "dim"))
+    return lines
+
+
+def _classes(report: Report, screen: Screen) -> list[Text]:
+    """The table that scikit-learn made familiar."""
+    columns = wording.class_columns(report)
+    if not columns:
+        return []
+    predicted = screen.width >= _WIDE
+    count = wording.amount(number for row in report.per_class for number in (row.support, row.predicted))
+    heads = ["", *columns.values(), "support", *(["predicted"] if predicted else [])]
+    body = []
+    shown = report.per_class if len(report.per_class) <= _MANY else ()
+    for row in shown:
+        numbers = [_number(row.metrics.get(name), screen) for name in columns]
+        counts = [count(row.support), *([count(row.predicted)] if predicted else [])]
+        body.append([*numbers, *(screen.say(text) for text in counts)])
+    total = count(sum(row.support for row in report.per_class))
+    averages = wording.average_rows(report)
+    feet = [[*_average(report, columns, suffix, screen), screen.say(total)] for _, suffix in averages]
+    feet = [row + [Text()] * predicted for row in feet]
+    top = [screen.say(head, "dim") for head in heads[1:]]
+    names = _names(report, shown, screen)
+    labels = [Text(), *names, *(screen.say(label) for label, _ in averages)]
+    lines = _joined(labels, [top, *body, *feet], screen)
+    rule = screen.rule(max(line.cell_len for line in lines))
+    stacked = (len(lines) - 1) // (len(labels) - 1)
+    split = 1 + stacked * len(shown)
+    if not shown:
+        note = f"{len(report.per_class):,} classes: the worst stand below, all in the JSON, CSV and Markdown"
+        return [screen.say(note, "dim"), lines[0], rule, *lines[split:]]
+    return [lines[0], rule, *lines[1:split], rule, *lines[split:], *_undefined(report, screen)]
+
+
+def _joined(labels: list[Text], numbers: list[list[Text]], screen: Screen) -> list[Text]:
+    """Labels before their numbers; above them where the screen is too narrow for both."""
+    right = table(numbers, "r" * len(numbers[0]))
+    room = screen.width - INDENT - GAP - max(line.cell_len for line in right)
+    widest = max(label.cell_len for label in labels)
+    if widest <= room:
+        return [padded(label, widest + GAP, "l") + line for label, line in zip(labels, right, strict=True)]
+    lines = [right[0]]
+    for label, line in zip(labels[1:], right[1:], strict=True):
+        lines += [label, line]
+    return lines
+
+
+def _names(report: Report, rows: Sequence[ClassRow], screen: Screen) -> list[Text]:
+    """The names of the classes; with their row numbers where two could be taken for one another."""
+    room = screen.width - INDENT - (46 if report.task != "binary" else 66)
+    names = [screen.name(row.name, min(NAME, max(room, 24))) for row in rows]
+    cut = any(name.plain != screen.name(row.name, 10**6).plain for name, row in zip(names, rows, strict=True))
+    if cut or len({name.plain for name in names}) < len(names):
+        digits = len(str(len(names)))
+        names = [Text(f"{i:>{digits}}  ", "dim") + name for i, name in enumerate(names, 1)]
+    for i, row in enumerate(rows):
+        if report.positive == row.name:
+            names[i] = names[i] + screen.say(" (positive)", "dim")
+    return names
+
+
+def _number(value: object, screen: Screen) -> Text:
+    found = getattr(value, "value", None)
+    return screen.say(wording.ratio(found), "dim" if found is None else "")
+
+
+def _average(report: Report, columns: dict[str, str], suffix: str, screen: Screen) -> list[Text]:
+    if not suffix:  # accuracy stands under the last of the three familiar columns
+        familiar = [name for name in columns if name in wording.CLASS_COLUMNS]
+        value = _number(report.metrics["accuracy"], screen) if "accuracy" in report.metrics else Text()
+        return [value if familiar and name == familiar[-1] else Text() for name in columns]
+    found = [report.metrics.get(f"{name}_{suffix}") for name in columns]
+    return [Text() if value is None else _number(value, screen) for value in found]
+
+
+def _undefined(report: Report, screen: Screen, most: int = 6) -> list[Text]:
+    if not report.undefined:
+        return []
+    named = ", ".join(report.undefined[:most])
+    more = f" and {len(report.undefined) - most:,} more" if len(report.undefined) > most else ""
+    return [Text(), *_prose(f"– undefined (0/0): {named}{more}", screen, hang=0, style="dim")]
+
+
+def _confusion(report: Report, screen: Screen) -> list[Text]:
+    """The heat map; the pairs and classes that matter most where it would be too large."""
+    drawn = heat_map(report, screen)
+    if drawn is not None:
+        shares = "count and share of the row" if any("%" in line.plain for line in drawn) else "count"
+        return [_title("Confusion matrix", screen, shares), *drawn]
+    pairs, classes = _worst_pairs(report, screen), _worst_classes(report, screen)
+    return [*pairs, *([Text()] if pairs and classes else []), *classes]
+
+
+def _worst_pairs(report: Report, screen: Screen) -> list[Text]:
+    pairs = wording.confused(report)
+    if not pairs:
+        return []
+    count = wording.amount(number for *_, number, _ in pairs)
+    cap = max(_LEAST_NAME, min(NAME, (screen.width - INDENT - 34) // 2))
+    rows = [[screen.say(head, "dim") for head in ("target", "", "prediction", "count", "of target")]]
+    for target, guess, number, support in pairs:
+        names = [screen.name(target, cap), screen.say("→", "dim"), screen.name(guess, cap)]
+        rows.append([*names, screen.say(count(number)), screen.say(wording.share(number, support))])
+    return [_title("Most confused", screen), *table(rows, "lllrr")]
+
+
+def _worst_classes(report: Report, screen: Screen) -> list[Text]:
+    rows = wording.worst(report)
+    if not rows:
+        return []
+    columns = {name: heading for name, heading in wording.CLASS_COLUMNS.items() if name in rows[0].metrics}
+    count = wording.amount(row.support for row in rows)
+    cap = max(_LEAST_NAME, min(NAME, screen.width - INDENT - 48))
+    drawn = [[Text(), *(screen.say(head, "dim") for head in (*columns.values(), "support"))]]
+    for row in rows:
+        numbers = [_number(row.metrics.get(name), screen) for name in columns]
+        drawn.append([screen.name(row.name, cap), *numbers, screen.say(count(row.support))])
+    return [_title("Worst classes", screen), *table(drawn, "l" + "r" * (len(columns) + 1))]
+
+
+def _findings(report: Report, screen: Screen) -> list[Text]:
+    lines = []
+    for finding in report.findings:
+        sign, style = _SIGN.get(finding.level, ("·", ""))
+        first, *more = _prose(finding.text, screen, hang=2)
+        lines += [screen.say(sign, style) + first[1:], *more]
+        lines += _prose(finding.fix, screen, hang=4, style="dim") if finding.fix else []
+    return [_title("Findings", screen), *lines] if lines else []
+
+
+_SIGN = {"warning": ("!", "bold yellow"), "info": ("i", "bold cyan")}

@@ -1,0 +1,183 @@
+"""How numbers and names read to a person: what the screen and Markdown share. Machines read JSON, unrounded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from evalcli.report import ClassRow, Number, Report, Verdict
+
+UNDEFINED = "–"
+MAX_MATRIX = 20
+"""Classes up to which a confusion matrix is shown whole."""
+MAX_LISTED = 10
+"""Rows of a list of the worst."""
+
+HEADLINE = (
+    "accuracy",
+    "majority_baseline",
+    "balanced_accuracy",
+    "f1_macro",
+    "mcc",
+    "kappa",
+    "auroc",
+    "average_precision",
+    "log_loss",
+    "brier",
+    "ece",
+    "rmse",
+    "mae",
+    "r2",
+)
+
+_WORDS = {
+    "f1": "F1",
+    "mcc": "MCC",
+    "kappa": "Cohen's kappa",
+    "npv": "NPV",
+    "jaccard": "Jaccard",
+    "auroc": "AUROC",
+    "ece": "ECE",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+}
+_AVERAGES = ("macro", "micro", "weighted")
+
+CLASS_COLUMNS = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
+BINARY_COLUMNS = {"specificity": "specificity", "npv": "NPV"}
+
+
+def title(name: str) -> str:
+    """A metric's name as it is spoken.
+
+    >>> title("f1_macro"), title("balanced_accuracy"), title("mcc")
+    ('macro F1', 'balanced accuracy', 'MCC')
+    """
+    base, _, average = name.rpartition("_")
+    if base and average in _AVERAGES:
+        return f"{average} {title(base)}"
+    return _WORDS.get(name, name.replace("_", " "))
+
+
+def ratio(value: float | None, digits: int = 4) -> str:
+    """Four decimals; undefined is a dash, and there is no negative zero.
+
+    >>> ratio(0.99496), ratio(None), ratio(-1e-9), ratio(0)
+    ('0.9950', '–', '0.0000', '0.0000')
+    """
+    if value is None:
+        return UNDEFINED
+    if abs(value) >= 1e15:
+        return f"{value:.6g}"
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if text.strip("-0.") == "" else text
+
+
+def amount(values: Iterable[Number]) -> Callable[[Number], str]:
+    """The way to print these counts alike: whole numbers, or sums of weights with two decimals.
+
+    >>> amount([59, 1234])(1234), amount([59, 1.5])(59)
+    ('1,234', '59.00')
+    """
+    seen = [abs(value) for value in values]
+    if all(value == int(value) and value < 1e15 for value in seen):
+        return lambda value: f"{int(value):,}"
+    if max(seen) >= 1e15 or any(0 < value < 0.01 for value in seen):
+        return lambda value: f"{value:.4g}"
+    return lambda value: f"{value + 0.0:,.2f}"
+
+
+def share(part: Number, whole: Number) -> str:
+    """A percentage that says 0 only for nothing and 100 only for all.
+
+    >>> share(45, 48), share(1, 1000), share(999, 1000), share(0, 5), share(0, 0)
+    ('94%', '<1%', '>99%', '0%', '–')
+    """
+    if whole == 0:
+        return UNDEFINED
+    percent = 100 * part / whole
+    if 0 < percent < 0.5:
+        return "<1%"
+    return ">99%" if 99.5 <= percent < 100 else f"{percent:.0f}%"
+
+
+def compared(verdict: Verdict) -> tuple[str, str]:
+    """A gate's value and bound, with as many digits as it takes to see which is larger.
+
+    Rounding to four digits shows 0.89995 as 0.9000 beside a bound of 0.9000.
+    """
+    value, bound = verdict.value, verdict.bound
+    digits = 4
+    if value is not None and value != bound:
+        while digits < 17 and ratio(value, digits) == ratio(bound, digits):
+            digits += 1
+        if ratio(value, digits) == ratio(bound, digits):
+            return repr(value), repr(bound)
+    return ratio(value, digits), ratio(bound, digits)
+
+
+def files(report: Report, most: int = 4) -> list[str]:
+    """The paths that were read, the first few by name."""
+    paths = list(dict.fromkeys(record.path for record in report.inputs))
+    return paths if len(paths) <= most else [*paths[:most], f"and {len(paths) - most:,} more"]
+
+
+def class_columns(report: Report) -> dict[str, str]:
+    """The metrics of the per-class table that this report has, with their headings."""
+    wanted = CLASS_COLUMNS | (BINARY_COLUMNS if report.task == "binary" else {})
+    return {name: heading for name, heading in wanted.items() if any(name in row.metrics for row in report.per_class)}
+
+
+def headline(report: Report, few: int = 12) -> tuple[list[str], int]:
+    """The overall metrics to show above the table, and how many are left to JSON.
+
+    What the table shows is left out; a report of a ``few`` metrics (they were asked for) shows all the rest.
+    """
+    columns = class_columns(report)
+    tabled = {f"{base}_{average}" for base in columns for average in ("macro", "weighted")} - {"f1_macro"}
+    tabled |= set(columns) if report.positive is not None else set()
+    first = [name for name in HEADLINE if name in report.metrics]
+    rest = [name for name in report.metrics if name not in tabled and name not in first]
+    return (first + rest, 0) if len(report.metrics) <= few else (first, len(rest))
+
+
+def average_rows(report: Report) -> list[tuple[str, str]]:
+    """The rows under the classes: (label, suffix of the metric names); ``""`` stands for accuracy."""
+    macro = "macro avg"
+    if 0 < report.averaged < len(report.classes):
+        macro = f"macro over {report.averaged:,} of {len(report.classes):,} classes"
+    rows = [("accuracy", ""), (macro, "macro"), ("weighted avg", "weighted")]
+    if "accuracy" not in report.metrics:
+        rows[0] = ("micro avg", "micro")
+    columns = class_columns(report)
+    return [row for row in rows if row[1] == "" or any(f"{name}_{row[1]}" in report.metrics for name in columns)]
+
+
+def confused(report: Report) -> list[tuple[str, str, Number, Number]]:
+    """The most confused pairs: (target, prediction, count, support of the target), largest first."""
+    supports = {row.name: row.support for row in report.per_class}
+    if report.confusion.pairs is not None:
+        pairs = list(report.confusion.pairs)
+    else:
+        pairs = [
+            (report.classes[i], report.classes[j], count)
+            for i, row in enumerate(report.confusion.matrix or ())
+            for j, count in enumerate(row)
+            if i != j and count
+        ]
+        supports |= {name: sum(row) for name, row in zip(report.classes, report.confusion.matrix or (), strict=False)}
+        pairs.sort(key=lambda pair: -pair[2])  # stable: ties keep class order
+    return [(target, guess, count, supports.get(target, 0)) for target, guess, count in pairs[:MAX_LISTED]]
+
+
+def worst(report: Report) -> list[ClassRow]:
+    """The classes with the lowest F1 (recall where there is no F1), worst first; perfect ones are not named."""
+    key = "f1" if "f1" in class_columns(report) else "recall"
+    scored = [(row.metrics[key].value, row) for row in report.per_class if key in row.metrics]
+    below = [(value, row) for value, row in scored if value is not None and value < 1]
+    return [row for _, row in sorted(below, key=lambda pair: (pair[0], -pair[1].support))[:MAX_LISTED]]

@@ -1,0 +1,190 @@
+"""Reading a saved report: strict JSON, every part checked, and an error that names what is missing.
+
+The writing half is ``Report.to_json_object``; the two together keep every byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, NoReturn, TypeVar
+
+from evalcli.errors import InputError
+from evalcli.report import SCHEMA, ClassRow, Confusion, Finding, InputRecord, Number, Report, Value, Verdict
+
+T = TypeVar("T")
+
+
+def parse_report(text: str | bytes, path: str = "") -> Report:
+    """A saved report, from the content of its file.
+
+    Raises:
+        InputError: the content is not strict JSON, or not a report.
+
+    """
+    import json
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) != len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise InputError(f"the key {twice!r} stands twice in one object", path=path)
+        return dict(pairs)
+
+    def reject(constant: str) -> NoReturn:
+        raise InputError(f"{constant} is no JSON number", path=path)
+
+    try:
+        data = json.loads(text, object_pairs_hook=once, parse_constant=reject)
+    except (ValueError, RecursionError) as e:
+        reason = "nested too deeply" if isinstance(e, RecursionError) else str(e)
+        raise InputError(f"not JSON: {reason}", fix="name a file written with -o FILE.json", path=path) from e
+    return report_from(data, path)
+
+
+def report_from(data: object, path: str = "") -> Report:
+    """A report from parsed JSON, as ``Report.from_json_object`` promises it."""
+    top = _Part(data, path)
+    schema = top.data.get("schema")
+    if schema != SCHEMA:
+        what = f"not a report of evalcli: 'schema' is {schema!r}, not {SCHEMA!r}"
+        raise InputError(what, fix="name a file written with -o FILE.json", path=path)
+    return Report(
+        version=top.take("version", str),
+        signature=top.take("signature", str),
+        task=top.take("task", str),
+        scores=top.take("scores", str),
+        n=top.take("n", int),
+        ignored=top.take("ignored", int),
+        weighted=top.take("weighted", bool),
+        classes=top.texts("classes"),
+        metrics=_values(top.part("metrics")),
+        per_class=tuple(_row(part) for part in top.parts("per_class")),
+        confusion=_confusion(top.part("confusion"), len(top.take("classes", list))),
+        undefined=top.texts("undefined"),
+        findings=tuple(_finding(part) for part in top.parts("findings")),
+        gates=tuple(_verdict(part) for part in top.parts("gates")),
+        inputs=tuple(
+            InputRecord(part.take("path", str), part.take("size", int), part.take("digest", str))
+            for part in top.parts("inputs")
+        ),
+        positive=top.optional("positive", str),
+        threshold=top.optional("threshold", float),
+        averaged=top.take("averaged", int),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One object of a saved report; ``place`` says where in the file it stands."""
+
+    data: Any
+    path: str
+    place: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, dict):
+            self.refuse(f"{self.place or 'the document'} is not an object")
+
+    def refuse(self, what: str) -> NoReturn:
+        raise InputError(f"not a whole report: {what}", fix="write it again with -o FILE.json", path=self.path)
+
+    def take(self, key: str, kind: type[T]) -> T:
+        if key not in self.data:
+            self.refuse(f"{self.at(key)} is missing")
+        return self.checked(self.data[key], kind, self.at(key))
+
+    def optional(self, key: str, kind: type[T]) -> T | None:
+        return None if self.data.get(key) is None else self.take(key, kind)
+
+    def checked(self, value: Any, kind: type[T], place: str) -> T:
+        # True is an int to Python and 1 is no float; in a report 1 is a number and true is not.
+        kinds = (int, float) if kind is float else kind
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+            self.refuse(f"{place} is {_shown(value)}, not {_KINDS[kind]}")
+        if isinstance(value, float) and not isfinite(value):
+            self.refuse(f"{place} is too large for a number")
+        return value  # type: ignore[return-value]  # an int passes for a float, as it does everywhere in Python
+
+    def at(self, key: str) -> str:
+        return f"{self.place}.{key}" if self.place else key
+
+    def part(self, key: str) -> _Part:
+        return _Part(self.take(key, dict), self.path, self.at(key))
+
+    def parts(self, key: str) -> list[_Part]:
+        return [_Part(item, self.path, f"{self.at(key)}[{i}]") for i, item in enumerate(self.take(key, list))]
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        return tuple(self.checked(x, str, f"{self.at(key)}[{i}]") for i, x in enumerate(self.take(key, list)))
+
+
+_KINDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+}
+
+
+def _shown(value: object) -> str:
+    kinds = {type(None): "null", dict: "an object", list: "a list"}
+    return kinds.get(type(value)) or repr(value)[:40]
+
+
+def _values(part: _Part, skip: tuple[str, ...] = ()) -> dict[str, Value]:
+    return {name: _value(part.part(name)) for name in part.data if name not in skip}
+
+
+def _value(part: _Part) -> Value:
+    if "value" not in part.data:
+        part.refuse(f"{part.at('value')} is missing")
+    low, high = part.optional("low", float), part.optional("high", float)
+    return Value(part.optional("value", float), low, high, part.optional("method", str))
+
+
+def _row(part: _Part) -> ClassRow:
+    metrics = _values(part, skip=("class", "support", "predicted"))
+    return ClassRow(part.take("class", str), part.take("support", float), part.take("predicted", float), metrics)
+
+
+def _confusion(part: _Part, classes: int) -> Confusion:
+    matrix = part.optional("matrix", list)
+    if matrix is not None and any(len(row) != classes for row in [matrix, *matrix] if isinstance(row, list)):
+        part.refuse(f"{part.at('matrix')} is not {classes} by {classes}, as 'classes' says")
+    pairs = part.optional("pairs", list)
+    return Confusion(
+        matrix=None if matrix is None else tuple(_numbers(part, row, i) for i, row in enumerate(matrix)),
+        pairs=None if pairs is None else tuple(_pair(part, pair, i) for i, pair in enumerate(pairs)),
+    )
+
+
+def _numbers(part: _Part, row: object, i: int) -> tuple[Number, ...]:
+    place = f"{part.at('matrix')}[{i}]"
+    return tuple(part.checked(x, float, place) for x in part.checked(row, list, place))
+
+
+def _pair(part: _Part, pair: object, i: int) -> tuple[str, str, Number]:
+    place = f"{part.at('pairs')}[{i}]"
+    items = part.checked(pair, list, place)
+    if len(items) != 3:
+        part.refuse(f"{place} has {len(items)} parts, not 3")
+    target, guess, count = items
+    return part.checked(target, str, place), part.checked(guess, str, place), part.checked(count, float, place)
+
+
+def _finding(part: _Part) -> Finding:
+    return Finding(part.take("code", str), part.take("level", str), part.take("text", str), part.take("fix", str))
+
+
+def _verdict(part: _Part) -> Verdict:
+    return Verdict(
+        rule=part.take("rule", str),
+        metric=part.take("metric", str),
+        value=part.optional("value", float),
+        bound=part.take("bound", float),
+        status=part.take("status", str),
+        reason=part.optional("reason", str) or "",
+    )

@@ -1,0 +1,180 @@
+"""Reports made from a confusion matrix by textbook arithmetic, for all tests of the renderers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalcli.report import ClassRow, Confusion, Finding, InputRecord, Report, Run, Value, Verdict
+
+NASTY = (
+    "[red]dog",
+    "a[/b]",
+    ":smile:",
+    "\x1b[31mred\x1b[0m",
+    "\u202eevil",
+    "zero\u200bwidth",
+    "x" * 100,
+    "日本語のとても長い名前のクラス",
+    "a|b",
+    "=cmd()",
+    "two\nlines\ttab",
+    "\udc80bytes",
+    "@team #12",
+    "<img src=x onerror=alert(1)>",
+    "",
+    " blank ",
+    "`tick`",
+    "\\|",
+    "שלום",
+)
+
+
+def over(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def class_row(name: str, tp: float, support: float, predicted: float, n: float) -> ClassRow:
+    tn = n - support - predicted + tp
+    return ClassRow(
+        name,
+        support,
+        predicted,
+        {
+            "precision": Value(over(tp, predicted)),
+            "recall": Value(over(tp, support)),
+            "f1": Value(over(2 * tp, support + predicted)),
+            "specificity": Value(over(tn, n - support)),
+            "npv": Value(over(tn, n - predicted)),
+        },
+    )
+
+
+def build(matrix: Sequence[Sequence[float]], names: Sequence[str] | None = None, **changes: Any) -> Report:
+    names = tuple(names or map(str, range(len(matrix))))
+    columns = [sum(row[j] for row in matrix) for j in range(len(matrix))]
+    total = sum(columns)
+    rows = [
+        class_row(name, matrix[i][i], sum(matrix[i]), columns[i], total) for i, name in enumerate(names)
+    ]
+    metrics = {"accuracy": Value(over(sum(matrix[i][i] for i in range(len(matrix))), total))}
+    metrics["majority_baseline"] = Value(over(max(row.support for row in rows), total))
+    for base in ("precision", "recall", "f1"):
+        values = [row.metrics[base].value or 0.0 for row in rows]
+        metrics[f"{base}_macro"] = Value(sum(values) / len(values))
+        weights = [row.support for row in rows]
+        metrics[f"{base}_weighted"] = Value(over(sum(v * w for v, w in zip(values, weights, strict=True)), total))
+    metrics["balanced_accuracy"] = metrics["recall_macro"]
+    metrics["mcc"] = Value(0.25)
+    metrics["kappa"] = Value(None)
+    metrics["jaccard_macro"] = Value(0.5)
+    metrics["error_rate"] = Value(None if metrics["accuracy"].value is None else 1 - metrics["accuracy"].value)
+    made = Report(
+        version="0.1.0",
+        signature=f"task:multiclass|scores:logits|classes:seen({len(names)}/{len(names)})|n:{int(total)}",
+        task="multiclass",
+        scores="logits",
+        n=int(total),
+        ignored=0,
+        weighted=False,
+        classes=names,
+        metrics=metrics,
+        per_class=tuple(rows),
+        confusion=Confusion(matrix=tuple(tuple(row) for row in matrix)),
+        undefined=("kappa",),
+        inputs=(InputRecord("preds.pt", 1234, "sha256:00"), InputRecord("targets.pt", 99, "crc32:11")),
+        averaged=len(names),
+        run=Run(0.021, "numpy", "cpu", 2, 131072),
+    )
+    return replace(made, **changes)
+
+
+BLOBS = [[58, 1, 0, 0], [0, 47, 0, 0], [0, 0, 51, 0], [0, 0, 0, 43]]
+FINDINGS = (
+    Finding(
+        "rare-class-missed",
+        "warning",
+        "98.0 % of all rows are right, but only 12.0 % of class 'fraud' are found (12 of 100): the accuracy is that of "
+        "the other class",
+        "look at recall[fraud]; lower --threshold, or gate on it with --min 'recall[fraud]=0.8'",
+    ),
+    Finding("ties", "info", "3 rows have two best scores; the lowest class was taken"),
+)
+GATES = (
+    Verdict("accuracy>=0.9", "accuracy", 0.995, 0.9, "pass"),
+    Verdict("recall[fraud]>=0.9", "recall[fraud]", 0.89995, 0.9, "fail", "0.89995 is below 0.9 (shown as 0.9000)"),
+    Verdict("kappa>=0.5", "kappa", None, 0.5, "undefined", "0/0"),
+    Verdict("auroc>=0.5", "auroc", None, 0.5, "missing", "not in the report"),
+)
+
+
+def sparse(count: int) -> Report:
+    """Many classes: pairs in place of the matrix."""
+    rows = tuple(class_row(f"species {i:04}", 40 + i % 11, 50, 50 + i % 3, 50 * count) for i in range(count))
+    pairs = tuple((f"species {i:04}", f"species {(i * 7 + 1) % count:04}", 12 - i % 12) for i in range(0, count, 3))
+    pairs = tuple(sorted(pairs, key=lambda pair: -pair[2]))
+    base = build(BLOBS)
+    names = tuple(row.name for row in rows)
+    return replace(
+        base, classes=names, per_class=rows, n=50 * count, confusion=Confusion(pairs=pairs), averaged=count
+    )
+
+
+def screens() -> dict[str, Report]:
+    """The reports whose pictures are kept in tests/golden."""
+    spam = build(
+        [[100, 5], [10, 50]],
+        ["ham", "spam"],
+        task="binary",
+        scores="probs",
+        positive="spam",
+        threshold=0.5,
+        findings=FINDINGS,
+        gates=GATES,
+    )
+    metrics = spam.metrics | {name: spam.per_class[1].metrics[name] for name in spam.per_class[1].metrics}
+    digits = [[47 - (i % 4) if i == j else int((i * 7 + j * 5) % 9 == 0) * (1 + i % 3) for j in range(10)] for i in range(10)]
+    nasty = [[9 if i == j else int((i * 5 + j) % 7 == 0) for j in range(len(NASTY))] for i in range(len(NASTY))]
+    weighted = [[12.5, 0.25, 0.0], [1.125, 1234.5, 3.0], [0.0, 0.0, 0.0]]
+    intervals = {"accuracy": Value(0.995, 0.9722, 0.9991, "wilson"), "f1_macro": Value(0.9949, 0.981, 0.9993, "bootstrap")}
+    return {
+        "spam": replace(spam, metrics=metrics),
+        "blobs": build(BLOBS),
+        "intervals": build(BLOBS, metrics=build(BLOBS).metrics | intervals),
+        "digits": build(digits),
+        "nasty": build(nasty, NASTY),
+        "weighted": build(weighted, ["cat", "dog", "never"], weighted=True, averaged=2, undefined=("recall[never]", "precision[never]")),
+        "one": build([[7]], ["only"]),
+        "many": sparse(25),
+        "thousand": sparse(1000),
+    }
+
+
+@pytest.fixture
+def make() -> Callable[..., Report]:
+    return build
+
+
+@pytest.fixture(params=sorted(screens()))
+def shown(request: pytest.FixtureRequest) -> tuple[str, Report]:
+    return request.param, screens()[request.param]
+
+
+@pytest.fixture
+def golden() -> Callable[[str, str], None]:
+    """Compare with a kept text; ``GOLDEN=write`` writes it anew, for a person to look at."""
+    import os
+
+    folder = Path(__file__).parent.parent / "golden"
+
+    def check(name: str, text: str) -> None:
+        path = folder / name
+        if os.environ.get("GOLDEN") == "write":
+            path.write_bytes(text.encode())
+        assert text == path.read_bytes().decode()
+
+    return check
