@@ -24,7 +24,7 @@ def inputs(kind: str | None, rows: int) -> tuple[str, ...]:
         return races.SAMPLE
     files = data.paths(kind, rows)
     if not all(Path(path).exists() for path in files):
-        run((sys.executable, "-m", "benchmarks.data", kind, str(rows)))
+        run((sys.executable, str(races.HERE / "data.py"), kind, str(rows)))
     return files
 
 
@@ -47,7 +47,7 @@ def race_once(race: races.Race, scale: int, rounds: int | None) -> page.Result:
     check(race, ours, theirs)
     mine, other = alternate(ours, theirs, rounds or race.rounds)
     floor = middle([run(races.PYTHON_START) for _ in range(3)]).seconds
-    floor += middle([run(("cat", *files)) for _ in range(3)]).seconds if race.kind else 0.0
+    floor += middle([run((*races.CAT, *files)) for _ in range(3)]).seconds if race.kind else 0.0
     title = race.title if scale == 1 else race.title.replace("10M", f"{rows:,}")
     return page.Result(title, races.PEER_NAMES[race.peer], mine, other, race.goal if scale == 1 else None, floor)
 
@@ -62,7 +62,7 @@ def race_help(rounds: int | None) -> page.Result:
 def memory(kind: str, scale: int) -> page.Peak:
     """Measure evalcli's peak at a tenth of the rows and at all of them."""
     small, large = races.MILLION // scale, 10 * races.MILLION // scale
-    peaks = [middle([run((*races.ours(), "report", *inputs(kind, rows)))] * 1).peak for rows in (small, large)]
+    peaks = [run((*races.ours(), "report", *inputs(kind, rows))).peak for rows in (small, large)]
     return page.Peak(kind, small, peaks[0], large, peaks[1])
 
 
@@ -122,7 +122,7 @@ def main(argv: list[str] | None = None) -> int:
         page.insert(races.ROOT / "README.md", text)
     if errors:
         return 2
-    return 1 if any(result.missed for result in results) else 0
+    return int(any(result.missed for result in results))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The inputs of the races, made once and kept in ``benchmarks/data`` (not in git).
 
-``python -m benchmarks.data KIND ROWS`` makes one kind; the races do so in a process of their own, to stay small.
+``python benchmarks/data.py KIND ROWS`` makes one kind; the races do so in a process of their own, to stay small.
 Ten classes; about nine predictions in ten are right. Seeded, so every machine races on the same rows.
 """
 
