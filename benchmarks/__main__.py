@@ -73,7 +73,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="how often each side runs")
     parser.add_argument("--write", action="store_true", help="write benchmarks/results.md and the README's table")
     parser.add_argument("--list", action="store_true", help="name the races and stop")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.quick and options.write:
+        parser.error("--quick measures start-up more than work; only full sizes are written")
+    return options
 
 
 def measure(options: argparse.Namespace, chosen: list[str]) -> tuple[list[page.Result], list[page.Peak], list[str]]:

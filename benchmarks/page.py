@@ -97,7 +97,7 @@ def row(result: Result) -> str:
     floor = "" if result.floor is None else f"{result.floor:.2f} s"
     return (
         f"| {result.title} | {result.peer} | {result.ours.seconds:.2f} s | {result.theirs.seconds:.2f} s | "
-        f"**{result.ratio:.2f}** | {goal} | {floor} | {result.ours.peak // MIB} | {result.theirs.peak // MIB} |"
+        f"**{result.ratio:.3f}** | {goal} | {floor} | {result.ours.peak // MIB} | {result.theirs.peak // MIB} |"
     )
 
 
@@ -114,7 +114,7 @@ def markdown(results: list[Result], peaks: list[Peak]) -> str:
             f"{p.kind} {p.small // MIB} MiB at {p.small_rows:,} rows, {p.large // MIB} MiB at {p.large_rows:,}"
             for p in peaks
         )
-        lines += [f"Peak memory of evalcli does not follow the number of rows: {shown}.", ""]
+        lines += [f"Peak memory of evalcli at two sizes: {shown}.", ""]
     lines += [f"Measured {machine()}."]
     return "\n".join(lines) + "\n"
 
