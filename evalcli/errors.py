@@ -37,6 +37,10 @@ class EvalError(Exception):
         self.fix = fix
         self.path = path
 
+    def rename(self, path: str, alias: str) -> None:
+        """Speak of ``path`` by the name the user knows."""
+        self.path, self.what, self.fix = (text.replace(path, alias) for text in (self.path, self.what, self.fix))
+
     def __str__(self) -> str:
         place = f"{self.path}: " if self.path else ""
         fix = f"; {self.fix}" if self.fix else ""

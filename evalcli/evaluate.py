@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from math import isnan
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli import __version__
+from evalcli.codes import make_prepare
+from evalcli.engine import Placement, accumulate, batch_rows, place, worker_count
+from evalcli.errors import EmptyError, UsageError
+from evalcli.evidence import Evidence
+from evalcli.faults import raise_faults
+from evalcli.findings import Facts, find
+from evalcli.layout import find_layout
+from evalcli.metrics.counts import ConfusionCounts, Counts
+from evalcli.metrics.registry import METRICS, PER_CLASS, default_names, parse
+from evalcli.metrics.registry import evaluate as metric_value
+from evalcli.report import ClassRow, Confusion, InputRecord, Report, Run, Value
+from evalcli.task import Choices, Task, decide
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.engine import Execution, Progress
-    from evalcli.report import Report
-    from evalcli.sources.base import Source
-    from evalcli.task import Choices
+    from evalcli.layout import Layout
+    from evalcli.prepare import Prepare
+    from evalcli.sources.base import Batch, InputFile, Source
+
+MATRIX_CLASSES = 100
+"""Up to so many classes a report holds the whole confusion matrix; beyond, the most confused pairs."""
+
+MOST_PAIRS = 1000
+"""How many confused pairs a report holds at most."""
 
 
 def evaluate(
@@ -18,5 +45,257 @@ def evaluate(
     metrics: tuple[str, ...] | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Read ``source`` once, count, and say what the numbers mean."""
-    raise NotImplementedError
+    """Read ``source`` once, count, and say what the numbers mean.
+
+    ``metrics`` are names as in :mod:`evalcli.metrics.registry`; ``None`` computes all that the task allows.
+
+    Raises:
+        InputError: when the values cannot be evaluated, with the count and the first rows concerned.
+        EmptyError: when nothing is left to evaluate.
+        UsageError: when choices contradict each other or the input.
+
+    """
+    started = perf_counter()
+    placement = place(execution)
+    layout = find_layout(source.preds, source.target, choices)
+    size = batch_rows(execution, _row_bytes(source))
+    workers = worker_count(execution, source, size)
+    outcome, inputs = _count(_Plan(source, choices, layout, placement), size, workers, progress)
+    report = _Reporter(source, choices, outcome, inputs).report(metrics)
+    run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
+    return replace(report, run=run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What stays the same however often the pass is repeated."""
+
+    source: Source
+    choices: Choices
+    layout: Layout
+    placement: Placement
+
+    def decide(self, evidence: Evidence) -> Task:
+        return decide(self.layout, self.source.preds, self.source.target, self.choices, evidence)
+
+    def prepare(self, task: Task) -> Prepare:
+        """Text becomes class indices by tables made once for the pass."""
+        device = self.placement.device if self.placement.backend == "torch" else None
+        return make_prepare(self.layout, self.choices, self.source, task.classes, device)
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What one worker gathers under one decision."""
+
+    plan: _Plan
+    task: Task
+    prepare: Prepare
+    confusion: ConfusionCounts
+    evidence: Evidence = field(default_factory=Evidence)
+    signs: tuple[object, ...] = ()
+
+    def add(self, batch: Batch) -> bool:
+        labels = self.prepare(batch, self.task, self.evidence)
+        if self.prepare.device is not None:
+            labels = labels.to(self.prepare.device)
+        self.confusion.update(labels.preds, labels.target, labels.weight, labels.repeats)
+        return self._still_holds()
+
+    def _still_holds(self) -> bool:
+        """Whether what was seen so far still supports the decision that counts; asked only when something changed."""
+        signs = self.evidence.signs()
+        if signs == self.signs:
+            return True
+        self.signs = signs
+        return self.plan.decide(self.evidence).counts_like == self.task.counts_like
+
+    def merge(self, other: _Pass) -> None:
+        self.confusion.merge(other.confusion)
+        self.evidence.merge(other.evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    task: Task
+    confusion: ConfusionCounts
+    evidence: Evidence
+
+
+def _count(plan: _Plan, size: int, workers: int, progress: Progress | None) -> tuple[_Outcome, tuple[InputFile, ...]]:
+    """Passes over the input until the decision of the whole input is the one it was counted under."""
+    task = plan.decide(Evidence())
+    while True:
+        prepare = plan.prepare(task)
+
+        def fresh(task: Task = task, prepare: Prepare = prepare) -> _Pass:
+            confusion = ConfusionCounts(prepare.classes, weighted=plan.source.weighted)
+            return _Pass(plan, task, prepare, confusion.to(prepare.device) if prepare.device else confusion)
+
+        total, complete = accumulate(plan.source, fresh, size, workers, progress)
+        decided = plan.decide(total.evidence)
+        if complete and decided.counts_like == task.counts_like:
+            inputs = plan.source.finish()
+            raise_faults(plan.source, plan.choices, prepare.classes, total.evidence)
+            if decided.problem is not None:
+                raise decided.problem
+            _check_not_empty(plan.source, total)
+            return _Outcome(decided, total.confusion, total.evidence), inputs
+        task = decided
+
+
+def _check_not_empty(source: Source, total: _Pass) -> None:
+    """No rows, no verdict."""
+    evidence = total.evidence
+    if evidence.rows == 0:
+        left_out = evidence.ignored + evidence.dropped + source.dropped
+        message = f"all {left_out} rows are left out" if left_out else "there are no rows"
+        fix = "check --ignore-index, --nan and --where" if left_out else "check the file and --where"
+        raise EmptyError(message, fix=fix, path=source.target.path)
+    if source.weighted and not float(total.confusion.class_counts().numpy().n) > 0:
+        raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+
+
+def _row_bytes(source: Source) -> int:
+    """What one row of predictions takes in memory while it is counted."""
+    shape = source.preds.shape
+    return 8 * int(np.prod(shape[1:], dtype=np.int64)) if len(shape) > 1 else 8
+
+
+class _Reporter:
+    """From counts to a report: names, numbers, undefined, findings."""
+
+    def __init__(self, source: Source, choices: Choices, outcome: _Outcome, inputs: tuple[InputFile, ...]) -> None:
+        self.source, self.choices, self.task = source, choices, outcome.task
+        self.evidence, self.inputs = outcome.evidence, inputs
+        counted = outcome.confusion.class_counts().numpy()
+        self.pairs = outcome.confusion.pairs()
+        self.picked = self._listed(counted)
+        self.names = tuple(self.task.classes[i] for i in self.picked) if self.task.classes else self._numbers()
+        self.counts = Counts(
+            *(_take(part, self.picked) for part in (counted.tp, counted.support, counted.predicted)), counted.n
+        )
+
+    def _listed(self, counted: Counts) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """The classes to list: all that are declared, else those that occur."""
+        if self.task.classes and not self.task.seen_only:
+            return np.arange(len(self.task.classes))
+        return np.flatnonzero((counted.support > 0) | (counted.predicted > 0))
+
+    def _numbers(self) -> tuple[str, ...]:
+        return tuple(map(str, self.picked.tolist()))
+
+    def report(self, metrics: Sequence[str] | None) -> Report:
+        """The whole report, findings included."""
+        task = self.task
+        values = self._values(metrics)
+        per_class = self._per_class()
+        undefined = [name for name, value in values.items() if value.value is None]
+        undefined += [
+            f"{name}[{row.name}]" for row in per_class for name, value in row.metrics.items() if value.value is None
+        ]
+        seen = int(np.count_nonzero((self.counts.support > 0) | (self.counts.predicted > 0)))
+        averaged = seen if self.choices.classes == "seen" else len(self.names)
+        report = Report(
+            version=__version__,
+            signature=self._signature(averaged),
+            task=task.kind,
+            scores=task.scores,
+            n=self.evidence.rows,
+            ignored=self.evidence.ignored,
+            weighted=self.source.weighted,
+            classes=self.names,
+            metrics=values,
+            per_class=per_class,
+            confusion=self._confusion(),
+            undefined=tuple(dict.fromkeys(undefined)),
+            inputs=tuple(InputRecord(file.path, file.size, file.digest) for file in self.inputs),
+            positive=None if task.positive is None else self.names[task.positive],
+            threshold=task.threshold,
+            averaged=averaged,
+        )
+        return replace(report, findings=find(self._facts(report)))
+
+    def _values(self, metrics: Sequence[str] | None) -> dict[str, Value]:
+        names = [parse(name) for name in (default_names(self.task.kind) if metrics is None else metrics)]
+        values = {}
+        for name in names:
+            if name.slice_by is not None:
+                raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
+            scope: Any = self.choices.classes
+            result = metric_value(name, self.counts, scope=scope, positive=self.task.positive, classes=self.names)
+            values[str(name)] = _value(float(result))
+        return values
+
+    def _per_class(self) -> tuple[ClassRow, ...]:
+        columns = {name: METRICS[name].formula(self.counts).tolist() for name in PER_CLASS}
+        supports, predicted = self.counts.support.tolist(), self.counts.predicted.tolist()
+        return tuple(
+            ClassRow(name, supports[i], predicted[i], {metric: _value(column[i]) for metric, column in columns.items()})
+            for i, name in enumerate(self.names)
+        )
+
+    def _confusion(self) -> Confusion:
+        """The matrix, or the most confused pairs: largest count first, then in class order."""
+        target, preds, count = self.pairs
+        places = np.full(int(self.picked.max(initial=0)) + 1, -1)
+        places[self.picked] = np.arange(self.picked.size)
+        target, preds = places[target], np.where(preds < 0, -1, places[preds])
+        if len(self.names) <= MATRIX_CLASSES:
+            matrix = np.zeros((len(self.names),) * 2, count.dtype)
+            given = preds >= 0
+            matrix[target[given], preds[given]] = count[given]
+            return Confusion(matrix=tuple(map(tuple, matrix.tolist())))
+        wrong = np.flatnonzero((target != preds) & (preds >= 0))
+        order = wrong[np.lexsort((preds[wrong], target[wrong], -count[wrong]))][:MOST_PAIRS]
+        rows = zip(target[order].tolist(), preds[order].tolist(), count[order].tolist(), strict=True)
+        return Confusion(pairs=tuple((self.names[t], self.names[p], c) for t, p, c in rows))
+
+    def _facts(self, report: Report) -> Facts:
+        target, preds, count = self.pairs
+        total = float(count.sum()) or 1.0
+        whole = all(name.isdecimal() for name in self.names[:MATRIX_CLASSES]) and len(self.names) > 2
+        steps = [float(count[(preds >= 0) & (preds - target == step)].sum()) / total for step in (1, -1)]
+        missing = count[preds < 0].sum().item() if count.size else 0
+        return Facts(
+            report,
+            self.source.preds.path,
+            self.source.target.path,
+            tied=self.evidence.tied,
+            shift=(steps[0], steps[1]) if whole else (0.0, 0.0),
+            dropped=self.evidence.dropped + self.source.dropped,
+            unpredicted=missing,
+            notes=self.source.notes(),
+        )
+
+    def _signature(self, averaged: int) -> str:
+        """Every choice that moves a number, in one line."""
+        import hashlib
+
+        labels = hashlib.sha256("\0".join(self.names).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        threshold = self.task.threshold
+        parts = {
+            "task": self.task.kind,
+            "scores": self.task.scores,
+            "classes": f"{self.choices.classes}({averaged}/{len(self.names)})",
+            "thr": "-" if threshold is None else repr(threshold),
+            "n": self.evidence.rows,
+            "ignore": "-" if self.choices.ignore_index is None else self.choices.ignore_index,
+            "nan": self.choices.nan,
+            "weights": "yes" if self.source.weighted else "no",
+            "ties": "first",
+            "labels": labels,
+            "v": __version__,
+        }
+        return "|".join(f"{key}:{value}" for key, value in parts.items())
+
+
+def _take(values: Any, picked: Any) -> Any:  # host arrays of counts or of weights
+    """``values`` at ``picked``; a class beyond the counted ones has none."""
+    padded = np.zeros(max(values.size, int(picked.max(initial=-1)) + 1), values.dtype)
+    padded[: values.size] = values
+    return padded[picked]
+
+
+def _value(number: float) -> Value:
+    return Value(None if isnan(number) else number)

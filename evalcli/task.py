@@ -1,8 +1,30 @@
-"""Which task, which score kind: decided once, for the whole input."""
+"""Which task, which score kind: decided once, for the whole input.
+
+The decision is a pure function of the layout, the user's choices and the evidence of the whole input. A pass over the
+data starts on the decision that its first rows suggest; when the whole input decides otherwise, the pass is repeated.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf, log
+from typing import TYPE_CHECKING
+
+from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.sources.labels import class_order
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.evidence import Evidence
+    from evalcli.layout import Layout
+    from evalcli.sources.base import Field
+
+OPPOSITES = (("no", "yes"), ("false", "true"), ("neg", "pos"), ("negative", "positive"), ("0", "1"), ("-1", "1"))
+"""Two names that say by themselves which is the positive one."""
+
+SUM_TOLERANCE = {"float16": 1e-2, "bfloat16": 1e-2}
+"""How far a row of probabilities may be from 1, by stored type; float8 as float16, everything else 1e-3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +40,198 @@ class Choices:
     nan: str = "error"
     classes: str = "seen"
     class_axis: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The decision. ``mode`` is how a prediction becomes a label: it is one (``labels``), the best column
+    (``argmax``), or a score against ``cut`` (``cut``; of two columns, the margin ``positive - negative``).
+
+    ``classes`` are the class names; ``seen_only`` says that they were read off the data, so that a class without a
+    row is not listed. ``problem`` is what forbids a verdict, raised once the whole input is known.
+    """
+
+    kind: str
+    scores: str
+    mode: str
+    classes: tuple[str, ...]
+    seen_only: bool = False
+    positive: int | None = None
+    threshold: float | None = None
+    cut: float | None = None
+    problem: EvalError | None = None
+
+    @property
+    def counts_like(self) -> tuple[object, ...]:
+        """What the counting depends on: two decisions that agree here give the same counts."""
+        return (self.mode, self.cut, self.positive if self.mode == "cut" else None)
+
+
+def sum_tolerance(dtype: str) -> float:
+    """How far the sum of a row of probabilities may be from 1, for a stored type."""
+    return 1e-2 if dtype.startswith("float8") else SUM_TOLERANCE.get(dtype, 1e-3)
+
+
+def decide(layout: Layout, preds: Field, target: Field, choices: Choices, evidence: Evidence) -> Task:
+    """Name the task and the score kind.
+
+    Doubt that more rows could clear up is put into ``Task.problem``.
+
+    Raises:
+        UsageError: when the choices contradict the layout.
+
+    """
+    if choices.task in {"multilabel", "regression"}:
+        raise UsageError(f"--task {choices.task} is not available in this version", fix="use binary or multiclass")
+    names, seen_only = class_names(layout, preds, target, choices, evidence)
+    if layout.preds == "columns":
+        return _decide_columns(layout, preds, choices, evidence, names)
+    if layout.preds == "score":
+        return _decide_score(layout, choices, evidence, names, seen_only)
+    problem = _unlike_labels(layout, choices, evidence, preds)
+    return _labels_task("labels", choices, names, seen_only, problem)
+
+
+def class_names(
+    layout: Layout, preds: Field, target: Field, choices: Choices, evidence: Evidence
+) -> tuple[tuple[str, ...], bool]:
+    """The class names in order, and whether they were only read off the data.
+
+    No names: the classes are whole numbers, more than 0 and 1, and known only when all are counted.
+    """
+    if choices.labels is not None:
+        return choices.labels, False
+    if preds.columns is not None:
+        return preds.columns, False
+    if layout.width is not None:
+        return tuple(map(str, range(layout.width))), False
+    if target.labels is not None or preds.labels is not None:
+        return _union(target.labels or (), preds.labels or ()), True
+    high = max(evidence.target_high, evidence.pred_high if layout.preds == "labels" else -inf)
+    return ((), True) if high > 1 else (("0", "1"), False)
+
+
+def _union(target: tuple[str, ...], preds: tuple[str, ...]) -> tuple[str, ...]:
+    """All labels of both sides, in class order."""
+    return target if target == preds or not preds else class_order({*target, *preds})
+
+
+def _labels_task(
+    scores: str, choices: Choices, names: tuple[str, ...], seen_only: bool, problem: EvalError | None
+) -> Task:
+    kind = choices.task or ("binary" if len(names) == 2 else "multiclass")
+    if kind == "binary" and len(names) != 2:
+        raise UsageError(f"--task binary, but the classes are {_some(names)}", fix="drop --task")
+    positive = None
+    if kind == "binary":
+        positive, doubt = positive_class(names, choices.positive)
+        problem = problem or doubt
+    elif choices.positive is not None:
+        message = f"--positive {choices.positive}, but the task is multiclass ({_some(names)})"
+        problem = problem or UsageError(message, fix="name a class in the metric instead: recall[cat]")
+    return Task(kind, scores, "labels", names, seen_only, positive, problem=problem)
+
+
+def _decide_columns(layout: Layout, preds: Field, choices: Choices, evidence: Evidence, names: tuple[str, ...]) -> Task:
+    if layout.width != len(names):
+        message = f"{layout.width} score columns but {len(names)} class names ({_some(names)})"
+        raise UsageError(message, fix="give --labels one name for each column, in column order", path=preds.path)
+    scores, problem = _column_scores(preds, choices, evidence)
+    base = _labels_task(scores, choices, names, False, problem)
+    if choices.threshold is None:
+        return Task(base.kind, scores, "argmax", names, False, base.positive, problem=base.problem)
+    if base.kind != "binary":
+        raise UsageError("--threshold needs a binary task", fix="drop it: of several classes the best one counts")
+    cut = choices.threshold if scores != "logits" else logit(choices.threshold)
+    return Task("binary", scores, "cut", names, False, base.positive, choices.threshold, cut, base.problem)
+
+
+def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[str, EvalError | None]:
+    """The kind of score columns: probabilities lie in [0, 1] and sum to 1 in every row; everything else is logits."""
+    within = evidence.pred_low >= 0 and evidence.pred_high <= 1
+    sums = f"{evidence.off_rows} rows do not sum to 1 (worst: row {evidence.off_row}, off by {evidence.off_worst:.3g})"
+    if choices.scores == "logits":
+        return "logits", None
+    if choices.scores == "labels":
+        raise UsageError("--scores labels, but there is a column for each class", fix="use probs or logits")
+    if choices.scores == "probs":
+        if not within:
+            where = f"values from {evidence.pred_low:g} to {evidence.pred_high:g}"
+            return "probs", InputError(f"not probabilities: {where}", fix="use --scores logits", path=preds.path)
+        doubt = InputError(f"not probabilities: {sums}", fix="normalise them, or use --scores logits", path=preds.path)
+        return "probs", doubt if evidence.off_rows else None
+    if not within:
+        return "logits", None
+    if evidence.off_rows:
+        message = f"scores lie in [0, 1], but {sums}: probabilities or logits?"
+        return "probs", InputError(message, fix="say which with --scores probs or --scores logits", path=preds.path)
+    whole = "float" not in preds.dtype
+    return ("labels" if whole else "probs"), None
+
+
+def _decide_score(
+    layout: Layout, choices: Choices, evidence: Evidence, names: tuple[str, ...], seen_only: bool
+) -> Task:
+    """One number an element: a binary score, or a label that was stored as a float."""
+    low, high = evidence.pred_low, evidence.pred_high
+    if choices.scores is None and evidence.pred_whole and low >= 0 and (len(names) != 2 or high <= 1):
+        return _labels_task("labels", choices, names, seen_only, _unlike_labels(layout, choices, evidence, None))
+    if choices.scores == "labels":
+        return _labels_task("labels", choices, names, seen_only, None)
+    if len(names) != 2:
+        message = f"one score for each row, but the classes of the target are {_some(names)}"
+        fix = "name both with --labels" if len(names) == 1 else "save a score for each class, shape (N, C), or labels"
+        problem = InputError(message, fix=fix)
+        return Task("multiclass", choices.scores or "logits", "labels", names, seen_only, problem=problem)
+    scores = choices.scores or ("probs" if low >= 0 and high <= 1 else "logits")
+    base = _labels_task(scores, choices, names, False, None)
+    problem = base.problem
+    if choices.scores == "probs" and not (low >= 0 and high <= 1):
+        problem = InputError(f"not probabilities: values from {low:g} to {high:g}", fix="use --scores logits")
+    if choices.scores is None and evidence.pred_whole and low >= 0 and high > 1:
+        problem = InputError(
+            f"predictions are whole numbers from {low:g} to {high:g} stored as floats, the target has two classes",
+            fix="say what they are with --scores labels or --scores logits",
+        )
+    threshold = 0.5 if choices.threshold is None else choices.threshold
+    cut = threshold if scores == "probs" else logit(threshold)
+    return Task("binary", scores, "cut", names, False, base.positive, threshold, cut, problem)
+
+
+def _unlike_labels(layout: Layout, choices: Choices, evidence: Evidence, preds: Field | None) -> EvalError | None:
+    """0/1 on both sides of a table of two axes may be many things; only the user knows."""
+    two_axes = preds is not None and preds.labels is None and len(preds.shape) == 2 and layout.inner > 1
+    if two_axes and choices.task is None and max(evidence.pred_high, evidence.target_high) <= 1:
+        return InputError(
+            "0 and 1 on both sides in two axes: several labels a row, one-hot classes, or single decisions?",
+            fix="--class-axis -1 reads one-hot rows, --task binary counts every element as a decision",
+        )
+    if choices.threshold is not None:
+        return UsageError("--threshold, but the predictions are labels", fix="give scores, or drop --threshold")
+    return None
+
+
+def positive_class(names: Sequence[str], chosen: str | None) -> tuple[int, EvalError | None]:
+    """The index of the positive class of two, and the error that asks for it when the names do not tell."""
+    if chosen is not None:
+        if chosen in names:
+            return list(names).index(chosen), None
+        return 1, UsageError(f"--positive {chosen}, but the classes are {_some(names)}", fix="name one of them")
+    lowered = tuple(name.lower() for name in names)
+    for negative, positive in OPPOSITES:
+        if set(lowered) == {negative, positive}:
+            return lowered.index(positive), None
+    return 1, InputError(
+        f"two classes, {names[0]!r} and {names[1]!r}: which one is to be found?",
+        fix=f"name it with --positive {names[1]}, or treat both alike with --task multiclass",
+    )
+
+
+def logit(p: float) -> float:
+    """ln(p / (1 - p)): the logit at which a probability is reached."""
+    return -inf if p <= 0 else inf if p >= 1 else log(p / (1 - p))
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return f"{shown}, …" if len(names) > 5 else shown or "whole numbers beyond 1"

@@ -1,13 +1,93 @@
-"""Files in, batches out."""
+"""Files in, batches out: which reader a pair of paths needs, by what the files are."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evalcli.errors import EvalError, UsageError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evalcli.sources.base import Selection, Source
+
+TENSOR_FORMATS = frozenset({"pt", "npy", "npz", "safetensors"})
+"""What is read by ranges of bytes; every other known format is a table."""
 
 
 def open_source(preds: str, target: str | None, selection: Selection) -> Source:
-    """Open one file that holds both sides, or two."""
-    raise NotImplementedError
+    """Open one file that holds both sides, or two; ``-`` is standard input.
+
+    Raises:
+        EvalError: of the kind that says what is wrong with which path.
+
+    """
+    from evalcli.sources.spool import STDIN, Spool
+
+    if preds == target == STDIN:
+        raise UsageError("standard input can be only one side", fix="name a file for the other")
+    with ExitStack() as undo:
+        aliases: dict[str, str] = {}
+        paths: list[str | None] = [preds, target]
+        if STDIN in paths:
+            spool = Spool()
+            undo.callback(spool.close)
+            aliases[spool.path] = STDIN
+            paths = [spool.path if path == STDIN else path for path in paths]
+        with spoken_of(aliases):
+            source = _open(str(paths[0]), paths[1], selection)
+        source.aliases = aliases
+        source.preds = replace(source.preds, path=aliases.get(source.preds.path, source.preds.path))
+        source.target = replace(source.target, path=aliases.get(source.target.path, source.target.path))
+        source.closing = undo.pop_all()
+    return source
+
+
+@contextmanager
+def spoken_of(aliases: dict[str, str]) -> Iterator[None]:
+    """Errors name what the user wrote, not a temporary copy of it."""
+    try:
+        yield
+    except EvalError as error:
+        for path, alias in aliases.items():
+            error.rename(path, alias)
+        raise
+
+
+def _open(preds: str, target: str | None, selection: Selection) -> Source:
+    first = input_format(preds) in TENSOR_FORMATS
+    second = first if target is None else input_format(target) in TENSOR_FORMATS
+    if first and second:
+        from evalcli.sources.pairing import open_arrays
+
+        return open_arrays(preds, target, selection)
+    if target is None or not (first or second):
+        from evalcli.sources.table_source import open_table_source
+
+        return open_table_source(preds, target, selection)
+    from evalcli.sources.mixed import open_mixed
+
+    return open_mixed(preds, target, selection, preds_in_table=not first)
+
+
+def input_format(path: str) -> str:
+    """The format of a file, or of the first file of a glob; a file whose name looks like a glob is that file.
+
+    Raises:
+        UsageError: for an address of the network.
+        InputError: for what is missing or cannot be predictions.
+
+    """
+    from evalcli.sources.sniff import file_format
+
+    if "://" in path:
+        raise UsageError("only local files are read", fix="download it first", path=path)
+    if any(sign in path for sign in "*?["):
+        import glob
+        import os
+
+        matches = [] if os.path.exists(path) else sorted(glob.glob(path))  # noqa: PTH110, PTH207  # text in, text out
+        return file_format(matches[0]) if matches else file_format(path)
+    return file_format(path)

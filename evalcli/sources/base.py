@@ -10,9 +10,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     import numpy as np
 
     Array = np.ndarray[Any, Any]
@@ -41,7 +44,7 @@ class Batch:
 
     ``start`` is the number of the first row in the whole input (from 0). ``repeats`` (int64) says how many identical
     input rows a row stands for. ``weight`` is float64, for the row (with ``repeats``: the sum over its rows, exact
-    as far as the source could add it). Floats arrive as float32 or float64, labels as integers or booleans.
+    as far as the source could add it). A text prediction that is missing arrives as -1 (only with ``nan="wrong"``). Floats arrive as float32 or float64, labels as integers or booleans.
     """
 
     preds: Array
@@ -94,6 +97,10 @@ class Source(ABC):
     rows: int | None = None
     dropped: int = 0
     """Rows the source itself left out because a label was missing (only with ``nan="drop"``)."""
+    aliases: dict[str, str] = MappingProxyType({})  # type: ignore[assignment]  # read-only until a source has its own
+    """Temporary paths and the names the user knows them by."""
+    closing: ExitStack | None = None
+    """What else has to be released with this source."""
 
     @abstractmethod
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
@@ -114,3 +121,5 @@ class Source(ABC):
 
     def close(self) -> None:
         """Release files and connections. Harmless when repeated."""
+        if self.closing is not None:
+            self.closing.close()

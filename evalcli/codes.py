@@ -1,0 +1,70 @@
+"""From texts and declared names to class indices: the tables that connect the two sides of an input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.errors import InputError
+from evalcli.prepare import Prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.layout import Layout
+    from evalcli.sources.base import Array, Field, Source
+    from evalcli.task import Choices
+
+LARGEST_VALUE = 2**24
+"""Declared class numbers are looked up in a table of this length at most."""
+
+
+def make_prepare(
+    layout: Layout, choices: Choices, source: Source, names: Sequence[str], device: str | None = None
+) -> Prepare:
+    """How the batches of ``source`` become class indices of ``names``; tables for text are made here, once.
+
+    Raises:
+        InputError: when one side holds text and the other numbers, and nothing says which is which.
+
+    """
+    preds, target = source.preds, source.target
+    fixed = choices.labels is not None or layout.width is not None
+    text = preds.labels is not None or target.labels is not None
+    classes = len(names) if fixed or text else None
+    target_codes = _codes(target, names, choices, preds if layout.preds == "labels" else None)
+    pred_codes = _codes(preds, names, choices, target) if layout.preds == "labels" else None
+    return Prepare(layout, choices, preds, target, classes, target_codes, pred_codes, device)
+
+
+def _codes(side: Field, names: Sequence[str], choices: Choices, other: Field | None) -> Array | None:
+    """The table from what ``side`` holds to class indices; ``None`` where it holds them already."""
+    if side.labels is not None:
+        if tuple(side.labels) == tuple(names):
+            return None
+        index = {name: i for i, name in enumerate(names)}
+        return np.array([index.get(label, -1) for label in side.labels] or [-1], np.int64)
+    beside_text = other is not None and other.labels is not None
+    if not (beside_text or choices.labels is not None):
+        return None
+    if all(name == str(int(name)) if name.isdecimal() else False for name in names):
+        return _by_value([int(name) for name in names])
+    if choices.labels is None:
+        assert other is not None
+        message = f"{side.path} holds numbers, {other.path} text such as {names[0]!r}"
+        raise InputError(message, fix="name the classes in the order of their numbers: --labels a,b,c")
+    return None
+
+
+def _by_value(values: list[int]) -> Array | None:
+    """Classes that are whole numbers are found by value, not by place."""
+    if not values or values == list(range(len(values))):
+        return None
+    if max(values) > LARGEST_VALUE:
+        raise InputError(
+            f"class number {max(values)} is too large", fix="number the classes from 0, or save them as text"
+        )
+    table = np.full(max(values) + 1, -1, np.int64)
+    table[values] = np.arange(len(values))
+    return table

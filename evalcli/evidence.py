@@ -1,0 +1,109 @@
+"""What the whole input shows about itself, gathered while it is counted.
+
+Evidence only grows, and merges in any order to the same value. So a decision that is a function of the evidence of
+the *whole* input cannot depend on the batch size, the number of workers or the order of the batches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from evalcli.sources.base import Array
+
+SHOWN = 3
+"""How many offending rows an error names."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """Rows that cannot be counted: how many, and the first few with their values, by row number."""
+
+    count: int = 0
+    first: list[tuple[int, str]] = field(default_factory=list)
+
+    def merge(self, other: Fault) -> None:
+        """Add the rows of ``other``."""
+        self.count += other.count
+        self.first = sorted(self.first + other.first)[:SHOWN]
+
+    def named(self, labels: tuple[str, ...] | None = None) -> str:
+        """The first rows in words; codes of text by their text."""
+        shown = []
+        for row, value in self.first:
+            text = repr(labels[int(value)]) if labels is not None else value
+            shown.append(f"row {row}: {text}" if text else f"row {row}")
+        return ", ".join(shown) + (", …" if self.count > len(self.first) else "")
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Ranges, whole-number checks and faults over all rows that count (ignored rows leave no trace but their number).
+
+    ``pred_low`` and ``pred_high`` span the finite and infinite prediction values, ``off_rows`` counts rows of score
+    columns that lie in [0, 1] but do not sum to 1 (``off_worst`` is the largest deviation, ``off_row`` its first row).
+    """
+
+    rows: int = 0
+    ignored: int = 0
+    dropped: int = 0
+    pred_low: float = inf
+    pred_high: float = -inf
+    pred_whole: bool = True
+    target_low: float = inf
+    target_high: float = -inf
+    off_rows: int = 0
+    off_worst: float = 0.0
+    off_row: int = -1
+    tied: int = 0
+    faults: dict[str, Fault] = field(default_factory=dict)
+
+    def merge(self, other: Evidence) -> None:
+        """Take in what ``other`` has seen."""
+        self.rows += other.rows
+        self.ignored += other.ignored
+        self.dropped += other.dropped
+        self.pred_low, self.pred_high = min(self.pred_low, other.pred_low), max(self.pred_high, other.pred_high)
+        self.pred_whole = self.pred_whole and other.pred_whole
+        self.target_low, self.target_high = (
+            min(self.target_low, other.target_low),
+            max(self.target_high, other.target_high),
+        )
+        self.off_rows += other.off_rows
+        self.note_off(other.off_worst, other.off_row)
+        self.tied += other.tied
+        for code, fault in other.faults.items():
+            self.faults.setdefault(code, Fault()).merge(fault)
+
+    def signs(self) -> tuple[object, ...]:
+        """The part of the evidence that a decision can turn on, cheap to compare."""
+        within = self.pred_low >= 0 and self.pred_high <= 1
+        return (within, self.pred_whole, self.target_high > 1, self.off_rows > 0, self.pred_high > 1)
+
+    def note_off(self, worst: float, row: int) -> None:
+        """Keep the largest deviation of a row sum from 1, the first row among equals."""
+        if row >= 0 and (
+            worst > self.off_worst or (worst == self.off_worst and row < self.off_row) or self.off_row < 0
+        ):
+            self.off_worst, self.off_row = worst, row
+
+    def note_preds(self, low: float, high: float) -> None:
+        """Widen the range of prediction values."""
+        self.pred_low, self.pred_high = min(self.pred_low, low), max(self.pred_high, high)
+
+    def note_target(self, values: Array) -> None:
+        """Widen the range of target values."""
+        if values.size:
+            self.target_low = min(self.target_low, float(values.min()))
+            self.target_high = max(self.target_high, float(values.max()))
+
+    def fault(self, code: str, rows: np.ndarray[tuple[int], np.dtype[np.int64]], values: Array | None = None) -> None:
+        """Record that ``rows`` (ascending row numbers) are at fault, with their ``values`` if they help."""
+        if rows.size:
+            shown = ["" if values is None else str(values[i].item()) for i in range(min(SHOWN, rows.size))]
+            first = [(int(row), value) for row, value in zip(rows[:SHOWN], shown, strict=False)]
+            self.faults.setdefault(code, Fault()).merge(Fault(int(rows.size), first))

@@ -1,0 +1,64 @@
+"""What the user reads when rows cannot be counted: one sentence for each kind of fault, and what mends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalcli.errors import InputError
+
+if TYPE_CHECKING:
+    from evalcli.evidence import Evidence, Fault
+    from evalcli.sources.base import Source
+    from evalcli.task import Choices
+
+FAULTS: dict[str, tuple[str, str, str]] = {
+    "weight": ("weight", "weights are negative or not finite", "weights must be finite and at least 0"),
+    "not-one-hot": (
+        "target",
+        "target rows are not one-hot (one 1, else 0)",
+        "save class numbers; for single decisions in two axes use --task binary",
+    ),
+    "target-missing": ("target", "targets are missing (NaN)", "use --nan drop to leave these rows out"),
+    "target-fraction": ("target", "targets are not whole numbers", "save class numbers as integers"),
+    "target-unknown": (
+        "target",
+        "targets are none of the classes",
+        "check --labels, or the names of the score columns",
+    ),
+    "target-range": ("target", "targets lie outside the classes", ""),
+    "nan": (
+        "preds",
+        "predictions are not finite (NaN, or -inf in every column)",
+        "--nan drop leaves these rows out, --nan wrong counts them as errors of the model",
+    ),
+    "pred-fraction": ("preds", "predictions are not whole numbers", "save labels as integers, or say --scores probs"),
+    "pred-unknown": ("preds", "predictions are none of the classes", "check --labels"),
+    "pred-range": ("preds", "predictions lie outside the classes", ""),
+}
+"""Fault → (side, what is wrong, what to do), in the order in which they are reported."""
+
+
+def raise_faults(source: Source, choices: Choices, classes: int | None, evidence: Evidence) -> None:
+    """Raise the first kind of fault in the order above, with its count and first rows.
+
+    Raises:
+        InputError: if there is any fault.
+
+    """
+    for code, (side, what, fix) in FAULTS.items():
+        fault = evidence.faults.get(code)
+        if fault is not None:
+            field = source.target if side == "target" else source.preds
+            if code.endswith("-range"):
+                what, fix = _range(what, fault, choices, classes)
+            labels = field.labels if code.endswith("-unknown") else None
+            raise InputError(f"{fault.count} {what} ({fault.named(labels)})", fix=fix, path=field.path)
+
+
+def _range(what: str, fault: Fault, choices: Choices, classes: int | None) -> tuple[str, str]:
+    """A label out of range is most often an ignore index, or a count from 1."""
+    least = fault.first[0][1]
+    limit = "from 0" if classes is None else f"0 to {classes - 1}"
+    if choices.ignore_index is None:
+        return f"{what} ({limit})", f"if {least} marks rows to leave out, add --ignore-index {least}"
+    return f"{what} ({limit})", "check the number of classes, --labels and --ignore-index"

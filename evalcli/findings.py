@@ -1,0 +1,275 @@
+"""What an experienced colleague would say about a report: each finding with its cause and what mends it.
+
+A rule takes the facts and returns at most one finding. All rules see all facts; their order is the order of importance.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING
+
+from evalcli.report import Finding
+
+if TYPE_CHECKING:
+    from evalcli.report import ClassRow, Report
+    from evalcli.sources.base import Note
+
+HARDLY_FOUND = 0.5
+"""A class of whose rows less than this share is found …"""
+HIGH_ACCURACY = 0.9
+"""… while the accuracy is at least this."""
+FEW_ROWS = 10
+"""Support below which the numbers of a class are mostly chance (a Wilson interval is then over 0.4 wide)."""
+LEAST_SUPPORT = 5
+"""With fewer rows a low recall says nothing."""
+MANY_TIES = 0.01
+SHIFTED = 0.5
+NAMED = 5
+"""How many classes a finding names."""
+
+_TARGET_NAME = re.compile(r"(^|[^a-z])(targets?|truths?|gold|labels?|y_?true|actuals?|y_?test)([^a-z]|$)")
+_PREDS_NAME = re.compile(r"(^|[^a-z])(preds?|predictions?|predicted|scores?|logits?|probs?|outputs?|y_?pred)([^a-z]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A report without findings, and what the pass saw beyond it.
+
+    ``tied`` rows had their best score more than once; ``shift`` maps +1 and -1 to the share of rows whose prediction is
+    the class after or before the target's; ``dropped`` and ``unpredicted`` rows had no usable prediction.
+    """
+
+    report: Report
+    preds_path: str
+    target_path: str
+    tied: int = 0
+    shift: tuple[float, float] = (0.0, 0.0)
+    dropped: int = 0
+    unpredicted: float = 0
+    notes: tuple[Note, ...] = ()
+
+    def metric(self, name: str) -> float | None:
+        """The value of a metric, ``None`` when it is undefined or was not asked for."""
+        value = self.report.metrics.get(name)
+        return None if value is None else value.value
+
+    @property
+    def supported(self) -> list[ClassRow]:
+        """The classes that occur in the target."""
+        return [row for row in self.report.per_class if row.support > 0]
+
+    @property
+    def accuracy(self) -> float:
+        """The share correct, from the class rows, so that ``-m`` cannot hide it."""
+        right = sum(_right(row) for row in self.report.per_class)
+        return right / self.total if self.total else 0.0
+
+    @property
+    def total(self) -> float:
+        """Rows, or their weights."""
+        return sum(row.support for row in self.report.per_class)
+
+
+def find(facts: Facts) -> tuple[Finding, ...]:
+    """Every finding about a report, the most important first."""
+    found = [finding for rule in RULES if (finding := rule(facts)) is not None]
+    return tuple(found + [Finding(note.code, "info", note.text, note.fix) for note in facts.notes])
+
+
+def swapped_arguments(facts: Facts) -> Finding | None:
+    """The first file is called the truth, and the second the predictions."""
+    first, second = _stem(facts.preds_path), _stem(facts.target_path)
+    if facts.preds_path == facts.target_path:
+        return None
+    looks = _TARGET_NAME.search(first) and not _PREDS_NAME.search(first)
+    if not (looks and _PREDS_NAME.search(second) and not _TARGET_NAME.search(second)):
+        return None
+    text = f"the arguments look swapped: {facts.preds_path} was read as predictions, {facts.target_path} as the truth"
+    return Finding("swapped-arguments", "warning", text, "predictions come first: evalcli report PREDS TARGETS")
+
+
+def constant_prediction(facts: Facts) -> Finding | None:
+    """The model says one thing, the truth more."""
+    predicted = [row for row in facts.report.per_class if row.predicted > 0]
+    if len(predicted) != 1 or len(facts.supported) < 2:
+        return None
+    text = f"every prediction is {predicted[0].name!r}, though the target has {len(facts.supported)} classes"
+    fix = (
+        "check which column or axis was read (evalcli inspect), and that the model was trained and not in a dead state"
+    )
+    return Finding("constant-prediction", "warning", text, fix)
+
+
+def shifted_labels(facts: Facts) -> Finding | None:
+    """Most predictions lie one class beside the truth."""
+    share, step = max(zip(facts.shift, ("after", "before"), strict=True))
+    if share <= SHIFTED or share <= facts.accuracy:
+        return None
+    text = (
+        f"{share:.1%} of the predictions are the class {step} the right one: one side counts from 0, the other from 1"
+    )
+    return Finding(
+        "shifted-labels", "warning", text, "subtract 1 on the side that starts at 1, or name the classes alike"
+    )
+
+
+def majority_baseline(facts: Facts) -> Finding | None:
+    """The accuracy paradox."""
+    if len(facts.supported) < 2:
+        return None
+    largest = max(facts.supported, key=lambda row: row.support)
+    baseline = largest.support / facts.total
+    if facts.accuracy > baseline:
+        return None
+    relation = "no better than" if facts.accuracy == baseline else "worse than"
+    text = f"accuracy {facts.accuracy:.4f} is {relation} always answering {largest.name!r} ({baseline:.4f})"
+    fix = "judge by balanced_accuracy, mcc or f1_macro, for example --min balanced_accuracy=0.8"
+    return Finding("majority-baseline", "warning", text, fix)
+
+
+def hardly_found(facts: Facts) -> Finding | None:
+    """High accuracy, and a class that is mostly missed."""
+    if facts.accuracy < HIGH_ACCURACY:
+        return None
+    missed = [row for row in facts.supported if row.support >= LEAST_SUPPORT and _recall(row) < HARDLY_FOUND]
+    if not missed:
+        return None
+    worst = min(missed, key=_recall)
+    more = f" (and {len(missed) - 1} more such classes)" if len(missed) > 1 else ""
+    text = (
+        f"accuracy is {facts.accuracy:.1%}, but {worst.name!r} is hardly found: {_amount(_right(worst))} of "
+        f"{_amount(worst.support)}, recall {_recall(worst):.4f}{more}"
+    )
+    fix = f"gate on it: --min 'recall[{worst.name}]=0.8'"
+    if facts.report.threshold is not None:
+        fix += "; a lower --threshold finds more"
+    return Finding("hardly-found", "warning", text, fix)
+
+
+def near_chance(facts: Facts) -> Finding | None:
+    """A binary model that a coin could replace, or whose answers are inverted."""
+    if facts.report.task != "binary" or len(facts.supported) != 2 or constant_prediction(facts) is not None:
+        return None
+    recalls = [(_recall(row), row.support) for row in facts.supported]
+    balanced = sum(recall for recall, _ in recalls) / 2
+    error = sqrt(sum(recall * (1 - recall) / support for recall, support in recalls)) / 2
+    if balanced - 0.5 > 2 * error:
+        return None
+    if 0.5 - balanced > 2 * error:
+        text = f"balanced accuracy {balanced:.4f} is below chance: the two classes look exchanged"
+        return Finding(
+            "below-chance", "warning", text, "check --positive, the order of the columns, or the label encoding"
+        )
+    text = f"balanced accuracy {balanced:.4f} is near chance (0.5 ± {2 * error:.2g} at this size)"
+    return Finding(
+        "near-chance", "warning", text, "check that rows pair up (--id), the threshold, and the training itself"
+    )
+
+
+def never_predicted(facts: Facts) -> Finding | None:
+    """Classes of the target that the model never answers."""
+    if constant_prediction(facts) is not None:
+        return None
+    return _about_classes(
+        [row for row in facts.supported if row.predicted == 0],
+        "never-predicted",
+        "warning",
+        "never predicted",
+        "look at their rows; too few examples in training, or a class weight, is the usual cause",
+    )
+
+
+def never_target(facts: Facts) -> Finding | None:
+    """Classes that the model answers but that never occur."""
+    return _about_classes(
+        [row for row in facts.report.per_class if row.support == 0 and row.predicted > 0],
+        "never-target",
+        "info",
+        "predicted, but never the target",
+        "they count as 0 in macro recall and F1; check for misspelt labels on one side",
+    )
+
+
+def tiny_support(facts: Facts) -> Finding | None:
+    """Classes with so few rows that their numbers are mostly chance."""
+    return _about_classes(
+        [row for row in facts.supported if row.support < FEW_ROWS],
+        "tiny-support",
+        "info",
+        f"supported by fewer than {FEW_ROWS} rows, so that their numbers are mostly chance",
+        "collect more of them before a gate depends on them",
+    )
+
+
+def tied_scores(facts: Facts) -> Finding | None:
+    """Rows whose best score is shared."""
+    if not facts.report.n or facts.tied / facts.report.n <= MANY_TIES:
+        return None
+    text = f"{facts.tied / facts.report.n:.1%} of the rows have their best score more than once; the first class counts"
+    return Finding("ties", "warning", text, "save scores in float32 and before rounding or clipping")
+
+
+def unusable_rows(facts: Facts) -> Finding | None:
+    """Rows dropped, or counted as wrong, for want of a usable value."""
+    if not (facts.dropped or facts.unpredicted):
+        return None
+    parts = [f"{_amount(facts.dropped)} rows were dropped"] if facts.dropped else []
+    parts += [f"{_amount(facts.unpredicted)} rows without a prediction count as wrong"] if facts.unpredicted else []
+    return Finding(
+        "unusable-rows", "warning", " and ".join(parts) + " (--nan)", "find out why the model gave no number there"
+    )
+
+
+def all_right(facts: Facts) -> Finding | None:
+    """Too good to be believed without a look."""
+    if facts.accuracy < 1 or facts.report.n < 50 or len(facts.supported) < 2:
+        return None
+    text = "every single prediction is right"
+    return Finding(
+        "all-right", "info", text, "make sure that the truth did not reach the model, and that the files differ"
+    )
+
+
+RULES: tuple[Callable[[Facts], Finding | None], ...] = (
+    swapped_arguments,
+    constant_prediction,
+    shifted_labels,
+    majority_baseline,
+    hardly_found,
+    near_chance,
+    unusable_rows,
+    never_predicted,
+    tied_scores,
+    never_target,
+    tiny_support,
+    all_right,
+)
+
+
+def _about_classes(rows: list[ClassRow], code: str, level: str, what: str, fix: str) -> Finding | None:
+    if not rows:
+        return None
+    names = ", ".join(repr(row.name) for row in rows[:NAMED])
+    count = "1 class is" if len(rows) == 1 else f"{len(rows)} classes are"
+    return Finding(code, level, f"{count} {what}: {names}{', …' if len(rows) > NAMED else ''}", fix)
+
+
+def _recall(row: ClassRow) -> float:
+    return row.metrics["recall"].value or 0.0
+
+
+def _right(row: ClassRow) -> float:
+    """How many rows of the class were found, from its recall: exact for counts below 2^53 after rounding."""
+    right = _recall(row) * row.support
+    return round(right) if isinstance(row.support, int) else right
+
+
+def _amount(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
+
+
+def _stem(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2].lower()

@@ -1,0 +1,142 @@
+"""How the two sides fit together: what follows from shapes and stored types alone, before a value is read.
+
+====================  ==================  =============================================================
+predictions           target              read as
+====================  ==================  =============================================================
+``(N, d…)`` integer   ``(N, d…)``         labels, element by element
+``(N,)`` float        ``(N,)``            one score a row (binary), or labels stored as floats
+``(N, d…)`` float     ``(N, d…)``         one score an element (binary masks, three axes and more)
+``(N, C)``            ``(N,)``            a score for each class
+``(N, C, d…)``        ``(N, d…)``         likewise, classes on axis 1 (segmentation)
+``(N, d…, C)``        ``(N, d…)``         likewise, classes last (language models)
+``(N, C)``            ``(N, C)``          a score for each class against a one-hot target
+``(N,)``              ``(N, C)``          labels or scores against a one-hot target
+====================  ==================  =============================================================
+
+A trailing axis of length 1 is dropped; nothing is ever broadcast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Literal
+
+from evalcli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from evalcli.sources.base import Field
+    from evalcli.task import Choices
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """``preds`` are ``labels``, one ``score`` an element, or ``columns`` of scores on axis ``class_axis`` (``width`` of
+    them); the target holds ``labels`` or is ``one-hot`` on ``target_axis``. ``inner`` elements lie in one row.
+    """
+
+    preds: Literal["labels", "score", "columns"]
+    target: Literal["labels", "one-hot"] = "labels"
+    class_axis: int = -1
+    target_axis: int = -1
+    width: int | None = None
+    inner: int = 1
+
+
+def is_float(field: Field) -> bool:
+    """Whether the stored numbers may be fractional."""
+    return "float" in field.dtype
+
+
+def plain_shape(shape: Shape) -> Shape:
+    """The shape without a trailing axis of length 1 (``(N, 1)`` is ``(N,)``)."""
+    return shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape
+
+
+def find_layout(preds: Field, target: Field, choices: Choices) -> Layout:
+    """Fit predictions to targets.
+
+    Raises:
+        InputError: when no row of the table above fits, with both shapes and the likeliest cause.
+        UsageError: when two readings fit and ``--class-axis`` or ``--task`` must choose.
+
+    """
+    p, t = plain_shape(preds.shape), plain_shape(target.shape)
+    if p[0] != t[0]:
+        raise _length_error(preds, target, p, t)
+    if p == t:
+        return _same_shape(preds, choices, p)
+    if len(p) == len(t) + 1:
+        return _class_columns(choices, p, t)
+    if len(t) == len(p) + 1 and t[:-1] == p:
+        if is_float(target):
+            raise _swapped(preds, target)
+        kind: Literal["labels", "score"] = "score" if is_float(preds) else "labels"
+        return Layout(kind, "one-hot", width=t[-1], inner=prod(p[1:]))
+    raise _shape_error(preds, target)
+
+
+def _same_shape(preds: Field, choices: Choices, p: Shape) -> Layout:
+    if choices.class_axis is not None and len(p) > 1:
+        axis = _checked_axis(choices.class_axis)
+        return Layout("columns", "one-hot", axis, axis, p[axis], prod(p[1:]) // p[axis])
+    if preds.columns is not None or (len(p) == 2 and is_float(preds) and choices.task != "binary"):
+        return Layout("columns", "one-hot", width=p[-1])
+    if is_float(preds) and choices.scores != "labels":
+        return Layout("score", inner=prod(p[1:]))
+    return Layout("labels", inner=prod(p[1:]))
+
+
+def _class_columns(choices: Choices, p: Shape, t: Shape) -> Layout:
+    first, last = p[2:] == t[1:], p[:-1] == t
+    if choices.class_axis is not None:
+        axis = _checked_axis(choices.class_axis)
+        if not (first if axis == 1 else last):
+            message = f"with classes on axis {axis}, predictions {p} do not fit targets {t}"
+            raise UsageError(message, fix="check --class-axis")
+    elif first and last and len(p) > 2:
+        message = f"predictions {p} against targets {t} can be read with classes on axis 1 or last"
+        raise UsageError(message, fix="say which with --class-axis 1 or --class-axis -1")
+    elif not (first or last):
+        raise _no_fit(p, t)
+    else:
+        axis = 1 if first else -1
+    return Layout("columns", class_axis=axis, width=p[axis], inner=prod(t[1:]))
+
+
+def _checked_axis(axis: int) -> int:
+    if axis not in {1, -1}:
+        raise UsageError(f"--class-axis is {axis}", fix="it can be 1 (N, C, …) or -1 (N, …, C)")
+    return axis
+
+
+def _length_error(preds: Field, target: Field, p: Shape, t: Shape) -> InputError:
+    if len(p) == 2 and len(t) == 1 and p[1] == t[0]:
+        message = f"predictions {p} look transposed: {target.path} has {t[0]} rows"
+        return InputError(message, fix="save them as (N, C), one row a sample", path=preds.path)
+    message = f"{p[0]} predictions but {t[0]} targets (shapes {preds.shape} and {target.shape})"
+    return InputError(message, fix="evaluate both on the same samples, or pair tables with --id", path=preds.path)
+
+
+def _shape_error(preds: Field, target: Field) -> InputError:
+    if len(target.shape) > len(preds.shape) and is_float(target) and not is_float(preds):
+        return _swapped(preds, target)
+    return _no_fit(preds.shape, target.shape)
+
+
+def _no_fit(p: Shape, t: Shape) -> InputError:
+    return InputError(
+        f"predictions {p} do not fit targets {t}",
+        fix="targets (N,) go with labels (N,) or scores (N, C); targets (N, d…) with (N, C, d…) or (N, d…, C)",
+    )
+
+
+def _swapped(preds: Field, target: Field) -> InputError:
+    return InputError(
+        f"the arguments look swapped: the target holds {target.dtype} scores {target.shape}, "
+        f"the predictions {preds.dtype} labels {preds.shape}",
+        fix=f"predictions come first: evalcli report {target.path} {preds.path}",
+        path=target.path,
+    )

@@ -1,0 +1,343 @@
+"""From the rows of a batch to labels that can be counted, with the evidence that they give on the way.
+
+The host sees every value once, in cache-sized blocks: range, finiteness, row sums, the best column and its ties come out
+of one visit. Nothing here decides; :mod:`evalcli.task` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli.columns import blocks, look_on_device
+from evalcli.metrics.arrays import to_device
+from evalcli.task import sum_tolerance
+
+if TYPE_CHECKING:
+    from evalcli.evidence import Evidence
+    from evalcli.layout import Layout
+    from evalcli.sources.base import Array, Batch, Field
+    from evalcli.task import Choices, Task
+
+LARGEST_LABEL = 2**31 - 1
+"""A (target, prediction) pair has to fit into 63 bits."""
+
+MISSING = -1
+"""The code of a prediction that does not exist; it counts as an error of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Rows ready to be counted, all ``(n,)``: labels on both sides, weights and multiplicities where there are any."""
+
+    preds: Array
+    target: Array
+    weight: Array | None
+    repeats: Array | None
+
+    def to(self, device: str) -> Labels:
+        """The same rows on a torch device."""
+        parts = (self.preds, self.target, self.weight, self.repeats)
+        return Labels(*(None if part is None else to_device(part, device) for part in parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """How batches of one input become labels: everything that does not change from batch to batch."""
+
+    layout: Layout
+    choices: Choices
+    preds: Field
+    target: Field
+    classes: int | None = None
+    """How many classes there are, where that is known before counting."""
+    target_codes: Array | None = None
+    pred_codes: Array | None = None
+    device: str | None = None
+    """Where scores are compared; ``None``: on the host, by numpy."""
+
+    def __call__(self, batch: Batch, task: Task, evidence: Evidence) -> Labels:
+        """Labels of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
+        rows = _Rows(self, batch, evidence)
+        rows.drop_ignored()
+        rows.check_target()
+        labels = rows.predicted(task)
+        return rows.labels(labels)
+
+
+class _Rows:
+    """One batch on its way; ``keep`` marks the elements that still count (``None``: all)."""
+
+    def __init__(self, plan: Prepare, batch: Batch, evidence: Evidence) -> None:
+        self.plan, self.batch, self.evidence, self.layout = plan, batch, evidence, plan.layout
+        self.keep: Array | None = None
+        self.target = self._flat_target()
+        self.weight = self._spread(batch.weight)
+        self.repeats = self._spread(batch.repeats)
+        self._check_weight()
+
+    def _flat_target(self) -> Array:
+        target = self.batch.target
+        if self.layout.target == "one-hot":
+            hot = _columns(target, self.layout.target_axis, self.layout.width)
+            bad = (hot.sum(axis=1) != 1) | ((hot != 0) & (hot != 1)).any(axis=1)
+            self._fault("not-one-hot", bad, None)
+            return hot.argmax(axis=1)
+        return target.reshape(-1)
+
+    def _spread(self, values: Array | None) -> Array | None:
+        """One value a row becomes one for each of its elements."""
+        if values is None:
+            return None
+        flat = values.reshape(-1)
+        return flat if flat.size == self.target.size else np.repeat(flat, self.layout.inner)
+
+    def _check_weight(self) -> None:
+        if self.weight is not None:
+            low, high = float(self.weight.min(initial=0.0)), float(self.weight.max(initial=0.0))
+            if not (low >= 0 and high < np.inf):
+                self._fault("weight", ~(np.isfinite(self.weight) & (self.weight >= 0)), self.weight)
+
+    def _narrow(self, keep: Array) -> None:
+        self.keep = keep if self.keep is None else self.keep & keep
+
+    def _fault(self, code: str, bad: Array, values: Array | None) -> None:
+        """Record the marked elements, by row of the input, and count them no further."""
+        if self.keep is not None:
+            bad = bad & self.keep
+        if bad.any():
+            where = np.flatnonzero(bad)
+            self.evidence.fault(code, self._row_numbers(where), None if values is None else values[where])
+            self._narrow(~bad)
+
+    def _row_numbers(self, elements: Array) -> Array:
+        """The rows of the input in which elements of this batch lie (classes of ``(N, C, d…)`` moved last)."""
+        return self.batch.start + elements // self.layout.inner
+
+    def _tally(self, mask: Array) -> int:
+        return int(np.count_nonzero(mask)) if self.repeats is None else int(self.repeats[mask].sum())
+
+    def drop_ignored(self) -> None:
+        """Leave out the rows whose target is the ignore index: before everything else."""
+        index = self.plan.choices.ignore_index
+        if index is not None and self.plan.target.labels is None:
+            ignored = self.target == index
+            count = self._tally(ignored)
+            if count:
+                self.evidence.ignored += count
+                self._narrow(~ignored)
+
+    def check_target(self) -> None:
+        """Targets become whole numbers from 0, or faults."""
+        target = self.target
+        if target.dtype == bool:
+            self.target = target = target.view(np.uint8)
+        if target.dtype.kind == "f":
+            self._whole_target(target)
+            target = self.target
+        if self.plan.target_codes is not None:
+            target = _recode(target, self.plan.target_codes)
+            self._fault("target-unknown", target < 0, self.target)
+            self.target = target
+        low, high = _span(target, self.keep)
+        limit = self._largest()
+        if low < 0 or high > limit:
+            self._fault("target-range", (target < 0) | (target > limit), target)
+            low, high = _span(target, self.keep)
+        self.evidence.target_low = min(self.evidence.target_low, low)
+        self.evidence.target_high = max(self.evidence.target_high, high)
+
+    def _whole_target(self, target: Array) -> None:
+        missing = np.isnan(target)
+        if missing.any():
+            if self.plan.choices.nan == "drop":
+                self._drop(missing)
+            else:
+                self._fault("target-missing", missing, None)
+        with np.errstate(invalid="ignore"):
+            whole = np.trunc(target) == target
+        self._fault("target-fraction", ~(whole & (np.abs(target) <= 2.0**53)) & ~missing, target)
+        keep = np.ones(target.shape, bool) if self.keep is None else self.keep
+        self.target = np.where(keep, target, 0).astype(np.int64)
+
+    def _largest(self) -> int:
+        return LARGEST_LABEL if self.plan.classes is None else self.plan.classes - 1
+
+    def _drop(self, mask: Array) -> None:
+        """Leave out rows that cannot be evaluated, and say how many."""
+        if self.keep is not None:
+            mask = mask & self.keep
+        self.evidence.dropped += self._tally(mask)
+        self._narrow(~mask)
+
+    def predicted(self, task: Task) -> Array:
+        """The predicted label of every element (of those that do not count, any)."""
+        if self.layout.preds == "columns":
+            return self._best_column(task)
+        preds = self.batch.preds.reshape(-1)
+        if preds.dtype == bool:
+            preds = preds.view(np.uint8)
+        if preds.dtype.kind == "f":
+            preds = self._finite(preds)
+            return self._cut(preds, task) if task.mode == "cut" else self._whole(preds)
+        return self._label_range(preds)
+
+    def _finite(self, scores: Array) -> Array:
+        """Note the range of one score an element; apply the rule for NaN."""
+        low, high = _span(scores, self.keep)
+        if low != low or high != high:  # NaN spreads through min and max
+            missing = np.isnan(scores)
+            self._not_a_number(missing)
+            keep = ~missing if self.keep is None else self.keep & ~missing
+            low, high = _span(scores, keep)
+        self.evidence.note_preds(low, high)
+        if self.evidence.pred_whole:
+            kept = scores if self.keep is None else scores[self.keep]
+            with np.errstate(invalid="ignore"):
+                whole = np.trunc(kept) == kept
+            self.evidence.pred_whole = bool((whole | np.isnan(kept)).all()) and high <= 2.0**53
+        return scores
+
+    def _not_a_number(self, missing: Array) -> None:
+        if self.plan.choices.nan == "drop":
+            self._drop(missing)
+        elif self.plan.choices.nan == "error":
+            self._fault("nan", missing, None)
+
+    def _cut(self, scores: Array, task: Task) -> Array:
+        assert task.cut is not None
+        assert task.positive is not None
+        cut = np.asarray(task.cut, _stored_type(self.plan.preds.dtype)).astype(scores.dtype)
+        labels = np.where(scores >= cut, np.int8(task.positive), np.int8(1 - task.positive))
+        return _mark_missing(labels, scores)
+
+    def _whole(self, preds: Array) -> Array:
+        missing = np.isnan(preds)
+        with np.errstate(invalid="ignore"):
+            self._fault("pred-fraction", ~missing & ~(np.trunc(preds) == preds), preds)
+        labels = np.where(np.isfinite(preds), preds, 0).clip(-(2.0**53), 2.0**53).astype(np.int64)
+        labels[missing] = MISSING
+        return self._label_range(labels, missing_allowed=True)
+
+    def _label_range(self, preds: Array, *, missing_allowed: bool = False) -> Array:
+        """Check labels against the classes; codes of text are in range by construction."""
+        missing_allowed = missing_allowed or self.plan.preds.labels is not None
+        raw = preds
+        if self.plan.pred_codes is not None:
+            preds = _recode(preds, self.plan.pred_codes)
+            self._fault("pred-unknown", (preds < 0) & ~((raw == MISSING) & missing_allowed), raw)
+        low, high = _span(preds, self.keep)
+        limit = self._largest()
+        least = MISSING if missing_allowed else 0
+        if low < least or high > limit:
+            self._fault("pred-range", (preds < least) | (preds > limit), preds)
+            low, high = _span(preds, self.keep)
+        self.evidence.note_preds(low, high)
+        return preds
+
+    def _best_column(self, task: Task) -> Array:
+        scores = _columns(self.batch.preds, self.layout.class_axis, self.layout.width)
+        if scores.dtype.kind != "f":
+            self._check_one_hot(scores)
+        if self.keep is not None:  # what is ignored must not speak about the kind of the scores
+            kept = np.flatnonzero(self.keep)
+            best = np.zeros(scores.shape[0], np.int64)
+            best[kept] = self._visit(scores[kept], kept)
+        else:
+            best = self._visit(scores, None)
+        return best if task.mode == "argmax" else self._margin(scores, task, best)
+
+    def _check_one_hot(self, scores: Array) -> None:
+        low, high = _span(scores.reshape(-1), None)
+        if low >= 0 and high <= 1:
+            off = scores.sum(axis=1) != 1
+            if off.any():
+                self.evidence.off_rows += int(off.sum())
+                self.evidence.note_off(1.0, int(self._row_numbers(np.flatnonzero(off)[:1])[0]))
+
+    def _visit(self, scores: Array, elements: Array | None) -> Array:
+        """The best column of each row of ``scores``; ``elements`` are their places in the batch."""
+        best = np.empty(scores.shape[0], np.int64)
+        tolerance = sum_tolerance(self.plan.preds.dtype)
+        looks = blocks(scores) if self.plan.device is None else [(0, look_on_device(scores, self.plan.device))]
+        for start, seen in looks:
+            best[start : start + len(seen.best)] = seen.best
+            self.evidence.tied += seen.tied
+            self.evidence.note_preds(seen.low, seen.high)
+            if seen.sums is not None:
+                self._note_sums(seen.sums, tolerance, start, elements)
+            if seen.bad is not None:
+                where = np.flatnonzero(seen.bad) + start
+                mask = np.zeros(self.target.shape, bool)
+                mask[where if elements is None else elements[where]] = True
+                self._not_a_number(mask)
+                best[where] = MISSING
+        return best
+
+    def _note_sums(self, sums: Array, tolerance: float, start: int, elements: Array | None) -> None:
+        away = np.abs(sums - 1)
+        off = away > tolerance
+        if off.any():
+            worst = int(np.argmax(away))
+            place = worst + start if elements is None else int(elements[worst + start])
+            self.evidence.off_rows += int(np.count_nonzero(off))
+            self.evidence.note_off(float(away[worst]), int(self._row_numbers(np.asarray([place]))[0]))
+
+    def _margin(self, scores: Array, task: Task, best: Array) -> Array:
+        """Two columns against a threshold on the probability of the positive class."""
+        assert task.positive is not None
+        assert task.cut is not None
+        positive, negative = scores[:, task.positive], scores[:, 1 - task.positive]
+        if task.scores == "logits":
+            with np.errstate(invalid="ignore"):
+                over = positive.astype(np.float64) - negative >= task.cut
+        else:
+            over = positive >= np.asarray(task.cut, _stored_type(self.plan.preds.dtype)).astype(scores.dtype)
+        labels = np.where(over, task.positive, 1 - task.positive)
+        return np.where(best == MISSING, MISSING, labels)
+
+    def labels(self, preds: Array) -> Labels:
+        """What is left to count."""
+        target, weight, repeats = self.target, self.weight, self.repeats
+        if self.keep is not None:
+            kept = self.keep
+            preds, target = preds[kept], target[kept]
+            weight = None if weight is None else weight[kept]
+            repeats = None if repeats is None else repeats[kept]
+        self.evidence.rows += int(target.size if repeats is None else repeats.sum())
+        return Labels(preds, target, weight, repeats)
+
+
+def _columns(values: Array, axis: int, width: int | None) -> Array:
+    """``(N, C, d…)`` or ``(N, d…, C)`` as ``(N·d…, C)``."""
+    if values.ndim > 2 and axis == 1:
+        values = np.moveaxis(values, 1, -1)
+    return values.reshape(-1, width or 1)
+
+
+def _span(values: Array, keep: Array | None) -> tuple[float, float]:
+    """Least and largest of what counts; (inf, -inf) of nothing."""
+    if keep is not None:
+        values = values[keep]
+    return (float(values.min()), float(values.max())) if values.size else (np.inf, -np.inf)
+
+
+def _recode(codes: Array, table: Array) -> Array:
+    """Codes through a table of class indices; whatever the table does not hold becomes -1."""
+    inside = (codes >= 0) & (codes < table.size)
+    recoded: Array = np.where(inside, table[np.where(inside, codes, 0).astype(np.int64)], -1)
+    return recoded
+
+
+def _mark_missing(labels: Array, scores: Array) -> Array:
+    missing = np.isnan(scores)
+    if missing.any():
+        labels[missing] = MISSING
+    return labels
+
+
+def _stored_type(dtype: str) -> Any:  # numpy's own name for "anything that names a dtype"
+    """The numpy type in which a threshold is rounded as the scores were: bfloat16 and float8 keep float32."""
+    return dtype if dtype in {"float16", "float32", "float64"} else np.float32 if "float" in dtype else np.float64

@@ -1,0 +1,157 @@
+"""Predictions and targets that lie in tensor files, or one side in a tensor file and the other in a table.
+
+Rows pair by position. Each side is read by ranges of rows from its own file, so a load touches only what it counts.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.errors import InputError, UsageError
+from evalcli.sources.base import Batch, Field, InputFile, Note, Source
+from evalcli.sources.labels import check_labels
+from evalcli.sources.naming import choose, choose_target
+from evalcli.sources.tensors import open_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Protocol
+
+    from evalcli.sources.arrays import StoredArray
+    from evalcli.sources.base import Selection
+    from evalcli.sources.tensors import TensorFile
+
+    class OpenFile(Protocol):
+        """What is read during a pass and checked at its end."""
+
+        path: str
+
+        def begin(self) -> None: ...
+        def notes(self) -> tuple[Note, ...]: ...
+        def close(self) -> None: ...
+
+
+class ArraySource(Source):
+    """Stored arrays, paired by position.
+
+    Raises:
+        InputError: when the sides have different numbers of rows, or labels that differ only in their spelling.
+
+    """
+
+    def __init__(
+        self, preds: StoredArray, target: StoredArray, weight: StoredArray | None, files: Sequence[PassFile]
+    ) -> None:
+        self._arrays = (preds, target, weight)
+        self._files = tuple(files)
+        self._label_notes: tuple[Note, ...] = ()
+        paths = [file.path for file in files]
+        self.preds = _field(preds, paths[0])
+        self.target = _field(target, paths[-1])
+        self.weighted = weight is not None
+        self.rows = self.preds.shape[0]
+        if weight is not None and weight.shape not in {(self.rows,), (self.rows, 1), self.target.shape}:
+            message = f"weights {weight.shape} do not fit targets {self.target.shape}"
+            raise InputError(message, fix="save one weight for each row", path=paths[0])
+        if self.preds.labels is not None and self.target.labels is not None:
+            self._label_notes = check_labels(self.target.labels, self.preds.labels, self.target.path)
+
+    def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
+        """Ranges of rows, in order."""
+        for file in self._files:
+            file.begin()
+        rows = min(self.preds.shape[0], self.target.shape[0])
+        for start in range(0, rows, size):
+            yield partial(self._load, start, min(start + size, rows))
+
+    def _load(self, start: int, stop: int) -> Batch:
+        preds, target, weight = self._arrays
+        weights = None if weight is None else weight.read(start, stop).astype(np.float64)
+        return Batch(preds.read(start, stop), target.read(start, stop), weights, start=start)
+
+    def finish(self) -> tuple[InputFile, ...]:
+        """Checksums are compared, and every file is still what it was."""
+        return tuple(record for file in self._files for record in file.finish(self.rows))
+
+    def notes(self) -> tuple[Note, ...]:
+        """What the files say of themselves."""
+        return self._label_notes + tuple(note for file in self._files for note in file.notes())
+
+    def close(self) -> None:
+        """Close every file."""
+        for file in self._files:
+            file.close()
+        super().close()
+
+
+def _field(array: StoredArray, path: str) -> Field:
+    return Field(array.name, path, array.shape, array.dtype, array.labels)
+
+
+class PassFile:
+    """A file that takes part in a pass: the same few calls for tensor files and tables."""
+
+    def __init__(self, file: OpenFile, finish: Callable[[int | None], tuple[InputFile, ...]]) -> None:
+        self.path = file.path
+        self.begin, self.notes, self.close = file.begin, file.notes, file.close
+        self.finish = finish
+
+
+def tensor_file(path: str) -> tuple[TensorFile, PassFile]:
+    """Open a tensor file and say how a pass treats it."""
+    file = open_tensors(path)
+    return file, PassFile(file, lambda _rows: (file.finish(),))
+
+
+def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySource:
+    """Two tensor files, or one that holds both sides.
+
+    Raises:
+        UsageError: for options that only tables have, and for names that are not there.
+        InputError: when the names do not tell which array is which.
+
+    """
+    refuse_table_options(selection)
+    first, first_pass = tensor_file(preds)
+    if target is None:
+        if len(first.arrays) == 1:
+            raise UsageError(
+                f"{preds} holds one array, so the targets are missing", fix=f"evalcli report {preds} TARGETS"
+            )
+        chosen = choose(tuple(first.arrays), selection, preds, both=True, kind="key")
+        weight = first.arrays[chosen.weight] if chosen.weight else None
+        return ArraySource(_one(first, chosen.pred), first.arrays[str(chosen.target)], weight, [first_pass])
+    second, second_pass = tensor_file(target)
+    array, weight = pick_preds(first, selection)
+    truth = choose_target(tuple(second.arrays), selection, target, kind="key")
+    weight = weight or (second.arrays[truth.weight] if truth.weight else None)
+    return ArraySource(array, second.arrays[str(truth.target)], weight, [first_pass, second_pass])
+
+
+def pick_preds(file: TensorFile, selection: Selection) -> tuple[StoredArray, StoredArray | None]:
+    """The predictions of a file that holds no target, and the weights if they lie beside them."""
+    chosen = choose(tuple(file.arrays), selection, file.path, both=False, kind="key")
+    return _one(file, chosen.pred), file.arrays[chosen.weight] if chosen.weight else None
+
+
+def _one(file: TensorFile, names: Sequence[str]) -> StoredArray:
+    if len(names) != 1:
+        raise InputError(
+            f"several arrays hold scores: {', '.join(names)}", fix="choose one with --pred", path=file.path
+        )
+    return file.arrays[names[0]]
+
+
+def refuse_table_options(selection: Selection) -> None:
+    """``--where`` and ``--id`` speak of columns.
+
+    Raises:
+        UsageError: if one of them was given.
+
+    """
+    for flag, value in (("--where", selection.where), ("--id", selection.id)):
+        if value is not None:
+            raise UsageError(f"{flag} needs tables on both sides", fix="drop it, or save .csv or .parquet")

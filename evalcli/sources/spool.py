@@ -1,0 +1,41 @@
+"""Standard input as a file that can be read again from the start."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+
+from evalcli.errors import InputError, UsageError
+
+CHUNK = 1 << 20
+STDIN = "-"
+
+
+class Spool:
+    """A private temporary copy of standard input; deleted by ``close``. ``path`` names it while it lives."""
+
+    def __init__(self) -> None:
+        stream = None if sys.stdin is None else sys.stdin.buffer
+        if stream is None or stream.closed:
+            raise UsageError("- reads standard input, but it is closed", fix="pipe a file in, or name one")
+        if stream.isatty():
+            raise UsageError("- reads standard input, but it is a terminal", fix="pipe a file in, or name one")
+        handle, self.path = tempfile.mkstemp(prefix="evalcli-stdin-")
+        try:
+            with os.fdopen(handle, "wb") as copy:
+                while chunk := stream.read(CHUNK):
+                    copy.write(chunk)
+        except OSError as error:
+            self.close()
+            raise InputError(
+                f"cannot be copied: {error.strerror}", fix="set TMPDIR to a roomy disk", path=STDIN
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Remove the copy. Harmless when repeated."""
+        if os.path.exists(self.path):  # noqa: PTH110  # pathlib costs start-up time, and this is the only use
+            os.unlink(self.path)  # noqa: PTH108  # likewise
