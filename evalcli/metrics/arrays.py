@@ -38,19 +38,16 @@ def asnumpy(array: Array) -> HostArray:
     """``array`` on the host, as numpy; waits for its device."""
     import numpy as np
 
-    if is_host(array):
-        return np.asarray(array)
-    result: HostArray = array.detach().cpu().numpy()
-    return result
+    return np.asarray(array.detach().cpu() if hasattr(array, "detach") else array)
 
 
 def to_device(array: Array, device: Any) -> Array:
-    """``array`` on ``device``. The host's CPU takes numpy as it is; every other device means torch."""
+    """``array`` on ``device``: numpy stays numpy on ``"cpu"``; any other device, or a ``torch.device``, means torch."""
     if isinstance(array, (int, float)):
         return array
     if not is_host(array):
         return array.to(device)
-    if str(device) == "cpu":
+    if device == "cpu" and isinstance(device, str):
         return array
     import torch
 
@@ -63,7 +60,8 @@ def like(array: Array, reference: Array) -> Array:
         return asnumpy(array)
     import torch
 
-    return torch.as_tensor(array, device=reference.device)
+    # a plain number goes through numpy: torch alone would make float32 of it
+    return torch.as_tensor(asnumpy(array) if is_host(array) else array, device=reference.device)
 
 
 def count_cells(cells: Array, size: int, repeats: Array | None = None) -> Array:

@@ -22,8 +22,8 @@ same ``merge`` serves threads, processes, machines and saved parts.
 >>> first.merge(second).compute()
 1.4166666666666667
 
-States of integers, ``min``, ``max`` and ``ExactSum`` merge to the same bits in any order and grouping. A plain float sum
-rounds at every step, so its last bits may depend on the order; a ``cat`` state keeps the order it was given.
+States of integers, ``min``, ``max`` and ``ExactSum`` merge to the same bits in any order and grouping. A plain float
+sum rounds at every step, so its last bits may depend on the order; a ``cat`` state keeps the order it was given.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkabl
 
 import numpy as np
 
-from evalcli.metrics.arrays import Array, asnumpy, is_host, like, namespace, to_device
+from evalcli.metrics.arrays import asnumpy, is_host, like, namespace, to_device
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -46,11 +46,20 @@ Reduce = Literal["sum", "min", "max", "cat"] | Callable[[Any, Any], Any]
 class Mergeable(Protocol):
     """A state that knows itself how to merge: ``ExactSum``, or a whole ``Metric`` inside another."""
 
-    def fresh(self) -> Self: ...
-    def merge(self, other: Self) -> Self: ...
-    def to(self, device: Any) -> Self: ...
-    def state_dict(self) -> dict[str, HostArray]: ...
-    def load_state_dict(self, state: Mapping[str, HostArray]) -> None: ...
+    def fresh(self) -> Self:
+        """An empty one of the same configuration."""
+
+    def merge(self, other: Self) -> Self:
+        """Take in another, in place."""
+
+    def to(self, device: Any) -> Self:
+        """Move to a device, in place."""
+
+    def state_dict(self) -> dict[str, HostArray]:
+        """The state as host arrays."""
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave."""
 
 
 def _sum(mine: Any, theirs: Any) -> Any:
@@ -96,7 +105,7 @@ class Metric:
         setattr(self, name, _copy_of(default))
 
     def update(self, *_args: Any, **_kwargs: Any) -> None:
-        """Take in one batch: ``update(preds, target, weight=None, repeats=None)``, the last two only where there are any."""
+        """Take in one batch: ``update(preds, target, weight=None, repeats=None)``, the last two only where they are."""
         raise NotImplementedError(f"{type(self).__name__} must define update")
 
     def compute(self) -> Any:
@@ -109,10 +118,11 @@ class Metric:
             setattr(self, name, _copy_of(default))
 
     def fresh(self) -> Self:
-        """An empty metric of the same configuration: the identity of ``merge``."""
+        """An empty metric of the same configuration, on the same device: the identity of ``merge``."""
         other = type(self).__new__(type(self))
-        configuration = {name: value for name, value in self.__dict__.items() if name not in self._defaults}
-        other.__dict__.update(copy.deepcopy(configuration))
+        shared = {"_defaults", "_reduces", *self._defaults}
+        other.__dict__.update(copy.deepcopy({name: v for name, v in self.__dict__.items() if name not in shared}))
+        other._defaults, other._reduces = dict(self._defaults), dict(self._reduces)
         other.reset()
         return other
 
@@ -123,25 +133,17 @@ class Metric:
         for name, reduce in self._reduces.items():
             mine, theirs = getattr(self, name), getattr(other, name)
             if isinstance(mine, Mergeable):
-                mine.merge(theirs if theirs is not mine else copy.deepcopy(theirs))
-                continue
-            if hasattr(mine, "shape") and hasattr(theirs, "shape"):
-                theirs = like(theirs, mine)
-            elif hasattr(mine, "shape") != hasattr(theirs, "shape"):
-                mine = like(np.asarray(mine), theirs) if not hasattr(mine, "shape") else mine
-            setattr(self, name, (reduce if callable(reduce) else REDUCTIONS[reduce])(mine, theirs))
+                mine.merge(theirs)
+            else:
+                combine = reduce if callable(reduce) else REDUCTIONS[reduce]
+                setattr(self, name, combine(*_together(mine, theirs)))
         return self
 
     def to(self, device: Any) -> Self:
         """Move every state to ``device`` (``cpu``, ``cuda:0``, …). In place, returns ``self``."""
+        self._defaults = {name: _moved(default, device) for name, default in self._defaults.items()}
         for name in self._defaults:
-            value = getattr(self, name)
-            if isinstance(value, Mergeable):
-                value.to(device)
-            elif isinstance(value, list):
-                setattr(self, name, [to_device(part, device) for part in value])
-            elif hasattr(value, "shape"):
-                setattr(self, name, to_device(value, device))
+            setattr(self, name, _moved(getattr(self, name), device))
         return self
 
     def state_dict(self) -> dict[str, HostArray]:
@@ -160,24 +162,36 @@ class Metric:
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
         """Take over what ``state_dict`` gave; what was seen before is forgotten."""
-        expected = set(self.fresh_names(state))
-        if unknown := sorted(set(state) - expected):
-            raise ValueError(f"{type(self).__name__} has no state {unknown[0]!r}")
+        for key in state:
+            if key not in self._defaults and key.partition(".")[0] not in self._defaults:
+                raise ValueError(f"{type(self).__name__} has no state {key!r}")
         for name, default in self._defaults.items():
+            loaded: Any
             if isinstance(default, Mergeable):
-                inner = default.fresh()
-                inner.load_state_dict({key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(f"{name}.")})
-                setattr(self, name, inner)
+                loaded = default.fresh()
+                loaded.load_state_dict(
+                    {key[len(name) + 1 :]: state[key] for key in state if key.startswith(f"{name}.")}
+                )
             elif isinstance(default, list):
-                setattr(self, name, [np.array(state[name])] if name in state else [])
+                loaded = [np.array(state[name])] if name in state else []
             elif name not in state:
                 raise ValueError(f"the saved {type(self).__name__} lacks its state {name!r}")
             else:
-                setattr(self, name, np.array(state[name]) if hasattr(default, "shape") else state[name].item())
+                loaded = like(np.array(state[name]), default) if hasattr(default, "shape") else state[name].item()
+            setattr(self, name, loaded)
 
-    def fresh_names(self, state: Mapping[str, HostArray]) -> list[str]:
-        """placeholder"""
-        return [key for key in state if key.partition(".")[0] in self._defaults]
+
+def _together(mine: Any, theirs: Any) -> tuple[Any, Any]:
+    """Two states where the first is, or where the second is when the first is a plain number."""
+    if hasattr(mine, "shape"):
+        return mine, like(theirs, mine)
+    return (like(mine, theirs), theirs) if hasattr(theirs, "shape") else (mine, theirs)
+
+
+def _moved(state: Any, device: Any) -> Any:
+    if isinstance(state, Mergeable):
+        return state.to(device)
+    return [_moved(part, device) for part in state] if isinstance(state, list) else to_device(state, device)
 
 
 def _copy_of(default: Any) -> Any:

@@ -1,88 +1,287 @@
-"""The counts that every label metric reads, and the two states that keep them."""
+"""The two states that label metrics read: counts per class, and counts per pair of classes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from evalcli.metrics.arrays import Array, asnumpy
-from evalcli.metrics.base import Metric
+import numpy as np
+
+from evalcli.errors import LimitError
+from evalcli.metrics.arrays import Array, asnumpy, count_cells, is_host, like, namespace
+from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.labels import Counts, LabelRows, LabelState, out_of_range, outside_classes, pair_cells
+from evalcli.metrics.sparse import SparseTable
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+
+__all__ = ["ClassCounts", "ConfusionCounts", "Counts", "Pairs"]
+
+_ONE_TABLE = 256
+"""Up to this many classes one pass over packed (target, prediction) pairs is faster than three over classes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What label formulas read: ``tp``, ``support``, ``predicted`` (…, C) and ``n`` (…), int64 or summed weights."""
+class ClassCounts(LabelState):
+    """Per class: rows right, rows of the class, rows predicted as the class. Memory O(C).
 
-    tp: Array
-    support: Array
-    predicted: Array
-    n: Array
+    >>> state = ClassCounts(num_classes=3)
+    >>> state.update(np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2]))
+    >>> state.compute().tp
+    array([1, 1, 1])
+    """
 
-    def numpy(self) -> Counts:
-        """The same counts on the host."""
-        return Counts(asnumpy(self.tp), asnumpy(self.support), asnumpy(self.predicted), asnumpy(self.n))
+    tp: Any
+    support: Any
+    predicted: Any
+
+    def __init__(self, num_classes: int | None = None, *, weighted: bool = False) -> None:
+        super().__init__(num_classes, weighted=weighted)
+        for name in ("tp", "support", "predicted"):
+            self.add_state(name, ExactSum(self.classes) if weighted else np.zeros(self.classes, np.int64))
+
+    def _anchor(self) -> Array:
+        return self.tp
+
+    def _grow(self, classes: int) -> None:
+        self.classes = classes
+        for name in ("tp", "support", "predicted"):
+            state = getattr(self, name)
+            if isinstance(state, ExactSum):
+                state.grow(classes)
+            else:
+                xp = namespace(state)
+                setattr(self, name, xp.concat([state, like(np.zeros(classes - state.shape[0], np.int64), state)]))
+
+    def _count(self, batch: LabelRows) -> None:
+        if self.weighted:
+            self._count_weights(batch)
+        elif self.classes <= _ONE_TABLE:
+            self._count_pairs(batch)
+        else:
+            self._count_sides(batch)
+
+    def _count_pairs(self, batch: LabelRows) -> None:
+        size = self.classes * (self.classes + 1)
+        cells = count_cells(pair_cells(batch.preds, batch.target, self.classes), size + 1, batch.repeats)
+        table = cells[:size].reshape(self.classes, self.classes + 1)
+        self.tp = self.tp + table[:, 1:].diagonal()
+        self.support = self.support + table.sum(1)
+        self.predicted = self.predicted + table[:, 1:].sum(0)
+        self._add_overflow(cells[size])
+
+    def _count_sides(self, batch: LabelRows) -> None:
+        xp, preds, target, repeats = namespace(batch.preds), batch.preds, batch.target, batch.repeats
+        outside = xp.full_like(target, self.classes)
+        if not is_host(preds) or out_of_range(preds, target, self.classes):
+            bad = outside_classes(preds, target, self.classes)
+            preds, target = xp.where(bad, outside, preds), xp.where(bad, outside, target)
+        right = xp.where(preds == target, target, outside)
+        support = count_cells(target, self.classes + 1, repeats)
+        self.support = self.support + support[:-1]
+        self.predicted = (
+            self.predicted + count_cells(xp.where(preds < 0, outside, preds), self.classes + 1, repeats)[:-1]
+        )
+        self.tp = self.tp + count_cells(right, self.classes + 1, repeats)[:-1]
+        self._add_overflow(support[-1])
+
+    def _count_weights(self, batch: LabelRows) -> None:
+        preds, target, weight = batch.preds, batch.target, batch.weight
+        bad = outside_classes(preds, target, self.classes)
+        if bad.any():
+            self.overflow += int(batch.repeats[bad].sum())
+            preds, target, weight = preds[~bad], target[~bad], weight[~bad]
+        right, named = preds == target, preds >= 0
+        self.support.add(weight, target)
+        self.predicted.add(weight[named], preds[named])
+        self.tp.add(weight[right], target[right])
+
+    def class_counts(self) -> Counts:
+        """``tp``, ``support``, ``predicted`` (C,) and ``n``.
+
+        Raises: ``InputError`` when a label lay outside the classes.
+        """
+        self._refuse_overflow()
+        if not self.weighted:
+            return Counts(self.tp, self.support, self.predicted, namespace(self.support).asarray(self.support.sum()))
+        n = self.support.fold(np.zeros(self.classes, np.int64), 1).value()[0]
+        return Counts(self.tp.value(), self.support.value(), self.predicted.value(), n)
 
 
 class Pairs(NamedTuple):
     """The occupied cells of a confusion matrix, by target, then prediction (−1: none): three host arrays (K,)."""
 
-    target: Array
-    preds: Array
-    count: Array
+    target: HostArray
+    preds: HostArray
+    counts: HostArray
 
 
-class ClassCounts(Metric):
-    """Per class: rows right, rows of the class, rows predicted as the class. Memory O(C)."""
+class ConfusionCounts(LabelState):
+    """Every (target, prediction) pair: the whole matrix up to ``dense_limit`` classes, the occupied cells beyond.
 
-    def __init__(self, num_classes: int | None = None, *, weighted: bool = False) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.weighted = weighted
+    One more column takes the rows without a prediction. With open classes it turns sparse by itself when the labels go
+    beyond the limit, and the result does not tell when. The sparse form lives on the host: each batch goes there.
 
-    @property
-    def rows(self) -> int:
-        """How many rows were counted, whatever their weights."""
-        raise NotImplementedError
+    >>> state = ConfusionCounts(num_classes=2)
+    >>> state.update(np.array([0, 1, 1, -1]), np.array([0, 0, 1, 1]))
+    >>> state.matrix()
+    array([[1, 1],
+           [0, 1]])
+    >>> state.unpredicted
+    array([0, 1])
+    """
 
-    @property
-    def weight_squares(self) -> float:
-        """``Σ w²`` over the rows (the row count when unweighted)."""
-        raise NotImplementedError
-
-    def update(self, preds: Array, target: Array, weight: Array | None = None, repeats: Array | None = None) -> None:
-        """Count a batch: integer labels (N,); ``preds == -1`` means no prediction."""
-        raise NotImplementedError
-
-    def class_counts(self) -> Counts:
-        """The counts; ``InputError`` when a label lay outside the classes."""
-        raise NotImplementedError
-
-    def compute(self) -> Counts:
-        """The same as ``class_counts``."""
-        return self.class_counts()
-
-
-class ConfusionCounts(ClassCounts):
-    """Every (target, prediction) pair: dense up to ``dense_limit`` classes, sparse beyond."""
+    table: Any
+    sparse: SparseTable
 
     def __init__(self, num_classes: int | None = None, *, dense_limit: int = 1024, weighted: bool = False) -> None:
         super().__init__(num_classes, weighted=weighted)
         self.dense_limit = dense_limit
+        classes = self.classes if self.dense else 0
+        self.add_state("table", ExactSum(classes * (classes + 1)) if weighted else _no_counts(classes))
+        self.add_state("sparse", SparseTable(weighted=weighted))
 
     @property
     def dense(self) -> bool:
         """Whether the whole matrix is held."""
-        raise NotImplementedError
+        return self.classes <= self.dense_limit
+
+    def _anchor(self) -> Array:
+        return self.table
+
+    def _grow(self, classes: int) -> None:
+        before, was_dense = self.classes, self.dense
+        self.classes = classes
+        if self.dense and self.weighted:
+            self.table = self.table.fold(_places(before, classes), classes * (classes + 1))
+        elif self.dense:
+            xp, grown = namespace(self.table), like(_no_counts(classes), self.table)
+            grown[:before, : before + 1] = self.table
+            self.table = xp.asarray(grown)
+        elif was_dense:
+            self._turn_sparse(before)
+
+    def _turn_sparse(self, classes: int) -> None:
+        if self.weighted:
+            cells = self.table.occupied()
+            self.sparse.take(_keys(cells, classes), self.table.select(cells))
+            self.table = ExactSum(0)
+        else:
+            flat = asnumpy(self.table).reshape(-1)
+            cells = np.flatnonzero(flat)
+            self.sparse.take(_keys(cells, classes), flat[cells])
+            self.table = like(_no_counts(0), self.table)
+
+    def _count(self, batch: LabelRows) -> None:
+        if not self.dense:
+            self._count_sparse(batch)
+        elif self.weighted:
+            cells, size = pair_cells(batch.preds, batch.target, self.classes), self.table.cells
+            inside = cells < size
+            self.table.add(batch.weight[inside], cells[inside])
+            self.overflow += int(batch.repeats[~inside].sum())
+        else:
+            size = self.classes * (self.classes + 1)
+            counts = count_cells(pair_cells(batch.preds, batch.target, self.classes), size + 1, batch.repeats)
+            self.table = self.table + counts[:size].reshape(self.table.shape)
+            self._add_overflow(counts[size])
+
+    def _count_sparse(self, batch: LabelRows) -> None:
+        preds, target = asnumpy(batch.preds), asnumpy(batch.target)
+        amounts = batch.weight if self.weighted else batch.repeats
+        amounts = None if amounts is None else asnumpy(amounts)
+        if out_of_range(preds, target, self.classes):
+            bad = outside_classes(preds, target, self.classes)
+            self.overflow += int(bad.sum() if batch.repeats is None else asnumpy(batch.repeats)[bad].sum())
+            preds, target = preds[~bad], target[~bad]
+            amounts = None if amounts is None else amounts[~bad]
+        self.sparse.add((target << 32) | (preds + 1), amounts)
+
+    def class_counts(self) -> Counts:
+        """The margins of the matrix: equal to what ``ClassCounts`` gives, bit for bit.
+
+        Raises: ``InputError`` when a label lay outside the classes.
+        """
+        self._refuse_overflow()
+        if self.dense and not self.weighted:
+            table = self.table
+            n = namespace(table).asarray(table.sum())
+            return Counts(table[:, 1:].diagonal(), table.sum(1), table[:, 1:].sum(0), n)
+        target, preds = self._cells()
+        nowhere = self.classes
+        right = self._totals(np.where(target == preds, target, nowhere))
+        named = self._totals(np.where(preds < 0, nowhere, preds))
+        return Counts(right, self._totals(target), named, np.asarray(self._totals(np.zeros_like(target))[0]))
+
+    def _cells(self) -> tuple[HostArray, HostArray]:
+        """Target and prediction of every cell that is held, on the host."""
+        if self.dense:
+            target, column = np.divmod(np.arange(self.classes * (self.classes + 1)), self.classes + 1)
+            return target, column - 1
+        keys = self.sparse.keys()
+        return keys >> 32, (keys & 0xFFFFFFFF) - 1
+
+    def _totals(self, index: HostArray) -> HostArray:
+        """The cells added up by ``index``, of which the one past the last class is dropped: (C,)."""
+        size = self.classes + 1
+        totals = self.table.fold(index, size).value() if self.dense else self.sparse.totals(index, size)
+        return totals[:-1]
+
+    def _amounts(self) -> Array:
+        """The table (C, C + 1): unpredicted rows, then the matrix."""
+        if not self.dense:
+            raise LimitError(
+                f"the matrix of {self.classes} classes is not held, only its occupied cells", fix="ask for the pairs"
+            )
+        self._refuse_overflow()
+        return self.table.value().reshape(self.classes, -1) if self.weighted else self.table
+
+    def matrix(self) -> Array:
+        """The matrix (C, C): rows are targets, columns predictions.
+
+        Raises: ``InputError`` when a label lay outside the classes, ``LimitError`` when it is sparse.
+        """
+        return self._amounts()[:, 1:]
 
     @property
     def unpredicted(self) -> Array:
-        """Rows without a prediction, per target class (C,)."""
-        raise NotImplementedError
-
-    def matrix(self) -> Array:
-        """The matrix (C, C): rows are targets, columns predictions."""
-        raise NotImplementedError
+        """The rows without a prediction, per target class (C,)."""
+        if self.dense:
+            return self._amounts()[:, 0]
+        target, preds = self._cells()
+        return self._totals(np.where(preds < 0, target, self.classes))
 
     def pairs(self) -> Pairs:
-        """The occupied cells."""
-        raise NotImplementedError
+        """The occupied cells.
+
+        Raises: ``InputError`` when a label lay outside the classes.
+        """
+        self._refuse_overflow()
+        target, preds = self._cells()
+        counts = asnumpy(self._amounts()).reshape(-1) if self.dense else self.sparse.amounts()
+        held = np.flatnonzero(counts)
+        return Pairs(target[held], preds[held], counts[held])
+
+    def merge(self, other: Self) -> Self:
+        """Take in what ``other`` has counted; with open classes the result has those of both.
+
+        Raises: ``ValueError`` when the two were set up differently.
+        """
+        if isinstance(other, ConfusionCounts) and other.dense_limit != self.dense_limit:
+            raise ValueError("states of different dense limits cannot merge")
+        return super().merge(other)
+
+
+def _no_counts(classes: int) -> HostArray:
+    return np.zeros((classes, classes + 1), np.int64)
+
+
+def _places(before: int, after: int) -> HostArray:
+    """Where the cells of a table of ``before`` classes lie in one of ``after``."""
+    target, column = np.divmod(np.arange(before * (before + 1)), before + 1)
+    return target * (after + 1) + column
+
+
+def _keys(cells: HostArray, classes: int) -> HostArray:
+    """The sparse keys of the cells of a dense table."""
+    target, column = np.divmod(cells, classes + 1)
+    return (target << 32) | column

@@ -1,48 +1,216 @@
-"""Sums of floats that do not depend on the order: added exactly, rounded once."""
+"""Sums of floats that do not depend on the order: added exactly, rounded once.
+
+A float64 is a 53-bit integer times a power of two between 2^−1074 and 2^971. ``ExactSum`` lays it on a fixed grid of
+32-bit limbs, limb ``k`` being worth ``2^(32·k − 1074)``, and adds limbs as integers. Integer addition has no order, so
+any batch size, worker count and merge tree give the same bits; the one rounding happens in ``value``.
+
+Limbs are kept as int64 with 31 bits to spare and carried before these could run out, so there is no limit on the number
+of rows. Only the limbs that occur are held: three for values of similar size.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
+from evalcli.metrics.arrays import Array, asnumpy
+
 if TYPE_CHECKING:
-    from evalcli.metrics.arrays import Array, HostArray
+    from collections.abc import Mapping
+
+    from evalcli.metrics.arrays import HostArray
+
+_BITS = 32
+_MASK = (1 << _BITS) - 1
+_CHUNK = 1 << 20
+"""Rows added at a time: ``bincount`` adds in float64, and 2^20 parts below 2^33 stay below 2^53, and are exact."""
+_ADDS = 512
+"""Additions of at most 2^53 each that fit into a limb before it must be carried."""
 
 
 class ExactSum:
-    """Exact sums of float64 values, one per cell; merges to the same bits in any order. Host only."""
+    """Exact sums of float64 values, one per cell: a state for weights, losses and squared errors.
+
+    It lives on the host: values on another device are brought there to be added.
+
+    >>> total = ExactSum()
+    >>> total.add([1e308, 1.0, -1e308, 2.0**-1074])
+    >>> float(total)
+    1.0
+    """
 
     def __init__(self, cells: int = 1) -> None:
-        self.cells = cells
+        self._start = cells
+        self._first = 0
+        self._adds = 0
+        self._limbs: HostArray = np.zeros((cells, 0), np.int64)
+
+    @property
+    def cells(self) -> int:
+        """How many sums there are."""
+        return int(self._limbs.shape[0])
 
     def add(self, values: Array, cells: Array | None = None) -> None:
-        """Add ``values`` (N,) to the sums that ``cells`` (N,) names; without ``cells`` all to the first."""
-        raise NotImplementedError
+        """Add ``values`` (N,) to the sums that ``cells`` (N,) int names; without ``cells``, all to the first.
+
+        Raises: ``ValueError`` for a value that is not finite, which no exact sum can hold.
+        """
+        values = np.ascontiguousarray(asnumpy(values), np.float64).reshape(-1)
+        index = None if cells is None else asnumpy(cells).reshape(-1)
+        if index is not None and index.shape != values.shape:
+            raise ValueError(f"{len(values)} values cannot go to {len(index)} cells")
+        if not np.isfinite(values).all():
+            raise ValueError("only finite values can be added exactly")
+        nonzero = values != 0  # a zero would ask for the lowest limb of all
+        if not nonzero.all():
+            values, index = values[nonzero], None if index is None else index[nonzero]
+        for start in range(0, len(values), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            self._add_chunk(values[part], None if index is None else index[part])
+
+    def _add_chunk(self, values: HostArray, cells: HostArray | None) -> None:
+        bits = values.view(np.int64)
+        exponent = (bits >> 52) & 0x7FF
+        mantissa = (bits & ((1 << 52) - 1)) | ((exponent > 0).astype(np.int64) << 52)
+        shift = np.maximum(exponent, 1) - 1  # the value is ± mantissa · 2^(shift − 1074)
+        limb, shift = shift >> 5, shift & (_BITS - 1)
+        low, high = (mantissa & _MASK) << shift, (mantissa >> _BITS) << shift
+        parts = (low & _MASK, (low >> _BITS) + (high & _MASK), high >> _BITS)
+        sign = np.where(bits < 0, -1, 1)
+        first = int(limb.min())
+        width = int(limb.max()) - first + len(parts)
+        rows: Any = slice(0, 1 if cells is None else self.cells)
+        if cells is not None and self.cells > len(cells):
+            rows, cells = np.unique(cells, return_inverse=True)
+        place = limb - first if cells is None else cells * width + (limb - first)
+        total = np.zeros(self._limbs[rows].shape[0] * width, np.int64)
+        for offset, part in enumerate(parts):
+            total += np.bincount(place + offset, weights=part * sign, minlength=len(total)).astype(np.int64)
+        self._reach(first, width)
+        start = first - self._first
+        self._limbs[rows, start : start + width] += total.reshape(-1, width)
+        self._count_add()
+
+    def _count_add(self) -> None:
+        self._adds += 1
+        if self._adds >= _ADDS:
+            self._carry()
+
+    def _reach(self, first: int, width: int) -> None:
+        """Widen the window of limbs so that it holds ``width`` of them from ``first`` on."""
+        held = self._limbs.shape[1]
+        if held == 0:
+            self._first = first
+        below = max(self._first - first, 0)
+        above = max(first + width - (self._first + held), 0)
+        if below or above:
+            self._limbs = np.pad(self._limbs, ((0, 0), (below, above)))
+            self._first -= below
+
+    def _carry(self) -> None:
+        """Bring every limb into 0 … 2^32 − 1, the highest alone carrying the sign."""
+        place = 0
+        while place < self._limbs.shape[1]:
+            limb = self._limbs[:, place]
+            if place == self._limbs.shape[1] - 1:
+                if limb.size == 0 or (limb.min() >= -(1 << 31) and limb.max() < (1 << 31)):
+                    break
+                self._limbs = np.pad(self._limbs, ((0, 0), (0, 1)))
+                limb = self._limbs[:, place]
+            self._limbs[:, place + 1] += limb >> _BITS
+            limb &= _MASK
+            place += 1
+        self._adds = 0
+
+    def _trim(self) -> None:
+        """The narrowest window that holds the sums, so that equal sums are equal states."""
+        self._carry()
+        limbs = self._limbs
+        while limbs.shape[1] > 1:
+            joined = (limbs[:, -1] << _BITS) + limbs[:, -2]
+            if (joined < -(1 << 31)).any() or (joined >= 1 << 31).any():
+                break
+            limbs = np.concatenate([limbs[:, :-2], joined[:, None]], axis=1)
+        occupied = np.flatnonzero(limbs.any(axis=0))
+        first = int(occupied[0]) if len(occupied) else limbs.shape[1]
+        self._limbs = limbs[:, first:].copy()
+        self._first = self._first + first if len(occupied) else 0
 
     def value(self) -> HostArray:
-        """The sums (cells,), each the float64 nearest to the exact one."""
-        raise NotImplementedError
+        """The sums (cells,), each the float64 nearest to the exact one; beyond the range, infinite."""
+        sums = np.zeros(self.cells)
+        for cell in self.occupied():
+            whole = 0
+            for limb in reversed(self._limbs[cell].tolist()):
+                whole = (whole << _BITS) + limb
+            sums[cell] = _rounded(whole, _BITS * self._first - 1074)
+        return sums
+
+    def __float__(self) -> float:
+        """The first sum."""
+        return float(self.value()[0])
+
+    def grow(self, cells: int) -> None:
+        """Make room for more cells, which hold 0."""
+        self._limbs = np.pad(self._limbs, ((0, max(cells - self.cells, 0)), (0, 0)))
 
     def fold(self, index: Array, size: int) -> ExactSum:
         """New sums of ``size`` cells: cell ``i`` of this one is added to cell ``index[i]``."""
-        raise NotImplementedError
+        self._carry()
+        folded = ExactSum(size)
+        folded._first = self._first
+        folded._limbs = np.zeros((size, self._limbs.shape[1]), np.int64)
+        np.add.at(folded._limbs, asnumpy(index), self._limbs)  # 32-bit limbs: safe for 2^31 cells
+        folded._carry()
+        return folded
+
+    def occupied(self) -> HostArray:
+        """The cells whose sum is not 0."""
+        self._carry()
+        return np.flatnonzero(self._limbs.any(axis=1))
+
+    def select(self, cells: HostArray) -> ExactSum:
+        """New sums: those of ``cells``, in that order."""
+        selected = ExactSum(len(cells))
+        selected._first, selected._limbs, selected._adds = self._first, self._limbs[cells], self._adds
+        return selected
 
     def fresh(self) -> Self:
-        """An empty sum."""
-        raise NotImplementedError
+        """Empty sums, as many as there were at the start."""
+        return type(self)(self._start)
 
     def merge(self, other: Self) -> Self:
-        """Add another's sums cell by cell; the one with fewer cells is taken to hold 0 in the others."""
-        raise NotImplementedError
+        """Add another's sums cell by cell, in place; missing cells count as 0."""
+        other._carry()
+        limbs, first = other._limbs, other._first
+        if limbs.shape[0] > self.cells:
+            self.grow(limbs.shape[0])
+        if limbs.shape[1]:
+            self._reach(first, limbs.shape[1])
+            self._limbs[: limbs.shape[0], first - self._first :][:, : limbs.shape[1]] += limbs
+        self._count_add()
+        return self
 
-    def to(self, device: Any) -> Self:
+    def to(self, device: Any) -> Self:  # noqa: ARG002  every state can be moved; this one stays
         """Stay on the host."""
         return self
 
     def state_dict(self) -> dict[str, HostArray]:
-        """The limbs."""
-        raise NotImplementedError
+        """``limbs`` (cells, W) and the number of the ``first``: the same arrays for the same sums."""
+        self._trim()
+        return {"limbs": self._limbs.copy(), "first": np.array(self._first)}
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
         """Take over what ``state_dict`` gave."""
-        raise NotImplementedError
+        self._limbs = np.array(state["limbs"], np.int64)
+        self._first = int(state["first"])
+        self._adds = 0
+
+
+def _rounded(whole: int, exponent: int) -> float:
+    """``whole · 2^exponent`` as the nearest float64. Python divides integers of any size with one correct rounding."""
+    try:
+        return whole / (1 << -exponent) if exponent < 0 else float(whole << exponent)
+    except OverflowError:
+        return float("inf") if whole > 0 else float("-inf")

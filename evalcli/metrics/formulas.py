@@ -1,9 +1,9 @@
 """Textbook formulas over counts: pure, a few lines each, on numpy and torch alike.
 
 Every formula reads a ``Counts`` (``tp``, ``support``, ``predicted`` of shape (…, C), ``n`` of shape (…)) and
-broadcasts over the leading axes, so that one line serves a matrix, S slices and B bootstrap replicates. Per-class formulas
-look at one class against the rest and give (…, C); the others give (…). All arithmetic is float64, where counts are exact
-up to 2^53 and products of them cannot overflow.
+broadcasts over the leading axes, so that one line serves a matrix, S slices and B bootstrap replicates. Per-class
+formulas look at one class against the rest and give (…, C); the others give (…). All arithmetic is float64, where
+counts are exact up to 2^53 and products of them cannot overflow.
 
 Undefined is NaN; inside a mean over classes it counts as 0. A row without a prediction is an error: it is in
 ``support`` and ``n``, and in no class's ``predicted``.
@@ -34,12 +34,16 @@ class OneVsRest(NamedTuple):
 def one_vs_rest(counts: Counts) -> OneVsRest:
     """``fp = predicted − tp``, ``fn = support − tp``, ``tn`` all the rest."""
     xp = namespace(counts.tp)
-    tp, support, predicted, n = (
-        xp.astype(array, xp.float64) for array in (counts.tp, counts.support, counts.predicted, counts.n)
-    )
+    tp, support, predicted, n = map(_float, (counts.tp, counts.support, counts.predicted, counts.n))
     fp = predicted - tp
     tn = (n[..., None] - support) - fp
     return OneVsRest(tp, fp, support - tp, xp.where(tn > 0, tn, 0.0))  # rounded weights may leave tn a hair below 0
+
+
+def _float(array: Array) -> Array:
+    """``array`` as float64: counts stay exact, and products of them cannot leave it as they can int64."""
+    xp = namespace(array)
+    return xp.astype(xp.asarray(array), xp.float64)
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:
@@ -100,14 +104,13 @@ def jaccard(counts: Counts) -> Array:
 def accuracy(counts: Counts) -> Array:
     """``Σ tp / n``: the share correct, always."""
     xp = namespace(counts.tp)
-    return ratio(xp.astype(xp.sum(counts.tp, axis=-1), xp.float64), xp.astype(counts.n, xp.float64))
+    return ratio(xp.sum(_float(counts.tp), axis=-1), _float(counts.n))
 
 
 def error_rate(counts: Counts) -> Array:
     """``(n − Σ tp) / n``: the share wrong."""
     xp = namespace(counts.tp)
-    wrong = counts.n - xp.sum(counts.tp, axis=-1)
-    return ratio(xp.astype(wrong, xp.float64), xp.astype(counts.n, xp.float64))
+    return ratio(_float(counts.n) - xp.sum(_float(counts.tp), axis=-1), _float(counts.n))
 
 
 def balanced_accuracy(counts: Counts) -> Array:
@@ -118,7 +121,7 @@ def balanced_accuracy(counts: Counts) -> Array:
 def majority_baseline(counts: Counts) -> Array:
     """``max support / n``: what naming the most frequent class every time would reach."""
     xp = namespace(counts.tp)
-    return ratio(xp.astype(xp.max(counts.support, axis=-1), xp.float64), xp.astype(counts.n, xp.float64))
+    return ratio(xp.max(_float(counts.support), axis=-1), _float(counts.n))
 
 
 def mcc(counts: Counts) -> Array:
@@ -140,17 +143,17 @@ def kappa(counts: Counts) -> Array:
 
 
 def _shares(counts: Counts) -> OneVsRest:
-    """The four cells as shares of n. Products of these, where the textbook subtracts sums of squares, lose no digits."""
+    """The four cells as shares of n: products of these lose no digits, as differences of sums of squares would."""
     xp = namespace(counts.tp)
-    n = xp.astype(counts.n, xp.float64)[..., None]
+    n = _float(counts.n)[..., None]
     return OneVsRest(*(cell / xp.where(n == 0, 1.0, n) for cell in one_vs_rest(counts)))
 
 
 def _unpredicted_share(counts: Counts) -> Array:
     """The share of rows without a prediction, which MCC sees as one more predicted class."""
     xp = namespace(counts.tp)
-    rest = xp.astype(counts.n - xp.sum(counts.predicted, axis=-1), xp.float64)
-    n = xp.astype(counts.n, xp.float64)
+    n = _float(counts.n)
+    rest = n - xp.sum(_float(counts.predicted), axis=-1)
     return xp.where(rest > 0, rest, 0.0) / xp.where(n == 0, 1.0, n)
 
 
@@ -166,7 +169,7 @@ def in_scope(counts: Counts, scope: Scope = "seen") -> Array:
 def mean_over(values: Array, weight: Array) -> Array:
     """The mean of ``values`` (…, C) with ``weight`` (…, C); an undefined value counts as 0; no weight at all: NaN."""
     xp = namespace(values, weight)
-    weight = xp.astype(weight, xp.float64)
+    weight = _float(weight)
     known = xp.where(xp.isnan(values), 0.0, values)
     return ratio(xp.sum(known * weight, axis=-1), xp.sum(weight, axis=-1))
 

@@ -7,15 +7,16 @@ A metric is addressed by name: ``accuracy``, ``f1_macro``, ``fbeta0.5``, ``recal
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.errors import UsageError
 from evalcli.metrics import formulas
-from evalcli.metrics.arrays import Array
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evalcli.metrics.arrays import Array
     from evalcli.metrics.counts import Counts
     from evalcli.metrics.formulas import Scope
 
@@ -153,7 +154,7 @@ _ROWS = (
         title="Matthews correlation",
         formula=formulas.mcc,
         formula_text="Σ(TP·TN − FP·FN) / √(Σ p·(n − p) · Σ t·(n − t))",
-        source="Matthews 1975; Gorodkin 2004, Comparing two K-category assignments by a K-category correlation coefficient",
+        source="Gorodkin 2004, Comparing two K-category assignments by a K-category correlation coefficient",
         summary="The correlation between target and prediction; 0 is no better than chance.",
         convention="Predictions or targets all of one class: 0. Both: undefined.",
         low=-1.0,
@@ -220,5 +221,125 @@ class MetricName:
         return METRICS[self.base]
 
 
-_FBETA = re.compile(r"fbeta(\d+(?:\.\d+)?|\.\d+)")
 _ADDRESS = re.compile(r"(?P<stem>[^\[@]*)(?:\[(?P<label>.*)\])?(?:@(?P<by>[^=]+)=(?P<value>.*))?", re.DOTALL)
+_FBETA = re.compile(r"fbeta([0-9]+(?:\.[0-9]+)?)")
+_BETA_RANGE = (0.001, 1000.0)
+
+_FAMILIES = tuple(
+    f"{name}_{average}"
+    for name in ("precision", "recall", "f1", "jaccard", "specificity", "npv")
+    for average in AVERAGES
+)
+_PRESENTED: dict[str, tuple[str, ...]] = {
+    "binary": (
+        *("accuracy", "balanced_accuracy", *PER_CLASS, "mcc", "kappa", "error_rate", "majority_baseline"),
+        *_FAMILIES,
+    ),
+    "multiclass": (*("accuracy", "balanced_accuracy", "mcc", "kappa", *_FAMILIES, "error_rate", "majority_baseline"),),
+}
+
+
+def default_names(task: str) -> tuple[str, ...]:
+    """What a report on ``task`` computes unless asked otherwise, in the order of presentation.
+
+    >>> default_names("multiclass")[:5]
+    ('accuracy', 'balanced_accuracy', 'mcc', 'kappa', 'precision_macro')
+    """
+    return _PRESENTED.get(task, ())
+
+
+def parse(text: str) -> MetricName:
+    """The address of a metric from its text; a label may hold brackets and reaches to the last one that fits.
+
+    >>> parse("recall[a]b]@region=EU")
+    MetricName(base='recall', average=None, parameter=None, label='a]b', slice_by='region', slice_value='EU')
+    >>> str(parse("fbeta0.50_macro"))
+    'fbeta0.5_macro'
+
+    Raises: ``UsageError`` for what names no metric, with the closest names that do.
+    """
+    address = _ADDRESS.fullmatch(text)
+    if address is None:
+        raise UsageError(
+            f"{text!r} names no metric", fix="write it like recall_macro, recall[cat] or recall@column=value"
+        )
+    base, average, beta = _stem(address["stem"])
+    entry, label = METRICS[base], address["label"]
+    if not entry.per_class and (average is not None or label is not None):
+        raise UsageError(f"{text!r} names no metric: {base} is one number over all classes", fix=f"use {base}")
+    if average is not None and label is not None:
+        bare = address["stem"].removesuffix(f"_{average}")
+        raise UsageError(f"{text!r} is both a mean and one class", fix=f"use {bare}_{average} or {bare}[{label}]")
+    return MetricName(base, average, beta, label, address["by"], address["value"])
+
+
+def _stem(stem: str) -> tuple[str, str | None, float | None]:
+    """Base, average and β from what stands before the brackets."""
+    base, _, average = stem.rpartition("_")
+    if average not in AVERAGES:
+        base, average = stem, ""
+    beta = None
+    if found := _FBETA.fullmatch(base):
+        base, beta = "fbeta", float(found[1])
+        if not _BETA_RANGE[0] <= beta <= _BETA_RANGE[1]:
+            raise UsageError(f"{stem!r}: beta must lie between {_BETA_RANGE[0]} and {_BETA_RANGE[1]:g}")
+    elif base == "fbeta":
+        raise UsageError(f"{stem!r} needs its beta", fix="write it as in fbeta2_macro or fbeta0.5[cat]")
+    if base not in METRICS:
+        raise UsageError(f"{stem!r} names no metric", fix=_suggestion(stem))
+    return base, average or None, beta
+
+
+def _suggestion(stem: str) -> str:
+    from difflib import get_close_matches
+
+    names = dict.fromkeys((*METRICS, *_FAMILIES, "fbeta2", "fbeta2_macro"))
+    close = get_close_matches(stem.lower(), names, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}?" if close else "see evalcli metrics"
+
+
+def evaluate(
+    name: MetricName,
+    counts: Counts,
+    *,
+    scope: Scope = "seen",
+    positive: int | None = None,
+    classes: Sequence[str] = (),
+) -> Array:
+    """The value (…) of a metric over ``counts`` (…, C); NaN where it is undefined. Slices are the caller's to pick.
+
+    ``positive`` is the index of the positive class of a binary task and ``None`` in any other; ``classes`` (C) are the
+    names that ``recall[cat]`` looks for.
+
+    Raises: ``UsageError`` for a class that is not there, and for a bare per-class name where no class is positive.
+    """
+    formula = name.entry.formula
+    beta = () if name.parameter is None else (name.parameter,)
+    if not name.entry.per_class:
+        return formula(counts)
+    if name.average == "micro":
+        return formula(formulas.pooled(counts, scope), *beta)[..., 0]
+    if name.average == "macro":
+        return formulas.mean_over(formula(counts, *beta), formulas.in_scope(counts, scope))
+    if name.average == "weighted":
+        return formulas.mean_over(formula(counts, *beta), counts.support)
+    return formula(counts, *beta)[..., _class_index(name, positive, classes)]
+
+
+def _class_index(name: MetricName, positive: int | None, classes: Sequence[str]) -> int:
+    """Which class a per-class name means."""
+    if name.label is None:
+        if positive is not None:
+            return positive
+        example = replace(name, label=classes[0] if classes else "cat")
+        mean = replace(name, average="macro")
+        raise UsageError(
+            f"{name} belongs to one class, and the task has no positive class", fix=f"use {mean} or {example}"
+        )
+    if name.label in classes:
+        return classes.index(name.label)
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.label, classes, n=3) or list(classes[:10])
+    more = ", …" if len(close) < len(classes) else ""
+    raise UsageError(f"{name}: there is no class {name.label!r}", fix=f"use one of {', '.join(map(repr, close))}{more}")

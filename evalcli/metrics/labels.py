@@ -1,0 +1,272 @@
+"""Rows of labels as they come in, and what every state that counts them shares.
+
+Labels are integers from 0. A prediction of −1 stands for none: the row is an error of the model, counted in
+``support`` and ``n``. Any other label outside the classes goes to an overflow cell, so that ``update`` need not wait
+for a device, and ``compute`` refuses.
+
+Counts are int64. With ``weighted=True`` they are sums of weights, added exactly on the host; ``n`` is then the sum of
+all weights, and the number of rows stays in ``rows``.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from evalcli.errors import InputError, LimitError
+from evalcli.metrics.arrays import Array, asnumpy, is_host, like, namespace
+from evalcli.metrics.base import Metric
+from evalcli.metrics.exact import ExactSum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evalcli.metrics.arrays import HostArray
+
+_LARGEST = (1 << 63) - 1
+_HEAVIEST = 1e150
+"""Above this the square of a weight leaves float64."""
+MAX_CLASSES = 1 << 24
+"""Beyond this a label is no class number but a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What label formulas read: ``tp``, ``support``, ``predicted`` (…, C) and ``n`` (…), int64 or summed weights."""
+
+    tp: Array
+    support: Array
+    predicted: Array
+    n: Array
+
+    def numpy(self) -> Counts:
+        """The same counts on the host."""
+        return Counts(asnumpy(self.tp), asnumpy(self.support), asnumpy(self.predicted), asnumpy(self.n))
+
+
+class LabelRows(NamedTuple):
+    """A checked batch: ``preds`` and ``target`` (N,) int64, ``repeats`` int64 and ``weight`` float64 or None."""
+
+    preds: Array
+    target: Array
+    repeats: Array
+    weight: Array
+
+
+def label_rows(preds: Array, target: Array, weight: Array | None, repeats: Array | None) -> LabelRows:
+    """Check a batch and bring it together where ``preds`` is; nothing is broadcast, nothing written to.
+
+    Raises: ``InputError`` for shapes that differ, for labels that are not whole numbers and for weights that are
+    no weights.
+    """
+    preds, target = _whole(_array(preds), "preds"), _whole(_array(target), "target")
+    weight = None if weight is None else _array(weight)
+    repeats = None if repeats is None else _array(repeats)
+    for name, array in (("target", target), ("weight", weight), ("repeats", repeats)):
+        if array is not None and tuple(array.shape) != tuple(preds.shape):
+            raise InputError(
+                f"preds have the shape {tuple(preds.shape)}, {name} {tuple(array.shape)}", fix="give one label per row"
+            )
+    if weight is not None:
+        weight = _weights(asnumpy(weight))
+    if repeats is not None:
+        repeats = like(_whole(repeats, "repeats"), preds).reshape(-1)
+    return LabelRows(preds.reshape(-1), like(target, preds).reshape(-1), repeats, weight)
+
+
+def _array(values: Array) -> Array:
+    """``values`` as they are when they are an array; plain lists become one."""
+    return values if hasattr(values, "dtype") else np.asarray(values)
+
+
+def _whole(array: Array, name: str) -> Array:
+    """``array`` as int64, cast before anything is computed from it: narrow integers wrap."""
+    if not is_host(array):
+        return _whole_on_device(array, name)
+    if array.dtype.kind == "f":
+        _must_be_whole(bool(((array == np.floor(array)) & (abs(array) < 2.0**53)).all()), name)
+    elif array.dtype.kind not in "biu":
+        raise InputError(f"{name} must be integer labels, not {array.dtype}")
+    if array.dtype.itemsize == 8 and array.dtype.kind == "u":
+        array = np.minimum(array, np.uint64(_LARGEST))  # 2^64 − 1 must not come out as −1
+    return array.astype(np.int64, copy=False)
+
+
+def _whole_on_device(array: Array, name: str) -> Array:
+    xp = namespace(array)
+    if xp.isdtype(array.dtype, "real floating"):
+        _must_be_whole(bool(((array == xp.floor(array)) & (abs(array) < 2.0**53)).all()), name)
+    elif array.dtype == xp.uint64:
+        array = array.view(xp.int64)
+        return xp.where(array < 0, _LARGEST, array)
+    return xp.astype(array, xp.int64, copy=False)
+
+
+def _must_be_whole(whole: bool, name: str) -> None:
+    if not whole:
+        raise InputError(f"{name} hold numbers that are not whole, so they are no labels")
+
+
+def _weights(weight: HostArray) -> HostArray:
+    weight = weight.astype(np.float64, copy=False).reshape(-1)
+    bad = np.flatnonzero(~((weight >= 0) & (weight <= _HEAVIEST)))
+    if len(bad):
+        raise InputError(
+            f"{len(bad)} weights are negative, not finite or huge, the first is {float(weight[bad[0]])!r}",
+            fix=f"weights must lie between 0 and {_HEAVIEST:g}",
+        )
+    return weight
+
+
+def pair_cells(preds: Array, target: Array, classes: int) -> Array:
+    """Each row's cell in a table of ``classes`` rows (target) and ``classes + 1`` columns (none, then prediction).
+
+    Rows with a label outside get the cell after the last: none may fold into another.
+    """
+    if is_host(preds) and not out_of_range(preds, target, classes):
+        cells = target * (classes + 1)
+        cells += preds
+        cells += 1
+        return cells
+    bad = outside_classes(preds, target, classes)
+    xp = namespace(preds)
+    return xp.where(bad, xp.full_like(target, classes * (classes + 1)), target * (classes + 1) + preds + 1)
+
+
+def outside_classes(preds: Array, target: Array, classes: int) -> Array:
+    """Which rows hold a label that is no class, (N,) bool; −1 is allowed as a prediction."""
+    return (target < 0) | (target >= classes) | (preds < -1) | (preds >= classes)
+
+
+def out_of_range(preds: HostArray, target: HostArray, classes: int) -> bool:
+    """Whether any host row lies outside; min and max run at memory speed."""
+    inside = target.min() >= 0 and target.max() < classes and preds.min() >= -1 and preds.max() < classes
+    return not inside
+
+
+class LabelState(Metric):
+    """What the counting states share: reading a batch, growing with the labels, the overflow cell, the row count."""
+
+    classes: int
+    rows: Any
+    overflow: Any
+    squares: ExactSum
+
+    def __init__(self, num_classes: int | None = None, *, weighted: bool = False) -> None:
+        super().__init__()
+        if num_classes is not None and not 1 <= num_classes <= MAX_CLASSES:
+            raise ValueError(f"num_classes must lie between 1 and {MAX_CLASSES}, not {num_classes}")
+        self.num_classes = num_classes
+        self.weighted = weighted
+        self.add_state("classes", num_classes or 1, reduce="max")
+        self.add_state("rows", 0)
+        self.add_state("overflow", 0)
+        self.add_state("squares", ExactSum())
+
+    def update(self, preds: Array, target: Array, weight: Array | None = None, repeats: Array | None = None) -> None:
+        """Count integer labels (N,); ``repeats`` says how many rows each stands for, ``weight`` is the sum of theirs.
+
+        Raises: ``InputError`` for shapes that differ, labels that are not whole and weights that are no weights.
+        """
+        if weight is not None and not self.weighted:
+            raise ValueError(f"{type(self).__name__}(weighted=True) counts weights; this one does not")
+        batch = label_rows(preds, target, weight, repeats)
+        if batch.preds.shape[0] == 0:
+            return
+        batch = self._weighed(batch) if self.weighted else self._together(batch)
+        self._fit(batch)
+        self.rows = self.rows + (batch.preds.shape[0] if batch.repeats is None else batch.repeats.sum())
+        if is_host(self.rows):
+            self.rows = int(self.rows)
+        self._count(batch)
+
+    def _weighed(self, batch: LabelRows) -> LabelRows:
+        """The batch on the host, with a weight in every row."""
+        preds, target = asnumpy(batch.preds), asnumpy(batch.target)
+        repeats = np.ones(len(preds), np.int64) if batch.repeats is None else asnumpy(batch.repeats)
+        weight = repeats.astype(np.float64) if batch.weight is None else batch.weight
+        self.squares.add(weight * weight / np.maximum(repeats, 1))
+        return LabelRows(preds, target, repeats, weight)
+
+    def _together(self, batch: LabelRows) -> LabelRows:
+        """The batch where the state is. A state that is still on the host follows its first batch to the device."""
+        anchor = self._anchor()
+        if is_host(anchor) and not is_host(batch.preds):
+            self.to(batch.preds.device)
+            return batch
+        repeats = None if batch.repeats is None else like(batch.repeats, anchor)
+        return LabelRows(like(batch.preds, anchor), like(batch.target, anchor), repeats, None)
+
+    def _anchor(self) -> Array:
+        """An array that lies where the state lies."""
+        raise NotImplementedError
+
+    def _count(self, batch: LabelRows) -> None:
+        """Add the batch to the counts."""
+        raise NotImplementedError
+
+    def _grow(self, classes: int) -> None:
+        """Make room for ``classes`` classes."""
+        raise NotImplementedError
+
+    def _fit(self, batch: LabelRows) -> None:
+        """Where the number of classes is not given, let it follow the labels (and wait for the device to know them)."""
+        if self.num_classes is not None:
+            return
+        highest = max(int(batch.target.max()), int(batch.preds.max()))
+        if highest >= MAX_CLASSES:
+            raise LimitError(
+                f"the label {highest} is beyond the {MAX_CLASSES} classes that can be counted",
+                fix="number the classes from 0",
+            )
+        if highest >= self.classes:
+            self._grow(highest + 1)
+
+    @property
+    def weight_squares(self) -> float:
+        """``Σ w²`` over all rows, for intervals; rows that came as one with ``repeats`` count as equally heavy."""
+        return float(self.squares) if self.weighted else float(self.rows)
+
+    def merge(self, other: Self) -> Self:
+        """Take in what ``other`` has counted; with open classes the result has those of both.
+
+        Raises: ``ValueError`` when the two were set up differently.
+        """
+        if isinstance(other, LabelState) and (self.num_classes, self.weighted) != (other.num_classes, other.weighted):
+            raise ValueError("states of different classes or weighting cannot merge")
+        if other.classes < self.classes:
+            other = copy.deepcopy(other)
+            other._grow(self.classes)
+        elif other.classes > self.classes:
+            self._grow(other.classes)
+        return super().merge(other)
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave; ``ValueError`` when it belongs to other classes."""
+        if self.num_classes is not None and int(state.get("classes", -1)) != self.num_classes:
+            raise ValueError(f"the saved state is not of {self.num_classes} classes")
+        super().load_state_dict(state)
+
+    def _add_overflow(self, rows: Array) -> None:
+        self.overflow = self.overflow + (int(rows) if is_host(rows) else rows)
+
+    def _refuse_overflow(self) -> None:
+        if outside := int(self.overflow):
+            raise InputError(
+                f"{outside} rows hold a label outside the classes 0 to {self.classes - 1}",
+                fix="name all classes, or leave rows out with --ignore-index",
+            )
+
+    def class_counts(self) -> Counts:
+        """``tp``, ``support``, ``predicted`` (C,) and ``n``.
+
+        Raises: ``InputError`` when a label lay outside the classes.
+        """
+        raise NotImplementedError
+
+    def compute(self) -> Counts:
+        """The same as ``class_counts``."""
+        return self.class_counts()
