@@ -1,12 +1,14 @@
 """Score rows at a glance: the best column and its ties, the range and the row sums, in one visit.
 
-On the host in blocks that stay in a core's own cache, transposed while the rows are short, since numpy's ``argmax`` along
-ten columns takes four times as long; on a device in one piece. Both give the same labels: the lowest of equal columns.
+On the host in blocks that stay in a core's own cache, transposed while the rows are short, since numpy's ``argmax``
+along ten columns takes four times as long; on a device in one piece. Both give the same labels: of equal columns the
+first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +60,7 @@ def look_at_columns(block: Array) -> Look:
     columns = np.ascontiguousarray(block.T) if narrow else block.T
     top = columns.max(axis=0) if narrow else block.max(axis=1)
     low, high = float(columns.min()), float(top.max())
-    if low != low or float(top.min()) == -np.inf:
+    if isnan(low) or float(top.min()) == -np.inf:
         bad = np.isnan(top) if top.dtype.kind == "f" else np.zeros(top.shape, bool)
         bad |= top == -np.inf
         return _look_around(block, bad)
@@ -102,7 +104,7 @@ def look_on_device(scores: Array, device: str) -> Look:
         if not there.is_floating_point():
             there = there.to(torch.int64)
         top, low = there.amax(dim=1), float(there.min()) if there.numel() else np.inf
-        if there.is_floating_point() and (low != low or bool((top == -torch.inf).any())):
+        if there.is_floating_point() and (isnan(low) or bool((top == -torch.inf).any())):
             return look_at_columns(scores)
         equal = there == top[:, None]
         index = torch.arange(there.shape[1], device=device)

@@ -1,7 +1,7 @@
 """The only loop: batches, workers, states; progress; device.
 
-Every worker owns an accumulator, takes the next load of the source under a lock, reads and counts it, and at the end the
-accumulators are merged. Merging is exact, so the result has the same bits whatever the batch size and worker count.
+Every worker owns an accumulator, takes the next load of the source under a lock, reads and counts it, and at the end
+the accumulators are merged. Merging is exact, so the result has the same bits whatever the batch size and worker count.
 """
 
 from __future__ import annotations

@@ -49,16 +49,15 @@ def raise_faults(source: Source, choices: Choices, classes: int | None, evidence
         fault = evidence.faults.get(code)
         if fault is not None:
             field = source.target if side == "target" else source.preds
-            if code.endswith("-range"):
-                what, fix = _range(what, fault, choices, classes)
+            limits, mend = _range(fault, choices, classes) if code.endswith("-range") else ("", fix)
             labels = field.labels if code.endswith("-unknown") else None
-            raise InputError(f"{fault.count} {what} ({fault.named(labels)})", fix=fix, path=field.path)
+            raise InputError(f"{fault.count} {what}{limits} ({fault.named(labels)})", fix=mend, path=field.path)
 
 
-def _range(what: str, fault: Fault, choices: Choices, classes: int | None) -> tuple[str, str]:
+def _range(fault: Fault, choices: Choices, classes: int | None) -> tuple[str, str]:
     """A label out of range is most often an ignore index, or a count from 1."""
     least = fault.first[0][1]
     limit = "from 0" if classes is None else f"0 to {classes - 1}"
     if choices.ignore_index is None:
-        return f"{what} ({limit})", f"if {least} marks rows to leave out, add --ignore-index {least}"
-    return f"{what} ({limit})", "check the number of classes, --labels and --ignore-index"
+        return f" {limit}", f"if {least} marks rows to leave out, add --ignore-index {least}"
+    return f" {limit}", "check the number of classes, --labels and --ignore-index"

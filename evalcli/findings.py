@@ -6,7 +6,6 @@ A rule takes the facts and returns at most one finding. All rules see all facts;
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING
 from evalcli.report import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evalcli.report import ClassRow, Report
     from evalcli.sources.base import Note
 

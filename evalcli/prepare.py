@@ -1,12 +1,13 @@
 """From the rows of a batch to labels that can be counted, with the evidence that they give on the way.
 
-The host sees every value once, in cache-sized blocks: range, finiteness, row sums, the best column and its ties come out
-of one visit. Nothing here decides; :mod:`evalcli.task` does.
+The host sees every value once, in cache-sized blocks: range, finiteness, row sums, the best column and its ties come
+out of one visit. Nothing here decides; :mod:`evalcli.task` does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,8 +40,9 @@ class Labels:
 
     def to(self, device: str) -> Labels:
         """The same rows on a torch device."""
-        parts = (self.preds, self.target, self.weight, self.repeats)
-        return Labels(*(None if part is None else to_device(part, device) for part in parts))
+        weight = None if self.weight is None else to_device(self.weight, device)
+        repeats = None if self.repeats is None else to_device(self.repeats, device)
+        return Labels(to_device(self.preds, device), to_device(self.target, device), weight, repeats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ class _Rows:
     def _finite(self, scores: Array) -> Array:
         """Note the range of one score an element; apply the rule for NaN."""
         low, high = _span(scores, self.keep)
-        if low != low or high != high:  # NaN spreads through min and max
+        if isnan(low) or isnan(high):  # NaN spreads through min and max
             missing = np.isnan(scores)
             self._not_a_number(missing)
             keep = ~missing if self.keep is None else self.keep & ~missing

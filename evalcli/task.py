@@ -6,7 +6,7 @@ data starts on the decision that its first rows suggest; when the whole input de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log
 from typing import TYPE_CHECKING
 
@@ -87,9 +87,9 @@ def decide(layout: Layout, preds: Field, target: Field, choices: Choices, eviden
     if layout.preds == "columns":
         return _decide_columns(layout, preds, choices, evidence, names)
     if layout.preds == "score":
-        return _decide_score(layout, choices, evidence, names, seen_only)
+        return _decide_score(layout, choices, evidence, names, seen_only=seen_only)
     problem = _unlike_labels(layout, choices, evidence, preds)
-    return _labels_task("labels", choices, names, seen_only, problem)
+    return _labels_task("labels", choices, names, problem, seen_only=seen_only)
 
 
 def class_names(
@@ -117,7 +117,7 @@ def _union(target: tuple[str, ...], preds: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _labels_task(
-    scores: str, choices: Choices, names: tuple[str, ...], seen_only: bool, problem: EvalError | None
+    scores: str, choices: Choices, names: tuple[str, ...], problem: EvalError | None, *, seen_only: bool = False
 ) -> Task:
     kind = choices.task or ("binary" if len(names) == 2 else "multiclass")
     if kind == "binary" and len(names) != 2:
@@ -137,13 +137,13 @@ def _decide_columns(layout: Layout, preds: Field, choices: Choices, evidence: Ev
         message = f"{layout.width} score columns but {len(names)} class names ({_some(names)})"
         raise UsageError(message, fix="give --labels one name for each column, in column order", path=preds.path)
     scores, problem = _column_scores(preds, choices, evidence)
-    base = _labels_task(scores, choices, names, False, problem)
+    base = _labels_task(scores, choices, names, problem)
     if choices.threshold is None:
-        return Task(base.kind, scores, "argmax", names, False, base.positive, problem=base.problem)
+        return replace(base, mode="argmax")
     if base.kind != "binary":
         raise UsageError("--threshold needs a binary task", fix="drop it: of several classes the best one counts")
     cut = choices.threshold if scores != "logits" else logit(choices.threshold)
-    return Task("binary", scores, "cut", names, False, base.positive, choices.threshold, cut, base.problem)
+    return replace(base, mode="cut", threshold=choices.threshold, cut=cut)
 
 
 def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[str, EvalError | None]:
@@ -170,21 +170,28 @@ def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[
 
 
 def _decide_score(
-    layout: Layout, choices: Choices, evidence: Evidence, names: tuple[str, ...], seen_only: bool
+    layout: Layout, choices: Choices, evidence: Evidence, names: tuple[str, ...], *, seen_only: bool
 ) -> Task:
     """One number an element: a binary score, or a label that was stored as a float."""
     low, high = evidence.pred_low, evidence.pred_high
     if choices.scores is None and evidence.pred_whole and low >= 0 and (len(names) != 2 or high <= 1):
-        return _labels_task("labels", choices, names, seen_only, _unlike_labels(layout, choices, evidence, None))
+        problem = _unlike_labels(layout, choices, evidence, None)
+        return _labels_task("labels", choices, names, problem, seen_only=seen_only)
     if choices.scores == "labels":
-        return _labels_task("labels", choices, names, seen_only, None)
+        return _labels_task("labels", choices, names, None, seen_only=seen_only)
     if len(names) != 2:
         message = f"one score for each row, but the classes of the target are {_some(names)}"
         fix = "name both with --labels" if len(names) == 1 else "save a score for each class, shape (N, C), or labels"
-        problem = InputError(message, fix=fix)
-        return Task("multiclass", choices.scores or "logits", "labels", names, seen_only, problem=problem)
+        return Task(
+            "multiclass",
+            choices.scores or "logits",
+            "labels",
+            names,
+            seen_only=seen_only,
+            problem=InputError(message, fix=fix),
+        )
     scores = choices.scores or ("probs" if low >= 0 and high <= 1 else "logits")
-    base = _labels_task(scores, choices, names, False, None)
+    base = _labels_task(scores, choices, names, None)
     problem = base.problem
     if choices.scores == "probs" and not (low >= 0 and high <= 1):
         problem = InputError(f"not probabilities: values from {low:g} to {high:g}", fix="use --scores logits")
@@ -195,7 +202,7 @@ def _decide_score(
         )
     threshold = 0.5 if choices.threshold is None else choices.threshold
     cut = threshold if scores == "probs" else logit(threshold)
-    return Task("binary", scores, "cut", names, False, base.positive, threshold, cut, problem)
+    return replace(base, mode="cut", threshold=threshold, cut=cut, problem=problem)
 
 
 def _unlike_labels(layout: Layout, choices: Choices, evidence: Evidence, preds: Field | None) -> EvalError | None:

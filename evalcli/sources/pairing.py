@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
         path: str
 
-        def begin(self) -> None: ...
-        def notes(self) -> tuple[Note, ...]: ...
-        def close(self) -> None: ...
+        begin: Callable[[], None]
+        notes: Callable[[], tuple[Note, ...]]
+        close: Callable[[], None]
 
 
 class ArraySource(Source):
