@@ -26,7 +26,7 @@ class Field:
     """One side of an input as it lies there, before anything is decided.
 
     ``shape`` is ``(N, …)``; ``dtype`` is the stored one (``float32``, ``bfloat16``, ``int64``, ``bool``, ``text``, …).
-    ``labels`` holds the distinct texts, in class order, when the field is text: batches then carry int64 indices into it.
+    ``labels`` holds the distinct texts, in class order, when the field is text: batches then carry int64 indices.
     ``columns`` holds the class names of score columns (``p_cat`` gives ``cat``) when the input names them.
     """
 
@@ -43,8 +43,8 @@ class Batch:
     """Rows in memory: numpy arrays with one leading length.
 
     ``start`` is the number of the first row in the whole input (from 0). ``repeats`` (int64) says how many identical
-    input rows a row stands for. ``weight`` is float64, for the row (with ``repeats``: the sum over its rows, exact
-    as far as the source could add it). A text prediction that is missing arrives as -1 (only with ``nan="wrong"``). Floats arrive as float32 or float64, labels as integers or booleans.
+    input rows a row stands for, each of them with its ``weight`` (float64). Floats arrive as float32 or float64, labels
+    as integers or booleans, a text prediction that is missing as -1 (only with ``nan="wrong"``).
     """
 
     preds: Array
