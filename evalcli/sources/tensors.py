@@ -1,0 +1,176 @@
+"""``.pt .pth .npy .npz .safetensors``: one way to open them, to pass over them and to vouch for what was read."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from evalcli.errors import EvalError, InputError
+from evalcli.sources.base import InputFile, Note
+from evalcli.sources.crc import crc32_combine
+from evalcli.sources.rawfile import RawFile
+from evalcli.sources.sniff import file_format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evalcli.sources.arrays import StoredArray
+    from evalcli.sources.contents import Contents
+
+_DIGEST_PIECE = 1 << 20
+
+
+class TensorFile:
+    """An open file of arrays.
+
+    ``arrays`` maps names to arrays in file order: the empty name for a bare one, keys of a dict, ``0``, ``1``, … of a
+    list, ``a.b`` of nested dicts and of fields. ``skipped`` maps what is no input to the reason.
+    """
+
+    def __init__(self, file: RawFile, kind: str, contents: Contents) -> None:
+        self.path = file.path
+        self.format = kind
+        self.arrays: dict[str, StoredArray] = contents.arrays
+        self.skipped = contents.skipped
+        self._file = file
+        self._contents = contents
+        self._digest: _Digest | None = None
+
+    def begin(self) -> None:
+        """A pass over the rows begins."""
+        for region in self._contents.regions:
+            region.ledger.clear()
+        if not self._contents.checksummed and self._digest is None:
+            self._digest = _Digest(self._file)
+
+    def finish(self) -> InputFile:
+        """A pass is complete: what was read is vouched for.
+
+        The digest of a zip is the CRC-32 of the part that describes the arrays and of the records that were read, in
+        file order, as one run of bytes; of any other file its SHA-256.
+
+        Raises:
+            InputError: the file changed, or a checksum is wrong.
+        """
+        self._file.check_unchanged()
+        if self._contents.checksummed:
+            crc = self._contents.base
+            for region in self._contents.regions:
+                if region.ledger:
+                    crc = crc32_combine(crc, region.verify(), region.size)
+            digest = f"crc32:{crc:08x}"
+        else:
+            self._digest = self._digest or _Digest(self._file)
+            digest = f"sha256:{self._digest.result()}"
+        self._file.check_unchanged()
+        return InputFile(self.path, self._file.size, digest)
+
+    def notes(self) -> tuple[Note, ...]:
+        """What a reader should know about the file."""
+        return tuple(self._contents.notes)
+
+    def close(self) -> None:
+        """Release files and threads. Harmless when repeated."""
+        if self._digest is not None:
+            self._digest.stop()
+        for region in self._contents.regions:
+            region.close()
+        self._file.close()
+
+
+class _Digest(threading.Thread):
+    """SHA-256 of a whole file, computed beside the pass that reads it."""
+
+    def __init__(self, file: RawFile) -> None:
+        super().__init__(name="evalcli-digest", daemon=True)
+        self._file = file
+        self._stopped = False
+        self._error: EvalError | None = None
+        self._text = ""
+        self.start()
+
+    def run(self) -> None:
+        import hashlib
+
+        sha = hashlib.sha256()
+        buffer = memoryview(bytearray(min(_DIGEST_PIECE, self._file.size)))
+        try:
+            for at in range(0, self._file.size, _DIGEST_PIECE):
+                if self._stopped:
+                    return
+                piece = buffer[: min(_DIGEST_PIECE, self._file.size - at)]
+                self._file.read_into(piece, at)
+                sha.update(piece)
+        except EvalError as e:
+            self._error = e
+        self._text = sha.hexdigest()
+
+    def result(self) -> str:
+        """The digest in hexadecimal; waits for it."""
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._text
+
+    def stop(self) -> None:
+        """End early; the file may be closed afterwards."""
+        self._stopped = True
+        self.join()
+
+
+def open_tensors(path: str) -> TensorFile:
+    """Open a file of arrays by what it is, not by its name.
+
+    Raises:
+        InputError: it is no such file, or damaged, forged or of a kind that is not read.
+        LimitError: it goes beyond a limit.
+    """
+    kind = file_format(path)
+    if kind not in _READERS:
+        raise InputError(f"a {kind} table, not a file of tensors", path=path)
+    file = RawFile(path)
+    try:
+        return TensorFile(file, kind, _READERS[kind](file))
+    except EvalError as e:
+        file.close()
+        e.path = e.path or path
+        raise
+    except BaseException:
+        file.close()
+        raise
+
+
+def _read_pt(file: RawFile) -> Contents:
+    if file.read(0, min(2, file.size)) == b"PK":
+        from evalcli.sources.torchzip import read_torch_zip
+
+        return read_torch_zip(file)
+    from evalcli.sources.torchlegacy import read_torch_legacy
+
+    return read_torch_legacy(file)
+
+
+def _read_npy(file: RawFile) -> Contents:
+    from evalcli.sources.npyfile import read_npy
+
+    return read_npy(file)
+
+
+def _read_npz(file: RawFile) -> Contents:
+    from evalcli.sources.npyfile import read_npz
+
+    return read_npz(file)
+
+
+def _read_safetensors(file: RawFile) -> Contents:
+    from evalcli.sources.safetensorsfile import read_safetensors
+
+    return read_safetensors(file)
+
+
+_READERS: dict[str, Callable[[RawFile], Contents]] = {
+    "pt": _read_pt,
+    "npy": _read_npy,
+    "npz": _read_npz,
+    "safetensors": _read_safetensors,
+}

@@ -1,0 +1,185 @@
+"""``.pt`` as ``torch.save`` writes it: a zip of raw storages and a small pickle. Read without torch.
+
+``data.pkl`` says which tensors there are, as views of storages; ``data/<key>`` is the storage ``key``, uncompressed;
+``byteorder`` says which way round. Nothing is allocated from a claim: every view is checked against its record first.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import InputError, LimitError
+from evalcli.sources.arrays import RAW, REFUSED, Layout, StridedArray, TextList
+from evalcli.sources.base import Note
+from evalcli.sources.contents import Contents
+from evalcli.sources.picklevm import PICKLE_LIMIT, EndsEarlyError, Machine, malformed
+from evalcli.sources.rawfile import plain
+from evalcli.sources.torchnames import DType, Opaque, Storage, Tensor, check_storage, find_name
+from evalcli.sources.zipdir import STORED, read_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evalcli.sources.rawfile import RawFile, Region
+    from evalcli.sources.zipdir import Record
+
+DEPTH_LIMIT = 64
+NODE_LIMIT = 10_000
+_WIDE = 10
+"""A storage this many times its view deserves a note."""
+
+_SCALARS = (type(None), bool, int, float, str, DType, Opaque)
+
+
+def read_torch_zip(file: RawFile) -> Contents:
+    """The tensors of a ``.pt`` file.
+
+    Raises:
+        InputError: it is damaged, forged, or holds something else than dense tensors.
+        LimitError: it holds too much of it.
+    """
+    records = read_directory(file)
+    prefix = _check_kind(records)
+    data = _read_small(file, records[f"{prefix}/data.pkl"])
+    swapped = _read_byteorder(file, records.get(f"{prefix}/byteorder"))
+    _read_small(file, records[f"{prefix}/version"])
+    regions: dict[str, Region] = {}
+
+    def find_region(storage: Storage, size: int) -> Region:
+        record = records.get(f"{prefix}/data/{storage.key}")
+        if record is None or record.size != size:
+            held = "is missing" if record is None else f"is {record.size} bytes"
+            raise InputError(
+                f"the record of storage {plain(storage.key)} {held}; {size} are claimed",
+                fix="the file is damaged or forged",
+            )
+        if storage.key not in regions:
+            regions[storage.key] = record.region(file)
+            regions[storage.key].unless_zero = True
+        return regions[storage.key]
+
+    try:
+        root = Machine(data, 0, find_name, lambda reference: check_storage(reference, 0)).run()
+    except EndsEarlyError as e:
+        raise malformed() from e
+    contents = Contents(checksummed=True, base=zlib.crc32(data))
+    collect(root, contents, find_region, swapped, file.path)
+    contents.regions = sorted(regions.values(), key=lambda region: region.offset)
+    if any(region.stored == 0 and region.size for region in contents.regions):
+        text = f"{file.path} was saved without CRC-32: damage cannot be noticed"
+        contents.notes.append(Note("no-checksum", text, "save with torch.serialization.set_crc32_options(True)"))
+    return contents
+
+
+def _check_kind(records: dict[str, Record]) -> str:
+    """The common folder of all records, once they look like ``torch.save``."""
+    foreign = InputError("a zip, but not written by torch.save", fix="write it with torch.save")
+    prefix = next(iter(records), "").partition("/")[0]
+    if any(not name.startswith(f"{prefix}/") or ".." in name.split("/") for name in records) or not records:
+        raise foreign
+    inside = {name[len(prefix) + 1 :] for name in records}
+    is_package = any(name.startswith((".data/extern_modules", ".data/python_version", "code/")) for name in inside)
+    if is_package or inside & {"constants.pkl", "archive_format", "archive_version", "models/model.json"}:
+        raise InputError("this is a program, not predictions", fix="run it and save its outputs with torch.save")
+    if not {"data.pkl", "version"} <= inside:
+        raise foreign
+    for record in records.values():
+        if record.method != STORED or record.packed != record.size:
+            raise InputError(
+                f"the record {plain(record.name)} is compressed; torch.save never compresses", fix="save it again"
+            )
+    return prefix
+
+
+def _read_small(file: RawFile, record: Record) -> bytes:
+    """A whole record that describes the others, checked."""
+    if record.size > PICKLE_LIMIT:
+        raise LimitError(f"{plain(record.name)} is {record.size:,} bytes", fix="save tensors, not lists of objects")
+    data = file.read(record.offset, record.size)
+    if record.crc and zlib.crc32(data) != record.crc:
+        raise InputError(f"{plain(record.name)} is damaged: its CRC-32 differs", fix="copy or write the file again")
+    return data
+
+
+def _read_byteorder(file: RawFile, record: Record | None) -> bool:
+    """Whether the storages are foreign-endian."""
+    import sys
+
+    order = "little" if record is None else _read_small(file, record).decode("ascii", "replace")
+    if order not in ("little", "big"):
+        raise InputError("its byte order is unknown", fix="write it with torch.save")
+    return order != sys.byteorder
+
+
+def collect(
+    root: Any, contents: Contents, find_region: Callable[[Storage, int], Region], swapped: bool, path: str
+) -> None:
+    """Put every tensor under ``root`` into ``contents``: dicts by key, lists by index, nested ones joined by dots.
+
+    Raises:
+        InputError: a view does not fit, or the nesting is too deep.
+        LimitError: the tree has too many nodes.
+    """
+    texts: dict[int, list[str] | None] = {}
+    for nodes, (name, value) in enumerate(_walk(root, "", 0, texts)):
+        if nodes > NODE_LIMIT:
+            raise LimitError(f"more than {NODE_LIMIT:,} objects", fix="save {'pred': tensor, 'target': tensor}")
+        if isinstance(value, Tensor):
+            _add_tensor(name, value, contents, find_region, swapped)
+        elif isinstance(value, list | tuple) and (strings := texts.get(id(value))):
+            contents.add(TextList(name, strings, path))
+        elif isinstance(value, _SCALARS):
+            kind = value.kind if isinstance(value, Opaque) else type(value).__name__
+            contents.skip(name, f"a Python {kind}, no tensor; save {{'pred': tensor, 'target': tensor}}")
+        elif isinstance(value, list | tuple) and id(value) in texts:
+            contents.skip(name, "a list of Python numbers, no tensor; save torch.tensor(...)")
+        elif not isinstance(value, dict | list | tuple):
+            contents.skip(name, "no tensor; save {'pred': tensor, 'target': tensor}")
+    contents.check_any()
+
+
+def _walk(value: Any, name: str, depth: int, texts: dict[int, list[str] | None]) -> Iterator[tuple[str, Any]]:
+    """Every node with its dotted name; a list of plain values is one node, and ``texts`` says if it is all text."""
+    if depth > DEPTH_LIMIT:
+        raise InputError(f"nested more than {DEPTH_LIMIT} deep", fix="save {'pred': tensor, 'target': tensor}")
+    children: Any = ()
+    if isinstance(value, dict):
+        children = value.items()
+    elif isinstance(value, list | tuple) and not _is_flat(value, texts):
+        children = enumerate(value)
+    yield name, value
+    for key, child in children:
+        yield from _walk(child, f"{name}.{key}" if name else str(key), depth + 1, texts)
+
+
+def _is_flat(value: list[Any] | tuple[Any, ...], texts: dict[int, list[str] | None]) -> bool:
+    if id(value) not in texts:
+        if not value or not all(isinstance(item, _SCALARS) for item in value):
+            return False
+        texts[id(value)] = list(value) if all(isinstance(item, str) for item in value) else None
+    return True
+
+
+def _add_tensor(
+    name: str, tensor: Tensor, contents: Contents, find_region: Callable[[Storage, int], Region], swapped: bool
+) -> None:
+    if tensor.dtype not in RAW:
+        contents.skip(name, REFUSED[tensor.dtype])
+        return
+    width = int(RAW[tensor.dtype][1:])
+    size = tensor.storage.count * (1 if tensor.storage.dtype is None else width)
+    if not tensor.shape:
+        contents.skip(name, "a single number, not an array of samples; save one entry for each sample")
+        return
+    region = find_region(tensor.storage, size)
+    strides = tuple(stride * width for stride in tensor.strides)
+    layout = Layout(region, tensor.offset * width, strides, swapped and width > 1)
+    array = StridedArray(name, tensor.shape, tensor.dtype, layout)
+    contents.add(array)
+    used = width
+    for length in tensor.shape:
+        used *= length
+    if 0 < used * _WIDE < region.size:
+        text = f"{name or 'the tensor'} is a view of a storage {region.size // used} times its size"
+        contents.notes.append(Note("wide-view", text, "save t.clone()"))
