@@ -78,7 +78,7 @@ def count_cells(cells: Array, size: int, repeats: Array | None = None) -> Array:
         counts = np.zeros(size, np.int64)
         np.add.at(counts, cells, repeats)
         return counts
-    if repeats is None and cells.device.type != "cuda":
+    if repeats is None and cells.device.type in ("cpu", "mps"):
         return cells.bincount(minlength=size)
     ones = cells.new_ones(()).expand(cells.shape) if repeats is None else repeats
     return cells.new_zeros(size).scatter_add_(0, cells, ones)

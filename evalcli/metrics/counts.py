@@ -85,15 +85,14 @@ class ClassCounts(LabelState):
         self._add_overflow(support[-1])
 
     def _count_weights(self, batch: LabelRows) -> None:
-        preds, target, weight = batch.preds, batch.target, batch.weight
-        bad = outside_classes(preds, target, self.classes)
-        if bad.any():
-            self.overflow += int(batch.repeats[bad].sum())
-            preds, target, weight = preds[~bad], target[~bad], weight[~bad]
-        right, named = preds == target, preds >= 0
-        self.support.add(weight, target)
-        self.predicted.add(weight[named], preds[named])
-        self.tp.add(weight[right], target[right])
+        preds, target, repeats, weight = self._inside(batch)
+        for state, cells, rows in (
+            (self.support, target, None),
+            (self.predicted, preds, preds >= 0),
+            (self.tp, target, preds == target),
+        ):
+            kept = slice(None) if rows is None else rows
+            state.add(weight[kept], cells[kept], None if repeats is None else repeats[kept])
 
     def class_counts(self) -> Counts:
         """``tp``, ``support``, ``predicted`` (C,) and ``n``.
@@ -175,10 +174,9 @@ class ConfusionCounts(LabelState):
         if not self.dense:
             self._count_sparse(batch)
         elif self.weighted:
-            cells, size = pair_cells(batch.preds, batch.target, self.classes), self.table.cells
-            inside = cells < size
-            self.table.add(batch.weight[inside], cells[inside])
-            self.overflow += int(batch.repeats[~inside].sum())
+            preds, target, repeats, weight = self._inside(batch)
+            if len(preds):
+                self.table.add(weight, pair_cells(preds, target, self.classes), repeats)
         else:
             size = self.classes * (self.classes + 1)
             counts = count_cells(pair_cells(batch.preds, batch.target, self.classes), size + 1, batch.repeats)
@@ -186,15 +184,9 @@ class ConfusionCounts(LabelState):
             self._add_overflow(counts[size])
 
     def _count_sparse(self, batch: LabelRows) -> None:
-        preds, target = asnumpy(batch.preds), asnumpy(batch.target)
-        amounts = batch.weight if self.weighted else batch.repeats
-        amounts = None if amounts is None else asnumpy(amounts)
-        if out_of_range(preds, target, self.classes):
-            bad = outside_classes(preds, target, self.classes)
-            self.overflow += int(bad.sum() if batch.repeats is None else asnumpy(batch.repeats)[bad].sum())
-            preds, target = preds[~bad], target[~bad]
-            amounts = None if amounts is None else amounts[~bad]
-        self.sparse.add((target << 32) | (preds + 1), amounts)
+        host = LabelRows(*(None if array is None else asnumpy(array) for array in batch))
+        preds, target, repeats, weight = self._inside(host)
+        self.sparse.add((target << 32) | (preds + 1), repeats, weight)
 
     def class_counts(self) -> Counts:
         """The margins of the matrix: equal to what ``ClassCounts`` gives, bit for bit.

@@ -17,12 +17,13 @@ import numpy as np
 from evalcli.metrics.arrays import Array, asnumpy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from evalcli.metrics.arrays import HostArray
 
 _BITS = 32
 _MASK = (1 << _BITS) - 1
+_DIGIT = (1 << 26) - 1
 _CHUNK = 1 << 20
 """Rows added at a time: ``bincount`` adds in float64, and 2^20 parts below 2^33 stay below 2^53, and are exact."""
 _ADDS = 512
@@ -51,8 +52,10 @@ class ExactSum:
         """How many sums there are."""
         return int(self._limbs.shape[0])
 
-    def add(self, values: Array, cells: Array | None = None) -> None:
+    def add(self, values: Array, cells: Array | None = None, repeats: Array | None = None) -> None:
         """Add ``values`` (N,) to the sums that ``cells`` (N,) int names; without ``cells``, all to the first.
+
+        A value with ``repeats`` (N,) int counts that many times, exactly as if it were added as often.
 
         Raises: ``ValueError`` for a value that is not finite, which no exact sum can hold.
         """
@@ -62,6 +65,10 @@ class ExactSum:
             raise ValueError(f"{len(values)} values cannot go to {len(index)} cells")
         if not np.isfinite(values).all():
             raise ValueError("only finite values can be added exactly")
+        if repeats is not None:
+            for multiple in _multiples(values, asnumpy(repeats).reshape(-1)):
+                self.add(multiple, index)
+            return
         nonzero = values != 0  # a zero would ask for the lowest limb of all
         if not nonzero.all():
             values, index = values[nonzero], None if index is None else index[nonzero]
@@ -206,6 +213,17 @@ class ExactSum:
         self._limbs = np.array(state["limbs"], np.int64)
         self._first = int(state["first"])
         self._adds = 0
+
+
+def _multiples(values: HostArray, repeats: HostArray) -> Iterator[HostArray]:
+    """Parts whose exact sum is ``values · repeats``: products of at most 27 by 26 bits, which float64 holds."""
+    high = (values.view(np.int64) & ~((1 << 27) - 1)).view(np.float64)
+    place = 0
+    while (digits := repeats >> place & _DIGIT).any() or (repeats >> place).any():
+        factor = np.ldexp(digits.astype(np.float64), place)
+        yield high * factor
+        yield (values - high) * factor
+        place += 26
 
 
 def _rounded(whole: int, exponent: int) -> float:

@@ -167,7 +167,7 @@ class LabelState(Metric):
         self.add_state("squares", ExactSum())
 
     def update(self, preds: Array, target: Array, weight: Array | None = None, repeats: Array | None = None) -> None:
-        """Count integer labels (N,); ``repeats`` says how many rows each stands for, ``weight`` is the sum of theirs.
+        """Count integer labels (N,); ``repeats`` says how many rows each stands for, all of them with its ``weight``.
 
         Raises: ``InputError`` for shapes that differ, labels that are not whole and weights that are no weights.
         """
@@ -178,17 +178,15 @@ class LabelState(Metric):
             return
         batch = self._weighed(batch) if self.weighted else self._together(batch)
         self._fit(batch)
-        self.rows = self.rows + (batch.preds.shape[0] if batch.repeats is None else batch.repeats.sum())
-        if is_host(self.rows):
-            self.rows = int(self.rows)
+        self.rows = _plus(self.rows, batch.preds.shape[0] if batch.repeats is None else batch.repeats.sum())
         self._count(batch)
 
     def _weighed(self, batch: LabelRows) -> LabelRows:
         """The batch on the host, with a weight in every row."""
         preds, target = asnumpy(batch.preds), asnumpy(batch.target)
-        repeats = np.ones(len(preds), np.int64) if batch.repeats is None else asnumpy(batch.repeats)
-        weight = repeats.astype(np.float64) if batch.weight is None else batch.weight
-        self.squares.add(weight * weight / np.maximum(repeats, 1))
+        repeats = None if batch.repeats is None else asnumpy(batch.repeats)
+        weight = np.ones(len(preds)) if batch.weight is None else batch.weight
+        self.squares.add(weight * weight, repeats=repeats)
         return LabelRows(preds, target, repeats, weight)
 
     def _together(self, batch: LabelRows) -> LabelRows:
@@ -227,7 +225,7 @@ class LabelState(Metric):
 
     @property
     def weight_squares(self) -> float:
-        """``Σ w²`` over all rows, for intervals; rows that came as one with ``repeats`` count as equally heavy."""
+        """``Σ w²`` over all rows, for intervals."""
         return float(self.squares) if self.weighted else float(self.rows)
 
     def merge(self, other: Self) -> Self:
@@ -250,8 +248,16 @@ class LabelState(Metric):
             raise ValueError(f"the saved state is not of {self.num_classes} classes")
         super().load_state_dict(state)
 
+    def _inside(self, batch: LabelRows) -> LabelRows:
+        """The rows of a host batch whose labels are classes; the others go to the overflow."""
+        if not out_of_range(batch.preds, batch.target, self.classes):
+            return batch
+        bad = outside_classes(batch.preds, batch.target, self.classes)
+        self.overflow = _plus(self.overflow, bad.sum() if batch.repeats is None else batch.repeats[bad].sum())
+        return LabelRows(*(None if array is None else array[~bad] for array in batch))
+
     def _add_overflow(self, rows: Array) -> None:
-        self.overflow = self.overflow + (int(rows) if is_host(rows) else rows)
+        self.overflow = _plus(self.overflow, rows)
 
     def _refuse_overflow(self) -> None:
         if outside := int(self.overflow):
@@ -270,3 +276,8 @@ class LabelState(Metric):
     def compute(self) -> Counts:
         """The same as ``class_counts``."""
         return self.class_counts()
+
+
+def _plus(total: Any, rows: Any) -> Any:
+    """The sum of two row counts: a plain number, unless one of them is on a device."""
+    return int(total) + int(rows) if is_host(total) and is_host(rows) else total + rows

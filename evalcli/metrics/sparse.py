@@ -30,17 +30,18 @@ class SparseTable:
         self._sums = ExactSum(0)
         self._waiting: list[tuple[HostArray, HostArray | None]] = []
 
-    def add(self, keys: HostArray, amounts: HostArray | None = None) -> None:
-        """Add ``amounts`` (N,) at ``keys`` (N,): multiplicities, 1 if there are none, or weights."""
-        if amounts is not None:  # what adds nothing must not leave a key behind
-            keys, amounts = keys[amounts != 0], amounts[amounts != 0]
+    def add(self, keys: HostArray, repeats: HostArray | None = None, weight: HostArray | None = None) -> None:
+        """Add 1 at each of ``keys`` (N,), ``repeats`` (N,) times, or in a weighted table ``weight`` (N,) as often."""
         if self.weighted:
             distinct, place = np.unique(keys, return_inverse=True)
             sums = ExactSum(len(distinct))
-            sums.add(np.ones(len(keys)) if amounts is None else amounts, place)
-            self._join(distinct, sums)
+            sums.add(np.ones(len(keys)) if weight is None else weight, place, repeats)
+            held = sums.occupied()  # what adds nothing must not leave a key behind
+            self._join(distinct[held], sums.select(held))
             return
-        self._waiting.append((keys, amounts))
+        if repeats is not None:
+            keys, repeats = keys[repeats != 0], repeats[repeats != 0]
+        self._waiting.append((keys, repeats))
         if sum(len(keys) for keys, _ in self._waiting) >= max(_WAITING, len(self._keys)):
             self._settle()
 
