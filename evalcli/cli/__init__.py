@@ -1,0 +1,156 @@
+"""The command line: flags become objects, objects become one call, its result is printed and decides the exit code.
+
+Nothing here imports a command before it is called, so ``evalcli --help`` costs little more than typer itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from evalcli.cli import failure, streams
+from evalcli.errors import EvalError, ExitCode, LimitError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "report": ("evalcli.cli.report", "Evaluate predictions: metrics, confusion matrix, findings, gates."),
+    "gate": ("evalcli.cli.gate", "Judge a saved report by gates."),
+    "inspect": ("evalcli.cli.inspect", "Say what is inside a file, and how to evaluate it."),
+    "metrics": ("evalcli.cli.metrics", "List the metrics, or explain one."),
+}
+"""Every command: the module whose function has its name, and a line of help."""
+
+_CLICK_ERROR = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
+"""The base of what the parser raises; its module differs between releases of typer."""
+
+
+class Commands(TyperGroup):
+    """The commands of ``COMMANDS``, each imported when it is called."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # typer.Context is click's
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # as above
+        """The command of this name.
+
+        Raises:
+            UsageError: there is none; the fix names the nearest, or the command that reads a file of this name.
+
+        """
+        from importlib import import_module
+
+        from evalcli.cli.flatten import lighten
+        from evalcli.cli.help import LightCommand
+
+        if cmd_name not in COMMANDS:
+            raise UsageError(f"there is no command {cmd_name!r}", fix=_nearest(cmd_name))
+        function = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(cmd_name, cls=LightCommand)(function)
+        return lighten(typer.main.get_command(single), function)
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # as above
+        """Print the list of commands."""
+        from evalcli.cli.help import show_help
+
+        show_help(ctx, {name: line for name, (_, line) in COMMANDS.items()})
+
+
+app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001  # typer calls it with the flag's value
+    if asked:
+        from evalcli import __version__
+
+        streams.emit(f"evalcli {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def evalcli(
+    ctx: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Evaluate saved predictions: a report, a confusion matrix and a verdict."""
+    if ctx.invoked_subcommand is None:
+        ctx.get_help()
+
+
+def run(argv: Sequence[str]) -> ExitCode:
+    """One call of ``evalcli``, from its arguments to its exit code. The only place that catches errors."""
+    as_json = failure.wants_json(argv)
+    try:
+        return _called(argv)
+    except EvalError as e:
+        return failure.tell(e, as_json=as_json)
+    except MemoryError:
+        return failure.tell(LimitError("not enough memory", fix="try a smaller --batch-size"), as_json=as_json)
+    except KeyboardInterrupt as e:
+        return failure.tell_interrupted(e)
+    except failure.Terminated:
+        streams.say("evalcli: terminated, no verdict")
+        return ExitCode.TERMINATED
+    except Exception as e:
+        if isinstance(e, _CLICK_ERROR):
+            return failure.tell(_usage_error(e), as_json=as_json)
+        return failure.tell_bug(e, as_json=as_json)
+
+
+def main() -> NoReturn:
+    """The console script."""
+    import signal
+    import warnings
+
+    streams.prepare()
+    signal.signal(signal.SIGTERM, _terminate)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # a library's warning prints its source line; ours are findings
+    code = run(sys.argv[1:])
+    sys.exit(int(code))
+
+
+def _called(argv: Sequence[str]) -> ExitCode:
+    """Parse and invoke. Not through typer's own ``main``, which has other exit codes and hides where Ctrl-C fell."""
+    group: Any = typer.main.get_command(app)
+    try:
+        with group.make_context("evalcli", list(argv)) as ctx:
+            code = group.invoke(ctx)
+    except typer.Exit as e:
+        return ExitCode(e.exit_code)
+    return ExitCode.PASS if code is None else ExitCode(code)
+
+
+def _usage_error(error: Any) -> UsageError:
+    """The parser's message in our form."""
+    ctx = getattr(error, "ctx", None)
+    path = ctx.command_path if ctx is not None else "evalcli"
+    message = error.format_message().strip().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], fix=f"try '{path} --help'")
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+    from pathlib import PurePath
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    if PurePath(name).suffix:
+        return f"to evaluate a file: evalcli report {name}"
+    return f"use one of {', '.join(COMMANDS)}"
+
+
+def _terminate(_number: int, _frame: object) -> NoReturn:
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one is not waited for
+    raise failure.Terminated

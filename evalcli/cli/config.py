@@ -1,0 +1,108 @@
+"""Options and gates from a file: ``[tool.evalcli]`` of the nearest ``pyproject.toml``, or the file of ``--config``.
+
+Keys are option names, with dashes or underscores; ``[tool.evalcli.report]`` speaks to one command only. What is typed
+wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from evalcli.errors import InputError, UsageError
+
+_MARK = b"tool.evalcli"
+_PATHS = ("baseline", "output", "labels")
+"""Options that name files: written in a configuration, they are meant from its folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Values by option name, underscored, and the file that they come from."""
+
+    path: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def load(path: str | None, command: str) -> Settings:
+    """The settings that hold for ``command``.
+
+    Raises:
+        InputError: the file cannot be read, or is not TOML.
+        UsageError: it holds a key that no option has.
+
+    """
+    if path is not None:
+        return _settings(Path(path), path, _read(Path(path), path), command)
+    for folder in (here := Path.cwd(), *here.parents):
+        found = folder / "pyproject.toml"
+        if found.is_file():
+            name = found.name if folder == here else str(found)
+            data = _read(found, name)
+            return _settings(found, name, data, command) if _MARK in data else Settings()
+    return Settings()
+
+
+def _read(file: Path, name: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as e:
+        raise InputError(f"cannot be read: {(e.strerror or str(e)).lower()}", path=name) from e
+
+
+def _settings(file: Path, name: str, data: bytes, command: str) -> Settings:
+    import tomllib
+
+    try:
+        document = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as e:
+        raise InputError(f"not TOML: {e}", path=name) from e
+    tool = document.get("tool")
+    if isinstance(tool, dict) and "evalcli" in tool:
+        table = tool["evalcli"]
+    else:  # a file of our own, or a pyproject.toml that only mentions us
+        table = {} if file.name == "pyproject.toml" else document
+    if not isinstance(table, dict):
+        raise UsageError("[tool.evalcli] is not a table", path=name)
+    return Settings(name, _values(table, command, file, name))
+
+
+def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[str, Any]:
+    from evalcli.cli import COMMANDS
+    from evalcli.cli.options import GROUPS
+
+    known = {one.name for group in GROUPS for one in fields(group)} - {"config", "inherited", "origin"}
+    values: dict[str, Any] = {}
+    special: dict[str, Any] = {}
+    for key, value in table.items():
+        option = key.replace("-", "_")
+        if key in COMMANDS and isinstance(value, dict):
+            inner = {one.replace("-", "_"): content for one, content in value.items()}
+            _refuse_unknown(inner, known, f"{key}.", name)
+            special |= inner if key == command else {}
+        else:
+            _refuse_unknown({option: value}, known | set(COMMANDS), "", name)
+            values[option] = value
+    return {option: _placed(option, value, file.parent) for option, value in (values | special).items()}
+
+
+def _refuse_unknown(keys: dict[str, Any], known: set[str], prefix: str, name: str) -> None:
+    from difflib import get_close_matches
+
+    for key in keys:
+        if key not in known:
+            near = get_close_matches(key, sorted(known), n=1)
+            fix = f"did you mean {near[0].replace('_', '-')}?" if near else "see evalcli report --help for the options"
+            raise UsageError(f"the key {prefix + key!r} is no option", fix=fix, path=name)
+
+
+def _placed(option: str, value: Any, folder: Path) -> Any:
+    """A path in a configuration is relative to the configuration."""
+    if option not in _PATHS or folder == Path.cwd():
+        return value
+    if isinstance(value, list) and option == "output":
+        return [_placed(option, one, folder) for one in value]
+    if not isinstance(value, str) or (option == "labels" and not (folder / value).is_file()):
+        return value
+    return str(folder / value)

@@ -1,0 +1,90 @@
+"""The end of a command that has a report: files, standard output, the verdict, the exit code.
+
+Everything is rendered before the first byte is written.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evalcli.cli import streams
+from evalcli.cli.output import check_outputs, write_outputs
+from evalcli.errors import ExitCode, OutputError
+from evalcli.gates import exit_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TextIO
+
+    from evalcli.cli.options import OutputOptions
+    from evalcli.cli.output import Target
+    from evalcli.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where a report goes: checked before the work, used after it. ``format`` is ``None`` for nothing on stdout."""
+
+    targets: tuple[Target, ...]
+    format: str | None
+    quiet: bool
+
+    def deliver(self, report: Report) -> ExitCode:
+        """Write the files, print the report and the verdict.
+
+        Raises:
+            OutputError: a file or standard output takes no more; no file is left half written.
+
+        """
+        from evalcli.renderers import render
+
+        contents = [(target, render(report, target.format)) for target in self.targets]
+        printed = None if self.format is None else _printed(report, self.format)
+        write_outputs(contents)
+        if printed is not None:
+            streams.emit(printed)
+        shown = tuple(verdict for verdict in report.gates if not self.quiet or verdict.status != "pass")
+        if shown and sys.stderr is not None:
+            from evalcli.renderers.terminal import render_verdict
+
+            streams.say(_drawn(render_verdict(shown), sys.stderr))
+        return exit_code(report.gates)
+
+
+def plan_delivery(options: OutputOptions, inputs: Iterable[str | None], default: str | None) -> Delivery:
+    """Check every output now, so that nothing fails for it after the work.
+
+    Raises:
+        UsageError: an output that cannot be meant.
+        OutputError: a folder that takes no file, or a closed standard output where nothing else was asked for.
+
+    """
+    form = options.format or default
+    targets = check_outputs(options.output, [path for path in inputs if path not in {None, "-"}], form or "json")  # type: ignore[misc]  # None is left out
+    if streams.output_is_closed():
+        if form is not None and not targets and not options.quiet:
+            raise OutputError("standard output is closed", fix="write to a file with -o FILE")
+        form = None
+    return Delivery(targets, None if options.quiet else form, options.quiet)
+
+
+def _printed(report: Report, form: str) -> str:
+    if form != "rich":
+        from evalcli.renderers import render
+
+        return render(report, form)
+    from evalcli.renderers.terminal import render_terminal
+
+    return _drawn(render_terminal(report), sys.stdout)
+
+
+def _drawn(view: object, stream: TextIO) -> str:
+    """What rich would write to the stream, in its width, its characters and its colours."""
+    from evalcli.renderers.terminal import console
+
+    screen = console(stream)
+    with screen.capture() as captured:
+        screen.print(view)
+    return captured.get()

@@ -1,0 +1,34 @@
+"""``evalcli gate``: rules on a saved report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from typer import Argument
+
+from evalcli.cli.flatten import flattened
+from evalcli.cli.options import GateOptions, OutputOptions
+from evalcli.errors import ExitCode, UsageError
+
+Saved = Annotated[str, Argument(metavar="REPORT.json", help="A report saved with -o FILE.json; - is standard input.")]
+
+
+@flattened
+def gate(saved: Saved, *, gating: GateOptions, output: OutputOptions) -> ExitCode:
+    """Judge a saved report by gates, without evaluating again.
+
+    Exit code: 0 all gates pass, 1 a gate fails, 2 no verdict. Prints the report only with --format.
+    """
+    from evalcli.cli.deliver import plan_delivery
+    from evalcli.cli.saved import read_report
+    from evalcli.gates import judge
+
+    rules = gating.rules()
+    if not rules:
+        raise UsageError("there is no gate to judge by", fix="add one, as in --min accuracy=0.9")
+    base = gating.baseline_path()
+    delivery = plan_delivery(output, (saved, base, output.config), default=None)
+    report = read_report(saved)
+    baseline = read_report(base) if base is not None else None
+    return delivery.deliver(replace(report, gates=judge(report, rules, baseline)))

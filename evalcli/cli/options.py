@@ -1,0 +1,362 @@
+"""The options that commands share, each declared once.
+
+A group is a frozen dataclass whose fields are options; a command takes a few groups as parameters and
+``flattened`` spreads them into the signature that typer reads. Values that were not typed come from the
+configuration. Annotations are evaluated here on purpose (no ``from __future__ import annotations``): typer reads them.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Optional
+
+from typer import Argument, Option
+
+from evalcli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from evalcli.engine import Execution
+    from evalcli.gates import Rule
+    from evalcli.sources.base import Selection
+    from evalcli.task import Choices
+
+Format = Literal["rich", "json", "csv", "markdown"]
+
+_INPUT = "Input"
+_DECIDING = "What the values mean"
+_GATES = "Gates"
+_EXECUTION = "Execution"
+_OUTPUT = "Output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """The arguments: predictions, and the truth unless it lies in the same file."""
+
+    preds: Annotated[str, Argument(metavar="PREDS", help="Predictions, or one file with both sides; - is standard input.")]
+    targets: Annotated[
+        str | None, Argument(metavar="[TARGETS]", help="The truth, when it lies in a file of its own.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions:
+    """Which columns, keys and rows."""
+
+    pred: Annotated[
+        str | None, Option("--pred", metavar="NAME", help="Column, key or array of predictions.", rich_help_panel=_INPUT)
+    ] = None
+    target: Annotated[
+        str | None, Option("--target", metavar="NAME", help="Column, key or array of the truth.", rich_help_panel=_INPUT)
+    ] = None
+    weight: Annotated[
+        str | None, Option("--weight", metavar="NAME", help="Column or key of row weights.", rich_help_panel=_INPUT)
+    ] = None
+    id: Annotated[
+        str | None,
+        Option("--id", metavar="COL", help="Pair two files by this column, not by position.", rich_help_panel=_INPUT),
+    ] = None
+    where: Annotated[
+        str | None, Option("--where", metavar="SQL", help="Keep the rows for which this holds.", rich_help_panel=_INPUT)
+    ] = None
+    delimiter: Annotated[
+        str | None, Option("--delimiter", metavar="CHAR", help="What separates columns of text.", rich_help_panel=_INPUT)
+    ] = None
+    encoding: Annotated[
+        str | None, Option("--encoding", metavar="NAME", help="Encoding of text tables.", rich_help_panel=_INPUT)
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecidingOptions:
+    """Which task it is, what the scores are, which classes there are, and what to compute."""
+
+    task: Annotated[
+        Literal["binary", "multiclass"] | None,
+        Option("--task", help="The task; by default what the input shows.", rich_help_panel=_DECIDING),
+    ] = None
+    scores: Annotated[
+        Literal["labels", "probs", "logits"] | None,
+        Option("--scores", help="What the predictions are.", rich_help_panel=_DECIDING),
+    ] = None
+    threshold: Annotated[
+        float | None,
+        Option(
+            "--threshold",
+            metavar="P",
+            help="Probability from which the positive class is predicted (0.5).",
+            rich_help_panel=_DECIDING,
+        ),
+    ] = None
+    positive: Annotated[
+        str | None,
+        Option("--positive", metavar="NAME", help="The positive class of a binary task.", rich_help_panel=_DECIDING),
+    ] = None
+    labels: Annotated[
+        str | None,
+        Option(
+            "--labels",
+            metavar="FILE|a,b,c",
+            help="Class names in order: a file (a name a line, or a JSON list) or a list.",
+            rich_help_panel=_DECIDING,
+        ),
+    ] = None
+    ignore_index: Annotated[
+        int | None,
+        Option("--ignore-index", metavar="N", help="Leave out rows whose target is N.", rich_help_panel=_DECIDING),
+    ] = None
+    nan: Annotated[
+        Literal["error", "drop", "wrong"],
+        Option("--nan", help="Rows with undefined scores: stop, leave out, or wrong.", rich_help_panel=_DECIDING),
+    ] = "error"
+    classes: Annotated[
+        Literal["seen", "declared"],
+        Option("--classes", help="Classes that macro means run over.", rich_help_panel=_DECIDING),
+    ] = "seen"
+    class_axis: Annotated[
+        int | None,
+        Option("--class-axis", metavar="AXIS", help="Which axis holds the classes.", rich_help_panel=_DECIDING),
+    ] = None
+    metrics: Annotated[
+        list[str],
+        Option(
+            "-m", "--metrics", metavar="NAME,…", help="Only these metrics (see evalcli metrics).", rich_help_panel=_DECIDING
+        ),
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+
+    def names(self) -> tuple[str, ...] | None:
+        """The metrics asked for, checked; ``None`` means the default ones."""
+        from evalcli.metrics.registry import parse
+
+        texts = [name.strip() for text in self.metrics for name in _split_names(text) if name.strip()]
+        return tuple(dict.fromkeys(str(parse(text)) for text in texts)) or None
+
+    def choices(self) -> "Choices":
+        """What the user fixed about the task."""
+        from evalcli.task import Choices
+
+        return Choices(
+            task=self.task,
+            scores=self.scores,
+            threshold=self.threshold,
+            positive=self.positive,
+            labels=read_labels(self.labels),
+            ignore_index=self.ignore_index,
+            nan=self.nan,
+            classes=self.classes,
+            class_axis=self.class_axis,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateOptions:
+    """Rules for the exit code. What the configuration says is ``inherited``: a rule typed replaces its namesake."""
+
+    layered: ClassVar[bool] = True
+
+    min: Annotated[
+        list[str], Option("--min", metavar="NAME=V", help="Fail below V: accuracy=0.9, recall[cat]=0.8.", rich_help_panel=_GATES)
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+    max: Annotated[
+        list[str], Option("--max", metavar="NAME=V", help="Fail above V: error_rate=0.1.", rich_help_panel=_GATES)
+    ] = ()  # type: ignore[assignment]  # as above
+    min_accuracy: Annotated[
+        float | None, Option("--min-accuracy", metavar="V", help="Fail below this accuracy.", rich_help_panel=_GATES)
+    ] = None
+    min_precision: Annotated[
+        float | None,
+        Option("--min-precision", metavar="V", help="Macro, or of the positive class.", rich_help_panel=_GATES),
+    ] = None
+    min_recall: Annotated[
+        float | None,
+        Option("--min-recall", metavar="V", help="Macro, or of the positive class.", rich_help_panel=_GATES),
+    ] = None
+    min_f1: Annotated[
+        float | None, Option("--min-f1", metavar="V", help="Macro, or of the positive class.", rich_help_panel=_GATES)
+    ] = None
+    baseline: Annotated[
+        str | None,
+        Option("--baseline", metavar="REPORT.json", help="A saved report to compare with.", rich_help_panel=_GATES),
+    ] = None
+    max_drop: Annotated[
+        list[str],
+        Option(
+            "--max-drop", metavar="NAME=V", help="Fail if worse than the baseline by more: 0.01, 1pp, 2%.", rich_help_panel=_GATES
+        ),
+    ] = ()  # type: ignore[assignment]  # as above
+    inherited: Optional["GateOptions"] = None
+    origin: str = ""
+
+    def rules(self) -> "tuple[Rule, ...]":
+        """All rules, those of the configuration first."""
+        from evalcli.gates import override
+
+        rules = self._own_rules()
+        if self.inherited is not None:
+            rules = override(self.inherited.rules(), rules)
+        drops = any(rule.kind == "drop" for rule in rules)
+        if not self.origin and drops and self.baseline_path() is None:
+            raise UsageError("--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json")
+        if not self.origin and not drops and self.baseline is not None:
+            raise UsageError("--baseline alone judges nothing", fix="say how much may be lost, as in --max-drop accuracy=0.01")
+        return rules
+
+    def baseline_path(self) -> str | None:
+        """The baseline that was typed, or else configured."""
+        return self.baseline or (self.inherited.baseline if self.inherited is not None else None)
+
+    def _own_rules(self) -> "tuple[Rule, ...]":
+        from evalcli.gates import parse_rules, plain_rules
+
+        plain = {
+            "accuracy": self.min_accuracy,
+            "precision": self.min_precision,
+            "recall": self.min_recall,
+            "f1": self.min_f1,
+        }
+        try:
+            return (*plain_rules(plain), *parse_rules(self.min, self.max, self.max_drop))
+        except UsageError as e:
+            raise UsageError(e.what, fix=e.fix, path=self.origin) from e
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions:
+    """Where and how to run; no result depends on it."""
+
+    device: Annotated[
+        str, Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_EXECUTION)
+    ] = "auto"
+    backend: Annotated[
+        Literal["auto", "numpy", "torch"], Option("--backend", help="What computes.", rich_help_panel=_EXECUTION)
+    ] = "auto"
+    batch_size: Annotated[
+        str | None,
+        Option("--batch-size", metavar="ROWS", help="Rows held at a time: 131072, 100k, 1M.", rich_help_panel=_EXECUTION),
+    ] = None
+    workers: Annotated[
+        int | None, Option("--workers", metavar="N", min=1, help="Threads that count.", rich_help_panel=_EXECUTION)
+    ] = None
+
+    def execution(self) -> "Execution":
+        """The same for the engine."""
+        from evalcli.engine import Execution
+
+        return Execution(self.backend, self.device, parse_rows(self.batch_size), self.workers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """What is printed, and which files are written."""
+
+    format: Annotated[
+        Format | None, Option("-f", "--format", help="Format on standard output.", rich_help_panel=_OUTPUT)
+    ] = None
+    output: Annotated[
+        list[str],
+        Option(
+            "-o", "--output", metavar="FILE", help="Write .json, .csv, .md or .txt as well; repeatable.", rich_help_panel=_OUTPUT
+        ),
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+    quiet: Annotated[bool, Option("--quiet", help="Print nothing but failed gates.", rich_help_panel=_OUTPUT)] = False
+    config: Annotated[
+        str | None,
+        Option(
+            "--config",
+            metavar="FILE",
+            help="Options and gates (TOML); else pyproject.toml's [tool.evalcli].",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None
+
+
+GROUPS = (InputOptions, DecidingOptions, GateOptions, ExecutionOptions, OutputOptions)
+
+
+def selection(inputs: InputOptions, choices: "Choices") -> "Selection":
+    """What to read: columns, keys and rows, and what the source must know of the choices."""
+    from evalcli.sources.base import Selection
+
+    options = {name: value for name in ("delimiter", "encoding") if (value := getattr(inputs, name)) is not None}
+    return Selection(
+        pred=inputs.pred,
+        target=inputs.target,
+        weight=inputs.weight,
+        id=inputs.id,
+        where=inputs.where,
+        scores=choices.scores,
+        nan=choices.nan,
+        labels=choices.labels,
+        options=options,
+    )
+
+
+def read_labels(text: str | None) -> tuple[str, ...] | None:
+    """Class names from ``--labels``: an existing file (a name a line, exactly, or a JSON list), else ``a,b,c``.
+
+    >>> read_labels("cat,dog")
+    ('cat', 'dog')
+    """
+    if text is None:
+        return None
+    path = Path(text)
+    try:
+        is_file = path.is_file()
+    except ValueError:  # a NUL: no file is called that
+        is_file = False
+    names = _labels_in(path) if is_file else tuple(text.split(","))
+    place = text if is_file else ""
+    if not is_file and len(names) == 1 and path.suffix in {".txt", ".json", ".names"}:
+        raise UsageError(f"--labels {text}: no such file", fix="name a file, or the classes as a,b,c")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"--labels names {twice!r} twice", fix="name every class once", path=place)
+    if not names or "" in names:
+        raise UsageError("--labels holds an empty name", fix="give every class a name", path=place)
+    return names
+
+
+def _labels_in(path: Path) -> tuple[str, ...]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        reason = "not UTF-8 text" if isinstance(e, UnicodeDecodeError) else (e.strerror or str(e)).lower()
+        raise InputError(f"cannot be read as class names: {reason}", path=str(path)) from e
+    if text.lstrip().startswith("["):
+        try:
+            names = json.loads(text)
+        except (ValueError, RecursionError):
+            names = None
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return tuple(names)
+        if path.suffix == ".json":
+            raise InputError("not a JSON list of texts", fix='write it like ["cat", "dog"]', path=str(path))
+    lines = text.replace("\r\n", "\n").split("\n")
+    return tuple(lines[:-1] if lines[-1] == "" else lines)
+
+
+def parse_rows(text: str | None) -> int | None:
+    """A number of rows, where k and M stand for thousand and million.
+
+    >>> parse_rows("100k"), parse_rows("131072"), parse_rows("1M")
+    (100000, 131072, 1000000)
+    """
+    if text is None:
+        return None
+    factor = {"k": 1_000, "m": 1_000_000}.get(text[-1:].lower(), 1)
+    digits = text[:-1] if factor > 1 else text
+    if not (digits.isascii() and digits.isdigit()) or not 0 < int(digits[:18]) * factor < 2**40 or len(digits) > 18:
+        raise UsageError(f"--batch-size {text!r} is no number of rows", fix="write it like 131072, 100k or 1M")
+    return int(digits) * factor
+
+
+def _split_names(text: str) -> list[str]:
+    """Names between commas, where a comma in brackets belongs to a class name."""
+    names, depth = [""], 0
+    for char in text:
+        depth += (char == "[") - (char == "]" and depth > 0)
+        if char == "," and depth == 0:
+            names.append("")
+        else:
+            names[-1] += char
+    return names

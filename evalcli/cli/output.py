@@ -1,0 +1,197 @@
+"""Files written whole or not at all.
+
+All checks come before the work, so that an hour of it does not end at a missing folder. Content goes to
+``.<name>.<pid>.tmp`` beside the file, is synced, and takes the file's name in one step: a reader sees the old file or the
+new one, and a full disk leaves the old one alone. What is no regular file (a pipe, a device) is written directly.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalcli.cli import streams
+from evalcli.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "rich"}
+
+_STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file to write: its ``path`` as typed, the ``real`` one behind links, and the format of its content."""
+
+    path: str
+    real: Path
+    format: str
+    direct: bool
+
+
+def check_outputs(paths: Sequence[str], inputs: Iterable[str] = (), fallback: str = "rich") -> tuple[Target, ...]:
+    """Where each output goes, in which format; ``fallback`` is for pipes and devices, whose names say nothing.
+
+    Raises:
+        UsageError: an unknown suffix, a directory, an input's own file, or the same file twice.
+        OutputError: a folder that is missing or that takes no file.
+
+    """
+    targets = tuple(_target(path, fallback) for path in paths)
+    sources = {os.path.realpath(path): path for path in _expanded(inputs)}
+    seen: dict[Path, str] = {}
+    for target in targets:
+        if target.direct:
+            continue
+        if str(target.real) in sources or _is_any_of(target.real, sources):
+            raise UsageError("the output is an input too", fix="write to another file", path=target.path)
+        if target.real in seen:
+            raise UsageError(f"two outputs are the same file as {seen[target.real]}", path=target.path)
+        seen[target.real] = target.path
+        _probe(target)
+    return targets
+
+
+def write_outputs(contents: Sequence[tuple[Target, str]]) -> None:
+    """Write every file, or none that is regular: all are complete on disk before the first takes its name.
+
+    Raises:
+        OutputError: a write failed; what stood there before still stands.
+
+    """
+    with ExitStack() as stack:
+        ready = []
+        for target, text in contents:
+            if not target.direct:
+                ready.append((stack.enter_context(_temporary(target)), target))
+                _fill(ready[-1][0], target, text)
+        for target, text in contents:
+            if target.direct:
+                _write_directly(target, text)
+        for temporary, target in ready:
+            with _blamed_on(target):
+                temporary.replace(target.real)
+
+
+def _target(path: str, fallback: str) -> Target:
+    if path in _STREAMS:
+        return Target(path, Path(path), fallback, direct=True)
+    real = Path(os.path.realpath(path))
+    try:
+        mode = real.stat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    except (OSError, ValueError) as e:
+        raise OutputError(_why(e), path=path) from e
+    if stat.S_ISDIR(mode):
+        raise UsageError("is a directory", fix="name a file in it", path=path)
+    direct = not stat.S_ISREG(mode)
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES and not direct:
+        known = ", ".join(SUFFIXES)
+        what = f"the suffix {suffix!r} names no format" if suffix else "a name without a suffix names no format"
+        raise UsageError(what, fix=f"end it in one of {known}", path=path)
+    return Target(path, real, SUFFIXES.get(suffix, fallback), direct)
+
+
+def _expanded(paths: Iterable[str]) -> Iterator[str]:
+    from glob import glob
+
+    for path in paths:
+        yield from glob(path) or [path]
+
+
+def _is_any_of(real: Path, sources: Iterable[str]) -> bool:
+    """The same file under another name: a hard link, or a file system that ignores case."""
+    for source in sources:
+        with suppress(OSError):
+            if real.samefile(source):
+                return True
+    return False
+
+
+def _probe(target: Target) -> None:
+    """Find out now whether the folder takes the file, and clear what a killed run left there."""
+    folder = target.real.parent
+    if not folder.is_dir():
+        raise OutputError("its folder does not exist", fix=f"mkdir -p {folder}", path=target.path)
+    if target.real.exists() and not os.access(target.real, os.W_OK):
+        raise OutputError("is read-only", fix="write to another file", path=target.path)
+    _remove_stale(target)
+    with _temporary(target):
+        pass
+
+
+def _remove_stale(target: Target) -> None:
+    ours = re.compile(rf"\.{re.escape(target.real.name)}\.([0-9]+)\.tmp")
+    with suppress(OSError):
+        for entry in list(os.scandir(target.real.parent)):
+            found = ours.fullmatch(entry.name)
+            if found and entry.is_file(follow_symlinks=False) and not _is_alive(int(found[1])):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _is_alive(process: int) -> bool:
+    if process == os.getpid():
+        return False  # a number used again: that run is over
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@contextmanager
+def _temporary(target: Target) -> Iterator[Path]:
+    """An empty file beside the target, with the mode the target has or would get; gone afterwards if still there."""
+    path = target.real.with_name(f".{target.real.name}.{os.getpid()}.tmp")
+    with _blamed_on(target):
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with suppress(FileNotFoundError):
+            os.fchmod(number, stat.S_IMODE(target.real.stat().st_mode))
+        os.close(number)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _fill(temporary: Path, target: Target, text: str) -> None:
+    with _blamed_on(target), temporary.open("wb") as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_directly(target: Target, text: str) -> None:
+    stream = _STREAMS.get(target.path)
+    if stream == 1:
+        streams.emit(text)
+    elif stream is not None:
+        sys.stderr.write(text)
+    else:
+        with _blamed_on(target), target.real.open("wb") as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def _blamed_on(target: Target) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise OutputError(f"cannot be written: {_why(e)}", path=target.path) from e
+
+
+def _why(error: OSError | ValueError) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -1,0 +1,76 @@
+"""A progress bar for work that takes more than a second, on a terminal; and how far the work was, for whoever stops it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from evalcli.cli import streams
+from evalcli.cli.failure import Interrupted
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import Progress, TaskID
+
+PATIENCE = 1.0
+"""Seconds of work before a bar is worth its import."""
+
+
+class Meter:
+    """Takes ``(done, total)`` from the engine, from any thread; shows rows, rate and time left."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.done = 0
+        self.total: int | None = None
+        self._shown = not quiet and streams.is_terminal(sys.stderr)
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Take note of ``done`` of ``total`` rows."""
+        self.done, self.total = done, total
+        if not self._shown or time.monotonic() - self._started < PATIENCE:
+            return
+        with self._lock:
+            if self._bar is None:
+                self._start()
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, completed=done, total=total, rate=self._rate())
+
+    def __enter__(self) -> Self:
+        self._started = time.monotonic()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._shown = False
+        with self._lock:
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
+        if isinstance(error, KeyboardInterrupt) and not isinstance(error, Interrupted):
+            raise Interrupted(self.done, self.total) from error
+
+    def _rate(self) -> str:
+        """Rows a second, over the whole run: steadier than the last moment."""
+        rate = self.done / max(time.monotonic() - self._started, 1e-9)
+        return f"{rate / 1e6:.1f}M" if rate >= 1e6 else f"{rate:,.0f}"
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        color = streams.has_color(sys.stderr)
+        console = Console(file=sys.stderr, markup=False, highlight=False, emoji=False, no_color=not color)
+        rows = TextColumn("{task.completed:,.0f} rows", markup=False)
+        rate = TextColumn("{task.fields[rate]} rows/s", markup=False)
+        columns = (BarColumn(bar_width=30), TaskProgressColumn(), rows, rate, TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, transient=True)
+        self._task = self._bar.add_task("", total=self.total, rate=self._rate())
+        self._bar.start()

@@ -1,0 +1,53 @@
+"""``evalcli report``: from saved predictions to a report and a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from evalcli.cli.flatten import flattened
+from evalcli.cli.options import (
+    DecidingOptions,
+    ExecutionOptions,
+    Files,
+    GateOptions,
+    InputOptions,
+    OutputOptions,
+    selection,
+)
+from evalcli.errors import ExitCode  # noqa: TC001  # typer reads the annotations
+
+
+@flattened
+def report(
+    files: Files,
+    inputs: InputOptions,
+    deciding: DecidingOptions,
+    gating: GateOptions,
+    executing: ExecutionOptions,
+    output: OutputOptions,
+) -> ExitCode:
+    """Evaluate PREDS against TARGETS: metrics, confusion matrix, findings and gates.
+
+    Exit code: 0 all gates pass or none was asked, 1 a gate fails, 2 no verdict.
+    """
+    from evalcli.cli.deliver import plan_delivery
+    from evalcli.cli.progress import Meter
+    from evalcli.cli.saved import read_report
+    from evalcli.gates import judge, metrics_of
+
+    rules = gating.rules()
+    choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
+    base = gating.baseline_path()
+    delivery = plan_delivery(output, (files.preds, files.targets, base, output.config), default="rich")
+    baseline = read_report(base) if base is not None else None
+
+    from evalcli.evaluate import evaluate
+    from evalcli.sources import open_source
+
+    source = open_source(files.preds, files.targets, selection(inputs, choices))
+    try:
+        with Meter(quiet=output.quiet) as progress:
+            result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules))
+    finally:
+        source.close()
+    return delivery.deliver(replace(result, gates=judge(result, rules, baseline)))

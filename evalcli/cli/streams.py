@@ -1,0 +1,108 @@
+"""Standard output and standard error: the result on one, everything said beside it on the other.
+
+Text that the stream's encoding lacks is written as an escape. A reader who went away (``| head``) is no error: what is
+left goes nowhere, files are still written and the verdict still reaches the shell. A disk that is full is one.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from evalcli.errors import OutputError
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_MAX_WIDTH = 400
+
+
+def prepare() -> None:
+    """Make both streams take any text, and keep a file opened later from becoming a closed standard stream."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # ``None`` when the shell closed it
+            stream.reconfigure(errors="backslashreplace")
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+
+
+def output_is_closed() -> bool:
+    """There is no standard output at all (``>&-``)."""
+    return sys.stdout is None or sys.stdout.closed
+
+
+def emit(text: str) -> None:
+    """Write a result to standard output, whole.
+
+    Raises:
+        OutputError: standard output is closed, or takes no more.
+
+    """
+    if output_is_closed():
+        raise OutputError("standard output is closed", fix="write to a file with -o FILE")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_output()
+    except OSError as e:
+        discard_output()
+        raise OutputError(f"standard output: {e.strerror}", fix="write to a file with -o FILE") from e
+
+
+def say(text: str) -> None:
+    """Write a line, or several, to standard error. Nobody can be told when that fails."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        _discard(sys.stderr)
+
+
+def discard_output() -> None:
+    """Send what is still buffered, and all that follows, to nowhere: the flush at exit must not change the exit code."""
+    _discard(sys.stdout)
+
+
+def _discard(stream: TextIO) -> None:
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):  # a stream without a descriptor has no flush to fear
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """A person looks at it."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def has_color(stream: TextIO | None) -> bool:
+    """``NO_COLOR`` forbids, ``FORCE_COLOR`` demands, else a terminal that can."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in {"", "0"}:
+        return True
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def width_of(stream: TextIO | None) -> int | None:
+    """``COLUMNS``, or what the terminal says; ``None`` in a pipe, where content alone decides."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return min(int(columns), _MAX_WIDTH)
+    if stream is None or not is_terminal(stream):
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:
+        return None

@@ -1,0 +1,284 @@
+"""Gates: rules about a report, and the verdicts that a pipeline can trust.
+
+A rule is ``accuracy>=0.9``, ``log_loss<=0.3`` or ``drop(f1_macro)<=0.01`` (against a baseline). A value on its bound
+passes. An undefined value fails its rule, and what the report does not hold is ``missing``: then there is no verdict at
+all, because a metric that nobody measured must not let a model through, nor blame it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from evalcli.errors import ExitCode, InputError, UsageError
+from evalcli.report import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from fractions import Fraction
+
+    from evalcli.report import Report, Value
+
+Kind = Literal["min", "max", "drop"]
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_FLAG = {"min": "--min", "max": "--max", "drop": "--max-drop"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One gate before it meets a report.
+
+    ``plain`` is a rule as a first-time user types it (``--min-f1``): the positive class of a binary task, else the macro
+    mean. ``relative`` reads the bound of a drop as a share of the baseline's value.
+    """
+
+    metric: str
+    kind: Kind
+    bound: float
+    plain: bool = False
+    relative: bool = False
+
+    @property
+    def key(self) -> tuple[str, Kind, bool]:
+        """What two rules share when one of them replaces the other."""
+        return (self.metric, self.kind, self.plain)
+
+    def text(self) -> str:
+        """The rule as it stands in the report.
+
+        >>> Rule("accuracy", "min", 0.9).text(), Rule("f1_macro", "drop", 0.02, relative=True).text()
+        ('accuracy>=0.9', 'drop(f1_macro)<=2%')
+        """
+        if self.kind == "drop":
+            amount = f"{self.bound * 100:.12g}%" if self.relative else _plainly(self.bound)
+            return f"drop({self.metric})<={amount}"
+        return f"{self.metric}{'>=' if self.kind == 'min' else '<='}{_plainly(self.bound)}"
+
+
+def parse_rules(
+    minimum: Iterable[str] = (),
+    maximum: Iterable[str] = (),
+    drops: Iterable[str] = (),
+) -> tuple[Rule, ...]:
+    """Rules from ``NAME=V`` texts, in the order given.
+
+    >>> [rule.text() for rule in parse_rules(["recall[a=b]=0.8"], ["error_rate=0.1"], ["mcc=1pp"])]
+    ['recall[a=b]>=0.8', 'error_rate<=0.1', 'drop(mcc)<=0.01']
+
+    Raises:
+        UsageError: a name that no metric has, or a bound that no value could meet or miss.
+
+    """
+    texts = [("min", text) for text in minimum] + [("max", text) for text in maximum] + [("drop", text) for text in drops]
+    return tuple(_parsed(text, kind) for kind, text in texts)
+
+
+def plain_rules(bounds: Mapping[str, float | None]) -> tuple[Rule, ...]:
+    """Minimums under the names a first-time user would type: ``f1`` is of the positive class, or macro.
+
+    >>> plain_rules({"accuracy": 0.9, "recall": None})
+    (Rule(metric='accuracy', kind='min', bound=0.9, plain=True, relative=False),)
+    """
+    return tuple(replace(_bounded(name, "min", value), plain=True) for name, value in bounds.items() if value is not None)
+
+
+def override(inherited: Iterable[Rule], given: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """All rules, where one that was ``given`` replaces an inherited one on the same metric."""
+    taken = {rule.key for rule in given}
+    return (*(rule for rule in inherited if rule.key not in taken), *given)
+
+
+def _parsed(text: str, kind: Kind) -> Rule:
+    name, equals, amount = text.rpartition("=")
+    name, amount = name.strip(), amount.strip()
+    if not equals or not name or not amount:
+        fix = f"write {_FLAG[kind]} NAME=NUMBER, as in {_FLAG[kind]} accuracy=0.9"
+        raise UsageError(f"{_FLAG[kind]} {text!r} is not NAME=NUMBER", fix=fix)
+    if kind == "drop":
+        return _parsed_drop(name, amount)
+    if not _NUMBER.fullmatch(amount):
+        raise UsageError(f"{_FLAG[kind]} {text!r}: {amount!r} is not a number", fix="write it like 0.9")
+    return _bounded(name, kind, float(amount))
+
+
+def _bounded(name: str, kind: Kind, bound: float) -> Rule:
+    """A rule whose bound lies where the metric lies. The four plain names follow the task where it matters."""
+    from math import isfinite
+
+    from evalcli.metrics.registry import parse
+
+    parsed = parse(name)
+    entry = parsed.entry
+    if not isfinite(bound):
+        raise UsageError(f"{_FLAG[kind]} {name}={bound}: the bound is not a finite number", fix="write it like 0.9")
+    if not entry.low <= bound <= entry.high:
+        percent = bound / 100
+        guess = f"did you mean {percent:.2f}?" if bound > 1 and entry.low <= percent <= entry.high else "change the bound"
+        raise UsageError(f"{parsed} lies in {entry.low:g}…{entry.high:g}, so {bound:g} bounds nothing", fix=guess)
+    return Rule(str(parsed), kind, bound)
+
+
+def _parsed_drop(name: str, amount: str) -> Rule:
+    from fractions import Fraction
+
+    from evalcli.metrics.registry import parse
+
+    parsed = parse(name)
+    entry = parsed.entry
+    number = amount.removesuffix("pp").removesuffix("%").strip()
+    if not _NUMBER.fullmatch(number):
+        fix = "write 0.01 or 1pp (absolute), or 2% (of the baseline)"
+        raise UsageError(f"--max-drop {name}={amount}: {amount!r} is not an amount", fix=fix)
+    hundredth = number != amount
+    bound = float(Fraction(number) / 100) if hundredth else float(number)
+    relative = amount.endswith("%")
+    if abs(bound) == float("inf") or (not relative and abs(bound) > entry.high - entry.low):
+        fix = f"write {number}pp (absolute) or {number}% (of the baseline)" if not hundredth else "change the amount"
+        raise UsageError(f"{parsed} lies in {entry.low:g}…{entry.high:g}, so no drop can be {amount}", fix=fix)
+    return Rule(str(parsed), "drop", bound, relative=relative)
+
+
+def metrics_of(rules: Iterable[Rule]) -> tuple[str, ...]:
+    """The names that rules read, in both meanings of a plain rule; which of them the task has is known only later.
+
+    >>> metrics_of(plain_rules({"f1": 0.8}))
+    ('f1', 'f1_macro')
+    """
+    from evalcli.metrics.registry import parse
+
+    names: dict[str, None] = {}
+    for rule in rules:
+        names[rule.metric] = None
+        if rule.plain and parse(rule.metric).entry.averages:
+            names[f"{rule.metric}_macro"] = None
+    return tuple(names)
+
+
+def judge(report: Report, rules: Iterable[Rule], baseline: Report | None = None) -> tuple[Verdict, ...]:
+    """A verdict for every rule, in order.
+
+    Raises:
+        InputError: the baseline is of another task or of other classes.
+        UsageError: a rule about a drop, and no baseline.
+
+    """
+    rules = tuple(_resolved(rule, report) for rule in rules)
+    if baseline is None and any(rule.kind == "drop" for rule in rules):
+        raise UsageError("--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json")
+    if baseline is not None:
+        _check_comparable(report, baseline)
+    return tuple(_judged(rule, report, baseline) for rule in rules)
+
+
+def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
+    """The exit code: a missing value outranks a failed one, because then the verdict is not known.
+
+    >>> exit_code([Verdict("mcc>=0.5", "mcc", 0.4, 0.5, "fail")]).name
+    'FAIL'
+    """
+    statuses = {verdict.status for verdict in verdicts}
+    if statuses - {"pass", "fail", "undefined"}:
+        return ExitCode.NO_VERDICT
+    return ExitCode.FAIL if statuses - {"pass"} else ExitCode.PASS
+
+
+def _resolved(rule: Rule, report: Report) -> Rule:
+    """A plain rule under its full name, now that the task is known."""
+    from evalcli.metrics.registry import METRICS
+
+    binary = report.task == "binary"
+    if not rule.plain or binary or not METRICS[rule.metric].averages:
+        return rule
+    return replace(rule, metric=f"{rule.metric}_macro")
+
+
+def _check_comparable(report: Report, baseline: Report) -> None:
+    if baseline.task != report.task:
+        what = f"the baseline's task is {baseline.task}, this report's is {report.task}"
+    elif set(baseline.classes) != set(report.classes):
+        odd = sorted(set(baseline.classes) ^ set(report.classes))
+        what = f"the baseline has other classes: only one side has {', '.join(map(repr, odd[:5]))}"
+    elif baseline.positive != report.positive:
+        what = f"the baseline's positive class is {baseline.positive!r}, this report's is {report.positive!r}"
+    else:
+        return
+    raise InputError(what, fix="compare reports on the same task and classes", path="--baseline")
+
+
+def _judged(rule: Rule, report: Report, baseline: Report | None) -> Verdict:
+    found = _look_up(report, rule.metric)
+    if isinstance(found, str):
+        return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
+    if found.value is None:
+        reason = "undefined here (0/0), and undefined never passes"
+        return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", reason)
+    if rule.kind == "drop" and baseline is not None:
+        return _judged_drop(rule, found.value, _look_up(baseline, rule.metric))
+    passes = found.value >= rule.bound if rule.kind == "min" else found.value <= rule.bound
+    if passes:
+        return Verdict(rule.text(), rule.metric, found.value, rule.bound, "pass")
+    reason = _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound)
+    return Verdict(rule.text(), rule.metric, found.value, rule.bound, "fail", reason)
+
+
+def _judged_drop(rule: Rule, new: float, before: Value | str) -> Verdict:
+    """The value of the verdict is the drop itself, in the metric's bad direction; numbers are taken as printed."""
+    from evalcli.metrics.registry import parse
+
+    def verdict(value: float | None, status: str, reason: str) -> Verdict:
+        return Verdict(rule.text(), rule.metric, value, rule.bound, status, reason)
+
+    if isinstance(before, str):
+        return verdict(None, "missing", f"in the baseline: {before}")
+    if before.value is None:
+        return verdict(None, "undefined", "undefined in the baseline")
+    if rule.relative and before.value == 0:
+        return verdict(None, "undefined", "the baseline is 0, of which there is no share")
+    higher = parse(rule.metric).entry.direction == "higher"
+    drop = (_exact(before.value) - _exact(new)) * (1 if higher else -1)
+    if rule.relative:
+        drop /= abs(_exact(before.value))
+    change = f"{_plainly(before.value)} before, {_plainly(new)} now"
+    return verdict(float(drop), "pass" if drop <= _exact(rule.bound) else "fail", change)
+
+
+def _look_up(report: Report, metric: str) -> Value | str:
+    """The value under this name, or why there is none."""
+    from evalcli.metrics.registry import parse
+
+    name = parse(metric)
+    if name.slice_by is not None:
+        return "the report has no slices"
+    if metric in report.metrics:
+        return report.metrics[metric]
+    if name.label is None:
+        if name.average is None and name.entry.averages and report.task != "binary":
+            return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"
+        return "the report does not have it"
+    row = next((row for row in report.per_class if row.name == name.label), None)
+    if row is None:
+        known = ", ".join(repr(one.name) for one in report.per_class[:5])
+        more = ", …" if len(report.per_class) > 5 else ""
+        return f"no class {name.label!r}; there are {known}{more}" if known else "the report has no classes"
+    return row.metrics.get(str(replace(name, label=None)), "the report does not have it")
+
+
+def _exact(value: float) -> Fraction:
+    """The number as printed: 0.95 - 0.94 is 0.01, which binary fractions would miss."""
+    from fractions import Fraction
+
+    return Fraction(repr(value))
+
+
+def _plainly(value: float) -> str:
+    return repr(value).removesuffix(".0")
+
+
+def _compared(value: float, sign: str, bound: float) -> str:
+    """The comparison with the digits that show it: four, unless rounding would hide the reason."""
+    short = f"{value:.4f}"
+    if short != f"{bound:.4f}":
+        return f"{short} {sign} {_plainly(bound)}"
+    return f"{value!r} {sign} {_plainly(bound)}, shown as {short}"
