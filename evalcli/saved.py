@@ -89,9 +89,12 @@ class _Part:
     def refuse(self, what: str) -> NoReturn:
         raise InputError(f"not a whole report: {what}", fix="write it again with -o FILE.json", path=self.path)
 
-    def take(self, key: str, kind: type[T]) -> T:
+    def need(self, key: str) -> None:
         if key not in self.data:
             self.refuse(f"{self.at(key)} is missing")
+
+    def take(self, key: str, kind: type[T]) -> T:
+        self.need(key)
         return self.checked(self.data[key], kind, self.at(key))
 
     def optional(self, key: str, kind: type[T]) -> T | None:
@@ -139,8 +142,7 @@ def _values(part: _Part, skip: tuple[str, ...] = ()) -> dict[str, Value]:
 
 
 def _value(part: _Part) -> Value:
-    if "value" not in part.data:
-        part.refuse(f"{part.at('value')} is missing")
+    part.need("value")
     low, high = part.optional("low", float), part.optional("high", float)
     return Value(part.optional("value", float), low, high, part.optional("method", str))
 
@@ -151,6 +153,9 @@ def _row(part: _Part) -> ClassRow:
 
 
 def _confusion(part: _Part, classes: int) -> Confusion:
+    for axis, meaning in (("rows", "target"), ("columns", "prediction")):
+        if part.take(axis, str) != meaning:
+            part.refuse(f"{part.at(axis)} is not {meaning!r}")
     matrix = part.optional("matrix", list)
     if matrix is not None and any(len(row) != classes for row in [matrix, *matrix] if isinstance(row, list)):
         part.refuse(f"{part.at('matrix')} is not {classes} by {classes}, as 'classes' says")
@@ -180,6 +185,7 @@ def _finding(part: _Part) -> Finding:
 
 
 def _verdict(part: _Part) -> Verdict:
+    part.need("value")
     return Verdict(
         rule=part.take("rule", str),
         metric=part.take("metric", str),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from evalcli.renderers.screen import INDENT, Screen, padded
+from evalcli.renderers.screen import INDENT, NAME, Screen, padded, styled
 from evalcli.renderers.wording import MAX_MATRIX, amount, share
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ class _Form:
 
 
 _FORMS = tuple(
-    _Form(shares, named, cap) for shares in ("beside", "below", "") for named in (True, False) for cap in (60, 24, 10)
+    _Form(shares, named, cap)
+    for shares in ("beside", "below", "")
+    for named, cap in ((True, NAME), (False, NAME), (False, 24), (False, 10))
 )
 _SHARE = len("100%")
 _HEAD = 14
@@ -85,13 +87,15 @@ class _Drawing:
         self.names = [screen.name(name, form.cap) for name in classes]
         shown = [name.plain for name in self.names]
         cut = shown != [screen.name(name, 10**6).plain for name in classes]
-        self.numbered = cut or len(set(shown)) < len(shown) or not form.named
+        alike = cut or len(set(shown)) < len(shown)
+        self.numbered = alike or not form.named
         self.heads = self.names if form.named else [Text(str(i)) for i in range(1, len(classes) + 1)]
         self.number = amount(count for row in matrix for count in row)
         self.digits = max(len(self.number(count)) for row in matrix for count in row)
         inner = {"beside": self.digits + 1 + _SHARE, "below": max(self.digits, _SHARE), "": self.digits}[form.shares]
-        self.fits = not form.named or max(head.cell_len for head in self.heads) <= max(inner, _HEAD)
-        self.cell = max(inner, *(head.cell_len for head in self.heads)) + 2
+        widest = max(head.cell_len for head in self.heads)
+        self.fits = not form.named or (widest <= max(inner, _HEAD) and not alike)
+        self.cell = max(inner, widest) + 2
         self.index = len(str(len(classes))) + 2 if self.numbered else 0
         self.label = max(len("target  "), *(name.cell_len + 1 for name in self.names))
 
@@ -107,13 +111,13 @@ class _Drawing:
         yield Text(" " * (side + 1)) + self.screen.say(f"{what} →", "dim")
         heads = Text()
         for head in self.heads:
-            heads += padded(Text(head.plain, "bold"), self.cell - 1, "r") + Text(" ")
+            heads += padded(styled(head.plain, "bold"), self.cell - 1, "r") + Text(" ")
         heads.rstrip()
         yield padded(self.screen.say("target ↓", "dim"), side, "l") + heads
         for i, row in enumerate(self.matrix):
             label = padded(self.names[i], self.label, "l")
             if self.numbered:
-                label = padded(Text(str(i + 1), "dim"), self.index - 2, "r") + Text("  ") + label
+                label = padded(styled(str(i + 1), "dim"), self.index - 2, "r") + Text("  ") + label
             yield self._line(label, i, [self._text(count, sum(row)) for count in row])
             if self.form.shares == "below":
                 yield self._line(Text(" " * side), i, [_share(count, sum(row)) for count in row])

@@ -87,8 +87,8 @@ def markdown(text: str) -> str:
     a\|b \*c\* <code>@</code>team <code>#</code>12
     """
     safe = _PROSE.sub(r"\\\g<0>", visible(text))
-    safe = _LINK.sub(lambda found: found.group().replace(":", "&#58;").replace(".", "&#46;"), safe)
-    return _ACTIVE.sub(r"<code>\g<0></code>", safe)
+    safe = _ACTIVE.sub(r"<code>\g<0></code>", safe)
+    return _LINK.sub(lambda found: found.group().replace(":", "&#58;").replace(".", "&#46;"), safe)
 
 
 def markdown_name(text: str) -> str:
@@ -97,8 +97,8 @@ def markdown_name(text: str) -> str:
     >>> markdown_name("cat"), markdown_name("a|b")
     ('`cat`', '<code>a&#124;b</code>')
     """
-    shown = visible(text)
-    plain = shown and "`" not in shown and "|" not in shown and shown == shown.strip()
+    shown = visible(text) or '""'
+    plain = "`" not in shown and "|" not in shown and shown == shown.strip()
     if plain:
         return f"`{shown}`"
     inner = _NAME.sub(lambda found: f"&#{ord(found.group())};", shown)

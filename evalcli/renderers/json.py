@@ -26,12 +26,14 @@ def _document(value: Any) -> str:
 
 
 def _laid_out(value: Any, indent: int) -> str:
-    """One line if it fits or is a row of numbers, else one member a line."""
+    """One line if it fits or is a row of numbers, else one member a line; of a list of objects always one a line."""
     if not isinstance(value, dict | list) or _is_row(value):
         return _line(value)
-    line = _line(value)
-    if indent and indent + len(line) <= _WIDTH:
-        return line
+    objects = isinstance(value, list) and any(isinstance(item, dict) for item in value)
+    if indent and not objects:
+        line = _line(value)
+        if indent + len(line) <= _WIDTH:
+            return line
     inner = " " * (indent + 2)
     if isinstance(value, dict):
         members = [f"{_line(key)}: {_laid_out(item, indent + 2)}" for key, item in value.items()]

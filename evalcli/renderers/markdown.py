@@ -10,7 +10,7 @@ from evalcli.renderers.escape import markdown, markdown_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evalcli.report import Report, Value
+    from evalcli.report import Number, Report, Value
 
 
 def render_markdown(report: Report) -> str:
@@ -96,10 +96,14 @@ def _matrix(report: Report) -> str:
     names = [markdown_name(name) for name in report.classes]
     rows = []
     for i, row in enumerate(matrix):
-        cells = [f"{count(number)} ({wording.share(number, sum(row))})" if number else "0" for number in row]
+        cells = [f"{count(number)} ({_share(number, sum(row))})" if number else "0" for number in row]
         cells[i] = f"**{cells[i]}**"
         rows.append([names[i], *cells])
     return _table(("target ↓ prediction →", *names), "l" + "r" * len(names), rows)
+
+
+def _share(part: Number, whole: Number) -> str:
+    return markdown(wording.share(part, whole))  # "<1%" is no tag
 
 
 def _pairs(report: Report) -> str:
@@ -108,7 +112,7 @@ def _pairs(report: Report) -> str:
     pairs = wording.confused(report)
     count = wording.amount(number for *_, number, _ in pairs)
     rows = [
-        (markdown_name(target), markdown_name(guess), count(number), wording.share(number, support))
+        (markdown_name(target), markdown_name(guess), count(number), _share(number, support))
         for target, guess, number, support in pairs
     ]
     return _table(("target", "prediction", "count", "of target"), "llrr", rows) if rows else ""
@@ -130,8 +134,9 @@ def _worst(report: Report) -> str:
 def _findings(report: Report) -> str:
     lines = []
     for finding in report.findings:
-        fix = f" {markdown(finding.fix)}" if finding.fix else ""
-        lines.append(f"- **{markdown(finding.level)}** {markdown(finding.text)}{fix}")
+        lines.append(f"- **{markdown(finding.level)}** {markdown(finding.text)}")
+        if finding.fix:
+            lines.append(f"  - {markdown(finding.fix)}")
     return "\n".join(lines)
 
 

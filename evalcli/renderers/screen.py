@@ -6,6 +6,7 @@ shows control characters as escapes; nothing is ever read as markup.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,11 @@ NAME = 60
 
 _ASCII = str.maketrans({"–": "-", "…": "...", "·": ",", "─": "-", "→": "->", "×": "x", "²": "2", "↓": ""})
 
+# A terminal that knows Hebrew and Arabic would also turn round the numbers that follow such a name, and show recall
+# under precision. A left-to-right mark on both sides, which has no width, keeps the rest of the line in order.
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_MARK = "\u200e"
+
 
 @dataclass(frozen=True, slots=True)
 class Screen:
@@ -49,12 +55,14 @@ class Screen:
 
     def say(self, text: str, style: str = "") -> Text:
         """Our own words, in characters that the stream can show."""
-        return Text(self._encodable(text), style)
+        return styled(self._encodable(text), style)
 
     def name(self, text: str, limit: int = NAME, style: str = "") -> Text:
         """A text from the input: escaped, cut to ``limit`` cells; quoted where blanks would not be seen."""
-        shown = text if text and text == text.strip() else f'"{text}"'
-        return Text(self._encodable(visible(shown, limit)), style)
+        shown = visible(text if text and text == text.strip() else f'"{text}"', limit)
+        if self.encoding.startswith("utf") and _RIGHT_TO_LEFT.search(shown):
+            shown = f"{_MARK}{shown}{_MARK}"
+        return styled(self._encodable(shown), style)
 
     def rule(self, cells: int) -> Text:
         """A thin line."""
@@ -64,6 +72,11 @@ class Screen:
         if self.encoding.startswith("utf"):
             return text
         return text.translate(_ASCII).encode(self.encoding, "backslashreplace").decode(self.encoding)
+
+
+def styled(text: str, style: str = "") -> Text:
+    """Text whose style ends with it: what is added behind it stays as it is."""
+    return Text().append(text, style)
 
 
 def padded(cell: Text, width: int, align: str) -> Text:

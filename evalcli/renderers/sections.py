@@ -9,7 +9,7 @@ from rich.text import Text
 from evalcli.renderers import wording
 from evalcli.renderers.confusion import heat_map
 from evalcli.renderers.escape import visible
-from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, padded, table, wrapped
+from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, padded, styled, table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,8 +20,10 @@ _MANY = 100
 """Classes up to which each has its row on screen."""
 _WIDE = 100
 """Cells from which there is room to show how often a class was predicted."""
+_NARROW = 66
+"""Cells below which a binary table has no room for specificity and NPV."""
 _LEAST_NAME = 10
-"""A name column narrower than this is given up, and names stand on lines of their own."""
+"""Names are not cut below this."""
 
 
 def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
@@ -37,19 +39,23 @@ def verdict_lines(gates: Sequence[Verdict], screen: Screen) -> Iterator[Text]:
     """Every gate with its value, its bound and its status as a word; nothing where there are no gates."""
     if not gates:
         return
+    yield Text()
     passed = sum(verdict.status == "pass" for verdict in gates)
-    rows = [[screen.say(head, "dim") for head in ("gate", "value", "bound", "status")]]
+    cap = max(2 * _LEAST_NAME, min(NAME, screen.width - 34))
+    rows = [[screen.say(head, "dim") for head in ("status", "gate", "value", "bound")]]
     for verdict in gates:
         value, bound = (screen.say(text) for text in wording.compared(verdict))
         word, style = _STATUS.get(verdict.status, (verdict.status, "yellow"))
-        rows.append([screen.name(verdict.rule), value, bound, screen.say(word, style)])
-    lines = table(rows, "lrrl")
+        rows.append([screen.say(word, style), screen.name(verdict.rule, cap), value, bound])
+    lines = table(rows, "llrr")
+    if max(line.cell_len for line in lines) > screen.width - INDENT:
+        lines = table([row[:3] for row in rows], "llr")  # the rule itself names the bound
     drawn = [lines[0]]
     for line, verdict in zip(lines[1:], gates, strict=True):
         drawn.append(line)
         if verdict.reason:
             drawn += _prose(verdict.reason, screen, hang=4, style="dim")
-    yield from indented([_title(f"Gates: {passed} of {len(gates)} passed", screen), *drawn])
+    yield from indented([*_title(f"Gates: {passed} of {len(gates)} passed", screen), *drawn])
 
 
 _STATUS = {
@@ -60,14 +66,17 @@ _STATUS = {
 }
 
 
-def _title(text: str, screen: Screen, beside: str = "") -> Text:
-    return screen.say(text, "bold") + screen.say(f"  {beside}" if beside else "", "dim")
+def _title(text: str, screen: Screen, beside: str = "") -> list[Text]:
+    """A heading, and in quieter words what it shows: below it where there is no room beside it."""
+    if len(text) + GAP + len(beside) > screen.width - INDENT:
+        return [screen.say(text, "bold"), *_prose(beside, screen, hang=0, style="dim")]
+    return [screen.say(text, "bold") + screen.say(f"  {beside}" if beside else "", "dim")]
 
 
 def _prose(text: str, screen: Screen, hang: int, style: str = "") -> list[Text]:
     """A paragraph, every line of it ``hang`` cells to the right."""
     shown = screen.say(visible(text)).plain
-    return [Text(" " * hang) + Text(line, style) for line in wrapped(shown, screen.prose - INDENT - hang)]
+    return [Text(" " * hang) + styled(line, style) for line in wrapped(shown, screen.prose - INDENT - hang)]
 
 
 def _header(report: Report, screen: Screen) -> list[Text]:
@@ -95,7 +104,7 @@ def _header(report: Report, screen: Screen) -> list[Text]:
 
 def _overall(report: Report, screen: Screen) -> list[Text]:
     """The headline: metrics side by side, in rows, so that the baseline stands beside the accuracy."""
-    names, left = wording.headline(report)
+    names, left = wording.headline(report, narrow=screen.width < _NARROW)
     if not names:
         return []
     cells = []
@@ -112,6 +121,9 @@ def _overall(report: Report, screen: Screen) -> list[Text]:
                 row += [label, screen.say(value, "bold"), *([screen.say(interval, "dim")] if intervals else []), Text()]
             rows.append(row + [Text()] * ((4 if intervals else 3) * columns - len(row)))
         lines = table(rows, ("lrll" if intervals else "lrl") * columns)
+        if columns == 1 and intervals and max(line.cell_len for line in lines) > screen.width - INDENT:
+            stacked = [part for line in rows for part in (line[:2], [Text(), line[2]])]
+            lines = table([part for part in stacked if part[1].plain], "lr")
         if columns == 1 or max(line.cell_len for line in lines) <= screen.prose - INDENT:
             break
     if left:
@@ -121,7 +133,7 @@ def _overall(report: Report, screen: Screen) -> list[Text]:
 
 def _classes(report: Report, screen: Screen) -> list[Text]:
     """The table that scikit-learn made familiar."""
-    columns = wording.class_columns(report)
+    columns = wording.class_columns(report, narrow=screen.width < _NARROW)
     if not columns:
         return []
     predicted = screen.width >= _WIDE
@@ -146,7 +158,7 @@ def _classes(report: Report, screen: Screen) -> list[Text]:
     split = 1 + stacked * len(shown)
     if not shown:
         note = f"{len(report.per_class):,} classes: the worst stand below, all in the JSON, CSV and Markdown"
-        return [screen.say(note, "dim"), lines[0], rule, *lines[split:]]
+        return [*_prose(note, screen, hang=0, style="dim"), lines[0], rule, *lines[split:], *_undefined(report, screen)]
     return [lines[0], rule, *lines[1:split], rule, *lines[split:], *_undefined(report, screen)]
 
 
@@ -160,21 +172,25 @@ def _joined(labels: list[Text], numbers: list[list[Text]], screen: Screen) -> li
     lines = [right[0]]
     for label, line in zip(labels[1:], right[1:], strict=True):
         lines += [label, line]
-    return lines
+    return lines if labels[0].plain == "" else [labels[0], *lines]
 
 
 def _names(report: Report, rows: Sequence[ClassRow], screen: Screen) -> list[Text]:
-    """The names of the classes; with their row numbers where two could be taken for one another."""
     room = screen.width - INDENT - (46 if report.task != "binary" else 66)
-    names = [screen.name(row.name, min(NAME, max(room, 24))) for row in rows]
-    cut = any(name.plain != screen.name(row.name, 10**6).plain for name, row in zip(names, rows, strict=True))
-    if cut or len({name.plain for name in names}) < len(names):
-        digits = len(str(len(names)))
-        names = [Text(f"{i:>{digits}}  ", "dim") + name for i, name in enumerate(names, 1)]
-    for i, row in enumerate(rows):
-        if report.positive == row.name:
-            names[i] = names[i] + screen.say(" (positive)", "dim")
-    return names
+    names = _labels(report, [row.name for row in rows], min(NAME, max(room, 24)), screen)
+    positive = screen.say(" (positive)", "dim")
+    return [names[row.name] + positive if row.name == report.positive else names[row.name] for row in rows]
+
+
+def _labels(report: Report, names: Sequence[str], cap: int, screen: Screen) -> dict[str, Text]:
+    """How these classes are called here; by their number too, where a name is cut or two look alike."""
+    drawn = {name: screen.name(name, cap) for name in names}
+    cut = any(label.plain != screen.name(name, 10**6).plain for name, label in drawn.items())
+    if not cut and len({label.plain for label in drawn.values()}) == len(drawn):
+        return drawn
+    digits = len(str(len(report.classes)))
+    numbers = {name: f"{i:>{digits}}  " for i, name in enumerate(report.classes, 1)}
+    return {name: styled(numbers.get(name, ""), "dim") + label for name, label in drawn.items()}
 
 
 def _number(value: object, screen: Screen) -> Text:
@@ -204,7 +220,7 @@ def _confusion(report: Report, screen: Screen) -> list[Text]:
     drawn = heat_map(report, screen)
     if drawn is not None:
         shares = "count and share of the row" if any("%" in line.plain for line in drawn) else "count"
-        return [_title("Confusion matrix", screen, shares), *drawn]
+        return [*_title("Confusion matrix", screen, shares), *drawn]
     pairs, classes = _worst_pairs(report, screen), _worst_classes(report, screen)
     return [*pairs, *([Text()] if pairs and classes else []), *classes]
 
@@ -214,12 +230,19 @@ def _worst_pairs(report: Report, screen: Screen) -> list[Text]:
     if not pairs:
         return []
     count = wording.amount(number for *_, number, _ in pairs)
-    cap = max(_LEAST_NAME, min(NAME, (screen.width - INDENT - 34) // 2))
-    rows = [[screen.say(head, "dim") for head in ("target", "", "prediction", "count", "of target")]]
+    spare = screen.width - INDENT - len(" → ") - 2 * 6  # 6: what a number before the name may take
+    beside = spare - 20 >= 2 * _LEAST_NAME  # 20: the counts
+    cap = max(_LEAST_NAME, min(NAME, (spare - 20 * beside) // 2))
+    names = _labels(report, [name for target, guess, *_ in pairs for name in (target, guess)], cap, screen)
+    column = max(names[target].cell_len for target, *_ in pairs) if beside else 0
+    arrow = screen.say(" → ", "dim")
+    labels = [padded(screen.say("target", "dim"), column, "l") + arrow + screen.say("prediction", "dim")]
+    rows = [[screen.say(head, "dim") for head in ("count", "of target")]]
     for target, guess, number, support in pairs:
-        names = [screen.name(target, cap), screen.say("→", "dim"), screen.name(guess, cap)]
-        rows.append([*names, screen.say(count(number)), screen.say(wording.share(number, support))])
-    return [_title("Most confused", screen), *table(rows, "lllrr")]
+        labels.append(padded(names[target], column, "l") + arrow + names[guess])
+        rows.append([screen.say(count(number)), screen.say(wording.share(number, support))])
+    unfit = f"the matrix does not fit in {screen.width} columns" if len(report.classes) <= wording.MAX_MATRIX else ""
+    return [*_title("Most confused", screen, unfit), *_joined(labels, rows, screen)]
 
 
 def _worst_classes(report: Report, screen: Screen) -> list[Text]:
@@ -228,12 +251,14 @@ def _worst_classes(report: Report, screen: Screen) -> list[Text]:
         return []
     columns = {name: heading for name, heading in wording.CLASS_COLUMNS.items() if name in rows[0].metrics}
     count = wording.amount(row.support for row in rows)
-    cap = max(_LEAST_NAME, min(NAME, screen.width - INDENT - 48))
-    drawn = [[Text(), *(screen.say(head, "dim") for head in (*columns.values(), "support"))]]
+    cap = max(24, min(NAME, screen.width - INDENT - 48))
+    names = _labels(report, [row.name for row in rows], cap, screen)
+    labels = [Text(), *(names[row.name] for row in rows)]
+    drawn = [[screen.say(head, "dim") for head in (*columns.values(), "support")]]
     for row in rows:
         numbers = [_number(row.metrics.get(name), screen) for name in columns]
-        drawn.append([screen.name(row.name, cap), *numbers, screen.say(count(row.support))])
-    return [_title("Worst classes", screen), *table(drawn, "l" + "r" * (len(columns) + 1))]
+        drawn.append([*numbers, screen.say(count(row.support))])
+    return [*_title("Worst classes", screen), *_joined(labels, drawn, screen)]
 
 
 def _findings(report: Report, screen: Screen) -> list[Text]:
@@ -243,7 +268,7 @@ def _findings(report: Report, screen: Screen) -> list[Text]:
         first, *more = _prose(finding.text, screen, hang=2)
         lines += [screen.say(sign, style) + first[1:], *more]
         lines += _prose(finding.fix, screen, hang=4, style="dim") if finding.fix else []
-    return [_title("Findings", screen), *lines] if lines else []
+    return [*_title("Findings", screen), *lines] if lines else []
 
 
 _SIGN = {"warning": ("!", "bold yellow"), "info": ("i", "bold cyan")}

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
-from rich.text import Text
 
 from evalcli.renderers.screen import Screen
 from evalcli.renderers.sections import report_lines, verdict_lines
@@ -63,9 +62,7 @@ def render_verdict(gates: tuple[Verdict, ...]) -> VerdictView:
 def plain(report: Report, width: int | None = None) -> str:
     """The whole report, gates included, as text without colour; ``None`` takes the width that the content needs."""
     screen = Screen(width or _UNBOUNDED)
-    lines = list(report_lines(report, screen))
-    if report.gates:
-        lines += [Text(), *verdict_lines(report.gates, screen)]
+    lines = [*report_lines(report, screen), *verdict_lines(report.gates, screen)]
     return "".join(f"{line.plain}\n" for line in lines)
 
 

@@ -127,21 +127,22 @@ def files(report: Report, most: int = 4) -> list[str]:
     return paths if len(paths) <= most else [*paths[:most], f"and {len(paths) - most:,} more"]
 
 
-def class_columns(report: Report) -> dict[str, str]:
+def class_columns(report: Report, *, narrow: bool = False) -> dict[str, str]:
     """The metrics of the per-class table that this report has, with their headings."""
-    wanted = CLASS_COLUMNS | (BINARY_COLUMNS if report.task == "binary" else {})
+    wanted = CLASS_COLUMNS | (BINARY_COLUMNS if report.task == "binary" and not narrow else {})
     return {name: heading for name, heading in wanted.items() if any(name in row.metrics for row in report.per_class)}
 
 
-def headline(report: Report, few: int = 12) -> tuple[list[str], int]:
+def headline(report: Report, *, narrow: bool = False, few: int = 12) -> tuple[list[str], int]:
     """The overall metrics to show above the table, and how many are left to JSON.
 
-    What the table shows is left out; a report of a ``few`` metrics (they were asked for) shows all the rest.
+    What the table shows is left out; a report of a ``few`` metrics (they were asked for) shows all the rest. Where the
+    table is too ``narrow`` for them, specificity and NPV of the positive class stand here.
     """
-    columns = class_columns(report)
+    columns = class_columns(report, narrow=narrow)
     tabled = {f"{base}_{average}" for base in columns for average in ("macro", "weighted")} - {"f1_macro"}
     tabled |= set(columns) if report.positive is not None else set()
-    first = [name for name in HEADLINE if name in report.metrics]
+    first = [name for name in (*HEADLINE, *(BINARY_COLUMNS if narrow else ())) if name in report.metrics]
     rest = [name for name in report.metrics if name not in tabled and name not in first]
     return (first + rest, 0) if len(report.metrics) <= few else (first, len(rest))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evalcli.report import ClassRow, Confusion, Finding, InputRecord, Report, Run, Value, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 NASTY = (
     "[red]dog",
@@ -58,9 +60,7 @@ def build(matrix: Sequence[Sequence[float]], names: Sequence[str] | None = None,
     names = tuple(names or map(str, range(len(matrix))))
     columns = [sum(row[j] for row in matrix) for j in range(len(matrix))]
     total = sum(columns)
-    rows = [
-        class_row(name, matrix[i][i], sum(matrix[i]), columns[i], total) for i, name in enumerate(names)
-    ]
+    rows = [class_row(name, matrix[i][i], sum(matrix[i]), columns[i], total) for i, name in enumerate(names)]
     metrics = {"accuracy": Value(over(sum(matrix[i][i] for i in range(len(matrix))), total))}
     metrics["majority_baseline"] = Value(over(max(row.support for row in rows), total))
     for base in ("precision", "recall", "f1"):
@@ -119,9 +119,7 @@ def sparse(count: int) -> Report:
     pairs = tuple(sorted(pairs, key=lambda pair: -pair[2]))
     base = build(BLOBS)
     names = tuple(row.name for row in rows)
-    return replace(
-        base, classes=names, per_class=rows, n=50 * count, confusion=Confusion(pairs=pairs), averaged=count
-    )
+    return replace(base, classes=names, per_class=rows, n=50 * count, confusion=Confusion(pairs=pairs), averaged=count)
 
 
 def screens() -> dict[str, Report]:
@@ -137,17 +135,28 @@ def screens() -> dict[str, Report]:
         gates=GATES,
     )
     metrics = spam.metrics | {name: spam.per_class[1].metrics[name] for name in spam.per_class[1].metrics}
-    digits = [[47 - (i % 4) if i == j else int((i * 7 + j * 5) % 9 == 0) * (1 + i % 3) for j in range(10)] for i in range(10)]
+    digits = [
+        [47 - (i % 4) if i == j else int((i * 7 + j * 5) % 9 == 0) * (1 + i % 3) for j in range(10)] for i in range(10)
+    ]
     nasty = [[9 if i == j else int((i * 5 + j) % 7 == 0) for j in range(len(NASTY))] for i in range(len(NASTY))]
     weighted = [[12.5, 0.25, 0.0], [1.125, 1234.5, 3.0], [0.0, 0.0, 0.0]]
-    intervals = {"accuracy": Value(0.995, 0.9722, 0.9991, "wilson"), "f1_macro": Value(0.9949, 0.981, 0.9993, "bootstrap")}
+    intervals = {
+        "accuracy": Value(0.995, 0.9722, 0.9991, "wilson"),
+        "f1_macro": Value(0.9949, 0.981, 0.9993, "bootstrap"),
+    }
     return {
         "spam": replace(spam, metrics=metrics),
         "blobs": build(BLOBS),
         "intervals": build(BLOBS, metrics=build(BLOBS).metrics | intervals),
         "digits": build(digits),
         "nasty": build(nasty, NASTY),
-        "weighted": build(weighted, ["cat", "dog", "never"], weighted=True, averaged=2, undefined=("recall[never]", "precision[never]")),
+        "weighted": build(
+            weighted,
+            ["cat", "dog", "never"],
+            weighted=True,
+            averaged=2,
+            undefined=("recall[never]", "precision[never]"),
+        ),
         "one": build([[7]], ["only"]),
         "many": sparse(25),
         "thousand": sparse(1000),
