@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import isnan
 from time import perf_counter
@@ -21,6 +22,7 @@ from evalcli.metrics.counts import ConfusionCounts, Counts
 from evalcli.metrics.registry import METRICS, PER_CLASS, default_names, parse
 from evalcli.metrics.registry import evaluate as metric_value
 from evalcli.report import ClassRow, Confusion, InputRecord, Report, Run, Value
+from evalcli.sources import spoken_of
 from evalcli.task import Choices, Task, decide
 
 if TYPE_CHECKING:
@@ -44,10 +46,13 @@ def evaluate(
     execution: Execution,
     metrics: tuple[str, ...] | None = None,
     progress: Progress | None = None,
+    *,
+    also: Sequence[str] = (),
 ) -> Report:
     """Read ``source`` once, count, and say what the numbers mean.
 
     ``metrics`` are names as in :mod:`evalcli.metrics.registry`; ``None`` computes all that the task allows.
+    ``also`` names more of them; of these, what the task or its classes do not have is left out (gates say it is missing).
 
     Raises:
         InputError: when the values cannot be evaluated, with the count and the first rows concerned.
@@ -57,11 +62,12 @@ def evaluate(
     """
     started = perf_counter()
     placement = place(execution)
-    layout = find_layout(source.preds, source.target, choices)
-    size = batch_rows(execution, _row_bytes(source))
-    workers = worker_count(execution, source, size)
-    outcome, inputs = _count(_Plan(source, choices, layout, placement), size, workers, progress)
-    report = _Reporter(source, choices, outcome, inputs).report(metrics)
+    with spoken_of(source.aliases):
+        layout = find_layout(source.preds, source.target, choices)
+        size = batch_rows(execution, _row_bytes(source))
+        workers = worker_count(execution, source, size)
+        outcome, inputs = _count(_Plan(source, choices, layout, placement), size, workers, progress)
+    report = _Reporter(source, choices, outcome, inputs).report(metrics, also)
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
     return replace(report, run=run)
 
@@ -185,10 +191,13 @@ class _Reporter:
     def _numbers(self) -> tuple[str, ...]:
         return tuple(map(str, self.picked.tolist()))
 
-    def report(self, metrics: Sequence[str] | None) -> Report:
+    def report(self, metrics: Sequence[str] | None, also: Sequence[str]) -> Report:
         """The whole report, findings included."""
         task = self.task
-        values = self._values(metrics)
+        values = self._values(default_names(task.kind) if metrics is None else metrics)
+        for name in also:
+            with suppress(UsageError):
+                values = values | self._values([name])
         per_class = self._per_class()
         undefined = [name for name, value in values.items() if value.value is None]
         undefined += [
@@ -209,17 +218,19 @@ class _Reporter:
             per_class=per_class,
             confusion=self._confusion(),
             undefined=tuple(dict.fromkeys(undefined)),
-            inputs=tuple(InputRecord(file.path, file.size, file.digest) for file in self.inputs),
+            inputs=tuple(
+                InputRecord(self.source.aliases.get(file.path, file.path), file.size, file.digest)
+                for file in self.inputs
+            ),
             positive=None if task.positive is None else self.names[task.positive],
             threshold=task.threshold,
             averaged=averaged,
         )
         return replace(report, findings=find(self._facts(report)))
 
-    def _values(self, metrics: Sequence[str] | None) -> dict[str, Value]:
-        names = [parse(name) for name in (default_names(self.task.kind) if metrics is None else metrics)]
+    def _values(self, metrics: Sequence[str]) -> dict[str, Value]:
         values = {}
-        for name in names:
+        for name in map(parse, metrics):
             if name.slice_by is not None:
                 raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
             scope: Any = self.choices.classes

@@ -123,8 +123,10 @@ class _Rows:
 
     def drop_ignored(self) -> None:
         """Leave out the rows whose target is the ignore index: before everything else."""
-        index = self.plan.choices.ignore_index
-        if index is not None and self.plan.target.labels is None:
+        index, labels = self.plan.choices.ignore_index, self.plan.target.labels
+        if index is not None and labels is not None:
+            index = labels.index(str(index)) if str(index) in labels else None
+        if index is not None:
             ignored = self.target == index
             count = self._tally(ignored)
             if count:

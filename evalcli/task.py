@@ -106,7 +106,9 @@ def class_names(
     if layout.width is not None:
         return tuple(map(str, range(layout.width))), False
     if target.labels is not None or preds.labels is not None:
-        return _union(target.labels or (), preds.labels or ()), True
+        names = _union(target.labels or (), preds.labels or ())
+        ignored = None if choices.ignore_index is None else str(choices.ignore_index)
+        return (names if ignored not in names else tuple(name for name in names if name != ignored)), True
     high = max(evidence.target_high, evidence.pred_high if layout.preds == "labels" else -inf)
     return ((), True) if high > 1 else (("0", "1"), False)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evalcli.sources.base import Selection, Source
+    from evalcli.sources.tables import TableOptions
 
 TENSOR_FORMATS = frozenset({"pt", "npy", "npz", "safetensors"})
 """What is read by ranges of bytes; every other known format is a table."""
@@ -64,8 +65,6 @@ def _open(preds: str, target: str | None, selection: Selection) -> Source:
 
         return open_arrays(preds, target, selection)
     if target is None or not (first or second):
-        from evalcli.sources.table_source import open_table_source
-
         return open_table_source(preds, target, selection)
     from evalcli.sources.mixed import open_mixed
 
@@ -91,3 +90,24 @@ def input_format(path: str) -> str:
         matches = [] if os.path.exists(path) else sorted(glob.glob(path))  # noqa: PTH110, PTH207  # text in, text out
         return file_format(matches[0]) if matches else file_format(path)
     return file_format(path)
+
+
+def table_options(selection: Selection) -> TableOptions:
+    """How text tables are written, as far as the user said it."""
+    from evalcli.sources.tables import TableOptions
+
+    return TableOptions(**{name: value for name, value in selection.options.items() if value is not None})
+
+
+def open_table_source(preds: str, target: str | None, selection: Selection) -> Source:
+    """Tables on both sides, or one that holds both."""
+    from evalcli.sources.table_source import TableSource
+    from evalcli.sources.tables import open_tables
+
+    tables = open_tables([preds] if target is None else [preds, target], table_options(selection))
+    try:
+        second = None if target is None else tables.tables[1]
+        return TableSource(tables, tables.tables[0], second, selection)
+    except BaseException:
+        tables.close()
+        raise
