@@ -52,7 +52,7 @@ def evaluate(
     """Read ``source`` once, count, and say what the numbers mean.
 
     ``metrics`` are names as in :mod:`evalcli.metrics.registry`; ``None`` computes all that the task allows.
-    ``also`` names more of them; of these, what the task or its classes do not have is left out (gates say it is missing).
+    ``also`` names more of them; what the task or its classes do not have is left out, and gates call it missing.
 
     Raises:
         InputError: when the values cannot be evaluated, with the count and the first rows concerned.
