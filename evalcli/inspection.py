@@ -52,8 +52,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A file at a glance. ``rows`` is ``None`` where only a whole pass could tell; ``reading`` says in words how it would
-    be evaluated, ``command`` is what to type next.
+    """A file at a glance.
+
+    ``rows`` is ``None`` where only a whole pass could tell; ``reading`` says in words how it would be evaluated,
+    ``command`` is what to type next.
     """
 
     path: str
