@@ -30,8 +30,8 @@ _FLAG = {"min": "--min", "max": "--max", "drop": "--max-drop"}
 class Rule:
     """One gate before it meets a report.
 
-    ``plain`` is a rule as a first-time user types it (``--min-f1``): the positive class of a binary task, else the macro
-    mean. ``relative`` reads the bound of a drop as a share of the baseline's value.
+    ``plain`` is a rule as a first-time user types it (``--min-f1``): the positive class of a binary task, else the
+    macro mean. ``relative`` reads the bound of a drop as a share of the baseline's value.
     """
 
     metric: str
@@ -71,8 +71,8 @@ def parse_rules(
         UsageError: a name that no metric has, or a bound that no value could meet or miss.
 
     """
-    texts = [("min", text) for text in minimum] + [("max", text) for text in maximum] + [("drop", text) for text in drops]
-    return tuple(_parsed(text, kind) for kind, text in texts)
+    given: tuple[tuple[Kind, Iterable[str]], ...] = (("min", minimum), ("max", maximum), ("drop", drops))
+    return tuple(_parsed(text, kind) for kind, texts in given for text in texts)
 
 
 def plain_rules(bounds: Mapping[str, float | None]) -> tuple[Rule, ...]:
@@ -81,7 +81,9 @@ def plain_rules(bounds: Mapping[str, float | None]) -> tuple[Rule, ...]:
     >>> plain_rules({"accuracy": 0.9, "recall": None})
     (Rule(metric='accuracy', kind='min', bound=0.9, plain=True, relative=False),)
     """
-    return tuple(replace(_bounded(name, "min", value), plain=True) for name, value in bounds.items() if value is not None)
+    return tuple(
+        replace(_bounded(name, "min", value), plain=True) for name, value in bounds.items() if value is not None
+    )
 
 
 def override(inherited: Iterable[Rule], given: tuple[Rule, ...]) -> tuple[Rule, ...]:
@@ -115,7 +117,9 @@ def _bounded(name: str, kind: Kind, bound: float) -> Rule:
         raise UsageError(f"{_FLAG[kind]} {name}={bound}: the bound is not a finite number", fix="write it like 0.9")
     if not entry.low <= bound <= entry.high:
         percent = bound / 100
-        guess = f"did you mean {percent:.2f}?" if bound > 1 and entry.low <= percent <= entry.high else "change the bound"
+        guess = (
+            f"did you mean {percent:.2f}?" if bound > 1 and entry.low <= percent <= entry.high else "change the bound"
+        )
         raise UsageError(f"{parsed} lies in {entry.low:g}…{entry.high:g}, so {bound:g} bounds nothing", fix=guess)
     return Rule(str(parsed), kind, bound)
 

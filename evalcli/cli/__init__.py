@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from evalcli.cli import failure, streams
+from evalcli.cli.help import LightCommand, light_help_option, show_help
 from evalcli.errors import EvalError, ExitCode, LimitError, UsageError
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ _CLICK_ERROR = next(one for one in typer.BadParameter.__mro__ if one.__name__ ==
 class Commands(TyperGroup):
     """The commands of ``COMMANDS``, each imported when it is called."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # typer.Context is click's
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # the parser's signature
         """The names, in the order of the table."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # as above
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  # as above
         """The command of this name.
 
         Raises:
@@ -46,7 +47,6 @@ class Commands(TyperGroup):
         from importlib import import_module
 
         from evalcli.cli.flatten import lighten
-        from evalcli.cli.help import LightCommand
 
         if cmd_name not in COMMANDS:
             raise UsageError(f"there is no command {cmd_name!r}", fix=_nearest(cmd_name))
@@ -55,17 +55,19 @@ class Commands(TyperGroup):
         single.command(cmd_name, cls=LightCommand)(function)
         return lighten(typer.main.get_command(single), function)
 
-    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # as above
-        """Print the list of commands."""
-        from evalcli.cli.help import show_help
+    def get_help_option(self, ctx: Any) -> Any:
+        """``--help``, without typer's conversion."""
+        return light_help_option(super().get_help_option(ctx))
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # as above
+        """Print the list of commands."""
         show_help(ctx, {name: line for name, (_, line) in COMMANDS.items()})
 
 
 app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001  # typer calls it with the flag's value
+def _print_version(asked: bool) -> None:
     if asked:
         from evalcli import __version__
 
@@ -76,7 +78,7 @@ def _print_version(asked: bool) -> None:  # noqa: FBT001  # typer calls it with 
 @app.callback(invoke_without_command=True)
 def evalcli(
     ctx: typer.Context,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  # its callback does the work
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

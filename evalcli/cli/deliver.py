@@ -62,7 +62,8 @@ def plan_delivery(options: OutputOptions, inputs: Iterable[str | None], default:
 
     """
     form = options.format or default
-    targets = check_outputs(options.output, [path for path in inputs if path not in {None, "-"}], form or "json")  # type: ignore[misc]  # None is left out
+    files = [path for path in inputs if path is not None and path != "-"]
+    targets = check_outputs(options.output, files, form or "json")
     if streams.output_is_closed():
         if form is not None and not targets and not options.quiet:
             raise OutputError("standard output is closed", fix="write to a file with -o FILE")

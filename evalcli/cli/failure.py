@@ -6,6 +6,7 @@ because source lines and values do not belong on a build log.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from evalcli.cli import streams
@@ -76,7 +77,7 @@ def wants_json(argv: Sequence[str]) -> bool:
     >>> wants_json(["report", "x.csv", "-f", "json"]), wants_json(["report", "--format=csv"])
     (True, False)
     """
-    formats = [after for before, after in zip(argv, argv[1:], strict=False) if before in {"-f", "--format"}]
+    formats = [after for before, after in pairwise(argv) if before in {"-f", "--format"}]
     formats += [one.partition("=")[2] for one in argv if one.startswith("--format=")]
     formats += [one[2:] for one in argv if one.startswith("-f") and len(one) > 2]
     return "json" in formats

@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument
 
 from evalcli.cli.flatten import flattened
-from evalcli.cli.options import GateOptions, OutputOptions
+from evalcli.cli.options import GateOptions, OutputOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.errors import ExitCode, UsageError
 
 Saved = Annotated[str, Argument(metavar="REPORT.json", help="A report saved with -o FILE.json; - is standard input.")]

@@ -25,9 +25,23 @@ _USUAL = 100
 class LightCommand(TyperCommand):
     """A command whose help is ours."""
 
-    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # typer.Context is click's
+    def get_help_option(self, ctx: Any) -> Any:
+        """``--help``, without typer's conversion."""
+        return light_help_option(super().get_help_option(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # the parser's signature
         """Print the help."""
         show_help(ctx)
+
+
+def light_help_option(option: Any) -> Any:
+    """Typer's ``--help`` would import pydantic to learn that it was not typed."""
+
+    def process(ctx: Any, value: Any) -> None:
+        option.callback(ctx, option, bool(value))
+
+    option.process_value = process
+    return option
 
 
 def show_help(ctx: typer.Context, commands: Mapping[str, str] | None = None) -> None:
@@ -79,7 +93,7 @@ def _grouped(ctx: typer.Context) -> dict[str, list[tuple[str, str, str]]]:
 
 
 def _name(argument: Any) -> str:
-    return argument.metavar or argument.name.upper()
+    return str(argument.metavar)
 
 
 def _value(param: Any) -> str:

@@ -33,7 +33,9 @@ _OUTPUT = "Output"
 class Files:
     """The arguments: predictions, and the truth unless it lies in the same file."""
 
-    preds: Annotated[str, Argument(metavar="PREDS", help="Predictions, or one file with both sides; - is standard input.")]
+    preds: Annotated[
+        str, Argument(metavar="PREDS", help="Predictions, or one file with both sides; - is standard input.")
+    ]
     targets: Annotated[
         str | None, Argument(metavar="[TARGETS]", help="The truth, when it lies in a file of its own.")
     ] = None
@@ -44,10 +46,12 @@ class InputOptions:
     """Which columns, keys and rows."""
 
     pred: Annotated[
-        str | None, Option("--pred", metavar="NAME", help="Column, key or array of predictions.", rich_help_panel=_INPUT)
+        str | None,
+        Option("--pred", metavar="NAME", help="Column, key or array of predictions.", rich_help_panel=_INPUT),
     ] = None
     target: Annotated[
-        str | None, Option("--target", metavar="NAME", help="Column, key or array of the truth.", rich_help_panel=_INPUT)
+        str | None,
+        Option("--target", metavar="NAME", help="Column, key or array of the truth.", rich_help_panel=_INPUT),
     ] = None
     weight: Annotated[
         str | None, Option("--weight", metavar="NAME", help="Column or key of row weights.", rich_help_panel=_INPUT)
@@ -60,7 +64,8 @@ class InputOptions:
         str | None, Option("--where", metavar="SQL", help="Keep the rows for which this holds.", rich_help_panel=_INPUT)
     ] = None
     delimiter: Annotated[
-        str | None, Option("--delimiter", metavar="CHAR", help="What separates columns of text.", rich_help_panel=_INPUT)
+        str | None,
+        Option("--delimiter", metavar="CHAR", help="What separates columns of text.", rich_help_panel=_INPUT),
     ] = None
     encoding: Annotated[
         str | None, Option("--encoding", metavar="NAME", help="Encoding of text tables.", rich_help_panel=_INPUT)
@@ -120,7 +125,11 @@ class DecidingOptions:
     metrics: Annotated[
         list[str],
         Option(
-            "-m", "--metrics", metavar="NAME,…", help="Only these metrics (see evalcli metrics).", rich_help_panel=_DECIDING
+            "-m",
+            "--metrics",
+            metavar="NAME,…",
+            help="Only these metrics (see evalcli metrics).",
+            rich_help_panel=_DECIDING,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
 
@@ -155,7 +164,8 @@ class GateOptions:
     layered: ClassVar[bool] = True
 
     min: Annotated[
-        list[str], Option("--min", metavar="NAME=V", help="Fail below V: accuracy=0.9, recall[cat]=0.8.", rich_help_panel=_GATES)
+        list[str],
+        Option("--min", metavar="NAME=V", help="Fail below V: accuracy=0.9, recall[cat]=0.8.", rich_help_panel=_GATES),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
     max: Annotated[
         list[str], Option("--max", metavar="NAME=V", help="Fail above V: error_rate=0.1.", rich_help_panel=_GATES)
@@ -181,7 +191,10 @@ class GateOptions:
     max_drop: Annotated[
         list[str],
         Option(
-            "--max-drop", metavar="NAME=V", help="Fail if worse than the baseline by more: 0.01, 1pp, 2%.", rich_help_panel=_GATES
+            "--max-drop",
+            metavar="NAME=V",
+            help="Fail if worse than the baseline by more: 0.01, 1pp, 2%.",
+            rich_help_panel=_GATES,
         ),
     ] = ()  # type: ignore[assignment]  # as above
     inherited: Optional["GateOptions"] = None
@@ -196,9 +209,13 @@ class GateOptions:
             rules = override(self.inherited.rules(), rules)
         drops = any(rule.kind == "drop" for rule in rules)
         if not self.origin and drops and self.baseline_path() is None:
-            raise UsageError("--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json")
+            raise UsageError(
+                "--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json"
+            )
         if not self.origin and not drops and self.baseline is not None:
-            raise UsageError("--baseline alone judges nothing", fix="say how much may be lost, as in --max-drop accuracy=0.01")
+            raise UsageError(
+                "--baseline alone judges nothing", fix="say how much may be lost, as in --max-drop accuracy=0.01"
+            )
         return rules
 
     def baseline_path(self) -> str | None:
@@ -232,7 +249,9 @@ class ExecutionOptions:
     ] = "auto"
     batch_size: Annotated[
         str | None,
-        Option("--batch-size", metavar="ROWS", help="Rows held at a time: 131072, 100k, 1M.", rich_help_panel=_EXECUTION),
+        Option(
+            "--batch-size", metavar="ROWS", help="Rows held at a time: 131072, 100k, 1M.", rich_help_panel=_EXECUTION
+        ),
     ] = None
     workers: Annotated[
         int | None, Option("--workers", metavar="N", min=1, help="Threads that count.", rich_help_panel=_EXECUTION)
@@ -255,7 +274,11 @@ class OutputOptions:
     output: Annotated[
         list[str],
         Option(
-            "-o", "--output", metavar="FILE", help="Write .json, .csv, .md or .txt as well; repeatable.", rich_help_panel=_OUTPUT
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write .json, .csv, .md or .txt as well; repeatable.",
+            rich_help_panel=_OUTPUT,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
     quiet: Annotated[bool, Option("--quiet", help="Print nothing but failed gates.", rich_help_panel=_OUTPUT)] = False

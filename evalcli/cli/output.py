@@ -1,8 +1,8 @@
 """Files written whole or not at all.
 
 All checks come before the work, so that an hour of it does not end at a missing folder. Content goes to
-``.<name>.<pid>.tmp`` beside the file, is synced, and takes the file's name in one step: a reader sees the old file or the
-new one, and a full disk leaves the old one alone. What is no regular file (a pipe, a device) is written directly.
+``.<name>.<pid>.tmp`` beside the file, is synced, and takes the file's name in one step: a reader sees the old file or
+the new one, and a full disk leaves the old one alone. What is no regular file (a pipe, a device) is written directly.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _expanded(paths: Iterable[str]) -> Iterator[str]:
     from glob import glob
 
     for path in paths:
-        yield from glob(path) or [path]
+        yield from glob(path) or [path]  # noqa: PTH207  # the pattern may be absolute, or no pattern at all
 
 
 def _is_any_of(real: Path, sources: Iterable[str]) -> bool:
@@ -137,7 +137,7 @@ def _remove_stale(target: Target) -> None:
             found = ours.fullmatch(entry.name)
             if found and entry.is_file(follow_symlinks=False) and not _is_alive(int(found[1])):
                 with suppress(OSError):
-                    os.unlink(entry.path)
+                    Path(entry.path).unlink()
 
 
 def _is_alive(process: int) -> bool:

@@ -1,4 +1,4 @@
-"""A progress bar for work that takes more than a second, on a terminal; and how far the work was, for whoever stops it."""
+"""A progress bar for work beyond a second, on a terminal; and how far the work was, for whoever stops it."""
 
 from __future__ import annotations
 

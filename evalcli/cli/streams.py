@@ -67,7 +67,7 @@ def say(text: str) -> None:
 
 
 def discard_output() -> None:
-    """Send what is still buffered, and all that follows, to nowhere: the flush at exit must not change the exit code."""
+    """Send what is still buffered, and all that follows, to nowhere: a flush at exit must not change the code."""
     _discard(sys.stdout)
 
 
