@@ -1,0 +1,140 @@
+"""A column of a table as an array in memory, for a partner that lies in a tensor file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli.sources import table_columns as columns
+from evalcli.sources.arrays import StoredArray
+from evalcli.sources.labels import class_order
+from evalcli.sources.naming import is_score_name
+from evalcli.sources.table_join import Joined
+from evalcli.sources.table_rows import RowStream
+from evalcli.sources.table_scores import common_width, score_reads
+from evalcli.sources.table_sides import Sides
+
+if TYPE_CHECKING:
+    from evalcli.sources.base import Selection
+    from evalcli.sources.naming import Chosen
+    from evalcli.sources.tables import Table, Tables
+
+    Array = np.ndarray[Any, Any]
+
+FETCH = 1 << 17
+
+
+class TableArray(StoredArray):
+    """Rows that were read: scores as floats, whole numbers as integers, other texts as indices of ``labels``."""
+
+    def __init__(self, name: str, dtype: str, data: Array, labels: tuple[str, ...] | None = None) -> None:
+        self.name = name
+        self.shape = data.shape
+        self.dtype = dtype
+        self._data = data
+        self._labels = labels
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The distinct texts in class order, when the column holds more than whole numbers."""
+        return self._labels
+
+    def read(self, start: int, stop: int) -> Array:
+        """Rows ``start:stop``; -1 stands for a missing label, NaN for a missing score."""
+        return self._data[start:stop]
+
+
+def read_side(tables: Tables, table: Table, chosen: Chosen, selection: Selection) -> TableArray:
+    """Read the target that was chosen, else the predictions.
+
+    The other side is no table and so has no texts: labels that are whole numbers as anyone writes them become integers.
+
+    Raises:
+        InputError: missing cells (unless ``selection.nan`` allows them on this side) or texts that are no numbers.
+        EmptyError: the table has no rows.
+
+    """
+    joined = Joined(tables, table, None)
+    names = chosen.pred if chosen.target is None else (chosen.target,)
+    cells = tuple(joined.column(name, "preds") for name in names)
+    is_truth = chosen.target is not None
+    gentle = selection.nan == "wrong" and not is_truth
+    rule = replace(selection, nan="wrong" if gentle else "error", where=None, id=None)
+    sides = Sides(joined, cells, cells[0], None, chosen.classes, rule, lambda _share: None)
+    if len(cells) > 1 or cells[0].kind == "list":
+        return _read_scores(sides, is_truth=is_truth)
+    counts = dict(
+        sides.query(f"SELECT {columns.label_sql(cells[0])} AS t, count(*) {joined.source()} GROUP BY t").fetchall()
+    )
+    texts = [text for text in counts if text is not None]
+    whole = cells[0].kind == "float" and all(text.lstrip("-").isdigit() for text in texts)
+    named = is_score_name(cells[0].name) and not is_truth
+    as_scores = columns.are_fractions(texts) or (cells[0].kind == "float" and not whole) or named
+    if selection.scores != "labels" and (as_scores or (selection.scores is not None and not is_truth)):
+        return _read_scores(sides, is_truth=is_truth)
+    return _read_labels(sides, counts, is_truth=is_truth)
+
+
+def read_weight(tables: Tables, table: Table, name: str, selection: Selection) -> TableArray:
+    """Read a column of weights.
+
+    Raises:
+        InputError: a weight is missing or no number.
+
+    """
+    joined = Joined(tables, table, None)
+    cell = joined.column(name, "preds")
+    sides = Sides(joined, (cell,), cell, None, None, replace(selection, nan="error", where=None), lambda _share: None)
+    sides.check_numbers(cell, "weight")
+    return _read_scores(sides, is_truth=True)
+
+
+def _read_labels(sides: Sides, counts: dict[str | None, int], *, is_truth: bool) -> TableArray:
+    cell, rows = sides.preds[0], sum(counts.values())
+    missing = counts.get(None, 0)
+    _check(sides, rows, missing, is_truth=is_truth)
+    labels = class_order((text for text in counts if text is not None), sides.selection.labels)
+    sides.check_classes(labels)
+    smallest = np.int8 if len(labels) < 1 << 7 else np.int16 if len(labels) < 1 << 15 else np.int32
+    codes = np.empty(rows, smallest)
+    sql = f"SELECT {columns.label_sql(cell)}, 0 {sides.joined.source()}"
+    _fill(RowStream(sides.joined.tables, sql, 1, labels, np.float64), codes)
+    if not missing and all(len(text) < 19 and text == str(_whole(text)) for text in labels):
+        values = np.array([int(text) for text in labels], np.int64)
+        return TableArray(cell.name, "int64", values[codes])
+    return TableArray(cell.name, "text", codes, labels)
+
+
+def _read_scores(sides: Sides, *, is_truth: bool) -> TableArray:
+    for cell in sides.preds:
+        sides.check_numbers(cell, "target" if is_truth else "score", by_sample=True)
+    rows, missing = sides.query(
+        f"SELECT count(*), count(*) FILTER ({sides.gap_sql()}) {sides.joined.source()}"
+    ).fetchall()[0]
+    _check(sides, rows, missing, is_truth=is_truth)
+    width = common_width(sides) if sides.preds[0].kind == "list" else None
+    single = columns.is_single_precision(sides.joined, sides.preds)
+    count = width or len(sides.preds)
+    data = np.empty((rows,) if width is None and count == 1 else (rows, count), np.float32 if single else np.float64)
+    read = score_reads(sides, width, single=single)
+    sql = f"SELECT {', '.join(read)}, 0 {sides.joined.source()}"
+    _fill(RowStream(sides.joined.tables, sql, len(read), (), data.dtype.type, width), data)
+    return TableArray(sides.preds[0].name, data.dtype.name, data)
+
+
+def _check(sides: Sides, rows: int, missing: int, *, is_truth: bool) -> None:
+    if not rows:
+        raise sides.nothing(0)
+    sides.check_gaps(0 if is_truth else missing, missing if is_truth else 0)
+
+
+def _fill(stream: RowStream, data: Array) -> None:
+    for load in stream.plan(FETCH):
+        batch = load()
+        data[batch.start : batch.start + len(batch.target)] = batch.preds
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.lstrip("-").isdecimal() and text.isascii() and text.count("-") < 2 else None

@@ -1,0 +1,154 @@
+"""A column as labels or as scores: the SQL that reads it so, and how to tell which of the two it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evalcli.errors import InputError, UsageError
+from evalcli.sources.labels import NUMBER
+from evalcli.sources.naming import is_score_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from evalcli.sources.base import Selection
+    from evalcli.sources.table_join import Column, Joined
+
+SAMPLE_ROWS = 1000
+EXACT_INTEGERS = 1 << 53
+"""Floats below this are whole numbers without doubt."""
+
+FLAG = "choose with --scores labels|probs|logits"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the two sides are read.
+
+    ``preds`` is ``labels`` or ``scores``; ``target`` is ``labels``, ``integers`` (indices into score columns that have
+    no names) or ``values``. ``by_sample`` means that only the first rows spoke for it.
+    """
+
+    preds: str
+    target: str
+    by_sample: bool = False
+
+
+def label_sql(column: Column) -> str:
+    """The label in a cell, NULL where it is missing. A float column holds labels where its values are whole numbers."""
+    if column.kind == "float":
+        x = f"CAST({column.sql} AS DOUBLE)"
+        whole = f"{x} = trunc({x}) AND abs({x}) < {EXACT_INTEGERS}"
+        return (
+            f"CASE WHEN isnan({x}) THEN NULL WHEN {whole} THEN CAST(CAST({x} AS BIGINT) AS VARCHAR) "
+            f"ELSE CAST({x} AS VARCHAR) END"
+        )
+    if column.kind == "list":
+        raise InputError(
+            f"column {column.name!r} holds lists, not labels", fix="choose another with --pred or --target"
+        )
+    return column.sql if column.kind == "text" else f"CAST({column.sql} AS VARCHAR)"
+
+
+def group_sql(column: Column) -> str:
+    """What to group by: cheaper than the label where the stored value is the label itself."""
+    return column.sql if column.kind in ("text", "integer", "boolean") else label_sql(column)
+
+
+def score_sql(column: Column, *, single: bool = False) -> str:
+    """The number in a cell, or the list of numbers; NULL where it is missing or where the text is no number."""
+    kind = "FLOAT" if single else "DOUBLE"
+    if column.kind == "text":
+        return f"TRY_CAST({column.sql} AS {kind})"
+    return f"CAST({column.sql} AS {kind}[])" if column.kind == "list" else f"CAST({column.sql} AS {kind})"
+
+
+def missing_sql(column: Column) -> str:
+    """Whether the cell, or an entry of its list, is empty."""
+    if column.kind == "list":
+        return f"({column.sql} IS NULL OR list_count({column.sql}) < len({column.sql}))"
+    return f"{column.sql} IS NULL"
+
+
+def unparsable_sql(column: Column) -> str:
+    """Whether the cell holds a text that is no number. The engine would read ``1_000``, which no one else does."""
+    if column.kind != "text":
+        return "false"
+    unread = f"(TRY_CAST({column.sql} AS DOUBLE) IS NULL OR contains({column.sql}, '_'))"
+    return f"({column.sql} IS NOT NULL AND {unread})"
+
+
+def is_single_precision(joined: Joined, columns: Sequence[Column]) -> bool:
+    """Whether all these columns are stored as float32."""
+    if any(column.kind not in ("float", "list") for column in columns):
+        return False
+    names = ", ".join(column.sql for column in columns)
+    types = [row[1] for row in joined.tables.query(f"DESCRIBE SELECT {names} {joined.source()}").fetchall()]
+    return all(str(each).partition("[")[0] == "FLOAT" for each in types)
+
+
+def decide(joined: Joined, preds: Sequence[Column], target: Column, selection: Selection) -> Reading:
+    """Labels or scores: by what the user said, by kind, by name, and only then by the first rows.
+
+    Raises:
+        UsageError: several columns or lists shall be labels.
+
+    """
+    first = preds[0]
+    many = len(preds) > 1 or first.kind == "list"
+    if selection.scores == "labels":
+        if many:
+            raise UsageError("labels come from one column, not from one for each class", fix="name it with --pred")
+        return Reading("labels", "labels")
+    said, truth = _sample(joined, first, target)
+    if selection.scores is not None or many:
+        return Reading("scores", _target_reading(selection, truth, target, many=many, lists=first.kind == "list"))
+    preds_as, by_sample = _preds_reading(first, said, truth)
+    if preds_as == "labels":
+        return Reading("labels", "labels", by_sample)
+    return Reading("scores", _target_reading(selection, truth, target, many=False, lists=False), by_sample)
+
+
+def contradicts(labels: Iterable[str], truth: Iterable[str]) -> bool:
+    """Whether what was counted as predicted labels are scores: numbers, not all whole, that the truth does not have."""
+    said, known = set(labels), set(truth)
+    return not said <= known and are_fractions(said)
+
+
+def are_numbers(texts: Iterable[str]) -> bool:
+    """Whether every text is one decimal number, and there is one."""
+    texts = list(texts)
+    return bool(texts) and all(NUMBER.fullmatch(text.strip()) or _is_special(text) for text in texts)
+
+
+def are_fractions(texts: Iterable[str]) -> bool:
+    """Whether all are numbers and not all whole."""
+    texts = list(texts)
+    return are_numbers(texts) and any(not _is_special(text) and not float(text).is_integer() for text in texts)
+
+
+def _is_special(text: str) -> bool:
+    return text.strip().lstrip("+-").lower() in ("nan", "inf", "infinity")
+
+
+def _sample(joined: Joined, pred: Column, target: Column) -> tuple[set[str], set[str]]:
+    said = "NULL" if pred.kind == "list" else label_sql(pred)
+    rows = joined.tables.query(f"SELECT {said}, {label_sql(target)} {joined.source()} LIMIT {SAMPLE_ROWS}").fetchall()
+    return {row[0] for row in rows if row[0] is not None}, {row[1] for row in rows if row[1] is not None}
+
+
+def _preds_reading(pred: Column, said: set[str], truth: set[str]) -> tuple[str, bool]:
+    if said and said <= truth:
+        return "labels", True
+    if is_score_name(pred.name) or pred.kind == "float":
+        return "scores", False
+    return ("scores" if are_fractions(said) else "labels"), True
+
+
+def _target_reading(selection: Selection, truth: set[str], target: Column, *, many: bool, lists: bool) -> str:
+    if selection.scores == "values":
+        return "values"
+    if lists and target.kind == "integer":
+        return "integers"
+    return "values" if not many and are_fractions(truth) else "labels"

@@ -1,0 +1,66 @@
+"""Label tables counted by the table engine: ten million rows come back as a hundred groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli.sources.labels import class_order
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Array = np.ndarray[Any, Any]
+
+MISSING = -1
+CHUNK = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Distinct rows in order of their codes; ``MISSING`` marks an empty cell. ``weight`` is that of a single row."""
+
+    labels: tuple[str, ...]
+    target: Array
+    preds: Array
+    repeats: Array
+    weight: Array | None = None
+
+    def of(self, side: str) -> set[str]:
+        """The labels that a side has."""
+        return {self.labels[code] for code in np.unique(getattr(self, side)).tolist() if code != MISSING}
+
+    def keep(self, mask: Array) -> Groups:
+        """Only some of the groups, with the same labels."""
+        weight = None if self.weight is None else self.weight[mask]
+        return Groups(self.labels, self.target[mask], self.preds[mask], self.repeats[mask], weight)
+
+
+def read_groups(result: Any, declared: Sequence[str] | None = None, *, weighted: bool = False) -> Groups:
+    """Groups from a result of rows (target, prediction, weight or NULL, count)."""
+    codes: dict[str | None, int] = {None: MISSING}
+    chunks: list[tuple[list[int], list[int], list[float | None], list[int]]] = []
+    while rows := result.fetchmany(CHUNK):
+        for target, pred, _, _ in rows:
+            if target not in codes:
+                codes[target] = len(codes) - 1
+            if pred not in codes:
+                codes[pred] = len(codes) - 1
+        said = ([codes[row[0]] for row in rows], [codes[row[1]] for row in rows])
+        chunks.append((*said, [row[2] for row in rows], [row[3] for row in rows]))
+    found = [label for label in codes if label is not None]
+    labels = class_order(found, declared)
+    place = {label: index for index, label in enumerate(labels)}
+    final = np.array([*(place[label] for label in found), MISSING], dtype=np.int64)  # the last answers for -1
+    target, preds = (final[_column(chunks, side, np.int64)] for side in (0, 1))
+    weight = _column(chunks, 2, np.float64)
+    repeats = _column(chunks, 3, np.int64)
+    order = np.lexsort((weight, preds, target))
+    return Groups(labels, target[order], preds[order], repeats[order], weight[order] if weighted else None)
+
+
+def _column(chunks: Sequence[Sequence[Sequence[Any]]], index: int, dtype: type) -> Array:
+    parts = [np.array(chunk[index], dtype=dtype) for chunk in chunks]
+    return np.concatenate(parts) if parts else np.empty(0, dtype)

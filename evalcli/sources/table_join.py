@@ -1,0 +1,234 @@
+"""One or two tables as one relation of rows, paired by position or by key, in SQL.
+
+In every statement the tables are called ``preds`` and ``target``, so that ``--where`` may say ``target.region = 'EU'``
+where both have the column. With one table there is only ``preds``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import EmptyError, EvalError, InputError, UsageError
+from evalcli.sources.naming import ID_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.sources.tables import Table, Tables
+
+SHOWN = 3
+PRED_ROW, TARGET_ROW = "__evalcli_pred_row", "__evalcli_target_row"
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier.
+
+    >>> print(quoted('a "b" c'))
+    "a ""b"" c"
+    """
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of one of the tables: ``side`` is ``preds`` or ``target``, ``kind`` as in ``Table.columns``."""
+
+    side: str
+    name: str
+    kind: str
+
+    @property
+    def sql(self) -> str:
+        """How a statement names it."""
+        return f"{self.side}.{quoted(self.name)}"
+
+
+class Joined:
+    """The rows that both sides are read from.
+
+    ``key`` joins two tables by the column of that name, else row *i* belongs to row *i*. ``where`` is one SQL
+    expression.
+
+    Raises:
+        UsageError: ``where`` is not one expression over the columns, or ``key`` is not a column of both tables.
+
+    """
+
+    def __init__(
+        self, tables: Tables, preds: Table, target: Table | None, *, key: str | None = None, where: str | None = None
+    ) -> None:
+        self.tables = tables
+        self.preds = preds
+        self.target = None if target is preds else target
+        self.key = key if self.target is not None else None
+        self.where = where
+        self._used: dict[str, list[str]] = {"preds": [], "target": []}
+        for table in self.files if self.key is not None else ():
+            if self.key not in table.columns:
+                raise UsageError(f"no column {self.key!r} to join by", fix="--id names it", path=table.path)
+        if where is not None:
+            self._check_where(where)
+
+    def column(self, name: str, side: str) -> Column:
+        """A column by its exact name; reading it is paid for from now on."""
+        table = self.preds if side == "preds" or self.target is None else self.target
+        side = "preds" if table is self.preds else "target"
+        if name not in self._used[side]:
+            self._used[side].append(name)
+        return Column(side, name, table.columns[name])
+
+    def source(self, *, numbered: bool = False, also: str = "") -> str:
+        """``FROM … WHERE …``, with one more condition ``also``.
+
+        ``numbered`` adds the row numbers of the tables, ``PRED_ROW`` and ``TARGET_ROW``.
+        """
+        number = f", row_number() OVER () - 1 AS {PRED_ROW}" if numbered or self.key is not None else ""
+        text = f"FROM (SELECT *{number} FROM {self._scan(self.preds, 'preds')}) AS preds"
+        if self.target is not None:
+            number = f", row_number() OVER () - 1 AS {TARGET_ROW}" if numbered else ""
+            how = "POSITIONAL JOIN" if self.key is None else "JOIN"
+            text += f" {how} (SELECT *{number} FROM {self._scan(self.target, 'target')}) AS target"
+            if self.key is not None:
+                text += f" ON {self._key('preds')} = {self._key('target')}"
+        conditions = [f"(\n{each}\n)" for each in (self.where, also) if each]
+        return f"{text} WHERE {' AND '.join(conditions)}" if conditions else text
+
+    @property
+    def order(self) -> str:
+        """What keeps the rows in the order of the predictions: a join by key does not by itself."""
+        return f"ORDER BY {PRED_ROW}" if self.key is not None else ""
+
+    def check_pairs(self) -> None:
+        """Refuse keys that are missing, repeated, or on one side only.
+
+        Raises:
+            InputError: with the counts and the first few keys of each kind.
+
+        """
+        if self.key is None:
+            return
+        keeps = {side: self.where if self.where is not None and self._binds(side) else "true" for side in self._used}
+        sides = ", ".join(
+            f"{side}_keys AS (SELECT {self._key(side)} AS k, count(*) AS n, bool_or((\n{keeps[side]}\n)) AS kept, "
+            f"min({PRED_ROW}) AS at FROM (SELECT *, row_number() OVER () - 1 AS {PRED_ROW} "
+            f"FROM {self._scan(table, side)}) AS {side} GROUP BY k)"
+            for side, table in zip(("preds", "target"), self.files, strict=True)
+        )
+        faults = {
+            "empty ids in the predictions": ("p.n", "p.n IS NOT NULL AND p.k IS NULL AND p.kept"),
+            "empty ids in the targets": ("t.n", "t.n IS NOT NULL AND t.k IS NULL AND t.kept"),
+            "ids that occur twice in the predictions": ("1", "p.n > 1 AND p.k IS NOT NULL AND p.kept"),
+            "ids that occur twice in the targets": ("1", "t.n > 1 AND t.k IS NOT NULL AND t.kept"),
+            "ids without a target": ("1", "t.n IS NULL AND p.k IS NOT NULL AND p.kept"),
+            "ids without a prediction": ("1", "p.n IS NULL AND t.k IS NOT NULL AND t.kept"),
+        }
+        shown = "list_slice(list(coalesce(p.k, t.k) ORDER BY coalesce(p.at, t.at)) FILTER ({0}), 1, {1})"
+        counted = ", ".join(
+            f"coalesce(sum({count}) FILTER ({test}), 0), {shown.format(test, SHOWN)}" for count, test in faults.values()
+        )
+        joined = "preds_keys AS p FULL JOIN target_keys AS t ON p.k = t.k"
+        (row,) = self.tables.query(f"WITH {sides} SELECT {counted} FROM {joined}").fetchall()
+        said = [
+            _fault(int(row[2 * index]), name, row[2 * index + 1]) for index, name in enumerate(faults) if row[2 * index]
+        ]
+        if said:
+            raise InputError(
+                f"{', '.join(said)} (column {self.key!r})",
+                fix="give every row on both sides one id of its own, or select the rows that have one with --where",
+                path=self.preds.path,
+            )
+
+    def check_lengths(self) -> None:
+        """Refuse two tables of different length that are paired by position.
+
+        Raises:
+            InputError: with both counts.
+
+        """
+        if self.target is None or self.key is not None:
+            return
+        counts = [
+            self.tables.query(f"SELECT count(*) FROM {self._scan(table, side)}").fetchall()[0][0]
+            for side, table in zip(("preds", "target"), self.files, strict=True)
+        ]
+        if counts[0] != counts[1]:
+            raise InputError(
+                f"{counts[0]} predictions but {counts[1]} targets (in {self.target.path})",
+                fix="save one of each for every sample, or join by a key with --id",
+                path=self.preds.path,
+            )
+
+    def shared_key(self) -> str | None:
+        """A column with an id's name that both tables have, though they are paired by position."""
+        if self.target is None or self.key is not None:
+            return None
+        both = (name for name in self.preds.columns if name in self.target.columns)
+        return next((name for name in both if name.lower() in ID_NAMES), None)
+
+    def places(self, side: str, test: str, show: str = "NULL") -> tuple[list[str], list[Any]]:
+        """Where the first rows lie for which ``test`` holds, in words, and what ``show`` is there."""
+        row = TARGET_ROW if side == "target" and self.target is not None else PRED_ROW
+        table = self.target if side == "target" and self.target is not None else self.preds
+        found = self.tables.query(
+            f"SELECT {row}, {show} {self.source(numbered=True, also=test)} ORDER BY {row} LIMIT {SHOWN}"
+        ).fetchall()
+        return [table.locate(int(number)) for number, _ in found], [value for _, value in found]
+
+    def empty(self) -> EmptyError:
+        """The error for no rows at all."""
+        if self.where is not None:
+            return EmptyError(f"no row satisfies --where {self.where!r}", path=self.preds.path)
+        return EmptyError("no rows", fix="the file holds a header at most", path=self.preds.path)
+
+    @property
+    def files(self) -> tuple[Table, ...]:
+        """The tables, predictions first."""
+        return (self.preds,) if self.target is None else (self.preds, self.target)
+
+    def _scan(self, table: Table, side: str) -> str:
+        if self.where is not None:  # it may name any column
+            return table.scan(list(table.columns))
+        keys: Sequence[str] = [self.key] if self.key is not None else []
+        used = [*dict.fromkeys([*self._used[side], *keys])]
+        return table.scan(used or [next(iter(table.columns))])
+
+    def _key(self, side: str) -> str:
+        return f"CAST({side}.{quoted(self.key or '')} AS VARCHAR)"
+
+    def _check_where(self, where: str) -> None:
+        import duckdb
+
+        try:
+            duckdb.SQLExpression(where)
+        except duckdb.Error as error:
+            raise UsageError(f"--where is not one SQL expression: {_first_line(error)}") from error
+        try:
+            self.tables.query(f"SELECT 1 {self.source()} LIMIT 0")
+        except EvalError as error:
+            raise UsageError(f"--where {where!r}: {error.what}", fix=self._columns(), path=self.preds.path) from error
+
+    def _columns(self) -> str:
+        sides = zip(self._used, self.files, strict=False)
+        names = [f"{side}.{name}" for side, table in sides for name in table.columns]
+        return f"columns are {', '.join(names[:20])}" + (" …" if len(names) > 20 else "")
+
+    def _binds(self, side: str) -> bool:
+        """Whether ``where`` can be said of one of the tables alone."""
+        table = self.preds if side == "preds" or self.target is None else self.target
+        try:
+            self.tables.query(f"SELECT 1 FROM {self._scan(table, side)} AS {side} WHERE (\n{self.where}\n) LIMIT 0")
+        except EvalError:
+            return False
+        return True
+
+
+def _fault(count: int, name: str, examples: Sequence[str | None] | None) -> str:
+    named = [each for each in examples or () if each is not None]
+    more = ", …" if count > len(named) else ""
+    return f"{count} {name}" + (f" ({', '.join(map(repr, named))}{more})" if named else "")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,98 @@
+"""Label tables: counted by target and prediction where the rows lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.errors import InputError
+from evalcli.sources import table_columns as columns
+from evalcli.sources.labels import check_labels
+from evalcli.sources.table_counts import MISSING, Groups, read_groups
+from evalcli.sources.table_rows import RowStream
+from evalcli.sources.table_sides import Opened
+
+if TYPE_CHECKING:
+    from evalcli.sources.table_columns import Reading
+    from evalcli.sources.table_join import Column
+    from evalcli.sources.table_sides import Sides
+
+WEIGHT_SAMPLE = 100_000
+DISTINCT_WEIGHTS = 20_000
+"""More distinct weights than this in the first rows: grouping would gain nothing, rows are streamed."""
+
+
+def count_labels(sides: Sides, reading: Reading) -> Opened | None:
+    """Count the groups; ``None`` when the predicted labels turn out to be scores.
+
+    Raises:
+        InputError: missing cells, two spellings of one class, or floats that are no labels.
+        EmptyError: no row is left.
+
+    """
+    weight = sides.weight
+    grouped = weight is not None and not _has_many_weights(sides, weight)
+    groups = _grouped(sides, weight if grouped else None)
+    if reading.by_sample and columns.contradicts(groups.of("preds"), groups.of("target")):
+        return None
+    _check_floats(sides, groups)
+    gaps = groups.preds == MISSING
+    lost = groups.target == MISSING
+    sides.check_gaps(*(int(groups.repeats[mask].sum()) for mask in (gaps, lost)))
+    dropped = 0
+    if sides.selection.nan == "drop":
+        dropped = int(groups.repeats[gaps | lost].sum())
+        groups = groups.keep(~(gaps | lost))
+    rows = int(groups.repeats.sum())
+    if not rows:
+        raise sides.nothing(dropped)
+    sides.check_classes(groups.labels)
+    notes = list(check_labels(groups.of("target"), groups.of("preds"), sides.path))
+    fields = [sides.field(side, "text", (rows,), groups.labels) for side in ("preds", "target")]
+    opened = Opened(fields[0], fields[1], rows, dropped, notes=notes)
+    if weight is None or grouped:
+        opened.groups = groups
+    else:
+        opened.stream = _label_rows(sides, weight, groups.labels)
+    if weight is not None:
+        sides.check_numbers(weight, "weight")
+    opened.notes += sides.shared_key_notes()
+    return opened
+
+
+def _grouped(sides: Sides, weight: Column | None) -> Groups:
+    """The groups by stored value; the text of a value is made once for each group, not for each row."""
+    target, pred = (
+        (f"CAST({alias} AS VARCHAR)", f"{columns.group_sql(column)} AS {alias}")
+        for alias, column in (("t", sides.target), ("p", sides.preds[0]))
+    )
+    weight_sql = "CAST(NULL AS DOUBLE)" if weight is None else columns.score_sql(weight)
+    counted = f"{target[1]}, {pred[1]}, {weight_sql} AS w, count(*) AS n {sides.joined.source()} GROUP BY ALL"
+    result = sides.query(f"SELECT {target[0]}, {pred[0]}, w, n FROM (SELECT {counted})")
+    return read_groups(result, sides.selection.labels, weighted=weight is not None)
+
+
+def _has_many_weights(sides: Sides, weight: Column) -> bool:
+    sample = f"{weight.sql} AS w {sides.joined.source()} LIMIT {WEIGHT_SAMPLE}"
+    return bool(sides.query(f"SELECT count(DISTINCT w) FROM (SELECT {sample})").fetchall()[0][0] > DISTINCT_WEIGHTS)
+
+
+def _label_rows(sides: Sides, weight: Column, labels: tuple[str, ...]) -> RowStream:
+    read = ", ".join((*map(columns.label_sql, (sides.preds[0], sides.target)), columns.score_sql(weight)))
+    sql = f"SELECT {read} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
+    return RowStream(sides.joined.tables, sql, 1, labels, np.float64, weighted=True)
+
+
+def _check_floats(sides: Sides, groups: Groups) -> None:
+    """A float column holds labels only where every value is whole: rounding would invent classes."""
+    if sides.selection.scores == "labels":
+        return
+    for column, side in ((sides.preds[0], "preds"), (sides.target, "target")):
+        broken = [label for label in sorted(groups.of(side)) if not label.lstrip("-").isdigit()]
+        if column.kind == "float" and broken:
+            raise InputError(
+                f"column {column.name!r} holds {broken[0]}, which is no whole number and so no class",
+                fix=f"if these are classes, --scores labels; else {columns.FLAG}|values",
+                path=sides.path,
+            )

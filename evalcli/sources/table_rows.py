@@ -1,0 +1,90 @@
+"""Rows of a table streamed as numpy arrays: record batches from the engine, texts to codes on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli.errors import InputError
+from evalcli.sources.base import Batch
+from evalcli.sources.table_counts import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evalcli.sources.tables import Tables
+
+    Array = np.ndarray[Any, Any]
+
+SMALLEST_FETCH = 2048
+"""The engine's own vector length: it never gives less at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowStream:
+    """A statement whose rows are ``pred_columns`` predictions, the target and perhaps a weight.
+
+    Texts become their index in ``labels``; a side of numbers is taken as it is. ``width`` is the length of the lists in
+    a single list column.
+    """
+
+    tables: Tables
+    sql: str
+    pred_columns: int
+    labels: tuple[str, ...]
+    dtype: type[np.generic]
+    width: int | None = None
+    weighted: bool = False
+
+    def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
+        """Loads in row order; the engine works ahead, the conversion is the caller's."""
+        start = 0
+        for block in self._blocks(max(size, SMALLEST_FETCH)):
+            for offset in range(0, block.num_rows, size):
+                part = block.slice(offset, size)
+                yield partial(self._batch, part, start)
+                start += part.num_rows
+
+    def _blocks(self, size: int) -> Iterator[Any]:
+        import duckdb
+        import pyarrow as pa
+
+        try:
+            yield from self.tables.connection.sql(self.sql).to_arrow_reader(size)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise InputError(str(error).strip().partition("\n")[0]) from error
+
+    def _batch(self, block: Any, start: int) -> Batch:
+        columns = block.columns
+        preds, target = columns[: self.pred_columns], columns[self.pred_columns]
+        weight = self._floats(columns[-1], np.float64) if self.weighted else None
+        return Batch(self._preds(preds), self._side(target), weight, start=start)
+
+    def _preds(self, columns: list[Any]) -> Array:
+        if self.width is not None:
+            return self._floats(columns[0].flatten(), self.dtype).reshape(-1, self.width)
+        if len(columns) == 1:
+            return self._side(columns[0])
+        scores = np.empty((len(columns[0]), len(columns)), dtype=self.dtype)
+        for index, column in enumerate(columns):
+            scores[:, index] = self._floats(column, self.dtype)
+        return scores
+
+    def _side(self, column: Any) -> Array:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if pa.types.is_floating(column.type):
+            return self._floats(column, self.dtype if column.type == pa.float32() else np.float64)
+        if pa.types.is_integer(column.type):
+            return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+        codes = pc.index_in(column, value_set=pa.array(self.labels, type=column.type))
+        return np.asarray(pc.fill_null(codes, MISSING).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    @staticmethod
+    def _floats(column: Any, dtype: type[np.generic]) -> Array:
+        """NaN where the cell is empty."""
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=dtype)

@@ -1,0 +1,114 @@
+"""Score tables: measured in one pass, then streamed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli.errors import InputError
+from evalcli.sources import table_columns as columns
+from evalcli.sources.labels import class_order
+from evalcli.sources.table_rows import RowStream
+from evalcli.sources.table_sides import CLASS_LIMIT, Opened
+
+if TYPE_CHECKING:
+
+    from evalcli.sources.table_columns import Reading
+    from evalcli.sources.table_sides import Sides
+
+
+def measure_scores(sides: Sides, reading: Reading) -> Opened:
+    """Learn everything that must be known before the first row: labels, widths, gaps, texts that are no numbers.
+
+    Raises:
+        InputError: missing cells, texts that are no numbers, lists of different length.
+        EmptyError: no row is left.
+
+    """
+    measured = _measured(sides, reading)
+    total, gaps, lost, either, unread = (sum(row[index] for row in measured) for index in range(1, 6))
+    if not total:
+        raise sides.nothing(0)
+    if unread:
+        for column in sides.preds:
+            sides.check_numbers(column, "score", by_sample=reading.by_sample)
+    sides.check_gaps(gaps, lost)
+    if reading.target == "values":
+        sides.check_numbers(sides.target, "target", by_sample=False)
+    if sides.weight is not None:
+        sides.check_numbers(sides.weight, "weight")
+    dropped = either if sides.selection.nan == "drop" else 0
+    if total == dropped:
+        raise sides.nothing(dropped)
+    labels = class_order((row[0] for row in measured if row[0] is not None), sides.selection.labels)
+    sides.check_classes(labels)
+    width = common_width(sides) if sides.preds[0].kind == "list" else None
+    single = columns.is_single_precision(sides.joined, sides.preds)
+    shape = (
+        (total - dropped,) if len(sides.preds) == 1 and width is None else (total - dropped, width or len(sides.preds))
+    )
+    preds = sides.field("preds", "float32" if single else "float64", shape)
+    dtype, texts = {"labels": ("text", labels), "integers": ("int64", None), "values": ("float64", None)}[
+        reading.target
+    ]
+    target = sides.field("target", dtype, shape[:1], texts)
+    stream = _stream(sides, reading, labels, width, single=single)
+    return Opened(preds, target, shape[0], dropped, stream=stream, notes=sides.shared_key_notes())
+
+
+def _measured(sides: Sides, reading: Reading) -> list[tuple[Any, ...]]:
+    """For each target label: rows; rows with missing scores, no target, either, texts that are no numbers."""
+    label = columns.label_sql(sides.target) if reading.target == "labels" else "CAST(NULL AS VARCHAR)"
+    gap, lost = f"({sides.gap_sql()})", f"{columns.label_sql(sides.target)} IS NULL"
+    unread = " OR ".join(columns.unparsable_sql(each) for each in sides.preds)
+    rows: list[tuple[Any, ...]] = sides.query(
+        f"SELECT {label} AS t, count(*), count(*) FILTER ({gap}), count(*) FILTER ({lost}), "
+        f"count(*) FILTER ({gap} OR {lost}), count(*) FILTER ({unread}) "
+        f"{sides.joined.source()} GROUP BY t LIMIT {CLASS_LIMIT + 1}"
+    ).fetchall()
+    return rows
+
+
+def common_width(sides: Sides) -> int:
+    """The length that all lists of the first column have.
+
+    Raises:
+        InputError: they differ, or are empty.
+
+    """
+    column = sides.preds[0]
+    length = f"len({column.sql})"
+    low, high = sides.query(f"SELECT min({length}), max({length}) {sides.joined.source()}").fetchall()[0]
+    if low != high:
+        places, _ = sides.joined.places("preds", f"{length} < {high}")
+        raise InputError(
+            f"lists in column {column.name!r} have {low} to {high} scores (short ones at {', '.join(places)})",
+            fix="every row needs one score for each class",
+            path=sides.path,
+        )
+    if not high:
+        raise InputError(f"lists in column {column.name!r} are empty", path=sides.path)
+    return int(high)
+
+
+def score_reads(sides: Sides, width: int | None, *, single: bool) -> list[str]:
+    """The SQL of each score, or of the list of them."""
+    read = [columns.score_sql(each, single=single) for each in sides.preds]
+    if width is None or sides.selection.nan != "wrong":
+        return read
+    blank = f"CAST([{', '.join(['NULL'] * width)}] AS {'FLOAT' if single else 'DOUBLE'}[])"
+    return [f"coalesce({each}, {blank})" for each in read]  # a missing list must not shorten the block
+
+
+def _stream(sides: Sides, reading: Reading, labels: tuple[str, ...], width: int | None, *, single: bool) -> RowStream:
+    read = score_reads(sides, width, single=single)
+    as_number = {"integers": f"CAST({sides.target.sql} AS BIGINT)", "values": columns.score_sql(sides.target)}
+    read.append(as_number.get(reading.target) or columns.label_sql(sides.target))
+    if sides.weight is not None:
+        read.append(columns.score_sql(sides.weight))
+    sql = f"SELECT {', '.join(read)} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
+    dtype = np.float32 if single else np.float64
+    return RowStream(
+        sides.joined.tables, sql, len(sides.preds), labels, dtype, width, weighted=sides.weight is not None
+    )

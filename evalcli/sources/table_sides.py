@@ -1,0 +1,220 @@
+"""Both sides of a table input, chosen and joined, and the faults that either way of reading them can meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import EmptyError, InputError, LimitError, UsageError
+from evalcli.sources import table_columns as columns
+from evalcli.sources.base import Field, Note
+from evalcli.sources.naming import Chosen, choose, choose_target
+from evalcli.sources.table_join import Joined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evalcli.sources.base import Selection
+    from evalcli.sources.table_counts import Groups
+    from evalcli.sources.table_join import Column
+    from evalcli.sources.table_rows import RowStream
+    from evalcli.sources.tables import Table, Tables
+
+CLASS_LIMIT = 2_000_000
+LABEL_BYTES = 256
+
+
+@dataclass(slots=True)
+class Opened:
+    """What became of two sides: fields, and either groups or a stream of rows."""
+
+    preds: Field
+    target: Field
+    rows: int
+    dropped: int
+    groups: Groups | None = None
+    stream: RowStream | None = None
+    notes: list[Note] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The columns that were chosen, over the rows that were joined. ``classes`` are the names of score columns."""
+
+    joined: Joined
+    preds: tuple[Column, ...]
+    target: Column
+    weight: Column | None
+    classes: tuple[str, ...] | None
+    selection: Selection
+    heard: Callable[[float], None]
+
+    def query(self, sql: str) -> Any:
+        """A statement that may take long: its progress is heard."""
+        return self.joined.tables.query(sql, progress=self.heard)
+
+    @property
+    def path(self) -> str:
+        """The file that errors about the pair name."""
+        return self.joined.preds.path
+
+    def field(self, side: str, dtype: str, shape: tuple[int, ...], labels: Sequence[str] | None = None) -> Field:
+        """The description of a side."""
+        table = self.joined.preds if side == "preds" or self.joined.target is None else self.joined.target
+        name = self.target.name if side == "target" else self.preds[0].name
+        if side == "preds" and self.classes is not None:
+            name = f"{name.removesuffix(self.classes[0])}*"
+        named = self.classes if side == "preds" else None
+        return Field(name, table.path, shape, dtype, None if labels is None else tuple(labels), named)
+
+    def check_gaps(self, preds: int, target: int) -> None:
+        """Judge missing cells by ``selection.nan``, given how many rows have one on either side.
+
+        Raises:
+            InputError: with the count and the first places.
+
+        """
+        if preds or target or self.selection.where is not None:
+            self.joined.check_lengths()  # unequal lengths look like missing cells at the end
+        if self.selection.nan == "drop":
+            return
+        if target:
+            places = self._places("target", f"{columns.label_sql(self.target)} IS NULL", target)
+            raise InputError(
+                f"{_counted(target, 'target')} missing {places}",
+                fix="--nan drop leaves such rows out",
+                path=(self.joined.target or self.joined.preds).path,
+            )
+        if preds and self.selection.nan != "wrong":
+            raise InputError(
+                f"{_counted(preds, 'prediction')} missing {self._places('preds', self.gap_sql(), preds)}",
+                fix="--nan drop leaves such rows out, --nan wrong counts them as errors of the model",
+                path=self.path,
+            )
+
+    def gap_sql(self) -> str:
+        """Whether a prediction is missing, in SQL."""
+        if len(self.preds) == 1 and self.preds[0].kind != "list":
+            return f"{self.preds[0].sql} IS NULL"
+        return " OR ".join(columns.missing_sql(each) for each in self.preds)
+
+    def kept_sql(self) -> str:
+        """Which rows stay, in SQL; empty when all do."""
+        if self.selection.nan != "drop":
+            return ""
+        return f"NOT ({self.gap_sql()}) AND {columns.label_sql(self.target)} IS NOT NULL"
+
+    def check_numbers(self, column: Column, role: str, *, by_sample: bool = False) -> None:
+        """Refuse texts that are no numbers; a weight may not be missing either.
+
+        Raises:
+            InputError: with the count, an example and the first places.
+
+        """
+        faults = {"is not one number": columns.unparsable_sql(column)}
+        if role == "weight":
+            faults["is missing"] = f"{column.sql} IS NULL"
+        for what, test in faults.items():
+            kept = " AND ".join(f"({each})" for each in (test, self.kept_sql()) if each)
+            count = (
+                0
+                if test == "false"
+                else self.query(f"SELECT count(*) {self.joined.source(also=kept)}").fetchall()[0][0]
+            )
+            if count:
+                places, values = self.joined.places(column.side, kept, column.sql)
+                example = f" {values[0]!r}" if values[0] is not None else ""
+                flag = "; if the column holds labels, --scores labels" if by_sample else ""
+                raise InputError(
+                    f"{role}{example} in column {column.name!r} {what} ({count} in all: {', '.join(places)})",
+                    fix=f"write numbers with a decimal point and nothing else{flag}",
+                    path=self.joined.preds.path if column.side == "preds" else self.joined.files[-1].path,
+                )
+
+    def check_classes(self, labels: Sequence[str]) -> None:
+        """Refuse what can only be an accident of quoting, or a column of values.
+
+        Raises:
+            InputError: a label holds a NUL or a line break, or is longer than 256 bytes.
+            LimitError: more labels than anyone can read.
+
+        """
+        if len(labels) > CLASS_LIMIT:
+            raise LimitError(
+                f"more than {CLASS_LIMIT} distinct labels", fix=f"if they are numbers, {columns.FLAG}", path=self.path
+            )
+        for label in labels:
+            long = len(label.encode()) > LABEL_BYTES
+            lines = ("\n" in label or "\r" in label) and not self.selection.options.get("multiline_labels")
+            if long or lines or "\0" in label:
+                what = "holds a NUL byte" if "\0" in label else "is longer than 256 bytes" if long else "spans lines"
+                raise InputError(
+                    f"a label begins {label[:40]!r} and {what}", fix='is there a stray " in the file?', path=self.path
+                )
+
+    def shared_key_notes(self) -> list[Note]:
+        """A note when rows are paired by position though a column that both tables have says otherwise."""
+        key = self.joined.shared_key()
+        if key is None:
+            return []
+        first, second = (f"CAST({self.joined.column(key, side).sql} AS VARCHAR)" for side in ("preds", "target"))
+        source = self.joined.source(also=f"{first} IS DISTINCT FROM {second}")
+        count = self.query(f"SELECT count(*) {source}").fetchall()[0][0]
+        if not count:
+            return []
+        text = f"rows are paired by position, but column {key!r} differs between the two files in {count} rows"
+        return [Note("ids-differ", text, f"join with --id {key}")]
+
+    def nothing(self, dropped: int) -> EmptyError:
+        """The error for no row left."""
+        if dropped:
+            return EmptyError(f"all {dropped} rows have a missing prediction or target", path=self.path)
+        return self.joined.empty()
+
+    def _places(self, side: str, test: str, count: int) -> str:
+        places, _ = self.joined.places(side, test)
+        return f"({', '.join(places)}{', …' if count > len(places) else ''})"
+
+
+def choose_sides(
+    tables: Tables, preds: Table, target: Table | None, selection: Selection, heard: Callable[[float], None]
+) -> Sides:
+    """Find the columns and join the tables.
+
+    Raises:
+        UsageError: a name that is not there.
+        InputError: no usual name, or several.
+
+    """
+    if target is None or target is preds:
+        chosen = choose(list(preds.columns), selection, preds.path, both=True)
+    else:
+        said = choose(list(preds.columns), selection, preds.path, both=False)
+        truth = choose_target(list(target.columns), selection, target.path)
+        chosen = Chosen(said.pred, truth.target, selection.weight, selection.id, said.score_columns)
+    joined = Joined(tables, preds, target, key=chosen.id, where=selection.where)
+    pred_columns = tuple(joined.column(name, "preds") for name in chosen.pred)
+    return Sides(
+        joined,
+        pred_columns,
+        joined.column(chosen.target or "", "target"),
+        _weight(joined, chosen.weight),
+        chosen.classes,
+        selection,
+        heard,
+    )
+
+
+def _weight(joined: Joined, name: str | None) -> Column | None:
+    """The weight of a row belongs to the truth, and is looked for there first."""
+    if name is None:
+        return None
+    for side, table in zip(("target", "preds"), reversed(joined.files), strict=False):
+        if name in table.columns:
+            return joined.column(name, side)
+    names = ", ".join(repr(each) for table in joined.files for each in table.columns)
+    raise UsageError(f"no column {name!r} to weigh by", fix=f"columns are {names}; choose with --weight")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun} is" if count == 1 else f"{count} {noun}s are"

@@ -1,0 +1,114 @@
+"""Tables as a source: labels counted inside the table engine, scores streamed through it.
+
+Labels come as groups: a batch row stands for ``repeats`` rows that have the same target, prediction and weight. With
+``nan="wrong"`` a missing predicted label has the code -1, and a missing score is NaN.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.sources.base import Batch, InputFile, Note, Source
+from evalcli.sources.table_columns import Reading, decide
+from evalcli.sources.table_labels import count_labels
+from evalcli.sources.table_scores import measure_scores
+from evalcli.sources.table_sides import choose_sides
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evalcli.sources.base import Selection
+    from evalcli.sources.table_counts import Groups
+    from evalcli.sources.table_sides import Opened, Sides
+    from evalcli.sources.tables import Table, Tables
+
+
+class TableSource(Source):
+    """Both sides from one table, or each from its own, paired by position or by ``selection.id``.
+
+    Opening it counts: labels are complete, and faults found, before the first batch.
+
+    Raises:
+        UsageError: a name, ``--where`` or ``--scores`` that does not fit the tables.
+        InputError: missing cells (unless ``selection.nan`` allows them), scores that are no numbers, two spellings of
+            one class, sides that cannot be paired.
+        EmptyError: no row is left.
+        LimitError: more classes than can be reported.
+
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        preds: Table,
+        target: Table | None,
+        selection: Selection,
+        progress: Callable[[float], None] | None = None,
+    ) -> None:
+        self._tables = tables
+        self._listener = progress
+        self._share: float | None = None
+        sides = choose_sides(tables, preds, target, selection, self._heard)
+        self._files = sides.joined.files
+        self._is_filtered = selection.where is not None
+        reading = decide(sides.joined, sides.preds, sides.target, selection)
+        for table in self._files:
+            table.begin()
+        sides.joined.check_pairs()
+        self._opened = _open(sides, reading)
+        self._share = None
+        self.preds, self.target = self._opened.preds, self._opened.target
+        self.rows, self.dropped = self._opened.rows, self._opened.dropped
+        self.weighted = sides.weight is not None
+
+    def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
+        """Groups in the order of their codes, or rows in the order of the predictions."""
+        if self._opened.groups is not None:
+            return _plan_groups(self._opened.groups, size)
+        return self._opened.stream.plan(size) if self._opened.stream is not None else iter(())
+
+    def finish(self) -> tuple[InputFile, ...]:
+        """What was read, once the tables' own count of rows agrees with this one."""
+        rows = None if self._is_filtered else self._opened.rows + self._opened.dropped
+        return tuple(each for table in self._files for each in table.finish(rows))
+
+    def notes(self) -> tuple[Note, ...]:
+        """Labels that look alike, ids that do not run in step, and what the tables themselves have to say."""
+        return (*self._opened.notes, *(note for table in self._files for note in table.notes()))
+
+    def progress(self) -> float | None:
+        """The share of the query that is done, 0 to 1, while one runs; any thread may ask."""
+        return self._share
+
+    def close(self) -> None:
+        """Release the tables."""
+        self._tables.close()
+
+    def _heard(self, share: float) -> None:
+        self._share = share
+        if self._listener is not None:
+            self._listener(share)
+
+
+def _open(sides: Sides, reading: Reading) -> Opened:
+    opened = count_labels(sides, reading) if reading.preds == "labels" else None
+    if opened is None:
+        again = Reading("scores", "labels" if reading.preds == "labels" else reading.target, reading.by_sample)
+        opened = measure_scores(sides, again)
+    return opened
+
+
+def _plan_groups(groups: Groups, size: int) -> Iterator[Callable[[], Batch]]:
+    starts = np.cumsum(groups.repeats) - groups.repeats
+    for begin in range(0, len(groups.repeats), size):
+        part = slice(begin, begin + size)
+        weight = None if groups.weight is None else groups.weight[part]
+        batch = Batch(groups.preds[part], groups.target[part], weight, groups.repeats[part], start=int(starts[begin]))
+        yield partial(_ready, batch)
+
+
+def _ready(batch: Batch) -> Batch:
+    return batch
