@@ -87,7 +87,8 @@ def _whole(array: Array, name: str) -> Array:
     if not is_host(array):
         return _whole_on_device(array, name)
     if array.dtype.kind == "f":
-        _must_be_whole(bool(((array == np.floor(array)) & (abs(array) < 2.0**53)).all()), name)
+        wide = array.astype(np.float64)
+        _must_be_whole(bool(((wide == np.floor(wide)) & (abs(wide) < 2.0**53)).all()), name)
     elif array.dtype.kind not in "biu":
         raise InputError(f"{name} must be integer labels, not {array.dtype}")
     if array.dtype.itemsize == 8 and array.dtype.kind == "u":

@@ -19,16 +19,21 @@ def test_torch_goes_through_array_api_compat():
     assert namespace(torch.zeros(2), 3) is array_api_compat.torch
 
 
+EVALUATION = """
+import numpy as np
+from evalcli.metrics import ClassCounts
+from evalcli.metrics.registry import evaluate, parse
+state = ClassCounts(3)
+state.update(np.array([0, 1]), np.array([0, 2]))
+evaluate(parse('mcc'), state.merge(state.fresh()).compute())
+"""
+
+
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
         ("import evalcli.metrics.registry", ("numpy", "torch", "array_api_compat")),
-        (
-            "import numpy as np; from evalcli.metrics import ClassCounts\n"
-            "s = ClassCounts(3); s.update(np.array([0, 1]), np.array([0, 2])); s.merge(s.fresh()).compute()\n"
-            "from evalcli.metrics.registry import evaluate, parse; evaluate(parse('mcc'), s.compute())",
-            ("torch", "array_api_compat"),
-        ),
+        (EVALUATION, ("torch", "array_api_compat")),
     ],
 )
 def test_nothing_heavy_is_imported(statement, absent):

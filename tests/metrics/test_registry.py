@@ -1,0 +1,108 @@
+"""Names of metrics: what parses, what is refused and how, what is listed."""
+
+import numpy as np
+import pytest
+
+from evalcli.errors import UsageError
+from evalcli.metrics import Counts
+from evalcli.metrics.registry import AVERAGES, METRICS, PER_CLASS, MetricName, default_names, evaluate, parse
+
+COUNTS = Counts(np.array([8, 1]), np.array([9, 3]), np.array([10, 2]), np.asarray(12))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("accuracy", MetricName("accuracy")),
+        ("f1_macro", MetricName("f1", "macro")),
+        ("recall[fraud]", MetricName("recall", label="fraud")),
+        ("recall[a]b]", MetricName("recall", label="a]b")),
+        ("recall[[red]dog]", MetricName("recall", label="[red]dog")),
+        ("recall[a@b=c]", MetricName("recall", label="a@b=c")),
+        ("recall[x]@y=z]", MetricName("recall", label="x]@y=z")),
+        ("recall[]", MetricName("recall", label="")),
+        ("recall[two\nlines]", MetricName("recall", label="two\nlines")),
+        ("fbeta2_macro", MetricName("fbeta", "macro", 2.0)),
+        ("fbeta0.5", MetricName("fbeta", parameter=0.5)),
+        ("fbeta10[macro]", MetricName("fbeta", parameter=10.0, label="macro")),
+        ("accuracy@region=EU", MetricName("accuracy", slice_by="region", slice_value="EU")),
+        ("f1_macro@a[0]=x=y", MetricName("f1", "macro", slice_by="a[0]", slice_value="x=y")),
+        ("recall[a]b]@region=*", MetricName("recall", label="a]b", slice_by="region", slice_value="*")),
+        ("majority_baseline", MetricName("majority_baseline")),
+    ],
+)
+def test_parse_and_back(text, name):
+    assert parse(text) == name
+    assert str(name) == text
+
+
+@pytest.mark.parametrize(("text", "canonical"), [("fbeta2.0", "fbeta2"), ("fbeta00.50_micro", "fbeta0.5_micro")])
+def test_one_name_per_metric(text, canonical):
+    assert str(parse(text)) == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("acuracy", "did you mean accuracy"),
+        ("Accuracy", "did you mean accuracy"),
+        ("f1_makro", "did you mean f1_macro"),
+        ("f2_macro", "fbeta2_macro"),
+        ("xyzzy", "see evalcli metrics"),
+        ("", "see evalcli metrics"),
+        ("fbeta_macro", "needs its beta"),
+        ("fbeta0", "between 0.001 and 1000"),
+        ("accuracy_macro", "accuracy is one number over all classes; use accuracy"),
+        ("mcc[cat]", "mcc is one number over all classes; use mcc"),
+        ("recall_macro[cat]", "use recall_macro or recall[cat]"),
+        ("recall[cat", "write it like"),
+        ("accuracy@region", "write it like"),
+        ("accuracy@=EU", "write it like"),
+        ("recall[a]b", "write it like"),
+    ],
+)
+def test_what_names_no_metric_is_refused_with_a_way_out(text, says):
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_default_name_parses_and_belongs_to_its_task():
+    for task in ("binary", "multiclass"):
+        names = default_names(task)
+        assert len(set(names)) == len(names)
+        for name in names:
+            assert str(parse(name)) == name
+            assert task in parse(name).entry.tasks
+    assert set(default_names("multiclass")) < set(default_names("binary"))
+    assert set(PER_CLASS) < set(default_names("binary"))
+    assert default_names("regression") == ()
+
+
+def test_every_row_is_complete():
+    for name, entry in METRICS.items():
+        assert entry.name == name
+        for text in (entry.title, entry.formula_text, entry.source, entry.summary, entry.convention):
+            assert text == text.strip()
+            assert text
+        assert entry.low < entry.high
+        assert entry.averages == (AVERAGES if entry.per_class else ())
+
+
+def test_a_bare_per_class_name_needs_a_positive_class():
+    assert evaluate(parse("recall"), COUNTS, positive=1) == pytest.approx(1 / 3)
+    with pytest.raises(UsageError) as caught:
+        evaluate(parse("precision"), COUNTS, classes=("cat", "dog"))
+    assert "use precision_macro or precision[cat]" in str(caught.value)
+    with pytest.raises(UsageError, match="no positive class"):
+        evaluate(parse("fbeta2"), COUNTS)
+
+
+def test_a_class_is_found_by_its_name():
+    assert evaluate(parse("recall[a]b]"), COUNTS, classes=("x", "a]b")) == pytest.approx(1 / 3)
+    with pytest.raises(UsageError) as caught:
+        evaluate(parse("recall[frod]"), COUNTS, classes=("fraud", "ok"))
+    assert "there is no class 'frod'; use one of 'fraud', …" in str(caught.value)
+    with pytest.raises(UsageError, match="no class"):
+        evaluate(parse("recall[1]"), COUNTS)
