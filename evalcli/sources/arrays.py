@@ -9,7 +9,7 @@ import math
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,6 +124,7 @@ class StridedArray(StoredArray):
 
     Raises:
         InputError: the layout does not fit its region, or the array says more than its bytes hold.
+
     """
 
     def __init__(self, name: str, shape: tuple[int, ...], dtype: str, layout: Layout) -> None:
@@ -155,6 +156,7 @@ class StridedArray(StoredArray):
         Raises:
             EmptyError: the array has no element.
             InputError: the file ends early, or a uint64 is beyond int64.
+
         """
         return self._decode(self, self.read_raw(start, stop), start)
 
@@ -268,6 +270,7 @@ class FixedTextArray(StoredArray):
     Raises:
         InputError: some bytes are no text.
         LimitError: there are more than a million distinct texts.
+
     """
 
     dtype = "text"
@@ -323,24 +326,27 @@ def _text(item: str | bytes, path: str) -> str:
 
 
 class TextList(StoredArray):
-    """A list of Python strings."""
+    """A list of Python strings; what is made of it waits until it is asked for."""
 
     dtype = "text"
 
     def __init__(self, name: str, texts: list[str], path: str) -> None:
         self.name = name
         self.shape = (len(texts),)
-        self._labels = tuple(sorted(set(texts)))
-        position = {text: i for i, text in enumerate(self._labels)}
-        self._indices = np.fromiter((position[text] for text in texts), np.int64, len(texts))
-        for text in self._labels:
-            _text(text, path)
+        self._texts = texts
+        self._path = path
+
+    @cached_property
+    def _table(self) -> tuple[tuple[str, ...], Array]:
+        labels = tuple(_text(text, self._path) for text in sorted(set(self._texts)))
+        position = {text: i for i, text in enumerate(labels)}
+        return labels, np.fromiter((position[text] for text in self._texts), np.int64, len(self._texts))
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The distinct texts by code point."""
-        return self._labels
+        return self._table[0]
 
     def read(self, start: int, stop: int) -> Array:
         """Rows ``start:stop`` as int64 indices into ``labels``."""
-        return self._indices[start:stop]
+        return self._table[1][start:stop]

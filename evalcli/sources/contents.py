@@ -37,6 +37,7 @@ class Contents:
         Raises:
             InputError: its name is taken.
             LimitError: there are too many.
+
         """
         self.check_name(array.name)
         if len(self.arrays) >= ARRAY_LIMIT:
@@ -58,6 +59,7 @@ class Contents:
 
         Raises:
             InputError: none can; the first reason is named.
+
         """
         if self.arrays:
             return

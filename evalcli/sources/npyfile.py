@@ -73,6 +73,7 @@ def read_npy(file: RawFile) -> Contents:
 
     Raises:
         InputError: the header is damaged, the size does not match, or the type is no input.
+
     """
     contents = Contents()
     _add_arrays("", Region(file, 0, file.size), contents)
@@ -86,6 +87,7 @@ def read_npz(file: RawFile) -> Contents:
     Raises:
         InputError: it is damaged or ambiguous.
         LimitError: a member unpacks to too much.
+
     """
     contents = Contents(checksummed=True)
     for record in read_directory(file).values():
@@ -135,6 +137,7 @@ def parse_header(read: Callable[[int, int], bytes], size: int) -> Header:
 
     Raises:
         InputError: it is no header.
+
     """
     prefix = read(0, min(size, 12))
     if len(prefix) < 12 or prefix[:6] != b"\x93NUMPY":

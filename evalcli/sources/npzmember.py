@@ -28,6 +28,7 @@ def open_member(file: RawFile, record: Record) -> Region:
     Raises:
         InputError: it is compressed in a way numpy does not write.
         LimitError: it would unpack to more than 200 times its size.
+
     """
     if record.method == STORED and record.packed == record.size:
         return record.region(file)

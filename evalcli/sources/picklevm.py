@@ -23,6 +23,13 @@ _INTEGER_BYTES = 16
 _STOP, _PROTOCOL = 0x2E, 0x80
 
 
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A value that is no tensor and of no use here."""
+
+    kind: str
+
+
 class EndsEarlyError(Exception):
     """The pickle goes on beyond the bytes at hand."""
 
@@ -40,6 +47,7 @@ class Machine:
     Raises:
         InputError: an opcode or a name is not on the list, or the program makes no sense.
         EndsEarlyError: it does not stop within ``data``.
+
     """
 
     def __init__(self, data: bytes, at: int, find: Callable[[str], Any], storage: Callable[[Any], Any]) -> None:
@@ -98,7 +106,7 @@ class Machine:
         return self.stack.pop()
 
     def top(self, kind: type) -> Any:
-        """The topmost value, which stays and must be a list or a dict."""
+        """The topmost value, which stays and must be of that kind."""
         if not self.stack or type(self.stack[-1]) is not kind:
             raise malformed()
         return self.stack[-1]
@@ -162,6 +170,16 @@ def _append(m: Machine) -> None:
 def _appends(m: Machine) -> None:
     items = m.to_mark()
     m.top(list).extend(items)
+
+
+def _add_items(m: Machine) -> None:
+    m.to_mark()
+    m.top(Opaque)
+
+
+def _frozen_set(m: Machine) -> None:
+    m.to_mark()
+    m.stack.append(Opaque("frozenset"))
 
 
 def _set_item(m: Machine) -> None:
@@ -256,6 +274,9 @@ _ACTIONS: dict[int, Callable[[Machine], None]] = {
     ord("]"): _push(lambda _: []),
     ord("}"): _push(lambda _: {}),
     ord(")"): _push(lambda _: ()),
+    0x8F: _push(lambda _: Opaque("set")),
+    0x90: _add_items,
+    0x91: _frozen_set,
     ord("t"): _mark_to_tuple,
     0x85: _tuple(1),
     0x86: _tuple(2),

@@ -31,6 +31,7 @@ class RawFile:
 
     Raises:
         InputError: it cannot be opened, or it changed or ended early while it was read.
+
     """
 
     def __init__(self, path: str, fd: int = -1) -> None:
@@ -132,6 +133,7 @@ class Region:
 
         Raises:
             InputError: it is not the stored one.
+
         """
         spare = memoryview(bytearray(min(PIECE, self.size)))
 

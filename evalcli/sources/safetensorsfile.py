@@ -50,6 +50,7 @@ def read_safetensors(file: RawFile) -> Contents:
     Raises:
         InputError: the header is damaged, or its tensors leave a hole, overlap or do not fill the file.
         LimitError: the header is larger than 1 MiB or names more than a thousand tensors.
+
     """
     header, begin = _read_header(file)
     entries = [(name, *_check_entry(name, entry)) for name, entry in header.items() if name != "__metadata__"]

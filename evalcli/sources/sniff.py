@@ -78,6 +78,7 @@ def compression(path: str) -> str | None:
 
     Raises:
         InputError: there is no such regular file.
+
     """
     return _compression(read_head(path))
 
@@ -88,6 +89,7 @@ def file_format(path: str) -> str:
 
     Raises:
         InputError: there is no such file, it is empty or of no kind that is read.
+
     """
     head = read_head(path)
     try:
@@ -102,6 +104,7 @@ def read_head(path: str) -> bytes:
 
     Raises:
         InputError: there is no such file, it cannot be read, is empty or no regular file.
+
     """
     try:
         status = os.stat(path)  # noqa: PTH116 - the path is text all the way, and pathlib is not free to import
@@ -226,7 +229,7 @@ def _zip_kind(head: bytes, suffix: str) -> str:
         return "npz"
     if first.endswith((b"/data.pkl", b"/version", b"/data/0")):
         return "pt"
-    if suffix in (".xlsx", ".xlsm") or first == b"[Content_Types].xml" or first.startswith(b"xl/"):
+    if suffix in (".xlsx", ".xlsm") or first == b"[Content_Types].xml" or first.startswith((b"xl/", b"docProps/")):
         return "xlsx"
     raise InputError("a zip archive", fix=_UNPACK)
 

@@ -51,6 +51,7 @@ class TensorFile:
 
         Raises:
             InputError: the file changed, or a checksum is wrong.
+
         """
         self._file.check_unchanged()
         if self._contents.checksummed:
@@ -85,7 +86,7 @@ class _Digest(threading.Thread):
         super().__init__(name="evalcli-digest", daemon=True)
         self._file = file
         self._stopped = False
-        self._error: EvalError | None = None
+        self._error: BaseException | None = None
         self._text = ""
         self.start()
 
@@ -101,7 +102,7 @@ class _Digest(threading.Thread):
                 piece = buffer[: min(_DIGEST_PIECE, self._file.size - at)]
                 self._file.read_into(piece, at)
                 sha.update(piece)
-        except EvalError as e:
+        except BaseException as e:  # raised again by whoever asks for the result
             self._error = e
         self._text = sha.hexdigest()
 
@@ -124,6 +125,7 @@ def open_tensors(path: str) -> TensorFile:
     Raises:
         InputError: it is no such file, or damaged, forged or of a kind that is not read.
         LimitError: it goes beyond a limit.
+
     """
     kind = file_format(path)
     if kind not in _READERS:

@@ -34,6 +34,7 @@ def read_torch_legacy(file: RawFile) -> Contents:
     Raises:
         InputError: it is truncated, damaged, forged, or holds something else than dense tensors.
         LimitError: its pickles are too large.
+
     """
     storages: dict[str, Storage] = {}
     root, keys, at = _run_pickles(file, storages)

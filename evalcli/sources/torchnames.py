@@ -7,7 +7,7 @@ from typing import Any
 
 from evalcli.errors import InputError
 from evalcli.sources.arrays import RAW, REFUSED
-from evalcli.sources.picklevm import Builder, malformed
+from evalcli.sources.picklevm import Builder, Opaque, malformed
 from evalcli.sources.rawfile import plain
 
 _AXES = 64
@@ -45,13 +45,6 @@ class Tensor:
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Opaque:
-    """A value that is no tensor and of no use here."""
-
-    kind: str
 
 
 _STORAGES = {
@@ -107,6 +100,7 @@ def find_name(name: str) -> Any:
 
     Raises:
         InputError: it is not on the list.
+
     """
     if name in _ALLOWED:
         return _ALLOWED[name]

@@ -13,9 +13,9 @@ from evalcli.errors import InputError, LimitError
 from evalcli.sources.arrays import RAW, REFUSED, Layout, StridedArray, TextList
 from evalcli.sources.base import Note
 from evalcli.sources.contents import Contents
-from evalcli.sources.picklevm import PICKLE_LIMIT, EndsEarlyError, Machine, malformed
+from evalcli.sources.picklevm import PICKLE_LIMIT, EndsEarlyError, Machine, Opaque, malformed
 from evalcli.sources.rawfile import plain
-from evalcli.sources.torchnames import DType, Opaque, Storage, Tensor, check_storage, find_name
+from evalcli.sources.torchnames import DType, Storage, Tensor, check_storage, find_name
 from evalcli.sources.zipdir import STORED, read_directory
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def read_torch_zip(file: RawFile) -> Contents:
     Raises:
         InputError: it is damaged, forged, or holds something else than dense tensors.
         LimitError: it holds too much of it.
+
     """
     records = read_directory(file)
     prefix = _check_kind(records)
@@ -120,6 +121,7 @@ def collect(
     Raises:
         InputError: a view does not fit, or the nesting is too deep.
         LimitError: the tree has too many nodes.
+
     """
     texts: dict[int, list[str] | None] = {}
     for nodes, (name, value) in enumerate(_walk(root, "", 0, texts)):

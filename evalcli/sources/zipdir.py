@@ -56,6 +56,7 @@ def read_directory(file: RawFile) -> dict[str, Record]:
     Raises:
         InputError: the file is truncated, has bytes outside its records, or contradicts itself.
         LimitError: it holds more than a thousand arrays.
+
     """
     count, start, size = _find_directory(file)
     if count > RECORD_LIMIT:
