@@ -5,6 +5,7 @@ Rows pair by position. Each side is read by ranges of rows from its own file, so
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,20 +19,10 @@ from evalcli.sources.tensors import open_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Protocol
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection
     from evalcli.sources.tensors import TensorFile
-
-    class OpenFile(Protocol):
-        """What is read during a pass and checked at its end."""
-
-        path: str
-
-        begin: Callable[[], None]
-        notes: Callable[[], tuple[Note, ...]]
-        close: Callable[[], None]
 
 
 class ArraySource(Source):
@@ -91,19 +82,21 @@ def _field(array: StoredArray, path: str) -> Field:
     return Field(array.name, path, array.shape, array.dtype, array.labels)
 
 
+@dataclass(frozen=True, slots=True)
 class PassFile:
     """A file that takes part in a pass: the same few calls for tensor files and tables."""
 
-    def __init__(self, file: OpenFile, finish: Callable[[int | None], tuple[InputFile, ...]]) -> None:
-        self.path = file.path
-        self.begin, self.notes, self.close = file.begin, file.notes, file.close
-        self.finish = finish
+    path: str
+    begin: Callable[[], None]
+    notes: Callable[[], tuple[Note, ...]]
+    close: Callable[[], None]
+    finish: Callable[[int | None], tuple[InputFile, ...]]
 
 
 def tensor_file(path: str) -> tuple[TensorFile, PassFile]:
     """Open a tensor file and say how a pass treats it."""
     file = open_tensors(path)
-    return file, PassFile(file, lambda _rows: (file.finish(),))
+    return file, PassFile(path, file.begin, file.notes, file.close, lambda _rows: (file.finish(),))
 
 
 def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySource:

@@ -1,0 +1,64 @@
+"""One side in a tensor file, the other in a table: ``preds.pt`` with ``targets.csv``, paired by position."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evalcli.sources import table_options
+from evalcli.sources.naming import choose, choose_target
+from evalcli.sources.pairing import ArraySource, PassFile, pick_preds, refuse_table_options, tensor_file
+from evalcli.sources.table_array import read_side, read_weight
+from evalcli.sources.tables import open_tables
+
+if TYPE_CHECKING:
+    from evalcli.sources.arrays import StoredArray
+    from evalcli.sources.base import Selection, Source
+    from evalcli.sources.naming import Chosen
+    from evalcli.sources.tables import Table, Tables
+
+
+def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table: bool) -> Source:
+    """Open both files; the column of the table is read at once, in as few bytes a row as its values need.
+
+    Raises:
+        EvalError: as opening either of them alone.
+
+    """
+    refuse_table_options(selection)
+    table_path, tensor_path = (preds, target) if preds_in_table else (target, preds)
+    tables = open_tables([table_path], table_options(selection))
+    try:
+        table = tables.tables[0]
+        file, tensor_pass = tensor_file(tensor_path)
+        table.begin()
+        if preds_in_table:
+            chosen = choose(tuple(table.columns), selection, preds, both=False)
+            said = read_side(tables, table, chosen, selection)
+            truth = choose_target(tuple(file.arrays), selection, target, kind="key")
+            weight = file.arrays[truth.weight] if truth.weight else _weight(tables, table, chosen, selection)
+            files = [_table_pass(tables, table), tensor_pass]
+            source = ArraySource(said, file.arrays[str(truth.target)], weight, files)
+            source.preds = replace(source.preds, columns=chosen.classes)
+            return source
+        chosen = choose_target(tuple(table.columns), selection, target)
+        array, weight = pick_preds(file, selection)
+        weight = weight or _weight(tables, table, chosen, selection)
+        files = [tensor_pass, _table_pass(tables, table)]
+        return ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
+    except BaseException:
+        tables.close()
+        raise
+
+
+def _weight(tables: Tables, table: Table, chosen: Chosen, selection: Selection) -> StoredArray | None:
+    return read_weight(tables, table, chosen.weight, selection) if chosen.weight else None
+
+
+def _table_pass(tables: Tables, table: Table) -> PassFile:
+    """The table was read when it was opened; the end of the pass asks only whether the check agrees."""
+    return PassFile(table.path, _nothing, table.notes, tables.close, table.finish)
+
+
+def _nothing() -> None:
+    """Begins nothing."""
