@@ -1,4 +1,4 @@
-"""Laws that every metric of the registry and every counting state obeys (M01 to M14, M17 of the metamorphic relations)."""
+"""Laws that every metric of the registry and every counting state obeys, with and without weights, on any library."""
 
 import numpy as np
 import pytest
@@ -26,9 +26,8 @@ STATES = {
     "sparse": lambda classes, **options: ConfusionCounts(classes, dense_limit=2, **options),
 }
 KINDS = [(state, classes, weighted) for state in STATES for classes in (CLASSES, None) for weighted in (False, True)]
-each_kind = pytest.mark.parametrize(
-    "kind", KINDS, ids=[f"{s}-{c or 'open'}-{'weighted' if w else 'plain'}" for s, c, w in KINDS]
-)
+KIND_IDS = [f"{state}-{classes or 'open'}-{'weighted' if weighted else 'plain'}" for state, classes, weighted in KINDS]
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=KIND_IDS)
 each_seed = pytest.mark.parametrize("seed", range(3))
 
 
