@@ -125,8 +125,6 @@ def _bounded(name: str, kind: Kind, bound: float) -> Rule:
 
 
 def _parsed_drop(name: str, amount: str) -> Rule:
-    from fractions import Fraction
-
     from evalcli.metrics.registry import parse
 
     parsed = parse(name)
@@ -136,7 +134,8 @@ def _parsed_drop(name: str, amount: str) -> Rule:
         fix = "write 0.01 or 1pp (absolute), or 2% (of the baseline)"
         raise UsageError(f"--max-drop {name}={amount}: {amount!r} is not an amount", fix=fix)
     hundredth = number != amount
-    bound = float(Fraction(number) / 100) if hundredth else float(number)
+    exact = hundredth and "e" not in number.lower()
+    bound = float(f"{number}e-2") if exact else float(number) / (100 if hundredth else 1)  # 2.3 / 100 is not 0.023
     relative = amount.endswith("%")
     if abs(bound) == float("inf") or (not relative and abs(bound) > entry.high - entry.low):
         fix = f"write {number}pp (absolute) or {number}% (of the baseline)" if not hundredth else "change the amount"

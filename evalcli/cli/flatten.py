@@ -37,13 +37,15 @@ def flattened(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
         else:
             parameters.append(_parameter(name, hint, inspect.signature(command).parameters[name].default))
 
+    repeated = {one.name for one in parameters if spelling(one.annotation).repeated}
+
     @wraps(command)
     def gathered(ctx: typer.Context, **values: Any) -> ExitCode:
         from evalcli.cli.config import load
 
         settings = load(values.get("config"), ctx.info_name or "")
         for name, names in groups.items():
-            typed = {one: values.pop(one) for one in names}
+            typed = {one: _settled(values.pop(one), one in repeated) for one in names}
             values[name] = _group(hints[name], typed, ctx, settings)
         return command(**values)
 
@@ -73,6 +75,11 @@ def _group(kind: type[Any], typed: dict[str, Any], ctx: typer.Context, settings:
         inherited = kind(**configured, origin=settings.path) if configured else None
         return kind(**typed, inherited=inherited)
     return kind(**typed | {name: value for name, value in configured.items() if not _was_typed(ctx, name)})
+
+
+def _settled(value: Any, repeated: bool) -> Any:
+    """Typer hands ``None`` for an option that may be repeated and was not given."""
+    return tuple(value or ()) if repeated else value
 
 
 def _was_typed(ctx: typer.Context, name: str) -> bool:

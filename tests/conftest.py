@@ -1,0 +1,64 @@
+"""One way to run the tool in tests: ``run("report", …)`` in this process, ``spawn("report", …)`` as a real one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DEADLINE = 60
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a shell would see."""
+
+    stdout: str
+    stderr: str
+    code: int
+
+
+_OWN = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS", "CLICOLOR")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Call the tool in this process: everything but the start, the signals and the real streams."""
+    from evalcli.cli import run as call
+
+    for name in _OWN:
+        monkeypatch.delenv(name, raising=False)
+
+    def called(*args: object, env: dict[str, str] | None = None) -> Result:
+        for name, value in (env or {}).items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        code = call([str(arg) for arg in args])
+        out, err = capsys.readouterr()
+        return Result(out, err, int(code))
+
+    return called
+
+
+@pytest.fixture
+def spawn() -> Callable[..., Result]:
+    """Start the tool as its own process; ``code`` runs Python in front of it, ``shell`` is what stands after it."""
+
+    def started(*args: object, shell: str = "", env: dict[str, str] | None = None, **more: Any) -> Result:
+        command = [sys.executable, "-m", "evalcli", *map(str, args)]
+        clean = {name: value for name, value in os.environ.items() if name not in _OWN} | (env or {})
+        if shell:
+            command = ["bash", "-c", f'"$@" {shell}', "bash", *command]
+        done = subprocess.run(
+            command, capture_output=True, env=clean, timeout=_DEADLINE, encoding="utf-8", check=False, **more
+        )
+        return Result(done.stdout, done.stderr, done.returncode)
+
+    return started

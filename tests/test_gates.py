@@ -1,0 +1,223 @@
+"""Rules and verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalcli.errors import ExitCode, InputError, UsageError
+from evalcli.gates import Rule, exit_code, judge, metrics_of, override, parse_rules, plain_rules
+from evalcli.report import ClassRow, Report, Value, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def a_report(task: str = "multiclass", classes: Sequence[str] = ("cat", "dog"), **values: float | None) -> Report:
+    rows = tuple(ClassRow(name, 1, 1, {"recall": Value(0.75), "precision": Value(None)}) for name in classes)
+    metrics = {name: Value(value) for name, value in values.items()}
+    positive = classes[-1] if task == "binary" else None
+    return Report(
+        "0.1.0", "", task, "labels", 4, 0, False, tuple(classes), metrics, per_class=rows, positive=positive
+    )
+
+
+def statuses(report: Report, rules: tuple[Rule, ...], baseline: Report | None = None) -> list[str]:
+    return [verdict.status for verdict in judge(report, rules, baseline)]
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "expected"),
+    [
+        ("accuracy=0.9", None, "pass"),  # exactly on the bound
+        ("accuracy=0.9000000000000001", None, "fail"),
+        (None, "accuracy=0.9", "pass"),
+        (None, "accuracy=0.8999999999999999", "fail"),
+        ("accuracy=0", None, "pass"),
+        ("accuracy=1", None, "fail"),
+        ("recall[cat]=0.75", None, "pass"),
+        ("recall[cat]=0.76", None, "fail"),
+        ("precision[cat]=0", None, "undefined"),
+        (None, "precision[cat]=1", "undefined"),
+        ("recall[bird]=0", None, "missing"),
+        ("kappa=-1", None, "missing"),
+        ("recall=0", None, "missing"),  # not one number in a multiclass task
+        ("accuracy@region=EU=0.5", None, "missing"),
+    ],
+)
+def test_a_rule_gets_its_status(minimum: str | None, maximum: str | None, expected: str) -> None:
+    rules = parse_rules([minimum] if minimum else [], [maximum] if maximum else [])
+    assert statuses(a_report(accuracy=0.9), rules) == [expected]
+
+
+def test_class_names_may_hold_equals_signs_and_brackets() -> None:
+    rules = parse_rules(["recall[a=b]=0.7", "recall[x]y]=0.7"])
+    assert [rule.metric for rule in rules] == ["recall[a=b]", "recall[x]y]"]
+    assert statuses(a_report(classes=("a=b", "x]y")), rules) == ["pass", "pass"]
+
+
+def test_N19_a_gate_compares_in_float64() -> None:
+    # float32(0.9) is less than 0.9: nine of ten must pass all the same, and the next double below must not.
+    assert statuses(a_report(accuracy=9 / 10), parse_rules(["accuracy=0.9"])) == ["pass"]
+    assert statuses(a_report(accuracy=0.8999999761581421), parse_rules(["accuracy=0.9"])) == ["fail"]
+
+
+def test_N19_the_reason_shows_the_digits_that_rounding_hides() -> None:
+    (verdict,) = judge(a_report(accuracy=0.89995), parse_rules(["accuracy=0.9"]))
+    assert verdict.reason == "0.89995 < 0.9, shown as 0.9000"
+    (verdict,) = judge(a_report(accuracy=0.5), parse_rules(["accuracy=0.9"]))
+    assert verdict.reason == "0.5000 < 0.9"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("accuracy=90", "accuracy lies in 0…1, so 90 bounds nothing; did you mean 0.90?"),
+        ("accuracy=1.5", "did you mean 0.01?"),
+        ("accuracy=-0.1", "accuracy lies in 0…1"),
+        ("mcc=-2", "mcc lies in -1…1"),
+        ("accuracy=nan", "'nan' is not a number"),
+        ("accuracy=inf", "'inf' is not a number"),
+        ("accuracy=1e999", "not a finite number"),
+        ("accuracy=0_9", "'0_9' is not a number"),
+        ("accuracy=٣", "is not a number"),
+        ("accuracy=", "is not NAME=NUMBER"),
+        ("accuracy", "is not NAME=NUMBER"),
+        ("=0.9", "is not NAME=NUMBER"),
+        ("", "is not NAME=NUMBER"),
+        ("acuracy=0.9", "names no metric"),
+        ("accuracy[cat]=0.9", "one number over all classes"),
+    ],
+)
+def test_a_bound_that_cannot_be_meant_is_refused(text: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_rules([text])
+    assert words in str(caught.value)
+    with pytest.raises(UsageError):
+        parse_rules([], [text])
+
+
+def test_plain_rules_follow_the_task() -> None:
+    rules = plain_rules({"accuracy": 0.5, "precision": None, "recall": 0.5, "f1": 0.5})
+    binary = a_report("binary", accuracy=0.6, recall=0.4, recall_macro=0.9, f1=0.5, f1_macro=0.1)
+    many = a_report(accuracy=0.6, recall_macro=0.9, f1_macro=0.1)
+    assert [(v.rule, v.status) for v in judge(binary, rules)] == [
+        ("accuracy>=0.5", "pass"),
+        ("recall>=0.5", "fail"),
+        ("f1>=0.5", "pass"),
+    ]
+    assert [(v.rule, v.status) for v in judge(many, rules)] == [
+        ("accuracy>=0.5", "pass"),
+        ("recall_macro>=0.5", "pass"),
+        ("f1_macro>=0.5", "fail"),
+    ]
+    assert metrics_of(rules) == ("accuracy", "recall", "recall_macro", "f1", "f1_macro")
+
+
+@pytest.mark.parametrize(
+    ("amount", "old", "new", "expected"),
+    [
+        ("accuracy=0.01", 0.95, 0.94, "pass"),  # 0.95 - 0.94 is 0.010000000000000009 in doubles
+        ("accuracy=1pp", 0.95, 0.94, "pass"),
+        ("accuracy=0.01", 0.95, 0.9399, "fail"),
+        ("accuracy=0.01", 0.95, 0.99, "pass"),
+        ("accuracy=2%", 0.5, 0.49, "pass"),
+        ("accuracy=2%", 0.5, 0.4899, "fail"),
+        ("accuracy=0", 0.5, 0.5, "pass"),
+        ("accuracy=-0.01", 0.5, 0.5, "fail"),  # an improvement was asked for
+        ("error_rate=0.01", 0.10, 0.11, "pass"),
+        ("error_rate=0.01", 0.10, 0.12, "fail"),
+        ("error_rate=0.01", 0.10, 0.01, "pass"),
+        ("error_rate=10%", 0.10, 0.11, "pass"),
+        ("error_rate=10%", 0.10, 0.1101, "fail"),
+        ("mcc=50%", -0.2, -0.3, "pass"),  # (new - old)/|old| = -0.5
+        ("mcc=50%", -0.2, -0.31, "fail"),
+        ("mcc=50%", 0.0, 0.5, "undefined"),
+        ("mcc=0.1", 0.0, 0.0, "pass"),
+    ],
+)
+def test_a_drop_is_in_the_bad_direction(amount: str, old: float, new: float, expected: str) -> None:
+    name = amount.partition("=")[0]
+    rules = parse_rules(drops=[amount])
+    assert statuses(a_report(**{name: new}), rules, a_report(**{name: old})) == [expected]
+
+
+def test_what_a_baseline_lacks_gives_no_verdict() -> None:
+    rules = parse_rules(drops=["accuracy=0.1"])
+    assert statuses(a_report(accuracy=0.9), rules, a_report()) == ["missing"]
+    assert statuses(a_report(accuracy=0.9), rules, a_report(accuracy=None)) == ["undefined"]
+    assert statuses(a_report(accuracy=None), rules, a_report(accuracy=0.9)) == ["undefined"]
+
+
+def test_a_baseline_must_be_of_the_same_task_and_classes() -> None:
+    rules = parse_rules(drops=["accuracy=0.1"])
+    report = a_report(accuracy=0.9)
+    for other in (
+        a_report("binary", accuracy=0.9),
+        a_report(classes=("cat", "bird"), accuracy=0.9),
+        replace(report, positive="cat"),
+    ):
+        with pytest.raises(InputError):
+            judge(report, rules, other)
+    assert statuses(report, rules, a_report(classes=("dog", "cat"), accuracy=0.9)) == ["pass"]
+    with pytest.raises(UsageError, match="compares with a baseline"):
+        judge(report, rules)
+
+
+@pytest.mark.parametrize("text", ["accuracy=2", "accuracy=200pp", "accuracy=x", "accuracy=%", "accuracy=1e999%", "accuracy=1e99999999"])
+def test_an_amount_that_cannot_be_meant_is_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_rules(drops=[text])
+
+
+def test_a_rule_typed_replaces_its_namesake_only() -> None:
+    inherited = parse_rules(["accuracy=0.9", "mcc=0.5"], ["error_rate=0.1"])
+    given = parse_rules(["accuracy=0.8"])
+    assert [rule.text() for rule in override(inherited, given)] == ["mcc>=0.5", "error_rate<=0.1", "accuracy>=0.8"]
+
+
+def test_missing_outranks_failed_and_nothing_fails_without_rules() -> None:
+    def verdict(status: str) -> Verdict:
+        return Verdict("", "", None, 0.0, status)
+
+    codes = {
+        (): ExitCode.PASS,
+        ("pass",): ExitCode.PASS,
+        ("pass", "fail"): ExitCode.FAIL,
+        ("pass", "undefined"): ExitCode.FAIL,
+        ("fail", "missing"): ExitCode.NO_VERDICT,
+        ("pass", "missing"): ExitCode.NO_VERDICT,
+        ("what is this",): ExitCode.NO_VERDICT,
+    }
+    for given_, code in codes.items():
+        assert exit_code(map(verdict, given_)) is code
+
+
+numbers = st.floats(0, 1)
+
+
+@given(value=numbers, loose=numbers, strict=numbers)
+def test_a_stricter_bound_never_turns_fail_into_pass(value: float, loose: float, strict: float) -> None:
+    loose, strict = sorted((loose, strict))
+    report = a_report(accuracy=value, error_rate=value)
+    low, high = statuses(report, parse_rules([f"accuracy={loose!r}", f"accuracy={strict!r}"]))
+    assert (low, high) != ("fail", "pass")
+    high, low = statuses(report, parse_rules([], [f"error_rate={loose!r}", f"error_rate={strict!r}"]))
+    assert (low, high) != ("fail", "pass")
+    high, low = statuses(
+        report, parse_rules(drops=[f"accuracy={loose!r}", f"accuracy={strict!r}"]), a_report(accuracy=0.5)
+    )
+    assert (low, high) != ("fail", "pass")
+
+
+@given(value=numbers, bound=numbers)
+def test_min_and_max_agree_with_exact_numbers(value: float, bound: float) -> None:
+    report = a_report(accuracy=value)
+    lower, upper = statuses(report, parse_rules([f"accuracy={bound!r}"], [f"accuracy={bound!r}"]))
+    assert (lower == "pass") == (Fraction(value) >= Fraction(bound))
+    assert (upper == "pass") == (Fraction(value) <= Fraction(bound))
