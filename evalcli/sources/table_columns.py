@@ -56,6 +56,11 @@ def group_sql(column: Column) -> str:
     return column.sql if column.kind in ("text", "integer", "boolean") else label_sql(column)
 
 
+def absent_sql(column: Column) -> str:
+    """Whether the label in a cell is missing."""
+    return f"{group_sql(column)} IS NULL"
+
+
 def score_sql(column: Column, *, single: bool = False) -> str:
     """The number in a cell, or the list of numbers; NULL where it is missing or where the text is no number."""
     kind = "FLOAT" if single else "DOUBLE"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ class RowStream:
     dtype: type[np.generic]
     width: int | None = None
     weighted: bool = False
+    _readers: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Loads in row order; the engine works ahead, the conversion is the caller's."""
@@ -48,12 +49,20 @@ class RowStream:
                 yield partial(self._batch, part, start)
                 start += part.num_rows
 
+    def close(self) -> None:
+        """End a pass that was left half way: the connection serves one result at a time."""
+        while self._readers:
+            self._readers.pop().close()
+
     def _blocks(self, size: int) -> Iterator[Any]:
         import duckdb
         import pyarrow as pa
 
+        self.close()
         try:
-            yield from self.tables.connection.sql(self.sql).to_arrow_reader(size)
+            reader = self.tables.connection.sql(self.sql).to_arrow_reader(size)
+            self._readers.append(reader)
+            yield from reader
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise InputError(str(error).strip().partition("\n")[0]) from error
 

@@ -13,7 +13,6 @@ from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_sides import CLASS_LIMIT, Opened
 
 if TYPE_CHECKING:
-
     from evalcli.sources.table_columns import Reading
     from evalcli.sources.table_sides import Sides
 
@@ -59,13 +58,13 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
 
 def _measured(sides: Sides, reading: Reading) -> list[tuple[Any, ...]]:
     """For each target label: rows; rows with missing scores, no target, either, texts that are no numbers."""
-    label = columns.label_sql(sides.target) if reading.target == "labels" else "CAST(NULL AS VARCHAR)"
-    gap, lost = f"({sides.gap_sql()})", f"{columns.label_sql(sides.target)} IS NULL"
+    label = columns.group_sql(sides.target) if reading.target == "labels" else "CAST(NULL AS VARCHAR)"
+    gap, lost = f"({sides.gap_sql()})", f"{columns.absent_sql(sides.target)}"
     unread = " OR ".join(columns.unparsable_sql(each) for each in sides.preds)
+    counts = ", ".join(f"count(*) FILTER ({test})" for test in ("true", gap, lost, f"{gap} OR {lost}", unread))
+    grouped = f"{label} AS t, {counts} {sides.joined.source()} GROUP BY t LIMIT {CLASS_LIMIT + 1}"
     rows: list[tuple[Any, ...]] = sides.query(
-        f"SELECT {label} AS t, count(*), count(*) FILTER ({gap}), count(*) FILTER ({lost}), "
-        f"count(*) FILTER ({gap} OR {lost}), count(*) FILTER ({unread}) "
-        f"{sides.joined.source()} GROUP BY t LIMIT {CLASS_LIMIT + 1}"
+        f"SELECT CAST(t AS VARCHAR), * EXCLUDE (t) FROM (SELECT {grouped})"
     ).fetchall()
     return rows
 

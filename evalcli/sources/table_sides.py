@@ -79,7 +79,7 @@ class Sides:
         if self.selection.nan == "drop":
             return
         if target:
-            places = self._places("target", f"{columns.label_sql(self.target)} IS NULL", target)
+            places = self._places("target", columns.absent_sql(self.target), target)
             raise InputError(
                 f"{_counted(target, 'target')} missing {places}",
                 fix="--nan drop leaves such rows out",
@@ -102,7 +102,7 @@ class Sides:
         """Which rows stay, in SQL; empty when all do."""
         if self.selection.nan != "drop":
             return ""
-        return f"NOT ({self.gap_sql()}) AND {columns.label_sql(self.target)} IS NOT NULL"
+        return f"NOT ({self.gap_sql()}) AND NOT ({columns.absent_sql(self.target)})"
 
     def check_numbers(self, column: Column, role: str, *, by_sample: bool = False) -> None:
         """Refuse texts that are no numbers; a weight may not be missing either.

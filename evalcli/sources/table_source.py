@@ -85,6 +85,8 @@ class TableSource(Source):
 
     def close(self) -> None:
         """Release the tables."""
+        if self._opened.stream is not None:
+            self._opened.stream.close()
         self._tables.close()
 
     def _heard(self, share: float) -> None:

@@ -164,6 +164,20 @@ def test_C14n_a_label_that_spans_lines(tmp_path):
         open_source(path)
 
 
+def test_M11_the_same_rows_in_three_formats(tmp_path, nasty):
+    rows = [(t, p, w) for (t, p), w in zip(nasty, [1, 2, 3, 4, 5] * 1000, strict=True)]
+    write_csv(tmp_path / "f.csv", ["target", "pred", "w"], rows)
+    target, pred, weight = zip(*rows, strict=True)
+    write_parquet(tmp_path / "f.parquet", target=target, pred=pred, w=weight)
+    with open(tmp_path / "f.jsonl", "w") as file:
+        file.writelines(json.dumps({"target": t, "pred": p, "w": w}) + "\n" for t, p, w in rows)
+    sources = [open_source(tmp_path / f"f.{suffix}", weight="w") for suffix in ("csv", "parquet", "jsonl")]
+    for name in ("preds", "target", "repeats", "weight"):
+        arrays = [joined(source, 100, name) for source in sources]
+        assert arrays[0].tobytes() == arrays[1].tobytes() == arrays[2].tobytes()
+    assert len({source.target.labels for source in sources}) == 1
+
+
 # Missing cells
 
 
@@ -266,6 +280,18 @@ def test_binary_scores_are_streamed_in_order(tmp_path):
         assert joined(source, size, "preds").tobytes() == scores.tobytes()
         assert np.array_equal(np.array(source.target.labels)[joined(source, size, "target")], target)
     assert [batch.start for batch in source.batches(3000)] == [0, 3000, 6000, 9000]
+
+
+def test_a_pass_may_be_left_and_begun_again(tmp_path):
+    path = write_csv(tmp_path / "f.csv", ["y", "score"], [("ab"[i % 2], str(i / 7)) for i in range(9000)])
+    source = open_source(path)
+    first, second = source.batches(2048), None
+    next(first)
+    second = source.batches(2048)
+    next(second)
+    assert len(joined(source, 2048, "preds")) == 9000
+    source.close()
+    source.close()
 
 
 def test_scores_keep_single_precision(tmp_path):
