@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError
-from evalcli.sources.arrays import REFUSED, FixedTextArray, Layout, StridedArray, c_strides
+from evalcli.sources.arrays import REFUSED, Layout, StridedArray, c_strides
 from evalcli.sources.contents import Contents
 from evalcli.sources.npzmember import open_member
 from evalcli.sources.rawfile import Region, plain
+from evalcli.sources.textarrays import FixedTextArray
 from evalcli.sources.zipdir import read_directory
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ PIECE = 1 << 18
 def plain(text: str, limit: int = 80) -> str:
     r"""Text from a file, fit for a message: no control characters, no endless names.
 
-    >>> plain("a\\x1b[31mb")
-    'a\\\\x1b[31mb'
+    >>> plain("a" + chr(27) + "[31mb")
+    'a\\x1b[31mb'
     """
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: limit + 1])
     return shown if len(text) <= limit else shown[:limit] + "…"

@@ -10,11 +10,12 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError, LimitError
-from evalcli.sources.arrays import RAW, REFUSED, Layout, StridedArray, TextList
+from evalcli.sources.arrays import RAW, REFUSED, Layout, StridedArray
 from evalcli.sources.base import Note
 from evalcli.sources.contents import Contents
 from evalcli.sources.picklevm import PICKLE_LIMIT, EndsEarlyError, Machine, Opaque, malformed
 from evalcli.sources.rawfile import plain
+from evalcli.sources.textarrays import TextList
 from evalcli.sources.torchnames import DType, Storage, Tensor, check_storage, find_name
 from evalcli.sources.zipdir import STORED, read_directory
 
