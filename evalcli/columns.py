@@ -75,8 +75,11 @@ def look_at_columns(block: Array) -> Look:
         best = block.argmax(axis=1)
         equal = block == top[:, None]
         tied = int(np.count_nonzero(equal.sum(axis=1) > 1)) if np.count_nonzero(equal) > top.size else 0
-    within = low >= 0 and high <= 1 and block.dtype.kind == "f"
-    sums = (columns.sum(axis=0) if narrow else block.sum(axis=1)) if within else None
+    within = low >= 0 and high <= 1
+    # in float64, so that the shape of a block cannot show in the sum
+    sums = (
+        (columns.sum(axis=0, dtype=np.float64) if narrow else block.sum(axis=1, dtype=np.float64)) if within else None
+    )
     return Look(best, low, high, tied, sums, None)
 
 
@@ -111,5 +114,7 @@ def look_on_device(scores: Array, device: str) -> Look:
         best = torch.where(equal, index, there.shape[1]).amin(dim=1).cpu().numpy()
         tied = int((equal.sum(dim=1) > 1).sum())
         high = float(top.max()) if top.numel() else -np.inf
-        within = low >= 0 and high <= 1 and there.is_floating_point()
-        return Look(best, low, high, tied, there.sum(dim=1).cpu().numpy() if within else None, None)
+        sums = None
+        if low >= 0 and high <= 1:  # not every device knows float64
+            sums = there.sum(dim=1, dtype=torch.float32 if there.device.type == "mps" else torch.float64).cpu().numpy()
+        return Look(best, low, high, tied, sums, None)

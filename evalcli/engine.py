@@ -92,7 +92,8 @@ def place(execution: Execution) -> Placement:
     if not there.get(kind, False):
         have = ", ".join(name for name, present in there.items() if present)
         raise UsageError(f"no device {device} on this machine", fix=f"there is: {have}")
-    if kind == "cuda" and ":" in device and int(device.partition(":")[2]) >= torch.cuda.device_count():
+    index = device.partition(":")[2]
+    if ":" in device and not (index.isdecimal() and (kind != "cuda" or int(index) < torch.cuda.device_count())):
         raise UsageError(f"no device {device}", fix=f"there are {torch.cuda.device_count()} CUDA devices, from cuda:0")
     return Placement("torch", device, "asked for")
 

@@ -98,6 +98,8 @@ class _Pass:
     task: Task
     prepare: Prepare
     confusion: ConfusionCounts
+    known: Evidence
+    """What earlier passes have shown: a pass that starts over must not forget why."""
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
 
@@ -114,7 +116,7 @@ class _Pass:
         if signs == self.signs:
             return True
         self.signs = signs
-        return self.plan.decide(self.evidence).counts_like == self.task.counts_like
+        return self.plan.decide(self.evidence.with_(self.known)).counts_like == self.task.counts_like
 
     def merge(self, other: _Pass) -> None:
         self.confusion.merge(other.confusion)
@@ -129,25 +131,31 @@ class _Outcome:
 
 
 def _count(plan: _Plan, size: int, workers: int, progress: Progress | None) -> tuple[_Outcome, tuple[InputFile, ...]]:
-    """Passes over the input until the decision of the whole input is the one it was counted under."""
-    task = plan.decide(Evidence())
+    """Passes over the input until the decision of the whole input is the one it was counted under.
+
+    Every pass that is given up has shown something new, and what is new can only be one of a few signs: it ends.
+    """
+    known = Evidence()
     while True:
+        task = plan.decide(known)
         prepare = plan.prepare(task)
 
-        def fresh(task: Task = task, prepare: Prepare = prepare) -> _Pass:
+        def fresh(task: Task = task, prepare: Prepare = prepare, known: Evidence = known) -> _Pass:
             confusion = ConfusionCounts(prepare.classes, weighted=plan.source.weighted)
-            return _Pass(plan, task, prepare, confusion.to(prepare.device) if prepare.device else confusion)
+            return _Pass(plan, task, prepare, confusion.to(prepare.device) if prepare.device else confusion, known)
 
         total, complete = accumulate(plan.source, fresh, size, workers, progress)
         decided = plan.decide(total.evidence)
         if complete and decided.counts_like == task.counts_like:
             inputs = plan.source.finish()
+            if decided.problem is not None:  # it says better why labels are no labels
+                total.evidence.faults.pop("pred-fraction", None)
             raise_faults(plan.source, plan.choices, prepare.classes, total.evidence)
             if decided.problem is not None:
                 raise decided.problem
             _check_not_empty(plan.source, total)
             return _Outcome(decided, total.confusion, total.evidence), inputs
-        task = decided
+        known = total.evidence.with_(known)
 
 
 def _check_not_empty(source: Source, total: _Pass) -> None:
@@ -183,8 +191,8 @@ class _Reporter:
         )
 
     def _listed(self, counted: Counts) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """The classes to list: all that are declared, else those that occur."""
-        if self.task.classes and not self.task.seen_only:
+        """The classes to list: all that are declared, and both of two; else those that occur."""
+        if self.task.classes and (not self.task.seen_only or self.task.kind == "binary"):
             return np.arange(len(self.task.classes))
         return np.flatnonzero((counted.support > 0) | (counted.predicted > 0))
 
@@ -289,6 +297,7 @@ class _Reporter:
             "task": self.task.kind,
             "scores": self.task.scores,
             "classes": f"{self.choices.classes}({averaged}/{len(self.names)})",
+            "pos": "-" if self.task.positive is None else self.task.positive,
             "thr": "-" if threshold is None else repr(threshold),
             "n": self.evidence.rows,
             "ignore": "-" if self.choices.ignore_index is None else self.choices.ignore_index,

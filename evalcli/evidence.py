@@ -6,13 +6,13 @@ the *whole* input cannot depend on the batch size, the number of workers or the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
+if TYPE_CHECKING:
     from evalcli.sources.base import Array
 
 SHOWN = 3
@@ -25,19 +25,27 @@ class Fault:
 
     count: int = 0
     first: list[tuple[int, str]] = field(default_factory=list)
+    numbered: bool = True
+    """Whether rows have numbers of their own; rows that were counted together do not, and are told by value."""
 
     def merge(self, other: Fault) -> None:
         """Add the rows of ``other``."""
         self.count += other.count
-        self.first = sorted(self.first + other.first)[:SHOWN]
+        self.numbered = self.numbered and other.numbered
+        first = sorted(self.first + other.first)
+        if not self.numbered:  # each value once, where it comes first
+            first = [(row, value) for i, (row, value) in enumerate(first) if value not in {v for _, v in first[:i]}]
+        self.first = first[:SHOWN]
 
     def named(self, labels: tuple[str, ...] | None = None) -> str:
         """The first rows in words; codes of text by their text."""
         shown = []
         for row, value in self.first:
             text = repr(labels[int(value)]) if labels is not None else value
-            shown.append(f"row {row}: {text}" if text else f"row {row}")
-        return ", ".join(shown) + (", …" if self.count > len(self.first) else "")
+            place = f"row {row}" if self.numbered else ""
+            shown.append(": ".join(filter(None, (place, text))))
+        more = self.count > len(self.first) if self.numbered else len(self.first) == SHOWN
+        return ", ".join(shown) + (", …" if more else "")
 
 
 @dataclass(slots=True)
@@ -67,17 +75,20 @@ class Evidence:
         self.rows += other.rows
         self.ignored += other.ignored
         self.dropped += other.dropped
-        self.pred_low, self.pred_high = min(self.pred_low, other.pred_low), max(self.pred_high, other.pred_high)
+        self.note_preds(other.pred_low, other.pred_high)
         self.pred_whole = self.pred_whole and other.pred_whole
-        self.target_low, self.target_high = (
-            min(self.target_low, other.target_low),
-            max(self.target_high, other.target_high),
-        )
+        self.note_target(other.target_low, other.target_high)
         self.off_rows += other.off_rows
         self.note_off(other.off_worst, other.off_row)
         self.tied += other.tied
         for code, fault in other.faults.items():
             self.faults.setdefault(code, Fault()).merge(fault)
+
+    def with_(self, other: Evidence) -> Evidence:
+        """Both together, as a value of its own: good for deciding, not for counting."""
+        both = replace(self, faults={})
+        both.merge(replace(other, faults={}))
+        return both
 
     def signs(self) -> tuple[object, ...]:
         """The part of the evidence that a decision can turn on, cheap to compare."""
@@ -95,11 +106,9 @@ class Evidence:
         """Widen the range of prediction values."""
         self.pred_low, self.pred_high = min(self.pred_low, low), max(self.pred_high, high)
 
-    def note_target(self, values: Array) -> None:
+    def note_target(self, low: float, high: float) -> None:
         """Widen the range of target values."""
-        if values.size:
-            self.target_low = min(self.target_low, float(values.min()))
-            self.target_high = max(self.target_high, float(values.max()))
+        self.target_low, self.target_high = min(self.target_low, low), max(self.target_high, high)
 
     def fault(self, code: str, rows: np.ndarray[tuple[int], np.dtype[np.int64]], values: Array | None = None) -> None:
         """Record that ``rows`` (ascending row numbers) are at fault, with their ``values`` if they help."""
@@ -107,3 +116,11 @@ class Evidence:
             shown = ["" if values is None else str(values[i].item()) for i in range(min(SHOWN, rows.size))]
             first = [(int(row), value) for row, value in zip(rows[:SHOWN], shown, strict=False)]
             self.faults.setdefault(code, Fault()).merge(Fault(int(rows.size), first))
+
+    def group_fault(self, code: str, rows: Array, values: Array | None, repeats: Array) -> None:
+        """Likewise for rows that each stand for ``repeats`` rows of the input; ``rows`` only say what comes first."""
+        if rows.size:
+            place = [0] if values is None else np.unique(values, return_index=True)[1].tolist()
+            first = sorted((int(rows[i]), "" if values is None else str(values[i].item())) for i in place)
+            found = Fault(int(repeats.sum()), first[:SHOWN], numbered=False)
+            self.faults.setdefault(code, Fault(numbered=False)).merge(found)

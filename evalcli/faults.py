@@ -31,7 +31,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "predictions are not finite (NaN, or -inf in every column)",
         "--nan drop leaves these rows out, --nan wrong counts them as errors of the model",
     ),
-    "pred-fraction": ("preds", "predictions are not whole numbers", "save labels as integers, or say --scores probs"),
+    "pred-fraction": ("preds", "predictions are not whole numbers", "save labels as integers, or drop --scores labels"),
     "pred-unknown": ("preds", "predictions are none of the classes", "check --labels"),
     "pred-range": ("preds", "predictions lie outside the classes", ""),
 }
@@ -49,15 +49,15 @@ def raise_faults(source: Source, choices: Choices, classes: int | None, evidence
         fault = evidence.faults.get(code)
         if fault is not None:
             field = source.target if side == "target" else source.preds
-            limits, mend = _range(fault, choices, classes) if code.endswith("-range") else ("", fix)
+            limits, mend = _range(fault, side, choices, classes) if code.endswith("-range") else ("", fix)
             labels = field.labels if code.endswith("-unknown") else None
             raise InputError(f"{fault.count} {what}{limits} ({fault.named(labels)})", fix=mend, path=field.path)
 
 
-def _range(fault: Fault, choices: Choices, classes: int | None) -> tuple[str, str]:
-    """A label out of range is most often an ignore index, or a count from 1."""
+def _range(fault: Fault, side: str, choices: Choices, classes: int | None) -> tuple[str, str]:
+    """A target out of range is most often an ignore index, or a count from 1."""
     least = fault.first[0][1]
     limit = "from 0" if classes is None else f"0 to {classes - 1}"
-    if choices.ignore_index is None:
+    if side == "target" and choices.ignore_index is None:
         return f" {limit}", f"if {least} marks rows to leave out, add --ignore-index {least}"
-    return f" {limit}", "check the number of classes, --labels and --ignore-index"
+    return f" {limit}", "labels count from 0; check the number of classes, --labels and --ignore-index"

@@ -68,6 +68,10 @@ class Facts:
         right = sum(_right(row) for row in self.report.per_class)
         return right / self.total if self.total else 0.0
 
+    def rows(self, row: ClassRow) -> float:
+        """How many rows support a class; with weights, which have no unit, its share of all rows."""
+        return row.support * self.report.n / self.total if self.report.weighted and self.total else row.support
+
     @property
     def total(self) -> float:
         """Rows, or their weights."""
@@ -135,7 +139,7 @@ def hardly_found(facts: Facts) -> Finding | None:
     """High accuracy, and a class that is mostly missed."""
     if facts.accuracy < HIGH_ACCURACY:
         return None
-    missed = [row for row in facts.supported if row.support >= LEAST_SUPPORT and _recall(row) < HARDLY_FOUND]
+    missed = [row for row in facts.supported if facts.rows(row) >= LEAST_SUPPORT and _recall(row) < HARDLY_FOUND]
     if not missed:
         return None
     worst = min(missed, key=_recall)
@@ -154,7 +158,7 @@ def near_chance(facts: Facts) -> Finding | None:
     """A binary model that a coin could replace, or whose answers are inverted."""
     if facts.report.task != "binary" or len(facts.supported) != 2 or constant_prediction(facts) is not None:
         return None
-    recalls = [(_recall(row), row.support) for row in facts.supported]
+    recalls = [(_recall(row), facts.rows(row)) for row in facts.supported]
     balanced = sum(recall for recall, _ in recalls) / 2
     error = sqrt(sum(recall * (1 - recall) / support for recall, support in recalls)) / 2
     if balanced - 0.5 > 2 * error:
@@ -197,7 +201,7 @@ def never_target(facts: Facts) -> Finding | None:
 def tiny_support(facts: Facts) -> Finding | None:
     """Classes with so few rows that their numbers are mostly chance."""
     return _about_classes(
-        [row for row in facts.supported if row.support < FEW_ROWS],
+        [row for row in facts.supported if facts.rows(row) < FEW_ROWS],
         "tiny-support",
         "info",
         f"supported by fewer than {FEW_ROWS} rows, so that their numbers are mostly chance",

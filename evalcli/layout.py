@@ -9,6 +9,7 @@ predictions           target              read as
 ``(N, C)``            ``(N,)``            a score for each class
 ``(N, C, d…)``        ``(N, d…)``         likewise, classes on axis 1 (segmentation)
 ``(N, d…, C)``        ``(N, d…)``         likewise, classes last (language models)
+``(N, 1, d…)``        ``(N, d…)``         one score or label an element (binary masks with a channel axis)
 ``(N, C)``            ``(N, C)``          a score for each class against a one-hot target
 ``(N,)``              ``(N, C)``          labels or scores against a one-hot target
 ====================  ==================  =============================================================
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
-from evalcli.errors import InputError, UsageError
+from evalcli.errors import EmptyError, InputError, UsageError
 
 if TYPE_CHECKING:
     from evalcli.sources.base import Field
@@ -59,22 +60,25 @@ def find_layout(preds: Field, target: Field, choices: Choices) -> Layout:
     """Fit predictions to targets.
 
     Raises:
+        EmptyError: when an axis other than the first has no entry.
         InputError: when no row of the table above fits, with both shapes and the likeliest cause.
         UsageError: when two readings fit and ``--class-axis`` or ``--task`` must choose.
 
     """
     p, t = plain_shape(preds.shape), plain_shape(target.shape)
+    for field in (preds, target):
+        if 0 in field.shape[1:]:
+            raise EmptyError(f"no values: shape {field.shape}", fix="save at least one for each row", path=field.path)
     if p[0] != t[0]:
         raise _length_error(preds, target, p, t)
     if p == t:
         return _same_shape(preds, choices, p)
     if len(p) == len(t) + 1:
-        return _class_columns(choices, p, t)
+        return _class_columns(preds, choices, p, t)
     if len(t) == len(p) + 1 and t[:-1] == p:
         if is_float(target):
             raise _swapped(preds, target)
-        kind: Literal["labels", "score"] = "score" if is_float(preds) else "labels"
-        return Layout(kind, "one-hot", width=t[-1], inner=prod(p[1:]))
+        return Layout(_single(preds, choices), "one-hot", width=t[-1], inner=prod(p[1:]))
     raise _shape_error(preds, target)
 
 
@@ -84,12 +88,17 @@ def _same_shape(preds: Field, choices: Choices, p: Shape) -> Layout:
         return Layout("columns", "one-hot", axis, axis, p[axis], prod(p[1:]) // p[axis])
     if preds.columns is not None or (len(p) == 2 and is_float(preds) and choices.task != "binary"):
         return Layout("columns", "one-hot", width=p[-1])
-    if is_float(preds) and choices.scores != "labels":
-        return Layout("score", inner=prod(p[1:]))
-    return Layout("labels", inner=prod(p[1:]))
+    return Layout(_single(preds, choices), inner=prod(p[1:]))
 
 
-def _class_columns(choices: Choices, p: Shape, t: Shape) -> Layout:
+def _single(preds: Field, choices: Choices) -> Literal["labels", "score"]:
+    """What one number an element is."""
+    return "score" if is_float(preds) and choices.scores != "labels" else "labels"
+
+
+def _class_columns(preds: Field, choices: Choices, p: Shape, t: Shape) -> Layout:
+    if len(p) > 2 and p[1] == 1 and p[2:] == t[1:]:  # one column is a score, not a choice among classes
+        return Layout(_single(preds, choices), inner=prod(t[1:]))
     first, last = p[2:] == t[1:], p[:-1] == t
     if choices.class_axis is not None:
         axis = _checked_axis(choices.class_axis)

@@ -14,6 +14,7 @@ import numpy as np
 
 from evalcli.columns import blocks, look_on_device
 from evalcli.metrics.arrays import to_device
+from evalcli.metrics.labels import MAX_CLASSES
 from evalcli.task import sum_tolerance
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array, Batch, Field
     from evalcli.task import Choices, Task
 
-LARGEST_LABEL = 2**31 - 1
-"""A (target, prediction) pair has to fit into 63 bits."""
+LARGEST_LABEL = MAX_CLASSES - 1
+"""Beyond this a label is no class number but a mistake."""
+
+ROUNDING = 1e-6
+"""What float32 may add to the distance of a row sum from 1: rows rounded to three digits are off by 0.001 exactly."""
 
 MISSING = -1
 """The code of a prediction that does not exist; it counts as an error of the model."""
@@ -64,6 +68,7 @@ class Prepare:
         """Labels of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
         rows = _Rows(self, batch, evidence)
         rows.drop_ignored()
+        rows.check_weight()
         rows.check_target()
         labels = rows.predicted(task)
         return rows.labels(labels)
@@ -78,15 +83,11 @@ class _Rows:
         self.target = self._flat_target()
         self.weight = self._spread(batch.weight)
         self.repeats = self._spread(batch.repeats)
-        self._check_weight()
 
     def _flat_target(self) -> Array:
         target = self.batch.target
         if self.layout.target == "one-hot":
-            hot = _columns(target, self.layout.target_axis, self.layout.width)
-            bad = (hot.sum(axis=1) != 1) | ((hot != 0) & (hot != 1)).any(axis=1)
-            self._fault("not-one-hot", bad, None)
-            return hot.argmax(axis=1)
+            return _columns(target, self.layout.target_axis, self.layout.width).argmax(axis=1)
         return target.reshape(-1)
 
     def _spread(self, values: Array | None) -> Array | None:
@@ -96,7 +97,8 @@ class _Rows:
         flat = values.reshape(-1)
         return flat if flat.size == self.target.size else np.repeat(flat, self.layout.inner)
 
-    def _check_weight(self) -> None:
+    def check_weight(self) -> None:
+        """Weights are finite and not negative, or faults."""
         if self.weight is not None:
             low, high = float(self.weight.min(initial=0.0)), float(self.weight.max(initial=0.0))
             if not (low >= 0 and high < np.inf):
@@ -111,7 +113,12 @@ class _Rows:
             bad = bad & self.keep
         if bad.any():
             where = np.flatnonzero(bad)
-            self.evidence.fault(code, self._row_numbers(where), None if values is None else values[where])
+            named = None if values is None else values[where]
+            if self.repeats is None:
+                self.evidence.fault(code, self._row_numbers(where), named)
+            else:
+                places = self.batch.start + np.cumsum(self.repeats) - self.repeats
+                self.evidence.group_fault(code, places[where], named, self.repeats[where])
             self._narrow(~bad)
 
     def _row_numbers(self, elements: Array) -> Array:
@@ -135,6 +142,8 @@ class _Rows:
 
     def check_target(self) -> None:
         """Targets become whole numbers from 0, or faults."""
+        if self.layout.target == "one-hot":
+            self._check_one_hot()
         target = self.target
         if target.dtype == bool:
             self.target = target = target.view(np.uint8)
@@ -150,8 +159,11 @@ class _Rows:
         if low < 0 or high > limit:
             self._fault("target-range", (target < 0) | (target > limit), target)
             low, high = _span(target, self.keep)
-        self.evidence.target_low = min(self.evidence.target_low, low)
-        self.evidence.target_high = max(self.evidence.target_high, high)
+        self.evidence.note_target(low, high)
+
+    def _check_one_hot(self) -> None:
+        hot = _columns(self.batch.target, self.layout.target_axis, self.layout.width)
+        self._fault("not-one-hot", (hot.sum(axis=1) != 1) | ((hot != 0) & (hot != 1)).any(axis=1), None)
 
     def _whole_target(self, target: Array) -> None:
         missing = np.isnan(target)
@@ -213,14 +225,14 @@ class _Rows:
     def _cut(self, scores: Array, task: Task) -> Array:
         assert task.cut is not None
         assert task.positive is not None
-        cut = np.asarray(task.cut, _stored_type(self.plan.preds.dtype)).astype(scores.dtype)
+        cut = _as_stored(task.cut, self.plan.preds.dtype, scores.dtype)
         labels = np.where(scores >= cut, np.int8(task.positive), np.int8(1 - task.positive))
         return _mark_missing(labels, scores)
 
     def _whole(self, preds: Array) -> Array:
         missing = np.isnan(preds)
         with np.errstate(invalid="ignore"):
-            self._fault("pred-fraction", ~missing & ~(np.trunc(preds) == preds), preds)
+            self._fault("pred-fraction", ~missing & ~(np.isfinite(preds) & (np.trunc(preds) == preds)), preds)
         labels = np.where(np.isfinite(preds), preds, 0).clip(-(2.0**53), 2.0**53).astype(np.int64)
         labels[missing] = MISSING
         return self._label_range(labels, missing_allowed=True)
@@ -238,13 +250,12 @@ class _Rows:
         if low < least or high > limit:
             self._fault("pred-range", (preds < least) | (preds > limit), preds)
             low, high = _span(preds, self.keep)
-        self.evidence.note_preds(low, high)
+        if self.layout.preds == "labels":  # of floats the range is known already, and has no place for MISSING
+            self.evidence.note_preds(low, high)
         return preds
 
     def _best_column(self, task: Task) -> Array:
         scores = _columns(self.batch.preds, self.layout.class_axis, self.layout.width)
-        if scores.dtype.kind != "f":
-            self._check_one_hot(scores)
         if self.keep is not None:  # what is ignored must not speak about the kind of the scores
             kept = np.flatnonzero(self.keep)
             best = np.zeros(scores.shape[0], np.int64)
@@ -252,14 +263,6 @@ class _Rows:
         else:
             best = self._visit(scores, None)
         return best if task.mode == "argmax" else self._margin(scores, task, best)
-
-    def _check_one_hot(self, scores: Array) -> None:
-        low, high = _span(scores.reshape(-1), None)
-        if low >= 0 and high <= 1:
-            off = scores.sum(axis=1) != 1
-            if off.any():
-                self.evidence.off_rows += int(off.sum())
-                self.evidence.note_off(1.0, int(self._row_numbers(np.flatnonzero(off)[:1])[0]))
 
     def _visit(self, scores: Array, elements: Array | None) -> Array:
         """The best column of each row of ``scores``; ``elements`` are their places in the batch."""
@@ -282,8 +285,9 @@ class _Rows:
 
     def _note_sums(self, sums: Array, tolerance: float, start: int, elements: Array | None) -> None:
         away = np.abs(sums - 1)
-        off = away > tolerance
+        off = away > tolerance + ROUNDING
         if off.any():
+            away = away.round(9)  # sums in another order must not be worse by their last digit
             worst = int(np.argmax(away))
             place = worst + start if elements is None else int(elements[worst + start])
             self.evidence.off_rows += int(np.count_nonzero(off))
@@ -298,7 +302,7 @@ class _Rows:
             with np.errstate(invalid="ignore"):
                 over = positive.astype(np.float64) - negative >= task.cut
         else:
-            over = positive >= np.asarray(task.cut, _stored_type(self.plan.preds.dtype)).astype(scores.dtype)
+            over = positive >= _as_stored(task.cut, self.plan.preds.dtype, scores.dtype)
         labels = np.where(over, task.positive, 1 - task.positive)
         return np.where(best == MISSING, MISSING, labels)
 
@@ -342,6 +346,13 @@ def _mark_missing(labels: Array, scores: Array) -> Array:
     return labels
 
 
-def _stored_type(dtype: str) -> Any:  # numpy's own name for "anything that names a dtype"
-    """The numpy type in which a threshold is rounded as the scores were: bfloat16 and float8 keep float32."""
-    return dtype if dtype in {"float16", "float32", "float64"} else np.float32 if "float" in dtype else np.float64
+def _as_stored(cut: float, dtype: str, loaded: Any) -> Any:  # a numpy dtype, and a scalar of it
+    """The threshold rounded as the scores were: a score stored as 0.7 is at a threshold of 0.7, in every type."""
+    if dtype.startswith(("bfloat16", "float8")):
+        import ml_dtypes
+
+        stored = np.asarray(cut).astype(getattr(ml_dtypes, dtype)).astype(np.float64)
+        return stored if np.isfinite(stored) else np.float64(cut)
+    if "float" not in dtype:
+        return np.float64(cut)
+    return np.asarray(cut, dtype).astype(loaded)

@@ -83,11 +83,22 @@ def decide(layout: Layout, preds: Field, target: Field, choices: Choices, eviden
     """
     if choices.task in {"multilabel", "regression"}:
         raise UsageError(f"--task {choices.task} is not available in this version", fix="use binary or multiclass")
+    if choices.scores == "values":
+        raise UsageError("--scores values is not available in this version", fix="use labels, probs or logits")
+    if choices.threshold is not None and not 0 <= choices.threshold <= 1:
+        raise UsageError(
+            f"--threshold {choices.threshold:g}",
+            fix="it is a probability, from 0 to 1; of logits the sigmoid is compared",
+        )
     names, seen_only = class_names(layout, preds, target, choices, evidence)
     if layout.preds == "columns":
         return _decide_columns(layout, preds, choices, evidence, names)
     if layout.preds == "score":
-        return _decide_score(layout, choices, evidence, names, seen_only=seen_only)
+        whole_labels = target.labels is None and evidence.pred_whole and 0 <= evidence.pred_low <= evidence.pred_high
+        return _decide_score(layout, choices, evidence, names, seen_only=seen_only, whole_labels=whole_labels)
+    if choices.scores in {"probs", "logits"}:
+        message = f"--scores {choices.scores}, but the predictions are {preds.dtype} labels"
+        raise UsageError(message, fix="save scores as floats, or drop --scores", path=preds.path)
     problem = _unlike_labels(layout, choices, evidence, preds)
     return _labels_task("labels", choices, names, problem, seen_only=seen_only)
 
@@ -172,15 +183,24 @@ def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[
 
 
 def _decide_score(
-    layout: Layout, choices: Choices, evidence: Evidence, names: tuple[str, ...], *, seen_only: bool
+    layout: Layout,
+    choices: Choices,
+    evidence: Evidence,
+    names: tuple[str, ...],
+    *,
+    seen_only: bool,
+    whole_labels: bool,
 ) -> Task:
-    """One number an element: a binary score, or a label that was stored as a float."""
+    """One number an element: a binary score, or a label that was stored as a float.
+
+    ``whole_labels``: all are whole numbers from 0, beside a target of numbers; beside names they can only be scores.
+    """
     low, high = evidence.pred_low, evidence.pred_high
-    if choices.scores is None and evidence.pred_whole and low >= 0 and (len(names) != 2 or high <= 1):
+    unsaid = choices.scores is None and choices.threshold is None
+    if choices.scores == "labels" or (unsaid and whole_labels and (len(names) != 2 or high <= 1)):
         problem = _unlike_labels(layout, choices, evidence, None)
-        return _labels_task("labels", choices, names, problem, seen_only=seen_only)
-    if choices.scores == "labels":
-        return _labels_task("labels", choices, names, None, seen_only=seen_only)
+        base = _labels_task("labels", choices, names, problem, seen_only=seen_only)
+        return base if choices.scores == "labels" else replace(base, problem=base.problem or _inverted(base))
     if len(names) != 2:
         message = f"one score for each row, but the classes of the target are {_some(names)}"
         fix = "name both with --labels" if len(names) == 1 else "save a score for each class, shape (N, C), or labels"
@@ -197,7 +217,7 @@ def _decide_score(
     problem = base.problem
     if choices.scores == "probs" and not (low >= 0 and high <= 1):
         problem = InputError(f"not probabilities: values from {low:g} to {high:g}", fix="use --scores logits")
-    if choices.scores is None and evidence.pred_whole and low >= 0 and high > 1:
+    if choices.scores is None and whole_labels and high > 1:
         problem = InputError(
             f"predictions are whole numbers from {low:g} to {high:g} stored as floats, the target has two classes",
             fix="say what they are with --scores labels or --scores logits",
@@ -205,6 +225,17 @@ def _decide_score(
     threshold = 0.5 if choices.threshold is None else choices.threshold
     cut = threshold if scores == "probs" else logit(threshold)
     return replace(base, mode="cut", threshold=threshold, cut=cut, problem=problem)
+
+
+def _inverted(task: Task) -> EvalError | None:
+    """0.0 and 1.0 are labels or scores alike, unless class 0 is the one to be found: then they are opposites."""
+    if task.positive != 0:
+        return None
+    name = task.classes[0]
+    return InputError(
+        f"predictions are 0 and 1 stored as floats: does 1 mean the class {task.classes[1]!r}, or a score for {name!r}?",
+        fix="say what they are with --scores labels or --scores probs",
+    )
 
 
 def _unlike_labels(layout: Layout, choices: Choices, evidence: Evidence, preds: Field | None) -> EvalError | None:
