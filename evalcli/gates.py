@@ -116,10 +116,10 @@ def _bounded(name: str, kind: Kind, bound: float) -> Rule:
     if not isfinite(bound):
         raise UsageError(f"{_FLAG[kind]} {name}={bound}: the bound is not a finite number", fix="write it like 0.9")
     if not entry.low <= bound <= entry.high:
-        percent = bound / 100
-        guess = (
-            f"did you mean {percent:.2f}?" if bound > 1 and entry.low <= percent <= entry.high else "change the bound"
-        )
+        share = f"{bound / 100:.10g}"
+        share = f"{bound / 100:.2f}" if len(share) < 4 else share
+        likely = bound >= 2 and bound / 100 <= entry.high
+        guess = f"did you mean {share}?" if likely else "change the bound"
         raise UsageError(f"{parsed} lies in {entry.low:g}…{entry.high:g}, so {bound:g} bounds nothing", fix=guess)
     return Rule(str(parsed), kind, bound)
 

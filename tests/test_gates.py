@@ -22,9 +22,7 @@ def a_report(task: str = "multiclass", classes: Sequence[str] = ("cat", "dog"), 
     rows = tuple(ClassRow(name, 1, 1, {"recall": Value(0.75), "precision": Value(None)}) for name in classes)
     metrics = {name: Value(value) for name, value in values.items()}
     positive = classes[-1] if task == "binary" else None
-    return Report(
-        "0.1.0", "", task, "labels", 4, 0, False, tuple(classes), metrics, per_class=rows, positive=positive
-    )
+    return Report("0.1.0", "", task, "labels", 4, 0, False, tuple(classes), metrics, per_class=rows, positive=positive)
 
 
 def statuses(report: Report, rules: tuple[Rule, ...], baseline: Report | None = None) -> list[str]:
@@ -78,7 +76,9 @@ def test_N19_the_reason_shows_the_digits_that_rounding_hides() -> None:
     ("text", "words"),
     [
         ("accuracy=90", "accuracy lies in 0…1, so 90 bounds nothing; did you mean 0.90?"),
-        ("accuracy=1.5", "did you mean 0.01?"),
+        ("accuracy=99.5", "did you mean 0.995?"),
+        ("accuracy=1.5", "change the bound"),
+        ("accuracy=900", "change the bound"),
         ("accuracy=-0.1", "accuracy lies in 0…1"),
         ("mcc=-2", "mcc lies in -1…1"),
         ("accuracy=nan", "'nan' is not a number"),
@@ -169,7 +169,9 @@ def test_a_baseline_must_be_of_the_same_task_and_classes() -> None:
         judge(report, rules)
 
 
-@pytest.mark.parametrize("text", ["accuracy=2", "accuracy=200pp", "accuracy=x", "accuracy=%", "accuracy=1e999%", "accuracy=1e99999999"])
+@pytest.mark.parametrize(
+    "text", ["accuracy=2", "accuracy=200pp", "accuracy=x", "accuracy=%", "accuracy=1e999%", "accuracy=1e99999999"]
+)
 def test_an_amount_that_cannot_be_meant_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_rules(drops=[text])

@@ -16,7 +16,6 @@ from evalcli.gates import exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TextIO
 
     from evalcli.cli.options import OutputOptions
     from evalcli.cli.output import Target
@@ -49,7 +48,7 @@ class Delivery:
         if shown and sys.stderr is not None:
             from evalcli.renderers.terminal import render_verdict
 
-            streams.say(_drawn(render_verdict(shown), sys.stderr))
+            streams.say(streams.draw(render_verdict(shown), sys.stderr))
         return exit_code(report.gates)
 
 
@@ -78,14 +77,4 @@ def _printed(report: Report, form: str) -> str:
         return render(report, form)
     from evalcli.renderers.terminal import render_terminal
 
-    return _drawn(render_terminal(report), sys.stdout)
-
-
-def _drawn(view: object, stream: TextIO) -> str:
-    """What rich would write to the stream, in its width, its characters and its colours."""
-    from evalcli.renderers.terminal import console
-
-    screen = console(stream)
-    with screen.capture() as captured:
-        screen.print(view)
-    return captured.get()
+    return streams.draw(render_terminal(report), sys.stdout)

@@ -54,8 +54,6 @@ def show_help(ctx: typer.Context, commands: Mapping[str, str] | None = None) -> 
     from rich.console import Group
     from rich.text import Text
 
-    from evalcli.renderers.terminal import console
-
     if streams.output_is_closed():
         raise OutputError("standard output is closed")
     summary, _, details = (ctx.command.help or "").strip().partition("\n\n")
@@ -69,10 +67,8 @@ def show_help(ctx: typer.Context, commands: Mapping[str, str] | None = None) -> 
         parts.append(_panel("Commands", [(name, "", line) for name, line in commands.items()]))
     parts += [_panel(title, rows) for title, rows in _grouped(ctx).items()]
     width = min(max(streams.width_of(sys.stdout) or _USUAL, _NARROWEST), _WIDEST)
-    screen = console(sys.stdout, width)
-    with screen.capture() as captured:
-        screen.print(Group(*parts))
-    streams.emit("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    text = streams.draw(Group(*parts), sys.stdout, width)
+    streams.emit("".join(f"{line.rstrip()}\n" for line in text.splitlines()))
     raise typer.Exit
 
 

@@ -46,7 +46,7 @@ def check_outputs(paths: Sequence[str], inputs: Iterable[str] = (), fallback: st
 
     """
     targets = tuple(_target(path, fallback) for path in paths)
-    sources = {os.path.realpath(path): path for path in _expanded(inputs)}
+    sources = {os.path.realpath(path) for path in _expanded(inputs) if "\0" not in path}
     seen: dict[Path, str] = {}
     for target in targets:
         if target.direct:
@@ -84,8 +84,9 @@ def write_outputs(contents: Sequence[tuple[Target, str]]) -> None:
 def _target(path: str, fallback: str) -> Target:
     if path in _STREAMS:
         return Target(path, Path(path), fallback, direct=True)
-    real = Path(os.path.realpath(path))
+    real = Path(path)
     try:
+        real = Path(os.path.realpath(path))
         mode = real.stat().st_mode
     except FileNotFoundError:
         mode = stat.S_IFREG
@@ -169,9 +170,13 @@ def _temporary(target: Target) -> Iterator[Path]:
 
 def _fill(temporary: Path, target: Target, text: str) -> None:
     with _blamed_on(target), temporary.open("wb") as file:
-        file.write(text.encode("utf-8", "backslashreplace"))
+        file.write(_encoded(text))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _write_directly(target: Target, text: str) -> None:
@@ -182,7 +187,7 @@ def _write_directly(target: Target, text: str) -> None:
         sys.stderr.write(text)
     else:
         with _blamed_on(target), target.real.open("wb") as file:
-            file.write(text.encode("utf-8", "backslashreplace"))
+            file.write(_encoded(text))
 
 
 @contextmanager

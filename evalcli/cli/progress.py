@@ -63,14 +63,13 @@ class Meter:
         return f"{rate / 1e6:.1f}M" if rate >= 1e6 else f"{rate:,.0f}"
 
     def _start(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        color = streams.has_color(sys.stderr)
-        console = Console(file=sys.stderr, markup=False, highlight=False, emoji=False, no_color=not color)
+        from evalcli.renderers.terminal import console
+
         rows = TextColumn("{task.completed:,.0f} rows", markup=False)
         rate = TextColumn("{task.fields[rate]} rows/s", markup=False)
         columns = (BarColumn(bar_width=30), TaskProgressColumn(), rows, rate, TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console, transient=True)
+        self._bar = Progress(*columns, console=console(sys.stderr), transient=True)
         self._task = self._bar.add_task("", total=self.total, rate=self._rate())
         self._bar.start()

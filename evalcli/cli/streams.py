@@ -86,15 +86,6 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def has_color(stream: TextIO | None) -> bool:
-    """``NO_COLOR`` forbids, ``FORCE_COLOR`` demands, else a terminal that can."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR", "0") not in {"", "0"}:
-        return True
-    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
-
-
 def width_of(stream: TextIO | None) -> int | None:
     """``COLUMNS``, or what the terminal says; ``None`` in a pipe, where content alone decides."""
     columns = os.environ.get("COLUMNS", "")
@@ -106,3 +97,27 @@ def width_of(stream: TextIO | None) -> int | None:
         return os.get_terminal_size(stream.fileno()).columns or None
     except OSError:
         return None
+
+
+class _Sheet(io.StringIO):
+    """Takes what a stream would be sent: rich writes to its file even where it only captures."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # read-only in both
+        return self._stream.encoding or "utf-8"
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+
+def draw(view: object, stream: TextIO, width: int | None = None) -> str:
+    """What rich would write to the stream: in its width, its characters and its colours."""
+    from evalcli.renderers.terminal import console
+
+    sheet = _Sheet(stream)
+    console(sheet, width).print(view)
+    return sheet.getvalue()

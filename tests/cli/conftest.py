@@ -120,7 +120,7 @@ def driver(tmp_path: Path) -> Callable[[str], list[str]]:
             "import evalcli.evaluate, evalcli.sources\n"
             "from evalcli.saved import parse_report\n"
             "class Nothing:\n"
-            "    def close(self): print('closed', file=sys.stderr)\n"
+            "    def close(self): sys.stderr and print('closed', file=sys.stderr)\n"
             f"def work(source, choices, execution, metrics, progress, **more):\n{indented}\n"
             "evalcli.sources.open_source = lambda *args: Nothing()\n"
             "evalcli.evaluate.evaluate = work\n"

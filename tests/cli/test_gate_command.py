@@ -9,11 +9,12 @@ import pytest
 
 from evalcli.metrics.registry import METRICS
 from evalcli.renderers import render
-from evalcli.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from evalcli.report import Report
 
 
 def test_a_saved_report_is_judged(run: Callable[..., Any], saved: Path) -> None:
@@ -44,7 +45,9 @@ def test_a_report_comes_from_standard_input(spawn: Callable[..., Any], saved: Pa
     assert result.code == 0, result.stderr
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"schema": "other/1"}', b"\xff\xfe", b"NaN", b"[" * 9999])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"{}", b'{"schema": "other/1"}', b"\xff\xfe", b"NaN", b"[" * 9999]
+)
 def test_what_is_no_report_is_an_input_error(run: Callable[..., Any], tmp_path: Path, content: bytes) -> None:
     (tmp_path / "r.json").write_bytes(content)
     result = run("gate", "r.json", "--min", "accuracy=0.9")
@@ -56,7 +59,9 @@ def test_what_is_no_report_is_an_input_error(run: Callable[..., Any], tmp_path: 
 
 def test_no_report_and_no_gate_are_refused(run: Callable[..., Any], saved: Path) -> None:
     assert run("gate", "none.json", "--min", "accuracy=0.9").stderr.endswith("no such file or directory [E3]\n")
-    assert run("gate", saved).stderr == "evalcli: there is no gate to judge by; add one, as in --min accuracy=0.9 [E2]\n"
+    assert (
+        run("gate", saved).stderr == "evalcli: there is no gate to judge by; add one, as in --min accuracy=0.9 [E2]\n"
+    )
     assert run("gate").stderr.startswith("evalcli: REPORT.json is missing")
 
 

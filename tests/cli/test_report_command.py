@@ -30,8 +30,8 @@ def test_every_option_reaches_its_object(run: Callable[..., Any], work: Any, tmp
     (tmp_path / "names.txt").write_text("NA\n007\n a,b \n")
     args = """report p.pt t.pt --pred a --target b --weight w --id key --where x>1 --task binary --scores probs
         --threshold 0.25 --positive 007 --labels names.txt --ignore-index -100 --nan drop --classes declared
-        --class-axis -1 -m accuracy,recall[a,b] -m f1_macro --device cuda:1 --backend torch --batch-size 100k --workers 3
-        --delimiter ; --encoding latin-1"""
+        --class-axis -1 -m accuracy,recall[a,b] -m f1_macro --device cuda:1 --backend torch
+        --batch-size 100k --workers 3 --delimiter ; --encoding latin-1"""
     result = run(*args.split())
     assert result.code == 0, result.stderr
     (call,) = work.calls
