@@ -22,7 +22,19 @@ def a_report(task: str = "multiclass", classes: Sequence[str] = ("cat", "dog"), 
     rows = tuple(ClassRow(name, 1, 1, {"recall": Value(0.75), "precision": Value(None)}) for name in classes)
     metrics = {name: Value(value) for name, value in values.items()}
     positive = classes[-1] if task == "binary" else None
-    return Report("0.1.0", "", task, "labels", 4, 0, False, tuple(classes), metrics, per_class=rows, positive=positive)
+    return Report(
+        version="0.1.0",
+        signature="",
+        task=task,
+        scores="labels",
+        n=4,
+        ignored=0,
+        weighted=False,
+        classes=tuple(classes),
+        metrics=metrics,
+        per_class=rows,
+        positive=positive,
+    )
 
 
 def statuses(report: Report, rules: tuple[Rule, ...], baseline: Report | None = None) -> list[str]:
