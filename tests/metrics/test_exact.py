@@ -100,6 +100,18 @@ def test_repeats_are_as_many_additions(value):
             assert same(total, one_by_one)
 
 
+def test_limbs_are_carried_long_before_they_are_full():
+    """A limb takes 2^53 from each of 512 additions. Seen from inside: to fill one takes a billion rows."""
+    total = ExactSum()
+    for _ in range(511):
+        total.add([2.0**53 - 1] * 9)
+    assert total._limbs.max() >= 1 << 32
+    total.add([-1.0])
+    assert total._limbs.max() < 1 << 32
+    assert total._limbs.min() >= 0
+    assert float(total) == float(511 * 9 * (2**53 - 1) - 1)
+
+
 def test_more_cells_than_rows_and_growing():
     total, small = ExactSum(1000), ExactSum(2)
     total.add([1.5, 2.5, -1.0], [999, 3, 999])
