@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import codecs
+import glob
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evalcli.errors import EvalError, InputError, LimitError, UsageError
+from evalcli.sources.bytestream import TextFile
+from evalcli.sources.csvtext import choose_delimiter, label_fault
+from evalcli.sources.duck import Result, Runner, connect, quoted
+from evalcli.sources.rawfile import plain
+from evalcli.sources.sniff import TEXT_FORMATS, compression, file_format, read_head
+from evalcli.sources.tablefiles import FORMATS, Format, Frame, Piece
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import InputFile, Note
+
+_WIDE_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,69 +36,309 @@ class TableOptions:
     header: bool = True
     encoding: str = "utf-8"
     trust_compression: bool = False
-    multiline_labels: bool = False
 
 
 class Table:
     """One input (a file, or the files of a glob) as a relation.
 
-    ``columns`` maps the exact names, in file order, to ``text``, ``integer``, ``float``, ``boolean``, ``list`` or
-    ``other``; every CSV column is ``text``.
+    ``columns`` maps the exact names, in file order, to ``text``, ``integer``, ``float``, ``boolean``, ``list`` (of
+    numbers) or ``other``; every CSV column is ``text``.
     """
 
-    path: str
-    format: str
-    columns: dict[str, str]
+    def __init__(self, path: str, kind: str, reader: Format, tables: Tables) -> None:
+        self.path = path
+        self.format = kind
+        self.columns: dict[str, str] = reader.columns
+        self.reader = reader
+        self._tables = tables
+        self._check: threading.Thread | None = None
+        self._failure: BaseException | None = None
+        self._done: tuple[InputFile, ...] | None = None
 
-    def scan(self, columns: Sequence[str] | None = None) -> str:
-        """SQL to stand after FROM: these columns under their exact names, rows in file order."""
-        raise NotImplementedError
+    def scan(self, columns: Sequence[str] | Mapping[str, str] | None = None) -> str:
+        """SQL to stand after FROM: these columns under their exact names, rows in file order.
+
+        A mapping gives each column (its value) another name (its key). Text is VARCHAR, ``integer`` any integer type,
+        ``float`` FLOAT or DOUBLE, ``boolean`` BOOLEAN, ``list`` a list of numbers. An unquoted empty CSV cell is NULL.
+
+        Raises:
+            InputError: there is no such column, its name occurs twice, or its values are of no kind that can be read.
+        """
+        if columns is None:
+            columns = [name for name, kind in self.columns.items() if name not in self.reader.twice and kind != "other"]
+        named = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
+        cells = ", ".join(f"{self._cell(name)} AS {quoted(alias)}" for alias, name in named.items())
+        lowered = [alias.lower() for alias in named]
+        if len(set(lowered)) < len(lowered):
+            twice = next(alias for alias in named if lowered.count(alias.lower()) > 1)
+            raise InputError(f"two columns differ only in case: {twice!r}", fix="rename one", path=self.path)
+        return f"(SELECT {cells or '1'} FROM {self.reader.view})"
 
     def locate(self, row: int) -> str:
         """The place of a data row (from 0) in words: ``line 7`` or ``row 6``. May rescan."""
-        raise NotImplementedError
+        for piece in self.reader.pieces:
+            numbers = self.reader.lines(piece)
+            if numbers is None:
+                break
+            file = f"{piece.path} " if len(self.reader.pieces) > 1 else ""
+            try:
+                for number in numbers:
+                    if row == 0:
+                        return f"{file}line {number}"
+                    row -= 1
+            except EvalError:
+                break
+        return f"row {row + 1}"
+
+    def check_label(self, label: str, column: str) -> None:
+        """Refuse a text that two stray quotes made of many rows.
+
+        Raises:
+            InputError: the label holds a line break or is longer than 256 bytes.
+        """
+        fault = label_fault(label)
+        if fault is None:
+            return
+        found = self._tables.query(
+            f"SELECT n FROM (SELECT *, row_number() OVER () - 1 AS n FROM {self.scan({'c': column})}) WHERE c = ? LIMIT 1",
+            [label],
+        ).fetchone()
+        place = f"{self.locate(found[0])}: " if found else ""
+        raise InputError(f"{place}a label {fault}", fix="is a quote missing or too much near it?", path=self.path)
 
     def begin(self) -> None:
         """Start a pass: the independent check runs beside the query."""
-        raise NotImplementedError
+        if self._check is None:
+            self._check = threading.Thread(target=self._work, name="evalcli-check", daemon=True)
+            self._check.start()
 
     def finish(self, rows: int | None) -> tuple[InputFile, ...]:
-        """End a pass: what was read, once the check agrees with the rows counted."""
-        raise NotImplementedError
+        """End a pass: what was read, once the check agrees with the rows counted.
+
+        Raises:
+            InputError: the file is damaged, changed while it was read, or holds another number of rows.
+            LimitError: it unpacks to far more than its size.
+        """
+        self.check()
+        if self._done is None:
+            self._compare(rows)
+            self._done = tuple(piece.record() for piece in self.reader.pieces)
+        for piece in self.reader.pieces:
+            piece.check_unchanged()
+        return self._done
 
     def notes(self) -> tuple[Note, ...]:
         """What became known beyond the rows."""
-        return ()
+        return tuple(self.reader.found)
+
+    def check(self) -> None:
+        """Wait for the independent check, and raise what it found."""
+        self.begin()
+        while self._check is not None and self._check.is_alive():
+            self._check.join(0.1)
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What the check found so far."""
+        return self._failure
+
+    def _work(self) -> None:
+        try:
+            for piece in self.reader.pieces:
+                self.reader.check(piece)
+        except BaseException as e:  # noqa: BLE001 - raised again on the thread that waits
+            self._failure = e
+            self._tables.connection.interrupt()
+
+    def _compare(self, rows: int | None) -> None:
+        counted = [self.reader.expected(piece) for piece in self.reader.pieces]
+        if rows is None or None in counted or sum(n for n in counted if n is not None) == rows:
+            return
+        exact = sum(self.reader.rescan(piece) or 0 for piece in self.reader.pieces)
+        if exact != rows:
+            raise InputError(f"{rows} rows were read, but the file holds {exact}", fix="report this", path=self.path)
+
+    def _cell(self, name: str) -> str:
+        if name not in self.columns:
+            near = [each for each in self.columns if each.strip().lower() == name.strip().lower()]
+            fix = f"did you mean {near[0]!r}?" if near else f"columns are {', '.join(list(self.columns)[:20])}"
+            raise InputError(f"no column {name!r}", fix=fix, path=self.path)
+        if name in self.reader.twice:
+            raise InputError(f"column {name!r} occurs twice", fix="rename one of them", path=self.path)
+        if not self.reader.cells[name]:
+            raise InputError(
+                f"column {name!r} holds values of several kinds", fix="write one kind only", path=self.path
+            )
+        return self.reader.cells[name]
 
 
 class Tables:
-    """The named files in one DuckDB connection that can reach nothing else."""
+    """The named files in one DuckDB connection that can reach nothing else.
 
-    connection: Any
-    tables: tuple[Table, ...]
+    Raises:
+        UsageError: a path is a URL, or an option makes no sense.
+        InputError: a file cannot be read as a table.
+        LimitError: a file is too large for its format.
+    """
 
-    def __init__(
-        self, paths: Sequence[str], options: TableOptions | None = None, workers: int | None = None
-    ) -> None:
-        raise NotImplementedError
+    def __init__(self, paths: Sequence[str], options: TableOptions | None = None, workers: int | None = None) -> None:
+        self._options = options or TableOptions()
+        _check_options(self._options)
+        found = [resolve(path) for path in paths]
+        self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
+        self.tables: tuple[Table, ...] = ()
+        self.connection: Any = None
+        try:
+            files = [os.path.abspath(file) for group in found for file in group]  # noqa: PTH100 - text all the way
+            self.connection = connect(files, self._directory, workers)
+            self._runner = Runner(self.connection)
+            opened = [self._open(path, files, i) for i, (path, files) in enumerate(zip(paths, found, strict=True))]
+            self.tables = tuple(opened)
+        except BaseException:
+            self.close()
+            raise
 
     def query(
         self,
         sql: str,
         parameters: Sequence[Any] | None = None,
         progress: Callable[[float], None] | None = None,
-    ) -> Any:
-        """Run one statement and give DuckDB's result (``fetchall``, ``fetchnumpy``, ``to_arrow_table`` …).
+    ) -> Result:
+        """Run one statement and give its rows (``fetchall``, ``fetchone``, ``fetchmany``, ``fetchnumpy``).
 
-        Stays interruptible; ``progress`` receives the share done, 0 to 1. Every engine error becomes one of ours.
+        Stays interruptible; ``progress`` receives the share done, 0 to 1, about ten times a second.
+
+        Raises:
+            InputError: a file is not what its format demands; with the line number.
+            LimitError: memory or the disk for temporary files does not suffice.
+            UsageError: the SQL does not fit the tables.
         """
-        raise NotImplementedError
+
+        def call() -> Any:
+            return self.connection.execute(sql, list(parameters or []))
+
+        try:
+            relation = self._guard(call, progress)
+        except _UnusualError:
+            relation = self._guard(call, progress)
+        return Result(relation, self._guard)
+
+    def stream(self, sql: str, size: int) -> Iterator[Any]:
+        """Arrow record batches of about ``size`` rows, as the engine makes them; errors and signals as in ``query``."""
+        reader = self._guard(lambda: self.connection.sql(sql).to_arrow_reader(size))
+        while (block := self._guard(lambda: next(reader, None))) is not None:
+            yield block
+
+    def fault(self, error: BaseException) -> EvalError:
+        """What an engine error means, in one line of ours."""
+        import duckdb
+
+        path = self.tables[0].path if self.tables else ""
+        if isinstance(error, EvalError):
+            return error
+        if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)):
+            return LimitError("not enough memory for this", fix="use fewer columns or --workers 1", path=path)
+        text = plain(str(error).strip().partition("\n")[0].partition(": ")[2] or str(error).strip(), 120)
+        if isinstance(error, (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)):
+            return UsageError(text, path=path)
+        if isinstance(error, duckdb.IOException) and "No space" in str(error):
+            return LimitError("the disk for temporary files is full", fix="set TMPDIR to a roomy disk", path=path)
+        for table in self.tables:
+            try:
+                table.check()
+                for piece in table.reader.pieces:
+                    table.reader.rescan(piece)
+            except EvalError as e:
+                return e
+        return InputError(f"cannot be read: {text}", fix="write it again", path=path)
 
     def close(self) -> None:
         """Release the connection and temporary files. Harmless when repeated."""
-        raise NotImplementedError
+        if self.connection is not None:
+            self.connection.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _guard(self, call: Callable[[], Any], progress: Callable[[float], None] | None = None) -> Any:
+        """Run a call into the engine; what it raises becomes an error of ours."""
+        import duckdb
+
+        for table in self.tables:
+            if table.failure is not None:
+                raise table.failure
+        try:
+            return self._runner(call, progress)
+        except (duckdb.Error, MemoryError, RuntimeError, OSError) as e:
+            if "state machine" in str(e) and self._mend():
+                raise _UnusualError from e
+            raise self.fault(e) from e
+
+    def _mend(self) -> bool:
+        """Copy tables whose line ends are mixed. Whether there was one; broken ones raise what is wrong with them."""
+        mended = False
+        for table in self.tables:
+            table.check()
+            mended |= table.reader.mend(self.connection, self._directory)
+        return mended
+
+    def _open(self, path: str, files: list[str], index: int) -> Table:
+        kinds = {file_format(file) for file in files}
+        if len(kinds) > 1:
+            raise InputError(f"matches files of several formats: {', '.join(sorted(kinds))}", path=path)
+        kind = kinds.pop()
+        pieces = [Piece(file, self._text(file) if kind in TEXT_FORMATS else None) for file in files]
+        reader = FORMATS.get(kind, Frame)(pieces, kind, f"evalcli_{index}", self._options)
+        table = Table(path, kind, reader, self)
+        import duckdb
+
+        try:
+            reader.open(self.connection, self._directory)
+        except EvalError as e:
+            e.path = e.path or path
+            raise
+        except (duckdb.Error, OSError, MemoryError) as e:
+            fault = self.fault(e)
+            raise InputError(f"cannot be read as {kind}: {fault.what}", fix="write it again", path=path) from e
+        return table
+
+    def _text(self, path: str) -> TextFile:
+        head = read_head(path)
+        wide = next((name for mark, name in _WIDE_MARKS if head.startswith(mark)), None)
+        said = codecs.lookup(self._options.encoding).name
+        return TextFile(path, compression(path), wide or said, self._options.trust_compression)
+
+
+class _UnusualError(Exception):
+    """The table was copied into a form that the engine reads; ask again."""
 
 
 def open_tables(paths: Sequence[str], options: TableOptions | None = None, workers: int | None = None) -> Tables:
     """Open these inputs, in this order."""
     return Tables(paths, options, workers)
+
+
+def resolve(path: str) -> list[str]:
+    """The files that a path names: itself if there is such a file, else those its glob matches, by name.
+
+    Raises:
+        UsageError: it is a URL.
+        InputError: nothing is there.
+    """
+    if "://" in path and not os.path.lexists(path):
+        raise UsageError("only local files are read", fix="download it first", path=path)
+    if os.path.lexists(path) or not any(sign in path for sign in "*?["):
+        return [path]
+    files = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - text in, text out
+    if not files:
+        raise InputError("no file matches", fix="check the pattern, and quote it for the shell", path=path)
+    return files
+
+
+def _check_options(options: TableOptions) -> None:
+    try:
+        codecs.lookup(options.encoding)
+    except LookupError as e:
+        raise UsageError(f"--encoding {options.encoding!r} is not known", fix="such as utf-8 or latin-1") from e
+    if options.delimiter is not None:
+        choose_delimiter("csv", options.delimiter)

@@ -1,0 +1,119 @@
+"""One locked-down DuckDB connection, and calls into it that Ctrl-C, SIGTERM and progress bars get through to."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+POLL = 0.1
+"""Seconds between two looks at a running query."""
+
+
+def quoted(name: str) -> str:
+    """An identifier in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def pattern(path: str) -> str:
+    """The glob that only this file matches: DuckDB takes every path for a glob."""
+    if not any(sign in path for sign in "*?["):
+        return path
+    return "".join(f"[{sign}]" if sign in "*?[" else "?" if sign == "\\" else sign for sign in path)
+
+
+def connect(files: Iterable[str], directory: str, workers: int | None) -> Any:
+    """A connection in memory that reaches these files and this directory, and can never be told otherwise."""
+    import duckdb
+
+    allowed = sorted({each for file in files for each in (file, pattern(file))})
+    connection = duckdb.connect()
+    settings = [
+        f"allowed_paths=[{', '.join(map(literal, allowed))}]",
+        f"allowed_directories=[{literal(directory)}]",
+        f"temp_directory={literal(directory)}",
+        "memory_limit='60%'",
+        "enable_progress_bar=true",  # without it query_progress() knows nothing
+        "enable_progress_bar_print=false",
+        "progress_bar_time=0",
+        "preserve_insertion_order=true",
+        "autoinstall_known_extensions=false",
+        "autoload_known_extensions=false",
+        "python_enable_replacements=false",
+        "enable_external_access=false",
+        *([f"threads={workers}"] if workers else []),
+        "lock_configuration=true",
+    ]
+    for setting in settings:
+        connection.execute(f"SET {setting}")
+    return connection
+
+
+class Runner:
+    """Runs calls into a connection on another thread while this one stays free for signals."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __call__(self, call: Callable[[], Any], progress: Callable[[float], None] | None = None) -> Any:
+        """What ``call`` returns or raises. An exception that arrives here meanwhile (a signal's) stops the query."""
+        done = threading.Event()
+        box: list[Any] = []
+        failure: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                box.append(call())
+            except BaseException as e:  # noqa: BLE001 - raised again on the thread that waits
+                failure.append(e)
+            finally:
+                done.set()
+
+        thread = threading.Thread(target=work, name="evalcli-query", daemon=True)
+        thread.start()
+        try:
+            while not done.wait(POLL):
+                if progress is not None:
+                    progress(min(max(self._connection.query_progress() / 100, 0.0), 1.0))
+        except BaseException:
+            while not done.wait(POLL):  # an interrupt that comes before the query starts is lost: repeat it
+                self._connection.interrupt()
+            raise
+        if failure:
+            raise failure[0]
+        return box[0]
+
+
+class Result:
+    """The rows of a statement. Engine errors that only fetching reveals are translated too."""
+
+    def __init__(self, relation: Any, run: Callable[[Callable[[], Any]], Any]) -> None:
+        self._relation = relation
+        self._run = run
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All rows that are left."""
+        found: list[tuple[Any, ...]] = self._run(self._relation.fetchall)
+        return found
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row."""
+        found: tuple[Any, ...] | None = self._run(self._relation.fetchone)
+        return found
+
+    def fetchmany(self, size: int) -> Sequence[tuple[Any, ...]]:
+        """The next rows, at most ``size``."""
+        found: Sequence[tuple[Any, ...]] = self._run(lambda: self._relation.fetchmany(size))
+        return found
+
+    def fetchnumpy(self) -> dict[str, Any]:
+        """All rows as arrays by column."""
+        found: dict[str, Any] = self._run(self._relation.fetchnumpy)
+        return found

@@ -1,0 +1,138 @@
+"""What only pandas reads (.xlsx, .dta, .sav, .sas7bdat, .xpt) and .feather, as Arrow tables without inference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import InputError, LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+TYPES = {str: "string", int: "int64", float: "float64", bool: "bool_"}
+
+
+def read_frame(path: str, kind: str) -> Any:
+    """The file as a pyarrow table; no cell is turned into another kind, nothing spelled with letters is missing.
+
+    Raises:
+        InputError: the file cannot be read, or a package is missing for it.
+        LimitError: it does not fit into memory.
+    """
+    try:
+        return READERS[kind](path)
+    except InputError as e:
+        e.path = e.path or path
+        raise
+    except ImportError as e:
+        package = e.name or "pyreadstat"
+        raise InputError(f"needs the package {package}", fix=f"pip install {package}", path=path) from e
+    except MemoryError as e:
+        raise LimitError("does not fit into memory", fix="save it as .parquet", path=path) from e
+    except OSError as e:
+        raise InputError(f"cannot be read as {kind}", fix="write it again, or save it as .parquet", path=path) from e
+    except Exception as e:  # the readers raise whatever a damaged file makes them stumble over
+        raise InputError(
+            f"cannot be read as {kind} ({type(e).__name__})", fix="write it again, or save it as .parquet", path=path
+        ) from e
+
+
+def _read_xlsx(path: str) -> Any:
+    """The first sheet. Excel stores text as text and numbers as floats: whole numbers are integers again."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    try:
+        rows = book.worksheets[0].iter_rows(values_only=True)
+        header = next(rows, None)
+        if header is None or all(cell is None for cell in header):
+            raise InputError("the first row of the first sheet is empty", fix="put the column names there")
+        cells = [row for row in rows if any(cell is not None for cell in row)]
+    finally:
+        book.close()
+    names = ["" if cell is None else str(cell) for cell in header]
+    while names and not names[-1] and all(row[len(names) - 1] is None for row in cells if len(row) >= len(names)):
+        names.pop()
+    columns = [[row[i] if i < len(row) else None for row in cells] for i in range(len(names))]
+    return _table(names, columns)
+
+
+def _read_feather(path: str) -> Any:
+    import pyarrow.feather
+
+    table = pyarrow.feather.read_table(path, memory_map=False)
+    table.validate(full=True)
+    return table
+
+
+def _read_stata(path: str) -> Any:
+    import pandas as pd
+
+    with pd.read_stata(path, iterator=True, convert_categoricals=False, preserve_dtypes=True) as reader:
+        frame = reader.read()
+        labels = reader.value_labels()
+        named = dict(zip(reader._varlist, reader._lbllist, strict=True))  # noqa: SLF001 - pandas offers no other way
+    return _labelled(frame, {name: labels[key] for name, key in named.items() if key in labels})
+
+
+def _labelled(frame: Any, labels: dict[str, dict[Any, str]]) -> Any:
+    """Numbers that the file names become their names; a number without a name stays a number in digits."""
+    columns = []
+    for index, name in enumerate(frame.columns):
+        cells = _plain(frame.iloc[:, index])
+        names = labels.get(name)
+        if names:
+            cells = [None if cell is None else names.get(cell, str(cell)) for cell in cells]
+        columns.append(cells)
+    return _table([str(name) for name in frame.columns], columns)
+
+
+def _read_pandas(reader: str, **options: Any) -> Callable[[str], Any]:
+    def read(path: str) -> Any:
+        import pandas as pd
+
+        frame = getattr(pd, reader)(path, **options)
+        return _table([str(name) for name in frame.columns], [_plain(frame.iloc[:, i]) for i in range(frame.shape[1])])
+
+    return read
+
+
+def _plain(series: Any) -> list[Any]:
+    """Python values, None where one is missing."""
+    missing = series.isna().tolist()
+    cells = series.astype(object).tolist()
+    return [None if gone else cell for cell, gone in zip(cells, missing, strict=True)]
+
+
+def _table(names: list[str], columns: Iterable[list[Any]]) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_arrays([_array(cells, name) for name, cells in zip(names, columns, strict=True)], names=names)
+
+
+def _array(cells: list[Any], name: str) -> Any:
+    import pyarrow as pa
+
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if kinds == {int, float}:
+        kinds = {float}
+    if len(kinds) == 1 and (kind := next(iter(kinds))) in TYPES:
+        try:
+            return pa.array(cells, type=getattr(pa, TYPES[kind])())
+        except (OverflowError, pa.ArrowInvalid):
+            pass  # integers beyond 64 bits: as digits
+    texts = [None if cell is None else str(cell) for cell in cells]
+    if len({(text, type(cell)) for text, cell in zip(texts, cells, strict=True)}) > len(set(texts)):
+        raise InputError(f"column {name!r} holds the same value as a number and as text", fix="store one kind only")
+    return pa.array(texts, type=pa.string())
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "xlsx": _read_xlsx,
+    "feather": _read_feather,
+    "dta": _read_stata,
+    "sav": _read_pandas("read_spss", convert_categoricals=True),
+    "sas7bdat": _read_pandas("read_sas", format="sas7bdat", encoding="infer"),
+    "xpt": _read_pandas("read_sas", format="xport", encoding="utf-8"),
+}
+"""Format → reader."""

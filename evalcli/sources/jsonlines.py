@@ -1,0 +1,120 @@
+"""JSON lines as we read them ourselves: which keys there are, of which kind, and where a line is broken."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import InputError
+from evalcli.sources.csvtext import COLUMN_LIMIT, LINE_LIMIT, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evalcli.sources.bytestream import TextFile
+
+SAMPLE_BYTES = 4 << 20
+KINDS = {bool: "boolean", int: "integer", float: "float", str: "text"}
+MIXED = "mixed"
+SQL = {
+    "text": ("'VARCHAR'", "{0}->>'$'"),
+    "integer": ("'UBIGINT','BIGINT'", "CAST({0} AS BIGINT)"),
+    "float": ("'DOUBLE','UBIGINT','BIGINT'", "CAST(CAST({0} AS VARCHAR) AS DOUBLE)"),
+    "boolean": ("'BOOLEAN'", "CAST({0} AS BOOLEAN)"),
+    "list": ("'ARRAY'", "CAST({0} AS DOUBLE[])"),
+}
+"""Kind → the JSON types it may have, and how its value is taken out of the token."""
+
+
+def cell_sql(column: str, kind: str) -> str:
+    """The value of a JSON token; a token of another kind stops the query instead of changing its kind."""
+    types, value = SQL[kind]
+    taken = value.format(column)
+    return f"CASE WHEN {column} IS NULL THEN NULL WHEN json_type({column}) IN ({types}) THEN {taken} ELSE error('kind') END"
+
+
+def read_columns(file: TextFile) -> dict[str, str]:
+    """Keys in order of appearance and their kinds, from the first 4 MiB.
+
+    Raises:
+        InputError: a line is not one JSON object.
+    """
+    kinds: dict[str, str] = {}
+    size = 0
+    for number, line in enumerate(lines(file), start=1):
+        for name, value in _object(line, number, file.path).items():
+            kinds[name] = join_kinds(kinds.get(name, ""), kind_of(value))
+        size += len(line)
+        if size > SAMPLE_BYTES or len(kinds) > COLUMN_LIMIT:
+            break
+    if not size:
+        raise InputError("the file is empty", path=file.path)
+    if len(kinds) > COLUMN_LIMIT:
+        raise InputError(f"more than {COLUMN_LIMIT} keys", fix="keep only those needed", path=file.path)
+    return {name: kind or "text" for name, kind in kinds.items()}
+
+
+def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:
+    """Count the objects the slow way.
+
+    Raises:
+        InputError: the first line that is broken, or has a value of another kind than the column.
+    """
+    rows = 0
+    for number, line in enumerate(lines(file), start=1):
+        found = _object(line, number, file.path)
+        for name, value in found.items():
+            kind, said = kinds.get(name, ""), kind_of(value)
+            if said and kind and join_kinds(kind, said) != kind:
+                raise InputError(
+                    f"line {number}: {name!r} is {said}, earlier it was {kind}",
+                    fix="write one kind of value under one key",
+                    path=file.path,
+                )
+        rows += bool(line.strip())
+    return rows
+
+
+def kind_of(value: Any) -> str:
+    """``text``, ``integer``, ``float``, ``boolean``, ``list`` (of numbers), ``other``, or nothing for null."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "list" if all(type(each) in (int, float) for each in value) else "other"
+    return KINDS.get(type(value), "other")
+
+
+def join_kinds(first: str, second: str) -> str:
+    """The kind of a column that holds both."""
+    if not first or not second or first == second:
+        return first or second
+    return "float" if {first, second} == {"integer", "float"} else MIXED
+
+
+def _object(line: bytes, number: int, path: str) -> dict[str, Any]:
+    text = line.strip(b"\r\n \t")
+    if not text:
+        return {}
+    if len(line) > LINE_LIMIT:
+        raise InputError(f"line {number}: longer than 1 MiB", fix="one object a line", path=path)
+    if text[:1] == b"[":
+        raise InputError(f"line {number}: a JSON array, not one object", fix="convert it with: jq -c '.[]'", path=path)
+    try:
+        found = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
+    except UnicodeDecodeError as e:
+        raise InputError(f"line {number}: byte 0x{text[e.start]:02x} is not UTF-8", path=path) from e
+    except (ValueError, RecursionError) as e:
+        what = getattr(e, "msg", None) or str(e).partition("\n")[0]
+        raise InputError(f"line {number}: not JSON ({what})", fix="one whole object a line", path=path) from e
+    if not isinstance(found, dict):
+        raise InputError(f"line {number}: not a JSON object", fix='write {"target": …, "pred": …}', path=path)
+    return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {twice[:40]!r} occurs twice")
+    return found
