@@ -13,12 +13,15 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError
+from evalcli.errors import InputError, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PICKLE_LIMIT = 1 << 26
+OBJECT_LIMIT = 250_000
+MEMO_LIMIT = 2_000_000
+"""One byte of a program may make an object of a hundred: what may be made is counted."""
 _INTEGER_BYTES = 16
 _STOP, _PROTOCOL = 0x2E, 0x80
 
@@ -47,6 +50,7 @@ class Machine:
     Raises:
         InputError: an opcode or a name is not on the list, or the program makes no sense.
         EndsEarlyError: it does not stop within ``data``.
+        LimitError: it makes more than 250,000 containers.
 
     """
 
@@ -58,6 +62,7 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.made = 0
 
     def run(self) -> Any:
         """The value that the pickle builds; ``at`` then stands behind it."""
@@ -85,6 +90,17 @@ class Machine:
         if self.at > len(self.data):
             raise EndsEarlyError
         return self.data[start : self.at]
+
+    def make(self, value: Any) -> None:
+        """Push a new container."""
+        self.count()
+        self.stack.append(value)
+
+    def count(self) -> None:
+        """One more container."""
+        self.made += 1
+        if self.made > OBJECT_LIMIT:
+            raise too_many()
 
     def number(self, form: struct.Struct) -> Any:
         """The next number."""
@@ -124,6 +140,11 @@ def malformed() -> InputError:
     return InputError("its pickle is malformed", fix="the file is damaged or forged")
 
 
+def too_many() -> LimitError:
+    """The error of a program that only fills memory."""
+    return LimitError("its pickle makes millions of objects", fix="save tensors, not lists of objects")
+
+
 def decode(data: bytes) -> str:
     """UTF-8 text of a pickle."""
     try:
@@ -147,19 +168,20 @@ def _text(form: struct.Struct) -> Callable[[Machine], None]:
 def _mark(m: Machine) -> None:
     m.marks.append(m.stack)
     m.stack = []
+    m.count()
 
 
 def _tuple(count: int) -> Callable[[Machine], None]:
     def act(m: Machine) -> None:
         items = [m.pop() for _ in range(count)]
-        m.stack.append(tuple(reversed(items)))
+        m.make(tuple(reversed(items)))
 
     return act
 
 
 def _mark_to_tuple(m: Machine) -> None:
     items = m.to_mark()
-    m.stack.append(tuple(items))
+    m.make(tuple(items))
 
 
 def _append(m: Machine) -> None:
@@ -209,6 +231,8 @@ def _put_memo(index: Callable[[Machine], int]) -> Callable[[Machine], None]:
         if not m.stack:
             raise malformed()
         m.memo[at] = m.stack[-1]
+        if len(m.memo) > MEMO_LIMIT:
+            raise too_many()
 
     return act
 
@@ -271,8 +295,8 @@ _ACTIONS: dict[int, Callable[[Machine], None]] = {
     ord("X"): _text(_U32),
     0x8C: _text(_U8),
     0x8D: _text(_U64),
-    ord("]"): _push(lambda _: []),
-    ord("}"): _push(lambda _: {}),
+    ord("]"): lambda m: m.make([]),
+    ord("}"): lambda m: m.make({}),
     ord(")"): _push(lambda _: ()),
     0x8F: _push(lambda _: Opaque("set")),
     0x90: _add_items,

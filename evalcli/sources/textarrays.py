@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 LABEL_LIMIT = 1_000_000
-_CHUNK = 1 << 16
+_TABLE_LIMIT = 1 << 28
+_CHUNK = 1 << 22
 
 
 class FixedTextArray(StoredArray):
@@ -58,13 +59,13 @@ class FixedTextArray(StoredArray):
         with self._lock:
             if self._known is None:
                 distinct = np.empty(0, self._stored.raw)
-                rows = max(1, _CHUNK // math.prod(self.shape[1:])) if 0 not in self.shape else 1
+                rows = max(1, _CHUNK // max(1, math.prod(self.shape[1:]) * self._stored.raw.itemsize))
                 for start in range(0, self.shape[0] if 0 not in self.shape else 0, rows):
                     part = self._stored.read_raw(start, min(start + rows, self.shape[0]))
                     self._check_code_points(part)
                     distinct = np.union1d(distinct, part)
-                    if len(distinct) > LABEL_LIMIT:
-                        what = f"more than {LABEL_LIMIT:,} distinct texts"
+                    if len(distinct) > LABEL_LIMIT or distinct.nbytes > _TABLE_LIMIT:
+                        what = f"more than {len(distinct) - 1:,} distinct texts, or very long ones"
                         raise LimitError(what, fix="choose the array of labels", path=self.region.file.path)
                 self._known = distinct, tuple(_text(item, self.region.file.path) for item in distinct.tolist())
             return self._known

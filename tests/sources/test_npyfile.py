@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evalcli.errors import EmptyError
+from evalcli.errors import EmptyError, LimitError
 from evalcli.sources.tensors import open_tensors
 
 DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
@@ -72,6 +72,12 @@ def test_text_that_is_none(path, refuse):
     refuse(path, "no valid text")
     npy(path, describe("<U1", (1,)), b"\0\0\x11\0")
     refuse(path, "beyond Unicode")
+
+
+def test_more_distinct_texts_than_labels(path, refuse, monkeypatch):
+    monkeypatch.setattr("evalcli.sources.textarrays.LABEL_LIMIT", 100)
+    np.save(path, np.array([str(i) for i in range(101)]))
+    refuse(path, "distinct texts", kind=LimitError)
 
 
 def test_N15_trailing_nuls_are_gone_as_in_numpy(path, read_all):

@@ -148,6 +148,12 @@ def test_T22_billion_laughs(pt, refuse):
     refuse(pt, "objects", kind=LimitError)
 
 
+def test_T22_programs_that_only_fill_memory(pt, refuse):
+    for body in (b"]" * 260_000, b"(" * 260_000, b"N" + b"\x85" * 260_000, b"N" + b"\x94" * 2_100_000):
+        write(pt, b"\x80\x02" + body + b".")
+        refuse(pt, "millions of objects", kind=LimitError)
+
+
 def test_T23_odd_programs(pt, refuse):
     write(pt, b"\x80\x02]q\x00h\x00a.")
     refuse(pt, "nested")
