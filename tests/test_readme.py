@@ -2,7 +2,7 @@
 writes what the commands print now.
 
 The commands run one after the other in a folder that holds a copy of ``sample_data``, so that a file written by one can
-be read by the next and nothing lands in the project. Seconds are the only thing that may differ.
+be read by the next and nothing lands in the project. Only seconds may differ, and the line that names the device.
 """
 
 import os
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = re.compile(r"\d+(\.\d+)? ?m?s\b")
+RAN = re.compile(r"^  ran       .*$", re.MULTILINE)
 SETUP = (
     "pip install -c constraints.txt . && evalcli report sample_data/preds.pt sample_data/targets.pt",
     'pip install -c constraints.txt -e ".[test]" && pytest',
@@ -56,7 +57,7 @@ def steps(number: int, block: str) -> Iterator[Step]:
 
 def steady(text: str) -> str:
     """Take out what differs from run to run."""
-    return SECONDS.sub("N s", text)
+    return SECONDS.sub("N s", RAN.sub("  ran       here", text))
 
 
 def environment() -> dict[str, str]:
@@ -136,7 +137,8 @@ def test_blocks_split_into_commands_and_outputs(block: str, expected: list[tuple
     assert [(step.command, step.shown) for step in steps(0, block)] == expected
 
 
-def test_only_seconds_may_differ() -> None:
+def test_only_seconds_and_the_device_may_differ() -> None:
+    assert steady("  ran       numpy on cpu, 0.03 s\n  n 3\n") == steady("  ran       torch on cuda, 1 s\n  n 3\n")
     assert steady("read in 0.31 s, f1 0.98") == steady("read in 12 s, f1 0.98")
     assert steady("f1 0.98 seen") != steady("f1 0.99 seen")
 
