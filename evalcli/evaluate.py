@@ -186,9 +186,8 @@ class _Reporter:
         self.pairs = outcome.confusion.pairs()
         self.picked = self._listed(counted)
         self.names = tuple(self.task.classes[i] for i in self.picked) if self.task.classes else self._numbers()
-        self.counts = Counts(
-            *(_take(part, self.picked) for part in (counted.tp, counted.support, counted.predicted)), counted.n
-        )
+        tp, support, predicted = (_take(part, self.picked) for part in (counted.tp, counted.support, counted.predicted))
+        self.counts = Counts(tp, support, predicted, counted.n)
 
     def _listed(self, counted: Counts) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """The classes to list: all that are declared, and both of two; else those that occur."""

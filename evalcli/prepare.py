@@ -87,7 +87,9 @@ class _Rows:
     def _flat_target(self) -> Array:
         target = self.batch.target
         if self.layout.target == "one-hot":
-            return _columns(target, self.layout.target_axis, self.layout.width).argmax(axis=1)
+            hot = _columns(target, self.layout.target_axis, self.layout.width)
+            best: Array = hot.argmax(axis=1)
+            return best
         return target.reshape(-1)
 
     def _spread(self, values: Array | None) -> Array | None:
@@ -233,13 +235,12 @@ class _Rows:
         missing = np.isnan(preds)
         with np.errstate(invalid="ignore"):
             self._fault("pred-fraction", ~missing & ~(np.isfinite(preds) & (np.trunc(preds) == preds)), preds)
-        labels = np.where(np.isfinite(preds), preds, 0).clip(-(2.0**53), 2.0**53).astype(np.int64)
-        labels[missing] = MISSING
-        return self._label_range(labels, missing_allowed=True)
+        whole = np.where(np.isfinite(preds), preds, 0).clip(-(2.0**53), 2.0**53).astype(np.int64)
+        return np.where(missing, MISSING, self._label_range(whole))
 
-    def _label_range(self, preds: Array, *, missing_allowed: bool = False) -> Array:
-        """Check labels against the classes; codes of text are in range by construction."""
-        missing_allowed = missing_allowed or self.plan.preds.labels is not None
+    def _label_range(self, preds: Array) -> Array:
+        """Check labels against the classes; codes of text are in range by construction, -1 for a missing one."""
+        missing_allowed = self.plan.preds.labels is not None
         raw = preds
         if self.plan.pred_codes is not None:
             preds = _recode(preds, self.plan.pred_codes)

@@ -233,7 +233,7 @@ def _inverted(task: Task) -> EvalError | None:
         return None
     name = task.classes[0]
     return InputError(
-        f"predictions are 0 and 1 stored as floats: does 1 mean the class {task.classes[1]!r}, or a score for {name!r}?",
+        f"predictions are 0 and 1 stored as floats: is 1 the class {task.classes[1]!r}, or a score for {name!r}?",
         fix="say what they are with --scores labels or --scores probs",
     )
 

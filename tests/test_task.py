@@ -81,7 +81,7 @@ def test_saturated_scores_beside_names_stay_scores_of_the_positive_class():
     found = decided(whole=True, names=("cat", "dog"), positive="cat")
     assert (found.scores, found.mode, found.positive, found.problem) == ("probs", "cut", 0, None)
     doubt = decided(whole=True, labels=("cat", "dog"), positive="cat").problem
-    assert "does 1 mean the class 'dog', or a score for 'cat'?" in str(doubt)
+    assert "is 1 the class 'dog', or a score for 'cat'?" in str(doubt)
     assert decided(whole=True, labels=("cat", "dog"), positive="dog").problem is None
 
 
