@@ -259,7 +259,9 @@ def _table_reading(
         said, truth = table_columns.sample(joined, preds[0], target)
     except EvalError as error:
         return roles, f"cannot be evaluated as it is: {error}", _command(path)
-    words, flags = _labels_in_words(reading.preds, chosen.classes, truth if len(preds) > 1 else said | truth, choices)
+    words, flags = _labels_in_words(
+        reading.preds, chosen.classes, truth if reading.preds == "scores" else said | truth, choices
+    )
     return roles, words, _command(path) + flags
 
 
@@ -272,14 +274,13 @@ def _labels_in_words(
 
     if columns is not None:
         return f"multiclass, a score for each of {len(columns)} classes", ""
-    if preds == "scores":
-        return "one score for each row (binary)", ""
     names = class_order(labels)
     shown = ", ".join(names[:EXAMPLES]) + (", …" if len(names) > EXAMPLES else "")
-    if len(names) != 2:
+    if len(names) != 2 and preds != "scores":
         return f"multiclass, labels, {len(names)} classes in the first rows ({shown})", ""
-    doubt = positive_class(names, choices.positive)[1]
-    return f"binary, labels ({shown})", f" --positive {shlex.quote(names[1])}" if doubt else ""
+    what = "one score for each row" if preds == "scores" else "labels"
+    doubt = len(names) == 2 and positive_class(names, choices.positive)[1] is not None
+    return f"binary, {what} ({shown})", f" --positive {shlex.quote(names[1])}" if doubt else ""
 
 
 def _quoted(name: str) -> str:

@@ -106,7 +106,7 @@ def decide(joined: Joined, preds: Sequence[Column], target: Column, selection: S
         if many:
             raise UsageError("labels come from one column, not from one for each class", fix="name it with --pred")
         return Reading("labels", "labels")
-    said, truth = _sample(joined, first, target)
+    said, truth = sample(joined, first, target)
     if selection.scores is not None or many:
         return Reading("scores", _target_reading(selection, truth, target, many=many, lists=first.kind == "list"))
     preds_as, by_sample = _preds_reading(first, said, truth)
@@ -137,7 +137,8 @@ def _is_special(text: str) -> bool:
     return text.strip().lstrip("+-").lower() in ("nan", "inf", "infinity")
 
 
-def _sample(joined: Joined, pred: Column, target: Column) -> tuple[set[str], set[str]]:
+def sample(joined: Joined, pred: Column, target: Column) -> tuple[set[str], set[str]]:
+    """The distinct predictions and targets of the first rows, as texts; lists have none."""
     said = "NULL" if pred.kind == "list" else label_sql(pred)
     rows = joined.tables.query(f"SELECT {said}, {label_sql(target)} {joined.source()} LIMIT {SAMPLE_ROWS}").fetchall()
     return {row[0] for row in rows if row[0] is not None}, {row[1] for row in rows if row[1] is not None}
