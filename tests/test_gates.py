@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalcli.errors import ExitCode, InputError, UsageError
@@ -215,6 +215,7 @@ def test_missing_outranks_failed_and_nothing_fails_without_rules() -> None:
 numbers = st.floats(0, 1)
 
 
+@settings(deadline=None)  # the first example imports
 @given(value=numbers, loose=numbers, strict=numbers)
 def test_a_stricter_bound_never_turns_fail_into_pass(value: float, loose: float, strict: float) -> None:
     loose, strict = sorted((loose, strict))
@@ -229,6 +230,7 @@ def test_a_stricter_bound_never_turns_fail_into_pass(value: float, loose: float,
     assert (low, high) != ("fail", "pass")
 
 
+@settings(deadline=None)  # the first example imports
 @given(value=numbers, bound=numbers)
 def test_min_and_max_agree_with_exact_numbers(value: float, bound: float) -> None:
     report = a_report(accuracy=value)

@@ -112,11 +112,16 @@ def main() -> NoReturn:
     import signal
     import warnings
 
-    streams.prepare()
-    signal.signal(signal.SIGTERM, _terminate)
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # a library's warning prints its source line; ours are findings
-    code = run(sys.argv[1:])
+    try:
+        streams.prepare()
+        signal.signal(signal.SIGTERM, _terminate)
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")  # a library's warning prints its source line; ours are findings
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # a second one, while the first was being told
+        code = ExitCode.INTERRUPTED
+    except failure.Terminated:
+        code = ExitCode.TERMINATED
     sys.exit(int(code))
 
 

@@ -34,13 +34,12 @@ def load(path: str | None, command: str) -> Settings:
 
     """
     if path is not None:
-        return _settings(Path(path), path, _read(Path(path), path), command)
+        return _settings(Path(path), path, command)
     for folder in (here := Path.cwd(), *here.parents):
         found = folder / "pyproject.toml"
         if found.is_file():
             name = found.name if folder == here else str(found)
-            data = _read(found, name)
-            return _settings(found, name, data, command) if _MARK in data else Settings()
+            return _settings(found, name, command, found=True)
     return Settings()
 
 
@@ -51,7 +50,11 @@ def _read(file: Path, name: str) -> bytes:
         raise InputError(f"cannot be read: {(e.strerror or str(e)).lower()}", path=name) from e
 
 
-def _settings(file: Path, name: str, data: bytes, command: str) -> Settings:
+def _settings(file: Path, name: str, command: str, *, found: bool = False) -> Settings:
+    """The settings of one file; one that was ``found`` and not named may well be about other things."""
+    data = _read(file, name)
+    if found and _MARK not in data:
+        return Settings()
     import tomllib
 
     try:
@@ -61,8 +64,12 @@ def _settings(file: Path, name: str, data: bytes, command: str) -> Settings:
     tool = document.get("tool")
     if isinstance(tool, dict) and "evalcli" in tool:
         table = tool["evalcli"]
-    else:  # a file of our own, or a pyproject.toml that only mentions us
-        table = {} if file.name == "pyproject.toml" else document
+    elif found:
+        table = {}
+    elif file.name == "pyproject.toml":  # named, so gates are expected in it
+        raise UsageError("has no table [tool.evalcli]", fix="write one, or name another file", path=name)
+    else:
+        table = document
     if not isinstance(table, dict):
         raise UsageError("[tool.evalcli] is not a table", path=name)
     return Settings(name, _values(table, command, file, name))

@@ -5,14 +5,13 @@ A group is a frozen dataclass whose fields are options; a command takes a few gr
 configuration. Annotations are evaluated here on purpose (no ``from __future__ import annotations``): typer reads them.
 """
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Optional
 
 from typer import Argument, Option
 
-from evalcli.errors import InputError, UsageError
+from evalcli.cli.values import parse_rows, read_labels, split_names
+from evalcli.errors import UsageError
 
 if TYPE_CHECKING:
     from evalcli.engine import Execution
@@ -65,7 +64,7 @@ class InputOptions:
     ] = None
     delimiter: Annotated[
         str | None,
-        Option("--delimiter", metavar="CHAR", help="What separates columns of text.", rich_help_panel=_INPUT),
+        Option("--delimiter", metavar="CHAR", help="What separates columns of text: ; or \\t.", rich_help_panel=_INPUT),
     ] = None
     encoding: Annotated[
         str | None, Option("--encoding", metavar="NAME", help="Encoding of text tables.", rich_help_panel=_INPUT)
@@ -137,7 +136,7 @@ class DecidingOptions:
         """The metrics asked for, checked; ``None`` means the default ones."""
         from evalcli.metrics.registry import parse
 
-        texts = [name.strip() for text in self.metrics for name in _split_names(text) if name.strip()]
+        texts = [name.strip() for text in self.metrics for name in split_names(text) if name.strip()]
         return tuple(dict.fromkeys(str(parse(text)) for text in texts)) or None
 
     def choices(self) -> "Choices":
@@ -300,7 +299,8 @@ def selection(inputs: InputOptions, choices: "Choices") -> "Selection":
     """What to read: columns, keys and rows, and what the source must know of the choices."""
     from evalcli.sources.base import Selection
 
-    options = {name: value for name in ("delimiter", "encoding") if (value := getattr(inputs, name)) is not None}
+    written = {"delimiter": "\t" if inputs.delimiter == "\\t" else inputs.delimiter, "encoding": inputs.encoding}
+    options = {name: value for name, value in written.items() if value is not None}
     return Selection(
         pred=inputs.pred,
         target=inputs.target,
@@ -312,74 +312,3 @@ def selection(inputs: InputOptions, choices: "Choices") -> "Selection":
         labels=choices.labels,
         options=options,
     )
-
-
-def read_labels(text: str | None) -> tuple[str, ...] | None:
-    """Class names from ``--labels``: an existing file (a name a line, exactly, or a JSON list), else ``a,b,c``.
-
-    >>> read_labels("cat,dog")
-    ('cat', 'dog')
-    """
-    if text is None:
-        return None
-    path = Path(text)
-    try:
-        is_file = path.is_file()
-    except ValueError:  # a NUL: no file is called that
-        is_file = False
-    names = _labels_in(path) if is_file else tuple(text.split(","))
-    place = text if is_file else ""
-    if not is_file and len(names) == 1 and path.suffix in {".txt", ".json", ".names"}:
-        raise UsageError(f"--labels {text}: no such file", fix="name a file, or the classes as a,b,c")
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"--labels names {twice!r} twice", fix="name every class once", path=place)
-    if not names or "" in names:
-        raise UsageError("--labels holds an empty name", fix="give every class a name", path=place)
-    return names
-
-
-def _labels_in(path: Path) -> tuple[str, ...]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        reason = "not UTF-8 text" if isinstance(e, UnicodeDecodeError) else (e.strerror or str(e)).lower()
-        raise InputError(f"cannot be read as class names: {reason}", path=str(path)) from e
-    if text.lstrip().startswith("["):
-        try:
-            names = json.loads(text)
-        except (ValueError, RecursionError):
-            names = None
-        if isinstance(names, list) and all(isinstance(name, str) for name in names):
-            return tuple(names)
-        if path.suffix == ".json":
-            raise InputError("not a JSON list of texts", fix='write it like ["cat", "dog"]', path=str(path))
-    lines = text.replace("\r\n", "\n").split("\n")
-    return tuple(lines[:-1] if lines[-1] == "" else lines)
-
-
-def parse_rows(text: str | None) -> int | None:
-    """A number of rows, where k and M stand for thousand and million.
-
-    >>> parse_rows("100k"), parse_rows("131072"), parse_rows("1M")
-    (100000, 131072, 1000000)
-    """
-    if text is None:
-        return None
-    factor = {"k": 1_000, "m": 1_000_000}.get(text[-1:].lower(), 1)
-    digits = text[:-1] if factor > 1 else text
-    if not (digits.isascii() and digits.isdigit()) or not 0 < int(digits[:18]) * factor < 2**40 or len(digits) > 18:
-        raise UsageError(f"--batch-size {text!r} is no number of rows", fix="write it like 131072, 100k or 1M")
-    return int(digits) * factor
-
-
-def _split_names(text: str) -> list[str]:
-    """Names between commas, where a comma in brackets belongs to a class name."""
-    names, depth = [""], 0
-    for char in text:
-        depth += (char == "[") - (char == "]" and depth > 0)
-        if char == "," and depth == 0:
-            names.append("")
-        else:
-            names[-1] += char
-    return names

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING
 
 from evalcli.cli import streams
 from evalcli.errors import OutputError, UsageError
+from evalcli.renderers import SUFFIXES, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "rich"}
 
 _STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 
@@ -94,13 +93,10 @@ def _target(path: str, fallback: str) -> Target:
         raise OutputError(_why(e), path=path) from e
     if stat.S_ISDIR(mode):
         raise UsageError("is a directory", fix="name a file in it", path=path)
-    direct = not stat.S_ISREG(mode)
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES and not direct:
-        known = ", ".join(SUFFIXES)
-        what = f"the suffix {suffix!r} names no format" if suffix else "a name without a suffix names no format"
-        raise UsageError(what, fix=f"end it in one of {known}", path=path)
-    return Target(path, real, SUFFIXES.get(suffix, fallback), direct)
+    regular = stat.S_ISREG(mode)
+    if not regular and Path(path).suffix.lower() not in SUFFIXES:
+        return Target(path, real, fallback, direct=True)
+    return Target(path, real, format_of(path), direct=not regular)
 
 
 def _expanded(paths: Iterable[str]) -> Iterator[str]:

@@ -156,6 +156,14 @@ def test_a_pyproject_that_is_not_about_us_never_matters(
     assert run("report", "p.csv").code == 0
 
 
+def test_a_pyproject_named_must_speak_of_us(run: Callable[..., Any], work: Any, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("# tool.evalcli\n[project]\n")
+    assert run("report", "p.csv").code == 0
+    result = run("report", "p.csv", "--config", "pyproject.toml")
+    assert result.stderr.startswith("evalcli: pyproject.toml: has no table [tool.evalcli]")
+    assert result.code == 2
+
+
 def test_a_missing_config_is_an_input_error(run: Callable[..., Any], work: Any) -> None:
     result = run("report", "p.csv", "--config", "none.toml")
     assert result.stderr == "evalcli: none.toml: cannot be read: no such file or directory [E3]\n"

@@ -144,7 +144,7 @@ def test_without_json_an_error_leaves_stdout_alone(run: Callable[..., Any], work
         (("p", "--by", "region"), "no such option: --by"),
         (("p", "--min"), "requires an argument"),
         (("p", "-f", "yaml"), "use rich, json, csv, markdown"),
-        (("p", "-o", "x.html"), "end it in one of .json, .csv, .md, .txt"),
+        (("p", "-o", "x.html"), "use .json, .csv, .md, .markdown, .txt"),
     ],
 )
 def test_a_usage_error_is_one_line_with_a_way_out(

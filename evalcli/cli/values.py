@@ -1,0 +1,83 @@
+"""Values that say more than one thing: class names, numbers of rows, lists of metrics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from evalcli.errors import InputError, UsageError
+
+
+def read_labels(text: str | None) -> tuple[str, ...] | None:
+    """Class names from ``--labels``: an existing file (a name a line, exactly, or a JSON list), else ``a,b,c``.
+
+    >>> read_labels("cat,dog")
+    ('cat', 'dog')
+    """
+    if text is None:
+        return None
+    path = Path(text)
+    try:
+        is_file = path.is_file()
+    except ValueError:  # a NUL: no file is called that
+        is_file = False
+    names = _labels_in(path) if is_file else tuple(text.split(","))
+    place = text if is_file else ""
+    if not is_file and len(names) == 1 and path.suffix in {".txt", ".json", ".names"}:
+        raise UsageError(f"--labels {text}: no such file", fix="name a file, or the classes as a,b,c")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"--labels names {twice!r} twice", fix="name every class once", path=place)
+    if not names or "" in names:
+        raise UsageError("--labels holds an empty name", fix="give every class a name", path=place)
+    return names
+
+
+def _labels_in(path: Path) -> tuple[str, ...]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        reason = "not UTF-8 text" if isinstance(e, UnicodeDecodeError) else (e.strerror or str(e)).lower()
+        raise InputError(f"cannot be read as class names: {reason}", path=str(path)) from e
+    if text.lstrip().startswith("["):
+        try:
+            names = json.loads(text)
+        except (ValueError, RecursionError):
+            names = None
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return tuple(names)
+        if path.suffix == ".json":
+            raise InputError("not a JSON list of texts", fix='write it like ["cat", "dog"]', path=str(path))
+    lines = text.replace("\r\n", "\n").split("\n")
+    return tuple(lines[:-1] if lines[-1] == "" else lines)
+
+
+def parse_rows(text: str | None) -> int | None:
+    """A number of rows, where k and M stand for thousand and million.
+
+    >>> parse_rows("100k"), parse_rows("131072"), parse_rows("1M")
+    (100000, 131072, 1000000)
+    """
+    if text is None:
+        return None
+    factor = {"k": 1_000, "m": 1_000_000}.get(text[-1:].lower(), 1)
+    digits = text[:-1] if factor > 1 else text
+    if not (digits.isascii() and digits.isdigit()) or not 0 < int(digits[:18]) * factor < 2**40 or len(digits) > 18:
+        raise UsageError(f"--batch-size {text!r} is no number of rows", fix="write it like 131072, 100k or 1M")
+    return int(digits) * factor
+
+
+def split_names(text: str) -> list[str]:
+    """Names between commas, where a comma in brackets belongs to a class name.
+
+    >>> split_names("accuracy,recall[a,b]")
+    ['accuracy', 'recall[a,b]']
+    """
+    names, depth = [""], 0
+    for char in text:
+        depth += (char == "[") - (char == "]" and depth > 0)
+        if char == "," and depth == 0:
+            names.append("")
+        else:
+            names[-1] += char
+    return names
