@@ -299,8 +299,7 @@ def selection(inputs: InputOptions, choices: "Choices") -> "Selection":
     """What to read: columns, keys and rows, and what the source must know of the choices."""
     from evalcli.sources.base import Selection
 
-    written = {"delimiter": "\t" if inputs.delimiter == "\\t" else inputs.delimiter, "encoding": inputs.encoding}
-    options = {name: value for name, value in written.items() if value is not None}
+    options = {name: value for name in ("delimiter", "encoding") if (value := getattr(inputs, name)) is not None}
     return Selection(
         pred=inputs.pred,
         target=inputs.target,
