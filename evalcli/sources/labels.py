@@ -144,6 +144,8 @@ def _mismatch(likeness: Likeness, pairs: list[tuple[str, str]], path: str) -> In
 
 
 def _twins(labels: set[str], key: Callable[[str], str]) -> list[tuple[str, str]]:
+    if len(set(map(key, labels))) == len(labels):
+        return []
     seen: dict[str, str] = {}
     twins = []
     for label in sorted(labels):

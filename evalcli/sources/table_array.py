@@ -96,7 +96,7 @@ def _read_labels(sides: Sides, counts: dict[str | None, int], *, is_truth: bool)
     missing = counts.get(None, 0)
     _check(sides, rows, missing, is_truth=is_truth)
     labels = class_order((text for text in counts if text is not None), sides.selection.labels)
-    sides.check_classes(labels)
+    sides.check_classes(cell, labels)
     smallest = np.int8 if len(labels) < 1 << 7 else np.int16 if len(labels) < 1 << 15 else np.int32
     codes = np.empty(rows, smallest)
     sql = f"SELECT {columns.label_sql(cell)}, 0 {sides.joined.source()}"

@@ -33,16 +33,20 @@ def quoted(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of one of the tables: ``side`` is ``preds`` or ``target``, ``kind`` as in ``Table.columns``."""
+    """A column of one of the tables: ``side`` is ``preds`` or ``target``, ``kind`` as in ``Table.columns``.
+
+    ``alias`` is its name in statements: names that differ only in case are one name there.
+    """
 
     side: str
     name: str
     kind: str
+    alias: str
 
     @property
     def sql(self) -> str:
         """How a statement names it."""
-        return f"{self.side}.{quoted(self.name)}"
+        return f"{self.side}.{quoted(self.alias)}"
 
 
 class Joined:
@@ -64,10 +68,12 @@ class Joined:
         self.target = None if target is preds else target
         self.key = key if self.target is not None else None
         self.where = where
-        self._used: dict[str, list[str]] = {"preds": [], "target": []}
+        self._used: dict[str, dict[str, str]] = {"preds": {}, "target": {}}
         for table in self.files if self.key is not None else ():
             if self.key not in table.columns:
                 raise UsageError(f"no column {self.key!r} to join by", fix="--id names it", path=table.path)
+        for side in self._used if self.key is not None else ():
+            self.column(self.key or "", side)
         if where is not None:
             self._check_where(where)
 
@@ -75,9 +81,9 @@ class Joined:
         """A column by its exact name; reading it is paid for from now on."""
         table = self.preds if side == "preds" or self.target is None else self.target
         side = "preds" if table is self.preds else "target"
-        if name not in self._used[side]:
-            self._used[side].append(name)
-        return Column(side, name, table.columns[name])
+        alias = name if self.where is not None else f"c{len(self._used[side])}"
+        alias = self._used[side].setdefault(name, alias)
+        return Column(side, name, table.columns[name], alias)
 
     def source(self, *, numbered: bool = False, also: str = "") -> str:
         """``FROM … WHERE …``, with one more condition ``also``.
@@ -189,13 +195,11 @@ class Joined:
 
     def _scan(self, table: Table, side: str) -> str:
         if self.where is not None:  # it may name any column
-            return table.scan(list(table.columns))
-        keys: Sequence[str] = [self.key] if self.key is not None else []
-        used = [*dict.fromkeys([*self._used[side], *keys])]
-        return table.scan(used or [next(iter(table.columns))])
+            return table.scan()
+        return table.scan({alias: name for name, alias in self._used[side].items()})
 
     def _key(self, side: str) -> str:
-        return f"CAST({side}.{quoted(self.key or '')} AS VARCHAR)"
+        return f"CAST({self.column(self.key or '', side).sql} AS VARCHAR)"
 
     def _check_where(self, where: str) -> None:
         import duckdb

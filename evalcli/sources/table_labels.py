@@ -47,8 +47,10 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     rows = int(groups.repeats.sum())
     if not rows:
         raise sides.nothing(dropped)
-    sides.check_classes(groups.labels)
-    notes = list(check_labels(groups.of("target"), groups.of("preds"), sides.path))
+    truth, said = groups.of("target"), groups.of("preds")
+    sides.check_classes(sides.target, truth)
+    sides.check_classes(sides.preds[0], said)
+    notes = list(check_labels(truth, said, sides.path))
     fields = [sides.field(side, "text", (rows,), groups.labels) for side in ("preds", "target")]
     opened = Opened(fields[0], fields[1], rows, dropped, notes=notes)
     if weight is None or grouped:

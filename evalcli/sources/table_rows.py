@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.errors import InputError
 from evalcli.sources.base import Batch
 from evalcli.sources.table_counts import MISSING
 
@@ -38,7 +37,7 @@ class RowStream:
     dtype: type[np.generic]
     width: int | None = None
     weighted: bool = False
-    _readers: list[Any] = field(default_factory=list, repr=False, compare=False)
+    _passes: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Loads in row order; the engine works ahead, the conversion is the caller's."""
@@ -51,20 +50,14 @@ class RowStream:
 
     def close(self) -> None:
         """End a pass that was left half way: the connection serves one result at a time."""
-        while self._readers:
-            self._readers.pop().close()
+        while self._passes:
+            self._passes.pop().close()
 
     def _blocks(self, size: int) -> Iterator[Any]:
-        import duckdb
-        import pyarrow as pa
-
         self.close()
-        try:
-            reader = self.tables.connection.sql(self.sql).to_arrow_reader(size)
-            self._readers.append(reader)
-            yield from reader
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise InputError(str(error).strip().partition("\n")[0]) from error
+        blocks = self.tables.stream(self.sql, size)
+        self._passes.append(blocks)
+        return blocks
 
     def _batch(self, block: Any, start: int) -> Batch:
         columns = block.columns

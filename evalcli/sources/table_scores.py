@@ -41,7 +41,7 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
     if total == dropped:
         raise sides.nothing(dropped)
     labels = class_order((row[0] for row in measured if row[0] is not None), sides.selection.labels)
-    sides.check_classes(labels)
+    sides.check_classes(sides.target, labels)
     width = common_width(sides) if sides.preds[0].kind == "list" else None
     single = columns.is_single_precision(sides.joined, sides.preds)
     shape = (

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from evalcli.errors import EmptyError, InputError, LimitError, UsageError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
+from evalcli.sources.csvtext import label_fault
 from evalcli.sources.naming import Chosen, choose, choose_target
 from evalcli.sources.table_join import Joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from evalcli.sources.base import Selection
     from evalcli.sources.table_counts import Groups
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from evalcli.sources.tables import Table, Tables
 
 CLASS_LIMIT = 2_000_000
-LABEL_BYTES = 256
 
 
 @dataclass(slots=True)
@@ -57,6 +57,10 @@ class Sides:
     def path(self) -> str:
         """The file that errors about the pair name."""
         return self.joined.preds.path
+
+    def table(self, column: Column) -> Table:
+        """The table that a column lies in."""
+        return self.joined.preds if column.side == "preds" else self.joined.files[-1]
 
     def field(self, side: str, dtype: str, shape: tuple[int, ...], labels: Sequence[str] | None = None) -> Field:
         """The description of a side."""
@@ -128,10 +132,10 @@ class Sides:
                 raise InputError(
                     f"{role}{example} in column {column.name!r} {what} ({count} in all: {', '.join(places)})",
                     fix=f"write numbers with a decimal point and nothing else{flag}",
-                    path=self.joined.preds.path if column.side == "preds" else self.joined.files[-1].path,
+                    path=self.table(column).path,
                 )
 
-    def check_classes(self, labels: Sequence[str]) -> None:
+    def check_classes(self, column: Column, labels: Collection[str]) -> None:
         """Refuse what can only be an accident of quoting, or a column of values.
 
         Raises:
@@ -144,13 +148,12 @@ class Sides:
                 f"more than {CLASS_LIMIT} distinct labels", fix=f"if they are numbers, {columns.FLAG}", path=self.path
             )
         for label in labels:
-            long = len(label.encode()) > LABEL_BYTES
-            lines = ("\n" in label or "\r" in label) and not self.selection.options.get("multiline_labels")
-            if long or lines or "\0" in label:
-                what = "holds a NUL byte" if "\0" in label else "is longer than 256 bytes" if long else "spans lines"
+            if "\0" in label:
                 raise InputError(
-                    f"a label begins {label[:40]!r} and {what}", fix='is there a stray " in the file?', path=self.path
+                    f"a label holds a NUL byte: {label[:40]!r}", fix="write the file again", path=self.path
                 )
+            if column.kind == "text" and label_fault(label) is not None:
+                self.table(column).check_label(label, column.name)
 
     def shared_key_notes(self) -> list[Note]:
         """A note when rows are paired by position though a column that both tables have says otherwise."""

@@ -88,6 +88,7 @@ class TableSource(Source):
         if self._opened.stream is not None:
             self._opened.stream.close()
         self._tables.close()
+        super().close()
 
     def _heard(self, share: float) -> None:
         self._share = share
