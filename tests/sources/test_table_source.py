@@ -510,7 +510,18 @@ def test_where_filters_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "where", ["region = ", "1) OR (1 = 1", "true; DROP TABLE x", "a, b", "/*", "", "nosuch = 1", "count(*) > 1"]
+    "where",
+    [
+        "(SELECT count(*) FROM read_csv('/etc/passwd')) > 0",
+        "region = ",
+        "1) OR (1 = 1",
+        "true; DROP TABLE x",
+        "a, b",
+        "/*",
+        "",
+        "nosuch = 1",
+        "count(*) > 1",
+    ],
 )
 def test_where_must_be_one_expression(tmp_path, where):
     path = write_csv(tmp_path / "f.csv", ["y", "pred", "region"], [("a", "a", "EU")])
