@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from evalcli.cli import streams
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.progress import Progress, TaskID
+
+    from evalcli.report import Report
 
 PATIENCE = 1.0
 """Seconds of work before a bar is worth its import."""
@@ -40,7 +43,23 @@ class Meter:
             if self._bar is None:
                 self._start()
             if self._bar is not None and self._task is not None:
-                self._bar.update(self._task, completed=done, total=total, rate=self._rate())
+                self._bar.update(self._task, completed=done, total=total, rows=f"{done:,} rows", rate=self._rate())
+
+    def share(self, done: float) -> None:
+        """Take note of the share that is done of work whose rows are not known yet, 0 to 1."""
+        if not self._shown or time.monotonic() - self._started < PATIENCE:
+            return
+        with self._lock:
+            if self._bar is None:
+                self._start()
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, completed=done, total=1.0)
+
+    def timed(self, report: Report) -> Report:
+        """The report with the seconds that all of it took, opening the files included."""
+        if report.run is None:
+            return report
+        return replace(report, run=replace(report.run, seconds=time.monotonic() - self._started))
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
@@ -60,16 +79,16 @@ class Meter:
     def _rate(self) -> str:
         """Rows a second, over the whole run: steadier than the last moment."""
         rate = self.done / max(time.monotonic() - self._started, 1e-9)
-        return f"{rate / 1e6:.1f}M" if rate >= 1e6 else f"{rate:,.0f}"
+        return f"{rate / 1e6:.1f}M rows/s" if rate >= 1e6 else f"{rate:,.0f} rows/s"
 
     def _start(self) -> None:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         from evalcli.renderers.terminal import console
 
-        rows = TextColumn("{task.completed:,.0f} rows", markup=False)
-        rate = TextColumn("{task.fields[rate]} rows/s", markup=False)
+        rows = TextColumn("{task.fields[rows]}", markup=False)
+        rate = TextColumn("{task.fields[rate]}", markup=False)
         columns = (BarColumn(bar_width=30), TaskProgressColumn(), rows, rate, TimeRemainingColumn())
         self._bar = Progress(*columns, console=console(sys.stderr), transient=True)
-        self._task = self._bar.add_task("", total=self.total, rate=self._rate())
+        self._task = self._bar.add_task("", total=self.total, rows="", rate="")
         self._bar.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 from evalcli.cli.flatten import flattened
@@ -44,10 +45,8 @@ def report(
     from evalcli.evaluate import evaluate
     from evalcli.sources import open_source
 
-    source = open_source(files.preds, files.targets, selection(inputs, choices))
-    try:
-        with Meter(quiet=output.quiet) as progress:
+    with Meter(quiet=output.quiet) as progress:
+        source = open_source(files.preds, files.targets, selection(inputs, choices), progress.share)
+        with closing(source):
             result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules))
-    finally:
-        source.close()
-    return delivery.deliver(replace(result, gates=judge(result, rules, baseline)))
+    return delivery.deliver(progress.timed(replace(result, gates=judge(result, rules, baseline))))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalcli.errors import EvalError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from evalcli.sources.base import Selection, Source
     from evalcli.sources.tables import TableOptions
@@ -18,8 +18,12 @@ TENSOR_FORMATS = frozenset({"pt", "npy", "npz", "safetensors"})
 """What is read by ranges of bytes; every other known format is a table."""
 
 
-def open_source(preds: str, target: str | None, selection: Selection) -> Source:
+def open_source(
+    preds: str, target: str | None, selection: Selection, progress: Callable[[float], None] | None = None
+) -> Source:
     """Open one file that holds both sides, or two; ``-`` is standard input.
+
+    Tables of labels are counted while they are opened; ``progress`` hears the share done, 0 to 1.
 
     Raises:
         EvalError: of the kind that says what is wrong with which path.
@@ -38,7 +42,7 @@ def open_source(preds: str, target: str | None, selection: Selection) -> Source:
             aliases[spool.path] = STDIN
             paths = [spool.path if path == STDIN else path for path in paths]
         with spoken_of(aliases):
-            source = _open(str(paths[0]), paths[1], selection)
+            source = _open(str(paths[0]), paths[1], selection, progress)
         source.aliases = aliases
         source.preds = replace(source.preds, path=aliases.get(source.preds.path, source.preds.path))
         source.target = replace(source.target, path=aliases.get(source.target.path, source.target.path))
@@ -57,7 +61,7 @@ def spoken_of(aliases: dict[str, str]) -> Iterator[None]:
         raise
 
 
-def _open(preds: str, target: str | None, selection: Selection) -> Source:
+def _open(preds: str, target: str | None, selection: Selection, progress: Callable[[float], None] | None) -> Source:
     first = input_format(preds) in TENSOR_FORMATS
     second = first if target is None else input_format(target) in TENSOR_FORMATS
     if first and second:
@@ -65,7 +69,7 @@ def _open(preds: str, target: str | None, selection: Selection) -> Source:
 
         return open_arrays(preds, target, selection)
     if target is None or not (first or second):
-        return open_table_source(preds, target, selection)
+        return open_table_source(preds, target, selection, progress)
     from evalcli.sources.mixed import open_mixed
 
     return open_mixed(preds, target, selection, preds_in_table=not first)
@@ -99,7 +103,9 @@ def table_options(selection: Selection) -> TableOptions:
     return TableOptions(**{name: value for name, value in selection.options.items() if value is not None})
 
 
-def open_table_source(preds: str, target: str | None, selection: Selection) -> Source:
+def open_table_source(
+    preds: str, target: str | None, selection: Selection, progress: Callable[[float], None] | None = None
+) -> Source:
     """Tables on both sides, or one that holds both."""
     from evalcli.sources.table_source import TableSource
     from evalcli.sources.tables import open_tables
@@ -107,7 +113,7 @@ def open_table_source(preds: str, target: str | None, selection: Selection) -> S
     tables = open_tables([preds] if target is None else [preds, target], table_options(selection))
     try:
         second = None if target is None else tables.tables[1]
-        return TableSource(tables, tables.tables[0], second, selection)
+        return TableSource(tables, tables.tables[0], second, selection, progress)
     except BaseException:
         tables.close()
         raise
