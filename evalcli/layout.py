@@ -65,7 +65,7 @@ def find_layout(preds: Field, target: Field, choices: Choices) -> Layout:
         UsageError: when two readings fit and ``--class-axis`` or ``--task`` must choose.
 
     """
-    p, t = plain_shape(preds.shape), plain_shape(target.shape)
+    p, t = _compared(preds.shape, target.shape)
     for field in (preds, target):
         if 0 in field.shape[1:]:
             raise EmptyError(f"no values: shape {field.shape}", fix="save at least one for each row", path=field.path)
@@ -80,6 +80,14 @@ def find_layout(preds: Field, target: Field, choices: Choices) -> Layout:
             raise _swapped(preds, target)
         return Layout(_single(preds, choices), "one-hot", width=t[-1], inner=prod(p[1:]))
     raise _shape_error(preds, target)
+
+
+def _compared(p: Shape, t: Shape) -> tuple[Shape, Shape]:
+    """The shapes without trailing axes of length 1, unless such an axis is what makes them fit: ``(N, 1, C)``."""
+    plain = plain_shape(p), plain_shape(t)
+    longer, shorter = (p, t) if len(p) > len(t) else (t, p)
+    fits = len(longer) == len(shorter) + 1 and (longer[:1] + longer[2:] == shorter or longer[:-1] == shorter)
+    return (p, t) if fits and plain[0] != plain[1] else plain
 
 
 def _same_shape(preds: Field, choices: Choices, p: Shape) -> Layout:

@@ -226,9 +226,8 @@ class _Rows:
 
     def _cut(self, scores: Array, task: Task) -> Array:
         assert task.cut is not None
-        assert task.positive is not None
         cut = _as_stored(task.cut, self.plan.preds.dtype, scores.dtype)
-        labels = np.where(scores >= cut, np.int8(task.positive), np.int8(1 - task.positive))
+        labels = np.where(scores >= cut, np.int8(task.above), np.int8(1 - task.above))
         return _mark_missing(labels, scores)
 
     def _whole(self, preds: Array) -> Array:
@@ -296,15 +295,14 @@ class _Rows:
 
     def _margin(self, scores: Array, task: Task, best: Array) -> Array:
         """Two columns against a threshold on the probability of the positive class."""
-        assert task.positive is not None
         assert task.cut is not None
-        positive, negative = scores[:, task.positive], scores[:, 1 - task.positive]
+        positive, negative = scores[:, task.above], scores[:, 1 - task.above]
         if task.scores == "logits":
             with np.errstate(invalid="ignore"):
                 over = positive.astype(np.float64) - negative >= task.cut
         else:
             over = positive >= _as_stored(task.cut, self.plan.preds.dtype, scores.dtype)
-        labels = np.where(over, task.positive, 1 - task.positive)
+        labels = np.where(over, task.above, 1 - task.above)
         return np.where(best == MISSING, MISSING, labels)
 
     def labels(self, preds: Array) -> Labels:

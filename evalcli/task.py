@@ -45,7 +45,7 @@ class Choices:
 @dataclass(frozen=True, slots=True)
 class Task:
     """The decision. ``mode`` is how a prediction becomes a label: it is one (``labels``), the best column
-    (``argmax``), or a score against ``cut`` (``cut``; of two columns, the margin ``positive - negative``).
+    (``argmax``), or class ``above`` where a score is at least ``cut`` (``cut``; of two columns of logits the margin).
 
     ``classes`` are the class names; ``seen_only`` says that they were read off the data, so that a class without a
     row is not listed. ``problem`` is what forbids a verdict, raised once the whole input is known.
@@ -59,12 +59,13 @@ class Task:
     positive: int | None = None
     threshold: float | None = None
     cut: float | None = None
+    above: int = 1
     problem: EvalError | None = None
 
     @property
     def counts_like(self) -> tuple[object, ...]:
         """What the counting depends on: two decisions that agree here give the same counts."""
-        return (self.mode, self.cut, self.positive if self.mode == "cut" else None)
+        return (self.mode, self.cut, self.above if self.mode == "cut" else None)
 
 
 def sum_tolerance(dtype: str) -> float:
@@ -156,7 +157,7 @@ def _decide_columns(layout: Layout, preds: Field, choices: Choices, evidence: Ev
     if base.kind != "binary":
         raise UsageError("--threshold needs a binary task", fix="drop it: of several classes the best one counts")
     cut = choices.threshold if scores != "logits" else logit(choices.threshold)
-    return replace(base, mode="cut", threshold=choices.threshold, cut=cut)
+    return replace(base, mode="cut", threshold=choices.threshold, cut=cut, above=base.positive or 0)
 
 
 def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[str, EvalError | None]:
@@ -214,7 +215,8 @@ def _decide_score(
         )
     scores = choices.scores or ("probs" if low >= 0 and high <= 1 else "logits")
     base = _labels_task(scores, choices, names, None)
-    problem = base.problem
+    above, doubt = positive_class(names, choices.positive)
+    problem = base.problem or doubt
     if choices.scores == "probs" and not (low >= 0 and high <= 1):
         problem = InputError(f"not probabilities: values from {low:g} to {high:g}", fix="use --scores logits")
     if choices.scores is None and whole_labels and high > 1:
@@ -224,7 +226,7 @@ def _decide_score(
         )
     threshold = 0.5 if choices.threshold is None else choices.threshold
     cut = threshold if scores == "probs" else logit(threshold)
-    return replace(base, mode="cut", threshold=threshold, cut=cut, problem=problem)
+    return replace(base, mode="cut", threshold=threshold, cut=cut, above=above, problem=problem)
 
 
 def _inverted(task: Task) -> EvalError | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from evalcli.sources.base import Batch, Field, Note, Source
+from evalcli.sources.labels import class_order
 
 LOADED = {"float16": np.float32, "bfloat16": np.float32}
 """What sources make of stored types that numpy does not compute in."""
@@ -73,7 +74,7 @@ def _frozen(array: Any) -> Any:
 
 def text_source(preds: Any, target: Any, **more: Any) -> MemorySource:
     """Texts on both sides, as a table gives them: indices into the labels of both."""
-    names = tuple(sorted({*preds, *target}))
+    names = class_order({*preds, *target})
     index = {name: i for i, name in enumerate(names)}
     return MemorySource(
         np.array([index[p] for p in preds]),

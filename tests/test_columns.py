@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import isnan
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ def naive(scores):
     """The same by Python's own arithmetic, row by row."""
     best, tied, good = [], 0, []
     for row in scores.tolist():
-        bad = any(x != x for x in row) or all(x == -np.inf for x in row)
+        bad = any(map(isnan, row)) or all(x == -np.inf for x in row)
         good.append(not bad)
         best.append(0 if bad else row.index(max(row)))
         tied += not bad and row.count(max(row)) > 1
@@ -28,7 +30,7 @@ def same(look: Look, scores):
     kept = scores[good]
     if kept.size:
         assert (look.low, look.high) == (float(kept.min()), float(kept.max()))
-    if kept.size and 0 <= kept.min() and kept.max() <= 1:
+    if kept.size and kept.min() >= 0 and kept.max() <= 1:
         np.testing.assert_allclose(look.sums[good], kept.astype(np.float64).sum(axis=1), rtol=0, atol=1e-12)
     else:
         assert look.sums is None

@@ -39,6 +39,12 @@ def layout(preds, target, *, p=FLOAT, t=WHOLE, columns=None, **choices):
         ((9,), (9, 3), FLOAT, Layout("score", "one-hot", width=3)),
         ((9, 1, 4, 5), (9, 4, 5), FLOAT, Layout("score", inner=20)),
         ((9, 1, 4), (9, 4), WHOLE, Layout("labels", inner=4)),
+        ((9, 1, 3), (9, 1), FLOAT, Layout("columns", class_axis=-1, width=3)),
+        ((9, 3, 1), (9, 1), FLOAT, Layout("columns", class_axis=1, width=3)),
+        ((9, 3, 1), (9,), FLOAT, Layout("columns", class_axis=1, width=3)),
+        ((9, 1), (9, 1, 3), WHOLE, Layout("labels", "one-hot", width=3)),
+        ((9, 1), (9, 3), WHOLE, Layout("labels", "one-hot", width=3)),
+        ((9, 4, 5, 1), (9, 4, 5), FLOAT, Layout("score", inner=20)),
         ((3, 3), (3,), FLOAT, Layout("columns", class_axis=1, width=3)),
     ],
 )
