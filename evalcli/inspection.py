@@ -217,7 +217,8 @@ def _stored_count(table: Table, tables: Tables) -> int | None:
     """The number of rows where the format stores it."""
     if table.format != "parquet":
         return None
-    return int(tables.query(f"SELECT count(*) FROM {table.scan()}").fetchone()[0])
+    count: int = tables.query(f"SELECT count(*) FROM {table.scan()}").fetchall()[0][0]
+    return count
 
 
 def _column_entry(name: str, kind: str, cells: list[Any], role: str) -> Entry:

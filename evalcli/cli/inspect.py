@@ -43,9 +43,8 @@ def _text(seen: Inspection) -> str:
     from evalcli.renderers.escape import visible
 
     count = "rows not counted" if seen.rows is None else f"{seen.rows:,} rows"
-    rows = [("name", "shape", "type", "range", "holds")]
-    rows += [_row(entry) for entry in seen.entries]
-    rows = [tuple(visible(cell) for cell in row) for row in rows]
+    named: list[tuple[str, ...]] = [("name", "shape", "type", "range", "holds"), *map(_row, seen.entries)]
+    rows = [tuple(visible(cell) for cell in row) for row in named]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     looked = "all rows" if seen.rows == seen.looked else f"the first {seen.looked:,} rows"
     lines = [f"{visible(seen.path)}: {seen.format}, {count}", ""]

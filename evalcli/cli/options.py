@@ -69,6 +69,9 @@ class InputOptions:
     encoding: Annotated[
         str | None, Option("--encoding", metavar="NAME", help="Encoding of text tables.", rich_help_panel=_INPUT)
     ] = None
+    no_header: Annotated[
+        bool, Option("--no-header", help="No header line: columns are column1, column2, …", rich_help_panel=_INPUT)
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,7 +302,7 @@ def selection(inputs: InputOptions, choices: "Choices") -> "Selection":
     """What to read: columns, keys and rows, and what the source must know of the choices."""
     from evalcli.sources.base import Selection
 
-    options = {name: value for name in ("delimiter", "encoding") if (value := getattr(inputs, name)) is not None}
+    options = {"delimiter": inputs.delimiter, "encoding": inputs.encoding, "header": not inputs.no_header}
     return Selection(
         pred=inputs.pred,
         target=inputs.target,
