@@ -239,7 +239,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 999),
     n=st.integers(1, 40),
@@ -310,7 +310,7 @@ def test_M05_M08_renamed_classes_and_swapped_sides(sample):
     scores, truth = sample
     said = scores.argmax(axis=1)
     one, swapped = report(MemorySource(said, truth)), report(MemorySource(truth, said))
-    assert (np.array(one.confusion.matrix).T == np.array(swapped.confusion.matrix)).all()
+    assert (np.array(swapped.confusion.matrix) == np.array(one.confusion.matrix).T).all()
     assert values(one)["precision_macro"] == values(swapped)["recall_macro"]
     order = np.array([2, 0, 3, 1])
     renamed = report(MemorySource(order[said], order[truth]))

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from memory_source import MemorySource
+
+from evalcli.engine import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    MOST_WORKERS,
+    Execution,
+    Placement,
+    accumulate,
+    batch_rows,
+    place,
+    worker_count,
+)
+from evalcli.errors import InputError, UsageError
+from evalcli.evaluate import evaluate
+from evalcli.task import Choices
+
+
+class Rows:
+    """An accumulator that keeps what it was given."""
+
+    def __init__(self, until=None, fail_at=None):
+        self.seen, self.threads, self.until, self.fail_at = [], set(), until, fail_at or {}
+
+    def add(self, batch):
+        self.threads.add(threading.current_thread())
+        self.seen += batch.preds.tolist()
+        if batch.start in self.fail_at:
+            raise self.fail_at[batch.start]
+        return self.until is None or batch.start < self.until
+
+    def merge(self, other):
+        self.seen += other.seen
+        self.threads |= other.threads
+
+
+class Slow(MemorySource):
+    """Loads take a moment, so that every worker gets some."""
+
+    pause = 0.005
+
+    def _load(self, *args):
+        time.sleep(self.pause)
+        return super()._load(*args)
+
+
+def source(n=100, kind=MemorySource, **more):
+    return kind(np.arange(n), np.arange(n), **more)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("size", [1, 7, 100, 1000])
+def test_every_row_is_counted_once(workers, size):
+    total, complete = accumulate(source(), Rows, size, workers)
+    assert (sorted(total.seen), complete) == (list(range(100)), True)
+
+
+def test_one_worker_stays_in_the_main_thread_and_in_order():
+    total, _ = accumulate(source(), Rows, 9, 1)
+    assert total.threads == {threading.current_thread()}
+    assert total.seen == list(range(100))
+
+
+def test_workers_share_the_work():
+    total, _ = accumulate(source(kind=Slow), Rows, 5, 3)
+    assert len(total.threads) == 3
+    assert threading.current_thread() not in total.threads
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_a_worker_raises_is_raised_once(workers):
+    bad = InputError("broken")
+    before = threading.active_count()
+    with pytest.raises(InputError) as caught:
+        accumulate(source(kind=Slow), lambda: Rows(fail_at={20: bad}), 10, workers)
+    assert caught.value is bad
+    assert caught.value.__context__ is None
+    assert threading.active_count() == before
+
+
+def test_of_several_failures_the_earliest_in_the_input_is_raised():
+    gate = threading.Barrier(2)
+
+    class Together(Rows):
+        def add(self, batch):
+            if batch.start in (0, 10):
+                gate.wait()
+                if batch.start == 0:
+                    time.sleep(0.02)
+                raise InputError(f"row {batch.start}")
+            return True
+
+    with pytest.raises(InputError, match="row 0"):
+        accumulate(source(), Together, 10, 2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_plan_that_fails_fails_the_pass(workers):
+    class Torn(MemorySource):
+        def plan(self, size):
+            yield from list(super().plan(size))[:2]
+            raise InputError("the file ends early")
+
+    with pytest.raises(InputError, match="ends early"):
+        accumulate(source(kind=Torn), Rows, 10, workers)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_contradiction_ends_the_pass_early(workers):
+    total, complete = accumulate(source(1000, kind=Slow), lambda: Rows(until=20), 10, workers)
+    assert not complete
+    assert len(total.seen) <= 10 * (3 + workers)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_progress_is_told_from_the_main_thread_only(workers):
+    told = []
+
+    def progress(done, total):
+        told.append((done, total, threading.current_thread()))
+
+    slow = source(kind=Slow)
+    slow.pause = 0.03
+    accumulate(slow, Rows, 10, workers, progress)
+    assert {thread for _, _, thread in told} == {threading.main_thread()}
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert told[-1][:2] == (100, 100)
+
+
+def test_progress_counts_rows_that_a_group_stands_for():
+    told = []
+    grouped = MemorySource([0, 1], [0, 1], repeats=[30, 12])
+    accumulate(grouped, Rows, 1, 1, lambda done, total: told.append((done, total)))
+    assert told == [(30, 42), (42, 42)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_the_pass(workers):
+    slow = source(10_000, kind=Slow)
+    main = threading.main_thread().ident
+    timer = threading.Timer(0.15, lambda: signal.pthread_kill(main, signal.SIGINT))
+    before = time.monotonic()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        accumulate(slow, Rows, 10, workers)
+    assert time.monotonic() - before < 3
+    timer.join()
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and "work" in thread.name:
+            thread.join(1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_progress_raises_ends_the_pass(workers):
+    def progress(done, total):
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        accumulate(source(kind=Slow), Rows, 10, workers, progress)
+
+
+def test_batches_are_bounded_in_rows_and_bytes():
+    auto = Execution()
+    assert batch_rows(auto, 8) == BATCH_ROWS
+    assert batch_rows(auto, 8000) * 8000 <= BATCH_BYTES
+    assert batch_rows(auto, 10 * BATCH_BYTES) == 1
+    assert batch_rows(Execution(batch_size=77), 8000) == 77
+
+
+def test_workers_are_no_more_than_batches():
+    assert worker_count(Execution(workers=5), source(10), 4) == 3
+    assert worker_count(Execution(workers=5), source(0), 4) == 1
+    assert 1 <= worker_count(Execution(), source(10**4), 1) <= MOST_WORKERS
+    unknown = source(10)
+    unknown.rows = None
+    assert worker_count(Execution(workers=5), unknown, 4) == 5
+
+
+def test_placement():
+    assert place(Execution()) == Placement("numpy", "cpu", "numpy starts fastest")
+    assert place(Execution("numpy")) == Placement("numpy", "cpu", "asked for")
+    assert place(Execution("torch", "cpu")).backend == "torch"
+    with pytest.raises(UsageError, match="--backend numpy cannot run on cuda"):
+        place(Execution("numpy", "cuda"))
+    for device in ("tpu", "cuda:99", "cpu:x", "cuda:x", "mps:y"):
+        with pytest.raises(UsageError, match=f"no device {device}"):
+            place(Execution("auto", device))
+
+
+def test_the_report_says_how_it_ran():
+    found = evaluate(source(50), Choices(), Execution(batch_size=10, workers=2))
+    assert (found.run.backend, found.run.device, found.run.workers, found.run.batch_size) == ("numpy", "cpu", 2, 10)
+    assert found.run.seconds > 0
