@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import isnan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 
@@ -288,9 +289,7 @@ class _Reporter:
 
     def _signature(self, averaged: int) -> str:
         """Every choice that moves a number, in one line."""
-        import hashlib
-
-        labels = hashlib.sha256("\0".join(self.names).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        labels = crc32("\0".join(self.names).encode("utf-8", "surrogatepass"))
         threshold = self.task.threshold
         parts = {
             "task": self.task.kind,
@@ -303,7 +302,7 @@ class _Reporter:
             "nan": self.choices.nan,
             "weights": "yes" if self.source.weighted else "no",
             "ties": "first",
-            "labels": labels,
+            "labels": f"{labels:08x}",
             "v": __version__,
         }
         return "|".join(f"{key}:{value}" for key, value in parts.items())

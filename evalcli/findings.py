@@ -5,7 +5,6 @@ A rule takes the facts and returns at most one finding. All rules see all facts;
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING
@@ -31,8 +30,8 @@ SHIFTED = 0.5
 NAMED = 5
 """How many classes a finding names."""
 
-_TARGET_NAME = re.compile(r"(^|[^a-z])(targets?|truths?|gold|labels?|y_?true|actuals?|y_?test)([^a-z]|$)")
-_PREDS_NAME = re.compile(r"(^|[^a-z])(preds?|predictions?|predicted|scores?|logits?|probs?|outputs?|y_?pred)([^a-z]|$)")
+_TARGET_WORDS = frozenset("target targets truth truths gold label labels true actual actuals".split())
+_PREDS_WORDS = frozenset("pred preds prediction predictions predicted score scores logit logits probs output".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,11 @@ def find(facts: Facts) -> tuple[Finding, ...]:
 
 def swapped_arguments(facts: Facts) -> Finding | None:
     """The first file is called the truth, and the second the predictions."""
-    first, second = _stem(facts.preds_path), _stem(facts.target_path)
     if facts.preds_path == facts.target_path:
         return None
-    looks = _TARGET_NAME.search(first) and not _PREDS_NAME.search(first)
-    if not (looks and _PREDS_NAME.search(second) and not _TARGET_NAME.search(second)):
+    first, second = _words(facts.preds_path), _words(facts.target_path)
+    looks = first & _TARGET_WORDS and not first & _PREDS_WORDS
+    if not (looks and second & _PREDS_WORDS and not second & _TARGET_WORDS):
         return None
     text = f"the arguments look swapped: {facts.preds_path} was read as predictions, {facts.target_path} as the truth"
     return Finding("swapped-arguments", "warning", text, "predictions come first: evalcli report PREDS TARGETS")
@@ -276,5 +275,7 @@ def _amount(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
 
 
-def _stem(path: str) -> str:
-    return path.replace("\\", "/").rpartition("/")[2].lower()
+def _words(path: str) -> frozenset[str]:
+    """The words in the name of a file."""
+    name = path.replace("\\", "/").rpartition("/")[2].lower()
+    return frozenset("".join(sign if sign.isalpha() else " " for sign in name).split())

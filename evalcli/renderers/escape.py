@@ -71,10 +71,10 @@ def spreadsheet(text: str) -> str:
     return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
-_PROSE = re.compile(r"[\\|`*_\[\]<>!~&]")
-_ACTIVE = re.compile(r"[@#]")
-_LINK = re.compile(r"(https?|ftp)://|\bwww\.", re.IGNORECASE)
-_NAME = re.compile(r"[\\|`*_\[\]<>!#@~&\"']")
+_PROSE = r"[\\|`*_\[\]<>!~&]"
+_ACTIVE = "[@#]"
+_LINK = r"(?i:(https?|ftp)://|\bwww\.)"
+_NAME = r"[\\|`*_\[\]<>!#@~&\"']"
 
 
 def markdown(text: str) -> str:
@@ -86,9 +86,9 @@ def markdown(text: str) -> str:
     >>> print(markdown("a|b *c* @team #12"))
     a\|b \*c\* <code>@</code>team <code>#</code>12
     """
-    safe = _PROSE.sub(r"\\\g<0>", visible(text))
-    safe = _ACTIVE.sub(r"<code>\g<0></code>", safe)
-    return _LINK.sub(lambda found: found.group().replace(":", "&#58;").replace(".", "&#46;"), safe)
+    safe = re.sub(_PROSE, r"\\\g<0>", visible(text))
+    safe = re.sub(_ACTIVE, r"<code>\g<0></code>", safe)
+    return re.sub(_LINK, lambda found: found.group().replace(":", "&#58;").replace(".", "&#46;"), safe)
 
 
 def markdown_name(text: str) -> str:
@@ -101,5 +101,5 @@ def markdown_name(text: str) -> str:
     plain = "`" not in shown and "|" not in shown and shown == shown.strip()
     if plain:
         return f"`{shown}`"
-    inner = _NAME.sub(lambda found: f"&#{ord(found.group())};", shown)
+    inner = re.sub(_NAME, lambda found: f"&#{ord(found.group())};", shown)
     return f"<code>{inner.replace(' ', '&#32;')}</code>"

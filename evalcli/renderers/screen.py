@@ -31,7 +31,7 @@ _ASCII = str.maketrans({"–": "-", "…": "...", "·": ",", "─": "-", "→": 
 
 # A terminal that knows Hebrew and Arabic would also turn round the numbers that follow such a name, and show recall
 # under precision. A left-to-right mark on both sides, which has no width, keeps the rest of the line in order.
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_RIGHT_TO_LEFT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 _MARK = "\u200e"
 
 
@@ -60,7 +60,7 @@ class Screen:
     def name(self, text: str, limit: int = NAME, style: str = "") -> Text:
         """A text from the input: escaped, cut to ``limit`` cells; quoted where blanks would not be seen."""
         shown = visible(text if text and text == text.strip() else f'"{text}"', limit)
-        if self.encoding.startswith("utf") and _RIGHT_TO_LEFT.search(shown):
+        if self.encoding.startswith("utf") and not shown.isascii() and re.search(_RIGHT_TO_LEFT, shown):
             shown = f"{_MARK}{shown}{_MARK}"
         return styled(self._encodable(shown), style)
 
