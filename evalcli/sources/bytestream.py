@@ -41,6 +41,7 @@ def stamp(path: str) -> Stamp:
 
     Raises:
         InputError: it is gone.
+
     """
     try:
         status = os.stat(path)  # noqa: PTH116 - paths are text throughout the sources
@@ -54,6 +55,7 @@ def raw_blocks(path: str, hasher: Hasher | None = None) -> Iterator[bytes]:
 
     Raises:
         InputError: it cannot be read.
+
     """
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - paths are text throughout the sources
@@ -80,6 +82,7 @@ class TextFile:
         Raises:
             InputError: the file is damaged, or not in the encoding it was said to be in.
             LimitError: it unpacks to more than 200 times its size.
+
         """
         blocks = self._unpacked(hasher)
         if self.encoding != "utf-8":

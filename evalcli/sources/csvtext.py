@@ -38,6 +38,7 @@ def choose_delimiter(kind: str, said: str | None) -> str:
 
     Raises:
         UsageError: it is not one ASCII character that can separate cells.
+
     """
     delimiter = {"\\t": "\t", "tab": "\t"}.get(said, said) if said is not None else DELIMITERS[kind]
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
@@ -50,6 +51,7 @@ def read_header(file: TextFile, delimiter: str) -> Header:
 
     Raises:
         InputError: the file is empty, its first line is too long, not UTF-8, of too many columns or badly quoted.
+
     """
     start = _start(file)
     if not start.strip(b"\r\n"):
@@ -130,6 +132,7 @@ def records(file: TextFile, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
     Raises:
         InputError: a quote where RFC 4180 has none, or a line beyond 1 MiB.
+
     """
     text = (line.decode("utf-8", "replace") for line in lines(file))
     reader = csv.reader(text, delimiter=delimiter, strict=True)
@@ -151,6 +154,7 @@ def check_records(file: TextFile, delimiter: str, header: Header, *, has_header:
 
     Raises:
         InputError: the first record with another number of fields, or a line that is too long.
+
     """
     expected = len(header.fields)
     rows = -1 if has_header else 0

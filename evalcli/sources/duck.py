@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from evalcli.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -23,10 +25,17 @@ def literal(text: str) -> str:
 
 
 def pattern(path: str) -> str:
-    """The glob that only this file matches: DuckDB takes every path for a glob."""
+    """The glob that only this file matches: DuckDB takes every path for a glob.
+
+    Raises:
+        InputError: the name holds a backslash as well, for which its globs have no escape.
+
+    """
     if not any(sign in path for sign in "*?["):
         return path
-    return "".join(f"[{sign}]" if sign in "*?[" else "?" if sign == "\\" else sign for sign in path)
+    if "\\" in path:
+        raise InputError("its name holds a backslash and one of *?[", fix="rename it", path=path)
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in path)
 
 
 def connect(files: Iterable[str], directory: str, workers: int | None) -> Any:
@@ -71,7 +80,7 @@ class Runner:
         def work() -> None:
             try:
                 box.append(call())
-            except BaseException as e:  # noqa: BLE001 - raised again on the thread that waits
+            except BaseException as e:
                 failure.append(e)
             finally:
                 done.set()
@@ -91,29 +100,55 @@ class Runner:
         return box[0]
 
 
-class Result:
-    """The rows of a statement. Engine errors that only fetching reveals are translated too."""
+class MendedError(InputError):
+    """A table was copied into a form that the engine reads: the query must be asked again."""
 
-    def __init__(self, relation: Any, run: Callable[[Callable[[], Any]], Any]) -> None:
-        self._relation = relation
+    def __init__(self) -> None:
+        super().__init__("its lines end in different ways", fix="write it with one kind of line end")
+
+
+class Result:
+    """The rows of a statement. ``ask`` runs it; ``run`` guards each call that fetches, for the engine works ahead."""
+
+    def __init__(self, ask: Callable[[], Any], run: Callable[[Callable[[], Any]], Any]) -> None:
+        self._ask = ask
         self._run = run
+        self._is_fresh = True
+        try:
+            self._relation = ask()
+        except MendedError:
+            self._relation = ask()
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows that are left."""
-        found: list[tuple[Any, ...]] = self._run(self._relation.fetchall)
+        found: list[tuple[Any, ...]] = self._take("fetchall")
         return found
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """The next row."""
-        found: tuple[Any, ...] | None = self._run(self._relation.fetchone)
+        found: tuple[Any, ...] | None = self._take("fetchone")
         return found
 
     def fetchmany(self, size: int) -> Sequence[tuple[Any, ...]]:
         """The next rows, at most ``size``."""
-        found: Sequence[tuple[Any, ...]] = self._run(lambda: self._relation.fetchmany(size))
+        found: Sequence[tuple[Any, ...]] = self._take("fetchmany", size)
         return found
 
     def fetchnumpy(self) -> dict[str, Any]:
         """All rows as arrays by column."""
-        found: dict[str, Any] = self._run(self._relation.fetchnumpy)
+        found: dict[str, Any] = self._take("fetchnumpy")
+        return found
+
+    def _take(self, method: str, *arguments: Any) -> Any:
+        def call() -> Any:
+            return getattr(self._relation, method)(*arguments)
+
+        try:
+            found = self._run(call)
+        except MendedError:
+            if not self._is_fresh:
+                raise
+            self._relation = self._ask()
+            found = self._run(call)
+        self._is_fresh = False
         return found

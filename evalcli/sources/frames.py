@@ -18,6 +18,7 @@ def read_frame(path: str, kind: str) -> Any:
     Raises:
         InputError: the file cannot be read, or a package is missing for it.
         LimitError: it does not fit into memory.
+
     """
     try:
         return READERS[kind](path)
@@ -71,7 +72,7 @@ def _read_stata(path: str) -> Any:
     with pd.read_stata(path, iterator=True, convert_categoricals=False, preserve_dtypes=True) as reader:
         frame = reader.read()
         labels = reader.value_labels()
-        named = dict(zip(reader._varlist, reader._lbllist, strict=True))  # noqa: SLF001 - pandas offers no other way
+        named = dict(zip(reader._varlist, reader._lbllist, strict=True))
     return _labelled(frame, {name: labels[key] for name, key in named.items() if key in labels})
 
 

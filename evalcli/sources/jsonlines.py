@@ -30,7 +30,8 @@ def cell_sql(column: str, kind: str) -> str:
     """The value of a JSON token; a token of another kind stops the query instead of changing its kind."""
     types, value = SQL[kind]
     taken = value.format(column)
-    return f"CASE WHEN {column} IS NULL THEN NULL WHEN json_type({column}) IN ({types}) THEN {taken} ELSE error('kind') END"
+    typed = f"WHEN json_type({column}) IN ({types}) THEN {taken}"
+    return f"CASE WHEN {column} IS NULL THEN NULL {typed} ELSE error('kind') END"
 
 
 def read_columns(file: TextFile) -> dict[str, str]:
@@ -38,6 +39,7 @@ def read_columns(file: TextFile) -> dict[str, str]:
 
     Raises:
         InputError: a line is not one JSON object.
+
     """
     kinds: dict[str, str] = {}
     size = 0
@@ -59,6 +61,7 @@ def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:
 
     Raises:
         InputError: the first line that is broken, or has a value of another kind than the column.
+
     """
     rows = 0
     for number, line in enumerate(lines(file), start=1):
@@ -80,7 +83,7 @@ def kind_of(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return "list" if all(type(each) in (int, float) for each in value) else "other"
+        return "list" if all(type(each) in (int, float, type(None)) for each in value) else "other"
     return KINDS.get(type(value), "other")
 
 

@@ -1,4 +1,4 @@
-"""Tables, opened and checked: CSV, TSV, JSON lines, Parquet and what only pandas reads, inside one locked-down DuckDB."""
+"""Tables, opened and checked: text, Parquet and what only pandas reads, inside one locked-down DuckDB."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from evalcli.errors import EvalError, InputError, LimitError, UsageError
 from evalcli.sources.bytestream import TextFile
 from evalcli.sources.csvtext import choose_delimiter, label_fault
-from evalcli.sources.duck import Result, Runner, connect, quoted
+from evalcli.sources.duck import POLL, MendedError, Result, Runner, connect, quoted
 from evalcli.sources.rawfile import plain
 from evalcli.sources.sniff import TEXT_FORMATS, compression, file_format, read_head
-from evalcli.sources.tablefiles import FORMATS, Format, Frame, Piece
+from evalcli.sources.tablefiles import FORMATS, Frame
+from evalcli.sources.tableformat import Engine, Format, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +64,7 @@ class Table:
 
         Raises:
             InputError: there is no such column, its name occurs twice, or its values are of no kind that can be read.
+
         """
         if columns is None:
             columns = [name for name, kind in self.columns.items() if name not in self.reader.twice and kind != "other"]
@@ -95,12 +97,14 @@ class Table:
 
         Raises:
             InputError: the label holds a line break or is longer than 256 bytes.
+
         """
         fault = label_fault(label)
         if fault is None:
             return
         found = self._tables.query(
-            f"SELECT n FROM (SELECT *, row_number() OVER () - 1 AS n FROM {self.scan({'c': column})}) WHERE c = ? LIMIT 1",
+            "SELECT n FROM (SELECT *, row_number() OVER () - 1 AS n "
+            f"FROM {self.scan({'c': column})}) WHERE c = ? ORDER BY n LIMIT 1",
             [label],
         ).fetchone()
         place = f"{self.locate(found[0])}: " if found else ""
@@ -118,6 +122,7 @@ class Table:
         Raises:
             InputError: the file is damaged, changed while it was read, or holds another number of rows.
             LimitError: it unpacks to far more than its size.
+
         """
         self.check()
         if self._done is None:
@@ -134,10 +139,14 @@ class Table:
     def check(self) -> None:
         """Wait for the independent check, and raise what it found."""
         self.begin()
-        while self._check is not None and self._check.is_alive():
-            self._check.join(0.1)
+        self.wait()
         if self._failure is not None:
             raise self._failure
+
+    def wait(self) -> None:
+        """Until the independent check, if it was begun, has ended."""
+        while self._check is not None and self._check.is_alive():
+            self._check.join(POLL)
 
     @property
     def failure(self) -> BaseException | None:
@@ -148,9 +157,10 @@ class Table:
         try:
             for piece in self.reader.pieces:
                 self.reader.check(piece)
-        except BaseException as e:  # noqa: BLE001 - raised again on the thread that waits
+        except BaseException as e:
             self._failure = e
-            self._tables.connection.interrupt()
+            if not self.reader.engine.closed.is_set():
+                self._tables.connection.interrupt()
 
     def _compare(self, rows: int | None) -> None:
         counted = [self.reader.expected(piece) for piece in self.reader.pieces]
@@ -181,6 +191,7 @@ class Tables:
         UsageError: a path is a URL, or an option makes no sense.
         InputError: a file cannot be read as a table.
         LimitError: a file is too large for its format.
+
     """
 
     def __init__(self, paths: Sequence[str], options: TableOptions | None = None, workers: int | None = None) -> None:
@@ -190,6 +201,7 @@ class Tables:
         self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
         self.tables: tuple[Table, ...] = ()
         self.connection: Any = None
+        self._closed = threading.Event()
         try:
             files = [os.path.abspath(file) for group in found for file in group]  # noqa: PTH100 - text all the way
             self.connection = connect(files, self._directory, workers)
@@ -214,16 +226,13 @@ class Tables:
             InputError: a file is not what its format demands; with the line number.
             LimitError: memory or the disk for temporary files does not suffice.
             UsageError: the SQL does not fit the tables.
+
         """
 
         def call() -> Any:
             return self.connection.execute(sql, list(parameters or []))
 
-        try:
-            relation = self._guard(call, progress)
-        except _UnusualError:
-            relation = self._guard(call, progress)
-        return Result(relation, self._guard)
+        return Result(lambda: self._guard(call, progress), self._guard)
 
     def stream(self, sql: str, size: int) -> Iterator[Any]:
         """Arrow record batches of about ``size`` rows, as the engine makes them; errors and signals as in ``query``."""
@@ -256,6 +265,9 @@ class Tables:
 
     def close(self) -> None:
         """Release the connection and temporary files. Harmless when repeated."""
+        self._closed.set()
+        for table in self.tables:
+            table.wait()
         if self.connection is not None:
             self.connection.close()
         shutil.rmtree(self._directory, ignore_errors=True)
@@ -270,8 +282,8 @@ class Tables:
         try:
             return self._runner(call, progress)
         except (duckdb.Error, MemoryError, RuntimeError, OSError) as e:
-            if "state machine" in str(e) and self._mend():
-                raise _UnusualError from e
+            if isinstance(e, duckdb.InvalidInputException) and self._mend():
+                raise MendedError from e
             raise self.fault(e) from e
 
     def _mend(self) -> bool:
@@ -279,7 +291,7 @@ class Tables:
         mended = False
         for table in self.tables:
             table.check()
-            mended |= table.reader.mend(self.connection, self._directory)
+            mended |= table.reader.mend()
         return mended
 
     def _open(self, path: str, files: list[str], index: int) -> Table:
@@ -287,13 +299,14 @@ class Tables:
         if len(kinds) > 1:
             raise InputError(f"matches files of several formats: {', '.join(sorted(kinds))}", path=path)
         kind = kinds.pop()
-        pieces = [Piece(file, self._text(file) if kind in TEXT_FORMATS else None) for file in files]
-        reader = FORMATS.get(kind, Frame)(pieces, kind, f"evalcli_{index}", self._options)
+        pieces = [Piece(file, self._text(file) if kind in TEXT_FORMATS else None, self._closed) for file in files]
+        engine = Engine(self.connection, self._directory, self._options, self._closed)
+        reader = FORMATS.get(kind, Frame)(pieces, kind, f"evalcli_{index}", engine)
         table = Table(path, kind, reader, self)
         import duckdb
 
         try:
-            reader.open(self.connection, self._directory)
+            reader.open()
         except EvalError as e:
             e.path = e.path or path
             raise
@@ -309,10 +322,6 @@ class Tables:
         return TextFile(path, compression(path), wide or said, self._options.trust_compression)
 
 
-class _UnusualError(Exception):
-    """The table was copied into a form that the engine reads; ask again."""
-
-
 def open_tables(paths: Sequence[str], options: TableOptions | None = None, workers: int | None = None) -> Tables:
     """Open these inputs, in this order."""
     return Tables(paths, options, workers)
@@ -324,6 +333,7 @@ def resolve(path: str) -> list[str]:
     Raises:
         UsageError: it is a URL.
         InputError: nothing is there.
+
     """
     if "://" in path and not os.path.lexists(path):
         raise UsageError("only local files are read", fix="download it first", path=path)

@@ -41,7 +41,7 @@ class TextCounts:
 
 
 class TextCheck:
-    """Feed it the blocks of one file, in order. ``delimiter`` None reads JSON lines, where a quote is no matter of ours.
+    """Feed it the blocks of one file, in order. ``delimiter`` None reads JSON lines, whose quotes are not followed.
 
     Raises (from ``feed`` and ``end``):
         InputError: a NUL, invalid UTF-8, a stray or unclosed quote, a trailing Ctrl-Z; with the line number.
@@ -150,7 +150,9 @@ class TextCheck:
             raise self._stray(line, "a quote opens here and closes in the middle of a cell")
         last = block.rfind(b'"')
         self._inside = bool(inside[last // 64] >> np.uint64(last % 64) & _ONE)
-        self._quote_line = self._line_of(block, last)
+        opened = last if self._inside else block.rfind(b'"', 0, last)
+        if opened >= 0:
+            self._quote_line = self._line_of(block, opened)
         return inside
 
     def _check_close(self, edges: Array, line: int) -> None:

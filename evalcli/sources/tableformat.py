@@ -1,0 +1,151 @@
+"""What all table formats share: the files of one table, checked byte for byte beside the engine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import InputError
+from evalcli.sources.base import InputFile, Note
+from evalcli.sources.bytestream import TextFile, raw_blocks, stamp
+from evalcli.sources.duck import literal, pattern
+from evalcli.sources.textcheck import TextCheck, TextCounts
+
+if TYPE_CHECKING:
+    from evalcli.sources.tables import TableOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The connection, a private directory for copies of files, and what the user said about text."""
+
+    connection: Any
+    directory: str
+    options: TableOptions
+    closed: threading.Event = field(default_factory=threading.Event)
+    """Set when nobody waits for a check any more."""
+
+
+class Piece:
+    """One file: its stamp when it was opened, its bytes, and after a check what was found."""
+
+    def __init__(self, path: str, text: TextFile | None, closed: threading.Event) -> None:
+        self.path = path
+        self._closed = closed
+        self.text = text
+        self.stamp = stamp(path)
+        self.engine_path = os.path.abspath(path)  # noqa: PTH100 - text all the way
+        self.counts: TextCounts | None = None
+        self.digest = ""
+
+    def check(self, delimiter: str | None, *, by_return: bool = False) -> None:
+        """Read the whole file once: digest, and for text the counts.
+
+        Raises:
+            InputError: it is damaged, or changed since it was opened.
+            LimitError: it unpacks to far more than its size.
+
+        """
+        hasher = hashlib.sha256()
+        try:
+            if self.text is None:
+                for _ in raw_blocks(self.path, hasher):
+                    self._go_on()
+            else:
+                check = TextCheck(self.path, delimiter, by_return=by_return)
+                for block in self.text.blocks(hasher):
+                    check.feed(block)
+                    self._go_on()
+                self.counts = check.end()
+        except InputError:
+            self.check_unchanged()
+            raise
+        self.check_unchanged()
+        self.digest = f"sha256:{hasher.hexdigest()}"
+
+    def check_unchanged(self) -> None:
+        """Refuse a file that is not what it was.
+
+        Raises:
+            InputError: it changed.
+
+        """
+        if stamp(self.path) != self.stamp:
+            raise InputError("the file changed while it was read", fix="wait for its writer to end", path=self.path)
+
+    def _go_on(self) -> None:
+        if self._closed.is_set():
+            raise InputError("reading was given up", path=self.path)
+
+    def record(self) -> InputFile:
+        """What was read."""
+        return InputFile(self.path, self.stamp.size, self.digest)
+
+
+class Format(ABC):
+    """A table of one format. ``cells`` maps exact column names to SQL over the view, ``columns`` to kinds."""
+
+    def __init__(self, pieces: list[Piece], kind: str, view: str, engine: Engine) -> None:
+        self.pieces = pieces
+        self.engine = engine
+        self.kind = kind
+        self.view = view
+        self.options = engine.options
+        self.columns: dict[str, str] = {}
+        self.cells: dict[str, str] = {}
+        self.twice: set[str] = set()
+        self.found: list[Note] = []
+
+    @abstractmethod
+    def open(self) -> None:
+        """Find the columns and create the view."""
+
+    def check(self, piece: Piece) -> None:
+        """The independent reading of one file."""
+        piece.check(None)
+
+    def expected(self, piece: Piece) -> int | None:  # noqa: ARG002 - text formats know
+        """Rows in this file by the independent count, if there is one."""
+        return None
+
+    def rescan(self, piece: Piece) -> int | None:  # noqa: ARG002 - text formats know
+        """Count the rows slowly; raises at the first line that is wrong."""
+        return None
+
+    def lines(self, piece: Piece) -> Any:  # noqa: ARG002 - text formats know
+        """The line number of every row of a text file."""
+        return None
+
+    def mend(self) -> bool:
+        """After an engine error: make the table readable if it is merely unusual."""
+        return False
+
+    def _add(self, name: str, kind: str, cell: str) -> None:
+        if name in self.columns:
+            self.twice.add(name)
+        else:
+            self.columns[name] = kind
+            self.cells[name] = cell
+
+    def _paths(self) -> str:
+        return "[" + ", ".join(literal(pattern(piece.engine_path)) for piece in self.pieces) + "]"
+
+    def _packed(self) -> str:
+        packings = {piece.text.packed for piece in self.pieces if piece.text is not None}
+        if len(packings) > 1:
+            raise InputError("some of these files are packed, others not", fix="pack all or none")
+        packed = packings.pop()
+        return literal({"gzip": "gzip", "zstd": "zstd", None: "none"}[packed])
+
+    def _copy(self, piece: Piece) -> None:
+        """Give the engine a UTF-8 copy of a file in another encoding."""
+        assert piece.text is not None
+        target = os.path.join(self.engine.directory, f"{self.view}-{self.pieces.index(piece)}.txt")  # noqa: PTH118 - text all the way
+        with open(target, "wb") as out:  # noqa: PTH123 - likewise
+            for block in piece.text.blocks():
+                out.write(block)
+        piece.engine_path = target

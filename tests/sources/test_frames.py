@@ -1,0 +1,109 @@
+import sys
+
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pytest
+
+from evalcli.errors import InputError
+from evalcli.sources.frames import read_frame
+from evalcli.sources.tables import Tables
+
+NAMES = ["NA", "null", "NaN", "None", "007", "[red]dog", "a,b", '"q"', "café", " dog ", "1e3", "0x10", "True", "=1+1"]
+
+
+def rows(path):
+    tables = Tables([str(path)])
+    try:
+        table = tables.tables[0]
+        found = tables.query(f"SELECT * FROM {table.scan()}").fetchall()
+        table.begin()
+        (record,) = table.finish(len(found))
+        assert record.digest.startswith("sha256:")
+        return table.columns, found
+    finally:
+        tables.close()
+
+
+def sheet(path, *lines):
+    book = openpyxl.Workbook()
+    for line in lines:
+        book.active.append(line)
+    book.save(path)
+    return path
+
+
+def test_C01_xlsx_text_is_exact_and_integers_stay(tmp_path):
+    names = [name for name in NAMES if not name.startswith("=")]
+    path = sheet(
+        tmp_path / "x.xlsx", ["y", "n", "f", "b"], *[[name, i, i / 2, i % 2 == 0] for i, name in enumerate(names)]
+    )
+    columns, found = rows(path)
+    assert columns == {"y": "text", "n": "integer", "f": "float", "b": "boolean"}
+    assert found == [(name, i, i / 2, i % 2 == 0) for i, name in enumerate(names)]
+
+
+def test_xlsx_empty_cells_are_missing_and_empty_rows_skipped(tmp_path):
+    path = sheet(tmp_path / "x.xlsx", ["y", "p"], ["a", None], [None, None], ["b", "c"])
+    assert rows(path)[1] == [("a", None), ("b", "c")]
+
+
+def test_xlsx_the_same_value_as_text_and_number(tmp_path):
+    path = sheet(tmp_path / "x.xlsx", ["y"], ["1"], [1])
+    with pytest.raises(InputError, match="as a number and as text"):
+        rows(path)
+    columns, found = rows(sheet(tmp_path / "y.xlsx", ["y"], ["cat"], [1]))
+    assert columns == {"y": "text"}
+    assert found == [("cat",), ("1",)]
+
+
+def test_feather_needs_no_pandas(tmp_path, monkeypatch):
+    path = tmp_path / "x.feather"
+    table = pa.table({"y": pa.array(NAMES).dictionary_encode(), "n": pa.array(range(len(NAMES)), pa.uint64())})
+    pyarrow.feather.write_feather(table, path)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    columns, found = rows(path)
+    assert columns == {"y": "text", "n": "integer"}
+    assert found == list(zip(NAMES, range(len(NAMES)), strict=True))
+
+
+def test_dta_value_labels_are_text(tmp_path):
+    path = tmp_path / "x.dta"
+    frame = pd.DataFrame({"y": pd.Categorical(["cat", "dog", "cat"]), "p": ["NA", "007", "dog"], "n": [1, 2, 3]})
+    frame.to_stata(path, write_index=False)
+    columns, found = rows(path)
+    assert columns == {"y": "text", "p": "text", "n": "integer"}
+    assert found == [("cat", "NA", 1), ("dog", "007", 2), ("cat", "dog", 3)]
+
+
+def test_dta_partly_labelled(tmp_path):
+    path = tmp_path / "x.dta"
+    pd.DataFrame({"y": [1, 2, 3]}).to_stata(path, write_index=False, value_labels={"y": {1: "cat", 2: "dog"}})
+    assert rows(path)[1] == [("cat",), ("dog",), ("3",)]
+
+
+def test_sav(tmp_path):
+    pyreadstat = pytest.importorskip("pyreadstat")
+    path = tmp_path / "x.sav"
+    pyreadstat.write_sav(pd.DataFrame({"y": ["NA", "dog"], "s": [0.5, 1.5]}), path)
+    assert rows(path)[1] == [("NA", 0.5), ("dog", 1.5)]
+
+
+def test_sav_without_its_package(tmp_path, monkeypatch):
+    path = tmp_path / "x.sav"
+    path.write_bytes(b"$FL2@(#) SPSS" + b"\0" * 200)
+    monkeypatch.setitem(sys.modules, "pyreadstat", None)
+    with pytest.raises(InputError, match="pip install pyreadstat"):
+        read_frame(str(path), "sav")
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "feather", "dta", "sav", "sas7bdat", "xpt"])
+@pytest.mark.parametrize("data", [b"", b"junk" * 100])
+def test_a_damaged_file_is_one_line(tmp_path, kind, data):
+    path = tmp_path / f"x.{kind}"
+    path.write_bytes(data)
+    with pytest.raises(InputError) as e:
+        read_frame(str(path), kind)
+    assert str(e.value).startswith(f"{path}: ")
+    assert "\n" not in str(e.value)
