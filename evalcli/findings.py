@@ -30,8 +30,20 @@ SHIFTED = 0.5
 NAMED = 5
 """How many classes a finding names."""
 
-_TARGET_WORDS = frozenset("target targets truth truths gold label labels true actual actuals".split())
-_PREDS_WORDS = frozenset("pred preds prediction predictions predicted score scores logit logits probs output".split())
+_TARGET_WORDS = {"target", "targets", "truth", "truths", "gold", "label", "labels", "true", "actual", "actuals"}
+_PREDS_WORDS = {
+    "pred",
+    "preds",
+    "prediction",
+    "predictions",
+    "predicted",
+    "score",
+    "scores",
+    "logit",
+    "logits",
+    "probs",
+    "output",
+}
 
 
 @dataclass(frozen=True, slots=True)
