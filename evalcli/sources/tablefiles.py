@@ -11,6 +11,8 @@ from evalcli.sources.base import Note
 from evalcli.sources.duck import literal, pattern, quoted
 from evalcli.sources.tableformat import Format, Piece
 
+BUFFER = 8 << 20
+"""Bytes the engine reads at once: of 4, 8, 16 and its own 32 MiB the fastest by a few per cent on two cores."""
 PARQUET_KINDS = {
     "VARCHAR": "text",
     "ENUM": "text",
@@ -61,7 +63,7 @@ class Csv(Format):
             f"auto_detect=false, columns={{{columns}}}, delim={literal(self.delimiter)}, quote='\"', escape='\"', "
             f"header={str(self.options.header).lower()}, nullstr='', allow_quoted_nulls=false, strict_mode=true, "
             f"null_padding=false, ignore_errors=false, hive_partitioning=false, filename=false, "
-            f"max_line_size={csvtext.LINE_LIMIT}"
+            f"max_line_size={csvtext.LINE_LIMIT}, buffer_size={BUFFER}"
         )
         skips = {header.blanks for header in self.headers}
         if len(skips) > 1:
