@@ -35,7 +35,16 @@ def make_prepare(
     classes = len(names) if fixed or text else None
     target_codes = _codes(target, names, choices, preds if layout.preds == "labels" else None)
     pred_codes = _codes(preds, names, choices, target) if layout.preds == "labels" else None
-    return Prepare(layout, choices, preds, target, classes, target_codes, pred_codes, device)
+    order = _column_order(preds, names) if layout.preds == "columns" else None
+    return Prepare(layout, choices, preds, target, classes, target_codes, pred_codes, order, device)
+
+
+def _column_order(preds: Field, names: Sequence[str]) -> Array | None:
+    """Where each class lies among named columns; names that the columns do not have are new ones, column by column."""
+    columns = preds.columns
+    if columns is None or columns == tuple(names) or {*columns} != {*names}:
+        return None
+    return np.array([columns.index(name) for name in names], np.int64)
 
 
 def _codes(side: Field, names: Sequence[str], choices: Choices, other: Field | None) -> Array | None:

@@ -61,6 +61,8 @@ class Prepare:
     """How many classes there are, where that is known before counting."""
     target_codes: Array | None = None
     pred_codes: Array | None = None
+    order: Array | None = None
+    """Which score column belongs to each class, where they do not lie in class order."""
     device: str | None = None
     """Where scores are compared; ``None``: on the host, by numpy."""
 
@@ -256,6 +258,8 @@ class _Rows:
 
     def _best_column(self, task: Task) -> Array:
         scores = _columns(self.batch.preds, self.layout.class_axis, self.layout.width)
+        if self.plan.order is not None:
+            scores = scores[:, self.plan.order]
         if self.keep is not None:  # what is ignored must not speak about the kind of the scores
             kept = np.flatnonzero(self.keep)
             best = np.zeros(scores.shape[0], np.int64)

@@ -96,7 +96,7 @@ def decide(layout: Layout, preds: Field, target: Field, choices: Choices, eviden
         return _decide_columns(layout, preds, choices, evidence, names)
     if layout.preds == "score":
         whole_labels = target.labels is None and evidence.pred_whole and 0 <= evidence.pred_low <= evidence.pred_high
-        return _decide_score(layout, choices, evidence, names, seen_only=seen_only, whole_labels=whole_labels)
+        return _decide_score(preds, choices, evidence, names, seen_only=seen_only, whole_labels=whole_labels)
     if choices.scores in {"probs", "logits"}:
         message = f"--scores {choices.scores}, but the predictions are {preds.dtype} labels"
         raise UsageError(message, fix="save scores as floats, or drop --scores", path=preds.path)
@@ -120,7 +120,9 @@ def class_names(
     if target.labels is not None or preds.labels is not None:
         names = _union(target.labels or (), preds.labels or ())
         ignored = None if choices.ignore_index is None else str(choices.ignore_index)
-        return (names if ignored not in names else tuple(name for name in names if name != ignored)), True
+        names = tuple(name for name in names if name != ignored)
+        # of 0 and 1 both are classes even if only one occurs, as with numbers
+        return (("0", "1"), False) if names and {*names} <= {"0", "1"} else (names, True)
     high = max(evidence.target_high, evidence.pred_high if layout.preds == "labels" else -inf)
     return ((), True) if high > 1 else (("0", "1"), False)
 
@@ -133,7 +135,8 @@ def _union(target: tuple[str, ...], preds: tuple[str, ...]) -> tuple[str, ...]:
 def _labels_task(
     scores: str, choices: Choices, names: tuple[str, ...], problem: EvalError | None, *, seen_only: bool = False
 ) -> Task:
-    kind = choices.task or ("binary" if len(names) == 2 else "multiclass")
+    two = len(names) == 2 and not (seen_only and choices.positive is None and _are_indices(names))
+    kind = choices.task or ("binary" if two else "multiclass")
     if kind == "binary" and len(names) != 2:
         raise UsageError(f"--task binary, but the classes are {_some(names)}", fix="drop --task")
     positive = None
@@ -146,10 +149,21 @@ def _labels_task(
     return Task(kind, scores, "labels", names, seen_only, positive, problem=problem)
 
 
+def _are_indices(names: Sequence[str]) -> bool:
+    """Whether the classes are numbers such as 3 and 5: two of many, whichever type they are stored in."""
+    return all(name.isdecimal() and name.isascii() and name == str(int(name[:19])) for name in names)
+
+
 def _decide_columns(layout: Layout, preds: Field, choices: Choices, evidence: Evidence, names: tuple[str, ...]) -> Task:
     if layout.width != len(names):
         message = f"{layout.width} score columns but {len(names)} class names ({_some(names)})"
         raise UsageError(message, fix="give --labels one name for each column, in column order", path=preds.path)
+    named = {*(preds.columns or ())}
+    if choices.labels is not None and named & {*names} and named != {*names}:
+        message = f"--labels names the classes {_some(names)}, but the score columns are {_some(preds.columns or ())}"
+        raise UsageError(
+            message, fix="name the columns, in any order, or give every column a new name", path=preds.path
+        )
     scores, problem = _column_scores(preds, choices, evidence)
     base = _labels_task(scores, choices, names, problem)
     if choices.threshold is None:
@@ -184,7 +198,7 @@ def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[
 
 
 def _decide_score(
-    layout: Layout,
+    preds: Field,
     choices: Choices,
     evidence: Evidence,
     names: tuple[str, ...],
@@ -199,9 +213,9 @@ def _decide_score(
     low, high = evidence.pred_low, evidence.pred_high
     unsaid = choices.scores is None and choices.threshold is None
     if choices.scores == "labels" or (unsaid and whole_labels and (len(names) != 2 or high <= 1)):
-        problem = _unlike_labels(layout, choices, evidence, None)
+        problem = _threshold_of_labels(choices)
         base = _labels_task("labels", choices, names, problem, seen_only=seen_only)
-        return base if choices.scores == "labels" else replace(base, problem=base.problem or _inverted(base))
+        return base if choices.scores == "labels" else replace(base, problem=base.problem or _inverted(base, preds))
     if len(names) != 2:
         message = f"one score for each row, but the classes of the target are {_some(names)}"
         fix = "name both with --labels" if len(names) == 1 else "save a score for each class, shape (N, C), or labels"
@@ -211,25 +225,27 @@ def _decide_score(
             "labels",
             names,
             seen_only=seen_only,
-            problem=InputError(message, fix=fix),
+            problem=InputError(message, fix=fix, path=preds.path),
         )
     scores = choices.scores or ("probs" if low >= 0 and high <= 1 else "logits")
     base = _labels_task(scores, choices, names, None)
     above, doubt = positive_class(names, choices.positive)
     problem = base.problem or doubt
     if choices.scores == "probs" and not (low >= 0 and high <= 1):
-        problem = InputError(f"not probabilities: values from {low:g} to {high:g}", fix="use --scores logits")
+        where = f"values from {low:g} to {high:g}"
+        problem = InputError(f"not probabilities: {where}", fix="use --scores logits", path=preds.path)
     if choices.scores is None and whole_labels and high > 1:
         problem = InputError(
             f"predictions are whole numbers from {low:g} to {high:g} stored as floats, the target has two classes",
             fix="say what they are with --scores labels or --scores logits",
+            path=preds.path,
         )
     threshold = 0.5 if choices.threshold is None else choices.threshold
     cut = threshold if scores == "probs" else logit(threshold)
     return replace(base, mode="cut", threshold=threshold, cut=cut, above=above, problem=problem)
 
 
-def _inverted(task: Task) -> EvalError | None:
+def _inverted(task: Task, preds: Field) -> EvalError | None:
     """0.0 and 1.0 are labels or scores alike, unless class 0 is the one to be found: then they are opposites."""
     if task.positive != 0:
         return None
@@ -237,17 +253,23 @@ def _inverted(task: Task) -> EvalError | None:
     return InputError(
         f"predictions are 0 and 1 stored as floats: is 1 the class {task.classes[1]!r}, or a score for {name!r}?",
         fix="say what they are with --scores labels or --scores probs",
+        path=preds.path,
     )
 
 
-def _unlike_labels(layout: Layout, choices: Choices, evidence: Evidence, preds: Field | None) -> EvalError | None:
+def _unlike_labels(layout: Layout, choices: Choices, evidence: Evidence, preds: Field) -> EvalError | None:
     """0/1 on both sides of a table of two axes may be many things; only the user knows."""
-    two_axes = preds is not None and preds.labels is None and len(preds.shape) == 2 and layout.inner > 1
+    two_axes = preds.labels is None and len(preds.shape) == 2 and layout.inner > 1
     if two_axes and choices.task is None and max(evidence.pred_high, evidence.target_high) <= 1:
         return InputError(
             "0 and 1 on both sides in two axes: several labels a row, one-hot classes, or single decisions?",
             fix="--class-axis -1 reads one-hot rows, --task binary counts every element as a decision",
+            path=preds.path,
         )
+    return _threshold_of_labels(choices)
+
+
+def _threshold_of_labels(choices: Choices) -> EvalError | None:
     if choices.threshold is not None:
         return UsageError("--threshold, but the predictions are labels", fix="give scores, or drop --threshold")
     return None

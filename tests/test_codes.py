@@ -7,7 +7,7 @@ import pytest
 from memory_source import MemorySource, text_source
 
 from evalcli.engine import Execution
-from evalcli.errors import InputError
+from evalcli.errors import InputError, UsageError
 from evalcli.evaluate import evaluate
 from evalcli.task import Choices
 
@@ -88,6 +88,17 @@ def test_score_columns_beside_text():
         InputError, match=r"none of the classes \(row 0: 'ant'\); check --labels, or the names of the score"
     ):
         report(MemorySource(scores, [0, 1, 1], labels=("ant", "cat"), columns=("cat", "dog", "emu")))
+    emu_first = ("emu", "dog", "cat")
+    reordered = MemorySource(scores, [0, 2, 0], labels=("cat", "dog", "emu"), columns=("cat", "dog", "emu"))
+    assert counted(reordered, labels=emu_first) == (emu_first, ((0, 1, 0), (0, 0, 0), (1, 0, 1)))
+    with pytest.raises(
+        UsageError, match=r"--labels names the classes cat, dog, ant, but the score columns are cat, dog, emu"
+    ):
+        report(reordered, labels=("cat", "dog", "ant"))
+    renamed = MemorySource(scores, [0, 2, 0], columns=("0", "1", "2"))
+    assert counted(renamed, labels=("x", "y", "z")) == (("x", "y", "z"), ((1, 0, 1), (0, 0, 0), (0, 1, 0)))
+    two = MemorySource([[0.8, 0.2], [0.3, 0.7]], [0, 1], labels=("no", "yes"), columns=("no", "yes"))
+    assert report(two, labels=("yes", "no"), threshold=0.6).confusion == report(two, labels=("yes", "no")).confusion
     unnamed = MemorySource(scores, [0, 1, 1], labels=("ant", "cat"))
     with pytest.raises(InputError, match="3 targets are none of the classes"):
         report(unnamed)
