@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.prepare import Prepare
+from evalcli.prepare import Codes, Prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,17 +47,17 @@ def _column_order(preds: Field, names: Sequence[str]) -> Array | None:
     return np.array([columns.index(name) for name in names], np.int64)
 
 
-def _codes(side: Field, names: Sequence[str], choices: Choices, other: Field | None) -> Array | None:
+def _codes(side: Field, names: Sequence[str], choices: Choices, other: Field | None) -> Codes | None:
     """The table from what ``side`` holds to class indices; ``None`` where it holds them already."""
     if side.labels is not None:
         if tuple(side.labels) == tuple(names):
             return None
         index = {name: i for i, name in enumerate(names)}
-        return np.array([index.get(label, -1) for label in side.labels] or [-1], np.int64)
+        return Codes(0, np.array([index.get(label, -1) for label in side.labels] or [-1], np.int64))
     beside_text = other is not None and other.labels is not None
     if not (beside_text or choices.labels is not None):
         return None
-    if all(name == str(int(name)) if name.isdecimal() else False for name in names):
+    if all(_is_number(name) for name in names):
         return _by_value([int(name) for name in names])
     if choices.labels is None:
         assert other is not None
@@ -66,14 +66,22 @@ def _codes(side: Field, names: Sequence[str], choices: Choices, other: Field | N
     return None
 
 
-def _by_value(values: list[int]) -> Array | None:
+def _is_number(name: str) -> bool:
+    """Whether a name is a whole number as a file of numbers would give it back: ``-1``, but not ``007``."""
+    digits = name.removeprefix("-")
+    return digits.isascii() and digits.isdecimal() and len(digits) < 19 and name == str(int(name))
+
+
+def _by_value(values: list[int]) -> Codes | None:
     """Classes that are whole numbers are found by value, not by place."""
     if not values or values == list(range(len(values))):
         return None
-    if max(values) > LARGEST_VALUE:
+    least, largest = min(values), max(values)
+    if max(largest, -least) > LARGEST_VALUE:
         raise InputError(
-            f"class number {max(values)} is too large", fix="number the classes from 0, or save them as text"
+            f"class number {max(largest, least, key=abs)} is too large",
+            fix="number the classes from 0, or save them as text",
         )
-    table = np.full(max(values) + 1, -1, np.int64)
-    table[values] = np.arange(len(values))
-    return table
+    table = np.full(largest - least + 1, -1, np.int64)
+    table[np.array(values) - least] = np.arange(len(values))
+    return Codes(least, table)

@@ -153,6 +153,7 @@ def _count(plan: _Plan, size: int, workers: int, progress: Progress | None) -> t
                 total.evidence.faults.pop("pred-fraction", None)
             raise_faults(plan.source, plan.choices, prepare.classes, total.evidence)
             if decided.problem is not None:
+                decided.problem.path = decided.problem.path or plan.source.target.path
                 raise decided.problem
             _check_not_empty(plan.source, total)
             return _Outcome(decided, total.confusion, total.evidence), inputs

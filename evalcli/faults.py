@@ -12,14 +12,18 @@ if TYPE_CHECKING:
     from evalcli.task import Choices
 
 FAULTS: dict[str, tuple[str, str, str]] = {
-    "weight": ("weight", "weights are negative or not finite", "weights must be finite and at least 0"),
+    "weight": ("weight", "weights are negative, not finite or huge", "weights must lie between 0 and 1e150"),
     "not-one-hot": (
         "target",
         "target rows are not one-hot (one 1, else 0)",
         "save class numbers; for single decisions in two axes use --task binary",
     ),
     "target-missing": ("target", "targets are missing (NaN)", "use --nan drop to leave these rows out"),
-    "target-fraction": ("target", "targets are not whole numbers", "save class numbers as integers"),
+    "target-fraction": (
+        "target",
+        "targets are not whole numbers",
+        "save class numbers; if these are scores, predictions come first: exchange the files",
+    ),
     "target-unknown": (
         "target",
         "targets are none of the classes",
@@ -59,5 +63,6 @@ def _range(fault: Fault, side: str, choices: Choices, classes: int | None) -> tu
     least = fault.first[0][1]
     limit = "from 0" if classes is None else f"0 to {classes - 1}"
     if side == "target" and choices.ignore_index is None:
-        return f" {limit}", f"if {least} marks rows to leave out, add --ignore-index {least}"
+        named = f"; if it is a class, name all classes: --labels={least},…" if least == "-1" else ""
+        return f" {limit}", f"if {least} marks rows to leave out, add --ignore-index {least}{named}"
     return f" {limit}", "labels count from 0; check the number of classes, --labels and --ignore-index"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,9 @@ LARGEST_LABEL = MAX_CLASSES - 1
 
 ROUNDING = 1e-6
 """What float32 may add to the distance of a row sum from 1: rows rounded to three digits are off by 0.001 exactly."""
+
+HEAVIEST = 1e150
+"""Above this the square of a weight leaves float64."""
 
 MISSING = -1
 """The code of a prediction that does not exist; it counts as an error of the model."""
@@ -49,6 +52,13 @@ class Labels:
         return Labels(to_device(self.preds, device), to_device(self.target, device), weight, repeats)
 
 
+class Codes(NamedTuple):
+    """What a file holds, as class indices: ``table[value - first]``, -1 for what is no class."""
+
+    first: int
+    table: Array
+
+
 @dataclass(frozen=True, slots=True)
 class Prepare:
     """How batches of one input become labels: everything that does not change from batch to batch."""
@@ -59,8 +69,8 @@ class Prepare:
     target: Field
     classes: int | None = None
     """How many classes there are, where that is known before counting."""
-    target_codes: Array | None = None
-    pred_codes: Array | None = None
+    target_codes: Codes | None = None
+    pred_codes: Codes | None = None
     order: Array | None = None
     """Which score column belongs to each class, where they do not lie in class order."""
     device: str | None = None
@@ -102,11 +112,11 @@ class _Rows:
         return flat if flat.size == self.target.size else np.repeat(flat, self.layout.inner)
 
     def check_weight(self) -> None:
-        """Weights are finite and not negative, or faults."""
+        """Weights are not negative and not beyond measure, or faults."""
         if self.weight is not None:
             low, high = float(self.weight.min(initial=0.0)), float(self.weight.max(initial=0.0))
-            if not (low >= 0 and high < np.inf):
-                self._fault("weight", ~(np.isfinite(self.weight) & (self.weight >= 0)), self.weight)
+            if not (low >= 0 and high <= HEAVIEST):
+                self._fault("weight", ~((self.weight >= 0) & (self.weight <= HEAVIEST)), self.weight)
 
     def _narrow(self, keep: Array) -> None:
         self.keep = keep if self.keep is None else self.keep & keep
@@ -335,10 +345,11 @@ def _span(values: Array, keep: Array | None) -> tuple[float, float]:
     return (float(values.min()), float(values.max())) if values.size else (np.inf, -np.inf)
 
 
-def _recode(codes: Array, table: Array) -> Array:
-    """Codes through a table of class indices; whatever the table does not hold becomes -1."""
-    inside = (codes >= 0) & (codes < table.size)
-    recoded: Array = np.where(inside, table[np.where(inside, codes, 0).astype(np.int64)], -1)
+def _recode(values: Array, codes: Codes) -> Array:
+    """Values as class indices; whatever the table does not hold becomes -1."""
+    values = values.astype(np.int64, copy=False)
+    inside = (values >= codes.first) & (values < codes.first + codes.table.size)
+    recoded: Array = np.where(inside, codes.table[np.where(inside, values - codes.first, 0)], -1)
     return recoded
 
 

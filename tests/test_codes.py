@@ -50,6 +50,23 @@ def test_numbers_as_names_are_found_by_value():
         report(MemorySource([0], [0]), labels=("0", "99999999"))
 
 
+def test_classes_below_zero_are_named():
+    minus = MemorySource([-1, 1, 1], [-1, 1, -1])
+    with pytest.raises(InputError, match=r"row 2: -1\); if -1 marks rows to leave out, .*--labels=-1,…"):
+        report(minus)
+    for source in (
+        minus,
+        MemorySource([-2.5, 3.0, 0.1], [-1, 1, -1]),
+        MemorySource([-1.0, 1.0, 1.0], [-1.0, 1.0, -1.0]),
+    ):
+        found = report(source, labels=("-1", "1"))
+        assert (found.classes, found.positive, found.confusion.matrix) == (("-1", "1"), "1", ((1, 1), (0, 1)))
+    bytes_ = MemorySource(np.array([0, 1], np.uint8), np.array([0, 0], np.uint8))
+    assert counted(bytes_, labels=("-1", "0", "1")) == (("-1", "0", "1"), ((0, 0, 0), (0, 1, 1), (0, 0, 0)))
+    with pytest.raises(InputError, match=r"row 0: -9223372036854775808"):
+        report(MemorySource([0], [-(2**63)]), labels=("-1", "0", "1"))
+
+
 def test_padded_numbers_are_names_not_values():
     source = MemorySource([0, 1, 2], [0, 1, 1])
     assert counted(source, labels=("007", "008", "009")) == (("007", "008", "009"), ((1, 0, 0), (0, 1, 1), (0, 0, 0)))

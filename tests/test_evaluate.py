@@ -389,7 +389,10 @@ def test_convention_16_positive(sample):
     assert report(text_source(said, truth)).positive == "yes"
     swapped = report(text_source(said, truth), positive="no")
     assert (swapped.positive, values(swapped)["recall"]) == ("no", 0.5)
-    with pytest.raises(EvalError, match=r"'cat' and 'dog': which one is to be found\?; name it with --positive dog"):
+    with pytest.raises(
+        EvalError,
+        match=r"^targets.pt: two classes, 'cat' and 'dog': which one is to be found\?; name it with --positive dog",
+    ):
         report(text_source(["cat", "dog"], ["dog", "dog"]))
     assert report(text_source(["cat", "dog"], ["dog", "dog"]), positive="dog").positive == "dog"
     assert report(text_source(["cat", "dog"], ["dog", "dog"]), task="multiclass").positive is None
