@@ -1,0 +1,341 @@
+"""Float bits as sortable integers, and the table that counts them: exact while it fits, binned and honest beyond.
+
+The bits of a float, with all of them flipped below zero and the sign bit alone above it, sort as an unsigned integer
+does. A ``KeyColumn`` counts rows by (side, key), where a side is what the rows have in common besides the score: their
+class. It is exact until it holds more entries than its capacity. Then it drops low bits of the keys: an entry is a bin
+``key >> shift`` that still knows its least and its largest key, so that a bin of true ties is told from a bin of
+different scores.
+
+The shift is the least one for which all entries fit. Bins are nested, so fewer low bits never mean fewer entries: no
+part of the input needs a larger shift than the whole, and the entries of a larger shift follow from those of a smaller
+one. So two tables merge at the larger of their shifts and go on from there, and what comes out depends on the rows
+alone: not on batches, workers, or the order and grouping of merges.
+
+16-bit floats have 65,536 values at most, so they stay exact wherever the capacity is as large.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from evalcli.errors import InputError
+from evalcli.metrics.arrays import Array, asnumpy, is_host
+from evalcli.metrics.exact import ExactSum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evalcli.metrics.arrays import HostArray
+
+_CHUNK = 1 << 18
+_FLOATS: dict[int, Any] = {32: np.float32, 64: np.float64}
+_SIGNED: dict[int, Any] = {32: np.int32, 64: np.int64}
+_UNSIGNED: dict[int, Any] = {32: np.uint32, 64: np.uint64}
+
+
+def key_bits(scores: Array) -> int:
+    """The width of key that holds every value of ``scores``: 32 for floats of up to 32 bits, else 64.
+
+    >>> key_bits(np.zeros(1, np.float16)), key_bits(np.zeros(1, np.float64)), key_bits(np.zeros(1, np.int64))
+    (32, 64, 64)
+    """
+    size = int(scores.dtype.itemsize)
+    whole = is_host(scores) and scores.dtype.kind in "iu"
+    return 32 if size <= (2 if whole else 4) else 64
+
+
+def sort_keys(scores: Array, bits: int = 64) -> HostArray:
+    """Unsigned integers (…) of ``bits`` that compare as ``scores`` (…) do; −0.0 and 0.0 are one key.
+
+    >>> sort_keys(np.array([-1.5, -0.0, 0.0, 5e-324]))[1:] - np.uint64(1 << 63)
+    array([0, 0, 1], dtype=uint64)
+
+    Raises: ``InputError`` for NaN, which has no rank; ``ValueError`` when the keys are too narrow for the scores.
+    """
+    if bits < key_bits(scores):
+        raise ValueError(f"keys of {bits} bits do not hold {scores.dtype}")
+    if not is_host(scores) and scores.dtype.itemsize < 4:  # numpy has no bfloat16 to receive torch's
+        scores = scores.float()
+    values = asnumpy(scores).astype(_FLOATS[bits])
+    if np.isnan(values).any():
+        raise InputError(f"{int(np.isnan(values).sum())} scores are NaN and cannot be ranked", fix="use --nan drop")
+    values += 0  # −0.0 becomes 0.0
+    signed = values.view(_SIGNED[bits])
+    below_zero = signed >> (bits - 1)
+    below_zero &= _SIGNED[bits]((1 << (bits - 1)) - 1)
+    signed ^= below_zero
+    keys: HostArray = signed.view(_UNSIGNED[bits])
+    keys ^= _UNSIGNED[bits](1 << (bits - 1))
+    return keys
+
+
+def scores_of(keys: HostArray) -> HostArray:
+    """The scores (…) float64 that have these ``keys`` (…).
+
+    >>> scores_of(sort_keys(np.array([-1.5, 0.0, np.inf])))
+    array([-1.5,  0. ,  inf])
+    """
+    bits = keys.dtype.itemsize * 8
+    signed = (keys ^ keys.dtype.type(1 << (bits - 1))).view(_SIGNED[bits])
+    signed ^= (signed >> (bits - 1)) & _SIGNED[bits]((1 << (bits - 1)) - 1)
+    scores: HostArray = signed.view(_FLOATS[bits]).astype(np.float64)
+    return scores
+
+
+class Bins(NamedTuple):
+    """Entries of one side by ascending key: least and largest key (K,), rows (K,) int64 or sums of weights."""
+
+    least: HostArray
+    largest: HostArray
+    amounts: HostArray | ExactSum
+
+    def values(self) -> HostArray:
+        """The amounts as int64, or as float64 where they are sums of weights."""
+        return self.amounts.value() if isinstance(self.amounts, ExactSum) else self.amounts
+
+
+class _Rows(NamedTuple):
+    keys: HostArray
+    repeats: HostArray | None
+    weight: HostArray | None
+
+
+class KeyColumn:
+    """Rows of one column of scores counted by side and key, at most ``capacity`` entries over all sides.
+
+    >>> column = KeyColumn(sides=2, bits=64, capacity=100)
+    >>> column.add(1, sort_keys(np.array([0.5, 0.5, 2.0])))
+    >>> scores_of(column.bins(1).least), column.bins(1).amounts
+    (array([0.5, 2. ]), array([2, 1]))
+    """
+
+    def __init__(self, sides: int, bits: int, capacity: int, *, weighted: bool = False) -> None:
+        self.bits = bits
+        self.capacity = max(capacity, 2 * sides)  # what the largest shift, of all bits but one, may leave
+        self.weighted = weighted
+        self._sides = [_no_bins(bits, weighted) for _ in range(sides)]
+        self._shift = 0
+        self._waiting: list[list[_Rows]] = [[] for _ in range(sides)]
+        self._rows_waiting = 0
+        self._most_waiting = self.capacity * (2 * bits + 64) // bits  # raw keys take no more room than the entries
+
+    def add(
+        self, side: int, keys: HostArray, repeats: HostArray | None = None, weight: HostArray | None = None
+    ) -> None:
+        """Count rows of ``side`` at ``keys`` (N,), each ``repeats`` (N,) times, in a weighted table with ``weight``.
+
+        Keys wait unsorted until they take as much room as the table may, and are then sorted into it at once.
+        """
+        if weight is None and self.weighted:
+            weight = np.ones(len(keys))
+        held = np.ones(len(keys), bool)
+        for amount in (repeats, weight):
+            held &= True if amount is None else amount != 0
+        if not held.all():  # what adds nothing must not leave a key behind
+            keys = keys[held]
+            repeats, weight = (None if part is None else part[held] for part in (repeats, weight))
+        if len(keys):
+            self._waiting[side].append(_Rows(keys, repeats, weight))
+            self._rows_waiting += len(keys)
+        if self._rows_waiting >= self._most_waiting:
+            self._settle()
+
+    @property
+    def shift(self) -> int:
+        """How many low bits are dropped; 0 is exact."""
+        self._settle()
+        return self._shift
+
+    def bins(self, side: int) -> Bins:
+        """The entries of one side."""
+        self._settle()
+        return self._sides[side]
+
+    def bins_of(self, sides: Sequence[int]) -> Bins:
+        """The entries of several sides as one."""
+        self._settle()
+        return _together([self._sides[side] for side in sides], self._shift)
+
+    def _settle(self) -> None:
+        """Sort what waits into the table."""
+        if not self._rows_waiting:
+            return
+        waiting = [_sorted(self._waiting.pop(0), self.bits) for _ in self._sides]
+        self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
+        self._fit([rows.keys for rows in waiting])  # before any entry is made: raw keys take less room
+        for side in range(len(self._sides)):
+            rows = waiting.pop(0)
+            if len(rows.keys):
+                self._sides[side] = _together([self._sides[side], self._runs(rows)], self._shift)
+        self._fit([side.least for side in self._sides])
+
+    def _runs(self, rows: _Rows) -> Bins:
+        """Sorted rows as bins of the present shift."""
+        heads = _heads(rows.keys, self._shift)
+        least = rows.keys[heads]
+        largest = rows.keys[np.append(heads[1:], len(rows.keys)) - 1] if self._shift else least
+        if self.weighted:
+            sums = ExactSum(len(heads))
+            sums.add(rows.weight, _groups(heads, len(rows.keys)), rows.repeats)
+            return Bins(least, largest, sums)
+        if rows.repeats is None:
+            return Bins(least, largest, np.diff(heads, append=len(rows.keys)))
+        return Bins(least, largest, np.add.reduceat(rows.repeats, heads))
+
+    def _fit(self, sides: list[HostArray]) -> None:
+        """Drop as many low bits as it takes, and no more, for sorted keys to fit."""
+        if sum(_count_bins(keys, self._shift) for keys in sides) <= self.capacity:
+            return
+        # neighbours whose highest different bit is the b-th stay apart at shifts below b
+        apart = np.sum([_split_histogram(keys, self.bits) for keys in sides], axis=0)
+        entries = sum(len(keys) > 0 for keys in sides) + apart[::-1].cumsum()[::-1] - apart
+        self._coarsen(max(int(np.argmax(entries <= self.capacity)), self._shift))
+
+    def _coarsen(self, shift: int) -> None:
+        if shift > self._shift:
+            self._shift = shift
+            for number, side in enumerate(self._sides):
+                self._sides[number] = _together([side], shift)
+
+    def fresh(self) -> Self:
+        """An empty one of the same configuration."""
+        return type(self)(len(self._sides), self.bits, self.capacity, weighted=self.weighted)
+
+    def merge(self, other: Self) -> Self:
+        """Take in another's entries, in place."""
+        self._settle()
+        other._settle()
+        self._coarsen(other._shift)
+        for number, theirs in enumerate(other._sides):
+            if len(theirs.least):
+                self._sides[number] = _together([self._sides[number], theirs], self._shift)
+        self._fit([side.least for side in self._sides])
+        return self
+
+    def to(self, device: Any) -> Self:  # noqa: ARG002  every state can be moved; this one stays
+        """Stay on the host."""
+        return self
+
+    def state_dict(self) -> dict[str, HostArray]:
+        """The entries of all sides behind one another, how many each has, and the shift."""
+        self._settle()
+        state = {
+            "shift": np.array(self._shift),
+            "entries": np.array([len(side.least) for side in self._sides], np.int64),
+            "least": np.concatenate([side.least for side in self._sides]),
+            "largest": np.concatenate([side.largest for side in self._sides]),
+        }
+        if not self.weighted:
+            return state | {"counts": np.concatenate([side.values() for side in self._sides])}
+        for number, side in enumerate(self._sides):
+            assert isinstance(side.amounts, ExactSum)
+            state |= {f"weights{number}.{name}": array for name, array in side.amounts.state_dict().items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave."""
+        self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
+        self._shift = int(state["shift"])
+        ends = np.cumsum(state["entries"])
+        if len(ends) != len(self._sides) or state["least"].dtype != _UNSIGNED[self.bits]:
+            raise ValueError("the saved table has other sides or keys")
+        for number, (stop, size) in enumerate(zip(ends.tolist(), state["entries"].tolist(), strict=True)):
+            part = slice(stop - size, stop)
+            least = state["least"][part].copy()
+            amounts: HostArray | ExactSum
+            if self.weighted:
+                amounts = ExactSum(size)
+                amounts.load_state_dict({name: state[f"weights{number}.{name}"] for name in ("limbs", "first")})
+            else:
+                amounts = state["counts"][part].copy()
+            self._sides[number] = Bins(least, state["largest"][part].copy() if self._shift else least, amounts)
+
+
+def _no_bins(bits: int, weighted: bool) -> Bins:
+    keys = np.zeros(0, _UNSIGNED[bits])
+    return Bins(keys, keys, ExactSum(0) if weighted else np.zeros(0, np.int64))
+
+
+def _together(parts: list[Bins], shift: int) -> Bins:
+    """The entries of all parts, one per bin of ``shift``."""
+    least = np.concatenate([part.least for part in parts])
+    order = None if len(parts) == 1 else np.argsort(least, kind="stable")  # sorted runs: one linear merge
+    least = least if order is None else least[order]
+    heads = _heads(least, shift)
+    amounts = _sums([part.amounts for part in parts], order, heads)
+    if not shift:
+        least = least[heads]
+        return Bins(least, least, amounts)
+    largest = np.concatenate([part.largest for part in parts])
+    largest = largest if order is None else largest[order]
+    return Bins(least[heads], np.maximum.reduceat(largest, heads) if len(heads) else largest, amounts)
+
+
+def _sums(parts: list[HostArray | ExactSum], order: HostArray | None, heads: HostArray) -> HostArray | ExactSum:
+    """Amounts, taken in ``order``, added up from each of ``heads`` to the next."""
+    sums = [part for part in parts if isinstance(part, ExactSum)]
+    if not sums:
+        counts = np.concatenate([part for part in parts if not isinstance(part, ExactSum)])
+        counts = counts if order is None else counts[order]
+        return np.add.reduceat(counts, heads) if len(heads) else counts
+    groups = _groups(heads, sum(part.cells for part in sums))
+    if order is not None:
+        groups[order] = groups.copy()
+    total, start = ExactSum(len(heads)), 0
+    for part in sums:
+        total.merge(part.fold(groups[start : start + part.cells], len(heads)))
+        start += part.cells
+    return total
+
+
+def _heads(keys: HostArray, shift: int) -> HostArray:
+    """Where in sorted ``keys`` a new bin begins."""
+    bins = keys >> keys.dtype.type(shift) if shift else keys
+    starts = np.ones(len(bins), bool)
+    np.not_equal(bins[1:], bins[:-1], out=starts[1:])
+    return np.flatnonzero(starts)
+
+
+def _groups(heads: HostArray, size: int) -> HostArray:
+    """For every place of ``size`` the number of the head at or before it."""
+    groups = np.zeros(size, np.int64)
+    groups[heads[1:]] = 1
+    return np.cumsum(groups, out=groups)
+
+
+def _sorted(waiting: list[_Rows], bits: int) -> _Rows:
+    """All that waits as rows by ascending key."""
+    keys = np.concatenate([np.zeros(0, _UNSIGNED[bits]), *(rows.keys for rows in waiting)])
+    if all(rows.repeats is None and rows.weight is None for rows in waiting):
+        waiting.clear()
+        keys.sort()
+        return _Rows(keys, None, None)
+    order = np.argsort(keys)
+    repeats = np.concatenate([_ones(rows.keys) if rows.repeats is None else rows.repeats for rows in waiting])
+    weight = np.concatenate([_ones(rows.keys) if rows.weight is None else rows.weight for rows in waiting])
+    return _Rows(keys[order], repeats[order], weight[order])
+
+
+def _ones(keys: HostArray) -> HostArray:
+    return np.ones(len(keys), np.int64)
+
+
+def _count_bins(keys: HostArray, shift: int) -> int:
+    """How many bins of ``shift`` sorted ``keys`` fall into."""
+    bins = keys >> keys.dtype.type(shift) if shift else keys
+    return int(np.count_nonzero(bins[1:] != bins[:-1])) + (len(keys) > 0)
+
+
+def _split_histogram(keys: HostArray, bits: int) -> HostArray:
+    """How many neighbours of sorted ``keys`` differ first in each bit, counted from 1; equal ones stand at 0."""
+    counts = np.zeros(bits + 1, np.int64)
+    for start in range(0, len(keys) - 1, _CHUNK):
+        part = keys[start : start + _CHUNK + 1]
+        change: HostArray = part[1:] ^ part[:-1]
+        change = change & ~(
+            change >> change.dtype.type(1)
+        )  # no two ones side by side: no float64 rounds up to a new bit
+        counts += np.bincount(np.frexp(change.astype(np.float64))[1], minlength=bits + 1)
+    return counts
