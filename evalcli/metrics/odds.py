@@ -1,0 +1,73 @@
+"""Logits as scores that rank rows by the probability of each class, without losing what a probability rounds away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from evalcli.metrics.arrays import Array, asnumpy
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+
+_ROWS = 1 << 13
+"""Rows whose softmax is taken at a time, so that it stays in the cache."""
+_FAR = 700.0
+"""``exp`` of more than this is no float64 any more."""
+
+
+def one_vs_rest_scores(scores: Array, kind: Literal["logits", "probs"]) -> HostArray:
+    """Scores (N, C) that rank rows, class by class, as P(class | row) does, for a ``KeyTable`` of C columns.
+
+    Probabilities stay as they are stored. Logits become ``log p − log(1 − p) = x_c − log Σ_{j≠c} exp(x_j)`` in float64.
+    A probability itself ends at 1 − 2⁻⁵³, and its logarithm at −2⁻⁵³: confident rows would tie. The odds are symmetric,
+    so both ends keep the resolution of the logits, and the sum over the *others* never subtracts what it has added.
+    The one step that could, for the largest logit of a row, is taken relative to the second largest.
+
+    An infinite logit is certain; where several are, they share; a row of −inf only is uniform.
+    """
+    if kind == "probs":
+        return asnumpy(scores.float() if hasattr(scores, "detach") and scores.dtype.itemsize < 4 else scores)
+    logits = asnumpy(scores.double() if hasattr(scores, "detach") else scores)
+    odds = np.empty(logits.shape[::-1])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for start in range(0, len(logits), _ROWS):
+            rows = slice(start, start + _ROWS)
+            # classes outermost: additions run in one order, whatever the layout of the input and the rows beside
+            odds[:, rows] = _log_odds(np.array(logits[rows].T, np.float64, order="C"))
+    return odds.T
+
+
+def _log_odds(logits: HostArray) -> HostArray:
+    """Log-odds (C, N) of logits (C, N), which are overwritten."""
+    most, second = logits[0].copy(), np.full(logits.shape[1], -np.inf)
+    for row in logits[1:]:
+        np.maximum(second, np.minimum(most, row), out=second)
+        np.maximum(most, row, out=most)
+    largest = logits == most
+    lead = np.where(second == most, 0.0, most - second)
+    logits -= most
+    logits[largest] = 0.0  # also where infinity was subtracted from itself
+    parts = np.exp(logits)
+    rest = np.zeros(len(most))
+    for part, top in zip(parts, largest, strict=True):
+        rest += np.where(top, 0.0, part)
+    leaders = np.count_nonzero(largest, axis=0)
+    ahead = lead - np.log(_relative(rest, lead, logits))
+    leader_odds = np.where(leaders > 1, -np.log(rest + (leaders - 1)), ahead)
+    np.subtract(rest + leaders, parts, out=parts)
+    logits -= np.log(parts, out=parts)
+    return np.where(largest, leader_odds, logits)
+
+
+def _relative(rest: HostArray, lead: HostArray, below: HostArray) -> HostArray:
+    """``Σ exp(x_j − second largest)`` over all but the largest, from the sum relative to the largest."""
+    total = rest * np.exp(np.minimum(lead, _FAR))
+    far = np.flatnonzero((lead > _FAR) & (lead < np.inf))
+    if len(far):
+        total[far] = 0.0
+        for row in below[:, far]:
+            total[far] += np.where(row == 0, 0.0, np.exp(row + lead[far]))
+    total[lead == np.inf] = 1.0
+    return total

@@ -1,0 +1,354 @@
+"""How well scores rank: areas and operating points, each with an interval that is certain to hold the exact value.
+
+A ``Ranking`` lists the rows of one column from the highest score down, as segments with ``pos`` and ``neg`` rows. Where
+one segment ends and the next begins the order is certain, so the ends are real operating points: the exact ROC curve
+passes through all of them. ``TP, FP`` count the rows up to the end of a segment, ``TP₀, FP₀`` those before it, ``P, N``
+all. Inside a segment one of three things holds:
+
+- all rows have one score: the curve goes straight through, ties count ½;
+- ``mixed``: positives and negatives of several scores lie over one another, and any path that goes up and right from
+  (FP₀, TP₀) to (FP, TP) may be the true one;
+- ``spread``: the positives have more than one score, so they need not be tied with each other.
+
+Every formula gives ``(value, low, high)``. With no segment in doubt all three are the same; else ``low`` and ``high``
+are what the worst and the best path give, and ``value`` is the middle. The proofs go segment by segment: a bound for
+each adds up. Sums are taken in float64 and rounding is added to the interval; comparisons of counts need none, since
+rounded quotients of counts keep their order.
+
+Undefined, without positives or without negatives: three NaN. Importing this module imports no numpy.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evalcli.metrics.arrays import HostArray
+
+_EPS = sys.float_info.epsilon
+_BLOCK = 1 << 14
+_LIMB = 20
+"""Counts are multiplied in two parts: up to 2^42 rows no sum of products leaves int64."""
+
+
+class Certified(NamedTuple):
+    """A value and the interval that holds the exact one: floats, or arrays of the same shape."""
+
+    value: Any
+    low: Any
+    high: Any
+
+
+UNDEFINED = Certified(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Segments (K,) by falling score; ``score`` is the least in a segment: cutting there with ``>=`` includes it."""
+
+    score: HostArray
+    pos: HostArray
+    neg: HostArray
+    mixed: HostArray
+    spread: HostArray
+    exact: bool
+
+    @property
+    def counted(self) -> bool:
+        """Whether rows are counted, and not weighed."""
+        return bool(self.pos.dtype.kind == "i")
+
+    @cached_property
+    def positives(self) -> float:
+        """How many positives there are, or the sum of their weights."""
+        return self._total(self.pos)
+
+    @cached_property
+    def negatives(self) -> float:
+        """How many negatives there are, or the sum of their weights."""
+        return self._total(self.neg)
+
+    def _total(self, amounts: HostArray) -> float:
+        """The last of the running sums: with weights, pairwise addition could end a bit beside it."""
+        return float(amounts.sum() if self.counted or len(amounts) == 0 else amounts.cumsum()[-1])
+
+    @property
+    def defined(self) -> bool:
+        """Whether there are rows on both sides."""
+        return self.positives > 0 and self.negatives > 0
+
+    @property
+    def rounding(self) -> float:
+        """What the running sums of weights may be off by, relatively; 0 for counts and where nothing is in doubt."""
+        return 0.0 if self.exact or self.counted else (len(self.pos) + 64) * _EPS
+
+    @property
+    def sum_rounding(self) -> float:
+        """What a sum over segments may be off by: numpy adds pairwise, in blocks of 128."""
+        return 0.0 if self.exact else self.rounding + 128 * _EPS
+
+
+class _Block(NamedTuple):
+    """A few thousand segments at a time, which stay in the cache: the curve before and after each of them."""
+
+    pos: HostArray
+    neg: HostArray
+    mixed: HostArray
+    spread: HostArray
+    tp0: HostArray
+    fp0: HostArray
+    tp: HostArray
+    fp: HostArray
+
+    def best_precision(self) -> HostArray:
+        """That of (FP₀, TP) where the path is in doubt, else of (FP, TP)."""
+        import numpy as np
+
+        return _share(self.tp, self.tp + np.where(self.mixed, self.fp0, self.fp))
+
+
+def _blocks(ranking: Ranking) -> Iterator[_Block]:
+    import numpy as np
+
+    found, alarms = ranking.pos[:0].sum(), ranking.neg[:0].sum()
+    for start in range(0, len(ranking.pos), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        # one running sum: with weights, a segment starts to the bit where the last one ended
+        tp = np.concatenate([[found], ranking.pos[part]]).cumsum()
+        fp = np.concatenate([[alarms], ranking.neg[part]]).cumsum()
+        found, alarms = tp[-1], fp[-1]
+        doubts = (ranking.mixed[part], ranking.spread[part])
+        yield _Block(ranking.pos[part], ranking.neg[part], *doubts, tp[:-1], fp[:-1], tp[1:], fp[1:])
+
+
+_Terms: TypeAlias = "Callable[[_Block], tuple[HostArray, HostArray]]"
+
+
+def _sums(ranking: Ranking, terms: _Terms) -> tuple[float, float]:
+    """The sums over all segments of what ``terms`` gives for the worst and for the best path."""
+    parts = [terms(block) for block in _blocks(ranking)]
+    return math.fsum(float(low.sum()) for low, _ in parts), math.fsum(float(high.sum()) for _, high in parts)
+
+
+def _maxima(ranking: Ranking, terms: _Terms) -> tuple[float, float]:
+    """The maxima, at least 0, over all segments of what is certain and of what is possible."""
+    parts = [terms(block) for block in _blocks(ranking)]
+    low, high = (max(float(part[side].max(initial=0)) for part in parts) for side in (0, 1))
+    return low, max(low, high)
+
+
+def _between(low: float, high: float, slack: float = 0.0) -> Certified:
+    """The middle of an interval inside [0, 1], which is then widened by what rounding may have moved."""
+    low, high = (min(max(end, 0.0), 1.0) for end in (low, high))
+    return Certified(low if low == high else low + (high - low) / 2, max(low - slack, 0.0), min(high + slack, 1.0))
+
+
+def _share(part: HostArray, whole: HostArray) -> HostArray:
+    """``part / whole``, 0 where both are."""
+    import numpy as np
+
+    return part / np.where(whole > 0, whole, 1)
+
+
+def auroc(ranking: Ranking) -> Certified:
+    """Area under the ROC curve: ``(#{pos > neg} + ½·#{pos = neg}) / (P·N)``.
+
+    Every pair of a positive and a negative counts 0, ½ or 1. Pairs across segments are certain; the ``pos·neg`` pairs
+    of a mixed segment add at least 0 and at most 1 each. Half-width: ``½·Σ pos·neg / (P·N)`` over mixed segments.
+    Counts are added up as integers and rounded once.
+
+    Source: Mann and Whitney 1947; Hanley and McNeil 1982.
+    """
+    if not ranking.defined:
+        return UNDEFINED
+    positives, negatives = ranking.positives, ranking.negatives
+    if not ranking.counted:
+        low, high = _sums(ranking, lambda block: _weighted_pairs(block, positives, negatives))
+        return _between(low, high, ranking.sum_rounding)
+    beaten, doubt = 0, 0
+    for block in _blocks(ranking):
+        beaten += 2 * _dot(block.pos, int(negatives) - block.fp) + _dot(block.pos, block.neg)
+        doubt += _dot(block.pos, block.neg * block.mixed)
+    pairs = 2 * int(positives) * int(negatives)
+    return Certified(beaten / pairs, (beaten - doubt) / pairs, (beaten + doubt) / pairs)
+
+
+def _dot(left: HostArray, right: HostArray) -> int:
+    """``Σ left·right`` of counts, which may go far beyond int64."""
+    low = int(left @ (right & ((1 << _LIMB) - 1)))
+    return (int(left @ (right >> _LIMB)) << _LIMB) + low
+
+
+def _weighted_pairs(block: _Block, positives: float, negatives: float) -> tuple[HostArray, HostArray]:
+    import numpy as np
+
+    middle, shares = (block.fp0 + block.fp) / 2, block.pos / positives
+    worst, best = np.where(block.mixed, block.fp, middle), np.where(block.mixed, block.fp0, middle)
+    return shares * ((negatives - worst) / negatives), shares * ((negatives - best) / negatives)
+
+
+def auroc_variance(ranking: Ranking) -> float:
+    """DeLong's variance of the AUROC: ``var(V₁₀)/P + var(V₀₁)/N`` of each row's share of the other side that it beats.
+
+    Pairs in doubt count ½. NaN with fewer than two rows on a side, and for weights.
+
+    Source: DeLong, DeLong and Clarke-Pearson 1988.
+    """
+    positives, negatives, mean = ranking.positives, ranking.negatives, auroc(ranking).value
+    if not ranking.counted or min(positives, negatives) < 2:
+        return math.nan
+
+    def squares(block: _Block) -> tuple[HostArray, HostArray]:
+        beaten = (negatives - (block.fp0 + block.fp) / 2) / negatives
+        beating = (block.tp0 + block.tp) / 2 / positives
+        return block.pos * (beaten - mean) ** 2, block.neg * (beating - mean) ** 2
+
+    of_positives, of_negatives = _sums(ranking, squares)
+    return of_positives / (positives - 1) / positives + of_negatives / (negatives - 1) / negatives
+
+
+def partial_auroc(ranking: Ranking, max_fpr: float = 0.1) -> Certified:
+    """Area under the ROC curve up to ``max_fpr`` = f, as ``½·(1 + (area − f²/2) / (f − f²/2))``: 0.5 is chance.
+
+    In a mixed segment the path stays between TP₀ and TP, so its part of the area lies between that width times each.
+
+    Source: McClish 1989, Analyzing a portion of the ROC curve.
+    """
+    if not 0 < max_fpr <= 1:
+        raise ValueError(f"max_fpr must lie above 0 and at most at 1, not {max_fpr}")
+    if not ranking.defined:
+        return UNDEFINED
+    positives, negatives = ranking.positives, ranking.negatives
+
+    def areas(block: _Block) -> tuple[HostArray, HostArray]:
+        import numpy as np
+
+        width = np.clip(max_fpr * negatives - block.fp0, 0, block.neg)
+        middle = block.tp0 + block.pos * _share(width, block.neg) / 2
+        heights = np.where(block.mixed, block.tp0, middle), np.where(block.mixed, block.tp, middle)
+        return width / negatives * (heights[0] / positives), width / negatives * (heights[1] / positives)
+
+    chance = max_fpr**2 / 2
+    low, high = ((1 + (area - chance) / (max_fpr - chance)) / 2 for area in _sums(ranking, areas))
+    return _between(low, high, 2 * ranking.sum_rounding)
+
+
+def average_precision(ranking: Ranking) -> Certified:
+    """``Σ (Rₙ − Rₙ₋₁)·Pₙ``, tied scores grouped: the mean, over positives, of the precision at their score.
+
+    A positive adds the precision ``TPᵢ/(TPᵢ + FPᵢ)`` where its group of ties ends. Inside a segment that is at most
+    ``TP/(TP + FP₀)``: all positives first, as one group. With positives of one score it is at least ``TP/(TP + FP)``.
+    Spread ones add least when each stands alone behind all negatives: ``Σᵢ (TP₀ + i)/(TP₀ + i + FP)``, i = 1 … pos,
+    which is ``pos − FP·Σᵢ 1/(n₀ + i)`` with n₀ = TP₀ + FP. As 1/x is convex, the sum is at most the integral from
+    n₀ + ½ to n₀ + pos + ½, a logarithm. No term is below the first, which is the better bound for few rows. Weights
+    split in unknown ways: there the integral starts at n₀, below any right-hand Riemann sum of a rising function.
+
+    Source: Buckley and Voorhees 2000; the step-wise sum of scikit-learn.
+    """
+    if not ranking.defined:
+        return UNDEFINED
+    unit = 1.0 if ranking.counted else 0.0
+
+    def precisions(block: _Block) -> tuple[HostArray, HostArray]:
+        import numpy as np
+
+        best = block.pos * block.best_precision()
+        tied = block.pos * _share(block.tp, block.tp + block.fp) if block.mixed.any() else best
+        if not block.spread.any():
+            return tied, best
+        first = block.tp0 + unit
+        alone = block.pos - block.fp * np.log1p(_share(block.pos, block.tp0 + block.fp + unit / 2))
+        alone = np.maximum(alone, block.pos * _share(first, first + block.fp))
+        return np.where(block.spread, np.minimum(alone, tied), tied), best
+
+    low, high = (total / ranking.positives for total in _sums(ranking, precisions))
+    return _between(low, high, ranking.sum_rounding)
+
+
+def recall_at_precision(ranking: Ranking, precision: float) -> Certified:
+    """The highest recall of a threshold whose precision is at least ``precision``; 0 where no threshold reaches it.
+
+    Ends of segments are real. No point inside a mixed one finds more than TP positives or has fewer than FP₀ negatives,
+    so if any point there is precise enough and finds more than the real ones, (FP₀, TP) is, and bounds its recall.
+
+    Source: the precision–recall curve; van Rijsbergen 1979, Information Retrieval, ch. 7.
+    """
+    if not ranking.defined:
+        return UNDEFINED
+    slack = ranking.rounding
+
+    def found(block: _Block) -> tuple[HostArray, HostArray]:
+        certain = block.tp[_share(block.tp, block.tp + block.fp) >= precision + slack]
+        return certain, block.tp[block.best_precision() >= precision - slack]
+
+    low, high = _maxima(ranking, found)
+    return _between(low / ranking.positives, high / ranking.positives, slack)
+
+
+def precision_at_recall(ranking: Ranking, recall: float) -> Certified:
+    """The highest precision of a threshold whose recall is at least ``recall``.
+
+    Precision rises with TP and falls with FP, so inside a mixed segment none is above that of (FP₀, TP).
+
+    Source: the precision–recall curve; van Rijsbergen 1979, Information Retrieval, ch. 7.
+    """
+    if not ranking.defined:
+        return UNDEFINED
+    positives, slack = ranking.positives, ranking.rounding
+
+    def precise(block: _Block) -> tuple[HostArray, HostArray]:
+        found = block.tp / positives
+        certain = _share(block.tp, block.tp + block.fp)[found >= recall + slack]
+        return certain, block.best_precision()[found >= recall - slack]
+
+    return _between(*_maxima(ranking, precise), slack)
+
+
+def specificity_at_sensitivity(ranking: Ranking, sensitivity: float) -> Certified:
+    """The highest specificity ``1 − FP/N`` of a threshold whose recall is at least ``sensitivity``.
+
+    Inside a mixed segment no point has fewer than FP₀ negatives or more than TP positives.
+
+    Source: Metz 1978, Basic principles of ROC analysis.
+    """
+    if not ranking.defined:
+        return UNDEFINED
+    if sensitivity <= 0:
+        return Certified(1.0, 1.0, 1.0)  # a threshold above every score
+    positives, negatives, slack = ranking.positives, ranking.negatives, ranking.rounding
+
+    def spared(block: _Block) -> tuple[HostArray, HostArray]:
+        import numpy as np
+
+        found = block.tp / positives
+        certain = (negatives - block.fp)[found >= sensitivity + slack]
+        return certain, (negatives - np.where(block.mixed, block.fp0, block.fp))[found >= sensitivity - slack]
+
+    low, high = _maxima(ranking, spared)
+    return _between(low / negatives, high / negatives, slack)
+
+
+def ks(ranking: Ranking) -> Certified:
+    """``max |TP/P − FP/N|``: the Kolmogorov–Smirnov distance between the scores of positives and of negatives.
+
+    Inside a mixed segment the difference is largest at (FP₀, TP) and smallest at (FP, TP₀).
+
+    Source: Smirnov 1948, Table for estimating the goodness of fit of empirical distributions.
+    """
+    if not ranking.defined:
+        return UNDEFINED
+
+    def distances(block: _Block) -> tuple[HostArray, HostArray]:
+        import numpy as np
+
+        tp0, tp = block.tp0 / ranking.positives, block.tp / ranking.positives
+        fp0, fp = block.fp0 / ranking.negatives, block.fp / ranking.negatives
+        return np.abs(tp - fp), np.maximum(tp - fp0, fp - tp0)[block.mixed]
+
+    return _between(*_maxima(ranking, distances), ranking.rounding)
