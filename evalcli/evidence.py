@@ -113,7 +113,7 @@ class Evidence:
     def fault(self, code: str, rows: np.ndarray[tuple[int], np.dtype[np.int64]], values: Array | None = None) -> None:
         """Record that ``rows`` (ascending row numbers) are at fault, with their ``values`` if they help."""
         if rows.size:
-            shown = ["" if values is None else str(values[i].item()) for i in range(min(SHOWN, rows.size))]
+            shown = ["" if values is None else str(values[i]) for i in range(min(SHOWN, rows.size))]
             first = [(int(row), value) for row, value in zip(rows[:SHOWN], shown, strict=False)]
             self.faults.setdefault(code, Fault()).merge(Fault(int(rows.size), first))
 
@@ -121,6 +121,6 @@ class Evidence:
         """Likewise for rows that each stand for ``repeats`` rows of the input; ``rows`` only say what comes first."""
         if rows.size:
             place = [0] if values is None else np.unique(values, return_index=True)[1].tolist()
-            first = sorted((int(rows[i]), "" if values is None else str(values[i].item())) for i in place)
+            first = sorted((int(rows[i]), "" if values is None else str(values[i])) for i in place)
             found = Fault(int(repeats.sum()), first[:SHOWN], numbered=False)
             self.faults.setdefault(code, Fault(numbered=False)).merge(found)
