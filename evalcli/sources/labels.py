@@ -80,7 +80,6 @@ LIKENESSES = (
         _number,
         "are the same number in two spellings",
         "write both sides in one way (integers, for example)",
-        meaningful=True,
     ),
     Likeness(
         "case", str.casefold, "differ only in upper and lower case", "write both sides in one case", meaningful=True
@@ -90,7 +89,6 @@ LIKENESSES = (
         lambda label: TRUTH.get(label.strip().lower(), label),
         "are true/false on one side and 1/0 on the other",
         "write both sides in one way",
-        meaningful=True,
     ),
 )
 
