@@ -1,0 +1,306 @@
+"""Calibration: how far confidence can be believed, bin by bin.
+
+A ``BinTable`` counts rows, sums their confidence and counts the right ones, over bins of equal width
+``(k/B, (k+1)/B]``; the first takes 0 as well. An edge is rounded to the precision in which probabilities were stored,
+so that a stored 0.7 lies at the edge 0.7 in every type. All formulas read such tables and broadcast over leading axes.
+
+The top label's confidence is the highest probability, of binary scores ``max(p, 1 − p)``, and it is right when rank 0
+is (at p = 0.5 the prediction is positive). ``of="positive"`` looks at P(positive) against the positives in its place,
+``ClasswiseBins`` at every class's probability against its rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from evalcli.errors import LimitError
+from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm
+from evalcli.metrics.scorestate import AllClassesState, ProbabilityState, added, counted
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+
+BINS = 15
+"""Guo et al. 2017 take 15."""
+MOST_CLASSES = 4096
+"""Beyond this many classes the bins of each class would outnumber the rows."""
+_GRID = 2.0**60
+
+
+@dataclass(frozen=True, slots=True)
+class BinTable:
+    """Bins (…, B) by rising confidence: ``n`` rows or weights, the sum of their ``confidence``, the ``right`` ones.
+
+    ``low`` and ``high`` are their edges (B,) or (…, B).
+    """
+
+    n: HostArray
+    confidence: HostArray
+    right: HostArray
+    low: HostArray
+    high: HostArray
+
+
+class CalibrationBins(ProbabilityState):
+    """Bins of the top label's confidence, or of P(positive).
+
+    Source: Guo et al. 2017, On calibration of modern neural networks.
+
+    >>> from evalcli.metrics.probability import ScoreForm
+    >>> state = CalibrationBins(ScoreForm("probs", binary=True), bins=10)
+    >>> state.update(np.array([1.0, 1.0, 1.0, 0.97]), np.array([1, 1, 0, 1]))
+    >>> round(ece(state.compute()).item(), 12)
+    0.2425
+    """
+
+    counts: Any
+    confidence: ExactSum
+
+    def __init__(
+        self,
+        form: ScoreForm,
+        *,
+        bins: int = BINS,
+        of: Literal["top", "positive"] = "top",
+        weighted: bool = False,
+    ) -> None:
+        super().__init__(form, weighted=weighted)
+        if bins < 1 or (of == "positive" and not form.binary):
+            raise ValueError("bins start at 1, and only binary scores have a positive class")
+        self.bins, self.of = bins, of
+        self._edges = _edges(bins, form)
+        self.add_state("counts", ExactSum(2 * bins) if weighted else np.zeros(2 * bins, np.int64))
+        self.add_state("confidence", ExactSum(bins))
+
+    def _setup(self) -> tuple[Any, ...]:
+        return *super()._setup(), self.bins, self.of
+
+    def take(self, rows: ProbabilityRows) -> None:
+        """Take in a batch that ``probability_rows`` has looked at."""
+        if self.of == "top":
+            values, right = rows.confidence, rows.rank == 0
+        else:
+            assert rows.positive is not None
+            values, right = rows.positive, rows.target == 1
+        places = _places(stored_confidence(values, self.form), self._edges)
+        self.counts = counted(self.counts, rows, 2 * places + right)
+        added(self.confidence, rows, values, places)
+
+    def compute(self) -> BinTable:
+        """The table so far, (B,)."""
+        counts = _values(self.counts).reshape(-1, 2)
+        return _table(counts.sum(axis=1), self.confidence.value(), counts[:, 1])
+
+
+class ClasswiseBins(AllClassesState):
+    """Bins of every class's probability, with the rows of the class as the right ones. Memory O(C · bins).
+
+    It bins N·C probabilities, so it costs about twice as much as all else here. They are rounded to multiples of 2^−60
+    first: most are tiny, and exact sums of tiny numbers are slow.
+
+    Source: Kull et al. 2019, Beyond temperature scaling.
+
+    Raises: ``LimitError`` beyond 4096 classes.
+    """
+
+    counts: Any
+    right: Any
+    confidence: ExactSum
+
+    def __init__(self, form: ScoreForm, *, bins: int = BINS, weighted: bool = False) -> None:
+        super().__init__(form, weighted=weighted)
+        if form.binary or bins < 1:
+            raise ValueError("bins start at 1; the one class of binary scores is of='positive'")
+        if form.classes > MOST_CLASSES:
+            raise LimitError(f"{form.classes} classes are too many to bin each", fix="ask for ece")
+        self.bins = bins
+        self._edges = _edges(bins, form)
+        cells = form.classes * bins
+        for name in ("counts", "right"):
+            self.add_state(name, ExactSum(cells) if weighted else np.zeros(cells, np.int64))
+        self.add_state("confidence", ExactSum(cells))
+
+    def _setup(self) -> tuple[Any, ...]:
+        return *super()._setup(), self.bins
+
+    def visit(self, block: Block) -> None:
+        """Take in a block."""
+        classes, rows = block.probs.shape
+        probs = np.rint(block.probs * _GRID) / _GRID
+        cells = _places(probs.ravel(), self._edges).reshape(classes, rows)
+        cells += np.arange(classes)[:, None] * self.bins
+        self.right = counted(self.right, block, cells[block.target, np.arange(rows)])
+        weight = None if block.weight is None else np.tile(block.weight, classes)
+        repeats = None if block.repeats is None else np.tile(block.repeats, classes)
+        every = Block(probs, block.target, weight, repeats)
+        self.counts = counted(self.counts, every, cells.ravel())
+        added(self.confidence, every, probs.ravel(), cells.ravel())
+
+    def take(self, rows: ProbabilityRows) -> None:
+        """Nothing more: the blocks were taken already."""
+
+    def compute(self) -> BinTable:
+        """The tables so far, (C, B)."""
+        shape = (self.form.classes, self.bins)
+        return _table(
+            _values(self.counts).reshape(shape),
+            self.confidence.value().reshape(shape),
+            _values(self.right).reshape(shape),
+        )
+
+
+def _values(held: Any) -> HostArray:
+    values: HostArray = held.value() if isinstance(held, ExactSum) else held.copy()
+    return values
+
+
+def _table(n: HostArray, confidence: HostArray, right: HostArray) -> BinTable:
+    edges = np.arange(n.shape[-1] + 1) / n.shape[-1]
+    return BinTable(n, confidence, right, edges[:-1], edges[1:])
+
+
+def _edges(bins: int, form: ScoreForm) -> HostArray:
+    """``k / B``, rounded as probabilities were."""
+    edges = np.arange(bins + 1) / bins
+    if form.kind == "logits" or form.eps <= 2.0**-52:
+        return edges
+    mantissa, exponent = np.frexp(edges)
+    rounded: HostArray = np.ldexp(np.rint(mantissa * (2 / form.eps)) * (form.eps / 2), exponent)
+    return rounded
+
+
+def stored_confidence(values: HostArray, form: ScoreForm) -> HostArray:
+    """``1 − p`` of a stored ``p``, on the grid of stored numbers from ½ to 1: 1 − 0.1 is at the edge 0.9."""
+    if not form.binary or form.kind == "logits" or form.eps <= 2.0**-52:
+        return values
+    grid = form.eps / 2
+    rounded: HostArray = np.where(values >= 0.5, np.rint(values / grid) * grid, values)
+    return rounded
+
+
+def _places(values: HostArray, edges: HostArray) -> HostArray:
+    """The bin of each of ``values`` (N,): the number of the edges below it, less one."""
+    bins = len(edges) - 1
+    places = np.ceil(values * bins).astype(np.int64)
+    places -= 1
+    np.clip(places, 0, bins - 1, out=places)
+    places += values > edges[1:][places]  # a product may round across an edge, to either side
+    np.minimum(places, bins - 1, out=places)
+    places -= (values <= edges[:-1][places]) & (places > 0)
+    return places
+
+
+def _over(numerator: HostArray, denominator: HostArray) -> HostArray:
+    """``numerator / denominator``, NaN where the denominator is 0."""
+    empty = denominator == 0
+    result: HostArray = np.where(empty, np.nan, numerator / np.where(empty, 1, denominator))
+    return result
+
+
+# Over a table: (…).
+
+
+def ece(table: BinTable) -> HostArray:
+    """``Σ_b |right_b − confidence_b| / n``; NaN without rows.
+
+    Source: Guo et al. 2017, On calibration of modern neural networks.
+    """
+    return _over(np.abs(table.right - table.confidence).sum(axis=-1), table.n.sum(axis=-1))
+
+
+def mce(table: BinTable) -> HostArray:
+    """``max_b |accuracy_b − mean confidence_b|`` over the bins that hold rows; NaN without rows.
+
+    Source: Naeini et al. 2015, Obtaining well calibrated probabilities using Bayesian binning.
+    """
+    gaps = np.abs(_over(table.right - table.confidence, table.n))
+    return np.where(table.n.sum(axis=-1) == 0, np.nan, np.where(np.isnan(gaps), 0.0, gaps).max(axis=-1))
+
+
+def classwise_ece(table: BinTable) -> HostArray:
+    """The mean over all C classes of the ECE of a table (…, C, B).
+
+    Source: Kull et al. 2019, Beyond temperature scaling.
+    """
+    values: HostArray = ece(table).mean(axis=-1)
+    return values
+
+
+def mean_confidence(table: BinTable) -> HostArray:
+    """``Σ_b confidence_b / n``; NaN without rows."""
+    return _over(table.confidence.sum(axis=-1), table.n.sum(axis=-1))
+
+
+def accuracy(table: BinTable) -> HostArray:
+    """``Σ_b right_b / n``; NaN without rows."""
+    return _over(table.right.sum(axis=-1), table.n.sum(axis=-1))
+
+
+def overconfidence(table: BinTable) -> HostArray:
+    """``Σ_b max(confidence_b − right_b, 0) / n``: the part of the ECE from bins that promise too much."""
+    return _over(np.maximum(table.confidence - table.right, 0).sum(axis=-1), table.n.sum(axis=-1))
+
+
+def underconfidence(table: BinTable) -> HostArray:
+    """``Σ_b max(right_b − confidence_b, 0) / n``: the part of the ECE from bins that promise too little."""
+    return _over(np.maximum(table.right - table.confidence, 0).sum(axis=-1), table.n.sum(axis=-1))
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityRow:
+    """One bin ``(low, high]``: its rows or weights, mean confidence and accuracy, ``None`` where it is empty."""
+
+    low: float
+    high: float
+    n: float
+    confidence: float | None
+    accuracy: float | None
+
+
+def reliability(table: BinTable) -> list[ReliabilityRow]:
+    """The bins of one table (B,) as rows."""
+    columns = (table.low, table.high, table.n, table.confidence, table.right)
+    return [
+        ReliabilityRow(low, high, n, confidence / n if n else None, right / n if n else None)
+        for low, high, n, confidence, right in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class BrierSplit:
+    """``brier = reliability − resolution + uncertainty + within``, each (…).
+
+    The first three are exactly the Brier score of the binned forecast, which says in each bin the mean of that bin.
+    ``within`` is what the bins blur: the variance of the forecasts inside them, less twice their covariance with what
+    happened. It is 0 where each bin holds one value only.
+    """
+
+    brier: HostArray
+    reliability: HostArray
+    resolution: HostArray
+    uncertainty: HostArray
+    within: HostArray
+
+
+def brier_split(table: BinTable, brier: float | HostArray) -> BrierSplit:
+    """Murphy's split over bins (…, B) of ``brier`` (…), the mean squared error of the very forecasts in the table.
+
+    For binary scores the bins are those ``of="positive"``. For the Brier score of C classes they are ``ClasswiseBins``,
+    and the parts of all classes are added up. ``within`` is the remainder.
+
+    Source: Murphy 1973, A new vector partition of the probability score; Stephenson et al. 2008, Two extra components
+    in the Brier score decomposition.
+    """
+    n = table.n.sum(axis=-1, keepdims=True)
+    share, base = _over(table.n, n), _over(table.right.sum(axis=-1, keepdims=True), n)
+    forecast, happened = _over(table.confidence, table.n), _over(table.right, table.n)
+    off = np.where(table.n == 0, 0.0 * share, share * (forecast - happened) ** 2).sum(axis=-1)
+    told = np.where(table.n == 0, 0.0 * share, share * (happened - base) ** 2).sum(axis=-1)
+    spread = (base * (1.0 - base))[..., 0]
+    if table.n.ndim > 1:
+        off, told, spread = off.sum(axis=-1), told.sum(axis=-1), spread.sum(axis=-1)
+    return BrierSplit(np.asarray(brier), off, told, spread, brier - (off - told + spread))

@@ -1,0 +1,157 @@
+"""Rows counted by their confidence, right and wrong apart: what selective prediction and equal-mass bins read.
+
+The table is exact until its budget is full. Then neighbouring confidences share an entry that knows its least and
+largest, and every number that reads the table comes with an interval that holds the exact one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli.metrics.calibration import BINS, BinTable, ece, stored_confidence
+from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.keys import KeyColumn, scores_of, sort_keys
+from evalcli.metrics.roc import Certified
+from evalcli.metrics.scorestate import ProbabilityState, add_exactly
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.probability import ProbabilityRows, ScoreForm
+
+BUDGET = 64 << 20
+"""Bytes that the entries may take, unless told otherwise."""
+_RIGHT, _WRONG = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceGroups:
+    """Rows (K,) by falling confidence: ``right`` and ``wrong`` ones between ``low`` and ``high``.
+
+    Where the two are equal the rows are true ties.
+    """
+
+    low: HostArray
+    high: HostArray
+    right: HostArray
+    wrong: HostArray
+
+    @property
+    def n(self) -> HostArray:
+        """Rows, or sums of weights, of each group (K,)."""
+        rows: HostArray = self.right + self.wrong
+        return rows
+
+    @property
+    def coarse(self) -> HostArray:
+        """Which groups hold several confidences, (K,) bool."""
+        several: HostArray = self.low != self.high
+        return several
+
+
+class ConfidenceTable(ProbabilityState):
+    """The top label's confidence of every row, counted, in bounded memory.
+
+    Logits are told apart by one minus the confidence, so that saturated rows still differ.
+
+    >>> from evalcli.metrics.probability import ScoreForm
+    >>> state = ConfidenceTable(ScoreForm("probs", binary=True))
+    >>> state.update(np.array([0.75, 0.25, 1.0]), np.array([1, 1, 1]))
+    >>> state.compute()
+    ConfidenceGroups(low=array([1.  , 0.75]), high=array([1.  , 0.75]), right=array([1, 1]), wrong=array([0, 1]))
+    """
+
+    column: KeyColumn
+
+    def __init__(self, form: ScoreForm, *, budget: int = BUDGET, weighted: bool = False) -> None:
+        super().__init__(form, weighted=weighted)
+        self.budget = budget
+        self.bits = 32 if form.kind == "probs" and form.eps >= 2.0**-23 else 64
+        entry = 2 * self.bits // 8 + (24 if weighted else 8)  # two keys; a count, or the limbs of a sum
+        self.add_state("column", KeyColumn(2, self.bits, budget // entry, weighted=weighted))
+
+    def _setup(self) -> tuple[Any, ...]:
+        return *super()._setup(), self.budget
+
+    def take(self, rows: ProbabilityRows) -> None:
+        """Take in a batch that ``probability_rows`` has looked at."""
+        scores = -rows.doubt if self.form.kind == "logits" else stored_confidence(rows.confidence, self.form)
+        keys = sort_keys(scores.astype(np.float32) if self.bits == 32 else scores, self.bits)
+        wrong = rows.rank > 0
+        for side, kept in ((_RIGHT, ~wrong), (_WRONG, wrong)):
+            repeats = None if rows.repeats is None else rows.repeats[kept]
+            weight = rows.weight[kept] if self.weighted and rows.weight is not None else None
+            self.column.add(side, keys[kept], repeats, weight)
+
+    def compute(self) -> ConfidenceGroups:
+        """The table so far."""
+        every, shift = self.column.bins_of((_RIGHT, _WRONG)), self.column.shift
+        shift = every.least.dtype.type(shift)
+        sides = []
+        for side in (_RIGHT, _WRONG):
+            bins = self.column.bins(side)
+            amounts = np.zeros(len(every.least), np.float64 if self.weighted else np.int64)
+            amounts[np.searchsorted(every.least >> shift, bins.least >> shift)] = bins.values()
+            sides.append(amounts[::-1])
+        offset = 1.0 if self.form.kind == "logits" else 0.0
+        low, high = (scores_of(keys[::-1]) + offset for keys in (every.least, every.largest))
+        return ConfidenceGroups(low, high, *sides)
+
+
+def equal_mass_bins(groups: ConfidenceGroups, bins: int = BINS) -> BinTable:
+    """Bins (B,) of nearly equal size, by rising confidence; ties are never split, so a bin may be larger or empty.
+
+    A group that has ``a`` rows below it and ``b`` up to its end belongs to bin ``⌊B · (a + b) / 2n⌋``, that of its
+    middle: without ties, and with B a divisor of n, all bins hold n / B rows. ``low`` and ``high`` are the least and
+    largest confidence in the bin, NaN where it is empty. A group of several confidences counts at their middle.
+
+    Source: Nguyen and O'Connor 2015, Posterior calibration and exploratory analysis for natural language processing
+    models.
+    """
+    places = _quantile(groups, bins)
+    confidence = ExactSum(bins)
+    add_exactly(confidence, (groups.low + groups.high) / 2 * groups.n, places)
+    least, largest = np.full(bins, np.inf), np.full(bins, -np.inf)
+    np.minimum.at(least, places, groups.low)
+    np.maximum.at(largest, places, groups.high)
+    n, right = (_sums(amounts, places, bins) for amounts in (groups.n, groups.right))
+    empty = n == 0
+    return BinTable(n, confidence.value(), right, np.where(empty, np.nan, least), np.where(empty, np.nan, largest))
+
+
+def equal_mass_ece(groups: ConfidenceGroups, bins: int = BINS) -> Certified:
+    """``Σ_b |right_b − confidence_b| / n`` over ``equal_mass_bins``; NaN without rows.
+
+    The interval allows every group of several confidences to lie anywhere in its range, and one at the border of a bin
+    to have any part of it in another.
+    """
+    value = float(ece(equal_mass_bins(groups, bins)))
+    coarse = groups.coarse
+    if not coarse.any():
+        return Certified(value, value, value)
+    n, total = groups.n.astype(np.float64), float(groups.n.sum())
+    ends = np.cumsum(n[::-1])[::-1]  # rows up to the end of each group, from the least confident one
+    first = np.floor(bins * (ends - n) / total * (1 - 1e-12))
+    last = np.floor(bins * ends / total * (1 + 1e-12))
+    shifted = n * (groups.high - groups.low) / 2
+    moved = 2 * np.maximum(groups.right * (1 - groups.low), groups.wrong * groups.high)
+    doubt = float(np.where(coarse, shifted + np.where(first == last, 0.0, moved), 0.0).sum()) / total
+    return Certified(value, max(value - doubt, 0.0), min(value + doubt, 1.0))
+
+
+def _quantile(groups: ConfidenceGroups, bins: int) -> HostArray:
+    n = groups.n
+    if not len(n):
+        return np.zeros(0, np.int64)
+    ends = np.cumsum(n[::-1])[::-1]
+    middle = 2 * ends - n  # rows below and rows up to the end; whole numbers stay whole
+    places: HostArray = np.clip(middle * bins // (2 * ends[0]), 0, bins - 1).astype(np.int64)
+    return places
+
+
+def _sums(amounts: HostArray, places: HostArray, bins: int) -> HostArray:
+    sums = np.zeros(bins, amounts.dtype)
+    np.add.at(sums, places, amounts)
+    return sums

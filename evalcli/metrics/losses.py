@@ -1,0 +1,118 @@
+"""Log loss and Brier score: how far probabilities are from what happened, row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.scorestate import ProbabilityState, added, counted
+
+if TYPE_CHECKING:
+    from evalcli.metrics.probability import ProbabilityRows, ScoreForm
+
+
+@dataclass(frozen=True, slots=True)
+class LossSums:
+    """What the formulas read: ``rows``, the sum ``n`` of their weights, and the ``total`` of their losses.
+
+    ``infinite`` rows have a loss beyond all numbers, and are not in ``total``. ``clipped`` rows had a probability below
+    the eps of their type and ``capped`` rows one above 1 − eps; both moved there before the logarithm.
+    """
+
+    rows: int
+    n: float
+    total: float
+    infinite: int = 0
+    clipped: int = 0
+    capped: int = 0
+
+
+class LogLoss(ProbabilityState):
+    """``−log P(target)``: from logits exactly, without clipping, from probabilities after clipping at their eps.
+
+    Probabilities are not made to sum to 1.
+
+    >>> from evalcli.metrics.probability import ScoreForm
+    >>> state = LogLoss(ScoreForm("logits", classes=2))
+    >>> state.update(np.array([[40.0, 0.0], [0.0, 40.0]]), np.array([1, 0]))
+    >>> mean_loss(state.compute())
+    40.0
+    """
+
+    infinite: int
+    clipped: int
+    capped: int
+    weights: ExactSum
+    total: ExactSum
+
+    def __init__(self, form: ScoreForm, *, weighted: bool = False) -> None:
+        super().__init__(form, weighted=weighted)
+        for name in ("infinite", "clipped", "capped"):
+            self.add_state(name, 0)
+        for name in ("weights", "total"):
+            self.add_state(name, ExactSum())
+
+    def take(self, rows: ProbabilityRows) -> None:
+        """Take in a batch that ``probability_rows`` has looked at."""
+        loss = rows.loss
+        infinite = np.isinf(loss)
+        if rows.weight is not None:
+            infinite &= rows.weight > 0
+            counted(self.weights, rows, np.zeros(len(loss), np.int64))
+        if infinite.any():
+            self.infinite += _rows_of(rows, infinite)
+        if rows.clipped is not None:
+            self.clipped += _rows_of(rows, rows.clipped < 0)
+            self.capped += _rows_of(rows, rows.clipped > 0)
+        added(self.total, rows, np.where(np.isinf(loss), 0.0, loss))
+
+    def compute(self) -> LossSums:
+        """The sums so far."""
+        n = float(self.weights) if self.weighted else float(self.rows)
+        return LossSums(self.rows, n, float(self.total), self.infinite, self.clipped, self.capped)
+
+
+class Brier(ProbabilityState):
+    """``Σ_j (p_j − [j = y])²``; of binary scores ``(P(positive) − y)²``, which is half of it.
+
+    Source: Brier 1950, Verification of forecasts expressed in terms of probability.
+
+    >>> from evalcli.metrics.probability import ScoreForm
+    >>> state = Brier(ScoreForm("probs", binary=True))
+    >>> state.update(np.array([0.75, 0.5]), np.array([1, 0]))
+    >>> mean_loss(state.compute())
+    0.15625
+    """
+
+    weights: ExactSum
+    total: ExactSum
+
+    def __init__(self, form: ScoreForm, *, weighted: bool = False) -> None:
+        super().__init__(form, weighted=weighted)
+        for name in ("weights", "total"):
+            self.add_state(name, ExactSum())
+
+    def take(self, rows: ProbabilityRows) -> None:
+        """Take in a batch that ``probability_rows`` has looked at."""
+        if rows.weight is not None:
+            counted(self.weights, rows, np.zeros(len(rows.brier), np.int64))
+        added(self.total, rows, rows.brier)
+
+    def compute(self) -> LossSums:
+        """The sums so far."""
+        n = float(self.weights) if self.weighted else float(self.rows)
+        return LossSums(self.rows, n, float(self.total))
+
+
+def mean_loss(sums: LossSums) -> float:
+    """``total / n``: infinite when a row is, NaN without rows."""
+    if sums.infinite:
+        return float("inf")
+    return sums.total / sums.n if sums.n > 0 else float("nan")
+
+
+def _rows_of(rows: ProbabilityRows, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
+    return int(np.count_nonzero(mask)) if rows.repeats is None else int(rows.repeats[mask].sum())

@@ -1,0 +1,148 @@
+"""States that read probabilities: they share one look at each batch, and add floats exactly.
+
+``update`` of one state looks at the batch by itself; ``feed`` looks once for many states.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from evalcli.metrics.arrays import Array, count_cells
+from evalcli.metrics.base import Metric
+from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm, ScoreRows, probability_rows, score_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evalcli.metrics.arrays import HostArray
+
+_CHUNK = 1 << 14
+_LIMB = 36
+"""Bits a limb: 2^14 of them add up below 2^53, where float64 is exact."""
+
+
+class ProbabilityState(Metric):
+    """What these states share: a ``ScoreForm``, weights, and ``take`` for rows that are looked at already."""
+
+    rows: int
+
+    def __init__(self, form: ScoreForm, *, weighted: bool = False) -> None:
+        super().__init__()
+        self.form, self.weighted = form, weighted
+        self.add_state("rows", 0)
+
+    def update(self, scores: Array, target: Array, weight: Array | None = None, repeats: Array | None = None) -> None:
+        """Take in scores (N, C) or (N,) and target (N,); ``weight`` and ``repeats`` are one per row.
+
+        Raises: ``InputError`` for shapes that differ, targets that are no classes and weights that are no weights.
+        """
+        feed((self,), score_rows(scores, target, self.form, weight, repeats))
+
+    def take(self, rows: ProbabilityRows) -> None:
+        """Take in a batch that ``probability_rows`` has looked at."""
+        raise NotImplementedError
+
+    def merge(self, other: Self) -> Self:
+        """Take in what ``other`` has seen.
+
+        Raises: ``ValueError`` when the two were set up differently.
+        """
+        if self._setup() != other._setup():
+            raise ValueError("states of different scores, bins or weighting cannot merge")
+        return super().merge(other)
+
+    def _setup(self) -> tuple[Any, ...]:
+        """What two states must share to be added."""
+        return self.form, self.weighted
+
+
+def feed(states: Sequence[ProbabilityState], batch: ScoreRows) -> None:
+    """Look at a batch once and give it to all ``states``, which must be of one form and weighting.
+
+    Raises: ``ValueError`` for states of several forms or weightings, and for weights given to states that count rows.
+    """
+    form, weighted = states[0].form, states[0].weighted
+    if any(state.form != form or state.weighted != weighted for state in states):
+        raise ValueError("states of several forms or weightings cannot share a batch")
+    if batch.weight is not None and not weighted:
+        raise ValueError("weights need states with weighted=True")
+    if weighted and batch.weight is None:
+        batch = batch._replace(weight=np.ones(len(batch.target)))
+    visitors = [state.visit for state in states if isinstance(state, AllClassesState)]
+
+    def visit(block: Block) -> None:
+        for visitor in visitors:
+            visitor(block)
+
+    rows = probability_rows(batch, form, visit if visitors else None)
+    for state in states:
+        state.rows += rows.count
+        state.take(rows)
+
+
+class AllClassesState(ProbabilityState):
+    """A state that looks at the probability of every class, block by block."""
+
+    def visit(self, block: Block) -> None:
+        """Take in a block."""
+        raise NotImplementedError
+
+
+def counted(held: Any, rows: ProbabilityRows | Block, cells: HostArray, kept: Any = slice(None)) -> Any:
+    """``held`` (cells,) and one more for each row at its cell, or its weight where ``held`` is an ``ExactSum``."""
+    repeats = None if rows.repeats is None else rows.repeats[kept]
+    if not isinstance(held, ExactSum):
+        return held + count_cells(cells, len(held), repeats)
+    assert rows.weight is not None
+    add_exactly(held, rows.weight[kept], cells, repeats)
+    return held
+
+
+def added(held: ExactSum, rows: ProbabilityRows | Block, values: HostArray, cells: HostArray | None = None) -> None:
+    """Add each row's value, times its weight, to its cell."""
+    add_exactly(held, values if rows.weight is None else values * rows.weight, cells, rows.repeats)
+
+
+def add_exactly(
+    total: ExactSum, values: HostArray, cells: HostArray | None = None, repeats: HostArray | None = None
+) -> None:
+    """``total.add``, several times as fast: what is handed on are the sums of limbs that float64 adds exactly.
+
+    >>> total = ExactSum()
+    >>> add_exactly(total, np.array([0.1] * 10))
+    >>> float(total)
+    1.0
+    """
+    if repeats is not None:
+        return total.add(values, cells, repeats)
+    sums, places = [], []
+    for start in range(0, len(values), _CHUNK):
+        rest = values[start : start + _CHUNK]
+        index = None if cells is None else cells[start : start + _CHUNK]
+        top = max(float(rest.max()), -float(rest.min()))
+        if not 1e-200 < top < 1e200:
+            total.add(rest, index)
+            continue
+        for limb in _limbs(rest, top, total, index):
+            sums.append(np.atleast_1d(limb.sum()) if index is None else np.bincount(index, limb))
+            places.append(np.arange(len(sums[-1])))
+    if sums:
+        total.add(np.concatenate(sums), None if cells is None else np.concatenate(places))
+    return None
+
+
+def _limbs(rest: HostArray, top: float, total: ExactSum, index: HostArray | None) -> Iterator[HostArray]:
+    """``rest`` cut at fixed bits into parts that add exactly; what lies below three of them goes to ``total``."""
+    exponent = int(np.frexp(top)[1])
+    for number in (1, 2, 3):
+        magic = float(np.ldexp(1.5, 52 + exponent - _LIMB * number))  # its last bit is the unit of the limb
+        limb = (rest + magic) - magic
+        yield limb
+        rest = rest - limb
+        if not rest.any():
+            return
+    left = rest != 0
+    total.add(rest[left], None if index is None else index[left])

@@ -1,0 +1,167 @@
+"""Selective prediction: how wrong the model is on the rows it is most sure of.
+
+Rows stand by falling confidence. Accepting the first ``k`` of ``n`` is the coverage ``k / n``; the share of wrong ones
+among them is the risk. Rows of equal confidence have no order: every formula takes the mean over all their orders, so
+that the errors inside a tie, and inside a row that a coverage cuts, grow linearly.
+
+With weights, ``n`` is their sum and a sum over ``k`` becomes an integral, the limit of many rows of little weight.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.metrics.roc import UNDEFINED, Certified
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.confidence import ConfidenceGroups
+
+_SMALL = 256
+_HARMONIC = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, _SMALL + 1))])
+
+
+class RiskPoint(NamedTuple):
+    """A point of the risk–coverage curve; ``confidence`` is the least that is still accepted."""
+
+    coverage: float
+    risk: float
+    confidence: float
+
+
+class _Order(NamedTuple):
+    """Groups by falling confidence (K,): rows and wrong ones in them, and before them."""
+
+    rows: HostArray
+    wrong: HostArray
+    rows_before: HostArray
+    wrong_before: HostArray
+
+
+def aurc(groups: ConfidenceGroups) -> Certified:
+    """``Σ_{k=1}^{n} risk(k / n) / n``: the area under the risk–coverage curve, 0 is best; NaN without rows.
+
+    A tie of ``m`` rows with ``w`` wrong ones, after ``k₀`` rows with ``e₀`` wrong ones, adds
+    ``Σ_{i=1}^{m} (e₀ + i·w/m) / (k₀ + i)``. The interval has the wrong rows last and first in each group of several
+    confidences.
+
+    Source: Geifman, Uziel and El-Yaniv 2019, Bias-reduced uncertainty estimation for deep neural classifiers.
+    """
+    if not len(groups.n):
+        return UNDEFINED
+    order, coarse = _ordered(groups), groups.coarse
+    counted = groups.right.dtype.kind == "i"
+    total = float(order.rows.sum())
+    even = _area(order.rows, order.wrong, order.rows_before, order.wrong_before, counted)
+    value = float(even.sum()) / total
+    if not coarse.any():
+        return Certified(value, value, value)
+    m, w, k0, e0 = order
+    none = np.zeros_like(m)
+    last = _area(m - w, none, k0, e0, counted) + _area(w, w, k0 + (m - w), e0, counted)
+    first = _area(w, w, k0, e0, counted) + _area(m - w, none, k0 + w, e0 + w, counted)
+    low, high = (float(np.where(coarse, bound, even).sum()) / total for bound in (last, first))
+    return Certified(value, min(low, value), max(high, value))
+
+
+def best_aurc(groups: ConfidenceGroups) -> float:
+    """The ``aurc`` of the same errors if every right row came before every wrong one; NaN without rows."""
+    if not len(groups.n):
+        return float("nan")
+    right, wrong = (np.array([float(amount.sum())]) for amount in (groups.right, groups.wrong))
+    counted = groups.right.dtype.kind == "i"
+    return float(_area(wrong, wrong, right, np.zeros(1), counted)[0] / (right[0] + wrong[0]))
+
+
+def excess_aurc(groups: ConfidenceGroups) -> Certified:
+    """``aurc − best_aurc``: what is lost because confidence does not tell right from wrong; 0 is best.
+
+    The best area is that of this very number of rows, not the limit ``r + (1 − r)·ln(1 − r)``.
+
+    Source: Geifman, Uziel and El-Yaniv 2019, Bias-reduced uncertainty estimation for deep neural classifiers.
+    """
+    area, best = aurc(groups), best_aurc(groups)
+    return Certified(*(max(bound - best, 0.0) if bound == bound else bound for bound in area))  # noqa: PLR0124  NaN
+
+
+def risk_at_coverage(groups: ConfidenceGroups, coverage: float) -> Certified:
+    """The share of wrong rows among the ``coverage · n`` most confident; inside a tie errors grow linearly.
+
+    Raises: ``ValueError`` for a coverage outside (0, 1].
+    """
+    if not 0 < coverage <= 1:
+        raise ValueError(f"a coverage lies above 0 and up to 1, not {coverage!r}")
+    if not len(groups.n):
+        return UNDEFINED
+    place, taken = _cut(_ordered(groups), coverage)
+    m, w, k0, e0 = (float(column[place]) for column in _ordered(groups))
+    part = min(taken - k0, m)
+    even = (e0 + part * w / m) / taken
+    if not groups.coarse[place]:
+        return Certified(even, even, even)
+    return Certified(even, (e0 + max(part - (m - w), 0.0)) / taken, (e0 + min(w, part)) / taken)
+
+
+def accuracy_at_coverage(groups: ConfidenceGroups, coverage: float = 0.9) -> Certified:
+    """``1 − risk_at_coverage``: the accuracy when the least confident rows are left to someone else.
+
+    Raises: ``ValueError`` for a coverage outside (0, 1].
+    """
+    risk = risk_at_coverage(groups, coverage)
+    return Certified(1 - risk.value, 1 - risk.high, 1 - risk.low)
+
+
+def risk_coverage(groups: ConfidenceGroups, points: int = 20) -> list[RiskPoint]:
+    """The curve at ``points`` even steps of coverage; empty without rows."""
+    if not len(groups.n):
+        return []
+    order = _ordered(groups)
+    steps = [step / points for step in range(1, points + 1)]
+    return [
+        RiskPoint(step, risk_at_coverage(groups, step).value, float(groups.low[_cut(order, step)[0]])) for step in steps
+    ]
+
+
+def _ordered(groups: ConfidenceGroups) -> _Order:
+    rows, wrong = groups.n.astype(np.float64), groups.wrong.astype(np.float64)
+    return _Order(rows, wrong, np.cumsum(rows) - rows, np.cumsum(wrong) - wrong)
+
+
+def _cut(order: _Order, coverage: float) -> tuple[int, float]:
+    """The group in which a coverage ends, and the rows up to there."""
+    ends = order.rows_before + order.rows
+    taken = coverage * float(ends[-1])
+    return min(int(np.searchsorted(ends, taken)), len(ends) - 1), taken
+
+
+def _area(m: HostArray, w: HostArray, k0: HostArray, e0: HostArray, counted: bool) -> HostArray:
+    """``Σ_{i=1}^{m} (e₀ + i·w/m) / (k₀ + i) = w + (e₀ − k₀·w/m) · Σ 1 / (k₀ + i)``, with weights the integral."""
+    slope = np.divide(w, m, out=np.zeros_like(m), where=m > 0)
+    away = e0 - k0 * slope
+    span = harmonic_span(k0, m) if counted else _log_span(k0, m)
+    return w + np.where(away == 0, 0.0, away * span)
+
+
+def harmonic_span(start: HostArray, count: HostArray) -> HostArray:
+    """``Σ_{i=1}^{count} 1 / (start + i)`` of whole numbers (K,) float64, to the last digits for any count.
+
+    >>> harmonic_span(np.array([0.0, 1e6]), np.array([2.0, 1.0])).tolist()
+    [1.5, 9.99999000001e-07]
+    """
+    stop = start + count
+    near = _HARMONIC[np.minimum(stop, _SMALL).astype(np.int64)] - _HARMONIC[np.minimum(start, _SMALL).astype(np.int64)]
+    a, b = np.maximum(start, _SMALL), np.maximum(stop, _SMALL)
+    # ln b − ln a and the differences of Euler's series 1/2x − 1/12x² + 1/120x⁴, without cancellation
+    far = (b - a) / (a * b)
+    squares = far * (1 / a + 1 / b)
+    fourths = squares * (1 / (a * a) + 1 / (b * b))
+    span = near + np.log1p((b - a) / a) - far / 2 + squares / 12 - fourths / 120
+    result: HostArray = np.where(count == 1, 1.0 / np.maximum(stop, 1.0), span)
+    return result
+
+
+def _log_span(start: HostArray, width: HostArray) -> HostArray:
+    """``∫ dx / x`` over ``width`` from ``start``; 0 at the very beginning, where its factor is 0."""
+    return np.log1p(np.divide(width, start, out=np.zeros_like(start), where=start > 0))
