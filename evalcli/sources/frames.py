@@ -42,15 +42,16 @@ def _read_xlsx(path: str) -> Any:
     """The first sheet. Excel stores text as text and numbers as floats: whole numbers are integers again."""
     import openpyxl
 
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    try:
-        rows = book.worksheets[0].iter_rows(values_only=True)
-        header = next(rows, None)
-        if header is None or all(cell is None for cell in header):
-            raise InputError("the first row of the first sheet is empty", fix="put the column names there")
-        cells = [row for row in rows if any(cell is not None for cell in row)]
-    finally:
-        book.close()
+    with open(path, "rb") as file:  # noqa: PTH123 - a name alone would be judged by its suffix, and stdin has none
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        try:
+            rows = book.worksheets[0].iter_rows(values_only=True)
+            header = next(rows, None)
+            if header is None or all(cell is None for cell in header):
+                raise InputError("the first row of the first sheet is empty", fix="put the column names there")
+            cells = [row for row in rows if any(cell is not None for cell in row)]
+        finally:
+            book.close()
     names = ["" if cell is None else str(cell) for cell in header]
     while names and not names[-1] and all(row[len(names) - 1] is None for row in cells if len(row) >= len(names)):
         names.pop()
