@@ -41,9 +41,8 @@ def key_bits(scores: Array) -> int:
     >>> key_bits(np.zeros(1, np.float16)), key_bits(np.zeros(1, np.float64)), key_bits(np.zeros(1, np.int64))
     (32, 64, 64)
     """
-    size = int(scores.dtype.itemsize)
-    whole = is_host(scores) and scores.dtype.kind in "iu"
-    return 32 if size <= (2 if whole else 4) else 64
+    whole = "int" in str(scores.dtype)  # numpy's and torch's alike
+    return 32 if int(scores.dtype.itemsize) <= (2 if whole else 4) else 64
 
 
 def sort_keys(scores: Array, bits: int = 64) -> HostArray:
@@ -119,7 +118,8 @@ class KeyColumn:
         self._shift = 0
         self._waiting: list[list[_Rows]] = [[] for _ in range(sides)]
         self._rows_waiting = 0
-        self._most_waiting = self.capacity * (2 * bits + 64) // bits  # raw keys take no more room than the entries
+        # raw keys take no more room than the entries, nor do keys with weights
+        self._most_waiting = self.capacity if weighted else self.capacity * (2 * bits + 64) // bits
 
     def add(
         self, side: int, keys: HostArray, repeats: HostArray | None = None, weight: HostArray | None = None

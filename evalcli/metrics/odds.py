@@ -11,8 +11,8 @@ from evalcli.metrics.arrays import Array, asnumpy
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
 
-_ROWS = 1 << 13
-"""Rows whose softmax is taken at a time, so that it stays in the cache."""
+_CELLS = 1 << 17
+"""Scores whose softmax is taken at a time, so that it stays in the cache."""
 _FAR = 700.0
 """``exp`` of more than this is no float64 any more."""
 
@@ -32,8 +32,9 @@ def one_vs_rest_scores(scores: Array, kind: Literal["logits", "probs"]) -> HostA
     logits = asnumpy(scores.double() if hasattr(scores, "detach") else scores)
     odds = np.empty(logits.shape[::-1])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for start in range(0, len(logits), _ROWS):
-            rows = slice(start, start + _ROWS)
+        step = max(_CELLS // max(len(odds), 1), 1)
+        for start in range(0, len(logits), step):
+            rows = slice(start, start + step)
             # classes outermost: additions run in one order, whatever the layout of the input and the rows beside
             odds[:, rows] = _log_odds(np.array(logits[rows].T, np.float64, order="C"))
     return odds.T
@@ -47,8 +48,7 @@ def _log_odds(logits: HostArray) -> HostArray:
         np.maximum(most, row, out=most)
     largest = logits == most
     lead = np.where(second == most, 0.0, most - second)
-    logits -= most
-    logits[largest] = 0.0  # also where infinity was subtracted from itself
+    logits -= most  # NaN where infinity meets itself: those are among the largest, which are replaced
     parts = np.exp(logits)
     rest = np.zeros(len(most))
     for part, top in zip(parts, largest, strict=True):

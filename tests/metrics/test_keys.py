@@ -37,6 +37,7 @@ def test_keys_sort_as_the_floats_do_and_lead_back_to_them(dtype):
 def test_whole_numbers_and_torch_tensors_have_keys():
     assert scores_of(sort_keys(np.array([-3, 5]))).tolist() == [-3.0, 5.0]
     assert key_bits(np.array([True])) == 32
+    assert key_bits(torch.tensor([1 << 24], dtype=torch.int32)) == key_bits(np.array([1 << 24], np.int32)) == 64
     half = torch.tensor([-2.0, 0.5], dtype=torch.bfloat16)
     assert key_bits(half) == 32
     assert scores_of(sort_keys(half, 32)).tolist() == [-2.0, 0.5]

@@ -7,6 +7,7 @@ from fractions import Fraction
 import ml_dtypes
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
@@ -332,17 +333,33 @@ def test_float_types_agree():
         assert results[0] == results[1] == results[2]
 
 
+def test_torch_gives_the_same_bytes():
+    rng = np.random.default_rng(4)
+    logits, target = rng.standard_normal((50, 3)).astype(np.float32), rng.integers(0, 3, 50)
+    host, torched = KeyTable(3), KeyTable(3)
+    host.update(one_vs_rest_scores(logits, "logits"), target, repeats=np.full(50, 2))
+    scores = one_vs_rest_scores(torch.tensor(logits), "logits")
+    torched.update(torch.tensor(scores), torch.tensor(target), repeats=torch.full((50,), 2))
+    a, b = host.state_dict(), torched.state_dict()
+    assert all(a[name].tobytes() == b[name].tobytes() for name in a)
+    half = torch.tensor(logits).to(torch.bfloat16)
+    assert one_vs_rest_scores(half, "probs").dtype == np.float32
+
+
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("budget", [64 << 20, 4000])
 @pytest.mark.parametrize("pairwise", [False, True])
-def test_any_split_and_merge_gives_the_same_bytes(budget, pairwise):
+def test_any_split_and_merge_gives_the_same_bytes(budget, pairwise, weighted):
     rng = np.random.default_rng(7)
+    weight = rng.random(600) if weighted else None
     logits, target = rng.standard_normal((600, 4)), rng.integers(0, 4, 600)
 
     def state(rows, step):
-        made = KeyTable(4, budget=budget, pairwise=pairwise)
+        made = KeyTable(4, budget=budget, pairwise=pairwise, weighted=weighted)
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
-            made.update(one_vs_rest_scores(logits[part], "logits"), target[part])
+            amounts = None if weight is None else weight[part]
+            made.update(one_vs_rest_scores(logits[part], "logits"), target[part], amounts)
         return made
 
     whole = state(np.arange(600), 600)
@@ -354,9 +371,11 @@ def test_any_split_and_merge_gives_the_same_bytes(budget, pairwise):
     loaded = whole.fresh()
     loaded.load_state_dict(a)
     assert auroc(loaded.ranking(2)) == auroc(whole.ranking(2))
-    fortran = KeyTable(4, budget=budget, pairwise=pairwise)
+    fortran = KeyTable(4, budget=budget, pairwise=pairwise, weighted=weighted)
     for row in range(600):  # a row alone, of another layout
-        fortran.update(one_vs_rest_scores(np.asfortranarray(logits)[row : row + 1], "logits"), target[row : row + 1])
+        part = slice(row, row + 1)
+        amounts = None if weight is None else weight[part]
+        fortran.update(one_vs_rest_scores(np.asfortranarray(logits)[part], "logits"), target[part], amounts)
     c = fortran.state_dict()
     assert all(a[name].tobytes() == c[name].tobytes() for name in a)
 
