@@ -9,6 +9,7 @@ from evalcli.errors import InputError
 from evalcli.sources import csvtext, jsonlines
 from evalcli.sources.base import Note
 from evalcli.sources.duck import literal, pattern, quoted
+from evalcli.sources.parquetpages import Chunk, check_pages
 from evalcli.sources.tableformat import Format, Piece
 
 BUFFER = 8 << 20
@@ -198,6 +199,7 @@ class Parquet(Format):
 
     def open(self) -> None:
         """Match the stored names with those that the engine made unique."""
+        self.chunks: dict[str, list[Chunk]] = {}
         source = f"read_parquet({self._paths()}, hive_partitioning=false, union_by_name=false)"
         self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM {source}")
         described = self.engine.connection.execute(f"DESCRIBE {self.view}").fetchall()
@@ -206,6 +208,7 @@ class Parquet(Format):
                 f"SELECT name, num_children FROM parquet_schema({literal(pattern(piece.engine_path))})"
             ).fetchall()
             names = _top_level(schema)
+            self.chunks[piece.path] = self._chunks(piece)
             if piece is self.pieces[0]:
                 first = names
             elif names != first:
@@ -213,6 +216,18 @@ class Parquet(Format):
         for name, (internal, stored, *_) in zip(first, described, strict=True):
             kind, cell = sql_kind(stored, quoted(internal))
             self._add(name, kind, cell)
+
+    def check(self, piece: Piece) -> None:
+        """Digest, and the checksums of the pages where there are any."""
+        piece.check(None)
+        check_pages(piece.path, self.chunks[piece.path], piece.go_on)
+
+    def _chunks(self, piece: Piece) -> list[Chunk]:
+        found = self.engine.connection.execute(
+            "SELECT path_in_schema, dictionary_page_offset, data_page_offset, total_compressed_size "
+            f"FROM parquet_metadata({literal(pattern(piece.engine_path))})"
+        ).fetchall()
+        return [Chunk(name, min(first or data, data), size) for name, first, data, size in found if data and size]
 
 
 class Frame(Format):

@@ -41,6 +41,8 @@ class Piece:
         self.engine_path = os.path.abspath(path)  # noqa: PTH100 - text all the way
         self.counts: TextCounts | None = None
         self.digest = ""
+        self.lines = 0
+        """Lines that the running check has seen."""
 
     def check(self, delimiter: str | None, *, by_return: bool = False) -> None:
         """Read the whole file once: digest, and for text the counts.
@@ -54,12 +56,13 @@ class Piece:
         try:
             if self.text is None:
                 for _ in raw_blocks(self.path, hasher):
-                    self._go_on()
+                    self.go_on()
             else:
                 check = TextCheck(self.path, delimiter, by_return=by_return)
                 for block in self.text.blocks(hasher):
                     check.feed(block)
-                    self._go_on()
+                    self.lines = check.counts.lines
+                    self.go_on()
                 self.counts = check.end()
         except InputError:
             self.check_unchanged()
@@ -77,7 +80,13 @@ class Piece:
         if stamp(self.path) != self.stamp:
             raise InputError("the file changed while it was read", fix="wait for its writer to end", path=self.path)
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Asked between pieces of work.
+
+        Raises:
+            InputError: nobody waits for this any more.
+
+        """
         if self._closed.is_set():
             raise InputError("reading was given up", path=self.path)
 
