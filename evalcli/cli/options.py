@@ -72,6 +72,12 @@ class InputOptions:
     no_header: Annotated[
         bool, Option("--no-header", help="No header line: columns are column1, column2, …", rich_help_panel=_INPUT)
     ] = False
+    trust_compression: Annotated[
+        bool,
+        Option(
+            "--trust-compression", help="Unpack tables to more than 200 times their size.", rich_help_panel=_INPUT
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,11 +304,16 @@ class OutputOptions:
 GROUPS = (InputOptions, DecidingOptions, GateOptions, ExecutionOptions, OutputOptions)
 
 
-def selection(inputs: InputOptions, choices: "Choices") -> "Selection":
+def selection(inputs: InputOptions, choices: "Choices", workers: int | None = None) -> "Selection":
     """What to read: columns, keys and rows, and what the source must know of the choices."""
     from evalcli.sources.base import Selection
 
-    options = {"delimiter": inputs.delimiter, "encoding": inputs.encoding, "header": not inputs.no_header}
+    options = {
+        "delimiter": inputs.delimiter,
+        "encoding": inputs.encoding,
+        "header": not inputs.no_header,
+        "trust_compression": inputs.trust_compression,
+    }
     return Selection(
         pred=inputs.pred,
         target=inputs.target,
@@ -312,5 +323,6 @@ def selection(inputs: InputOptions, choices: "Choices") -> "Selection":
         scores=choices.scores,
         nan=choices.nan,
         labels=choices.labels,
+        workers=workers,
         options=options,
     )

@@ -37,23 +37,22 @@ class Meter:
     def __call__(self, done: int, total: int | None) -> None:
         """Take note of ``done`` of ``total`` rows."""
         self.done, self.total = done, total
-        if not self._shown or time.monotonic() - self._started < PATIENCE:
-            return
-        with self._lock:
-            if self._bar is None:
-                self._start()
-            if self._bar is not None and self._task is not None:
-                self._bar.update(self._task, completed=done, total=total, rows=f"{done:,} rows", rate=self._rate())
+        self._show(done, total)
 
-    def share(self, done: float) -> None:
-        """Take note of the share that is done of work whose rows are not known yet, 0 to 1."""
+    def share(self, done: float, rows: int) -> None:
+        """Take note of the share that is done, 0 to 1, of work whose rows are counted on the way."""
+        self.done = rows
+        self._show(done, 1.0)
+
+    def _show(self, done: float, total: float | None) -> None:
         if not self._shown or time.monotonic() - self._started < PATIENCE:
             return
+        rows = f"{self.done:,} rows" if self.done else ""
         with self._lock:
             if self._bar is None:
                 self._start()
             if self._bar is not None and self._task is not None:
-                self._bar.update(self._task, completed=done, total=1.0)
+                self._bar.update(self._task, completed=done, total=total, rows=rows, rate=self._rate() if rows else "")
 
     def timed(self, report: Report) -> Report:
         """The report with the seconds that all of it took, opening the files included."""

@@ -46,7 +46,7 @@ def report(
     from evalcli.sources import open_source
 
     with Meter(quiet=output.quiet) as progress:
-        source = open_source(files.preds, files.targets, selection(inputs, choices), progress.share)
+        source = open_source(files.preds, files.targets, selection(inputs, choices, execution.workers), progress.share)
         with closing(source):
             result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules))
     return delivery.deliver(progress.timed(replace(result, gates=judge(result, rules, baseline))))

@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Selection, Source
     from evalcli.sources.tables import TableOptions
 
+    Heard = Callable[[float, int], None]
+
 TENSOR_FORMATS = frozenset({"pt", "npy", "npz", "safetensors"})
 """What is read by ranges of bytes; every other known format is a table."""
 
 
-def open_source(
-    preds: str, target: str | None, selection: Selection, progress: Callable[[float], None] | None = None
-) -> Source:
+def open_source(preds: str, target: str | None, selection: Selection, progress: Heard | None = None) -> Source:
     """Open one file that holds both sides, or two; ``-`` is standard input.
 
-    Tables of labels are counted while they are opened; ``progress`` hears the share done, 0 to 1.
+    Tables of labels are counted while they are opened; ``progress`` hears the share done (0 to 1) and the
+    lines checked so far.
 
     Raises:
         EvalError: of the kind that says what is wrong with which path.
@@ -61,7 +62,7 @@ def spoken_of(aliases: dict[str, str]) -> Iterator[None]:
         raise
 
 
-def _open(preds: str, target: str | None, selection: Selection, progress: Callable[[float], None] | None) -> Source:
+def _open(preds: str, target: str | None, selection: Selection, progress: Heard | None) -> Source:
     first = input_format(preds) in TENSOR_FORMATS
     second = first if target is None else input_format(target) in TENSOR_FORMATS
     if first and second:
@@ -103,14 +104,12 @@ def table_options(selection: Selection) -> TableOptions:
     return TableOptions(**{name: value for name, value in selection.options.items() if value is not None})
 
 
-def open_table_source(
-    preds: str, target: str | None, selection: Selection, progress: Callable[[float], None] | None = None
-) -> Source:
+def open_table_source(preds: str, target: str | None, selection: Selection, progress: Heard | None = None) -> Source:
     """Tables on both sides, or one that holds both."""
     from evalcli.sources.table_source import TableSource
     from evalcli.sources.tables import open_tables
 
-    tables = open_tables([preds] if target is None else [preds, target], table_options(selection))
+    tables = open_tables([preds] if target is None else [preds, target], table_options(selection), selection.workers)
     try:
         second = None if target is None else tables.tables[1]
         return TableSource(tables, tables.tables[0], second, selection, progress)

@@ -27,7 +27,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
     """
     refuse_table_options(selection)
     table_path, tensor_path = (preds, target) if preds_in_table else (target, preds)
-    tables = open_tables([table_path], table_options(selection))
+    tables = open_tables([table_path], table_options(selection), selection.workers)
     try:
         table = tables.tables[0]
         file, tensor_pass = tensor_file(tensor_path)

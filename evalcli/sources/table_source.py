@@ -46,7 +46,7 @@ class TableSource(Source):
         preds: Table,
         target: Table | None,
         selection: Selection,
-        progress: Callable[[float], None] | None = None,
+        progress: Callable[[float, int], None] | None = None,
     ) -> None:
         self._tables = tables
         self._listener = progress
@@ -93,7 +93,7 @@ class TableSource(Source):
     def _heard(self, share: float) -> None:
         self._share = share
         if self._listener is not None:
-            self._listener(share)
+            self._listener(share, int(share * sum(table.lines for table in self._files)))
 
 
 def _open(sides: Sides, reading: Reading) -> Opened:

@@ -85,7 +85,7 @@ class Work:
         self.error: BaseException | None = None
         self.calls: list[dict[str, Any]] = []
 
-    def open_source(self, preds: str, target: str | None, selection: Any) -> Any:
+    def open_source(self, preds: str, target: str | None, selection: Any, progress: Any = None) -> Any:
         self.calls.append({"preds": preds, "target": target, "selection": selection, "closed": False})
         return self
 
