@@ -308,11 +308,11 @@ def selection(inputs: InputOptions, choices: "Choices", workers: int | None = No
     """What to read: columns, keys and rows, and what the source must know of the choices."""
     from evalcli.sources.base import Selection
 
-    options = {
+    typed = {
         "delimiter": inputs.delimiter,
         "encoding": inputs.encoding,
-        "header": not inputs.no_header,
-        "trust_compression": inputs.trust_compression,
+        "header": False if inputs.no_header else None,
+        "trust_compression": inputs.trust_compression or None,
     }
     return Selection(
         pred=inputs.pred,
@@ -324,5 +324,5 @@ def selection(inputs: InputOptions, choices: "Choices", workers: int | None = No
         nan=choices.nan,
         labels=choices.labels,
         workers=workers,
-        options=options,
+        options={name: value for name, value in typed.items() if value is not None},
     )

@@ -101,7 +101,7 @@ def table_options(selection: Selection) -> TableOptions:
     """How text tables are written, as far as the user said it."""
     from evalcli.sources.tables import TableOptions
 
-    return TableOptions(**{name: value for name, value in selection.options.items() if value is not None})
+    return TableOptions(**selection.options)
 
 
 def open_table_source(preds: str, target: str | None, selection: Selection, progress: Heard | None = None) -> Source:

@@ -31,7 +31,7 @@ def test_every_option_reaches_its_object(run: Callable[..., Any], work: Any, tmp
     args = """report p.pt t.pt --pred a --target b --weight w --id key --where x>1 --task binary --scores probs
         --threshold 0.25 --positive 007 --labels names.txt --ignore-index -100 --nan drop --classes declared
         --class-axis -1 -m accuracy,recall[a,b] -m f1_macro --device cuda:1 --backend torch
-        --batch-size 100k --workers 3 --delimiter ; --encoding latin-1"""
+        --batch-size 100k --workers 3 --delimiter ; --encoding latin-1 --no-header --trust-compression"""
     result = run(*args.split())
     assert result.code == 0, result.stderr
     (call,) = work.calls
@@ -39,7 +39,9 @@ def test_every_option_reaches_its_object(run: Callable[..., Any], work: Any, tmp
     selection, choices, execution = call["selection"], call["choices"], call["execution"]
     assert (selection.pred, selection.target, selection.weight, selection.id) == ("a", "b", "w", "key")
     assert (selection.where, selection.scores, selection.nan, selection.labels) == ("x>1", "probs", "drop", labels)
-    assert selection.options == {"delimiter": ";", "encoding": "latin-1"}
+    assert selection.options == {
+        "delimiter": ";", "encoding": "latin-1", "header": False, "trust_compression": True
+    }  # fmt: skip
     assert (choices.task, choices.scores, choices.threshold, choices.positive) == ("binary", "probs", 0.25, "007")
     assert (choices.labels, choices.ignore_index, choices.nan) == (labels, -100, "drop")
     assert (choices.classes, choices.class_axis) == ("declared", -1)
@@ -55,7 +57,8 @@ def test_nothing_typed_leaves_everything_to_be_found(run: Callable[..., Any], wo
 
     run("report", "p.csv")
     (call,) = work.calls
-    assert call["selection"] == Selection()
+    unsaid = {"delimiter": None, "encoding": None, "header": True, "trust_compression": False}
+    assert call["selection"] == Selection(options=unsaid)
     assert call["choices"] == Choices()
     assert call["execution"] == Execution()
     assert call["metrics"] is None
