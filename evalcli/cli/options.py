@@ -74,9 +74,7 @@ class InputOptions:
     ] = False
     trust_compression: Annotated[
         bool,
-        Option(
-            "--trust-compression", help="Unpack tables to more than 200 times their size.", rich_help_panel=_INPUT
-        ),
+        Option("--trust-compression", help="Unpack tables to more than 200 times their size.", rich_help_panel=_INPUT),
     ] = False
 
 

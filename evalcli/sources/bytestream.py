@@ -105,7 +105,7 @@ class TextFile:
             if not self.trusted and given > RATIO_FROM and given > RATIO * max(taken, 1):
                 raise LimitError(
                     f"unpacks to more than {RATIO} times its size",
-                    fix="if you trust it, unpack it first",
+                    fix="if you trust it, say --trust-compression",
                     path=self.path,
                 )
             if text:

@@ -248,8 +248,13 @@ def test_Z02_Z03_gzip_by_magic_multi_member_and_damage(tmp_path, name):
 
 def test_Z04_a_bomb(tmp_path):
     data = gzip.compress(b"y,p\n" + b"a,b\n" * (16 << 20))
-    text = refused(put(tmp_path / "x.csv", data), "200 times", kind=LimitError)
-    assert text.endswith("[E6]")
+    path = put(tmp_path / "x.csv", data)
+    text = refused(path, "200 times", kind=LimitError)
+    assert text.endswith("say --trust-compression [E6]")
+    tables = Tables([str(path)], TableOptions(trust_compression=True))
+    assert tables.query(f"SELECT count(*) FROM {tables.tables[0].scan()}").fetchone() == (16 << 20,)
+    assert tables.tables[0].finish(16 << 20)[0].size == len(data)
+    tables.close()
 
 
 def test_Z05_a_line_beyond_1_MiB(tmp_path):
