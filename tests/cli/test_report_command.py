@@ -57,8 +57,7 @@ def test_nothing_typed_leaves_everything_to_be_found(run: Callable[..., Any], wo
 
     run("report", "p.csv")
     (call,) = work.calls
-    unsaid = {"delimiter": None, "encoding": None, "header": True, "trust_compression": False}
-    assert call["selection"] == Selection(options=unsaid)
+    assert call["selection"] == Selection()
     assert call["choices"] == Choices()
     assert call["execution"] == Execution()
     assert call["metrics"] is None
