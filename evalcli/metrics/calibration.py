@@ -19,7 +19,7 @@ import numpy as np
 from evalcli.errors import LimitError
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm
-from evalcli.metrics.scorestate import AllClassesState, ProbabilityState, added, counted
+from evalcli.metrics.scorestate import AllClassesState, ProbabilityState, add_exactly, add_rows_exactly, added, counted
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -130,15 +130,34 @@ class ClasswiseBins(AllClassesState):
     def visit(self, block: Block) -> None:
         """Take in a block."""
         classes, rows = block.probs.shape
-        probs = np.rint(block.probs * _GRID) / _GRID
+        probs = np.ascontiguousarray(np.rint(block.probs * _GRID))
+        probs /= _GRID
+        own = _places(probs[block.target, np.arange(rows)], self._edges)
+        self.right = counted(self.right, block, block.target * self.bins + own)
+        if block.weight is None and block.repeats is None:
+            self._count_plain(probs)
+            return
         cells = _places(probs.ravel(), self._edges).reshape(classes, rows)
         cells += np.arange(classes)[:, None] * self.bins
-        self.right = counted(self.right, block, cells[block.target, np.arange(rows)])
         weight = None if block.weight is None else np.tile(block.weight, classes)
         repeats = None if block.repeats is None else np.tile(block.repeats, classes)
         every = Block(probs, block.target, weight, repeats)
         self.counts = counted(self.counts, every, cells.ravel())
         added(self.confidence, every, probs.ravel(), cells.ravel())
+
+    def _count_plain(self, probs: HostArray) -> None:
+        """Most probabilities are in the first bin: only the others are looked up, and moved out of its sums."""
+        classes, rows = probs.shape
+        large = np.flatnonzero(probs > self._edges[1])
+        values = probs.reshape(-1)[large]
+        label = large // rows
+        cells = label * self.bins + _places(values, self._edges)
+        first = np.arange(classes) * self.bins
+        self.counts += np.bincount(cells, minlength=classes * self.bins)
+        self.counts[first] += rows - np.bincount(label, minlength=classes)
+        add_exactly(self.confidence, values, cells)
+        probs.reshape(-1)[large] = 0.0
+        add_rows_exactly(self.confidence, probs, first)
 
     def take(self, rows: ProbabilityRows) -> None:
         """Nothing more: the blocks were taken already."""
@@ -185,7 +204,7 @@ def stored_confidence(values: HostArray, form: ScoreForm) -> HostArray:
 def _places(values: HostArray, edges: HostArray) -> HostArray:
     """The bin of each of ``values`` (N,): the number of the edges below it, less one."""
     bins = len(edges) - 1
-    places = np.ceil(values * bins).astype(np.int64)
+    places: HostArray = np.ceil(values * bins).astype(np.int64)
     places -= 1
     np.clip(places, 0, bins - 1, out=places)
     places += values > edges[1:][places]  # a product may round across an edge, to either side

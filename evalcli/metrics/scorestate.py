@@ -134,6 +134,16 @@ def add_exactly(
     return None
 
 
+def add_rows_exactly(total: ExactSum, values: HostArray, cells: HostArray) -> None:
+    """Add each row of ``values`` (C, n), of at most 2^14 numbers from 0 on, to its one of ``cells`` (C,)."""
+    top, index = float(values.max()), np.broadcast_to(cells[:, None], values.shape)
+    if not 1e-200 < top < 1e200:
+        total.add(values.ravel(), index.ravel())
+        return
+    sums = [limb.sum(axis=1) for limb in _limbs(values, top, total, index)]
+    total.add(np.concatenate(sums), np.tile(cells, len(sums)))
+
+
 def _limbs(rest: HostArray, top: float, total: ExactSum, index: HostArray | None) -> Iterator[HostArray]:
     """``rest`` cut at fixed bits into parts that add exactly; what lies below three of them goes to ``total``."""
     exponent = int(np.frexp(top)[1])

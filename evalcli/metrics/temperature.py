@@ -242,7 +242,10 @@ def _none(width: int) -> _Kept:
 def _lowest(rows: _Kept, capacity: int) -> _Kept:
     """The first ``capacity`` different rows by hash, then content, their counts added."""
     order = np.argsort(rows.hashes, kind="stable")
-    hashes, content, counts = (column[order] for column in rows)
+    hashes = rows.hashes[order]
+    if not (hashes[1:] == hashes[:-1]).any():
+        return _Kept(*(column[order[:capacity]] for column in rows))
+    content, counts = rows.content[order], rows.counts[order]
     same_hash = hashes[1:] == hashes[:-1]
     same = same_hash & (content[1:] == content[:-1]).all(axis=1)
     if (same_hash & ~same).any():  # different rows of one hash, or equal ones that are not neighbours
