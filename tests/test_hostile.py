@@ -1,0 +1,309 @@
+"""Rows of the catalogue of hostile input that only the whole command can show."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from math import fsum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import safetensors.numpy
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Run = Any
+
+
+def table(path: Path, text: str | bytes) -> Path:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@pytest.fixture
+def counted(run: Run) -> Callable[..., dict[str, Any]]:
+    """The JSON of a report that must come, with its matrix as ``{(target, prediction): count}``."""
+
+    def called(*args: object) -> dict[str, Any]:
+        result = run("report", *args, "-f", "json")
+        assert result.code == 0, result.stderr
+        data: dict[str, Any] = json.loads(result.stdout)
+        names = data["classes"]
+        matrix = data["confusion"]["matrix"]
+        cells = {(names[t], names[p]): n for t, row in enumerate(matrix) for p, n in enumerate(row) if n}
+        return data | {"cells": cells}
+
+    return called
+
+
+@pytest.fixture
+def refused(run: Run) -> Callable[..., str]:
+    """The one line of a report that must not come."""
+
+    def called(*args: object, kind: str = "E3") -> str:
+        result = run("report", *args)
+        assert (result.code, result.stdout) == (2, ""), result
+        assert result.stderr.endswith(f"[{kind}]\n")
+        assert result.stderr.count("\n") == 1
+        assert result.stderr[:-1].isprintable()
+        return str(result.stderr)
+
+    return called
+
+
+# Labels as other readers change them
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param(["1", "NA", "2", "null"], id="C01c"),
+        pytest.param(["t", "f", "yes", "no", "T", "F"], id="C04b"),
+        pytest.param(["0x10", "1e3", "+1", "16", "1000", "1"], id="C19d"),
+        pytest.param(["2024-01-02", "12:30", "2024-01-02 00:00:00"], id="C20"),
+        pytest.param([str(2**53), str(2**53 + 1), str(2**64), str(2**64 + 1)], id="C19c"),
+    ],
+)
+def test_C01c_C04b_C19c_C19d_no_label_is_read_as_something_else(tmp_path, counted, labels):
+    others = [*labels[1:], labels[0]]
+    rows = [*zip(labels, labels, strict=True), *zip(labels, others, strict=True)]
+    text = "target,pred\n" + "".join(f"{t},{p}\n" for t, p in rows)
+    data = counted(table(tmp_path / "x.csv", text), "--task", "multiclass")
+    assert sorted(data["classes"]) == sorted(labels)
+    assert data["cells"] == dict.fromkeys(rows, 1)
+
+
+def test_C03b_an_empty_cell_is_missing_and_the_others_stay_whole_numbers(tmp_path, counted, refused):
+    path = table(tmp_path / "x.csv", "target,pred\n1,1\n,1\n2,2\n")
+    assert "1 target is missing (line 3)" in refused(path)
+    data = counted(path, "--nan", "drop", "--task", "multiclass")
+    assert (data["classes"], data["n"]) == (["1", "2"], 2)
+    assert "unusable-rows" in [finding["code"] for finding in data["findings"]]
+
+
+def test_C03c_a_word_after_thirty_thousand_numbers(tmp_path, counted):
+    data = counted(table(tmp_path / "x.csv", "target,pred\n" + "1,1\n2,1\n" * 15_000 + "cat,2\n"))
+    assert data["cells"] == {("1", "1"): 15_000, ("2", "1"): 15_000, ("cat", "2"): 1}
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_C12b_utf_16_is_decoded_or_refused(tmp_path, counted, refused, codec):
+    path = table(tmp_path / "x.csv", "target,pred\ncat,cat\ndog,cat\nowl,owl\n".encode(codec))
+    if codec == "utf-16":  # its byte order mark says so
+        assert counted(path)["classes"] == ["cat", "dog", "owl"]
+    else:
+        assert "NUL" in refused(path)
+        assert counted(path, "--encoding", codec)["classes"] == ["cat", "dog", "owl"]
+
+
+# Tensor files
+
+
+def test_T12c_a_sparse_tensor_is_never_made_dense(tmp_path, refused):
+    sparse = torch.sparse_coo_tensor([[0], [1]], [1.0], (10**6, 10**6), check_invariants=True)
+    torch.save({"pred": sparse, "target": torch.zeros(10**6, dtype=torch.long)}, tmp_path / "x.pt")
+    assert "sparse tensors are not predictions; call .to_dense()" in refused(tmp_path / "x.pt")
+
+
+def test_T20c_several_tensors_are_named_unless_one_reading_is_left(tmp_path, counted, refused):
+    truth = torch.arange(12) % 4
+    logits = torch.nn.functional.one_hot(truth, 4).float() * 9
+    torch.save({"logits": logits, "y": truth, "epoch": torch.tensor([3.0])}, tmp_path / "x.pt")
+    assert counted(tmp_path / "x.pt")["metrics"]["accuracy"]["value"] == 1
+    torch.save({"a": truth, "b": truth}, tmp_path / "y.pt")
+    said = refused(tmp_path / "y.pt")
+    assert "keys are 'a', 'b'; choose with --target" in said
+    assert counted(tmp_path / "y.pt", "--pred", "a", "--target", "b")["n"] == 12
+    torch.save({"y": truth, "label": truth, "pred": truth}, tmp_path / "z.pt")
+    assert "--target" in refused(tmp_path / "z.pt")
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    truth = np.arange(60_000) % 4
+    both = {"pred": truth, "target": truth}
+    torch.save({name: torch.from_numpy(values) for name, values in both.items()}, folder / "x.pt")
+    np.savez(folder / "x.npz", **both)
+    np.save(folder / "x.npy", np.stack([truth, truth], axis=1).copy().view([("pred", "i8"), ("target", "i8")])[:, 0])
+    safetensors.numpy.save_file(both, folder / "x.safetensors")
+    pq.write_table(pa.table(both), folder / "x.parquet")
+    table(folder / "x.csv", "target,pred\n" + "".join(f"{t},{t}\n" for t in truth))
+    return {path.suffix: path for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".npy", ".npz", ".safetensors", ".parquet", ".csv"])
+@pytest.mark.parametrize("change", ["truncated", "rewritten", "grown"])
+def test_N17_S30_T30_X18_a_file_that_changes_while_it_is_read(tmp_path, refused, monkeypatch, suffix, change):
+    from evalcli import sources
+
+    path = _files(tmp_path)[suffix]
+    opened = sources.open_source
+
+    def interfering(*args: Any, **more: Any) -> Any:
+        source = opened(*args, **more)
+        with path.open("r+b") as file:  # the same file, not a new one under its name
+            if change == "truncated":
+                file.truncate(path.stat().st_size // 2)
+            else:
+                file.seek(-1000 if change == "rewritten" else 0, os.SEEK_END)
+                file.write(b"\1" * 1000)
+        return source
+
+    monkeypatch.setattr(sources, "open_source", interfering)
+    assert "changed while" in refused(path)
+
+
+def test_T30_a_file_replaced_by_rename_is_the_old_one_to_the_end(tmp_path, counted, monkeypatch):
+    from evalcli import sources
+
+    path = _files(tmp_path)[".npy"]
+    new = tmp_path / "new.npy"
+    np.save(new, np.array([(0, 1)], [("pred", "i8"), ("target", "i8")]))
+    opened = sources.open_source
+
+    def replacing(*args: Any, **more: Any) -> Any:
+        source = opened(*args, **more)
+        new.rename(path)
+        return source
+
+    monkeypatch.setattr(sources, "open_source", replacing)
+    assert counted(path)["n"] == 60_000
+    monkeypatch.undo()
+    assert counted(path, "--task", "multiclass")["n"] == 1
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_T38_X20_no_process_is_ever_forked(tmp_path, counted, monkeypatch, backend):
+    """A child forked after OpenMP has run hangs: workers are threads."""
+
+    def forbidden(*args: object, **more: object) -> None:
+        raise AssertionError("a process was started")
+
+    for name in ("fork", "forkpty", "posix_spawn"):
+        monkeypatch.setattr(os, name, forbidden)
+    monkeypatch.setattr(subprocess.Popen, "__init__", forbidden)
+    before = threading.active_count()
+    data = counted(_files(tmp_path)[".pt"], "--backend", backend, "--workers", 3, "--batch-size", 5000)
+    assert data["metrics"]["accuracy"]["value"] == 1
+    assert threading.active_count() == before
+
+
+# Numbers
+
+
+def test_N13_sums_of_weights_depend_on_no_batch_and_no_thread(tmp_path, run):
+    rng = np.random.default_rng(0)
+    n = 20_000
+    weight = np.exp(rng.normal(scale=8, size=n))
+    truth, preds = rng.integers(0, 3, n), rng.integers(0, 3, n)
+    order = rng.permutation(n)
+    seen = set()
+    for name, rows in (("x", slice(None)), ("y", order)):
+        np.savez(tmp_path / f"{name}.npz", target=truth[rows], pred=preds[rows], w=weight[rows])
+        for size, workers in ((1_000, 1), (7_777, 3), (n, 2)):
+            result = run("report", tmp_path / f"{name}.npz", "--weight", "w", "-f", "json", "--batch-size", size,
+                         "--workers", workers)  # fmt: skip
+            assert result.code == 0, result.stderr
+            seen.add(json.dumps(json.loads(result.stdout) | {"inputs": None}))
+    assert len(seen) == 1
+    value = json.loads(seen.pop())["metrics"]["accuracy"]["value"]
+    assert value == pytest.approx(fsum(weight[truth == preds]) / fsum(weight), rel=1e-15)
+
+
+def test_N17_macro_over_seen_or_declared_classes(tmp_path, counted):
+    path = table(tmp_path / "x.csv", "target,pred\na,a\na,b\nb,b\n")
+    seen = counted(path, "--labels", "a,b,c,d", "--task", "multiclass")
+    declared = counted(path, "--labels", "a,b,c,d", "--task", "multiclass", "--classes", "declared")
+    assert seen["metrics"]["f1_macro"]["value"] == pytest.approx(2 / 3, rel=1e-15)
+    assert declared["metrics"]["f1_macro"]["value"] == pytest.approx(1 / 3, rel=1e-15)
+    assert (seen["averaged"], declared["averaged"]) == (2, 4)
+    assert seen["signature"] != declared["signature"]
+
+
+def test_N18_nothing_over_nothing_is_said_and_fails_its_gate(tmp_path, run):
+    path = table(tmp_path / "x.csv", "target,pred\na,a\nb,a\nc,c\n")
+    result = run("report", path, "-f", "json", "--min", "precision[b]=0")
+    data = json.loads(result.stdout)
+    assert data["per_class"][1]["precision"]["value"] is None
+    assert "precision[b]" in data["undefined"]
+    assert result.code == 1
+    assert data["gates"][0]["status"] == "undefined"
+
+
+def test_N21_degenerate_mcc(tmp_path, counted):
+    same = table(tmp_path / "x.csv", "target,pred\n" + "a,a\n" * 3 + "b,a\n")
+    data = counted(same, "--positive", "b")
+    assert data["metrics"]["mcc"]["value"] == 0  # one side constant; others say 0.577
+    assert data["metrics"]["balanced_accuracy"]["value"] == 0.5
+
+
+# What is printed
+
+
+HOSTILE = ["a[/b]", "cls[id]", "cls[x]", "[red]x[/red]", "[link=http://evil]x[/link]", ":smile:", "x\x1b[31m\x9b0m",
+           "tab\there", "\u202etxt", "::error::x", "=1+1", "|", "`"]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["rich", "csv", "markdown", "json"])
+@pytest.mark.parametrize("color", ["0", "1"])
+def test_O01_O02_O03_O05_hostile_labels_in_every_format(tmp_path, run, form, color):
+    path = table(tmp_path / "x.csv", "target,pred\n" + "".join(f"{name},{name}\n" for name in HOSTILE * 3))
+    result = run("report", path, "-f", form, "--min", "recall[a[/b]]=0.5", env={"FORCE_COLOR": color})
+    assert result.code == 0, result.stderr
+    assert {"\x9b", "\u202e", "\t"} & {*result.stdout, *result.stderr} == set()
+    assert "\x1b[31m\\x" not in result.stdout
+    assert "[link" in result.stdout
+    if form == "rich":
+        for name in ("a[/b]", "cls[id]", "cls[x]", "[red]x[/red]", ":smile:", "x\\x1b[31m\\x9b0m", "tab\\there"):
+            assert name in result.stdout
+    if form == "json":
+        assert json.loads(result.stdout)["classes"] == sorted(HOSTILE)
+
+
+def test_O08_a_file_name_reaches_no_terminal_raw(tmp_path, run, refused, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "x\x1b]0;owned\x07\n::error::y\u202e.csv"
+    assert refused(name) == "evalcli: x\\x1b]0;owned\\x07\\n::error::y\\u202e.csv: no such file [E3]\n"
+    table(tmp_path / name, "target,pred\na,b,c\n")
+    assert refused(name).startswith("evalcli: x\\x1b]0;owned\\x07\\n::error::y\\u202e.csv: line 2 has 3 fields")
+    table(tmp_path / name, "target,pred\na,a\nb,b\nc,c\n")
+    for form in ("rich", "csv", "markdown"):
+        result = run("report", name, "-f", form)
+        assert result.code == 0
+        assert {"\x1b", "\x07", "\u202e"} & {*result.stdout} == set()
+    inspected = run("inspect", name)
+    assert inspected.code == 0
+    assert {"\x1b", "\x07", "\u202e"} & {*inspected.stdout} == set()
+    odd = f"{name.removesuffix('.csv')}.pt"
+    table(tmp_path / odd, "hello")
+    refused(odd)
+
+
+def test_P05_a_few_kilobytes_of_parquet_with_millions_of_rows(tmp_path):
+    """Counted in batches: the rows of all columns would be 640 MB as 64-bit numbers."""
+    n = 20_000_000
+    words = pa.array(["cat", "dog"])
+    side = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int8)), words)
+    pq.write_table(pa.table({"target": side, "pred": side}), tmp_path / "x.parquet", compression="zstd")
+    del side
+    assert (tmp_path / "x.parquet").stat().st_size < 200_000
+    watched = "resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))"
+    program = (f"import resource, runpy, sys; {watched}; sys.argv[0] = 'evalcli'; "
+               "runpy.run_module('evalcli', run_name='__main__')")  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program, "report", str(tmp_path / "x.parquet"), "--task", "multiclass", "-f", "json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["n"] == n
