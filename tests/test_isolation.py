@@ -1,0 +1,150 @@
+"""What a report leaves alone: heavy libraries, the network, and everything that could run code from a file."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from saved_files import save
+
+import evalcli
+
+PACKAGE = Path(evalcli.__file__).parent
+HEAVY = ("torch", "pandas", "duckdb", "sklearn", "pyarrow", "torchmetrics", "scipy", "safetensors")
+
+CHILD = """
+import json, sys
+seen = []
+def hook(event, args):
+    if event.startswith(("socket.", "subprocess.", "os.exec", "os.spawn", "os.posix_spawn", "pty.", "ctypes.dlopen",
+                         "urllib.", "ftplib.", "smtplib.", "http.")) or event in (
+                         "os.system", "os.fork", "os.forkpty", "pickle.find_class", "marshal.loads", "webbrowser.open"):
+        seen.append(f"{event} {args!r}"[:200])
+sys.addaudithook(hook)
+from evalcli.cli import run
+code = int(run(sys.argv[1:]))
+print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules}), seen]), file=sys.stderr)
+"""
+
+
+def watched(*args, cwd):
+    """Exit code, top-level modules and suspicious events of one command in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *map(str, args)], capture_output=True, encoding="utf-8", timeout=60, check=False,
+        cwd=cwd,
+    )  # fmt: skip
+    code, modules, events = json.loads(done.stderr.splitlines()[-1])
+    return code, modules, events, done
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 100)
+    return {"logits": rng.normal(size=(100, 3)).astype(np.float32), "target": truth}
+
+
+def without(events, *allowed):
+    """Events but for the libraries that an import itself opens."""
+    return [event for event in events if not event.startswith(allowed)]
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".npy", ".npz", ".safetensors"])
+def test_tensor_reports_import_nothing_heavy_and_touch_nothing_else(tmp_path, suffix, data):
+    path = save(tmp_path / f"data{suffix}", data)
+    for flags in (["-f", "json"], ["-f", "rich", "--min", "accuracy=0.99"]):
+        code, modules, events, done = watched("report", path, *flags, cwd=tmp_path)
+        assert code == ("--min" in flags), done.stderr
+        assert not {*HEAVY} & {*modules}
+        assert without(events, "ctypes.dlopen", "marshal.loads") == []
+
+
+def test_bfloat16_needs_one_small_library(tmp_path, data):
+    import torch
+
+    path = save(tmp_path / "half.pt", {**data, "logits": torch.from_numpy(data["logits"]).bfloat16()})
+    code, modules, _, done = watched("report", path, "-f", "json", cwd=tmp_path)
+    assert code == 0, done.stderr
+    assert not {*HEAVY} & {*modules}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".jsonl", ".csv.zst"])
+def test_label_tables_import_neither_torch_nor_pandas(tmp_path, suffix, data):
+    words = np.array(["a", "b", "c"])
+    columns = {"pred": words[data["logits"].argmax(axis=1)], "target": words[data["target"]]}
+    path = save(tmp_path / f"data{suffix}", columns)
+    code, modules, events, done = watched("report", path, "-f", "json", cwd=tmp_path)
+    assert code == 0, done.stderr
+    assert not {"torch", "pandas", "sklearn", "pyarrow", "scipy"} & {*modules}
+    assert without(events, "ctypes.dlopen", "marshal.loads") == []
+
+
+def test_score_tables_import_neither_torch_nor_pandas(tmp_path, data):
+    for suffix in (".csv", ".parquet"):
+        path = save(tmp_path / f"data{suffix}", data)
+        code, modules, events, done = watched("report", path, "-f", "json", cwd=tmp_path)
+        assert code == 0, done.stderr
+        assert not {"torch", "sklearn", "scipy"} & {*modules}
+        assert without(events, "ctypes.dlopen", "marshal.loads") == []
+
+
+def test_G05_an_address_opens_no_socket(tmp_path):
+    for address in ("https://example.com/preds.csv", "s3://bucket/preds.parquet", "http://localhost:9/preds.pt"):
+        code, _, events, done = watched("report", address, cwd=tmp_path)
+        assert code == 2
+        assert without(events, "ctypes.dlopen", "marshal.loads") == []
+        assert "only local files are read" in done.stderr
+
+
+def _sources():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _imported(node):
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+UNSAFE_MODULES = {
+    "pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "socket", "ssl", "http",
+    "urllib", "ftplib", "smtplib", "requests", "subprocess", "multiprocessing", "ctypes", "cffi", "runpy", "code",
+    "webbrowser", "asyncio", "xmlrpc",
+}  # fmt: skip
+UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "execfile", "input", "breakpoint"}
+UNSAFE_METHODS = {
+    "system", "popen", "read_pickle", "memmap", "open_memmap", "mmap", "fork", "execv", "execve", "spawnv", "from_file",
+    "literal_eval", "frombuffer_unsafe", "read_table_pickle", "load_library", "install_extension", "load_extension",
+}  # fmt: skip
+
+
+def test_the_package_cannot_run_what_it_reads():
+    """Neither pickle nor eval, exec, torch.load, np.load, a shell, a socket or a map of a file, in any source file."""
+    assert len(_sources()) > 50
+    for path in _sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            place = f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 0)}"
+            for name in _imported(node):
+                assert name.partition(".")[0] not in UNSAFE_MODULES, place
+            if not isinstance(node, ast.Call):
+                continue
+            if isinstance(node.func, ast.Name):
+                assert node.func.id not in UNSAFE_CALLS, place
+            if isinstance(node.func, ast.Attribute):
+                owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+                assert node.func.attr not in UNSAFE_METHODS, place
+                assert not (node.func.attr == "load" and owner in {"torch", "np", "numpy", "yaml"}), place
+            for keyword in node.keywords:
+                assert keyword.arg != "shell", place
+                said = isinstance(keyword.value, ast.Constant) and keyword.value.value
+                assert not (keyword.arg in {"allow_pickle", "memory_map", "mmap_mode"} and said), place
+
+
+def test_the_check_above_can_fail():
+    bad = ast.parse("import pickle\neval('1')\ntorch.load(f)\nnp.load(f, allow_pickle=True)")
+    assert [name for node in ast.walk(bad) for name in _imported(node)] == ["pickle"]

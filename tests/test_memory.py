@@ -1,0 +1,77 @@
+"""Peak memory does not grow with the number of rows beyond what a batch takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FEW, MANY = 1_000_000, 8_000_000
+SLACK = 20 << 20
+
+STATUS = Path("/proc/self/status")
+pytestmark = pytest.mark.skipif(not STATUS.exists(), reason="the peak is read from /proc")
+
+CHILD = """
+import re, sys
+from evalcli.cli import run
+code = int(run(sys.argv[1:]))
+print(code, 1024 * int(re.search(r"VmHWM:\\s+([0-9]+) kB", open("/proc/self/status").read())[1]), file=sys.stderr)
+"""
+# getrusage would not do: its maximum begins with the memory of the process that started this one
+
+
+def peak(*args):
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, "report", *map(str, args), "-f", "json", "--workers", "2"],
+        capture_output=True, encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+    code, size = map(int, done.stderr.split()[-2:])
+    assert code == 0, done.stderr
+    return size
+
+
+def write(path, rows, block):
+    """``block`` over and over, as one array of ``rows`` rows."""
+    with path.open("wb") as file:
+        header = {"descr": block.dtype.str, "fortran_order": False, "shape": (rows, *block.shape[1:])}
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, rows, len(block)):
+            block[: rows - start].tofile(file)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["labels", "logits"])
+def test_peak_memory_does_not_grow_with_the_rows_of_arrays(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, FEW)
+    preds = truth if kind == "labels" else rng.normal(size=(FEW, 4)).astype(np.float32)
+    peaks = []
+    for rows in (FEW, MANY):
+        files = write(tmp_path / "p.npy", rows, preds), write(tmp_path / "t.npy", rows, truth)
+        peaks.append(peak(*files))
+        for file in files:
+            file.unlink()
+    grown = (MANY - FEW) * (preds.itemsize * preds.size // FEW + truth.itemsize)
+    assert peaks[1] < 1.2 * peaks[0] + SLACK
+    assert peaks[1] - peaks[0] < grown / 2  # reading it whole would show
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("kind", ["labels", "scores"])
+def test_peak_memory_does_not_grow_with_the_rows_of_a_table(tmp_path, kind, suffix):
+    import duckdb
+
+    columns = "'class-' || (range * 7 % 4) AS pred" if kind == "labels" else "(range * 7 % 97) / 97.0 AS score"
+    target = "'class-' || (range * 5 % 4)" if kind == "labels" else "(range * 5 % 2)"
+    peaks = []
+    for rows in (FEW, MANY // 2):
+        path = tmp_path / f"data{suffix}"
+        with duckdb.connect() as engine:
+            engine.execute(f"COPY (SELECT {columns}, {target} AS target FROM range({rows})) TO '{path}'")
+        peaks.append(peak(path))
+        path.unlink()
+    assert peaks[1] < 1.2 * peaks[0] + SLACK
