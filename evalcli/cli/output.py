@@ -156,12 +156,23 @@ def _temporary(target: Target) -> Iterator[Path]:
     with _blamed_on(target):
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        with suppress(FileNotFoundError):
-            os.fchmod(number, stat.S_IMODE(target.real.stat().st_mode))
-        os.close(number)
+        with _blamed_on(target):
+            _take_mode(number, target.real)
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _take_mode(number: int, real: Path) -> None:
+    """Give a new file the mode of the one it will replace, and close it; not all file systems can change a mode."""
+    try:
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(real.stat().st_mode)
+            if mode != stat.S_IMODE(os.fstat(number).st_mode):
+                os.fchmod(number, mode)
+    finally:
+        os.close(number)
 
 
 def _fill(temporary: Path, target: Target, text: str) -> None:
