@@ -33,10 +33,18 @@ def make_prepare(
     fixed = choices.labels is not None or layout.width is not None
     text = preds.labels is not None or target.labels is not None
     classes = len(names) if fixed or text else None
-    target_codes = _codes(target, names, choices, preds if layout.preds == "labels" else None)
-    pred_codes = _codes(preds, names, choices, target) if layout.preds == "labels" else None
+    declared = choices.labels is not None
+    beside = preds if layout.preds == "labels" else None
+    # the place in a one-hot row is the place of the class, whatever the class is called
+    target_codes = None if layout.target == "one-hot" else _codes(target, names, declared or _is_named(preds), beside)
+    pred_codes = _codes(preds, names, declared, target) if layout.preds == "labels" else None
     order = _column_order(preds, names) if layout.preds == "columns" else None
     return Prepare(layout, choices, preds, target, classes, target_codes, pred_codes, order, device)
+
+
+def _is_named(preds: Field) -> bool:
+    """Whether score columns say which class they are of: ``p_3`` is of the class 3 wherever it stands."""
+    return preds.columns is not None
 
 
 def _column_order(preds: Field, names: Sequence[str]) -> Array | None:
@@ -47,19 +55,22 @@ def _column_order(preds: Field, names: Sequence[str]) -> Array | None:
     return np.array([columns.index(name) for name in names], np.int64)
 
 
-def _codes(side: Field, names: Sequence[str], choices: Choices, other: Field | None) -> Codes | None:
-    """The table from what ``side`` holds to class indices; ``None`` where it holds them already."""
+def _codes(side: Field, names: Sequence[str], declared: bool, other: Field | None) -> Codes | None:
+    """The table from what ``side`` holds to class indices; ``None`` where it holds them already.
+
+    ``declared``: the names were given, not read off the labels, so that numbers are found among them or count them.
+    """
     if side.labels is not None:
         if tuple(side.labels) == tuple(names):
             return None
         index = {name: i for i, name in enumerate(names)}
         return Codes(0, np.array([index.get(label, -1) for label in side.labels] or [-1], np.int64))
     beside_text = other is not None and other.labels is not None
-    if not (beside_text or choices.labels is not None):
+    if not (beside_text or declared):
         return None
     if all(_is_number(name) for name in names):
         return _by_value([int(name) for name in names])
-    if choices.labels is None:
+    if not declared:
         assert other is not None
         message = f"{side.path} holds numbers, {other.path} text such as {names[0]!r}"
         raise InputError(message, fix="name the classes in the order of their numbers: --labels a,b,c")

@@ -158,6 +158,22 @@ def test_two_files_of_different_formats(tmp_path, first, second):
         expect(report_of(*files), words[truth], words[said])
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_columns_named_after_numbers_are_found_by_number(tmp_path, suffix):
+    """``p_2, p_0, p_1`` beside whole numbers in another file: the class of a column is its name, not its place."""
+    truth, said, logits = drawn(15, classes=3)
+    target = save(tmp_path / "targets.npy", {"target": truth})
+    hot = save(tmp_path / "hot.npy", {"target": np.eye(3, dtype=int)[truth]})
+    mixed = save(tmp_path / f"mixed{suffix}", {f"p_{c}": logits[:, c] for c in (2, 0, 1)})
+    expect(report_of(mixed, target), truth, said)
+    expect(report_of(mixed, target, labels=("0", "1", "2")), truth, said)
+    expect(report_of(mixed, hot, labels=("0", "1", "2")), truth, said)
+    later = save(tmp_path / f"later{suffix}", {f"p_{c + 1}": logits[:, c] for c in range(3)})
+    expect(report_of(later, save(tmp_path / "later.pt", {"target": truth + 1})), truth + 1, said + 1)
+    tens = save(tmp_path / "tens.npy", {"logits": logits})
+    expect(report_of(tens, hot, labels=("10", "20", "30")), 10 * truth + 10, 10 * said + 10)
+
+
 def test_stored_types(tmp_path):
     """Scores of every float type, labels of every integer type: what counts is the value that was stored."""
     import ml_dtypes
