@@ -217,7 +217,7 @@ numbers = st.floats(0, 1)
 
 @settings(deadline=None)  # the first example imports
 @given(value=numbers, loose=numbers, strict=numbers)
-def test_a_stricter_bound_never_turns_fail_into_pass(value: float, loose: float, strict: float) -> None:
+def test_M16_a_stricter_bound_never_turns_fail_into_pass(value: float, loose: float, strict: float) -> None:
     loose, strict = sorted((loose, strict))
     report = a_report(accuracy=value, error_rate=value)
     low, high = statuses(report, parse_rules([f"accuracy={loose!r}", f"accuracy={strict!r}"]))
