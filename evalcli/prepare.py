@@ -159,6 +159,7 @@ class _Rows:
         if self.layout.target == "one-hot":
             self._check_one_hot()
         target = self.target
+        self._drop_missing(target, self.plan.target)
         if target.dtype == bool:
             self.target = target = target.view(np.uint8)
         if target.dtype.kind == "f":
@@ -202,6 +203,11 @@ class _Rows:
         self.evidence.dropped += self._tally(mask)
         self._narrow(~mask)
 
+    def _drop_missing(self, codes: Array, side: Field) -> None:
+        """Leave out rows whose text is missing, where the source has not done so itself."""
+        if side.labels is not None and self.plan.choices.nan == "drop":
+            self._drop(codes == MISSING)
+
     def predicted(self, task: Task) -> Array:
         """The predicted label of every element (of those that do not count, any)."""
         if self.layout.preds == "columns":
@@ -212,6 +218,7 @@ class _Rows:
         if preds.dtype.kind == "f":
             preds = self._finite(preds)
             return self._cut(preds, task) if task.mode == "cut" else self._whole(preds)
+        self._drop_missing(preds, self.plan.preds)
         return self._label_range(preds)
 
     def _finite(self, scores: Array) -> Array:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from saved_files import PLAIN, TABLES, TENSORS, expect, json_of, report_of, save
 
 from evalcli.engine import Execution
+from evalcli.errors import InputError
 
 EVERY = (*TENSORS, *TABLES)
 TEXT = tuple(suffix for suffix in EVERY if suffix != ".safetensors")
@@ -172,6 +173,35 @@ def test_columns_named_after_numbers_are_found_by_number(tmp_path, suffix):
     expect(report_of(later, save(tmp_path / "later.pt", {"target": truth + 1})), truth + 1, said + 1)
     tens = save(tmp_path / "tens.npy", {"logits": logits})
     expect(report_of(tens, hot, labels=("10", "20", "30")), 10 * truth + 10, 10 * said + 10)
+
+
+@pytest.mark.parametrize("first", [".parquet", ".jsonl", ".npy"])
+@pytest.mark.parametrize("second", [".feather", ".pt"])
+@pytest.mark.parametrize("kind", ["labels", "words", "logits"])
+def test_missing_rows_are_left_out_wherever_they_lie(tmp_path, first, second, kind):
+    truth, said, logits = drawn(16)
+    words = np.array(["a", "b", "c", "d"])
+    gone = np.arange(60) % 7 == 3
+    first = ".feather" if (kind, first) == ("words", ".npy") else first  # an array of text has no missing entry
+    preds = {
+        "labels": {"pred": np.where(gone, np.nan, said)},
+        "words": {"pred": np.where(gone, None, words[said])},
+        "logits": {"p": np.where(gone[:, None], np.nan, logits)},
+    }[kind]
+    names = words if kind == "words" else np.arange(4)
+    files = (save(tmp_path / f"p{first}", preds), save(tmp_path / f"t{second}", {"target": names[truth]}))
+    found = report_of(*files, nan="drop")
+    expect(found, names[truth[~gone]], names[said[~gone]])
+    wrong = report_of(*files, nan="wrong")
+    right = int((truth == said)[~gone].sum())
+    assert (wrong.n, wrong.metrics["accuracy"].value) == (60, pytest.approx(right / 60, abs=1e-12))
+    with pytest.raises(InputError, match="--nan drop"):
+        report_of(*files)
+    truth_gone = save(tmp_path / f"tg{second}", {"target": np.where(gone, np.nan, truth)})
+    if kind != "words":
+        expect(
+            report_of(save(tmp_path / f"q{first}", {"pred": said}), truth_gone, nan="drop"), truth[~gone], said[~gone]
+        )
 
 
 def test_stored_types(tmp_path):

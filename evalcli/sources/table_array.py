@@ -60,8 +60,8 @@ def read_side(tables: Tables, table: Table, chosen: Chosen, selection: Selection
     names = chosen.pred if chosen.target is None else (chosen.target,)
     cells = tuple(joined.column(name, "preds") for name in names)
     is_truth = chosen.target is not None
-    gentle = selection.nan == "wrong" and not is_truth
-    rule = replace(selection, nan="wrong" if gentle else "error", where=None, id=None)
+    allowed = selection.nan == "drop" or (selection.nan == "wrong" and not is_truth)
+    rule = replace(selection, nan=selection.nan if allowed else "error", where=None, id=None)
     sides = Sides(joined, cells, cells[0], None, chosen.classes, rule, lambda _share: None)
     if len(cells) > 1 or cells[0].kind == "list":
         return _read_scores(sides, is_truth=is_truth)
