@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError, LimitError
+from evalcli.errors import EvalError, InputError, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import IO
 
+SMALL = 16 << 20
+RATIO_LIMIT = 200
+"""Part of a workbook that is larger than ``SMALL`` may unpack to so many times its size: sheets take 5 to 30."""
 TYPES = {str: "string", int: "int64", float: "float64", bool: "bool_"}
 
 
@@ -22,7 +26,7 @@ def read_frame(path: str, kind: str) -> Any:
     """
     try:
         return READERS[kind](path)
-    except InputError as e:
+    except EvalError as e:
         e.path = e.path or path
         raise
     except ImportError as e:
@@ -43,20 +47,37 @@ def _read_xlsx(path: str) -> Any:
     import openpyxl
 
     with open(path, "rb") as file:  # noqa: PTH123 - a name alone would be judged by its suffix, and stdin has none
+        _check_unpacked(file)
         book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         try:
-            rows = book.worksheets[0].iter_rows(values_only=True)
-            header = next(rows, None)
-            if header is None or all(cell is None for cell in header):
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # a size that the sheet claims for itself would hide the rows beyond it
+            rows = sheet.iter_rows(values_only=True)
+            header = next(rows, ())
+            if all(cell is None for cell in header):
                 raise InputError("the first row of the first sheet is empty", fix="put the column names there")
             cells = [row for row in rows if any(cell is not None for cell in row)]
         finally:
             book.close()
-    names = ["" if cell is None else str(cell) for cell in header]
-    while names and not names[-1] and all(row[len(names) - 1] is None for row in cells if len(row) >= len(names)):
-        names.pop()
-    columns = [[row[i] if i < len(row) else None for row in cells] for i in range(len(names))]
+    width = max(_width(row) for row in (header, *cells))
+    names = ["" if cell is None else str(cell) for cell in (*header, *[None] * width)][:width]
+    columns = [[row[i] if i < len(row) else None for row in cells] for i in range(width)]
     return _table(names, columns)
+
+
+def _check_unpacked(file: IO[bytes]) -> None:
+    """A workbook is a zip of XML, read into memory: refuse one that unpacks to far more than it is."""
+    from zipfile import ZipFile
+
+    for member in ZipFile(file).infolist():
+        if member.file_size > SMALL and member.file_size > RATIO_LIMIT * max(member.compress_size, 1):
+            what = f"unpacks {member.compress_size:,} bytes to {member.file_size:,}"
+            raise LimitError(what, fix="save it as .csv or .parquet")
+
+
+def _width(row: tuple[Any, ...]) -> int:
+    """Cells up to the last that holds something."""
+    return max((i + 1 for i, cell in enumerate(row) if cell is not None), default=0)
 
 
 def _read_feather(path: str) -> Any:

@@ -1,4 +1,6 @@
+import re
 import sys
+import zipfile
 
 import openpyxl
 import pandas as pd
@@ -6,7 +8,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pytest
 
-from evalcli.errors import InputError
+from evalcli.errors import InputError, LimitError
 from evalcli.sources.frames import read_frame
 from evalcli.sources.tables import Tables
 
@@ -47,6 +49,39 @@ def test_C01_xlsx_text_is_exact_and_integers_stay(tmp_path):
 def test_xlsx_empty_cells_are_missing_and_empty_rows_skipped(tmp_path):
     path = sheet(tmp_path / "x.xlsx", ["y", "p"], ["a", None], [None, None], ["b", "c"])
     assert rows(path)[1] == [("a", None), ("b", "c")]
+
+
+def rewritten(path, change):
+    """The workbook with another first sheet."""
+    with zipfile.ZipFile(path) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for name, data in parts.items():
+            new.writestr(name, change(data) if name.endswith("sheet1.xml") else data)
+    return path
+
+
+@pytest.mark.parametrize("claim", [b"A1", b"A1:A2", b"A1:ZZ9", b"B2:B2"])
+def test_xlsx_a_size_that_the_sheet_claims_hides_no_row(tmp_path, claim):
+    path = sheet(tmp_path / "x.xlsx", ["y", "p"], ["a", "b"], ["c", None], ["d", "e"])
+    rewritten(path, lambda data: re.sub(rb'(?<=<dimension ref=")[^"]*', claim, data))
+    assert rows(path) == ({"y": "text", "p": "text"}, [("a", "b"), ("c", None), ("d", "e")])
+
+
+def test_xlsx_cells_beyond_the_header_are_a_column_without_a_name(tmp_path):
+    path = sheet(tmp_path / "x.xlsx", ["y"], ["a"], ["b", "c"])
+    with zipfile.ZipFile(path) as book:
+        assert b"c" in book.read("xl/worksheets/sheet1.xml")
+    assert read_frame(str(path), "xlsx").column_names == ["y", ""]
+
+
+def test_N08_a_workbook_that_is_a_bomb(tmp_path):
+    path = sheet(tmp_path / "x.xlsx", ["y", "p"], ["a", "b"])
+    row = b"<row><c><v>1</v></c><c><v>1</v></c></row>"
+    rewritten(path, lambda data: data.replace(b"</sheetData>", row * 600_000 + b"</sheetData>"))
+    assert path.stat().st_size < 200_000
+    with pytest.raises(LimitError, match=r"x\.xlsx: unpacks .* save it as \.csv or \.parquet \[E6\]"):
+        rows(path)
 
 
 def test_xlsx_the_same_value_as_text_and_number(tmp_path):
