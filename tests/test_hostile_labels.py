@@ -53,6 +53,16 @@ def test_M11_hostile_labels_give_the_same_report_in_every_format(tmp_path):
     assert {suffix for suffix, text in reports.items() if text != reports[".pt"]} == set()
 
 
+def test_C14n_only_text_with_quotes_can_swallow_rows(tmp_path):
+    long = np.array(["two\nlines", "x" * 300, "short"])
+    truth, said = drawn(6, long)
+    for suffix in (".jsonl", ".parquet", ".xlsx", ".npy", ".pt"):
+        expect(report_of(save(tmp_path / f"both{suffix}", {"pred": said, "target": truth})), truth, said)
+    for suffix in (".csv", ".tsv"):
+        with pytest.raises(InputError, match="is a quote missing or too much"):
+            report_of(save(tmp_path / f"both{suffix}", {"pred": said, "target": truth}))
+
+
 def test_every_output_holds_every_label(tmp_path, run):
     truth, said = drawn(2, NASTY)
     said[: len(NASTY)] = NASTY

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 CLASS_LIMIT = 2_000_000
 
+QUOTED_FORMATS = frozenset({"csv", "tsv"})
+"""Where two stray quotes can make one label of many rows."""
+
 
 @dataclass(slots=True)
 class Opened:
@@ -152,7 +155,7 @@ class Sides:
                 raise InputError(
                     f"a label holds a NUL byte: {label[:40]!r}", fix="write the file again", path=self.path
                 )
-            if column.kind == "text" and label_fault(label) is not None:
+            if self.table(column).format in QUOTED_FORMATS and label_fault(label) is not None:
                 self.table(column).check_label(label, column.name)
 
     def shared_key_notes(self) -> list[Note]:
