@@ -199,12 +199,16 @@ def _table(path: str, selection: Selection, choices: Choices) -> Inspection:
     tables = open_tables([path], table_options(selection))
     try:
         table = tables.tables[0]
-        columns = ", ".join(_quoted(name) for name in table.columns)
-        rows = tables.query(f"SELECT {columns} FROM {table.scan()} LIMIT {LOOK_ROWS}").fetchall()
+        readable = [name for name, cell in table.reader.cells.items() if cell and name not in table.reader.twice]
+        aliases = {f"c{i}": name for i, name in enumerate(readable)}  # names may be anything, SQL's may not
+        rows = tables.query(f"SELECT * FROM {table.scan(aliases)} LIMIT {LOOK_ROWS}").fetchall()
+        cells = {name: [row[i] for row in rows] for i, name in enumerate(readable)}
         roles, reading, command = _table_reading(path, tables, selection, choices)
         entries = tuple(
-            _column_entry(name, kind, [row[i] for row in rows], roles.get(name, ""))
-            for i, (name, kind) in enumerate(table.columns.items())
+            _column_entry(name, kind, cells[name], roles.get(name, ""))
+            if name in cells
+            else Entry(name, (len(rows),), kind, note=_unreadable(table, name))
+            for name, kind in table.columns.items()
         )
         count = len(rows) if len(rows) < LOOK_ROWS else _stored_count(table, tables)
         notes = tuple(note.text for note in table.notes())
@@ -217,8 +221,12 @@ def _stored_count(table: Table, tables: Tables) -> int | None:
     """The number of rows where the format stores it."""
     if table.format != "parquet":
         return None
-    count: int = tables.query(f"SELECT count(*) FROM {table.scan()}").fetchall()[0][0]
+    count: int = tables.query(f"SELECT count(*) FROM {table.scan({})}").fetchall()[0][0]
     return count
+
+
+def _unreadable(table: Table, name: str) -> str:
+    return "its name occurs twice" if name in table.reader.twice else "not read: without a name, or of several kinds"
 
 
 def _column_entry(name: str, kind: str, cells: list[Any], role: str) -> Entry:
@@ -282,7 +290,3 @@ def _labels_in_words(
     what = "one score for each row" if preds == "scores" else "labels"
     doubt = len(names) == 2 and positive_class(names, choices.positive)[1] is not None
     return f"binary, {what} ({shown})", f" --positive {shlex.quote(names[1])}" if doubt else ""
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import datetime
 import json
 import os
 import subprocess
@@ -11,6 +13,7 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -307,3 +310,59 @@ def test_P05_a_few_kilobytes_of_parquet_with_millions_of_rows(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["n"] == n
+
+
+# Names of columns
+
+
+NAMES = {
+    "nameless": ("target,,pred", []),
+    "several nameless": ("target,pred,,,x", ["its name occurs twice"]),
+    "twice": ("target,pred,x,x", ["its name occurs twice"]),
+    "differ in case": ("target,pred,Pred,PRED", []),
+    "SQL": ('target,pred,"a""b",select', []),
+}
+
+
+@pytest.mark.parametrize(("header", "notes"), NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx"])
+def test_C10_odd_names_beside_the_ones_that_count(tmp_path, run, counted, header, notes, suffix):
+    names = next(csv.reader([header]))
+    lines = [[name if name in ("target", "pred") else str(i) for i, name in enumerate(names)] for _ in range(3)]
+    for line, label in zip(lines, "abc", strict=True):
+        line[names.index("target")] = line[names.index("pred")] = label
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".csv":
+        path.write_text("\n".join([header, *map(",".join, lines)]) + "\n")
+    elif suffix == ".xlsx":
+        book = openpyxl.Workbook()
+        for row in (names, *lines):
+            book.active.append(row)
+        book.save(path)
+    else:
+        columns = [pa.array(column) for column in zip(*lines, strict=True)]
+        pq.write_table(pa.table(columns, names=names), path)
+    assert counted(path)["metrics"]["accuracy"]["value"] == 1
+    seen = run("inspect", path, "-f", "json")
+    assert seen.code == 0, seen.stderr
+    found = json.loads(seen.stdout)
+    assert [entry["name"] for entry in found["entries"]] == list(dict.fromkeys(names))
+    assert found["rows"] == 3
+    assert [entry["note"] for entry in found["entries"] if entry["note"]] == notes
+    if "Pred" not in names:
+        assert counted(path, "--where", "target <> 'c'", "--task", "multiclass")["n"] == 2
+
+
+def test_P07_a_column_of_dates_is_shown_and_not_in_the_way(tmp_path, run, counted):
+    day = datetime.date(2024, 1, 2)
+    columns = {"target": ["a", "b", "c"], "pred": ["a", "b", "c"], "day": [day] * 3}
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    assert counted(tmp_path / "x.parquet")["n"] == 3
+    entries = json.loads(run("inspect", tmp_path / "x.parquet", "-f", "json").stdout)["entries"]
+    assert entries[2]["examples"] == ["2024-01-02"]
+
+
+def test_C10_a_key_without_a_name_in_jsonl(tmp_path, run, counted):
+    path = table(tmp_path / "x.jsonl", "".join(f'{{"target":"{c}","":1,"pred":"{c}"}}\n' for c in "abc"))
+    assert counted(path)["n"] == 3
+    assert run("inspect", path).code == 0

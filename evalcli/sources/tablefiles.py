@@ -159,11 +159,12 @@ class Jsonl(Format):
         for name, kind in kinds.items():
             if name.lower() in seen:
                 self.twice.add(name)
-            elif kind in jsonlines.SQL:
+            elif kind in jsonlines.SQL and name:
                 columns.append(f"{literal(name)}: 'JSON'")
             seen.add(name.lower())
-            self.columns[name] = "other" if kind == jsonlines.MIXED else kind
-            self.cells[name] = jsonlines.cell_sql(quoted(name), kind) if kind in jsonlines.SQL else ""
+            readable = kind in jsonlines.SQL and name != ""  # the engine takes no name of no length
+            self.columns[name] = "other" if kind == jsonlines.MIXED or not name else kind
+            self.cells[name] = jsonlines.cell_sql(quoted(name), kind) if readable else ""
         copied = all(self.view in piece.engine_path for piece in self.pieces)
         self.engine.connection.execute(
             f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM read_json({self._paths()}, "

@@ -67,7 +67,8 @@ class Table:
 
         """
         if columns is None:
-            columns = [name for name, kind in self.columns.items() if name not in self.reader.twice and kind != "other"]
+            known = self.columns.items()  # SQL cannot say the name of a column that has none
+            columns = [name for name, kind in known if name and name not in self.reader.twice and kind != "other"]
         named = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
         cells = ", ".join(f"{self._cell(name)} AS {quoted(alias)}" for alias, name in named.items())
         lowered = [alias.lower() for alias in named]
@@ -131,6 +132,11 @@ class Table:
         for piece in self.reader.pieces:
             piece.check_unchanged()
         return self._done
+
+    @property
+    def lines(self) -> int:
+        """Lines of text that the independent check has seen so far; 0 of a format that has none."""
+        return sum(piece.lines for piece in self.reader.pieces)
 
     def notes(self) -> tuple[Note, ...]:
         """What became known beyond the rows."""
