@@ -66,11 +66,12 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something a reader should know about the input: no error, and not silence."""
+    """Something a reader should know about the input: no error, and not silence. ``level``: ``info`` or ``warning``."""
 
     code: str
     text: str
     fix: str = ""
+    level: str = "info"
 
 
 @dataclass(slots=True)
@@ -119,6 +120,10 @@ class Source(ABC):
     def notes(self) -> tuple[Note, ...]:
         """What became known about the input beyond its numbers."""
         return ()
+
+    def place(self, row: int, side: str = "preds") -> str:  # noqa: ARG002 - tables know more
+        """Where row ``row`` (from 0, as batches number them) lies in the file of ``side`` (``preds`` or ``target``)."""
+        return f"row {row}"
 
     def close(self) -> None:
         """Release files and connections. Harmless when repeated."""

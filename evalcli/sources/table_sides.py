@@ -10,7 +10,7 @@ from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
 from evalcli.sources.csvtext import label_fault
 from evalcli.sources.naming import Chosen, choose, choose_target
-from evalcli.sources.table_join import Joined
+from evalcli.sources.table_join import PRED_ROW, TARGET_ROW, Joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -105,6 +105,15 @@ class Sides:
             return f"{self.preds[0].sql} IS NULL"
         return " OR ".join(columns.missing_sql(each) for each in self.preds)
 
+    def place(self, row: int, side: str) -> str:
+        """Where row ``row`` of those that stay lies in the file of a side, in words."""
+        number, table = (TARGET_ROW, self.joined.target) if side == "target" else (PRED_ROW, self.joined.preds)
+        if table is None:
+            number, table = PRED_ROW, self.joined.preds
+        source = self.joined.source(numbered=True, also=self.kept_sql())
+        found = self.query(f"SELECT {number} {source} {self.joined.order} LIMIT 1 OFFSET {row}").fetchall()
+        return table.locate(int(found[0][0])) if found else f"row {row}"
+
     def kept_sql(self) -> str:
         """Which rows stay, in SQL; empty when all do."""
         if self.selection.nan != "drop":
@@ -159,7 +168,7 @@ class Sides:
                 self.table(column).check_label(label, column.name)
 
     def shared_key_notes(self) -> list[Note]:
-        """A note when rows are paired by position though a column that both tables have says otherwise."""
+        """A warning when rows are paired by position though a column that both tables have says otherwise."""
         key = self.joined.shared_key()
         if key is None:
             return []
@@ -169,7 +178,7 @@ class Sides:
         if not count:
             return []
         text = f"rows are paired by position, but column {key!r} differs between the two files in {count} rows"
-        return [Note("ids-differ", text, f"join with --id {key}")]
+        return [Note("ids-differ", text, f"join with --id {key}", "warning")]
 
     def nothing(self, dropped: int) -> EmptyError:
         """The error for no row left."""

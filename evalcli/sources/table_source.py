@@ -54,6 +54,7 @@ class TableSource(Source):
         sides = choose_sides(tables, preds, target, selection, self._heard)
         self._files = sides.joined.files
         self._is_filtered = selection.where is not None
+        self._sides = sides
         reading = decide(sides.joined, sides.preds, sides.target, selection)
         for table in self._files:
             table.begin()
@@ -78,6 +79,13 @@ class TableSource(Source):
     def notes(self) -> tuple[Note, ...]:
         """Labels that look alike, ids that do not run in step, and what the tables themselves have to say."""
         return (*self._opened.notes, *(note for table in self._files for note in table.notes()))
+
+    def place(self, row: int, side: str = "preds") -> str:
+        """The line of the file, whatever was left out before it and however the sides were joined."""
+        if self._opened.stream is None:
+            return f"row {row}"  # rows that were counted together have no place of their own
+        self._opened.stream.close()  # the connection serves one result at a time
+        return self._sides.place(row, side)
 
     def progress(self) -> float | None:
         """The share of the query that is done, 0 to 1, while one runs; any thread may ask."""
