@@ -285,6 +285,7 @@ class _Reporter:
             shift=(steps[0], steps[1]) if whole else (0.0, 0.0),
             dropped=self.evidence.dropped + self.source.dropped,
             unpredicted=missing,
+            names=(self.source.preds.name, self.source.target.name),
             notes=self.source.notes(),
         )
 

@@ -51,7 +51,8 @@ class Facts:
     """A report without findings, and what the pass saw beyond it.
 
     ``tied`` rows had their best score more than once; ``shift`` maps +1 and -1 to the share of rows whose prediction is
-    the class after or before the target's; ``dropped`` and ``unpredicted`` rows had no usable prediction.
+    the class after or before the target's; ``dropped`` and ``unpredicted`` rows had no usable prediction. ``names`` are
+    those of the columns or arrays that were read, predictions first.
     """
 
     report: Report
@@ -62,6 +63,7 @@ class Facts:
     dropped: int = 0
     unpredicted: float = 0
     notes: tuple[Note, ...] = ()
+    names: tuple[str, str] = ("", "")
 
     def metric(self, name: str) -> float | None:
         """The value of a metric, ``None`` when it is undefined or was not asked for."""
@@ -96,15 +98,20 @@ def find(facts: Facts) -> tuple[Finding, ...]:
 
 
 def swapped_arguments(facts: Facts) -> Finding | None:
-    """The first file is called the truth, and the second the predictions."""
-    if facts.preds_path == facts.target_path:
+    """The first file, or what was read of it, is called the truth, and the second the predictions."""
+    paths = facts.preds_path, facts.target_path
+    if paths[0] == paths[1] or not (_are_swapped(*paths) or _are_swapped(*facts.names)):
         return None
-    first, second = _words(facts.preds_path), _words(facts.target_path)
-    looks = first & _TARGET_WORDS and not first & _PREDS_WORDS
-    if not (looks and second & _PREDS_WORDS and not second & _TARGET_WORDS):
-        return None
-    text = f"the arguments look swapped: {facts.preds_path} was read as predictions, {facts.target_path} as the truth"
+    first, second = paths if _are_swapped(*paths) else map(repr, facts.names)
+    text = f"the arguments look swapped: {first} was read as predictions, {second} as the truth"
     return Finding("swapped-arguments", "warning", text, "predictions come first: evalcli report PREDS TARGETS")
+
+
+def _are_swapped(first: str, second: str) -> bool:
+    """Whether two names for predictions and truth speak of truth and predictions."""
+    one, other = _words(first), _words(second)
+    looks = one & _TARGET_WORDS and not one & _PREDS_WORDS
+    return bool(looks and other & _PREDS_WORDS and not other & _TARGET_WORDS)
 
 
 def constant_prediction(facts: Facts) -> Finding | None:

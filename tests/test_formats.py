@@ -229,6 +229,25 @@ def test_stored_types(tmp_path):
                logits.astype(dtype).argmax(axis=1))  # fmt: skip
 
 
+def test_M11_single_precision_meets_the_threshold_in_every_format(tmp_path):
+    """A score stored as 0.7 in single precision is at a threshold of 0.7, though in double it lies below."""
+    import pandas as pd
+
+    rng = np.random.default_rng(17)
+    scores, truth = (rng.integers(0, 11, 60) / 10).astype(np.float32), rng.integers(0, 2, 60)
+    frame = pd.DataFrame({"score": scores, "target": truth})
+    frame.to_parquet(tmp_path / "data.parquet")
+    frame.to_feather(tmp_path / "data.feather")
+    frame.to_stata(tmp_path / "data.dta")
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    for suffix in (".pt", ".npz", ".npy", ".safetensors"):
+        save(tmp_path / f"data{suffix}", {"score": scores, "target": truth})
+    for path in sorted(tmp_path.glob("data.*")):
+        for tenth in (1, 3, 6, 7, 9):
+            said = (np.rint(scores * 10) >= tenth).astype(int)
+            expect(report_of(path, threshold=tenth / 10), truth, said)
+
+
 def test_memory_layouts(tmp_path):
     """Fortran order and views of many kinds, as they are saved."""
     import torch

@@ -197,6 +197,14 @@ def rows(seed, n=60):
     return ids, said, truth, rng.permutation(n)
 
 
+@pytest.mark.parametrize("pair", [*PAIRS, (".npz", ".csv"), (".csv", ".npz"), (".npz", ".npz")])
+def test_swapped_arguments_are_said(tmp_path, pair):
+    truth, said = np.arange(60) % 3, np.arange(60) % 4 % 3
+    first, second = save(tmp_path / f"a{pair[0]}", {"target": truth}), save(tmp_path / f"b{pair[1]}", {"pred": said})
+    assert "swapped-arguments" in {f.code for f in report_of(first, second).findings}
+    assert "swapped-arguments" not in {f.code for f in report_of(second, first).findings}
+
+
 @pytest.mark.parametrize("pair", PAIRS)
 def test_rows_in_another_order_pair_by_id(tmp_path, pair):
     ids, said, truth, order = rows(0)

@@ -105,6 +105,7 @@ def _labelled(frame: Any, labels: dict[str, dict[Any, str]]) -> Any:
         cells = _plain(frame.iloc[:, index])
         names = labels.get(name)
         if names:
+            cells = cells if isinstance(cells, list) else cells.to_pylist()
             cells = [None if cell is None else names.get(cell, str(cell)) for cell in cells]
         columns.append(cells)
     return _table([str(name) for name in frame.columns], columns)
@@ -120,22 +121,28 @@ def _read_pandas(reader: str, **options: Any) -> Callable[[str], Any]:
     return read
 
 
-def _plain(series: Any) -> list[Any]:
-    """Python values, None where one is missing."""
+def _plain(series: Any) -> Any:
+    """Python values, None where one is missing; single precision stays an array of its own: 0.7 is another number."""
     missing = series.isna().tolist()
+    if str(series.dtype) == "float32":
+        import pyarrow as pa
+
+        return pa.array(series.to_numpy(), mask=series.isna().to_numpy())
     cells = series.astype(object).tolist()
     return [None if gone else cell for cell, gone in zip(cells, missing, strict=True)]
 
 
-def _table(names: list[str], columns: Iterable[list[Any]]) -> Any:
+def _table(names: list[str], columns: Iterable[Any]) -> Any:
     import pyarrow as pa
 
     return pa.Table.from_arrays([_array(cells, name) for name, cells in zip(names, columns, strict=True)], names=names)
 
 
-def _array(cells: list[Any], name: str) -> Any:
+def _array(cells: Any, name: str) -> Any:
     import pyarrow as pa
 
+    if not isinstance(cells, list):
+        return cells
     kinds = {type(cell) for cell in cells if cell is not None}
     if kinds == {int, float}:
         kinds = {float}
