@@ -33,12 +33,16 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """Where and how to run. ``None`` and ``auto`` mean: by a stated rule."""
+    """Where and how to run. ``None`` and ``auto`` mean: by a stated rule.
+
+    ``ranking_budget`` is in bytes: what scores may take in memory before ranks are certified instead of exact.
+    """
 
     backend: str = "auto"
     device: str = "auto"
     batch_size: int | None = None
     workers: int | None = None
+    ranking_budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

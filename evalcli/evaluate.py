@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import isnan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
+    from evalcli.metrics.registry import MetricName
     from evalcli.prepare import Prepare
+    from evalcli.scoring import ScoreResults, ScoreStates, Scoring
     from evalcli.sources.base import Batch, InputFile, Source
 
 MATRIX_CLASSES = 100
@@ -65,22 +68,36 @@ def evaluate(
     placement = place(execution)
     with spoken_of(source.aliases):
         layout = find_layout(source.preds, source.target, choices)
+        _check_scores(metrics, layout)
+        scored = tuple(name for name in map(parse, (*(metrics or ()), *also)) if name.entry.needs_scores)
         size = batch_rows(execution, _row_bytes(source))
         workers = worker_count(execution, source, size)
-        outcome, inputs = _count(_Plan(source, choices, layout, placement), size, workers, progress)
+        plan = _Plan(source, choices, layout, placement, scored, execution.ranking_budget)
+        outcome, inputs = _count(plan, size, workers, progress)
     report = _Reporter(source, choices, outcome, inputs).report(metrics, also)
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
     return replace(report, run=run)
 
 
+def _check_scores(metrics: Sequence[str] | None, layout: Layout) -> None:
+    """Labels have no metrics of scores, and no pass is needed to say so."""
+    for name in map(parse, metrics or ()):
+        if name.entry.needs_scores and layout.preds == "labels":
+            from evalcli.scoring import needs_scores
+
+            raise needs_scores(name)
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What stays the same however often the pass is repeated."""
+    """What stays the same however often the pass is repeated; ``scored`` are the metrics that need the scores."""
 
     source: Source
     choices: Choices
     layout: Layout
     placement: Placement
+    scored: tuple[MetricName, ...] = ()
+    budget: int | None = None
 
     def decide(self, evidence: Evidence) -> Task:
         return decide(self.layout, self.source.preds, self.source.target, self.choices, evidence)
@@ -88,7 +105,21 @@ class _Plan:
     def prepare(self, task: Task) -> Prepare:
         """Text becomes class indices by tables made once for the pass."""
         device = self.placement.device if self.placement.backend == "torch" else None
-        return make_prepare(self.layout, self.choices, self.source, task.classes, device)
+        prepare = make_prepare(self.layout, self.choices, self.source, task.classes, device)
+        return replace(prepare, keep_scores=True) if self.scored else prepare
+
+    def scoring(self, task: Task) -> Scoring | None:
+        """What the states of scores are built from, where there are any."""
+        if not self.scored:
+            return None
+        from evalcli.scoring import plan_scoring
+
+        weighted = self.source.weighted
+        return plan_scoring(self.scored, task, self.layout, self.source.preds, weighted=weighted, budget=self.budget)
+
+    def counts_like(self, task: Task) -> tuple[object, ...]:
+        """What the states depend on: labels on the way to them, scores also on their kind."""
+        return (*task.counts_like, *((task.kind, task.scores, task.positive) if self.scored else ()))
 
 
 @dataclass(slots=True)
@@ -101,15 +132,22 @@ class _Pass:
     confusion: ConfusionCounts
     known: Evidence
     """What earlier passes have shown: a pass that starts over must not forget why."""
+    scores: ScoreStates | None = None
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
 
     def add(self, batch: Batch) -> bool:
         labels = self.prepare(batch, self.task, self.evidence)
-        if self.prepare.device is not None:
-            labels = labels.to(self.prepare.device)
-        self.confusion.update(labels.preds, labels.target, labels.weight, labels.repeats)
-        return self._still_holds()
+        counted = labels if self.prepare.device is None else labels.to(self.prepare.device)
+        self.confusion.update(counted.preds, counted.target, counted.weight, counted.repeats)
+        holds = self._still_holds()
+        if self.scores is not None and holds and not self._is_lost():
+            self.scores.update(labels)
+        return holds
+
+    def _is_lost(self) -> bool:
+        """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""
+        return self.task.scores == "probs" and not (self.evidence.pred_low >= 0 and self.evidence.pred_high <= 1)
 
     def _still_holds(self) -> bool:
         """Whether what was seen so far still supports the decision that counts; asked only when something changed."""
@@ -117,10 +155,13 @@ class _Pass:
         if signs == self.signs:
             return True
         self.signs = signs
-        return self.plan.decide(self.evidence.with_(self.known)).counts_like == self.task.counts_like
+        decided = self.plan.decide(self.evidence.with_(self.known))
+        return self.plan.counts_like(decided) == self.plan.counts_like(self.task)
 
     def merge(self, other: _Pass) -> None:
         self.confusion.merge(other.confusion)
+        if self.scores is not None and other.scores is not None:
+            self.scores.merge(other.scores)
         self.evidence.merge(other.evidence)
 
 
@@ -129,6 +170,7 @@ class _Outcome:
     task: Task
     confusion: ConfusionCounts
     evidence: Evidence
+    scores: ScoreStates | None
 
 
 def _count(plan: _Plan, size: int, workers: int, progress: Progress | None) -> tuple[_Outcome, tuple[InputFile, ...]]:
@@ -140,14 +182,11 @@ def _count(plan: _Plan, size: int, workers: int, progress: Progress | None) -> t
     while True:
         task = plan.decide(known)
         prepare = plan.prepare(task)
+        begin = partial(_begin, plan, task, prepare, plan.scoring(task), known)
 
-        def fresh(task: Task = task, prepare: Prepare = prepare, known: Evidence = known) -> _Pass:
-            confusion = ConfusionCounts(prepare.classes, weighted=plan.source.weighted)
-            return _Pass(plan, task, prepare, confusion.to(prepare.device) if prepare.device else confusion, known)
-
-        total, complete = accumulate(plan.source, fresh, size, workers, progress)
+        total, complete = accumulate(plan.source, begin, size, workers, progress)
         decided = plan.decide(total.evidence)
-        if complete and decided.counts_like == task.counts_like:
+        if complete and plan.counts_like(decided) == plan.counts_like(task):
             inputs = plan.source.finish()
             if decided.problem is not None:  # it says better why labels are no labels
                 total.evidence.faults.pop("pred-fraction", None)
@@ -156,8 +195,16 @@ def _count(plan: _Plan, size: int, workers: int, progress: Progress | None) -> t
                 decided.problem.path = decided.problem.path or plan.source.target.path
                 raise decided.problem
             _check_not_empty(plan.source, total)
-            return _Outcome(decided, total.confusion, total.evidence), inputs
+            return _Outcome(decided, total.confusion, total.evidence, total.scores), inputs
         known = total.evidence.with_(known)
+
+
+def _begin(plan: _Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> _Pass:
+    """An empty pass for one worker."""
+    confusion = ConfusionCounts(prepare.classes, weighted=plan.source.weighted)
+    if prepare.device is not None:
+        confusion = confusion.to(prepare.device)
+    return _Pass(plan, task, prepare, confusion, known, None if scoring is None else scoring.fresh())
 
 
 def _check_not_empty(source: Source, total: _Pass) -> None:
@@ -190,6 +237,14 @@ class _Reporter:
         self.names = tuple(self.task.classes[i] for i in self.picked) if self.task.classes else self._numbers()
         tp, support, predicted = (_take(part, self.picked) for part in (counted.tp, counted.support, counted.predicted))
         self.counts = Counts(tp, support, predicted, counted.n)
+        self.scores = self._results(outcome.scores)
+
+    def _results(self, states: ScoreStates | None) -> ScoreResults | None:
+        if states is None:
+            return None
+        from evalcli.scoring import ScoreResults
+
+        return ScoreResults(states, self.names)
 
     def _listed(self, counted: Counts) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """The classes to list: all that are declared, and both of two; else those that occur."""
@@ -220,7 +275,7 @@ class _Reporter:
             task=task.kind,
             scores=task.scores,
             n=self.evidence.rows,
-            ignored=self.evidence.ignored,
+            ignored=self.evidence.ignored + self.evidence.dropped + self.source.dropped,
             weighted=self.source.weighted,
             classes=self.names,
             metrics=values,
@@ -242,10 +297,24 @@ class _Reporter:
         for name in map(parse, metrics):
             if name.slice_by is not None:
                 raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
-            scope: Any = self.choices.classes
-            result = metric_value(name, self.counts, scope=scope, positive=self.task.positive, classes=self.names)
-            values[str(name)] = _value(float(result))
+            values[str(name)] = self._scored(name) if name.entry.needs_scores else self._counted(name)
         return values
+
+    def _counted(self, name: MetricName) -> Value:
+        scope: Any = self.choices.classes
+        return _value(
+            float(metric_value(name, self.counts, scope=scope, positive=self.task.positive, classes=self.names))
+        )
+
+    def _scored(self, name: MetricName) -> Value:
+        from evalcli.scoring import needs_scores, not_in_task
+
+        if self.task.kind not in name.entry.tasks:
+            raise not_in_task(name, self.task)
+        if self.scores is None:
+            raise needs_scores(name) if self.task.scores == "labels" else not_in_task(name, self.task)
+        value, low, high = map(float, self.scores.value(name))
+        return _value(value) if low == high or isnan(value) else Value(value, certified=(low, high))
 
     def _per_class(self) -> tuple[ClassRow, ...]:
         columns = {name: METRICS[name].formula(self.counts).tolist() for name in PER_CLASS}
@@ -286,7 +355,7 @@ class _Reporter:
             dropped=self.evidence.dropped + self.source.dropped,
             unpredicted=missing,
             names=(self.source.preds.name, self.source.target.name),
-            notes=self.source.notes(),
+            notes=(*self.source.notes(), *(() if self.scores is None else self.scores.notes())),
         )
 
     def _signature(self, averaged: int) -> str:
@@ -305,6 +374,7 @@ class _Reporter:
             "weights": "yes" if self.source.weighted else "no",
             "ties": "first",
             "labels": f"{labels:08x}",
+            **({} if self.scores is None else {"budget": self.scores.budget}),
             "v": __version__,
         }
         return "|".join(f"{key}:{value}" for key, value in parts.items())

@@ -38,15 +38,19 @@ MISSING = -1
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Rows ready to be counted, all ``(n,)``: labels on both sides, weights and multiplicities where there are any."""
+    """Rows ready to be counted, all ``(n,)``: labels on both sides, weights and multiplicities where there are any.
+
+    ``scores`` are those of the same rows, ``(n,)`` or ``(n, C)`` in class order, where they were asked for.
+    """
 
     preds: Array
     target: Array
     weight: Array | None
     repeats: Array | None
+    scores: Array | None = None
 
     def to(self, device: str) -> Labels:
-        """The same rows on a torch device."""
+        """The same rows on a torch device; the scores stay behind."""
         weight = None if self.weight is None else to_device(self.weight, device)
         repeats = None if self.repeats is None else to_device(self.repeats, device)
         return Labels(to_device(self.preds, device), to_device(self.target, device), weight, repeats)
@@ -75,6 +79,8 @@ class Prepare:
     """Which score column belongs to each class, where they do not lie in class order."""
     device: str | None = None
     """Where scores are compared; ``None``: on the host, by numpy."""
+    keep_scores: bool = False
+    """Whether the scores themselves are wanted beside the labels."""
 
     def __call__(self, batch: Batch, task: Task, evidence: Evidence) -> Labels:
         """Labels of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
@@ -95,6 +101,7 @@ class _Rows:
         self.target = self._flat_target()
         self.weight = self._spread(batch.weight)
         self.repeats = self._spread(batch.repeats)
+        self.scores: Array | None = None
 
     def _flat_target(self) -> Array:
         target = self.batch.target
@@ -213,6 +220,7 @@ class _Rows:
         if self.layout.preds == "columns":
             return self._best_column(task)
         preds = self.batch.preds.reshape(-1)
+        self.scores = preds
         if preds.dtype == bool:
             preds = preds.view(np.uint8)
         if preds.dtype.kind == "f":
@@ -260,6 +268,8 @@ class _Rows:
         """Check labels against the classes; codes of text are in range by construction, -1 for a missing one."""
         missing_allowed = self.plan.preds.labels is not None
         raw = preds
+        if self.plan.choices.ignore_index is not None and not self.evidence.names_ignored:
+            self._note_ignored(preds)
         if self.plan.pred_codes is not None:
             preds = _recode(preds, self.plan.pred_codes)
             self._fault("pred-unknown", (preds < 0) & ~((raw == MISSING) & missing_allowed), raw)
@@ -273,10 +283,18 @@ class _Rows:
             self.evidence.note_preds(low, high)
         return preds
 
+    def _note_ignored(self, preds: Array) -> None:
+        """Whether a row that counts is predicted to be the ignored label: then that is a class."""
+        labels, ignored = self.plan.preds.labels or (), str(self.plan.choices.ignore_index)
+        if ignored in labels:
+            named = preds == labels.index(ignored)
+            self.evidence.names_ignored = bool((named if self.keep is None else named & self.keep).any())
+
     def _best_column(self, task: Task) -> Array:
         scores = _columns(self.batch.preds, self.layout.class_axis, self.layout.width)
         if self.plan.order is not None:
             scores = scores[:, self.plan.order]
+        self.scores = scores
         if self.keep is not None:  # what is ignored must not speak about the kind of the scores
             kept = np.flatnonzero(self.keep)
             best = np.zeros(scores.shape[0], np.int64)
@@ -329,13 +347,15 @@ class _Rows:
     def labels(self, preds: Array) -> Labels:
         """What is left to count."""
         target, weight, repeats = self.target, self.weight, self.repeats
+        scores = self.scores if self.plan.keep_scores else None
         if self.keep is not None:
             kept = self.keep
             preds, target = preds[kept], target[kept]
             weight = None if weight is None else weight[kept]
             repeats = None if repeats is None else repeats[kept]
+            scores = None if scores is None else scores[kept]
         self.evidence.rows += int(target.size if repeats is None else repeats.sum())
-        return Labels(preds, target, weight, repeats)
+        return Labels(preds, target, weight, repeats, scores)
 
 
 def _columns(values: Array, axis: int, width: int | None) -> Array:

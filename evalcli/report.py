@@ -18,12 +18,16 @@ Number = int | float
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One number, with its interval where one was computed. ``None`` means undefined."""
+    """One number, with its interval where one was computed. ``None`` means undefined.
+
+    ``certified`` holds the exact number for sure, where memory allowed no more: nothing statistical about it.
+    """
 
     value: float | None
     low: float | None = None
     high: float | None = None
     method: str | None = None
+    certified: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,8 @@ def _value_object(value: Value) -> dict[str, Any]:
         found |= {"low": _finite(value.low), "high": _finite(value.high)}
     if value.method is not None:
         found["method"] = value.method
+    if value.certified is not None:
+        found["certified"] = list(value.certified)
     return found
 
 

@@ -144,7 +144,20 @@ def _values(part: _Part, skip: tuple[str, ...] = ()) -> dict[str, Value]:
 def _value(part: _Part) -> Value:
     part.need("value")
     low, high = part.optional("low", float), part.optional("high", float)
-    return Value(part.optional("value", float), low, high, part.optional("method", str))
+    return Value(part.optional("value", float), low, high, part.optional("method", str), _certified(part))
+
+
+def _certified(part: _Part) -> tuple[float, float] | None:
+    ends = part.optional("certified", list)
+    if ends is None:
+        return None
+    place = part.at("certified")
+    if len(ends) != 2:
+        part.refuse(f"{place} has {len(ends)} parts, not 2")
+    low, high = (part.checked(end, float, place) for end in ends)
+    if not low <= high:
+        part.refuse(f"{place} ends below its start")
+    return low, high
 
 
 def _row(part: _Part) -> ClassRow:

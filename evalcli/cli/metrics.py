@@ -12,7 +12,8 @@ from evalcli.cli.flatten import flattened
 from evalcli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from evalcli.metrics.registry import Entry, MetricName
+    from evalcli.metrics.entry import Entry
+    from evalcli.metrics.registry import MetricName
 
 Name = Annotated[str | None, Argument(metavar="[NAME]", help="One metric to explain: f1_macro, recall[cat], fbeta2.")]
 Form = Annotated[Literal["rich", "json"], Option("-f", "--format", help="Format on standard output.")]
@@ -75,7 +76,7 @@ def _range(entry: Entry) -> str:
 
 def _addresses(entry: Entry) -> list[str]:
     """Every way to name it."""
-    stem = f"{entry.name}2" if entry.name == "fbeta" else entry.name
+    stem = entry.example
     names = [stem, *(f"{stem}_{average}" for average in entry.averages)]
     return [*names, f"{stem}[CLASS]"] if entry.per_class else names
 
@@ -142,7 +143,8 @@ def _meaning(name: MetricName) -> str:
     }
     parts = [words[name.average]] if name.average else []
     if name.parameter is not None:
-        parts.append(f"β = {name.parameter:g}")
+        symbol = name.entry.parameter.symbol if name.entry.parameter is not None else ""
+        parts.append(f"{symbol} = {name.parameter:g}")
     if name.label is not None:
         parts.append(f"the class {visible(name.label, 60)!r} against all others")
     elif name.entry.per_class and not name.average:

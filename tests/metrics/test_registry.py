@@ -1,5 +1,8 @@
 """Names of metrics: what parses, what is refused and how, what is listed."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -29,6 +32,15 @@ COUNTS = Counts(np.array([8, 1]), np.array([9, 3]), np.array([10, 2]), np.asarra
         ("f1_macro@a[0]=x=y", MetricName("f1", "macro", slice_by="a[0]", slice_value="x=y")),
         ("recall[a]b]@region=*", MetricName("recall", label="a]b", slice_by="region", slice_value="*")),
         ("majority_baseline", MetricName("majority_baseline")),
+        ("auroc", MetricName("auroc")),
+        ("auroc_fpr0.1", MetricName("auroc_fpr", parameter=0.1)),
+        ("auroc_fpr0.05_macro", MetricName("auroc_fpr", "macro", 0.05)),
+        ("average_precision_weighted", MetricName("average_precision", "weighted")),
+        ("recall_at_precision0.9[cat]", MetricName("recall_at_precision", parameter=0.9, label="cat")),
+        ("specificity_at_sensitivity1", MetricName("specificity_at_sensitivity", parameter=1.0)),
+        ("accuracy_at_coverage0.0001", MetricName("accuracy_at_coverage", parameter=0.0001)),
+        ("top5_accuracy", MetricName("topk_accuracy", parameter=5.0)),
+        ("top1000000_accuracy", MetricName("topk_accuracy", parameter=1e6)),
     ],
 )
 def test_parse_and_back(text, name):
@@ -36,7 +48,11 @@ def test_parse_and_back(text, name):
     assert str(name) == text
 
 
-@pytest.mark.parametrize(("text", "canonical"), [("fbeta2.0", "fbeta2"), ("fbeta00.50_micro", "fbeta0.5_micro")])
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [("fbeta2.0", "fbeta2"), ("fbeta00.50_micro", "fbeta0.5_micro"), ("top03_accuracy", "top3_accuracy"),
+     ("recall_at_precision0.90", "recall_at_precision0.9"), ("auroc_fpr1.0", "auroc_fpr1")],
+)  # fmt: skip
 def test_one_name_per_metric(text, canonical):
     assert str(parse(text)) == canonical
 
@@ -51,7 +67,19 @@ def test_one_name_per_metric(text, canonical):
         ("xyzzy", "see evalcli metrics"),
         ("", "see evalcli metrics"),
         ("fbeta_macro", "needs its beta"),
-        ("fbeta0", "between 0.001 and 1000"),
+        ("fbeta0", "beta must be between 0.001 and 1000"),
+        ("auroc_fpr", "needs its highest false positive rate; write it as in auroc_fpr0.1_macro or auroc_fpr0.1[cat]"),
+        ("topk_accuracy", "needs its k; write it as in top3_accuracy"),
+        ("top_accuracy", "did you mean top3_accuracy"),
+        ("top0_accuracy", "k must be whole and between 1 and"),
+        ("top2.5_accuracy", "k must be whole"),
+        ("auroc_fpr0", "highest false positive rate must be between 0.0001 and 1"),
+        ("recall_at_precision1.5", "precision must be between 0.0001 and 1"),
+        ("accuracy_at_coverage90", "coverage must be between 0.0001 and 1"),
+        ("auroc_micro", "auroc has no micro mean; use auroc_macro or auroc_weighted"),
+        ("auroc_ovo_macro", "use auroc_ovo"),
+        ("log_loss[cat]", "log_loss is one number over all classes"),
+        ("auc_macro", "did you mean auroc_macro"),
         ("accuracy_macro", "accuracy is one number over all classes; use accuracy"),
         ("mcc[cat]", "mcc is one number over all classes; use mcc"),
         ("recall_macro[cat]", "use recall_macro or recall[cat]"),
@@ -87,7 +115,18 @@ def test_every_row_is_complete():
             assert text == text.strip()
             assert text
         assert entry.low < entry.high
-        assert entry.averages == (AVERAGES if entry.per_class else ())
+        means = AVERAGES[:2] if entry.needs_scores else AVERAGES
+        assert entry.averages == (means if entry.per_class else ())
+        assert str(parse(entry.example)) == entry.example
+        assert entry.name == name
+        assert (entry.parameter is None) == (entry.spelling == "")
+
+
+def test_the_catalogue_is_read_without_numpy_and_without_a_state():
+    code = "import sys, evalcli.metrics.registry as r; print(sorted({'numpy', 'evalcli.metrics.ranking', "
+    code += "'evalcli.metrics.roc'} & set(sys.modules)), len(r.METRICS))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", str(len(METRICS))]
 
 
 def test_a_bare_per_class_name_needs_a_positive_class():

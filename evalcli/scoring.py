@@ -1,0 +1,263 @@
+"""Metrics of scores: which states a list of names needs, how batches reach them, and what each name then says.
+
+The look at a batch as probabilities is shared by all states that need it; ranking has a look of its own. Binary scores
+are one column, turned to the positive class. Only imported when a metric of scores is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isnan
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from evalcli.errors import UsageError
+from evalcli.metrics.calibration import CalibrationBins, ClasswiseBins
+from evalcli.metrics.confidence import ConfidenceTable
+from evalcli.metrics.losses import Brier, LogLoss
+from evalcli.metrics.probability import ScoreForm, positive_scores, score_rows
+from evalcli.metrics.ranking import BUDGET, KeyTable, mean_over_columns, one_vs_rest_scores, over_columns
+from evalcli.metrics.registry import class_index
+from evalcli.metrics.roc import UNDEFINED, Certified, Ranking
+from evalcli.metrics.scorestate import ProbabilityState, feed
+from evalcli.metrics.topk import RankHistogram, tied_share
+from evalcli.prepare import MISSING
+from evalcli.sources.base import Note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from evalcli.layout import Layout
+    from evalcli.metrics.base import Metric
+    from evalcli.metrics.registry import MetricName
+    from evalcli.prepare import Labels
+    from evalcli.sources.base import Array, Field
+    from evalcli.task import Task
+
+EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23}
+"""What stored types resolve below 1; float8 says it itself, everything else is kept as float64."""
+SINGLE = ("float16", "bfloat16", "float32", "float8")
+"""Types that arrive as float32."""
+MANY_TIES = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What the states are built from: the decided kind of scores, how they are stored, and which states are needed."""
+
+    kind: str
+    classes: int
+    form: ScoreForm
+    bits: int
+    states: frozenset[str]
+    positive: int = 1
+    weighted: bool = False
+    budget: int = BUDGET
+
+    @property
+    def binary(self) -> bool:
+        """Whether one column ranks the positive class."""
+        return self.form.binary
+
+    def fresh(self) -> ScoreStates:
+        """Empty states."""
+        return ScoreStates(self)
+
+
+_MAKERS: dict[str, Callable[[Scoring], Metric]] = {
+    "KeyTable": lambda of: KeyTable(
+        1 if of.binary else of.classes, bits=of.bits, budget=of.budget, weighted=of.weighted
+    ),
+    "PairwiseKeyTable": lambda of: KeyTable(
+        of.classes, bits=of.bits, budget=of.budget, pairwise=True, weighted=of.weighted
+    ),
+    "LogLoss": lambda of: LogLoss(of.form, weighted=of.weighted),
+    "Brier": lambda of: Brier(of.form, weighted=of.weighted),
+    "CalibrationBins": lambda of: CalibrationBins(of.form, weighted=of.weighted),
+    "PositiveBins": lambda of: CalibrationBins(of.form, of="positive", weighted=of.weighted),
+    "ClasswiseBins": lambda of: ClasswiseBins(of.form, weighted=of.weighted),
+    "RankHistogram": lambda of: RankHistogram(of.form, weighted=of.weighted),
+    "ConfidenceTable": lambda of: ConfidenceTable(of.form, budget=of.budget, weighted=of.weighted),
+}
+
+
+def plan_scoring(
+    names: Iterable[MetricName], task: Task, layout: Layout, preds: Field, *, weighted: bool, budget: int | None
+) -> Scoring | None:
+    """The states that ``names`` need under ``task``; ``None`` where there is nothing to feed them with."""
+    binary = task.kind == "binary"
+    if task.scores not in {"probs", "logits"} or not (binary or layout.preds == "columns"):
+        return None
+    states = frozenset(name.entry.state for name in names if name.entry.needs_scores and task.kind in name.entry.tasks)
+    one_column = layout.preds == "score"
+    kind: Any = task.scores
+    form = ScoreForm(kind, classes=len(task.classes), binary=binary, eps=_eps(preds.dtype))
+    raw = one_column or kind == "probs"  # else the scores that rank are computed, in float64
+    bits = 32 if raw and preds.dtype.startswith(SINGLE) else 64
+    positive = task.above if one_column else 1 if task.positive is None else task.positive
+    scoring = Scoring(kind, len(task.classes), form, bits, states, positive, weighted)
+    return scoring if budget is None else replace(scoring, budget=budget)
+
+
+def _eps(dtype: str) -> float:
+    if dtype.startswith("float8"):
+        import ml_dtypes
+
+        return float(ml_dtypes.finfo(getattr(ml_dtypes, dtype)).eps)
+    return EPS.get(dtype, 2.0**-52)
+
+
+def needs_scores(name: MetricName) -> UsageError:
+    """What to say where a metric of scores meets labels."""
+    return UsageError(
+        f"{name} needs scores, but the predictions are labels",
+        fix="save probabilities or logits, a column for each class or one for the positive class; "
+        "if these are scores, say so with --scores probs or --scores logits",
+    )
+
+
+def not_in_task(name: MetricName, task: Task) -> UsageError:
+    """What to say where a metric does not fit the task."""
+    if task.kind in name.entry.tasks:
+        return UsageError(f"{name} of many classes needs a score for each of them", fix="save scores of shape (N, C)")
+    other = " or ".join(name.entry.tasks)
+    return UsageError(f"{name} is a metric of {other} tasks, and this one is {task.kind}", fix="see evalcli metrics")
+
+
+class ScoreStates:
+    """All states of one pass; they merge bit for bit, like those of counts."""
+
+    def __init__(self, scoring: Scoring) -> None:
+        self.scoring = scoring
+        self.states = {name: _MAKERS[name](scoring) for name in sorted(scoring.states)}
+        self.unscored = 0
+        """Rows without a prediction: with any, no metric of scores is defined."""
+
+    def update(self, labels: Labels) -> None:
+        """Take in a batch whose score rows were kept."""
+        of, scores, target = self.scoring, labels.scores, labels.target
+        assert scores is not None
+        weight, repeats = labels.weight, labels.repeats
+        missing = labels.preds == MISSING
+        if missing.any():
+            self.unscored += int(np.count_nonzero(missing) if repeats is None else repeats[missing].sum())
+            scores, target = scores[~missing], target[~missing]
+            weight, repeats = (None if part is None else part[~missing] for part in (weight, repeats))
+        if not len(target):
+            return
+        if of.binary:
+            scores = positive_scores(scores, of.form, of.positive) if scores.ndim > 1 else scores
+            target = (target == of.positive).astype(np.int64)
+        shared = [state for state in self.states.values() if isinstance(state, ProbabilityState)]
+        if shared:
+            feed(shared, score_rows(scores, target, of.form, weight, repeats))
+        tables = [state for state in self.states.values() if isinstance(state, KeyTable)]
+        ranked = one_vs_rest_scores(scores, of.form.kind) if tables and not of.binary else scores
+        for table in tables:
+            table.update(ranked, target, weight, repeats)
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has seen."""
+        self.unscored += other.unscored
+        for name, state in self.states.items():
+            state.merge(other.states[name])
+
+
+class ScoreResults:
+    """What the states of the whole input say."""
+
+    def __init__(self, states: ScoreStates, classes: Sequence[str]) -> None:
+        self._states, self._scoring, self._classes = states.states, states.scoring, classes
+        self._unscored = states.unscored
+        self._computed: dict[str, Any] = {}
+        self._left_out: dict[str, None] = {}
+
+    def value(self, name: MetricName) -> Certified:
+        """The value of a metric; three NaN where it is undefined.
+
+        Raises:
+            UsageError: the task does not have it.
+
+        """
+        entry, classes = name.entry, self._scoring.classes
+        if entry.name == "topk_accuracy" and (name.parameter or 0) >= classes:
+            message = f"{name} is 1 whatever the model says: there are {classes} classes"
+            raise UsageError(message, fix=f"ask for at most top{max(classes - 1, 1)}_accuracy")
+        if entry.state == "KeyTable":
+            return self._ranked(name)
+        if self._unscored:
+            return UNDEFINED
+        result = entry.formula(self._read(entry.state), *name.arguments)
+        return result if isinstance(result, Certified) else Certified(*(float(result),) * 3)
+
+    @property
+    def budget(self) -> int:
+        """The bytes within which ranks are exact: a choice that may move a number."""
+        return self._scoring.budget
+
+    def _read(self, state: str) -> Any:
+        """What a state computes, once; the pairs of classes are read from the table itself."""
+        if state not in self._computed:
+            held = self._states[state]
+            self._computed[state] = held if state == "PairwiseKeyTable" else held.compute()
+        return self._computed[state]
+
+    def _ranked(self, name: MetricName) -> Certified:
+        formula, classes = name.entry.formula, self._classes
+        column = self._column(name)
+        if self._unscored:
+            return UNDEFINED
+        if column is not None:
+            result: Certified = formula(self._rankings[column], *name.arguments)
+            return result
+        columns = over_columns(formula, self._rankings, *name.arguments)
+        self._left_out |= dict.fromkeys(classes[i] for i in np.flatnonzero(np.isnan(columns.value)).tolist())
+        return mean_over_columns(columns, self._support if name.average == "weighted" else None)
+
+    def _column(self, name: MetricName) -> int | None:
+        """Which column a name means; ``None`` for a mean over all."""
+        if not self._scoring.binary:
+            return None if name.average is not None else class_index(name, None, self._classes)
+        positive = self._scoring.positive
+        wanted = class_index(replace(name, average=None), positive, self._classes)
+        if name.average is not None or wanted != positive:
+            bare = replace(name, average=None, label=None)
+            other = "" if name.label is None else f", or make {name.label!r} the positive class with --positive"
+            raise UsageError(f"{name}: binary scores rank the positive class only", fix=f"use {bare}{other}")
+        return 0
+
+    @cached_property
+    def _rankings(self) -> list[Ranking]:
+        rankings: list[Ranking] = self._read("KeyTable")
+        return rankings
+
+    @cached_property
+    def _support(self) -> Array:
+        return np.array([ranking.positives for ranking in self._rankings])
+
+    def notes(self) -> tuple[Note, ...]:
+        """What a reader should know about the values that were read."""
+        return tuple(note for note in (self._unranked(), self._clipped(), self._tied()) if note is not None)
+
+    def _unranked(self) -> Note | None:
+        names = list(self._left_out)
+        if not names or isnan(sum(self._support)):
+            return None
+        shown = ", ".join(map(repr, names[:5])) + (", …" if len(names) > 5 else "")
+        text = f"{len(names)} of {len(self._classes)} classes cannot be ranked and are in no mean of ranks: {shown}"
+        return Note("unranked-classes", text, "a class needs rows of its own and rows of others")
+
+    def _clipped(self) -> Note | None:
+        if "LogLoss" not in self._states or not (sums := self._read("LogLoss")).clipped:
+            return None
+        text = f"{sums.clipped:,} rows give their target a probability of (nearly) 0"
+        text += f", taken as {self._scoring.form.eps:.2g} in the log loss"
+        return Note("clipped-probabilities", text, "save logits: they are never clipped")
+
+    def _tied(self) -> Note | None:
+        if "RankHistogram" not in self._states or not tied_share(ranks := self._read("RankHistogram")) > MANY_TIES:
+            return None
+        text = f"in {tied_share(ranks):.1%} of the rows another class has the very score of the target"
+        return Note("tied-targets", f"{text}; the lower class comes first", "save scores before rounding or clipping")
