@@ -114,7 +114,9 @@ def positive_scores(scores: Array, form: ScoreForm, positive: int = 1) -> HostAr
     columns = _host_scores(scores)
     if form.kind == "probs":
         return np.ascontiguousarray(columns[:, positive])
-    return columns[:, positive].astype(np.float64) - columns[:, 1 - positive]
+    with np.errstate(over="ignore"):
+        difference: HostArray = columns[:, positive].astype(np.float64) - columns[:, 1 - positive]
+    return difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +280,9 @@ def _look_at_logits(
     rank, tied = ranks(raw, target)
     here = np.arange(len(target))
     powers = _wide(raw)
-    powers = _shifted(powers.T).T if np.isinf(powers).any() else np.subtract(powers, powers.max(axis=0), out=powers)
+    top = powers.max(axis=0)
+    with np.errstate(over="ignore"):  # a margin beyond all numbers is infinite
+        powers = _shifted(powers.T).T if np.isinf(top).any() else np.subtract(powers, top, out=powers)
     margin = powers[target, here]
     np.exp(powers, out=powers)
     probs = None if seen is None else powers.copy()

@@ -95,8 +95,12 @@ def risk_at_coverage(groups: ConfidenceGroups, coverage: float) -> Certified:
         raise ValueError(f"a coverage lies above 0 and up to 1, not {coverage!r}")
     if not len(groups.n):
         return UNDEFINED
-    place, taken = _cut(_ordered(groups), coverage)
-    m, w, k0, e0 = (float(column[place]) for column in _ordered(groups))
+    return _risk(groups, _ordered(groups), coverage)
+
+
+def _risk(groups: ConfidenceGroups, order: _Order, coverage: float) -> Certified:
+    place, taken = _cut(order, coverage)
+    m, w, k0, e0 = (float(column[place]) for column in order)
     part = min(taken - k0, m)
     even = (e0 + part * w / m) / taken
     if not groups.coarse[place]:
@@ -120,7 +124,7 @@ def risk_coverage(groups: ConfidenceGroups, points: int = 20) -> list[RiskPoint]
     order = _ordered(groups)
     steps = [step / points for step in range(1, points + 1)]
     return [
-        RiskPoint(step, risk_at_coverage(groups, step).value, float(groups.low[_cut(order, step)[0]])) for step in steps
+        RiskPoint(step, _risk(groups, order, step).value, float(groups.low[_cut(order, step)[0]])) for step in steps
     ]
 
 

@@ -180,7 +180,8 @@ def fit_temperature(logits: HostArray, target: HostArray, weight: HostArray | No
     """
     rows = len(target)
     away = np.ascontiguousarray(logits.T, np.float64)
-    away = away - away.max(axis=0) if rows else away
+    with np.errstate(over="ignore"):
+        away = away - away.max(axis=0) if rows else away
     np.maximum(away, -_FARTHEST, out=away)  # of −inf: 0 · inf is no number
     own = away[target, np.arange(rows)]
     weight = np.ones(rows) if weight is None else np.asarray(weight, np.float64)

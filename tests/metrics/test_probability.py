@@ -104,6 +104,10 @@ def test_infinite_logits_are_the_limit_of_large_ones():
     assert rows.confidence.tolist() == [1.0, 0.5, 0.5]
     assert value(LogLoss(form), [[-inf, 0.0, 0.0]], [0]) == inf
     assert value(Brier(form), [[-inf, 0.0, 0.0]], [0]) == 1.5
+    far = np.array([[1e308, -1e308]])
+    assert value(LogLoss(LOGITS), far, [1]) == value(LogLoss(ScoreForm("logits", binary=True)), [inf], [0]) == inf
+    assert value(Brier(LOGITS), far, [1]) == 2.0
+    assert positive_scores(far, LOGITS).tolist() == [-inf]
     state = LogLoss(form, weighted=True)
     assert value(state, [[-inf, 0.0, 0.0], [0.0, 0.0, 0.0]], [0, 1], weight=np.array([0.0, 2.0])) == np.log(3)
 
@@ -201,6 +205,14 @@ def test_fast_adding_is_exact(values):
     assert float(total) == float(sum(map(Fraction, values.tolist())))
     for name, array in plain.state_dict().items():
         np.testing.assert_array_equal(total.state_dict()[name], array)
+
+
+def test_fast_adding_of_many_large_values_is_exact(rng):
+    values = 1 - rng.random(1 << 15) / 2
+    total = ExactSum()
+    add_exactly(total, values)
+    total.add(-values)
+    assert float(total) == 0.0
 
 
 def test_fast_adding_to_cells_is_exact(rng):

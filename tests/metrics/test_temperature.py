@@ -80,6 +80,20 @@ def test_a_sample_is_bounded_and_close_and_counts_equal_rows_once():
     assert few.value == pytest.approx(fit_temperature(logits[:10], drawn[:10]).value, rel=1e-12)
 
 
+def test_a_row_that_is_kept_is_counted_to_the_end():
+    state = TemperatureSample(ScoreForm("logits", 2), rows=1)
+    for row in ([1.0, 0.0], [-0.0, 1.0], [2.0, 0.0], [3.0, 0.0]) * 3:
+        state.update(np.array([row]), np.array([0]))
+    assert (state.compute().rows, state.compute().seen) == (3, 12)
+
+
+def test_both_zeros_are_one():
+    state = TemperatureSample(ScoreForm("logits", 2))
+    state.update(np.array([[-0.0, 1.0], [0.0, 1.0]]), np.array([0, 0]))
+    assert state.state_dict()["sample.counts"].tolist() == [2]
+    assert not np.signbit(state.state_dict()["sample.content"]).any()
+
+
 def test_a_sample_of_many_classes_holds_fewer_rows():
     assert TemperatureSample(ScoreForm("logits", 10)).capacity == 100_000
     assert TemperatureSample(ScoreForm("logits", 1 << 16)).capacity == 64
