@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalcli.evidence import in_unit
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -75,7 +77,7 @@ def look_at_columns(block: Array) -> Look:
         best = block.argmax(axis=1)
         equal = block == top[:, None]
         tied = int(np.count_nonzero(equal.sum(axis=1) > 1)) if np.count_nonzero(equal) > top.size else 0
-    within = low >= 0 and high <= 1
+    within = in_unit(low, high)
     # in float64, so that the shape of a block cannot show in the sum
     sums = (
         (columns.sum(axis=0, dtype=np.float64) if narrow else block.sum(axis=1, dtype=np.float64)) if within else None
@@ -115,6 +117,6 @@ def look_on_device(scores: Array, device: str) -> Look:
         tied = int((equal.sum(dim=1) > 1).sum())
         high = float(top.max()) if top.numel() else -np.inf
         sums = None
-        if low >= 0 and high <= 1:  # not every device knows float64
+        if in_unit(low, high):  # not every device knows float64
             sums = there.sum(dim=1, dtype=torch.float32 if there.device.type == "mps" else torch.float64).cpu().numpy()
         return Look(best, low, high, tied, sums, None)

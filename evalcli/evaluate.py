@@ -289,8 +289,15 @@ class _Reporter:
             positive=None if task.positive is None else self.names[task.positive],
             threshold=task.threshold,
             averaged=averaged,
+            asked=self._asked(metrics, also, values),
         )
         return replace(report, findings=find(self._facts(report)))
+
+    @staticmethod
+    def _asked(metrics: Sequence[str] | None, also: Sequence[str], values: dict[str, Value]) -> tuple[str, ...]:
+        """All of ``-m``; of the gates, which show their values themselves, what no report has unasked."""
+        beyond = [name for name in map(parse, also) if name.entry.needs_scores]
+        return tuple(name for name in dict.fromkeys(map(str, (*map(parse, metrics or ()), *beyond))) if name in values)
 
     def _values(self, metrics: Sequence[str]) -> dict[str, Value]:
         values = {}

@@ -13,10 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evalcli.sources.base import Array
+
+EDGE = 1e-6
+"""How far float32 arithmetic carries a probability out of [0, 1]."""
 
 SHOWN = 3
 """How many offending rows an error names."""
+
+
+def in_unit(low: float, high: float) -> bool:
+    """Whether ``low`` to ``high`` is in [0, 1], but for what rounding adds: a mean of them may be 1.0000001."""
+    return low >= -EDGE and high <= 1 + EDGE
 
 
 @dataclass(slots=True)
@@ -37,12 +47,12 @@ class Fault:
             first = [(row, value) for i, (row, value) in enumerate(first) if value not in {v for _, v in first[:i]}]
         self.first = first[:SHOWN]
 
-    def named(self, labels: tuple[str, ...] | None = None) -> str:
-        """The first rows in words; codes of text by their text."""
+    def named(self, place_of: Callable[[int], str] = "row {}".format, labels: tuple[str, ...] | None = None) -> str:
+        """The first rows in words, where ``place_of`` says; codes of text by their text."""
         shown = []
         for row, value in self.first:
             text = repr(labels[int(value)]) if labels is not None else value
-            place = f"row {row}" if self.numbered else ""
+            place = place_of(row) if self.numbered else ""
             shown.append(": ".join(filter(None, (place, text))))
         more = self.count > len(self.first) if self.numbered else len(self.first) == SHOWN
         return ", ".join(shown) + (", …" if more else "")
@@ -68,6 +78,8 @@ class Evidence:
     off_worst: float = 0.0
     off_row: int = -1
     tied: int = 0
+    names_ignored: bool = False
+    """Whether a prediction is the very label whose targets are left out."""
     faults: dict[str, Fault] = field(default_factory=dict)
 
     def merge(self, other: Evidence) -> None:
@@ -81,6 +93,7 @@ class Evidence:
         self.off_rows += other.off_rows
         self.note_off(other.off_worst, other.off_row)
         self.tied += other.tied
+        self.names_ignored = self.names_ignored or other.names_ignored
         for code, fault in other.faults.items():
             self.faults.setdefault(code, Fault()).merge(fault)
 
@@ -92,8 +105,25 @@ class Evidence:
 
     def signs(self) -> tuple[object, ...]:
         """The part of the evidence that a decision can turn on, cheap to compare."""
-        within = self.pred_low >= 0 and self.pred_high <= 1
-        return (within, self.pred_whole, self.target_high > 1, self.off_rows > 0, self.pred_high > 1)
+        return (
+            self.within,
+            self.pred_whole,
+            self.target_high > 1,
+            self.off_rows > 0,
+            self.pred_high > 1,
+            self.pred_low < -EDGE,
+            self.names_ignored,
+        )
+
+    @property
+    def within(self) -> bool:
+        """Whether all predictions lie in [0, 1], but for what rounding adds."""
+        return in_unit(self.pred_low, self.pred_high)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether scores are no probabilities, and yet none is below 0, as one of many logits would be."""
+        return self.pred_low >= -EDGE and self.pred_high > 1 + EDGE
 
     def note_off(self, worst: float, row: int) -> None:
         """Keep the largest deviation of a row sum from 1, the first row among equals."""

@@ -94,7 +94,8 @@ class Facts:
 def find(facts: Facts) -> tuple[Finding, ...]:
     """Every finding about a report, the most important first."""
     found = [finding for rule in RULES if (finding := rule(facts)) is not None]
-    return tuple(found + [Finding(note.code, "info", note.text, note.fix) for note in facts.notes])
+    found += [Finding(note.code, note.level, note.text, note.fix) for note in facts.notes]
+    return tuple(sorted(found, key=lambda finding: finding.level != "warning"))
 
 
 def swapped_arguments(facts: Facts) -> Finding | None:

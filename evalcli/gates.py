@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.errors import ExitCode, InputError, UsageError
@@ -41,9 +42,16 @@ class Rule:
     relative: bool = False
 
     @property
-    def key(self) -> tuple[str, Kind, bool]:
-        """What two rules share when one of them replaces the other."""
-        return (self.metric, self.kind, self.plain)
+    def names(self) -> frozenset[str]:
+        """The metrics that it may come to mean, once the task is known."""
+        from evalcli.metrics.registry import parse
+
+        macro = {f"{self.metric}_macro"} if self.plain and parse(self.metric).entry.averages else set()
+        return frozenset({self.metric, *macro})
+
+    def replaces(self, other: Rule) -> bool:
+        """Whether both bound the same metric from the same side: ``--min-f1`` and ``--min f1_macro`` do."""
+        return self.kind == other.kind and bool(self.names & other.names)
 
     def text(self) -> str:
         """The rule as it stands in the report.
@@ -88,8 +96,7 @@ def plain_rules(bounds: Mapping[str, float | None]) -> tuple[Rule, ...]:
 
 def override(inherited: Iterable[Rule], given: tuple[Rule, ...]) -> tuple[Rule, ...]:
     """All rules, where one that was ``given`` replaces an inherited one on the same metric."""
-    taken = {rule.key for rule in given}
-    return (*(rule for rule in inherited if rule.key not in taken), *given)
+    return (*(old for old in inherited if not any(rule.replaces(old) for rule in given)), *given)
 
 
 def _parsed(text: str, kind: Kind) -> Rule:
@@ -107,8 +114,6 @@ def _parsed(text: str, kind: Kind) -> Rule:
 
 def _bounded(name: str, kind: Kind, bound: float) -> Rule:
     """A rule whose bound lies where the metric lies. The four plain names follow the task where it matters."""
-    from math import isfinite
-
     from evalcli.metrics.registry import parse
 
     parsed = parse(name)
@@ -149,14 +154,7 @@ def metrics_of(rules: Iterable[Rule]) -> tuple[str, ...]:
     >>> metrics_of(plain_rules({"f1": 0.8}))
     ('f1', 'f1_macro')
     """
-    from evalcli.metrics.registry import parse
-
-    names: dict[str, None] = {}
-    for rule in rules:
-        names[rule.metric] = None
-        if rule.plain and parse(rule.metric).entry.averages:
-            names[f"{rule.metric}_macro"] = None
-    return tuple(names)
+    return tuple(dict.fromkeys(name for rule in rules for name in sorted(rule.names)))
 
 
 def judge(report: Report, rules: Iterable[Rule], baseline: Report | None = None) -> tuple[Verdict, ...]:
@@ -218,15 +216,29 @@ def _judged(rule: Rule, report: Report, baseline: Report | None) -> Verdict:
         reason = "undefined here (0/0), and undefined never passes"
         return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", reason)
     if rule.kind == "drop" and baseline is not None:
-        return _judged_drop(rule, found.value, _look_up(baseline, rule.metric))
-    passes = found.value >= rule.bound if rule.kind == "min" else found.value <= rule.bound
-    if passes:
+        judged = _judged_drop(rule, found, _look_up(baseline, rule.metric))
+        sizes = "" if baseline.n == report.n else f"; of {baseline.n:,} rows then, {report.n:,} now"
+        return replace(judged, reason=judged.reason + sizes)
+    passes, certainly = (
+        end >= rule.bound if rule.kind == "min" else end <= rule.bound
+        for end in (found.value, _end(found, low=rule.kind == "min"))
+    )
+    if certainly:
         return Verdict(rule.text(), rule.metric, found.value, rule.bound, "pass")
     reason = _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound)
+    if passes and found.certified is not None:
+        low, high = found.certified
+        reason = f"only certain to lie in {low!r} … {high!r}: more memory (--ranking-budget) tells"
     return Verdict(rule.text(), rule.metric, found.value, rule.bound, "fail", reason)
 
 
-def _judged_drop(rule: Rule, new: float, before: Value | str) -> Verdict:
+def _end(found: Value, *, low: bool) -> float:
+    """The value, or the end of the interval that is certain to hold it: what cannot be excluded counts as so."""
+    assert found.value is not None
+    return found.value if found.certified is None else found.certified[0 if low else 1]
+
+
+def _judged_drop(rule: Rule, now: Value, before: Value | str) -> Verdict:
     """The value of the verdict is the drop itself, in the metric's bad direction; numbers are taken as printed."""
     from evalcli.metrics.registry import parse
 
@@ -237,13 +249,16 @@ def _judged_drop(rule: Rule, new: float, before: Value | str) -> Verdict:
         return verdict(None, "missing", f"in the baseline: {before}")
     if before.value is None:
         return verdict(None, "undefined", "undefined in the baseline")
-    if rule.relative and before.value == 0:
-        return verdict(None, "undefined", "the baseline is 0, of which there is no share")
     higher = parse(rule.metric).entry.direction == "higher"
-    drop = (_exact(before.value) - _exact(new)) * (1 if higher else -1)
+    old, new = _end(before, low=not higher), _end(now, low=higher)
+    if rule.relative and old == 0:
+        return verdict(None, "undefined", "the baseline is 0, of which there is no share")
+    if not (isfinite(old) and isfinite(new)):
+        return verdict(None, "undefined", f"{old:g} before, {new:g} now: there is no difference")
+    drop = (_exact(old) - _exact(new)) * (1 if higher else -1)
     if rule.relative:
-        drop /= abs(_exact(before.value))
-    change = f"{_plainly(before.value)} before, {_plainly(new)} now"
+        drop /= abs(_exact(old))
+    change = f"{_plainly(old)} before, {_plainly(new)} now"
     return verdict(float(drop), "pass" if drop <= _exact(rule.bound) else "fail", change)
 
 
@@ -259,7 +274,9 @@ def _look_up(report: Report, metric: str) -> Value | str:
     if name.label is None:
         if name.average is None and name.entry.averages and report.task != "binary":
             return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"
-        return "the report does not have it"
+        if name.entry.needs_scores and report.scores == "labels":
+            return "it needs scores, and the predictions are labels"
+        return f"the report does not have it; report again with -m {metric}"
     row = next((row for row in report.per_class if row.name == name.label), None)
     if row is None:
         known = ", ".join(repr(one.name) for one in report.per_class[:5])

@@ -60,12 +60,14 @@ class Task:
     threshold: float | None = None
     cut: float | None = None
     above: int = 1
+    keeps_ignored: bool = False
+    """Whether the ignored label is a class all the same, because the model predicts it."""
     problem: EvalError | None = None
 
     @property
     def counts_like(self) -> tuple[object, ...]:
         """What the counting depends on: two decisions that agree here give the same counts."""
-        return (self.mode, self.cut, self.above if self.mode == "cut" else None)
+        return (self.mode, self.cut, self.above if self.mode == "cut" else None, self.keeps_ignored)
 
 
 def sum_tolerance(dtype: str) -> float:
@@ -101,7 +103,8 @@ def decide(layout: Layout, preds: Field, target: Field, choices: Choices, eviden
         message = f"--scores {choices.scores}, but the predictions are {preds.dtype} labels"
         raise UsageError(message, fix="save scores as floats, or drop --scores", path=preds.path)
     problem = _unlike_labels(layout, choices, evidence, preds)
-    return _labels_task("labels", choices, names, problem, seen_only=seen_only)
+    task = _labels_task("labels", choices, names, problem, seen_only=seen_only)
+    return replace(task, keeps_ignored=evidence.names_ignored)
 
 
 def class_names(
@@ -119,12 +122,28 @@ def class_names(
         return tuple(map(str, range(layout.width))), False
     if target.labels is not None or preds.labels is not None:
         names = _union(target.labels or (), preds.labels or ())
-        ignored = None if choices.ignore_index is None else str(choices.ignore_index)
-        names = tuple(name for name in names if name != ignored)
-        # of 0 and 1 both are classes even if only one occurs, as with numbers
-        return (("0", "1"), False) if names and {*names} <= {"0", "1"} else (names, True)
+        if choices.ignore_index is not None and not evidence.names_ignored:
+            names = tuple(name for name in names if name != str(choices.ignore_index))
+        pair = _known_pair(names, choices.positive)
+        return (pair, False) if pair else (names, True)
     high = max(evidence.target_high, evidence.pred_high if layout.preds == "labels" else -inf)
     return ((), True) if high > 1 else (("0", "1"), False)
+
+
+def _known_pair(names: tuple[str, ...], positive: str | None) -> tuple[str, ...] | None:
+    """Of two names that belong together both are classes, even on a day when only one occurs."""
+    if not names or len(names) > 2:
+        return None
+    if {*names} <= {"0", "1"}:
+        return ("0", "1")
+    if len(names) == 1 and positive is not None and positive not in names:
+        return class_order((*names, positive))
+    for pair in OPPOSITES:
+        if len(names) == 1 and names[0].lower() in pair:
+            other = pair[1 - pair.index(names[0].lower())]
+            styled = other.upper() if names[0].isupper() else other.title() if names[0].istitle() else other
+            return class_order((names[0], styled))
+    return None
 
 
 def _union(target: tuple[str, ...], preds: tuple[str, ...]) -> tuple[str, ...]:
@@ -145,7 +164,11 @@ def _labels_task(
         problem = problem or doubt
     elif choices.positive is not None:
         message = f"--positive {choices.positive}, but the task is multiclass ({_some(names)})"
-        problem = problem or UsageError(message, fix="name a class in the metric instead: recall[cat]")
+        fix = f"name the class in the metric instead: recall[{choices.positive}]"
+        if len(names) == 1:
+            message = f"--positive {choices.positive}, but the only class is {names[0]!r}"
+            fix = "name both classes with --labels"
+        problem = problem or UsageError(message, fix=fix)
     return Task(kind, scores, "labels", names, seen_only, positive, problem=problem)
 
 
@@ -176,7 +199,7 @@ def _decide_columns(layout: Layout, preds: Field, choices: Choices, evidence: Ev
 
 def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[str, EvalError | None]:
     """The kind of score columns: probabilities lie in [0, 1] and sum to 1 in every row; everything else is logits."""
-    within = evidence.pred_low >= 0 and evidence.pred_high <= 1
+    within = evidence.within
     sums = f"{evidence.off_rows} rows do not sum to 1 (worst: row {evidence.off_row}, off by {evidence.off_worst:.3g})"
     if choices.scores == "logits":
         return "logits", None
@@ -189,7 +212,7 @@ def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[
         doubt = InputError(f"not probabilities: {sums}", fix="normalise them, or use --scores logits", path=preds.path)
         return "probs", doubt if evidence.off_rows else None
     if not within:
-        return "logits", None
+        return "logits", _named_probs(preds, evidence)
     if evidence.off_rows:
         message = f"scores lie in [0, 1], but {sums}: probabilities or logits?"
         return "probs", InputError(message, fix="say which with --scores probs or --scores logits", path=preds.path)
@@ -227,11 +250,13 @@ def _decide_score(
             seen_only=seen_only,
             problem=InputError(message, fix=fix, path=preds.path),
         )
-    scores = choices.scores or ("probs" if low >= 0 and high <= 1 else "logits")
+    scores = choices.scores or ("probs" if evidence.within else "logits")
     base = _labels_task(scores, choices, names, None)
     above, doubt = positive_class(names, choices.positive)
     problem = base.problem or doubt
-    if choices.scores == "probs" and not (low >= 0 and high <= 1):
+    if choices.scores is None and scores == "logits":
+        problem = _one_sided(preds, evidence) or _named_probs(preds, evidence) or problem
+    if choices.scores == "probs" and not evidence.within:
         where = f"values from {low:g} to {high:g}"
         problem = InputError(f"not probabilities: {where}", fix="use --scores logits", path=preds.path)
     if choices.scores is None and whole_labels and high > 1:
@@ -243,6 +268,29 @@ def _decide_score(
     threshold = 0.5 if choices.threshold is None else choices.threshold
     cut = threshold if scores == "probs" else logit(threshold)
     return replace(base, mode="cut", threshold=threshold, cut=cut, above=above, problem=problem)
+
+
+def _one_sided(preds: Field, evidence: Evidence) -> EvalError | None:
+    """Scores of one class that are all positive and not all below 1 may be anything: percentages, a slip, logits."""
+    if not evidence.doubtful:
+        return None
+    return InputError(
+        f"scores from {evidence.pred_low:.8g} to {evidence.pred_high:.8g}: beyond 1, so no probabilities; "
+        "none below 0, so hardly logits",
+        fix="bring them into [0, 1], or say what they are with --scores probs or --scores logits",
+        path=preds.path,
+    )
+
+
+def _named_probs(preds: Field, evidence: Evidence) -> EvalError | None:
+    """What is called a probability should be one."""
+    if "prob" not in preds.name.lower():
+        return None
+    return InputError(
+        f"{preds.name!r} holds values from {evidence.pred_low:.8g} to {evidence.pred_high:.8g}, no probabilities",
+        fix="mend them, or say --scores logits",
+        path=preds.path,
+    )
 
 
 def _inverted(task: Task, preds: Field) -> EvalError | None:

@@ -41,7 +41,7 @@ def test_numbers_as_names_are_found_by_value():
     swapped = counted(MemorySource([0, 1], [0, 0]), labels=("1", "0"))
     assert swapped == (("1", "0"), ((0, 0), (1, 1)))
     with pytest.raises(
-        InputError, match=r"preds.pt: 1 predictions are none of the classes \(row 1: 7\); check --labels"
+        InputError, match=r"preds.pt: 1 prediction is none of the classes \(row 1: 7\); check --labels"
     ):
         report(MemorySource([10, 7], [10, 30]), labels=("10", "20", "30"))
     with pytest.raises(InputError, match=r"targets.pt: 2 targets are none of the classes \(row 0: 5, row 1: -1\)"):
@@ -77,7 +77,7 @@ def test_declared_labels_order_and_complete_the_text():
     assert counted(source, labels=("emu", "dog", "cat"))[1] == ((0, 0, 0), (0, 1, 1), (0, 0, 1))
     with pytest.raises(InputError, match=r"2 targets are none of the classes \(row 1: 'dog', row 2: 'dog'\)"):
         report(source, labels=("cat", "emu", "ant"))
-    with pytest.raises(InputError, match=r"1 predictions are none of the classes \(row 1: 'dog'\)"):
+    with pytest.raises(InputError, match=r"1 prediction is none of the classes \(row 1: 'dog'\)"):
         report(MemorySource([0, 1], [0, 0], labels=("a",), pred_labels=("a", "dog")), labels=("a", "b"), positive="a")
 
 

@@ -437,3 +437,20 @@ def test_pairs_are_ordered_by_count_then_class():
     found = report(MemorySource(said, truth))
     assert len(found.classes) == 200
     assert found.confusion.pairs == (("500", "0", 2), ("1000", "500", 2), ("1000", "0", 1))
+
+
+def test_what_the_model_calls_by_the_ignored_label_is_a_class_all_the_same():
+    labels = ("-1", "0", "1")
+    codes = (np.array([1, 0, 2, 1]), np.array([0, 1, 2, 2]))
+    result = report(MemorySource(*codes, labels=labels, pred_labels=labels), ignore_index=-1)
+    assert (result.n, result.ignored, result.classes) == (3, 1, labels)
+    assert result.per_class[0].support == 0
+    spared = report(MemorySource(np.array([1, 1, 2, 1]), codes[1], labels=labels, pred_labels=labels), ignore_index=-1)
+    assert (spared.task, spared.classes) == ("binary", ("0", "1"))
+
+
+@pytest.mark.parametrize(("name", "other"), [("no", "yes"), ("No", "Yes"), ("NEG", "POS")])
+def test_of_two_names_that_belong_together_one_brings_the_other(name, other):
+    result = report(MemorySource(np.zeros(3, int), np.zeros(3, int), labels=(name,), pred_labels=(name,)))
+    assert (result.task, set(result.classes), result.positive) == ("binary", {name, other}, other)
+    assert result.metrics["recall"].value is None

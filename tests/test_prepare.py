@@ -51,19 +51,19 @@ def changed(array, **values):
 def test_N08_target_out_of_range_asks_for_the_ignore_index():
     text = fault(LOGITS, changed(TRUTH, r4=-100, r9=-100, r20=-1, r30=3))
     assert text == (
-        "targets.pt: 4 targets lie outside the classes 0 to 2 (row 4: -100, row 9: -100, row 20: -1, …); "
+        "targets.pt: 4 targets are outside the classes 0 to 2 (row 4: -100, row 9: -100, row 20: -1, …); "
         "if -100 marks rows to leave out, add --ignore-index -100 [E3]"
     )
-    assert "1 targets lie outside the classes from 0 (row 4: -1); if -1 marks" in fault(TRUTH, changed(TRUTH, r4=-1))
+    assert "1 target is outside the classes from 0 (row 4: -1); if -1 marks" in fault(TRUTH, changed(TRUTH, r4=-1))
     both = fault(LOGITS, changed(TRUTH, r4=-100, r9=7), ignore_index=-100)
-    assert "1 targets lie outside the classes 0 to 2 (row 9: 7); labels count from 0" in both
+    assert "1 target is outside the classes 0 to 2 (row 9: 7); labels count from 0" in both
 
 
 def test_N09_prediction_out_of_range_never_folds_into_a_cell():
     names = ("a", "b", "c")
-    assert "preds.pt: 1 predictions lie outside the classes from 0 (row 3: -1)" in fault(changed(TRUTH, r3=-1), TRUTH)
+    assert "preds.pt: 1 prediction is outside the classes from 0 (row 3: -1)" in fault(changed(TRUTH, r3=-1), TRUTH)
     text = fault(changed(TRUTH, r3=3, r5=-1), TRUTH, names=names)
-    assert "2 predictions lie outside the classes 0 to 2 (row 3: 3, row 5: -1)" in text
+    assert "2 predictions are outside the classes 0 to 2 (row 3: 3, row 5: -1)" in text
     assert "--ignore-index -1" not in text
     assert "(row 3: 3)" in fault(changed(TRUTH, r3=3), np.eye(3, dtype=int)[TRUTH])
 
@@ -81,11 +81,11 @@ def test_N11_float_labels_are_whole_or_refused():
     assert (matrix(report(floats, TRUTH)) == matrix(report(TRUTH, TRUTH))).all()
     assert (matrix(report(LOGITS, floats)) == matrix(report(LOGITS, TRUTH))).all()
     text = fault(LOGITS, changed(floats, r3=0.5, r8=np.inf, r9=1e20))
-    assert "3 targets are not whole numbers (row 3: 0.5, row 8: inf, row 9: 1e+20)" in text
+    assert "3 targets are no whole number (row 3: 0.5, row 8: inf, row 9: 1e+20)" in text
     assert "2 targets are missing (NaN) (row 3, row 5)" in fault(LOGITS, changed(floats, r3=np.nan, r5=np.nan))
     text = fault(changed(floats, r3=0.5, r8=np.inf), TRUTH, scores="labels")
-    assert "2 predictions are not whole numbers (row 3: 0.5, row 8: inf)" in text
-    assert "predictions lie outside the classes from 0 (row 3: -1)" in fault(
+    assert "2 predictions are no whole number (row 3: 0.5, row 8: inf)" in text
+    assert "prediction is outside the classes from 0 (row 3: -1)" in fault(
         changed(floats, r3=-1), TRUTH, scores="labels"
     )
 
@@ -102,20 +102,20 @@ def test_rows_are_numbered_as_in_the_file_in_every_layout():
     scores = np.random.default_rng(3).normal(size=(10, 3, 4, 5)).astype(np.float32)
     target[2, 1, 1], target[7, 3, 4] = 255, 255
     for preds in (scores, np.moveaxis(scores, 1, -1)):
-        assert "2 targets lie outside the classes 0 to 2 (row 2: 255, row 7: 255)" in fault(preds, target)
+        assert "2 targets are outside the classes 0 to 2 (row 2: 255, row 7: 255)" in fault(preds, target)
         assert report(preds, target, ignore_index=255).n == 198
     broken = scores.copy()
     broken[9, 1, 0, 0] = np.nan
-    assert "1 predictions are not finite" in fault(broken, target, ignore_index=255)
+    assert "1 prediction is not finite" in fault(broken, target, ignore_index=255)
     assert "(row 9)" in fault(broken, target, ignore_index=255)
     broken[7, 1, 3, 4] = np.nan  # an ignored element
-    assert "1 predictions are not finite" in fault(broken, target, ignore_index=255)
+    assert "1 prediction is not finite" in fault(broken, target, ignore_index=255)
 
 
 def test_not_one_hot():
     hot = np.eye(3, dtype=int)[TRUTH]
     text = fault(LOGITS, changed(hot, r2=[0, 0, 0], r3=[1, 1, 0], r4=[2, -1, 0], r6=[0, 2, 0]))
-    assert "4 target rows are not one-hot (one 1, else 0) (row 2, row 3, row 4, …)" in text
+    assert "4 targets are not one-hot (one 1, else 0) (row 2, row 3, row 4, …)" in text
     floats = hot.astype(np.float32)
     assert (matrix(report(LOGITS, floats)) == matrix(report(LOGITS, TRUTH))).all()
     assert "(row 2)" in fault(LOGITS, changed(floats, r2=[np.nan, 1, 0]))
@@ -194,7 +194,7 @@ def test_N01_nan_in_single_scores_and_float_labels():
     scores = changed(LOGITS[:, 0], r3=np.nan)
     labels = changed(truth.astype(np.float32), r3=np.nan)
     for preds, kind in ((scores, "logits"), (labels, "labels")):
-        assert "1 predictions are not finite" in fault(preds, truth)
+        assert "1 prediction is not finite" in fault(preds, truth)
         dropped, wrong = (report(preds, truth, nan=rule, batch=4) for rule in ("drop", "wrong"))
         assert (dropped.scores, wrong.scores) == (kind, kind)
         assert (dropped.n, wrong.n) == (49, 50)
@@ -205,7 +205,7 @@ def test_N01_nan_in_single_scores_and_float_labels():
     missing = changed(truth.astype(float), r3=np.nan)
     assert report(scores[4:], missing[4:]).n == 46
     assert report(LOGITS[:, 0], missing, nan="drop").n == 49
-    assert "targets are missing" in fault(LOGITS[:, 0], missing, nan="wrong")
+    assert "target is missing" in fault(LOGITS[:, 0], missing, nan="wrong")
 
 
 def test_missing_text_prediction_is_wrong():
@@ -260,7 +260,7 @@ def test_infinite_scores_fall_on_their_side():
 def test_convention_31_weights():
     weight = np.random.default_rng(6).random(50)
     for bad, shown in ((-1.0, "-1.0"), (np.inf, "inf"), (np.nan, "nan"), (1e200, "1e+200")):
-        assert f"1 weights are negative, not finite or huge (row 8: {shown})" in fault(
+        assert f"1 weight is negative, not finite or huge (row 8: {shown})" in fault(
             LOGITS, TRUTH, weight=changed(weight, r8=bad)
         )
     found = report(LOGITS, TRUTH, weight=weight)

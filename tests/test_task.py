@@ -30,7 +30,8 @@ def decided(
 
 def test_columns_are_probs_when_all_rows_sum_to_one_else_logits():
     assert decided((9, 3)).scores == "probs"
-    assert decided((9, 3), high=1.0000001).scores == "logits"
+    assert decided((9, 3), high=1.0000001).scores == "probs"  # rounding
+    assert decided((9, 3), high=1.00001).scores == "logits"
     assert decided((9, 3), low=-0.1).scores == "logits"
     assert decided((9, 3), low=-inf).scores == "logits"
     assert decided((9, 3), p="int64").scores == "labels"
@@ -175,3 +176,11 @@ def test_zeros_and_ones_in_two_axes_are_asked_about():
     assert decided((9, 4), (9, 4), p="int64", task="binary").problem is None
     assert decided((9, 4), (9, 4), p="int64", high=3).problem is None
     assert decided((9, 4), (9, 4), p="int64", class_axis=-1).problem is None
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.2, 1.1), (20.0, 90.0), (0.0, float("inf"))])
+def test_one_score_beyond_1_and_none_below_0_is_a_doubt_that_names_the_flag(low, high):
+    doubt = decided((9,), low=low, high=high, whole=False).problem
+    assert doubt is not None
+    assert "--scores" in doubt.fix
+    assert decided((9,), scores="logits", low=low, high=high, whole=False).problem is None

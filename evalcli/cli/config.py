@@ -64,6 +64,10 @@ def _settings(file: Path, name: str, command: str, *, found: bool = False) -> Se
     tool = document.get("tool")
     if isinstance(tool, dict) and "evalcli" in tool:
         table = tool["evalcli"]
+        beside = [key for key in document if key != "tool"]
+        if not found and file.name != "pyproject.toml" and beside:
+            what = f"holds options both at the top ({beside[0]}) and in [tool.evalcli]"
+            raise UsageError(what, fix="keep them in one place", path=name)
     elif found:
         table = {}
     elif file.name == "pyproject.toml":  # named, so gates are expected in it

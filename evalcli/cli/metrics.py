@@ -83,8 +83,11 @@ def _addresses(entry: Entry) -> list[str]:
 
 def _separated(entries: list[Entry]) -> str:
     """A metric a line, fields between tabs: for ``cut`` and ``grep``."""
-    rows = [("name", "formula", "range", "direction", "source")]
-    rows += [(one.name, one.formula_text, _range(one), one.direction, one.source) for one in entries]
+    rows = [("name", "formula", "range", "direction", "source", "names")]
+    rows += [
+        (one.name, one.formula_text, _range(one), one.direction, one.source, " ".join(_addresses(one)))
+        for one in entries
+    ]
     return "".join("\t".join(row) + "\n" for row in rows)
 
 
@@ -105,7 +108,8 @@ def _listed(entries: list[Entry], width: int) -> str:
         for one in entries:
             lines += [f"{one.name}  ({_range(one)}, {one.direction} is better)", f"    {one.formula_text}"]
             lines.append(f"    {shorten(one.source, max(width - 4, 20), placeholder='…')}")
-    return "\n".join([*lines, "", "One of them in full: evalcli metrics NAME", ""])
+    forms = "Of one class: recall[cat]. Over classes: recall_macro, _weighted, _micro."
+    return "\n".join([*lines, "", forms, "One of them in full: evalcli metrics NAME", ""])
 
 
 def _explained(name: MetricName) -> str:

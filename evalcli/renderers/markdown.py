@@ -40,7 +40,7 @@ def _table(heads: Iterable[str], align: str, rows: Iterable[Iterable[str]]) -> s
 
 def _headline(report: Report) -> list[str]:
     names, _ = wording.headline(report)
-    first = [f"{wording.title(name)} {wording.ratio(report.metrics[name].value)}" for name in names[:4]]
+    first = [f"{wording.title(name)} {wording.measured(report.metrics[name])}" for name in names[:4]]
     return [f"**{markdown(', '.join(first))}**"] if first else []
 
 
@@ -48,7 +48,7 @@ def _facts(report: Report) -> list[str]:
     count = wording.amount([report.n, report.ignored])
     rows = [("task", f"{report.task}, {report.scores}, {len(report.classes):,} classes")]
     if report.positive is not None:
-        at = "" if report.threshold is None else f", from a score of {report.threshold:g}"
+        at = "" if report.threshold is None else f", from a probability of {report.threshold:g}"
         rows.append(("positive", markdown_name(report.positive) + at))
     weighted = ", weighted" if report.weighted else ""
     rows.append(("samples", f"{count(report.n)}{weighted}, {count(report.ignored)} ignored"))
@@ -61,13 +61,13 @@ def _metrics(report: Report) -> str:
         rows = [[markdown(name), *_interval(value)] for name, value in report.metrics.items()]
         return _table(("metric", "value", "low", "high"), "lrrr", rows)
     return _table(
-        ("metric", "value"), "lr", [(markdown(name), wording.ratio(v.value)) for name, v in report.metrics.items()]
+        ("metric", "value"), "lr", [(markdown(name), wording.measured(v)) for name, v in report.metrics.items()]
     )
 
 
 def _interval(value: Value) -> list[str]:
     ends = ["" if end is None else wording.ratio(end) for end in (value.low, value.high)]
-    return [wording.ratio(value.value), *ends]
+    return [wording.measured(value), *ends]
 
 
 def _classes(report: Report) -> str:

@@ -85,7 +85,7 @@ def _header(report: Report, screen: Screen) -> list[Text]:
     kinds = [report.task, f"{len(report.classes):,} classes" if len(report.classes) != 1 else "1 class", report.scores]
     facts.append(("task", ", ".join(kinds if report.classes else [report.task, report.scores])))
     if report.positive is not None:
-        at = "" if report.threshold is None else f", from a score of {report.threshold:g}"
+        at = "" if report.threshold is None else f", from a probability of {report.threshold:g}"
         facts.append(("positive", screen.name(report.positive).plain + at))
     weighted = ", weighted" if report.weighted else ""
     facts.append(("samples", f"{count(report.n)}{weighted}, {count(report.ignored)} ignored"))
@@ -111,7 +111,7 @@ def _overall(report: Report, screen: Screen) -> list[Text]:
     for name in names:
         measured = report.metrics[name]
         interval = "" if measured.low is None else f"[{wording.ratio(measured.low)}, {wording.ratio(measured.high)}]"
-        cells.append((screen.say(wording.title(visible(name))), wording.ratio(measured.value), interval))
+        cells.append((screen.say(wording.title(visible(name))), wording.measured(measured), interval))
     intervals = any(interval for *_, interval in cells)
     for columns in (3, 2, 1):
         rows = []

@@ -75,9 +75,9 @@ def test_a_report_of_other_classes_is_no_baseline(run: Callable[..., Any], saved
 
 def test_metrics_lists_every_row(run: Callable[..., Any]) -> None:
     lines = run("metrics").stdout.splitlines()
-    assert lines[0].split("\t") == ["name", "formula", "range", "direction", "source"]
+    assert lines[0].split("\t") == ["name", "formula", "range", "direction", "source", "names"]
     assert [line.split("\t")[0] for line in lines[1:]] == list(METRICS)
-    assert all(len(line.split("\t")) == 5 for line in lines)
+    assert all(len(line.split("\t")) == 6 for line in lines)
     document = json.loads(run("metrics", "-f", "json").stdout)
     assert [row["name"] for row in document] == list(METRICS)
 
