@@ -1,8 +1,8 @@
 """The report: frozen plain data, to and from JSON.
 
 Plain Python numbers, strings, tuples and dicts; no array, no rounding, no colour. Renderers and gates read nothing
-else. A report saved and read again is saved to the same bytes; only ``run`` is left out, because the JSON must not
-depend on the machine.
+else. A report saved and read again is saved to the same bytes; only ``run`` and ``asked`` are left out, because the
+JSON must not depend on the machine, nor on whom it is shown to.
 """
 
 from __future__ import annotations
@@ -117,6 +117,8 @@ class Report:
     averaged: int = 0
     """How many classes the macro means run over (``classes`` may name more)."""
     run: Run | None = None
+    asked: tuple[str, ...] = ()
+    """Metrics that were asked for by name, which people are shown; not part of the JSON."""
 
     def to_json_object(self) -> dict[str, Any]:
         """The report as JSON types, keys in the documented order; a number that is not finite is ``None``."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Format = Literal["rich", "json", "csv", "markdown"]
 
+_MOST_BUDGET = 2.0**30
+"""A budget of more MB than any machine has is as good as none."""
+
 _INPUT = "Input"
 _DECIDING = "What the values mean"
 _GATES = "Gates"
@@ -245,7 +248,7 @@ class GateOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionOptions:
-    """Where and how to run; no result depends on it."""
+    """Where and how to run; no result depends on it, but for how closely ranks are certified."""
 
     device: Annotated[
         str, Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_EXECUTION)
@@ -263,11 +266,23 @@ class ExecutionOptions:
         int | None, Option("--workers", metavar="N", min=1, help="Threads that count.", rich_help_panel=_EXECUTION)
     ] = None
 
+    ranking_budget: Annotated[
+        float | None,
+        Option(
+            "--ranking-budget",
+            metavar="MB",
+            min=0,
+            help="Memory for exact ranks (64); beyond it they are certified to an interval.",
+            rich_help_panel=_EXECUTION,
+        ),
+    ] = None
+
     def execution(self) -> "Execution":
         """The same for the engine."""
         from evalcli.engine import Execution
 
-        return Execution(self.backend, self.device, parse_rows(self.batch_size), self.workers)
+        budget = None if self.ranking_budget is None else int(min(self.ranking_budget, _MOST_BUDGET) * 2**20)
+        return Execution(self.backend, self.device, parse_rows(self.batch_size), self.workers, budget)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The report as one tidy table: a number a row, for spreadsheets and data frames.
 
 ``table`` is ``overall``, ``class`` or ``confusion``; ``class`` is the class concerned (in ``confusion`` the target),
-``prediction`` the class predicted. Numbers are unrounded; undefined is empty. Names are made harmless to
+``prediction`` the class predicted. ``certified_low`` and ``certified_high`` hold the exact value for sure where
+``value`` is not exact itself. Numbers are unrounded; undefined is empty. Names are made harmless to
 spreadsheets; JSON holds them exactly.
 """
 
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
 
     from evalcli.report import Number, Report, Value
 
-COLUMNS = ("table", "metric", "class", "prediction", "value", "low", "high", "method")
+COLUMNS = (
+    "table",
+    "metric",
+    "class",
+    "prediction",
+    "value",
+    "low",
+    "high",
+    "method",
+    "certified_low",
+    "certified_high",
+)
 
 Row = tuple[str | float | None, ...]
 
@@ -60,8 +72,9 @@ def _confusion(report: Report) -> Iterator[Row]:
 
 
 def _count(table: str, metric: str, value: Number, name: str = "", prediction: str = "") -> Row:
-    return (table, metric, name, prediction, value, None, None, None)
+    return (table, metric, name, prediction, value, None, None, None, None, None)
 
 
 def _measured(table: str, metric: str, name: str, value: Value) -> Row:
-    return (table, spreadsheet(metric), name, "", value.value, value.low, value.high, value.method)
+    certain = value.certified or (None, None)
+    return (table, spreadsheet(metric), name, "", value.value, value.low, value.high, value.method, *certain)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from evalcli.report import ClassRow, Number, Report, Verdict
+    from evalcli.report import ClassRow, Number, Report, Value, Verdict
 
 UNDEFINED = "–"
 MAX_MATRIX = 20
 """Classes up to which a confusion matrix is shown whole."""
 MAX_LISTED = 10
 """Rows of a list of the worst."""
+_MOST_DIGITS = 7
 
 HEADLINE = (
     "accuracy",
@@ -39,7 +42,15 @@ _WORDS = {
     "npv": "NPV",
     "jaccard": "Jaccard",
     "auroc": "AUROC",
+    "auroc_ovo": "one-vs-one AUROC",
+    "ks": "KS distance",
     "ece": "ECE",
+    "ece_positive": "ECE of positive",
+    "ece_equal_mass": "equal-mass ECE",
+    "ece_classwise": "classwise ECE",
+    "mce": "MCE",
+    "mrr": "MRR",
+    "aurc": "AURC",
     "brier": "Brier score",
     "log_loss": "log loss",
     "rmse": "RMSE",
@@ -47,6 +58,14 @@ _WORDS = {
     "r2": "R²",
 }
 _AVERAGES = ("macro", "micro", "weighted")
+_BEFORE_NUMBER = {
+    "auroc_fpr": "AUROC to FPR",
+    "recall_at_precision": "recall at precision",
+    "precision_at_recall": "precision at recall",
+    "specificity_at_sensitivity": "specificity at sensitivity",
+    "accuracy_at_coverage": "accuracy at coverage",
+}
+_TOP = re.compile(r"top([0-9]+)_accuracy")
 
 CLASS_COLUMNS = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
 BINARY_COLUMNS = {"specificity": "specificity", "npv": "NPV"}
@@ -57,11 +76,23 @@ def title(name: str) -> str:
 
     >>> title("f1_macro"), title("balanced_accuracy"), title("mcc")
     ('macro F1', 'balanced accuracy', 'MCC')
+    >>> title("auroc_fpr0.1"), title("top3_accuracy"), title("recall[a_b]")
+    ('AUROC to FPR 0.1', 'top-3 accuracy', 'recall[a_b]')
     """
-    base, _, average = name.rpartition("_")
+    stem, bracket, label = name.partition("[")
+    return f"{_spoken(stem)}{bracket}{label}"
+
+
+def _spoken(stem: str) -> str:
+    base, _, average = stem.rpartition("_")
     if base and average in _AVERAGES:
-        return f"{average} {title(base)}"
-    return _WORDS.get(name, name.replace("_", " "))
+        return f"{average} {_spoken(base)}"
+    if top := _TOP.fullmatch(stem):
+        return f"top-{top[1]} accuracy"
+    for start, words in _BEFORE_NUMBER.items():
+        if stem.startswith(start) and stem[len(start) : len(start) + 1].isdigit():
+            return f"{words} {stem[len(start) :]}"
+    return _WORDS.get(stem, stem.replace("_", " "))
 
 
 def ratio(value: float | None, digits: int = 4) -> str:
@@ -76,6 +107,23 @@ def ratio(value: float | None, digits: int = 4) -> str:
         return f"{value:.6g}"
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if text.strip("-0.") == "" else text
+
+
+def measured(value: Value) -> str:
+    """A value; where it is certified to an interval, with the distance that the exact one may have from it.
+
+    >>> from evalcli.report import Value
+    >>> measured(Value(0.9312412, certified=(0.9312409, 0.9312415))), measured(Value(0.25, certified=(0.2, 0.3)))
+    ('0.9312412 ± 3e-7', '0.2500 ± 0.05')
+    """
+    if value.certified is None or value.value is None:
+        return ratio(value.value)
+    off = max(value.certified[1] - value.value, value.value - value.certified[0])
+    places = max(0, -floor(log10(off))) if off > 0 else _MOST_DIGITS
+    digit = ceil(off * 10**places * (1 - 1e-9))  # never less than it is, but for the last bits of the difference
+    places, digit = (places - 1, 1) if digit == 10 else (places, digit)
+    spread = f"{digit / 10**places:.{places}f}" if places < 5 else f"{digit}e-{places}"
+    return f"{ratio(value.value, min(max(4, places), _MOST_DIGITS))} ± {spread}"
 
 
 def amount(values: Iterable[Number]) -> Callable[[Number], str]:
@@ -136,15 +184,16 @@ def class_columns(report: Report, *, narrow: bool = False) -> dict[str, str]:
 def headline(report: Report, *, narrow: bool = False, few: int = 12) -> tuple[list[str], int]:
     """The overall metrics to show above the table, and how many are left to JSON.
 
-    What the table shows is left out; a report of a ``few`` metrics (they were asked for) shows all the rest. Where the
-    table is too ``narrow`` for them, specificity and NPV of the positive class stand here.
+    What the table shows is left out; what was asked for by name is shown, and all of a report of a ``few`` metrics.
+    Where the table is too ``narrow`` for them, specificity and NPV of the positive class stand here.
     """
     columns = class_columns(report, narrow=narrow)
     tabled = {f"{base}_{average}" for base in columns for average in ("macro", "weighted")} - {"f1_macro"}
     tabled |= set(columns) if report.positive is not None else set()
     first = [name for name in (*HEADLINE, *(BINARY_COLUMNS if narrow else ())) if name in report.metrics]
     rest = [name for name in report.metrics if name not in tabled and name not in first]
-    return (first + rest, 0) if len(report.metrics) <= few else (first, len(rest))
+    shown = rest if len(report.metrics) <= few else [name for name in rest if name in report.asked]
+    return first + shown, len(rest) - len(shown)
 
 
 def average_rows(report: Report) -> list[tuple[str, str]]:
