@@ -237,3 +237,23 @@ def test_min_and_max_agree_with_exact_numbers(value: float, bound: float) -> Non
     lower, upper = statuses(report, parse_rules([f"accuracy={bound!r}"], [f"accuracy={bound!r}"]))
     assert (lower == "pass") == (Fraction(value) >= Fraction(bound))
     assert (upper == "pass") == (Fraction(value) <= Fraction(bound))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (plain_rules({"accuracy": 0.99}), parse_rules(["accuracy=0.5"])),
+        (parse_rules(["accuracy=0.99"]), plain_rules({"accuracy": 0.5})),
+        (plain_rules({"f1": 0.99}), parse_rules(["f1_macro=0.5"])),
+        (parse_rules(["f1=0.99"]), plain_rules({"f1": 0.5})),
+    ],
+)
+def test_a_rule_replaces_its_synonym(old: tuple[Rule, ...], new: tuple[Rule, ...]) -> None:
+    assert override(old, new) == new
+    assert override(parse_rules(["f1_weighted=0.99"], ["f1_macro=0.9"]), new)[-1:] == new
+
+
+def test_a_drop_says_when_the_sizes_differ() -> None:
+    now = a_report(accuracy=0.9)
+    (verdict,) = judge(now, parse_rules(drops=["accuracy=0.01"]), replace(now, n=now.n + 7))
+    assert verdict.reason.endswith(f"; of {now.n + 7:,} rows then, {now.n:,} now")

@@ -175,3 +175,10 @@ def test_toml_is_imported_only_when_it_is_read(tmp_path: Path, multiclass: Any) 
     code = "import sys; from evalcli.cli import run; run(sys.argv[1:]); sys.exit('tomllib' in sys.modules)"
     args = [sys.executable, "-c", code, "gate", "r.json", "--min", "accuracy=0.9"]
     assert subprocess.run(args, capture_output=True, check=False, cwd=tmp_path).returncode == 0
+
+
+def test_options_in_two_places_of_one_file_are_refused(run: Callable[..., Any], work: Any, tmp_path: Path) -> None:
+    (tmp_path / "gates.toml").write_text("min-accuracy = 0.99\n[tool.evalcli]\nquiet = true\n", encoding="utf-8")
+    result = run("report", "p.csv", "--config", "gates.toml")
+    assert result.code == 2
+    assert "both at the top (min-accuracy) and in [tool.evalcli]" in result.stderr
