@@ -255,7 +255,7 @@ def _table_reading(
 
     table = tables.tables[0]
     try:
-        chosen = choose(tuple(table.columns), selection, path, both=True)
+        chosen = choose(tuple(table.columns), selection, path, both=True, kind=table.noun)
     except EvalError as error:
         return {}, f"both sides are not found by name: {error.what}", f"{_command(path)} --pred NAME --target NAME"
     roles = dict.fromkeys(chosen.pred, "predictions")

@@ -202,6 +202,37 @@ def test_T38_X20_no_process_is_ever_forked(tmp_path, counted, monkeypatch, backe
 # Numbers
 
 
+def test_N06_N07_ties_go_to_the_lowest_index_everywhere_and_are_told(tmp_path, run):
+    """In bfloat16 two scores become one: what is stored counts, and the report says how often."""
+    rng = np.random.default_rng(0)
+    scores = torch.from_numpy(rng.normal(size=(4000, 5)) + 100.0)
+    truth = torch.from_numpy(rng.integers(0, 5, 4000))
+    stored = scores.to(torch.bfloat16)
+    kept = stored.double().numpy()
+    best = (kept == kept.max(axis=1, keepdims=True)).argmax(axis=1)
+    torch.save({"logits": stored, "target": truth}, tmp_path / "x.pt")
+    outputs = set()
+    for more in ((), ("--batch-size", 999, "--workers", 3), ("--backend", "torch"), ("--backend", "torch", "-m",
+                 "accuracy")):  # fmt: skip
+        data = json.loads(run("report", tmp_path / "x.pt", "-f", "json", *more).stdout)
+        assert data["metrics"]["accuracy"]["value"] == (best == truth.numpy()).mean()
+        outputs.add(json.dumps(data["confusion"]))
+        assert "ties" in {finding["code"] for finding in data["findings"]}
+        assert "ties:first" in data["signature"]
+    assert len(outputs) == 1
+
+
+def test_N02_infinities_are_ranked_and_all_minus_infinity_is_no_prediction(tmp_path, counted, refused):
+    logits = np.array([[np.inf, 0, 1], [0, -np.inf, 2], [3, np.inf, np.inf]])
+    np.savez(tmp_path / "x.npz", logits=logits, target=[0, 2, 1])
+    assert counted(tmp_path / "x.npz")["metrics"]["accuracy"]["value"] == 1
+    logits[1] = -np.inf
+    np.savez(tmp_path / "x.npz", logits=logits, target=[0, 2, 1])
+    assert "row 1" in refused(tmp_path / "x.npz")
+    assert counted(tmp_path / "x.npz", "--nan", "drop")["n"] == 2
+    assert counted(tmp_path / "x.npz", "--nan", "wrong")["metrics"]["accuracy"]["value"] == 2 / 3
+
+
 def test_N13_sums_of_weights_depend_on_no_batch_and_no_thread(tmp_path, run):
     rng = np.random.default_rng(0)
     n = 20_000
@@ -353,6 +384,15 @@ def test_C10_odd_names_beside_the_ones_that_count(tmp_path, run, counted, header
         assert counted(path, "--where", "target <> 'c'", "--task", "multiclass")["n"] == 2
 
 
+def test_C09_only_a_text_table_can_lack_a_line_of_names(tmp_path, refused):
+    path = table(tmp_path / "x.csv", "cat,dog\ndog,dog\n")
+    assert "(the first line is 'cat,dog': no header? use --no-header)" in refused(path)
+    pq.write_table(pa.table({"cat": ["dog"], "dog": ["dog"]}), tmp_path / "x.parquet")
+    assert "header" not in refused(tmp_path / "x.parquet")
+    assert "header" not in refused(table(tmp_path / "x.jsonl", '{"cat":"dog","dog":"dog"}\n'))
+    assert "holds no keys" in refused(table(tmp_path / "y.jsonl", "\n\n"))
+
+
 def test_P07_a_column_of_dates_is_shown_and_not_in_the_way(tmp_path, run, counted):
     day = datetime.date(2024, 1, 2)
     columns = {"target": ["a", "b", "c"], "pred": ["a", "b", "c"], "day": [day] * 3}
@@ -366,3 +406,73 @@ def test_C10_a_key_without_a_name_in_jsonl(tmp_path, run, counted):
     path = table(tmp_path / "x.jsonl", "".join(f'{{"target":"{c}","":1,"pred":"{c}"}}\n' for c in "abc"))
     assert counted(path)["n"] == 3
     assert run("inspect", path).code == 0
+
+
+# Gates that must block
+
+
+def _blocked(folder: Path) -> dict[str, tuple[list[object], int]]:
+    truth = np.arange(60) % 3
+    preds = np.where(np.arange(60) % 4, truth, (truth + 1) % 3)
+    nan = np.eye(3)[truth]
+    nan[7] = np.nan
+    arrays = {
+        "good": {"pred": truth, "target": truth},
+        "bad": {"pred": preds, "target": truth},
+        "empty": {"pred": truth[:0], "target": truth[:0]},
+        "one": {"pred": truth * 0, "target": truth * 0},
+        "nan": {"logits": nan, "target": truth},
+        "two": {"pred": truth % 2, "target": truth % 2},
+    }
+    for name, both in arrays.items():
+        np.savez(folder / f"{name}.npz", **both)
+    np.savez(folder / "longer.npz", target=np.arange(61) % 3)
+    bad, drop = folder / "bad.npz", ["--baseline", folder / "good.json", "--max-drop", "accuracy=0.1"]
+    return {
+        "min": ([bad, "--min", "accuracy=0.9"], 1),
+        "max": ([bad, "--max", "error_rate=0.1"], 1),
+        "of a class": ([bad, "--min", "recall[1]=0.9"], 1),
+        "plain": ([bad, "--min-f1", "0.9"], 1),
+        "drop": ([bad, *drop], 1),
+        "relative drop": ([bad, "--baseline", folder / "good.json", "--max-drop", "f1_macro=5%"], 1),
+        "one of several": ([bad, "--min", "accuracy=0.1", "--min", "mcc=0.9"], 1),
+        "NaN": ([folder / "nan.npz", "--min", "accuracy=0"], 2),
+        "empty": ([folder / "empty.npz", "--min", "accuracy=0"], 2),
+        "one class": ([folder / "one.npz", "--min", "kappa=-1", "--task", "multiclass"], 1),
+        "wrong file": ([folder / "good.npz", folder / "longer.npz", "--min", "accuracy=0"], 2),
+        "no file": ([folder / "gone.npz", "--min", "accuracy=0"], 2),
+        "other classes": ([folder / "two.npz", *drop], 2),
+        "a class that is not there": ([folder / "good.npz", "--min", "recall[9]=0"], 2),
+    }
+
+
+GATES = ("min", "max", "of a class", "plain", "drop", "relative drop", "one of several", "NaN", "empty", "one class",
+         "wrong file", "no file", "other classes", "a class that is not there")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_N15_N16_N19_every_kind_of_gate_blocks(tmp_path, run, name):
+    cases = _blocked(tmp_path)
+    assert run("report", tmp_path / "good.npz", "--min", "accuracy=1", "-o", tmp_path / "good.json").code == 0
+    args, code = cases[name]
+    result = run("report", *args, "--quiet")
+    assert result.code == code, result
+    assert result.stderr
+    assert set(cases) == set(GATES)
+
+
+# Nothing of the surroundings
+
+
+def test_X22_hash_seed_locale_and_clock_leave_no_trace(tmp_path, spawn):
+    words = ["NA", "café", "007", "z", "[x]", "Ä"]
+    rows = [(words[i % 6], words[i * i % 6]) for i in range(600)]
+    table(tmp_path / "x.csv", "target,pred\n" + "".join(f"{t},{p}\n" for t, p in rows))
+    surroundings = [
+        {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "UTC", "OMP_NUM_THREADS": "1"},
+        {"PYTHONHASHSEED": "2", "LC_ALL": "C.UTF-8", "TZ": "Asia/Tokyo", "PYTHONUTF8": "1"},
+        {"PYTHONHASHSEED": "3", "LC_ALL": "tr_TR.UTF-8", "COLUMNS": "40", "FORCE_COLOR": "1"},
+    ]
+    results = [spawn("report", "x.csv", "-f", "json", "-o", "x.md", env=env, cwd=tmp_path) for env in surroundings]
+    assert [result.code for result in results] == [0, 0, 0], results[0].stderr
+    assert len({result.stdout for result in results}) == 1

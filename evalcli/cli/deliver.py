@@ -61,7 +61,7 @@ def plan_delivery(options: OutputOptions, inputs: Iterable[str | None], default:
 
     """
     form = options.format or default
-    files = [path for path in inputs if path is not None and path != "-"]
+    files = ["/dev/stdin" if path == "-" else path for path in inputs if path is not None]  # a link to what it is
     targets = check_outputs(options.output, files, form or "json")
     if streams.output_is_closed():
         if form is not None and not targets and not options.quiet:

@@ -39,7 +39,7 @@ def report(
     rules = gating.rules()
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
     base = gating.baseline_path()
-    delivery = plan_delivery(output, (files.preds, files.targets, base, output.config), default="rich")
+    delivery = plan_delivery(output, (files.preds, files.targets, deciding.labels, base, output.config), default="rich")
     baseline = read_report(base) if base is not None else None
 
     from evalcli.evaluate import evaluate

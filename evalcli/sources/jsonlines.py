@@ -49,8 +49,8 @@ def read_columns(file: TextFile) -> dict[str, str]:
         size += len(line)
         if size > SAMPLE_BYTES or len(kinds) > COLUMN_LIMIT:
             break
-    if not size:
-        raise InputError("the file is empty", path=file.path)
+    if not kinds:
+        raise InputError("the file holds no keys, at most blank lines and empty objects", path=file.path)
     if len(kinds) > COLUMN_LIMIT:
         raise InputError(f"more than {COLUMN_LIMIT} keys", fix="keep only those needed", path=file.path)
     return {name: kind or "text" for name, kind in kinds.items()}

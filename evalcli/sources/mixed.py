@@ -33,7 +33,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
         file, tensor_pass = tensor_file(tensor_path)
         table.begin()
         if preds_in_table:
-            chosen = choose(tuple(table.columns), selection, preds, both=False)
+            chosen = choose(tuple(table.columns), selection, preds, both=False, kind=table.noun)
             said = read_side(tables, table, chosen, selection)
             truth = choose_target(tuple(file.arrays), selection, target, kind="key")
             weight = file.arrays[truth.weight] if truth.weight else _weight(tables, table, chosen, selection)
@@ -41,7 +41,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
             source = ArraySource(said, file.arrays[str(truth.target)], weight, files)
             source.preds = replace(source.preds, columns=chosen.classes)
             return source
-        chosen = choose_target(tuple(table.columns), selection, target)
+        chosen = choose_target(tuple(table.columns), selection, target, kind=table.noun)
         array, weight = pick_preds(file, selection)
         weight = weight or _weight(tables, table, chosen, selection)
         files = [tensor_pass, _table_pass(tables, table)]

@@ -69,7 +69,7 @@ def is_score_name(name: str) -> bool:
 def choose(names: Sequence[str], selection: Selection, path: str, *, both: bool, kind: str = "column") -> Chosen:
     """Find predictions among ``names`` and, with ``both``, the target as well.
 
-    ``kind`` is the word for one of them in messages: ``column``, ``key`` or ``array``.
+    ``kind`` is the word for one of them in messages: ``column`` (of text under a line of names), ``key`` or ``field``.
 
     Raises:
         UsageError: the selection names something that is not there, or not once.

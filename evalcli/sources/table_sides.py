@@ -202,10 +202,10 @@ def choose_sides(
 
     """
     if target is None or target is preds:
-        chosen = choose(list(preds.columns), selection, preds.path, both=True)
+        chosen = choose(list(preds.columns), selection, preds.path, both=True, kind=preds.noun)
     else:
-        said = choose(list(preds.columns), selection, preds.path, both=False)
-        truth = choose_target(list(target.columns), selection, target.path)
+        said = choose(list(preds.columns), selection, preds.path, both=False, kind=preds.noun)
+        truth = choose_target(list(target.columns), selection, target.path, kind=target.noun)
         chosen = Chosen(said.pred, truth.target, selection.weight, selection.id, said.score_columns)
     joined = Joined(tables, preds, target, key=chosen.id, where=selection.where)
     pred_columns = tuple(joined.column(name, "preds") for name in chosen.pred)

@@ -56,10 +56,18 @@ class Table:
         self._failure: BaseException | None = None
         self._done: tuple[InputFile, ...] | None = None
 
-    def scan(self, columns: Sequence[str] | Mapping[str, str] | None = None) -> str:
+    @property
+    def noun(self) -> str:
+        """What one of its columns is called: only text tables have a line of names above them."""
+        return {"csv": "column", "tsv": "column", "jsonl": "key"}.get(self.format, "field")
+
+    def scan(
+        self, columns: Sequence[str] | Mapping[str, str] | None = None, types: Mapping[str, str] | None = None
+    ) -> str:
         """SQL to stand after FROM: these columns under their exact names, rows in file order.
 
-        A mapping gives each column (its value) another name (its key). Text is VARCHAR, ``integer`` any integer type,
+        A mapping gives each column (its value) another name (its key); ``types`` reads what has such a name as another
+        SQL type, and what cannot be read so as NULL. Text is VARCHAR, ``integer`` any integer type,
         ``float`` FLOAT or DOUBLE, ``boolean`` BOOLEAN, ``list`` a list of numbers. An unquoted empty CSV cell is NULL.
 
         Raises:
@@ -70,7 +78,10 @@ class Table:
             known = self.columns.items()  # SQL cannot say the name of a column that has none
             columns = [name for name, kind in known if name and name not in self.reader.twice and kind != "other"]
         named = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
-        cells = ", ".join(f"{self._cell(name)} AS {quoted(alias)}" for alias, name in named.items())
+        casts = {alias: f"TRY_CAST({self._cell(named[alias])} AS {kind})" for alias, kind in (types or {}).items()}
+        cells = ", ".join(
+            f"{casts.get(alias) or self._cell(name)} AS {quoted(alias)}" for alias, name in named.items()
+        )
         lowered = [alias.lower() for alias in named]
         if len(set(lowered)) < len(lowered):
             twice = next(alias for alias in named if lowered.count(alias.lower()) > 1)
@@ -208,6 +219,8 @@ class Tables:
         self.tables: tuple[Table, ...] = ()
         self.connection: Any = None
         self._closed = threading.Event()
+        self.condition: str | None = None
+        """What ``--where`` says, once it is part of the statements."""
         try:
             files = [os.path.abspath(file) for group in found for file in group]  # noqa: PTH100 - text all the way
             self.connection = connect(files, self._directory, workers)
@@ -267,6 +280,9 @@ class Tables:
                     table.reader.rescan(piece)
             except EvalError as e:
                 return e
+        if self.condition is not None:  # the file is whole: what the user asked of it went wrong
+            fix = "TRY_CAST(x AS DOUBLE) gives NULL where a text is no number"
+            return UsageError(f"--where {self.condition!r}: {text}", fix=fix, path=path)
         return InputError(f"cannot be read: {text}", fix="write it again", path=path)
 
     def close(self) -> None:

@@ -93,6 +93,20 @@ def test_X14_a_glob_names_inputs(run: Callable[..., Any], work: Any, tmp_path: P
     assert (tmp_path / "a.csv").read_text() == "target,pred\n"
 
 
+def test_X14_class_names_and_standard_input_are_inputs_too(
+    run: Callable[..., Any], work: Any, spawn: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    result = run("report", "p.csv", "--labels", "names.txt", "-o", "names.txt")
+    assert result.stderr == "evalcli: names.txt: the output is an input too; write to another file [E2]\n"
+    assert (tmp_path / "names.txt").read_text() == "cat\ndog\n"
+    text = "target,pred\na,a\nb,b\nc,c\n"
+    (tmp_path / "x.csv").write_text(text)
+    assert spawn("report", "-", "-o", "x.csv", shell="< x.csv").code == 2
+    assert (tmp_path / "x.csv").read_text() == text
+    assert spawn("report", "-", "-o", "y.csv", "--quiet", shell="< x.csv").code == 0
+
+
 def test_X15_a_read_only_file_is_left_alone(
     run: Callable[..., Any], work: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
