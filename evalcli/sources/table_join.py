@@ -6,11 +6,13 @@ where both have the column. With one table there is only ``preds``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EmptyError, EvalError, InputError, UsageError
 from evalcli.sources.naming import ID_NAMES
+from evalcli.sources.table_where import TYPED_FORMATS, explain, numbers, parse_condition, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +71,8 @@ class Joined:
         self.key = key if self.target is not None else None
         self.where = where
         self._used: dict[str, dict[str, str]] = {"preds": {}, "target": {}}
+        self._types: dict[str, dict[str, str]] = {"preds": {}, "target": {}}
+        """Columns that ``where`` names, and the type it sees; empty: the one that is stored."""
         for table in self.files if self.key is not None else ():
             if self.key not in table.columns:
                 raise UsageError(f"no column {self.key!r} to join by", fix="--id names it", path=table.path)
@@ -81,12 +85,13 @@ class Joined:
         """A column by its exact name; reading it is paid for from now on."""
         table = self.preds if side == "preds" or self.target is None else self.target
         side = "preds" if table is self.preds else "target"
-        alias = name if self.where is not None else f"c{len(self._used[side])}"
+        stem = "c" if self.where is None else "__evalcli_c"  # beside columns that ``where`` calls by name
+        alias = f"{stem}{len(self._used[side])}"
         alias = self._used[side].setdefault(name, alias)
         return Column(side, name, table.columns[name], alias)
 
-    def source(self, *, numbered: bool = False, also: str = "") -> str:
-        """``FROM … WHERE …``, with one more condition ``also``.
+    def source(self, *, numbered: bool = False, also: str = "", filtered: bool = True) -> str:
+        """``FROM … WHERE …``, with one more condition ``also``; unless ``filtered``, without that of the user.
 
         ``numbered`` adds the row numbers of the tables, ``PRED_ROW`` and ``TARGET_ROW``.
         """
@@ -98,7 +103,7 @@ class Joined:
             text += f" {how} (SELECT *{number} FROM {self._scan(self.target, 'target')}) AS target"
             if self.key is not None:
                 text += f" ON {self._key('preds')} = {self._key('target')}"
-        conditions = [f"(\n{each}\n)" for each in (self.where, also) if each]
+        conditions = [f"(\n{each}\n)" for each in (self.where if filtered else None, also) if each]
         return f"{text} WHERE {' AND '.join(conditions)}" if conditions else text
 
     @property
@@ -194,29 +199,67 @@ class Joined:
         return (self.preds,) if self.target is None else (self.preds, self.target)
 
     def _scan(self, table: Table, side: str) -> str:
-        if self.where is not None:  # it may name any column
-            return table.scan()
-        return table.scan({alias: name for name, alias in self._used[side].items()})
+        named = {alias: name for name, alias in self._used[side].items()}
+        types = self._types[side]
+        return table.scan(named | {name: name for name in types}, {name: kind for name, kind in types.items() if kind})
 
     def _key(self, side: str) -> str:
         return f"CAST({self.column(self.key or '', side).sql} AS VARCHAR)"
 
     def _check_where(self, where: str) -> None:
-        import duckdb
+        """Find the columns that ``where`` names, and as what it sees them.
 
-        try:
-            duckdb.SQLExpression(where)
-        except duckdb.Error as error:
-            raise UsageError(f"--where is not one SQL expression: {_first_line(error)}") from error
+        Raises:
+            UsageError: it is no condition over them.
+
+        """
+        columns = [name for table in self.files for name in table.columns]
+        condition = parse_condition(self.tables, where, columns)
+        sides = dict(zip(self._used, self.files, strict=False))
+        for side, table in sides.items():
+            readable = [name for name, kind in table.columns.items() if name and kind != "other"]
+            self._types[side] = {name: "" for name in readable if condition.mentions(name)}
+        stored = {side: dict(types) for side, types in self._types.items()}
+        for side, table in sides.items():
+            if table.format in TYPED_FORMATS:
+                named = [name for name in self._types[side] if name.lower() in condition.numeric]
+                self._types[side] |= numbers(self.tables, table, named)
+        fault = self._fault_of(where)
+        if fault is not None and self._types != stored:
+            typed, self._types = self._types, stored
+            if self._fault_of(where) is not None:
+                self._types = typed
+            else:
+                fault = None
+        texts = [
+            name
+            for side, table in sides.items()
+            for name, kind in self._types[side].items()
+            if table.columns[name] == "text" and not kind
+        ]
+        listed = [f"{side}.{name}" for side, table in sides.items() for name in table.columns]
+        if fault is not None:
+            what = re.sub(r'Referenced (column|table) (".+?") not found.*', r"there is no \1 \2", fault.what)
+            fix = explain(fault.what, condition, listed, texts)
+            raise UsageError(f"--where {where!r}: {what}", fix=fix, path=self.preds.path) from fault
+        ordered = [name for name in texts if name.lower() in condition.ordered]
+        if ordered:
+            what = f"{ordered[0]!r} is text, not a number in every cell, and '10' comes before '9' in the order of text"
+            fix = f"compare TRY_CAST({spelled(ordered[0])} AS DOUBLE) with a number without quotes"
+            raise UsageError(f"--where {where!r}: {what}", fix=fix, path=self.preds.path)
+        self.tables.condition = where
+
+    def _fault_of(self, where: str) -> EvalError | None:
+        """Why ``where`` cannot stand after WHERE, if so."""
         try:
             self.tables.query(f"SELECT 1 {self.source()} LIMIT 0")
+            asked = f"DESCRIBE SELECT (\n{where}\n) {self.source(filtered=False)}"
+            kind = str(self.tables.query(asked).fetchall()[0][1])
         except EvalError as error:
-            raise UsageError(f"--where {where!r}: {error.what}", fix=self._columns(), path=self.preds.path) from error
-
-    def _columns(self) -> str:
-        sides = zip(self._used, self.files, strict=False)
-        names = [f"{side}.{name}" for side, table in sides for name in table.columns]
-        return f"columns are {', '.join(names[:20])}" + (" …" if len(names) > 20 else "")
+            return error
+        if kind == "BOOLEAN":
+            return None
+        return UsageError(f"that is a {kind} for each row, not a condition that holds or does not")
 
     def _binds(self, side: str) -> bool:
         """Whether ``where`` can be said of one of the tables alone."""
@@ -232,7 +275,3 @@ def _fault(count: int, name: str, examples: Sequence[str | None] | None) -> str:
     named = [each for each in examples or () if each is not None]
     more = ", …" if count > len(named) else ""
     return f"{count} {name}" + (f" ({', '.join(map(repr, named))}{more})" if named else "")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

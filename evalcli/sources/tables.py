@@ -79,9 +79,7 @@ class Table:
             columns = [name for name, kind in known if name and name not in self.reader.twice and kind != "other"]
         named = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
         casts = {alias: f"TRY_CAST({self._cell(named[alias])} AS {kind})" for alias, kind in (types or {}).items()}
-        cells = ", ".join(
-            f"{casts.get(alias) or self._cell(name)} AS {quoted(alias)}" for alias, name in named.items()
-        )
+        cells = ", ".join(f"{casts.get(alias) or self._cell(name)} AS {quoted(alias)}" for alias, name in named.items())
         lowered = [alias.lower() for alias in named]
         if len(set(lowered)) < len(lowered):
             twice = next(alias for alias in named if lowered.count(alias.lower()) > 1)
