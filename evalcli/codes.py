@@ -35,8 +35,9 @@ def make_prepare(
     classes = len(names) if fixed or text else None
     declared = choices.labels is not None
     beside = preds if layout.preds == "labels" else None
-    # the place in a one-hot row is the place of the class, whatever the class is called
-    target_codes = None if layout.target == "one-hot" else _codes(target, names, declared or _is_named(preds), beside)
+    target_codes = _codes(target, names, declared or _is_named(preds), beside)
+    if layout.target == "one-hot":
+        target_codes = _places(preds)
     pred_codes = _codes(preds, names, declared, target) if layout.preds == "labels" else None
     order = _column_order(preds, names) if layout.preds == "columns" else None
     return Prepare(layout, choices, preds, target, classes, target_codes, pred_codes, order, device)
@@ -45,6 +46,13 @@ def make_prepare(
 def _is_named(preds: Field) -> bool:
     """Whether score columns say which class they are of: ``p_3`` is of the class 3 wherever it stands."""
     return preds.columns is not None
+
+
+def _places(preds: Field) -> Codes | None:
+    """The place in a one-hot row is the place of the class, unless the columns of scores are numbered from 0."""
+    columns = preds.columns or ()
+    numbers = [int(name) for name in columns if _is_number(name)]
+    return _by_value(numbers) if sorted(numbers) == list(range(len(columns))) else None
 
 
 def _column_order(preds: Field, names: Sequence[str]) -> Array | None:

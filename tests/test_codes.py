@@ -120,3 +120,10 @@ def test_score_columns_beside_text():
     with pytest.raises(InputError, match="3 targets are none of the classes"):
         report(unnamed)
     assert counted(unnamed, labels=("ant", "bee", "cat"))[1] == ((1, 0, 0), (0, 0, 0), (0, 1, 1))
+
+
+def test_numbered_columns_and_one_hot_places_agree_by_number():
+    scores = np.eye(3, dtype=np.float32)[[2, 0, 1]]  # columns 2, 0, 1: rows of the classes 1, 2, 0
+    for columns, right in ((("2", "0", "1"), 1.0), (("0", "1", "2"), 0.0), (("c", "a", "b"), 0.0)):
+        source = MemorySource(scores, np.eye(3, dtype=np.int64)[[1, 2, 0]], columns=columns)
+        assert report(source).metrics["accuracy"].value == right
