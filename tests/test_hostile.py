@@ -393,6 +393,27 @@ def test_C09_only_a_text_table_can_lack_a_line_of_names(tmp_path, refused):
     assert "holds no keys" in refused(table(tmp_path / "y.jsonl", "\n\n"))
 
 
+def test_T14_N07_what_cannot_be_read_is_told_where_it_is_missed(tmp_path, counted, refused):
+    truth = np.arange(6) % 3
+    path = tmp_path / "x.npz"
+    for values, word in ((truth * 1j, "complex"), (truth.astype("M8[D]"), "date"), (np.array([{}] * 6), "Python objects")):
+        np.savez(path, pred=values, target=truth, other=truth)
+        assert word in refused(path)
+        assert word in refused(path, "--pred", "pred")
+        assert counted(path, "--pred", "other")["n"] == 6
+        np.savez(path, pred=values, target=truth)
+        assert word in refused(path)
+        np.savez(path, pred=truth, target=values)
+        np.savez(tmp_path / "p.npz", pred=truth)
+        assert word in refused(tmp_path / "p.npz", path, "--target", "target")
+        assert word in refused(path, "--task", "multiclass")
+
+
+def test_C18_a_line_for_excel(tmp_path, refused):
+    path = table(tmp_path / "x.csv", "sep=,\ntarget,pred\na,b\n")
+    assert "'sep=' is not a header; remove that line" in refused(path)
+
+
 def test_P07_a_column_of_dates_is_shown_and_not_in_the_way(tmp_path, run, counted):
     day = datetime.date(2024, 1, 2)
     columns = {"target": ["a", "b", "c"], "pred": ["a", "b", "c"], "day": [day] * 3}

@@ -49,6 +49,11 @@ class Contents:
         self.check_name(name)
         self.skipped[name] = reason
 
+    def why_skipped(self, name: str) -> InputError:
+        """Why this one is not among the arrays."""
+        what, _, fix = self.skipped[name].partition("; ")
+        return InputError(f"{plain(name)}: {what}" if name else what, fix=fix)
+
     def check_name(self, name: str) -> None:
         """Names are unique."""
         if name in self.arrays or name in self.skipped:
@@ -63,7 +68,6 @@ class Contents:
         """
         if self.arrays:
             return
-        for name, reason in self.skipped.items():
-            what, _, fix = reason.partition("; ")
-            raise InputError(f"{plain(name)}: {what}" if name else what, fix=fix)
+        for name in self.skipped:
+            raise self.why_skipped(name)
         raise InputError("no tensor inside", fix="save {'pred': tensor, 'target': tensor}")

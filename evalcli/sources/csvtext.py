@@ -101,9 +101,9 @@ def _check_fields(fields: list[str], line: int, delimiter: str, path: str) -> No
             raise InputError(f"line {line}: holds a NUL byte", fix="write it again as plain text", path=path)
     if len(fields) > COLUMN_LIMIT:
         raise InputError(f"{len(fields)} columns, more than {COLUMN_LIMIT}", fix="keep only those needed", path=path)
-    if len(fields) > 1:
-        return
     only = fields[0]
+    if len(fields) > 1 and (only.lower() != "sep=" or fields[1:] != [""]):
+        return
     if only.startswith("#") or only.lower().startswith("sep="):
         raise InputError(f"line {line}: {only[:40]!r} is not a header", fix="remove that line", path=path)
     for sign, flag in _OTHERS.items():

@@ -31,6 +31,7 @@ TARGET_NAMES = _words(
     "target targets label labels y y_true true truth ground_truth groundtruth gold gold_label true_label actual "
     "actuals class"
 )
+USUAL_NAMES = frozenset((*SCORE_NAMES, *LABEL_NAMES, *TARGET_NAMES))
 ID_NAMES = _words("id ids uid uuid key sample_id example_id image_id row_id guid index idx")
 PREFIXES = _words("p_ prob_ probs_ proba_ probability_ score_ logit_ logits_")
 
@@ -112,6 +113,29 @@ def choose_target(names: Sequence[str], selection: Selection, path: str, *, kind
     return Chosen((), stock.usual(TARGET_NAMES, "target", taken, alone=True), weight, key)
 
 
+def choose_pair(
+    preds: tuple[Sequence[str], str, str], target: tuple[Sequence[str], str, str], selection: Selection
+) -> tuple[Chosen, Chosen]:
+    """Predictions among the names of one file and the target among those of another: each (names, path, kind).
+
+    Raises:
+        UsageError: as :func:`choose`.
+        InputError: as :func:`choose`, or the names say that the files are the other way round.
+
+    """
+    if selection.pred is None and selection.target is None:
+        first, second = _Stock(tuple(preds[0]), *preds[1:]), _Stock(tuple(target[0]), *target[1:])
+        truth, said = first.only_usual("target"), second.only_usual("prediction")
+        if truth is not None and said is not None:
+            raise InputError(
+                f"the arguments look swapped: {preds[1]} holds {truth!r}, {target[1]} {said!r}",
+                fix=f"predictions come first: evalcli report {target[1]} {preds[1]}; or say --pred and --target",
+                path=preds[1],
+            )
+    one = choose(preds[0], selection, preds[1], both=False, kind=preds[2])
+    return one, choose_target(target[0], selection, target[1], kind=target[2])
+
+
 @dataclass(frozen=True, slots=True)
 class _Stock:
     """The names of one file, and how to speak about them."""
@@ -166,6 +190,16 @@ class _Stock:
         if len(rest) == 1:  # a file of predictions alone may well call them labels
             return (rest[0],), False
         return (self._only(taken, "prediction", alone=alone),), False
+
+    def only_usual(self, role: str) -> str | None:
+        """A name that is usual for ``role``, where no name is usual for the other one."""
+        groups = [f"{prefix}*" for prefix in PREFIXES if len(self._group(prefix, set())) > 1]
+        found = {
+            "target": list(self._usual(TARGET_NAMES, set())),
+            "prediction": [*groups, *self._usual(LABEL_NAMES + SCORE_NAMES, set())],
+        }
+        other = found["prediction" if role == "target" else "target"]
+        return found[role][0] if found[role] and not other else None
 
     def usual(self, usual: Sequence[str], role: str, taken: set[str], *, alone: bool = False) -> str:
         found = self._usual(usual, taken)

@@ -107,7 +107,8 @@ def read_npz(file: RawFile) -> Contents:
 def _add_arrays(name: str, region: Region, contents: Contents) -> None:
     header = parse_header(region.peek, region.size)
     claimed = header.size + math.prod(header.shape) * header.itemsize
-    if claimed != region.size:
+    pickled = any(element.kind == "O" for element in header.fields)  # numpy then writes a pickle, of any length
+    if claimed != region.size and not pickled:
         what = f"the header speaks of {claimed:,} bytes; there are {region.size:,}"
         raise InputError(
             what if not name else f"{plain(name)}: {what}", fix="it is truncated, damaged or has bytes added"
@@ -118,6 +119,9 @@ def _add_arrays(name: str, region: Region, contents: Contents) -> None:
     for element in header.fields:
         key = ".".join(part for part in (name, element.name) if part)
         shape = header.shape + element.shape
+        if pickled:
+            contents.skip(key, REFUSED["object"])
+            continue
         if not shape:
             contents.skip(key, "a single number, not an array of samples; save one entry for each sample")
             continue

@@ -5,16 +5,17 @@ Rows pair by position. Each side is read by ranges of rows from its own file, so
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.errors import InputError, UsageError
+from evalcli.errors import EvalError, InputError, UsageError
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
 from evalcli.sources.labels import check_labels
-from evalcli.sources.naming import choose, choose_target
+from evalcli.sources.naming import USUAL_NAMES, choose, choose_target
 from evalcli.sources.tensors import open_tensors
 
 if TYPE_CHECKING:
@@ -110,24 +111,40 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
     refuse_table_options(selection)
     first, first_pass = tensor_file(preds)
     if target is None:
-        if len(first.arrays) == 1:
-            raise UsageError(
-                f"{preds} holds one array, so the targets are missing", fix=f"evalcli report {preds} TARGETS"
-            )
-        chosen = choose(tuple(first.arrays), selection, preds, both=True, kind="key")
+        with _explained(first, selection):
+            if len(first.arrays) == 1:
+                raise UsageError(
+                    f"{preds} holds one array, so the targets are missing", fix=f"evalcli report {preds} TARGETS"
+                )
+            chosen = choose(tuple(first.arrays), selection, preds, both=True, kind="key")
         weight = first.arrays[chosen.weight] if chosen.weight else None
         return ArraySource(_one(first, chosen.pred), first.arrays[str(chosen.target)], weight, [first_pass])
     second, second_pass = tensor_file(target)
     array, weight = pick_preds(first, selection)
-    truth = choose_target(tuple(second.arrays), selection, target, kind="key")
+    with _explained(second, selection):
+        truth = choose_target(tuple(second.arrays), selection, target, kind="key")
     weight = weight or (second.arrays[truth.weight] if truth.weight else None)
     return ArraySource(array, second.arrays[str(truth.target)], weight, [first_pass, second_pass])
 
 
 def pick_preds(file: TensorFile, selection: Selection) -> tuple[StoredArray, StoredArray | None]:
     """The predictions of a file that holds no target, and the weights if they lie beside them."""
-    chosen = choose(tuple(file.arrays), selection, file.path, both=False, kind="key")
+    with _explained(file, selection):
+        chosen = choose(tuple(file.arrays), selection, file.path, both=False, kind="key")
     return _one(file, chosen.pred), file.arrays[chosen.weight] if chosen.weight else None
+
+
+@contextmanager
+def _explained(file: TensorFile, selection: Selection) -> Iterator[None]:
+    """Where no name fits, say why something of a fitting name is no array that can be read."""
+    try:
+        yield
+    except EvalError as error:
+        asked = {selection.pred, selection.target, selection.weight}
+        for name in file.skipped:
+            if name in asked or name.lower() in USUAL_NAMES:
+                raise file.why_skipped(name) from error
+        raise
 
 
 def _one(file: TensorFile, names: Sequence[str]) -> StoredArray:

@@ -36,6 +36,12 @@ class TensorFile:
         self._contents = contents
         self._digest: _Digest | None = None
 
+    def why_skipped(self, name: str) -> InputError:
+        """Why there is no array of this name, though the file holds something under it."""
+        error = self._contents.why_skipped(name)
+        error.path = self.path
+        return error
+
     def begin(self) -> None:
         """A pass over the rows begins."""
         for region in self._contents.regions:

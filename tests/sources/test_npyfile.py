@@ -98,8 +98,11 @@ def test_N07_types_that_are_no_input(path, array, word, refuse):
 
 
 def test_N01_objects(path, refuse):
-    np.save(path, np.array([None, {}], dtype=object))
-    refuse(path, "bytes")
+    for values in ([None, {}], ["cat", "dog"], [1], list(range(1000))):
+        np.save(path, np.array(values, dtype=object))
+        refuse(path, "Python objects", "int64")
+    np.save(path, np.array([(1, None)], [("a", "i8"), ("b", "O")]))
+    refuse(path, "a: ", "Python objects")
     npy(path, describe("|O", (2,)), bytes(16))
     refuse(path, "Python objects", "int64")
 
