@@ -28,8 +28,8 @@ def visible(text: str, limit: int | None = None) -> str:
 
     >>> print(visible("a\x1b[31m\n"))
     a\x1b[31m\n
-    >>> visible("abcdef", 4)
-    'abc…'
+    >>> visible("class_of_many_0017", 10)
+    'class_…017'
     """
     shown = UNSAFE.sub(_escaped, text)
     return shown if limit is None else _capped(shown, limit)
@@ -46,16 +46,21 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _capped(text: str, limit: int) -> str:
+    """Cut in the middle: names of one family differ at their ends."""
+    tail = limit // 3
     if text.isascii():  # the common case needs no width table
-        return text if len(text) <= limit else text[: limit - 1] + "…"
+        return text if len(text) <= limit else f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
     from rich.cells import cell_len
 
     head = text[: 4 * limit]  # marks that take no cell must not make a name endless either
     if head == text and cell_len(text) <= limit:
         return text
-    while cell_len(head) > limit - 1:
+    end = text[len(text) - tail :]
+    while cell_len(end) > tail:
+        end = end[1:]
+    while cell_len(head) > limit - 1 - cell_len(end):
         head = head[:-1]
-    return head + "…"
+    return f"{head}…{end}"
 
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")

@@ -56,7 +56,7 @@ def test_nothing_raw_is_left_and_escaping_twice_changes_nothing(text: str) -> No
 def test_O05_a_capped_name_fits(text: str, limit: int) -> None:
     shown = visible(text, limit)
     assert cell_len(shown) <= limit
-    assert shown == visible(text) or shown.endswith("…")
+    assert shown == visible(text) or "…" in shown
 
 
 @pytest.mark.parametrize("name", ["=cmd()", "+1", "-2", "@x", "＝1"])
