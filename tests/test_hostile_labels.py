@@ -198,10 +198,11 @@ def rows(seed, n=60):
 
 
 @pytest.mark.parametrize("pair", [(".csv", ".parquet"), (".npz", ".csv"), (".npz", ".npz")])
-def test_swapped_arguments_are_said(tmp_path, pair):
+def test_swapped_arguments_are_refused(tmp_path, pair):
     truth, said = np.arange(60) % 3, np.arange(60) % 4 % 3
     first, second = save(tmp_path / f"a{pair[0]}", {"target": truth}), save(tmp_path / f"b{pair[1]}", {"pred": said})
-    assert "swapped-arguments" in {f.code for f in report_of(first, second).findings}
+    with pytest.raises(InputError, match=r"the arguments look swapped.*evalcli report .*b.* .*a"):
+        report_of(first, second)
     assert "swapped-arguments" not in {f.code for f in report_of(second, first).findings}
 
 

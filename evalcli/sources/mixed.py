@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalcli.sources import table_options
-from evalcli.sources.naming import choose, choose_target
+from evalcli.sources.naming import check_order, choose, choose_target
 from evalcli.sources.pairing import ArraySource, PassFile, pick_preds, refuse_table_options, tensor_file
 from evalcli.sources.table_array import read_side, read_weight
 from evalcli.sources.tables import open_tables
@@ -33,6 +33,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
         file, tensor_pass = tensor_file(tensor_path)
         table.begin()
         if preds_in_table:
+            check_order(tuple(table.columns), tuple(file.arrays), (preds, target), selection)
             chosen = choose(tuple(table.columns), selection, preds, both=False, kind=table.noun)
             said = read_side(tables, table, chosen, selection)
             truth = choose_target(tuple(file.arrays), selection, target, kind="key")
@@ -41,6 +42,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
             source = ArraySource(said, file.arrays[str(truth.target)], weight, files)
             source.preds = replace(source.preds, columns=chosen.classes)
             return source
+        check_order(tuple(file.arrays), tuple(table.columns), (preds, target), selection)
         chosen = choose_target(tuple(table.columns), selection, target, kind=table.noun)
         array, weight = pick_preds(file, selection)
         weight = weight or _weight(tables, table, chosen, selection)

@@ -113,27 +113,23 @@ def choose_target(names: Sequence[str], selection: Selection, path: str, *, kind
     return Chosen((), stock.usual(TARGET_NAMES, "target", taken, alone=True), weight, key)
 
 
-def choose_pair(
-    preds: tuple[Sequence[str], str, str], target: tuple[Sequence[str], str, str], selection: Selection
-) -> tuple[Chosen, Chosen]:
-    """Predictions among the names of one file and the target among those of another: each (names, path, kind).
+def check_order(preds: Sequence[str], target: Sequence[str], paths: tuple[str, str], selection: Selection) -> None:
+    """Refuse two files whose names say that they are the other way round.
 
     Raises:
-        UsageError: as :func:`choose`.
-        InputError: as :func:`choose`, or the names say that the files are the other way round.
+        InputError: the first holds a usual name for the target only, the second one for predictions only.
 
     """
-    if selection.pred is None and selection.target is None:
-        first, second = _Stock(tuple(preds[0]), *preds[1:]), _Stock(tuple(target[0]), *target[1:])
-        truth, said = first.only_usual("target"), second.only_usual("prediction")
-        if truth is not None and said is not None:
-            raise InputError(
-                f"the arguments look swapped: {preds[1]} holds {truth!r}, {target[1]} {said!r}",
-                fix=f"predictions come first: evalcli report {target[1]} {preds[1]}; or say --pred and --target",
-                path=preds[1],
-            )
-    one = choose(preds[0], selection, preds[1], both=False, kind=preds[2])
-    return one, choose_target(target[0], selection, target[1], kind=target[2])
+    if selection.pred is not None or selection.target is not None:
+        return
+    truth = _Stock(tuple(preds), paths[0], "column").only_usual("target")
+    said = _Stock(tuple(target), paths[1], "column").only_usual("prediction")
+    if truth is not None and said is not None:
+        raise InputError(
+            f"the arguments look swapped: it holds {truth!r}, {paths[1]} {said!r}",
+            fix=f"predictions come first: evalcli report {paths[1]} {paths[0]}; if not, say --pred and --target",
+            path=paths[0],
+        )
 
 
 @dataclass(frozen=True, slots=True)

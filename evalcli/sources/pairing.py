@@ -15,7 +15,7 @@ import numpy as np
 from evalcli.errors import EvalError, InputError, UsageError
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
 from evalcli.sources.labels import check_labels
-from evalcli.sources.naming import USUAL_NAMES, choose, choose_target
+from evalcli.sources.naming import USUAL_NAMES, check_order, choose, choose_target
 from evalcli.sources.tensors import open_tensors
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
         weight = first.arrays[chosen.weight] if chosen.weight else None
         return ArraySource(_one(first, chosen.pred), first.arrays[str(chosen.target)], weight, [first_pass])
     second, second_pass = tensor_file(target)
+    check_order(tuple(first.arrays), tuple(second.arrays), (preds, target), selection)
     array, weight = pick_preds(first, selection)
     with _explained(second, selection):
         truth = choose_target(tuple(second.arrays), selection, target, kind="key")

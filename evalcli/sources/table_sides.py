@@ -9,7 +9,7 @@ from evalcli.errors import EmptyError, InputError, LimitError, UsageError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
 from evalcli.sources.csvtext import label_fault
-from evalcli.sources.naming import Chosen, choose, choose_target
+from evalcli.sources.naming import Chosen, check_order, choose, choose_target
 from evalcli.sources.table_join import PRED_ROW, TARGET_ROW, Joined
 
 if TYPE_CHECKING:
@@ -204,6 +204,7 @@ def choose_sides(
     if target is None or target is preds:
         chosen = choose(list(preds.columns), selection, preds.path, both=True, kind=preds.noun)
     else:
+        check_order(list(preds.columns), list(target.columns), (preds.path, target.path), selection)
         said = choose(list(preds.columns), selection, preds.path, both=False, kind=preds.noun)
         truth = choose_target(list(target.columns), selection, target.path, kind=target.noun)
         chosen = Chosen(said.pred, truth.target, selection.weight, selection.id, said.score_columns)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from evalcli.errors import InputError, UsageError
 from evalcli.sources.base import Selection
-from evalcli.sources.naming import SCORE_NAMES, choose, choose_target, near_name
+from evalcli.sources.naming import SCORE_NAMES, check_order, choose, choose_target, near_name
 
 
 @pytest.mark.parametrize(
@@ -144,3 +146,24 @@ def test_nearest_name():
 
 def test_score_names_are_lower_case():
     assert all(name == name.lower() for name in SCORE_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "refused"),
+    [
+        (["label"], ["prediction"], True),
+        (["id", "y_true"], ["id", "p_a", "p_b"], True),
+        (["Target"], ["logits"], True),
+        (["label"], ["label"], False),
+        (["label"], ["target"], False),
+        (["pred"], ["score"], False),
+        (["label", "pred"], ["pred", "x"], False),
+        ([""], ["pred"], False),
+        (["a"], ["pred"], False),
+    ],
+)
+def test_names_that_say_the_files_are_swapped(first, second, refused):
+    expected = pytest.raises(InputError, match=r"look swapped.*evalcli report two one") if refused else nullcontext()
+    with expected:
+        check_order(first, second, ("one", "two"), Selection())
+    check_order(first, second, ("one", "two"), Selection(pred=first[0]))
