@@ -104,6 +104,11 @@ def _object(line: bytes, number: int, path: str) -> dict[str, Any]:
         raise InputError(f"line {number}: a JSON array, not one object", fix="convert it with: jq -c '.[]'", path=path)
     try:
         found = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
+        if b"\\u" in text:
+            json.dumps(found, ensure_ascii=False).encode("utf-8")  # Python takes half a character for one
+    except UnicodeEncodeError as e:
+        what = f"line {number}: an escape stands for half a character (a lone surrogate)"
+        raise InputError(what, fix="write it again", path=path) from e
     except UnicodeDecodeError as e:
         raise InputError(f"line {number}: byte 0x{text[e.start]:02x} is not UTF-8", path=path) from e
     except (ValueError, RecursionError) as e:
