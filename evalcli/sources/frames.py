@@ -44,25 +44,46 @@ def read_frame(path: str, kind: str) -> Any:
 
 def _read_xlsx(path: str) -> Any:
     """The first sheet. Excel stores text as text and numbers as floats: whole numbers are integers again."""
-    import openpyxl
-
     with open(path, "rb") as file:  # noqa: PTH123 - a name alone would be judged by its suffix, and stdin has none
         _check_unpacked(file)
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-        try:
-            sheet = book.worksheets[0]
-            sheet.reset_dimensions()  # a size that the sheet claims for itself would hide the rows beyond it
-            rows = sheet.iter_rows(values_only=True)
-            header = next(rows, ())
-            if all(cell is None for cell in header):
-                raise InputError("the first row of the first sheet is empty", fix="put the column names there")
-            cells = [row for row in rows if any(cell is not None for cell in row)]
-        finally:
-            book.close()
-    width = max(_width(row) for row in (header, *cells))
+        sheet = _sheet(file, stored=True)
+        header = sheet[0] if sheet else ()
+        if all(cell is None for cell in header):
+            raise InputError("the first row of the first sheet is empty", fix="put the column names there")
+        unsolved = _unsolved(sheet, file)
+    kept = [row for i, row in enumerate(sheet[1:], 1) if any(cell is not None for cell in row) or i in unsolved]
+    width = max(_width(row) for row in (header, *kept))
     names = ["" if cell is None else str(cell) for cell in (*header, *[None] * width)][:width]
-    columns = [[row[i] if i < len(row) else None for row in cells] for i in range(width)]
-    return _table(names, columns)
+    columns = [[row[i] if i < len(row) else None for row in kept] for i in range(width)]
+    places = {str(i): place for row in unsolved.values() for i, place in reversed(row.items())}
+    return _table(names, columns).replace_schema_metadata(places)
+
+
+def _sheet(file: IO[bytes], *, stored: bool) -> list[tuple[Any, ...]]:
+    """The rows of the first sheet: of a formula the value that was ``stored`` with it, or its text."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(file, read_only=True, data_only=stored)
+    try:
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # a size that the sheet claims for itself would hide the rows beyond it
+        return list(sheet.iter_rows(values_only=True))
+    finally:
+        book.close()
+
+
+def _unsolved(sheet: list[tuple[Any, ...]], file: IO[bytes]) -> dict[int, dict[int, str]]:
+    """Formulas whose value no program has stored: by row and column the name of the cell, as in ``B2``."""
+    if not any(cell is None for row in sheet for cell in row):
+        return {}
+    from openpyxl.utils import get_column_letter
+
+    found: dict[int, dict[int, str]] = {}
+    for i, (row, said) in enumerate(zip(sheet, _sheet(file, stored=False), strict=True)):
+        for j, (value, formula) in enumerate(zip(row, said, strict=True)):
+            if value is None and formula is not None:
+                found.setdefault(i, {})[j] = f"{get_column_letter(j + 1)}{i + 1}"
+    return found
 
 
 def _check_unpacked(file: IO[bytes]) -> None:
@@ -91,7 +112,10 @@ def _read_feather(path: str) -> Any:
 def _read_stata(path: str) -> Any:
     import pandas as pd
 
-    with pd.read_stata(path, iterator=True, convert_categoricals=False, preserve_dtypes=True) as reader:
+    with (
+        open(path, "rb") as file,  # noqa: PTH123 - likewise
+        pd.read_stata(file, iterator=True, convert_categoricals=False, preserve_dtypes=True) as reader,
+    ):
         frame = reader.read()
         labels = reader.value_labels()
         named = dict(zip(reader._varlist, reader._lbllist, strict=True))

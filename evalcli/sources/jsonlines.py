@@ -26,6 +26,13 @@ SQL = {
 """Kind → the JSON types it may have, and how its value is taken out of the token."""
 
 
+UNREADABLE = {
+    "object": ("objects", "write one text or number under each key; a table by columns: one object a row instead"),
+    "array": ("arrays of other things than numbers", "write one text, one number or a flat list of scores"),
+}
+"""Kind → what such values are, and what to write instead."""
+
+
 def cell_sql(column: str, kind: str) -> str:
     """The value of a JSON token; a token of another kind stops the query instead of changing its kind."""
     types, value = SQL[kind]
@@ -68,7 +75,7 @@ def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:
         found = _object(line, number, file.path)
         for name, value in found.items():
             kind, said = kinds.get(name, ""), kind_of(value)
-            if said and kind and join_kinds(kind, said) != kind:
+            if said and kind not in ("", "other") and join_kinds(kind, said) != kind:
                 raise InputError(
                     f"line {number}: {name!r} is {said}, earlier it was {kind}",
                     fix="write one kind of value under one key",
@@ -79,12 +86,12 @@ def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:
 
 
 def kind_of(value: Any) -> str:
-    """``text``, ``integer``, ``float``, ``boolean``, ``list`` (of numbers), ``other``, or nothing for null."""
+    """``text``, ``integer``, ``float``, ``boolean``, ``list`` (of numbers), ``array``, ``object``, or "" for null."""
     if value is None:
         return ""
     if isinstance(value, list):
-        return "list" if all(type(each) in (int, float, type(None)) for each in value) else "other"
-    return KINDS.get(type(value), "other")
+        return "list" if all(type(each) in (int, float, type(None)) for each in value) else "array"
+    return KINDS.get(type(value), "object")
 
 
 def join_kinds(first: str, second: str) -> str:

@@ -45,6 +45,7 @@ _MAGIC = (
     (b"ARROW1", "feather"),
     (b"FEA1", "feather"),
     (b"<stata_dta>", "dta"),
+    *((bytes((version, order, 1, 0)), "dta") for version in range(102, 116) for order in (1, 2)),  # before Stata 13
     (b"$FL2", "sav"),
     (b"$FL3", "sav"),
     (b"\0" * 12 + b"\xc2\xea\x81\x60\xb3\x14\x11\xcf\xbd\x92\x08\x00\x09\xc7\x31\x8c", "sas7bdat"),

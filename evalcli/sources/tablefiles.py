@@ -10,6 +10,7 @@ from evalcli.sources import csvtext, jsonlines
 from evalcli.sources.base import Note
 from evalcli.sources.duck import literal, pattern, quoted
 from evalcli.sources.parquetpages import Chunk, check_pages
+from evalcli.sources.rawfile import plain
 from evalcli.sources.tableformat import Format, Piece
 
 BUFFER = 8 << 20
@@ -163,7 +164,9 @@ class Jsonl(Format):
                 columns.append(f"{literal(name)}: 'JSON'")
             seen.add(name.lower())
             readable = kind in jsonlines.SQL and name != ""  # the engine takes no name of no length
-            self.columns[name] = "other" if kind == jsonlines.MIXED or not name else kind
+            self.columns[name] = "other" if kind not in jsonlines.SQL or not name else kind
+            if kind in jsonlines.UNREADABLE:
+                self.unreadable[name] = jsonlines.UNREADABLE[kind]
             self.cells[name] = jsonlines.cell_sql(quoted(name), kind) if readable else ""
         copied = all(self.view in piece.engine_path for piece in self.pieces)
         self.engine.connection.execute(
@@ -216,6 +219,12 @@ class Parquet(Format):
                 raise InputError(f"its columns differ from those of {self.pieces[0].path}", path=piece.path)
         for name, (internal, stored, *_) in zip(first, described, strict=True):
             kind, cell = sql_kind(stored, quoted(internal))
+            if kind == "other":
+                self.unreadable[name] = (
+                    f"values of type {plain(stored)}",
+                    "store one text, number or flat list of scores",
+                )
+                cell = ""
             self._add(name, kind, cell)
 
     def check(self, piece: Piece) -> None:
@@ -249,7 +258,17 @@ class Frame(Format):
         self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM {self.view}_frame")
         for i, row in enumerate(self.engine.connection.execute(f"DESCRIBE {self.view}").fetchall()):
             kind, cell = sql_kind(row[1], f"c{i}")
+            place = next((table.schema.metadata[str(i).encode()] for table in tables if _has(table, i)), None)
+            if place is not None:
+                what = f"a formula without a stored value (cell {place.decode()})"
+                self.unreadable[names[i]] = what, "open it in a spreadsheet program and save it, or write values"
+                kind, cell = "other", ""
             self._add(names[i], kind, cell)
+
+
+def _has(table: Any, column: int) -> bool:
+    """Whether a column of a workbook has something that cannot be read; the metadata says in which cell."""
+    return str(column).encode() in (table.schema.metadata or {})
 
 
 FORMATS: dict[str, type[Format]] = {"csv": Csv, "tsv": Csv, "jsonl": Jsonl, "parquet": Parquet}

@@ -107,6 +107,8 @@ class Format(ABC):
         self.columns: dict[str, str] = {}
         self.cells: dict[str, str] = {}
         self.twice: set[str] = set()
+        self.unreadable: dict[str, tuple[str, str]] = {}
+        """Columns without a cell: what they hold, and what to do."""
         self.found: list[Note] = []
 
     @abstractmethod

@@ -193,9 +193,8 @@ class Table:
         if name in self.reader.twice:
             raise InputError(f"column {name!r} occurs twice", fix="rename one of them", path=self.path)
         if not self.reader.cells[name]:
-            raise InputError(
-                f"column {name!r} holds values of several kinds", fix="write one kind only", path=self.path
-            )
+            what, fix = self.reader.unreadable.get(name, ("values of several kinds", "write one kind only"))
+            raise InputError(f"{self.noun} {name!r} holds {what}", fix=fix, path=self.path)
         return self.reader.cells[name]
 
 

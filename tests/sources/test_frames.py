@@ -142,3 +142,22 @@ def test_a_damaged_file_is_one_line(tmp_path, kind, data):
         read_frame(str(path), kind)
     assert str(e.value).startswith(f"{path}: ")
     assert "\n" not in str(e.value)
+
+
+def test_a_formula_without_a_stored_value_is_named_by_its_cell(tmp_path):
+    path = sheet(tmp_path / "x.xlsx", ["y", "p", "q"], ["a", "a", 1], ["b", "=A2", None])
+    tables = Tables([str(path)])
+    assert tables.query(f"SELECT * FROM {tables.tables[0].scan(['y', 'q'])}").fetchall() == [("a", 1), ("b", None)]
+    with pytest.raises(InputError, match=r"'p' holds a formula without a stored value \(cell B3\); open it in"):
+        tables.tables[0].scan(["p"])
+    tables.close()
+
+
+@pytest.mark.parametrize("version", [114, 117, 118, 119])
+def test_stata_and_workbooks_are_read_whatever_their_name(tmp_path, version):
+    frame = pd.DataFrame({"y": ["a", "b"], "n": [1, 2]})
+    frame.to_stata(tmp_path / "a.dat", version=version, write_index=False)
+    assert rows(tmp_path / "a.dat")[1] == [("a", 1), ("b", 2)]
+    frame.to_excel(tmp_path / "b.xlsx", index=False)
+    (tmp_path / "b.xlsx").rename(tmp_path / "b")
+    assert rows(tmp_path / "b")[1] == [("a", 1), ("b", 2)]

@@ -184,3 +184,10 @@ def test_a_character_cut_by_the_end_of_the_head_is_still_text(tmp_path):
     for shift in range(4):
         (tmp_path / "x").write_text("a" * shift + "ä€😀" * 2000)
         assert file_format(str(tmp_path / "x")) == "csv"
+
+
+@pytest.mark.parametrize("version", [114, 117, 118, 119])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_stata_files_of_every_version_without_their_suffix(tmp_path, version, byteorder):
+    FRAME.to_stata(tmp_path / "data", write_index=False, version=version, byteorder=byteorder)
+    assert file_format(str(tmp_path / "data")) == "dta"

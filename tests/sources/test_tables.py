@@ -523,3 +523,26 @@ def test_temporary_files_go(tmp_path, monkeypatch):
     read(put(tmp_path / "x.csv", "y,p\na,b\n".encode("utf-16")))
     refused(put(tmp_path / "y.csv", b"y\tp\n"), "delimiter")
     assert list((tmp_path / "t").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"y": {"0": "a"}, "p": 1}\n', "key 'y' holds objects; write one text or number"),
+        ('{"y": [["a"]], "p": 1}\n', "key 'y' holds arrays of other things than numbers"),
+        ('{"y": "a", "p": 1}\n{"y": 1, "p": 1}\n', "key 'y' holds values of several kinds"),
+    ],
+)
+def test_J14_a_key_that_cannot_be_read_says_what_it_holds(tmp_path, text, says):
+    path = tmp_path / "f.jsonl"
+    path.write_text(text)
+    with pytest.raises(InputError, match=says):
+        read(path, ["y"])
+    assert read(path, ["p"])[0] == [(1,)] * text.count("\n")
+
+
+def test_a_parquet_column_that_cannot_be_read_says_its_type(tmp_path):
+    path = tmp_path / "f.parquet"
+    pq.write_table(pa.table({"y": [{"a": 1}], "p": ["x"]}), path)
+    with pytest.raises(InputError, match=r"field 'y' holds values of type STRUCT\(a BIGINT\); store one text"):
+        read(path, ["y"])
