@@ -65,6 +65,48 @@ def test_a_rule_gets_its_status(minimum: str | None, maximum: str | None, expect
     assert statuses(a_report(accuracy=0.9), rules) == [expected]
 
 
+CERTIFIED = Value(0.75, certified=(0.7, 0.8))
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "expected"),
+    [
+        ("auroc=0.7", None, "pass"),
+        ("auroc=0.72", None, "fail"),  # it may be 0.7
+        ("auroc=0.9", None, "fail"),
+        (None, "auroc=0.8", "pass"),
+        (None, "auroc=0.79", "fail"),
+    ],
+)
+def test_a_certified_value_passes_only_as_a_whole(minimum: str | None, maximum: str | None, expected: str) -> None:
+    report = replace(a_report("binary"), metrics={"auroc": CERTIFIED})
+    verdict = judge(report, parse_rules(filter(None, [minimum]), filter(None, [maximum])))[0]
+    assert (verdict.status, verdict.value) == (expected, 0.75)
+    uncertain = expected == "fail" and verdict.bound != 0.9
+    assert ("only certain to lie in 0.7 … 0.8" in verdict.reason) == uncertain
+
+
+def test_a_drop_is_counted_between_the_worse_ends() -> None:
+    report = replace(a_report("binary"), metrics={"auroc": CERTIFIED, "ece": CERTIFIED})
+    rules = parse_rules(drops=["auroc=0.1", "ece=0.1", "auroc=0.09"])
+    verdicts = judge(report, rules, report)
+    assert [verdict.status for verdict in verdicts] == ["pass", "pass", "fail"]
+    assert [verdict.value for verdict in verdicts] == [pytest.approx(0.1)] * 3
+
+
+def test_an_infinite_loss_fails_and_has_no_difference() -> None:
+    report = a_report("binary", log_loss=float("inf"))
+    before = a_report("binary", log_loss=0.5)
+    assert statuses(report, parse_rules(maximum=["log_loss=3"])) == ["fail"]
+    for now, old in ((report, before), (before, report), (report, report)):
+        assert statuses(now, parse_rules(drops=["log_loss=0.1"]), old) == ["undefined"]
+
+
+def test_metrics_of_scores_are_missing_where_there_are_labels() -> None:
+    verdict = judge(a_report("binary"), parse_rules(["auroc=0.5"]))[0]
+    assert (verdict.status, verdict.reason) == ("missing", "it needs scores, and the predictions are labels")
+
+
 def test_class_names_may_hold_equals_signs_and_brackets() -> None:
     rules = parse_rules(["recall[a=b]=0.7", "recall[x]y]=0.7"])
     assert [rule.metric for rule in rules] == ["recall[a=b]", "recall[x]y]"]

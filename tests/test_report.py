@@ -20,7 +20,8 @@ REPORT = Report(
     ignored=1,
     weighted=True,
     classes=("no", "yes"),
-    metrics={"accuracy": Value(0.9, 0.6, 0.98, "wilson"), "auroc": Value(None), "mcc": Value(1)},
+    metrics={"accuracy": Value(0.9, 0.6, 0.98, "wilson"), "auroc": Value(None), "mcc": Value(1)}
+    | {"brier": Value(0.25, certified=(0.2, 0.3)), "ece": Value(0.5, 0.4, 0.6, "bootstrap", (0.5, 0.75))},
     per_class=(
         ClassRow("no", 6, 5.5, {"precision": Value(1.0), "recall": Value(None)}),
         ClassRow("yes", 4, 4.5, {"precision": Value(0.1 + 0.2)}),
@@ -58,6 +59,7 @@ def test_intervals_are_left_out_while_there_are_none() -> None:
     metrics = REPORT.to_json_object()["metrics"]
     assert metrics["auroc"] == {"value": None}
     assert metrics["accuracy"] == {"value": 0.9, "low": 0.6, "high": 0.98, "method": "wilson"}
+    assert metrics["brier"] == {"value": 0.25, "certified": [0.2, 0.3]}
 
 
 def paths(data: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -67,7 +69,7 @@ def paths(data: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 DOCUMENT = json.loads(render_json(REPORT))
-OPTIONAL = {"low", "high", "method", "reason", "positive", "threshold", "matrix"}
+OPTIONAL = {"low", "high", "method", "certified", "reason", "positive", "threshold", "matrix"}
 
 
 @pytest.mark.parametrize("place", paths(DOCUMENT), ids=str)
@@ -109,6 +111,9 @@ def test_every_missing_or_mistyped_part_is_named(place: tuple[Any, ...]) -> None
         (render_json(REPORT).replace('"n": 10', '"n": true').encode(), "n is True, not a whole number"),
         (render_json(REPORT).replace('"n": 10', '"n": 1.5').encode(), "n is 1.5, not a whole number"),
         (render_json(REPORT).replace("0.98", "1e999").encode(), "metrics.accuracy.high is too large"),
+        (render_json(REPORT).replace("[0.2, 0.3]", "[0.2]").encode(), "metrics.brier.certified has 1 parts, not 2"),
+        (render_json(REPORT).replace("[0.2, 0.3]", "[0.3, 0.2]").encode(), "certified ends below its start"),
+        (render_json(REPORT).replace("[0.2, 0.3]", '[0.2, "a"]').encode(), "certified is 'a', not a number"),
         (render_json(REPORT).replace("[5, 1]", "[5]").encode(), "confusion.matrix is not 2 by 2"),
         (render_json(REPORT).replace('"value": null', '"other": 1').encode(), "metrics.auroc.value is missing"),
     ],

@@ -51,6 +51,7 @@ def _plain(entry: Entry, name: MetricName | None = None) -> dict[str, Any]:
         "averages": list(entry.averages),
         "per_class": entry.per_class,
         "tasks": list(entry.tasks),
+        "needs": "scores" if entry.needs_scores else "labels",
         "summary": entry.summary,
         "convention": entry.convention,
         "source": entry.source,
@@ -125,7 +126,7 @@ def _explained(name: MetricName) -> str:
         "range": f"{_range(entry)}, {entry.direction} is better",
         "this one": _meaning(name),
         "names": ", ".join(_addresses(entry)),
-        "tasks": ", ".join(entry.tasks),
+        "tasks": ", ".join(entry.tasks) + ("; it needs scores" if entry.needs_scores else ""),
         "convention": entry.convention,
         "source": entry.source,
     }

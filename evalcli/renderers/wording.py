@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -119,9 +118,10 @@ def measured(value: Value) -> str:
     if value.certified is None or value.value is None:
         return ratio(value.value)
     off = max(value.certified[1] - value.value, value.value - value.certified[0])
-    places = max(0, -floor(log10(off))) if off > 0 else _MOST_DIGITS
-    digit = ceil(off * 10**places * (1 - 1e-9))  # never less than it is, but for the last bits of the difference
-    places, digit = (places - 1, 1) if digit == 10 else (places, digit)
+    digit, power = (int(part) for part in f"{off:.0e}".split("e"))
+    places = -power
+    if float(f"{digit}e-{places}") < off * (1 - 1e-9):  # never less than it is, but for the last bits of the difference
+        digit, places = (digit + 1, places) if digit < 9 else (1, places - 1)
     spread = f"{digit / 10**places:.{places}f}" if places < 5 else f"{digit}e-{places}"
     return f"{ratio(value.value, min(max(4, places), _MOST_DIGITS))} ± {spread}"
 

@@ -2,12 +2,14 @@
 
 import csv
 import io
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evalcli.renderers.csv import COLUMNS, render_csv
 from evalcli.renderers.escape import UNSAFE, spreadsheet
+from evalcli.report import Value
 
 
 def parsed(text: str) -> list[dict[str, str]]:
@@ -42,6 +44,13 @@ def test_O11_any_name_is_one_harmless_cell(make, names: list[str]) -> None:
     assert text.count("\n") == len(rows) + 1
     assert all(list(row) == list(COLUMNS) and None not in row.values() for row in rows)
     assert not UNSAFE.search(text.replace("\n", ""))
+
+
+def test_certified_ends_have_columns_of_their_own(make) -> None:
+    report = replace(make([[1, 0], [0, 1]]), metrics={"auroc": Value(0.75, certified=(0.7, 0.8)), "ks": Value(None)})
+    rows = {row["metric"]: row for row in parsed(render_csv(report)) if row["table"] == "overall"}
+    assert (rows["auroc"]["certified_low"], rows["auroc"]["certified_high"]) == ("0.7", "0.8")
+    assert (rows["auroc"]["low"], rows["ks"]["certified_low"]) == ("", "")
 
 
 def test_plain_names_are_exact(make) -> None:

@@ -66,6 +66,47 @@ def test_metrics_that_were_asked_for_are_all_shown(make) -> None:
     assert wording.headline(report) == (["jaccard_macro", "fbeta2_macro"], 0)
 
 
+def test_what_was_asked_for_is_shown_among_many(make) -> None:
+    report = make([[1, 0], [0, 1]])
+    report = replace(report, metrics=report.metrics | {"auroc_fpr0.1_macro": Value(0.5), "fbeta2_macro": Value(0.5)})
+    names, left = wording.headline(replace(report, asked=("auroc_fpr0.1_macro",)))
+    assert names[-1] == "auroc_fpr0.1_macro"
+    assert left == 3
+    assert wording.headline(replace(report, asked=tuple(report.metrics)))[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "spoken"),
+    [
+        ("auroc_fpr0.1_macro", "macro AUROC to FPR 0.1"),
+        ("recall_at_precision0.9[my_class]", "recall at precision 0.9[my_class]"),
+        ("specificity_at_sensitivity1", "specificity at sensitivity 1"),
+        ("top10_accuracy", "top-10 accuracy"),
+        ("auroc[f1_macro]", "AUROC[f1_macro]"),
+        ("ks_weighted", "weighted KS distance"),
+        ("fbeta2_macro", "macro fbeta2"),
+    ],
+)
+def test_names_are_spoken(name: str, spoken: str) -> None:
+    assert wording.title(name) == spoken
+
+
+@given(value=st.floats(0, 1), below=st.floats(0, 0.5), above=st.floats(0, 0.5))
+def test_the_spread_that_is_shown_is_never_too_small(value: float, below: float, above: float) -> None:
+    certified = (max(value - below, 0.0), min(value + above, 1.0))
+    text = wording.measured(Value(value, certified=certified))
+    shown, spread = (float(part) for part in text.split(" ± "))
+    off = max(certified[1] - value, value - certified[0])
+    assert spread >= off * (1 - 1e-6)
+    assert spread <= 2.1 * off or off == 0
+    assert off == 0 or abs(shown - value) <= max(spread, 1e-7)
+
+
+def test_exact_and_undefined_values_have_no_spread() -> None:
+    assert wording.measured(Value(0.5)) == "0.5000"
+    assert wording.measured(Value(None)) == "–"
+
+
 def test_pairs_are_found_in_the_matrix_largest_first(make) -> None:
     report = make([[5, 1, 2], [0, 5, 0], [7, 0, 5]], ["a", "b", "c"])
     assert wording.confused(report) == [("c", "a", 7, 12), ("a", "c", 2, 8), ("a", "b", 1, 8)]
