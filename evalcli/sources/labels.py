@@ -43,6 +43,24 @@ def class_order(labels: Iterable[str], declared: Sequence[str] | None = None) ->
     return tuple(sorted(ordered, key=lambda label: place.get(label, len(place))))
 
 
+def names_of_numbers(labels: Iterable[str], declared: Sequence[str] | None) -> dict[str, str]:
+    """Which declared name each class number of a side stands for: numbers are places, unless the names are numbers.
+
+    >>> names_of_numbers(["0", "2"], ["cat", "dog", "owl"]), names_of_numbers(["0", "2"], ["2", "0"])
+    ({'0': 'cat', '2': 'owl'}, {})
+    """
+    found = set(labels)
+    if declared is None or found & {*declared} or all(map(_is_class_number, declared)):
+        return {}
+    if not all(_is_class_number(label.removeprefix("-")) for label in found):
+        return {}
+    return {label: declared[int(label)] for label in sorted(found) if "-" not in label and int(label) < len(declared)}
+
+
+def _is_class_number(label: str) -> bool:
+    return label.isascii() and label.isdecimal() and len(label) < 19 and label == str(int(label))
+
+
 @dataclass(frozen=True, slots=True)
 class Likeness:
     """One way in which two texts can mean one class: ``key`` maps both to the same text."""
@@ -162,6 +180,6 @@ def _refuse_names_against_numbers(truth: set[str], said: set[str], path: str) ->
         raise InputError(
             f"targets such as {min(truth)!r} and predictions such as {min(said)!r} have no label in common: "
             "names on one side, numbers on the other",
-            fix="write the same kind of label on both sides",
+            fix="name the classes in the order of their numbers, --labels a,b,c, or write names on both sides",
             path=path,
         )

@@ -29,7 +29,7 @@ SCORE_NAMES = _words(
 LABEL_NAMES = _words("pred preds prediction predictions predicted predicted_label pred_label y_pred y_hat yhat")
 TARGET_NAMES = _words(
     "target targets label labels y y_true true truth ground_truth groundtruth gold gold_label true_label actual "
-    "actuals class"
+    "actuals class label_ids references y_test"
 )
 USUAL_NAMES = frozenset((*SCORE_NAMES, *LABEL_NAMES, *TARGET_NAMES))
 ID_NAMES = _words("id ids uid uuid key sample_id example_id image_id row_id guid index idx")

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError, UsageError
+from evalcli.sources.duck import literal
 from evalcli.sources.labels import NUMBER
 from evalcli.sources.naming import is_score_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from evalcli.sources.base import Selection
     from evalcli.sources.table_join import Column, Joined
@@ -49,6 +50,12 @@ def label_sql(column: Column) -> str:
             f"column {column.name!r} holds lists, not labels", fix="choose another with --pred or --target"
         )
     return column.sql if column.kind == "text" else f"CAST({column.sql} AS VARCHAR)"
+
+
+def named_sql(label: str, names: Mapping[str, str]) -> str:
+    """A label in SQL, with the names that some of them stand for."""
+    cases = " ".join(f"WHEN {literal(number)} THEN {literal(name)}" for number, name in names.items())
+    return f"CASE {label} {cases} ELSE {label} END" if names else label
 
 
 def group_sql(column: Column) -> str:

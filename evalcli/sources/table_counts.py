@@ -10,7 +10,7 @@ import numpy as np
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     Array = np.ndarray[Any, Any]
 
@@ -36,6 +36,32 @@ class Groups:
         """Only some of the groups, with the same labels."""
         weight = None if self.weight is None else self.weight[mask]
         return Groups(self.labels, self.target[mask], self.preds[mask], self.repeats[mask], weight)
+
+
+def with_names(groups: Groups, names: Mapping[str, Mapping[str, str]], declared: Sequence[str] | None) -> Groups:
+    """The groups with other texts for some labels of a side (``preds``, ``target``), in the order of the new codes."""
+    if not any(names.values()):
+        return groups
+    said = {side: [names[side].get(label, label) for label in groups.labels] for side in ("target", "preds")}
+    used = {side: groups.of(side) for side in said}
+    labels = class_order(
+        {
+            new
+            for side, texts in said.items()
+            for old, new in zip(groups.labels, texts, strict=True)
+            if old in used[side]
+        },
+        declared,
+    )
+    place = {label: index for index, label in enumerate(labels)}
+    codes = {
+        side: np.array([*(place.get(text, MISSING) for text in texts), MISSING], np.int64)[getattr(groups, side)]
+        for side, texts in said.items()
+    }
+    weight = np.zeros(len(groups.repeats)) if groups.weight is None else groups.weight
+    order = np.lexsort((weight, codes["preds"], codes["target"]))
+    ordered = None if groups.weight is None else groups.weight[order]
+    return Groups(labels, codes["target"][order], codes["preds"][order], groups.repeats[order], ordered)
 
 
 def read_groups(result: Any, declared: Sequence[str] | None = None, *, weighted: bool = False) -> Groups:

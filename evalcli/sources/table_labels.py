@@ -8,12 +8,14 @@ import numpy as np
 
 from evalcli.errors import InputError
 from evalcli.sources import table_columns as columns
-from evalcli.sources.labels import check_labels
-from evalcli.sources.table_counts import MISSING, Groups, read_groups
+from evalcli.sources.labels import check_labels, names_of_numbers
+from evalcli.sources.table_counts import MISSING, Groups, read_groups, with_names
 from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_sides import Opened
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evalcli.sources.table_columns import Reading
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_sides import Sides
@@ -47,6 +49,8 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     rows = int(groups.repeats.sum())
     if not rows:
         raise sides.nothing(dropped)
+    names = {side: names_of_numbers(groups.of(side), sides.selection.labels) for side in ("target", "preds")}
+    groups = with_names(groups, names, sides.selection.labels)
     truth, said = groups.of("target"), groups.of("preds")
     sides.check_classes(sides.target, truth)
     sides.check_classes(sides.preds[0], said)
@@ -56,7 +60,7 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     if weight is None or grouped:
         opened.groups = groups
     else:
-        opened.stream = _label_rows(sides, weight, groups.labels)
+        opened.stream = _label_rows(sides, weight, groups.labels, names)
     if weight is not None:
         sides.check_numbers(weight, "weight")
     opened.notes += sides.shared_key_notes()
@@ -80,8 +84,12 @@ def _has_many_weights(sides: Sides, weight: Column) -> bool:
     return bool(sides.query(f"SELECT count(DISTINCT w) FROM (SELECT {sample})").fetchall()[0][0] > DISTINCT_WEIGHTS)
 
 
-def _label_rows(sides: Sides, weight: Column, labels: tuple[str, ...]) -> RowStream:
-    read = ", ".join((*map(columns.label_sql, (sides.preds[0], sides.target)), columns.score_sql(weight)))
+def _label_rows(
+    sides: Sides, weight: Column, labels: tuple[str, ...], names: Mapping[str, Mapping[str, str]]
+) -> RowStream:
+    said = columns.named_sql(columns.label_sql(sides.preds[0]), names["preds"])
+    truth = columns.named_sql(columns.label_sql(sides.target), names["target"])
+    read = ", ".join((said, truth, columns.score_sql(weight)))
     sql = f"SELECT {read} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
     return RowStream(sides.joined.tables, sql, 1, labels, np.float64, weighted=True)
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from evalcli.errors import InputError
 from evalcli.sources import table_columns as columns
-from evalcli.sources.labels import class_order
+from evalcli.sources.labels import class_order, names_of_numbers
 from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_sides import CLASS_LIMIT, Opened
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evalcli.sources.table_columns import Reading
     from evalcli.sources.table_sides import Sides
 
@@ -40,7 +42,9 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
     dropped = either if sides.selection.nan == "drop" else 0
     if total == dropped:
         raise sides.nothing(dropped)
-    labels = class_order((row[0] for row in measured if row[0] is not None), sides.selection.labels)
+    found = [row[0] for row in measured if row[0] is not None]
+    names = names_of_numbers(found, sides.selection.labels)
+    labels = class_order((names.get(label, label) for label in found), sides.selection.labels)
     sides.check_classes(sides.target, labels)
     width = common_width(sides) if sides.preds[0].kind == "list" else None
     single = columns.is_single_precision(sides.joined, sides.preds)
@@ -52,7 +56,7 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
         reading.target
     ]
     target = sides.field("target", dtype, shape[:1], texts)
-    stream = _stream(sides, reading, labels, width, single=single)
+    stream = _stream(sides, reading, labels, width, names, single=single)
     return Opened(preds, target, shape[0], dropped, stream=stream, notes=sides.shared_key_notes())
 
 
@@ -100,10 +104,18 @@ def score_reads(sides: Sides, width: int | None, *, single: bool) -> list[str]:
     return [f"coalesce({each}, {blank})" for each in read]  # a missing list must not shorten the block
 
 
-def _stream(sides: Sides, reading: Reading, labels: tuple[str, ...], width: int | None, *, single: bool) -> RowStream:
+def _stream(
+    sides: Sides,
+    reading: Reading,
+    labels: tuple[str, ...],
+    width: int | None,
+    names: Mapping[str, str],
+    *,
+    single: bool,
+) -> RowStream:
     read = score_reads(sides, width, single=single)
     as_number = {"integers": f"CAST({sides.target.sql} AS BIGINT)", "values": columns.score_sql(sides.target)}
-    read.append(as_number.get(reading.target) or columns.label_sql(sides.target))
+    read.append(as_number.get(reading.target) or columns.named_sql(columns.label_sql(sides.target), names))
     if sides.weight is not None:
         read.append(columns.score_sql(sides.weight))
     sql = f"SELECT {', '.join(read)} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
