@@ -226,7 +226,10 @@ def _stored_count(table: Table, tables: Tables) -> int | None:
 
 
 def _unreadable(table: Table, name: str) -> str:
-    return "its name occurs twice" if name in table.reader.twice else "not read: without a name, or of several kinds"
+    if name in table.reader.twice:
+        return "its name occurs twice"
+    what, _ = table.reader.unreadable.get(name, ("without a name" if not name else "values of several kinds", ""))
+    return f"not read: {what}"
 
 
 def _column_entry(name: str, kind: str, cells: list[Any], role: str) -> Entry:

@@ -9,6 +9,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
+import zipfile
+import zlib
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +24,7 @@ import safetensors.numpy
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Run = Any
@@ -396,7 +399,11 @@ def test_C09_only_a_text_table_can_lack_a_line_of_names(tmp_path, refused):
 def test_T14_N07_what_cannot_be_read_is_told_where_it_is_missed(tmp_path, counted, refused):
     truth = np.arange(6) % 3
     path = tmp_path / "x.npz"
-    for values, word in ((truth * 1j, "complex"), (truth.astype("M8[D]"), "date"), (np.array([{}] * 6), "Python objects")):
+    for values, word in (
+        (truth * 1j, "complex"),
+        (truth.astype("M8[D]"), "date"),
+        (np.array([{}] * 6), "Python objects"),
+    ):
         np.savez(path, pred=values, target=truth, other=truth)
         assert word in refused(path)
         assert word in refused(path, "--pred", "pred")
@@ -420,7 +427,7 @@ def test_P07_a_column_of_dates_is_shown_and_not_in_the_way(tmp_path, run, counte
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     assert counted(tmp_path / "x.parquet")["n"] == 3
     entries = json.loads(run("inspect", tmp_path / "x.parquet", "-f", "json").stdout)["entries"]
-    assert entries[2]["examples"] == ["2024-01-02"]
+    assert entries[2]["note"] == "not read: values of type DATE"
 
 
 def test_C10_a_key_without_a_name_in_jsonl(tmp_path, run, counted):
@@ -497,3 +504,66 @@ def test_X22_hash_seed_locale_and_clock_leave_no_trace(tmp_path, spawn):
     results = [spawn("report", "x.csv", "-f", "json", "-o", "x.md", env=env, cwd=tmp_path) for env in surroundings]
     assert [result.code for result in results] == [0, 0, 0], results[0].stderr
     assert len({result.stdout for result in results}) == 1
+
+
+# What a refused file may cost
+
+
+def _gzip_of(head: bytes, line: bytes, size: int) -> bytes:
+    packer = zlib.compressobj(9, wbits=31)
+    block = line * ((1 << 20) // len(line))
+    return packer.compress(head) + b"".join(packer.compress(block) for _ in range(size >> 20)) + packer.flush()
+
+
+def _bombs(folder: Path) -> Iterator[Path]:
+    """Small files that claim, or unpack to, gigabytes."""
+    path = folder / "rows.csv.gz"
+    path.write_bytes(_gzip_of(b"target,pred\n", b"a,b\n", 512 << 20))
+    yield path
+    path = folder / "field.csv.gz"
+    path.write_bytes(_gzip_of(b"target,pred\n", b"x", 128 << 20))
+    yield path
+    path = folder / "claim.npy"
+    path.write_bytes(
+        b"\x93NUMPY\1\0v\0{'descr':'<f8','fortran_order':False,'shape':(549755813888,),}".ljust(128) + b"12"
+    )
+    yield path
+    path = folder / "claim.safetensors"
+    path.write_bytes((1 << 62).to_bytes(8, "little") + b'{"a":')
+    yield path
+    path = folder / "deflated.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+        out.writestr("x/data.pkl", b"\x80\x02}.")
+        out.writestr("x/version", b"3\n")
+        with out.open("x/data/0", "w") as record:
+            for _ in range(512):
+                record.write(bytes(1 << 20))
+    yield path
+    path = folder / "deflated.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out, out.open("pred.npy", "w") as record:
+        record.write(b"\x93NUMPY\1\0v\0" + b"{'descr':'<f8','fortran_order':False,'shape':(67108864,),}".ljust(118))
+        for _ in range(512):
+            record.write(bytes(1 << 20))
+    yield path
+
+
+WATCHED = """
+import atexit, re, runpy, sys
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+atexit.register(lambda: print(peak(), flush=True))
+sys.argv[:1] = ["evalcli"]
+runpy.run_module("evalcli", run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the system tells no peak of memory")
+def test_Z04_Z05_N02_N08_S01_T05_a_refused_file_costs_little(tmp_path):
+    for path in _bombs(tmp_path):
+        assert path.stat().st_size < 10 << 20
+        started = time.monotonic()
+        command = [sys.executable, "-c", WATCHED, "report", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2, path
+        assert done.stderr.endswith(("[E3]\n", "[E6]\n")), done.stderr
+        assert int(done.stdout) < 400_000, path  # KiB, of which Python and the engine take 100,000
+        assert time.monotonic() - started < 20, path  # two seconds on an idle machine

@@ -187,8 +187,14 @@ class Joined:
         ).fetchall()
         return [table.locate(int(number)) for number, _ in found], [value for _, value in found]
 
-    def empty(self) -> EmptyError:
-        """The error for no rows at all."""
+    def empty(self) -> EvalError:
+        """The error for no rows, unless a table has a better one: the engine may end early and say nothing."""
+        alone = self.target is None and self.where is None
+        try:
+            for table in self.files:
+                table.finish(0 if alone else None)
+        except EvalError as error:
+            return error
         if self.where is not None:
             return EmptyError(f"no row satisfies --where {self.where!r}", path=self.preds.path)
         return EmptyError("no rows", fix="the file holds a header at most", path=self.preds.path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import EmptyError, InputError, LimitError, UsageError
+from evalcli.errors import EmptyError, EvalError, InputError, LimitError, UsageError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
 from evalcli.sources.csvtext import label_fault
@@ -180,7 +180,7 @@ class Sides:
         text = f"rows are paired by position, but column {key!r} differs between the two files in {count} rows"
         return [Note("ids-differ", text, f"join with --id {key}", "warning")]
 
-    def nothing(self, dropped: int) -> EmptyError:
+    def nothing(self, dropped: int) -> EvalError:
         """The error for no row left."""
         if dropped:
             return EmptyError(f"all {dropped} rows have a missing prediction or target", path=self.path)

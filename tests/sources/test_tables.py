@@ -16,6 +16,8 @@ import pytest
 import zstandard
 
 from evalcli.errors import EvalError, InputError, LimitError, UsageError
+from evalcli.sources import open_source
+from evalcli.sources.base import Selection
 from evalcli.sources.tableformat import Piece
 from evalcli.sources.tables import TableOptions, Tables
 
@@ -259,6 +261,14 @@ def test_Z04_a_bomb(tmp_path):
 
 def test_Z05_a_line_beyond_1_MiB(tmp_path):
     refused(put(tmp_path / "x.csv", PAIR + b"a," + b"x" * 1_200_000 + b"\n"), "line 4: longer than 1 MiB")
+
+
+def test_Z05_a_field_without_end(tmp_path):
+    """The engine gives no row of it and no error."""
+    path = put(tmp_path / "x.csv", b"target,pred\n" + b"x" * (40 << 20))
+    for selection in (Selection(), Selection(where="pred <> 'a'")):
+        with pytest.raises(InputError, match="line 2: longer than 1 MiB"):
+            open_source(str(path), None, selection)
 
 
 def test_Z08_ten_thousand_columns(tmp_path):
