@@ -178,7 +178,7 @@ def _joined(labels: list[Text], numbers: list[list[Text]], screen: Screen) -> li
 def _names(report: Report, rows: Sequence[ClassRow], screen: Screen) -> list[Text]:
     room = screen.width - INDENT - (46 if report.task != "binary" else 66)
     names = _labels(report, [row.name for row in rows], min(NAME, max(room, 24)), screen)
-    positive = screen.say(" (positive)", "dim")
+    positive = screen.say(" (+)", "dim")
     return [names[row.name] + positive if row.name == report.positive else names[row.name] for row in rows]
 
 

@@ -176,8 +176,10 @@ def files(report: Report, most: int = 4) -> list[str]:
 
 
 def class_columns(report: Report, *, narrow: bool = False) -> dict[str, str]:
-    """The metrics of the per-class table that this report has, with their headings."""
+    """The metrics of the per-class table that this report has, with their headings; of those asked for, if any was."""
     wanted = CLASS_COLUMNS | (BINARY_COLUMNS if report.task == "binary" and not narrow else {})
+    asked = {name.partition("[")[0].partition("_")[0] for name in report.asked} & set(wanted)
+    wanted = {name: heading for name, heading in wanted.items() if name in asked or not asked}
     return {name: heading for name, heading in wanted.items() if any(name in row.metrics for row in report.per_class)}
 
 

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,3 +193,11 @@ def test_a_report_without_classes_is_drawn(make) -> None:
     text = plain(report, 80)
     assert "RMSE  12.5000    R²  -0.2500" in text
     assert "classes" not in text
+
+
+def test_the_class_table_keeps_to_the_metrics_that_were_asked_for(make) -> None:
+    report = replace(make([[3, 1], [0, 2]], ["a", "b"]), asked=("accuracy", "recall_macro"))
+    text = plain(report, 100)
+    assert "recall" in text
+    assert "precision" not in text
+    assert "f1-score" not in text
