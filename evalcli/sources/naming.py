@@ -85,6 +85,8 @@ def choose(names: Sequence[str], selection: Selection, path: str, *, both: bool,
     if both and target is None and selection.pred is not None:
         taken.update(stock.predictions(selection.pred)[0])
     if both and target is None:
+        if selection.pred is None:
+            stock.check_any_usual(taken)
         target = stock.usual(TARGET_NAMES, "target", taken)
         taken.add(target)
     if selection.pred is not None:
@@ -187,6 +189,18 @@ class _Stock:
             return (rest[0],), False
         return (self._only(taken, "prediction", alone=alone),), False
 
+    def check_any_usual(self, taken: set[str]) -> None:
+        """Refuse names of which none is usual for either side: their order does not tell them apart."""
+        named = self._usual(TARGET_NAMES + LABEL_NAMES + SCORE_NAMES, taken)
+        if named or any(self._group(prefix, taken) for prefix in PREFIXES) or len(self.names) < 2:
+            return
+        hint = self._spaced("target") or self._spaced("prediction")
+        raise InputError(
+            f"no {self.kind} has a usual name for predictions or targets{hint}",
+            fix=f"{self._listed()}; say which is which with --pred NAME --target NAME{self._header_hint()}",
+            path=self.path,
+        )
+
     def only_usual(self, role: str) -> str | None:
         """A name that is usual for ``role``, where no name is usual for the other one."""
         groups = [f"{prefix}*" for prefix in PREFIXES if len(self._group(prefix, set())) > 1]
@@ -220,9 +234,19 @@ class _Stock:
         hint = self._spaced(role)
         raise InputError(
             f"no {self.kind} has a usual name for the {role}{hint}",
-            fix=f"{self._listed()}; choose with {FLAGS[role]}{self._header_hint()}",
+            fix=f"{self._score_hint(role, free)}{self._listed()}; choose with {FLAGS[role]}{self._header_hint()}",
             path=self.path,
         )
+
+    def _score_hint(self, role: str, free: Sequence[str]) -> str:
+        """What to say where one column, or several without a prefix, may hold the scores."""
+        alone = [(name, prefix) for name in free for prefix in PREFIXES if name.startswith(prefix) and name != prefix]
+        if role != "prediction" or self.kind == "key":
+            return ""
+        if len(alone) == 1:
+            name, positive = alone[0][0], alone[0][0].removeprefix(alone[0][1])
+            return f"if {name!r} is the score of the class {positive!r}: --pred {name} --positive {positive}; "
+        return "scores in one column for each class: call them p_CLASS, or say --pred 'p_*'; " if len(free) > 1 else ""
 
     def _ambiguous(self, role: str, found: Sequence[str]) -> InputError:
         counts = Counter(found)

@@ -16,6 +16,7 @@ from evalcli.errors import EvalError, InputError, UsageError
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
 from evalcli.sources.labels import check_labels
 from evalcli.sources.naming import USUAL_NAMES, check_order, choose, choose_target
+from evalcli.sources.rawfile import plain
 from evalcli.sources.tensors import open_tensors
 
 if TYPE_CHECKING:
@@ -113,8 +114,10 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
     if target is None:
         with _explained(first, selection):
             if len(first.arrays) == 1:
+                name = next(iter(first.arrays))
                 raise UsageError(
-                    f"{preds} holds one array, so the targets are missing", fix=f"evalcli report {preds} TARGETS"
+                    f"{preds} holds one array{f' ({plain(name)!r})' if name else ''}, so the targets are missing",
+                    fix=f"evalcli report {preds} TARGETS",
                 )
             chosen = choose(tuple(first.arrays), selection, preds, both=True, kind="key")
         weight = first.arrays[chosen.weight] if chosen.weight else None
@@ -137,7 +140,7 @@ def pick_preds(file: TensorFile, selection: Selection) -> tuple[StoredArray, Sto
 
 @contextmanager
 def _explained(file: TensorFile, selection: Selection) -> Iterator[None]:
-    """Where no name fits, say why something of a fitting name is no array that can be read."""
+    """Where no name fits, say why: something of a fitting name is no array that can be read, or there are batches."""
     try:
         yield
     except EvalError as error:
@@ -145,7 +148,34 @@ def _explained(file: TensorFile, selection: Selection) -> Iterator[None]:
         for name in file.skipped:
             if name in asked or name.lower() in USUAL_NAMES:
                 raise file.why_skipped(name) from error
+        if selection.pred is None and selection.target is None:
+            _refuse_batches(file)
         raise
+
+
+def _refuse_batches(file: TensorFile) -> None:
+    """A list of what a model said batch by batch is not one array.
+
+    Raises:
+        InputError: there are such batches.
+
+    """
+    batches: dict[str, dict[str, tuple[object, ...]]] = {}
+    for name, array in file.arrays.items():
+        number, _, key = name.partition(".")
+        batches.setdefault(number, {})[key] = (array.dtype, array.shape[1:])
+    forms = list(batches.values())
+    count = len(forms)
+    if [*batches] != [str(i) for i in range(count)] or count < 2 or any(form != forms[0] for form in forms):
+        return
+    if count == 2 and "" in forms[0] and len({array.shape[0] for array in file.arrays.values()}) == 1:
+        return  # predictions and targets may well look alike
+    keys = "; ".join(f"torch.cat([b[{key!r}] for b in batches])" for key in list(forms[0])[:2] if key)
+    raise InputError(
+        f"a list of {count} batches, not one array",
+        fix=f"join them first: {keys or 'torch.cat(batches)'}",
+        path=file.path,
+    )
 
 
 def _one(file: TensorFile, names: Sequence[str]) -> StoredArray:

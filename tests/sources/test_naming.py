@@ -73,12 +73,14 @@ def test_the_users_word_ends_ambiguity():
 
 
 def test_unknown_names_are_listed_not_guessed():
-    with pytest.raises(InputError, match=r"columns are 'a', 'b'; choose with --target"):
+    with pytest.raises(InputError, match=r"columns are 'a', 'b'; say which is which with --pred NAME --target NAME"):
         choose(["a", "b"], Selection(), "f", both=True)
 
 
 def test_keys_are_called_keys():
-    with pytest.raises(InputError, match=r"keys are 'a', 'b', 'c'; choose with --target \[E3\]"):
+    with pytest.raises(
+        InputError, match=r"keys are 'a', 'b', 'c'; say which is which with --pred NAME --target NAME \[E3\]"
+    ):
         choose(["a", "b", "c"], Selection(), "f", both=True, kind="key")
 
 
@@ -167,3 +169,24 @@ def test_names_that_say_the_files_are_swapped(first, second, refused):
     with expected:
         check_order(first, second, ("one", "two"), Selection())
     check_order(first, second, ("one", "two"), Selection(pred=first[0]))
+
+
+@pytest.mark.parametrize("names", [["predictions", "label_ids"], ["predictions", "references"], ["y_pred", "y_test"]])
+def test_names_that_other_tools_write(names):
+    chosen = choose(names, Selection(), "f", both=True)
+    assert (chosen.pred, chosen.target) == ((names[0],), names[1])
+
+
+def test_two_arrays_without_a_usual_name_are_not_told_apart_by_their_order():
+    with pytest.raises(InputError, match=r"predictions or targets; .*--pred NAME --target NAME"):
+        choose(["arr_0", "arr_1"], Selection(), "f.npz", both=True, kind="key")
+
+
+def test_a_score_column_of_one_class_is_told_with_its_flags():
+    with pytest.raises(InputError, match="--pred p_sick --positive sick"):
+        choose(["p_sick", "target"], Selection(), "f", both=True)
+
+
+def test_score_columns_without_a_prefix_are_told_how_to_be_one_group():
+    with pytest.raises(InputError, match=r"call them p_CLASS, or say --pred 'p_\*'"):
+        choose(["cat", "dog", "target"], Selection(), "f", both=True)

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from evalcli.errors import EvalError, InputError
+from evalcli.sources import open_source
+from evalcli.sources.base import Selection
 from evalcli.sources.tensors import open_tensors
 
 DTYPES = ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
@@ -206,3 +208,21 @@ def test_float8_of_ml_dtypes_and_torch_agree(tmp_path, read_all):
         path = str(tmp_path / f"{kind}.pt")
         torch.save(torch.from_numpy(every).view(getattr(torch, kind)), path)
         np.testing.assert_array_equal(read_all(path)[""], every.view(getattr(ml_dtypes, kind)).astype(np.float32))
+
+
+@pytest.mark.parametrize("keys", [("logits", "target"), ()])
+def test_a_list_of_batches_is_told_how_to_be_joined(tmp_path, keys):
+    batches = [{key: torch.ones(n, 3) for key in keys} if keys else torch.ones(n, 3) for n in (4, 4, 2)]
+    torch.save(batches, tmp_path / "a.pt")
+    torch.save(torch.ones(10), tmp_path / "t.pt")
+    target = None if keys else str(tmp_path / "t.pt")
+    with pytest.raises(InputError, match=r"a list of 3 batches, not one array; .*torch\.cat"):
+        open_source(str(tmp_path / "a.pt"), target, Selection())
+
+
+@pytest.mark.parametrize("pair", [(torch.ones(4, 3), torch.ones(4)), (torch.ones(4), torch.ones(4))])
+def test_a_list_of_two_sides_is_no_list_of_batches(tmp_path, pair):
+    torch.save(list(pair), tmp_path / "a.pt")
+    with pytest.raises(InputError, match="say which is which with --pred NAME --target NAME"):
+        open_source(str(tmp_path / "a.pt"), None, Selection())
+    open_source(str(tmp_path / "a.pt"), None, Selection(pred="0", target="1")).close()
