@@ -71,6 +71,9 @@ def find_layout(preds: Field, target: Field, choices: Choices) -> Layout:
             raise EmptyError(f"no values: shape {field.shape}", fix="save at least one for each row", path=field.path)
     if p[0] != t[0]:
         raise _length_error(preds, target, p, t)
+    if choices.class_axis is not None and max(len(p), len(t)) == 1:
+        message = f"--class-axis {choices.class_axis}, but predictions {preds.shape} have no axis of classes"
+        raise UsageError(message, fix="drop it")
     if p == t:
         return _same_shape(preds, choices, p)
     if len(p) == len(t) + 1:

@@ -102,3 +102,8 @@ def test_swapped_arguments_give_the_command_the_right_way_round():
 def test_N15_an_axis_without_entries_is_empty(shapes):
     with pytest.raises(EmptyError, match="no values"):
         layout(*shapes)
+
+
+def test_a_class_axis_that_is_not_there_is_a_usage_error():
+    with pytest.raises(UsageError, match=r"--class-axis 1, but predictions \(9,\) have no axis of classes"):
+        find_layout(Field("p", "p", (9,), "int64"), Field("t", "t", (9,), "int64"), Choices(class_axis=1))
