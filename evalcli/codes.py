@@ -37,7 +37,7 @@ def make_prepare(
     beside = preds if layout.preds == "labels" else None
     target_codes = _codes(target, names, declared or _is_named(preds), beside)
     if layout.target == "one-hot":
-        target_codes = _places(preds)
+        target_codes = _places(names) if _is_named(preds) else None
     pred_codes = _codes(preds, names, declared, target) if layout.preds == "labels" else None
     order = _column_order(preds, names) if layout.preds == "columns" else None
     return Prepare(layout, choices, preds, target, classes, target_codes, pred_codes, order, device)
@@ -48,11 +48,10 @@ def _is_named(preds: Field) -> bool:
     return preds.columns is not None
 
 
-def _places(preds: Field) -> Codes | None:
-    """The place in a one-hot row is the place of the class, unless the columns of scores are numbered from 0."""
-    columns = preds.columns or ()
-    numbers = [int(name) for name in columns if _is_number(name)]
-    return _by_value(numbers) if sorted(numbers) == list(range(len(columns))) else None
+def _places(names: Sequence[str]) -> Codes | None:
+    """The place in a one-hot row is the place of the class, unless the classes are named 0, 1, … in another order."""
+    numbers = [int(name) for name in names if _is_number(name)]
+    return _by_value(numbers) if sorted(numbers) == list(range(len(names))) else None
 
 
 def _column_order(preds: Field, names: Sequence[str]) -> Array | None:
