@@ -5,8 +5,11 @@ Shapes and types come from headers. Ranges, labels and the likely task come from
 
 from __future__ import annotations
 
+import re
 import shlex
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +18,18 @@ import numpy as np
 from evalcli.codes import make_prepare
 from evalcli.errors import EvalError
 from evalcli.evidence import Evidence
+from evalcli.faults import raise_faults
 from evalcli.layout import find_layout, is_float, plain_shape
-from evalcli.sources import TENSOR_FORMATS, input_format, table_options
-from evalcli.sources.naming import choose
+from evalcli.sources import TENSOR_FORMATS, input_format, spoken_of, table_options
+from evalcli.sources.naming import choose, only_side
+from evalcli.sources.spool import STDIN, Spool
 from evalcli.task import decide
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from evalcli.sources.arrays import StoredArray
-    from evalcli.sources.base import Selection
+    from evalcli.sources.base import Selection, Source
     from evalcli.sources.tables import Table, Tables
     from evalcli.task import Choices, Task
 
@@ -31,6 +38,15 @@ LOOK_ROWS = 1000
 
 LOOK_BYTES = 16 << 20
 """Wide rows: fewer of them."""
+
+PASSES = 4
+"""How often the first rows may change the decision: each time one of a few signs is new."""
+
+FLAG = re.compile(
+    r"--(?:pred (?:NAME|\S+) --(?:target|positive) (?:NAME|[^\s,;]+)|labels a,b,c|ignore-index -?\d+|nan drop"
+    r"|scores (?:labels|probs|logits)|positive [^\s,;]+|class-axis -?1|task multiclass|no-header|delimiter \S+)"
+)
+"""What an error offers and a command can take."""
 
 EXAMPLES = 8
 """How many distinct texts or whole numbers an entry names."""
@@ -75,6 +91,19 @@ def inspect(path: str, selection: Selection, choices: Choices) -> Inspection:
         EvalError: as opening the file for a report would.
 
     """
+    if path != STDIN:
+        return _inspect(path, selection, choices)
+    spool = Spool()
+    try:
+        with spoken_of({spool.path: STDIN}):
+            seen = _inspect(spool.path, selection, choices)
+    finally:
+        spool.close()
+    reading, command = (text.replace(spool.path, STDIN) for text in (seen.reading, seen.command))
+    return replace(seen, path=STDIN, reading=reading, command=command)
+
+
+def _inspect(path: str, selection: Selection, choices: Choices) -> Inspection:
     kind = input_format(path)
     return _tensors(path, kind, selection, choices) if kind in TENSOR_FORMATS else _table(path, selection, choices)
 
@@ -129,36 +158,73 @@ def _tensor_reading(
     path: str, arrays: dict[str, StoredArray], selection: Selection, choices: Choices
 ) -> tuple[dict[str, str], str, str]:
     """Roles of the arrays, the reading in words, the command."""
-    try:
-        chosen = choose(tuple(arrays), selection, path, both=True, kind="key") if len(arrays) > 1 else None
-    except EvalError as error:
-        return {}, f"both sides are not found by name: {error.what}", f"{_command(path)} --pred NAME --target NAME"
-    if chosen is None:
-        return _one_side(path, next(iter(arrays.values()), None))
-    roles = dict.fromkeys(chosen.pred, "predictions")
-    roles |= {str(chosen.target): "target"} | ({chosen.weight: "weight"} if chosen.weight else {})
-    try:
-        task = _tensor_task(path, selection, choices)
-    except EvalError as error:
-        return roles, f"cannot be evaluated as it is: {error}", _command(path)
-    return roles, _in_words(task), _command(path) + _missing_flags(task)
-
-
-def _tensor_task(path: str, selection: Selection, choices: Choices) -> Task:
-    """The decision that the first rows suggest."""
     from evalcli.sources.pairing import open_arrays
 
-    source = open_arrays(path, None, selection)
+    if len(arrays) < 2:
+        return _one_side(path, next(iter(arrays.values()), None))
+    roles = {}
+    with suppress(EvalError):  # a report says why not
+        chosen = choose(tuple(arrays), selection, path, both=True, kind="key")
+        roles = dict.fromkeys(chosen.pred, "predictions")
+        roles |= {str(chosen.target): "target"} | ({chosen.weight: "weight"} if chosen.weight else {})
+    said = _alone(path, arrays, selection) or _reading(path, lambda: open_arrays(path, None, selection), choices)
+    return roles, *said
+
+
+def _reading(path: str, open_look: Callable[[], Source], choices: Choices) -> tuple[str, str]:
+    """What a report would make of the first rows, in words, and the command that makes it."""
     try:
-        layout = find_layout(source.preds, source.target, choices)
-        task = decide(layout, source.preds, source.target, choices, Evidence())
-        evidence = Evidence()
-        load = next(source.plan(LOOK_ROWS), None)
-        if load is not None:
-            make_prepare(layout, choices, source, task.classes)(load(), task, evidence)
-        return decide(layout, source.preds, source.target, choices, evidence)
+        source = open_look()
+    except EvalError as error:
+        return _refused(path, error)
+    try:
+        return _decided(path, source, choices)
+    except EvalError as error:
+        return _refused(path, error)
     finally:
         source.close()
+
+
+def _alone(path: str, names: Iterable[str], selection: Selection) -> tuple[str, str] | None:
+    """The reading and the command for a file whose names speak of one side only."""
+    side = only_side(tuple(names)) if selection.pred is None and selection.target is None else None
+    return {
+        "prediction": ("predictions; the truth is missing", f"{_command(path)} TARGETS"),
+        "target": ("the truth; predictions are missing", f"evalcli report PREDS {shlex.quote(path)}"),
+    }.get(side or "")
+
+
+def _refused(path: str, error: EvalError) -> tuple[str, str]:
+    """A report would refuse the file: why, and the flag that helps where one does."""
+    place = f"{error.path}: " if error.path and error.path != path else ""
+    fix = f"; {error.fix}" if error.fix else ""
+    flag = FLAG.search(error.fix)
+    return f"cannot be evaluated as it is: {place}{error.what}{fix}", _command(path) + (f" {flag[0]}" if flag else "")
+
+
+def _decided(path: str, source: Source, choices: Choices) -> tuple[str, str]:
+    """The decision that the first rows lead to."""
+    layout = find_layout(source.preds, source.target, choices)
+    known = Evidence()
+    for _ in range(PASSES):
+        task = decide(layout, source.preds, source.target, choices, known)
+        prepare = make_prepare(layout, choices, source, task.classes)
+        evidence = Evidence()
+        for load in islice(source.plan(LOOK_ROWS), 1):
+            prepare(load(), task, evidence)
+        decided = decide(layout, source.preds, source.target, choices, evidence.with_(known))
+        if decided.counts_like == task.counts_like:
+            break
+        known = evidence.with_(known)
+    if layout.preds == "columns" and source.preds.columns is None and choices.labels is None:
+        names = source.target.labels or ()
+        if not {*names} <= {*decided.classes}:
+            what = f"a list of {layout.width} scores for each row, and targets such as {names[0]!r}"
+            return f"{what}: name the classes in the order of the scores", f"{_command(path)} --labels a,b,c"
+    if decided.problem is not None:
+        evidence.faults.pop("pred-fraction", None)
+    raise_faults(source, choices, prepare.classes, evidence)
+    return _in_words(decided), _command(path) + _missing_flags(decided)
 
 
 def _one_side(path: str, array: StoredArray | None) -> tuple[dict[str, str], str, str]:
@@ -253,43 +319,17 @@ def _column_entry(name: str, kind: str, cells: list[Any], role: str) -> Entry:
 def _table_reading(
     path: str, tables: Tables, selection: Selection, choices: Choices
 ) -> tuple[dict[str, str], str, str]:
-    from evalcli.sources import table_columns
-    from evalcli.sources.table_join import Joined
+    """As of tensors; from here on the table is only its first rows."""
+    from evalcli.sources.table_source import TableSource
 
     table = tables.tables[0]
-    try:
+    roles = {}
+    with suppress(EvalError):
         chosen = choose(tuple(table.columns), selection, path, both=True, kind=table.noun)
-    except EvalError as error:
-        return {}, f"both sides are not found by name: {error.what}", f"{_command(path)} --pred NAME --target NAME"
-    roles = dict.fromkeys(chosen.pred, "predictions")
-    roles |= {str(chosen.target): "target"} | ({chosen.weight: "weight"} if chosen.weight else {})
-    try:
-        joined = Joined(tables, table, None, key=None, where=None)
-        preds = [joined.column(name, "preds") for name in chosen.pred]
-        target = joined.column(str(chosen.target), "target")
-        reading = table_columns.decide(joined, preds, target, selection)
-        said, truth = table_columns.sample(joined, preds[0], target)
-    except EvalError as error:
-        return roles, f"cannot be evaluated as it is: {error}", _command(path)
-    words, flags = _labels_in_words(
-        reading.preds, chosen.classes, truth if reading.preds == "scores" else said | truth, choices
+        roles = dict.fromkeys(chosen.pred, "predictions")
+        roles |= {str(chosen.target): "target"} | ({chosen.weight: "weight"} if chosen.weight else {})
+    table.shorten(LOOK_ROWS)
+    said = _alone(path, table.columns, selection) or _reading(
+        path, lambda: TableSource(tables, table, None, selection, checked=False), choices
     )
-    return roles, words, _command(path) + flags
-
-
-def _labels_in_words(
-    preds: str, columns: tuple[str, ...] | None, labels: set[str], choices: Choices
-) -> tuple[str, str]:
-    """The reading of a table, from its first rows."""
-    from evalcli.sources.labels import class_order
-    from evalcli.task import positive_class
-
-    if columns is not None:
-        return f"multiclass, a score for each of {len(columns)} classes", ""
-    names = class_order(labels)
-    shown = ", ".join(names[:EXAMPLES]) + (", …" if len(names) > EXAMPLES else "")
-    if len(names) != 2 and preds != "scores":
-        return f"multiclass, labels, {len(names)} classes in the first rows ({shown})", ""
-    what = "one score for each row" if preds == "scores" else "labels"
-    doubt = len(names) == 2 and positive_class(names, choices.positive)[1] is not None
-    return f"binary, {what} ({shown})", f" --positive {shlex.quote(names[1])}" if doubt else ""
+    return roles, *said

@@ -42,8 +42,12 @@ def _text(seen: Inspection) -> str:
     """A table of what is inside, then the reading and the command."""
     from evalcli.renderers.escape import visible
 
+    unnamed = "(array)" if len(seen.entries) == 1 else "(no name)"
     count = "rows not counted" if seen.rows is None else f"{seen.rows:,} rows"
-    named: list[tuple[str, ...]] = [("name", "shape", "type", "range", "holds"), *map(_row, seen.entries)]
+    named: list[tuple[str, ...]] = [
+        ("name", "shape", "type", "range", "holds"),
+        *(_row(entry, unnamed) for entry in seen.entries),
+    ]
     rows = [tuple(visible(cell) for cell in row) for row in named]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     looked = "all rows" if seen.rows == seen.looked else f"the first {seen.looked:,} rows"
@@ -57,8 +61,8 @@ def _text(seen: Inspection) -> str:
     return "\n".join(lines)
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: Entry, unnamed: str) -> tuple[str, ...]:
     span = "" if entry.low is None or entry.high is None else f"{entry.low:.6g} … {entry.high:.6g}"
     shape = "×".join(map(str, entry.shape)) if len(entry.shape) > 1 else ""
     holds = [entry.role, ", ".join(entry.examples), entry.note]
-    return (entry.name or "(array)", shape, entry.dtype, span, "; ".join(part for part in holds if part))
+    return (entry.name or unnamed, shape, entry.dtype, span, "; ".join(part for part in holds if part))

@@ -134,6 +134,16 @@ def check_order(preds: Sequence[str], target: Sequence[str], paths: tuple[str, s
         )
 
 
+def only_side(names: Sequence[str]) -> str | None:
+    """The side that these names speak of, where they are usual for one of them only.
+
+    >>> only_side(["id", "y_pred"]), only_side(["label"]), only_side(["label", "logits"])
+    ('prediction', 'target', None)
+    """
+    stock = _Stock(tuple(names), "", "column")
+    return next((role for role in ("prediction", "target") if stock.only_usual(role) is not None), None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Stock:
     """The names of one file, and how to speak about them."""

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class TableSource(Source):
     """Both sides from one table, or each from its own, paired by position or by ``selection.id``.
 
-    Opening it counts: labels are complete, and faults found, before the first batch.
+    Opening it counts: labels are complete, and faults found, before the first batch. Unless ``checked``, nobody counts
+    the rows a second time: for a look at the first of them.
 
     Raises:
         UsageError: a name, ``--where`` or ``--scores`` that does not fit the tables.
@@ -47,6 +48,8 @@ class TableSource(Source):
         target: Table | None,
         selection: Selection,
         progress: Callable[[float, int], None] | None = None,
+        *,
+        checked: bool = True,
     ) -> None:
         self._tables = tables
         self._listener = progress
@@ -56,7 +59,7 @@ class TableSource(Source):
         self._is_filtered = selection.where is not None
         self._sides = sides
         reading = decide(sides.joined, sides.preds, sides.target, selection)
-        for table in self._files:
+        for table in self._files if checked else ():
             table.begin()
         sides.joined.check_pairs()
         self._opened = _open(sides, reading)

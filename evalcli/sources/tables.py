@@ -120,6 +120,12 @@ class Table:
         place = f"{self.locate(found[0])}: " if found else ""
         raise InputError(f"{place}a label {fault}", fix="is a quote missing or too much near it?", path=self.path)
 
+    def shorten(self, rows: int) -> None:
+        """Be the first rows alone from now on: for a look, which no check of the whole file can agree with."""
+        head = f"{self.reader.view}_head"
+        self._tables.query(f"CREATE TEMP TABLE {head} AS SELECT * FROM {self.reader.view} LIMIT {rows}")
+        self.reader.view = head
+
     def begin(self) -> None:
         """Start a pass: the independent check runs beside the query."""
         if self._check is None:

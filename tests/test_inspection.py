@@ -1,0 +1,130 @@
+"""What ``evalcli inspect`` says is what ``evalcli report`` does."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from saved_files import save
+
+NAMES = np.array(["cat", "dog", "owl"])
+TRUTH = np.arange(30) % 3
+SCORES = np.random.default_rng(1).dirichlet([1, 1, 1], 30)
+
+
+@pytest.fixture
+def look(run):
+    def seen(path, *args):
+        result = run("inspect", path, "-f", "json", *args)
+        assert result.code == 0, result.stderr
+        return json.loads(result.stdout)
+
+    return seen
+
+
+@pytest.fixture
+def follow(run):
+    """The command that was suggested, with what only the user knows filled in."""
+
+    def followed(command, **known):
+        for placeholder, value in known.items():
+            command = command.replace(placeholder, value)
+        return run(*shlex.split(command)[1:], "-f", "json")
+
+    return followed
+
+
+def lists(path):
+    frame = pd.DataFrame({"scores": SCORES.tolist(), "target": NAMES[TRUTH]})
+    frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_json(path, orient="records", lines=True)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_lists_of_scores_beside_names_ask_for_the_names(tmp_path, look, follow, suffix):
+    seen = look(lists(tmp_path / f"a{suffix}"))
+    assert "a list of 3 scores for each row" in seen["reading"]
+    assert seen["command"].endswith("--labels a,b,c")
+    assert follow(seen["command"], **{"a,b,c": "cat,dog,owl"}).code == 0
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".npz", ".csv", ".parquet"])
+def test_a_negative_target_is_offered_as_the_label_to_ignore(tmp_path, look, follow, suffix):
+    target = np.where(np.arange(30) % 5 == 0, -100, TRUTH)
+    seen = look(save(tmp_path / f"a{suffix}", {"logits": SCORES, "target": target}))
+    found = follow(seen["command"])
+    if suffix in (".pt", ".npz"):
+        assert seen["command"].endswith("--ignore-index -100")
+        assert json.loads(found.stdout)["n"] == 24
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_numbers_against_names_are_not_called_readable(tmp_path, look, follow, suffix):
+    seen = look(save(tmp_path / f"a{suffix}", {"pred": TRUTH, "target": NAMES[TRUTH]}))
+    assert "cannot be evaluated as it is" in seen["reading"]
+    assert "names on one side, numbers on the other" in seen["reading"]
+    found = follow(seen["command"], **{"a,b,c": "cat,dog,owl"})
+    assert json.loads(found.stdout)["metrics"]["accuracy"]["value"] == 1
+
+
+READINGS = [
+    ({"pred": NAMES[TRUTH], "target": NAMES[TRUTH]}, "multiclass, labels, 3 classes (cat, dog, owl)"),
+    ({"p": SCORES, "target": TRUTH}, "multiclass, probs, 3 classes (0, 1, 2)"),
+    ({"score": SCORES[:, 0], "target": TRUTH % 2}, "binary, probs, 2 classes (0, 1), positive '1'"),
+    ({"logits": SCORES[:, 0] * 9 - 3, "target": TRUTH % 2}, "binary, logits, 2 classes (0, 1), positive '1'"),
+]
+
+
+@pytest.mark.parametrize(("columns", "reading"), READINGS)
+def test_the_reading_is_that_of_the_report(tmp_path, look, follow, columns, reading):
+    seen = look(save(tmp_path / "a.csv", columns))
+    assert seen["reading"] == reading
+    report = json.loads(follow(seen["command"]).stdout)
+    assert seen["reading"].startswith(f"{report['task']}, {report['scores']}, {len(report['classes'])} classes")
+
+
+def test_only_the_first_rows_are_read(tmp_path, look):
+    path = tmp_path / "a.csv"
+    path.write_text("target,pred\n" + "a,a\nb,b\nc,c\n" * 400 + "a,\n")
+    seen = look(path)
+    assert (seen["rows"], seen["looked"]) == (None, 1000)
+    assert seen["reading"] == "multiclass, labels, 3 classes (a, b, c)"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_an_index_without_a_name_is_shown_and_not_in_the_way(tmp_path, run, suffix):
+    frame = pd.DataFrame({"pred": NAMES[TRUTH], "target": NAMES[TRUTH]})
+    frame.to_csv(tmp_path / "a.csv") if suffix == ".csv" else frame.to_excel(tmp_path / "a.xlsx")
+    result = run("inspect", tmp_path / f"a{suffix}")
+    assert result.code == 0, result.stderr
+    assert "(no name)" in result.stdout
+    assert "3 classes (cat, dog, owl)" in result.stdout
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".pt", ".xlsx", ".dta", ".parquet"])
+def test_standard_input(tmp_path, spawn, suffix):
+    path = save(tmp_path / f"a{suffix}", {"pred": NAMES[TRUTH], "target": NAMES[TRUTH]})
+    with path.open("rb") as stream:
+        result = spawn("inspect", "-", stdin=stream)
+    assert result.code == 0, result.stderr
+    assert result.stdout.startswith(f"-: {suffix[1:]}, 30 rows")
+    assert result.stdout.endswith("3 classes (cat, dog, owl)\nRun:     evalcli report -\n")
+    assert "evalcli-stdin" not in result.stdout
+
+
+def test_one_side_alone(tmp_path, look):
+    said = save(tmp_path / "p.csv", {"id": TRUTH, "pred": TRUTH})
+    assert look(said)["command"] == f"evalcli report {said} TARGETS"
+    truth = save(tmp_path / "t.parquet", {"label": TRUTH, "region": TRUTH})
+    assert look(truth)["command"] == f"evalcli report PREDS {truth}"
+
+
+def test_batches_and_bare_arrays(tmp_path, look):
+    torch.save([{"logits": torch.ones(2, 3), "target": torch.ones(2)}] * 3, tmp_path / "a.pt")
+    assert "a list of 3 batches" in look(tmp_path / "a.pt")["reading"]
+    np.savez(tmp_path / "a.npz", TRUTH, TRUTH)
+    assert look(tmp_path / "a.npz")["command"].endswith("--pred NAME --target NAME")
