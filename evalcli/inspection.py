@@ -43,7 +43,7 @@ PASSES = 4
 """How often the first rows may change the decision: each time one of a few signs is new."""
 
 FLAG = re.compile(
-    r"--(?:pred (?:NAME|\S+) --(?:target|positive) (?:NAME|[^\s,;]+)|labels a,b,c|ignore-index -?\d+|nan drop"
+    r"--(?:target NAME --pred NAME|pred \S+ --positive [^\s,;]+|labels a,b,c|ignore-index -?\d+|nan drop"
     r"|scores (?:labels|probs|logits)|positive [^\s,;]+|class-axis -?1|task multiclass|no-header|delimiter \S+)"
 )
 """What an error offers and a command can take."""

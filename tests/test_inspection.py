@@ -127,4 +127,4 @@ def test_batches_and_bare_arrays(tmp_path, look):
     torch.save([{"logits": torch.ones(2, 3), "target": torch.ones(2)}] * 3, tmp_path / "a.pt")
     assert "a list of 3 batches" in look(tmp_path / "a.pt")["reading"]
     np.savez(tmp_path / "a.npz", TRUTH, TRUTH)
-    assert look(tmp_path / "a.npz")["command"].endswith("--pred NAME --target NAME")
+    assert look(tmp_path / "a.npz")["command"].endswith("--target NAME --pred NAME")

@@ -207,7 +207,7 @@ class _Stock:
         hint = self._spaced("target") or self._spaced("prediction")
         raise InputError(
             f"no {self.kind} has a usual name for predictions or targets{hint}",
-            fix=f"{self._listed()}; say which is which with --pred NAME --target NAME{self._header_hint()}",
+            fix=f"{self._listed()}; choose with --target NAME --pred NAME{self._header_hint()}",
             path=self.path,
         )
 

@@ -73,14 +73,12 @@ def test_the_users_word_ends_ambiguity():
 
 
 def test_unknown_names_are_listed_not_guessed():
-    with pytest.raises(InputError, match=r"columns are 'a', 'b'; say which is which with --pred NAME --target NAME"):
+    with pytest.raises(InputError, match=r"columns are 'a', 'b'; choose with --target NAME --pred NAME"):
         choose(["a", "b"], Selection(), "f", both=True)
 
 
 def test_keys_are_called_keys():
-    with pytest.raises(
-        InputError, match=r"keys are 'a', 'b', 'c'; say which .* --target NAME \[E3\]"
-    ):
+    with pytest.raises(InputError, match=r"keys are 'a', 'b', 'c'; choose with --target NAME --pred NAME \[E3\]"):
         choose(["a", "b", "c"], Selection(), "f", both=True, kind="key")
 
 
@@ -178,7 +176,7 @@ def test_names_that_other_tools_write(names):
 
 
 def test_two_arrays_without_a_usual_name_are_not_told_apart_by_their_order():
-    with pytest.raises(InputError, match=r"predictions or targets; .*--pred NAME --target NAME"):
+    with pytest.raises(InputError, match=r"predictions or targets; .*--target NAME --pred NAME"):
         choose(["arr_0", "arr_1"], Selection(), "f.npz", both=True, kind="key")
 
 

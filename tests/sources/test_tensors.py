@@ -223,6 +223,6 @@ def test_a_list_of_batches_is_told_how_to_be_joined(tmp_path, keys):
 @pytest.mark.parametrize("pair", [(torch.ones(4, 3), torch.ones(4)), (torch.ones(4), torch.ones(4))])
 def test_a_list_of_two_sides_is_no_list_of_batches(tmp_path, pair):
     torch.save(list(pair), tmp_path / "a.pt")
-    with pytest.raises(InputError, match="say which is which with --pred NAME --target NAME"):
+    with pytest.raises(InputError, match="choose with --target NAME --pred NAME"):
         open_source(str(tmp_path / "a.pt"), None, Selection())
     open_source(str(tmp_path / "a.pt"), None, Selection(pred="0", target="1")).close()
