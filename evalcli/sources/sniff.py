@@ -263,6 +263,6 @@ def _text_kind(head: bytes) -> str:
         )
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     line = text.split(b"\n", 1)[0]
-    if line.startswith(b"{"):
-        return "jsonl"
+    if line.startswith(b"{") or (line.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"[")):
+        return "jsonl"  # an array is refused with what to do
     return "tsv" if b"\t" in line and b"," not in line else "csv"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EmptyError, EvalError, InputError, UsageError
-from evalcli.sources.naming import ID_NAMES
+from evalcli.sources.naming import ID_NAMES, SHOWN_NAMES, near_name
 from evalcli.sources.table_where import TYPED_FORMATS, explain, numbers, parse_condition, spelled
 
 if TYPE_CHECKING:
@@ -74,8 +74,16 @@ class Joined:
         self._types: dict[str, dict[str, str]] = {"preds": {}, "target": {}}
         """Columns that ``where`` names, and the type it sees; empty: the one that is stored."""
         for table in self.files if self.key is not None else ():
-            if self.key not in table.columns:
-                raise UsageError(f"no column {self.key!r} to join by", fix="--id names it", path=table.path)
+            if self.key is not None and self.key not in table.columns:
+                near = near_name(self.key, table.columns)
+                hint = f"; did you mean {near!r}?" if near is not None else ""
+                names = ", ".join(repr(name) for name in list(table.columns)[:SHOWN_NAMES])
+                more = f" and {len(table.columns) - SHOWN_NAMES} more" if len(table.columns) > SHOWN_NAMES else ""
+                raise UsageError(
+                    f"no {table.noun} {self.key!r} to join by{hint}",
+                    fix=f"{table.noun}s are {names}{more}; --id names one that both files have",
+                    path=table.path,
+                )
         for side in self._used if self.key is not None else ():
             self.column(self.key or "", side)
         if where is not None:

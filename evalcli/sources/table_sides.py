@@ -127,6 +127,11 @@ class Sides:
             InputError: with the count, an example and the first places.
 
         """
+        flag = "; if the column holds labels, --scores labels" if by_sample else ""
+        fixes = {
+            "is not one number": f"write numbers with a decimal point and nothing else{flag}",
+            "is missing": "give every row a weight, or leave such rows out with --where",
+        }
         faults = {"is not one number": columns.unparsable_sql(column)}
         if role == "weight":
             faults["is missing"] = f"{column.sql} IS NULL"
@@ -140,10 +145,9 @@ class Sides:
             if count:
                 places, values = self.joined.places(column.side, kept, column.sql)
                 example = f" {values[0]!r}" if values[0] is not None else ""
-                flag = "; if the column holds labels, --scores labels" if by_sample else ""
                 raise InputError(
                     f"{role}{example} in column {column.name!r} {what} ({count} in all: {', '.join(places)})",
-                    fix=f"write numbers with a decimal point and nothing else{flag}",
+                    fix=fixes[what],
                     path=self.table(column).path,
                 )
 
@@ -202,6 +206,8 @@ def choose_sides(
 
     """
     if target is None or target is preds:
+        if selection.id is not None:
+            raise UsageError("--id pairs two files, but there is one", fix="drop it", path=preds.path)
         chosen = choose(list(preds.columns), selection, preds.path, both=True, kind=preds.noun)
     else:
         check_order(list(preds.columns), list(target.columns), (preds.path, target.path), selection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import glob
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -337,7 +338,8 @@ class Tables:
             raise
         except (duckdb.Error, OSError, MemoryError) as e:
             fault = self.fault(e)
-            raise InputError(f"cannot be read as {kind}: {fault.what}", fix="write it again", path=path) from e
+            fault.path = path
+            raise (_unread(kind, fault, pieces) if type(fault) is not LimitError else fault) from e
         return table
 
     def _text(self, path: str) -> TextFile:
@@ -368,6 +370,18 @@ def resolve(path: str) -> list[str]:
     if not files:
         raise InputError("no file matches", fix="check the pattern, and quote it for the shell", path=path)
     return files
+
+
+def _unread(kind: str, fault: EvalError, pieces: list[Piece]) -> InputError:
+    """A file that is not of its format: the engine's reason without its own words for the path, if it is one."""
+    what = fault.what.removeprefix("cannot be read: ")
+    for piece in pieces:
+        what = what.replace(f"'{piece.engine_path}'", "").replace(piece.engine_path, "").strip()
+    if "magic bytes" in what and "end of file" in what:
+        return InputError(f"truncated: it does not end as {kind} does", fix="copy or write it again", path=fault.path)
+    says_something = len(re.findall(r"[A-Za-z]{3,}", what)) > 1
+    reason = f": {what}" if says_something else ", it is damaged"
+    return InputError(f"cannot be read as {kind}{reason}", fix="write it again", path=fault.path)
 
 
 def _check_options(options: TableOptions) -> None:

@@ -582,3 +582,21 @@ def test_odd_column_names(tmp_path):
     source = open_source(path, target=names[0], pred=names[1], weight=names[2])
     assert pairs(source) == {("a", "a"): 1, ("b", "a"): 1}
     assert (source.target.name, source.preds.name) == (names[0], names[1])
+
+
+def test_a_weight_that_is_missing_is_not_asked_for_a_decimal_point(tmp_path):
+    path = write_parquet(tmp_path / "f.parquet", y=["a", "b"], pred=["a", "b"], w=[1.0, None])
+    with pytest.raises(InputError, match=r"is missing \(1 in all: row 2\); give every row a weight") as caught:
+        open_source(path, weight="w")
+    assert "decimal" not in str(caught.value)
+
+
+def test_an_id_that_is_not_there_is_told_with_what_is(tmp_path):
+    one = write_csv(tmp_path / "p.csv", ["Image", "pred"], [("1", "a")])
+    two = write_csv(tmp_path / "t.csv", ["Image", "target"], [("1", "a")])
+    with pytest.raises(
+        UsageError, match=r"no column 'image' to join by; did you mean 'Image'\?; columns are 'Image', "
+    ):
+        open_source(one, two, id="image")
+    with pytest.raises(UsageError, match="--id pairs two files, but there is one"):
+        open_source(one, id="Image")

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -556,3 +557,36 @@ def test_a_parquet_column_that_cannot_be_read_says_its_type(tmp_path):
     pq.write_table(pa.table({"y": [{"a": 1}], "p": ["x"]}), path)
     with pytest.raises(InputError, match=r"field 'y' holds values of type STRUCT\(a BIGINT\); store one text"):
         read(path, ["y"])
+
+
+def test_a_truncated_parquet_file_says_so_once_and_names_no_other_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("f.parquet")
+    pq.write_table(pa.table({"y": list("abc") * 100}), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError) as caught:
+        read(path)
+    assert str(caught.value) == "f.parquet: truncated: it does not end as parquet does; copy or write it again [E3]"
+    for at in range(len(whole) - 60, len(whole) - 8, 3):  # a damaged footer
+        path.write_bytes(whole[:at] + b"\x0f\xff\x0f" + whole[at + 3 :])
+        try:
+            read(path)
+        except InputError as error:
+            message = str(error)
+            assert message.count("cannot be read") <= 1
+            assert str(tmp_path) not in message
+            assert ": ;" not in message
+            assert r"\x0f" not in message
+
+
+@pytest.mark.parametrize("text", ['[{"y": "a", "p": "a"}]', '[\n  {"y": "a"},\n  {"y": "b"}\n]\n'])
+def test_J12_a_json_array_is_told_how_to_be_lines(tmp_path, text):
+    (tmp_path / "f.json").write_text(text)
+    with pytest.raises(InputError, match=r"a JSON array, not one object; convert it with: jq -c '\.\[\]'"):
+        read(tmp_path / "f.json")
+
+
+def test_a_header_may_begin_with_a_bracket(tmp_path):
+    (tmp_path / "f.txt").write_text("[red]dog,y\na,b\n")
+    assert read(tmp_path / "f.txt")[0] == [("a", "b")]
