@@ -7,9 +7,8 @@ first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -30,8 +29,7 @@ NARROW = 64
 """Up to so many columns a transposed block is faster than numpy's argmax along short rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """A block of score rows at a glance. ``bad`` marks rows without a best column (a NaN, or all minus infinity);
     ``sums`` are given only while all scores lie in [0, 1]; ``tied`` rows have their best score more than once.
     """

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.codes import make_prepare
 from evalcli.engine import accumulate
@@ -43,7 +43,7 @@ class Plan:
         """Text becomes class indices by tables made once for the pass."""
         device = self.placement.device if self.placement.backend == "torch" else None
         prepare = make_prepare(self.layout, self.choices, self.source, task.classes, device)
-        return replace(prepare, keep_scores=True) if self.scored else prepare
+        return prepare._replace(keep_scores=True) if self.scored else prepare
 
     def scoring(self, task: Task) -> Scoring | None:
         """What the states of scores are built from, where there are any."""
@@ -102,8 +102,7 @@ class _Pass:
         self.evidence.merge(other.evidence)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a whole pass has counted, and the decision under which."""
 
     task: Task

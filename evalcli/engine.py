@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 from evalcli.errors import UsageError
 
@@ -45,8 +45,7 @@ class Execution:
     ranking_budget: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(NamedTuple):
     """What was chosen: ``backend`` is ``numpy`` or ``torch``; ``why`` says it in words."""
 
     backend: str

@@ -5,9 +5,8 @@ A rule takes the facts and returns at most one finding. All rules see all facts;
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.report import Finding
 
@@ -46,8 +45,7 @@ _PREDS_WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """A report without findings, and what the pass saw beyond it.
 
     ``tied`` rows had their best score more than once; ``shift`` maps +1 and -1 to the share of rows whose prediction is

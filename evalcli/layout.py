@@ -19,9 +19,8 @@ A trailing axis of length 1 is dropped; nothing is ever broadcast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from evalcli.errors import EmptyError, InputError, UsageError
 
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """``preds`` are ``labels``, one ``score`` an element, or ``columns`` of scores on axis ``class_axis`` (``width`` of
     them); the target holds ``labels`` or is ``one-hot`` on ``target_axis``. ``inner`` elements lie in one row.
     """

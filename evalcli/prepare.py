@@ -6,7 +6,6 @@ out of one visit. Nothing here decides; :mod:`evalcli.task` does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,8 +35,7 @@ MISSING = -1
 """The code of a prediction that does not exist; it counts as an error of the model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(NamedTuple):
     """Rows ready to be counted, all ``(n,)``: labels on both sides, weights and multiplicities where there are any.
 
     ``scores`` are those of the same rows, ``(n,)`` or ``(n, C)`` in class order, where they were asked for.
@@ -63,8 +61,7 @@ class Codes(NamedTuple):
     table: Array
 
 
-@dataclass(frozen=True, slots=True)
-class Prepare:
+class Prepare(NamedTuple):
     """How batches of one input become labels: everything that does not change from batch to batch."""
 
     layout: Layout
@@ -253,7 +250,7 @@ class _Rows:
 
     def _cut(self, scores: Array, task: Task) -> Array:
         assert task.cut is not None
-        cut = _as_stored(task.cut, self.plan.preds.dtype, scores.dtype)
+        cut = as_stored(task.cut, self.plan.preds.dtype, scores.dtype)
         labels = np.where(scores >= cut, np.int8(task.above), np.int8(1 - task.above))
         return _mark_missing(labels, scores)
 
@@ -340,7 +337,7 @@ class _Rows:
             with np.errstate(invalid="ignore"):
                 over = positive.astype(np.float64) - negative >= task.cut
         else:
-            over = positive >= _as_stored(task.cut, self.plan.preds.dtype, scores.dtype)
+            over = positive >= as_stored(task.cut, self.plan.preds.dtype, scores.dtype)
         labels = np.where(over, task.above, 1 - task.above)
         return np.where(best == MISSING, MISSING, labels)
 
@@ -387,7 +384,7 @@ def _mark_missing(labels: Array, scores: Array) -> Array:
     return labels
 
 
-def _as_stored(cut: float, dtype: str, loaded: Any) -> Any:  # a numpy dtype, and a scalar of it
+def as_stored(cut: float, dtype: str, loaded: Any) -> Any:  # a numpy dtype, and a scalar of it
     """The threshold rounded as the scores were: a score stored as 0.7 is at a threshold of 0.7, in every type."""
     if dtype.startswith(("bfloat16", "float8")):
         import ml_dtypes

@@ -6,8 +6,7 @@ Everything is rendered before the first byte is written.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.cli import streams
 from evalcli.cli.output import check_outputs, write_outputs
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from evalcli.report import Report
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """Where a report goes: checked before the work, used after it. ``format`` is ``None`` for nothing on stdout."""
 
     targets: tuple[Target, ...]

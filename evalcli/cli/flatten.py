@@ -7,11 +7,11 @@ judging a small report.
 from __future__ import annotations
 
 import inspect
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import partial, wraps
 from math import isfinite
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -94,8 +94,7 @@ def _configured(param: Any, settings: Settings) -> Any:
         raise UsageError(e.what, fix=e.fix, path=settings.path) from e
 
 
-@dataclass(frozen=True, slots=True)
-class Spelling:
+class Spelling(NamedTuple):
     """How a value may be written, read off an annotation."""
 
     kind: type

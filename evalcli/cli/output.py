@@ -12,9 +12,8 @@ import re
 import stat
 import sys
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.cli import streams
 from evalcli.errors import OutputError, UsageError
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 _STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A file to write: its ``path`` as typed, the ``real`` one behind links, and the format of its content."""
 
     path: str

@@ -7,8 +7,7 @@ brackets mark the diagonal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
@@ -46,8 +45,7 @@ MISS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(NamedTuple):
     """A way to draw the matrix: where the shares stand, columns by name or by row number, names cut to ``cap``."""
 
     shares: str

@@ -17,12 +17,13 @@ _WIDTH = 120
 
 def render_json(report: Report) -> str:
     """``evalcli.report/1``: UTF-8 text without any raw control character, a newline at its end."""
-    return _document(report.to_json_object()) + "\n"
+    return document(report.to_json_object())
 
 
-def _document(value: Any) -> str:
+def document(value: Any) -> str:
+    """A JSON value as the text of a file, laid out and escaped like a report."""
     # Inside JSON only strings can hold such characters, so they may be escaped in the finished text.
-    return UNSAFE.sub(_escaped, _laid_out(value, 0))
+    return UNSAFE.sub(_escaped, _laid_out(value, 0)) + "\n"
 
 
 def _laid_out(value: Any, indent: int) -> str:

@@ -7,8 +7,7 @@ shows control characters as escapes; nothing is ever read as markup.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -35,8 +34,7 @@ _RIGHT_TO_LEFT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\
 _MARK = "\u200e"
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
+class Screen(NamedTuple):
     """Where lines will be shown: ``width`` in cells, the ``encoding`` of the stream, and whether it has ``color``."""
 
     width: int

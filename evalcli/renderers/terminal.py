@@ -7,8 +7,7 @@ decided once, in ``console``.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from rich.console import Console
 
@@ -26,8 +25,7 @@ _UNBOUNDED = 100_000
 """Cells a line may take where nobody looks through a window: nothing is cut in a pipe or a file."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportView:
+class ReportView(NamedTuple):
     """A report as rich shows it; ``width`` overrides the console's."""
 
     report: Report
@@ -38,8 +36,7 @@ class ReportView:
         yield from report_lines(self.report, Screen.of(console, options, self.width))
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictView:
+class VerdictView(NamedTuple):
     """The gates as rich shows them."""
 
     gates: tuple[Verdict, ...]

@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 import threading
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -86,8 +85,7 @@ class StoredArray(ABC):
         """Rows ``start:stop``, ``(stop - start, …)``: float32 or float64, integers, booleans, or indices of labels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Where elements lie: bytes from ``offset`` of a region, ``strides`` in bytes, ``swapped`` if foreign-endian."""
 
     region: Region

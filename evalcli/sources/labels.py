@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError
 from evalcli.sources.base import Note
@@ -61,8 +60,7 @@ def _is_class_number(label: str) -> bool:
     return label.isascii() and label.isdecimal() and len(label) < 19 and label == str(int(label))
 
 
-@dataclass(frozen=True, slots=True)
-class Likeness:
+class Likeness(NamedTuple):
     """One way in which two texts can mean one class: ``key`` maps both to the same text."""
 
     name: str

@@ -88,5 +88,5 @@ def read_groups(result: Any, declared: Sequence[str] | None = None, *, weighted:
 
 
 def _column(chunks: Sequence[Sequence[Sequence[Any]]], index: int, dtype: type) -> Array:
-    parts = [np.array(chunk[index], dtype=dtype) for chunk in chunks]
+    parts: list[Array] = [np.array(chunk[index], dtype=dtype) for chunk in chunks]
     return np.concatenate(parts) if parts else np.empty(0, dtype)

@@ -9,8 +9,7 @@ Source: PKWARE APPNOTE 6.3.10, sections 4.3 and 4.5.3.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError, LimitError
 from evalcli.sources.rawfile import Region, plain
@@ -32,8 +31,7 @@ _ENCRYPTED, _DESCRIPTOR = 1, 8
 _DESCRIPTOR_MAX = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One member: its bytes lie ``packed`` long at ``offset`` and unpack to ``size``."""
 
     name: str

@@ -173,6 +173,15 @@ def shown(request: pytest.FixtureRequest) -> tuple[str, Report]:
     return request.param, screens()[request.param]
 
 
+@pytest.fixture(autouse=True)
+def _fresh_styles() -> None:
+    """rich keeps the codes of a style for the first terminal that showed it; each test has a terminal of its own."""
+    from rich.style import Style
+
+    Style.parse.cache_clear()
+    Style._add.cache_clear()
+
+
 @pytest.fixture
 def golden() -> Callable[[str, str], None]:
     """Compare with a kept text; ``GOLDEN=write`` writes it anew, for a person to look at."""
