@@ -42,11 +42,11 @@ class Delivery(NamedTuple):
         write_outputs(contents)
         if printed is not None:
             streams.emit(printed)
-        shown = tuple(verdict for verdict in report.gates if not self.quiet or verdict.status != "pass")
-        if shown and sys.stderr is not None:
+        told = not self.quiet or any(verdict.status != "pass" for verdict in report.gates)
+        if report.gates and told and sys.stderr is not None:
             from evalcli.renderers.terminal import render_verdict
 
-            streams.say(streams.draw(render_verdict(shown), sys.stderr))
+            streams.say(streams.draw(render_verdict(report.gates), sys.stderr))
         return exit_code(report.gates)
 
 

@@ -8,7 +8,7 @@ from evalcli.metrics.entry import AVERAGES, Entry, Parameter
 _OVER_ALL = "Undefined only without rows."
 _IN_MEAN = (
     "0/0 is undefined: null in JSON, listed, and it fails its gate. In a mean over classes it counts as 0. "
-    "macro: the plain mean over the classes seen in target or predictions (--classes declared: all); "
+    "macro: the plain mean over the classes seen in target or predictions, with some weight (--classes declared: all); "
     "weighted: by support; micro: the cells of all these classes added up first. "
     "Bare, in a binary task: the positive class."
 )
