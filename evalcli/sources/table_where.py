@@ -103,18 +103,18 @@ LONGEST = 18
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The names that an expression mentions (in lower case; ``None``: any column), which of them it only compares and
-    calculates with, and which it puts in order beside a number in quotes.
+    """The names that an expression mentions (in lower case), which of them it only compares and calculates with, and
+    which it puts in order beside a number in quotes.
     """
 
     text: str
-    names: frozenset[str] | None
+    names: frozenset[str]
     numeric: frozenset[str]
     ordered: frozenset[str]
 
     def mentions(self, name: str) -> bool:
-        """Whether a column may be meant."""
-        return self.names is None or name.lower() in self.names
+        """Whether a column may be meant; only names count, for a part of one looks the same."""
+        return name.lower() in self.names
 
 
 def parse_condition(tables: Tables, where: str, columns: Sequence[str]) -> Condition:
@@ -144,8 +144,7 @@ def parse_condition(tables: Tables, where: str, columns: Sequence[str]) -> Condi
         for name in _names(node)
         if parent is not None and parent["type"] in ORDERINGS and any(map(_is_quoted_number, _children(parent)))
     }
-    star = any(node["class"] == "STAR" for node, _ in nodes)
-    return Condition(where, None if star else frozenset(found), frozenset(found - others), frozenset(ordered))
+    return Condition(where, frozenset(found), frozenset(found - others), frozenset(ordered))
 
 
 def _walk(root: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
@@ -202,6 +201,8 @@ def _is_quoted_number(node: dict[str, Any]) -> bool:
 
 def _check_constant(tables: Tables, nodes: list[tuple[dict[str, Any], Any]], columns: set[str]) -> None:
     """Refuse what would give other rows the next time."""
+    if any(node["class"] == "STAR" for node, _ in nodes):
+        raise UsageError("--where speaks of all columns at once", fix="name them one by one")
     if any(node["class"] in ("SUBQUERY", "WINDOW") for node, _ in nodes):
         raise UsageError("--where holds a query of its own", fix="write one condition over the columns of a row")
     calls = {node["function_name"].lower(): len(_children(node)) for node, _ in nodes if node["class"] == "FUNCTION"}

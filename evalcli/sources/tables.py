@@ -376,7 +376,7 @@ def _unread(kind: str, fault: EvalError, pieces: list[Piece]) -> InputError:
     """A file that is not of its format: the engine's reason without its own words for the path, if it is one."""
     what = fault.what.removeprefix("cannot be read: ")
     for piece in pieces:
-        what = what.replace(f"'{piece.engine_path}'", "").replace(piece.engine_path, "").strip()
+        what = " ".join(what.replace(f"'{piece.engine_path}'", "").replace(piece.engine_path, "").split())
     if "magic bytes" in what and "end of file" in what:
         return InputError(f"truncated: it does not end as {kind} does", fix="copy or write it again", path=fault.path)
     says_something = len(re.findall(r"[A-Za-z]{3,}", what)) > 1

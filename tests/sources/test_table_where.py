@@ -177,6 +177,9 @@ def test_a_query_inside_is_refused(table):
         ("regin = 'EU'", ('there is no column "regin"', "did you mean 'Region'")),
         ('Region = "EU"', ("single quotes: 'EU'",)),
         ("other.age > 3", ("--where", "preds.age")),
+        ("COLUMNS(*) > '1'", ("all columns at once",)),
+        ("row_number() OVER () > 2", ("a query of its own",)),
+        ("age > ?", ("--where",)),
         ("age > 'x", ("--where is not one SQL expression",)),
     ],
 )
