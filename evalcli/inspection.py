@@ -23,7 +23,7 @@ from evalcli.layout import find_layout, is_float, plain_shape
 from evalcli.sources import TENSOR_FORMATS, input_format, spoken_of, table_options
 from evalcli.sources.naming import choose, only_side
 from evalcli.sources.spool import STDIN, Spool
-from evalcli.task import decide
+from evalcli.task import decide, likely_positive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -251,7 +251,7 @@ def _missing_flags(task: Task) -> str:
     if task.problem is None:
         return ""
     if task.kind == "binary" and len(task.classes) == 2 and "--positive" in task.problem.fix:
-        return f" --positive {shlex.quote(task.classes[1])}"
+        return f" --positive {shlex.quote(task.classes[likely_positive(task.classes)])}"
     return " --scores probs" if "--scores" in task.problem.fix else ""
 
 
