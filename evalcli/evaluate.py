@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from evalcli.layout import Layout
     from evalcli.metrics.registry import MetricName
     from evalcli.scoring import ScoreResults, ScoreStates
-    from evalcli.sources.base import InputFile, Source
+    from evalcli.sources.base import InputFile, Note, Source
     from evalcli.task import Choices
 
 MATRIX_CLASSES = 100
@@ -67,7 +67,7 @@ def evaluate(
         layout = find_layout(source.preds, source.target, choices)
         _check_scores(metrics, layout)
         scored = tuple(name for name in map(parse, (*(metrics or ()), *also)) if name.entry.needs_scores)
-        size = batch_rows(execution, _row_bytes(source))
+        size = batch_rows(execution, row_bytes(source))
         workers = worker_count(execution, source, size)
         plan = Plan(source, choices, layout, placement, scored, execution.ranking_budget)
         outcome, inputs = count(plan, size, workers, progress)
@@ -85,10 +85,15 @@ def _check_scores(metrics: Sequence[str] | None, layout: Layout) -> None:
             raise needs_scores(name)
 
 
-def _row_bytes(source: Source) -> int:
+def row_bytes(source: Source) -> int:
     """What one row of predictions takes in memory while it is counted."""
     shape = source.preds.shape
     return 8 * int(np.prod(shape[1:], dtype=np.int64)) if len(shape) > 1 else 8
+
+
+def records(source: Source, inputs: tuple[InputFile, ...]) -> tuple[InputRecord, ...]:
+    """The files that were read, by the names the user knows."""
+    return tuple(InputRecord(source.aliases.get(file.path, file.path), file.size, file.digest) for file in inputs)
 
 
 class _Reporter:
@@ -148,10 +153,7 @@ class _Reporter:
             per_class=per_class,
             confusion=self._confusion(),
             undefined=tuple(dict.fromkeys(undefined)),
-            inputs=tuple(
-                InputRecord(self.source.aliases.get(file.path, file.path), file.size, file.digest)
-                for file in self.inputs
-            ),
+            inputs=records(self.source, self.inputs),
             positive=None if task.positive is None else self.names[task.positive],
             threshold=task.threshold,
             averaged=averaged,
@@ -228,8 +230,15 @@ class _Reporter:
             dropped=self.evidence.dropped + self.source.dropped,
             unpredicted=missing,
             names=(self.source.preds.name, self.source.target.name),
-            notes=(*self.source.notes(), *(() if self.scores is None else self.scores.notes())),
+            notes=self._notes(),
         )
+
+    def _notes(self) -> tuple[Note, ...]:
+        """What the source, the scores and a saved threshold have to say."""
+        chosen = self.choices.chosen
+        here = None if chosen is None else chosen.note(records(self.source, self.inputs))
+        scores = () if self.scores is None else self.scores.notes()
+        return (*self.source.notes(), *scores, *(() if here is None else (here,)))
 
     def _signature(self, averaged: int) -> str:
         """Every choice that moves a number, in one line."""
@@ -241,6 +250,7 @@ class _Reporter:
             "classes": f"{self.choices.classes}({averaged}/{len(self.names)})",
             "pos": "-" if self.task.positive is None else self.task.positive,
             "thr": "-" if threshold is None else repr(threshold),
+            **({} if self.choices.chosen is None or self.task.cut is None else {"cut": repr(self.task.cut)}),
             "n": self.evidence.rows,
             "ignore": "-" if self.choices.ignore_index is None else self.choices.ignore_index,
             "nan": self.choices.nan,

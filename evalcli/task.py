@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from evalcli.evidence import Evidence
     from evalcli.layout import Layout
     from evalcli.sources.base import Field
+    from evalcli.threshold import Chosen
 
 OPPOSITES = (("no", "yes"), ("false", "true"), ("neg", "pos"), ("negative", "positive"), ("0", "1"), ("-1", "1"))
 """Two names that say by themselves which is the positive one."""
+
+USUAL_STATES = {"ok", "normal", "benign", "healthy", "ham", "good", "clean", "legit", "absent", "pass", "none", "other"}
+"""Names of what nobody searches for."""
 
 SUM_TOLERANCE = {"float16": 1e-2, "bfloat16": 1e-2}
 """How far a row of probabilities may be from 1, by stored type; float8 as float16, everything else 1e-3."""
@@ -40,6 +44,8 @@ class Choices:
     nan: str = "error"
     classes: str = "seen"
     class_axis: int | None = None
+    chosen: Chosen | None = None
+    """The saved choice that ``threshold`` was taken from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +199,9 @@ def _decide_columns(layout: Layout, preds: Field, choices: Choices, evidence: Ev
         return replace(base, mode="argmax")
     if base.kind != "binary":
         raise UsageError("--threshold needs a binary task", fix="drop it: of several classes the best one counts")
-    cut = choices.threshold if scores != "logits" else logit(choices.threshold)
-    return replace(base, mode="cut", threshold=choices.threshold, cut=cut, above=base.positive or 0)
+    cut, doubt = _cut(choices, choices.threshold, scores)
+    problem = base.problem or doubt
+    return replace(base, mode="cut", threshold=choices.threshold, cut=cut, above=base.positive or 0, problem=problem)
 
 
 def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[str, EvalError | None]:
@@ -266,8 +273,20 @@ def _decide_score(
             path=preds.path,
         )
     threshold = 0.5 if choices.threshold is None else choices.threshold
-    cut = threshold if scores == "probs" else logit(threshold)
-    return replace(base, mode="cut", threshold=threshold, cut=cut, above=above, problem=problem)
+    cut, doubt = _cut(choices, threshold, scores)
+    return replace(base, mode="cut", threshold=threshold, cut=cut, above=above, problem=problem or doubt)
+
+
+def _cut(choices: Choices, threshold: float, scores: str) -> tuple[float, EvalError | None]:
+    """The score from which the positive class is predicted; of a saved choice the very one that was chosen."""
+    chosen = choices.chosen
+    cut = threshold if scores != "logits" else logit(threshold)
+    if chosen is None:
+        return cut, None
+    if chosen.scores != scores:
+        message = f"the threshold was chosen on {chosen.scores}, and these scores are {scores}"
+        return cut, UsageError(message, fix="say what they are with --scores, or choose again", path=chosen.path)
+    return cut if chosen.cut is None else chosen.cut, None
 
 
 def _one_sided(preds: Field, evidence: Evidence) -> EvalError | None:
@@ -333,10 +352,16 @@ def positive_class(names: Sequence[str], chosen: str | None) -> tuple[int, EvalE
     for negative, positive in OPPOSITES:
         if set(lowered) == {negative, positive}:
             return lowered.index(positive), None
+    likely = names[likely_positive(names)]
     return 1, InputError(
-        f"two classes, {names[0]!r} and {names[1]!r}: which one is to be found?",
-        fix=f"name it with --positive {names[1]}, or treat both alike with --task multiclass",
+        f"two classes, {names[0]!r} and {names[1]!r}, and nothing says which one is to be found",
+        fix=f"name it with --positive {likely}, or treat both alike with --task multiclass",
     )
+
+
+def likely_positive(names: Sequence[str]) -> int:
+    """Which of two classes a suggestion names: the one that is not the usual state of things."""
+    return 0 if names[1].lower() in USUAL_STATES and names[0].lower() not in USUAL_STATES else 1
 
 
 def logit(p: float) -> float:

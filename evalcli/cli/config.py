@@ -13,7 +13,7 @@ from typing import Any
 from evalcli.errors import InputError, UsageError
 
 _MARK = b"tool.evalcli"
-_PATHS = ("baseline", "output", "labels")
+_PATHS = ("baseline", "output", "labels", "threshold")
 """Options that name files: written in a configuration, they are meant from its folder."""
 
 
@@ -82,8 +82,9 @@ def _settings(file: Path, name: str, command: str, *, found: bool = False) -> Se
 def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[str, Any]:
     from evalcli.cli import COMMANDS
     from evalcli.cli.options import GROUPS
+    from evalcli.cli.tune import AimOptions
 
-    known = {one.name for group in GROUPS for one in fields(group)} - {"config", "inherited", "origin"}
+    known = {one.name for group in (*GROUPS, AimOptions) for one in fields(group)} - {"config", "inherited", "origin"}
     values: dict[str, Any] = {}
     special: dict[str, Any] = {}
     for key, value in table.items():
@@ -114,6 +115,8 @@ def _placed(option: str, value: Any, folder: Path) -> Any:
         return value
     if isinstance(value, list) and option == "output":
         return [_placed(option, one, folder) for one in value]
+    if option == "threshold":
+        return f"@{folder / value[1:]}" if isinstance(value, str) and value.startswith("@") else value
     if not isinstance(value, str) or (option == "labels" and not (folder / value).is_file()):
         return value
     return str(folder / value)

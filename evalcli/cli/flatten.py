@@ -167,6 +167,8 @@ def convert(param: Any, how: Spelling, value: Any) -> Any:
             raise UsageError(f"{name} {text!r} is unknown", fix=f"use {', '.join(how.choices)}")
         return text
     if how.kind is str:
+        if param.name == "threshold" and not text.startswith("@"):  # a number, or @ the file that holds one
+            _number(name, float, text, None)
         return text
     return _number(name, how.kind, text, getattr(param, "min", None))
 

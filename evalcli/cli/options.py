@@ -5,12 +5,12 @@ A group is a frozen dataclass whose fields are options; a command takes a few gr
 configuration. Annotations are evaluated here on purpose (no ``from __future__ import annotations``): typer reads them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Optional
 
 from typer import Argument, Option
 
-from evalcli.cli.values import parse_rows, read_labels, split_names
+from evalcli.cli.values import parse_rows, read_labels, read_threshold, saved_threshold, split_names
 from evalcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class InputOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecidingOptions:
-    """Which task it is, what the scores are, which classes there are, and what to compute."""
+class TaskOptions:
+    """Which task it is, what the scores are, which classes there are."""
 
     task: Annotated[
         Literal["binary", "multiclass"] | None,
@@ -94,11 +94,11 @@ class DecidingOptions:
         Option("--scores", help="What the predictions are.", rich_help_panel=_DECIDING),
     ] = None
     threshold: Annotated[
-        float | None,
+        str | None,
         Option(
             "--threshold",
-            metavar="P",
-            help="Probability from which the positive class is predicted (0.5).",
+            metavar="P|@FILE",
+            help="Probability from which the positive class is predicted (0.5), or @ a file that evalcli tune wrote.",
             rich_help_panel=_DECIDING,
         ),
     ] = None
@@ -123,14 +123,51 @@ class DecidingOptions:
         Literal["error", "drop", "wrong"],
         Option("--nan", help="Rows with undefined scores: stop, leave out, or wrong.", rich_help_panel=_DECIDING),
     ] = "error"
-    classes: Annotated[
-        Literal["seen", "declared"],
-        Option("--classes", help="Classes that macro means run over.", rich_help_panel=_DECIDING),
-    ] = "seen"
     class_axis: Annotated[
         int | None,
         Option("--class-axis", metavar="AXIS", help="Which axis holds the classes.", rich_help_panel=_DECIDING),
     ] = None
+
+    @property
+    def threshold_path(self) -> str | None:
+        """The file of a saved threshold, if one was named."""
+        return saved_threshold(self.threshold)
+
+    def choices(self) -> "Choices":
+        """What the user fixed about the task.
+
+        Raises:
+            UsageError: they contradict the saved threshold.
+            InputError: a file that is named cannot be read.
+
+        """
+        from evalcli.task import Choices
+
+        threshold, chosen = read_threshold(self.threshold)
+        if chosen is not None and self.positive not in {None, chosen.positive}:
+            what = f"--positive {self.positive}, but the threshold was chosen for {chosen.positive!r}"
+            raise UsageError(what, fix="drop --positive, or choose again", path=chosen.path)
+        return Choices(
+            task=self.task,
+            scores=self.scores,
+            threshold=threshold,
+            positive=self.positive if chosen is None else chosen.positive,
+            labels=read_labels(self.labels),
+            ignore_index=self.ignore_index,
+            nan=self.nan,
+            class_axis=self.class_axis,
+            chosen=chosen,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecidingOptions(TaskOptions):
+    """What the values mean, and what to compute of them."""
+
+    classes: Annotated[
+        Literal["seen", "declared"],
+        Option("--classes", help="Classes that macro means run over.", rich_help_panel=_DECIDING),
+    ] = "seen"
     metrics: Annotated[
         list[str],
         Option(
@@ -151,19 +188,7 @@ class DecidingOptions:
 
     def choices(self) -> "Choices":
         """What the user fixed about the task."""
-        from evalcli.task import Choices
-
-        return Choices(
-            task=self.task,
-            scores=self.scores,
-            threshold=self.threshold,
-            positive=self.positive,
-            labels=read_labels(self.labels),
-            ignore_index=self.ignore_index,
-            nan=self.nan,
-            classes=self.classes,
-            class_axis=self.class_axis,
-        )
+        return replace(TaskOptions.choices(self), classes=self.classes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,7 +327,7 @@ class OutputOptions:
             rich_help_panel=_OUTPUT,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
-    quiet: Annotated[bool, Option("--quiet", help="Print nothing but failed gates.", rich_help_panel=_OUTPUT)] = False
+    quiet: Annotated[bool, Option("--quiet", help="Print nothing unless a gate fails.", rich_help_panel=_OUTPUT)] = False
     config: Annotated[
         str | None,
         Option(

@@ -39,7 +39,8 @@ def report(
     rules = gating.rules()
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
     base = gating.baseline_path()
-    delivery = plan_delivery(output, (files.preds, files.targets, deciding.labels, base, output.config), default="rich")
+    read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
+    delivery = plan_delivery(output, read, default="rich")
     baseline = read_report(base) if base is not None else None
 
     from evalcli.evaluate import evaluate

@@ -1,11 +1,18 @@
-"""Values that say more than one thing: class names, numbers of rows, lists of metrics."""
+"""Values that say more than one thing: class names, thresholds, numbers of rows, lists of metrics."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from evalcli.threshold import Chosen
+
+_LARGEST_THRESHOLD = 1 << 24
+"""A file of a saved threshold is far smaller."""
 
 
 def read_labels(text: str | None) -> tuple[str, ...] | None:
@@ -81,3 +88,43 @@ def split_names(text: str) -> list[str]:
         else:
             names[-1] += char
     return names
+
+
+def saved_threshold(text: str | None) -> str | None:
+    """The file that ``--threshold @FILE`` names.
+
+    >>> saved_threshold("@tuned.json"), saved_threshold("0.5")
+    ('tuned.json', None)
+    """
+    return text[1:] if text is not None and text.startswith("@") else None
+
+
+def read_threshold(text: str | None) -> tuple[float | None, Chosen | None]:
+    """The probability of ``--threshold``, already known to be a number, and the saved choice that it comes from.
+
+    >>> read_threshold("0.25")
+    (0.25, None)
+    """
+    if text is None:
+        return None, None
+    path = saved_threshold(text)
+    if path is not None:
+        from evalcli.threshold import parse_chosen
+
+        chosen = parse_chosen(_content(path), path)
+        return chosen.threshold, chosen
+    return float(text), None
+
+
+def _content(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_LARGEST_THRESHOLD + 1)
+    except (OSError, ValueError) as e:
+        reason = (getattr(e, "strerror", None) or str(e)).lower()
+        raise InputError(
+            f"cannot be read: {reason}", fix="--threshold @FILE reads what evalcli tune wrote", path=path
+        ) from e
+    if len(data) > _LARGEST_THRESHOLD:
+        raise InputError("too large for a saved threshold", fix="name a file written by evalcli tune", path=path)
+    return data

@@ -1,0 +1,93 @@
+"""A threshold that was chosen on data and saved (``evalcli.threshold/1``), to be applied to other data.
+
+``threshold`` is a probability, as ``--threshold`` reads it. ``cut`` is the score itself: a logit may lie where no
+probability of float64 reaches it, so the file holds both, and whoever reads the file cuts at ``cut``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from evalcli.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evalcli.report import InputRecord
+    from evalcli.sources.base import Note
+
+SCHEMA = "evalcli.threshold/1"
+
+_FIX = "name a file written by evalcli tune -o FILE.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a saved threshold says; ``cut`` is ``None`` where it is infinite, as the logit of 0 and of 1 are."""
+
+    path: str
+    threshold: float
+    cut: float | None
+    scores: str
+    positive: str
+    digests: frozenset[str] = frozenset()
+
+    def note(self, inputs: Iterable[InputRecord]) -> Note | None:
+        """The warning that it was chosen on one of these very files."""
+        from evalcli.sources.base import Note
+
+        same = [file.path for file in inputs if file.digest in self.digests]
+        if not same:
+            return None
+        text = f"the threshold was chosen on this very file ({same[0]}): what is measured at it flatters"
+        fix = "choose on one part and measure on another, as with --where, or on a file of its own"
+        return Note("threshold-chosen-here", text, fix, "warning")
+
+
+def parse_chosen(text: str | bytes, path: str) -> Chosen:
+    """A saved threshold, from the content of its file.
+
+    Raises:
+        InputError: it is not strict JSON, or no saved threshold.
+
+    """
+    import json
+
+    def reject(constant: str) -> NoReturn:
+        raise InputError(f"{constant} is no JSON number", fix=_FIX, path=path)
+
+    try:
+        data = json.loads(text, parse_constant=reject)
+    except (ValueError, RecursionError) as e:
+        reason = "nested too deeply" if isinstance(e, RecursionError) else str(e)
+        raise InputError(f"not JSON: {reason}", fix=_FIX, path=path) from e
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != SCHEMA:
+        raise InputError(f"no saved threshold: 'schema' is {schema!r}, not {SCHEMA!r}", fix=_FIX, path=path)
+    threshold, cut = _number(data, "threshold", path), None
+    if data.get("cut") is not None:
+        cut = _number(data, "cut", path)
+    if not 0 <= threshold <= 1:
+        raise InputError(f"'threshold' is {threshold:g}, no probability", fix=_FIX, path=path)
+    scores, positive = (_text(data, key, path) for key in ("scores", "positive"))
+    inputs = data.get("inputs")
+    if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
+        raise InputError("'inputs' is no list of files", fix=_FIX, path=path)
+    digests = frozenset(one["digest"] for one in inputs if isinstance(one.get("digest"), str))
+    return Chosen(path, threshold, cut, scores, positive, digests)
+
+
+def _number(data: dict[str, Any], key: str, path: str) -> float:
+    value = data.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise InputError(f"{key!r} is {value!r}, not a finite number", fix=_FIX, path=path)
+    return float(value)
+
+
+def _text(data: dict[str, Any], key: str, path: str) -> str:
+    value = data.get(key)
+    if not isinstance(value, str):
+        raise InputError(f"{key!r} is {value!r}, not a text", fix=_FIX, path=path)
+    return value
