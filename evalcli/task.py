@@ -27,9 +27,6 @@ OPPOSITES = (("no", "yes"), ("false", "true"), ("neg", "pos"), ("negative", "pos
 USUAL_STATES = {"ok", "normal", "benign", "healthy", "ham", "good", "clean", "legit", "absent", "pass", "none", "other"}
 """Names of what nobody searches for."""
 
-USUAL_STATES = {"ok", "normal", "benign", "healthy", "ham", "good", "clean", "legit", "absent", "pass", "none", "other"}
-"""Names of what nobody searches for."""
-
 SUM_TOLERANCE = {"float16": 1e-2, "bfloat16": 1e-2}
 """How far a row of probabilities may be from 1, by stored type; float8 as float16, everything else 1e-3."""
 
@@ -355,7 +352,6 @@ def positive_class(names: Sequence[str], chosen: str | None) -> tuple[int, EvalE
     for negative, positive in OPPOSITES:
         if set(lowered) == {negative, positive}:
             return lowered.index(positive), None
-    likely = names[likely_positive(names)]
     likely = names[likely_positive(names)]
     return 1, InputError(
         f"two classes, {names[0]!r} and {names[1]!r}, and nothing says which one is to be found",
