@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
     from evalcli.report import InputRecord, Number
-    from evalcli.sources.base import InputFile, Source
+    from evalcli.sources.base import InputFile, Note, Source
     from evalcli.task import Choices, Task
     from evalcli.tuning import Aim, Choice, Place
 
@@ -76,6 +76,8 @@ class Tuning:
     positive: str
     scores: str
     inputs: tuple[InputRecord, ...]
+    notes: tuple[Note, ...] = ()
+    """What the source has to say of its rows; not part of the JSON."""
 
     def to_json_object(self) -> dict[str, Any]:
         """``evalcli.threshold/1``; an infinite cut is null, and follows from the threshold."""
@@ -173,6 +175,7 @@ def _tuned(source: Source, layout: Layout, outcome: Outcome, inputs: tuple[Input
         positive=task.classes[task.positive],
         scores=task.scores,
         inputs=records(source, inputs),
+        notes=source.notes(),
     )
 
 

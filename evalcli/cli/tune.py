@@ -125,7 +125,7 @@ def _deliver(tuning: "Tuning", delivery: "Delivery") -> None:
 
     contents = [(target, render_tuning(tuning, target.format)) for target in delivery.targets]
     form = delivery.format
-    encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding or "utf-8"
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
     printed = "" if form is None else render_tuning(tuning, form, streams.width_of(sys.stdout), encoding)
     write_outputs(contents)
     if form is not None:

@@ -128,8 +128,8 @@ def _pooled(curve: Sequence[float | None], columns: int, *, lowest: bool) -> lis
 
 
 def _remarks(tuning: Tuning, screen: Screen) -> list[Text]:
-    """How to use it, and what is not as it seems."""
-    texts = []
+    """What is not as it seems, and how to use it."""
+    texts = [f"{note.text}; {note.fix}" if note.fix else note.text for note in tuning.notes]
     if not tuning.exact:
         texts.append(
             "Scores were binned for lack of memory: every threshold above is a real operating point, but one inside "
