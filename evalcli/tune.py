@@ -105,6 +105,8 @@ class Tuning:
 def tune(source: Source, choices: Choices, execution: Execution, aim: Aim, progress: Progress | None = None) -> Tuning:
     """Read ``source`` once, rank its scores, and choose the threshold that is best for ``aim``.
 
+    A report at that threshold counts the same rows: its numbers are the same bits, with weights up to their rounding.
+
     Raises:
         UsageError: the task is not binary, or there are no scores.
         InputError: the values cannot be evaluated, or nothing can be chosen.
@@ -129,7 +131,7 @@ def _check_layout(layout: Layout, source: Source) -> None:
         raise _no_scores(source)
     if layout.preds == "columns" and layout.width != 2:
         what = f"a threshold belongs to a binary task, and there are {layout.width} score columns"
-        raise UsageError(what, fix="name one with --pred: P(positive) of two classes", path=source.preds.path)
+        raise UsageError(what, fix="give one score for each row, or two columns", path=source.preds.path)
 
 
 def _no_scores(source: Source) -> UsageError:

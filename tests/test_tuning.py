@@ -185,6 +185,15 @@ def test_the_printed_threshold_reproduces_the_point(kind, name, dtype):
         same_point(source, found, Choices(threshold=found.chosen.threshold, chosen=saved(found), positive="1"))
 
 
+def test_weighted_points_are_reproduced_up_to_rounding():
+    scores, target = drawn(8)
+    source = MemorySource(scores, target, weight=np.random.default_rng(8).random(150) * 3)
+    found = tune(source, Choices(), RUN, maximize("f1"))
+    report = evaluate(source, Choices(threshold=found.chosen.threshold), RUN)
+    for name in ("accuracy", "precision", "recall", "f1", "specificity", "mcc"):
+        assert found.chosen.metrics[name] == pytest.approx(report.metrics[name].value, rel=1e-13)
+
+
 @pytest.mark.parametrize("kind", ["probs", "logits"])
 def test_two_columns_are_cut_where_they_were_ranked(kind):
     for seed in range(5):

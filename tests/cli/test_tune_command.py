@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -208,3 +210,22 @@ def test_the_saved_threshold_is_no_output(run, table):
     done = run("report", name, "--threshold", "@tuned.json", "-o", "tuned.json")
     assert done.code == 2
     assert "the output is an input too" in done.stderr
+
+
+def test_arrays_are_tuned_without_heavy_imports(arrays, tmp_path):
+    code = "import sys; from evalcli.cli import run; code = run(sys.argv[1:]); print(code, *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "tune", *arrays(*drawn()), "--quiet", "-o", "tuned.json"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    code, *modules = done.stdout.split()
+    assert code == "0"
+    assert {"torch", "pandas", "duckdb", "pyarrow", "sklearn", "scipy"}.isdisjoint(modules)
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_help_names_what_can_be_sought(run, width):
+    text = run("tune", "--help", env={"COLUMNS": str(width)}).stdout
+    assert all(option in text for option in ("--maximize", "--at", "--cost", "--threshold", "--positive", "--output"))
+    assert "--metrics" not in text
+    assert max(map(len, text.splitlines())) <= width
