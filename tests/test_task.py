@@ -119,7 +119,7 @@ def test_convention_16_positive_class(names, expected):
 
 
 def test_positive_is_asked_only_where_it_matters():
-    assert "which one is to be found?" in str(decided(p="int64", labels=("cat", "dog")).problem)
+    assert "which one is to be found" in str(decided(p="int64", labels=("cat", "dog")).problem)
     multiclass = decided(p="int64", labels=("cat", "dog"), task="multiclass")
     assert (multiclass.problem, multiclass.positive, multiclass.kind) == (None, None, "multiclass")
     assert "--positive a, but the task is multiclass" in str(

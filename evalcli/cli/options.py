@@ -327,9 +327,9 @@ class OutputOptions:
             rich_help_panel=_OUTPUT,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
-    quiet: Annotated[
-        bool, Option("--quiet", help="Print nothing unless a gate fails.", rich_help_panel=_OUTPUT)
-    ] = False
+    quiet: Annotated[bool, Option("--quiet", help="Print nothing unless a gate fails.", rich_help_panel=_OUTPUT)] = (
+        False
+    )
     config: Annotated[
         str | None,
         Option(
