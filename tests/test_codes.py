@@ -40,9 +40,7 @@ def test_numbers_as_names_are_found_by_value():
     )  # fmt: skip
     swapped = counted(MemorySource([0, 1], [0, 0]), labels=("1", "0"))
     assert swapped == (("1", "0"), ((0, 0), (1, 1)))
-    with pytest.raises(
-        InputError, match=r"preds.pt: 1 prediction is none of the classes \(row 1: 7\); check --labels"
-    ):
+    with pytest.raises(InputError, match=r"preds.pt: 1 prediction is none of the classes \(row 1: 7\); check --labels"):
         report(MemorySource([10, 7], [10, 30]), labels=("10", "20", "30"))
     with pytest.raises(InputError, match=r"targets.pt: 2 targets are none of the classes \(row 0: 5, row 1: -1\)"):
         report(MemorySource([10, 20], [5, -1]), labels=("10", "20", "30"))
