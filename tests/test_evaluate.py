@@ -391,7 +391,8 @@ def test_convention_16_positive(sample):
     assert (swapped.positive, values(swapped)["recall"]) == ("no", 0.5)
     with pytest.raises(
         EvalError,
-        match=r"^targets.pt: two classes, 'cat' and 'dog', and nothing says which one is to be found; name it with --positive dog",
+        match=r"^targets.pt: two classes, 'cat' and 'dog', and nothing says which one is to be found; "
+        r"name it with --positive dog",
     ):
         report(text_source(["cat", "dog"], ["dog", "dog"]))
     assert report(text_source(["cat", "dog"], ["dog", "dog"]), positive="dog").positive == "dog"
