@@ -12,6 +12,7 @@ from evalcli.cli import streams
 from evalcli.cli.failure import Interrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from rich.progress import Progress, TaskID
@@ -23,9 +24,13 @@ PATIENCE = 1.0
 
 
 class Meter:
-    """Takes ``(done, total)`` from the engine, from any thread; shows rows, rate and time left."""
+    """Takes ``(done, total)`` from the engine, from any thread; shows rows, rate and time left.
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    ``meanwhile`` is called once, while the table engine counts and nothing else is to be done.
+    """
+
+    def __init__(self, *, quiet: bool = False, meanwhile: Callable[[], None] | None = None) -> None:
+        self._meanwhile = meanwhile
         self.done = 0
         self.total: int | None = None
         self._shown = not quiet and streams.is_terminal(sys.stderr)
@@ -42,6 +47,9 @@ class Meter:
     def share(self, done: float, rows: int) -> None:
         """Take note of the share that is done, 0 to 1, of work whose rows are counted on the way."""
         self.done = rows
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:  # another thread is at work, and this one would only wait
+            meanwhile()
         self._show(done, 1.0)
 
     def _show(self, done: float, total: float | None) -> None:

@@ -88,6 +88,8 @@ class Runner:
         thread = threading.Thread(target=work, name="evalcli-query", daemon=True)
         thread.start()
         try:
+            if progress is not None:
+                progress(0.0)
             while not done.wait(POLL):
                 if progress is not None:
                     progress(min(max(self._connection.query_progress() / 100, 0.0), 1.0))

@@ -10,6 +10,7 @@ from evalcli.errors import InputError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.labels import check_labels, names_of_numbers
 from evalcli.sources.table_counts import MISSING, Groups, read_groups, with_names
+from evalcli.sources.table_lines import count_lines
 from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_sides import Opened
 
@@ -69,6 +70,9 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
 
 def _grouped(sides: Sides, weight: Column | None) -> Groups:
     """The groups by stored value; the text of a value is made once for each group, not for each row."""
+    lines = count_lines(sides)
+    if lines is not None:
+        return read_groups(lines, sides.selection.labels)
     target, pred = (
         (f"CAST({alias} AS VARCHAR)", f"{columns.group_sql(column)} AS {alias}")
         for alias, column in (("t", sides.target), ("p", sides.preds[0]))

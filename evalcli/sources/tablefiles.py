@@ -61,18 +61,45 @@ class Csv(Format):
 
     def _create(self) -> None:
         columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(self.headers[0].fields)))
+        if len({header.blanks for header in self.headers}) > 1:
+            raise InputError("some of these files begin with blank lines, others do not", path=self.pieces[0].path)
+        source = self._reading(columns, f"delim={literal(self.delimiter)}, quote='\"', escape='\"'")
+        self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM {source}")
+
+    def _reading(self, columns: str, cells: str) -> str:
+        """The rows in SQL, everything explicit; ``cells`` says how a line falls into them."""
         flags = (
-            f"auto_detect=false, columns={{{columns}}}, delim={literal(self.delimiter)}, quote='\"', escape='\"', "
+            f"auto_detect=false, columns={{{columns}}}, {cells}, "
             f"header={str(self.options.header).lower()}, nullstr='', allow_quoted_nulls=false, strict_mode=true, "
             f"null_padding=false, ignore_errors=false, hive_partitioning=false, filename=false, "
             f"max_line_size={csvtext.LINE_LIMIT}, buffer_size={BUFFER}"
         )
-        skips = {header.blanks for header in self.headers}
-        if len(skips) > 1:
-            raise InputError("some of these files begin with blank lines, others do not", path=self.pieces[0].path)
-        packing = self._engine_packing()
-        source = f"read_csv({self._paths()}, skip={skips.pop()}, compression={packing}, {flags})"
-        self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM {source}")
+        skip = self.headers[0].blanks
+        return f"read_csv({self._paths()}, skip={skip}, compression={self._engine_packing()}, {flags})"
+
+    def whole_lines(self) -> tuple[str | None, str]:
+        """A column ``line``: a character that hardly any table holds stands for the delimiter."""
+        plain_files = all(
+            piece.text is not None and piece.text.packed is None and piece.text.encoding == "utf-8"
+            and self.view not in piece.engine_path
+            for piece in self.pieces
+        )  # fmt: skip
+        if not (plain_files and self.options.header and len(self.delimiter) == 1) or self.headers[0].blanks:
+            return None, self.delimiter
+        return self._reading("'line': 'VARCHAR'", "delim='\x01', quote='', escape=''"), self.delimiter
+
+    def adds_up(self, lines: list[tuple[str, int]]) -> bool:
+        """Whether lines, their ends and the headers are every byte of the files: nothing was lost or taken out."""
+        size = sum(piece.stamp.size for piece in self.pieces)
+        end = 1
+        for piece in self.pieces:
+            with open(piece.path, "rb") as file:  # noqa: PTH123 - text all the way
+                header = file.readline()
+                end = 2 if header.endswith(b"\r\n") else 1
+                size -= len(header)
+                file.seek(-1, os.SEEK_END)
+                size += 0 if file.read(1) == b"\n" else end
+        return size == sum(count * (len(line.encode()) + end) for line, count in lines)
 
     def _engine_packing(self) -> str:
         copied = {piece.engine_path.endswith(".txt") and self.view in piece.engine_path for piece in self.pieces}

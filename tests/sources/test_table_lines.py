@@ -1,0 +1,87 @@
+"""Counting whole lines gives what counting cells gives, and steps aside where lines are not cells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evalcli.errors import InputError
+from evalcli.sources import open_source
+from evalcli.sources.base import Selection
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def opened(path: Path, monkeypatch: pytest.MonkeyPatch, **selection: str) -> tuple[Counter[tuple[str, str]], bool]:
+    """The counts by text, and whether whole lines were counted."""
+    from evalcli.sources import table_labels
+
+    went = []
+    real = table_labels.count_lines
+    monkeypatch.setattr(table_labels, "count_lines", lambda sides: went.append(real(sides)) or went[-1])
+    source = open_source(str(path), None, Selection(**selection))
+    labels = source.preds.labels or ()
+    counts: Counter[tuple[str, str]] = Counter()
+    for batch in source.batches(1000):
+        for t, p, n in zip(batch.target, batch.preds, batch.repeats, strict=True):
+            counts[labels[t], labels[p]] += int(n)
+    source.finish()
+    source.close()
+    return counts, went[-1] is not None
+
+
+ROWS = [("NA", "007"), ("[red]dog", "NA"), (" dog ", "café"), ("😀", "1e3"), ("'q", "#x"), ("NA", "007")]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+@pytest.mark.parametrize("header", [("target", "pred"), ("pred", "target")])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_two_plain_columns_are_counted_by_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, header: tuple[str, str], end: str
+) -> None:
+    delimiter = "\t" if suffix == ".tsv" else ","
+    rows = ROWS if header[0] == "target" else [row[::-1] for row in ROWS]
+    path = tmp_path / f"t{suffix}"
+    path.write_text("".join(delimiter.join(row) + end for row in (header, *rows)), encoding="utf-8", newline="")
+    assert opened(path, monkeypatch) == (Counter(ROWS), True)
+
+
+def test_quotes_more_columns_and_conditions_go_the_ordinary_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('target,pred\n"a,b",c\nc,"a,b"\n')
+    assert opened(path, monkeypatch) == (Counter({("a,b", "c"): 1, ("c", "a,b"): 1}), False)
+    path.write_text("id,target,pred\n1,a,b\n2,b,b\n")
+    assert opened(path, monkeypatch) == (Counter({("a", "b"): 1, ("b", "b"): 1}), False)
+    path.write_text("target,pred\na,b\nb,b\n")
+    assert opened(path, monkeypatch, where="target = 'b'") == (Counter({("b", "b"): 1}), False)
+    path.write_text("target,pred\na,b\x01\nb,b\x01\n")
+    assert opened(path, monkeypatch) == (Counter({("a", "b\x01"): 1, ("b", "b\x01"): 1}), False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("target,pred\na,b\na\n", "line 3"),
+        ("target,pred\na,b\na,b,c\n", "line 3"),
+        ("target,pred\na,b\n,b\n", "line 3"),
+    ],
+)
+def test_what_is_wrong_is_found_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        opened(path, monkeypatch)
+
+
+def test_many_distinct_lines_are_counted_cell_by_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalcli.sources.table_lines.MOST_LINES", 3)
+    path = tmp_path / "t.csv"
+    path.write_text("target,pred\na,a\nb,b\nc,c\nd,d\n")
+    assert opened(path, monkeypatch) == (Counter({(name, name): 1 for name in "abcd"}), False)
