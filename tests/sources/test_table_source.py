@@ -558,9 +558,11 @@ def test_finish_names_what_was_read(tmp_path, nasty):
 
 def test_progress_is_between_nothing_and_all(tmp_path, nasty):
     heard = []
-    source = open_source(write_csv(tmp_path / "f.csv", ["target", "pred"], nasty), progress=heard.append)
+    path = write_csv(tmp_path / "f.csv", ["target", "pred"], nasty)
+    source = open_source(path, progress=lambda share, rows: heard.append((share, rows)))
     assert source.progress() is None
-    assert all(0 <= share <= 1 for share in heard)
+    assert heard[0] == (0.0, 0)
+    assert all(0 <= share <= 1 and 0 <= rows <= len(nasty) + 1 for share, rows in heard)
 
 
 def test_C10_names_that_differ_only_in_case(tmp_path):
