@@ -84,7 +84,11 @@ class Csv(Format):
             and self.view not in piece.engine_path
             for piece in self.pieces
         )  # fmt: skip
-        if not (plain_files and self.options.header and len(self.delimiter) == 1) or self.headers[0].blanks:
+        if (
+            self.is_head
+            or not (plain_files and self.options.header and len(self.delimiter) == 1)
+            or self.headers[0].blanks
+        ):
             return None, self.delimiter
         return self._reading("'line': 'VARCHAR'", "delim='\x01', quote='', escape=''"), self.delimiter
 

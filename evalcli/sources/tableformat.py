@@ -110,6 +110,8 @@ class Format(ABC):
         self.unreadable: dict[str, tuple[str, str]] = {}
         """Columns without a cell: what they hold, and what to do."""
         self.found: list[Note] = []
+        self.is_head = False
+        """Whether the view holds the first rows only."""
 
     @abstractmethod
     def open(self) -> None:

@@ -126,6 +126,7 @@ class Table:
         head = f"{self.reader.view}_head"
         self._tables.query(f"CREATE TEMP TABLE {head} AS SELECT * FROM {self.reader.view} LIMIT {rows}")
         self.reader.view = head
+        self.reader.is_head = True
 
     def begin(self) -> None:
         """Start a pass: the independent check runs beside the query."""

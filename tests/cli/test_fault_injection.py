@@ -29,6 +29,12 @@ OUTPUTS = ("a.json", "b.md", "c.csv")
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.fixture(autouse=True)
+def _no_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that may not write must not leave half a module behind for the next one."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[str, str]:
     """Predictions and truth in two small files, and old outputs beside them."""
