@@ -144,7 +144,10 @@ def _usage_error(error: Any) -> UsageError:
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx is not None else "evalcli"
     message = error.format_message().strip().rstrip(".")
-    return UsageError(message[:1].lower() + message[1:], fix=f"try '{path} --help'")
+    fix = f"try '{path} --help'"
+    if "extra argument" in message:  # what a shell makes of report shard*.csv
+        fix = f"quote a pattern, as in 'shard*.csv', or {fix}"
+    return UsageError(message[:1].lower() + message[1:], fix=fix)
 
 
 def _nearest(name: str) -> str:

@@ -116,14 +116,24 @@ def choose_target(names: Sequence[str], selection: Selection, path: str, *, kind
 
 
 def check_order(preds: Sequence[str], target: Sequence[str], paths: tuple[str, str], selection: Selection) -> None:
-    """Refuse two files whose names say that they are the other way round.
+    """Refuse two files whose names say that they are the other way round, or that each is a whole by itself.
+
+    The second is what a shell makes of ``report shard*.csv``: predictions of one shard against the truth of another.
 
     Raises:
-        InputError: the first holds a usual name for the target only, the second one for predictions only.
+        InputError: the first holds a usual name for the target only, the second one for predictions only; or both files
+            hold both sides.
 
     """
     if selection.pred is not None or selection.target is not None:
         return
+    if all(_Stock(tuple(names), "", "column").is_whole() for names in (preds, target)):
+        raise InputError(
+            f"holds predictions and the truth, and so does {paths[1]}",
+            fix="several files of one table are a quoted pattern ('shard*.csv'); if one is the truth of the other, "
+            "say --pred and --target",
+            path=paths[0],
+        )
     truth = _Stock(tuple(preds), paths[0], "column").only_usual("target")
     said = _Stock(tuple(target), paths[1], "column").only_usual("prediction")
     if truth is not None and said is not None:
@@ -151,6 +161,10 @@ class _Stock:
     names: tuple[str, ...]
     path: str
     kind: str
+
+    def is_whole(self) -> bool:
+        """Whether there are usual names for both sides."""
+        return all(self._by_role().values())
 
     def named(self, name: str, role: str) -> str:
         count = self.names.count(name)
@@ -213,13 +227,17 @@ class _Stock:
 
     def only_usual(self, role: str) -> str | None:
         """A name that is usual for ``role``, where no name is usual for the other one."""
+        found = self._by_role()
+        other = found["prediction" if role == "target" else "target"]
+        return found[role][0] if found[role] and not other else None
+
+    def _by_role(self) -> dict[str, list[str]]:
+        """The usual names of each side."""
         groups = [f"{prefix}*" for prefix in PREFIXES if len(self._group(prefix, set())) > 1]
-        found = {
+        return {
             "target": list(self._usual(TARGET_NAMES, set())),
             "prediction": [*groups, *self._usual(LABEL_NAMES + SCORE_NAMES, set())],
         }
-        other = found["prediction" if role == "target" else "target"]
-        return found[role][0] if found[role] and not other else None
 
     def usual(self, usual: Sequence[str], role: str, taken: set[str], *, alone: bool = False) -> str:
         found = self._usual(usual, taken)

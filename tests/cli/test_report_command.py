@@ -240,3 +240,9 @@ def test_X22_the_same_report_gives_the_same_bytes(run: Callable[..., Any], work:
     for name in ("a.json", "b.json"):
         run("report", "p.csv", "-o", name)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_a_pattern_that_the_shell_spread_is_told_to_be_quoted(run: Callable[..., Any]) -> None:
+    result = run("report", "shard1.csv", "shard2.csv", "shard3.csv")
+    assert result.code == 2
+    assert "quote a pattern, as in 'shard*.csv'" in result.stderr

@@ -188,3 +188,15 @@ def test_a_score_column_of_one_class_is_told_with_its_flags():
 def test_score_columns_without_a_prefix_are_told_how_to_be_one_group():
     with pytest.raises(InputError, match=r"call them p_CLASS, or say --pred 'p_\*'"):
         choose(["cat", "dog", "target"], Selection(), "f", both=True)
+
+
+@pytest.mark.parametrize("said", [["pred"], ["logits"], ["p_a", "p_b"]])
+def test_two_files_that_each_hold_both_sides_are_shards_not_a_pair(said):
+    whole = ["id", "target", *said]
+    with pytest.raises(
+        InputError, match=r"a\.csv: holds predictions and the truth, and so does b\.csv; .*'shard\*\.csv'"
+    ):
+        check_order(whole, whole, ("a.csv", "b.csv"), Selection())
+    check_order(whole, ["id", "target"], ("a.csv", "b.csv"), Selection())
+    check_order(said, whole, ("a.csv", "b.csv"), Selection())
+    check_order(whole, whole, ("a.csv", "b.csv"), Selection(target="target"))
