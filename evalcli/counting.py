@@ -2,113 +2,121 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
-from evalcli.codes import make_prepare
+from evalcli.decision import decide
 from evalcli.engine import accumulate
 from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
-from evalcli.faults import raise_faults
-from evalcli.metrics.counts import ConfusionCounts
-from evalcli.task import decide
+from evalcli.metrics.registry import default_names, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evalcli.engine import Placement, Progress
     from evalcli.layout import Layout
     from evalcli.metrics.registry import MetricName
-    from evalcli.prepare import Prepare
-    from evalcli.scoring import ScoreStates, Scoring
     from evalcli.sources.base import Batch, InputFile, Source
     from evalcli.task import Choices, Task
 
 
+class Pass(Protocol):
+    """What one worker gathers under one decision; every family of tasks has its own."""
+
+    evidence: Evidence
+
+    def add(self, batch: Batch) -> bool:
+        """Count ``batch``; ``False`` where it contradicts the decision, which ends the pass."""
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has gathered."""
+
+    def check(self, decided: Task) -> None:
+        """Refuse what cannot be evaluated, once the whole input is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What stays the same however often the pass is repeated; ``scored`` are the metrics that need the scores."""
+    """What stays the same however often the pass is repeated.
+
+    ``asked`` are the names of metrics to compute, ``None`` for those of a report; ``also`` are further ones, those of
+    gates, which the task need not have. ``budget`` is in bytes, for ranks.
+    """
 
     source: Source
     choices: Choices
     layout: Layout
     placement: Placement
-    scored: tuple[MetricName, ...] = ()
+    asked: tuple[str, ...] | None = None
+    also: tuple[str, ...] = ()
     budget: int | None = None
+
+    @property
+    def device(self) -> str | None:
+        """Where torch computes; ``None``: on the host, by numpy."""
+        return self.placement.device if self.placement.backend == "torch" else None
+
+    def names(self, kind: str) -> tuple[MetricName, ...]:
+        """The metrics to compute if the task is of this ``kind``."""
+        asked = default_names(kind) if self.asked is None else self.asked
+        return tuple(map(parse, (*asked, *self.also)))
+
+    def scored(self, kind: str) -> tuple[MetricName, ...]:
+        """Those of them that need scores; none where the predictions are labels."""
+        if self.layout.preds == "labels":
+            return ()
+        return tuple(name for name in self.names(kind) if name.entry.needs_scores and kind in name.entry.tasks)
 
     def decide(self, evidence: Evidence) -> Task:
         """The decision that this evidence supports."""
         return decide(self.layout, self.source.preds, self.source.target, self.choices, evidence)
 
-    def prepare(self, task: Task) -> Prepare:
-        """Text becomes class indices by tables made once for the pass."""
-        device = self.placement.device if self.placement.backend == "torch" else None
-        prepare = make_prepare(self.layout, self.choices, self.source, task.classes, device)
-        return prepare._replace(keep_scores=True) if self.scored else prepare
+    def begin(self, task: Task, known: Evidence) -> Callable[[], Pass]:
+        """Empty passes under ``task``, one for each worker."""
+        from evalcli.classification.states import begin
 
-    def scoring(self, task: Task) -> Scoring | None:
-        """What the states of scores are built from, where there are any."""
-        if not self.scored:
-            return None
-        from evalcli.scoring import plan_scoring
+        return begin(self, task, known)
 
-        weighted = self.source.weighted
-        return plan_scoring(self.scored, task, self.layout, self.source.preds, weighted=weighted, budget=self.budget)
+    def holds(self, task: Task, evidence: Evidence) -> bool:
+        """Whether what this evidence supports is counted as ``task`` is."""
+        return self._counts_like(self.decide(evidence)) == self._counts_like(task)
 
-    def counts_like(self, task: Task) -> tuple[object, ...]:
+    def _counts_like(self, task: Task) -> tuple[object, ...]:
         """What the states depend on: labels on the way to them, scores also on their kind."""
-        return (*task.counts_like, *((task.kind, task.scores, task.positive) if self.scored else ()))
+        return (*task.counts_like, *((task.kind, task.scores, task.positive) if self.scored(task.kind) else ()))
 
+    def refuse_doubt(self, decided: Task) -> None:
+        """Raise what forbids a verdict."""
+        if decided.problem is not None:
+            decided.problem.path = decided.problem.path or self.source.target.path
+            raise decided.problem
 
-@dataclass(slots=True)
-class _Pass:
-    """What one worker gathers under one decision."""
+    def refuse_empty(self, evidence: Evidence) -> None:
+        """No rows, no verdict.
 
-    plan: Plan
-    task: Task
-    prepare: Prepare
-    confusion: ConfusionCounts
-    known: Evidence
-    """What earlier passes have shown: a pass that starts over must not forget why."""
-    scores: ScoreStates | None = None
-    evidence: Evidence = field(default_factory=Evidence)
-    signs: tuple[object, ...] = ()
+        Raises:
+            EmptyError: none is left.
 
-    def add(self, batch: Batch) -> bool:
-        labels = self.prepare(batch, self.task, self.evidence)
-        counted = labels if self.prepare.device is None else labels.to(self.prepare.device)
-        self.confusion.update(counted.preds, counted.target, counted.weight, counted.repeats)
-        holds = self._still_holds()
-        if self.scores is not None and holds and not self._is_lost():
-            self.scores.update(labels)
-        return holds
-
-    def _is_lost(self) -> bool:
-        """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""
-        return self.task.scores == "probs" and not (self.evidence.pred_low >= 0 and self.evidence.pred_high <= 1)
-
-    def _still_holds(self) -> bool:
-        """Whether what was seen so far still supports the decision that counts; asked only when something changed."""
-        signs = self.evidence.signs()
-        if signs == self.signs:
-            return True
-        self.signs = signs
-        decided = self.plan.decide(self.evidence.with_(self.known))
-        return self.plan.counts_like(decided) == self.plan.counts_like(self.task)
-
-    def merge(self, other: _Pass) -> None:
-        self.confusion.merge(other.confusion)
-        if self.scores is not None and other.scores is not None:
-            self.scores.merge(other.scores)
-        self.evidence.merge(other.evidence)
+        """
+        if evidence.rows == 0:
+            left_out = evidence.ignored + evidence.dropped + self.source.dropped
+            message = f"all {left_out} rows are left out" if left_out else "there are no rows"
+            fix = "check --ignore-index, --nan and --where" if left_out else "check the file and --where"
+            raise EmptyError(message, fix=fix, path=self.source.target.path)
 
 
 class Outcome(NamedTuple):
-    """What a whole pass has counted, and the decision under which."""
+    """What a whole pass has gathered, and the decision under which. ``gathered`` is of the family of ``task``."""
 
     task: Task
-    confusion: ConfusionCounts
-    evidence: Evidence
-    scores: ScoreStates | None
+    gathered: Any
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the whole input shows about itself."""
+        found: Evidence = self.gathered.evidence
+        return found
 
 
 def count(plan: Plan, size: int, workers: int, progress: Progress | None) -> tuple[Outcome, tuple[InputFile, ...]]:
@@ -119,39 +127,10 @@ def count(plan: Plan, size: int, workers: int, progress: Progress | None) -> tup
     known = Evidence()
     while True:
         task = plan.decide(known)
-        prepare = plan.prepare(task)
-        begin = partial(_begin, plan, task, prepare, plan.scoring(task), known)
-
-        total, complete = accumulate(plan.source, begin, size, workers, progress)
+        total, complete = accumulate(plan.source, plan.begin(task, known), size, workers, progress)
         decided = plan.decide(total.evidence)
-        if complete and plan.counts_like(decided) == plan.counts_like(task):
+        if complete and plan.holds(task, total.evidence):
             inputs = plan.source.finish()
-            if decided.problem is not None:  # it says better why labels are no labels
-                total.evidence.faults.pop("pred-fraction", None)
-            raise_faults(plan.source, plan.choices, prepare.classes, total.evidence)
-            if decided.problem is not None:
-                decided.problem.path = decided.problem.path or plan.source.target.path
-                raise decided.problem
-            _check_not_empty(plan.source, total)
-            return Outcome(decided, total.confusion, total.evidence, total.scores), inputs
+            total.check(decided)
+            return Outcome(decided, total), inputs
         known = total.evidence.with_(known)
-
-
-def _begin(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> _Pass:
-    """An empty pass for one worker."""
-    confusion = ConfusionCounts(prepare.classes, weighted=plan.source.weighted)
-    if prepare.device is not None:
-        confusion = confusion.to(prepare.device)
-    return _Pass(plan, task, prepare, confusion, known, None if scoring is None else scoring.fresh())
-
-
-def _check_not_empty(source: Source, total: _Pass) -> None:
-    """No rows, no verdict."""
-    evidence = total.evidence
-    if evidence.rows == 0:
-        left_out = evidence.ignored + evidence.dropped + source.dropped
-        message = f"all {left_out} rows are left out" if left_out else "there are no rows"
-        fix = "check --ignore-index, --nan and --where" if left_out else "check the file and --where"
-        raise EmptyError(message, fix=fix, path=source.target.path)
-    if source.weighted and not float(total.confusion.class_counts().numpy().n) > 0:
-        raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)

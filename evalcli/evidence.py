@@ -78,6 +78,10 @@ class Evidence:
     off_worst: float = 0.0
     off_row: int = -1
     tied: int = 0
+    fractions: bool = False
+    """Whether a target is a finite number that is not whole."""
+    multi_hot: bool = False
+    """Whether a row of 0 and 1 in a table of targets holds no 1, or several."""
     names_ignored: bool = False
     """Whether a prediction is the very label whose targets are left out."""
     faults: dict[str, Fault] = field(default_factory=dict)
@@ -93,6 +97,8 @@ class Evidence:
         self.off_rows += other.off_rows
         self.note_off(other.off_worst, other.off_row)
         self.tied += other.tied
+        self.fractions = self.fractions or other.fractions
+        self.multi_hot = self.multi_hot or other.multi_hot
         self.names_ignored = self.names_ignored or other.names_ignored
         for code, fault in other.faults.items():
             self.faults.setdefault(code, Fault()).merge(fault)
@@ -112,6 +118,8 @@ class Evidence:
             self.off_rows > 0,
             self.pred_high > 1,
             self.pred_low < -EDGE,
+            self.fractions,
+            self.multi_hot,
             self.names_ignored,
         )
 

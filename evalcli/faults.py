@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError
-from evalcli.prepare import LARGEST_LABEL
+from evalcli.metrics.labels import LARGEST_LABEL
 
 if TYPE_CHECKING:
     from evalcli.evidence import Evidence, Fault

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.codes import make_prepare
+from evalcli.classification.codes import make_prepare
+from evalcli.classification.task import likely_positive
+from evalcli.decision import decide
 from evalcli.errors import EvalError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
@@ -23,7 +25,6 @@ from evalcli.layout import find_layout, is_float, plain_shape
 from evalcli.sources import TENSOR_FORMATS, input_format, spoken_of, table_options
 from evalcli.sources.naming import choose, only_side
 from evalcli.sources.spool import STDIN, Spool
-from evalcli.task import decide, likely_positive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,31 +1,27 @@
-"""Which task, which score kind: decided once, for the whole input.
+"""What is decided once, for the whole input: the task, the kind of scores, how a prediction becomes an answer.
 
-The decision is a pure function of the layout, the user's choices and the evidence of the whole input. A pass over the
+A decision is a pure function of the layout, the user's choices and the evidence of the whole input. A pass over the
 data starts on the decision that its first rows suggest; when the whole input decides otherwise, the pass is repeated.
+Each family of tasks decides in its own room; ``evalcli.decision`` knows which one is asked.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, log
 from typing import TYPE_CHECKING
 
-from evalcli.errors import EvalError, InputError, UsageError
-from evalcli.sources.labels import class_order
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from evalcli.evidence import Evidence
-    from evalcli.layout import Layout
-    from evalcli.sources.base import Field
+    from evalcli.errors import EvalError
     from evalcli.threshold import Chosen
 
-OPPOSITES = (("no", "yes"), ("false", "true"), ("neg", "pos"), ("negative", "positive"), ("0", "1"), ("-1", "1"))
-"""Two names that say by themselves which is the positive one."""
-
-USUAL_STATES = {"ok", "normal", "benign", "healthy", "ham", "good", "clean", "legit", "absent", "pass", "none", "other"}
-"""Names of what nobody searches for."""
+FAMILIES = {
+    "binary": "classification",
+    "multiclass": "classification",
+    "multilabel": "multilabel",
+    "regression": "regression",
+}
+"""Task → the room that decides, counts and reports it."""
 
 SUM_TOLERANCE = {"float16": 1e-2, "bfloat16": 1e-2}
 """How far a row of probabilities may be from 1, by stored type; float8 as float16, everything else 1e-3."""
@@ -50,8 +46,9 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The decision. ``mode`` is how a prediction becomes a label: it is one (``labels``), the best column
-    (``argmax``), or class ``above`` where a score is at least ``cut`` (``cut``; of two columns of logits the margin).
+    """The decision, for a ``kind`` of task. ``mode`` is how a prediction becomes a label: it is one (``labels``), the
+    best column (``argmax``), or class ``above`` where a score is at least ``cut`` (``cut``; of two columns of logits
+    the margin). A value of a regression stays one (``value``).
 
     ``classes`` are the class names; ``seen_only`` says that they were read off the data, so that a class without a
     row is not listed. ``problem`` is what forbids a verdict, raised once the whole input is known.
@@ -71,9 +68,14 @@ class Task:
     problem: EvalError | None = None
 
     @property
+    def family(self) -> str:
+        """Which room counts it."""
+        return FAMILIES[self.kind]
+
+    @property
     def counts_like(self) -> tuple[object, ...]:
         """What the counting depends on: two decisions that agree here give the same counts."""
-        return (self.mode, self.cut, self.above if self.mode == "cut" else None, self.keeps_ignored)
+        return (self.family, self.mode, self.cut, self.above if self.mode == "cut" else None, self.keeps_ignored)
 
 
 def sum_tolerance(dtype: str) -> float:
@@ -81,294 +83,6 @@ def sum_tolerance(dtype: str) -> float:
     return 1e-2 if dtype.startswith("float8") else SUM_TOLERANCE.get(dtype, 1e-3)
 
 
-def decide(layout: Layout, preds: Field, target: Field, choices: Choices, evidence: Evidence) -> Task:
-    """Name the task and the score kind.
-
-    Doubt that more rows could clear up is put into ``Task.problem``.
-
-    Raises:
-        UsageError: when the choices contradict the layout.
-
-    """
-    if choices.task in {"multilabel", "regression"}:
-        raise UsageError(f"--task {choices.task} is not available in this version", fix="use binary or multiclass")
-    if choices.scores == "values":
-        raise UsageError("--scores values is not available in this version", fix="use labels, probs or logits")
-    if choices.threshold is not None and not 0 <= choices.threshold <= 1:
-        raise UsageError(
-            f"--threshold {choices.threshold:g}",
-            fix="it is a probability, from 0 to 1; of logits the sigmoid is compared",
-        )
-    names, seen_only = class_names(layout, preds, target, choices, evidence)
-    if layout.preds == "columns":
-        return _decide_columns(layout, preds, choices, evidence, names)
-    if layout.preds == "score":
-        whole_labels = target.labels is None and evidence.pred_whole and 0 <= evidence.pred_low <= evidence.pred_high
-        return _decide_score(preds, choices, evidence, names, seen_only=seen_only, whole_labels=whole_labels)
-    if choices.scores in {"probs", "logits"}:
-        message = f"--scores {choices.scores}, but the predictions are {preds.dtype} labels"
-        raise UsageError(message, fix="save scores as floats, or drop --scores", path=preds.path)
-    problem = _unlike_labels(layout, choices, evidence, preds)
-    task = _labels_task("labels", choices, names, problem, seen_only=seen_only)
-    return replace(task, keeps_ignored=evidence.names_ignored)
-
-
-def class_names(
-    layout: Layout, preds: Field, target: Field, choices: Choices, evidence: Evidence
-) -> tuple[tuple[str, ...], bool]:
-    """The class names in order, and whether they were only read off the data.
-
-    No names: the classes are whole numbers, more than 0 and 1, and known only when all are counted.
-    """
-    if choices.labels is not None:
-        return choices.labels, False
-    if preds.columns is not None:
-        return preds.columns, False
-    if layout.width is not None:
-        return tuple(map(str, range(layout.width))), False
-    if target.labels is not None or preds.labels is not None:
-        names = _union(target.labels or (), preds.labels or ())
-        if choices.ignore_index is not None and not evidence.names_ignored:
-            names = tuple(name for name in names if name != str(choices.ignore_index))
-        pair = _known_pair(names, choices.positive)
-        return (pair, False) if pair else (names, True)
-    high = max(evidence.target_high, evidence.pred_high if layout.preds == "labels" else -inf)
-    return ((), True) if high > 1 else (("0", "1"), False)
-
-
-def _known_pair(names: tuple[str, ...], positive: str | None) -> tuple[str, ...] | None:
-    """Of two names that belong together both are classes, even on a day when only one occurs."""
-    if not names or len(names) > 2:
-        return None
-    if {*names} <= {"0", "1"}:
-        return ("0", "1")
-    if len(names) == 1 and positive is not None and positive not in names:
-        return class_order((*names, positive))
-    for pair in OPPOSITES:
-        if len(names) == 1 and names[0].lower() in pair:
-            other = pair[1 - pair.index(names[0].lower())]
-            styled = other.upper() if names[0].isupper() else other.title() if names[0].istitle() else other
-            return class_order((names[0], styled))
-    return None
-
-
-def _union(target: tuple[str, ...], preds: tuple[str, ...]) -> tuple[str, ...]:
-    """All labels of both sides, in class order."""
-    return target if target == preds or not preds else class_order({*target, *preds})
-
-
-def _labels_task(
-    scores: str, choices: Choices, names: tuple[str, ...], problem: EvalError | None, *, seen_only: bool = False
-) -> Task:
-    two = len(names) == 2 and not (seen_only and choices.positive is None and _are_indices(names))
-    kind = choices.task or ("binary" if two else "multiclass")
-    if kind == "binary" and len(names) != 2:
-        raise UsageError(f"--task binary, but the classes are {_some(names)}", fix="drop --task")
-    positive = None
-    if kind == "binary":
-        positive, doubt = positive_class(names, choices.positive)
-        problem = problem or doubt
-    elif choices.positive is not None:
-        message = f"--positive {choices.positive}, but the task is multiclass ({_some(names)})"
-        fix = f"name the class in the metric instead: recall[{choices.positive}]"
-        if len(names) == 1:
-            message = f"--positive {choices.positive}, but the only class is {names[0]!r}"
-            fix = "name both classes with --labels"
-        problem = problem or UsageError(message, fix=fix)
-    return Task(kind, scores, "labels", names, seen_only, positive, problem=problem)
-
-
-def _are_indices(names: Sequence[str]) -> bool:
-    """Whether the classes are numbers such as 3 and 5: two of many, whichever type they are stored in."""
-    return all(name.isdecimal() and name.isascii() and name == str(int(name[:19])) for name in names)
-
-
-def _decide_columns(layout: Layout, preds: Field, choices: Choices, evidence: Evidence, names: tuple[str, ...]) -> Task:
-    if layout.width != len(names):
-        message = f"{layout.width} score columns but {len(names)} class names ({_some(names)})"
-        raise UsageError(message, fix="give --labels one name for each column, in column order", path=preds.path)
-    named = {*(preds.columns or ())}
-    if choices.labels is not None and named & {*names} and named != {*names}:
-        message = f"--labels names the classes {_some(names)}, but the score columns are {_some(preds.columns or ())}"
-        raise UsageError(
-            message, fix="name the columns, in any order, or give every column a new name", path=preds.path
-        )
-    scores, problem = _column_scores(preds, choices, evidence)
-    base = _labels_task(scores, choices, names, problem)
-    if choices.threshold is None:
-        return replace(base, mode="argmax")
-    if base.kind != "binary":
-        raise UsageError("--threshold needs a binary task", fix="drop it: of several classes the best one counts")
-    cut, doubt = _cut(choices, choices.threshold, scores)
-    problem = base.problem or doubt
-    return replace(base, mode="cut", threshold=choices.threshold, cut=cut, above=base.positive or 0, problem=problem)
-
-
-def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[str, EvalError | None]:
-    """The kind of score columns: probabilities lie in [0, 1] and sum to 1 in every row; everything else is logits."""
-    within = evidence.within
-    sums = f"{evidence.off_rows} rows do not sum to 1 (worst: row {evidence.off_row}, off by {evidence.off_worst:.3g})"
-    if choices.scores == "logits":
-        return "logits", None
-    if choices.scores == "labels":
-        raise UsageError("--scores labels, but there is a column for each class", fix="use probs or logits")
-    if choices.scores == "probs":
-        if not within:
-            where = f"values from {evidence.pred_low:g} to {evidence.pred_high:g}"
-            return "probs", InputError(f"not probabilities: {where}", fix="use --scores logits", path=preds.path)
-        doubt = InputError(f"not probabilities: {sums}", fix="normalise them, or use --scores logits", path=preds.path)
-        return "probs", doubt if evidence.off_rows else None
-    if not within:
-        return "logits", _named_probs(preds, evidence)
-    if evidence.off_rows:
-        message = f"scores lie in [0, 1], but {sums}: probabilities or logits?"
-        return "probs", InputError(message, fix="say which with --scores probs or --scores logits", path=preds.path)
-    whole = "float" not in preds.dtype
-    return ("labels" if whole else "probs"), None
-
-
-def _decide_score(
-    preds: Field,
-    choices: Choices,
-    evidence: Evidence,
-    names: tuple[str, ...],
-    *,
-    seen_only: bool,
-    whole_labels: bool,
-) -> Task:
-    """One number an element: a binary score, or a label that was stored as a float.
-
-    ``whole_labels``: all are whole numbers from 0, beside a target of numbers; beside names they can only be scores.
-    """
-    low, high = evidence.pred_low, evidence.pred_high
-    unsaid = choices.scores is None and choices.threshold is None
-    if choices.scores == "labels" or (unsaid and whole_labels and (len(names) != 2 or high <= 1)):
-        problem = _threshold_of_labels(choices)
-        base = _labels_task("labels", choices, names, problem, seen_only=seen_only)
-        return base if choices.scores == "labels" else replace(base, problem=base.problem or _inverted(base, preds))
-    if len(names) != 2:
-        message = f"one score for each row, but the classes of the target are {_some(names)}"
-        fix = "name both with --labels" if len(names) == 1 else "save a score for each class, shape (N, C), or labels"
-        return Task(
-            "multiclass",
-            choices.scores or "logits",
-            "labels",
-            names,
-            seen_only=seen_only,
-            problem=InputError(message, fix=fix, path=preds.path),
-        )
-    scores = choices.scores or ("probs" if evidence.within else "logits")
-    base = _labels_task(scores, choices, names, None)
-    above, doubt = positive_class(names, choices.positive)
-    problem = base.problem or doubt
-    if choices.scores is None and scores == "logits":
-        problem = _one_sided(preds, evidence) or _named_probs(preds, evidence) or problem
-    if choices.scores == "probs" and not evidence.within:
-        where = f"values from {low:g} to {high:g}"
-        problem = InputError(f"not probabilities: {where}", fix="use --scores logits", path=preds.path)
-    if choices.scores is None and whole_labels and high > 1:
-        problem = InputError(
-            f"predictions are whole numbers from {low:g} to {high:g} stored as floats, the target has two classes",
-            fix="say what they are with --scores labels or --scores logits",
-            path=preds.path,
-        )
-    threshold = 0.5 if choices.threshold is None else choices.threshold
-    cut, doubt = _cut(choices, threshold, scores)
-    return replace(base, mode="cut", threshold=threshold, cut=cut, above=above, problem=problem or doubt)
-
-
-def _cut(choices: Choices, threshold: float, scores: str) -> tuple[float, EvalError | None]:
-    """The score from which the positive class is predicted; of a saved choice the very one that was chosen."""
-    chosen = choices.chosen
-    cut = threshold if scores != "logits" else logit(threshold)
-    if chosen is None:
-        return cut, None
-    if chosen.scores != scores:
-        message = f"the threshold was chosen on {chosen.scores}, and these scores are {scores}"
-        return cut, UsageError(message, fix="say what they are with --scores, or choose again", path=chosen.path)
-    return cut if chosen.cut is None else chosen.cut, None
-
-
-def _one_sided(preds: Field, evidence: Evidence) -> EvalError | None:
-    """Scores of one class that are all positive and not all below 1 may be anything: percentages, a slip, logits."""
-    if not evidence.doubtful:
-        return None
-    return InputError(
-        f"scores from {evidence.pred_low:.8g} to {evidence.pred_high:.8g}: beyond 1, so no probabilities; "
-        "none below 0, so hardly logits",
-        fix="bring them into [0, 1], or say what they are with --scores probs or --scores logits",
-        path=preds.path,
-    )
-
-
-def _named_probs(preds: Field, evidence: Evidence) -> EvalError | None:
-    """What is called a probability should be one."""
-    if "prob" not in preds.name.lower():
-        return None
-    return InputError(
-        f"{preds.name!r} holds values from {evidence.pred_low:.8g} to {evidence.pred_high:.8g}, no probabilities",
-        fix="mend them, or say --scores logits",
-        path=preds.path,
-    )
-
-
-def _inverted(task: Task, preds: Field) -> EvalError | None:
-    """0.0 and 1.0 are labels or scores alike, unless class 0 is the one to be found: then they are opposites."""
-    if task.positive != 0:
-        return None
-    name = task.classes[0]
-    return InputError(
-        f"predictions are 0 and 1 stored as floats: is 1 the class {task.classes[1]!r}, or a score for {name!r}?",
-        fix="say what they are with --scores labels or --scores probs",
-        path=preds.path,
-    )
-
-
-def _unlike_labels(layout: Layout, choices: Choices, evidence: Evidence, preds: Field) -> EvalError | None:
-    """0/1 on both sides of a table of two axes may be many things; only the user knows."""
-    two_axes = preds.labels is None and len(preds.shape) == 2 and layout.inner > 1
-    if two_axes and choices.task is None and max(evidence.pred_high, evidence.target_high) <= 1:
-        return InputError(
-            "0 and 1 on both sides in two axes: several labels a row, one-hot classes, or single decisions?",
-            fix="--class-axis -1 reads one-hot rows, --task binary counts every element as a decision",
-            path=preds.path,
-        )
-    return _threshold_of_labels(choices)
-
-
-def _threshold_of_labels(choices: Choices) -> EvalError | None:
-    if choices.threshold is not None:
-        return UsageError("--threshold, but the predictions are labels", fix="give scores, or drop --threshold")
-    return None
-
-
-def positive_class(names: Sequence[str], chosen: str | None) -> tuple[int, EvalError | None]:
-    """The index of the positive class of two, and the error that asks for it when the names do not tell."""
-    if chosen is not None:
-        if chosen in names:
-            return list(names).index(chosen), None
-        return 1, UsageError(f"--positive {chosen}, but the classes are {_some(names)}", fix="name one of them")
-    lowered = tuple(name.lower() for name in names)
-    for negative, positive in OPPOSITES:
-        if set(lowered) == {negative, positive}:
-            return lowered.index(positive), None
-    likely = names[likely_positive(names)]
-    return 1, InputError(
-        f"two classes, {names[0]!r} and {names[1]!r}, and nothing says which one is to be found",
-        fix=f"name it with --positive {likely}, or treat both alike with --task multiclass",
-    )
-
-
-def likely_positive(names: Sequence[str]) -> int:
-    """Which of two classes a suggestion names: the one that is not the usual state of things."""
-    return 0 if names[1].lower() in USUAL_STATES and names[0].lower() not in USUAL_STATES else 1
-
-
 def logit(p: float) -> float:
     """ln(p / (1 - p)): the logit at which a probability is reached."""
     return -inf if p <= 0 else inf if p >= 1 else log(p / (1 - p))
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return f"{shown}, …" if len(names) > 5 else shown or "whole numbers beyond 1"

@@ -46,6 +46,20 @@ class Chosen:
         return Note("threshold-chosen-here", text, fix, "warning")
 
 
+def as_stored(cut: float, dtype: str, loaded: Any) -> Any:  # a numpy dtype, and a scalar of it
+    """The threshold rounded as the scores were: a score stored as 0.7 is at a threshold of 0.7, in every type."""
+    import numpy as np
+
+    if dtype.startswith(("bfloat16", "float8")):
+        import ml_dtypes
+
+        stored = np.asarray(cut).astype(getattr(ml_dtypes, dtype)).astype(np.float64)
+        return stored if np.isfinite(stored) else np.float64(cut)
+    if "float" not in dtype:
+        return np.float64(cut)
+    return np.asarray(cut, dtype).astype(loaded)
+
+
 def parse_chosen(text: str | bytes, path: str) -> Chosen:
     """A saved threshold, from the content of its file.
 

@@ -13,14 +13,13 @@ from evalcli import __version__
 from evalcli.counting import Plan, count
 from evalcli.engine import batch_rows, place, worker_count
 from evalcli.errors import InputError, UsageError
-from evalcli.evaluate import records, row_bytes
+from evalcli.evaluate import row_bytes
 from evalcli.layout import find_layout
 from evalcli.metrics.labels import Counts
-from evalcli.metrics.registry import parse
-from evalcli.prepare import as_stored
+from evalcli.reporting import records
 from evalcli.sources import spoken_of
 from evalcli.task import logit
-from evalcli.threshold import SCHEMA
+from evalcli.threshold import SCHEMA, as_stored
 from evalcli.tuning import choose, measures
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def tune(source: Source, choices: Choices, execution: Execution, aim: Aim, progr
             choices = replace(choices, threshold=0.5)
         size = batch_rows(execution, row_bytes(source))
         workers = worker_count(execution, source, size)
-        plan = Plan(source, choices, layout, placement, (parse("auroc"),), execution.ranking_budget)
+        plan = Plan(source, choices, layout, placement, ("auroc",), (), execution.ranking_budget)
         outcome, inputs = count(plan, size, workers, progress)
         return _tuned(source, layout, outcome, inputs, aim)
 
@@ -140,7 +139,7 @@ def _no_scores(source: Source) -> UsageError:
 
 
 def _tuned(source: Source, layout: Layout, outcome: Outcome, inputs: tuple[InputFile, ...], aim: Aim) -> Tuning:
-    task, states = outcome.task, outcome.scores
+    task, states = outcome.task, outcome.gathered.scores
     if task.scores == "labels":
         raise _no_scores(source)
     if task.kind != "binary" or states is None or task.positive is None:
@@ -184,7 +183,7 @@ def _tuned(source: Source, layout: Layout, outcome: Outcome, inputs: tuple[Input
 def _reference(outcome: Outcome, positive: int, aim: Aim) -> Point:
     """The point that the pass itself has counted: that of a report, of ``--threshold`` or of 0.5."""
     order = [1 - positive, positive]
-    counted = outcome.confusion.class_counts().numpy()
+    counted = outcome.gathered.confusion.class_counts().numpy()
     counts = Counts(counted.tp[order], counted.support[order], counted.predicted[order], counted.n)
     assert outcome.task.threshold is not None
     return Point(outcome.task.threshold, counts.predicted[1].item(), measures(counts, aim))

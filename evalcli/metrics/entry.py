@@ -32,6 +32,8 @@ class Parameter:
 class Entry:
     """All that is known of a metric: ``formula`` takes what its ``state`` computes, and the parameter in its name.
 
+    ``reads`` says what the state is fed with: predicted labels, scores, or the values of a regression.
+
     ``spelling`` says where the parameter stands: ``fbeta{}``.
     """
 
@@ -49,13 +51,14 @@ class Entry:
     averages: tuple[str, ...] = ()
     state: str = COUNTED
     tasks: tuple[str, ...] = ("binary", "multiclass")
+    reads: Literal["labels", "scores", "values"] = "labels"
     spelling: str = ""
     parameter: Parameter | None = None
 
     @property
     def needs_scores(self) -> bool:
         """Whether labels alone do not give it."""
-        return self.state != COUNTED
+        return self.reads == "scores"
 
     def called(self, parameter: str = "") -> str:
         """The bare name with a parameter in its place."""

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
 
 _LARGEST = (1 << 63) - 1
-_HEAVIEST = 1e150
+HEAVIEST = 1e150
 """Above this the square of a weight leaves float64."""
 MAX_CLASSES = 1 << 24
 """Beyond this a label is no class number but a mistake."""
+LARGEST_LABEL = MAX_CLASSES - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,11 @@ def _must_be_whole(whole: bool, name: str) -> None:
 
 def _weights(weight: HostArray) -> HostArray:
     weight = weight.astype(np.float64, copy=False).reshape(-1)
-    bad = np.flatnonzero(~((weight >= 0) & (weight <= _HEAVIEST)))
+    bad = np.flatnonzero(~((weight >= 0) & (weight <= HEAVIEST)))
     if len(bad):
         raise InputError(
             f"{len(bad)} weights are negative, not finite or huge, the first is {float(weight[bad[0]])!r}",
-            fix=f"weights must lie between 0 and {_HEAVIEST:g}",
+            fix=f"weights must lie between 0 and {HEAVIEST:g}",
         )
     return weight
 

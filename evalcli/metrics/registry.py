@@ -2,7 +2,7 @@
 
 A metric is addressed by name: ``accuracy``, ``f1_macro``, ``fbeta0.5``, ``recall[cat]`` for one class,
 ``accuracy@region=EU`` for a slice. What counts give is computed here; what only scores give, in
-:mod:`evalcli.scoring`. Importing this module imports no numpy.
+:mod:`evalcli.classification.scoring`. Importing this module imports no numpy.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ SCORE_ROWS = (
         per_class=True,
         averages=_MEANS,
         state="KeyTable",
+        reads="scores",
     ),
     Entry(
         name="average_precision",
@@ -62,6 +63,7 @@ SCORE_ROWS = (
         per_class=True,
         averages=_MEANS,
         state="KeyTable",
+        reads="scores",
     ),
     Entry(
         name="auroc_fpr",
@@ -76,6 +78,7 @@ SCORE_ROWS = (
         per_class=True,
         averages=_MEANS,
         state="KeyTable",
+        reads="scores",
     ),
     Entry(
         name="recall_at_precision",
@@ -90,6 +93,7 @@ SCORE_ROWS = (
         per_class=True,
         averages=_MEANS,
         state="KeyTable",
+        reads="scores",
     ),
     Entry(
         name="precision_at_recall",
@@ -104,6 +108,7 @@ SCORE_ROWS = (
         per_class=True,
         averages=_MEANS,
         state="KeyTable",
+        reads="scores",
     ),
     Entry(
         name="specificity_at_sensitivity",
@@ -118,6 +123,7 @@ SCORE_ROWS = (
         per_class=True,
         averages=_MEANS,
         state="KeyTable",
+        reads="scores",
     ),
     Entry(
         name="ks",
@@ -130,6 +136,7 @@ SCORE_ROWS = (
         per_class=True,
         averages=_MEANS,
         state="KeyTable",
+        reads="scores",
     ),
     Entry(
         name="auroc_ovo",
@@ -140,6 +147,7 @@ SCORE_ROWS = (
         summary="AUROC of every class against every other, which does not depend on how frequent they are.",
         convention="The mean over pairs of classes that both have rows. Ranks as auroc does, ties count half.",
         state="PairwiseKeyTable",
+        reads="scores",
         tasks=("multiclass",),
     ),
     Entry(
@@ -154,6 +162,7 @@ SCORE_ROWS = (
         direction="lower",
         high=inf,
         state="LogLoss",
+        reads="scores",
     ),
     Entry(
         name="brier",
@@ -167,6 +176,7 @@ SCORE_ROWS = (
         direction="lower",
         high=2.0,
         state="Brier",
+        reads="scores",
     ),
     Entry(
         name="ece",
@@ -178,6 +188,7 @@ SCORE_ROWS = (
         convention=_TOP_LABEL,
         direction="lower",
         state="CalibrationBins",
+        reads="scores",
     ),
     Entry(
         name="ece_positive",
@@ -189,6 +200,7 @@ SCORE_ROWS = (
         convention="15 bins (a, b] of P(positive), the last closed at 1.",
         direction="lower",
         state="PositiveBins",
+        reads="scores",
         tasks=("binary",),
     ),
     Entry(
@@ -201,6 +213,7 @@ SCORE_ROWS = (
         convention="15 bins; ties are never split. Exact, or with a certified interval past --ranking-budget.",
         direction="lower",
         state="ConfidenceTable",
+        reads="scores",
     ),
     Entry(
         name="ece_classwise",
@@ -212,6 +225,7 @@ SCORE_ROWS = (
         convention="15 bins (a, b] of P(class), the last closed at 1; the mean over all classes.",
         direction="lower",
         state="ClasswiseBins",
+        reads="scores",
         tasks=("multiclass",),
     ),
     Entry(
@@ -224,6 +238,7 @@ SCORE_ROWS = (
         convention=_TOP_LABEL,
         direction="lower",
         state="CalibrationBins",
+        reads="scores",
     ),
     Entry(
         name="mean_confidence",
@@ -234,6 +249,7 @@ SCORE_ROWS = (
         summary="The mean probability of the top label: above the accuracy, the model promises too much.",
         convention="Says how sure the model is, not how good: compare it with accuracy.",
         state="CalibrationBins",
+        reads="scores",
     ),
     Entry(
         name="topk_accuracy",
@@ -246,6 +262,7 @@ SCORE_ROWS = (
         summary="The share of rows whose target is among the k best classes; k stands in the name.",
         convention="rank = #{s > s_y} + #{j < y: s = s_y}: equal scores stand in the order of their classes.",
         state="RankHistogram",
+        reads="scores",
         tasks=("multiclass",),
     ),
     Entry(
@@ -260,6 +277,7 @@ SCORE_ROWS = (
         low=1.0,
         high=inf,
         state="RankHistogram",
+        reads="scores",
         tasks=("multiclass",),
     ),
     Entry(
@@ -271,6 +289,7 @@ SCORE_ROWS = (
         summary="The mean of one over the place of the target.",
         convention="rank = #{s > s_y} + #{j < y: s = s_y}: equal scores stand in the order of their classes.",
         state="RankHistogram",
+        reads="scores",
         tasks=("multiclass",),
     ),
     Entry(
@@ -283,6 +302,7 @@ SCORE_ROWS = (
         convention=f"{_SELECTIVE} Exact, or with a certified interval past --ranking-budget.",
         direction="lower",
         state="ConfidenceTable",
+        reads="scores",
     ),
     Entry(
         name="accuracy_at_coverage",
@@ -295,5 +315,6 @@ SCORE_ROWS = (
         summary="The accuracy when the least confident rows are left to someone else; c stands in the name.",
         convention=f"{_SELECTIVE} Exact, or with a certified interval past --ranking-budget.",
         state="ConfidenceTable",
+        reads="scores",
     ),
 )

@@ -7,14 +7,15 @@ out of one visit. Nothing here decides; :mod:`evalcli.task` does.
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.columns import blocks, look_on_device
+from evalcli.classification.columns import blocks, look_on_device
 from evalcli.metrics.arrays import to_device
-from evalcli.metrics.labels import MAX_CLASSES
+from evalcli.metrics.labels import HEAVIEST, LARGEST_LABEL
 from evalcli.task import sum_tolerance
+from evalcli.threshold import as_stored
 
 if TYPE_CHECKING:
     from evalcli.evidence import Evidence
@@ -22,14 +23,8 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array, Batch, Field
     from evalcli.task import Choices, Task
 
-LARGEST_LABEL = MAX_CLASSES - 1
-"""Beyond this a label is no class number but a mistake."""
-
 ROUNDING = 1e-6
 """What float32 may add to the distance of a row sum from 1: rows rounded to three digits are off by 0.001 exactly."""
-
-HEAVIEST = 1e150
-"""Above this the square of a weight leaves float64."""
 
 MISSING = -1
 """The code of a prediction that does not exist; it counts as an error of the model."""
@@ -182,7 +177,10 @@ class _Rows:
 
     def _check_one_hot(self) -> None:
         hot = _columns(self.batch.target, self.layout.target_axis, self.layout.width)
-        self._fault("not-one-hot", (hot.sum(axis=1) != 1) | ((hot != 0) & (hot != 1)).any(axis=1), None)
+        binary = ((hot == 0) | (hot == 1)).all(axis=1)
+        several = binary & (hot.sum(axis=1) != 1)
+        self.evidence.multi_hot = self.evidence.multi_hot or bool(several.any())
+        self._fault("not-one-hot", several | ~binary, None)
 
     def _whole_target(self, target: Array) -> None:
         missing = np.isnan(target)
@@ -193,6 +191,8 @@ class _Rows:
                 self._fault("target-missing", missing, None)
         with np.errstate(invalid="ignore"):
             whole = np.trunc(target) == target
+        kept = ~missing if self.keep is None else self.keep & ~missing
+        self.evidence.fractions = self.evidence.fractions or bool((~whole & kept).any())
         self._fault("target-fraction", ~(whole & (np.abs(target) <= 2.0**53)) & ~missing, target)
         keep = np.ones(target.shape, bool) if self.keep is None else self.keep
         self.target = np.where(keep, target, 0).astype(np.int64)
@@ -382,15 +382,3 @@ def _mark_missing(labels: Array, scores: Array) -> Array:
     if missing.any():
         labels[missing] = MISSING
     return labels
-
-
-def as_stored(cut: float, dtype: str, loaded: Any) -> Any:  # a numpy dtype, and a scalar of it
-    """The threshold rounded as the scores were: a score stored as 0.7 is at a threshold of 0.7, in every type."""
-    if dtype.startswith(("bfloat16", "float8")):
-        import ml_dtypes
-
-        stored = np.asarray(cut).astype(getattr(ml_dtypes, dtype)).astype(np.float64)
-        return stored if np.isfinite(stored) else np.float64(cut)
-    if "float" not in dtype:
-        return np.float64(cut)
-    return np.asarray(cut, dtype).astype(loaded)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from evalcli.classification.prepare import MISSING
 from evalcli.errors import UsageError
 from evalcli.metrics.calibration import CalibrationBins, ClasswiseBins
 from evalcli.metrics.confidence import ConfidenceTable
@@ -23,16 +24,15 @@ from evalcli.metrics.registry import class_index
 from evalcli.metrics.roc import UNDEFINED, Certified, Ranking
 from evalcli.metrics.scorestate import ProbabilityState, feed
 from evalcli.metrics.topk import RankHistogram, tied_share
-from evalcli.prepare import MISSING
 from evalcli.sources.base import Note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from evalcli.classification.prepare import Labels
     from evalcli.layout import Layout
     from evalcli.metrics.base import Metric
     from evalcli.metrics.registry import MetricName
-    from evalcli.prepare import Labels
     from evalcli.sources.base import Array, Field
     from evalcli.task import Task
 

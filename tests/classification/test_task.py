@@ -4,11 +4,13 @@ from math import inf, log
 
 import pytest
 
+from evalcli.classification.task import positive_class
+from evalcli.decision import decide
 from evalcli.errors import InputError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.layout import find_layout
 from evalcli.sources.base import Field
-from evalcli.task import Choices, decide, logit, positive_class, sum_tolerance
+from evalcli.task import Choices, logit, sum_tolerance
 
 
 def decided(
@@ -167,8 +169,8 @@ def test_choices_that_contradict_the_input():
     for task in ("multilabel", "regression"):
         with pytest.raises(UsageError, match="not available"):
             decided(task=task)
-    with pytest.raises(UsageError, match="--scores values"):
-        decided(scores="values")
+    with pytest.raises(UsageError, match="--scores values, but the task is multiclass"):
+        decided(scores="values", task="multiclass")
 
 
 def test_zeros_and_ones_in_two_axes_are_asked_about():

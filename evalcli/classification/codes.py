@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalcli.classification.prepare import Codes, Prepare
 from evalcli.errors import InputError
-from evalcli.prepare import Codes, Prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from math import isnan
 import numpy as np
 import pytest
 
-from evalcli.columns import BLOCK, Look, blocks, look_at_columns, look_on_device
+from evalcli.classification.columns import BLOCK, Look, blocks, look_at_columns, look_on_device
 
 
 def naive(scores):

@@ -1,0 +1,1 @@
+"""Several labels a row, each there or not."""
