@@ -57,10 +57,14 @@ class Plan:
         """Where torch computes; ``None``: on the host, by numpy."""
         return self.placement.device if self.placement.backend == "torch" else None
 
+    def default(self, kind: str) -> tuple[str, ...]:
+        """What is computed unless asked otherwise, if the task is of this ``kind``."""
+        width = {"columns": self.layout.width, "score": 2}.get(self.layout.preds)
+        return default_names(kind, width, self.choices.topk)
+
     def names(self, kind: str) -> tuple[MetricName, ...]:
         """The metrics to compute if the task is of this ``kind``."""
-        asked = default_names(kind) if self.asked is None else self.asked
-        return tuple(map(parse, (*asked, *self.also)))
+        return tuple(map(parse, (*(self.default(kind) if self.asked is None else self.asked), *self.also)))
 
     def scored(self, kind: str) -> tuple[MetricName, ...]:
         """Those of them that need scores; none where the predictions are labels."""

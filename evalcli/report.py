@@ -51,6 +51,43 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """One bin ``(low, high]`` of confidence: its rows or weights, mean confidence and the share that came true.
+
+    The last two are ``None`` where it is empty.
+    """
+
+    low: float
+    high: float
+    n: Number
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """The ``value`` by which logits divided would have the least log loss, and that loss ``before`` and ``after``.
+
+    It was fitted on ``rows`` of the very data that are reported. ``value`` is ``None`` where none is best: then any
+    confidence is too much, or too little.
+    """
+
+    value: float | None
+    before: float
+    after: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """How far confidence can be believed: bins of the ``top label``, or in a binary task of the ``positive`` class."""
+
+    of: str
+    bins: tuple[CalibrationBin, ...]
+    temperature: Temperature | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What an experienced colleague would say: ``level`` is ``warning`` or ``info``; ``fix`` names the flag or step."""
 
@@ -108,6 +145,7 @@ class Report:
     metrics: dict[str, Value]
     per_class: tuple[ClassRow, ...] = ()
     confusion: Confusion = field(default_factory=Confusion)
+    calibration: Calibration | None = None
     undefined: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     gates: tuple[Verdict, ...] = ()
@@ -138,6 +176,7 @@ class Report:
             "metrics": {name: _value_object(value) for name, value in self.metrics.items()},
             "per_class": [_row_object(row) for row in self.per_class],
             "confusion": _confusion_object(self.confusion),
+            **({} if self.calibration is None else {"calibration": _calibration_object(self.calibration)}),
             "undefined": list(self.undefined),
             "findings": [{"code": f.code, "level": f.level, "text": f.text, "fix": f.fix} for f in self.findings],
             "gates": [_verdict_object(verdict) for verdict in self.gates],
@@ -184,6 +223,18 @@ def _confusion_object(confusion: Confusion) -> dict[str, Any]:
     if confusion.pairs is not None:
         found["pairs"] = [list(pair) for pair in confusion.pairs]
     return found
+
+
+def _calibration_object(calibration: Calibration) -> dict[str, Any]:
+    bins = [
+        {"low": b.low, "high": b.high, "n": b.n, "confidence": b.confidence, "accuracy": b.accuracy}
+        for b in calibration.bins
+    ]
+    fitted = calibration.temperature
+    if fitted is None:
+        return {"of": calibration.of, "bins": bins}
+    temperature = {"value": fitted.value, "before": fitted.before, "after": fitted.after, "rows": fitted.rows}
+    return {"of": calibration.of, "bins": bins, "temperature": temperature}
 
 
 def _verdict_object(verdict: Verdict) -> dict[str, Any]:

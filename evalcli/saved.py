@@ -10,7 +10,20 @@ from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
 from evalcli.errors import InputError
-from evalcli.report import SCHEMA, ClassRow, Confusion, Finding, InputRecord, Number, Report, Value, Verdict
+from evalcli.report import (
+    SCHEMA,
+    Calibration,
+    CalibrationBin,
+    ClassRow,
+    Confusion,
+    Finding,
+    InputRecord,
+    Number,
+    Report,
+    Temperature,
+    Value,
+    Verdict,
+)
 
 T = TypeVar("T")
 
@@ -61,6 +74,7 @@ def report_from(data: object, path: str = "") -> Report:
         metrics=_values(top.part("metrics")),
         per_class=tuple(_row(part) for part in top.parts("per_class")),
         confusion=_confusion(top.part("confusion"), len(top.take("classes", list))),
+        calibration=_calibration(top.part("calibration")) if "calibration" in top.data else None,
         undefined=top.texts("undefined"),
         findings=tuple(_finding(part) for part in top.parts("findings")),
         gates=tuple(_verdict(part) for part in top.parts("gates")),
@@ -191,6 +205,25 @@ def _pair(part: _Part, pair: object, i: int) -> tuple[str, str, Number]:
         part.refuse(f"{place} has {len(items)} parts, not 3")
     target, guess, count = items
     return part.checked(target, str, place), part.checked(guess, str, place), part.checked(count, float, place)
+
+
+def _calibration(part: _Part) -> Calibration:
+    bins = tuple(
+        CalibrationBin(
+            each.take("low", float),
+            each.take("high", float),
+            each.take("n", float),
+            each.optional("confidence", float),
+            each.optional("accuracy", float),
+        )
+        for each in part.parts("bins")
+    )
+    fitted = None
+    if "temperature" in part.data:
+        found = part.part("temperature")
+        before, after = found.take("before", float), found.take("after", float)
+        fitted = Temperature(found.optional("value", float), before, after, found.take("rows", int))
+    return Calibration(part.take("of", str), bins, fitted)
 
 
 def _finding(part: _Part) -> Finding:

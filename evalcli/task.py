@@ -40,6 +40,7 @@ class Choices:
     nan: str = "error"
     classes: str = "seen"
     class_axis: int | None = None
+    topk: tuple[int, ...] | None = None
     chosen: Chosen | None = None
     """The saved choice that ``threshold`` was taken from."""
 

@@ -12,13 +12,13 @@ from evalcli import __version__
 from evalcli.classification.findings import Facts, find
 from evalcli.errors import UsageError
 from evalcli.metrics.counts import Counts
-from evalcli.metrics.registry import METRICS, PER_CLASS, default_names, parse
+from evalcli.metrics.registry import METRICS, PER_CLASS, parse
 from evalcli.metrics.registry import evaluate as metric_value
 from evalcli.report import ClassRow, Confusion, Report, Value
 from evalcli.reporting import digest_of, notes_of, records, signature, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from evalcli.classification.scoring import ScoreResults, ScoreStates
     from evalcli.counting import Outcome, Plan
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 MATRIX_CLASSES = 100
 """Up to so many classes a report holds the whole confusion matrix; beyond, the most confused pairs."""
+
+RANKED_BY_CLASS = ("auroc", "average_precision")
+"""What a report shows of the ranks of every class."""
 
 MOST_PAIRS = 1000
 """How many confused pairs a report holds at most."""
@@ -37,7 +40,7 @@ class Reporter:
 
     def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
         self.source, self.choices, self.task = plan.source, plan.choices, outcome.task
-        self.asked, self.also = plan.asked, plan.also
+        self.asked, self.also, self.default = plan.asked, plan.also, plan.default(outcome.task.kind)
         self.evidence, self.inputs = outcome.evidence, inputs
         counted = outcome.gathered.confusion.class_counts().numpy()
         self.pairs = outcome.gathered.confusion.pairs()
@@ -66,11 +69,11 @@ class Reporter:
     def report(self) -> Report:
         """The whole report, findings included."""
         task = self.task
-        values = self._values(default_names(task.kind) if self.asked is None else self.asked)
+        values = self._values(self._possible() if self.asked is None else self.asked)
         for name in self.also:
             with suppress(UsageError):
                 values = values | self._values([name])
-        per_class = self._per_class()
+        per_class = self._per_class(values)
         undefined = [name for name, value in values.items() if value.value is None]
         undefined += [
             f"{name}[{row.name}]" for row in per_class for name, value in row.metrics.items() if value.value is None
@@ -89,6 +92,7 @@ class Reporter:
             metrics=values,
             per_class=per_class,
             confusion=self._confusion(),
+            calibration=None if self.scores is None else self.scores.calibration(),
             undefined=tuple(dict.fromkeys(undefined)),
             inputs=records(self.source, self.inputs),
             positive=None if task.positive is None else self.names[task.positive],
@@ -98,10 +102,20 @@ class Reporter:
         )
         return replace(report, findings=find(self._facts(report)))
 
+    def _possible(self) -> list[str]:
+        """The metrics of a report that this input has; what was asked for stays, and is refused where it must be."""
+        asked = {f"top{k}_accuracy" for k in self.choices.topk or ()}
+        return [
+            name
+            for name in self.default
+            if self.scores is not None or name in asked or not parse(name).entry.needs_scores
+        ]
+
     def _asked(self, values: dict[str, Value]) -> tuple[str, ...]:
-        """All of ``-m``; of the gates, which show their values themselves, what no report has unasked."""
+        """All of ``-m`` and ``--topk``; of the gates, which show values themselves, what not every report has."""
         beyond = [name for name in map(parse, self.also) if name.entry.needs_scores]
-        every = (*map(parse, self.asked or ()), *beyond)
+        top = [parse(f"top{k}_accuracy") for k in self.choices.topk or ()]
+        every = (*map(parse, self.asked or ()), *top, *beyond)
         return tuple(name for name in dict.fromkeys(map(str, every)) if name in values)
 
     def _values(self, metrics: Sequence[str]) -> dict[str, Value]:
@@ -127,13 +141,17 @@ class Reporter:
             raise needs_scores(name) if self.task.scores == "labels" else not_in_task(name, self.task)
         return value_of(*map(float, self.scores.value(name)))
 
-    def _per_class(self) -> tuple[ClassRow, ...]:
-        columns = {name: METRICS[name].formula(self.counts).tolist() for name in PER_CLASS}
+    def _per_class(self, names: Iterable[str]) -> tuple[ClassRow, ...]:
+        """The counts of every class; its ranks too, where ``names`` have them."""
+        columns = {name: [value_of(x) for x in METRICS[name].formula(self.counts).tolist()] for name in PER_CLASS}
+        if self.scores is not None and self.scores.ranks_classes:
+            for base in RANKED_BY_CLASS:
+                if any(parse(name).base == base for name in names):
+                    ranked = zip(*(part.tolist() for part in self.scores.by_class(parse(base))), strict=True)
+                    columns[base] = [value_of(*numbers) for numbers in ranked]
         supports, predicted = self.counts.support.tolist(), self.counts.predicted.tolist()
         return tuple(
-            ClassRow(
-                name, supports[i], predicted[i], {metric: value_of(column[i]) for metric, column in columns.items()}
-            )
+            ClassRow(name, supports[i], predicted[i], {metric: column[i] for metric, column in columns.items()})
             for i, name in enumerate(self.names)
         )
 

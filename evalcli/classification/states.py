@@ -93,13 +93,15 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], Classificatio
 
 def _scoring(plan: Plan, task: Task) -> Scoring | None:
     """What the states of scores are built from, where there are any."""
-    scored = plan.scored(task.kind)
-    if not scored:
+    states = {name.entry.state for name in plan.scored(task.kind)}
+    if not states:
         return None
     from evalcli.classification.scoring import plan_scoring
 
+    if plan.asked is None:
+        states.add("TemperatureSample")
     weighted = plan.source.weighted
-    return plan_scoring(scored, task, plan.layout, plan.source.preds, weighted=weighted, budget=plan.budget)
+    return plan_scoring(states, task, plan.layout, plan.source.preds, weighted=weighted, budget=plan.budget)
 
 
 def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> ClassificationPass:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Optional
 
 from typer import Argument, Option
 
-from evalcli.cli.values import parse_rows, read_labels, read_threshold, saved_threshold, split_names
+from evalcli.cli.values import parse_rows, parse_topk, read_labels, read_threshold, saved_threshold, split_names
 from evalcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -179,16 +179,27 @@ class DecidingOptions(TaskOptions):
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
 
+    topk: Annotated[
+        str | None,
+        Option(
+            "--topk",
+            metavar="K,…",
+            help="Top-k accuracies to compute: 1,3,5.",
+            rich_help_panel=_DECIDING,
+        ),
+    ] = None
+
     def names(self) -> tuple[str, ...] | None:
         """The metrics asked for, checked; ``None`` means the default ones."""
         from evalcli.metrics.registry import parse
 
         texts = [name.strip() for text in self.metrics for name in split_names(text) if name.strip()]
+        texts += [f"top{k}_accuracy" for k in parse_topk(self.topk) or ()] if texts else []
         return tuple(dict.fromkeys(str(parse(text)) for text in texts)) or None
 
     def choices(self) -> "Choices":
         """What the user fixed about the task."""
-        return replace(TaskOptions.choices(self), classes=self.classes)
+        return replace(TaskOptions.choices(self), classes=self.classes, topk=parse_topk(self.topk))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,7 +308,7 @@ class ExecutionOptions:
             "--ranking-budget",
             metavar="MB",
             min=0,
-            help="Memory for exact ranks (64); beyond it they are certified to an interval.",
+            help="Memory for exact ranks (32); beyond it they are certified to an interval.",
             rich_help_panel=_EXECUTION,
         ),
     ] = None

@@ -59,6 +59,24 @@ def _labels_in(path: Path) -> tuple[str, ...]:
     return tuple(lines[:-1] if lines[-1] == "" else lines)
 
 
+def parse_topk(text: str | None) -> tuple[int, ...] | None:
+    """The k of top-k accuracies, in the order given.
+
+    >>> parse_topk("1,3, 5"), parse_topk(None)
+    ((1, 3, 5), None)
+
+    Raises:
+        UsageError: for what is no whole number from 1.
+
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdecimal() and int(part[:10]) > 0 for part in parts):
+        raise UsageError(f"--topk {text}", fix="give whole numbers from 1, as in --topk 1,3,5")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
 def parse_rows(text: str | None) -> int | None:
     """A number of rows, where k and M stand for thousand and million.
 

@@ -20,6 +20,7 @@ from evalcli.errors import LimitError
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm
 from evalcli.metrics.scorestate import AllClassesState, ProbabilityState, add_exactly, add_rows_exactly, added, counted
+from evalcli.report import CalibrationBin
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -269,24 +270,13 @@ def underconfidence(table: BinTable) -> HostArray:
     return _over(np.maximum(table.right - table.confidence, 0).sum(axis=-1), table.n.sum(axis=-1))
 
 
-@dataclass(frozen=True, slots=True)
-class ReliabilityRow:
-    """One bin ``(low, high]``: its rows or weights, mean confidence and accuracy, ``None`` where it is empty."""
-
-    low: float
-    high: float
-    n: float
-    confidence: float | None
-    accuracy: float | None
-
-
-def reliability(table: BinTable) -> list[ReliabilityRow]:
-    """The bins of one table (B,) as rows."""
+def reliability(table: BinTable) -> tuple[CalibrationBin, ...]:
+    """The bins of one table (B,) as plain rows."""
     columns = (table.low, table.high, table.n, table.confidence, table.right)
-    return [
-        ReliabilityRow(low, high, n, confidence / n if n else None, right / n if n else None)
+    return tuple(
+        CalibrationBin(low, high, n, confidence / n if n else None, right / n if n else None)
         for low, high, n, confidence, right in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,3 +313,18 @@ def brier_split(table: BinTable, brier: float | HostArray) -> BrierSplit:
     if table.n.ndim > 1:
         off, told, spread = off.sum(axis=-1), told.sum(axis=-1), spread.sum(axis=-1)
     return BrierSplit(np.asarray(brier), off, told, spread, brier - (off - told + spread))
+
+
+def brier_reliability(table: BinTable) -> HostArray:
+    """The part of the Brier score that better calibrated probabilities would mend: 0 is best."""
+    return brier_split(table, np.nan).reliability
+
+
+def brier_resolution(table: BinTable) -> HostArray:
+    """The part by which the probabilities tell rows apart, taken off the Brier score: 0 says nothing of any row."""
+    return brier_split(table, np.nan).resolution
+
+
+def brier_uncertainty(table: BinTable) -> HostArray:
+    """The Brier score of always saying how frequent each class is: it belongs to the data and not to the model."""
+    return brier_split(table, np.nan).uncertainty

@@ -57,11 +57,11 @@ def log_softmax(logits: HostArray) -> HostArray:
     >>> log_softmax(np.array([-40.0, 0.0])).tolist()
     [-40.0, -4.248354255291589e-18]
     """
-    shifted = _shifted(np.array(logits, np.float64))
-    best = shifted.argmax(axis=-1)[..., None]
-    powers = np.exp(shifted)
+    away = shifted(np.array(logits, np.float64))
+    best = away.argmax(axis=-1)[..., None]
+    powers = np.exp(away)
     np.put_along_axis(powers, best, 0.0, axis=-1)  # log1p of the others keeps what 1 + x would lose
-    result: HostArray = shifted - np.log1p(powers.sum(axis=-1, keepdims=True))
+    result: HostArray = away - np.log1p(powers.sum(axis=-1, keepdims=True))
     return result
 
 
@@ -71,12 +71,12 @@ def softmax(logits: HostArray) -> HostArray:
     >>> softmax(np.array([1000.0, 1000.0])).tolist()
     [0.5, 0.5]
     """
-    powers = np.exp(_shifted(np.array(logits, np.float64)))
+    powers = np.exp(shifted(np.array(logits, np.float64)))
     powers /= powers.sum(axis=-1, keepdims=True)
     return powers
 
 
-def _shifted(values: HostArray) -> HostArray:
+def shifted(values: HostArray) -> HostArray:
     """``x − max x`` along the last axis, in place; several infinite ones share first place."""
     top = values.max(axis=-1, keepdims=True)
     if np.isinf(top).any():
@@ -282,7 +282,7 @@ def _look_at_logits(
     powers = _wide(raw)
     top = powers.max(axis=0)
     with np.errstate(over="ignore"):  # a margin beyond all numbers is infinite
-        powers = _shifted(powers.T).T if np.isinf(top).any() else np.subtract(powers, top, out=powers)
+        powers = shifted(powers.T).T if np.isinf(top).any() else np.subtract(powers, top, out=powers)
     margin = powers[target, here]
     np.exp(powers, out=powers)
     probs = None if seen is None else powers.copy()

@@ -64,7 +64,7 @@ __all__ = [
     "specificity_at_sensitivity",
 ]
 
-BUDGET = 64 << 20
+BUDGET = 32 << 20
 """Bytes for the entries of all columns, unless told otherwise."""
 
 

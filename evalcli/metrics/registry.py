@@ -80,15 +80,54 @@ _PRESENTED: dict[str, tuple[str, ...]] = {
     ),
     "multiclass": (*("accuracy", "balanced_accuracy", "mcc", "kappa", *_FAMILIES, "error_rate", "majority_baseline"),),
 }
+"""What the answers of a model say."""
+
+_PROBABILISTIC = (
+    "log_loss",
+    "brier",
+    "ece",
+    "ece_equal_mass",
+    "mce",
+    "mean_confidence",
+    "aurc",
+    "accuracy_at_coverage0.9",
+)
+_SPLIT = ("brier_reliability", "brier_resolution", "brier_uncertainty")
+_SCORED: dict[str, tuple[str, ...]] = {
+    "binary": ("auroc", "average_precision", "auroc_fpr0.1", "ks", *_PROBABILISTIC, "ece_positive", *_SPLIT),
+    "multiclass": (*_PROBABILISTIC, "mean_rank", "mrr"),
+}
+"""What its scores say beyond them."""
+
+_BY_CLASS = ("auroc_macro", "auroc_weighted", "average_precision_macro", "average_precision_weighted", "ece_classwise")
+"""What looks at every class by itself, so that it costs as much as all the rest for each ten classes."""
+
+RANKED_CLASSES = 100
+"""Up to so many classes a report looks at each of them by itself, unless asked otherwise."""
+
+TOP = (3, 5)
+"""The top-k accuracies of a report, unless asked otherwise."""
 
 
-def default_names(task: str) -> tuple[str, ...]:
+def default_names(task: str, width: int | None = None, top: Sequence[int] | None = None) -> tuple[str, ...]:
     """What a report on ``task`` computes unless asked otherwise, in the order of presentation.
+
+    ``width`` is the number of classes that have a score, ``None`` where there are labels only; ``top`` are the k of the
+    top-k accuracies that someone asked for.
 
     >>> default_names("multiclass")[:5]
     ('accuracy', 'balanced_accuracy', 'mcc', 'kappa', 'precision_macro')
+    >>> default_names("multiclass", 4)[-4:]
+    ('brier_reliability', 'brier_resolution', 'brier_uncertainty', 'top3_accuracy')
     """
-    return _PRESENTED.get(task, ())
+    names = _PRESENTED.get(task, ())
+    if width is not None:
+        names += _SCORED.get(task, ())
+        if task == "multiclass" and width <= RANKED_CLASSES:
+            names += (*_BY_CLASS, *_SPLIT)
+        if task == "multiclass" and top is None:
+            top = [k for k in TOP if k < width]
+    return (*names, *(f"top{k}_accuracy" for k in top or ()))
 
 
 def parse(text: str) -> MetricName:

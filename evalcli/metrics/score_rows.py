@@ -36,6 +36,11 @@ _RANKED = (
 )
 _OPERATING = f"Cut with >=, as the threshold is; 0 where none reaches it. {_RANKED}"
 _TOP_LABEL = "Top label, 15 bins (a, b], the last closed at 1; in a binary task the top label of the two."
+_MURPHY = "Murphy 1973, A new vector partition of the probability score"
+_SPLIT = (
+    "brier = reliability − resolution + uncertainty, but for what the 15 bins of P(class) blur. Of the positive class "
+    "in a binary task, else added up over classes."
+)
 _SELECTIVE = "Rows of equal confidence have no order: the mean over all their orders."
 
 SCORE_ROWS = (
@@ -179,6 +184,44 @@ SCORE_ROWS = (
         reads="scores",
     ),
     Entry(
+        name="brier_reliability",
+        title="Reliability part of the Brier score",
+        formula=_late("calibration", "brier_reliability"),
+        formula_text="Σ_b n_b·(mean probability_b − share_b)² / n",
+        source=_MURPHY,
+        summary="What better calibrated probabilities would take off the Brier score; 0 is best.",
+        convention=_SPLIT,
+        direction="lower",
+        high=2.0,
+        state="ForecastBins",
+        reads="scores",
+    ),
+    Entry(
+        name="brier_resolution",
+        title="Resolution part of the Brier score",
+        formula=_late("calibration", "brier_resolution"),
+        formula_text="Σ_b n_b·(share_b − share)² / n",
+        source=_MURPHY,
+        summary="How far the probabilities tell rows apart: what knowing them takes off the Brier score.",
+        convention=_SPLIT,
+        high=2.0,
+        state="ForecastBins",
+        reads="scores",
+    ),
+    Entry(
+        name="brier_uncertainty",
+        title="Uncertainty part of the Brier score",
+        formula=_late("calibration", "brier_uncertainty"),
+        formula_text="share·(1 − share)",
+        source=_MURPHY,
+        summary="The Brier score of always answering with the frequencies; it belongs to the data, not to the model.",
+        convention=_SPLIT,
+        direction="lower",
+        high=2.0,
+        state="ForecastBins",
+        reads="scores",
+    ),
+    Entry(
         name="ece",
         title="Expected calibration error",
         formula=_late("calibration", "ece"),
@@ -199,7 +242,7 @@ SCORE_ROWS = (
         summary="How far P(positive) is from the share of positives, on average over bins.",
         convention="15 bins (a, b] of P(positive), the last closed at 1.",
         direction="lower",
-        state="PositiveBins",
+        state="ForecastBins",
         reads="scores",
         tasks=("binary",),
     ),
@@ -224,7 +267,7 @@ SCORE_ROWS = (
         summary="The calibration error of every class's probability, averaged.",
         convention="15 bins (a, b] of P(class), the last closed at 1; the mean over all classes.",
         direction="lower",
-        state="ClasswiseBins",
+        state="ForecastBins",
         reads="scores",
         tasks=("multiclass",),
     ),

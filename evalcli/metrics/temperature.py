@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from evalcli.metrics.probability import shifted
 from evalcli.metrics.scorestate import ProbabilityState
 
 if TYPE_CHECKING:
@@ -179,9 +180,8 @@ def fit_temperature(logits: HostArray, target: HostArray, weight: HostArray | No
     2.0
     """
     rows = len(target)
-    away = np.ascontiguousarray(logits.T, np.float64)
     with np.errstate(over="ignore"):
-        away = away - away.max(axis=0) if rows else away
+        away = np.ascontiguousarray((shifted(np.array(logits, np.float64)) if rows else logits).T)
     np.maximum(away, -_FARTHEST, out=away)  # of −inf: 0 · inf is no number
     own = away[target, np.arange(rows)]
     weight = np.ones(rows) if weight is None else np.asarray(weight, np.float64)

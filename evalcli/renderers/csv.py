@@ -1,9 +1,9 @@
 """The report as one tidy table: a number a row, for spreadsheets and data frames.
 
-``table`` is ``overall``, ``class`` or ``confusion``; ``class`` is the class concerned (in ``confusion`` the target),
-``prediction`` the class predicted. ``certified_low`` and ``certified_high`` hold the exact value for sure where
-``value`` is not exact itself. Numbers are unrounded; undefined is empty. Names are made harmless to
-spreadsheets; JSON holds them exactly.
+``table`` is ``overall``, ``class``, ``confusion`` or ``calibration``; ``class`` is the class concerned (in
+``confusion`` the target, in ``calibration`` the bin of probability), ``prediction`` the class predicted.
+``certified_low`` and ``certified_high`` hold the exact value for sure where ``value`` is not exact itself. Numbers are
+unrounded; undefined is empty. Names are made harmless to spreadsheets; JSON holds them exactly.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def render_csv(report: Report) -> str:
     writer.writerows(_overall(report))
     writer.writerows(_classes(report))
     writer.writerows(_confusion(report))
+    writer.writerows(_calibration(report))
     return out.getvalue()
 
 
@@ -69,6 +70,14 @@ def _confusion(report: Report) -> Iterator[Row]:
             yield _count("confusion", "count", count, target, guess)
     for wanted, given, count in report.confusion.pairs or ():
         yield _count("confusion", "count", count, spreadsheet(wanted), spreadsheet(given))
+
+
+def _calibration(report: Report) -> Iterator[Row]:
+    for one in () if report.calibration is None else report.calibration.bins:
+        edges = f"{one.low:.4f}..{one.high:.4f}"
+        yield _count("calibration", "n", one.n, edges)
+        for metric, share in (("confidence", one.confidence), ("accuracy", one.accuracy)):
+            yield ("calibration", metric, edges, "", share, None, None, None, None, None)
 
 
 def _count(table: str, metric: str, value: Number, name: str = "", prediction: str = "") -> Row:

@@ -23,6 +23,7 @@ def render_markdown(report: Report) -> str:
         _titled("Classes", _classes(report)),
         _titled("Confusion matrix", _matrix(report)),
         _titled("Most confused", _pairs(report)),
+        _calibration(report),
         _titled("Worst classes", _worst(report)),
     ]
     return "\n\n".join("\n\n".join(blocks) for blocks in parts if blocks) + "\n"
@@ -129,6 +130,19 @@ def _worst(report: Report) -> str:
         for row in rows
     ]
     return _table(("class", *columns.values(), "support"), "l" + "r" * (len(columns) + 1), found)
+
+
+def _calibration(report: Report) -> list[str]:
+    bins = [] if report.calibration is None else wording.filled(report.calibration.bins)
+    if report.calibration is None or not bins:
+        return []
+    count = wording.amount(one.n for one in bins)
+    rows = [
+        (wording.span(one), count(one.n), wording.ratio(one.confidence), wording.ratio(one.accuracy)) for one in bins
+    ]
+    block = _table((f"probability ({report.calibration.of})", "rows", "mean", "came true"), "lrrr", rows)
+    facts = "\n".join(f"- {markdown(fact)}" for fact in wording.calibration_facts(report))
+    return ["## Calibration", block, *([facts] if facts else [])]
 
 
 def _findings(report: Report) -> str:

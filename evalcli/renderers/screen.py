@@ -26,7 +26,10 @@ PROSE = 100
 NAME = 60
 """Cells of a class name before it is cut."""
 
-_ASCII = str.maketrans({"–": "-", "…": "...", "·": ",", "─": "-", "→": "->", "×": "x", "±": "+-", "²": "2", "↓": ""})
+_ASCII = str.maketrans(
+    {"–": "-", "…": "...", "·": ",", "─": "-", "→": "->", "×": "x", "±": "+-", "²": "2", "↓": "", "−": "-"}
+    | {"█": "#", "░": ".", "▒": "+"}
+)
 
 # A terminal that knows Hebrew and Arabic would also turn round the numbers that follow such a name, and show recall
 # under precision. A left-to-right mark on both sides, which has no width, keeps the rest of the line in order.
@@ -114,3 +117,16 @@ def wrapped(text: str, width: int) -> list[str]:
         else:
             lines[-1] = joined
     return lines
+
+
+def title(text: str, screen: Screen, beside: str = "") -> list[Text]:
+    """A heading, and in quieter words what it shows: below it where there is no room beside it."""
+    if len(text) + GAP + len(beside) > screen.width - INDENT:
+        return [screen.say(text, "bold"), *prose(beside, screen, hang=0, style="dim")]
+    return [screen.say(text, "bold") + screen.say(f"  {beside}" if beside else "", "dim")]
+
+
+def prose(text: str, screen: Screen, hang: int, style: str = "") -> list[Text]:
+    """A paragraph, every line of it ``hang`` cells to the right."""
+    shown = screen.say(visible(text)).plain
+    return [Text(" " * hang) + styled(line, style) for line in wrapped(shown, screen.prose - INDENT - hang)]

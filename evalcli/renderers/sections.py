@@ -7,9 +7,21 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from evalcli.renderers import wording
+from evalcli.renderers.calibration import calibration_lines
 from evalcli.renderers.confusion import heat_map
 from evalcli.renderers.escape import visible
-from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, padded, styled, table, wrapped
+from evalcli.renderers.screen import (
+    GAP,
+    INDENT,
+    NAME,
+    Screen,
+    indented,
+    padded,
+    prose,
+    styled,
+    table,
+    title,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +40,7 @@ _LEAST_NAME = 10
 
 def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
     """The whole report without its gates."""
-    drawn = [part(report, screen) for part in (_header, _overall, _classes, _confusion, _findings)]
+    drawn = [part(report, screen) for part in (_header, _overall, _classes, _confusion, calibration_lines, _findings)]
     for i, lines in enumerate(part for part in drawn if part):
         if i:
             yield Text()
@@ -54,8 +66,8 @@ def verdict_lines(gates: Sequence[Verdict], screen: Screen) -> Iterator[Text]:
     for line, verdict in zip(lines[1:], gates, strict=True):
         drawn.append(line)
         if verdict.reason:
-            drawn += _prose(verdict.reason, screen, hang=4, style="dim")
-    yield from indented([*_title(f"Gates: {passed} of {len(gates)} passed", screen), *drawn])
+            drawn += prose(verdict.reason, screen, hang=4, style="dim")
+    yield from indented([*title(f"Gates: {passed} of {len(gates)} passed", screen), *drawn])
 
 
 _STATUS = {
@@ -64,19 +76,6 @@ _STATUS = {
     "undefined": ("undefined", "bold yellow"),
     "missing": ("missing", "bold yellow"),
 }
-
-
-def _title(text: str, screen: Screen, beside: str = "") -> list[Text]:
-    """A heading, and in quieter words what it shows: below it where there is no room beside it."""
-    if len(text) + GAP + len(beside) > screen.width - INDENT:
-        return [screen.say(text, "bold"), *_prose(beside, screen, hang=0, style="dim")]
-    return [screen.say(text, "bold") + screen.say(f"  {beside}" if beside else "", "dim")]
-
-
-def _prose(text: str, screen: Screen, hang: int, style: str = "") -> list[Text]:
-    """A paragraph, every line of it ``hang`` cells to the right."""
-    shown = screen.say(visible(text)).plain
-    return [Text(" " * hang) + styled(line, style) for line in wrapped(shown, screen.prose - INDENT - hang)]
 
 
 def _header(report: Report, screen: Screen) -> list[Text]:
@@ -97,7 +96,7 @@ def _header(report: Report, screen: Screen) -> list[Text]:
     lines = []
     for key, fact in facts:
         if fact:
-            first, *more = _prose(fact, screen, hang=10)
+            first, *more = prose(fact, screen, hang=10)
             lines += [padded(screen.say(key, "dim"), 10, "l") + first[10:], *more]
     return lines
 
@@ -158,7 +157,7 @@ def _classes(report: Report, screen: Screen) -> list[Text]:
     split = 1 + stacked * len(shown)
     if not shown:
         note = f"{len(report.per_class):,} classes: the worst stand below, all in the JSON, CSV and Markdown"
-        return [*_prose(note, screen, hang=0, style="dim"), lines[0], rule, *lines[split:], *_undefined(report, screen)]
+        return [*prose(note, screen, hang=0, style="dim"), lines[0], rule, *lines[split:], *_undefined(report, screen)]
     return [lines[0], rule, *lines[1:split], rule, *lines[split:], *_undefined(report, screen)]
 
 
@@ -176,7 +175,8 @@ def _joined(labels: list[Text], numbers: list[list[Text]], screen: Screen) -> li
 
 
 def _names(report: Report, rows: Sequence[ClassRow], screen: Screen) -> list[Text]:
-    room = screen.width - INDENT - (46 if report.task != "binary" else 66)
+    numbers = 66 if report.task == "binary" else 54 if "auroc" in wording.class_columns(report) else 46
+    room = screen.width - INDENT - numbers
     names = _labels(report, [row.name for row in rows], min(NAME, max(room, 24)), screen)
     positive = screen.say(" (+)", "dim")
     return [names[row.name] + positive if row.name == report.positive else names[row.name] for row in rows]
@@ -212,7 +212,7 @@ def _undefined(report: Report, screen: Screen, most: int = 6) -> list[Text]:
         return []
     named = ", ".join(report.undefined[:most])
     more = f" and {len(report.undefined) - most:,} more" if len(report.undefined) > most else ""
-    return [Text(), *_prose(f"– undefined (0/0): {named}{more}", screen, hang=0, style="dim")]
+    return [Text(), *prose(f"– undefined (0/0): {named}{more}", screen, hang=0, style="dim")]
 
 
 def _confusion(report: Report, screen: Screen) -> list[Text]:
@@ -220,7 +220,7 @@ def _confusion(report: Report, screen: Screen) -> list[Text]:
     drawn = heat_map(report, screen)
     if drawn is not None:
         shares = "count and share of the row" if any("%" in line.plain for line in drawn) else "count"
-        return [*_title("Confusion matrix", screen, shares), *drawn]
+        return [*title("Confusion matrix", screen, shares), *drawn]
     pairs, classes = _worst_pairs(report, screen), _worst_classes(report, screen)
     return [*pairs, *([Text()] if pairs and classes else []), *classes]
 
@@ -242,7 +242,7 @@ def _worst_pairs(report: Report, screen: Screen) -> list[Text]:
         labels.append(padded(names[target], column, "l") + arrow + names[guess])
         rows.append([screen.say(count(number)), screen.say(wording.share(number, support))])
     unfit = f"the matrix does not fit in {screen.width} columns" if len(report.classes) <= wording.MAX_MATRIX else ""
-    return [*_title("Most confused", screen, unfit), *_joined(labels, rows, screen)]
+    return [*title("Most confused", screen, unfit), *_joined(labels, rows, screen)]
 
 
 def _worst_classes(report: Report, screen: Screen) -> list[Text]:
@@ -258,17 +258,17 @@ def _worst_classes(report: Report, screen: Screen) -> list[Text]:
     for row in rows:
         numbers = [_number(row.metrics.get(name), screen) for name in columns]
         drawn.append([*numbers, screen.say(count(row.support))])
-    return [*_title("Worst classes", screen), *_joined(labels, drawn, screen)]
+    return [*title("Worst classes", screen), *_joined(labels, drawn, screen)]
 
 
 def _findings(report: Report, screen: Screen) -> list[Text]:
     lines = []
     for finding in report.findings:
         sign, style = _SIGN.get(finding.level, ("·", ""))
-        first, *more = _prose(finding.text, screen, hang=2)
+        first, *more = prose(finding.text, screen, hang=2)
         lines += [screen.say(sign, style) + first[1:], *more]
-        lines += _prose(finding.fix, screen, hang=4, style="dim") if finding.fix else []
-    return [*_title("Findings", screen), *lines] if lines else []
+        lines += prose(finding.fix, screen, hang=4, style="dim") if finding.fix else []
+    return [*title("Findings", screen), *lines] if lines else []
 
 
 _SIGN = {"warning": ("!", "bold yellow"), "info": ("i", "bold cyan")}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from evalcli.report import ClassRow, Number, Report, Value, Verdict
+    from evalcli.report import CalibrationBin, ClassRow, Number, Report, Value, Verdict
 
 UNDEFINED = "–"
 MAX_MATRIX = 20
@@ -25,14 +25,16 @@ HEADLINE = (
     "mcc",
     "kappa",
     "auroc",
+    "auroc_macro",
     "average_precision",
     "log_loss",
-    "brier",
     "ece",
     "rmse",
     "mae",
     "r2",
 )
+"""What stands above the class table."""
+HEADLINE_BINARY = ("brier",)
 
 _WORDS = {
     "f1": "F1",
@@ -66,8 +68,11 @@ _BEFORE_NUMBER = {
 }
 _TOP = re.compile(r"top([0-9]+)_accuracy")
 
+_CALIBRATION_ERRORS = ("ece", "ece_positive", "ece_equal_mass", "ece_classwise", "mce")
+
 CLASS_COLUMNS = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
 BINARY_COLUMNS = {"specificity": "specificity", "npv": "NPV"}
+SCORE_COLUMNS = {"auroc": "AUROC"}
 
 
 def title(name: str) -> str:
@@ -175,10 +180,18 @@ def files(report: Report, most: int = 4) -> list[str]:
     return paths if len(paths) <= most else [*paths[:most], f"and {len(paths) - most:,} more"]
 
 
+def _base(name: str) -> str:
+    """The bare name of a metric, without its class or average."""
+    stem = name.partition("[")[0]
+    base, _, average = stem.rpartition("_")
+    return base if average in _AVERAGES else stem
+
+
 def class_columns(report: Report, *, narrow: bool = False) -> dict[str, str]:
     """The metrics of the per-class table that this report has, with their headings; of those asked for, if any was."""
-    wanted = CLASS_COLUMNS | (BINARY_COLUMNS if report.task == "binary" and not narrow else {})
-    asked = {name.partition("[")[0].partition("_")[0] for name in report.asked} & set(wanted)
+    further = BINARY_COLUMNS if report.task == "binary" else SCORE_COLUMNS
+    wanted = CLASS_COLUMNS | ({} if narrow else further)
+    asked = {_base(name) for name in report.asked} & set(wanted)
     wanted = {name: heading for name, heading in wanted.items() if name in asked or not asked}
     return {name: heading for name, heading in wanted.items() if any(name in row.metrics for row in report.per_class)}
 
@@ -190,9 +203,13 @@ def headline(report: Report, *, narrow: bool = False, few: int = 12) -> tuple[li
     Where the table is too ``narrow`` for them, specificity and NPV of the positive class stand here.
     """
     columns = class_columns(report, narrow=narrow)
-    tabled = {f"{base}_{average}" for base in columns for average in ("macro", "weighted")} - {"f1_macro"}
+    tabled = {f"{base}_{average}" for base in columns for average in ("macro", "weighted")} - {
+        "f1_macro",
+        "auroc_macro",
+    }
     tabled |= set(columns) if report.positive is not None else set()
-    first = [name for name in (*HEADLINE, *(BINARY_COLUMNS if narrow else ())) if name in report.metrics]
+    binary = (*HEADLINE_BINARY, *(BINARY_COLUMNS if narrow else ())) if report.task == "binary" else ()
+    first = [name for name in (*HEADLINE, *binary) if name in report.metrics]
     rest = [name for name in report.metrics if name not in tabled and name not in first]
     shown = rest if len(report.metrics) <= few else [name for name in rest if name in report.asked]
     return first + shown, len(rest) - len(shown)
@@ -208,6 +225,38 @@ def average_rows(report: Report) -> list[tuple[str, str]]:
         rows[0] = ("micro avg", "micro")
     columns = class_columns(report)
     return [row for row in rows if row[1] == "" or any(f"{name}_{row[1]}" in report.metrics for name in columns)]
+
+
+def filled(bins: Iterable[CalibrationBin]) -> list[CalibrationBin]:
+    """The bins that hold rows."""
+    return [one for one in bins if one.n and one.confidence is not None and one.accuracy is not None]
+
+
+def span(one: CalibrationBin) -> str:
+    """The edges of a bin.
+
+    >>> from evalcli.report import CalibrationBin
+    >>> span(CalibrationBin(0.3333333333333333, 0.4, 3, 0.35, 0.5))
+    '0.33–0.40'
+    """
+    return f"{one.low:.2f}–{one.high:.2f}"
+
+
+def calibration_facts(report: Report) -> list[str]:
+    """What the bins add up to, a line each: the calibration errors, the split of the Brier score, the temperature."""
+    found = [(name, report.metrics[name]) for name in _CALIBRATION_ERRORS if name in report.metrics]
+    errors = [f"{title(name)} {measured(value)}" for name, value in found if value.value is not None]
+    lines = [", ".join(errors)] if errors else []
+    split = [report.metrics.get(f"brier{part}") for part in ("", "_reliability", "_resolution", "_uncertainty")]
+    whole, off, told, spread = (None if one is None else one.value for one in split)
+    if whole is not None and off is not None and told is not None and spread is not None:
+        parts = f"reliability {ratio(off)} − resolution {ratio(told)} + uncertainty {ratio(spread)}"
+        lines.append(f"Brier score {ratio(whole)} = {parts}, and {ratio(whole - off + told - spread)} within bins")
+    fitted = None if report.calibration is None else report.calibration.temperature
+    if fitted is not None and fitted.value is not None:
+        change = f"log loss {ratio(fitted.before)} → {ratio(fitted.after)}"
+        lines.append(f"temperature {fitted.value:.3g} fits these very rows best: {change}")
+    return lines
 
 
 def confused(report: Report) -> list[tuple[str, str, Number, Number]]:
