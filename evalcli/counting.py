@@ -41,7 +41,7 @@ class Plan:
     """What stays the same however often the pass is repeated.
 
     ``asked`` are the names of metrics to compute, ``None`` for those of a report; ``also`` are further ones, those of
-    gates, which the task need not have. ``budget`` is in bytes, for ranks.
+    gates, which the task need not have. ``budget`` is in bytes, for ranks; ``workers`` are threads.
     """
 
     source: Source
@@ -51,6 +51,7 @@ class Plan:
     asked: tuple[str, ...] | None = None
     also: tuple[str, ...] = ()
     budget: int | None = None
+    workers: int = 1
 
     @property
     def device(self) -> str | None:
@@ -123,7 +124,7 @@ class Outcome(NamedTuple):
         return found
 
 
-def count(plan: Plan, size: int, workers: int, progress: Progress | None) -> tuple[Outcome, tuple[InputFile, ...]]:
+def count(plan: Plan, size: int, progress: Progress | None) -> tuple[Outcome, tuple[InputFile, ...]]:
     """Passes over the input until the decision of the whole input is the one it was counted under.
 
     Every pass that is given up has shown something new, and what is new can only be one of a few signs: it ends.
@@ -131,7 +132,7 @@ def count(plan: Plan, size: int, workers: int, progress: Progress | None) -> tup
     known = Evidence()
     while True:
         task = plan.decide(known)
-        total, complete = accumulate(plan.source, plan.begin(task, known), size, workers, progress)
+        total, complete = accumulate(plan.source, plan.begin(task, known), size, plan.workers, progress)
         decided = plan.decide(total.evidence)
         if complete and plan.holds(task, total.evidence):
             inputs = plan.source.finish()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 SCHEMA = "evalcli.report/1"
 
@@ -50,8 +50,7 @@ class Confusion:
     pairs: tuple[tuple[str, str, Number], ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrationBin:
+class CalibrationBin(NamedTuple):
     """One bin ``(low, high]`` of confidence: its rows or weights, mean confidence and the share that came true.
 
     The last two are ``None`` where it is empty.
@@ -64,8 +63,7 @@ class CalibrationBin:
     accuracy: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Temperature:
+class Temperature(NamedTuple):
     """The ``value`` by which logits divided would have the least log loss, and that loss ``before`` and ``after``.
 
     It was fitted on ``rows`` of the very data that are reported. ``value`` is ``None`` where none is best: then any
@@ -78,8 +76,7 @@ class Temperature:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(NamedTuple):
     """How far confidence can be believed: bins of the ``top label``, or in a binary task of the ``positive`` class."""
 
     of: str

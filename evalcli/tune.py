@@ -120,8 +120,8 @@ def tune(source: Source, choices: Choices, execution: Execution, aim: Aim, progr
             choices = replace(choices, threshold=0.5)
         size = batch_rows(execution, row_bytes(source))
         workers = worker_count(execution, source, size)
-        plan = Plan(source, choices, layout, placement, ("auroc",), (), execution.ranking_budget)
-        outcome, inputs = count(plan, size, workers, progress)
+        plan = Plan(source, choices, layout, placement, ("auroc",), (), execution.ranking_budget, workers)
+        outcome, inputs = count(plan, size, progress)
         return _tuned(source, layout, outcome, inputs, aim)
 
 

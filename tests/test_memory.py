@@ -26,7 +26,7 @@ print(code, 1024 * int(re.search(r"VmHWM:\\s+([0-9]+) kB", open("/proc/self/stat
 
 def peak(*args):
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, "report", *map(str, args), "-f", "json", "--workers", "2"],
+        [sys.executable, "-c", CHILD, "report", *map(str, args), "-fjson", "--workers=2", "--ranking-budget=4"],
         capture_output=True, encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
     code, size = map(int, done.stderr.split()[-2:])

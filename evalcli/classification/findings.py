@@ -263,7 +263,8 @@ def miscalibrated(facts: Facts) -> Finding | None:
     fitted = None if facts.report.calibration is None else facts.report.calibration.temperature
     if fitted is not None and fitted.value is not None:
         text += f"; a temperature of {fitted.value:.3g} would bring the log loss from {fitted.before:.4f} to "
-        text += f"{fitted.after:.4f} (fitted on these very rows)"
+        part = "" if fitted.rows >= facts.report.n else f"{fitted.rows:,} of "
+        text += f"{fitted.after:.4f} (fitted on {part}these very rows)"
     fix = "calibrate on validation rows, and not on these: divide the logits by a temperature fitted there"
     return Finding(f"{which}confident", "warning" if abs(gap) >= FAR_OFF else "info", text, fix)
 

@@ -40,6 +40,7 @@ class Reporter:
 
     def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
         self.source, self.choices, self.task = plan.source, plan.choices, outcome.task
+        self.workers = plan.workers
         self.asked, self.also, self.default = plan.asked, plan.also, plan.default(outcome.task.kind)
         self.evidence, self.inputs = outcome.evidence, inputs
         counted = outcome.gathered.confusion.class_counts().numpy()
@@ -55,7 +56,7 @@ class Reporter:
             return None
         from evalcli.classification.scoring import ScoreResults
 
-        return ScoreResults(states, self.names)
+        return ScoreResults(states, self.names, self.workers)
 
     def _listed(self, counted: Counts) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """The classes to list: all that are declared, and both of two; else those that occur."""

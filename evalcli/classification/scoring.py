@@ -173,8 +173,9 @@ class ScoreStates:
 class ScoreResults:
     """What the states of the whole input say."""
 
-    def __init__(self, states: ScoreStates, classes: Sequence[str]) -> None:
+    def __init__(self, states: ScoreStates, classes: Sequence[str], workers: int = 1) -> None:
         self._states, self._scoring, self._classes = states.states, states.scoring, classes
+        self._workers = workers
         self._unscored = states.unscored
         self._computed: dict[str, Any] = {}
         self._left_out: dict[str, None] = {}
@@ -224,7 +225,9 @@ class ScoreResults:
         """A metric of ranks for each class, one-vs-rest: three arrays (C,)."""
         key = str(replace(name, average=None, label=None))
         if key not in self._computed:
-            self._computed[key] = over_columns(name.entry.formula, self._rankings, *name.arguments)
+            self._computed[key] = over_columns(
+                name.entry.formula, self._rankings, *name.arguments, workers=self._workers
+            )
         columns: Certified = self._computed[key]
         return columns
 
@@ -265,7 +268,8 @@ class ScoreResults:
 
     @cached_property
     def _rankings(self) -> list[Ranking]:
-        rankings: list[Ranking] = self._read("KeyTable")
+        table: Any = self._states["KeyTable"]
+        rankings: list[Ranking] = table.compute(self._workers)
         return rankings
 
     @cached_property

@@ -308,7 +308,7 @@ class ExecutionOptions:
             "--ranking-budget",
             metavar="MB",
             min=0,
-            help="Memory for exact ranks (32); beyond it they are certified to an interval.",
+            help="Memory for exact ranks (64); beyond it they are certified to an interval.",
             rich_help_panel=_EXECUTION,
         ),
     ] = None

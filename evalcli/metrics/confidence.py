@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.probability import ProbabilityRows, ScoreForm
 
-BUDGET = 32 << 20
+BUDGET = 64 << 20
 """Bytes that the entries may take, unless told otherwise."""
 _RIGHT, _WRONG = 0, 1
 

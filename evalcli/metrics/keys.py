@@ -204,13 +204,19 @@ class KeyColumn:
         return type(self)(len(self._sides), self.bits, self.capacity, weighted=self.weighted)
 
     def merge(self, other: Self) -> Self:
-        """Take in another's entries, in place."""
+        """Take in another's entries, in place. Rows that wait there wait here, and are sorted once, with the others."""
+        for number, theirs in enumerate(other._waiting):
+            self._waiting[number] += theirs
+        self._rows_waiting += other._rows_waiting
+        if self._rows_waiting >= self._most_waiting:
+            self._settle()
+        if not any(len(side.least) for side in other._sides):
+            return self
         self._settle()
-        other._settle()
         self._coarsen(other._shift)
-        for number, theirs in enumerate(other._sides):
-            if len(theirs.least):
-                self._sides[number] = _together([self._sides[number], theirs], self._shift)
+        for number, side in enumerate(other._sides):
+            if len(side.least):
+                self._sides[number] = _together([self._sides[number], side], self._shift)
         self._fit([side.least for side in self._sides])
         return self
 

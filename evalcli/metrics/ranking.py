@@ -11,7 +11,7 @@ Certified(value=0.75, low=0.75, high=0.75)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -37,7 +37,7 @@ from evalcli.metrics.roc import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -64,7 +64,10 @@ __all__ = [
     "specificity_at_sensitivity",
 ]
 
-BUDGET = 32 << 20
+A = TypeVar("A")
+B = TypeVar("B")
+
+BUDGET = 64 << 20
 """Bytes for the entries of all columns, unless told otherwise."""
 
 
@@ -186,9 +189,9 @@ class KeyTable(Metric):
         others = [side for side in range(self.sides) if side != column] if against is None else [against]
         return _ranked(keys.bins(column), keys.bins_of(others), keys.shift)
 
-    def compute(self) -> list[Ranking]:
-        """The ranking of every column."""
-        return [self.ranking(number) for number in range(self.columns)]
+    def compute(self, workers: int = 1) -> list[Ranking]:
+        """The ranking of every column; ``workers`` threads sort what still waits."""
+        return each(self.ranking, range(self.columns), workers)
 
     def merge(self, other: Self) -> Self:
         """Take in what ``other`` has counted.
@@ -293,9 +296,21 @@ def curve(ranking: Ranking, points: int = 500) -> Curve:
     return Curve(ranking.score[chosen], fpr[chosen], tpr[chosen], tp[chosen] / (tp + fp)[chosen])
 
 
-def over_columns(formula: Callable[..., Certified], rankings: Sequence[Ranking], *parameter: float) -> Certified:
+def each(function: Callable[[A], B], items: Iterable[A], workers: int) -> list[B]:
+    """``function`` of every item, in order, by several threads: numpy lets them run side by side."""
+    if workers == 1:
+        return [function(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, items))
+
+
+def over_columns(
+    formula: Callable[..., Certified], rankings: Sequence[Ranking], *parameter: float, workers: int = 1
+) -> Certified:
     """A formula for each of C columns: three arrays (C,)."""
-    results = [formula(ranking, *parameter) for ranking in rankings]
+    results = each(lambda ranking: formula(ranking, *parameter), rankings, workers)
     return Certified(*(np.array([result[part] for result in results]) for part in range(3)))
 
 

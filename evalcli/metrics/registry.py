@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from evalcli.errors import UsageError
@@ -130,6 +131,7 @@ def default_names(task: str, width: int | None = None, top: Sequence[int] | None
     return (*names, *(f"top{k}_accuracy" for k in top or ()))
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> MetricName:
     """The address of a metric from its text; a label may hold brackets and reaches to the last one that fits.
 

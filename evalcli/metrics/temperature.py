@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.probability import ProbabilityRows, ScoreForm
 
-MOST_ROWS = 100_000
+MOST_ROWS = 10_000
 MOST_SCORES = 1 << 22
 """Scores that a sample may hold: 32 MB, which of many classes is fewer rows."""
 _FARTHEST = 1e30
@@ -112,7 +112,7 @@ class LowestHashes:
 
 
 class TemperatureSample(ProbabilityState):
-    """A sample of rows for ``fit_temperature``: at most 100,000, and at most 2^22 scores.
+    """A sample of rows for ``fit_temperature``: at most 10,000, and at most 2^22 scores.
 
     >>> from evalcli.metrics.probability import ScoreForm
     >>> state = TemperatureSample(ScoreForm("logits", binary=True))
@@ -141,6 +141,9 @@ class TemperatureSample(ProbabilityState):
         self.finite += int(repeats[finite].sum())
         hashes = _hashes(rows)
         where = np.flatnonzero(finite & (hashes <= np.uint64(self.sample.limit)))
+        if len(where) > self.capacity:  # at most so many different ones of a batch can be among the lowest
+            lowest = np.unique(hashes[where])[: self.capacity]
+            where = where[hashes[where] <= lowest[-1]]
         if not len(where):
             return
         content = np.empty((len(where), self.sample.width))

@@ -251,11 +251,12 @@ def calibration_facts(report: Report) -> list[str]:
     whole, off, told, spread = (None if one is None else one.value for one in split)
     if whole is not None and off is not None and told is not None and spread is not None:
         parts = f"reliability {ratio(off)} − resolution {ratio(told)} + uncertainty {ratio(spread)}"
-        lines.append(f"Brier score {ratio(whole)} = {parts}, and {ratio(whole - off + told - spread)} within bins")
+        lines.append(f"Brier score {ratio(whole)} = {parts}; {ratio(whole - off + told - spread)} within bins")
     fitted = None if report.calibration is None else report.calibration.temperature
     if fitted is not None and fitted.value is not None:
         change = f"log loss {ratio(fitted.before)} → {ratio(fitted.after)}"
-        lines.append(f"temperature {fitted.value:.3g} fits these very rows best: {change}")
+        part = "" if fitted.rows >= report.n else f"{fitted.rows:,} of "
+        lines.append(f"temperature {fitted.value:.3g} fits {part}these very rows best: {change}")
     return lines
 
 
