@@ -76,6 +76,14 @@ class Temperature(NamedTuple):
     rows: int
 
 
+class CoveragePoint(NamedTuple):
+    """The ``accuracy`` on the share ``coverage`` of the rows that are surest, and the least ``confidence`` there."""
+
+    coverage: float
+    accuracy: float
+    confidence: float
+
+
 class Calibration(NamedTuple):
     """How far confidence can be believed: bins of the ``top label``, or in a binary task of the ``positive`` class."""
 
@@ -143,6 +151,7 @@ class Report:
     per_class: tuple[ClassRow, ...] = ()
     confusion: Confusion = field(default_factory=Confusion)
     calibration: Calibration | None = None
+    coverage: tuple[CoveragePoint, ...] = ()
     undefined: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     gates: tuple[Verdict, ...] = ()
@@ -174,6 +183,7 @@ class Report:
             "per_class": [_row_object(row) for row in self.per_class],
             "confusion": _confusion_object(self.confusion),
             **({} if self.calibration is None else {"calibration": _calibration_object(self.calibration)}),
+            **({"coverage": [point._asdict() for point in self.coverage]} if self.coverage else {}),
             "undefined": list(self.undefined),
             "findings": [{"code": f.code, "level": f.level, "text": f.text, "fix": f.fix} for f in self.findings],
             "gates": [_verdict_object(verdict) for verdict in self.gates],

@@ -16,6 +16,7 @@ from evalcli.report import (
     CalibrationBin,
     ClassRow,
     Confusion,
+    CoveragePoint,
     Finding,
     InputRecord,
     Number,
@@ -75,6 +76,7 @@ def report_from(data: object, path: str = "") -> Report:
         per_class=tuple(_row(part) for part in top.parts("per_class")),
         confusion=_confusion(top.part("confusion"), len(top.take("classes", list))),
         calibration=_calibration(top.part("calibration")) if "calibration" in top.data else None,
+        coverage=tuple(_coverage(part) for part in top.parts("coverage")) if "coverage" in top.data else (),
         undefined=top.texts("undefined"),
         findings=tuple(_finding(part) for part in top.parts("findings")),
         gates=tuple(_verdict(part) for part in top.parts("gates")),
@@ -224,6 +226,10 @@ def _calibration(part: _Part) -> Calibration:
         before, after = found.take("before", float), found.take("after", float)
         fitted = Temperature(found.optional("value", float), before, after, found.take("rows", int))
     return Calibration(part.take("of", str), bins, fitted)
+
+
+def _coverage(part: _Part) -> CoveragePoint:
+    return CoveragePoint(*(part.take(name, float) for name in CoveragePoint._fields))
 
 
 def _finding(part: _Part) -> Finding:

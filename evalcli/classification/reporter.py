@@ -94,6 +94,7 @@ class Reporter:
             per_class=per_class,
             confusion=self._confusion(),
             calibration=None if self.scores is None else self.scores.calibration(),
+            coverage=() if self.scores is None else self.scores.coverage(),
             undefined=tuple(dict.fromkeys(undefined)),
             inputs=records(self.source, self.inputs),
             positive=None if task.positive is None else self.names[task.positive],

@@ -23,9 +23,10 @@ from evalcli.metrics.ranking import BUDGET, KeyTable, mean_over_columns, one_vs_
 from evalcli.metrics.registry import class_index
 from evalcli.metrics.roc import UNDEFINED, Certified, Ranking
 from evalcli.metrics.scorestate import ProbabilityState, feed
+from evalcli.metrics.selective import risk_coverage
 from evalcli.metrics.temperature import TemperatureSample
 from evalcli.metrics.topk import RankHistogram, tied_share
-from evalcli.report import Calibration, Temperature
+from evalcli.report import Calibration, CoveragePoint, Temperature
 from evalcli.sources.base import Note
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23}
 SINGLE = ("float16", "bfloat16", "float32", "float8")
 """Types that arrive as float32."""
 MANY_TIES = 0.01
+COVERAGE_STEPS = 10
+"""Points of the risk–coverage curve in a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +247,13 @@ class ScoreResults:
         if state not in self._states or self._unscored:
             return None
         return Calibration(of, reliability(self._read(state)), self._temperature())
+
+    def coverage(self) -> tuple[CoveragePoint, ...]:
+        """The accuracy on ever larger shares of the rows, the surest first."""
+        if "ConfidenceTable" not in self._states or self._unscored:
+            return ()
+        curve = risk_coverage(self._read("ConfidenceTable"), COVERAGE_STEPS)
+        return tuple(CoveragePoint(point.coverage, 1 - point.risk, point.confidence) for point in curve)
 
     def _temperature(self) -> Temperature | None:
         if "TemperatureSample" not in self._states:

@@ -1,9 +1,10 @@
 """The report as one tidy table: a number a row, for spreadsheets and data frames.
 
-``table`` is ``overall``, ``class``, ``confusion`` or ``calibration``; ``class`` is the class concerned (in
-``confusion`` the target, in ``calibration`` the bin of probability), ``prediction`` the class predicted.
-``certified_low`` and ``certified_high`` hold the exact value for sure where ``value`` is not exact itself. Numbers are
-unrounded; undefined is empty. Names are made harmless to spreadsheets; JSON holds them exactly.
+``table`` is ``overall``, ``class``, ``confusion``, ``calibration`` or ``coverage``; ``class`` is the class concerned
+(in ``confusion`` the target, in ``calibration`` the bin of probability, in ``coverage`` the share of the surest rows),
+``prediction`` the class predicted. ``certified_low`` and ``certified_high`` hold the exact value for sure where
+``value`` is not exact itself. Numbers are unrounded; undefined is empty. Names are made harmless to spreadsheets; JSON
+holds them exactly.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def render_csv(report: Report) -> str:
     writer.writerows(_classes(report))
     writer.writerows(_confusion(report))
     writer.writerows(_calibration(report))
+    writer.writerows(_coverage(report))
     return out.getvalue()
 
 
@@ -78,6 +80,12 @@ def _calibration(report: Report) -> Iterator[Row]:
         yield _count("calibration", "n", one.n, edges)
         for metric, share in (("confidence", one.confidence), ("accuracy", one.accuracy)):
             yield ("calibration", metric, edges, "", share, None, None, None, None, None)
+
+
+def _coverage(report: Report) -> Iterator[Row]:
+    for point in report.coverage:
+        for metric, value in (("accuracy", point.accuracy), ("confidence", point.confidence)):
+            yield ("coverage", metric, f"{point.coverage:.4g}", "", value, None, None, None, None, None)
 
 
 def _count(table: str, metric: str, value: Number, name: str = "", prediction: str = "") -> Row:

@@ -252,6 +252,10 @@ def calibration_facts(report: Report) -> list[str]:
     if whole is not None and off is not None and told is not None and spread is not None:
         parts = f"reliability {ratio(off)} − resolution {ratio(told)} + uncertainty {ratio(spread)}"
         lines.append(f"Brier score {ratio(whole)} = {parts}; {ratio(whole - off + told - spread)} within bins")
+    points = {round(point.coverage, 9): point.accuracy for point in report.coverage}
+    if all(share in points for share in (0.5, 0.8, 0.9, 1.0)):
+        half, most, nearly, every = (ratio(points[share]) for share in (0.5, 0.8, 0.9, 1.0))
+        lines.append(f"accuracy {half} on the surest half, {most} on 80 %, {nearly} on 90 %, {every} on all")
     fitted = None if report.calibration is None else report.calibration.temperature
     if fitted is not None and fitted.value is not None:
         change = f"log loss {ratio(fitted.before)} → {ratio(fitted.after)}"

@@ -20,7 +20,7 @@ from evalcli.task import Choices
 
 SPLIT = ("brier_reliability", "brier_resolution", "brier_uncertainty")
 BINARY = (
-    *SPLIT,
+    *(*SPLIT, "overconfidence", "underconfidence", "excess_aurc"),
     *("auroc", "average_precision", "auroc_fpr0.1", "recall_at_precision0.9", "precision_at_recall0.9"),
     *("specificity_at_sensitivity0.9", "ks", "log_loss", "brier", "ece", "ece_positive", "ece_equal_mass", "mce"),
     *("mean_confidence", "aurc", "accuracy_at_coverage0.9"),
@@ -495,6 +495,28 @@ def test_the_reliability_table_adds_up(kind):
     assert right / found.n == pytest.approx(found.metrics["accuracy"].value, abs=1e-12)
     ece = sum(one.n * abs(one.accuracy - one.confidence) for one in filled) / found.n
     assert ece == pytest.approx(found.metrics["ece"].value, abs=1e-12)
+
+
+def test_the_surest_rows_come_first():
+    truth, logits, _ = class_data(5)
+    found = report(MemorySource(logits, truth), None)
+    sure = np.sort(softmax(logits).max(axis=1))[::-1]
+    right = (logits.argmax(axis=1) == truth)[np.argsort(-softmax(logits).max(axis=1), kind="stable")]
+    assert [point.coverage for point in found.coverage] == pytest.approx(np.arange(1, 11) / 10)
+    for point in found.coverage:
+        rows = round(point.coverage * 300)
+        assert point.confidence == pytest.approx(sure[rows - 1], abs=1e-12)
+        if sure[rows - 1] != sure[min(rows, 299)]:  # a tie that is cut counts in part
+            assert point.accuracy == pytest.approx(right[:rows].mean(), abs=1e-12)
+    assert found.coverage[-1].accuracy == pytest.approx(found.metrics["accuracy"].value, abs=1e-12)
+    assert report(MemorySource(logits, truth), ("accuracy",)).coverage == ()
+
+
+def test_over_and_underconfidence_are_the_parts_of_the_calibration_error():
+    truth, logits, _ = class_data(6)
+    got = values(MemorySource(logits, truth), ("ece", "overconfidence", "underconfidence", "aurc", "excess_aurc"))
+    assert got["overconfidence"] + got["underconfidence"] == pytest.approx(got["ece"], abs=1e-15)
+    assert 0 < got["excess_aurc"] < got["aurc"]
 
 
 def test_the_split_of_the_brier_score_is_exact_where_a_bin_holds_one_value():

@@ -13,6 +13,7 @@ from evalcli.report import (
     CalibrationBin,
     ClassRow,
     Confusion,
+    CoveragePoint,
     Finding,
     InputRecord,
     Report,
@@ -156,7 +157,8 @@ def scored() -> Report:
     filled = {8: (3, 0.57, 2 / 3), 11: (41, 0.77, 0.4), 13: (12, 0.9, 0.9), 14: (1500, 0.99, 0.999)}
     bins = tuple(CalibrationBin(i / 15, (i + 1) / 15, *filled.get(i, (0, None, None))) for i in range(15))
     found = Calibration("top label", bins, Temperature(1.5, 0.31, 0.29, 1556))
-    return replace(base, per_class=rows, metrics=base.metrics | extra, calibration=found)
+    points = tuple(CoveragePoint(i / 10, 1 - i / 100, 1 - i / 20) for i in range(1, 11))
+    return replace(base, per_class=rows, metrics=base.metrics | extra, calibration=found, coverage=points)
 
 
 def screens() -> dict[str, Report]:
