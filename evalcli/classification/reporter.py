@@ -4,32 +4,24 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalcli import __version__
 from evalcli.classification.findings import Facts, find
+from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
-from evalcli.metrics.counts import Counts
-from evalcli.metrics.registry import METRICS, PER_CLASS, parse
-from evalcli.metrics.registry import evaluate as metric_value
-from evalcli.report import ClassRow, Confusion, Report, Value
-from evalcli.reporting import digest_of, notes_of, records, signature, value_of
+from evalcli.metrics.registry import parse
+from evalcli.report import Confusion, Report, Value
+from evalcli.reporting import digest_of, notes_of, records, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from evalcli.classification.scoring import ScoreResults, ScoreStates
     from evalcli.counting import Outcome, Plan
-    from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import InputFile
 
 MATRIX_CLASSES = 100
 """Up to so many classes a report holds the whole confusion matrix; beyond, the most confused pairs."""
-
-RANKED_BY_CLASS = ("auroc", "average_precision")
-"""What a report shows of the ranks of every class."""
 
 MOST_PAIRS = 1000
 """How many confused pairs a report holds at most."""
@@ -40,41 +32,22 @@ class Reporter:
 
     def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
         self.source, self.choices, self.task = plan.source, plan.choices, outcome.task
-        self.workers = plan.workers
         self.asked, self.also, self.default = plan.asked, plan.also, plan.default(outcome.task.kind)
         self.evidence, self.inputs = outcome.evidence, inputs
-        counted = outcome.gathered.confusion.class_counts().numpy()
-        self.pairs = outcome.gathered.confusion.pairs()
-        self.picked = self._listed(counted)
-        self.names = tuple(self.task.classes[i] for i in self.picked) if self.task.classes else self._numbers()
-        tp, support, predicted = (_take(part, self.picked) for part in (counted.tp, counted.support, counted.predicted))
-        self.counts = Counts(tp, support, predicted, counted.n)
-        self.scores = self._results(outcome.gathered.scores)
-
-    def _results(self, states: ScoreStates | None) -> ScoreResults | None:
-        if states is None:
-            return None
-        from evalcli.classification.scoring import ScoreResults
-
-        return ScoreResults(states, self.names, self.workers)
-
-    def _listed(self, counted: Counts) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """The classes to list: all that are declared, and both of two; else those that occur."""
-        if self.task.classes and (not self.task.seen_only or self.task.kind == "binary"):
-            return np.arange(len(self.task.classes))
-        return np.flatnonzero((counted.support > 0) | (counted.predicted > 0))
-
-    def _numbers(self) -> tuple[str, ...]:
-        return tuple(map(str, self.picked.tolist()))
+        gathered = outcome.gathered
+        self.names, self.picked = listed(self.task, gathered.confusion.class_counts().numpy())
+        setting = Setting(self.task, self.names, self.picked, self.choices.classes, plan.workers)
+        self.numbers = Numbers(setting, gathered.confusion, gathered.scores)
+        self.counts, self.scores, self.pairs = self.numbers.counts, self.numbers.scores, self.numbers.pairs
 
     def report(self) -> Report:
         """The whole report, findings included."""
         task = self.task
-        values = self._values(self._possible() if self.asked is None else self.asked)
+        values = self.numbers.values(self._possible() if self.asked is None else self.asked)
         for name in self.also:
             with suppress(UsageError):
-                values = values | self._values([name])
-        per_class = self._per_class(values)
+                values |= self.numbers.values([name])
+        per_class = self.numbers.by_class(values)
         undefined = [name for name, value in values.items() if value.value is None]
         undefined += [
             f"{name}[{row.name}]" for row in per_class for name, value in row.metrics.items() if value.value is None
@@ -119,43 +92,6 @@ class Reporter:
         top = [parse(f"top{k}_accuracy") for k in self.choices.topk or ()]
         every = (*map(parse, self.asked or ()), *top, *beyond)
         return tuple(name for name in dict.fromkeys(map(str, every)) if name in values)
-
-    def _values(self, metrics: Sequence[str]) -> dict[str, Value]:
-        values = {}
-        for name in map(parse, metrics):
-            if name.slice_by is not None:
-                raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
-            values[str(name)] = self._scored(name) if name.entry.needs_scores else self._counted(name)
-        return values
-
-    def _counted(self, name: MetricName) -> Value:
-        scope: Any = self.choices.classes
-        return value_of(
-            float(metric_value(name, self.counts, scope=scope, positive=self.task.positive, classes=self.names))
-        )
-
-    def _scored(self, name: MetricName) -> Value:
-        from evalcli.classification.scoring import needs_scores, not_in_task
-
-        if self.task.kind not in name.entry.tasks:
-            raise not_in_task(name, self.task)
-        if self.scores is None:
-            raise needs_scores(name) if self.task.scores == "labels" else not_in_task(name, self.task)
-        return value_of(*map(float, self.scores.value(name)))
-
-    def _per_class(self, names: Iterable[str]) -> tuple[ClassRow, ...]:
-        """The counts of every class; its ranks too, where ``names`` have them."""
-        columns = {name: [value_of(x) for x in METRICS[name].formula(self.counts).tolist()] for name in PER_CLASS}
-        if self.scores is not None and self.scores.ranks_classes:
-            for base in RANKED_BY_CLASS:
-                if any(parse(name).base == base for name in names):
-                    ranked = zip(*(part.tolist() for part in self.scores.by_class(parse(base))), strict=True)
-                    columns[base] = [value_of(*numbers) for numbers in ranked]
-        supports, predicted = self.counts.support.tolist(), self.counts.predicted.tolist()
-        return tuple(
-            ClassRow(name, supports[i], predicted[i], {metric: column[i] for metric, column in columns.items()})
-            for i, name in enumerate(self.names)
-        )
 
     def _confusion(self) -> Confusion:
         """The matrix, or the most confused pairs: largest count first, then in class order."""
@@ -210,10 +146,3 @@ class Reporter:
             "v": __version__,
         }
         return signature(parts)
-
-
-def _take(values: Any, picked: Any) -> Any:  # host arrays of counts or of weights
-    """``values`` at ``picked``; a class beyond the counted ones has none."""
-    padded = np.zeros(max(values.size, int(picked.max(initial=-1)) + 1), values.dtype)
-    padded[: values.size] = values
-    return padded[picked]
