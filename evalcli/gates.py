@@ -13,13 +13,14 @@ from math import isfinite
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.errors import ExitCode, InputError, UsageError
-from evalcli.report import Verdict
+from evalcli.report import Value, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from fractions import Fraction
 
-    from evalcli.report import Report, Value
+    from evalcli.metrics.registry import MetricName
+    from evalcli.report import Report
 
 Kind = Literal["min", "max", "drop"]
 
@@ -157,8 +158,10 @@ def metrics_of(rules: Iterable[Rule]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for rule in rules for name in sorted(rule.names)))
 
 
-def judge(report: Report, rules: Iterable[Rule], baseline: Report | None = None) -> tuple[Verdict, ...]:
-    """A verdict for every rule, in order.
+def judge(
+    report: Report, rules: Iterable[Rule], baseline: Report | None = None, *, least: int = 1
+) -> tuple[Verdict, ...]:
+    """A verdict for every rule, in order. The worst of slices, and their gap, are of those with ``least`` rows.
 
     Raises:
         InputError: the baseline is of another task or of other classes.
@@ -170,7 +173,7 @@ def judge(report: Report, rules: Iterable[Rule], baseline: Report | None = None)
         raise UsageError("--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json")
     if baseline is not None:
         _check_comparable(report, baseline)
-    return tuple(_judged(rule, report, baseline) for rule in rules)
+    return tuple(_judged(rule, report, baseline, least) for rule in rules)
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
@@ -208,15 +211,15 @@ def _check_comparable(report: Report, baseline: Report) -> None:
     raise InputError(what, fix="compare reports on the same task and classes", path="--baseline")
 
 
-def _judged(rule: Rule, report: Report, baseline: Report | None) -> Verdict:
-    found = _look_up(report, rule.metric)
+def _judged(rule: Rule, report: Report, baseline: Report | None, least: int) -> Verdict:
+    found = _look_up(report, rule.metric, least)
     if isinstance(found, str):
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
     if found.value is None:
         reason = "undefined here (0/0), and undefined never passes"
         return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", reason)
     if rule.kind == "drop" and baseline is not None:
-        judged = _judged_drop(rule, found, _look_up(baseline, rule.metric))
+        judged = _judged_drop(rule, found, _look_up(baseline, rule.metric, least))
         sizes = "" if baseline.n == report.n else f"; of {baseline.n:,} rows then, {report.n:,} now"
         return replace(judged, reason=judged.reason + sizes)
     passes, certainly = (
@@ -262,13 +265,37 @@ def _judged_drop(rule: Rule, now: Value, before: Value | str) -> Verdict:
     return verdict(float(drop), "pass" if drop <= _exact(rule.bound) else "fail", change)
 
 
-def _look_up(report: Report, metric: str) -> Value | str:
+def _sliced(report: Report, name: MetricName, least: int) -> Value | str:
+    """The value of a slice, of the worst one, or the gap between the best and the worst."""
+    rows = [row for row in report.slices if row.by == name.slice_by]
+    if not rows:
+        return f"the report has no slices by {name.slice_by!r}; add --by {name.slice_by}"
+    metric = str(name.whole)
+    if name.slice_value not in {None, "*"}:
+        row = next((row for row in rows if row.value == name.slice_value), None)
+        if row is None:
+            known = ", ".join(repr(one.value) for one in rows[:5]) + (", …" if len(rows) > 5 else "")
+            return f"no slice {name.slice_value!r}; there are {known}"
+        return row.metrics.get(metric, f"the slices do not have it; report again with -m {metric}")
+    rows = [row for row in rows if row.n >= least]
+    values = [row.metrics[metric] for row in rows if metric in row.metrics]
+    if not rows or len(values) < len(rows):
+        return f"no slice has {least:,} rows" if not rows else f"not all slices have it; report again with -m {metric}"
+    if any(value.value is None for value in values):
+        return Value(None)  # what nobody knows of one slice nobody knows of the worst
+    ordered = sorted(values, key=lambda value: value.value or 0.0, reverse=name.entry.direction == "lower")
+    if name.slice_value == "*":
+        return ordered[0]
+    return Value(abs((ordered[-1].value or 0.0) - (ordered[0].value or 0.0)))
+
+
+def _look_up(report: Report, metric: str, least: int = 1) -> Value | str:
     """The value under this name, or why there is none."""
     from evalcli.metrics.registry import parse
 
     name = parse(metric)
     if name.slice_by is not None:
-        return "the report has no slices"
+        return _sliced(report, name, least)
     if metric in report.metrics:
         return report.metrics[metric]
     if name.label is None:

@@ -76,6 +76,15 @@ class Temperature(NamedTuple):
     rows: int
 
 
+class SliceRow(NamedTuple):
+    """The rows where the column ``by`` has this ``value``: ``n`` of them, and their metrics."""
+
+    by: str
+    value: str
+    n: int
+    metrics: dict[str, Value]
+
+
 class CoveragePoint(NamedTuple):
     """The ``accuracy`` on the share ``coverage`` of the rows that are surest, and the least ``confidence`` there."""
 
@@ -155,6 +164,7 @@ class Report:
     undefined: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     gates: tuple[Verdict, ...] = ()
+    slices: tuple[SliceRow, ...] = ()
     inputs: tuple[InputRecord, ...] = ()
     positive: str | None = None
     threshold: float | None = None
@@ -187,6 +197,7 @@ class Report:
             "undefined": list(self.undefined),
             "findings": [{"code": f.code, "level": f.level, "text": f.text, "fix": f.fix} for f in self.findings],
             "gates": [_verdict_object(verdict) for verdict in self.gates],
+            **({"slices": [_slice_object(row) for row in self.slices]} if self.slices else {}),
             "inputs": [{"path": file.path, "size": file.size, "digest": file.digest} for file in self.inputs],
         }
 
@@ -221,6 +232,11 @@ def _value_object(value: Value) -> dict[str, Any]:
 def _row_object(row: ClassRow) -> dict[str, Any]:
     metrics = {name: _value_object(value) for name, value in row.metrics.items()}
     return {"class": row.name, "support": row.support, "predicted": row.predicted, **metrics}
+
+
+def _slice_object(row: SliceRow) -> dict[str, Any]:
+    metrics = {name: _value_object(value) for name, value in row.metrics.items()}
+    return {"by": row.by, "value": row.value, "n": row.n, "metrics": metrics}
 
 
 def _confusion_object(confusion: Confusion) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from evalcli.report import (
     InputRecord,
     Number,
     Report,
+    SliceRow,
     Temperature,
     Value,
     Verdict,
@@ -80,6 +81,7 @@ def report_from(data: object, path: str = "") -> Report:
         undefined=top.texts("undefined"),
         findings=tuple(_finding(part) for part in top.parts("findings")),
         gates=tuple(_verdict(part) for part in top.parts("gates")),
+        slices=tuple(_slice(part) for part in top.parts("slices")) if "slices" in top.data else (),
         inputs=tuple(
             InputRecord(part.take("path", str), part.take("size", int), part.take("digest", str))
             for part in top.parts("inputs")
@@ -226,6 +228,10 @@ def _calibration(part: _Part) -> Calibration:
         before, after = found.take("before", float), found.take("after", float)
         fitted = Temperature(found.optional("value", float), before, after, found.take("rows", int))
     return Calibration(part.take("of", str), bins, fitted)
+
+
+def _slice(part: _Part) -> SliceRow:
+    return SliceRow(part.take("by", str), part.take("value", str), part.take("n", int), _values(part.part("metrics")))
 
 
 def _coverage(part: _Part) -> CoveragePoint:

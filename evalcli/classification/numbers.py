@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.errors import UsageError
 from evalcli.metrics.counts import Counts
 from evalcli.metrics.registry import METRICS, PER_CLASS, parse
 from evalcli.metrics.registry import evaluate as metric_value
@@ -75,8 +74,6 @@ class Numbers:
             UsageError: the task, or its classes, do not have it.
 
         """
-        if name.slice_by is not None:
-            raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
         return self._scored(name) if name.entry.needs_scores else self._counted(name)
 
     def _counted(self, name: MetricName) -> Value:

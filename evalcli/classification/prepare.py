@@ -41,6 +41,12 @@ class Labels(NamedTuple):
     weight: Array | None
     repeats: Array | None
     scores: Array | None = None
+    groups: Array | None = None
+    """The slices of each row, (n, S)."""
+
+    def take(self, rows: Array) -> Labels:
+        """Some of the rows."""
+        return Labels(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]  # both sides are there
 
     def to(self, device: str) -> Labels:
         """The same rows on a torch device; the scores stay behind."""
@@ -109,6 +115,11 @@ class _Rows:
             return None
         flat = values.reshape(-1)
         return flat if flat.size == self.target.size else np.repeat(flat, self.layout.inner)
+
+    def _groups(self) -> Array | None:
+        """The slices of every element."""
+        groups = self.batch.groups
+        return groups if groups is None or self.layout.inner == 1 else np.repeat(groups, self.layout.inner, axis=0)
 
     def check_weight(self) -> None:
         """Weights are not negative and not beyond measure, or faults."""
@@ -345,14 +356,16 @@ class _Rows:
         """What is left to count."""
         target, weight, repeats = self.target, self.weight, self.repeats
         scores = self.scores if self.plan.keep_scores else None
+        groups = self._groups()
         if self.keep is not None:
             kept = self.keep
             preds, target = preds[kept], target[kept]
             weight = None if weight is None else weight[kept]
             repeats = None if repeats is None else repeats[kept]
             scores = None if scores is None else scores[kept]
+            groups = None if groups is None else groups[kept]
         self.evidence.rows += int(target.size if repeats is None else repeats.sum())
-        return Labels(preds, target, weight, repeats, scores)
+        return Labels(preds, target, weight, repeats, scores, groups)
 
 
 def _columns(values: Array, axis: int, width: int | None) -> Array:

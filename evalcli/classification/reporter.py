@@ -13,10 +13,12 @@ from evalcli.classification.findings import Facts, find
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import parse
-from evalcli.report import Confusion, Report, Value
+from evalcli.report import Confusion, Report, SliceRow, Value
 from evalcli.reporting import digest_of, notes_of, records, signature
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from evalcli.counting import Outcome, Plan
     from evalcli.sources.base import InputFile
 
@@ -37,16 +39,14 @@ class Reporter:
         gathered = outcome.gathered
         self.names, self.picked = listed(self.task, gathered.confusion.class_counts().numpy())
         setting = Setting(self.task, self.names, self.picked, self.choices.classes, plan.workers)
+        self.setting, self.slices = setting, gathered.slices
         self.numbers = Numbers(setting, gathered.confusion, gathered.scores)
         self.counts, self.scores, self.pairs = self.numbers.counts, self.numbers.scores, self.numbers.pairs
 
     def report(self) -> Report:
         """The whole report, findings included."""
         task = self.task
-        values = self.numbers.values(self._possible() if self.asked is None else self.asked)
-        for name in self.also:
-            with suppress(UsageError):
-                values |= self.numbers.values([name])
+        values = self._values(self.numbers, "")
         per_class = self.numbers.by_class(values)
         undefined = [name for name, value in values.items() if value.value is None]
         undefined += [
@@ -69,6 +69,7 @@ class Reporter:
             calibration=None if self.scores is None else self.scores.calibration(),
             coverage=() if self.scores is None else self.scores.coverage(),
             undefined=tuple(dict.fromkeys(undefined)),
+            slices=tuple(self._slices()),
             inputs=records(self.source, self.inputs),
             positive=None if task.positive is None else self.names[task.positive],
             threshold=task.threshold,
@@ -76,6 +77,23 @@ class Reporter:
             asked=self._asked(values),
         )
         return replace(report, findings=find(self._facts(report)))
+
+    def _values(self, numbers: Numbers, by: str) -> dict[str, Value]:
+        """What was asked for, of all rows or of a slice ``by`` a column; and what gates read, as far as it is there."""
+        whole = [name for name in map(parse, self.asked or ()) if name.slice_by in {None, by}]
+        values = numbers.values(self._possible() if self.asked is None else [str(name.whole) for name in whole])
+        for name in map(parse, self.also):
+            if name.slice_by in {None, by}:
+                with suppress(UsageError):
+                    values |= numbers.values([str(name.whole)])
+        return values
+
+    def _slices(self) -> Iterator[SliceRow]:
+        """Every slice that has rows, column by column."""
+        for slicer, states in zip(self.source.slicers, self.slices, strict=True):
+            for code, (confusion, scores) in states.slices().items():
+                numbers = Numbers(self.setting, confusion, scores)
+                yield SliceRow(slicer.name, slicer.values[code], confusion.rows, self._values(numbers, slicer.name))
 
     def _possible(self) -> list[str]:
         """The metrics of a report that this input has; what was asked for stays, and is refused where it must be."""

@@ -1,7 +1,8 @@
 """One row per metric: the command line, the gates, the catalogue and the documentation all read it here.
 
 A metric is addressed by name: ``accuracy``, ``f1_macro``, ``fbeta0.5``, ``recall[cat]`` for one class,
-``accuracy@region=EU`` for a slice. What counts give is computed here; what only scores give, in
+``accuracy@region=EU`` for a slice, ``accuracy@region=*`` for the worst one, ``accuracy@region:gap`` for the distance
+between the best and the worst. What counts give is computed here; what only scores give, in
 :mod:`evalcli.classification.scoring`. Importing this module imports no numpy.
 """
 
@@ -42,6 +43,7 @@ class MetricName:
     label: str | None = None
     slice_by: str | None = None
     slice_value: str | None = None
+    """``None`` with ``slice_by``: the gap between the best and the worst slice."""
 
     def __str__(self) -> str:
         text = self.base if self.parameter is None else self.entry.called(repr(self.parameter).removesuffix(".0"))
@@ -49,7 +51,14 @@ class MetricName:
             text += f"_{self.average}"
         if self.label is not None:
             text += f"[{self.label}]"
-        return text if self.slice_by is None else f"{text}@{self.slice_by}={self.slice_value}"
+        if self.slice_by is None:
+            return text
+        return f"{text}@{self.slice_by}" + (":gap" if self.slice_value is None else f"={self.slice_value}")
+
+    @property
+    def whole(self) -> MetricName:
+        """The same metric of all rows."""
+        return replace(self, slice_by=None, slice_value=None)
 
     @property
     def entry(self) -> Entry:
@@ -64,7 +73,9 @@ class MetricName:
         return (int(self.parameter),) if self.entry.parameter.whole else (self.parameter,)
 
 
-_ADDRESS = re.compile(r"(?P<stem>[^\[@]*)(?:\[(?P<label>.*)\])?(?:@(?P<by>[^=]+)=(?P<value>.*))?", re.DOTALL)
+_ADDRESS = re.compile(
+    r"(?P<stem>[^\[@]*)(?:\[(?P<label>.*)\])?(?:@(?:(?P<gap>[^=]+):gap|(?P<by>[^=]+)=(?P<value>.*)))?", re.DOTALL
+)
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _NUMBERED = {name: entry.spelling.split("{}") for name, entry in METRICS.items() if entry.spelling}
 """What stands before and after the number in a name."""
@@ -145,7 +156,8 @@ def parse(text: str) -> MetricName:
     address = _ADDRESS.fullmatch(text)
     if address is None:
         raise UsageError(
-            f"{text!r} names no metric", fix="write it like recall_macro, recall[cat] or recall@column=value"
+            f"{text!r} names no metric",
+            fix="write it like recall_macro, recall[cat], recall@column=value or recall@column:gap",
         )
     base, average, parameter = _stem(address["stem"])
     entry, label = METRICS[base], address["label"]
@@ -157,7 +169,7 @@ def parse(text: str) -> MetricName:
     if average is not None and average not in entry.averages:
         means = " or ".join(f"{entry.example}_{one}" for one in entry.averages)
         raise UsageError(f"{text!r} names no metric: {base} has no {average} mean", fix=f"use {means}")
-    return MetricName(base, average, parameter, label, address["by"], address["value"])
+    return MetricName(base, average, parameter, label, address["gap"] or address["by"], address["value"])
 
 
 def _stem(stem: str) -> tuple[str, str | None, float | None]:

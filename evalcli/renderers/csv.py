@@ -1,10 +1,10 @@
 """The report as one tidy table: a number a row, for spreadsheets and data frames.
 
-``table`` is ``overall``, ``class``, ``confusion``, ``calibration`` or ``coverage``; ``class`` is the class concerned
-(in ``confusion`` the target, in ``calibration`` the bin of probability, in ``coverage`` the share of the surest rows),
-``prediction`` the class predicted. ``certified_low`` and ``certified_high`` hold the exact value for sure where
-``value`` is not exact itself. Numbers are unrounded; undefined is empty. Names are made harmless to spreadsheets; JSON
-holds them exactly.
+``table`` is ``overall``, ``class``, ``confusion``, ``calibration``, ``coverage`` or ``slice``; ``class`` is the class
+concerned (in ``confusion`` the target, in ``calibration`` the bin of probability, in ``coverage`` the share of the
+surest rows, in ``slice`` the column and its value), ``prediction`` the class predicted. ``certified_low`` and
+``certified_high`` hold the exact value for sure where ``value`` is not exact itself. Numbers are unrounded; undefined
+is empty. Names are made harmless to spreadsheets; JSON holds them exactly.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def render_csv(report: Report) -> str:
     writer.writerows(_confusion(report))
     writer.writerows(_calibration(report))
     writer.writerows(_coverage(report))
+    writer.writerows(_slices(report))
     return out.getvalue()
 
 
@@ -86,6 +87,14 @@ def _coverage(report: Report) -> Iterator[Row]:
     for point in report.coverage:
         for metric, value in (("accuracy", point.accuracy), ("confidence", point.confidence)):
             yield ("coverage", metric, f"{point.coverage:.4g}", "", value, None, None, None, None, None)
+
+
+def _slices(report: Report) -> Iterator[Row]:
+    for row in report.slices:
+        name = spreadsheet(f"{row.by}={row.value}")
+        yield _count("slice", "n", row.n, name)
+        for metric, value in row.metrics.items():
+            yield _measured("slice", metric, name, value)
 
 
 def _count(table: str, metric: str, value: Number, name: str = "", prediction: str = "") -> Row:

@@ -24,6 +24,7 @@ def render_markdown(report: Report) -> str:
         _titled("Confusion matrix", _matrix(report)),
         _titled("Most confused", _pairs(report)),
         _calibration(report),
+        *_slices(report),
         _titled("Worst classes", _worst(report)),
     ]
     return "\n\n".join("\n\n".join(blocks) for blocks in parts if blocks) + "\n"
@@ -143,6 +144,20 @@ def _calibration(report: Report) -> list[str]:
     block = _table((f"probability ({report.calibration.of})", "rows", "mean", "came true"), "lrrr", rows)
     facts = "\n".join(f"- {markdown(fact)}" for fact in wording.calibration_facts(report))
     return ["## Calibration", block, *([facts] if facts else [])]
+
+
+def _slices(report: Report) -> list[list[str]]:
+    names = wording.slice_columns(report)
+    parts = []
+    for by, rows in wording.slicers(report).items():
+        count = wording.amount(row.n for row in rows)
+        cells = [
+            [markdown_name(row.value), *(wording.measured(row.metrics[name]) for name in names), count(row.n)]
+            for row in rows
+        ]
+        heads = ("slice", *(markdown(wording.title(name)) for name in names), "n")
+        parts.append([f"## By {markdown_name(by)}", _table(heads, "l" + "r" * (len(names) + 1), cells)])
+    return parts
 
 
 def _findings(report: Report) -> str:

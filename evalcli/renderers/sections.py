@@ -22,6 +22,7 @@ from evalcli.renderers.screen import (
     table,
     title,
 )
+from evalcli.renderers.slices import slice_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +41,10 @@ _LEAST_NAME = 10
 
 def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
     """The whole report without its gates."""
-    drawn = [part(report, screen) for part in (_header, _overall, _classes, _confusion, calibration_lines, _findings)]
+    drawn = [
+        part(report, screen)
+        for part in (_header, _overall, _classes, _confusion, calibration_lines, slice_lines, _findings)
+    ]
     for i, lines in enumerate(part for part in drawn if part):
         if i:
             yield Text()

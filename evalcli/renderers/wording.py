@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from evalcli.report import CalibrationBin, ClassRow, Number, Report, Value, Verdict
+    from evalcli.report import CalibrationBin, ClassRow, Number, Report, SliceRow, Value, Verdict
 
 UNDEFINED = "–"
 MAX_MATRIX = 20
@@ -225,6 +226,52 @@ def average_rows(report: Report) -> list[tuple[str, str]]:
         rows[0] = ("micro avg", "micro")
     columns = class_columns(report)
     return [row for row in rows if row[1] == "" or any(f"{name}_{row[1]}" in report.metrics for name in columns)]
+
+
+SLICE_COLUMNS = {
+    "binary": ("accuracy", "precision", "recall", "f1", "auroc"),
+    "multiclass": ("accuracy", "f1_macro", "auroc_macro", "ece"),
+}
+"""What is shown of every slice, unless metrics were asked for."""
+
+
+def slicers(report: Report) -> dict[str, list[SliceRow]]:
+    """The slices by what they are of, the worst first by the first metric shown; undefined is worst of all."""
+    first = slice_columns(report)[:1]
+    found: dict[str, list[SliceRow]] = {}
+    for row in report.slices:
+        found.setdefault(row.by, []).append(row)
+    for name in first:
+        sign = -1.0 if _falls(name) else 1.0
+        for rows in found.values():
+            rows.sort(key=lambda row: -inf if (value := row.metrics[name].value) is None else sign * value)
+    return found
+
+
+def slice_columns(report: Report) -> list[str]:
+    """The metrics that are shown of every slice."""
+    if not report.slices:
+        return []
+    there = report.slices[0].metrics
+    asked = [name for name in report.asked if name in there]
+    usual = [name for name in SLICE_COLUMNS.get(report.task, ()) if name in there]
+    return asked[:5] or usual or list(there)[:5]
+
+
+def _falls(name: str) -> bool:
+    """Whether less of a metric is better."""
+    from evalcli.metrics.registry import parse
+
+    return parse(name).entry.direction == "lower"
+
+
+def gap(rows: list[SliceRow], name: str) -> str:
+    """The distance between the best and the worst slice, in words; empty where there is none."""
+    known = [(value, row.value) for row in rows if (value := row.metrics[name].value) is not None]
+    if len(known) < 2:
+        return ""
+    low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
+    return f"{title(name)} from {ratio(low[0])} to {ratio(high[0])}, a gap of {ratio(high[0] - low[0])}"
 
 
 def filled(bins: Iterable[CalibrationBin]) -> list[CalibrationBin]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +53,16 @@ class Batch:
     repeats: Array | None = None
     groups: Array | None = None
     start: int = 0
+
+
+class Slicer(NamedTuple):
+    """What rows are sliced by: the ``name`` of a column, or of several crossed, and the slices that occur, in order.
+
+    ``Batch.groups`` (N, S) holds for each of S slicers the place of a row's slice among ``values``, −1 for none.
+    """
+
+    name: str
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,8 @@ class Source(ABC):
     """Rows the source itself left out because a label was missing (only with ``nan="drop"``)."""
     aliases: dict[str, str] = MappingProxyType({})  # type: ignore[assignment]  # read-only until a source has its own
     """Temporary paths and the names the user knows them by."""
+    slicers: tuple[Slicer, ...] = ()
+    """What rows are sliced by."""
     closing: ExitStack | None = None
     """What else has to be released with this source."""
 
