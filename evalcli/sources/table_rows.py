@@ -37,6 +37,8 @@ class RowStream:
     dtype: type[np.generic]
     width: int | None = None
     weighted: bool = False
+    reads: tuple[str, ...] = ()
+    """What the statement selects, for one that selects more."""
     _passes: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
