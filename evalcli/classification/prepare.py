@@ -33,7 +33,8 @@ MISSING = -1
 class Labels(NamedTuple):
     """Rows ready to be counted, all ``(n,)``: labels on both sides, weights and multiplicities where there are any.
 
-    ``scores`` are those of the same rows, ``(n,)`` or ``(n, C)`` in class order, where they were asked for.
+    ``scores`` are those of the same rows, ``(n,)`` or ``(n, C)`` in class order, where they were asked for; ``places``
+    are theirs among the elements of the batch, where that was asked for and some do not count.
     """
 
     preds: Array
@@ -41,6 +42,7 @@ class Labels(NamedTuple):
     weight: Array | None
     repeats: Array | None
     scores: Array | None = None
+    places: Array | None = None
     groups: Array | None = None
     """The slices of each row, (n, S)."""
 
@@ -79,6 +81,8 @@ class Prepare(NamedTuple):
     """Where scores are compared; ``None``: on the host, by numpy."""
     keep_scores: bool = False
     """Whether the scores themselves are wanted beside the labels."""
+    keep_places: bool = False
+    """Whether it is wanted which elements of the batch they are."""
 
     def __call__(self, batch: Batch, task: Task, evidence: Evidence) -> Labels:
         """Labels of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
@@ -356,16 +360,17 @@ class _Rows:
         """What is left to count."""
         target, weight, repeats = self.target, self.weight, self.repeats
         scores = self.scores if self.plan.keep_scores else None
-        groups = self._groups()
+        groups, places = self._groups(), None
         if self.keep is not None:
             kept = self.keep
+            places = np.flatnonzero(kept) if self.plan.keep_places else None
             preds, target = preds[kept], target[kept]
             weight = None if weight is None else weight[kept]
             repeats = None if repeats is None else repeats[kept]
             scores = None if scores is None else scores[kept]
             groups = None if groups is None else groups[kept]
         self.evidence.rows += int(target.size if repeats is None else repeats.sum())
-        return Labels(preds, target, weight, repeats, scores, groups)
+        return Labels(preds, target, weight, repeats, scores, places, groups)
 
 
 def _columns(values: Array, axis: int, width: int | None) -> Array:

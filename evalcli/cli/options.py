@@ -283,8 +283,8 @@ class GateOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExecutionOptions:
-    """Where and how to run; no result depends on it, but for how closely ranks are certified."""
+class PlaceOptions:
+    """Where and how to run; no result depends on it."""
 
     device: Annotated[
         str, Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_EXECUTION)
@@ -302,6 +302,17 @@ class ExecutionOptions:
         int | None, Option("--workers", metavar="N", min=1, help="Threads that count.", rich_help_panel=_EXECUTION)
     ] = None
 
+    def execution(self) -> "Execution":
+        """The same for the engine."""
+        from evalcli.engine import Execution
+
+        return Execution(self.backend, self.device, parse_rows(self.batch_size), self.workers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions(PlaceOptions):
+    """Likewise, and how closely ranks are certified."""
+
     ranking_budget: Annotated[
         float | None,
         Option(
@@ -315,10 +326,8 @@ class ExecutionOptions:
 
     def execution(self) -> "Execution":
         """The same for the engine."""
-        from evalcli.engine import Execution
-
         budget = None if self.ranking_budget is None else int(min(self.ranking_budget, _MOST_BUDGET) * 2**20)
-        return Execution(self.backend, self.device, parse_rows(self.batch_size), self.workers, budget)
+        return replace(PlaceOptions.execution(self), ranking_budget=budget)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from evalcli.errors import InputError, UsageError
 
@@ -90,6 +90,21 @@ def parse_rows(text: str | None) -> int | None:
     if not (digits.isascii() and digits.isdigit()) or not 0 < int(digits[:18]) * factor < 2**40 or len(digits) > 18:
         raise UsageError(f"--batch-size {text!r} is no number of rows", fix="write it like 131072, 100k or 1M")
     return int(digits) * factor
+
+
+def parse_limit(text: str | None) -> int | Literal["all"] | None:
+    """A number of rows to list; 0 means all of them.
+
+    >>> parse_limit("20"), parse_limit("all"), parse_limit("0")
+    (20, 'all', 'all')
+    """
+    if text is None:
+        return None
+    if text == "all":
+        return "all"
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise UsageError(f"--limit {text!r} is no number of rows", fix="write it like 20, or all")
+    return int(text) or "all"
 
 
 def split_names(text: str) -> list[str]:

@@ -26,6 +26,11 @@ def document(value: Any) -> str:
     return UNSAFE.sub(_escaped, _laid_out(value, 0)) + "\n"
 
 
+def line(value: Any) -> str:
+    """A JSON value on one line, escaped likewise; without a line break at its end."""
+    return UNSAFE.sub(_escaped, _line(value))
+
+
 def _laid_out(value: Any, indent: int) -> str:
     """One line if it fits or is a row of numbers, else one member a line; of a list of objects always one a line."""
     if not isinstance(value, dict | list) or _is_row(value):

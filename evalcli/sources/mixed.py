@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.sources import table_options
 from evalcli.sources.naming import check_order, choose, choose_target
-from evalcli.sources.pairing import ArraySource, PassFile, pick_preds, refuse_table_options, tensor_file
+from evalcli.sources.pairing import ArraySource, PassFile, beside, pick_preds, refuse_table_options, tensor_file
 from evalcli.sources.table_array import read_side, read_weight
 from evalcli.sources.tables import open_tables
 
@@ -41,13 +41,16 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
             files = [_table_pass(tables, table), tensor_pass]
             source = ArraySource(said, file.arrays[str(truth.target)], weight, files)
             source.preds = replace(source.preds, columns=chosen.classes)
+            source.beside = beside(selection, [chosen, truth], tables, target=file.arrays)
             return source
         check_order(tuple(file.arrays), tuple(table.columns), (preds, target), selection)
         chosen = choose_target(tuple(table.columns), selection, target, kind=table.noun)
-        array, weight = pick_preds(file, selection)
+        array, weight, said_by = pick_preds(file, selection)
         weight = weight or _weight(tables, table, chosen, selection)
         files = [tensor_pass, _table_pass(tables, table)]
-        return ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
+        source = ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
+        source.beside = beside(selection, [said_by, chosen], tables, preds=file.arrays)
+        return source
     except BaseException:
         tables.close()
         raise

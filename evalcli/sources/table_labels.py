@@ -58,10 +58,11 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     notes = list(check_labels(truth, said, sides.path))
     fields = [sides.field(side, "text", (rows,), groups.labels) for side in ("preds", "target")]
     opened = Opened(fields[0], fields[1], rows, dropped, notes=notes)
+    rows_singly = _label_rows(sides, groups.labels, names)
     if weight is None or grouped:
-        opened.groups = groups
+        opened.groups, opened.singly = groups, rows_singly
     else:
-        opened.stream = _label_rows(sides, weight, groups.labels, names)
+        opened.stream = rows_singly
     if weight is not None:
         sides.check_numbers(weight, "weight")
     opened.notes += sides.shared_key_notes()
@@ -88,14 +89,14 @@ def _has_many_weights(sides: Sides, weight: Column) -> bool:
     return bool(sides.query(f"SELECT count(DISTINCT w) FROM (SELECT {sample})").fetchall()[0][0] > DISTINCT_WEIGHTS)
 
 
-def _label_rows(
-    sides: Sides, weight: Column, labels: tuple[str, ...], names: Mapping[str, Mapping[str, str]]
-) -> RowStream:
+def _label_rows(sides: Sides, labels: tuple[str, ...], names: Mapping[str, Mapping[str, str]]) -> RowStream:
+    """The same rows one by one."""
     said = columns.named_sql(columns.label_sql(sides.preds[0]), names["preds"])
     truth = columns.named_sql(columns.label_sql(sides.target), names["target"])
-    read = ", ".join((said, truth, columns.score_sql(weight)))
-    sql = f"SELECT {read} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
-    return RowStream(sides.joined.tables, sql, 1, labels, np.float64, weighted=True)
+    reads = (said, truth) if sides.weight is None else (said, truth, columns.score_sql(sides.weight))
+    sql = f"SELECT {', '.join(reads)} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
+    weighted = sides.weight is not None
+    return RowStream(sides.joined.tables, sql, 1, labels, np.float64, weighted=weighted, reads=reads)
 
 
 def _check_floats(sides: Sides, groups: Groups) -> None:

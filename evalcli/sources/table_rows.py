@@ -37,7 +37,11 @@ class RowStream:
     dtype: type[np.generic]
     width: int | None = None
     weighted: bool = False
+    reads: tuple[str, ...] = ()
+    """What the statement selects, for one that selects more."""
     _passes: list[Any] = field(default_factory=list, repr=False, compare=False)
+    _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The labels as the engine's texts, by their type: two hundred thousand are not made anew for each batch."""
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Loads in row order; the engine works ahead, the conversion is the caller's."""
@@ -83,7 +87,10 @@ class RowStream:
             return self._floats(column, self.dtype if column.type == pa.float32() else np.float64)
         if pa.types.is_integer(column.type):
             return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
-        codes = pc.index_in(column, value_set=pa.array(self.labels, type=column.type))
+        kind = str(column.type)
+        if kind not in self._known:
+            self._known[kind] = pa.array(self.labels, type=column.type)
+        codes = pc.index_in(column, value_set=self._known[kind])
         return np.asarray(pc.fill_null(codes, MISSING).to_numpy(zero_copy_only=False), dtype=np.int64)
 
     @staticmethod

@@ -120,6 +120,7 @@ def _stream(
         read.append(columns.score_sql(sides.weight))
     sql = f"SELECT {', '.join(read)} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
     dtype = np.float32 if single else np.float64
+    weighted = sides.weight is not None
     return RowStream(
-        sides.joined.tables, sql, len(sides.preds), labels, dtype, width, weighted=sides.weight is not None
+        sides.joined.tables, sql, len(sides.preds), labels, dtype, width, weighted=weighted, reads=tuple(read)
     )

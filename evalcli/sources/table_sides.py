@@ -38,6 +38,8 @@ class Opened:
     groups: Groups | None = None
     stream: RowStream | None = None
     notes: list[Note] = field(default_factory=list)
+    singly: RowStream | None = None
+    """The rows one by one, where ``stream`` does not give them; nothing is read before it is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ def choose_sides(
 
     """
     if target is None or target is preds:
-        if selection.id is not None:
+        if selection.id is not None and not selection.listing:
             raise UsageError("--id pairs two files, but there is one", fix="drop it", path=preds.path)
         chosen = choose(list(preds.columns), selection, preds.path, both=True, kind=preds.noun)
     else:

@@ -18,10 +18,11 @@ from evalcli.sources.table_scores import measure_scores
 from evalcli.sources.table_sides import choose_sides
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import Selection
     from evalcli.sources.table_counts import Groups
+    from evalcli.sources.table_listing import TableRows
     from evalcli.sources.table_sides import Opened, Sides
     from evalcli.sources.tables import Table, Tables
 
@@ -63,6 +64,7 @@ class TableSource(Source):
             table.begin()
         sides.joined.check_pairs()
         self._opened = _open(sides, reading)
+        self._listed: TableRows | None = None
         self._share = None
         self.preds, self.target = self._opened.preds, self._opened.target
         self.rows, self.dropped = self._opened.rows, self._opened.dropped
@@ -73,6 +75,13 @@ class TableSource(Source):
         if self._opened.groups is not None:
             return _plan_groups(self._opened.groups, size)
         return self._opened.stream.plan(size) if self._opened.stream is not None else iter(())
+
+    def listed(self, show: Sequence[str] = ()) -> TableRows:
+        """The rows one by one, labels too."""
+        from evalcli.sources.table_listing import TableRows
+
+        self._listed = TableRows(self._sides, self._opened, show)
+        return self._listed
 
     def finish(self) -> tuple[InputFile, ...]:
         """What was read, once the tables' own count of rows agrees with this one."""
@@ -96,6 +105,8 @@ class TableSource(Source):
 
     def close(self) -> None:
         """Release the tables."""
+        if self._listed is not None:
+            self._listed.close()
         if self._opened.stream is not None:
             self._opened.stream.close()
         self._tables.close()
