@@ -158,6 +158,17 @@ def metrics_of(rules: Iterable[Rule]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for rule in rules for name in sorted(rule.names)))
 
 
+def slicers_of(names: Iterable[str]) -> tuple[str, ...]:
+    """What rows must be sliced by for these metrics.
+
+    >>> slicers_of(["accuracy", "recall@region=EU", "f1@region:gap"])
+    ('region',)
+    """
+    from evalcli.metrics.registry import parse
+
+    return tuple(dict.fromkeys(name.slice_by for name in map(parse, names) if name.slice_by is not None))
+
+
 def judge(
     report: Report, rules: Iterable[Rule], baseline: Report | None = None, *, least: int = 1
 ) -> tuple[Verdict, ...]:

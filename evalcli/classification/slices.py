@@ -47,37 +47,64 @@ class SliceStates:
             # the temperature that fits a slice is nobody's question
             self.scoring = replace(scoring, budget=share, states=scoring.states - {"TemperatureSample"})
         self._slices: dict[int, Slice] = {}
-        self._table: Any = None
-        if classes is not None and not weighted and self.size * classes * (classes + 1) <= TABLE_CELLS:
-            self._table = np.zeros((self.size, classes * (classes + 1)), np.int64)
+        self._table: Any = None if weighted or not self._fits(classes or 1) else self._empty(classes or 1)
+
+    def _fits(self, classes: int) -> bool:
+        return self.size * classes * (classes + 1) <= TABLE_CELLS
+
+    def _empty(self, classes: int) -> Any:
+        """A table of no rows: slice, target, prediction (of which the first is none)."""
+        return np.zeros((self.size, classes, classes + 1), np.int64)
 
     def update(self, labels: Labels, codes: Array, *, scores: bool) -> None:
         """Count rows by the slice that each is in, (N,) from 0, −1 for none."""
         if (codes < 0).any():
             held = np.flatnonzero(codes >= 0)
             labels, codes = labels.take(held), codes[held]
-        counted = self._table is not None and self._count_all(labels, codes)
+        counted = self._count_all(labels, codes)
         if counted and not scores:
             return
         for code, rows in _runs(codes):
             part = labels.take(rows)
-            held_here = self._at(code)
+            here = self._at(code)
             if not counted:
-                held_here.confusion.update(part.preds, part.target, part.weight, part.repeats)
-            if scores and held_here.scores is not None:
-                held_here.scores.update(part)
+                here.confusion.update(part.preds, part.target, part.weight, part.repeats)
+            if scores and here.scores is not None:
+                here.scores.update(part)
 
     def _count_all(self, labels: Labels, codes: Array) -> bool:
-        """Add all rows to the tables of all slices, unless a label lies outside, which only a state can tell."""
-        if not len(codes):
-            return True
+        """Add all rows to the table at once; ``False`` where it cannot take them."""
+        if self._table is None or not len(codes):
+            return not len(codes)
         preds, target = (part.astype(np.int64, copy=False) for part in (labels.preds, labels.target))
-        if out_of_range(preds, target, self.classes or 1):
+        classes = self._table.shape[1]
+        if self.classes is None:
+            classes = max(classes, int(preds.max()) + 1, int(target.max()) + 1)
+        if out_of_range(preds, target, classes) or not self._grow(classes):
             return False
-        cells = pair_cells(preds, target, self.classes or 1)
-        cells += codes * self._table.shape[1]
+        cells = pair_cells(preds, target, classes)
+        cells += codes * (classes * (classes + 1))
         self._table += count_cells(cells, self._table.size, labels.repeats).reshape(self._table.shape)
         return True
+
+    def _grow(self, classes: int) -> bool:
+        """Make room for open classes; beyond what a table may hold every slice counts for itself."""
+        if self._table is None or classes <= (held := self._table.shape[1]):
+            return self._table is not None
+        if not self._fits(classes):
+            self._settle()
+            return False
+        grown = self._empty(classes)
+        grown[:, :held, : held + 1] = self._table
+        self._table = grown
+        return True
+
+    def _settle(self) -> None:
+        """What the table holds, to each slice."""
+        table, self._table = self._table, None
+        for code in [] if table is None else np.flatnonzero(table.any(axis=(1, 2))).tolist():
+            target, column = np.nonzero(table[code])
+            self._at(code).confusion.update(column - 1, target, repeats=table[code][target, column])
 
     def _at(self, code: int) -> Slice:
         if code not in self._slices:
@@ -87,8 +114,12 @@ class SliceStates:
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has counted."""
-        if self._table is not None:
-            self._table += other._table
+        if self._table is None or other._table is None or not self._grow(other._table.shape[1]):
+            self._settle()
+            other._settle()
+        else:
+            held = other._table.shape[1]
+            self._table[:, :held, : held + 1] += other._table
         for code, theirs in other._slices.items():
             mine = self._at(code)
             mine.confusion.merge(theirs.confusion)
@@ -97,18 +128,14 @@ class SliceStates:
 
     def slices(self) -> dict[int, Slice]:
         """Every slice that has rows, by code."""
-        if self._table is not None and self.classes is not None:
-            width = self.classes + 1
-            for code in np.flatnonzero(self._table.any(axis=1)).tolist():
-                target, column = np.divmod(np.flatnonzero(self._table[code]), width)
-                found = self._at(code).confusion
-                found.update(column - 1, target, repeats=self._table[code][target * width + column])
-            self._table = None
+        self._settle()
         return dict(sorted(self._slices.items()))
 
 
 def _runs(codes: Array) -> Iterator[tuple[int, Array]]:
     """The rows of each code, in their order."""
+    if not len(codes):
+        return
     order = np.argsort(codes, kind="stable")
     heads = np.flatnonzero(np.diff(codes[order], prepend=-1))
     for start, stop in zip(heads.tolist(), [*heads[1:].tolist(), len(order)], strict=True):

@@ -179,6 +179,15 @@ class DecidingOptions(TaskOptions):
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
 
+    by: Annotated[
+        list[str],
+        Option(
+            "--by",
+            metavar="COL",
+            help="Every metric for each value of a column, too; a,b crosses two.",
+            rich_help_panel=_DECIDING,
+        ),
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
     topk: Annotated[
         str | None,
         Option(
@@ -364,7 +373,9 @@ class OutputOptions:
 GROUPS = (InputOptions, DecidingOptions, GateOptions, ExecutionOptions, OutputOptions)
 
 
-def selection(inputs: InputOptions, choices: "Choices", workers: int | None = None) -> "Selection":
+def selection(
+    inputs: InputOptions, choices: "Choices", workers: int | None = None, by: tuple[str, ...] = ()
+) -> "Selection":
     """What to read: columns, keys and rows, and what the source must know of the choices."""
     from evalcli.sources.base import Selection
 
@@ -380,6 +391,7 @@ def selection(inputs: InputOptions, choices: "Choices", workers: int | None = No
         weight=inputs.weight,
         id=inputs.id,
         where=inputs.where,
+        by=by,
         scores=choices.scores,
         nan=choices.nan,
         labels=choices.labels,

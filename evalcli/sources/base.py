@@ -103,6 +103,7 @@ class Selection:
     weight: str | None = None
     id: str | None = None
     where: str | None = None
+    by: tuple[str, ...] = ()
     scores: str | None = None
     nan: str = "error"
     labels: tuple[str, ...] | None = None

@@ -42,6 +42,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
             source = ArraySource(said, file.arrays[str(truth.target)], weight, files)
             source.preds = replace(source.preds, columns=chosen.classes)
             source.beside = beside(selection, [chosen, truth], tables, target=file.arrays)
+            source.slice_by(selection.by)
             return source
         check_order(tuple(file.arrays), tuple(table.columns), (preds, target), selection)
         chosen = choose_target(tuple(table.columns), selection, target, kind=table.noun)
@@ -50,6 +51,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
         files = [tensor_pass, _table_pass(tables, table)]
         source = ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
         source.beside = beside(selection, [said_by, chosen], tables, preds=file.arrays)
+        source.slice_by(selection.by)
         return source
     except BaseException:
         tables.close()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Selection
     from evalcli.sources.listed import Listed
     from evalcli.sources.naming import Chosen
+    from evalcli.sources.slicing import ArraySlicer
     from evalcli.sources.tables import Tables
     from evalcli.sources.tensors import TensorFile
 
@@ -48,6 +49,7 @@ class ArraySource(Source):
         self._arrays = (preds, target, weight)
         self._files = tuple(files)
         self._label_notes: tuple[Note, ...] = ()
+        self._slicers: tuple[ArraySlicer, ...] = ()
         paths = [file.path for file in files]
         self.preds = _field(preds, paths[0])
         self.target = _field(target, paths[-1])
@@ -58,6 +60,20 @@ class ArraySource(Source):
             raise InputError(message, fix="save one weight for each row", path=paths[0])
         if self.preds.labels is not None and self.target.labels is not None:
             self._label_notes = check_labels(self.target.labels, self.preds.labels, self.target.path)
+
+    def slice_by(self, by: Sequence[str]) -> None:
+        """Slice the rows by what lies beside them.
+
+        Raises:
+            UsageError: no array has the name, or it has not one value a row.
+
+        """
+        if by:
+            from evalcli.sources.slicing import ArraySlicer
+
+            assert self.beside is not None
+            self._slicers = tuple(ArraySlicer(each, self.beside.sliced(each, self), self.preds.path) for each in by)
+            self.slicers = tuple(each.slicer for each in self._slicers)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Ranges of rows, in order."""
@@ -70,7 +86,8 @@ class ArraySource(Source):
     def _load(self, start: int, stop: int) -> Batch:
         preds, target, weight = self._arrays
         weights = None if weight is None else weight.read(start, stop).astype(np.float64)
-        return Batch(preds.read(start, stop), target.read(start, stop), weights, start=start)
+        groups = np.stack([each.codes(start, stop) for each in self._slicers], axis=1) if self._slicers else None
+        return Batch(preds.read(start, stop), target.read(start, stop), weights, groups=groups, start=start)
 
     def listed(self, show: Sequence[str] = ()) -> Listed:
         """The same rows, with what lies beside them."""
@@ -137,6 +154,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
         weight = first.arrays[chosen.weight] if chosen.weight else None
         source = ArraySource(_one(first, chosen.pred), first.arrays[str(chosen.target)], weight, [first_pass])
         source.beside = beside(selection, [chosen], preds=first.arrays)
+        source.slice_by(selection.by)
         return source
     second, second_pass = tensor_file(target)
     check_order(tuple(first.arrays), tuple(second.arrays), (preds, target), selection)
@@ -146,6 +164,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
     weight = weight or (second.arrays[truth.weight] if truth.weight else None)
     source = ArraySource(array, second.arrays[str(truth.target)], weight, [first_pass, second_pass])
     source.beside = beside(selection, [said, truth], preds=first.arrays, target=second.arrays)
+    source.slice_by(selection.by)
     return source
 
 

@@ -11,11 +11,12 @@ from evalcli.sources.base import Field, Note
 from evalcli.sources.csvtext import label_fault
 from evalcli.sources.naming import Chosen, check_order, choose, choose_target
 from evalcli.sources.table_join import PRED_ROW, TARGET_ROW, Joined
+from evalcli.sources.table_slices import SliceColumn, slice_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from evalcli.sources.base import Selection
+    from evalcli.sources.base import Selection, Slicer
     from evalcli.sources.table_counts import Groups
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_rows import RowStream
@@ -40,6 +41,7 @@ class Opened:
     notes: list[Note] = field(default_factory=list)
     singly: RowStream | None = None
     """The rows one by one, where ``stream`` does not give them; nothing is read before it is used."""
+    slicers: tuple[Slicer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Sides:
     classes: tuple[str, ...] | None
     selection: Selection
     heard: Callable[[float], None]
+    slices: tuple[SliceColumn, ...] = ()
 
     def query(self, sql: str) -> Any:
         """A statement that may take long: its progress is heard."""
@@ -226,6 +229,7 @@ def choose_sides(
         chosen.classes,
         selection,
         heard,
+        slice_columns(joined, selection.by),
     )
 
 

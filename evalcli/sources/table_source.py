@@ -69,6 +69,7 @@ class TableSource(Source):
         self.preds, self.target = self._opened.preds, self._opened.target
         self.rows, self.dropped = self._opened.rows, self._opened.dropped
         self.weighted = sides.weight is not None
+        self.slicers = self._opened.slicers
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Groups in the order of their codes, or rows in the order of the predictions."""
@@ -131,7 +132,9 @@ def _plan_groups(groups: Groups, size: int) -> Iterator[Callable[[], Batch]]:
     for begin in range(0, len(groups.repeats), size):
         part = slice(begin, begin + size)
         weight = None if groups.weight is None else groups.weight[part]
-        batch = Batch(groups.preds[part], groups.target[part], weight, groups.repeats[part], start=int(starts[begin]))
+        slices = None if groups.slices is None else groups.slices[part]
+        columns = groups.preds[part], groups.target[part], weight, groups.repeats[part], slices
+        batch = Batch(*columns, start=int(starts[begin]))
         yield partial(_ready, batch)
 
 
