@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Literal
 
+from evalcli.addresses import look_up
 from evalcli.errors import ExitCode, InputError, UsageError
-from evalcli.report import Value, Verdict
+from evalcli.report import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from fractions import Fraction
 
-    from evalcli.metrics.registry import MetricName
-    from evalcli.report import Report
+    from evalcli.addresses import Found
+    from evalcli.report import Report, Value
 
 Kind = Literal["min", "max", "drop"]
 
@@ -223,27 +224,39 @@ def _check_comparable(report: Report, baseline: Report) -> None:
 
 
 def _judged(rule: Rule, report: Report, baseline: Report | None, least: int) -> Verdict:
-    found = _look_up(report, rule.metric, least)
+    found = look_up(report, rule.metric, least)
     if isinstance(found, str):
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
-    if found.value is None:
+    value, n, where = found
+    if value.value is None:
         reason = "undefined here (0/0), and undefined never passes"
-        return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", reason)
+        return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", _joined(where, reason), n=n)
     if rule.kind == "drop" and baseline is not None:
-        judged = _judged_drop(rule, found, _look_up(baseline, rule.metric, least))
-        sizes = "" if baseline.n == report.n else f"; of {baseline.n:,} rows then, {report.n:,} now"
-        return replace(judged, reason=judged.reason + sizes)
+        judged = _judged_drop(rule, value, look_up(baseline, rule.metric, least))
+        sizes = "" if baseline.n == report.n else f"of {baseline.n:,} rows then, {report.n:,} now"
+        return replace(judged, reason=_joined(where, judged.reason, sizes), n=n)
+    status, reason = _on_point(rule, value)
+    verdict = Verdict(rule.text(), rule.metric, value.value, rule.bound, status, _joined(where, reason))
+    return replace(verdict, low=value.low, high=value.high, n=n)
+
+
+def _on_point(rule: Rule, found: Value) -> tuple[str, str]:
+    """Whether the value itself is on the right side, and why not."""
+    assert found.value is not None
     passes, certainly = (
         end >= rule.bound if rule.kind == "min" else end <= rule.bound
         for end in (found.value, _end(found, low=rule.kind == "min"))
     )
     if certainly:
-        return Verdict(rule.text(), rule.metric, found.value, rule.bound, "pass")
-    reason = _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound)
+        return "pass", ""
     if passes and found.certified is not None:
         low, high = found.certified
-        reason = f"only certain to lie in {low!r} … {high!r}: more memory (--ranking-budget) tells"
-    return Verdict(rule.text(), rule.metric, found.value, rule.bound, "fail", reason)
+        return "fail", f"only certain to lie in {low!r} … {high!r}: more memory (--ranking-budget) tells"
+    return "fail", _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound)
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def _end(found: Value, *, low: bool) -> float:
@@ -252,15 +265,16 @@ def _end(found: Value, *, low: bool) -> float:
     return found.value if found.certified is None else found.certified[0 if low else 1]
 
 
-def _judged_drop(rule: Rule, now: Value, before: Value | str) -> Verdict:
+def _judged_drop(rule: Rule, now: Value, then: Found | str) -> Verdict:
     """The value of the verdict is the drop itself, in the metric's bad direction; numbers are taken as printed."""
     from evalcli.metrics.registry import parse
 
     def verdict(value: float | None, status: str, reason: str) -> Verdict:
         return Verdict(rule.text(), rule.metric, value, rule.bound, status, reason)
 
-    if isinstance(before, str):
-        return verdict(None, "missing", f"in the baseline: {before}")
+    if isinstance(then, str):
+        return verdict(None, "missing", f"in the baseline: {then}")
+    before = then.value
     if before.value is None:
         return verdict(None, "undefined", "undefined in the baseline")
     higher = parse(rule.metric).entry.direction == "higher"
@@ -274,53 +288,6 @@ def _judged_drop(rule: Rule, now: Value, before: Value | str) -> Verdict:
         drop /= abs(_exact(old))
     change = f"{_plainly(old)} before, {_plainly(new)} now"
     return verdict(float(drop), "pass" if drop <= _exact(rule.bound) else "fail", change)
-
-
-def _sliced(report: Report, name: MetricName, least: int) -> Value | str:
-    """The value of a slice, of the worst one, or the gap between the best and the worst."""
-    rows = [row for row in report.slices if row.by == name.slice_by]
-    if not rows:
-        return f"the report has no slices by {name.slice_by!r}; add --by {name.slice_by}"
-    metric = str(name.whole)
-    if name.slice_value not in {None, "*"}:
-        row = next((row for row in rows if row.value == name.slice_value), None)
-        if row is None:
-            known = ", ".join(repr(one.value) for one in rows[:5]) + (", …" if len(rows) > 5 else "")
-            return f"no slice {name.slice_value!r}; there are {known}"
-        return row.metrics.get(metric, f"the slices do not have it; report again with -m {metric}")
-    rows = [row for row in rows if row.n >= least]
-    values = [row.metrics[metric] for row in rows if metric in row.metrics]
-    if not rows or len(values) < len(rows):
-        return f"no slice has {least:,} rows" if not rows else f"not all slices have it; report again with -m {metric}"
-    if any(value.value is None for value in values):
-        return Value(None)  # what nobody knows of one slice nobody knows of the worst
-    ordered = sorted(values, key=lambda value: value.value or 0.0, reverse=name.entry.direction == "lower")
-    if name.slice_value == "*":
-        return ordered[0]
-    return Value(abs((ordered[-1].value or 0.0) - (ordered[0].value or 0.0)))
-
-
-def _look_up(report: Report, metric: str, least: int = 1) -> Value | str:
-    """The value under this name, or why there is none."""
-    from evalcli.metrics.registry import parse
-
-    name = parse(metric)
-    if name.slice_by is not None:
-        return _sliced(report, name, least)
-    if metric in report.metrics:
-        return report.metrics[metric]
-    if name.label is None:
-        if name.average is None and name.entry.averages and report.task != "binary":
-            return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"
-        if name.entry.needs_scores and report.scores == "labels":
-            return "it needs scores, and the predictions are labels"
-        return f"the report does not have it; report again with -m {metric}"
-    row = next((row for row in report.per_class if row.name == name.label), None)
-    if row is None:
-        known = ", ".join(repr(one.name) for one in report.per_class[:5])
-        more = ", …" if len(report.per_class) > 5 else ""
-        return f"no class {name.label!r}; there are {known}{more}" if known else "the report has no classes"
-    return row.metrics.get(str(replace(name, label=None)), "the report does not have it")
 
 
 def _exact(value: float) -> Fraction:

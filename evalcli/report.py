@@ -113,7 +113,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One gate. ``status`` is ``pass``, ``fail``, ``undefined`` or ``missing``; ``reason`` is text for people."""
+    """One gate. ``status`` is ``pass``, ``fail``, ``inconclusive``, ``undefined`` or ``missing``.
+
+    ``reason`` is text for people; ``low`` and ``high`` are the interval of the value, of ``n`` rows.
+    """
 
     rule: str
     metric: str
@@ -121,6 +124,9 @@ class Verdict:
     bound: float
     status: str
     reason: str = ""
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,4 +274,8 @@ def _verdict_object(verdict: Verdict) -> dict[str, Any]:
         "bound": verdict.bound,
         "status": verdict.status,
     }
+    if verdict.low is not None or verdict.high is not None:
+        found |= {"low": _finite(verdict.low), "high": _finite(verdict.high)}
+    if verdict.n is not None:
+        found["n"] = verdict.n
     return found | ({"reason": verdict.reason} if verdict.reason else {})

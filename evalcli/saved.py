@@ -251,4 +251,7 @@ def _verdict(part: _Part) -> Verdict:
         bound=part.take("bound", float),
         status=part.take("status", str),
         reason=part.optional("reason", str) or "",
+        low=part.optional("low", float),
+        high=part.optional("high", float),
+        n=part.optional("n", int),
     )

@@ -251,6 +251,16 @@ class GateOptions:
             rich_help_panel=_GATES,
         ),
     ] = ()  # type: ignore[assignment]  # as above
+    min_slice_size: Annotated[
+        int,
+        Option(
+            "--min-slice-size",
+            metavar="N",
+            min=1,
+            help="Slices of fewer rows are never the worst, and make no gap.",
+            rich_help_panel=_GATES,
+        ),
+    ] = 1
     inherited: Optional["GateOptions"] = None
     origin: str = ""
 

@@ -53,7 +53,9 @@ def report(
             from evalcli.evaluate import evaluate
 
             result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules))
-    return delivery.deliver(progress.timed(replace(result, gates=judge(result, rules, baseline))))
+    return delivery.deliver(
+        progress.timed(replace(result, gates=judge(result, rules, baseline, least=gating.min_slice_size)))
+    )
 
 
 def _import_the_rest() -> None:

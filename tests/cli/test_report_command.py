@@ -143,7 +143,7 @@ def test_without_json_an_error_leaves_stdout_alone(run: Callable[..., Any], work
         (("p", "--labels", "a,a"), "--labels names 'a' twice"),
         (("p", "--labels", "a,,b"), "--labels holds an empty name"),
         (("p", "--labels", "none.txt"), "--labels none.txt: no such file"),
-        (("p", "--by", "region"), "no such option: --by"),
+        (("p", "--slice", "region"), "no such option: --slice"),
         (("p", "--min"), "requires an argument"),
         (("p", "-f", "yaml"), "use rich, json, csv, markdown"),
         (("p", "-o", "x.html"), "use .json, .csv, .md, .markdown, .txt"),

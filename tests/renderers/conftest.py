@@ -18,6 +18,7 @@ from evalcli.report import (
     InputRecord,
     Report,
     Run,
+    SliceRow,
     Temperature,
     Value,
     Verdict,
@@ -161,6 +162,20 @@ def scored() -> Report:
     return replace(base, per_class=rows, metrics=base.metrics | extra, calibration=found, coverage=points)
 
 
+def sliced() -> Report:
+    """Two columns that rows were sliced by, one with nasty values and more of them than are shown."""
+    base = build(BLOBS)
+    rows = [
+        SliceRow("region", value, n, {"accuracy": Value(share), "f1_macro": Value(share - 0.1), "mcc": Value(None)})
+        for value, n, share in (("EU", 120, 0.95), ("US", 70, 0.9), ("", 10, 0.25))
+    ]
+    rows += [
+        SliceRow("site,[red]x", name, 5, {"accuracy": Value(i / 20), "f1_macro": Value(0.5)})
+        for i, name in enumerate(NASTY)
+    ]
+    return replace(base, slices=tuple(rows))
+
+
 def screens() -> dict[str, Report]:
     """The reports whose pictures are kept in tests/golden."""
     spam = build(
@@ -187,6 +202,7 @@ def screens() -> dict[str, Report]:
         "spam": replace(spam, metrics=metrics),
         "blobs": build(BLOBS),
         "scored": scored(),
+        "sliced": sliced(),
         "intervals": build(BLOBS, metrics=build(BLOBS).metrics | intervals),
         "digits": build(digits),
         "nasty": build(nasty, NASTY),
