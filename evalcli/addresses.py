@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli.metrics.fairness_rows import reads_of
 from evalcli.report import Value
 
 if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
-    from evalcli.report import Report
+    from evalcli.report import Report, SliceRow
 
 
 class Found(NamedTuple):
@@ -25,6 +26,8 @@ def _sliced(report: Report, name: MetricName, least: int) -> Found | str:
     rows = [row for row in report.slices if row.by == name.slice_by]
     if not rows:
         return f"the report has no slices by {name.slice_by!r}; add --by {name.slice_by}"
+    if name.entry.reads == "slices":
+        return _compared(rows, name, least)
     metric = str(name.whole)
     if name.slice_value not in {None, "*"}:
         row = next((row for row in rows if row.value == name.slice_value), None)
@@ -47,6 +50,23 @@ def _sliced(report: Report, name: MetricName, least: int) -> Found | str:
         return Found(worst.metrics[metric], worst.n, f"the worst of {len(rows):,} is {worst.value!r}, n = {worst.n:,}")
     gap = abs((best.metrics[metric].value or 0.0) - (worst.metrics[metric].value or 0.0))
     return Found(Value(gap), sum(row.n for row in rows), f"from {worst.value!r} to {best.value!r}")
+
+
+def _compared(rows: list[SliceRow], name: MetricName, least: int) -> Found | str:
+    """What compares slices by several of their metrics."""
+    rows = [row for row in rows if row.n >= least]
+    if not rows:
+        return f"no slice has {least:,} rows"
+    rates = {}
+    for metric in reads_of[name.base]:
+        if any(metric not in row.metrics for row in rows):
+            return f"it is made of {metric}, which not all slices have; report again with -m {metric}"
+        found = [row.metrics[metric].value for row in rows]
+        rates[metric] = [value for value in found if value is not None]
+    rows_of_all = sum(row.n for row in rows)
+    if any(len(values) < len(rows) for values in rates.values()):
+        return Found(Value(None), rows_of_all)
+    return Found(Value(float(name.entry.formula(rates))), rows_of_all)
 
 
 def look_up(report: Report, metric: str, least: int = 1) -> Found | str:

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli import __version__
+from evalcli.addresses import look_up
 from evalcli.classification.findings import Facts, find
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
+from evalcli.metrics.fairness_rows import reads_of
 from evalcli.metrics.registry import parse
 from evalcli.report import Confusion, Report, SliceRow, Value
 from evalcli.reporting import digest_of, notes_of, records, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from evalcli.counting import Outcome, Plan
+    from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import InputFile
 
 MATRIX_CLASSES = 100
@@ -46,6 +49,9 @@ class Reporter:
     def report(self) -> Report:
         """The whole report, findings included."""
         task = self.task
+        for name in map(parse, self.asked or ()):
+            if name.entry.reads == "slices" and task.kind not in name.entry.tasks:
+                raise UsageError(f"{name} is a metric of binary tasks, and this one is {task.kind}", fix="drop it")
         values = self._values(self.numbers, "")
         per_class = self.numbers.by_class(values)
         undefined = [name for name, value in values.items() if value.value is None]
@@ -74,18 +80,37 @@ class Reporter:
             positive=None if task.positive is None else self.names[task.positive],
             threshold=task.threshold,
             averaged=averaged,
-            asked=self._asked(values),
         )
+        report = replace(report, metrics=values | self._between(report))
+        report = replace(report, asked=self._asked(report.metrics))
         return replace(report, findings=find(self._facts(report)))
+
+    def _between(self, report: Report) -> dict[str, Value]:
+        """What was asked for of one slice, of the worst, or between slices.
+
+        Raises:
+            UsageError: there is no such slice.
+
+        """
+        found = {}
+        for name in map(parse, self.asked or ()):
+            if name.slice_by is not None:
+                value = look_up(report, str(name))
+                if isinstance(value, str):
+                    raise UsageError(f"{name}: {value}")
+                found[str(name)] = value.value
+        return found
 
     def _values(self, numbers: Numbers, by: str) -> dict[str, Value]:
         """What was asked for, of all rows or of a slice ``by`` a column; and what gates read, as far as it is there."""
-        whole = [name for name in map(parse, self.asked or ()) if name.slice_by in {None, by}]
-        values = numbers.values(self._possible() if self.asked is None else [str(name.whole) for name in whole])
-        for name in map(parse, self.also):
-            if name.slice_by in {None, by}:
-                with suppress(UsageError):
-                    values |= numbers.values([str(name.whole)])
+        asked, also = (
+            [name for name in map(parse, names or ()) if name.slice_by in {None, by}]
+            for names in (self.asked, self.also)
+        )
+        values = numbers.values(self._possible() if self.asked is None else map(str, _wholes(asked)))
+        for name in _wholes(also):
+            with suppress(UsageError):
+                values |= numbers.values([str(name)])
         return values
 
     def _slices(self) -> Iterator[SliceRow]:
@@ -164,3 +189,12 @@ class Reporter:
             "v": __version__,
         }
         return signature(parts)
+
+
+def _wholes(names: Iterable[MetricName]) -> Iterator[MetricName]:
+    """The metrics of rows that these names are made of."""
+    for name in names:
+        if name.entry.reads == "slices":
+            yield from (parse(metric) for metric in reads_of[name.base])
+        else:
+            yield name.whole

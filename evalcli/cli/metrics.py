@@ -77,7 +77,7 @@ def _range(entry: Entry) -> str:
 
 def _addresses(entry: Entry) -> list[str]:
     """Every way to name it."""
-    stem = entry.example
+    stem = entry.example if entry.reads != "slices" else f"{entry.example}@COLUMN"
     names = [stem, *(f"{stem}_{average}" for average in entry.averages)]
     return [*names, f"{stem}[CLASS]"] if entry.per_class else names
 
@@ -155,5 +155,7 @@ def _meaning(name: MetricName) -> str:
     elif name.entry.per_class and not name.average:
         parts.append("the positive class of a binary task")
     if name.slice_by is not None:
-        parts.append(f"the rows where {visible(name.slice_by, 60)} is {visible(name.slice_value or '', 60)}")
+        by = visible(name.slice_by, 60)
+        where = {None: f"between the slices by {by}", "*": f"the worst slice by {by}"}
+        parts.append(where.get(name.slice_value, f"the rows where {by} is {visible(name.slice_value or '', 60)}"))
     return "; ".join(parts)

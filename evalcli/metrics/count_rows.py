@@ -112,6 +112,16 @@ COUNT_ROWS = (
         averages=AVERAGES,
     ),
     Entry(
+        name="selection_rate",
+        title="Selection rate",
+        formula=formulas.selection_rate,
+        formula_text="(TP + FP) / n",
+        source="Dwork et al. 2012, Fairness through awareness",
+        summary="How often the model says this class.",
+        convention="Says what the model does, not how well: compare it between slices. Undefined only without rows.",
+        per_class=True,
+    ),
+    Entry(
         name="mcc",
         title="Matthews correlation",
         formula=formulas.mcc,

@@ -32,7 +32,8 @@ class Parameter:
 class Entry:
     """All that is known of a metric: ``formula`` takes what its ``state`` computes, and the parameter in its name.
 
-    ``reads`` says what the state is fed with: predicted labels, scores, or the values of a regression.
+    ``reads`` says what the state is fed with: predicted labels, scores, or the values of a regression. What reads
+    ``slices`` compares their metrics, and has no value of all rows.
 
     ``spelling`` says where the parameter stands: ``fbeta{}``.
     """
@@ -51,7 +52,7 @@ class Entry:
     averages: tuple[str, ...] = ()
     state: str = COUNTED
     tasks: tuple[str, ...] = ("binary", "multiclass")
-    reads: Literal["labels", "scores", "values"] = "labels"
+    reads: Literal["labels", "scores", "values", "slices"] = "labels"
     spelling: str = ""
     parameter: Parameter | None = None
 

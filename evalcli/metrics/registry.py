@@ -17,6 +17,7 @@ from evalcli.errors import UsageError
 from evalcli.metrics import formulas
 from evalcli.metrics.count_rows import COUNT_ROWS
 from evalcli.metrics.entry import AVERAGES, Entry, Parameter
+from evalcli.metrics.fairness_rows import FAIRNESS_ROWS
 from evalcli.metrics.score_rows import SCORE_ROWS
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 PER_CLASS = ("precision", "recall", "f1", "specificity", "npv", "jaccard")
 """What the report shows of every class, in this order."""
 
-METRICS: dict[str, Entry] = {entry.name: entry for entry in (*COUNT_ROWS, *SCORE_ROWS)}
+METRICS: dict[str, Entry] = {entry.name: entry for entry in (*COUNT_ROWS, *SCORE_ROWS, *FAIRNESS_ROWS)}
 """Every metric by its bare name."""
 
 
@@ -53,7 +54,8 @@ class MetricName:
             text += f"[{self.label}]"
         if self.slice_by is None:
             return text
-        return f"{text}@{self.slice_by}" + (":gap" if self.slice_value is None else f"={self.slice_value}")
+        gap = "" if self.entry.reads == "slices" else ":gap"
+        return f"{text}@{self.slice_by}" + (gap if self.slice_value is None else f"={self.slice_value}")
 
     @property
     def whole(self) -> MetricName:
@@ -74,7 +76,8 @@ class MetricName:
 
 
 _ADDRESS = re.compile(
-    r"(?P<stem>[^\[@]*)(?:\[(?P<label>.*)\])?(?:@(?:(?P<gap>[^=]+):gap|(?P<by>[^=]+)=(?P<value>.*)))?", re.DOTALL
+    r"(?P<stem>[^\[@]*)(?:\[(?P<label>.*)\])?(?:@(?:(?P<gap>[^=]+):gap|(?P<by>[^=]+)=(?P<value>.*)|(?P<whole>[^=]+)))?",
+    re.DOTALL,
 )
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _NUMBERED = {name: entry.spelling.split("{}") for name, entry in METRICS.items() if entry.spelling}
@@ -88,7 +91,7 @@ _FAMILIES = tuple(
 _PRESENTED: dict[str, tuple[str, ...]] = {
     "binary": (
         *("accuracy", "balanced_accuracy", *PER_CLASS, "mcc", "kappa", "error_rate", "majority_baseline"),
-        *_FAMILIES,
+        *("selection_rate", *_FAMILIES),
     ),
     "multiclass": (*("accuracy", "balanced_accuracy", "mcc", "kappa", *_FAMILIES, "error_rate", "majority_baseline"),),
 }
@@ -169,7 +172,13 @@ def parse(text: str) -> MetricName:
     if average is not None and average not in entry.averages:
         means = " or ".join(f"{entry.example}_{one}" for one in entry.averages)
         raise UsageError(f"{text!r} names no metric: {base} has no {average} mean", fix=f"use {means}")
-    return MetricName(base, average, parameter, label, address["gap"] or address["by"], address["value"])
+    if entry.reads == "slices" and address["whole"] is None:
+        raise UsageError(f"{text!r} names no metric: {base} compares slices", fix=f"write it like {base}@column")
+    if entry.reads != "slices" and address["whole"] is not None:
+        way = f"write it like {address['stem']}@column=value, @column=* for the worst or @column:gap"
+        raise UsageError(f"{text!r} names no metric: of which slice?", fix=way)
+    by = address["whole"] or address["gap"] or address["by"]
+    return MetricName(base, average, parameter, label, by, address["value"])
 
 
 def _stem(stem: str) -> tuple[str, str | None, float | None]:
@@ -248,10 +257,10 @@ def class_index(name: MetricName, positive: int | None, classes: Sequence[str]) 
     if name.label is None:
         if positive is not None:
             return positive
-        example = replace(name, label=classes[0] if classes else "cat")
-        mean = replace(name, average="macro")
+        ways = [replace(name, average="macro")] if "macro" in name.entry.averages else []
+        ways.append(replace(name, label=classes[0] if classes else "cat"))
         raise UsageError(
-            f"{name} belongs to one class, and the task has no positive class", fix=f"use {mean} or {example}"
+            f"{name} belongs to one class, and the task has no positive class", fix=f"use {' or '.join(map(str, ways))}"
         )
     if name.label in classes:
         return classes.index(name.label)

@@ -14,6 +14,7 @@ from evalcli.engine import Execution
 from evalcli.errors import LimitError, UsageError
 from evalcli.evaluate import evaluate
 from evalcli.gates import judge, parse_rules, slicers_of
+from evalcli.metrics.registry import parse
 from evalcli.report import Report
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
@@ -146,6 +147,51 @@ def test_M15_slices_come_back_from_a_file_to_the_same_bytes():
     again = Report.from_json_object(json.loads(json.dumps(data)))
     assert again.slices == found.slices
     assert again.to_json_object() == data
+
+
+def test_fairness_is_how_far_apart_the_slices_are():
+    rng = np.random.default_rng(6)
+    truth, sex = rng.integers(0, 2, 400), rng.choice(["f", "m", "x"], 400)
+    preds = np.where(rng.random(400) < 0.8 - 0.2 * (sex == "m"), truth, 1)
+    source = MemorySource(preds, truth, slices={"sex": sex})
+    names = ("demographic_parity_difference", "equal_opportunity_difference", "equalized_odds_difference")
+    found = report(source, (*(f"{name}@sex" for name in names), "recall@sex:gap", "recall@sex=*", "recall@sex=f"))
+
+    def gap(rate):
+        values = [rate(truth[sex == value], preds[sex == value]) for value in "fmx"]
+        return max(values) - min(values)
+
+    recall = lambda t, p: (p[t == 1] == 1).mean()  # noqa: E731
+    alarms = lambda t, p: (p[t == 0] == 1).mean()  # noqa: E731
+    values = {name: value.value for name, value in found.metrics.items()}
+    assert values["demographic_parity_difference@sex"] == pytest.approx(gap(lambda t, p: (p == 1).mean()), abs=1e-15)
+    assert values["equal_opportunity_difference@sex"] == pytest.approx(gap(recall), abs=1e-15)
+    assert values["equalized_odds_difference@sex"] == pytest.approx(max(gap(recall), gap(alarms)), abs=1e-15)
+    assert values["recall@sex:gap"] == values["equal_opportunity_difference@sex"]
+    assert values["recall@sex=*"] == min(row.metrics["recall"].value for row in found.slices)
+    assert values["recall@sex=f"] == found.slices[0].metrics["recall"].value
+    assert found.asked == tuple(found.metrics)
+    (verdict,) = judge(report(source, also=(f"{names[2]}@sex",)), parse_rules(maximum=[f"{names[2]}@sex=0.5"]))
+    assert (verdict.value, verdict.status) == (values["equalized_odds_difference@sex"], "pass")
+    preds, truth, region, _ = drawn("labels")
+    with pytest.raises(UsageError, match="is a metric of binary tasks"):
+        report(MemorySource(preds, truth, slices={"sex": region}), (f"{names[0]}@sex",))
+    with pytest.raises(UsageError, match="no slice 'y'"):
+        report(source, ("recall@sex=y",))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("equalized_odds_difference", "compares slices; write it like equalized_odds_difference@column"),
+        ("equalized_odds_difference@sex=f", "compares slices"),
+        ("accuracy@sex", "of which slice?; write it like accuracy@column=value"),
+    ],
+)
+def test_names_that_lack_their_slice(name, message):
+    with pytest.raises(UsageError, match="names no metric") as error:
+        parse(name)
+    assert message in str(error.value)
 
 
 # From files
