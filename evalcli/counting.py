@@ -42,6 +42,7 @@ class Plan:
 
     ``asked`` are the names of metrics to compute, ``None`` for those of a report; ``also`` are further ones, those of
     gates, which the task need not have. ``budget`` is in bytes, for ranks; ``workers`` are threads.
+    ``shown`` are the metrics whose intervals anyone will see, ``None`` for all.
     """
 
     source: Source
@@ -52,6 +53,7 @@ class Plan:
     also: tuple[str, ...] = ()
     budget: int | None = None
     workers: int = 1
+    shown: frozenset[str] | None = None
 
     @property
     def device(self) -> str | None:

@@ -16,7 +16,7 @@ from evalcli.report import Report, Run
 from evalcli.sources import spoken_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
@@ -33,11 +33,13 @@ def evaluate(
     progress: Progress | None = None,
     *,
     also: Sequence[str] = (),
+    shown: Collection[str] | None = None,
 ) -> Report:
     """Read ``source`` once, count, and say what the numbers mean.
 
     ``metrics`` are names as in :mod:`evalcli.metrics.registry`; ``None`` computes all that the task allows.
     ``also`` names more of them; what the task or its classes do not have is left out, and gates call it missing.
+    ``shown`` are those whose intervals will be seen, where not all of them are: intervals take longer than values.
 
     Raises:
         InputError: when the values cannot be evaluated, with the count and the first rows concerned.
@@ -53,6 +55,7 @@ def evaluate(
         size = batch_rows(execution, row_bytes(source))
         workers = worker_count(execution, source, size)
         plan = Plan(source, choices, layout, placement, metrics, tuple(also), execution.ranking_budget, workers)
+        plan = replace(plan, shown=None if shown is None else frozenset(shown))
         outcome, inputs = count(plan, size, progress)
     report = _report(plan, outcome, inputs)
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import hypot, isfinite
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.addresses import look_up
@@ -171,9 +171,17 @@ def slicers_of(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def judge(
-    report: Report, rules: Iterable[Rule], baseline: Report | None = None, *, least: int = 1
+    report: Report,
+    rules: Iterable[Rule],
+    baseline: Report | None = None,
+    *,
+    least: int = 1,
+    on: Literal["point", "interval"] = "point",
 ) -> tuple[Verdict, ...]:
     """A verdict for every rule, in order. The worst of slices, and their gap, are of those with ``least`` rows.
+
+    ``on`` the interval a rule passes when all of it is on the right side of the bound, and fails when all of it is on
+    the wrong one; else the sample cannot tell.
 
     Raises:
         InputError: the baseline is of another task or of other classes.
@@ -185,19 +193,22 @@ def judge(
         raise UsageError("--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json")
     if baseline is not None:
         _check_comparable(report, baseline)
-    return tuple(_judged(rule, report, baseline, least) for rule in rules)
+    return tuple(_judged(rule, report, baseline, least, on) for rule in rules)
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
-    """The exit code: a missing value outranks a failed one, because then the verdict is not known.
+    """The exit code: a missing value outranks a failed one, because then the verdict is not known; and a failed one
+    outranks one that this sample could not decide.
 
     >>> exit_code([Verdict("mcc>=0.5", "mcc", 0.4, 0.5, "fail")]).name
     'FAIL'
     """
     statuses = {verdict.status for verdict in verdicts}
-    if statuses - {"pass", "fail", "undefined"}:
+    if statuses - {"pass", "fail", "undefined", "inconclusive"}:
         return ExitCode.NO_VERDICT
-    return ExitCode.FAIL if statuses - {"pass"} else ExitCode.PASS
+    if statuses & {"fail", "undefined"}:
+        return ExitCode.FAIL
+    return ExitCode.INCONCLUSIVE if "inconclusive" in statuses else ExitCode.PASS
 
 
 def _resolved(rule: Rule, report: Report) -> Rule:
@@ -223,7 +234,7 @@ def _check_comparable(report: Report, baseline: Report) -> None:
     raise InputError(what, fix="compare reports on the same task and classes", path="--baseline")
 
 
-def _judged(rule: Rule, report: Report, baseline: Report | None, least: int) -> Verdict:
+def _judged(rule: Rule, report: Report, baseline: Report | None, least: int, on: str) -> Verdict:
     found = look_up(report, rule.metric, least)
     if isinstance(found, str):
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
@@ -232,10 +243,10 @@ def _judged(rule: Rule, report: Report, baseline: Report | None, least: int) -> 
         reason = "undefined here (0/0), and undefined never passes"
         return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", _joined(where, reason), n=n)
     if rule.kind == "drop" and baseline is not None:
-        judged = _judged_drop(rule, value, look_up(baseline, rule.metric, least))
+        judged = _judged_drop(rule, value, look_up(baseline, rule.metric, least), on)
         sizes = "" if baseline.n == report.n else f"of {baseline.n:,} rows then, {report.n:,} now"
         return replace(judged, reason=_joined(where, judged.reason, sizes), n=n)
-    status, reason = _on_point(rule, value)
+    status, reason = _on_point(rule, value) if on == "point" else _on_interval(rule, found, report.confidence)
     verdict = Verdict(rule.text(), rule.metric, value.value, rule.bound, status, _joined(where, reason))
     return replace(verdict, low=value.low, high=value.high, n=n)
 
@@ -255,6 +266,30 @@ def _on_point(rule: Rule, found: Value) -> tuple[str, str]:
     return "fail", _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound)
 
 
+def _on_interval(rule: Rule, found: Found, level: float | None) -> tuple[str, str]:
+    """Whether the whole interval is on one side; if not, how many rows would tell."""
+    from evalcli.uncertainty.decisions import judged
+    from evalcli.uncertainty.intervals import Confidence, Interval
+
+    value = found.value
+    assert value.value is not None
+    if value.low is None or value.high is None or rule.kind == "drop":
+        return "missing", "there is no interval of it; report without --no-intervals, or judge by --gate-on point"
+    interval = Interval(value.low, value.high, value.method or "")
+    sure = Confidence(0.95 if level is None else level)
+    outcome, rows = (
+        (decision := judged(value.value, interval, rule.bound, rule.kind, found.n, sure)).outcome,
+        decision.rows,
+    )
+    if outcome == "pass":
+        return outcome, ""
+    span = f"{value.low:.4f} to {value.high:.4f}"
+    if outcome == "fail":
+        return outcome, f"all of {span} is {'below' if rule.kind == 'min' else 'above'} {_plainly(rule.bound)}"
+    needed = f"about {rows:,} rows would tell" if rows is not None else "no number of rows would tell"
+    return outcome, f"{span} holds {_plainly(rule.bound)}: {needed}"
+
+
 def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
@@ -265,7 +300,7 @@ def _end(found: Value, *, low: bool) -> float:
     return found.value if found.certified is None else found.certified[0 if low else 1]
 
 
-def _judged_drop(rule: Rule, now: Value, then: Found | str) -> Verdict:
+def _judged_drop(rule: Rule, now: Value, then: Found | str, on: str) -> Verdict:
     """The value of the verdict is the drop itself, in the metric's bad direction; numbers are taken as printed."""
     from evalcli.metrics.registry import parse
 
@@ -287,7 +322,33 @@ def _judged_drop(rule: Rule, now: Value, then: Found | str) -> Verdict:
     if rule.relative:
         drop /= abs(_exact(old))
     change = f"{_plainly(old)} before, {_plainly(new)} now"
-    return verdict(float(drop), "pass" if drop <= _exact(rule.bound) else "fail", change)
+    status = "pass" if drop <= _exact(rule.bound) else "fail"
+    if on == "point":
+        return verdict(float(drop), status, change)
+    ends = _drop_interval(now, before, higher=higher)
+    if ends is None:
+        return verdict(float(drop), "missing", "one of the two reports has no interval of it; judge by --gate-on point")
+    share = abs(old) if rule.relative else 1.0
+    low, high = (end / share for end in ends)
+    status = "pass" if high <= rule.bound else "fail" if low > rule.bound else "inconclusive"
+    return replace(verdict(float(drop), status, f"{change}, the drop {low:.4f} to {high:.4f}"), low=low, high=high)
+
+
+def _drop_interval(now: Value, before: Value, *, higher: bool) -> tuple[float, float] | None:
+    """The interval of a drop from those of both values, which are taken to be of independent samples.
+
+    Of the same rows the drop is surer than that: compare the predictions themselves.
+
+    Source: Newcombe 1998, Interval estimation for the difference between independent proportions, method 10.
+    """
+    ends = now.low, now.high, before.low, before.high
+    if now.value is None or before.value is None or any(end is None for end in ends):
+        return None
+    low, high, low_before, high_before = (float(end or 0.0) for end in ends)
+    drop = before.value - now.value
+    least = drop - hypot(before.value - low_before, high - now.value)
+    most = drop + hypot(high_before - before.value, now.value - low)
+    return (least, most) if higher else (-most, -least)
 
 
 def _exact(value: float) -> Fraction:

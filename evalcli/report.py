@@ -174,6 +174,8 @@ class Report:
     inputs: tuple[InputRecord, ...] = ()
     positive: str | None = None
     threshold: float | None = None
+    confidence: float | None = None
+    """How sure the intervals are to hold the truth."""
     averaged: int = 0
     """How many classes the macro means run over (``classes`` may name more)."""
     run: Run | None = None
@@ -195,6 +197,7 @@ class Report:
             "classes": list(self.classes),
             "averaged": self.averaged,
             **binary,
+            **({} if self.confidence is None else {"confidence": self.confidence}),
             "metrics": {name: _value_object(value) for name, value in self.metrics.items()},
             "per_class": [_row_object(row) for row in self.per_class],
             "confusion": _confusion_object(self.confusion),

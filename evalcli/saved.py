@@ -89,6 +89,7 @@ def report_from(data: object, path: str = "") -> Report:
         positive=top.optional("positive", str),
         threshold=top.optional("threshold", float),
         averaged=top.take("averaged", int),
+        confidence=top.optional("confidence", float),
     )
 
 

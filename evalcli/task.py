@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from evalcli.errors import EvalError
     from evalcli.threshold import Chosen
+    from evalcli.uncertainty.intervals import Confidence
 
 FAMILIES = {
     "binary": "classification",
@@ -41,6 +42,8 @@ class Choices:
     classes: str = "seen"
     class_axis: int | None = None
     topk: tuple[int, ...] | None = None
+    confidence: Confidence | None = None
+    """How sure intervals are to be; ``None``: there are none."""
     chosen: Chosen | None = None
     """The saved choice that ``threshold`` was taken from."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,10 +17,12 @@ from evalcli.reporting import value_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from evalcli.classification.intervals import Intervals
     from evalcli.classification.scoring import ScoreResults, ScoreStates
     from evalcli.metrics.counts import ConfusionCounts, Pairs
     from evalcli.metrics.registry import MetricName
     from evalcli.task import Task
+    from evalcli.uncertainty.intervals import Confidence
 
 RANKED_BY_CLASS = ("auroc", "average_precision")
 """What a report shows of the ranks of every class."""
@@ -33,6 +36,12 @@ class Setting(NamedTuple):
     picked: np.ndarray[tuple[int], np.dtype[np.int64]]
     scope: Any
     workers: int = 1
+    confidence: Confidence | None = None
+    """How sure intervals are to be; ``None``: there are none."""
+    shown: frozenset[str] | None = None
+    """The metrics whose intervals anyone will see; ``None``: all."""
+    method: str = "auto"
+    """What intervals of composites get, as in :class:`evalcli.uncertainty.counted.CountIntervals`."""
 
 
 class Numbers:
@@ -43,6 +52,29 @@ class Numbers:
         counted, picked = confusion.class_counts().numpy(), setting.picked
         tp, support, predicted = (_take(part, picked) for part in (counted.tp, counted.support, counted.predicted))
         self.counts = Counts(tp, support, predicted, counted.n)
+
+    @property
+    def total(self) -> float:
+        """All rows, or the sum of their weights."""
+        return float(self.counts.n)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows weigh differently."""
+        return self._confusion.weighted
+
+    @property
+    def weight_squares(self) -> float:
+        """``Σw²``"""
+        return self._confusion.weight_squares
+
+    @cached_property
+    def _intervals(self) -> Intervals | None:
+        if self.setting.confidence is None or not self.total > 0:
+            return None
+        from evalcli.classification.intervals import Intervals
+
+        return Intervals(self, self.setting.confidence, self.setting.method)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -68,16 +100,20 @@ class Numbers:
         return {str(name): self.value(name) for name in map(parse, names)}
 
     def value(self, name: MetricName) -> Value:
-        """One metric.
+        """One metric, with its interval if that is wanted.
 
         Raises:
             UsageError: the task, or its classes, do not have it.
 
         """
-        return self._scored(name) if name.entry.needs_scores else self._counted(name)
+        value = self._scored(name) if name.entry.needs_scores else self._counted(name)
+        shown = self.setting.shown
+        if self._intervals is None or not (shown is None or str(name) in shown):
+            return value
+        return self._intervals.of(name, value)
 
     def _counted(self, name: MetricName) -> Value:
-        task, names, _, scope, _ = self.setting
+        task, names, scope = self.setting.task, self.setting.names, self.setting.scope
         return value_of(float(metric_value(name, self.counts, scope=scope, positive=task.positive, classes=names)))
 
     def _scored(self, name: MetricName) -> Value:
@@ -98,11 +134,26 @@ class Numbers:
                 if any(parse(name).base == base for name in names):
                     ranked = zip(*(part.tolist() for part in self.scores.by_class(parse(base))), strict=True)
                     columns[base] = [value_of(*numbers) for numbers in ranked]
+        if self._intervals is not None and self.setting.shown is None:
+            self._be_sure(columns)
         supports, predicted = self.counts.support.tolist(), self.counts.predicted.tolist()
         return tuple(
             ClassRow(name, supports[i], predicted[i], {metric: column[i] for metric, column in columns.items()})
             for i, name in enumerate(self.setting.names)
         )
+
+    def _be_sure(self, columns: dict[str, list[Value]]) -> None:
+        """Give every value of every class its interval, in place."""
+        assert self._intervals is not None
+        for base, column in columns.items():
+            if base in RANKED_BY_CLASS:
+                names = [replace(parse(base), label=label) for label in self.setting.names]
+                column[:] = [self._intervals.of(name, value) for name, value in zip(names, column, strict=True)]
+                continue
+            for place, found in self._intervals.by_class(parse(base)).items():
+                value = column[place]
+                if value.value is not None:
+                    column[place] = replace(value, low=float(found.low), high=float(found.high), method=found.method)
 
 
 def listed(task: Task, counted: Counts) -> tuple[tuple[str, ...], np.ndarray[tuple[int], np.dtype[np.int64]]]:

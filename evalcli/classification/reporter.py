@@ -41,7 +41,9 @@ class Reporter:
         self.evidence, self.inputs = outcome.evidence, inputs
         gathered = outcome.gathered
         self.names, self.picked = listed(self.task, gathered.confusion.class_counts().numpy())
-        setting = Setting(self.task, self.names, self.picked, self.choices.classes, plan.workers)
+        setting = Setting(
+            self.task, self.names, self.picked, self.choices.classes, plan.workers, self.choices.confidence, plan.shown
+        )
         self.setting, self.slices = setting, gathered.slices
         self.numbers = Numbers(setting, gathered.confusion, gathered.scores)
         self.counts, self.scores, self.pairs = self.numbers.counts, self.numbers.scores, self.numbers.pairs
@@ -77,6 +79,7 @@ class Reporter:
             undefined=tuple(dict.fromkeys(undefined)),
             slices=tuple(self._slices()),
             inputs=records(self.source, self.inputs),
+            confidence=None if self.choices.confidence is None else self.choices.confidence.level,
             positive=None if task.positive is None else self.names[task.positive],
             threshold=task.threshold,
             averaged=averaged,
@@ -117,7 +120,8 @@ class Reporter:
         """Every slice that has rows, column by column."""
         for slicer, states in zip(self.source.slicers, self.slices, strict=True):
             for code, (confusion, scores) in states.slices().items():
-                numbers = Numbers(self.setting, confusion, scores)
+                # a table of hundreds of intervals is drawn at no cost only without drawing samples
+                numbers = Numbers(self.setting._replace(method="delta"), confusion, scores)
                 yield SliceRow(slicer.name, slicer.values[code], confusion.rows, self._values(numbers, slicer.name))
 
     def _possible(self) -> list[str]:
@@ -171,7 +175,7 @@ class Reporter:
         )
 
     def _signature(self, averaged: int) -> str:
-        task, choices = self.task, self.choices
+        task, choices, sure = self.task, self.choices, self.choices.confidence
         parts = {
             "task": task.kind,
             "scores": task.scores,
@@ -186,6 +190,7 @@ class Reporter:
             "ties": "first",
             "labels": digest_of(self.names),
             **({} if self.scores is None else {"budget": self.scores.budget}),
+            **({} if sure is None else {"ci": f"{sure.level:g}/{sure.resamples}/{sure.seed}"}),
             "v": __version__,
         }
         return signature(parts)

@@ -224,6 +224,16 @@ class ScoreResults:
         self._left_out |= dict.fromkeys(self._classes[i] for i in np.flatnonzero(np.isnan(columns.value)).tolist())
         return mean_over_columns(columns, self._support if name.average == "weighted" else None)
 
+    def ranked_columns(self, name: MetricName) -> list[Ranking]:
+        """The rankings of the columns that a metric of ranks means, where they are defined."""
+        column = self._column(name)
+        chosen = self._rankings if column is None else [self._rankings[column]]
+        return [ranking for ranking in chosen if ranking.defined]
+
+    def read(self, state: str) -> Any:
+        """What a state computes."""
+        return self._read(state)
+
     def by_class(self, name: MetricName) -> Certified:
         """A metric of ranks for each class, one-vs-rest: three arrays (C,)."""
         key = str(replace(name, average=None, label=None))

@@ -15,7 +15,7 @@ from evalcli.gates import exit_code
 from evalcli.renderers import SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from evalcli.cli.options import OutputOptions
     from evalcli.cli.output import Target
@@ -28,6 +28,15 @@ class Delivery(NamedTuple):
     targets: tuple[Target, ...]
     format: str | None
     quiet: bool
+
+    def intervals(self, asked: Collection[str]) -> frozenset[str] | None:
+        """The metrics whose intervals anyone will see, given those ``asked`` for; ``None``: all that there are."""
+        forms = {self.format, *(target.format for target in self.targets)} - {None}
+        if forms - {"rich"}:
+            return None
+        from evalcli.renderers.wording import HEADLINES
+
+        return frozenset((*HEADLINES, *asked)) if forms else frozenset()
 
     def deliver(self, report: Report) -> ExitCode:
         """Write the files, print the report and the verdict.

@@ -26,6 +26,7 @@ _MOST_BUDGET = 2.0**30
 
 _INPUT = "Input"
 _DECIDING = "What the values mean"
+_SURE = "How sure"
 _GATES = "Gates"
 _EXECUTION = "Execution"
 _OUTPUT = "Output"
@@ -188,6 +189,14 @@ class DecidingOptions(TaskOptions):
             rich_help_panel=_DECIDING,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+    confidence: Annotated[
+        float, Option("--confidence", metavar="P", help="How sure intervals are.", rich_help_panel=_SURE)
+    ] = 0.95
+    resamples: Annotated[
+        int, Option("--resamples", metavar="N", min=1, help="Samples that a bootstrap draws.", rich_help_panel=_SURE)
+    ] = 2000
+    seed: Annotated[int, Option("--seed", metavar="N", min=0, help="What it starts from.", rich_help_panel=_SURE)] = 0
+    no_intervals: Annotated[bool, Option("--no-intervals", help="Values only.", rich_help_panel=_SURE)] = False
     topk: Annotated[
         str | None,
         Option(
@@ -208,7 +217,14 @@ class DecidingOptions(TaskOptions):
 
     def choices(self) -> "Choices":
         """What the user fixed about the task."""
-        return replace(TaskOptions.choices(self), classes=self.classes, topk=parse_topk(self.topk))
+        choices = replace(TaskOptions.choices(self), classes=self.classes, topk=parse_topk(self.topk))
+        if not 0.5 <= self.confidence < 1.0:
+            raise UsageError(f"--confidence {self.confidence:g}", fix="give a share from 0.5 to below 1, as in 0.95")
+        if self.no_intervals:
+            return choices
+        from evalcli.uncertainty.intervals import Confidence
+
+        return replace(choices, confidence=Confidence(self.confidence, self.resamples, self.seed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +277,10 @@ class GateOptions:
             rich_help_panel=_GATES,
         ),
     ] = 1
+    gate_on: Annotated[
+        Literal["point", "interval"],
+        Option("--gate-on", help="Judge the value, or the whole of its interval.", rich_help_panel=_GATES),
+    ] = "point"
     inherited: Optional["GateOptions"] = None
     origin: str = ""
 

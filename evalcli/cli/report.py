@@ -52,10 +52,10 @@ def report(
         with closing(source):
             from evalcli.evaluate import evaluate
 
-            result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules))
-    return delivery.deliver(
-        progress.timed(replace(result, gates=judge(result, rules, baseline, least=gating.min_slice_size)))
-    )
+            seen = None if gating.gate_on == "interval" else delivery.intervals(names or ())
+            result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules), shown=seen)
+    verdicts = judge(result, rules, baseline, least=gating.min_slice_size, on=gating.gate_on)
+    return delivery.deliver(progress.timed(replace(result, gates=verdicts)))
 
 
 def _import_the_rest() -> None:

@@ -113,8 +113,7 @@ def _overall(report: Report, screen: Screen) -> list[Text]:
     cells = []
     for name in names:
         measured = report.metrics[name]
-        interval = "" if measured.low is None else f"[{wording.ratio(measured.low)}, {wording.ratio(measured.high)}]"
-        cells.append((screen.say(wording.title(visible(name))), wording.measured(measured), interval))
+        cells.append((screen.say(wording.title(visible(name))), wording.measured(measured), wording.interval(measured)))
     intervals = any(interval for *_, interval in cells)
     for columns in (3, 2, 1):
         rows = []

@@ -36,6 +36,8 @@ HEADLINE = (
 )
 """What stands above the class table."""
 HEADLINE_BINARY = ("brier",)
+HEADLINES = frozenset((*HEADLINE, *HEADLINE_BINARY))
+"""The metrics that a screen shows with their intervals, unless others are asked for."""
 
 _WORDS = {
     "f1": "F1",
@@ -130,6 +132,21 @@ def measured(value: Value) -> str:
         digit, places = (digit + 1, places) if digit < 9 else (1, places - 1)
     spread = f"{digit / 10**places:.{places}f}" if places < 5 else f"{digit}e-{places}"
     return f"{ratio(value.value, min(max(4, places), _MOST_DIGITS))} ± {spread}"
+
+
+def interval(value: Value) -> str:
+    """Where the true value lies: as a distance where both ends are about as far, else from end to end.
+
+    >>> from evalcli.report import Value
+    >>> interval(Value(0.92, 0.91, 0.93)), interval(Value(0.995, 0.9722, 0.9991)), interval(Value(0.5))
+    ('±0.0100', '[0.9722, 0.9991]', '')
+    """
+    if value.value is None or value.low is None or value.high is None:
+        return ""
+    below, above = value.value - value.low, value.high - value.value
+    if abs(above - below) <= 0.1 * (above + below):
+        return f"±{ratio(max(below, above))}"
+    return f"[{ratio(value.low)}, {ratio(value.high)}]"
 
 
 def amount(values: Iterable[Number]) -> Callable[[Number], str]:
