@@ -93,13 +93,17 @@ class ExactSum:
         Raises: ``ValueError`` for a value that is not finite.
         """
         _check_finite(values)
-        sums = []
-        for start in range(0, values.shape[1], _BLOCK):
-            block = values[:, start : start + _BLOCK]
-            index = np.broadcast_to(cells[:, None], block.shape)
-            sums += [part.sum(axis=1) for part in self._parts(block, index)]
+        sums, places = [], []
+        together = max(1, _BLOCK // max(values.shape[1], 1))  # what is worked on at once stays in the cache
+        for first in range(0, len(values), together):
+            for start in range(0, values.shape[1], _BLOCK):
+                block = values[first : first + together, start : start + _BLOCK]
+                index = np.broadcast_to(cells[first : first + together, None], block.shape)
+                for part in self._parts(block, index):
+                    sums.append(part.sum(axis=1))
+                    places.append(index[:, 0])
         if sums:
-            self._lay(np.concatenate(sums), np.tile(cells, len(sums)))
+            self._lay(np.concatenate(sums), np.concatenate(places))
 
     def _parts(self, rest: HostArray, index: HostArray | None) -> Iterator[HostArray]:
         """The values ``rest`` (K, n), row by row, in parts that add exactly; what is left is laid on the grid."""

@@ -1,8 +1,9 @@
 """One row per metric: the command line, the gates, the catalogue and the documentation all read it here.
 
 A metric is addressed by name: ``accuracy``, ``f1_macro``, ``fbeta0.5``, ``recall[cat]`` for one class,
-``accuracy@region=EU`` for a slice. What counts give is computed here; what only scores give, in
-:mod:`evalcli.classification.scoring`. Importing this module imports no numpy.
+``rmse[price]`` for one output of a regression, ``accuracy@region=EU`` for a slice. What counts give is computed here;
+what only scores give, in :mod:`evalcli.classification.scoring`, and what values give, in
+:mod:`evalcli.regression.results`. Importing this module imports no numpy.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from evalcli.errors import UsageError
 from evalcli.metrics import formulas
 from evalcli.metrics.count_rows import COUNT_ROWS
 from evalcli.metrics.entry import AVERAGES, Entry, Parameter
+from evalcli.metrics.regression_rows import REGRESSION, REGRESSION_ROWS
 from evalcli.metrics.score_rows import SCORE_ROWS
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 PER_CLASS = ("precision", "recall", "f1", "specificity", "npv", "jaccard")
 """What the report shows of every class, in this order."""
 
-METRICS: dict[str, Entry] = {entry.name: entry for entry in (*COUNT_ROWS, *SCORE_ROWS)}
+METRICS: dict[str, Entry] = {entry.name: entry for entry in (*COUNT_ROWS, *SCORE_ROWS, *REGRESSION_ROWS)}
 """Every metric by its bare name."""
 
 
@@ -58,9 +60,11 @@ class MetricName:
     @property
     def arguments(self) -> tuple[float, ...]:
         """What the formula takes besides its state."""
-        if self.parameter is None or self.entry.parameter is None:
+        wanted = self.entry.parameter
+        given = wanted.default if wanted is not None and self.parameter is None else self.parameter
+        if given is None or wanted is None:
             return ()
-        return (int(self.parameter),) if self.entry.parameter.whole else (self.parameter,)
+        return (int(given),) if wanted.whole else (given,)
 
 
 _ADDRESS = re.compile(r"(?P<stem>[^\[@]*)(?:\[(?P<label>.*)\])?(?:@(?P<by>[^=]+)=(?P<value>.*))?", re.DOTALL)
@@ -79,6 +83,7 @@ _PRESENTED: dict[str, tuple[str, ...]] = {
         *_FAMILIES,
     ),
     "multiclass": (*("accuracy", "balanced_accuracy", "mcc", "kappa", *_FAMILIES, "error_rate", "majority_baseline"),),
+    "regression": REGRESSION,
 }
 
 
@@ -108,7 +113,10 @@ def parse(text: str) -> MetricName:
         )
     base, average, parameter = _stem(address["stem"])
     entry, label = METRICS[base], address["label"]
-    if not entry.per_class and (average is not None or label is not None):
+    if entry.per_output and average is not None:
+        one = f"{base} is the mean over all outputs as it is"
+        raise UsageError(f"{text!r} names no metric: {one}", fix=f"use {entry.example}")
+    if not (entry.per_class or entry.per_output) and (average is not None or label is not None):
         raise UsageError(f"{text!r} names no metric: {base} is one number over all classes", fix=f"use {base}")
     if average is not None and label is not None:
         bare = address["stem"].removesuffix(f"_{average}")
@@ -135,10 +143,13 @@ def _stem(stem: str) -> tuple[str, str | None, float | None]:
     entry = METRICS[base]
     if entry.parameter is not None:
         _check_parameter(stem, entry, entry.parameter, parameter)
+        parameter = None if parameter == entry.parameter.default else parameter
     return base, average or None, parameter
 
 
 def _check_parameter(stem: str, entry: Entry, wanted: Parameter, given: float | None) -> None:
+    if given is None and wanted.default is not None:
+        return
     if given is None:
         raise UsageError(f"{stem!r} needs its {wanted.word}", fix=f"write it as in {_examples(entry)}")
     if given not in wanted:
