@@ -61,6 +61,10 @@ def evaluate(
 
 def _report(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Report:
     """What was counted, in the words of its task."""
+    if outcome.task.family == "regression":
+        from evalcli.regression.reporter import Reporter as RegressionReporter
+
+        return RegressionReporter(plan, outcome, inputs).report()
     from evalcli.classification.reporter import Reporter
 
     return Reporter(plan, outcome, inputs).report()

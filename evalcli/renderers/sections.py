@@ -10,9 +10,10 @@ from evalcli.renderers import wording
 from evalcli.renderers.confusion import heat_map
 from evalcli.renderers.escape import visible
 from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, padded, styled, table, wrapped
+from evalcli.report import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.report import ClassRow, Report, Verdict
 
@@ -28,7 +29,13 @@ _LEAST_NAME = 10
 
 def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
     """The whole report without its gates."""
-    drawn = [part(report, screen) for part in (_header, _overall, _classes, _confusion, _findings)]
+    if report.task == "regression":
+        from evalcli.renderers.residuals import errors_part, outputs_part
+
+        parts: tuple[Callable[[Report, Screen], list[Text]], ...] = (outputs_part, errors_part)
+    else:
+        parts = (_classes, _confusion)
+    drawn = [part(report, screen) for part in (_header, _overall, *parts, _findings)]
     for i, lines in enumerate(part for part in drawn if part):
         if i:
             yield Text()
@@ -83,7 +90,11 @@ def _header(report: Report, screen: Screen) -> list[Text]:
     count = wording.amount([report.n, report.ignored])
     facts = [("files", ", ".join(visible(path) for path in wording.files(report)))]
     kinds = [report.task, f"{len(report.classes):,} classes" if len(report.classes) != 1 else "1 class", report.scores]
-    facts.append(("task", ", ".join(kinds if report.classes else [report.task, report.scores])))
+    if len(report.outputs) > 1:
+        kinds = [report.task, f"{len(report.outputs):,} outputs"]
+    elif report.outputs:
+        kinds = [report.task]
+    facts.append(("task", ", ".join(kinds if report.classes or report.outputs else [report.task, report.scores])))
     if report.positive is not None:
         at = "" if report.threshold is None else f", from a probability of {report.threshold:g}"
         facts.append(("positive", screen.name(report.positive).plain + at))
@@ -110,8 +121,9 @@ def _overall(report: Report, screen: Screen) -> list[Text]:
     cells = []
     for name in names:
         measured = report.metrics[name]
-        interval = "" if measured.low is None else f"[{wording.ratio(measured.low)}, {wording.ratio(measured.high)}]"
-        cells.append((screen.say(wording.title(visible(name))), wording.measured(measured), interval))
+        ends = [wording.spoken(name, Value(end)) for end in (measured.low, measured.high)]
+        interval = "" if measured.low is None else f"[{', '.join(ends)}]"
+        cells.append((screen.say(wording.title(visible(name))), wording.spoken(name, measured), interval))
     intervals = any(interval for *_, interval in cells)
     for columns in (3, 2, 1):
         rows = []

@@ -1,0 +1,128 @@
+"""The errors of a regression on screen: each output by itself, where the errors lie, and how they are spread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from evalcli.renderers import wording
+from evalcli.renderers.screen import INDENT, NAME, Screen, indented, table
+from evalcli.report import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.report import OutputRow, Report, Residuals
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_ROWS = 5
+"""How many lines high the histogram is."""
+_MANY = 100
+"""Outputs up to which each has its row on screen."""
+_WORST = 10
+_SPREAD = 12
+"""Outputs up to which the spread of each is shown."""
+
+
+def outputs_part(report: Report, screen: Screen) -> list[Text]:
+    """A row for each of several outputs; of very many the worst."""
+    if not report.per_output:
+        return []
+    rows, heading = list(report.per_output), "Outputs"
+    if len(rows) > _MANY:
+        rows, heading = wording.worst_outputs(report)[:_WORST], f"Worst of {len(rows):,} outputs"
+    names = wording.output_columns(report)
+    while True:
+        lines = _outputs(rows, names, screen)
+        if len(names) == 1 or max(line.cell_len for line in lines) <= screen.width - INDENT:
+            break
+        names = names[:-1]
+    left = len(report.per_output[0].metrics) - len(names)
+    more = f"the numbers above are the means; {left} more metrics in the JSON" if left else "the numbers above are the means"
+    return [screen.say(heading, "bold"), *_beside(more, screen), *lines]
+
+
+def _beside(text: str, screen: Screen) -> list[Text]:
+    return [screen.say(text, "dim")]
+
+
+def _outputs(rows: Sequence[OutputRow], names: Sequence[str], screen: Screen) -> list[Text]:
+    drawn = [[Text(), *(screen.say(wording.title(name), "dim") for name in names)]]
+    cap = max(10, min(NAME, screen.width - INDENT - 12 * len(names)))
+    for row in rows:
+        values = (row.metrics.get(name, Value(None)) for name in names)
+        shown = (wording.spoken(name, value) for name, value in zip(names, values, strict=True))
+        drawn.append([screen.name(row.name, cap), *map(screen.say, shown)])
+    return table(drawn, "l" + "r" * len(names))
+
+
+def errors_part(report: Report, screen: Screen) -> list[Text]:
+    """Below which residual how many rows lie; of one output also a histogram."""
+    if not report.residuals or len(report.residuals) > _SPREAD:
+        return []
+    single = len(report.residuals) == 1
+    heads = [_percent(percent) for percent, _ in report.residuals[0].quantiles]
+    shown = list(range(len(heads)))
+    while True:
+        drawn = [[*([] if single else [Text()]), *(screen.say(heads[i], "dim") for i in shown)]]
+        for each in report.residuals:
+            values = [screen.say(_residual(each.quantiles[i][1])) for i in shown]
+            drawn.append([*([] if single else [screen.name(each.output, 20)]), *values])
+        lines = table(drawn, ("" if single else "l") + "r" * len(shown))
+        if len(shown) <= 3 or max(line.cell_len for line in lines) <= screen.width - INDENT:
+            break
+        shown = shown[1:-1] if len(shown) > 5 else shown[::2]
+    title = screen.say("Errors", "bold") + screen.say("  prediction − target, by share of the rows", "dim")
+    if title.cell_len > screen.width - INDENT:
+        title = screen.say("Errors", "bold")
+    return [title, *lines, *(_histogram(report.residuals[0], screen) if single else [])]
+
+
+def _percent(percent: float) -> str:
+    return {0: "least", 50: "median", 100: "largest"}.get(int(percent), f"{percent:g}%")
+
+
+def _residual(value: Value) -> str:
+    return wording.spoken("mae", value)  # whatever its metric, a residual is in the unit of the target
+
+
+def _histogram(residuals: Residuals, screen: Screen) -> list[Text]:
+    """Bars for the bins, as high as blocks; empty where all errors are one."""
+    counts = residuals.counts
+    if len(counts) < 2 or not max(counts) > 0:
+        return []
+    amount = wording.amount(counts)
+    label = max(len(amount(max(counts))), 1)
+    room = screen.width - 2 * INDENT - label
+    wide = 2 if 2 * len(counts) <= room else 1
+    if len(counts) > room:
+        return []
+    levels = len(_BLOCKS) - 1
+    heights = [_height(count, max(counts), _ROWS * levels) for count in counts]
+    lines = []
+    for row in reversed(range(_ROWS)):
+        bars = "".join(_BLOCKS[min(max(height - row * levels, 0), levels)] * wide for height in heights)
+        if not screen.encoding.startswith("utf"):
+            bars = "".join(" " if char == " " else "#" for char in bars)
+        head = amount(max(counts)) if row == _ROWS - 1 else "0" if row == 0 else ""
+        lines.append(screen.say(f"{head:>{label}}", "dim") + screen.say(f"  {bars}".rstrip()))
+    return [Text(), *lines, *indented(_axis(residuals, wide, screen), label + 2)]
+
+
+def _height(count: float, most: float, levels: int) -> int:
+    """How many eighths of a line; whatever is not empty is seen."""
+    return 0 if count == 0 else max(1, round(levels * count / most))
+
+
+def _axis(residuals: Residuals, wide: int, screen: Screen) -> list[Text]:
+    """The ends, and where the errors change their sign."""
+    edges, width = residuals.edges, wide * len(residuals.counts)
+    first, last = wording.number(edges[0]), wording.number(edges[-1])
+    line = [" "] * max(width, len(first) + len(last) + 1)
+    line[: len(first)] = first
+    line[len(line) - len(last) :] = last
+    place = next((i * wide for i, edge in enumerate(edges) if edge == 0 and 0 < i < len(edges) - 1), None)
+    if place is not None and all(char == " " for char in line[place - 1 : place + 2]):
+        line[place] = "0"
+    return [screen.say("".join(line), "dim")]
