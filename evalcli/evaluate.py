@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.counting import Plan, count
-from evalcli.engine import batch_rows, place, worker_count
+from evalcli.engine import Placement, batch_rows, place, worker_count
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import parse
 from evalcli.report import Report, Run
@@ -55,6 +55,8 @@ def evaluate(
         plan = Plan(source, choices, layout, placement, metrics, tuple(also), execution.ranking_budget)
         outcome, inputs = count(plan, size, workers, progress)
     report = _report(plan, outcome, inputs)
+    if outcome.task.family == "regression" and placement.backend != "numpy":
+        placement = Placement("numpy", "cpu", "values are added up exactly, and on the host")
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
     return replace(report, run=run)
 

@@ -198,6 +198,9 @@ def _resolved(rule: Rule, report: Report) -> Rule:
 def _check_comparable(report: Report, baseline: Report) -> None:
     if baseline.task != report.task:
         what = f"the baseline's task is {baseline.task}, this report's is {report.task}"
+    elif set(baseline.outputs) != set(report.outputs):
+        odd = sorted(set(baseline.outputs) ^ set(report.outputs))
+        what = f"the baseline has other outputs: only one side has {', '.join(map(repr, odd[:5]))}"
     elif set(baseline.classes) != set(report.classes):
         odd = sorted(set(baseline.classes) ^ set(report.classes))
         what = f"the baseline has other classes: only one side has {', '.join(map(repr, odd[:5]))}"
@@ -205,7 +208,8 @@ def _check_comparable(report: Report, baseline: Report) -> None:
         what = f"the baseline's positive class is {baseline.positive!r}, this report's is {report.positive!r}"
     else:
         return
-    raise InputError(what, fix="compare reports on the same task and classes", path="--baseline")
+    things = "outputs" if report.task == "regression" else "classes"
+    raise InputError(what, fix=f"compare reports on the same task and {things}", path="--baseline")
 
 
 def _judged(rule: Rule, report: Report, baseline: Report | None) -> Verdict:
@@ -213,7 +217,8 @@ def _judged(rule: Rule, report: Report, baseline: Report | None) -> Verdict:
     if isinstance(found, str):
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
     if found.value is None:
-        reason = "undefined here (0/0), and undefined never passes"
+        why = "see the findings" if report.task == "regression" else "0/0"
+        reason = f"undefined here ({why}), and undefined never passes"
         return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", reason)
     if rule.kind == "drop" and baseline is not None:
         judged = _judged_drop(rule, found, _look_up(baseline, rule.metric))
@@ -225,7 +230,8 @@ def _judged(rule: Rule, report: Report, baseline: Report | None) -> Verdict:
     )
     if certainly:
         return Verdict(rule.text(), rule.metric, found.value, rule.bound, "pass")
-    reason = _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound)
+    digits = ".4g" if report.task == "regression" else ".4f"
+    reason = _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound, digits)
     if passes and found.certified is not None:
         low, high = found.certified
         reason = f"only certain to lie in {low!r} … {high!r}: more memory (--ranking-budget) tells"
@@ -249,8 +255,11 @@ def _judged_drop(rule: Rule, now: Value, before: Value | str) -> Verdict:
         return verdict(None, "missing", f"in the baseline: {before}")
     if before.value is None:
         return verdict(None, "undefined", "undefined in the baseline")
-    higher = parse(rule.metric).entry.direction == "higher"
+    direction = parse(rule.metric).entry.direction
+    higher = direction == "higher"
     old, new = _end(before, low=not higher), _end(now, low=higher)
+    if direction == "zero":
+        old, new = abs(old), abs(new)
     if rule.relative and old == 0:
         return verdict(None, "undefined", "the baseline is 0, of which there is no share")
     if not (isfinite(old) and isfinite(new)):
@@ -277,12 +286,23 @@ def _look_up(report: Report, metric: str) -> Value | str:
         if name.entry.needs_scores and report.scores == "labels":
             return "it needs scores, and the predictions are labels"
         return f"the report does not have it; report again with -m {metric}"
+    if report.task == "regression":
+        return _of_output(report, str(replace(name, label=None)), name.label)
     row = next((row for row in report.per_class if row.name == name.label), None)
     if row is None:
         known = ", ".join(repr(one.name) for one in report.per_class[:5])
         more = ", …" if len(report.per_class) > 5 else ""
         return f"no class {name.label!r}; there are {known}{more}" if known else "the report has no classes"
     return row.metrics.get(str(replace(name, label=None)), "the report does not have it")
+
+
+def _of_output(report: Report, metric: str, output: str) -> Value | str:
+    """The value of one output, or why there is none."""
+    if output not in report.outputs:
+        known = ", ".join(map(repr, report.outputs[:5])) + (", …" if len(report.outputs) > 5 else "")
+        return f"no output {output!r}; there {'is' if len(report.outputs) == 1 else 'are'} {known}"
+    found = next((row.metrics for row in report.per_output if row.name == output), report.metrics)
+    return found.get(metric, f"the report does not have it; report again with -m {metric}")
 
 
 def _exact(value: float) -> Fraction:
@@ -296,9 +316,9 @@ def _plainly(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def _compared(value: float, sign: str, bound: float) -> str:
+def _compared(value: float, sign: str, bound: float, digits: str = ".4f") -> str:
     """The comparison with the digits that show it: four, unless rounding would hide the reason."""
-    short = f"{value:.4f}"
-    if short != f"{bound:.4f}":
+    short = f"{value:{digits}}"
+    if short != f"{bound:{digits}}":
         return f"{short} {sign} {_plainly(bound)}"
     return f"{value!r} {sign} {_plainly(bound)}, shown as {short}"

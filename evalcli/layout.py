@@ -45,6 +45,11 @@ class Layout(NamedTuple):
     width: int | None = None
     inner: int = 1
 
+    @property
+    def outputs(self) -> int:
+        """How many values are predicted of each row, in a regression."""
+        return self.width or 1 if self.preds == "values" else 1
+
 
 def is_float(field: Field) -> bool:
     """Whether the stored numbers may be fractional."""

@@ -113,6 +113,10 @@ class Reporter:
         return values
 
     def _counted(self, name: MetricName) -> Value:
+        if self.task.kind not in name.entry.tasks:
+            from evalcli.classification.scoring import not_in_task
+
+            raise not_in_task(name, self.task)
         scope: Any = self.choices.classes
         return value_of(
             float(metric_value(name, self.counts, scope=scope, positive=self.task.positive, classes=self.names))

@@ -116,16 +116,16 @@ class PairTable:
         offset = self._offset
         rows = _joined(self._waiting)
         self._waiting, self._rows_waiting = [], 0
-        addresses = [_address(rows.x, rows.y, offset)]
         held = [cells for cells in (self._cells, theirs) if cells is not None and len(cells.ends[0])]
-        addresses += [_address(*cells.corner, offset) for cells in held]
-        every = np.concatenate(addresses)
+        addresses = _address(rows.x, rows.y, offset)
+        every = np.concatenate([addresses, *(_address(*cells.corner, offset) for cells in held)])
         every.sort()
         shift = least_shift([every], max(self._level - 2 * offset, 0), self.capacity)
-        del every
-        parts = [_cells_of(rows, addresses[0], shift, weighted=self.weighted), *held]
+        del every  # here and below: what is no longer needed makes room, rows take the most of it
+        parts = [_cells_of(rows, addresses, shift, weighted=self.weighted), *held]
+        del rows, addresses
         places = np.concatenate([_address(*part.corner, offset) for part in parts])
-        self._cells = _united(parts, places >> np.uint64(shift))
+        self._cells = _united(parts, places >> np.uint64(shift)) if len(parts) > 1 else parts[0]
         self._level = 2 * offset + shift
 
     def every_pair(self) -> PairRows:
@@ -219,18 +219,22 @@ def _cells_of(rows: PairRows, addresses: HostArray, shift: int, *, weighted: boo
     if not len(rows.x):
         return _no_cells(weighted)
     order = np.argsort(addresses)
-    heads, x, y = heads_of(addresses[order], shift), rows.x[order], rows.y[order]
+    heads = heads_of(addresses[order], shift)
     amounts: HostArray | ExactSum
     repeats = None if rows.repeats is None else rows.repeats[order]
     if weighted:
         assert rows.weight is not None
         amounts = ExactSum(len(heads))
-        amounts.add(rows.weight[order], numbered(heads, len(x)), repeats)
+        amounts.add(rows.weight[order], numbered(heads, len(order)), repeats)
     elif repeats is None:
-        amounts = np.diff(heads, append=len(x))
+        amounts = np.diff(heads, append=len(order))
     else:
         amounts = np.add.reduceat(repeats, heads)
-    return PairCells(tuple(end.reduceat(keys, heads) for keys in (x, y) for end in (np.minimum, np.maximum)), amounts)
+    ends: list[HostArray] = []
+    for keys in (rows.x, rows.y):
+        taken = keys[order]
+        ends += [end.reduceat(taken, heads) for end in (np.minimum, np.maximum)]
+    return PairCells(tuple(ends), amounts)
 
 
 def _united(parts: list[PairCells], places: HostArray) -> PairCells:
@@ -273,7 +277,8 @@ def _unique(rows: PairRows) -> PairRows:
 def _joined(waiting: list[PairRows]) -> PairRows:
     """All rows that wait."""
     none = np.zeros(0, np.uint64)
-    x, y = (np.concatenate([none, *side]) for side in ([rows.x for rows in waiting], [rows.y for rows in waiting]))
+    x = np.concatenate([none, *(rows.x for rows in waiting)])
+    y = np.concatenate([none, *(rows.y for rows in waiting)])
     repeats = weight = None
     if any(rows.repeats is not None for rows in waiting):
         repeats = np.concatenate([_ones(rows.x) if rows.repeats is None else rows.repeats for rows in waiting])

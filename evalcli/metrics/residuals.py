@@ -95,9 +95,11 @@ class ResidualTable(ValueState):
 
 
 def quantile(residuals: Residuals, percent: float) -> Certified:
-    """The residual below which ``percent`` of the rows lie; three NaN without rows."""
+    """The residual below which ``percent`` of the rows lie; three NaN without rows. The ends are always exact."""
     if not len(residuals.amounts):
         return UNDEFINED
+    if percent <= 0 or percent >= 100:
+        return Certified(*(float(residuals.low.min() if percent <= 0 else residuals.high.max()),) * 3)
     order = np.argsort(residuals.high, kind="stable")
     low = _inverse(residuals.low, residuals.amounts, percent)
     high = _inverse(residuals.high[order], residuals.amounts[order], percent)
@@ -116,9 +118,7 @@ def _inverse(values: HostArray, amounts: HostArray, percent: float) -> float:
     last = len(values) - 1
     reached = min(int(np.searchsorted(sums, wanted - slack, side="left")), last)
     passed = min(int(np.searchsorted(sums, wanted + slack, side="right")), last)
-    if percent >= 100:
-        reached = passed = last
-    first, second = float(values[reached if percent > 0 else 0]), float(values[passed if percent > 0 else 0])
+    first, second = float(values[reached]), float(values[passed])
     return first if first == second else first + (second - first) / 2
 
 

@@ -214,16 +214,22 @@ def heavy_tail(output: Output) -> Finding | None:
     few, share = heaviest(output.residuals, TAIL)
     if not share >= HEAVY:
         return None
-    rows = f"{int(few):,} of {output.moment.rows:,} rows" if output.moment.n == output.moment.rows else "1 % of the weight"
+    rows = (
+        f"{int(few):,} of {output.moment.rows:,} rows" if output.moment.n == output.moment.rows else "1 % of the weight"
+    )
     text = f"{rows} make {share:.0%} of the squared error: MSE, RMSE and R² speak of them"
-    return Finding("heavy-tail", "warning", text, "MAE and the median absolute error tell of the others; look at these rows")
+    return Finding(
+        "heavy-tail", "warning", text, "MAE and the median absolute error tell of the others; look at these rows"
+    )
 
 
 def constant_target(output: Output) -> Finding | None:
     """Nothing to explain."""
     if output.moment.rows < 2 or not output.is_constant:
         return None
-    text = f"every target is {_number(output.span.target[0])}: there is no spread that R² or a correlation could explain"
+    text = (
+        f"every target is {_number(output.span.target[0])}: there is no spread that R² or a correlation could explain"
+    )
     return Finding("constant-target", "warning", text, "check which column or array was read; judge by MAE or RMSE")
 
 
@@ -241,7 +247,9 @@ def all_right(output: Output) -> Finding | None:
     if output.moment.rows < FEW_ROWS or output.span.residual != (0.0, 0.0) or output.is_constant:
         return None
     text = "every single prediction equals its target to the last bit"
-    return Finding("all-right", "info", text, "make sure that the truth did not reach the model, and that the files differ")
+    return Finding(
+        "all-right", "info", text, "make sure that the truth did not reach the model, and that the files differ"
+    )
 
 
 RULES: tuple[Callable[[Output], Finding | None], ...] = (

@@ -43,7 +43,7 @@ class _Rows:
         )
         self.weight = None if batch.weight is None else batch.weight.reshape(-1)
         if self.weight is not None and len(self.weight) != len(self.target):
-            raise InputError(f"weights {batch.weight.shape} do not fit rows", fix="save one weight for each row")
+            raise InputError("several weights to a row", fix="save one weight for each row")
         self.repeats = batch.repeats
         self.keep: Array | None = None
 
@@ -59,7 +59,7 @@ class _Rows:
     def drop_ignored(self) -> None:
         """Leave out the rows with a target that is the ignore index: before everything else."""
         if self.plan.choices.ignore_index is not None:
-            ignored = (self.target == self.plan.choices.ignore_index).any(axis=1)
+            ignored = np.any(self.target == self.plan.choices.ignore_index, axis=1)
             self.evidence.ignored += self._tally(ignored)
             self._narrow(~ignored)
 
@@ -73,7 +73,8 @@ class _Rows:
         choices = self.plan.choices
         if choices.task is None and choices.scores is None:
             with np.errstate(invalid="ignore"):
-                part = self._left((np.trunc(self.target) != self.target)[:, 0] & np.isfinite(self.target)[:, 0])
+                target = self.target[:, 0]
+                part = self._left((np.trunc(target) != target) & np.isfinite(target))
             self.evidence.fractional += self._tally(part)
             self.evidence.fractions = self.evidence.fractions or bool(part.any())
 
@@ -86,7 +87,7 @@ class _Rows:
             return
         endless = ~np.isfinite(values)
         if self.plan.choices.nan == "drop":
-            dropped = self._left(endless.any(axis=1))
+            dropped = self._left(np.any(endless, axis=1))
             self.evidence.dropped += self._tally(dropped)
             self._narrow(~dropped)
         else:
@@ -97,7 +98,7 @@ class _Rows:
     def _values_fault(self, code: str, bad: Array, values: Array) -> None:
         """Record the rows with a marked value, each by the first of them."""
         first = values[np.arange(len(values)), bad.argmax(axis=1)]
-        self._fault(code, bad.any(axis=1), first)
+        self._fault(code, np.any(bad, axis=1), first)
 
     def _fault(self, code: str, bad: Array, values: Array) -> None:
         bad = self._left(bad)

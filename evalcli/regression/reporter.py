@@ -109,9 +109,7 @@ class Reporter:
         ):
             quantiles = tuple((percent, value_of(*quantile(table, percent))) for percent in PERCENTS)
             drawn = histogram(table)
-            found.append(
-                Residuals(output, regression.bias(moment), quantiles, tuple(drawn.edges), tuple(drawn.counts))
-            )
+            found.append(Residuals(output, regression.bias(moment), quantiles, tuple(drawn.edges), tuple(drawn.counts)))
         return tuple(found)
 
     def _facts(self, report: Report) -> Facts:
@@ -132,7 +130,7 @@ class Reporter:
 
     def _outside(self) -> dict[str, int]:
         """For each metric that knows no term for some rows how many these are, in the output with most of them."""
-        found = {}
+        found: dict[str, int] = {}
         for name in map(parse, dict.fromkeys((*(self.plan.asked or ()), *self.plan.also))):
             if name.entry.state in {"Deviance", "LogErrors"}:
                 rows = max(sums.outside for sums in self.results.read(state_of(name)))

@@ -57,7 +57,9 @@ class Results:
         """The value of a metric of one output."""
         bare = str(name).partition("[")[0], output
         if bare not in self._values:
-            result = name.entry.formula(self.read(state_of(name))[output], *name.arguments)
+            key = state_of(name)
+            arguments = name.arguments if key.power is None else ()  # a power is the state's own
+            result = name.entry.formula(self.read(key)[output], *arguments)
             self._values[bare] = result if isinstance(result, Certified) else Certified(result, result, result)
         return self._values[bare]
 

@@ -106,8 +106,7 @@ class RegressionPass:
 
 def begin(plan: Plan) -> Callable[[], RegressionPass]:
     """Empty passes, one for each worker."""
-    outputs = plan.layout.width if plan.layout.preds == "values" else 1
-    setup = Setup(outputs or 1, plan.source.weighted, BUDGET if plan.budget is None else plan.budget)
+    setup = Setup(plan.layout.outputs, plan.source.weighted, BUDGET if plan.budget is None else plan.budget)
     keys = _needed(plan.names("regression"))
     prepare = Prepare(plan.choices, setup.outputs)
 

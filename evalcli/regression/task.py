@@ -51,8 +51,9 @@ def _doubt(choices: Choices, evidence: Evidence) -> InputError | None:
     """Mostly whole targets may be classes of which a few went wrong; only the user knows."""
     if choices.task is not None or choices.scores is not None or 2 * evidence.fractional >= evidence.rows:
         return None
+    have = "has" if evidence.fractional == 1 else "have"
     return InputError(
-        f"{evidence.fractional:,} of {evidence.rows:,} targets have a fraction, the others are whole: "
+        f"{evidence.fractional:,} of {evidence.rows:,} targets {have} a fraction, the others are whole: "
         "values, or classes with a slip?",
         fix="say --task regression if they are values, else mend these targets",
     )

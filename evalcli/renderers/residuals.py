@@ -39,7 +39,11 @@ def outputs_part(report: Report, screen: Screen) -> list[Text]:
             break
         names = names[:-1]
     left = len(report.per_output[0].metrics) - len(names)
-    more = f"the numbers above are the means; {left} more metrics in the JSON" if left else "the numbers above are the means"
+    more = (
+        f"the numbers above are the means; {left} more metrics in the JSON"
+        if left
+        else "the numbers above are the means"
+    )
     return [screen.say(heading, "bold"), *_beside(more, screen), *lines]
 
 
@@ -62,12 +66,12 @@ def errors_part(report: Report, screen: Screen) -> list[Text]:
     if not report.residuals or len(report.residuals) > _SPREAD:
         return []
     single = len(report.residuals) == 1
-    heads = [_percent(percent) for percent, _ in report.residuals[0].quantiles]
+    heads = [wording.percentile(percent) for percent, _ in report.residuals[0].quantiles]
     shown = list(range(len(heads)))
     while True:
         drawn = [[*([] if single else [Text()]), *(screen.say(heads[i], "dim") for i in shown)]]
         for each in report.residuals:
-            values = [screen.say(_residual(each.quantiles[i][1])) for i in shown]
+            values = [screen.say(wording.residual(each.quantiles[i][1])) for i in shown]
             drawn.append([*([] if single else [screen.name(each.output, 20)]), *values])
         lines = table(drawn, ("" if single else "l") + "r" * len(shown))
         if len(shown) <= 3 or max(line.cell_len for line in lines) <= screen.width - INDENT:
@@ -77,14 +81,6 @@ def errors_part(report: Report, screen: Screen) -> list[Text]:
     if title.cell_len > screen.width - INDENT:
         title = screen.say("Errors", "bold")
     return [title, *lines, *(_histogram(report.residuals[0], screen) if single else [])]
-
-
-def _percent(percent: float) -> str:
-    return {0: "least", 50: "median", 100: "largest"}.get(int(percent), f"{percent:g}%")
-
-
-def _residual(value: Value) -> str:
-    return wording.spoken("mae", value)  # whatever its metric, a residual is in the unit of the target
 
 
 def _histogram(residuals: Residuals, screen: Screen) -> list[Text]:

@@ -79,13 +79,14 @@ _BEFORE_NUMBER = {
     "precision_at_recall": "precision at recall",
     "specificity_at_sensitivity": "specificity at sensitivity",
     "accuracy_at_coverage": "accuracy at coverage",
-    "adjusted_r2_p": "adjusted R² of features",
-    "tweedie_deviance": "Tweedie deviance of power",
-    "pinball": "pinball loss at",
+    "adjusted_r2_p": "adjusted R², p =",
+    "tweedie_deviance": "Tweedie deviance, q =",
+    "pinball": "pinball loss, q =",
 }
 _TOP = re.compile(r"top([0-9]+)_accuracy")
 
 CLASS_COLUMNS = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
+_PERCENTILES = {"0": "least", "50": "median", "100": "largest"}
 OUTPUT_COLUMNS = ("rmse", "mae", "r2", "bias", "medae", "max_error")
 BINARY_COLUMNS = {"specificity": "specificity", "npv": "NPV"}
 
@@ -204,6 +205,20 @@ def spoken(name: str, value: Value) -> str:
     return f"{number(value.value, min(max(size + 1 + places, 3), 9))} ± {spread}"
 
 
+def residual(value: Value) -> str:
+    """A residual, which is in the unit of the target."""
+    return spoken("bias", value)
+
+
+def percentile(percent: float) -> str:
+    """What a quantile is called.
+
+    >>> percentile(0), percentile(5), percentile(50), percentile(100)
+    ('least', '5%', 'median', 'largest')
+    """
+    return _PERCENTILES.get(f"{percent:g}", f"{percent:g}%")
+
+
 def amount(values: Iterable[Number]) -> Callable[[Number], str]:
     """The way to print these counts alike: whole numbers, or sums of weights with two decimals.
 
@@ -318,7 +333,7 @@ def worst(report: Report) -> list[ClassRow]:
 
 def output_columns(report: Report) -> list[str]:
     """The metrics of the table of outputs: those asked for, else the usual ones that there are."""
-    found = [name for name in report.per_output[0].metrics] if report.per_output else []
+    found = list(report.per_output[0].metrics) if report.per_output else []
     asked = [name for name in found if name in report.asked]
     return asked or [name for name in OUTPUT_COLUMNS if name in found] or found
 

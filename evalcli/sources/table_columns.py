@@ -131,13 +131,13 @@ def decide(joined: Joined, preds: Sequence[Column], target: Column, selection: S
         return Reading("scores", "values")
     said, truth = sample(joined, first, target)
     if selection.scores is not None or many:
-        return Reading("scores", _target_reading(selection, truth, target, many=many, lists=first.kind == "list"))
+        return Reading("scores", _target_reading(truth, target, many=many, lists=first.kind == "list"))
     if are_values(said, truth, stored=first.kind == "float" or target.kind == "float"):
         return Reading("scores", "values", by_sample=True)
     preds_as, by_sample = _preds_reading(first, said, truth)
     if preds_as == "labels":
         return Reading("labels", "labels", by_sample)
-    return Reading("scores", _target_reading(selection, truth, target, many=False, lists=False), by_sample)
+    return Reading("scores", _target_reading(truth, target, many=False, lists=False), by_sample)
 
 
 def are_values(said: Iterable[str], truth: Iterable[str], *, stored: bool = False) -> bool:
@@ -189,7 +189,7 @@ def _preds_reading(pred: Column, said: set[str], truth: set[str]) -> tuple[str, 
     return ("scores" if are_fractions(said) else "labels"), True
 
 
-def _target_reading(selection: Selection, truth: set[str], target: Column, *, many: bool, lists: bool) -> str:
+def _target_reading(truth: set[str], target: Column, *, many: bool, lists: bool) -> str:
     if lists and target.kind == "integer":
         return "integers"
     return "values" if not many and are_fractions(truth) else "labels"
