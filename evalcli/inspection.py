@@ -237,8 +237,7 @@ def _look_at(
     if task.family == "regression":
         from evalcli.regression.prepare import Prepare
 
-        look: Callable[[Batch, Evidence], object] = Prepare(choices, layout.outputs)
-        return look, None
+        return Prepare(choices, layout.outputs).__call__, None
     prepare = make_prepare(layout, choices, source, task.classes)
     return lambda batch, evidence: prepare(batch, task, evidence), prepare.classes
 
