@@ -165,6 +165,9 @@ def _examples(entry: Entry) -> str:
 def _suggestion(stem: str) -> str:
     from difflib import get_close_matches
 
+    titled = [one.example for one in METRICS.values() if one.title.lower().replace(" ", "_") == stem.lower()]
+    if titled:  # mean_squared_error
+        return f"did you mean {titled[0]}?"
     scored = (f"{one.example}_{average}" for one in SCORE_ROWS for average in one.averages)
     names = dict.fromkeys((*(one.example for one in METRICS.values()), *_FAMILIES, "fbeta2_macro", *scored))
     close = get_close_matches(stem.lower(), names, n=3, cutoff=0.6)

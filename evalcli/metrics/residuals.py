@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import floor, log10, nan
+from math import ceil, floor, log10, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -173,26 +173,26 @@ def _even(low: float, high: float, bins: int) -> list[float]:
     return [float((first + i) * step) for i in range(max(count, 0))]
 
 
-class Weight(NamedTuple):
-    """How few of the ``rows`` make how much of the squared error."""
+class Heaviest(NamedTuple):
+    """The fewest ``rows``, or the least weight, that make a ``share`` of the squared error: a ``part`` of all."""
 
-    few: float
+    rows: float
+    part: float
     share: float
 
 
-def heaviest(residuals: Residuals, part: float) -> Weight:
-    """The share of the squared error that the ``part`` of the rows with the largest errors makes."""
+def heaviest(residuals: Residuals, share: float) -> Heaviest:
+    """The rows with the largest errors that together make at least ``share`` of the squared error; NaN without any."""
     sizes = residuals.sizes
-    amounts = sizes.amounts[::-1].astype(np.float64)
-    squares = (sizes.low[::-1] + (sizes.high - sizes.low)[::-1] / 2) ** 2 * amounts
-    total = float(squares.sum())
-    if not total > 0:
-        return Weight(0.0, nan)
-    few = part * float(amounts.sum())
-    sums = amounts.cumsum()
-    place = int(np.searchsorted(sums, few, side="right"))
-    within = float(squares[:place].sum())
-    if place < len(sums):  # part of the entry at the border
-        left = few - (float(sums[place - 1]) if place else 0.0)
-        within += float(squares[place]) * left / float(amounts[place])
-    return Weight(few, within / total)
+    amounts = sizes.amounts[::-1]
+    squares = (sizes.low[::-1] + (sizes.high - sizes.low)[::-1] / 2) ** 2
+    sums = (squares * amounts).cumsum()
+    if not len(sums) or not sums[-1] > 0:
+        return Heaviest(0, nan, nan)
+    last = int(np.searchsorted(sums, share * sums[-1], side="left"))
+    before = float(sums[last - 1]) if last else 0.0
+    wanted = (share * float(sums[-1]) - before) / float(squares[last])  # of the last entry not every row is needed
+    if amounts.dtype.kind == "i":
+        wanted = ceil(wanted * (1 - _TIE))
+    rows = amounts[:last].sum().item() + wanted
+    return Heaviest(rows, rows / amounts.sum().item(), (before + wanted * float(squares[last])) / float(sums[-1]))

@@ -7,6 +7,7 @@ first is told and the others are counted. Rules come in the order of importance.
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from math import isnan, log10, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,7 +31,7 @@ TAIL_ROWS = 100
 """Rows from which one in a hundred is a row."""
 TAIL = 0.01
 HEAVY = 0.5
-"""A tail of 1 % of the rows is heavy when it makes this share of the squared error: of normal errors it makes 9 %."""
+"""So much of the squared error must come from 1 % of the rows: of normal errors they make 9 %."""
 BIASED = 0.5
 """A bias is large when it makes this share of the squared error: then it is above the spread of the errors."""
 STRAIGHTER = 0.1
@@ -43,7 +44,6 @@ STEADY = 1.2
 
 UNITS = {
     1.609344: "miles and kilometres",
-    1.8: "degrees Celsius and Fahrenheit",
     2.20462: "kilograms and pounds",
     2.54: "inches and centimetres",
     3.28084: "metres and feet",
@@ -139,24 +139,37 @@ def scale_slip(output: Output) -> Finding | None:
     slip = _slip(output)
     if slip is None:
         return None
-    ratio, words = slip
-    side = f"{_number(ratio)} times the targets" if ratio >= 1 else f"the targets divided by {_number(1 / ratio)}"
-    text = f"an ordinary prediction is {side}: {words}"
+    factor, words = slip
+    side = f"{_number(factor)} times its target" if factor >= 1 else f"its target divided by {_number(1 / factor)}"
+    text = f"an ordinary prediction is about {side}: {words}"
     return Finding("scale-slip", "warning", text, "bring both sides into one unit")
 
 
 def _slip(output: Output) -> tuple[float, str] | None:
+    """The factor, and what it is in words, where dividing by it does about as well as any line could."""
     middle, low, high = (output.ratios.quantile(share) for share in (0.5, 0.25, 0.75))
-    if output.moment.rows < FEW_ROWS or middle is None or low is None or high is None or output.r2 > 0.5:
+    if output.moment.rows < FEW_ROWS or output.is_constant or middle is None or low is None or high is None:
         return None
     power = round(log10(middle))
-    if power and abs(log10(middle) - power) <= POWER_WIDTH and high / low < 10:
-        return middle, f"a slip by 10^{power}"
-    for factor, units in UNITS.items():
-        for size in (factor, 1 / factor):
-            if abs(middle / size - 1) <= UNIT_WIDTH and high / low <= STEADY:
-                return middle, f"as between {units}"
-    return None
+    found = []
+    if power and abs(log10(middle) - power) <= POWER_WIDTH:
+        found = [(10.0**power, f"a slip by 10^{power}")]
+    elif high / low <= STEADY:
+        sizes = (
+            (size, units) for factor, units in UNITS.items() for size, units in ((factor, units), (1 / factor, units))
+        )
+        found = [(size, f"as between {units}") for size, units in sizes if abs(middle / size - 1) <= UNIT_WIDTH]
+    best = output.pearson**2
+    fits = [(size, words) for size, words in found if output.r2 < best - STRAIGHTER <= _r2_divided(output, size)]
+    return fits[0] if fits else None
+
+
+def _r2_divided(output: Output, factor: float) -> float:
+    """R² if every prediction were divided by ``factor``."""
+    moment, size = output.moment, Fraction(factor)
+    return regression.r2(
+        moment._replace(preds=moment.preds / size, cross=moment.cross / size, preds2=moment.preds2 / size**2)
+    )
 
 
 def against_the_truth(output: Output) -> Finding | None:
@@ -167,15 +180,20 @@ def against_the_truth(output: Output) -> Finding | None:
     return Finding("opposite", "warning", text, "check for a sign that was lost, and that rows pair up (--id)")
 
 
-def worse_than_the_mean(output: Output) -> Finding | None:
-    """A constant would do better."""
-    told = constant_prediction(output) or scale_slip(output) or against_the_truth(output) or off_the_line(output)
-    if output.is_constant or isnan(output.r2) or output.r2 > 0 or told:
+def large_bias(output: Output) -> Finding | None:
+    """Most of the error is one and the same for all rows, and without it no line could do much better."""
+    moment = output.moment
+    if moment.rows < FEW_ROWS or output.says_one_thing or scale_slip(output) or against_the_truth(output):
         return None
-    relation = "no better than" if output.r2 == 0 else "worse than"
-    text = f"R² is {output.r2:.4f}: {relation} always answering {_number(_mean(output))}, the mean of the targets"
-    fix = "check that rows pair up (--id), that both sides are of one unit, and the training itself"
-    return Finding("worse-than-mean", "warning", text, fix)
+    bias, mse = regression.bias(moment), regression.mse(moment)
+    left = regression.explained_variance(moment)
+    if not mse > 0 or bias * bias < BIASED * mse or left < output.pearson**2 - STRAIGHTER:
+        return None
+    spread = sqrt(max(mse - bias * bias, 0.0))
+    side = "too high" if bias > 0 else "too low"
+    text = f"predictions are {side} by {_number(abs(bias))} throughout, with a spread of {_number(spread)}: "
+    text += f"that makes {bias * bias / mse:.0%} of the squared error"
+    return Finding("large-bias", "warning", text, "subtract it, or look for what shifts all predictions")
 
 
 def off_the_line(output: Output) -> Finding | None:
@@ -192,35 +210,30 @@ def off_the_line(output: Output) -> Finding | None:
     return Finding("off-the-line", "warning", text, "check the scale of both sides, or calibrate the model")
 
 
-def large_bias(output: Output) -> Finding | None:
-    """Most of the error is one and the same for all rows."""
-    moment = output.moment
-    if moment.rows < FEW_ROWS or output.says_one_thing or scale_slip(output) is not None:
+def worse_than_the_mean(output: Output) -> Finding | None:
+    """A constant would do better, and no other rule knows why."""
+    known = (constant_prediction, scale_slip, against_the_truth, large_bias, off_the_line)
+    if output.is_constant or isnan(output.r2) or output.r2 > 0 or any(rule(output) for rule in known):
         return None
-    bias, mse = regression.bias(moment), regression.mse(moment)
-    if not mse > 0 or bias * bias < BIASED * mse:
-        return None
-    spread = sqrt(max(mse - bias * bias, 0.0))
-    side = "too high" if bias > 0 else "too low"
-    text = f"predictions are {side} by {_number(abs(bias))} throughout, with a spread of {_number(spread)}: "
-    text += f"that makes {bias * bias / mse:.0%} of the squared error"
-    return Finding("large-bias", "warning", text, "subtract it, or look for what shifts all predictions")
+    relation = "no better than" if output.r2 == 0 else "worse than"
+    text = f"R² is {output.r2:.4f}: {relation} always answering {_number(_mean(output))}, the mean of the targets"
+    fix = "check that rows pair up (--id), that both sides are of one unit, and the training itself"
+    return Finding("worse-than-mean", "warning", text, fix)
 
 
 def heavy_tail(output: Output) -> Finding | None:
     """A few rows make most of the squared error."""
     if output.residuals is None or output.moment.rows < TAIL_ROWS:
         return None
-    few, share = heaviest(output.residuals, TAIL)
-    if not share >= HEAVY:
+    few, part, share = heaviest(output.residuals, HEAVY)
+    if isnan(share) or part > TAIL:
         return None
-    rows = (
-        f"{int(few):,} of {output.moment.rows:,} rows" if output.moment.n == output.moment.rows else "1 % of the weight"
-    )
-    text = f"{rows} make {share:.0%} of the squared error: MSE, RMSE and R² speak of them"
-    return Finding(
-        "heavy-tail", "warning", text, "MAE and the median absolute error tell of the others; look at these rows"
-    )
+    rows = f"{few:,} of {output.moment.rows:,} rows" if isinstance(few, int) else f"{part:.2g} of all weight"
+    makes = "makes" if few == 1 else "make"
+    most = "over 99%" if 0.995 <= share < 1 else f"{share:.0%}"
+    text = f"{rows} {makes} {most} of the squared error: MSE, RMSE and R² speak of them"
+    fix = "MAE and the median absolute error tell of the other rows; look at these"
+    return Finding("heavy-tail", "warning", text, fix)
 
 
 def constant_target(output: Output) -> Finding | None:
@@ -256,9 +269,9 @@ RULES: tuple[Callable[[Output], Finding | None], ...] = (
     constant_prediction,
     scale_slip,
     against_the_truth,
-    worse_than_the_mean,
-    off_the_line,
     large_bias,
+    off_the_line,
+    worse_than_the_mean,
     constant_target,
     heavy_tail,
     zero_targets,
