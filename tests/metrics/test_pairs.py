@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 from math import isnan, sqrt
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evalcli.metrics.pairs import RankPairs
+from evalcli.metrics.pairs import PairGroups, RankPairs
 from evalcli.metrics.rankcorrelation import kendall, spearman
 
 pytestmark = pytest.mark.filterwarnings("ignore::scipy.stats.ConstantInputWarning")
@@ -176,3 +176,51 @@ def test_more_memory_means_less_doubt():
     assert widths == sorted(widths, reverse=True)
     assert 0 < widths[-2] < 0.1
     assert widths[-1] == 0
+
+
+def weak_orders(rows):
+    """Every way in which rows can follow one another or be tied, as a rank for each."""
+    if not rows:
+        yield {}
+        return
+    for size in range(1, len(rows) + 1):
+        for first in combinations(rows, size):
+            for rest in weak_orders([row for row in rows if row not in first]):
+                yield dict.fromkeys(first, 0) | {row: rank + 1 for row, rank in rest.items()}
+
+
+def arrangements(bins, tied):
+    """Every order of all rows that agrees with their bins, of which some are known to be one value."""
+    members = [[row for row, its in enumerate(bins) if its == number] for number in range(max(bins) + 1)]
+    choices = [
+        [dict.fromkeys(rows, 0)] if tied[number] else list(weak_orders(rows)) for number, rows in enumerate(members)
+    ]
+    for chosen in product(*choices):
+        yield [bins[row] * 100 + next(ranks[row] for ranks in chosen if row in ranks) for row in range(len(bins))]
+
+
+SMALL = [
+    ((0, 0, 1, 1), (0, 1, 0, 1), (0, 0), (0, 0)),
+    ((0, 0, 1, 1), (0, 0, 1, 1), (0, 0), (0, 0)),
+    ((0, 0, 0, 1), (1, 0, 0, 0), (0, 0), (0, 0)),
+    ((0, 0, 0, 1, 2), (0, 1, 1, 1, 0), (0, 0, 0), (0, 0)),
+    ((0, 0, 1, 1, 1), (0, 1, 1, 0, 0), (1, 0), (0, 0)),
+    ((0, 1, 2, 2, 2), (0, 1, 1, 1, 2), (0, 0, 0), (0, 0, 0)),
+    ((0, 1, 1, 1, 2), (2, 1, 1, 1, 0), (0, 0, 0), (0, 0, 0)),
+    ((0, 0, 0, 0, 1), (0, 0, 0, 0, 1), (0, 0), (0, 0)),
+]
+
+
+@pytest.mark.parametrize(("x", "y", "x_tied", "y_tied"), SMALL)
+def test_the_interval_holds_every_order_that_agrees_with_the_bins_and_is_not_much_wider(x, y, x_tied, y_tied):
+    cells = sorted({*zip(x, y, strict=True)})
+    amounts = [sum(row == cell for row in zip(x, y, strict=True)) for cell in cells]
+    known = [np.array(tied, bool) | (np.bincount(side) == 1) for side, tied in ((x, x_tied), (y, y_tied))]
+    groups = PairGroups(*map(np.array, zip(*cells, strict=True)), np.array(amounts), *known)
+    orders = list(product(arrangements(x, known[0]), arrangements(y, known[1])))
+    for formula, reference in BOTH:
+        values = [reference(*map(np.array, pair))[0] for pair in orders]
+        got = formula(groups)
+        assert got.low - 1e-12 <= np.nanmin(values)
+        assert np.nanmax(values) <= got.high + 1e-12
+        assert got.high - got.low <= 3 * (np.nanmax(values) - np.nanmin(values)) + 0.1

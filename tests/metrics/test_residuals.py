@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import isnan
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_a_histogram_holds_every_row_between_rising_edges(residuals, scale, budg
     assert edges[0] == values.min()
     assert edges[-1] == values.max()
     if len(edges) > 2:
-        assert all(a < b for a, b in zip(edges, edges[1:], strict=False))
+        assert all(a < b for a, b in pairwise(edges))
     assert len(counts) == len(edges) - 1 <= 60
     if budget > 100 and len(counts) > 1:
         expected, _ = np.histogram(values, edges)

@@ -48,7 +48,7 @@ NAMES = [entry.example for entry in METRICS.values() if entry.per_output]
 
 
 def data(seed=0, n=400, outputs=2):
-    """Targets and predictions of very different size, some equal, some exactly 0, some negative; weights of 26 decades."""
+    """Targets and predictions of very different size, some equal, some 0, some negative; weights of 26 decades."""
     rng = np.random.default_rng(seed)
     target = rng.lognormal(sigma=3, size=(n, outputs))
     preds = target * rng.lognormal(sigma=0.4, size=(n, outputs))
@@ -218,7 +218,7 @@ def test_states_of_several_budgets_or_powers_do_not_merge():
     ):
         with pytest.raises(ValueError, match="cannot merge"):
             one.merge(other)
-    with pytest.raises(ValueError, match="no deviance of power 0.5"):
+    with pytest.raises(ValueError, match="no deviance of power"):
         Deviance(power=0.5)
 
 
