@@ -9,7 +9,7 @@ from evalcli.metrics.registry import AVERAGES, METRICS, PER_CLASS, evaluate, par
 
 CLASSES = 5
 LABELS = tuple("abcde")
-COUNTED = {name: entry for name, entry in METRICS.items() if not entry.needs_scores}
+COUNTED = {name: entry for name, entry in METRICS.items() if entry.reads == "labels"}
 PLAIN = tuple(name for name, entry in COUNTED.items() if not entry.per_class)
 FAMILIES = (*PER_CLASS, "fbeta2", "fbeta0.5")
 NAMES = (*PLAIN, *(f"{f}_{a}" for f in FAMILIES for a in AVERAGES), *(f"{f}[{c}]" for f in FAMILIES for c in LABELS))
