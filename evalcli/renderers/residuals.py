@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from evalcli.renderers import wording
-from evalcli.renderers.screen import INDENT, NAME, Screen, indented, table
+from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, padded, table, wrapped
 from evalcli.report import Value
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _ROWS = 5
 _MANY = 100
 """Outputs up to which each has its row on screen."""
 _WORST = 10
+_NAME = 24
+"""Cells of a name before a metric has to give way to it."""
 _SPREAD = 12
 """Outputs up to which the spread of each is shown."""
 
@@ -33,32 +35,34 @@ def outputs_part(report: Report, screen: Screen) -> list[Text]:
     if len(rows) > _MANY:
         rows, heading = wording.worst_outputs(report)[:_WORST], f"Worst of {len(rows):,} outputs"
     names = wording.output_columns(report)
-    while True:
-        lines = _outputs(rows, names, screen)
-        if len(names) == 1 or max(line.cell_len for line in lines) <= screen.width - INDENT:
-            break
+    while len(names) > 1 and _width(rows, names, screen) > screen.width - INDENT:
         names = names[:-1]
     left = len(report.per_output[0].metrics) - len(names)
-    more = (
-        f"the numbers above are the means; {left} more metrics in the JSON"
-        if left
-        else "the numbers above are the means"
-    )
-    return [screen.say(heading, "bold"), *_beside(more, screen), *lines]
+    more = f"; {left} more metrics in the JSON" if left else ""
+    quiet = wrapped(f"the numbers above are the means{more}", screen.prose - INDENT)
+    return [screen.say(heading, "bold"), *(screen.say(line, "dim") for line in quiet), *_outputs(rows, names, screen)]
 
 
-def _beside(text: str, screen: Screen) -> list[Text]:
-    return [screen.say(text, "dim")]
+def _width(rows: Sequence[OutputRow], names: Sequence[str], screen: Screen) -> int:
+    """Cells that the table needs if no name longer than ``_NAME`` is shown whole."""
+    label = max(min(screen.name(row.name).cell_len, _NAME) for row in rows)
+    return label + sum(_column(rows, name, screen)[0].cell_len + GAP for name in names)
+
+
+def _column(rows: Sequence[OutputRow], name: str, screen: Screen) -> list[Text]:
+    """A metric of every output under its name, as lines of one width."""
+    shown = [screen.say(wording.spoken(name, row.metrics.get(name, Value(None)))) for row in rows]
+    cells = [screen.say(wording.title(name), "dim"), *shown]
+    width = max(cell.cell_len for cell in cells)
+    return [padded(cell, width, "r") for cell in cells]
 
 
 def _outputs(rows: Sequence[OutputRow], names: Sequence[str], screen: Screen) -> list[Text]:
-    drawn = [[Text(), *(screen.say(wording.title(name), "dim") for name in names)]]
-    cap = max(10, min(NAME, screen.width - INDENT - 12 * len(names)))
-    for row in rows:
-        values = (row.metrics.get(name, Value(None)) for name in names)
-        shown = (wording.spoken(name, value) for name, value in zip(names, values, strict=True))
-        drawn.append([screen.name(row.name, cap), *map(screen.say, shown)])
-    return table(drawn, "l" + "r" * len(names))
+    columns = [_column(rows, name, screen) for name in names]
+    room = screen.width - INDENT - sum(column[0].cell_len + GAP for column in columns)
+    cap = max(10, min(NAME, room))
+    labels = [Text(), *(screen.name(row.name, cap) for row in rows)]
+    return table([list(cells) for cells in zip(labels, *columns, strict=True)], "l" + "r" * len(columns))
 
 
 def errors_part(report: Report, screen: Screen) -> list[Text]:

@@ -32,7 +32,7 @@ def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
     if report.task == "regression":
         from evalcli.renderers.residuals import errors_part, outputs_part
 
-        parts: tuple[Callable[[Report, Screen], list[Text]], ...] = (outputs_part, errors_part)
+        parts: tuple[Callable[[Report, Screen], list[Text]], ...] = (_undefined_alone, outputs_part, errors_part)
     else:
         parts = (_classes, _confusion)
     drawn = [part(report, screen) for part in (_header, _overall, *parts, _findings)]
@@ -224,7 +224,12 @@ def _undefined(report: Report, screen: Screen, most: int = 6) -> list[Text]:
         return []
     named = ", ".join(report.undefined[:most])
     more = f" and {len(report.undefined) - most:,} more" if len(report.undefined) > most else ""
-    return [Text(), *_prose(f"– undefined (0/0): {named}{more}", screen, hang=0, style="dim")]
+    why = "" if report.task == "regression" else " (0/0)"
+    return [Text(), *_prose(f"– undefined{why}: {named}{more}", screen, hang=0, style="dim")]
+
+
+def _undefined_alone(report: Report, screen: Screen) -> list[Text]:
+    return _undefined(report, screen)[1:]
 
 
 def _confusion(report: Report, screen: Screen) -> list[Text]:

@@ -334,7 +334,7 @@ def worst(report: Report) -> list[ClassRow]:
 def output_columns(report: Report) -> list[str]:
     """The metrics of the table of outputs: those asked for, else the usual ones that there are."""
     found = list(report.per_output[0].metrics) if report.per_output else []
-    asked = [name for name in found if name in report.asked]
+    asked = [name for name in report.asked if name in found]
     return asked or [name for name in OUTPUT_COLUMNS if name in found] or found
 
 
