@@ -84,6 +84,8 @@ def look_up(report: Report, metric: str, least: int = 1) -> Found | str:
         if name.entry.needs_scores and report.scores == "labels":
             return "it needs scores, and the predictions are labels"
         return f"the report does not have it; report again with -m {metric}"
+    if report.task == "regression":
+        return _of_output(report, str(replace(name, label=None)), name.label)
     row = next((row for row in report.per_class if row.name == name.label), None)
     if row is None:
         known = ", ".join(repr(one.name) for one in report.per_class[:5])
@@ -91,3 +93,13 @@ def look_up(report: Report, metric: str, least: int = 1) -> Found | str:
         return f"no class {name.label!r}; there are {known}{more}" if known else "the report has no classes"
     value = row.metrics.get(str(replace(name, label=None)))
     return "the report does not have it" if value is None else Found(value, report.n)
+
+
+def _of_output(report: Report, metric: str, output: str) -> Found | str:
+    """The value of one output, or why there is none."""
+    if output not in report.outputs:
+        known = ", ".join(map(repr, report.outputs[:5])) + (", …" if len(report.outputs) > 5 else "")
+        return f"no output {output!r}; there {'is' if len(report.outputs) == 1 else 'are'} {known}"
+    found = next((row.metrics for row in report.per_output if row.name == output), report.metrics)
+    value = found.get(metric)
+    return f"the report does not have it; report again with -m {metric}" if value is None else Found(value, report.n)

@@ -81,6 +81,10 @@ class Plan:
 
     def begin(self, task: Task, known: Evidence) -> Callable[[], Pass]:
         """Empty passes under ``task``, one for each worker."""
+        if task.family == "regression":
+            from evalcli.regression.states import begin as begin_regression
+
+            return begin_regression(self)
         from evalcli.classification.states import begin
 
         return begin(self, task, known)

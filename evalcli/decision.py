@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.classification.task import decide as decide_classification
 from evalcli.errors import UsageError
+from evalcli.regression.task import decide as decide_regression
 from evalcli.task import FAMILIES
 
 if TYPE_CHECKING:
@@ -25,14 +26,24 @@ def decide(layout: Layout, preds: Field, target: Field, choices: Choices, eviden
 
     """
     family = family_of(layout, choices, evidence)
-    if family in {"multilabel", "regression"}:
+    if family == "multilabel":
         raise UsageError(f"--task {family} is not available in this version", fix="use binary or multiclass")
+    if family == "regression":
+        return decide_regression(preds, target, choices, evidence)
     return decide_classification(layout, preds, target, choices, evidence)
 
 
 def family_of(layout: Layout, choices: Choices, evidence: Evidence) -> str:
-    """``classification``, ``multilabel`` or ``regression``: as the user said, else as the whole input shows."""
-    del layout, evidence
+    """``classification``, ``multilabel`` or ``regression``: as the user said, else as the whole input shows.
+
+    One number against one number is a regression where a target has a fraction, unless a choice speaks of classes.
+    """
     if choices.task is not None:
         return FAMILIES[choices.task]
-    return "regression" if choices.scores == "values" else "classification"
+    if choices.scores == "values":
+        return "regression"
+    of_classes = (choices.scores, choices.threshold, choices.positive, choices.labels, choices.class_axis)
+    single = layout.preds in {"labels", "score"} and layout.target == "labels" and layout.inner == 1
+    if evidence.fractions and single and all(choice is None for choice in of_classes):
+        return "regression"
+    return "classification"

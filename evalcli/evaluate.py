@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.counting import Plan, count
-from evalcli.engine import batch_rows, place, worker_count
+from evalcli.engine import Placement, batch_rows, place, worker_count
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import parse
 from evalcli.report import Report, Run
@@ -58,12 +58,18 @@ def evaluate(
         plan = replace(plan, shown=None if shown is None else frozenset(shown))
         outcome, inputs = count(plan, size, progress)
     report = _report(plan, outcome, inputs)
+    if outcome.task.family == "regression" and placement.backend != "numpy":
+        placement = Placement("numpy", "cpu", "values are added up exactly, and on the host")
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
     return replace(report, run=run)
 
 
 def _report(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Report:
     """What was counted, in the words of its task."""
+    if outcome.task.family == "regression":
+        from evalcli.regression.reporter import Reporter as RegressionReporter
+
+        return RegressionReporter(plan, outcome, inputs).report()
     from evalcli.classification.reporter import Reporter
 
     return Reporter(plan, outcome, inputs).report()

@@ -80,6 +80,8 @@ class Evidence:
     tied: int = 0
     fractions: bool = False
     """Whether a target is a finite number that is not whole."""
+    fractional: int = 0
+    """How many of them, where values are counted."""
     multi_hot: bool = False
     """Whether a row of 0 and 1 in a table of targets holds no 1, or several."""
     names_ignored: bool = False
@@ -98,6 +100,7 @@ class Evidence:
         self.note_off(other.off_worst, other.off_row)
         self.tied += other.tied
         self.fractions = self.fractions or other.fractions
+        self.fractional += other.fractional
         self.multi_hot = self.multi_hot or other.multi_hot
         self.names_ignored = self.names_ignored or other.names_ignored
         for code, fault in other.faults.items():

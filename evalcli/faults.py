@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 FAULTS: dict[str, tuple[str, str, str]] = {
     "weight": ("weight", "is negative, not finite or huge", "weights must lie between 0 and 1e150"),
+    "target-not-finite": ("target", "is not finite", "--nan drop leaves these rows out"),
+    "target-beyond": ("target", "is beyond 1e75", "give both sides in a larger unit"),
+    "target-inexact": ("target", "is a whole number that float64 does not hold", "subtract what all have in common"),
     "not-one-hot": (
         "target",
         "is not one-hot (one 1, else 0)",
-        "save class numbers; for single decisions in two axes use --task binary",
+        "save class numbers; for single decisions in two axes use --task binary, for values --task regression",
     ),
     "target-missing": ("target", "is missing (NaN)", "use --nan drop to leave these rows out"),
     "target-fraction": (
         "target",
         "is no whole number",
-        "save class numbers; if these are scores, predictions come first: exchange the files",
+        "save class numbers; if these are values, --task regression; if scores, predictions come first",
     ),
     "target-unknown": (
         "target",
@@ -32,6 +35,9 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "check --labels, or the names of the score columns",
     ),
     "target-range": ("target", "is outside the classes", ""),
+    "pred-not-finite": ("prediction", "is not finite", "--nan drop leaves these rows out"),
+    "pred-beyond": ("prediction", "is beyond 1e75", "give both sides in a larger unit"),
+    "pred-inexact": ("prediction", "is a whole number that float64 does not hold", "subtract what all have in common"),
     "nan": (
         "prediction",
         "is not finite (NaN, or -inf in every column)",

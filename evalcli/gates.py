@@ -224,6 +224,9 @@ def _resolved(rule: Rule, report: Report) -> Rule:
 def _check_comparable(report: Report, baseline: Report) -> None:
     if baseline.task != report.task:
         what = f"the baseline's task is {baseline.task}, this report's is {report.task}"
+    elif set(baseline.outputs) != set(report.outputs):
+        odd = sorted(set(baseline.outputs) ^ set(report.outputs))
+        what = f"the baseline has other outputs: only one side has {', '.join(map(repr, odd[:5]))}"
     elif set(baseline.classes) != set(report.classes):
         odd = sorted(set(baseline.classes) ^ set(report.classes))
         what = f"the baseline has other classes: only one side has {', '.join(map(repr, odd[:5]))}"
@@ -231,7 +234,8 @@ def _check_comparable(report: Report, baseline: Report) -> None:
         what = f"the baseline's positive class is {baseline.positive!r}, this report's is {report.positive!r}"
     else:
         return
-    raise InputError(what, fix="compare reports on the same task and classes", path="--baseline")
+    things = "outputs" if report.task == "regression" else "classes"
+    raise InputError(what, fix=f"compare reports on the same task and {things}", path="--baseline")
 
 
 def _judged(rule: Rule, report: Report, baseline: Report | None, least: int, on: str) -> Verdict:
@@ -240,18 +244,20 @@ def _judged(rule: Rule, report: Report, baseline: Report | None, least: int, on:
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
     value, n, where = found
     if value.value is None:
-        reason = "undefined here (0/0), and undefined never passes"
+        why = "see the findings" if report.task == "regression" else "0/0"
+        reason = f"undefined here ({why}), and undefined never passes"
         return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", _joined(where, reason), n=n)
     if rule.kind == "drop" and baseline is not None:
         judged = _judged_drop(rule, value, look_up(baseline, rule.metric, least), on)
         sizes = "" if baseline.n == report.n else f"of {baseline.n:,} rows then, {report.n:,} now"
         return replace(judged, reason=_joined(where, judged.reason, sizes), n=n)
-    status, reason = _on_point(rule, value) if on == "point" else _on_interval(rule, found, report.confidence)
+    digits = ".4g" if report.task == "regression" else ".4f"
+    status, reason = _on_point(rule, value, digits) if on == "point" else _on_interval(rule, found, report.confidence)
     verdict = Verdict(rule.text(), rule.metric, value.value, rule.bound, status, _joined(where, reason))
     return replace(verdict, low=value.low, high=value.high, n=n)
 
 
-def _on_point(rule: Rule, found: Value) -> tuple[str, str]:
+def _on_point(rule: Rule, found: Value, digits: str) -> tuple[str, str]:
     """Whether the value itself is on the right side, and why not."""
     assert found.value is not None
     passes, certainly = (
@@ -263,7 +269,7 @@ def _on_point(rule: Rule, found: Value) -> tuple[str, str]:
     if passes and found.certified is not None:
         low, high = found.certified
         return "fail", f"only certain to lie in {low!r} … {high!r}: more memory (--ranking-budget) tells"
-    return "fail", _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound)
+    return "fail", _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound, digits)
 
 
 def _on_interval(rule: Rule, found: Found, level: float | None) -> tuple[str, str]:
@@ -312,8 +318,11 @@ def _judged_drop(rule: Rule, now: Value, then: Found | str, on: str) -> Verdict:
     before = then.value
     if before.value is None:
         return verdict(None, "undefined", "undefined in the baseline")
-    higher = parse(rule.metric).entry.direction == "higher"
+    direction = parse(rule.metric).entry.direction
+    higher = direction == "higher"
     old, new = _end(before, low=not higher), _end(now, low=higher)
+    if direction == "zero":
+        old, new = abs(old), abs(new)
     if rule.relative and old == 0:
         return verdict(None, "undefined", "the baseline is 0, of which there is no share")
     if not (isfinite(old) and isfinite(new)):
@@ -362,9 +371,9 @@ def _plainly(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def _compared(value: float, sign: str, bound: float) -> str:
+def _compared(value: float, sign: str, bound: float, digits: str = ".4f") -> str:
     """The comparison with the digits that show it: four, unless rounding would hide the reason."""
-    short = f"{value:.4f}"
-    if short != f"{bound:.4f}":
+    short = f"{value:{digits}}"
+    if short != f"{bound:{digits}}":
         return f"{short} {sign} {_plainly(bound)}"
     return f"{value!r} {sign} {_plainly(bound)}, shown as {short}"

@@ -29,8 +29,9 @@ from evalcli.sources.spool import STDIN, Spool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from evalcli.layout import Layout
     from evalcli.sources.arrays import StoredArray
-    from evalcli.sources.base import Selection, Source
+    from evalcli.sources.base import Batch, Selection, Source
     from evalcli.sources.tables import Table, Tables
     from evalcli.task import Choices, Task
 
@@ -45,7 +46,8 @@ PASSES = 4
 
 FLAG = re.compile(
     r"--(?:target NAME --pred NAME|pred \S+ --positive [^\s,;]+|labels a,b,c|ignore-index -?\d+|nan drop"
-    r"|scores (?:labels|probs|logits)|positive [^\s,;]+|class-axis -?1|task multiclass|no-header|delimiter \S+)"
+    r"|scores (?:labels|probs|logits)|positive [^\s,;]+|class-axis -?1|task (?:multiclass|regression)|no-header"
+    r"|delimiter \S+)"
 )
 """What an error offers and a command can take."""
 
@@ -209,10 +211,10 @@ def _decided(path: str, source: Source, choices: Choices) -> tuple[str, str]:
     known = Evidence()
     for _ in range(PASSES):
         task = decide(layout, source.preds, source.target, choices, known)
-        prepare = make_prepare(layout, choices, source, task.classes)
+        look, classes = _look_at(layout, choices, source, task)
         evidence = Evidence()
         for load in islice(source.plan(LOOK_ROWS), 1):
-            prepare(load(), task, evidence)
+            look(load(), evidence)
         decided = decide(layout, source.preds, source.target, choices, evidence.with_(known))
         if decided.counts_like == task.counts_like:
             break
@@ -224,8 +226,20 @@ def _decided(path: str, source: Source, choices: Choices) -> tuple[str, str]:
             return f"{what}: name the classes in the order of the scores", f"{_command(path)} --labels a,b,c"
     if decided.problem is not None:
         evidence.faults.pop("pred-fraction", None)
-    raise_faults(source, choices, prepare.classes, evidence)
-    return _in_words(decided), _command(path) + _missing_flags(decided)
+    raise_faults(source, choices, classes, evidence)
+    return _in_words(decided, layout), _command(path) + _missing_flags(decided)
+
+
+def _look_at(
+    layout: Layout, choices: Choices, source: Source, task: Task
+) -> tuple[Callable[[Batch, Evidence], object], int | None]:
+    """What takes evidence from a batch, and how many classes there are if that is known."""
+    if task.family == "regression":
+        from evalcli.regression.prepare import Prepare
+
+        return Prepare(choices, layout.outputs).__call__, None
+    prepare = make_prepare(layout, choices, source, task.classes)
+    return lambda batch, evidence: prepare(batch, task, evidence), prepare.classes
 
 
 def _one_side(path: str, array: StoredArray | None) -> tuple[dict[str, str], str, str]:
@@ -233,13 +247,18 @@ def _one_side(path: str, array: StoredArray | None) -> tuple[dict[str, str], str
         return {}, "nothing in it can be evaluated", _command(path)
     shape = plain_shape(array.shape)
     if is_float(array):  # type: ignore[arg-type]  # only its dtype is asked for
-        what = "one score for each row (binary)" if len(shape) == 1 else f"scores {shape}, classes on axis 1 or last"
+        what = f"scores {shape}, classes on axis 1 or last"
+        if len(shape) == 1:
+            what = "one number for each row, a score (binary) or a value (regression)"
         return {array.name: "predictions"}, f"predictions: {what}; the truth is missing", f"{_command(path)} TARGETS"
     reading = "labels: the truth, or predicted labels; the other side is missing"
     return {array.name: "labels"}, reading, f"evalcli report PREDS {shlex.quote(path)}"
 
 
-def _in_words(task: Task) -> str:
+def _in_words(task: Task, layout: Layout) -> str:
+    if task.family == "regression":
+        several = f", {layout.width} outputs" if layout.preds == "values" and (layout.width or 1) > 1 else ""
+        return f"regression{several}, values on both sides" + (f"; but {task.problem.what}" if task.problem else "")
     names = ", ".join(task.classes[:EXAMPLES]) + (", …" if len(task.classes) > EXAMPLES else "")
     classes = f"{len(task.classes)} classes ({names})" if task.classes else "classes as counted"
     positive = "" if task.positive is None or task.problem else f", positive {task.classes[task.positive]!r}"
@@ -253,6 +272,8 @@ def _missing_flags(task: Task) -> str:
         return ""
     if task.kind == "binary" and len(task.classes) == 2 and "--positive" in task.problem.fix:
         return f" --positive {shlex.quote(task.classes[likely_positive(task.classes)])}"
+    if "--task regression" in task.problem.fix:
+        return " --task regression"
     return " --scores probs" if "--scores" in task.problem.fix else ""
 
 

@@ -14,7 +14,8 @@ predictions           target              read as
 ``(N,)``              ``(N, C)``          labels or scores against a one-hot target
 ====================  ==================  =============================================================
 
-A trailing axis of length 1 is dropped; nothing is ever broadcast.
+A trailing axis of length 1 is dropped; nothing is ever broadcast. A regression that was asked for takes values on both
+sides, ``(N,)`` or ``(N, D)``, of one shape.
 """
 
 from __future__ import annotations
@@ -33,15 +34,21 @@ Shape = tuple[int, ...]
 
 class Layout(NamedTuple):
     """``preds`` are ``labels``, one ``score`` an element, or ``columns`` of scores on axis ``class_axis`` (``width`` of
-    them); the target holds ``labels`` or is ``one-hot`` on ``target_axis``. ``inner`` elements lie in one row.
+    them); the target holds ``labels`` or is ``one-hot`` on ``target_axis``. ``inner`` elements lie in one row. Both are
+    ``values``, ``width`` of them a row, where a regression was asked for.
     """
 
-    preds: Literal["labels", "score", "columns"]
-    target: Literal["labels", "one-hot"] = "labels"
+    preds: Literal["labels", "score", "columns", "values"]
+    target: Literal["labels", "one-hot", "values"] = "labels"
     class_axis: int = -1
     target_axis: int = -1
     width: int | None = None
     inner: int = 1
+
+    @property
+    def outputs(self) -> int:
+        """How many values are predicted of each row, in a regression."""
+        return self.width or 1 if self.preds == "values" else 1
 
 
 def is_float(field: Field) -> bool:
@@ -72,6 +79,8 @@ def find_layout(preds: Field, target: Field, choices: Choices) -> Layout:
     if choices.class_axis is not None and max(len(p), len(t)) == 1:
         message = f"--class-axis {choices.class_axis}, but predictions {preds.shape} have no axis of classes"
         raise UsageError(message, fix="drop it")
+    if choices.task == "regression" or choices.scores == "values":
+        return _values(preds, target, p, t)
     if p == t:
         return _same_shape(preds, choices, p)
     if len(p) == len(t) + 1:
@@ -89,6 +98,16 @@ def _compared(p: Shape, t: Shape) -> tuple[Shape, Shape]:
     longer, shorter = (p, t) if len(p) > len(t) else (t, p)
     fits = len(longer) == len(shorter) + 1 and (longer[:1] + longer[2:] == shorter or longer[:-1] == shorter)
     return (p, t) if fits and plain[0] != plain[1] else plain
+
+
+def _values(preds: Field, target: Field, p: Shape, t: Shape) -> Layout:
+    if p != t:
+        message = f"predictions {preds.shape} do not fit targets {target.shape}, and values are never broadcast"
+        raise InputError(message, fix="a regression takes (N,) or (N, D) on both sides", path=preds.path)
+    if len(p) > 2:
+        fix = "reshape both to (N, D) for D outputs, or to (N,) to take every element for a row"
+        raise InputError(f"values of shape {preds.shape}; a regression takes (N,) or (N, D)", fix=fix, path=preds.path)
+    return Layout("values", "values", width=p[1] if len(p) == 2 else 1)
 
 
 def _same_shape(preds: Field, choices: Choices, p: Shape) -> Layout:

@@ -41,6 +41,29 @@ class ClassRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputRow:
+    """One output of a regression with several. ``metrics`` maps ``rmse``, ``r2``, … to values."""
+
+    name: str
+    metrics: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """How ``prediction − target`` is spread in one ``output``.
+
+    ``quantiles`` pairs a percentage of the rows with the residual that they lie below. ``counts`` (B) of rows, or sums
+    of weights, lie between neighbouring ``edges`` (B + 1); the outermost reach to the least and the largest residual.
+    """
+
+    output: str
+    bias: float
+    quantiles: tuple[tuple[float, Value], ...]
+    edges: tuple[float, ...]
+    counts: tuple[Number, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Confusion:
     """Rows are targets, columns predictions, in class order. With many classes ``pairs`` stand in for ``matrix``:
     (target, prediction, count), off the diagonal, largest first.
@@ -181,10 +204,17 @@ class Report:
     run: Run | None = None
     asked: tuple[str, ...] = ()
     """Metrics that were asked for by name, which people are shown; not part of the JSON."""
+    outputs: tuple[str, ...] = ()
+    """What a regression predicts of each row, by name."""
+    per_output: tuple[OutputRow, ...] = ()
+    """Each of several outputs by itself."""
+    residuals: tuple[Residuals, ...] = ()
 
     def to_json_object(self) -> dict[str, Any]:
         """The report as JSON types, keys in the documented order; a number that is not finite is ``None``."""
         binary = {"positive": self.positive, "threshold": self.threshold} if self.positive is not None else {}
+        regression = self.task == "regression"
+        classes = {"classes": list(self.classes), "averaged": self.averaged, **binary}
         return {
             "schema": SCHEMA,
             "version": self.version,
@@ -194,15 +224,10 @@ class Report:
             "n": self.n,
             "ignored": self.ignored,
             "weighted": self.weighted,
-            "classes": list(self.classes),
-            "averaged": self.averaged,
-            **binary,
+            **({"outputs": list(self.outputs)} if regression else classes),
             **({} if self.confidence is None else {"confidence": self.confidence}),
             "metrics": {name: _value_object(value) for name, value in self.metrics.items()},
-            "per_class": [_row_object(row) for row in self.per_class],
-            "confusion": _confusion_object(self.confusion),
-            **({} if self.calibration is None else {"calibration": _calibration_object(self.calibration)}),
-            **({"coverage": [point._asdict() for point in self.coverage]} if self.coverage else {}),
+            **(_outputs_object(self) if regression else _classes_object(self)),
             "undefined": list(self.undefined),
             "findings": [{"code": f.code, "level": f.level, "text": f.text, "fix": f.fix} for f in self.findings],
             "gates": [_verdict_object(verdict) for verdict in self.gates],
@@ -236,6 +261,33 @@ def _value_object(value: Value) -> dict[str, Any]:
     if value.certified is not None:
         found["certified"] = list(value.certified)
     return found
+
+
+def _classes_object(report: Report) -> dict[str, Any]:
+    rows = [_row_object(row) for row in report.per_class]
+    return {
+        "per_class": rows,
+        "confusion": _confusion_object(report.confusion),
+        **({} if report.calibration is None else {"calibration": _calibration_object(report.calibration)}),
+        **({"coverage": [point._asdict() for point in report.coverage]} if report.coverage else {}),
+    }
+
+
+def _outputs_object(report: Report) -> dict[str, Any]:
+    rows = [
+        {"output": row.name, **{name: _value_object(value) for name, value in row.metrics.items()}}
+        for row in report.per_output
+    ]
+    return {"per_output": rows, "residuals": [_residuals_object(each) for each in report.residuals]}
+
+
+def _residuals_object(residuals: Residuals) -> dict[str, Any]:
+    return {
+        "output": residuals.output,
+        "bias": _finite(residuals.bias),
+        "quantiles": [{"percent": percent, **_value_object(value)} for percent, value in residuals.quantiles],
+        "histogram": {"edges": list(residuals.edges), "counts": list(residuals.counts)},
+    }
 
 
 def _row_object(row: ClassRow) -> dict[str, Any]:

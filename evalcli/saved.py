@@ -20,7 +20,9 @@ from evalcli.report import (
     Finding,
     InputRecord,
     Number,
+    OutputRow,
     Report,
+    Residuals,
     SliceRow,
     Temperature,
     Value,
@@ -72,12 +74,7 @@ def report_from(data: object, path: str = "") -> Report:
         n=top.take("n", int),
         ignored=top.take("ignored", int),
         weighted=top.take("weighted", bool),
-        classes=top.texts("classes"),
         metrics=_values(top.part("metrics")),
-        per_class=tuple(_row(part) for part in top.parts("per_class")),
-        confusion=_confusion(top.part("confusion"), len(top.take("classes", list))),
-        calibration=_calibration(top.part("calibration")) if "calibration" in top.data else None,
-        coverage=tuple(_coverage(part) for part in top.parts("coverage")) if "coverage" in top.data else (),
         undefined=top.texts("undefined"),
         findings=tuple(_finding(part) for part in top.parts("findings")),
         gates=tuple(_verdict(part) for part in top.parts("gates")),
@@ -88,9 +85,34 @@ def report_from(data: object, path: str = "") -> Report:
         ),
         positive=top.optional("positive", str),
         threshold=top.optional("threshold", float),
-        averaged=top.take("averaged", int),
         confidence=top.optional("confidence", float),
+        **(_of_outputs(top) if top.data["task"] == "regression" else _of_classes(top)),
     )
+
+
+def _of_classes(top: _Part) -> dict[str, Any]:
+    """What only tasks with classes have."""
+    classes = top.texts("classes")
+    return {
+        "classes": classes,
+        "averaged": top.take("averaged", int),
+        "per_class": tuple(_row(part) for part in top.parts("per_class")),
+        "confusion": _confusion(top.part("confusion"), len(classes)),
+        "calibration": _calibration(top.part("calibration")) if "calibration" in top.data else None,
+        "coverage": tuple(_coverage(part) for part in top.parts("coverage")) if "coverage" in top.data else (),
+    }
+
+
+def _of_outputs(top: _Part) -> dict[str, Any]:
+    """What only a regression has."""
+    return {
+        "classes": (),
+        "outputs": top.texts("outputs"),
+        "per_output": tuple(
+            OutputRow(part.take("output", str), _values(part, skip=("output",))) for part in top.parts("per_output")
+        ),
+        "residuals": tuple(_residuals(part) for part in top.parts("residuals")),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +206,15 @@ def _row(part: _Part) -> ClassRow:
     return ClassRow(part.take("class", str), part.take("support", float), part.take("predicted", float), metrics)
 
 
+def _residuals(part: _Part) -> Residuals:
+    drawn = part.part("histogram")
+    edges, counts = (_row_of(drawn, drawn.take(key, list), drawn.at(key)) for key in ("edges", "counts"))
+    if len(edges) != len(counts) + 1 and (edges or counts):
+        part.refuse(f"{drawn.place} has {len(edges)} edges for {len(counts)} counts")
+    quantiles = tuple((each.take("percent", float), _value(each)) for each in part.parts("quantiles"))
+    return Residuals(part.take("output", str), part.take("bias", float), quantiles, edges, counts)
+
+
 def _confusion(part: _Part, classes: int) -> Confusion:
     for axis, meaning in (("rows", "target"), ("columns", "prediction")):
         if part.take(axis, str) != meaning:
@@ -199,7 +230,10 @@ def _confusion(part: _Part, classes: int) -> Confusion:
 
 
 def _numbers(part: _Part, row: object, i: int) -> tuple[Number, ...]:
-    place = f"{part.at('matrix')}[{i}]"
+    return _row_of(part, row, f"{part.at('matrix')}[{i}]")
+
+
+def _row_of(part: _Part, row: object, place: str) -> tuple[Number, ...]:
     return tuple(part.checked(x, float, place) for x in part.checked(row, list, place))
 
 

@@ -139,7 +139,10 @@ def _no_scores(source: Source) -> UsageError:
 
 
 def _tuned(source: Source, layout: Layout, outcome: Outcome, inputs: tuple[InputFile, ...], aim: Aim) -> Tuning:
-    task, states = outcome.task, outcome.gathered.scores
+    task = outcome.task
+    if task.family != "classification":
+        raise UsageError(f"a threshold belongs to a binary task, and this one is {task.kind}", path=source.preds.path)
+    states = outcome.gathered.scores
     if task.scores == "labels":
         raise _no_scores(source)
     if task.kind != "binary" or states is None or task.positive is None:

@@ -113,6 +113,10 @@ class Numbers:
         return self._intervals.of(name, value)
 
     def _counted(self, name: MetricName) -> Value:
+        if self.setting.task.kind not in name.entry.tasks:
+            from evalcli.classification.scoring import not_in_task
+
+            raise not_in_task(name, self.setting.task)
         task, names, scope = self.setting.task, self.setting.names, self.setting.scope
         return value_of(float(metric_value(name, self.counts, scope=scope, positive=task.positive, classes=names)))
 

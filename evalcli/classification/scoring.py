@@ -131,7 +131,8 @@ def not_in_task(name: MetricName, task: Task) -> UsageError:
     if task.kind in name.entry.tasks:
         return UsageError(f"{name} of many classes needs a score for each of them", fix="save scores of shape (N, C)")
     other = " or ".join(name.entry.tasks)
-    return UsageError(f"{name} is a metric of {other} tasks, and this one is {task.kind}", fix="see evalcli metrics")
+    fix = "if both sides are values, say --task regression" if name.entry.per_output else "see evalcli metrics"
+    return UsageError(f"{name} is a metric of {other} tasks, and this one is {task.kind}", fix=fix)
 
 
 class ScoreStates:

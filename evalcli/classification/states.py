@@ -83,7 +83,8 @@ class ClassificationPass:
         """
         source, evidence = self.plan.source, self.evidence
         if decided.problem is not None:  # it says better why labels are no labels
-            evidence.faults.pop("pred-fraction", None)
+            for code in ("pred-fraction", *(("pred-range",) if self.plan.layout.preds == "score" else ())):
+                evidence.faults.pop(code, None)
         raise_faults(source, self.plan.choices, self.prepare.classes, evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(evidence)

@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from evalcli.errors import EvalError, InputError, UsageError
-from evalcli.sources.labels import class_order
+from evalcli.sources.labels import NUMBER, class_order
 from evalcli.task import Task, logit
 
 if TYPE_CHECKING:
@@ -191,6 +191,8 @@ def _decide_score(
     if len(names) != 2:
         message = f"one score for each row, but the classes of the target are {_some(names)}"
         fix = "name both with --labels" if len(names) == 1 else "save a score for each class, shape (N, C), or labels"
+        if all(NUMBER.fullmatch(name) for name in names):
+            fix = f"--task regression if both are values; if these are classes, {fix}"
         return Task(
             "multiclass",
             choices.scores or "logits",

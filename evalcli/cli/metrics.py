@@ -50,8 +50,9 @@ def _plain(entry: Entry, name: MetricName | None = None) -> dict[str, Any]:
         "direction": entry.direction,
         "averages": list(entry.averages),
         "per_class": entry.per_class,
+        "per_output": entry.per_output,
         "tasks": list(entry.tasks),
-        "needs": "scores" if entry.needs_scores else "labels",
+        "needs": entry.reads,
         "summary": entry.summary,
         "convention": entry.convention,
         "source": entry.source,
@@ -79,6 +80,10 @@ def _addresses(entry: Entry) -> list[str]:
     """Every way to name it."""
     stem = entry.example if entry.reads != "slices" else f"{entry.example}@COLUMN"
     names = [stem, *(f"{stem}_{average}" for average in entry.averages)]
+    if entry.parameter is not None and entry.parameter.default is not None:
+        names = [entry.called(), *names]
+    if entry.per_output:
+        return [*names, f"{stem}[OUTPUT]"]
     return [*names, f"{stem}[CLASS]"] if entry.per_class else names
 
 
@@ -100,17 +105,18 @@ def _listed(entries: list[Entry], width: int) -> str:
     formula_width = max(len(one.formula_text) for one in entries)
     lines = []
     if width >= _ABREAST:
-        left = width - name_width - formula_width - 25
-        lines.append(f"{'metric':{name_width}}  {'formula':{formula_width}}  range  better  source")
+        left = width - name_width - formula_width - 27
+        lines.append(f"{'metric':{name_width}}  {'formula':{formula_width}}  range  better    source")
         for one in entries:
-            fields = f"{one.name:{name_width}}  {one.formula_text:{formula_width}}  {_range(one):5}  {one.direction:6}"
+            fields = f"{one.name:{name_width}}  {one.formula_text:{formula_width}}  {_range(one):5}  {one.better:8}"
             lines.append(f"{fields}  {shorten(one.source, max(left, 20), placeholder='…')}")
     else:
         for one in entries:
-            lines += [f"{one.name}  ({_range(one)}, {one.direction} is better)", f"    {one.formula_text}"]
+            lines += [f"{one.name}  ({_range(one)}, {one.better} is better)", f"    {one.formula_text}"]
             lines.append(f"    {shorten(one.source, max(width - 4, 20), placeholder='…')}")
     forms = "Of one class: recall[cat]. Over classes: recall_macro, _weighted, _micro."
-    return "\n".join([*lines, "", forms, "One of them in full: evalcli metrics NAME", ""])
+    outputs = "Of one output of a regression: rmse[price]. Over outputs: rmse."
+    return "\n".join([*lines, "", forms, outputs, "One of them in full: evalcli metrics NAME", ""])
 
 
 def _explained(name: MetricName) -> str:
@@ -123,10 +129,10 @@ def _explained(name: MetricName) -> str:
     width = min(streams.width_of(sys.stdout) or 100, 100)
     fields = {
         "formula": entry.formula_text,
-        "range": f"{_range(entry)}, {entry.direction} is better",
+        "range": f"{_range(entry)}, {entry.better} is better",
         "this one": _meaning(name),
         "names": ", ".join(_addresses(entry)),
-        "tasks": ", ".join(entry.tasks) + ("; it needs scores" if entry.needs_scores else ""),
+        "tasks": ", ".join(entry.tasks) + (f"; it needs {entry.reads}" if entry.reads != "labels" else ""),
         "convention": entry.convention,
         "source": entry.source,
     }
@@ -150,7 +156,9 @@ def _meaning(name: MetricName) -> str:
     if name.parameter is not None:
         symbol = name.entry.parameter.symbol if name.entry.parameter is not None else ""
         parts.append(f"{symbol} = {name.parameter:g}")
-    if name.label is not None:
+    if name.label is not None and name.entry.per_output:
+        parts.append(f"the output {visible(name.label, 60)!r} alone")
+    elif name.label is not None:
         parts.append(f"the class {visible(name.label, 60)!r} against all others")
     elif name.entry.per_class and not name.average:
         parts.append("the positive class of a binary task")

@@ -87,11 +87,11 @@ class TaskOptions:
     """Which task it is, what the scores are, which classes there are."""
 
     task: Annotated[
-        Literal["binary", "multiclass"] | None,
+        Literal["binary", "multiclass", "regression"] | None,
         Option("--task", help="The task; by default what the input shows.", rich_help_panel=_DECIDING),
     ] = None
     scores: Annotated[
-        Literal["labels", "probs", "logits"] | None,
+        Literal["labels", "probs", "logits", "values"] | None,
         Option("--scores", help="What the predictions are.", rich_help_panel=_DECIDING),
     ] = None
     threshold: Annotated[
@@ -422,7 +422,7 @@ def selection(
         id=inputs.id,
         where=inputs.where,
         by=by,
-        scores=choices.scores,
+        scores="values" if choices.task == "regression" else choices.scores,
         nan=choices.nan,
         labels=choices.labels,
         workers=workers,

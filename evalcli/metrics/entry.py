@@ -23,6 +23,8 @@ class Parameter:
     high: float
     example: str
     whole: bool = False
+    default: float | None = None
+    """What a name without a number means; ``None``: it needs one."""
 
     def __contains__(self, number: float) -> bool:
         return self.low <= number <= self.high and (not self.whole or number == int(number))
@@ -35,7 +37,7 @@ class Entry:
     ``reads`` says what the state is fed with: predicted labels, scores, or the values of a regression. What reads
     ``slices`` compares their metrics, and has no value of all rows.
 
-    ``spelling`` says where the parameter stands: ``fbeta{}``.
+    ``spelling`` says where the parameter stands: ``fbeta{}``. A ``direction`` of ``zero``: the nearer to 0, the better.
     """
 
     name: str
@@ -45,7 +47,7 @@ class Entry:
     source: str
     summary: str
     convention: str
-    direction: Literal["higher", "lower"] = "higher"
+    direction: Literal["higher", "lower", "zero"] = "higher"
     low: float = 0.0
     high: float = 1.0
     per_class: bool = False
@@ -60,6 +62,16 @@ class Entry:
     def needs_scores(self) -> bool:
         """Whether labels alone do not give it."""
         return self.reads == "scores"
+
+    @property
+    def per_output(self) -> bool:
+        """Whether it is a number for each output of a regression."""
+        return self.reads == "values"
+
+    @property
+    def better(self) -> str:
+        """Where the good values lie, in words."""
+        return "nearer 0" if self.direction == "zero" else self.direction
 
     def called(self, parameter: str = "") -> str:
         """The bare name with a parameter in its place."""

@@ -173,12 +173,12 @@ class KeyColumn:
 
     def _runs(self, rows: _Rows) -> Bins:
         """Sorted rows as bins of the present shift."""
-        heads = _heads(rows.keys, self._shift)
+        heads = heads_of(rows.keys, self._shift)
         least = rows.keys[heads]
         largest = rows.keys[np.append(heads[1:], len(rows.keys)) - 1] if self._shift else least
         if self.weighted:
             sums = ExactSum(len(heads))
-            sums.add(rows.weight, _groups(heads, len(rows.keys)), rows.repeats)
+            sums.add(rows.weight, numbered(heads, len(rows.keys)), rows.repeats)
             return Bins(least, largest, sums)
         if rows.repeats is None:
             return Bins(least, largest, np.diff(heads, append=len(rows.keys)))
@@ -186,12 +186,7 @@ class KeyColumn:
 
     def _fit(self, sides: list[HostArray]) -> None:
         """Drop as many low bits as it takes, and no more, for sorted keys to fit."""
-        if sum(_count_bins(keys, self._shift) for keys in sides) <= self.capacity:
-            return
-        # neighbours whose highest different bit is the b-th stay apart at shifts below b
-        apart = np.sum([_split_histogram(keys, self.bits) for keys in sides], axis=0)
-        entries = sum(len(keys) > 0 for keys in sides) + apart[::-1].cumsum()[::-1] - apart
-        self._coarsen(max(int(np.argmax(entries <= self.capacity)), self._shift))
+        self._coarsen(least_shift(sides, self._shift, self.capacity))
 
     def _coarsen(self, shift: int) -> None:
         if shift > self._shift:
@@ -269,7 +264,7 @@ def _together(parts: list[Bins], shift: int) -> Bins:
     least = np.concatenate([part.least for part in parts])
     order = None if len(parts) == 1 else np.argsort(least, kind="stable")  # sorted runs: one linear merge
     least = least if order is None else least[order]
-    heads = _heads(least, shift)
+    heads = heads_of(least, shift)
     amounts = _sums([part.amounts for part in parts], order, heads)
     if not shift:
         least = least[heads]
@@ -286,7 +281,7 @@ def _sums(parts: list[HostArray | ExactSum], order: HostArray | None, heads: Hos
         counts = np.concatenate([part for part in parts if not isinstance(part, ExactSum)])
         counts = counts if order is None else counts[order]
         return np.add.reduceat(counts, heads) if len(heads) else counts
-    groups = _groups(heads, sum(part.cells for part in sums))
+    groups = numbered(heads, sum(part.cells for part in sums))
     if order is not None:
         groups[order] = groups.copy()
     total, start = ExactSum(len(heads)), 0
@@ -296,7 +291,7 @@ def _sums(parts: list[HostArray | ExactSum], order: HostArray | None, heads: Hos
     return total
 
 
-def _heads(keys: HostArray, shift: int) -> HostArray:
+def heads_of(keys: HostArray, shift: int = 0) -> HostArray:
     """Where in sorted ``keys`` a new bin begins."""
     bins = keys >> keys.dtype.type(shift) if shift else keys
     starts = np.ones(len(bins), bool)
@@ -304,11 +299,11 @@ def _heads(keys: HostArray, shift: int) -> HostArray:
     return np.flatnonzero(starts)
 
 
-def _groups(heads: HostArray, size: int) -> HostArray:
+def numbered(heads: HostArray, size: int) -> HostArray:
     """For every place of ``size`` the number of the head at or before it."""
-    groups = np.zeros(size, np.int64)
-    groups[heads[1:]] = 1
-    return np.cumsum(groups, out=groups)
+    numbers = np.zeros(size, np.int64)
+    numbers[heads[1:]] = 1
+    return np.cumsum(numbers, out=numbers)
 
 
 def _sorted(waiting: list[_Rows], bits: int) -> _Rows:
@@ -326,6 +321,21 @@ def _sorted(waiting: list[_Rows], bits: int) -> _Rows:
 
 def _ones(keys: HostArray) -> HostArray:
     return np.ones(len(keys), np.int64)
+
+
+def least_shift(sides: Sequence[HostArray], shift: int, capacity: int) -> int:
+    """How many low bits must be dropped, at least ``shift``, so that sorted keys fall into ``capacity`` bins.
+
+    >>> least_shift([np.array([1, 2, 3, 8], np.uint64)], 0, 3)
+    1
+    """
+    if sum(_count_bins(keys, shift) for keys in sides) <= capacity:
+        return shift
+    # neighbours whose highest different bit is the b-th stay apart at shifts below b
+    bits = sides[0].dtype.itemsize * 8
+    apart = np.sum([_split_histogram(keys, bits) for keys in sides], axis=0)
+    entries = sum(len(keys) > 0 for keys in sides) + apart[::-1].cumsum()[::-1] - apart
+    return max(int(np.argmax(entries <= capacity)), shift)
 
 
 def _count_bins(keys: HostArray, shift: int) -> int:

@@ -1,9 +1,10 @@
 """One row per metric: the command line, the gates, the catalogue and the documentation all read it here.
 
 A metric is addressed by name: ``accuracy``, ``f1_macro``, ``fbeta0.5``, ``recall[cat]`` for one class,
-``accuracy@region=EU`` for a slice, ``accuracy@region=*`` for the worst one, ``accuracy@region:gap`` for the distance
-between the best and the worst. What counts give is computed here; what only scores give, in
-:mod:`evalcli.classification.scoring`. Importing this module imports no numpy.
+``rmse[price]`` for one output of a regression, ``accuracy@region=EU`` for a slice, ``accuracy@region=*`` for the worst
+one, ``accuracy@region:gap`` for the distance between the best and the worst. What counts give is computed here; what
+only scores give, in :mod:`evalcli.classification.scoring`, and what values give, in :mod:`evalcli.regression.results`.
+Importing this module imports no numpy.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from evalcli.metrics import formulas
 from evalcli.metrics.count_rows import COUNT_ROWS
 from evalcli.metrics.entry import AVERAGES, Entry, Parameter
 from evalcli.metrics.fairness_rows import FAIRNESS_ROWS
+from evalcli.metrics.regression_rows import REGRESSION, REGRESSION_ROWS
 from evalcli.metrics.score_rows import SCORE_ROWS
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
 PER_CLASS = ("precision", "recall", "f1", "specificity", "npv", "jaccard")
 """What the report shows of every class, in this order."""
 
-METRICS: dict[str, Entry] = {entry.name: entry for entry in (*COUNT_ROWS, *SCORE_ROWS, *FAIRNESS_ROWS)}
+METRICS: dict[str, Entry] = {
+    entry.name: entry for entry in (*COUNT_ROWS, *SCORE_ROWS, *FAIRNESS_ROWS, *REGRESSION_ROWS)
+}
 """Every metric by its bare name."""
 
 
@@ -70,9 +74,11 @@ class MetricName:
     @property
     def arguments(self) -> tuple[float, ...]:
         """What the formula takes besides its state."""
-        if self.parameter is None or self.entry.parameter is None:
+        wanted = self.entry.parameter
+        given = wanted.default if wanted is not None and self.parameter is None else self.parameter
+        if given is None or wanted is None:
             return ()
-        return (int(self.parameter),) if self.entry.parameter.whole else (self.parameter,)
+        return (int(given),) if wanted.whole else (given,)
 
 
 _ADDRESS = re.compile(
@@ -94,6 +100,7 @@ _PRESENTED: dict[str, tuple[str, ...]] = {
         *("selection_rate", *_FAMILIES),
     ),
     "multiclass": (*("accuracy", "balanced_accuracy", "mcc", "kappa", *_FAMILIES, "error_rate", "majority_baseline"),),
+    "regression": REGRESSION,
 }
 """What the answers of a model say."""
 
@@ -164,7 +171,10 @@ def parse(text: str) -> MetricName:
         )
     base, average, parameter = _stem(address["stem"])
     entry, label = METRICS[base], address["label"]
-    if not entry.per_class and (average is not None or label is not None):
+    if entry.per_output and average is not None:
+        one = f"{base} is the mean over all outputs as it is"
+        raise UsageError(f"{text!r} names no metric: {one}", fix=f"use {entry.example}")
+    if not (entry.per_class or entry.per_output) and (average is not None or label is not None):
         raise UsageError(f"{text!r} names no metric: {base} is one number over all classes", fix=f"use {base}")
     if average is not None and label is not None:
         bare = address["stem"].removesuffix(f"_{average}")
@@ -197,10 +207,13 @@ def _stem(stem: str) -> tuple[str, str | None, float | None]:
     entry = METRICS[base]
     if entry.parameter is not None:
         _check_parameter(stem, entry, entry.parameter, parameter)
+        parameter = None if parameter == entry.parameter.default else parameter
     return base, average or None, parameter
 
 
 def _check_parameter(stem: str, entry: Entry, wanted: Parameter, given: float | None) -> None:
+    if given is None and wanted.default is not None:
+        return
     if given is None:
         raise UsageError(f"{stem!r} needs its {wanted.word}", fix=f"write it as in {_examples(entry)}")
     if given not in wanted:
@@ -216,6 +229,9 @@ def _examples(entry: Entry) -> str:
 def _suggestion(stem: str) -> str:
     from difflib import get_close_matches
 
+    titled = [one.example for one in METRICS.values() if one.title.lower().replace(" ", "_") == stem.lower()]
+    if titled:  # mean_squared_error
+        return f"did you mean {titled[0]}?"
     scored = (f"{one.example}_{average}" for one in SCORE_ROWS for average in one.averages)
     names = dict.fromkeys((*(one.example for one in METRICS.values()), *_FAMILIES, "fbeta2_macro", *scored))
     close = get_close_matches(stem.lower(), names, n=3, cutoff=0.6)

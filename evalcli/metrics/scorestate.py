@@ -15,13 +15,9 @@ from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm, ScoreRows, probability_rows, score_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from evalcli.metrics.arrays import HostArray
-
-_CHUNK = 1 << 14
-_LIMB = 36
-"""Bits a limb: 2^14 of them add up below 2^53, where float64 is exact."""
 
 
 class ProbabilityState(Metric):
@@ -109,50 +105,16 @@ def added(held: ExactSum, rows: ProbabilityRows | Block, values: HostArray, cell
 def add_exactly(
     total: ExactSum, values: HostArray, cells: HostArray | None = None, repeats: HostArray | None = None
 ) -> None:
-    """``total.add``, several times as fast: what is handed on are the sums of limbs that float64 adds exactly.
+    """Add values to ``total``, each to its cell and as often as it is repeated.
 
     >>> total = ExactSum()
     >>> add_exactly(total, np.array([0.1] * 10))
     >>> float(total)
     1.0
     """
-    if repeats is not None:
-        return total.add(values, cells, repeats)
-    sums, places = [], []
-    for start in range(0, len(values), _CHUNK):
-        rest = values[start : start + _CHUNK]
-        index = None if cells is None else cells[start : start + _CHUNK]
-        top = max(float(rest.max()), -float(rest.min()))
-        if not 1e-200 < top < 1e200:
-            total.add(rest, index)
-            continue
-        for limb in _limbs(rest, top, total, index):
-            sums.append(np.atleast_1d(limb.sum()) if index is None else np.bincount(index, limb))
-            places.append(np.arange(len(sums[-1])))
-    if sums:
-        total.add(np.concatenate(sums), None if cells is None else np.concatenate(places))
-    return None
+    total.add(values, cells, repeats)
 
 
 def add_rows_exactly(total: ExactSum, values: HostArray, cells: HostArray) -> None:
-    """Add each row of ``values`` (C, n), of at most 2^14 numbers from 0 on, to its one of ``cells`` (C,)."""
-    top, index = float(values.max()), np.broadcast_to(cells[:, None], values.shape)
-    if not 1e-200 < top < 1e200:
-        total.add(values.ravel(), index.ravel())
-        return
-    sums = [limb.sum(axis=1) for limb in _limbs(values, top, total, index)]
-    total.add(np.concatenate(sums), np.tile(cells, len(sums)))
-
-
-def _limbs(rest: HostArray, top: float, total: ExactSum, index: HostArray | None) -> Iterator[HostArray]:
-    """``rest`` cut at fixed bits into parts that add exactly; what lies below three of them goes to ``total``."""
-    exponent = int(np.frexp(top)[1])
-    for number in (1, 2, 3):
-        magic = float(np.ldexp(1.5, 52 + exponent - _LIMB * number))  # its last bit is the unit of the limb
-        limb = (rest + magic) - magic
-        yield limb
-        rest = rest - limb
-        if not rest.any():
-            return
-    left = rest != 0
-    total.add(rest[left], None if index is None else index[left])
+    """Add each row of ``values`` (C, n) to its one of ``cells`` (C,)."""
+    total.add_rows(values, cells)

@@ -2,9 +2,11 @@
 
 ``table`` is ``overall``, ``class``, ``confusion``, ``calibration``, ``coverage`` or ``slice``; ``class`` is the class
 concerned (in ``confusion`` the target, in ``calibration`` the bin of probability, in ``coverage`` the share of the
-surest rows, in ``slice`` the column and its value), ``prediction`` the class predicted. ``certified_low`` and
-``certified_high`` hold the exact value for sure where ``value`` is not exact itself. Numbers are unrounded; undefined
-is empty. Names are made harmless to spreadsheets; JSON holds them exactly.
+surest rows, in ``slice`` the column and its value), ``prediction`` the class predicted. Of a regression it is
+``overall``, ``output``, ``residuals`` (quantiles by percent) or ``histogram`` (rows whose residual lies from ``low`` to
+``high``), and ``class`` names the output. ``certified_low`` and ``certified_high`` hold the exact value for sure where
+``value`` is not exact itself. Numbers are unrounded; undefined is empty. Names are made harmless to spreadsheets; JSON
+holds them exactly.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ def render_csv(report: Report) -> str:
     writer.writerows(_calibration(report))
     writer.writerows(_coverage(report))
     writer.writerows(_slices(report))
+    writer.writerows(_outputs(report))
+    writer.writerows(_residuals(report))
     return out.getvalue()
 
 
@@ -95,6 +99,21 @@ def _slices(report: Report) -> Iterator[Row]:
         yield _count("slice", "n", row.n, name)
         for metric, value in row.metrics.items():
             yield _measured("slice", metric, name, value)
+
+
+def _outputs(report: Report) -> Iterator[Row]:
+    for row in report.per_output:
+        for metric, value in row.metrics.items():
+            yield _measured("output", metric, spreadsheet(row.name), value)
+
+
+def _residuals(report: Report) -> Iterator[Row]:
+    for each in report.residuals:
+        name = spreadsheet(each.output) if len(report.outputs) > 1 else ""
+        for percent, value in each.quantiles:
+            yield _measured("residuals", f"p{percent:g}", name, value)
+        for low, high, count in zip(each.edges, each.edges[1:], each.counts, strict=False):
+            yield ("histogram", "count", name, "", count, low, high, None, None, None)
 
 
 def _count(table: str, metric: str, value: Number, name: str = "", prediction: str = "") -> Row:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from evalcli.renderers import wording
 from evalcli.renderers.escape import markdown, markdown_name
+from evalcli.report import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evalcli.report import Number, Report, Value
+    from evalcli.report import Number, Report
 
 
 def render_markdown(report: Report) -> str:
@@ -20,6 +21,8 @@ def render_markdown(report: Report) -> str:
         _titled("Gates", _gates(report)),
         _titled("Findings", _findings(report)),
         _titled("Metrics", _metrics(report)),
+        _titled("Outputs", _outputs(report)),
+        _titled("Errors", _residuals(report)),
         _titled("Classes", _classes(report)),
         _titled("Confusion matrix", _matrix(report)),
         _titled("Most confused", _pairs(report)),
@@ -42,13 +45,16 @@ def _table(heads: Iterable[str], align: str, rows: Iterable[Iterable[str]]) -> s
 
 def _headline(report: Report) -> list[str]:
     names, _ = wording.headline(report)
-    first = [f"{wording.title(name)} {wording.measured(report.metrics[name])}" for name in names[:4]]
+    first = [f"{wording.title(name)} {wording.spoken(name, report.metrics[name])}" for name in names[:4]]
     return [f"**{markdown(', '.join(first))}**"] if first else []
 
 
 def _facts(report: Report) -> list[str]:
     count = wording.amount([report.n, report.ignored])
     rows = [("task", f"{report.task}, {report.scores}, {len(report.classes):,} classes")]
+    if report.outputs:
+        several = f", {len(report.outputs):,} outputs" if len(report.outputs) > 1 else ""
+        rows = [("task", f"{report.task}{several}")]
     if report.positive is not None:
         at = "" if report.threshold is None else f", from a probability of {report.threshold:g}"
         rows.append(("positive", markdown_name(report.positive) + at))
@@ -60,16 +66,40 @@ def _facts(report: Report) -> list[str]:
 
 def _metrics(report: Report) -> str:
     if any(value.low is not None for value in report.metrics.values()):
-        rows = [[markdown(name), *_interval(value)] for name, value in report.metrics.items()]
+        rows = [[markdown(name), *_interval(name, value)] for name, value in report.metrics.items()]
         return _table(("metric", "value", "low", "high"), "lrrr", rows)
     return _table(
-        ("metric", "value"), "lr", [(markdown(name), wording.measured(v)) for name, v in report.metrics.items()]
+        ("metric", "value"), "lr", [(markdown(name), wording.spoken(name, v)) for name, v in report.metrics.items()]
     )
 
 
-def _interval(value: Value) -> list[str]:
-    ends = ["" if end is None else wording.ratio(end) for end in (value.low, value.high)]
-    return [wording.measured(value), *ends]
+def _interval(name: str, value: Value) -> list[str]:
+    ends = ["" if end is None else wording.spoken(name, Value(end)) for end in (value.low, value.high)]
+    return [wording.spoken(name, value), *ends]
+
+
+def _outputs(report: Report) -> str:
+    if not report.per_output:
+        return ""
+    names = wording.output_columns(report)
+    rows = []
+    for row in report.per_output:
+        values = (wording.spoken(name, row.metrics.get(name, Value(None))) for name in names)
+        rows.append([markdown_name(row.name), *values])
+    return _table(("output", *map(wording.title, names)), "l" + "r" * len(names), rows)
+
+
+def _residuals(report: Report) -> str:
+    """Below which residual how many rows lie."""
+    if not report.residuals:
+        return ""
+    heads = [wording.percentile(percent) for percent, _ in report.residuals[0].quantiles]
+    several = len(report.outputs) > 1
+    rows = []
+    for each in report.residuals:
+        name = markdown_name(each.output) if several else "prediction − target"
+        rows.append([name, *(wording.residual(value) for _, value in each.quantiles)])
+    return _table(("output" if several else "", *heads), "l" + "r" * len(heads), rows)
 
 
 def _classes(report: Report) -> str:

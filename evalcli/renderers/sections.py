@@ -25,7 +25,7 @@ from evalcli.renderers.screen import (
 from evalcli.renderers.slices import slice_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.report import ClassRow, Report, Verdict
 
@@ -41,10 +41,13 @@ _LEAST_NAME = 10
 
 def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
     """The whole report without its gates."""
-    drawn = [
-        part(report, screen)
-        for part in (_header, _overall, _classes, _confusion, calibration_lines, slice_lines, _findings)
-    ]
+    if report.task == "regression":
+        from evalcli.renderers.residuals import errors_part, outputs_part
+
+        parts: tuple[Callable[[Report, Screen], list[Text]], ...] = (_undefined_alone, outputs_part, errors_part)
+    else:
+        parts = (_classes, _confusion, calibration_lines)
+    drawn = [part(report, screen) for part in (_header, _overall, *parts, slice_lines, _findings)]
     for i, lines in enumerate(part for part in drawn if part):
         if i:
             yield Text()
@@ -86,7 +89,11 @@ def _header(report: Report, screen: Screen) -> list[Text]:
     count = wording.amount([report.n, report.ignored])
     facts = [("files", ", ".join(visible(path) for path in wording.files(report)))]
     kinds = [report.task, f"{len(report.classes):,} classes" if len(report.classes) != 1 else "1 class", report.scores]
-    facts.append(("task", ", ".join(kinds if report.classes else [report.task, report.scores])))
+    if len(report.outputs) > 1:
+        kinds = [report.task, f"{len(report.outputs):,} outputs"]
+    elif report.outputs:
+        kinds = [report.task]
+    facts.append(("task", ", ".join(kinds if report.classes or report.outputs else [report.task, report.scores])))
     if report.positive is not None:
         at = "" if report.threshold is None else f", from a probability of {report.threshold:g}"
         facts.append(("positive", screen.name(report.positive).plain + at))
@@ -113,7 +120,9 @@ def _overall(report: Report, screen: Screen) -> list[Text]:
     cells = []
     for name in names:
         measured = report.metrics[name]
-        cells.append((screen.say(wording.title(visible(name))), wording.measured(measured), wording.interval(measured)))
+        cells.append(
+            (screen.say(wording.title(visible(name))), wording.spoken(name, measured), wording.interval(name, measured))
+        )
     intervals = any(interval for *_, interval in cells)
     for columns in (3, 2, 1):
         rows = []
@@ -215,7 +224,12 @@ def _undefined(report: Report, screen: Screen, most: int = 6) -> list[Text]:
         return []
     named = ", ".join(report.undefined[:most])
     more = f" and {len(report.undefined) - most:,} more" if len(report.undefined) > most else ""
-    return [Text(), *prose(f"– undefined (0/0): {named}{more}", screen, hang=0, style="dim")]
+    why = "" if report.task == "regression" else " (0/0)"
+    return [Text(), *prose(f"– undefined{why}: {named}{more}", screen, hang=0, style="dim")]
+
+
+def _undefined_alone(report: Report, screen: Screen) -> list[Text]:
+    return _undefined(report, screen)[1:]
 
 
 def _confusion(report: Report, screen: Screen) -> list[Text]:

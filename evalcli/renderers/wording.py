@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from math import inf
+from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from evalcli.report import CalibrationBin, ClassRow, Number, Report, SliceRow, Value, Verdict
+    from evalcli.report import CalibrationBin, ClassRow, Number, OutputRow, Report, SliceRow, Value, Verdict
 
 UNDEFINED = "–"
 MAX_MATRIX = 20
@@ -59,8 +59,23 @@ _WORDS = {
     "log_loss": "log loss",
     "rmse": "RMSE",
     "mae": "MAE",
+    "medae": "median AE",
+    "max_error": "max error",
+    "mse": "MSE",
+    "mape": "MAPE",
+    "smape": "sMAPE",
+    "wape": "WAPE",
     "r2": "R²",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "kendall": "Kendall's τ",
+    "msle": "MSLE",
+    "poisson_deviance": "Poisson deviance",
+    "gamma_deviance": "gamma deviance",
+    "pinball": "pinball loss",
 }
+_ENDING_AT_1 = ("r2", "adjusted_r2", "explained_variance", "pearson", "spearman", "kendall")
+"""Metrics of values that end at 1; the others are of any size."""
 _AVERAGES = ("macro", "micro", "weighted")
 _BEFORE_NUMBER = {
     "auroc_fpr": "AUROC to FPR",
@@ -68,12 +83,17 @@ _BEFORE_NUMBER = {
     "precision_at_recall": "precision at recall",
     "specificity_at_sensitivity": "specificity at sensitivity",
     "accuracy_at_coverage": "accuracy at coverage",
+    "adjusted_r2_p": "adjusted R², p =",
+    "tweedie_deviance": "Tweedie deviance, q =",
+    "pinball": "pinball loss, q =",
 }
 _TOP = re.compile(r"top([0-9]+)_accuracy")
 
 _CALIBRATION_ERRORS = ("ece", "ece_positive", "ece_equal_mass", "ece_classwise", "mce")
 
 CLASS_COLUMNS = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
+_PERCENTILES = {"0": "least", "50": "median", "100": "largest"}
+OUTPUT_COLUMNS = ("rmse", "mae", "r2", "bias", "medae", "max_error")
 BINARY_COLUMNS = {"specificity": "specificity", "npv": "NPV"}
 SCORE_COLUMNS = {"auroc": "AUROC"}
 
@@ -125,28 +145,101 @@ def measured(value: Value) -> str:
     """
     if value.certified is None or value.value is None:
         return ratio(value.value)
-    off = max(value.certified[1] - value.value, value.value - value.certified[0])
-    digit, power = (int(part) for part in f"{off:.0e}".split("e"))
-    places = -power
-    if float(f"{digit}e-{places}") < off * (1 - 1e-9):  # never less than it is, but for the last bits of the difference
-        digit, places = (digit + 1, places) if digit < 9 else (1, places - 1)
-    spread = f"{digit / 10**places:.{places}f}" if places < 5 else f"{digit}e-{places}"
+    spread, places = _spread(value.value, value.certified)
     return f"{ratio(value.value, min(max(4, places), _MOST_DIGITS))} ± {spread}"
 
 
-def interval(value: Value) -> str:
+def _spread(value: float, certified: tuple[float, float]) -> tuple[str, int]:
+    """How far from the value the exact one may be, in one digit, and the decimal place of that."""
+    off = max(certified[1] - value, value - certified[0])
+    digit, power = (int(part) for part in f"{off:.0e}".split("e"))
+    places = -power
+    if digit * 10.0**-places < off * (1 - 1e-9):  # never less than it is, but for the last bits of the difference
+        digit, places = (digit + 1, places) if digit < 9 else (1, places - 1)
+    plain = f"{digit * 10**-places}" if places <= 0 else f"{digit / 10**places:.{places}f}"
+    return plain if -6 < places < 5 else f"{digit}e{-places}", places
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A value of any size in at least four digits, whole parts whole; undefined is a dash.
+
+    >>> number(54.1234), number(1.5e-07), number(12345.6), number(0.05), number(None), number(-0.0)
+    ('54.12', '1.500e-07', '12,346', '0.05000', '–', '0')
+    """
+    if value is None:
+        return UNDEFINED
+    if value == 0:
+        return "0"
+    if not 1e-4 <= abs(value) < 1e9:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:,.{max(digits - 1 - floor(log10(abs(value))), 0)}f}"
+
+
+def is_of_any_size(metric: str) -> bool:
+    """Whether a metric is measured in the unit of the target, so that four decimals may be too few or too many.
+
+    >>> is_of_any_size("rmse[price]"), is_of_any_size("pinball0.9"), is_of_any_size("r2"), is_of_any_size("f1")
+    (True, True, False, False)
+    """
+    from evalcli.errors import UsageError
+    from evalcli.metrics.registry import parse
+
+    try:
+        entry = parse(metric).entry
+    except UsageError:  # of a report by another version
+        return False
+    return entry.per_output and entry.name not in _ENDING_AT_1
+
+
+def spoken(name: str, value: Value) -> str:
+    """A value as its metric is best read: of any size, or as a share of 1.
+
+    >>> from evalcli.report import Value
+    >>> spoken("rmse", Value(1234.567)), spoken("r2", Value(0.99999)), spoken("medae", Value(2.5, certified=(2.4, 2.6)))
+    ('1,235', '0.99999', '2.50 ± 0.1')
+    """
+    if not is_of_any_size(name):
+        digits = 4
+        if value.value is not None and value.certified is None and name.partition("[")[0] in _ENDING_AT_1:
+            while digits < 9 and value.value < 1 and ratio(value.value, digits).startswith("1."):
+                digits += 1  # 0.99999 is not 1
+            return ratio(value.value, digits)
+        return measured(value)
+    if value.certified is None or value.value is None:
+        return number(value.value)
+    spread, places = _spread(value.value, value.certified)
+    size = floor(log10(abs(value.value))) if value.value else 0
+    return f"{number(value.value, min(max(size + 1 + places, 3), 9))} ± {spread}"
+
+
+def residual(value: Value) -> str:
+    """A residual, which is in the unit of the target."""
+    return spoken("bias", value)
+
+
+def percentile(percent: float) -> str:
+    """What a quantile is called.
+
+    >>> percentile(0), percentile(5), percentile(50), percentile(100)
+    ('least', '5%', 'median', 'largest')
+    """
+    return _PERCENTILES.get(f"{percent:g}", f"{percent:g}%")
+
+
+def interval(name: str, value: Value) -> str:
     """Where the true value lies: as a distance where both ends are about as far, else from end to end.
 
     >>> from evalcli.report import Value
-    >>> interval(Value(0.92, 0.91, 0.93)), interval(Value(0.995, 0.9722, 0.9991)), interval(Value(0.5))
-    ('±0.0100', '[0.9722, 0.9991]', '')
+    >>> interval("mcc", Value(0.92, 0.91, 0.93)), interval("f1", Value(0.995, 0.9722, 0.9991))
+    ('±0.0100', '[0.9722, 0.9991]')
     """
     if value.value is None or value.low is None or value.high is None:
         return ""
     below, above = value.value - value.low, value.high - value.value
     if abs(above - below) <= 0.1 * (above + below):
-        return f"±{ratio(max(below, above))}"
-    return f"[{ratio(value.low)}, {ratio(value.high)}]"
+        return f"±{spoken(name, type(value)(max(below, above)))}"
+    ends = [spoken(name, type(value)(end)) for end in (value.low, value.high)]
+    return f"[{', '.join(ends)}]"
 
 
 def amount(values: Iterable[Number]) -> Callable[[Number], str]:
@@ -183,13 +276,14 @@ def compared(verdict: Verdict) -> tuple[str, str]:
     Rounding to four digits shows 0.89995 as 0.9000 beside a bound of 0.9000.
     """
     value, bound = verdict.value, verdict.bound
+    shown = number if is_of_any_size(verdict.metric) else ratio
     digits = 4
     if value is not None and value != bound:
-        while digits < 17 and ratio(value, digits) == ratio(bound, digits):
+        while digits < 17 and shown(value, digits) == shown(bound, digits):
             digits += 1
-        if ratio(value, digits) == ratio(bound, digits):
+        if shown(value, digits) == shown(bound, digits):
             return repr(value), repr(bound)
-    return ratio(value, digits), ratio(bound, digits)
+    return shown(value, digits), shown(bound, digits)
 
 
 def files(report: Report, most: int = 4) -> list[str]:
@@ -220,6 +314,8 @@ def headline(report: Report, *, narrow: bool = False, few: int = 12) -> tuple[li
     What the table shows is left out; what was asked for by name is shown, and all of a report of a ``few`` metrics.
     Where the table is too ``narrow`` for them, specificity and NPV of the positive class stand here.
     """
+    if report.task == "regression":
+        return list(report.metrics), 0
     columns = class_columns(report, narrow=narrow)
     tabled = {f"{base}_{average}" for base in columns for average in ("macro", "weighted")} - {
         "f1_macro",
@@ -351,3 +447,18 @@ def worst(report: Report) -> list[ClassRow]:
     scored = [(row.metrics[key].value, row) for row in report.per_class if key in row.metrics]
     below = [(value, row) for value, row in scored if value is not None and value < 1]
     return [row for _, row in sorted(below, key=lambda pair: (pair[0], -pair[1].support))[:MAX_LISTED]]
+
+
+def output_columns(report: Report) -> list[str]:
+    """The metrics of the table of outputs: those asked for, else the usual ones that there are."""
+    found = list(report.per_output[0].metrics) if report.per_output else []
+    asked = [name for name in report.asked if name in found]
+    return asked or [name for name in OUTPUT_COLUMNS if name in found] or found
+
+
+def worst_outputs(report: Report) -> list[OutputRow]:
+    """The outputs with the lowest R², worst first; of reports without it, with the largest first metric."""
+    key = "r2" if "r2" in report.per_output[0].metrics else output_columns(report)[0]
+    sign = 1 if key == "r2" else -1
+    known = [(row.metrics[key].value, row) for row in report.per_output]
+    return [row for value, row in sorted(known, key=lambda pair: sign * (pair[0] if pair[0] is not None else -inf))]

@@ -72,6 +72,9 @@ def read_side(tables: Tables, table: Table, chosen: Chosen, selection: Selection
     whole = cells[0].kind == "float" and all(text.lstrip("-").isdigit() for text in texts)
     named = is_score_name(cells[0].name) and not is_truth
     as_scores = columns.are_fractions(texts) or (cells[0].kind == "float" and not whole) or named
+    if selection.scores == "values":
+        sides.check_exact(cells[0], "target" if is_truth else "prediction")
+        return _read_scores(sides, is_truth=is_truth)
     if selection.scores != "labels" and (as_scores or (selection.scores is not None and not is_truth)):
         return _read_scores(sides, is_truth=is_truth)
     return _read_labels(sides, counts, is_truth=is_truth)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 1000
 EXACT_INTEGERS = 1 << 53
 """Floats below this are whole numbers without doubt."""
+MOST_RATINGS = 20
+"""Distinct texts such as 0.5, 1.0, … up to which they may well be classes; more are values."""
 
 FLAG = "choose with --scores labels|probs|logits"
 
@@ -28,7 +30,7 @@ class Reading:
     """How the two sides are read.
 
     ``preds`` is ``labels`` or ``scores``; ``target`` is ``labels``, ``integers`` (indices into score columns that have
-    no names) or ``values``. ``by_sample`` means that only the first rows spoke for it.
+    no names) or ``values``, which both sides are then. ``by_sample`` means that only the first rows spoke for it.
     """
 
     preds: str
@@ -66,6 +68,18 @@ def group_sql(column: Column) -> str:
 def absent_sql(column: Column) -> str:
     """Whether the label in a cell is missing."""
     return f"{group_sql(column)} IS NULL"
+
+
+def inexact_sql(column: Column) -> str:
+    """Whether the cell holds a whole number that no float64 is."""
+    if column.kind == "integer":
+        whole = column.sql
+    elif column.kind == "text":  # what stands in fewer digits is exact, and what has a point or a power is rounded
+        whole = f"CASE WHEN regexp_full_match({column.sql}, '[+-]?[0-9]{{16,38}}') THEN {column.sql} END"
+    else:
+        return "false"
+    exact = f"TRY_CAST({whole} AS HUGEINT)"
+    return f"({exact} IS NOT NULL AND TRY_CAST(CAST({exact} AS DOUBLE) AS HUGEINT) IS DISTINCT FROM {exact})"
 
 
 def score_sql(column: Column, *, single: bool = False) -> str:
@@ -113,19 +127,35 @@ def decide(joined: Joined, preds: Sequence[Column], target: Column, selection: S
         if many:
             raise UsageError("labels come from one column, not from one for each class", fix="name it with --pred")
         return Reading("labels", "labels")
+    if selection.scores == "values":
+        return Reading("scores", "values")
     said, truth = sample(joined, first, target)
     if selection.scores is not None or many:
-        return Reading("scores", _target_reading(selection, truth, target, many=many, lists=first.kind == "list"))
+        return Reading("scores", _target_reading(truth, target, many=many, lists=first.kind == "list"))
+    if are_values(said, truth, stored=first.kind == "float" or target.kind == "float"):
+        return Reading("scores", "values", by_sample=True)
     preds_as, by_sample = _preds_reading(first, said, truth)
     if preds_as == "labels":
         return Reading("labels", "labels", by_sample)
-    return Reading("scores", _target_reading(selection, truth, target, many=False, lists=False), by_sample)
+    return Reading("scores", _target_reading(truth, target, many=False, lists=False), by_sample)
+
+
+def are_values(said: Iterable[str], truth: Iterable[str], *, stored: bool = False) -> bool:
+    """Whether both sides are values: numbers, with fractions in the truth.
+
+    Where the truth has every prediction, they may be ratings such as 0.5, 1.0, …: up to ``MOST_RATINGS`` texts stay
+    labels; ``stored`` numbers with fractions are none.
+    """
+    said, truth = set(said), set(truth)
+    if not (are_fractions(truth) and are_numbers(said)):
+        return False
+    return stored or not said <= truth or len(truth) > MOST_RATINGS
 
 
 def contradicts(labels: Iterable[str], truth: Iterable[str]) -> bool:
-    """Whether what was counted as predicted labels are scores: numbers, not all whole, that the truth does not have."""
+    """Whether what was counted as predicted labels are scores or values: numbers, not all whole."""
     said, known = set(labels), set(truth)
-    return not said <= known and are_fractions(said)
+    return (not said <= known and are_fractions(said)) or are_values(said, known)
 
 
 def are_numbers(texts: Iterable[str]) -> bool:
@@ -159,9 +189,7 @@ def _preds_reading(pred: Column, said: set[str], truth: set[str]) -> tuple[str, 
     return ("scores" if are_fractions(said) else "labels"), True
 
 
-def _target_reading(selection: Selection, truth: set[str], target: Column, *, many: bool, lists: bool) -> str:
-    if selection.scores == "values":
-        return "values"
+def _target_reading(truth: set[str], target: Column, *, many: bool, lists: bool) -> str:
     if lists and target.kind == "integer":
         return "integers"
     return "values" if not many and are_fractions(truth) else "labels"

@@ -10,6 +10,7 @@ import numpy as np
 from evalcli.errors import InputError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.labels import class_order, names_of_numbers
+from evalcli.sources.table_columns import Reading
 from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_sides import CLASS_LIMIT, Opened
 from evalcli.sources.table_slices import read_slicers
@@ -17,7 +18,6 @@ from evalcli.sources.table_slices import read_slicers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evalcli.sources.table_columns import Reading
     from evalcli.sources.table_sides import Sides
 
 
@@ -30,15 +30,20 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
 
     """
     measured = _measured(sides, reading)
+    if _turn_out_values(sides, reading, [row[0] for row in measured]):
+        return measure_scores(sides, Reading("scores", "values", reading.by_sample))
     total, gaps, lost, either, unread = (sum(row[index] for row in measured) for index in range(1, 6))
     if not total:
         raise sides.nothing(0)
+    values = reading.target == "values"
     if unread:
         for column in sides.preds:
-            sides.check_numbers(column, "score", by_sample=reading.by_sample)
-    sides.check_gaps(gaps, lost)
-    if reading.target == "values":
-        sides.check_numbers(sides.target, "target", by_sample=False)
+            sides.check_numbers(column, "prediction" if values else "score", by_sample=reading.by_sample)
+    sides.check_gaps(gaps, lost, values=values)
+    if values:
+        sides.check_numbers(sides.target, "target", by_sample=reading.by_sample)
+        for column, role in ((sides.preds[0], "prediction"), (sides.target, "target")):
+            sides.check_exact(column, role)
     if sides.weight is not None:
         sides.check_numbers(sides.weight, "weight")
     dropped = either if sides.selection.nan == "drop" else 0
@@ -61,6 +66,17 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
     slicers = read_slicers(sides.joined, sides.slices, sides.kept_sql())
     stream = replace(_stream(sides, reading, labels, width, names, single=single), slicers=slicers)
     return Opened(preds, target, shape[0], dropped, stream=stream, notes=sides.shared_key_notes(), slicers=slicers)
+
+
+def _turn_out_values(sides: Sides, reading: Reading, labels: list[str | None]) -> bool:
+    """Whether targets that looked like labels in the first rows are numbers with fractions, one to a score."""
+    single = len(sides.preds) == 1 and sides.preds[0].kind != "list"
+    return (
+        reading.target == "labels"
+        and single
+        and sides.selection.scores is None
+        and columns.are_fractions(label for label in labels if label is not None)
+    )
 
 
 def _measured(sides: Sides, reading: Reading) -> list[tuple[Any, ...]]:

@@ -79,8 +79,10 @@ class Sides:
         named = self.classes if side == "preds" else None
         return Field(name, table.path, shape, dtype, None if labels is None else tuple(labels), named)
 
-    def check_gaps(self, preds: int, target: int) -> None:
+    def check_gaps(self, preds: int, target: int, *, values: bool = False) -> None:
         """Judge missing cells by ``selection.nan``, given how many rows have one on either side.
+
+        ``values`` have no wrong answers that a missing one could count as.
 
         Raises:
             InputError: with the count and the first places.
@@ -98,9 +100,10 @@ class Sides:
                 path=(self.joined.target or self.joined.preds).path,
             )
         if preds and self.selection.nan != "wrong":
+            wrong = "" if values else ", --nan wrong counts them as errors of the model"
             raise InputError(
                 f"{_counted(preds, 'prediction')} missing {self._places('preds', self.gap_sql(), preds)}",
-                fix="--nan drop leaves such rows out, --nan wrong counts them as errors of the model",
+                fix=f"--nan drop leaves such rows out{wrong}",
                 path=self.path,
             )
 
@@ -155,6 +158,27 @@ class Sides:
                     fix=fixes[what],
                     path=self.table(column).path,
                 )
+
+    def check_exact(self, column: Column, role: str) -> None:
+        """Refuse whole numbers that float64 would round.
+
+        Raises:
+            InputError: with the count, an example and the first places.
+
+        """
+        test = columns.inexact_sql(column)
+        if test == "false":
+            return
+        kept = " AND ".join(f"({each})" for each in (test, self.kept_sql()) if each)
+        count = self.query(f"SELECT count(*) {self.joined.source(also=kept)}").fetchall()[0][0]
+        if count:
+            places, values = self.joined.places(column.side, kept, column.sql)
+            raise InputError(
+                f"{role} {values[0]} in column {column.name!r} is a whole number that float64 does not hold "
+                f"({count} in all: {', '.join(places)})",
+                fix="subtract what all have in common",
+                path=self.table(column).path,
+            )
 
     def check_classes(self, column: Column, labels: Collection[str]) -> None:
         """Refuse what can only be an accident of quoting, or a column of values.

@@ -166,7 +166,7 @@ def test_choices_that_contradict_the_input():
         decided((9, 3), task="binary")
     with pytest.raises(UsageError, match="--task binary, but the classes are whole numbers beyond 1"):
         decided(p="int64", high=4, task="binary")
-    for task in ("multilabel", "regression"):
+    for task in ("multilabel",):
         with pytest.raises(UsageError, match="not available"):
             decided(task=task)
     with pytest.raises(UsageError, match="--scores values, but the task is multiclass"):

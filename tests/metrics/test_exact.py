@@ -104,9 +104,9 @@ def test_limbs_are_carried_long_before_they_are_full():
     """A limb takes 2^53 from each of 512 additions. Seen from inside: to fill one takes a billion rows."""
     total = ExactSum()
     for _ in range(511):
-        total.add([2.0**53 - 1] * 9)
+        total._lay(np.full(9, 2.0**53 - 1), None)
     assert total._limbs.max() >= 1 << 32
-    total.add([-1.0])
+    total._lay(np.array([-1.0]), None)
     assert total._limbs.max() < 1 << 32
     assert total._limbs.min() >= 0
     assert float(total) == float(511 * 9 * (2**53 - 1) - 1)
@@ -147,3 +147,30 @@ def test_only_finite_values(bad):
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="3 values"):
         ExactSum(2).add([1.0, 2.0, 3.0], [0])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_of_very_different_size_each_go_to_their_cell(seed):
+    rng = np.random.default_rng(seed)
+    scale = [1e-310, 1e-150, 1e-3, 1.0, 1e8, 1e150, 1e290]
+    values = np.array([rng.standard_normal(20_000) * size for size in scale])
+    values[2, ::3] = values[4, 7] = 0
+    values[5, :40] = rng.standard_normal(40) * 1e-40  # far below the others of its row
+    cells = np.array([3, 0, 1, 1, 2, 3, 0])
+    total = ExactSum(4)
+    total.add_rows(values, cells)
+    expected = [sum(Fraction(x) for row in values[cells == cell] for x in row.tolist()) for cell in range(4)]
+    assert total.exact() == expected
+    one_by_one = ExactSum(4)
+    for row, cell in zip(values, cells, strict=True):
+        one_by_one.add(row, np.full(len(row), cell))
+    assert same(one_by_one, total)
+    with pytest.raises(ValueError, match="finite"):
+        total.add_rows(np.array([[1.0, math.nan]]), np.array([0]))
+
+
+def test_exact_is_the_sum_before_rounding():
+    total = ExactSum(3)
+    total.add([1e16, 1.0, 2.0**-1074, -3.5], [0, 0, 1, 2])
+    assert total.exact() == [Fraction(10**16 + 1), Fraction(1, 2**1074), Fraction(-7, 2)]
+    assert ExactSum(2).exact() == [0, 0]

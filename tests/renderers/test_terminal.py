@@ -191,7 +191,7 @@ def test_a_report_without_classes_is_drawn(make) -> None:
         undefined=(),
     )
     text = plain(report, 80)
-    assert "RMSE  12.5000    R²  -0.2500" in text
+    assert "RMSE  12.50    R²  -0.2500" in text
     assert "classes" not in text
 
 

@@ -1,0 +1,148 @@
+"""Rows grouped by the ranks of prediction and target: what rank correlations read.
+
+The groups are exact while the pairs fit into memory; beyond, they are those of ``paircells``, and say of which ranks it
+is not known how the rows inside them follow one another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.keys import heads_of, numbered, sort_keys
+from evalcli.metrics.paircells import PairRows, PairTable
+from evalcli.metrics.values import ValueState
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.values import ValueRows
+
+BUDGET = 64 << 20
+"""Bytes for the pairs of all outputs, unless told otherwise."""
+_WORD = 32
+"""Two ranks in one number: there are never 2^31 of them."""
+
+
+@dataclass(frozen=True)
+class PairGroups:
+    """Rows (K,) grouped by the ranks of prediction and target, in that order.
+
+    ``x`` and ``y`` (K,) int64 number the distinct predictions and targets, or the bins of them, from the least, and
+    ``amounts`` says how many rows, or what weight, have both. ``x_tied`` (X,) and ``y_tied`` (Y,) bool say of which
+    bins it is certain that all their rows have one value.
+    """
+
+    x: HostArray
+    y: HostArray
+    amounts: HostArray
+    x_tied: HostArray
+    y_tied: HostArray
+
+    @property
+    def exact(self) -> bool:
+        """Whether every order and every tie is known."""
+        return bool(self.x_tied.all() and self.y_tied.all())
+
+    def turned(self) -> PairGroups:
+        """The same with the two sides exchanged."""
+        order = np.lexsort((self.x, self.y))
+        return PairGroups(self.y[order], self.x[order], self.amounts[order], self.y_tied, self.x_tied)
+
+
+class RankPairs(ValueState):
+    """Predictions and targets of every output as pairs of ranks.
+
+    >>> state = RankPairs()
+    >>> state.update(np.array([0.5, 0.5, 9.0]), np.array([1.0, 1.0, -4.0]))
+    >>> groups = state.compute()[0]
+    >>> groups.x, groups.y, groups.amounts
+    (array([0, 1]), array([1, 0]), array([2, 1]))
+    """
+
+    def __init__(self, outputs: int = 1, *, budget: int = BUDGET, weighted: bool = False) -> None:
+        super().__init__(outputs, weighted=weighted)
+        self.budget = budget
+        for number in range(outputs):
+            self.add_state(f"pairs{number}", PairTable(budget // outputs, weighted=weighted))
+
+    def _setup(self) -> tuple[Any, ...]:
+        return *super()._setup(), self.budget
+
+    def _pairs(self, number: int) -> PairTable:
+        pairs: PairTable = getattr(self, f"pairs{number}")
+        return pairs
+
+    def take(self, rows: ValueRows) -> None:
+        """Take in a batch that ``value_rows`` has checked."""
+        for number in range(self.outputs):
+            keys = PairRows(_ordered(rows.preds[number]), _ordered(rows.target[number]), rows.repeats, rows.weight)
+            self._pairs(number).add(keys if rows.counted is None else keys.some(rows.counted))
+
+    def compute(self) -> list[PairGroups]:
+        """The pairs of every output so far."""
+        return [_groups(self._pairs(number)) for number in range(self.outputs)]
+
+
+def _ordered(values: HostArray) -> HostArray:
+    """Keys (n,) uint64 in the order of ``values`` that end in zeros where the numbers do, on either side of 0."""
+    keys = sort_keys(values)
+    keys += keys < np.uint64(1 << 63)
+    return keys
+
+
+def _groups(table: PairTable) -> PairGroups:
+    """The rows or the cells of a table as ranks of both sides."""
+    if table.exact:
+        rows = table.every_pair()
+        return _grouped(_Ranks.of(rows.x, rows.x), _Ranks.of(rows.y, rows.y), rows.repeats, rows.weight)
+    cells, bits = table.cells()
+    x_least, x_most, y_least, y_most = cells.ends
+    x, y = _Ranks.of(x_least, x_most, bits // 2), _Ranks.of(y_least, y_most, (bits + 1) // 2)
+    if isinstance(cells.amounts, ExactSum):
+        return _grouped(x, y, None, cells.amounts.value())
+    return _grouped(x, y, cells.amounts, None)
+
+
+class _Ranks(NamedTuple):
+    """The number (K,) of each key's bin among all bins by rising key, and which bins hold one value, (B,) bool."""
+
+    ids: HostArray
+    tied: HostArray
+
+    @classmethod
+    def of(cls, least: HostArray, most: HostArray, shift: int = 0) -> _Ranks:
+        """The bins of keys without their ``shift`` low bits; each stands for keys from ``least`` to ``most``."""
+        order = np.argsort(least)
+        first = least[order]
+        heads = heads_of(first, shift)
+        ids = np.empty(len(order), np.int64)
+        ids[order] = numbered(heads, len(order))
+        if not shift or not len(heads):
+            return cls(ids, np.ones(len(heads), bool))
+        return cls(ids, np.minimum.reduceat(first, heads) == np.maximum.reduceat(most[order], heads))
+
+
+def _grouped(x: _Ranks, y: _Ranks, repeats: HostArray | None, weight: HostArray | None) -> PairGroups:
+    """Rows or cells as groups, each pair of ranks once."""
+    packed = (x.ids << _WORD) | y.ids
+    amounts: HostArray
+    if repeats is None and weight is None:
+        packed.sort()
+        heads = heads_of(packed)
+        amounts = np.diff(heads, append=len(packed))
+    else:
+        order = np.argsort(packed, kind="stable")
+        packed = packed[order]
+        heads = heads_of(packed)
+        if weight is None:
+            assert repeats is not None
+            amounts = np.add.reduceat(repeats[order], heads) if len(heads) else repeats
+        else:
+            sums = ExactSum(len(heads))
+            sums.add(weight[order], numbered(heads, len(packed)), None if repeats is None else repeats[order])
+            amounts = sums.value()
+    packed = packed[heads]
+    return PairGroups(packed >> _WORD, packed & ((1 << _WORD) - 1), amounts, x.tied, y.tied)

@@ -1,0 +1,124 @@
+"""From the rows of a batch to values that can be added: what is left out, and what is refused with its rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.errors import InputError
+from evalcli.metrics.labels import HEAVIEST
+from evalcli.metrics.values import LARGEST_VALUE, ValueRows, as_float64, inexact
+
+if TYPE_CHECKING:
+    from evalcli.evidence import Evidence
+    from evalcli.sources.base import Array, Batch
+    from evalcli.task import Choices
+
+
+class Prepare(NamedTuple):
+    """How batches of one input become values: a row is left out or refused as a whole, with all its outputs."""
+
+    choices: Choices
+    outputs: int
+
+    def __call__(self, batch: Batch, evidence: Evidence) -> ValueRows:
+        """The values of ``batch``; adds what it shows to ``evidence``."""
+        rows = _Rows(self, batch, evidence)
+        rows.drop_ignored()
+        rows.check_weight()
+        rows.note_fractions()
+        rows.check("target", batch.target, rows.target)
+        rows.check("pred", batch.preds, rows.preds)
+        return rows.values()
+
+
+class _Rows:
+    """One batch on its way; ``keep`` marks the rows that still count (``None``: all)."""
+
+    def __init__(self, plan: Prepare, batch: Batch, evidence: Evidence) -> None:
+        self.plan, self.batch, self.evidence = plan, batch, evidence
+        self.preds, self.target = (
+            as_float64(side).reshape(len(side), plan.outputs) for side in (batch.preds, batch.target)
+        )
+        self.weight = None if batch.weight is None else batch.weight.reshape(-1)
+        if self.weight is not None and len(self.weight) != len(self.target):
+            raise InputError("several weights to a row", fix="save one weight for each row")
+        self.repeats = batch.repeats
+        self.keep: Array | None = None
+
+    def _narrow(self, keep: Array) -> None:
+        self.keep = keep if self.keep is None else self.keep & keep
+
+    def _tally(self, mask: Array) -> int:
+        return int(np.count_nonzero(mask)) if self.repeats is None else int(self.repeats[mask].sum())
+
+    def _left(self, mask: Array) -> Array:
+        return mask if self.keep is None else mask & self.keep
+
+    def drop_ignored(self) -> None:
+        """Leave out the rows with a target that is the ignore index: before everything else."""
+        if self.plan.choices.ignore_index is not None:
+            ignored = np.any(self.target == self.plan.choices.ignore_index, axis=1)
+            self.evidence.ignored += self._tally(ignored)
+            self._narrow(~ignored)
+
+    def check_weight(self) -> None:
+        """Weights are not negative and not beyond measure, or faults."""
+        if self.weight is not None:
+            self._fault("weight", ~((self.weight >= 0) & (self.weight <= HEAVIEST)), self.weight)
+
+    def note_fractions(self) -> None:
+        """Count the targets that are finite and not whole, where the task hangs on them."""
+        choices = self.plan.choices
+        if choices.task is None and choices.scores is None:
+            with np.errstate(invalid="ignore"):
+                target = self.target[:, 0]
+                part = self._left((np.trunc(target) != target) & np.isfinite(target))
+            self.evidence.fractional += self._tally(part)
+            self.evidence.fractions = self.evidence.fractions or bool(part.any())
+
+    def check(self, side: str, stored: Array, values: Array) -> None:
+        """Values are finite numbers that float64 holds and that can be multiplied, or faults."""
+        lost = inexact(stored, values.reshape(stored.shape))
+        if lost is not None:
+            self._values_fault(f"{side}-inexact", lost.reshape(values.shape), stored.reshape(values.shape))
+        if not values.size or (values.max() <= LARGEST_VALUE and values.min() >= -LARGEST_VALUE):
+            return
+        endless = ~np.isfinite(values)
+        if self.plan.choices.nan == "drop":
+            dropped = self._left(np.any(endless, axis=1))
+            self.evidence.dropped += self._tally(dropped)
+            self._narrow(~dropped)
+        else:
+            self._values_fault(f"{side}-not-finite", endless, values)
+        with np.errstate(invalid="ignore"):
+            self._values_fault(f"{side}-beyond", np.abs(values) > LARGEST_VALUE, values)
+
+    def _values_fault(self, code: str, bad: Array, values: Array) -> None:
+        """Record the rows with a marked value, each by the first of them."""
+        first = values[np.arange(len(values)), bad.argmax(axis=1)]
+        self._fault(code, np.any(bad, axis=1), first)
+
+    def _fault(self, code: str, bad: Array, values: Array) -> None:
+        bad = self._left(bad)
+        if not bad.any():
+            return
+        where = np.flatnonzero(bad)
+        if self.repeats is None:
+            self.evidence.fault(code, self.batch.start + where, values[where])
+        else:
+            places = self.batch.start + np.cumsum(self.repeats) - self.repeats
+            self.evidence.group_fault(code, places[where], values[where], self.repeats[where])
+        self._narrow(~bad)
+
+    def values(self) -> ValueRows:
+        """What is left to add, output by output."""
+        preds, target, weight, repeats = self.preds, self.target, self.weight, self.repeats
+        if self.keep is not None and not self.keep.all():
+            preds, target = preds[self.keep], target[self.keep]
+            weight = None if weight is None else weight[self.keep]
+            repeats = None if repeats is None else repeats[self.keep]
+        rows = ValueRows(np.ascontiguousarray(preds.T), np.ascontiguousarray(target.T), weight, repeats)
+        self.evidence.rows += rows.count
+        return rows

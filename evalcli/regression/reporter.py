@@ -1,0 +1,152 @@
+"""From the states of a regression to a report: numbers, outputs, residuals, what is undefined, findings."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evalcli import __version__
+from evalcli.errors import UsageError
+from evalcli.metrics import regression
+from evalcli.metrics.registry import default_names, parse
+from evalcli.metrics.residuals import histogram, quantile
+from evalcli.regression.findings import Facts, Output, find
+from evalcli.regression.results import Results
+from evalcli.regression.states import StateKey, state_of
+from evalcli.report import OutputRow, Report, Residuals, Value
+from evalcli.reporting import notes_of, records, signature, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.counting import Outcome, Plan
+    from evalcli.metrics.registry import MetricName
+    from evalcli.sources.base import InputFile
+
+PERCENTS = (0, 5, 25, 50, 75, 95, 100)
+"""Of the rows, in a report: the residuals below which so many lie."""
+
+_MOMENTS, _EXTREMES, _RATIOS = StateKey("Moments"), StateKey("Extremes"), StateKey("RatioCounts")
+_ABSOLUTE, _RESIDUALS = StateKey("AbsoluteErrors"), StateKey("ResidualTable")
+_BOUNDED = (_RESIDUALS, StateKey("RankPairs"))
+
+
+class Reporter:
+    """From states to a report."""
+
+    def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
+        self.plan, self.source, self.choices, self.task = plan, plan.source, plan.choices, outcome.task
+        self.evidence, self.inputs = outcome.evidence, inputs
+        self.setup, states = outcome.gathered.setup, outcome.gathered.states
+        columns = plan.source.target.columns
+        self.outputs = columns or tuple(map(str, range(self.setup.outputs)))
+        self.results = Results(states, self.outputs)
+
+    def report(self) -> Report:
+        """The whole report, findings included."""
+        asked = default_names("regression") if self.plan.asked is None else self.plan.asked
+        values = self._values(asked)
+        for name in self.plan.also:
+            with suppress(UsageError):
+                values = values | self._values([name])
+        per_output = self._per_output(asked)
+        undefined = [name for name, value in values.items() if value.value is None]
+        undefined += [
+            f"{name}[{row.name}]" for row in per_output for name, value in row.metrics.items() if value.value is None
+        ]
+        report = Report(
+            version=__version__,
+            signature=self._signature(),
+            task=self.task.kind,
+            scores=self.task.scores,
+            n=self.evidence.rows,
+            ignored=self.evidence.ignored + self.evidence.dropped + self.source.dropped,
+            weighted=self.source.weighted,
+            classes=(),
+            metrics=values,
+            undefined=tuple(dict.fromkeys(undefined)),
+            inputs=records(self.source, self.inputs),
+            asked=self._asked(values),
+            outputs=self.outputs,
+            per_output=per_output,
+            residuals=self._residuals(),
+        )
+        return replace(report, findings=find(self._facts(report)))
+
+    def _asked(self, values: dict[str, Value]) -> tuple[str, ...]:
+        """All of ``-m``, and what gates ask for beyond a report."""
+        usual = {*default_names("regression")}
+        beyond = [name for name in map(str, map(parse, self.plan.also)) if name not in usual]
+        every = (*map(str, map(parse, self.plan.asked or ())), *beyond)
+        return tuple(name for name in dict.fromkeys(every) if name in values)
+
+    def _values(self, metrics: Sequence[str]) -> dict[str, Value]:
+        return {str(name): self._value(name) for name in map(parse, metrics)}
+
+    def _value(self, name: MetricName) -> Value:
+        if name.slice_by is not None:
+            raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
+        return value_of(*self.results.value(name))
+
+    def _per_output(self, metrics: Sequence[str]) -> tuple[OutputRow, ...]:
+        """Each of several outputs by itself: those metrics that were asked for of all."""
+        if len(self.outputs) == 1:
+            return ()
+        names = [name for name in map(parse, metrics) if name.label is None]
+        return tuple(
+            OutputRow(output, {str(name): value_of(*self.results.of_output(name, number)) for name in names})
+            for number, output in enumerate(self.outputs)
+        )
+
+    def _residuals(self) -> tuple[Residuals, ...]:
+        """How the residuals of every output are spread, where they were counted."""
+        if not self.results.has(_RESIDUALS):
+            return ()
+        found = []
+        for output, table, moment in zip(
+            self.outputs, self.results.read(_RESIDUALS), self.results.read(_MOMENTS), strict=True
+        ):
+            quantiles = tuple((percent, value_of(*quantile(table, percent))) for percent in PERCENTS)
+            drawn = histogram(table)
+            found.append(Residuals(output, regression.bias(moment), quantiles, tuple(drawn.edges), tuple(drawn.counts)))
+        return tuple(found)
+
+    def _facts(self, report: Report) -> Facts:
+        results = self.results
+        tables = results.read(_RESIDUALS) if results.has(_RESIDUALS) else [None] * len(self.outputs)
+        sums = results.read(_ABSOLUTE) if results.has(_ABSOLUTE) else [None] * len(self.outputs)
+        known = (results.read(key) for key in (_MOMENTS, _EXTREMES, _RATIOS))
+        outputs = tuple(Output(*each) for each in zip(self.outputs, *known, tables, sums, strict=True))
+        return Facts(
+            report,
+            outputs,
+            self._outside(),
+            paths=(self.source.preds.path, self.source.target.path),
+            names=(self.source.preds.name, self.source.target.name),
+            dropped=self.evidence.dropped + self.source.dropped,
+            notes=notes_of(self.source, self.choices, self.inputs),
+        )
+
+    def _outside(self) -> dict[str, int]:
+        """For each metric that knows no term for some rows how many these are, in the output with most of them."""
+        found: dict[str, int] = {}
+        for name in map(parse, dict.fromkeys((*(self.plan.asked or ()), *self.plan.also))):
+            if name.entry.state in {"Deviance", "LogErrors"}:
+                rows = max(sums.outside for sums in self.results.read(state_of(name)))
+                found |= {str(name): rows} if rows else {}
+        return found
+
+    def _signature(self) -> str:
+        parts = {
+            "task": self.task.kind,
+            "scores": self.task.scores,
+            "outputs": len(self.outputs),
+            "n": self.evidence.rows,
+            "ignore": self.choices.ignore_index,
+            "nan": self.choices.nan,
+            "weights": "yes" if self.source.weighted else "no",
+            **({"budget": self.setup.budget} if any(self.results.has(key) for key in _BOUNDED) else {}),
+            "v": __version__,
+        }
+        return signature(parts)

@@ -1,0 +1,79 @@
+"""What the states of the whole input say: each metric of one output, or the mean over all."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from math import fsum, isnan
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import UsageError
+from evalcli.metrics.roc import UNDEFINED, Certified
+from evalcli.regression.states import StateKey, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evalcli.metrics.registry import MetricName
+    from evalcli.metrics.values import ValueState
+
+
+class Results:
+    """Values of metrics, each state computed once, when it is first read."""
+
+    def __init__(self, states: Mapping[StateKey, ValueState], outputs: tuple[str, ...]) -> None:
+        self._states, self.outputs = states, outputs
+        self._computed: dict[StateKey, list[Any]] = {}
+        self._values: dict[tuple[str, int], Certified] = {}
+
+    def has(self, key: StateKey) -> bool:
+        """Whether this state was filled."""
+        return key in self._states
+
+    def read(self, key: StateKey) -> list[Any]:
+        """What a state computed, output by output."""
+        if key not in self._computed:
+            self._computed[key] = self._states[key].compute()
+        return self._computed[key]
+
+    def value(self, name: MetricName) -> Certified:
+        """The value of a metric, of the output it names, else the plain mean over all; NaN where it is undefined.
+
+        Raises:
+            UsageError: it is no metric of a regression, or there is no such output.
+
+        """
+        if not name.entry.per_output:
+            raise not_in_task(name)
+        if name.label is not None:
+            return self.of_output(name, self._index(name))
+        values = [self.of_output(name, output) for output in range(len(self.outputs))]
+        if len(values) == 1:
+            return values[0]
+        if any(isnan(value.value) for value in values):
+            return UNDEFINED
+        return Certified(*(fsum(part) / len(values) for part in zip(*values, strict=True)))
+
+    def of_output(self, name: MetricName, output: int) -> Certified:
+        """The value of a metric of one output."""
+        bare = str(name).partition("[")[0], output
+        if bare not in self._values:
+            key = state_of(name)
+            arguments = name.arguments if key.power is None else ()  # a power is the state's own
+            result = name.entry.formula(self.read(key)[output], *arguments)
+            self._values[bare] = result if isinstance(result, Certified) else Certified(result, result, result)
+        return self._values[bare]
+
+    def _index(self, name: MetricName) -> int:
+        if name.label in self.outputs:
+            return self.outputs.index(name.label)
+        close = get_close_matches(name.label or "", self.outputs, n=3) or list(self.outputs[:10])
+        more = ", …" if len(close) < len(self.outputs) else ""
+        names = f"use one of {', '.join(map(repr, close))}{more}"
+        raise UsageError(f"{name}: there is no output {name.label!r}", fix=names)
+
+
+def not_in_task(name: MetricName) -> UsageError:
+    """What to say where a metric is none of a regression."""
+    others = " or ".join(name.entry.tasks)
+    fix = "see evalcli metrics; if these are classes, say --task binary or --task multiclass"
+    return UsageError(f"{name} is a metric of {others} tasks, and this one is regression", fix=fix)

@@ -1,0 +1,121 @@
+"""What a pass over a regression gathers: the states that the metrics asked for read, and evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from evalcli.errors import EmptyError
+from evalcli.evidence import Evidence
+from evalcli.faults import raise_faults
+from evalcli.metrics.absolute import AbsoluteErrors, Extremes, RatioCounts
+from evalcli.metrics.deviance import Deviance, LogErrors
+from evalcli.metrics.moments import Moments
+from evalcli.metrics.pairs import BUDGET, RankPairs
+from evalcli.metrics.residuals import ResidualTable
+from evalcli.metrics.values import ValueState, feed
+from evalcli.regression.prepare import Prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from evalcli.counting import Plan
+    from evalcli.metrics.registry import MetricName
+    from evalcli.sources.base import Batch
+    from evalcli.task import Task
+
+
+class StateKey(NamedTuple):
+    """A state by its name in the registry, and the power where that makes several of one kind."""
+
+    name: str
+    power: float | None = None
+
+
+ALWAYS = (StateKey("Moments"), StateKey("Extremes"), StateKey("RatioCounts"))
+"""What findings read, whatever was asked for: they cost little."""
+
+_POWERS = {"poisson_deviance": 1.0, "gamma_deviance": 2.0}
+
+
+def state_of(name: MetricName) -> StateKey:
+    """The state that a metric reads."""
+    entry = name.entry
+    if entry.state != "Deviance":
+        return StateKey(entry.state)
+    return StateKey("Deviance", _POWERS.get(entry.name, name.parameter))
+
+
+class Setup(NamedTuple):
+    """What the states of one input have in common."""
+
+    outputs: int
+    weighted: bool
+    budget: int
+
+    def make(self, key: StateKey) -> ValueState:
+        """An empty state."""
+        plain: dict[str, type[ValueState]] = {
+            kind.__name__: kind for kind in (Moments, Extremes, RatioCounts, AbsoluteErrors, LogErrors)
+        }
+        if key.name in plain:
+            return plain[key.name](self.outputs, weighted=self.weighted)
+        if key.power is not None:
+            return Deviance(self.outputs, power=key.power, weighted=self.weighted)
+        tables = {"ResidualTable": ResidualTable, "RankPairs": RankPairs}
+        return tables[key.name](self.outputs, budget=self.budget, weighted=self.weighted)
+
+
+@dataclass(slots=True)
+class RegressionPass:
+    """What one worker gathers."""
+
+    plan: Plan
+    prepare: Prepare
+    setup: Setup
+    states: dict[StateKey, ValueState]
+    evidence: Evidence = field(default_factory=Evidence)
+
+    def add(self, batch: Batch) -> bool:
+        """Count ``batch``; once a target had a fraction, or it was asked for, nothing speaks against a regression."""
+        rows = self.prepare(batch, self.evidence)
+        feed(tuple(self.states.values()), rows)
+        return True
+
+    def merge(self, other: RegressionPass) -> None:
+        """Take in what another worker has gathered."""
+        for key, state in self.states.items():
+            state.merge(other.states[key])
+        self.evidence.merge(other.evidence)
+
+    def check(self, decided: Task) -> None:
+        """Refuse rows that cannot be measured, a decision in doubt, and nothing at all.
+
+        Raises:
+            InputError: with the count and the first rows concerned.
+            EmptyError: no row is left, or all weights are 0.
+
+        """
+        source = self.plan.source
+        raise_faults(source, self.plan.choices, None, self.evidence)
+        self.plan.refuse_doubt(decided)
+        self.plan.refuse_empty(self.evidence)
+        if source.weighted and not float(self.states[ALWAYS[0]].weights) > 0:
+            raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+
+
+def begin(plan: Plan) -> Callable[[], RegressionPass]:
+    """Empty passes, one for each worker."""
+    setup = Setup(plan.layout.outputs, plan.source.weighted, BUDGET if plan.budget is None else plan.budget)
+    keys = _needed(plan.names("regression"))
+    prepare = Prepare(plan.choices, setup.outputs)
+
+    def empty() -> RegressionPass:
+        return RegressionPass(plan, prepare, setup, {key: setup.make(key) for key in keys})
+
+    return empty
+
+
+def _needed(names: Iterable[MetricName]) -> tuple[StateKey, ...]:
+    """The states that these metrics read; what other tasks measure is none of ours."""
+    return tuple(dict.fromkeys((*ALWAYS, *(state_of(name) for name in names if name.entry.per_output))))
