@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
-from sklearn.datasets import load_breast_cancer, load_digits, make_blobs
-from sklearn.linear_model import LogisticRegression
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_blobs
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -88,6 +88,22 @@ def write_cancer(folder: Path) -> None:
     table.to_parquet(folder / "cancer.parquet", index=False)
 
 
+def write_diabetes(folder: Path) -> None:
+    """Write the progression of diabetes in 221 patients a year on, and what a linear model of the other half says."""
+    measurements, truth = load_diabetes(return_X_y=True)
+    rows = np.random.default_rng(42).permutation(len(truth))
+    learnt, asked = rows[: len(rows) // 2], np.sort(rows[len(rows) // 2 :])
+    model = LinearRegression().fit(measurements[learnt], truth[learnt])
+    table = pd.DataFrame(
+        {
+            "id": [f"p{row:03d}" for row in asked],
+            "target": truth[asked].astype(int),
+            "prediction": [f"{value:.2f}" for value in model.predict(measurements[asked])],
+        }
+    )
+    table.to_csv(folder / "diabetes.csv", index=False, lineterminator="\n")
+
+
 def write_counted(path: Path, cells: dict[tuple[str, str], int], seed: int) -> None:
     """Write a table of exactly these (target, pred) counts, shuffled."""
     rows = [pair for pair, count in cells.items() for _ in range(count)]
@@ -134,6 +150,7 @@ def main(folder: Path) -> None:
     write_blobs(folder)
     write_digits(folder)
     write_cancer(folder)
+    write_diabetes(folder)
     write_counted(folder / "screening.csv", SCREENING, seed=1)
     write_counted(folder / "fraud.csv", FRAUD, seed=2)
     write_counted(folder / "spam.csv", SPAM, seed=3)

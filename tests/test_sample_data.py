@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_score, recall_score
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_score, r2_score, recall_score
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "sample_data"
@@ -61,6 +61,14 @@ def test_cancer_scores_are_probabilities_of_malignant() -> None:
     assert table["score"].between(0, 1).all()
     called = np.where(table["score"] >= 0.5, "malignant", "benign")
     assert confusion_matrix(table["target"], called).tolist() == [[354, 3], [12, 200]]
+
+
+def test_diabetes_is_predicted_for_patients_the_model_has_not_seen() -> None:
+    table = pd.read_csv(SAMPLES / "diabetes.csv")
+    assert list(table.columns) == ["id", "target", "prediction"]
+    assert table["id"].is_unique
+    assert (len(table), table["target"].min(), table["target"].max()) == (221, 31, 341)
+    assert round(r2_score(table["target"], table["prediction"]), 3) == 0.553
 
 
 def test_screening_misses_five_of_the_sick() -> None:
