@@ -80,7 +80,7 @@ class RowStream:
         groups = np.empty((len(columns[0]), len(self.slicers)), np.int64)
         for number, (column, slicer) in enumerate(zip(columns, self.slicers, strict=False)):
             codes = pc.index_in(column, value_set=pa.array(slicer.values, type=column.type))
-            groups[:, number] = pc.fill_null(codes, MISSING).to_numpy(zero_copy_only=False)
+            groups[:, number] = _whole(pc.fill_null(codes, MISSING), np.int64)
         return groups
 
     def _preds(self, columns: list[Any]) -> Array:
