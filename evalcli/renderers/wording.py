@@ -6,6 +6,8 @@ import re
 from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
+from evalcli.report import Value
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
