@@ -365,4 +365,5 @@ def selection(inputs: InputOptions, choices: "Choices", workers: int | None = No
         labels=choices.labels,
         workers=workers,
         options={name: value for name, value in typed.items() if value is not None},
+        task=choices.task,
     )

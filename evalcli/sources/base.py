@@ -88,6 +88,12 @@ class Selection:
     labels: tuple[str, ...] | None = None
     workers: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    task: str | None = None
+
+    @property
+    def may_be_values(self) -> bool:
+        """Whether nothing that was said speaks of classes, nor of values."""
+        return self.scores is None and self.labels is None and self.task is None
 
 
 class Source(ABC):
