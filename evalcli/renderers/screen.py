@@ -26,7 +26,9 @@ PROSE = 100
 NAME = 60
 """Cells of a class name before it is cut."""
 
-_ASCII = str.maketrans({"–": "-", "…": "...", "·": ",", "─": "-", "→": "->", "×": "x", "±": "+-", "²": "2", "↓": ""})
+_ASCII = str.maketrans(
+    {"–": "-", "…": "...", "·": ",", "─": "-", "→": "->", "×": "x", "±": "+-", "²": "2", "↓": "", "−": "-", "τ": "tau"}
+)
 
 # A terminal that knows Hebrew and Arabic would also turn round the numbers that follow such a name, and show recall
 # under precision. A left-to-right mark on both sides, which has no width, keeps the rest of the line in order.
