@@ -427,4 +427,5 @@ def selection(
         labels=choices.labels,
         workers=workers,
         options={name: value for name, value in typed.items() if value is not None},
+        task=choices.task,
     )
