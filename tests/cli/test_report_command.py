@@ -54,11 +54,12 @@ def test_nothing_typed_leaves_everything_to_be_found(run: Callable[..., Any], wo
     from evalcli.engine import Execution
     from evalcli.sources.base import Selection
     from evalcli.task import Choices
+    from evalcli.uncertainty.intervals import Confidence
 
     run("report", "p.csv")
     (call,) = work.calls
     assert call["selection"] == Selection()
-    assert call["choices"] == Choices()
+    assert call["choices"] == Choices(confidence=Confidence(level=0.95, resamples=2000, seed=0))
     assert call["execution"] == Execution()
     assert call["metrics"] is None
 
