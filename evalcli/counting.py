@@ -74,6 +74,10 @@ class Plan:
 
     def begin(self, task: Task, known: Evidence) -> Callable[[], Pass]:
         """Empty passes under ``task``, one for each worker."""
+        if task.family == "multilabel":
+            from evalcli.multilabel.states import begin as begin_multilabel
+
+            return begin_multilabel(self, task, known)
         from evalcli.classification.states import begin
 
         return begin(self, task, known)

@@ -25,14 +25,23 @@ def decide(layout: Layout, preds: Field, target: Field, choices: Choices, eviden
 
     """
     family = family_of(layout, choices, evidence)
-    if family in {"multilabel", "regression"}:
+    if family == "multilabel":
+        from evalcli.multilabel.task import decide as decide_multilabel
+
+        return decide_multilabel(layout, preds, target, choices, evidence)
+    if family == "regression":
         raise UsageError(f"--task {family} is not available in this version", fix="use binary or multiclass")
     return decide_classification(layout, preds, target, choices, evidence)
 
 
 def family_of(layout: Layout, choices: Choices, evidence: Evidence) -> str:
-    """``classification``, ``multilabel`` or ``regression``: as the user said, else as the whole input shows."""
-    del layout, evidence
+    """``classification``, ``multilabel`` or ``regression``: as the user said, else as the whole input shows.
+
+    A row of the target that is not one-hot shows several labels a row, where every label has a column of scores.
+    """
     if choices.task is not None:
         return FAMILIES[choices.task]
-    return "regression" if choices.scores == "values" else "classification"
+    if choices.scores == "values":
+        return "regression"
+    columns = layout.preds == "columns" and layout.target == "one-hot" and layout.inner == 1
+    return "multilabel" if columns and choices.class_axis is None and evidence.multi_hot else "classification"

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from evalcli.metrics import ClassCounts, ConfusionCounts
+from evalcli.metrics.entry import COUNTED as CLASS_COUNTS
 from evalcli.metrics.registry import AVERAGES, METRICS, PER_CLASS, evaluate, parse
 
 CLASSES = 5
 LABELS = tuple("abcde")
-COUNTED = {name: entry for name, entry in METRICS.items() if not entry.needs_scores}
+COUNTED = {name: entry for name, entry in METRICS.items() if entry.state == CLASS_COUNTS}
 PLAIN = tuple(name for name, entry in COUNTED.items() if not entry.per_class)
 FAMILIES = (*PER_CLASS, "fbeta2", "fbeta0.5")
 NAMES = (*PLAIN, *(f"{f}_{a}" for f in FAMILIES for a in AVERAGES), *(f"{f}[{c}]" for f in FAMILIES for c in LABELS))

@@ -9,6 +9,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.report import Finding
+from evalcli.reporting import swapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,21 +29,6 @@ MANY_TIES = 0.01
 SHIFTED = 0.5
 NAMED = 5
 """How many classes a finding names."""
-
-_TARGET_WORDS = {"target", "targets", "truth", "truths", "gold", "label", "labels", "true", "actual", "actuals"}
-_PREDS_WORDS = {
-    "pred",
-    "preds",
-    "prediction",
-    "predictions",
-    "predicted",
-    "score",
-    "scores",
-    "logit",
-    "logits",
-    "probs",
-    "output",
-}
 
 
 class Facts(NamedTuple):
@@ -98,19 +84,7 @@ def find(facts: Facts) -> tuple[Finding, ...]:
 
 def swapped_arguments(facts: Facts) -> Finding | None:
     """The first file, or what was read of it, is called the truth, and the second the predictions."""
-    paths = facts.preds_path, facts.target_path
-    if paths[0] == paths[1] or not (_are_swapped(*paths) or _are_swapped(*facts.names)):
-        return None
-    first, second = paths if _are_swapped(*paths) else map(repr, facts.names)
-    text = f"the arguments look swapped: {first} was read as predictions, {second} as the truth"
-    return Finding("swapped-arguments", "warning", text, "predictions come first: evalcli report PREDS TARGETS")
-
-
-def _are_swapped(first: str, second: str) -> bool:
-    """Whether two names for predictions and truth speak of truth and predictions."""
-    one, other = _words(first), _words(second)
-    looks = one & _TARGET_WORDS and not one & _PREDS_WORDS
-    return bool(looks and other & _PREDS_WORDS and not other & _TARGET_WORDS)
+    return swapped((facts.preds_path, facts.target_path), facts.names)
 
 
 def constant_prediction(facts: Facts) -> Finding | None:
@@ -291,9 +265,3 @@ def _right(row: ClassRow) -> float:
 
 def _amount(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
-
-
-def _words(path: str) -> frozenset[str]:
-    """The words in the name of a file."""
-    name = path.replace("\\", "/").rpartition("/")[2].lower()
-    return frozenset("".join(sign if sign.isalpha() else " " for sign in name).split())

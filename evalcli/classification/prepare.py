@@ -179,8 +179,16 @@ class _Rows:
         hot = _columns(self.batch.target, self.layout.target_axis, self.layout.width)
         binary = ((hot == 0) | (hot == 1)).all(axis=1)
         several = binary & (hot.sum(axis=1) != 1)
-        self.evidence.multi_hot = self.evidence.multi_hot or bool(several.any())
+        self.evidence.multi_hot |= bool(several.any()) or self._leaves_cells_out(hot)
         self._fault("not-one-hot", several | ~binary, None)
+
+    def _leaves_cells_out(self, hot: Array) -> bool:
+        """Whether a row of 0 and 1 has cells that are to be ignored, as only one of several labels can have."""
+        index = self.plan.choices.ignore_index
+        if index is None or index in {0, 1}:
+            return False
+        left_out = hot == index
+        return bool((left_out.any(axis=1) & (left_out | (hot == 0) | (hot == 1)).all(axis=1)).any())
 
     def _whole_target(self, target: Array) -> None:
         missing = np.isnan(target)

@@ -12,7 +12,7 @@ from evalcli import __version__
 from evalcli.classification.findings import Facts, find
 from evalcli.errors import UsageError
 from evalcli.metrics.counts import Counts
-from evalcli.metrics.registry import METRICS, PER_CLASS, default_names, parse
+from evalcli.metrics.registry import METRICS, PER_CLASS, check_task, default_names, needs_scores, parse
 from evalcli.metrics.registry import evaluate as metric_value
 from evalcli.report import ClassRow, Confusion, Report, Value
 from evalcli.reporting import digest_of, notes_of, records, signature, value_of
@@ -109,6 +109,7 @@ class Reporter:
         for name in map(parse, metrics):
             if name.slice_by is not None:
                 raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
+            check_task(name, self.task.kind)
             values[str(name)] = self._scored(name) if name.entry.needs_scores else self._counted(name)
         return values
 
@@ -119,12 +120,10 @@ class Reporter:
         )
 
     def _scored(self, name: MetricName) -> Value:
-        from evalcli.classification.scoring import needs_scores, not_in_task
-
-        if self.task.kind not in name.entry.tasks:
-            raise not_in_task(name, self.task)
         if self.scores is None:
-            raise needs_scores(name) if self.task.scores == "labels" else not_in_task(name, self.task)
+            from evalcli.classification.scoring import without_columns
+
+            raise needs_scores(name) if self.task.scores == "labels" else without_columns(name)
         return value_of(*map(float, self.scores.value(name)))
 
     def _per_class(self) -> tuple[ClassRow, ...]:

@@ -144,6 +144,33 @@ def add_rows_exactly(total: ExactSum, values: HostArray, cells: HostArray) -> No
     total.add(np.concatenate(sums), np.tile(cells, len(sums)))
 
 
+def add_masked_exactly(total: ExactSum, values: HostArray, masks: HostArray, repeats: HostArray | None = None) -> None:
+    """Add to each sum those of ``values`` (N,) that its row of ``masks`` (K, N) bool picks out.
+
+    >>> total = ExactSum(2)
+    >>> add_masked_exactly(total, np.array([0.1, 0.2, 0.3]), np.array([[True, True, True], [False, True, False]]))
+    >>> total.value().tolist()
+    [0.6, 0.2]
+    """
+    if repeats is not None:
+        picked, rows = np.nonzero(masks)
+        return total.add(values[rows], picked, repeats[rows])
+    for start in range(0, len(values), _CHUNK):
+        rest, mask = values[start : start + _CHUNK], masks[:, start : start + _CHUNK]
+        top = float(np.abs(rest).max())
+        if not 1e-200 < top < 1e200:
+            picked, rows = np.nonzero(mask)
+            total.add(rest[rows], picked)
+            continue
+        wide, below = mask.astype(np.float64), ExactSum(len(rest))
+        sums = [wide @ limb for limb in _limbs(rest, top, below, np.arange(len(rest)))]
+        total.add(np.concatenate(sums), np.tile(np.arange(len(masks)), len(sums)))
+        if len(tiny := below.occupied()):
+            picked, rows = np.nonzero(mask[:, tiny])
+            total.add(below.select(tiny).value()[rows], picked)
+    return None
+
+
 def _limbs(rest: HostArray, top: float, total: ExactSum, index: HostArray | None) -> Iterator[HostArray]:
     """``rest`` cut at fixed bits into parts that add exactly; what lies below three of them goes to ``total``."""
     exponent = int(np.frexp(top)[1])
