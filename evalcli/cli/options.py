@@ -375,6 +375,7 @@ def selection(inputs: InputOptions, choices: "Choices", workers: int | None = No
         scores=choices.scores,
         nan=choices.nan,
         labels=choices.labels,
+        task=choices.task,
         workers=workers,
         options={name: value for name, value in typed.items() if value is not None},
     )

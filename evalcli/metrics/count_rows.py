@@ -69,7 +69,9 @@ COUNT_ROWS = (
         formula_text="2·TP / (2·TP + FP + FN)",
         source="van Rijsbergen 1979, Information Retrieval, ch. 7; Opitz and Burst 2019, Macro F1 and Macro F1",
         summary="The harmonic mean of precision and recall.",
-        convention=f"Macro F1 is the mean of the class F1. Undefined only when TP, FP and FN are all 0. {_IN_MEAN}{_OVER_ROWS}",
+        convention="Macro F1 is the mean of the class F1. Undefined only when TP, FP and FN are all 0. "
+        + _IN_MEAN
+        + _OVER_ROWS,
         per_class=True,
         averages=AVERAGES,
         tasks=_TASKS,

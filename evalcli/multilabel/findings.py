@@ -189,8 +189,18 @@ def always_predicted(facts: Facts) -> Finding | None:
 def never_true(facts: Facts) -> Finding | None:
     """Labels without a positive row."""
     rows = [row for row in facts.report.per_class if row.support == 0]
-    fix = "recall and ranks of them are undefined; predicted all the same, they count as 0 in macro F1"
+    fix = "without such rows recall and ranks are undefined, and in no mean of ranks"
+    if any(row.predicted > 0 for row in rows):
+        fix += "; predicted all the same, a label counts as 0 in macro F1"
     return _about_labels(rows, "never-true", "info", "true in no row", fix)
+
+
+def always_true(facts: Facts) -> Finding | None:
+    """Labels that all rows have."""
+    every = enumerate(facts.report.per_class)
+    rows = [row for i, row in every if 0 < facts.cells_of(i) == row.support]
+    fix = "there is nothing to tell apart: specificity and ranks are undefined, and in no mean of ranks"
+    return _about_labels(rows, "always-true", "info", "true in every row", fix)
 
 
 def tiny_support(facts: Facts) -> Finding | None:
@@ -238,6 +248,7 @@ RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     never_predicted,
     always_predicted,
     never_true,
+    always_true,
     tiny_support,
     many_empty_rows,
     ignored_cells,

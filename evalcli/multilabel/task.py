@@ -14,6 +14,7 @@ from evalcli.scorekind import (
     one_sided,
     threshold_of_labels,
 )
+from evalcli.sources.label_groups import unlike_labels
 from evalcli.task import Task, logit
 
 if TYPE_CHECKING:
@@ -105,16 +106,6 @@ def label_names(layout: Layout, preds: Field, target: Field, choices: Choices) -
             message, fix="name the columns, in any order, or give every column a new name", path=preds.path
         )
     return choices.labels
-
-
-def unlike_labels(preds: Sequence[str], target: Sequence[str], path: str) -> InputError:
-    """What to say where each side names labels that the other lacks."""
-    lacking = {
-        "the target lacks": [name for name in preds if name not in target],
-        "the predictions lack": [name for name in target if name not in preds],
-    }
-    said = " and ".join(f"{side} {_some(names)}" for side, names in lacking.items() if names)
-    return InputError(f"the sides name different labels: {said}", fix="give both sides the same labels", path=path)
 
 
 def _some(names: Sequence[str]) -> str:

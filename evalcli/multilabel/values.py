@@ -68,7 +68,6 @@ class ScoreValues:
     def __init__(self, states: LabelScores, labels: Sequence[str]) -> None:
         self._states, self.labels = states, labels
         self._unscored = states.unscored > 0
-        self._left_out: dict[str, None] = {}
 
     @property
     def budget(self) -> int:
@@ -92,9 +91,6 @@ class ScoreValues:
             result: Certified = entry.formula(self._pooled, *name.arguments)
             return result
         columns = self.by_label(entry, *name.arguments)
-        if entry.by_label is None:
-            undefined = np.flatnonzero(np.isnan(columns.value))
-            self._left_out |= dict.fromkeys(self.labels[i] for i in undefined.tolist())
         return mean_over_columns(columns, self._support if name.average == "weighted" else None)
 
     def by_label(self, entry: Entry, *arguments: float) -> Certified:
@@ -140,23 +136,11 @@ class ScoreValues:
 
     def notes(self) -> tuple[Note, ...]:
         """What a reader should know about the values that were read."""
-        return tuple(note for note in (self._unranked(), self._clipped()) if note is not None)
-
-    def _unranked(self) -> Note | None:
-        names = list(self._left_out)
-        if not names:
-            return None
-        shown = ", ".join(map(repr, names[:5])) + (", …" if len(names) > 5 else "")
-        what = "1 label has" if len(names) == 1 else f"{len(names)} of {len(self.labels)} labels have"
-        text = f"{what} rows of one kind only and cannot be ranked, so no mean of ranks holds them: {shown}"
-        return Note("unranked-labels", text, "a label needs rows where it is true and others where it is not")
-
-    def _clipped(self) -> Note | None:
         if self._states.calibration is None or not (clipped := int(self._calibration.clipped.sum())):
-            return None
+            return ()
         text = f"{clipped:,} cells give what happened a probability of (nearly) 0"
         text += f", taken as {self._states.scoring.form.eps:.2g} in the log loss"
-        return Note("clipped-probabilities", text, "save logits: they are never clipped")
+        return (Note("clipped-probabilities", text, "save logits: they are never clipped"),)
 
 
 def _exact(value: Any) -> Certified:
