@@ -97,6 +97,12 @@ def no_probabilities(preds: Field, evidence: Evidence) -> EvalError:
     return InputError(f"not probabilities: {where}", fix="use --scores logits", path=preds.path)
 
 
+def nothing_to_cut(path: str) -> UsageError:
+    """What to say where a threshold is sought and there are no scores."""
+    fix = "save probabilities or logits; if these are scores, say so with --scores probs or --scores logits"
+    return UsageError("the predictions are labels, and a threshold cuts scores", fix=fix, path=path)
+
+
 def threshold_of_labels(choices: Choices) -> EvalError | None:
     """A threshold has nothing to cut where the predictions are labels."""
     if choices.threshold is not None or choices.chosen is not None:
