@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from fractions import Fraction
 
+    from evalcli.metrics.registry import MetricName
     from evalcli.report import Report, Value
 
 Kind = Literal["min", "max", "drop"]
@@ -271,6 +272,8 @@ def _look_up(report: Report, metric: str) -> Value | str:
         return "the report has no slices"
     if metric in report.metrics:
         return report.metrics[metric]
+    if report.task not in name.entry.tasks:
+        return _of_another_task(name, report.task)
     if name.label is None:
         if name.average is None and name.entry.averages and report.task != "binary":
             return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"
@@ -283,6 +286,16 @@ def _look_up(report: Report, metric: str) -> Value | str:
         more = ", …" if len(report.per_class) > 5 else ""
         return f"no class {name.label!r}; there are {known}{more}" if known else "the report has no classes"
     return row.metrics.get(str(replace(name, label=None)), "the report does not have it")
+
+
+def _of_another_task(name: MetricName, task: str) -> str:
+    from evalcli.metrics.registry import check_task
+
+    try:
+        check_task(name, task)
+    except UsageError as e:
+        return f"{e.what}; {e.fix}"
+    return ""
 
 
 def _exact(value: float) -> Fraction:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.classification.columns import blocks, look_on_device
+from evalcli.errors import InputError
 from evalcli.metrics.arrays import to_device
 from evalcli.metrics.labels import HEAVIEST, LARGEST_LABEL
 from evalcli.task import sum_tolerance
@@ -108,7 +109,13 @@ class _Rows:
         if values is None:
             return None
         flat = values.reshape(-1)
-        return flat if flat.size == self.target.size else np.repeat(flat, self.layout.inner)
+        if flat.size == self.target.size:
+            return flat
+        if (
+            flat.size * self.layout.inner != self.target.size
+        ):  # the shape of a one-hot target, whose cells weigh nothing
+            raise InputError("there is a weight for each cell", fix="save one for each row", path=self.plan.target.path)
+        return np.repeat(flat, self.layout.inner)
 
     def check_weight(self) -> None:
         """Weights are not negative and not beyond measure, or faults."""

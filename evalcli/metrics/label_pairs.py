@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.errors import LimitError
-from evalcli.metrics.arrays import asnumpy, is_host, like, namespace
+from evalcli.metrics.arrays import asnumpy, is_host, like
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.multilabel import CellState, LabelCells
 
@@ -53,11 +53,12 @@ class LabelPairs(CellState):
         elif cells.repeats is not None:
             counts = (asnumpy(missed) * cells.repeats) @ asnumpy(wrong).T.astype(np.int64)
             self.table = self.table + like(counts.reshape(-1), self.table)
+        elif is_host(missed):
+            self.table = self.table + like(_both(missed, wrong).reshape(-1), self.table)
         else:
             held = like(self.table, missed) if is_host(self.table) else self.table
-            xp = namespace(missed)
-            counts = xp.astype(missed, xp.float32) @ xp.astype(wrong, xp.float32).T  # exact below 2^24 rows
-            self.table = held + like(xp.astype(counts, xp.int64).reshape(-1), held)
+            counts = missed.float() @ wrong.float().T  # exact below 2^24 rows
+            self.table = held + like(counts.long().reshape(-1), held)
 
     def _weigh(self, missed: HostArray, wrong: HostArray, cells: LabelCells) -> None:
         """Rows at fault on both sides only: one sum for each of their pairs."""
@@ -75,3 +76,12 @@ class LabelPairs(CellState):
         table = self.table.value() if isinstance(self.table, ExactSum) else asnumpy(self.table)
         held = np.flatnonzero(table)
         return Pairs(held // self.labels, held % self.labels, table[held])
+
+
+def _both(missed: HostArray, wrong: HostArray) -> HostArray:
+    """How many rows hold each pair of two tables (L, N) bool: (L, L).
+
+    Eight rows a byte: as fast as a product of matrices, whose threads would get in the way of the workers.
+    """
+    packed = [np.packbits(side, axis=1) for side in (missed, wrong)]
+    return np.array([np.bitwise_count(packed[1] & row).sum(axis=1, dtype=np.int64) for row in packed[0]])

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _DENSE_CELLS = 1 << 20
 """Up to so many possible triples of set sizes are counted in a table before they are looked up by key."""
+_SHORT = 4096
+"""Rows below which a loop over labels takes longer than what it does."""
 _SIZE_BITS = 20
 """Bits of a set size inside a key: three of them fit into 63."""
 
@@ -95,7 +97,9 @@ def count_rows(mask: Array, repeats: HostArray | None = None) -> Array:
         return like(asnumpy(mask) @ repeats, mask)
     if not is_host(mask):
         return mask.sum(dim=1)
-    return np.array([np.count_nonzero(row) for row in mask], np.int64)  # one row at a time is ten times as fast
+    if mask.shape[1] < _SHORT:
+        return np.count_nonzero(mask, axis=1)
+    return np.array([np.count_nonzero(row) for row in mask], np.int64)  # of long rows ten times as fast
 
 
 def count_labels(mask: Array) -> HostArray:

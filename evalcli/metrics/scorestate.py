@@ -163,7 +163,8 @@ def add_masked_exactly(total: ExactSum, values: HostArray, masks: HostArray, rep
             total.add(rest[rows], picked)
             continue
         wide, below = mask.astype(np.float64), ExactSum(len(rest))
-        sums = [wide @ limb for limb in _limbs(rest, top, below, np.arange(len(rest)))]
+        # not wide @ limb, whose threads would get in the way of the workers
+        sums = [(wide * limb).sum(axis=1) for limb in _limbs(rest, top, below, np.arange(len(rest)))]
         total.add(np.concatenate(sums), np.tile(np.arange(len(masks)), len(sums)))
         if len(tiny := below.occupied()):
             picked, rows = np.nonzero(mask[:, tiny])

@@ -29,6 +29,8 @@ RANKS_WELL = 0.9
 FALLS_SHORT = 0.25
 """… where F1 lies so far below the average precision: a threshold with both would reach about that."""
 MANY_EMPTY = 0.25
+MOSTLY_ONE = 0.95
+"""A share of rows with exactly one true label from which they may well be classes."""
 NAMED = 5
 """How many labels a finding names."""
 _TUNE = "choose a threshold for each label: evalcli tune … -o tuned.json, then report --threshold @tuned.json"
@@ -37,7 +39,8 @@ _TUNE = "choose a threshold for each label: evalcli tune … -o tuned.json, then
 class Facts(NamedTuple):
     """A report without findings, and what the pass saw beyond it.
 
-    ``subset`` and ``hamming`` are subset accuracy and Hamming loss, ``empty`` the share of rows without a true label.
+    ``subset`` and ``hamming`` are subset accuracy and Hamming loss, ``empty`` the share of rows without a true label,
+    ``single`` that of rows with exactly one, where the rows themselves decided that this is a multilabel task.
     ``dropped`` rows and ``unpredicted`` cells had no usable prediction. ``paths`` and ``names`` are those of the files
     and of what was read in them, predictions first.
     """
@@ -47,6 +50,7 @@ class Facts(NamedTuple):
     names: tuple[str, str] = ("", "")
     subset: float = 0.0
     empty: float = 0.0
+    single: float | None = None
     hamming: float = 0.0
     ignored_cells: int = 0
     dropped: int = 0
@@ -91,6 +95,15 @@ def find(facts: Facts) -> tuple[Finding, ...]:
 def swapped_arguments(facts: Facts) -> Finding | None:
     """The first file is called the truth, and the second the predictions."""
     return swapped(facts.paths, facts.names)
+
+
+def mostly_one_hot(facts: Facts) -> Finding | None:
+    """Classes with a few broken rows look like several labels a row."""
+    if facts.single is None or facts.single < MOSTLY_ONE:
+        return None
+    text = f"{facts.single:.1%} of the rows have exactly one true label: are these classes, and the other rows broken?"
+    fix = "--task multiclass names the rows that are not one-hot; --task multilabel says that all is well"
+    return Finding("mostly-one-hot", "warning", text, fix)
 
 
 def predicts_nothing(facts: Facts) -> Finding | None:
@@ -240,6 +253,7 @@ def all_right(facts: Facts) -> Finding | None:
 
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     swapped_arguments,
+    mostly_one_hot,
     predicts_nothing,
     nothing_baseline,
     hardly_found,

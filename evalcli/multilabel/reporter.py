@@ -10,7 +10,6 @@ import numpy as np
 
 from evalcli import __version__
 from evalcli.errors import UsageError
-from evalcli.metrics.arrays import asnumpy
 from evalcli.metrics.registry import (
     LABEL_LOSSES,
     LABEL_RANKS,
@@ -155,7 +154,8 @@ class _Reporter:
             paths=(source.preds.path, source.target.path),
             names=(source.preds.name, source.target.name),
             subset=self._always("subset_accuracy"),
-            empty=self._empty_rows(),
+            empty=self._rows_with(0),
+            single=self._rows_with(1) if choices.task is None and len(self.labels) > 1 else None,
             hamming=self._always("hamming_loss"),
             ignored_cells=self.evidence.ignored_cells,
             dropped=self.evidence.dropped + source.dropped,
@@ -167,11 +167,11 @@ class _Reporter:
         """A count metric, whether or not it was asked for."""
         return self.counted.value(parse(name))
 
-    def _empty_rows(self) -> float:
-        """The share of rows without a true label: the subset accuracy of predicting nothing at all."""
+    def _rows_with(self, labels: int) -> float:
+        """The share of rows with so many true labels; with none, it is the subset accuracy of predicting nothing."""
         sets = self.counted.sets
-        total = float(asnumpy(sets.amount).sum())
-        return float(sets.amount[sets.true == 0].sum()) / total if total > 0 else 0.0
+        total = float(sets.amount.sum())
+        return float(sets.amount[sets.true == labels].sum()) / total if total > 0 else 0.0
 
     def _signature(self, averaged: int) -> str:
         task, choices = self.task, self.plan.choices

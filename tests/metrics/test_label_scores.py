@@ -22,8 +22,8 @@ from evalcli.metrics.ranking import KeyTable, auroc, average_precision
 LABELS = 5
 FORM = ScoreForm("logits", binary=True)
 STATES = {
-    "ranks": lambda weighted: LabelRanks(LABELS, weighted=weighted),
-    "calibration": lambda weighted: LabelCalibration(LABELS, FORM, weighted=weighted),
+    "ranks": lambda **options: LabelRanks(LABELS, **options),
+    "calibration": lambda **options: LabelCalibration(LABELS, FORM, **options),
 }
 KINDS = [(name, weighted) for name in STATES for weighted in (False, True)]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind[0]}-{'weighted' if kind[1] else 'plain'}")
@@ -46,7 +46,7 @@ def feed(state, target, scores, weight, rows=slice(None), **options):
 
 
 def empty(kind):
-    return STATES[kind[0]](kind[1])
+    return STATES[kind[0]](weighted=kind[1])
 
 
 def snapshot(state):
@@ -134,7 +134,10 @@ def test_losses_and_bins_are_those_of_the_binary_states_bit_for_bit(kind, dtype,
         assert label_brier(sums)[label] == mean_loss(brier.compute())
         assert sums.clipped[label] == loss.compute().clipped
         table = bins.compute()
-        assert (sums.bins.n[label].tolist(), sums.bins.right[label].tolist()) == (table.n.tolist(), table.right.tolist())
+        assert (sums.bins.n[label].tolist(), sums.bins.right[label].tolist()) == (
+            table.n.tolist(),
+            table.right.tolist(),
+        )
         assert label_ece(sums)[label] == pytest.approx(float(ece(table)), abs=1e-15)
 
 
@@ -220,7 +223,7 @@ def test_M04_a_repeat_is_the_row_again(kind):
 def test_a_repeat_is_a_weight(kind):
     target, scores, _ = data(0, ignore=0.1)
     times = np.random.default_rng(0).integers(0, 6, len(target))
-    weighed, counted = STATES[kind[0]](True), STATES[kind[0]](False)
+    weighed, counted = STATES[kind[0]](weighted=True), STATES[kind[0]]()
     weighed.update(scores, target, weight=times.astype(float))
     counted.update(scores, target, repeats=times)
     if kind[0] == "ranks":
@@ -238,7 +241,7 @@ def test_M12_numpy_equals_torch_bit_for_bit(name):
     target, scores, _ = data(0, ignore=0.1)
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         there = torch.as_tensor(scores).to(dtype)
-        on_numpy, on_torch = STATES[name](False), STATES[name](False)
+        on_numpy, on_torch = STATES[name](), STATES[name]()
         on_torch.update(there, torch.as_tensor(target))
         on_numpy.update(there.double().numpy(), target)
         assert snapshot(on_torch) == snapshot(on_numpy)

@@ -87,7 +87,9 @@ def test_every_average_is_that_of_scikit_learn(name, seed, weighted):
     assert formula(pooled_labels(counts, every))[0] == pytest.approx(expected["micro"], abs=1e-12)
     assert formulas.mean_over(values, every) == pytest.approx(expected["macro"], abs=1e-12)
     assert formulas.mean_over(values, counts.support) == pytest.approx(expected["weighted"], abs=1e-12)
-    assert over_samples(formula, sets) == pytest.approx(reference(target, preds, average="samples", **options), abs=1e-12)
+    assert over_samples(formula, sets) == pytest.approx(
+        reference(target, preds, average="samples", **options), abs=1e-12
+    )
 
 
 @each_weighting

@@ -126,7 +126,7 @@ def test_every_default_name_parses_and_belongs_to_its_task():
 @pytest.mark.parametrize(
     ("text", "task", "says"),
     [
-        ("f1_samples", "multiclass", "a mean that only multilabel tasks have, and this one is multiclass; use f1_macro"),
+        ("f1_samples", "multiclass", "only multilabel tasks have, and this one is multiclass; use f1_macro"),
         ("auroc_micro", "binary", "use auroc_macro"),
         ("log_loss[cat]", "multiclass", "log_loss is one number over all classes; use log_loss"),
         ("lrap", "binary", "lrap is a metric of multilabel tasks, and this one is binary"),
