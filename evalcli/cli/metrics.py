@@ -49,6 +49,7 @@ def _plain(entry: Entry, name: MetricName | None = None) -> dict[str, Any]:
         "high": entry.high if abs(entry.high) < float("inf") else None,
         "direction": entry.direction,
         "averages": list(entry.averages),
+        "multilabel_averages": list(entry.multilabel),
         "per_class": entry.per_class,
         "tasks": list(entry.tasks),
         "needs": "scores" if entry.needs_scores else "labels",
@@ -78,8 +79,10 @@ def _range(entry: Entry) -> str:
 def _addresses(entry: Entry) -> list[str]:
     """Every way to name it."""
     stem = entry.example
-    names = [stem, *(f"{stem}_{average}" for average in entry.averages)]
-    return [*names, f"{stem}[CLASS]"] if entry.per_class else names
+    names = [stem, *(f"{stem}_{average}" for average in (*entry.averages, *entry.multilabel))]
+    if entry.per_class:
+        return [*names, f"{stem}[CLASS]"]
+    return names if entry.by_label is None else [*names, f"{stem}[LABEL]"]
 
 
 def _separated(entries: list[Entry]) -> str:
@@ -109,7 +112,7 @@ def _listed(entries: list[Entry], width: int) -> str:
         for one in entries:
             lines += [f"{one.name}  ({_range(one)}, {one.direction} is better)", f"    {one.formula_text}"]
             lines.append(f"    {shorten(one.source, max(width - 4, 20), placeholder='…')}")
-    forms = "Of one class: recall[cat]. Over classes: recall_macro, _weighted, _micro."
+    forms = "Of one class: recall[cat]. Over classes: recall_macro, _weighted, _micro; over rows of labels: _samples."
     return "\n".join([*lines, "", forms, "One of them in full: evalcli metrics NAME", ""])
 
 
@@ -145,6 +148,7 @@ def _meaning(name: MetricName) -> str:
         "macro": "the plain mean over classes",
         "weighted": "the mean over classes, weighted by support",
         "micro": "over the cells of all classes added up",
+        "samples": "the mean over rows of each row's own value",
     }
     parts = [words[name.average]] if name.average else []
     if name.parameter is not None:
