@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalcli.renderers.screen import INDENT, NAME, Screen, indented, table, wrapped
+from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, table, wrapped
 from evalcli.renderers.wording import ratio, title
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ _MOST_CHANGED = 20
 """Of more labels so many are listed, those that gain most."""
 _WIDE = 96
 """Cells from which there is room for the support."""
+_LEAST = 10
+"""Cells below which names are not cut."""
 _NAMED = 5
 
 
@@ -58,19 +60,29 @@ def _labels(tuning: LabelTuning, screen: Screen) -> list[Text]:
         shown = tuple(sorted(shown, key=lambda one: -_gain(one, tuning.sought))[:_MOST_CHANGED])
     name, wide = tuning.sought, screen.width >= _WIDE
     beside = [metric for metric in ("precision", "recall", "f1") if metric != name]
-    heads = ["label", "threshold", f"{title(name)} before", title(name), *map(title, beside), "predicted"]
+    heads = ["threshold", f"{title(name)} before", title(name), *map(title, beside), "predicted"]
     rows = [[screen.say(head, "dim") for head in (*heads, *(["support"] if wide else []))]]
-    cap = max(10, min(NAME, screen.width - INDENT - (72 if wide else 66)))
     for one in shown:
         values = [one.reference.metrics[name], *(one.chosen.metrics[metric] for metric in (name, *beside))]
         counts = [one.chosen.predicted, *([one.support] if wide else [])]
         mark = " *" if one.kept else ""
         cells = [f"{one.chosen.threshold:.6g}{mark}", *map(ratio, values), *map(_amount, counts)]
-        rows.append([screen.name(one.label, cap), *(screen.say(cell) for cell in cells)])
-    lines = indented(table(rows, "l" + "r" * (len(rows[0]) - 1)))
+        rows.append([screen.say(cell) for cell in cells])
+    numbers = table(rows, "r" * len(rows[0]))
+    room = screen.width - INDENT - GAP - max(line.cell_len for line in numbers)
+    names = [screen.say("label", "dim"), *_names(shown, max(_LEAST, min(NAME, room)), screen)]
+    lines = indented(table(list(zip(names, numbers, strict=True)), "ll"))
     if len(tuning.labels) > _LISTED:
         lines.append(screen.say(f"  the {len(shown)} of {len(tuning.labels):,} labels that gain most; all in the JSON"))
     return lines
+
+
+def _names(shown: tuple[LabelChoice, ...], cap: int, screen: Screen) -> list[Text]:
+    """The labels in ``cap`` cells; where two would look alike, by number too."""
+    names = [screen.name(one.label, cap) for one in shown]
+    if len({name.plain for name in names}) == len(names):
+        return names
+    return [screen.say(f"{i}  ", "dim") + screen.name(one.label, max(cap - 4, 6)) for i, one in enumerate(shown, 1)]
 
 
 def _gain(one: LabelChoice, name: str) -> float:

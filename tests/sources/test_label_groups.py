@@ -78,7 +78,7 @@ def test_one_label():
         (("y_a", "y_b", "p_a", "p_c"), {}, "the target lacks 'c' and the predictions lack 'b'"),
         (("y_a", "y_b", "p_a"), {}, "the predictions lack 'b'"),
         (("y_a", "y_b", "p_c", "p_d"), {"task": "multilabel"}, "lacks 'c', 'd' and the predictions lack 'a', 'b'"),
-        (("y_a", "y_b", "p_a", "p_b", "logit_a", "logit_b"), {}, "the same labels: 'logit_*', 'p_*'; choose with --pred"),
+        (("y_a", "y_b", "p_a", "p_b", "logit_a", "logit_b"), {}, "labels: 'logit_*', 'p_*'; choose with --pred"),
         (("y_a", "y_b", "true_a", "true_b", "p_a", "p_b"), {}, "'true_*', 'y_*'; choose with --target"),
         (("a", "b"), {"task": "multilabel"}, "are found; call them y_LABEL and p_LABEL, or say --target 'y_*'"),
         (("y_a", "y_b"), {"task": "multilabel"}, "no columns for the predictions of several labels"),
