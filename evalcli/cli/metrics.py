@@ -112,8 +112,9 @@ def _listed(entries: list[Entry], width: int) -> str:
         for one in entries:
             lines += [f"{one.name}  ({_range(one)}, {one.direction} is better)", f"    {one.formula_text}"]
             lines.append(f"    {shorten(one.source, max(width - 4, 20), placeholder='…')}")
-    forms = "Of one class: recall[cat]. Over classes: recall_macro, _weighted, _micro; over rows of labels: _samples."
-    return "\n".join([*lines, "", forms, "One of them in full: evalcli metrics NAME", ""])
+    forms = "Of one class: recall[cat]. Over classes: recall_macro, _weighted, _micro."
+    rows = "Over rows, where each may have several labels: f1_samples."
+    return "\n".join([*lines, "", forms, rows, "One of them in full: evalcli metrics NAME", ""])
 
 
 def _explained(name: MetricName) -> str:
