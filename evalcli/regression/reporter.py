@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalcli import __version__
 from evalcli.errors import UsageError
 from evalcli.metrics import regression
-from evalcli.metrics.registry import default_names, parse
+from evalcli.metrics.registry import check_task, parse
 from evalcli.metrics.residuals import histogram, quantile
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
@@ -45,7 +45,7 @@ class Reporter:
 
     def report(self) -> Report:
         """The whole report, findings included."""
-        asked = default_names("regression") if self.plan.asked is None else self.plan.asked
+        asked = self.plan.default("regression") if self.plan.asked is None else self.plan.asked
         values = self._values(asked)
         for name in self.plan.also:
             with suppress(UsageError):
@@ -76,7 +76,7 @@ class Reporter:
 
     def _asked(self, values: dict[str, Value]) -> tuple[str, ...]:
         """All of ``-m``, and what gates ask for beyond a report."""
-        usual = {*default_names("regression")}
+        usual = {*self.plan.default("regression")}
         beyond = [name for name in map(str, map(parse, self.plan.also)) if name not in usual]
         every = (*map(str, map(parse, self.plan.asked or ())), *beyond)
         return tuple(name for name in dict.fromkeys(every) if name in values)
@@ -85,8 +85,7 @@ class Reporter:
         return {str(name): self._value(name) for name in map(parse, metrics)}
 
     def _value(self, name: MetricName) -> Value:
-        if name.slice_by is not None:
-            raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
+        check_task(name, self.task.kind)
         return value_of(*self.results.value(name))
 
     def _per_output(self, metrics: Sequence[str]) -> tuple[OutputRow, ...]:

@@ -107,6 +107,7 @@ class Selection:
     scores: str | None = None
     nan: str = "error"
     labels: tuple[str, ...] | None = None
+    task: str | None = None
     workers: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     listing: bool = False
