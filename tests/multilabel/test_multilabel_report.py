@@ -82,7 +82,7 @@ def test_every_number_of_the_default_report_is_that_of_scikit_learn(seed, ties, 
     ece = got.pop("ece")
     assert 0 < ece < 0.3
     assert got == pytest.approx(expected, abs=1e-12)
-    assert set(got) | {"ece"} == set(default_names("multilabel"))
+    assert set(got) | {"ece"} == set(default_names("multilabel", target.shape[1]))
 
 
 def test_per_label_rows_and_squares_are_those_of_scikit_learn():
