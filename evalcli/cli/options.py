@@ -50,11 +50,21 @@ class InputOptions:
 
     pred: Annotated[
         str | None,
-        Option("--pred", metavar="NAME", help="Column, key or array of predictions.", rich_help_panel=_INPUT),
+        Option(
+            "--pred",
+            metavar="NAME",
+            help="Column, key or array of predictions; 'p_*' for several.",
+            rich_help_panel=_INPUT,
+        ),
     ] = None
     target: Annotated[
         str | None,
-        Option("--target", metavar="NAME", help="Column, key or array of the truth.", rich_help_panel=_INPUT),
+        Option(
+            "--target",
+            metavar="NAME",
+            help="Column, key or array of the truth; 'y_*' for several.",
+            rich_help_panel=_INPUT,
+        ),
     ] = None
     weight: Annotated[
         str | None, Option("--weight", metavar="NAME", help="Column or key of row weights.", rich_help_panel=_INPUT)
