@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
+    from evalcli.regression.intervals import Intervals
     from evalcli.sources.base import InputFile
 
 PERCENTS = (0, 5, 25, 50, 75, 95, 100)
@@ -42,6 +43,8 @@ class Reporter:
         columns = plan.source.target.columns
         self.outputs = columns or tuple(map(str, range(self.setup.outputs)))
         self.results = Results(states, self.outputs)
+        self.weight_squares = outcome.gathered.weight_squares
+        self._intervals: dict[int, Intervals] = {}
 
     def report(self) -> Report:
         """The whole report, findings included."""
@@ -67,6 +70,7 @@ class Reporter:
             metrics=values,
             undefined=tuple(dict.fromkeys(undefined)),
             inputs=records(self.source, self.inputs),
+            confidence=None if self.choices.confidence is None else self.choices.confidence.level,
             asked=self._asked(values),
             outputs=self.outputs,
             per_output=per_output,
@@ -86,7 +90,24 @@ class Reporter:
 
     def _value(self, name: MetricName) -> Value:
         check_task(name, self.task.kind)
-        return value_of(*self.results.value(name))
+        value = value_of(*self.results.value(name))
+        single = name.label is not None or len(self.outputs) == 1  # a mean over outputs would need how they go together
+        return self._sure(name, value, 0 if name.label is None else self.outputs.index(name.label)) if single else value
+
+    def _sure(self, name: MetricName, value: Value, output: int) -> Value:
+        """The value of one output with its interval, where there is one and someone will see it."""
+        confidence, shown = self.choices.confidence, self.plan.shown
+        if confidence is None or not (shown is None or str(name) in shown):
+            return value
+        intervals = self._intervals.get(output)
+        if intervals is None:
+            from evalcli.regression.intervals import Intervals
+
+            table = self.results.read(_RESIDUALS)[output] if self.results.has(_RESIDUALS) else None
+            total = float(self.results.read(_MOMENTS)[output].n)
+            mean_weight = self.weight_squares / total if self.source.weighted and total > 0 else 1.0
+            intervals = self._intervals[output] = Intervals(table, total, confidence, mean_weight)
+        return intervals.of(name, value)
 
     def _per_output(self, metrics: Sequence[str]) -> tuple[OutputRow, ...]:
         """Each of several outputs by itself: those metrics that were asked for of all."""
@@ -94,7 +115,10 @@ class Reporter:
             return ()
         names = [name for name in map(parse, metrics) if name.label is None]
         return tuple(
-            OutputRow(output, {str(name): value_of(*self.results.of_output(name, number)) for name in names})
+            OutputRow(
+                output,
+                {str(n): self._sure(n, value_of(*self.results.of_output(n, number)), number) for n in names},
+            )
             for number, output in enumerate(self.outputs)
         )
 

@@ -209,5 +209,9 @@ def _gates(report: Report) -> str:
     for verdict in report.gates:
         value, bound = wording.compared(verdict)
         word = verdict.status if verdict.status == "pass" else f"**{markdown(verdict.status)}**"
-        rows.append((markdown_name(verdict.rule), value, bound, word, markdown(verdict.reason)))
-    return _table(("gate", "value", "bound", "status", ""), "lrrll", rows) if rows else ""
+        interval = wording.ends(verdict)
+        rows.append((markdown_name(verdict.rule), value, markdown(interval), bound, word, markdown(verdict.reason)))
+    heads = ("gate", "value", "interval", "bound", "status", "")
+    if not any(row[2] for row in rows):
+        heads, rows = heads[:2] + heads[3:], [row[:2] + row[3:] for row in rows]
+    return _table(heads, "lrlrll" if len(heads) == 6 else "lrrll", rows) if rows else ""

@@ -59,20 +59,24 @@ def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
 
 
 def verdict_lines(gates: Sequence[Verdict], screen: Screen) -> Iterator[Text]:
-    """Every gate with its value, its bound and its status as a word; nothing where there are no gates."""
+    """Every gate with its value, interval, bound and rows, and its status as a word; nothing where there are none."""
     if not gates:
         return
     yield Text()
     passed = sum(verdict.status == "pass" for verdict in gates)
     cap = max(2 * _LEAST_NAME, min(NAME, screen.width - 34))
-    rows = [[screen.say(head, "dim") for head in ("status", "gate", "value", "bound")]]
+    rows = [[screen.say(head, "dim") for head in ("status", "gate", "value", "bound", "interval", "n")]]
+    count = wording.amount(verdict.n or 0 for verdict in gates)
     for verdict in gates:
         value, bound = (screen.say(text) for text in wording.compared(verdict))
         word, style = _STATUS.get(verdict.status, (verdict.status, "yellow"))
-        rows.append([screen.say(word, style), screen.name(verdict.rule, cap), value, bound])
-    lines = table(rows, "llrr")
-    if max(line.cell_len for line in lines) > screen.width - INDENT:
-        lines = table([row[:3] for row in rows], "llr")  # the rule itself names the bound
+        further = (wording.ends(verdict), "" if verdict.n is None else count(verdict.n))
+        rows.append([screen.say(word, style), screen.name(verdict.rule, cap), value, bound, *map(screen.say, further)])
+    used = 6 if any(row[4].plain for row in rows[1:]) else 4
+    for columns in (used, 4, 3):  # the rule itself names the bound
+        lines = table([row[:columns] for row in rows], "llrrlr"[:columns])
+        if max(line.cell_len for line in lines) <= screen.width - INDENT:
+            break
     drawn = [lines[0]]
     for line, verdict in zip(lines[1:], gates, strict=True):
         drawn.append(line)
@@ -86,6 +90,7 @@ _STATUS = {
     "fail": ("FAIL", "bold red"),
     "undefined": ("undefined", "bold yellow"),
     "missing": ("missing", "bold yellow"),
+    "inconclusive": ("inconclusive", "bold yellow"),
 }
 
 

@@ -6,10 +6,12 @@ import re
 from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
+from evalcli.report import Value
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from evalcli.report import CalibrationBin, ClassRow, Number, OutputRow, Report, SliceRow, Value, Verdict
+    from evalcli.report import CalibrationBin, ClassRow, Number, OutputRow, Report, SliceRow, Verdict
 
 UNDEFINED = "–"
 MAX_MATRIX = 20
@@ -261,6 +263,13 @@ def interval(name: str, value: Value) -> str:
         return f"±{spoken(name, type(value)(max(below, above)))}"
     ends = [spoken(name, type(value)(end)) for end in (value.low, value.high)]
     return f"[{', '.join(ends)}]"
+
+
+def ends(verdict: Verdict) -> str:
+    """The interval of a gate's value from end to end; empty where there is none."""
+    if verdict.value is None or verdict.low is None or verdict.high is None:
+        return ""
+    return f"[{', '.join(spoken(verdict.metric, Value(end)) for end in (verdict.low, verdict.high))}]"
 
 
 def amount(values: Iterable[Number]) -> Callable[[Number], str]:
