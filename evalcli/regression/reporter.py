@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalcli import __version__
 from evalcli.errors import UsageError
 from evalcli.metrics import regression
-from evalcli.metrics.registry import check_task, parse
+from evalcli.metrics.registry import parse
 from evalcli.metrics.residuals import histogram, quantile
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
@@ -89,7 +89,6 @@ class Reporter:
         return {str(name): self._value(name) for name in map(parse, metrics)}
 
     def _value(self, name: MetricName) -> Value:
-        check_task(name, self.task.kind)
         value = value_of(*self.results.value(name))
         single = name.label is not None or len(self.outputs) == 1  # a mean over outputs would need how they go together
         return self._sure(name, value, 0 if name.label is None else self.outputs.index(name.label)) if single else value

@@ -7,6 +7,7 @@ from math import fsum, isnan
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
+from evalcli.metrics.registry import check_task
 from evalcli.metrics.roc import UNDEFINED, Certified
 from evalcli.regression.states import StateKey, state_of
 
@@ -39,9 +40,10 @@ class Results:
         """The value of a metric, of the output it names, else the plain mean over all; NaN where it is undefined.
 
         Raises:
-            UsageError: there is no such output.
+            UsageError: it is no metric of a regression, or there is no such output.
 
         """
+        check_task(name, "regression")
         if name.label is not None:
             return self.of_output(name, self._index(name))
         values = [self.of_output(name, output) for output in range(len(self.outputs))]
