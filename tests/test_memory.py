@@ -44,15 +44,17 @@ def write(path, rows, block):
     return path
 
 
-@pytest.mark.parametrize("kind", ["labels", "logits"])
+@pytest.mark.parametrize("kind", ["labels", "logits", "values"])
 def test_peak_memory_does_not_grow_with_the_rows_of_arrays(tmp_path, kind):
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 4, FEW)
     preds = truth if kind == "labels" else rng.normal(size=(FEW, 4)).astype(np.float32)
+    if kind == "values":
+        truth, preds = rng.normal(size=FEW), rng.normal(size=FEW)
     peaks = []
     for rows in (FEW, MANY):
         files = write(tmp_path / "p.npy", rows, preds), write(tmp_path / "t.npy", rows, truth)
-        peaks.append(peak(*files))
+        peaks.append(peak(*files, "--ranking-budget", 4))
         for file in files:
             file.unlink()
     grown = (MANY - FEW) * (preds.itemsize * preds.size // FEW + truth.itemsize)

@@ -194,7 +194,7 @@ def _decide_score(
     if len(names) != 2:
         message = f"one score for each row, but the classes of the target are {_some(names)}"
         fix = "name both with --labels" if len(names) == 1 else "save a score for each class, shape (N, C), or labels"
-        if all(NUMBER.fullmatch(name) for name in names):
+        if 2 * sum(NUMBER.fullmatch(name) is not None for name in names) >= len(names):
             fix = f"--task regression if both are values; if these are classes, {fix}"
         return Task(
             "multiclass",

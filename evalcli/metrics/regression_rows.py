@@ -65,7 +65,9 @@ REGRESSION_ROWS = (
         formula_text="√(Σ (p − t)² / n)",
         source="Gauss 1821, Theoria combinationis observationum",
         summary="How large an error is, large ones counting more, in the unit of the target.",
-        convention=f"Of several outputs the mean of their roots, not the root of their mean. {_EXACT}",
+        convention="Of several outputs the mean of their roots, as scikit-learn takes it, not the root of their mean; "
+        "[NAME] is one of them. From sums without any rounding, so that neither the order nor the size of the values "
+        "shows.",
     ),
     _row(
         "mae",
@@ -252,7 +254,7 @@ REGRESSION_ROWS = (
         spelling="tweedie_deviance{}",
         parameter=Parameter("power", "q", 1.0, 10.0, "1.5"),
         title="Mean Tweedie deviance",
-        formula_text="2·Σ (t^(2−q)/((1−q)(2−q)) − t·p^(1−q)/(1−q) + p^(2−q)/(2−q)) / n",
+        formula_text="2·Σ ∫ (t − u)/u^q du / n, u from p to t",
         source="Jørgensen 1987, Exponential dispersion models",
         summary="How far predicted amounts are from amounts, 0 among them; the power stands in the name: 1 is the "
         "Poisson, 2 the gamma deviance.",

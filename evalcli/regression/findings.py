@@ -246,6 +246,14 @@ def constant_target(output: Output) -> Finding | None:
     return Finding("constant-target", "warning", text, "check which column or array was read; judge by MAE or RMSE")
 
 
+def single_row(output: Output) -> Finding | None:
+    """Nothing to compare with."""
+    if output.moment.rows != 1:
+        return None
+    text = "there is 1 row, and R² and correlations need two"
+    return Finding("single-row", "info", text, "check the file and --where")
+
+
 def zero_targets(output: Output) -> Finding | None:
     """MAPE divides by the target."""
     if output.absolute is None or not output.absolute.zeros:
@@ -273,6 +281,7 @@ RULES: tuple[Callable[[Output], Finding | None], ...] = (
     off_the_line,
     worse_than_the_mean,
     constant_target,
+    single_row,
     heavy_tail,
     zero_targets,
     all_right,

@@ -205,13 +205,12 @@ def _findings(report: Report) -> str:
 
 
 def _gates(report: Report) -> str:
+    sure = any(wording.ends(verdict) for verdict in report.gates)
     rows = []
     for verdict in report.gates:
         value, bound = wording.compared(verdict)
         word = verdict.status if verdict.status == "pass" else f"**{markdown(verdict.status)}**"
-        interval = wording.ends(verdict)
-        rows.append((markdown_name(verdict.rule), value, markdown(interval), bound, word, markdown(verdict.reason)))
-    heads = ("gate", "value", "interval", "bound", "status", "")
-    if not any(row[2] for row in rows):
-        heads, rows = heads[:2] + heads[3:], [row[:2] + row[3:] for row in rows]
-    return _table(heads, "lrlrll" if len(heads) == 6 else "lrrll", rows) if rows else ""
+        interval = [markdown(wording.ends(verdict))] if sure else []
+        rows.append([markdown_name(verdict.rule), value, *interval, bound, word, markdown(verdict.reason)])
+    heads = ("gate", "value", *(["interval"] if sure else []), "bound", "status", "")
+    return _table(heads, "lrlrll" if sure else "lrrll", rows) if rows else ""

@@ -112,6 +112,12 @@ class Selection:
     options: dict[str, Any] = field(default_factory=dict)
     listing: bool = False
     """Rows will be listed: ``id`` may also name what tells the rows of a single file, or of arrays, apart."""
+    task: str | None = None
+
+    @property
+    def may_be_values(self) -> bool:
+        """Whether nothing that was said speaks of classes, nor of values."""
+        return self.scores is None and self.labels is None and self.task is None
 
 
 class Source(ABC):

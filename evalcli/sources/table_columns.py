@@ -20,7 +20,9 @@ SAMPLE_ROWS = 1000
 EXACT_INTEGERS = 1 << 53
 """Floats below this are whole numbers without doubt."""
 MOST_RATINGS = 20
-"""Distinct texts such as 0.5, 1.0, … up to which they may well be classes; more are values."""
+"""Distinct texts such as 0.5, 1.0, … up to which they may well be classes."""
+SAME_WORDS = 0.9
+"""Of predictions that are values fewer than this share are, to the letter, some target."""
 
 FLAG = "choose with --scores labels|probs|logits"
 
@@ -129,11 +131,13 @@ def decide(joined: Joined, preds: Sequence[Column], target: Column, selection: S
             raise UsageError("labels come from one column, not from one for each class", fix="name it with --pred")
         return Reading("labels", "labels")
     if selection.scores == "values":
+        _refuse_lists(joined, (*preds, target))
         return Reading("scores", "values")
     said, truth = sample(joined, first, target)
     if selection.scores is not None or many:
         return Reading("scores", _target_reading(truth, target, many=many, lists=first.kind == "list"))
-    if are_values(said, truth, stored=first.kind == "float" or target.kind == "float"):
+    stored = first.kind == "float" or target.kind == "float"
+    if selection.may_be_values and are_values(said, truth, joined.preds.path, stored=stored):
         return Reading("scores", "values", by_sample=True)
     preds_as, by_sample = _preds_reading(first, said, truth)
     if preds_as == "labels":
@@ -141,22 +145,49 @@ def decide(joined: Joined, preds: Sequence[Column], target: Column, selection: S
     return Reading("scores", _target_reading(truth, target, many=False, lists=False), by_sample)
 
 
-def are_values(said: Iterable[str], truth: Iterable[str], *, stored: bool = False) -> bool:
+def _refuse_lists(joined: Joined, columns: Iterable[Column]) -> None:
+    for column in columns:
+        if column.kind == "list":
+            raise InputError(
+                f"column {column.name!r} holds lists, and a regression takes one number from each row of a table",
+                fix="save several outputs as tensors of shape (N, D)",
+                path=joined.preds.path,
+            )
+
+
+def are_values(said: Iterable[str], truth: Iterable[str], path: str, *, stored: bool = False) -> bool:
     """Whether both sides are values: numbers, with fractions in the truth.
 
-    Where the truth has every prediction, they may be ratings such as 0.5, 1.0, …: up to ``MOST_RATINGS`` texts stay
-    labels; ``stored`` numbers with fractions are none.
+    Up to ``MOST_RATINGS`` texts such as 0.5, 1.0, … are ratings, and so labels, where the truth has every prediction;
+    ``stored`` numbers with fractions are none.
+
+    Raises:
+        InputError: more of them, of which the truth has nearly all: values, or codes of classes such as 250.00?
+
     """
     said, truth = set(said), set(truth)
-    if not (are_fractions(truth) and are_numbers(said)):
+    numbers = sum(are_numbers([text]) for text in said)
+    if not are_fractions(truth) or 2 * numbers < len(said):  # a word among numbers is named where values are read
         return False
-    return stored or not said <= truth or len(truth) > MOST_RATINGS
+    if stored:
+        return True
+    if len(truth) <= MOST_RATINGS:
+        return numbers == len(said) and not said <= truth
+    shared = len(said & truth)
+    if numbers == len(said) and shared >= SAME_WORDS * len(said):
+        raise InputError(
+            f"numbers with fractions on both sides, and {shared:,} of {len(said):,} predictions are texts that the "
+            "target has too: values, or names of classes?",
+            fix="say --task regression or --task multiclass",
+            path=path,
+        )
+    return True
 
 
 def contradicts(labels: Iterable[str], truth: Iterable[str]) -> bool:
-    """Whether what was counted as predicted labels are scores or values: numbers, not all whole."""
+    """Whether what was counted as predicted labels are scores: numbers, not all whole, that the truth does not have."""
     said, known = set(labels), set(truth)
-    return (not said <= known and are_fractions(said)) or are_values(said, known)
+    return not said <= known and are_fractions(said)
 
 
 def are_numbers(texts: Iterable[str]) -> bool:

@@ -39,7 +39,7 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     weight = sides.weight
     grouped = weight is not None and not _has_many_weights(sides, weight)
     groups = _grouped(sides, weight if grouped else None)
-    if reading.by_sample and columns.contradicts(groups.of("preds"), groups.of("target")):
+    if reading.by_sample and _are_none(sides, groups):
         return None
     _check_floats(sides, groups)
     gaps = groups.preds == MISSING
@@ -71,6 +71,14 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
         sides.check_numbers(weight, "weight")
     opened.notes += sides.shared_key_notes()
     return opened
+
+
+def _are_none(sides: Sides, groups: Groups) -> bool:
+    """Whether the labels turn out to be scores or values, now that all of them are known."""
+    said, truth = groups.of("preds"), groups.of("target")
+    kinds = {sides.preds[0].kind, sides.target.kind}
+    values = sides.selection.may_be_values and columns.are_values(said, truth, sides.path, stored="float" in kinds)
+    return values or columns.contradicts(said, truth)
 
 
 def _grouped(sides: Sides, weight: Column | None) -> Groups:

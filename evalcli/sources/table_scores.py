@@ -74,7 +74,7 @@ def _turn_out_values(sides: Sides, reading: Reading, labels: list[str | None]) -
     return (
         reading.target == "labels"
         and single
-        and sides.selection.scores is None
+        and sides.selection.may_be_values
         and columns.are_fractions(label for label in labels if label is not None)
     )
 

@@ -82,7 +82,7 @@ def _late(path: Path, pred: str, *, whole: int = 1500, fractions: int = 1700) ->
     return path
 
 
-@pytest.mark.parametrize("pred", ["i % 40 + 0.25", "(i + 1) % 40", "i % 40 + (i % 3 == 0) / 2"])
+@pytest.mark.parametrize("pred", ["i % 40 + 0.25", "(i + 1) % 90", "i % 40 + (i % 3 == 0) / 3"])
 def test_a_table_whose_first_targets_are_whole_is_read_right_or_asks(run, tmp_path, pred) -> None:
     path = _late(tmp_path / "late.csv", pred)
     table = pd.read_csv(path)
@@ -100,15 +100,37 @@ def test_predictions_that_are_whole_in_a_table_are_values(run, tmp_path) -> None
     assert metrics(run("report", path, "-f", "json"))["mae"] == pytest.approx(1.75 / 3)
 
 
-def test_ratings_stay_classes_and_many_equal_values_do_not(run, tmp_path) -> None:
+def test_ratings_stay_classes_and_codes_that_look_like_numbers_are_asked_about(run, tmp_path) -> None:
     ratings = tmp_path / "ratings.csv"
     ratings.write_text("target,pred\n" + "".join(f"{i % 5 / 2},{(i + i % 3) % 5 / 2}\n" for i in range(300)))
     assert json.loads(run("report", ratings, "-f", "json").stdout)["task"] == "multiclass"
-    perfect = tmp_path / "perfect.csv"
-    perfect.write_text("target,pred\n" + "".join(f"{i / 7:.3f},{i / 7:.3f}\n" for i in range(300)))
-    found = json.loads(run("report", perfect, "-f", "json").stdout)
-    assert (found["task"], found["metrics"]["mae"]["value"]) == ("regression", 0.0)
-    assert [finding["code"] for finding in found["findings"]][-1] == "all-right"
+    codes = tmp_path / "codes.csv"
+    for rows in (range(300), range(3000)):  # seen in the first rows, and only when all were counted
+        whole = "".join(f"{i % 15},{i % 15}\n" for i in range(1200)) if len(rows) > 300 else ""
+        codes.write_text("target,pred\n" + whole + "".join(f"{i % 90 / 7:.3f},{i * i % 90 / 7:.3f}\n" for i in rows))
+        result = run("report", codes)
+        assert result.code == 2
+        assert (
+            "are texts that the target has too: values, or names of classes?; say --task regression or" in result.stderr
+        )
+        assert json.loads(run("report", codes, "--task", "multiclass", "-f", "json").stdout)["task"] == "multiclass"
+        assert json.loads(run("report", codes, "--task", "regression", "-f", "json").stdout)["task"] == "regression"
+
+
+def test_a_word_among_many_values_is_named(run, tmp_path) -> None:
+    path, values = tmp_path / "r.csv", "".join(f"{i / 7:.3f},{i / 6:.3f}\n" for i in range(60))
+    path.write_text("target,pred\n" + values + "0.5,N/A\n")
+    assert "prediction 'N/A' in column 'pred' is not one number (1 in all: line 62)" in run("report", path).stderr
+    path.write_text("target,pred\n" + values + "N/A,0.5\n")
+    assert "--task regression if both are values" in run("report", path).stderr
+    assert "target 'N/A' in column 'target' is not one" in run("report", path, "--task", "regression").stderr
+
+
+def test_lists_are_refused(run, tmp_path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"target": 1.5, "pred": [1.0, 2.0]}\n' * 3)
+    result = run("report", path, "--task", "regression")
+    assert (result.code, "takes one number from each row of a table" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,11 @@ def test_rows_dropped():
     assert findings(preds, T, nan="drop")["unusable-rows"].text == "3 rows were dropped (--nan)"
 
 
+def test_a_single_row():
+    found = findings(P[:1], T[:1])
+    assert found["single-row"].text == "there is 1 row, and R² and correlations need two"
+
+
 def test_all_right():
     assert list(findings(T, T)) == ["all-right"]
     assert findings(T[:5], T[:5]) == {}

@@ -121,7 +121,7 @@ def test_N11_a_float_that_is_no_class(tmp_path):
     # beside words a fraction is a class for nobody; beside numbers the report asks, see tests/regression
     path = write_parquet(tmp_path / "f.parquet", target=["1", "x", "0"], pred=[1.0, 0.5, 0.0])
     with pytest.raises(InputError, match=r"column 'label' holds 0.5, which is no whole number"):
-        open_source(write_parquet(tmp_path / "g.parquet", label=[1.0, 0.5, 0.0], pred=["1", "1", "x"]))
+        open_source(write_parquet(tmp_path / "g.parquet", label=[1.0, 0.5, 0.0], pred=["a", "b", "x"]))
     assert open_source(path).preds.dtype == "float64"  # scores, for which the classes are then too many
 
 
