@@ -450,5 +450,4 @@ def selection(
         task=choices.task,
         workers=workers,
         options={name: value for name, value in typed.items() if value is not None},
-        task=choices.task,
     )
