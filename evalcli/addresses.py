@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli.errors import UsageError
 from evalcli.metrics.fairness_rows import reads_of
 from evalcli.report import Value
 
@@ -24,6 +25,8 @@ class Found(NamedTuple):
 def _sliced(report: Report, name: MetricName, least: int) -> Found | str:
     """The value of a slice, of the worst one, or the gap between the best and the worst."""
     rows = [row for row in report.slices if row.by == name.slice_by]
+    if not rows and report.task in {"multilabel", "regression"}:
+        return f"{report.task} tasks are not sliced in this version"
     if not rows:
         return f"the report has no slices by {name.slice_by!r}; add --by {name.slice_by}"
     if name.entry.reads == "slices":
@@ -71,13 +74,17 @@ def _compared(rows: list[SliceRow], name: MetricName, least: int) -> Found | str
 
 def look_up(report: Report, metric: str, least: int = 1) -> Found | str:
     """The value under this name, or why there is none. The worst slice, and the gap, are of those of ``least`` rows."""
-    from evalcli.metrics.registry import parse
+    from evalcli.metrics.registry import check_task, parse
 
     name = parse(metric)
     if name.slice_by is not None:
         return _sliced(report, name, least)
     if metric in report.metrics:
         return Found(report.metrics[metric], report.n)
+    try:
+        check_task(name, report.task)
+    except UsageError as e:
+        return f"{e.what}; {e.fix}"
     if name.label is None:
         if name.average is None and name.entry.averages and report.task != "binary":
             return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"

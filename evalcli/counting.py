@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from evalcli.decision import decide
 from evalcli.engine import accumulate
-from evalcli.errors import EmptyError
+from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.metrics.registry import default_names, parse
 
@@ -80,14 +80,32 @@ class Plan:
         return decide(self.layout, self.source.preds, self.source.target, self.choices, evidence)
 
     def begin(self, task: Task, known: Evidence) -> Callable[[], Pass]:
-        """Empty passes under ``task``, one for each worker."""
+        """Empty passes under ``task``, one for each worker.
+
+        Raises:
+            UsageError: slices are asked for, and the task has none.
+
+        """
+        if task.family != "classification":
+            self._refuse_slices(task)
         if task.family == "regression":
             from evalcli.regression.states import begin as begin_regression
 
             return begin_regression(self)
+        if task.family == "multilabel":
+            from evalcli.multilabel.states import begin as begin_multilabel
+
+            return begin_multilabel(self, task, known)
         from evalcli.classification.states import begin
 
         return begin(self, task, known)
+
+    def _refuse_slices(self, task: Task) -> None:
+        """Say that only classes are sliced, before a pass is made in vain."""
+        named = [name.slice_by for name in map(parse, self.asked or ()) if name.slice_by is not None]
+        for by in (*(slicer.name for slicer in self.source.slicers), *named):
+            what = f"slices by {by!r}: {task.kind} tasks are not sliced in this version"
+            raise UsageError(what, fix="drop --by, and metrics and gates with @")
 
     def holds(self, task: Task, evidence: Evidence) -> bool:
         """Whether what this evidence supports is counted as ``task`` is."""

@@ -11,7 +11,7 @@ import numpy as np
 from evalcli.counting import Plan, count
 from evalcli.engine import Placement, batch_rows, place, worker_count
 from evalcli.layout import find_layout
-from evalcli.metrics.registry import parse
+from evalcli.metrics.registry import needs_scores, parse
 from evalcli.report import Report, Run
 from evalcli.sources import spoken_of
 
@@ -70,6 +70,10 @@ def _report(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Repo
         from evalcli.regression.reporter import Reporter as RegressionReporter
 
         return RegressionReporter(plan, outcome, inputs).report()
+    if outcome.task.family == "multilabel":
+        from evalcli.multilabel.reporter import report
+
+        return report(plan, outcome, inputs)
     from evalcli.classification.reporter import Reporter
 
     return Reporter(plan, outcome, inputs).report()
@@ -79,8 +83,6 @@ def _check_scores(metrics: Sequence[str] | None, layout: Layout) -> None:
     """Labels have no metrics of scores, and no pass is needed to say so."""
     for name in map(parse, metrics or ()):
         if name.entry.needs_scores and layout.preds == "labels":
-            from evalcli.classification.scoring import needs_scores
-
             raise needs_scores(name)
 
 

@@ -252,7 +252,7 @@ def _judged(rule: Rule, report: Report, baseline: Report | None, least: int, on:
         sizes = "" if baseline.n == report.n else f"of {baseline.n:,} rows then, {report.n:,} now"
         return replace(judged, reason=_joined(where, judged.reason, sizes), n=n)
     digits = ".4g" if report.task == "regression" else ".4f"
-    status, reason = _on_point(rule, value, digits) if on == "point" else _on_interval(rule, found, report.confidence)
+    status, reason = _on_point(rule, value, digits) if on == "point" else _on_interval(rule, found, report)
     verdict = Verdict(rule.text(), rule.metric, value.value, rule.bound, status, _joined(where, reason))
     return replace(verdict, low=value.low, high=value.high, n=n)
 
@@ -272,7 +272,7 @@ def _on_point(rule: Rule, found: Value, digits: str) -> tuple[str, str]:
     return "fail", _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound, digits)
 
 
-def _on_interval(rule: Rule, found: Found, level: float | None) -> tuple[str, str]:
+def _on_interval(rule: Rule, found: Found, report: Report) -> tuple[str, str]:
     """Whether the whole interval is on one side; if not, how many rows would tell."""
     from evalcli.uncertainty.decisions import judged
     from evalcli.uncertainty.intervals import Confidence, Interval
@@ -280,9 +280,11 @@ def _on_interval(rule: Rule, found: Found, level: float | None) -> tuple[str, st
     value = found.value
     assert value.value is not None
     if value.low is None or value.high is None or rule.kind == "drop":
-        return "missing", "there is no interval of it; report without --no-intervals, or judge by --gate-on point"
+        asked = report.confidence is not None or report.task == "multilabel"
+        way = "" if asked else "report without --no-intervals, or "
+        return "missing", f"there is no interval of it; {way}judge by --gate-on point"
     interval = Interval(value.low, value.high, value.method or "")
-    sure = Confidence(0.95 if level is None else level)
+    sure = Confidence(0.95 if report.confidence is None else report.confidence)
     outcome, rows = (
         (decision := judged(value.value, interval, rule.bound, rule.kind, found.n, sure)).outcome,
         decision.rows,

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 SCHEMA = "evalcli.report/1"
 
 Number = int | float
+Square = tuple[tuple[Number, Number], tuple[Number, Number]]
+"""Two by two: rows are the target without and with a label, columns the prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,14 @@ class Residuals:
 class Confusion:
     """Rows are targets, columns predictions, in class order. With many classes ``pairs`` stand in for ``matrix``:
     (target, prediction, count), off the diagonal, largest first.
+
+    Of several labels a row there is no one matrix but one for each label, in ``labels``: without it, then with it.
+    Their ``pairs`` are (label that was missed, label predicted instead in the same row, rows).
     """
 
     matrix: tuple[tuple[Number, ...], ...] | None = None
     pairs: tuple[tuple[str, str, Number], ...] | None = None
+    labels: tuple[Square, ...] | None = None
 
 
 class CalibrationBin(NamedTuple):
@@ -196,7 +202,8 @@ class Report:
     slices: tuple[SliceRow, ...] = ()
     inputs: tuple[InputRecord, ...] = ()
     positive: str | None = None
-    threshold: float | None = None
+    threshold: float | tuple[float, ...] | None = None
+    """One for all, or, of several labels a row, one for each."""
     confidence: float | None = None
     """How sure the intervals are to hold the truth."""
     averaged: int = 0
@@ -212,9 +219,13 @@ class Report:
 
     def to_json_object(self) -> dict[str, Any]:
         """The report as JSON types, keys in the documented order; a number that is not finite is ``None``."""
-        binary = {"positive": self.positive, "threshold": self.threshold} if self.positive is not None else {}
+        cut: dict[str, Any] = {}
+        if self.positive is not None:
+            cut = {"positive": self.positive, "threshold": self.threshold}
+        if self.task == "multilabel" and self.threshold is not None:
+            cut = {"threshold": list(self.threshold) if isinstance(self.threshold, tuple) else self.threshold}
         regression = self.task == "regression"
-        classes = {"classes": list(self.classes), "averaged": self.averaged, **binary}
+        classes = {"classes": list(self.classes), "averaged": self.averaged, **cut}
         return {
             "schema": SCHEMA,
             "version": self.version,
@@ -304,6 +315,8 @@ def _confusion_object(confusion: Confusion) -> dict[str, Any]:
     found: dict[str, Any] = {"rows": "target", "columns": "prediction"}
     if confusion.matrix is not None:
         found["matrix"] = [list(row) for row in confusion.matrix]
+    if confusion.labels is not None:
+        found["labels"] = [[list(row) for row in square] for square in confusion.labels]
     if confusion.pairs is not None:
         found["pairs"] = [list(pair) for pair in confusion.pairs]
     return found

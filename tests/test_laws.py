@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from evalcli.metrics import ClassCounts, ConfusionCounts
+from evalcli.metrics.entry import COUNTED as CLASS_COUNTS
 from evalcli.metrics.registry import AVERAGES, METRICS, PER_CLASS, evaluate, parse
 
 CLASSES = 5
 LABELS = tuple("abcde")
-COUNTED = {name: entry for name, entry in METRICS.items() if entry.reads == "labels"}
+COUNTED = {name: entry for name, entry in METRICS.items() if entry.state == CLASS_COUNTS and entry.reads == "labels"}
 PLAIN = tuple(name for name, entry in COUNTED.items() if not entry.per_class)
 FAMILIES = (*PER_CLASS, "fbeta2", "fbeta0.5")
 SINGLE = (*FAMILIES, "selection_rate")

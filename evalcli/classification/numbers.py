@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.metrics.counts import Counts
-from evalcli.metrics.registry import METRICS, PER_CLASS, parse
+from evalcli.metrics.registry import METRICS, PER_CLASS, check_task, needs_scores, parse
 from evalcli.metrics.registry import evaluate as metric_value
 from evalcli.report import ClassRow, Value
 from evalcli.reporting import value_of
@@ -106,6 +106,7 @@ class Numbers:
             UsageError: the task, or its classes, do not have it.
 
         """
+        check_task(name, self.setting.task.kind)
         value = self._scored(name) if name.entry.needs_scores else self._counted(name)
         shown = self.setting.shown
         if self._intervals is None or not (shown is None or str(name) in shown):
@@ -113,21 +114,14 @@ class Numbers:
         return self._intervals.of(name, value)
 
     def _counted(self, name: MetricName) -> Value:
-        if self.setting.task.kind not in name.entry.tasks:
-            from evalcli.classification.scoring import not_in_task
-
-            raise not_in_task(name, self.setting.task)
         task, names, scope = self.setting.task, self.setting.names, self.setting.scope
         return value_of(float(metric_value(name, self.counts, scope=scope, positive=task.positive, classes=names)))
 
     def _scored(self, name: MetricName) -> Value:
-        from evalcli.classification.scoring import needs_scores, not_in_task
-
-        task = self.setting.task
-        if task.kind not in name.entry.tasks:
-            raise not_in_task(name, task)
         if self.scores is None:
-            raise needs_scores(name) if task.scores == "labels" else not_in_task(name, task)
+            from evalcli.classification.scoring import without_columns
+
+            raise needs_scores(name) if self.setting.task.scores == "labels" else without_columns(name)
         return value_of(*map(float, self.scores.value(name)))
 
     def by_class(self, names: Iterable[str]) -> tuple[ClassRow, ...]:

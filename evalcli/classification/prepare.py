@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.classification.columns import blocks, look_on_device
+from evalcli.errors import InputError
 from evalcli.metrics.arrays import to_device
 from evalcli.metrics.labels import HEAVIEST, LARGEST_LABEL
 from evalcli.task import sum_tolerance
@@ -118,7 +119,13 @@ class _Rows:
         if values is None:
             return None
         flat = values.reshape(-1)
-        return flat if flat.size == self.target.size else np.repeat(flat, self.layout.inner)
+        if flat.size == self.target.size:
+            return flat
+        if (
+            flat.size * self.layout.inner != self.target.size
+        ):  # the shape of a one-hot target, whose cells weigh nothing
+            raise InputError("there is a weight for each cell", fix="save one for each row", path=self.plan.target.path)
+        return np.repeat(flat, self.layout.inner)
 
     def _groups(self) -> Array | None:
         """The slices of every element."""
@@ -194,8 +201,16 @@ class _Rows:
         hot = _columns(self.batch.target, self.layout.target_axis, self.layout.width)
         binary = ((hot == 0) | (hot == 1)).all(axis=1)
         several = binary & (hot.sum(axis=1) != 1)
-        self.evidence.multi_hot = self.evidence.multi_hot or bool(several.any())
+        self.evidence.multi_hot |= bool(several.any()) or self._leaves_cells_out(hot)
         self._fault("not-one-hot", several | ~binary, None)
+
+    def _leaves_cells_out(self, hot: Array) -> bool:
+        """Whether a row of 0 and 1 has cells that are to be ignored, as only one of several labels can have."""
+        index = self.plan.choices.ignore_index
+        if index is None or index in {0, 1}:
+            return False
+        left_out = hot == index
+        return bool((left_out.any(axis=1) & (left_out | (hot == 0) | (hot == 1)).all(axis=1)).any())
 
     def _whole_target(self, target: Array) -> None:
         missing = np.isnan(target)

@@ -14,7 +14,7 @@ from evalcli.classification.findings import Facts, find
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
 from evalcli.metrics.fairness_rows import reads_of
-from evalcli.metrics.registry import parse
+from evalcli.metrics.registry import check_task, parse
 from evalcli.report import Confusion, Report, SliceRow, Value
 from evalcli.reporting import digest_of, notes_of, records, signature
 
@@ -52,8 +52,7 @@ class Reporter:
         """The whole report, findings included."""
         task = self.task
         for name in map(parse, self.asked or ()):
-            if name.entry.reads == "slices" and task.kind not in name.entry.tasks:
-                raise UsageError(f"{name} is a metric of binary tasks, and this one is {task.kind}", fix="drop it")
+            check_task(name, task.kind)
         values = self._values(self.numbers, "")
         per_class = self.numbers.by_class(values)
         undefined = [name for name, value in values.items() if value.value is None]

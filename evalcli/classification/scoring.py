@@ -27,6 +27,7 @@ from evalcli.metrics.selective import risk_coverage
 from evalcli.metrics.temperature import TemperatureSample
 from evalcli.metrics.topk import RankHistogram, tied_share
 from evalcli.report import Calibration, CoveragePoint, Temperature
+from evalcli.scorekind import SINGLE, eps_of
 from evalcli.sources.base import Note
 
 if TYPE_CHECKING:
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array, Field
     from evalcli.task import Task
 
-EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23}
-"""What stored types resolve below 1; float8 says it itself, everything else is kept as float64."""
-SINGLE = ("float16", "bfloat16", "float32", "float8")
-"""Types that arrive as float32."""
 MANY_TIES = 0.01
 COVERAGE_STEPS = 10
 """Points of the risk–coverage curve in a report."""
@@ -101,7 +98,7 @@ def plan_scoring(
         return None
     one_column = layout.preds == "score"
     kind: Any = task.scores
-    form = ScoreForm(kind, classes=len(task.classes), binary=binary, eps=_eps(preds.dtype))
+    form = ScoreForm(kind, classes=len(task.classes), binary=binary, eps=eps_of(preds.dtype))
     raw = one_column or kind == "probs"  # else the scores that rank are computed, in float64
     bits = 32 if raw and preds.dtype.startswith(SINGLE) else 64
     positive = task.above if one_column else 1 if task.positive is None else task.positive
@@ -109,30 +106,9 @@ def plan_scoring(
     return scoring if budget is None else replace(scoring, budget=budget)
 
 
-def _eps(dtype: str) -> float:
-    if dtype.startswith("float8"):
-        import ml_dtypes
-
-        return float(ml_dtypes.finfo(getattr(ml_dtypes, dtype)).eps)
-    return EPS.get(dtype, 2.0**-52)
-
-
-def needs_scores(name: MetricName) -> UsageError:
-    """What to say where a metric of scores meets labels."""
-    return UsageError(
-        f"{name} needs scores, but the predictions are labels",
-        fix="save probabilities or logits, a column for each class or one for the positive class; "
-        "if these are scores, say so with --scores probs or --scores logits",
-    )
-
-
-def not_in_task(name: MetricName, task: Task) -> UsageError:
-    """What to say where a metric does not fit the task."""
-    if task.kind in name.entry.tasks:
-        return UsageError(f"{name} of many classes needs a score for each of them", fix="save scores of shape (N, C)")
-    other = " or ".join(name.entry.tasks)
-    fix = "if both sides are values, say --task regression" if name.entry.per_output else "see evalcli metrics"
-    return UsageError(f"{name} is a metric of {other} tasks, and this one is {task.kind}", fix=fix)
+def without_columns(name: MetricName) -> UsageError:
+    """What to say where a metric of many classes meets one score a row."""
+    return UsageError(f"{name} of many classes needs a score for each of them", fix="save scores of shape (N, C)")
 
 
 class ScoreStates:

@@ -54,7 +54,7 @@ class ClassificationPass:
 
     def _is_lost(self) -> bool:
         """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""
-        return self.task.scores == "probs" and not (self.evidence.pred_low >= 0 and self.evidence.pred_high <= 1)
+        return self.task.scores == "probs" and not self.evidence.within
 
     def _still_holds(self) -> bool:
         """Whether what was seen so far still supports the decision that counts; asked only when something changed."""

@@ -50,11 +50,21 @@ class InputOptions:
 
     pred: Annotated[
         str | None,
-        Option("--pred", metavar="NAME", help="Column, key or array of predictions.", rich_help_panel=_INPUT),
+        Option(
+            "--pred",
+            metavar="NAME",
+            help="Column, key or array of predictions; 'p_*' for several.",
+            rich_help_panel=_INPUT,
+        ),
     ] = None
     target: Annotated[
         str | None,
-        Option("--target", metavar="NAME", help="Column, key or array of the truth.", rich_help_panel=_INPUT),
+        Option(
+            "--target",
+            metavar="NAME",
+            help="Column, key or array of the truth; 'y_*' for several.",
+            rich_help_panel=_INPUT,
+        ),
     ] = None
     weight: Annotated[
         str | None, Option("--weight", metavar="NAME", help="Column or key of row weights.", rich_help_panel=_INPUT)
@@ -87,7 +97,7 @@ class TaskOptions:
     """Which task it is, what the scores are, which classes there are."""
 
     task: Annotated[
-        Literal["binary", "multiclass", "regression"] | None,
+        Literal["binary", "multiclass", "multilabel", "regression"] | None,
         Option("--task", help="The task; by default what the input shows.", rich_help_panel=_DECIDING),
     ] = None
     scores: Annotated[
@@ -112,13 +122,18 @@ class TaskOptions:
         Option(
             "--labels",
             metavar="FILE|a,b,c",
-            help="Class names in order: a file (a name a line, or a JSON list) or a list.",
+            help="Class or label names in order: a file (a name a line, or a JSON list) or a list.",
             rich_help_panel=_DECIDING,
         ),
     ] = None
     ignore_index: Annotated[
         int | None,
-        Option("--ignore-index", metavar="N", help="Leave out rows whose target is N.", rich_help_panel=_DECIDING),
+        Option(
+            "--ignore-index",
+            metavar="N",
+            help="Leave out rows, or single labels, whose target is N.",
+            rich_help_panel=_DECIDING,
+        ),
     ] = None
     nan: Annotated[
         Literal["error", "drop", "wrong"],
@@ -145,11 +160,18 @@ class TaskOptions:
         from evalcli.task import Choices
 
         threshold, chosen = read_threshold(self.threshold)
-        if chosen is not None and self.positive not in {None, chosen.positive}:
+        task: str | None = self.task
+        if chosen is not None and chosen.labels:
+            if self.task not in {None, "multilabel"} or self.positive is not None:
+                what = "the thresholds were chosen for each label of a multilabel task"
+                said = f"--positive {self.positive}" if self.positive is not None else f"--task {self.task}"
+                raise UsageError(what, fix=f"drop {said}, or choose again", path=chosen.path)
+            task = "multilabel"
+        elif chosen is not None and self.positive not in {None, chosen.positive}:
             what = f"--positive {self.positive}, but the threshold was chosen for {chosen.positive!r}"
             raise UsageError(what, fix="drop --positive, or choose again", path=chosen.path)
         return Choices(
-            task=self.task,
+            task=task,
             scores=self.scores,
             threshold=threshold,
             positive=self.positive if chosen is None else chosen.positive,
@@ -425,7 +447,7 @@ def selection(
         scores="values" if choices.task == "regression" else choices.scores,
         nan=choices.nan,
         labels=choices.labels,
+        task=choices.task,
         workers=workers,
         options={name: value for name, value in typed.items() if value is not None},
-        task=choices.task,
     )

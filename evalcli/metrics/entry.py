@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AVERAGES = ("macro", "weighted", "micro")
+OVER_ROWS = "samples"
+"""The average that only a multilabel task has: over rows, of each row's own label sets."""
 COUNTED = "ClassCounts"
 """The state of every metric that needs no more than the predicted labels."""
 
@@ -57,6 +59,10 @@ class Entry:
     reads: Literal["labels", "scores", "values", "slices"] = "labels"
     spelling: str = ""
     parameter: Parameter | None = None
+    multilabel: tuple[str, ...] = ()
+    """Further averages, of a multilabel task alone."""
+    by_label: Callable[..., Any] | None = None
+    """Where a class has no number of its own but a label of a multilabel task has: it reads ``LabelCalibration``."""
 
     @property
     def needs_scores(self) -> bool:

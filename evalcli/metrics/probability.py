@@ -324,11 +324,12 @@ def _look_at_probs(
     probs[target, here] = 0.0
     probs *= probs
     brier = over_classes(probs) + (1.0 - own) ** 2
-    loss, clipped = _clipped_loss(own, form.eps)
+    loss, clipped = clipped_loss(own, form.eps)
     return _Look(loss, brier, top, 1.0 - top, rank, tied, clipped)
 
 
-def _clipped_loss(own: HostArray, eps: float) -> tuple[HostArray, HostArray]:
+def clipped_loss(own: HostArray, eps: float) -> tuple[HostArray, HostArray]:
+    """``−log p`` of probabilities (…), and by −1 or 1 which were raised or lowered before the logarithm."""
     clipped = (own > 1.0 - eps).astype(np.int8) - (own < eps).astype(np.int8)
     return -np.log(np.clip(own, eps, 1.0 - eps)), clipped
 
@@ -351,5 +352,5 @@ def _look_at_positive(scores: HostArray, target: HostArray, form: ScoreForm) -> 
     positive = np.where(upper, confidence, doubt)
     if form.kind == "logits":
         return _Look(np.log1p(small) + np.where(right, 0.0, size), brier, confidence, doubt, rank, tied, None, positive)
-    loss, clipped = _clipped_loss(np.where(right, confidence, doubt), form.eps)
+    loss, clipped = clipped_loss(np.where(right, confidence, doubt), form.eps)
     return _Look(loss, brier, confidence, doubt, rank, tied, clipped, positive)

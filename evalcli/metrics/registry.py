@@ -2,9 +2,10 @@
 
 A metric is addressed by name: ``accuracy``, ``f1_macro``, ``fbeta0.5``, ``recall[cat]`` for one class,
 ``rmse[price]`` for one output of a regression, ``accuracy@region=EU`` for a slice, ``accuracy@region=*`` for the worst
-one, ``accuracy@region:gap`` for the distance between the best and the worst. What counts give is computed here; what
-only scores give, in :mod:`evalcli.classification.scoring`, and what values give, in :mod:`evalcli.regression.results`.
-Importing this module imports no numpy.
+one, ``accuracy@region:gap`` for the distance between the best and the worst. What counts of classes give is computed
+here; what only scores give, in :mod:`evalcli.classification.scoring`; what several labels a row give, in
+:mod:`evalcli.multilabel.values`; what values give, in :mod:`evalcli.regression.results`. Importing this module imports
+no numpy.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING
 from evalcli.errors import UsageError
 from evalcli.metrics import formulas
 from evalcli.metrics.count_rows import COUNT_ROWS
-from evalcli.metrics.entry import AVERAGES, Entry, Parameter
+from evalcli.metrics.entry import AVERAGES, OVER_ROWS, Entry, Parameter
 from evalcli.metrics.fairness_rows import FAIRNESS_ROWS
+from evalcli.metrics.multilabel_rows import MULTILABEL_ROWS
 from evalcli.metrics.regression_rows import REGRESSION, REGRESSION_ROWS
 from evalcli.metrics.score_rows import SCORE_ROWS
 
@@ -32,8 +34,11 @@ if TYPE_CHECKING:
 PER_CLASS = ("precision", "recall", "f1", "specificity", "npv", "jaccard")
 """What the report shows of every class, in this order."""
 
+LABEL_RANKS, LABEL_LOSSES = ("auroc", "average_precision"), ("log_loss", "brier", "ece")
+"""What the report shows besides of every label of a multilabel task that has scores."""
+
 METRICS: dict[str, Entry] = {
-    entry.name: entry for entry in (*COUNT_ROWS, *SCORE_ROWS, *FAIRNESS_ROWS, *REGRESSION_ROWS)
+    entry.name: entry for entry in (*COUNT_ROWS, *SCORE_ROWS, *FAIRNESS_ROWS, *MULTILABEL_ROWS, *REGRESSION_ROWS)
 }
 """Every metric by its bare name."""
 
@@ -100,6 +105,10 @@ _PRESENTED: dict[str, tuple[str, ...]] = {
         *("selection_rate", *_FAMILIES),
     ),
     "multiclass": (*("accuracy", "balanced_accuracy", "mcc", "kappa", *_FAMILIES, "error_rate", "majority_baseline"),),
+    "multilabel": (
+        *("subset_accuracy", "hamming_loss", "hamming_accuracy", *_FAMILIES),
+        *(f"{name}_{OVER_ROWS}" for name in ("precision", "recall", "f1", "jaccard")),
+    ),
     "regression": REGRESSION,
 }
 """What the answers of a model say."""
@@ -118,6 +127,11 @@ _SPLIT = ("brier_reliability", "brier_resolution", "brier_uncertainty")
 _SCORED: dict[str, tuple[str, ...]] = {
     "binary": ("auroc", "average_precision", "auroc_fpr0.1", "ks", *_PROBABILISTIC, "ece_positive", *_SPLIT),
     "multiclass": (*_PROBABILISTIC, "mean_rank", "mrr"),
+    "multilabel": (
+        *(f"{name}_{average}" for name in LABEL_RANKS for average in AVERAGES),
+        *LABEL_LOSSES,
+        *("lrap", "coverage_error", "ranking_loss"),
+    ),
 }
 """What its scores say beyond them."""
 
@@ -174,12 +188,13 @@ def parse(text: str) -> MetricName:
     if entry.per_output and average is not None:
         one = f"{base} is the mean over all outputs as it is"
         raise UsageError(f"{text!r} names no metric: {one}", fix=f"use {entry.example}")
-    if not (entry.per_class or entry.per_output) and (average is not None or label is not None):
+    of_class = label is not None and entry.by_label is None
+    if not (entry.per_class or entry.per_output) and (average is not None or of_class):
         raise UsageError(f"{text!r} names no metric: {base} is one number over all classes", fix=f"use {base}")
     if average is not None and label is not None:
         bare = address["stem"].removesuffix(f"_{average}")
         raise UsageError(f"{text!r} is both a mean and one class", fix=f"use {bare}_{average} or {bare}[{label}]")
-    if average is not None and average not in entry.averages:
+    if average is not None and average not in (*entry.averages, *entry.multilabel):
         means = " or ".join(f"{entry.example}_{one}" for one in entry.averages)
         raise UsageError(f"{text!r} names no metric: {base} has no {average} mean", fix=f"use {means}")
     if entry.reads == "slices" and address["whole"] is None:
@@ -194,7 +209,7 @@ def parse(text: str) -> MetricName:
 def _stem(stem: str) -> tuple[str, str | None, float | None]:
     """Base, average and parameter from what stands before the brackets."""
     base, _, average = stem.rpartition("_")
-    if average not in AVERAGES:
+    if average not in (*AVERAGES, OVER_ROWS):
         base, average = stem, ""
     parameter = None
     for name, (before, after) in _NUMBERED.items():
@@ -236,6 +251,49 @@ def _suggestion(stem: str) -> str:
     names = dict.fromkeys((*(one.example for one in METRICS.values()), *_FAMILIES, "fbeta2_macro", *scored))
     close = get_close_matches(stem.lower(), names, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(close)}?" if close else "see evalcli metrics"
+
+
+def check_task(name: MetricName, task: str) -> None:
+    """Refuse a metric that this task does not have.
+
+    Raises: ``UsageError`` with what to use instead.
+    """
+    entry = name.entry
+    if task not in entry.tasks:
+        near = _IN_ITS_PLACE.get((name.base, task), "see evalcli metrics")
+        if entry.per_output:
+            near = "if both sides are values, say --task regression"
+        if task == "regression":
+            near = "see evalcli metrics; if these are classes, say --task binary or --task multiclass"
+        raise UsageError(f"{name} is a metric of {' or '.join(entry.tasks)} tasks, and this one is {task}", fix=near)
+    if task in {"multilabel", "regression"}:
+        return
+    if name.average is not None and name.average not in entry.averages:
+        what = f"{name} is a mean that only multilabel tasks have, and this one is {task}"
+        raise UsageError(what, fix=f"use {replace(name, average='macro')}")
+    if name.label is not None and not entry.per_class:
+        raise UsageError(f"{name} names no metric: {name.base} is one number over all classes", fix=f"use {name.base}")
+
+
+_IN_ITS_PLACE = {
+    ("accuracy", "multilabel"): "say subset_accuracy (all labels of a row) or hamming_accuracy (each cell)",
+    ("error_rate", "multilabel"): "say hamming_loss",
+    ("lrap", "multiclass"): "say mrr",
+    ("subset_accuracy", "binary"): "say accuracy",
+    ("subset_accuracy", "multiclass"): "say accuracy",
+    ("hamming_loss", "binary"): "say error_rate",
+    ("hamming_loss", "multiclass"): "say error_rate",
+}
+"""What to ask for where another task has what is meant."""
+
+
+def needs_scores(name: MetricName) -> UsageError:
+    """What to say where a metric of scores meets labels."""
+    return UsageError(
+        f"{name} needs scores, but the predictions are labels",
+        fix="save probabilities or logits, a column for each class or one for the positive class; "
+        "if these are scores, say so with --scores probs or --scores logits",
+    )
 
 
 def evaluate(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalcli import __version__
 from evalcli.errors import UsageError
 from evalcli.metrics import regression
-from evalcli.metrics.registry import default_names, parse
+from evalcli.metrics.registry import parse
 from evalcli.metrics.residuals import histogram, quantile
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
@@ -48,7 +48,7 @@ class Reporter:
 
     def report(self) -> Report:
         """The whole report, findings included."""
-        asked = default_names("regression") if self.plan.asked is None else self.plan.asked
+        asked = self.plan.default("regression") if self.plan.asked is None else self.plan.asked
         values = self._values(asked)
         for name in self.plan.also:
             with suppress(UsageError):
@@ -80,7 +80,7 @@ class Reporter:
 
     def _asked(self, values: dict[str, Value]) -> tuple[str, ...]:
         """All of ``-m``, and what gates ask for beyond a report."""
-        usual = {*default_names("regression")}
+        usual = {*self.plan.default("regression")}
         beyond = [name for name in map(str, map(parse, self.plan.also)) if name not in usual]
         every = (*map(str, map(parse, self.plan.asked or ())), *beyond)
         return tuple(name for name in dict.fromkeys(every) if name in values)
@@ -89,8 +89,6 @@ class Reporter:
         return {str(name): self._value(name) for name in map(parse, metrics)}
 
     def _value(self, name: MetricName) -> Value:
-        if name.slice_by is not None:
-            raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
         value = value_of(*self.results.value(name))
         single = name.label is not None or len(self.outputs) == 1  # a mean over outputs would need how they go together
         return self._sure(name, value, 0 if name.label is None else self.outputs.index(name.label)) if single else value

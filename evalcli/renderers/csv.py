@@ -2,11 +2,12 @@
 
 ``table`` is ``overall``, ``class``, ``confusion``, ``calibration``, ``coverage`` or ``slice``; ``class`` is the class
 concerned (in ``confusion`` the target, in ``calibration`` the bin of probability, in ``coverage`` the share of the
-surest rows, in ``slice`` the column and its value), ``prediction`` the class predicted. Of a regression it is
-``overall``, ``output``, ``residuals`` (quantiles by percent) or ``histogram`` (rows whose residual lies from ``low`` to
-``high``), and ``class`` names the output. ``certified_low`` and ``certified_high`` hold the exact value for sure where
-``value`` is not exact itself. Numbers are unrounded; undefined is empty. Names are made harmless to spreadsheets; JSON
-holds them exactly.
+surest rows, in ``slice`` the column and its value), ``prediction`` the class predicted. Of several labels a row,
+``confusion`` holds the four counts of each label, and ``confused`` the pairs of which one was missed (``class``) where
+the other was predicted. Of a regression it is ``overall``, ``output``, ``residuals`` (quantiles by percent) or
+``histogram`` (rows whose residual lies from ``low`` to ``high``), and ``class`` names the output. ``certified_low`` and
+``certified_high`` hold the exact value for sure where ``value`` is not exact itself. Numbers are unrounded; undefined
+is empty. Names are made harmless to spreadsheets; JSON holds them exactly.
 """
 
 from __future__ import annotations
@@ -75,8 +76,12 @@ def _confusion(report: Report) -> Iterator[Row]:
     for target, counts in zip(names, report.confusion.matrix or (), strict=False):
         for guess, count in zip(names, counts, strict=True):
             yield _count("confusion", "count", count, target, guess)
+    for name, ((tn, fp), (fn, tp)) in zip(names, report.confusion.labels or (), strict=False):
+        for cell, count in zip(("tn", "fp", "fn", "tp"), (tn, fp, fn, tp), strict=True):
+            yield _count("confusion", cell, count, name)
+    table = "confusion" if report.confusion.labels is None else "confused"
     for wanted, given, count in report.confusion.pairs or ():
-        yield _count("confusion", "count", count, spreadsheet(wanted), spreadsheet(given))
+        yield _count(table, "count", count, spreadsheet(wanted), spreadsheet(given))
 
 
 def _calibration(report: Report) -> Iterator[Row]:

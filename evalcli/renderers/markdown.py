@@ -23,12 +23,12 @@ def render_markdown(report: Report) -> str:
         _titled("Metrics", _metrics(report)),
         _titled("Outputs", _outputs(report)),
         _titled("Errors", _residuals(report)),
-        _titled("Classes", _classes(report)),
+        _titled(wording.nouns(report)[1].title(), _classes(report)),
         _titled("Confusion matrix", _matrix(report)),
         _titled("Most confused", _pairs(report)),
         _calibration(report),
         *_slices(report),
-        _titled("Worst classes", _worst(report)),
+        _titled(f"Worst {wording.nouns(report)[1]}", _worst(report)),
     ]
     return "\n\n".join("\n\n".join(blocks) for blocks in parts if blocks) + "\n"
 
@@ -51,13 +51,15 @@ def _headline(report: Report) -> list[str]:
 
 def _facts(report: Report) -> list[str]:
     count = wording.amount([report.n, report.ignored])
-    rows = [("task", f"{report.task}, {report.scores}, {len(report.classes):,} classes")]
+    rows = [("task", f"{report.task}, {report.scores}, {len(report.classes):,} {wording.nouns(report)[1]}")]
     if report.outputs:
         several = f", {len(report.outputs):,} outputs" if len(report.outputs) > 1 else ""
         rows = [("task", f"{report.task}{several}")]
     if report.positive is not None:
         at = "" if report.threshold is None else f", from a probability of {report.threshold:g}"
         rows.append(("positive", markdown_name(report.positive) + at))
+    if cut := wording.threshold(report):
+        rows.append(("threshold", cut))
     weighted = ", weighted" if report.weighted else ""
     rows.append(("samples", f"{count(report.n)}{weighted}, {count(report.ignored)} ignored"))
     rows += [("file", f"{markdown_name(file.path)} {markdown(file.digest)}") for file in report.inputs]
@@ -103,7 +105,7 @@ def _residuals(report: Report) -> str:
 
 
 def _classes(report: Report) -> str:
-    columns = wording.class_columns(report)
+    columns = wording.class_columns(report, wide=True)
     if not columns:
         return ""
     count = wording.amount(number for row in report.per_class for number in (row.support, row.predicted))
@@ -117,7 +119,8 @@ def _classes(report: Report) -> str:
         if suffix:
             averages = [report.metrics.get(f"{name}_{suffix}") for name in columns]
             rows.append([label, *("" if v is None else wording.ratio(v.value) for v in averages), total, ""])
-    return _table(("class", *columns.values(), "support", "predicted"), "l" + "r" * (len(columns) + 2), rows)
+    heads = (wording.nouns(report)[0], *columns.values(), "support", "predicted")
+    return _table(heads, "l" + "r" * (len(columns) + 2), rows)
 
 
 def _matrix(report: Report) -> str:
@@ -147,12 +150,14 @@ def _pairs(report: Report) -> str:
         (markdown_name(target), markdown_name(guess), count(number), _share(number, support))
         for target, guess, number, support in pairs
     ]
-    return _table(("target", "prediction", "count", "of target"), "llrr", rows) if rows else ""
+    one, other, whole = wording.pair_heads(report)
+    return _table((one, other, "count", whole), "llrr", rows) if rows else ""
 
 
 def _worst(report: Report) -> str:
     rows = wording.worst(report)
-    if _matrix(report) or not rows:
+    all_named = report.task == "multilabel" and len(report.classes) <= wording.MAX_MATRIX
+    if _matrix(report) or not rows or all_named:
         return ""
     columns = {name: head for name, head in wording.CLASS_COLUMNS.items() if name in rows[0].metrics}
     count = wording.amount(row.support for row in rows)
@@ -160,7 +165,7 @@ def _worst(report: Report) -> str:
         [markdown_name(row.name), *(wording.ratio(row.metrics[name].value) for name in columns), count(row.support)]
         for row in rows
     ]
-    return _table(("class", *columns.values(), "support"), "l" + "r" * (len(columns) + 1), found)
+    return _table((wording.nouns(report)[0], *columns.values(), "support"), "l" + "r" * (len(columns) + 1), found)
 
 
 def _calibration(report: Report) -> list[str]:

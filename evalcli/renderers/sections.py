@@ -34,7 +34,11 @@ _MANY = 100
 _WIDE = 100
 """Cells from which there is room to show how often a class was predicted."""
 _NARROW = 66
-"""Cells below which a binary table has no room for specificity and NPV."""
+"""Cells below which a binary table has no room for specificity and NPV, and one of labels none for their ranks."""
+_CALIBRATED = 116
+"""Cells from which there is room for the calibration of each label."""
+_TAKEN = {"binary": 66, "multilabel": 54}
+"""Cells that the numbers of a table take beside the names; 46 of all others."""
 _LEAST_NAME = 10
 """Names are not cut below this."""
 
@@ -93,7 +97,8 @@ _STATUS = {
 def _header(report: Report, screen: Screen) -> list[Text]:
     count = wording.amount([report.n, report.ignored])
     facts = [("files", ", ".join(visible(path) for path in wording.files(report)))]
-    kinds = [report.task, f"{len(report.classes):,} classes" if len(report.classes) != 1 else "1 class", report.scores]
+    one, many = wording.nouns(report)
+    kinds = [report.task, f"{len(report.classes):,} {many}" if len(report.classes) != 1 else f"1 {one}", report.scores]
     if len(report.outputs) > 1:
         kinds = [report.task, f"{len(report.outputs):,} outputs"]
     elif report.outputs:
@@ -102,6 +107,7 @@ def _header(report: Report, screen: Screen) -> list[Text]:
     if report.positive is not None:
         at = "" if report.threshold is None else f", from a probability of {report.threshold:g}"
         facts.append(("positive", screen.name(report.positive).plain + at))
+    facts.append(("threshold", wording.threshold(report)))
     weighted = ", weighted" if report.weighted else ""
     facts.append(("samples", f"{count(report.n)}{weighted}, {count(report.ignored)} ignored"))
     if report.run is not None:
@@ -110,16 +116,22 @@ def _header(report: Report, screen: Screen) -> list[Text]:
         why = f" ({run.why})" if run.why else ""
         facts.append(("ran", f"{where}{why}, {run.seconds:.2f} s"))
     lines = []
+    width = max(10, *(len(key) + GAP for key, fact in facts if fact))
     for key, fact in facts:
         if fact:
-            first, *more = prose(fact, screen, hang=10)
-            lines += [padded(screen.say(key, "dim"), 10, "l") + first[10:], *more]
+            first, *more = prose(fact, screen, hang=width)
+            lines += [padded(screen.say(key, "dim"), width, "l") + first[width:], *more]
     return lines
+
+
+def _room(screen: Screen) -> dict[str, bool]:
+    """For how many columns of numbers there is room."""
+    return {"narrow": screen.width < _NARROW, "wide": screen.width >= _CALIBRATED}
 
 
 def _overall(report: Report, screen: Screen) -> list[Text]:
     """The headline: metrics side by side, in rows, so that the baseline stands beside the accuracy."""
-    names, left = wording.headline(report, narrow=screen.width < _NARROW)
+    names, left = wording.headline(report, **_room(screen))
     if not names:
         return []
     cells = []
@@ -149,7 +161,7 @@ def _overall(report: Report, screen: Screen) -> list[Text]:
 
 def _classes(report: Report, screen: Screen) -> list[Text]:
     """The table that scikit-learn made familiar."""
-    columns = wording.class_columns(report, narrow=screen.width < _NARROW)
+    columns = wording.class_columns(report, **_room(screen))
     if not columns:
         return []
     predicted = screen.width >= _WIDE
@@ -173,7 +185,8 @@ def _classes(report: Report, screen: Screen) -> list[Text]:
     stacked = (len(lines) - 1) // (len(labels) - 1)
     split = 1 + stacked * len(shown)
     if not shown:
-        note = f"{len(report.per_class):,} classes: the worst stand below, all in the JSON, CSV and Markdown"
+        many = wording.nouns(report)[1]
+        note = f"{len(report.per_class):,} {many}: the worst stand below, all in the JSON, CSV and Markdown"
         return [*prose(note, screen, hang=0, style="dim"), lines[0], rule, *lines[split:], *_undefined(report, screen)]
     return [lines[0], rule, *lines[1:split], rule, *lines[split:], *_undefined(report, screen)]
 
@@ -192,7 +205,7 @@ def _joined(labels: list[Text], numbers: list[list[Text]], screen: Screen) -> li
 
 
 def _names(report: Report, rows: Sequence[ClassRow], screen: Screen) -> list[Text]:
-    numbers = 66 if report.task == "binary" else 54 if "auroc" in wording.class_columns(report) else 46
+    numbers = _TAKEN.get(report.task, 54 if "auroc" in wording.class_columns(report) else 46)
     room = screen.width - INDENT - numbers
     names = _labels(report, [row.name for row in rows], min(NAME, max(room, 24)), screen)
     positive = screen.say(" (+)", "dim")
@@ -243,7 +256,8 @@ def _confusion(report: Report, screen: Screen) -> list[Text]:
     if drawn is not None:
         shares = "count and share of the row" if any("%" in line.plain for line in drawn) else "count"
         return [*title("Confusion matrix", screen, shares), *drawn]
-    pairs, classes = _worst_pairs(report, screen), _worst_classes(report, screen)
+    all_named = report.task == "multilabel" and len(report.classes) <= wording.MAX_MATRIX
+    pairs, classes = _worst_pairs(report, screen), [] if all_named else _worst_classes(report, screen)
     return [*pairs, *([Text()] if pairs and classes else []), *classes]
 
 
@@ -258,13 +272,16 @@ def _worst_pairs(report: Report, screen: Screen) -> list[Text]:
     names = _labels(report, [name for target, guess, *_ in pairs for name in (target, guess)], cap, screen)
     column = max(names[target].cell_len for target, *_ in pairs) if beside else 0
     arrow = screen.say(" → ", "dim")
-    labels = [padded(screen.say("target", "dim"), column, "l") + arrow + screen.say("prediction", "dim")]
-    rows = [[screen.say(head, "dim") for head in ("count", "of target")]]
+    one, other, whole = wording.pair_heads(report)
+    labels = [padded(screen.say(one, "dim"), column, "l") + arrow + screen.say(other, "dim")]
+    rows = [[screen.say(head, "dim") for head in ("count", whole)]]
     for target, guess, number, support in pairs:
         labels.append(padded(names[target], column, "l") + arrow + names[guess])
         rows.append([screen.say(count(number)), screen.say(wording.share(number, support))])
-    unfit = f"the matrix does not fit in {screen.width} columns" if len(report.classes) <= wording.MAX_MATRIX else ""
-    return [*title("Most confused", screen, unfit), *_joined(labels, rows, screen)]
+    beside_title = wording.PAIRED if report.task == "multilabel" else ""
+    if not beside_title and len(report.classes) <= wording.MAX_MATRIX:
+        beside_title = f"the matrix does not fit in {screen.width} columns"
+    return [*title("Most confused", screen, beside_title), *_joined(labels, rows, screen)]
 
 
 def _worst_classes(report: Report, screen: Screen) -> list[Text]:
@@ -280,7 +297,7 @@ def _worst_classes(report: Report, screen: Screen) -> list[Text]:
     for row in rows:
         numbers = [_number(row.metrics.get(name), screen) for name in columns]
         drawn.append([*numbers, screen.say(count(row.support))])
-    return [*title("Worst classes", screen), *_joined(labels, drawn, screen)]
+    return [*title(f"Worst {wording.nouns(report)[1]}", screen), *_joined(labels, drawn, screen)]
 
 
 def _findings(report: Report, screen: Screen) -> list[Text]:

@@ -41,6 +41,21 @@ HEADLINE_BINARY = ("brier",)
 HEADLINES = frozenset((*HEADLINE, *HEADLINE_BINARY))
 """The metrics that a screen shows with their intervals, unless others are asked for."""
 
+LABEL_HEADLINE = (
+    "subset_accuracy",
+    "hamming_loss",
+    "f1_macro",
+    "auroc_macro",
+    "average_precision_macro",
+    "lrap",
+    "coverage_error",
+    "ranking_loss",
+    "log_loss",
+    "brier",
+    "ece",
+)
+"""The same of several labels a row."""
+
 _WORDS = {
     "f1": "F1",
     "mcc": "MCC",
@@ -75,10 +90,13 @@ _WORDS = {
     "poisson_deviance": "Poisson deviance",
     "gamma_deviance": "gamma deviance",
     "pinball": "pinball loss",
+    "hamming_loss": "Hamming loss",
+    "hamming_accuracy": "Hamming accuracy",
+    "lrap": "LRAP",
 }
 _ENDING_AT_1 = ("r2", "adjusted_r2", "explained_variance", "pearson", "spearman", "kendall")
 """Metrics of values that end at 1; the others are of any size."""
-_AVERAGES = ("macro", "micro", "weighted")
+_AVERAGES = ("macro", "micro", "weighted", "samples")
 _BEFORE_NUMBER = {
     "auroc_fpr": "AUROC to FPR",
     "recall_at_precision": "recall at precision",
@@ -98,6 +116,9 @@ _PERCENTILES = {"0": "least", "50": "median", "100": "largest"}
 OUTPUT_COLUMNS = ("rmse", "mae", "r2", "bias", "medae", "max_error")
 BINARY_COLUMNS = {"specificity": "specificity", "npv": "NPV"}
 SCORE_COLUMNS = {"auroc": "AUROC"}
+LABEL_COLUMNS = {"auroc": "AUROC", "average_precision": "AP"}
+CALIBRATION_COLUMNS = {"log_loss": "log loss", "brier": "Brier", "ece": "ECE"}
+"""What labels have besides where there are scores; the second where there is room."""
 
 
 def title(name: str) -> str:
@@ -301,23 +322,29 @@ def files(report: Report, most: int = 4) -> list[str]:
     return paths if len(paths) <= most else [*paths[:most], f"and {len(paths) - most:,} more"]
 
 
-def _base(name: str) -> str:
-    """The bare name of a metric, without its class or average."""
-    stem = name.partition("[")[0]
-    base, _, average = stem.rpartition("_")
-    return base if average in _AVERAGES else stem
+def nouns(report: Report) -> tuple[str, str]:
+    """What one of the classes of this report is called, and several of them."""
+    return ("label", "labels") if report.task == "multilabel" else ("class", "classes")
 
 
-def class_columns(report: Report, *, narrow: bool = False) -> dict[str, str]:
+def class_columns(report: Report, *, narrow: bool = False, wide: bool = False) -> dict[str, str]:
     """The metrics of the per-class table that this report has, with their headings; of those asked for, if any was."""
-    further = BINARY_COLUMNS if report.task == "binary" else SCORE_COLUMNS
+    further = {"binary": BINARY_COLUMNS, "multilabel": LABEL_COLUMNS}.get(report.task, SCORE_COLUMNS)
+    if report.task == "multilabel" and wide:
+        further = further | CALIBRATION_COLUMNS
     wanted = CLASS_COLUMNS | ({} if narrow else further)
-    asked = {_base(name) for name in report.asked} & set(wanted)
+    asked = {base for name in report.asked for base in wanted if _is_of(base, name)}
     wanted = {name: heading for name, heading in wanted.items() if name in asked or not asked}
     return {name: heading for name, heading in wanted.items() if any(name in row.metrics for row in report.per_class)}
 
 
-def headline(report: Report, *, narrow: bool = False, few: int = 12) -> tuple[list[str], int]:
+def _is_of(base: str, name: str) -> bool:
+    """Whether a metric is ``base`` of one class or over them: ``f1_macro`` and ``f1[cat]`` are ``f1``."""
+    stem = name.partition("[")[0]
+    return stem == base or (stem.startswith(f"{base}_") and stem.removeprefix(f"{base}_") in _AVERAGES)
+
+
+def headline(report: Report, *, narrow: bool = False, wide: bool = False, few: int = 12) -> tuple[list[str], int]:
     """The overall metrics to show above the table, and how many are left to JSON.
 
     What the table shows is left out; what was asked for by name is shown, and all of a report of a ``few`` metrics.
@@ -325,14 +352,14 @@ def headline(report: Report, *, narrow: bool = False, few: int = 12) -> tuple[li
     """
     if report.task == "regression":
         return list(report.metrics), 0
-    columns = class_columns(report, narrow=narrow)
-    tabled = {f"{base}_{average}" for base in columns for average in ("macro", "weighted")} - {
-        "f1_macro",
-        "auroc_macro",
-    }
-    tabled |= set(columns) if report.positive is not None else set()
+    columns = class_columns(report, narrow=narrow, wide=wide)
+    several = report.task == "multilabel"
     binary = (*HEADLINE_BINARY, *(BINARY_COLUMNS if narrow else ())) if report.task == "binary" else ()
-    first = [name for name in (*HEADLINE, *binary) if name in report.metrics]
+    most_telling = LABEL_HEADLINE if several else (*HEADLINE, *binary)
+    averages = _AVERAGES if several else ("macro", "weighted")
+    tabled = {f"{base}_{average}" for base in columns for average in averages} - {*most_telling}
+    tabled |= set(columns) if report.positive is not None else set()
+    first = [name for name in most_telling if name in report.metrics]
     rest = [name for name in report.metrics if name not in tabled and name not in first]
     shown = rest if len(report.metrics) <= few else [name for name in rest if name in report.asked]
     return first + shown, len(rest) - len(shown)
@@ -342,9 +369,11 @@ def average_rows(report: Report) -> list[tuple[str, str]]:
     """The rows under the classes: (label, suffix of the metric names); ``""`` stands for accuracy."""
     macro = "macro avg"
     if 0 < report.averaged < len(report.classes):
-        macro = f"macro over {report.averaged:,} of {len(report.classes):,} classes"
+        macro = f"macro over {report.averaged:,} of {len(report.classes):,} {nouns(report)[1]}"
     rows = [("accuracy", ""), (macro, "macro"), ("weighted avg", "weighted")]
-    if "accuracy" not in report.metrics:
+    if report.task == "multilabel":
+        rows = [("micro avg", "micro"), *rows[1:], ("samples avg", "samples")]
+    elif "accuracy" not in report.metrics:
         rows[0] = ("micro avg", "micro")
     columns = class_columns(report)
     return [row for row in rows if row[1] == "" or any(f"{name}_{row[1]}" in report.metrics for name in columns)]
@@ -433,11 +462,33 @@ def calibration_facts(report: Report) -> list[str]:
     return lines
 
 
+def threshold(report: Report) -> str:
+    """From where labels are predicted, in words; empty where nothing is cut, or where it stands beside the class."""
+    if report.positive is not None or report.threshold is None:
+        return ""
+    if not isinstance(report.threshold, tuple):
+        return f"{report.threshold:g}"
+    low, high = min(report.threshold), max(report.threshold)
+    return f"one for each label, from {low:.4g} to {high:.4g}"
+
+
+PAIRED = "missed, and wrongly predicted in the same row, beyond chance"
+_STANDS_OUT = 3.0
+"""Standard deviations above chance from which a pair of labels is shown."""
+
+
+def pair_heads(report: Report) -> tuple[str, str, str]:
+    """The headings of a list of confused pairs: what was true, what was said, and of what the count is a share."""
+    return (
+        ("missed", "predicted", "of missed") if report.task == "multilabel" else ("target", "prediction", "of target")
+    )
+
+
 def confused(report: Report) -> list[tuple[str, str, Number, Number]]:
     """The most confused pairs: (target, prediction, count, support of the target), largest first."""
     supports = {row.name: row.support for row in report.per_class}
     if report.confusion.pairs is not None:
-        pairs = list(report.confusion.pairs)
+        pairs = list(report.confusion.pairs) if report.confusion.labels is None else _standing_out(report)
     else:
         pairs = [
             (report.classes[i], report.classes[j], count)
@@ -448,6 +499,20 @@ def confused(report: Report) -> list[tuple[str, str, Number, Number]]:
         supports |= {name: sum(row) for name, row in zip(report.classes, report.confusion.matrix or (), strict=False)}
         pairs.sort(key=lambda pair: -pair[2])  # stable: ties keep class order
     return [(target, guess, count, supports.get(target, 0)) for target, guess, count in pairs[:MAX_LISTED]]
+
+
+def _standing_out(report: Report) -> list[tuple[str, str, Number]]:
+    """The pairs of labels that errors made independently of each other would hardly give."""
+    squares = dict(zip(report.classes, report.confusion.labels or (), strict=False))
+    found = []
+    for missed, said, count in report.confusion.pairs or ():
+        ((_, _), (missing, _)), ((_, wrong), (_, _)) = squares[missed], squares[said]
+        total = sum(map(sum, squares[missed]))
+        rows = report.n / total  # of a sum of weights, which have no unit
+        expected = rows * missing * wrong / total
+        if rows * count > expected + _STANDS_OUT * max(expected, 1.0) ** 0.5:
+            found.append((missed, said, count))
+    return found
 
 
 def worst(report: Report) -> list[ClassRow]:

@@ -107,11 +107,11 @@ class Selection:
     scores: str | None = None
     nan: str = "error"
     labels: tuple[str, ...] | None = None
+    task: str | None = None
     workers: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     listing: bool = False
     """Rows will be listed: ``id`` may also name what tells the rows of a single file, or of arrays, apart."""
-    task: str | None = None
 
     @property
     def may_be_values(self) -> bool:

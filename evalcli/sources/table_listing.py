@@ -37,7 +37,7 @@ class TableRows(Listed):
 
     def __init__(self, sides: Sides, opened: Opened, show: Sequence[str]) -> None:
         stream = opened.singly or opened.stream
-        assert stream is not None
+        assert isinstance(stream, RowStream)
         self.rows = opened.rows
         self.columns, self.named, chosen = _chosen(sides, show)
         self._lines = Lines(sides.joined.preds)

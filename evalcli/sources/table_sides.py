@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from evalcli.sources.base import Selection, Slicer
+    from evalcli.sources.table_cells import CellStream
     from evalcli.sources.table_counts import Groups
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_rows import RowStream
@@ -37,7 +38,7 @@ class Opened:
     rows: int
     dropped: int
     groups: Groups | None = None
-    stream: RowStream | None = None
+    stream: RowStream | CellStream | None = None
     notes: list[Note] = field(default_factory=list)
     singly: RowStream | None = None
     """The rows one by one, where ``stream`` does not give them; nothing is read before it is used."""
@@ -249,7 +250,7 @@ def choose_sides(
         joined,
         pred_columns,
         joined.column(chosen.target or "", "target"),
-        _weight(joined, chosen.weight),
+        find_weight(joined, chosen.weight),
         chosen.classes,
         selection,
         heard,
@@ -257,7 +258,7 @@ def choose_sides(
     )
 
 
-def _weight(joined: Joined, name: str | None) -> Column | None:
+def find_weight(joined: Joined, name: str | None) -> Column | None:
     """The weight of a row belongs to the truth, and is looked for there first."""
     if name is None:
         return None

@@ -55,21 +55,29 @@ class TableSource(Source):
         self._tables = tables
         self._listener = progress
         self._share: float | None = None
-        sides = choose_sides(tables, preds, target, selection, self._heard)
+        sides = self._choose(tables, preds, target, selection)
         self._files = sides.joined.files
         self._is_filtered = selection.where is not None
         self._sides = sides
-        reading = decide(sides.joined, sides.preds, sides.target, selection)
+        count = self._reading(sides)
         for table in self._files if checked else ():
             table.begin()
         sides.joined.check_pairs()
-        self._opened = _open(sides, reading)
+        self._opened = count()
         self._listed: TableRows | None = None
         self._share = None
         self.preds, self.target = self._opened.preds, self._opened.target
         self.rows, self.dropped = self._opened.rows, self._opened.dropped
         self.weighted = sides.weight is not None
         self.slicers = self._opened.slicers
+
+    def _choose(self, tables: Tables, preds: Table, target: Table | None, selection: Selection) -> Sides:
+        """The columns of both sides, joined."""
+        return choose_sides(tables, preds, target, selection, self._heard)
+
+    def _reading(self, sides: Sides) -> Callable[[], Opened]:
+        """How both sides are read, by a look at the first rows: the count of the whole."""
+        return partial(_open, sides, decide(sides.joined, sides.preds, sides.target, sides.selection))
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Groups in the order of their codes, or rows in the order of the predictions."""

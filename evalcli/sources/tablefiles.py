@@ -333,8 +333,10 @@ def sql_kind(kind: str, cell: str) -> tuple[str, str]:
     """The kind of a column of this SQL type, and the SQL of its cell."""
     if kind.endswith("]"):
         inner, _, rest = kind.partition("[")
-        numeric = rest.count("[") == 0 and PARQUET_KINDS.get(inner.partition("(")[0]) in _NUMBERS
-        return ("list", cell) if numeric else ("other", cell)
+        of = PARQUET_KINDS.get(inner.partition("(")[0]) if rest.count("[") == 0 else None
+        if of in _NUMBERS:
+            return "list", cell
+        return ("texts", f"CAST({cell} AS VARCHAR[])") if of == "text" else ("other", cell)
     base = kind.partition("(")[0]
     found = PARQUET_KINDS.get(base, "other")
     return found, f"CAST({cell} AS DOUBLE)" if base == "DECIMAL" else f"CAST({cell} AS VARCHAR)" if base in (

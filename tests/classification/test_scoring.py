@@ -71,7 +71,7 @@ def class_data(seed, rows=300, classes=4):
 
 def test_every_metric_of_scores_is_asked_for_somewhere_below():
     asked = {parse(name).base for name in (*BINARY, *MULTICLASS)}
-    assert asked == {name for name, entry in METRICS.items() if entry.needs_scores}
+    assert asked == {name for name, entry in METRICS.items() if entry.needs_scores and entry.tasks != ("multilabel",)}
 
 
 # Beside scikit-learn
@@ -578,3 +578,16 @@ def test_the_torch_backend_gives_the_same_numbers():
     source = MemorySource(logits.astype(np.float32), truth)
     run = Execution("torch", "cpu", 64, 2)
     assert values(source, MULTICLASS, run=run) == values(source, MULTICLASS)
+
+
+def test_scores_that_rounding_took_past_1_are_counted_whatever_the_batch():
+    scores = np.array([0.1, 0.9, 1.0000005, 0.3, 0.7, 0.2, -1e-7])
+    truth = np.array([0, 1, 1, 0, 0, 1, 0])
+    asked = ("auroc", "log_loss", "brier", "ece", "aurc")
+    found = [
+        evaluate(MemorySource(scores, truth), Choices(), Execution(workers=1, batch_size=size), asked).metrics
+        for size in (1, 2, 7)
+    ]
+    assert found[0] == found[1] == found[2]
+    assert found[0]["auroc"].value == pytest.approx(sk.roc_auc_score(truth, scores), abs=1e-12)
+    assert found[0]["brier"].value == pytest.approx(sk.brier_score_loss(truth, scores.clip(0, 1)), abs=1e-6)
