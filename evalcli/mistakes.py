@@ -44,6 +44,8 @@ HELD = 1 << 17
 """Rows of a part of a ranked list."""
 HELD_WITH_CELLS = 1 << 15
 """Where texts are held beside them."""
+PIECE = 1 << 13
+"""Rows that are made into Python's objects at a time."""
 
 Row = tuple[Any, ...]
 Kind = Literal["number", "name", "ratio", "cell"]
@@ -103,27 +105,25 @@ class _Held:
 class Listing:
     """Rows to list, of a source that has been counted: to be iterated while the source is open, as often as wanted."""
 
-    def __init__(self, passes: _Passes, summary: Summary, columns: tuple[Column, ...], matching: int | None) -> None:
+    def __init__(self, passes: _Passes, summary: Summary, columns: tuple[Column, ...]) -> None:
         self.summary = summary
         self.columns = columns
         self.further = len(passes.listed.columns) - passes.listed.named
         """How many of the columns, at the end, are those of ``show``."""
         self._passes = passes
-        self._matching = matching
         self._held = _Held()
 
     @property
     def matching(self) -> int:
         """How many rows there are to list, whatever the limit."""
-        if self._matching is None:  # suspect labels are known when they have been looked for
-            self._matching = self._passes.first(self._passes.most).seen
-        return self._matching
+        counted = self._passes.matching  # suspect labels are known when they have been looked for
+        return self._passes.seen() if counted is None else counted
 
     def hold(self, limit: int) -> None:
         """Find the first ``limit`` rows now, unless they are too many to hold: before anything is written of them."""
         held = self._held
         if limit <= HELD_WITH_CELLS and not held.whole and limit > len(held.rows):
-            held.rows = [row for piece in self._passes.rows(limit, self._matching) for row in piece]
+            held.rows = [row for piece in self._passes.rows(limit) for row in piece]
             held.whole = len(held.rows) < limit
 
     def rows(self, limit: int | None) -> Iterator[list[Row]]:
@@ -137,7 +137,7 @@ class Listing:
         if held.whole or (limit is not None and limit <= len(held.rows)):
             yield held.rows[:limit]
         else:
-            yield from self._passes.rows(limit, self._matching)
+            yield from self._passes.rows(limit)
 
 
 def list_mistakes(
@@ -201,6 +201,8 @@ class _Passes:
         self.inner = _inner_shape(plan)
         self.most = HELD_WITH_CELLS if listed.columns else HELD
         self._best: Shortlist | None = None
+        self.matching: int | None = None
+        """How many rows there are to list, where counting said it."""
         self.finder: Finder
 
     def listing(self, inputs: tuple[InputFile, ...]) -> Listing:
@@ -217,9 +219,10 @@ class _Passes:
             self.finder = Mistakes(self.prepare, self.task, wanted)
         target, preds, counts = pairs
         wrong = target != preds
-        matching = int(counts[wrong & wanted.mask(target, preds)].sum())
+        if not self.search.suspects:
+            self.matching = int(counts[wrong & wanted.mask(target, preds)].sum())
         summary = self._summary(int(counts[wrong].sum()), inputs, len(names))
-        return Listing(self, summary, self._columns(), None if self.search.suspects else matching)
+        return Listing(self, summary, self._columns())
 
     def _pairs(self) -> tuple[Any, Any, Any]:  # host arrays
         """Every pair (target, prediction) that occurs, and in how many rows."""
@@ -272,13 +275,18 @@ class _Passes:
             columns.append(Column(free, "cell"))
         return tuple(columns)
 
-    def rows(self, limit: int | None, matching: int | None) -> Iterator[list[Row]]:
+    def rows(self, limit: int | None) -> Iterator[list[Row]]:
         """The rows of the list in pieces; the files are vouched for at the end."""
         with spoken_of(self.source.aliases):
-            pieces = self._ranked(limit) if self.search.ranked else self._in_order(limit, matching)
+            pieces = self._ranked(limit) if self.search.ranked else self._in_order(limit)
             for piece in pieces:
-                yield self._shown(piece)
+                for start in range(0, len(piece.number), PIECE):
+                    yield self._shown(piece.take(slice(start, start + PIECE)))
             self.source.finish()
+
+    def seen(self) -> int:
+        """How many rows there are, once they have been looked for."""
+        return (self._best or self.first(self.most)).seen
 
     def first(self, limit: int, after: Rank | None = None) -> Shortlist:
         """The shortlist of the ``limit`` rows that come first after ``after``; that of the first ones is kept."""
@@ -292,9 +300,22 @@ class _Passes:
             self.workers,
             self.progress,
         )
+        self._check_count(found.shortlist.seen)
         if after is None:
             self._best = found.shortlist
         return found.shortlist
+
+    def _check_count(self, seen: int) -> None:
+        """Every whole pass finds as many rows as were counted.
+
+        Raises:
+            InputError: it does not.
+
+        """
+        counted = self.matching if self._best is None else self._best.seen
+        if counted is not None and seen != counted:
+            what = f"{counted} mistakes were counted, but {seen} were found when they were listed"
+            raise InputError(f"the input changed while it was read: {what}", path=self.source.preds.path)
 
     def _ranked(self, limit: int | None) -> Iterator[Picked]:
         """A pass for each part of the list."""
@@ -311,7 +332,7 @@ class _Passes:
             after = best.last()
             left = None if left is None else left - len(rows.number)
 
-    def _in_order(self, limit: int | None, matching: int | None) -> Iterator[Picked]:
+    def _in_order(self, limit: int | None) -> Iterator[Picked]:
         """The rows as they come, until there are enough; all of them must be as many as were counted."""
         seen = done = 0
         for load in self.listed.plan(self.size):
@@ -328,9 +349,7 @@ class _Passes:
                 self.progress(done, self.listed.rows)
             if limit is not None and seen >= limit:
                 return
-        if matching is not None and seen != matching:
-            what = f"{matching} mistakes were counted, but {seen} were found when they were listed"
-            raise InputError(f"the input changed while it was read: {what}", path=self.source.preds.path)
+        self._check_count(seen)
 
     def _shown(self, rows: Picked) -> list[Row]:
         """Picked rows as plain values, in the order of the columns."""

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from evalcli import __version__
 from evalcli.renderers.escape import spreadsheet, visible
-from evalcli.renderers.json import line
+from evalcli.renderers.json import lines
 from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, padded, table, wrapped
 from evalcli.renderers.wording import UNDEFINED, ratio
 
@@ -67,12 +67,18 @@ def render_listing(listing: Listing, form: str, limit: int | None) -> Iterator[s
 def _lines(listing: Listing, limit: int | None) -> Iterator[str]:
     """An object a line."""
     for rows in listing.rows(limit):
-        yield "".join(f"{_object(listing.columns, row)}\n" for row in rows)
+        yield lines(_objects(listing.columns, rows))
 
 
-def _object(columns: Sequence[Column], row: Row) -> str:
-    """A row as strict JSON: what is no finite number is null."""
-    return line({column.name: _finite(value) for column, value in zip(columns, row, strict=True)})
+def _objects(columns: Sequence[Column], rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """Rows as strict JSON: what is no finite number is null."""
+    names = [column.name for column in columns]
+    loose = [i for i, column in enumerate(columns) if column.kind == "cell"]
+    for row in rows:
+        found = dict(zip(names, row, strict=True))
+        for i in loose:
+            found[names[i]] = _finite(row[i])
+        yield found
 
 
 def _finite(value: Any) -> Any:
@@ -84,14 +90,18 @@ def _finite(value: Any) -> Any:
 def _document(listing: Listing, limit: int | None) -> Iterator[str]:
     """One object: what the list is of, then its rows, one a line."""
     facts = summary_object(listing, limit)
-    members = "".join(f"  {line(key)}: {line(value)},\n" for key, value in facts.items())
+    members = "".join(f"  {_line(key)}: {_line(value)},\n" for key, value in facts.items())
     yield f'{{\n{members}  "rows": ['
-    mark = "\n"
+    mark = "\n    "
     for rows in listing.rows(limit):
-        for row in rows:
-            yield f"{mark}    {_object(listing.columns, row)}"
-            mark = ",\n"
+        for each in lines(_objects(listing.columns, rows)).splitlines():
+            yield f"{mark}{each}"
+            mark = ",\n    "
     yield "\n  ]\n}\n"
+
+
+def _line(value: Any) -> str:
+    return lines([value]).rstrip("\n")
 
 
 def summary_object(listing: Listing, limit: int | None) -> dict[str, Any]:
@@ -134,7 +144,7 @@ def _cell(value: Any) -> Any:
         return spreadsheet(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return line(_finite(value)) if isinstance(value, list) else value
+    return _line(_finite(value)) if isinstance(value, list) else value
 
 
 def screen_lines(listing: Listing, limit: int | None, screen: Screen) -> Iterator[Text]:
