@@ -40,10 +40,8 @@ if TYPE_CHECKING:
     from evalcli.sources.listed import Listed
     from evalcli.task import Choices, Task
 
-HELD = 1 << 17
-"""Rows of a part of a ranked list."""
-HELD_WITH_CELLS = 1 << 15
-"""Where texts are held beside them."""
+HELD = 1 << 15
+"""Rows that are held: a part of a ranked list, or the first rows where several outputs want them."""
 PIECE = 1 << 13
 """Rows that are made into Python's objects at a time."""
 
@@ -122,7 +120,7 @@ class Listing:
     def hold(self, limit: int) -> None:
         """Find the first ``limit`` rows now, unless they are too many to hold: before anything is written of them."""
         held = self._held
-        if limit <= HELD_WITH_CELLS and not held.whole and limit > len(held.rows):
+        if limit <= HELD and not held.whole and limit > len(held.rows):
             held.rows = [row for piece in self._passes.rows(limit) for row in piece]
             held.whole = len(held.rows) < limit
 
@@ -199,7 +197,6 @@ class _Passes:
         prepare = make_prepare(plan.layout, plan.choices, plan.source, self.task.classes)
         self.prepare: Prepare = prepare._replace(keep_scores=self.task.scores != "labels", keep_places=True)
         self.inner = _inner_shape(plan)
-        self.most = HELD_WITH_CELLS if listed.columns else HELD
         self._best: Shortlist | None = None
         self.matching: int | None = None
         """How many rows there are to list, where counting said it."""
@@ -286,7 +283,7 @@ class _Passes:
 
     def seen(self) -> int:
         """How many rows there are, once they have been looked for."""
-        return (self._best or self.first(self.most)).seen
+        return (self._best or self.first(HELD)).seen
 
     def first(self, limit: int, after: Rank | None = None) -> Shortlist:
         """The shortlist of the ``limit`` rows that come first after ``after``; that of the first ones is kept."""
@@ -321,7 +318,7 @@ class _Passes:
         """A pass for each part of the list."""
         after, left = None, limit
         while left is None or left > 0:
-            size = self.most if left is None else min(left, self.most)
+            size = HELD if left is None else min(left, HELD)
             best = self.first(size, after)
             rows = best.rows()
             if rows is None:
@@ -338,15 +335,15 @@ class _Passes:
         for load in self.listed.plan(self.size):
             batch = load()
             found = self.finder(batch)
+            done += len(batch.target)
+            if self.progress is not None:
+                self.progress(done, self.listed.rows)
             left = len(found.places) if limit is None else min(limit - seen, len(found.places))
             if left:
                 rows = found.rows.take(np.arange(left))
                 cells = None if batch.cells is None else cells_of(batch, found.places[:left])
                 yield rows._replace(cells=cells)
             seen += left
-            done += len(batch.target)
-            if self.progress is not None:
-                self.progress(done, self.listed.rows)
             if limit is not None and seen >= limit:
                 return
         self._check_count(seen)
