@@ -12,12 +12,12 @@ from evalcli.evidence import Evidence
 from evalcli.metrics.registry import default_names, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from evalcli.engine import Placement, Progress
     from evalcli.layout import Layout
     from evalcli.metrics.registry import MetricName
-    from evalcli.sources.base import Batch, InputFile, Source
+    from evalcli.sources.base import Array, Batch, InputFile, Source
     from evalcli.task import Choices, Task
 
 
@@ -25,6 +25,7 @@ class Pass(Protocol):
     """What one worker gathers under one decision; every family of tasks has its own."""
 
     evidence: Evidence
+    task: Task
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision, which ends the pass."""
@@ -34,6 +35,21 @@ class Pass(Protocol):
 
     def check(self, decided: Task) -> None:
         """Refuse what cannot be evaluated, once the whole input is known."""
+
+    def state_dict(self) -> dict[str, Array]:
+        """All that was gathered, the evidence under ``evidence.``, as arrays that can be saved and sent."""
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` of a pass under the same decision gave, bit for bit.
+
+        Raises: ``ValueError`` for anything else, whatever it is.
+        """
+
+    def under(self, other: Self) -> Self:
+        """The same, with the classes of ``other``, a pass under the decision of more rows, so that the two can merge.
+
+        Raises: ``ValueError`` where ``other`` counts otherwise, so that these rows would have to be read again.
+        """
 
 
 @dataclass(frozen=True, slots=True)

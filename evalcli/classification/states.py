@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from evalcli.classification.codes import make_prepare
 from evalcli.errors import EmptyError
@@ -13,12 +15,12 @@ from evalcli.faults import raise_faults
 from evalcli.metrics.counts import ConfusionCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from evalcli.classification.prepare import Prepare
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.counting import Plan
-    from evalcli.sources.base import Batch
+    from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
 
@@ -64,6 +66,55 @@ class ClassificationPass:
         if self.scores is not None and other.scores is not None:
             self.scores.merge(other.scores)
         self.evidence.merge(other.evidence)
+
+    def state_dict(self) -> dict[str, Array]:
+        """The counts, the states of scores and the evidence."""
+        parts: dict[str, Mapping[str, Array]] = {
+            "confusion": self.confusion.state_dict(),
+            "evidence": self.evidence.state_dict(),
+        }
+        if self.scores is not None:
+            parts["scores"] = self.scores.state_dict()
+        return {f"{part}.{name}": array for part, state in parts.items() for name, array in state.items()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        parts: dict[str, dict[str, Array]] = {"confusion": {}, "evidence": {}, "scores": {}}
+        for key, array in state.items():
+            part, _, name = key.partition(".")
+            if part not in parts:
+                raise ValueError(f"a classification has no state {key!r}")
+            parts[part][name] = array
+        if (self.scores is None) != (not parts["scores"]):
+            raise ValueError("there are states of scores on one side only")
+        self.confusion.load_state_dict(parts["confusion"])
+        self.evidence.load_state_dict(parts["evidence"])
+        if self.scores is not None:
+            self.scores.load_state_dict(parts["scores"])
+
+    def under(self, other: ClassificationPass) -> ClassificationPass:
+        """The same, with the classes of ``other``.
+
+        Raises: ``ValueError`` where ``other`` makes other labels of the same predictions, or reads other scores.
+        """
+        same = self.prepare.classes == other.prepare.classes and (
+            self.prepare.classes is None or self.task.classes == other.task.classes
+        )
+        mine, theirs = (None if one.scores is None else one.scores.scoring for one in (self, other))
+        fixed = self.task.mode == "cut" or mine is not None
+        if self.task.counts_like != other.task.counts_like or mine != theirs or (fixed and not same):
+            raise ValueError("the predictions were taken for something else")
+        if same:
+            return self
+        if self.prepare.classes is None or other.prepare.classes is None:
+            raise ValueError("classes have names on one side only")
+        place = {name: i for i, name in enumerate(other.task.classes)}
+        index = np.array([place.get(name, -1) for name in self.task.classes], np.int64)
+        recoded = self.confusion.recoded(index, other.prepare.classes)
+        return replace(self, task=other.task, prepare=other.prepare, confusion=recoded)
 
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.

@@ -161,7 +161,10 @@ class Metric:
         return state
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
-        """Take over what ``state_dict`` gave; what was seen before is forgotten."""
+        """Take over what ``state_dict`` gave; what was seen before is forgotten.
+
+        Raises: ``ValueError`` for what ``state_dict`` of such a metric cannot have given.
+        """
         for key in state:
             if key not in self._defaults and key.partition(".")[0] not in self._defaults:
                 raise ValueError(f"{type(self).__name__} has no state {key!r}")
@@ -177,7 +180,7 @@ class Metric:
             elif name not in state:
                 raise ValueError(f"the saved {type(self).__name__} lacks its state {name!r}")
             else:
-                loaded = like(np.array(state[name]), default) if hasattr(default, "shape") else state[name].item()
+                loaded = _loaded(name, state[name], default)
             setattr(self, name, loaded)
 
 
@@ -186,6 +189,14 @@ def _together(mine: Any, theirs: Any) -> tuple[Any, Any]:
     if hasattr(mine, "shape"):
         return mine, like(theirs, mine)
     return (like(mine, theirs), theirs) if hasattr(theirs, "shape") else (mine, theirs)
+
+
+def _loaded(name: str, array: HostArray, default: Any) -> Any:
+    """A saved array in place of ``default``, which says of what type it must be; its lengths may have grown."""
+    wanted = np.asarray(asnumpy(default))
+    if array.ndim != wanted.ndim or array.dtype.kind != wanted.dtype.kind:
+        raise ValueError(f"the saved state {name!r} has the shape {array.shape} and the type {array.dtype}")
+    return like(np.array(array), default) if hasattr(default, "shape") else array.item()
 
 
 def _moved(state: Any, device: Any) -> Any:

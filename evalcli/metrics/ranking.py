@@ -37,7 +37,7 @@ from evalcli.metrics.roc import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -192,6 +192,15 @@ class KeyTable(Metric):
     def compute(self, workers: int = 1) -> list[Ranking]:
         """The ranking of every column; ``workers`` threads sort what still waits."""
         return each(self.ranking, range(self.columns), workers)
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        super().load_state_dict(state)
+        if self.rows < 0 or self.squares.cells != 1:
+            raise ValueError("the saved table has other rows or sums")
 
     def merge(self, other: Self) -> Self:
         """Take in what ``other`` has counted.

@@ -57,11 +57,18 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file that was read: ``digest`` is ``sha256:…``, or ``crc32:…`` where the format's own checksum was verified."""
+    """A file that was read: ``digest`` is ``sha256:…``, or ``crc32:…`` where the format's own checksum was verified.
+
+    ``side`` is ``preds``, ``target`` or ``both``. ``rows`` are those that were read, from and to before, of ``total``;
+    ``None`` means all of them.
+    """
 
     path: str
     size: int
     digest: str
+    side: str = "both"
+    rows: tuple[int, int] | None = None
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

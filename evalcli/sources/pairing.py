@@ -6,7 +6,7 @@ Rows pair by position. Each side is read by ranges of rows from its own file, so
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,9 @@ class ArraySource(Source):
 
     def finish(self) -> tuple[InputFile, ...]:
         """Checksums are compared, and every file is still what it was."""
-        return tuple(record for file in self._files for record in file.finish(self.rows))
+        sides = ("both",) if len(self._files) == 1 else ("preds", "target")
+        found = zip(sides, self._files, strict=True)
+        return tuple(replace(record, side=side) for side, file in found for record in file.finish(self.rows))
 
     def notes(self) -> tuple[Note, ...]:
         """What the files say of themselves."""
