@@ -57,7 +57,8 @@ class Plan:
     """What stays the same however often the pass is repeated.
 
     ``asked`` are the names of metrics to compute, ``None`` for those of a report; ``also`` are further ones, those of
-    gates, which the task need not have. ``budget`` is in bytes, for ranks; ``workers`` are threads.
+    gates, which the task need not have. ``budget`` is in bytes, for ranks; ``workers`` are threads. A ``partial`` count
+    is of some rows only: what they leave in doubt, the others may clear up.
     """
 
     source: Source
@@ -68,6 +69,7 @@ class Plan:
     also: tuple[str, ...] = ()
     budget: int | None = None
     workers: int = 1
+    partial: bool = False
 
     @property
     def device(self) -> str | None:
@@ -109,7 +111,7 @@ class Plan:
 
     def refuse_doubt(self, decided: Task) -> None:
         """Raise what forbids a verdict."""
-        if decided.problem is not None:
+        if decided.problem is not None and not self.partial:
             decided.problem.path = decided.problem.path or self.source.target.path
             raise decided.problem
 
@@ -120,7 +122,7 @@ class Plan:
             EmptyError: none is left.
 
         """
-        if evidence.rows == 0:
+        if evidence.rows == 0 and not self.partial:
             left_out = evidence.ignored + evidence.dropped + self.source.dropped
             message = f"all {left_out} rows are left out" if left_out else "there are no rows"
             fix = "check --ignore-index, --nan and --where" if left_out else "check the file and --where"

@@ -72,15 +72,20 @@ def measure(
     progress: Progress | None = None,
     *,
     also: Sequence[str] = (),
+    partial: bool = False,
 ) -> tuple[Measured, int]:
-    """The first half of ``evaluate``: count, and say by how many rows at a time."""
+    """The first half of ``evaluate``: count, and say by how many rows at a time.
+
+    With ``partial`` the rows are some of many, and what they alone leave in doubt is no error.
+    """
     placement = place(execution)
     with spoken_of(source.aliases):
         layout = find_layout(source.preds, source.target, choices)
         check_scores(metrics, layout)
         size = batch_rows(execution, row_bytes(source))
         workers = worker_count(execution, source, size)
-        plan = Plan(source, choices, layout, placement, metrics, tuple(also), execution.ranking_budget, workers)
+        gated, budget = tuple(also), execution.ranking_budget
+        plan = Plan(source, choices, layout, placement, metrics, gated, budget, workers, partial)
         return Measured(plan, *count(plan, size, progress)), size
 
 

@@ -62,7 +62,7 @@ class Sum:
         self._about = first.about
         self._task = first.task
         self._total: Pass = plan_of(first.about).begin(first.task, Evidence())()
-        self._total.merge(first.gathered)
+        self._merge(self._total, first.gathered, first.path, first.task)
         self._rows, self._dropped = first.about.rows, first.about.dropped
         self._notes = {*first.about.notes}
         self._inputs: dict[tuple[str, int, str], list[InputFile]] = {}
@@ -93,12 +93,7 @@ class Sum:
         self._notes |= {*part.about.notes}
 
     def part(self) -> Part:
-        """All of them as one.
-
-        Raises:
-            EvalError: all rows together cannot be evaluated.
-
-        """
+        """All of them as one."""
         about, task = self._about, self._task
         preds, target = (replace(one, shape=(self._rows, *one.shape[1:])) for one in (about.preds, about.target))
         about = replace(
@@ -120,6 +115,9 @@ class Sum:
 
     def _merge(self, total: Pass, gathered: Pass, path: str, task: Task) -> None:
         """The evidence of the whole input decides; a part that was counted under another decision cannot be mended."""
+        if gathered.evidence.rows == 0:  # all its rows were left out, and nothing is counted under any decision
+            total.evidence.merge(gathered.evidence)
+            return
         try:
             total.merge(gathered.under(total))
         except ValueError as e:
@@ -139,7 +137,9 @@ class Sum:
         every side: a target alone may well look like another.
         """
         files = part.about.inputs
-        twice = [(here, there) for there in files for here in self._inputs.get(_content(there), ()) if _meet(here, there)]
+        twice = [
+            (here, there) for there in files for here in self._inputs.get(_content(there), ()) if _meet(here, there)
+        ]
         sides = {there.side for _, there in twice}
         for here, there in twice:
             if here.path == there.path or sides == {file.side for file in files}:
@@ -161,19 +161,24 @@ def _decided_otherwise(was: Task, now: Task, path: str) -> InputError:
 
 
 _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
-    ("declares other labels", "--labels", lambda about: about.choices.labels),
-    ("was written under other choices", "", lambda about: replace(about.choices, labels=None)),
-    ("computed other metrics", "-m", lambda about: about.metrics),
-    ("computed other metrics for its gates", "--min and --max", lambda about: about.gated),
-    ("ranks within another budget", "--ranking-budget", lambda about: about.budget),
-    ("is weighted, or the others are", "--weight", lambda about: about.weighted),
-    ("has another layout", "", lambda about: about.layout),
-    ("has other score columns", "--pred", lambda about: about.preds.columns),
-    ("has rows of another shape", "", lambda about: (about.preds.shape[1:], about.target.shape[1:])),
-    ("holds text where the others hold numbers, or the other way round", "", lambda about: _texts(about)),
-    ("stores its scores in another type", "", lambda about: about.layout.preds == "labels" or about.preds.dtype),
+    ("declares other labels than", "--labels", lambda about: about.choices.labels),
+    ("was written under other choices than", "options", lambda about: replace(about.choices, labels=None)),
+    ("computed other metrics than", "-m", lambda about: about.metrics),
+    ("computed other metrics for gates than", "--min and --max", lambda about: about.gated),
+    ("ranks within another budget than", "--ranking-budget", lambda about: about.budget),
+    ("differs in having weights from", "--weight", lambda about: about.weighted),
+    ("has another layout than", "options", lambda about: about.layout),
+    ("has other score columns than", "--pred", lambda about: about.preds.columns),
+    ("has rows of another shape than", "options", lambda about: (about.preds.shape[1:], about.target.shape[1:])),
+    ("differs in holding text or numbers from", "options", lambda about: _texts(about)),  # noqa: PLW0108  stands below
+    ("stores its scores in another type than", "options", lambda about: _stored(about)),  # noqa: PLW0108  likewise
 )
 """What a part must have in common with the others: how it differs, the option that says it, where it stands."""
+
+
+def _stored(about: About) -> str:
+    """The type of the scores; labels are the same in any."""
+    return "" if about.layout.preds == "labels" else about.preds.dtype
 
 
 def _texts(about: About) -> tuple[bool, ...]:
@@ -184,8 +189,8 @@ def _check_alike(first: About, second: About, beside: str, path: str) -> None:
     for what, option, of in _ALIKE:
         here, there = of(first), of(second)
         if here != there:
-            fix = f"write all parts with the same {option}" if option else "write all parts with the same options"
-            raise InputError(f"{what} than {beside}{_difference(here, there)}", fix=fix, path=path)
+            message = f"{what} {beside}{_difference(here, there)}"
+            raise InputError(message, fix=f"write all parts with the same {option}", path=path)
 
 
 def _difference(here: object, there: object) -> str:
@@ -193,8 +198,8 @@ def _difference(here: object, there: object) -> str:
     if isinstance(here, Choices) and isinstance(there, Choices):
         names = [one.name for one in fields(here) if getattr(here, one.name) != getattr(there, one.name)]
         return f" (--{names[0].replace('_', '-')})" if names and names[0] != "chosen" else " (--threshold)"
-    text = f" ({there} beside {here})"
-    return text if len(text) <= 80 else ""
+    simple = isinstance(here, str | int | None) and isinstance(there, str | int | None)
+    return f" ({there} beside {here})" if simple and not isinstance(here, bool) else ""
 
 
 def _field(mine: Field, theirs: Field) -> Field:

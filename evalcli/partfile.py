@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "evalcli.part/1"
 FAMILY = "evalcli.part/"
-SUFFIX = ".evalcli"
-
 MOST_BYTES = 1 << 34
 """A part larger than this would not have fitted into memory where it was made."""
 
@@ -46,6 +44,7 @@ _TYPES = {
 """The types that states consist of, and what the format calls them."""
 
 _DAMAGED = "write the part again with -o PART.evalcli"
+_NAME = "name a file written with -o PART.evalcli"
 
 
 class Content(NamedTuple):
@@ -97,6 +96,8 @@ def unpack(data: bytes, path: str) -> Content:
         InputError: they are no part, of another version of the format, damaged or forged.
 
     """
+    if not b'{"'.startswith(data[8:10]):
+        raise InputError("not a part of a report", fix=_NAME, path=path)
     file = _Held(data, path)
     try:
         contents = read_safetensors(file)
@@ -104,7 +105,7 @@ def unpack(data: bytes, path: str) -> Content:
         raise InputError(f"not a whole part: {e.what}", fix=_DAMAGED, path=path) from e
     form = contents.metadata.get("format", "")
     if not form.startswith(FAMILY):
-        raise InputError("not a part of a report", fix="name a file written with -o PART.evalcli", path=path)
+        raise InputError("not a part of a report", fix=_NAME, path=path)
     if form != SCHEMA:
         by = plain(contents.metadata.get("evalcli", "another version"), 20)
         message = f"a part of the format {plain(form)}, and this evalcli reads {SCHEMA}"
@@ -133,7 +134,7 @@ def read_bytes(path: str) -> bytes:
     file = RawFile(path)
     try:
         if file.size > MOST_BYTES:
-            raise InputError("too large for a part", fix="name a file written with -o PART.evalcli", path=path)
+            raise InputError("too large for a part", fix=_NAME, path=path)
         data = file.read(0, file.size)
         file.check_unchanged()
     finally:
@@ -190,14 +191,14 @@ def _object(text: bytes) -> dict[str, Any]:
     except RecursionError as e:
         raise ValueError("its description is nested too deeply") from e
     if not isinstance(found, dict):
-        raise ValueError("its description is no object")  # noqa: TRY004  all that is forged is one kind of error
+        raise ValueError("its description is no object")
     return found
 
 
 def _split(listed: Any, runs: dict[str, Array]) -> dict[str, Array]:
     """The arrays by name; every value belongs to exactly one."""
     if not isinstance(listed, list):
-        raise ValueError("its description lists no states")  # noqa: TRY004  as above
+        raise ValueError("its description lists no states")
     at = dict.fromkeys(runs, 0)
     found: dict[str, Array] = {}
     for entry in listed:

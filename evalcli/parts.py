@@ -13,18 +13,21 @@ from evalcli import __version__
 from evalcli.counting import Outcome, Plan
 from evalcli.engine import Placement
 from evalcli.errors import EvalError, InputError
+from evalcli.evaluate import Measured, measure, report_of
 from evalcli.evidence import Evidence
-from evalcli.layout import Layout
+from evalcli.layout import Layout  # noqa: TC001  # the reader of parts looks at annotations
 from evalcli.metrics.registry import parse
 from evalcli.partfile import SCHEMA, forged, pack, read_bytes, unpack
 from evalcli.plaindata import fitted, plain
 from evalcli.sources.base import Field, InputFile, Note, Source
-from evalcli.task import Choices
+from evalcli.task import FAMILIES, Choices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.counting import Pass
+    from evalcli.engine import Execution, Progress
+    from evalcli.report import Report
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
@@ -70,7 +73,7 @@ class Part:
     def plan(self, also: tuple[str, ...] = (), workers: int = 1) -> Plan:
         """The plan of these rows, with ``also`` as the metrics of gates; what was not counted for them stays out."""
         counted = tuple(name for name in also if self.has(name))
-        return replace(plan_of(self.about), also=counted, workers=workers)
+        return replace(plan_of(self.about), also=counted, workers=workers, partial=False)
 
     def has(self, name: str) -> bool:
         """Whether the states that a metric reads are there."""
@@ -111,6 +114,7 @@ def plan_of(about: About) -> Plan:
         about.metrics,
         about.gated,
         about.budget,
+        partial=True,
     )
 
 
@@ -139,6 +143,41 @@ def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Part
         notes=in_order(source.notes()),
     )
     return Part(about, task, outcome.gathered)
+
+
+def measure_part(
+    source: Source,
+    choices: Choices,
+    execution: Execution,
+    metrics: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
+    *,
+    also: Sequence[str] = (),
+) -> Part:
+    """Read ``source`` once and count, as ``evaluate`` does, without a report.
+
+    What its rows alone leave in doubt, down to whether there are any, is for the merge of all parts to judge.
+
+    Raises:
+        InputError: rows that cannot be counted, with their number and the first ones.
+        UsageError: choices contradict each other or the input.
+
+    """
+    measured, _ = measure(source, choices, execution, metrics, progress, also=also, partial=True)
+    return part_of(*measured)
+
+
+def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1) -> Report:
+    """The report of the rows of a part; ``also`` are the metrics of gates.
+
+    Raises:
+        EvalError: its rows leave in doubt what they are, or there are none.
+
+    """
+    plan = part.plan(tuple(also), workers)
+    gathered: Pass = replace(part.gathered, plan=plan)
+    gathered.check(part.task)
+    return report_of(Measured(plan, part.outcome, part.about.inputs))
 
 
 def order(file: InputFile) -> tuple[Any, ...]:
@@ -207,6 +246,10 @@ def _check(about: About) -> None:
     counts += [about.layout.width or 0, *(file.size for file in about.inputs)]
     if min(counts) < 0 or not about.preds.shape or not about.target.shape or not about.inputs:
         raise ValueError("it counts less than nothing, or nothing at all")
+    chosen = about.choices
+    known = chosen.task in {None, *FAMILIES} and chosen.nan in {"error", "drop", "wrong"}
+    if not known or chosen.classes not in {"seen", "declared"} or chosen.class_axis not in {None, 1, -1}:
+        raise ValueError("it was written under choices that do not exist")
     for file in about.inputs:
         start, stop = file.rows or (0, 1)
         if file.side not in {"both", "preds", "target"} or not 0 <= start < stop:

@@ -166,16 +166,22 @@ class ScoreStates:
         for table in tables:
             table.update(ranked, target, weight, repeats)
 
+    def rows(self) -> set[int]:
+        """How many rows the states have seen, those without a prediction among them: one number, if all is well."""
+        states: list[Any] = list(self.states.values())
+        return {state.rows + self.unscored for state in states}
+
     def merge(self, other: Self) -> None:
         """Take in what another worker has seen."""
         self.unscored += other.unscored
         for name, state in self.states.items():
             state.merge(other.states[name])
 
-
     def state_dict(self) -> dict[str, Array]:
         """Every state, as ``state.part``."""
-        state = {f"{name}.{key}": array for name, held in self.states.items() for key, array in held.state_dict().items()}
+        state = {
+            f"{name}.{key}": array for name, held in self.states.items() for key, array in held.state_dict().items()
+        }
         return state | {"unscored": np.array(self.unscored)}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:

@@ -94,6 +94,16 @@ class ClassificationPass:
         self.evidence.load_state_dict(parts["evidence"])
         if self.scores is not None:
             self.scores.load_state_dict(parts["scores"])
+        if not (self.evidence.faults or self._is_lost() or self._agree()):
+            raise ValueError("the states do not count the same rows")
+
+    def _agree(self) -> bool:
+        """Whether all states have seen the rows that the evidence is of."""
+        rows = self.evidence.rows
+        counted = {self.confusion.rows, self.confusion.rows if self.confusion.weighted else self.confusion.total()}
+        if self.scores is not None:
+            counted |= self.scores.rows()
+        return counted == {rows}
 
     def under(self, other: ClassificationPass) -> ClassificationPass:
         """The same, with the classes of ``other``.
@@ -130,7 +140,7 @@ class ClassificationPass:
         raise_faults(source, self.plan.choices, self.prepare.classes, evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(evidence)
-        if source.weighted and not float(self.confusion.class_counts().numpy().n) > 0:
+        if source.weighted and not self.plan.partial and not float(self.confusion.class_counts().numpy().n) > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
 
 

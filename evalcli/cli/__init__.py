@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "report": ("evalcli.cli.report", "Evaluate predictions: metrics, confusion matrix, findings, gates."),
+    "merge": ("evalcli.cli.merge", "Add up parts of one report, written with -o PART.evalcli."),
     "gate": ("evalcli.cli.gate", "Judge a saved report by gates."),
     "tune": ("evalcli.cli.tune", "Choose the threshold of a binary task."),
     "inspect": ("evalcli.cli.inspect", "Say what is inside a file, and how to evaluate it."),

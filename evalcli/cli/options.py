@@ -334,7 +334,7 @@ class OutputOptions:
             "-o",
             "--output",
             metavar="FILE",
-            help="Write .json, .csv, .md or .txt as well; repeatable.",
+            help="Write .json, .csv, .md, .txt or .evalcli (a part) as well; repeatable.",
             rich_help_panel=_OUTPUT,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed

@@ -22,6 +22,10 @@ from evalcli.renderers import SUFFIXES, format_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+PART = "part"
+"""The format of accumulated states, which are no report and which no renderer writes."""
+SUFFIX = ".evalcli"
+"""The end of the name of such a file."""
 _STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 
 
@@ -34,8 +38,12 @@ class Target(NamedTuple):
     direct: bool
 
 
-def check_outputs(paths: Sequence[str], inputs: Iterable[str] = (), fallback: str = "rich") -> tuple[Target, ...]:
+def check_outputs(
+    paths: Sequence[str], inputs: Iterable[str] = (), fallback: str = "rich", *, parts: bool = False
+) -> tuple[Target, ...]:
     """Where each output goes, in which format; ``fallback`` is for pipes and devices, whose names say nothing.
+
+    ``parts`` says that there are states to write, as a part.
 
     Raises:
         UsageError: an unknown suffix, a directory, an input's own file, or the same file twice.
@@ -46,6 +54,9 @@ def check_outputs(paths: Sequence[str], inputs: Iterable[str] = (), fallback: st
     sources = {os.path.realpath(path) for path in _expanded(inputs) if "\0" not in path}
     seen: dict[Path, str] = {}
     for target in targets:
+        if target.format == PART and not parts:
+            message = "a part holds what was counted, and nothing is counted here"
+            raise UsageError(message, fix="evalcli report and evalcli merge write parts", path=target.path)
         if target.direct:
             continue
         if str(target.real) in sources or _is_any_of(target.real, sources):
@@ -57,7 +68,7 @@ def check_outputs(paths: Sequence[str], inputs: Iterable[str] = (), fallback: st
     return targets
 
 
-def write_outputs(contents: Sequence[tuple[Target, str]]) -> None:
+def write_outputs(contents: Sequence[tuple[Target, str | bytes]]) -> None:
     """Write every file, or none that is regular: all are complete on disk before the first takes its name.
 
     Raises:
@@ -92,6 +103,8 @@ def _target(path: str, fallback: str) -> Target:
     if stat.S_ISDIR(mode):
         raise UsageError("is a directory", fix="name a file in it", path=path)
     regular = stat.S_ISREG(mode)
+    if Path(path).suffix.lower() == SUFFIX:
+        return Target(path, real, PART, direct=not regular)
     if not regular and Path(path).suffix.lower() not in SUFFIXES:
         return Target(path, real, fallback, direct=True)
     return Target(path, real, format_of(path), direct=not regular)
@@ -173,22 +186,22 @@ def _take_mode(number: int, real: Path) -> None:
         os.close(number)
 
 
-def _fill(temporary: Path, target: Target, text: str) -> None:
+def _fill(temporary: Path, target: Target, text: str | bytes) -> None:
     with _blamed_on(target), temporary.open("wb") as file:
         file.write(_encoded(text))
         file.flush()
         os.fsync(file.fileno())
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")
+def _encoded(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
 
 
-def _write_directly(target: Target, text: str) -> None:
-    stream = _STREAMS.get(target.path)
-    if stream == 1:
+def _write_directly(target: Target, text: str | bytes) -> None:
+    stream = None if isinstance(text, bytes) else _STREAMS.get(target.path)
+    if stream == 1 and isinstance(text, str):
         streams.emit(text)
-    elif stream is not None:
+    elif stream is not None and isinstance(text, str):
         sys.stderr.write(text)
     else:
         with _blamed_on(target), target.real.open("wb") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
@@ -16,6 +17,9 @@ from evalcli.cli.options import (
     selection,
 )
 from evalcli.errors import ExitCode  # noqa: TC001  # typer reads the annotations
+
+if TYPE_CHECKING:
+    from evalcli.evaluate import Measured
 
 
 @flattened
@@ -40,7 +44,7 @@ def report(
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
-    delivery = plan_delivery(output, read, default="rich")
+    delivery = plan_delivery(output, read, default="rich", parts=True)
     baseline = read_report(base) if base is not None else None
 
     from evalcli.sources import open_source
@@ -48,10 +52,29 @@ def report(
     with Meter(quiet=output.quiet, meanwhile=_import_the_rest) as progress:
         source = open_source(files.preds, files.targets, selection(inputs, choices, execution.workers), progress.share)
         with closing(source):
+            if delivery.takes_part and not (delivery.reports or rules):
+                from evalcli.parts import encode, measure_part
+
+                return delivery.deliver_part(encode(measure_part(source, choices, execution, names, progress)))
             from evalcli.evaluate import evaluate
 
-            result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules))
-    return delivery.deliver(progress.timed(replace(result, gates=judge(result, rules, baseline))))
+            kept = _Keeper(wanted=delivery.takes_part)
+            result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules), kept=kept)
+    return delivery.deliver(progress.timed(replace(result, gates=judge(result, rules, baseline))), kept.part)
+
+
+class _Keeper:
+    """Makes a part of what was counted, while its source is still open, if one is to be written."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self.wanted, self.part = wanted, b""
+
+    def __call__(self, measured: Measured) -> None:
+        """Take what was counted."""
+        if self.wanted:
+            from evalcli.parts import encode, part_of
+
+            self.part = encode(part_of(*measured))
 
 
 def _import_the_rest() -> None:

@@ -229,6 +229,11 @@ class ConfusionCounts(LabelState):
         self._refuse_overflow()
         return self.table.value().reshape(self.classes, -1) if self.weighted else self.table
 
+    def total(self) -> int:
+        """All counts together: without weights, the rows."""
+        counts = asnumpy(self.table).reshape(-1) if self.dense else self.sparse.amounts()
+        return sum(counts.tolist())
+
     def matrix(self) -> Array:
         """The matrix (C, C): rows are targets, columns predictions.
 
@@ -278,9 +283,9 @@ class ConfusionCounts(LabelState):
         """
         self._refuse_overflow()
         target, preds = self._cells()
-        amounts = self.table if self.dense else self.sparse.amounts()
+        counted: HostArray | ExactSum
         if not self.weighted:
-            flat = asnumpy(amounts).reshape(-1)
+            flat = asnumpy(self.table if self.dense else self.sparse.amounts()).reshape(-1)
             held = np.flatnonzero(flat)
             counted = flat[held]
         else:

@@ -221,7 +221,7 @@ class ExactSum:
         if first.dtype.kind != "i" or not 0 <= int(first) <= _MOST_LIMBS - limbs.shape[1]:
             raise ValueError("the saved sums lie beyond all numbers")
         top, below = limbs[:, -1:], limbs[:, :-1]
-        if limbs.size and not (-(1 << 31) <= top.min() and top.max() < 1 << 31 and not (below & ~_MASK).any()):
+        if limbs.size and not (top.min() >= -(1 << 31) and top.max() < 1 << 31 and not (below & ~_MASK).any()):
             raise ValueError("the saved sums are not carried")
         self._limbs = np.array(limbs)
         self._first = int(first)
