@@ -77,9 +77,7 @@ class Sum:
         """
         _check_alike(self._about, part.about, self._path, part.path)
         self._take(part)
-        preds, target = _field(self._about.preds, part.about.preds), _field(self._about.target, part.about.target)
-        named = (preds.labels, target.labels) != (self._about.preds.labels, self._about.target.labels)
-        self._about = replace(self._about, preds=preds, target=target)
+        named = self._name(part.about)
         plan = plan_of(self._about)
         task = plan.decide(self._total.evidence.with_(part.gathered.evidence))
         if named or task != self._task:
@@ -91,6 +89,18 @@ class Sum:
         self._rows += part.about.rows
         self._dropped += part.about.dropped
         self._notes |= {*part.about.notes}
+
+    def _name(self, about: About) -> bool:
+        """Take in what both sides of a part are called, and say whether that changes how rows are counted."""
+        mine = self._about
+        if not about.rows:  # what an input without rows looks like says nothing
+            return False
+        if not self._rows:
+            self._about = about
+            return True
+        preds, target = joined_field(mine.preds, about.preds), joined_field(mine.target, about.target)
+        self._about = replace(mine, preds=preds, target=target)
+        return (preds.labels, target.labels) != (mine.preds.labels, mine.target.labels)
 
     def part(self) -> Part:
         """All of them as one."""
@@ -174,6 +184,8 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
     ("stores its scores in another type than", "options", lambda about: _stored(about)),  # noqa: PLW0108  likewise
 )
 """What a part must have in common with the others: how it differs, the option that says it, where it stands."""
+_CHOSEN = 5
+"""So many of them are chosen, and hold even of a part without rows."""
 
 
 def _stored(about: About) -> str:
@@ -186,7 +198,7 @@ def _texts(about: About) -> tuple[bool, ...]:
 
 
 def _check_alike(first: About, second: About, beside: str, path: str) -> None:
-    for what, option, of in _ALIKE:
+    for what, option, of in _ALIKE if first.rows and second.rows else _ALIKE[:_CHOSEN]:
         here, there = of(first), of(second)
         if here != there:
             message = f"{what} {beside}{_difference(here, there)}"
@@ -202,7 +214,7 @@ def _difference(here: object, there: object) -> str:
     return f" ({there} beside {here})" if simple and not isinstance(here, bool) else ""
 
 
-def _field(mine: Field, theirs: Field) -> Field:
+def joined_field(mine: Field, theirs: Field) -> Field:
     """One side of both, with all its labels."""
     if mine == theirs:
         return mine

@@ -85,6 +85,8 @@ class Part:
 class DescribedSource(Source):
     """An input whose rows were counted elsewhere: everything but the rows."""
 
+    merged = True
+
     def __init__(self, about: About) -> None:
         self._about = about
         self.preds, self.target = about.preds, about.target

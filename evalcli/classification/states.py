@@ -13,6 +13,7 @@ from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.counts import ConfusionCounts
+from evalcli.sources.labels import check_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,8 +141,24 @@ class ClassificationPass:
         raise_faults(source, self.plan.choices, self.prepare.classes, evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(evidence)
+        if source.merged and not self.plan.partial:
+            self._compare_labels()
         if source.weighted and not self.plan.partial and not float(self.confusion.class_counts().numpy().n) > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+
+    def _compare_labels(self) -> None:
+        """Refuse two spellings of one class on the two sides, as a source does that sees all rows.
+
+        Raises:
+            InputError: there are some.
+
+        """
+        source, names = self.plan.source, self.task.classes
+        if source.preds.labels is None or source.target.labels is None or self.plan.choices.labels is not None:
+            return
+        counts = self.confusion.class_counts().numpy()
+        truth, said = ({names[i] for i in np.flatnonzero(side > 0)} for side in (counts.support, counts.predicted))
+        check_labels(truth, said, source.target.path)
 
 
 def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], ClassificationPass]:

@@ -313,6 +313,17 @@ class ExecutionOptions:
         ),
     ] = None
 
+    timeout: Annotated[
+        float | None,
+        Option(
+            "--timeout",
+            metavar="SECONDS",
+            min=1,
+            help="Started by torchrun or srun: how long a rank waits for the others (600).",
+            rich_help_panel=_EXECUTION,
+        ),
+    ] = None
+
     def execution(self) -> "Execution":
         """The same for the engine."""
         from evalcli.engine import Execution

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from evalcli.cli.options import (
     selection,
 )
 from evalcli.errors import ExitCode  # noqa: TC001  # typer reads the annotations
+from evalcli.launch import launched
 
 if TYPE_CHECKING:
     from evalcli.evaluate import Measured
@@ -40,6 +42,11 @@ def report(
     from evalcli.cli.saved import read_report
     from evalcli.gates import judge, metrics_of
 
+    ranks = launched(os.environ)
+    if ranks is not None:
+        from evalcli.cli.ranks import report_by_ranks
+
+        return report_by_ranks(ranks, (files, inputs, deciding, gating, executing, output))
     rules = gating.rules()
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
     base = gating.baseline_path()
@@ -50,9 +57,11 @@ def report(
     from evalcli.sources import open_source
 
     with Meter(quiet=output.quiet, meanwhile=_import_the_rest) as progress:
-        source = open_source(files.preds, files.targets, selection(inputs, choices, execution.workers), progress.share)
+        chosen = selection(inputs, choices, execution.workers)
+        chosen.partial = delivery.takes_part and not (delivery.reports or rules)
+        source = open_source(files.preds, files.targets, chosen, progress.share)
         with closing(source):
-            if delivery.takes_part and not (delivery.reports or rules):
+            if chosen.partial:
                 from evalcli.parts import encode, measure_part
 
                 return delivery.deliver_part(encode(measure_part(source, choices, execution, names, progress)))

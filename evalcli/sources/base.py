@@ -94,6 +94,8 @@ class Selection:
     nan: str = "error"
     labels: tuple[str, ...] | None = None
     workers: int | None = None
+    partial: bool = False
+    """Whether these are some rows of many, so that there may be none."""
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -108,6 +110,8 @@ class Source(ABC):
     """Rows the source itself left out because a label was missing (only with ``nan="drop"``)."""
     aliases: dict[str, str] = MappingProxyType({})  # type: ignore[assignment]  # read-only until a source has its own
     """Temporary paths and the names the user knows them by."""
+    merged: bool = False
+    """Whether nobody has yet compared the labels of both sides, because no one saw all of them."""
     closing: ExitStack | None = None
     """What else has to be released with this source."""
 
