@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,7 +47,7 @@ def report_by_ranks(launch: Launch, groups: Groups) -> ExitCode:
     """The report of the whole input, by all processes of a launch.
 
     Raises:
-        EvalError: in rank 0, which says it for all; a rank that lost the others says so itself.
+        EvalError: in rank 0, which says it for all.
 
     """
     _, _, _, _, executing, output = groups
@@ -63,8 +64,10 @@ def report_by_ranks(launch: Launch, groups: Groups) -> ExitCode:
                 counted = count_together(ranks, wanted[0].job, progress)
             return _told(ranks, counted, wanted[0])
     except EvalError as e:
-        if launch.rank == 0 or isinstance(e, LostError):
+        if launch.rank == 0:
             raise
+        if isinstance(e, LostError):  # rank 0 may be the one that is gone; standard output stays its own
+            streams.say(f"evalcli: {e}")
         return ExitCode.NO_VERDICT
 
 
@@ -93,7 +96,8 @@ def _told(ranks: Ranks, counted: Counted | None, wanted: Wanted) -> ExitCode:
         code = ExitCode.NO_VERDICT
         raise
     finally:
-        ranks.settle(code)
+        with suppress(LostError):  # a verdict that is known outranks whoever is gone by now
+            ranks.settle(code)
     return code
 
 
