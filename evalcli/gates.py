@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from evalcli.report import Report, Value
 
 Kind = Literal["min", "max", "drop"]
+Basis = Literal["point", "interval"]
+"""What a gate judges: the value, or the whole of its interval."""
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _FLAG = {"min": "--min", "max": "--max", "drop": "--max-drop"}
@@ -176,7 +178,7 @@ def judge(
     baseline: Report | None = None,
     *,
     least: int = 1,
-    on: Literal["point", "interval"] = "point",
+    on: Basis = "point",
 ) -> tuple[Verdict, ...]:
     """A verdict for every rule, in order. The worst of slices, and their gap, are of those with ``least`` rows.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalcli.errors import EvalError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import Selection, Source
     from evalcli.sources.tables import TableOptions
@@ -104,12 +104,20 @@ def table_options(selection: Selection) -> TableOptions:
     return TableOptions(**selection.options)
 
 
-def open_table_source(preds: str, target: str | None, selection: Selection, progress: Heard | None = None) -> Source:
-    """Tables on both sides, or one that holds both."""
+def open_table_source(
+    preds: str,
+    target: str | None,
+    selection: Selection,
+    progress: Heard | None = None,
+    *,
+    only: Sequence[str] | None = None,
+) -> Source:
+    """Tables on both sides, or one that holds both, of which ``only`` some files are read."""
     from evalcli.sources.table_cells import open_tables_as
     from evalcli.sources.tables import open_tables
 
-    tables = open_tables([preds] if target is None else [preds, target], table_options(selection), selection.workers)
+    paths = [preds] if target is None else [preds, target]
+    tables = open_tables(paths, table_options(selection), selection.workers, only)
     try:
         second = None if target is None else tables.tables[1]
         return open_tables_as(tables, tables.tables[0], second, selection, progress)

@@ -50,6 +50,7 @@ class ArraySource(Source):
         self._files = tuple(files)
         self._label_notes: tuple[Note, ...] = ()
         self._slicers: tuple[ArraySlicer, ...] = ()
+        self._span: tuple[int, int] | None = None
         paths = [file.path for file in files]
         self.preds = _field(preds, paths[0])
         self.target = _field(target, paths[-1])
@@ -79,9 +80,14 @@ class ArraySource(Source):
         """Ranges of rows, in order."""
         for file in self._files:
             file.begin()
-        rows = min(self.preds.shape[0], self.target.shape[0])
-        for start in range(0, rows, size):
+        first, rows = self._span or (0, min(self.preds.shape[0], self.target.shape[0]))
+        for start in range(first, rows, size):
             yield partial(self._load, start, min(start + size, rows))
+
+    def narrow(self, start: int, stop: int) -> None:
+        """Be the rows ``start:stop`` alone from now on; they keep their numbers."""
+        self._span = (start, stop)
+        self.rows = stop - start
 
     def _load(self, start: int, stop: int) -> Batch:
         preds, target, weight = self._arrays
@@ -98,7 +104,14 @@ class ArraySource(Source):
 
     def finish(self) -> tuple[InputFile, ...]:
         """Checksums are compared, and every file is still what it was."""
-        return tuple(record for file in self._files for record in file.finish(self.rows))
+        sides = ("both",) if len(self._files) == 1 else ("preds", "target")
+        found = zip(sides, self._files, strict=True)
+        total = 0 if self._span is None else self.preds.shape[0]
+        return tuple(
+            replace(record, side=side, rows=self._span, total=total)
+            for side, file in found
+            for record in file.finish(self.rows)
+        )
 
     def notes(self) -> tuple[Note, ...]:
         """What the files say of themselves."""
