@@ -22,6 +22,7 @@ from evalcli.parts import decode, encode, measure_part, report_of_part
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
 from evalcli.task import Choices
+from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _ALONE = Execution(workers=1)
 """The engine has one task for each core already."""
+_USUAL = Choices(confidence=Confidence())
+"""What the command line takes for granted."""
 
 
 def count_source(
@@ -46,7 +49,7 @@ def count_source(
         UsageError: choices contradict each other or the input.
 
     """
-    return encode(measure_part(source, choices or Choices(), execution, metrics))
+    return encode(measure_part(source, choices or _USUAL, execution, metrics))
 
 
 def count_files(
@@ -62,7 +65,7 @@ def count_files(
         EvalError: as ``count_source``, or a file cannot be read.
 
     """
-    chosen = choices or Choices()
+    chosen = choices or _USUAL
     told = selection or Selection(scores=chosen.scores, nan=chosen.nan, labels=chosen.labels, workers=1)
     with closing(open_source(preds, target, replace(told, partial=True))) as source:
         return count_source(source, chosen, metrics=metrics)
