@@ -7,11 +7,12 @@ agree. Text labels are matched by name, because each part knows only those of it
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError
 from evalcli.evidence import Evidence
-from evalcli.parts import About, Part, in_order, order, plan_of
+from evalcli.parts import About, Part, in_order, names_told, order, plan_of
 from evalcli.sources.labels import check_labels, class_order
 from evalcli.task import Choices
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from evalcli.task import Task
 
 
+GROUP = 64
+"""So many parts are added up apart: a sum of scores is sorted anew with each part, and a small one sorts fast."""
+
+
 def merge(parts: Iterable[Part]) -> Part:
     """All ``parts`` as one. They are taken one after another, so an iterator needs to hold one at a time.
 
@@ -31,14 +36,26 @@ def merge(parts: Iterable[Part]) -> Part:
 
     """
     total: Sum | None = None
+    rest = iter(parts)
+    while group := _added(islice(rest, GROUP)):
+        if total is None:
+            total = group
+        else:
+            total.add(group.part())
+    if total is None:
+        raise InputError("there are no parts to merge", fix="name files written with -o PART.evalcli")
+    return total.part()
+
+
+def _added(parts: Iterable[Part]) -> Sum | None:
+    """The sum of some parts, ``None`` of none."""
+    total: Sum | None = None
     for part in parts:
         if total is None:
             total = Sum(part)
         else:
             total.add(part)
-    if total is None:
-        raise InputError("there are no parts to merge", fix="name files written with -o PART.evalcli")
-    return total.part()
+    return total
 
 
 def check_complete(part: Part) -> None:
@@ -110,7 +127,7 @@ class Sum:
             about,
             task=task.kind,
             scores=task.scores,
-            classes=task.classes,
+            classes=names_told(task, about.choices),
             n=self._total.evidence.rows,
             preds=preds,
             target=target,

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What was measured, under which choices, of which rows. ``task``, ``scores`` and ``n`` are told, not needed."""
+    """What was measured, under which choices, of which rows.
+
+    ``task``, ``scores``, ``n`` and ``classes``, those that the choices do not name already, are told and not needed.
+    """
 
     schema: str
     version: str
@@ -130,7 +133,7 @@ def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Part
         task=task.kind,
         scores=task.scores,
         n=outcome.evidence.rows,
-        classes=task.classes,
+        classes=names_told(task, plan.choices),
         choices=plan.choices,
         metrics=plan.asked,
         gated=tuple(sorted(set(plan.also))),
@@ -180,6 +183,11 @@ def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1) -> Re
     gathered: Pass = replace(part.gathered, plan=plan)
     gathered.check(part.task)
     return report_of(Measured(plan, part.outcome, part.about.inputs))
+
+
+def names_told(task: Task, choices: Choices) -> tuple[str, ...]:
+    """The classes of a task where nobody has named them."""
+    return () if task.classes == choices.labels else task.classes
 
 
 def order(file: InputFile) -> tuple[Any, ...]:
@@ -234,7 +242,8 @@ def _restored(about: About, arrays: dict[str, Array], path: str) -> Part:
     evidence = Evidence()
     evidence.load_state_dict({key[9:]: array for key, array in arrays.items() if key.startswith("evidence.")})
     task = plan.decide(evidence)
-    if (task.kind, task.scores, task.classes, evidence.rows) != (about.task, about.scores, about.classes, about.n):
+    found = (task.kind, task.scores, names_told(task, about.choices), evidence.rows)
+    if found != (about.task, about.scores, about.classes, about.n):
         raise ValueError("its decision is not the one of its evidence")
     gathered: Pass = plan.begin(task, Evidence())()
     gathered.restore(arrays)

@@ -75,6 +75,9 @@ def _fitted(hint: Any, value: Any, place: str) -> Any:
 
 def _sequence(origin: type, inner: tuple[Any, ...], value: Any, place: str) -> Any:
     _require(isinstance(value, list), value, place)
+    if inner[0] is str and (origin is frozenset or inner[-1] is Ellipsis):  # names of classes: there may be many
+        _require(all(type(one) is str for one in value), value[:3], place)
+        return origin(value)
     if origin is frozenset or inner[-1] is Ellipsis:
         return origin(_fitted(inner[0], one, place) for one in value)
     _require(len(value) == len(inner), value, place)
