@@ -94,6 +94,8 @@ class Reporter:
         if len(self.outputs) == 1:
             return ()
         names = [name for name in map(parse, metrics) if name.label is None]
+        if not names:
+            return ()
         return tuple(
             OutputRow(output, {str(name): value_of(*self.results.of_output(name, number)) for name in names})
             for number, output in enumerate(self.outputs)
