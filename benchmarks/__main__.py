@@ -1,6 +1,6 @@
 """Race evalcli against its peers, as whole processes, in turn (A B A B …), and print ratios.
 
-Each race first checks that both sides computed the same accuracy and macro F1; a difference is an error, not a time.
+Each race first checks that both sides computed the same numbers; a difference is an error, not a time.
 ``--quick`` takes a hundredth of the rows; ``--only labels`` (repeatable) picks races; ``--write`` puts the table into
 ``benchmarks/results.md`` and the README. The data (about 1.3 GB at full size) is made when first needed.
 Exits 1 when a promised ratio was missed, 2 when a race was an error.
@@ -29,10 +29,10 @@ def inputs(kind: str | None, rows: int) -> tuple[str, ...]:
 
 
 def check(race: races.Race, ours: tuple[str, ...], theirs: tuple[str, ...]) -> None:
-    """Raise unless both sides agree on accuracy and macro F1. It warms the disk cache for both, too."""
+    """Raise unless both sides agree on what the race checks. It warms the disk cache for both, too."""
     report = json.loads(run((*ours, "--format", "json")).stdout)["metrics"]
     peer = json.loads(run(theirs).stdout)
-    for name in ("accuracy", "f1_macro"):
+    for name in race.checked:
         mine, other = report[name]["value"], peer[name]
         if abs(mine - other) > race.tolerance:
             raise RaceError(f"{race.name}: {name} is {mine!r} here and {other!r} there")
@@ -42,14 +42,15 @@ def race_once(race: races.Race, scale: int, rounds: int | None) -> page.Result:
     """Run one race."""
     rows = race.rows // scale
     files = inputs(race.kind, rows)
-    ours = (*races.ours(), "report", *files)
+    ours = (*races.ours(), "report", *files, *race.flags)
     theirs = (sys.executable, str(races.HERE / "peers" / race.peer), *files, *race.extra)
     check(race, ours, theirs)
     mine, other = alternate(ours, theirs, rounds or race.rounds)
     floor = middle([run(races.PYTHON_START) for _ in range(3)]).seconds
     floor += middle([run((*races.CAT, *files)) for _ in range(3)]).seconds if race.kind else 0.0
-    title = race.title if scale == 1 else race.title.replace("10M", f"{rows:,}")
-    return page.Result(title, races.PEER_NAMES[race.peer], mine, other, race.goal if scale == 1 else None, floor)
+    title = race.title if scale == 1 else f"{race.title} ({rows:,} rows)"
+    goal, limit = (race.goal, race.limit) if scale == 1 else (None, None)
+    return page.Result(title, races.PEER_NAMES[race.peer], mine, other, goal, floor, limit)
 
 
 def race_help(rounds: int | None) -> page.Result:

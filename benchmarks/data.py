@@ -1,7 +1,8 @@
 """The inputs of the races, made once and kept in ``benchmarks/data`` (not in git).
 
 ``python benchmarks/data.py KIND ROWS`` makes one kind; the races do so in a process of their own, to stay small.
-Ten classes; about nine predictions in ten are right. Seeded, so every machine races on the same rows.
+Ten classes, about nine predictions in ten are right; ``binary`` has two and probabilities. Seeded, so every machine
+races on the same rows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ FOLDER = Path(__file__).parent / "data"
 FILES = {
     "labels": ("preds.pt", "targets.pt"),
     "logits": ("preds.pt", "targets.pt"),
+    "binary": ("preds.pt", "targets.pt"),
     "text": ("table.csv",),
     "integers": ("table.csv",),
 }
@@ -33,6 +35,10 @@ def write_tensors(kind: str, rows: int) -> None:
     target = rng.integers(CLASSES, size=rows)
     other = rng.integers(CLASSES, size=rows)
     preds = np.where(rng.random(rows, dtype=np.float32) < 0.9, target, other)
+    if kind == "binary":  # nearly every score is different, a third of the rows are positive
+        target = (rng.random(rows, dtype=np.float32) < 1 / 3).astype(np.int64)
+        preds = 1 / (1 + np.exp(1 - 2 * target - 1.5 * rng.standard_normal(rows, dtype=np.float32)))
+        preds = preds.astype(np.float32)
     if kind == "logits":
         scores = rng.standard_normal((rows, CLASSES), dtype=np.float32)
         scores[np.arange(rows), preds] += 4

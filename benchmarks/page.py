@@ -20,7 +20,10 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A finished race; ``floor`` is the time to start Python and to read the files with ``cat``."""
+    """A finished race; ``goal`` is a ratio, ``limit`` a time in seconds.
+
+    ``floor`` is the time to start Python and to read the files with ``cat``.
+    """
 
     title: str
     peer: str
@@ -28,6 +31,7 @@ class Result:
     theirs: Side
     goal: float | None
     floor: float | None
+    limit: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -36,8 +40,14 @@ class Result:
 
     @property
     def missed(self) -> bool:
-        """Whether a promised ratio was not reached."""
-        return self.goal is not None and self.ratio > self.goal
+        """Whether a promise was not kept."""
+        too_slow = self.limit is not None and self.ours.seconds > self.limit
+        return too_slow or (self.goal is not None and self.ratio > self.goal)
+
+    @property
+    def promise(self) -> str:
+        """The goal in words, empty where there is none."""
+        return f"{self.limit:g} s" if self.limit is not None else "" if self.goal is None else f"{self.goal:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ def machine() -> str:
 
 def line(result: Result) -> str:
     """Return one race for the terminal."""
-    goal = "" if result.goal is None else f"  goal {result.goal:g} {'MISSED' if result.missed else 'met'}"
+    goal = f"  goal {result.promise} {'MISSED' if result.missed else 'met'}" if result.promise else ""
     floor = "" if result.floor is None else f"  floor {result.floor:.2f} s"
     return (
         f"{result.title:38} {result.ours.seconds:7.2f} s {result.ours.peak // MIB:5d} MiB   "
@@ -93,7 +103,7 @@ def line(result: Result) -> str:
 
 def row(result: Result) -> str:
     """Return one race as a row of the page."""
-    goal = "" if result.goal is None else f"≤ {result.goal:g}"
+    goal = f"≤ {result.promise}" if result.promise else ""
     floor = "" if result.floor is None else f"{result.floor:.2f} s"
     return (
         f"| {result.title} | {result.peer} | {result.ours.seconds:.2f} s | {result.theirs.seconds:.2f} s | "

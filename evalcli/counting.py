@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from evalcli.decision import decide
 from evalcli.engine import accumulate
-from evalcli.errors import EmptyError
+from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.metrics.registry import default_names, parse
 
@@ -41,7 +41,8 @@ class Plan:
     """What stays the same however often the pass is repeated.
 
     ``asked`` are the names of metrics to compute, ``None`` for those of a report; ``also`` are further ones, those of
-    gates, which the task need not have. ``budget`` is in bytes, for ranks.
+    gates, which the task need not have. ``budget`` is in bytes, for ranks; ``workers`` are threads.
+    ``shown`` are the metrics whose intervals anyone will see, ``None`` for all.
     """
 
     source: Source
@@ -51,16 +52,22 @@ class Plan:
     asked: tuple[str, ...] | None = None
     also: tuple[str, ...] = ()
     budget: int | None = None
+    workers: int = 1
+    shown: frozenset[str] | None = None
 
     @property
     def device(self) -> str | None:
         """Where torch computes; ``None``: on the host, by numpy."""
         return self.placement.device if self.placement.backend == "torch" else None
 
+    def default(self, kind: str) -> tuple[str, ...]:
+        """What is computed unless asked otherwise, if the task is of this ``kind``."""
+        width = {"columns": self.layout.width, "score": 2}.get(self.layout.preds)
+        return default_names(kind, width, self.choices.topk)
+
     def names(self, kind: str) -> tuple[MetricName, ...]:
         """The metrics to compute if the task is of this ``kind``."""
-        asked = default_names(kind) if self.asked is None else self.asked
-        return tuple(map(parse, (*asked, *self.also)))
+        return tuple(map(parse, (*(self.default(kind) if self.asked is None else self.asked), *self.also)))
 
     def scored(self, kind: str) -> tuple[MetricName, ...]:
         """Those of them that need scores; none where the predictions are labels."""
@@ -73,14 +80,32 @@ class Plan:
         return decide(self.layout, self.source.preds, self.source.target, self.choices, evidence)
 
     def begin(self, task: Task, known: Evidence) -> Callable[[], Pass]:
-        """Empty passes under ``task``, one for each worker."""
+        """Empty passes under ``task``, one for each worker.
+
+        Raises:
+            UsageError: slices are asked for, and the task has none.
+
+        """
+        if task.family != "classification":
+            self._refuse_slices(task)
         if task.family == "regression":
             from evalcli.regression.states import begin as begin_regression
 
             return begin_regression(self)
+        if task.family == "multilabel":
+            from evalcli.multilabel.states import begin as begin_multilabel
+
+            return begin_multilabel(self, task, known)
         from evalcli.classification.states import begin
 
         return begin(self, task, known)
+
+    def _refuse_slices(self, task: Task) -> None:
+        """Say that only classes are sliced, before a pass is made in vain."""
+        named = [name.slice_by for name in map(parse, self.asked or ()) if name.slice_by is not None]
+        for by in (*(slicer.name for slicer in self.source.slicers), *named):
+            what = f"slices by {by!r}: {task.kind} tasks are not sliced in this version"
+            raise UsageError(what, fix="drop --by, and metrics and gates with @")
 
     def holds(self, task: Task, evidence: Evidence) -> bool:
         """Whether what this evidence supports is counted as ``task`` is."""
@@ -123,7 +148,7 @@ class Outcome(NamedTuple):
         return found
 
 
-def count(plan: Plan, size: int, workers: int, progress: Progress | None) -> tuple[Outcome, tuple[InputFile, ...]]:
+def count(plan: Plan, size: int, progress: Progress | None) -> tuple[Outcome, tuple[InputFile, ...]]:
     """Passes over the input until the decision of the whole input is the one it was counted under.
 
     Every pass that is given up has shown something new, and what is new can only be one of a few signs: it ends.
@@ -131,7 +156,7 @@ def count(plan: Plan, size: int, workers: int, progress: Progress | None) -> tup
     known = Evidence()
     while True:
         task = plan.decide(known)
-        total, complete = accumulate(plan.source, plan.begin(task, known), size, workers, progress)
+        total, complete = accumulate(plan.source, plan.begin(task, known), size, plan.workers, progress)
         decided = plan.decide(total.evidence)
         if complete and plan.holds(task, total.evidence):
             inputs = plan.source.finish()

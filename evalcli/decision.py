@@ -27,6 +27,9 @@ def decide(layout: Layout, preds: Field, target: Field, choices: Choices, eviden
     """
     family = family_of(layout, choices, evidence)
     if family == "multilabel":
+        from evalcli.multilabel.task import decide as decide_multilabel
+
+        return decide_multilabel(layout, preds, target, choices, evidence)
         raise UsageError(f"--task {family} is not available in this version", fix="use binary or multiclass")
     if family == "regression":
         return decide_regression(preds, target, choices, evidence)
@@ -36,7 +39,8 @@ def decide(layout: Layout, preds: Field, target: Field, choices: Choices, eviden
 def family_of(layout: Layout, choices: Choices, evidence: Evidence) -> str:
     """``classification``, ``multilabel`` or ``regression``: as the user said, else as the whole input shows.
 
-    One number against one number is a regression where a target has a fraction, unless a choice speaks of classes.
+    One number against one number is a regression where a target has a fraction, and score columns against columns have
+    several labels a row where a row of the target is not one-hot; unless a choice speaks of classes.
     """
     if choices.task is not None:
         return FAMILIES[choices.task]
@@ -46,4 +50,5 @@ def family_of(layout: Layout, choices: Choices, evidence: Evidence) -> str:
     single = layout.preds in {"labels", "score"} and layout.target == "labels" and layout.inner == 1
     if evidence.fractions and single and all(choice is None for choice in of_classes):
         return "regression"
-    return "classification"
+    columns = layout.preds == "columns" and layout.target == "one-hot" and layout.inner == 1
+    return "multilabel" if columns and choices.class_axis is None and evidence.multi_hot else "classification"

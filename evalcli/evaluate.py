@@ -11,12 +11,12 @@ import numpy as np
 from evalcli.counting import Plan, count
 from evalcli.engine import Placement, batch_rows, place, worker_count
 from evalcli.layout import find_layout
-from evalcli.metrics.registry import parse
+from evalcli.metrics.registry import needs_scores, parse
 from evalcli.report import Report, Run
 from evalcli.sources import spoken_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
@@ -33,11 +33,13 @@ def evaluate(
     progress: Progress | None = None,
     *,
     also: Sequence[str] = (),
+    shown: Collection[str] | None = None,
 ) -> Report:
     """Read ``source`` once, count, and say what the numbers mean.
 
     ``metrics`` are names as in :mod:`evalcli.metrics.registry`; ``None`` computes all that the task allows.
     ``also`` names more of them; what the task or its classes do not have is left out, and gates call it missing.
+    ``shown`` are those whose intervals will be seen, where not all of them are: intervals take longer than values.
 
     Raises:
         InputError: when the values cannot be evaluated, with the count and the first rows concerned.
@@ -52,8 +54,9 @@ def evaluate(
         _check_scores(metrics, layout)
         size = batch_rows(execution, row_bytes(source))
         workers = worker_count(execution, source, size)
-        plan = Plan(source, choices, layout, placement, metrics, tuple(also), execution.ranking_budget)
-        outcome, inputs = count(plan, size, workers, progress)
+        plan = Plan(source, choices, layout, placement, metrics, tuple(also), execution.ranking_budget, workers)
+        plan = replace(plan, shown=None if shown is None else frozenset(shown))
+        outcome, inputs = count(plan, size, progress)
     report = _report(plan, outcome, inputs)
     if outcome.task.family == "regression" and placement.backend != "numpy":
         placement = Placement("numpy", "cpu", "values are added up exactly, and on the host")
@@ -67,6 +70,10 @@ def _report(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Repo
         from evalcli.regression.reporter import Reporter as RegressionReporter
 
         return RegressionReporter(plan, outcome, inputs).report()
+    if outcome.task.family == "multilabel":
+        from evalcli.multilabel.reporter import report
+
+        return report(plan, outcome, inputs)
     from evalcli.classification.reporter import Reporter
 
     return Reporter(plan, outcome, inputs).report()
@@ -76,8 +83,6 @@ def _check_scores(metrics: Sequence[str] | None, layout: Layout) -> None:
     """Labels have no metrics of scores, and no pass is needed to say so."""
     for name in map(parse, metrics or ()):
         if name.entry.needs_scores and layout.preds == "labels":
-            from evalcli.classification.scoring import needs_scores
-
             raise needs_scores(name)
 
 

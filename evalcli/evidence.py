@@ -83,7 +83,9 @@ class Evidence:
     fractional: int = 0
     """How many of them, where values are counted."""
     multi_hot: bool = False
-    """Whether a row of 0 and 1 in a table of targets holds no 1, or several."""
+    """Whether a row of 0 and 1 in a table of targets holds no 1, or several, or a cell that is to be left out."""
+    ignored_cells: int = 0
+    """Cells left out of rows that count."""
     names_ignored: bool = False
     """Whether a prediction is the very label whose targets are left out."""
     faults: dict[str, Fault] = field(default_factory=dict)
@@ -102,6 +104,7 @@ class Evidence:
         self.fractions = self.fractions or other.fractions
         self.fractional += other.fractional
         self.multi_hot = self.multi_hot or other.multi_hot
+        self.ignored_cells += other.ignored_cells
         self.names_ignored = self.names_ignored or other.names_ignored
         for code, fault in other.faults.items():
             self.faults.setdefault(code, Fault()).merge(fault)

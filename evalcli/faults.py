@@ -46,6 +46,14 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "pred-fraction": ("prediction", "is no whole number", "save labels as integers, or drop --scores labels"),
     "pred-unknown": ("prediction", "is none of the classes", "check --labels"),
     "pred-range": ("prediction", "is outside the classes", ""),
+    "cell-missing": ("target", "is missing (NaN)", "use --nan drop to leave these rows out"),
+    "cell-odd": ("target", "is neither 0 nor 1", ""),
+    "cell-nan": (
+        "prediction",
+        "is missing (NaN)",
+        "--nan drop leaves these rows out, --nan wrong counts each such cell as an error of the model",
+    ),
+    "cell-pred": ("prediction", "is neither 0 nor 1", "save 0 and 1, or scores as floats"),
 }
 """Fault → (of what, what is wrong with one, what to do), in the order in which they are reported."""
 
@@ -62,12 +70,23 @@ def raise_faults(source: Source, choices: Choices, classes: int | None, evidence
         if fault is not None:
             field = source.preds if noun == "prediction" else source.target
             limits, mend = _range(fault, noun, choices, classes) if code.endswith("-range") else ("", fix)
+            mend = _odd_cell(fault, choices) if code == "cell-odd" else mend
             labels = field.labels if code.endswith("-unknown") else None
             count = f"1 {noun}" if fault.count == 1 else f"{fault.count} {noun}s"
             said = what if fault.count == 1 else what.replace("is ", "are ", 1)
             side = "preds" if noun == "prediction" else "target"
             rows = fault.named(partial(source.place, side=side), labels)
             raise InputError(f"{count} {said}{limits} ({rows})", fix=mend, path=field.path)
+
+
+def _odd_cell(fault: Fault, choices: Choices) -> str:
+    """A whole number among 0 and 1 most often marks what nobody has judged; a fraction is a score."""
+    value = fault.first[0][1].partition(" ")[0]
+    if "." in value or "e" in value:
+        return "the truth is 0 and 1; if these are scores, predictions come first: exchange the files"
+    if choices.ignore_index is None and value.lstrip("-").isdecimal():
+        return f"if {value} marks labels to leave out, add --ignore-index {value}"
+    return "save 0 and 1, and one other number for --ignore-index where a label was not judged"
 
 
 def _range(fault: Fault, noun: str, choices: Choices, classes: int | None) -> tuple[str, str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import hypot, isfinite
 from typing import TYPE_CHECKING, Literal
 
+from evalcli.addresses import look_up
 from evalcli.errors import ExitCode, InputError, UsageError
 from evalcli.report import Verdict
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from fractions import Fraction
 
+    from evalcli.addresses import Found
     from evalcli.report import Report, Value
 
 Kind = Literal["min", "max", "drop"]
@@ -157,8 +159,29 @@ def metrics_of(rules: Iterable[Rule]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for rule in rules for name in sorted(rule.names)))
 
 
-def judge(report: Report, rules: Iterable[Rule], baseline: Report | None = None) -> tuple[Verdict, ...]:
-    """A verdict for every rule, in order.
+def slicers_of(names: Iterable[str]) -> tuple[str, ...]:
+    """What rows must be sliced by for these metrics.
+
+    >>> slicers_of(["accuracy", "recall@region=EU", "f1@region:gap"])
+    ('region',)
+    """
+    from evalcli.metrics.registry import parse
+
+    return tuple(dict.fromkeys(name.slice_by for name in map(parse, names) if name.slice_by is not None))
+
+
+def judge(
+    report: Report,
+    rules: Iterable[Rule],
+    baseline: Report | None = None,
+    *,
+    least: int = 1,
+    on: Literal["point", "interval"] = "point",
+) -> tuple[Verdict, ...]:
+    """A verdict for every rule, in order. The worst of slices, and their gap, are of those with ``least`` rows.
+
+    ``on`` the interval a rule passes when all of it is on the right side of the bound, and fails when all of it is on
+    the wrong one; else the sample cannot tell.
 
     Raises:
         InputError: the baseline is of another task or of other classes.
@@ -170,19 +193,22 @@ def judge(report: Report, rules: Iterable[Rule], baseline: Report | None = None)
         raise UsageError("--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json")
     if baseline is not None:
         _check_comparable(report, baseline)
-    return tuple(_judged(rule, report, baseline) for rule in rules)
+    return tuple(_judged(rule, report, baseline, least, on) for rule in rules)
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
-    """The exit code: a missing value outranks a failed one, because then the verdict is not known.
+    """The exit code: a missing value outranks a failed one, because then the verdict is not known; and a failed one
+    outranks one that this sample could not decide.
 
     >>> exit_code([Verdict("mcc>=0.5", "mcc", 0.4, 0.5, "fail")]).name
     'FAIL'
     """
     statuses = {verdict.status for verdict in verdicts}
-    if statuses - {"pass", "fail", "undefined"}:
+    if statuses - {"pass", "fail", "undefined", "inconclusive"}:
         return ExitCode.NO_VERDICT
-    return ExitCode.FAIL if statuses - {"pass"} else ExitCode.PASS
+    if statuses & {"fail", "undefined"}:
+        return ExitCode.FAIL
+    return ExitCode.INCONCLUSIVE if "inconclusive" in statuses else ExitCode.PASS
 
 
 def _resolved(rule: Rule, report: Report) -> Rule:
@@ -212,30 +238,68 @@ def _check_comparable(report: Report, baseline: Report) -> None:
     raise InputError(what, fix=f"compare reports on the same task and {things}", path="--baseline")
 
 
-def _judged(rule: Rule, report: Report, baseline: Report | None) -> Verdict:
-    found = _look_up(report, rule.metric)
+def _judged(rule: Rule, report: Report, baseline: Report | None, least: int, on: str) -> Verdict:
+    found = look_up(report, rule.metric, least)
     if isinstance(found, str):
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
-    if found.value is None:
+    value, n, where = found
+    if value.value is None:
         why = "see the findings" if report.task == "regression" else "0/0"
         reason = f"undefined here ({why}), and undefined never passes"
-        return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", reason)
+        return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", _joined(where, reason), n=n)
     if rule.kind == "drop" and baseline is not None:
-        judged = _judged_drop(rule, found, _look_up(baseline, rule.metric))
-        sizes = "" if baseline.n == report.n else f"; of {baseline.n:,} rows then, {report.n:,} now"
-        return replace(judged, reason=judged.reason + sizes)
+        judged = _judged_drop(rule, value, look_up(baseline, rule.metric, least), on)
+        sizes = "" if baseline.n == report.n else f"of {baseline.n:,} rows then, {report.n:,} now"
+        return replace(judged, reason=_joined(where, judged.reason, sizes), n=n)
+    digits = ".4g" if report.task == "regression" else ".4f"
+    status, reason = _on_point(rule, value, digits) if on == "point" else _on_interval(rule, found, report)
+    verdict = Verdict(rule.text(), rule.metric, value.value, rule.bound, status, _joined(where, reason))
+    return replace(verdict, low=value.low, high=value.high, n=n)
+
+
+def _on_point(rule: Rule, found: Value, digits: str) -> tuple[str, str]:
+    """Whether the value itself is on the right side, and why not."""
+    assert found.value is not None
     passes, certainly = (
         end >= rule.bound if rule.kind == "min" else end <= rule.bound
         for end in (found.value, _end(found, low=rule.kind == "min"))
     )
     if certainly:
-        return Verdict(rule.text(), rule.metric, found.value, rule.bound, "pass")
-    digits = ".4g" if report.task == "regression" else ".4f"
-    reason = _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound, digits)
+        return "pass", ""
     if passes and found.certified is not None:
         low, high = found.certified
-        reason = f"only certain to lie in {low!r} … {high!r}: more memory (--ranking-budget) tells"
-    return Verdict(rule.text(), rule.metric, found.value, rule.bound, "fail", reason)
+        return "fail", f"only certain to lie in {low!r} … {high!r}: more memory (--ranking-budget) tells"
+    return "fail", _compared(found.value, "<" if rule.kind == "min" else ">", rule.bound, digits)
+
+
+def _on_interval(rule: Rule, found: Found, report: Report) -> tuple[str, str]:
+    """Whether the whole interval is on one side; if not, how many rows would tell."""
+    from evalcli.uncertainty.decisions import judged
+    from evalcli.uncertainty.intervals import Confidence, Interval
+
+    value = found.value
+    assert value.value is not None
+    if value.low is None or value.high is None or rule.kind == "drop":
+        asked = report.confidence is not None or report.task == "multilabel"
+        way = "" if asked else "report without --no-intervals, or "
+        return "missing", f"there is no interval of it; {way}judge by --gate-on point"
+    interval = Interval(value.low, value.high, value.method or "")
+    sure = Confidence(0.95 if report.confidence is None else report.confidence)
+    outcome, rows = (
+        (decision := judged(value.value, interval, rule.bound, rule.kind, found.n, sure)).outcome,
+        decision.rows,
+    )
+    if outcome == "pass":
+        return outcome, ""
+    span = f"{value.low:.4f} to {value.high:.4f}"
+    if outcome == "fail":
+        return outcome, f"all of {span} is {'below' if rule.kind == 'min' else 'above'} {_plainly(rule.bound)}"
+    needed = f"about {rows:,} rows would tell" if rows is not None else "no number of rows would tell"
+    return outcome, f"{span} holds {_plainly(rule.bound)}: {needed}"
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def _end(found: Value, *, low: bool) -> float:
@@ -244,15 +308,16 @@ def _end(found: Value, *, low: bool) -> float:
     return found.value if found.certified is None else found.certified[0 if low else 1]
 
 
-def _judged_drop(rule: Rule, now: Value, before: Value | str) -> Verdict:
+def _judged_drop(rule: Rule, now: Value, then: Found | str, on: str) -> Verdict:
     """The value of the verdict is the drop itself, in the metric's bad direction; numbers are taken as printed."""
     from evalcli.metrics.registry import parse
 
     def verdict(value: float | None, status: str, reason: str) -> Verdict:
         return Verdict(rule.text(), rule.metric, value, rule.bound, status, reason)
 
-    if isinstance(before, str):
-        return verdict(None, "missing", f"in the baseline: {before}")
+    if isinstance(then, str):
+        return verdict(None, "missing", f"in the baseline: {then}")
+    before = then.value
     if before.value is None:
         return verdict(None, "undefined", "undefined in the baseline")
     direction = parse(rule.metric).entry.direction
@@ -268,42 +333,33 @@ def _judged_drop(rule: Rule, now: Value, before: Value | str) -> Verdict:
     if rule.relative:
         drop /= abs(_exact(old))
     change = f"{_plainly(old)} before, {_plainly(new)} now"
-    return verdict(float(drop), "pass" if drop <= _exact(rule.bound) else "fail", change)
+    status = "pass" if drop <= _exact(rule.bound) else "fail"
+    if on == "point":
+        return verdict(float(drop), status, change)
+    ends = _drop_interval(now, before, higher=higher)
+    if ends is None:
+        return verdict(float(drop), "missing", "one of the two reports has no interval of it; judge by --gate-on point")
+    share = abs(old) if rule.relative else 1.0
+    low, high = (end / share for end in ends)
+    status = "pass" if high <= rule.bound else "fail" if low > rule.bound else "inconclusive"
+    return replace(verdict(float(drop), status, f"{change}, the drop {low:.4f} to {high:.4f}"), low=low, high=high)
 
 
-def _look_up(report: Report, metric: str) -> Value | str:
-    """The value under this name, or why there is none."""
-    from evalcli.metrics.registry import parse
+def _drop_interval(now: Value, before: Value, *, higher: bool) -> tuple[float, float] | None:
+    """The interval of a drop from those of both values, which are taken to be of independent samples.
 
-    name = parse(metric)
-    if name.slice_by is not None:
-        return "the report has no slices"
-    if metric in report.metrics:
-        return report.metrics[metric]
-    if name.label is None:
-        if name.average is None and name.entry.averages and report.task != "binary":
-            return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"
-        if name.entry.needs_scores and report.scores == "labels":
-            return "it needs scores, and the predictions are labels"
-        return f"the report does not have it; report again with -m {metric}"
-    if report.task == "regression":
-        return _of_output(report, str(replace(name, label=None)), name.label)
-    row = next((row for row in report.per_class if row.name == name.label), None)
-    if row is None:
-        known = ", ".join(repr(one.name) for one in report.per_class[:5])
-        more = ", …" if len(report.per_class) > 5 else ""
-        return f"no class {name.label!r}; there are {known}{more}" if known else "the report has no classes"
-    return row.metrics.get(str(replace(name, label=None)), "the report does not have it")
+    Of the same rows the drop is surer than that: compare the predictions themselves.
 
-
-def _of_output(report: Report, metric: str, output: str) -> Value | str:
-    """The value of one output, or why there is none."""
-    if output not in report.outputs:
-        known = ", ".join(map(repr, report.outputs[:5])) + (", …" if len(report.outputs) > 5 else "")
-        return f"no output {output!r}; there {'is' if len(report.outputs) == 1 else 'are'} {known}"
-    alone = report.metrics if len(report.outputs) == 1 else {}
-    found = next((row.metrics for row in report.per_output if row.name == output), alone)
-    return found.get(metric, f"the report does not have it; report again with -m {metric}")
+    Source: Newcombe 1998, Interval estimation for the difference between independent proportions, method 10.
+    """
+    ends = now.low, now.high, before.low, before.high
+    if now.value is None or before.value is None or any(end is None for end in ends):
+        return None
+    low, high, low_before, high_before = (float(end or 0.0) for end in ends)
+    drop = before.value - now.value
+    least = drop - hypot(before.value - low_before, high - now.value)
+    most = drop + hypot(high_before - before.value, now.value - low)
+    return (least, most) if higher else (-most, -least)
 
 
 def _exact(value: float) -> Fraction:

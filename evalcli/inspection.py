@@ -23,6 +23,7 @@ from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.layout import find_layout, is_float, plain_shape
 from evalcli.sources import TENSOR_FORMATS, input_format, spoken_of, table_options
+from evalcli.sources.label_groups import Names, find_labels, find_target_labels
 from evalcli.sources.naming import choose, only_side
 from evalcli.sources.spool import STDIN, Spool
 
@@ -46,7 +47,8 @@ PASSES = 4
 
 FLAG = re.compile(
     r"--(?:target NAME --pred NAME|pred \S+ --positive [^\s,;]+|labels a,b,c|ignore-index -?\d+|nan drop"
-    r"|scores (?:labels|probs|logits)|positive [^\s,;]+|class-axis -?1|task (?:multiclass|regression)|no-header"
+    r"|scores (?:labels|probs|logits)|positive [^\s,;]+|class-axis -?1|task (?:multiclass|multilabel|regression)"
+    r"|no-header"
     r"|delimiter \S+)"
 )
 """What an error offers and a command can take."""
@@ -197,6 +199,15 @@ def _alone(path: str, names: Iterable[str], selection: Selection) -> tuple[str, 
     }.get(side or "")
 
 
+def _truth_alone(names: Names, selection: Selection) -> tuple[str, str] | None:
+    """The reading and the command for a file that holds a column for each of several labels, and nothing else."""
+    group = find_target_labels(names, selection) if selection.pred is None else None
+    if group is None or group.labels is None:
+        return None
+    reading = f"the truth of {len(group.labels)} labels a row; predictions are missing"
+    return reading, f"evalcli report PREDS {shlex.quote(names.path)}"
+
+
 def _refused(path: str, error: EvalError) -> tuple[str, str]:
     """A report would refuse the file: why, and the flag that helps where one does."""
     place = f"{error.path}: " if error.path and error.path != path else ""
@@ -238,6 +249,11 @@ def _look_at(
         from evalcli.regression.prepare import Prepare
 
         return Prepare(choices, layout.outputs).__call__, None
+    if task.family == "multilabel":
+        from evalcli.multilabel.prepare import make_prepare as prepare_labels
+
+        cells = prepare_labels(layout, choices, source.preds, source.target, task.classes)
+        return lambda batch, evidence: cells(batch, task, evidence), None
     prepare = make_prepare(layout, choices, source, task.classes)
     return lambda batch, evidence: prepare(batch, task, evidence), prepare.classes
 
@@ -252,6 +268,8 @@ def _one_side(path: str, array: StoredArray | None) -> tuple[dict[str, str], str
             what = "one number for each row, a score (binary) or a value (regression)"
         return {array.name: "predictions"}, f"predictions: {what}; the truth is missing", f"{_command(path)} TARGETS"
     reading = "labels: the truth, or predicted labels; the other side is missing"
+    if len(shape) == 2:
+        reading = f"a table of labels {shape}: several labels a row, or one-hot classes; the other side is missing"
     return {array.name: "labels"}, reading, f"evalcli report PREDS {shlex.quote(path)}"
 
 
@@ -260,7 +278,8 @@ def _in_words(task: Task, layout: Layout) -> str:
         several = f", {layout.width} outputs" if layout.preds == "values" and (layout.width or 1) > 1 else ""
         return f"regression{several}, values on both sides" + (f"; but {task.problem.what}" if task.problem else "")
     names = ", ".join(task.classes[:EXAMPLES]) + (", …" if len(task.classes) > EXAMPLES else "")
-    classes = f"{len(task.classes)} classes ({names})" if task.classes else "classes as counted"
+    noun = "labels" if task.family == "multilabel" else "classes"
+    classes = f"{len(task.classes)} {noun} ({names})" if task.classes else "classes as counted"
     positive = "" if task.positive is None or task.problem else f", positive {task.classes[task.positive]!r}"
     doubt = f"; but {task.problem.what}" if task.problem else ""
     return f"{task.kind}, {task.scores}, {classes}{positive}{doubt}"
@@ -274,6 +293,8 @@ def _missing_flags(task: Task) -> str:
         return f" --positive {shlex.quote(task.classes[likely_positive(task.classes)])}"
     if "--task regression" in task.problem.fix:
         return " --task regression"
+    if task.problem.fix.startswith("--task multilabel"):
+        return " --task multilabel"
     return " --scores probs" if "--scores" in task.problem.fix else ""
 
 
@@ -323,6 +344,10 @@ def _unreadable(table: Table, name: str) -> str:
 def _column_entry(name: str, kind: str, cells: list[Any], role: str) -> Entry:
     given = [cell for cell in cells if cell is not None]
     missing = f"{len(cells) - len(given)} missing" if len(given) < len(cells) else ""
+    if kind == "texts":
+        members = tuple(dict.fromkeys(name for cell in given for name in cell if name is not None))
+        note = "; ".join(filter(None, ("" if len(members) <= EXAMPLES else f"{len(members)} labels", missing)))
+        return Entry(name, (len(cells),), kind, examples=members[:EXAMPLES], role=role, note=note)
     if kind == "list":
         lengths = sorted({len(cell) for cell in given})
         return Entry(name, (len(cells),), kind, role=role, note=f"lengths {lengths[:3]}" if lengths else missing)
@@ -342,16 +367,26 @@ def _table_reading(
     path: str, tables: Tables, selection: Selection, choices: Choices
 ) -> tuple[dict[str, str], str, str]:
     """As of tensors; from here on the table is only its first rows."""
-    from evalcli.sources.table_source import TableSource
+    from evalcli.sources.table_cells import open_tables_as
 
     table = tables.tables[0]
     roles = {}
+    several = Names(table.columns, path, table.noun)
+    with suppress(EvalError):
+        found = find_labels(several, None, selection)
+        if found is not None:
+            roles = dict.fromkeys(found.preds.columns, "predictions") | dict.fromkeys(found.target.columns, "target")
+    if roles:
+        table.shorten(LOOK_ROWS)
+        return roles, *_reading(path, lambda: open_tables_as(tables, table, None, selection, checked=False), choices)
     with suppress(EvalError):
         chosen = choose(tuple(table.columns), selection, path, both=True, kind=table.noun)
         roles = dict.fromkeys(chosen.pred, "predictions")
         roles |= {str(chosen.target): "target"} | ({chosen.weight: "weight"} if chosen.weight else {})
     table.shorten(LOOK_ROWS)
-    said = _alone(path, table.columns, selection) or _reading(
-        path, lambda: TableSource(tables, table, None, selection, checked=False), choices
+    said = (
+        _alone(path, table.columns, selection)
+        or _truth_alone(several, selection)
+        or _reading(path, lambda: open_tables_as(tables, table, None, selection, checked=False), choices)
     )
     return roles, *said

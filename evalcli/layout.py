@@ -14,6 +14,9 @@ predictions           target              read as
 ``(N,)``              ``(N, C)``          labels or scores against a one-hot target
 ====================  ==================  =============================================================
 
+Several labels a row are ``(N, L)`` against ``(N, L)``, scores or labels: read so when the task is named, and where the
+target of score columns turns out not to be one-hot.
+
 A trailing axis of length 1 is dropped; nothing is ever broadcast. A regression that was asked for takes values on both
 sides, ``(N,)`` or ``(N, D)``, of one shape.
 """
@@ -76,6 +79,8 @@ def find_layout(preds: Field, target: Field, choices: Choices) -> Layout:
             raise EmptyError(f"no values: shape {field.shape}", fix="save at least one for each row", path=field.path)
     if p[0] != t[0]:
         raise _length_error(preds, target, p, t)
+    if choices.task == "multilabel":
+        return _several_labels(preds, target, choices)
     if choices.class_axis is not None and max(len(p), len(t)) == 1:
         message = f"--class-axis {choices.class_axis}, but predictions {preds.shape} have no axis of classes"
         raise UsageError(message, fix="drop it")
@@ -117,6 +122,19 @@ def _same_shape(preds: Field, choices: Choices, p: Shape) -> Layout:
     if preds.columns is not None or (len(p) == 2 and is_float(preds) and choices.task != "binary"):
         return Layout("columns", "one-hot", width=p[-1])
     return Layout(_single(preds, choices), inner=prod(p[1:]))
+
+
+def _several_labels(preds: Field, target: Field, choices: Choices) -> Layout:
+    """A cell for each row and label on both sides; one label may go without its axis."""
+    if choices.class_axis is not None:
+        raise UsageError("--class-axis, but the labels of a multilabel task lie on the second axis", fix="drop it")
+    p, t = (shape if len(shape) > 1 else (*shape, 1) for shape in (plain_shape(preds.shape), plain_shape(target.shape)))
+    if p != t or len(p) != 2:
+        raise InputError(
+            f"predictions {preds.shape} do not fit targets {target.shape}",
+            fix="several labels a row are (N, L) on both sides: one score or prediction for each cell of the target",
+        )
+    return Layout("columns" if is_float(preds) and choices.scores != "labels" else "labels", "one-hot", width=p[1])
 
 
 def _single(preds: Field, choices: Choices) -> Literal["labels", "score"]:

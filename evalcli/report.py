@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 SCHEMA = "evalcli.report/1"
 
 Number = int | float
+Square = tuple[tuple[Number, Number], tuple[Number, Number]]
+"""Two by two: rows are the target without and with a label, columns the prediction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,65 @@ class Residuals:
 class Confusion:
     """Rows are targets, columns predictions, in class order. With many classes ``pairs`` stand in for ``matrix``:
     (target, prediction, count), off the diagonal, largest first.
+
+    Of several labels a row there is no one matrix but one for each label, in ``labels``: without it, then with it.
+    Their ``pairs`` are (label that was missed, label predicted instead in the same row, rows).
     """
 
     matrix: tuple[tuple[Number, ...], ...] | None = None
     pairs: tuple[tuple[str, str, Number], ...] | None = None
+    labels: tuple[Square, ...] | None = None
+
+
+class CalibrationBin(NamedTuple):
+    """One bin ``(low, high]`` of confidence: its rows or weights, mean confidence and the share that came true.
+
+    The last two are ``None`` where it is empty.
+    """
+
+    low: float
+    high: float
+    n: Number
+    confidence: float | None
+    accuracy: float | None
+
+
+class Temperature(NamedTuple):
+    """The ``value`` by which logits divided would have the least log loss, and that loss ``before`` and ``after``.
+
+    It was fitted on ``rows`` of the very data that are reported. ``value`` is ``None`` where none is best: then any
+    confidence is too much, or too little.
+    """
+
+    value: float | None
+    before: float
+    after: float
+    rows: int
+
+
+class SliceRow(NamedTuple):
+    """The rows where the column ``by`` has this ``value``: ``n`` of them, and their metrics."""
+
+    by: str
+    value: str
+    n: int
+    metrics: dict[str, Value]
+
+
+class CoveragePoint(NamedTuple):
+    """The ``accuracy`` on the share ``coverage`` of the rows that are surest, and the least ``confidence`` there."""
+
+    coverage: float
+    accuracy: float
+    confidence: float
+
+
+class Calibration(NamedTuple):
+    """How far confidence can be believed: bins of the ``top label``, or in a binary task of the ``positive`` class."""
+
+    of: str
+    bins: tuple[CalibrationBin, ...]
+    temperature: Temperature | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +142,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One gate. ``status`` is ``pass``, ``fail``, ``undefined`` or ``missing``; ``reason`` is text for people."""
+    """One gate. ``status`` is ``pass``, ``fail``, ``inconclusive``, ``undefined`` or ``missing``.
+
+    ``reason`` is text for people; ``low`` and ``high`` are the interval of the value, of ``n`` rows.
+    """
 
     rule: str
     metric: str
@@ -93,6 +153,9 @@ class Verdict:
     bound: float
     status: str
     reason: str = ""
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +194,18 @@ class Report:
     metrics: dict[str, Value]
     per_class: tuple[ClassRow, ...] = ()
     confusion: Confusion = field(default_factory=Confusion)
+    calibration: Calibration | None = None
+    coverage: tuple[CoveragePoint, ...] = ()
     undefined: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     gates: tuple[Verdict, ...] = ()
+    slices: tuple[SliceRow, ...] = ()
     inputs: tuple[InputRecord, ...] = ()
     positive: str | None = None
-    threshold: float | None = None
+    threshold: float | tuple[float, ...] | None = None
+    """One for all, or, of several labels a row, one for each."""
+    confidence: float | None = None
+    """How sure the intervals are to hold the truth."""
     averaged: int = 0
     """How many classes the macro means run over (``classes`` may name more)."""
     run: Run | None = None
@@ -150,9 +219,13 @@ class Report:
 
     def to_json_object(self) -> dict[str, Any]:
         """The report as JSON types, keys in the documented order; a number that is not finite is ``None``."""
-        binary = {"positive": self.positive, "threshold": self.threshold} if self.positive is not None else {}
+        cut: dict[str, Any] = {}
+        if self.positive is not None:
+            cut = {"positive": self.positive, "threshold": self.threshold}
+        if self.task == "multilabel" and self.threshold is not None:
+            cut = {"threshold": list(self.threshold) if isinstance(self.threshold, tuple) else self.threshold}
         regression = self.task == "regression"
-        classes = {"classes": list(self.classes), "averaged": self.averaged, **binary}
+        classes = {"classes": list(self.classes), "averaged": self.averaged, **cut}
         return {
             "schema": SCHEMA,
             "version": self.version,
@@ -163,11 +236,13 @@ class Report:
             "ignored": self.ignored,
             "weighted": self.weighted,
             **({"outputs": list(self.outputs)} if regression else classes),
+            **({} if self.confidence is None else {"confidence": self.confidence}),
             "metrics": {name: _value_object(value) for name, value in self.metrics.items()},
             **(_outputs_object(self) if regression else _classes_object(self)),
             "undefined": list(self.undefined),
             "findings": [{"code": f.code, "level": f.level, "text": f.text, "fix": f.fix} for f in self.findings],
             "gates": [_verdict_object(verdict) for verdict in self.gates],
+            **({"slices": [_slice_object(row) for row in self.slices]} if self.slices else {}),
             "inputs": [{"path": file.path, "size": file.size, "digest": file.digest} for file in self.inputs],
         }
 
@@ -201,7 +276,12 @@ def _value_object(value: Value) -> dict[str, Any]:
 
 def _classes_object(report: Report) -> dict[str, Any]:
     rows = [_row_object(row) for row in report.per_class]
-    return {"per_class": rows, "confusion": _confusion_object(report.confusion)}
+    return {
+        "per_class": rows,
+        "confusion": _confusion_object(report.confusion),
+        **({} if report.calibration is None else {"calibration": _calibration_object(report.calibration)}),
+        **({"coverage": [point._asdict() for point in report.coverage]} if report.coverage else {}),
+    }
 
 
 def _outputs_object(report: Report) -> dict[str, Any]:
@@ -226,13 +306,32 @@ def _row_object(row: ClassRow) -> dict[str, Any]:
     return {"class": row.name, "support": row.support, "predicted": row.predicted, **metrics}
 
 
+def _slice_object(row: SliceRow) -> dict[str, Any]:
+    metrics = {name: _value_object(value) for name, value in row.metrics.items()}
+    return {"by": row.by, "value": row.value, "n": row.n, "metrics": metrics}
+
+
 def _confusion_object(confusion: Confusion) -> dict[str, Any]:
     found: dict[str, Any] = {"rows": "target", "columns": "prediction"}
     if confusion.matrix is not None:
         found["matrix"] = [list(row) for row in confusion.matrix]
+    if confusion.labels is not None:
+        found["labels"] = [[list(row) for row in square] for square in confusion.labels]
     if confusion.pairs is not None:
         found["pairs"] = [list(pair) for pair in confusion.pairs]
     return found
+
+
+def _calibration_object(calibration: Calibration) -> dict[str, Any]:
+    bins = [
+        {"low": b.low, "high": b.high, "n": b.n, "confidence": b.confidence, "accuracy": b.accuracy}
+        for b in calibration.bins
+    ]
+    fitted = calibration.temperature
+    if fitted is None:
+        return {"of": calibration.of, "bins": bins}
+    temperature = {"value": fitted.value, "before": fitted.before, "after": fitted.after, "rows": fitted.rows}
+    return {"of": calibration.of, "bins": bins, "temperature": temperature}
 
 
 def _verdict_object(verdict: Verdict) -> dict[str, Any]:
@@ -243,4 +342,8 @@ def _verdict_object(verdict: Verdict) -> dict[str, Any]:
         "bound": verdict.bound,
         "status": verdict.status,
     }
+    if verdict.low is not None or verdict.high is not None:
+        found |= {"low": _finite(verdict.low), "high": _finite(verdict.high)}
+    if verdict.n is not None:
+        found["n"] = verdict.n
     return found | ({"reason": verdict.reason} if verdict.reason else {})

@@ -12,14 +12,20 @@ from typing import Any, NoReturn, TypeVar
 from evalcli.errors import InputError
 from evalcli.report import (
     SCHEMA,
+    Calibration,
+    CalibrationBin,
     ClassRow,
     Confusion,
+    CoveragePoint,
     Finding,
     InputRecord,
     Number,
     OutputRow,
     Report,
     Residuals,
+    SliceRow,
+    Square,
+    Temperature,
     Value,
     Verdict,
 )
@@ -73,12 +79,14 @@ def report_from(data: object, path: str = "") -> Report:
         undefined=top.texts("undefined"),
         findings=tuple(_finding(part) for part in top.parts("findings")),
         gates=tuple(_verdict(part) for part in top.parts("gates")),
+        slices=tuple(_slice(part) for part in top.parts("slices")) if "slices" in top.data else (),
         inputs=tuple(
             InputRecord(part.take("path", str), part.take("size", int), part.take("digest", str))
             for part in top.parts("inputs")
         ),
         positive=top.optional("positive", str),
-        threshold=top.optional("threshold", float),
+        threshold=_threshold(top),
+        confidence=top.optional("confidence", float),
         **(_of_outputs(top) if top.data["task"] == "regression" else _of_classes(top)),
     )
 
@@ -91,6 +99,8 @@ def _of_classes(top: _Part) -> dict[str, Any]:
         "averaged": top.take("averaged", int),
         "per_class": tuple(_row(part) for part in top.parts("per_class")),
         "confusion": _confusion(top.part("confusion"), len(classes)),
+        "calibration": _calibration(top.part("calibration")) if "calibration" in top.data else None,
+        "coverage": tuple(_coverage(part) for part in top.parts("coverage")) if "coverage" in top.data else (),
     }
 
 
@@ -192,6 +202,16 @@ def _certified(part: _Part) -> tuple[float, float] | None:
     return low, high
 
 
+def _threshold(top: _Part) -> float | tuple[float, ...] | None:
+    """One number, or one for each label."""
+    if not isinstance(top.data.get("threshold"), list):
+        return top.optional("threshold", float)
+    every = top.take("threshold", list)
+    if len(every) != len(top.take("classes", list)):
+        top.refuse(f"threshold has {len(every)} parts, not one for each of 'classes'")
+    return tuple(top.checked(one, float, f"threshold[{i}]") for i, one in enumerate(every))
+
+
 def _row(part: _Part) -> ClassRow:
     metrics = _values(part, skip=("class", "support", "predicted"))
     return ClassRow(part.take("class", str), part.take("support", float), part.take("predicted", float), metrics)
@@ -199,7 +219,7 @@ def _row(part: _Part) -> ClassRow:
 
 def _residuals(part: _Part) -> Residuals:
     drawn = part.part("histogram")
-    edges, counts = (_row_of(drawn, drawn.take(key, list), drawn.at(key)) for key in ("edges", "counts"))
+    edges, counts = (_numbers(drawn, drawn.take(key, list), drawn.at(key)) for key in ("edges", "counts"))
     if len(edges) != len(counts) + 1 and (edges or counts):
         part.refuse(f"{drawn.place} has {len(edges)} edges for {len(counts)} counts")
     quantiles = tuple((each.take("percent", float), _value(each)) for each in part.parts("quantiles"))
@@ -213,19 +233,28 @@ def _confusion(part: _Part, classes: int) -> Confusion:
     matrix = part.optional("matrix", list)
     if matrix is not None and any(len(row) != classes for row in [matrix, *matrix] if isinstance(row, list)):
         part.refuse(f"{part.at('matrix')} is not {classes} by {classes}, as 'classes' says")
-    pairs = part.optional("pairs", list)
+    pairs, labels = part.optional("pairs", list), part.optional("labels", list)
+    if labels is not None and len(labels) != classes:
+        part.refuse(f"{part.at('labels')} has {len(labels)} parts, not one for each of 'classes'")
+    rows = None if matrix is None else enumerate(matrix)
     return Confusion(
-        matrix=None if matrix is None else tuple(_numbers(part, row, i) for i, row in enumerate(matrix)),
+        matrix=None if rows is None else tuple(_numbers(part, row, f"{part.at('matrix')}[{i}]") for i, row in rows),
         pairs=None if pairs is None else tuple(_pair(part, pair, i) for i, pair in enumerate(pairs)),
+        labels=None if labels is None else tuple(_square(part, square, i) for i, square in enumerate(labels)),
     )
 
 
-def _numbers(part: _Part, row: object, i: int) -> tuple[Number, ...]:
-    return _row_of(part, row, f"{part.at('matrix')}[{i}]")
-
-
-def _row_of(part: _Part, row: object, place: str) -> tuple[Number, ...]:
+def _numbers(part: _Part, row: object, place: str) -> tuple[Number, ...]:
     return tuple(part.checked(x, float, place) for x in part.checked(row, list, place))
+
+
+def _square(part: _Part, square: object, i: int) -> Square:
+    place = f"{part.at('labels')}[{i}]"
+    rows = [_numbers(part, row, place) for row in part.checked(square, list, place)]
+    if [len(row) for row in rows] != [2, 2]:
+        part.refuse(f"{place} is not 2 by 2")
+    (a, b), (c, d) = rows
+    return (a, b), (c, d)
 
 
 def _pair(part: _Part, pair: object, i: int) -> tuple[str, str, Number]:
@@ -235,6 +264,33 @@ def _pair(part: _Part, pair: object, i: int) -> tuple[str, str, Number]:
         part.refuse(f"{place} has {len(items)} parts, not 3")
     target, guess, count = items
     return part.checked(target, str, place), part.checked(guess, str, place), part.checked(count, float, place)
+
+
+def _calibration(part: _Part) -> Calibration:
+    bins = tuple(
+        CalibrationBin(
+            each.take("low", float),
+            each.take("high", float),
+            each.take("n", float),
+            each.optional("confidence", float),
+            each.optional("accuracy", float),
+        )
+        for each in part.parts("bins")
+    )
+    fitted = None
+    if "temperature" in part.data:
+        found = part.part("temperature")
+        before, after = found.take("before", float), found.take("after", float)
+        fitted = Temperature(found.optional("value", float), before, after, found.take("rows", int))
+    return Calibration(part.take("of", str), bins, fitted)
+
+
+def _slice(part: _Part) -> SliceRow:
+    return SliceRow(part.take("by", str), part.take("value", str), part.take("n", int), _values(part.part("metrics")))
+
+
+def _coverage(part: _Part) -> CoveragePoint:
+    return CoveragePoint(*(part.take(name, float) for name in CoveragePoint._fields))
 
 
 def _finding(part: _Part) -> Finding:
@@ -250,4 +306,7 @@ def _verdict(part: _Part) -> Verdict:
         bound=part.take("bound", float),
         status=part.take("status", str),
         reason=part.optional("reason", str) or "",
+        low=part.optional("low", float),
+        high=part.optional("high", float),
+        n=part.optional("n", int),
     )

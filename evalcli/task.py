@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from evalcli.errors import EvalError
     from evalcli.threshold import Chosen
+    from evalcli.uncertainty.intervals import Confidence
 
 FAMILIES = {
     "binary": "classification",
@@ -40,6 +41,9 @@ class Choices:
     nan: str = "error"
     classes: str = "seen"
     class_axis: int | None = None
+    topk: tuple[int, ...] | None = None
+    confidence: Confidence | None = None
+    """How sure intervals are to be; ``None``: there are none."""
     chosen: Chosen | None = None
     """The saved choice that ``threshold`` was taken from."""
 
@@ -48,7 +52,8 @@ class Choices:
 class Task:
     """The decision, for a ``kind`` of task. ``mode`` is how a prediction becomes a label: it is one (``labels``), the
     best column (``argmax``), or class ``above`` where a score is at least ``cut`` (``cut``; of two columns of logits
-    the margin). A value of a regression stays one (``value``).
+    the margin). Of several labels a row each is predicted where its score is at least its one of ``cuts``. A value of a
+    regression stays one (``value``).
 
     ``classes`` are the class names; ``seen_only`` says that they were read off the data, so that a class without a
     row is not listed. ``problem`` is what forbids a verdict, raised once the whole input is known.
@@ -63,6 +68,9 @@ class Task:
     threshold: float | None = None
     cut: float | None = None
     above: int = 1
+    cuts: tuple[float, ...] = ()
+    thresholds: tuple[float, ...] = ()
+    """Of several labels a row, the threshold of each, where they differ from label to label."""
     keeps_ignored: bool = False
     """Whether the ignored label is a class all the same, because the model predicts it."""
     problem: EvalError | None = None
@@ -75,7 +83,8 @@ class Task:
     @property
     def counts_like(self) -> tuple[object, ...]:
         """What the counting depends on: two decisions that agree here give the same counts."""
-        return (self.family, self.mode, self.cut, self.above if self.mode == "cut" else None, self.keeps_ignored)
+        above = self.above if self.mode == "cut" else None
+        return (self.family, self.mode, self.cut, above, self.keeps_ignored, self.cuts)
 
 
 def sum_tolerance(dtype: str) -> float:

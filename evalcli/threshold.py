@@ -1,7 +1,8 @@
 """A threshold that was chosen on data and saved (``evalcli.threshold/1``), to be applied to other data.
 
 ``threshold`` is a probability, as ``--threshold`` reads it. ``cut`` is the score itself: a logit may lie where no
-probability of float64 reaches it, so the file holds both, and whoever reads the file cuts at ``cut``.
+probability of float64 reaches it, so the file holds both, and whoever reads the file cuts at ``cut``. Of a multilabel
+task the file holds both for each label, under ``labels``.
 """
 
 from __future__ import annotations
@@ -24,15 +25,28 @@ _FIX = "name a file written by evalcli tune -o FILE.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """What a saved threshold says; ``cut`` is ``None`` where it is infinite, as the logit of 0 and of 1 are."""
+class LabelCut:
+    """The threshold of one label; ``cut`` as in ``Chosen``."""
 
-    path: str
+    name: str
     threshold: float
     cut: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a saved threshold says; ``cut`` is ``None`` where it is infinite, as the logit of 0 and of 1 are.
+
+    Of a multilabel task every label has its own, in ``labels``, and there is no positive class.
+    """
+
+    path: str
+    threshold: float | None
+    cut: float | None
     scores: str
-    positive: str
+    positive: str | None
     digests: frozenset[str] = frozenset()
+    labels: tuple[LabelCut, ...] = ()
 
     def note(self, inputs: Iterable[InputRecord]) -> Note | None:
         """The warning that it was chosen on one of these very files."""
@@ -80,17 +94,35 @@ def parse_chosen(text: str | bytes, path: str) -> Chosen:
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         raise InputError(f"no saved threshold: 'schema' is {schema!r}, not {SCHEMA!r}", fix=_FIX, path=path)
-    threshold, cut = _number(data, "threshold", path), None
-    if data.get("cut") is not None:
-        cut = _number(data, "cut", path)
-    if not 0 <= threshold <= 1:
-        raise InputError(f"'threshold' is {threshold:g}, no probability", fix=_FIX, path=path)
-    scores, positive = (_text(data, key, path) for key in ("scores", "positive"))
     inputs = data.get("inputs")
     if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
         raise InputError("'inputs' is no list of files", fix=_FIX, path=path)
     digests = frozenset(one["digest"] for one in inputs if isinstance(one.get("digest"), str))
-    return Chosen(path, threshold, cut, scores, positive, digests)
+    scores = _text(data, "scores", path)
+    if "labels" in data:
+        return Chosen(path, None, None, scores, None, digests, _labels(data["labels"], path))
+    threshold, cut = _cut(data, path)
+    return Chosen(path, threshold, cut, scores, _text(data, "positive", path), digests)
+
+
+def _cut(data: dict[str, Any], path: str) -> tuple[float, float | None]:
+    """A threshold and the score at it."""
+    threshold = _number(data, "threshold", path)
+    if not 0 <= threshold <= 1:
+        raise InputError(f"'threshold' is {threshold:g}, no probability", fix=_FIX, path=path)
+    return threshold, None if data.get("cut") is None else _number(data, "cut", path)
+
+
+def _labels(parts: object, path: str) -> tuple[LabelCut, ...]:
+    """The thresholds of all labels, in order."""
+    if not isinstance(parts, list) or not parts or not all(isinstance(one, dict) for one in parts):
+        raise InputError("'labels' is no list of labels", fix=_FIX, path=path)
+    labels = tuple(LabelCut(_text(one, "label", path), *_cut(one, path)) for one in parts)
+    names = [one.name for one in labels]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"the label {twice!r} occurs twice", fix=_FIX, path=path)
+    return labels
 
 
 def _number(data: dict[str, Any], key: str, path: str) -> float:

@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 
 IGNORED = 255
 SCENE_CLASSES = ("sky", "hill", "house", "road", "grass")
+SEGMENTS = {
+    "top": "02356789",
+    "upper_left": "045689",
+    "upper_right": "01234789",
+    "middle": "2345689",
+    "lower_left": "0268",
+    "lower_right": "013456789",
+    "bottom": "0235689",
+}
+"""The segments of a seven-segment display, and the digits for which each is lit."""
 
 
 def write_blobs(folder: Path) -> None:
@@ -69,6 +79,25 @@ def write_digits(folder: Path) -> None:
     for digit in range(10):
         table[f"p_{digit}"] = [f"{value:.5f}" for value in probabilities[:, digit]]
     table.to_csv(folder / "digits.csv", index=False, lineterminator="\n")
+
+
+def write_segments(folder: Path) -> None:
+    """Write which segments of a display show each of the last 500 digits, as seven models see them one by one.
+
+    Each model learnt its own segment from the same 797 digits as that of ``digits.csv``, and knows nothing of digits.
+    """
+    pixels, digit = load_digits(return_X_y=True)
+    seen, shown = len(digit) - 1000, slice(len(digit) - 500, None)
+    table = pd.DataFrame({"id": [f"d{row:04d}" for row in range(len(digit) - 500, len(digit))]})
+    scores = {}
+    for name, digits in SEGMENTS.items():
+        lit = np.isin(digit, [int(one) for one in digits]).astype(int)
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000, tol=1e-8))
+        model.fit(pixels[:seen], lit[:seen])
+        table[f"y_{name}"] = lit[shown]
+        scores[f"p_{name}"] = [f"{value:.5f}" for value in model.predict_proba(pixels[shown])[:, 1]]
+    table = table.assign(**scores)
+    table.to_csv(folder / "segments.csv", index=False, lineterminator="\n")
 
 
 def write_cancer(folder: Path) -> None:
@@ -149,6 +178,7 @@ SPAM = {("spam", "spam"): 50, ("spam", "ham"): 10, ("ham", "spam"): 5, ("ham", "
 def main(folder: Path) -> None:
     write_blobs(folder)
     write_digits(folder)
+    write_segments(folder)
     write_cancer(folder)
     write_diabetes(folder)
     write_counted(folder / "screening.csv", SCREENING, seed=1)

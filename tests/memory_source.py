@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evalcli.sources.base import Batch, Field, Note, Source
+from evalcli.sources.base import Batch, Field, Note, Slicer, Source
 from evalcli.sources.labels import class_order
 
 LOADED = {"float16": np.float32, "bfloat16": np.float32}
@@ -30,6 +30,7 @@ class MemorySource(Source):
         dtype: str | None = None,
         paths: tuple[str, str] = ("preds.pt", "targets.pt"),
         notes: tuple[Note, ...] = (),
+        slices: dict[str, Any] | None = None,
     ) -> None:
         preds, target = np.asarray(preds), np.asarray(target)
         self.arrays = [preds, target, weight, repeats]
@@ -42,6 +43,13 @@ class MemorySource(Source):
         else:
             self.rows = int(np.sum(repeats))
         self.weighted = weight is not None
+        texts = {name: np.asarray(values) for name, values in (slices or {}).items()}
+        self.slicers = tuple(Slicer(name, class_order({*v.tolist()} - {""})) for name, v in texts.items())
+        codes = [
+            [slicer.values.index(text) if text else -1 for text in texts[slicer.name].tolist()]
+            for slicer in self.slicers
+        ]
+        self.codes = _frozen(np.array(codes, np.int64).T) if codes else None
         self.said = notes
         self.passes = 0
 
@@ -57,7 +65,8 @@ class MemorySource(Source):
         preds, target, weight, repeats = (None if a is None else a[begin:end].copy() for a in self.arrays)
         assert preds is not None
         assert target is not None
-        return Batch(preds, target, weight, repeats, start=start)
+        groups = None if self.codes is None else self.codes[begin:end].copy()
+        return Batch(preds, target, weight, repeats, groups, start=start)
 
     def notes(self) -> tuple[Note, ...]:
         return self.said

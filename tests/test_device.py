@@ -20,6 +20,8 @@ def sources() -> dict[str, MemorySource]:
     scores[np.arange(4000), target] += 1
     scores[::7, 1] = scores[::7, 3]  # ties, among others
     noisy = np.where(rng.random(4000) < 0.7, target, rng.integers(0, 5, 4000))
+    several = (rng.random((4000, 5)) < [0.5, 0.3, 0.2, 0.1, 0.0]).astype(np.int64)
+    cells = np.where(rng.random((4000, 5)) < 0.1, -1, several)
     return {
         "labels": MemorySource(noisy, target),
         "logits": MemorySource(scores, target),
@@ -27,11 +29,14 @@ def sources() -> dict[str, MemorySource]:
         "binary": MemorySource(scores[:, 0], target % 2),
         "weighted": MemorySource(scores, target, weight=rng.random(4000)),
         "many": MemorySource(noisy * 1000, target * 1000),
+        "several": MemorySource(scores + 2 * several, several),
+        "cells": MemorySource(scores + 2 * several, cells),
+        "weighed": MemorySource(scores + 2 * several, cells, weight=rng.random(4000)),
     }
 
 
 def counted(source: MemorySource, execution: Execution) -> object:
-    return replace(evaluate(source, Choices(), execution), run=None)
+    return replace(evaluate(source, Choices(ignore_index=-1), execution), run=None)
 
 
 @pytest.mark.parametrize("name", sources())

@@ -5,16 +5,18 @@ import pytest
 import torch
 
 from evalcli.metrics import ClassCounts, ConfusionCounts
+from evalcli.metrics.entry import COUNTED as CLASS_COUNTS
 from evalcli.metrics.registry import AVERAGES, METRICS, PER_CLASS, evaluate, parse
 
 CLASSES = 5
 LABELS = tuple("abcde")
-COUNTED = {name: entry for name, entry in METRICS.items() if entry.reads == "labels"}
+COUNTED = {name: entry for name, entry in METRICS.items() if entry.state == CLASS_COUNTS and entry.reads == "labels"}
 PLAIN = tuple(name for name, entry in COUNTED.items() if not entry.per_class)
 FAMILIES = (*PER_CLASS, "fbeta2", "fbeta0.5")
-NAMES = (*PLAIN, *(f"{f}_{a}" for f in FAMILIES for a in AVERAGES), *(f"{f}[{c}]" for f in FAMILIES for c in LABELS))
-OF_THE_DATA = ("majority_baseline",)
-"""Rows that describe the data and not the model."""
+SINGLE = (*FAMILIES, "selection_rate")
+NAMES = (*PLAIN, *(f"{f}_{a}" for f in FAMILIES for a in AVERAGES), *(f"{f}[{c}]" for f in SINGLE for c in LABELS))
+OF_THE_DATA = ("majority_baseline", "selection_rate")
+"""Rows that do not say how good a model is."""
 
 
 def test_no_row_of_the_registry_is_left_out():

@@ -53,6 +53,20 @@ def test_digits_are_probabilities_of_unseen_writers() -> None:
     assert (top_two[:, 1] > top_two[:, 0]).all(), "rounding must not tie the best two classes"
 
 
+def test_segments_show_digits_that_the_models_have_not_seen(maker: ModuleType) -> None:
+    table = pd.read_csv(SAMPLES / "segments.csv")
+    names = list(maker.SEGMENTS)
+    assert list(table.columns) == ["id", *(f"y_{name}" for name in names), *(f"p_{name}" for name in names)]
+    digits = pd.read_csv(SAMPLES / "digits.csv").set_index("id").loc[table["id"], "target"].astype(str)
+    for name, lit in maker.SEGMENTS.items():
+        assert (table[f"y_{name}"].to_numpy() == digits.isin(list(lit)).to_numpy()).all()
+    truth, scores = (table.filter(like=prefix).to_numpy() for prefix in ("y_", "p_"))
+    right = (scores >= 0.5) == truth
+    assert len(table) == 500
+    assert round(right.mean(), 3) == 0.924
+    assert int(right.all(axis=1).sum()) == 323
+
+
 def test_cancer_scores_are_probabilities_of_malignant() -> None:
     table = pd.read_parquet(SAMPLES / "cancer.parquet")
     assert list(table.columns) == ["id", "target", "score"]
@@ -124,14 +138,15 @@ def test_script_trains_the_models_again(tmp_path: Path, maker: ModuleType) -> No
     """Up to the last digits, which a processor's order of additions decides."""
     maker.write_blobs(tmp_path)
     maker.write_digits(tmp_path)
+    maker.write_segments(tmp_path)
     maker.write_cancer(tmp_path)
     maker.write_scene(tmp_path)
     for name in ("preds.pt", "targets.pt"):
         made, kept = (torch.load(folder / name, weights_only=True) for folder in (tmp_path, SAMPLES))
         torch.testing.assert_close(made, kept, rtol=1e-3, atol=1e-3)
-    pd.testing.assert_frame_equal(
-        pd.read_csv(tmp_path / "digits.csv"), pd.read_csv(SAMPLES / "digits.csv"), rtol=1e-3, atol=1e-3
-    )
+    for name in ("digits.csv", "segments.csv"):
+        made, kept = (pd.read_csv(folder / name) for folder in (tmp_path, SAMPLES))
+        pd.testing.assert_frame_equal(made, kept, rtol=1e-3, atol=1e-3)
     pd.testing.assert_frame_equal(
         pd.read_parquet(tmp_path / "cancer.parquet"), pd.read_parquet(SAMPLES / "cancer.parquet"), rtol=1e-3, atol=1e-3
     )

@@ -37,7 +37,9 @@ def make_prepare(
     beside = preds if layout.preds == "labels" else None
     target_codes = _codes(target, names, declared or _is_named(preds), beside)
     if layout.target == "one-hot":
-        target_codes = _places(names) if _is_named(preds) else None
+        target_codes = _places(names) if _is_named(preds) and target.columns is None else None
+        if target.columns is not None and {*target.columns} == {*names}:
+            target_codes = Codes(0, np.array([names.index(name) for name in target.columns], np.int64))
     pred_codes = _codes(preds, names, declared, target) if layout.preds == "labels" else None
     order = _column_order(preds, names) if layout.preds == "columns" else None
     return Prepare(layout, choices, preds, target, classes, target_codes, pred_codes, order, device)

@@ -27,6 +27,10 @@ LEAST_SUPPORT = 5
 """With fewer rows a low recall says nothing."""
 MANY_TIES = 0.01
 SHIFTED = 0.5
+MISCALIBRATED = 0.02
+"""Confidence and accuracy closer than this are as good as equal …"""
+FAR_OFF = 0.05
+"""… and farther apart than this they mislead."""
 NAMED = 5
 """How many classes a finding names."""
 
@@ -219,6 +223,26 @@ def unusable_rows(facts: Facts) -> Finding | None:
     )
 
 
+def miscalibrated(facts: Facts) -> Finding | None:
+    """Probabilities that promise too much, or too little, by more than chance explains."""
+    said, threshold = facts.metric("mean_confidence"), facts.report.threshold
+    if said is None or threshold not in {None, 0.5} or not facts.report.n:
+        return None
+    gap = said - facts.accuracy
+    error = sqrt(facts.accuracy * (1 - facts.accuracy) / facts.report.n)
+    if abs(gap) < MISCALIBRATED or abs(gap) < 3 * error:
+        return None
+    which = "over" if gap > 0 else "under"
+    text = f"{which}confident: the mean confidence is {said:.4f}, the accuracy {facts.accuracy:.4f}"
+    fitted = None if facts.report.calibration is None else facts.report.calibration.temperature
+    if fitted is not None and fitted.value is not None:
+        text += f"; a temperature of {fitted.value:.3g} would bring the log loss from {fitted.before:.4f} to "
+        part = "" if fitted.rows >= facts.report.n else f"{fitted.rows:,} of "
+        text += f"{fitted.after:.4f} (fitted on {part}these very rows)"
+    fix = "calibrate on validation rows, and not on these: divide the logits by a temperature fitted there"
+    return Finding(f"{which}confident", "warning" if abs(gap) >= FAR_OFF else "info", text, fix)
+
+
 def all_right(facts: Facts) -> Finding | None:
     """Too good to be believed without a look."""
     if facts.accuracy < 1 or facts.report.n < 50 or len(facts.supported) < 2:
@@ -239,6 +263,7 @@ RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     unusable_rows,
     never_predicted,
     tied_scores,
+    miscalibrated,
     never_target,
     tiny_support,
     all_right,

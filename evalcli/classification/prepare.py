@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.classification.columns import blocks, look_on_device
+from evalcli.errors import InputError
 from evalcli.metrics.arrays import to_device
 from evalcli.metrics.labels import HEAVIEST, LARGEST_LABEL
 from evalcli.task import sum_tolerance
@@ -33,7 +34,8 @@ MISSING = -1
 class Labels(NamedTuple):
     """Rows ready to be counted, all ``(n,)``: labels on both sides, weights and multiplicities where there are any.
 
-    ``scores`` are those of the same rows, ``(n,)`` or ``(n, C)`` in class order, where they were asked for.
+    ``scores`` are those of the same rows, ``(n,)`` or ``(n, C)`` in class order, where they were asked for; ``places``
+    are theirs among the elements of the batch, where that was asked for and some do not count.
     """
 
     preds: Array
@@ -41,6 +43,13 @@ class Labels(NamedTuple):
     weight: Array | None
     repeats: Array | None
     scores: Array | None = None
+    places: Array | None = None
+    groups: Array | None = None
+    """The slices of each row, (n, S)."""
+
+    def take(self, rows: Array) -> Labels:
+        """Some of the rows."""
+        return Labels(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]  # both sides are there
 
     def to(self, device: str) -> Labels:
         """The same rows on a torch device; the scores stay behind."""
@@ -73,6 +82,8 @@ class Prepare(NamedTuple):
     """Where scores are compared; ``None``: on the host, by numpy."""
     keep_scores: bool = False
     """Whether the scores themselves are wanted beside the labels."""
+    keep_places: bool = False
+    """Whether it is wanted which elements of the batch they are."""
 
     def __call__(self, batch: Batch, task: Task, evidence: Evidence) -> Labels:
         """Labels of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
@@ -108,7 +119,18 @@ class _Rows:
         if values is None:
             return None
         flat = values.reshape(-1)
-        return flat if flat.size == self.target.size else np.repeat(flat, self.layout.inner)
+        if flat.size == self.target.size:
+            return flat
+        if (
+            flat.size * self.layout.inner != self.target.size
+        ):  # the shape of a one-hot target, whose cells weigh nothing
+            raise InputError("there is a weight for each cell", fix="save one for each row", path=self.plan.target.path)
+        return np.repeat(flat, self.layout.inner)
+
+    def _groups(self) -> Array | None:
+        """The slices of every element."""
+        groups = self.batch.groups
+        return groups if groups is None or self.layout.inner == 1 else np.repeat(groups, self.layout.inner, axis=0)
 
     def check_weight(self) -> None:
         """Weights are not negative and not beyond measure, or faults."""
@@ -179,8 +201,16 @@ class _Rows:
         hot = _columns(self.batch.target, self.layout.target_axis, self.layout.width)
         binary = ((hot == 0) | (hot == 1)).all(axis=1)
         several = binary & (hot.sum(axis=1) != 1)
-        self.evidence.multi_hot = self.evidence.multi_hot or bool(several.any())
+        self.evidence.multi_hot |= bool(several.any()) or self._leaves_cells_out(hot)
         self._fault("not-one-hot", several | ~binary, None)
+
+    def _leaves_cells_out(self, hot: Array) -> bool:
+        """Whether a row of 0 and 1 has cells that are to be ignored, as only one of several labels can have."""
+        index = self.plan.choices.ignore_index
+        if index is None or index in {0, 1}:
+            return False
+        left_out = hot == index
+        return bool((left_out.any(axis=1) & (left_out | (hot == 0) | (hot == 1)).all(axis=1)).any())
 
     def _whole_target(self, target: Array) -> None:
         missing = np.isnan(target)
@@ -345,14 +375,17 @@ class _Rows:
         """What is left to count."""
         target, weight, repeats = self.target, self.weight, self.repeats
         scores = self.scores if self.plan.keep_scores else None
+        groups, places = self._groups(), None
         if self.keep is not None:
             kept = self.keep
+            places = np.flatnonzero(kept) if self.plan.keep_places else None
             preds, target = preds[kept], target[kept]
             weight = None if weight is None else weight[kept]
             repeats = None if repeats is None else repeats[kept]
             scores = None if scores is None else scores[kept]
+            groups = None if groups is None else groups[kept]
         self.evidence.rows += int(target.size if repeats is None else repeats.sum())
-        return Labels(preds, target, weight, repeats, scores)
+        return Labels(preds, target, weight, repeats, scores, places, groups)
 
 
 def _columns(values: Array, axis: int, width: int | None) -> Array:

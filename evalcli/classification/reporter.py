@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalcli import __version__
+from evalcli.addresses import look_up
 from evalcli.classification.findings import Facts, find
+from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
-from evalcli.metrics.counts import Counts
-from evalcli.metrics.registry import METRICS, PER_CLASS, default_names, parse
-from evalcli.metrics.registry import evaluate as metric_value
-from evalcli.report import ClassRow, Confusion, Report, Value
-from evalcli.reporting import digest_of, notes_of, records, signature, value_of
+from evalcli.metrics.fairness_rows import reads_of
+from evalcli.metrics.registry import check_task, parse
+from evalcli.report import Confusion, Report, SliceRow, Value
+from evalcli.reporting import digest_of, notes_of, records, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
-    from evalcli.classification.scoring import ScoreResults, ScoreStates
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import InputFile
@@ -37,40 +37,24 @@ class Reporter:
 
     def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
         self.source, self.choices, self.task = plan.source, plan.choices, outcome.task
-        self.asked, self.also = plan.asked, plan.also
+        self.asked, self.also, self.default = plan.asked, plan.also, plan.default(outcome.task.kind)
         self.evidence, self.inputs = outcome.evidence, inputs
-        counted = outcome.gathered.confusion.class_counts().numpy()
-        self.pairs = outcome.gathered.confusion.pairs()
-        self.picked = self._listed(counted)
-        self.names = tuple(self.task.classes[i] for i in self.picked) if self.task.classes else self._numbers()
-        tp, support, predicted = (_take(part, self.picked) for part in (counted.tp, counted.support, counted.predicted))
-        self.counts = Counts(tp, support, predicted, counted.n)
-        self.scores = self._results(outcome.gathered.scores)
-
-    def _results(self, states: ScoreStates | None) -> ScoreResults | None:
-        if states is None:
-            return None
-        from evalcli.classification.scoring import ScoreResults
-
-        return ScoreResults(states, self.names)
-
-    def _listed(self, counted: Counts) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """The classes to list: all that are declared, and both of two; else those that occur."""
-        if self.task.classes and (not self.task.seen_only or self.task.kind == "binary"):
-            return np.arange(len(self.task.classes))
-        return np.flatnonzero((counted.support > 0) | (counted.predicted > 0))
-
-    def _numbers(self) -> tuple[str, ...]:
-        return tuple(map(str, self.picked.tolist()))
+        gathered = outcome.gathered
+        self.names, self.picked = listed(self.task, gathered.confusion.class_counts().numpy())
+        setting = Setting(
+            self.task, self.names, self.picked, self.choices.classes, plan.workers, self.choices.confidence, plan.shown
+        )
+        self.setting, self.slices = setting, gathered.slices
+        self.numbers = Numbers(setting, gathered.confusion, gathered.scores)
+        self.counts, self.scores, self.pairs = self.numbers.counts, self.numbers.scores, self.numbers.pairs
 
     def report(self) -> Report:
         """The whole report, findings included."""
         task = self.task
-        values = self._values(default_names(task.kind) if self.asked is None else self.asked)
-        for name in self.also:
-            with suppress(UsageError):
-                values = values | self._values([name])
-        per_class = self._per_class()
+        for name in map(parse, self.asked or ()):
+            check_task(name, task.kind)
+        values = self._values(self.numbers, "")
+        per_class = self.numbers.by_class(values)
         undefined = [name for name, value in values.items() if value.value is None]
         undefined += [
             f"{name}[{row.name}]" for row in per_class for name, value in row.metrics.items() if value.value is None
@@ -89,57 +73,71 @@ class Reporter:
             metrics=values,
             per_class=per_class,
             confusion=self._confusion(),
+            calibration=None if self.scores is None else self.scores.calibration(),
+            coverage=() if self.scores is None else self.scores.coverage(),
             undefined=tuple(dict.fromkeys(undefined)),
+            slices=tuple(self._slices()),
             inputs=records(self.source, self.inputs),
+            confidence=None if self.choices.confidence is None else self.choices.confidence.level,
             positive=None if task.positive is None else self.names[task.positive],
             threshold=task.threshold,
             averaged=averaged,
-            asked=self._asked(values),
         )
+        report = replace(report, metrics=values | self._between(report))
+        report = replace(report, asked=self._asked(report.metrics))
         return replace(report, findings=find(self._facts(report)))
 
-    def _asked(self, values: dict[str, Value]) -> tuple[str, ...]:
-        """All of ``-m``; of the gates, which show their values themselves, what no report has unasked."""
-        beyond = [name for name in map(parse, self.also) if name.entry.needs_scores]
-        every = (*map(parse, self.asked or ()), *beyond)
-        return tuple(name for name in dict.fromkeys(map(str, every)) if name in values)
+    def _between(self, report: Report) -> dict[str, Value]:
+        """What was asked for of one slice, of the worst, or between slices.
 
-    def _values(self, metrics: Sequence[str]) -> dict[str, Value]:
-        values = {}
-        for name in map(parse, metrics):
+        Raises:
+            UsageError: there is no such slice.
+
+        """
+        found = {}
+        for name in map(parse, self.asked or ()):
             if name.slice_by is not None:
-                raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
-            values[str(name)] = self._scored(name) if name.entry.needs_scores else self._counted(name)
+                value = look_up(report, str(name))
+                if isinstance(value, str):
+                    raise UsageError(f"{name}: {value}")
+                found[str(name)] = value.value
+        return found
+
+    def _values(self, numbers: Numbers, by: str) -> dict[str, Value]:
+        """What was asked for, of all rows or of a slice ``by`` a column; and what gates read, as far as it is there."""
+        asked, also = (
+            [name for name in map(parse, names or ()) if name.slice_by in {None, by}]
+            for names in (self.asked, self.also)
+        )
+        values = numbers.values(self._possible() if self.asked is None else map(str, _wholes(asked)))
+        for name in _wholes(also):
+            with suppress(UsageError):
+                values |= numbers.values([str(name)])
         return values
 
-    def _counted(self, name: MetricName) -> Value:
-        if self.task.kind not in name.entry.tasks:
-            from evalcli.classification.scoring import not_in_task
+    def _slices(self) -> Iterator[SliceRow]:
+        """Every slice that has rows, column by column."""
+        for slicer, states in zip(self.source.slicers, self.slices, strict=True):
+            for code, (confusion, scores) in states.slices().items():
+                # a table of hundreds of intervals is drawn at no cost only without drawing samples
+                numbers = Numbers(self.setting._replace(method="delta"), confusion, scores)
+                yield SliceRow(slicer.name, slicer.values[code], confusion.rows, self._values(numbers, slicer.name))
 
-            raise not_in_task(name, self.task)
-        scope: Any = self.choices.classes
-        return value_of(
-            float(metric_value(name, self.counts, scope=scope, positive=self.task.positive, classes=self.names))
-        )
+    def _possible(self) -> list[str]:
+        """The metrics of a report that this input has; what was asked for stays, and is refused where it must be."""
+        asked = {f"top{k}_accuracy" for k in self.choices.topk or ()}
+        return [
+            name
+            for name in self.default
+            if self.scores is not None or name in asked or not parse(name).entry.needs_scores
+        ]
 
-    def _scored(self, name: MetricName) -> Value:
-        from evalcli.classification.scoring import needs_scores, not_in_task
-
-        if self.task.kind not in name.entry.tasks:
-            raise not_in_task(name, self.task)
-        if self.scores is None:
-            raise needs_scores(name) if self.task.scores == "labels" else not_in_task(name, self.task)
-        return value_of(*map(float, self.scores.value(name)))
-
-    def _per_class(self) -> tuple[ClassRow, ...]:
-        columns = {name: METRICS[name].formula(self.counts).tolist() for name in PER_CLASS}
-        supports, predicted = self.counts.support.tolist(), self.counts.predicted.tolist()
-        return tuple(
-            ClassRow(
-                name, supports[i], predicted[i], {metric: value_of(column[i]) for metric, column in columns.items()}
-            )
-            for i, name in enumerate(self.names)
-        )
+    def _asked(self, values: dict[str, Value]) -> tuple[str, ...]:
+        """All of ``-m`` and ``--topk``; of the gates, which show values themselves, what not every report has."""
+        beyond = [name for name in map(parse, self.also) if name.entry.needs_scores]
+        top = [parse(f"top{k}_accuracy") for k in self.choices.topk or ()]
+        every = (*map(parse, self.asked or ()), *top, *beyond)
+        return tuple(name for name in dict.fromkeys(map(str, every)) if name in values)
 
     def _confusion(self) -> Confusion:
         """The matrix, or the most confused pairs: largest count first, then in class order."""
@@ -176,7 +174,7 @@ class Reporter:
         )
 
     def _signature(self, averaged: int) -> str:
-        task, choices = self.task, self.choices
+        task, choices, sure = self.task, self.choices, self.choices.confidence
         parts = {
             "task": task.kind,
             "scores": task.scores,
@@ -191,13 +189,16 @@ class Reporter:
             "ties": "first",
             "labels": digest_of(self.names),
             **({} if self.scores is None else {"budget": self.scores.budget}),
+            **({} if sure is None else {"ci": f"{sure.level:g}/{sure.resamples}/{sure.seed}"}),
             "v": __version__,
         }
         return signature(parts)
 
 
-def _take(values: Any, picked: Any) -> Any:  # host arrays of counts or of weights
-    """``values`` at ``picked``; a class beyond the counted ones has none."""
-    padded = np.zeros(max(values.size, int(picked.max(initial=-1)) + 1), values.dtype)
-    padded[: values.size] = values
-    return padded[picked]
+def _wholes(names: Iterable[MetricName]) -> Iterator[MetricName]:
+    """The metrics of rows that these names are made of."""
+    for name in names:
+        if name.entry.reads == "slices":
+            yield from (parse(metric) for metric in reads_of[name.base])
+        else:
+            yield name.whole

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isnan
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from evalcli.classification.prepare import MISSING
 from evalcli.errors import UsageError
-from evalcli.metrics.calibration import CalibrationBins, ClasswiseBins
+from evalcli.metrics.calibration import CalibrationBins, ClasswiseBins, reliability
 from evalcli.metrics.confidence import ConfidenceTable
 from evalcli.metrics.losses import Brier, LogLoss
 from evalcli.metrics.probability import ScoreForm, positive_scores, score_rows
@@ -23,7 +23,11 @@ from evalcli.metrics.ranking import BUDGET, KeyTable, mean_over_columns, one_vs_
 from evalcli.metrics.registry import class_index
 from evalcli.metrics.roc import UNDEFINED, Certified, Ranking
 from evalcli.metrics.scorestate import ProbabilityState, feed
+from evalcli.metrics.selective import risk_coverage
+from evalcli.metrics.temperature import TemperatureSample
 from evalcli.metrics.topk import RankHistogram, tied_share
+from evalcli.report import Calibration, CoveragePoint, Temperature
+from evalcli.scorekind import SINGLE, eps_of
 from evalcli.sources.base import Note
 
 if TYPE_CHECKING:
@@ -36,11 +40,9 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array, Field
     from evalcli.task import Task
 
-EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23}
-"""What stored types resolve below 1; float8 says it itself, everything else is kept as float64."""
-SINGLE = ("float16", "bfloat16", "float32", "float8")
-"""Types that arrive as float32."""
 MANY_TIES = 0.01
+COVERAGE_STEPS = 10
+"""Points of the risk–coverage curve in a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,55 +78,37 @@ _MAKERS: dict[str, Callable[[Scoring], Metric]] = {
     "LogLoss": lambda of: LogLoss(of.form, weighted=of.weighted),
     "Brier": lambda of: Brier(of.form, weighted=of.weighted),
     "CalibrationBins": lambda of: CalibrationBins(of.form, weighted=of.weighted),
-    "PositiveBins": lambda of: CalibrationBins(of.form, of="positive", weighted=of.weighted),
-    "ClasswiseBins": lambda of: ClasswiseBins(of.form, weighted=of.weighted),
+    "ForecastBins": lambda of: (
+        CalibrationBins(of.form, of="positive", weighted=of.weighted)
+        if of.binary
+        else ClasswiseBins(of.form, weighted=of.weighted)
+    ),
     "RankHistogram": lambda of: RankHistogram(of.form, weighted=of.weighted),
-    "ConfidenceTable": lambda of: ConfidenceTable(of.form, budget=of.budget, weighted=of.weighted),
+    "ConfidenceTable": lambda of: ConfidenceTable(of.form, budget=of.budget // 4, weighted=of.weighted),
+    "TemperatureSample": lambda of: TemperatureSample(of.form, weighted=of.weighted),
 }
 
 
 def plan_scoring(
-    names: Iterable[MetricName], task: Task, layout: Layout, preds: Field, *, weighted: bool, budget: int | None
+    states: Iterable[str], task: Task, layout: Layout, preds: Field, *, weighted: bool, budget: int | None
 ) -> Scoring | None:
-    """The states that ``names`` need under ``task``; ``None`` where there is nothing to feed them with."""
+    """What ``states`` need to count under ``task``; ``None`` where there is nothing to feed them with."""
     binary = task.kind == "binary"
     if task.scores not in {"probs", "logits"} or not (binary or layout.preds == "columns"):
         return None
-    states = frozenset(name.entry.state for name in names if name.entry.needs_scores and task.kind in name.entry.tasks)
     one_column = layout.preds == "score"
     kind: Any = task.scores
-    form = ScoreForm(kind, classes=len(task.classes), binary=binary, eps=_eps(preds.dtype))
+    form = ScoreForm(kind, classes=len(task.classes), binary=binary, eps=eps_of(preds.dtype))
     raw = one_column or kind == "probs"  # else the scores that rank are computed, in float64
     bits = 32 if raw and preds.dtype.startswith(SINGLE) else 64
     positive = task.above if one_column else 1 if task.positive is None else task.positive
-    scoring = Scoring(kind, len(task.classes), form, bits, states, positive, weighted)
+    scoring = Scoring(kind, len(task.classes), form, bits, frozenset(states), positive, weighted)
     return scoring if budget is None else replace(scoring, budget=budget)
 
 
-def _eps(dtype: str) -> float:
-    if dtype.startswith("float8"):
-        import ml_dtypes
-
-        return float(ml_dtypes.finfo(getattr(ml_dtypes, dtype)).eps)
-    return EPS.get(dtype, 2.0**-52)
-
-
-def needs_scores(name: MetricName) -> UsageError:
-    """What to say where a metric of scores meets labels."""
-    return UsageError(
-        f"{name} needs scores, but the predictions are labels",
-        fix="save probabilities or logits, a column for each class or one for the positive class; "
-        "if these are scores, say so with --scores probs or --scores logits",
-    )
-
-
-def not_in_task(name: MetricName, task: Task) -> UsageError:
-    """What to say where a metric does not fit the task."""
-    if task.kind in name.entry.tasks:
-        return UsageError(f"{name} of many classes needs a score for each of them", fix="save scores of shape (N, C)")
-    other = " or ".join(name.entry.tasks)
-    fix = "if both sides are values, say --task regression" if name.entry.per_output else "see evalcli metrics"
-    return UsageError(f"{name} is a metric of {other} tasks, and this one is {task.kind}", fix=fix)
+def without_columns(name: MetricName) -> UsageError:
+    """What to say where a metric of many classes meets one score a row."""
+    return UsageError(f"{name} of many classes needs a score for each of them", fix="save scores of shape (N, C)")
 
 
 class ScoreStates:
@@ -169,8 +153,9 @@ class ScoreStates:
 class ScoreResults:
     """What the states of the whole input say."""
 
-    def __init__(self, states: ScoreStates, classes: Sequence[str]) -> None:
+    def __init__(self, states: ScoreStates, classes: Sequence[str], workers: int = 1) -> None:
         self._states, self._scoring, self._classes = states.states, states.scoring, classes
+        self._workers = workers
         self._unscored = states.unscored
         self._computed: dict[str, Any] = {}
         self._left_out: dict[str, None] = {}
@@ -206,16 +191,65 @@ class ScoreResults:
         return self._computed[state]
 
     def _ranked(self, name: MetricName) -> Certified:
-        formula, classes = name.entry.formula, self._classes
         column = self._column(name)
         if self._unscored:
             return UNDEFINED
         if column is not None:
-            result: Certified = formula(self._rankings[column], *name.arguments)
+            result: Certified = name.entry.formula(self._rankings[column], *name.arguments)
             return result
-        columns = over_columns(formula, self._rankings, *name.arguments)
-        self._left_out |= dict.fromkeys(classes[i] for i in np.flatnonzero(np.isnan(columns.value)).tolist())
+        columns = self.by_class(name)
+        self._left_out |= dict.fromkeys(self._classes[i] for i in np.flatnonzero(np.isnan(columns.value)).tolist())
         return mean_over_columns(columns, self._support if name.average == "weighted" else None)
+
+    def ranked_columns(self, name: MetricName) -> list[Ranking]:
+        """The rankings of the columns that a metric of ranks means, where they are defined."""
+        column = self._column(name)
+        chosen = self._rankings if column is None else [self._rankings[column]]
+        return [ranking for ranking in chosen if ranking.defined]
+
+    def read(self, state: str) -> Any:
+        """What a state computes."""
+        return self._read(state)
+
+    def by_class(self, name: MetricName) -> Certified:
+        """A metric of ranks for each class, one-vs-rest: three arrays (C,)."""
+        key = str(replace(name, average=None, label=None))
+        if key not in self._computed:
+            self._computed[key] = over_columns(
+                name.entry.formula, self._rankings, *name.arguments, workers=self._workers
+            )
+        columns: Certified = self._computed[key]
+        return columns
+
+    @property
+    def ranks_classes(self) -> bool:
+        """Whether every class has a ranking of its own."""
+        return "KeyTable" in self._states and not self._scoring.binary and not self._unscored
+
+    def calibration(self) -> Calibration | None:
+        """The reliability table, of P(positive) where there is one, and the temperature that would mend it."""
+        of, state = "top label", "CalibrationBins"
+        if self._scoring.binary and "ForecastBins" in self._states:
+            of, state = "positive", "ForecastBins"
+        if state not in self._states or self._unscored:
+            return None
+        return Calibration(of, reliability(self._read(state)), self._temperature())
+
+    def coverage(self) -> tuple[CoveragePoint, ...]:
+        """The accuracy on ever larger shares of the rows, the surest first."""
+        if "ConfidenceTable" not in self._states or self._unscored:
+            return ()
+        curve = risk_coverage(self._read("ConfidenceTable"), COVERAGE_STEPS)
+        return tuple(CoveragePoint(point.coverage, 1 - point.risk, point.confidence) for point in curve)
+
+    def _temperature(self) -> Temperature | None:
+        if "TemperatureSample" not in self._states:
+            return None
+        fitted = self._read("TemperatureSample")
+        if isnan(fitted.value):
+            return None
+        value = fitted.value if 0 < fitted.value < inf else None
+        return Temperature(value, fitted.before, fitted.after, fitted.rows)
 
     def _column(self, name: MetricName) -> int | None:
         """Which column a name means; ``None`` for a mean over all."""
@@ -231,7 +265,8 @@ class ScoreResults:
 
     @cached_property
     def _rankings(self) -> list[Ranking]:
-        rankings: list[Ranking] = self._read("KeyTable")
+        table: Any = self._states["KeyTable"]
+        rankings: list[Ranking] = table.compute(self._workers)
         return rankings
 
     @cached_property

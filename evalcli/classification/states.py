@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evalcli.classification.codes import make_prepare
+from evalcli.classification.slices import SliceStates
 from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
@@ -33,6 +34,7 @@ class ClassificationPass:
     known: Evidence
     """What earlier passes have shown: a pass that starts over must not forget why."""
     scores: ScoreStates | None = None
+    slices: tuple[SliceStates, ...] = ()
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
 
@@ -42,13 +44,17 @@ class ClassificationPass:
         counted = labels if self.prepare.device is None else labels.to(self.prepare.device)
         self.confusion.update(counted.preds, counted.target, counted.weight, counted.repeats)
         holds = self._still_holds()
-        if self.scores is not None and holds and not self._is_lost():
+        scored = self.scores is not None and holds and not self._is_lost()
+        if self.scores is not None and scored:
             self.scores.update(labels)
+        for number, slices in enumerate(self.slices):
+            assert labels.groups is not None
+            slices.update(labels, labels.groups[:, number], scores=scored)
         return holds
 
     def _is_lost(self) -> bool:
         """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""
-        return self.task.scores == "probs" and not (self.evidence.pred_low >= 0 and self.evidence.pred_high <= 1)
+        return self.task.scores == "probs" and not self.evidence.within
 
     def _still_holds(self) -> bool:
         """Whether what was seen so far still supports the decision that counts; asked only when something changed."""
@@ -63,6 +69,8 @@ class ClassificationPass:
         self.confusion.merge(other.confusion)
         if self.scores is not None and other.scores is not None:
             self.scores.merge(other.scores)
+        for mine, theirs in zip(self.slices, other.slices, strict=True):
+            mine.merge(theirs)
         self.evidence.merge(other.evidence)
 
     def check(self, decided: Task) -> None:
@@ -94,17 +102,22 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], Classificatio
 
 def _scoring(plan: Plan, task: Task) -> Scoring | None:
     """What the states of scores are built from, where there are any."""
-    scored = plan.scored(task.kind)
-    if not scored:
+    states = {name.entry.state for name in plan.scored(task.kind)}
+    if not states:
         return None
     from evalcli.classification.scoring import plan_scoring
 
+    if plan.asked is None:
+        states.add("TemperatureSample")
     weighted = plan.source.weighted
-    return plan_scoring(scored, task, plan.layout, plan.source.preds, weighted=weighted, budget=plan.budget)
+    return plan_scoring(states, task, plan.layout, plan.source.preds, weighted=weighted, budget=plan.budget)
 
 
 def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> ClassificationPass:
     confusion = ConfusionCounts(prepare.classes, weighted=plan.source.weighted)
     if prepare.device is not None:
         confusion = confusion.to(prepare.device)
-    return ClassificationPass(plan, task, prepare, confusion, known, None if scoring is None else scoring.fresh())
+    scores = None if scoring is None else scoring.fresh()
+    weighted = plan.source.weighted
+    slices = tuple(SliceStates(slicer, prepare.classes, scoring, weighted=weighted) for slicer in plan.source.slicers)
+    return ClassificationPass(plan, task, prepare, confusion, known, scores, slices)

@@ -7,8 +7,9 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.scorekind import check_threshold, cut_of, named_probs, no_probabilities, one_sided, threshold_of_labels
 from evalcli.sources.labels import NUMBER, class_order
-from evalcli.task import Task, logit
+from evalcli.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +37,7 @@ def decide(layout: Layout, preds: Field, target: Field, choices: Choices, eviden
     """
     if choices.scores == "values":
         raise UsageError(f"--scores values, but the task is {choices.task}", fix="use labels, probs or logits")
-    if choices.threshold is not None and not 0 <= choices.threshold <= 1:
-        raise UsageError(
-            f"--threshold {choices.threshold:g}",
-            fix="it is a probability, from 0 to 1; of logits the sigmoid is compared",
-        )
+    check_threshold(choices)
     names, seen_only = class_names(layout, preds, target, choices, evidence)
     if layout.preds == "columns":
         return _decide_columns(layout, preds, choices, evidence, names)
@@ -135,36 +132,42 @@ def _decide_columns(layout: Layout, preds: Field, choices: Choices, evidence: Ev
         raise UsageError(
             message, fix="name the columns, in any order, or give every column a new name", path=preds.path
         )
-    scores, problem = _column_scores(preds, choices, evidence)
+    scores, problem = _column_scores(layout, preds, choices, evidence)
     base = _labels_task(scores, choices, names, problem)
     if choices.threshold is None:
         return replace(base, mode="argmax")
     if base.kind != "binary":
-        raise UsageError("--threshold needs a binary task", fix="drop it: of several classes the best one counts")
-    cut, doubt = _cut(choices, choices.threshold, scores)
+        fix = "drop it: of several classes the best one counts; of several labels a row say --task multilabel"
+        error = UsageError("--threshold needs a binary or multilabel task", fix=fix)
+        if layout.target != "one-hot":
+            raise error
+        return replace(base, mode="argmax", problem=base.problem or error)  # a row with several labels may yet come
+    cut, doubt = cut_of(choices, choices.threshold, scores)
     problem = base.problem or doubt
     return replace(base, mode="cut", threshold=choices.threshold, cut=cut, above=base.positive or 0, problem=problem)
 
 
-def _column_scores(preds: Field, choices: Choices, evidence: Evidence) -> tuple[str, EvalError | None]:
+def _column_scores(layout: Layout, preds: Field, choices: Choices, evidence: Evidence) -> tuple[str, EvalError | None]:
     """The kind of score columns: probabilities lie in [0, 1] and sum to 1 in every row; everything else is logits."""
     within = evidence.within
     sums = f"{evidence.off_rows} rows do not sum to 1 (worst: row {evidence.off_row}, off by {evidence.off_worst:.3g})"
     if choices.scores == "logits":
         return "logits", None
     if choices.scores == "labels":
-        raise UsageError("--scores labels, but there is a column for each class", fix="use probs or logits")
+        fix = "use probs or logits; of several labels a row say --task multilabel"
+        raise UsageError("--scores labels, but there is a column for each class", fix=fix)
     if choices.scores == "probs":
         if not within:
-            where = f"values from {evidence.pred_low:g} to {evidence.pred_high:g}"
-            return "probs", InputError(f"not probabilities: {where}", fix="use --scores logits", path=preds.path)
+            return "probs", no_probabilities(preds, evidence)
         doubt = InputError(f"not probabilities: {sums}", fix="normalise them, or use --scores logits", path=preds.path)
         return "probs", doubt if evidence.off_rows else None
     if not within:
-        return "logits", _named_probs(preds, evidence)
+        return "logits", named_probs(preds, evidence)
     if evidence.off_rows:
         message = f"scores lie in [0, 1], but {sums}: probabilities or logits?"
-        return "probs", InputError(message, fix="say which with --scores probs or --scores logits", path=preds.path)
+        fix = "say which with --scores probs or --scores logits"
+        fix += "; of several labels a row say --task multilabel" if layout.target == "one-hot" else ""
+        return "probs", InputError(message, fix=fix, path=preds.path)
     whole = "float" not in preds.dtype
     return ("labels" if whole else "probs"), None
 
@@ -185,7 +188,7 @@ def _decide_score(
     low, high = evidence.pred_low, evidence.pred_high
     unsaid = choices.scores is None and choices.threshold is None
     if choices.scores == "labels" or (unsaid and whole_labels and (len(names) != 2 or high <= 1)):
-        problem = _threshold_of_labels(choices)
+        problem = threshold_of_labels(choices)
         base = _labels_task("labels", choices, names, problem, seen_only=seen_only)
         return base if choices.scores == "labels" else replace(base, problem=base.problem or _inverted(base, preds))
     if len(names) != 2:
@@ -206,10 +209,9 @@ def _decide_score(
     above, doubt = positive_class(names, choices.positive)
     problem = base.problem or doubt
     if choices.scores is None and scores == "logits":
-        problem = _one_sided(preds, evidence) or _named_probs(preds, evidence) or problem
+        problem = one_sided(preds, evidence) or named_probs(preds, evidence) or problem
     if choices.scores == "probs" and not evidence.within:
-        where = f"values from {low:g} to {high:g}"
-        problem = InputError(f"not probabilities: {where}", fix="use --scores logits", path=preds.path)
+        problem = no_probabilities(preds, evidence)
     if choices.scores is None and whole_labels and high > 1:
         problem = InputError(
             f"predictions are whole numbers from {low:g} to {high:g} stored as floats, the target has two classes",
@@ -217,43 +219,8 @@ def _decide_score(
             path=preds.path,
         )
     threshold = 0.5 if choices.threshold is None else choices.threshold
-    cut, doubt = _cut(choices, threshold, scores)
+    cut, doubt = cut_of(choices, threshold, scores)
     return replace(base, mode="cut", threshold=threshold, cut=cut, above=above, problem=problem or doubt)
-
-
-def _cut(choices: Choices, threshold: float, scores: str) -> tuple[float, EvalError | None]:
-    """The score from which the positive class is predicted; of a saved choice the very one that was chosen."""
-    chosen = choices.chosen
-    cut = threshold if scores != "logits" else logit(threshold)
-    if chosen is None:
-        return cut, None
-    if chosen.scores != scores:
-        message = f"the threshold was chosen on {chosen.scores}, and these scores are {scores}"
-        return cut, UsageError(message, fix="say what they are with --scores, or choose again", path=chosen.path)
-    return cut if chosen.cut is None else chosen.cut, None
-
-
-def _one_sided(preds: Field, evidence: Evidence) -> EvalError | None:
-    """Scores of one class that are all positive and not all below 1 may be anything: percentages, a slip, logits."""
-    if not evidence.doubtful:
-        return None
-    return InputError(
-        f"scores from {evidence.pred_low:.8g} to {evidence.pred_high:.8g}: beyond 1, so no probabilities; "
-        "none below 0, so hardly logits",
-        fix="bring them into [0, 1], or say what they are with --scores probs or --scores logits",
-        path=preds.path,
-    )
-
-
-def _named_probs(preds: Field, evidence: Evidence) -> EvalError | None:
-    """What is called a probability should be one."""
-    if "prob" not in preds.name.lower():
-        return None
-    return InputError(
-        f"{preds.name!r} holds values from {evidence.pred_low:.8g} to {evidence.pred_high:.8g}, no probabilities",
-        fix="mend them, or say --scores logits",
-        path=preds.path,
-    )
 
 
 def _inverted(task: Task, preds: Field) -> EvalError | None:
@@ -274,16 +241,11 @@ def _unlike_labels(layout: Layout, choices: Choices, evidence: Evidence, preds: 
     if two_axes and choices.task is None and max(evidence.pred_high, evidence.target_high) <= 1:
         return InputError(
             "0 and 1 on both sides in two axes: several labels a row, one-hot classes, or single decisions?",
-            fix="--class-axis -1 reads one-hot rows, --task binary counts every element as a decision",
+            fix="--task multilabel reads several labels a row, --class-axis -1 one-hot rows, "
+            "--task binary counts every element as a decision",
             path=preds.path,
         )
-    return _threshold_of_labels(choices)
-
-
-def _threshold_of_labels(choices: Choices) -> EvalError | None:
-    if choices.threshold is not None:
-        return UsageError("--threshold, but the predictions are labels", fix="give scores, or drop --threshold")
-    return None
+    return threshold_of_labels(choices)
 
 
 def positive_class(names: Sequence[str], chosen: str | None) -> tuple[int, EvalError | None]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "report": ("evalcli.cli.report", "Evaluate predictions: metrics, confusion matrix, findings, gates."),
     "gate": ("evalcli.cli.gate", "Judge a saved report by gates."),
-    "tune": ("evalcli.cli.tune", "Choose the threshold of a binary task."),
+    "errors": ("evalcli.cli.errors", "List the mistakes themselves, and labels that are likely wrong."),
+    "tune": ("evalcli.cli.tune", "Choose the threshold of a binary task, or of each label."),
     "inspect": ("evalcli.cli.inspect", "Say what is inside a file, and how to evaluate it."),
     "metrics": ("evalcli.cli.metrics", "List the metrics, or explain one."),
 }

@@ -7,6 +7,7 @@ wins.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +82,18 @@ def _settings(file: Path, name: str, command: str, *, found: bool = False) -> Se
 
 def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[str, Any]:
     from evalcli.cli import COMMANDS
+    from evalcli.cli.errors import RowOptions
     from evalcli.cli.options import GROUPS
     from evalcli.cli.tune import AimOptions
 
-    known = {one.name for group in (*GROUPS, AimOptions) for one in fields(group)} - {"config", "inherited", "origin"}
+    groups = (*GROUPS, AimOptions, RowOptions)
+    known = {one.name for group in groups for one in fields(group)} - {"config", "inherited", "origin"}
     values: dict[str, Any] = {}
     special: dict[str, Any] = {}
     for key, value in table.items():
-        option = key.replace("-", "_")
+        option = _field(key)
         if key in COMMANDS and isinstance(value, dict):
-            inner = {one.replace("-", "_"): content for one, content in value.items()}
+            inner = {_field(one): content for one, content in value.items()}
             _refuse_unknown(inner, known, f"{key}.", name)
             special |= inner if key == command else {}
         else:
@@ -99,13 +102,20 @@ def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[
     return {option: _placed(option, value, file.parent) for option, value in (values | special).items()}
 
 
+def _field(key: str) -> str:
+    """The field that an option fills: ``class`` is a word of Python's."""
+    name = key.replace("-", "_")
+    return f"{name}_" if iskeyword(name) else name
+
+
 def _refuse_unknown(keys: dict[str, Any], known: set[str], prefix: str, name: str) -> None:
     from difflib import get_close_matches
 
     for key in keys:
         if key not in known:
             near = get_close_matches(key, sorted(known), n=1)
-            fix = f"did you mean {near[0].replace('_', '-')}?" if near else "see evalcli report --help for the options"
+            meant = near[0].rstrip("_").replace("_", "-") if near else ""
+            fix = f"did you mean {meant}?" if near else "see evalcli report --help for the options"
             raise UsageError(f"the key {prefix + key!r} is no option", fix=fix, path=name)
 
 

@@ -12,9 +12,10 @@ from evalcli.cli import streams
 from evalcli.cli.output import check_outputs, write_outputs
 from evalcli.errors import ExitCode, OutputError
 from evalcli.gates import exit_code
+from evalcli.renderers import SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from evalcli.cli.options import OutputOptions
     from evalcli.cli.output import Target
@@ -27,6 +28,15 @@ class Delivery(NamedTuple):
     targets: tuple[Target, ...]
     format: str | None
     quiet: bool
+
+    def intervals(self, asked: Collection[str]) -> frozenset[str] | None:
+        """The metrics whose intervals anyone will see, given those ``asked`` for; ``None``: all that there are."""
+        forms = {self.format, *(target.format for target in self.targets)} - {None}
+        if forms - {"rich"}:
+            return None
+        from evalcli.renderers.wording import HEADLINES
+
+        return frozenset((*HEADLINES, *asked)) if forms else frozenset()
 
     def deliver(self, report: Report) -> ExitCode:
         """Write the files, print the report and the verdict.
@@ -50,8 +60,13 @@ class Delivery(NamedTuple):
         return exit_code(report.gates)
 
 
-def plan_delivery(options: OutputOptions, inputs: Iterable[str | None], default: str | None) -> Delivery:
-    """Check every output now, so that nothing fails for it after the work.
+def plan_delivery(
+    options: OutputOptions,
+    inputs: Iterable[str | None],
+    default: str | None,
+    suffixes: Mapping[str, str] = SUFFIXES,
+) -> Delivery:
+    """Check every output now, so that nothing fails for it after the work; ``suffixes`` say how files are written.
 
     Raises:
         UsageError: an output that cannot be meant.
@@ -60,7 +75,7 @@ def plan_delivery(options: OutputOptions, inputs: Iterable[str | None], default:
     """
     form = options.format or default
     files = ["/dev/stdin" if path == "-" else path for path in inputs if path is not None]  # a link to what it is
-    targets = check_outputs(options.output, files, form or "json")
+    targets = check_outputs(options.output, files, form or "json", suffixes)
     if streams.output_is_closed():
         if form is not None and not targets and not options.quiet:
             raise OutputError("standard output is closed", fix="write to a file with -o FILE")

@@ -31,4 +31,6 @@ def gate(saved: Saved, *, gating: GateOptions, output: OutputOptions) -> ExitCod
     delivery = plan_delivery(output, (saved, base, output.config), default=None)
     report = read_report(saved)
     baseline = read_report(base) if base is not None else None
-    return delivery.deliver(replace(report, gates=judge(report, rules, baseline)))
+    return delivery.deliver(
+        replace(report, gates=judge(report, rules, baseline, least=gating.min_slice_size, on=gating.gate_on))
+    )

@@ -49,6 +49,7 @@ def _plain(entry: Entry, name: MetricName | None = None) -> dict[str, Any]:
         "high": entry.high if abs(entry.high) < float("inf") else None,
         "direction": entry.direction,
         "averages": list(entry.averages),
+        "multilabel_averages": list(entry.multilabel),
         "per_class": entry.per_class,
         "per_output": entry.per_output,
         "tasks": list(entry.tasks),
@@ -78,13 +79,15 @@ def _range(entry: Entry) -> str:
 
 def _addresses(entry: Entry) -> list[str]:
     """Every way to name it."""
-    stem = entry.example
-    names = [stem, *(f"{stem}_{average}" for average in entry.averages)]
+    stem = entry.example if entry.reads != "slices" else f"{entry.example}@COLUMN"
+    names = [stem, *(f"{stem}_{average}" for average in (*entry.averages, *entry.multilabel))]
     if entry.parameter is not None and entry.parameter.default is not None:
         names = [entry.called(), *names]
     if entry.per_output:
         return [*names, f"{stem}[OUTPUT]"]
-    return [*names, f"{stem}[CLASS]"] if entry.per_class else names
+    if entry.per_class:
+        return [*names, f"{stem}[CLASS]"]
+    return names if entry.by_label is None else [*names, f"{stem}[LABEL]"]
 
 
 def _separated(entries: list[Entry]) -> str:
@@ -115,8 +118,9 @@ def _listed(entries: list[Entry], width: int) -> str:
             lines += [f"{one.name}  ({_range(one)}, {one.better} is better)", f"    {one.formula_text}"]
             lines.append(f"    {shorten(one.source, max(width - 4, 20), placeholder='…')}")
     forms = "Of one class: recall[cat]. Over classes: recall_macro, _weighted, _micro."
+    rows = "Over rows, where each may have several labels: f1_samples."
     outputs = "Of one output of a regression: rmse[price]. Over outputs: rmse."
-    return "\n".join([*lines, "", forms, outputs, "One of them in full: evalcli metrics NAME", ""])
+    return "\n".join([*lines, "", forms, rows, outputs, "One of them in full: evalcli metrics NAME", ""])
 
 
 def _explained(name: MetricName) -> str:
@@ -151,6 +155,7 @@ def _meaning(name: MetricName) -> str:
         "macro": "the plain mean over classes",
         "weighted": "the mean over classes, weighted by support",
         "micro": "over the cells of all classes added up",
+        "samples": "the mean over rows of each row's own value",
     }
     parts = [words[name.average]] if name.average else []
     if name.parameter is not None:
@@ -163,5 +168,7 @@ def _meaning(name: MetricName) -> str:
     elif name.entry.per_class and not name.average:
         parts.append("the positive class of a binary task")
     if name.slice_by is not None:
-        parts.append(f"the rows where {visible(name.slice_by, 60)} is {visible(name.slice_value or '', 60)}")
+        by = visible(name.slice_by, 60)
+        where = {None: f"between the slices by {by}", "*": f"the worst slice by {by}"}
+        parts.append(where.get(name.slice_value, f"the rows where {by} is {visible(name.slice_value or '', 60)}"))
     return "; ".join(parts)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Optional
 
 from typer import Argument, Option
 
-from evalcli.cli.values import parse_rows, read_labels, read_threshold, saved_threshold, split_names
+from evalcli.cli.values import parse_rows, parse_topk, read_labels, read_threshold, saved_threshold, split_names
 from evalcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _MOST_BUDGET = 2.0**30
 
 _INPUT = "Input"
 _DECIDING = "What the values mean"
+_SURE = "How sure"
 _GATES = "Gates"
 _EXECUTION = "Execution"
 _OUTPUT = "Output"
@@ -49,11 +50,21 @@ class InputOptions:
 
     pred: Annotated[
         str | None,
-        Option("--pred", metavar="NAME", help="Column, key or array of predictions.", rich_help_panel=_INPUT),
+        Option(
+            "--pred",
+            metavar="NAME",
+            help="Column, key or array of predictions; 'p_*' for several.",
+            rich_help_panel=_INPUT,
+        ),
     ] = None
     target: Annotated[
         str | None,
-        Option("--target", metavar="NAME", help="Column, key or array of the truth.", rich_help_panel=_INPUT),
+        Option(
+            "--target",
+            metavar="NAME",
+            help="Column, key or array of the truth; 'y_*' for several.",
+            rich_help_panel=_INPUT,
+        ),
     ] = None
     weight: Annotated[
         str | None, Option("--weight", metavar="NAME", help="Column or key of row weights.", rich_help_panel=_INPUT)
@@ -86,7 +97,7 @@ class TaskOptions:
     """Which task it is, what the scores are, which classes there are."""
 
     task: Annotated[
-        Literal["binary", "multiclass", "regression"] | None,
+        Literal["binary", "multiclass", "multilabel", "regression"] | None,
         Option("--task", help="The task; by default what the input shows.", rich_help_panel=_DECIDING),
     ] = None
     scores: Annotated[
@@ -111,13 +122,18 @@ class TaskOptions:
         Option(
             "--labels",
             metavar="FILE|a,b,c",
-            help="Class names in order: a file (a name a line, or a JSON list) or a list.",
+            help="Class or label names in order: a file (a name a line, or a JSON list) or a list.",
             rich_help_panel=_DECIDING,
         ),
     ] = None
     ignore_index: Annotated[
         int | None,
-        Option("--ignore-index", metavar="N", help="Leave out rows whose target is N.", rich_help_panel=_DECIDING),
+        Option(
+            "--ignore-index",
+            metavar="N",
+            help="Leave out rows, or single labels, whose target is N.",
+            rich_help_panel=_DECIDING,
+        ),
     ] = None
     nan: Annotated[
         Literal["error", "drop", "wrong"],
@@ -144,11 +160,18 @@ class TaskOptions:
         from evalcli.task import Choices
 
         threshold, chosen = read_threshold(self.threshold)
-        if chosen is not None and self.positive not in {None, chosen.positive}:
+        task: str | None = self.task
+        if chosen is not None and chosen.labels:
+            if self.task not in {None, "multilabel"} or self.positive is not None:
+                what = "the thresholds were chosen for each label of a multilabel task"
+                said = f"--positive {self.positive}" if self.positive is not None else f"--task {self.task}"
+                raise UsageError(what, fix=f"drop {said}, or choose again", path=chosen.path)
+            task = "multilabel"
+        elif chosen is not None and self.positive not in {None, chosen.positive}:
             what = f"--positive {self.positive}, but the threshold was chosen for {chosen.positive!r}"
             raise UsageError(what, fix="drop --positive, or choose again", path=chosen.path)
         return Choices(
-            task=self.task,
+            task=task,
             scores=self.scores,
             threshold=threshold,
             positive=self.positive if chosen is None else chosen.positive,
@@ -179,16 +202,51 @@ class DecidingOptions(TaskOptions):
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
 
+    by: Annotated[
+        list[str],
+        Option(
+            "--by",
+            metavar="COL",
+            help="Every metric for each value of a column, too; a,b crosses two.",
+            rich_help_panel=_DECIDING,
+        ),
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+    confidence: Annotated[
+        float, Option("--confidence", metavar="P", help="How sure intervals are.", rich_help_panel=_SURE)
+    ] = 0.95
+    resamples: Annotated[
+        int, Option("--resamples", metavar="N", min=1, help="Samples that a bootstrap draws.", rich_help_panel=_SURE)
+    ] = 2000
+    seed: Annotated[int, Option("--seed", metavar="N", min=0, help="What it starts from.", rich_help_panel=_SURE)] = 0
+    no_intervals: Annotated[bool, Option("--no-intervals", help="Values only.", rich_help_panel=_SURE)] = False
+    topk: Annotated[
+        str | None,
+        Option(
+            "--topk",
+            metavar="K,…",
+            help="Top-k accuracies to compute: 1,3,5.",
+            rich_help_panel=_DECIDING,
+        ),
+    ] = None
+
     def names(self) -> tuple[str, ...] | None:
         """The metrics asked for, checked; ``None`` means the default ones."""
         from evalcli.metrics.registry import parse
 
         texts = [name.strip() for text in self.metrics for name in split_names(text) if name.strip()]
+        texts += [f"top{k}_accuracy" for k in parse_topk(self.topk) or ()] if texts else []
         return tuple(dict.fromkeys(str(parse(text)) for text in texts)) or None
 
     def choices(self) -> "Choices":
         """What the user fixed about the task."""
-        return replace(TaskOptions.choices(self), classes=self.classes)
+        choices = replace(TaskOptions.choices(self), classes=self.classes, topk=parse_topk(self.topk))
+        if not 0.5 <= self.confidence < 1.0:
+            raise UsageError(f"--confidence {self.confidence:g}", fix="give a share from 0.5 to below 1, as in 0.95")
+        if self.no_intervals:
+            return choices
+        from evalcli.uncertainty.intervals import Confidence
+
+        return replace(choices, confidence=Confidence(self.confidence, self.resamples, self.seed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +289,20 @@ class GateOptions:
             rich_help_panel=_GATES,
         ),
     ] = ()  # type: ignore[assignment]  # as above
+    min_slice_size: Annotated[
+        int,
+        Option(
+            "--min-slice-size",
+            metavar="N",
+            min=1,
+            help="Slices of fewer rows are never the worst, and make no gap.",
+            rich_help_panel=_GATES,
+        ),
+    ] = 1
+    gate_on: Annotated[
+        Literal["point", "interval"],
+        Option("--gate-on", help="Judge the value, or the whole of its interval.", rich_help_panel=_GATES),
+    ] = "point"
     inherited: Optional["GateOptions"] = None
     origin: str = ""
 
@@ -272,8 +344,8 @@ class GateOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExecutionOptions:
-    """Where and how to run; no result depends on it, but for how closely ranks are certified."""
+class PlaceOptions:
+    """Where and how to run; no result depends on it."""
 
     device: Annotated[
         str, Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_EXECUTION)
@@ -291,6 +363,17 @@ class ExecutionOptions:
         int | None, Option("--workers", metavar="N", min=1, help="Threads that count.", rich_help_panel=_EXECUTION)
     ] = None
 
+    def execution(self) -> "Execution":
+        """The same for the engine."""
+        from evalcli.engine import Execution
+
+        return Execution(self.backend, self.device, parse_rows(self.batch_size), self.workers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions(PlaceOptions):
+    """Likewise, and how closely ranks are certified."""
+
     ranking_budget: Annotated[
         float | None,
         Option(
@@ -304,10 +387,8 @@ class ExecutionOptions:
 
     def execution(self) -> "Execution":
         """The same for the engine."""
-        from evalcli.engine import Execution
-
         budget = None if self.ranking_budget is None else int(min(self.ranking_budget, _MOST_BUDGET) * 2**20)
-        return Execution(self.backend, self.device, parse_rows(self.batch_size), self.workers, budget)
+        return replace(PlaceOptions.execution(self), ranking_budget=budget)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,7 +425,9 @@ class OutputOptions:
 GROUPS = (InputOptions, DecidingOptions, GateOptions, ExecutionOptions, OutputOptions)
 
 
-def selection(inputs: InputOptions, choices: "Choices", workers: int | None = None) -> "Selection":
+def selection(
+    inputs: InputOptions, choices: "Choices", workers: int | None = None, by: tuple[str, ...] = ()
+) -> "Selection":
     """What to read: columns, keys and rows, and what the source must know of the choices."""
     from evalcli.sources.base import Selection
 
@@ -360,10 +443,11 @@ def selection(inputs: InputOptions, choices: "Choices", workers: int | None = No
         weight=inputs.weight,
         id=inputs.id,
         where=inputs.where,
+        by=by,
         scores="values" if choices.task == "regression" else choices.scores,
         nan=choices.nan,
         labels=choices.labels,
+        task=choices.task,
         workers=workers,
         options={name: value for name, value in typed.items() if value is not None},
-        task=choices.task,
     )

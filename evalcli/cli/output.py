@@ -20,7 +20,7 @@ from evalcli.errors import OutputError, UsageError
 from evalcli.renderers import SUFFIXES, format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 
@@ -34,7 +34,12 @@ class Target(NamedTuple):
     direct: bool
 
 
-def check_outputs(paths: Sequence[str], inputs: Iterable[str] = (), fallback: str = "rich") -> tuple[Target, ...]:
+def check_outputs(
+    paths: Sequence[str],
+    inputs: Iterable[str] = (),
+    fallback: str = "rich",
+    suffixes: Mapping[str, str] = SUFFIXES,
+) -> tuple[Target, ...]:
     """Where each output goes, in which format; ``fallback`` is for pipes and devices, whose names say nothing.
 
     Raises:
@@ -42,7 +47,7 @@ def check_outputs(paths: Sequence[str], inputs: Iterable[str] = (), fallback: st
         OutputError: a folder that is missing or that takes no file.
 
     """
-    targets = tuple(_target(path, fallback) for path in paths)
+    targets = tuple(_target(path, fallback, suffixes) for path in paths)
     sources = {os.path.realpath(path) for path in _expanded(inputs) if "\0" not in path}
     seen: dict[Path, str] = {}
     for target in targets:
@@ -57,8 +62,10 @@ def check_outputs(paths: Sequence[str], inputs: Iterable[str] = (), fallback: st
     return targets
 
 
-def write_outputs(contents: Sequence[tuple[Target, str]]) -> None:
+def write_outputs(contents: Sequence[tuple[Target, str | Iterable[str]]]) -> None:
     """Write every file, or none that is regular: all are complete on disk before the first takes its name.
+
+    A content is a text, or its pieces, which are asked for one after the other while they are written.
 
     Raises:
         OutputError: a write failed; what stood there before still stands.
@@ -78,7 +85,7 @@ def write_outputs(contents: Sequence[tuple[Target, str]]) -> None:
                 temporary.replace(target.real)
 
 
-def _target(path: str, fallback: str) -> Target:
+def _target(path: str, fallback: str, suffixes: Mapping[str, str]) -> Target:
     if path in _STREAMS:
         return Target(path, Path(path), fallback, direct=True)
     real = Path(path)
@@ -92,9 +99,9 @@ def _target(path: str, fallback: str) -> Target:
     if stat.S_ISDIR(mode):
         raise UsageError("is a directory", fix="name a file in it", path=path)
     regular = stat.S_ISREG(mode)
-    if not regular and Path(path).suffix.lower() not in SUFFIXES:
+    if not regular and Path(path).suffix.lower() not in suffixes:
         return Target(path, real, fallback, direct=True)
-    return Target(path, real, format_of(path), direct=not regular)
+    return Target(path, real, format_of(path, suffixes), direct=not regular)
 
 
 def _expanded(paths: Iterable[str]) -> Iterator[str]:
@@ -173,26 +180,33 @@ def _take_mode(number: int, real: Path) -> None:
         os.close(number)
 
 
-def _fill(temporary: Path, target: Target, text: str) -> None:
+def _fill(temporary: Path, target: Target, text: str | Iterable[str]) -> None:
     with _blamed_on(target), temporary.open("wb") as file:
-        file.write(_encoded(text))
+        for piece in _pieces(text):
+            file.write(_encoded(piece))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _pieces(text: str | Iterable[str]) -> Iterable[str]:
+    return (text,) if isinstance(text, str) else text
 
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _write_directly(target: Target, text: str) -> None:
+def _write_directly(target: Target, text: str | Iterable[str]) -> None:
     stream = _STREAMS.get(target.path)
     if stream == 1:
-        streams.emit(text)
+        streams.emit_pieces(_pieces(text))
     elif stream is not None:
-        sys.stderr.write(text)
+        for piece in _pieces(text):
+            sys.stderr.write(piece)
     else:
         with _blamed_on(target), target.real.open("wb") as file:
-            file.write(_encoded(text))
+            for piece in _pieces(text):
+                file.write(_encoded(piece))
 
 
 @contextmanager

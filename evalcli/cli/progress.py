@@ -62,6 +62,14 @@ class Meter:
             if self._bar is not None and self._task is not None:
                 self._bar.update(self._task, completed=done, total=total, rows=rows, rate=self._rate() if rows else "")
 
+    def hide(self) -> None:
+        """Take the bar away for good: the result is about to be written, perhaps to the same screen."""
+        self._shown = False
+        with self._lock:
+            if self._bar is not None:
+                self._bar.stop()
+                self._bar = None
+
     def timed(self, report: Report) -> Report:
         """The report with the seconds that all of it took, opening the files included."""
         if report.run is None:
@@ -75,11 +83,7 @@ class Meter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._shown = False
-        with self._lock:
-            if self._bar is not None:
-                self._bar.stop()
-                self._bar = None
+        self.hide()
         if isinstance(error, KeyboardInterrupt) and not isinstance(error, Interrupted):
             raise Interrupted(self.done, self.total) from error
 

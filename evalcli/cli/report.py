@@ -34,7 +34,7 @@ def report(
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.progress import Meter
     from evalcli.cli.saved import read_report
-    from evalcli.gates import judge, metrics_of
+    from evalcli.gates import judge, metrics_of, slicers_of
 
     rules = gating.rules()
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
@@ -46,12 +46,16 @@ def report(
     from evalcli.sources import open_source
 
     with Meter(quiet=output.quiet, meanwhile=_import_the_rest) as progress:
-        source = open_source(files.preds, files.targets, selection(inputs, choices, execution.workers), progress.share)
+        by = tuple(dict.fromkeys((*deciding.by, *slicers_of((*(names or ()), *metrics_of(rules))))))
+        chosen = selection(inputs, choices, execution.workers, by)
+        source = open_source(files.preds, files.targets, chosen, progress.share)
         with closing(source):
             from evalcli.evaluate import evaluate
 
-            result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules))
-    return delivery.deliver(progress.timed(replace(result, gates=judge(result, rules, baseline))))
+            seen = None if gating.gate_on == "interval" else delivery.intervals(names or ())
+            result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules), shown=seen)
+    verdicts = judge(result, rules, baseline, least=gating.min_slice_size, on=gating.gate_on)
+    return delivery.deliver(progress.timed(replace(result, gates=verdicts)))
 
 
 def _import_the_rest() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from evalcli.errors import OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TextIO
 
 _MAX_WIDTH = 400
@@ -36,8 +37,20 @@ def output_is_closed() -> bool:
     return sys.stdout is None or sys.stdout.closed
 
 
-def emit(text: str) -> None:
-    """Write a result to standard output, whole.
+def emit_pieces(pieces: Iterable[str]) -> None:
+    """Write a result to standard output piece by piece; none is made any more when the reader has gone.
+
+    Raises:
+        OutputError: standard output is closed, or takes no more.
+
+    """
+    for piece in pieces:
+        if not emit(piece):
+            return
+
+
+def emit(text: str) -> bool:
+    """Write a result to standard output, whole. Whether there is still a reader.
 
     Raises:
         OutputError: standard output is closed, or takes no more.
@@ -50,9 +63,11 @@ def emit(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         discard_output()
+        return False
     except OSError as e:
         discard_output()
         raise OutputError(f"standard output: {e.strerror}", fix="write to a file with -o FILE") from e
+    return True
 
 
 def say(text: str) -> None:

@@ -25,6 +25,7 @@ from evalcli.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from evalcli.cli.deliver import Delivery
     from evalcli.tune import Tuning
+    from evalcli.tune_labels import LabelTuning
     from evalcli.tuning import Aim
 
 _AIM = "What to seek"
@@ -83,7 +84,7 @@ def tune(
     executing: ExecutionOptions,
     output: OutputOptions,
 ) -> ExitCode:
-    """Choose the threshold of a binary task from scores: the best of all scores that occur, compared with >=.
+    """Choose the threshold of a binary task, or one for each label: the best of all scores that occur, cut with >=.
 
     --threshold is the one to compare it with. Exit code: 0 when a threshold was chosen, 2 when not.
     """
@@ -118,7 +119,7 @@ def _check_formats(delivery: "Delivery") -> None:
             raise UsageError(f"a threshold is not written as {form}", fix="use JSON, as in -o tuned.json", path=path)
 
 
-def _deliver(tuning: "Tuning", delivery: "Delivery") -> None:
+def _deliver(tuning: "Tuning | LabelTuning", delivery: "Delivery") -> None:
     """Files whole or not at all, then the screen, then what to keep in mind."""
     from evalcli.cli.output import write_outputs
     from evalcli.renderers.tuning import render_tuning

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from evalcli.errors import InputError, UsageError
 
@@ -59,6 +59,24 @@ def _labels_in(path: Path) -> tuple[str, ...]:
     return tuple(lines[:-1] if lines[-1] == "" else lines)
 
 
+def parse_topk(text: str | None) -> tuple[int, ...] | None:
+    """The k of top-k accuracies, in the order given.
+
+    >>> parse_topk("1,3, 5"), parse_topk(None)
+    ((1, 3, 5), None)
+
+    Raises:
+        UsageError: for what is no whole number from 1.
+
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdecimal() and int(part[:10]) > 0 for part in parts):
+        raise UsageError(f"--topk {text}", fix="give whole numbers from 1, as in --topk 1,3,5")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
 def parse_rows(text: str | None) -> int | None:
     """A number of rows, where k and M stand for thousand and million.
 
@@ -72,6 +90,21 @@ def parse_rows(text: str | None) -> int | None:
     if not (digits.isascii() and digits.isdigit()) or not 0 < int(digits[:18]) * factor < 2**40 or len(digits) > 18:
         raise UsageError(f"--batch-size {text!r} is no number of rows", fix="write it like 131072, 100k or 1M")
     return int(digits) * factor
+
+
+def parse_limit(text: str | None) -> int | Literal["all"] | None:
+    """A number of rows to list; 0 means all of them.
+
+    >>> parse_limit("20"), parse_limit("all"), parse_limit("0")
+    (20, 'all', 'all')
+    """
+    if text is None:
+        return None
+    if text == "all":
+        return "all"
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise UsageError(f"--limit {text!r} is no number of rows", fix="write it like 20, or all")
+    return int(text) or "all"
 
 
 def split_names(text: str) -> list[str]:

@@ -20,6 +20,7 @@ from evalcli.errors import LimitError
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm
 from evalcli.metrics.scorestate import AllClassesState, ProbabilityState, add_exactly, add_rows_exactly, added, counted
+from evalcli.report import CalibrationBin
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -72,7 +73,7 @@ class CalibrationBins(ProbabilityState):
         if bins < 1 or (of == "positive" and not form.binary):
             raise ValueError("bins start at 1, and only binary scores have a positive class")
         self.bins, self.of = bins, of
-        self._edges = _edges(bins, form)
+        self._edges = rounded_edges(bins, form)
         self.add_state("counts", ExactSum(2 * bins) if weighted else np.zeros(2 * bins, np.int64))
         self.add_state("confidence", ExactSum(bins))
 
@@ -86,14 +87,14 @@ class CalibrationBins(ProbabilityState):
         else:
             assert rows.positive is not None
             values, right = rows.positive, rows.target == 1
-        places = _places(stored_confidence(values, self.form), self._edges)
+        places = bin_places(stored_confidence(values, self.form), self._edges)
         self.counts = counted(self.counts, rows, 2 * places + right)
         added(self.confidence, rows, values, places)
 
     def compute(self) -> BinTable:
         """The table so far, (B,)."""
         counts = _values(self.counts).reshape(-1, 2)
-        return _table(counts.sum(axis=1), self.confidence.value(), counts[:, 1])
+        return bin_table(counts.sum(axis=1), self.confidence.value(), counts[:, 1])
 
 
 class ClasswiseBins(AllClassesState):
@@ -118,7 +119,7 @@ class ClasswiseBins(AllClassesState):
         if form.classes > MOST_CLASSES:
             raise LimitError(f"{form.classes} classes are too many to bin each", fix="ask for ece")
         self.bins = bins
-        self._edges = _edges(bins, form)
+        self._edges = rounded_edges(bins, form)
         cells = form.classes * bins
         for name in ("counts", "right"):
             self.add_state(name, ExactSum(cells) if weighted else np.zeros(cells, np.int64))
@@ -132,12 +133,12 @@ class ClasswiseBins(AllClassesState):
         classes, rows = block.probs.shape
         probs = np.ascontiguousarray(np.rint(block.probs * _GRID))
         probs /= _GRID
-        own = _places(probs[block.target, np.arange(rows)], self._edges)
+        own = bin_places(probs[block.target, np.arange(rows)], self._edges)
         self.right = counted(self.right, block, block.target * self.bins + own)
         if block.weight is None and block.repeats is None:
             self._count_plain(probs)
             return
-        cells = _places(probs.ravel(), self._edges).reshape(classes, rows)
+        cells = bin_places(probs.ravel(), self._edges).reshape(classes, rows)
         cells += np.arange(classes)[:, None] * self.bins
         weight = None if block.weight is None else np.tile(block.weight, classes)
         repeats = None if block.repeats is None else np.tile(block.repeats, classes)
@@ -151,7 +152,7 @@ class ClasswiseBins(AllClassesState):
         large = np.flatnonzero(probs > self._edges[1])
         values = probs.reshape(-1)[large]
         label = large // rows
-        cells = label * self.bins + _places(values, self._edges)
+        cells = label * self.bins + bin_places(values, self._edges)
         first = np.arange(classes) * self.bins
         self.counts += np.bincount(cells, minlength=classes * self.bins)
         self.counts[first] += rows - np.bincount(label, minlength=classes)
@@ -165,7 +166,7 @@ class ClasswiseBins(AllClassesState):
     def compute(self) -> BinTable:
         """The tables so far, (C, B)."""
         shape = (self.form.classes, self.bins)
-        return _table(
+        return bin_table(
             _values(self.counts).reshape(shape),
             self.confidence.value().reshape(shape),
             _values(self.right).reshape(shape),
@@ -177,12 +178,13 @@ def _values(held: Any) -> HostArray:
     return values
 
 
-def _table(n: HostArray, confidence: HostArray, right: HostArray) -> BinTable:
+def bin_table(n: HostArray, confidence: HostArray, right: HostArray) -> BinTable:
+    """Bins of equal width from their rows, sums of confidence and right rows, each (…, B)."""
     edges = np.arange(n.shape[-1] + 1) / n.shape[-1]
     return BinTable(n, confidence, right, edges[:-1], edges[1:])
 
 
-def _edges(bins: int, form: ScoreForm) -> HostArray:
+def rounded_edges(bins: int, form: ScoreForm) -> HostArray:
     """``k / B``, rounded as probabilities were."""
     edges = np.arange(bins + 1) / bins
     if form.kind == "logits" or form.eps <= 2.0**-52:
@@ -201,7 +203,7 @@ def stored_confidence(values: HostArray, form: ScoreForm) -> HostArray:
     return rounded
 
 
-def _places(values: HostArray, edges: HostArray) -> HostArray:
+def bin_places(values: HostArray, edges: HostArray) -> HostArray:
     """The bin of each of ``values`` (N,): the number of the edges below it, less one."""
     bins = len(edges) - 1
     places: HostArray = np.ceil(values * bins).astype(np.int64)
@@ -269,24 +271,13 @@ def underconfidence(table: BinTable) -> HostArray:
     return _over(np.maximum(table.right - table.confidence, 0).sum(axis=-1), table.n.sum(axis=-1))
 
 
-@dataclass(frozen=True, slots=True)
-class ReliabilityRow:
-    """One bin ``(low, high]``: its rows or weights, mean confidence and accuracy, ``None`` where it is empty."""
-
-    low: float
-    high: float
-    n: float
-    confidence: float | None
-    accuracy: float | None
-
-
-def reliability(table: BinTable) -> list[ReliabilityRow]:
-    """The bins of one table (B,) as rows."""
+def reliability(table: BinTable) -> tuple[CalibrationBin, ...]:
+    """The bins of one table (B,) as plain rows."""
     columns = (table.low, table.high, table.n, table.confidence, table.right)
-    return [
-        ReliabilityRow(low, high, n, confidence / n if n else None, right / n if n else None)
+    return tuple(
+        CalibrationBin(low, high, n, confidence / n if n else None, right / n if n else None)
         for low, high, n, confidence, right in zip(*(column.tolist() for column in columns), strict=True)
-    ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,3 +314,18 @@ def brier_split(table: BinTable, brier: float | HostArray) -> BrierSplit:
     if table.n.ndim > 1:
         off, told, spread = off.sum(axis=-1), told.sum(axis=-1), spread.sum(axis=-1)
     return BrierSplit(np.asarray(brier), off, told, spread, brier - (off - told + spread))
+
+
+def brier_reliability(table: BinTable) -> HostArray:
+    """The part of the Brier score that better calibrated probabilities would mend: 0 is best."""
+    return brier_split(table, np.nan).reliability
+
+
+def brier_resolution(table: BinTable) -> HostArray:
+    """The part by which the probabilities tell rows apart, taken off the Brier score: 0 says nothing of any row."""
+    return brier_split(table, np.nan).resolution
+
+
+def brier_uncertainty(table: BinTable) -> HostArray:
+    """The Brier score of always saying how frequent each class is: it belongs to the data and not to the model."""
+    return brier_split(table, np.nan).uncertainty

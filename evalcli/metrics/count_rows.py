@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evalcli.metrics import formulas
-from evalcli.metrics.entry import AVERAGES, Entry, Parameter
+from evalcli.metrics.entry import AVERAGES, OVER_ROWS, Entry, Parameter
 
 _OVER_ALL = "Undefined only without rows."
 _IN_MEAN = (
@@ -11,6 +11,10 @@ _IN_MEAN = (
     "macro: the plain mean over the classes seen in target or predictions, with some weight (--classes declared: all); "
     "weighted: by support; micro: the cells of all these classes added up first. "
     "Bare, in a binary task: the positive class."
+)
+_TASKS = ("binary", "multiclass", "multilabel")
+_OVER_ROWS = (
+    " samples, in a multilabel task: the mean over rows of each row's own value, where 0/0 counts as 0 as well."
 )
 
 COUNT_ROWS = (
@@ -39,9 +43,11 @@ COUNT_ROWS = (
         formula_text="TP / (TP + FP)",
         source="van Rijsbergen 1979, Information Retrieval, ch. 7",
         summary="Of what the model called this class, the share that was.",
-        convention=_IN_MEAN,
+        convention=_IN_MEAN + _OVER_ROWS,
         per_class=True,
         averages=AVERAGES,
+        tasks=_TASKS,
+        multilabel=(OVER_ROWS,),
     ),
     Entry(
         name="recall",
@@ -50,9 +56,11 @@ COUNT_ROWS = (
         formula_text="TP / (TP + FN)",
         source="van Rijsbergen 1979, Information Retrieval, ch. 7",
         summary="Of what was this class, the share that the model found (sensitivity).",
-        convention=_IN_MEAN,
+        convention=_IN_MEAN + _OVER_ROWS,
         per_class=True,
         averages=AVERAGES,
+        tasks=_TASKS,
+        multilabel=(OVER_ROWS,),
     ),
     Entry(
         name="f1",
@@ -61,9 +69,13 @@ COUNT_ROWS = (
         formula_text="2·TP / (2·TP + FP + FN)",
         source="van Rijsbergen 1979, Information Retrieval, ch. 7; Opitz and Burst 2019, Macro F1 and Macro F1",
         summary="The harmonic mean of precision and recall.",
-        convention=f"Macro F1 is the mean of the class F1. Undefined only when TP, FP and FN are all 0. {_IN_MEAN}",
+        convention="Macro F1 is the mean of the class F1. Undefined only when TP, FP and FN are all 0. "
+        + _IN_MEAN
+        + _OVER_ROWS,
         per_class=True,
         averages=AVERAGES,
+        tasks=_TASKS,
+        multilabel=(OVER_ROWS,),
     ),
     Entry(
         name="fbeta",
@@ -74,9 +86,11 @@ COUNT_ROWS = (
         formula_text="(1 + β²)·TP / ((1 + β²)·TP + β²·FN + FP)",
         source="van Rijsbergen 1979, Information Retrieval, ch. 7",
         summary="F1 with recall β times as important as precision; β stands in the name: fbeta2, fbeta0.5_macro.",
-        convention=f"Undefined only when TP, FP and FN are all 0. {_IN_MEAN}",
+        convention=f"Undefined only when TP, FP and FN are all 0. {_IN_MEAN}{_OVER_ROWS}",
         per_class=True,
         averages=AVERAGES,
+        tasks=_TASKS,
+        multilabel=(OVER_ROWS,),
     ),
     Entry(
         name="jaccard",
@@ -85,9 +99,11 @@ COUNT_ROWS = (
         formula_text="TP / (TP + FP + FN)",
         source="Jaccard 1912, The distribution of the flora in the alpine zone",
         summary="The overlap of predicted and true rows (intersection over union).",
-        convention=_IN_MEAN,
+        convention=_IN_MEAN + _OVER_ROWS,
         per_class=True,
         averages=AVERAGES,
+        tasks=_TASKS,
+        multilabel=(OVER_ROWS,),
     ),
     Entry(
         name="specificity",
@@ -99,6 +115,7 @@ COUNT_ROWS = (
         convention=_IN_MEAN,
         per_class=True,
         averages=AVERAGES,
+        tasks=_TASKS,
     ),
     Entry(
         name="npv",
@@ -110,6 +127,17 @@ COUNT_ROWS = (
         convention=_IN_MEAN,
         per_class=True,
         averages=AVERAGES,
+        tasks=_TASKS,
+    ),
+    Entry(
+        name="selection_rate",
+        title="Selection rate",
+        formula=formulas.selection_rate,
+        formula_text="(TP + FP) / n",
+        source="Dwork et al. 2012, Fairness through awareness",
+        summary="How often the model says this class.",
+        convention="Says what the model does, not how well: compare it between slices. Undefined only without rows.",
+        per_class=True,
     ),
     Entry(
         name="mcc",

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AVERAGES = ("macro", "weighted", "micro")
+OVER_ROWS = "samples"
+"""The average that only a multilabel task has: over rows, of each row's own label sets."""
 COUNTED = "ClassCounts"
 """The state of every metric that needs no more than the predicted labels."""
 
@@ -34,7 +36,8 @@ class Parameter:
 class Entry:
     """All that is known of a metric: ``formula`` takes what its ``state`` computes, and the parameter in its name.
 
-    ``reads`` says what the state is fed with: predicted labels, scores, or the values of a regression.
+    ``reads`` says what the state is fed with: predicted labels, scores, or the values of a regression. What reads
+    ``slices`` compares their metrics, and has no value of all rows.
 
     ``spelling`` says where the parameter stands: ``fbeta{}``. A ``direction`` of ``zero``: the nearer to 0, the better.
     """
@@ -53,9 +56,13 @@ class Entry:
     averages: tuple[str, ...] = ()
     state: str = COUNTED
     tasks: tuple[str, ...] = ("binary", "multiclass")
-    reads: Literal["labels", "scores", "values"] = "labels"
+    reads: Literal["labels", "scores", "values", "slices"] = "labels"
     spelling: str = ""
     parameter: Parameter | None = None
+    multilabel: tuple[str, ...] = ()
+    """Further averages, of a multilabel task alone."""
+    by_label: Callable[..., Any] | None = None
+    """Where a class has no number of its own but a label of a multilabel task has: it reads ``LabelCalibration``."""
 
     @property
     def needs_scores(self) -> bool:

@@ -105,6 +105,33 @@ class ExactSum:
         if sums:
             self._lay(np.concatenate(sums), np.concatenate(places))
 
+    def add_masked(self, values: HostArray, masks: HostArray, repeats: HostArray | None = None) -> None:
+        """Add to each sum those of ``values`` (N,) float64 that its row of ``masks`` (K, N) bool picks out.
+
+        >>> total = ExactSum(2)
+        >>> total.add_masked(np.array([0.1, 0.2, 0.3]), np.array([[True, True, True], [False, True, False]]))
+        >>> total.value().tolist()
+        [0.6, 0.2]
+
+        Raises: ``ValueError`` for a value that is not finite.
+        """
+        if repeats is not None:
+            picked, rows = np.nonzero(masks)
+            self.add(values[rows], picked, repeats[rows])
+            return
+        _check_finite(values)
+        every = np.arange(len(masks))
+        for start in range(0, len(values), _BLOCK):
+            block, mask = values[None, start : start + _BLOCK], masks[:, start : start + _BLOCK]
+            wide, below = mask.astype(np.float64), ExactSum(block.shape[1])
+            # not wide @ part, whose threads would get in the way of the workers
+            sums = [(wide * part).sum(axis=1) for part in below._parts(block, np.arange(block.shape[1])[None])]
+            if sums:
+                self._lay(np.concatenate(sums), np.tile(every, len(sums)))
+            if len(tiny := below.occupied()):
+                picked, rows = np.nonzero(mask[:, tiny])
+                self._lay(below.select(tiny).value()[rows], picked)
+
     def _parts(self, rest: HostArray, index: HostArray | None) -> Iterator[HostArray]:
         """The values ``rest`` (K, n), row by row, in parts that add exactly; what is left is laid on the grid."""
         top = np.maximum(rest.max(axis=1), -rest.min(axis=1))

@@ -118,6 +118,11 @@ def balanced_accuracy(counts: Counts) -> Array:
     return mean_over(recall(counts), counts.support > 0)
 
 
+def selection_rate(counts: Counts) -> Array:
+    """``predicted / n``: how often the model says a class (…, C)."""
+    return ratio(_float(counts.predicted), _float(counts.n)[..., None])
+
+
 def majority_baseline(counts: Counts) -> Array:
     """``max support / n``: what naming the most frequent class every time would reach."""
     xp = namespace(counts.tp)

@@ -156,7 +156,7 @@ class KeyColumn:
     def bins_of(self, sides: Sequence[int]) -> Bins:
         """The entries of several sides as one."""
         self._settle()
-        return _together([self._sides[side] for side in sides], self._shift)
+        return merged_bins([self._sides[side] for side in sides], self._shift)
 
     def _settle(self) -> None:
         """Sort what waits into the table."""
@@ -168,7 +168,7 @@ class KeyColumn:
         for side in range(len(self._sides)):
             rows = waiting.pop(0)
             if len(rows.keys):
-                self._sides[side] = _together([self._sides[side], self._runs(rows)], self._shift)
+                self._sides[side] = merged_bins([self._sides[side], self._runs(rows)], self._shift)
         self._fit([side.least for side in self._sides])
 
     def _runs(self, rows: _Rows) -> Bins:
@@ -192,20 +192,26 @@ class KeyColumn:
         if shift > self._shift:
             self._shift = shift
             for number, side in enumerate(self._sides):
-                self._sides[number] = _together([side], shift)
+                self._sides[number] = merged_bins([side], shift)
 
     def fresh(self) -> Self:
         """An empty one of the same configuration."""
         return type(self)(len(self._sides), self.bits, self.capacity, weighted=self.weighted)
 
     def merge(self, other: Self) -> Self:
-        """Take in another's entries, in place."""
+        """Take in another's entries, in place. Rows that wait there wait here, and are sorted once, with the others."""
+        for number, theirs in enumerate(other._waiting):
+            self._waiting[number] += theirs
+        self._rows_waiting += other._rows_waiting
+        if self._rows_waiting >= self._most_waiting:
+            self._settle()
+        if not any(len(side.least) for side in other._sides):
+            return self
         self._settle()
-        other._settle()
         self._coarsen(other._shift)
-        for number, theirs in enumerate(other._sides):
-            if len(theirs.least):
-                self._sides[number] = _together([self._sides[number], theirs], self._shift)
+        for number, side in enumerate(other._sides):
+            if len(side.least):
+                self._sides[number] = merged_bins([self._sides[number], side], self._shift)
         self._fit([side.least for side in self._sides])
         return self
 
@@ -253,8 +259,8 @@ def _no_bins(bits: int, weighted: bool) -> Bins:
     return Bins(keys, keys, ExactSum(0) if weighted else np.zeros(0, np.int64))
 
 
-def _together(parts: list[Bins], shift: int) -> Bins:
-    """The entries of all parts, one per bin of ``shift``."""
+def merged_bins(parts: list[Bins], shift: int) -> Bins:
+    """The entries of all parts, one per bin of ``shift``, which is that of none of them or larger."""
     least = np.concatenate([part.least for part in parts])
     order = None if len(parts) == 1 else np.argsort(least, kind="stable")  # sorted runs: one linear merge
     least = least if order is None else least[order]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalcli.metrics.arrays import count_cells
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import ProbabilityState, added, counted
 
 if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.probability import ProbabilityRows, ScoreForm
+
+SIZES = 1 << 15
+"""Sizes of losses that are told apart: about 90 to a power of ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,23 @@ class LossSums:
     infinite: int = 0
     clipped: int = 0
     capped: int = 0
+    sizes: HostArray | None = None
+    largest: float = float("inf")
+    """What a loss may be at most."""
+
+    @property
+    def histogram(self) -> tuple[HostArray, HostArray]:
+        """Losses (K,) to three digits, and how many rows (K,) have one of that size."""
+        assert self.sizes is not None
+        held = np.flatnonzero(self.sizes)
+        middles = ((held.astype(np.uint32) << 16) | 0x8000).view(np.float32).astype(np.float64)
+        return np.where(held > 0, middles, 0.0), self.sizes[held].astype(np.float64)
+
+
+def _sizes(losses: HostArray) -> HostArray:
+    """The leading 16 bits of each loss (N,) as float32: its size to three digits, in order."""
+    bits: HostArray = np.maximum(losses, 0.0).astype(np.float32).view(np.uint32) >> 16
+    return bits.astype(np.int64)
 
 
 class LogLoss(ProbabilityState):
@@ -47,6 +69,7 @@ class LogLoss(ProbabilityState):
     capped: int
     weights: ExactSum
     total: ExactSum
+    sizes: Any
 
     def __init__(self, form: ScoreForm, *, weighted: bool = False) -> None:
         super().__init__(form, weighted=weighted)
@@ -54,6 +77,7 @@ class LogLoss(ProbabilityState):
             self.add_state(name, 0)
         for name in ("weights", "total"):
             self.add_state(name, ExactSum())
+        self.add_state("sizes", np.zeros(SIZES, np.int64))
 
     def take(self, rows: ProbabilityRows) -> None:
         """Take in a batch that ``probability_rows`` has looked at."""
@@ -67,12 +91,14 @@ class LogLoss(ProbabilityState):
         if rows.clipped is not None:
             self.clipped += _rows_of(rows, rows.clipped < 0)
             self.capped += _rows_of(rows, rows.clipped > 0)
-        added(self.total, rows, np.where(np.isinf(loss), 0.0, loss))
+        finite = np.where(np.isinf(loss), 0.0, loss)
+        added(self.total, rows, finite)
+        self.sizes = self.sizes + count_cells(_sizes(finite), SIZES, rows.repeats)
 
     def compute(self) -> LossSums:
         """The sums so far."""
         n = float(self.weights) if self.weighted else float(self.rows)
-        return LossSums(self.rows, n, float(self.total), self.infinite, self.clipped, self.capped)
+        return LossSums(self.rows, n, float(self.total), self.infinite, self.clipped, self.capped, self.sizes.copy())
 
 
 class Brier(ProbabilityState):
@@ -89,22 +115,26 @@ class Brier(ProbabilityState):
 
     weights: ExactSum
     total: ExactSum
+    sizes: Any
 
     def __init__(self, form: ScoreForm, *, weighted: bool = False) -> None:
         super().__init__(form, weighted=weighted)
         for name in ("weights", "total"):
             self.add_state(name, ExactSum())
+        self.add_state("sizes", np.zeros(SIZES, np.int64))
 
     def take(self, rows: ProbabilityRows) -> None:
         """Take in a batch that ``probability_rows`` has looked at."""
         if rows.weight is not None:
             counted(self.weights, rows, np.zeros(len(rows.brier), np.int64))
         added(self.total, rows, rows.brier)
+        self.sizes = self.sizes + count_cells(_sizes(rows.brier), SIZES, rows.repeats)
 
     def compute(self) -> LossSums:
         """The sums so far."""
         n = float(self.weights) if self.weighted else float(self.rows)
-        return LossSums(self.rows, n, float(self.total))
+        largest = 1.0 if self.form.binary else 2.0
+        return LossSums(self.rows, n, float(self.total), sizes=self.sizes.copy(), largest=largest)
 
 
 def mean_loss(sums: LossSums) -> float:

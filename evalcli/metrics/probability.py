@@ -57,11 +57,11 @@ def log_softmax(logits: HostArray) -> HostArray:
     >>> log_softmax(np.array([-40.0, 0.0])).tolist()
     [-40.0, -4.248354255291589e-18]
     """
-    shifted = _shifted(np.array(logits, np.float64))
-    best = shifted.argmax(axis=-1)[..., None]
-    powers = np.exp(shifted)
+    away = shifted(np.array(logits, np.float64))
+    best = away.argmax(axis=-1)[..., None]
+    powers = np.exp(away)
     np.put_along_axis(powers, best, 0.0, axis=-1)  # log1p of the others keeps what 1 + x would lose
-    result: HostArray = shifted - np.log1p(powers.sum(axis=-1, keepdims=True))
+    result: HostArray = away - np.log1p(powers.sum(axis=-1, keepdims=True))
     return result
 
 
@@ -71,12 +71,12 @@ def softmax(logits: HostArray) -> HostArray:
     >>> softmax(np.array([1000.0, 1000.0])).tolist()
     [0.5, 0.5]
     """
-    powers = np.exp(_shifted(np.array(logits, np.float64)))
+    powers = np.exp(shifted(np.array(logits, np.float64)))
     powers /= powers.sum(axis=-1, keepdims=True)
     return powers
 
 
-def _shifted(values: HostArray) -> HostArray:
+def shifted(values: HostArray) -> HostArray:
     """``x − max x`` along the last axis, in place; several infinite ones share first place."""
     top = values.max(axis=-1, keepdims=True)
     if np.isinf(top).any():
@@ -282,7 +282,7 @@ def _look_at_logits(
     powers = _wide(raw)
     top = powers.max(axis=0)
     with np.errstate(over="ignore"):  # a margin beyond all numbers is infinite
-        powers = _shifted(powers.T).T if np.isinf(top).any() else np.subtract(powers, top, out=powers)
+        powers = shifted(powers.T).T if np.isinf(top).any() else np.subtract(powers, top, out=powers)
     margin = powers[target, here]
     np.exp(powers, out=powers)
     probs = None if seen is None else powers.copy()
@@ -324,11 +324,12 @@ def _look_at_probs(
     probs[target, here] = 0.0
     probs *= probs
     brier = over_classes(probs) + (1.0 - own) ** 2
-    loss, clipped = _clipped_loss(own, form.eps)
+    loss, clipped = clipped_loss(own, form.eps)
     return _Look(loss, brier, top, 1.0 - top, rank, tied, clipped)
 
 
-def _clipped_loss(own: HostArray, eps: float) -> tuple[HostArray, HostArray]:
+def clipped_loss(own: HostArray, eps: float) -> tuple[HostArray, HostArray]:
+    """``−log p`` of probabilities (…), and by −1 or 1 which were raised or lowered before the logarithm."""
     clipped = (own > 1.0 - eps).astype(np.int8) - (own < eps).astype(np.int8)
     return -np.log(np.clip(own, eps, 1.0 - eps)), clipped
 
@@ -351,5 +352,5 @@ def _look_at_positive(scores: HostArray, target: HostArray, form: ScoreForm) -> 
     positive = np.where(upper, confidence, doubt)
     if form.kind == "logits":
         return _Look(np.log1p(small) + np.where(right, 0.0, size), brier, confidence, doubt, rank, tied, None, positive)
-    loss, clipped = _clipped_loss(np.where(right, confidence, doubt), form.eps)
+    loss, clipped = clipped_loss(np.where(right, confidence, doubt), form.eps)
     return _Look(loss, brier, confidence, doubt, rank, tied, clipped, positive)

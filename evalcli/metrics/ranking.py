@@ -11,15 +11,15 @@ Certified(value=0.75, low=0.75, high=0.75)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy
+from evalcli.metrics.arrays import Array, asnumpy, is_host
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keys import Bins, KeyColumn, key_bits, scores_of, sort_keys
+from evalcli.metrics.keys import Bins, KeyColumn, key_bits, merged_bins, scores_of, sort_keys
 from evalcli.metrics.labels import label_rows
 from evalcli.metrics.odds import one_vs_rest_scores
 from evalcli.metrics.roc import (
@@ -37,7 +37,7 @@ from evalcli.metrics.roc import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -63,6 +63,9 @@ __all__ = [
     "recall_at_precision",
     "specificity_at_sensitivity",
 ]
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 BUDGET = 64 << 20
 """Bytes for the entries of all columns, unless told otherwise."""
@@ -130,23 +133,34 @@ class KeyTable(Metric):
         least, most = (-1, 1) if cells else (0, max(self.columns, 2) - 1)
         if len(batch.target) and not (batch.target.min() >= least and batch.target.max() <= most):
             raise InputError(f"targets must lie between {least} and {most}")
-        for number in range(self.columns if cells else 0):
-            self._count_cells(number, scores[:, number], batch)
-        if not cells:
-            self._count_classes(scores, batch)
-        self.rows += len(batch.target) if batch.repeats is None else int(batch.repeats.sum())
-        if self.weighted:
-            weight = np.ones(len(batch.target)) if batch.weight is None else batch.weight
-            self.squares.add(weight * weight, repeats=batch.repeats)
+        if cells:
+            self.take_cells(scores.T, batch.target.T, batch.weight, batch.repeats)
+            return
+        self._count_classes(scores, batch)
+        self._count_amounts(len(batch.target), batch.weight, batch.repeats)
 
-    def _count_cells(self, number: int, scores: Array, batch: _Batch) -> None:
-        """Count one column whose target holds 1, 0 and −1."""
+    def _count_amounts(self, rows: int, weight: HostArray | None, repeats: HostArray | None) -> None:
+        self.rows += rows if repeats is None else int(repeats.sum())
+        if self.weighted:
+            weight = np.ones(rows) if weight is None else weight
+            self.squares.add(weight * weight, repeats=repeats)
+
+    def take_cells(
+        self, scores: Array, target: HostArray, weight: HostArray | None = None, repeats: HostArray | None = None
+    ) -> None:
+        """Count a checked batch of cells, each column in a row of its own: ``scores`` and ``target`` are (C, N)."""
         if self.pairwise:
             raise ValueError("pairs of classes need one class per row")
-        keys = sort_keys(scores, self.bits)
-        for side in (0, 1):
-            rows = batch.target[:, number] == side
-            self._column(number).add(side, keys[rows], *batch.amounts(rows))
+        if not is_host(scores):
+            scores = asnumpy(scores.float() if scores.dtype.itemsize < 4 else scores)
+        for number, (column, codes) in enumerate(zip(scores, target, strict=True)):
+            kept = codes >= 0
+            keys = sort_keys(column if kept.all() else np.where(kept, column, 0), self.bits)  # the others may be NaN
+            for side in (0, 1):
+                rows = codes == side
+                amounts = (None if part is None else part[rows] for part in (repeats, weight))
+                self._column(number).add(side, keys[rows], *amounts)
+        self._count_amounts(target.shape[1], weight, repeats)
 
     def _count_classes(self, scores: Array, batch: _Batch) -> None:
         """Count all columns of rows that have one class each, brought together by class."""
@@ -186,9 +200,16 @@ class KeyTable(Metric):
         others = [side for side in range(self.sides) if side != column] if against is None else [against]
         return _ranked(keys.bins(column), keys.bins_of(others), keys.shift)
 
-    def compute(self) -> list[Ranking]:
-        """The ranking of every column."""
-        return [self.ranking(number) for number in range(self.columns)]
+    def compute(self, workers: int = 1) -> list[Ranking]:
+        """The ranking of every column; ``workers`` threads sort what still waits."""
+        return each(self.ranking, range(self.columns), workers)
+
+    def pooled(self) -> Ranking:
+        """The cells of all columns as one column: every positive cell against every negative one."""
+        columns = [self._column(number) for number in range(self.columns)]
+        shift = max(column.shift for column in columns)
+        pos, neg = (merged_bins([column.bins(side) for column in columns], shift) for side in (1, 0))
+        return _ranked(pos, neg, shift)
 
     def merge(self, other: Self) -> Self:
         """Take in what ``other`` has counted.
@@ -293,9 +314,21 @@ def curve(ranking: Ranking, points: int = 500) -> Curve:
     return Curve(ranking.score[chosen], fpr[chosen], tpr[chosen], tp[chosen] / (tp + fp)[chosen])
 
 
-def over_columns(formula: Callable[..., Certified], rankings: Sequence[Ranking], *parameter: float) -> Certified:
+def each(function: Callable[[A], B], items: Iterable[A], workers: int) -> list[B]:
+    """``function`` of every item, in order, by several threads: numpy lets them run side by side."""
+    if workers == 1:
+        return [function(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, items))
+
+
+def over_columns(
+    formula: Callable[..., Certified], rankings: Sequence[Ranking], *parameter: float, workers: int = 1
+) -> Certified:
     """A formula for each of C columns: three arrays (C,)."""
-    results = [formula(ranking, *parameter) for ranking in rankings]
+    results = each(lambda ranking: formula(ranking, *parameter), rankings, workers)
     return Certified(*(np.array([result[part] for result in results]) for part in range(3)))
 
 

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MEANS = ("macro", "weighted")
+_LABELS = ("binary", "multiclass", "multilabel")
+_OF_LABEL = " In a multilabel task that of P(label), for each label and as their plain mean."
 
 
-def _late(module: str, name: str) -> Callable[..., Any]:
+def late(module: str, name: str) -> Callable[..., Any]:
     """A formula of a module that is imported when it is first called."""
 
     def formula(*args: Any) -> Any:
@@ -29,20 +31,25 @@ def _share(word: str, symbol: str, example: str = "0.9") -> Parameter:
 
 
 _RANKED = (
-    "Ranks on raw scores in a binary task, on the odds of each class from float64 log-softmax in a multiclass one; "
-    "ties count half. Undefined without positives or without negatives. Exact, or with a certified interval past "
-    "--ranking-budget. macro: the plain mean over the classes that have both, the others are named; weighted: by "
-    "support."
+    "Ranks on raw scores in a binary or multilabel task, on the odds of each class from float64 log-softmax in a "
+    "multiclass one; ties count half. Undefined without positives or without negatives. Exact, or with a certified "
+    "interval past --ranking-budget. macro: the plain mean over the classes that have both, the others are named; "
+    "weighted: by support; micro, in a multilabel task: over the cells of all labels."
 )
 _OPERATING = f"Cut with >=, as the threshold is; 0 where none reaches it. {_RANKED}"
 _TOP_LABEL = "Top label, 15 bins (a, b], the last closed at 1; in a binary task the top label of the two."
+_MURPHY = "Murphy 1973, A new vector partition of the probability score"
+_SPLIT = (
+    "brier = reliability − resolution + uncertainty, but for what the 15 bins of P(class) blur. Of the positive class "
+    "in a binary task, else added up over classes."
+)
 _SELECTIVE = "Rows of equal confidence have no order: the mean over all their orders."
 
 SCORE_ROWS = (
     Entry(
         name="auroc",
         title="Area under the ROC curve",
-        formula=_late("roc", "auroc"),
+        formula=late("roc", "auroc"),
         formula_text="(#{pos > neg} + ½·#{pos = neg}) / (P·N)",
         source="Mann and Whitney 1947; Hanley and McNeil 1982",
         summary="The chance that a row of the class scores higher than a row of another.",
@@ -51,11 +58,13 @@ SCORE_ROWS = (
         averages=_MEANS,
         state="KeyTable",
         reads="scores",
+        tasks=_LABELS,
+        multilabel=("micro",),
     ),
     Entry(
         name="average_precision",
         title="Average precision",
-        formula=_late("roc", "average_precision"),
+        formula=late("roc", "average_precision"),
         formula_text="Σ (Rₙ − Rₙ₋₁)·Pₙ",
         source="Buckley and Voorhees 2000, Evaluating evaluation measure stability",
         summary="The mean, over the rows of the class, of the precision at their score.",
@@ -64,13 +73,15 @@ SCORE_ROWS = (
         averages=_MEANS,
         state="KeyTable",
         reads="scores",
+        tasks=_LABELS,
+        multilabel=("micro",),
     ),
     Entry(
         name="auroc_fpr",
         spelling="auroc_fpr{}",
         parameter=_share("highest false positive rate", "f", "0.1"),
         title="Partial AUROC",
-        formula=_late("roc", "partial_auroc"),
+        formula=late("roc", "partial_auroc"),
         formula_text="½·(1 + (area up to FPR f − f²/2) / (f − f²/2))",
         source="McClish 1989, Analyzing a portion of the ROC curve",
         summary="AUROC over low false positive rates only, so scaled that 0.5 is chance; f stands in the name.",
@@ -79,13 +90,15 @@ SCORE_ROWS = (
         averages=_MEANS,
         state="KeyTable",
         reads="scores",
+        tasks=_LABELS,
+        multilabel=("micro",),
     ),
     Entry(
         name="recall_at_precision",
         spelling="recall_at_precision{}",
         parameter=_share("precision", "p"),
         title="Recall at a precision",
-        formula=_late("roc", "recall_at_precision"),
+        formula=late("roc", "recall_at_precision"),
         formula_text="max recall over thresholds with precision ≥ p",
         source="van Rijsbergen 1979, Information Retrieval, ch. 7",
         summary="How much is found when the alarms must be right that often; p stands in the name.",
@@ -94,13 +107,15 @@ SCORE_ROWS = (
         averages=_MEANS,
         state="KeyTable",
         reads="scores",
+        tasks=_LABELS,
+        multilabel=("micro",),
     ),
     Entry(
         name="precision_at_recall",
         spelling="precision_at_recall{}",
         parameter=_share("recall", "r"),
         title="Precision at a recall",
-        formula=_late("roc", "precision_at_recall"),
+        formula=late("roc", "precision_at_recall"),
         formula_text="max precision over thresholds with recall ≥ r",
         source="van Rijsbergen 1979, Information Retrieval, ch. 7",
         summary="How often the alarms are right when that much must be found; r stands in the name.",
@@ -109,13 +124,15 @@ SCORE_ROWS = (
         averages=_MEANS,
         state="KeyTable",
         reads="scores",
+        tasks=_LABELS,
+        multilabel=("micro",),
     ),
     Entry(
         name="specificity_at_sensitivity",
         spelling="specificity_at_sensitivity{}",
         parameter=_share("sensitivity", "s"),
         title="Specificity at a sensitivity",
-        formula=_late("roc", "specificity_at_sensitivity"),
+        formula=late("roc", "specificity_at_sensitivity"),
         formula_text="max 1 − FP/N over thresholds with recall ≥ s",
         source="Metz 1978, Basic principles of ROC analysis",
         summary="How many of the others are left alone when that much must be found; s stands in the name.",
@@ -124,11 +141,13 @@ SCORE_ROWS = (
         averages=_MEANS,
         state="KeyTable",
         reads="scores",
+        tasks=_LABELS,
+        multilabel=("micro",),
     ),
     Entry(
         name="ks",
         title="Kolmogorov–Smirnov distance",
-        formula=_late("roc", "ks"),
+        formula=late("roc", "ks"),
         formula_text="max |TP/P − FP/N|",
         source="Smirnov 1948, Table for estimating the goodness of fit of empirical distributions",
         summary="How far apart the scores of the class and of the others lie.",
@@ -137,11 +156,13 @@ SCORE_ROWS = (
         averages=_MEANS,
         state="KeyTable",
         reads="scores",
+        tasks=_LABELS,
+        multilabel=("micro",),
     ),
     Entry(
         name="auroc_ovo",
         title="One-vs-one AUROC",
-        formula=_late("ranking", "auroc_ovo"),
+        formula=late("ranking", "auroc_ovo"),
         formula_text="mean over pairs of classes of ½·(A(i|j) + A(j|i))",
         source="Hand and Till 2001, A simple generalisation of the area under the ROC curve",
         summary="AUROC of every class against every other, which does not depend on how frequent they are.",
@@ -153,60 +174,105 @@ SCORE_ROWS = (
     Entry(
         name="log_loss",
         title="Log loss",
-        formula=_late("losses", "mean_loss"),
+        formula=late("losses", "mean_loss"),
         formula_text="−Σ log P(target) / n",
         source="Good 1952, Rational decisions",
         summary="How surprised the model was by what happened, in nats.",
         convention="From logits by log-softmax in float64, not clipped. From probabilities clipped at the eps of the "
-        "type they were stored in, the clipped rows counted; rows must sum to 1 within 1e-3 (half types 1e-2).",
+        "type they were stored in, the clipped rows counted; rows must sum to 1 within 1e-3 (half types 1e-2)."
+        + _OF_LABEL,
         direction="lower",
         high=inf,
         state="LogLoss",
         reads="scores",
+        tasks=_LABELS,
+        by_label=late("label_calibration", "label_log_loss"),
     ),
     Entry(
         name="brier",
         title="Brier score",
-        formula=_late("losses", "mean_loss"),
+        formula=late("losses", "mean_loss"),
         formula_text="Σ Σ_j (p_j − [j = target])² / n",
         source="Brier 1950, Verification of forecasts expressed in terms of probability",
         summary="The squared distance between the probabilities and what happened.",
         convention="The sum over classes in a multiclass task, at most 2; the squared error of P(positive) in a binary "
-        "one, at most 1.",
+        "one, at most 1." + _OF_LABEL,
         direction="lower",
         high=2.0,
         state="Brier",
+        reads="scores",
+        tasks=_LABELS,
+        by_label=late("label_calibration", "label_brier"),
+    ),
+    Entry(
+        name="brier_reliability",
+        title="Reliability part of the Brier score",
+        formula=late("calibration", "brier_reliability"),
+        formula_text="Σ_b n_b·(mean probability_b − share_b)² / n",
+        source=_MURPHY,
+        summary="What better calibrated probabilities would take off the Brier score; 0 is best.",
+        convention=_SPLIT,
+        direction="lower",
+        high=2.0,
+        state="ForecastBins",
+        reads="scores",
+    ),
+    Entry(
+        name="brier_resolution",
+        title="Resolution part of the Brier score",
+        formula=late("calibration", "brier_resolution"),
+        formula_text="Σ_b n_b·(share_b − share)² / n",
+        source=_MURPHY,
+        summary="How far the probabilities tell rows apart: what knowing them takes off the Brier score.",
+        convention=_SPLIT,
+        high=2.0,
+        state="ForecastBins",
+        reads="scores",
+    ),
+    Entry(
+        name="brier_uncertainty",
+        title="Uncertainty part of the Brier score",
+        formula=late("calibration", "brier_uncertainty"),
+        formula_text="share·(1 − share)",
+        source=_MURPHY,
+        summary="The Brier score of always answering with the frequencies; it belongs to the data, not to the model.",
+        convention=_SPLIT,
+        direction="lower",
+        high=2.0,
+        state="ForecastBins",
         reads="scores",
     ),
     Entry(
         name="ece",
         title="Expected calibration error",
-        formula=_late("calibration", "ece"),
+        formula=late("calibration", "ece"),
         formula_text="Σ_b |right_b − confidence_b| / n",
         source="Guo et al. 2017, On calibration of modern neural networks",
         summary="How far confidence is from accuracy, on average over bins of confidence.",
-        convention=_TOP_LABEL,
+        convention=_TOP_LABEL + _OF_LABEL,
         direction="lower",
         state="CalibrationBins",
         reads="scores",
+        tasks=_LABELS,
+        by_label=late("label_calibration", "label_ece"),
     ),
     Entry(
         name="ece_positive",
         title="Expected calibration error of P(positive)",
-        formula=_late("calibration", "ece"),
+        formula=late("calibration", "ece"),
         formula_text="Σ_b |positives_b − ΣP(positive)_b| / n",
         source="Naeini et al. 2015, Obtaining well calibrated probabilities using Bayesian binning",
         summary="How far P(positive) is from the share of positives, on average over bins.",
         convention="15 bins (a, b] of P(positive), the last closed at 1.",
         direction="lower",
-        state="PositiveBins",
+        state="ForecastBins",
         reads="scores",
         tasks=("binary",),
     ),
     Entry(
         name="ece_equal_mass",
         title="Equal-mass calibration error",
-        formula=_late("confidence", "equal_mass_ece"),
+        formula=late("confidence", "equal_mass_ece"),
         formula_text="Σ_b |right_b − confidence_b| / n, bins of n/15 rows",
         source="Nguyen and O'Connor 2015, Posterior calibration and exploratory analysis",
         summary="The calibration error over bins that hold equally many rows.",
@@ -218,20 +284,20 @@ SCORE_ROWS = (
     Entry(
         name="ece_classwise",
         title="Classwise calibration error",
-        formula=_late("calibration", "classwise_ece"),
+        formula=late("calibration", "classwise_ece"),
         formula_text="mean over classes of Σ_b |right_b − P(class)_b| / n",
         source="Kull et al. 2019, Beyond temperature scaling",
         summary="The calibration error of every class's probability, averaged.",
         convention="15 bins (a, b] of P(class), the last closed at 1; the mean over all classes.",
         direction="lower",
-        state="ClasswiseBins",
+        state="ForecastBins",
         reads="scores",
         tasks=("multiclass",),
     ),
     Entry(
         name="mce",
         title="Maximum calibration error",
-        formula=_late("calibration", "mce"),
+        formula=late("calibration", "mce"),
         formula_text="max_b |accuracy_b − mean confidence_b|",
         source="Naeini et al. 2015, Obtaining well calibrated probabilities using Bayesian binning",
         summary="How far confidence is from accuracy in the worst bin.",
@@ -241,9 +307,33 @@ SCORE_ROWS = (
         reads="scores",
     ),
     Entry(
+        name="overconfidence",
+        title="Overconfidence",
+        formula=late("calibration", "overconfidence"),
+        formula_text="Σ_b max(confidence_b − right_b, 0) / n",
+        source="Thulasidasan et al. 2019, On mixup training: improved calibration for deep neural networks",
+        summary="The part of the expected calibration error from bins that promise too much.",
+        convention=_TOP_LABEL,
+        direction="lower",
+        state="CalibrationBins",
+        reads="scores",
+    ),
+    Entry(
+        name="underconfidence",
+        title="Underconfidence",
+        formula=late("calibration", "underconfidence"),
+        formula_text="Σ_b max(right_b − confidence_b, 0) / n",
+        source="Thulasidasan et al. 2019, On mixup training: improved calibration for deep neural networks",
+        summary="The part of the expected calibration error from bins that promise too little.",
+        convention=_TOP_LABEL,
+        direction="lower",
+        state="CalibrationBins",
+        reads="scores",
+    ),
+    Entry(
         name="mean_confidence",
         title="Mean confidence",
-        formula=_late("calibration", "mean_confidence"),
+        formula=late("calibration", "mean_confidence"),
         formula_text="Σ confidence / n",
         source="Guo et al. 2017, On calibration of modern neural networks",
         summary="The mean probability of the top label: above the accuracy, the model promises too much.",
@@ -256,7 +346,7 @@ SCORE_ROWS = (
         spelling="top{}_accuracy",
         parameter=Parameter("k", "k", 1, 1_000_000, "3", whole=True),
         title="Top-k accuracy",
-        formula=_late("topk", "topk_accuracy"),
+        formula=late("topk", "topk_accuracy"),
         formula_text="#{rank < k} / n",
         source="Russakovsky et al. 2015, ImageNet Large Scale Visual Recognition Challenge",
         summary="The share of rows whose target is among the k best classes; k stands in the name.",
@@ -268,7 +358,7 @@ SCORE_ROWS = (
     Entry(
         name="mean_rank",
         title="Mean rank",
-        formula=_late("topk", "mean_rank"),
+        formula=late("topk", "mean_rank"),
         formula_text="Σ (rank + 1) / n",
         source="Bordes et al. 2013, Translating embeddings for modeling multi-relational data",
         summary="At which place the target stands among the classes, on average; 1 is best.",
@@ -283,7 +373,7 @@ SCORE_ROWS = (
     Entry(
         name="mrr",
         title="Mean reciprocal rank",
-        formula=_late("topk", "mean_reciprocal_rank"),
+        formula=late("topk", "mean_reciprocal_rank"),
         formula_text="Σ 1/(rank + 1) / n",
         source="Voorhees 1999, The TREC-8 question answering track report",
         summary="The mean of one over the place of the target.",
@@ -295,10 +385,22 @@ SCORE_ROWS = (
     Entry(
         name="aurc",
         title="Area under the risk–coverage curve",
-        formula=_late("selective", "aurc"),
+        formula=late("selective", "aurc"),
         formula_text="Σ_k risk of the k most confident rows / n",
         source="Geifman, Uziel and El-Yaniv 2019, Bias-reduced uncertainty estimation for deep neural classifiers",
         summary="How wrong the model is on the rows it is most sure of; 0 is best.",
+        convention=f"{_SELECTIVE} Exact, or with a certified interval past --ranking-budget.",
+        direction="lower",
+        state="ConfidenceTable",
+        reads="scores",
+    ),
+    Entry(
+        name="excess_aurc",
+        title="Excess area under the risk–coverage curve",
+        formula=late("selective", "excess_aurc"),
+        formula_text="AURC − AURC of the same errors if they came last",
+        source="Geifman, Uziel and El-Yaniv 2019, Bias-reduced uncertainty estimation for deep neural classifiers",
+        summary="What is lost because confidence does not tell right from wrong; 0 is best.",
         convention=f"{_SELECTIVE} Exact, or with a certified interval past --ranking-budget.",
         direction="lower",
         state="ConfidenceTable",
@@ -309,7 +411,7 @@ SCORE_ROWS = (
         spelling="accuracy_at_coverage{}",
         parameter=_share("coverage", "c"),
         title="Accuracy at a coverage",
-        formula=_late("selective", "accuracy_at_coverage"),
+        formula=late("selective", "accuracy_at_coverage"),
         formula_text="accuracy of the c·n most confident rows",
         source="El-Yaniv and Wiener 2010, On the foundations of noise-free selective classification",
         summary="The accuracy when the least confident rows are left to someone else; c stands in the name.",

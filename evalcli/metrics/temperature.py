@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from evalcli.metrics.probability import shifted
 from evalcli.metrics.scorestate import ProbabilityState
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.probability import ProbabilityRows, ScoreForm
 
-MOST_ROWS = 100_000
+MOST_ROWS = 10_000
 MOST_SCORES = 1 << 22
 """Scores that a sample may hold: 32 MB, which of many classes is fewer rows."""
 _FARTHEST = 1e30
@@ -111,7 +112,7 @@ class LowestHashes:
 
 
 class TemperatureSample(ProbabilityState):
-    """A sample of rows for ``fit_temperature``: at most 100,000, and at most 2^22 scores.
+    """A sample of rows for ``fit_temperature``: at most 10,000, and at most 2^22 scores.
 
     >>> from evalcli.metrics.probability import ScoreForm
     >>> state = TemperatureSample(ScoreForm("logits", binary=True))
@@ -140,6 +141,9 @@ class TemperatureSample(ProbabilityState):
         self.finite += int(repeats[finite].sum())
         hashes = _hashes(rows)
         where = np.flatnonzero(finite & (hashes <= np.uint64(self.sample.limit)))
+        if len(where) > self.capacity:  # at most so many different ones of a batch can be among the lowest
+            lowest = np.unique(hashes[where])[: self.capacity]
+            where = where[hashes[where] <= lowest[-1]]
         if not len(where):
             return
         content = np.empty((len(where), self.sample.width))
@@ -179,9 +183,8 @@ def fit_temperature(logits: HostArray, target: HostArray, weight: HostArray | No
     2.0
     """
     rows = len(target)
-    away = np.ascontiguousarray(logits.T, np.float64)
     with np.errstate(over="ignore"):
-        away = away - away.max(axis=0) if rows else away
+        away = np.ascontiguousarray((shifted(np.array(logits, np.float64)) if rows else logits).T)
     np.maximum(away, -_FARTHEST, out=away)  # of −inf: 0 · inf is no number
     own = away[target, np.arange(rows)]
     weight = np.ones(rows) if weight is None else np.asarray(weight, np.float64)

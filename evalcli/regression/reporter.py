@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalcli import __version__
 from evalcli.errors import UsageError
 from evalcli.metrics import regression
-from evalcli.metrics.registry import default_names, parse
+from evalcli.metrics.registry import parse
 from evalcli.metrics.residuals import histogram, quantile
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
+    from evalcli.regression.intervals import Intervals
     from evalcli.sources.base import InputFile
 
 PERCENTS = (0, 5, 25, 50, 75, 95, 100)
@@ -42,10 +43,12 @@ class Reporter:
         columns = plan.source.target.columns
         self.outputs = columns or tuple(map(str, range(self.setup.outputs)))
         self.results = Results(states, self.outputs)
+        self.weight_squares = outcome.gathered.weight_squares
+        self._intervals: dict[int, Intervals] = {}
 
     def report(self) -> Report:
         """The whole report, findings included."""
-        asked = default_names("regression") if self.plan.asked is None else self.plan.asked
+        asked = self.plan.default("regression") if self.plan.asked is None else self.plan.asked
         values = self._values(asked)
         for name in self.plan.also:
             with suppress(UsageError):
@@ -67,6 +70,7 @@ class Reporter:
             metrics=values,
             undefined=tuple(dict.fromkeys(undefined)),
             inputs=records(self.source, self.inputs),
+            confidence=None if self.choices.confidence is None else self.choices.confidence.level,
             asked=self._asked(values),
             outputs=self.outputs,
             per_output=per_output,
@@ -76,7 +80,7 @@ class Reporter:
 
     def _asked(self, values: dict[str, Value]) -> tuple[str, ...]:
         """All of ``-m``, and what gates ask for beyond a report."""
-        usual = {*default_names("regression")}
+        usual = {*self.plan.default("regression")}
         beyond = [name for name in map(str, map(parse, self.plan.also)) if name not in usual]
         every = (*map(str, map(parse, self.plan.asked or ())), *beyond)
         return tuple(name for name in dict.fromkeys(every) if name in values)
@@ -85,9 +89,24 @@ class Reporter:
         return {str(name): self._value(name) for name in map(parse, metrics)}
 
     def _value(self, name: MetricName) -> Value:
-        if name.slice_by is not None:
-            raise UsageError(f"{name}: slices are not available in this version", fix="drop the part from @ on")
-        return value_of(*self.results.value(name))
+        value = value_of(*self.results.value(name))
+        single = name.label is not None or len(self.outputs) == 1  # a mean over outputs would need how they go together
+        return self._sure(name, value, 0 if name.label is None else self.outputs.index(name.label)) if single else value
+
+    def _sure(self, name: MetricName, value: Value, output: int) -> Value:
+        """The value of one output with its interval, where there is one and someone will see it."""
+        confidence, shown = self.choices.confidence, self.plan.shown
+        if confidence is None or not (shown is None or str(name) in shown):
+            return value
+        intervals = self._intervals.get(output)
+        if intervals is None:
+            from evalcli.regression.intervals import Intervals
+
+            table = self.results.read(_RESIDUALS)[output] if self.results.has(_RESIDUALS) else None
+            total = float(self.results.read(_MOMENTS)[output].n)
+            mean_weight = self.weight_squares / total if self.source.weighted and total > 0 else 1.0
+            intervals = self._intervals[output] = Intervals(table, total, confidence, mean_weight)
+        return intervals.of(name, value)
 
     def _per_output(self, metrics: Sequence[str]) -> tuple[OutputRow, ...]:
         """Each of several outputs by itself: those metrics that were asked for of all."""
@@ -97,7 +116,10 @@ class Reporter:
         if not names:
             return ()
         return tuple(
-            OutputRow(output, {str(name): value_of(*self.results.of_output(name, number)) for name in names})
+            OutputRow(
+                output,
+                {str(n): self._sure(n, value_of(*self.results.of_output(n, number)), number) for n in names},
+            )
             for number, output in enumerate(self.outputs)
         )
 

@@ -7,6 +7,7 @@ from math import fsum, isnan
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
+from evalcli.metrics.registry import check_task
 from evalcli.metrics.roc import UNDEFINED, Certified
 from evalcli.regression.states import StateKey, state_of
 
@@ -42,8 +43,7 @@ class Results:
             UsageError: it is no metric of a regression, or there is no such output.
 
         """
-        if not name.entry.per_output:
-            raise not_in_task(name)
+        check_task(name, "regression")
         if name.label is not None:
             return self.of_output(name, self._index(name))
         values = [self.of_output(name, output) for output in range(len(self.outputs))]
@@ -70,10 +70,3 @@ class Results:
         more = ", …" if len(close) < len(self.outputs) else ""
         names = f"use one of {', '.join(map(repr, close))}{more}"
         raise UsageError(f"{name}: there is no output {name.label!r}", fix=names)
-
-
-def not_in_task(name: MetricName) -> UsageError:
-    """What to say where a metric is none of a regression."""
-    others = " or ".join(name.entry.tasks)
-    fix = "see evalcli metrics; if these are classes, say --task binary or --task multiclass"
-    return UsageError(f"{name} is a metric of {others} tasks, and this one is regression", fix=fix)

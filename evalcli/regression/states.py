@@ -10,6 +10,7 @@ from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.absolute import AbsoluteErrors, Extremes, RatioCounts
 from evalcli.metrics.deviance import Deviance, LogErrors
+from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.moments import Moments
 from evalcli.metrics.pairs import BUDGET, RankPairs
 from evalcli.metrics.residuals import ResidualTable
@@ -75,11 +76,20 @@ class RegressionPass:
     setup: Setup
     states: dict[StateKey, ValueState]
     evidence: Evidence = field(default_factory=Evidence)
+    squares: ExactSum = field(default_factory=ExactSum)
+    """Σw², where there are weights."""
+
+    @property
+    def weight_squares(self) -> float:
+        """``Σw²``, for intervals."""
+        return float(self.squares) if self.plan.source.weighted else float(self.evidence.rows)
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; once a target had a fraction, or it was asked for, nothing speaks against a regression."""
         rows = self.prepare(batch, self.evidence)
         feed(tuple(self.states.values()), rows)
+        if rows.weight is not None:
+            self.squares.add(rows.weight * rows.weight, repeats=rows.repeats)
         return True
 
     def merge(self, other: RegressionPass) -> None:
@@ -87,6 +97,7 @@ class RegressionPass:
         for key, state in self.states.items():
             state.merge(other.states[key])
         self.evidence.merge(other.evidence)
+        self.squares.merge(other.squares)
 
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be measured, a decision in doubt, and nothing at all.

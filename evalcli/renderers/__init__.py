@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from evalcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evalcli.report import Report
 
 
@@ -51,17 +53,17 @@ def render(report: Report, form: str) -> str:
     return RENDERERS[form](report)
 
 
-def format_of(path: str) -> str:
-    """The format that the suffix of an output file asks for.
+def format_of(path: str, suffixes: Mapping[str, str] = SUFFIXES) -> str:
+    """The format that the suffix of an output file asks for; ``suffixes`` are those that the command knows.
 
     >>> format_of("out/report.md")
     'markdown'
 
     Raises:
-        UsageError: the suffix is not in ``SUFFIXES``.
+        UsageError: the suffix is not among them.
 
     """
     suffix = PurePath(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"no format is known for the suffix {suffix!r}", fix=f"use {', '.join(SUFFIXES)}", path=path)
-    return SUFFIXES[suffix]
+    if suffix not in suffixes:
+        raise UsageError(f"no format is known for the suffix {suffix!r}", fix=f"use {', '.join(suffixes)}", path=path)
+    return suffixes[suffix]

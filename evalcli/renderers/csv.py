@@ -1,10 +1,13 @@
 """The report as one tidy table: a number a row, for spreadsheets and data frames.
 
-``table`` is ``overall``, ``class`` or ``confusion``; ``class`` is the class concerned (in ``confusion`` the target),
-``prediction`` the class predicted. Of a regression it is ``overall``, ``output``, ``residuals`` (quantiles by percent)
-or ``histogram`` (rows whose residual lies from ``low`` to ``high``), and ``class`` names the output.
-``certified_low`` and ``certified_high`` hold the exact value for sure where ``value`` is not exact itself. Numbers are
-unrounded; undefined is empty. Names are made harmless to spreadsheets; JSON holds them exactly.
+``table`` is ``overall``, ``class``, ``confusion``, ``calibration``, ``coverage`` or ``slice``; ``class`` is the class
+concerned (in ``confusion`` the target, in ``calibration`` the bin of probability, in ``coverage`` the share of the
+surest rows, in ``slice`` the column and its value), ``prediction`` the class predicted. Of several labels a row,
+``confusion`` holds the four counts of each label, and ``confused`` the pairs of which one was missed (``class``) where
+the other was predicted. Of a regression it is ``overall``, ``output``, ``residuals`` (quantiles by percent) or
+``histogram`` (rows whose residual lies from ``low`` to ``high``), and ``class`` names the output. ``certified_low`` and
+``certified_high`` hold the exact value for sure where ``value`` is not exact itself. Numbers are unrounded; undefined
+is empty. Names are made harmless to spreadsheets; JSON holds them exactly.
 """
 
 from __future__ import annotations
@@ -44,6 +47,9 @@ def render_csv(report: Report) -> str:
     writer.writerows(_overall(report))
     writer.writerows(_classes(report))
     writer.writerows(_confusion(report))
+    writer.writerows(_calibration(report))
+    writer.writerows(_coverage(report))
+    writer.writerows(_slices(report))
     writer.writerows(_outputs(report))
     writer.writerows(_residuals(report))
     return out.getvalue()
@@ -70,8 +76,34 @@ def _confusion(report: Report) -> Iterator[Row]:
     for target, counts in zip(names, report.confusion.matrix or (), strict=False):
         for guess, count in zip(names, counts, strict=True):
             yield _count("confusion", "count", count, target, guess)
+    for name, ((tn, fp), (fn, tp)) in zip(names, report.confusion.labels or (), strict=False):
+        for cell, count in zip(("tn", "fp", "fn", "tp"), (tn, fp, fn, tp), strict=True):
+            yield _count("confusion", cell, count, name)
+    table = "confusion" if report.confusion.labels is None else "confused"
     for wanted, given, count in report.confusion.pairs or ():
-        yield _count("confusion", "count", count, spreadsheet(wanted), spreadsheet(given))
+        yield _count(table, "count", count, spreadsheet(wanted), spreadsheet(given))
+
+
+def _calibration(report: Report) -> Iterator[Row]:
+    for one in () if report.calibration is None else report.calibration.bins:
+        edges = f"{one.low:.4f}..{one.high:.4f}"
+        yield _count("calibration", "n", one.n, edges)
+        for metric, share in (("confidence", one.confidence), ("accuracy", one.accuracy)):
+            yield ("calibration", metric, edges, "", share, None, None, None, None, None)
+
+
+def _coverage(report: Report) -> Iterator[Row]:
+    for point in report.coverage:
+        for metric, value in (("accuracy", point.accuracy), ("confidence", point.confidence)):
+            yield ("coverage", metric, f"{point.coverage:.4g}", "", value, None, None, None, None, None)
+
+
+def _slices(report: Report) -> Iterator[Row]:
+    for row in report.slices:
+        name = spreadsheet(f"{row.by}={row.value}")
+        yield _count("slice", "n", row.n, name)
+        for metric, value in row.metrics.items():
+            yield _measured("slice", metric, name, value)
 
 
 def _outputs(report: Report) -> Iterator[Row]:

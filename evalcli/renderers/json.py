@@ -9,6 +9,7 @@ from evalcli.renderers.escape import UNSAFE
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Iterable
 
     from evalcli.report import Report
 
@@ -24,6 +25,11 @@ def document(value: Any) -> str:
     """A JSON value as the text of a file, laid out and escaped like a report."""
     # Inside JSON only strings can hold such characters, so they may be escaped in the finished text.
     return UNSAFE.sub(_escaped, _laid_out(value, 0)) + "\n"
+
+
+def lines(values: Iterable[Any]) -> str:
+    """JSON values, each on a line of its own and escaped likewise."""
+    return UNSAFE.sub(_escaped, "".join(f"{_line(value)}\n" for value in values))
 
 
 def _laid_out(value: Any, indent: int) -> str:
@@ -49,8 +55,7 @@ def _is_row(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, int | float) for item in value)
 
 
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+_line = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -23,10 +23,12 @@ def render_markdown(report: Report) -> str:
         _titled("Metrics", _metrics(report)),
         _titled("Outputs", _outputs(report)),
         _titled("Errors", _residuals(report)),
-        _titled("Classes", _classes(report)),
+        _titled(wording.nouns(report)[1].title(), _classes(report)),
         _titled("Confusion matrix", _matrix(report)),
         _titled("Most confused", _pairs(report)),
-        _titled("Worst classes", _worst(report)),
+        _calibration(report),
+        *_slices(report),
+        _titled(f"Worst {wording.nouns(report)[1]}", _worst(report)),
     ]
     return "\n\n".join("\n\n".join(blocks) for blocks in parts if blocks) + "\n"
 
@@ -49,13 +51,15 @@ def _headline(report: Report) -> list[str]:
 
 def _facts(report: Report) -> list[str]:
     count = wording.amount([report.n, report.ignored])
-    rows = [("task", f"{report.task}, {report.scores}, {len(report.classes):,} classes")]
+    rows = [("task", f"{report.task}, {report.scores}, {len(report.classes):,} {wording.nouns(report)[1]}")]
     if report.outputs:
         several = f", {len(report.outputs):,} outputs" if len(report.outputs) > 1 else ""
         rows = [("task", f"{report.task}{several}")]
     if report.positive is not None:
         at = "" if report.threshold is None else f", from a probability of {report.threshold:g}"
         rows.append(("positive", markdown_name(report.positive) + at))
+    if cut := wording.threshold(report):
+        rows.append(("threshold", cut))
     weighted = ", weighted" if report.weighted else ""
     rows.append(("samples", f"{count(report.n)}{weighted}, {count(report.ignored)} ignored"))
     rows += [("file", f"{markdown_name(file.path)} {markdown(file.digest)}") for file in report.inputs]
@@ -101,7 +105,7 @@ def _residuals(report: Report) -> str:
 
 
 def _classes(report: Report) -> str:
-    columns = wording.class_columns(report)
+    columns = wording.class_columns(report, wide=True)
     if not columns:
         return ""
     count = wording.amount(number for row in report.per_class for number in (row.support, row.predicted))
@@ -115,7 +119,8 @@ def _classes(report: Report) -> str:
         if suffix:
             averages = [report.metrics.get(f"{name}_{suffix}") for name in columns]
             rows.append([label, *("" if v is None else wording.ratio(v.value) for v in averages), total, ""])
-    return _table(("class", *columns.values(), "support", "predicted"), "l" + "r" * (len(columns) + 2), rows)
+    heads = (wording.nouns(report)[0], *columns.values(), "support", "predicted")
+    return _table(heads, "l" + "r" * (len(columns) + 2), rows)
 
 
 def _matrix(report: Report) -> str:
@@ -145,12 +150,14 @@ def _pairs(report: Report) -> str:
         (markdown_name(target), markdown_name(guess), count(number), _share(number, support))
         for target, guess, number, support in pairs
     ]
-    return _table(("target", "prediction", "count", "of target"), "llrr", rows) if rows else ""
+    one, other, whole = wording.pair_heads(report)
+    return _table((one, other, "count", whole), "llrr", rows) if rows else ""
 
 
 def _worst(report: Report) -> str:
     rows = wording.worst(report)
-    if _matrix(report) or not rows:
+    all_named = report.task == "multilabel" and len(report.classes) <= wording.MAX_MATRIX
+    if _matrix(report) or not rows or all_named:
         return ""
     columns = {name: head for name, head in wording.CLASS_COLUMNS.items() if name in rows[0].metrics}
     count = wording.amount(row.support for row in rows)
@@ -158,7 +165,34 @@ def _worst(report: Report) -> str:
         [markdown_name(row.name), *(wording.ratio(row.metrics[name].value) for name in columns), count(row.support)]
         for row in rows
     ]
-    return _table(("class", *columns.values(), "support"), "l" + "r" * (len(columns) + 1), found)
+    return _table((wording.nouns(report)[0], *columns.values(), "support"), "l" + "r" * (len(columns) + 1), found)
+
+
+def _calibration(report: Report) -> list[str]:
+    bins = [] if report.calibration is None else wording.filled(report.calibration.bins)
+    if report.calibration is None or not bins:
+        return []
+    count = wording.amount(one.n for one in bins)
+    rows = [
+        (wording.span(one), count(one.n), wording.ratio(one.confidence), wording.ratio(one.accuracy)) for one in bins
+    ]
+    block = _table((f"probability ({report.calibration.of})", "rows", "mean", "came true"), "lrrr", rows)
+    facts = "\n".join(f"- {markdown(fact)}" for fact in wording.calibration_facts(report))
+    return ["## Calibration", block, *([facts] if facts else [])]
+
+
+def _slices(report: Report) -> list[list[str]]:
+    names = wording.slice_columns(report)
+    parts = []
+    for by, rows in wording.slicers(report).items():
+        count = wording.amount(row.n for row in rows)
+        cells = [
+            [markdown_name(row.value), *(wording.measured(row.metrics[name]) for name in names), count(row.n)]
+            for row in rows
+        ]
+        heads = ("slice", *(markdown(wording.title(name)) for name in names), "n")
+        parts.append([f"## By {markdown_name(by)}", _table(heads, "l" + "r" * (len(names) + 1), cells)])
+    return parts
 
 
 def _findings(report: Report) -> str:
@@ -171,9 +205,12 @@ def _findings(report: Report) -> str:
 
 
 def _gates(report: Report) -> str:
+    sure = any(wording.ends(verdict) for verdict in report.gates)
     rows = []
     for verdict in report.gates:
         value, bound = wording.compared(verdict)
         word = verdict.status if verdict.status == "pass" else f"**{markdown(verdict.status)}**"
-        rows.append((markdown_name(verdict.rule), value, bound, word, markdown(verdict.reason)))
-    return _table(("gate", "value", "bound", "status", ""), "lrrll", rows) if rows else ""
+        interval = [markdown(wording.ends(verdict))] if sure else []
+        rows.append([markdown_name(verdict.rule), value, *interval, bound, word, markdown(verdict.reason)])
+    heads = ("gate", "value", *(["interval"] if sure else []), "bound", "status", "")
+    return _table(heads, "lrlrll" if sure else "lrrll", rows) if rows else ""

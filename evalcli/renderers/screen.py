@@ -28,6 +28,7 @@ NAME = 60
 
 _ASCII = str.maketrans(
     {"–": "-", "…": "...", "·": ",", "─": "-", "→": "->", "×": "x", "±": "+-", "²": "2", "↓": "", "−": "-", "τ": "tau"}
+    | {"█": "#", "░": ".", "▒": "+"}
 )
 
 # A terminal that knows Hebrew and Arabic would also turn round the numbers that follow such a name, and show recall
@@ -116,3 +117,16 @@ def wrapped(text: str, width: int) -> list[str]:
         else:
             lines[-1] = joined
     return lines
+
+
+def title(text: str, screen: Screen, beside: str = "") -> list[Text]:
+    """A heading, and in quieter words what it shows: below it where there is no room beside it."""
+    if len(text) + GAP + len(beside) > screen.width - INDENT:
+        return [screen.say(text, "bold"), *prose(beside, screen, hang=0, style="dim")]
+    return [screen.say(text, "bold") + screen.say(f"  {beside}" if beside else "", "dim")]
+
+
+def prose(text: str, screen: Screen, hang: int, style: str = "") -> list[Text]:
+    """A paragraph, every line of it ``hang`` cells to the right."""
+    shown = screen.say(visible(text)).plain
+    return [Text(" " * hang) + styled(line, style) for line in wrapped(shown, screen.prose - INDENT - hang)]

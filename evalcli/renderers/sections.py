@@ -7,10 +7,22 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from evalcli.renderers import wording
+from evalcli.renderers.calibration import calibration_lines
 from evalcli.renderers.confusion import heat_map
 from evalcli.renderers.escape import visible
-from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, padded, styled, table, wrapped
-from evalcli.report import Value
+from evalcli.renderers.screen import (
+    GAP,
+    INDENT,
+    NAME,
+    Screen,
+    indented,
+    padded,
+    prose,
+    styled,
+    table,
+    title,
+)
+from evalcli.renderers.slices import slice_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +34,11 @@ _MANY = 100
 _WIDE = 100
 """Cells from which there is room to show how often a class was predicted."""
 _NARROW = 66
-"""Cells below which a binary table has no room for specificity and NPV."""
+"""Cells below which a binary table has no room for specificity and NPV, and one of labels none for their ranks."""
+_CALIBRATED = 116
+"""Cells from which there is room for the calibration of each label."""
+_TAKEN = {"binary": 66, "multilabel": 54}
+"""Cells that the numbers of a table take beside the names; 46 of all others."""
 _LEAST_NAME = 10
 """Names are not cut below this."""
 
@@ -34,8 +50,8 @@ def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
 
         parts: tuple[Callable[[Report, Screen], list[Text]], ...] = (_undefined_alone, outputs_part, errors_part)
     else:
-        parts = (_classes, _confusion)
-    drawn = [part(report, screen) for part in (_header, _overall, *parts, _findings)]
+        parts = (_classes, _confusion, calibration_lines)
+    drawn = [part(report, screen) for part in (_header, _overall, *parts, slice_lines, _findings)]
     for i, lines in enumerate(part for part in drawn if part):
         if i:
             yield Text()
@@ -43,26 +59,30 @@ def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
 
 
 def verdict_lines(gates: Sequence[Verdict], screen: Screen) -> Iterator[Text]:
-    """Every gate with its value, its bound and its status as a word; nothing where there are no gates."""
+    """Every gate with its value, interval, bound and rows, and its status as a word; nothing where there are none."""
     if not gates:
         return
     yield Text()
     passed = sum(verdict.status == "pass" for verdict in gates)
     cap = max(2 * _LEAST_NAME, min(NAME, screen.width - 34))
-    rows = [[screen.say(head, "dim") for head in ("status", "gate", "value", "bound")]]
+    rows = [[screen.say(head, "dim") for head in ("status", "gate", "value", "bound", "interval", "n")]]
+    count = wording.amount(verdict.n or 0 for verdict in gates)
     for verdict in gates:
         value, bound = (screen.say(text) for text in wording.compared(verdict))
         word, style = _STATUS.get(verdict.status, (verdict.status, "yellow"))
-        rows.append([screen.say(word, style), screen.name(verdict.rule, cap), value, bound])
-    lines = table(rows, "llrr")
-    if max(line.cell_len for line in lines) > screen.width - INDENT:
-        lines = table([row[:3] for row in rows], "llr")  # the rule itself names the bound
+        further = (wording.ends(verdict), "" if verdict.n is None else count(verdict.n))
+        rows.append([screen.say(word, style), screen.name(verdict.rule, cap), value, bound, *map(screen.say, further)])
+    used = 6 if any(row[4].plain for row in rows[1:]) else 4
+    for columns in (used, 4, 3):  # the rule itself names the bound
+        lines = table([row[:columns] for row in rows], "llrrlr"[:columns])
+        if max(line.cell_len for line in lines) <= screen.width - INDENT:
+            break
     drawn = [lines[0]]
     for line, verdict in zip(lines[1:], gates, strict=True):
         drawn.append(line)
         if verdict.reason:
-            drawn += _prose(verdict.reason, screen, hang=4, style="dim")
-    yield from indented([*_title(f"Gates: {passed} of {len(gates)} passed", screen), *drawn])
+            drawn += prose(verdict.reason, screen, hang=4, style="dim")
+    yield from indented([*title(f"Gates: {passed} of {len(gates)} passed", screen), *drawn])
 
 
 _STATUS = {
@@ -70,26 +90,15 @@ _STATUS = {
     "fail": ("FAIL", "bold red"),
     "undefined": ("undefined", "bold yellow"),
     "missing": ("missing", "bold yellow"),
+    "inconclusive": ("inconclusive", "bold yellow"),
 }
-
-
-def _title(text: str, screen: Screen, beside: str = "") -> list[Text]:
-    """A heading, and in quieter words what it shows: below it where there is no room beside it."""
-    if len(text) + GAP + len(beside) > screen.width - INDENT:
-        return [screen.say(text, "bold"), *_prose(beside, screen, hang=0, style="dim")]
-    return [screen.say(text, "bold") + screen.say(f"  {beside}" if beside else "", "dim")]
-
-
-def _prose(text: str, screen: Screen, hang: int, style: str = "") -> list[Text]:
-    """A paragraph, every line of it ``hang`` cells to the right."""
-    shown = screen.say(visible(text)).plain
-    return [Text(" " * hang) + styled(line, style) for line in wrapped(shown, screen.prose - INDENT - hang)]
 
 
 def _header(report: Report, screen: Screen) -> list[Text]:
     count = wording.amount([report.n, report.ignored])
     facts = [("files", ", ".join(visible(path) for path in wording.files(report)))]
-    kinds = [report.task, f"{len(report.classes):,} classes" if len(report.classes) != 1 else "1 class", report.scores]
+    one, many = wording.nouns(report)
+    kinds = [report.task, f"{len(report.classes):,} {many}" if len(report.classes) != 1 else f"1 {one}", report.scores]
     if len(report.outputs) > 1:
         kinds = [report.task, f"{len(report.outputs):,} outputs"]
     elif report.outputs:
@@ -98,6 +107,7 @@ def _header(report: Report, screen: Screen) -> list[Text]:
     if report.positive is not None:
         at = "" if report.threshold is None else f", from a probability of {report.threshold:g}"
         facts.append(("positive", screen.name(report.positive).plain + at))
+    facts.append(("threshold", wording.threshold(report)))
     weighted = ", weighted" if report.weighted else ""
     facts.append(("samples", f"{count(report.n)}{weighted}, {count(report.ignored)} ignored"))
     if report.run is not None:
@@ -106,24 +116,30 @@ def _header(report: Report, screen: Screen) -> list[Text]:
         why = f" ({run.why})" if run.why else ""
         facts.append(("ran", f"{where}{why}, {run.seconds:.2f} s"))
     lines = []
+    width = max(10, *(len(key) + GAP for key, fact in facts if fact))
     for key, fact in facts:
         if fact:
-            first, *more = _prose(fact, screen, hang=10)
-            lines += [padded(screen.say(key, "dim"), 10, "l") + first[10:], *more]
+            first, *more = prose(fact, screen, hang=width)
+            lines += [padded(screen.say(key, "dim"), width, "l") + first[width:], *more]
     return lines
+
+
+def _room(screen: Screen) -> dict[str, bool]:
+    """For how many columns of numbers there is room."""
+    return {"narrow": screen.width < _NARROW, "wide": screen.width >= _CALIBRATED}
 
 
 def _overall(report: Report, screen: Screen) -> list[Text]:
     """The headline: metrics side by side, in rows, so that the baseline stands beside the accuracy."""
-    names, left = wording.headline(report, narrow=screen.width < _NARROW)
+    names, left = wording.headline(report, **_room(screen))
     if not names:
         return []
     cells = []
     for name in names:
         measured = report.metrics[name]
-        ends = [wording.spoken(name, Value(end)) for end in (measured.low, measured.high)]
-        interval = "" if measured.low is None else f"[{', '.join(ends)}]"
-        cells.append((screen.say(wording.title(visible(name))), wording.spoken(name, measured), interval))
+        cells.append(
+            (screen.say(wording.title(visible(name))), wording.spoken(name, measured), wording.interval(name, measured))
+        )
     intervals = any(interval for *_, interval in cells)
     for columns in (3, 2, 1):
         rows = []
@@ -145,7 +161,7 @@ def _overall(report: Report, screen: Screen) -> list[Text]:
 
 def _classes(report: Report, screen: Screen) -> list[Text]:
     """The table that scikit-learn made familiar."""
-    columns = wording.class_columns(report, narrow=screen.width < _NARROW)
+    columns = wording.class_columns(report, **_room(screen))
     if not columns:
         return []
     predicted = screen.width >= _WIDE
@@ -169,8 +185,9 @@ def _classes(report: Report, screen: Screen) -> list[Text]:
     stacked = (len(lines) - 1) // (len(labels) - 1)
     split = 1 + stacked * len(shown)
     if not shown:
-        note = f"{len(report.per_class):,} classes: the worst stand below, all in the JSON, CSV and Markdown"
-        return [*_prose(note, screen, hang=0, style="dim"), lines[0], rule, *lines[split:], *_undefined(report, screen)]
+        many = wording.nouns(report)[1]
+        note = f"{len(report.per_class):,} {many}: the worst stand below, all in the JSON, CSV and Markdown"
+        return [*prose(note, screen, hang=0, style="dim"), lines[0], rule, *lines[split:], *_undefined(report, screen)]
     return [lines[0], rule, *lines[1:split], rule, *lines[split:], *_undefined(report, screen)]
 
 
@@ -188,7 +205,8 @@ def _joined(labels: list[Text], numbers: list[list[Text]], screen: Screen) -> li
 
 
 def _names(report: Report, rows: Sequence[ClassRow], screen: Screen) -> list[Text]:
-    room = screen.width - INDENT - (46 if report.task != "binary" else 66)
+    numbers = _TAKEN.get(report.task, 54 if "auroc" in wording.class_columns(report) else 46)
+    room = screen.width - INDENT - numbers
     names = _labels(report, [row.name for row in rows], min(NAME, max(room, 24)), screen)
     positive = screen.say(" (+)", "dim")
     return [names[row.name] + positive if row.name == report.positive else names[row.name] for row in rows]
@@ -225,7 +243,7 @@ def _undefined(report: Report, screen: Screen, most: int = 6) -> list[Text]:
     named = ", ".join(report.undefined[:most])
     more = f" and {len(report.undefined) - most:,} more" if len(report.undefined) > most else ""
     why = "" if report.task == "regression" else " (0/0)"
-    return [Text(), *_prose(f"– undefined{why}: {named}{more}", screen, hang=0, style="dim")]
+    return [Text(), *prose(f"– undefined{why}: {named}{more}", screen, hang=0, style="dim")]
 
 
 def _undefined_alone(report: Report, screen: Screen) -> list[Text]:
@@ -237,8 +255,9 @@ def _confusion(report: Report, screen: Screen) -> list[Text]:
     drawn = heat_map(report, screen)
     if drawn is not None:
         shares = "count and share of the row" if any("%" in line.plain for line in drawn) else "count"
-        return [*_title("Confusion matrix", screen, shares), *drawn]
-    pairs, classes = _worst_pairs(report, screen), _worst_classes(report, screen)
+        return [*title("Confusion matrix", screen, shares), *drawn]
+    all_named = report.task == "multilabel" and len(report.classes) <= wording.MAX_MATRIX
+    pairs, classes = _worst_pairs(report, screen), [] if all_named else _worst_classes(report, screen)
     return [*pairs, *([Text()] if pairs and classes else []), *classes]
 
 
@@ -253,13 +272,16 @@ def _worst_pairs(report: Report, screen: Screen) -> list[Text]:
     names = _labels(report, [name for target, guess, *_ in pairs for name in (target, guess)], cap, screen)
     column = max(names[target].cell_len for target, *_ in pairs) if beside else 0
     arrow = screen.say(" → ", "dim")
-    labels = [padded(screen.say("target", "dim"), column, "l") + arrow + screen.say("prediction", "dim")]
-    rows = [[screen.say(head, "dim") for head in ("count", "of target")]]
+    one, other, whole = wording.pair_heads(report)
+    labels = [padded(screen.say(one, "dim"), column, "l") + arrow + screen.say(other, "dim")]
+    rows = [[screen.say(head, "dim") for head in ("count", whole)]]
     for target, guess, number, support in pairs:
         labels.append(padded(names[target], column, "l") + arrow + names[guess])
         rows.append([screen.say(count(number)), screen.say(wording.share(number, support))])
-    unfit = f"the matrix does not fit in {screen.width} columns" if len(report.classes) <= wording.MAX_MATRIX else ""
-    return [*_title("Most confused", screen, unfit), *_joined(labels, rows, screen)]
+    beside_title = wording.PAIRED if report.task == "multilabel" else ""
+    if not beside_title and len(report.classes) <= wording.MAX_MATRIX:
+        beside_title = f"the matrix does not fit in {screen.width} columns"
+    return [*title("Most confused", screen, beside_title), *_joined(labels, rows, screen)]
 
 
 def _worst_classes(report: Report, screen: Screen) -> list[Text]:
@@ -275,17 +297,17 @@ def _worst_classes(report: Report, screen: Screen) -> list[Text]:
     for row in rows:
         numbers = [_number(row.metrics.get(name), screen) for name in columns]
         drawn.append([*numbers, screen.say(count(row.support))])
-    return [*_title("Worst classes", screen), *_joined(labels, drawn, screen)]
+    return [*title(f"Worst {wording.nouns(report)[1]}", screen), *_joined(labels, drawn, screen)]
 
 
 def _findings(report: Report, screen: Screen) -> list[Text]:
     lines = []
     for finding in report.findings:
         sign, style = _SIGN.get(finding.level, ("·", ""))
-        first, *more = _prose(finding.text, screen, hang=2)
+        first, *more = prose(finding.text, screen, hang=2)
         lines += [screen.say(sign, style) + first[1:], *more]
-        lines += _prose(finding.fix, screen, hang=4, style="dim") if finding.fix else []
-    return [*_title("Findings", screen), *lines] if lines else []
+        lines += prose(finding.fix, screen, hang=4, style="dim") if finding.fix else []
+    return [*title("Findings", screen), *lines] if lines else []
 
 
 _SIGN = {"warning": ("!", "bold yellow"), "info": ("i", "bold cyan")}

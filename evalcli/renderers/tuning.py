@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from evalcli.renderers.json import document
 from evalcli.renderers.screen import INDENT, Screen, indented, table, wrapped
+from evalcli.renderers.tuning_labels import label_lines, sought
 from evalcli.renderers.wording import ratio, title
+from evalcli.tune_labels import LabelTuning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,22 +26,23 @@ _AROUND = ("precision", "recall", "f1")
 """Metrics of the neighbours, beside what was sought."""
 
 
-def render_tuning(tuning: Tuning, form: str, width: int | None = None, encoding: str = "utf-8") -> str:
+def render_tuning(tuning: Tuning | LabelTuning, form: str, width: int | None = None, encoding: str = "utf-8") -> str:
     """The text of a file or of a screen: ``form`` is ``json`` or ``rich``."""
     if form == "json":
         return document(tuning.to_json_object())
     screen = Screen(min(width or _WIDEST, _WIDEST), encoding)
-    lines = [
-        *_header(tuning, screen),
-        screen.say(""),
-        *_effects(tuning, screen),
-        screen.say(""),
-        *_around(tuning, screen),
-        screen.say(""),
+    lines = label_lines(tuning, screen) if isinstance(tuning, LabelTuning) else _lines(tuning, screen)
+    return "".join(f"{line.plain.rstrip()}\n" for line in lines)
+
+
+def _lines(tuning: Tuning, screen: Screen) -> list[Text]:
+    blank = screen.say("")
+    parts = (_header(tuning, screen), _effects(tuning, screen), _around(tuning, screen))
+    return [
+        *(line for part in parts for line in (*part, blank)),
         *_curve(tuning, screen),
         *_remarks(tuning, screen),
     ]
-    return "".join(f"{line.plain.rstrip()}\n" for line in lines)
 
 
 def _header(tuning: Tuning, screen: Screen) -> list[Text]:
@@ -50,16 +53,10 @@ def _header(tuning: Tuning, screen: Screen) -> list[Text]:
         [screen.say("files"), files],
         [screen.say("positive"), screen.name(tuning.positive) + screen.say(f", {tuning.scores}")],
         [screen.say("samples"), screen.say(f"{tuning.n:,}, {tuning.ignored:,} ignored")],
-        [screen.say("sought"), screen.say(f"{_sought(tuning)}, of {tuning.candidates:,} thresholds{binned}")],
+        [screen.say("sought"), screen.say(f"{sought(tuning.objective)}, of {tuning.candidates:,} thresholds{binned}")],
         [screen.say("threshold"), screen.say(_threshold(tuning))],
     ]
     return indented(table(rows, "ll"))
-
-
-def _sought(tuning: Tuning) -> str:
-    """What was sought, in words: ``the highest F1``."""
-    name, _, rest = tuning.objective.partition(" ")
-    return f"the {'least' if name == 'cost' else 'highest'} {title(name)}" + (f" {rest}" if rest else "")
 
 
 def _threshold(tuning: Tuning) -> str:

@@ -106,13 +106,13 @@ def table_options(selection: Selection) -> TableOptions:
 
 def open_table_source(preds: str, target: str | None, selection: Selection, progress: Heard | None = None) -> Source:
     """Tables on both sides, or one that holds both."""
-    from evalcli.sources.table_source import TableSource
+    from evalcli.sources.table_cells import open_tables_as
     from evalcli.sources.tables import open_tables
 
     tables = open_tables([preds] if target is None else [preds, target], table_options(selection), selection.workers)
     try:
         second = None if target is None else tables.tables[1]
-        return TableSource(tables, tables.tables[0], second, selection, progress)
+        return open_tables_as(tables, tables.tables[0], second, selection, progress)
     except BaseException:
         tables.close()
         raise

@@ -84,6 +84,15 @@ class StoredArray(ABC):
     def read(self, start: int, stop: int) -> Array:
         """Rows ``start:stop``, ``(stop - start, …)``: float32 or float64, integers, booleans, or indices of labels."""
 
+    def values(self, start: int, stop: int, rows: Array | None = None) -> list[Any]:
+        """Some of the rows ``start:stop`` (all: ``None``) as they would be shown: Python numbers, lists, texts."""
+        return _some(self.read(start, stop), rows)
+
+
+def _some(array: Array, rows: Array | None) -> list[Any]:
+    chosen: list[Any] = (array if rows is None else array[rows]).tolist()
+    return chosen
+
 
 class Layout(NamedTuple):
     """Where elements lie: bytes from ``offset`` of a region, ``strides`` in bytes, ``swapped`` if foreign-endian."""
@@ -155,6 +164,10 @@ class StridedArray(StoredArray):
 
         """
         return self._decode(self, self.read_raw(start, stop), start)
+
+    def values(self, start: int, stop: int, rows: Array | None = None) -> list[Any]:
+        """As of any array; a uint64 beyond int64 is no label, but it can be shown."""
+        return _some(self.read_raw(start, stop) if self.dtype == "uint64" else self.read(start, stop), rows)
 
     def read_raw(self, start: int, stop: int) -> Array:
         """Rows ``start:stop`` as stored, in native byte order."""

@@ -10,15 +10,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import ExitStack
 
     import numpy as np
 
+    from evalcli.sources.listed import Listed
+
     Array = np.ndarray[Any, Any]
+    Cells = Callable[[Array], list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ class Batch:
     ``start`` is the number of the first row in the whole input (from 0). ``repeats`` (int64) says how many identical
     input rows a row stands for, each of them with its ``weight`` (float64). Floats arrive as float32 or float64, labels
     as integers or booleans, a text prediction that is missing as -1 (only with ``nan="wrong"``).
+
+    Rows that are listed one by one (:class:`evalcli.sources.listed.Listed`) have ``numbers`` (int64) where some rows of
+    the file are left out, and ``cells`` where further columns were asked for.
     """
 
     preds: Array
@@ -53,6 +59,20 @@ class Batch:
     repeats: Array | None = None
     groups: Array | None = None
     start: int = 0
+    numbers: Array | None = None
+    """The row of the file of predictions that each row is; ``None``: ``start``, ``start + 1``, …"""
+    cells: Cells | None = None
+    """Gives the further columns of some rows of the batch, a tuple a row; to be called where the batch was loaded."""
+
+
+class Slicer(NamedTuple):
+    """What rows are sliced by: the ``name`` of a column, or of several crossed, and the slices that occur, in order.
+
+    ``Batch.groups`` (N, S) holds for each of S slicers the place of a row's slice among ``values``, −1 for none.
+    """
+
+    name: str
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +103,15 @@ class Selection:
     weight: str | None = None
     id: str | None = None
     where: str | None = None
+    by: tuple[str, ...] = ()
     scores: str | None = None
     nan: str = "error"
     labels: tuple[str, ...] | None = None
+    task: str | None = None
     workers: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    task: str | None = None
+    listing: bool = False
+    """Rows will be listed: ``id`` may also name what tells the rows of a single file, or of arrays, apart."""
 
     @property
     def may_be_values(self) -> bool:
@@ -107,6 +130,8 @@ class Source(ABC):
     """Rows the source itself left out because a label was missing (only with ``nan="drop"``)."""
     aliases: dict[str, str] = MappingProxyType({})  # type: ignore[assignment]  # read-only until a source has its own
     """Temporary paths and the names the user knows them by."""
+    slicers: tuple[Slicer, ...] = ()
+    """What rows are sliced by."""
     closing: ExitStack | None = None
     """What else has to be released with this source."""
 
@@ -130,6 +155,17 @@ class Source(ABC):
     def place(self, row: int, side: str = "preds") -> str:  # noqa: ARG002 - tables know more
         """Where row ``row`` (from 0, as batches number them) lies in the file of ``side`` (``preds`` or ``target``)."""
         return f"row {row}"
+
+    def listed(self, show: Sequence[str] = ()) -> Listed:
+        """The rows one by one, in the order of the predictions, with what tells them apart and the columns ``show``.
+
+        Raises:
+            UsageError: there is no such column.
+
+        """
+        from evalcli.sources.listed import PlainRows
+
+        return PlainRows(self, show)
 
     def close(self) -> None:
         """Release files and connections. Harmless when repeated."""

@@ -22,13 +22,17 @@ SQL = {
     "float": ("'DOUBLE','UBIGINT','BIGINT'", "CAST(CAST({0} AS VARCHAR) AS DOUBLE)"),
     "boolean": ("'BOOLEAN'", "CAST({0} AS BOOLEAN)"),
     "list": ("'ARRAY'", "CAST({0} AS DOUBLE[])"),
+    "texts": ("'ARRAY'", "CAST({0} AS VARCHAR[])"),
 }
 """Kind → the JSON types it may have, and how its value is taken out of the token."""
 
 
 UNREADABLE = {
     "object": ("objects", "write one text or number under each key; a table by columns: one object a row instead"),
-    "array": ("arrays of other things than numbers", "write one text, one number or a flat list of scores"),
+    "array": (
+        "arrays of other things than numbers or texts",
+        "write one text, one number, or a flat list of scores or of labels",
+    ),
 }
 """Kind → what such values are, and what to write instead."""
 
@@ -60,7 +64,7 @@ def read_columns(file: TextFile) -> dict[str, str]:
         raise InputError("the file holds no keys, at most blank lines and empty objects", path=file.path)
     if len(kinds) > COLUMN_LIMIT:
         raise InputError(f"more than {COLUMN_LIMIT} keys", fix="keep only those needed", path=file.path)
-    return {name: kind or "text" for name, kind in kinds.items()}
+    return {name: "list" if kind == "empty" else kind or "text" for name, kind in kinds.items()}
 
 
 def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:
@@ -86,11 +90,18 @@ def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:
 
 
 def kind_of(value: Any) -> str:
-    """``text``, ``integer``, ``float``, ``boolean``, ``list`` (of numbers), ``array``, ``object``, or "" for null."""
+    """``text``, ``integer``, ``float``, ``boolean``, ``list`` (of numbers), ``texts``, ``array``, ``object``.
+
+    For null it is "", and ``empty`` for a list of nothing, which goes with either kind of list.
+    """
     if value is None:
         return ""
     if isinstance(value, list):
-        return "list" if all(type(each) in (int, float, type(None)) for each in value) else "array"
+        if not value:
+            return "empty"
+        if all(type(each) in (int, float, type(None)) for each in value):
+            return "list"
+        return "texts" if all(isinstance(each, str) for each in value) else "array"
     return KINDS.get(type(value), "object")
 
 
@@ -98,6 +109,8 @@ def join_kinds(first: str, second: str) -> str:
     """The kind of a column that holds both."""
     if not first or not second or first == second:
         return first or second
+    if "empty" in (first, second) and {first, second} & {"list", "texts", "array"}:
+        return first if second == "empty" else second
     return "float" if {first, second} == {"integer", "float"} else MIXED
 
 

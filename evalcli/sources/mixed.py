@@ -6,16 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalcli.sources import table_options
-from evalcli.sources.naming import check_order, choose, choose_target
-from evalcli.sources.pairing import ArraySource, PassFile, pick_preds, refuse_table_options, tensor_file
+from evalcli.sources.label_groups import Names, find_target_labels
+from evalcli.sources.naming import Chosen, check_order, choose, choose_target
+from evalcli.sources.pairing import ArraySource, PassFile, beside, pick_preds, refuse_table_options, tensor_file
 from evalcli.sources.table_array import read_side, read_weight
 from evalcli.sources.tables import open_tables
 
 if TYPE_CHECKING:
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection, Source
-    from evalcli.sources.naming import Chosen
+    from evalcli.sources.label_groups import Group
     from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.tensors import TensorFile
 
 
 def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table: bool) -> Source:
@@ -41,16 +43,42 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
             files = [_table_pass(tables, table), tensor_pass]
             source = ArraySource(said, file.arrays[str(truth.target)], weight, files)
             source.preds = replace(source.preds, columns=chosen.classes)
+            source.beside = beside(selection, [chosen, truth], tables, target=file.arrays)
+            source.slice_by(selection.by)
             return source
         check_order(tuple(file.arrays), tuple(table.columns), (preds, target), selection)
+        group = find_target_labels(Names(table.columns, target, table.noun), selection)
+        if group is not None:
+            return _beside_labels(file, tensor_pass, tables, group, selection)
         chosen = choose_target(tuple(table.columns), selection, target, kind=table.noun)
-        array, weight = pick_preds(file, selection)
+        array, weight, said_by = pick_preds(file, selection)
         weight = weight or _weight(tables, table, chosen, selection)
         files = [tensor_pass, _table_pass(tables, table)]
-        return ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
+        source = ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
+        source.beside = beside(selection, [said_by, chosen], tables, preds=file.arrays)
+        source.slice_by(selection.by)
+        return source
     except BaseException:
         tables.close()
         raise
+
+
+def _beside_labels(
+    file: TensorFile, tensor_pass: PassFile, tables: Tables, group: Group, selection: Selection
+) -> Source:
+    """Predictions in a tensor, and a column of the table for each label."""
+    from evalcli.sources.table_cells import read_cells
+
+    table = tables.tables[0]
+    array, weight, said = pick_preds(file, selection)
+    if weight is None and selection.weight is not None:
+        weight = read_weight(tables, table, selection.weight, selection)
+    truth, named = read_cells(tables, table, group, selection)
+    source = ArraySource(array, truth, weight, [tensor_pass, _table_pass(tables, table)])
+    source.target = replace(source.target, columns=named.labels)
+    source.beside = beside(selection, [said, Chosen(group.columns, None, None, None)], tables, preds=file.arrays)
+    source.slice_by(selection.by)
+    return source
 
 
 def _weight(tables: Tables, table: Table, chosen: Chosen, selection: Selection) -> StoredArray | None:

@@ -6,7 +6,7 @@ Rows pair by position. Each side is read by ranges of rows from its own file, so
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,15 @@ from evalcli.sources.rawfile import plain
 from evalcli.sources.tensors import open_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from evalcli.sources.array_listing import Beside
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection
+    from evalcli.sources.listed import Listed
+    from evalcli.sources.naming import Chosen
+    from evalcli.sources.slicing import ArraySlicer
+    from evalcli.sources.tables import Tables
     from evalcli.sources.tensors import TensorFile
 
 
@@ -35,12 +40,16 @@ class ArraySource(Source):
 
     """
 
+    beside: Beside | None = None
+    """What else lies in the files, for whoever lists rows."""
+
     def __init__(
         self, preds: StoredArray, target: StoredArray, weight: StoredArray | None, files: Sequence[PassFile]
     ) -> None:
         self._arrays = (preds, target, weight)
         self._files = tuple(files)
         self._label_notes: tuple[Note, ...] = ()
+        self._slicers: tuple[ArraySlicer, ...] = ()
         paths = [file.path for file in files]
         self.preds = _field(preds, paths[0])
         self.target = _field(target, paths[-1])
@@ -51,6 +60,20 @@ class ArraySource(Source):
             raise InputError(message, fix="save one weight for each row", path=paths[0])
         if self.preds.labels is not None and self.target.labels is not None:
             self._label_notes = check_labels(self.target.labels, self.preds.labels, self.target.path)
+
+    def slice_by(self, by: Sequence[str]) -> None:
+        """Slice the rows by what lies beside them.
+
+        Raises:
+            UsageError: no array has the name, or it has not one value a row.
+
+        """
+        if by:
+            from evalcli.sources.slicing import ArraySlicer
+
+            assert self.beside is not None
+            self._slicers = tuple(ArraySlicer(each, self.beside.sliced(each, self), self.preds.path) for each in by)
+            self.slicers = tuple(each.slicer for each in self._slicers)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Ranges of rows, in order."""
@@ -63,7 +86,15 @@ class ArraySource(Source):
     def _load(self, start: int, stop: int) -> Batch:
         preds, target, weight = self._arrays
         weights = None if weight is None else weight.read(start, stop).astype(np.float64)
-        return Batch(preds.read(start, stop), target.read(start, stop), weights, start=start)
+        groups = np.stack([each.codes(start, stop) for each in self._slicers], axis=1) if self._slicers else None
+        return Batch(preds.read(start, stop), target.read(start, stop), weights, groups=groups, start=start)
+
+    def listed(self, show: Sequence[str] = ()) -> Listed:
+        """The same rows, with what lies beside them."""
+        from evalcli.sources.array_listing import ArrayRows
+
+        assert self.beside is not None
+        return ArrayRows(self, self.beside, show)
 
     def finish(self) -> tuple[InputFile, ...]:
         """Checksums are compared, and every file is still what it was."""
@@ -109,7 +140,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
         InputError: when the names do not tell which array is which.
 
     """
-    refuse_table_options(selection)
+    refuse_table_options(replace(selection, id=None) if selection.listing else selection)
     first, first_pass = tensor_file(preds)
     if target is None:
         with _explained(first, selection):
@@ -121,21 +152,37 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
                 )
             chosen = choose(tuple(first.arrays), selection, preds, both=True, kind="key")
         weight = first.arrays[chosen.weight] if chosen.weight else None
-        return ArraySource(_one(first, chosen.pred), first.arrays[str(chosen.target)], weight, [first_pass])
+        source = ArraySource(_one(first, chosen.pred), first.arrays[str(chosen.target)], weight, [first_pass])
+        source.beside = beside(selection, [chosen], preds=first.arrays)
+        source.slice_by(selection.by)
+        return source
     second, second_pass = tensor_file(target)
     check_order(tuple(first.arrays), tuple(second.arrays), (preds, target), selection)
-    array, weight = pick_preds(first, selection)
+    array, weight, said = pick_preds(first, selection)
     with _explained(second, selection):
         truth = choose_target(tuple(second.arrays), selection, target, kind="key")
     weight = weight or (second.arrays[truth.weight] if truth.weight else None)
-    return ArraySource(array, second.arrays[str(truth.target)], weight, [first_pass, second_pass])
+    source = ArraySource(array, second.arrays[str(truth.target)], weight, [first_pass, second_pass])
+    source.beside = beside(selection, [said, truth], preds=first.arrays, target=second.arrays)
+    source.slice_by(selection.by)
+    return source
 
 
-def pick_preds(file: TensorFile, selection: Selection) -> tuple[StoredArray, StoredArray | None]:
-    """The predictions of a file that holds no target, and the weights if they lie beside them."""
+def pick_preds(file: TensorFile, selection: Selection) -> tuple[StoredArray, StoredArray | None, Chosen]:
+    """The predictions of a file that holds no target, the weights if they lie beside them, and their names."""
     with _explained(file, selection):
         chosen = choose(tuple(file.arrays), selection, file.path, both=False, kind="key")
-    return _one(file, chosen.pred), file.arrays[chosen.weight] if chosen.weight else None
+    return _one(file, chosen.pred), file.arrays[chosen.weight] if chosen.weight else None, chosen
+
+
+def beside(
+    selection: Selection, chosen: Sequence[Chosen], tables: Tables | None = None, **arrays: Mapping[str, StoredArray]
+) -> Beside:
+    """What lies in the files beside the names that were ``chosen``; ``arrays`` are those of each side."""
+    from evalcli.sources.array_listing import Beside
+
+    used = {name for one in chosen for name in (*one.pred, one.target, one.weight) if name is not None}
+    return Beside(arrays, frozenset(used), selection.id, tables)
 
 
 @contextmanager

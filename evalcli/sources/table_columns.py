@@ -49,9 +49,10 @@ def label_sql(column: Column) -> str:
             f"CASE WHEN isnan({x}) THEN NULL WHEN {whole} THEN CAST(CAST({x} AS BIGINT) AS VARCHAR) "
             f"ELSE CAST({x} AS VARCHAR) END"
         )
-    if column.kind == "list":
+    if column.kind in ("list", "texts"):
         raise InputError(
-            f"column {column.name!r} holds lists, not labels", fix="choose another with --pred or --target"
+            f"column {column.name!r} holds lists, not labels",
+            fix="choose another with --pred or --target; several labels a row are lists on both sides",
         )
     return column.sql if column.kind == "text" else f"CAST({column.sql} AS VARCHAR)"
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalcli.sources.base import Slicer
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from evalcli.sources.table_slices import SliceColumn
 
     Array = np.ndarray[Any, Any]
 
@@ -20,13 +23,18 @@ CHUNK = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Distinct rows in order of their codes; ``MISSING`` marks an empty cell. ``weight`` is that of a single row."""
+    """Distinct rows in order of their codes; ``MISSING`` marks an empty cell. ``weight`` is that of a single row.
+
+    ``slices`` (K, S) are the places of their slices among the values of ``slicers``.
+    """
 
     labels: tuple[str, ...]
     target: Array
     preds: Array
     repeats: Array
     weight: Array | None = None
+    slices: Array | None = None
+    slicers: tuple[Slicer, ...] = ()
 
     def of(self, side: str) -> set[str]:
         """The labels that a side has."""
@@ -34,8 +42,9 @@ class Groups:
 
     def keep(self, mask: Array) -> Groups:
         """Only some of the groups, with the same labels."""
-        weight = None if self.weight is None else self.weight[mask]
-        return Groups(self.labels, self.target[mask], self.preds[mask], self.repeats[mask], weight)
+        weight, slices = (None if part is None else part[mask] for part in (self.weight, self.slices))
+        columns = self.target[mask], self.preds[mask], self.repeats[mask]
+        return Groups(self.labels, *columns, weight, slices, self.slicers)
 
 
 def with_names(groups: Groups, names: Mapping[str, Mapping[str, str]], declared: Sequence[str] | None) -> Groups:
@@ -60,16 +69,22 @@ def with_names(groups: Groups, names: Mapping[str, Mapping[str, str]], declared:
     }
     weight = np.zeros(len(groups.repeats)) if groups.weight is None else groups.weight
     order = np.lexsort((weight, codes["preds"], codes["target"]))
-    ordered = None if groups.weight is None else groups.weight[order]
-    return Groups(labels, codes["target"][order], codes["preds"][order], groups.repeats[order], ordered)
+    ordered, slices = (None if part is None else part[order] for part in (groups.weight, groups.slices))
+    columns = codes["target"][order], codes["preds"][order], groups.repeats[order]
+    return Groups(labels, *columns, ordered, slices, groups.slicers)
 
 
-def read_groups(result: Any, declared: Sequence[str] | None = None, *, weighted: bool = False) -> Groups:
-    """Groups from a result of rows (target, prediction, weight or NULL, count)."""
+def read_groups(
+    result: Any, declared: Sequence[str] | None = None, slices: Sequence[SliceColumn] = (), *, weighted: bool = False
+) -> Groups:
+    """Groups from a result of rows (target, prediction, weight or NULL, count, a text for each of ``slices``)."""
     codes: dict[str | None, int] = {None: MISSING}
     chunks: list[tuple[list[int], list[int], list[float | None], list[int]]] = []
+    sliced: list[list[str | None]] = [[] for _ in slices]
     while rows := result.fetchmany(CHUNK):
-        for target, pred, _, _ in rows:
+        for number, texts in enumerate(sliced):
+            texts += [row[4 + number] for row in rows]
+        for target, pred, *_ in rows:
             if target not in codes:
                 codes[target] = len(codes) - 1
             if pred not in codes:
@@ -84,7 +99,15 @@ def read_groups(result: Any, declared: Sequence[str] | None = None, *, weighted:
     weight = _column(chunks, 2, np.float64)
     repeats = _column(chunks, 3, np.int64)
     order = np.lexsort((weight, preds, target))
-    return Groups(labels, target[order], preds[order], repeats[order], weight[order] if weighted else None)
+    columns = target[order], preds[order], repeats[order]
+    slicers = tuple(
+        Slicer(column.name, column.order({text for text in texts if text is not None}))
+        for column, texts in zip(slices, sliced, strict=True)
+    )
+    places = [dict[str | None, int]({v: i for i, v in enumerate(slicer.values)}) for slicer in slicers]
+    rows = [[place.get(text, MISSING) for text in texts] for place, texts in zip(places, sliced, strict=True)]
+    in_slices = np.array(rows, np.int64).T[order] if slices else None
+    return Groups(labels, *columns, weight[order] if weighted else None, in_slices, slicers)
 
 
 def _column(chunks: Sequence[Sequence[Sequence[Any]]], index: int, dtype: type) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from evalcli.errors import InputError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.labels import check_labels, names_of_numbers
+from evalcli.sources.slicing import check_size
 from evalcli.sources.table_counts import MISSING, Groups, read_groups, with_names
 from evalcli.sources.table_lines import count_lines
 from evalcli.sources.table_rows import RowStream
@@ -17,6 +18,7 @@ from evalcli.sources.table_sides import Opened
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from evalcli.sources.base import Slicer
     from evalcli.sources.table_columns import Reading
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_sides import Sides
@@ -53,15 +55,18 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     names = {side: names_of_numbers(groups.of(side), sides.selection.labels) for side in ("target", "preds")}
     groups = with_names(groups, names, sides.selection.labels)
     truth, said = groups.of("target"), groups.of("preds")
+    for slicer in groups.slicers:
+        check_size(slicer.name, len(slicer.values), sides.path)
     sides.check_classes(sides.target, truth)
     sides.check_classes(sides.preds[0], said)
     notes = list(check_labels(truth, said, sides.path))
     fields = [sides.field(side, "text", (rows,), groups.labels) for side in ("preds", "target")]
-    opened = Opened(fields[0], fields[1], rows, dropped, notes=notes)
+    opened = Opened(fields[0], fields[1], rows, dropped, notes=notes, slicers=groups.slicers)
+    rows_singly = _label_rows(sides, groups.labels, names, opened.slicers)
     if weight is None or grouped:
-        opened.groups = groups
+        opened.groups, opened.singly = groups, rows_singly
     else:
-        opened.stream = _label_rows(sides, weight, groups.labels, names)
+        opened.stream = rows_singly
     if weight is not None:
         sides.check_numbers(weight, "weight")
     opened.notes += sides.shared_key_notes()
@@ -78,7 +83,7 @@ def _are_none(sides: Sides, groups: Groups) -> bool:
 
 def _grouped(sides: Sides, weight: Column | None) -> Groups:
     """The groups by stored value; the text of a value is made once for each group, not for each row."""
-    lines = count_lines(sides)
+    lines = None if sides.slices else count_lines(sides)
     if lines is not None:
         return read_groups(lines, sides.selection.labels)
     target, pred = (
@@ -86,9 +91,11 @@ def _grouped(sides: Sides, weight: Column | None) -> Groups:
         for alias, column in (("t", sides.target), ("p", sides.preds[0]))
     )
     weight_sql = "CAST(NULL AS DOUBLE)" if weight is None else columns.score_sql(weight)
-    counted = f"{target[1]}, {pred[1]}, {weight_sql} AS w, count(*) AS n {sides.joined.source()} GROUP BY ALL"
-    result = sides.query(f"SELECT {target[0]}, {pred[0]}, w, n FROM (SELECT {counted})")
-    return read_groups(result, sides.selection.labels, weighted=weight is not None)
+    names = [f"g{number}" for number in range(len(sides.slices))]
+    slices = "".join(f", {column.sql} AS {name}" for column, name in zip(sides.slices, names, strict=True))
+    counted = f"{target[1]}, {pred[1]}, {weight_sql} AS w, count(*) AS n{slices} {sides.joined.source()} GROUP BY ALL"
+    result = sides.query(f"SELECT {', '.join([target[0], pred[0], 'w', 'n', *names])} FROM (SELECT {counted})")
+    return read_groups(result, sides.selection.labels, sides.slices, weighted=weight is not None)
 
 
 def _has_many_weights(sides: Sides, weight: Column) -> bool:
@@ -97,13 +104,16 @@ def _has_many_weights(sides: Sides, weight: Column) -> bool:
 
 
 def _label_rows(
-    sides: Sides, weight: Column, labels: tuple[str, ...], names: Mapping[str, Mapping[str, str]]
+    sides: Sides, labels: tuple[str, ...], names: Mapping[str, Mapping[str, str]], slicers: tuple[Slicer, ...]
 ) -> RowStream:
+    """The same rows one by one."""
     said = columns.named_sql(columns.label_sql(sides.preds[0]), names["preds"])
     truth = columns.named_sql(columns.label_sql(sides.target), names["target"])
-    read = ", ".join((said, truth, columns.score_sql(weight)))
-    sql = f"SELECT {read} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
-    return RowStream(sides.joined.tables, sql, 1, labels, np.float64, weighted=True)
+    weight = () if sides.weight is None else (columns.score_sql(sides.weight),)
+    reads = (said, truth, *weight, *(column.sql for column in sides.slices))
+    sql = f"SELECT {', '.join(reads)} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
+    weighted = sides.weight is not None
+    return RowStream(sides.joined.tables, sql, 1, labels, np.float64, weighted=weighted, reads=reads, slicers=slicers)
 
 
 def _check_floats(sides: Sides, groups: Groups) -> None:

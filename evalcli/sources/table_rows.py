@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.sources.base import Batch
+from evalcli.sources.base import Batch, Slicer
 from evalcli.sources.table_counts import MISSING
 
 if TYPE_CHECKING:
@@ -37,7 +37,13 @@ class RowStream:
     dtype: type[np.generic]
     width: int | None = None
     weighted: bool = False
+    reads: tuple[str, ...] = ()
+    """What the statement selects, for one that selects more."""
+    slicers: tuple[Slicer, ...] = ()
+    """What stands behind the weight: a text for each of them."""
     _passes: list[Any] = field(default_factory=list, repr=False, compare=False)
+    _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The labels as the engine's texts, by their type: two hundred thousand are not made anew for each batch."""
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Loads in row order; the engine works ahead, the conversion is the caller's."""
@@ -62,8 +68,20 @@ class RowStream:
     def _batch(self, block: Any, start: int) -> Batch:
         columns = block.columns
         preds, target = columns[: self.pred_columns], columns[self.pred_columns]
-        weight = self._floats(columns[-1], np.float64) if self.weighted else None
-        return Batch(self._preds(preds), self._side(target), weight, start=start)
+        weight = self._floats(columns[self.pred_columns + 1], np.float64) if self.weighted else None
+        groups = self._slices(columns[self.pred_columns + 1 + self.weighted :]) if self.slicers else None
+        return Batch(self._preds(preds), self._side(target), weight, groups=groups, start=start)
+
+    def _slices(self, columns: list[Any]) -> Array:
+        """The slices of each row, (n, S)."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        groups = np.empty((len(columns[0]), len(self.slicers)), np.int64)
+        for number, (column, slicer) in enumerate(zip(columns, self.slicers, strict=False)):
+            codes = pc.index_in(column, value_set=pa.array(slicer.values, type=column.type))
+            groups[:, number] = _whole(pc.fill_null(codes, MISSING), np.int64)
+        return groups
 
     def _preds(self, columns: list[Any]) -> Array:
         if self.width is not None:
@@ -83,7 +101,10 @@ class RowStream:
             return self._floats(column, self.dtype if column.type == pa.float32() else np.float64)
         if pa.types.is_integer(column.type):
             return _whole(column, dtype=np.int64)
-        codes = pc.index_in(column, value_set=pa.array(self.labels, type=column.type))
+        kind = str(column.type)
+        if kind not in self._known:
+            self._known[kind] = pa.array(self.labels, type=column.type)
+        codes = pc.index_in(column, value_set=self._known[kind])
         return _whole(pc.fill_null(codes, MISSING), dtype=np.int64)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from evalcli.sources.labels import class_order, names_of_numbers
 from evalcli.sources.table_columns import Reading
 from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_sides import CLASS_LIMIT, Opened
+from evalcli.sources.table_slices import read_slicers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,8 +63,9 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
         reading.target
     ]
     target = sides.field("target", dtype, shape[:1], texts)
-    stream = _stream(sides, reading, labels, width, names, single=single)
-    return Opened(preds, target, shape[0], dropped, stream=stream, notes=sides.shared_key_notes())
+    slicers = read_slicers(sides.joined, sides.slices, sides.kept_sql())
+    stream = replace(_stream(sides, reading, labels, width, names, single=single), slicers=slicers)
+    return Opened(preds, target, shape[0], dropped, stream=stream, notes=sides.shared_key_notes(), slicers=slicers)
 
 
 def _turn_out_values(sides: Sides, reading: Reading, labels: list[str | None]) -> bool:
@@ -134,8 +137,10 @@ def _stream(
     read.append(as_number.get(reading.target) or columns.named_sql(columns.label_sql(sides.target), names))
     if sides.weight is not None:
         read.append(columns.score_sql(sides.weight))
+    read += [column.sql for column in sides.slices]
     sql = f"SELECT {', '.join(read)} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
     dtype = np.float32 if single else np.float64
+    weighted = sides.weight is not None
     return RowStream(
-        sides.joined.tables, sql, len(sides.preds), labels, dtype, width, weighted=sides.weight is not None
+        sides.joined.tables, sql, len(sides.preds), labels, dtype, width, weighted=weighted, reads=tuple(read)
     )

@@ -11,11 +11,13 @@ from evalcli.sources.base import Field, Note
 from evalcli.sources.csvtext import label_fault
 from evalcli.sources.naming import Chosen, check_order, choose, choose_target
 from evalcli.sources.table_join import PRED_ROW, TARGET_ROW, Joined
+from evalcli.sources.table_slices import SliceColumn, slice_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from evalcli.sources.base import Selection
+    from evalcli.sources.base import Selection, Slicer
+    from evalcli.sources.table_cells import CellStream
     from evalcli.sources.table_counts import Groups
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_rows import RowStream
@@ -36,8 +38,11 @@ class Opened:
     rows: int
     dropped: int
     groups: Groups | None = None
-    stream: RowStream | None = None
+    stream: RowStream | CellStream | None = None
     notes: list[Note] = field(default_factory=list)
+    singly: RowStream | None = None
+    """The rows one by one, where ``stream`` does not give them; nothing is read before it is used."""
+    slicers: tuple[Slicer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Sides:
     classes: tuple[str, ...] | None
     selection: Selection
     heard: Callable[[float], None]
+    slices: tuple[SliceColumn, ...] = ()
 
     def query(self, sql: str) -> Any:
         """A statement that may take long: its progress is heard."""
@@ -230,7 +236,7 @@ def choose_sides(
 
     """
     if target is None or target is preds:
-        if selection.id is not None:
+        if selection.id is not None and not selection.listing:
             raise UsageError("--id pairs two files, but there is one", fix="drop it", path=preds.path)
         chosen = choose(list(preds.columns), selection, preds.path, both=True, kind=preds.noun)
     else:
@@ -244,14 +250,15 @@ def choose_sides(
         joined,
         pred_columns,
         joined.column(chosen.target or "", "target"),
-        _weight(joined, chosen.weight),
+        find_weight(joined, chosen.weight),
         chosen.classes,
         selection,
         heard,
+        slice_columns(joined, selection.by),
     )
 
 
-def _weight(joined: Joined, name: str | None) -> Column | None:
+def find_weight(joined: Joined, name: str | None) -> Column | None:
     """The weight of a row belongs to the truth, and is looked for there first."""
     if name is None:
         return None

@@ -18,10 +18,11 @@ from evalcli.sources.table_scores import measure_scores
 from evalcli.sources.table_sides import choose_sides
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import Selection
     from evalcli.sources.table_counts import Groups
+    from evalcli.sources.table_listing import TableRows
     from evalcli.sources.table_sides import Opened, Sides
     from evalcli.sources.tables import Table, Tables
 
@@ -54,25 +55,42 @@ class TableSource(Source):
         self._tables = tables
         self._listener = progress
         self._share: float | None = None
-        sides = choose_sides(tables, preds, target, selection, self._heard)
+        sides = self._choose(tables, preds, target, selection)
         self._files = sides.joined.files
         self._is_filtered = selection.where is not None
         self._sides = sides
-        reading = decide(sides.joined, sides.preds, sides.target, selection)
+        count = self._reading(sides)
         for table in self._files if checked else ():
             table.begin()
         sides.joined.check_pairs()
-        self._opened = _open(sides, reading)
+        self._opened = count()
+        self._listed: TableRows | None = None
         self._share = None
         self.preds, self.target = self._opened.preds, self._opened.target
         self.rows, self.dropped = self._opened.rows, self._opened.dropped
         self.weighted = sides.weight is not None
+        self.slicers = self._opened.slicers
+
+    def _choose(self, tables: Tables, preds: Table, target: Table | None, selection: Selection) -> Sides:
+        """The columns of both sides, joined."""
+        return choose_sides(tables, preds, target, selection, self._heard)
+
+    def _reading(self, sides: Sides) -> Callable[[], Opened]:
+        """How both sides are read, by a look at the first rows: the count of the whole."""
+        return partial(_open, sides, decide(sides.joined, sides.preds, sides.target, sides.selection))
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Groups in the order of their codes, or rows in the order of the predictions."""
         if self._opened.groups is not None:
             return _plan_groups(self._opened.groups, size)
         return self._opened.stream.plan(size) if self._opened.stream is not None else iter(())
+
+    def listed(self, show: Sequence[str] = ()) -> TableRows:
+        """The rows one by one, labels too."""
+        from evalcli.sources.table_listing import TableRows
+
+        self._listed = TableRows(self._sides, self._opened, show)
+        return self._listed
 
     def finish(self) -> tuple[InputFile, ...]:
         """What was read, once the tables' own count of rows agrees with this one."""
@@ -96,6 +114,8 @@ class TableSource(Source):
 
     def close(self) -> None:
         """Release the tables."""
+        if self._listed is not None:
+            self._listed.close()
         if self._opened.stream is not None:
             self._opened.stream.close()
         self._tables.close()
@@ -120,7 +140,9 @@ def _plan_groups(groups: Groups, size: int) -> Iterator[Callable[[], Batch]]:
     for begin in range(0, len(groups.repeats), size):
         part = slice(begin, begin + size)
         weight = None if groups.weight is None else groups.weight[part]
-        batch = Batch(groups.preds[part], groups.target[part], weight, groups.repeats[part], start=int(starts[begin]))
+        slices = None if groups.slices is None else groups.slices[part]
+        columns = groups.preds[part], groups.target[part], weight, groups.repeats[part], slices
+        batch = Batch(*columns, start=int(starts[begin]))
         yield partial(_ready, batch)
 
 

@@ -149,6 +149,13 @@ class Csv(Format):
             next(rows, None)
         return rows
 
+    def first_line(self, piece: Piece) -> int | None:
+        """The line after the header, unless a cell holds a line break or a line is blank."""
+        header, counts = self._header(piece), piece.counts
+        if counts is None or counts.blanks > header.blanks or counts.breaks != counts.newlines:
+            return None
+        return header.lines + 1 if self.options.header else header.blanks + 1
+
     def mend(self) -> bool:
         """Lines that end now in CRLF, now in LF are unusual, not wrong."""
         mixed = [piece for piece in self.pieces if piece.counts is not None and piece.counts.is_mixed]
@@ -228,6 +235,10 @@ class Jsonl(Format):
         assert piece.text is not None
         return (n for n, line in enumerate(csvtext.lines(piece.text), start=1) if line.strip())
 
+    def first_line(self, piece: Piece) -> int | None:
+        """The first line, unless one is blank."""
+        return 1 if piece.counts is not None and not piece.counts.blanks else None
+
 
 class Parquet(Format):
     """Parquet, with the types that are stored."""
@@ -255,6 +266,7 @@ class Parquet(Format):
                     f"values of type {plain(stored)}",
                     "store one text, number or flat list of scores",
                 )
+                self.castable[name] = f"CAST({quoted(internal)} AS VARCHAR)"
                 cell = ""
             self._add(name, kind, cell)
 
@@ -262,6 +274,12 @@ class Parquet(Format):
         """Digest, and the checksums of the pages where there are any."""
         piece.check(None)
         check_pages(piece.path, self.chunks[piece.path], piece.go_on)
+
+    def rows(self, piece: Piece) -> int:
+        """As the file says."""
+        stored = f"SELECT num_rows FROM parquet_file_metadata({literal(pattern(piece.engine_path))})"
+        (row,) = self.engine.connection.execute(stored).fetchall()
+        return int(row[0])
 
     def _chunks(self, piece: Piece) -> list[Chunk]:
         found = self.engine.connection.execute(
@@ -283,6 +301,7 @@ class Frame(Format):
             raise InputError("the files differ in their columns", path=self.pieces[0].path)
         import pyarrow as pa
 
+        self.lengths = {piece.path: table.num_rows for piece, table in zip(self.pieces, tables, strict=True)}
         names = tables[0].column_names
         whole = pa.concat_tables(tables).rename_columns([f"c{i}" for i in range(len(names))])
         self.engine.connection.register(f"{self.view}_frame", whole)
@@ -295,6 +314,10 @@ class Frame(Format):
                 self.unreadable[names[i]] = what, "open it in a spreadsheet program and save it, or write values"
                 kind, cell = "other", ""
             self._add(names[i], kind, cell)
+
+    def rows(self, piece: Piece) -> int:
+        """As they were read."""
+        return int(self.lengths[piece.path])
 
 
 def _has(table: Any, column: int) -> bool:
@@ -310,8 +333,10 @@ def sql_kind(kind: str, cell: str) -> tuple[str, str]:
     """The kind of a column of this SQL type, and the SQL of its cell."""
     if kind.endswith("]"):
         inner, _, rest = kind.partition("[")
-        numeric = rest.count("[") == 0 and PARQUET_KINDS.get(inner.partition("(")[0]) in _NUMBERS
-        return ("list", cell) if numeric else ("other", cell)
+        of = PARQUET_KINDS.get(inner.partition("(")[0]) if rest.count("[") == 0 else None
+        if of in _NUMBERS:
+            return "list", cell
+        return ("texts", f"CAST({cell} AS VARCHAR[])") if of == "text" else ("other", cell)
     base = kind.partition("(")[0]
     found = PARQUET_KINDS.get(base, "other")
     return found, f"CAST({cell} AS DOUBLE)" if base == "DECIMAL" else f"CAST({cell} AS VARCHAR)" if base in (

@@ -109,6 +109,8 @@ class Format(ABC):
         self.twice: set[str] = set()
         self.unreadable: dict[str, tuple[str, str]] = {}
         """Columns without a cell: what they hold, and what to do."""
+        self.castable: dict[str, str] = {}
+        """Those of them that can be shown: their text in SQL."""
         self.found: list[Note] = []
         self.is_head = False
         """Whether the view holds the first rows only."""
@@ -133,12 +135,20 @@ class Format(ABC):
         """Rows in this file by the independent count, if there is one."""
         return None
 
+    def rows(self, piece: Piece) -> int:
+        """The rows of one checked file, of several."""
+        return self.expected(piece) or 0
+
     def rescan(self, piece: Piece) -> int | None:  # noqa: ARG002 - text formats know
         """Count the rows slowly; raises at the first line that is wrong."""
         return None
 
     def lines(self, piece: Piece) -> Any:  # noqa: ARG002 - text formats know
         """The line number of every row of a text file."""
+        return None
+
+    def first_line(self, piece: Piece) -> int | None:  # noqa: ARG002 - text formats know
+        """The line of the first row of a checked file, where every row is one line and no line is blank."""
         return None
 
     def mend(self) -> bool:

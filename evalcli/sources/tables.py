@@ -44,7 +44,7 @@ class Table:
     """One input (a file, or the files of a glob) as a relation.
 
     ``columns`` maps the exact names, in file order, to ``text``, ``integer``, ``float``, ``boolean``, ``list`` (of
-    numbers) or ``other``; every CSV column is ``text``.
+    numbers), ``texts`` (lists of them) or ``other``; every CSV column is ``text``.
     """
 
     def __init__(self, path: str, kind: str, reader: Format, tables: Tables) -> None:
@@ -69,7 +69,8 @@ class Table:
 
         A mapping gives each column (its value) another name (its key); ``types`` reads what has such a name as another
         SQL type, and what cannot be read so as NULL. Text is VARCHAR, ``integer`` any integer type,
-        ``float`` FLOAT or DOUBLE, ``boolean`` BOOLEAN, ``list`` a list of numbers. An unquoted empty CSV cell is NULL.
+        ``float`` FLOAT or DOUBLE, ``boolean`` BOOLEAN, ``list`` a list of numbers, ``texts`` one of VARCHAR. An
+        unquoted empty CSV cell is NULL.
 
         Raises:
             InputError: there is no such column, its name occurs twice, or its values are of no kind that can be read.
@@ -282,6 +283,7 @@ class Tables:
             try:
                 table.check()
                 for piece in table.reader.pieces:
+                    piece.check_unchanged()  # checked when it was read before; what stands there now is another file
                     table.reader.rescan(piece)
             except EvalError as e:
                 return e

@@ -55,6 +55,15 @@ class FixedTextArray(StoredArray):
         """Rows ``start:stop`` as int64 indices into ``labels``."""
         return np.searchsorted(self._table()[0], self._stored.read_raw(start, stop)).astype(np.int64, copy=False)
 
+    def values(self, start: int, stop: int, rows: Array | None = None) -> list[Any]:
+        """The texts themselves, however many differ."""
+        part = self._stored.read_raw(start, stop)
+        self._check_code_points(part)
+        chosen = part if rows is None else part[rows]
+        texts = [_text(item, self.region.file.path) for item in chosen.reshape(-1).tolist()]
+        width = math.prod(self.shape[1:])
+        return texts if len(self.shape) == 1 else [texts[i : i + width] for i in range(0, len(texts), width)]
+
     def _table(self) -> tuple[Array, tuple[str, ...]]:
         with self._lock:
             if self._known is None:
@@ -109,3 +118,9 @@ class TextList(StoredArray):
     def read(self, start: int, stop: int) -> Array:
         """Rows ``start:stop`` as int64 indices into ``labels``."""
         return self._table[1][start:stop]
+
+    def values(self, start: int, stop: int, rows: Array | None = None) -> list[Any]:
+        """The texts themselves."""
+        chosen = self._texts[start:stop]
+        chosen = chosen if rows is None else [chosen[row] for row in rows.tolist()]
+        return [_text(text, self._path) for text in chosen]

@@ -32,6 +32,8 @@ class TextCounts:
     carriage_returns: int = 0
     lone_returns: int = 0
     newlines: int = 0
+    breaks: int = 0
+    """Line ends inside of quotes as well."""
     doubtful: bool = False
 
     @property
@@ -99,6 +101,7 @@ class TextCheck:
         if not self._breaks[-1]:
             self.counts.lines += 1
         self.counts.lines -= self.counts.blanks
+        self.counts.breaks = self._line - 1
         return self.counts
 
     def _check_bytes(self, block: bytes) -> None:

@@ -114,11 +114,14 @@ def test_rows_are_numbered_as_in_the_file_in_every_layout():
 
 def test_not_one_hot():
     hot = np.eye(3, dtype=int)[TRUTH]
-    text = fault(LOGITS, changed(hot, r2=[0, 0, 0], r3=[1, 1, 0], r4=[2, -1, 0], r6=[0, 2, 0]))
+    broken = changed(hot, r2=[0, 0, 0], r3=[1, 1, 0], r4=[2, -1, 0], r6=[0, 2, 0])
+    text = fault(LOGITS, broken, task="multiclass")
     assert "4 targets are not one-hot (one 1, else 0) (row 2, row 3, row 4, …)" in text
     floats = hot.astype(np.float32)
     assert (matrix(report(LOGITS, floats)) == matrix(report(LOGITS, TRUTH))).all()
     assert "(row 2)" in fault(LOGITS, changed(floats, r2=[np.nan, 1, 0]))
+    assert "1 target is not one-hot" in fault(LOGITS, changed(hot, r4=[2, -1, 0]))
+    assert "3 targets are neither 0 nor 1" in fault(LOGITS, broken)  # rows of none and of two: several labels a row
     assert (matrix(report(LOGITS, hot.astype(bool))) == matrix(report(LOGITS, TRUTH))).all()
 
 

@@ -144,7 +144,7 @@ def test_two_columns_with_a_threshold():
     probs = decided((9, 2), threshold=0.7)
     assert (probs.mode, probs.threshold, probs.cut, probs.positive) == ("cut", 0.7, 0.7, 1)
     assert decided((9, 2), low=-4.0, threshold=0.5).cut == 0.0
-    with pytest.raises(UsageError, match="--threshold needs a binary task"):
+    with pytest.raises(UsageError, match="--threshold needs a binary or multilabel task"):
         decided((9, 3), threshold=0.7)
 
 
@@ -166,15 +166,14 @@ def test_choices_that_contradict_the_input():
         decided((9, 3), task="binary")
     with pytest.raises(UsageError, match="--task binary, but the classes are whole numbers beyond 1"):
         decided(p="int64", high=4, task="binary")
-    for task in ("multilabel",):
-        with pytest.raises(UsageError, match="not available"):
-            decided(task=task)
     with pytest.raises(UsageError, match="--scores values, but the task is multiclass"):
         decided(scores="values", task="multiclass")
 
 
 def test_zeros_and_ones_in_two_axes_are_asked_about():
-    assert "0 and 1 on both sides in two axes" in str(decided((9, 4), (9, 4), p="int64").problem)
+    asked = str(decided((9, 4), (9, 4), p="int64").problem)
+    assert "0 and 1 on both sides in two axes" in asked
+    assert "; --task multilabel reads several labels a row, " in asked
     assert decided((9, 4), (9, 4), p="int64", task="binary").problem is None
     assert decided((9, 4), (9, 4), p="int64", high=3).problem is None
     assert decided((9, 4), (9, 4), p="int64", class_axis=-1).problem is None

@@ -54,11 +54,12 @@ def test_nothing_typed_leaves_everything_to_be_found(run: Callable[..., Any], wo
     from evalcli.engine import Execution
     from evalcli.sources.base import Selection
     from evalcli.task import Choices
+    from evalcli.uncertainty.intervals import Confidence
 
     run("report", "p.csv")
     (call,) = work.calls
     assert call["selection"] == Selection()
-    assert call["choices"] == Choices()
+    assert call["choices"] == Choices(confidence=Confidence(level=0.95, resamples=2000, seed=0))
     assert call["execution"] == Execution()
     assert call["metrics"] is None
 
@@ -143,7 +144,7 @@ def test_without_json_an_error_leaves_stdout_alone(run: Callable[..., Any], work
         (("p", "--labels", "a,a"), "--labels names 'a' twice"),
         (("p", "--labels", "a,,b"), "--labels holds an empty name"),
         (("p", "--labels", "none.txt"), "--labels none.txt: no such file"),
-        (("p", "--by", "region"), "no such option: --by"),
+        (("p", "--slice", "region"), "no such option: --slice"),
         (("p", "--min"), "requires an argument"),
         (("p", "-f", "yaml"), "use rich, json, csv, markdown"),
         (("p", "-o", "x.html"), "use .json, .csv, .md, .markdown, .txt"),

@@ -259,7 +259,7 @@ def test_leading_axes_are_slices_or_replicates(convert):
     tp = matrices.diagonal(axis1=-2, axis2=-1).copy()
     stacked = (tp, matrices.sum(-1), matrices.sum(-2), matrices.sum((-1, -2)))
     counts = Counts(*map(convert, stacked))
-    whole = [name for name, entry in METRICS.items() if entry.reads == "labels" and not entry.per_class]
+    whole = [name for name, entry in METRICS.items() if entry.state == "ClassCounts" and not entry.per_class]
     names = [*whole, "recall[3]", "fbeta2[1]"]
     names += [f"{name}_{average}" for name in PER_CLASS for average in ("macro", "weighted", "micro")]
     for scope in ("seen", "declared"):

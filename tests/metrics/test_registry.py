@@ -8,7 +8,16 @@ import pytest
 
 from evalcli.errors import UsageError
 from evalcli.metrics import Counts
-from evalcli.metrics.registry import AVERAGES, METRICS, PER_CLASS, MetricName, default_names, evaluate, parse
+from evalcli.metrics.registry import (
+    AVERAGES,
+    METRICS,
+    PER_CLASS,
+    MetricName,
+    check_task,
+    default_names,
+    evaluate,
+    parse,
+)
 
 COUNTS = Counts(np.array([8, 1]), np.array([9, 3]), np.array([10, 2]), np.asarray(12))
 
@@ -41,6 +50,10 @@ COUNTS = Counts(np.array([8, 1]), np.array([9, 3]), np.array([10, 2]), np.asarra
         ("accuracy_at_coverage0.0001", MetricName("accuracy_at_coverage", parameter=0.0001)),
         ("top5_accuracy", MetricName("topk_accuracy", parameter=5.0)),
         ("top1000000_accuracy", MetricName("topk_accuracy", parameter=1e6)),
+        ("fbeta2_samples", MetricName("fbeta", "samples", 2.0)),
+        ("auroc_micro", MetricName("auroc", "micro")),
+        ("log_loss[cat]", MetricName("log_loss", label="cat")),
+        ("lrap", MetricName("lrap")),
     ],
 )
 def test_parse_and_back(text, name):
@@ -76,9 +89,10 @@ def test_one_name_per_metric(text, canonical):
         ("auroc_fpr0", "highest false positive rate must be between 0.0001 and 1"),
         ("recall_at_precision1.5", "precision must be between 0.0001 and 1"),
         ("accuracy_at_coverage90", "coverage must be between 0.0001 and 1"),
-        ("auroc_micro", "auroc has no micro mean; use auroc_macro or auroc_weighted"),
+        ("auroc_samples", "auroc has no samples mean; use auroc_macro or auroc_weighted"),
         ("auroc_ovo_macro", "use auroc_ovo"),
-        ("log_loss[cat]", "log_loss is one number over all classes"),
+        ("mce[cat]", "mce is one number over all classes"),
+        ("log_loss_macro", "log_loss is one number over all classes"),
         ("auc_macro", "did you mean auroc_macro"),
         ("accuracy_macro", "accuracy is one number over all classes; use accuracy"),
         ("mcc[cat]", "mcc is one number over all classes; use mcc"),
@@ -97,15 +111,33 @@ def test_what_names_no_metric_is_refused_with_a_way_out(text, says):
 
 
 def test_every_default_name_parses_and_belongs_to_its_task():
-    for task in ("binary", "multiclass"):
+    for task in ("binary", "multiclass", "multilabel"):
         names = default_names(task)
         assert len(set(names)) == len(names)
         for name in names:
             assert str(parse(name)) == name
             assert task in parse(name).entry.tasks
+            check_task(parse(name), task)
     assert set(default_names("multiclass")) < set(default_names("binary"))
     assert set(PER_CLASS) < set(default_names("binary"))
     assert set(default_names("regression")) < {name for name, entry in METRICS.items() if entry.per_output}
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "says"),
+    [
+        ("f1_samples", "multiclass", "only multilabel tasks have, and this one is multiclass; use f1_macro"),
+        ("auroc_micro", "binary", "use auroc_macro"),
+        ("log_loss[cat]", "multiclass", "log_loss is one number over all classes; use log_loss"),
+        ("lrap", "binary", "lrap is a metric of multilabel tasks, and this one is binary"),
+        ("accuracy", "multilabel", "say subset_accuracy"),
+        ("mcc", "multilabel", "mcc is a metric of binary or multiclass tasks"),
+    ],
+)
+def test_what_another_task_has_is_refused_with_a_way_out(text, task, says):
+    with pytest.raises(UsageError) as caught:
+        check_task(parse(text), task)
+    assert says in str(caught.value)
 
 
 def test_every_row_is_complete():
@@ -116,8 +148,10 @@ def test_every_row_is_complete():
             assert text
         assert entry.low < entry.high
         means = AVERAGES[:2] if entry.needs_scores else AVERAGES
-        assert entry.averages == (means if entry.per_class else ())
-        assert str(parse(entry.example)) == entry.example
+        if entry.name != "selection_rate":
+            assert entry.averages == (means if entry.per_class else ())
+        example = f"{entry.example}@sex" if entry.reads == "slices" else entry.example
+        assert str(parse(example)) == example
         assert entry.name == name
         assert (entry.parameter is None) == (entry.spelling == "")
 

@@ -95,5 +95,5 @@ def test_both_zeros_are_one():
 
 
 def test_a_sample_of_many_classes_holds_fewer_rows():
-    assert TemperatureSample(ScoreForm("logits", 10)).capacity == 100_000
+    assert TemperatureSample(ScoreForm("logits", 10)).capacity == 10_000
     assert TemperatureSample(ScoreForm("logits", 1 << 16)).capacity == 64

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evalcli.report import ClassRow, Confusion, Finding, InputRecord, Report, Run, Value, Verdict
+from evalcli.report import (
+    Calibration,
+    CalibrationBin,
+    ClassRow,
+    Confusion,
+    CoveragePoint,
+    Finding,
+    InputRecord,
+    Report,
+    Run,
+    SliceRow,
+    Temperature,
+    Value,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,6 +136,46 @@ def sparse(count: int) -> Report:
     return replace(base, classes=names, per_class=rows, n=50 * count, confusion=Confusion(pairs=pairs), averaged=count)
 
 
+def scored() -> Report:
+    """What scores add: ranks of every class, a certified value, bins of confidence, a temperature."""
+    base = build(BLOBS)
+    rows = tuple(
+        replace(row, metrics=row.metrics | {"auroc": Value(1 - i / 1000), "average_precision": Value(0.5)})
+        for i, row in enumerate(base.per_class)
+    )
+    extra = {
+        "auroc_macro": Value(0.9985, certified=(0.9984, 0.9986)),
+        "auroc_weighted": Value(0.9981),
+        "log_loss": Value(0.31),
+        "brier": Value(0.25),
+        "ece": Value(0.05),
+        "ece_equal_mass": Value(0.04, certified=(0.03, 0.05)),
+        "mce": Value(None),
+        "brier_reliability": Value(0.02),
+        "brier_resolution": Value(0.5),
+        "brier_uncertainty": Value(0.75),
+    }
+    filled = {8: (3, 0.57, 2 / 3), 11: (41, 0.77, 0.4), 13: (12, 0.9, 0.9), 14: (1500, 0.99, 0.999)}
+    bins = tuple(CalibrationBin(i / 15, (i + 1) / 15, *filled.get(i, (0, None, None))) for i in range(15))
+    found = Calibration("top label", bins, Temperature(1.5, 0.31, 0.29, 1556))
+    points = tuple(CoveragePoint(i / 10, 1 - i / 100, 1 - i / 20) for i in range(1, 11))
+    return replace(base, per_class=rows, metrics=base.metrics | extra, calibration=found, coverage=points)
+
+
+def sliced() -> Report:
+    """Two columns that rows were sliced by, one with nasty values and more of them than are shown."""
+    base = build(BLOBS)
+    rows = [
+        SliceRow("region", value, n, {"accuracy": Value(share), "f1_macro": Value(share - 0.1), "mcc": Value(None)})
+        for value, n, share in (("EU", 120, 0.95), ("US", 70, 0.9), ("", 10, 0.25))
+    ]
+    rows += [
+        SliceRow("site,[red]x", name, 5, {"accuracy": Value(i / 20), "f1_macro": Value(0.5)})
+        for i, name in enumerate(NASTY)
+    ]
+    return replace(base, slices=tuple(rows))
+
+
 def screens() -> dict[str, Report]:
     """The reports whose pictures are kept in tests/golden."""
     spam = build(
@@ -147,6 +201,8 @@ def screens() -> dict[str, Report]:
     return {
         "spam": replace(spam, metrics=metrics),
         "blobs": build(BLOBS),
+        "scored": scored(),
+        "sliced": sliced(),
         "intervals": build(BLOBS, metrics=build(BLOBS).metrics | intervals),
         "digits": build(digits),
         "nasty": build(nasty, NASTY),

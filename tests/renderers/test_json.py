@@ -73,10 +73,15 @@ def test_X10_one_document_with_a_newline_at_its_end(shown) -> None:
 def test_keys_stand_in_the_documented_order(shown) -> None:
     name, report = shown
     binary = ["positive", "threshold"] if name == "spam" else []
+    scored = ["calibration", "coverage"] if name == "scored" else []
     assert list(strict(render_json(report))) == [
         *("schema", "version", "signature", "task", "scores", "n", "ignored", "weighted", "classes", "averaged"),
         *binary,
-        *("metrics", "per_class", "confusion", "undefined", "findings", "gates", "inputs"),
+        *("metrics", "per_class", "confusion"),
+        *scored,
+        *("undefined", "findings", "gates"),
+        *(["slices"] if name == "sliced" else []),
+        "inputs",
     ]
 
 

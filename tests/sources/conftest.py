@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from evalcli.errors import EvalError, InputError
+from evalcli.sources.table_source import TableSource
 from evalcli.sources.tensors import open_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from evalcli.sources.base import Batch
 
 
 def _read_all(path: str, step: int = 7) -> dict[str, np.ndarray]:
@@ -55,3 +59,44 @@ def read_all() -> Callable[..., dict[str, np.ndarray]]:
 def refuse() -> Callable[..., str]:
     """The file must be refused, in one printable line that names it and holds ``words``."""
     return _refuse
+
+
+def _counted(batches: Iterator[Batch]) -> Counter[tuple[Any, ...]]:
+    """How many rows have the same target, prediction and weight."""
+    rows: Counter[tuple[Any, ...]] = Counter()
+    for batch in batches:
+        count = np.ones(len(batch.target), int) if batch.repeats is None else batch.repeats
+        weight = np.ones(len(batch.target)) if batch.weight is None else batch.weight
+        for *row, times in zip(
+            batch.target.tolist(), batch.preds.tolist(), weight.tolist(), count.tolist(), strict=True
+        ):
+            rows[tuple(row)] += times
+    return rows
+
+
+@pytest.fixture(autouse=True)
+def recounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every table of labels that any of these tests counts is listed row by row as well, to the same counts."""
+    plan, seen = TableSource.plan, set()
+
+    def both(source: TableSource, size: int) -> Iterator[Any]:
+        if source._opened.groups is not None and id(source) not in seen:
+            seen.add(id(source))
+            listed = source.listed()
+            rows = list(_each(listed.plan(max(1001 + size % 1000, source.rows // 50))))
+            assert [batch.start for batch in rows] == [
+                sum(map(len, (b.target for b in rows[:i]))) for i in range(len(rows))
+            ]
+            assert _counted(iter(rows)) == _counted(_each(plan(source, size)))
+            numbers = np.concatenate(
+                [b.start + np.arange(len(b.target)) if b.numbers is None else b.numbers for b in rows]
+            )
+            assert (np.diff(numbers) > 0).all()
+        return plan(source, size)
+
+    monkeypatch.setattr(TableSource, "plan", both)
+
+
+def _each(loads: Iterator[Callable[[], Batch]]) -> Iterator[Batch]:
+    for load in loads:
+        yield load()

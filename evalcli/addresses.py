@@ -1,0 +1,113 @@
+"""What a report says under the name of a metric: of all rows, of a class, of a slice, of the worst one, of the gap."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from evalcli.errors import UsageError
+from evalcli.metrics.fairness_rows import reads_of
+from evalcli.report import Value
+
+if TYPE_CHECKING:
+    from evalcli.metrics.registry import MetricName
+    from evalcli.report import Report, SliceRow
+
+
+class Found(NamedTuple):
+    """A value, the ``n`` rows it is of, and which slice these are where that was not said."""
+
+    value: Value
+    n: int
+    where: str = ""
+
+
+def _sliced(report: Report, name: MetricName, least: int) -> Found | str:
+    """The value of a slice, of the worst one, or the gap between the best and the worst."""
+    rows = [row for row in report.slices if row.by == name.slice_by]
+    if not rows and report.task in {"multilabel", "regression"}:
+        return f"{report.task} tasks are not sliced in this version"
+    if not rows:
+        return f"the report has no slices by {name.slice_by!r}; add --by {name.slice_by}"
+    if name.entry.reads == "slices":
+        return _compared(rows, name, least)
+    metric = str(name.whole)
+    if name.slice_value not in {None, "*"}:
+        row = next((row for row in rows if row.value == name.slice_value), None)
+        if row is None:
+            known = ", ".join(repr(one.value) for one in rows[:5]) + (", …" if len(rows) > 5 else "")
+            return f"no slice {name.slice_value!r}; there are {known}"
+        value = row.metrics.get(metric)
+        return f"the slices do not have it; report again with -m {metric}" if value is None else Found(value, row.n)
+    rows = [row for row in rows if row.n >= least]
+    if not rows:
+        return f"no slice has {least:,} rows"
+    if any(metric not in row.metrics for row in rows):
+        return f"not all slices have it; report again with -m {metric}"
+    unknown = next((row for row in rows if row.metrics[metric].value is None), None)
+    if unknown is not None:  # what nobody knows of one slice nobody knows of the worst
+        return Found(Value(None), unknown.n, f"of {unknown.value!r}")
+    rows = sorted(rows, key=lambda row: row.metrics[metric].value or 0.0, reverse=name.entry.direction == "lower")
+    worst, best = rows[0], rows[-1]
+    if name.slice_value == "*":
+        return Found(worst.metrics[metric], worst.n, f"the worst of {len(rows):,} is {worst.value!r}, n = {worst.n:,}")
+    gap = abs((best.metrics[metric].value or 0.0) - (worst.metrics[metric].value or 0.0))
+    return Found(Value(gap), sum(row.n for row in rows), f"from {worst.value!r} to {best.value!r}")
+
+
+def _compared(rows: list[SliceRow], name: MetricName, least: int) -> Found | str:
+    """What compares slices by several of their metrics."""
+    rows = [row for row in rows if row.n >= least]
+    if not rows:
+        return f"no slice has {least:,} rows"
+    rates = {}
+    for metric in reads_of[name.base]:
+        if any(metric not in row.metrics for row in rows):
+            return f"it is made of {metric}, which not all slices have; report again with -m {metric}"
+        found = [row.metrics[metric].value for row in rows]
+        rates[metric] = [value for value in found if value is not None]
+    rows_of_all = sum(row.n for row in rows)
+    if any(len(values) < len(rows) for values in rates.values()):
+        return Found(Value(None), rows_of_all)
+    return Found(Value(float(name.entry.formula(rates))), rows_of_all)
+
+
+def look_up(report: Report, metric: str, least: int = 1) -> Found | str:
+    """The value under this name, or why there is none. The worst slice, and the gap, are of those of ``least`` rows."""
+    from evalcli.metrics.registry import check_task, parse
+
+    name = parse(metric)
+    if name.slice_by is not None:
+        return _sliced(report, name, least)
+    if metric in report.metrics:
+        return Found(report.metrics[metric], report.n)
+    try:
+        check_task(name, report.task)
+    except UsageError as e:
+        return f"{e.what}; {e.fix}"
+    if name.label is None:
+        if name.average is None and name.entry.averages and report.task != "binary":
+            return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"
+        if name.entry.needs_scores and report.scores == "labels":
+            return "it needs scores, and the predictions are labels"
+        return f"the report does not have it; report again with -m {metric}"
+    if report.task == "regression":
+        return _of_output(report, str(replace(name, label=None)), name.label)
+    row = next((row for row in report.per_class if row.name == name.label), None)
+    if row is None:
+        known = ", ".join(repr(one.name) for one in report.per_class[:5])
+        more = ", …" if len(report.per_class) > 5 else ""
+        return f"no class {name.label!r}; there are {known}{more}" if known else "the report has no classes"
+    value = row.metrics.get(str(replace(name, label=None)))
+    return "the report does not have it" if value is None else Found(value, report.n)
+
+
+def _of_output(report: Report, metric: str, output: str) -> Found | str:
+    """The value of one output, or why there is none."""
+    if output not in report.outputs:
+        known = ", ".join(map(repr, report.outputs[:5])) + (", …" if len(report.outputs) > 5 else "")
+        return f"no output {output!r}; there {'is' if len(report.outputs) == 1 else 'are'} {known}"
+    alone = report.metrics if len(report.outputs) == 1 else {}
+    found = next((row.metrics for row in report.per_output if row.name == output), alone)
+    value = found.get(metric)
+    return f"the report does not have it; report again with -m {metric}" if value is None else Found(value, report.n)

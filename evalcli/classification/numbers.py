@@ -1,0 +1,171 @@
+"""The metrics of some rows: of all that were counted, or of one slice of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from evalcli.metrics.counts import Counts
+from evalcli.metrics.registry import METRICS, PER_CLASS, check_task, needs_scores, parse
+from evalcli.metrics.registry import evaluate as metric_value
+from evalcli.report import ClassRow, Value
+from evalcli.reporting import value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evalcli.classification.intervals import Intervals
+    from evalcli.classification.scoring import ScoreResults, ScoreStates
+    from evalcli.metrics.counts import ConfusionCounts, Pairs
+    from evalcli.metrics.registry import MetricName
+    from evalcli.task import Task
+    from evalcli.uncertainty.intervals import Confidence
+
+RANKED_BY_CLASS = ("auroc", "average_precision")
+"""What a report shows of the ranks of every class."""
+
+
+class Setting(NamedTuple):
+    """What is the same for all rows and for every slice: ``picked`` (C,) are the classes that have ``names``."""
+
+    task: Task
+    names: tuple[str, ...]
+    picked: np.ndarray[tuple[int], np.dtype[np.int64]]
+    scope: Any
+    workers: int = 1
+    confidence: Confidence | None = None
+    """How sure intervals are to be; ``None``: there are none."""
+    shown: frozenset[str] | None = None
+    """The metrics whose intervals anyone will see; ``None``: all."""
+    method: str = "auto"
+    """What intervals of composites get, as in :class:`evalcli.uncertainty.counted.CountIntervals`."""
+
+
+class Numbers:
+    """What was counted, and what it says."""
+
+    def __init__(self, setting: Setting, confusion: ConfusionCounts, states: ScoreStates | None) -> None:
+        self.setting, self._confusion, self._states = setting, confusion, states
+        counted, picked = confusion.class_counts().numpy(), setting.picked
+        tp, support, predicted = (_take(part, picked) for part in (counted.tp, counted.support, counted.predicted))
+        self.counts = Counts(tp, support, predicted, counted.n)
+
+    @property
+    def total(self) -> float:
+        """All rows, or the sum of their weights."""
+        return float(self.counts.n)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows weigh differently."""
+        return self._confusion.weighted
+
+    @property
+    def weight_squares(self) -> float:
+        """``Σw²``"""
+        return self._confusion.weight_squares
+
+    @cached_property
+    def _intervals(self) -> Intervals | None:
+        if self.setting.confidence is None or not self.total > 0:
+            return None
+        from evalcli.classification.intervals import Intervals
+
+        return Intervals(self, self.setting.confidence, self.setting.method)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The occupied cells of the confusion matrix."""
+        return self._confusion.pairs()
+
+    @cached_property
+    def scores(self) -> ScoreResults | None:
+        """What the scores say, where there are any."""
+        if self._states is None:
+            return None
+        from evalcli.classification.scoring import ScoreResults
+
+        return ScoreResults(self._states, self.setting.names, self.setting.workers)
+
+    def values(self, names: Iterable[str]) -> dict[str, Value]:
+        """The metrics by their full names.
+
+        Raises:
+            UsageError: the task, or its classes, do not have one of them.
+
+        """
+        return {str(name): self.value(name) for name in map(parse, names)}
+
+    def value(self, name: MetricName) -> Value:
+        """One metric, with its interval if that is wanted.
+
+        Raises:
+            UsageError: the task, or its classes, do not have it.
+
+        """
+        check_task(name, self.setting.task.kind)
+        value = self._scored(name) if name.entry.needs_scores else self._counted(name)
+        shown = self.setting.shown
+        if self._intervals is None or not (shown is None or str(name) in shown):
+            return value
+        return self._intervals.of(name, value)
+
+    def _counted(self, name: MetricName) -> Value:
+        task, names, scope = self.setting.task, self.setting.names, self.setting.scope
+        return value_of(float(metric_value(name, self.counts, scope=scope, positive=task.positive, classes=names)))
+
+    def _scored(self, name: MetricName) -> Value:
+        if self.scores is None:
+            from evalcli.classification.scoring import without_columns
+
+            raise needs_scores(name) if self.setting.task.scores == "labels" else without_columns(name)
+        return value_of(*map(float, self.scores.value(name)))
+
+    def by_class(self, names: Iterable[str]) -> tuple[ClassRow, ...]:
+        """The counts of every class; its ranks too, where ``names`` have them."""
+        columns = {name: [value_of(x) for x in METRICS[name].formula(self.counts).tolist()] for name in PER_CLASS}
+        if self.scores is not None and self.scores.ranks_classes:
+            for base in RANKED_BY_CLASS:
+                if any(parse(name).base == base for name in names):
+                    ranked = zip(*(part.tolist() for part in self.scores.by_class(parse(base))), strict=True)
+                    columns[base] = [value_of(*numbers) for numbers in ranked]
+        if self._intervals is not None and self.setting.shown is None:
+            self._be_sure(columns)
+        supports, predicted = self.counts.support.tolist(), self.counts.predicted.tolist()
+        return tuple(
+            ClassRow(name, supports[i], predicted[i], {metric: column[i] for metric, column in columns.items()})
+            for i, name in enumerate(self.setting.names)
+        )
+
+    def _be_sure(self, columns: dict[str, list[Value]]) -> None:
+        """Give every value of every class its interval, in place."""
+        assert self._intervals is not None
+        for base, column in columns.items():
+            if base in RANKED_BY_CLASS:
+                names = [replace(parse(base), label=label) for label in self.setting.names]
+                column[:] = [self._intervals.of(name, value) for name, value in zip(names, column, strict=True)]
+                continue
+            for place, found in self._intervals.by_class(parse(base)).items():
+                value = column[place]
+                if value.value is not None:
+                    column[place] = replace(value, low=float(found.low), high=float(found.high), method=found.method)
+
+
+def listed(task: Task, counted: Counts) -> tuple[tuple[str, ...], np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """The classes to list, by name and number: all that are declared, and both of two; else those that occur."""
+    if task.classes and (not task.seen_only or task.kind == "binary"):
+        picked = np.arange(len(task.classes))
+    else:
+        picked = np.flatnonzero((counted.support > 0) | (counted.predicted > 0))
+    numbers = picked.tolist()
+    return tuple(task.classes[i] for i in numbers) if task.classes else tuple(map(str, numbers)), picked
+
+
+def _take(values: Any, picked: Any) -> Any:  # host arrays of counts or of weights
+    """``values`` at ``picked``; a class beyond the counted ones has none."""
+    padded = np.zeros(max(values.size, int(picked.max(initial=-1)) + 1), values.dtype)
+    padded[: values.size] = values
+    return padded[picked]

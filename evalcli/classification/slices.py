@@ -1,0 +1,142 @@
+"""Slices: the same states once more for each value of a column, filled in the same pass.
+
+The rows of a batch are brought together by slice, so that every state takes a run of them at once. Counts of few
+classes are added for all slices in one go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from evalcli.metrics.arrays import count_cells
+from evalcli.metrics.counts import ConfusionCounts
+from evalcli.metrics.labels import out_of_range, pair_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evalcli.classification.prepare import Labels
+    from evalcli.classification.scoring import ScoreStates, Scoring
+    from evalcli.sources.base import Array, Slicer
+
+TABLE_CELLS = 1 << 20
+"""Cells that the tables of all slices may have for their rows to be counted in one go."""
+
+LEAST_BUDGET = 1 << 20
+"""Bytes for ranks that every slice has, however many share the budget."""
+
+
+class Slice(NamedTuple):
+    """What one value has gathered."""
+
+    confusion: ConfusionCounts
+    scores: ScoreStates | None
+
+
+class SliceStates:
+    """One slicer's slices, by code; a slice without a row is not there."""
+
+    def __init__(self, slicer: Slicer, classes: int | None, scoring: Scoring | None, *, weighted: bool) -> None:
+        self.size, self.classes, self.weighted = len(slicer.values), classes, weighted
+        self.scoring = scoring
+        if scoring is not None:
+            share = max(scoring.budget // max(self.size, 1), LEAST_BUDGET)
+            # the temperature that fits a slice is nobody's question
+            self.scoring = replace(scoring, budget=share, states=scoring.states - {"TemperatureSample"})
+        self._slices: dict[int, Slice] = {}
+        self._table: Any = None if weighted or not self._fits(classes or 1) else self._empty(classes or 1)
+
+    def _fits(self, classes: int) -> bool:
+        return self.size * classes * (classes + 1) <= TABLE_CELLS
+
+    def _empty(self, classes: int) -> Any:
+        """A table of no rows: slice, target, prediction (of which the first is none)."""
+        return np.zeros((self.size, classes, classes + 1), np.int64)
+
+    def update(self, labels: Labels, codes: Array, *, scores: bool) -> None:
+        """Count rows by the slice that each is in, (N,) from 0, −1 for none."""
+        if (codes < 0).any():
+            held = np.flatnonzero(codes >= 0)
+            labels, codes = labels.take(held), codes[held]
+        counted = self._count_all(labels, codes)
+        if counted and not scores:
+            return
+        for code, rows in _runs(codes):
+            part = labels.take(rows)
+            here = self._at(code)
+            if not counted:
+                here.confusion.update(part.preds, part.target, part.weight, part.repeats)
+            if scores and here.scores is not None:
+                here.scores.update(part)
+
+    def _count_all(self, labels: Labels, codes: Array) -> bool:
+        """Add all rows to the table at once; ``False`` where it cannot take them."""
+        if self._table is None or not len(codes):
+            return not len(codes)
+        preds, target = (part.astype(np.int64, copy=False) for part in (labels.preds, labels.target))
+        classes = self._table.shape[1]
+        if self.classes is None:
+            classes = max(classes, int(preds.max()) + 1, int(target.max()) + 1)
+        if out_of_range(preds, target, classes) or not self._grow(classes):
+            return False
+        cells = pair_cells(preds, target, classes)
+        cells += codes * (classes * (classes + 1))
+        self._table += count_cells(cells, self._table.size, labels.repeats).reshape(self._table.shape)
+        return True
+
+    def _grow(self, classes: int) -> bool:
+        """Make room for open classes; beyond what a table may hold every slice counts for itself."""
+        if self._table is None or classes <= (held := self._table.shape[1]):
+            return self._table is not None
+        if not self._fits(classes):
+            self._settle()
+            return False
+        grown = self._empty(classes)
+        grown[:, :held, : held + 1] = self._table
+        self._table = grown
+        return True
+
+    def _settle(self) -> None:
+        """What the table holds, to each slice."""
+        table, self._table = self._table, None
+        for code in [] if table is None else np.flatnonzero(table.any(axis=(1, 2))).tolist():
+            target, column = np.nonzero(table[code])
+            self._at(code).confusion.update(column - 1, target, repeats=table[code][target, column])
+
+    def _at(self, code: int) -> Slice:
+        if code not in self._slices:
+            scores = None if self.scoring is None else self.scoring.fresh()
+            self._slices[code] = Slice(ConfusionCounts(self.classes, weighted=self.weighted), scores)
+        return self._slices[code]
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has counted."""
+        if self._table is None or other._table is None or not self._grow(other._table.shape[1]):
+            self._settle()
+            other._settle()
+        else:
+            held = other._table.shape[1]
+            self._table[:, :held, : held + 1] += other._table
+        for code, theirs in other._slices.items():
+            mine = self._at(code)
+            mine.confusion.merge(theirs.confusion)
+            if mine.scores is not None and theirs.scores is not None:
+                mine.scores.merge(theirs.scores)
+
+    def slices(self) -> dict[int, Slice]:
+        """Every slice that has rows, by code."""
+        self._settle()
+        return dict(sorted(self._slices.items()))
+
+
+def _runs(codes: Array) -> Iterator[tuple[int, Array]]:
+    """The rows of each code, in their order."""
+    if not len(codes):
+        return
+    order = np.argsort(codes, kind="stable")
+    heads = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    for start, stop in zip(heads.tolist(), [*heads[1:].tolist(), len(order)], strict=True):
+        yield int(codes[order[start]]), order[start:stop]

@@ -1,0 +1,195 @@
+"""From the counts of several labels a row to a report: names, numbers, what is undefined, findings."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli import __version__
+from evalcli.errors import UsageError
+from evalcli.metrics.registry import (
+    LABEL_LOSSES,
+    LABEL_RANKS,
+    METRICS,
+    PER_CLASS,
+    check_task,
+    needs_scores,
+    parse,
+)
+from evalcli.multilabel.findings import Facts, find
+from evalcli.multilabel.values import CountValues, ScoreValues
+from evalcli.report import ClassRow, Confusion, Report, Square, Value
+from evalcli.reporting import digest_of, notes_of, records, signature, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evalcli.counting import Outcome, Plan
+    from evalcli.metrics.registry import MetricName
+    from evalcli.sources.base import Array, InputFile
+
+MOST_PAIRS = 1000
+"""How many pairs of labels a report holds at most."""
+
+
+def report(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Report:
+    """The whole report, findings included."""
+    return _Reporter(plan, outcome, inputs).report()
+
+
+class _Reporter:
+    """What was counted, and the words for it."""
+
+    def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
+        self.plan, self.task, self.inputs = plan, outcome.task, inputs
+        self.gathered, self.evidence = outcome.gathered, outcome.evidence
+        self.labels = outcome.task.classes
+        self.counts = outcome.gathered.counts.compute().numpy()
+        scope: Any = plan.choices.classes
+        self.counted = CountValues(self.counts, outcome.gathered.sets.compute(), self.labels, scope)
+        states = outcome.gathered.scores
+        self.scored = None if states is None else ScoreValues(states, self.labels)
+
+    def report(self) -> Report:
+        """Names, numbers, undefined, findings."""
+        plan, task = self.plan, self.task
+        values = self._values(self._default() if plan.asked is None else plan.asked)
+        for name in plan.also:
+            with suppress(UsageError):
+                values = values | self._values([name])
+        per_class = self._per_class()
+        undefined = [name for name, value in values.items() if value.value is None]
+        undefined += [
+            f"{name}[{row.name}]" for row in per_class for name, value in row.metrics.items() if value.value is None
+        ]
+        averaged = int(np.count_nonzero(self.counted.kept))
+        made = Report(
+            version=__version__,
+            signature=self._signature(averaged),
+            task=task.kind,
+            scores=task.scores,
+            n=self.evidence.rows,
+            ignored=self.evidence.ignored + self.evidence.dropped + plan.source.dropped,
+            weighted=plan.source.weighted,
+            classes=self.labels,
+            metrics=values,
+            per_class=per_class,
+            confusion=self._confusion(),
+            undefined=tuple(dict.fromkeys(undefined)),
+            inputs=records(plan.source, self.inputs),
+            threshold=task.thresholds or task.threshold,
+            averaged=averaged,
+            asked=self._asked(values),
+        )
+        return replace(made, findings=find(self._facts(made)))
+
+    def _default(self) -> tuple[str, ...]:
+        """All that there is; of labels what needs no scores."""
+        names = self.plan.default(self.task.kind)
+        return names if self.scored is not None else tuple(n for n in names if not parse(n).entry.needs_scores)
+
+    def _asked(self, values: dict[str, Value]) -> tuple[str, ...]:
+        """All of ``-m``; of the gates, which show their values themselves, what no report has unasked."""
+        usual = set(self.plan.default(self.task.kind))
+        beyond = [name for name in self.plan.also if name not in usual and parse(name).label is None]
+        every = (*map(str, map(parse, self.plan.asked or ())), *map(str, map(parse, beyond)))
+        return tuple(name for name in dict.fromkeys(every) if name in values)
+
+    def _values(self, metrics: Iterable[str]) -> dict[str, Value]:
+        return {str(name): self._value(name) for name in map(parse, metrics)}
+
+    def _value(self, name: MetricName) -> Value:
+        check_task(name, self.task.kind)
+        if not name.entry.needs_scores:
+            return value_of(self.counted.value(name))
+        if self.scored is None:
+            raise needs_scores(name)
+        return value_of(*map(float, self.scored.value(name)))
+
+    def _per_class(self) -> tuple[ClassRow, ...]:
+        columns = {name: _listed(self.counted.by_label(METRICS[name].formula)) for name in PER_CLASS}
+        columns |= self._score_columns()
+        supports, predicted = self.counts.support.tolist(), self.counts.predicted.tolist()
+        return tuple(
+            ClassRow(label, supports[i], predicted[i], {metric: column[i] for metric, column in columns.items()})
+            for i, label in enumerate(self.labels)
+        )
+
+    def _score_columns(self) -> dict[str, list[Value]]:
+        """What scores say of each label, as far as the states for it were asked for."""
+        if self.scored is None:
+            return {}
+        states = self.gathered.scores
+        names = (LABEL_RANKS if states.table is not None else ()) + (LABEL_LOSSES if states.calibration else ())
+        found = {name: self.scored.by_label(METRICS[name]) for name in names}
+        return {name: [value_of(*map(float, one)) for one in zip(*parts, strict=True)] for name, parts in found.items()}
+
+    def _confusion(self) -> Confusion:
+        """Two by two for each label, and the pairs of which one is predicted where the other is missed."""
+        tp, support, predicted, n = (
+            part.tolist() for part in (self.counts.tp, self.counts.support, self.counts.predicted, self.counts.n)
+        )
+        squares: list[Square] = []
+        for hit, true, said, every in zip(tp, support, predicted, n, strict=True):
+            rest = max((every - true) - (said - hit), type(every)(0))  # rounded weights may leave it a hair below 0
+            squares.append(((rest, said - hit), (true - hit, hit)))
+        if self.gathered.pairs is None:
+            return Confusion(labels=tuple(squares))
+        missed, said, counts = self.gathered.pairs.compute()
+        order = np.lexsort((said, missed, -counts))[:MOST_PAIRS]
+        rows = zip(missed[order].tolist(), said[order].tolist(), counts[order].tolist(), strict=True)
+        pairs = tuple((self.labels[one], self.labels[other], count) for one, other, count in rows)
+        return Confusion(pairs=pairs, labels=tuple(squares))
+
+    def _facts(self, made: Report) -> Facts:
+        source, choices = self.plan.source, self.plan.choices
+        return Facts(
+            made,
+            paths=(source.preds.path, source.target.path),
+            names=(source.preds.name, source.target.name),
+            subset=self._always("subset_accuracy"),
+            empty=self._rows_with(0),
+            single=self._rows_with(1) if choices.task is None and len(self.labels) > 1 else None,
+            hamming=self._always("hamming_loss"),
+            ignored_cells=self.evidence.ignored_cells,
+            dropped=self.evidence.dropped + source.dropped,
+            unpredicted=0 if self.gathered.scores is None else int(self.gathered.scores.unscored.sum()),
+            notes=notes_of(source, choices, self.inputs, () if self.scored is None else self.scored.notes()),
+        )
+
+    def _always(self, name: str) -> float:
+        """A count metric, whether or not it was asked for."""
+        return self.counted.value(parse(name))
+
+    def _rows_with(self, labels: int) -> float:
+        """The share of rows with so many true labels; with none, it is the subset accuracy of predicting nothing."""
+        sets = self.counted.sets
+        total = float(sets.amount.sum())
+        return float(sets.amount[sets.true == labels].sum()) / total if total > 0 else 0.0
+
+    def _signature(self, averaged: int) -> str:
+        task, choices = self.task, self.plan.choices
+        cuts = digest_of(map(repr, task.cuts)) if task.thresholds else None
+        return signature(
+            {
+                "task": task.kind,
+                "scores": task.scores,
+                "labels": f"{choices.classes}({averaged}/{len(self.labels)})",
+                "thr": "each" if task.thresholds else task.threshold,
+                **({} if cuts is None else {"cuts": cuts}),
+                "n": self.evidence.rows,
+                "ignore": choices.ignore_index,
+                "nan": choices.nan,
+                "weights": "yes" if self.plan.source.weighted else "no",
+                "names": digest_of(self.labels),
+                **({} if self.scored is None else {"budget": self.scored.budget}),
+                "v": __version__,
+            }
+        )
+
+
+def _listed(values: Array) -> list[Value]:
+    return [value_of(value) for value in values.tolist()]

@@ -1,0 +1,89 @@
+"""Metrics of scores: which states a list of names needs, and how batches reach them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from evalcli.metrics.label_calibration import LabelCalibration
+from evalcli.metrics.label_ranks import LabelRanks
+from evalcli.metrics.probability import ScoreForm
+from evalcli.metrics.ranking import BUDGET, KeyTable
+from evalcli.scorekind import SINGLE, eps_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evalcli.metrics.registry import MetricName
+    from evalcli.multilabel.prepare import Cells
+    from evalcli.sources.base import Field
+    from evalcli.task import Task
+
+CALIBRATION = "LabelCalibration"
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What the states are built from: how the scores are stored, and which states are needed."""
+
+    labels: int
+    form: ScoreForm
+    bits: int
+    states: frozenset[str]
+    weighted: bool = False
+    budget: int = BUDGET
+
+    def fresh(self) -> LabelScores:
+        """Empty states."""
+        return LabelScores(self)
+
+
+def plan_scoring(
+    names: Iterable[MetricName], task: Task, preds: Field, *, weighted: bool, budget: int | None
+) -> Scoring:
+    """The states that ``names`` need under ``task``."""
+    states = frozenset(CALIBRATION if name.entry.by_label is not None else name.entry.state for name in names)
+    kind: Any = task.scores
+    form = ScoreForm(kind, binary=True, eps=eps_of(preds.dtype))
+    bits = 32 if preds.dtype.startswith(SINGLE) else 64
+    return Scoring(len(task.classes), form, bits, states, weighted, BUDGET if budget is None else budget)
+
+
+class LabelScores:
+    """All states of scores of one pass; ``None`` where no metric reads them."""
+
+    def __init__(self, scoring: Scoring) -> None:
+        self.scoring = scoring
+        labels, weighted = scoring.labels, scoring.weighted
+        self.table, self.calibration, self.ranks = None, None, None
+        if "KeyTable" in scoring.states:
+            self.table = KeyTable(labels, bits=scoring.bits, budget=scoring.budget, weighted=weighted)
+        if CALIBRATION in scoring.states:
+            self.calibration = LabelCalibration(labels, scoring.form, weighted=weighted)
+        if "LabelRanks" in scoring.states:
+            self.ranks = LabelRanks(labels, weighted=weighted)
+        self.unscored = np.zeros(labels, np.int64)
+        """Cells of each label without a score: with any, no metric of its scores is defined."""
+
+    def update(self, cells: Cells) -> None:
+        """Take in a batch whose scores were kept."""
+        scored = cells.scored
+        assert scored is not None
+        if cells.unscored is not None:
+            self.unscored = self.unscored + cells.unscored
+        if self.ranks is not None:
+            self.ranks.take(scored)
+        if self.calibration is not None:
+            self.calibration.take(scored)
+        if self.table is not None and scored.scores.shape[1]:
+            self.table.take_cells(scored.scores, scored.target, scored.weight, scored.repeats)
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has seen."""
+        self.unscored = self.unscored + other.unscored
+        for name in ("table", "calibration", "ranks"):
+            state = getattr(self, name)
+            if state is not None:
+                state.merge(getattr(other, name))

@@ -1,0 +1,112 @@
+"""What a pass over a multilabel input gathers: counts per label and per row, states of scores, evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from evalcli.errors import EmptyError
+from evalcli.evidence import Evidence
+from evalcli.faults import raise_faults
+from evalcli.metrics.label_pairs import LabelPairs
+from evalcli.metrics.multilabel import LabelCounts, SampleSets
+from evalcli.multilabel.prepare import make_prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evalcli.counting import Plan
+    from evalcli.multilabel.prepare import Prepare
+    from evalcli.multilabel.scoring import LabelScores, Scoring
+    from evalcli.sources.base import Batch
+    from evalcli.task import Task
+
+PAIRED_LABELS = 100
+"""Up to so many labels it is counted which one is predicted where another is missed."""
+
+
+@dataclass(slots=True)
+class MultilabelPass:
+    """What one worker gathers under one decision."""
+
+    plan: Plan
+    task: Task
+    prepare: Prepare
+    counts: LabelCounts
+    sets: SampleSets
+    pairs: LabelPairs | None
+    known: Evidence
+    """What earlier passes have shown: a pass that starts over must not forget why."""
+    scores: LabelScores | None = None
+    evidence: Evidence = field(default_factory=Evidence)
+    signs: tuple[object, ...] = ()
+
+    def add(self, batch: Batch) -> bool:
+        """Count ``batch``; ``False`` where it contradicts the decision."""
+        cells = self.prepare(batch, self.task, self.evidence)
+        for state in (self.counts, self.sets, self.pairs):
+            if state is not None:
+                state.take(cells.counted)
+        holds = self._still_holds()
+        if self.scores is not None and holds and not self._is_lost():
+            self.scores.update(cells)
+        return holds
+
+    def _is_lost(self) -> bool:
+        """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""
+        return self.task.scores == "probs" and not self.evidence.within
+
+    def _still_holds(self) -> bool:
+        """Whether what was seen so far still supports the decision that counts; asked only when something changed."""
+        signs = self.evidence.signs()
+        if signs == self.signs:
+            return True
+        self.signs = signs
+        return self.plan.holds(self.task, self.evidence.with_(self.known))
+
+    def merge(self, other: MultilabelPass) -> None:
+        """Take in what another worker has gathered."""
+        self.counts.merge(other.counts)
+        self.sets.merge(other.sets)
+        if self.pairs is not None and other.pairs is not None:
+            self.pairs.merge(other.pairs)
+        if self.scores is not None and other.scores is not None:
+            self.scores.merge(other.scores)
+        self.evidence.merge(other.evidence)
+
+    def check(self, decided: Task) -> None:
+        """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.
+
+        Raises:
+            InputError: with the count and the first rows concerned.
+            EmptyError: no row is left, or all weights are 0.
+
+        """
+        source = self.plan.source
+        raise_faults(source, self.plan.choices, None, self.evidence)
+        self.plan.refuse_doubt(decided)
+        self.plan.refuse_empty(self.evidence)
+        if source.weighted and not self.counts.weight_squares > 0:
+            raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+
+
+def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPass]:
+    """Empty passes, one for each worker."""
+    source = plan.source
+    prepare = make_prepare(plan.layout, plan.choices, source.preds, source.target, task.classes, plan.device)
+    scored = plan.scored(task.kind)
+    scoring = None
+    if scored and task.scores in {"probs", "logits"}:
+        from evalcli.multilabel.scoring import plan_scoring
+
+        prepare = prepare._replace(keep_scores=True)
+        scoring = plan_scoring(scored, task, source.preds, weighted=source.weighted, budget=plan.budget)
+    return partial(_empty, plan, task, prepare, scoring, known)
+
+
+def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> MultilabelPass:
+    labels, weighted = len(task.classes), plan.source.weighted
+    pairs = LabelPairs(labels, weighted=weighted) if 1 < labels <= PAIRED_LABELS else None
+    counts, sets = LabelCounts(labels, weighted=weighted), SampleSets(labels, weighted=weighted)
+    return MultilabelPass(plan, task, prepare, counts, sets, pairs, known, None if scoring is None else scoring.fresh())

@@ -1,0 +1,50 @@
+"""The slices on screen: the worst first, with the distance between the best and the worst."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from evalcli.renderers import wording
+from evalcli.renderers.escape import visible
+from evalcli.renderers.screen import INDENT, NAME, Screen, padded, prose, table, title
+
+if TYPE_CHECKING:
+    from evalcli.report import Report, SliceRow
+
+_LEAST_NAME = 10
+
+
+def slice_lines(report: Report, screen: Screen) -> list[Text]:
+    """A table for each column that rows were sliced by."""
+    lines: list[Text] = []
+    names = wording.slice_columns(report)
+    for by, rows in wording.slicers(report).items():
+        lines += [*([Text()] if lines else []), *_slicer(by, rows, names, screen)]
+    return lines
+
+
+def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen) -> list[Text]:
+    shown = rows[: wording.MAX_LISTED]
+    count = wording.amount(row.n for row in rows)
+    numbers = [[screen.say(head, "dim") for head in (*map(_heading, names), "n")]]
+    for row in shown:
+        cells = [screen.say(wording.measured(row.metrics[name])) for name in names]
+        numbers.append([*cells, screen.say(count(row.n))])
+    right = table(numbers, "r" * (len(names) + 1))
+    while len(numbers[0]) > 2 and max(line.cell_len for line in right) + _LEAST_NAME > screen.width - INDENT:
+        numbers = [[*row[:-2], row[-1]] for row in numbers]
+        right = table(numbers, "r" * len(numbers[0]))
+    room = max(screen.width - INDENT - 2 - max(line.cell_len for line in right), _LEAST_NAME)
+    labels = [Text(), *(screen.name(row.value, min(NAME, room)) for row in shown)]
+    width = max(label.cell_len for label in labels) + 2
+    drawn = [padded(label, width, "l") + line for label, line in zip(labels, right, strict=True)]
+    more = f"; {len(rows) - len(shown):,} more in the JSON" if len(rows) > len(shown) else ""
+    facts = wording.gap(rows, names[0]) + more if names else ""
+    heading = title(f"By {visible(by, NAME)}", screen, f"{len(rows):,} slices, the worst first")
+    return [*heading, *drawn, *(prose(facts.removeprefix("; "), screen, hang=2, style="dim") if facts else [])]
+
+
+def _heading(name: str) -> str:
+    return wording.title(visible(name, 24))

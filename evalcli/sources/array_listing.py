@@ -1,0 +1,172 @@
+"""Arrays row by row: what lies beside predictions and targets, in their files or in the table of one side."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.sources.listed import Listed, find_column, usual_id
+from evalcli.sources.table_listing import Cells, ColumnPieces, Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from evalcli.sources.arrays import StoredArray
+    from evalcli.sources.base import Array, Batch, Source
+    from evalcli.sources.listed import Place
+    from evalcli.sources.tables import Table, Tables
+
+COMPARED = 1 << 16
+"""Ids compared at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """All arrays of each tensor file by side, and the table of a side that lies in one; ``used`` have a role already.
+
+    ``id`` is the name that the user gave for what the rows are called.
+    """
+
+    arrays: Mapping[str, Mapping[str, StoredArray]]
+    used: frozenset[str]
+    id: str | None = None
+    tables: Tables | None = None
+
+    @property
+    def table(self) -> Table | None:
+        """The one table, where a side lies in one."""
+        return None if self.tables is None else self.tables.tables[0]
+
+    def sliced(self, by: str, source: Source) -> list[StoredArray]:
+        """The arrays that ``--by`` names; what both files have is that of the truth.
+
+        Raises:
+            UsageError: no array has the name, or it has another length.
+
+        """
+        from evalcli.sources.slicing import columns_of, missing_column
+
+        found = {name: array for arrays in self.arrays.values() for name, array in arrays.items() if name}
+        chosen = []
+        for name in columns_of(by, found):
+            if name not in found:
+                raise missing_column(name, found, source.preds.path, "array")
+            if found[name].shape[0] != source.rows:
+                what = f"--by {name}: {found[name].shape[0]} entries for {source.rows} rows"
+                raise UsageError(what, fix="name an array with one entry for each row", path=source.preds.path)
+            chosen.append(found[name])
+        return chosen
+
+    def names(self) -> dict[str, list[str]]:
+        """Everything that has a name, by side."""
+        found = {side: [name for name in arrays if name] for side, arrays in self.arrays.items()}
+        if self.table is not None:
+            found["target" if "preds" in found else "preds"] = list(self.table.columns)
+        return found
+
+
+class ArrayRows(Listed):
+    """The rows of arrays that pair by position.
+
+    Raises:
+        UsageError: ``show`` names nothing that lies beside them, or an array of another length.
+        InputError: both files hold the ids, and these differ.
+
+    """
+
+    def __init__(self, source: Source, beside: Beside, show: Sequence[str]) -> None:
+        self.rows = source.rows
+        self._source = source
+        self._beside = beside
+        names = beside.names()
+        identity = beside.id or _usual_id(beside, source.rows)
+        self.named = identity is not None
+        flags = [] if identity is None else [(identity, "--id")]
+        flags += [(name, "--show") for name in show]
+        noun = "array" if beside.table is None else "array or column"
+        found = [find_column(name, names, flag, source.preds.path, noun) for name, flag in flags]
+        self.columns = tuple(name for name, _ in flags)
+        self._arrays = [self._array(*each, *flag) for each, flag in zip(found, flags, strict=True)]
+        self._texts = [name for (_, name), array in zip(found, self._arrays, strict=True) if array is None]
+        if beside.id is not None:
+            self._check_ids(beside.id)
+        self._lines = None if beside.table is None or "preds" in beside.arrays else Lines(beside.table)
+        if self._lines is not None:
+            self.has_lines, self.has_files = self._lines.has_lines, self._lines.has_files
+
+    def places(self, numbers: Sequence[int]) -> list[Place]:
+        """Lines of a table of predictions; arrays have none."""
+        return super().places(numbers) if self._lines is None else self._lines.places(numbers)
+
+    def _array(self, side: str, name: str, said: str, flag: str) -> StoredArray | None:
+        """The array of this name; ``None`` for a column of the table."""
+        array = self._beside.arrays.get(side, {}).get(name)
+        if array is not None and array.shape[0] != self.rows:
+            what = f"{flag} {said}: {array.shape[0]} entries for {self.rows} rows"
+            raise UsageError(what, fix="name an array with one entry for each row", path=self._source.preds.path)
+        return array
+
+    def _check_ids(self, name: str) -> None:
+        """Ids on both sides must agree: nothing pairs arrays but their order."""
+        sides = [arrays[name] for arrays in self._beside.arrays.values() if name in arrays]
+        if len(sides) < 2:
+            return
+        first, second = sides
+        paths = self._source.preds.path, self._source.target.path
+        if first.shape[0] != second.shape[0]:
+            what = f"{first.shape[0]} ids in {name!r}, but {second.shape[0]} in {paths[1]}"
+            raise InputError(what, fix="save one for each row", path=paths[0])
+        for start in range(0, first.shape[0], COMPARED):
+            stop = min(start + COMPARED, first.shape[0])
+            here, there = (array.values(start, stop) for array in (first, second))
+            if here != there:
+                row = next(i for i, pair in enumerate(zip(here, there, strict=True)) if pair[0] != pair[1])
+                what = f"row {start + row} is {here[row]!r} in {name!r}, but {there[row]!r} in {paths[1]}"
+                raise InputError(what, fix="arrays pair by position: bring both into one order", path=paths[0])
+
+    def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
+        """Ranges of rows, in order."""
+        tables = self._beside.tables
+        texts = None if tables is None or not self._texts else ColumnPieces(tables, self._texts)
+        for start, load in zip(range(0, self.rows or 0, size), self._source.plan(size), strict=False):
+            stop = min(start + size, self.rows or 0)
+            yield _Load(load, self._arrays, start, stop, None if texts is None else texts.take(stop - start))
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """A range of rows, with the cells that lie beside them."""
+
+    load: Callable[[], Batch]
+    arrays: list[StoredArray | None]
+    start: int
+    stop: int
+    texts: Any = None
+
+    def __call__(self) -> Batch:
+        batch = self.load()
+        return replace(batch, cells=self.cells) if self.arrays else batch
+
+    def cells(self, rows: Array) -> list[tuple[Any, ...]]:
+        """The cells of some of the rows; arrays are read at once where the batch was."""
+        texts = iter(()) if self.texts is None else zip(*Cells(self.texts.columns)(rows), strict=True)
+        start, stop = self.start, self.stop
+        columns: list[Any] = [next(texts) if each is None else each.values(start, stop, rows) for each in self.arrays]
+        return list(zip(*columns, strict=True))
+
+
+def _usual_id(beside: Beside, rows: int | None) -> str | None:
+    """What rows are called where nobody said it: a usual name of an array or a column of texts or numbers."""
+    for arrays in beside.arrays.values():
+        name = usual_id(list(arrays), beside.used)
+        if name is not None and arrays[name].shape == (rows,) and "float" not in arrays[name].dtype:
+            return name
+    table = beside.table
+    name = None if table is None else usual_id(list(table.columns), beside.used)
+    if table is not None and name is not None and table.columns[name] in ("text", "integer"):
+        with suppress(EvalError):
+            table.scan([name])
+            return name
+    return None

@@ -1,0 +1,192 @@
+"""What rows are sliced by: columns by name, several crossed, numbers of many values in ranges.
+
+A range holds about as many rows as the next: its edges are quartiles, ``[18, 31)``, and the last is closed. Values that
+were crossed are joined by commas, as the names of their columns are; a comma in a value gets a backslash.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+from math import ceil
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from evalcli.errors import LimitError, UsageError
+from evalcli.sources.base import Slicer
+from evalcli.sources.labels import class_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from evalcli.sources.arrays import StoredArray
+
+    Array = np.ndarray[Any, Any]
+
+MANY_NUMBERS = 50
+"""Numbers of more different values than this are sliced in ranges."""
+QUARTILES = (0.25, 0.5, 0.75)
+MOST_SLICES = 10_000
+READ = 1 << 20
+NEAR = 1 << 16
+"""Whole numbers that lie within so many of each other are looked up in a table."""
+
+
+def columns_of(by: str, known: Collection[str]) -> tuple[str, ...]:
+    """The columns that ``--by`` names: one whose name it is, else those between its commas.
+
+    >>> columns_of("a,b", ["a", "b"]), columns_of("a,b", ["a,b"])
+    (('a', 'b'), ('a,b',))
+    """
+    return (by,) if by in known else tuple(part.strip() for part in by.split(","))
+
+
+def missing_column(name: str, known: Collection[str], path: str, noun: str) -> UsageError:
+    """What to say of a name that is not there."""
+    from evalcli.sources.naming import near_name
+
+    near = near_name(name, known)
+    hint = f"; did you mean {near!r}?" if near is not None else ""
+    names = ", ".join(repr(each) for each in list(known)[:10])
+    return UsageError(f"no {noun} {name!r} to slice by{hint}", fix=f"there are {names}" if names else "", path=path)
+
+
+def check_size(name: str, size: int, path: str) -> None:
+    """Refuse more slices than anyone can read.
+
+    Raises:
+        LimitError: there are.
+
+    """
+    if size > MOST_SLICES:
+        what = f"--by {name} makes more than {MOST_SLICES:,} slices"
+        raise LimitError(what, fix="slice by something with fewer values", path=path)
+
+
+def ranges(least: float, edges: Sequence[float], most: float) -> tuple[str, ...]:
+    """The names of the ranges between ``least``, rising ``edges`` and ``most``.
+
+    >>> ranges(18, (31.5, 47), 90)
+    ('[18, 31.5)', '[31.5, 47)', '[47, 90]')
+    """
+    ends = [f"{end:.6g}" for end in (least, *edges, most)]
+    named = [f"[{low}, {high})" for low, high in pairwise(ends)]
+    return (*named[:-1], named[-1][:-1] + "]")
+
+
+def escaped(value: str) -> str:
+    """A value that may be crossed with others: its commas get a backslash."""
+    return value.replace("\\", "\\\\").replace(",", "\\,")
+
+
+class _Coding(NamedTuple):
+    """How one array becomes slices: ``codes`` of what is read, −1 for none."""
+
+    values: tuple[str, ...]
+    codes: Callable[[Array], Array]
+
+
+class ArraySlicer:
+    """The slices of rows by arrays that lie beside them: ``slicer`` says which, ``codes`` of which rows.
+
+    Raises:
+        UsageError: an array that is not one value a row.
+        LimitError: too many slices.
+
+    """
+
+    def __init__(self, name: str, arrays: Sequence[StoredArray], path: str) -> None:
+        self._arrays = tuple(arrays)
+        self._codings = [_coding(array, path) for array in arrays]
+        sizes = [len(coding.values) for coding in self._codings]
+        check_size(name, int(np.prod(sizes)), path)
+        values = [coding.values for coding in self._codings]
+        named = values[0]
+        if len(values) > 1:
+            named = tuple(",".join(map(escaped, parts)) for parts in product(*values))
+        self.slicer = Slicer(name, named)
+
+    def codes(self, start: int, stop: int) -> Array:
+        """The slice of each of the rows ``start:stop``, (N,) int64."""
+        total: Array | None = None
+        for array, coding in zip(self._arrays, self._codings, strict=True):
+            codes = coding.codes(array.read(start, stop).reshape(-1))
+            missing = codes < 0
+            total = codes if total is None else np.where(missing | (total < 0), -1, total * len(coding.values) + codes)
+        assert total is not None
+        return total
+
+
+def _coding(array: StoredArray, path: str) -> _Coding:
+    if [size for size in array.shape[1:] if size != 1]:
+        what = f"--by {array.name} has the shape {array.shape}, not one value a row"
+        raise UsageError(what, fix="name an array (N,)", path=path)
+    if array.labels is not None:
+        return _Coding(array.labels, lambda read: read.astype(np.int64, copy=False))
+    distinct = _distinct(array)
+    if len(distinct) > MANY_NUMBERS:
+        edges = _quartiles(array)
+        names = ranges(float(distinct[0]), edges, float(distinct[-1]))
+        return _Coding(names, lambda read: _in_ranges(read, np.array(edges)))
+    texts = ["true" if each is True else "false" if each is False else f"{each:.17g}" for each in distinct.tolist()]
+    order = class_order(texts)
+    place = np.array([order.index(text) for text in texts], np.int64)
+    if len(distinct) and distinct.dtype.kind in "iu" and int(distinct[-1]) - int(distinct[0]) < NEAR:
+        first = int(distinct[0])
+        table = np.full(int(distinct[-1]) - first + 1, -1, np.int64)
+        table[distinct.astype(np.int64) - first] = place
+        return _Coding(order, lambda read: _looked_up(read, table, first))
+    return _Coding(order, lambda read: _among(read, distinct, place))
+
+
+def _distinct(array: StoredArray) -> Array:
+    """The values that occur, but for NaN: all of them, or somewhat more than make ranges, and the two ends."""
+    found: Array | None = None
+    for start in range(0, array.shape[0], READ):
+        part = _unique(array.read(start, min(start + READ, array.shape[0])).reshape(-1))
+        found = part if found is None else np.union1d(found, part)
+        if len(found) > 4 * MANY_NUMBERS:
+            found = np.concatenate([found[:1], found[1 : 2 * MANY_NUMBERS], found[-1:]])
+    return np.zeros(0) if found is None else found
+
+
+def _unique(values: Array) -> Array:
+    """The values that occur, but for NaN; whole numbers near each other without sorting them."""
+    if values.dtype.kind in "iu" and len(values):
+        low, high = int(values.min()), int(values.max())
+        if high - low < NEAR:
+            return (np.flatnonzero(np.bincount(values.astype(np.int64, copy=False) - low)) + low).astype(values.dtype)
+    distinct = np.unique(values)
+    return distinct[~np.isnan(distinct)] if distinct.dtype.kind == "f" else distinct
+
+
+def _quartiles(array: StoredArray) -> tuple[float, ...]:
+    """The quartiles, each once: values that occur."""
+    whole = [array.read(start, min(start + READ, array.shape[0])).copy() for start in range(0, array.shape[0], READ)]
+    values = np.concatenate(whole).reshape(-1)
+    values = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    places = [max(ceil(share * len(values)) - 1, 0) for share in QUARTILES]  # as the table engine takes them
+    low = values.min()
+    found = np.partition(values, places)[places]
+    return tuple(float(edge) for edge in np.unique(found) if edge > low)
+
+
+def _in_ranges(read: Array, edges: Array) -> Array:
+    codes: Array = np.searchsorted(edges, read, side="right")
+    return np.where(np.isnan(read), -1, codes) if read.dtype.kind == "f" else codes
+
+
+def _looked_up(read: Array, table: Array, first: int) -> Array:
+    """The place of each whole number; −1 for one that was not there when the slices were named."""
+    places = read.astype(np.int64, copy=False) - first
+    inside = (places >= 0) & (places < len(table))
+    return table[places] if inside.all() else np.where(inside, table[np.where(inside, places, 0)], -1)
+
+
+def _among(read: Array, distinct: Array, place: Array) -> Array:
+    """The place of each value; −1 for what was not there when the slices were named, as NaN."""
+    found = np.searchsorted(distinct, read)
+    inside = np.minimum(found, max(len(distinct) - 1, 0))
+    known = distinct[inside] == read if len(distinct) else np.zeros(read.shape, bool)
+    codes: Array = np.where(known, place[inside] if len(place) else -1, -1)
+    return codes
