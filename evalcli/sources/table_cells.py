@@ -18,7 +18,6 @@ from evalcli.sources.base import Field
 from evalcli.sources.cell_rows import Cells, CellStream, unread_sql
 from evalcli.sources.label_groups import Group, LabelColumns, Names, find_labels
 from evalcli.sources.labels import check_labels, class_order
-from evalcli.sources.table_array import FETCH, TableArray
 from evalcli.sources.table_join import Column, Joined
 from evalcli.sources.table_sides import Opened, Sides, find_weight
 from evalcli.sources.table_source import TableSource
@@ -125,7 +124,7 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     """
     labels = _labels(sides, found)
     groups = {"preds": found.preds, "target": found.target}
-    read = {side: _cells(sides, side, group, labels) for side, group in groups.items()}
+    read = {side: cells_of(sides, side, group, labels) for side, group in groups.items()}
     unread = " OR ".join(filter(None, (cells.unread_sql() for cells in read.values()))) or "false"
     gaps = " OR ".join(cells.gap_sql() for cells in read.values())
     counted = f"count(*), count(*) FILTER ({unread}), count(*) FILTER ({gaps}) {sides.joined.source()}"
@@ -134,7 +133,7 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
         raise sides.nothing(0)
     if broken:
         for side in read:
-            _refuse_texts(sides, side)
+            refuse_texts(sides, side)
     if missing or sides.selection.where is not None:
         sides.joined.check_lengths()  # unequal lengths look like missing cells at the end
     if sides.weight is not None:
@@ -150,7 +149,7 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     return Opened(fields[0], fields[1], total, 0, stream=stream, notes=sides.shared_key_notes())
 
 
-def _cells(sides: CellSides, side: str, group: Group, labels: tuple[str, ...] | None) -> Cells:
+def cells_of(sides: CellSides, side: str, group: Group, labels: tuple[str, ...] | None) -> Cells:
     """How the cells of a side are read."""
     chosen = sides.columns_of(side)
     if chosen[0].kind == "texts":
@@ -171,7 +170,7 @@ def _field(sides: CellSides, side: str, cells: Cells, rows: int, group: Group) -
     return Field(name, table.path, (rows, cells.width), dtype, None, group.labels or cells.members)
 
 
-def _refuse_texts(sides: CellSides, side: str) -> None:
+def refuse_texts(sides: CellSides, side: str) -> None:
     """Name the first column of a side with a text that is no number.
 
     Raises:
@@ -230,16 +229,16 @@ def _labels(sides: CellSides, found: LabelColumns) -> tuple[str, ...] | None:
         return found.labels
     known = found.labels or sides.selection.labels
     if known is None and len(sets) < 2:
-        raise _unordered(sides.path)
+        raise unordered(sides.path)
     if known is None:
         check_labels(sets["target"], sets["preds"], sides.path)
         return class_order(name for names in sets.values() for name in names)
     for side in sets:
-        _refuse_odd(sides, side, known)
+        refuse_odd(sides, side, known)
     return tuple(known)
 
 
-def _refuse_odd(sides: CellSides, side: str, known: Sequence[str]) -> None:
+def refuse_odd(sides: CellSides, side: str, known: Sequence[str]) -> None:
     """Refuse sets that hold a label which is none of those ``known``.
 
     Raises:
@@ -257,7 +256,7 @@ def _refuse_odd(sides: CellSides, side: str, known: Sequence[str]) -> None:
         )
 
 
-def _unordered(path: str) -> InputError:
+def unordered(path: str) -> InputError:
     """What to say where sets of labels meet numbers that have no names."""
     what = "the scores of a row have no names, and its labels have no order: nothing says which belong together"
     return InputError(what, fix="name the labels in the order of the scores: --labels a,b,c", path=path)
@@ -275,35 +274,3 @@ def _members(sides: CellSides, side: str) -> list[str] | None:
         what = f"{sides.table(first).noun} {first.name!r} holds more than {MOST_LABELS} different labels"
         raise LimitError(what, fix="keep the labels that are to be evaluated", path=sides.table(first).path)
     return names
-
-
-def read_cells(tables: Tables, table: Table, group: Group, selection: Selection) -> tuple[TableArray, Group]:
-    """The target of several labels a row from a table whose partner is a tensor; with the labels by name, if any.
-
-    Raises:
-        InputError: as ``measure_cells``.
-        EmptyError: the table has no rows.
-
-    """
-    joined = Joined(tables, table, None)
-    chosen = tuple(joined.column(name, "preds") for name in group.columns)
-    sides = CellSides(joined, chosen, chosen[0], None, group.labels, selection, lambda _share: None, targets=chosen)
-    labels = group.labels or selection.labels
-    if chosen[0].kind == "texts":
-        if labels is None:
-            raise _unordered(table.path)
-        _refuse_odd(sides, "target", labels)
-    cells = _cells(sides, "target", group, labels)
-    unread = cells.unread_sql() or "false"
-    counted = f"SELECT count(*), count(*) FILTER ({unread}) {joined.source()}"
-    rows, broken = sides.query(counted).fetchall()[0]
-    if not rows:
-        raise sides.nothing(0)
-    if broken:
-        _refuse_texts(sides, "target")
-    data = np.empty((rows, cells.width), cells.dtype)
-    at = 0
-    for block in tables.stream(f"SELECT {', '.join(cells.read_sql())} {joined.source()}", FETCH):
-        data[at : at + block.num_rows] = cells.table(block.columns)
-        at += block.num_rows
-    return TableArray(chosen[0].name, data.dtype.name, data), Group(group.columns, group.labels or cells.members)
