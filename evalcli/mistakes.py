@@ -7,25 +7,24 @@ that order, there is a pass for every part of the list. So memory stays bounded,
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from functools import partial
 from math import isnan
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from evalcli.classification.codes import make_prepare
-from evalcli.classification.mistakes import Mistakes, Ranking, SelfConfidence, Suspects, Tally, Wanted, cells_of
+from evalcli.classification.mistakes import Mistakes, Ranking, SelfConfidence, Suspects, Tally, cells_of
 from evalcli.classification.shortlist import Shortlist
+from evalcli.classification.wanted import Names
 from evalcli.counting import Plan, count
 from evalcli.engine import accumulate, batch_rows, place, worker_count
 from evalcli.errors import InputError, UsageError
 from evalcli.evaluate import row_bytes
 from evalcli.layout import find_layout, plain_shape
+from evalcli.listing import HELD, Column, Listing, Summary
 from evalcli.reporting import records
 from evalcli.sources import spoken_of
-from evalcli.sources.naming import near_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,109 +34,13 @@ if TYPE_CHECKING:
     from evalcli.classification.shortlist import Picked, Rank
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
-    from evalcli.report import InputRecord
-    from evalcli.sources.base import InputFile, Note, Source
+    from evalcli.listing import Row, Search
+    from evalcli.sources.base import InputFile, Source
     from evalcli.sources.listed import Listed
-    from evalcli.task import Choices, Task
+    from evalcli.task import Choices
 
-HELD = 1 << 17
-"""Rows of a part of a ranked list."""
-HELD_WITH_CELLS = 1 << 15
-"""Where texts are held beside them."""
-
-Row = tuple[Any, ...]
-Kind = Literal["number", "name", "ratio", "cell"]
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What to list. ``pairs`` are ``target:prediction`` and ``classes`` names of either side, as the user wrote them.
-
-    ``suspects`` asks for labels that are likely wrong instead of mistakes, ``confident`` for the most confident
-    mistakes first instead of those of the first rows.
-    """
-
-    pairs: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-    show: tuple[str, ...] = ()
-    confident: bool = False
-    suspects: bool = False
-
-    @property
-    def ranked(self) -> bool:
-        """Whether the rows come in another order than that of the file."""
-        return self.confident or self.suspects
-
-
-class Column(NamedTuple):
-    """A column of the list: ``number`` of a row or line, ``name`` of a class, ``ratio``, or a ``cell`` of any kind."""
-
-    name: str
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a list is of. ``wrong`` of ``n`` elements are mistakes; ``noun`` is what an element is called."""
-
-    task: str
-    scores: str
-    classes: int
-    n: int
-    ignored: int
-    wrong: int
-    noun: str
-    search: Search
-    inputs: tuple[InputRecord, ...]
-    notes: tuple[Note, ...]
-
-
-@dataclass(slots=True)
-class _Held:
-    """The first rows of the list, made once however many outputs want them; ``whole`` when there are no more."""
-
-    rows: list[Row] = field(default_factory=list)
-    whole: bool = False
-
-
-class Listing:
-    """Rows to list, of a source that has been counted: to be iterated while the source is open, as often as wanted."""
-
-    def __init__(self, passes: _Passes, summary: Summary, columns: tuple[Column, ...], matching: int | None) -> None:
-        self.summary = summary
-        self.columns = columns
-        self.further = len(passes.listed.columns) - passes.listed.named
-        """How many of the columns, at the end, are those of ``show``."""
-        self._passes = passes
-        self._matching = matching
-        self._held = _Held()
-
-    @property
-    def matching(self) -> int:
-        """How many rows there are to list, whatever the limit."""
-        if self._matching is None:  # suspect labels are known when they have been looked for
-            self._matching = self._passes.first(self._passes.most).seen
-        return self._matching
-
-    def hold(self, limit: int) -> None:
-        """Find the first ``limit`` rows now, unless they are too many to hold: before anything is written of them."""
-        held = self._held
-        if limit <= HELD_WITH_CELLS and not held.whole and limit > len(held.rows):
-            held.rows = [row for piece in self._passes.rows(limit, self._matching) for row in piece]
-            held.whole = len(held.rows) < limit
-
-    def rows(self, limit: int | None) -> Iterator[list[Row]]:
-        """The first ``limit`` rows (``None``: all) in the order of the search, in pieces of bounded size.
-
-        Raises:
-            InputError: the input is not what it was when it was counted.
-
-        """
-        held = self._held
-        if held.whole or (limit is not None and limit <= len(held.rows)):
-            yield held.rows[:limit]
-        else:
-            yield from self._passes.rows(limit, self._matching)
+PIECE = 1 << 13
+"""Rows that are made into Python's objects at a time."""
 
 
 def list_mistakes(
@@ -166,8 +69,7 @@ def list_mistakes(
             raise UsageError(what, fix="use --task binary or --task multiclass", path=source.preds.path)
         if outcome.task.scores == "labels":
             _refuse_unscored(search, source)
-        passes = _Passes(plan, outcome, listed, search, size, workers, progress)
-        return passes.listing(inputs)
+        return _Passes(plan, outcome, listed, search, _Pace(size, workers, progress)).listing(inputs)
 
 
 def _refuse_unscored(search: Search, source: Source) -> None:
@@ -181,52 +83,51 @@ def _refuse_unscored(search: Search, source: Source) -> None:
             )
 
 
+class _Pace(NamedTuple):
+    """How a pass is made."""
+
+    size: int
+    workers: int
+    progress: Progress | None
+
+
 class _Passes:
     """The passes over a source that has been counted, under the decision that it was counted under."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        outcome: Outcome,
-        listed: Listed,
-        search: Search,
-        size: int,
-        workers: int,
-        progress: Progress | None,
-    ) -> None:
-        self.plan, self.source, self.task, self.listed, self.search = plan, plan.source, outcome.task, listed, search
-        self.outcome, self.size, self.workers, self.progress = outcome, size, workers, progress
+    def __init__(self, plan: Plan, outcome: Outcome, listed: Listed, search: Search, pace: _Pace) -> None:
+        self.plan, self.source, self.outcome, self.task = plan, plan.source, outcome, outcome.task
+        self.listed, self.search, self.pace = listed, search, pace
         prepare = make_prepare(plan.layout, plan.choices, plan.source, self.task.classes)
         self.prepare: Prepare = prepare._replace(keep_scores=self.task.scores != "labels", keep_places=True)
         self.inner = _inner_shape(plan)
-        self.most = HELD_WITH_CELLS if listed.columns else HELD
         self._best: Shortlist | None = None
+        self.matching: int | None = None
+        """How many rows there are to list, where counting said it."""
         self.finder: Finder
 
     def listing(self, inputs: tuple[InputFile, ...]) -> Listing:
         """What to list, once the names that were asked for are found."""
         pairs = self._pairs()
-        names = _Names(self.task, self.source.target.path, np.union1d(pairs[0], pairs[1][pairs[1] >= 0]))
-        wanted = names.wanted(self.search)
+        names = Names(self.task, self.source.target.path, np.union1d(pairs[0], pairs[1][pairs[1] >= 0]))
+        wanted = names.wanted(self.search.pairs, self.search.classes)
         if self.search.suspects:
-            means, _ = accumulate(
-                self.source, partial(SelfConfidence, self.prepare, self.task), self.size, self.workers, self.progress
-            )
+            means, _ = accumulate(self.source, partial(SelfConfidence, self.prepare, self.task), *self.pace)
             self.finder = Suspects(self.prepare, self.task, means.thresholds(), wanted)
         else:
             self.finder = Mistakes(self.prepare, self.task, wanted)
         target, preds, counts = pairs
         wrong = target != preds
-        matching = int(counts[wrong & wanted.mask(target, preds)].sum())
+        if not self.search.suspects:
+            self.matching = int(counts[wrong & wanted.mask(target, preds)].sum())
         summary = self._summary(int(counts[wrong].sum()), inputs, len(names))
-        return Listing(self, summary, self._columns(), None if self.search.suspects else matching)
+        further = len(self.listed.columns) - self.listed.named
+        return Listing(self, summary, self._columns(), further)
 
     def _pairs(self) -> tuple[Any, Any, Any]:  # host arrays
         """Every pair (target, prediction) that occurs, and in how many rows."""
         confusion = self.outcome.gathered.confusion
         if self.source.weighted:
-            fresh = partial(Tally, self.prepare, self.task)
-            tally, _ = accumulate(self.source, fresh, self.size, self.workers, self.progress)
+            tally, _ = accumulate(self.source, partial(Tally, self.prepare, self.task), *self.pace)
             confusion = tally.confusion
         found: tuple[Any, Any, Any] = confusion.pairs()
         return found
@@ -272,13 +173,18 @@ class _Passes:
             columns.append(Column(free, "cell"))
         return tuple(columns)
 
-    def rows(self, limit: int | None, matching: int | None) -> Iterator[list[Row]]:
+    def rows(self, limit: int | None) -> Iterator[list[Row]]:
         """The rows of the list in pieces; the files are vouched for at the end."""
         with spoken_of(self.source.aliases):
-            pieces = self._ranked(limit) if self.search.ranked else self._in_order(limit, matching)
+            pieces = self._ranked(limit) if self.search.ranked else self._in_order(limit)
             for piece in pieces:
-                yield self._shown(piece)
+                for start in range(0, len(piece.number), PIECE):
+                    yield self._shown(piece.take(slice(start, start + PIECE)))
             self.source.finish()
+
+    def seen(self) -> int:
+        """How many rows there are, once they have been looked for."""
+        return (self._best or self.first(HELD)).seen
 
     def first(self, limit: int, after: Rank | None = None) -> Shortlist:
         """The shortlist of the ``limit`` rows that come first after ``after``; that of the first ones is kept."""
@@ -288,19 +194,30 @@ class _Passes:
         found, _ = accumulate(
             self.listed,  # type: ignore[arg-type]  # it plans loads like a source
             lambda: Ranking(self.finder, Shortlist(limit, after)),
-            self.size,
-            self.workers,
-            self.progress,
+            *self.pace,
         )
+        self._check_count(found.shortlist.seen)
         if after is None:
             self._best = found.shortlist
         return found.shortlist
+
+    def _check_count(self, seen: int) -> None:
+        """Every whole pass finds as many rows as were counted.
+
+        Raises:
+            InputError: it does not.
+
+        """
+        counted = self.matching if self._best is None else self._best.seen
+        if counted is not None and seen != counted:
+            what = f"{counted} mistakes were counted, but {seen} were found when they were listed"
+            raise InputError(f"the input changed while it was read: {what}", path=self.source.preds.path)
 
     def _ranked(self, limit: int | None) -> Iterator[Picked]:
         """A pass for each part of the list."""
         after, left = None, limit
         while left is None or left > 0:
-            size = self.most if left is None else min(left, self.most)
+            size = HELD if left is None else min(left, HELD)
             best = self.first(size, after)
             rows = best.rows()
             if rows is None:
@@ -311,26 +228,24 @@ class _Passes:
             after = best.last()
             left = None if left is None else left - len(rows.number)
 
-    def _in_order(self, limit: int | None, matching: int | None) -> Iterator[Picked]:
+    def _in_order(self, limit: int | None) -> Iterator[Picked]:
         """The rows as they come, until there are enough; all of them must be as many as were counted."""
         seen = done = 0
-        for load in self.listed.plan(self.size):
+        for load in self.listed.plan(self.pace.size):
             batch = load()
             found = self.finder(batch)
+            done += len(batch.target)
+            if self.pace.progress is not None:
+                self.pace.progress(done, self.listed.rows)
             left = len(found.places) if limit is None else min(limit - seen, len(found.places))
             if left:
                 rows = found.rows.take(np.arange(left))
                 cells = None if batch.cells is None else cells_of(batch, found.places[:left])
                 yield rows._replace(cells=cells)
             seen += left
-            done += len(batch.target)
-            if self.progress is not None:
-                self.progress(done, self.listed.rows)
             if limit is not None and seen >= limit:
                 return
-        if matching is not None and seen != matching:
-            what = f"{matching} mistakes were counted, but {seen} were found when they were listed"
-            raise InputError(f"the input changed while it was read: {what}", path=self.source.preds.path)
+        self._check_count(seen)
 
     def _shown(self, rows: Picked) -> list[Row]:
         """Picked rows as plain values, in the order of the columns."""
@@ -370,64 +285,3 @@ def _indices(elements: Any, shape: tuple[int, ...]) -> Sequence[Any]:
     """The place of an element in its row: a number, or one for each axis."""
     axes: list[list[int]] = [each.tolist() for each in np.unravel_index(elements, shape)]
     return axes[0] if len(shape) == 1 else [list(each) for each in zip(*axes, strict=True)]
-
-
-class _Names:
-    """The classes that can be asked for: those that are named, or the numbers that ``occur``."""
-
-    def __init__(self, task: Task, path: str, occur: Any) -> None:
-        numbers = {str(code): code for code in occur.tolist()}
-        self.codes = {name: code for code, name in enumerate(task.classes)} or numbers
-        self.path = path
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def wanted(self, search: Search) -> Wanted:
-        """What was asked for, by codes.
-
-        Raises:
-            UsageError: a class that is not there, or a pair that can be read in two ways, or in none.
-
-        """
-        return Wanted(tuple(map(self._pair, search.pairs)), tuple(map(self._class, search.classes)))
-
-    def _class(self, name: str) -> int:
-        if name not in self.codes:
-            raise UsageError(f"--class: there is no class {name!r}", fix=self._fix(name), path=self.path)
-        return self.codes[name]
-
-    def _pair(self, text: str) -> tuple[int, int]:
-        halves = [(text[:i], text[i + 1 :]) for i, sign in enumerate(text) if sign == ":"]
-        found = [pair for pair in halves if all(name in self.codes for name in pair)] or _quoted_pair(text)
-        if len(found) > 1:
-            what = f"--pair {text} can be read as {' or as '.join(f'{a!r} and {b!r}' for a, b in found)}"
-            raise UsageError(what, fix='put both names in quotes: --pair \'"a:b":"c"\'', path=self.path)
-        if not halves:
-            raise UsageError(f"--pair {text!r} is no pair", fix="write target:prediction, as in cat:dog")
-        target, pred = found[0] if found else halves[0]
-        for name in (target, pred):
-            if name not in self.codes:
-                raise UsageError(f"--pair {text}: there is no class {name!r}", fix=self._fix(name), path=self.path)
-        if target == pred:
-            raise UsageError(f"--pair {text}: a row of that kind is no mistake", fix="name two classes")
-        return self.codes[target], self.codes[pred]
-
-    def _fix(self, name: str) -> str:
-        near = near_name(name, self.codes)
-        shown = ", ".join(map(repr, list(self.codes)[:12]))
-        more = f" and {len(self.codes) - 12} more" if len(self.codes) > 12 else ""
-        return (f"did you mean {near!r}? " if near is not None else "") + f"classes are {shown}{more}"
-
-
-def _quoted_pair(text: str) -> list[tuple[str, str]]:
-    """Two names in double quotes, as JSON writes them.
-
-    >>> _quoted_pair('"a:b":"c"'), _quoted_pair("a:b")
-    ([('a:b', 'c')], [])
-    """
-    try:
-        found = json.loads(f"{{{text}}}")
-    except ValueError:
-        return []
-    return [pair for pair in found.items() if isinstance(pair[1], str)]

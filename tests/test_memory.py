@@ -24,9 +24,9 @@ print(code, 1024 * int(re.search(r"VmHWM:\\s+([0-9]+) kB", open("/proc/self/stat
 # getrusage would not do: its maximum begins with the memory of the process that started this one
 
 
-def peak(*args):
+def peak(*args, command=("report", "-f", "json", "--ranking-budget", "4")):
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, "report", *map(str, args), "-fjson", "--workers=2", "--ranking-budget=4"],
+        [sys.executable, "-c", CHILD, *command, *map(str, args), "--workers", "2"],
         capture_output=True, encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
     code, size = map(int, done.stderr.split()[-2:])
@@ -54,7 +54,7 @@ def test_peak_memory_does_not_grow_with_the_rows_of_arrays(tmp_path, kind):
     peaks = []
     for rows in (FEW, MANY):
         files = write(tmp_path / "p.npy", rows, preds), write(tmp_path / "t.npy", rows, truth)
-        peaks.append(peak(*files, "--ranking-budget", 4))
+        peaks.append(peak(*files))
         for file in files:
             file.unlink()
     grown = (MANY - FEW) * (preds.itemsize * preds.size // FEW + truth.itemsize)
@@ -74,5 +74,51 @@ def test_peak_memory_does_not_grow_with_the_rows_of_a_table(tmp_path, kind, suff
         with duckdb.connect() as engine:
             engine.execute(f"COPY (SELECT {columns}, {target} AS target FROM range({rows})) TO '{path}'")
         peaks.append(peak(path))
+        path.unlink()
+    assert peaks[1] < 1.2 * peaks[0] + SLACK
+
+
+@pytest.mark.parametrize(
+    ("order", "limit", "most"),
+    [
+        ("", "all", MANY // 4),
+        ("--most-confident", "20", MANY // 2),
+        ("--most-confident", "all", MANY // 2),
+        ("--suspect-labels", "20", MANY // 2),
+    ],
+)
+def test_peak_memory_of_errors_does_not_grow_with_the_mistakes_of_arrays(tmp_path, order, limit, most):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, FEW)
+    preds = (rng.normal(size=(FEW, 4)) + 2 * np.eye(4)[truth]).astype(np.float32)  # 200,000 mistakes in a million rows
+    command = ("errors", "--quiet", "-o", str(tmp_path / "out.jsonl"), "--limit", limit, *order.split())
+    peaks = []
+    for rows in (FEW, most):
+        files = write(tmp_path / "p.npy", rows, preds), write(tmp_path / "t.npy", rows, truth)
+        peaks.append(peak(*files, command=command))
+        for file in files:
+            file.unlink()
+    assert peaks[1] < 1.2 * peaks[0] + SLACK
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "order"),
+    [("labels", ".csv", ""), ("scores", ".csv", ""), ("scores", ".parquet", "--most-confident --limit 20")],
+)
+def test_peak_memory_of_errors_does_not_grow_with_the_mistakes_of_a_table(tmp_path, kind, suffix, order):
+    import duckdb
+
+    said = "'class-' || (range % 4) AS pred" if kind == "labels" else "(range * 7 % 97) / 97.0 AS score"
+    target = (
+        "'class-' || (range % (4 + (range % 5 = 0)::INT) % 4)" if kind == "labels" else "(range * 7 % 97 > 60)::INT"
+    )
+    command = ("errors", "--quiet", "-o", str(tmp_path / "out.csv"), "--show", "note", *order.split())
+    peaks = []
+    for rows in (FEW // 4, FEW):
+        path = tmp_path / f"data{suffix}"
+        with duckdb.connect() as engine:
+            cells = f"{said}, {target} AS target, range AS id, 'some words ' || range AS note"
+            engine.execute(f"COPY (SELECT {cells} FROM range({rows})) TO '{path}'")
+        peaks.append(peak(path, command=command))
         path.unlink()
     assert peaks[1] < 1.2 * peaks[0] + SLACK

@@ -15,7 +15,8 @@ from evalcli import mistakes
 from evalcli.classification.shortlist import Picked, Shortlist
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, InputError, UsageError
-from evalcli.mistakes import Search, list_mistakes
+from evalcli.listing import Search
+from evalcli.mistakes import list_mistakes
 from evalcli.task import Choices
 
 EXECUTIONS = [Execution(workers=1), Execution(batch_size=1, workers=1), Execution(batch_size=7, workers=3)]

@@ -19,33 +19,16 @@ import numpy as np
 from evalcli.classification.certainty import certainty, class_probabilities
 from evalcli.classification.prepare import MISSING
 from evalcli.classification.shortlist import Picked, Shortlist
+from evalcli.classification.wanted import ALL
 from evalcli.evidence import Evidence
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.exact import ExactSum
 
 if TYPE_CHECKING:
     from evalcli.classification.prepare import Labels, Prepare
+    from evalcli.classification.wanted import Wanted
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
-
-
-class Wanted(NamedTuple):
-    """Which of the rows to list: those of any of the ``pairs`` (target, other label) or ``classes``, by codes."""
-
-    pairs: tuple[tuple[int, int], ...] = ()
-    classes: tuple[int, ...] = ()
-
-    def mask(self, target: Array, other: Array) -> Array:
-        """Whether each row is one of them; where nothing was asked for, all are."""
-        if not self.pairs and not self.classes:
-            return np.ones(target.shape, bool)
-        found: Array = np.isin(target, self.classes) | np.isin(other, self.classes)
-        for pair in self.pairs:
-            found |= (target == pair[0]) & (other == pair[1])
-        return found
-
-
-ALL = Wanted()
 
 
 class Found(NamedTuple):
@@ -80,8 +63,8 @@ class Mistakes:
         if labels.scores is not None:
             confidence, margin = certainty(labels.scores[where], preds[where], self.task)
         rank = np.where(np.isnan(confidence), np.inf, -confidence)
-        measures = confidence, margin
-        return _found((rank, np.zeros(len(where))), self.prepare, batch, labels, where, preds[where], measures)
+        picked = _picked(self.prepare, batch, labels, where, preds[where], (confidence, margin))
+        return Found((rank, np.zeros(len(where))), *picked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +88,19 @@ class Suspects:
         doubted = (likely[rows, best] >= 0) & (best != target) & (labels.preds != MISSING)
         where = np.flatnonzero(doubted & self.wanted.mask(target, best))
         own, suggested = probs[where, target[where]], probs[where, best[where]]
-        return _found((own, -suggested), self.prepare, batch, labels, where, best[where], (own, suggested))
+        picked = _picked(self.prepare, batch, labels, where, best[where], (own, suggested))
+        return Found((own, -suggested), *picked)
 
 
-def _found(
-    ranks: tuple[Array, Array],
-    prepare: Prepare,
-    batch: Batch,
-    labels: Labels,
-    where: Array,
-    other: Array,
-    measures: tuple[Array, Array],
-) -> Found:
-    """The rows ``where`` of ``labels``, by their places in the batch and in the file."""
+def _picked(
+    prepare: Prepare, batch: Batch, labels: Labels, where: Array, other: Array, measures: tuple[Array, Array]
+) -> tuple[Picked, Array]:
+    """The rows ``where`` of ``labels`` by their numbers in the file, and their places in the batch."""
     elements = where if labels.places is None else labels.places[where]
     places, element = np.divmod(elements, prepare.layout.inner)
     number = batch.start + places if batch.numbers is None else batch.numbers[places]
     weight = None if labels.weight is None else labels.weight[where]
-    return Found(ranks, Picked(number, element, labels.target[where], other, measures, weight), places)
+    return Picked(number, element, labels.target[where], other, measures, weight), places
 
 
 @dataclass(slots=True)

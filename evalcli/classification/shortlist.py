@@ -30,7 +30,7 @@ class Picked(NamedTuple):
     cells: Array | None = None
     """Tuples, as an array of objects."""
 
-    def take(self, where: Array) -> Picked:
+    def take(self, where: Array | slice) -> Picked:
         """Some of them, in this order."""
         first, second = self.measures
         weight, cells = (None if each is None else each[where] for each in (self.weight, self.cells))

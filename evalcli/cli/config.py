@@ -114,7 +114,8 @@ def _refuse_unknown(keys: dict[str, Any], known: set[str], prefix: str, name: st
     for key in keys:
         if key not in known:
             near = get_close_matches(key, sorted(known), n=1)
-            fix = f"did you mean {near[0].replace('_', '-')}?" if near else "see evalcli report --help for the options"
+            meant = near[0].rstrip("_").replace("_", "-") if near else ""
+            fix = f"did you mean {meant}?" if near else "see evalcli report --help for the options"
             raise UsageError(f"the key {prefix + key!r} is no option", fix=fix, path=name)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from evalcli.cli.deliver import Delivery
     from evalcli.cli.progress import Meter
-    from evalcli.mistakes import Listing, Search
+    from evalcli.listing import Listing, Search
 
 _ROWS = "Which rows"
 _SCREEN_LINES = 1000
@@ -93,7 +93,7 @@ class RowOptions:
             UsageError: two orders were asked for.
 
         """
-        from evalcli.mistakes import Search
+        from evalcli.listing import Search
 
         if self.most_confident and self.suspect_labels:
             what = "--most-confident orders mistakes, --suspect-labels lists labels"
@@ -203,7 +203,7 @@ def _drawn(listing: "Listing", limit: int | None) -> "Iterator[str]":
     """The list for the screen behind standard output, some lines at a time."""
     from rich.console import Group
 
-    from evalcli.renderers.listing import screen_lines
+    from evalcli.renderers.listing_screen import screen_lines
     from evalcli.renderers.screen import Screen
     from evalcli.renderers.terminal import console
 

@@ -9,6 +9,7 @@ from evalcli.renderers.escape import UNSAFE
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Iterable
 
     from evalcli.report import Report
 
@@ -26,9 +27,9 @@ def document(value: Any) -> str:
     return UNSAFE.sub(_escaped, _laid_out(value, 0)) + "\n"
 
 
-def line(value: Any) -> str:
-    """A JSON value on one line, escaped likewise; without a line break at its end."""
-    return UNSAFE.sub(_escaped, _line(value))
+def lines(values: Iterable[Any]) -> str:
+    """JSON values, each on a line of its own and escaped likewise."""
+    return UNSAFE.sub(_escaped, "".join(f"{_line(value)}\n" for value in values))
 
 
 def _laid_out(value: Any, indent: int) -> str:
@@ -54,8 +55,7 @@ def _is_row(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, int | float) for item in value)
 
 
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+_line = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def _escaped(match: re.Match[str]) -> str:

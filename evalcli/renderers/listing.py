@@ -1,32 +1,24 @@
 """A list of rows for machines and for people: JSON lines, one JSON document, CSV, or a table that fits the screen.
 
 Everything comes in pieces, so that a list may be longer than memory. JSON holds every text and every number exactly;
-CSV makes texts harmless to spreadsheets, as that of a report does. On the screen numbers are never cut: texts are,
-and where even that is not enough the further columns stand below their row.
+CSV makes texts harmless to spreadsheets, as that of a report does.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-from itertools import chain, islice
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
-from rich.text import Text
-
 from evalcli import __version__
-from evalcli.renderers.escape import spreadsheet, visible
-from evalcli.renderers.json import line
-from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, padded, table, wrapped
-from evalcli.renderers.wording import UNDEFINED, ratio
+from evalcli.renderers.escape import spreadsheet
+from evalcli.renderers.json import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from evalcli.mistakes import Column, Listing, Row
+    from evalcli.listing import Column, Listing, Row
 
 SCHEMA = "evalcli.errors/1"
 
@@ -35,13 +27,6 @@ SUFFIXES = {".jsonl": "jsonl", ".csv": "csv", ".json": "json", ".txt": "rich"}
 
 SCREENFUL = 20
 """Rows on the screen, unless more are asked for."""
-
-_PAGE = 1000
-"""Rows whose columns stand under each other; a longer list begins a new table."""
-_LEAST = 8
-"""Cells below which no text is cut."""
-_LEFT_OUT = ("margin", "line", "file", "weight", "p_suggested")
-"""What a narrow screen does without, in this order."""
 
 
 def default_limit(form: str) -> int | None:
@@ -61,18 +46,26 @@ def render_listing(listing: Listing, form: str, limit: int | None) -> Iterator[s
         return _csv(listing, limit)
     if form == "json":
         return _document(listing, limit)
-    return (f"{each.plain.rstrip()}\n" for each in screen_lines(listing, limit, Screen(10**5)))
+    from evalcli.renderers.listing_screen import plain_lines
+
+    return plain_lines(listing, limit)
 
 
 def _lines(listing: Listing, limit: int | None) -> Iterator[str]:
     """An object a line."""
     for rows in listing.rows(limit):
-        yield "".join(f"{_object(listing.columns, row)}\n" for row in rows)
+        yield lines(_objects(listing.columns, rows))
 
 
-def _object(columns: Sequence[Column], row: Row) -> str:
-    """A row as strict JSON: what is no finite number is null."""
-    return line({column.name: _finite(value) for column, value in zip(columns, row, strict=True)})
+def _objects(columns: Sequence[Column], rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    """Rows as strict JSON: what is no finite number is null."""
+    names = [column.name for column in columns]
+    loose = [i for i, column in enumerate(columns) if column.kind == "cell"]
+    for row in rows:
+        found = dict(zip(names, row, strict=True))
+        for i in loose:
+            found[names[i]] = _finite(row[i])
+        yield found
 
 
 def _finite(value: Any) -> Any:
@@ -84,14 +77,18 @@ def _finite(value: Any) -> Any:
 def _document(listing: Listing, limit: int | None) -> Iterator[str]:
     """One object: what the list is of, then its rows, one a line."""
     facts = summary_object(listing, limit)
-    members = "".join(f"  {line(key)}: {line(value)},\n" for key, value in facts.items())
+    members = "".join(f"  {_line(key)}: {_line(value)},\n" for key, value in facts.items())
     yield f'{{\n{members}  "rows": ['
-    mark = "\n"
+    mark = "\n    "
     for rows in listing.rows(limit):
-        for row in rows:
-            yield f"{mark}    {_object(listing.columns, row)}"
-            mark = ",\n"
+        for each in lines(_objects(listing.columns, rows)).splitlines():
+            yield f"{mark}{each}"
+            mark = ",\n    "
     yield "\n  ]\n}\n"
+
+
+def _line(value: Any) -> str:
+    return lines([value]).rstrip("\n")
 
 
 def summary_object(listing: Listing, limit: int | None) -> dict[str, Any]:
@@ -134,177 +131,4 @@ def _cell(value: Any) -> Any:
         return spreadsheet(value)
     if isinstance(value, bool):
         return str(value).lower()
-    return line(_finite(value)) if isinstance(value, list) else value
-
-
-def screen_lines(listing: Listing, limit: int | None, screen: Screen) -> Iterator[Text]:
-    """The heading and the table for a screen of any width."""
-    yield from indented(_heading(listing, limit, screen))
-    rows = chain.from_iterable(listing.rows(limit))
-    while page := list(islice(rows, _PAGE)):
-        yield Text()
-        yield from _Page(listing, page, screen).lines()
-    yield from _ending(listing, limit, screen)
-
-
-def _heading(listing: Listing, limit: int | None, screen: Screen) -> list[Text]:
-    summary = listing.summary
-    paths = list(dict.fromkeys(each.path for each in summary.inputs))
-    more = [f"and {len(paths) - 4:,} more"] if len(paths) > 4 else []
-    facts = [("files", ", ".join((*map(visible, paths[:4]), *more)))]
-    classes = f"{summary.classes:,} classes" if summary.classes != 1 else "1 class"
-    facts.append(("task", f"{summary.task}, {classes}, {summary.scores}"))
-    facts += _counted(listing, limit)
-    lines = []
-    for key, fact in facts:
-        head = padded(screen.say(key, "dim"), 10, "l")
-        for text in wrapped(screen.say(fact).plain, screen.prose - INDENT - 10):
-            lines.append(head + Text(text))
-            head = Text(" " * 10)
-    return lines
-
-
-def _counted(listing: Listing, limit: int | None) -> list[tuple[str, str]]:
-    """How many there are, how many of them were asked for, how many of those are listed."""
-    summary, search = listing.summary, listing.summary.search
-    asked = " ".join(
-        (*(f"--pair {visible(p)}" for p in search.pairs), *(f"--class {visible(c)}" for c in search.classes))
-    )
-    ignored = f", {summary.ignored:,} ignored" if summary.ignored else ""
-    matching = listing.matching
-    shown = matching if limit is None else min(limit, matching)
-    if search.suspects:
-        noun = "labels" if summary.noun == "rows" else summary.noun
-        facts = [("suspect", f"{_share(matching, summary.n, noun)}{ignored}" + (f", for {asked}" if asked else ""))]
-        order = "the least probable label first"
-    else:
-        facts = [("wrong", f"{_share(summary.wrong, summary.n, summary.noun)}{ignored}")]
-        facts += [("asked for", f"{matching:,} of them: {asked}")] if asked else []
-        order = "the most confident first" if search.confident else "in the order of the file"
-    return [*facts, ("listed", f"{shown:,}, {order}" if shown else "none")]
-
-
-def _share(part: int, whole: int, noun: str) -> str:
-    """How many of how many, and the share.
-
-    >>> _share(43, 500, "rows"), _share(1, 100_000, "rows"), _share(0, 7, "rows")
-    ('43 of 500 rows, 8.6%', '1 of 100,000 rows, <0.1%', '0 of 7 rows')
-    """
-    text = f"{part:,} of {whole:,} {noun}"
-    if not part:
-        return text
-    percent = 100 * part / whole
-    return f"{text}, <0.1%" if percent < 0.05 else f"{text}, {percent:.1f}%"
-
-
-def _ending(listing: Listing, limit: int | None, screen: Screen) -> list[Text]:
-    left = 0 if limit is None else listing.matching - limit
-    if left <= 0:
-        return []
-    text = f"{left:,} more: --limit all lists them here, -o errors.jsonl or errors.csv in a file"
-    return [Text(), *indented([screen.say(part, "dim") for part in wrapped(text, screen.prose - INDENT)])]
-
-
-class _Page:
-    """Rows of a list as a table that fits the screen."""
-
-    def __init__(self, listing: Listing, rows: Sequence[Row], screen: Screen) -> None:
-        self.screen, self.rows, self.columns = screen, rows, listing.columns
-        unscored = listing.summary.scores == "labels"
-        own = len(self.columns) - listing.further
-        self.kept = [i for i in range(own) if not (unscored and self.columns[i].kind == "ratio")]
-        self.further = list(range(own, len(self.columns)))
-        self.below: list[int] = []
-        self.right = [all(_is_number(row[i]) for row in rows) for i in range(len(self.columns))]
-        self.unbounded = screen.width >= 10**5
-        self.caps = [0 if right else self._widest(i) for i, right in enumerate(self.right)]
-
-    def lines(self) -> list[Text]:
-        """The table; further columns and others give way where there is no room."""
-        left_out = self._fit()
-        shown = [*self.kept, *self.further]
-        heads = [self.screen.say(visible(self.columns[i].name), "dim") for i in shown]
-        drawn = table([heads, *([self._drawn(row, i) for i in shown] for row in self.rows)], self._align(shown))
-        lines = [drawn[0], self.screen.rule(max(each.cell_len for each in drawn))]
-        for row, each in zip(self.rows, drawn[1:], strict=True):
-            lines += [each, *self._below(row)]
-        if left_out:
-            text = f"no room for {' and '.join(left_out)}: a wider screen, JSON and CSV have them"
-            lines += [self.screen.say(part, "dim") for part in wrapped(text, self.screen.prose - INDENT)]
-        return indented(lines)
-
-    def _fit(self) -> list[str]:
-        """Cut texts, move further columns below, and leave columns out, until the rest fits; the names of these."""
-        left_out: list[str] = []
-        while not self._shrink():
-            if self.further:
-                self.below, self.further = self.further, []
-                continue
-            name = next((n for n in _LEFT_OUT if any(self.columns[i].name == n for i in self.kept)), None)
-            if name is None:
-                break
-            left_out.append(name)
-            self.kept = [i for i in self.kept if self.columns[i].name != name]
-        return left_out
-
-    def _shrink(self) -> bool:
-        """Cut the widest texts, class names last, until the table fits; whether it does."""
-        shown = [*self.kept, *self.further]
-        self.caps = [0 if right else self._widest(i) for i, right in enumerate(self.right)]
-        room = self.screen.width - INDENT - GAP * (len(shown) - 1)
-        over = sum(self._width(i) for i in shown) - room
-        for names in (False, True):
-            can = [i for i in shown if not self.right[i] and (self.columns[i].kind == "name") == names]
-            while over > 0 and any(self.caps[i] > self._least(i) for i in can):
-                widest = max((i for i in can if self.caps[i] > self._least(i)), key=lambda i: self.caps[i])
-                self.caps[widest] -= 1
-                over -= 1
-        return over <= 0
-
-    def _least(self, index: int) -> int:
-        return max(_LEAST, cell_len(self.columns[index].name))
-
-    def _width(self, index: int) -> int:
-        head = cell_len(visible(self.columns[index].name))
-        if self.right[index]:
-            return max([head, *(self._drawn(row, index).cell_len for row in self.rows)])
-        return max(head, self.caps[index])
-
-    def _widest(self, index: int) -> int:
-        cap = 10**5 if self.unbounded and self.columns[index].kind == "cell" else NAME
-        head = cell_len(visible(self.columns[index].name))
-        return max([head, *(self._text(row[index], index, cap).cell_len for row in self.rows)])
-
-    def _align(self, shown: Sequence[int]) -> str:
-        return "".join("r" if self.right[i] else "l" for i in shown)
-
-    def _drawn(self, row: Row, index: int) -> Text:
-        return self._text(row[index], index, self.caps[index] or NAME)
-
-    def _text(self, value: Any, index: int, cap: int) -> Text:
-        if value is None:
-            return self.screen.say(UNDEFINED, "dim")
-        if self.columns[index].kind == "ratio":
-            return self.screen.say(ratio(value))
-        if isinstance(value, str):
-            return self.screen.name(value, cap)
-        if isinstance(value, list):
-            return self.screen.name(", ".join(_plain(each) for each in value), cap)
-        return self.screen.say(_plain(value))
-
-    def _below(self, row: Row) -> list[Text]:
-        """The further columns under their row, each on a line of its own."""
-        lines = []
-        for i in self.below:
-            head = self.screen.say(f"    {visible(self.columns[i].name, NAME)}  ", "dim")
-            lines.append(head + self._text(row[i], i, max(_LEAST, self.screen.width - INDENT - head.cell_len)))
-        return lines
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _plain(value: Any) -> str:
-    """A value of a further column for people: fractions in six digits."""
-    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value) if not isinstance(value, str) else value
+    return _line(_finite(value)) if isinstance(value, list) else value

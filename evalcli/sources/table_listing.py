@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import accumulate
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, InputError
@@ -70,10 +71,17 @@ def _chosen(sides: Sides, show: Sequence[str]) -> tuple[tuple[str, ...], bool, l
     found += [(name, *find_column(name, names, "--show", joined.preds.path, joined.preds.noun)) for name in show]
     columns = []
     for _, side, name in found:
-        tables[side].as_text(name)
+        _as_text(tables[side], name)
         tables[side].scan([name])  # raises what is wrong with the column
         columns.append(joined.column(name, side))
     return tuple(name for name, *_ in found), identity is not None, columns
+
+
+def _as_text(table: Table, name: str) -> None:
+    """From now on read a column whose values are of no kind of ours (dates, records) as what the engine writes."""
+    cell = table.reader.castable.get(name)
+    if cell is not None:
+        table.reader.cells[name], table.columns[name] = cell, "text"
 
 
 def _usual_id(sides: Sides, tables: dict[str, Table]) -> str | None:
@@ -171,9 +179,9 @@ class Lines:
         self._pieces = table.reader.pieces
         self.has_lines = all(piece.text is not None for piece in self._pieces)
         self.has_files = len(self._pieces) > 1
-        self._starts: list[int] | None = None
+        self._starts: list[tuple[int, int | None]] | None = None
         if not self.has_lines:  # later the connection has a pass to serve
-            self._starts = self._first_rows()
+            self._starts = self._beginnings()
         self._walk: Iterator[Place] = iter(())
         self._next = 0
         self._here = Place()
@@ -181,27 +189,28 @@ class Lines:
     def places(self, numbers: Sequence[int]) -> list[Place]:
         """Counted where every row is a line; else the file is read again up to the last of them."""
         if not self.has_lines and not self.has_files:
-            return [Place() for _ in numbers]
+            return [Place()] * len(numbers)
         if self._starts is None:
             self._table.check()
-            self._starts = self._first_rows()
+            self._starts = self._beginnings()
         found = {number: self._computed(number) or self._walked(number) for number in sorted(set(numbers))}
         return [found[number] for number in numbers]
 
-    def _first_rows(self) -> list[int]:
-        """The number of the first row of each file."""
-        counts = [self._table.reader.rows(piece) for piece in self._pieces] if self.has_files else [0]
-        return [0, *accumulate(counts[:-1])]
+    def _beginnings(self) -> list[tuple[int, int | None]]:
+        """The number of the first row of each file, and its line where all the others follow from it."""
+        reader = self._table.reader
+        counts = [reader.rows(piece) for piece in self._pieces] if self.has_files else [0]
+        firsts = [reader.first_line(piece) for piece in self._pieces]
+        return list(zip([0, *accumulate(counts[:-1])], firsts, strict=True))
 
     def _computed(self, number: int) -> Place | None:
         assert self._starts is not None
-        index = bisect_right(self._starts, number) - 1
-        piece = self._pieces[index]
-        file = piece.path if self.has_files else None
+        index = bisect_right(self._starts, number, key=itemgetter(0)) - 1
+        start, first = self._starts[index]
+        file = self._pieces[index].path if self.has_files else None
         if not self.has_lines:
             return Place(file)
-        first = self._table.reader.first_line(piece)
-        return None if first is None else Place(file, first + number - self._starts[index])
+        return None if first is None else Place(file, first + number - start)
 
     def _walked(self, number: int) -> Place:
         """The rows read one after the other; from the start again where it has gone by."""

@@ -104,12 +104,6 @@ class Table:
                 break
         return f"row {row + 1}"
 
-    def as_text(self, name: str) -> None:
-        """From now on read a column whose values are of no kind of ours (dates, records) as what the engine writes."""
-        cell = self.reader.castable.get(name)
-        if cell is not None:
-            self.reader.cells[name], self.columns[name] = cell, "text"
-
     def check_label(self, label: str, column: str) -> None:
         """Refuse a text that two stray quotes made of many rows.
 
@@ -289,6 +283,7 @@ class Tables:
             try:
                 table.check()
                 for piece in table.reader.pieces:
+                    piece.check_unchanged()  # checked when it was read before; what stands there now is another file
                     table.reader.rescan(piece)
             except EvalError as e:
                 return e

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 OLD = "what stood here before"
 OUTPUTS = ("a.json", "b.md", "c.csv")
+LISTS = ("a.json", "b.jsonl", "c.csv")
+"""What ``errors`` writes, piece by piece."""
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -41,7 +43,7 @@ def files(tmp_path: Path) -> tuple[str, str]:
     truth = np.arange(300) % 3
     np.save(tmp_path / "p.npy", np.where(np.arange(300) % 10, truth, 0))
     np.save(tmp_path / "t.npy", truth)
-    for name in OUTPUTS:
+    for name in {*OUTPUTS, *LISTS}:
         (tmp_path / name).write_text(OLD)
         (tmp_path / name).chmod(0o600)  # not what a new file gets: the mode has to be set
     return "p.npy", "t.npy"
@@ -67,16 +69,17 @@ WRITES = [(os, "open"), (os, "fchmod"), (os, "fsync"), (Path, "open"), (Path, "r
 
 
 @pytest.mark.parametrize(("owner", "name"), WRITES, ids=[f"{o.__name__}.{n}" for o, n in WRITES])
+@pytest.mark.parametrize(("verb", "outputs"), [("report", OUTPUTS), ("errors", LISTS)])
 def test_X11_the_nth_call_of_every_kind_fails_once(
-    run: Run, files: tuple[str, str], tmp_path: Path, owner: Any, name: str
+    run: Run, files: tuple[str, str], tmp_path: Path, owner: Any, name: str, verb: str, outputs: tuple[str, ...]
 ) -> None:
-    command = ["report", *files, *(part for output in OUTPUTS for part in ("-o", output))]
+    command = [verb, *files, *(part for output in outputs for part in ("-o", output))]
     assert run(*command).code == 0
-    new = {output: (tmp_path / output).read_text() for output in OUTPUTS}
+    new = {output: (tmp_path / output).read_text() for output in outputs}
     everything = sorted(path.name for path in tmp_path.iterdir())
     failures = 0
     for n in range(1, 100):
-        for output in OUTPUTS:
+        for output in outputs:
             (tmp_path / output).write_text(OLD)
         with pytest.MonkeyPatch.context() as patch:
             step = Nth(getattr(owner, name), n, FULL)
@@ -91,11 +94,11 @@ def test_X11_the_nth_call_of_every_kind_fails_once(
         assert result.stderr.endswith(("[E4]\n", "[E3]\n")), result.stderr
         assert "no space left on device" in result.stderr.lower()
         assert sorted(path.name for path in tmp_path.iterdir()) == everything
-        texts = {output: (tmp_path / output).read_text() for output in OUTPUTS}
-        assert all(texts[output] in (OLD, new[output]) for output in OUTPUTS)
+        texts = {output: (tmp_path / output).read_text() for output in outputs}
+        assert all(texts[output] in (OLD, new[output]) for output in outputs)
         if name != "replace":  # by then all are complete on disk, and only the names are missing
             assert set(texts.values()) == {OLD}
-    assert failures >= len(OUTPUTS)
+    assert failures >= len(outputs)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".safetensors"])
@@ -142,13 +145,17 @@ def limited(kind: int, value: int) -> Limit:
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 1000])
-def test_X11_a_limit_on_the_size_of_files(spawn: Run, files: tuple[str, str], tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize("verb", ["report", "errors"])
+def test_X11_a_limit_on_the_size_of_files(
+    spawn: Run, files: tuple[str, str], tmp_path: Path, size: int, verb: str
+) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
-    result = spawn("report", *files, "-o", "a.json", "-o", "b.md", preexec_fn=limited(resource.RLIMIT_FSIZE, size))
+    second = "b.md" if verb == "report" else "b.jsonl"
+    result = spawn(verb, *files, "-o", "a.json", "-o", second, preexec_fn=limited(resource.RLIMIT_FSIZE, size))
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr == "evalcli: a.json: cannot be written: file too large [E4]\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == before
-    assert (tmp_path / "a.json").read_text() == (tmp_path / "b.md").read_text() == OLD
+    assert (tmp_path / "a.json").read_text() == (tmp_path / second).read_text() == OLD
 
 
 @pytest.fixture
@@ -220,8 +227,9 @@ def test_X06_a_kill_while_writing_leaves_one_file_of_ours(
 
 
 @pytest.mark.parametrize("signalled", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("verb", ["report", "errors"])
 def test_X04_X05_a_signal_at_every_step_of_writing(
-    run: Run, files: tuple[str, str], tmp_path: Path, signalled: signal.Signals
+    run: Run, files: tuple[str, str], tmp_path: Path, signalled: signal.Signals, verb: str
 ) -> None:
     """What a signal raises, at each call: no temporary file stays, and every output is whole."""
     from evalcli.cli.failure import Terminated
@@ -237,7 +245,7 @@ def test_X04_X05_a_signal_at_every_step_of_writing(
             with pytest.MonkeyPatch.context() as patch:
                 step = Nth(getattr(owner, name), n, error)  # type: ignore[arg-type]  # any error will do
                 patch.setattr(owner, name, step)
-                result = run("report", *files, "-o", "a.json")
+                result = run(verb, *files, "-o", "a.json")
             if step.calls < n:
                 break
             assert result.code == code
