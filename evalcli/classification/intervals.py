@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.metrics.confidence import equal_mass_bins
 from evalcli.metrics.counts import Pairs
-from evalcli.metrics.ranking import over_columns
 from evalcli.uncertainty import bins, means, ranks
 from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.counted import CountIntervals
@@ -107,6 +105,7 @@ class Intervals:
         assert self._numbers.scores is not None
         weights, rankings = self._columns(name)
         if name.base not in _RANKS:
+            from evalcli.metrics.ranking import over_columns
             from evalcli.uncertainty import curves
 
             single = partial(self._curve, name)
@@ -157,6 +156,8 @@ class Intervals:
         return method(self._read(name), self._confidence, self._mean_weight)
 
     def _of_equal_mass(self, name: MetricName, value: float) -> Interval | None:
+        from evalcli.metrics.confidence import equal_mass_bins
+
         del value
         return bins.calibration_interval(equal_mass_bins(self._read(name)), self._confidence, self._mean_weight)
 

@@ -130,10 +130,9 @@ class KeyColumn:
         """
         if weight is None and self.weighted:
             weight = np.ones(len(keys))
-        held = np.ones(len(keys), bool)
-        for amount in (repeats, weight):
-            held &= True if amount is None else amount != 0
-        if not held.all():  # what adds nothing must not leave a key behind
+        given = [amount for amount in (repeats, weight) if amount is not None]
+        if not all(amount.all() for amount in given):  # what adds nothing must not leave a key behind
+            held = np.logical_and.reduce([amount != 0 for amount in given])
             keys = keys[held]
             repeats, weight = (None if part is None else part[held] for part in (repeats, weight))
         if len(keys):

@@ -153,13 +153,12 @@ class KeyTable(Metric):
             raise ValueError("pairs of classes need one class per row")
         if not is_host(scores):
             scores = asnumpy(scores.float() if scores.dtype.itemsize < 4 else scores)
-        for number, (column, codes) in enumerate(zip(scores, target, strict=True)):
-            kept = codes >= 0
-            keys = sort_keys(column if kept.all() else np.where(kept, column, 0), self.bits)  # the others may be NaN
-            for side in (0, 1):
-                rows = codes == side
+        kept = target >= 0
+        keys = sort_keys(scores if kept.all() else np.where(kept, scores, 0), self.bits)  # the others may be NaN
+        for side in (0, 1):
+            for number, (column, rows) in enumerate(zip(keys, target == side, strict=True)):
                 amounts = (None if part is None else part[rows] for part in (repeats, weight))
-                self._column(number).add(side, keys[rows], *amounts)
+                self._column(number).add(side, column[rows], *amounts)
         self._count_amounts(target.shape[1], weight, repeats)
 
     def _count_classes(self, scores: Array, batch: _Batch) -> None:

@@ -67,7 +67,7 @@ def _beside_labels(
     file: TensorFile, tensor_pass: PassFile, tables: Tables, group: Group, selection: Selection
 ) -> Source:
     """Predictions in a tensor, and a column of the table for each label."""
-    from evalcli.sources.table_cells import read_cells
+    from evalcli.sources.cell_array import read_cells
 
     table = tables.tables[0]
     array, weight, said = pick_preds(file, selection)

@@ -6,33 +6,30 @@ column of label sets becomes a cell for each label that any of them holds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.errors import InputError, UsageError
+from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.sources import table_columns as columns
-from evalcli.sources.base import Batch, Field
-from evalcli.sources.duck import literal
+from evalcli.sources.base import Field
+from evalcli.sources.cell_rows import Cells, CellStream, unread_sql
 from evalcli.sources.label_groups import Group, LabelColumns, Names, find_labels
-from evalcli.sources.labels import class_order
-from evalcli.sources.table_array import FETCH, TableArray
+from evalcli.sources.labels import check_labels, class_order
 from evalcli.sources.table_join import Column, Joined
-from evalcli.sources.table_rows import SMALLEST_FETCH
 from evalcli.sources.table_sides import Opened, Sides, find_weight
 from evalcli.sources.table_source import TableSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from evalcli.sources.base import Selection, Source
     from evalcli.sources.tables import Table, Tables
 
-    Array = np.ndarray[Any, Any]
-
-_TRUTH = "CASE lower({0}) WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0 ELSE TRY_CAST({0} AS DOUBLE) END"
+MOST_LABELS = 1 << 16
+"""More different labels in sets than this are free text."""
 
 
 def open_tables_as(
@@ -126,21 +123,19 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
 
     """
     labels = _labels(sides, found)
-    read = {
-        side: _Cells.of(sides, side, group, labels)
-        for side, group in (("preds", found.preds), ("target", found.target))
-    }
-    unread, gaps = (" OR ".join(filter(None, (part(one) for one in read.values()))) or "false"
-                    for part in (_Cells.unread_sql, _Cells.gap_sql))  # fmt: skip
+    groups = {"preds": found.preds, "target": found.target}
+    read = {side: cells_of(sides, side, group, labels) for side, group in groups.items()}
+    unread = " OR ".join(filter(None, (cells.unread_sql() for cells in read.values()))) or "false"
+    gaps = " OR ".join(cells.gap_sql() for cells in read.values())
     counted = f"count(*), count(*) FILTER ({unread}), count(*) FILTER ({gaps}) {sides.joined.source()}"
     total, broken, missing = sides.query(f"SELECT {counted}").fetchall()[0]
     if not total:
         raise sides.nothing(0)
     if broken:
         for side in read:
-            _refuse_texts(sides, side)
+            refuse_texts(sides, side)
     if sides.selection.scores == "values":
-        _check_values(sides)
+        check_values(sides)
     if missing or sides.selection.where is not None:
         sides.joined.check_lengths()  # unequal lengths look like missing cells at the end
     if sides.weight is not None:
@@ -152,79 +147,33 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     statement = ", ".join((*read["preds"].read_sql(), *read["target"].read_sql(), *weight))
     sql = f"SELECT {statement} {sides.joined.source()} {sides.joined.order}"
     stream = CellStream(sides.joined.tables, sql, read["preds"], read["target"], weighted=sides.weight is not None)
-    fields = [read[side].field(sides, side, total, found) for side in ("preds", "target")]
+    fields = [_field(sides, side, cells, total, groups[side]) for side, cells in read.items()]
     return Opened(fields[0], fields[1], total, 0, stream=stream, notes=sides.shared_key_notes())
 
 
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """How the cells of one side are read: a column for each label, a column of lists, or one of label sets."""
-
-    columns: tuple[Column, ...]
-    width: int
-    dtype: type[np.generic]
-    members: tuple[str, ...] | None = None
-    """The labels that a set may hold."""
-
-    @classmethod
-    def of(cls, sides: CellSides, side: str, group: Group, labels: tuple[str, ...] | None) -> _Cells:
-        """The reading of a side whose columns were chosen."""
-        chosen = sides.columns_of(side)
-        flags = side == "target" and sides.selection.scores != "values"
-        single = flags or columns.is_single_precision(sides.joined, chosen)
-        dtype = np.float32 if single else np.float64
-        if chosen[0].kind == "texts":
-            assert labels is not None
-            return cls(chosen, len(labels), np.float32, labels)
-        width = len(chosen) if group.labels is not None else _common_width(sides, chosen[0])
-        return cls(chosen, width, dtype)
-
-    @property
-    def is_list(self) -> bool:
-        """Whether all cells of a row lie in one list."""
-        return self.members is None and self.columns[0].kind == "list"
-
-    def read_sql(self) -> list[str]:
-        """What to select: an expression for each label, or the list."""
-        kind = "FLOAT" if self.dtype is np.float32 else "DOUBLE"
-        first = self.columns[0].sql
-        if self.members is not None:
-            return [f"CAST(list_contains({first}, {literal(name)}) AS FLOAT)" for name in self.members]
-        if self.is_list:
-            blank = f"CAST([{', '.join(['NULL'] * self.width)}] AS {kind}[])"
-            return [f"coalesce(CAST({first} AS {kind}[]), {blank})"]  # a missing list must not shorten the block
-        return [f"CAST({cell_sql(column)} AS {kind})" for column in self.columns]
-
-    def unread_sql(self) -> str:
-        """Whether a row holds a text that is no number; empty where none can."""
-        return " OR ".join(unread_sql(column) for column in self.columns if column.kind == "text")
-
-    def gap_sql(self) -> str:
-        """Whether a cell of a row is missing."""
-        return " OR ".join(f"{column.sql} IS NULL" for column in self.columns)
-
-    def field(self, sides: CellSides, side: str, rows: int, found: LabelColumns) -> Field:
-        """The description of this side."""
-        table = sides.joined.preds if side == "preds" or sides.joined.target is None else sides.joined.target
-        group = found.preds if side == "preds" else found.target
-        named = group.labels or self.members
-        name = self.columns[0].name
-        if group.labels is not None and len(self.columns) > 1:
-            name = f"{name.removesuffix(group.labels[0])}*"
-        return Field(name, table.path, (rows, self.width), np.dtype(self.dtype).name, None, named)
+def cells_of(sides: CellSides, side: str, group: Group, labels: tuple[str, ...] | None) -> Cells:
+    """How the cells of a side are read."""
+    chosen = sides.columns_of(side)
+    if chosen[0].kind == "texts":
+        assert labels is not None
+        return Cells(chosen, len(labels), np.float32, labels)
+    flags = side == "target" and sides.selection.scores != "values"
+    single = flags or columns.is_single_precision(sides.joined, chosen)
+    width = len(chosen) if group.labels is not None else _common_width(sides, chosen[0])
+    return Cells(chosen, width, np.float32 if single else np.float64)
 
 
-def cell_sql(column: Column) -> str:
-    """The number in a cell, where ``true`` and ``false`` are 1 and 0; NULL where it is missing, or no number."""
-    return _TRUTH.format(column.sql) if column.kind == "text" else column.sql
+def _field(sides: CellSides, side: str, cells: Cells, rows: int, group: Group) -> Field:
+    """The description of a side."""
+    table = sides.joined.preds if side == "preds" or sides.joined.target is None else sides.joined.target
+    name = cells.columns[0].name
+    if group.labels is not None and len(cells.columns) > 1:
+        name = f"{name.removesuffix(group.labels[0])}*"
+    dtype = np.dtype(cells.dtype).name
+    return Field(name, table.path, (rows, cells.width), dtype, None, group.labels or cells.members)
 
 
-def unread_sql(column: Column) -> str:
-    """Whether a cell holds a text that is no number. The engine would read ``1_000``, which no one else does."""
-    return f"({column.sql} IS NOT NULL AND ({cell_sql(column)} IS NULL OR contains({column.sql}, '_')))"
-
-
-def _refuse_texts(sides: CellSides, side: str) -> None:
+def refuse_texts(sides: CellSides, side: str) -> None:
     """Name the first column of a side with a text that is no number.
 
     Raises:
@@ -246,7 +195,7 @@ def _refuse_texts(sides: CellSides, side: str) -> None:
             )
 
 
-def _check_values(sides: CellSides) -> None:
+def check_values(sides: CellSides) -> None:
     """Values are numbers, where flags may also be true and false, and those that float64 holds.
 
     Raises:
@@ -278,12 +227,10 @@ def _common_width(sides: CellSides, column: Column) -> int:
             fix="every row needs one for each label",
             path=sides.table(column).path,
         )
+    if high is None:
+        raise sides.nothing(0)
     if not high:
-        raise (
-            sides.nothing(0)
-            if high is None
-            else InputError(f"lists in column {column.name!r} are empty", path=sides.path)
-        )
+        raise InputError(f"lists in column {column.name!r} are empty", path=sides.table(column).path)
     return int(high)
 
 
@@ -291,7 +238,8 @@ def _labels(sides: CellSides, found: LabelColumns) -> tuple[str, ...] | None:
     """The labels by name: those of the columns, else as declared, else those that sets hold.
 
     Raises:
-        InputError: a set holds a label that is none of them.
+        InputError: a set holds a label that is none of them, or the sides spell a label in two ways.
+        LimitError: there are too many.
 
     """
     held = {side: _members(sides, side) for side in ("preds", "target")}
@@ -300,15 +248,16 @@ def _labels(sides: CellSides, found: LabelColumns) -> tuple[str, ...] | None:
         return found.labels
     known = found.labels or sides.selection.labels
     if known is None and len(sets) < 2:
-        raise _unordered(sides.path)
+        raise unordered(sides.path)
     if known is None:
+        check_labels(sets["target"], sets["preds"], sides.path)
         return class_order(name for names in sets.values() for name in names)
     for side in sets:
-        _refuse_odd(sides, side, known)
+        refuse_odd(sides, side, known)
     return tuple(known)
 
 
-def _refuse_odd(sides: CellSides, side: str, known: Sequence[str]) -> None:
+def refuse_odd(sides: CellSides, side: str, known: Sequence[str]) -> None:
     """Refuse sets that hold a label which is none of those ``known``.
 
     Raises:
@@ -326,7 +275,7 @@ def _refuse_odd(sides: CellSides, side: str, known: Sequence[str]) -> None:
         )
 
 
-def _unordered(path: str) -> InputError:
+def unordered(path: str) -> InputError:
     """What to say where sets of labels meet numbers that have no names."""
     what = "the scores of a row have no names, and its labels have no order: nothing says which belong together"
     return InputError(what, fix="name the labels in the order of the scores: --labels a,b,c", path=path)
@@ -338,93 +287,9 @@ def _members(sides: CellSides, side: str) -> list[str] | None:
     if first.kind != "texts":
         return None
     inner = f"SELECT DISTINCT unnest({first.sql}) AS name {sides.joined.source()}"
-    rows = sides.query(f"SELECT name FROM ({inner}) WHERE name IS NOT NULL ORDER BY name").fetchall()
-    return [row[0] for row in rows]
-
-
-def read_cells(tables: Tables, table: Table, group: Group, selection: Selection) -> tuple[TableArray, Group]:
-    """The target of several labels a row from a table whose partner is a tensor; with the labels by name, if any.
-
-    Raises:
-        InputError: as ``measure_cells``.
-        EmptyError: the table has no rows.
-
-    """
-    joined = Joined(tables, table, None)
-    chosen = tuple(joined.column(name, "preds") for name in group.columns)
-    sides = CellSides(joined, chosen, chosen[0], None, group.labels, selection, lambda _share: None, targets=chosen)
-    labels = group.labels or selection.labels
-    if chosen[0].kind == "texts":
-        if labels is None:
-            raise _unordered(table.path)
-        _refuse_odd(sides, "target", labels)
-    cells = _Cells.of(sides, "target", group, labels)
-    unread = cells.unread_sql() or "false"
-    counted = f"SELECT count(*), count(*) FILTER ({unread}) {joined.source()}"
-    rows, broken = sides.query(counted).fetchall()[0]
-    if not rows:
-        raise sides.nothing(0)
-    if broken:
-        _refuse_texts(sides, "target")
-    if selection.scores == "values":
-        _check_values(sides)
-    data = np.empty((rows, cells.width), cells.dtype)
-    at = 0
-    for block in tables.stream(f"SELECT {', '.join(cells.read_sql())} {joined.source()}", FETCH):
-        data[at : at + block.num_rows] = _table(block.columns, cells)
-        at += block.num_rows
-    return TableArray(chosen[0].name, data.dtype.name, data), Group(group.columns, group.labels or cells.members)
-
-
-@dataclass(frozen=True, slots=True)
-class CellStream:
-    """A statement whose rows are the cells of the predictions, those of the target, and perhaps a weight."""
-
-    tables: Tables
-    sql: str
-    preds: _Cells
-    target: _Cells
-    weighted: bool = False
-    _passes: list[Any] = field(default_factory=list, repr=False, compare=False)
-
-    def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
-        """Loads in row order; the engine works ahead, the conversion is the caller's."""
-        self.close()
-        blocks = self.tables.stream(self.sql, max(size, SMALLEST_FETCH))
-        self._passes.append(blocks)
-        start = 0
-        for block in blocks:
-            for offset in range(0, block.num_rows, size):
-                part = block.slice(offset, size)
-                yield partial(self._batch, part, start)
-                start += part.num_rows
-
-    def close(self) -> None:
-        """End a pass that was left half way: the connection serves one result at a time."""
-        while self._passes:
-            self._passes.pop().close()
-
-    def _batch(self, block: Any, start: int) -> Batch:
-        parts = block.columns
-        count = 1 if self.preds.is_list else self.preds.width
-        preds, target = (
-            _table(parts[:count], self.preds),
-            _table(parts[count : len(parts) - self.weighted], self.target),
-        )
-        weight = _floats(parts[-1], np.float64) if self.weighted else None
-        return Batch(preds, target, weight, start=start)
-
-
-def _table(parts: list[Any], cells: _Cells) -> Array:
-    """One side of a block, (n, L)."""
-    if cells.is_list:
-        return _floats(parts[0].flatten(), cells.dtype).reshape(-1, cells.width)
-    table = np.empty((cells.width, len(parts[0])), cells.dtype)
-    for index, part in enumerate(parts):
-        table[index] = _floats(part, cells.dtype)
-    return table.T
-
-
-def _floats(column: Any, dtype: type[np.generic]) -> Array:
-    """NaN where the cell is empty."""
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=dtype)
+    limited = f"SELECT name FROM ({inner}) WHERE name IS NOT NULL ORDER BY name LIMIT {MOST_LABELS + 1}"
+    names = [row[0] for row in sides.query(limited).fetchall()]
+    if len(names) > MOST_LABELS:
+        what = f"{sides.table(first).noun} {first.name!r} holds more than {MOST_LABELS} different labels"
+        raise LimitError(what, fix="keep the labels that are to be evaluated", path=sides.table(first).path)
+    return names

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from evalcli.sources.base import Selection, Slicer
-    from evalcli.sources.table_cells import CellStream
+    from evalcli.sources.cell_rows import CellStream
     from evalcli.sources.table_counts import Groups
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_rows import RowStream

@@ -71,7 +71,8 @@ def test_12_concentrated_scores_are_exact_or_certified(measure, run):
     wanted = sk.roc_auc_score(truth, scores)
     assert 0.82 < wanted < 0.84
     exact = measure(scores, truth, "auroc")["metrics"]["auroc"]
-    assert exact == {"value": pytest.approx(wanted, abs=1e-12)}
+    assert exact["value"] == pytest.approx(wanted, abs=1e-12)
+    assert "certified" not in exact
     found = measure(scores, truth, "auroc", "--ranking-budget", "0.05")["metrics"]["auroc"]
     low, high = found["certified"]
     assert low <= wanted <= high
@@ -84,7 +85,9 @@ def test_12_concentrated_scores_are_exact_or_certified(measure, run):
     assert f"| auroc | {shown}" in markdown.stdout
     table = run("report", "preds.npy", "targets.npy", "-m", "auroc", "--ranking-budget", "0.05", "-f", "csv").stdout
     row = next(line for line in table.splitlines() if line.startswith("overall,auroc,"))
-    assert row == f"overall,auroc,,,{found['value']!r},,,,{low!r},{high!r}"
+    ends = f"{found['low']!r},{found['high']!r},delong"
+    assert row == f"overall,auroc,,,{found['value']!r},{ends},{low!r},{high!r}"
+    assert found["low"] < low < high < found["high"]
 
 
 def test_13_ece_of_guo(measure):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evalcli.errors import EmptyError, InputError, UsageError
+from evalcli.errors import EmptyError, InputError, LimitError, UsageError
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
 
@@ -99,6 +99,19 @@ def test_sets_become_a_cell_for_each_label_that_occurs_or_is_declared(tmp_path, 
     assert declared.target.columns == ("owl", "eel", "dog", "cat")
     assert np.array_equal(target[:, [3, 2, 0]], TRUTH)
     assert not target[:, 1].any()
+
+
+def test_two_spellings_of_a_label_are_never_two_labels_in_silence(tmp_path):
+    rows = [{"target": ["cat", "dog"], "pred": ["Cat", "Dog"]}, {"target": ["dog"], "pred": ["Dog"]}]
+    jsonl(tmp_path / "a.jsonl", rows)
+    with pytest.raises(InputError, match="differ only in upper and lower case"):
+        read(str(tmp_path / "a.jsonl"))
+
+
+def test_sets_of_free_text_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("evalcli.sources.table_cells.MOST_LABELS", 2)
+    with pytest.raises(LimitError, match="'target' holds more than 2 different labels"):
+        read(write(tmp_path, "sets.jsonl"))
 
 
 def test_sets_beside_columns_take_their_names(tmp_path):
