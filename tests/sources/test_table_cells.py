@@ -106,11 +106,14 @@ def test_two_spellings_of_a_label_are_never_two_labels_in_silence(tmp_path):
     jsonl(tmp_path / "a.jsonl", rows)
     with pytest.raises(InputError, match="differ only in upper and lower case"):
         read(str(tmp_path / "a.jsonl"))
+    rows += [{"target": ["cat", "Cat", "owl", "eel"], "pred": ["cat", "Cat", "dog"]}]
+    jsonl(tmp_path / "a.jsonl", rows)
+    assert [note.code for note in read(str(tmp_path / "a.jsonl"))[0].notes()] == ["labels-case"]
 
 
 def test_sets_of_free_text_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("evalcli.sources.table_cells.MOST_LABELS", 2)
-    with pytest.raises(LimitError, match="'target' holds more than 2 different labels"):
+    with pytest.raises(LimitError, match="'pred' holds more than 2 different labels"):
         read(write(tmp_path, "sets.jsonl"))
 
 
