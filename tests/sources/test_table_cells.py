@@ -186,6 +186,11 @@ def test_true_and_false_are_1_and_0(tmp_path):
     jsonl(tmp_path / "a.jsonl", json.loads(whole.to_json(orient="records")))
     for name in ("a.csv", "a.parquet", "a.jsonl"):
         assert np.array_equal(read(str(tmp_path / name))[2], TRUTH[:, [2, 0, 1]])
+    rows = [{"target": t, "pred": s} for t, s in zip(TRUTH.astype(bool).tolist(), SCORES.tolist(), strict=True)]
+    jsonl(tmp_path / "l.jsonl", rows)
+    pd.DataFrame(rows).to_parquet(tmp_path / "l.parquet")
+    for name in ("l.jsonl", "l.parquet"):
+        assert np.array_equal(read(str(tmp_path / name))[2], TRUTH)
 
 
 def test_rows_are_chosen_and_weighed(tmp_path):
