@@ -71,6 +71,15 @@ def usual_id(names: Sequence[str], taken: Collection[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def without_id(show: Sequence[str], identity: str | None) -> list[str]:
+    """What to show beside the id: not a column ``id`` once more.
+
+    >>> without_id(["id", "text"], "id"), without_id(["key"], "key")
+    (['text'], ['key'])
+    """
+    return [name for name in show if not name == identity == "id"]
+
+
 def find_column(name: str, sides: Mapping[str, Sequence[str]], flag: str, path: str, noun: str) -> tuple[str, str]:
     """The side (``preds`` or ``target``) and the exact name of a column; ``target.region`` says which of two is meant.
 

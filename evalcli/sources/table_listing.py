@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, InputError
-from evalcli.sources.listed import Listed, Place, find_column, usual_id
+from evalcli.sources.listed import Listed, Place, find_column, usual_id, without_id
 from evalcli.sources.table_join import PRED_ROW
 from evalcli.sources.table_rows import RowStream
 
@@ -67,6 +67,7 @@ def _chosen(sides: Sides, show: Sequence[str]) -> tuple[tuple[str, ...], bool, l
     found = []
     identity = sides.selection.id or _usual_id(sides, tables)
     if identity is not None:
+        show = without_id(show, identity)
         found.append((identity, *find_column(identity, names, "--id", joined.preds.path, joined.preds.noun)))
     found += [(name, *find_column(name, names, "--show", joined.preds.path, joined.preds.noun)) for name in show]
     columns = []
