@@ -1,0 +1,145 @@
+"""How often intervals hold the truth, and how often tests find a difference where there is none.
+
+Every case draws data sets from a known truth and asks for the intervals that evalcli gives: ``python -m
+benchmarks.coverage`` draws 2,000 of each, ``--sets`` another number, ``--only accuracy`` (repeatable) one group, and
+``--small`` the sizes at which nothing is promised. It prints the tables of docs/intervals.md. Exits 1 when a promised
+coverage (93 to 97 %), error rate (5.5 %) or rate of wrong verdicts (5 %) was missed by more than chance explains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from math import sqrt
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.simulated import CASES, GATES, SMALL, PAIRS, Case, GateCase, PairCase
+
+LOW, HIGH, REJECTED, WRONG = 0.93, 0.97, 0.055, 0.05
+
+
+class Row(NamedTuple):
+    """What one method did in one case: shares of data sets, the mean width, and how many intervals there were."""
+
+    case: str
+    method: str
+    coverage: float
+    below: float
+    above: float
+    width: float
+    sets: int
+
+
+def cover(case: Case, sets: int, seed: int = 1) -> list[Row]:
+    """Return a row for each method: the truth held, the truth below the interval, the truth above it."""
+    rng = np.random.default_rng([seed, *case.name.encode()])
+    found: dict[str, list[tuple[bool, bool, float]]] = {}
+    for _ in range(sets):
+        truth, intervals = case.draw(rng)
+        for method, interval in intervals.items():
+            if interval is not None:
+                slack = 1e-12
+                ends = truth < interval.low - slack, truth > interval.high + slack, interval.width
+                found.setdefault(method, []).append(ends)
+    rows = []
+    for method, ends in found.items():
+        below, above, width = (float(column) for column in np.mean(np.array(ends, float), axis=0))
+        rows.append(Row(case.name, method, 1.0 - below - above, below, above, width, len(ends)))
+    return rows
+
+
+def reject(case: PairCase, sets: int, seed: int = 1) -> dict[str, float]:
+    """Return, for each test, in which share of data sets its p-value is at most 0.05."""
+    rng = np.random.default_rng([seed, *case.name.encode()])
+    p_values = [case.draw(rng) for _ in range(sets)]
+    return {name: float(np.mean([found[name] <= 0.05 for found in p_values])) for name in p_values[0]}
+
+
+def judge(case: GateCase, sets: int, seed: int = 1) -> dict[str, dict[str, float]]:
+    """Return how often each kind of gate passes, fails and cannot tell."""
+    rng = np.random.default_rng([seed, *case.name.encode()])
+    outcomes = [case.draw(rng) for _ in range(sets)]
+    kinds = ("pass", "fail", "inconclusive")
+    return {
+        gate: {kind: float(np.mean([found[gate] == kind for found in outcomes])) for kind in kinds}
+        for gate in outcomes[0]
+    }
+
+
+def chance(share: float, sets: int) -> float:
+    """Return three standard errors of a share that was measured on so many sets."""
+    return 3.0 * sqrt(share * (1.0 - share) / sets)
+
+
+def print_coverage(cases: tuple[Case, ...], sets: int) -> int:
+    """Print the table and return how many promises were missed."""
+    missed = 0
+    print("| Case | Method | Coverage | Truth below | Truth above | Mean width |")
+    print("|---|---|--:|--:|--:|--:|")
+    for case in cases:
+        for row in cover(case, sets):
+            promised = row.method in case.promised
+            slack = chance(0.95, row.sets)
+            bad = promised and not LOW - slack <= row.coverage <= HIGH + slack
+            missed += bad
+            shown = f"**{row.coverage:.1%}**" if promised else f"{row.coverage:.1%}"
+            mark = " MISSED" if bad else ""
+            print(
+                f"| {row.case} | {row.method} | {shown}{mark} | {row.below:.1%} | {row.above:.1%} | {row.width:.4f} |",
+                flush=True,
+            )
+    return missed
+
+
+def print_tests(cases: tuple[PairCase, ...], sets: int) -> int:
+    """Print how often tests reject and return how many promises were missed."""
+    missed = 0
+    print("\n| Two models | Truth | Test | Rejected at 0.05 |\n|---|---|---|--:|")
+    for case in cases:
+        for name, share in reject(case, sets).items():
+            bad = case.null and name in case.promised and share > REJECTED + chance(0.05, sets)
+            missed += bad
+            truth = "no difference" if case.null else "a difference"
+            print(f"| {case.name} | {truth} | {name} | {share:.1%}{' MISSED' if bad else ''} |", flush=True)
+    return missed
+
+
+def print_gates(cases: tuple[GateCase, ...], sets: int) -> int:
+    """Print what gates say of a model at its bound and return how many promises were missed."""
+    missed = 0
+    print("\n| A model at its bound | Gate | Pass | Fail | Inconclusive |\n|---|---|--:|--:|--:|")
+    for case in cases:
+        for gate, shares in judge(case, sets).items():
+            wrong = shares["pass"] + shares["fail"]
+            bad = gate == "interval" and wrong > WRONG + chance(0.05, sets)
+            missed += bad
+            cells = " | ".join(f"{shares[kind]:.1%}" for kind in ("pass", "fail", "inconclusive"))
+            print(f"| {case.name} | {gate} | {cells}{' MISSED' if bad else ''} |", flush=True)
+    return missed
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__.partition("\n")[0])
+    parser.add_argument("--sets", type=int, default=2000, help="data sets a case")
+    parser.add_argument("--only", action="append", metavar="WORD", help="cases with this word in their name; repeatable")
+    parser.add_argument("--small", action="store_true", help="the table of small samples in place of the others")
+    options = parser.parse_args(argv)
+    started = perf_counter()
+
+    def chosen(cases):
+        return tuple(case for case in cases if not options.only or any(word in case.name for word in options.only))
+
+    missed = print_coverage(chosen(SMALL if options.small else CASES), options.sets)
+    if not options.small:
+        missed += print_tests(chosen(PAIRS), options.sets)
+        missed += print_gates(chosen(GATES), options.sets)
+    print(f"\n{options.sets} data sets a case, {perf_counter() - started:.0f} s; {missed} promises missed.")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Intervals of calibration errors, from the bins of confidence.
+
+The calibration error ``Σ_b |right_b − confidence_b| / n`` of a sample is larger than the true one: a perfectly
+calibrated model has one above 0, of the size of the noise in its bins. A bootstrap doubles that excess, and its
+percentile interval never holds the truth then. So the test is turned round: were the true gaps ``κ`` times those that
+were seen, which error would be measured, and how far would it vary? Each gap's absolute value has the mean and the
+variance of a folded normal distribution. The interval holds ``κ`` times the measured error for every ``κ`` at which the
+measured one is no surprise: from 0 on, where perfect calibration is none.
+
+Needs the bin tables only. The variance inside a bin is that of right and wrong; its share of right rows is drawn towards
+the mean confidence by two rows, since in a bin of few rows all may be right.
+
+Source: Leone, Nelson and Nottingham 1961, The folded normal distribution; Bröcker 2012, Estimating reliability and
+resolution of probability forecasts through decomposition of the empirical score (on the bias).
+"""
+
+from __future__ import annotations
+
+from math import erf, pi, sqrt
+from statistics import NormalDist
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson_ends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.calibration import BinTable
+    from evalcli.uncertainty.intervals import Confidence
+
+_PRIOR = 2.0
+_HALVINGS = 60
+_FAR = 8.0
+"""Standard errors beyond which a folded normal is not folded."""
+
+
+class _Gaps(NamedTuple):
+    """Per table and bin (T, B): the absolute gaps and the variances of the gaps; per table (T,) how gaps differ."""
+
+    sizes: HostArray
+    variances: HostArray
+    between: HostArray
+
+
+def calibration_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
+    """The interval of the calibration error of a table (B,), or of the mean over tables (T, B).
+
+    ``mean_weight`` is Σw² / Σw. The errors of several tables are of the same rows: their deviations are taken to be
+    perfectly correlated.
+    """
+    gaps = _gaps(table, mean_weight)
+    value = float(gaps.sizes.sum(axis=-1).mean())
+    if not value > 0.0:
+        rows = float(table.n.sum(axis=-1).max()) / mean_weight
+        return Interval(0.0, none_of(rows, confidence.critical), "wilson")
+
+    def surprise(factor: float) -> float:
+        """How many standard errors the measured error lies above the one expected at true gaps of ``factor``."""
+        mean, error = _measured(gaps, factor)
+        return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
+
+    critical = confidence.critical
+    low = _root(lambda factor: surprise(factor) - critical)
+    high = _root(lambda factor: surprise(factor) + critical)
+    return Interval(low * value, high * value, "inversion").holding(value, 0.0, 1.0)
+
+
+def _gaps(table: BinTable, mean_weight: float) -> _Gaps:
+    n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
+    total = n.sum(axis=1, keepdims=True)
+    total = np.where(total > 0, total, 1.0)
+    rows, confidence = n / mean_weight, sure / np.where(n > 0, n, 1.0)
+    share = (right / mean_weight + _PRIOR * confidence) / (rows + _PRIOR)
+    sizes = np.abs(right - sure) / total
+    per_row = sizes * total / np.where(n > 0, n, 1.0)
+    mean = (sizes.sum(axis=1)) ** 2
+    between = np.maximum((n * per_row**2).sum(axis=1) / total[:, 0] - mean, 0.0) * mean_weight / total[:, 0]
+    return _Gaps(sizes, n * mean_weight * share * (1.0 - share) / total**2, between)
+
+
+def _measured(gaps: _Gaps, factor: float) -> tuple[float, float]:
+    """The mean and the standard error of the measured calibration error, were the gaps ``factor`` times what they are.
+
+    ``E|X| = σ·√(2/π)·e^(−μ²/2σ²) + μ·erf(μ/σ√2)`` and ``E X² = μ² + σ²``.
+    """
+    true, sigma = factor * gaps.sizes, np.sqrt(gaps.variances)
+    held = sigma > 0
+    ratio = np.minimum(true / np.where(held, sigma, 1.0), _FAR)
+    half = np.array([[erf(one / sqrt(2.0)) for one in row] for row in ratio.tolist()])
+    tail = np.exp(-ratio * ratio / 2.0) * sqrt(2.0 / pi)
+    folded = np.where(held, np.where(ratio < _FAR, sigma * tail + true * half, true), true)
+    variances = (gaps.variances + true * true - folded * folded).sum(axis=1) + factor * factor * gaps.between
+    return float(folded.sum(axis=1).mean()), float(np.sqrt(np.maximum(variances, 0.0)).mean())
+
+
+def _root(falling: Callable[[float], float]) -> float:
+    """Where a falling function of a factor from 0 on is 0; 0 where it starts below."""
+    if falling(0.0) <= 0.0:
+        return 0.0
+    low, high = 0.0, 1.0
+    while falling(high) > 0.0 and high < 1e6:
+        low, high = high, 2.0 * high
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if falling(middle) > 0.0 else (low, middle)
+        if high - low <= 1e-9 * high:
+            break
+    return low
+
+
+def largest_gap_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
+    """The interval of ``max_b |accuracy_b − confidence_b|`` over the bins (B,) that hold rows.
+
+    Every bin's accuracy gets Wilson's interval, all of them right together with the confidence asked for (Šidák). The
+    largest gap is at least the largest of their least gaps and at most the largest of their largest.
+    """
+    held = table.n > 0
+    n, right, sure = (part[held].astype(np.float64) for part in (table.n, table.right, table.confidence))
+    if not len(n):
+        return Interval(0.0, 1.0, "simultaneous")
+    single = confidence.level ** (1.0 / len(n))
+    critical = NormalDist().inv_cdf((1.0 + single) / 2.0)
+    low, high = (np.asarray(end) for end in wilson_ends(right / n, n / mean_weight, critical))
+    mean = sure / n
+    least = np.maximum(np.maximum(low - mean, mean - high), 0.0)
+    largest = np.maximum(high - mean, mean - low)
+    return Interval(float(least.max()), float(largest.max()), "simultaneous")
+
+
+def confidence_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
+    """The interval of the mean confidence: its variance is that between bins and at most that of their width inside."""
+    held = table.n > 0
+    n, sure = table.n[held].astype(np.float64), table.confidence[held].astype(np.float64)
+    total = float(n.sum())
+    mean = float(sure.sum()) / total
+    inside = float(((table.high - table.low)[held] ** 2 * n).sum()) / 4.0
+    variance = (float((n * (sure / n - mean) ** 2).sum()) + inside) / total
+    if not 0.0 < mean < 1.0:
+        reach = none_of(total / mean_weight, confidence.critical)
+        return Interval(max(mean - reach, 0.0), min(mean + reach, 1.0), "wilson")
+    return by_variance(mean, variance * mean_weight / total, confidence.critical, "bins")

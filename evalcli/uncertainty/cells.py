@@ -1,0 +1,197 @@
+"""The cells that intervals of counts are made from: the confusion matrix, and the joint one of two models.
+
+Cells are kept in one order, by class, whatever order they were counted in, so that neither the drawing of samples nor
+a rounded sum can depend on it. Beside its amount each cell has ``squares``, the Σw² of its rows, which is the variance
+of the amount; of counted rows it is the count itself. Only classes that occur are numbered, as ``classes`` says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.metrics.arrays import asnumpy
+from evalcli.metrics.counts import Counts
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import Array, HostArray
+    from evalcli.metrics.counts import Pairs
+
+
+class Margins(NamedTuple):
+    """Amounts (…, C) that count formulas read; ``n`` is (…)."""
+
+    tp: HostArray
+    support: HostArray
+    predicted: HostArray
+    n: HostArray
+
+    @property
+    def counts(self) -> Counts:
+        """As formulas take them."""
+        return Counts(*self)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rows of target class ``target`` (K,) predicted as ``preds`` (K,), −1 for none, places in ``classes`` (C,).
+
+    >>> cells = Cells.of_matrix(np.array([[8, 2], [1, 9]]))
+    >>> cells.amounts, cells.margins.tp
+    (array([8., 2., 1., 9.]), array([8., 9.]))
+    """
+
+    target: HostArray
+    preds: HostArray
+    amounts: HostArray
+    squares: HostArray
+    classes: HostArray
+
+    @classmethod
+    def of(cls, pairs: Pairs, squares: HostArray | float | None = None) -> Cells:
+        """From the occupied cells of a confusion matrix.
+
+        ``squares`` (K,) are the Σw² of each cell. Where only Σw² of all rows is known, a number, every cell is taken to
+        have the mean weight (Kish's effective sample size); without it rows are counted.
+        """
+        target, preds = asnumpy(pairs.target).astype(np.int64), asnumpy(pairs.preds).astype(np.int64)
+        amounts = asnumpy(pairs.counts).astype(np.float64)
+        held = amounts > 0
+        order = np.lexsort((preds, target))
+        order = order[held[order]]
+        spread = _spread(amounts, squares)[order]
+        target, preds, amounts = target[order], preds[order], amounts[order]
+        classes = np.union1d(target, preds[preds >= 0])
+        places = np.searchsorted(classes, target), np.where(preds < 0, -1, np.searchsorted(classes, preds))
+        return cls(*places, amounts, spread, classes)
+
+    @classmethod
+    def of_matrix(cls, matrix: Array, unpredicted: Array | None = None, squares: Array | None = None) -> Cells:
+        """From a whole matrix (C, C), rows are targets, with the rows (C,) that have no prediction."""
+        from evalcli.metrics.counts import Pairs
+
+        table = asnumpy(matrix)
+        target, preds = (part.reshape(-1) for part in np.indices(table.shape))
+        amounts, spread = table.reshape(-1), None if squares is None else asnumpy(squares).reshape(-1)
+        if unpredicted is not None:
+            amounts = np.concatenate([amounts, asnumpy(unpredicted)])
+            target = np.concatenate([target, np.arange(len(table))])
+            preds = np.concatenate([preds, np.full(len(table), -1)])
+        return cls.of(Pairs(target, preds, amounts), spread)
+
+    @property
+    def size(self) -> int:
+        """How many classes occur."""
+        return len(self.classes)
+
+    @cached_property
+    def n(self) -> float:
+        """All rows, or the sum of their weights."""
+        return float(self.amounts.sum())
+
+    @cached_property
+    def weighted(self) -> bool:
+        """Whether rows weigh differently."""
+        return not np.array_equal(self.amounts, self.squares)
+
+    @cached_property
+    def margins(self) -> Margins:
+        """What formulas read, over the classes that occur."""
+        return self.margins_of(self.amounts)
+
+    @cached_property
+    def spread(self) -> Margins:
+        """The same sums of ``squares``."""
+        return self.margins_of(self.squares)
+
+    def margins_of(self, amounts: HostArray) -> Margins:
+        """Those of other amounts (K,) in the same cells."""
+        right, named = self.target == self.preds, self.preds >= 0
+        return Margins(
+            _totals(self.target[right], amounts[right], self.size),
+            _totals(self.target, amounts, self.size),
+            _totals(self.preds[named], amounts[named], self.size),
+            np.asarray(amounts.sum()),
+        )
+
+    def inflated(self, factor: float) -> Cells:
+        """The same amounts, of a variance that is larger by ``factor``."""
+        return self if factor == 1.0 else replace(self, squares=self.squares * factor)
+
+    def place(self, index: int) -> int | None:
+        """Where the class ``index`` of the whole task is among those that occur."""
+        place = int(np.searchsorted(self.classes, index))
+        return place if place < self.size and self.classes[place] == index else None
+
+
+def dot(left: HostArray, right: HostArray) -> float:
+    """``Σ left·right``, added pairwise: the order in which BLAS adds depends on the number of threads."""
+    return float((left * right).sum())
+
+
+def _spread(amounts: HostArray, squares: Array | float | None) -> HostArray:
+    if squares is None:
+        return amounts
+    if isinstance(squares, (int, float)):
+        total = amounts.sum()
+        return amounts * (float(squares) / total) if total > 0 else amounts
+    spread: HostArray = asnumpy(squares).astype(np.float64).reshape(-1)
+    return spread
+
+
+def _totals(index: HostArray, amounts: HostArray, size: int) -> HostArray:
+    totals: HostArray = np.bincount(index, amounts, size)
+    return totals
+
+
+@dataclass(frozen=True)
+class JointCells:
+    """Rows of class ``target`` (K,) predicted as ``first`` (K,) by one model and as ``second`` (K,) by the other.
+
+    ``one`` and ``other`` are the same cells as each model alone sees them: K of them, several of one kind.
+    """
+
+    target: HostArray
+    first: HostArray
+    second: HostArray
+    amounts: HostArray
+    squares: HostArray
+    classes: HostArray
+
+    @classmethod
+    def of(
+        cls, target: Array, first: Array, second: Array, amounts: Array, squares: Array | float | None = None
+    ) -> JointCells:
+        """From cells in any order, which may repeat."""
+        columns = np.stack([asnumpy(part).astype(np.int64).reshape(-1) for part in (target, first, second)])
+        rows = asnumpy(amounts).astype(np.float64).reshape(-1)
+        spread = _spread(rows, squares)
+        distinct, place = np.unique(columns, axis=1, return_inverse=True)
+        place = place.reshape(-1)
+        totals, total_squares = (np.bincount(place, part, distinct.shape[1]) for part in (rows, spread))
+        held = totals > 0
+        distinct, totals, total_squares = distinct[:, held], totals[held], total_squares[held]
+        classes = np.unique(distinct[distinct >= 0])
+        places = (np.where(part < 0, -1, np.searchsorted(classes, part)) for part in distinct)
+        return cls(*places, totals, total_squares, classes)
+
+    @property
+    def n(self) -> float:
+        """All rows, or the sum of their weights."""
+        return float(self.amounts.sum())
+
+    @cached_property
+    def sides(self) -> tuple[Cells, Cells]:
+        """The cells as each model alone sees them, in the joint order."""
+        return self._side(self.first), self._side(self.second)
+
+    def _side(self, preds: HostArray) -> Cells:
+        return Cells(self.target, preds, self.amounts, self.squares, self.classes)
+
+    def place(self, index: int) -> int | None:
+        """Where the class ``index`` of the whole task is among those that occur."""
+        return self.sides[0].place(index)
+

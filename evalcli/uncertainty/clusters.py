@@ -1,0 +1,129 @@
+"""Rows that belong together (``--cluster``: one patient, one document): whole clusters are what was sampled.
+
+What has to be kept is, for every cluster, how many rows it has in each cell of the matrix, or for a mean the sums Σw
+and Σw·v of its rows: a sparse table that grows with the clusters and not, for large clusters, with the rows.
+
+The variance of a metric then is that of the sums of influences per cluster, ``G/(G − 1)·Σ_g (Σ_{rows of g} L)²``. What
+it is larger than that of independent rows, the *inflation*, goes into Wilson's and the score interval, with a t
+quantile for the effective number of clusters in place of the normal one. Where few clusters make up the variance it is
+not known well, and a model without an error tells nothing about it: then rows of a cluster are taken to be all alike.
+One cluster's worth of that assumption is added to what the clusters say.
+
+Source: Liang and Zeger 1986, Longitudinal data analysis using generalized linear models; Rao and Scott 1992, A simple
+method for the analysis of clustered binary data; Field and Welsh 2007, Bootstrapping clustered data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.metrics.arrays import asnumpy
+from evalcli.uncertainty.cells import Cells, dot
+from evalcli.uncertainty.quantiles import t_quantile
+from evalcli.uncertainty.resampling import reduced
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import Array, HostArray
+    from evalcli.uncertainty.cells import Margins
+    from evalcli.uncertainty.intervals import Confidence
+
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Rows of cluster ``cluster`` (M,) in cell ``cell`` (M,) of ``cells``, each pair once, by cluster, then cell.
+
+    >>> clusters = Clusters.of([7, 7, 9], target=[0, 1, 1], preds=[0, 0, 1], amounts=[5, 1, 4])
+    >>> clusters.count, round(clusters.effective, 3), clusters.cells.amounts
+    (2, 1.923, array([5., 1., 4.]))
+    """
+
+    cluster: HostArray
+    cell: HostArray
+    amounts: HostArray
+    cells: Cells
+
+    @classmethod
+    def of(cls, cluster: Array, target: Array, preds: Array, amounts: Array) -> Clusters:
+        """From a table (M,) of clusters and cells in any order, which may repeat."""
+        from evalcli.metrics.counts import Pairs
+
+        keys = np.stack([asnumpy(part).astype(np.int64).reshape(-1) for part in (cluster, target, preds)])
+        rows = asnumpy(amounts).astype(np.float64).reshape(-1)
+        keys, place = np.unique(keys, axis=1, return_inverse=True)
+        rows = np.bincount(place.reshape(-1), rows, keys.shape[1])
+        keys, rows = keys[:, rows > 0], rows[rows > 0]
+        pairs, cell = np.unique(keys[1:], axis=1, return_inverse=True)
+        cell = cell.reshape(-1)
+        cells = Cells.of(Pairs(pairs[0], pairs[1], np.bincount(cell, rows, pairs.shape[1])))
+        return cls(np.unique(keys[0], return_inverse=True)[1].reshape(-1), cell, rows, cells)
+
+    @cached_property
+    def count(self) -> int:
+        """G, how many clusters there are."""
+        return int(self.cluster[-1]) + 1 if len(self.cluster) else 0
+
+    @cached_property
+    def sizes(self) -> HostArray:
+        """The rows of each cluster (G,)."""
+        sizes: HostArray = np.bincount(self.cluster, self.amounts, self.count)
+        return sizes
+
+    @property
+    def effective(self) -> float:
+        """How many clusters of equal size would tell as much: ``(Σm)² / Σm²``."""
+        return float(self.sizes.sum()) ** 2 / dot(self.sizes, self.sizes)
+
+    def critical(self, confidence: Confidence) -> float:
+        """The quantile of the t distribution that stands in for ``z``."""
+        return t_quantile(1.0 - confidence.tail, max(self.effective - 1.0, 1.0))
+
+    def pulls(self, influence: HostArray) -> HostArray:
+        """The summed influences of the rows of each cluster (G,), from that of a row in each cell (K,)."""
+        pulls: HostArray = np.bincount(self.cluster, self.amounts * influence[self.cell], self.count)
+        return pulls
+
+    def inflation(self, influence: HostArray) -> float:
+        """How much larger a variance is than with independent rows."""
+        return inflation(self.pulls(influence), dot(self.cells.amounts, influence**2), self.sizes)
+
+    def skewness(self, influence: HostArray) -> float:
+        """That of the sum of all influences."""
+        pulls = self.pulls(influence)
+        variance = dot(pulls, pulls)
+        return float((pulls**3).sum()) / variance**1.5 if variance > 0 else 0.0
+
+    def replicates(self, confidence: Confidence) -> Margins:
+        """Margins (B, …) of as many clusters as there are, drawn with replacement."""
+        generator = np.random.Generator(np.random.PCG64(confidence.seed))
+        order = np.argsort(self.cell, kind="stable")
+        heads = np.flatnonzero(np.diff(self.cell[order], prepend=-1))
+        shares = np.full(self.count, 1.0 / self.count)
+        block = max(_BLOCK // max(len(self.amounts), 1), 1)
+        parts = []
+        for start in range(0, confidence.resamples, block):
+            drawn = generator.multinomial(self.count, shares, min(block, confidence.resamples - start))
+            rows = drawn[:, self.cluster[order]] * self.amounts[order]
+            parts.append(np.add.reduceat(rows, heads, axis=1))
+        return reduced(self.cells, np.concatenate(parts))
+
+
+def inflation(sums: HostArray, variance: float, sizes: HostArray) -> float:
+    """``G/(G − 1)·Σ sums² / variance``, from the ``sums`` (G,) per cluster and the ``variance`` of independent rows.
+
+    With one cluster's worth of rows that are all alike, which have ``Σ sizes² / Σ sizes`` times the variance.
+    """
+    alike = dot(sizes, sizes) / float(sizes.sum())
+    squares = sums * sums
+    total = float(squares.sum())
+    if not (total > 0.0 and variance > 0.0):
+        return alike
+    telling = total * total / dot(squares, squares)
+    found = total * len(sums) / max(len(sums) - 1, 1) / variance
+    return (telling * found + max(alike, found)) / (telling + 1.0)
+

@@ -1,0 +1,232 @@
+"""Two models on the same rows: the difference of a metric, its interval, and whether it could be chance.
+
+Counts are compared on the joint table (target, first, second): rows that both models have right or both wrong alike
+say nothing, and the rest is what McNemar's test looks at. Accuracy gets the exact test; every other metric of counts
+gets the score test, which is McNemar's idea on any formula: how many standard errors is the difference, at the
+likeliest truth in which there is none? Its interval is Tango's for accuracy. The paired bootstrap of the same table is
+there beside it, for what has no slopes.
+
+Differences are first less second, in the metric's own unit.
+
+Source: McNemar 1947; Tango 1998; Holm 1979, A simple sequentially rejective multiple test procedure; Schuirmann 1987, A
+comparison of the two one-sided tests procedure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan, sqrt
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.quantiles import binomial_tail, normal_quantile, two_sided
+from evalcli.uncertainty.resampling import bca, bootstrap_p, joint_replicates, skewness
+from evalcli.uncertainty.score import TwoModels, score_interval, score_statistic
+from evalcli.uncertainty.slopes import measure, place_of, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
+    from evalcli.uncertainty.cells import JointCells, Margins
+    from evalcli.uncertainty.intervals import Confidence
+    from evalcli.uncertainty.slopes import Measure
+
+POWER = 0.8
+"""How often a difference of the least detectable size would be detected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A metric of two models: ``first − second`` with its interval, p-value, and the least that could be detected."""
+
+    first: float
+    second: float
+    interval: Interval
+    p: float
+    detectable: float
+
+    @property
+    def value(self) -> float:
+        """``first − second``"""
+        return self.first - self.second
+
+
+class Discordant(NamedTuple):
+    """Rows that only the first and rows that only the second model has right."""
+
+    first: int
+    second: int
+
+
+def discordant(cells: JointCells) -> Discordant:
+    """What McNemar's test reads of a joint table of counts."""
+    first, second = cells.first == cells.target, cells.second == cells.target
+    sums = (float(cells.amounts[one & ~other].sum()) for one, other in ((first, second), (second, first)))
+    return Discordant(*(int(one) for one in sums))
+
+
+def mcnemar(rows: Discordant, *, mid: bool = False) -> float:
+    """The exact two-sided p-value: of the rows on which only one model is right, half should be either's.
+
+    ``mid`` counts half of the probability of the split that was seen, which makes the test less conservative.
+
+    >>> mcnemar(Discordant(3, 10)), mcnemar(Discordant(3, 10), mid=True)
+    (0.09228515625, 0.057373046875)
+
+    Source: McNemar 1947; Fagerland, Lydersen and Laake 2013, The McNemar test for binary matched-pairs data.
+    """
+    fewer, total = min(rows), sum(rows)
+    if total == 0:
+        return 1.0
+    tail = binomial_tail(fewer, total)
+    if mid:
+        return min(binomial_tail(fewer, total) + binomial_tail(fewer - 1, total), 1.0)
+    return min(2.0 * tail, 1.0)
+
+
+class PairedCounts:
+    """Every metric of counts of two models, from their joint table.
+
+    >>> from evalcli.metrics.registry import parse
+    >>> from evalcli.uncertainty.cells import JointCells
+    >>> from evalcli.uncertainty.intervals import Confidence
+    >>> cells = JointCells.of([0, 0, 1, 1, 1], [0, 0, 1, 0, 1], [0, 1, 1, 1, 0], [40, 9, 40, 4, 7])
+    >>> found = PairedCounts(cells, Confidence()).of(parse("accuracy"))
+    >>> round(found.value, 3), round(found.p, 4), found.interval.method
+    (0.12, 0.0118, 'score')
+    """
+
+    def __init__(
+        self,
+        cells: JointCells,
+        confidence: Confidence,
+        *,
+        positive: int | None = None,
+        classes: Sequence[str] = (),
+        declared: int | None = None,
+        method: Literal["score", "bootstrap"] = "score",
+    ) -> None:
+        self.cells, self.confidence = cells, confidence
+        self._positive, self._classes, self._declared, self._method = positive, classes, declared, method
+        self._drawn: tuple[Margins, Margins] | None = None
+
+    def of(self, name: MetricName) -> Difference | None:
+        """The difference of a metric; ``None`` where it is undefined for one of the models."""
+        place = place_of(name, self.cells, self._positive, self._classes)
+        if place is None:
+            return None
+        first, second = (float(values_of(name, side.margins, place, self._declared)) for side in self.cells.sides)
+        if isnan(first) or isnan(second):
+            return None
+        one, other = (measure(name, side, declared=self._declared, place=place) for side in self.cells.sides)
+        influence = self._influence(one, other)
+        error = sqrt(float((self.cells.squares * influence * influence).sum()))
+        span = name.entry.high - name.entry.low
+        found = self._tested(name, place, first - second, (one, other), influence)
+        interval, p = found[0].holding(first - second, -span, span), found[1]
+        if interval.width == 0.0:
+            reach = span * none_of(self.cells.n, self.confidence.critical)
+            interval = Interval(max(first - second - reach, -span), min(first - second + reach, span), "wilson")
+        reach = max(error, interval.width / (2.0 * self.confidence.critical))
+        return Difference(first, second, interval, p, detectable(reach, self.confidence))
+
+    def _tested(
+        self, name: MetricName, place: int, value: float, measures: tuple[Measure, Measure], influence: HostArray
+    ) -> tuple[Interval, float]:
+        """The interval of a difference and its p-value."""
+        one, other = self.cells.sides
+        if self._method == "bootstrap":
+            first, second = (values_of(name, margins, place, self._declared) for margins in self._replicates)
+            drawn = first - second
+            skew = skewness(influence, self.cells.amounts, self.cells.squares)
+            return bca(value, drawn, skew, self.confidence), bootstrap_p(value, drawn)
+        span = name.entry.high - name.entry.low
+        bias = measures[0].bias(one) - measures[1].bias(other)
+        centre = min(max(value - bias, -span), span)
+        problem = TwoModels(*measures, self.cells)
+        interval = score_interval(problem, centre, self.confidence.critical, (-span, span))
+        if name.base in {"accuracy", "error_rate"} and not one.weighted:
+            return interval, mcnemar(discordant(self.cells))
+        return interval, two_sided(score_statistic(problem, centre))
+
+    def _influence(self, one: Measure, other: Measure) -> HostArray:
+        """That of a row in each joint cell on the difference."""
+        first, second = self.cells.sides
+        moved = one.slope(first.margins).at(first.target, first.preds)
+        influence: HostArray = moved - other.slope(second.margins).at(second.target, second.preds)
+        return influence
+
+    @property
+    def _replicates(self) -> tuple[Margins, Margins]:
+        if self._drawn is None:
+            self._drawn = joint_replicates(self.cells, self.confidence)
+        return self._drawn
+
+
+def detectable(error: float, confidence: Confidence, power: float = POWER) -> float:
+    """The least true difference that such a sample would show with ``power``: ``(z + z_power)·error``.
+
+    >>> from evalcli.uncertainty.intervals import Confidence
+    >>> round(detectable(0.01, Confidence()), 4)
+    0.028
+    """
+    return (confidence.critical + normal_quantile(power)) * error
+
+
+def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
+    """p-values adjusted so that at most the level of all families of tests has one false alarm; ``None`` stays out.
+
+    The k-th smallest of m is multiplied by m − k + 1, and none is below one that was smaller before.
+
+    >>> holm({"accuracy": 0.01, "mcc": None, "kappa": 0.04, "f1_macro": 0.03})
+    {'accuracy': 0.03, 'mcc': None, 'kappa': 0.06, 'f1_macro': 0.06}
+    """
+    known = sorted((p, name) for name, p in p_values.items() if p is not None)
+    adjusted: dict[str, float] = {}
+    largest = 0.0
+    for place, (p, name) in enumerate(known):
+        largest = max(largest, min(p * (len(known) - place), 1.0))
+        adjusted[name] = largest
+    return {name: adjusted.get(name) for name in p_values}
+
+
+Direction = Literal["higher", "lower"]
+
+
+def not_worse(interval: Interval, margin: float, direction: Direction = "higher") -> bool:
+    """Non-inferiority: whether the first model is surely not worse than the second by ``margin`` or more.
+
+    Of an interval of confidence 0.95 this is a test at the level 0.025, as regulators ask for.
+    """
+    return interval.low > -margin if direction == "higher" else interval.high < margin
+
+
+def equivalent(interval: Interval, margin: float) -> bool:
+    """Whether the two surely differ by less than ``margin``, either way.
+
+    Two one-sided tests at the level α are an interval of the confidence 1 − 2α: give one of 0.90 for α = 0.05.
+    """
+    return -margin < interval.low and interval.high < margin
+
+
+def in_words(difference: Difference, direction: Direction = "higher", margin: float | None = None) -> str:
+    """What a difference amounts to, in points (hundredths).
+
+    >>> found = Difference(0.93, 0.91, Interval(0.004, 0.036, "score"), 0.01, 0.022)
+    >>> in_words(found)
+    'first better by 2.0 points (0.4 to 3.6)'
+    >>> in_words(Difference(0.93, 0.92, Interval(-0.01, 0.03, "score"), 0.3, 0.028))
+    'no difference shown (-1.0 to 3.0 points); this sample could show 2.8 points'
+    """
+    low, high = 100.0 * difference.interval.low, 100.0 * difference.interval.high
+    value = 100.0 * difference.value
+    if margin is not None and equivalent(difference.interval, margin):
+        return f"equivalent within {100.0 * margin:.3g} points ({low:.1f} to {high:.1f})"
+    if low <= 0.0 <= high:
+        least = f"this sample could show {100.0 * difference.detectable:.1f} points"
+        return f"no difference shown ({low:.1f} to {high:.1f} points); {least}"
+    better = "first" if (value > 0.0) == (direction == "higher") else "second"
+    ends = sorted((abs(low), abs(high)))
+    return f"{better} better by {abs(value):.1f} points ({ends[0]:.1f} to {ends[1]:.1f})"

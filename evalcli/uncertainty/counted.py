@@ -1,0 +1,159 @@
+"""Which interval a metric of counts gets: Wilson's, the count bootstrap, or the score interval.
+
+Shares get Wilson's. Composites (means over classes, kappa, the Matthews correlation) get the bootstrap where every
+class has ten rows right and ten wrong. A bootstrap cannot draw an error that nobody made: below that its intervals are
+too short, and of zero width for a model without an error, and the score interval takes over. Beyond ``MOST_DRAWS``
+draws it is the delta method, Wilson's interval for the variance that influences give. The method is named with each
+interval. How often each of them holds the truth is measured by ``python -m benchmarks.coverage``.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import isnan
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from evalcli.uncertainty import proportions
+from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.intervals import Confidence, Interval, by_variance, none_of
+from evalcli.uncertainty.resampling import MOST_DRAWS, bca, replicates, skewness
+from evalcli.uncertainty.score import OneModel, score_interval
+from evalcli.uncertainty.slopes import ALL, measure, place_of, values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
+    from evalcli.uncertainty.cells import Cells, Margins
+    from evalcli.uncertainty.clusters import Clusters
+    from evalcli.uncertainty.slopes import Measure
+
+ENOUGH = 10.0
+"""Rows of a class, right ones and wrong ones each, that a bootstrap has to draw from."""
+
+_NOTHING = 1e-24
+"""A variance that is rounding."""
+
+Method = Literal["auto", "score", "bootstrap", "delta"]
+
+
+class CountIntervals:
+    """The intervals of one confusion matrix; replicates are drawn once, and only when a metric asks for them.
+
+    ``positive`` and ``classes`` are the task's, as ``registry.evaluate`` takes them; ``declared`` is the number of
+    classes that means run over where it is not those that occur. ``method`` says what composites get.
+
+    >>> from evalcli.metrics.registry import parse
+    >>> from evalcli.uncertainty.cells import Cells
+    >>> intervals = CountIntervals(Cells.of_matrix(np.array([[90, 10], [5, 95]])))
+    >>> intervals.of(parse("accuracy")).method, intervals.of(parse("f1_macro")).method
+    ('wilson', 'bootstrap')
+    """
+
+    def __init__(
+        self,
+        cells: Cells,
+        confidence: Confidence | None = None,
+        *,
+        positive: int | None = None,
+        classes: Sequence[str] = (),
+        declared: int | None = None,
+        clusters: Clusters | None = None,
+        method: Method = "auto",
+    ) -> None:
+        self.cells = cells if clusters is None else clusters.cells
+        self.confidence = Confidence() if confidence is None else confidence
+        self._positive, self._classes, self._declared = positive, classes, declared
+        self._clusters, self._method = clusters, method
+        self._critical = self.confidence.critical if clusters is None else clusters.critical(self.confidence)
+
+    def of(self, name: MetricName) -> Interval | None:
+        """The interval of a metric; ``None`` where its value is undefined.
+
+        Raises: ``UsageError`` for a class that is not there, as ``evaluate`` does.
+        """
+        place = place_of(name, self.cells, self._positive, self._classes)
+        return None if place is None else self._of(name, place)
+
+    def per_class(self, name: MetricName) -> dict[int, Interval]:
+        """The intervals of a metric for every class that occurs and where it is defined, by the class's index."""
+        if name.base in proportions.SHARES and self._clusters is None and not self.cells.weighted:
+            every: list[Interval | None] = list(proportions.of_classes(name.base, self.cells, self._critical))
+        else:
+            every = [self._of(name, place) for place in range(self.cells.size)]
+        return {index: one for index, one in zip(self.cells.classes.tolist(), every, strict=True) if one is not None}
+
+    def _of(self, name: MetricName, place: int) -> Interval | None:
+        value = self._value(name, self.cells.margins, place) if self.cells.n > 0 else float("nan")
+        if isnan(value):
+            return None
+        of = measure(name, self.cells, declared=self._declared, place=place)
+        influence = of.slope(self.cells.margins).at(self.cells.target, self.cells.preds)
+        cells = self.cells.inflated(1.0 if self._clusters is None else self._clusters.inflation(influence))
+        found = self._share(name, place, cells)
+        if found is None:
+            found = self._composite(name, place, value, of, influence, cells)
+        found = found.holding(value, name.entry.low, name.entry.high)
+        return found if found.width > 0.0 else self._unknown(name, value, cells)
+
+    def _value(self, name: MetricName, margins: Margins, place: int) -> float:
+        return float(values_of(name, margins, place, self._declared))
+
+    def _unknown(self, name: MetricName, value: float, cells: Cells) -> Interval:
+        """Where no row says how far the value may be off, as with a single class: what may happen in one row of n."""
+        low, high = name.entry.low, name.entry.high
+        reach = (high - low) * none_of(cells.n**2 / float(cells.spread.n), self._critical)
+        return Interval(max(value - reach, low), min(value + reach, high), "wilson")
+
+    def _share(self, name: MetricName, place: int, cells: Cells) -> Interval | None:
+        """Wilson's interval, of a metric that is a share."""
+        if place != ALL:
+            held = name.base in proportions.SHARES
+            return proportions.of_class(name.base, cells, place, self._critical) if held else None
+        return proportions.overall(name, cells, self._critical, self._declared or cells.size)
+
+    def _composite(  # noqa: PLR0913
+        self, name: MetricName, place: int, value: float, of: Measure, influence: HostArray, cells: Cells
+    ) -> Interval:
+        method = self._chosen()
+        if method == "bootstrap":
+            skew = (
+                skewness(influence, cells.amounts, cells.squares)
+                if self._clusters is None
+                else self._clusters.skewness(influence)
+            )
+            return bca(value, values_of(name, self._replicates, place, self._declared), skew, self.confidence)
+        low, high = name.entry.low, name.entry.high
+        variance = dot(cells.squares, influence**2)
+        if method == "delta" and low < value < high and variance > _NOTHING:
+            return by_variance(value, variance, self._critical, "delta", low, high)
+        centre = min(max(value - of.bias(cells), low), high)
+        return score_interval(OneModel(of, cells), centre, self._critical, (low, high))
+
+    def _chosen(self) -> Method:
+        """What composites get here."""
+        if self._method != "auto":
+            return self._method
+        if not self._ample:
+            return "score"
+        entries = len(self.cells.amounts if self._clusters is None else self._clusters.amounts)
+        return "bootstrap" if entries * self.confidence.resamples <= MOST_DRAWS else "delta"
+
+    @cached_property
+    def _ample(self) -> bool:
+        """Whether every class has enough rows right and enough wrong, counted as rows of equal weight or as clusters."""
+        margins, spread = self.cells.margins, self.cells.spread
+        weight = float(spread.n) / self.cells.n
+        if self._clusters is not None:
+            weight *= self.cells.n / self._clusters.effective
+        wrong = margins.support + margins.predicted - 2.0 * margins.tp
+        return bool((np.minimum(margins.tp, wrong) >= ENOUGH * weight).all())
+
+    @cached_property
+    def _replicates(self) -> Margins:
+        if self._clusters is not None:
+            return self._clusters.replicates(self.confidence)
+        return replicates(self.cells, self.confidence)

@@ -1,0 +1,79 @@
+"""Gates that know how sure they are: pass, fail or inconclusive, and the sample size that would tell.
+
+A gate on a point flips with the sample: a model exactly at its bound passes half of the time. A gate on an interval
+passes when the whole interval lies on the right side, fails when all of it lies on the wrong one, and otherwise says
+that this sample cannot tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Literal
+
+from evalcli.uncertainty.quantiles import normal_quantile
+
+if TYPE_CHECKING:
+    from evalcli.uncertainty.intervals import Confidence, Interval
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+
+MOST_ROWS = 10**12
+"""A larger sample than this is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An outcome and, where it is inconclusive, how many rows would decide; ``None`` where no number would."""
+
+    outcome: Outcome
+    rows: int | None = None
+
+
+def decide(interval: Interval, bound: float, kind: Literal["min", "max"]) -> Outcome:
+    """Whether a metric is at least (``min``) or at most (``max``) ``bound``; an end on the bound is on the right side.
+
+    >>> from evalcli.uncertainty.intervals import Interval
+    >>> decide(Interval(0.91, 0.95, "wilson"), 0.9, "min"), decide(Interval(0.88, 0.93, "wilson"), 0.9, "min")
+    ('pass', 'inconclusive')
+    """
+    low, high = (interval.low, interval.high) if kind == "min" else (-interval.high, -interval.low)
+    bound = bound if kind == "min" else -bound
+    if low >= bound:
+        return "pass"
+    return "fail" if high < bound else "inconclusive"
+
+
+def judged(
+    value: float, interval: Interval, bound: float, kind: Literal["min", "max"], rows: float, confidence: Confidence
+) -> Decision:
+    """The decision, with the number of rows that would decide if the value were the truth."""
+    outcome = decide(interval, bound, kind)
+    if outcome != "inconclusive":
+        return Decision(outcome)
+    return Decision(outcome, rows_to_decide(value, interval, bound, rows, confidence))
+
+
+def rows_to_decide(
+    value: float, interval: Interval, bound: float, rows: float, confidence: Confidence, power: float = 0.8
+) -> int | None:
+    """How many rows in all would put the whole interval on one side of ``bound`` in ``power`` of all samples.
+
+    The end of the interval on the side of the bound comes nearer with 1 / √n, and the value itself moves from sample
+    to sample: ``n·((z + z_power) / z · reach / distance)²``. Rounded up to two digits, for it is no better known.
+    ``None`` for a value on its bound.
+
+    >>> from evalcli.uncertainty.intervals import Confidence, wilson
+    >>> rows_to_decide(0.92, wilson(920, 1000, Confidence().critical), 0.91, 1000, Confidence())
+    7000
+    """
+    distance = abs(value - bound)
+    reach = value - interval.low if bound < value else interval.high - value
+    if distance == 0.0:
+        return None
+    stretch = (confidence.critical + normal_quantile(power)) / confidence.critical
+    needed = max(rows * (stretch * reach / distance) ** 2, rows)
+    if needed > MOST_ROWS:
+        return None
+    unit = 10 ** max(len(str(ceil(needed))) - 2, 0)
+    return ceil(needed / unit) * unit

@@ -1,0 +1,163 @@
+"""Intervals of means over rows (log loss, Brier score, MAE, ranks), and of ratios of means (R²), from sums of powers.
+
+Losses are skewed: most rows are nearly right and a few very wrong. A symmetric interval then ends too low far more
+often than too high. Hall's transformation takes the skewness out with one more sum, that of cubes: with the standard
+error ``s`` and the skewness ``γ`` of the mean, ``T(z) = 3/γ·(∛(1 + γ·(z − γ/6)) − 1)`` stands in for ``z``.
+
+What a state has to keep, all as exact sums: Σv, Σv² and Σv³ of counted rows. With weights, row by row, Σw and Σwv;
+Σw², Σw²v and Σw²v²; Σw³, Σw³v, Σw³v² and Σw³v³.
+
+Source: Hall 1992, On the removal of skewness by transformation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import cbrt, exp, inf, isfinite, log, sqrt
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.quantiles import t_quantile, t_two_sided
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.uncertainty.intervals import Confidence
+
+WORST_LOSS = 52.0 * log(2.0)
+"""``−log`` of the least that float64 resolves below 1: the loss of a row that was thought impossible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Sums over rows: ``first`` Σw, Σwv; ``second`` Σw², Σw²v, Σw²v²; ``third`` Σw³, Σw³v, Σw³v², Σw³v³.
+
+    >>> moments = Moments.counted(3, 6.0, 14.0, 36.0)
+    >>> moments.mean, moments.rows
+    (2.0, 3.0)
+    """
+
+    first: tuple[float, float]
+    second: tuple[float, float, float]
+    third: tuple[float, float, float, float]
+
+    @classmethod
+    def counted(cls, rows: float, total: float, squares: float, cubes: float) -> Moments:
+        """Of rows that all count once."""
+        return cls((rows, total), (rows, total, squares), (rows, total, squares, cubes))
+
+    @classmethod
+    def of(cls, values: HostArray, weights: HostArray | None = None) -> Moments:
+        """Of rows (N,) at hand, or of distinct values that occur ``weights`` times each when these are counts."""
+        weights = np.ones(len(values)) if weights is None else weights
+        sums = [[float((weights**power * values**k).sum()) for k in range(power + 1)] for power in (1, 2, 3)]
+        return cls(*map(tuple, sums))  # type: ignore[arg-type]
+
+    @classmethod
+    def of_histogram(cls, values: HostArray, counts: HostArray, mean_weight: float = 1.0) -> Moments:
+        """Of values (K,) that ``counts`` (K,) rows have, of which each weighs ``mean_weight`` (Σw² / Σw)."""
+        sums = [float((counts * values**k).sum()) for k in range(4)]
+        powers = [[mean_weight**power * sums[k] for k in range(power + 2)] for power in range(3)]
+        return cls(*map(tuple, powers))  # type: ignore[arg-type]
+
+    @property
+    def rows(self) -> float:
+        """How many rows of equal weight tell as much: ``(Σw)² / Σw²``."""
+        return self.first[0] ** 2 / self.second[0] if self.second[0] > 0 else 0.0
+
+    @property
+    def mean(self) -> float:
+        """``Σwv / Σw``"""
+        return self.first[1] / self.first[0]
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean."""
+        rows, mean = self.rows, self.mean
+        square = self.second[2] - 2.0 * mean * self.second[1] + mean * mean * self.second[0]
+        if rows <= 1.0 or square <= 1e-14 * self.second[2]:
+            return 0.0
+        return sqrt(square * rows / (rows - 1.0)) / self.first[0]
+
+    @property
+    def skew(self) -> float:
+        """The skewness of the mean, that of a row over √n."""
+        error, mean = self.error, self.mean
+        if not error > 0.0:
+            return 0.0
+        zero, one, two, three = self.third
+        cube = three - 3.0 * mean * two + 3.0 * mean * mean * one - mean**3 * zero
+        return cube / (self.first[0] * error) ** 3
+
+
+def mean_interval(
+    moments: Moments, confidence: Confidence, low: float = -inf, high: float = inf, worst: float | None = None
+) -> Interval:
+    """The interval of a mean of values from ``low`` to ``high``.
+
+    Where all rows have one value, nothing says how far others lie; then as many as may have gone unseen are given the
+    least and the ``worst`` value there is, which must be said where ``high`` is infinite.
+
+    >>> from evalcli.uncertainty.intervals import Confidence
+    >>> values = np.random.default_rng(0).exponential(size=500)
+    >>> found = mean_interval(Moments.of(values), Confidence(), low=0.0)
+    >>> round(found.low, 3), round(found.high, 3)
+    (1.01, 1.196)
+    """
+    mean, error = moments.mean, moments.error
+    if error > 0.0:
+        critical = t_quantile(1.0 - confidence.tail, moments.rows - 1.0)
+        ends = [mean - error * _unskewed(z, moments.skew) for z in (critical, -critical)]
+        return Interval(ends[0], ends[1], "hall").holding(mean, low, high)
+    share = none_of(moments.rows, confidence.critical)
+    worst = high if worst is None else worst
+    below = share * (mean - low) if isfinite(low) else 0.0
+    above = share * (worst - mean) if isfinite(worst) else 0.0
+    return Interval(mean - below, mean + above, "wilson").holding(mean, low, high)
+
+
+def _unskewed(z: float, skew: float) -> float:
+    """Hall's quantile of a studentised mean."""
+    return z if abs(skew) < 1e-6 else 3.0 / skew * (cbrt(1.0 + skew * (z - skew / 6.0)) - 1.0)
+
+
+def mean_p(moments: Moments, null: float = 0.0) -> float:
+    """The p-value of a true mean ``null``: the confidence at which ``mean_interval`` would end there."""
+    mean, error, skew = moments.mean, moments.error, moments.skew
+    if not error > 0.0:
+        return 1.0 if mean == null else 0.0
+    t = (mean - null) / error
+    z = t if abs(skew) < 1e-6 else ((1.0 + skew * t / 3.0) ** 3 - 1.0) / skew + skew / 6.0
+    return t_two_sided(z, moments.rows - 1.0)
+
+
+class PairSums(NamedTuple):
+    """Sums over rows of two statistics ``a`` and ``b`` of each: Σa, Σb, Σa², Σab, Σb²; all with the weights squared
+    in the last three, and Σw, Σw² in front.
+    """
+
+    weights: float
+    weight_squares: float
+    a: float
+    b: float
+    aa: float
+    ab: float
+    bb: float
+
+
+def ratio_interval(sums: PairSums, confidence: Confidence, method: str = "delta") -> Interval:
+    """The interval of ``Σa / Σb``, both positive, on the scale of its logarithm.
+
+    R² is ``1 −`` that of squared errors to squared distances from the mean, WAPE that of absolute errors to targets.
+    """
+    ratio = sums.a / sums.b
+    variance = sums.aa / sums.a**2 - 2.0 * sums.ab / (sums.a * sums.b) + sums.bb / sums.b**2
+    rows = sums.weights**2 / sums.weight_squares
+    reach = t_quantile(1.0 - confidence.tail, max(rows - 1.0, 1.0)) * sqrt(max(variance, 0.0))
+    return Interval(ratio * exp(-reach), ratio * exp(reach), method)
+
+
+def squared_root(interval: Interval) -> Interval:
+    """That of an RMSE from that of the mean squared error."""
+    return replace(interval, low=sqrt(max(interval.low, 0.0)), high=sqrt(max(interval.high, 0.0)))

@@ -1,0 +1,138 @@
+"""Two rankings or two losses of the same rows: the difference, with the covariance that a pair of states lacks.
+
+A ranking state knows how each model ranks, not which rows they rank alike. That takes a second pass, in constant
+memory: with both rankings known, each row's *influence* on either metric follows from its two scores, and the sums of
+their squares and of their product give the variance of the difference. For AUROC this is DeLong's paired test. The
+influences of a mean over columns add up row by row, so here nothing needs to be assumed about columns.
+
+Losses need one pass: the moments of the difference row by row, as ``means`` reads them.
+
+Source: DeLong, DeLong and Clarke-Pearson 1988, Comparing the areas under two or more correlated receiver operating
+characteristic curves: a nonparametric approach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.metrics.base import Metric
+from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.roc import auroc, average_precision
+from evalcli.uncertainty.comparison import Difference, detectable
+from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.means import Moments, mean_interval, mean_p
+from evalcli.uncertainty.quantiles import t_quantile, t_two_sided
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.roc import Ranking
+    from evalcli.uncertainty.intervals import Confidence
+
+
+@dataclass(frozen=True, slots=True)
+class RowInfluence:
+    """What a row of either side adds to a metric, by the segment (K,) that its score lies in.
+
+    >>> from evalcli.metrics.ranking import KeyTable
+    >>> table, scores, target = KeyTable(), np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])
+    >>> table.update(scores, target)
+    >>> RowInfluence.of_auroc(table.ranking()).at(scores, target == 1).tolist()
+    [0.125, -0.125, -0.125, 0.125]
+    """
+
+    scores: HostArray
+    positive: HostArray
+    negative: HostArray
+
+    @classmethod
+    def of_auroc(cls, ranking: Ranking) -> RowInfluence:
+        """``(share of the other side that it beats − AUROC) / rows of its side``."""
+        area, positives, negatives = float(auroc(ranking).value), ranking.positives, ranking.negatives
+        tp, fp = np.cumsum(ranking.pos, dtype=np.float64), np.cumsum(ranking.neg, dtype=np.float64)
+        beaten = 1.0 - (fp - ranking.neg / 2.0) / negatives
+        beating = (tp - ranking.pos / 2.0) / positives
+        return cls(ranking.score, (beaten - area) / positives, (beating - area) / negatives)
+
+    @classmethod
+    def of_average_precision(cls, ranking: Ranking) -> RowInfluence:
+        """As ``ranks.average_precision_estimate`` explains."""
+        value, positives = float(average_precision(ranking).value), ranking.positives
+        pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
+        a, b = np.cumsum(pos), np.cumsum(neg)
+        whole = np.where(a + b > 0, a + b, 1.0)
+        raised, lowered = (np.cumsum((pos * side / whole**2)[::-1])[::-1] for side in (b, a))
+        return cls(ranking.score, (a / whole - value + raised) / positives, -lowered / positives)
+
+    def at(self, scores: HostArray, positive: HostArray) -> HostArray:
+        """The influence (N,) of rows with these ``scores``, which are ``positive`` (N,) bool or not."""
+        rising = self.scores[::-1]
+        places = len(rising) - np.searchsorted(rising, scores, side="right")
+        places = np.minimum(places, len(rising) - 1)
+        influence: HostArray = np.where(positive, self.positive[places], self.negative[places])
+        return influence
+
+
+class PairedInfluence(Metric):
+    """Sums over rows of the squares of two influences and of their product, weighted ones times their weight.
+
+    >>> state = PairedInfluence()
+    >>> state.update(np.array([1.0, -1.0]), np.array([0.5, -0.5]))
+    >>> state.variance
+    0.5
+    """
+
+    rows: int
+    sums: ExactSum
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("rows", 0)
+        self.add_state("sums", ExactSum(3))
+
+    def update(self, first: HostArray, second: HostArray) -> None:
+        """Take in the influences (N,) of rows on either model's metric."""
+        self.rows += len(first)
+        for cell, product in enumerate((first * first, first * second, second * second)):
+            self.sums.add(product, np.full(len(first), cell))
+
+    @property
+    def variance(self) -> float:
+        """That of the difference."""
+        first, both, second = self.sums.value().tolist()
+        return max(first - 2.0 * both + second, 0.0)
+
+    def compute(self) -> float:
+        """The same as ``variance``."""
+        return self.variance
+
+
+def ranked_difference(
+    first: float, second: float, variance: float, rows: float, confidence: Confidence, span: float = 1.0
+) -> Difference:
+    """The difference of two metrics of ranks, with the ``variance`` of ``PairedInfluence``.
+
+    ``rows`` are those of the smaller side, which the t quantile allows for. Where the two rank all rows alike, the
+    interval tells which share of rows might not be alike unseen.
+    """
+    value, error = first - second, sqrt(variance)
+    if error > 0.0:
+        critical = t_quantile(1.0 - confidence.tail, max(rows - 1.0, 1.0))
+        interval = Interval(value - critical * error, value + critical * error, "delong").holding(value, -span, span)
+        p = t_two_sided(value / error, max(rows - 1.0, 1.0))
+        return Difference(first, second, interval, p, detectable(error, confidence))
+    reach = span * none_of(rows, confidence.critical)
+    interval = Interval(value - reach, value + reach, "wilson").holding(value, -span, span)
+    return Difference(first, second, interval, 1.0, detectable(reach / confidence.critical, confidence))
+
+
+def mean_difference(
+    first: float, second: float, moments: Moments, confidence: Confidence, span: float
+) -> Difference:
+    """The difference of two mean losses, from the ``moments`` of the difference row by row, at most ``span`` each."""
+    interval = mean_interval(moments, confidence, -span, span)
+    reach = max(moments.error, interval.width / 2.0 / confidence.critical)
+    return Difference(first, second, interval, mean_p(moments), detectable(reach, confidence))

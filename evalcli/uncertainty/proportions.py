@@ -1,0 +1,97 @@
+"""Metrics of counts that are shares of something counted, or follow from one: Wilson's interval.
+
+Precision is a share of the predicted rows, recall of a class's own, and so on. The Jaccard index of a class is the
+share of right rows among those that are of the class or called so, and F1 is ``2J / (1 + J)``, so its interval is that
+of J, seen through the same curve. Where every row has a prediction all micro averages follow from the accuracy.
+
+Source: Wilson 1927; Lam et al. 2024, Confidence intervals for the F1 score: a comparison of four methods.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.metrics.counts import Counts
+from evalcli.uncertainty.intervals import Interval, wilson_ends, wilson_weighted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
+    from evalcli.uncertainty.cells import Cells, Margins
+
+SHARES = ("precision", "recall", "specificity", "npv", "jaccard", "f1")
+"""Per class, one against the rest, each a share of counted rows or a function of one."""
+
+
+def of_class(base: str, cells: Cells, place: int, critical: float) -> Interval:
+    """The interval of one class; (0, 1) where the metric is undefined."""
+    right, wrong = _rows(base, cells.margins, place)
+    found = wilson_weighted(right, wrong, *_rows(base, cells.spread, place), critical)
+    return Interval(through(base, found.low), through(base, found.high), found.method)
+
+
+def of_classes(base: str, cells: Cells, critical: float) -> list[Interval | None]:
+    """The same of all classes at once, for counted rows; ``None`` where the metric is undefined."""
+    right, wrong = _shares(base, cells.margins)
+    trials = right + wrong
+    low, high = wilson_ends(right / np.where(trials > 0, trials, 1.0), trials, critical)
+    columns = (np.asarray(part).tolist() for part in (low, high, trials > 0))
+    return [
+        Interval(through(base, start), through(base, stop), "wilson") if known else None
+        for start, stop, known in zip(*columns, strict=True)
+    ]
+
+
+def _rows(base: str, margins: Margins, place: int) -> tuple[float, float]:
+    right, wrong = _shares(base, margins)
+    return float(right[place]), float(wrong[place])
+
+
+def _shares(base: str, margins: Margins) -> tuple[HostArray, HostArray]:
+    """What a metric of one class counts as right and as wrong: (C,) each."""
+    tp, support, predicted, n = margins
+    fp, fn = predicted - tp, support - tp
+    if base in {"specificity", "npv"}:
+        return np.maximum(n - support - fp, 0.0), fp if base == "specificity" else fn
+    return tp, {"precision": fp, "recall": fn}.get(base, fp + fn)
+
+
+def through(base: str, share: float) -> float:
+    """The metric at a share: F1 at a Jaccard index, all else the share itself."""
+    return 2.0 * share / (1.0 + share) if base == "f1" else share
+
+
+def overall(name: MetricName, cells: Cells, critical: float, classes: int) -> Interval | None:
+    """Accuracy, and what follows from it; ``None`` for another metric. ``classes`` are those a micro average pools."""
+    if name.base == "majority_baseline":
+        most = int(np.argmax(cells.margins.support))
+        right, squares = (float(part.support[most]) for part in (cells.margins, cells.spread))
+        return wilson_weighted(right, cells.n - right, squares, float(cells.spread.n) - squares, critical)
+    curve = _curve(name, cells, classes)
+    if curve is None:
+        return None
+    right, squares = (float(part.tp.sum()) for part in (cells.margins, cells.spread))
+    accuracy = wilson_weighted(right, cells.n - right, squares, float(cells.spread.n) - squares, critical)
+    low, high = sorted(curve(end) for end in (accuracy.low, accuracy.high))
+    return Interval(low, high, accuracy.method)
+
+
+def _curve(name: MetricName, cells: Cells, classes: int) -> Callable[[float], float] | None:
+    """What the metric is at an accuracy."""
+    if name.base == "accuracy" or (name.base == "recall" and name.average == "weighted"):
+        return lambda accuracy: accuracy
+    if name.base == "error_rate":
+        return lambda accuracy: 1.0 - accuracy
+    if name.average != "micro" or (cells.preds < 0).any():
+        return None
+    n = cells.n
+
+    def pooled(accuracy: float) -> float:
+        one = Counts(*(np.array([part]) for part in (accuracy * n, n, n)), np.asarray(n * classes))
+        return float(name.entry.formula(one, *name.arguments)[0])
+
+    return pooled

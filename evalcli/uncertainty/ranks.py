@@ -1,0 +1,224 @@
+"""Intervals of AUROC and of average precision, from the ranking state: one look at its segments, no resampling.
+
+Both are means over the rows of one side of how they stand to the other, so each row has an influence: for AUROC
+DeLong's share of the other side that it beats, for average precision what one more row at its place would change. The
+variance is that of the influences of the positives over their number, and the same of the negatives.
+
+Where a model ranks nearly all rows right, that variance rests on the few rows that are out of order, and is too small
+more often than not. It is drawn towards what Hanley and McNeil's model of exponential scores gives (for average
+precision: towards that of a share of the positives), with the weight of one row out of order. The t quantile allows for
+a small side. The scale is Wilson's. A ranking without a row out of order gets Newcombe's interval, which asks for which
+AUROC such a ranking would be a surprise.
+
+Means over one-vs-rest columns: the positives of the columns are different rows, so their parts are independent; the
+negatives are shared, and their parts are taken to be perfectly correlated, which can only be too wide.
+
+Source: DeLong, DeLong and Clarke-Pearson 1988; Hanley and McNeil 1982; Newcombe 2006, Confidence intervals for an
+effect size measure based on the Mann–Whitney statistic, part 2, method 5.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.metrics.roc import auroc, average_precision
+from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.intervals import Interval, by_variance, none_of
+from evalcli.uncertainty.quantiles import t_quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.roc import Certified, Ranking
+    from evalcli.uncertainty.intervals import Confidence
+
+_HALVINGS = 100
+
+
+class Squares(NamedTuple):
+    """Σw² of the positives and of the negatives; of counted rows their numbers."""
+
+    pos: float
+    neg: float
+
+    @classmethod
+    def of(cls, ranking: Ranking, overall: float | None = None) -> Squares:
+        """Of counted rows, or of weights of which only Σw² of all rows is known: then both sides have one mean weight.
+
+        That is wrong where weights make up for rare positives: then a state must keep the two apart.
+        """
+        mean = 1.0
+        if overall is not None and not ranking.counted:
+            mean = overall / (ranking.positives + ranking.negatives)
+        return cls(ranking.positives * mean, ranking.negatives * mean)
+
+
+class Side(NamedTuple):
+    """One side of a ranking: the variance that it adds, and how many rows of equal weight it has."""
+
+    variance: float
+    rows: float
+
+
+class RankEstimate(NamedTuple):
+    """A value with what its positives and its negatives add to its variance, and its bias."""
+
+    certified: Certified
+    pos: Side
+    neg: Side
+    bias: float = 0.0
+
+    @property
+    def value(self) -> float:
+        """The value, or the middle of what is certain."""
+        return float(self.certified.value)
+
+
+def auroc_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEstimate | None:
+    """AUROC with DeLong's variance; ``None`` where it is undefined.
+
+    A row in a tied group, or in a segment whose order is in doubt, beats half of the other side's rows there.
+    """
+    if not ranking.defined:
+        return None
+    squares = Squares.of(ranking) if squares is None else squares
+    certified = auroc(ranking)
+    tp, fp = np.cumsum(ranking.pos, dtype=np.float64), np.cumsum(ranking.neg, dtype=np.float64)
+    beaten = 1.0 - (fp - ranking.neg / 2.0) / ranking.negatives
+    beating = (tp - ranking.pos / 2.0) / ranking.positives
+    model = _exponential(certified.value)
+    sides = zip((ranking.pos, ranking.neg), (beaten, beating), squares, strict=True)
+    pos, neg = (_side(amounts, shares, certified.value, square, model) for amounts, shares, square in sides)
+    return RankEstimate(certified, pos, neg)
+
+
+def _exponential(value: float) -> float:
+    """The variance of one row's share where scores of both sides are exponential, of the side where it is larger."""
+    area = max(value, 1.0 - value)
+    return 2.0 * area * area / (1.0 + area) - area * area
+
+
+def _side(amounts: HostArray, shares: HostArray, mean: float, square: float, model: float) -> Side:
+    """The variance of the mean of ``shares`` (K,), drawn towards ``model`` by one row out of order."""
+    total = float(amounts.sum())
+    rows = total * total / square
+    variance = dot(amounts, (shares - mean) ** 2) / total
+    variance *= rows / (rows - 1.0) if rows > 1.0 else 1.0
+    telling = min(_telling(amounts, 1.0 - shares), _telling(amounts, shares)) * rows / total
+    return Side((telling * variance + max(variance, model)) / (telling + 1.0) / rows, rows)
+
+
+def _telling(amounts: HostArray, losses: HostArray) -> float:
+    """How many rows a sum of losses rests on: ``(Σ loss)² / Σ loss²``."""
+    squares = dot(amounts, losses * losses)
+    return dot(amounts, losses) ** 2 / squares if squares > 0.0 else 0.0
+
+
+def average_precision_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEstimate | None:
+    """Average precision with the variance of its influences and its bias; ``None`` where it is undefined.
+
+    With ``a`` positives and ``b`` negatives up to a place, a positive there adds its own precision ``a / (a + b)``, less
+    the mean, and raises by ``b / (a + b)²`` that of each positive at or below it; a negative lowers those by
+    ``a / (a + b)²``. Since each positive also stands before itself, few of them look better than many:
+    ``bias = Σ b / (a + b)² · (1 − a / P) / P`` over positives.
+    """
+    if not ranking.defined:
+        return None
+    squares = Squares.of(ranking) if squares is None else squares
+    certified = average_precision(ranking)
+    pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
+    a, b = np.cumsum(pos), np.cumsum(neg)
+    total, whole = ranking.positives, np.where(a + b > 0, a + b, 1.0) ** 2
+    precision = a / np.sqrt(whole)
+    raised, lowered = (np.cumsum((pos * side / whole)[::-1])[::-1] for side in (b, a))
+    mean = dot(pos, precision) / total
+    of_pos, of_neg = (precision - mean + raised) / total, lowered / total
+    rows = total * total / squares.pos
+    variances = dot(pos, of_pos**2) * squares.pos / total, dot(neg, of_neg**2) * squares.neg / ranking.negatives
+    variance = sum(variances)
+    telling = _telling(pos, 1.0 - precision) * rows / total
+    grown = (telling * variance + max(variance, mean * (1.0 - mean) / rows)) / (telling + 1.0)
+    scale = grown / variance if variance > 0.0 else 1.0
+    bias = dot(pos * b / whole, 1.0 - a / total) / total * squares.pos / total
+    others = ranking.negatives**2 / squares.neg
+    return RankEstimate(certified, Side(variances[0] * scale, rows), Side(variances[1] * scale, others), bias)
+
+
+def rank_interval(estimate: RankEstimate, confidence: Confidence, method: str) -> Interval:
+    """The interval of one column: ``method`` is ``delong`` for AUROC, ``influence`` for average precision."""
+    return mean_interval([estimate], [1.0], confidence, method)
+
+
+def mean_interval(
+    estimates: Sequence[RankEstimate],
+    weights: Sequence[float],
+    confidence: Confidence,
+    method: str,
+    by_support: float | None = None,
+) -> Interval:
+    """The interval of a mean of columns with ``weights``, which add up to 1.
+
+    ``by_support`` is the number of rows where weights are the columns' shares of them, and so uncertain themselves.
+    """
+    value = sum(weight * one.value for one, weight in zip(estimates, weights, strict=True))
+    parts = [(weight * weight * one.pos.variance, one.pos.rows) for one, weight in zip(estimates, weights, strict=True)]
+    shared = sum(weight * sqrt(one.neg.variance) for one, weight in zip(estimates, weights, strict=True)) ** 2
+    parts.append((shared, min(one.neg.rows for one in estimates)))
+    own = sum(variance for variance, _ in parts[:-1])
+    if by_support is not None:
+        own += sum(weight * (one.value - value) ** 2 for one, weight in zip(estimates, weights, strict=True)) / by_support
+    together = len(estimates) > 1
+    variance = (sqrt(own) + sqrt(shared)) ** 2 if together else own + shared
+    doubt = [sum(w * float(one.certified[end]) for one, w in zip(estimates, weights, strict=True)) for end in (1, 2)]
+    bias = sum(weight * one.bias for one, weight in zip(estimates, weights, strict=True))
+    if not (0.0 < value < 1.0 and variance > 0.0):
+        found = _nothing_out_of_order(value, estimates, confidence, method)
+    else:
+        freedom = _freedom(parts, own + shared)
+        critical = t_quantile(1.0 - confidence.tail, freedom)
+        centre = min(max(value - bias, value / 4.0), value + 3.0 * (1.0 - value) / 4.0)
+        found = by_variance(centre, variance * centre * (1.0 - centre) / (value * (1.0 - value)), critical, method)
+    moved = Interval(found.low - (value - doubt[0]), found.high + (doubt[1] - value), found.method)
+    return moved.holding(value, 0.0, 1.0)
+
+
+def _freedom(parts: Sequence[tuple[float, float]], total: float) -> float:
+    """Satterthwaite's degrees of freedom of a sum of variances that were each estimated from so many rows."""
+    spread = sum(variance * variance / max(rows - 1.0, 1.0) for variance, rows in parts)
+    return total * total / spread if spread > 0.0 else 1e9
+
+
+def _nothing_out_of_order(
+    value: float, estimates: Sequence[RankEstimate], confidence: Confidence, method: str
+) -> Interval:
+    pos, neg = (min(getattr(one, side).rows for one in estimates) for side in ("pos", "neg"))
+    if method == "delong":
+        return newcombe(value, pos, neg, confidence.critical)
+    reach = none_of(pos, confidence.critical)
+    return Interval(max(value - reach, 0.0), min(value + reach, 1.0), "wilson")
+
+
+def newcombe(value: float, positives: float, negatives: float, critical: float) -> Interval:
+    """The areas ``A`` for which ``value`` is within ``critical`` standard errors of exponential scores at ``A``.
+
+    >>> round(newcombe(1.0, 20, 20, 1.96).low, 3)
+    0.899
+    """
+    others = (positives + negatives) / 2.0 - 1.0
+
+    def inside(area: float) -> bool:
+        grown = 1.0 + others * ((1.0 - area) / (2.0 - area) + area / (1.0 + area))
+        return (value - area) ** 2 <= critical**2 * area * (1.0 - area) * grown / (positives * negatives)
+
+    ends = []
+    for end in (0.0, 1.0):
+        near, far = value, end
+        for _ in range(_HALVINGS):
+            middle = (near + far) / 2.0
+            near, far = (middle, far) if inside(middle) else (near, middle)
+        ends.append(near)
+    return Interval(ends[0], ends[1], "newcombe")

@@ -1,0 +1,148 @@
+"""The count bootstrap: resampling rows is drawing the cells of a confusion matrix, so it costs O(cells), whatever N.
+
+Each replicate draws every cell from a Poisson distribution around its count. Given their sum that is the multinomial
+draw of a row-by-row bootstrap, and no metric of counts depends on the sum. A cell of weighted rows with the sums Σw and
+Σw² is drawn as a Poisson number of rows of equal weight, with that mean and that variance. All replicates of a metric
+are one call of its formula, with a leading axis.
+
+The draws depend on the seed alone: the generator is named, cells are in canonical order, and replicates are drawn one
+after another, so blocks of any size give the same ones.
+
+Source: Efron 1987, Better bootstrap confidence intervals (BCa); Hanley and MacGibbon 2006, Creating non-parametric
+bootstrap samples using Poisson frequencies.
+"""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.uncertainty.cells import Margins, dot
+from evalcli.uncertainty.intervals import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.uncertainty.cells import Cells, JointCells
+    from evalcli.uncertainty.intervals import Confidence
+
+MOST_DRAWS = 1 << 26
+"""Beyond so many draws (resamples times cells) the delta method takes over: they would take more than three seconds."""
+_BLOCK = 1 << 21
+"""Draws held at a time."""
+
+
+def draws(amounts: HostArray, squares: HostArray, confidence: Confidence) -> Iterator[HostArray]:
+    """Replicates of amounts (K,) with the variance ``squares`` (K,), in blocks (b, K) float64."""
+    rows = amounts * amounts / squares  # of equal weight
+    weight = None if np.array_equal(amounts, squares) else squares / amounts
+    generator = np.random.Generator(np.random.PCG64(confidence.seed))
+    block = max(_BLOCK // max(len(amounts), 1), 1)
+    for start in range(0, confidence.resamples, block):
+        size = min(block, confidence.resamples - start)
+        drawn = generator.poisson(rows, (size, len(rows))).astype(np.float64)
+        yield drawn if weight is None else drawn * weight
+
+
+def replicates(cells: Cells, confidence: Confidence) -> Margins:
+    """What formulas read, with a leading axis of resamples.
+
+    >>> from evalcli.uncertainty.intervals import Confidence
+    >>> from evalcli.uncertainty.cells import Cells
+    >>> replicates(Cells.of_matrix([[90, 10], [5, 95]]), Confidence(resamples=50)).tp.shape
+    (50, 2)
+    """
+    reduce = _Reducer(cells)
+    return _stacked([reduce(drawn) for drawn in draws(cells.amounts, cells.squares, confidence)])
+
+
+def joint_replicates(cells: JointCells, confidence: Confidence) -> tuple[Margins, Margins]:
+    """What formulas read of each of two models, from the same draws."""
+    first, second = (_Reducer(side) for side in cells.sides)
+    both = [(first(drawn), second(drawn)) for drawn in draws(cells.amounts, cells.squares, confidence)]
+    return _stacked([one for one, _ in both]), _stacked([other for _, other in both])
+
+
+def reduced(cells: Cells, drawn: HostArray) -> Margins:
+    """What formulas read of replicates (B, K) of ``cells``."""
+    return _Reducer(cells)(drawn)
+
+
+def _stacked(parts: list[Margins]) -> Margins:
+    return Margins(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+class _Reducer:
+    """Sums of drawn cells (b, K) by class (b, C): the cells of a class are brought next to each other first."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._size = cells.size
+        right, named = np.flatnonzero(cells.preds == cells.target), np.flatnonzero(cells.preds >= 0)
+        every = np.arange(len(cells.target))
+        self._runs = [self._run(*of) for of in ((right, cells.target), (every, cells.target), (named, cells.preds))]
+
+    def _run(self, held: HostArray, of: HostArray) -> tuple[HostArray, HostArray, HostArray]:
+        """The cells held, by class; where each class begins; which class it is."""
+        order = held[np.argsort(of[held], kind="stable")]
+        heads = np.flatnonzero(np.diff(of[order], prepend=-1))
+        return order, heads, of[order][heads]
+
+    def __call__(self, drawn: HostArray) -> Margins:
+        """The margins of each replicate."""
+        parts = []
+        for order, heads, classes in self._runs:
+            sums = np.zeros((len(drawn), self._size))
+            if len(heads):
+                sums[:, classes] = np.add.reduceat(drawn[:, order], heads, axis=1)
+            parts.append(sums)
+        return Margins(*parts, drawn.sum(axis=1))
+
+
+def skewness(influence: HostArray, amounts: HostArray, squares: HostArray) -> float:
+    """That of the sum of influences of all rows, from those of a row in each cell (K,), Σw and Σw² of the cells."""
+    variance = dot(squares, influence**2)
+    third = dot(squares * squares / amounts, influence**3)
+    return third / variance**1.5 if variance > 0 else 0.0
+
+
+def bca(estimate: float, values: HostArray, skew: float, confidence: Confidence) -> Interval:
+    """The bias-corrected and accelerated percentiles of replicates (B,), of which undefined ones count as 0.
+
+    The correction ``z₀`` is how far the estimate lies from the median of the replicates, ``a`` a sixth of the skewness
+    of the estimate. The percentile of ``z`` becomes that of ``z₀ + (z₀ + z) / (1 − a·(z₀ + z))``.
+    """
+    normal = NormalDist()
+    values = np.sort(np.where(np.isnan(values), 0.0, values))
+    size = len(values)
+    below = (np.searchsorted(values, estimate) + np.searchsorted(values, estimate, "right")) / 2.0
+    start = normal.inv_cdf((float(below) + 0.5) / (size + 1.0))
+
+    def end(z: float) -> float:
+        moved = start + z
+        left = 1.0 - skew / 6.0 * moved
+        level = normal.cdf(start + moved / left) if left > 0.05 else float(z > 0)
+        place = min(max(level * (size + 1) - 1.0, 0.0), size - 1.0)
+        return float(np.interp(place, np.arange(size), values))
+
+    return Interval(end(-confidence.critical), end(confidence.critical), "bootstrap")
+
+
+def percentile(values: HostArray, confidence: Confidence) -> Interval:
+    """The plain percentiles of replicates (B,), of which undefined ones count as 0."""
+    ends = np.quantile(np.where(np.isnan(values), 0.0, values), (confidence.tail, 1.0 - confidence.tail))
+    return Interval(float(ends[0]), float(ends[1]), "bootstrap")
+
+
+def bootstrap_p(estimate: float, values: HostArray) -> float:
+    """The p-value of no difference from replicates (B,) of one: the confidence at which their interval reaches 0.
+
+    The replicates are moved so that none is expected, and those at least as far off as the ``estimate`` are counted, it
+    among them.
+    """
+    values = np.where(np.isnan(values), 0.0, values)
+    moved = np.abs(values - values.mean())
+    close = 1e-12 * max(abs(estimate), 1e-300)
+    return (float(np.count_nonzero(moved >= abs(estimate) - close)) + 1.0) / (len(values) + 1.0)
