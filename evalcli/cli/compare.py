@@ -41,7 +41,7 @@ class CompareFiles:
         list[str],
         Argument(
             metavar="A B [TARGETS]",
-            help="Predictions of two models or more, then the truth unless each file holds it; one file with --pred a,b.",
+            help="Predictions of each model, then the truth unless all files hold it; or one file with --pred a,b.",
         ),
     ]
 
@@ -52,7 +52,9 @@ class CompareOptions:
 
     targets: Annotated[
         str | None,
-        Option("--targets", metavar="FILE", help="The truth: then all arguments are models.", rich_help_panel=_COMPARING),
+        Option(
+            "--targets", metavar="FILE", help="The truth: then all arguments are models.", rich_help_panel=_COMPARING
+        ),
     ] = None
     metrics: Annotated[
         list[str],
@@ -171,11 +173,11 @@ def compare(
     execution = executing.execution()
     read = (*files.paths, comparing.targets, deciding.labels, deciding.threshold_path, output.config)
     delivery = plan_delivery(output, read, default="rich")
+    wanted = selection(inputs, choices, execution.workers)
+    if comparing.overlap:
+        return _overlapping(files.paths, wanted, comparing, delivery)
     with Meter(quiet=output.quiet) as progress, ExitStack() as held:
-        wanted = selection(inputs, choices, execution.workers)
-        if comparing.overlap:
-            result = _overlapping(files.paths, wanted, comparing)
-        elif comparing.independent:
+        if comparing.independent:
             from evalcli.comparing.independent import compare_samples
 
             sides = [_Side(path, None, inputs.pred) for path in _two(files.paths, "--independent")]
@@ -184,7 +186,9 @@ def compare(
         else:
             from evalcli.comparing.models import compare as compare_models
 
-            sources = _opened(_sides(files.paths, comparing.targets, inputs.pred, wanted), wanted, choices, progress, held)
+            sources = _opened(
+                _sides(files.paths, comparing.targets, inputs.pred, wanted), wanted, choices, progress, held
+            )
             result = compare_models(sources, choices, execution, question, progress)
     return _deliver(replace(result, gates=judge(result, margins)), delivery)
 
@@ -261,14 +265,28 @@ def _opened(
     return sources
 
 
-def _overlapping(paths: "Sequence[str]", wanted: "Selection", comparing: CompareOptions) -> "Comparison":
-    """The rows that two files share."""
+def _overlapping(
+    paths: "Sequence[str]", wanted: "Selection", comparing: CompareOptions, delivery: "Delivery"
+) -> ExitCode:
+    """Count the rows that two files share."""
+    from evalcli.cli.output import write_outputs
     from evalcli.comparing.overlap import compare_files
+    from evalcli.renderers.overlap import render_overlap
 
     if comparing.independent or comparing.margins():
         raise UsageError("--overlap counts rows and compares no metrics", fix="ask for one thing at a time")
     first, second = _two(paths, "--overlap")
-    return compare_files(first, second, wanted)
+    _refuse_stdin(paths)
+    overlap = compare_files(first, second, wanted)
+    contents = [(target, render_overlap(overlap, target.format)) for target in delivery.targets]
+    form, printed = delivery.format, ""
+    if form is not None:
+        encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+        printed = render_overlap(overlap, form, streams.width_of(sys.stdout), encoding)
+    write_outputs(contents)
+    if form is not None:
+        streams.emit(printed)
+    return ExitCode.PASS
 
 
 def _deliver(comparison: "Comparison", delivery: "Delivery") -> ExitCode:

@@ -10,6 +10,7 @@ from evalcli.errors import InputError
 from evalcli.report import Finding, InputRecord, Verdict
 
 SCHEMA = "evalcli.comparison/1"
+OVERLAP = "evalcli.overlap/1"
 
 Number = int | float
 
@@ -82,7 +83,10 @@ class ClassFlips:
 
 @dataclass(frozen=True, slots=True)
 class FlippedRow:
-    """A row that flips: ``kind`` is ``fixed``, ``broken`` or ``other``; ``row`` counts from 0. No prediction: ``None``."""
+    """A row that flips: ``kind`` is ``fixed``, ``broken`` or ``other``; ``row`` counts from 0.
+
+    ``first`` and ``second`` are the answers of A and B, ``None`` for none.
+    """
 
     kind: str
     row: int
@@ -180,6 +184,48 @@ class Comparison:
         except (KeyError, TypeError, AttributeError) as error:
             what = f"a saved comparison with a part missing or of another form: {error}"
             raise InputError(what, fix="save it again", path=path) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRow:
+    """A row of the second file, and the first row of the first one that is the same; ``id`` where one was named."""
+
+    first: int
+    second: int
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What two files share: rows and distinct rows of each, how many of each are in the other, by what, and the first.
+
+    ``by`` says in words what makes two rows the same.
+    """
+
+    version: str
+    by: str
+    paths: tuple[str, str]
+    n: tuple[int, int]
+    distinct: tuple[int, int]
+    shared: tuple[int, int]
+    rows: tuple[SharedRow, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    inputs: tuple[InputRecord, ...] = ()
+
+    def to_json_object(self) -> dict[str, Any]:
+        """The same as JSON types."""
+        return {
+            "schema": OVERLAP,
+            "version": self.version,
+            "by": self.by,
+            "paths": list(self.paths),
+            "n": list(self.n),
+            "distinct": list(self.distinct),
+            "shared": list(self.shared),
+            "rows": [_object(each) for each in self.rows],
+            "findings": [_object(each) for each in self.findings],
+            "inputs": [_object(each) for each in self.inputs],
+        }
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -79,7 +79,10 @@ class CountDifferences:
 
 
 def judged(
-    found: Mapping[str, comparison.Difference | None], values: Mapping[str, float], directions: Mapping[str, str], level: float
+    found: Mapping[str, comparison.Difference | None],
+    values: Mapping[str, float],
+    directions: Mapping[str, str],
+    level: float,
 ) -> dict[str, Difference | None]:
     """Differences as plain data: ``values`` are those that are reported, ``level`` is that of the tests."""
     adjusted = comparison.holm({name: None if each is None else each.p for name, each in found.items()})

@@ -54,9 +54,7 @@ class JointCounts:
         self._sums = SparseTable(weighted=True)
         self._squares = SparseTable(weighted=True)
 
-    def update(
-        self, target: HostArray, first: HostArray, second: HostArray, weight: HostArray | None = None
-    ) -> None:
+    def update(self, target: HostArray, first: HostArray, second: HostArray, weight: HostArray | None = None) -> None:
         """Count rows (N,).
 
         Raises:
@@ -110,7 +108,8 @@ class JointCounts:
 
 
 def _keys(target: HostArray, first: HostArray, second: HostArray) -> HostArray:
-    return (target << 2 * _BITS) | ((first + 1) << _BITS) | (second + 1)
+    keys: HostArray = (target << 2 * _BITS) | ((first + 1) << _BITS) | (second + 1)
+    return keys
 
 
 def _at(keys: HostArray, table: SparseTable) -> HostArray:
@@ -141,12 +140,17 @@ def kind_of(target: HostArray, first: HostArray, second: HostArray) -> HostArray
     return kind
 
 
+def _no_flips() -> Flipped:
+    none = np.zeros(0, np.int64)
+    return Flipped(none, none, none, none, none, _no_names(0))
+
+
 @dataclass(slots=True)
 class FirstFlips:
     """The first ``limit`` flips of every kind and class, by the number of their row."""
 
     limit: int
-    rows: Flipped = field(default_factory=lambda: Flipped(*(np.zeros(0, np.int64) for _ in range(5)), _no_names(0)))
+    rows: Flipped = field(default_factory=_no_flips)
 
     def update(
         self,
@@ -161,26 +165,26 @@ class FirstFlips:
         if not len(where) or not self.limit:
             return
         told = [part[where].astype(np.int64) for part in (target, first, second)]
-        fresh = Flipped(kind_of(*told), *told, numbers(where), _no_names(len(where)))
-        kept = _first(fresh, self.limit)
-        kept = kept[self._may_stay(fresh.take(kept))]
-        fresh, where = fresh.take(kept), where[kept]
-        if names is not None and len(where):
-            fresh = fresh._replace(name=names(where))
+        fresh = Flipped(kind_of(*told), told[0], told[1], told[2], numbers(where), _no_names(len(where)))
+        places = np.flatnonzero(self._may_stay(fresh))
+        if not len(places):
+            return
+        kept = places[_first(fresh.take(places), self.limit)]
+        fresh = fresh.take(kept)
+        if names is not None:  # they are costly, and most rows do not stay
+            fresh = fresh._replace(name=names(where[kept]))
         self._join(fresh)
 
     def _may_stay(self, fresh: Flipped) -> HostArray:
-        """Which rows come before the last of a full list of their kind: names are costly."""
-        full: dict[tuple[int, int], int] = {}
-        groups: dict[tuple[int, int], int] = {}
-        for key, number in zip(_groups(self.rows), self.rows.number.tolist(), strict=True):
-            groups[key] = groups.get(key, 0) + 1
-            full[key] = max(full.get(key, -1), number)
-        stays = [
-            groups.get(key, 0) < self.limit or number < full[key]
-            for key, number in zip(_groups(fresh), fresh.number.tolist(), strict=True)
-        ]
-        return np.flatnonzero(np.array(stays, bool))
+        """Which rows come before the last of those that are kept of their kind and class."""
+        size = 1 + int(max(fresh.target.max(), self.rows.target.max(initial=0)))
+        held = self.rows.kind * size + self.rows.target
+        last = np.full(3 * size, -1)
+        np.maximum.at(last, held, self.rows.number)
+        full = np.bincount(held, minlength=3 * size) >= self.limit
+        group = fresh.kind * size + fresh.target
+        stays: HostArray = ~full[group] | (fresh.number < last[group])
+        return stays
 
     def _join(self, fresh: Flipped) -> None:
         joined = Flipped(*(np.concatenate(parts) for parts in zip(self.rows, fresh, strict=True)))
@@ -189,10 +193,6 @@ class FirstFlips:
     def merge(self, other: FirstFlips) -> None:
         """Take in what another worker has kept."""
         self._join(other.rows)
-
-
-def _groups(rows: Flipped) -> list[tuple[int, int]]:
-    return list(zip(rows.kind.tolist(), rows.target.tolist(), strict=True))
 
 
 def _first(rows: Flipped, limit: int) -> HostArray:

@@ -27,11 +27,12 @@ from evalcli.uncertainty.intervals import Confidence
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evalcli.classification.states import ClassificationPass
     from evalcli.comparing.joint import Cells
-    from evalcli.comparing.passes import Counted
+    from evalcli.comparing.scored import ScoreDifferences
     from evalcli.engine import Execution, Progress
     from evalcli.metrics.registry import MetricName
-    from evalcli.sources.base import Source
+    from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices, Task
     from evalcli.uncertainty.comparison import Difference
 
@@ -98,27 +99,8 @@ class _Comparing:
         self.together = Together(sources, by_id=question.by_id, lossy=choices.nan == "drop")
         self.size = batch_rows(execution, sum(map(row_bytes, sources)) // len(sources))
         workers = min(worker_count(execution, source, self.size) for source in sources)
-        layouts = [find_layout(source.preds, source.target, choices) for source in sources]
-        scored = all(layout.preds != "labels" for layout in layouts)
-        placement = place(execution)
-        self.members = unite(
-            [
-                Member(
-                    source,
-                    choices,
-                    layout,
-                    placement,
-                    (),
-                    question.also,
-                    budget=execution.ranking_budget,
-                    workers=workers,
-                    chosen=question.metrics,
-                    scored_too=scored,
-                )
-                for source, layout in zip(sources, layouts, strict=True)
-            ]
-        )
-        inner = {layout.inner for layout in layouts}
+        self.members = members_of(sources, choices, execution, question, workers)
+        inner = {one.layout.inner for one in self.members}
         if len(inner) > 1:
             raise UsageError("the models have different shapes", fix="save predictions of one shape")
 
@@ -129,34 +111,21 @@ class _Comparing:
             self.members, self.together, self.size, self.progress, flips=flips, same_target=self._has_one_truth()
         )
         self.task: Task = self.counted.tasks[0]
-        self.numbers = [self._numbers(i) for i in range(len(self.sources))]
-        names = self._names()
+        self.numbers = [
+            numbers_of(one, task) for one, task in zip(self.counted.total.passes, self.counted.tasks, strict=True)
+        ]
+        self.every = every_class(self.task, self.numbers)
+        names = compared_names(self.members[0], self.task, self.numbers, self.question)
         values = [{str(name): each.value(name).value for name in names} for each in self.numbers]
         two = len(self.sources) == 2
         self.reference = 0 if two else _best(names[0], values)
         return self._comparison(names, values, two=two)
 
     def _has_one_truth(self) -> bool:
-        """Whether all models are judged on the very same array or column, in the same order."""
+        """Whether row *i* of the same array is the truth for all of the models."""
         truths = {(source.target.path, source.target.name) for source in self.sources}
-        return len(truths) == 1 and len({source.preds.path for source in self.sources}) == 1 and not self.question.by_id
-
-    def _numbers(self, place: int) -> Numbers:
-        """The metrics of one model, as a report has them."""
-        one, task = self.counted.total.passes[place], self.counted.tasks[place]
-        names, picked = listed(task, one.confusion.class_counts().numpy())
-        setting = Setting(task, names, picked, self.choices.classes, self.members[0].workers)
-        return Numbers(setting, one.confusion, one.scores)
-
-    def _names(self) -> tuple[MetricName, ...]:
-        """The metrics that all models have."""
-        scored = all(each.scores is not None for each in self.numbers)
-        asked = {*(self.question.metrics or ()), *self.question.also}
-        return tuple(
-            name
-            for name in self.members[0].names(self.task.kind)
-            if scored or not name.entry.needs_scores or str(name) in asked
-        )
+        weighted = any(source.weighted for source in self.sources)
+        return len(truths) == 1 and not weighted and all(each.even for each in self.together.listed)
 
     def _comparison(
         self, names: Sequence[MetricName], values: Sequence[dict[str, float | None]], *, two: bool
@@ -164,12 +133,14 @@ class _Comparing:
         total, task = self.counted.total, self.task
         others = [i for i in range(len(self.sources)) if i != self.reference]
         found = {other: self._differences(names, values, other) for other in others}
+        for source in self.sources:  # scores were read again
+            source.finish()
         plain = self._judged(names, values, found, two=two)
         rows = tuple(
             data.MetricRow(
                 str(name),
                 name.entry.direction,
-                _is_unit(name),
+                is_unit(name),
                 tuple(each[str(name)] for each in values),
                 tuple(None if i == self.reference else plain[i][str(name)] for i in range(len(self.sources))),
             )
@@ -188,29 +159,17 @@ class _Comparing:
             ignored=ignored,
             left_out=left_out,
             weighted=self.sources[0].weighted,
-            classes=self.classes,
+            classes=tuple(name for name in self.every if any(name in each.setting.names for each in self.numbers)),
             positive=None if task.positive is None else task.classes[task.positive],
             confidence=self.confidence.level,
-            models=self._models(),
+            models=models_of(self.sources, self.counted.tasks),
             reference=self.reference,
             metrics=rows,
             flips=() if cells is None else self._flips(cells),
             rows=self._rows() if two else (),
             findings=self._findings(left_out, cells),
-            inputs=self._inputs(),
+            inputs=inputs_of(self.sources, self.counted.inputs),
         )
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes that occur or are declared."""
-        found = {name for each in self.numbers for name in each.setting.names}
-        return tuple(name for name in self._every_class() if name in found)
-
-    def _every_class(self) -> tuple[str, ...]:
-        if self.task.classes:
-            return self.task.classes
-        highest = max(int(each.setting.picked.max(initial=-1)) for each in self.numbers)
-        return tuple(map(str, range(highest + 1)))
 
     def _differences(
         self, names: Sequence[MetricName], values: Sequence[dict[str, float | None]], other: int
@@ -223,7 +182,7 @@ class _Comparing:
             self.confidence,
             swapped=self.reference > other,
             positive=self.task.positive,
-            classes=self._every_class(),
+            classes=self.every,
             declared=declared,
         )
         found: dict[str, Difference | None] = {
@@ -231,23 +190,17 @@ class _Comparing:
         }
         scored = [name for name in names if name.entry.needs_scores]
         if scored:
-            from evalcli.comparing.scored import compare_scores
-
-            results = [each.scores for each in self.numbers]
-            assert all(each is not None for each in results)
             found |= dict.fromkeys(map(str, scored))
-            found |= compare_scores(
-                scored,
-                self.counted.total,
-                results,  # type: ignore[arg-type]  # as just made sure of
-                values,
-                self.together,
-                self.confidence,
-                self.size,
-                self.progress,
-                (self.reference, other),
-            )
+            found |= self._score_differences(values).of(scored, (self.reference, other))
         return found
+
+    def _score_differences(self, values: Sequence[dict[str, float | None]]) -> ScoreDifferences:
+        from evalcli.comparing.scored import ScoreDifferences
+
+        results = [each.scores for each in self.numbers if each.scores is not None]
+        return ScoreDifferences(
+            self.counted.total, results, values, self.together, self.confidence, self.size, self.progress
+        )
 
     def _judged(
         self,
@@ -281,20 +234,6 @@ class _Comparing:
                 plain[other][name] = each[str(other)]
         return plain
 
-    def _models(self) -> tuple[data.Model, ...]:
-        return tuple(
-            data.Model(name, source.preds.path, source.preds.name, task.scores)
-            for name, source, task in zip(data.NAMES, self.sources, self.counted.tasks, strict=False)
-        )
-
-    def _inputs(self) -> tuple[InputRecord, ...]:
-        every = [
-            record
-            for source, files in zip(self.sources, self.counted.inputs, strict=True)
-            for record in records(source, files)
-        ]
-        return tuple(dict.fromkeys(every))
-
     def _flips(self, cells: Cells) -> tuple[data.ClassFlips, ...]:
         """All rows, then every class that occurs as a target."""
         first, second = cells.first == cells.target, cells.second == cells.target
@@ -308,20 +247,19 @@ class _Comparing:
         size = int(cells.target.max(initial=0)) + 1
         counts = {name: _totals(cells.target[mask], cells.rows[mask], size) for name, mask in masks.items()}
         support = _totals(cells.target, cells.rows, size)
-        every = self._every_class()
+        every = self.every
         whole = {name: int(each.sum()) for name, each in counts.items()}
         rows = [data.ClassFlips(None, int(support.sum()), **whole)]
         for code in np.flatnonzero(support).tolist():
-            rows.append(
-                data.ClassFlips(every[code], int(support[code]), **{name: int(each[code]) for name, each in counts.items()})
-            )
+            own = {name: int(each[code]) for name, each in counts.items()}
+            rows += [data.ClassFlips(every[code], int(support[code]), **own)]
         return tuple(rows)
 
     def _rows(self) -> tuple[data.FlippedRow, ...]:
         """The first flips of every class and kind, by row."""
         flips, listed = self.counted.total.flips.rows, self.together.listed[0]
         inner = self.members[0].layout.inner
-        every = self._every_class()
+        every = self.every
         order = np.lexsort((flips.kind, flips.number))
         numbers = (flips.number[order] // inner).tolist()
         with spoken_of(self.sources[0].aliases):
@@ -330,7 +268,9 @@ class _Comparing:
         for at, number, place_ in zip(order.tolist(), numbers, places, strict=True):
             kind = {FIXED: "fixed", BROKEN: "broken"}.get(int(flips.kind[at]), "other")
             name = flips.name[at]
-            first, second = (None if code < 0 else every[code] for code in (int(flips.first[at]), int(flips.second[at])))
+            first, second = (
+                None if code < 0 else every[code] for code in (int(flips.first[at]), int(flips.second[at]))
+            )
             rows.append(
                 data.FlippedRow(
                     kind,
@@ -363,6 +303,77 @@ class _Comparing:
         return tuple(dict.fromkeys(found))
 
 
+def members_of(
+    sources: Sequence[Source], choices: Choices, execution: Execution, question: Question, workers: int
+) -> tuple[Member, ...]:
+    """The plans of all models, with what each must know of the others."""
+    layouts = [find_layout(source.preds, source.target, choices) for source in sources]
+    scored = all(layout.preds != "labels" for layout in layouts)
+    placement = place(execution)
+    return unite(
+        [
+            Member(
+                source,
+                choices,
+                layout,
+                placement,
+                (),
+                question.also,
+                budget=execution.ranking_budget,
+                workers=workers,
+                chosen=question.metrics,
+                scored_too=scored,
+            )
+            for source, layout in zip(sources, layouts, strict=True)
+        ]
+    )
+
+
+def numbers_of(gathered: ClassificationPass, task: Task) -> Numbers:
+    """The metrics of one model, as a report has them."""
+    plan = gathered.plan
+    names, picked = listed(task, gathered.confusion.class_counts().numpy())
+    return Numbers(
+        Setting(task, names, picked, plan.choices.classes, plan.workers), gathered.confusion, gathered.scores
+    )
+
+
+def compared_names(
+    member: Member, task: Task, numbers: Sequence[Numbers], question: Question
+) -> tuple[MetricName, ...]:
+    """The metrics that all models have; what was asked for stays, and is refused where it must be."""
+    scored = all(each.scores is not None for each in numbers)
+    asked = {*(question.metrics or ()), *question.also}
+    return tuple(
+        name for name in member.names(task.kind) if scored or not name.entry.needs_scores or str(name) in asked
+    )
+
+
+def every_class(task: Task, numbers: Sequence[Numbers]) -> tuple[str, ...]:
+    """All classes by number."""
+    if task.classes:
+        return task.classes
+    highest = max(int(each.setting.picked.max(initial=-1)) for each in numbers)
+    return tuple(map(str, range(highest + 1)))
+
+
+def models_of(
+    sources: Sequence[Source], tasks: Sequence[Task], rows: Sequence[int | None] = ()
+) -> tuple[data.Model, ...]:
+    """What stands behind each letter."""
+    counts = rows or [None] * len(sources)
+    return tuple(
+        data.Model(name, source.preds.path, source.preds.name, task.scores, n)
+        for name, source, task, n in zip(data.NAMES, sources, tasks, counts, strict=False)
+    )
+
+
+def inputs_of(sources: Sequence[Source], inputs: Sequence[tuple[InputFile, ...]]) -> tuple[InputRecord, ...]:
+    """Every file that was read, once."""
+    every = [record for source, files in zip(sources, inputs, strict=True) for record in records(source, files)]
+    return tuple(dict.fromkeys(every))
+
+
 def _best(name: MetricName, values: Sequence[dict[str, Any]]) -> int:
     """The model with the best value of a metric, the first among equals."""
     sign = 1.0 if name.entry.direction == "higher" else -1.0
@@ -370,7 +381,7 @@ def _best(name: MetricName, values: Sequence[dict[str, Any]]) -> int:
     return int(np.argmax(ranked))
 
 
-def _is_unit(name: MetricName) -> bool:
+def is_unit(name: MetricName) -> bool:
     """Whether a metric lies in −1 … 1 and is no loss, so that people speak of points."""
     return name.entry.high <= 1.0 and name.entry.low >= -1.0 and name.base != "brier"
 

@@ -146,8 +146,8 @@ class TogetherPass:
         first = labels[0]
         if not self.same_target:
             self._compare(labels, places, rows.batches[0])
-        for (one, other), table in self.tables.items():
-            table.update(first.target, labels[one].preds, labels[other].preds, first.weight)
+        for (left, right), table in self.tables.items():
+            table.update(first.target, labels[left].preds, labels[right].preds, first.weight)
         if self.flips.limit:
             batch, inner = rows.batches[0], self.passes[0].prepare.layout.inner
             elements = partial(_elements, batch, inner, places)
@@ -181,7 +181,9 @@ class TogetherPass:
                     continue
                 where = np.flatnonzero(mine != theirs)
                 numbers = (_elements(batch, inner, places, where[:3]) // inner).tolist()
-                values = [f"{a}\0{b}" for a, b in zip(mine[where[:3]].tolist(), theirs[where[:3]].tolist(), strict=True)]
+                values = [
+                    f"{a}\0{b}" for a, b in zip(mine[where[:3]].tolist(), theirs[where[:3]].tolist(), strict=True)
+                ]
                 fault.merge(Fault(len(where), list(zip(numbers, values, strict=True))))
 
     def merge(self, other: TogetherPass) -> None:
@@ -264,11 +266,12 @@ def count_together(
     while True:
         tasks = _decide(members, known)
         fresh = _fresh(members, tasks, known, flips=flips, same_target=same_target)
-        total, complete = accumulate(together, fresh, size, members[0].workers, progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
+        total, complete = accumulate(together, fresh, size, members[0].workers, progress)  # type: ignore[arg-type]  # it plans loads like a source
         seen = [one.evidence for one in total.passes]
         decided = _decide(members, seen)
         if complete and all(
-            one.holds(task, evidence) for one, task, evidence in zip(members, tasks, _shared(members, seen), strict=True)
+            one.holds(task, evidence)
+            for one, task, evidence in zip(members, tasks, _shared(members, seen), strict=True)
         ):
             inputs = tuple(one.source.finish() for one in members)
             total.settle()
@@ -281,7 +284,9 @@ def count_together(
 
 def _shared(members: Sequence[Member], evidence: Sequence[Evidence]) -> list[Evidence]:
     """The evidence of each, where the largest label of any model is known to all that hold labels."""
-    high = max((e.pred_high for one, e in zip(members, evidence, strict=True) if one.layout.preds == "labels"), default=-1)
+    high = max(
+        (e.pred_high for one, e in zip(members, evidence, strict=True) if one.layout.preds == "labels"), default=-1
+    )
     found = []
     for each in evidence:
         known = each.with_(Evidence())

@@ -52,6 +52,7 @@ class Together:
     """
 
     def __init__(self, sources: Sequence[Source], *, by_id: bool = False, lossy: bool = False) -> None:
+        share_targets(sources)
         self.listed: tuple[Listed, ...] = tuple(source.listed() for source in sources)
         self.lost = [0] * len(sources)
         self._paths = [source.preds.path for source in sources]
@@ -157,6 +158,16 @@ class Together:
                 what = f"row {number} has the id {each[row]!r}, but {ids[0][row]!r} in {self._paths[self._named[0]]}"
                 fix = f"pair tables with --id {self.listed[place].columns[0]}, or bring arrays into one order"
                 raise InputError(what, fix=fix, path=self._paths[place])
+
+
+def share_targets(sources: Sequence[Source]) -> None:
+    """Read a truth that several sources have in common once."""
+    from evalcli.sources.pairing import ArraySource
+
+    first = sources[0]
+    for source in sources[1:]:
+        if isinstance(first, ArraySource) and isinstance(source, ArraySource):
+            source.share_target(first)
 
 
 class _Feed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -47,38 +47,45 @@ def has_test(name: MetricName) -> bool:
     return name.base in LOSSES or name.base in INFLUENCES
 
 
-def compare_scores(
-    names: Sequence[MetricName],
-    counted: TogetherPass,
-    results: Sequence[ScoreResults],
-    values: Sequence[dict[str, float | None]],
-    together: Together,
-    confidence: Confidence,
-    size: int,
-    progress: Progress | None,
-    pair: tuple[int, int] = (0, 1),
-) -> dict[str, Difference | None]:
-    """The second model of a ``pair`` less the first, in every metric of scores that both have and that has a test."""
-    wanted = [
-        name for name in names if has_test(name) and all(values[i][str(name)] is not None for i in pair)
-    ]
-    looks = [_Look.of(wanted, results[i]) for i in pair]
-    fresh = partial(_ScorePass.empty, counted, pair, wanted, looks)
-    total, _ = accumulate(together, fresh, size, counted.passes[0].plan.workers, progress)  # type: ignore[arg-type]
-    found: dict[str, Difference | None] = {}
-    for name in wanted:
-        first, second = (float(values[i][str(name)] or 0.0) for i in pair)
-        if name.base in INFLUENCES:
-            rows = min(look.smaller_side(name) for look in looks)
-            variance = total.influences[str(name)].variance
-            found[str(name)] = ranked_difference(second, first, variance, rows, confidence)
-        else:
-            found[str(name)] = total.losses[str(name)].difference(second, first, name, results[0], confidence)
-    return found
+@dataclass(frozen=True, slots=True)
+class ScoreDifferences:
+    """Differences of metrics of scores, from what was ``counted`` of all models over the rows ``together``.
+
+    ``values`` are the metrics of each model; none is compared that is undefined for one of a pair.
+    """
+
+    counted: TogetherPass
+    results: Sequence[ScoreResults]
+    values: Sequence[dict[str, float | None]]
+    together: Together
+    confidence: Confidence
+    size: int
+    progress: Progress | None
+
+    def of(self, names: Sequence[MetricName], pair: tuple[int, int]) -> dict[str, Difference | None]:
+        """The second model of a ``pair`` less the first, in every metric that has a test; one pass for all of them."""
+        wanted = [name for name in names if has_test(name) and all(self.values[i][str(name)] is not None for i in pair)]
+        if not wanted:
+            return {}
+        looks = [ScoreLook.of(wanted, self.results[i]) for i in pair]
+        fresh = partial(_ScorePass.empty, self.counted, pair, wanted, looks)
+        workers = self.counted.passes[0].plan.workers
+        total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
+        found: dict[str, Difference | None] = {}
+        for name in wanted:
+            first, second = (float(self.values[i][str(name)] or 0.0) for i in pair)
+            if name.base in INFLUENCES:
+                rows = min(look.smaller_side(name) for look in looks)
+                variance = total.influences[str(name)].variance
+                found[str(name)] = ranked_difference(second, first, variance, rows, self.confidence)
+            else:
+                results = self.results[pair[0]]
+                found[str(name)] = total.losses[str(name)].difference(second, first, name, results, self.confidence)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class ScoreLook:
     """How the rows of one model are looked at."""
 
     scoring: Scoring
@@ -87,7 +94,7 @@ class _Look:
     rankings: tuple[Ranking, ...]
 
     @classmethod
-    def of(cls, names: Sequence[MetricName], results: ScoreResults) -> _Look:
+    def of(cls, names: Sequence[MetricName], results: ScoreResults) -> ScoreLook:
         """With the influences of every column that is ranked."""
         ranked = [name for name in names if name.base in INFLUENCES]
         rankings = tuple(results.rankings) if ranked else ()
@@ -133,11 +140,17 @@ class _Look:
         return total
 
 
-class _Moments:
-    """Exact sums of a difference row by row; ``infinite`` rows have none."""
+def span_of(name: MetricName, results: ScoreResults) -> float:
+    """How far apart two rows can be in what a metric is the mean of; of a log loss, what float64 makes of the worst."""
+    if name.base == "mean_rank":
+        return float(results.scoring.classes - 1)
+    return {"log_loss": WORST_LOSS, "brier": 1.0 if results.scoring.binary else 2.0}.get(name.base, 1.0)
 
-    def __init__(self, *, weighted: bool) -> None:
-        self.weighted = weighted
+
+class RowSums:
+    """Exact sums of what rows have, or of their differences; ``infinite`` rows have none."""
+
+    def __init__(self) -> None:
         self.infinite = 0
         self.sums = ExactSum(9)
 
@@ -152,7 +165,7 @@ class _Moments:
             if len(values):
                 add_exactly(self.sums, values, np.full(len(values), cell))
 
-    def merge(self, other: _Moments) -> None:
+    def merge(self, other: RowSums) -> None:
         """Take in what another worker has added."""
         self.infinite += other.infinite
         self.sums.merge(other.sums)
@@ -161,14 +174,16 @@ class _Moments:
         self, first: float, second: float, name: MetricName, results: ScoreResults, confidence: Confidence
     ) -> Difference | None:
         """The difference of two means; ``None`` where one of them is infinite."""
+        moments = self.moments
+        return None if moments is None else mean_difference(first, second, moments, confidence, span_of(name, results))
+
+    @property
+    def moments(self) -> Moments | None:
+        """All sums; ``None`` where a row is infinite."""
         if self.infinite:
             return None
         s = self.sums.value().tolist()
-        moments = Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8]))
-        span = {"log_loss": WORST_LOSS, "brier": 1.0 if results.scoring.binary else 2.0}.get(name.base, 1.0)
-        if name.base == "mean_rank":
-            span = float(results.scoring.classes - 1)
-        return mean_difference(first, second, moments, confidence, span)
+        return Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8]))
 
 
 @dataclass(slots=True)
@@ -178,18 +193,17 @@ class _ScorePass:
     counted: TogetherPass
     pair: tuple[int, int]
     names: Sequence[MetricName]
-    looks: Sequence[_Look]
+    looks: Sequence[ScoreLook]
     influences: dict[str, PairedInfluence]
-    losses: dict[str, _Moments]
+    losses: dict[str, RowSums]
 
     @classmethod
     def empty(
-        cls, counted: TogetherPass, pair: tuple[int, int], names: Sequence[MetricName], looks: Sequence[_Look]
+        cls, counted: TogetherPass, pair: tuple[int, int], names: Sequence[MetricName], looks: Sequence[ScoreLook]
     ) -> _ScorePass:
         """No rows yet."""
-        weighted = counted.passes[0].plan.source.weighted
         influences = {str(name): PairedInfluence() for name in names if name.base in INFLUENCES}
-        losses = {str(name): _Moments(weighted=weighted) for name in names if name.base in LOSSES}
+        losses = {str(name): RowSums() for name in names if name.base in LOSSES}
         return cls(counted, pair, names, looks, influences, losses)
 
     def add(self, rows: Rows) -> bool:
@@ -219,11 +233,11 @@ class _ScorePass:
                 probability_rows(score_rows(scores, target, look.scoring.form), look.scoring.form)
                 for look, (scores, target) in zip(self.looks, told, strict=True)
             ]
-            for name in self.names:
-                if str(name) in self.losses:
-                    first, second = (_loss(name, each) for each in seen)
+            for metric in self.names:
+                if str(metric) in self.losses:
+                    first, second = (loss_of(metric, each) for each in seen)
                     with np.errstate(invalid="ignore"):
-                        self.losses[str(name)].update(second - first, weight)
+                        self.losses[str(metric)].update(second - first, weight)
         return True
 
     def merge(self, other: _ScorePass) -> None:
@@ -234,7 +248,7 @@ class _ScorePass:
             sums.merge(other.losses[name])
 
 
-def _loss(name: MetricName, rows: ProbabilityRows) -> HostArray:
+def loss_of(name: MetricName, rows: ProbabilityRows) -> HostArray:
     """What a metric is the mean of."""
     if name.base == "log_loss":
         return rows.loss

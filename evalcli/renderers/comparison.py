@@ -225,5 +225,3 @@ def _findings(comparison: Comparison, screen: Screen) -> list[Text]:
         lines += [screen.say(sign, style) + first[1:], *more]
         lines += prose(finding.fix, screen, hang=4, style="dim") if finding.fix else []
     return [*title("Findings", screen), *lines] if lines else []
-
-

@@ -131,7 +131,12 @@ def _summary(comparison: Comparison) -> list[str]:
 
 def _facts(comparison: Comparison) -> str:
     rows = [
-        (model.name, ", ".join((markdown_name(model.path), *([markdown_name(model.column)] if model.column else []), model.scores)))
+        (
+            model.name,
+            ", ".join(
+                (markdown_name(model.path), *([markdown_name(model.column)] if model.column else []), model.scores)
+            ),
+        )
         for model in comparison.models
     ]
     rows += [(key, markdown(text)) for key, text in versus.facts(comparison)]

@@ -133,7 +133,6 @@ class Cells:
         taken = [list(map(_plain, column.take(places).to_pylist())) for column in self._columns]
         return list(zip(*taken, strict=True))
 
-
     def part(self, rows: Array | slice) -> Cells:
         """Those of some rows of the batch."""
         import pyarrow as pa
