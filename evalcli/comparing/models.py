@@ -147,9 +147,7 @@ class _Comparing:
             for name in names
         )
         evidence = total.passes[0].evidence
-        lost = [a + b for a, b in zip(total.lost, self.together.lost, strict=True)]
-        left_out = max(lost) if two else sum(lost)
-        ignored = evidence.ignored + evidence.dropped + self.sources[0].dropped
+        left_out, ignored = self._left_out(two=two)
         cells = total.tables[0, 1].cells() if two else None
         return data.Comparison(
             version=__version__,
@@ -170,6 +168,16 @@ class _Comparing:
             findings=self._findings(left_out, cells),
             inputs=inputs_of(self.sources, self.counted.inputs),
         )
+
+    def _left_out(self, *, two: bool) -> tuple[int, int]:
+        """How many rows only some of the models have, and how many none has."""
+        total = self.counted.total
+        lost = [a + b for a, b in zip(total.lost, self.together.lost, strict=True)]
+        gone = []
+        for one, source, mine in zip(total.passes, self.sources, lost, strict=True):
+            gone.append(one.evidence.ignored + one.evidence.dropped + source.dropped + mine)
+        left_out = sum(lost) if two else max(lost)
+        return left_out, max(gone[0] - left_out, 0)
 
     def _differences(
         self, names: Sequence[MetricName], values: Sequence[dict[str, float | None]], other: int
@@ -289,11 +297,17 @@ class _Comparing:
         """What a reader should know beyond the numbers."""
         found = []
         if left_out:
-            text = f"{left_out:,} rows that only some of the models have are left out of all"
+            rows = "1 row that only some of the models have is" if left_out == 1 else f"{left_out:,} rows are"
+            text = rows + (" left out of all" if left_out == 1 else " left out of all: only some of the models have them")
             found.append(Finding("left-out", "warning", text, "find out why the others gave no number there"))
         if cells is not None and len(cells.rows) and (cells.first == cells.second).all():
             text = "both models give the same answer in every row"
             found.append(Finding("same-answers", "warning", text, "make sure that the files are those of two models"))
+        seen = {len(_seen(each)) for each in self.numbers}
+        if len(seen) > 1 and self.choices.classes == "seen":
+            text = f"means over classes run over {min(seen)} to {max(seen)} classes: not every model answers all of them"
+            fix = "--classes declared with --labels takes the same classes for all"
+            found.append(Finding("unlike-classes", "info", text, fix))
         scored = {task.scores != "labels" for task in self.counted.tasks}
         if len(scored) > 1 and self.question.metrics is None:
             text = "only some of the models have scores, so that no metric of scores is compared"
@@ -372,6 +386,11 @@ def inputs_of(sources: Sequence[Source], inputs: Sequence[tuple[InputFile, ...]]
     """Every file that was read, once."""
     every = [record for source, files in zip(sources, inputs, strict=True) for record in records(source, files)]
     return tuple(dict.fromkeys(every))
+
+
+def _seen(numbers: Numbers) -> np.ndarray[Any, Any]:
+    """The classes that a macro mean runs over."""
+    return np.flatnonzero((numbers.counts.support > 0) | (numbers.counts.predicted > 0))
 
 
 def _best(name: MetricName, values: Sequence[dict[str, Any]]) -> int:

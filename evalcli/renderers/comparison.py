@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _UNBOUNDED = 100_000
 _NAME = 24
 """Cells of a class name in the tables."""
+_METRIC = 40
+"""Cells of a metric with the class that it is of."""
 _SIGN = {"warning": ("!", "bold yellow"), "info": ("i", "bold cyan")}
 _COLUMNS = ("support", "both right", "fixed", "broken", "changed", "both wrong")
 
@@ -79,14 +81,19 @@ def _metrics(comparison: Comparison, screen: Screen) -> list[Text]:
         values = [versus.value(value) for value in row.values]
         style = _style(found)
         rows.append(
-            [screen.say(visible(versus.metric_title(row.name))), *(screen.say(text) for text in values)]
+            [_spoken(row.name, screen), *(screen.say(text) for text in values)]
             + [screen.say(text, style if i == 0 else "") for i, text in enumerate(cells)]
         )
-    for columns in (7, 6, 4):
-        lines = table([row[:columns] for row in rows], "lrrrrrr"[:columns])
+    for kept in ((0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4, 6), (0, 1, 2, 3)):
+        lines = table([[row[i] for i in kept] for row in rows], "l" + "r" * (len(kept) - 1))
         if max(line.cell_len for line in lines) <= screen.width - INDENT:
             break
     return [lines[0], screen.rule(max(line.cell_len for line in lines)), *lines[1:]]
+
+
+def _spoken(name: str, screen: Screen) -> Text:
+    """A metric as it is spoken; a class in it may be called anything."""
+    return screen.name(versus.metric_title(name), _METRIC)
 
 
 def _cells(found: Difference) -> list[str]:
@@ -104,16 +111,16 @@ def _style(found: Difference | None) -> str:
 
 def _words(comparison: Comparison, screen: Screen) -> list[Text]:
     """What each difference amounts to."""
-    heads = [versus.metric_title(row.name) for row in comparison.metrics]
-    room = max(map(len, heads), default=0) + GAP
+    heads = [_spoken(row.name, screen) for row in comparison.metrics]
+    room = max((head.cell_len for head in heads), default=0) + GAP
     lines: list[Text] = []
     for head, row in zip(heads, comparison.metrics, strict=True):
         text = versus.in_words(comparison, row)
         if screen.width - INDENT - room < 40:
-            lines += [screen.say(visible(head)), *prose(text, screen, hang=2)]
+            lines += [head, *prose(text, screen, hang=2)]
             continue
         first, *more = prose(text, screen, hang=room)
-        lines += [padded(screen.say(visible(head)), room, "l") + first[room:], *more]
+        lines += [padded(head, room, "l") + first[room:], *more]
     return lines
 
 
@@ -181,8 +188,8 @@ def _league(comparison: Comparison, screen: Screen) -> list[Text]:
     """All models, the best by the first metric first; as many metrics as there is room for."""
     order = versus.league(comparison)
     names = [row.name for row in comparison.metrics]
-    heads = ["", *(versus.metric_title(name) for name in names)]
-    rows = [[screen.say(head, "dim") for head in heads]]
+    heads = [screen.say(""), *(_spoken(name, screen) for name in names)]
+    rows = [heads]
     for place in order:
         cells = [
             screen.say(f"{versus.value(row.values[place])} {versus.standing(row, place, comparison.reference)}")
