@@ -297,21 +297,24 @@ class _Comparing:
         """What a reader should know beyond the numbers."""
         found = []
         if left_out:
-            rows = "1 row that only some of the models have is" if left_out == 1 else f"{left_out:,} rows are"
-            text = rows + (" left out of all" if left_out == 1 else " left out of all: only some of the models have them")
+            rows = "1 row is" if left_out == 1 else f"{left_out:,} rows are"
+            text = f"{rows} left out of all, because only some of the models have a prediction there"
             found.append(Finding("left-out", "warning", text, "find out why the others gave no number there"))
         if cells is not None and len(cells.rows) and (cells.first == cells.second).all():
             text = "both models give the same answer in every row"
             found.append(Finding("same-answers", "warning", text, "make sure that the files are those of two models"))
         seen = {len(_seen(each)) for each in self.numbers}
         if len(seen) > 1 and self.choices.classes == "seen":
-            text = f"means over classes run over {min(seen)} to {max(seen)} classes: not every model answers all of them"
+            text = f"macro means run over {min(seen)} to {max(seen)} classes: not every model answers all of them"
             fix = "--classes declared with --labels takes the same classes for all"
             found.append(Finding("unlike-classes", "info", text, fix))
         scored = {task.scores != "labels" for task in self.counted.tasks}
         if len(scored) > 1 and self.question.metrics is None:
             text = "only some of the models have scores, so that no metric of scores is compared"
             found.append(Finding("labels-only", "info", text, "save the scores of all"))
+        for name, each in zip(data.NAMES, self.numbers, strict=False):
+            notes = () if each.scores is None else each.scores.notes()
+            found += [Finding(note.code, note.level, f"{name}: {note.text}", note.fix) for note in notes]
         for source in self.sources:
             found += [Finding(note.code, note.level, note.text, note.fix) for note in source.notes()]
         return tuple(dict.fromkeys(found))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.errors import InputError
+from evalcli.errors import InputError, UsageError
 from evalcli.sources.table_listing import Cells
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Together:
 
     Raises:
         InputError: the sources have different numbers of rows.
+        UsageError: ids of arrays, which stay in their order, and of tables.
 
     """
 
@@ -57,6 +58,8 @@ class Together:
         self.lost = [0] * len(sources)
         self._paths = [source.preds.path for source in sources]
         self._lossy = lossy
+        if by_id and len({each.even for each in self.listed}) > 1:
+            raise UsageError("--id cannot pair arrays with tables", fix="save both alike")
         self._by_id = by_id and not all(each.even for each in self.listed)
         one_file = len({*self._paths}) == 1
         self._named = [i for i, each in enumerate(self.listed) if each.named and not (one_file and not by_id)]
