@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _UNBOUNDED = 100_000
 _NAME = 24
 """Cells of a class name in the tables."""
+_CAPS = ((40, 24), (32, 12), (20, 10), (12, 6))
+"""Cells of a row's place and of class names beside it: the first that fit."""
 _METRIC = 40
 """Cells of a metric with the class that it is of."""
 _SIGN = {"warning": ("!", "bold yellow"), "info": ("i", "bold cyan")}
@@ -84,7 +86,7 @@ def _metrics(comparison: Comparison, screen: Screen) -> list[Text]:
             [_spoken(row.name, screen), *(screen.say(text) for text in values)]
             + [screen.say(text, style if i == 0 else "") for i, text in enumerate(cells)]
         )
-    for kept in ((0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4, 6), (0, 1, 2, 3)):
+    for kept in ((0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4, 6), (0, 1, 2, 3), (0, 1, 2)):
         lines = table([[row[i] for i in kept] for row in rows], "l" + "r" * (len(kept) - 1))
         if max(line.cell_len for line in lines) <= screen.width - INDENT:
             break
@@ -137,10 +139,10 @@ def _flips(comparison: Comparison, screen: Screen) -> list[Text]:
         ]
         for row in rows
     ]
-    lines = table([heads, *body], "l" + "r" * len(_COLUMNS))
-    if max(line.cell_len for line in lines) > screen.width - INDENT:
-        kept = [0, 3, 4, 5]
-        lines = table([[row[i] for i in kept] for row in [heads, *body]], "lrrr")
+    for kept in ((0, 1, 2, 3, 4, 5, 6), (0, 3, 4, 5), (0, 3, 4)):
+        lines = table([[row[i] for i in kept] for row in [heads, *body]], "l" + "r" * (len(kept) - 1))
+        if max(line.cell_len for line in lines) <= screen.width - INDENT:
+            break
     rule = screen.rule(max(line.cell_len for line in lines))
     legend = "fixed: wrong in A, right in B; broken: right in A, wrong in B; changed: wrong in two ways"
     left = len(comparison.flips) - len(rows)
@@ -162,22 +164,27 @@ def _numbers(row: ClassFlips) -> tuple[int, ...]:
 
 def _rows(comparison: Comparison, screen: Screen) -> list[Text]:
     """The first rows of every kind of flip."""
-    shown = versus.shown_rows(comparison)
-    if not shown:
+    if not versus.shown_rows(comparison):
         return []
-    heads = [screen.say(head, "dim") for head in ("", "target", "A", "B")]
-    body: list[list[Text] | None] = [heads]
+    for caps in _CAPS:
+        lines = _row_table(comparison, screen, *caps)
+        if max(line.cell_len for line in lines) <= screen.width - INDENT:
+            break
+    return [*title("Rows", screen), *lines]
+
+
+def _row_table(comparison: Comparison, screen: Screen, place_cap: int, name_cap: int) -> list[Text]:
+    """The rows under the kind of their flip, with places and class names cut to these cells."""
+    body: list[list[Text]] = [[screen.say(head, "dim") for head in ("", "target", "A", "B")]]
     titles: dict[int, str] = {}
-    for kind, rows in shown.items():
+    for kind, rows in versus.shown_rows(comparison).items():
         titles[len(body)] = f"{versus.KINDS[kind]}, {len(rows)} of {versus.counted(comparison, kind):,}"
         for row in rows:
             names = [row.target, row.first, row.second]
-            cap = _NAME if screen.width >= 60 else 10
-            cells = [screen.say("–", "dim") if name is None else screen.name(name, cap) for name in names]
-            body.append([screen.name(versus.place_of(row), 40 if screen.width >= 80 else 20), *cells])
-    drawn = table(body, "llll")
-    lines = [*title("Rows", screen), drawn[0]]
-    for number, line in enumerate(drawn[1:], 1):
+            cells = [screen.say("–", "dim") if name is None else screen.name(name, name_cap) for name in names]
+            body.append([screen.name(versus.place_of(row), place_cap), *cells])
+    lines = []
+    for number, line in enumerate(table(body, "llll")):
         if number in titles:
             lines.append(screen.say(titles[number], "dim"))
         lines.append(line)
