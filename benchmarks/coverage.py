@@ -12,11 +12,14 @@ import argparse
 import sys
 from math import sqrt
 from time import perf_counter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmarks.simulated import CASES, GATES, SMALL, PAIRS, Case, GateCase, PairCase
+from benchmarks.simulated.cases import CASES, GATES, PAIRS, SMALL
+
+if TYPE_CHECKING:
+    from benchmarks.simulated import Case, GateCase, PairCase
 
 LOW, HIGH, REJECTED, WRONG = 0.93, 0.97, 0.055, 0.05
 
@@ -37,7 +40,7 @@ def cover(case: Case, sets: int, seed: int = 1) -> list[Row]:
     """Return a row for each method: the truth held, the truth below the interval, the truth above it."""
     rng = np.random.default_rng([seed, *case.name.encode()])
     found: dict[str, list[tuple[bool, bool, float]]] = {}
-    for _ in range(sets):
+    for _ in range(min(sets, case.most or sets)):
         truth, intervals = case.draw(rng)
         for method, interval in intervals.items():
             if interval is not None:
@@ -125,7 +128,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage", description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", type=int, default=2000, help="data sets a case")
-    parser.add_argument("--only", action="append", metavar="WORD", help="cases with this word in their name; repeatable")
+    parser.add_argument(
+        "--only", action="append", metavar="WORD", help="cases with this word in their name; repeatable"
+    )
     parser.add_argument("--small", action="store_true", help="the table of small samples in place of the others")
     options = parser.parse_args(argv)
     started = perf_counter()

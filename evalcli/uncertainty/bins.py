@@ -7,8 +7,8 @@ were seen, which error would be measured, and how far would it vary? Each gap's 
 variance of a folded normal distribution. The interval holds ``κ`` times the measured error for every ``κ`` at which the
 measured one is no surprise: from 0 on, where perfect calibration is none.
 
-Needs the bin tables only. The variance inside a bin is that of right and wrong; its share of right rows is drawn towards
-the mean confidence by two rows, since in a bin of few rows all may be right.
+Only the tables of bins are needed. The variance inside a bin is that of right and wrong; its share of right rows is
+drawn towards the mean confidence by two rows, since in a bin of few rows all may be right.
 
 Source: Leone, Nelson and Nottingham 1961, The folded normal distribution; Bröcker 2012, Estimating reliability and
 resolution of probability forecasts through decomposition of the empirical score (on the bias).

@@ -109,13 +109,18 @@ class Cells:
 
     def margins_of(self, amounts: HostArray) -> Margins:
         """Those of other amounts (K,) in the same cells."""
-        right, named = self.target == self.preds, self.preds >= 0
+        right, named = self._places
         return Margins(
             _totals(self.target[right], amounts[right], self.size),
             _totals(self.target, amounts, self.size),
             _totals(self.preds[named], amounts[named], self.size),
             np.asarray(amounts.sum()),
         )
+
+    @cached_property
+    def _places(self) -> tuple[HostArray, HostArray]:
+        """The cells of right rows and those of rows with a prediction."""
+        return np.flatnonzero(self.target == self.preds), np.flatnonzero(self.preds >= 0)
 
     def inflated(self, factor: float) -> Cells:
         """The same amounts, of a variance that is larger by ``factor``."""
@@ -175,8 +180,8 @@ class JointCells:
         held = totals > 0
         distinct, totals, total_squares = distinct[:, held], totals[held], total_squares[held]
         classes = np.unique(distinct[distinct >= 0])
-        places = (np.where(part < 0, -1, np.searchsorted(classes, part)) for part in distinct)
-        return cls(*places, totals, total_squares, classes)
+        of, one, other = (np.where(part < 0, -1, np.searchsorted(classes, part)) for part in distinct)
+        return cls(of, one, other, totals, total_squares, classes)
 
     @property
     def n(self) -> float:
@@ -194,4 +199,3 @@ class JointCells:
     def place(self, index: int) -> int | None:
         """Where the class ``index`` of the whole task is among those that occur."""
         return self.sides[0].place(index)
-

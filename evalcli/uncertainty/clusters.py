@@ -54,7 +54,7 @@ class Clusters:
         from evalcli.metrics.counts import Pairs
 
         keys = np.stack([asnumpy(part).astype(np.int64).reshape(-1) for part in (cluster, target, preds)])
-        rows = asnumpy(amounts).astype(np.float64).reshape(-1)
+        rows: HostArray = asnumpy(amounts).astype(np.float64).reshape(-1)
         keys, place = np.unique(keys, axis=1, return_inverse=True)
         rows = np.bincount(place.reshape(-1), rows, keys.shape[1])
         keys, rows = keys[:, rows > 0], rows[rows > 0]
@@ -126,4 +126,3 @@ def inflation(sums: HostArray, variance: float, sizes: HostArray) -> float:
     telling = total * total / dot(squares, squares)
     found = total * len(sums) / max(len(sums) - 1, 1) / variance
     return (telling * found + max(alike, found)) / (telling + 1.0)
-

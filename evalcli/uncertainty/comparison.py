@@ -1,10 +1,10 @@
 """Two models on the same rows: the difference of a metric, its interval, and whether it could be chance.
 
 Counts are compared on the joint table (target, first, second): rows that both models have right or both wrong alike
-say nothing, and the rest is what McNemar's test looks at. Accuracy gets the exact test; every other metric of counts
-gets the score test, which is McNemar's idea on any formula: how many standard errors is the difference, at the
-likeliest truth in which there is none? Its interval is Tango's for accuracy. The paired bootstrap of the same table is
-there beside it, for what has no slopes.
+say nothing, and the rest is what McNemar's test looks at: if the models are equally good, it is a toss of a coin which
+of them is right. For accuracy the exact test adds these tosses up. For every other metric of counts they are drawn, and
+the p-value is the share of draws in which the difference is as large as the one that was seen. The interval is the
+score interval of the difference, Tango's for accuracy. The paired count bootstrap gives both as well, on request.
 
 Differences are first less second, in the metric's own unit.
 
@@ -15,13 +15,14 @@ comparison of the two one-sided tests procedure.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import isnan, sqrt
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from evalcli.uncertainty.intervals import Interval, none_of
-from evalcli.uncertainty.quantiles import binomial_tail, normal_quantile, two_sided
-from evalcli.uncertainty.resampling import bca, bootstrap_p, joint_replicates, skewness
-from evalcli.uncertainty.score import TwoModels, score_interval, score_statistic
+from evalcli.uncertainty.quantiles import binomial_tail, normal_quantile
+from evalcli.uncertainty.resampling import bca, bootstrap_p, far_off, joint_replicates, skewness, swapped_replicates
+from evalcli.uncertainty.score import TwoModels, score_interval
 from evalcli.uncertainty.slopes import measure, place_of, values_of
 
 if TYPE_CHECKING:
@@ -110,7 +111,6 @@ class PairedCounts:
     ) -> None:
         self.cells, self.confidence = cells, confidence
         self._positive, self._classes, self._declared, self._method = positive, classes, declared, method
-        self._drawn: tuple[Margins, Margins] | None = None
 
     def of(self, name: MetricName) -> Difference | None:
         """The difference of a metric; ``None`` where it is undefined for one of the models."""
@@ -149,7 +149,8 @@ class PairedCounts:
         interval = score_interval(problem, centre, self.confidence.critical, (-span, span))
         if name.base in {"accuracy", "error_rate"} and not one.weighted:
             return interval, mcnemar(discordant(self.cells))
-        return interval, two_sided(score_statistic(problem, centre))
+        first, second = (values_of(name, margins, place, self._declared) for margins in self._tosses)
+        return interval, far_off(value, first - second)
 
     def _influence(self, one: Measure, other: Measure) -> HostArray:
         """That of a row in each joint cell on the difference."""
@@ -158,11 +159,13 @@ class PairedCounts:
         influence: HostArray = moved - other.slope(second.margins).at(second.target, second.preds)
         return influence
 
-    @property
+    @cached_property
     def _replicates(self) -> tuple[Margins, Margins]:
-        if self._drawn is None:
-            self._drawn = joint_replicates(self.cells, self.confidence)
-        return self._drawn
+        return joint_replicates(self.cells, self.confidence)
+
+    @cached_property
+    def _tosses(self) -> tuple[Margins, Margins]:
+        return swapped_replicates(self.cells, self.confidence)
 
 
 def detectable(error: float, confidence: Confidence, power: float = POWER) -> float:

@@ -115,7 +115,7 @@ class CountIntervals:
             return proportions.of_class(name.base, cells, place, self._critical) if held else None
         return proportions.overall(name, cells, self._critical, self._declared or cells.size)
 
-    def _composite(  # noqa: PLR0913
+    def _composite(
         self, name: MetricName, place: int, value: float, of: Measure, influence: HostArray, cells: Cells
     ) -> Interval:
         method = self._chosen()
@@ -144,7 +144,7 @@ class CountIntervals:
 
     @cached_property
     def _ample(self) -> bool:
-        """Whether every class has enough rows right and enough wrong, counted as rows of equal weight or as clusters."""
+        """Whether every class has enough right and enough wrong: rows of equal weight, or clusters."""
         margins, spread = self.cells.margins, self.cells.spread
         weight = float(spread.n) / self.cells.n
         if self._clusters is not None:

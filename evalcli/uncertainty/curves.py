@@ -33,7 +33,11 @@ MOST = 512
 
 
 def curve_interval(
-    formula: Callable[..., Certified], ranking: Ranking, confidence: Confidence, *arguments: float, mean_weight: float = 1.0
+    formula: Callable[..., Certified],
+    ranking: Ranking,
+    confidence: Confidence,
+    *arguments: float,
+    mean_weight: float = 1.0,
 ) -> Interval | None:
     """The interval of a formula of one ranking; ``None`` where it is undefined. ``mean_weight`` is Σw² / Σw."""
     exact = formula(ranking, *arguments)

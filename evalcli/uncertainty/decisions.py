@@ -75,5 +75,5 @@ def rows_to_decide(
     needed = max(rows * (stretch * reach / distance) ** 2, rows)
     if needed > MOST_ROWS:
         return None
-    unit = 10 ** max(len(str(ceil(needed))) - 2, 0)
+    unit: int = 10 ** max(len(str(ceil(needed))) - 2, 0)
     return ceil(needed / unit) * unit

@@ -11,7 +11,7 @@ confidence intervals for the single proportion.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf, isnan, sqrt
+from math import inf, isnan
 from typing import TYPE_CHECKING
 
 from evalcli.uncertainty.quantiles import normal_quantile
@@ -168,8 +168,8 @@ def by_variance(
     effective = share * (1.0 - share) * span * span / variance if variance > 0 else inf
     if effective == inf:
         return Interval(value, value, method)
-    ends = wilson_ends(share, effective, critical)
-    return Interval(*(low + span * float(end) for end in ends), method)
+    start, stop = wilson_ends(share, effective, critical)
+    return Interval(low + span * float(start), low + span * float(stop), method)
 
 
 def none_of(trials: float, critical: float) -> float:

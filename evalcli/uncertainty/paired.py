@@ -21,11 +21,12 @@ import numpy as np
 
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.roc import auroc, average_precision
+from evalcli.metrics.roc import auroc
 from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.means import Moments, mean_interval, mean_p
 from evalcli.uncertainty.quantiles import t_quantile, t_two_sided
+from evalcli.uncertainty.ranks import placements, precision_influence
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -51,21 +52,14 @@ class RowInfluence:
     @classmethod
     def of_auroc(cls, ranking: Ranking) -> RowInfluence:
         """``(share of the other side that it beats − AUROC) / rows of its side``."""
-        area, positives, negatives = float(auroc(ranking).value), ranking.positives, ranking.negatives
-        tp, fp = np.cumsum(ranking.pos, dtype=np.float64), np.cumsum(ranking.neg, dtype=np.float64)
-        beaten = 1.0 - (fp - ranking.neg / 2.0) / negatives
-        beating = (tp - ranking.pos / 2.0) / positives
-        return cls(ranking.score, (beaten - area) / positives, (beating - area) / negatives)
+        area = float(auroc(ranking).value)
+        beaten, beating = placements(ranking)
+        return cls(ranking.score, (beaten - area) / ranking.positives, (beating - area) / ranking.negatives)
 
     @classmethod
     def of_average_precision(cls, ranking: Ranking) -> RowInfluence:
-        """As ``ranks.average_precision_estimate`` explains."""
-        value, positives = float(average_precision(ranking).value), ranking.positives
-        pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
-        a, b = np.cumsum(pos), np.cumsum(neg)
-        whole = np.where(a + b > 0, a + b, 1.0)
-        raised, lowered = (np.cumsum((pos * side / whole**2)[::-1])[::-1] for side in (b, a))
-        return cls(ranking.score, (a / whole - value + raised) / positives, -lowered / positives)
+        """As ``ranks.precision_influence`` explains."""
+        return cls(ranking.score, *precision_influence(ranking))
 
     def at(self, scores: HostArray, positive: HostArray) -> HostArray:
         """The influence (N,) of rows with these ``scores``, which are ``positive`` (N,) bool or not."""
@@ -103,7 +97,7 @@ class PairedInfluence(Metric):
     def variance(self) -> float:
         """That of the difference."""
         first, both, second = self.sums.value().tolist()
-        return max(first - 2.0 * both + second, 0.0)
+        return max(float(first - 2.0 * both + second), 0.0)
 
     def compute(self) -> float:
         """The same as ``variance``."""
@@ -129,9 +123,7 @@ def ranked_difference(
     return Difference(first, second, interval, 1.0, detectable(reach / confidence.critical, confidence))
 
 
-def mean_difference(
-    first: float, second: float, moments: Moments, confidence: Confidence, span: float
-) -> Difference:
+def mean_difference(first: float, second: float, moments: Moments, confidence: Confidence, span: float) -> Difference:
     """The difference of two mean losses, from the ``moments`` of the difference row by row, at most ``span`` each."""
     interval = mean_interval(moments, confidence, -span, span)
     reach = max(moments.error, interval.width / 2.0 / confidence.critical)

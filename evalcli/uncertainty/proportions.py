@@ -91,7 +91,8 @@ def _curve(name: MetricName, cells: Cells, classes: int) -> Callable[[float], fl
     n = cells.n
 
     def pooled(accuracy: float) -> float:
-        one = Counts(*(np.array([part]) for part in (accuracy * n, n, n)), np.asarray(n * classes))
+        right, every = np.array([accuracy * n]), np.array([n])
+        one = Counts(right, every, every, np.asarray(n * classes))
         return float(name.entry.formula(one, *name.arguments)[0])
 
     return pooled

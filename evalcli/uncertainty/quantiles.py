@@ -127,7 +127,7 @@ def binomial_tail(successes: int, trials: int, share: float = 0.5) -> float:
     if successes >= trials:
         return 1.0
     if trials <= 1000 and share == 0.5:
-        return sum(comb(trials, k) for k in range(successes + 1)) / 2**trials
+        return float(sum(comb(trials, k) for k in range(successes + 1)) / 2**trials)
     return beta_cdf(1.0 - share, trials - successes, successes + 1.0)
 
 
@@ -166,4 +166,3 @@ def t_two_sided(t: float, freedom: float) -> float:
     if freedom == inf or freedom > 1e7:
         return two_sided(t)
     return min(2.0 * _t_tail(abs(t), freedom), 1.0)
-

@@ -87,13 +87,16 @@ def auroc_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEsti
         return None
     squares = Squares.of(ranking) if squares is None else squares
     certified = auroc(ranking)
-    tp, fp = np.cumsum(ranking.pos, dtype=np.float64), np.cumsum(ranking.neg, dtype=np.float64)
-    beaten = 1.0 - (fp - ranking.neg / 2.0) / ranking.negatives
-    beating = (tp - ranking.pos / 2.0) / ranking.positives
-    model = _exponential(certified.value)
-    sides = zip((ranking.pos, ranking.neg), (beaten, beating), squares, strict=True)
-    pos, neg = (_side(amounts, shares, certified.value, square, model) for amounts, shares, square in sides)
+    shares, model = placements(ranking), _exponential(certified.value)
+    sides = zip((ranking.pos, ranking.neg), shares, squares, strict=True)
+    pos, neg = (_side(amounts, share, certified.value, square, model) for amounts, share, square in sides)
     return RankEstimate(certified, pos, neg)
+
+
+def placements(ranking: Ranking) -> tuple[HostArray, HostArray]:
+    """Of a positive and of a negative in each segment (K,), the share of the other side that it beats, or loses to."""
+    tp, fp = np.cumsum(ranking.pos, dtype=np.float64), np.cumsum(ranking.neg, dtype=np.float64)
+    return 1.0 - (fp - ranking.neg / 2.0) / ranking.negatives, (tp - ranking.pos / 2.0) / ranking.positives
 
 
 def _exponential(value: float) -> float:
@@ -121,9 +124,7 @@ def _telling(amounts: HostArray, losses: HostArray) -> float:
 def average_precision_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEstimate | None:
     """Average precision with the variance of its influences and its bias; ``None`` where it is undefined.
 
-    With ``a`` positives and ``b`` negatives up to a place, a positive there adds its own precision ``a / (a + b)``, less
-    the mean, and raises by ``b / (a + b)²`` that of each positive at or below it; a negative lowers those by
-    ``a / (a + b)²``. Since each positive also stands before itself, few of them look better than many:
+    Each positive also stands before itself, so few of them look better than many:
     ``bias = Σ b / (a + b)² · (1 − a / P) / P`` over positives.
     """
     if not ranking.defined:
@@ -132,20 +133,32 @@ def average_precision_estimate(ranking: Ranking, squares: Squares | None = None)
     certified = average_precision(ranking)
     pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
     a, b = np.cumsum(pos), np.cumsum(neg)
-    total, whole = ranking.positives, np.where(a + b > 0, a + b, 1.0) ** 2
-    precision = a / np.sqrt(whole)
-    raised, lowered = (np.cumsum((pos * side / whole)[::-1])[::-1] for side in (b, a))
-    mean = dot(pos, precision) / total
-    of_pos, of_neg = (precision - mean + raised) / total, lowered / total
+    total, whole = ranking.positives, np.where(a + b > 0, a + b, 1.0)
+    mean = dot(pos, a / whole) / total
+    of_pos, of_neg = precision_influence(ranking)
     rows = total * total / squares.pos
     variances = dot(pos, of_pos**2) * squares.pos / total, dot(neg, of_neg**2) * squares.neg / ranking.negatives
     variance = sum(variances)
-    telling = _telling(pos, 1.0 - precision) * rows / total
+    telling = _telling(pos, b / whole) * rows / total
     grown = (telling * variance + max(variance, mean * (1.0 - mean) / rows)) / (telling + 1.0)
     scale = grown / variance if variance > 0.0 else 1.0
-    bias = dot(pos * b / whole, 1.0 - a / total) / total * squares.pos / total
+    bias = dot(pos * b / whole**2, 1.0 - a / total) / total * squares.pos / total
     others = ranking.negatives**2 / squares.neg
     return RankEstimate(certified, Side(variances[0] * scale, rows), Side(variances[1] * scale, others), bias)
+
+
+def precision_influence(ranking: Ranking) -> tuple[HostArray, HostArray]:
+    """What a positive and a negative in each segment (K,) add to the average precision.
+
+    With ``a`` positives and ``b`` negatives up to there, a positive adds its precision ``a / (a + b)`` less the mean,
+    and raises by ``b / (a + b)²`` that of every positive at or below it; a negative lowers those by ``a / (a + b)²``.
+    """
+    pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
+    a, b = np.cumsum(pos), np.cumsum(neg)
+    total, whole = ranking.positives, np.where(a + b > 0, a + b, 1.0)
+    raised, lowered = (np.cumsum((pos * side / whole**2)[::-1])[::-1] for side in (b, a))
+    mean = dot(pos, a / whole) / total
+    return (a / whole - mean + raised) / total, -lowered / total
 
 
 def rank_interval(estimate: RankEstimate, confidence: Confidence, method: str) -> Interval:
@@ -170,7 +183,9 @@ def mean_interval(
     parts.append((shared, min(one.neg.rows for one in estimates)))
     own = sum(variance for variance, _ in parts[:-1])
     if by_support is not None:
-        own += sum(weight * (one.value - value) ** 2 for one, weight in zip(estimates, weights, strict=True)) / by_support
+        own += (
+            sum(weight * (one.value - value) ** 2 for one, weight in zip(estimates, weights, strict=True)) / by_support
+        )
     together = len(estimates) > 1
     variance = (sqrt(own) + sqrt(shared)) ** 2 if together else own + shared
     doubt = [sum(w * float(one.certified[end]) for one, w in zip(estimates, weights, strict=True)) for end in (1, 2)]

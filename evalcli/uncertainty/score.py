@@ -169,6 +169,7 @@ class _Path:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self._factor = 0.0  # the last λ: the next is near
         self._total = float(problem.base.sum())
         self.start = self._point(problem.base)
 
@@ -199,25 +200,26 @@ class _Path:
         least, most = (_REACH * self._total * float(end) for end in (influence.min(), influence.max()))
         moved = influence - min(max(gain, least), most) / self._total
         pull = self._problem.scale * moved
-        least, most = float(pull.min()), float(pull.max())
+        bent, least, most = moved * pull, float(pull.min()), float(pull.max())
         if not least < 0.0 < most:
             return self._problem.base
-        low, high, factor = 1.0 / least, 1.0 / most, 0.0
+        low, high = 1.0 / least, 1.0 / most
+        factor = self._factor if low < self._factor < high else 0.0
         for _ in range(_STEPS):
-            amounts: HostArray = self._problem.base / (1.0 - factor * pull)
-            balance = dot(amounts, moved)
-            slope = dot(amounts / (1.0 - factor * pull), moved * pull)
+            left = 1.0 - factor * pull
+            amounts: HostArray = self._problem.base / left
+            balance, slope = dot(amounts, moved), dot(amounts / left, bent)
             low, high = (low, factor) if balance > 0 else (factor, high)
             step = factor - balance / slope
             step = step if low < step < high else (low + high) / 2.0
             if abs(step - factor) <= 1e-10 * abs(step):
                 break
             factor = step
+        self._factor = factor
         return amounts * (self._total / float(amounts.sum()))
 
-    def end(self, centre: float, critical: float, limit: float) -> float:
-        """Where the metric is ``critical`` standard errors from ``centre``, on the way to ``limit``."""
-        side = 1.0 if limit > self.start.value else -1.0
+    def end(self, side: float, centre: float, critical: float, limit: float) -> float:
+        """Where the metric is ``critical`` errors away from ``centre``: below it (``side`` −1) or above."""
 
         def beyond(point: _Point) -> float:
             return side * (point.value - centre) - critical * point.error
@@ -255,15 +257,5 @@ class _Path:
 def score_interval(problem: Problem, centre: float, critical: float, limits: tuple[float, float]) -> Interval:
     """Both ends around ``centre``, the value that was seen less its bias; the metric lies within ``limits``."""
     path = _Path(problem)
-    return Interval(*(path.end(centre, critical, limit) for limit in limits), "score")
-
-
-def score_statistic(problem: Problem, centre: float, null: float = 0.0) -> float:
-    """How many standard errors ``centre`` is from ``null``, as they are at the likeliest truth of value ``null``."""
-    path = _Path(problem)
-    point = path.start
-    for _ in range(_STEPS):
-        if abs(point.value - null) <= _CLOSE * max(abs(centre - null), point.error):
-            break
-        point = path.at(null, point)
-    return (centre - null) / point.error if point.error > 0.0 else 0.0
+    low = path.end(-1.0, centre, critical, limits[0])
+    return Interval(low, path.end(1.0, centre, critical, limits[1]), "score")

@@ -38,7 +38,7 @@ ALL = -1
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """A ``value`` and what it gains for each unit of ``n``, and of a class's ``tp``, ``support``, ``predicted`` (C,)."""
+    """A ``value``, and what it gains for a unit of ``n`` and of a class's ``tp``, ``support``, ``predicted`` (C,)."""
 
     value: float
     n: float
@@ -167,7 +167,8 @@ class PooledRatio:
     classes: int
 
     def _sums(self, margins: Margins) -> tuple[float, float]:
-        sums = Margins(*(np.asarray(part.sum()) for part in margins[:3]), np.asarray(margins.n * self.classes))
+        tp, support, predicted = (np.asarray(part.sum()) for part in margins[:3])
+        sums = Margins(tp, support, predicted, np.asarray(margins.n * self.classes))
         return float(self.ratio.top.of(sums)), float(self.ratio.bottom.of(sums))
 
     def slope(self, margins: Margins) -> Slope:

@@ -1,0 +1,165 @@
+"""What is simulated: the cases of docs/intervals.md."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.simulated import Case, GateCase, PairCase
+from benchmarks.simulated.counts import accuracy, clustered, composite, gate, matrix_of, weighted
+from benchmarks.simulated.pairs import (
+    Pair,
+    compared,
+    difference,
+    equal_f1,
+    log_losses,
+    ranked,
+    with_interval,
+    with_p,
+)
+from benchmarks.simulated.scores import (
+    area,
+    auroc,
+    average_precision,
+    calibration,
+    distance_of_curves,
+    macro_auroc,
+    mean_loss,
+    partial_area,
+    selective,
+)
+
+RARE = matrix_of([0.6, 0.25, 0.1, 0.03, 0.02], [0.95, 0.85, 0.8, 0.7, 0.6])
+RARE_GOOD = matrix_of([0.6, 0.25, 0.1, 0.03, 0.02], [0.95] * 5)
+VERY_RARE = matrix_of(0.6 ** np.arange(10), [0.9] * 10)
+TEN = matrix_of(np.ones(10), [0.9] * 10)
+FIVE = matrix_of(np.ones(5), [0.8] * 5)
+SKEWED = matrix_of([0.95, 0.05], [0.97, 0.7])
+GOOD = matrix_of(np.ones(3), [0.98] * 3)
+COIN = matrix_of(np.ones(3), [0.4] * 3)
+
+CASES = (
+    Case("accuracy, balanced, 200 rows", accuracy(200, 0.6, 0.9)),
+    Case("accuracy, skewed, 1,000 rows", accuracy(1000, 0.93, 0.97)),
+    Case("accuracy, 100 rows", accuracy(100, 0.5, 0.95)),
+    Case("accuracy near 1, 100 rows", accuracy(100, 0.97, 0.999)),
+    Case("accuracy near 1, 1,000 rows", accuracy(1000, 0.985, 0.999)),
+    Case("accuracy near 0, 500 rows", accuracy(500, 0.001, 0.03)),
+    Case("accuracy, weighted, 300 rows", weighted(300, 0.0), ("evalcli", "overall Σw²")),
+    Case("accuracy, heavy rows are hard, 300 rows", weighted(300, 0.4)),
+    Case("accuracy, 100 clusters", clustered("accuracy", 100, 0.85, 0.3)),
+    Case("accuracy, 40 clusters", clustered("accuracy", 40, 0.85, 0.3)),
+    Case("accuracy near 1, 60 clusters", clustered("accuracy", 60, 0.97, 0.3)),
+    Case("macro F1, 100 clusters", clustered("f1_macro", 100, 0.85, 0.3)),
+    Case("macro F1, balanced, 5 classes, 200 rows", composite("f1_macro", FIVE, 200)),
+    Case("macro F1, balanced, 10 classes, 100 rows", composite("f1_macro", TEN, 100, every=True)),
+    Case("macro F1, rare classes, 300 rows", composite("f1_macro", RARE, 300, every=True)),
+    Case("macro F1, rare classes, 1,000 rows", composite("f1_macro", RARE, 1000)),
+    Case("macro F1, rare good classes, 300 rows", composite("f1_macro", RARE_GOOD, 300, every=True)),
+    Case("macro F1, 5 % positive, 200 rows", composite("f1_macro", SKEWED, 200, every=True)),
+    Case("macro F1, 5 % positive, 2,000 rows", composite("f1_macro", SKEWED, 2000)),
+    Case("macro F1 near 1, 200 rows", composite("f1_macro", GOOD, 200, every=True)),
+    Case("weighted F1, rare classes, 300 rows", composite("f1_weighted", RARE, 300)),
+    Case("macro precision, rare classes, 300 rows", composite("precision_macro", RARE, 300)),
+    Case("balanced accuracy, rare classes, 300 rows", composite("balanced_accuracy", RARE, 300)),
+    Case("balanced accuracy, rare good classes, 300 rows", composite("balanced_accuracy", RARE_GOOD, 300, every=True)),
+    Case("balanced accuracy, 5 % positive, 200 rows", composite("balanced_accuracy", SKEWED, 200)),
+    Case("balanced accuracy, 10 classes, 2,000 rows", composite("balanced_accuracy", TEN, 2000)),
+    Case("MCC, 5 % positive, 200 rows", composite("mcc", SKEWED, 200, every=True)),
+    Case("MCC, 5 classes, 200 rows", composite("mcc", FIVE, 200)),
+    Case("MCC near 1, 200 rows", composite("mcc", GOOD, 200, every=True)),
+    Case("MCC near 0, 150 rows", composite("mcc", COIN, 150)),
+    Case("kappa, 5 % positive, 200 rows", composite("kappa", SKEWED, 200)),
+    Case("kappa, 10 classes, 2,000 rows", composite("kappa", TEN, 2000)),
+    Case("F1 of 5 % positive, 500 rows", composite("f1", SKEWED, 500)),
+    Case("recall of 5 % positive, 500 rows", composite("recall", SKEWED, 500)),
+    Case("F2 of 5 % positive, 500 rows", composite("fbeta2", SKEWED, 500)),
+    Case("AUROC 0.86, 50 + 50 rows", auroc(50, 50, 1.5)),
+    Case("AUROC 0.86, 25 + 975 rows", auroc(25, 975, 1.5)),
+    Case("AUROC 0.96, 200 + 200 rows", auroc(200, 200, 2.5)),
+    Case("AUROC 0.96, 25 + 975 rows", auroc(25, 975, 2.5)),
+    Case("AUROC 0.993, 200 + 200 rows", auroc(200, 200, 3.5)),
+    Case("AUROC 0.993, 100 + 1,900 rows", auroc(100, 1900, 3.5)),
+    Case("AUROC, mean of 5 columns, 300 rows", macro_auroc(300, 5, 1.5), ()),
+    Case("average precision 0.92, 200 rows", average_precision(200, 0.5, 2.0)),
+    Case("average precision 0.50, 4 % positive, 500 rows", average_precision(500, 0.04, 2.0)),
+    Case("average precision 0.54, 5 % positive, 2,000 rows", average_precision(2000, 0.05, 2.0)),
+    Case("log loss, 100 rows", mean_loss("log_loss", 100, 2.0, 1.0)),
+    Case("log loss, too sure, 300 rows", mean_loss("log_loss", 300, 4.0, 0.5)),
+    Case("log loss, good model, 1,000 rows", mean_loss("log_loss", 1000, 8.0, 1.0)),
+    Case("Brier score, 100 rows", mean_loss("brier", 100, 2.0, 1.0)),
+    Case("Brier score, good model, 1,000 rows", mean_loss("brier", 1000, 8.0, 1.0)),
+    Case("ECE 0.08, 300 rows", calibration(300, 2.0, 0.6)),
+    Case("ECE 0.08, 5,000 rows", calibration(5000, 2.0, 0.6)),
+    Case("ECE 0.02, 1,000 rows", calibration(1000, 2.0, 0.85)),
+    Case("ECE 0, 1,000 rows", calibration(1000, 2.0, 1.0), ()),
+    Case("partial AUROC, 100 + 400 rows", partial_area(100, 400, 1.5), most=400),
+    Case("Kolmogorov–Smirnov, 100 + 400 rows", distance_of_curves(100, 400, 1.5), (), most=400),
+    Case("risk–coverage area, 500 rows", selective("aurc", 500), most=400),
+    Case("accuracy at a coverage of 0.8, 500 rows", selective("accuracy", 500), most=400),
+)
+
+FEW = Pair((0.9, 0.1), (0.95, 0.8), (0.95, 0.8), 100)
+
+SMALL = (
+    *(Case(f"accuracy, {rows} rows", accuracy(rows, 0.5, 0.95)) for rows in (10, 20, 30, 50)),
+    *(Case(f"accuracy near 1, {rows} rows", accuracy(rows, 0.97, 0.999)) for rows in (10, 20, 30, 50)),
+    *(Case(f"macro F1, 3 classes, {rows} rows", composite("f1_macro", GOOD, rows)) for rows in (20, 30, 50)),
+    *(Case(f"macro F1, 5 classes, {rows} rows", composite("f1_macro", FIVE, rows)) for rows in (20, 30, 50)),
+    *(Case(f"macro F1, rare classes, {rows} rows", composite("f1_macro", RARE, rows)) for rows in (50, 100)),
+    Case("macro F1, 10 classes, some with 2 rows, 500 rows", composite("f1_macro", VERY_RARE, 500)),
+    *(
+        Case(f"balanced accuracy, rare classes, {rows} rows", composite("balanced_accuracy", RARE, rows))
+        for rows in (50, 100)
+    ),
+    *(Case(f"MCC, 5 classes, {rows} rows", composite("mcc", FIVE, rows)) for rows in (20, 30, 50)),
+    *(Case(f"MCC, 5 % positive, {rows} rows", composite("mcc", SKEWED, rows)) for rows in (50, 100)),
+    Case("accuracy, 15 clusters", clustered("accuracy", 15, 0.85, 0.3)),
+    *(Case(f"AUROC 0.86, {rows} + {rows} rows", auroc(rows, rows, 1.5)) for rows in (10, 15, 25)),
+    Case("AUROC 0.96, 10 + 990 rows", auroc(10, 990, 2.5)),
+    Case("AUROC 0.993, 25 + 25 rows", auroc(25, 25, 3.5)),
+    Case("average precision 0.27, 1 % positive, 2,000 rows", average_precision(2000, 0.01, 2.0)),
+    *(Case(f"log loss, {rows} rows", mean_loss("log_loss", rows, 2.0, 1.0)) for rows in (20, 50)),
+    Case("log loss, good model, 100 rows", mean_loss("log_loss", 100, 8.0, 1.0)),
+    *(Case(f"ECE 0.08, {rows} rows", calibration(rows, 2.0, 0.6)) for rows in (50, 100)),
+    Case("difference of balanced accuracy, 10 % positive, 100 rows", difference("balanced_accuracy", FEW)),
+)
+
+EVEN = Pair((1, 1, 1), (0.85,) * 3, (0.85,) * 3, 400)
+UNEVEN = Pair((0.95, 0.05), (0.97, 0.7), equal_f1((0.95, 0.05), (0.97, 0.7), 0.5), 1000)
+BETTER = Pair((0.6, 0.3, 0.1), (0.92, 0.88, 0.8), (0.88, 0.82, 0.7), 500)
+CLOSE = Pair((1, 1, 1), (0.97,) * 3, (0.95,) * 3, 300, 0.9)
+
+PAIRS = (
+    PairCase("accuracy, 400 rows", compared("accuracy", EVEN, both=True), null=True),
+    PairCase("accuracy, 100 rows", compared("accuracy", FEW), null=True),
+    PairCase("macro F1, 400 rows", compared("f1_macro", EVEN), null=True),
+    PairCase("macro F1, 100 rows, 10 % positive", compared("f1_macro", FEW, both=True), null=True),
+    PairCase("macro F1, equal by other errors, 1,000 rows", compared("f1_macro", UNEVEN, both=True), null=True),
+    PairCase("MCC, 400 rows", compared("mcc", EVEN), null=True),
+    PairCase("MCC, 100 rows, 10 % positive", compared("mcc", FEW), null=True),
+    PairCase("balanced accuracy, 100 rows, 10 % positive", compared("balanced_accuracy", FEW), null=True),
+    PairCase("AUROC, 50 + 50 rows", with_p(ranked(50, 50, 1.5, 1.5)), null=True),
+    PairCase("AUROC, 25 + 475 rows", with_p(ranked(25, 475, 1.5, 1.5)), null=True),
+    PairCase("AUROC near 1, 100 + 400 rows", with_p(ranked(100, 400, 3.0, 3.0)), null=True),
+    PairCase("log loss, 200 rows", with_p(log_losses(200, 1.0)), null=True),
+    PairCase("accuracy, 500 rows", compared("accuracy", BETTER), null=False),
+    PairCase("macro F1, 500 rows", compared("f1_macro", BETTER), null=False),
+    PairCase("AUROC, 100 + 100 rows", with_p(ranked(100, 100, 1.7, 1.3)), null=False),
+)
+
+CASES = (
+    *CASES,
+    Case("difference of accuracy, 500 rows", difference("accuracy", BETTER)),
+    Case("difference of accuracy, close models near 1, 300 rows", difference("accuracy", CLOSE, both=True)),
+    Case("difference of macro F1, 500 rows", difference("f1_macro", BETTER, both=True)),
+    Case("difference of macro F1, none, 1,000 rows", difference("f1_macro", UNEVEN)),
+    Case("difference of MCC, 500 rows", difference("mcc", BETTER)),
+    Case("difference of balanced accuracy, 400 rows", difference("balanced_accuracy", EVEN)),
+    Case("difference of AUROC, 100 + 100 rows", with_interval(ranked(100, 100, 1.7, 1.3), area(1.7) - area(1.3))),
+    Case("difference of AUROC, none, 25 + 475 rows", with_interval(ranked(25, 475, 1.5, 1.5), 0.0)),
+)
+
+GATES = (
+    GateCase("accuracy 0.9, 1,000 rows", gate("accuracy", matrix_of(np.ones(2), [0.9, 0.9]), 1000)),
+    GateCase("macro F1, rare classes, 1,000 rows", gate("f1_macro", RARE, 1000)),
+)

@@ -1,0 +1,138 @@
+"""Confusion matrices with a known truth: one model, whose rows may weigh differently or come in clusters."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.simulated import CONFIDENCE, Rng
+from evalcli.metrics.registry import evaluate, parse
+from evalcli.uncertainty.cells import Cells
+from evalcli.uncertainty.clusters import Clusters
+from evalcli.uncertainty.counted import CountIntervals
+from evalcli.uncertainty.decisions import decide
+from evalcli.uncertainty.intervals import Interval
+from evalcli.uncertainty.resampling import percentile, replicates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.simulated import Drawn
+
+
+def wald(right: float, rows: float) -> Interval:
+    """The textbook interval that should not be used."""
+    share = right / rows
+    reach = CONFIDENCE.critical * np.sqrt(share * (1 - share) / rows)
+    return Interval(share - reach, share + reach, "wald")
+
+
+def accuracy(rows: int, low: float, high: float) -> Callable[[Rng], Drawn]:
+    """Draw right and wrong rows of a model whose accuracy lies between ``low`` and ``high``."""
+
+    def draw(rng: Rng) -> Drawn:
+        truth = rng.uniform(low, high)
+        right = rng.binomial(rows, truth)
+        cells = Cells.of_matrix(np.array([[right, rows - right], [0, 0]]))
+        return truth, {
+            "evalcli": CountIntervals(cells, CONFIDENCE).of(parse("accuracy")),
+            "wald": wald(right, rows),
+        }
+
+    return draw
+
+
+def matrix_of(priors: Any, rights: Any) -> Any:
+    """Return the cell shares of a model: class shares, and the share right of each class; errors go everywhere."""
+    priors, rights = np.asarray(priors, float), np.asarray(rights, float)
+    size = len(priors)
+    rows = np.repeat(((1 - rights) / (size - 1))[:, None], size, axis=1)
+    np.fill_diagonal(rows, rights)
+    return (priors / priors.sum())[:, None] * rows
+
+
+def composite(name: str, shares: Any, rows: int, *, every: bool = False) -> Callable[[Rng], Drawn]:
+    """Draw a confusion matrix; the truth is the metric of its cell shares."""
+    parsed, size = parse(name), len(shares)
+    positive = 1 if size == 2 else None
+    exact = Cells.of_matrix(shares)
+    truth = float(evaluate(parsed, exact.margins.counts, positive=positive))
+
+    def draw(rng: Rng) -> Drawn:
+        cells = Cells.of_matrix(rng.multinomial(rows, shares.ravel()).reshape(size, size))
+        found = {"evalcli": CountIntervals(cells, CONFIDENCE, positive=positive).of(parsed)}
+        if every:
+            for method in ("score", "bootstrap"):
+                found[method] = CountIntervals(cells, CONFIDENCE, positive=positive, method=method).of(parsed)
+            drawn = evaluate(parsed, replicates(cells, CONFIDENCE).counts, positive=positive)
+            found["percentile"] = percentile(drawn, CONFIDENCE)
+        return truth, found
+
+    return draw
+
+
+def weighted(rows: int, hard: float) -> Callable[[Rng], Drawn]:
+    """Draw rows of which some weigh more; the heavy ones are wrong more often when ``hard`` is above 0."""
+    truth = cache(lambda: weighted_truth(hard))
+
+    def draw(rng: Rng) -> Drawn:
+        weight = rng.gamma(1.0, size=rows) + 0.1
+        share = 0.9 - hard * np.minimum(weight, 4.0) / 4.0
+        right = rng.random(rows) < share
+        sums = [(weight[side] ** power).sum() for power in (1, 2) for side in (right, ~right)]
+        cells = Cells.of_matrix(np.array([[sums[0], sums[1]], [0, 0]]), squares=np.array([[sums[2], sums[3]], [0, 0]]))
+        kish = Cells.of_matrix(np.array([[sums[0], sums[1]], [0, 0]]))
+        kish = kish.inflated((sums[2] + sums[3]) / (sums[0] + sums[1]))
+        name = parse("accuracy")
+        found = {"evalcli": CountIntervals(cells, CONFIDENCE).of(name)}
+        found["overall Σw²"] = CountIntervals(kish, CONFIDENCE).of(name)
+        return truth(), found
+
+    return draw
+
+
+def weighted_truth(hard: float) -> float:
+    """Return ``E[w·share] / E[w]`` of the rows above, by fine quadrature."""
+    quantiles = -np.log1p(-(np.arange(400_000) + 0.5) / 400_000) + 0.1
+    return float((quantiles * (0.9 - hard * np.minimum(quantiles, 4.0) / 4.0)).sum() / quantiles.sum())
+
+
+def clustered(name: str, clusters: int, accuracy: float, alike: float) -> Callable[[Rng], Drawn]:
+    """Draw clusters of 1 to 12 rows whose own accuracy varies: ``alike`` is the correlation of rows of one cluster."""
+    shares = matrix_of(np.ones(3), np.full(3, accuracy))
+    truth = float(evaluate(parse(name), Cells.of_matrix(shares).margins.counts))
+    strength = (1.0 - alike) / alike
+
+    def draw(rng: Rng) -> Drawn:
+        sizes = rng.integers(1, 13, clusters)
+        own = rng.beta(accuracy * strength, (1 - accuracy) * strength, clusters)
+        cluster = np.repeat(np.arange(clusters), sizes)
+        target = rng.integers(0, 3, len(cluster))
+        right = rng.random(len(cluster)) < own[cluster]
+        preds = np.where(right, target, (target + rng.integers(1, 3, len(cluster))) % 3)
+        table = Clusters.of(cluster, target, preds, np.ones(len(cluster)))
+        found = {"evalcli": CountIntervals(table.cells, CONFIDENCE, clusters=table).of(parse(name))}
+        found["as if independent"] = CountIntervals(table.cells, CONFIDENCE).of(parse(name))
+        if name != "accuracy":
+            options = {"clusters": table, "method": "bootstrap"}
+            found["cluster bootstrap"] = CountIntervals(table.cells, CONFIDENCE, **options).of(parse(name))
+        return truth, found
+
+    return draw
+
+
+def gate(name: str, shares: Any, rows: int) -> Callable[[Rng], dict[str, str]]:
+    """Draw a model that is exactly at its bound."""
+    bound = float(evaluate(parse(name), Cells.of_matrix(shares).margins.counts))
+    size = len(shares)
+
+    def draw(rng: Rng) -> dict[str, str]:
+        cells = Cells.of_matrix(rng.multinomial(rows, shares.ravel()).reshape(size, size))
+        value = float(evaluate(parse(name), cells.margins.counts))
+        interval = CountIntervals(cells, CONFIDENCE).of(parse(name))
+        assert interval is not None
+        return {"point": "pass" if value >= bound else "fail", "interval": decide(interval, bound, "min")}
+
+    return draw

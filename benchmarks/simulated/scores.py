@@ -1,0 +1,224 @@
+"""Scores with a known truth: rankings, losses and the bins of confidence."""
+
+from __future__ import annotations
+
+from functools import cache
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.simulated import CONFIDENCE, Rng
+from evalcli.metrics.calibration import BinTable, ece
+from evalcli.metrics.confidence import ConfidenceGroups
+from evalcli.metrics.roc import Ranking, auroc_variance, ks, partial_auroc
+from evalcli.metrics.roc import auroc as exact_auroc
+from evalcli.metrics.roc import average_precision as exact_average_precision
+from evalcli.metrics.selective import accuracy_at_coverage, aurc
+from evalcli.uncertainty import ranks
+from evalcli.uncertainty.bins import calibration_interval
+from evalcli.uncertainty.curves import curve_interval, selective_interval
+from evalcli.uncertainty.intervals import Confidence, Interval
+from evalcli.uncertainty.means import Moments, mean_interval
+from evalcli.uncertainty.resampling import percentile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.simulated import Drawn
+
+_MANY = 4_000_000
+"""Rows that stand for all there are, where the truth has no formula."""
+
+
+def ranking_of(pos: Any, neg: Any) -> Ranking:
+    """Return a ranking of two samples of scores."""
+    scores = np.unique(np.concatenate([pos, neg]))[::-1]
+    places = [len(scores) - 1 - np.searchsorted(scores[::-1], side) for side in (pos, neg)]
+    counts = [np.bincount(place, minlength=len(scores)) for place in places]
+    never = np.zeros(len(scores), bool)
+    return Ranking(scores, *counts, never, never, exact=True)
+
+
+def area(distance: float) -> float:
+    """Return the AUROC of two normal distributions of variance 1."""
+    return NormalDist().cdf(distance / np.sqrt(2.0))
+
+
+def auroc(positives: int, negatives: int, distance: float) -> Callable[[Rng], Drawn]:
+    """Draw normal scores of both sides."""
+    truth = area(distance)
+
+    def draw(rng: Rng) -> Drawn:
+        ranking = ranking_of(rng.normal(distance, 1, positives), rng.normal(0, 1, negatives))
+        estimate = ranks.auroc_estimate(ranking)
+        assert estimate is not None
+        return truth, {"evalcli": ranks.rank_interval(estimate, CONFIDENCE, "delong"), "logit": logit(ranking)}
+
+    return draw
+
+
+def logit(ranking: Ranking) -> Interval | None:
+    """Return DeLong's variance on the logit scale, as it is usually done."""
+    value, variance = exact_auroc(ranking).value, auroc_variance(ranking)
+    if not 0 < value < 1:
+        return Interval(value, value, "logit")
+    reach = CONFIDENCE.critical * np.sqrt(variance) / (value * (1 - value))
+    ends = (1 / (1 + np.exp(-(np.log(value / (1 - value)) + side * reach))) for side in (-1, 1))
+    return Interval(*ends, "logit")
+
+
+def macro_auroc(rows: int, size: int, distance: float) -> Callable[[Rng], Drawn]:
+    """Draw scores of ``size`` classes, of which the own class scores higher by ``distance``."""
+    truth = area(distance)
+
+    def draw(rng: Rng) -> Drawn:
+        target = rng.integers(0, size, rows)
+        scores = rng.normal(size=(rows, size))
+        scores[np.arange(rows), target] += distance
+        columns = [ranking_of(scores[target == c, c], scores[target != c, c]) for c in range(size)]
+        estimates = [one for one in map(ranks.auroc_estimate, columns) if one is not None]
+        share = [1.0 / len(estimates)] * len(estimates)
+        return truth, {"evalcli": ranks.mean_interval(estimates, share, CONFIDENCE, "delong")}
+
+    return draw
+
+
+def average_precision(rows: int, share: float, distance: float) -> Callable[[Rng], Drawn]:
+    """Draw normal scores with a share of positives; the truth is that of four million rows."""
+
+    @cache
+    def truth() -> float:
+        many = np.random.default_rng(0)
+        size = int(_MANY * share)
+        ranking = ranking_of(many.normal(distance, 1, size), many.normal(0, 1, _MANY - size))
+        return float(exact_average_precision(ranking).value)
+
+    def draw(rng: Rng) -> Drawn:
+        positives = max(int(rng.binomial(rows, share)), 1)
+        ranking = ranking_of(rng.normal(distance, 1, positives), rng.normal(0, 1, rows - positives))
+        estimate = ranks.average_precision_estimate(ranking)
+        assert estimate is not None
+        return truth(), {"evalcli": ranks.rank_interval(estimate, CONFIDENCE, "influence")}
+
+    return draw
+
+
+def probabilities(rng: Rng, rows: int, sharpness: float, trust: float) -> tuple[Any, Any]:
+    """Draw P(positive) and what happened; ``trust`` 1 is calibrated, below it the model is too sure of itself."""
+    logits = rng.normal(0, sharpness, rows)
+    happened = rng.random(rows) < 1 / (1 + np.exp(-trust * logits))
+    return 1 / (1 + np.exp(-logits)), happened
+
+
+def losses(kind: str, probs: Any, happened: Any) -> Any:
+    """Return the log loss or the Brier score of every row."""
+    if kind == "brier":
+        return (probs - happened) ** 2
+    return -np.log(np.where(happened, probs, 1 - probs))
+
+
+def mean_loss(kind: str, rows: int, sharpness: float, trust: float) -> Callable[[Rng], Drawn]:
+    """Draw losses; the truth is that of four million rows."""
+
+    @cache
+    def truth() -> float:
+        return float(losses(kind, *probabilities(np.random.default_rng(0), _MANY, sharpness, trust)).mean())
+
+    high = 1.0 if kind == "brier" else np.inf
+
+    def draw(rng: Rng) -> Drawn:
+        values = losses(kind, *probabilities(rng, rows, sharpness, trust))
+        reach = CONFIDENCE.critical * values.std() / np.sqrt(rows)
+        return truth(), {
+            "evalcli": mean_interval(Moments.of(values), CONFIDENCE, 0.0, high),
+            "normal": Interval(values.mean() - reach, values.mean() + reach, "normal"),
+        }
+
+    return draw
+
+
+def bins_of(confidence: Any, right: Any) -> BinTable:
+    """Return fifteen bins."""
+    places = np.clip(np.ceil(confidence * 15).astype(int) - 1, 0, 14)
+    sums = [np.bincount(places, part, 15) for part in (np.ones(len(places)), confidence, right)]
+    edges = np.arange(16) / 15
+    return BinTable(*sums, edges[:-1], edges[1:])
+
+
+def calibration(rows: int, sharpness: float, trust: float) -> Callable[[Rng], Drawn]:
+    """Draw the bins of the top label; the truth is the calibration error of the true shares."""
+
+    def top(rng: Rng, size: int) -> tuple[Any, Any, Any]:
+        logits = np.abs(rng.normal(0, sharpness, size))
+        share = 1 / (1 + np.exp(-trust * logits))
+        return 1 / (1 + np.exp(-logits)), rng.random(size) < share, share
+
+    @cache
+    def truth() -> float:
+        confidence, _, share = top(np.random.default_rng(0), _MANY)
+        return 0.0 if trust == 1.0 else float(ece(bins_of(confidence, share)))
+
+    def draw(rng: Rng) -> Drawn:
+        confidence, right, _ = top(rng, rows)
+        table = bins_of(confidence, right)
+        wrong = table.n - table.right
+        drawn = [rng.poisson(part, (400, 15)) for part in (table.right, wrong)]
+        sure = table.confidence / np.where(table.n > 0, table.n, 1)
+        size = drawn[0] + drawn[1]
+        errors = np.abs(drawn[0] - size * sure).sum(axis=1) / size.sum(axis=1)
+        return truth(), {
+            "evalcli": calibration_interval(table, CONFIDENCE),
+            "percentile": percentile(errors, CONFIDENCE),
+        }
+
+    return draw
+
+
+FEWER = Confidence(resamples=300)
+
+
+def distance_of_curves(positives: int, negatives: int, distance: float) -> Callable[[Rng], Drawn]:
+    """Draw normal scores and ask for the Kolmogorov–Smirnov distance."""
+    truth = 2.0 * NormalDist().cdf(distance / 2.0) - 1.0
+
+    def draw(rng: Rng) -> Drawn:
+        ranking = ranking_of(rng.normal(distance, 1, positives), rng.normal(0, 1, negatives))
+        return truth, {"evalcli": curve_interval(ks, ranking, FEWER)}
+
+    return draw
+
+
+def partial_area(positives: int, negatives: int, distance: float) -> Callable[[Rng], Drawn]:
+    """Draw normal scores and ask for the area up to a false positive rate of 0.1."""
+    rates = (np.arange(100_000) + 0.5) / 1e6
+    normal = NormalDist()
+    found = np.mean([normal.cdf(distance + normal.inv_cdf(rate)) for rate in rates.tolist()]) * 0.1
+    truth = float(0.5 * (1.0 + (found - 0.005) / (0.1 - 0.005)))
+
+    def draw(rng: Rng) -> Drawn:
+        ranking = ranking_of(rng.normal(distance, 1, positives), rng.normal(0, 1, negatives))
+        return truth, {"evalcli": curve_interval(partial_auroc, ranking, FEWER, 0.1)}
+
+    return draw
+
+
+def selective(name: str, rows: int) -> Callable[[Rng], Drawn]:
+    """Draw rows by their confidence and ask for the area under the risk–coverage curve, or a point of it."""
+    formula, arguments = (aurc, ()) if name == "aurc" else (accuracy_at_coverage, (0.8,))
+
+    def groups(rng: Rng, size: int) -> ConfidenceGroups:
+        logits = np.abs(rng.normal(0, 2.0, size))
+        confidence = 1 / (1 + np.exp(-logits))
+        right = (rng.random(size) < confidence).astype(np.int64)
+        order = np.argsort(-confidence)
+        return ConfidenceGroups(confidence[order], confidence[order], right[order], 1 - right[order])
+
+    @cache
+    def truth() -> float:
+        return float(formula(groups(np.random.default_rng(0), _MANY), *arguments).value)
+
+    def draw(rng: Rng) -> Drawn:
+        return truth(), {"evalcli": selective_interval(formula, groups(rng, rows), FEWER, *arguments)}
+
+    return draw
