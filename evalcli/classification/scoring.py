@@ -256,6 +256,20 @@ class ScoreResults:
         """Whether every class has a ranking of its own."""
         return "KeyTable" in self._states and not self._scoring.binary and not self._unscored
 
+    @property
+    def scoring(self) -> Scoring:
+        """What the states were built from."""
+        return self._scoring
+
+    @property
+    def rankings(self) -> Sequence[Ranking]:
+        """How the rows rank, column by column; of binary scores the positive class."""
+        return self._rankings
+
+    def column(self, name: MetricName) -> int | None:
+        """Which column a name means; ``None`` for a mean over all."""
+        return self._column(name)
+
     def calibration(self) -> Calibration | None:
         """The reliability table, of P(positive) where there is one, and the temperature that would mend it."""
         of, state = "top label", "CalibrationBins"

@@ -19,7 +19,7 @@ from evalcli.sources.labels import check_labels
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from evalcli.classification.prepare import Prepare
+    from evalcli.classification.prepare import Labels, Prepare
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.counting import Plan
     from evalcli.sources.base import Array, Batch
@@ -44,8 +44,16 @@ class ClassificationPass:
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
         labels = self.prepare(batch, self.task, self.evidence)
+        self.count(labels)
+        return self.look(labels)
+
+    def count(self, labels: Labels) -> None:
+        """Count the pairs of labels."""
         counted = labels if self.prepare.device is None else labels.to(self.prepare.device)
         self.confusion.update(counted.preds, counted.target, counted.weight, counted.repeats)
+
+    def look(self, labels: Labels) -> bool:
+        """Take in the scores; ``False`` where the rows so far contradict the decision."""
         holds = self._still_holds()
         scored = self.scores is not None and holds and not self._is_lost()
         if self.scores is not None and scored:

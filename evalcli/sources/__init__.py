@@ -76,6 +76,32 @@ def _open(preds: str, target: str | None, selection: Selection, progress: Heard 
     return open_mixed(preds, target, selection, preds_in_table=not first)
 
 
+def holds_both_sides(path: str, selection: Selection) -> bool:
+    """Whether the names in a file say that it holds predictions and the truth.
+
+    Raises:
+        EvalError: the file cannot be read.
+
+    """
+    from evalcli.sources.naming import is_whole
+
+    if input_format(path) in TENSOR_FORMATS:
+        from evalcli.sources.tensors import open_tensors
+
+        file = open_tensors(path)
+        try:
+            return is_whole(tuple(file.arrays))
+        finally:
+            file.close()
+    from evalcli.sources.tables import open_tables
+
+    tables = open_tables([path], table_options(selection), selection.workers)
+    try:
+        return is_whole(tuple(tables.tables[0].columns))
+    finally:
+        tables.close()
+
+
 def input_format(path: str) -> str:
     """The format of a file, or of the first file of a glob; a file whose name looks like a glob is that file.
 

@@ -76,6 +76,8 @@ class ArrayRows(Listed):
 
     """
 
+    even = True
+
     def __init__(self, source: Source, beside: Beside, show: Sequence[str]) -> None:
         self.rows = source.rows
         self._source = source

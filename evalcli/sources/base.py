@@ -121,6 +121,8 @@ class Selection:
     options: dict[str, Any] = field(default_factory=dict)
     listing: bool = False
     """Rows will be listed: ``id`` may also name what tells the rows of a single file, or of arrays, apart."""
+    sorted: bool = False
+    """Rows of tables come in the order of their ``id``, whatever the order of the file."""
 
     @property
     def may_be_values(self) -> bool:

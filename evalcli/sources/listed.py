@@ -37,6 +37,8 @@ class Listed(ABC):
     named: bool = False
     has_lines: bool = False
     has_files: bool = False
+    even: bool = False
+    """Whether all loads but the last hold just as many rows as were asked for."""
 
     @abstractmethod
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
@@ -49,6 +51,8 @@ class Listed(ABC):
 
 class PlainRows(Listed):
     """The rows of a source that has nothing beside them."""
+
+    even = True
 
     def __init__(self, source: Source, show: Sequence[str]) -> None:
         if show:

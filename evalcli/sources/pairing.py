@@ -5,14 +5,16 @@ Rows pair by position. Each side is read by ranges of rows from its own file, so
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.sources.arrays import StoredArray
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
 from evalcli.sources.labels import check_labels
 from evalcli.sources.naming import USUAL_NAMES, check_order, choose, choose_target
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalcli.sources.array_listing import Beside
-    from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection
     from evalcli.sources.listed import Listed
     from evalcli.sources.naming import Chosen
@@ -76,6 +77,25 @@ class ArraySource(Source):
             self._slicers = tuple(ArraySlicer(each, self.beside.sliced(each, self), self.preds.path) for each in by)
             self.slicers = tuple(each.slicer for each in self._slicers)
 
+    def share_target(self, other: ArraySource) -> None:
+        """Read the truth once for both, where it is the same array of the same file and nothing else lies there."""
+        mine, theirs = self.beside, other.beside
+        alone = mine is not None and theirs is not None and mine.tables is None and theirs.tables is None
+        if not alone or self.weighted or other.weighted or len(self._files) < 2 or len(other._files) < 2:
+            return
+        if (self.target.path, self.target.name) != (other.target.path, other.target.name):
+            return
+        preds, target, _ = other._arrays
+        if not isinstance(target, ReadOnce):
+            target = ReadOnce(target)
+            other._arrays = (preds, target, None)
+        self._arrays = (self._arrays[0], target, None)
+        self._files[-1].close()
+        self._files = self._files[:-1]
+        assert mine is not None
+        assert theirs is not None
+        self.beside = replace(mine, arrays={**mine.arrays, "target": theirs.arrays["target"]})
+
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Ranges of rows, in order."""
         for file in self._files:
@@ -122,6 +142,27 @@ class ArraySource(Source):
         for file in self._files:
             file.close()
         super().close()
+
+
+class ReadOnce(StoredArray):
+    """An array that several sources read range by range, one after the other: the bytes are fetched for the first."""
+
+    def __init__(self, array: StoredArray) -> None:
+        self.name, self.shape, self.dtype = array.name, array.shape, array.dtype
+        self._array = array
+        self._held = threading.local()
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Those of the array."""
+        return self._array.labels
+
+    def read(self, start: int, stop: int) -> Any:
+        """The rows, still where the same thread has read them last."""
+        if getattr(self._held, "range", None) != (start, stop):
+            self._held.rows = self._array.read(start, stop)
+            self._held.range = (start, stop)
+        return self._held.rows
 
 
 def _field(array: StoredArray, path: str) -> Field:

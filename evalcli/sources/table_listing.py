@@ -43,7 +43,7 @@ class TableRows(Listed):
         self.columns, self.named, chosen = _chosen(sides, show)
         self._lines = Lines(sides.joined.preds)
         self.has_lines, self.has_files = self._lines.has_lines, self._lines.has_files
-        is_numbered = sides.selection.where is not None or opened.dropped > 0
+        is_numbered = sides.selection.where is not None or opened.dropped > 0 or sides.joined.is_sorted
         self._stream = _listing(sides, stream, [column.sql for column in chosen], is_numbered=is_numbered)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
@@ -141,6 +141,20 @@ class Cells:
         places = pa.array(rows)
         taken = [list(map(_plain, column.take(places).to_pylist())) for column in self._columns]
         return list(zip(*taken, strict=True))
+
+    def part(self, rows: Array | slice) -> Cells:
+        """Those of some rows of the batch."""
+        import pyarrow as pa
+
+        if isinstance(rows, slice):
+            return Cells([column[rows] for column in self._columns])
+        return Cells([column.take(pa.array(rows)) for column in self._columns])
+
+    def texts(self, index: int) -> Any:
+        """A column as texts, as the engine's library holds them."""
+        import pyarrow as pa
+
+        return self._columns[index].cast(pa.string())
 
 
 class ColumnPieces:
