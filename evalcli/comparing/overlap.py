@@ -18,6 +18,7 @@ from evalcli.errors import InputError, UsageError
 from evalcli.report import Finding, InputRecord
 from evalcli.sources import TENSOR_FORMATS, input_format, table_options
 from evalcli.sources.naming import ID_NAMES
+from evalcli.sources.table_listing import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,7 +124,7 @@ class _Tables:
     def _counted(self, tables: Tables, names: Sequence[str]) -> _Counts:
         for table in tables.tables:
             for name in names:
-                table.as_text(name)
+                as_text(table, name)
         views = [self._keys(table, names) for table in tables.tables]
         both = "SELECT k FROM a WHERE k IS NOT NULL INTERSECT SELECT k FROM b"
         sql = (

@@ -72,13 +72,13 @@ def _chosen(sides: Sides, show: Sequence[str]) -> tuple[tuple[str, ...], bool, l
     found += [(name, *find_column(name, names, "--show", joined.preds.path, joined.preds.noun)) for name in show]
     columns = []
     for _, side, name in found:
-        _as_text(tables[side], name)
+        as_text(tables[side], name)
         tables[side].scan([name])  # raises what is wrong with the column
         columns.append(joined.column(name, side))
     return tuple(name for name, *_ in found), identity is not None, columns
 
 
-def _as_text(table: Table, name: str) -> None:
+def as_text(table: Table, name: str) -> None:
     """From now on read a column whose values are of no kind of ours (dates, records) as what the engine writes."""
     cell = table.reader.castable.get(name)
     if cell is not None:
