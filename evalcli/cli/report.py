@@ -48,7 +48,7 @@ def report(
     with Meter(quiet=output.quiet, meanwhile=_import_the_rest) as progress:
         source = open_source(files.preds, files.targets, selection(inputs, choices, execution.workers), progress.share)
         with closing(source):
-            from evalcli.evaluate import evaluate
+            from evalcli.evaluation import evaluate
 
             result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules))
     return delivery.deliver(progress.timed(replace(result, gates=judge(result, rules, baseline))))
@@ -56,5 +56,5 @@ def report(
 
 def _import_the_rest() -> None:
     """What a report needs once its rows are counted: 40 ms that need not wait for the table engine."""
-    import evalcli.evaluate
+    import evalcli.evaluation
     import evalcli.renderers.terminal  # noqa: F401  # to have it loaded
