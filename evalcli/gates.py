@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.errors import ExitCode, InputError, UsageError
 from evalcli.report import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from fractions import Fraction
 
     from evalcli.report import Report, Value
@@ -69,8 +69,9 @@ def parse_rules(
     minimum: Iterable[str] = (),
     maximum: Iterable[str] = (),
     drops: Iterable[str] = (),
+    known: Container[str] = (),
 ) -> tuple[Rule, ...]:
-    """Rules from ``NAME=V`` texts, in the order given.
+    """Rules from ``NAME=V`` texts, in the order given; ``known`` are names that the registry does not have.
 
     >>> [rule.text() for rule in parse_rules(["recall[a=b]=0.8"], ["error_rate=0.1"], ["mcc=1pp"])]
     ['recall[a=b]>=0.8', 'error_rate<=0.1', 'drop(mcc)<=0.01']
@@ -80,7 +81,27 @@ def parse_rules(
 
     """
     given: tuple[tuple[Kind, Iterable[str]], ...] = (("min", minimum), ("max", maximum), ("drop", drops))
-    return tuple(_parsed(text, kind) for kind, texts in given for text in texts)
+    return tuple(_parsed(text, kind, known) for kind, texts in given for text in texts)
+
+
+_RULE = re.compile(r"(?P<drop>drop\()?(?P<name>.+?)(?(drop)\))\s*(?P<sign>>=|<=)\s*(?P<bound>[^<>=]+)", re.DOTALL)
+
+
+def parse_rule(text: str, known: Container[str] = ()) -> Rule:
+    """One rule from its text; ``known`` are names beyond the registry, of which nothing is known but their value.
+
+    >>> parse_rule("recall[cat] >= 0.8"), parse_rule("drop(mcc)<=1pp").bound
+    (Rule(metric='recall[cat]', kind='min', bound=0.8, plain=False, relative=False), 0.01)
+
+    Raises:
+        UsageError: a text that is no rule, a name that no metric has, or a bound that no value could meet or miss.
+
+    """
+    found = _RULE.fullmatch(text.strip())
+    if found is None or (found["drop"] and found["sign"] == ">="):
+        raise UsageError(f"{text!r} is no rule", fix="write it like accuracy>=0.9, log_loss<=0.3 or drop(mcc)<=0.01")
+    kind: Kind = "drop" if found["drop"] else "min" if found["sign"] == ">=" else "max"
+    return _parsed(f"{found['name'].strip()}={found['bound']}", kind, known)
 
 
 def plain_rules(bounds: Mapping[str, float | None]) -> tuple[Rule, ...]:
@@ -99,27 +120,29 @@ def override(inherited: Iterable[Rule], given: tuple[Rule, ...]) -> tuple[Rule, 
     return (*(old for old in inherited if not any(rule.replaces(old) for rule in given)), *given)
 
 
-def _parsed(text: str, kind: Kind) -> Rule:
+def _parsed(text: str, kind: Kind, known: Container[str] = ()) -> Rule:
     name, equals, amount = text.rpartition("=")
     name, amount = name.strip(), amount.strip()
     if not equals or not name or not amount:
         fix = f"write {_FLAG[kind]} NAME=NUMBER, as in {_FLAG[kind]} accuracy=0.9"
         raise UsageError(f"{_FLAG[kind]} {text!r} is not NAME=NUMBER", fix=fix)
     if kind == "drop":
-        return _parsed_drop(name, amount)
+        return _parsed_drop(name, amount, known)
     if not _NUMBER.fullmatch(amount):
         raise UsageError(f"{_FLAG[kind]} {text!r}: {amount!r} is not a number", fix="write it like 0.9")
-    return _bounded(name, kind, float(amount))
+    return _bounded(name, kind, float(amount), known)
 
 
-def _bounded(name: str, kind: Kind, bound: float) -> Rule:
+def _bounded(name: str, kind: Kind, bound: float, known: Container[str] = ()) -> Rule:
     """A rule whose bound lies where the metric lies. The four plain names follow the task where it matters."""
     from evalcli.metrics.registry import parse
 
-    parsed = parse(name)
-    entry = parsed.entry
     if not isfinite(bound):
         raise UsageError(f"{_FLAG[kind]} {name}={bound}: the bound is not a finite number", fix="write it like 0.9")
+    if name in known and not _is_registered(name):
+        return Rule(name, kind, bound)
+    parsed = parse(name)
+    entry = parsed.entry
     if not entry.low <= bound <= entry.high:
         share = f"{bound / 100:.10g}"
         share = f"{bound / 100:.2f}" if len(share) < 4 else share
@@ -129,11 +152,22 @@ def _bounded(name: str, kind: Kind, bound: float) -> Rule:
     return Rule(str(parsed), kind, bound)
 
 
-def _parsed_drop(name: str, amount: str) -> Rule:
+def _is_registered(name: str) -> bool:
+    """Whether the registry knows this name."""
     from evalcli.metrics.registry import parse
 
-    parsed = parse(name)
-    entry = parsed.entry
+    try:
+        parse(name)
+    except UsageError:
+        return False
+    return True
+
+
+def _parsed_drop(name: str, amount: str, known: Container[str] = ()) -> Rule:
+    from evalcli.metrics.registry import parse
+
+    foreign = name in known and not _is_registered(name)
+    low, high = (-inf, inf) if foreign else (parse(name).entry.low, parse(name).entry.high)
     number = amount.removesuffix("pp").removesuffix("%").strip()
     if not _NUMBER.fullmatch(number):
         fix = "write 0.01 or 1pp (absolute), or 2% (of the baseline)"
@@ -142,10 +176,10 @@ def _parsed_drop(name: str, amount: str) -> Rule:
     exact = hundredth and "e" not in number.lower()
     bound = float(f"{number}e-2") if exact else float(number) / (100 if hundredth else 1)  # 2.3 / 100 is not 0.023
     relative = amount.endswith("%")
-    if abs(bound) == float("inf") or (not relative and abs(bound) > entry.high - entry.low):
+    if abs(bound) == inf or (not relative and abs(bound) > high - low):
         fix = f"write {number}pp (absolute) or {number}% (of the baseline)" if not hundredth else "change the amount"
-        raise UsageError(f"{parsed} lies in {entry.low:g}…{entry.high:g}, so no drop can be {amount}", fix=fix)
-    return Rule(str(parsed), "drop", bound, relative=relative)
+        raise UsageError(f"{name} lies in {low:g}…{high:g}, so no drop can be {amount}", fix=fix)
+    return Rule(name if foreign else str(parse(name)), "drop", bound, relative=relative)
 
 
 def metrics_of(rules: Iterable[Rule]) -> tuple[str, ...]:
@@ -209,14 +243,14 @@ def _check_comparable(report: Report, baseline: Report) -> None:
 
 
 def _judged(rule: Rule, report: Report, baseline: Report | None) -> Verdict:
-    found = _look_up(report, rule.metric)
+    found = look_up(report, rule.metric)
     if isinstance(found, str):
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
     if found.value is None:
         reason = "undefined here (0/0), and undefined never passes"
         return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", reason)
     if rule.kind == "drop" and baseline is not None:
-        judged = _judged_drop(rule, found, _look_up(baseline, rule.metric))
+        judged = _judged_drop(rule, found, look_up(baseline, rule.metric))
         sizes = "" if baseline.n == report.n else f"; of {baseline.n:,} rows then, {report.n:,} now"
         return replace(judged, reason=judged.reason + sizes)
     passes, certainly = (
@@ -249,7 +283,7 @@ def _judged_drop(rule: Rule, now: Value, before: Value | str) -> Verdict:
         return verdict(None, "missing", f"in the baseline: {before}")
     if before.value is None:
         return verdict(None, "undefined", "undefined in the baseline")
-    higher = parse(rule.metric).entry.direction == "higher"
+    higher = not _is_registered(rule.metric) or parse(rule.metric).entry.direction == "higher"
     old, new = _end(before, low=not higher), _end(now, low=higher)
     if rule.relative and old == 0:
         return verdict(None, "undefined", "the baseline is 0, of which there is no share")
@@ -262,15 +296,17 @@ def _judged_drop(rule: Rule, now: Value, before: Value | str) -> Verdict:
     return verdict(float(drop), "pass" if drop <= _exact(rule.bound) else "fail", change)
 
 
-def _look_up(report: Report, metric: str) -> Value | str:
+def look_up(report: Report, metric: str) -> Value | str:
     """The value under this name, or why there is none."""
     from evalcli.metrics.registry import parse
 
+    if metric in report.metrics:
+        return report.metrics[metric]
     name = parse(metric)
     if name.slice_by is not None:
         return "the report has no slices"
-    if metric in report.metrics:
-        return report.metrics[metric]
+    if str(name) in report.metrics:
+        return report.metrics[str(name)]
     if name.label is None:
         if name.average is None and name.entry.averages and report.task != "binary":
             return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Optional
 
 from typer import Argument, Option
 
-from evalcli.cli.values import parse_rows, parse_topk, read_labels, read_threshold, saved_threshold, split_names
+from evalcli.cli.values import parse_rows, parse_topk, read_labels, read_threshold, saved_threshold
 from evalcli.errors import UsageError
+from evalcli.metrics.entry import split_names
 
 if TYPE_CHECKING:
     from evalcli.engine import Execution

@@ -1,0 +1,180 @@
+"""``evalcli.evaluate``: from arrays or files to a report."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from evalcli.api.inputs import Sides, open_sides
+from evalcli.api.keywords import in_keywords
+from evalcli.api.report import Report
+from evalcli.engine import Execution
+from evalcli.errors import UsageError
+from evalcli.sources.base import Selection
+from evalcli.task import FAMILIES, Choices
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+_ALLOWED = {
+    "task": tuple(FAMILIES),
+    "scores": ("labels", "probs", "logits", "values"),
+    "nan": ("error", "drop", "wrong"),
+    "classes": ("seen", "declared"),
+    "class_axis": (1, -1),
+    "backend": ("auto", "numpy", "torch"),
+}
+
+
+def evaluate(  # noqa: PLR0913  # one keyword for each option of the command line
+    preds: Any,
+    target: Any = None,
+    *,
+    labels: Sequence[Any] | None = None,
+    weight: Any = None,
+    task: str | None = None,
+    scores: str | None = None,
+    threshold: float | None = None,
+    positive: Any = None,
+    ignore_index: int | None = None,
+    nan: str = "error",
+    classes: str = "seen",
+    class_axis: int | None = None,
+    metrics: str | Iterable[Any] | None = None,
+    topk: Iterable[int] | None = None,
+    pred: str | None = None,
+    id: str | os.PathLike[str] | None = None,  # noqa: A002  # the option's name
+    where: str | None = None,
+    device: str = "auto",
+    backend: str = "auto",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    ranking_budget: float | None = None,
+) -> Report:
+    """Evaluate predictions against the truth: what ``evalcli report`` prints, as an object.
+
+    Args:
+        preds: Labels, probabilities, logits or values: ``(N,)`` or ``(N, C)`` and more axes. A numpy array, a torch
+            tensor (any device, bfloat16 too), an array of any library with DLPack, a list, a column or frame of
+            pandas or Polars, or the path of a file. A frame or a dict may hold both sides.
+        target: The truth, likewise; the name of a column where ``preds`` is a frame that holds it.
+        labels: Class names in the order of their numbers.
+        weight: One number a row, or the name of its column.
+        task: ``binary``, ``multiclass``, ``multilabel`` or ``regression``; by default what the input shows.
+        scores: ``labels``, ``probs``, ``logits`` or ``values``; by default what the whole input shows.
+        threshold: The probability from which the positive class is predicted (0.5).
+        positive: The positive class of a binary task.
+        ignore_index: Rows whose target is this number are left out.
+        nan: Rows with undefined scores: ``error``, ``drop`` or count as ``wrong``.
+        classes: Macro means run over the classes ``seen``, or over all ``declared``.
+        class_axis: Which axis holds the classes, 1 or -1, where two readings fit.
+        metrics: Names as in ``evalcli metrics``: only these are computed.
+        topk: The k of top-k accuracies.
+        pred: Which column holds the predictions, where a frame or a file has several.
+        id: Pair two table files by this column.
+        where: Keep the rows of table files for which this SQL holds.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        backend: ``auto``, ``numpy`` or ``torch``.
+        batch_size: Rows held at a time. No result depends on it.
+        workers: Threads that count. No result depends on it.
+        ranking_budget: Memory for exact ranks, in MB (64).
+
+    Returns:
+        A report; ``report["accuracy"]`` is a number, ``print(report)`` the report of the command line.
+
+    Raises:
+        EvalError: of the kind that says what is wrong: with an argument (``UsageError``), with the values
+            (``InputError``), or that nothing is left (``EmptyError``).
+
+    >>> import evalcli
+    >>> report = evalcli.evaluate([0, 1, 1, 1], [0, 1, 1, 0])
+    >>> report["accuracy"], report["recall[1]"]
+    (0.75, 1.0)
+
+    """
+    given = {"task": task, "scores": scores, "nan": nan, "classes": classes, "class_axis": class_axis}
+    _check(given | {"backend": backend})
+    choices = Choices(
+        task=task,
+        scores=scores,
+        threshold=threshold,
+        positive=None if positive is None else name_of(positive),
+        labels=None if labels is None else names_from(labels),
+        ignore_index=ignore_index,
+        nan=nan,
+        classes=classes,
+        class_axis=class_axis,
+        topk=None if topk is None else tuple(topk),
+    )
+    selection = Selection(
+        pred=pred, id=None if id is None else str(id), where=where, scores=scores, nan=nan, labels=choices.labels,
+        workers=workers,
+    )  # fmt: skip
+    budget = None if ranking_budget is None else int(ranking_budget * 2**20)
+    execution = Execution(backend, str(device), batch_size, workers, budget)
+    with in_keywords():
+        return _evaluated(Sides(preds, target, weight), selection, choices, execution, metrics)
+
+
+def _evaluated(
+    sides: Sides, selection: Selection, choices: Choices, execution: Execution, metrics: str | Iterable[Any] | None
+) -> Report:
+    from evalcli.evaluation import evaluate as evaluated
+
+    names = metric_names(metrics)
+    writable = execution.backend == "torch" or execution.device not in {"auto", "cpu"}
+    with closing(open_sides(sides, selection, copies=writable)) as source:
+        return Report.of(evaluated(source, choices, execution, names))
+
+
+def metric_names(metrics: str | Iterable[Any] | None) -> tuple[str, ...] | None:
+    """The names that were asked for, checked; one text may hold several between commas.
+
+    >>> metric_names("accuracy, f1_macro")
+    ('accuracy', 'f1_macro')
+    """
+    from evalcli.metrics.entry import split_names
+    from evalcli.metrics.registry import parse
+
+    if metrics is None:
+        return None
+    texts = [metrics] if isinstance(metrics, str) else list(metrics)
+    parts = [part.strip() for text in texts for part in split_names(str(text)) if part.strip()]
+    return tuple(dict.fromkeys(str(parse(part)) for part in parts)) or None
+
+
+def names_from(labels: Sequence[Any]) -> tuple[str, ...]:
+    """Class names, each once.
+
+    Raises:
+        UsageError: one stands twice, or is empty.
+
+    """
+    if isinstance(labels, (str, bytes)):
+        raise UsageError(f"labels={labels!r} is one text", fix="give a list of names, in the order of their numbers")
+    names = tuple(map(name_of, labels))
+    if not names or "" in names:
+        raise UsageError("labels= holds an empty name", fix="give every class a name")
+    twice = [name for name in names if names.count(name) > 1] if len({*names}) < len(names) else []
+    if twice:
+        raise UsageError(f"labels= names {twice[0]!r} twice", fix="name every class once")
+    return names
+
+
+def name_of(label: Any) -> str:
+    """A class as reports name it: ``True`` is the class 1.
+
+    >>> name_of(True), name_of(3), name_of("cat")
+    ('1', '3', 'cat')
+    """
+    if isinstance(label, str):
+        return label
+    return str(int(label)) if hasattr(label, "__index__") or isinstance(label, bool) else str(label)
+
+
+def _check(given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if value is not None and value not in _ALLOWED[name]:
+            allowed = ", ".join(map(repr, _ALLOWED[name]))
+            raise UsageError(f"{name}={value!r}", fix=f"it can be {allowed}")
