@@ -54,12 +54,12 @@ def evaluate(
         workers = worker_count(execution, source, size)
         plan = Plan(source, choices, layout, placement, metrics, tuple(also), execution.ranking_budget, workers)
         outcome, inputs = count(plan, size, progress)
-    report = _report(plan, outcome, inputs)
+    report = report_of(plan, outcome, inputs)
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
     return replace(report, run=run)
 
 
-def _report(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Report:
+def report_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Report:
     """What was counted, in the words of its task."""
     from evalcli.classification.reporter import Reporter
 

@@ -5,33 +5,24 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from evalcli.api.inputs import Sides, open_sides
-from evalcli.api.keywords import in_keywords
 from evalcli.api.report import Report
 from evalcli.engine import Execution
-from evalcli.errors import UsageError
+from evalcli.inputs import Sides, open_sides
+from evalcli.keywords import check_word, choices_of, in_keywords
 from evalcli.sources.base import Selection
-from evalcli.task import FAMILIES, Choices
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
 
-_ALLOWED = {
-    "task": tuple(FAMILIES),
-    "scores": ("labels", "probs", "logits", "values"),
-    "nan": ("error", "drop", "wrong"),
-    "classes": ("seen", "declared"),
-    "class_axis": (1, -1),
-    "backend": ("auto", "numpy", "torch"),
-}
+    from evalcli.task import Choices
 
 
 def evaluate(  # noqa: PLR0913  # one keyword for each option of the command line
     preds: Any,
     target: Any = None,
     *,
-    labels: Sequence[Any] | None = None,
+    labels: Sequence[Any] | int | None = None,
     weight: Any = None,
     task: str | None = None,
     scores: str | None = None,
@@ -59,7 +50,7 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
             tensor (any device, bfloat16 too), an array of any library with DLPack, a list, a column or frame of
             pandas or Polars, or the path of a file. A frame or a dict may hold both sides.
         target: The truth, likewise; the name of a column where ``preds`` is a frame that holds it.
-        labels: Class names in the order of their numbers.
+        labels: Class names in the order of their numbers, or how many there are.
         weight: One number a row, or the name of its column.
         task: ``binary``, ``multiclass``, ``multilabel`` or ``regression``; by default what the input shows.
         scores: ``labels``, ``probs``, ``logits`` or ``values``; by default what the whole input shows.
@@ -93,19 +84,18 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     (0.75, 1.0)
 
     """
-    given = {"task": task, "scores": scores, "nan": nan, "classes": classes, "class_axis": class_axis}
-    _check(given | {"backend": backend})
-    choices = Choices(
+    check_word("backend", backend)
+    choices = choices_of(
         task=task,
         scores=scores,
         threshold=threshold,
-        positive=None if positive is None else name_of(positive),
-        labels=None if labels is None else names_from(labels),
+        positive=positive,
+        labels=labels,
         ignore_index=ignore_index,
         nan=nan,
         classes=classes,
         class_axis=class_axis,
-        topk=None if topk is None else tuple(topk),
+        topk=topk,
     )
     selection = Selection(
         pred=pred, id=None if id is None else str(id), where=where, scores=scores, nan=nan, labels=choices.labels,
@@ -142,39 +132,3 @@ def metric_names(metrics: str | Iterable[Any] | None) -> tuple[str, ...] | None:
     texts = [metrics] if isinstance(metrics, str) else list(metrics)
     parts = [part.strip() for text in texts for part in split_names(str(text)) if part.strip()]
     return tuple(dict.fromkeys(str(parse(part)) for part in parts)) or None
-
-
-def names_from(labels: Sequence[Any]) -> tuple[str, ...]:
-    """Class names, each once.
-
-    Raises:
-        UsageError: one stands twice, or is empty.
-
-    """
-    if isinstance(labels, (str, bytes)):
-        raise UsageError(f"labels={labels!r} is one text", fix="give a list of names, in the order of their numbers")
-    names = tuple(map(name_of, labels))
-    if not names or "" in names:
-        raise UsageError("labels= holds an empty name", fix="give every class a name")
-    twice = [name for name in names if names.count(name) > 1] if len({*names}) < len(names) else []
-    if twice:
-        raise UsageError(f"labels= names {twice[0]!r} twice", fix="name every class once")
-    return names
-
-
-def name_of(label: Any) -> str:
-    """A class as reports name it: ``True`` is the class 1.
-
-    >>> name_of(True), name_of(3), name_of("cat")
-    ('1', '3', 'cat')
-    """
-    if isinstance(label, str):
-        return label
-    return str(int(label)) if hasattr(label, "__index__") or isinstance(label, bool) else str(label)
-
-
-def _check(given: dict[str, Any]) -> None:
-    for name, value in given.items():
-        if value is not None and value not in _ALLOWED[name]:
-            allowed = ", ".join(map(repr, _ALLOWED[name]))
-            raise UsageError(f"{name}={value!r}", fix=f"it can be {allowed}")

@@ -115,8 +115,8 @@ class Report(PlainReport):
             UsageError: a text that is no rule.
 
         """
-        from evalcli.api.keywords import in_keywords
         from evalcli.gates import judge, parse_rule
+        from evalcli.keywords import in_keywords
 
         with in_keywords():
             parsed = tuple(parse_rule(rule, known=self.metrics) for rule in rules)
