@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite, nan
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,12 @@ from evalcli.counting import Plan, count
 from evalcli.engine import batch_rows, place, worker_count
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import parse
-from evalcli.report import Report, Run
+from evalcli.own import OwnMetrics
+from evalcli.report import Finding, Report, Run, Value
 from evalcli.sources import spoken_of
+
+METRIC_FAILED = "metric-failed"
+"""The code of the finding that a metric of the caller's own has failed."""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
+    from evalcli.own import OwnMetric
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices
 
@@ -33,11 +39,13 @@ def evaluate(
     progress: Progress | None = None,
     *,
     also: Sequence[str] = (),
+    own: Sequence[OwnMetric] = (),
 ) -> Report:
     """Read ``source`` once, count, and say what the numbers mean.
 
     ``metrics`` are names as in :mod:`evalcli.metrics.registry`; ``None`` computes all that the task allows.
     ``also`` names more of them; what the task or its classes do not have is left out, and gates call it missing.
+    ``own`` are metrics of the caller's own; one that fails is a finding, and undefined.
 
     Raises:
         InputError: when the values cannot be evaluated, with the count and the first rows concerned.
@@ -53,10 +61,36 @@ def evaluate(
         size = batch_rows(execution, row_bytes(source))
         workers = worker_count(execution, source, size)
         plan = Plan(source, choices, layout, placement, metrics, tuple(also), execution.ranking_budget, workers)
+        if own:
+            plan = replace(plan, own=OwnMetrics(tuple(own), choices, source))
         outcome, inputs = count(plan, size, progress)
     report = report_of(plan, outcome, inputs)
+    if plan.own is not None:
+        report = _with_own(report, plan.own)
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
     return replace(report, run=run)
+
+
+def _with_own(report: Report, own: OwnMetrics) -> Report:
+    """The report with what the caller's own metrics say; of each class under its name."""
+    found, failures = own.values()
+    metrics = dict(report.metrics)
+    for one in own.metrics:
+        values = found.get(one.name, {"": nan})
+        by_class = len(values) == len(report.classes) and [*values] == [str(i) for i in range(len(values))]
+        for i, (key, number) in enumerate(values.items()):
+            name = f"{one.name}[{report.classes[i]}]" if by_class else f"{one.name}.{key}" if key else one.name
+            metrics[name] = Value(number if isfinite(number) else None)
+    added = tuple(name for name in metrics if name not in report.metrics)
+    undefined = tuple(name for name in added if metrics[name].value is None)
+    findings = tuple(Finding(METRIC_FAILED, "warning", str(one), "mend the metric") for one in failures)
+    return replace(
+        report,
+        metrics=metrics,
+        undefined=report.undefined + undefined,
+        findings=(*findings, *report.findings),
+        asked=report.asked + added,
+    )
 
 
 def report_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Report:

@@ -139,7 +139,7 @@ def _bounded(name: str, kind: Kind, bound: float, known: Container[str] = ()) ->
 
     if not isfinite(bound):
         raise UsageError(f"{_FLAG[kind]} {name}={bound}: the bound is not a finite number", fix="write it like 0.9")
-    if name in known and not _is_registered(name):
+    if not _is_registered(name) and name in known:
         return Rule(name, kind, bound)
     parsed = parse(name)
     entry = parsed.entry
@@ -166,7 +166,7 @@ def _is_registered(name: str) -> bool:
 def _parsed_drop(name: str, amount: str, known: Container[str] = ()) -> Rule:
     from evalcli.metrics.registry import parse
 
-    foreign = name in known and not _is_registered(name)
+    foreign = not _is_registered(name) and name in known
     low, high = (-inf, inf) if foreign else (parse(name).entry.low, parse(name).entry.high)
     number = amount.removesuffix("pp").removesuffix("%").strip()
     if not _NUMBER.fullmatch(number):

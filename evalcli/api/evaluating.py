@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from evalcli.api.report import Report
 from evalcli.engine import Execution
+from evalcli.errors import UsageError
+from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import check_word, choices_of, in_keywords
 from evalcli.sources.base import Selection
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
 
+    from evalcli.expressions import Definition
+    from evalcli.own import OwnMetric
     from evalcli.task import Choices
 
 
@@ -34,6 +39,8 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     class_axis: int | None = None,
     metrics: str | Iterable[Any] | None = None,
     topk: Iterable[int] | None = None,
+    own: Iterable[Any] | Mapping[str, Any] = (),
+    define: Mapping[str, str] | None = None,
     pred: str | None = None,
     id: str | os.PathLike[str] | None = None,  # noqa: A002  # the option's name
     where: str | None = None,
@@ -62,6 +69,9 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         class_axis: Which axis holds the classes, 1 or -1, where two readings fit.
         metrics: Names as in ``evalcli metrics``: only these are computed.
         topk: The k of top-k accuracies.
+        own: Metrics of your own: objects of ``evalcli.Metric`` or torchmetrics, or addresses as ``my.py:MyRMSE``; a
+            mapping names them.
+        define: Metrics from others, as ``{"gap": "recall[cat] - recall[dog]"}``.
         pred: Which column holds the predictions, where a frame or a file has several.
         id: Pair two table files by this column.
         where: Keep the rows of table files for which this SQL holds.
@@ -104,18 +114,53 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     budget = None if ranking_budget is None else int(ranking_budget * 2**20)
     execution = Execution(backend, str(device), batch_size, workers, budget)
     with in_keywords():
-        return _evaluated(Sides(preds, target, weight), selection, choices, execution, metrics)
+        extras = Extras(own_metrics(own), definitions_of(define))
+        return _evaluated(Sides(preds, target, weight), selection, choices, execution, metric_names(metrics), extras)
 
 
 def _evaluated(
-    sides: Sides, selection: Selection, choices: Choices, execution: Execution, metrics: str | Iterable[Any] | None
+    sides: Sides,
+    selection: Selection,
+    choices: Choices,
+    execution: Execution,
+    names: tuple[str, ...] | None,
+    extras: Extras,
 ) -> Report:
     from evalcli.evaluation import evaluate as evaluated
 
-    names = metric_names(metrics)
     writable = execution.backend == "torch" or execution.device not in {"auto", "cpu"}
     with closing(open_sides(sides, selection, copies=writable)) as source:
-        return Report.of(evaluated(source, choices, execution, names))
+        found = evaluated(source, choices, execution, names, also=extras.needed(()), own=extras.own)
+        return Report.of(extras.defined(found))
+
+
+def own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...]:
+    """Metrics of the caller's own, by name where they are named."""
+    if not own:
+        return ()
+    from evalcli.loading import load_metric, own_metric
+
+    named = own.items() if isinstance(own, Mapping) else [(None, metric) for metric in own]
+    found = []
+    for name, metric in named:
+        if isinstance(metric, str):
+            found.append(load_metric(metric if name is None else f"{name}={metric}"))
+        else:
+            found.append(own_metric(metric, name))
+    names = [one.name for one in found]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"two metrics are called {twice[0]!r}", fix="name them: own={'first': …, 'second': …}")
+    return tuple(found)
+
+
+def definitions_of(define: Mapping[str, str] | None) -> tuple[Definition, ...]:
+    """Metrics that are computed from others."""
+    if not define:
+        return ()
+    from evalcli.expressions import parse_definitions
+
+    return parse_definitions(f"{name} = {text}" for name, text in define.items())
 
 
 def metric_names(metrics: str | Iterable[Any] | None) -> tuple[str, ...] | None:

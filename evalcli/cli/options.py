@@ -15,8 +15,12 @@ from evalcli.errors import UsageError
 from evalcli.metrics.entry import split_names
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from evalcli.engine import Execution
+    from evalcli.expressions import Definition
     from evalcli.gates import Rule
+    from evalcli.own import OwnMetric
     from evalcli.sources.base import Selection
     from evalcli.task import Choices
 
@@ -190,6 +194,24 @@ class DecidingOptions(TaskOptions):
         ),
     ] = None
 
+    define: Annotated[
+        list[str],
+        Option(
+            "--define",
+            metavar="NAME=EXPR",
+            help="A metric from others: 'gap = recall[cat] - recall[dog]'.",
+            rich_help_panel=_DECIDING,
+        ),
+    ] = ()  # type: ignore[assignment]  # as above
+
+    def definitions(self) -> "tuple[Definition, ...]":
+        """The metrics that are computed from others."""
+        if not self.define:
+            return ()
+        from evalcli.expressions import parse_definitions
+
+        return parse_definitions(self.define)
+
     def names(self) -> tuple[str, ...] | None:
         """The metrics asked for, checked; ``None`` means the default ones."""
         from evalcli.metrics.registry import parse
@@ -201,6 +223,29 @@ class DecidingOptions(TaskOptions):
     def choices(self) -> "Choices":
         """What the user fixed about the task."""
         return replace(TaskOptions.choices(self), classes=self.classes, topk=parse_topk(self.topk))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnOptions:
+    """Metrics of the user's own. They run code, so no configuration file can ask for them."""
+
+    metric: Annotated[
+        list[str],
+        Option(
+            "--metric",
+            metavar="FILE:CLASS",
+            help="A metric of your own: my.py:MyRMSE, my.py:TopK(k=3), package.module:Metric(…).",
+            rich_help_panel=_DECIDING,
+        ),
+    ] = ()  # type: ignore[assignment]  # as above
+
+    def metrics(self) -> "tuple[OwnMetric, ...]":
+        """The metrics, imported and made."""
+        if not self.metric:
+            return ()
+        from evalcli.loading import load_metrics
+
+        return load_metrics(self.metric)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,13 +291,13 @@ class GateOptions:
     inherited: Optional["GateOptions"] = None
     origin: str = ""
 
-    def rules(self) -> "tuple[Rule, ...]":
-        """All rules, those of the configuration first."""
+    def rules(self, known: "Container[str]" = ()) -> "tuple[Rule, ...]":
+        """All rules, those of the configuration first; ``known`` are metrics beyond the registry."""
         from evalcli.gates import override
 
-        rules = self._own_rules()
+        rules = self._own_rules(known)
         if self.inherited is not None:
-            rules = override(self.inherited.rules(), rules)
+            rules = override(self.inherited.rules(known), rules)
         drops = any(rule.kind == "drop" for rule in rules)
         if not self.origin and drops and self.baseline_path() is None:
             raise UsageError(
@@ -268,7 +313,7 @@ class GateOptions:
         """The baseline that was typed, or else configured."""
         return self.baseline or (self.inherited.baseline if self.inherited is not None else None)
 
-    def _own_rules(self) -> "tuple[Rule, ...]":
+    def _own_rules(self, known: "Container[str]") -> "tuple[Rule, ...]":
         from evalcli.gates import parse_rules, plain_rules
 
         plain = {
@@ -278,7 +323,7 @@ class GateOptions:
             "f1": self.min_f1,
         }
         try:
-            return (*plain_rules(plain), *parse_rules(self.min, self.max, self.max_drop))
+            return (*plain_rules(plain), *parse_rules(self.min, self.max, self.max_drop, known))
         except UsageError as e:
             raise UsageError(e.what, fix=e.fix, path=self.origin) from e
 

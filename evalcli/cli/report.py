@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
@@ -13,9 +14,13 @@ from evalcli.cli.options import (
     GateOptions,
     InputOptions,
     OutputOptions,
+    OwnOptions,
     selection,
 )
-from evalcli.errors import ExitCode  # noqa: TC001  # typer reads the annotations
+from evalcli.errors import ExitCode  # typer reads the annotations
+
+if TYPE_CHECKING:
+    from evalcli.report import Report
 
 
 @flattened
@@ -23,6 +28,7 @@ def report(
     files: Files,
     inputs: InputOptions,
     deciding: DecidingOptions,
+    owning: OwnOptions,
     gating: GateOptions,
     executing: ExecutionOptions,
     output: OutputOptions,
@@ -34,9 +40,11 @@ def report(
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.progress import Meter
     from evalcli.cli.saved import read_report
-    from evalcli.gates import judge, metrics_of
+    from evalcli.extras import Extras
+    from evalcli.gates import judge
 
-    rules = gating.rules()
+    extras = Extras(owning.metrics(), deciding.definitions())
+    rules = gating.rules(extras)
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
@@ -50,8 +58,23 @@ def report(
         with closing(source):
             from evalcli.evaluation import evaluate
 
-            result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules))
-    return delivery.deliver(progress.timed(replace(result, gates=judge(result, rules, baseline))))
+            also = extras.needed(rules)
+            result = evaluate(source, choices, execution, names, progress, also=also, own=extras.own)
+    result = extras.defined(result)
+    code = delivery.deliver(progress.timed(replace(result, gates=judge(result, rules, baseline))))
+    return ExitCode.NO_VERDICT if extras.own and _tell_failed(result) else code
+
+
+def _tell_failed(report: Report) -> bool:
+    """Say on standard error which of the user's own metrics failed: with one there is no verdict."""
+    from evalcli.cli import streams
+    from evalcli.evaluation import METRIC_FAILED
+    from evalcli.renderers.escape import visible
+
+    failed = [finding for finding in report.findings if finding.code == METRIC_FAILED]
+    for finding in failed:
+        streams.say(f"evalcli: {visible(finding.text)}; {finding.fix} [E3]")
+    return bool(failed)
 
 
 def _import_the_rest() -> None:

@@ -138,10 +138,29 @@ def joined(bundle: Bundle, operand: Any, taken: dict[int, str]) -> Any:
         return operand
     if isinstance(operand, Composed):
         return _moved(bundle, operand, operand.tree, taken)
-    if isinstance(operand, MetricCollection) or not (isinstance(operand, Metric) or hasattr(operand, "update")):
+    if isinstance(operand, MetricCollection):
         raise TypeError(f"a {type(operand).__name__} is neither a metric nor a number")
+    if not isinstance(operand, Metric):  # one of torchmetrics, whose copy must be found again by its own id
+        if id(operand) not in taken:
+            taken[id(operand)] = bundle.join(adapted(operand), None, taken).state
+        return Reading(taken[id(operand)])
     state, name = getattr(operand, "reading", None) or (operand, None)
     return bundle.join(state, name, taken)
+
+
+def adapted(metric: Any) -> Metric:
+    """A metric of torchmetrics as one of ours.
+
+    Raises:
+        TypeError: it is none.
+
+    """
+    from importlib import import_module
+
+    if not any(base.__module__.startswith("torchmetrics") for base in type(metric).__mro__):
+        raise TypeError(f"a {type(metric).__name__} is neither a metric nor a number")
+    made: Metric = import_module("evalcli.integrations.torchmetrics").Adapted(metric)
+    return made
 
 
 def _moved(bundle: Bundle, owner: Bundle, tree: Any, taken: dict[int, str]) -> Any:
