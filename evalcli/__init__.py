@@ -37,7 +37,7 @@ _HOMES = {
     "UsageError": "errors",
     "evaluate": "api.evaluating",
 }
-_ROOMS = ("functional", "metrics")
+_ROOMS = ("functional", "integrations", "metrics", "testing")
 """Modules that are reached without an import of their own."""
 __all__ = sorted((*_HOMES, *_ROOMS))  # noqa: PLE0605  the tables above are the one list of names
 
