@@ -81,10 +81,12 @@ def _settings(file: Path, name: str, command: str, *, found: bool = False) -> Se
 
 def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[str, Any]:
     from evalcli.cli import COMMANDS
+    from evalcli.cli.extra_options import NEVER_CONFIGURED
     from evalcli.cli.options import GROUPS
     from evalcli.cli.tune import AimOptions
 
     known = {one.name for group in (*GROUPS, AimOptions) for one in fields(group)} - {"config", "inherited", "origin"}
+    known -= NEVER_CONFIGURED
     values: dict[str, Any] = {}
     special: dict[str, Any] = {}
     for key, value in table.items():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Optional
 
 from typer import Argument, Option
 
+from evalcli.cli.extra_options import ExtraOptions
 from evalcli.cli.values import parse_rows, parse_topk, read_labels, read_threshold, saved_threshold
 from evalcli.errors import UsageError
 from evalcli.metrics.entry import split_names
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from evalcli.engine import Execution
-    from evalcli.expressions import Definition
     from evalcli.gates import Rule
-    from evalcli.own import OwnMetric
     from evalcli.sources.base import Selection
     from evalcli.task import Choices
 
@@ -194,24 +193,6 @@ class DecidingOptions(TaskOptions):
         ),
     ] = None
 
-    define: Annotated[
-        list[str],
-        Option(
-            "--define",
-            metavar="NAME=EXPR",
-            help="A metric from others: 'gap = recall[cat] - recall[dog]'.",
-            rich_help_panel=_DECIDING,
-        ),
-    ] = ()  # type: ignore[assignment]  # as above
-
-    def definitions(self) -> "tuple[Definition, ...]":
-        """The metrics that are computed from others."""
-        if not self.define:
-            return ()
-        from evalcli.expressions import parse_definitions
-
-        return parse_definitions(self.define)
-
     def names(self) -> tuple[str, ...] | None:
         """The metrics asked for, checked; ``None`` means the default ones."""
         from evalcli.metrics.registry import parse
@@ -223,29 +204,6 @@ class DecidingOptions(TaskOptions):
     def choices(self) -> "Choices":
         """What the user fixed about the task."""
         return replace(TaskOptions.choices(self), classes=self.classes, topk=parse_topk(self.topk))
-
-
-@dataclass(frozen=True, kw_only=True)
-class OwnOptions:
-    """Metrics of the user's own. They run code, so no configuration file can ask for them."""
-
-    metric: Annotated[
-        list[str],
-        Option(
-            "--metric",
-            metavar="FILE:CLASS",
-            help="A metric of your own: my.py:MyRMSE, my.py:TopK(k=3), package.module:Metric(…).",
-            rich_help_panel=_DECIDING,
-        ),
-    ] = ()  # type: ignore[assignment]  # as above
-
-    def metrics(self) -> "tuple[OwnMetric, ...]":
-        """The metrics, imported and made."""
-        if not self.metric:
-            return ()
-        from evalcli.loading import load_metrics
-
-        return load_metrics(self.metric)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -398,7 +356,7 @@ class OutputOptions:
     ] = None
 
 
-GROUPS = (InputOptions, DecidingOptions, GateOptions, ExecutionOptions, OutputOptions)
+GROUPS = (InputOptions, DecidingOptions, ExtraOptions, GateOptions, ExecutionOptions, OutputOptions)
 
 
 def selection(inputs: InputOptions, choices: "Choices", workers: int | None = None) -> "Selection":

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evalcli.cli.extra_options import ExtraOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
     DecidingOptions,
@@ -14,7 +15,6 @@ from evalcli.cli.options import (
     GateOptions,
     InputOptions,
     OutputOptions,
-    OwnOptions,
     selection,
 )
 from evalcli.errors import ExitCode  # typer reads the annotations
@@ -28,7 +28,7 @@ def report(
     files: Files,
     inputs: InputOptions,
     deciding: DecidingOptions,
-    owning: OwnOptions,
+    extra: ExtraOptions,
     gating: GateOptions,
     executing: ExecutionOptions,
     output: OutputOptions,
@@ -40,10 +40,9 @@ def report(
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.progress import Meter
     from evalcli.cli.saved import read_report
-    from evalcli.extras import Extras
     from evalcli.gates import judge
 
-    extras = Extras(owning.metrics(), deciding.definitions())
+    extras = extra.extras()
     rules = gating.rules(extras)
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
     base = gating.baseline_path()

@@ -18,7 +18,6 @@ Option = tuple[str, Any, str]
 """A keyword, its default, and what it means."""
 
 _DECIDING: tuple[Option, ...] = (
-    ("task", None, "``binary`` or ``multiclass``; by default what the input shows."),
     ("labels", None, "Class names in the order of their numbers, or how many there are."),
     ("scores", None, "``labels``, ``probs`` or ``logits``; by default what the input shows."),
     ("threshold", None, "The probability from which the positive class is predicted (0.5)."),
@@ -51,7 +50,8 @@ def options_of(entry: Entry) -> tuple[Option, ...]:
     if getattr(entry, "per_output", False):
         found.append(("label", None, "One output of several."))
     if entry.reads != "values":
-        found += _DECIDING
+        tasks = ", ".join(f"``{task}``" for task in entry.tasks)
+        found += [("task", None, f"{tasks}; by default what the input shows."), *_DECIDING]
     found += _ALWAYS
     return (*found, _BUDGET) if entry.reads != "labels" else tuple(found)
 
@@ -101,7 +101,7 @@ def setup_of(entry: Entry, given: dict[str, Any]) -> Setup:
         UsageError: a keyword has a value that it cannot have.
 
     """
-    known = {name for name, _, _ in _DECIDING + _ALWAYS}
+    known = {"task", *(name for name, _, _ in _DECIDING + _ALWAYS)}
     choices = choices_of(**{name: value for name, value in given.items() if name in known})
     if choices.task is None and "classification" not in {FAMILIES[task] for task in entry.tasks}:
         choices = replace(choices, task=entry.tasks[0])  # no input shows by itself that it is meant so
