@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
@@ -107,6 +107,7 @@ def _none() -> tuple[()]:
 
 def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[str, ...] | None]:
     """Both sides and the weights as columns, and the class names that score columns carry."""
+    sides = _in_columns(sides)
     names = names_of(sides.preds)
     weight, target = sides.weight, sides.target
     by_name = isinstance(target, str) or target is None
@@ -126,6 +127,19 @@ def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[
         target = column_of(sides.preds, str(found.target))
     preds = _picked(sides.preds, found.pred)
     return preds, target, _named(weight, sides.preds), found.classes
+
+
+def _in_columns(sides: Sides) -> Sides:
+    """A table of pyarrow as its columns by name; a lazy frame is refused before it is touched."""
+    if type(sides.preds).__name__ == "LazyFrame":
+        raise UsageError("a lazy frame has no rows yet", fix="call .collect() first", path="preds")
+    names = getattr(sides.preds, "column_names", None)
+    if names is None or not hasattr(sides.preds, "itercolumns"):
+        return sides
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"two columns are called {twice[0]!r}", fix="give each a name of its own", path="preds")
+    return replace(sides, preds=dict(zip(names, sides.preds.itercolumns(), strict=True)))
 
 
 def _picked(frame: Any, names: tuple[str, ...]) -> Any:
@@ -157,6 +171,9 @@ def _class_names(names: tuple[str, ...]) -> tuple[str, ...] | None:
     count = range(len(names))
     if len(names) < 2 or names in {tuple(map(str, count)), tuple(f"column_{i}" for i in count)}:
         return None
+    twice = [name for name in names if names.count(name) > 1] if len({*names}) < len(names) else []
+    if twice:
+        raise UsageError(f"two score columns are called {twice[0]!r}", fix="name each after its class", path="preds")
     return Chosen(names, None, None, None, score_columns=True).classes
 
 

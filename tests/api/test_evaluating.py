@@ -235,6 +235,22 @@ def test_errors_name_the_side_and_speak_of_keywords(preds, target, more, error, 
     assert "--" not in str(caught.value)
 
 
+def test_frames_that_are_no_side_are_refused():
+    import pyarrow as pa
+
+    twice = pd.DataFrame(LOGITS, columns=["x", "x", "y"])
+    with pytest.raises(UsageError, match="two score columns are called 'x'"):
+        evalcli.evaluate(twice, TARGET)
+    lazy = polars().LazyFrame({"pred": PREDS, "target": TARGET})
+    with pytest.raises(UsageError, match="a lazy frame has no rows yet"):
+        evalcli.evaluate(lazy)
+    with pytest.raises(InputError, match="a frame with columns of text"):
+        evalcli.evaluate(pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), [0, 1])
+    table = pa.table({"pred": WORDS[PREDS], "target": WORDS[TARGET]})
+    same(evalcli.evaluate(table), evalcli.evaluate(WORDS[PREDS], WORDS[TARGET]))
+    same(evalcli.evaluate(table["pred"], table["target"]), evalcli.evaluate(WORDS[PREDS], WORDS[TARGET]))
+
+
 def test_missing_texts_by_rule():
     preds, target = ["a", None, "b", "b"], ["a", "b", "b", "a"]
     assert evalcli.evaluate(preds, target, nan="drop", positive="b").n == 3

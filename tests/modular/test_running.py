@@ -194,3 +194,13 @@ def test_counting_states_are_metrics_too():
     counts.update(np.array([0, 1]), np.array([0, 0]))
     assert counts.matrix().tolist() == [[1, 1], [0, 0]]
     assert evalcli.metrics.ConfusionCounts is ConfusionCounts
+
+
+def test_arrays_of_other_libraries_come_back_as_theirs():
+    strict = pytest.importorskip("array_api_strict")
+    for metric in (Accuracy(scores="logits"), LogLoss(scores="logits")):
+        scores = np.nan_to_num(ROWS)
+        metric.update(strict.asarray(scores), strict.asarray(TARGETS))
+        value = metric.compute()
+        assert type(value) is type(strict.asarray(1.0))
+        assert float(value) == getattr(functional, str(metric))(scores, TARGETS, scores="logits")
