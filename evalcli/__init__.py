@@ -1,3 +1,57 @@
-"""Evaluate saved predictions: a report, a confusion matrix and a verdict."""
+"""Evaluate saved predictions: a report, a confusion matrix and a verdict.
+
+From Python: ``evalcli.evaluate(preds, target)`` gives the report of the command line, ``evalcli.functional.f1(…)`` one
+number, ``evalcli.metrics.F1(…)`` an object that takes batches. The names below load on first use, so that importing
+``evalcli`` costs nothing.
+
+>>> import evalcli
+>>> evalcli.evaluate([0, 2, 1, 1], [0, 2, 1, 0])["accuracy"]
+0.75
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalcli.api.evaluating import evaluate as evaluate
+    from evalcli.api.report import Report as Report
+    from evalcli.errors import EmptyError as EmptyError
+    from evalcli.errors import EvalError as EvalError
+    from evalcli.errors import InputError as InputError
+    from evalcli.errors import LimitError as LimitError
+    from evalcli.errors import OutputError as OutputError
+    from evalcli.errors import UsageError as UsageError
+    from evalcli.metrics.base import Metric as Metric
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "EmptyError": "errors",
+    "EvalError": "errors",
+    "InputError": "errors",
+    "LimitError": "errors",
+    "Metric": "metrics.base",
+    "OutputError": "errors",
+    "Report": "api.report",
+    "UsageError": "errors",
+    "evaluate": "api.evaluating",
+}
+_ROOMS = ("functional", "integrations", "metrics", "testing")
+"""Modules that are reached without an import of their own."""
+__all__ = sorted((*_HOMES, *_ROOMS))  # noqa: PLE0605  the tables above are the one list of names
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -76,11 +76,13 @@ def look_up(report: Report, metric: str, least: int = 1) -> Found | str:
     """The value under this name, or why there is none. The worst slice, and the gap, are of those of ``least`` rows."""
     from evalcli.metrics.registry import check_task, parse
 
+    if metric in report.metrics:  # also what the registry does not know: metrics of the user's own
+        return Found(report.metrics[metric], report.n)
     name = parse(metric)
     if name.slice_by is not None:
         return _sliced(report, name, least)
-    if metric in report.metrics:
-        return Found(report.metrics[metric], report.n)
+    if str(name) in report.metrics:
+        return Found(report.metrics[str(name)], report.n)
     try:
         check_task(name, report.task)
     except UsageError as e:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from evalcli.engine import Placement, Progress
     from evalcli.layout import Layout
     from evalcli.metrics.registry import MetricName
+    from evalcli.own import OwnMetrics
     from evalcli.sources.base import Array, Batch, InputFile, Source
     from evalcli.task import Choices, Task
 
@@ -72,6 +73,8 @@ class Plan:
     workers: int = 1
     shown: frozenset[str] | None = None
     partial: bool = False
+    own: OwnMetrics | None = None
+    """Metrics of the caller's own, which see the same batches."""
 
     @property
     def device(self) -> str | None:
@@ -174,10 +177,14 @@ def count(plan: Plan, size: int, progress: Progress | None) -> tuple[Outcome, tu
     known = Evidence()
     while True:
         task = plan.decide(known)
-        total, complete = accumulate(plan.source, plan.begin(task, known), size, plan.workers, progress)
+        begin: Callable[[], Any] = plan.begin(task, known)
+        begin = begin if plan.own is None else plan.own.around(begin)
+        total, complete = accumulate(plan.source, begin, size, plan.workers, progress)
         decided = plan.decide(total.evidence)
         if complete and plan.holds(task, total.evidence):
             inputs = plan.source.finish()
             total.check(decided)
+            if plan.own is not None:
+                plan.own.total, total = total.own, total.main
             return Outcome(decided, total), inputs
         known = total.evidence.with_(known)

@@ -23,7 +23,7 @@ from evalcli import __version__, errors
 from evalcli.counting import Outcome, Plan
 from evalcli.engine import accumulate, batch_rows, place, worker_count
 from evalcli.errors import EmptyError, EvalError, InputError, LimitError
-from evalcli.evaluate import check_scores, row_bytes
+from evalcli.evaluation import check_scores, row_bytes
 from evalcli.evidence import Evidence
 from evalcli.layout import find_layout
 from evalcli.merging import joined_field

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from math import hypot, isfinite
+from math import hypot, inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.addresses import look_up
@@ -17,7 +17,7 @@ from evalcli.errors import ExitCode, InputError, UsageError
 from evalcli.report import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from fractions import Fraction
 
     from evalcli.addresses import Found
@@ -73,8 +73,9 @@ def parse_rules(
     minimum: Iterable[str] = (),
     maximum: Iterable[str] = (),
     drops: Iterable[str] = (),
+    known: Container[str] = (),
 ) -> tuple[Rule, ...]:
-    """Rules from ``NAME=V`` texts, in the order given.
+    """Rules from ``NAME=V`` texts, in the order given; ``known`` are names that the registry does not have.
 
     >>> [rule.text() for rule in parse_rules(["recall[a=b]=0.8"], ["error_rate=0.1"], ["mcc=1pp"])]
     ['recall[a=b]>=0.8', 'error_rate<=0.1', 'drop(mcc)<=0.01']
@@ -84,7 +85,27 @@ def parse_rules(
 
     """
     given: tuple[tuple[Kind, Iterable[str]], ...] = (("min", minimum), ("max", maximum), ("drop", drops))
-    return tuple(_parsed(text, kind) for kind, texts in given for text in texts)
+    return tuple(_parsed(text, kind, known) for kind, texts in given for text in texts)
+
+
+_RULE = re.compile(r"(?P<drop>drop\()?(?P<name>.+?)(?(drop)\))\s*(?P<sign>>=|<=)\s*(?P<bound>[^<>=]+)", re.DOTALL)
+
+
+def parse_rule(text: str, known: Container[str] = ()) -> Rule:
+    """One rule from its text; ``known`` are names beyond the registry, of which nothing is known but their value.
+
+    >>> parse_rule("recall[cat] >= 0.8"), parse_rule("drop(mcc)<=1pp").bound
+    (Rule(metric='recall[cat]', kind='min', bound=0.8, plain=False, relative=False), 0.01)
+
+    Raises:
+        UsageError: a text that is no rule, a name that no metric has, or a bound that no value could meet or miss.
+
+    """
+    found = _RULE.fullmatch(text.strip())
+    if found is None or (found["drop"] and found["sign"] == ">="):
+        raise UsageError(f"{text!r} is no rule", fix="write it like accuracy>=0.9, log_loss<=0.3 or drop(mcc)<=0.01")
+    kind: Kind = "drop" if found["drop"] else "min" if found["sign"] == ">=" else "max"
+    return _parsed(f"{found['name'].strip()}={found['bound']}", kind, known)
 
 
 def plain_rules(bounds: Mapping[str, float | None]) -> tuple[Rule, ...]:
@@ -103,27 +124,29 @@ def override(inherited: Iterable[Rule], given: tuple[Rule, ...]) -> tuple[Rule, 
     return (*(old for old in inherited if not any(rule.replaces(old) for rule in given)), *given)
 
 
-def _parsed(text: str, kind: Kind) -> Rule:
+def _parsed(text: str, kind: Kind, known: Container[str] = ()) -> Rule:
     name, equals, amount = text.rpartition("=")
     name, amount = name.strip(), amount.strip()
     if not equals or not name or not amount:
         fix = f"write {_FLAG[kind]} NAME=NUMBER, as in {_FLAG[kind]} accuracy=0.9"
         raise UsageError(f"{_FLAG[kind]} {text!r} is not NAME=NUMBER", fix=fix)
     if kind == "drop":
-        return _parsed_drop(name, amount)
+        return _parsed_drop(name, amount, known)
     if not _NUMBER.fullmatch(amount):
         raise UsageError(f"{_FLAG[kind]} {text!r}: {amount!r} is not a number", fix="write it like 0.9")
-    return _bounded(name, kind, float(amount))
+    return _bounded(name, kind, float(amount), known)
 
 
-def _bounded(name: str, kind: Kind, bound: float) -> Rule:
+def _bounded(name: str, kind: Kind, bound: float, known: Container[str] = ()) -> Rule:
     """A rule whose bound lies where the metric lies. The four plain names follow the task where it matters."""
     from evalcli.metrics.registry import parse
 
-    parsed = parse(name)
-    entry = parsed.entry
     if not isfinite(bound):
         raise UsageError(f"{_FLAG[kind]} {name}={bound}: the bound is not a finite number", fix="write it like 0.9")
+    if not _is_registered(name) and name in known:
+        return Rule(name, kind, bound)
+    parsed = parse(name)
+    entry = parsed.entry
     if not entry.low <= bound <= entry.high:
         share = f"{bound / 100:.10g}"
         share = f"{bound / 100:.2f}" if len(share) < 4 else share
@@ -133,12 +156,23 @@ def _bounded(name: str, kind: Kind, bound: float) -> Rule:
     return Rule(str(parsed), kind, bound)
 
 
-def _parsed_drop(name: str, amount: str) -> Rule:
-    metric, bound, relative = parse_amount(name, amount, "--max-drop")
+def _parsed_drop(name: str, amount: str, known: Container[str] = ()) -> Rule:
+    metric, bound, relative = parse_amount(name, amount, "--max-drop", known)
     return Rule(metric, "drop", bound, relative=relative)
 
 
-def parse_amount(name: str, amount: str, flag: str) -> tuple[str, float, bool]:
+def _is_registered(name: str) -> bool:
+    """Whether the registry knows this name."""
+    from evalcli.metrics.registry import parse
+
+    try:
+        parse(name)
+    except UsageError:
+        return False
+    return True
+
+
+def parse_amount(name: str, amount: str, flag: str, known: Container[str] = ()) -> tuple[str, float, bool]:
     """How much a metric may change: its full name, the amount, and whether that is a share of its value.
 
     >>> parse_amount("accuracy", "0.5pp", "--noninferior"), parse_amount("f1_macro", "2%", "--equivalent")
@@ -150,8 +184,8 @@ def parse_amount(name: str, amount: str, flag: str) -> tuple[str, float, bool]:
     """
     from evalcli.metrics.registry import parse
 
-    parsed = parse(name)
-    entry = parsed.entry
+    foreign = not _is_registered(name) and name in known
+    low, high = (-inf, inf) if foreign else (parse(name).entry.low, parse(name).entry.high)
     number = amount.removesuffix("pp").removesuffix("%").strip()
     if not _NUMBER.fullmatch(number):
         fix = "write 0.01 or 1pp (absolute), or 2% (of the baseline)"
@@ -160,10 +194,10 @@ def parse_amount(name: str, amount: str, flag: str) -> tuple[str, float, bool]:
     exact = hundredth and "e" not in number.lower()
     bound = float(f"{number}e-2") if exact else float(number) / (100 if hundredth else 1)  # 2.3 / 100 is not 0.023
     relative = amount.endswith("%")
-    if abs(bound) == float("inf") or (not relative and abs(bound) > entry.high - entry.low):
+    if abs(bound) == inf or (not relative and abs(bound) > high - low):
         fix = f"write {number}pp (absolute) or {number}% (of the baseline)" if not hundredth else "change the amount"
-        raise UsageError(f"{parsed} lies in {entry.low:g}…{entry.high:g}, so no drop can be {amount}", fix=fix)
-    return str(parsed), bound, relative
+        raise UsageError(f"{name} lies in {low:g}…{high:g}, so no drop can be {amount}", fix=fix)
+    return name if foreign else str(parse(name)), bound, relative
 
 
 def metrics_of(rules: Iterable[Rule]) -> tuple[str, ...]:
@@ -336,7 +370,7 @@ def _judged_drop(rule: Rule, now: Value, then: Found | str, on: str) -> Verdict:
     before = then.value
     if before.value is None:
         return verdict(None, "undefined", "undefined in the baseline")
-    direction = parse(rule.metric).entry.direction
+    direction = parse(rule.metric).entry.direction if _is_registered(rule.metric) else "higher"
     higher = direction == "higher"
     old, new = _end(before, low=not higher), _end(now, low=higher)
     if direction == "zero":

@@ -20,7 +20,7 @@ from evalcli.classification.wanted import Names
 from evalcli.counting import Plan, count
 from evalcli.engine import accumulate, batch_rows, place, worker_count
 from evalcli.errors import InputError, UsageError
-from evalcli.evaluate import row_bytes
+from evalcli.evaluation import row_bytes
 from evalcli.layout import find_layout, plain_shape
 from evalcli.listing import HELD, Column, Listing, Summary
 from evalcli.reporting import records

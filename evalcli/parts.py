@@ -13,7 +13,7 @@ from evalcli import __version__
 from evalcli.counting import Outcome, Plan
 from evalcli.engine import Placement
 from evalcli.errors import EvalError, InputError
-from evalcli.evaluate import Measured, measure, report_of
+from evalcli.evaluation import Measured, measure, report_of
 from evalcli.evidence import Evidence
 from evalcli.layout import Layout  # noqa: TC001  # the reader of parts looks at annotations
 from evalcli.metrics.registry import parse

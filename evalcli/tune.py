@@ -11,7 +11,7 @@ from evalcli.counting import Plan, count
 from evalcli.cuts import Thresholds
 from evalcli.engine import batch_rows, place, worker_count
 from evalcli.errors import InputError, UsageError
-from evalcli.evaluate import row_bytes
+from evalcli.evaluation import row_bytes
 from evalcli.layout import find_layout
 from evalcli.metrics.labels import Counts
 from evalcli.reporting import records

@@ -14,7 +14,7 @@ import pytest
 from sklearn import metrics as sk
 
 from evalcli.engine import Execution
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.renderers import render
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection

@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 
 from evalcli.engine import Execution
 from evalcli.errors import InputError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.metrics import ClassCounts
 from evalcli.metrics.ranking import KeyTable, auroc
 from evalcli.renderers.terminal import plain

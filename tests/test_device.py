@@ -9,7 +9,7 @@ import pytest
 from memory_source import MemorySource
 
 from evalcli.engine import Execution
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.task import Choices
 
 

@@ -20,7 +20,7 @@ from evalcli.engine import (
     worker_count,
 )
 from evalcli.errors import InputError, UsageError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.task import Choices
 
 

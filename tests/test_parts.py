@@ -15,7 +15,7 @@ from memory_source import MemorySource
 
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, EvalError, InputError
-from evalcli.evaluate import Measured, measure, report_of
+from evalcli.evaluation import Measured, measure, report_of
 from evalcli.evidence import Evidence
 from evalcli.merging import check_complete, merge
 from evalcli.partfile import pack, unpack

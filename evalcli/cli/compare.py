@@ -13,8 +13,9 @@ from typer import Argument, Option
 from evalcli.cli import streams
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions, TaskOptions, selection
-from evalcli.cli.values import parse_limit, split_names
+from evalcli.cli.values import parse_limit
 from evalcli.errors import ExitCode, UsageError
+from evalcli.metrics.entry import split_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -84,11 +84,13 @@ def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[
     from evalcli.cli import COMMANDS
     from evalcli.cli.compare import CompareOptions
     from evalcli.cli.errors import RowOptions
+    from evalcli.cli.extra_options import NEVER_CONFIGURED
     from evalcli.cli.options import GROUPS
     from evalcli.cli.tune import AimOptions
 
     groups = (*GROUPS, AimOptions, RowOptions, CompareOptions)
     known = {one.name for group in groups for one in fields(group)} - {"config", "inherited", "origin"}
+    known -= NEVER_CONFIGURED
     values: dict[str, Any] = {}
     special: dict[str, Any] = {}
     for key, value in table.items():

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument
 
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import GateOptions, OutputOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from evalcli.report import Report
 
 Saved = Annotated[str, Argument(metavar="REPORT.json", help="A report saved with -o FILE.json; - is standard input.")]
 
@@ -24,13 +28,31 @@ def gate(saved: Saved, *, gating: GateOptions, output: OutputOptions) -> ExitCod
     from evalcli.cli.saved import read_report
     from evalcli.gates import judge
 
-    rules = gating.rules()
+    held = _Held(saved)
+    rules = gating.rules(held)
     if not rules:
         raise UsageError("there is no gate to judge by", fix="add one, as in --min accuracy=0.9")
     base = gating.baseline_path()
     delivery = plan_delivery(output, (saved, base, output.config), default=None)
-    report = read_report(saved)
+    report = held.report
     baseline = read_report(base) if base is not None else None
     return delivery.deliver(
         replace(report, gates=judge(report, rules, baseline, least=gating.min_slice_size, on=gating.gate_on))
     )
+
+
+class _Held:
+    """The metrics of a saved report, read when a rule names one that the registry does not have."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    @cached_property
+    def report(self) -> Report:
+        """The report."""
+        from evalcli.cli.saved import read_report
+
+        return read_report(self.path)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.report.metrics

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Optional
 
 from typer import Argument, Option
 
-from evalcli.cli.values import parse_rows, parse_topk, read_labels, read_threshold, saved_threshold, split_names
+from evalcli.cli.extra_options import ExtraOptions
+from evalcli.cli.values import parse_rows, parse_topk, read_labels, read_threshold, saved_threshold
 from evalcli.errors import UsageError
+from evalcli.metrics.entry import split_names
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from evalcli.engine import Execution
     from evalcli.gates import Rule
     from evalcli.sources.base import Selection
@@ -306,13 +310,13 @@ class GateOptions:
     inherited: Optional["GateOptions"] = None
     origin: str = ""
 
-    def rules(self) -> "tuple[Rule, ...]":
-        """All rules, those of the configuration first."""
+    def rules(self, known: "Container[str]" = ()) -> "tuple[Rule, ...]":
+        """All rules, those of the configuration first; ``known`` are metrics beyond the registry."""
         from evalcli.gates import override
 
-        rules = self._own_rules()
+        rules = self._own_rules(known)
         if self.inherited is not None:
-            rules = override(self.inherited.rules(), rules)
+            rules = override(self.inherited.rules(known), rules)
         drops = any(rule.kind == "drop" for rule in rules)
         if not self.origin and drops and self.baseline_path() is None:
             raise UsageError(
@@ -328,7 +332,7 @@ class GateOptions:
         """The baseline that was typed, or else configured."""
         return self.baseline or (self.inherited.baseline if self.inherited is not None else None)
 
-    def _own_rules(self) -> "tuple[Rule, ...]":
+    def _own_rules(self, known: "Container[str]") -> "tuple[Rule, ...]":
         from evalcli.gates import parse_rules, plain_rules
 
         plain = {
@@ -338,7 +342,7 @@ class GateOptions:
             "f1": self.min_f1,
         }
         try:
-            return (*plain_rules(plain), *parse_rules(self.min, self.max, self.max_drop))
+            return (*plain_rules(plain), *parse_rules(self.min, self.max, self.max_drop, known))
         except UsageError as e:
             raise UsageError(e.what, fix=e.fix, path=self.origin) from e
 
@@ -433,7 +437,7 @@ class OutputOptions:
     ] = None
 
 
-GROUPS = (InputOptions, DecidingOptions, GateOptions, ExecutionOptions, OutputOptions)
+GROUPS = (InputOptions, DecidingOptions, ExtraOptions, GateOptions, ExecutionOptions, OutputOptions)
 
 
 def selection(

@@ -10,15 +10,16 @@ from evalcli.cli import streams
 from evalcli.cli.deliver import plan_delivery
 from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
-from evalcli.cli.report import no_slices
+from evalcli.cli.report import no_slices, not_own
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, LostError, Ranks, count_together
 from evalcli.errors import EvalError, ExitCode
-from evalcli.gates import judge, metrics_of, slicers_of
+from evalcli.gates import judge, slicers_of
 from evalcli.parts import encode, report_of_part
 
 if TYPE_CHECKING:
     from evalcli.cli.deliver import Delivery
+    from evalcli.cli.extra_options import ExtraOptions
     from evalcli.cli.options import (
         DecidingOptions,
         ExecutionOptions,
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
         OutputOptions,
     )
     from evalcli.distributed import Counted
+    from evalcli.extras import Extras
     from evalcli.gates import Basis, Rule
     from evalcli.launch import Launch
     from evalcli.report import Report
 
-    Groups = tuple[Files, InputOptions, DecidingOptions, GateOptions, ExecutionOptions, OutputOptions]
+    Groups = tuple[Files, InputOptions, DecidingOptions, ExtraOptions, GateOptions, ExecutionOptions, OutputOptions]
 
 
 class Wanted(NamedTuple):
@@ -40,6 +42,7 @@ class Wanted(NamedTuple):
 
     job: Job
     rules: tuple[Rule, ...]
+    extras: Extras
     gate_on: Basis = "point"
     delivery: Delivery | None = None
     baseline: Report | None = None
@@ -52,7 +55,7 @@ def report_by_ranks(launch: Launch, groups: Groups) -> ExitCode:
         EvalError: in rank 0, which says it for all.
 
     """
-    _, _, _, _, executing, output = groups
+    _, _, _, _, _, executing, output = groups
     try:
         with Ranks(launch, executing.timeout) as ranks:
             wanted: list[Wanted] = []
@@ -74,20 +77,24 @@ def report_by_ranks(launch: Launch, groups: Groups) -> ExitCode:
 
 
 def _understood(groups: Groups, *, first: bool) -> Wanted:
-    files, inputs, deciding, gating, executing, output = groups
-    rules = gating.rules()
+    files, inputs, deciding, extra, gating, executing, output = groups
+    extras = extra.extras()
+    if extras.own:
+        raise not_own(extras.own[0].name)
+    rules = gating.rules(extras)
+    also = extras.needed(rules)
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
-    sliced = (*deciding.by, *slicers_of((*(names or ()), *metrics_of(rules))))
+    sliced = (*deciding.by, *slicers_of((*(names or ()), *also)))
     if sliced:
         raise no_slices(sliced[0])
     chosen = selection(inputs, choices, execution.workers)
-    job = Job(files.preds, files.targets, chosen, choices, execution, names, metrics_of(rules))
+    job = Job(files.preds, files.targets, chosen, choices, execution, names, also)
     if not first:
-        return Wanted(job, rules, gating.gate_on)
+        return Wanted(job, rules, extras, gating.gate_on)
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
     delivery = plan_delivery(output, read, default="rich", parts=True)
-    return Wanted(job, rules, gating.gate_on, delivery, read_report(base) if base is not None else None)
+    return Wanted(job, rules, extras, gating.gate_on, delivery, read_report(base) if base is not None else None)
 
 
 def _told(ranks: Ranks, counted: Counted | None, wanted: Wanted) -> ExitCode:
@@ -116,5 +123,6 @@ def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Deliver
     if not (delivery.reports or wanted.rules):
         return delivery.deliver_part(part)
     report = replace(report_of_part(counted.part, wanted.job.also, counted.run.workers), run=counted.run)
+    report = wanted.extras.defined(report)
     verdicts = judge(report, wanted.rules, wanted.baseline, on=wanted.gate_on)
     return delivery.deliver(replace(report, gates=verdicts), part)

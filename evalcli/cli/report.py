@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evalcli.cli.extra_options import ExtraOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
     DecidingOptions,
@@ -21,7 +22,8 @@ from evalcli.errors import ExitCode, UsageError
 from evalcli.launch import launched
 
 if TYPE_CHECKING:
-    from evalcli.evaluate import Measured
+    from evalcli.evaluation import Measured
+    from evalcli.report import Report
 
 
 @flattened
@@ -29,6 +31,7 @@ def report(
     files: Files,
     inputs: InputOptions,
     deciding: DecidingOptions,
+    extra: ExtraOptions,
     gating: GateOptions,
     executing: ExecutionOptions,
     output: OutputOptions,
@@ -40,14 +43,16 @@ def report(
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.progress import Meter
     from evalcli.cli.saved import read_report
-    from evalcli.gates import judge, metrics_of, slicers_of
+    from evalcli.gates import judge, slicers_of
 
     ranks = launched(os.environ)
     if ranks is not None:
         from evalcli.cli.ranks import report_by_ranks
 
-        return report_by_ranks(ranks, (files, inputs, deciding, gating, executing, output))
-    rules = gating.rules()
+        return report_by_ranks(ranks, (files, inputs, deciding, extra, gating, executing, output))
+    extras = extra.extras()
+    rules = gating.rules(extras)
+    also = extras.needed(rules)
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
@@ -57,10 +62,12 @@ def report(
     from evalcli.sources import open_source
 
     with Meter(quiet=output.quiet, meanwhile=_import_the_rest) as progress:
-        by = tuple(dict.fromkeys((*deciding.by, *slicers_of((*(names or ()), *metrics_of(rules))))))
+        by = tuple(dict.fromkeys((*deciding.by, *slicers_of((*(names or ()), *also)))))
         chosen = selection(inputs, choices, execution.workers, by)
         if by and delivery.takes_part:
             raise no_slices(by[0])
+        if extras.own and delivery.takes_part:
+            raise not_own(extras.own[0].name)
         chosen.partial = delivery.takes_part and not (delivery.reports or rules)
         source = open_source(files.preds, files.targets, chosen, progress.share)
         with closing(source):
@@ -68,20 +75,29 @@ def report(
                 from evalcli.parts import encode, measure_part
 
                 return delivery.deliver_part(encode(measure_part(source, choices, execution, names, progress)))
-            from evalcli.evaluate import evaluate
+            from evalcli.evaluation import evaluate
 
             kept = _Keeper(wanted=delivery.takes_part)
-            seen = None if gating.gate_on == "interval" else delivery.intervals(names or ())
-            also = metrics_of(rules)
-            result = evaluate(source, choices, execution, names, progress, also=also, shown=seen, kept=kept)
+            seen = None if gating.gate_on == "interval" else delivery.intervals((*(names or ()), *also))
+            result = evaluate(
+                source, choices, execution, names, progress, also=also, own=extras.own, shown=seen, kept=kept
+            )
+    result = extras.defined(result)
     verdicts = judge(result, rules, baseline, least=gating.min_slice_size, on=gating.gate_on)
-    return delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
+    code = delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
+    return ExitCode.NO_VERDICT if extras.own and _tell_failed(result) else code
 
 
 def no_slices(by: str) -> UsageError:
     """What to say where rows are counted apart and slices are asked for."""
     what = f"slices by {by!r}: what is counted apart and added up is not sliced in this version"
     return UsageError(what, fix="drop --by, and metrics and gates with @")
+
+
+def not_own(name: str) -> UsageError:
+    """What to say where rows are counted apart and a metric of the user's own is asked for."""
+    what = f"--metric {name}: what is counted apart and added up has no metrics of your own in this version"
+    return UsageError(what, fix="drop --metric, or read all rows in one run")
 
 
 class _Keeper:
@@ -98,7 +114,19 @@ class _Keeper:
             self.part = encode(part_of(*measured))
 
 
+def _tell_failed(report: Report) -> bool:
+    """Say on standard error which of the user's own metrics failed: with one there is no verdict."""
+    from evalcli.cli import streams
+    from evalcli.evaluation import METRIC_FAILED
+    from evalcli.renderers.escape import visible
+
+    failed = [finding for finding in report.findings if finding.code == METRIC_FAILED]
+    for finding in failed:
+        streams.say(f"evalcli: {visible(finding.text)}; {finding.fix} [E3]")
+    return bool(failed)
+
+
 def _import_the_rest() -> None:
     """What a report needs once its rows are counted: 40 ms that need not wait for the table engine."""
-    import evalcli.evaluate
+    import evalcli.evaluation
     import evalcli.renderers.terminal  # noqa: F401  # to have it loaded

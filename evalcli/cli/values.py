@@ -107,22 +107,6 @@ def parse_limit(text: str | None) -> int | Literal["all"] | None:
     return int(text) or "all"
 
 
-def split_names(text: str) -> list[str]:
-    """Names between commas, where a comma in brackets belongs to a class name.
-
-    >>> split_names("accuracy,recall[a,b]")
-    ['accuracy', 'recall[a,b]']
-    """
-    names, depth = [""], 0
-    for char in text:
-        depth += (char == "[") - (char == "]" and depth > 0)
-        if char == "," and depth == 0:
-            names.append("")
-        else:
-            names[-1] += char
-    return names
-
-
 def saved_threshold(text: str | None) -> str | None:
     """The file that ``--threshold @FILE`` names.
 

@@ -32,7 +32,7 @@ from evalcli.comparing.models import (
 from evalcli.counting import count
 from evalcli.engine import accumulate, batch_rows, worker_count
 from evalcli.errors import UsageError
-from evalcli.evaluate import row_bytes
+from evalcli.evaluation import row_bytes
 from evalcli.evidence import Evidence
 from evalcli.report import Finding
 from evalcli.sources import spoken_of

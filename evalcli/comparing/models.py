@@ -17,7 +17,7 @@ from evalcli.comparing.passes import Member, count_together, unite
 from evalcli.comparing.rows import Together
 from evalcli.engine import batch_rows, place, worker_count
 from evalcli.errors import UsageError
-from evalcli.evaluate import row_bytes
+from evalcli.evaluation import row_bytes
 from evalcli.layout import find_layout
 from evalcli.report import Finding, InputRecord
 from evalcli.reporting import records

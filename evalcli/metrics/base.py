@@ -36,6 +36,8 @@ import numpy as np
 
 from evalcli.metrics.arrays import asnumpy, is_host, like, namespace, to_device
 from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.operators import Operators
+from evalcli.metrics.ranks import alone, is_alone, is_distributed, over_ranks
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -78,7 +80,7 @@ def _greatest(mine: Any, theirs: Any) -> Any:
 REDUCTIONS: dict[str, Callable[[Any, Any], Any]] = {"sum": _sum, "min": _least, "max": _greatest, "cat": _sum}
 
 
-class Metric:
+class Metric(Operators):
     """The base of all states and metrics. Subclasses call ``add_state`` and write ``update`` and ``compute``."""
 
     _defaults: dict[str, Any]
@@ -112,6 +114,37 @@ class Metric:
     def compute(self) -> Any:
         """The result of everything seen so far; changes nothing."""
         raise NotImplementedError(f"{type(self).__name__} must define compute")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take in a batch, as ``update`` does, and give the value of this batch alone."""
+        batch = self.fresh()
+        for name in self._defaults:
+            if hasattr(state := getattr(self, name), "beside"):
+                setattr(batch, name, state.beside())
+        batch.update(*args, **kwargs)
+        self.merge(batch)
+        with alone():
+            return batch.compute()
+
+    @property
+    def device(self) -> Any:
+        """Where the states lie: a ``torch.device``, or ``"cpu"`` for numpy and plain numbers."""
+        for name in self._defaults:
+            found = getattr(getattr(self, name), "device", None)
+            if found is not None:
+                return found
+        return "cpu"
+
+    def sync(self, group: Any = None) -> Self:
+        """A metric that has seen what all ranks of ``torch.distributed`` have seen; this one stays as it is.
+
+        All ranks must call it. Without several ranks it is a copy.
+        """
+        return over_ranks(self, group) if is_distributed() else copy.deepcopy(self)
+
+    def gathered(self) -> Self:
+        """What ``compute`` of registered metrics, collections and expressions reads: all ranks, where there are any."""
+        return over_ranks(self) if is_distributed() and not is_alone() else self
 
     def reset(self) -> None:
         """Forget every batch."""

@@ -87,3 +87,19 @@ class Entry:
     def example(self) -> str:
         """The bare name as someone would type it."""
         return self.called(self.parameter.example if self.parameter is not None else "")
+
+
+def split_names(text: str) -> list[str]:
+    """Names between commas, where a comma in brackets belongs to a class name.
+
+    >>> split_names("accuracy,recall[a,b]")
+    ['accuracy', 'recall[a,b]']
+    """
+    names, depth = [""], 0
+    for char in text:
+        depth += (char == "[") - (char == "]" and depth > 0)
+        if char == "," and depth == 0:
+            names.append("")
+        else:
+            names[-1] += char
+    return names

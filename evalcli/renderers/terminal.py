@@ -63,6 +63,11 @@ def plain(report: Report, width: int | None = None) -> str:
     return "".join(f"{line.plain}\n" for line in lines)
 
 
+def plain_verdict(gates: tuple[Verdict, ...]) -> str:
+    """The gates as text without colour, in the width that they need."""
+    return "".join(f"{line.plain}\n" for line in verdict_lines(gates, Screen(_UNBOUNDED)))
+
+
 def console(
     stream: TextIO,
     width: int | None = None,

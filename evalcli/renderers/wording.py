@@ -129,6 +129,8 @@ def title(name: str) -> str:
     >>> title("auroc_fpr0.1"), title("top3_accuracy"), title("recall[a_b]")
     ('AUROC to FPR 0.1', 'top-3 accuracy', 'recall[a_b]')
     """
+    if "(" in name:  # a metric of the user's own, as it was written
+        return name
     stem, bracket, label = name.partition("[")
     return f"{_spoken(stem)}{bracket}{label}"
 

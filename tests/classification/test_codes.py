@@ -8,7 +8,7 @@ from memory_source import MemorySource, text_source
 
 from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.task import Choices
 
 

@@ -7,7 +7,7 @@ import pytest
 from memory_source import MemorySource, text_source
 
 from evalcli.engine import Execution
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.report import Finding
 from evalcli.sources.base import Note
 from evalcli.task import Choices

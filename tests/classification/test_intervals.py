@@ -11,7 +11,7 @@ from memory_source import MemorySource
 
 from evalcli.engine import Execution
 from evalcli.errors import ExitCode
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.gates import exit_code, judge, parse_rules
 from evalcli.metrics.registry import parse
 from evalcli.report import Report

@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 
 from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.metrics.registry import METRICS, parse
 from evalcli.renderers import render
 from evalcli.saved import parse_report

@@ -12,7 +12,7 @@ from memory_source import MemorySource
 from evalcli.classification import slices
 from evalcli.engine import Execution
 from evalcli.errors import LimitError, UsageError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules, slicers_of
 from evalcli.metrics.registry import parse
 from evalcli.report import Report

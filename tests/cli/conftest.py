@@ -104,7 +104,7 @@ class Work:
 def work(multiclass: Report, monkeypatch: pytest.MonkeyPatch) -> Work:
     fake = Work(multiclass)
     monkeypatch.setattr("evalcli.sources.open_source", fake.open_source)
-    monkeypatch.setattr("evalcli.evaluate.evaluate", fake.evaluate)
+    monkeypatch.setattr("evalcli.evaluation.evaluate", fake.evaluate)
     return fake
 
 
@@ -117,13 +117,13 @@ def driver(tmp_path: Path) -> Callable[[str], list[str]]:
         indented = "\n".join(f"    {line}" for line in body.splitlines())
         path.write_text(
             "import sys, time, os\n"
-            "import evalcli.evaluate, evalcli.sources\n"
+            "import evalcli.evaluation, evalcli.sources\n"
             "from evalcli.saved import parse_report\n"
             "class Nothing:\n"
             "    def close(self): sys.stderr and print('closed', file=sys.stderr)\n"
             f"def work(source, choices, execution, metrics, progress, **more):\n{indented}\n"
             "evalcli.sources.open_source = lambda *args: Nothing()\n"
-            "evalcli.evaluate.evaluate = work\n"
+            "evalcli.evaluation.evaluate = work\n"
             "from evalcli.cli import main\n"
             "main()\n"
         )

@@ -16,7 +16,7 @@ from evalcli.comparing.data import Comparison
 from evalcli.comparing.models import Question, compare
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, InputError, UsageError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
 

@@ -12,7 +12,7 @@ from evalcli.comparing.models import Question
 from evalcli.comparing.overlap import compare_files
 from evalcli.engine import Execution
 from evalcli.errors import UsageError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.sources.base import Selection
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import wilson

@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 
 from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules, plain_rules
 from evalcli.metrics.registry import default_names, parse
 from evalcli.multilabel.findings import Facts, find

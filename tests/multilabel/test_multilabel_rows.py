@@ -8,7 +8,7 @@ from memory_source import MemorySource
 
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, InputError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.task import Choices
 
 RNG = np.random.default_rng(0)

@@ -9,7 +9,7 @@ from memory_source import MemorySource, text_source
 
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, EvalError, InputError, UsageError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.task import Choices
 
 T = np.array([1.5, 2.25, -3.125, 4.5, 0.75, 6.5, 7.25, 8.5, -9.5, 10.25])

@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 
 from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.gates import exit_code, judge, metrics_of, parse_rules
 from evalcli.metrics.registry import default_names
 from evalcli.renderers.json import render_json

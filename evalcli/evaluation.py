@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite, nan
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,8 +13,12 @@ from evalcli.counting import Plan, count
 from evalcli.engine import Placement, batch_rows, place, worker_count
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import needs_scores, parse
-from evalcli.report import Report, Run
+from evalcli.own import OwnMetrics
+from evalcli.report import Finding, Report, Run, Value
 from evalcli.sources import spoken_of
+
+METRIC_FAILED = "metric-failed"
+"""The code of the finding that a metric of the caller's own has failed."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -21,11 +26,12 @@ if TYPE_CHECKING:
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
+    from evalcli.own import OwnMetric
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  # most of it need not be said
     source: Source,
     choices: Choices,
     execution: Execution,
@@ -33,6 +39,7 @@ def evaluate(
     progress: Progress | None = None,
     *,
     also: Sequence[str] = (),
+    own: Sequence[OwnMetric] = (),
     shown: Collection[str] | None = None,
     kept: Callable[[Measured], object] | None = None,
 ) -> Report:
@@ -40,6 +47,7 @@ def evaluate(
 
     ``metrics`` are names as in :mod:`evalcli.metrics.registry`; ``None`` computes all that the task allows.
     ``also`` names more of them; what the task or its classes do not have is left out, and gates call it missing.
+    ``own`` are metrics of the caller's own; one that fails is a finding, and undefined.
     ``shown`` are those whose intervals will be seen, where not all of them are: intervals take longer than values.
     ``kept`` is given what was counted, from which a part can be made.
 
@@ -50,14 +58,17 @@ def evaluate(
 
     """
     started = perf_counter()
-    measured, size = measure(source, choices, execution, metrics, progress, also=also, shown=shown)
+    measured, size = measure(source, choices, execution, metrics, progress, also=also, own=own, shown=shown)
     if kept is not None:
         kept(measured)
     placement, workers = measured.plan.placement, measured.plan.workers
     if measured.outcome.task.family == "regression" and placement.backend != "numpy":
         placement = Placement("numpy", "cpu", "values are added up exactly, and on the host")
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
-    return replace(report_of(measured), run=run)
+    report = report_of(measured)
+    if measured.plan.own is not None:
+        report = _with_own(report, measured.plan.own)
+    return replace(report, run=run)
 
 
 class Measured(NamedTuple):
@@ -68,7 +79,7 @@ class Measured(NamedTuple):
     inputs: tuple[InputFile, ...]
 
 
-def measure(
+def measure(  # noqa: PLR0913  # likewise
     source: Source,
     choices: Choices,
     execution: Execution,
@@ -76,6 +87,7 @@ def measure(
     progress: Progress | None = None,
     *,
     also: Sequence[str] = (),
+    own: Sequence[OwnMetric] = (),
     shown: Collection[str] | None = None,
     partial: bool = False,
 ) -> tuple[Measured, int]:
@@ -92,7 +104,31 @@ def measure(
         gated, budget = tuple(also), execution.ranking_budget
         seen = None if shown is None else frozenset(shown)
         plan = Plan(source, choices, layout, placement, metrics, gated, budget, workers, seen, partial)
+        if own:
+            plan = replace(plan, own=OwnMetrics(tuple(own), choices, source))
         return Measured(plan, *count(plan, size, progress)), size
+
+
+def _with_own(report: Report, own: OwnMetrics) -> Report:
+    """The report with what the caller's own metrics say; of each class under its name."""
+    found, failures = own.values()
+    metrics = dict(report.metrics)
+    for one in own.metrics:
+        values = found.get(one.name, {"": nan})
+        by_class = len(values) == len(report.classes) and [*values] == [str(i) for i in range(len(values))]
+        for i, (key, number) in enumerate(values.items()):
+            name = f"{one.name}[{report.classes[i]}]" if by_class else f"{one.name}.{key}" if key else one.name
+            metrics[name] = Value(number if isfinite(number) else None)
+    added = tuple(name for name in metrics if name not in report.metrics)
+    undefined = tuple(name for name in added if metrics[name].value is None)
+    findings = tuple(Finding(METRIC_FAILED, "warning", str(one), "mend the metric") for one in failures)
+    return replace(
+        report,
+        metrics=metrics,
+        undefined=report.undefined + undefined,
+        findings=(*findings, *report.findings),
+        asked=report.asked + added,
+    )
 
 
 def report_of(measured: Measured) -> Report:

@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 
 from evalcli.engine import Execution
 from evalcli.errors import EvalError
-from evalcli.evaluate import evaluate
+from evalcli.evaluation import evaluate
 from evalcli.task import Choices
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")

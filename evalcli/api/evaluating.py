@@ -1,0 +1,179 @@
+"""``evalcli.evaluate``: from arrays or files to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from evalcli.api.report import Report
+from evalcli.engine import Execution
+from evalcli.errors import UsageError
+from evalcli.extras import Extras
+from evalcli.inputs import Sides, open_sides
+from evalcli.keywords import check_word, choices_of, in_keywords
+from evalcli.sources.base import Selection
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    from evalcli.expressions import Definition
+    from evalcli.own import OwnMetric
+    from evalcli.task import Choices
+
+
+def evaluate(  # noqa: PLR0913  # one keyword for each option of the command line
+    preds: Any,
+    target: Any = None,
+    *,
+    labels: Sequence[Any] | int | None = None,
+    weight: Any = None,
+    task: str | None = None,
+    scores: str | None = None,
+    threshold: float | None = None,
+    positive: Any = None,
+    ignore_index: int | None = None,
+    nan: str = "error",
+    classes: str = "seen",
+    class_axis: int | None = None,
+    metrics: str | Iterable[Any] | None = None,
+    topk: Iterable[int] | None = None,
+    own: Iterable[Any] | Mapping[str, Any] = (),
+    define: Mapping[str, str] | None = None,
+    pred: str | None = None,
+    id: str | os.PathLike[str] | None = None,  # noqa: A002  # the option's name
+    where: str | None = None,
+    device: str = "auto",
+    backend: str = "auto",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    ranking_budget: float | None = None,
+) -> Report:
+    """Evaluate predictions against the truth: what ``evalcli report`` prints, as an object.
+
+    Args:
+        preds: Labels, probabilities, logits or values: ``(N,)`` or ``(N, C)`` and more axes. A numpy array, a torch
+            tensor (any device, bfloat16 too), an array of any library with DLPack, a list, a column or frame of
+            pandas or Polars, or the path of a file. A frame or a dict may hold both sides.
+        target: The truth, likewise; the name of a column where ``preds`` is a frame that holds it.
+        labels: Class names in the order of their numbers, or how many there are.
+        weight: One number a row, or the name of its column.
+        task: ``binary``, ``multiclass``, ``multilabel`` or ``regression``; by default what the input shows.
+        scores: ``labels``, ``probs``, ``logits`` or ``values``; by default what the whole input shows.
+        threshold: The probability from which the positive class is predicted (0.5).
+        positive: The positive class of a binary task.
+        ignore_index: Rows whose target is this number are left out.
+        nan: Rows with undefined scores: ``error``, ``drop`` or count as ``wrong``.
+        classes: Macro means run over the classes ``seen``, or over all ``declared``.
+        class_axis: Which axis holds the classes, 1 or -1, where two readings fit.
+        metrics: Names as in ``evalcli metrics``: only these are computed.
+        topk: The k of top-k accuracies.
+        own: Metrics of your own: objects of ``evalcli.Metric`` or torchmetrics, or addresses as ``my.py:MyRMSE``; a
+            mapping names them.
+        define: Metrics from others, as ``{"gap": "recall[cat] - recall[dog]"}``.
+        pred: Which column holds the predictions, where a frame or a file has several.
+        id: Pair two table files by this column.
+        where: Keep the rows of table files for which this SQL holds.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        backend: ``auto``, ``numpy`` or ``torch``.
+        batch_size: Rows held at a time. No result depends on it.
+        workers: Threads that count. No result depends on it.
+        ranking_budget: Memory for exact ranks, in MB (64).
+
+    Returns:
+        A report; ``report["accuracy"]`` is a number, ``print(report)`` the report of the command line.
+
+    Raises:
+        EvalError: of the kind that says what is wrong: with an argument (``UsageError``), with the values
+            (``InputError``), or that nothing is left (``EmptyError``).
+
+    >>> import evalcli
+    >>> report = evalcli.evaluate([0, 1, 1, 1], [0, 1, 1, 0])
+    >>> report["accuracy"], report["recall[1]"]
+    (0.75, 1.0)
+
+    """
+    check_word("backend", backend)
+    choices = choices_of(
+        task=task,
+        scores=scores,
+        threshold=threshold,
+        positive=positive,
+        labels=labels,
+        ignore_index=ignore_index,
+        nan=nan,
+        classes=classes,
+        class_axis=class_axis,
+        topk=topk,
+    )
+    selection = Selection(
+        pred=pred, id=None if id is None else str(id), where=where, scores=scores, nan=nan, labels=choices.labels,
+        workers=workers,
+    )  # fmt: skip
+    budget = None if ranking_budget is None else int(ranking_budget * 2**20)
+    execution = Execution(backend, str(device), batch_size, workers, budget)
+    with in_keywords():
+        extras = Extras(own_metrics(own), definitions_of(define))
+        return _evaluated(Sides(preds, target, weight), selection, choices, execution, metric_names(metrics), extras)
+
+
+def _evaluated(
+    sides: Sides,
+    selection: Selection,
+    choices: Choices,
+    execution: Execution,
+    names: tuple[str, ...] | None,
+    extras: Extras,
+) -> Report:
+    from evalcli.evaluation import evaluate as evaluated
+
+    writable = execution.backend == "torch" or execution.device not in {"auto", "cpu"}
+    with closing(open_sides(sides, selection, copies=writable)) as source:
+        found = evaluated(source, choices, execution, names, also=extras.needed(()), own=extras.own)
+        return Report.of(extras.defined(found))
+
+
+def own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...]:
+    """Metrics of the caller's own, by name where they are named."""
+    if not own:
+        return ()
+    from evalcli.loading import load_metric, own_metric
+
+    named = own.items() if isinstance(own, Mapping) else [(None, metric) for metric in own]
+    found = []
+    for name, metric in named:
+        if isinstance(metric, str):
+            found.append(load_metric(metric if name is None else f"{name}={metric}"))
+        else:
+            found.append(own_metric(metric, name))
+    names = [one.name for one in found]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"two metrics are called {twice[0]!r}", fix="name them: own={'first': …, 'second': …}")
+    return tuple(found)
+
+
+def definitions_of(define: Mapping[str, str] | None) -> tuple[Definition, ...]:
+    """Metrics that are computed from others."""
+    if not define:
+        return ()
+    from evalcli.expressions import parse_definitions
+
+    return parse_definitions(f"{name} = {text}" for name, text in define.items())
+
+
+def metric_names(metrics: str | Iterable[Any] | None) -> tuple[str, ...] | None:
+    """The names that were asked for, checked; one text may hold several between commas.
+
+    >>> metric_names("accuracy, f1_macro")
+    ('accuracy', 'f1_macro')
+    """
+    from evalcli.metrics.entry import split_names
+    from evalcli.metrics.registry import parse
+
+    if metrics is None:
+        return None
+    texts = [metrics] if isinstance(metrics, str) else list(metrics)
+    parts = [part.strip() for text in texts for part in split_names(str(text)) if part.strip()]
+    return tuple(dict.fromkeys(str(parse(part)) for part in parts)) or None

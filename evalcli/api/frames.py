@@ -1,0 +1,52 @@
+"""Parts of a report as frames of pandas."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalcli.report import Report
+
+
+def metrics_frame(report: Report) -> Any:
+    """A row a metric: ``value``, ``low``, ``high``, ``method``."""
+    import pandas as pd
+
+    rows = [
+        (_number(value.value), _number(value.low), _number(value.high), value.method)
+        for value in report.metrics.values()
+    ]
+    index = pd.Index(list(report.metrics), name="metric", dtype=object)
+    return pd.DataFrame(rows, index=index, columns=["value", "low", "high", "method"])
+
+
+def class_frame(report: Report) -> Any:
+    """A row a class: ``support``, ``predicted`` and its metrics."""
+    import pandas as pd
+
+    names = list(dict.fromkeys(name for row in report.per_class for name in row.metrics))
+    rows = [
+        [row.support, row.predicted, *(_number(row.metrics[n].value) if n in row.metrics else nan for n in names)]
+        for row in report.per_class
+    ]
+    index = pd.Index([row.name for row in report.per_class], name="class", dtype=object)
+    return pd.DataFrame(rows, index=index, columns=["support", "predicted", *names])
+
+
+def confusion_frame(report: Report) -> Any:
+    """The matrix, or pairs (``target``, ``prediction``, ``count``) where it is not held."""
+    import pandas as pd
+
+    if report.confusion.matrix is None:
+        return pd.DataFrame(list(report.confusion.pairs or ()), columns=["target", "prediction", "count"])
+    names = list(report.classes)
+    return pd.DataFrame(
+        [list(row) for row in report.confusion.matrix],
+        index=pd.Index(names, name="target", dtype=object),
+        columns=pd.Index(names, name="prediction", dtype=object),
+    )
+
+
+def _number(value: float | None) -> float:
+    return nan if value is None else value

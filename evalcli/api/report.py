@@ -1,0 +1,224 @@
+"""The report as Python code meets it: numbers by name, frames, files, gates, a page in a notebook.
+
+The data stay what :class:`evalcli.report.Report` is: frozen, plain, the same JSON to the byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from math import nan
+from typing import TYPE_CHECKING, Any, Self
+
+from evalcli.errors import UsageError
+from evalcli.report import Report as PlainReport
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from evalcli.report import Verdict
+
+
+class Verdicts(tuple["Verdict", ...]):
+    """The verdicts of gates, in the order of the rules. Printed, they read as on the command line."""
+
+    __slots__ = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate passed; an undefined or missing value never does."""
+        return all(verdict.status == "pass" for verdict in self)
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line would say to the shell: 0 pass, 1 fail, 2 no verdict."""
+        from evalcli.gates import exit_code
+
+        return int(exit_code(self))
+
+    def __str__(self) -> str:
+        from evalcli.renderers.terminal import plain_verdict
+
+        return plain_verdict(tuple(self)).rstrip("\n")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from evalcli.renderers.terminal import render_verdict
+
+        yield render_verdict(tuple(self))
+
+
+class Report(PlainReport):
+    """Everything that is known of one evaluation.
+
+    ``report["f1_macro"]``, ``report["recall[cat]"]`` are numbers (NaN: undefined, and a comparison with NaN is false).
+    The fields hold plain data: ``metrics`` by name, ``per_class`` rows, ``confusion``, ``findings``, ``gates``; each
+    value with its interval and whether it is certified. Frames of pandas come from ``metrics_frame``, ``class_frame``
+    and ``confusion_frame``.
+
+    >>> import evalcli
+    >>> report = evalcli.evaluate(["cat", "dog", "cat", "cat"], ["cat", "dog", "dog", "cat"], task="multiclass")
+    >>> report["recall[dog]"], "f1_macro" in report, report.confusion.matrix
+    (0.5, True, ((2, 0), (1, 1)))
+    >>> report.check("accuracy>=0.7", "recall[dog]>=0.8").passed
+    False
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, report: PlainReport) -> Self:
+        """The same data with these methods."""
+        return cls(**{field.name: getattr(report, field.name) for field in fields(PlainReport)})
+
+    def __getitem__(self, name: str) -> float:
+        """The value of a metric, by any name that a gate would find; NaN where it is undefined.
+
+        Raises:
+            KeyError: the report does not have it.
+
+        """
+        from evalcli.addresses import look_up
+
+        found = look_up(self, name)
+        if isinstance(found, str):
+            raise KeyError(f"{name}: {found}")
+        return nan if found.value.value is None else found.value.value
+
+    def __contains__(self, name: object) -> bool:
+        """Whether ``report[name]`` is a number, or undefined."""
+        try:
+            self[str(name)]
+        except (KeyError, UsageError):
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the metrics."""
+        return iter(self.metrics)
+
+    def __len__(self) -> int:
+        """How many metrics there are."""
+        return len(self.metrics)
+
+    def __bool__(self) -> bool:
+        """A report is true whatever it says; gates are asked by ``check``."""
+        return True
+
+    def check(self, *rules: str, baseline: PlainReport | str | os.PathLike[str] | None = None) -> Verdicts:
+        """Judge the report: ``check("accuracy>=0.9", "log_loss<=0.3", "drop(f1_macro)<=1pp")``.
+
+        ``baseline`` is a report, or the path of a saved one, for rules about a drop.
+
+        Raises:
+            UsageError: a text that is no rule.
+
+        """
+        from evalcli.gates import judge, parse_rule
+        from evalcli.keywords import in_keywords
+
+        with in_keywords():
+            parsed = tuple(parse_rule(rule, known=self.metrics) for rule in rules)
+            before = baseline if baseline is None or isinstance(baseline, PlainReport) else type(self).load(baseline)
+            return Verdicts(judge(self, parsed, before))
+
+    def with_gates(self, *rules: str, baseline: PlainReport | str | os.PathLike[str] | None = None) -> Self:
+        """The report with these gates judged in it, as ``--min`` and ``--max`` leave it."""
+        return replace(self, gates=tuple(self.check(*rules, baseline=baseline)))
+
+    def metrics_frame(self) -> Any:
+        """The metrics as a frame of pandas: ``value``, ``low``, ``high``, ``method`` by name; undefined is NaN."""
+        from evalcli.api.frames import metrics_frame
+
+        return metrics_frame(self)
+
+    def class_frame(self) -> Any:
+        """The classes as a frame of pandas: ``support``, ``predicted`` and each metric by class name."""
+        from evalcli.api.frames import class_frame
+
+        return class_frame(self)
+
+    def confusion_frame(self) -> Any:
+        """The confusion matrix as a frame of pandas, targets down and predictions across.
+
+        With many classes, whose matrix a report does not hold, the most confused pairs.
+        """
+        from evalcli.api.frames import confusion_frame
+
+        return confusion_frame(self)
+
+    def to_json(self) -> str:
+        """The JSON document that ``evalcli report -f json`` prints, to the byte."""
+        from evalcli.renderers.json import render_json
+
+        return render_json(self)
+
+    def to_markdown(self) -> str:
+        """The report for a pull request or a wiki."""
+        from evalcli.renderers.markdown import render_markdown
+
+        return render_markdown(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report to a file, whole or not at all; the suffix picks .json, .csv, .md or .txt.
+
+        Raises:
+            UsageError: no format is known for the suffix.
+            OutputError: the file cannot be written; what stood there before still stands.
+
+        """
+        import os
+
+        from evalcli.cli.output import check_outputs, write_outputs
+        from evalcli.renderers import render
+
+        targets = check_outputs([os.fspath(path)])
+        write_outputs([(target, render(self, target.format)) for target in targets])
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """A report that was saved as JSON.
+
+        Raises:
+            InputError: the file cannot be read, or is no report.
+
+        """
+        import os
+
+        from evalcli.cli.saved import read_report
+
+        return cls.of(read_report(os.fspath(path)))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """A report from the text of its JSON document.
+
+        Raises:
+            InputError: it is no report.
+
+        """
+        from evalcli.saved import parse_report
+
+        return cls.of(parse_report(text))
+
+    def __str__(self) -> str:
+        from evalcli.renderers.terminal import plain
+
+        return plain(self).rstrip("\n")
+
+    def __repr__(self) -> str:
+        shown = [f"{name}={self[name]:.4g}" for name in list(self.metrics)[:3]]
+        return f"<Report {self.task}, n={self.n}{', ' if shown else ''}{', '.join(shown)}>"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from evalcli.renderers.terminal import render_terminal, render_verdict
+
+        yield render_terminal(self)
+        if self.gates:
+            yield render_verdict(self.gates)
+
+    def _repr_html_(self) -> str:
+        from evalcli.renderers.html import render_fragment
+
+        return render_fragment(self)

@@ -1,0 +1,56 @@
+"""Metrics beyond the registry in one evaluation: the user's own, and those defined from others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from evalcli.expressions import Definition
+    from evalcli.gates import Rule
+    from evalcli.own import OwnMetric
+    from evalcli.report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What was asked for. ``name in extras`` says whether a report will hold a metric of this name."""
+
+    own: tuple[OwnMetric, ...] = ()
+    definitions: tuple[Definition, ...] = ()
+
+    def __contains__(self, name: object) -> bool:
+        """One of the user's own may give several numbers, under names that begin with its own."""
+        text = str(name)
+        begins = (f"{one.name}{sign}" for one in self.own for sign in "[.")
+        return text in {*self._names()} or text.startswith(tuple(begins))
+
+    def _names(self) -> Iterator[str]:
+        yield from (one.name for one in self.own)
+        yield from (one.name for one in self.definitions)
+
+    def needed(self, rules: Iterable[Rule]) -> tuple[str, ...]:
+        """The metrics of the registry that gates and definitions read.
+
+        Raises:
+            UsageError: a definition reads what there is not.
+
+        """
+        from evalcli.gates import metrics_of
+
+        gated = tuple(name for name in metrics_of(rules) if name not in self)
+        if not self.definitions:
+            return gated
+        from evalcli.expressions import needed
+
+        return (*gated, *needed(self.definitions, self))
+
+    def defined(self, report: Report) -> Report:
+        """The report with the definitions in it."""
+        if not self.definitions:
+            return report
+        from evalcli.expressions import with_definitions
+
+        return with_definitions(report, self.definitions)

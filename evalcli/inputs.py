@@ -1,0 +1,196 @@
+"""From what a caller holds (arrays, columns, frames, paths) to a source."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import UsageError
+from evalcli.sources.memory import (
+    check_indexes,
+    column_of,
+    hold,
+    memory_source,
+    names_of,
+    why_unreadable,
+)
+from evalcli.sources.naming import Chosen, choose
+
+if TYPE_CHECKING:
+    from evalcli.sources.arrays import StoredArray
+    from evalcli.sources.base import Selection, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What was given: predictions, the truth, and weights; each an array, a name, or a path."""
+
+    preds: Any
+    target: Any = None
+    weight: Any = None
+
+
+def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> Source:
+    """A source over both sides; ``copies``: its batches may be written to.
+
+    Raises:
+        EvalError: of the kind that says what is wrong with which side.
+
+    """
+    paths = is_path(sides.preds), is_path(sides.target)
+    if paths[0] and (paths[1] or sides.target is None):
+        return _open_files(sides, selection)
+    if any(paths) and not _is_name(sides, paths):
+        return _open_mixed(sides, selection, copies=copies)
+    preds, target, weight, columns = _together(sides, selection)
+    check_indexes(side for side in (preds, target, weight) if side is not None)
+    held = [hold(side, name, copies=copies) for side, name in ((preds, "preds"), (target, "target"))]
+    return memory_source(held[0], held[1], _weight(weight), columns, selection.nan)
+
+
+def is_path(value: Any) -> bool:
+    """Whether a side is named by a path."""
+    return isinstance(value, (str, os.PathLike))
+
+
+def _is_name(sides: Sides, paths: tuple[bool, bool]) -> bool:
+    """Whether the truth is a column of the frame that holds the predictions."""
+    names = names_of(sides.preds)
+    return paths == (False, True) and names is not None and str(sides.target) in names
+
+
+def _open_files(sides: Sides, selection: Selection) -> Source:
+    from evalcli.sources import open_source
+
+    if sides.weight is not None and not isinstance(sides.weight, str):
+        raise UsageError("weights in memory, but the predictions are a file", fix="name the column: weight='w'")
+    selection.weight = sides.weight
+    target = None if sides.target is None else os.fspath(sides.target)
+    return open_source(os.fspath(sides.preds), target, selection)
+
+
+def _open_mixed(sides: Sides, selection: Selection, *, copies: bool) -> Source:
+    """One side in a tensor file, the other in memory."""
+    from evalcli.sources import TENSOR_FORMATS, input_format
+    from evalcli.sources.naming import choose_target
+    from evalcli.sources.pairing import ArraySource, PassFile, pick_preds, tensor_file
+
+    in_file = sides.preds if is_path(sides.preds) else sides.target
+    path = os.fspath(in_file)
+    if input_format(path) not in TENSOR_FORMATS:
+        raise why_unreadable(in_file)
+    file, file_pass = tensor_file(path)
+    try:
+        weight = _weight(sides.weight)
+        memory = PassFile("target" if in_file is sides.preds else "preds", _nothing, _none, _nothing, lambda _rows: ())
+        if in_file is sides.preds:
+            array, beside, _ = pick_preds(file, selection)
+            return ArraySource(
+                array, hold(sides.target, "target", copies=copies), weight or beside, [file_pass, memory]
+            )
+        chosen = choose_target(tuple(file.arrays), selection, path, kind="key")
+        said = hold(sides.preds, "preds", copies=copies)
+        return ArraySource(said, file.arrays[str(chosen.target)], weight, [memory, file_pass])
+    except BaseException:
+        file_pass.close()
+        raise
+
+
+def _nothing() -> None:
+    """Begins and closes nothing."""
+
+
+def _none() -> tuple[()]:
+    return ()
+
+
+def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[str, ...] | None]:
+    """Both sides and the weights as columns, and the class names that score columns carry."""
+    sides = _in_columns(sides)
+    names = names_of(sides.preds)
+    weight, target = sides.weight, sides.target
+    by_name = isinstance(target, str) or target is None
+    if names is None:
+        if by_name:
+            raise UsageError("the target is missing", fix="evaluate(preds, target)", path="target")
+        return sides.preds, target, _named(weight, target), None
+    if not by_name:
+        if selection.pred is None and not isinstance(sides.preds, dict):
+            classes = _class_names(names)
+            return sides.preds, _ordered(target, classes, names), _named(weight, sides.preds), classes
+        found = choose(names, selection, "preds", both=False)
+    else:
+        selection.target = target
+        selection.weight = weight if isinstance(weight, str) else None
+        found = choose(names, selection, "preds", both=True)
+        target = column_of(sides.preds, str(found.target))
+    preds = _picked(sides.preds, found.pred)
+    return preds, target, _named(weight, sides.preds), found.classes
+
+
+def _in_columns(sides: Sides) -> Sides:
+    """A table of pyarrow as its columns by name; a lazy frame is refused before it is touched."""
+    if type(sides.preds).__name__ == "LazyFrame":
+        raise UsageError("a lazy frame has no rows yet", fix="call .collect() first", path="preds")
+    names = getattr(sides.preds, "column_names", None)
+    if names is None or not hasattr(sides.preds, "itercolumns"):
+        return sides
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"two columns are called {twice[0]!r}", fix="give each a name of its own", path="preds")
+    return replace(sides, preds=dict(zip(names, sides.preds.itercolumns(), strict=True)))
+
+
+def _picked(frame: Any, names: tuple[str, ...]) -> Any:
+    if len(names) == 1:
+        return column_of(frame, names[0])
+    if hasattr(frame, "iloc"):
+        every = names_of(frame) or ()
+        return frame.iloc[:, [every.index(name) for name in names]]
+    if not isinstance(frame, dict):
+        return frame.select(list(names))
+    import numpy as np
+
+    rows = len(column_of(frame, names[0]))
+    return np.stack([hold(column_of(frame, name), "preds").read(0, rows) for name in names], axis=1)
+
+
+def _named(weight: Any, frame: Any) -> Any:
+    """Weights that are a column of ``frame``, or as they are."""
+    if not isinstance(weight, str):
+        return weight
+    names = names_of(frame)
+    if names is None or weight not in names:
+        raise UsageError(f"weight={weight!r} names no column", fix="give the weights themselves", path="weight")
+    return column_of(frame, weight)
+
+
+def _class_names(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The classes that the columns of a frame of scores are named after; none where they are only counted."""
+    count = range(len(names))
+    if len(names) < 2 or names in {tuple(map(str, count)), tuple(f"column_{i}" for i in count)}:
+        return None
+    twice = [name for name in names if names.count(name) > 1] if len({*names}) < len(names) else []
+    if twice:
+        raise UsageError(f"two score columns are called {twice[0]!r}", fix="name each after its class", path="preds")
+    return Chosen(names, None, None, None, score_columns=True).classes
+
+
+def _ordered(target: Any, classes: tuple[str, ...] | None, columns: tuple[str, ...]) -> Any:
+    """A one-hot frame with its columns in the order of the predictions'."""
+    names = names_of(target)
+    if names is None or classes is None or len(names) < 2 or names in (columns, classes):
+        return target
+    for order in (columns, classes):
+        if {*names} == {*order}:
+            return _picked(target, order)
+    raise UsageError(
+        f"the columns of the target are {', '.join(names[:5])}, those of the predictions {', '.join(columns[:5])}",
+        fix="name both alike",
+        path="target",
+    )
+
+
+def _weight(weight: Any) -> StoredArray | None:
+    return None if weight is None else hold(weight, "weight")

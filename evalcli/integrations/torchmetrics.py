@@ -1,0 +1,144 @@
+"""Any ``torchmetrics.Metric`` where one of ours may stand: batched, merged by its own reductions, saved.
+
+>>> from torchmetrics.classification import MulticlassCohenKappa
+>>> import evalcli
+>>> report = evalcli.evaluate([0, 1, 2, 2], [0, 1, 1, 2], own=[MulticlassCohenKappa(num_classes=3)])
+>>> round(report["MulticlassCohenKappa"], 4), round(report["kappa"], 4)
+(0.6364, 0.6364)
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+
+from evalcli.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evalcli.metrics.arrays import HostArray
+
+
+class Adapted(Metric):
+    """A metric of torchmetrics. What it was given before, it keeps; ``fresh`` is one without."""
+
+    def __init__(self, metric: Any) -> None:
+        super().__init__()
+        self.metric = copy.deepcopy(metric)
+
+    def update(self, preds: Any, target: Any) -> None:
+        """Give it a batch, as tensors where the metric lies.
+
+        Raises:
+            NotImplementedError: it was merged, and has states that can then only be computed.
+
+        """
+        for name, reduce in self.metric._reductions.items():
+            if reduce is None and getattr(getattr(self.metric, name), "ndim", 0) > getattr(
+                self.metric._defaults[name], "ndim", 0
+            ):
+                raise NotImplementedError(f"{type(self.metric).__name__} takes no batch once it was merged")
+        self.metric.update(*(self._tensor(side) for side in (preds, target)))
+
+    def _tensor(self, side: Any) -> Any:
+        if isinstance(side, torch.Tensor):
+            return side.detach().to(self.metric.device)
+        array = np.asarray(side)
+        if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+            array = array.astype(np.int64)
+        return torch.from_numpy(np.array(array)).to(self.metric.device)  # a copy: batches must not be written to
+
+    def compute(self) -> Any:
+        """Its result."""
+        return self.metric.compute()
+
+    def reset(self) -> None:
+        """Forget every batch."""
+        self.metric.reset()
+
+    def fresh(self) -> Self:
+        """An empty one of the same configuration."""
+        other = type(self)(self.metric)
+        other.reset()
+        return other
+
+    def merge(self, other: Self) -> Self:
+        """Take in another, state by state, as its own reduction for several processes does."""
+        mine, theirs = self.metric, other.metric
+        if mine._update_count == 0 or theirs._update_count == 0:
+            if theirs._update_count:
+                self.metric = copy.deepcopy(theirs)
+            return self
+        counts = mine._update_count, theirs._update_count
+        for name, reduce in mine._reductions.items():
+            start = getattr(mine._defaults[name], "ndim", 0)
+            setattr(mine, name, _merged((getattr(mine, name), getattr(theirs, name)), reduce, counts, start))
+        mine._update_count = sum(counts)
+        mine._computed = None
+        for inner, other_inner in zip(_inner(mine), _inner(theirs), strict=True):
+            merged = type(self)(inner).merge(type(self)(other_inner)).metric
+            inner.__dict__.update(merged.__dict__)
+        return self
+
+    def to(self, device: Any) -> Self:
+        """Move it."""
+        self.metric = self.metric.to(device)
+        return self
+
+    @property
+    def device(self) -> Any:
+        """Where it lies."""
+        return self.metric.device
+
+    def state_dict(self) -> dict[str, HostArray]:
+        """Its states as host arrays; parts of a list by their number."""
+        found: dict[str, HostArray] = {"updates": np.array(self.metric._update_count)}
+        for name in self.metric._reductions:
+            held = getattr(self.metric, name)
+            if isinstance(held, list):
+                found |= {f"{name}.{i}": part.detach().cpu().numpy() for i, part in enumerate(held)}
+            else:
+                found[name] = held.detach().cpu().numpy().copy()
+        return found
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave."""
+        self.reset()
+        for name in self.metric._reductions:
+            if name in state:
+                held: Any = torch.from_numpy(np.array(state[name])).to(self.metric.device)
+            else:
+                parts = sorted(
+                    (k for k in state if k.startswith(f"{name}.")), key=lambda key: int(key.rpartition(".")[2])
+                )
+                held = [torch.from_numpy(np.array(state[part])).to(self.metric.device) for part in parts]
+            setattr(self.metric, name, held)
+        self.metric._update_count = int(state["updates"])
+        self.metric._computed = None
+
+
+def _inner(metric: Any) -> list[Any]:
+    """Metrics inside a metric, which has no states of their values itself."""
+    from torchmetrics import Metric as Theirs
+
+    return [inner for inner in metric.children() if isinstance(inner, Theirs)]
+
+
+def _merged(both: tuple[Any, Any], reduce: Any, counts: tuple[int, int], axes: int) -> Any:
+    """Two values of one state, which has so many ``axes``, under its reduction."""
+    from torchmetrics.utilities.data import dim_zero_cat, dim_zero_mean, dim_zero_sum
+
+    mine, theirs = both
+    if isinstance(mine, list):
+        return [*mine, *theirs]
+    if reduce is dim_zero_sum:
+        return mine + theirs
+    if reduce is dim_zero_mean:
+        return (mine * counts[0] + theirs * counts[1]) / sum(counts)
+    if reduce is None:  # side by side, as a gathering of processes leaves them: compute knows what to do
+        return torch.cat([part if part.ndim > axes else part[None] for part in both])
+    return torch.cat(both) if reduce is dim_zero_cat else reduce(torch.stack(both))

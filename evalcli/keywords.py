@@ -1,0 +1,117 @@
+"""Keyword arguments as choices, and messages in the words of the caller: ``nan='drop'`` for ``--nan drop``."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import EvalError, UsageError
+from evalcli.task import FAMILIES, Choices
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_VALUES = "error|drop|wrong|probs|logits|labels|values|binary|multiclass|multilabel|regression|seen|declared"
+_FLAG = re.compile(rf"--([a-z][a-z-]*)(?:[ =]({_VALUES}|-?[0-9][0-9.]*(?![\w,])|(?<=positive.)[^\s,;]+)(?!\w))?")
+
+
+def as_keywords(text: str) -> str:
+    """``text`` with options of the command line as keyword arguments.
+
+    >>> as_keywords("--nan drop leaves them out; check --labels, or add --ignore-index -100")
+    "nan='drop' leaves them out; check labels=, or add ignore_index=-100"
+    """
+
+    def spoken(match: re.Match[str]) -> str:
+        name, value = match[1].replace("-", "_"), match[2]
+        if value is None:
+            return f"{name}="
+        return f"{name}={repr(value) if name == 'positive' or not value[-1].isdigit() else value}"
+
+    return _FLAG.sub(spoken, text)
+
+
+@contextmanager
+def in_keywords() -> Iterator[None]:
+    """Errors raised inside speak of keyword arguments."""
+    try:
+        yield
+    except EvalError as error:
+        error.what, error.fix = as_keywords(error.what), as_keywords(error.fix)
+        error.args = (error.what,)
+        raise
+
+
+_ALLOWED = {
+    "task": tuple(FAMILIES),
+    "scores": ("labels", "probs", "logits", "values"),
+    "nan": ("error", "drop", "wrong"),
+    "classes": ("seen", "declared"),
+    "class_axis": (1, -1),
+    "backend": ("auto", "numpy", "torch"),
+}
+
+
+def choices_of(**given: Any) -> Choices:
+    """The choices that keywords make; what is not given, the input decides.
+
+    >>> choices_of(labels=3, positive=True).labels
+    ('0', '1', '2')
+
+    Raises:
+        UsageError: a keyword has a value that it cannot have.
+
+    """
+    for name in _ALLOWED.keys() & given.keys():
+        check_word(name, given[name])
+    labels, positive, topk = (given.get(name) for name in ("labels", "positive", "topk"))
+    words: dict[str, Any] = {
+        "labels": None if labels is None else names_from(labels),
+        "positive": None if positive is None else name_of(positive),
+        "topk": None if topk is None else tuple(topk),
+    }
+    return Choices(**given | words)
+
+
+def check_word(name: str, value: Any) -> None:
+    """Refuse a keyword that has one of a few values, and not this one.
+
+    Raises:
+        UsageError: it has another.
+
+    """
+    if value is not None and value not in _ALLOWED[name]:
+        allowed = ", ".join(map(repr, _ALLOWED[name]))
+        raise UsageError(f"{name}={value!r}", fix=f"it can be {allowed}")
+
+
+def names_from(labels: Sequence[Any] | int) -> tuple[str, ...]:
+    """Class names, each once; a number says how many there are.
+
+    Raises:
+        UsageError: one stands twice, or is empty.
+
+    """
+    if isinstance(labels, int):
+        return tuple(map(str, range(labels)))
+    if isinstance(labels, (str, bytes)):
+        raise UsageError(f"labels={labels!r} is one text", fix="give a list of names, in the order of their numbers")
+    names = tuple(map(name_of, labels))
+    if not names or "" in names:
+        raise UsageError("labels= holds an empty name", fix="give every class a name")
+    twice = [name for name in names if names.count(name) > 1] if len({*names}) < len(names) else []
+    if twice:
+        raise UsageError(f"labels= names {twice[0]!r} twice", fix="name every class once")
+    return names
+
+
+def name_of(label: Any) -> str:
+    """A class as reports name it: ``True`` is the class 1.
+
+    >>> name_of(True), name_of(3), name_of("cat")
+    ('1', '3', 'cat')
+    """
+    if isinstance(label, str):
+        return label
+    return str(int(label)) if hasattr(label, "__index__") or isinstance(label, bool) else str(label)

@@ -1,0 +1,218 @@
+"""Counts of labels, where the metrics asked for need no more: on the device of the batches, without a look at scores.
+
+Which column is the best does not depend on what the scores are, so nothing has to be decided to count it, and a row of
+scores is read once. Everything that is not so plain (texts, thresholds, one score a row) goes to ``PassCore``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from evalcli.classification.task import decide
+from evalcli.errors import InputError
+from evalcli.evidence import Evidence
+from evalcli.layout import find_layout
+from evalcli.metrics.arrays import asnumpy, is_host, namespace
+from evalcli.metrics.base import Metric
+from evalcli.metrics.counts import ClassCounts, Counts
+from evalcli.metrics.entry import COUNTED
+from evalcli.metrics.registry import evaluate, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evalcli.layout import Layout
+    from evalcli.metrics.arrays import Array, HostArray
+    from evalcli.sources.base import Field
+    from evalcli.task import Choices
+
+_CLASSES = {"binary", "multiclass"}
+
+
+def suits(choices: Choices, names: tuple[str, ...], layout: Layout, fields: tuple[Field, Field]) -> bool:
+    """Whether counts of labels are all that is needed, and batches of this form give them without a decision."""
+    entries = [parse(name).entry for name in names]
+    counted = all(entry.state == COUNTED and not entry.needs_scores for entry in entries)
+    whole = all("float" not in field.dtype for field in fields[layout.preds == "columns" :])
+    plain = layout.target == "labels" and (layout.preds == "columns" or (layout.preds == "labels" and whole))
+    flat = layout.inner == 1 or len(fields[1].shape) > 2 or layout.preds == "columns"
+    unsaid = choices.threshold is None and choices.task in {None, *_CLASSES} and choices.scores != "values"
+    named = choices.labels is None or layout.width == len(choices.labels) or _are_places(choices.labels)
+    return counted and plain and flat and whole and unsaid and named and _task_of_classes(entries)
+
+
+def _task_of_classes(entries: list[Any]) -> bool:
+    return all(_CLASSES & {*entry.tasks} for entry in entries)
+
+
+def _are_places(labels: tuple[str, ...]) -> bool:
+    """Whether the names are the numbers themselves, or names that only stand for their places."""
+    return labels == tuple(map(str, range(len(labels)))) or not any(name.lstrip("-").isdecimal() for name in labels)
+
+
+class LabelCore(Metric):
+    """Counts by class, and how many rows had no best column."""
+
+    counts: ClassCounts
+    undefined: Any
+
+    def __init__(self, choices: Choices, layout: Layout, fields: tuple[Field, Field], *, weighted: bool) -> None:
+        super().__init__()
+        self.choices, self.layout, self.fields, self.weighted = choices, layout, fields, weighted
+        classes = layout.width if choices.labels is None else len(choices.labels)
+        self.add_state("counts", ClassCounts(classes, weighted=weighted))
+        self.add_state("undefined", 0)
+
+    @property
+    def form(self) -> tuple[Any, ...]:
+        """The number of classes and where they lie, and whether rows have weights."""
+        return ("labels", self.layout[:5], self.weighted)
+
+    @property
+    def shown(self) -> None:
+        """Nothing: which column is the best depends on nothing that other batches show."""
+
+    def add(self, preds: Array, target: Array, weight: Any) -> None:
+        """Count a batch of the form of the first.
+
+        Raises:
+            InputError: it is of another form.
+
+        """
+        self._check(preds, target, weight)
+        preds, target = _native(preds), _native(target)
+        if self.layout.preds == "columns":
+            preds = self._best(preds)
+        preds, target = preds.reshape(-1), target.reshape(-1)
+        if weight is not None:
+            weight = _spread(_native(weight) if hasattr(weight, "shape") else np.asarray(weight), target.shape[0])
+        if self.choices.ignore_index is not None or self.choices.nan == "drop":
+            preds, target, weight = self._kept(preds, target, weight)
+        self.counts.update(preds, target, weight)
+
+    def _check(self, preds: Array, target: Array, weight: Any) -> None:
+        from evalcli.modular.cores import plain_fields
+
+        fields = plain_fields(preds, target)
+        if (
+            fields is not None
+            and fields[0].shape[1:] == self.fields[0].shape[1:]
+            and fields[1].shape[1:] == (self.fields[1].shape[1:])
+        ):
+            same = fields[0].shape[0] == fields[1].shape[0] and fields[1].dtype == self.fields[1].dtype
+            same = same and ("float" in fields[0].dtype) == ("float" in self.fields[0].dtype)
+        else:
+            same = fields is not None and find_layout(*fields, self.choices)[:5] == self.layout[:5]
+        if not same:
+            if fields is not None:
+                find_layout(*fields, self.choices)  # which says what does not fit
+            what = "a batch of another form than the first" if fields is not None else "a batch of another kind"
+            raise InputError(what, fix="give all batches as arrays of one dtype and layout", path="preds")
+        if (weight is not None) != self.weighted:
+            raise InputError("some batches have weights and some have none", fix="weigh all of them or none")
+
+    def _best(self, scores: Array) -> Array:
+        """The best column of every row; where none is, −1 and a count."""
+        axis = 1 if self.layout.class_axis == 1 else scores.ndim - 1
+        xp = namespace(scores)
+        best = scores.argmax(axis) if is_host(scores) else scores.argmax(dim=axis)
+        if "float" not in str(scores.dtype):
+            return best
+        top = (
+            np.take_along_axis(scores, np.expand_dims(best, axis), axis)
+            if is_host(scores)
+            else scores.gather(axis, best.unsqueeze(axis))
+        )
+        bad = ~(top.squeeze(axis) > -np.inf)
+        if is_host(bad) and not bad.any():
+            return best
+        self.undefined = self.undefined + (int(bad.sum()) if is_host(bad) else bad.sum())
+        return xp.where(bad, xp.full_like(best, -1), best)
+
+    def _kept(self, preds: Array, target: Array, weight: Array | None) -> tuple[Array, Array, Array | None]:
+        """What is left without the ignored rows, and those without a best column where they are dropped."""
+        xp, ignored = namespace(target), self.choices.ignore_index
+        keep = xp.ones_like(target, dtype=xp.bool) if ignored is None else target != ignored
+        if self.choices.nan == "drop" and self.layout.preds == "columns":
+            keep = keep & (preds >= 0)
+        held = asnumpy(keep) if weight is not None else None
+        weights = None if weight is None else asnumpy(weight)[held]
+        return preds[keep], target[keep], weights
+
+    def values(self, names: tuple[str, ...]) -> dict[str, float]:
+        """Each metric by its name, as an evaluation of all rows gives it.
+
+        Raises:
+            InputError: rows without a best column, or a label outside the classes.
+            UsageError: a metric that the task does not have.
+
+        """
+        if self.choices.nan == "error" and int(self.undefined):
+            what = f"{int(self.undefined)} predictions are not finite (NaN, or -inf in every column)"
+            fix = "--nan drop leaves these rows out, --nan wrong counts them as errors of the model"
+            raise InputError(what, fix=fix, path="preds")
+        counts = self.counts.class_counts().numpy()
+        high = counts.tp.shape[0] - 1
+        evidence = Evidence(rows=int(self.counts.rows), pred_low=0.0, pred_high=1.0, target_low=0.0, target_high=high)
+        if self.layout.preds == "labels":
+            evidence.pred_high = high
+        task = decide(self.layout, *self.fields, self.choices, evidence)
+        if task.problem is not None:
+            raise task.problem
+        classes = task.classes or tuple(map(str, range(high + 1)))
+        counts = _widened(counts, len(classes))
+        found = {}
+        for name in names:
+            scope: Any = self.choices.classes
+            result = evaluate(parse(name), counts, scope=scope, positive=task.positive, classes=classes)
+            found[name] = float(result)
+        return found
+
+    def to(self, device: Any) -> Self:
+        """Move the counts."""
+        if str(device) != "cpu" or not is_host(self.counts.tp if not self.weighted else 0):
+            super().to(device)
+        return self
+
+    def state_dict(self) -> dict[str, HostArray]:
+        """The counts, and the form of the batches."""
+        sides = [
+            {"name": side.name, "shape": [1, *side.shape[1:]], "dtype": side.dtype, "columns": None}
+            for side in self.fields
+        ]
+        form = json.dumps({"core": "labels", "fields": sides, "weighted": self.weighted})
+        return {**super().state_dict(), "form": np.frombuffer(form.encode(), np.uint8)}
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave."""
+        super().load_state_dict({name: array for name, array in state.items() if name != "form"})
+
+
+def _native(array: Any) -> Array:
+    """A tensor of the CPU as numpy, which finds the best of a thousand columns four times as fast."""
+    if is_host(array):
+        return array
+    array = array.detach()
+    if array.device.type == "cpu" and array.dtype.itemsize > 1 and "bfloat16" not in str(array.dtype):
+        return array.numpy()
+    return array
+
+
+def _spread(weight: Array, rows: int) -> Array:
+    """One weight a row as one for each of its elements."""
+    flat = asnumpy(weight).reshape(-1)
+    if flat.shape[0] == rows or not flat.shape[0] or rows % flat.shape[0]:
+        return flat
+    return np.repeat(flat, rows // flat.shape[0])
+
+
+def _widened(counts: Counts, classes: int) -> Counts:
+    """Room for classes beyond the highest that was seen."""
+    missing = classes - counts.tp.shape[0]
+    if missing <= 0:
+        return counts
+    tp, support, predicted = (np.pad(part, (0, missing)) for part in (counts.tp, counts.support, counts.predicted))
+    return Counts(tp, support, predicted, counts.n)

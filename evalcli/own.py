@@ -1,0 +1,246 @@
+"""Metrics of the caller's own beside an evaluation: the same batches, the same workers, one pass.
+
+Each batch is given to a fresh metric, and these are merged in the order of the rows, so that neither the number of
+workers nor which of them was quicker can show in the result. A metric that fails is left out from then on, and what it
+raised is kept with the line it came from; nothing else in the report changes.
+
+What a metric sees: the rows of a batch without the ignored ones; scores or values as they are, labels and the truth as
+class numbers; ``weight`` where the input has weights. Rows that were counted together come one by one again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from evalcli.sources.labels import class_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evalcli.evidence import Evidence
+    from evalcli.sources.base import Array, Batch, Field, Source
+    from evalcli.task import Choices, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a metric raised: in words, and the ``place`` that raised it, as ``my.py, line 12``."""
+
+    name: str
+    what: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.name} failed: {self.what}{f' ({self.place})' if self.place else ''}"
+
+
+def failure_of(name: str, error: BaseException, file: str | None = None) -> Failure:
+    """The failure that an exception is; its place is the last line of the user's ``file``, else the last of all."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if file is not None and frame.filename == file] or list(frames)
+    place = f"{own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno}" if own else ""
+    text = str(error).partition("\n")[0]
+    return Failure(name, f"{type(error).__name__}{': ' if text else ''}{text}", place)
+
+
+class OwnMetric:
+    """A metric under a name; ``file`` is where its class was written."""
+
+    def __init__(self, name: str, metric: Any) -> None:
+        self.name, self.metric = name, metric
+        self.wants_weight = "weight" in _parameters(metric.update)
+        try:
+            self.file: str | None = inspect.getfile(type(metric))
+        except (TypeError, OSError):
+            self.file = None
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ()
+
+
+@dataclass(slots=True)
+class OwnMetrics:
+    """The metrics of one evaluation, and how a batch becomes what they see."""
+
+    metrics: tuple[OwnMetric, ...]
+    choices: Choices
+    source: Source
+    total: OwnPass | None = None
+
+    def around(self, begin: Callable[[], Any]) -> Callable[[], Accompanied]:
+        """Passes that these metrics accompany."""
+        return lambda: Accompanied(begin(), OwnPass(self))
+
+    def values(self) -> tuple[dict[str, Any], list[Failure]]:
+        """What each metric computes, and what failed."""
+        assert self.total is not None
+        return self.total.values()
+
+    def rows(self, batch: Batch) -> tuple[Array, Array, Array | None]:
+        """Predictions, truth and weights as metrics see them."""
+        preds, target, weight = batch.preds, batch.target, batch.weight
+        names = self._names()
+        preds, target = _numbered(preds, self.source.preds, names), _numbered(target, self.source.target, names)
+        if batch.repeats is not None:
+            preds, target = np.repeat(preds, batch.repeats, axis=0), np.repeat(target, batch.repeats, axis=0)
+            weight = None if weight is None else np.repeat(weight, batch.repeats)
+        keep = self._kept(preds, target)
+        if keep is not None:
+            preds, target, weight = preds[keep], target[keep], None if weight is None else weight[keep]
+        return preds, target, weight
+
+    def _names(self) -> tuple[str, ...]:
+        preds, target = self.source.preds, self.source.target
+        if self.choices.labels is not None:
+            return self.choices.labels
+        if preds.columns is not None:
+            return preds.columns
+        names = class_order({*(target.labels or ()), *(preds.labels or ())})
+        return tuple(name for name in names if name != str(self.choices.ignore_index))
+
+    def _kept(self, preds: Array, target: Array) -> Array | None:
+        """Which rows count; ``None``: all."""
+        keep = np.ones(len(target), bool)
+        if self.choices.ignore_index is not None and target.ndim == 1:
+            gone = -1 if self.source.target.labels is not None else self.choices.ignore_index
+            keep &= target != gone
+        if self.choices.nan == "drop":
+            if preds.dtype.kind == "f":
+                keep &= ~np.isnan(preds).reshape(len(preds), -1).any(axis=1)
+            for side, field_ in ((preds, self.source.preds), (target, self.source.target)):
+                if field_.labels is not None:
+                    keep &= side >= 0
+        return None if keep.all() else keep
+
+
+def _numbered(rows: Array, side: Field, names: tuple[str, ...]) -> Array:
+    """Texts as the numbers of their classes, −1 for what is none; columns in the order of the classes."""
+    if side.labels is not None:
+        place = {name: i for i, name in enumerate(names)}
+        table = np.array([*(place.get(label, -1) for label in side.labels), -1], np.int64)
+        numbers: Array = table[rows]
+        return numbers
+    if side.columns is not None and side.columns != names and {*side.columns} == {*names}:
+        return rows[:, [side.columns.index(name) for name in names]]
+    return rows
+
+
+class OwnPass:
+    """What one worker has gathered: a metric for each batch, by the number of its first row."""
+
+    def __init__(self, own: OwnMetrics) -> None:
+        self.own = own
+        self.parts: list[tuple[int, dict[str, Any]]] = []
+        self.failures: dict[str, tuple[int, Failure]] = {}
+
+    def add(self, batch: Batch) -> None:
+        """Give a batch to each metric."""
+        preds, target, weight = self.own.rows(batch)
+        held: dict[str, Any] = {}
+        for own in self.own.metrics:
+            if own.name in self.failures:
+                continue
+            try:
+                part = own.metric.fresh()
+                part.update(preds, target, **({"weight": weight} if own.wants_weight and weight is not None else {}))
+            except Exception as e:  # a stranger's code raises what it likes
+                self._fail(batch.start, own, e)
+            else:
+                held[own.name] = part
+        self.parts.append((batch.start, held))
+
+    def _fail(self, start: int, own: OwnMetric, error: Exception) -> None:
+        if own.name not in self.failures or start < self.failures[own.name][0]:
+            self.failures[own.name] = (start, failure_of(own.name, error, own.file))
+
+    def merge(self, other: OwnPass) -> None:
+        """Take in what another worker has gathered."""
+        self.parts += other.parts
+        for name, found in other.failures.items():
+            if name not in self.failures or found[0] < self.failures[name][0]:
+                self.failures[name] = found
+
+    def values(self) -> tuple[dict[str, Any], list[Failure]]:
+        """What each metric computes over all rows in order, and what failed."""
+        found: dict[str, Any] = {}
+        self.parts.sort(key=lambda part: part[0])
+        for own in self.own.metrics:
+            if own.name in self.failures:
+                continue
+            try:
+                total = own.metric.fresh()
+                for _, held in self.parts:
+                    total.merge(held[own.name])
+                found[own.name] = plain_values(total.compute())
+            except Exception as e:
+                self._fail(0, own, e)
+        return found, [self.failures[own.name][1] for own in self.own.metrics if own.name in self.failures]
+
+
+def plain_values(result: Any) -> dict[str, float]:
+    """A result as plain numbers: one under ``""``; of a mapping or an array each under its key or place.
+
+    >>> plain_values({"low": 0.1, "both": [1, 2]})
+    {'low': 0.1, 'both.0': 1.0, 'both.1': 2.0}
+
+    Raises:
+        TypeError: it holds something else.
+
+    """
+    return dict(_flat(result, ""))
+
+
+def _flat(result: Any, place: str) -> Iterator[tuple[str, float]]:
+    if hasattr(result, "detach"):
+        result = result.detach().cpu()
+        result = result.float().numpy() if "bfloat16" in str(result.dtype) else result.numpy()
+    if isinstance(result, dict):
+        inside = [(str(key), value) for key, value in result.items()]
+    elif isinstance(result, (list, tuple)) or getattr(result, "ndim", None):
+        inside = [(str(i), value) for i, value in enumerate(result)]
+    elif isinstance(result, (bool, int, float)) or hasattr(result, "__float__"):
+        yield place, float(result)
+        return
+    else:
+        raise TypeError(f"compute gave a {type(result).__name__}, which is no number")
+    for key, value in inside:
+        yield from _flat(value, f"{place}.{key}" if place else key)
+
+
+@dataclass(slots=True)
+class Accompanied:
+    """A pass, and the metrics that go along."""
+
+    main: Any
+    own: OwnPass = field(repr=False)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the pass has seen."""
+        found: Evidence = self.main.evidence
+        return found
+
+    def add(self, batch: Batch) -> bool:
+        """Count ``batch``; ``False`` where it contradicts the decision."""
+        holds: bool = self.main.add(batch)
+        if holds:
+            self.own.add(batch)
+        return holds
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has gathered."""
+        self.main.merge(other.main)
+        self.own.merge(other.own)
+
+    def check(self, decided: Task) -> None:
+        """Refuse what cannot be evaluated."""
+        self.main.check(decided)

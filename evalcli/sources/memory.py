@@ -1,0 +1,381 @@
+"""Arrays that are in memory already: numpy, torch on any device, any array API, lists, columns and frames.
+
+Nothing is copied that need not be and nothing is written to: a batch is a read-only view of numpy's memory or of a
+tensor's on the CPU. Only what numpy cannot compute in (half types, another device) is converted, batch by batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli.errors import InputError, UsageError
+from evalcli.sources.arrays import REFUSED, StoredArray
+from evalcli.sources.labels import class_order
+from evalcli.sources.pairing import ArraySource, PassFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    Array = np.ndarray[Any, Any]
+
+HALF = {"float16", "bfloat16"}
+LARGEST = (1 << 63) - 1
+
+
+class HeldArray(StoredArray):
+    """Numbers that lie in memory. ``copies``: hand out rows that may be written to."""
+
+    def __init__(self, name: str, values: Any, *, copies: bool = False) -> None:
+        if values.dtype.byteorder == ">":
+            values = values.astype(values.dtype.newbyteorder("="))
+        self.name, self.shape, self.dtype = name, tuple(values.shape), str(values.dtype)
+        self._values, self._copies = values, copies
+        refused = _why_refused(values.dtype)
+        if refused:
+            what, _, fix = refused.partition("; ")
+            raise InputError(what, fix=fix, path=name)
+        if not self.shape:
+            raise InputError("a single number, not an array of samples", fix="give one entry a sample", path=name)
+        if values.dtype == np.uint64 and values.size and int(values.max()) > LARGEST:
+            raise InputError("a uint64 value is 2^63 or more", fix="give labels as int64", path=name)
+
+    def read(self, start: int, stop: int) -> Array:
+        """Rows ``start:stop``: float32 or float64, integers or booleans."""
+        rows: Array = self._values[start:stop]
+        if self.dtype in HALF or self.dtype.startswith("float8"):
+            return rows.astype(np.float32)
+        if self._copies:
+            return rows.copy()
+        rows = rows.view()
+        rows.flags.writeable = False
+        return rows
+
+
+class HeldTensor(StoredArray):
+    """A torch tensor that numpy cannot look into: on another device, or of a type that numpy does not have."""
+
+    def __init__(self, name: str, tensor: Any) -> None:
+        self.name, self.shape = name, tuple(tensor.shape)
+        self.dtype = str(tensor.dtype).removeprefix("torch.")
+        self._tensor = tensor
+        if not self.shape:
+            raise InputError("a single number, not an array of samples", fix="give one entry a sample", path=name)
+
+    def read(self, start: int, stop: int) -> Array:
+        """Rows ``start:stop``, brought to the host; half types as float32."""
+        rows = self._tensor[start:stop]
+        if rows.dtype.is_floating_point and rows.dtype.itemsize < 4:
+            rows = rows.float()
+        found: Array = rows.cpu().numpy()
+        return found
+
+
+class HeldText(StoredArray):
+    """Texts; what is read are places in ``labels``, −1 where one is missing."""
+
+    dtype = "text"
+
+    def __init__(self, name: str, texts: Sequence[str | None], shape: tuple[int, ...] | None = None) -> None:
+        self.name, self.shape = name, shape or (len(texts),)
+        found = class_order({text for text in texts if text is not None})
+        for text in found:
+            try:
+                text.encode("utf-8")
+            except UnicodeError as e:
+                raise InputError("a label is no valid text", fix="give text that UTF-8 can hold", path=name) from e
+        place: dict[str | None, int] = {text: i for i, text in enumerate(found)}
+        codes = np.fromiter((place.get(text, -1) for text in texts), np.int64, len(texts))
+        self._labels, self._codes = found, codes.reshape(self.shape)
+        self._codes.flags.writeable = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The distinct texts, in class order."""
+        return self._labels
+
+    @property
+    def missing(self) -> Array:
+        """The rows without a text."""
+        return np.flatnonzero((self._codes < 0).reshape(self._codes.shape[0], -1).any(axis=1))
+
+    def read(self, start: int, stop: int) -> Array:
+        """Rows ``start:stop`` as int64 places in ``labels``."""
+        return self._codes[start:stop]
+
+
+def hold(values: Any, name: str, *, copies: bool = False) -> StoredArray:
+    """Whatever holds one side, as an array that a source reads.
+
+    Raises:
+        InputError: it is no array of numbers or texts.
+
+    """
+    if isinstance(values, StoredArray):
+        return values
+    for known, convert in _KINDS:
+        if known(values):
+            return convert(values, name, copies)
+    raise InputError(
+        f"a {type(values).__name__} is no array", fix="give an array, a list, a column, a frame or a path", path=name
+    )
+
+
+def _of(package: str) -> Callable[[Any], bool]:
+    """Whether a value comes from this package, asked without importing it."""
+    return lambda values: any(cls.__module__.partition(".")[0] == package for cls in type(values).__mro__)
+
+
+def _from_numpy(values: Any, name: str, copies: bool) -> StoredArray:
+    if np.ma.isMaskedArray(values):
+        if np.ma.getmaskarray(values).any():
+            raise InputError("masked values", fix="fill them, or leave these rows out", path=name)
+        values = values.data
+    if values.dtype.kind in "US":
+        flat = values.reshape(-1)
+        texts = flat.tolist() if values.dtype.kind == "U" else [_decoded(item, name) for item in flat.tolist()]
+        return HeldText(name, texts, values.shape)
+    if values.dtype.kind in "OT":
+        return _from_list(values.tolist(), name, copies)
+    return HeldArray(name, values, copies=copies)
+
+
+def _decoded(item: bytes, name: str) -> str:
+    try:
+        return item.decode("utf-8")
+    except UnicodeError as e:
+        raise InputError("a label is no valid text", fix="give text as str", path=name) from e
+
+
+def _from_torch(tensor: Any, name: str, copies: bool) -> StoredArray:
+    layout, dtype = str(tensor.layout), str(tensor.dtype).removeprefix("torch.")
+    if tensor.is_sparse or "sparse" in layout or tensor.is_nested:
+        raise InputError("sparse or nested tensors are not predictions", fix="call .to_dense()", path=name)
+    if tensor.is_quantized:
+        raise InputError("quantized values", fix="call .dequantize()", path=name)
+    if tensor.is_meta:
+        raise InputError("a tensor of the meta device has no data", fix="evaluate where the data is", path=name)
+    if dtype in REFUSED:
+        what, _, fix = REFUSED[dtype].partition("; ")
+        raise InputError(what, fix=fix, path=name)
+    tensor = tensor.detach()
+    if tensor.device.type != "cpu" or dtype == "bfloat16" or dtype.startswith("float8"):
+        return HeldTensor(name, tensor)
+    return HeldArray(name, tensor.resolve_neg().numpy(), copies=copies)
+
+
+def _from_list(values: Any, name: str, copies: bool) -> StoredArray:
+    """Plain Python values: all texts, or all numbers; ``None`` is a missing one."""
+    values = list(values)
+    flat = [item for row in values for item in row] if values and isinstance(values[0], (list, tuple)) else values
+    texts = sum(isinstance(item, str) for item in flat)
+    gone = sum(item is None for item in flat)
+    if texts and texts + gone + sum(isinstance(item, float) and isnan(item) for item in flat) == len(flat):
+        shape = (len(values), len(flat) // len(values))[: 1 if flat is values else 2]
+        if len(shape) == 2 and any(len(row) != shape[1] for row in values):
+            raise InputError("rows of different lengths", fix="give every row the same number of entries", path=name)
+        return HeldText(name, [item if isinstance(item, str) else None for item in flat], shape)
+    if texts:
+        first = next(i for i, item in enumerate(flat) if not isinstance(item, str) and item is not None)
+        what = f"holds text and numbers: {next(i for i in flat if isinstance(i, str))!r} and {flat[first]!r}"
+        raise InputError(what, fix="give one kind only", path=name)
+    if any(getattr(item, "shape", ()) for item in flat):
+        shapes = {tuple(item.shape) for item in flat if hasattr(item, "shape")}
+        if len(shapes) > 1 or len(flat) > 1:
+            what = f"a list of {len(flat)} arrays, not one array"
+            raise InputError(what, fix="join them first, as with numpy.concatenate or torch.cat", path=name)
+    if gone:
+        values = [np.nan if item is None else item for item in values] if flat is values else values
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, OverflowError) as e:
+        raise InputError(f"no array can be made of it: {e}", fix="give numbers in rows of one length", path=name) from e
+    if array.dtype.kind in "fu" and flat and all(isinstance(item, int) for item in flat):
+        raise InputError("a whole number is 2^63 or more", fix="give labels below it", path=name)
+    if array.dtype.kind == "O":
+        kinds = sorted({type(item).__name__ for item in flat})
+        raise InputError(f"holds {', '.join(kinds[:3])}", fix="give numbers or texts", path=name)
+    return HeldArray(name, array if len(values) else array.astype(np.int64), copies=copies)
+
+
+def _from_pandas(values: Any, name: str, copies: bool) -> StoredArray:
+    if values.ndim == 2:
+        if values.shape[1] == 1:
+            return _from_pandas(values.iloc[:, 0], name, copies)
+        columns = [hold(values.iloc[:, i], name) for i in range(values.shape[1])]
+        return _stacked(columns, name, copies)
+    dtype = values.dtype
+    if str(dtype) == "category" or dtype.kind in "OSU" or "string" in str(dtype) or str(dtype) == "str":
+        missing = np.asarray(values.isna())
+        cells = np.asarray(values.astype(object)).tolist()
+        if str(dtype) == "category" and not all(isinstance(cell, str) for cell in values.dtype.categories):
+            return _from_pandas(values.astype(values.dtype.categories.dtype), name, copies)
+        return _from_list([None if gone else cell for cell, gone in zip(cells, missing, strict=True)], name, copies)
+    plain = getattr(dtype, "numpy_dtype", dtype)
+    if not isinstance(plain, np.dtype) or plain.kind not in "biuf":
+        raise InputError(f"a column of {dtype}", fix="give numbers or texts", path=name)
+    if plain is not dtype and bool(values.isna().any()):
+        return HeldArray(name, values.to_numpy(dtype=np.float64, na_value=np.nan), copies=copies)
+    return HeldArray(name, values.to_numpy(dtype=plain), copies=copies)
+
+
+def _from_polars(values: Any, name: str, copies: bool) -> StoredArray:
+    if hasattr(values, "columns"):
+        if values.width == 1:
+            return _from_polars(values.to_series(0), name, copies)
+        return _stacked([hold(column, name) for column in values.get_columns()], name, copies)
+    kind = str(values.dtype).partition("(")[0]
+    if kind in {"String", "Categorical", "Enum", "Utf8", "Object", "Null", "Boolean"}:
+        return (
+            _from_list(values.to_list(), name, copies)
+            if kind != "Boolean" or values.null_count()
+            else (HeldArray(name, values.to_numpy(), copies=copies))
+        )
+    if kind in {"List", "Array"}:
+        return _from_list(values.to_list(), name, copies)
+    if values.dtype.is_numeric():
+        return HeldArray(name, values.to_numpy(), copies=copies)
+    raise InputError(f"a column of {values.dtype}", fix="give numbers or texts", path=name)
+
+
+def _stacked(columns: Sequence[StoredArray], name: str, copies: bool) -> StoredArray:
+    """Columns of a frame as one array ``(N, C)``; each keeps its precision as far as they share one."""
+    if not columns:
+        raise InputError(
+            "a frame without columns", fix="give the column of labels, or a score for each class", path=name
+        )
+    rows = columns[0].shape[0]
+    if any(column.dtype == "text" for column in columns):
+        what = "a frame with columns of text is not one side"
+        raise InputError(what, fix="name the columns, as in pred='label', or give one column", path=name)
+    return HeldArray(name, np.stack([column.read(0, rows) for column in columns], axis=1), copies=copies)
+
+
+def _from_arrow(values: Any, name: str, copies: bool) -> StoredArray:
+    return _from_list(values.to_pylist(), name, copies)
+
+
+def _from_any_array(values: Any, name: str, copies: bool) -> StoredArray:
+    """An array of another library, through DLPack, by way of the host."""
+    try:
+        try:
+            array = np.from_dlpack(values, device="cpu")
+        except (TypeError, BufferError, ValueError, RuntimeError, NotImplementedError):
+            array = np.asarray(values.get() if hasattr(values, "get") else values)
+    except Exception as e:  # what a foreign library raises is its own
+        what = f"a {type(values).__name__} does not come to the host ({type(e).__name__})"
+        raise InputError(what, fix="convert it with numpy.asarray", path=name) from e
+    return _from_numpy(array, name, copies)
+
+
+def _is_array(values: Any) -> bool:
+    return any(hasattr(values, word) for word in ("__dlpack__", "__array_namespace__", "__array__"))
+
+
+_KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Any, str, bool], StoredArray]], ...] = (
+    (lambda values: isinstance(values, (np.ndarray, np.generic)), lambda v, n, c: _from_numpy(np.asanyarray(v), n, c)),
+    (_of("torch"), _from_torch),
+    (lambda values: isinstance(values, (list, tuple, range)), _from_list),
+    (_of("pandas"), lambda v, n, c: _from_pandas(v if hasattr(v, "isna") and hasattr(v, "iloc") else _series(v), n, c)),
+    (_of("polars"), _from_polars),
+    (_of("pyarrow"), _from_arrow),
+    (_is_array, _from_any_array),
+)
+"""Who knows what to do, asked in this order."""
+
+
+def _series(values: Any) -> Any:
+    import pandas as pd
+
+    return pd.Series(values)
+
+
+def memory_source(
+    preds: StoredArray,
+    target: StoredArray,
+    weight: StoredArray | None = None,
+    columns: tuple[str, ...] | None = None,
+    nan: str = "error",
+) -> ArraySource:
+    """A source over arrays in memory; ``columns`` are the class names of score columns.
+
+    Raises:
+        InputError: when the sides have different numbers of rows, or texts are missing and ``nan`` says ``error``.
+
+    """
+    _refuse_missing(preds, target, nan)
+    source = ArraySource(preds, target, weight, [_held("preds"), _held("target")])
+    if columns is not None:
+        source.preds = replace(source.preds, columns=columns)
+    return source
+
+
+def _refuse_missing(preds: StoredArray, target: StoredArray, nan: str) -> None:
+    for side, noun, allowed in ((target, "target", {"drop"}), (preds, "prediction", {"drop", "wrong"})):
+        rows = side.missing.tolist() if isinstance(side, HeldText) else []
+        if rows and nan not in allowed:
+            count = f"1 {noun} is" if len(rows) == 1 else f"{len(rows)} {noun}s are"
+            first = ", ".join(f"row {row}" for row in rows[:3]) + (", …" if len(rows) > 3 else "")
+            wrong = ", --nan wrong counts them as errors of the model" if "wrong" in allowed else ""
+            what = f"{count} missing ({first})"
+            raise InputError(what, fix=f"--nan drop leaves these rows out{wrong}", path=side.name)
+
+
+def _held(name: str) -> PassFile:
+    return PassFile(name, lambda: None, lambda: (), lambda: None, lambda _rows: ())
+
+
+def names_of(frame: Any) -> tuple[str, ...] | None:
+    """The names in a mapping or a frame; ``None``: it is neither."""
+    if isinstance(frame, dict):
+        return tuple(map(str, frame))
+    columns = getattr(frame, "columns", None)
+    if columns is None or len(getattr(frame, "shape", ())) != 2:
+        return None
+    return tuple(map(str, columns))
+
+
+def column_of(frame: Any, name: str) -> Any:
+    """The column of this name, whatever the type of the names."""
+    if isinstance(frame, dict):
+        return next(value for key, value in frame.items() if str(key) == name)
+    return frame.iloc[:, names_of(frame).index(name)] if hasattr(frame, "iloc") else frame[name]  # type: ignore[union-attr]  # a frame has names
+
+
+def check_indexes(sides: Iterable[Any]) -> None:
+    """Columns of pandas pair by position; refuse those whose indexes name the same rows in another order.
+
+    Raises:
+        UsageError: they do.
+
+    """
+    indexes = [side.index for side in sides if hasattr(side, "index") and hasattr(side, "iloc")]
+    for other in indexes[1:]:
+        first = indexes[0]
+        if len(first) == len(other) and not first.equals(other) and first.sort_values().equals(other.sort_values()):
+            raise UsageError(
+                "the indexes name the same rows in different orders",
+                fix="align them with .loc, or drop them with .reset_index(drop=True)",
+                path="target",
+            )
+
+
+def why_unreadable(value: Any) -> UsageError:
+    """What to say where one side is a table file and the other an array."""
+    return UsageError(
+        f"{value} is a table, and the other side is in memory",
+        fix="give both as paths, or read the column first",
+        path=str(value),
+    )
+
+
+def _why_refused(dtype: Any) -> str | None:
+    kinds = {"c": "complex64", "M": "datetime64", "m": "timedelta64", "O": "object"}
+    if dtype.kind == "V" and str(dtype) not in HALF and not str(dtype).startswith("float8"):
+        return REFUSED["void"]
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        return REFUSED["float128"]
+    return REFUSED.get(kinds.get(dtype.kind, ""))

@@ -1,0 +1,307 @@
+"""``evalcli.evaluate`` takes whatever holds predictions, and says what the command line says."""
+
+import gc
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from saved_files import save
+
+import evalcli
+from evalcli.errors import EmptyError, InputError, UsageError
+
+RNG = np.random.default_rng(0)
+TARGET = RNG.integers(0, 3, 200)
+LOGITS = RNG.normal(size=(200, 3)).astype(np.float32)
+LOGITS[np.arange(200), TARGET] += 1.5
+WORDS = np.array(["ant", "bee", "cat"])
+PREDS = LOGITS.argmax(axis=1)
+
+
+def same(one, other):
+    """All but what names the input."""
+    first, second = (json.loads(report.to_json()) for report in (one, other))
+    for document in (first, second):
+        document["inputs"] = []
+    assert first == second
+
+
+def polars():
+    return pytest.importorskip("polars")
+
+
+def strict():
+    return pytest.importorskip("array_api_strict")
+
+
+EXPECTED = evalcli.evaluate(LOGITS, TARGET)
+
+SAME = {
+    "lists": lambda: ([[float(x) for x in row] for row in LOGITS], TARGET.tolist()),
+    "float64 rows of float32": lambda: (LOGITS.astype(np.float32).tolist(), list(TARGET)),
+    "torch": lambda: (torch.from_numpy(LOGITS), torch.from_numpy(TARGET)),
+    "torch with grad": lambda: (torch.from_numpy(LOGITS).requires_grad_(), torch.from_numpy(TARGET)),
+    "strided": lambda: (np.repeat(LOGITS, 2, axis=0)[::2], np.repeat(TARGET, 3)[::3]),
+    "fortran": lambda: (np.asfortranarray(LOGITS), TARGET.astype(np.int8)),
+    "big-endian": lambda: (LOGITS.astype(">f4"), TARGET.astype(">i8")),
+    "pandas frame": lambda: (pd.DataFrame(LOGITS), pd.Series(TARGET)),
+    "pandas nullable": lambda: (pd.DataFrame(LOGITS), pd.Series(TARGET, dtype="Int64")),
+    "polars frame": lambda: (polars().DataFrame(LOGITS), polars().Series(TARGET)),
+    "array API": lambda: (strict().asarray(LOGITS), strict().asarray(TARGET)),
+    "one-hot": lambda: (LOGITS, np.eye(3, dtype=np.int64)[TARGET]),
+    "mixed kinds": lambda: (torch.from_numpy(LOGITS), TARGET.tolist()),
+    "dict": lambda: ({"logits": LOGITS, "target": TARGET}, None),
+    "named in a dict": lambda: ({"a": LOGITS, "b": TARGET}, "b"),
+}
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_every_kind_of_array_gives_the_same_report(kind):
+    preds, target = SAME[kind]()
+    more = {"pred": "a"} if kind == "named in a dict" else {}
+    found = evalcli.evaluate(preds, target, **more)
+    if "list" in kind or "rows" in kind:  # Python floats are float64: what rounds differs in the last bits
+        assert found["accuracy"] == EXPECTED["accuracy"]
+        assert found["log_loss"] == pytest.approx(EXPECTED["log_loss"], rel=1e-12)
+    else:
+        same(found, EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        lambda x: x,
+        list,
+        lambda x: x.astype(object),
+        lambda x: x.astype(bytes),
+        pd.Series,
+        lambda x: pd.Series(x, dtype=object),
+        lambda x: pd.Series(x).astype("category"),
+        lambda x: pd.Series(x).astype("category").array,
+        pd.Index,
+        lambda x: polars().Series(x),
+        lambda x: polars().Series(x).cast(polars().Categorical),
+        lambda x: pd.DataFrame({"label": x}),
+    ],
+)
+def test_every_kind_of_text_gives_the_same_report(texts):
+    same(evalcli.evaluate(texts(WORDS[PREDS]), texts(WORDS[TARGET])), evalcli.evaluate(WORDS[PREDS], WORDS[TARGET]))
+
+
+def test_half_types_keep_their_own_precision():
+    for dtype in (torch.bfloat16, torch.float16):
+        tensor = torch.from_numpy(LOGITS).to(dtype)
+        found = evalcli.evaluate(tensor, torch.from_numpy(TARGET))
+        assert found["auroc_macro"] == evalcli.evaluate(tensor.float(), TARGET)["auroc_macro"]
+        probs = tensor.float().softmax(1).to(dtype)
+        assert evalcli.evaluate(probs, TARGET)["log_loss"] > 0  # sums are off by what the type rounds, and accepted
+
+
+def written(path, name, values):
+    """A file that holds one side."""
+    if path.suffix == ".npy":
+        np.save(path, values)
+        return path
+    return save(path, {name: values})
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".npy", ".npz", ".csv", ".parquet"])
+def test_files_give_what_the_command_line_gives(tmp_path, monkeypatch, run, suffix):
+    monkeypatch.chdir(tmp_path)
+    preds = written(tmp_path / f"preds{suffix}", "pred", PREDS)
+    target = written(tmp_path / f"target{suffix}", "target", TARGET)
+    found = run("report", preds, target, "-f", "json")
+    assert found.code == 0, found.stderr
+    assert evalcli.evaluate(preds, str(target)).to_json() == found.stdout
+    assert evalcli.evaluate(str(preds), Path(target)).to_json() == found.stdout
+
+
+def test_one_side_in_a_file(tmp_path):
+    path = written(tmp_path / "preds.npy", "logits", LOGITS)
+    same(evalcli.evaluate(path, TARGET), EXPECTED)
+    same(evalcli.evaluate(LOGITS, written(tmp_path / "target.pt", "target", TARGET)), EXPECTED)
+    with pytest.raises(UsageError, match="is a table, and the other side is in memory"):
+        evalcli.evaluate(save(tmp_path / "preds.csv", {"pred": PREDS}), TARGET)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, lambda data: polars().DataFrame(data)])
+def test_a_frame_holds_both_sides(frame):
+    table = frame({"pred": WORDS[PREDS], "label": WORDS[TARGET], "w": np.arange(200.0)})
+    plain = evalcli.evaluate(WORDS[PREDS], WORDS[TARGET])
+    same(evalcli.evaluate(table), plain)
+    same(evalcli.evaluate(table, "label"), plain)
+    same(evalcli.evaluate(table, "label", pred="pred"), plain)
+    same(evalcli.evaluate(table["pred"], table["label"]), plain)
+    weighted = evalcli.evaluate(WORDS[PREDS], WORDS[TARGET], weight=np.arange(200.0))
+    same(evalcli.evaluate(table, weight="w"), weighted)
+    with pytest.raises(UsageError, match="no column 'x'"):
+        evalcli.evaluate(table, "label", weight="x")
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, lambda data: polars().DataFrame(data)])
+def test_score_columns_carry_their_class_names(frame):
+    table = frame({f"p_{word}": LOGITS[:, i] for i, word in enumerate(WORDS)} | {"target": WORDS[TARGET]})
+    found = evalcli.evaluate(table)
+    assert found.classes == tuple(WORDS)
+    scores = table[[f"p_{word}" for word in WORDS[::-1]]]
+    same(evalcli.evaluate(scores, WORDS[TARGET], labels=list(WORDS)), evalcli.evaluate(LOGITS, TARGET, labels=WORDS))
+    hot = frame({word: (i == TARGET).astype(int) for i, word in enumerate(WORDS)})
+    assert evalcli.evaluate(scores, hot)["accuracy"] == found["accuracy"]
+    with pytest.raises(UsageError, match="name both alike"):
+        evalcli.evaluate(scores, frame({"x": TARGET, "y": TARGET, "z": TARGET}))
+
+
+def test_options_mean_what_they_mean_on_the_command_line(tmp_path, run):
+    scores = 1 / (1 + np.exp(-LOGITS[:, 0]))
+    target = (TARGET == 0).astype(int)
+    paths = written(tmp_path / "s.npy", "", scores), written(tmp_path / "t.npy", "", target)
+    told = run("report", *paths, "--threshold", 0.7, "--positive", 0, "-m", "accuracy,recall", "-f", "json")
+    found = evalcli.evaluate(*paths, threshold=0.7, positive=0, metrics=["accuracy", "recall"])
+    assert found.to_json() == told.stdout
+    assert list(found) == ["accuracy", "recall"]
+    assert evalcli.evaluate(LOGITS, TARGET, topk=[2])["top2_accuracy"] > found["accuracy"] - 1
+    assert evalcli.evaluate(LOGITS, TARGET, workers=3, batch_size=7).to_json() == EXPECTED.to_json()
+    assert evalcli.evaluate(LOGITS, TARGET, backend="torch").to_json() == EXPECTED.to_json()
+
+
+def test_nothing_is_written_to_and_nothing_is_kept():
+    scores, target = LOGITS.copy(), TARGET.copy()
+    scores[3, 1] = np.nan
+    before = scores.tobytes(), target.tobytes()
+    held = torch.from_numpy(scores)
+    evalcli.evaluate(scores, target, nan="wrong", ignore_index=2)
+    evalcli.evaluate(held, target, nan="drop")
+    assert (scores.tobytes(), target.tobytes()) == before
+    assert scores.flags.writeable
+    count = sys.getrefcount(scores)
+    evalcli.evaluate(scores, target, nan="drop")
+    gc.collect()
+    assert sys.getrefcount(scores) == count
+
+
+def test_memory_is_not_copied():
+    import tracemalloc
+
+    scores = np.zeros((1_000_000, 10), np.float32)
+    scores[:, 0] = 1
+    target = np.zeros(1_000_000, np.int64)
+    evalcli.evaluate(scores[:1000], target[:1000], metrics="accuracy")
+    tracemalloc.start()
+    evalcli.evaluate(scores, target, metrics="accuracy", workers=1)
+    assert tracemalloc.get_traced_memory()[1] < scores.nbytes
+    tracemalloc.stop()
+
+
+BAD = [
+    ([0, 1], [0, 1, 1], {}, InputError, "2 predictions but 3 targets"),
+    ([], [], {}, EmptyError, "no rows"),
+    ([0, "a"], [0, 1], {}, InputError, "preds: holds text and numbers: 'a' and 0"),
+    ([[1.0], [1.0, 2.0]], [0, 1], {}, InputError, "no array can be made of it"),
+    (3, [0], {}, InputError, "a int is no array"),
+    (np.array(1.0), [0], {}, InputError, "a single number"),
+    (np.array([1j]), [0], {}, InputError, "complex"),
+    (np.array(["2020-01-01"], "M8[D]"), [0], {}, InputError, "dates"),
+    (torch.zeros(2, 3, device="meta"), [0, 1], {}, InputError, "no data"),
+    (torch.zeros(2, 2).to_sparse(), [0, 1], {}, InputError, "sparse"),
+    (np.ma.masked_array([0, 1], [True, False]), [0, 1], {}, InputError, "masked"),
+    ([np.zeros(3), np.zeros(2)], [0, 1], {}, InputError, "a list of 2 arrays"),
+    (["a", None], ["a", "a"], {}, InputError, r"preds: 1 prediction is missing \(row 1\); nan='drop' leaves"),
+    (["a", "b"], ["a", None], {"nan": "wrong"}, InputError, "target: 1 target is missing"),
+    ([0, 1], [0, -1], {}, InputError, "add ignore_index=-1"),
+    ([0, 1], [0, 1], {"task": "binari"}, UsageError, "it can be 'binary', 'multiclass'"),
+    ([0, 1], [0, 1], {"labels": "ab"}, UsageError, "is one text"),
+    ([0, 1], [0, 1], {"labels": ["a", "a"]}, UsageError, "names 'a' twice"),
+    ([0, 1], [0, 1], {"metrics": "acuracy"}, UsageError, "did you mean accuracy"),
+    ([0, 1], None, {}, UsageError, "the target is missing"),
+    ([0, 1], [0, 1], {"threshold": 0.4}, UsageError, "drop threshold="),
+    ([0, 1], [0, 1], {"weight": [-1.0, 1.0]}, InputError, "is negative"),
+    ([0, 1], [0, 1], {"weight": "w"}, UsageError, "names no column"),
+    ([2**64 - 1, 1], [0, 1], {}, InputError, r"2\^63 or more"),
+    (np.array([2**64 - 1, 1], np.uint64), [0, 1], {}, InputError, "uint64"),
+    (["a", "b"], ["b", "a"], {}, InputError, "name it with positive='b'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("preds", "target", "more", "error", "says"), BAD)
+def test_errors_name_the_side_and_speak_of_keywords(preds, target, more, error, says):
+    with pytest.raises(error, match=says) as caught:
+        evalcli.evaluate(preds, target, **more)
+    assert "--" not in str(caught.value)
+
+
+def test_frames_that_are_no_side_are_refused():
+    import pyarrow as pa
+
+    twice = pd.DataFrame(LOGITS, columns=["x", "x", "y"])
+    with pytest.raises(UsageError, match="two score columns are called 'x'"):
+        evalcli.evaluate(twice, TARGET)
+    lazy = polars().LazyFrame({"pred": PREDS, "target": TARGET})
+    with pytest.raises(UsageError, match="a lazy frame has no rows yet"):
+        evalcli.evaluate(lazy)
+    with pytest.raises(InputError, match="a frame with columns of text"):
+        evalcli.evaluate(pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), [0, 1])
+    table = pa.table({"pred": WORDS[PREDS], "target": WORDS[TARGET]})
+    same(evalcli.evaluate(table), evalcli.evaluate(WORDS[PREDS], WORDS[TARGET]))
+    same(evalcli.evaluate(table["pred"], table["target"]), evalcli.evaluate(WORDS[PREDS], WORDS[TARGET]))
+
+
+def test_missing_texts_by_rule():
+    preds, target = ["a", None, "b", "b"], ["a", "b", "b", "a"]
+    assert evalcli.evaluate(preds, target, nan="drop", positive="b").n == 3
+    wrong = evalcli.evaluate(preds, target, nan="wrong", task="multiclass")
+    assert (wrong.n, wrong["accuracy"]) == (4, 0.5)
+    series = pd.Series(preds, dtype="string")
+    assert evalcli.evaluate(series, target, nan="drop", positive="b").n == 3
+
+
+def test_missing_numbers_of_columns():
+    scores = pd.Series([0.9, None, 0.2], dtype="Float64")
+    assert evalcli.evaluate(scores, [1, 1, 0], nan="drop")["accuracy"] == 1
+    with pytest.raises(InputError, match="1 prediction is not finite"):
+        evalcli.evaluate(scores, [1, 1, 0])
+
+
+def test_indexes_in_another_order_are_no_pairing():
+    preds = pd.Series([0, 1, 1], index=["x", "y", "z"])
+    with pytest.raises(UsageError, match="different orders"):
+        evalcli.evaluate(preds, pd.Series([0, 1, 1], index=["z", "y", "x"]))
+    evalcli.evaluate(preds, pd.Series([0, 1, 1]))
+
+
+def test_importing_evalcli_costs_nothing():
+    """At most 1.3 times ``import numpy``: it loads nothing but itself."""
+    code = "import sys, evalcli; print([m for m in sys.modules if m.startswith('evalcli')], 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.strip() == "['evalcli'] False"
+
+    def best(statement):
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-c", statement], check=True)
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    assert best("import evalcli") <= 1.3 * best("import numpy")
+
+
+def test_an_evaluation_of_arrays_imports_neither_torch_nor_pandas():
+    code = (
+        "import sys, evalcli\n"
+        "evalcli.evaluate([0, 1], [0, 1]).to_json()\n"
+        "print(sorted({m.partition('.')[0] for m in sys.modules} & {'torch', 'pandas', 'duckdb', 'polars', 'typer'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_names_are_listed_and_unknown_ones_refused():
+    assert {"evaluate", "Report", "Metric", "metrics", "InputError"} <= {*dir(evalcli)}
+    with pytest.raises(AttributeError, match="has no attribute 'evalute'"):
+        evalcli.evalute  # noqa: B018

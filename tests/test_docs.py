@@ -1,0 +1,49 @@
+"""The Python blocks of the README run as they stand, and the API page is what the docstrings say."""
+
+import doctest
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    """One after the other, as one session, beside a copy of the sample data."""
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
+    monkeypatch.chdir(tmp_path)
+    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(blocks) >= 9
+    session = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, "README.md", "README.md", 0)
+    assert len(session.examples) >= 40
+    said = []
+    doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(session, out=said.append)
+    assert not said, "".join(said)
+
+
+@pytest.fixture
+def maker():
+    spec = importlib.util.spec_from_file_location("make_api", ROOT / "docs" / "make_api.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_api_page_is_current(maker):
+    assert maker.PAGE.read_text(encoding="utf-8") == maker.page(), "see python docs/make_api.py"
+
+
+def test_the_api_page_names_everything(maker):
+    from evalcli.metrics.registry import METRICS
+
+    page = maker.page()
+    for name in METRICS:
+        assert f"| `{name}` |" in page
+    for name in ("evalcli.evaluate(", "check_metric(", "MetricCollection(", "report.check(", "compute_metrics("):
+        assert name in page
+    assert page.count("```") % 2 == 0
+    assert "``python" not in page.replace("```python", "")
