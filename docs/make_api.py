@@ -11,7 +11,7 @@ from typing import Any
 import evalcli
 from evalcli import functional, metrics
 from evalcli.integrations import huggingface
-from evalcli.metrics.registry import METRICS
+from evalcli.metrics.registry import MEASURED
 from evalcli.modular.classes import class_name
 from evalcli.testing import check_metric
 
@@ -59,7 +59,7 @@ def entry(name: str, thing: Any, level: int = 3, *, bound: bool = False) -> str:
 def rows() -> str:
     """Every metric: its function, its class, its formula, range and source."""
     lines = ["| function | class | formula | range | better | source |", "|---|---|---|---|---|---|"]
-    for name, row in METRICS.items():
+    for name, row in MEASURED.items():
         cells = (
             f"`{name}`", f"`{class_name(row)}`", f"`{row.formula_text}`", f"{row.low:g} … {row.high:g}",
             getattr(row, "better", row.direction), row.source,

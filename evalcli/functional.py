@@ -19,7 +19,7 @@ from contextlib import closing
 from math import nan
 from typing import TYPE_CHECKING, Any
 
-from evalcli.metrics.registry import METRICS
+from evalcli.metrics.registry import MEASURED
 from evalcli.modular.setup import Setup, address, options_of, setup_of
 
 if TYPE_CHECKING:
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from evalcli.metrics.entry import Entry
     from evalcli.metrics.registry import MetricName
 
-__all__ = sorted(METRICS)  # noqa: PLE0605  the registry is the one list of names
+__all__ = sorted(MEASURED)  # noqa: PLE0605  the registry is the one list of names
 
 
 def __getattr__(name: str) -> Any:
-    if name not in METRICS:
+    if name not in MEASURED:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, METRICS, n=1)
+        near = get_close_matches(name, MEASURED, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
-    made = globals()[name] = _function(METRICS[name])
+    made = globals()[name] = _function(MEASURED[name])
     return made
 
 

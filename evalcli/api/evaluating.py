@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.api.report import Report
@@ -13,6 +14,7 @@ from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import check_word, choices_of, in_keywords
 from evalcli.sources.base import Selection
+from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
     import os
@@ -49,6 +51,9 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     batch_size: int | None = None,
     workers: int | None = None,
     ranking_budget: float | None = None,
+    confidence: float | None = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> Report:
     """Evaluate predictions against the truth: what ``evalcli report`` prints, as an object.
 
@@ -80,6 +85,9 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         batch_size: Rows held at a time. No result depends on it.
         workers: Threads that count. No result depends on it.
         ranking_budget: Memory for exact ranks, in MB (64).
+        confidence: How sure intervals are to hold the true value; ``None``: no intervals.
+        resamples: Draws of each bootstrap.
+        seed: Where its random numbers start.
 
     Returns:
         A report; ``report["accuracy"]`` is a number, ``print(report)`` the report of the command line.
@@ -107,6 +115,8 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         class_axis=class_axis,
         topk=topk,
     )
+    if confidence is not None:
+        choices = replace(choices, confidence=_confidence(confidence, resamples, seed))
     selection = Selection(
         pred=pred, id=None if id is None else str(id), where=where, scores=scores, nan=nan, labels=choices.labels,
         workers=workers,
@@ -116,6 +126,13 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     with in_keywords():
         extras = Extras(own_metrics(own), definitions_of(define))
         return _evaluated(Sides(preds, target, weight), selection, choices, execution, metric_names(metrics), extras)
+
+
+def _confidence(level: float, resamples: int, seed: int) -> Confidence:
+    try:
+        return Confidence(level, resamples, seed)
+    except ValueError as e:
+        raise UsageError(str(e), fix="as in confidence=0.95, resamples=2000") from e
 
 
 def _evaluated(

@@ -42,6 +42,9 @@ METRICS: dict[str, Entry] = {
 }
 """Every metric by its bare name."""
 
+MEASURED = {name: entry for name, entry in METRICS.items() if entry.reads != "slices"}
+"""Those that predictions have by themselves; the others compare slices of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class MetricName:

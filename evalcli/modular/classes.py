@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from evalcli.metrics.base import Metric
-from evalcli.metrics.registry import METRICS
+from evalcli.metrics.registry import MEASURED
 from evalcli.modular.running import Running
 from evalcli.modular.setup import address, options_of, setup_of
 
@@ -48,14 +48,14 @@ _WORDS = {"topk": "TopK", "fbeta": "FBeta", "medae": "MedAE", "fpr": "FPR"}
 def class_name(entry: Entry) -> str:
     """The name of a row as a class.
 
-    >>> [class_name(METRICS[name]) for name in ("f1", "log_loss", "topk_accuracy", "auroc_fpr")]
+    >>> [class_name(MEASURED[name]) for name in ("f1", "log_loss", "topk_accuracy", "auroc_fpr")]
     ['F1', 'LogLoss', 'TopKAccuracy', 'AUROCFPR']
     """
     words = entry.name.split("_")
     return "".join(_WORDS.get(word) or (word.upper() if word in _ACRONYMS else word.capitalize()) for word in words)
 
 
-CLASSES = {class_name(entry): entry for entry in METRICS.values()}
+CLASSES = {class_name(entry): entry for entry in MEASURED.values()}
 """Name of a class → its row."""
 
 

@@ -11,7 +11,7 @@ import torch
 
 import evalcli
 from evalcli import functional, metrics
-from evalcli.metrics.registry import METRICS
+from evalcli.metrics.registry import MEASURED
 from evalcli.modular.classes import CLASSES, class_name
 from evalcli.modular.setup import parameter_of
 
@@ -24,7 +24,7 @@ HALF = (TARGET == 2).astype(np.int64)
 SCORE = LOGITS[:, 2] - LOGITS[:, 1]
 WEIGHT = RNG.random(ROWS)
 
-IN_A_CLASSIFICATION = {name: entry for name, entry in METRICS.items() if {"binary", "multiclass"} & {*entry.tasks}}
+IN_A_CLASSIFICATION = {name: entry for name, entry in MEASURED.items() if {"binary", "multiclass"} & {*entry.tasks}}
 
 
 def keywords(entry):
@@ -49,7 +49,7 @@ each = pytest.mark.parametrize(("name", "given"), CASES)
 
 
 def made(name, given):
-    return getattr(metrics, class_name(METRICS[name]))(**given)
+    return getattr(metrics, class_name(MEASURED[name]))(**given)
 
 
 def batches(preds, target, *cuts):
@@ -151,7 +151,7 @@ def test_weights(name, given):
 @pytest.mark.parametrize("name", [name for name, entry in IN_A_CLASSIFICATION.items() if "binary" in entry.tasks])
 @pytest.mark.parametrize("kind", ["score", "columns", "labels"])
 def test_binary_metrics_bare(name, kind):
-    entry = METRICS[name]
+    entry = MEASURED[name]
     if entry.needs_scores and kind == "labels":
         pytest.skip("needs scores")
     columns = np.stack([np.zeros_like(SCORE), SCORE], axis=1)
@@ -167,7 +167,7 @@ def test_binary_metrics_bare(name, kind):
 
 @pytest.mark.parametrize("name", [name for name, entry in IN_A_CLASSIFICATION.items() if not entry.needs_scores])
 def test_labels_of_any_form(name):
-    given = next(iter(keywords(METRICS[name])))
+    given = next(iter(keywords(MEASURED[name])))
     told = bits(getattr(functional, name)(LABELS, TARGET, **given))
     for preds, target, more in (
         (torch.from_numpy(LABELS), torch.from_numpy(TARGET).int(), {}),
@@ -186,10 +186,10 @@ def test_labels_of_any_form(name):
 
 
 def test_every_row_has_a_class_and_a_function_with_a_signature():
-    assert {*functional.__all__} == {*METRICS}
-    assert {entry.name for entry in CLASSES.values()} == {*METRICS}
-    assert len(CLASSES) == len(METRICS)
-    for name, entry in METRICS.items():
+    assert {*functional.__all__} == {*MEASURED}
+    assert {entry.name for entry in CLASSES.values()} == {*MEASURED}
+    assert len(CLASSES) == len(MEASURED)
+    for name, entry in MEASURED.items():
         function, cls = getattr(functional, name), getattr(metrics, class_name(entry))
         shape = inspect.signature(function)
         assert list(shape.parameters)[:3] == ["preds", "target", "weight"]
