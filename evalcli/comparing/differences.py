@@ -2,8 +2,8 @@
 
 The share correct has the exact test of McNemar and Tango's interval. Composites have the paired count bootstrap of the
 joint table where every class has enough rows right and wrong to draw from, else the score interval; their p-value is
-that of the score test, which no number of resamples rounds. A difference is shown where its p-value, adjusted for the
-number of metrics, is below the level and its interval leaves out 0.
+that of swapped predictions, McNemar's toss of a coin for any metric. A difference is shown where its p-value, adjusted
+for the number of metrics, is below the level and its interval leaves out 0.
 """
 
 from __future__ import annotations
