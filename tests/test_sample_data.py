@@ -67,6 +67,16 @@ def test_segments_show_digits_that_the_models_have_not_seen(maker: ModuleType) -
     assert int(right.all(axis=1).sum()) == 323
 
 
+def test_nearest_neighbours_vote_on_the_same_digits() -> None:
+    table, other = pd.read_csv(SAMPLES / "digits_knn.csv"), pd.read_csv(SAMPLES / "digits.csv")
+    scores = table[[f"p_{digit}" for digit in range(10)]].to_numpy()
+    assert not table["id"].equals(other["id"])
+    shared = ["id", "split", "target"]
+    pd.testing.assert_frame_equal(table[shared].sort_values("id", ignore_index=True), other[shared])
+    assert int((scores.argmax(axis=1) == table["target"]).sum()) == 954
+    assert set(np.unique(scores).tolist()) <= {0.0, 0.2, 0.4, 0.6, 0.8, 1.0}
+
+
 def test_cancer_scores_are_probabilities_of_malignant() -> None:
     table = pd.read_parquet(SAMPLES / "cancer.parquet")
     assert list(table.columns) == ["id", "target", "score"]
@@ -144,7 +154,7 @@ def test_script_trains_the_models_again(tmp_path: Path, maker: ModuleType) -> No
     for name in ("preds.pt", "targets.pt"):
         made, kept = (torch.load(folder / name, weights_only=True) for folder in (tmp_path, SAMPLES))
         torch.testing.assert_close(made, kept, rtol=1e-3, atol=1e-3)
-    for name in ("digits.csv", "segments.csv"):
+    for name in ("digits.csv", "digits_knn.csv", "segments.csv"):
         made, kept = (pd.read_csv(folder / name) for folder in (tmp_path, SAMPLES))
         pd.testing.assert_frame_equal(made, kept, rtol=1e-3, atol=1e-3)
     pd.testing.assert_frame_equal(

@@ -2,8 +2,9 @@
 
 The share correct has the exact test of McNemar and Tango's interval. Composites have the paired count bootstrap of the
 joint table where every class has enough rows right and wrong to draw from, else the score interval; their p-value is
-that of the score test, which no number of resamples rounds. A difference is shown where its p-value, adjusted for the
-number of metrics, is below the level and its interval leaves out 0.
+that of swapped predictions, McNemar's toss of a coin for any metric. In a table too large for draws it is the level at
+which the interval would end at 0, by the normal distribution. A difference is shown where its p-value, adjusted
+for the number of metrics, is below the level and its interval leaves out 0.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from evalcli.comparing.data import Difference
 from evalcli.uncertainty import comparison
 from evalcli.uncertainty.cells import JointCells
+from evalcli.uncertainty.quantiles import two_sided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +30,7 @@ SHARES = frozenset({"accuracy", "error_rate"})
 ENOUGH = 10.0
 """Rows of a class, right ones and wrong ones each, that a bootstrap has to draw from."""
 MOST_DRAWS = 1 << 24
-"""Beyond so many draws (resamples times cells) the score interval takes over."""
+"""Beyond so many draws (resamples times cells) nothing is drawn."""
 
 
 class CountDifferences:
@@ -48,6 +50,10 @@ class CountDifferences:
         ours, theirs = (cells.first, cells.second) if swapped else (cells.second, cells.first)
         self.cells = JointCells.of(cells.target, ours, theirs, cells.amounts, cells.squares)
         self._classes = classes
+        self._confidence = confidence
+        self._few = len(self.cells.amounts) * confidence.resamples <= MOST_DRAWS
+        if not self._few:
+            confidence = replace(confidence, resamples=1)  # nothing reads what is drawn
         methods: tuple[Literal["score", "bootstrap"], ...] = ("score", "bootstrap")
         self._score, self._bootstrap = (
             comparison.PairedCounts(
@@ -55,7 +61,7 @@ class CountDifferences:
             )
             for method in methods
         )
-        self._ample = self._is_ample() and len(self.cells.amounts) * confidence.resamples <= MOST_DRAWS
+        self._ample = self._few and self._is_ample()
 
     def _is_ample(self) -> bool:
         """Whether every class has enough rows right and wrong, by either model, counted as rows of equal weight."""
@@ -72,10 +78,20 @@ class CountDifferences:
         if name.base == "majority_baseline":
             return None
         found = self._score.of(name)
-        if found is None or name.base in SHARES or not self._ample:
+        if found is None or (name.base in SHARES and not self.cells.sides[0].weighted):
+            return found
+        if not self._few:
+            return replace(found, p=self._normal_p(found))
+        if name.base in SHARES or not self._ample:
             return found
         drawn = self._bootstrap.of(name)
         return found if drawn is None else replace(found, interval=drawn.interval)
+
+    def _normal_p(self, found: comparison.Difference) -> float:
+        """Two-sided, with the standard error on the side of 0."""
+        interval, value = found.interval, found.value
+        reach = value - interval.low if value > 0.0 else interval.high - value
+        return two_sided(value * self._confidence.critical / reach) if value and reach > 0.0 else 1.0
 
 
 def judged(

@@ -164,8 +164,11 @@ class FirstFlips:
         where = np.flatnonzero(first != second)
         if not len(where) or not self.limit:
             return
+        elements = numbers(where)
+        if self._is_complete(1 + int(target.max())) and elements.min() > self.rows.number.max():
+            return
         told = [part[where].astype(np.int64) for part in (target, first, second)]
-        fresh = Flipped(kind_of(*told), told[0], told[1], told[2], numbers(where), _no_names(len(where)))
+        fresh = Flipped(kind_of(*told), told[0], told[1], told[2], elements, _no_names(len(where)))
         places = np.flatnonzero(self._may_stay(fresh))
         if not len(places):
             return
@@ -174,6 +177,11 @@ class FirstFlips:
         if names is not None:  # they are costly, and most rows do not stay
             fresh = fresh._replace(name=names(where[kept]))
         self._join(fresh)
+
+    def _is_complete(self, classes: int) -> bool:
+        """Whether every kind of every class has all the rows that it may have."""
+        size = max(classes, 1 + int(self.rows.target.max(initial=0)))
+        return len(self.rows.kind) == 3 * size * self.limit
 
     def _may_stay(self, fresh: Flipped) -> HostArray:
         """Which rows come before the last of those that are kept of their kind and class."""

@@ -406,3 +406,17 @@ def test_many_classes_are_counted_without_a_table_of_all() -> None:
     found = compared(sources(first, second, target=target), question=Question(metrics=("accuracy", "f1_macro")))
     assert found.metric("accuracy").values == (float((first == target).mean()), float((second == target).mean()))
     assert found.metric("accuracy").differences[1].verdict == "better"
+
+
+def test_what_is_too_large_to_draw_gets_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = CASES["labels"]
+    drawn = compared(made(), question=Question(confidence=Confidence(0.95, 10_000, 0)))
+    monkeypatch.setattr("evalcli.comparing.differences.MOST_DRAWS", 10)
+    for row, other in zip(drawn.metrics, compared(made()).metrics, strict=True):
+        one, two = row.differences[1], other.differences[1]
+        assert two.method == "score"
+        assert (one.low, one.high) == pytest.approx((two.low, two.high), abs=0.1 * (one.high - one.low))
+        if row.name == "accuracy":
+            assert one.p == two.p
+        else:
+            assert stats.norm.isf(one.p / 2) == pytest.approx(stats.norm.isf(two.p / 2), rel=0.15)
