@@ -90,7 +90,8 @@ def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:
 
 
 def kind_of(value: Any) -> str:
-    """``text``, ``integer``, ``float``, ``boolean``, ``list`` (of numbers), ``texts``, ``array``, ``object``.
+    """``text``, ``integer``, ``float``, ``boolean``, ``list`` (of numbers or of truth values), ``texts``, ``array``,
+    ``object``.
 
     For null it is "", and ``empty`` for a list of nothing, which goes with either kind of list.
     """
@@ -99,9 +100,10 @@ def kind_of(value: Any) -> str:
     if isinstance(value, list):
         if not value:
             return "empty"
-        if all(type(each) in (int, float, type(None)) for each in value):
+        kinds = {type(each) for each in value} - {type(None)}
+        if kinds <= {int, float} or kinds == {bool}:
             return "list"
-        return "texts" if all(isinstance(each, str) for each in value) else "array"
+        return "texts" if {type(each) for each in value} == {str} else "array"
     return KINDS.get(type(value), "object")
 
 

@@ -72,9 +72,10 @@ class LabelColumns(NamedTuple):
 
 def unlike_labels(preds: Sequence[str], target: Sequence[str], path: str) -> InputError:
     """What to say where each side names labels that the other lacks."""
+    one, other = set(preds), set(target)
     lacking = {
-        "the target lacks": [name for name in preds if name not in target],
-        "the predictions lack": [name for name in target if name not in preds],
+        "the target lacks": [name for name in preds if name not in other],
+        "the predictions lack": [name for name in target if name not in one],
     }
     said = " and ".join(f"{side} {_some(names)}" for side, names in lacking.items() if names)
     return InputError(f"the sides name different labels: {said}", fix="give both sides the same labels", path=path)
@@ -206,8 +207,9 @@ def _groups(names: Names, prefixes: Sequence[str], taken: set[str]) -> dict[str,
 
 
 def _bare(names: Names, taken: set[str]) -> tuple[str, ...]:
-    """The columns that are no id and no weight."""
-    return tuple(name for name in names.kinds if name not in taken and name.lower() not in ID_NAMES)
+    """The columns that may hold cells: no id, no weight, no index without a name."""
+    readable = (name for name, kind in names.kinds.items() if name and kind not in (*LISTS, "other"))
+    return tuple(name for name in readable if name not in taken and name.lower() not in ID_NAMES)
 
 
 class _Search:

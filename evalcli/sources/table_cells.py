@@ -25,7 +25,7 @@ from evalcli.sources.table_source import TableSource
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from evalcli.sources.base import Selection, Source
+    from evalcli.sources.base import Note, Selection, Source
     from evalcli.sources.tables import Table, Tables
 
 MOST_LABELS = 1 << 16
@@ -122,7 +122,7 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
         EmptyError: no row is left.
 
     """
-    labels = _labels(sides, found)
+    labels, alike = _labels(sides, found)
     groups = {"preds": found.preds, "target": found.target}
     read = {side: cells_of(sides, side, group, labels) for side, group in groups.items()}
     unread = " OR ".join(filter(None, (cells.unread_sql() for cells in read.values()))) or "false"
@@ -146,7 +146,7 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     sql = f"SELECT {statement} {sides.joined.source()} {sides.joined.order}"
     stream = CellStream(sides.joined.tables, sql, read["preds"], read["target"], weighted=sides.weight is not None)
     fields = [_field(sides, side, cells, total, groups[side]) for side, cells in read.items()]
-    return Opened(fields[0], fields[1], total, 0, stream=stream, notes=sides.shared_key_notes())
+    return Opened(fields[0], fields[1], total, 0, stream=stream, notes=[*alike, *sides.shared_key_notes()])
 
 
 def cells_of(sides: CellSides, side: str, group: Group, labels: tuple[str, ...] | None) -> Cells:
@@ -215,8 +215,8 @@ def _common_width(sides: CellSides, column: Column) -> int:
     return int(high)
 
 
-def _labels(sides: CellSides, found: LabelColumns) -> tuple[str, ...] | None:
-    """The labels by name: those of the columns, else as declared, else those that sets hold.
+def _labels(sides: CellSides, found: LabelColumns) -> tuple[tuple[str, ...] | None, tuple[Note, ...]]:
+    """The labels by name: those of the columns, else as declared, else those that sets hold; and which look alike.
 
     Raises:
         InputError: a set holds a label that is none of them, or the sides spell a label in two ways.
@@ -226,16 +226,16 @@ def _labels(sides: CellSides, found: LabelColumns) -> tuple[str, ...] | None:
     held = {side: _members(sides, side) for side in ("preds", "target")}
     sets = {side: names for side, names in held.items() if names is not None}
     if not sets:
-        return found.labels
+        return found.labels, ()
     known = found.labels or sides.selection.labels
     if known is None and len(sets) < 2:
         raise unordered(sides.path)
     if known is None:
-        check_labels(sets["target"], sets["preds"], sides.path)
-        return class_order(name for names in sets.values() for name in names)
+        notes = check_labels(sets["target"], sets["preds"], sides.path)
+        return class_order(name for names in sets.values() for name in names), notes
     for side in sets:
         refuse_odd(sides, side, known)
-    return tuple(known)
+    return tuple(known), ()
 
 
 def refuse_odd(sides: CellSides, side: str, known: Sequence[str]) -> None:
@@ -245,7 +245,8 @@ def refuse_odd(sides: CellSides, side: str, known: Sequence[str]) -> None:
         InputError: with the first of them.
 
     """
-    odd = [name for name in _members(sides, side) or () if name not in known]
+    declared = set(known)
+    odd = [name for name in _members(sides, side) or () if name not in declared]
     if odd:
         column = sides.columns_of(side)[0]
         shown = ", ".join(map(repr, odd[:5])) + (", …" if len(odd) > 5 else "")

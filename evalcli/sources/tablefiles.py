@@ -334,7 +334,7 @@ def sql_kind(kind: str, cell: str) -> tuple[str, str]:
     if kind.endswith("]"):
         inner, _, rest = kind.partition("[")
         of = PARQUET_KINDS.get(inner.partition("(")[0]) if rest.count("[") == 0 else None
-        if of in _NUMBERS:
+        if of in _NUMBERS or of == "boolean":
             return "list", cell
         return ("texts", f"CAST({cell} AS VARCHAR[])") if of == "text" else ("other", cell)
     base = kind.partition("(")[0]

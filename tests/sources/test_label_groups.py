@@ -141,6 +141,7 @@ def test_two_files():
     assert pair(("id", "p_a", "p_b"), ("id", "y_b", "y_a"), id="id").target.columns == ("y_a", "y_b")
     assert pair(("id", "p_a", "p_b"), ("id", "b", "a")).target.columns == ("a", "b")  # bare names that are the labels
     assert pair(("id", "a", "b"), ("id", "b", "a"), task="multilabel").preds.columns == ("a", "b")
+    assert pair(("", "a", "b"), ("", "b", "a"), task="multilabel").preds.columns == ("a", "b")  # an index of pandas
     assert pair(("pred",), ("target",)) is None
     assert pair(("id", "p_a", "p_b"), ("id", "target")) is None
     assert pair(("a", "b"), ("y_a", "y_b"), target="y_*").preds.columns == ("a", "b")

@@ -106,11 +106,14 @@ def test_two_spellings_of_a_label_are_never_two_labels_in_silence(tmp_path):
     jsonl(tmp_path / "a.jsonl", rows)
     with pytest.raises(InputError, match="differ only in upper and lower case"):
         read(str(tmp_path / "a.jsonl"))
+    rows += [{"target": ["cat", "Cat", "owl", "eel"], "pred": ["cat", "Cat", "dog"]}]
+    jsonl(tmp_path / "a.jsonl", rows)
+    assert [note.code for note in read(str(tmp_path / "a.jsonl"))[0].notes()] == ["labels-case"]
 
 
 def test_sets_of_free_text_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("evalcli.sources.table_cells.MOST_LABELS", 2)
-    with pytest.raises(LimitError, match="'target' holds more than 2 different labels"):
+    with pytest.raises(LimitError, match="'pred' holds more than 2 different labels"):
         read(write(tmp_path, "sets.jsonl"))
 
 
@@ -183,6 +186,11 @@ def test_true_and_false_are_1_and_0(tmp_path):
     jsonl(tmp_path / "a.jsonl", json.loads(whole.to_json(orient="records")))
     for name in ("a.csv", "a.parquet", "a.jsonl"):
         assert np.array_equal(read(str(tmp_path / name))[2], TRUTH[:, [2, 0, 1]])
+    rows = [{"target": t, "pred": s} for t, s in zip(TRUTH.astype(bool).tolist(), SCORES.tolist(), strict=True)]
+    jsonl(tmp_path / "l.jsonl", rows)
+    pd.DataFrame(rows).to_parquet(tmp_path / "l.parquet")
+    for name in ("l.jsonl", "l.parquet"):
+        assert np.array_equal(read(str(tmp_path / name))[2], TRUTH)
 
 
 def test_rows_are_chosen_and_weighed(tmp_path):
