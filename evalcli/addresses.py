@@ -107,6 +107,7 @@ def _of_output(report: Report, metric: str, output: str) -> Found | str:
     if output not in report.outputs:
         known = ", ".join(map(repr, report.outputs[:5])) + (", …" if len(report.outputs) > 5 else "")
         return f"no output {output!r}; there {'is' if len(report.outputs) == 1 else 'are'} {known}"
-    found = next((row.metrics for row in report.per_output if row.name == output), report.metrics)
+    alone = report.metrics if len(report.outputs) == 1 else {}
+    found = next((row.metrics for row in report.per_output if row.name == output), alone)
     value = found.get(metric)
     return f"the report does not have it; report again with -m {metric}" if value is None else Found(value, report.n)

@@ -12,12 +12,12 @@ from evalcli.evidence import Evidence
 from evalcli.metrics.registry import default_names, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from evalcli.engine import Placement, Progress
     from evalcli.layout import Layout
     from evalcli.metrics.registry import MetricName
-    from evalcli.sources.base import Batch, InputFile, Source
+    from evalcli.sources.base import Array, Batch, InputFile, Source
     from evalcli.task import Choices, Task
 
 
@@ -25,6 +25,7 @@ class Pass(Protocol):
     """What one worker gathers under one decision; every family of tasks has its own."""
 
     evidence: Evidence
+    task: Task
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision, which ends the pass."""
@@ -35,6 +36,21 @@ class Pass(Protocol):
     def check(self, decided: Task) -> None:
         """Refuse what cannot be evaluated, once the whole input is known."""
 
+    def state_dict(self) -> dict[str, Array]:
+        """All that was gathered, the evidence under ``evidence.``, as arrays that can be saved and sent."""
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` of a pass under the same decision gave, bit for bit.
+
+        Raises: ``ValueError`` for anything else, whatever it is.
+        """
+
+    def under(self, other: Self) -> Self:
+        """The same, with the classes of ``other``, a pass under the decision of more rows, so that the two can merge.
+
+        Raises: ``ValueError`` where ``other`` counts otherwise, so that these rows would have to be read again.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -42,7 +58,8 @@ class Plan:
 
     ``asked`` are the names of metrics to compute, ``None`` for those of a report; ``also`` are further ones, those of
     gates, which the task need not have. ``budget`` is in bytes, for ranks; ``workers`` are threads.
-    ``shown`` are the metrics whose intervals anyone will see, ``None`` for all.
+    ``shown`` are the metrics whose intervals anyone will see, ``None`` for all. A ``partial`` count
+    is of some rows only: what they leave in doubt, the others may clear up.
     """
 
     source: Source
@@ -54,6 +71,7 @@ class Plan:
     budget: int | None = None
     workers: int = 1
     shown: frozenset[str] | None = None
+    partial: bool = False
 
     @property
     def device(self) -> str | None:
@@ -91,7 +109,7 @@ class Plan:
         if task.family == "regression":
             from evalcli.regression.states import begin as begin_regression
 
-            return begin_regression(self)
+            return begin_regression(self, task)
         if task.family == "multilabel":
             from evalcli.multilabel.states import begin as begin_multilabel
 
@@ -117,7 +135,7 @@ class Plan:
 
     def refuse_doubt(self, decided: Task) -> None:
         """Raise what forbids a verdict."""
-        if decided.problem is not None:
+        if decided.problem is not None and not self.partial:
             decided.problem.path = decided.problem.path or self.source.target.path
             raise decided.problem
 
@@ -128,7 +146,7 @@ class Plan:
             EmptyError: none is left.
 
         """
-        if evidence.rows == 0:
+        if evidence.rows == 0 and not self.partial:
             left_out = evidence.ignored + evidence.dropped + self.source.dropped
             message = f"all {left_out} rows are left out" if left_out else "there are no rows"
             fix = "check --ignore-index, --nan and --where" if left_out else "check the file and --where"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from evalcli.report import Report, Run
 from evalcli.sources import spoken_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
@@ -34,12 +34,14 @@ def evaluate(
     *,
     also: Sequence[str] = (),
     shown: Collection[str] | None = None,
+    kept: Callable[[Measured], object] | None = None,
 ) -> Report:
     """Read ``source`` once, count, and say what the numbers mean.
 
     ``metrics`` are names as in :mod:`evalcli.metrics.registry`; ``None`` computes all that the task allows.
     ``also`` names more of them; what the task or its classes do not have is left out, and gates call it missing.
     ``shown`` are those whose intervals will be seen, where not all of them are: intervals take longer than values.
+    ``kept`` is given what was counted, from which a part can be made.
 
     Raises:
         InputError: when the values cannot be evaluated, with the count and the first rows concerned.
@@ -48,38 +50,68 @@ def evaluate(
 
     """
     started = perf_counter()
+    measured, size = measure(source, choices, execution, metrics, progress, also=also, shown=shown)
+    if kept is not None:
+        kept(measured)
+    placement, workers = measured.plan.placement, measured.plan.workers
+    if measured.outcome.task.family == "regression" and placement.backend != "numpy":
+        placement = Placement("numpy", "cpu", "values are added up exactly, and on the host")
+    run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
+    return replace(report_of(measured), run=run)
+
+
+class Measured(NamedTuple):
+    """What was counted of all rows, under which plan, and the files that were read."""
+
+    plan: Plan
+    outcome: Outcome
+    inputs: tuple[InputFile, ...]
+
+
+def measure(
+    source: Source,
+    choices: Choices,
+    execution: Execution,
+    metrics: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
+    *,
+    also: Sequence[str] = (),
+    shown: Collection[str] | None = None,
+    partial: bool = False,
+) -> tuple[Measured, int]:
+    """The first half of ``evaluate``: count, and say by how many rows at a time.
+
+    With ``partial`` the rows are some of many, and what they alone leave in doubt is no error.
+    """
     placement = place(execution)
     with spoken_of(source.aliases):
         layout = find_layout(source.preds, source.target, choices)
-        _check_scores(metrics, layout)
+        check_scores(metrics, layout)
         size = batch_rows(execution, row_bytes(source))
         workers = worker_count(execution, source, size)
-        plan = Plan(source, choices, layout, placement, metrics, tuple(also), execution.ranking_budget, workers)
-        plan = replace(plan, shown=None if shown is None else frozenset(shown))
-        outcome, inputs = count(plan, size, progress)
-    report = _report(plan, outcome, inputs)
-    if outcome.task.family == "regression" and placement.backend != "numpy":
-        placement = Placement("numpy", "cpu", "values are added up exactly, and on the host")
-    run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
-    return replace(report, run=run)
+        gated, budget = tuple(also), execution.ranking_budget
+        seen = None if shown is None else frozenset(shown)
+        plan = Plan(source, choices, layout, placement, metrics, gated, budget, workers, seen, partial)
+        return Measured(plan, *count(plan, size, progress)), size
 
 
-def _report(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Report:
-    """What was counted, in the words of its task."""
-    if outcome.task.family == "regression":
+def report_of(measured: Measured) -> Report:
+    """The second half: what was counted, in the words of its task."""
+    family = measured.outcome.task.family
+    if family == "regression":
         from evalcli.regression.reporter import Reporter as RegressionReporter
 
-        return RegressionReporter(plan, outcome, inputs).report()
-    if outcome.task.family == "multilabel":
+        return RegressionReporter(*measured).report()
+    if family == "multilabel":
         from evalcli.multilabel.reporter import report
 
-        return report(plan, outcome, inputs)
+        return report(*measured)
     from evalcli.classification.reporter import Reporter
 
-    return Reporter(plan, outcome, inputs).report()
+    return Reporter(*measured).report()
 
 
-def _check_scores(metrics: Sequence[str] | None, layout: Layout) -> None:
+def check_scores(metrics: Sequence[str] | None, layout: Layout) -> None:
     """Labels have no metrics of scores, and no pass is needed to say so."""
     for name in map(parse, metrics or ()):
         if name.entry.needs_scores and layout.preds == "labels":

@@ -6,14 +6,15 @@ the *whole* input cannot depend on the batch size, the number of workers or the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from evalcli.sources.base import Array
 
@@ -56,6 +57,18 @@ class Fault:
             shown.append(": ".join(filter(None, (place, text))))
         more = self.count > len(self.first) if self.numbered else len(self.first) == SHOWN
         return ", ".join(shown) + (", …" if more else "")
+
+
+def _faults_from(text: bytes) -> dict[str, Fault]:
+    """The faults of saved evidence; ``ValueError`` for what is none."""
+    found = json.loads(text) if text else {}
+    try:
+        return {
+            str(code): Fault(int(count), [(int(row), str(value)) for row, value in first[:SHOWN]], bool(numbered))
+            for code, (count, numbered, first) in found.items()
+        }
+    except (AttributeError, TypeError) as e:
+        raise ValueError("the saved evidence has no list of faults") from e
 
 
 @dataclass(slots=True)
@@ -114,6 +127,36 @@ class Evidence:
         both = replace(self, faults={})
         both.merge(replace(other, faults={}))
         return both
+
+    def state_dict(self) -> dict[str, Array]:
+        """Everything as arrays, ready to be saved; the faults as JSON text."""
+        state = {
+            one.name: np.array(getattr(self, one.name), np.array(one.default).dtype)
+            for one in fields(self)
+            if one.name != "faults"
+        }
+        faults = {code: [fault.count, fault.numbered, fault.first] for code, fault in sorted(self.faults.items())}
+        state["faults"] = np.frombuffer(json.dumps(faults).encode() if faults else b"", np.uint8)
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        blank = Evidence().state_dict()
+        for name, default in blank.items():
+            array = state.get(name)
+            if array is None or array.dtype != default.dtype or array.ndim != default.ndim:
+                raise ValueError(f"the saved evidence lacks {name!r}")
+            if name != "faults":
+                setattr(self, name, array.item())
+        counts = [self.rows, self.ignored, self.dropped, self.off_rows, self.tied, self.off_row + 1]
+        counts += [self.fractional, self.ignored_cells]
+        spans = (self.pred_low, self.pred_high, self.target_low, self.target_high, self.off_worst)
+        if min(counts) < 0 or any(number != number for number in spans):  # noqa: PLR0124  NaN
+            raise ValueError("the saved evidence counts less than nothing")
+        self.faults = _faults_from(bytes(state["faults"]))
 
     def signs(self) -> tuple[object, ...]:
         """The part of the evidence that a decision can turn on, cheap to compare."""

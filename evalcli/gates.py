@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from evalcli.report import Report, Value
 
 Kind = Literal["min", "max", "drop"]
+Basis = Literal["point", "interval"]
+"""What a gate judges: the value, or the whole of its interval."""
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _FLAG = {"min": "--min", "max": "--max", "drop": "--max-drop"}
@@ -132,6 +134,20 @@ def _bounded(name: str, kind: Kind, bound: float) -> Rule:
 
 
 def _parsed_drop(name: str, amount: str) -> Rule:
+    metric, bound, relative = parse_amount(name, amount, "--max-drop")
+    return Rule(metric, "drop", bound, relative=relative)
+
+
+def parse_amount(name: str, amount: str, flag: str) -> tuple[str, float, bool]:
+    """How much a metric may change: its full name, the amount, and whether that is a share of its value.
+
+    >>> parse_amount("accuracy", "0.5pp", "--noninferior"), parse_amount("f1_macro", "2%", "--equivalent")
+    (('accuracy', 0.005, False), ('f1_macro', 0.02, True))
+
+    Raises:
+        UsageError: a name that no metric has, or an amount by which it cannot change.
+
+    """
     from evalcli.metrics.registry import parse
 
     parsed = parse(name)
@@ -139,7 +155,7 @@ def _parsed_drop(name: str, amount: str) -> Rule:
     number = amount.removesuffix("pp").removesuffix("%").strip()
     if not _NUMBER.fullmatch(number):
         fix = "write 0.01 or 1pp (absolute), or 2% (of the baseline)"
-        raise UsageError(f"--max-drop {name}={amount}: {amount!r} is not an amount", fix=fix)
+        raise UsageError(f"{flag} {name}={amount}: {amount!r} is not an amount", fix=fix)
     hundredth = number != amount
     exact = hundredth and "e" not in number.lower()
     bound = float(f"{number}e-2") if exact else float(number) / (100 if hundredth else 1)  # 2.3 / 100 is not 0.023
@@ -147,7 +163,7 @@ def _parsed_drop(name: str, amount: str) -> Rule:
     if abs(bound) == float("inf") or (not relative and abs(bound) > entry.high - entry.low):
         fix = f"write {number}pp (absolute) or {number}% (of the baseline)" if not hundredth else "change the amount"
         raise UsageError(f"{parsed} lies in {entry.low:g}…{entry.high:g}, so no drop can be {amount}", fix=fix)
-    return Rule(str(parsed), "drop", bound, relative=relative)
+    return str(parsed), bound, relative
 
 
 def metrics_of(rules: Iterable[Rule]) -> tuple[str, ...]:
@@ -176,7 +192,7 @@ def judge(
     baseline: Report | None = None,
     *,
     least: int = 1,
-    on: Literal["point", "interval"] = "point",
+    on: Basis = "point",
 ) -> tuple[Verdict, ...]:
     """A verdict for every rule, in order. The worst of slices, and their gap, are of those with ``least`` rows.
 

@@ -8,7 +8,7 @@ that order, there is a pass for every part of the list. So memory stays bounded,
 from __future__ import annotations
 
 from functools import partial
-from math import isnan
+from math import isnan, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -272,13 +272,16 @@ class _Passes:
 
 def _inner_shape(plan: Plan) -> tuple[int, ...] | None:
     """The shape of the elements of one row; ``None`` where a row is one element."""
-    if plan.layout.inner == 1:
+    layout, stored = plan.layout, plan.source.target.shape
+    if layout.inner == 1:
         return None
-    shape = plan.source.target.shape
-    if plan.layout.target == "one-hot":
-        axis = plan.layout.target_axis % len(shape)
-        shape = shape[:axis] + shape[axis + 1 :]
-    return plain_shape(shape)[1:]
+    for shape in (stored, plain_shape(stored)):  # a trailing axis of length 1 may have been dropped
+        axis = layout.target_axis % len(shape)
+        rest = shape[:axis] + shape[axis + 1 :] if layout.target == "one-hot" else shape
+        inner = plain_shape(rest)[1:]
+        if prod(inner) == layout.inner:
+            return inner
+    return (layout.inner,)
 
 
 def _indices(elements: Any, shape: tuple[int, ...]) -> Sequence[Any]:

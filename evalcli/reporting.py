@@ -46,9 +46,10 @@ def records(source: Source, inputs: tuple[InputFile, ...]) -> tuple[InputRecord,
 def notes_of(
     source: Source, choices: Choices, inputs: tuple[InputFile, ...], states: Iterable[Note] = ()
 ) -> tuple[Note, ...]:
-    """What the source, the states and a saved threshold have to say."""
+    """What the source, the states and a saved threshold have to say; what the source says, in an order of its own."""
     here = None if choices.chosen is None else choices.chosen.note(records(source, inputs))
-    return (*source.notes(), *states, *(() if here is None else (here,)))
+    said = sorted(set(source.notes()), key=lambda note: (note.code, note.text))
+    return (*said, *states, *(() if here is None else (here,)))
 
 
 def signature(parts: Mapping[str, object]) -> str:

@@ -18,6 +18,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, make_blobs
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -60,25 +61,32 @@ def write_blobs(folder: Path) -> None:
 
 
 def write_digits(folder: Path) -> None:
-    """Write class probabilities for 1,000 digits, by a model that learnt from the 797 before them.
+    """Write class probabilities for 1,000 digits, by two models that learnt from the 797 before them.
 
-    The data set lists its digits writer by writer, so the writers of the later rows are strangers to the model.
+    The data set lists its digits writer by writer, so the writers of the later rows are strangers to the models. The
+    rows of the second model are in an order of their own.
     """
     pixels, truth = load_digits(return_X_y=True)
     seen = len(truth) - 1000
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000, tol=1e-8))
-    model.fit(pixels[:seen], truth[:seen])
-    probabilities = model.predict_proba(pixels[seen:])
-    table = pd.DataFrame(
-        {
-            "id": [f"d{row:04d}" for row in range(seen, len(truth))],
-            "split": ["valid"] * 500 + ["test"] * 500,
-            "target": truth[seen:],
-        }
-    )
-    for digit in range(10):
-        table[f"p_{digit}"] = [f"{value:.5f}" for value in probabilities[:, digit]]
-    table.to_csv(folder / "digits.csv", index=False, lineterminator="\n")
+    models = {
+        "digits.csv": make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000, tol=1e-8)),
+        "digits_knn.csv": KNeighborsClassifier(5),
+    }
+    for name, model in models.items():
+        model.fit(pixels[:seen], truth[:seen])
+        probabilities = model.predict_proba(pixels[seen:])
+        table = pd.DataFrame(
+            {
+                "id": [f"d{row:04d}" for row in range(seen, len(truth))],
+                "split": ["valid"] * 500 + ["test"] * 500,
+                "target": truth[seen:],
+            }
+        )
+        for digit in range(10):
+            table[f"p_{digit}"] = [f"{value:.5f}" for value in probabilities[:, digit]]
+        if name != "digits.csv":
+            table = table.iloc[np.random.default_rng(42).permutation(len(table))]
+        table.to_csv(folder / name, index=False, lineterminator="\n")
 
 
 def write_segments(folder: Path) -> None:

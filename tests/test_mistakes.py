@@ -181,6 +181,12 @@ def test_elements_of_rows_have_an_index(axis):
     hot = listed(MemorySource(logits, np.eye(3, dtype=int)[target]), class_axis=-1)
     assert [(r["row"], r["element"]) for r in hot] == [(i, jk) for i, jk, *_ in wanted]
     assert "element" not in listed(MemorySource(logits[:, 0, :1], target[:, 0, :1]))[0]
+    for shape in ((6, 20), (6, 20, 1)):
+        tall = listed(MemorySource(logits.reshape(6, 20, 3), target.reshape(shape)))
+        assert [(r["row"], r["element"]) for r in tall] == [(i, 5 * jk[0] + jk[1]) for i, jk, *_ in wanted]
+    hot = np.eye(3, dtype=int)[target].reshape(6, 20, 3, 1)
+    tall = listed(MemorySource(logits.reshape(6, 20, 3, 1), hot), class_axis=-1)
+    assert [(r["row"], r["element"]) for r in tall] == [(i, 5 * jk[0] + jk[1]) for i, jk, *_ in wanted]
 
 
 def test_weights_stand_beside_their_rows_and_are_not_counted():

@@ -31,7 +31,7 @@ from evalcli.scorekind import SINGLE, eps_of
 from evalcli.sources.base import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from evalcli.classification.prepare import Labels
     from evalcli.layout import Layout
@@ -143,11 +143,41 @@ class ScoreStates:
         for table in tables:
             table.update(ranked, target, weight, repeats)
 
+    def rows(self) -> set[int]:
+        """How many rows the states have seen, those without a prediction among them: one number, if all is well."""
+        states: list[Any] = list(self.states.values())
+        return {state.rows + self.unscored for state in states}
+
     def merge(self, other: Self) -> None:
         """Take in what another worker has seen."""
         self.unscored += other.unscored
         for name, state in self.states.items():
             state.merge(other.states[name])
+
+    def state_dict(self) -> dict[str, Array]:
+        """Every state, as ``state.part``."""
+        state = {
+            f"{name}.{key}": array for name, held in self.states.items() for key, array in held.state_dict().items()
+        }
+        return state | {"unscored": np.array(self.unscored)}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        parts: dict[str, dict[str, Array]] = {name: {} for name in self.states}
+        for key, array in state.items():
+            name, _, part = key.partition(".")
+            if name not in parts and key != "unscored":
+                raise ValueError(f"there is no state {key!r} here")
+            parts.setdefault(name, {})[part] = array
+        unscored = state.get("unscored")
+        if unscored is None or unscored.shape != () or unscored.dtype != np.int64 or unscored < 0:
+            raise ValueError("the saved states do not say which rows had no scores")
+        self.unscored = int(unscored)
+        for name, held in self.states.items():
+            held.load_state_dict(parts[name])
 
 
 class ScoreResults:
@@ -225,6 +255,20 @@ class ScoreResults:
     def ranks_classes(self) -> bool:
         """Whether every class has a ranking of its own."""
         return "KeyTable" in self._states and not self._scoring.binary and not self._unscored
+
+    @property
+    def scoring(self) -> Scoring:
+        """What the states were built from."""
+        return self._scoring
+
+    @property
+    def rankings(self) -> Sequence[Ranking]:
+        """How the rows rank, column by column; of binary scores the positive class."""
+        return self._rankings
+
+    def column(self, name: MetricName) -> int | None:
+        """Which column a name means; ``None`` for a mean over all."""
+        return self._column(name)
 
     def calibration(self) -> Calibration | None:
         """The reliability table, of P(positive) where there is one, and the temperature that would mend it."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from evalcli.classification.codes import make_prepare
 from evalcli.classification.slices import SliceStates
@@ -12,14 +14,15 @@ from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.counts import ConfusionCounts
+from evalcli.sources.labels import check_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from evalcli.classification.prepare import Prepare
+    from evalcli.classification.prepare import Labels, Prepare
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.counting import Plan
-    from evalcli.sources.base import Batch
+    from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
 
@@ -41,8 +44,16 @@ class ClassificationPass:
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
         labels = self.prepare(batch, self.task, self.evidence)
+        self.count(labels)
+        return self.look(labels)
+
+    def count(self, labels: Labels) -> None:
+        """Count the pairs of labels."""
         counted = labels if self.prepare.device is None else labels.to(self.prepare.device)
         self.confusion.update(counted.preds, counted.target, counted.weight, counted.repeats)
+
+    def look(self, labels: Labels) -> bool:
+        """Take in the scores; ``False`` where the rows so far contradict the decision."""
         holds = self._still_holds()
         scored = self.scores is not None and holds and not self._is_lost()
         if self.scores is not None and scored:
@@ -73,6 +84,65 @@ class ClassificationPass:
             mine.merge(theirs)
         self.evidence.merge(other.evidence)
 
+    def state_dict(self) -> dict[str, Array]:
+        """The counts, the states of scores and the evidence."""
+        parts: dict[str, Mapping[str, Array]] = {
+            "confusion": self.confusion.state_dict(),
+            "evidence": self.evidence.state_dict(),
+        }
+        if self.scores is not None:
+            parts["scores"] = self.scores.state_dict()
+        return {f"{part}.{name}": array for part, state in parts.items() for name, array in state.items()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        parts: dict[str, dict[str, Array]] = {"confusion": {}, "evidence": {}, "scores": {}}
+        for key, array in state.items():
+            part, _, name = key.partition(".")
+            if part not in parts:
+                raise ValueError(f"a classification has no state {key!r}")
+            parts[part][name] = array
+        if (self.scores is None) != (not parts["scores"]):
+            raise ValueError("there are states of scores on one side only")
+        self.confusion.load_state_dict(parts["confusion"])
+        self.evidence.load_state_dict(parts["evidence"])
+        if self.scores is not None:
+            self.scores.load_state_dict(parts["scores"])
+        if not (self.evidence.faults or self._is_lost() or self._agree()):
+            raise ValueError("the states do not count the same rows")
+
+    def _agree(self) -> bool:
+        """Whether all states have seen the rows that the evidence is of."""
+        rows = self.evidence.rows
+        counted = {self.confusion.rows, self.confusion.rows if self.confusion.weighted else self.confusion.total()}
+        if self.scores is not None:
+            counted |= self.scores.rows()
+        return counted == {rows}
+
+    def under(self, other: ClassificationPass) -> ClassificationPass:
+        """The same, with the classes of ``other``.
+
+        Raises: ``ValueError`` where ``other`` makes other labels of the same predictions, or reads other scores.
+        """
+        same = self.prepare.classes == other.prepare.classes and (
+            self.prepare.classes is None or self.task.classes == other.task.classes
+        )
+        mine, theirs = (None if one.scores is None else one.scores.scoring for one in (self, other))
+        fixed = self.task.mode == "cut" or mine is not None
+        if self.task.counts_like != other.task.counts_like or mine != theirs or (fixed and not same):
+            raise ValueError("the predictions were taken for something else")
+        if same:
+            return self
+        if self.prepare.classes is None or other.prepare.classes is None:
+            raise ValueError("classes have names on one side only")
+        place = {name: i for i, name in enumerate(other.task.classes)}
+        index = np.array([place.get(name, -1) for name in self.task.classes], np.int64)
+        recoded = self.confusion.recoded(index, other.prepare.classes)
+        return replace(self, task=other.task, prepare=other.prepare, confusion=recoded)
+
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.
 
@@ -88,8 +158,24 @@ class ClassificationPass:
         raise_faults(source, self.plan.choices, self.prepare.classes, evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(evidence)
-        if source.weighted and not float(self.confusion.class_counts().numpy().n) > 0:
+        if source.merged and not self.plan.partial:
+            self._compare_labels()
+        if source.weighted and not self.plan.partial and not float(self.confusion.class_counts().numpy().n) > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+
+    def _compare_labels(self) -> None:
+        """Refuse two spellings of one class on the two sides, as a source does that sees all rows.
+
+        Raises:
+            InputError: there are some.
+
+        """
+        source, names = self.plan.source, self.task.classes
+        if source.preds.labels is None or source.target.labels is None or self.plan.choices.labels is not None:
+            return
+        counts = self.confusion.class_counts().numpy()
+        truth, said = ({names[i] for i in np.flatnonzero(side > 0)} for side in (counts.support, counts.predicted))
+        check_labels(truth, said, source.target.path)
 
 
 def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], ClassificationPass]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "report": ("evalcli.cli.report", "Evaluate predictions: metrics, confusion matrix, findings, gates."),
+    "merge": ("evalcli.cli.merge", "Add up parts of one report, written with -o PART.evalcli."),
+    "compare": ("evalcli.cli.compare", "Compare models on the same samples: differences, tests, flips."),
     "gate": ("evalcli.cli.gate", "Judge a saved report by gates."),
     "errors": ("evalcli.cli.errors", "List the mistakes themselves, and labels that are likely wrong."),
     "tune": ("evalcli.cli.tune", "Choose the threshold of a binary task, or of each label."),

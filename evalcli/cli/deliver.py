@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.cli import streams
-from evalcli.cli.output import check_outputs, write_outputs
+from evalcli.cli.output import PART, check_outputs, write_outputs
 from evalcli.errors import ExitCode, OutputError
 from evalcli.gates import exit_code
 from evalcli.renderers import SUFFIXES
@@ -29,17 +29,27 @@ class Delivery(NamedTuple):
     format: str | None
     quiet: bool
 
+    @property
+    def takes_part(self) -> bool:
+        """Whether one of the files is a part."""
+        return any(target.format == PART for target in self.targets)
+
+    @property
+    def reports(self) -> bool:
+        """Whether anything but parts is written or printed."""
+        return self.format is not None or any(target.format != PART for target in self.targets)
+
     def intervals(self, asked: Collection[str]) -> frozenset[str] | None:
         """The metrics whose intervals anyone will see, given those ``asked`` for; ``None``: all that there are."""
-        forms = {self.format, *(target.format for target in self.targets)} - {None}
+        forms = {self.format, *(target.format for target in self.targets)} - {None, PART}
         if forms - {"rich"}:
             return None
         from evalcli.renderers.wording import HEADLINES
 
         return frozenset((*HEADLINES, *asked)) if forms else frozenset()
 
-    def deliver(self, report: Report) -> ExitCode:
-        """Write the files, print the report and the verdict.
+    def deliver(self, report: Report, part: bytes = b"") -> ExitCode:
+        """Write the files, of which some may be a ``part``, print the report and the verdict.
 
         Raises:
             OutputError: a file or standard output takes no more; no file is left half written.
@@ -47,7 +57,9 @@ class Delivery(NamedTuple):
         """
         from evalcli.renderers import render
 
-        contents = [(target, render(report, target.format)) for target in self.targets]
+        contents = [
+            (target, part if target.format == PART else render(report, target.format)) for target in self.targets
+        ]
         printed = None if self.format is None else _printed(report, self.format)
         write_outputs(contents)
         if printed is not None:
@@ -59,14 +71,28 @@ class Delivery(NamedTuple):
             streams.say(streams.draw(render_verdict(report.gates), sys.stderr))
         return exit_code(report.gates)
 
+    def deliver_part(self, part: bytes) -> ExitCode:
+        """Write the files of a ``part``, where nothing else was asked for: no report, no verdict.
+
+        Raises:
+            OutputError: a file takes no more.
+
+        """
+        write_outputs([(target, part) for target in self.targets])
+        return ExitCode.PASS
+
 
 def plan_delivery(
     options: OutputOptions,
     inputs: Iterable[str | None],
     default: str | None,
     suffixes: Mapping[str, str] = SUFFIXES,
+    *,
+    parts: bool = False,
 ) -> Delivery:
-    """Check every output now, so that nothing fails for it after the work; ``suffixes`` say how files are written.
+    """Check every output now, so that nothing fails for it after the work.
+
+    ``suffixes`` say how files are written; ``parts`` may be among them or not.
 
     Raises:
         UsageError: an output that cannot be meant.
@@ -75,7 +101,7 @@ def plan_delivery(
     """
     form = options.format or default
     files = ["/dev/stdin" if path == "-" else path for path in inputs if path is not None]  # a link to what it is
-    targets = check_outputs(options.output, files, form or "json", suffixes)
+    targets = check_outputs(options.output, files, form or "json", suffixes, parts=parts)
     if streams.output_is_closed():
         if form is not None and not targets and not options.quiet:
             raise OutputError("standard output is closed", fix="write to a file with -o FILE")

@@ -385,6 +385,17 @@ class ExecutionOptions(PlaceOptions):
         ),
     ] = None
 
+    timeout: Annotated[
+        float | None,
+        Option(
+            "--timeout",
+            metavar="SECONDS",
+            min=1,
+            help="Started by torchrun or srun: how long a rank waits for the others (600).",
+            rich_help_panel=_EXECUTION,
+        ),
+    ] = None
+
     def execution(self) -> "Execution":
         """The same for the engine."""
         budget = None if self.ranking_budget is None else int(min(self.ranking_budget, _MOST_BUDGET) * 2**20)
@@ -404,7 +415,7 @@ class OutputOptions:
             "-o",
             "--output",
             metavar="FILE",
-            help="Write .json, .csv, .md or .txt as well; repeatable.",
+            help="Write .json, .csv, .md, .txt or .evalcli (a part) as well; repeatable.",
             rich_help_panel=_OUTPUT,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed

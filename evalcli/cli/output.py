@@ -22,6 +22,10 @@ from evalcli.renderers import SUFFIXES, format_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+PART = "part"
+"""The format of accumulated states, which are no report and which no renderer writes."""
+SUFFIX = ".evalcli"
+"""The end of the name of such a file."""
 _STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 
 
@@ -39,8 +43,12 @@ def check_outputs(
     inputs: Iterable[str] = (),
     fallback: str = "rich",
     suffixes: Mapping[str, str] = SUFFIXES,
+    *,
+    parts: bool = False,
 ) -> tuple[Target, ...]:
     """Where each output goes, in which format; ``fallback`` is for pipes and devices, whose names say nothing.
+
+    ``parts`` says that there are states to write, as a part.
 
     Raises:
         UsageError: an unknown suffix, a directory, an input's own file, or the same file twice.
@@ -51,6 +59,9 @@ def check_outputs(
     sources = {os.path.realpath(path) for path in _expanded(inputs) if "\0" not in path}
     seen: dict[Path, str] = {}
     for target in targets:
+        if target.format == PART and not parts:
+            message = "a part holds what was counted, and nothing is counted here"
+            raise UsageError(message, fix="evalcli report and evalcli merge write parts", path=target.path)
         if target.direct:
             continue
         if str(target.real) in sources or _is_any_of(target.real, sources):
@@ -62,7 +73,7 @@ def check_outputs(
     return targets
 
 
-def write_outputs(contents: Sequence[tuple[Target, str | Iterable[str]]]) -> None:
+def write_outputs(contents: Sequence[tuple[Target, str | bytes | Iterable[str]]]) -> None:
     """Write every file, or none that is regular: all are complete on disk before the first takes its name.
 
     A content is a text, or its pieces, which are asked for one after the other while they are written.
@@ -99,6 +110,8 @@ def _target(path: str, fallback: str, suffixes: Mapping[str, str]) -> Target:
     if stat.S_ISDIR(mode):
         raise UsageError("is a directory", fix="name a file in it", path=path)
     regular = stat.S_ISREG(mode)
+    if Path(path).suffix.lower() == SUFFIX:
+        return Target(path, real, PART, direct=not regular)
     if not regular and Path(path).suffix.lower() not in suffixes:
         return Target(path, real, fallback, direct=True)
     return Target(path, real, format_of(path, suffixes), direct=not regular)
@@ -180,7 +193,7 @@ def _take_mode(number: int, real: Path) -> None:
         os.close(number)
 
 
-def _fill(temporary: Path, target: Target, text: str | Iterable[str]) -> None:
+def _fill(temporary: Path, target: Target, text: str | bytes | Iterable[str]) -> None:
     with _blamed_on(target), temporary.open("wb") as file:
         for piece in _pieces(text):
             file.write(_encoded(piece))
@@ -188,25 +201,27 @@ def _fill(temporary: Path, target: Target, text: str | Iterable[str]) -> None:
         os.fsync(file.fileno())
 
 
-def _pieces(text: str | Iterable[str]) -> Iterable[str]:
-    return (text,) if isinstance(text, str) else text
+def _pieces(text: str | bytes | Iterable[str]) -> Iterable[str | bytes]:
+    return (text,) if isinstance(text, str | bytes) else text
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")
+def _encoded(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
 
 
-def _write_directly(target: Target, text: str | Iterable[str]) -> None:
+def _write_directly(target: Target, text: str | bytes | Iterable[str]) -> None:
     stream = _STREAMS.get(target.path)
-    if stream == 1:
-        streams.emit_pieces(_pieces(text))
-    elif stream is not None:
-        for piece in _pieces(text):
-            sys.stderr.write(piece)
-    else:
+    if stream is None or isinstance(text, bytes):
         with _blamed_on(target), target.real.open("wb") as file:
             for piece in _pieces(text):
                 file.write(_encoded(piece))
+        return
+    words = (text,) if isinstance(text, str) else text
+    if stream == 1:
+        streams.emit_pieces(words)
+        return
+    for word in words:
+        sys.stderr.write(word)
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
@@ -15,7 +17,11 @@ from evalcli.cli.options import (
     OutputOptions,
     selection,
 )
-from evalcli.errors import ExitCode  # noqa: TC001  # typer reads the annotations
+from evalcli.errors import ExitCode, UsageError
+from evalcli.launch import launched
+
+if TYPE_CHECKING:
+    from evalcli.evaluate import Measured
 
 
 @flattened
@@ -36,11 +42,16 @@ def report(
     from evalcli.cli.saved import read_report
     from evalcli.gates import judge, metrics_of, slicers_of
 
+    ranks = launched(os.environ)
+    if ranks is not None:
+        from evalcli.cli.ranks import report_by_ranks
+
+        return report_by_ranks(ranks, (files, inputs, deciding, gating, executing, output))
     rules = gating.rules()
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
-    delivery = plan_delivery(output, read, default="rich")
+    delivery = plan_delivery(output, read, default="rich", parts=True)
     baseline = read_report(base) if base is not None else None
 
     from evalcli.sources import open_source
@@ -48,14 +59,43 @@ def report(
     with Meter(quiet=output.quiet, meanwhile=_import_the_rest) as progress:
         by = tuple(dict.fromkeys((*deciding.by, *slicers_of((*(names or ()), *metrics_of(rules))))))
         chosen = selection(inputs, choices, execution.workers, by)
+        if by and delivery.takes_part:
+            raise no_slices(by[0])
+        chosen.partial = delivery.takes_part and not (delivery.reports or rules)
         source = open_source(files.preds, files.targets, chosen, progress.share)
         with closing(source):
+            if chosen.partial:
+                from evalcli.parts import encode, measure_part
+
+                return delivery.deliver_part(encode(measure_part(source, choices, execution, names, progress)))
             from evalcli.evaluate import evaluate
 
+            kept = _Keeper(wanted=delivery.takes_part)
             seen = None if gating.gate_on == "interval" else delivery.intervals(names or ())
-            result = evaluate(source, choices, execution, names, progress, also=metrics_of(rules), shown=seen)
+            also = metrics_of(rules)
+            result = evaluate(source, choices, execution, names, progress, also=also, shown=seen, kept=kept)
     verdicts = judge(result, rules, baseline, least=gating.min_slice_size, on=gating.gate_on)
-    return delivery.deliver(progress.timed(replace(result, gates=verdicts)))
+    return delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
+
+
+def no_slices(by: str) -> UsageError:
+    """What to say where rows are counted apart and slices are asked for."""
+    what = f"slices by {by!r}: what is counted apart and added up is not sliced in this version"
+    return UsageError(what, fix="drop --by, and metrics and gates with @")
+
+
+class _Keeper:
+    """Makes a part of what was counted, while its source is still open, if one is to be written."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self.wanted, self.part = wanted, b""
+
+    def __call__(self, measured: Measured) -> None:
+        """Take what was counted."""
+        if self.wanted:
+            from evalcli.parts import encode, part_of
+
+            self.part = encode(part_of(*measured))
 
 
 def _import_the_rest() -> None:

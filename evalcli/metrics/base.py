@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkabl
 import numpy as np
 
 from evalcli.metrics.arrays import asnumpy, is_host, like, namespace, to_device
+from evalcli.metrics.exact import ExactSum
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -161,7 +162,10 @@ class Metric:
         return state
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
-        """Take over what ``state_dict`` gave; what was seen before is forgotten."""
+        """Take over what ``state_dict`` gave; what was seen before is forgotten.
+
+        Raises: ``ValueError`` for what ``state_dict`` of such a metric cannot have given.
+        """
         for key in state:
             if key not in self._defaults and key.partition(".")[0] not in self._defaults:
                 raise ValueError(f"{type(self).__name__} has no state {key!r}")
@@ -177,8 +181,49 @@ class Metric:
             elif name not in state:
                 raise ValueError(f"the saved {type(self).__name__} lacks its state {name!r}")
             else:
-                loaded = like(np.array(state[name]), default) if hasattr(default, "shape") else state[name].item()
+                loaded = _loaded(name, state[name], default)
             setattr(self, name, loaded)
+
+
+class Saveable(Protocol):
+    """What can be written as arrays and taken over again."""
+
+    def state_dict(self) -> dict[str, HostArray]:
+        """The state as host arrays."""
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave."""
+
+
+def saved_states(states: Mapping[str, Saveable]) -> dict[str, HostArray]:
+    """Several states as arrays, each array under ``state.name``."""
+    return {f"{key}.{name}": array for key, state in states.items() for name, array in state.state_dict().items()}
+
+
+def restore_states(states: Mapping[str, Saveable], saved: Mapping[str, HostArray]) -> None:
+    """Take over what ``saved_states`` of the same ones gave.
+
+    Raises: ``ValueError`` for anything else.
+    """
+    parts: dict[str, dict[str, HostArray]] = {key: {} for key in states}
+    for key, array in saved.items():
+        part, _, name = key.partition(".")
+        if part not in parts:
+            raise ValueError(f"there is no state {key!r} here")
+        parts[part][name] = array
+    for key, state in states.items():
+        state.load_state_dict(parts[key])
+        if isinstance(state, Metric):
+            _check_lengths(state)
+
+
+def _check_lengths(metric: Metric) -> None:
+    """Refuse sums and counts of other lengths than a fresh metric has: none of those saved so ever grows."""
+    for name, default in metric._defaults.items():
+        loaded = getattr(metric, name)
+        wanted, found = (one.cells if isinstance(one, ExactSum) else np.shape(one) for one in (default, loaded))
+        if wanted != found:
+            raise ValueError(f"the saved state {name!r} has the shape {found}, not {wanted}")
 
 
 def _together(mine: Any, theirs: Any) -> tuple[Any, Any]:
@@ -186,6 +231,14 @@ def _together(mine: Any, theirs: Any) -> tuple[Any, Any]:
     if hasattr(mine, "shape"):
         return mine, like(theirs, mine)
     return (like(mine, theirs), theirs) if hasattr(theirs, "shape") else (mine, theirs)
+
+
+def _loaded(name: str, array: HostArray, default: Any) -> Any:
+    """A saved array in place of ``default``, which says of what type it must be; its lengths may have grown."""
+    wanted = np.asarray(asnumpy(default))
+    if array.ndim != wanted.ndim or array.dtype.kind != wanted.dtype.kind:
+        raise ValueError(f"the saved state {name!r} has the shape {array.shape} and the type {array.dtype}")
+    return like(np.array(array), default) if hasattr(default, "shape") else array.item()
 
 
 def _moved(state: Any, device: Any) -> Any:

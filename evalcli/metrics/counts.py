@@ -13,6 +13,8 @@ from evalcli.metrics.labels import Counts, LabelRows, LabelState, out_of_range, 
 from evalcli.metrics.sparse import SparseTable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evalcli.metrics.arrays import HostArray
 
 __all__ = ["ClassCounts", "ConfusionCounts", "Counts", "Pairs"]
@@ -227,6 +229,11 @@ class ConfusionCounts(LabelState):
         self._refuse_overflow()
         return self.table.value().reshape(self.classes, -1) if self.weighted else self.table
 
+    def total(self) -> int:
+        """All counts together: without weights, the rows."""
+        counts = asnumpy(self.table).reshape(-1) if self.dense else self.sparse.amounts()
+        return sum(counts.tolist())
+
     def matrix(self) -> Array:
         """The matrix (C, C): rows are targets, columns predictions.
 
@@ -252,6 +259,63 @@ class ConfusionCounts(LabelState):
         counts = asnumpy(self._amounts()).reshape(-1) if self.dense else self.sparse.amounts()
         held = np.flatnonzero(counts)
         return Pairs(target[held], preds[held], counts[held])
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave; ``ValueError`` for anything else, or when it belongs to other classes."""
+        super().load_state_dict(state)
+        cells = self.classes * (self.classes + 1) if self.dense else 0
+        if self.weighted:
+            fits = self.table.cells == cells
+        else:
+            shape = (self.classes, self.classes + 1) if self.dense else (0, 1)
+            fits = tuple(self.table.shape) == shape and bool((self.table >= 0).all())
+        keys = self.sparse.keys()
+        inside = not self.dense or not len(keys)
+        if not (fits and inside and (keys >> 32 < self.classes).all() and (keys & 0xFFFFFFFF <= self.classes).all()):
+            raise ValueError("the saved table is not of its classes")
+
+    def recoded(self, index: HostArray, num_classes: int) -> Self:
+        """The same counts over other classes: class ``i`` of these is class ``index[i]`` of ``num_classes``.
+
+        ``-1`` stands for a class that the others do not have.
+
+        Raises: ``ValueError`` when rows of such a class were counted.
+        """
+        self._refuse_overflow()
+        target, preds = self._cells()
+        counted: HostArray | ExactSum
+        if not self.weighted:
+            flat = asnumpy(self.table if self.dense else self.sparse.amounts()).reshape(-1)
+            held = np.flatnonzero(flat)
+            counted = flat[held]
+        else:
+            sums = self.table if self.dense else self.sparse.sums()
+            held = sums.occupied()
+            counted = sums.select(held)
+        table = np.append(index, -1)  # its last entry, of no class, is what -1 finds
+        target, found, none = table[target[held]], table[preds[held]], preds[held] < 0
+        if (target < 0).any() or (~none & (found < 0)).any():
+            raise ValueError("rows were counted of classes that the others do not have")
+        other = type(self)(num_classes, dense_limit=self.dense_limit, weighted=self.weighted)
+        other.rows = self.rows
+        other.squares.merge(self.squares)
+        other._place(target, found, counted)
+        return other
+
+    def _place(self, target: HostArray, preds: HostArray, amounts: HostArray | ExactSum) -> None:
+        """Take over distinct cells into a fresh table."""
+        keys = (target << 32) | (preds + 1)
+        order = np.argsort(keys)
+        if not self.dense:
+            self.sparse.take(keys[order], amounts[order] if isinstance(amounts, np.ndarray) else amounts.select(order))
+            return
+        cells = target * (self.classes + 1) + preds + 1
+        if isinstance(amounts, np.ndarray):
+            table = np.zeros(self.classes * (self.classes + 1), np.int64)
+            table[cells] = amounts
+            self.table = table.reshape(self.classes, -1)
+        else:
+            self.table = amounts.fold(cells, self.classes * (self.classes + 1))
 
     def merge(self, other: Self) -> Self:
         """Take in what ``other`` has counted; with open classes the result has those of both.

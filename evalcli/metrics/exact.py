@@ -37,6 +37,8 @@ _BLOCK = 1 << 14
 _PART = 36
 """Bits a part: 2^14 of them add up below 2^53, where float64 is exact."""
 _PARTS = (1, 2, 3)
+_MOST_LIMBS = 72
+"""What 2^63 rows of the largest float64 reach, counted from the least one."""
 
 
 class ExactSum:
@@ -302,9 +304,20 @@ class ExactSum:
         return {"limbs": self._limbs.copy(), "first": np.array(self._first)}
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
-        """Take over what ``state_dict`` gave."""
-        self._limbs = np.array(state["limbs"], np.int64)
-        self._first = int(state["first"])
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        limbs, first = state.get("limbs"), state.get("first")
+        if limbs is None or first is None or limbs.dtype != np.int64 or limbs.ndim != 2 or first.shape != ():
+            raise ValueError("the saved sums have no limbs")
+        if first.dtype.kind != "i" or not 0 <= int(first) <= _MOST_LIMBS - limbs.shape[1]:
+            raise ValueError("the saved sums lie beyond all numbers")
+        top, below = limbs[:, -1:], limbs[:, :-1]
+        if limbs.size and not (top.min() >= -(1 << 31) and top.max() < 1 << 31 and not (below & ~_MASK).any()):
+            raise ValueError("the saved sums are not carried")
+        self._limbs = np.array(limbs)
+        self._first = int(first)
         self._adds = 0
 
 

@@ -235,22 +235,54 @@ class KeyColumn:
         return state
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
-        """Take over what ``state_dict`` gave."""
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        self._check_saved(state)
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
         self._shift = int(state["shift"])
         ends = np.cumsum(state["entries"])
-        if len(ends) != len(self._sides) or state["least"].dtype != _UNSIGNED[self.bits]:
-            raise ValueError("the saved table has other sides or keys")
         for number, (stop, size) in enumerate(zip(ends.tolist(), state["entries"].tolist(), strict=True)):
             part = slice(stop - size, stop)
             least = state["least"][part].copy()
             amounts: HostArray | ExactSum
             if self.weighted:
                 amounts = ExactSum(size)
-                amounts.load_state_dict({name: state[f"weights{number}.{name}"] for name in ("limbs", "first")})
+                names = {name: f"weights{number}.{name}" for name in ("limbs", "first")}
+                amounts.load_state_dict({name: state[key] for name, key in names.items() if key in state})
+                if amounts.cells != size:
+                    raise ValueError("the saved table has other weights than keys")
             else:
                 amounts = state["counts"][part].copy()
             self._sides[number] = Bins(least, state["largest"][part].copy() if self._shift else least, amounts)
+
+    def _check_saved(self, state: Mapping[str, HostArray]) -> None:
+        """Whether this may be a state of such a column: its keys by bin, ascending on each side, and what they count.
+
+        Raises: ``ValueError`` when it is not.
+        """
+        names = ("shift", "entries", "least", "largest", *(() if self.weighted else ("counts",)))
+        if not all(name in state for name in names):
+            raise ValueError("the saved table is not whole")
+        shift, entries, least, largest = (state[name] for name in names[:4])
+        whole = shift.shape == () and shift.dtype == entries.dtype == np.int64 and entries.shape == (len(self._sides),)
+        if not whole or least.dtype != _UNSIGNED[self.bits] or not 0 <= int(shift) < self.bits:
+            raise ValueError("the saved table has other sides or keys")
+        if not (entries >= 0).all() or least.ndim != 1 or largest.dtype != least.dtype or largest.shape != least.shape:
+            raise ValueError("the saved table has other sides or keys")
+        total = sum(entries.tolist())  # numbers of any size, which no forged one can make wrap
+        if total != len(least) or total > self.capacity:
+            raise ValueError("the saved table holds other entries than it says")
+        bins = least >> least.dtype.type(int(shift))
+        rising = np.append(True, bins[1:] > bins[:-1])[: len(bins)]
+        starts = np.cumsum(entries) - entries
+        rising[starts[entries > 0]] = True
+        if not (rising.all() and (largest >= least).all() and (largest >> least.dtype.type(int(shift)) == bins).all()):
+            raise ValueError("the keys of the saved table do not ascend")
+        counts = state.get("counts")
+        if counts is not None and (counts.dtype != np.int64 or counts.shape != least.shape or not (counts > 0).all()):
+            raise ValueError("the saved table has no counts")
 
 
 def _no_bins(bits: int, weighted: bool) -> Bins:

@@ -246,9 +246,15 @@ class LabelState(Metric):
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
         """Take over what ``state_dict`` gave; ``ValueError`` when it belongs to other classes."""
-        if self.num_classes is not None and int(state.get("classes", -1)) != self.num_classes:
+        classes = state.get("classes")
+        known = classes is not None and classes.shape == () and classes.dtype.kind == "i"
+        if self.num_classes is not None and not (known and int(state["classes"]) == self.num_classes):
             raise ValueError(f"the saved state is not of {self.num_classes} classes")
         super().load_state_dict(state)
+        if not (1 <= self.classes <= MAX_CLASSES and int(self.rows) >= 0 and int(self.overflow) >= 0):
+            raise ValueError("the saved state is of no number of classes or rows")
+        if self.squares.cells != 1:
+            raise ValueError("the saved state has other sums")
 
     def _inside(self, batch: LabelRows) -> LabelRows:
         """The rows of a host batch whose labels are classes; the others go to the overflow."""

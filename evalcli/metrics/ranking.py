@@ -37,7 +37,7 @@ from evalcli.metrics.roc import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -209,6 +209,15 @@ class KeyTable(Metric):
         shift = max(column.shift for column in columns)
         pos, neg = (merged_bins([column.bins(side) for column in columns], shift) for side in (1, 0))
         return _ranked(pos, neg, shift)
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        super().load_state_dict(state)
+        if self.rows < 0 or self.squares.cells != 1:
+            raise ValueError("the saved table has other rows or sums")
 
     def merge(self, other: Self) -> Self:
         """Take in what ``other`` has counted.

@@ -132,7 +132,7 @@ def _share_left(errors: Fraction, spread: Fraction) -> float:
 
 
 def _root(square: Fraction) -> float:
-    """The square root, rounded once and a half: of what is left of the square after 53 bits nothing can show.
+    """The square root: the square is rounded once, its root once more.
 
     >>> _root(Fraction(9, 4)), _root(Fraction(1, 10**400))
     (1.5, 1e-200)

@@ -15,7 +15,7 @@ from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm, ScoreRows, probability_rows, score_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -49,6 +49,23 @@ class ProbabilityState(Metric):
         if self._setup() != other._setup():
             raise ValueError("states of different scores, bins or weighting cannot merge")
         return super().merge(other)
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        super().load_state_dict(state)
+        for name, default in self._defaults.items():
+            held = getattr(self, name)
+            if isinstance(default, ExactSum):
+                fits = held.cells == default.cells
+            elif hasattr(default, "shape"):
+                fits = held.shape == default.shape and bool((held >= 0).all())
+            else:
+                fits = not isinstance(held, int) or held >= 0
+            if not fits:
+                raise ValueError(f"the saved state {name!r} is not of these classes")
 
     def _setup(self) -> tuple[Any, ...]:
         """What two states must share to be added."""

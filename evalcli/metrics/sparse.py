@@ -82,6 +82,11 @@ class SparseTable:
         self._settle()
         return self._sums.value() if self.weighted else self._counts
 
+    def sums(self) -> ExactSum:
+        """What stands at each of ``keys()`` of a weighted table, unrounded."""
+        self._settle()
+        return self._sums
+
     def totals(self, index: HostArray, size: int) -> HostArray:
         """The amounts of all keys added up by ``index`` (K,): (size,), exact until the last step."""
         self._settle()
@@ -118,13 +123,24 @@ class SparseTable:
         return {"keys": self._keys.copy(), **amounts}
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
-        """Take over what ``state_dict`` gave."""
-        self._waiting = []
-        self._keys = np.array(state["keys"], np.int64)
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        keys, counts = state.get("keys"), state.get("counts")
+        if keys is None or keys.dtype != np.int64 or keys.ndim != 1 or not (np.diff(keys, prepend=-1) > 0).all():
+            raise ValueError("the keys of the saved table do not ascend")
+        sums = ExactSum(0)
         if self.weighted:
-            self._sums.load_state_dict(state)
-        else:
-            self._counts = np.array(state["counts"], np.int64)
+            sums.load_state_dict(state)
+        elif counts is None or counts.dtype != np.int64 or counts.shape != keys.shape or not (counts > 0).all():
+            raise ValueError("the saved table has no counts")
+        if self.weighted and sums.cells != len(keys):
+            raise ValueError("the saved table has other sums than keys")
+        self._waiting, self._sums = [], sums
+        self._keys = np.array(keys)
+        if counts is not None:
+            self._counts = np.array(counts)
 
 
 def _ones(keys: HostArray) -> HostArray:

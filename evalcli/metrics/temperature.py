@@ -106,9 +106,22 @@ class LowestHashes:
         return dict(self.kept._asdict())
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
-        """Take over what ``state_dict`` gave."""
-        self._waiting = []
-        self._kept = _Kept(*(np.array(state[name]) for name in _Kept._fields))
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        if not all(name in state for name in _Kept._fields):
+            raise ValueError("the saved sample is not whole")
+        kept = _Kept(*(np.array(state[name]) for name in _Kept._fields))
+        size = len(kept.counts) if kept.counts.ndim == 1 else -1
+        fits = kept.hashes.shape == (size,) and kept.content.shape == (size, self.width) and size <= self.capacity
+        if not fits or [part.dtype for part in kept] != [part.dtype for part in _none(0)]:
+            raise ValueError("the saved sample has other rows")
+        if not (kept.hashes[1:] >= kept.hashes[:-1]).all() or not (kept.counts > 0).all():
+            raise ValueError("the saved sample is not in order")
+        if np.isnan(kept.content).any():
+            raise ValueError("the saved sample holds what is no number")
+        self._waiting, self._kept = [], kept
 
 
 class TemperatureSample(ProbabilityState):
@@ -153,6 +166,19 @@ class TemperatureSample(ProbabilityState):
             content[:, -1] = rows.weight[where]
         content += 0.0  # −0.0 becomes 0.0: equal rows are equal bits
         self.sample.add(hashes[where], content, repeats[where])
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        super().load_state_dict(state)
+        target = self.sample.kept.content[:, self.columns]
+        weight = self.sample.kept.content[:, self.columns + 1 :]
+        if not ((target >= 0) & (target < self.form.classes) & (target == np.floor(target))).all():
+            raise ValueError("the saved sample has targets that are no classes")
+        if not ((weight >= 0) & np.isfinite(weight)).all():
+            raise ValueError("the saved sample has weights that are no weights")
 
     def compute(self) -> Temperature:
         """The temperature that fits the sample."""

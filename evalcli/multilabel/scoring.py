@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from evalcli.metrics.base import restore_states, saved_states
 from evalcli.metrics.label_calibration import LabelCalibration
 from evalcli.metrics.label_ranks import LabelRanks
 from evalcli.metrics.probability import ScoreForm
@@ -14,11 +15,12 @@ from evalcli.metrics.ranking import BUDGET, KeyTable
 from evalcli.scorekind import SINGLE, eps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from evalcli.metrics.base import Metric
     from evalcli.metrics.registry import MetricName
     from evalcli.multilabel.prepare import Cells
-    from evalcli.sources.base import Field
+    from evalcli.sources.base import Array, Field
     from evalcli.task import Task
 
 CALIBRATION = "LabelCalibration"
@@ -80,10 +82,28 @@ class LabelScores:
         if self.table is not None and scored.scores.shape[1]:
             self.table.take_cells(scored.scores, scored.target, scored.weight, scored.repeats)
 
+    @property
+    def _states(self) -> dict[str, Metric]:
+        states: dict[str, Metric | None] = {"table": self.table, "calibration": self.calibration, "ranks": self.ranks}
+        return {name: state for name, state in states.items() if state is not None}
+
+    def state_dict(self) -> dict[str, Array]:
+        """The states and the cells without a score."""
+        return {"unscored": self.unscored.copy(), **saved_states(self._states)}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        unscored = state.get("unscored", np.zeros(0))
+        if unscored.shape != self.unscored.shape or unscored.dtype != np.int64 or unscored.min() < 0:
+            raise ValueError("the saved states do not say which cells had no scores")
+        restore_states(self._states, {key: array for key, array in state.items() if key != "unscored"})
+        self.unscored = unscored
+
     def merge(self, other: Self) -> None:
         """Take in what another worker has seen."""
         self.unscored = self.unscored + other.unscored
-        for name in ("table", "calibration", "ranks"):
-            state = getattr(self, name)
-            if state is not None:
-                state.merge(getattr(other, name))
+        for name, state in self._states.items():
+            state.merge(getattr(other, name))

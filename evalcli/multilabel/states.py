@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
+from evalcli.metrics.base import restore_states, saved_states
 from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel.prepare import make_prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from evalcli.counting import Plan
+    from evalcli.metrics.base import Saveable
     from evalcli.multilabel.prepare import Prepare
     from evalcli.multilabel.scoring import LabelScores, Scoring
-    from evalcli.sources.base import Batch
+    from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
 PAIRED_LABELS = 100
@@ -75,6 +77,37 @@ class MultilabelPass:
             self.scores.merge(other.scores)
         self.evidence.merge(other.evidence)
 
+    @property
+    def _saved(self) -> dict[str, Saveable]:
+        states: dict[str, Saveable | None] = {
+            "counts": self.counts, "sets": self.sets, "pairs": self.pairs, "scores": self.scores,
+        }  # fmt: skip
+        return {"evidence": self.evidence, **{name: state for name, state in states.items() if state is not None}}
+
+    def state_dict(self) -> dict[str, Array]:
+        """The counts, the states of scores and the evidence."""
+        return saved_states(self._saved)
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        restore_states(self._saved, state)
+        if not (self.evidence.faults or self._is_lost()) and self.sets.rows != self.evidence.rows:
+            raise ValueError("the states do not count the same rows")
+
+    def under(self, other: MultilabelPass) -> MultilabelPass:
+        """The same, where ``other`` counts the same labels in the same way.
+
+        Raises: ``ValueError`` where it does not.
+        """
+        same = type(other) is type(self) and self.task.counts_like == other.task.counts_like
+        mine, theirs = (None if one.scores is None else one.scores.scoring for one in (self, other))
+        if not same or mine != theirs or self.task.classes != other.task.classes:
+            raise ValueError("the predictions were taken for something else")
+        return self
+
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.
 
@@ -87,7 +120,7 @@ class MultilabelPass:
         raise_faults(source, self.plan.choices, None, self.evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(self.evidence)
-        if source.weighted and not self.counts.weight_squares > 0:
+        if source.weighted and not self.plan.partial and not self.counts.weight_squares > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
 
 

@@ -291,7 +291,7 @@ RULES: tuple[Callable[[Output], Finding | None], ...] = (
 def _dropped(facts: Facts) -> Finding | None:
     if not facts.dropped:
         return None
-    text = f"{facts.dropped:,} rows were dropped (--nan)"
+    text = "1 row was dropped (--nan)" if facts.dropped == 1 else f"{facts.dropped:,} rows were dropped (--nan)"
     return Finding("unusable-rows", "warning", text, "find out why the model gave no number there")
 
 

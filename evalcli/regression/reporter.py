@@ -113,6 +113,8 @@ class Reporter:
         if len(self.outputs) == 1:
             return ()
         names = [name for name in map(parse, metrics) if name.label is None]
+        if not names:
+            return ()
         return tuple(
             OutputRow(
                 output,

@@ -9,6 +9,7 @@ from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.absolute import AbsoluteErrors, Extremes, RatioCounts
+from evalcli.metrics.base import restore_states, saved_states
 from evalcli.metrics.deviance import Deviance, LogErrors
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.moments import Moments
@@ -18,11 +19,12 @@ from evalcli.metrics.values import ValueState, feed
 from evalcli.regression.prepare import Prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from evalcli.counting import Plan
+    from evalcli.metrics.base import Saveable
     from evalcli.metrics.registry import MetricName
-    from evalcli.sources.base import Batch
+    from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
 
@@ -72,6 +74,7 @@ class RegressionPass:
     """What one worker gathers."""
 
     plan: Plan
+    task: Task
     prepare: Prepare
     setup: Setup
     states: dict[StateKey, ValueState]
@@ -99,6 +102,33 @@ class RegressionPass:
         self.evidence.merge(other.evidence)
         self.squares.merge(other.squares)
 
+    @property
+    def _saved(self) -> dict[str, Saveable]:
+        names = {str(key.name if key.power is None else f"{key.name}:{key.power}"): key for key in self.states}
+        return {"evidence": self.evidence, "squares": self.squares, **{n: self.states[key] for n, key in names.items()}}
+
+    def state_dict(self) -> dict[str, Array]:
+        """The states, the evidence and the squares of the weights."""
+        return saved_states(self._saved)
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        restore_states(self._saved, state)
+        if not self.evidence.faults and self.states[ALWAYS[0]].rows != self.evidence.rows:
+            raise ValueError("the states do not count the same rows")
+
+    def under(self, other: RegressionPass) -> RegressionPass:
+        """The same, where ``other`` measures the same numbers.
+
+        Raises: ``ValueError`` where it does not.
+        """
+        if type(other) is not type(self) or self.setup != other.setup or {*self.states} != {*other.states}:
+            raise ValueError("the predictions were taken for something else")
+        return self
+
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be measured, a decision in doubt, and nothing at all.
 
@@ -111,18 +141,18 @@ class RegressionPass:
         raise_faults(source, self.plan.choices, None, self.evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(self.evidence)
-        if source.weighted and not float(self.states[ALWAYS[0]].weights) > 0:
+        if source.weighted and not self.plan.partial and not float(self.states[ALWAYS[0]].weights) > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
 
 
-def begin(plan: Plan) -> Callable[[], RegressionPass]:
+def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
     """Empty passes, one for each worker."""
     setup = Setup(plan.layout.outputs, plan.source.weighted, BUDGET if plan.budget is None else plan.budget)
     keys = _needed(plan.names("regression"))
     prepare = Prepare(plan.choices, setup.outputs)
 
     def empty() -> RegressionPass:
-        return RegressionPass(plan, prepare, setup, {key: setup.make(key) for key in keys})
+        return RegressionPass(plan, task, prepare, setup, {key: setup.make(key) for key in keys})
 
     return empty
 

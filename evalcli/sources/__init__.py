@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalcli.errors import EvalError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import Selection, Source
     from evalcli.sources.tables import TableOptions
@@ -76,6 +76,32 @@ def _open(preds: str, target: str | None, selection: Selection, progress: Heard 
     return open_mixed(preds, target, selection, preds_in_table=not first)
 
 
+def holds_both_sides(path: str, selection: Selection) -> bool:
+    """Whether the names in a file say that it holds predictions and the truth.
+
+    Raises:
+        EvalError: the file cannot be read.
+
+    """
+    from evalcli.sources.naming import is_whole
+
+    if input_format(path) in TENSOR_FORMATS:
+        from evalcli.sources.tensors import open_tensors
+
+        file = open_tensors(path)
+        try:
+            return is_whole(tuple(file.arrays))
+        finally:
+            file.close()
+    from evalcli.sources.tables import open_tables
+
+    tables = open_tables([path], table_options(selection), selection.workers)
+    try:
+        return is_whole(tuple(tables.tables[0].columns))
+    finally:
+        tables.close()
+
+
 def input_format(path: str) -> str:
     """The format of a file, or of the first file of a glob; a file whose name looks like a glob is that file.
 
@@ -104,12 +130,20 @@ def table_options(selection: Selection) -> TableOptions:
     return TableOptions(**selection.options)
 
 
-def open_table_source(preds: str, target: str | None, selection: Selection, progress: Heard | None = None) -> Source:
-    """Tables on both sides, or one that holds both."""
+def open_table_source(
+    preds: str,
+    target: str | None,
+    selection: Selection,
+    progress: Heard | None = None,
+    *,
+    only: Sequence[str] | None = None,
+) -> Source:
+    """Tables on both sides, or one that holds both, of which ``only`` some files are read."""
     from evalcli.sources.table_cells import open_tables_as
     from evalcli.sources.tables import open_tables
 
-    tables = open_tables([preds] if target is None else [preds, target], table_options(selection), selection.workers)
+    paths = [preds] if target is None else [preds, target]
+    tables = open_tables(paths, table_options(selection), selection.workers, only)
     try:
         second = None if target is None else tables.tables[1]
         return open_tables_as(tables, tables.tables[0], second, selection, progress)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, InputError, UsageError
-from evalcli.sources.listed import Listed, find_column, usual_id
+from evalcli.sources.listed import Listed, find_column, usual_id, without_id
 from evalcli.sources.table_listing import Cells, ColumnPieces, Lines
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class ArrayRows(Listed):
 
     """
 
+    even = True
+
     def __init__(self, source: Source, beside: Beside, show: Sequence[str]) -> None:
         self.rows = source.rows
         self._source = source
@@ -84,7 +86,7 @@ class ArrayRows(Listed):
         identity = beside.id or _usual_id(beside, source.rows)
         self.named = identity is not None
         flags = [] if identity is None else [(identity, "--id")]
-        flags += [(name, "--show") for name in show]
+        flags += [(name, "--show") for name in without_id(show, identity)]
         noun = "array" if beside.table is None else "array or column"
         found = [find_column(name, names, flag, source.preds.path, noun) for name, flag in flags]
         self.columns = tuple(name for name, _ in flags)

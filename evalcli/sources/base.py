@@ -77,11 +77,18 @@ class Slicer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file that was read: ``digest`` is ``sha256:…``, or ``crc32:…`` where the format's own checksum was verified."""
+    """A file that was read: ``digest`` is ``sha256:…``, or ``crc32:…`` where the format's own checksum was verified.
+
+    ``side`` is ``preds``, ``target`` or ``both``. ``rows`` are those that were read, from and to before, of ``total``;
+    ``None`` means all of them.
+    """
 
     path: str
     size: int
     digest: str
+    side: str = "both"
+    rows: tuple[int, int] | None = None
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +116,13 @@ class Selection:
     labels: tuple[str, ...] | None = None
     task: str | None = None
     workers: int | None = None
+    partial: bool = False
+    """Whether these are some rows of many, so that there may be none."""
     options: dict[str, Any] = field(default_factory=dict)
     listing: bool = False
     """Rows will be listed: ``id`` may also name what tells the rows of a single file, or of arrays, apart."""
+    sorted: bool = False
+    """Rows of tables come in the order of their ``id``, whatever the order of the file."""
 
     @property
     def may_be_values(self) -> bool:
@@ -132,6 +143,8 @@ class Source(ABC):
     """Temporary paths and the names the user knows them by."""
     slicers: tuple[Slicer, ...] = ()
     """What rows are sliced by."""
+    merged: bool = False
+    """Whether nobody has yet compared the labels of both sides, because no one saw all of them."""
     closing: ExitStack | None = None
     """What else has to be released with this source."""
 

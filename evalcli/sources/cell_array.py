@@ -8,7 +8,7 @@ import numpy as np
 
 from evalcli.sources.label_groups import Group
 from evalcli.sources.table_array import FETCH, TableArray
-from evalcli.sources.table_cells import CellSides, cells_of, refuse_odd, refuse_texts, unordered
+from evalcli.sources.table_cells import CellSides, cells_of, check_values, refuse_odd, refuse_texts, unordered
 from evalcli.sources.table_join import Joined
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def read_cells(tables: Tables, table: Table, group: Group, selection: Selection)
         raise sides.nothing(0)
     if broken:
         refuse_texts(sides, "target")
+    if selection.scores == "values":
+        check_values(sides)
     data = np.empty((rows, cells.width), cells.dtype)
     at = 0
     for block in tables.stream(f"SELECT {', '.join(cells.read_sql())} {joined.source()}", FETCH):

@@ -30,6 +30,8 @@ class Contents:
     base: int = 0
     regions: list[Region] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    metadata: dict[str, str] = field(default_factory=dict)
+    """What the file says of itself in words."""
 
     def add(self, array: StoredArray) -> None:
         """One more array.

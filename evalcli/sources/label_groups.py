@@ -1,5 +1,7 @@
 """Several labels a row in the columns of a table: which columns hold the cells of which label, on either side.
 
+Several outputs of a regression lie in columns as several labels do: what is said of labels here holds for them.
+
 A group is a column for each label (``y_cat``, ``y_dog``), found by what its names begin with or as the user listed
 them, or a single column of lists. Columns of the two sides belong together by the name of their label, never by their
 place; only a list of numbers has no names, and goes by place.
@@ -91,7 +93,7 @@ def find_labels(preds: Names, target: Names | None, selection: Selection) -> Lab
         InputError: the labels of the two sides differ, or several groups could be meant.
 
     """
-    if selection.task in {"binary", "regression"}:
+    if selection.task == "binary":
         return None
     weight = _optional(selection.weight, preds, target)
     found = _Search(preds, target, selection, {name for name in (weight, selection.id) if name is not None}).pair()
@@ -104,7 +106,7 @@ def find_target_labels(names: Names, selection: Selection) -> Group | None:
     """The columns of several labels a row in a file that holds nothing but the truth, beside a tensor."""
     taken = {name for name in (selection.weight, selection.id) if name is not None}
     wanted = _asked(selection.target, names, "target", taken)
-    if wanted is not None or selection.target is not None or selection.task in {"binary", "regression"}:
+    if wanted is not None or selection.target is not None or selection.task == "binary":
         return wanted
     usual = _usual(names, TARGET_NAMES, taken)
     if usual is not None:

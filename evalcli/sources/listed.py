@@ -37,6 +37,8 @@ class Listed(ABC):
     named: bool = False
     has_lines: bool = False
     has_files: bool = False
+    even: bool = False
+    """Whether all loads but the last hold just as many rows as were asked for."""
 
     @abstractmethod
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
@@ -49,6 +51,8 @@ class Listed(ABC):
 
 class PlainRows(Listed):
     """The rows of a source that has nothing beside them."""
+
+    even = True
 
     def __init__(self, source: Source, show: Sequence[str]) -> None:
         if show:
@@ -69,6 +73,15 @@ def usual_id(names: Sequence[str], taken: Collection[str]) -> str | None:
     """
     found = [name for name in names if name.lower() in ID_NAMES and name not in taken]
     return found[0] if len(found) == 1 else None
+
+
+def without_id(show: Sequence[str], identity: str | None) -> list[str]:
+    """What to show beside the id: not a column ``id`` once more.
+
+    >>> without_id(["id", "text"], "id"), without_id(["key"], "key")
+    (['text'], ['key'])
+    """
+    return [name for name in show if not name == identity == "id"]
 
 
 def find_column(name: str, sides: Mapping[str, Sequence[str]], flag: str, path: str, noun: str) -> tuple[str, str]:

@@ -144,6 +144,15 @@ def check_order(preds: Sequence[str], target: Sequence[str], paths: tuple[str, s
         )
 
 
+def is_whole(names: Sequence[str]) -> bool:
+    """Whether there are usual names for predictions and for the truth.
+
+    >>> is_whole(["id", "y_pred", "label"]), is_whole(["y_pred"])
+    (True, False)
+    """
+    return _Stock(tuple(names), "", "column").is_whole()
+
+
 def only_side(names: Sequence[str]) -> str | None:
     """The side that these names speak of, where they are usual for one of them only.
 

@@ -5,14 +5,16 @@ Rows pair by position. Each side is read by ranges of rows from its own file, so
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.sources.arrays import StoredArray
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
 from evalcli.sources.labels import check_labels
 from evalcli.sources.naming import USUAL_NAMES, check_order, choose, choose_target
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalcli.sources.array_listing import Beside
-    from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection
     from evalcli.sources.listed import Listed
     from evalcli.sources.naming import Chosen
@@ -50,6 +51,7 @@ class ArraySource(Source):
         self._files = tuple(files)
         self._label_notes: tuple[Note, ...] = ()
         self._slicers: tuple[ArraySlicer, ...] = ()
+        self._span: tuple[int, int] | None = None
         paths = [file.path for file in files]
         self.preds = _field(preds, paths[0])
         self.target = _field(target, paths[-1])
@@ -75,13 +77,37 @@ class ArraySource(Source):
             self._slicers = tuple(ArraySlicer(each, self.beside.sliced(each, self), self.preds.path) for each in by)
             self.slicers = tuple(each.slicer for each in self._slicers)
 
+    def share_target(self, other: ArraySource) -> None:
+        """Read the truth once for both, where it is the same array of the same file and nothing else lies there."""
+        mine, theirs = self.beside, other.beside
+        alone = mine is not None and theirs is not None and mine.tables is None and theirs.tables is None
+        if not alone or self.weighted or other.weighted or len(self._files) < 2 or len(other._files) < 2:
+            return
+        if (self.target.path, self.target.name) != (other.target.path, other.target.name):
+            return
+        preds, target, _ = other._arrays
+        if not isinstance(target, ReadOnce):
+            target = ReadOnce(target)
+            other._arrays = (preds, target, None)
+        self._arrays = (self._arrays[0], target, None)
+        self._files[-1].close()
+        self._files = self._files[:-1]
+        assert mine is not None
+        assert theirs is not None
+        self.beside = replace(mine, arrays={**mine.arrays, "target": theirs.arrays["target"]})
+
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Ranges of rows, in order."""
         for file in self._files:
             file.begin()
-        rows = min(self.preds.shape[0], self.target.shape[0])
-        for start in range(0, rows, size):
+        first, rows = self._span or (0, min(self.preds.shape[0], self.target.shape[0]))
+        for start in range(first, rows, size):
             yield partial(self._load, start, min(start + size, rows))
+
+    def narrow(self, start: int, stop: int) -> None:
+        """Be the rows ``start:stop`` alone from now on; they keep their numbers."""
+        self._span = (start, stop)
+        self.rows = stop - start
 
     def _load(self, start: int, stop: int) -> Batch:
         preds, target, weight = self._arrays
@@ -98,7 +124,14 @@ class ArraySource(Source):
 
     def finish(self) -> tuple[InputFile, ...]:
         """Checksums are compared, and every file is still what it was."""
-        return tuple(record for file in self._files for record in file.finish(self.rows))
+        sides = ("both",) if len(self._files) == 1 else ("preds", "target")
+        found = zip(sides, self._files, strict=True)
+        total = 0 if self._span is None else self.preds.shape[0]
+        return tuple(
+            replace(record, side=side, rows=self._span, total=total)
+            for side, file in found
+            for record in file.finish(self.rows)
+        )
 
     def notes(self) -> tuple[Note, ...]:
         """What the files say of themselves."""
@@ -109,6 +142,27 @@ class ArraySource(Source):
         for file in self._files:
             file.close()
         super().close()
+
+
+class ReadOnce(StoredArray):
+    """An array that several sources read range by range, one after the other: the bytes are fetched for the first."""
+
+    def __init__(self, array: StoredArray) -> None:
+        self.name, self.shape, self.dtype = array.name, array.shape, array.dtype
+        self._array = array
+        self._held = threading.local()
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Those of the array."""
+        return self._array.labels
+
+    def read(self, start: int, stop: int) -> Any:
+        """The rows, still where the same thread has read them last."""
+        if getattr(self._held, "range", None) != (start, stop):
+            self._held.rows = self._array.read(start, stop)
+            self._held.range = (start, stop)
+        return self._held.rows
 
 
 def _field(array: StoredArray, path: str) -> Field:

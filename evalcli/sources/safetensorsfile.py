@@ -57,7 +57,7 @@ def read_safetensors(file: RawFile) -> Contents:
     if len(entries) > ARRAY_LIMIT:
         raise LimitError(f"{len(entries):,} tensors; at most {ARRAY_LIMIT:,} are read", fix="save one for all samples")
     entries.sort(key=lambda entry: entry[3])
-    contents = Contents()
+    contents = Contents(metadata=_check_metadata(header.get("__metadata__", {})))
     at = 0
     for name, dtype, shape, first, last, bits in entries:
         if first != at or (last - first) * 8 != math.prod(shape) * bits or begin + last > file.size:
@@ -111,6 +111,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise InputError(f"its header holds {plain(key)!r} twice", fix=_DAMAGED)
         found[key] = value
     return found
+
+
+def _check_metadata(found: Any) -> dict[str, str]:
+    """Texts by name, as the format has them; a note of another kind is not worth refusing the tensors for."""
+    texts = isinstance(found, dict) and all(isinstance(text, str) for text in found.values())
+    return found if texts else {}
 
 
 def _check_entry(name: str, entry: Any) -> tuple[str, tuple[int, ...], int, int, int]:

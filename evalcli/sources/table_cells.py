@@ -1,4 +1,4 @@
-"""Tables of several labels a row: a cell for each row and label on both sides, streamed.
+"""Tables of several labels a row, or of several outputs of a regression: a cell for each on both sides, streamed.
 
 Cells are numbers, or true and false. A missing cell arrives as NaN, and what it then means is not decided here. A
 column of label sets becomes a cell for each label that any of them holds.
@@ -134,6 +134,8 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     if broken:
         for side in read:
             refuse_texts(sides, side)
+    if sides.selection.scores == "values":
+        check_values(sides)
     if missing or sides.selection.where is not None:
         sides.joined.check_lengths()  # unequal lengths look like missing cells at the end
     if sides.weight is not None:
@@ -155,7 +157,8 @@ def cells_of(sides: CellSides, side: str, group: Group, labels: tuple[str, ...] 
     if chosen[0].kind == "texts":
         assert labels is not None
         return Cells(chosen, len(labels), np.float32, labels)
-    single = side == "target" or columns.is_single_precision(sides.joined, chosen)
+    flags = side == "target" and sides.selection.scores != "values"
+    single = flags or columns.is_single_precision(sides.joined, chosen)
     width = len(chosen) if group.labels is not None else _common_width(sides, chosen[0])
     return Cells(chosen, width, np.float32 if single else np.float64)
 
@@ -190,6 +193,22 @@ def refuse_texts(sides: CellSides, side: str) -> None:
                 fix="write 0 and 1 (or true and false)" if side == "target" else "write a number in every cell",
                 path=sides.table(column).path,
             )
+
+
+def check_values(sides: CellSides) -> None:
+    """Values are numbers, where flags may also be true and false, and those that float64 holds.
+
+    Raises:
+        InputError: a column of texts, or a cell that is neither.
+
+    """
+    for side, role in (("preds", "prediction"), ("target", "target")):
+        for column in sides.columns_of(side):
+            if column.kind == "texts":
+                what = f"column {column.name!r} holds lists of texts, and a regression needs numbers"
+                raise InputError(what, fix="choose another with --pred or --target", path=sides.path)
+            sides.check_numbers(column, role)
+            sides.check_exact(column, role)
 
 
 def _common_width(sides: CellSides, column: Column) -> int:

@@ -150,7 +150,7 @@ def _refuse_lists(joined: Joined, columns: Iterable[Column]) -> None:
         if column.kind == "list":
             raise InputError(
                 f"column {column.name!r} holds lists, and a regression takes one number from each row of a table",
-                fix="save several outputs as tensors of shape (N, D)",
+                fix="give one number on both sides, or lists of one length on both",
                 path=joined.preds.path,
             )
 

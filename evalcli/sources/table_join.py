@@ -73,6 +73,7 @@ class Joined:
         self._used: dict[str, dict[str, str]] = {"preds": {}, "target": {}}
         self._types: dict[str, dict[str, str]] = {"preds": {}, "target": {}}
         """Columns that ``where`` names, and the type it sees; empty: the one that is stored."""
+        self._sorted: Column | None = None
         for table in self.files if self.key is not None else ():
             if self.key is not None and self.key not in table.columns:
                 near = near_name(self.key, table.columns)
@@ -117,7 +118,18 @@ class Joined:
     @property
     def order(self) -> str:
         """What keeps the rows in the order of the predictions: a join by key does not by itself."""
+        if self._sorted is not None:
+            return f"ORDER BY CAST({self._sorted.sql} AS VARCHAR)"
         return f"ORDER BY {PRED_ROW}" if self.key is not None else ""
+
+    def sort_by(self, name: str) -> None:
+        """From now on the rows come in the order of a column of the predictions, by the code points of its text."""
+        self._sorted = self.column(name, "preds")
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the rows come in another order than that of the predictions."""
+        return self._sorted is not None
 
     def check_pairs(self) -> None:
         """Refuse keys that are missing, repeated, or on one side only.

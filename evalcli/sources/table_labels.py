@@ -50,7 +50,7 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
         dropped = int(groups.repeats[gaps | lost].sum())
         groups = groups.keep(~(gaps | lost))
     rows = int(groups.repeats.sum())
-    if not rows:
+    if not rows and not sides.selection.partial:
         raise sides.nothing(dropped)
     names = {side: names_of_numbers(groups.of(side), sides.selection.labels) for side in ("target", "preds")}
     groups = with_names(groups, names, sides.selection.labels)
@@ -59,6 +59,8 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
         check_size(slicer.name, len(slicer.values), sides.path)
     sides.check_classes(sides.target, truth)
     sides.check_classes(sides.preds[0], said)
+    if sides.selection.partial:  # a few rows may well have no label in common: all of them are compared in the end
+        truth = said = truth | said
     notes = list(check_labels(truth, said, sides.path))
     fields = [sides.field(side, "text", (rows,), groups.labels) for side in ("preds", "target")]
     opened = Opened(fields[0], fields[1], rows, dropped, notes=notes, slicers=groups.slicers)

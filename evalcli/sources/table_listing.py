@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, InputError
-from evalcli.sources.listed import Listed, Place, find_column, usual_id
+from evalcli.sources.listed import Listed, Place, find_column, usual_id, without_id
 from evalcli.sources.table_join import PRED_ROW
 from evalcli.sources.table_rows import RowStream
 
@@ -43,7 +43,7 @@ class TableRows(Listed):
         self.columns, self.named, chosen = _chosen(sides, show)
         self._lines = Lines(sides.joined.preds)
         self.has_lines, self.has_files = self._lines.has_lines, self._lines.has_files
-        is_numbered = sides.selection.where is not None or opened.dropped > 0
+        is_numbered = sides.selection.where is not None or opened.dropped > 0 or sides.joined.is_sorted
         self._stream = _listing(sides, stream, [column.sql for column in chosen], is_numbered=is_numbered)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
@@ -67,17 +67,18 @@ def _chosen(sides: Sides, show: Sequence[str]) -> tuple[tuple[str, ...], bool, l
     found = []
     identity = sides.selection.id or _usual_id(sides, tables)
     if identity is not None:
+        show = without_id(show, identity)
         found.append((identity, *find_column(identity, names, "--id", joined.preds.path, joined.preds.noun)))
     found += [(name, *find_column(name, names, "--show", joined.preds.path, joined.preds.noun)) for name in show]
     columns = []
     for _, side, name in found:
-        _as_text(tables[side], name)
+        as_text(tables[side], name)
         tables[side].scan([name])  # raises what is wrong with the column
         columns.append(joined.column(name, side))
     return tuple(name for name, *_ in found), identity is not None, columns
 
 
-def _as_text(table: Table, name: str) -> None:
+def as_text(table: Table, name: str) -> None:
     """From now on read a column whose values are of no kind of ours (dates, records) as what the engine writes."""
     cell = table.reader.castable.get(name)
     if cell is not None:
@@ -140,6 +141,20 @@ class Cells:
         places = pa.array(rows)
         taken = [list(map(_plain, column.take(places).to_pylist())) for column in self._columns]
         return list(zip(*taken, strict=True))
+
+    def part(self, rows: Array | slice) -> Cells:
+        """Those of some rows of the batch."""
+        import pyarrow as pa
+
+        if isinstance(rows, slice):
+            return Cells([column[rows] for column in self._columns])
+        return Cells([column.take(pa.array(rows)) for column in self._columns])
+
+    def texts(self, index: int) -> Any:
+        """A column as texts, as the engine's library holds them."""
+        import pyarrow as pa
+
+        return self._columns[index].cast(pa.string())
 
 
 class ColumnPieces:

@@ -33,7 +33,7 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
     if _turn_out_values(sides, reading, [row[0] for row in measured]):
         return measure_scores(sides, Reading("scores", "values", reading.by_sample))
     total, gaps, lost, either, unread = (sum(row[index] for row in measured) for index in range(1, 6))
-    if not total:
+    if not total and not sides.selection.partial:
         raise sides.nothing(0)
     values = reading.target == "values"
     if unread:
@@ -47,7 +47,7 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
     if sides.weight is not None:
         sides.check_numbers(sides.weight, "weight")
     dropped = either if sides.selection.nan == "drop" else 0
-    if total == dropped:
+    if total == dropped and not sides.selection.partial:
         raise sides.nothing(dropped)
     found = [row[0] for row in measured if row[0] is not None]
     names = names_of_numbers(found, sides.selection.labels)
@@ -102,6 +102,8 @@ def common_width(sides: Sides) -> int:
     column = sides.preds[0]
     length = f"len({column.sql})"
     low, high = sides.query(f"SELECT min({length}), max({length}) {sides.joined.source()}").fetchall()[0]
+    if low is None and sides.selection.partial:
+        return 0
     if low != high:
         places, _ = sides.joined.places("preds", f"{length} < {high}")
         raise InputError(

@@ -245,6 +245,8 @@ def choose_sides(
         truth = choose_target(list(target.columns), selection, target.path, kind=target.noun)
         chosen = Chosen(said.pred, truth.target, selection.weight, selection.id, said.score_columns)
     joined = Joined(tables, preds, target, key=chosen.id, where=selection.where)
+    if selection.sorted and chosen.id is not None:
+        joined.sort_by(chosen.id)
     pred_columns = tuple(joined.column(name, "preds") for name in chosen.pred)
     return Sides(
         joined,

@@ -6,6 +6,7 @@ Labels come as groups: a batch row stands for ``repeats`` rows that have the sam
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,9 @@ class TableSource(Source):
     def finish(self) -> tuple[InputFile, ...]:
         """What was read, once the tables' own count of rows agrees with this one."""
         rows = None if self._is_filtered else self._opened.rows + self._opened.dropped
-        return tuple(each for table in self._files for each in table.finish(rows))
+        sides = ("both",) if len(self._files) == 1 else ("preds", "target")
+        found = zip(sides, self._files, strict=True)
+        return tuple(replace(each, side=side) for side, table in found for each in table.finish(rows))
 
     def notes(self) -> tuple[Note, ...]:
         """Labels that look alike, ids that do not run in step, and what the tables themselves have to say."""

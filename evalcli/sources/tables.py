@@ -217,10 +217,16 @@ class Tables:
 
     """
 
-    def __init__(self, paths: Sequence[str], options: TableOptions | None = None, workers: int | None = None) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        options: TableOptions | None = None,
+        workers: int | None = None,
+        only: Sequence[str] | None = None,
+    ) -> None:
         self._options = options or TableOptions()
         _check_options(self._options)
-        found = [resolve(path) for path in paths]
+        found = [resolve(path) for path in paths] if only is None else [list(only)]
         self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
         self.tables: tuple[Table, ...] = ()
         self.connection: Any = None
@@ -352,9 +358,14 @@ class Tables:
         return TextFile(path, compression(path), wide or said, self._options.trust_compression)
 
 
-def open_tables(paths: Sequence[str], options: TableOptions | None = None, workers: int | None = None) -> Tables:
-    """Open these inputs, in this order."""
-    return Tables(paths, options, workers)
+def open_tables(
+    paths: Sequence[str],
+    options: TableOptions | None = None,
+    workers: int | None = None,
+    only: Sequence[str] | None = None,
+) -> Tables:
+    """Open these inputs, in this order; of a single one, ``only`` some files."""
+    return Tables(paths, options, workers, only)
 
 
 def resolve(path: str) -> list[str]:

@@ -173,7 +173,10 @@ def _read_npz(file: RawFile) -> Contents:
 def _read_safetensors(file: RawFile) -> Contents:
     from evalcli.sources.safetensorsfile import read_safetensors
 
-    return read_safetensors(file)
+    contents = read_safetensors(file)
+    if contents.metadata.get("format", "").startswith("evalcli.part/"):
+        raise InputError("a part of a report, not predictions", fix="add parts up: evalcli merge PART …")
+    return contents
 
 
 _READERS: dict[str, Callable[[RawFile], Contents]] = {

@@ -493,3 +493,11 @@ def test_T30_a_file_that_changes_between_the_passes(run, tmp_path, monkeypatch, 
     assert done.stderr.count("\n") == 1
     assert "changed while" in done.stderr
     assert sorted(each.name for each in tmp_path.iterdir()) == [path.name]
+
+
+def test_the_backend_leaves_no_trace(run, tmp_path):
+    logits, target = drawn(16)
+    path = save(tmp_path / "x.npz", {"logits": logits, "target": target})
+    for order in ([], ["--most-confident"], ["--suspect-labels"]):
+        texts = {run("errors", path, *order, "--backend", backend).stdout for backend in ("numpy", "torch")}
+        assert len(texts) == 1

@@ -206,6 +206,81 @@ def test_several_outputs_of_tensors(run, tmp_path) -> None:
     assert broadcast.code == 0 or "weight" in broadcast.stderr
 
 
+def _outputs(folder: Path) -> pd.DataFrame:
+    """Three outputs, their predictions in another order than their targets."""
+    table = pd.DataFrame({f"y_{name}": T * size for name, size in (("price", 1.0), ("area", 1e6), ("age", -0.5))})
+    for name, size in (("age", -0.5), ("price", 1.0), ("area", 1e6)):
+        table[f"pred_{name}"] = P * size
+    table.to_csv(folder / "wide.csv", index=False)
+    table.to_parquet(folder / "wide.parquet")
+    return table
+
+
+@pytest.mark.parametrize("name", ["wide.csv", "wide.parquet"])
+@pytest.mark.parametrize("flags", [[], ["--target", "y_*", "--pred", "pred_*"]])
+def test_several_outputs_of_a_table_belong_together_by_name(run, tmp_path, name, flags) -> None:
+    table = _outputs(tmp_path)
+    result = run("report", tmp_path / name, "--task", "regression", *flags, "--no-intervals", "-f", "json")
+    document = json.loads(result.stdout)
+    assert document["outputs"] == ["age", "price", "area"]
+    for row in document["per_output"]:
+        error = (table[f"pred_{row['output']}"] - table[f"y_{row['output']}"]).abs().mean()
+        assert row["mae"]["value"] == pytest.approx(error, rel=1e-12)
+    chosen = ["--target", "y_area,y_age", "--pred", "pred_area,pred_age", "--max", "rmse[area]=1"]
+    two = run("report", tmp_path / name, "--task", "regression", *chosen, "-m", "rmse")
+    assert (two.code, "regression, 2 outputs" in two.stdout) == (1, True)
+
+
+def test_targets_of_several_outputs_keep_all_their_digits(run, tmp_path) -> None:
+    table = pd.DataFrame({"y_a": 1e8 + T * 1e-3, "y_b": T, "p_a": 1e8 + P * 1e-3, "p_b": P})
+    table.to_parquet(tmp_path / "wide.parquet")
+    found = json.loads(run("report", tmp_path / "wide.parquet", "--task", "regression", "-f", "json").stdout)
+    first, second = (row["r2"]["value"] for row in found["per_output"])
+    assert first == pytest.approx(second, rel=1e-4)  # but for the digits that 1e8 leaves of the fractions
+    assert first != second
+
+
+def test_several_outputs_in_lists_and_beside_a_tensor(run, tmp_path) -> None:
+    said, truth = np.stack([P, 2 * P], 1), np.stack([T, 2 * T], 1)
+    pd.DataFrame({"target": list(truth), "pred": list(said)}).to_parquet(tmp_path / "lists.parquet")
+    np.save(tmp_path / "p.npy", said)
+    pd.DataFrame(truth, columns=["y_a", "y_b"]).to_csv(tmp_path / "t.csv", index=False)
+    flags = ["--task", "regression", "-m", "mae", "-f", "json"]
+    lists, mixed = (
+        run("report", tmp_path / "lists.parquet", *flags),
+        run("report", tmp_path / "p.npy", tmp_path / "t.csv", *flags),
+    )
+    assert metrics(lists) == metrics(mixed) == {"mae": pytest.approx(1.5 * np.abs(P - T).mean(), rel=1e-12)}
+    assert json.loads(mixed.stdout)["outputs"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("x", "target 'x' in column 'y_a' is"),
+        ("true", "target 'true' in column 'y_a' is not one number (1 in all: line 2)"),
+        ("", "1 target is not finite (line 2: nan); --nan drop"),
+        ("9007199254740993", "target 9007199254740993 in column 'y_a' is a whole number that float64 does not hold"),
+    ],
+)
+def test_cells_of_several_outputs_are_checked(run, tmp_path, cell, says) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(f"y_a,y_b,p_a,p_b\n{cell},1,2,3\n1.5,2.5,3.5,4.5\n")
+    result = run("report", path, "--task", "regression")
+    assert (result.code, says in result.stderr) == (2, True), result.stderr
+    if not cell:
+        assert json.loads(run("report", path, "--task", "regression", "--nan", "drop", "-f", "json").stdout)["n"] == 1
+
+
+def test_outputs_that_one_side_lacks_are_named(run, tmp_path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text("y_a,y_b,p_a,p_c\n1,2,3,4\n")
+    result = run("report", path, "--task", "regression", "--target", "y_*", "--pred", "p_*")
+    assert (result.code, "'c'" in result.stderr and "'b'" in result.stderr) == (2, True)
+    path.write_text("word,other\n" + "['a'],['b']\n")
+    assert run("report", path, "--task", "regression").code == 2
+
+
 def test_the_sample_is_a_regression_with_gates(run) -> None:
     result = run("report", SAMPLE, "--task", "regression", "--max", "mae=45", "--min", "r2=0.5")
     assert result.code == 0

@@ -18,6 +18,7 @@ from evalcli.evaluate import evaluate
 from evalcli.gates import exit_code, judge, metrics_of, parse_rules
 from evalcli.metrics.registry import default_names
 from evalcli.renderers.json import render_json
+from evalcli.renderers.terminal import plain
 from evalcli.report import Report
 from evalcli.saved import parse_report
 from evalcli.task import Choices
@@ -132,6 +133,13 @@ def test_several_outputs():
     assert found.metrics["rmse[1]"].value == found.per_output[1].metrics["rmse"].value
     assert list(found.per_output[0].metrics) == ["rmse", "r2"]
     assert found.residuals == ()  # nothing that was asked for reads them
+    one = report(preds, target, task="regression", metrics=("rmse[1]",), also=("mae", "mae[0]"))
+    assert one.per_output == ()
+    assert [judge(one, parse_rules(maximum=[rule]))[0].status for rule in ("mae[0]=9", "mae[1]=9")] == [
+        "pass",
+        "missing",
+    ]
+    assert "Outputs" not in plain(one, 80)
     whole = report(preds, target, scores="values")
     assert [row.output for row in whole.residuals] == ["0", "1", "2"]
     assert report(preds[:, :1], target[:, :1]).metrics == report(preds[:, 0], target[:, 0]).metrics

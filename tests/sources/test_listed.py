@@ -215,6 +215,8 @@ def test_what_rows_are_called(tmp_path, header, said, named):
     columns, ((_, cells, _),) = rows_of(tmp_path / "a.csv", id=said)
     assert columns == (() if named is None else (named,))
     assert cells == (() if named is None else (f"<{named}>",))
+    again = rows_of(tmp_path / "a.csv", id=said, show=names)[0]
+    assert again == (*columns, *(name for name in names if not name == named == "id"))
     with pytest.raises(UsageError, match=r"--id: no column 'nosuch'; columns are"):
         rows_of(tmp_path / "a.csv", id="nosuch")
 

@@ -1,0 +1,314 @@
+"""``evalcli compare``: models side by side on the same samples.
+
+Annotations are evaluated here on purpose (no ``from __future__ import annotations``): typer reads them.
+"""
+
+import sys
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+from typer import Argument, Option
+
+from evalcli.cli import streams
+from evalcli.cli.flatten import flattened
+from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions, TaskOptions, selection
+from evalcli.cli.values import parse_limit, split_names
+from evalcli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.cli.deliver import Delivery
+    from evalcli.cli.progress import Meter
+    from evalcli.comparing.data import Comparison
+    from evalcli.comparing.margins import Margin
+    from evalcli.comparing.models import Question
+    from evalcli.sources.base import Selection, Source
+    from evalcli.task import Choices
+
+_COMPARING = "Comparing"
+_GATES = "Gates"
+_ALL = 1 << 40
+"""All flipped rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareFiles:
+    """The arguments."""
+
+    paths: Annotated[
+        list[str],
+        Argument(
+            metavar="A B [TARGETS]",
+            help="Predictions of each model, then the truth unless all files hold it; or one file with --pred a,b.",
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions:
+    """What to compare, and how sure to be."""
+
+    targets: Annotated[
+        str | None,
+        Option(
+            "--targets", metavar="FILE", help="The truth: then all arguments are models.", rich_help_panel=_COMPARING
+        ),
+    ] = None
+    metrics: Annotated[
+        list[str],
+        Option(
+            "-m", "--metrics", metavar="NAME,…", help="These metrics (see evalcli metrics).", rich_help_panel=_COMPARING
+        ),
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+    classes: Annotated[
+        Literal["seen", "declared"],
+        Option("--classes", help="Classes that macro means run over.", rich_help_panel=_COMPARING),
+    ] = "seen"
+    confidence: Annotated[
+        float, Option("--confidence", metavar="P", help="Of intervals and tests.", rich_help_panel=_COMPARING)
+    ] = 0.95
+    resamples: Annotated[
+        int, Option("--resamples", metavar="N", min=100, help="Of the bootstrap.", rich_help_panel=_COMPARING)
+    ] = 2000
+    seed: Annotated[int, Option("--seed", metavar="N", min=0, help="Of the bootstrap.", rich_help_panel=_COMPARING)] = 0
+    limit: Annotated[
+        str | None,
+        Option(
+            "--limit",
+            metavar="N|all",
+            help="Flipped rows of every class and kind in JSON and CSV (3).",
+            rich_help_panel=_COMPARING,
+        ),
+    ] = None
+    independent: Annotated[
+        bool,
+        Option(
+            "--independent",
+            help="A and B are one model on two samples, such as train and test.",
+            rich_help_panel=_COMPARING,
+        ),
+    ] = False
+    overlap: Annotated[
+        bool,
+        Option(
+            "--overlap",
+            help="Count the rows that A and B share, by --id or by content.",
+            rich_help_panel=_COMPARING,
+        ),
+    ] = False
+    noninferior: Annotated[
+        list[str],
+        Option(
+            "--noninferior",
+            metavar="NAME=V",
+            help="Fail where B is worse than A by V: accuracy=0.5pp, 0.01, 2%.",
+            rich_help_panel=_GATES,
+        ),
+    ] = ()  # type: ignore[assignment]  # as above
+    equivalent: Annotated[
+        list[str],
+        Option(
+            "--equivalent",
+            metavar="NAME=V",
+            help="Fail where B differs from A by V, either way.",
+            rich_help_panel=_GATES,
+        ),
+    ] = ()  # type: ignore[assignment]  # as above
+
+    def margins(self) -> "tuple[Margin, ...]":
+        """The gates."""
+        from evalcli.comparing.margins import parse_margins
+
+        return parse_margins(self.noninferior, self.equivalent)
+
+    def question(self, margins: "Sequence[Margin]", *, by_id: bool) -> "Question":
+        """What to compare.
+
+        Raises:
+            UsageError: a confidence that is none, or a name that no metric has.
+
+        """
+        from evalcli.comparing.margins import metrics_of
+        from evalcli.comparing.models import ROWS, Question
+        from evalcli.metrics.registry import parse
+        from evalcli.uncertainty.intervals import Confidence
+
+        if not 0.5 <= self.confidence < 1:
+            fix = "it is a share from 0.5 to below 1, such as 0.95"
+            raise UsageError(f"--confidence {self.confidence:g}", fix=fix)
+        texts = [name.strip() for text in self.metrics for name in split_names(text) if name.strip()]
+        names = tuple(dict.fromkeys(str(parse(text)) for text in texts)) or None
+        for name in map(parse, names or ()):
+            if name.slice_by is not None:
+                raise UsageError(f"{name}: slices are not compared", fix="keep their rows with --where")
+        limit = parse_limit(self.limit)
+        flips = ROWS if limit is None else _ALL if limit == "all" else int(limit)
+        confidence = Confidence(self.confidence, self.resamples, self.seed)
+        return Question(names, metrics_of(margins), confidence, flips, by_id)
+
+
+@flattened
+def compare(
+    files: CompareFiles,
+    comparing: CompareOptions,
+    inputs: InputOptions,
+    deciding: TaskOptions,
+    executing: ExecutionOptions,
+    output: OutputOptions,
+) -> ExitCode:
+    """Compare models on the same samples: every metric with its difference, interval and p-value, and what flips.
+
+    A model is better or worse where the p-value, by Holm over all metrics, says so. Exit code: 0 no gate or all shown,
+    1 a gate was shown not to hold, 3 a gate is inconclusive, 2 no verdict.
+    """
+    from evalcli.cli.deliver import plan_delivery
+    from evalcli.cli.progress import Meter
+    from evalcli.comparing.margins import judge
+
+    margins = comparing.margins()
+    question = comparing.question(margins, by_id=inputs.id is not None)
+    choices = replace(deciding.choices(), classes=comparing.classes)
+    execution = executing.execution()
+    read = (*files.paths, comparing.targets, deciding.labels, deciding.threshold_path, output.config)
+    delivery = plan_delivery(output, read, default="rich")
+    wanted = selection(inputs, choices, execution.workers)
+    if comparing.overlap:
+        return _overlapping(files.paths, wanted, comparing, delivery)
+    with Meter(quiet=output.quiet) as progress, ExitStack() as held:
+        if comparing.independent:
+            from evalcli.comparing.independent import compare_samples
+
+            sides = [_Side(path, None, inputs.pred) for path in _two(files.paths, "--independent")]
+            sources = _opened(sides, wanted, choices, progress, held)
+            result = compare_samples(sources, choices, execution, question, progress)
+        else:
+            from evalcli.comparing.models import compare as compare_models
+
+            sources = _opened(
+                _sides(files.paths, comparing.targets, inputs.pred, wanted), wanted, choices, progress, held
+            )
+            result = compare_models(sources, choices, execution, question, progress)
+    return _deliver(replace(result, gates=judge(result, margins)), delivery)
+
+
+class _Side(NamedTuple):
+    """One model: its file, the truth unless that lies in the same file, and the column or key."""
+
+    preds: str
+    targets: str | None
+    pred: str | None
+
+
+def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted: "Selection") -> list[_Side]:
+    """Which argument is what.
+
+    Raises:
+        UsageError: there are not two models, or too many.
+
+    """
+    from evalcli.comparing.models import MOST
+    from evalcli.sources import holds_both_sides
+
+    names = [None] if pred is None else [name for name in split_names(pred) if name]
+    models = list(paths)
+    if targets is None and len(models) > (1 if len(names) > 1 else 2):
+        _refuse_stdin(models[-1:])
+        if not holds_both_sides(models[-1], wanted) or not holds_both_sides(models[0], wanted):
+            targets = models.pop()
+    elif targets is None and len(names) > 1 and len(models) == 2:
+        targets = models.pop()
+    if len(names) > 1 and len(models) > 1:
+        what = f"--pred names {len(names)} columns, and there are {len(models)} files"
+        raise UsageError(what, fix="compare columns of one file, or one column of several files")
+    sides = [_Side(path, targets, name) for path in models for name in names]
+    if not 2 <= len(sides) <= MOST:
+        what = "there is one model" if len(sides) == 1 else f"there are {len(sides)} models"
+        raise UsageError(what, fix="name two files, or two columns of one: --pred a,b")
+    every = [*models, *([targets] if targets is not None else [])]
+    _refuse_stdin([path for path in every if every.count(path) > 1 or path == targets or len(names) > 1])
+    return sides
+
+
+def _refuse_stdin(paths: "Sequence[str]") -> None:
+    """Standard input can be one model, and is read once.
+
+    Raises:
+        UsageError: it would have to be read for each of the models.
+
+    """
+    if "-" in paths:
+        raise UsageError("standard input cannot be read for each model", fix="save it to a file")
+
+
+def _two(paths: "Sequence[str]", flag: str) -> "Sequence[str]":
+    if len(paths) != 2:
+        raise UsageError(f"{flag} is about two files, each with its own truth", fix="name two")
+    _refuse_stdin(paths if paths[0] == paths[1] else ())
+    return paths
+
+
+def _opened(
+    sides: "Sequence[_Side]", wanted: "Selection", choices: "Choices", progress: "Meter", held: ExitStack
+) -> "list[Source]":
+    """The sources of all models."""
+    from evalcli.sources import open_source
+
+    del choices
+    sources = []
+    for side in sides:
+        chosen = replace(wanted, pred=side.pred, listing=True, sorted=wanted.id is not None)
+        source = open_source(side.preds, side.targets, chosen, progress.share)
+        held.enter_context(closing(source))
+        sources.append(source)
+    return sources
+
+
+def _overlapping(
+    paths: "Sequence[str]", wanted: "Selection", comparing: CompareOptions, delivery: "Delivery"
+) -> ExitCode:
+    """Count the rows that two files share."""
+    from evalcli.cli.output import write_outputs
+    from evalcli.comparing.overlap import compare_files
+    from evalcli.renderers.overlap import render_overlap
+
+    if comparing.independent or comparing.margins():
+        raise UsageError("--overlap counts rows and compares no metrics", fix="ask for one thing at a time")
+    first, second = _two(paths, "--overlap")
+    _refuse_stdin(paths)
+    overlap = compare_files(first, second, wanted)
+    contents = [(target, render_overlap(overlap, target.format)) for target in delivery.targets]
+    form, printed = delivery.format, ""
+    if form is not None:
+        encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+        printed = render_overlap(overlap, form, streams.width_of(sys.stdout), encoding)
+    write_outputs(contents)
+    if form is not None:
+        streams.emit(printed)
+    return ExitCode.PASS
+
+
+def _deliver(comparison: "Comparison", delivery: "Delivery") -> ExitCode:
+    """Files whole or not at all, then the screen, then the verdict."""
+    from evalcli.cli.output import write_outputs
+    from evalcli.gates import exit_code
+    from evalcli.renderers.comparison_files import render_comparison
+
+    contents = [(target, render_comparison(comparison, target.format)) for target in delivery.targets]
+    printed = None
+    if delivery.format == "rich":
+        from evalcli.renderers.comparison import ComparisonView
+
+        printed = streams.draw(ComparisonView(comparison), sys.stdout)
+    elif delivery.format is not None:
+        printed = render_comparison(comparison, delivery.format)
+    write_outputs(contents)
+    if printed is not None:
+        streams.emit(printed)
+    told = not delivery.quiet or any(verdict.status != "pass" for verdict in comparison.gates)
+    if comparison.gates and told and sys.stderr is not None:
+        from evalcli.renderers.terminal import render_verdict
+
+        streams.say(streams.draw(render_verdict(comparison.gates), sys.stderr))
+    return exit_code(comparison.gates)

@@ -1,0 +1,77 @@
+"""``evalcli merge``: parts of one report added up, reported and judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument
+
+from evalcli.cli.flatten import flattened
+from evalcli.cli.options import GateOptions, OutputOptions  # noqa: TC001  # typer reads the annotations
+from evalcli.errors import ExitCode, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evalcli.parts import Part
+
+Parts = Annotated[
+    list[str], Argument(metavar="PART…", help="Parts written with -o PART.evalcli; a pattern in quotes names many.")
+]
+
+
+@flattened
+def merge(parts: Parts, *, gating: GateOptions, output: OutputOptions) -> ExitCode:
+    """Add up PARTs that were written with -o PART.evalcli: the report of all their rows, and its gates.
+
+    Any order, any grouping: -o MERGED.evalcli is a part again. Exit code as of evalcli report.
+    """
+    from evalcli.cli.deliver import plan_delivery
+    from evalcli.cli.saved import read_report
+    from evalcli.gates import judge, metrics_of
+
+    rules, base = gating.rules(), gating.baseline_path()
+    files = _named(parts)
+    delivery = plan_delivery(output, (*files, base, output.config), default="rich", parts=True)
+    baseline = read_report(base) if base is not None else None
+
+    from evalcli.merging import check_complete
+    from evalcli.merging import merge as add_up
+    from evalcli.parts import encode, report_of_part
+
+    total = add_up(_read(files))
+    part = encode(total) if delivery.takes_part else b""
+    if not (delivery.reports or rules):
+        return delivery.deliver_part(part)
+    check_complete(total)
+    result = report_of_part(total, metrics_of(rules))
+    verdicts = judge(result, rules, baseline, on=gating.gate_on)
+    return delivery.deliver(replace(result, gates=verdicts), part)
+
+
+def _named(parts: Sequence[str]) -> tuple[str, ...]:
+    """The files that were named, those of a pattern by name.
+
+    Raises:
+        InputError: there is none.
+
+    """
+    from glob import glob
+    from os.path import lexists
+
+    files = []
+    for path in parts:
+        found = [path] if lexists(path) or not any(sign in path for sign in "*?[") else sorted(glob(path))  # noqa: PTH207
+        if not found:
+            raise InputError("no file matches", fix="check the pattern", path=path)
+        files += found
+    return tuple(files)
+
+
+def _read(files: Sequence[str]) -> Iterator[Part]:
+    """One part after another: only one is held besides the sum."""
+    from evalcli.parts import read_part
+
+    for path in files:
+        yield read_part(path)

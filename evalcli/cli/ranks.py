@@ -1,0 +1,120 @@
+"""``evalcli report`` as one of several processes: all count, the first one prints, and its exit code is everyone's."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from evalcli.cli import streams
+from evalcli.cli.deliver import plan_delivery
+from evalcli.cli.options import selection
+from evalcli.cli.progress import Meter
+from evalcli.cli.report import no_slices
+from evalcli.cli.saved import read_report
+from evalcli.distributed import Job, LostError, Ranks, count_together
+from evalcli.errors import EvalError, ExitCode
+from evalcli.gates import judge, metrics_of, slicers_of
+from evalcli.parts import encode, report_of_part
+
+if TYPE_CHECKING:
+    from evalcli.cli.deliver import Delivery
+    from evalcli.cli.options import (
+        DecidingOptions,
+        ExecutionOptions,
+        Files,
+        GateOptions,
+        InputOptions,
+        OutputOptions,
+    )
+    from evalcli.distributed import Counted
+    from evalcli.gates import Basis, Rule
+    from evalcli.launch import Launch
+    from evalcli.report import Report
+
+    Groups = tuple[Files, InputOptions, DecidingOptions, GateOptions, ExecutionOptions, OutputOptions]
+
+
+class Wanted(NamedTuple):
+    """What was typed; ``delivery`` and ``baseline`` belong to rank 0."""
+
+    job: Job
+    rules: tuple[Rule, ...]
+    gate_on: Basis = "point"
+    delivery: Delivery | None = None
+    baseline: Report | None = None
+
+
+def report_by_ranks(launch: Launch, groups: Groups) -> ExitCode:
+    """The report of the whole input, by all processes of a launch.
+
+    Raises:
+        EvalError: in rank 0, which says it for all.
+
+    """
+    _, _, _, _, executing, output = groups
+    try:
+        with Ranks(launch, executing.timeout) as ranks:
+            wanted: list[Wanted] = []
+
+            def understand() -> bytes:
+                wanted.append(_understood(groups, first=ranks.rank == 0))
+                return b""
+
+            ranks.agree(understand)
+            with Meter(quiet=output.quiet or ranks.rank > 0) as progress:
+                counted = count_together(ranks, wanted[0].job, progress)
+            return _told(ranks, counted, wanted[0])
+    except EvalError as e:
+        if launch.rank == 0:
+            raise
+        if isinstance(e, LostError):  # rank 0 may be the one that is gone; standard output stays its own
+            streams.say(f"evalcli: {e}")
+        return ExitCode.NO_VERDICT
+
+
+def _understood(groups: Groups, *, first: bool) -> Wanted:
+    files, inputs, deciding, gating, executing, output = groups
+    rules = gating.rules()
+    choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
+    sliced = (*deciding.by, *slicers_of((*(names or ()), *metrics_of(rules))))
+    if sliced:
+        raise no_slices(sliced[0])
+    chosen = selection(inputs, choices, execution.workers)
+    job = Job(files.preds, files.targets, chosen, choices, execution, names, metrics_of(rules))
+    if not first:
+        return Wanted(job, rules, gating.gate_on)
+    base = gating.baseline_path()
+    read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
+    delivery = plan_delivery(output, read, default="rich", parts=True)
+    return Wanted(job, rules, gating.gate_on, delivery, read_report(base) if base is not None else None)
+
+
+def _told(ranks: Ranks, counted: Counted | None, wanted: Wanted) -> ExitCode:
+    """Print in rank 0; whatever comes of it is the end of all of them."""
+    if counted is None or wanted.delivery is None:
+        return ExitCode(ranks.settle(ExitCode.NO_VERDICT))
+    code = ExitCode.BUG
+    try:
+        code = _delivered(ranks, counted, wanted, wanted.delivery)
+    except EvalError:
+        code = ExitCode.NO_VERDICT
+        raise
+    finally:
+        with suppress(LostError):  # a verdict that is known outranks whoever is gone by now
+            ranks.settle(code)
+    return code
+
+
+def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Delivery) -> ExitCode:
+    if counted.alone and not delivery.quiet:
+        streams.say(
+            f"evalcli: {counted.alone}, so rank 0 has read it all; "
+            f"{ranks.size} ranks share tensor files by rows, and a table by its files"
+        )
+    part = encode(counted.part) if delivery.takes_part else b""
+    if not (delivery.reports or wanted.rules):
+        return delivery.deliver_part(part)
+    report = replace(report_of_part(counted.part, wanted.job.also, counted.run.workers), run=counted.run)
+    verdicts = judge(report, wanted.rules, wanted.baseline, on=wanted.gate_on)
+    return delivery.deliver(replace(report, gates=verdicts), part)

@@ -1,0 +1,260 @@
+"""The comparison: frozen plain data, to and from JSON. Renderers and margins read nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from evalcli.errors import InputError
+from evalcli.report import Finding, InputRecord, Verdict
+
+SCHEMA = "evalcli.comparison/1"
+OVERLAP = "evalcli.overlap/1"
+
+Number = int | float
+
+NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""What models are called, in the order in which they were given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One side of a comparison: what it is called here, its file, its column there, and what its predictions are.
+
+    ``n`` is only said of samples that differ from model to model.
+    """
+
+    name: str
+    path: str
+    column: str
+    scores: str
+    n: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``value`` is a model's metric less that of the reference; ``adjusted`` is its p-value by Holm.
+
+    ``detectable`` is the least difference that such a sample shows four times out of five. ``verdict`` is ``better``,
+    ``worse`` or ``none``: that no difference was shown does not say that there is none.
+    """
+
+    value: float
+    low: float
+    high: float
+    method: str
+    p: float
+    adjusted: float
+    detectable: float
+    verdict: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric of all models (M,), ``None`` where it is undefined, and how each differs from the reference.
+
+    ``differences`` has ``None`` for the reference itself, and for what no test is known for.
+    """
+
+    name: str
+    direction: str
+    unit: bool
+    """Whether it is a share or a correlation, so that differences can be told in points."""
+    values: tuple[float | None, ...]
+    differences: tuple[Difference | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFlips:
+    """Rows of one class (of all: ``None``) that two models have both right, that flip, and that both have wrong.
+
+    ``fixed`` are wrong in A and right in B, ``broken`` the other way round, ``other`` wrong in two ways.
+    """
+
+    name: str | None
+    support: int
+    right: int
+    fixed: int
+    broken: int
+    other: int
+    same: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlippedRow:
+    """A row that flips: ``kind`` is ``fixed``, ``broken`` or ``other``; ``row`` counts from 0.
+
+    ``first`` and ``second`` are the answers of A and B, ``None`` for none.
+    """
+
+    kind: str
+    row: int
+    id: str | None
+    file: str | None
+    line: int | None
+    target: str
+    first: str | None
+    second: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything evalcli knows about models side by side.
+
+    ``kind``: ``paired`` (two models on the same rows), ``league`` (more of them, against the best), or ``independent``
+    (one model on two samples). ``reference`` is the place of the model that the others are compared with.
+    """
+
+    version: str
+    kind: str
+    task: str
+    n: int
+    ignored: int
+    left_out: int
+    """Rows that one model has a prediction for and another has not."""
+    weighted: bool
+    classes: tuple[str, ...]
+    positive: str | None
+    confidence: float
+    models: tuple[Model, ...]
+    reference: int
+    metrics: tuple[MetricRow, ...]
+    flips: tuple[ClassFlips, ...] = ()
+    rows: tuple[FlippedRow, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    gates: tuple[Verdict, ...] = ()
+    inputs: tuple[InputRecord, ...] = ()
+
+    def metric(self, name: str) -> MetricRow | None:
+        """The row of this metric, if it was compared."""
+        return next((row for row in self.metrics if row.name == name), None)
+
+    def to_json_object(self) -> dict[str, Any]:
+        """The comparison as JSON types; a number that is not finite is ``None``."""
+        return {
+            "schema": SCHEMA,
+            "version": self.version,
+            "kind": self.kind,
+            "task": self.task,
+            "n": self.n,
+            "ignored": self.ignored,
+            "left_out": self.left_out,
+            "weighted": self.weighted,
+            "classes": list(self.classes),
+            **({} if self.positive is None else {"positive": self.positive}),
+            "confidence": self.confidence,
+            "models": [_object(each) for each in self.models],
+            "reference": self.reference,
+            "metrics": {row.name: _metric_object(row) for row in self.metrics},
+            **({"flips": [_object(each) for each in self.flips]} if self.flips else {}),
+            **({"rows": [_object(each) for each in self.rows]} if self.flips else {}),
+            "findings": [_object(each) for each in self.findings],
+            "gates": [_object(each) for each in self.gates],
+            "inputs": [_object(each) for each in self.inputs],
+        }
+
+    @classmethod
+    def from_json_object(cls, data: object, path: str = "") -> Comparison:
+        """A comparison from parsed JSON; ``path`` is the file to name in errors. Unknown keys are passed over.
+
+        Raises:
+            InputError: it is no comparison, of another version, or a part is missing or of the wrong form.
+
+        """
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            found = data.get("schema") if isinstance(data, dict) else None
+            what = f"not a saved comparison ({SCHEMA})" + (f", but {found!r}" if isinstance(found, str) else "")
+            raise InputError(what, fix="save one with evalcli compare … -o comparison.json", path=path)
+        try:
+            return cls(
+                **{name: data[name] for name in ("version", "kind", "task", "n", "ignored", "left_out", "weighted")},
+                classes=tuple(data["classes"]),
+                positive=data.get("positive"),
+                confidence=data["confidence"],
+                models=_all(Model, data["models"]),
+                reference=data["reference"],
+                metrics=tuple(_metric_from(name, each) for name, each in data["metrics"].items()),
+                flips=_all(ClassFlips, data.get("flips", ())),
+                rows=_all(FlippedRow, data.get("rows", ())),
+                findings=_all(Finding, data["findings"]),
+                gates=_all(Verdict, data["gates"]),
+                inputs=_all(InputRecord, data["inputs"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            what = f"a saved comparison with a part missing or of another form: {error}"
+            raise InputError(what, fix="save it again", path=path) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRow:
+    """A row of the second file, and the first row of the first one that is the same; ``id`` where one was named."""
+
+    first: int
+    second: int
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What two files share: rows and distinct rows of each, how many of each are in the other, by what, and the first.
+
+    ``by`` says in words what makes two rows the same.
+    """
+
+    version: str
+    by: str
+    paths: tuple[str, str]
+    n: tuple[int, int]
+    distinct: tuple[int, int]
+    shared: tuple[int, int]
+    rows: tuple[SharedRow, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    inputs: tuple[InputRecord, ...] = ()
+
+    def to_json_object(self) -> dict[str, Any]:
+        """The same as JSON types."""
+        return {
+            "schema": OVERLAP,
+            "version": self.version,
+            "by": self.by,
+            "paths": list(self.paths),
+            "n": list(self.n),
+            "distinct": list(self.distinct),
+            "shared": list(self.shared),
+            "rows": [_object(each) for each in self.rows],
+            "findings": [_object(each) for each in self.findings],
+            "inputs": [_object(each) for each in self.inputs],
+        }
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """A flat dataclass as JSON types."""
+    found = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return {name: _plain(each) for name, each in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _metric_object(row: MetricRow) -> dict[str, Any]:
+    return {
+        "direction": row.direction,
+        "unit": row.unit,
+        "values": [_plain(value) for value in row.values],
+        "differences": [None if each is None else _object(each) for each in row.differences],
+    }
+
+
+def _metric_from(name: str, data: Any) -> MetricRow:
+    differences = tuple(None if each is None else _one(Difference, each) for each in data["differences"])
+    return MetricRow(name, data["direction"], data["unit"], tuple(data["values"]), differences)
+
+
+def _all(kind: Any, data: Any) -> tuple[Any, ...]:
+    return tuple(_one(kind, each) for each in data)
+
+
+def _one(kind: Any, data: Any) -> Any:
+    return kind(**{name: data[name] for name in kind.__dataclass_fields__ if name in data})

@@ -1,0 +1,308 @@
+"""One model on two samples, such as train and test: what it loses from the one to the other.
+
+Nothing pairs the rows, so the uncertainties of both samples add up: the interval of a difference is put together from
+the two intervals (Zou and Donner's MOVER, Newcombe's method 10 for shares), and its p-value is where it would end at 0.
+
+Source: Newcombe 1998, Interval estimation for the difference between independent proportions; Zou and Donner 2008,
+Construction of confidence limits about effect measures: a general approach.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli import __version__
+from evalcli.comparing import data
+from evalcli.comparing.differences import judged
+from evalcli.comparing.models import (
+    compared_names,
+    every_class,
+    inputs_of,
+    is_unit,
+    members_of,
+    models_of,
+    numbers_of,
+)
+from evalcli.counting import count
+from evalcli.engine import accumulate, batch_rows, worker_count
+from evalcli.errors import UsageError
+from evalcli.evaluate import row_bytes
+from evalcli.evidence import Evidence
+from evalcli.report import Finding
+from evalcli.sources import spoken_of
+from evalcli.uncertainty.cells import Cells
+from evalcli.uncertainty.comparison import Difference, detectable
+from evalcli.uncertainty.counted import CountIntervals
+from evalcli.uncertainty.quantiles import two_sided
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.classification.numbers import Numbers
+    from evalcli.classification.scoring import ScoreResults
+    from evalcli.comparing.models import Question
+    from evalcli.comparing.scored import RowSums, ScoreLook
+    from evalcli.counting import Outcome
+    from evalcli.engine import Execution, Progress
+    from evalcli.metrics.registry import MetricName
+    from evalcli.sources.base import Batch, Source
+    from evalcli.task import Choices
+    from evalcli.uncertainty.intervals import Confidence, Interval
+
+
+def compare_samples(
+    sources: Sequence[Source],
+    choices: Choices,
+    execution: Execution,
+    question: Question,
+    progress: Progress | None = None,
+) -> data.Comparison:
+    """Evaluate both samples, and say how far the model falls from the first to the second.
+
+    Raises:
+        UsageError: the samples show different tasks or classes, or have weights.
+        InputError: the values cannot be evaluated, with the count and the first rows concerned.
+        EmptyError: nothing is left to evaluate.
+
+    """
+    with ExitStack() as names:
+        for source in sources:
+            names.enter_context(spoken_of(source.aliases))
+        if any(source.weighted for source in sources):
+            raise UsageError("--independent compares counted rows, not weighted ones", fix="drop --weight")
+        size = batch_rows(execution, max(map(row_bytes, sources)))
+        workers = max(worker_count(execution, source, size) for source in sources)
+        members = members_of(sources, choices, execution, question, workers)
+        counted = [count(member, size, progress) for member in members]
+        outcomes = [outcome for outcome, _ in counted]
+        _check_alike(sources, outcomes)
+        task = outcomes[0].task
+        numbers = [numbers_of(outcome.gathered, outcome.task) for outcome in outcomes]
+        metrics = compared_names(members[0], task, numbers, question)
+        values = [{str(name): each.value(name).value for name in metrics} for each in numbers]
+        every = every_class(task, numbers)
+        sides = [
+            _Side(member.source, outcome, each, question.confidence, every, size, progress)
+            for member, outcome, each in zip(members, outcomes, numbers, strict=True)
+        ]
+        found = _differences(metrics, values, sides, question.confidence)
+        rows = [outcome.evidence.rows for outcome in outcomes]
+        metric_rows = tuple(
+            data.MetricRow(
+                str(name),
+                name.entry.direction,
+                is_unit(name),
+                tuple(each[str(name)] for each in values),
+                (None, found[str(name)]),
+            )
+            for name in metrics
+        )
+        return data.Comparison(
+            version=__version__,
+            kind="independent",
+            task=task.kind,
+            n=sum(rows),
+            ignored=sum(outcome.evidence.ignored + outcome.evidence.dropped for outcome in outcomes)
+            + sum(source.dropped for source in sources),
+            left_out=0,
+            weighted=False,
+            classes=tuple(name for name in every if any(name in each.setting.names for each in numbers)),
+            positive=None if task.positive is None else task.classes[task.positive],
+            confidence=question.confidence.level,
+            models=models_of(sources, [outcome.task for outcome in outcomes], rows),
+            reference=0,
+            metrics=metric_rows,
+            findings=_findings(metric_rows, sources),
+            inputs=inputs_of(sources, [inputs for _, inputs in counted]),
+        )
+
+
+def _check_alike(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> None:
+    first, second = (outcome.task for outcome in outcomes)
+    if first.family != "classification" or second.family != "classification":
+        raise UsageError("samples are compared on classes", fix="use --task binary or --task multiclass")
+    alike = (first.kind, first.classes, first.positive) == (second.kind, second.classes, second.positive)
+    if not alike or first.scores != second.scores:
+        what = f"read as {second.kind}, {second.scores}, and {sources[0].preds.path} as {first.kind}, {first.scores}"
+        raise UsageError(what, fix="say what both are with --task, --scores and --labels", path=sources[1].preds.path)
+
+
+def _differences(
+    metrics: Sequence[MetricName],
+    values: Sequence[dict[str, float | None]],
+    sides: Sequence[_Side],
+    confidence: Confidence,
+) -> dict[str, data.Difference | None]:
+    """The second sample less the first, with Holm over all metrics."""
+    found: dict[str, Difference | None] = {}
+    gaps: dict[str, float] = {}
+    for name in metrics:
+        first, second = (each[str(name)] for each in values)
+        found[str(name)], gaps[str(name)] = None, 0.0
+        if first is None or second is None:
+            continue
+        intervals = [side.interval(name) for side in sides]
+        if intervals[0] is not None and intervals[1] is not None:
+            gaps[str(name)] = second - first
+            found[str(name)] = _mover(second, intervals[1], first, intervals[0], confidence)
+    directions = {str(name): name.entry.direction for name in metrics}
+    return judged(found, gaps, directions, 1.0 - confidence.level)
+
+
+def _mover(first: float, one: Interval, second: float, other: Interval, confidence: Confidence) -> Difference:
+    """``first − second`` of two samples, from the interval of each."""
+    from evalcli.uncertainty.intervals import Interval
+
+    value = first - second
+    below = sqrt((first - one.low) ** 2 + (other.high - second) ** 2)
+    above = sqrt((one.high - first) ** 2 + (second - other.low) ** 2)
+    critical = confidence.critical
+    facing = (below if value > 0 else above) / critical
+    p = 1.0 if value == 0 or not facing > 0 else two_sided(value / facing)
+    interval = Interval(value - below, value + above, "mover")
+    return Difference(first, second, interval, p, detectable(max(below, above) / critical, confidence))
+
+
+@dataclass(slots=True)
+class _Side:
+    """One sample, and the intervals of its metrics."""
+
+    source: Source
+    outcome: Outcome
+    numbers: Numbers
+    confidence: Confidence
+    classes: tuple[str, ...]
+    size: int
+    progress: Progress | None
+    _counts: CountIntervals | None = None
+    _look: Any = None
+    _sums: dict[str, RowSums] = field(default_factory=dict)
+
+    def interval(self, name: MetricName) -> Interval | None:
+        """That of one metric; ``None`` where it has none."""
+        if not name.entry.needs_scores:
+            return self._counted(name)
+        from evalcli.comparing.scored import INFLUENCES, LOSSES
+
+        scores = self.numbers.scores
+        assert scores is not None
+        if name.base in INFLUENCES:
+            return self._ranked(name, scores)
+        return self._mean(name, scores) if name.base in LOSSES else None
+
+    def _counted(self, name: MetricName) -> Interval | None:
+        if name.base == "majority_baseline":
+            return None
+        if self._counts is None:
+            task, gathered = self.outcome.task, self.outcome.gathered
+            declared = len(task.classes) if self.numbers.setting.scope == "declared" and task.classes else None
+            self._counts = CountIntervals(
+                Cells.of(gathered.confusion.pairs()),
+                self.confidence,
+                positive=task.positive,
+                classes=self.classes,
+                declared=declared,
+            )
+        return self._counts.of(name)
+
+    def _ranked(self, name: MetricName, scores: ScoreResults) -> Interval | None:
+        from evalcli.comparing.scored import ScoreLook
+        from evalcli.uncertainty import ranks
+
+        look = ScoreLook.of([name], scores)
+        weights = look.weights[str(name)]
+        area = name.base == "auroc"
+        estimate = ranks.auroc_estimate if area else ranks.average_precision_estimate
+        kept = np.flatnonzero(weights > 0).tolist()
+        found = [estimate(look.rankings[i]) for i in kept]
+        method = "delong" if area else "influence"
+        if any(each is None for each in found):
+            return None
+        rows = float(self.outcome.evidence.rows) if name.average == "weighted" else None
+        return ranks.mean_interval(found, [float(weights[i]) for i in kept], self.confidence, method, rows)  # type: ignore[arg-type]
+
+    def _mean(self, name: MetricName, scores: ScoreResults) -> Interval | None:
+        from evalcli.comparing.scored import LOSSES, ScoreLook, span_of
+        from evalcli.metrics.registry import parse
+        from evalcli.uncertainty.means import mean_interval
+
+        if str(name) not in self._sums:
+            names = [each for each in map(parse, self._asked()) if each.base in LOSSES]
+            fresh = partial(_LossPass.empty, self.outcome.gathered, names, ScoreLook.of([], scores))
+            plan = self.outcome.gathered.plan
+            total, _ = accumulate(self.source, fresh, self.size, plan.workers, self.progress)
+            self._sums = total.sums
+        moments = self._sums[str(name)].moments
+        if moments is None:
+            return None
+        high = float("inf") if name.base == "log_loss" else span_of(name, scores) + (name.base == "mean_rank")
+        low = 1.0 if name.base == "mean_rank" else 0.0
+        return mean_interval(moments, self.confidence, low, high, span_of(name, scores))
+
+    def _asked(self) -> tuple[str, ...]:
+        return tuple(str(name) for name in self.outcome.gathered.plan.names(self.outcome.task.kind))
+
+
+@dataclass(slots=True)
+class _LossPass:
+    """What one worker gathers of the losses of one sample."""
+
+    gathered: Any
+    names: Sequence[MetricName]
+    look: ScoreLook
+    sums: dict[str, RowSums]
+
+    @classmethod
+    def empty(cls, gathered: Any, names: Sequence[MetricName], look: ScoreLook) -> _LossPass:
+        """No rows yet."""
+        from evalcli.comparing.scored import RowSums
+
+        return cls(gathered, names, look, {str(name): RowSums() for name in names})
+
+    def add(self, batch: Batch) -> bool:
+        """Look at the rows of a batch."""
+        from evalcli.comparing.scored import loss_of
+        from evalcli.metrics.probability import probability_rows, score_rows
+
+        labels = self.gathered.prepare(batch, self.gathered.task, Evidence())
+        scores, target = self.look.rows(labels)
+        if len(target):
+            form = self.look.scoring.form
+            rows = probability_rows(score_rows(scores, target, form), form)
+            for name in self.names:
+                self.sums[str(name)].update(loss_of(name, rows), labels.weight)
+        return True
+
+    def merge(self, other: _LossPass) -> None:
+        """Take in what another worker has gathered."""
+        for name, sums in self.sums.items():
+            sums.merge(other.sums[name])
+
+
+def _findings(rows: Sequence[data.MetricRow], sources: Sequence[Source]) -> tuple[Finding, ...]:
+    """The fall from the first sample to the second, and notes on the files."""
+    found = []
+    fallen = [row for row in rows if row.differences[1] is not None and row.differences[1].verdict == "worse"]
+    risen = [row for row in rows if row.differences[1] is not None and row.differences[1].verdict == "better"]
+    for row in fallen[:1]:
+        text = f"overfitted, if A was trained on: {row.name} is {_told(row, 0)} on A and {_told(row, 1)} on B"
+        fix = "judge by B alone; more data, a smaller model, regularisation or an earlier stop close the gap"
+        found.append(Finding("overfitted", "warning", text, fix))
+    for row in risen[:1] if not fallen else ():
+        text = f"{row.name} is {_told(row, 0)} on A and {_told(row, 1)} on B: the second sample is easier"
+        fix = "check that both were drawn alike, and that B shares no rows with A: --overlap"
+        found.append(Finding("easier-sample", "warning", text, fix))
+    for source in sources:
+        found += [Finding(note.code, note.level, note.text, note.fix) for note in source.notes()]
+    return tuple(dict.fromkeys(found))
+
+
+def _told(row: data.MetricRow, place: int) -> str:
+    value = row.values[place]
+    return "undefined" if value is None else f"{value:.4f}"

@@ -1,0 +1,414 @@
+"""Models side by side on the same rows: two of them in full, more as a league against the best."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli import __version__
+from evalcli.classification.numbers import Numbers, Setting, listed
+from evalcli.comparing import data
+from evalcli.comparing.differences import CountDifferences, judged
+from evalcli.comparing.joint import BROKEN, FIXED
+from evalcli.comparing.passes import Member, count_together, unite
+from evalcli.comparing.rows import Together
+from evalcli.engine import batch_rows, place, worker_count
+from evalcli.errors import UsageError
+from evalcli.evaluate import row_bytes
+from evalcli.layout import find_layout
+from evalcli.report import Finding, InputRecord
+from evalcli.reporting import records
+from evalcli.sources import spoken_of
+from evalcli.uncertainty.intervals import Confidence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.classification.states import ClassificationPass
+    from evalcli.comparing.joint import Cells
+    from evalcli.comparing.scored import ScoreDifferences
+    from evalcli.engine import Execution, Progress
+    from evalcli.metrics.registry import MetricName
+    from evalcli.sources.base import InputFile, Source
+    from evalcli.task import Choices, Task
+    from evalcli.uncertainty.comparison import Difference
+
+MOST = len(data.NAMES)
+ROWS = 3
+"""Flipped rows of every class and kind that are named, unless asked otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What to compare and how sure to be. ``flips`` are the rows to name of every kind and class.
+
+    ``by_id``: rows are paired by their ids, whatever their order.
+    """
+
+    metrics: tuple[str, ...] | None = None
+    also: tuple[str, ...] = ()
+    """Further metrics, those of margins."""
+    confidence: Confidence = Confidence()  # noqa: RUF009  # frozen
+    flips: int = ROWS
+    by_id: bool = False
+
+
+def compare(
+    sources: Sequence[Source],
+    choices: Choices,
+    execution: Execution,
+    question: Question,
+    progress: Progress | None = None,
+) -> data.Comparison:
+    """Count all ``sources`` over their common rows, and say how the models differ.
+
+    Of two models the second is compared with the first; of more, all with the one that is best by the first metric.
+
+    Raises:
+        UsageError: the models have different tasks or classes, or a metric is asked for that they do not have.
+        InputError: they are not judged on the same samples, or these cannot be evaluated.
+        EmptyError: nothing is left to compare.
+
+    """
+    with ExitStack() as names:
+        for source in sources:
+            names.enter_context(spoken_of(source.aliases))
+        weighted = {source.weighted for source in sources}
+        if len(weighted) > 1:
+            raise UsageError("some models are weighted and others not", fix="keep the weights beside the truth")
+        return _Comparing(sources, choices, execution, question, progress).result()
+
+
+class _Comparing:
+    """One comparison on its way."""
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        choices: Choices,
+        execution: Execution,
+        question: Question,
+        progress: Progress | None,
+    ) -> None:
+        self.sources, self.question, self.progress = sources, question, progress
+        self.confidence = question.confidence
+        self.choices = choices
+        self.together = Together(sources, by_id=question.by_id, lossy=choices.nan == "drop")
+        self.size = batch_rows(execution, sum(map(row_bytes, sources)) // len(sources))
+        workers = min(worker_count(execution, source, self.size) for source in sources)
+        self.members = members_of(sources, choices, execution, question, workers)
+        inner = {one.layout.inner for one in self.members}
+        if len(inner) > 1:
+            raise UsageError("the models have different shapes", fix="save predictions of one shape")
+
+    def result(self) -> data.Comparison:
+        """The comparison of all that was counted."""
+        flips = self.question.flips if len(self.sources) == 2 else 0
+        self.counted = count_together(
+            self.members, self.together, self.size, self.progress, flips=flips, same_target=self._has_one_truth()
+        )
+        self.task: Task = self.counted.tasks[0]
+        self.numbers = [
+            numbers_of(one, task) for one, task in zip(self.counted.total.passes, self.counted.tasks, strict=True)
+        ]
+        self.every = every_class(self.task, self.numbers)
+        names = compared_names(self.members[0], self.task, self.numbers, self.question)
+        values = [{str(name): each.value(name).value for name in names} for each in self.numbers]
+        two = len(self.sources) == 2
+        self.reference = 0 if two else _best(names[0], values)
+        return self._comparison(names, values, two=two)
+
+    def _has_one_truth(self) -> bool:
+        """Whether row *i* of the same array is the truth for all of the models."""
+        truths = {(source.target.path, source.target.name) for source in self.sources}
+        weighted = any(source.weighted for source in self.sources)
+        return len(truths) == 1 and not weighted and all(each.even for each in self.together.listed)
+
+    def _comparison(
+        self, names: Sequence[MetricName], values: Sequence[dict[str, float | None]], *, two: bool
+    ) -> data.Comparison:
+        total, task = self.counted.total, self.task
+        others = [i for i in range(len(self.sources)) if i != self.reference]
+        found = {other: self._differences(names, values, other) for other in others}
+        for source in self.sources:  # scores were read again
+            source.finish()
+        plain = self._judged(names, values, found, two=two)
+        rows = tuple(
+            data.MetricRow(
+                str(name),
+                name.entry.direction,
+                is_unit(name),
+                tuple(each[str(name)] for each in values),
+                tuple(None if i == self.reference else plain[i][str(name)] for i in range(len(self.sources))),
+            )
+            for name in names
+        )
+        evidence = total.passes[0].evidence
+        left_out, ignored = self._left_out(two=two)
+        cells = total.tables[0, 1].cells() if two else None
+        return data.Comparison(
+            version=__version__,
+            kind="paired" if two else "league",
+            task=task.kind,
+            n=evidence.rows,
+            ignored=ignored,
+            left_out=left_out,
+            weighted=self.sources[0].weighted,
+            classes=tuple(name for name in self.every if any(name in each.setting.names for each in self.numbers)),
+            positive=None if task.positive is None else task.classes[task.positive],
+            confidence=self.confidence.level,
+            models=models_of(self.sources, self.counted.tasks),
+            reference=self.reference,
+            metrics=rows,
+            flips=() if cells is None else self._flips(cells),
+            rows=self._rows() if two else (),
+            findings=self._findings(left_out, cells),
+            inputs=inputs_of(self.sources, self.counted.inputs),
+        )
+
+    def _left_out(self, *, two: bool) -> tuple[int, int]:
+        """How many rows only some of the models have, and how many none has."""
+        total = self.counted.total
+        lost = [a + b for a, b in zip(total.lost, self.together.lost, strict=True)]
+        gone = []
+        for one, source, mine in zip(total.passes, self.sources, lost, strict=True):
+            gone.append(one.evidence.ignored + one.evidence.dropped + source.dropped + mine)
+        left_out = sum(lost) if two else max(lost)
+        return left_out, max(gone[0] - left_out, 0)
+
+    def _differences(
+        self, names: Sequence[MetricName], values: Sequence[dict[str, float | None]], other: int
+    ) -> dict[str, Difference | None]:
+        """The ``other`` model less the reference, in every metric."""
+        pair = (min(self.reference, other), max(self.reference, other))
+        declared = len(self.task.classes) if self.choices.classes == "declared" and self.task.classes else None
+        counts = CountDifferences(
+            self.counted.total.tables[pair],
+            self.confidence,
+            swapped=self.reference > other,
+            positive=self.task.positive,
+            classes=self.every,
+            declared=declared,
+        )
+        found: dict[str, Difference | None] = {
+            str(name): counts.of(name) for name in names if not name.entry.needs_scores
+        }
+        scored = [name for name in names if name.entry.needs_scores]
+        if scored:
+            found |= dict.fromkeys(map(str, scored))
+            found |= self._score_differences(values).of(scored, (self.reference, other))
+        return found
+
+    def _score_differences(self, values: Sequence[dict[str, float | None]]) -> ScoreDifferences:
+        from evalcli.comparing.scored import ScoreDifferences
+
+        results = [each.scores for each in self.numbers if each.scores is not None]
+        return ScoreDifferences(
+            self.counted.total, results, values, self.together, self.confidence, self.size, self.progress
+        )
+
+    def _judged(
+        self,
+        names: Sequence[MetricName],
+        values: Sequence[dict[str, float | None]],
+        found: dict[int, dict[str, Difference | None]],
+        *,
+        two: bool,
+    ) -> dict[int, dict[str, data.Difference | None]]:
+        """Verdicts: of two models Holm goes over all metrics, in a league over the models, metric by metric."""
+        level = 1.0 - self.confidence.level
+        directions = {str(name): name.entry.direction for name in names}
+
+        def gap(other: int, name: str) -> float:
+            mine, base = values[other][name], values[self.reference][name]
+            return 0.0 if mine is None or base is None else mine - base
+
+        if two:
+            (other,) = found
+            gaps = {str(name): gap(other, str(name)) for name in names}
+            return {other: judged(found[other], gaps, directions, level)}
+        plain: dict[int, dict[str, data.Difference | None]] = {other: {} for other in found}
+        for name in map(str, names):
+            each = judged(
+                {str(other): found[other][name] for other in found},
+                {str(other): gap(other, name) for other in found},
+                {str(other): directions[name] for other in found},
+                level,
+            )
+            for other in found:
+                plain[other][name] = each[str(other)]
+        return plain
+
+    def _flips(self, cells: Cells) -> tuple[data.ClassFlips, ...]:
+        """All rows, then every class that occurs as a target."""
+        first, second = cells.first == cells.target, cells.second == cells.target
+        masks = {
+            "right": first & second,
+            "fixed": ~first & second,
+            "broken": first & ~second,
+            "other": ~first & ~second & (cells.first != cells.second),
+            "same": ~first & ~second & (cells.first == cells.second),
+        }
+        size = int(cells.target.max(initial=0)) + 1
+        counts = {name: _totals(cells.target[mask], cells.rows[mask], size) for name, mask in masks.items()}
+        support = _totals(cells.target, cells.rows, size)
+        every = self.every
+        whole = {name: int(each.sum()) for name, each in counts.items()}
+        rows = [data.ClassFlips(None, int(support.sum()), **whole)]
+        for code in np.flatnonzero(support).tolist():
+            own = {name: int(each[code]) for name, each in counts.items()}
+            rows += [data.ClassFlips(every[code], int(support[code]), **own)]
+        return tuple(rows)
+
+    def _rows(self) -> tuple[data.FlippedRow, ...]:
+        """The first flips of every class and kind, by row."""
+        flips, listed = self.counted.total.flips.rows, self.together.listed[0]
+        inner = self.members[0].layout.inner
+        every = self.every
+        order = np.lexsort((flips.kind, flips.number))
+        numbers = (flips.number[order] // inner).tolist()
+        with spoken_of(self.sources[0].aliases):
+            places = listed.places(numbers)
+        rows = []
+        for at, number, place_ in zip(order.tolist(), numbers, places, strict=True):
+            kind = {FIXED: "fixed", BROKEN: "broken"}.get(int(flips.kind[at]), "other")
+            name = flips.name[at]
+            first, second = (
+                None if code < 0 else every[code] for code in (int(flips.first[at]), int(flips.second[at]))
+            )
+            rows.append(
+                data.FlippedRow(
+                    kind,
+                    number,
+                    None if name is None or not listed.named else str(name),
+                    place_.file,
+                    place_.line,
+                    every[int(flips.target[at])],
+                    first,
+                    second,
+                )
+            )
+        return tuple(rows)
+
+    def _findings(self, left_out: int, cells: Cells | None) -> tuple[Finding, ...]:
+        """What a reader should know beyond the numbers."""
+        found = []
+        if left_out:
+            rows = "1 row is" if left_out == 1 else f"{left_out:,} rows are"
+            text = f"{rows} left out of all, because only some of the models have a prediction there"
+            found.append(Finding("left-out", "warning", text, "find out why the others gave no number there"))
+        if cells is not None and len(cells.rows) and (cells.first == cells.second).all():
+            text = "both models give the same answer in every row"
+            found.append(Finding("same-answers", "warning", text, "make sure that the files are those of two models"))
+        seen = {len(_seen(each)) for each in self.numbers}
+        if len(seen) > 1 and self.choices.classes == "seen":
+            text = f"macro means run over {min(seen)} to {max(seen)} classes: not every model answers all of them"
+            fix = "--classes declared with --labels takes the same classes for all"
+            found.append(Finding("unlike-classes", "info", text, fix))
+        scored = {task.scores != "labels" for task in self.counted.tasks}
+        if len(scored) > 1 and self.question.metrics is None:
+            text = "only some of the models have scores, so that no metric of scores is compared"
+            found.append(Finding("labels-only", "info", text, "save the scores of all"))
+        for name, each in zip(data.NAMES, self.numbers, strict=False):
+            notes = () if each.scores is None else each.scores.notes()
+            found += [Finding(note.code, note.level, f"{name}: {note.text}", note.fix) for note in notes]
+        for source in self.sources:
+            found += [Finding(note.code, note.level, note.text, note.fix) for note in source.notes()]
+        return tuple(dict.fromkeys(found))
+
+
+def members_of(
+    sources: Sequence[Source], choices: Choices, execution: Execution, question: Question, workers: int
+) -> tuple[Member, ...]:
+    """The plans of all models, with what each must know of the others."""
+    layouts = [find_layout(source.preds, source.target, choices) for source in sources]
+    scored = all(layout.preds != "labels" for layout in layouts)
+    placement = place(execution)
+    return unite(
+        [
+            Member(
+                source,
+                choices,
+                layout,
+                placement,
+                (),
+                question.also,
+                budget=execution.ranking_budget,
+                workers=workers,
+                chosen=question.metrics,
+                scored_too=scored,
+            )
+            for source, layout in zip(sources, layouts, strict=True)
+        ]
+    )
+
+
+def numbers_of(gathered: ClassificationPass, task: Task) -> Numbers:
+    """The metrics of one model, as a report has them."""
+    plan = gathered.plan
+    names, picked = listed(task, gathered.confusion.class_counts().numpy())
+    return Numbers(
+        Setting(task, names, picked, plan.choices.classes, plan.workers), gathered.confusion, gathered.scores
+    )
+
+
+def compared_names(
+    member: Member, task: Task, numbers: Sequence[Numbers], question: Question
+) -> tuple[MetricName, ...]:
+    """The metrics that all models have; what was asked for stays, and is refused where it must be."""
+    scored = all(each.scores is not None for each in numbers)
+    asked = {*(question.metrics or ()), *question.also}
+    return tuple(
+        name for name in member.names(task.kind) if scored or not name.entry.needs_scores or str(name) in asked
+    )
+
+
+def every_class(task: Task, numbers: Sequence[Numbers]) -> tuple[str, ...]:
+    """All classes by number."""
+    if task.classes:
+        return task.classes
+    highest = max(int(each.setting.picked.max(initial=-1)) for each in numbers)
+    return tuple(map(str, range(highest + 1)))
+
+
+def models_of(
+    sources: Sequence[Source], tasks: Sequence[Task], rows: Sequence[int | None] = ()
+) -> tuple[data.Model, ...]:
+    """What stands behind each letter."""
+    counts = rows or [None] * len(sources)
+    return tuple(
+        data.Model(name, source.preds.path, source.preds.name, task.scores, n)
+        for name, source, task, n in zip(data.NAMES, sources, tasks, counts, strict=False)
+    )
+
+
+def inputs_of(sources: Sequence[Source], inputs: Sequence[tuple[InputFile, ...]]) -> tuple[InputRecord, ...]:
+    """Every file that was read, once."""
+    every = [record for source, files in zip(sources, inputs, strict=True) for record in records(source, files)]
+    return tuple(dict.fromkeys(every))
+
+
+def _seen(numbers: Numbers) -> np.ndarray[Any, Any]:
+    """The classes that a macro mean runs over."""
+    return np.flatnonzero((numbers.counts.support > 0) | (numbers.counts.predicted > 0))
+
+
+def _best(name: MetricName, values: Sequence[dict[str, Any]]) -> int:
+    """The model with the best value of a metric, the first among equals."""
+    sign = 1.0 if name.entry.direction == "higher" else -1.0
+    ranked = [-np.inf if each[str(name)] is None else sign * each[str(name)] for each in values]
+    return int(np.argmax(ranked))
+
+
+def is_unit(name: MetricName) -> bool:
+    """Whether a metric lies in −1 … 1 and is no loss, so that people speak of points."""
+    return name.entry.high <= 1.0 and name.entry.low >= -1.0 and name.base != "brier"
+
+
+def _totals(codes: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
+    totals = np.zeros(size, np.int64)
+    np.add.at(totals, codes, rows)
+    return totals

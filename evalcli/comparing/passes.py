@@ -1,0 +1,351 @@
+"""One pass over the rows of all models: each is decided and counted as a report would, and all of them together.
+
+The models must say the same about what they are judged on. Texts of all sides are united before anything is counted,
+score columns name the classes of those who only have labels, and the largest label of any is known to all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from evalcli.classification.states import begin
+from evalcli.comparing.joint import FirstFlips, JointCounts
+from evalcli.counting import Plan
+from evalcli.decision import decide
+from evalcli.engine import accumulate
+from evalcli.errors import InputError, UsageError
+from evalcli.evidence import Evidence, Fault
+from evalcli.metrics.registry import parse
+from evalcli.sources.labels import class_order
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.classification.prepare import Labels
+    from evalcli.classification.states import ClassificationPass
+    from evalcli.comparing.rows import Rows, Together
+    from evalcli.engine import Progress
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
+    from evalcli.sources.base import Batch, InputFile
+    from evalcli.task import Task
+
+COUNTED = {
+    "binary": ("accuracy", "precision", "recall", "f1", "mcc"),
+    "multiclass": ("accuracy", "balanced_accuracy", "f1_macro", "mcc"),
+}
+SCORED = {
+    "binary": ("auroc", "average_precision", "log_loss", "brier"),
+    "multiclass": ("auroc_macro", "log_loss", "brier"),
+}
+"""What is compared unless asked otherwise: few, for every further metric raises what each has to show."""
+
+_RANKED_CLASSES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Plan):
+    """The plan of one of the models: ``texts`` are the labels of all sides of all models."""
+
+    texts: tuple[str, ...] = ()
+    chosen: tuple[str, ...] | None = None
+    """The metrics to compare; ``None`` for the usual ones."""
+    scored_too: bool = True
+    """Whether all models have scores, so that these are compared as well."""
+
+    def names(self, kind: str) -> tuple[MetricName, ...]:
+        """The metrics to compare if the task is of this ``kind``."""
+        names = self.chosen
+        if names is None:
+            names = COUNTED.get(kind, ())
+            wide = (self.layout.width or 2) > _RANKED_CLASSES
+            if self.scored_too:
+                names += tuple(name for name in SCORED.get(kind, ()) if not (wide and name.endswith("_macro")))
+        return tuple(map(parse, dict.fromkeys((*names, *self.also))))
+
+    def decide(self, evidence: Evidence) -> Task:
+        """The decision that this evidence supports, once all texts are known."""
+        preds, target = self.source.preds, self.source.target
+        if self.texts and target.labels is not None:
+            target = replace(target, labels=self.texts)
+        elif self.texts and preds.labels is not None:
+            preds = replace(preds, labels=self.texts)
+        return decide(self.layout, preds, target, self.choices, evidence)
+
+
+def unite(members: Sequence[Member]) -> tuple[Member, ...]:
+    """The same plans, with what each must know of the others.
+
+    Raises:
+        UsageError: score columns of different classes.
+
+    """
+    united = list(members)
+    named = [(one, _column_names(one)) for one in united]
+    first = next(((one, names) for one, names in named if names is not None), None)
+    if first is not None:
+        for one, names in named:
+            if names is not None and {*names} != {*first[1]}:
+                what = f"scores of {len(names)} classes, but of {len(first[1])} in {first[0].source.preds.path}"
+                if len(names) == len(first[1]):
+                    what = f"other classes than {first[0].source.preds.path}"
+                raise UsageError(what, fix="compare models of the same classes", path=one.source.preds.path)
+        united = [
+            one if one.choices.labels is not None or (names == first[1] and _is_sure(one)) else _declared(one, first[1])
+            for one, names in named
+        ]
+    sides = [side.labels for one in united for side in (one.source.preds, one.source.target) if side.labels is not None]
+    texts = class_order({label for labels in sides for label in labels}) if sides else ()
+    if len(set(map(tuple, sides))) == 1:
+        texts = tuple(sides[0])
+    return tuple(replace(one, texts=texts) for one in united)
+
+
+def _column_names(member: Member) -> tuple[str, ...] | None:
+    """The classes that score columns are of."""
+    if member.layout.preds != "columns":
+        return None
+    if member.choices.labels is not None:
+        return member.choices.labels
+    return member.source.preds.columns or tuple(map(str, range(member.layout.width or 0)))
+
+
+def _is_sure(member: Member) -> bool:
+    return member.layout.preds == "columns"
+
+
+def _declared(member: Member, names: tuple[str, ...]) -> Member:
+    return replace(member, choices=replace(member.choices, labels=names))
+
+
+@dataclass(slots=True)
+class TogetherPass:
+    """What one worker gathers: of each model what a report needs, and of every pair the joint table."""
+
+    passes: tuple[ClassificationPass, ...]
+    same_target: bool
+    tables: dict[tuple[int, int], JointCounts]
+    flips: FirstFlips
+    unlike: Fault = field(default_factory=Fault)
+    """Rows whose targets differ from model to model."""
+    unlike_weights: Fault = field(default_factory=Fault)
+    lost: list[int] = field(default_factory=list)
+    """Rows of each model that another leaves out."""
+
+    def add(self, rows: Rows) -> bool:
+        """Count the same rows of all models; ``False`` where they contradict a decision."""
+        every = [
+            one.prepare(batch, one.task, one.evidence) for one, batch in zip(self.passes, rows.batches, strict=True)
+        ]
+        labels, places = self._common(every)
+        first = labels[0]
+        if not self.same_target:
+            self._compare(labels, places, rows.batches[0])
+        for (left, right), table in self.tables.items():
+            table.update(first.target, labels[left].preds, labels[right].preds, first.weight)
+        if self.flips.limit:
+            batch, inner = rows.batches[0], self.passes[0].prepare.layout.inner
+            elements = partial(_elements, batch, inner, places)
+            names = None if batch.cells is None else partial(_names, batch, inner, places)
+            self.flips.update(first.target, labels[0].preds, labels[1].preds, elements, names)
+        holds = True
+        for one, each in zip(self.passes, labels, strict=True):
+            if each.weight is not None or len(self.tables) == 0:
+                one.count(each)
+            holds = one.look(each) and holds
+        return holds
+
+    def _common(self, labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
+        """The elements that no model leaves out, and their places in the batch (``None``: all)."""
+        kept, places = common(labels)
+        for i, (before, after) in enumerate(zip(labels, kept, strict=True)):
+            gone = len(before.preds) - len(after.preds)
+            self.lost[i] += gone
+            self.passes[i].evidence.rows -= gone
+        return kept, places
+
+    def _compare(self, labels: Sequence[Labels], places: HostArray | None, batch: Batch) -> None:
+        """Record the rows whose targets or weights are not the same for all models."""
+        inner = self.passes[0].prepare.layout.inner
+        for other in labels[1:]:
+            for fault, mine, theirs in (
+                (self.unlike, labels[0].target, other.target),
+                (self.unlike_weights, labels[0].weight, other.weight),
+            ):
+                if mine is None or theirs is None or np.array_equal(mine, theirs):
+                    continue
+                where = np.flatnonzero(mine != theirs)
+                numbers = (_elements(batch, inner, places, where[:3]) // inner).tolist()
+                values = [
+                    f"{a}\0{b}" for a, b in zip(mine[where[:3]].tolist(), theirs[where[:3]].tolist(), strict=True)
+                ]
+                fault.merge(Fault(len(where), list(zip(numbers, values, strict=True))))
+
+    def merge(self, other: TogetherPass) -> None:
+        """Take in what another worker has gathered."""
+        for mine, theirs in zip(self.passes, other.passes, strict=True):
+            mine.merge(theirs)
+        for pair, table in self.tables.items():
+            table.merge(other.tables[pair])
+        self.flips.merge(other.flips)
+        self.unlike.merge(other.unlike)
+        self.unlike_weights.merge(other.unlike_weights)
+        self.lost = [mine + theirs for mine, theirs in zip(self.lost, other.lost, strict=True)]
+
+    def settle(self) -> None:
+        """Counts of each model alone, from the joint tables, where they were not counted by themselves."""
+        if self.passes[0].plan.source.weighted or not self.tables:
+            return
+        for place, one in enumerate(self.passes):
+            pair = next(pair for pair in self.tables if place in pair)
+            cells = self.tables[pair].cells()
+            preds = cells.first if place == pair[0] else cells.second
+            one.confusion.update(preds, cells.target, None, cells.rows)
+
+
+def common(labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
+    """The elements of a batch that all have, and their places in it (``None``: all of them)."""
+    held = [each.places for each in labels if each.places is not None]
+    if not held:
+        return labels, None
+    places: HostArray = reduce(partial(np.intersect1d, assume_unique=True), held)
+    if all(each is not None and len(each) == len(places) for each in (one.places for one in labels)):
+        return labels, places
+    where = (places if each.places is None else np.searchsorted(each.places, places) for each in labels)
+    return [each.take(rows) for each, rows in zip(labels, where, strict=True)], places
+
+
+def _elements(batch: Batch, inner: int, places: HostArray | None, where: HostArray) -> HostArray:
+    """The number of the row of each element ``where``, times ``inner``, and its place in the row."""
+    elements = where if places is None else places[where]
+    rows, within = np.divmod(elements, inner)
+    numbers = batch.start + rows if batch.numbers is None else batch.numbers[rows]
+    found: HostArray = numbers * inner + within
+    return found
+
+
+def _names(batch: Batch, inner: int, places: HostArray | None, where: HostArray) -> HostArray:
+    """What the rows of these elements are called: the first of their cells."""
+    assert batch.cells is not None
+    elements = where if places is None else places[where]
+    names = np.empty(len(where), object)
+    names[:] = [cells[0] for cells in batch.cells(elements // inner)]
+    return names
+
+
+class Counted(NamedTuple):
+    """What the pass over the whole input has gathered, the decision on each model, and the files that were read."""
+
+    total: TogetherPass
+    tasks: tuple[Task, ...]
+    inputs: tuple[tuple[InputFile, ...], ...]
+
+
+def count_together(
+    members: Sequence[Member],
+    together: Together,
+    size: int,
+    progress: Progress | None,
+    *,
+    flips: int,
+    same_target: bool = False,
+) -> Counted:
+    """Passes over the input until the decisions of the whole input are those it was counted under.
+
+    Raises:
+        InputError: rows cannot be evaluated, or the models are judged on different truths.
+        UsageError: the models have different tasks.
+
+    """
+    known = [Evidence() for _ in members]
+    while True:
+        tasks = _decide(members, known)
+        fresh = _fresh(members, tasks, known, flips=flips, same_target=same_target)
+        total, complete = accumulate(together, fresh, size, members[0].workers, progress)  # type: ignore[arg-type]  # it plans loads like a source
+        seen = [one.evidence for one in total.passes]
+        decided = _decide(members, seen)
+        if complete and all(
+            one.holds(task, evidence)
+            for one, task, evidence in zip(members, tasks, _shared(members, seen), strict=True)
+        ):
+            inputs = tuple(one.source.finish() for one in members)
+            total.settle()
+            for one, task in zip(total.passes, decided, strict=True):
+                one.check(task)
+            _check(members, decided, total)
+            return Counted(total, decided, inputs)
+        known = [now.with_(before) for now, before in zip(seen, known, strict=True)]
+
+
+def _shared(members: Sequence[Member], evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The evidence of each, where the largest label of any model is known to all that hold labels."""
+    high = max(
+        (e.pred_high for one, e in zip(members, evidence, strict=True) if one.layout.preds == "labels"), default=-1
+    )
+    found = []
+    for each in evidence:
+        known = each.with_(Evidence())
+        known.note_target(np.inf, max(high, -1))
+        found.append(known)
+    return found
+
+
+def _decide(members: Sequence[Member], evidence: Sequence[Evidence]) -> tuple[Task, ...]:
+    tasks = tuple(one.decide(each) for one, each in zip(members, _shared(members, evidence), strict=True))
+    for one, task in zip(members, tasks, strict=True):
+        if task.family != "classification":
+            what = f"models are compared on classes, and this is a {task.kind} task"
+            raise UsageError(what, fix="use --task binary or --task multiclass", path=one.source.preds.path)
+    return tasks
+
+
+def _fresh(
+    members: Sequence[Member], tasks: Sequence[Task], known: Sequence[Evidence], *, flips: int, same_target: bool
+) -> Any:  # a maker of passes
+    makers = [begin(one, task, seen) for one, task, seen in zip(members, tasks, known, strict=True)]
+    weighted = members[0].source.weighted
+    pairs = list(combinations(range(len(members)), 2))
+
+    def fresh() -> TogetherPass:
+        passes = tuple(make() for make in makers)
+        for one in passes:
+            one.prepare = one.prepare._replace(keep_places=True)
+        tables = {pair: JointCounts(weighted=weighted) for pair in pairs}
+        return TogetherPass(passes, same_target, tables, FirstFlips(flips), lost=[0] * len(passes))
+
+    return fresh
+
+
+def _check(members: Sequence[Member], tasks: Sequence[Task], total: TogetherPass) -> None:
+    """Refuse models that are not judged alike."""
+    first, paths = tasks[0], [one.source.preds.path for one in members]
+    for task, path in zip(tasks[1:], paths[1:], strict=True):
+        if task.kind != first.kind:
+            what = f"the task is {task.kind}, that of {paths[0]} {first.kind}"
+            raise UsageError(what, fix="say which with --task", path=path)
+        if task.classes != first.classes or task.positive != first.positive:
+            what = f"its classes are not those of {paths[0]}"
+            raise UsageError(what, fix="name them with --labels, and the positive one with --positive", path=path)
+    other = members[1].source if len(members) > 1 else members[0].source
+    if total.unlike.count:
+        names = first.classes
+        shown = [f"row {row}: {_told(value, names)}" for row, value in total.unlike.first]
+        more = ", …" if total.unlike.count > len(shown) else ""
+        count = "1 target differs" if total.unlike.count == 1 else f"{total.unlike.count} targets differ"
+        what = f"{count} from those of {members[0].source.target.path} ({', '.join(shown)}{more})"
+        raise InputError(what, fix="compare models on the same samples, or pair them with --id", path=other.target.path)
+    if total.unlike_weights.count:
+        what = f"{total.unlike_weights.count} weights differ from those of {members[0].source.preds.path}"
+        raise InputError(what, fix="weigh the rows of all models alike", path=other.preds.path)
+
+
+def _told(value: str, names: Sequence[str]) -> str:
+    """Two classes in words: ``'dog', not 'cat'``."""
+    codes = [int(each) for each in value.split("\0")]
+    first, second = (repr(names[code]) if code < len(names) else str(code) for code in codes)
+    return f"{second}, not {first}"

@@ -1,0 +1,266 @@
+"""The same rows of several sources: taken side by side, in step, with their ids compared.
+
+Arrays are cut alike, and every worker loads its range of all of them. Streams of tables come in pieces of their own
+lengths: these are put in step here, by position, by the numbers of the rows where some were left out, or by id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial, reduce
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from evalcli.errors import InputError, UsageError
+from evalcli.sources.table_listing import Cells
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from evalcli.sources.base import Array, Batch, Source
+    from evalcli.sources.listed import Listed
+
+_SAMPLES = "evaluate all models on the same samples, or pair tables with --id"
+
+
+class Rows(NamedTuple):
+    """Rows of every model, a batch each, all of one length."""
+
+    batches: tuple[Batch, ...]
+
+    @property
+    def target(self) -> Array:
+        """That of the first model; all have the same."""
+        return self.batches[0].target
+
+    @property
+    def repeats(self) -> None:
+        """Rows that are compared stand for themselves alone."""
+        return
+
+
+class Together:
+    """The rows of several sources, in step.
+
+    ``by_id``: they come in the order of their ids; else row *i* of one is row *i* of the others. ``lossy``: a row that
+    one of them leaves out is left out of all, and counted in ``lost``.
+
+    Raises:
+        InputError: the sources have different numbers of rows.
+        UsageError: ids of arrays, which stay in their order, and of tables.
+
+    """
+
+    def __init__(self, sources: Sequence[Source], *, by_id: bool = False, lossy: bool = False) -> None:
+        share_targets(sources)
+        self.listed: tuple[Listed, ...] = tuple(source.listed() for source in sources)
+        self.lost = [0] * len(sources)
+        self._paths = [source.preds.path for source in sources]
+        self._lossy = lossy
+        if by_id and len({each.even for each in self.listed}) > 1:
+            raise UsageError("--id cannot pair arrays with tables", fix="save both alike")
+        self._by_id = by_id and not all(each.even for each in self.listed)
+        one_file = len({*self._paths}) == 1
+        self._named = [i for i, each in enumerate(self.listed) if each.named and not (one_file and not by_id)]
+        rows = [each.rows for each in self.listed]
+        self.rows = rows[0]
+        for path, count in zip(self._paths, rows, strict=True):
+            if count != self.rows and not lossy and not by_id:
+                what = f"{count} rows, but {self._paths[0]} has {self.rows}"
+                fix = f"{_SAMPLES}; --independent compares one model on two samples"
+                raise InputError(what, fix=fix, path=path)
+
+    def plan(self, size: int) -> Iterator[Callable[[], Rows]]:
+        """Loads of at most ``size`` rows each, in step."""
+        self.lost = [0] * len(self.listed)
+        plans = [each.plan(size) for each in self.listed]
+        if all(each.even for each in self.listed):
+            for loads in zip(*plans, strict=True):
+                yield partial(self._load, loads)
+        else:
+            paths = self._paths if self._by_id else [None] * len(plans)
+            yield from self._in_step([_Feed(each, path) for each, path in zip(plans, paths, strict=True)])
+
+    def _load(self, loads: Sequence[Callable[[], Batch]]) -> Rows:
+        rows = Rows(tuple(load() for load in loads))
+        self._check_ids(rows.batches)
+        return rows
+
+    def _in_step(self, feeds: Sequence[_Feed]) -> Iterator[Callable[[], Rows]]:
+        while True:
+            filled = [feed.fill() for feed in feeds]
+            if not all(filled):
+                break
+            batches = self._common(feeds)
+            if len(batches[0].target):
+                yield partial(Rows, batches)
+        for place, feed in enumerate(feeds):
+            while feed.fill():
+                self._lose(place, feed.batch, range(len(feed.batch.target)))
+                feed.pass_over(len(feed.batch.target))
+
+    def _common(self, feeds: Sequence[_Feed]) -> tuple[Batch, ...]:
+        """The rows that all have, up to where the first of the batches in hand ends."""
+        rows = min(len(feed.batch.target) for feed in feeds)
+        ahead = tuple(_part(feed.batch, slice(0, rows)) for feed in feeds)
+        if self._are_alike(ahead):
+            for feed in feeds:
+                feed.pass_over(rows)
+            return ahead
+        keys = [_ids(feed.batch) if self._by_id else _numbers(feed.batch) for feed in feeds]
+        last = min(each[-1] for each in keys)
+        lengths = [int(np.searchsorted(each, last, side="right")) for each in keys]
+        common = reduce(np.intersect1d, (each[:length] for each, length in zip(keys, lengths, strict=True)))
+        batches = []
+        for place, (feed, each, length) in enumerate(zip(feeds, keys, lengths, strict=True)):
+            kept = np.isin(each[:length], common)
+            self._lose(place, feed.batch, np.flatnonzero(~kept))
+            batches.append(_part(feed.batch, np.flatnonzero(kept)))
+            feed.pass_over(length)
+        if not self._by_id:
+            self._check_ids(batches)
+        return tuple(batches)
+
+    def _are_alike(self, batches: tuple[Batch, ...]) -> bool:
+        """Whether these are the same rows, as they nearly always are."""
+        if self._by_id:
+            return _same_ids(batches)
+        numbers = [_numbers(batch) for batch in batches]
+        if any(not np.array_equal(numbers[0], each) for each in numbers[1:]):
+            return False
+        self._check_ids(batches)
+        return True
+
+    def _lose(self, place: int, batch: Batch, rows: Any) -> None:
+        """Count rows that others do not have, or refuse them."""
+        if not len(rows):
+            return
+        self.lost[place] += len(rows)
+        if self._lossy:
+            return
+        others = ", ".join(dict.fromkeys(path for i, path in enumerate(self._paths) if i != place))
+        first = rows[0]
+        if self._by_id:
+            what = f"id {str(_ids(batch)[first])!r} is not in {others}"
+            raise InputError(what, fix="give all models the same samples", path=self._paths[place])
+        what = f"row {int(_numbers(batch)[first])} is not among the rows of {others}"
+        raise InputError(what, fix=f"{_SAMPLES}; --where must keep the same rows of all", path=self._paths[place])
+
+    def _check_ids(self, batches: Sequence[Batch]) -> None:
+        """Refuse rows that are paired by position though their ids say otherwise."""
+        named = [batches[i] for i in self._named]
+        if len(named) < 2 or _same_ids(named):
+            return
+        ids = [_ids(batch) for batch in named]
+        for place, each in zip(self._named[1:], ids[1:], strict=True):
+            differ = np.flatnonzero(ids[0] != each)
+            if len(differ):
+                row = int(differ[0])
+                number = int(_numbers(batches[self._named[0]])[row])
+                what = f"row {number} has the id {each[row]!r}, but {ids[0][row]!r} in {self._paths[self._named[0]]}"
+                fix = f"pair tables with --id {self.listed[place].columns[0]}, or bring arrays into one order"
+                raise InputError(what, fix=fix, path=self._paths[place])
+
+
+def share_targets(sources: Sequence[Source]) -> None:
+    """Read a truth that several sources have in common once."""
+    from evalcli.sources.pairing import ArraySource
+
+    first = sources[0]
+    for source in sources[1:]:
+        if isinstance(first, ArraySource) and isinstance(source, ArraySource):
+            source.share_target(first)
+
+
+class _Feed:
+    """What is left of one stream: the batch in hand, and those to come. Ids of the file at ``path`` must be unique."""
+
+    def __init__(self, loads: Iterator[Callable[[], Batch]], path: str | None) -> None:
+        self._loads, self._path = loads, path
+        self._batch: Batch | None = None
+        self._last: str | None = None
+
+    @property
+    def batch(self) -> Batch:
+        """The rows in hand."""
+        assert self._batch is not None
+        return self._batch
+
+    def fill(self) -> bool:
+        """See to it that there are rows in hand; ``False`` where there are no more."""
+        while self._batch is None or not len(self._batch.target):
+            load = next(self._loads, None)
+            if load is None:
+                return False
+            self._batch = load()
+            if self._path is not None and len(self._batch.target):
+                self._check_unique(self._batch, self._path)
+        return True
+
+    def _check_unique(self, batch: Batch, path: str) -> None:
+        """Refuse ids that are missing or occur twice: sorted, they stand side by side."""
+        import pyarrow.compute as pc
+
+        assert isinstance(batch.cells, Cells)
+        texts = batch.cells.texts(0)
+        if texts.null_count:
+            raise InputError(f"{texts.null_count} rows have no id", fix="leave them out with --where", path=path)
+        twice = pc.equal(texts[1:], texts[:-1]).to_numpy(zero_copy_only=False)
+        first, last = texts[0].as_py(), texts[-1].as_py()
+        again = first if first == self._last else texts[int(np.argmax(twice))].as_py() if twice.any() else None
+        if again is not None:
+            raise InputError(f"the id {again!r} occurs twice", fix="give every row an id of its own", path=path)
+        self._last = last
+
+    def pass_over(self, rows: int) -> None:
+        """Have no more than what follows these rows."""
+        self._batch = _part(self.batch, slice(rows, None))
+
+
+def _part(batch: Batch, rows: Array | slice) -> Batch:
+    """Some rows of a batch."""
+    numbers, start = batch.numbers, batch.start
+    if isinstance(rows, slice):
+        start += rows.start
+        if rows.start == 0 and rows.stop == len(batch.target):
+            return batch
+    elif numbers is None:
+        numbers = _numbers(batch)
+    return replace(
+        batch,
+        preds=batch.preds[rows],
+        target=batch.target[rows],
+        weight=None if batch.weight is None else batch.weight[rows],
+        start=start,
+        numbers=None if numbers is None else numbers[rows],
+        cells=batch.cells.part(rows) if isinstance(batch.cells, Cells) else None,
+    )
+
+
+def _numbers(batch: Batch) -> Array:
+    """The row of the file that each row is."""
+    if batch.numbers is not None:
+        return batch.numbers
+    return np.arange(batch.start, batch.start + len(batch.target))
+
+
+def _ids(batch: Batch) -> Array:
+    """What each row is called, as text."""
+    assert batch.cells is not None
+    if isinstance(batch.cells, Cells):
+        found = batch.cells.texts(0).to_pylist()
+    else:
+        found = [row[0] for row in batch.cells(np.arange(len(batch.target)))]
+    ids = np.empty(len(found), object)
+    ids[:] = ["" if each is None else str(each) for each in found]
+    return ids
+
+
+def _same_ids(batches: Sequence[Batch]) -> bool:
+    first, *others = batches
+    if all(isinstance(batch.cells, Cells) for batch in batches):
+        texts = [batch.cells.texts(0) for batch in batches]  # type: ignore[union-attr]  # as just asked
+        return all(texts[0].equals(each) for each in texts[1:])
+    ids = _ids(first)
+    return all(np.array_equal(ids, _ids(batch)) for batch in others)

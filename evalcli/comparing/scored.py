@@ -1,0 +1,259 @@
+"""A second look at the scores of two models, row by row, for what no state of one model alone can tell.
+
+With both rankings known, each row's influence on either AUROC or average precision follows from its two scores
+(DeLong); of losses and ranks of the target, the moments of the difference are all that is needed. A mean over
+one-vs-rest columns has the mean of their influences, so nothing is assumed about how the columns hang together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.comparing.passes import common
+from evalcli.engine import accumulate
+from evalcli.evidence import Evidence
+from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.probability import positive_scores, probability_rows, score_rows
+from evalcli.metrics.ranking import one_vs_rest_scores
+from evalcli.metrics.scorestate import add_exactly
+from evalcli.uncertainty.means import WORST_LOSS, Moments
+from evalcli.uncertainty.paired import PairedInfluence, RowInfluence, mean_difference, ranked_difference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.classification.prepare import Labels
+    from evalcli.classification.scoring import ScoreResults, Scoring
+    from evalcli.comparing.passes import TogetherPass
+    from evalcli.comparing.rows import Rows, Together
+    from evalcli.engine import Progress
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.probability import ProbabilityRows
+    from evalcli.metrics.registry import MetricName
+    from evalcli.metrics.roc import Ranking
+    from evalcli.uncertainty.comparison import Difference
+    from evalcli.uncertainty.intervals import Confidence
+
+INFLUENCES = {"auroc": RowInfluence.of_auroc, "average_precision": RowInfluence.of_average_precision}
+LOSSES = frozenset({"log_loss", "brier", "topk_accuracy", "mean_rank", "mrr"})
+
+
+def has_test(name: MetricName) -> bool:
+    """Whether a metric of scores can be compared row by row."""
+    return name.base in LOSSES or name.base in INFLUENCES
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreDifferences:
+    """Differences of metrics of scores, from what was ``counted`` of all models over the rows ``together``.
+
+    ``values`` are the metrics of each model; none is compared that is undefined for one of a pair.
+    """
+
+    counted: TogetherPass
+    results: Sequence[ScoreResults]
+    values: Sequence[dict[str, float | None]]
+    together: Together
+    confidence: Confidence
+    size: int
+    progress: Progress | None
+
+    def of(self, names: Sequence[MetricName], pair: tuple[int, int]) -> dict[str, Difference | None]:
+        """The second model of a ``pair`` less the first, in every metric that has a test; one pass for all of them."""
+        wanted = [name for name in names if has_test(name) and all(self.values[i][str(name)] is not None for i in pair)]
+        if not wanted:
+            return {}
+        looks = [ScoreLook.of(wanted, self.results[i]) for i in pair]
+        fresh = partial(_ScorePass.empty, self.counted, pair, wanted, looks)
+        workers = self.counted.passes[0].plan.workers
+        total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
+        found: dict[str, Difference | None] = {}
+        for name in wanted:
+            first, second = (float(self.values[i][str(name)] or 0.0) for i in pair)
+            if name.base in INFLUENCES:
+                rows = min(look.smaller_side(name) for look in looks)
+                variance = total.influences[str(name)].variance
+                found[str(name)] = ranked_difference(second, first, variance, rows, self.confidence)
+            else:
+                results = self.results[pair[0]]
+                found[str(name)] = total.losses[str(name)].difference(second, first, name, results, self.confidence)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLook:
+    """How the rows of one model are looked at."""
+
+    scoring: Scoring
+    influences: dict[str, tuple[RowInfluence | None, ...]]
+    weights: dict[str, HostArray]
+    rankings: tuple[Ranking, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[MetricName], results: ScoreResults) -> ScoreLook:
+        """With the influences of every column that is ranked."""
+        ranked = [name for name in names if name.base in INFLUENCES]
+        rankings = tuple(results.rankings) if ranked else ()
+        influences, weights = {}, {}
+        for name in ranked:
+            held = np.array([ranking.defined for ranking in rankings])
+            if name.label is not None and not results.scoring.binary:
+                held &= np.arange(len(held)) == results.column(name)
+            weight = held.astype(np.float64)
+            if name.average == "weighted":
+                weight = weight * np.array([ranking.positives for ranking in rankings])
+            weights[str(name)] = weight / weight.sum()
+            influences[str(name)] = tuple(
+                INFLUENCES[name.base](ranking) if held[i] else None for i, ranking in enumerate(rankings)
+            )
+        return cls(results.scoring, influences, weights, rankings)
+
+    def smaller_side(self, name: MetricName) -> float:
+        """Rows of the smaller side of the columns that a metric is of."""
+        weight = self.weights[str(name)]
+        return min(min(r.positives, r.negatives) for r, w in zip(self.rankings, weight, strict=True) if w > 0)
+
+    def rows(self, labels: Labels) -> tuple[HostArray, HostArray]:
+        """Scores and targets as the states take them."""
+        of, scores, target = self.scoring, labels.scores, labels.target
+        assert scores is not None
+        if of.binary:
+            scores = positive_scores(scores, of.form, of.positive) if scores.ndim > 1 else scores
+            return scores, (target == of.positive).astype(np.int64)
+        return scores, target.astype(np.int64)
+
+    def influence(self, name: str, ranked: HostArray, target: HostArray) -> HostArray:
+        """That of each row (N,) on a metric of ranks."""
+        columns = self.influences[name]
+        if self.scoring.binary:
+            (only,) = columns
+            assert only is not None
+            return only.at(ranked.astype(np.float64), target == 1)
+        total = np.zeros(len(target))
+        for i, column in enumerate(columns):
+            if column is not None:
+                total += self.weights[name][i] * column.at(ranked[:, i].astype(np.float64), target == i)
+        return total
+
+
+def span_of(name: MetricName, results: ScoreResults) -> float:
+    """How far apart two rows can be in what a metric is the mean of; of a log loss, what float64 makes of the worst."""
+    if name.base == "mean_rank":
+        return float(results.scoring.classes - 1)
+    return {"log_loss": WORST_LOSS, "brier": 1.0 if results.scoring.binary else 2.0}.get(name.base, 1.0)
+
+
+class RowSums:
+    """Exact sums of what rows have, or of their differences; ``infinite`` rows have none."""
+
+    def __init__(self) -> None:
+        self.infinite = 0
+        self.sums = ExactSum(9)
+
+    def update(self, difference: HostArray, weight: HostArray | None) -> None:
+        """Take in the differences (N,) of rows."""
+        finite = np.isfinite(difference)
+        self.infinite += int(np.count_nonzero(~finite))
+        d = np.where(finite, difference, 0.0)
+        w = np.ones(len(d)) if weight is None else weight
+        powers = [(w**power) * d**k for power in (1, 2, 3) for k in range(power + 1)]
+        for cell, values in enumerate(powers):
+            if len(values):
+                add_exactly(self.sums, values, np.full(len(values), cell))
+
+    def merge(self, other: RowSums) -> None:
+        """Take in what another worker has added."""
+        self.infinite += other.infinite
+        self.sums.merge(other.sums)
+
+    def difference(
+        self, first: float, second: float, name: MetricName, results: ScoreResults, confidence: Confidence
+    ) -> Difference | None:
+        """The difference of two means; ``None`` where one of them is infinite."""
+        moments = self.moments
+        return None if moments is None else mean_difference(first, second, moments, confidence, span_of(name, results))
+
+    @property
+    def moments(self) -> Moments | None:
+        """All sums; ``None`` where a row is infinite."""
+        if self.infinite:
+            return None
+        s = self.sums.value().tolist()
+        return Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8]))
+
+
+@dataclass(slots=True)
+class _ScorePass:
+    """What one worker gathers."""
+
+    counted: TogetherPass
+    pair: tuple[int, int]
+    names: Sequence[MetricName]
+    looks: Sequence[ScoreLook]
+    influences: dict[str, PairedInfluence]
+    losses: dict[str, RowSums]
+
+    @classmethod
+    def empty(
+        cls, counted: TogetherPass, pair: tuple[int, int], names: Sequence[MetricName], looks: Sequence[ScoreLook]
+    ) -> _ScorePass:
+        """No rows yet."""
+        influences = {str(name): PairedInfluence() for name in names if name.base in INFLUENCES}
+        losses = {str(name): RowSums() for name in names if name.base in LOSSES}
+        return cls(counted, pair, names, looks, influences, losses)
+
+    def add(self, rows: Rows) -> bool:
+        """Look at the rows of both models."""
+        every = [
+            one.prepare(batch, one.task, Evidence())
+            for one, batch in zip(self.counted.passes, rows.batches, strict=True)
+        ]
+        labels, _ = common(every)
+        told = [look.rows(labels[i]) for look, i in zip(self.looks, self.pair, strict=True)]
+        weight = labels[self.pair[0]].weight
+        if not len(told[0][1]):
+            return True
+        if self.influences:
+            ranked = [
+                scores if look.scoring.binary else one_vs_rest_scores(scores, look.scoring.form.kind)
+                for look, (scores, _) in zip(self.looks, told, strict=True)
+            ]
+            for name, state in self.influences.items():
+                moved = [
+                    look.influence(name, each, target)
+                    for look, each, (_, target) in zip(self.looks, ranked, told, strict=True)
+                ]
+                state.update(*(each if weight is None else each * weight for each in moved))
+        if self.losses:
+            seen = [
+                probability_rows(score_rows(scores, target, look.scoring.form), look.scoring.form)
+                for look, (scores, target) in zip(self.looks, told, strict=True)
+            ]
+            for metric in self.names:
+                if str(metric) in self.losses:
+                    first, second = (loss_of(metric, each) for each in seen)
+                    with np.errstate(invalid="ignore"):
+                        self.losses[str(metric)].update(second - first, weight)
+        return True
+
+    def merge(self, other: _ScorePass) -> None:
+        """Take in what another worker has gathered."""
+        for name, state in self.influences.items():
+            state.merge(other.influences[name])
+        for name, sums in self.losses.items():
+            sums.merge(other.losses[name])
+
+
+def loss_of(name: MetricName, rows: ProbabilityRows) -> HostArray:
+    """What a metric is the mean of."""
+    if name.base == "log_loss":
+        return rows.loss
+    if name.base == "brier":
+        return rows.brier
+    if name.base == "topk_accuracy":
+        return (rows.rank < int(name.parameter or 1)).astype(np.float64)
+    return rows.rank + 1.0 if name.base == "mean_rank" else 1.0 / (rows.rank + 1.0)

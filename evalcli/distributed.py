@@ -1,0 +1,394 @@
+"""One report by many processes, started by ``torchrun`` or ``srun``: shares are counted apart, states are added up.
+
+The processes, called ranks, agree on what the whole input is before anything counts: its labels, then the decision that
+the evidence of all rows supports. Each counts its share under it, and the states travel to rank 0 in log2(N) steps.
+
+Whatever goes wrong in one rank ends all of them: an error is told to the others at the next exchange, and a rank that
+is gone, or comes to an exchange later than the time-out, is an error in every other. There is no partial verdict.
+
+States live on the host when they are sent, so they travel by gloo, whatever device has counted them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from evalcli import __version__, errors
+from evalcli.counting import Outcome, Plan
+from evalcli.engine import accumulate, batch_rows, place, worker_count
+from evalcli.errors import EmptyError, EvalError, InputError, LimitError
+from evalcli.evaluate import check_scores, row_bytes
+from evalcli.evidence import Evidence
+from evalcli.layout import find_layout
+from evalcli.merging import joined_field
+from evalcli.partfile import pack, unpack
+from evalcli.parts import Part, in_order, order, part_of
+from evalcli.plaindata import fitted, plain
+from evalcli.report import Run
+from evalcli.sources.base import Field, InputFile, Note, Selection
+from evalcli.sources.labels import check_labels
+from evalcli.sources.share import Nothing, Relabelled, Share, open_share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from evalcli.counting import Pass
+    from evalcli.engine import Execution, Progress
+    from evalcli.launch import Launch
+    from evalcli.sources.base import Source
+    from evalcli.task import Choices, Task
+
+PATIENCE = 600.0
+"""Seconds that a rank waits for the others, unless told otherwise."""
+
+_PIECE = 1 << 28
+"""Bytes sent at a time."""
+
+
+class LostError(LimitError):
+    """Another rank is gone, or was not there in time."""
+
+
+class Job(NamedTuple):
+    """What every rank was asked for, alike."""
+
+    preds: str
+    target: str | None
+    selection: Selection
+    choices: Choices
+    execution: Execution
+    metrics: tuple[str, ...] | None
+    also: tuple[str, ...]
+
+
+class Counted(NamedTuple):
+    """What rank 0 has in the end; ``alone`` says why it read everything, if it did."""
+
+    part: Part
+    run: Run
+    alone: str
+
+
+class Ranks:
+    """All processes of a launch, connected. Every method is called by all of them, in the same order.
+
+    Raises:
+        LostError: a rank is gone or late; from any method.
+
+    """
+
+    def __init__(self, launch: Launch, timeout: float | None = None) -> None:
+        self.rank, self.size = launch.rank, launch.size
+        self.launch = launch
+        self.timeout = timeout or PATIENCE
+        self._joined = False
+
+    def __enter__(self) -> Self:
+        from datetime import timedelta
+
+        import torch.distributed as dist
+
+        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = self.launch.address, str(self.launch.port)
+        try:
+            dist.init_process_group(
+                "gloo", rank=self.rank, world_size=self.size, timeout=timedelta(seconds=self.timeout)
+            )
+        except (RuntimeError, ValueError, OSError) as e:
+            raise LostError(
+                f"rank {self.rank}: not all {self.size} ranks have come together within {self.timeout:g} s",
+                fix="start all of them; if this is no distributed run, unset RANK and WORLD_SIZE",
+            ) from e
+        self._joined = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._joined and kind is None:
+            import torch.distributed as dist
+
+            dist.destroy_process_group()
+
+    def agree(self, work: Callable[[], bytes]) -> list[bytes]:
+        """Do ``work``, and give what all ranks made of it, by rank.
+
+        Raises:
+            EvalError: what the first of them raised, in all of them.
+
+        """
+        try:
+            reply = b"+" + work()
+        except EvalError as e:
+            reply = b"-" + json.dumps([type(e).__name__, e.what, e.fix, e.path]).encode()
+        except Exception as e:  # a bug: told to the others as what it is to them, and raised as what it is here
+            told = f"rank {self.rank} failed ({type(e).__name__}), no verdict"
+            self._exchange(b"-" + json.dumps(["LimitError", told, "", ""]).encode())
+            raise
+        replies = self._exchange(reply)
+        for one in replies:
+            if one[:1] == b"-":
+                name, what, fix, path = json.loads(one[1:])
+                raise getattr(errors, name, LimitError)(what, fix=fix, path=path)
+        return [one[1:] for one in replies]
+
+    def total(self, gathered: Pass, fresh: Callable[[], Pass]) -> Pass | None:
+        """Everything that all ranks have gathered, in rank 0; the others get ``None``."""
+        step = 1
+        while step < self.size:
+            if self.rank % (2 * step) == step:
+                self._send(pack({}, gathered.state_dict(), __version__), self.rank - step)
+                return None
+            if self.rank + step < self.size:
+                theirs = fresh()
+                theirs.restore(unpack(self._receive(self.rank + step), f"rank {self.rank + step}").arrays)
+                gathered.merge(theirs)
+            step *= 2
+        return gathered
+
+    def settle(self, code: int) -> int:
+        """The exit code of rank 0, in all of them."""
+        import torch
+        import torch.distributed as dist
+
+        number = torch.tensor([code])
+        self._guarded(lambda: dist.broadcast(number, 0))
+        return int(number.item())
+
+    def _exchange(self, data: bytes) -> list[bytes]:
+        import torch
+        import torch.distributed as dist
+
+        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+        self._guarded(lambda: dist.all_gather(sizes, torch.tensor([len(data)])))
+        most = max(int(size.item()) for size in sizes)
+        mine = torch.frombuffer(bytearray(data.ljust(most, b"\0")), dtype=torch.uint8)
+        held = [torch.zeros(most, dtype=torch.uint8) for _ in range(self.size)]
+        self._guarded(lambda: dist.all_gather(held, mine))
+        return [bytes(one.numpy()[: int(size.item())]) for one, size in zip(held, sizes, strict=True)]
+
+    def _send(self, data: bytes, rank: int) -> None:
+        import torch
+        import torch.distributed as dist
+
+        self._guarded(lambda: dist.send(torch.tensor([len(data)]), rank))
+        for start in range(0, len(data), _PIECE):
+            piece = torch.frombuffer(bytearray(data[start : start + _PIECE]), dtype=torch.uint8)
+            self._guarded(partial(dist.send, piece, rank))
+
+    def _receive(self, rank: int) -> bytes:
+        import torch
+        import torch.distributed as dist
+
+        size = torch.zeros(1, dtype=torch.int64)
+        self._guarded(lambda: dist.recv(size, rank))
+        pieces = []
+        for start in range(0, int(size.item()), _PIECE):
+            piece = torch.zeros(min(_PIECE, int(size.item()) - start), dtype=torch.uint8)
+            self._guarded(partial(dist.recv, piece, rank))
+            pieces.append(piece.numpy().tobytes())
+        return b"".join(pieces)
+
+    def _guarded(self, call: Callable[[], Any]) -> None:
+        try:
+            call()
+        except RuntimeError as e:
+            late = "timed out" in str(e).lower() or "timeout" in str(e).lower()
+            what = f"has not come within {self.timeout:g} s" if late else "is gone"
+            fix = "--timeout gives the others longer" if late else "the log of the launcher says which one, and why"
+            raise LostError(f"rank {self.rank}: another rank {what}, no verdict", fix=fix) from e
+
+
+def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> Counted | None:
+    """Count all shares: what ``measure`` of the whole input would have counted, in rank 0.
+
+    Raises:
+        EvalError: what any of the ranks has found, in all of them.
+        LostError: a rank is gone or late.
+
+    """
+    started = perf_counter()
+    execution = _local(job.execution, ranks.launch)
+    with ExitStack() as closing:
+        share = Share(None, ())
+
+        def offer() -> bytes:
+            nonlocal share
+            job.selection.partial = True
+            heard = getattr(progress, "share", None)
+            share = open_share(job.preds, job.target, job.selection, (ranks.rank, ranks.size), heard)
+            if share.source is not None:
+                closing.callback(share.source.close)
+            return _offered(share, job)
+
+        offers = [json.loads(one) for one in ranks.agree(offer)]
+        preds, target, weighted = _united(offers)
+        source: Source = Nothing(preds, target, weighted=weighted)
+        if share.source is not None and share.source.preds.shape[0]:
+            source = Relabelled(share.source, preds, target)
+        layout = find_layout(preds, target, job.choices)
+        check_scores(job.metrics, layout)
+        size = batch_rows(execution, row_bytes(source))
+        workers = worker_count(execution, source, size)
+        placement, budget = place(execution), execution.ranking_budget
+        plan = Plan(source, job.choices, layout, placement, job.metrics, job.also, budget, workers, partial=True)
+        task, gathered = _count(ranks, plan, size, progress)
+
+        def vouch() -> bytes:
+            gathered.check(task)
+            read = share.source.finish() if share.source is not None else ()
+            said = share.source.notes() if share.source is not None else ()
+            return json.dumps([plain(read), plain(said), 0 if share.source is None else share.source.dropped]).encode()
+
+        vouched = [json.loads(one) for one in ranks.agree(vouch)]
+        total = ranks.total(gathered, plan.begin(task, Evidence()))
+        if total is None:
+            return None
+        inputs = _covered(vouched, share)
+        part = part_of(plan, Outcome(task, total), inputs)
+        about = replace(
+            part.about,
+            preds=preds,
+            target=target,
+            rows=preds.shape[0],
+            dropped=sum(dropped for _, _, dropped in vouched),
+            notes=_notes(vouched, part),
+        )
+        seconds, many = perf_counter() - started, workers * ranks.size
+        run = Run(seconds, placement.backend, placement.device, many, size, f"{ranks.size} ranks")
+        return Counted(replace(part, about=about), run, share.alone)
+
+
+def _local(execution: Execution, launch: Launch) -> Execution:
+    """The cores and the devices of a machine are shared by the ranks on it."""
+    if execution.workers is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        execution = replace(execution, workers=max(1, min(8, cores // launch.local_size)))
+    if execution.device == "cuda":
+        import torch
+
+        count = max(torch.cuda.device_count(), 1)
+        execution = replace(execution, device=f"cuda:{launch.local_rank % count}")
+    return execution
+
+
+def _offered(share: Share, job: Job) -> bytes:
+    """What a rank knows of the input: what must be alike in all, and the two sides of its own rows, if it has any."""
+    asked = [__version__, plain(job.choices), job.metrics, job.also, job.execution.ranking_budget, share.whole]
+    source = share.source
+    if source is None or not source.preds.shape[0]:
+        return json.dumps({"asked": asked, "sides": None}).encode()
+    sides = {"preds": plain(source.preds), "target": plain(source.target)}
+    sides |= {"weighted": source.weighted, "ranged": share.ranged}
+    return json.dumps({"asked": asked, "sides": sides}).encode()
+
+
+def _united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, bool]:
+    """Both sides of the whole input, with all labels and all rows.
+
+    Raises:
+        EmptyError: no rank has any row.
+        InputError: ranks were asked for different things, see different files or read them differently.
+
+    """
+    for rank, offer in enumerate(offers):
+        if offer["asked"] != offers[0]["asked"]:
+            what = f"rank {rank} was started with other options than rank 0, or sees other files"
+            raise InputError(what, fix="start all ranks alike, on files that all of them can read")
+    known = [(rank, offer["sides"]) for rank, offer in enumerate(offers) if offer["sides"] is not None]
+    if not known:
+        raise EmptyError("there are no rows", fix="check the files and --where")
+    found = [(rank, fitted(Field, sides["preds"]), fitted(Field, sides["target"])) for rank, sides in known]
+    first, preds, target = found[0]
+    for rank, other, truth in found[1:]:
+        if _kind(other, truth) != _kind(preds, target):
+            what = f"rank {rank} reads its files as {_said(other)}, rank {first} as {_said(preds)}"
+            raise InputError(what, fix="say what they are with --scores, or write all files alike", path=other.path)
+        preds, target = joined_field(preds, other), joined_field(target, truth)
+    if not known[0][1]["ranged"]:
+        preds = replace(preds, shape=(sum(one.shape[0] for _, one, _ in found), *preds.shape[1:]))
+        target = replace(target, shape=(sum(one.shape[0] for _, _, one in found), *target.shape[1:]))
+    return preds, target, bool(known[0][1]["weighted"])
+
+
+def _kind(preds: Field, target: Field) -> tuple[object, ...]:
+    """What the sides of all shares have in common."""
+    text = preds.labels is not None
+    dtype = preds.dtype if "float" in preds.dtype else ""
+    shapes = preds.shape[1:], target.shape[1:]
+    return (text, target.labels is not None, "float" in target.dtype, dtype, preds.columns, shapes)
+
+
+def _said(preds: Field) -> str:
+    return "labels" if preds.labels is not None else f"{preds.dtype} of shape {('N', *preds.shape[1:])}"
+
+
+def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tuple[Task, Pass]:
+    """Passes over all shares until the decision of the whole input is the one they were counted under."""
+    known = Evidence()
+    while True:
+        task = plan.decide(known)
+        total: Any = None
+        complete = False
+
+        def count(task: Task = task, known: Evidence = known) -> bytes:
+            nonlocal total, complete
+            total, complete = accumulate(plan.source, plan.begin(task, known), size, plan.workers, progress)
+            return pack({"complete": complete}, total.evidence.state_dict(), __version__)
+
+        found = Evidence()
+        whole = True
+        for rank, data in enumerate(ranks.agree(count)):
+            content = unpack(data, f"rank {rank}")
+            theirs = Evidence()
+            theirs.load_state_dict(content.arrays)
+            found.merge(theirs)
+            whole = whole and bool(content.about["complete"])
+        if whole and plan.holds(task, found):
+            return plan.decide(found), total
+        known = found.with_(known)
+
+
+def _covered(vouched: Sequence[Any], share: Share) -> tuple[InputFile, ...]:
+    """The files that were read, each row of each of them once.
+
+    Raises:
+        LimitError: a file or a range of rows is missing, or was read twice.
+
+    """
+    files = sorted((fitted(InputFile, one) for read, _, _ in vouched for one in read), key=order)
+    whole: dict[tuple[str, str], InputFile] = {}
+    for file in files:
+        key = (file.path, file.side)
+        before = whole.get(key)
+        if before is None:
+            whole[key] = file
+        elif before.digest != file.digest:
+            raise InputError("the ranks have read other contents under this name", path=file.path)
+        elif before.rows is None or file.rows is None or before.rows[1] != file.rows[0]:
+            raise LimitError("its rows were not read once each; no verdict", path=file.path)
+        else:
+            whole[key] = replace(before, rows=(before.rows[0], file.rows[1]))
+    for file in whole.values():
+        if file.rows is not None and file.rows != (0, file.total):
+            raise LimitError("some of its rows were not read; no verdict", path=file.path)
+    missing = {path for path, _ in share.whole} - {path for path, _ in whole} if not share.alone else set()
+    if missing:
+        raise LimitError("was read by no rank; no verdict", path=min(missing))
+    return tuple(replace(file, rows=None, total=0) for file in whole.values())
+
+
+def _notes(vouched: Sequence[Any], part: Part) -> tuple[Note, ...]:
+    """What was said of the shares; of labels that look alike, what is to say of all."""
+    notes = tuple(fitted(Note, one) for _, said, _ in vouched for one in said)
+    preds, target = part.about.preds, part.about.target
+    if preds.labels is not None and target.labels is not None:
+        alike = check_labels(target.labels, preds.labels, target.path)
+        notes = (*(note for note in notes if not note.code.startswith("labels-")), *alike)
+    return in_order(notes)

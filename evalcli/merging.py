@@ -1,0 +1,270 @@
+"""Parts of one input added up: any order, any tree, the same bits as one run over all of it.
+
+What can be added without reading the rows again is added; what cannot is refused, with the option that makes the parts
+agree. Text labels are matched by name, because each part knows only those of its own rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from evalcli.errors import InputError
+from evalcli.evidence import Evidence
+from evalcli.parts import About, Part, in_order, names_told, order, plan_of
+from evalcli.sources.labels import check_labels, class_order
+from evalcli.task import Choices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from evalcli.counting import Pass
+    from evalcli.sources.base import Field, InputFile, Note
+    from evalcli.task import Task
+
+
+GROUP = 64
+"""So many parts are added up apart: a sum of scores is sorted anew with each part, and a small one sorts fast."""
+
+
+def merge(parts: Iterable[Part]) -> Part:
+    """All ``parts`` as one. They are taken one after another, so an iterator needs to hold one at a time.
+
+    Raises:
+        InputError: two of them do not belong together, or hold the same rows.
+
+    """
+    total: Sum | None = None
+    rest = iter(parts)
+    while group := _added(islice(rest, GROUP)):
+        if total is None:
+            total = group
+        else:
+            total.add(group.part())
+    if total is None:
+        raise InputError("there are no parts to merge", fix="name files written with -o PART.evalcli")
+    return total.part()
+
+
+def _added(parts: Iterable[Part]) -> Sum | None:
+    """The sum of some parts, ``None`` of none."""
+    total: Sum | None = None
+    for part in parts:
+        if total is None:
+            total = Sum(part)
+        else:
+            total.add(part)
+    return total
+
+
+def check_complete(part: Part) -> None:
+    """A verdict needs all rows: of a file that was shared out, every range has to be there.
+
+    Raises:
+        InputError: rows are in no part.
+
+    """
+    for file in part.about.inputs:
+        if file.rows is not None and file.rows != (0, file.total):
+            missing = f"{file.rows[0]} to {file.rows[1]} of its {file.total} rows are in these parts, and no others"
+            raise InputError(missing, fix="merge the parts of all its rows", path=file.path)
+
+
+class Sum:
+    """Parts added one after another: what is kept are the states of all of them, and which rows they were."""
+
+    def __init__(self, first: Part) -> None:
+        self._path = first.path
+        self._about = first.about
+        self._task = first.task
+        self._total: Pass = plan_of(first.about).begin(first.task, Evidence())()
+        self._merge(self._total, first.gathered, first.path, first.task)
+        self._rows, self._dropped = first.about.rows, first.about.dropped
+        self._notes = {*first.about.notes}
+        self._inputs: dict[tuple[str, int, str], list[InputFile]] = {}
+        self._take(first)
+
+    def add(self, part: Part) -> None:
+        """Take in one more part, which stays as it is.
+
+        Raises:
+            InputError: it does not belong to the others, or holds rows that are counted already.
+
+        """
+        _check_alike(self._about, part.about, self._path, part.path)
+        self._take(part)
+        named = self._name(part.about)
+        plan = plan_of(self._about)
+        task = plan.decide(self._total.evidence.with_(part.gathered.evidence))
+        if named or task != self._task:
+            total = plan.begin(task, Evidence())()
+            self._merge(total, self._total, self._path, task)
+            self._total = total
+        self._merge(self._total, part.gathered, part.path, task)
+        self._task = task
+        self._rows += part.about.rows
+        self._dropped += part.about.dropped
+        self._notes |= {*part.about.notes}
+
+    def _name(self, about: About) -> bool:
+        """Take in what both sides of a part are called, and say whether that changes how rows are counted."""
+        mine = self._about
+        if not about.rows:  # what an input without rows looks like says nothing
+            return False
+        if not self._rows:
+            self._about = about
+            return True
+        preds, target = joined_field(mine.preds, about.preds), joined_field(mine.target, about.target)
+        self._about = replace(mine, preds=preds, target=target)
+        return (preds.labels, target.labels) != (mine.preds.labels, mine.target.labels)
+
+    def part(self) -> Part:
+        """All of them as one."""
+        about, task = self._about, self._task
+        preds, target = (replace(one, shape=(self._rows, *one.shape[1:])) for one in (about.preds, about.target))
+        about = replace(
+            about,
+            task=task.kind,
+            scores=task.scores,
+            classes=names_told(task, about.choices),
+            n=self._total.evidence.rows,
+            preds=preds,
+            target=target,
+            rows=self._rows,
+            dropped=self._dropped,
+            inputs=_joined(file for files in self._inputs.values() for file in files),
+            notes=in_order(self._all_notes(preds, target)),
+        )
+        merged = Part(about, plan_of(about).decide(self._total.evidence), self._total, self._path)
+        self._total.check(merged.task)
+        return merged
+
+    def _merge(self, total: Pass, gathered: Pass, path: str, task: Task) -> None:
+        """The evidence of the whole input decides; a part that was counted under another decision cannot be mended."""
+        if gathered.evidence.rows == 0:  # all its rows were left out, and nothing is counted under any decision
+            total.evidence.merge(gathered.evidence)
+            return
+        try:
+            total.merge(gathered.under(total))
+        except ValueError as e:
+            raise _decided_otherwise(gathered.task, task, path) from e
+
+    def _all_notes(self, preds: Field, target: Field) -> tuple[Note, ...]:
+        """What was said of the parts; of labels that look alike, what is to say of all."""
+        if preds.labels is None or target.labels is None or self._about.layout.preds != "labels":
+            return tuple(self._notes)
+        alike = check_labels(target.labels, preds.labels, target.path)
+        return (*(note for note in self._notes if not note.code.startswith("labels-")), *alike)
+
+    def _take(self, part: Part) -> None:
+        """Take note of the rows of a part.
+
+        The same rows are there twice when one file is, by path and content, or when files of the same content are on
+        every side: a target alone may well look like another.
+        """
+        files = part.about.inputs
+        twice = [
+            (here, there) for there in files for here in self._inputs.get(_content(there), ()) if _meet(here, there)
+        ]
+        sides = {there.side for _, there in twice}
+        for here, there in twice:
+            if here.path == there.path or sides == {file.side for file in files}:
+                rows = "" if there.rows is None else f", rows {there.rows[0]} to {there.rows[1]}"
+                same = there.path if here.path == there.path else f"{there.path}, which equals {here.path}"
+                message = f"its rows are counted already: {same}{rows}"
+                raise InputError(message, fix="name every part once", path=part.path)
+        for file in files:
+            self._inputs.setdefault(_content(file), []).append(file)
+
+
+def _decided_otherwise(was: Task, now: Task, path: str) -> InputError:
+    if (was.kind, was.scores) == (now.kind, now.scores):
+        what, fix = "the classes of its rows are others than those of all parts together", "--labels naming all classes"
+    else:
+        what = f"its rows alone were taken for {was.kind} {was.scores}, all parts together are {now.kind} {now.scores}"
+        fix = f"--scores {now.scores}" if was.scores != now.scores else f"--task {now.kind}"
+    return InputError(what, fix=f"write all parts again with {fix}", path=path)
+
+
+_ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
+    ("declares other labels than", "--labels", lambda about: about.choices.labels),
+    ("was written under other choices than", "options", lambda about: replace(about.choices, labels=None)),
+    ("computed other metrics than", "-m", lambda about: about.metrics),
+    ("computed other metrics for gates than", "--min and --max", lambda about: about.gated),
+    ("ranks within another budget than", "--ranking-budget", lambda about: about.budget),
+    ("differs in having weights from", "--weight", lambda about: about.weighted),
+    ("has another layout than", "options", lambda about: about.layout),
+    ("has other score columns than", "--pred", lambda about: about.preds.columns),
+    ("has rows of another shape than", "options", lambda about: (about.preds.shape[1:], about.target.shape[1:])),
+    ("differs in holding text or numbers from", "options", lambda about: _texts(about)),  # noqa: PLW0108  stands below
+    ("stores its scores in another type than", "options", lambda about: _stored(about)),  # noqa: PLW0108  likewise
+)
+"""What a part must have in common with the others: how it differs, the option that says it, where it stands."""
+_CHOSEN = 5
+"""So many of them are chosen, and hold even of a part without rows."""
+
+
+def _stored(about: About) -> str:
+    """The type of the scores; labels are the same in any."""
+    return "" if about.layout.preds == "labels" else about.preds.dtype
+
+
+def _texts(about: About) -> tuple[bool, ...]:
+    return (about.preds.labels is None, about.target.labels is None, "float" in about.target.dtype)
+
+
+def _check_alike(first: About, second: About, beside: str, path: str) -> None:
+    for what, option, of in _ALIKE if first.rows and second.rows else _ALIKE[:_CHOSEN]:
+        here, there = of(first), of(second)
+        if here != there:
+            message = f"{what} {beside}{_difference(here, there)}"
+            raise InputError(message, fix=f"write all parts with the same {option}", path=path)
+
+
+def _difference(here: object, there: object) -> str:
+    """Both values where they are short, and of choices those that differ."""
+    if isinstance(here, Choices) and isinstance(there, Choices):
+        names = [one.name for one in fields(here) if getattr(here, one.name) != getattr(there, one.name)]
+        return f" (--{names[0].replace('_', '-')})" if names and names[0] != "chosen" else " (--threshold)"
+    simple = isinstance(here, str | int | None) and isinstance(there, str | int | None)
+    return f" ({there} beside {here})" if simple and not isinstance(here, bool) else ""
+
+
+def joined_field(mine: Field, theirs: Field) -> Field:
+    """One side of both, with all its labels."""
+    if mine == theirs:
+        return mine
+    labels = mine.labels
+    if labels != theirs.labels and labels is not None and theirs.labels is not None:
+        labels = class_order({*labels, *theirs.labels})
+    name, path, dtype = (min(getattr(mine, one), getattr(theirs, one)) for one in ("name", "path", "dtype"))
+    return replace(mine, name=name, path=path, dtype=dtype, labels=labels)
+
+
+def _content(file: InputFile) -> tuple[str, int, str]:
+    """What tells one file from another, wherever it lies."""
+    return file.digest, file.size, file.side
+
+
+def _meet(first: InputFile, second: InputFile) -> bool:
+    """Whether two ranges of one content share a row."""
+    if first.rows is None or second.rows is None:
+        return True
+    return first.rows[0] < second.rows[1] and second.rows[0] < first.rows[1]
+
+
+def _joined(files: Iterable[InputFile]) -> tuple[InputFile, ...]:
+    """In order, ranges that touch as one."""
+    joined: list[InputFile] = []
+    for file in sorted(files, key=order):
+        last = joined[-1] if joined else None
+        if last is not None and last.rows and file.rows and last.rows[1] == file.rows[0] and _same(last, file):
+            joined[-1] = replace(last, rows=(last.rows[0], file.rows[1]))
+        else:
+            joined.append(file)
+    return tuple(joined)
+
+
+def _same(first: InputFile, second: InputFile) -> bool:
+    return replace(first, rows=None) == replace(second, rows=None)

@@ -1,0 +1,215 @@
+"""A comparison for machines and for pages: JSON, CSV and Markdown.
+
+In CSV ``table`` is ``metric`` (``a`` is the model, ``b`` the one it is compared with), ``flips`` (``class`` is empty
+for all) or ``row``. Numbers are unrounded; undefined is empty.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+from evalcli.errors import UsageError
+from evalcli.renderers import versus, wording
+from evalcli.renderers.escape import markdown, markdown_name, spreadsheet
+from evalcli.renderers.json import document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from evalcli.comparing.data import Comparison
+
+COLUMNS = (
+    *("table", "metric", "model", "against", "value", "difference", "low", "high", "method", "p", "holm"),
+    *("detectable", "verdict", "class", "kind", "row", "id", "target", "a", "b"),
+)
+Row = dict[str, object]
+
+
+def render_comparison(comparison: Comparison, form: str) -> str:
+    """The comparison as the text of a file in one of the formats of a report.
+
+    Raises:
+        UsageError: there is no such format.
+
+    """
+    if form == "json":
+        return document(comparison.to_json_object())
+    if form == "csv":
+        return _csv(comparison)
+    if form == "markdown":
+        return _markdown(comparison)
+    if form == "rich":
+        from evalcli.renderers.comparison import plain
+
+        return plain(comparison)
+    raise UsageError(f"no format {form!r}", fix="choose one of rich, json, csv, markdown")
+
+
+def _csv(comparison: Comparison) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for rows in (_metric_rows(comparison), _flip_rows(comparison), _row_rows(comparison)):
+        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    return "" if value is None else spreadsheet(value) if isinstance(value, str) else value
+
+
+def _metric_rows(comparison: Comparison) -> Iterator[Row]:
+    against = comparison.models[comparison.reference].name
+    for row in comparison.metrics:
+        for model, value, found in zip(comparison.models, row.values, row.differences, strict=True):
+            line: Row = {"table": "metric", "metric": row.name, "model": model.name, "value": value}
+            if found is not None:
+                line |= {
+                    "against": against,
+                    "difference": found.value,
+                    "low": found.low,
+                    "high": found.high,
+                    "method": found.method,
+                    "p": found.p,
+                    "holm": found.adjusted,
+                    "detectable": found.detectable,
+                    "verdict": found.verdict,
+                }
+            yield line
+
+
+def _flip_rows(comparison: Comparison) -> Iterator[Row]:
+    for row in comparison.flips:
+        for kind in ("support", "right", "fixed", "broken", "other", "same"):
+            yield {"table": "flips", "class": row.name or "", "kind": kind, "value": getattr(row, kind)}
+
+
+def _row_rows(comparison: Comparison) -> Iterator[Row]:
+    for row in comparison.rows:
+        yield {
+            "table": "row",
+            "kind": row.kind,
+            "row": row.row,
+            "id": row.id,
+            "target": row.target,
+            "a": row.first,
+            "b": row.second,
+        }
+
+
+def _markdown(comparison: Comparison) -> str:
+    parts = [
+        ["# Comparison", *_summary(comparison), _facts(comparison)],
+        _titled("Gates", _gates(comparison)),
+        _titled("Findings", _findings(comparison)),
+        _titled("Metrics", _league(comparison) if comparison.kind == "league" else _metrics(comparison)),
+        _titled("Flips", _flips(comparison)),
+        _titled("Rows", _rows(comparison)),
+    ]
+    return "\n\n".join("\n\n".join(blocks) for blocks in parts if blocks) + "\n"
+
+
+def _titled(heading: str, block: str) -> list[str]:
+    return [f"## {heading}", block] if block else []
+
+
+def _table(heads: Iterable[str], align: str, rows: Iterable[Iterable[str]]) -> str:
+    marks = {"l": "---", "r": "---:"}
+    lines = [heads, (marks[side] for side in align), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _summary(comparison: Comparison) -> list[str]:
+    if comparison.kind == "league" or not comparison.metrics:
+        return []
+    first = comparison.metrics[0]
+    text = f"{versus.metric_title(first.name)}: {versus.in_words(comparison, first)}"
+    return [f"**{markdown(text)}**"]
+
+
+def _facts(comparison: Comparison) -> str:
+    rows = [
+        (
+            model.name,
+            ", ".join(
+                (markdown_name(model.path), *([markdown_name(model.column)] if model.column else []), model.scores)
+            ),
+        )
+        for model in comparison.models
+    ]
+    rows += [(key, markdown(text)) for key, text in versus.facts(comparison)]
+    if comparison.positive is not None:
+        rows.append(("positive", markdown_name(comparison.positive)))
+    return _table(("", ""), "ll", rows)
+
+
+def _metrics(comparison: Comparison) -> str:
+    rows = []
+    for row in comparison.metrics:
+        found = row.differences[1]
+        numbers = ["", "", "", ""]
+        if found is not None:
+            numbers = [versus.difference(found), versus.interval(found)]
+            numbers += [markdown(versus.probability(p)) for p in (found.p, found.adjusted)]
+        values = [versus.value(value) for value in row.values]
+        rows.append([markdown(row.name), *values, *numbers, markdown(versus.in_words(comparison, row))])
+    heads = ("metric", "A", "B", versus.sides(comparison), f"{versus.level(comparison)} interval", "p", "Holm", "")
+    return _table(heads, "lrrrrrrl", rows)
+
+
+def _league(comparison: Comparison) -> str:
+    rows = []
+    for place in versus.league(comparison):
+        model = comparison.models[place]
+        cells = [
+            f"{versus.value(row.values[place])} {markdown(versus.standing(row, place, comparison.reference))}".strip()
+            for row in comparison.metrics
+        ]
+        words = "" if place == comparison.reference else versus.in_words(comparison, comparison.metrics[0], place)
+        rows.append([model.name, *cells, markdown(words)])
+    heads = ("model", *(markdown(row.name) for row in comparison.metrics), "")
+    return _table(heads, "l" + "r" * len(comparison.metrics) + "l", rows)
+
+
+def _flips(comparison: Comparison) -> str:
+    if not comparison.flips:
+        return ""
+    rows = [
+        [
+            "all" if row.name is None else markdown_name(row.name),
+            *(f"{number:,}" for number in (row.support, row.right, row.fixed, row.broken, row.other, row.same)),
+        ]
+        for row in versus.shown_flips(comparison)
+    ]
+    heads = ("class", "support", "both right", "wrong → right", "right → wrong", "wrong → wrong", "both wrong alike")
+    return _table(heads, "lrrrrrr", rows)
+
+
+def _rows(comparison: Comparison) -> str:
+    rows = []
+    for kind, found in versus.shown_rows(comparison).items():
+        for row in found:
+            names = (row.target, row.first, row.second)
+            cells = (wording.UNDEFINED if name is None else markdown_name(name) for name in names)
+            rows.append([versus.KINDS[kind], markdown_name(versus.place_of(row)), *cells])
+    return _table(("", "where", "target", "A", "B"), "lllll", rows) if rows else ""
+
+
+def _findings(comparison: Comparison) -> str:
+    lines = []
+    for finding in comparison.findings:
+        lines.append(f"- **{markdown(finding.level)}** {markdown(finding.text)}")
+        if finding.fix:
+            lines.append(f"  - {markdown(finding.fix)}")
+    return "\n".join(lines)
+
+
+def _gates(comparison: Comparison) -> str:
+    rows = []
+    for verdict in comparison.gates:
+        value, bound = wording.compared(verdict)
+        word = verdict.status if verdict.status == "pass" else f"**{markdown(verdict.status)}**"
+        rows.append((markdown_name(verdict.rule), value, bound, word, markdown(verdict.reason)))
+    return _table(("gate", "difference", "margin", "status", ""), "lrrll", rows) if rows else ""

@@ -1,0 +1,182 @@
+"""``evalcli compare`` from files to exit codes, as a shell sees it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+NAMES = ("ham", "spam")
+
+
+def table(path, columns):
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three models of one truth: 70 %, 80 % and 90 % right; together in one table, alone in others, and as arrays."""
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 2, 400)
+    models = {
+        name: np.where(rng.random(400) < wrong, 1 - target, target)
+        for name, wrong in (("a", 0.3), ("b", 0.2), ("c", 0.1))
+    }
+    words = {name: [NAMES[i] for i in each] for name, each in models.items()}
+    truth = [NAMES[i] for i in target]
+    ids = [f"r{i}" for i in range(400)]
+    table(tmp_path / "all.csv", {"id": ids, "label": truth, **words})
+    table(tmp_path / "t.csv", {"id": ids, "label": truth})
+    for name, each in words.items():
+        table(tmp_path / f"{name}.csv", {"id": ids, "pred": each})
+        table(tmp_path / f"whole_{name}.csv", {"label": truth, "pred": each})
+        np.save(tmp_path / f"{name}.npy", models[name])
+    np.save(tmp_path / "t.npy", target)
+    return tmp_path
+
+
+def parsed(done):
+    assert done.code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+POSITIVE = ("--positive", "spam", "-f", "json")
+
+
+def test_every_way_to_name_two_models_gives_the_same(run, files) -> None:
+    ways = [
+        ("a.csv", "b.csv", "t.csv"),
+        ("a.csv", "b.csv", "t.csv", "--id", "id"),
+        ("a.csv", "b.csv", "--targets", "t.csv"),
+        ("whole_a.csv", "whole_b.csv"),
+        ("all.csv", "--pred", "a,b"),
+        ("all.csv", "t.csv", "--pred", "a,b", "--id", "id"),
+    ]
+    found = [parsed(run("compare", *way, *POSITIVE)) for way in ways]
+    assert all(each["metrics"] == found[0]["metrics"] for each in found)
+    assert all(each["flips"] == found[0]["flips"] for each in found)
+    arrays = parsed(run("compare", "a.npy", "b.npy", "t.npy", "-f", "json"))
+    assert arrays["metrics"] == found[0]["metrics"]
+
+
+def test_numbers_are_those_of_reports(run, files) -> None:
+    found = parsed(run("compare", "a.csv", "b.csv", "t.csv", *POSITIVE))
+    for place, name in enumerate("ab"):
+        report = parsed(run("report", f"{name}.csv", "t.csv", *POSITIVE))
+        for metric, row in found["metrics"].items():
+            assert row["values"][place] == report["metrics"][metric]["value"]
+
+
+def test_three_models_make_a_league(run, files) -> None:
+    ways = [
+        ("a.csv", "b.csv", "c.csv", "t.csv"),
+        ("a.csv", "b.csv", "c.csv", "--targets", "t.csv"),
+        ("whole_a.csv", "whole_b.csv", "whole_c.csv"),
+        ("all.csv", "--pred", "a,b,c"),
+    ]
+    found = [parsed(run("compare", *way, *POSITIVE)) for way in ways]
+    assert all(each["kind"] == "league" for each in found)
+    assert all(each["metrics"] == found[0]["metrics"] for each in found)
+    assert [each["name"] for each in found[0]["models"]] == ["A", "B", "C"]
+    assert found[0]["reference"] == 2
+
+
+@pytest.mark.parametrize(
+    ("gates", "code"),
+    [
+        (("--noninferior", "accuracy=1pp"), 0),
+        (("--equivalent", "accuracy=1pp"), 1),
+        (("--equivalent", "accuracy=12pp"), 3),
+        (("--noninferior", "accuracy=1pp", "--equivalent", "accuracy=12pp"), 3),
+        (("--noninferior", "recall[spam]=20%"), 0),
+        (("--noninferior", "auroc=1pp"), 2),
+        (("--noninferior", "accuracy"), 2),
+        (("--confidence", "95"), 2),
+    ],
+)
+def test_exit_codes(spawn, files, gates, code) -> None:
+    done = spawn("compare", "a.csv", "b.csv", "t.csv", "--positive", "spam", "--quiet", *gates, cwd=files)
+    assert done.code == code, done.stderr
+    assert done.stdout == ""
+    assert bool(done.stderr) == (code != 0)
+
+
+def test_the_other_way_round_the_gate_fails(spawn, files) -> None:
+    gate = ("--noninferior", "accuracy=0.5pp")
+    done = spawn("compare", "c.csv", "a.csv", "t.csv", "--positive", "spam", *gate, cwd=files)
+    assert done.code == 1
+    assert "B is worse: −" in done.stdout
+    assert "FAIL" in done.stderr
+
+
+def test_files_of_every_format(run, files) -> None:
+    outputs = [arg for suffix in ("json", "csv", "md", "txt") for arg in ("-o", f"out.{suffix}")]
+    done = run("compare", "a.csv", "c.csv", "t.csv", "--positive", "spam", *outputs)
+    assert done.code == 0, done.stderr
+    assert json.loads((files / "out.json").read_text())["schema"] == "evalcli.comparison/1"
+    assert (files / "out.csv").read_text().startswith("table,metric,model")
+    assert (files / "out.md").read_text().startswith("# Comparison\n\n**accuracy: B is better: +")
+    assert "B is better" in (files / "out.txt").read_text()
+    assert "B is better" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("a.csv",), "there is one model"),
+        (("-", "-", "t.csv"), "standard input cannot be read for each model"),
+        (("a.csv", "b.csv", "-"), "standard input cannot be read for each model"),
+        (("-", "--pred", "a,b"), "standard input cannot be read for each model"),
+        (("a.csv", "b.csv", "c.csv", "t.csv", "--noninferior", "accuracy=1pp"), "about two models"),
+        (("a.csv", "b.csv", "--targets", "t.csv", "--pred", "a,b"), "--pred names 2 columns, and there are 2 files"),
+        (("a.csv", "b.csv", "t.csv", "-m", "accuracy@id=r1"), "slices are not compared"),
+        (("a.csv", "b.csv", "t.csv", "-m", "log_loss"), "needs scores"),
+        (("a.csv", "b.csv", "t.csv", "--independent"), "about two files"),
+        (("whole_a.csv", "whole_b.csv", "--overlap", "--independent"), "ask for one thing at a time"),
+        (("whole_a.csv", "whole_b.csv", "--overlap"), "differ in 2 columns, so that this tells no samples apart"),
+    ],
+)
+def test_what_cannot_be_meant_is_told(run, files, args, said) -> None:
+    done = run("compare", *args, "--positive", "spam")
+    assert done.code == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_one_model_may_come_from_a_pipe(spawn, files) -> None:
+    done = spawn("compare", "-", "b.csv", "t.csv", *POSITIVE, cwd=files, input=(files / "a.csv").read_text())
+    straight = spawn("compare", "a.csv", "b.csv", "t.csv", *POSITIVE, cwd=files)
+    assert done.code == 0, done.stderr
+    assert json.loads(done.stdout)["metrics"] == json.loads(straight.stdout)["metrics"]
+    assert json.loads(done.stdout)["models"][0]["path"] == "-"
+
+
+def test_train_against_test(run, files) -> None:
+    done = run("compare", "whole_c.csv", "whole_a.csv", "--independent", "--positive", "spam")
+    assert done.code == 0, done.stderr
+    assert "overfitted, if A was trained on: accuracy is" in done.stdout
+    assert "Flips" not in done.stdout
+
+
+def test_overlap(run, files) -> None:
+    done = run("compare", "a.csv", "t.csv", "--overlap", "--id", "id")
+    assert done.code == 0, done.stderr
+    assert "400 rows of B are in A" in done.stdout
+    assert "leave them out" in done.stdout
+    found = json.loads(run("compare", "a.csv", "t.csv", "--overlap", "--id", "id", "-f", "json").stdout)
+    assert found["shared"] == [400, 400]
+
+
+def test_options_come_from_the_configuration(run, files) -> None:
+    (files / "own.toml").write_text(
+        '[compare]\npositive = "spam"\nnoninferior = { accuracy = "1pp" }\nmetrics = "accuracy"\n'
+    )
+    done = run("compare", "a.csv", "b.csv", "t.csv", "--config", "own.toml", "-f", "json")
+    assert list(parsed(done)["metrics"]) == ["accuracy"]
+    assert "1 of 1 passed" in done.stderr
+
+
+def test_the_command_is_listed(run) -> None:
+    assert "compare " in run("--help").stdout

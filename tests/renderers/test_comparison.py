@@ -1,0 +1,185 @@
+"""Comparisons on a screen of any width, in a pipe, in Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+
+from evalcli.comparing.data import (
+    ClassFlips,
+    Comparison,
+    Difference,
+    FlippedRow,
+    MetricRow,
+    Model,
+    Overlap,
+    SharedRow,
+)
+from evalcli.errors import UsageError
+from evalcli.renderers.comparison import plain
+from evalcli.renderers.comparison_files import render_comparison
+from evalcli.renderers.escape import UNSAFE
+from evalcli.renderers.overlap import render_overlap
+from evalcli.renderers.versus import in_words
+from evalcli.report import Finding, InputRecord, Verdict
+
+HOSTILE = ("[red]x[/red]", "=cmd()", "esc\x1b[31m", "a|b", "\u202eевил")
+
+
+def row(name, values, *found, direction="higher", unit=True):
+    return MetricRow(name, direction, unit, values, (None, *found))
+
+
+BETTER = Difference(0.012, 0.004, 0.02, "score", 0.003, 0.009, 0.011, "better")
+DOUBTFUL = Difference(0.01, 0.001, 0.019, "bootstrap", 0.03, 0.12, 0.013)
+NOTHING = Difference(-0.001, -0.008, 0.006, "score", 0.8, 0.8, 0.009)
+WORSE = Difference(0.2136, 0.1105, 0.3208, "hall", 0.00004, 0.0002, 0.15, "worse")
+TINY = Difference(0.00187, 0.00162, 0.00212, "score", 1e-40, 1e-39, 0.0003, "better")
+
+PAIRED = Comparison(
+    version="0.1.0",
+    kind="paired",
+    task="multiclass",
+    n=1000,
+    ignored=3,
+    left_out=2,
+    weighted=False,
+    classes=("cat", "dog", *HOSTILE),
+    positive=None,
+    confidence=0.95,
+    models=(Model("A", "old.csv", "pred", "labels"), Model("B", "new [1].csv", "p_*", "probs")),
+    reference=0,
+    metrics=(
+        row("accuracy", (0.9, 0.912), BETTER),
+        row("f1_macro", (0.88, 0.89), DOUBTFUL),
+        row("mcc", (0.8, 0.799), NOTHING),
+        row("recall[esc\x1b[31m]", (0.5, 0.50187), TINY),
+        row("log_loss", (0.2375, 0.4511), WORSE, direction="lower", unit=False),
+        row("precision[dog]", (None, 0.5), None),
+        row("ece", (0.02, 0.03), None, direction="lower"),
+    ),
+    flips=(
+        ClassFlips(None, 1000, 870, 42, 30, 8, 50),
+        *(ClassFlips(name, 100 + i, 90, i, 2 * i, 1, 9 - i) for i, name in enumerate(("cat", "dog", *HOSTILE))),
+    ),
+    rows=(
+        FlippedRow("broken", 3, "img_0003", None, 5, "cat", "cat", "esc\x1b[31m"),
+        FlippedRow("fixed", 7, "=id()", None, 9, "dog", None, "dog"),
+        FlippedRow("other", 12345, None, "part2.csv", None, "a|b", "cat", "dog"),
+    ),
+    findings=(Finding("left-out", "warning", "2 rows are left out of all", "find out why"),),
+    gates=(
+        Verdict("noninferior(accuracy)<0.005", "accuracy", 0.012, 0.005, "pass", "", 0.004, 0.02, 1000),
+        Verdict(
+            "equivalent(mcc)<0.005", "mcc", -0.001, 0.005, "inconclusive", "more rows would tell", -0.008, 0.006, 1000
+        ),
+    ),
+    inputs=(InputRecord("old.csv", 100, "sha256:0"),),
+)
+FAR = replace(BETTER, value=-0.04, low=-0.05, high=-0.03, verdict="worse")
+LOWER = replace(WORSE, value=-0.1, low=-0.2, high=-0.01, verdict="better")
+LEAGUE = replace(
+    PAIRED,
+    kind="league",
+    models=tuple(Model(name, f"{name}.pt", "", "logits") for name in "ABC"),
+    reference=2,
+    metrics=(
+        MetricRow("accuracy", "higher", unit=True, values=(0.88, 0.91, 0.92), differences=(FAR, NOTHING, None)),
+        MetricRow("log_loss", "lower", unit=False, values=(None, 0.3, 0.4), differences=(None, LOWER, None)),
+    ),
+    flips=(),
+    rows=(),
+    gates=(),
+)
+SAMPLES = replace(
+    PAIRED,
+    kind="independent",
+    models=(Model("A", "train.pt", "", "logits", 800), Model("B", "test.pt", "", "logits", 200)),
+    flips=(),
+    rows=(),
+    gates=(),
+)
+SHOWN = {"paired": PAIRED, "league": LEAGUE, "samples": SAMPLES}
+OVERLAP = Overlap(
+    "0.1.0",
+    "the id 'key'",
+    ("train.csv", "test\x1b.csv"),
+    (800, 200),
+    (790, 200),
+    (5, 4),
+    (SharedRow(3, 0, "=x"), SharedRow(10, 1, "b\x1b")),
+    (Finding("leakage", "warning", "4 of the 200 rows of B (2 %) are in A too", "leave them out"),),
+)
+
+
+@pytest.fixture(params=SHOWN)
+def shown(request):
+    return request.param, SHOWN[request.param]
+
+
+@pytest.mark.parametrize("width", [80, 120, None])
+def test_whole_screen(shown, golden, width) -> None:
+    name, comparison = shown
+    golden(f"compare.{name}.{width or 'pipe'}.txt", plain(comparison, width))
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("markdown", "md"), ("csv", "csv"), ("json", "json")])
+def test_whole_files(shown, golden, form, suffix) -> None:
+    name, comparison = shown
+    text = render_comparison(comparison, form)
+    golden(f"compare.{name}.{suffix}", text)
+    assert not UNSAFE.search(text.replace("\n", ""))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+def test_every_width_is_kept(shown, width) -> None:
+    text = plain(replace(shown[1], gates=()), width)
+    assert max(map(cell_len, text.split("\n"))) <= width
+    assert not UNSAFE.search(text.replace("\n", "").replace("\u200e", ""))
+    assert not re.search(r" \n", text)
+    for metric in shown[1].metrics[:2]:
+        for value in metric.values:
+            assert ("–" if value is None else f"{value:.4f}") in text
+
+
+def test_differences_in_words() -> None:
+    said = {metric.name: in_words(PAIRED, metric) for metric in PAIRED.metrics}
+    assert said["accuracy"] == "B is better: +1.2 points, 95 % 0.4 to 2.0"
+    assert said["mcc"] == "no difference shown; this sample could show 0.9 points"
+    assert said["f1_macro"] == (
+        "no difference shown (p 0.030 alone, 0.120 among all that is compared); this sample could show 1.3 points"
+    )
+    assert said["log_loss"] == "B is worse: +0.2136, 95 % 0.1105 to 0.3208"
+    assert said["recall[esc\x1b[31m]"] == "B is better: +0.187 points, 95 % 0.162 to 0.212"
+    assert said["precision[dog]"] == "undefined for A"
+    assert said["ece"] == "no test is known for it"
+
+
+def test_json_comes_back(shown) -> None:
+    text = render_comparison(shown[1], "json")
+    assert Comparison.from_json_object(json.loads(text)) == shown[1]
+
+
+def test_csv_has_one_header_and_no_formula(shown) -> None:
+    rows = list(csv.DictReader(io.StringIO(render_comparison(shown[1], "csv"))))
+    assert {line["table"] for line in rows} >= {"metric"}
+    assert all(None not in line for line in rows)
+    assert not any(cell.startswith(("=", "@", "+")) for line in rows for cell in line.values())
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("rich", "txt"), ("markdown", "md"), ("csv", "csv"), ("json", "json")])
+def test_overlap(golden, form, suffix) -> None:
+    text = render_overlap(OVERLAP, form, 80)
+    golden(f"overlap.{suffix}", text)
+    assert not UNSAFE.search(text.replace("\n", ""))
+
+
+def test_another_format_is_refused() -> None:
+    with pytest.raises(UsageError, match="no format 'html'"):
+        render_comparison(PAIRED, "html")

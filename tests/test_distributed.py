@@ -1,0 +1,325 @@
+"""Several processes, one report: the bytes of one process, every row once, and no verdict where one of them is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from memory_source import text_source
+
+from evalcli.errors import InputError, LimitError, UsageError
+from evalcli.launch import launched
+from evalcli.sources.base import InputFile, Selection
+from evalcli.sources.share import Relabelled, Share, dealt, open_share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., Any]
+
+DEADLINE = 120
+_OWN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "NO_COLOR", "COLUMNS")
+
+BROKEN = """
+import os, signal, sys, time
+from evalcli.distributed import Ranks
+real, calls = Ranks.{when}, []
+def broken(self, *args):
+    calls.append(1)
+    if len(calls) == {call}:
+        {what}
+    return real(self, *args)
+Ranks.{when} = broken
+from evalcli.cli import main
+main()
+"""
+"""A rank that is like the others until the call of a method; then ``what`` happens to it."""
+
+
+class Ended(NamedTuple):
+    stdout: str
+    stderr: str
+    code: int
+
+
+def ranks(count: int, *args: object, broken: tuple[int, str] | None = None, stop: bool = False) -> list[Ended]:
+    """Start ``count`` processes as a launcher does; one of them may run another program, and is stopped if it hangs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    clean = {name: value for name, value in os.environ.items() if name not in _OWN}
+    started = []
+    for rank in range(count):
+        env = clean | {
+            "RANK": str(rank),
+            "WORLD_SIZE": str(count),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+        }
+        head = ["-m", "evalcli"] if broken is None or rank != broken[0] else ["-c", broken[1]]
+        command = [sys.executable, *head, *map(str, args)]
+        started.append(subprocess.Popen(command, env=env, stdout=-1, stderr=-1, encoding="utf-8"))
+    ended: list[Any] = [None] * count
+    try:
+        for rank in sorted(range(count), key=lambda rank: broken is not None and rank == broken[0]):
+            if stop and broken is not None and rank == broken[0]:
+                started[rank].kill()
+            out, err = started[rank].communicate(timeout=DEADLINE)
+            ended[rank] = Ended(out, err, started[rank].returncode)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    return ended
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """Tables of labels, of different sizes, one of them without rows; not every class is in every one of them."""
+    rng = np.random.default_rng(6)
+    names = np.array(["cat", "dog", "owl", "ant", "bee", "eel"])
+    for number in range(5):
+        truth = rng.integers(number % 3, 6 - number % 2, 50 * number)
+        said = np.where(rng.random(len(truth)) < 0.7, truth, rng.integers(0, 3, len(truth)))
+        rows = [f"{names[p]},{names[t]}\n" for p, t in zip(said, truth, strict=True)]
+        (tmp_path / f"shard{number}.csv").write_text("pred,target\n" + "".join(rows))
+    return tmp_path / "shard*.csv"
+
+
+@pytest.fixture
+def scores(tmp_path: Path) -> Path:
+    """Binary scores that only one of the files shows to be logits, beside names that not every file has."""
+    rng = np.random.default_rng(7)
+    for number in range(4):
+        score = rng.random(80 + number) - (number == 3)
+        truth = np.where(rng.random(len(score)) + number / 10 < score + 0.5, "spam", "ham")
+        rows = [f"{s:.6f},{t}\n" for s, t in zip(score, truth if number else ["spam"] * len(score), strict=True)]
+        (tmp_path / f"s{number}.csv").write_text("score,target\n" + "".join(rows))
+    return tmp_path / "s?.csv"
+
+
+@pytest.fixture
+def arrays(tmp_path: Path) -> tuple[Path, Path]:
+    rng = np.random.default_rng(8)
+    logits = rng.normal(size=(1001, 5)).astype(np.float32)
+    np.save(tmp_path / "p.npy", logits)
+    np.save(tmp_path / "t.npy", np.where(rng.random(1001) < 0.6, logits.argmax(1), rng.integers(0, 5, 1001)))
+    return tmp_path / "p.npy", tmp_path / "t.npy"
+
+
+@pytest.mark.parametrize(("count", "kind"), [(2, "tables"), (4, "scores"), (3, "arrays")])
+def test_ranks_print_the_bytes_of_one_process(run: Run, count: int, kind: str, request: pytest.FixtureRequest) -> None:
+    more = {"tables": (), "scores": ("--positive", "spam"), "arrays": ("--batch-size", 100)}[kind]
+    found = request.getfixturevalue(kind)
+    files = found if kind == "arrays" else (found,)
+    alone = run("report", *files, "-f", "json", *more)
+    assert alone.code == 0
+    first, *others = ranks(count, "report", *files, "-f", "json", *more)
+    assert first == Ended(alone.stdout, "", 0)
+    assert others == [Ended("", "", 0)] * (count - 1)
+
+
+def test_torchrun(run: Run, tables: Path, tmp_path: Path) -> None:
+    alone = run("report", tables, "-f", "json").stdout
+    clean = {name: value for name, value in os.environ.items() if name not in _OWN} | {"OMP_NUM_THREADS": "1"}
+    for count in (1, 2):
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        command += ["-m", "evalcli", "report", str(tables), "-f", "json", "-o", str(tmp_path / "a.json")]
+        done = subprocess.run(command, env=clean, capture_output=True, encoding="utf-8", timeout=DEADLINE, check=False)
+        assert (done.returncode, done.stdout) == (0, alone), done.stderr
+        assert (tmp_path / "a.json").read_text() == alone
+
+
+def test_the_exit_code_of_rank_0_is_everyones(run: Run, arrays: tuple[Path, Path], tmp_path: Path) -> None:
+    part = tmp_path / "a.evalcli"
+    options = ("--min", "accuracy=0.99", "--quiet", "-o", part)
+    first, second = ranks(2, "report", *arrays, *options)
+    assert (first.code, second) == (1, Ended("", "", 1))
+    assert "FAIL" in first.stderr
+    alone = run("report", *arrays, "-f", "json").stdout
+    assert run("merge", part, "-f", "json").stdout == alone
+
+
+def test_an_error_in_any_rank_is_told_once(tmp_path: Path, arrays: tuple[Path, Path]) -> None:
+    target = np.load(arrays[1])
+    target[900] = 77  # in the share of the last rank
+    np.save(arrays[1], target)
+    first, second, third = ranks(3, "report", *arrays, "-f", "json", "-o", tmp_path / "a.json")
+    assert first.code == second.code == third.code == 2
+    assert first.stderr == (
+        f"evalcli: {arrays[1]}: 1 target is outside the classes 0 to 4 (row 900: 77); "
+        "if 77 marks rows to leave out, add --ignore-index 77 [E3]\n"
+    )
+    assert json.loads(first.stdout)["error"]["code"] == "E3"
+    assert second[:2] == third[:2] == ("", "")
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_an_output_that_cannot_be_written_is_told_to_all(arrays: tuple[Path, Path]) -> None:
+    first, second = ranks(2, "report", *arrays, "-o", "/nowhere/a.json")
+    assert (first.code, first.stdout, second) == (2, "", Ended("", "", 2))
+    assert first.stderr == "evalcli: /nowhere/a.json: its folder does not exist; mkdir -p /nowhere [E4]\n"
+
+
+FAULTS = {
+    "is killed while it counts": ("os.kill(os.getpid(), signal.SIGKILL)", "agree", 3, -9, "is gone"),
+    "is killed while it sends": ("os.kill(os.getpid(), signal.SIGKILL)", "total", 1, -9, "is gone"),
+    "hangs": ("time.sleep(1000)", "agree", 2, -9, "has not come within 15 s"),
+    "raises": ("raise RuntimeError('x')", "agree", 2, 70, "is gone"),
+    "raises at work": ("return real(self, lambda: 1 / 0)", "agree", 3, 70, "rank 1 failed (ZeroDivisionError)"),
+    "exits with 0": ("os._exit(0)", "agree", 2, 0, "is gone"),
+    "ends in good order": ("sys.exit(0)", "total", 1, 0, "is gone"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_X19_a_rank_that(name: str, tables: Path, tmp_path: Path) -> None:
+    what, when, call, code, said = FAULTS[name]
+    program = BROKEN.format(what=what, when=when, call=call)
+    begun = time.monotonic()
+    options = ("-f", "json", "-o", tmp_path / "a.json", "-o", tmp_path / "a.evalcli", "--min", "accuracy=0.1")
+    ended = ranks(
+        2,
+        "report",
+        tables,
+        *options,
+        "--timeout",
+        15 if name == "hangs" else 100,
+        broken=(1, program),
+        stop=name == "hangs",
+    )
+    assert time.monotonic() - begun < DEADLINE
+    assert ended[1].code == code
+    assert ended[0].code == 2, ended
+    error = json.loads(ended[0].stdout)["error"]
+    assert error["code"] == "E6"
+    assert said in error["message"]
+    assert ended[0].stderr.startswith("evalcli: rank ")
+    assert ended[0].stderr.count("\n") == 1
+    assert not (tmp_path / "a.json").exists()
+    assert not (tmp_path / "a.evalcli").exists()
+
+
+def test_X19_rank_0_that_is_killed_leaves_no_verdict(tables: Path) -> None:
+    program = BROKEN.format(what="os.kill(os.getpid(), signal.SIGKILL)", when="settle", call=1)
+    killed, second = ranks(2, "report", tables, "--timeout", 100, "--quiet", broken=(0, program))
+    assert killed.code == -9
+    assert (second.code, second.stdout) == (2, "")
+    assert "evalcli: rank 1: another rank is gone, no verdict" in second.stderr
+
+
+def test_X19_a_rank_that_never_comes(spawn: Run, tables: Path) -> None:
+    env = {
+        "RANK": "1",
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(random.randrange(20_000, 30_000)),
+    }
+    result = spawn("report", tables, "--timeout", 2, env=env)
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.endswith(
+        "evalcli: rank 1: not all 2 ranks have come together within 2 s; "
+        "start all of them; if this is no distributed run, unset RANK and WORLD_SIZE [E6]\n"
+    )
+
+
+def test_T30_a_share_that_changes_while_it_is_read(arrays: tuple[Path, Path]) -> None:
+    change = f"len(calls) == 4 and os.utime({str(arrays[0])!r}, ns=(1, 1))"
+    program = BROKEN.format(what=change, when="agree", call=4)
+    first, second = ranks(2, "report", *arrays, broken=(1, program))
+    assert first.code == second.code == 2
+    assert f"{arrays[0]}: input changed while reading" in first.stderr
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, None),
+        ({"RANK": "x", "WORLD_SIZE": "4"}, None),
+        ({"RANK": "4", "WORLD_SIZE": "4"}, None),
+        (
+            {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"},
+            (3, 4, 1, 2, "127.0.0.1", 29_500),
+        ),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"}, None),  # a batch script
+        (
+            {
+                "SLURM_PROCID": "5",
+                "SLURM_STEP_NUM_TASKS": "8",
+                "SLURM_LOCALID": "1",
+                "SLURM_STEP_TASKS_PER_NODE": "4(x2)",
+                "SLURM_STEP_NODELIST": "gpu[07-08]",
+                "SLURM_JOB_ID": "1234567",
+            },
+            (5, 8, 1, 4, "gpu07", 20_000 + 14_567),
+        ),
+    ],
+)
+def test_launchers_are_known_by_their_variables(environ: dict[str, str], expected: tuple[Any, ...] | None) -> None:
+    assert launched(environ) == expected
+
+
+def test_files_are_dealt_fairly_and_each_once() -> None:
+    files = [(f"f{i}", size) for i, size in enumerate([10, 1, 1, 8, 8, 0, 3])]
+    hands = dealt(files, 3)
+    assert sorted(name for hand in hands for name in hand) == [name for name, _ in files]
+    assert all(hand == sorted(hand) for hand in hands)
+    sums = [sum(dict(files)[name] for name in hand) for hand in hands]
+    assert max(sums) - min(sums) <= 3
+    assert dealt(files[:2], 4) == [["f0"], ["f1"], [], []]
+
+
+def test_arrays_are_cut_into_ranges_that_cover_them(arrays: tuple[Path, Path]) -> None:
+    seen: list[int] = []
+    for rank in range(7):
+        share = open_share(str(arrays[0]), str(arrays[1]), Selection(), (rank, 7))
+        assert share.source is not None
+        batches = list(share.source.batches(64))
+        seen += [batch.start + i for batch in batches for i in range(len(batch.target))]
+        preds, _ = share.source.finish()
+        assert preds.rows == (batches[0].start, batches[0].start + sum(len(batch.target) for batch in batches))
+        assert preds.total == 1001
+        share.source.close()
+    assert seen == list(range(1001))
+    with pytest.raises(UsageError, match="standard input cannot be shared out"):
+        open_share("-", None, Selection(), (0, 2))
+
+
+def test_codes_become_those_of_the_whole() -> None:
+    part = text_source(["b", "d", "b"], ["d", "d", "b"])
+    whole = text_source(["a", "b", "c", "d"], ["a", "b", "c", "d"])
+    (batch,) = Relabelled(part, whole.preds, whole.target).batches(10)
+    assert (batch.preds.tolist(), batch.target.tolist()) == ([1, 3, 1], [3, 3, 1])
+    part.arrays[0] = np.array([-1, 1, 0])  # none, d, b
+    (batch,) = Relabelled(part, whole.preds, whole.target).batches(10)
+    assert batch.preds.tolist() == [-1, 3, 1]
+
+
+def test_rows_that_nobody_or_two_have_read_are_no_verdict() -> None:
+    from evalcli.distributed import _covered
+    from evalcli.plaindata import plain
+
+    def covered(*files: InputFile, whole: tuple[str, ...] = ("a",)) -> Any:
+        return _covered([[plain((file,)), [], 0] for file in files], Share(None, tuple((name, 1) for name in whole)))
+
+    half, rest = (InputFile("a", 9, "sha256:1", rows=rows, total=10) for rows in ((0, 5), (5, 10)))
+    assert covered(rest, half) == (InputFile("a", 9, "sha256:1"),)
+    with pytest.raises(LimitError, match="some of its rows were not read"):
+        covered(half)
+    for twice in (InputFile("a", 9, "sha256:1", rows=(4, 10), total=10), half, InputFile("a", 9, "sha256:1")):
+        with pytest.raises(LimitError, match="not read once each"):
+            covered(half, twice)
+    with pytest.raises(LimitError, match="was read by no rank"):
+        covered(half, rest, whole=("a", "b"))
+    with pytest.raises(InputError, match="other contents"):
+        covered(half, InputFile("a", 9, "sha256:2", rows=(5, 10), total=10))
