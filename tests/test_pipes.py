@@ -43,7 +43,7 @@ def test_T32_G06_standard_input_is_the_file(tmp_path, suffix, run, monkeypatch, 
     path = save(tmp_path / f"x{suffix}", data)
     with path.open("rb") as stream:
         monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": stream, "fileno": stream.fileno})())
-        result = run("report", "-", "-f", "json")
+        result = run("report", "-", "-f", "json", "--no-intervals")
     assert result.code == 0, result.stderr
     piped, read = json.loads(result.stdout), json.loads(render(report_of(path), "json"))
     assert [file.pop("path") for file in piped["inputs"] + read["inputs"]] == ["-", str(path)]
