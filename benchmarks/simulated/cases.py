@@ -12,6 +12,7 @@ from benchmarks.simulated.pairs import (
     difference,
     equal_f1,
     log_losses,
+    mean_log_loss,
     ranked,
     with_interval,
     with_p,
@@ -92,7 +93,7 @@ CASES = (
     Case("ECE 0.08, 5,000 rows", calibration(5000, 2.0, 0.6)),
     Case("ECE 0.02, 1,000 rows", calibration(1000, 2.0, 0.85)),
     Case("ECE 0, 1,000 rows", calibration(1000, 2.0, 1.0), ()),
-    Case("partial AUROC, 100 + 400 rows", partial_area(100, 400, 1.5), most=400),
+    Case("partial AUROC, 100 + 400 rows", partial_area(100, 400, 1.5), (), most=400),
     Case("Kolmogorov–Smirnov, 100 + 400 rows", distance_of_curves(100, 400, 1.5), (), most=400),
     Case("risk–coverage area, 500 rows", selective("aurc", 500), most=400),
     Case("accuracy at a coverage of 0.8, 500 rows", selective("accuracy", 500), most=400),
@@ -130,21 +131,21 @@ BETTER = Pair((0.6, 0.3, 0.1), (0.92, 0.88, 0.8), (0.88, 0.82, 0.7), 500)
 CLOSE = Pair((1, 1, 1), (0.97,) * 3, (0.95,) * 3, 300, 0.9)
 
 PAIRS = (
-    PairCase("accuracy, 400 rows", compared("accuracy", EVEN, both=True), null=True),
-    PairCase("accuracy, 100 rows", compared("accuracy", FEW), null=True),
-    PairCase("macro F1, 400 rows", compared("f1_macro", EVEN), null=True),
-    PairCase("macro F1, 100 rows, 10 % positive", compared("f1_macro", FEW, both=True), null=True),
-    PairCase("macro F1, equal by other errors, 1,000 rows", compared("f1_macro", UNEVEN, both=True), null=True),
-    PairCase("MCC, 400 rows", compared("mcc", EVEN), null=True),
-    PairCase("MCC, 100 rows, 10 % positive", compared("mcc", FEW), null=True),
-    PairCase("balanced accuracy, 100 rows, 10 % positive", compared("balanced_accuracy", FEW), null=True),
-    PairCase("AUROC, 50 + 50 rows", with_p(ranked(50, 50, 1.5, 1.5)), null=True),
-    PairCase("AUROC, 25 + 475 rows", with_p(ranked(25, 475, 1.5, 1.5)), null=True),
-    PairCase("AUROC near 1, 100 + 400 rows", with_p(ranked(100, 400, 3.0, 3.0)), null=True),
-    PairCase("log loss, 200 rows", with_p(log_losses(200, 1.0)), null=True),
-    PairCase("accuracy, 500 rows", compared("accuracy", BETTER), null=False),
-    PairCase("macro F1, 500 rows", compared("f1_macro", BETTER), null=False),
-    PairCase("AUROC, 100 + 100 rows", with_p(ranked(100, 100, 1.7, 1.3)), null=False),
+    PairCase("test of accuracy, 400 rows", compared("accuracy", EVEN, both=True), null=True),
+    PairCase("test of accuracy, 100 rows", compared("accuracy", FEW), null=True),
+    PairCase("test of macro F1, 400 rows", compared("f1_macro", EVEN), null=True),
+    PairCase("test of macro F1, 100 rows, 10 % positive", compared("f1_macro", FEW, both=True), null=True),
+    PairCase("test of macro F1, equal by other errors, 1,000 rows", compared("f1_macro", UNEVEN, both=True), null=True),
+    PairCase("test of MCC, 400 rows", compared("mcc", EVEN), null=True),
+    PairCase("test of MCC, 100 rows, 10 % positive", compared("mcc", FEW), null=True),
+    PairCase("test of balanced accuracy, 100 rows, 10 % positive", compared("balanced_accuracy", FEW), null=True),
+    PairCase("test of AUROC, 50 + 50 rows", with_p(ranked(50, 50, 1.5, 1.5)), null=True),
+    PairCase("test of AUROC, 25 + 475 rows", with_p(ranked(25, 475, 1.5, 1.5)), null=True),
+    PairCase("test of AUROC near 1, 100 + 400 rows", with_p(ranked(100, 400, 3.0, 3.0)), null=True),
+    PairCase("test of log loss, 200 rows", with_p(log_losses(200, 1.0)), null=True),
+    PairCase("test of accuracy, 500 rows", compared("accuracy", BETTER), null=False),
+    PairCase("test of macro F1, 500 rows", compared("f1_macro", BETTER), null=False),
+    PairCase("test of AUROC, 100 + 100 rows", with_p(ranked(100, 100, 1.7, 1.3)), null=False),
 )
 
 CASES = (
@@ -156,10 +157,11 @@ CASES = (
     Case("difference of MCC, 500 rows", difference("mcc", BETTER)),
     Case("difference of balanced accuracy, 400 rows", difference("balanced_accuracy", EVEN)),
     Case("difference of AUROC, 100 + 100 rows", with_interval(ranked(100, 100, 1.7, 1.3), area(1.7) - area(1.3))),
+    Case("difference of log loss, 300 rows", mean_log_loss(300, 1.5)),
     Case("difference of AUROC, none, 25 + 475 rows", with_interval(ranked(25, 475, 1.5, 1.5), 0.0)),
 )
 
 GATES = (
-    GateCase("accuracy 0.9, 1,000 rows", gate("accuracy", matrix_of(np.ones(2), [0.9, 0.9]), 1000)),
-    GateCase("macro F1, rare classes, 1,000 rows", gate("f1_macro", RARE, 1000)),
+    GateCase("gate on accuracy 0.9, 1,000 rows", gate("accuracy", matrix_of(np.ones(2), [0.9, 0.9]), 1000)),
+    GateCase("gate on macro F1, rare classes, 1,000 rows", gate("f1_macro", RARE, 1000)),
 )

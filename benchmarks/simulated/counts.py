@@ -65,7 +65,10 @@ def composite(name: str, shares: Any, rows: int, *, every: bool = False) -> Call
         found = {"evalcli": CountIntervals(cells, CONFIDENCE, positive=positive).of(parsed)}
         if every:
             for method in ("score", "bootstrap"):
-                found[method] = CountIntervals(cells, CONFIDENCE, positive=positive, method=method).of(parsed)
+                given = found["evalcli"]
+                if given is None or given.method != method:
+                    given = CountIntervals(cells, CONFIDENCE, positive=positive, method=method).of(parsed)
+                found[method] = given
             drawn = evaluate(parsed, replicates(cells, CONFIDENCE).counts, positive=positive)
             found["percentile"] = percentile(drawn, CONFIDENCE)
         return truth, found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from evalcli.metrics.registry import evaluate, parse
 from evalcli.metrics.roc import auroc
 from evalcli.uncertainty.cells import Cells, JointCells
 from evalcli.uncertainty.comparison import PairedCounts, discordant, mcnemar
-from evalcli.uncertainty.means import Moments, mean_interval, mean_p
+from evalcli.uncertainty.means import Moments, careful_interval, careful_p
 from evalcli.uncertainty.paired import PairedInfluence, RowInfluence, ranked_difference
 from evalcli.uncertainty.quantiles import normal_quantile
 
@@ -143,12 +144,25 @@ def log_losses(rows: int, second: float) -> Callable[[Rng], Moments]:
     return draw
 
 
+def mean_log_loss(rows: int, second: float) -> Callable[[Rng], Drawn]:
+    """Draw the same and ask for the interval; the truth is that of four million rows."""
+
+    @cache
+    def truth() -> float:
+        return log_losses(4_000_000, second)(np.random.default_rng(0)).mean
+
+    def draw(rng: Rng) -> Drawn:
+        return with_interval(log_losses(rows, second), truth())(rng)
+
+    return draw
+
+
 def with_p(draw: Callable[[Rng], Any]) -> Callable[[Rng], dict[str, float]]:
     """Return the p-value of what is drawn."""
 
     def p_of(rng: Rng) -> dict[str, float]:
         found = draw(rng)
-        return {"evalcli": mean_p(found) if isinstance(found, Moments) else found.p}
+        return {"evalcli": careful_p(found) if isinstance(found, Moments) else found.p}
 
     return p_of
 
@@ -158,7 +172,8 @@ def with_interval(draw: Callable[[Rng], Any], truth: float) -> Callable[[Rng], D
 
     def interval_of(rng: Rng) -> Drawn:
         found = draw(rng)
-        interval = mean_interval(found, CONFIDENCE) if isinstance(found, Moments) else found.interval
-        return truth, {"evalcli": interval}
+        if isinstance(found, Moments):
+            return truth, {"evalcli": careful_interval(found, CONFIDENCE, -np.inf, np.inf)}
+        return truth, {"evalcli": found.interval}
 
     return interval_of

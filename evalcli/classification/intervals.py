@@ -125,6 +125,10 @@ class Intervals:
         by_support = self._numbers.total / self._mean_weight if name.average == "weighted" else None
         return ranks.mean_interval(estimates, weights, self._confidence, method, by_support)
 
+    def _of_pairs(self, name: MetricName, value: float) -> Interval | None:
+        del value
+        return ranks.pairs_interval(self._read(name), self._confidence)
+
     def _curve(self, name: MetricName, ranking: Ranking) -> Interval | None:
         from evalcli.uncertainty import curves
 
@@ -186,6 +190,7 @@ _RANKS: dict[str, tuple[Callable[..., Any], str]] = {
 }
 _METHODS: dict[str, Callable[[Intervals, MetricName, float], Interval | None] | None] = {
     "KeyTable": Intervals._of_ranks,
+    "PairwiseKeyTable": Intervals._of_pairs,
     "LogLoss": Intervals._of_losses,
     "Brier": Intervals._of_losses,
     "CalibrationBins": Intervals._of_bins,

@@ -24,7 +24,7 @@ from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.roc import auroc
 from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.intervals import Interval, none_of
-from evalcli.uncertainty.means import Moments, mean_interval, mean_p
+from evalcli.uncertainty.means import Moments, careful_interval, careful_p
 from evalcli.uncertainty.quantiles import t_quantile, t_two_sided
 from evalcli.uncertainty.ranks import placements, precision_influence
 
@@ -125,6 +125,6 @@ def ranked_difference(
 
 def mean_difference(first: float, second: float, moments: Moments, confidence: Confidence, span: float) -> Difference:
     """The difference of two mean losses, from the ``moments`` of the difference row by row, at most ``span`` each."""
-    interval = mean_interval(moments, confidence, -span, span)
+    interval = careful_interval(moments, confidence, -span, span)
     reach = max(moments.error, interval.width / 2.0 / confidence.critical)
-    return Difference(first, second, interval, mean_p(moments), detectable(reach, confidence))
+    return Difference(first, second, interval, careful_p(moments), detectable(reach, confidence))

@@ -33,10 +33,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.ranking import KeyTable
     from evalcli.metrics.roc import Certified, Ranking
     from evalcli.uncertainty.intervals import Confidence
 
 _HALVINGS = 100
+_MODEL = 0.75
+"""Rows out of order that the model counts for: with this many, 95 % are 94 to 97 % from AUROC 0.6 to 0.99."""
 
 
 class Squares(NamedTuple):
@@ -110,9 +113,14 @@ def _side(amounts: HostArray, shares: HostArray, mean: float, square: float, mod
     total = float(amounts.sum())
     rows = total * total / square
     variance = dot(amounts, (shares - mean) ** 2) / total
-    variance *= rows / (rows - 1.0) if rows > 1.0 else 1.0
+    variance *= _spared(rows)
     telling = min(_telling(amounts, 1.0 - shares), _telling(amounts, shares)) * rows / total
-    return Side((telling * variance + max(variance, model)) / (telling + 1.0) / rows, rows)
+    return Side((telling * variance + _MODEL * max(variance, model)) / (telling + _MODEL) / rows, rows)
+
+
+def _spared(rows: float) -> float:
+    """``n / (n − 1)``: a mean that was estimated spares part of the variance."""
+    return rows / (rows - 1.0) if rows > 1.0 else 1.0
 
 
 def _telling(amounts: HostArray, losses: HostArray) -> float:
@@ -137,13 +145,14 @@ def average_precision_estimate(ranking: Ranking, squares: Squares | None = None)
     mean = dot(pos, a / whole) / total
     of_pos, of_neg = precision_influence(ranking)
     rows = total * total / squares.pos
-    variances = dot(pos, of_pos**2) * squares.pos / total, dot(neg, of_neg**2) * squares.neg / ranking.negatives
+    others = ranking.negatives**2 / squares.neg
+    sides = ((pos, of_pos, squares.pos / total, rows), (neg, of_neg, squares.neg / ranking.negatives, others))
+    variances = [dot(side, of**2) * weight * _spared(size) for side, of, weight, size in sides]
     variance = sum(variances)
     telling = _telling(pos, b / whole) * rows / total
-    grown = (telling * variance + max(variance, mean * (1.0 - mean) / rows)) / (telling + 1.0)
+    grown = (telling * variance + _MODEL * max(variance, mean * (1.0 - mean) / rows)) / (telling + _MODEL)
     scale = grown / variance if variance > 0.0 else 1.0
     bias = dot(pos * b / whole**2, 1.0 - a / total) / total * squares.pos / total
-    others = ranking.negatives**2 / squares.neg
     return RankEstimate(certified, Side(variances[0] * scale, rows), Side(variances[1] * scale, others), bias)
 
 
@@ -215,6 +224,36 @@ def _nothing_out_of_order(
         return newcombe(value, pos, neg, confidence.critical)
     reach = none_of(pos, confidence.critical)
     return Interval(max(value - reach, 0.0), min(value + reach, 1.0), "wilson")
+
+
+def pairs_interval(table: KeyTable, confidence: Confidence) -> Interval | None:
+    """The interval of the mean over pairs of classes, from a ``pairwise`` table; ``None`` where no pair has rows.
+
+    A row of a class stands in all pairs of its class. Its parts in them are taken to be perfectly correlated; rows of
+    different classes are independent.
+    """
+    size, estimates = table.columns, {}
+    for i in range(size):
+        for j in range(size):
+            one = auroc_estimate(table.ranking(i, against=j)) if i != j else None
+            if one is not None:
+                estimates[i, j] = one
+    if not estimates:
+        return None
+    value = sum(one.value for one in estimates.values()) / len(estimates)
+    errors = np.zeros(size)
+    for (i, j), one in estimates.items():
+        errors[i] += sqrt(one.pos.variance)
+        errors[j] += sqrt(one.neg.variance)
+    variance = dot(errors, errors) / len(estimates) ** 2
+    if not (0.0 < value < 1.0 and variance > 0.0):
+        return _nothing_out_of_order(value, list(estimates.values()), confidence, "delong")
+    doubt = [sum(float(one.certified[end]) for one in estimates.values()) / len(estimates) for end in (1, 2)]
+    rows = min(one.pos.rows for one in estimates.values())
+    critical = t_quantile(1.0 - confidence.tail, max(rows - 1.0, 1.0))
+    found = by_variance(value, variance, critical, "delong")
+    moved = Interval(found.low - (value - doubt[0]), found.high + (doubt[1] - value), found.method)
+    return moved.holding(value, 0.0, 1.0)
 
 
 def newcombe(value: float, positives: float, negatives: float, critical: float) -> Interval:

@@ -96,6 +96,7 @@ RATIOS: dict[str, Ratio] = {
     "jaccard": Ratio(Linear(1, 0, 0, 0), Linear(-1, 1, 1, 0)),
     "specificity": Ratio(Linear(1, -1, -1, 1), Linear(0, -1, 0, 1)),
     "npv": Ratio(Linear(1, -1, -1, 1), Linear(0, 0, -1, 1)),
+    "selection_rate": Ratio(Linear(0, 0, 1, 0), Linear(0, 0, 0, 1)),
 }
 
 

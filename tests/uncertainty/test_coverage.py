@@ -1,0 +1,71 @@
+"""Coverage by simulation, in small: ``python -m benchmarks.coverage`` does the same with 2,000 data sets a case.
+
+The tolerance is what three standard errors of so many sets explain. That it can tell good from bad is shown by methods
+that fail it.
+"""
+
+import sys
+from math import sqrt
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.coverage import HIGH, LOW, REJECTED, WRONG, chance, cover, judge, reject
+from benchmarks.simulated.cases import CASES, GATES, PAIRS
+
+SETS = 200
+BY_NAME = {case.name: case for case in (*CASES, *PAIRS, *GATES)}
+
+CHOSEN = (
+    *("accuracy, 100 rows", "accuracy near 1, 1,000 rows", "accuracy near 0, 500 rows"),
+    *("accuracy, heavy rows are hard, 300 rows", "average precision 0.92, 200 rows", "log loss, 100 rows"),
+    *("macro F1, rare classes, 1,000 rows", "balanced accuracy, rare classes, 300 rows", "MCC near 0, 150 rows"),
+    *("kappa, 10 classes, 2,000 rows", "recall of 5 % positive, 500 rows"),
+    *("AUROC 0.86, 50 + 50 rows", "AUROC 0.993, 100 + 1,900 rows", "ECE 0.08, 300 rows"),
+    *("difference of macro F1, none, 1,000 rows", "difference of AUROC, 100 + 100 rows"),
+)
+TOO_NARROW = {
+    "accuracy near 1, 100 rows": "wald",
+    "accuracy, 100 clusters": "as if independent",
+    "balanced accuracy, rare good classes, 300 rows": "percentile",
+    "ECE 0.02, 1,000 rows": "percentile",
+}
+
+
+def promised(coverage: float) -> bool:
+    return LOW - 3 * sqrt(LOW * (1 - LOW) / SETS) <= coverage <= HIGH + 3 * sqrt(HIGH * (1 - HIGH) / SETS)
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_intervals_hold_the_truth_as_often_as_they_say(name):
+    rows = {row.method: row for row in cover(BY_NAME[name], SETS)}
+    assert rows["evalcli"].sets == SETS
+    assert promised(rows["evalcli"].coverage), rows["evalcli"]
+
+
+@pytest.mark.parametrize("name", TOO_NARROW)
+def test_a_method_that_is_too_narrow_is_found_out(name):
+    rows = {row.method: row for row in cover(BY_NAME[name], SETS)}
+    assert promised(rows["evalcli"].coverage), rows["evalcli"]
+    assert not promised(rows[TOO_NARROW[name]].coverage), rows[TOO_NARROW[name]]
+
+
+@pytest.mark.parametrize(
+    "name", ["accuracy, 100 rows", "macro F1, equal by other errors, 1,000 rows", "log loss, 200 rows"]
+)
+def test_no_difference_is_seldom_found(name):
+    case = BY_NAME[f"test of {name}"]
+    assert case.null
+    assert reject(case, SETS)["evalcli"] <= REJECTED + chance(0.05, SETS)
+
+
+def test_a_difference_is_found():
+    assert reject(BY_NAME["test of macro F1, 500 rows"], 100)["evalcli"] > 0.7
+
+
+def test_a_gate_on_a_point_flips_and_one_on_an_interval_does_not():
+    found = judge(BY_NAME["gate on accuracy 0.9, 1,000 rows"], 400)
+    assert 0.4 < found["point"]["pass"] < 0.6
+    assert found["interval"]["pass"] + found["interval"]["fail"] <= WRONG + chance(0.05, 400)

@@ -1,0 +1,187 @@
+"""Means of rows, ratios of means, and calibration errors from bins."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import integrate, stats
+
+from evalcli.metrics.calibration import BinTable, ece, mce
+from evalcli.uncertainty.bins import _gaps, _measured, calibration_interval, confidence_interval, largest_gap_interval
+from evalcli.uncertainty.intervals import Confidence, none_of
+from evalcli.uncertainty.means import (
+    WORST_LOSS,
+    Moments,
+    PairSums,
+    careful_interval,
+    careful_p,
+    mean_interval,
+    ratio_interval,
+    squared_root,
+)
+
+CONFIDENCE = Confidence()
+Z = CONFIDENCE.critical
+
+
+def sample(rows=300, seed=0):
+    return np.random.default_rng(seed).exponential(size=rows)
+
+
+def test_moments_are_those_of_rows():
+    values = sample()
+    moments = Moments.of(values)
+    assert moments == Moments.counted(300, *(float((values**k).sum()) for k in (1, 2, 3)))
+    assert moments.mean == pytest.approx(values.mean())
+    assert moments.error == pytest.approx(values.std(ddof=1) / math.sqrt(300))
+    assert moments.skew == pytest.approx(stats.skew(values) / math.sqrt(300), rel=0.01)
+
+
+def test_moments_of_weights_and_of_a_histogram():
+    values = np.array([0.2, 0.5, 3.0])
+    counts = np.array([4, 7, 2])
+    every = Moments.of(values.repeat(counts))
+    assert Moments.of_histogram(values, counts).third == pytest.approx(every.third)
+    heavy = Moments.of(values.repeat(counts), np.full(13, 2.5))
+    assert (heavy.rows, heavy.mean) == (pytest.approx(13), pytest.approx(every.mean))
+    assert (heavy.error, heavy.skew) == (pytest.approx(every.error), pytest.approx(every.skew))
+    spread = Moments.of_histogram(values, counts * 2.5, 2.5)
+    assert (spread.error, spread.skew) == (pytest.approx(every.error), pytest.approx(every.skew))
+
+
+def test_without_skewness_it_is_students():
+    values = np.concatenate([sample(), -sample()])
+    found = mean_interval(Moments.of(values), CONFIDENCE)
+    expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert careful_p(Moments.of(values), 0.1) == pytest.approx(stats.ttest_1samp(values, 0.1).pvalue, rel=1e-6)
+
+
+def test_skewness_moves_it_towards_the_tail():
+    moments = Moments.of(sample())
+    found = mean_interval(moments, CONFIDENCE, 0.0)
+    assert found.high - moments.mean > moments.mean - found.low > 0
+
+
+def test_the_p_value_is_the_confidence_that_ends_there():
+    moments = Moments.of(sample())
+    for null in (0.85, 0.97, 1.2):
+        p = careful_p(moments, null)
+        found = careful_interval(moments, Confidence(1 - p), -9.0, 9.0)
+        near = found.high if null > moments.mean else found.low
+        assert near == pytest.approx(null, abs=1e-9)
+
+
+def test_rows_that_are_all_alike_have_width():
+    found = mean_interval(Moments.of(np.zeros(100)), CONFIDENCE, 0.0, math.inf, WORST_LOSS)
+    assert found.low == 0
+    assert found.high == pytest.approx(none_of(100, Z) * WORST_LOSS)
+    half = mean_interval(Moments.of(np.full(100, 0.25)), CONFIDENCE, 0.0, 1.0)
+    assert 0.2 < half.low < 0.25 < half.high < 0.3
+    assert careful_p(Moments.of(np.zeros(5))) == 1
+    assert careful_p(Moments.of(np.ones(5))) == 0
+
+
+def test_one_loss_far_off_leaves_much_open():
+    values = np.append(np.full(99, 0.01), 20.0)
+    found = mean_interval(Moments.of(values), CONFIDENCE, 0.0)
+    assert 0 <= found.low < values.mean() < found.high
+    assert found.high > 1.3
+
+
+def test_ratios():
+    rng = np.random.default_rng(0)
+    held, truth = [], 0.25
+    for _ in range(400):
+        target = rng.normal(1e3, 2, 200)
+        errors = rng.normal(0, 1, 200) ** 2
+        distances = (target - target.mean()) ** 2
+        sums = PairSums(
+            200, 200, errors.sum(), distances.sum(), (errors**2).sum(), (errors * distances).sum(), (distances**2).sum()
+        )
+        found = ratio_interval(sums, CONFIDENCE)
+        held.append(truth in found)
+        r2 = found.flipped(1.0)
+        assert r2.low < 1 - errors.sum() / distances.sum() < r2.high
+    assert 0.92 < np.mean(held) < 0.98
+    assert squared_root(mean_interval(Moments.of(sample()), CONFIDENCE, 0.0)).high == pytest.approx(
+        math.sqrt(mean_interval(Moments.of(sample()), CONFIDENCE, 0.0).high)
+    )
+
+
+# Bins.
+
+
+def table(n, confidence, right):
+    n, right = np.array(n), np.array(right)
+    edges = np.arange(len(n) + 1) / len(n)
+    return BinTable(n, n * np.array(confidence), right, edges[:-1], edges[1:])
+
+
+CALIBRATED = table([200, 100, 300], [0.3, 0.5, 0.9], [61, 48, 271])
+OFF = table([200, 100, 300], [0.3, 0.5, 0.9], [30, 20, 150])
+
+
+def test_a_folded_normal_has_its_mean_and_variance():
+    gaps = _gaps(OFF, 1.0)
+    means, variances = [], []
+    for true, variance in zip(gaps.sizes[0] * 0.3, gaps.variances[0], strict=True):
+        normal = stats.norm(true, math.sqrt(variance))
+        wide = (true - 9 * math.sqrt(variance), true + 9 * math.sqrt(variance))
+        points = [0.0] if wide[0] < 0 else None
+        density = normal.pdf
+        means.append(integrate.quad(lambda x, f=density: abs(x) * f(x), *wide, points=points)[0])
+        variances.append(integrate.quad(lambda x, f=density: x * x * f(x), *wide)[0] - means[-1] ** 2)
+    mean, error = _measured(gaps, 0.3)
+    assert mean == pytest.approx(sum(means), rel=1e-6)
+    assert error == pytest.approx(math.sqrt(sum(variances) + 0.09 * gaps.between[0]), rel=1e-5)
+
+
+def test_perfect_calibration_is_no_surprise_for_a_calibrated_model():
+    found = calibration_interval(CALIBRATED, CONFIDENCE)
+    assert found.low == 0
+    assert float(ece(CALIBRATED)) in found
+    assert found.high < 0.06
+
+
+def test_a_model_that_is_off_is_off():
+    value = float(ece(OFF))
+    found = calibration_interval(OFF, CONFIDENCE)
+    assert 0.2 < found.low < value < found.high < 0.45
+    four = BinTable(OFF.n * 4, OFF.confidence * 4, OFF.right * 4, OFF.low, OFF.high)
+    assert calibration_interval(four, CONFIDENCE).width == pytest.approx(found.width / 2, rel=0.1)
+    assert calibration_interval(four, CONFIDENCE, 4.0).width == pytest.approx(found.width, rel=0.1)
+
+
+def test_several_tables_are_averaged_and_never_too_narrow():
+    both = BinTable(
+        *(np.stack([getattr(one, part) for one in (OFF, OFF)]) for part in ("n", "confidence", "right")),
+        OFF.low,
+        OFF.high,
+    )
+    one, two = calibration_interval(OFF, CONFIDENCE), calibration_interval(both, CONFIDENCE)
+    assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1, 1000])
+def test_nothing_off_has_width(scale):
+    sure = table([scale * 10], [1.0], [scale * 10])
+    assert calibration_interval(sure, CONFIDENCE).high == pytest.approx(none_of(scale * 10, Z))
+    assert confidence_interval(sure, CONFIDENCE).low == pytest.approx(1 - none_of(scale * 10, Z))
+
+
+def test_the_largest_gap_lies_between_the_least_and_the_largest():
+    for one in (CALIBRATED, OFF):
+        found = largest_gap_interval(one, CONFIDENCE)
+        assert 0 <= found.low <= float(mce(one)) <= found.high <= 1
+    assert largest_gap_interval(CALIBRATED, CONFIDENCE).low == 0
+    assert largest_gap_interval(OFF, CONFIDENCE).low > 0.2
+    empty = table([0, 50], [0.2, 0.8], [0, 41])
+    assert largest_gap_interval(empty, CONFIDENCE).high < 0.2
+
+
+def test_mean_confidence_is_a_mean():
+    found = confidence_interval(CALIBRATED, CONFIDENCE)
+    mean = float(CALIBRATED.confidence.sum() / 600)
+    assert found.low < mean < found.high
+    assert 0.03 < found.width < 0.08

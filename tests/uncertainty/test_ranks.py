@@ -1,0 +1,216 @@
+"""Rankings: DeLong against its definition pair by pair, average precision against differences, and the borders."""
+
+import numpy as np
+import pytest
+
+from evalcli.metrics.ranking import KeyTable, auroc_ovo
+from evalcli.metrics.roc import auroc, auroc_variance, average_precision
+from evalcli.uncertainty.intervals import Confidence
+from evalcli.uncertainty.paired import PairedInfluence, RowInfluence, ranked_difference
+from evalcli.uncertainty.ranks import (
+    Squares,
+    auroc_estimate,
+    average_precision_estimate,
+    mean_interval,
+    newcombe,
+    pairs_interval,
+    rank_interval,
+)
+
+CONFIDENCE = Confidence()
+
+
+def scores(seed=0, positives=40, negatives=70, distance=1.0, decimals=1):
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([rng.normal(distance, 1, positives), rng.normal(0, 1, negatives)])
+    return np.round(values, decimals), np.repeat([1, 0], [positives, negatives])
+
+
+def ranking(values, target, weight=None):
+    table = KeyTable(weighted=weight is not None)
+    table.update(values, target, weight)
+    return table.ranking()
+
+
+def beats(values, target):
+    """``[i, j]``: 1, ½ or 0 for positive i against negative j."""
+    pos, neg = values[target == 1][:, None], values[target == 0][None]
+    return (pos > neg) + (pos == neg) / 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_delongs_variance_is_that_of_its_definition(seed):
+    values, target = scores(seed)
+    table = beats(values, target)
+    by_pairs = table.mean(1).var(ddof=1) / table.shape[0] + table.mean(0).var(ddof=1) / table.shape[1]
+    of = ranking(values, target)
+    assert auroc_variance(of) == pytest.approx(by_pairs, rel=1e-12)
+    found = auroc_estimate(of)
+    assert found.value == pytest.approx(table.mean(), abs=1e-15)
+    assert found.pos.variance + found.neg.variance == pytest.approx(
+        by_pairs, rel=0.05
+    )  # the model adds next to nothing
+
+
+def test_few_rows_out_of_order_lean_on_the_model():
+    values, target = np.r_[np.arange(10.0) + 5, np.arange(40.0) / 10], np.repeat([1, 0], [10, 40])
+    values[10] = 5.5  # one negative above one positive
+    of = ranking(values, target)
+    found = auroc_estimate(of)
+    assert found.pos.variance + found.neg.variance > 2 * auroc_variance(of)
+    assert rank_interval(found, CONFIDENCE, "delong").low < found.value - 0.02
+
+
+def test_nothing_out_of_order_has_width():
+    of = ranking(np.arange(30.0), np.repeat([0, 1], [10, 20]))
+    found = rank_interval(auroc_estimate(of), CONFIDENCE, "delong")
+    assert (found.high, found.method) == (1.0, "newcombe")
+    assert 0.8 < found.low < 0.95
+    worst = rank_interval(auroc_estimate(ranking(-np.arange(30.0), np.repeat([0, 1], [10, 20]))), CONFIDENCE, "delong")
+    assert (worst.low, worst.high) == pytest.approx((0.0, 1 - found.low), abs=0.05)
+    perfect = rank_interval(average_precision_estimate(of), CONFIDENCE, "influence")
+    assert 0.7 < perfect.low < perfect.high == 1
+    tied = rank_interval(auroc_estimate(ranking(np.zeros(30), np.repeat([0, 1], [10, 20]))), CONFIDENCE, "delong")
+    assert tied.low < 0.5 < tied.high
+
+
+def test_newcombe_solves_its_equation():
+    found = newcombe(0.9, 15, 40, CONFIDENCE.critical)
+    for area in (found.low, found.high):
+        q1, q2, others = area / (2 - area), 2 * area**2 / (1 + area), 26.5
+        variance = (area * (1 - area) + others * (q1 - area**2 + q2 - area**2)) / (15 * 40)
+        assert (0.9 - area) ** 2 == pytest.approx(CONFIDENCE.critical**2 * variance, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_influences_of_average_precision_are_derivatives(seed):
+    values, target = scores(seed, 15, 25)
+    of = ranking(values, target)
+    influence = RowInfluence.of_average_precision(of).at(values, target == 1)
+    assert influence.sum() == pytest.approx(0, abs=1e-12)
+    for row in range(0, 40, 7):
+        step = 1e-5
+        ends = []
+        for side in (1, -1):
+            weight = np.ones(40)
+            weight[row] += side * step
+            ends.append(average_precision(ranking(values, target, weight)).value)
+        assert influence[row] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-4, abs=1e-9)
+    found = average_precision_estimate(of)
+    assert found.pos.variance + found.neg.variance >= (influence**2).sum() * (1 - 1e-12)
+
+
+def test_bias_of_average_precision_is_what_few_positives_flatter_it_by():
+    many = [ranking(*scores(seed, 8, 192, 1.0, 9)) for seed in range(600)]
+    truth = average_precision(ranking(*scores(0, 8000, 192_000, 1.0, 9))).value
+    estimates = [average_precision_estimate(of) for of in many]
+    excess = np.mean([one.value for one in estimates]) - truth
+    told = np.mean([one.bias for one in estimates])
+    assert excess > 0.02
+    assert 0.3 * excess < told < 1.3 * excess
+
+
+def test_equal_weights_are_rows():
+    values, target = scores()
+    plain = auroc_estimate(ranking(values, target))
+    heavy = ranking(values, target, np.full(len(target), 3.0))
+    for squares in (Squares(9.0 * 40, 9.0 * 70), Squares.of(heavy, 9.0 * 110)):
+        found = auroc_estimate(heavy, squares)
+        assert found.value == pytest.approx(plain.value, abs=1e-12)
+        assert found.pos == pytest.approx(plain.pos, rel=1e-9)
+        assert found.neg == pytest.approx(plain.neg, rel=1e-9)
+        precise = average_precision_estimate(heavy, squares)
+        lighter = average_precision_estimate(ranking(values, target))
+        assert precise.pos == pytest.approx(lighter.pos, rel=1e-9)
+        assert precise.bias == pytest.approx(lighter.bias, rel=1e-9)
+
+
+def test_one_mean_weight_is_wrong_where_weights_make_up_for_rare_positives():
+    values, target = scores(0, 20, 400)
+    weight = np.where(target == 1, 20.0, 1.0)
+    of = ranking(values, target, weight)
+    apart = auroc_estimate(of, Squares(400.0 * 20, 400.0))
+    assert apart.pos.rows == pytest.approx(20)
+    assert auroc_estimate(of, Squares.of(of, 400.0 * 20 + 400)).pos.rows > 35
+
+
+def test_a_binned_ranking_adds_its_doubt():
+    values, target = scores(0, 300, 300, 1.0, 9)
+    exact, rough = KeyTable(), KeyTable(budget=2000)
+    for table in (exact, rough):
+        table.update(values, target)
+    assert not rough.exact
+    one, other = (rank_interval(auroc_estimate(of.ranking()), CONFIDENCE, "delong") for of in (exact, rough))
+    certified = auroc(rough.ranking())
+    assert other.width >= one.width + 0.9 * (certified.high - certified.low)
+
+
+def columns(seed=0, rows=300, size=4, distance=1.2):
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, size, rows)
+    values = rng.normal(size=(rows, size))
+    values[np.arange(rows), target] += distance
+    table = KeyTable(size)
+    table.update(values, target)
+    return values, target, table
+
+
+def test_a_mean_over_columns_is_never_too_narrow():
+    """Against the exact variance, from the influences of rows on the mean."""
+    values, target, table = columns()
+    rankings = table.compute()
+    estimates = [auroc_estimate(of) for of in rankings]
+    found = mean_interval(estimates, [0.25] * 4, CONFIDENCE, "delong")
+    influence = sum(RowInfluence.of_auroc(of).at(values[:, c], target == c) / 4 for c, of in enumerate(rankings))
+    exact = CONFIDENCE.critical * float(np.sqrt((influence**2).sum()))
+    apart = sum(rank_interval(one, CONFIDENCE, "delong").width for one in estimates) / 4
+    assert 2 * exact < found.width < apart
+    single = mean_interval(estimates[:1], [1.0], CONFIDENCE, "delong")
+    assert single == rank_interval(estimates[0], CONFIDENCE, "delong")
+
+
+def test_pairs_of_classes():
+    values, target, _ = columns(size=3)
+    table = KeyTable(3, pairwise=True)
+    table.update(values, target)
+    found = pairs_interval(table, CONFIDENCE)
+    assert auroc_ovo(table).value in found
+    assert 0.02 < found.width < 0.2
+    empty = KeyTable(3, pairwise=True)
+    empty.update(values[target == 0], target[target == 0])
+    assert pairs_interval(empty, CONFIDENCE) is None
+
+
+# Two rankings.
+
+
+def test_the_paired_variance_is_delongs():
+    rng = np.random.default_rng(5)
+    target = np.repeat([1, 0], [30, 50])
+    shared = rng.normal(size=80)
+    both = [np.round(target * d + shared + rng.normal(size=80), 1) for d in (1.5, 1.0)]
+    tables = [beats(one, target) for one in both]
+    positives = np.cov(*(table.mean(1) for table in tables))
+    negatives = np.cov(*(table.mean(0) for table in tables))
+    contrast = np.array([1, -1])
+    expected = contrast @ (positives / 30 + negatives / 50) @ contrast
+    state = PairedInfluence()
+    influences = [RowInfluence.of_auroc(ranking(one, target)).at(one, target == 1) for one in both]
+    state.update(*influences)
+    assert state.compute() == pytest.approx(expected, rel=0.04)  # divided by n, not n − 1
+    split = PairedInfluence()
+    for part in (slice(0, 7), slice(7, 80)):
+        half = PairedInfluence()
+        half.update(*(one[part] for one in influences))
+        split.merge(half)
+    assert split.variance == state.variance
+    found = ranked_difference(*(table.mean() for table in tables), state.variance, 30, CONFIDENCE)
+    assert found.interval.low < found.value < found.interval.high
+    assert 0 < found.p < 1
+
+
+def test_two_rankings_alike_differ_by_nothing_that_was_seen():
+    found = ranked_difference(0.8, 0.8, 0.0, 50, CONFIDENCE)
+    assert found.p == 1
+    assert found.interval.low < 0 < found.interval.high
+    assert found.detectable > 0
