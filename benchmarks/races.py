@@ -50,6 +50,8 @@ LABEL_METRICS = (
     "accuracy,balanced_accuracy,mcc,kappa,precision_macro,precision_weighted,recall_macro,recall_weighted,"
     "f1_macro,f1_weighted,jaccard_macro,jaccard_weighted"
 )
+EXACT_IN_FLOAT32 = ("accuracy", "f1_macro", "auroc_macro", "average_precision_macro", "top3_accuracy")
+"""What both agree on at 10M rows. The peer's ECE is 0.14903 there, and 0.14784 in float64: it adds up in float32."""
 SCORED = ("accuracy", "f1_macro", "auroc_macro", "average_precision_macro", "ece", "top3_accuracy")
 RANKED = ("accuracy", "f1_macro", "auroc", "average_precision")
 
@@ -73,7 +75,7 @@ RACES = (
     ),
     Race(
         "many-scores", "10M × 10 float32 logits, `.pt`, all metrics", "torchmetrics_scores.py", "torchmetrics",
-        "logits", limit=5.0, extra=(str(CLASSES),), tolerance=FLOAT32, checked=SCORED, rounds=1,
+        "logits", limit=5.0, extra=(str(CLASSES),), tolerance=FLOAT32, checked=EXACT_IN_FLOAT32, rounds=1,
     ),
     Race(
         "binary", "10M float32 scores, `.pt`, all metrics", "sklearn_ranks.py", "sklearn", "binary",

@@ -40,6 +40,7 @@ class Intervals:
 
     def __init__(self, numbers: Numbers, confidence: Confidence, method: Any = "auto") -> None:
         self._numbers, self._confidence, self._method = numbers, confidence, method
+        self._estimates: dict[str, dict[int, tuple[Ranking, Any]]] = {}
         self._curves = replace(confidence, resamples=min(confidence.resamples, CURVE_RESAMPLES))
 
     def of(self, name: MetricName, value: Value) -> Value:
@@ -119,7 +120,11 @@ class Intervals:
             return curves.worst_together([one for one, _ in held], values, [weight for _, weight in held])
         estimate, method = _RANKS[name.base]
         overall = self._numbers.weight_squares if self._numbers.weighted else None
-        estimates = [estimate(ranking, ranks.Squares.of(ranking, overall)) for ranking in rankings]
+        known = self._estimates.setdefault(name.base, {})
+        for ranking in rankings:
+            if id(ranking) not in known:  # means and classes ask for the same ones
+                known[id(ranking)] = ranking, estimate(ranking, ranks.Squares.of(ranking, overall))
+        estimates = [known[id(ranking)][1] for ranking in rankings]
         if any(one is None for one in estimates):
             return None
         by_support = self._numbers.total / self._mean_weight if name.average == "weighted" else None
