@@ -71,7 +71,11 @@ RACES = (
     ),
     Race(
         "scores", "200k × 10 float32 logits, `.pt`, all metrics", "torchmetrics_scores.py", "torchmetrics", "logits",
-        MILLION // 5, goal=0.12, extra=(str(CLASSES),), tolerance=FLOAT32, checked=SCORED,
+        MILLION // 5, goal=0.12, extra=(str(CLASSES),), tolerance=FLOAT32, checked=SCORED, flags=("--no-intervals",),
+    ),
+    Race(
+        "scores-sure", "the same with intervals, which the peer has not", "torchmetrics_scores.py", "torchmetrics",
+        "logits", MILLION // 5, extra=(str(CLASSES),), tolerance=FLOAT32, checked=SCORED,
     ),
     Race(
         "many-scores", "10M × 10 float32 logits, `.pt`, all metrics", "torchmetrics_scores.py", "torchmetrics",
