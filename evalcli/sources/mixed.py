@@ -30,6 +30,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
     refuse_table_options(selection)
     table_path, tensor_path = (preds, target) if preds_in_table else (target, preds)
     tables = open_tables([table_path], table_options(selection), selection.workers)
+    tensor_pass = None
     try:
         table = tables.tables[0]
         file, tensor_pass = tensor_file(tensor_path)
@@ -60,6 +61,8 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
         return source
     except BaseException:
         tables.close()
+        if tensor_pass is not None:
+            tensor_pass.close()
         raise
 
 
