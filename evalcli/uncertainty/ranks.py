@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
 
 _HALVINGS = 100
+_USUAL = 1.96
 _MODEL = 0.75
 """Rows out of order that the model counts for: with this many, 95 % are 94 to 97 % from AUROC 0.6 to 0.99."""
 
@@ -93,6 +94,10 @@ def auroc_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEsti
     shares, model = placements(ranking), _exponential(certified.value)
     sides = zip((ranking.pos, ranking.neg), shares, squares, strict=True)
     pos, neg = (_side(amounts, share, certified.value, square, model) for amounts, share, square in sides)
+    if not 0.0 < certified.value < 1.0:  # in a mean with others it must not count as certain
+        reach = newcombe(1.0, pos.rows, neg.rows, _USUAL)
+        half = ((1.0 - reach.low) / _USUAL) ** 2 / 2.0
+        pos, neg = Side(half, pos.rows), Side(half, neg.rows)
     return RankEstimate(certified, pos, neg)
 
 
@@ -151,7 +156,9 @@ def average_precision_estimate(ranking: Ranking, squares: Squares | None = None)
     variance = sum(variances)
     telling = _telling(pos, b / whole) * rows / total
     grown = (telling * variance + _MODEL * max(variance, mean * (1.0 - mean) / rows)) / (telling + _MODEL)
-    scale = grown / variance if variance > 0.0 else 1.0
+    if not variance > 0.0:
+        variances, grown = [1.0, 0.0], (none_of(rows, _USUAL) / _USUAL) ** 2
+    scale = grown / sum(variances)
     bias = dot(pos * b / whole**2, 1.0 - a / total) / total * squares.pos / total
     return RankEstimate(certified, Side(variances[0] * scale, rows), Side(variances[1] * scale, others), bias)
 

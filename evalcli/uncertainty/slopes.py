@@ -123,10 +123,14 @@ def _kinds(spread: Margins) -> HostArray:
 
 @dataclass(frozen=True)
 class MeanOfRatios:
-    """``Σ weight · ratio`` over classes; ``weights`` (C,) are fixed, or ``None`` for the mean by support."""
+    """``Σ weight · ratio`` over classes; ``weights`` (C,) are fixed, or ``None`` for the mean by support.
+
+    ``constant`` is what classes without rows add, whose specificity is 1.
+    """
 
     ratio: Ratio
     weights: HostArray | None
+    constant: float = 0.0
 
     def slope(self, margins: Margins) -> Slope:
         """Value and slopes at ``margins``."""
@@ -142,7 +146,7 @@ class MeanOfRatios:
         value = dot(weights, values)
         if self.weights is None:
             slopes[1] = slopes[1] + (values - value) / total
-        return Slope(value, float(slopes[3].sum()), slopes[0], slopes[1], slopes[2])
+        return Slope(value + self.constant, float(slopes[3].sum()), slopes[0], slopes[1], slopes[2])
 
     def bias(self, cells: Cells) -> float:
         """Half the sum of second derivatives."""
@@ -284,7 +288,7 @@ def measure(name: MetricName, cells: Cells, *, declared: int | None = None, plac
     if name.average == "weighted":
         return MeanOfRatios(ratio, None)
     if name.average == "macro":
-        return MeanOfRatios(ratio, seen / max(over, 1))
+        return MeanOfRatios(ratio, seen / max(over, 1), ratio.top.n * (1.0 - seen.sum() / max(over, 1)))
     return MeanOfRatios(ratio, _only(place, size))
 
 
@@ -299,13 +303,17 @@ def place_of(name: MetricName, cells: Cells | JointCells, positive: int | None, 
 
 
 def values_of(name: MetricName, margins: Margins, place: int, declared: int | None) -> HostArray:
-    """The metric (…) by its registry formula over ``margins`` (…, C) of the classes that occur; NaN if undefined."""
+    """The metric (…) by its registry formula over ``margins`` (…, C) of the classes that occur; NaN if undefined.
+
+    Of the ``declared`` classes, the others have no rows.
+    """
     if place != ALL:
         return np.asarray(name.entry.formula(margins.counts, *name.arguments)[..., place])
-    values = np.asarray(evaluate(name, margins.counts))
-    if declared is not None and name.average == "macro":
-        values = values * ((margins.support > 0) | (margins.predicted > 0)).sum(axis=-1) / declared
-    return values
+    if declared is None:
+        return np.asarray(evaluate(name, margins.counts))
+    missing = [(0, 0)] * (margins.tp.ndim - 1) + [(0, declared - margins.tp.shape[-1])]
+    tp, support, predicted = (np.pad(part, missing) for part in margins[:3])
+    return np.asarray(evaluate(name, Margins(tp, support, predicted, margins.n).counts, scope="declared"))
 
 
 def _only(place: int, size: int) -> HostArray:

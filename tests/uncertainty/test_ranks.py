@@ -169,6 +169,19 @@ def test_a_mean_over_columns_is_never_too_narrow():
     assert single == rank_interval(estimates[0], CONFIDENCE, "delong")
 
 
+def test_a_column_without_a_row_out_of_order_is_not_certain():
+    """Five positives that all come first tell little of their class, and so of the mean."""
+    one = ranking(*scores(0, 200, 200))
+    few, many = (ranking(np.arange(105.0 + more), np.repeat([0, 1], [100, 5 + more])) for more in (0, 295))
+    for estimate, method in ((auroc_estimate, "delong"), (average_precision_estimate, "influence")):
+        widths = [
+            mean_interval([estimate(one), estimate(other)], [0.5, 0.5], CONFIDENCE, method).width
+            for other in (few, many)
+        ]
+        assert widths[0] > widths[1] + 0.01
+        assert widths[0] > 0.5 * rank_interval(estimate(few), CONFIDENCE, method).width
+
+
 def test_pairs_of_classes():
     values, target, _ = columns(size=3)
     table = KeyTable(3, pairwise=True)
