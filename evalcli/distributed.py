@@ -111,7 +111,10 @@ class Ranks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._joined and kind is None:
+        # The threads of gloo let go of what was sent last, Python's own bytes among it. A thread that does so while the
+        # interpreter winds up aborts the process, so they are ended first. An interrupt alone may leave a call open
+        # that would have to be waited for.
+        if self._joined and (kind is None or issubclass(kind, Exception)):
             import torch.distributed as dist
 
             dist.destroy_process_group()
