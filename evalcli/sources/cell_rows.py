@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli.sources.base import Batch
-from evalcli.sources.table_rows import SMALLEST_FETCH
+from evalcli.sources.table_rows import SMALLEST_FETCH, arrow_texts, filled, floats, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,19 +82,14 @@ class Cells:
         import pyarrow.compute as pc
 
         table = np.zeros((len(column), self.width), self.dtype)
-        sizes = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False))
+        sizes = whole(filled(pc.list_value_length(column), 0), np.int64)
         names = column.flatten()
-        codes = pc.fill_null(pc.index_in(names, value_set=pa.array(members, type=names.type)), -1)
-        places = np.asarray(codes.to_numpy(zero_copy_only=False))
+        codes = filled(pc.index_in(names, value_set=arrow_texts(members, names.type)), -1)
+        places = whole(codes, np.int64)
         rows = np.repeat(np.arange(len(column)), sizes)
         table[rows[places >= 0], places[places >= 0]] = 1
-        table[np.asarray(column.is_null().to_numpy(zero_copy_only=False))] = np.nan
+        table[whole(pc.cast(column.is_null(), pa.uint8()), np.bool_)] = np.nan
         return table
-
-
-def floats(column: Any, dtype: type[np.generic]) -> Array:
-    """An Arrow column as floats, NaN where it is empty."""
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=dtype)
 
 
 @dataclass(frozen=True, slots=True)

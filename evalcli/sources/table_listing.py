@@ -10,10 +10,12 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from evalcli.errors import EvalError, InputError
 from evalcli.sources.listed import Listed, Place, find_column, usual_id, without_id
 from evalcli.sources.table_join import PRED_ROW
-from evalcli.sources.table_rows import RowStream
+from evalcli.sources.table_rows import RowStream, arrow_places, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -124,7 +126,7 @@ class ListedStream(RowStream):
         own = len(self.reads)
         batch = RowStream._batch(self, block.select(range(own)), start)
         behind = block.columns[own:]
-        numbers = behind.pop(0).to_numpy() if self.is_numbered else None
+        numbers = whole(behind.pop(0), np.int64) if self.is_numbered else None
         return replace(batch, numbers=numbers, cells=Cells(behind) if behind else None)
 
 
@@ -136,19 +138,16 @@ class Cells:
 
     def __call__(self, rows: Array) -> list[tuple[Any, ...]]:
         """The cells of these rows of the batch."""
-        import pyarrow as pa
-
-        places = pa.array(rows)
+        places = arrow_places(rows)
         taken = [list(map(_plain, column.take(places).to_pylist())) for column in self._columns]
         return list(zip(*taken, strict=True))
 
     def part(self, rows: Array | slice) -> Cells:
         """Those of some rows of the batch."""
-        import pyarrow as pa
-
         if isinstance(rows, slice):
             return Cells([column[rows] for column in self._columns])
-        return Cells([column.take(pa.array(rows)) for column in self._columns])
+        places = arrow_places(rows)
+        return Cells([column.take(places) for column in self._columns])
 
     def texts(self, index: int) -> Any:
         """A column as texts, as the engine's library holds them."""

@@ -12,7 +12,7 @@ from evalcli.sources.base import Batch, Slicer
 from evalcli.sources.table_counts import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.tables import Tables
 
@@ -68,29 +68,28 @@ class RowStream:
     def _batch(self, block: Any, start: int) -> Batch:
         columns = block.columns
         preds, target = columns[: self.pred_columns], columns[self.pred_columns]
-        weight = self._floats(columns[self.pred_columns + 1], np.float64) if self.weighted else None
+        weight = floats(columns[self.pred_columns + 1], np.float64) if self.weighted else None
         groups = self._slices(columns[self.pred_columns + 1 + self.weighted :]) if self.slicers else None
         return Batch(self._preds(preds), self._side(target), weight, groups=groups, start=start)
 
     def _slices(self, columns: list[Any]) -> Array:
         """The slices of each row, (n, S)."""
-        import pyarrow as pa
         import pyarrow.compute as pc
 
         groups = np.empty((len(columns[0]), len(self.slicers)), np.int64)
         for number, (column, slicer) in enumerate(zip(columns, self.slicers, strict=False)):
-            codes = pc.index_in(column, value_set=pa.array(slicer.values, type=column.type))
-            groups[:, number] = _whole(pc.fill_null(codes, MISSING), np.int64)
+            codes = pc.index_in(column, value_set=arrow_texts(slicer.values, column.type))
+            groups[:, number] = whole(filled(codes, MISSING), np.int64)
         return groups
 
     def _preds(self, columns: list[Any]) -> Array:
         if self.width is not None:
-            return self._floats(columns[0].flatten(), self.dtype).reshape(-1, self.width)
+            return floats(columns[0].flatten(), self.dtype).reshape(-1, self.width)
         if len(columns) == 1:
             return self._side(columns[0])
         scores = np.empty((len(columns[0]), len(columns)), dtype=self.dtype)
         for index, column in enumerate(columns):
-            scores[:, index] = self._floats(column, self.dtype)
+            scores[:, index] = floats(column, self.dtype)
         return scores
 
     def _side(self, column: Any) -> Array:
@@ -98,23 +97,50 @@ class RowStream:
         import pyarrow.compute as pc
 
         if pa.types.is_floating(column.type):
-            return self._floats(column, self.dtype if column.type == pa.float32() else np.float64)
+            return floats(column, self.dtype if column.type == pa.float32() else np.float64)
         if pa.types.is_integer(column.type):
-            return _whole(column, dtype=np.int64)
+            return whole(column, dtype=np.int64)
         kind = str(column.type)
         if kind not in self._known:
-            self._known[kind] = pa.array(self.labels, type=column.type)
+            self._known[kind] = arrow_texts(self.labels, column.type)
         codes = pc.index_in(column, value_set=self._known[kind])
-        return _whole(pc.fill_null(codes, MISSING), dtype=np.int64)
-
-    @staticmethod
-    def _floats(column: Any, dtype: type[np.generic]) -> Array:
-        """NaN where the cell is empty."""
-        import pyarrow.compute as pc
-
-        return _whole(pc.fill_null(column, np.nan) if column.null_count else column, dtype)
+        return whole(filled(codes, MISSING), dtype=np.int64)
 
 
-def _whole(column: Any, dtype: type[np.generic]) -> Array:
+def arrow_texts(values: Sequence[str], kind: Any) -> Any:
+    """Texts as Arrow holds them, of the type ``kind``. Arrow's own way from a list would import pandas, too."""
+    import pyarrow as pa
+
+    encoded = [value.encode("utf-8", "surrogatepass") for value in values]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.large_string(), len(encoded), buffers).cast(kind)
+
+
+def arrow_places(rows: Array) -> Any:
+    """Indices of rows (n,) as Arrow holds them."""
+    import pyarrow as pa
+
+    held = np.ascontiguousarray(rows, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(held), [None, pa.py_buffer(held)])
+
+
+def filled(column: Any, value: float) -> Any:
+    """``column`` with this number where it is empty; Arrow would import pandas to make a scalar of it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not column.null_count:
+        return column
+    held = np.array([value], {"float": "f4", "double": "f8"}.get(str(column.type), str(column.type)))
+    return pc.fill_null(column, pa.Array.from_buffers(column.type, 1, [None, pa.py_buffer(held)])[0])
+
+
+def floats(column: Any, dtype: type[np.generic]) -> Array:
+    """Floats, NaN where the cell is empty."""
+    return whole(filled(column, np.nan), dtype)
+
+
+def whole(column: Any, dtype: type[np.generic]) -> Array:
     """Numbers without gaps. The engine's own ``to_numpy`` would import pandas, which takes longer than most reports."""
     return np.asarray(np.from_dlpack(column), dtype=dtype)
