@@ -13,7 +13,6 @@ from evalcli.counting import Plan, count
 from evalcli.engine import Placement, batch_rows, place, worker_count
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import needs_scores, parse
-from evalcli.own import OwnMetrics
 from evalcli.report import Finding, Report, Run, Value
 from evalcli.sources import spoken_of
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
-    from evalcli.own import OwnMetric
+    from evalcli.own import OwnMetric, OwnMetrics
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices
 
@@ -99,12 +98,14 @@ def measure(  # noqa: PLR0913  # likewise
     with spoken_of(source.aliases):
         layout = find_layout(source.preds, source.target, choices)
         check_scores(metrics, layout)
-        size = batch_rows(execution, row_bytes(source))
+        size = batch_rows(execution, row_bytes(source), placement)
         workers = worker_count(execution, source, size)
         gated, budget = tuple(also), execution.ranking_budget
         seen = None if shown is None else frozenset(shown)
         plan = Plan(source, choices, layout, placement, metrics, gated, budget, workers, seen, partial)
         if own:
+            from evalcli.own import OwnMetrics
+
             plan = replace(plan, own=OwnMetrics(tuple(own), choices, source))
         return Measured(plan, *count(plan, size, progress)), size
 

@@ -198,20 +198,26 @@ def stored_confidence(values: HostArray, form: ScoreForm) -> HostArray:
     """``1 − p`` of a stored ``p``, on the grid of stored numbers from ½ to 1: 1 − 0.1 is at the edge 0.9."""
     if not form.binary or form.kind == "logits" or form.eps <= 2.0**-52:
         return values
-    grid = form.eps / 2
-    rounded: HostArray = np.where(values >= 0.5, np.rint(values / grid) * grid, values)
+    grid = form.eps / 2  # a power of 2
+    rounded: HostArray = values * (1.0 / grid)
+    np.rint(rounded, out=rounded)
+    rounded *= grid
+    if values.size and values.min() < 0.5:
+        np.copyto(rounded, values, where=values < 0.5)
     return rounded
 
 
 def bin_places(values: HostArray, edges: HostArray) -> HostArray:
     """The bin of each of ``values`` (N,): the number of the edges below it, less one."""
     bins = len(edges) - 1
-    places: HostArray = np.ceil(values * bins).astype(np.int64)
+    product = values * bins
+    places: HostArray = np.ceil(product, out=product).astype(np.int64)
     places -= 1
-    np.clip(places, 0, bins - 1, out=places)
-    places += values > edges[1:][places]  # a product may round across an edge, to either side
+    np.maximum(places, 0, out=places)
     np.minimum(places, bins - 1, out=places)
-    places -= (values <= edges[:-1][places]) & (places > 0)
+    places += values > edges[1:].take(places)  # a product may round across an edge, to either side
+    np.minimum(places, bins - 1, out=places)
+    places -= (values <= edges[:-1].take(places)) & (places > 0)
     return places
 
 

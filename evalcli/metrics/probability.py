@@ -330,6 +330,9 @@ def _look_at_probs(
 
 def clipped_loss(own: HostArray, eps: float) -> tuple[HostArray, HostArray]:
     """``−log p`` of probabilities (…), and by −1 or 1 which were raised or lowered before the logarithm."""
+    if not own.size or (own.min() >= eps and own.max() <= 1.0 - eps):
+        loss = np.log(own)
+        return np.negative(loss, out=loss), np.zeros(own.shape, np.int8)
     clipped = (own > 1.0 - eps).astype(np.int8) - (own < eps).astype(np.int8)
     return -np.log(np.clip(own, eps, 1.0 - eps)), clipped
 
@@ -340,17 +343,15 @@ def _look_at_positive(scores: HostArray, target: HostArray, form: ScoreForm) -> 
         size = np.abs(scores)
         small = np.exp(-size)
         confidence, doubt = 1.0 / (1.0 + small), small / (1.0 + small)
-        tied = scores == 0
-    else:
-        upper = scores >= 0.5
-        confidence = np.where(upper, scores, 1.0 - scores)
-        doubt = np.where(upper, 1.0 - scores, scores)
-        tied = scores == 0.5
-    right = upper == (target == 1)
-    brier = np.where(right, doubt, confidence) ** 2
-    rank = (~right).astype(np.int64)
-    positive = np.where(upper, confidence, doubt)
-    if form.kind == "logits":
-        return _Look(np.log1p(small) + np.where(right, 0.0, size), brier, confidence, doubt, rank, tied, None, positive)
-    loss, clipped = clipped_loss(np.where(right, confidence, doubt), form.eps)
-    return _Look(loss, brier, confidence, doubt, rank, tied, clipped, positive)
+        right = upper == (target == 1)
+        brier = np.where(right, doubt, confidence) ** 2
+        positive, tied = np.where(upper, confidence, doubt), scores == 0
+        loss = np.log1p(small) + np.where(right, 0.0, size)
+        return _Look(loss, brier, confidence, doubt, (~right).astype(np.int64), tied, None, positive)
+    truth, other = target == 1, 1.0 - scores
+    upper = scores >= 0.5
+    loss, clipped = clipped_loss(np.where(truth, scores, other), form.eps)
+    brier = np.where(truth, other, scores)
+    brier *= brier
+    confidence, doubt = np.maximum(scores, other), np.minimum(scores, other)
+    return _Look(loss, brier, confidence, doubt, (upper != truth).astype(np.int64), scores == 0.5, clipped, scores)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, is_host
+from evalcli.metrics.arrays import Array, asnumpy, distinct, is_host
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keys import Bins, KeyColumn, key_bits, merged_bins, scores_of, sort_keys
@@ -318,7 +318,7 @@ def curve(ranking: Ranking, points: int = 500) -> Curve:
     tp, fp = ranking.pos.cumsum(), ranking.neg.cumsum()
     tpr, fpr = tp / tp[-1], fp / fp[-1]
     steps = np.searchsorted(tpr + fpr, np.linspace(0, 2, points))
-    chosen = np.unique(np.minimum(steps, len(tpr) - 1))
+    chosen = distinct(np.minimum(steps, len(tpr) - 1))
     return Curve(ranking.score[chosen], fpr[chosen], tpr[chosen], tp[chosen] / (tp + fp)[chosen])
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from evalcli.metrics.arrays import distinct
 from evalcli.metrics.probability import shifted
 from evalcli.metrics.scorestate import ProbabilityState
 
@@ -155,7 +156,7 @@ class TemperatureSample(ProbabilityState):
         hashes = _hashes(rows)
         where = np.flatnonzero(finite & (hashes <= np.uint64(self.sample.limit)))
         if len(where) > self.capacity:  # at most so many different ones of a batch can be among the lowest
-            lowest = np.unique(hashes[where])[: self.capacity]
+            lowest = distinct(hashes[where])[: self.capacity]
             where = where[hashes[where] <= lowest[-1]]
         if not len(where):
             return

@@ -11,60 +11,15 @@ from evalcli.sources.listed import Listed, find_column, usual_id, without_id
 from evalcli.sources.table_listing import Cells, ColumnPieces, Lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Array, Batch, Source
+    from evalcli.sources.beside import Beside
     from evalcli.sources.listed import Place
-    from evalcli.sources.tables import Table, Tables
 
 COMPARED = 1 << 16
 """Ids compared at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """All arrays of each tensor file by side, and the table of a side that lies in one; ``used`` have a role already.
-
-    ``id`` is the name that the user gave for what the rows are called.
-    """
-
-    arrays: Mapping[str, Mapping[str, StoredArray]]
-    used: frozenset[str]
-    id: str | None = None
-    tables: Tables | None = None
-
-    @property
-    def table(self) -> Table | None:
-        """The one table, where a side lies in one."""
-        return None if self.tables is None else self.tables.tables[0]
-
-    def sliced(self, by: str, source: Source) -> list[StoredArray]:
-        """The arrays that ``--by`` names; what both files have is that of the truth.
-
-        Raises:
-            UsageError: no array has the name, or it has another length.
-
-        """
-        from evalcli.sources.slicing import columns_of, missing_column
-
-        found = {name: array for arrays in self.arrays.values() for name, array in arrays.items() if name}
-        chosen = []
-        for name in columns_of(by, found):
-            if name not in found:
-                raise missing_column(name, found, source.preds.path, "array")
-            if found[name].shape[0] != source.rows:
-                what = f"--by {name}: {found[name].shape[0]} entries for {source.rows} rows"
-                raise UsageError(what, fix="name an array with one entry for each row", path=source.preds.path)
-            chosen.append(found[name])
-        return chosen
-
-    def names(self) -> dict[str, list[str]]:
-        """Everything that has a name, by side."""
-        found = {side: [name for name in arrays if name] for side, arrays in self.arrays.items()}
-        if self.table is not None:
-            found["target" if "preds" in found else "preds"] = list(self.table.columns)
-        return found
 
 
 class ArrayRows(Listed):

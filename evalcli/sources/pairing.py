@@ -24,8 +24,8 @@ from evalcli.sources.tensors import open_tensors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from evalcli.sources.array_listing import Beside
     from evalcli.sources.base import Selection
+    from evalcli.sources.beside import Beside
     from evalcli.sources.listed import Listed
     from evalcli.sources.naming import Chosen
     from evalcli.sources.slicing import ArraySlicer
@@ -233,7 +233,7 @@ def beside(
     selection: Selection, chosen: Sequence[Chosen], tables: Tables | None = None, **arrays: Mapping[str, StoredArray]
 ) -> Beside:
     """What lies in the files beside the names that were ``chosen``; ``arrays`` are those of each side."""
-    from evalcli.sources.array_listing import Beside
+    from evalcli.sources.beside import Beside
 
     used = {name for one in chosen for name in (*one.pred, one.target, one.weight) if name is not None}
     return Beside(arrays, frozenset(used), selection.id, tables)

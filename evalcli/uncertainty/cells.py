@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.metrics.arrays import asnumpy
+from evalcli.metrics.arrays import asnumpy, distinct
 from evalcli.metrics.counts import Counts
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Cells:
         order = order[held[order]]
         spread = _spread(amounts, squares)[order]
         target, preds, amounts = target[order], preds[order], amounts[order]
-        classes = np.union1d(target, preds[preds >= 0])
+        classes = distinct(np.concatenate([target, preds[preds >= 0]]))
         places = np.searchsorted(classes, target), np.where(preds < 0, -1, np.searchsorted(classes, preds))
         return cls(*places, amounts, spread, classes)
 
