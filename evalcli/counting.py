@@ -179,7 +179,7 @@ def count(plan: Plan, size: int, progress: Progress | None) -> tuple[Outcome, tu
         task = plan.decide(known)
         begin: Callable[[], Any] = plan.begin(task, known)
         begin = begin if plan.own is None else plan.own.around(begin)
-        total, complete = accumulate(plan.source, begin, size, plan.workers, progress)
+        total, complete = accumulate(plan.source, begin, size, plan.workers, progress, plan.device)
         decided = plan.decide(total.evidence)
         if complete and plan.holds(task, total.evidence):
             inputs = plan.source.finish()

@@ -237,9 +237,9 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
             source = Relabelled(share.source, preds, target)
         layout = find_layout(preds, target, job.choices)
         check_scores(job.metrics, layout)
-        size = batch_rows(execution, row_bytes(source))
-        workers = worker_count(execution, source, size)
         placement, budget = place(execution), execution.ranking_budget
+        size = batch_rows(execution, row_bytes(source), placement)
+        workers = worker_count(execution, source, size)
         plan = Plan(source, job.choices, layout, placement, job.metrics, job.also, budget, workers, partial=True)
         task, gathered = _count(ranks, plan, size, progress)
 
@@ -342,7 +342,9 @@ def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tu
 
         def count(task: Task = task, known: Evidence = known) -> bytes:
             nonlocal total, complete
-            total, complete = accumulate(plan.source, plan.begin(task, known), size, plan.workers, progress)
+            total, complete = accumulate(
+                plan.source, plan.begin(task, known), size, plan.workers, progress, plan.device
+            )
             return pack({"complete": complete}, total.evidence.state_dict(), __version__)
 
         found = Evidence()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
-from evalcli.errors import UsageError
+from evalcli.errors import EvalError, LimitError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,13 @@ BATCH_BYTES = 8 << 20
 
 MOST_WORKERS = 8
 """Without ``--workers``: more readers than this contend for memory bandwidth before they help."""
+
+DEVICE_BATCH_BYTES = 64 << 20
+"""The same for a GPU, which a small batch keeps waiting for its next orders."""
+
+DEVICE_SHARE = 8
+"""One part in so many of a GPU's free memory is enough for the batches of all workers: the work on one takes thrice
+its size."""
 
 POLL_SECONDS = 0.1
 """How often the waiting main thread looks up: for progress, and for Ctrl-C."""
@@ -101,9 +109,18 @@ def place(execution: Execution) -> Placement:
     return Placement("torch", device, "asked for")
 
 
-def batch_rows(execution: Execution, row_bytes: int) -> int:
-    """Rows a batch: as asked for, else bounded in rows and in bytes."""
-    return execution.batch_size or max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, row_bytes)))
+def batch_rows(execution: Execution, row_bytes: int, placement: Placement | None = None) -> int:
+    """Rows a batch: as asked for, else bounded in rows and in bytes, on a GPU by the memory that is free."""
+    if execution.batch_size is not None:
+        return execution.batch_size
+    most, rows = BATCH_BYTES, BATCH_ROWS
+    if placement is not None and placement.device.startswith("cuda"):
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(placement.device)
+        rows *= DEVICE_BATCH_BYTES // BATCH_BYTES
+        most = min(DEVICE_BATCH_BYTES, free // (DEVICE_SHARE * (execution.workers or MOST_WORKERS)))
+    return max(1, min(rows, most // max(1, row_bytes)))
 
 
 def worker_count(execution: Execution, source: Source, size: int) -> int:
@@ -114,13 +131,19 @@ def worker_count(execution: Execution, source: Source, size: int) -> int:
 
 
 def accumulate(
-    source: Source, fresh: Callable[[], A], size: int, workers: int, progress: Progress | None = None
+    source: Source,
+    fresh: Callable[[], A],
+    size: int,
+    workers: int,
+    progress: Progress | None = None,
+    device: str | None = None,
 ) -> tuple[A, bool]:
     """One pass over ``source``: the merged accumulator, and whether the pass went through to the end.
 
-    Whatever a worker raises ends the pass and is raised here; with several, the one of the earliest batch.
+    Whatever a worker raises ends the pass and is raised here; with several, the one of the earliest batch. Of a GPU,
+    each asks on a stream of its own.
     """
-    crew = _Crew(source, size, progress)
+    crew = _Crew(source, size, progress, device)
     parts = [fresh() for _ in range(workers)]
     if workers == 1:
         crew.work(parts[0])
@@ -143,10 +166,43 @@ def accumulate(
     return parts[0], crew.complete
 
 
+@contextmanager
+def _own_stream(device: str | None) -> Iterator[None]:
+    """Whatever this thread asks of a GPU goes there in its own order: what one copies, others compute meanwhile."""
+    if device is None or not device.startswith("cuda"):
+        yield
+        return
+    import torch
+
+    before = torch.cuda.current_stream(device)
+    own = torch.cuda.Stream(device)
+    own.wait_stream(before)  # the empty states
+    with torch.cuda.device(device), torch.cuda.stream(own):
+        yield
+    before.wait_stream(own)
+
+
+def _said_of(device: str | None, error: BaseException) -> BaseException:
+    """What a GPU complains of, as an error that says what to do; anything else as it is."""
+    if device is None or not isinstance(error, RuntimeError) or isinstance(error, EvalError):
+        return error
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError):
+        said = LimitError(f"{device} is out of memory", fix="try a smaller --batch-size, or --device cpu")
+    elif "CUDA error" in str(error) or "MPS" in str(error):
+        said = LimitError(f"{device} failed: {str(error).splitlines()[0]}", fix="try --device cpu")
+    else:
+        return error
+    said.__cause__ = error
+    return said
+
+
 class _Crew:
     """What the workers of one pass share."""
 
-    def __init__(self, source: Source, size: int, progress: Progress | None) -> None:
+    def __init__(self, source: Source, size: int, progress: Progress | None, device: str | None) -> None:
+        self.device = device
         self.loads: Iterator[tuple[int, Callable[[], Batch]]] = enumerate(source.plan(size))
         self.total, self.progress = source.rows, progress
         self.lock = threading.Lock()
@@ -158,6 +214,10 @@ class _Crew:
 
     def work(self, part: Any) -> None:  # any accumulator; the pass keeps its type
         """Take loads until there are none."""
+        with _own_stream(self.device):
+            self._work(part)
+
+    def _work(self, part: Any) -> None:
         while not self.stopped:
             number = -1
             try:
@@ -172,7 +232,7 @@ class _Crew:
                 rows = len(batch.target) if batch.repeats is None else int(batch.repeats.sum())
             except BaseException as error:  # handed to the main thread, which raises it
                 with self.lock:
-                    self.failures.append((number, error))
+                    self.failures.append((number, _said_of(self.device, error)))
                 self.stop()
                 return
             with self.lock:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from evalcli.errors import LimitError
 from evalcli.evidence import in_unit
+from evalcli.metrics.arrays import fetch, to_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,23 +100,47 @@ def _look_around(block: Array, bad: Array) -> Look:
     return Look(best, seen.low, seen.high, seen.tied, sums, bad)
 
 
-def look_on_device(scores: Array, device: str) -> Look:
-    """The same, computed by torch on ``device``; what comes back lies on the host."""
+def looks_on_device(scores: Array, device: str) -> Iterator[tuple[int, Look]]:
+    """The same, computed by torch on ``device``; what comes back lies on the host.
+
+    Raises:
+        LimitError: the device has no memory left for half of these rows.
+
+    """
+    import torch
+
+    try:
+        yield 0, _look_on_device(scores, device)
+        return
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+    half = scores.shape[0] // 2
+    for start, part in ((0, scores[:half]), (half, scores[half:])):
+        try:
+            yield start, _look_on_device(part, device)
+        except torch.OutOfMemoryError as e:
+            what = f"{device} has no memory left for {part.shape[0]} rows of {part.shape[1]} scores"
+            raise LimitError(what, fix=f"try --batch-size {max(1, part.shape[0] // 4)}, or --device cpu") from e
+
+
+def _look_on_device(scores: Array, device: str) -> Look:
     import torch
 
     with torch.inference_mode():
-        there = torch.as_tensor(scores, device=device)
+        there = to_device(scores, torch.device(device))
         if not there.is_floating_point():
             there = there.to(torch.int64)
-        top, low = there.amax(dim=1), float(there.min()) if there.numel() else np.inf
-        if there.is_floating_point() and (isnan(low) or bool((top == -torch.inf).any())):
+        if not there.numel():
+            return Look(np.zeros(0, np.int64), np.inf, -np.inf, 0, None, None)
+        top, best = there.max(dim=1)
+        tied = ((there == top[:, None]).sum(dim=1) > 1).sum()
+        wide = there.dtype if there.dtype == torch.int64 or there.device.type == "mps" else torch.float64
+        seen = torch.stack([number.to(wide) for number in (there.min(), top.max(), top.min(), tied)])
+        places, numbers = fetch(best.to(torch.int32), seen)
+        low, high, worst, ties = numbers.tolist()
+        if there.is_floating_point() and (isnan(low) or worst == -np.inf):
             return look_at_columns(scores)
-        equal = there == top[:, None]
-        index = torch.arange(there.shape[1], device=device)
-        best = torch.where(equal, index, there.shape[1]).amin(dim=1).cpu().numpy()
-        tied = int((equal.sum(dim=1) > 1).sum())
-        high = float(top.max()) if top.numel() else -np.inf
         sums = None
         if in_unit(low, high):  # not every device knows float64
-            sums = there.sum(dim=1, dtype=torch.float32 if there.device.type == "mps" else torch.float64).cpu().numpy()
-        return Look(best, low, high, tied, sums, None)
+            (sums,) = fetch(there.sum(dim=1, dtype=torch.float32 if there.device.type == "mps" else torch.float64))
+        return Look(places, float(low), float(high), int(ties), sums, None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.classification.columns import blocks, look_on_device
+from evalcli.classification.columns import blocks, looks_on_device
 from evalcli.errors import InputError
 from evalcli.metrics.arrays import to_device
 from evalcli.metrics.labels import HEAVIEST, LARGEST_LABEL
@@ -334,7 +334,7 @@ class _Rows:
         """The best column of each row of ``scores``; ``elements`` are their places in the batch."""
         best = np.empty(scores.shape[0], np.int64)
         tolerance = sum_tolerance(self.plan.preds.dtype)
-        looks = blocks(scores) if self.plan.device is None else [(0, look_on_device(scores, self.plan.device))]
+        looks = blocks(scores) if self.plan.device is None else looks_on_device(scores, self.plan.device)
         for start, seen in looks:
             best[start : start + len(seen.best)] = seen.best
             self.evidence.tied += seen.tied
