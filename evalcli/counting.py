@@ -75,6 +75,8 @@ class Plan:
     partial: bool = False
     own: OwnMetrics | None = None
     """Metrics of the caller's own, which see the same batches."""
+    processes: bool = False
+    """Whether workers may be processes."""
 
     @property
     def device(self) -> str | None:
@@ -169,6 +171,21 @@ class Outcome(NamedTuple):
         return found
 
 
+def _one_pass(
+    plan: Plan, task: Task, begin: Callable[[], Any], size: int, progress: Progress | None
+) -> tuple[Any, bool]:
+    """By processes where there are enough scores for them, and nothing but states and checksums to bring home."""
+    source, scores = plan.source, (plan.source.rows or 0) * (plan.layout.width or 1)
+    alone = plan.processes and plan.workers > 1 and plan.device is None and plan.own is None and not source.slicers
+    if alone and plan.scored(task.kind):
+        from evalcli.processes import LEAST_SCORES, accumulate_apart, can_fork
+
+        ledgers = source.ledgers()
+        if scores >= LEAST_SCORES and ledgers is not None and can_fork():
+            return accumulate_apart(source, ledgers, begin, size, plan.workers, progress)
+    return accumulate(source, begin, size, plan.workers, progress, plan.device)
+
+
 def count(plan: Plan, size: int, progress: Progress | None) -> tuple[Outcome, tuple[InputFile, ...]]:
     """Passes over the input until the decision of the whole input is the one it was counted under.
 
@@ -179,7 +196,7 @@ def count(plan: Plan, size: int, progress: Progress | None) -> tuple[Outcome, tu
         task = plan.decide(known)
         begin: Callable[[], Any] = plan.begin(task, known)
         begin = begin if plan.own is None else plan.own.around(begin)
-        total, complete = accumulate(plan.source, begin, size, plan.workers, progress, plan.device)
+        total, complete = _one_pass(plan, task, begin, size, progress)
         decided = plan.decide(total.evidence)
         if complete and plan.holds(task, total.evidence):
             inputs = plan.source.finish()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.counting import Plan, count
-from evalcli.engine import Placement, batch_rows, place, worker_count
+from evalcli.engine import WIDE, Placement, batch_rows, place, worker_count
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import needs_scores, parse
 from evalcli.report import Finding, Report, Run, Value
@@ -94,15 +94,16 @@ def measure(  # noqa: PLR0913  # likewise
 
     With ``partial`` the rows are some of many, and what they alone leave in doubt is no error.
     """
-    placement = place(execution)
     with spoken_of(source.aliases):
         layout = find_layout(source.preds, source.target, choices)
         check_scores(metrics, layout)
+        placement = place(execution, _wide_bytes(source, layout, (*(metrics or ("auroc",)), *also)))
         size = batch_rows(execution, row_bytes(source), placement)
         workers = worker_count(execution, source, size)
         gated, budget = tuple(also), execution.ranking_budget
         seen = None if shown is None else frozenset(shown)
         plan = Plan(source, choices, layout, placement, metrics, gated, budget, workers, seen, partial)
+        plan = replace(plan, processes=execution.processes)
         if own:
             from evalcli.own import OwnMetrics
 
@@ -153,6 +154,13 @@ def check_scores(metrics: Sequence[str] | None, layout: Layout) -> None:
     for name in map(parse, metrics or ()):
         if name.entry.needs_scores and layout.preds == "labels":
             raise needs_scores(name)
+
+
+def _wide_bytes(source: Source, layout: Layout, metrics: Sequence[str]) -> int:
+    """The bytes of scores whose best columns are all that these metrics ask for; 0 where they ask for more."""
+    if (layout.width or 0) < WIDE or any(parse(name).entry.needs_scores for name in metrics):
+        return 0
+    return (source.rows or 0) * row_bytes(source) // 2
 
 
 def row_bytes(source: Source) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from memory_source import MemorySource
 
+from evalcli import engine, evaluation
 from evalcli.engine import (
     BATCH_BYTES,
     BATCH_ROWS,
@@ -193,6 +194,34 @@ def test_placement():
     for device in ("tpu", "cuda:99", "cpu:x", "cuda:x", "mps:y"):
         with pytest.raises(UsageError, match=f"no device {device}"):
             place(Execution("auto", device))
+
+
+def test_only_a_lot_of_wide_scores_is_worth_the_start_of_a_gpu(monkeypatch, tmp_path):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(engine, "GPU_NODE", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert place(Execution(), engine.GPU_FROM) == ("torch", "cuda:0", "32 GiB of scores are worth the start of a GPU")
+    assert place(Execution(), engine.GPU_FROM - 1).backend == "numpy"
+    assert place(Execution(device="cpu"), engine.GPU_FROM).backend == "numpy"
+    assert place(Execution(backend="numpy"), engine.GPU_FROM).backend == "numpy"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert place(Execution(), engine.GPU_FROM).backend == "numpy"
+    monkeypatch.setattr(engine, "GPU_NODE", str(tmp_path / "none"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: pytest.fail("torch was asked"))
+    assert place(Execution(), engine.GPU_FROM).backend == "numpy"
+
+
+@pytest.mark.parametrize(
+    ("columns", "metrics", "wide"),
+    [(100, ("accuracy", "f1_macro"), True), (100, ("accuracy", "auroc_macro"), False), (10, ("accuracy",), False),
+     (100, None, False)],
+)  # fmt: skip
+def test_which_reports_ask_for_best_columns_alone(monkeypatch, columns, metrics, wide):
+    asked = []
+    monkeypatch.setattr(evaluation, "place", lambda execution, size: asked.append(size) or place(execution))
+    source = MemorySource(np.eye(columns, dtype=np.float32), np.arange(columns))
+    evaluation.evaluate(source, Choices(), Execution(), metrics)
+    assert asked == [4 * columns**2 if wide else 0]
 
 
 def test_the_report_says_how_it_ran():

@@ -371,7 +371,7 @@ class PlaceOptions:
         """The same for the engine."""
         from evalcli.engine import Execution
 
-        return Execution(self.backend, self.device, parse_rows(self.batch_size), self.workers)
+        return Execution(self.backend, self.device, parse_rows(self.batch_size), self.workers, processes=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ import triton.language as tl
 WIDEST = 1024
 """Columns that are read at a time."""
 
-TILE = 4096
-"""Scores that a program reads at a time."""
+TILE = 1024
+"""Scores that a program of one warp reads at a time: measured fastest of 1024 to 16,384 on an H200."""
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -32,7 +32,9 @@ def best_columns(scores: Any) -> Any:
     width = min(WIDEST, triton.next_power_of_2(columns))
     height = max(1, TILE // width)
     best = torch.empty(rows, dtype=torch.int64, device=scores.device)
-    _best_of_rows[(triton.cdiv(rows, height),)](scores, best, rows, COLUMNS=columns, HEIGHT=height, WIDTH=width)
+    _best_of_rows[(triton.cdiv(rows, height),)](
+        scores, best, rows, COLUMNS=columns, HEIGHT=height, WIDTH=width, num_warps=1
+    )
     return best
 
 

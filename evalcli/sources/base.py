@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from evalcli.sources.crc import Ledger
     from evalcli.sources.listed import Listed
 
     Array = np.ndarray[Any, Any]
@@ -156,6 +157,10 @@ class Source(ABC):
         """The rows themselves, in order."""
         for load in self.plan(size):
             yield load()
+
+    def ledgers(self) -> list[Ledger] | None:
+        """The checksums that loads leave behind; ``None`` where a load cannot run in a process of its own."""
+        return None
 
     def finish(self) -> tuple[InputFile, ...]:
         """Called once after a complete pass: verifies checksums and that no file changed; names what was read."""

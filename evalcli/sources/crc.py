@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
 
 _POLYNOMIAL = 0xEDB88320  # x^32 + x^26 + … + 1, lowest power in the highest bit
 _ONE = 0x80000000  # the polynomial 1
@@ -58,6 +63,17 @@ class Ledger:
     def add(self, start: int, stop: int, crc: int) -> None:
         """The bytes ``start:stop`` were read and have this CRC-32."""
         self._pieces[start] = (stop, crc)
+
+    def pieces(self) -> Array:
+        """All of them, (K, 3): start, stop and CRC-32."""
+        import numpy as np
+
+        return np.array([[start, *piece] for start, piece in self._pieces.items()], np.int64).reshape(-1, 3)
+
+    def take(self, pieces: Array) -> None:
+        """Those that another process has added."""
+        for start, stop, crc in pieces.tolist():
+            self.add(start, stop, crc)
 
     def clear(self) -> None:
         """A new pass begins."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli.errors import EvalError, InputError, UsageError
-from evalcli.sources.arrays import StoredArray
+from evalcli.sources.arrays import StoredArray, StridedArray
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
 from evalcli.sources.labels import check_labels
 from evalcli.sources.naming import USUAL_NAMES, check_order, choose, choose_target
-from evalcli.sources.rawfile import plain
+from evalcli.sources.rawfile import Region, plain
 from evalcli.sources.tensors import open_tensors
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from evalcli.sources.base import Selection
     from evalcli.sources.beside import Beside
+    from evalcli.sources.crc import Ledger
     from evalcli.sources.listed import Listed
     from evalcli.sources.naming import Chosen
     from evalcli.sources.slicing import ArraySlicer
@@ -114,6 +115,12 @@ class ArraySource(Source):
         weights = None if weight is None else weight.read(start, stop).astype(np.float64)
         groups = np.stack([each.codes(start, stop) for each in self._slicers], axis=1) if self._slicers else None
         return Batch(preds.read(start, stop), target.read(start, stop), weights, groups=groups, start=start)
+
+    def ledgers(self) -> list[Ledger] | None:
+        """Those of the regions that plain arrays of numbers lie in; anything else keeps more than that."""
+        regions = [array.region for array in self._arrays if isinstance(array, StridedArray)]
+        every = len(regions) == len([array for array in self._arrays if array is not None])
+        return [region.ledger for region in regions] if every and {*map(type, regions)} == {Region} else None
 
     def listed(self, show: Sequence[str] = ()) -> Listed:
         """The same rows, with what lies beside them."""

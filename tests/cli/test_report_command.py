@@ -60,7 +60,7 @@ def test_nothing_typed_leaves_everything_to_be_found(run: Callable[..., Any], wo
     (call,) = work.calls
     assert call["selection"] == Selection()
     assert call["choices"] == Choices(confidence=Confidence(level=0.95, resamples=2000, seed=0))
-    assert call["execution"] == Execution()
+    assert call["execution"] == Execution(processes=True)
     assert call["metrics"] is None
 
 
