@@ -3,14 +3,15 @@
 Shares get Wilson's. Composites (means over classes, kappa, the Matthews correlation) get the bootstrap where every
 class has ten rows right and ten wrong. A bootstrap cannot draw an error that nobody made: below that its intervals are
 too short, and of zero width for a model without an error, and the score interval takes over. Beyond ``MOST_DRAWS``
-draws it is the delta method, Wilson's interval for the variance that influences give. The method is named with each
-interval. How often each of them holds the truth is measured by ``python -m benchmarks.coverage``.
+draws, or ``MOST_CELLS`` cells for the score interval, it is the delta method: Wilson's interval for the variance that
+influences give, around the value without its bias. The method is named with each interval. How often each of them
+holds the truth is measured by ``python -m benchmarks.coverage``.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from math import isnan
+from math import inf, isnan
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 ENOUGH = 10.0
 """Rows of a class, right ones and wrong ones each, that a bootstrap has to draw from."""
+
+MOST_CELLS = 4096
+"""Of so many kinds of rows the score interval of one metric takes a tenth of a second; of more, it is the delta."""
 
 _NOTHING = 1e-24
 """A variance that is rounding."""
@@ -102,10 +106,13 @@ class CountIntervals:
     def _value(self, name: MetricName, margins: Margins, place: int) -> float:
         return float(values_of(name, margins, place, self._declared))
 
-    def _unknown(self, name: MetricName, value: float, cells: Cells) -> Interval:
-        """Where no row says how far the value may be off, as with a single class: what may happen in one row of n."""
+    def _unknown(self, name: MetricName, value: float, cells: Cells, rows: float = inf) -> Interval:
+        """Where no row says how far the value may be off, as with a single class: what may happen in one row of n.
+
+        Not more than ``rows`` count.
+        """
         low, high = name.entry.low, name.entry.high
-        reach = (high - low) * none_of(cells.n**2 / float(cells.spread.n), self._critical)
+        reach = (high - low) * none_of(min(rows, cells.n**2 / float(cells.spread.n)), self._critical)
         return Interval(max(value - reach, low), min(value + reach, high), "wilson")
 
     def _share(self, name: MetricName, place: int, cells: Cells) -> Interval | None:
@@ -128,9 +135,11 @@ class CountIntervals:
             return bca(value, values_of(name, self._replicates, place, self._declared), skew, self.confidence)
         low, high = name.entry.low, name.entry.high
         variance = dot(cells.squares, influence**2)
-        if method == "delta" and low < value < high and variance > _NOTHING:
-            return by_variance(value, variance, self._critical, "delta", low, high)
         centre = min(max(value - of.bias(cells), low), high)
+        if method == "delta":
+            if low < centre < high and variance > _NOTHING:
+                return by_variance(centre, variance, self._critical, "delta", low, high)
+            return self._unknown(name, value, cells, self._even_rows)
         return score_interval(OneModel(of, cells), centre, self._critical, (low, high))
 
     def _chosen(self) -> Method:
@@ -138,9 +147,16 @@ class CountIntervals:
         if self._method != "auto":
             return self._method
         if not self._ample:
-            return "score"
+            return "score" if len(self.cells.amounts) <= MOST_CELLS else "delta"
         entries = len(self.cells.amounts if self._clusters is None else self._clusters.amounts)
         return "bootstrap" if entries * self.confidence.resamples <= MOST_DRAWS else "delta"
+
+    @property
+    def _even_rows(self) -> float:
+        """How many rows would tell as much of a mean over classes if all classes had as many of them."""
+        support = self.cells.margins.support
+        held = support[support > 0]
+        return float(len(held)) ** 2 / float((1.0 / held).sum())
 
     @cached_property
     def _ample(self) -> bool:
