@@ -10,6 +10,7 @@ from benchmarks.simulated.pairs import (
     Pair,
     compared,
     difference,
+    drop_gate,
     equal_f1,
     log_losses,
     mean_log_loss,
@@ -166,4 +167,6 @@ CASES = (
 GATES = (
     GateCase("gate on accuracy 0.9, 1,000 rows", gate("accuracy", matrix_of(np.ones(2), [0.9, 0.9]), 1000)),
     GateCase("gate on macro F1, rare classes, 1,000 rows", gate("f1_macro", RARE, 1000)),
+    GateCase("gate on a drop of accuracy, 500 rows", drop_gate("accuracy", BETTER)),
+    GateCase("gate on a drop of macro F1, 500 rows", drop_gate("f1_macro", BETTER)),
 )
