@@ -183,7 +183,7 @@ def _pairs(rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", 
     if report.task == "multilabel":
         return {}
     by_id, sure = asked.wanted.id is not None, asked.choices.confidence
-    with ExitStack() as held, _as_of_report():
+    with ExitStack() as held, _as_of_report(rival):
         sides = [rival, Side(asked.files.preds, asked.files.targets, asked.wanted.pred)]
         sources = open_models(sides, replace(asked.wanted, by=()), progress, held)
         if report.task not in _PAIRED:
@@ -194,17 +194,18 @@ def _pairs(rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", 
         question = Question(tuple(names) or ("accuracy",), confidence=few, flips=0, by_id=by_id)
         found = compare(sources, asked.choices, asked.execution, question, progress)
     if (found.task, found.positive) != (report.task, report.positive):
-        what = f"beside it the task is {found.task}, and {report.task} without it"
+        what = f"with these predictions the task is {found.task}, and {report.task} without them"
         raise InputError(what, fix="say which with --task and --positive", path=rival.preds)
     return pairs_of(found, names, intervals=sure is not None)
 
 
 @contextmanager
-def _as_of_report() -> "Iterator[None]":
-    """Errors name the options of ``evalcli report``."""
+def _as_of_report(rival: Side) -> "Iterator[None]":
+    """Errors name the options of ``evalcli report``, and the baseline where they name no file."""
     try:
         yield
     except EvalError as error:
+        error.path = error.path or rival.preds
         error.fix = error.fix.partition("; --independent")[0].replace(
             "choose with --pred", "choose with --baseline-pred"
         )

@@ -371,3 +371,16 @@ def test_verdicts_are_read_back(run, files) -> None:
     from evalcli.saved import parse_report
 
     assert render(parse_report(text), "json").rstrip() == text.rstrip()
+
+
+def test_two_classes_and_three_are_two_tasks(run, files) -> None:
+    target = np.arange(20) % 2
+    np.save("two.npy", target)
+    np.save("three.npy", np.where(np.arange(20) == 3, 2, target))
+    np.save("scores.npy", np.where(target == 1, 0.8, 0.3))
+    done = run("report", "two.npy", "two.npy", "--baseline", "three.npy", "--max-drop", "accuracy=0.1")
+    assert done.code == 2
+    assert "three.npy: with these predictions the task is multiclass, and binary without them" in done.stderr
+    done = run("report", "scores.npy", "two.npy", "--baseline", "three.npy", "--max-drop", "auroc=0.1")
+    assert done.code == 2
+    assert done.stderr.startswith("evalcli: three.npy: auroc needs scores")
