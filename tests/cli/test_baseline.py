@@ -381,6 +381,10 @@ def test_two_classes_and_three_are_two_tasks(run, files) -> None:
     done = run("report", "two.npy", "two.npy", "--baseline", "three.npy", "--max-drop", "accuracy=0.1")
     assert done.code == 2
     assert "three.npy: with these predictions the task is multiclass, and binary without them" in done.stderr
-    done = run("report", "scores.npy", "two.npy", "--baseline", "three.npy", "--max-drop", "auroc=0.1")
+    done = run("report", "scores.npy", "two.npy", "--baseline", "three.npy", "--max-drop", "accuracy=0.1")
     assert done.code == 2
-    assert done.stderr.startswith("evalcli: three.npy: auroc needs scores")
+    assert "scores.npy: its values and those of three.npy do not fit one task" in done.stderr
+    np.save("labels.npy", 1 - target)
+    done = run("report", "scores.npy", "two.npy", "--baseline", "labels.npy", "--max-drop", "auroc=0.1")
+    assert done.code == 2
+    assert done.stderr.startswith("evalcli: labels.npy: auroc needs scores")

@@ -198,3 +198,15 @@ def test_several_labels_a_row_are_not_compared(run, files) -> None:
         done = run(*args)
         assert done.code == 2
         assert "mistakes are listed, and models compared, of one label a row" in done.stderr
+
+
+@pytest.mark.parametrize("order", [("three.npy", "scores.npy"), ("scores.npy", "three.npy")])
+def test_scores_of_two_classes_beside_labels_of_three_end(spawn, files, order) -> None:
+    """Each pass would show the same contradiction again, for ever."""
+    target = np.arange(20) % 2
+    np.save(files / "two.npy", target)
+    np.save(files / "three.npy", np.where(np.arange(20) == 3, 2, target))
+    np.save(files / "scores.npy", np.where(target == 1, 0.8, 0.3))
+    done = spawn("compare", *order, "two.npy", cwd=files)
+    assert done.code == 2
+    assert "do not fit one task; give all the same classes, or say --task and --scores [E3]" in done.stderr
