@@ -138,7 +138,8 @@ def main(argv: list[str] | None = None) -> int:
     def chosen(cases):
         return tuple(case for case in cases if not options.only or any(word in case.name for word in options.only))
 
-    missed = print_coverage(chosen(SMALL if options.small else CASES), options.sets)
+    small = tuple(case._replace(promised=()) for case in SMALL)
+    missed = print_coverage(chosen(small if options.small else CASES), options.sets)
     if not options.small:
         missed += print_tests(chosen(PAIRS), options.sets)
         missed += print_gates(chosen(GATES), options.sets)

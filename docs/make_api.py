@@ -22,7 +22,17 @@ Made from the docstrings by `python docs/make_api.py`; a test keeps it current.
 
 """
 REPORT = (
-    *("check", "with_gates", "metrics_frame", "class_frame", "confusion_frame", "to_json", "to_markdown", "save"),
+    *(
+        "check",
+        "with_gates",
+        "metrics_frame",
+        "class_frame",
+        "slice_frame",
+        "confusion_frame",
+        "to_json",
+        "to_markdown",
+        "save",
+    ),
     *("load", "from_json"),
 )
 METRIC = ("add_state", "update", "compute", "reset", "merge", "fresh", "to", "sync", "state_dict", "load_state_dict")

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from math import hypot, inf, isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.addresses import look_up
+from evalcli.drops import Baseline, certain_end, judged_drop, plainly
 from evalcli.errors import ExitCode, InputError, UsageError
 from evalcli.report import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
-    from fractions import Fraction
 
     from evalcli.addresses import Found
     from evalcli.report import Report, Value
@@ -64,9 +64,9 @@ class Rule:
         ('accuracy>=0.9', 'drop(f1_macro)<=2%')
         """
         if self.kind == "drop":
-            amount = f"{self.bound * 100:.12g}%" if self.relative else _plainly(self.bound)
+            amount = f"{self.bound * 100:.12g}%" if self.relative else plainly(self.bound)
             return f"drop({self.metric})<={amount}"
-        return f"{self.metric}{'>=' if self.kind == 'min' else '<='}{_plainly(self.bound)}"
+        return f"{self.metric}{'>=' if self.kind == 'min' else '<='}{plainly(self.bound)}"
 
 
 def parse_rules(
@@ -223,7 +223,7 @@ def slicers_of(names: Iterable[str]) -> tuple[str, ...]:
 def judge(
     report: Report,
     rules: Iterable[Rule],
-    baseline: Report | None = None,
+    baseline: Report | Baseline | None = None,
     *,
     least: int = 1,
     on: Basis = "point",
@@ -241,9 +241,10 @@ def judge(
     rules = tuple(_resolved(rule, report) for rule in rules)
     if baseline is None and any(rule.kind == "drop" for rule in rules):
         raise UsageError("--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json")
-    if baseline is not None:
-        _check_comparable(report, baseline)
-    return tuple(_judged(rule, report, baseline, least, on) for rule in rules)
+    before = baseline if baseline is None or isinstance(baseline, Baseline) else Baseline(baseline)
+    if before is not None and before.report is not None:
+        _check_comparable(report, before.report)
+    return tuple(_judged(rule, report, before, least, on) for rule in rules)
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> ExitCode:
@@ -288,7 +289,7 @@ def _check_comparable(report: Report, baseline: Report) -> None:
     raise InputError(what, fix=f"compare reports on the same task and {things}", path="--baseline")
 
 
-def _judged(rule: Rule, report: Report, baseline: Report | None, least: int, on: str) -> Verdict:
+def _judged(rule: Rule, report: Report, baseline: Baseline | None, least: int, on: Basis) -> Verdict:
     found = look_up(report, rule.metric, least)
     if isinstance(found, str):
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
@@ -298,9 +299,8 @@ def _judged(rule: Rule, report: Report, baseline: Report | None, least: int, on:
         reason = f"undefined here ({why}), and undefined never passes"
         return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", _joined(where, reason), n=n)
     if rule.kind == "drop" and baseline is not None:
-        judged = _judged_drop(rule, value, look_up(baseline, rule.metric, least), on)
-        sizes = "" if baseline.n == report.n else f"of {baseline.n:,} rows then, {report.n:,} now"
-        return replace(judged, reason=_joined(where, judged.reason, sizes), n=n)
+        judged = judged_drop(rule, found, report, baseline, least=least, on=on)
+        return replace(judged, reason=_joined(where, judged.reason))
     digits = ".4g" if report.task == "regression" else ".4f"
     status, reason = _on_point(rule, value, digits) if on == "point" else _on_interval(rule, found, report)
     verdict = Verdict(rule.text(), rule.metric, value.value, rule.bound, status, _joined(where, reason))
@@ -312,7 +312,7 @@ def _on_point(rule: Rule, found: Value, digits: str) -> tuple[str, str]:
     assert found.value is not None
     passes, certainly = (
         end >= rule.bound if rule.kind == "min" else end <= rule.bound
-        for end in (found.value, _end(found, low=rule.kind == "min"))
+        for end in (found.value, certain_end(found, low=rule.kind == "min"))
     )
     if certainly:
         return "pass", ""
@@ -324,7 +324,7 @@ def _on_point(rule: Rule, found: Value, digits: str) -> tuple[str, str]:
 
 def _on_interval(rule: Rule, found: Found, report: Report) -> tuple[str, str]:
     """Whether the whole interval is on one side; if not, how many rows would tell."""
-    from evalcli.uncertainty.decisions import judged
+    from evalcli.uncertainty.decisions import judged, told
     from evalcli.uncertainty.intervals import Confidence, Interval
 
     value = found.value
@@ -335,97 +335,22 @@ def _on_interval(rule: Rule, found: Found, report: Report) -> tuple[str, str]:
         return "missing", f"there is no interval of it; {way}judge by --gate-on point"
     interval = Interval(value.low, value.high, value.method or "")
     sure = Confidence(0.95 if report.confidence is None else report.confidence)
-    outcome, rows = (
-        (decision := judged(value.value, interval, rule.bound, rule.kind, found.n, sure)).outcome,
-        decision.rows,
-    )
-    if outcome == "pass":
-        return outcome, ""
+    decision = judged(value.value, interval, rule.bound, rule.kind, found.n, sure)
+    if decision.outcome == "pass":
+        return decision.outcome, ""
     span = f"{value.low:.4f} to {value.high:.4f}"
-    if outcome == "fail":
-        return outcome, f"all of {span} is {'below' if rule.kind == 'min' else 'above'} {_plainly(rule.bound)}"
-    needed = f"about {rows:,} rows would tell" if rows is not None else "no number of rows would tell"
-    return outcome, f"{span} holds {_plainly(rule.bound)}: {needed}"
+    if decision.outcome == "fail":
+        return decision.outcome, f"all of {span} is {'below' if rule.kind == 'min' else 'above'} {plainly(rule.bound)}"
+    return decision.outcome, f"{span} holds {plainly(rule.bound)}: {told(decision)}"
 
 
 def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _end(found: Value, *, low: bool) -> float:
-    """The value, or the end of the interval that is certain to hold it: what cannot be excluded counts as so."""
-    assert found.value is not None
-    return found.value if found.certified is None else found.certified[0 if low else 1]
-
-
-def _judged_drop(rule: Rule, now: Value, then: Found | str, on: str) -> Verdict:
-    """The value of the verdict is the drop itself, in the metric's bad direction; numbers are taken as printed."""
-    from evalcli.metrics.registry import parse
-
-    def verdict(value: float | None, status: str, reason: str) -> Verdict:
-        return Verdict(rule.text(), rule.metric, value, rule.bound, status, reason)
-
-    if isinstance(then, str):
-        return verdict(None, "missing", f"in the baseline: {then}")
-    before = then.value
-    if before.value is None:
-        return verdict(None, "undefined", "undefined in the baseline")
-    direction = parse(rule.metric).entry.direction if _is_registered(rule.metric) else "higher"
-    higher = direction == "higher"
-    old, new = _end(before, low=not higher), _end(now, low=higher)
-    if direction == "zero":
-        old, new = abs(old), abs(new)
-    if rule.relative and old == 0:
-        return verdict(None, "undefined", "the baseline is 0, of which there is no share")
-    if not (isfinite(old) and isfinite(new)):
-        return verdict(None, "undefined", f"{old:g} before, {new:g} now: there is no difference")
-    drop = (_exact(old) - _exact(new)) * (1 if higher else -1)
-    if rule.relative:
-        drop /= abs(_exact(old))
-    change = f"{_plainly(old)} before, {_plainly(new)} now"
-    status = "pass" if drop <= _exact(rule.bound) else "fail"
-    if on == "point":
-        return verdict(float(drop), status, change)
-    ends = _drop_interval(now, before, higher=higher)
-    if ends is None:
-        return verdict(float(drop), "missing", "one of the two reports has no interval of it; judge by --gate-on point")
-    share = abs(old) if rule.relative else 1.0
-    low, high = (end / share for end in ends)
-    status = "pass" if high <= rule.bound else "fail" if low > rule.bound else "inconclusive"
-    return replace(verdict(float(drop), status, f"{change}, the drop {low:.4f} to {high:.4f}"), low=low, high=high)
-
-
-def _drop_interval(now: Value, before: Value, *, higher: bool) -> tuple[float, float] | None:
-    """The interval of a drop from those of both values, which are taken to be of independent samples.
-
-    Of the same rows the drop is surer than that: compare the predictions themselves.
-
-    Source: Newcombe 1998, Interval estimation for the difference between independent proportions, method 10.
-    """
-    ends = now.low, now.high, before.low, before.high
-    if now.value is None or before.value is None or any(end is None for end in ends):
-        return None
-    low, high, low_before, high_before = (float(end or 0.0) for end in ends)
-    drop = before.value - now.value
-    least = drop - hypot(before.value - low_before, high - now.value)
-    most = drop + hypot(high_before - before.value, now.value - low)
-    return (least, most) if higher else (-most, -least)
-
-
-def _exact(value: float) -> Fraction:
-    """The number as printed: 0.95 - 0.94 is 0.01, which binary fractions would miss."""
-    from fractions import Fraction
-
-    return Fraction(repr(value))
-
-
-def _plainly(value: float) -> str:
-    return repr(value).removesuffix(".0")
-
-
 def _compared(value: float, sign: str, bound: float, digits: str = ".4f") -> str:
     """The comparison with the digits that show it: four, unless rounding would hide the reason."""
     short = f"{value:{digits}}"
     if short != f"{bound:{digits}}":
-        return f"{short} {sign} {_plainly(bound)}"
-    return f"{value!r} {sign} {_plainly(bound)}, shown as {short}"
+        return f"{short} {sign} {plainly(bound)}"
+    return f"{value!r} {sign} {plainly(bound)}, shown as {short}"

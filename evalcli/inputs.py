@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
+from evalcli.sources.held_slices import names_from, slices_of, without
 from evalcli.sources.memory import (
     check_indexes,
     column_of,
@@ -20,15 +21,20 @@ from evalcli.sources.naming import Chosen, choose
 if TYPE_CHECKING:
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection, Source
+    from evalcli.sources.pairing import ArraySource
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What was given: predictions, the truth, and weights; each an array, a name, or a path."""
+    """What was given: predictions, the truth, and weights; each an array, a name, or a path.
+
+    ``by`` is what rows are sliced by: a name or several, an array, or arrays by name.
+    """
 
     preds: Any
     target: Any = None
     weight: Any = None
+    by: Any = None
 
 
 def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> Source:
@@ -41,12 +47,16 @@ def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> S
     paths = is_path(sides.preds), is_path(sides.target)
     if paths[0] and (paths[1] or sides.target is None):
         return _open_files(sides, selection)
+    sides = _in_columns(sides)
+    slices = slices_of(sides.by, (sides.target, sides.preds), selection.by)
     if any(paths) and not _is_name(sides, paths):
-        return _open_mixed(sides, selection, copies=copies)
+        return slices.cut(_open_mixed(sides, selection, copies=copies))
+    if slices.names and _is_all_scores(sides, selection):
+        sides = replace(sides, preds=without(sides.preds, slices.columns))
     preds, target, weight, columns = _together(sides, selection)
-    check_indexes(side for side in (preds, target, weight) if side is not None)
+    check_indexes(side for side in (preds, target, weight, *slices.columns.values()) if side is not None)
     held = [hold(side, name, copies=copies) for side, name in ((preds, "preds"), (target, "target"))]
-    return memory_source(held[0], held[1], _weight(weight), columns, selection.nan)
+    return slices.cut(memory_source(held[0], held[1], _weight(weight), columns, selection.nan))
 
 
 def is_path(value: Any) -> bool:
@@ -65,12 +75,15 @@ def _open_files(sides: Sides, selection: Selection) -> Source:
 
     if sides.weight is not None and not isinstance(sides.weight, str):
         raise UsageError("weights in memory, but the predictions are a file", fix="name the column: weight='w'")
-    selection.weight = sides.weight
+    names = names_from(sides.by)
+    if names is None:
+        raise UsageError("slices in memory, but the predictions are a file", fix="name the column: by='region'")
+    selection.weight, selection.by = sides.weight, tuple(dict.fromkeys((*names, *selection.by)))
     target = None if sides.target is None else os.fspath(sides.target)
     return open_source(os.fspath(sides.preds), target, selection)
 
 
-def _open_mixed(sides: Sides, selection: Selection, *, copies: bool) -> Source:
+def _open_mixed(sides: Sides, selection: Selection, *, copies: bool) -> ArraySource:
     """One side in a tensor file, the other in memory."""
     from evalcli.sources import TENSOR_FORMATS, input_format
     from evalcli.sources.naming import choose_target
@@ -107,7 +120,6 @@ def _none() -> tuple[()]:
 
 def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[str, ...] | None]:
     """Both sides and the weights as columns, and the class names that score columns carry."""
-    sides = _in_columns(sides)
     names = names_of(sides.preds)
     weight, target = sides.weight, sides.target
     by_name = isinstance(target, str) or target is None
@@ -116,7 +128,7 @@ def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[
             raise UsageError("the target is missing", fix="evaluate(preds, target)", path="target")
         return sides.preds, target, _named(weight, target), None
     if not by_name:
-        if selection.pred is None and not isinstance(sides.preds, dict):
+        if _is_all_scores(sides, selection):
             classes = _class_names(names)
             return sides.preds, _ordered(target, classes, names), _named(weight, sides.preds), classes
         found = choose(names, selection, "preds", both=False)
@@ -127,6 +139,13 @@ def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[
         target = column_of(sides.preds, str(found.target))
     preds = _picked(sides.preds, found.pred)
     return preds, target, _named(weight, sides.preds), found.classes
+
+
+def _is_all_scores(sides: Sides, selection: Selection) -> bool:
+    """Whether every column of the predictions is a score, because the truth lies elsewhere."""
+    truth_elsewhere = sides.target is not None and not isinstance(sides.target, str)
+    is_frame = names_of(sides.preds) is not None and not isinstance(sides.preds, dict)
+    return truth_elsewhere and is_frame and selection.pred is None
 
 
 def _in_columns(sides: Sides) -> Sides:

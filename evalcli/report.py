@@ -144,7 +144,9 @@ class Finding:
 class Verdict:
     """One gate. ``status`` is ``pass``, ``fail``, ``inconclusive``, ``undefined`` or ``missing``.
 
-    ``reason`` is text for people; ``low`` and ``high`` are the interval of the value, of ``n`` rows.
+    ``reason`` is text for people; ``low`` and ``high`` are the interval of the value, of ``n`` rows. Of a drop the
+    value is the drop itself, ``baseline`` and ``current`` are the metric then and now, and ``method`` is that of the
+    interval.
     """
 
     rule: str
@@ -156,6 +158,9 @@ class Verdict:
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    baseline: float | None = None
+    current: float | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +349,10 @@ def _verdict_object(verdict: Verdict) -> dict[str, Any]:
     }
     if verdict.low is not None or verdict.high is not None:
         found |= {"low": _finite(verdict.low), "high": _finite(verdict.high)}
+    if verdict.method is not None:
+        found["method"] = verdict.method
     if verdict.n is not None:
         found["n"] = verdict.n
+    if verdict.baseline is not None and verdict.current is not None:
+        found |= {"baseline": _finite(verdict.baseline), "current": _finite(verdict.current), "drop": found["value"]}
     return found | ({"reason": verdict.reason} if verdict.reason else {})

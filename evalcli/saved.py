@@ -309,4 +309,7 @@ def _verdict(part: _Part) -> Verdict:
         low=part.optional("low", float),
         high=part.optional("high", float),
         n=part.optional("n", int),
+        baseline=part.optional("baseline", float),
+        current=part.optional("current", float),
+        method=part.optional("method", str),
     )

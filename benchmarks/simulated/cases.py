@@ -10,6 +10,7 @@ from benchmarks.simulated.pairs import (
     Pair,
     compared,
     difference,
+    drop_gate,
     equal_f1,
     log_losses,
     mean_log_loss,
@@ -103,6 +104,8 @@ FEW = Pair((0.9, 0.1), (0.95, 0.8), (0.95, 0.8), 100)
 
 SMALL = (
     *(Case(f"accuracy, {rows} rows", accuracy(rows, 0.5, 0.95)) for rows in (10, 20, 30, 50)),
+    *(Case(f"accuracy near 0.5, {rows} rows", accuracy(rows, 0.45, 0.55)) for rows in (20, 50)),
+    *(Case(f"accuracy near 0.95, {rows} rows", accuracy(rows, 0.93, 0.97)) for rows in (20, 50)),
     *(Case(f"accuracy near 1, {rows} rows", accuracy(rows, 0.97, 0.999)) for rows in (10, 20, 30, 50)),
     *(Case(f"macro F1, 3 classes, {rows} rows", composite("f1_macro", GOOD, rows)) for rows in (20, 30, 50)),
     *(Case(f"macro F1, 5 classes, {rows} rows", composite("f1_macro", FIVE, rows)) for rows in (20, 30, 50)),
@@ -164,4 +167,6 @@ CASES = (
 GATES = (
     GateCase("gate on accuracy 0.9, 1,000 rows", gate("accuracy", matrix_of(np.ones(2), [0.9, 0.9]), 1000)),
     GateCase("gate on macro F1, rare classes, 1,000 rows", gate("f1_macro", RARE, 1000)),
+    GateCase("gate on a drop of accuracy, 500 rows", drop_gate("accuracy", BETTER)),
+    GateCase("gate on a drop of macro F1, 500 rows", drop_gate("f1_macro", BETTER)),
 )

@@ -14,6 +14,7 @@ from evalcli.metrics.registry import evaluate, parse
 from evalcli.metrics.roc import auroc
 from evalcli.uncertainty.cells import Cells, JointCells
 from evalcli.uncertainty.comparison import PairedCounts, discordant, mcnemar
+from evalcli.uncertainty.decisions import decide
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
 from evalcli.uncertainty.paired import PairedInfluence, RowInfluence, ranked_difference
 from evalcli.uncertainty.quantiles import normal_quantile
@@ -76,6 +77,21 @@ def difference(name: str, pair: Pair, *, both: bool = False) -> Callable[[Rng], 
             one = PairedCounts(cells, CONFIDENCE, positive=1, method=method).of(parse(name))
             found[label] = None if one is None else one.interval
         return truth, found
+
+    return draw
+
+
+def drop_gate(name: str, pair: Pair) -> Callable[[Rng], dict[str, str]]:
+    """Draw two models that lie just as far apart as the gate allows: the first is the baseline."""
+    bound, parsed = pair.truth(name), parse(name)
+
+    def draw(rng: Rng) -> dict[str, str]:
+        found = PairedCounts(pair.cells(rng), CONFIDENCE, positive=1).of(parsed)
+        assert found is not None
+        return {
+            "point": "pass" if found.value <= bound else "fail",
+            "interval": decide(found.interval, bound, "max"),
+        }
 
     return draw
 

@@ -31,6 +31,7 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     *,
     labels: Sequence[Any] | int | None = None,
     weight: Any = None,
+    by: Any = None,
     task: str | None = None,
     scores: str | None = None,
     threshold: float | None = None,
@@ -64,6 +65,8 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         target: The truth, likewise; the name of a column where ``preds`` is a frame that holds it.
         labels: Class names in the order of their numbers, or how many there are.
         weight: One number a row, or the name of its column.
+        by: What rows are sliced by: the name of a column of a frame or file, or several (``"a,b"`` crosses two); beside
+            arrays an array ``(N,)``, or arrays by name: ``{"region": region}``. Many numbers are sliced in ranges.
         task: ``binary``, ``multiclass``, ``multilabel`` or ``regression``; by default what the input shows.
         scores: ``labels``, ``probs``, ``logits`` or ``values``; by default what the whole input shows.
         threshold: The probability from which the positive class is predicted (0.5).
@@ -123,9 +126,13 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     )  # fmt: skip
     budget = None if ranking_budget is None else int(ranking_budget * 2**20)
     execution = Execution(backend, str(device), batch_size, workers, budget)
+    from evalcli.gates import slicers_of
+
     with in_keywords():
         extras = Extras(own_metrics(own), definitions_of(define))
-        return _evaluated(Sides(preds, target, weight), selection, choices, execution, metric_names(metrics), extras)
+        names = metric_names(metrics)
+        selection.by = slicers_of((*(names or ()), *extras.needed(())))
+        return _evaluated(Sides(preds, target, weight, by), selection, choices, execution, names, extras)
 
 
 def _confidence(level: float, resamples: int, seed: int) -> Confidence:

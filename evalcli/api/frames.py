@@ -34,6 +34,21 @@ def class_frame(report: Report) -> Any:
     return pd.DataFrame(rows, index=index, columns=["support", "predicted", *names])
 
 
+def slice_frame(report: Report) -> Any:
+    """A row a slice, by the column and its value: ``n`` and the metrics."""
+    import pandas as pd
+
+    names = list(dict.fromkeys(name for row in report.slices for name in row.metrics))
+    rows = [
+        [row.n, *(_number(row.metrics[name].value) if name in row.metrics else nan for name in names)]
+        for row in report.slices
+    ]
+    index = pd.MultiIndex.from_arrays(
+        [[row.by for row in report.slices], [row.value for row in report.slices]], names=["by", "slice"]
+    )
+    return pd.DataFrame(rows, index=index, columns=["n", *names])
+
+
 def confusion_frame(report: Report) -> Any:
     """The matrix, or pairs (``target``, ``prediction``, ``count``) where it is not held."""
     import pandas as pd

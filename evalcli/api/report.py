@@ -53,9 +53,9 @@ class Report(PlainReport):
     """Everything that is known of one evaluation.
 
     ``report["f1_macro"]``, ``report["recall[cat]"]`` are numbers (NaN: undefined, and a comparison with NaN is false).
-    The fields hold plain data: ``metrics`` by name, ``per_class`` rows, ``confusion``, ``findings``, ``gates``; each
-    value with its interval and whether it is certified. Frames of pandas come from ``metrics_frame``, ``class_frame``
-    and ``confusion_frame``.
+    The fields hold plain data: ``metrics`` by name, ``per_class`` rows, ``slices``, ``confusion``, ``findings``,
+    ``gates``; each value with its interval and whether it is certified. Frames of pandas come from ``metrics_frame``,
+    ``class_frame``, ``slice_frame`` and ``confusion_frame``.
 
     >>> import evalcli
     >>> report = evalcli.evaluate(["cat", "dog", "cat", "cat"], ["cat", "dog", "dog", "cat"], task="multiclass")
@@ -138,6 +138,12 @@ class Report(PlainReport):
         from evalcli.api.frames import class_frame
 
         return class_frame(self)
+
+    def slice_frame(self) -> Any:
+        """The slices as a frame of pandas: ``n`` and each metric by column and value; no row without ``by=``."""
+        from evalcli.api.frames import slice_frame
+
+        return slice_frame(self)
 
     def confusion_frame(self) -> Any:
         """The confusion matrix as a frame of pandas, targets down and predictions across.

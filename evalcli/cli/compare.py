@@ -4,14 +4,15 @@ Annotations are evaluated here on purpose (no ``from __future__ import annotatio
 """
 
 import sys
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
 from evalcli.cli import streams
 from evalcli.cli.flatten import flattened
+from evalcli.cli.models import Side, open_models
 from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions, TaskOptions, selection
 from evalcli.cli.values import parse_limit
 from evalcli.errors import ExitCode, UsageError
@@ -21,12 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.cli.deliver import Delivery
-    from evalcli.cli.progress import Meter
     from evalcli.comparing.data import Comparison
     from evalcli.comparing.margins import Margin
     from evalcli.comparing.models import Question
-    from evalcli.sources.base import Selection, Source
-    from evalcli.task import Choices
+    from evalcli.sources.base import Selection
 
 _COMPARING = "Comparing"
 _GATES = "Gates"
@@ -181,28 +180,19 @@ def compare(
         if comparing.independent:
             from evalcli.comparing.independent import compare_samples
 
-            sides = [_Side(path, None, inputs.pred) for path in _two(files.paths, "--independent")]
-            sources = _opened(sides, wanted, choices, progress, held)
+            sides = [Side(path, None, inputs.pred) for path in _two(files.paths, "--independent")]
+            sources = open_models(sides, wanted, progress, held)
             result = compare_samples(sources, choices, execution, question, progress)
         else:
             from evalcli.comparing.models import compare as compare_models
 
-            sources = _opened(
-                _sides(files.paths, comparing.targets, inputs.pred, wanted), wanted, choices, progress, held
-            )
+            sides = _sides(files.paths, comparing.targets, inputs.pred, wanted)
+            sources = open_models(sides, wanted, progress, held)
             result = compare_models(sources, choices, execution, question, progress)
     return _deliver(replace(result, gates=judge(result, margins)), delivery)
 
 
-class _Side(NamedTuple):
-    """One model: its file, the truth unless that lies in the same file, and the column or key."""
-
-    preds: str
-    targets: str | None
-    pred: str | None
-
-
-def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted: "Selection") -> list[_Side]:
+def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted: "Selection") -> list[Side]:
     """Which argument is what.
 
     Raises:
@@ -223,7 +213,7 @@ def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted
     if len(names) > 1 and len(models) > 1:
         what = f"--pred names {len(names)} columns, and there are {len(models)} files"
         raise UsageError(what, fix="compare columns of one file, or one column of several files")
-    sides = [_Side(path, targets, name) for path in models for name in names]
+    sides = [Side(path, targets, name) for path in models for name in names]
     if not 2 <= len(sides) <= MOST:
         what = "there is one model" if len(sides) == 1 else f"there are {len(sides)} models"
         raise UsageError(what, fix="name two files, or two columns of one: --pred a,b")
@@ -248,22 +238,6 @@ def _two(paths: "Sequence[str]", flag: str) -> "Sequence[str]":
         raise UsageError(f"{flag} is about two files, each with its own truth", fix="name two")
     _refuse_stdin(paths if paths[0] == paths[1] else ())
     return paths
-
-
-def _opened(
-    sides: "Sequence[_Side]", wanted: "Selection", choices: "Choices", progress: "Meter", held: ExitStack
-) -> "list[Source]":
-    """The sources of all models."""
-    from evalcli.sources import open_source
-
-    del choices
-    sources = []
-    for side in sides:
-        chosen = replace(wanted, pred=side.pred, listing=True, sorted=wanted.id is not None)
-        source = open_source(side.preds, side.targets, chosen, progress.share)
-        held.enter_context(closing(source))
-        sources.append(source)
-    return sources
 
 
 def _overlapping(

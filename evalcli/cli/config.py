@@ -82,13 +82,14 @@ def _settings(file: Path, name: str, command: str, *, found: bool = False) -> Se
 
 def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[str, Any]:
     from evalcli.cli import COMMANDS
+    from evalcli.cli.baseline import ReportGates
     from evalcli.cli.compare import CompareOptions
     from evalcli.cli.errors import RowOptions
     from evalcli.cli.extra_options import NEVER_CONFIGURED
     from evalcli.cli.options import GROUPS
     from evalcli.cli.tune import AimOptions
 
-    groups = (*GROUPS, AimOptions, RowOptions, CompareOptions)
+    groups = (*GROUPS, AimOptions, RowOptions, CompareOptions, ReportGates)
     known = {one.name for group in groups for one in fields(group)} - {"config", "inherited", "origin"}
     known -= NEVER_CONFIGURED
     values: dict[str, Any] = {}

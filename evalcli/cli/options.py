@@ -318,19 +318,23 @@ class GateOptions:
         if self.inherited is not None:
             rules = override(self.inherited.rules(known), rules)
         drops = any(rule.kind == "drop" for rule in rules)
-        if not self.origin and drops and self.baseline_path() is None:
+        if not self.origin and drops and not self.names_baseline():
             raise UsageError(
                 "--max-drop compares with a baseline", fix="name a saved report with --baseline REPORT.json"
             )
-        if not self.origin and not drops and self.baseline is not None:
+        if not self.origin and not drops and self.names_baseline(inherited=False):
             raise UsageError(
-                "--baseline alone judges nothing", fix="say how much may be lost, as in --max-drop accuracy=0.01"
+                "a baseline alone judges nothing", fix="say how much may be lost, as in --max-drop accuracy=0.01"
             )
         return rules
 
     def baseline_path(self) -> str | None:
         """The baseline that was typed, or else configured."""
         return self.baseline or (self.inherited.baseline if self.inherited is not None else None)
+
+    def names_baseline(self, *, inherited: bool = True) -> bool:
+        """Whether there is something to count drops from, typed or ``inherited``."""
+        return (self.baseline_path() if inherited else self.baseline) is not None
 
     def _own_rules(self, known: "Container[str]") -> "tuple[Rule, ...]":
         from evalcli.gates import parse_rules, plain_rules

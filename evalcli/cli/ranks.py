@@ -7,24 +7,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.cli import streams
+from evalcli.cli.baseline import find_rival
 from evalcli.cli.deliver import plan_delivery
 from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
 from evalcli.cli.report import no_slices, not_own
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, LostError, Ranks, count_together
-from evalcli.errors import EvalError, ExitCode
+from evalcli.errors import EvalError, ExitCode, UsageError
 from evalcli.gates import judge, slicers_of
 from evalcli.parts import encode, report_of_part
 
 if TYPE_CHECKING:
+    from evalcli.cli.baseline import ReportGates
     from evalcli.cli.deliver import Delivery
     from evalcli.cli.extra_options import ExtraOptions
     from evalcli.cli.options import (
         DecidingOptions,
         ExecutionOptions,
         Files,
-        GateOptions,
         InputOptions,
         OutputOptions,
     )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from evalcli.launch import Launch
     from evalcli.report import Report
 
-    Groups = tuple[Files, InputOptions, DecidingOptions, ExtraOptions, GateOptions, ExecutionOptions, OutputOptions]
+    Groups = tuple[Files, InputOptions, DecidingOptions, ExtraOptions, ReportGates, ExecutionOptions, OutputOptions]
 
 
 class Wanted(NamedTuple):
@@ -94,6 +95,9 @@ def _understood(groups: Groups, *, first: bool) -> Wanted:
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
     delivery = plan_delivery(output, read, default="rich", parts=True)
+    if find_rival(gating, files, chosen) is not None:
+        what = "several processes count drops from a saved report only, in this version"
+        raise UsageError(what, fix="save the baseline's report with -o FILE.json", path=base or files.preds)
     return Wanted(job, rules, extras, gating.gate_on, delivery, read_report(base) if base is not None else None)
 
 

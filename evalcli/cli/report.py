@@ -7,13 +7,13 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from evalcli.cli.baseline import ReportGates  # noqa: TC001  # typer reads the annotations
 from evalcli.cli.extra_options import ExtraOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
     DecidingOptions,
     ExecutionOptions,
     Files,
-    GateOptions,
     InputOptions,
     OutputOptions,
     selection,
@@ -22,6 +22,7 @@ from evalcli.errors import ExitCode, UsageError
 from evalcli.launch import launched
 
 if TYPE_CHECKING:
+    from evalcli.drops import Baseline
     from evalcli.evaluation import Measured
     from evalcli.report import Report
 
@@ -32,14 +33,15 @@ def report(
     inputs: InputOptions,
     deciding: DecidingOptions,
     extra: ExtraOptions,
-    gating: GateOptions,
+    gating: ReportGates,
     executing: ExecutionOptions,
     output: OutputOptions,
 ) -> ExitCode:
     """Evaluate PREDS against TARGETS: metrics, confusion matrix, findings and gates.
 
-    Exit code: 0 all gates pass or none was asked, 1 a gate fails, 2 no verdict.
+    Exit code: 0 all gates pass or none was asked, 1 a gate fails, 3 one is inconclusive, 2 no verdict.
     """
+    from evalcli.cli.baseline import Asked, find_rival, measured
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.progress import Meter
     from evalcli.cli.saved import read_report
@@ -57,7 +59,8 @@ def report(
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
     delivery = plan_delivery(output, read, default="rich", parts=True)
-    baseline = read_report(base) if base is not None else None
+    rival = find_rival(gating, files, selection(inputs, choices, execution.workers))
+    baseline: Report | Baseline | None = read_report(base) if base is not None and rival is None else None
 
     from evalcli.sources import open_source
 
@@ -68,6 +71,9 @@ def report(
             raise no_slices(by[0])
         if extras.own and delivery.takes_part:
             raise not_own(extras.own[0].name)
+        asked = Asked(files, replace(chosen), choices, execution, names, also, extras, rules, gating)
+        if rival is not None and files.targets is None:
+            chosen.id = None  # it pairs the two models
         chosen.partial = delivery.takes_part and not (delivery.reports or rules)
         source = open_source(files.preds, files.targets, chosen, progress.share)
         with closing(source):
@@ -82,7 +88,9 @@ def report(
             result = evaluate(
                 source, choices, execution, names, progress, also=also, own=extras.own, shown=seen, kept=kept
             )
-    result = extras.defined(result)
+        result = extras.defined(result)
+        if rival is not None:
+            baseline = measured(rival, asked, result, progress)
     verdicts = judge(result, rules, baseline, least=gating.min_slice_size, on=gating.gate_on)
     code = delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
     return ExitCode.NO_VERDICT if extras.own and _tell_failed(result) else code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,38 @@ from evalcli.errors import InputError
 if TYPE_CHECKING:
     from evalcli.report import Report
 
+_HEAD = 4096
 _LARGEST = 1 << 30
 """A report of any number of classes is far smaller."""
+
+
+def may_be_report(path: str) -> bool:
+    """Whether a file is rather a saved report than predictions, by its content: one JSON object, and not one a line.
+
+    Standard input is a report, and so is what cannot be read, whose reader says why.
+    """
+    if path == "-":
+        return True
+    if any(sign in path for sign in "*?[") and not Path(path).exists():
+        return False
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
+            if not head.startswith(b"{"):
+                return Path(path).suffix == ".json"
+            line, _, more = (head + file.readline(_LARGEST)).partition(b"\n")
+            return not (more or file.read(1)) or _is_of_report(line)
+    except (OSError, ValueError):
+        return True
+
+
+def _is_of_report(line: bytes) -> bool:
+    """Whether the first of several lines is no object of its own, or says what it is."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return True
+    return isinstance(found, dict) and str(found.get("schema")).startswith("evalcli.")
 
 
 def read_report(path: str) -> Report:

@@ -9,7 +9,7 @@ Source: Schuirmann 1987, A comparison of the two one-sided tests procedure and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.errors import UsageError
@@ -105,8 +105,8 @@ def _judged(margin: Margin, comparison: Comparison) -> Verdict:
         "fail": "all of the interval lies beyond the margin",
         "inconclusive": "the interval reaches across the margin: more rows would tell",
     }[status]
-    n = comparison.n
-    return Verdict(margin.text(), margin.metric, found.value, bound, status, reason, found.low, found.high, n)
+    verdict = Verdict(margin.text(), margin.metric, found.value, bound, status, reason, found.low, found.high)
+    return replace(verdict, n=comparison.n, baseline=base, current=row.values[1], method=found.method)
 
 
 def _status(margin: Margin, row: MetricRow, found: Difference, bound: float) -> str:

@@ -263,6 +263,7 @@ def count_together(
 
     """
     known = [Evidence() for _ in members]
+    tried: list[tuple[object, ...]] = []
     while True:
         tasks = _decide(members, known)
         fresh = _fresh(members, tasks, known, flips=flips, same_target=same_target)
@@ -279,7 +280,24 @@ def count_together(
                 one.check(task)
             _check(members, decided, total)
             return Counted(total, decided, inputs)
+        _refuse_again(members, decided, tried)
         known = [now.with_(before) for now, before in zip(seen, known, strict=True)]
+
+
+def _refuse_again(members: Sequence[Member], decided: Sequence[Task], tried: list[tuple[object, ...]]) -> None:
+    """Refuse what another pass would only show again: one model has what another cannot have.
+
+    Raises:
+        InputError: the decision was tried before, and the rows contradicted it.
+
+    """
+    decision = tuple((task.kind, task.classes, task.scores, task.positive) for task in decided)
+    if tried.count(decision) > 1:
+        what = f"its values and those of {members[0].source.preds.path} do not fit one task"
+        raise InputError(
+            what, fix="give all the same classes, or say --task and --scores", path=members[-1].source.preds.path
+        )
+    tried.append(decision)
 
 
 def _shared(members: Sequence[Member], evidence: Sequence[Evidence]) -> list[Evidence]:

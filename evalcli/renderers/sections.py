@@ -80,8 +80,10 @@ def verdict_lines(gates: Sequence[Verdict], screen: Screen) -> Iterator[Text]:
     drawn = [lines[0]]
     for line, verdict in zip(lines[1:], gates, strict=True):
         drawn.append(line)
-        if verdict.reason:
-            drawn += prose(verdict.reason, screen, hang=4, style="dim")
+        sure, rows_of = wording.ends(verdict), "" if verdict.n is None else f"n = {count(verdict.n)}"
+        beside = ", ".join(filter(None, (sure, rows_of))) if columns < used and sure else ""
+        if text := "; ".join(filter(None, (beside, verdict.reason))):
+            drawn += prose(text, screen, hang=4, style="dim")
     yield from indented([*title(f"Gates: {passed} of {len(gates)} passed", screen), *drawn])
 
 

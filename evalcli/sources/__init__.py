@@ -85,19 +85,29 @@ def holds_both_sides(path: str, selection: Selection) -> bool:
     """
     from evalcli.sources.naming import is_whole
 
+    return is_whole(names_in(path, selection))
+
+
+def names_in(path: str, selection: Selection) -> tuple[str, ...]:
+    """The columns of a table, or the arrays of a file.
+
+    Raises:
+        EvalError: the file cannot be read.
+
+    """
     if input_format(path) in TENSOR_FORMATS:
         from evalcli.sources.tensors import open_tensors
 
         file = open_tensors(path)
         try:
-            return is_whole(tuple(file.arrays))
+            return tuple(file.arrays)
         finally:
             file.close()
     from evalcli.sources.tables import open_tables
 
     tables = open_tables([path], table_options(selection), selection.workers)
     try:
-        return is_whole(tuple(tables.tables[0].columns))
+        return tuple(tables.tables[0].columns)
     finally:
         tables.close()
 

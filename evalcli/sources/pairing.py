@@ -209,7 +209,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
                 name = next(iter(first.arrays))
                 raise UsageError(
                     f"{preds} holds one array{f' ({plain(name)!r})' if name else ''}, so the targets are missing",
-                    fix=f"evalcli report {preds} TARGETS",
+                    fix="name the file that holds them last: … TARGETS",
                 )
             chosen = choose(tuple(first.arrays), selection, preds, both=True, kind="key")
         weight = first.arrays[chosen.weight] if chosen.weight else None

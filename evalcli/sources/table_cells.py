@@ -103,11 +103,11 @@ def _refuse_single_labels(selection: Selection, path: str) -> None:
     """Refuse what needs one label a row.
 
     Raises:
-        UsageError: slices, or a list of mistakes.
+        UsageError: slices, a list of mistakes, or several models.
 
     """
     if selection.listing:
-        what = "mistakes are listed of one label a row, and here the truth has a cell for each label"
+        what = "mistakes are listed, and models compared, of one label a row; here the truth has a cell for each label"
         raise UsageError(what, fix="give the truth as one column of labels", path=path)
     for by in selection.by:
         what = f"slices by {by!r}: a truth with a cell for each label, as multilabel tasks have it, is not sliced"

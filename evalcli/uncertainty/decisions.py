@@ -54,6 +54,15 @@ def judged(
     return Decision(outcome, rows_to_decide(value, interval, bound, rows, confidence))
 
 
+def told(decision: Decision) -> str:
+    """How many rows would decide, in words.
+
+    >>> told(Decision("inconclusive", 12000)), told(Decision("inconclusive"))
+    ('about 12,000 rows would tell', 'no number of rows would tell')
+    """
+    return "no number of rows would tell" if decision.rows is None else f"about {decision.rows:,} rows would tell"
+
+
 def rows_to_decide(
     value: float, interval: Interval, bound: float, rows: float, confidence: Confidence, power: float = 0.8
 ) -> int | None:

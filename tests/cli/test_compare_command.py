@@ -180,3 +180,33 @@ def test_options_come_from_the_configuration(run, files) -> None:
 
 def test_the_command_is_listed(run) -> None:
     assert "compare " in run("--help").stdout
+
+
+def test_a_missing_truth_is_told_in_words_that_fit(run, files) -> None:
+    """``compare`` is not answered with a command line of ``report``."""
+    np.save("alone.npy", np.zeros(3, int))
+    for args in (("compare", "a.npy", "alone.npy"), ("report", "a.npy")):
+        done = run(*args)
+        assert done.code == 2
+        assert "so the targets are missing; name the file that holds them last: … TARGETS" in done.stderr
+        assert "evalcli report" not in done.stderr
+
+
+def test_several_labels_a_row_are_not_compared(run, files) -> None:
+    table(files / "labels.csv", {"y_a": [0, 1], "y_b": [1, 0], "p_a": [0.2, 0.7], "p_b": [0.1, 0.9]})
+    for args in (("compare", "labels.csv", "labels.csv"), ("errors", "labels.csv")):
+        done = run(*args)
+        assert done.code == 2
+        assert "mistakes are listed, and models compared, of one label a row" in done.stderr
+
+
+@pytest.mark.parametrize("order", [("three.npy", "scores.npy"), ("scores.npy", "three.npy")])
+def test_scores_of_two_classes_beside_labels_of_three_end(spawn, files, order) -> None:
+    """Each pass would show the same contradiction again, for ever."""
+    target = np.arange(20) % 2
+    np.save(files / "two.npy", target)
+    np.save(files / "three.npy", np.where(np.arange(20) == 3, 2, target))
+    np.save(files / "scores.npy", np.where(target == 1, 0.8, 0.3))
+    done = spawn("compare", *order, "two.npy", cwd=files)
+    assert done.code == 2
+    assert "do not fit one task; give all the same classes, or say --task and --scores [E3]" in done.stderr

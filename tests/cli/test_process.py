@@ -188,9 +188,10 @@ def test_help_names_every_option_and_fits(run: Callable[..., Any], width: int) -
     text = run("report", "--help", env={"COLUMNS": str(width)}).stdout
     from dataclasses import fields
 
+    from evalcli.cli.baseline import ReportGates
     from evalcli.cli.options import GROUPS
 
-    names = {f"--{one.name.replace('_', '-')}" for group in GROUPS for one in fields(group)}
+    names = {f"--{one.name.replace('_', '-')}" for group in (*GROUPS, ReportGates) for one in fields(group)}
     for name in names - {"--inherited", "--origin"}:
         assert name in text
     assert max(map(len, text.splitlines())) <= width

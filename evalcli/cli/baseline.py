@@ -1,0 +1,232 @@
+"""What ``--max-drop`` counts from: a saved report, or the predictions of another model for the same rows.
+
+Annotations are evaluated here on purpose (no ``from __future__ import annotations``): typer reads them.
+"""
+
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from typer import Option
+
+from evalcli.cli.models import Side, open_models
+from evalcli.cli.options import GateOptions
+from evalcli.errors import EvalError, InputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from evalcli.cli.options import Files
+    from evalcli.cli.progress import Meter
+    from evalcli.drops import Baseline, Pair
+    from evalcli.engine import Execution
+    from evalcli.extras import Extras
+    from evalcli.gates import Rule
+    from evalcli.report import Report
+    from evalcli.sources.base import Selection
+    from evalcli.task import Choices
+
+_GATES = "Gates"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportGates(GateOptions):
+    """Rules for the exit code, where the baseline may be predictions too."""
+
+    baseline: Annotated[
+        str | None,
+        Option(
+            "--baseline",
+            metavar="FILE",
+            help="What drops count from: a saved report, or another model's predictions of the same rows.",
+            rich_help_panel=_GATES,
+        ),
+    ] = None
+    baseline_pred: Annotated[
+        str | None,
+        Option(
+            "--baseline-pred",
+            metavar="NAME",
+            help="Column, key or array of the baseline's predictions; without --baseline, in PREDS.",
+            rich_help_panel=_GATES,
+        ),
+    ] = None
+
+    def baseline_name(self) -> str | None:
+        """The column or key of the baseline that was typed, or else configured."""
+        inherited = self.inherited
+        return self.baseline_pred or (inherited.baseline_pred if isinstance(inherited, ReportGates) else None)
+
+    def names_baseline(self, *, inherited: bool = True) -> bool:
+        """Whether there is something to count drops from: a file, or a column of the predictions."""
+        name = self.baseline_name() if inherited else self.baseline_pred
+        return GateOptions.names_baseline(self, inherited=inherited) or name is not None
+
+
+def find_rival(gating: ReportGates, files: "Files", wanted: "Selection") -> Side | None:
+    """The predictions to count from; ``None`` where there are none, but perhaps a saved report.
+
+    Raises:
+        UsageError: what was named cannot be compared with.
+        InputError: the file cannot be read.
+
+    """
+    from evalcli.cli.saved import may_be_report
+    from evalcli.sources import input_format
+
+    path, name = gating.baseline_path(), gating.baseline_name()
+    if path is not None and may_be_report(path):
+        if name is not None:
+            raise UsageError(f"--baseline-pred {name}, but this is a saved report", fix="drop one of them", path=path)
+        return None
+    path = files.preds if path is None and name is not None else path
+    if path is None:
+        return None
+    if "-" in (files.preds, files.targets):
+        what = "standard input cannot be read for the baseline as well"
+        raise UsageError(what, fix="save it to a file, or count from a saved report")
+    input_format(path)  # what is no data is refused before the work
+    pred = name or wanted.pred
+    if path == files.preds and pred == wanted.pred:
+        what = "the baseline is the very predictions that are judged"
+        raise UsageError(what, fix="name another file, or another column with --baseline-pred", path=path)
+    targets = files.targets
+    if targets is None and path != files.preds and not _holds_truth(path, pred, files.preds, wanted):
+        targets = files.preds
+    return Side(path, targets, pred)
+
+
+def _holds_truth(path: str, pred: str | None, beside: str, wanted: "Selection") -> bool:
+    """Whether the baseline's file has a truth of its own, so that it need not be that ``beside`` the predictions."""
+    from fnmatch import fnmatchcase
+
+    from evalcli.metrics.entry import split_names
+    from evalcli.sources import names_in
+    from evalcli.sources.label_groups import TARGET_PREFIXES
+    from evalcli.sources.naming import is_whole
+
+    names = names_in(path, wanted)
+    if wanted.target is not None:
+        asked = [wanted.target, *split_names(wanted.target)]
+        return any(fnmatchcase(name, each) for name in names for each in asked)
+    if is_whole(["pred" if name == pred else name for name in names]):
+        return True
+    groups = {name for name in names_in(beside, wanted) if name.startswith(TARGET_PREFIXES)}
+    return len(groups) > 1 and groups <= {*names}
+
+
+class Asked(NamedTuple):
+    """How the model was evaluated, and what is to be judged of it."""
+
+    files: "Files"
+    wanted: "Selection"
+    choices: "Choices"
+    execution: "Execution"
+    names: tuple[str, ...] | None
+    also: tuple[str, ...]
+    extras: "Extras"
+    rules: "tuple[Rule, ...]"
+    gating: ReportGates
+
+
+def measured(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> "Baseline":
+    """What drops count from: pairs of values where both models can be compared row by row, else a report.
+
+    Raises:
+        EvalError: the rows are not those of the report, or cannot be evaluated.
+
+    """
+    from evalcli.addresses import look_up
+    from evalcli.drops import Baseline
+
+    least = asked.gating.min_slice_size
+    dropped = [rule.metric for rule in asked.rules if rule.kind == "drop"]
+    known = [name for name in dict.fromkeys(dropped) if not isinstance(look_up(report, name, least), str)]
+    alone = {name: why for name in known if (why := _why_alone(name, report, asked.extras))}
+    pairs = _pairs(rival, [name for name in known if name not in alone], asked, report, progress)
+    if asked.gating.gate_on == "interval" and asked.choices.confidence is not None:
+        for name in [name for name, pair in pairs.items() if pair.low is None and None not in (pair.before, pair.now)]:
+            alone[name] = "no paired interval is known of it"
+            del pairs[name]
+    return Baseline(_report_of(rival, asked, report, progress) if alone else None, pairs, alone)
+
+
+_PAIRED = ("binary", "multiclass")
+
+
+def _why_alone(name: str, report: "Report", extras: "Extras") -> str:
+    """Why a metric is not compared row by row; empty where it is."""
+    from evalcli.addresses import look_up
+    from evalcli.metrics.registry import parse
+
+    if report.task not in _PAIRED:
+        return f"{report.task} tasks are not compared row by row in this version"
+    if name in extras:
+        return "metrics of your own are not compared row by row"
+    if parse(name).slice_by is not None:
+        return "slices are not compared row by row"
+    found = look_up(report, name)
+    if not isinstance(found, str) and found.value.certified is not None:
+        return "what is only certain to lie in a range is not compared row by row"
+    return ""
+
+
+def _pairs(rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", progress: "Meter") -> "dict[str, Pair]":
+    """The metrics of both models on the same rows, once it is clear that they are the same."""
+    from evalcli.comparing.drops import pairs_of
+    from evalcli.comparing.models import Question, compare
+    from evalcli.comparing.rows import check_one_truth
+    from evalcli.engine import batch_rows
+    from evalcli.evaluation import row_bytes
+    from evalcli.uncertainty.intervals import Confidence
+
+    if report.task == "multilabel":
+        return {}
+    by_id, sure = asked.wanted.id is not None, asked.choices.confidence
+    with ExitStack() as held, _as_of_report(rival):
+        sides = [rival, Side(asked.files.preds, asked.files.targets, asked.wanted.pred)]
+        sources = open_models(sides, replace(asked.wanted, by=()), progress, held)
+        if report.task not in _PAIRED:
+            size = batch_rows(asked.execution, max(map(row_bytes, sources)))
+            check_one_truth(sources, size, by_id=by_id, lossy=asked.choices.nan == "drop")
+            return {}
+        few = Confidence(resamples=_FEWEST) if sure is None else sure
+        question = Question(tuple(names) or ("accuracy",), confidence=few, flips=0, by_id=by_id)
+        found = compare(sources, asked.choices, asked.execution, question, progress)
+    if (found.task, found.positive) != (report.task, report.positive):
+        what = f"with these predictions the task is {found.task}, and {report.task} without them"
+        raise InputError(what, fix="say which with --task and --positive", path=rival.preds)
+    return pairs_of(found, names, intervals=sure is not None)
+
+
+@contextmanager
+def _as_of_report(rival: Side) -> "Iterator[None]":
+    """Errors name the options of ``evalcli report``, and the baseline where they name no file."""
+    try:
+        yield
+    except EvalError as error:
+        error.path = error.path or rival.preds
+        error.fix = error.fix.partition("; --independent")[0].replace(
+            "choose with --pred", "choose with --baseline-pred"
+        )
+        raise
+
+
+_FEWEST = 100
+"""Draws for intervals that nobody sees."""
+
+
+def _report_of(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> "Report":
+    """The report of the baseline, as it would be by itself."""
+    from evalcli.evaluation import evaluate
+    from evalcli.sources import open_source
+
+    chosen = replace(asked.wanted, pred=rival.pred, id=None if rival.targets is None else asked.wanted.id)
+    choices = replace(asked.choices, task=report.task)
+    with closing(open_source(rival.preds, rival.targets, chosen, progress.share)) as source:
+        found = evaluate(source, choices, asked.execution, asked.names, progress, also=asked.also, own=asked.extras.own)
+    supports = [{row.name: row.support for row in one.per_class} for one in (found, report)]
+    if report.task == "multilabel" and choices.nan != "drop" and supports[0] != supports[1]:
+        what = "its truth is not that of the report"
+        raise InputError(what, fix="evaluate both on the same samples", path=rival.targets or rival.preds)
+    return asked.extras.defined(found)

@@ -1,0 +1,41 @@
+"""From a comparison to the pairs of values that gates on a drop judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalcli.drops import Pair
+from evalcli.metrics.registry import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evalcli.comparing.data import Comparison
+
+
+def pairs_of(comparison: Comparison, names: Iterable[str], *, intervals: bool = True) -> dict[str, Pair]:
+    """The pair of each of these metrics, of the second model beside the first, with its interval or without."""
+    pairs = {}
+    for name in names:
+        row = comparison.metric(name)
+        if row is None:
+            continue
+        before, now = row.values
+        pair = Pair(before, now, comparison.n, note="; ".join(_notes(comparison, name)))
+        found = row.differences[1]
+        if intervals and found is not None:
+            pair = pair._replace(low=found.low, high=found.high, method=found.method)
+        pairs[name] = pair
+    return pairs
+
+
+def _notes(comparison: Comparison, name: str) -> Iterable[str]:
+    """What a reader of the verdict should know beyond its numbers."""
+    codes = {finding.code for finding in comparison.findings}
+    if comparison.left_out:
+        rows = "1 row is" if comparison.left_out == 1 else f"{comparison.left_out:,} rows are"
+        yield f"{rows} left out, which only one of the two has a prediction for"
+    if "same-answers" in codes and not parse(name).entry.needs_scores:
+        yield "both give the same answer in every row"
+    if "unlike-classes" in codes and parse(name).average == "macro":
+        yield "the two do not answer the same classes, and each mean runs over its own"

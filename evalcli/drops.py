@@ -1,0 +1,192 @@
+"""Drops: how much worse a metric is than that of a baseline, in the metric's bad direction.
+
+The baseline is a saved report, of which only values and intervals are known: the two are taken to be of independent
+samples. Or it is the predictions of another model for the same rows: then the interval is that of the paired
+difference, which is narrower the more the two models agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import hypot, isfinite
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from evalcli.addresses import look_up
+from evalcli.errors import UsageError
+from evalcli.report import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from fractions import Fraction
+
+    from evalcli.addresses import Found
+    from evalcli.gates import Basis, Rule
+    from evalcli.report import Report, Value
+
+
+class Pair(NamedTuple):
+    """A metric of two models on the same ``rows``; ``low`` and ``high`` are the interval of ``now − before``."""
+
+    before: float | None
+    now: float | None
+    rows: int
+    low: float | None = None
+    high: float | None = None
+    method: str | None = None
+    note: str = ""
+    """What a reader of the verdict should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What drops are counted from: pairs of values by metric, and a report for what is not paired.
+
+    ``alone`` says by metric why it is not.
+    """
+
+    report: Report | None = None
+    pairs: Mapping[str, Pair] = field(default_factory=dict)
+    alone: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Sides(NamedTuple):
+    """Two values that are known, and the ends of the interval of ``before − now``."""
+
+    before: float
+    now: float
+    ends: tuple[float, float] | None
+    method: str | None
+
+
+def judged_drop(rule: Rule, found: Found, report: Report, baseline: Baseline, *, least: int, on: Basis) -> Verdict:
+    """The verdict on a rule about a drop: its value is the drop itself, of values as they are printed."""
+    pair, then = baseline.pairs.get(rule.metric), baseline.report
+    rows, note = found.n, ""
+    if pair is not None:
+        sides: _Sides | Verdict = _paired(rule, pair)
+        rows, note = pair.rows, pair.note
+    elif then is not None:
+        sides = _of_reports(rule, found.value, then, least, on)
+        note = "" if then.n == report.n else f"of {then.n:,} rows then, {report.n:,} now"
+    else:
+        sides = _none(rule, "missing", "the baseline was not measured by it")
+    why = baseline.alone.get(rule.metric, "")
+    verdict = sides if isinstance(sides, Verdict) else _judged(rule, sides, rows, report, on, why)
+    return replace(verdict, reason="; ".join(filter(None, (verdict.reason, note))), n=rows)
+
+
+def _none(rule: Rule, status: str, reason: str) -> Verdict:
+    return Verdict(rule.text(), rule.metric, None, rule.bound, status, reason)
+
+
+def _paired(rule: Rule, pair: Pair) -> _Sides | Verdict:
+    if pair.before is None or pair.now is None:
+        return _none(rule, "undefined", f"undefined {'in the baseline' if pair.before is None else 'of these rows'}")
+    ends = None if pair.low is None or pair.high is None else (-pair.high, -pair.low)
+    return _Sides(pair.before, pair.now, ends, pair.method)
+
+
+def _of_reports(rule: Rule, now: Value, baseline: Report, least: int, on: Basis) -> _Sides | Verdict:
+    then = look_up(baseline, rule.metric, least)
+    if isinstance(then, str):
+        return _none(rule, "missing", f"in the baseline: {then}")
+    if then.value.value is None:
+        return _none(rule, "undefined", "undefined in the baseline")
+    higher = _direction(rule.metric) == "higher"
+    ends = _independent(now, then.value) if on == "interval" else None
+    before, after = certain_end(then.value, low=not higher), certain_end(now, low=higher)
+    return _Sides(before, after, ends, None if ends is None else "newcombe")
+
+
+def _judged(rule: Rule, sides: _Sides, rows: int, report: Report, on: Basis, why: str) -> Verdict:
+    """The drop beside its bound; ``why`` the two values are not paired."""
+    direction = _direction(rule.metric)
+    before, now, ends = sides.before, sides.now, sides.ends
+    if direction == "zero":
+        before, now, ends = abs(before), abs(now), None  # an interval of distances from 0 is not known
+    verdict = replace(_none(rule, "undefined", ""), baseline=before, current=now)
+    if rule.relative and before == 0:
+        return replace(verdict, reason="the baseline is 0, of which there is no share")
+    if not (isfinite(before) and isfinite(now)):
+        return replace(verdict, reason=f"{before:g} before, {now:g} now: there is no difference")
+    higher = direction == "higher"
+    share = abs(exact(before)) if rule.relative else exact(1.0)
+    drop = (exact(before) - exact(now)) * (1 if higher else -1) / share
+    change = f"{plainly(before)} before, {plainly(now)} now"
+    verdict = replace(verdict, value=float(drop), reason=change)
+    if ends is not None:
+        low, high = ends if higher else (-ends[1], -ends[0])
+        verdict = replace(verdict, low=low / float(share), high=high / float(share), method=sides.method)
+    if on == "point":
+        return replace(verdict, status="pass" if drop <= exact(rule.bound) else "fail")
+    return _on_interval(verdict, rows, report, why)
+
+
+def _on_interval(verdict: Verdict, rows: int, report: Report, why: str) -> Verdict:
+    """Whether the whole interval of the drop is on one side of the bound; if not, how many rows would tell."""
+    from evalcli.uncertainty.decisions import judged, told
+    from evalcli.uncertainty.intervals import Confidence, Interval
+
+    if verdict.value is None or verdict.low is None or verdict.high is None:
+        if report.confidence is None and report.task != "multilabel":
+            reason = "there is no interval of it; report without --no-intervals, or judge by --gate-on point"
+        else:
+            reason = f"{f'{why}, and ' if why else ''}one of the two reports has no interval of it; "
+            reason += "judge by --gate-on point"
+        return replace(verdict, status="missing", reason=reason)
+    interval = Interval(verdict.low, verdict.high, verdict.method or "")
+    sure = Confidence(0.95 if report.confidence is None else report.confidence)
+    decision = judged(verdict.value, interval, verdict.bound, "max", rows, sure)
+    reason = f"{verdict.reason}, the drop {verdict.low:.4f} to {verdict.high:.4f}"
+    if decision.outcome == "inconclusive":
+        reason += f": {told(decision)}"
+    if why:
+        reason += f"; {why}, so they are judged as of independent samples"
+    return replace(verdict, status=decision.outcome, reason=reason)
+
+
+def _independent(now: Value, before: Value) -> tuple[float, float] | None:
+    """The interval of ``before − now`` from those of both values, which are taken to be of independent samples.
+
+    Source: Newcombe 1998, Interval estimation for the difference between independent proportions, method 10.
+    """
+    ends = now.low, now.high, before.low, before.high
+    if now.value is None or before.value is None or any(end is None for end in ends):
+        return None
+    low, high, low_before, high_before = (float(end or 0.0) for end in ends)
+    gap = before.value - now.value
+    return gap - hypot(before.value - low_before, high - now.value), gap + hypot(
+        high_before - before.value, now.value - low
+    )
+
+
+def _direction(metric: str) -> Literal["higher", "lower", "zero"]:
+    """Which values are better; of what the registry does not know, the higher ones."""
+    from evalcli.metrics.registry import parse
+
+    try:
+        return parse(metric).entry.direction
+    except UsageError:
+        return "higher"
+
+
+def certain_end(value: Value, *, low: bool) -> float:
+    """The value, or the end of the interval that is certain to hold it: what cannot be excluded counts as so."""
+    assert value.value is not None
+    return value.value if value.certified is None else value.certified[0 if low else 1]
+
+
+def exact(value: float) -> Fraction:
+    """The number as printed: 0.95 - 0.94 is 0.01, which binary fractions would miss."""
+    from fractions import Fraction
+
+    return Fraction(repr(value))
+
+
+def plainly(value: float) -> str:
+    """The number with all its digits, and without those that say nothing.
+
+    >>> plainly(1.0), plainly(0.125)
+    ('1', '0.125')
+    """
+    return repr(value).removesuffix(".0")

@@ -1,0 +1,101 @@
+"""What rows in memory are sliced by: columns of the frames that were given, an array, or arrays by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from evalcli.sources.beside import Beside
+from evalcli.sources.memory import column_of, hold, names_of
+from evalcli.sources.slicing import columns_of, missing_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evalcli.sources.pairing import ArraySource
+
+UNNAMED = "by"
+"""What slices by an array without a name are called."""
+
+
+def names_from(by: Any) -> tuple[str, ...] | None:
+    """The names that ``by`` is, one or several; ``None``: it is something else.
+
+    >>> names_from("region"), names_from(["region", "device"]), names_from({"region": ["EU"]})
+    (('region',), ('region', 'device'), None)
+    """
+    if by is None:
+        return ()
+    if isinstance(by, str):
+        return (by,)
+    if isinstance(by, (list, tuple)) and all(isinstance(name, str) for name in by):
+        return tuple(by)
+    return None
+
+
+class Slices(NamedTuple):
+    """The ``names`` of slices, in order, and the ``columns`` (N,) that they are made of."""
+
+    names: tuple[str, ...]
+    columns: dict[str, Any]
+
+    def cut(self, source: ArraySource) -> ArraySource:
+        """The source with its rows sliced.
+
+        Raises:
+            UsageError: a column of another length, or of more than one value a row.
+            InputError: a column that is no array of numbers or texts.
+
+        """
+        if self.names:
+            held = {name: hold(values, name) for name, values in self.columns.items()}
+            source.beside = Beside({"slices": held}, frozenset())
+            source.slice_by(self.names)
+        return source
+
+
+def slices_of(by: Any, frames: Iterable[Any], also: Iterable[str] = ()) -> Slices:
+    """The slices that ``by`` asks for, and those that metrics name ``also``; names are looked up in ``frames``.
+
+    A list of texts is a list of names where a frame has them all or other rows, else an array.
+
+    Raises:
+        UsageError: a name that no frame has.
+
+    """
+    known = {name: frame for frame in frames for name in names_of(frame) or ()}
+    if isinstance(by, Mapping):
+        given, names = {str(name): values for name, values in by.items()}, tuple(map(str, by))
+    else:
+        asked = names_from(by)
+        if asked is not None and (isinstance(by, str) or _are_names(asked, known)):
+            given, names = {}, asked
+        else:
+            name = getattr(by, "name", None)
+            name = name if isinstance(name, str) and name else UNNAMED
+            given, names = {name: by}, (name,)
+    columns: dict[str, Any] = {}
+    names = tuple(dict.fromkeys((*names, *also)))
+    for name in names:
+        for column in columns_of(name, (*given, *known)):
+            if column not in given and column not in known:
+                raise missing_column(column, (*given, *known), "by", "column")
+            columns[column] = given[column] if column in given else column_of(known[column], column)
+    return Slices(names, columns)
+
+
+def _are_names(texts: tuple[str, ...], known: Mapping[str, Any]) -> bool:
+    """Whether texts name columns: all are known, or there are not as many as rows."""
+    if all(column in known for text in texts for column in columns_of(text, known)):
+        return True
+    return bool(known) and len(texts) != len(column_of(*next((frame, name) for name, frame in known.items())))
+
+
+def without(frame: Any, names: Iterable[str]) -> Any:
+    """A frame of pandas or Polars less some of its columns."""
+    gone = {*names}
+    kept = [name for name in names_of(frame) or () if name not in gone]
+    if hasattr(frame, "iloc"):
+        every = list(names_of(frame) or ())
+        return frame.iloc[:, [every.index(name) for name in kept]]
+    return frame.select(kept)

@@ -1,0 +1,162 @@
+"""``evalcli.evaluate(by=…)`` slices as ``evalcli report --by`` does."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import evalcli
+from evalcli.errors import InputError, UsageError
+
+RNG = np.random.default_rng(1)
+ROWS = 240
+WORDS = np.array(["ant", "bee", "cat"])
+TARGET = RNG.integers(0, 3, ROWS)
+PREDS = np.where(RNG.random(ROWS) < 0.7, TARGET, RNG.integers(0, 3, ROWS))
+REGION = np.array(["EU", "US", "asia"])[RNG.integers(0, 3, ROWS)]
+YEAR = RNG.integers(2019, 2022, ROWS)
+AGE = RNG.random(ROWS) * 80
+FRAME = pd.DataFrame(
+    {"label": WORDS[TARGET], "pred": WORDS[PREDS], "region": REGION, "year": YEAR, "age": AGE.round(3)}
+)
+
+
+@pytest.fixture
+def told(run, tmp_path, monkeypatch):
+    """The JSON of the command line on the same rows, without what names the input."""
+    monkeypatch.chdir(tmp_path)
+    FRAME.to_csv("rows.csv", index=False)
+    np.savez("rows.npz", target=TARGET, preds=PREDS, region=YEAR)
+    FRAME.to_parquet("rows.parquet")
+
+    def asked(*args):
+        done = run("report", *args, "-f", "json")
+        assert done.code == 0, done.stderr
+        return json.loads(done.stdout) | {"inputs": []}
+
+    return asked
+
+
+def plain(report):
+    return json.loads(report.to_json()) | {"inputs": []}
+
+
+WAYS = {
+    "one": ("region", ["--by", "region"]),
+    "several": (["region", "year"], ["--by", "region", "--by", "year"]),
+    "crossed": ("region,year", ["--by", "region,year"]),
+    "ranges": ("age", ["--by", "age"]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("file", ["rows.csv", "rows.parquet"])
+def test_frames_and_files_slice_as_the_command_line(told, way, file):
+    by, typed = WAYS[way]
+    expected = told(file, *typed)
+    assert expected["slices"]
+    assert plain(evalcli.evaluate(file, by=by)) == expected
+    assert plain(evalcli.evaluate(FRAME, by=by)) == expected
+    assert (
+        plain(evalcli.evaluate(FRAME[["pred", "region", "year", "age"]], FRAME["label"], pred="pred", by=by))
+        == expected
+    )
+    assert plain(evalcli.evaluate({name: FRAME[name].tolist() for name in FRAME}, by=by)) == expected
+
+
+def test_polars_and_arrow_too(told):
+    polars = pytest.importorskip("polars")
+    expected = told("rows.csv", "--by", "region", "--by", "age")
+    for frame in (polars.from_pandas(FRAME), polars.from_pandas(FRAME).to_arrow()):
+        assert plain(evalcli.evaluate(frame, by=["region", "age"])) == expected
+
+
+@pytest.mark.parametrize("kind", [np.asarray, list, torch.tensor, pd.Series], ids=["numpy", "list", "torch", "pandas"])
+def test_arrays_slice_as_a_file_of_arrays(told, kind):
+    expected = told("rows.npz", "--pred", "preds", "--target", "target", "--by", "region")
+    given = kind(YEAR if kind is not list else YEAR.tolist())
+    assert plain(evalcli.evaluate(PREDS, TARGET, by={"region": given})) == expected
+    assert [row.value for row in evalcli.evaluate(PREDS, TARGET, by=given).slices] != []
+
+
+def test_texts_in_arrays(told):
+    expected = told("rows.csv", "--by", "region")
+    for region in (REGION, REGION.tolist(), pd.Series(REGION), pd.Series(REGION, name="region")):
+        found = plain(evalcli.evaluate(WORDS[PREDS], WORDS[TARGET], by={"region": region}))
+        assert found == expected
+    named = evalcli.evaluate(WORDS[PREDS], WORDS[TARGET], by=pd.Series(REGION, name="region"))
+    assert plain(named) == expected
+    assert {row.by for row in evalcli.evaluate(PREDS, TARGET, by=REGION).slices} == {"by"}
+
+
+def test_each_slice_is_a_report_of_its_rows():
+    report = evalcli.evaluate(PREDS, TARGET, by={"region": REGION}, confidence=None)
+    assert sum(row.n for row in report.slices) == ROWS
+    for row in report.slices:
+        mine = row.value == REGION
+        alone = evalcli.evaluate(PREDS[mine], TARGET[mine], confidence=None)
+        assert row.n == mine.sum()
+        for name, value in row.metrics.items():
+            assert value.value == pytest.approx(alone[name], rel=1e-12), name
+
+
+def test_slices_are_addressed_and_gated():
+    report = evalcli.evaluate(PREDS, TARGET, by={"region": REGION})
+    right = {region: (PREDS == TARGET)[region == REGION].mean() for region in np.unique(REGION)}
+    assert report["accuracy@region=EU"] == pytest.approx(right["EU"], abs=1e-12)
+    assert report["accuracy@region=*"] == pytest.approx(min(right.values()), abs=1e-12)
+    assert not report.check("accuracy@region=*>=0.99").passed
+    by_name = evalcli.evaluate(FRAME, metrics=["accuracy", "accuracy@region=EU"])
+    assert by_name["accuracy@region=EU"] == pytest.approx(right["EU"], abs=1e-12)
+
+
+def test_a_frame_of_slices():
+    report = evalcli.evaluate(FRAME, by=["region", "year"], metrics="accuracy,f1_macro")
+    frame = report.slice_frame()
+    assert frame.index.names == ["by", "slice"]
+    assert list(frame.columns) == ["n", "accuracy", "f1_macro"]
+    expected = (FRAME["pred"] == FRAME["label"]).groupby(FRAME["region"]).agg(["size", "mean"])
+    for region, row in expected.iterrows():
+        assert frame.loc[("region", region), "n"] == row["size"]
+        assert frame.loc[("region", region), "accuracy"] == pytest.approx(row["mean"], abs=1e-12)
+    assert len(evalcli.evaluate(FRAME).slice_frame()) == 0
+
+
+def test_columns_of_slices_are_no_scores():
+    scores = pd.DataFrame(np.eye(3)[PREDS] * 0.8 + 0.2 / 3, columns=["p_ant", "p_bee", "p_cat"])
+    expected = evalcli.evaluate(scores, WORDS[TARGET], by={"region": REGION})
+    beside = evalcli.evaluate(scores.assign(region=REGION), WORDS[TARGET], by="region")
+    assert plain(beside) == plain(expected)
+
+
+def test_one_side_in_a_file(tmp_path):
+    np.save(tmp_path / "preds.npy", PREDS)
+    found = evalcli.evaluate(tmp_path / "preds.npy", TARGET, by={"region": REGION})
+    assert plain(found)["slices"] == plain(evalcli.evaluate(PREDS, TARGET, by={"region": REGION}))["slices"]
+
+
+def test_rows_without_a_value_are_in_no_slice():
+    region = [None if i < 5 else one for i, one in enumerate(REGION.tolist())]
+    report = evalcli.evaluate(PREDS, TARGET, by={"region": region})
+    assert sum(row.n for row in report.slices) == ROWS - 5
+    assert report.n == ROWS
+
+
+@pytest.mark.parametrize(
+    ("args", "by", "kind", "words"),
+    [
+        ((FRAME,), "regoin", UsageError, "no column 'regoin' to slice by; did you mean 'region'"),
+        ((FRAME,), ["regoin"], UsageError, "no column 'regoin'"),
+        ((PREDS, TARGET), "region", UsageError, "no column 'region' to slice by"),
+        ((PREDS, TARGET), {"region": REGION[:-1]}, UsageError, "region: 239 entries for 240 rows"),
+        ((PREDS, TARGET), {"region": np.zeros((ROWS, 2))}, UsageError, "not one value a row"),
+        ((PREDS, TARGET), {"region": object()}, InputError, "region: a object is no array"),
+        (("rows.csv",), {"region": REGION}, UsageError, "slices in memory, but the predictions are a file"),
+        ((np.zeros(4), np.array([0.5, 1.5, 2, 3])), {"r": [0, 0, 1, 1]}, UsageError, "not sliced in this version"),
+    ],
+)
+def test_errors_say_what_to_do(args, by, kind, words):
+    with pytest.raises(kind, match=words):
+        evalcli.evaluate(*args, by=by)
