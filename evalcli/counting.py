@@ -123,6 +123,8 @@ class Plan:
 
     def _refuse_slices(self, task: Task) -> None:
         """Say that only classes are sliced, before a pass is made in vain."""
+        if self.source.scanned is not None:
+            raise UsageError(f"--scan: {task.kind} tasks are not searched in this version", fix="drop --scan")
         named = [name.slice_by for name in map(parse, self.asked or ()) if name.slice_by is not None]
         for by in (*(slicer.name for slicer in self.source.slicers), *named):
             what = f"slices by {by!r}: {task.kind} tasks are not sliced in this version"
