@@ -366,9 +366,9 @@ class GateOptions:
         return rules
 
     @property
-    def least(self) -> int:
-        """The rows of a slice that gates look at."""
-        return self.min_slice_size or 1
+    def slice_size(self) -> int | None:
+        """The rows that make a slice, as typed or else configured; ``None``: as usual."""
+        return self.min_slice_size or (self.inherited.min_slice_size if self.inherited is not None else None)
 
     def baseline_path(self) -> str | None:
         """The baseline that was typed, or else configured."""

@@ -66,7 +66,7 @@ def report(
         chosen = selection(inputs, choices, execution.workers, by)
         if by and delivery.takes_part:
             raise no_slices(by[0])
-        chosen.scan = deciding.scanned(gating.min_slice_size)
+        chosen.scan = deciding.scanned(gating.slice_size)
         if chosen.scan is not None and delivery.takes_part:
             raise no_scan()
         if extras.own and delivery.takes_part:
@@ -86,7 +86,7 @@ def report(
                 source, choices, execution, names, progress, also=also, own=extras.own, shown=seen, kept=kept
             )
     result = extras.defined(result)
-    verdicts = judge(result, rules, baseline, least=gating.least, on=gating.gate_on)
+    verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.gate_on)
     code = delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
     return ExitCode.NO_VERDICT if extras.own and _tell_failed(result) else code
 
