@@ -121,7 +121,7 @@ class ArrayScan:
     def __init__(self, asked: Scan, beside: Beside, source: Source) -> None:
         path = source.preds.path
         arrays, left_out = _free(beside, source) if asked.every else (_named(asked, beside, source), [])
-        check_columns(len(arrays) or len(left_out), path, "array")
+        check_columns(len(arrays) or min(len(left_out), 1), path, "array")
         self._columns = [_Column(array, asked.least, path) for array in arrays]
         self.scanned = fitted(asked, [column.counted for column in self._columns], left_out, path)
         kept = {slicer.name: slicer.values for slicer in self.scanned.columns}

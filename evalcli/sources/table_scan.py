@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli.errors import InputError
 from evalcli.sources.scanning import (
     MOST_DISTINCT,
     MOST_VALUES,
@@ -25,12 +26,13 @@ from evalcli.sources.table_columns import SAMPLE_ROWS, are_fractions, label_sql
 from evalcli.sources.table_slices import SliceColumn, column_slices, sides_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from evalcli.sources.base import Scan, Scanned
     from evalcli.sources.table_join import Column, Joined
 
-LISTS = ("list", "texts", "other")
+UNREAD = {"list": "holds lists", "texts": "holds lists", "other": "holds what is neither text nor number"}
+"""Kinds of columns that make no slices, and what is said of them."""
 AT_ONCE = 60
 """Columns counted by one statement: the engine tells 63 sets of a grouping apart."""
 
@@ -66,39 +68,41 @@ def scan_columns(joined: Joined, asked: Scan, used: Collection[str]) -> ScanColu
 
     Raises:
         UsageError: a column that is not there, or none at all.
-        InputError: it holds lists.
+        InputError: it holds lists, or what is neither text nor number.
         LimitError: too many columns or values.
 
     """
     known = {name: side for side, table in sides_of(joined) for name in table}
+    kinds = {name: kind for table in joined.files for name, kind in table.columns.items()}
     path, noun = joined.preds.path, joined.preds.noun
-    names = named_columns(asked, known)
-    left_out: list[tuple[str, str]] = []
+    names, left_out = named_columns(asked, known), list[tuple[str, str]]()
     if asked.every:
-        kinds = {name: kind for table in joined.files for name, kind in table.columns.items()}
-        free = [name for name in known if name and name not in used]
-        left_out += [(name, "holds lists") for name in free if kinds[name] in LISTS]
-        left_out += [(name, "is called as ids are") for name in free if kinds[name] not in LISTS and is_id_name(name)]
-        out = {name for name, _ in left_out}
-        names = tuple(name for name in free if name not in out)
+        names, left_out = _free({name: kinds[name] for name in known if name and name not in used})
     for name in names:
         if name not in known:
             raise missing_column(name, known, path, noun)
-    check_columns(len(names) or len(left_out), path, noun)
-    columns = [joined.column(name, known[name]) for name in names]
-    found = []
+        if kinds[name] in UNREAD:
+            raise InputError(f"--scan {name}: the {noun} {UNREAD[kinds[name]]}", fix=f"name another {noun}", path=path)
+    check_columns(len(names) or min(len(left_out), 1), path, noun)
+    columns, found = [joined.column(name, known[name]) for name in names], []
     for column, size in zip(columns, _sizes(joined, columns), strict=True):
         if asked.every and size.ids:
             left_out.append((column.name, f"about {size.distinct:,} values in {size.rows:,} rows: ids"))
             continue
         sliced = column_slices(joined, column)
-        if sliced.ranges is None and size.distinct > MOST_DISTINCT:
-            if not asked.every:
-                raise too_many(column.name, size.distinct, path)
+        if sliced.ranges is not None or size.distinct <= MOST_DISTINCT:
+            found.append(sliced)
+        elif asked.every:
             left_out.append((column.name, f"about {size.distinct:,} values"))
-            continue
-        found.append(sliced)
+        else:
+            raise too_many(column.name, size.distinct, path)
     return ScanColumns(asked, tuple(found), tuple(left_out))
+
+
+def _free(kinds: Mapping[str, str]) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """The columns that make slices, and what is said of the others, given what each holds."""
+    said = {name: UNREAD.get(kind, "is called as ids are" if is_id_name(name) else "") for name, kind in kinds.items()}
+    return tuple(name for name, why in said.items() if not why), [pair for pair in said.items() if pair[1]]
 
 
 def _sizes(joined: Joined, columns: Sequence[Column]) -> Iterator[_Size]:

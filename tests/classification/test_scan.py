@@ -360,6 +360,18 @@ def test_columns_that_are_not_there(tmp_path):
         searched(path, EVERY)
 
 
+def test_columns_that_are_neither_text_nor_number(tmp_path):
+    frame = drawn(rows=300)
+    frame["pair"], frame["day"] = [[1, 2]] * 300, pd.Timestamp("2024-02-29")
+    path = write(frame, tmp_path / "data.parquet")
+    said = {"pair": "holds lists", "day": "holds what is neither text nor number"}
+    left_out = dict(searched(path, EVERY).scan.left_out)
+    assert said.items() <= left_out.items()
+    for name, why in said.items():
+        with pytest.raises(InputError, match=f"--scan {name}: the field {why}"):
+            searched(path, Scan((f"region,{name}",)))
+
+
 def test_arrays_of_another_shape(tmp_path):
     frame = drawn(rows=300)
     arrays = {name: frame[name].to_numpy("U8") for name in ("target", "pred", "region")}
