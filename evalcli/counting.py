@@ -125,6 +125,8 @@ class Plan:
 
     def _refuse_slices(self, task: Task) -> None:
         """Say that only classes are sliced, before a pass is made in vain."""
+        if self.source.scanned is not None:
+            raise UsageError(f"--scan: {task.kind} tasks are not searched in this version", fix="drop --scan")
         named = [name.slice_by for name in map(parse, self.asked or ()) if name.slice_by is not None]
         for by in (*(slicer.name for slicer in self.source.slicers), *named):
             what = f"slices by {by!r}: {task.kind} tasks are not sliced in this version"
@@ -176,7 +178,8 @@ def _one_pass(
 ) -> tuple[Any, bool]:
     """By processes where there are enough scores for them, and nothing but states and checksums to bring home."""
     source, scores = plan.source, (plan.source.rows or 0) * (plan.layout.width or 1)
-    alone = plan.processes and plan.workers > 1 and plan.device is None and plan.own is None and not source.slicers
+    alone = plan.processes and plan.workers > 1 and plan.device is None and plan.own is None
+    alone = alone and not source.slicers and source.scanned is None
     if alone and plan.scored(task.kind):
         from evalcli.processes import LEAST_SCORES, accumulate_apart, can_fork
 

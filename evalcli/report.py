@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from evalcli.searched import scan_object
+
+if TYPE_CHECKING:
+    from evalcli.searched import Scan
 
 SCHEMA = "evalcli.report/1"
 
@@ -205,6 +210,7 @@ class Report:
     findings: tuple[Finding, ...] = ()
     gates: tuple[Verdict, ...] = ()
     slices: tuple[SliceRow, ...] = ()
+    scan: Scan | None = None
     inputs: tuple[InputRecord, ...] = ()
     positive: str | None = None
     threshold: float | tuple[float, ...] | None = None
@@ -248,6 +254,7 @@ class Report:
             "findings": [{"code": f.code, "level": f.level, "text": f.text, "fix": f.fix} for f in self.findings],
             "gates": [_verdict_object(verdict) for verdict in self.gates],
             **({"slices": [_slice_object(row) for row in self.slices]} if self.slices else {}),
+            **({} if self.scan is None else {"scan": scan_object(self.scan)}),
             "inputs": [{"path": file.path, "size": file.size, "digest": file.digest} for file in self.inputs],
         }
 

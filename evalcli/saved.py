@@ -29,6 +29,7 @@ from evalcli.report import (
     Value,
     Verdict,
 )
+from evalcli.searched import LeastShown, Scan, WeakSlice
 
 T = TypeVar("T")
 
@@ -80,6 +81,7 @@ def report_from(data: object, path: str = "") -> Report:
         findings=tuple(_finding(part) for part in top.parts("findings")),
         gates=tuple(_verdict(part) for part in top.parts("gates")),
         slices=tuple(_slice(part) for part in top.parts("slices")) if "slices" in top.data else (),
+        scan=_scan(top.part("scan")) if "scan" in top.data else None,
         inputs=tuple(
             InputRecord(part.take("path", str), part.take("size", int), part.take("digest", str))
             for part in top.parts("inputs")
@@ -287,6 +289,35 @@ def _calibration(part: _Part) -> Calibration:
 
 def _slice(part: _Part) -> SliceRow:
     return SliceRow(part.take("by", str), part.take("value", str), part.take("n", int), _values(part.part("metrics")))
+
+
+def _scan(part: _Part) -> Scan:
+    left_out = tuple((each.take("column", str), each.take("why", str)) for each in part.parts("left_out"))
+    shown = None if part.optional("shown", dict) is None else part.part("shown")
+    return Scan(
+        part.take("metric", str),
+        part.take("level", float),
+        part.take("least", int),
+        part.texts("columns"),
+        left_out,
+        part.take("tried", int),
+        part.take("few", int),
+        tuple(map(_weak, part.parts("slices"))),
+        None if shown is None else LeastShown(*(shown.take(*field) for field in _LEAST_SHOWN)),
+    )
+
+
+_LEAST_SHOWN: tuple[tuple[str, Any], ...] = (("column", str), ("value", str), ("n", int), ("difference", float))
+
+
+def _weak(part: _Part) -> WeakSlice:
+    columns, values = part.texts("columns"), part.texts("values")
+    if len(columns) != len(values):
+        part.refuse(f"{part.at('values')} has {len(values)} parts, not one for each of 'columns'")
+    shares = [part.take(name, float) for name in ("value", "rest", "difference")]
+    ends = [part.optional(name, float) for name in ("low", "high")]
+    p_values = [part.take(name, float) for name in ("p", "p_adjusted")]
+    return WeakSlice(columns, values, part.take("n", int), *shares, *ends, *p_values)
 
 
 def _coverage(part: _Part) -> CoveragePoint:

@@ -249,6 +249,13 @@ def test_T30_a_share_that_changes_while_it_is_read(arrays: tuple[Path, Path]) ->
     assert f"{arrays[0]}: input changed while reading" in first.stderr
 
 
+def test_ranks_do_not_search_for_weak_slices(arrays: tuple[Path, Path]) -> None:
+    first, second = ranks(2, "report", *arrays, "--scan", "*")
+    assert first.code == second.code == 2
+    assert "--scan: what is counted apart and added up is not searched in this version; drop --scan" in first.stderr
+    assert second.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.report import Finding
 from evalcli.reporting import swapped
+from evalcli.sources.slicing import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,6 +244,24 @@ def miscalibrated(facts: Facts) -> Finding | None:
     return Finding(f"{which}confident", "warning" if abs(gap) >= FAR_OFF else "info", text, fix)
 
 
+def weak_slice(facts: Facts) -> Finding | None:
+    """The worst of the slices that a search found to be weaker than the rest."""
+    scan = facts.report.scan
+    if scan is None or not scan.slices:
+        return None
+    worst = scan.slices[0]
+    named = " and ".join(f"{column}={value!r}" for column, value in zip(worst.columns, worst.values, strict=True))
+    others = len(scan.slices) - 1
+    more = f"; {others} more weak slice{'' if others == 1 else 's'}" if others else ""
+    text = f"{scan.metric} is {worst.value:.4f} in the {worst.n:,} rows of {named}, {worst.rest:.4f} in the rest{more}"
+    by, value = ",".join(worst.columns), worst.values[0]
+    if len(worst.values) > 1:
+        value = ",".join(map(escaped, worst.values))
+    gate = f"{scan.metric}@{by}={value}={worst.rest:.2f}"
+    fix = f"look at its rows, train on more like them, and gate on it: --min '{gate}'"
+    return Finding("weak-slice", "warning", text, fix)
+
+
 def all_right(facts: Facts) -> Finding | None:
     """Too good to be believed without a look."""
     if facts.accuracy < 1 or facts.report.n < 50 or len(facts.supported) < 2:
@@ -259,6 +278,7 @@ RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     shifted_labels,
     majority_baseline,
     hardly_found,
+    weak_slice,
     near_chance,
     unusable_rows,
     never_predicted,

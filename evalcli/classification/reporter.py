@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
+    from evalcli.searched import Scan
     from evalcli.sources.base import InputFile
 
 MATRIX_CLASSES = 100
@@ -44,7 +45,7 @@ class Reporter:
         setting = Setting(
             self.task, self.names, self.picked, self.choices.classes, plan.workers, self.choices.confidence, plan.shown
         )
-        self.setting, self.slices = setting, gathered.slices
+        self.setting, self.slices, self.scan = setting, gathered.slices, gathered.scan
         self.numbers = Numbers(setting, gathered.confusion, gathered.scores)
         self.counts, self.scores, self.pairs = self.numbers.counts, self.numbers.scores, self.numbers.pairs
 
@@ -77,6 +78,7 @@ class Reporter:
             coverage=() if self.scores is None else self.scores.coverage(),
             undefined=tuple(dict.fromkeys(undefined)),
             slices=tuple(self._slices()),
+            scan=self._scan(),
             inputs=records(self.source, self.inputs),
             confidence=None if self.choices.confidence is None else self.choices.confidence.level,
             positive=None if task.positive is None else self.names[task.positive],
@@ -122,6 +124,14 @@ class Reporter:
                 # a table of hundreds of intervals is drawn at no cost only without drawing samples
                 numbers = Numbers(self.setting._replace(method="delta"), confusion, scores)
                 yield SliceRow(slicer.name, slicer.values[code], confusion.rows, self._values(numbers, slicer.name))
+
+    def _scan(self) -> Scan | None:
+        """The weak slices, where they were searched for."""
+        if self.scan is None or self.source.scanned is None:
+            return None
+        from evalcli.classification.weak import judged
+
+        return judged(self.source.scanned, self.scan, self.names, self.choices.confidence)
 
     def _possible(self) -> list[str]:
         """The metrics of a report that this input has; what was asked for stays, and is refused where it must be."""

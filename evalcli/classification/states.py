@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.classification.codes import make_prepare
+from evalcli.classification.scan import ScanStates, rows_of
 from evalcli.classification.slices import SliceStates
-from evalcli.errors import EmptyError
+from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.counts import ConfusionCounts
@@ -38,6 +39,7 @@ class ClassificationPass:
     """What earlier passes have shown: a pass that starts over must not forget why."""
     scores: ScoreStates | None = None
     slices: tuple[SliceStates, ...] = ()
+    scan: ScanStates | None = None
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
 
@@ -61,6 +63,8 @@ class ClassificationPass:
         for number, slices in enumerate(self.slices):
             assert labels.groups is not None
             slices.update(labels, labels.groups[:, number], scores=scored)
+        if self.scan is not None and labels.groups is not None:
+            self.scan.update(labels, labels.groups[:, len(self.slices) :])
         return holds
 
     def _is_lost(self) -> bool:
@@ -82,6 +86,8 @@ class ClassificationPass:
             self.scores.merge(other.scores)
         for mine, theirs in zip(self.slices, other.slices, strict=True):
             mine.merge(theirs)
+        if self.scan is not None and other.scan is not None:
+            self.scan.merge(other.scan)
         self.evidence.merge(other.evidence)
 
     def state_dict(self) -> dict[str, Array]:
@@ -180,10 +186,28 @@ class ClassificationPass:
 
 def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], ClassificationPass]:
     """Empty passes, one for each worker. Text becomes class indices by tables made once for all of them."""
+    if plan.source.scanned is not None:
+        _check_scan(plan, task)
     prepare = make_prepare(plan.layout, plan.choices, plan.source, task.classes, plan.device)
     if plan.scored(task.kind):
         prepare = prepare._replace(keep_scores=True)
     return partial(_empty, plan, task, prepare, _scoring(plan, task), known)
+
+
+def _check_scan(plan: Plan, task: Task) -> None:
+    """Refuse to search where rows are no independent ones of one label each, before a pass is made in vain.
+
+    Raises:
+        UsageError: they have weights, or several labels in more axes; or the metric is no share of rows.
+
+    """
+    assert plan.source.scanned is not None
+    rows_of(plan.source.scanned.asked.metric, task)
+    if plan.source.weighted:
+        raise UsageError("--scan counts rows, and these have weights", fix="drop --scan or --weight")
+    if plan.layout.inner > 1:
+        what = f"--scan counts rows one by one, and each of these has {plan.layout.inner:,} labels"
+        raise UsageError(what, fix="drop --scan; --by slices them")
 
 
 def _scoring(plan: Plan, task: Task) -> Scoring | None:
@@ -206,4 +230,6 @@ def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, kn
     scores = None if scoring is None else scoring.fresh()
     weighted = plan.source.weighted
     slices = tuple(SliceStates(slicer, prepare.classes, scoring, weighted=weighted) for slicer in plan.source.slicers)
-    return ClassificationPass(plan, task, prepare, confusion, known, scores, slices)
+    scanned = plan.source.scanned
+    scan = None if scanned is None else ScanStates(scanned, rows_of(scanned.asked.metric, task))
+    return ClassificationPass(plan, task, prepare, confusion, known, scores, slices, scan)

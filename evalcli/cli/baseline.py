@@ -139,7 +139,7 @@ def measured(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> 
     from evalcli.addresses import look_up
     from evalcli.drops import Baseline
 
-    least = asked.gating.min_slice_size
+    least = asked.gating.slice_size or 1
     dropped = [rule.metric for rule in asked.rules if rule.kind == "drop"]
     known = [name for name in dict.fromkeys(dropped) if not isinstance(look_up(report, name, least), str)]
     alone = {name: why for name in known if (why := _why_alone(name, report, asked.extras))}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from evalcli.engine import Execution
     from evalcli.gates import Rule
-    from evalcli.sources.base import Selection
+    from evalcli.sources.base import Scan, Selection
     from evalcli.task import Choices
 
 Format = Literal["rich", "json", "csv", "markdown"]
@@ -215,6 +215,24 @@ class DecidingOptions(TaskOptions):
             rich_help_panel=_DECIDING,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+    scan: Annotated[
+        list[str],
+        Option(
+            "--scan",
+            metavar="COL,…",
+            help="Search columns and their pairs for weak slices; '*': all but ids.",
+            rich_help_panel=_DECIDING,
+        ),
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+    scan_metric: Annotated[
+        str | None,
+        Option(
+            "--scan-metric",
+            metavar="NAME",
+            help="What they are weak in: accuracy, or recall[cat] and the like.",
+            rich_help_panel=_DECIDING,
+        ),
+    ] = None
     confidence: Annotated[
         float, Option("--confidence", metavar="P", help="How sure intervals are.", rich_help_panel=_SURE)
     ] = 0.95
@@ -240,6 +258,25 @@ class DecidingOptions(TaskOptions):
         texts = [name.strip() for text in self.metrics for name in split_names(text) if name.strip()]
         texts += [f"top{k}_accuracy" for k in parse_topk(self.topk) or ()] if texts else []
         return tuple(dict.fromkeys(str(parse(text)) for text in texts)) or None
+
+    def scanned(self, least: int | None) -> "Scan | None":
+        """What to search for weak slices, of ``least`` rows.
+
+        Raises:
+            UsageError: nothing is to be searched by the metric.
+
+        """
+        from evalcli.sources.base import Scan
+
+        if self.scan_metric is not None and not self.scan:
+            raise UsageError("--scan-metric without --scan", fix="say what to search: --scan '*'")
+        if not self.scan:
+            return None
+        from evalcli.metrics.registry import parse
+
+        names = ("*",) if "*" in self.scan else tuple(self.scan)
+        metric = str(parse(self.scan_metric or "accuracy"))
+        return Scan(names, metric=metric) if least is None else Scan(names, least, metric)
 
     def choices(self) -> "Choices":
         """What the user fixed about the task."""
@@ -294,15 +331,15 @@ class GateOptions:
         ),
     ] = ()  # type: ignore[assignment]  # as above
     min_slice_size: Annotated[
-        int,
+        int | None,
         Option(
             "--min-slice-size",
             metavar="N",
             min=1,
-            help="Slices of fewer rows are never the worst, and make no gap.",
+            help="Slices of fewer rows are never the worst, make no gap, and are not tried by --scan (30).",
             rich_help_panel=_GATES,
         ),
-    ] = 1
+    ] = None
     gate_on: Annotated[
         Literal["point", "interval"],
         Option("--gate-on", help="Judge the value, or the whole of its interval.", rich_help_panel=_GATES),
@@ -327,6 +364,11 @@ class GateOptions:
                 "a baseline alone judges nothing", fix="say how much may be lost, as in --max-drop accuracy=0.01"
             )
         return rules
+
+    @property
+    def slice_size(self) -> int | None:
+        """The rows that make a slice, as typed or else configured; ``None``: as usual."""
+        return self.min_slice_size or (self.inherited.min_slice_size if self.inherited is not None else None)
 
     def baseline_path(self) -> str | None:
         """The baseline that was typed, or else configured."""

@@ -69,9 +69,12 @@ def report(
         chosen = selection(inputs, choices, execution.workers, by)
         if by and delivery.takes_part:
             raise no_slices(by[0])
+        chosen.scan = deciding.scanned(gating.slice_size)
+        if chosen.scan is not None and delivery.takes_part:
+            raise no_scan()
         if extras.own and delivery.takes_part:
             raise not_own(extras.own[0].name)
-        asked = Asked(files, replace(chosen), choices, execution, names, also, extras, rules, gating)
+        asked = Asked(files, replace(chosen, scan=None), choices, execution, names, also, extras, rules, gating)
         if rival is not None and files.targets is None:
             chosen.id = None  # it pairs the two models
         chosen.partial = delivery.takes_part and not (delivery.reports or rules)
@@ -91,7 +94,7 @@ def report(
         result = extras.defined(result)
         if rival is not None:
             baseline = measured(rival, asked, result, progress)
-    verdicts = judge(result, rules, baseline, least=gating.min_slice_size, on=gating.gate_on)
+    verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.gate_on)
     code = delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
     return ExitCode.NO_VERDICT if extras.own and _tell_failed(result) else code
 
@@ -100,6 +103,12 @@ def no_slices(by: str) -> UsageError:
     """What to say where rows are counted apart and slices are asked for."""
     what = f"slices by {by!r}: what is counted apart and added up is not sliced in this version"
     return UsageError(what, fix="drop --by, and metrics and gates with @")
+
+
+def no_scan() -> UsageError:
+    """What to say where rows are counted apart and weak slices are searched."""
+    what = "--scan: what is counted apart and added up is not searched in this version"
+    return UsageError(what, fix="drop --scan, or read all rows in one run")
 
 
 def not_own(name: str) -> UsageError:

@@ -1,8 +1,9 @@
 """The report as one tidy table: a number a row, for spreadsheets and data frames.
 
-``table`` is ``overall``, ``class``, ``confusion``, ``calibration``, ``coverage`` or ``slice``; ``class`` is the class
-concerned (in ``confusion`` the target, in ``calibration`` the bin of probability, in ``coverage`` the share of the
-surest rows, in ``slice`` the column and its value), ``prediction`` the class predicted. Of several labels a row,
+``table`` is ``overall``, ``class``, ``confusion``, ``calibration``, ``coverage``, ``slice`` or, of a search, ``scan``
+and ``weak``; ``class`` is the class concerned (in ``confusion`` the target, in ``calibration`` the bin of probability,
+in ``coverage`` the share of the surest rows, in ``slice`` and ``weak`` the column and its value), ``prediction`` the
+class predicted. Of several labels a row,
 ``confusion`` holds the four counts of each label, and ``confused`` the pairs of which one was missed (``class``) where
 the other was predicted. Of a regression it is ``overall``, ``output``, ``residuals`` (quantiles by percent) or
 ``histogram`` (rows whose residual lies from ``low`` to ``high``), and ``class`` names the output. ``certified_low`` and
@@ -16,6 +17,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from evalcli.renderers import weak_words
 from evalcli.renderers.escape import spreadsheet
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def render_csv(report: Report) -> str:
     writer.writerows(_calibration(report))
     writer.writerows(_coverage(report))
     writer.writerows(_slices(report))
+    writer.writerows(_weak(report))
     writer.writerows(_outputs(report))
     writer.writerows(_residuals(report))
     return out.getvalue()
@@ -104,6 +107,23 @@ def _slices(report: Report) -> Iterator[Row]:
         yield _count("slice", "n", row.n, name)
         for metric, value in row.metrics.items():
             yield _measured("slice", metric, name, value)
+
+
+def _weak(report: Report) -> Iterator[Row]:
+    scan = report.scan
+    if scan is None:
+        return
+    for metric, count in (("tried", scan.tried), ("few", scan.few), ("found", len(scan.slices))):
+        yield _count("scan", metric, count)
+    for row in scan.slices:
+        name = spreadsheet(weak_words.named(row))
+        yield _count("weak", "n", row.n, name)
+        yield _count("weak", spreadsheet(scan.metric), row.value, name)
+        yield _count("weak", "rest", row.rest, name)
+        method = None if row.low is None else "newcombe"
+        yield ("weak", "difference", name, "", row.difference, row.low, row.high, method, None, None)
+        yield _count("weak", "p", row.p, name)
+        yield _count("weak", "p_adjusted", row.p_adjusted, name)
 
 
 def _outputs(report: Report) -> Iterator[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalcli.renderers import wording
+from evalcli.renderers import weak_words, wording
 from evalcli.renderers.escape import markdown, markdown_name
 from evalcli.report import Value
 
@@ -28,6 +28,7 @@ def render_markdown(report: Report) -> str:
         _titled("Most confused", _pairs(report)),
         _calibration(report),
         *_slices(report),
+        _weak(report),
         _titled(f"Worst {wording.nouns(report)[1]}", _worst(report)),
     ]
     return "\n\n".join("\n\n".join(blocks) for blocks in parts if blocks) + "\n"
@@ -193,6 +194,24 @@ def _slices(report: Report) -> list[list[str]]:
         heads = ("slice", *(markdown(wording.title(name)) for name in names), "n")
         parts.append([f"## By {markdown_name(by)}", _table(heads, "l" + "r" * (len(names) + 1), cells)])
     return parts
+
+
+def _weak(report: Report) -> list[str]:
+    if report.scan is None:
+        return []
+    scan, count = report.scan, wording.amount(row.n for row in report.scan.slices)
+    rows = [
+        [markdown_name(weak_words.named(row)), *map(markdown, weak_words.numbers(row)), count(row.n)]
+        for row in scan.slices
+    ]
+    heads = ("slice", markdown(wording.title(scan.metric)), "the rest", "difference", "interval", "adjusted p", "n")
+    said = "\n".join(f"- {markdown(fact)}" for fact in weak_words.facts(scan))
+    return [
+        "## Weak slices",
+        markdown(weak_words.headline(scan)),
+        *([_table(heads, "lrrrrrr", rows)] if rows else []),
+        said,
+    ]
 
 
 def _findings(report: Report) -> str:

@@ -23,6 +23,7 @@ from evalcli.renderers.screen import (
     title,
 )
 from evalcli.renderers.slices import slice_lines
+from evalcli.renderers.weak import weak_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +52,7 @@ def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
         parts: tuple[Callable[[Report, Screen], list[Text]], ...] = (_undefined_alone, outputs_part, errors_part)
     else:
         parts = (_classes, _confusion, calibration_lines)
-    drawn = [part(report, screen) for part in (_header, _overall, *parts, slice_lines, _findings)]
+    drawn = [part(report, screen) for part in (_header, _overall, *parts, slice_lines, weak_lines, _findings)]
     for i, lines in enumerate(part for part in drawn if part):
         if i:
             yield Text()

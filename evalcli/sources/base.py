@@ -76,6 +76,35 @@ class Slicer(NamedTuple):
     values: tuple[str, ...]
 
 
+class Scan(NamedTuple):
+    """What to search for weak slices: columns by ``names``, or all but ids for ``*``; ``least`` rows make a slice.
+
+    ``metric`` is the share that slices are compared by.
+    """
+
+    names: tuple[str, ...]
+    least: int = 30
+    metric: str = "accuracy"
+
+    @property
+    def every(self) -> bool:
+        """Whether all columns were asked for."""
+        return self.names == ("*",)
+
+
+class Scanned(NamedTuple):
+    """The columns that are searched, with the values that make slices.
+
+    ``Batch.groups`` holds their codes behind those of the slicers. ``rare`` values have fewer rows than make a slice;
+    ``left_out`` says of columns, or of values of one, why they are not searched.
+    """
+
+    asked: Scan
+    columns: tuple[Slicer, ...]
+    rare: int = 0
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class InputFile:
     """A file that was read: ``digest`` is ``sha256:…``, or ``crc32:…`` where the format's own checksum was verified.
@@ -112,6 +141,7 @@ class Selection:
     id: str | None = None
     where: str | None = None
     by: tuple[str, ...] = ()
+    scan: Scan | None = None
     scores: str | None = None
     nan: str = "error"
     labels: tuple[str, ...] | None = None
@@ -144,6 +174,8 @@ class Source(ABC):
     """Temporary paths and the names the user knows them by."""
     slicers: tuple[Slicer, ...] = ()
     """What rows are sliced by."""
+    scanned: Scanned | None = None
+    """What is searched for weak slices."""
     merged: bool = False
     """Whether nobody has yet compared the labels of both sides, because no one saw all of them."""
     closing: ExitStack | None = None

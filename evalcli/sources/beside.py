@@ -32,8 +32,8 @@ class Beside:
         """The one table, where a side lies in one."""
         return None if self.tables is None else self.tables.tables[0]
 
-    def sliced(self, by: str, source: Source) -> list[StoredArray]:
-        """The arrays that ``--by`` names; what both files have is that of the truth.
+    def sliced(self, by: str, source: Source, flag: str = "--by") -> list[StoredArray]:
+        """The arrays that the option ``flag`` names; what both files have is that of the truth.
 
         Raises:
             UsageError: no array has the name, or it has another length.
@@ -47,7 +47,7 @@ class Beside:
             if name not in found:
                 raise missing_column(name, found, source.preds.path, "array")
             if found[name].shape[0] != source.rows:
-                what = f"--by {name}: {found[name].shape[0]} entries for {source.rows} rows"
+                what = f"{flag} {name}: {found[name].shape[0]} entries for {source.rows} rows"
                 raise UsageError(what, fix="name an array with one entry for each row", path=source.preds.path)
             chosen.append(found[name])
         return chosen

@@ -45,7 +45,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
             source = ArraySource(said, file.arrays[str(truth.target)], weight, files)
             source.preds = replace(source.preds, columns=chosen.classes)
             source.beside = beside(selection, [chosen, truth], tables, target=file.arrays)
-            source.slice_by(selection.by)
+            source.slice_by(selection.by, selection.scan)
             return source
         check_order(tuple(file.arrays), tuple(table.columns), (preds, target), selection)
         group = find_target_labels(Names(table.columns, target, table.noun), selection)
@@ -57,7 +57,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
         files = [tensor_pass, _table_pass(tables, table)]
         source = ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
         source.beside = beside(selection, [said_by, chosen], tables, preds=file.arrays)
-        source.slice_by(selection.by)
+        source.slice_by(selection.by, selection.scan)
         return source
     except BaseException:
         tables.close()
@@ -80,7 +80,7 @@ def _beside_labels(
     source = ArraySource(array, truth, weight, [tensor_pass, _table_pass(tables, table)])
     source.target = replace(source.target, columns=named.labels)
     source.beside = beside(selection, [said, Chosen(group.columns, None, None, None)], tables, preds=file.arrays)
-    source.slice_by(selection.by)
+    source.slice_by(selection.by, selection.scan)
     return source
 
 

@@ -24,11 +24,12 @@ from evalcli.sources.tensors import open_tensors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from evalcli.sources.base import Selection
+    from evalcli.sources.base import Scan, Selection
     from evalcli.sources.beside import Beside
     from evalcli.sources.crc import Ledger
     from evalcli.sources.listed import Listed
     from evalcli.sources.naming import Chosen
+    from evalcli.sources.scanning import ArrayScan
     from evalcli.sources.slicing import ArraySlicer
     from evalcli.sources.tables import Tables
     from evalcli.sources.tensors import TensorFile
@@ -52,6 +53,7 @@ class ArraySource(Source):
         self._files = tuple(files)
         self._label_notes: tuple[Note, ...] = ()
         self._slicers: tuple[ArraySlicer, ...] = ()
+        self._scan: ArrayScan | None = None
         self._span: tuple[int, int] | None = None
         paths = [file.path for file in files]
         self.preds = _field(preds, paths[0])
@@ -64,8 +66,8 @@ class ArraySource(Source):
         if self.preds.labels is not None and self.target.labels is not None:
             self._label_notes = check_labels(self.target.labels, self.preds.labels, self.target.path)
 
-    def slice_by(self, by: Sequence[str]) -> None:
-        """Slice the rows by what lies beside them.
+    def slice_by(self, by: Sequence[str], scan: Scan | None = None) -> None:
+        """Slice the rows by what lies beside them, and search it for weak slices.
 
         Raises:
             UsageError: no array has the name, or it has not one value a row.
@@ -77,6 +79,12 @@ class ArraySource(Source):
             assert self.beside is not None
             self._slicers = tuple(ArraySlicer(each, self.beside.sliced(each, self), self.preds.path) for each in by)
             self.slicers = tuple(each.slicer for each in self._slicers)
+        if scan is not None:
+            from evalcli.sources.scanning import ArrayScan
+
+            assert self.beside is not None
+            self._scan = ArrayScan(scan, self.beside, self)
+            self.scanned = self._scan.scanned
 
     def share_target(self, other: ArraySource) -> None:
         """Read the truth once for both, where it is the same array of the same file and nothing else lies there."""
@@ -114,6 +122,9 @@ class ArraySource(Source):
         preds, target, weight = self._arrays
         weights = None if weight is None else weight.read(start, stop).astype(np.float64)
         groups = np.stack([each.codes(start, stop) for each in self._slicers], axis=1) if self._slicers else None
+        if self._scan is not None:
+            codes = self._scan.codes(start, stop)
+            groups = codes if groups is None else np.concatenate([groups, codes], axis=1)
         return Batch(preds.read(start, stop), target.read(start, stop), weights, groups=groups, start=start)
 
     def ledgers(self) -> list[Ledger] | None:
@@ -215,7 +226,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
         weight = first.arrays[chosen.weight] if chosen.weight else None
         source = ArraySource(_one(first, chosen.pred), first.arrays[str(chosen.target)], weight, [first_pass])
         source.beside = beside(selection, [chosen], preds=first.arrays)
-        source.slice_by(selection.by)
+        source.slice_by(selection.by, selection.scan)
         return source
     second, second_pass = tensor_file(target)
     check_order(tuple(first.arrays), tuple(second.arrays), (preds, target), selection)
@@ -225,7 +236,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
     weight = weight or (second.arrays[truth.weight] if truth.weight else None)
     source = ArraySource(array, second.arrays[str(truth.target)], weight, [first_pass, second_pass])
     source.beside = beside(selection, [said, truth], preds=first.arrays, target=second.arrays)
-    source.slice_by(selection.by)
+    source.slice_by(selection.by, selection.scan)
     return source
 
 

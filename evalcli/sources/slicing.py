@@ -79,7 +79,7 @@ def escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace(",", "\\,")
 
 
-class _Coding(NamedTuple):
+class Coding(NamedTuple):
     """How one array becomes slices: ``codes`` of what is read, −1 for none."""
 
     values: tuple[str, ...]
@@ -97,7 +97,7 @@ class ArraySlicer:
 
     def __init__(self, name: str, arrays: Sequence[StoredArray], path: str) -> None:
         self._arrays = tuple(arrays)
-        self._codings = [_coding(array, path) for array in arrays]
+        self._codings = [array_coding(array, path) for array in arrays]
         sizes = [len(coding.values) for coding in self._codings]
         check_size(name, int(np.prod(sizes)), path)
         values = [coding.values for coding in self._codings]
@@ -117,17 +117,23 @@ class ArraySlicer:
         return total
 
 
-def _coding(array: StoredArray, path: str) -> _Coding:
+def array_coding(array: StoredArray, path: str, flag: str = "--by") -> Coding:
+    """How an array becomes slices.
+
+    Raises:
+        UsageError: it is not one value a row.
+
+    """
     if [size for size in array.shape[1:] if size != 1]:
-        what = f"--by {array.name} has the shape {array.shape}, not one value a row"
+        what = f"{flag} {array.name} has the shape {array.shape}, not one value a row"
         raise UsageError(what, fix="name an array (N,)", path=path)
     if array.labels is not None:
-        return _Coding(array.labels, lambda read: read.astype(np.int64, copy=False))
+        return Coding(array.labels, lambda read: read.astype(np.int64, copy=False))
     distinct = _distinct(array)
     if len(distinct) > MANY_NUMBERS:
         edges = _quartiles(array)
         names = ranges(float(distinct[0]), edges, float(distinct[-1]))
-        return _Coding(names, lambda read: _in_ranges(read, np.array(edges)))
+        return Coding(names, lambda read: _in_ranges(read, np.array(edges)))
     texts = ["true" if each is True else "false" if each is False else f"{each:.17g}" for each in distinct.tolist()]
     order = class_order(texts)
     place = np.array([order.index(text) for text in texts], np.int64)
@@ -135,8 +141,8 @@ def _coding(array: StoredArray, path: str) -> _Coding:
         first = int(distinct[0])
         table = np.full(int(distinct[-1]) - first + 1, -1, np.int64)
         table[distinct.astype(np.int64) - first] = place
-        return _Coding(order, lambda read: _looked_up(read, table, first))
-    return _Coding(order, lambda read: _among(read, distinct, place))
+        return Coding(order, lambda read: _looked_up(read, table, first))
+    return Coding(order, lambda read: _among(read, distinct, place))
 
 
 def _distinct(array: StoredArray) -> Array:

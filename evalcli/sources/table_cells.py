@@ -109,6 +109,11 @@ def _refuse_single_labels(selection: Selection, path: str) -> None:
     if selection.listing:
         what = "mistakes are listed, and models compared, of one label a row; here the truth has a cell for each label"
         raise UsageError(what, fix="give the truth as one column of labels", path=path)
+    if selection.scan is not None:
+        what = (
+            "--scan: a truth with a cell for each label, as multilabel tasks have it, is not searched in this version"
+        )
+        raise UsageError(what, fix="drop --scan", path=path)
     for by in selection.by:
         what = f"slices by {by!r}: a truth with a cell for each label, as multilabel tasks have it, is not sliced"
         raise UsageError(f"{what} in this version", fix="drop --by, and metrics and gates with @", path=path)

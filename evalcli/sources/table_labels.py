@@ -16,12 +16,13 @@ from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_sides import Opened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from evalcli.sources.base import Slicer
     from evalcli.sources.table_columns import Reading
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_sides import Sides
+    from evalcli.sources.table_slices import SliceColumn
 
 WEIGHT_SAMPLE = 100_000
 DISTINCT_WEIGHTS = 20_000
@@ -64,8 +65,10 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     notes = list(check_labels(truth, said, sides.path))
     fields = [sides.field(side, "text", (rows,), groups.labels) for side in ("preds", "target")]
     opened = Opened(fields[0], fields[1], rows, dropped, notes=notes, slicers=groups.slicers)
-    rows_singly = _label_rows(sides, groups.labels, names, opened.slicers)
-    if weight is None or grouped:
+    opened.scanned, scan = sides.read_scan()
+    searched = () if opened.scanned is None else opened.scanned.columns
+    rows_singly = _label_rows(sides, groups.labels, names, (*opened.slicers, *searched), scan)
+    if (weight is None or grouped) and not searched:
         opened.groups, opened.singly = groups, rows_singly
     else:
         opened.stream = rows_singly
@@ -106,13 +109,17 @@ def _has_many_weights(sides: Sides, weight: Column) -> bool:
 
 
 def _label_rows(
-    sides: Sides, labels: tuple[str, ...], names: Mapping[str, Mapping[str, str]], slicers: tuple[Slicer, ...]
+    sides: Sides,
+    labels: tuple[str, ...],
+    names: Mapping[str, Mapping[str, str]],
+    slicers: tuple[Slicer, ...],
+    scan: Sequence[SliceColumn],
 ) -> RowStream:
-    """The same rows one by one."""
+    """The same rows one by one; ``slicers`` are those of the sides and of what is searched."""
     said = columns.named_sql(columns.label_sql(sides.preds[0]), names["preds"])
     truth = columns.named_sql(columns.label_sql(sides.target), names["target"])
     weight = () if sides.weight is None else (columns.score_sql(sides.weight),)
-    reads = (said, truth, *weight, *(column.sql for column in sides.slices))
+    reads = (said, truth, *weight, *(column.sql for column in (*sides.slices, *scan)))
     sql = f"SELECT {', '.join(reads)} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
     weighted = sides.weight is not None
     return RowStream(sides.joined.tables, sql, 1, labels, np.float64, weighted=weighted, reads=reads, slicers=slicers)

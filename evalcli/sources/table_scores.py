@@ -16,9 +16,10 @@ from evalcli.sources.table_sides import CLASS_LIMIT, Opened
 from evalcli.sources.table_slices import read_slicers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from evalcli.sources.table_sides import Sides
+    from evalcli.sources.table_slices import SliceColumn
 
 
 def measure_scores(sides: Sides, reading: Reading) -> Opened:
@@ -64,8 +65,11 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
     ]
     target = sides.field("target", dtype, shape[:1], texts)
     slicers = read_slicers(sides.joined, sides.slices, sides.kept_sql())
-    stream = replace(_stream(sides, reading, labels, width, names, single=single), slicers=slicers)
-    return Opened(preds, target, shape[0], dropped, stream=stream, notes=sides.shared_key_notes(), slicers=slicers)
+    scanned, scan = sides.read_scan()
+    every = slicers if scanned is None else (*slicers, *scanned.columns)
+    stream = replace(_stream(sides, reading, labels, width, names, scan, single=single), slicers=every)
+    notes = sides.shared_key_notes()
+    return Opened(preds, target, shape[0], dropped, stream=stream, notes=notes, slicers=slicers, scanned=scanned)
 
 
 def _turn_out_values(sides: Sides, reading: Reading, labels: list[str | None]) -> bool:
@@ -131,6 +135,7 @@ def _stream(
     labels: tuple[str, ...],
     width: int | None,
     names: Mapping[str, str],
+    scan: Sequence[SliceColumn],
     *,
     single: bool,
 ) -> RowStream:
@@ -139,7 +144,7 @@ def _stream(
     read.append(as_number.get(reading.target) or columns.named_sql(columns.label_sql(sides.target), names))
     if sides.weight is not None:
         read.append(columns.score_sql(sides.weight))
-    read += [column.sql for column in sides.slices]
+    read += [column.sql for column in (*sides.slices, *scan)]
     sql = f"SELECT {', '.join(read)} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
     dtype = np.float32 if single else np.float64
     weighted = sides.weight is not None

@@ -16,11 +16,12 @@ from evalcli.sources.table_slices import SliceColumn, slice_columns
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from evalcli.sources.base import Selection, Slicer
+    from evalcli.sources.base import Scanned, Selection, Slicer
     from evalcli.sources.cell_rows import CellStream
     from evalcli.sources.table_counts import Groups
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_rows import RowStream
+    from evalcli.sources.table_scan import ScanColumns
     from evalcli.sources.tables import Table, Tables
 
 CLASS_LIMIT = 2_000_000
@@ -43,6 +44,7 @@ class Opened:
     singly: RowStream | None = None
     """The rows one by one, where ``stream`` does not give them; nothing is read before it is used."""
     slicers: tuple[Slicer, ...] = ()
+    scanned: Scanned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,16 @@ class Sides:
     selection: Selection
     heard: Callable[[float], None]
     slices: tuple[SliceColumn, ...] = ()
+    scan: ScanColumns | None = None
+
+    def read_scan(self) -> tuple[Scanned | None, tuple[SliceColumn, ...]]:
+        """What is searched for weak slices, and its columns."""
+        if self.scan is None:
+            return None, ()
+        from evalcli.sources.table_scan import read_scan
+
+        scanned = read_scan(self.joined, self.scan, self.kept_sql(), self.heard)
+        return scanned, self.scan.keep(scanned)
 
     def query(self, sql: str) -> Any:
         """A statement that may take long: its progress is heard."""
@@ -257,7 +269,18 @@ def choose_sides(
         selection,
         heard,
         slice_columns(joined, selection.by),
+        _scan_columns(joined, chosen, selection),
     )
+
+
+def _scan_columns(joined: Joined, chosen: Chosen, selection: Selection) -> ScanColumns | None:
+    """What is searched for weak slices; a column with a role only where it is named."""
+    if selection.scan is None:
+        return None
+    from evalcli.sources.table_scan import scan_columns
+
+    roles = (*chosen.pred, chosen.target, chosen.weight, chosen.id, selection.id)
+    return scan_columns(joined, selection.scan, {name for name in roles if name is not None})
 
 
 def find_weight(joined: Joined, name: str | None) -> Column | None:

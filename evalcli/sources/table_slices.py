@@ -43,7 +43,7 @@ def slice_columns(joined: Joined, by: Sequence[str]) -> tuple[SliceColumn, ...]:
 
 
 def _slice_column(joined: Joined, by: str) -> SliceColumn:
-    known = {name: side for side, table in _sides(joined) for name in table}
+    known = {name: side for side, table in sides_of(joined) for name in table}
     parts = []
     for name in columns_of(by, known):
         if name not in known:
@@ -59,10 +59,15 @@ def _slice_column(joined: Joined, by: str) -> SliceColumn:
     return SliceColumn(by, f" || {comma} || ".join(texts))
 
 
-def _sides(joined: Joined) -> list[tuple[str, list[str]]]:
+def sides_of(joined: Joined) -> list[tuple[str, list[str]]]:
     """The columns of each side; what both have is that of the truth."""
     found = [("preds", list(joined.preds.columns))]
     return found if joined.target is None else [*found, ("target", list(joined.target.columns))]
+
+
+def column_slices(joined: Joined, column: Column) -> SliceColumn:
+    """The slices of one column."""
+    return SliceColumn(column.name, *_one(joined, column))
 
 
 def _one(joined: Joined, column: Column) -> tuple[str, tuple[str, ...] | None]:

@@ -70,7 +70,7 @@ class TableSource(Source):
         self.preds, self.target = self._opened.preds, self._opened.target
         self.rows, self.dropped = self._opened.rows, self._opened.dropped
         self.weighted = sides.weight is not None
-        self.slicers = self._opened.slicers
+        self.slicers, self.scanned = self._opened.slicers, self._opened.scanned
 
     def _choose(self, tables: Tables, preds: Table, target: Table | None, selection: Selection) -> Sides:
         """The columns of both sides, joined."""

@@ -247,3 +247,39 @@ def test_a_pattern_that_the_shell_spread_is_told_to_be_quoted(run: Callable[...,
     result = run("report", "shard1.csv", "shard2.csv", "shard3.csv")
     assert result.code == 2
     assert "quote a pattern, as in 'shard*.csv'" in result.stderr
+
+
+def test_a_search_reaches_the_source_with_its_size_and_metric(run: Callable[..., Any], work: Any) -> None:
+    cases: list[tuple[tuple[str, ...], tuple[tuple[str, ...], int, str] | None]] = [
+        ((), None),
+        (("--scan", "a,b", "--scan", "c"), (("a,b", "c"), 30, "accuracy")),
+        (("--scan", "a", "--scan", "*", "--min-slice-size", "7"), (("*",), 7, "accuracy")),
+        (("--scan", "*", "--scan-metric", "recall[a,b]"), (("*",), 30, "recall[a,b]")),
+    ]
+    for args, wanted in cases:
+        assert run("report", "p.csv", *args).code == 0
+        scan = work.calls[-1]["selection"].scan
+        assert scan == wanted
+
+
+def test_the_size_of_slices_may_be_configured(run: Callable[..., Any], work: Any, tmp_path: Path) -> None:
+    (tmp_path / "some.toml").write_text('scan = ["a", "b"]\nmin-slice-size = 12\n')
+    for typed, size in (((), 12), (("--min-slice-size", "5"), 5)):
+        assert run("report", "p.csv", "--config", tmp_path / "some.toml", *typed).code == 0
+        assert work.calls[-1]["selection"].scan == (("a", "b"), size, "accuracy")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--scan-metric", "accuracy"), "--scan-metric without --scan"),
+        (("--scan", "a", "--scan-metric", "accurcy"), "did you mean accuracy"),
+        (("--scan", "a", "-o", "p.evalcli"), "--scan: what is counted apart and added up is not searched"),
+        (("--scan", "a", "--min-slice-size", "0"), "--min-slice-size"),
+    ],
+)
+def test_searches_that_make_no_sense(run: Callable[..., Any], work: Any, args: tuple[str, ...], message: str) -> None:
+    result = run("report", "p.csv", *args)
+    assert result.code == 2
+    assert message in result.stderr
+    assert not work.calls

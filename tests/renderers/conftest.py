@@ -23,6 +23,7 @@ from evalcli.report import (
     Value,
     Verdict,
 )
+from evalcli.searched import LeastShown, Scan, WeakSlice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -176,6 +177,28 @@ def sliced() -> Report:
     return replace(base, slices=tuple(rows))
 
 
+def searched() -> Report:
+    """A search that found more than is shown, of nasty names, and left columns out."""
+    base = build(BLOBS)
+    pair = WeakSlice(
+        ("region", "device"), ("EU", "tablet"), 1444, 0.6644, 0.9055, -0.2411, -0.2872, -0.1976, 2e-24, 3e-22
+    )
+    nasty = [
+        WeakSlice(("site,[red]x",), (name,), 90 + i, 0.7, 0.8, -0.1, -0.2, -0.01 + i / 1e4, 0.001, 0.012 + i / 1e3)
+        for i, name in enumerate(NASTY)
+    ]
+    left_out = (("id", "is called as ids are"), ("[b]note", "about 4,000 values in 4,000 rows: ids"))
+    scan = Scan("accuracy", 0.05, 30, ("region", "device", "site,[red]x"), left_out, 147, 12, (pair, *nasty))
+    return replace(base, scan=scan)
+
+
+def found_nothing() -> Report:
+    """A search that found nothing, without intervals."""
+    shown = LeastShown("region", "EU", 4210, -0.0412)
+    scan = Scan("recall[cat]", 0.05, 100, ("region", "device"), (), 14, 0, (), shown)
+    return replace(build(BLOBS), scan=scan)
+
+
 def screens() -> dict[str, Report]:
     """The reports whose pictures are kept in tests/golden."""
     spam = build(
@@ -203,6 +226,8 @@ def screens() -> dict[str, Report]:
         "blobs": build(BLOBS),
         "scored": scored(),
         "sliced": sliced(),
+        "searched": searched(),
+        "found_nothing": found_nothing(),
         "intervals": build(BLOBS, metrics=build(BLOBS).metrics | intervals),
         "digits": build(digits),
         "nasty": build(nasty, NASTY),

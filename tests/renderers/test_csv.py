@@ -18,7 +18,7 @@ def parsed(text: str) -> list[dict[str, str]]:
 
 def test_whole_table(shown, golden) -> None:
     name, report = shown
-    if name in {"spam", "nasty", "weighted", "intervals", "scored", "sliced"}:
+    if name in {"spam", "nasty", "weighted", "intervals", "scored", "sliced", "searched", "found_nothing"}:
         golden(f"{name}.csv", render_csv(report))
 
 

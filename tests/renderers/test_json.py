@@ -81,6 +81,7 @@ def test_keys_stand_in_the_documented_order(shown) -> None:
         *scored,
         *("undefined", "findings", "gates"),
         *(["slices"] if name == "sliced" else []),
+        *(["scan"] if name in {"searched", "found_nothing"} else []),
         "inputs",
     ]
 

@@ -16,7 +16,7 @@ def shape(text: str) -> list[int]:
 
 def test_whole_document(shown, golden) -> None:
     name, report = shown
-    if name in {"spam", "nasty", "many", "weighted", "intervals", "scored", "sliced"}:
+    if name in {"spam", "nasty", "many", "weighted", "intervals", "scored", "sliced", "searched", "found_nothing"}:
         golden(f"{name}.md", render_markdown(report))
 
 

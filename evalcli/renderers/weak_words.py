@@ -1,0 +1,67 @@
+"""What is said of a search for weak slices, whatever the format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalcli.renderers import wording
+from evalcli.renderers.escape import visible
+from evalcli.renderers.versus import minus, probability, signed
+
+if TYPE_CHECKING:
+    from evalcli.searched import Scan, WeakSlice
+
+_LEFT_OUT = 6
+"""Columns that were left out, each with its reason, before the rest is a number."""
+
+
+def numbers(row: WeakSlice) -> list[str]:
+    """The share, that of the rest, the difference, its interval and the adjusted p-value."""
+    interval = "" if row.low is None or row.high is None else f"[{minus(row.low)}, {minus(row.high)}]"
+    shares = wording.ratio(row.value), wording.ratio(row.rest), signed(row.difference)
+    return [*shares, interval, probability(row.p_adjusted)]
+
+
+def named(row: WeakSlice) -> str:
+    """Columns and values of a slice.
+
+    >>> from evalcli.searched import WeakSlice
+    >>> named(WeakSlice(("region", "device"), ("EU", "tablet"), 90, 0.5, 0.9, -0.4, None, None, 0.01, 0.02))
+    'region=EU, device=tablet'
+    """
+    return ", ".join(f"{column}={value}" for column, value in zip(row.columns, row.values, strict=True))
+
+
+def headline(scan: Scan) -> str:
+    """How many were found among how many."""
+    return f"{len(scan.slices):,} of {scan.tried:,} tried, by {visible(scan.metric)}" + (
+        ", the worst first" if len(scan.slices) > 1 else ""
+    )
+
+
+def facts(scan: Scan) -> list[str]:
+    """What was tried, how it was judged, what would have been found, what was left out: a sentence each."""
+    columns = len(scan.columns)
+    pairs = columns * (columns - 1) // 2
+    of = f"{columns:,} column{'' if columns == 1 else 's'}" + (f" and {pairs:,} pairs of them" if pairs > 1 else "")
+    of += " and their pair" if pairs == 1 else ""
+    few = f"; {scan.few:,} had fewer" if scan.few else ""
+    said = [f"tried {scan.tried:,} slices of {of} with at least {scan.least:,} rows{few}"]
+    if scan.slices:
+        said.append(f"Fisher's exact test against all other rows, Benjamini–Hochberg at {scan.level:g}")
+    elif scan.tried:
+        said.append(f"none is weaker than all other rows beyond chance (Benjamini–Hochberg at {scan.level:g})")
+        said.append(_would_have(scan))
+    if scan.left_out:
+        named_ones = [f"{visible(column, 40)} ({visible(why)})" for column, why in scan.left_out[:_LEFT_OUT]]
+        more = f" and {len(scan.left_out) - _LEFT_OUT:,} more" if len(scan.left_out) > _LEFT_OUT else ""
+        said.append(f"left out: {', '.join(named_ones)}{more}")
+    return said
+
+
+def _would_have(scan: Scan) -> str:
+    if scan.shown is None:
+        return "with so few rows no difference would have been found"
+    slice_ = f"{visible(scan.shown.column, 40)}={visible(scan.shown.value, 40)}"
+    gap = minus(scan.shown.difference)
+    return f"the smallest difference that would have been found is {gap}, in the {scan.shown.n:,} rows of {slice_}"

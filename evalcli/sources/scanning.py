@@ -1,0 +1,205 @@
+"""What a search for weak slices runs over: which columns, and which of their values have rows enough.
+
+Every pair of columns becomes a table of counts, value by value: their cells are what bounds the memory of a search. Of
+columns with too many values for that the most frequent ones are searched, and that is said.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from evalcli.errors import LimitError, UsageError
+from evalcli.sources.base import Scanned, Slicer
+from evalcli.sources.naming import ID_NAMES
+from evalcli.sources.slicing import READ, array_coding, columns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from evalcli.sources.arrays import StoredArray
+    from evalcli.sources.base import Scan, Source
+    from evalcli.sources.beside import Beside
+
+    Array = np.ndarray[Any, Any]
+
+MOST_COLUMNS = 100
+MOST_CELLS = 1 << 20
+"""Cells of the tables of all pairs: 16 MB for each worker."""
+MOST_VALUES, FEWEST_VALUES = 1000, 16
+"""The most frequent values of a column that are searched, at most; fewer where the tables would not fit."""
+MOST_DISTINCT = 100_000
+"""A column of more texts than this is not counted."""
+ID_SHARE = 0.5
+"""A column with more values for each row than this holds ids."""
+
+
+class Counted(NamedTuple):
+    """A column: its ``values`` that have rows enough with how many, the most frequent first, and how many are rare."""
+
+    name: str
+    values: tuple[tuple[str, int], ...]
+    rare: int
+    order: Callable[[Collection[str]], tuple[str, ...]]
+
+
+def named_columns(asked: Scan, known: Collection[str]) -> tuple[str, ...]:
+    """The columns that ``--scan`` names, each once."""
+    return tuple(dict.fromkeys(name for text in asked.names for name in columns_of(text, known)))
+
+
+def check_columns(count: int, path: str, noun: str) -> None:
+    """Refuse to search nothing, and pairs beyond number.
+
+    Raises:
+        UsageError: there is no column.
+        LimitError: there are too many.
+
+    """
+    if not count:
+        raise UsageError(f"there is no {noun} to scan", fix=f"name {noun}s with --scan a,b", path=path)
+    if count > MOST_COLUMNS:
+        what = f"--scan of {count:,} {noun}s makes {count * (count - 1) // 2:,} pairs of them"
+        raise LimitError(what, fix=f"name up to {MOST_COLUMNS} {noun}s with --scan a,b", path=path)
+
+
+def is_id_name(name: str) -> bool:
+    """Whether a column is called as ids are."""
+    return name.lower() in ID_NAMES
+
+
+def has_ids(distinct: int, rows: int) -> bool:
+    """Whether so many different values are ids of the rows that have one."""
+    return distinct > ID_SHARE * rows
+
+
+def too_many(name: str, distinct: int, path: str) -> LimitError:
+    """What to say of a column whose values nobody counts."""
+    what = f"--scan {name}: about {distinct:,} values"
+    return LimitError(what, fix=f"scan something with up to {MOST_DISTINCT:,} of them", path=path)
+
+
+def fitted(asked: Scan, counted: Sequence[Counted], left_out: Sequence[tuple[str, str]], path: str) -> Scanned:
+    """What is searched, with no more values than the tables of all pairs can hold.
+
+    Raises:
+        LimitError: not even the most frequent values fit.
+
+    """
+    some = [one for one in counted if one.values]
+    said = [*left_out, *((one.name, f"no value has {asked.least:,} rows") for one in counted if not one.values)]
+    most = MOST_VALUES
+    while _cells(some, most) > MOST_CELLS and most > FEWEST_VALUES:
+        most = max(most // 2, FEWEST_VALUES)
+    if (cells := _cells(some, most)) > MOST_CELLS:
+        what = f"--scan of {len(some)} columns makes {cells:,} pairs of values, more than {MOST_CELLS:,}"
+        raise LimitError(what, fix="name fewer columns with --scan a,b", path=path)
+    columns = []
+    for one in some:
+        if len(one.values) > most:
+            said.append((one.name, f"only its {most:,} most frequent values are searched"))
+        columns.append(Slicer(one.name, one.order([value for value, _ in one.values[:most]])))
+    return Scanned(asked, tuple(columns), sum(one.rare for one in counted), tuple(said))
+
+
+def _cells(counted: Sequence[Counted], most: int) -> int:
+    sizes = [min(len(one.values), most) + 1 for one in counted]
+    return sum(first * second for first, second in combinations(sizes, 2))
+
+
+class ArrayScan:
+    """The search over arrays that lie beside the rows: ``scanned`` says of what, ``codes`` which values rows have.
+
+    Raises:
+        UsageError: a name that is not there, or an array that is not one value a row.
+        LimitError: too many columns or values.
+
+    """
+
+    def __init__(self, asked: Scan, beside: Beside, source: Source) -> None:
+        path = source.preds.path
+        arrays, left_out = _free(beside, source) if asked.every else (_named(asked, beside, source), [])
+        check_columns(len(arrays) or min(len(left_out), 1), path, "array")
+        self._columns = [_Column(array, asked.least, path) for array in arrays]
+        self.scanned = fitted(asked, [column.counted for column in self._columns], left_out, path)
+        kept = {slicer.name: slicer.values for slicer in self.scanned.columns}
+        self._columns = [column for column in self._columns if column.counted.name in kept]
+        for column in self._columns:
+            column.keep(kept[column.counted.name])
+
+    def codes(self, start: int, stop: int) -> Array:
+        """The value of each of the rows ``start:stop`` in each column, (N, K) int64, −1 for none that is searched."""
+        if not self._columns:
+            return np.empty((stop - start, 0), np.int64)
+        return np.stack([column.codes(start, stop) for column in self._columns], axis=1)
+
+
+class _Column:
+    """One array, its values counted."""
+
+    def __init__(self, array: StoredArray, least: int, path: str) -> None:
+        if array.labels is not None and len(array.labels) > MOST_DISTINCT:
+            raise too_many(array.name, len(array.labels), path)
+        self._array, self._coding = array, array_coding(array, path, "--scan")
+        self._places = np.arange(len(self._coding.values), dtype=np.int64)
+        counts = np.zeros(len(self._places) + 1, np.int64)
+        for start in range(0, array.shape[0], READ):
+            counts += np.bincount(self._read(start, min(start + READ, array.shape[0])) + 1, minlength=len(counts))
+        found = {value: n for value, n in zip(self._coding.values, counts[1:].tolist(), strict=True) if n}
+        often = sorted(((value, n) for value, n in found.items() if n >= least), key=lambda pair: (-pair[1], pair[0]))
+        self.counted = Counted(array.name, tuple(often), len(found) - len(often), self._in_order)
+
+    def _in_order(self, values: Collection[str]) -> tuple[str, ...]:
+        wanted = set(values)
+        return tuple(value for value in self._coding.values if value in wanted)
+
+    def _read(self, start: int, stop: int) -> Array:
+        codes: Array = self._coding.codes(self._array.read(start, stop).reshape(-1))
+        return codes
+
+    def keep(self, values: tuple[str, ...]) -> None:
+        """Give codes to these values alone."""
+        place = {value: i for i, value in enumerate(values)}
+        self._places = np.array([*(place.get(value, -1) for value in self._coding.values), -1], np.int64)
+
+    def codes(self, start: int, stop: int) -> Array:
+        """The value of each row; the last place answers for −1."""
+        return self._places[self._read(start, stop)]
+
+
+def _named(asked: Scan, beside: Beside, source: Source) -> list[StoredArray]:
+    names = named_columns(asked, [name for arrays in beside.arrays.values() for name in arrays])
+    return [array for name in names for array in beside.sliced(name, source, "--scan")]
+
+
+def _free(beside: Beside, source: Source) -> tuple[list[StoredArray], list[tuple[str, str]]]:
+    """The arrays without a role that have one value a row and no ids, and what is said of the others."""
+    named = {name: array for arrays in beside.arrays.values() for name, array in arrays.items() if name}
+    free, left_out = [], []
+    for name, array in named.items():
+        if name in beside.used or name == beside.id:
+            continue
+        why = _why_not(name, array, source.rows or 0)
+        if why:
+            left_out.append((name, why))
+        else:
+            free.append(array)
+    if beside.table is not None:
+        left_out.append((beside.table.path, "columns of a table beside a tensor file are not searched"))
+    return free, left_out
+
+
+def _why_not(name: str, array: StoredArray, rows: int) -> str:
+    """Why an array is not searched unless it is named; empty where it is."""
+    if array.shape[:1] != (rows,) or [size for size in array.shape[1:] if size != 1]:
+        return f"has the shape {array.shape}, not one value a row"
+    if is_id_name(name):
+        return "is called as ids are"
+    distinct = 0 if array.labels is None else len(array.labels)
+    if array.labels is None and array.dtype.startswith(("int", "uint")):
+        distinct = len(np.unique(array.read(0, rows)))
+    if has_ids(distinct, rows) and distinct > 1:
+        return f"{distinct:,} values in {rows:,} rows: ids"
+    return f"{distinct:,} values" if array.labels is not None and distinct > MOST_DISTINCT else ""
