@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalcli.renderers import weak_words, wording
+from evalcli.renderers.bands import cells
 from evalcli.renderers.escape import markdown, markdown_name
 from evalcli.report import Value
 
@@ -24,6 +25,7 @@ def render_markdown(report: Report) -> str:
         _titled("Outputs", _outputs(report)),
         _titled("Errors", _residuals(report)),
         _titled(wording.nouns(report)[1].title(), _classes(report)),
+        _titled("By support", _bands(report)),
         _titled("Confusion matrix", _matrix(report)),
         _titled("Most confused", _pairs(report)),
         _calibration(report),
@@ -153,6 +155,11 @@ def _pairs(report: Report) -> str:
     ]
     one, other, whole = wording.pair_heads(report)
     return _table((one, other, "count", whole), "llrr", rows) if rows else ""
+
+
+def _bands(report: Report) -> str:
+    heads, lines = cells(report)
+    return _table(("classes with", *heads), "l" + "r" * len(heads), lines) if lines else ""
 
 
 def _worst(report: Report) -> str:

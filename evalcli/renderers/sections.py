@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from evalcli.renderers import wording
+from evalcli.renderers.bands import cells
 from evalcli.renderers.calibration import calibration_lines
 from evalcli.renderers.confusion import heat_map
 from evalcli.renderers.escape import visible
@@ -51,7 +52,7 @@ def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
 
         parts: tuple[Callable[[Report, Screen], list[Text]], ...] = (_undefined_alone, outputs_part, errors_part)
     else:
-        parts = (_classes, _confusion, calibration_lines)
+        parts = (_classes, _bands, _confusion, calibration_lines)
     drawn = [part(report, screen) for part in (_header, _overall, *parts, slice_lines, weak_lines, _findings)]
     for i, lines in enumerate(part for part in drawn if part):
         if i:
@@ -301,6 +302,16 @@ def _worst_classes(report: Report, screen: Screen) -> list[Text]:
         numbers = [_number(row.metrics.get(name), screen) for name in columns]
         drawn.append([*numbers, screen.say(count(row.support))])
     return [*title(f"Worst {wording.nouns(report)[1]}", screen), *_joined(labels, drawn, screen)]
+
+
+def _bands(report: Report, screen: Screen) -> list[Text]:
+    """Means over the classes with many rows, with some and with few."""
+    heads, lines = cells(report)
+    if not lines:
+        return []
+    names = [Text(), *(screen.say(line[0]) for line in lines)]
+    rows = [[screen.say(head, "dim") for head in heads], *([screen.say(cell) for cell in line[1:]] for line in lines)]
+    return [*title("By support", screen, "means over classes"), *_joined(names, rows, screen)]
 
 
 def _findings(report: Report, screen: Screen) -> list[Text]:

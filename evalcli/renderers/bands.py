@@ -1,0 +1,61 @@
+"""Many classes by how many rows they have: the few with many, those between, and the long tail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from evalcli.renderers import wording
+
+if TYPE_CHECKING:
+    from evalcli.report import ClassRow, Number, Report
+
+BANDS = (("head", 100), ("middle", 20), ("tail", 1))
+"""From how many rows a class is in a band. Source: Liu et al. 2019, Large-scale long-tailed recognition in an open
+world, who count rows for training."""
+
+
+class Band(NamedTuple):
+    """The classes of one band: how many, their rows together, and the means over them by metric."""
+
+    name: str
+    classes: int
+    rows: Number
+    metrics: dict[str, float]
+
+
+def bands(report: Report) -> list[Band]:
+    """The bands that have classes; none where every class has a row of its own, or all are in one band."""
+    if report.task != "multiclass" or len(report.per_class) <= wording.MAX_MATRIX:
+        return []
+    held: dict[str, list[ClassRow]] = {}
+    for row in report.per_class:
+        for name, least in BANDS:
+            if row.support >= least:
+                held.setdefault(name, []).append(row)
+                break
+    columns = [name for name in wording.CLASS_COLUMNS if name in report.per_class[0].metrics]
+    found = []
+    for place, (name, least) in enumerate(BANDS):
+        rows = held.get(name, [])
+        if rows:
+            means = {
+                one: sum(row.metrics[one].value or 0.0 for row in rows) / len(rows)  # as in a macro mean, 0/0 is 0
+                for one in columns
+            }
+            of = f"{name}, {least} rows or more" if not place else f"{name}, {least} to {BANDS[place - 1][1] - 1} rows"
+            found.append(Band(of, len(rows), sum(row.support for row in rows), means))
+    return found if len(found) > 1 else []
+
+
+def cells(report: Report) -> tuple[list[str], list[list[str]]]:
+    """The table in words: its headings, and a line for each band."""
+    found = bands(report)
+    if not found:
+        return [], []
+    count = wording.amount(band.rows for band in found)
+    heads = ["classes", "rows", *(wording.CLASS_COLUMNS[name] for name in found[0].metrics)]
+    lines = [
+        [band.name, f"{band.classes:,}", count(band.rows), *(wording.ratio(value) for value in band.metrics.values())]
+        for band in found
+    ]
+    return heads, lines
