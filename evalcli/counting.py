@@ -111,6 +111,7 @@ class Plan:
         """
         if task.family != "classification":
             self._refuse_slices(task)
+            self._refuse_clusters(task)
         if task.family == "regression":
             from evalcli.regression.states import begin as begin_regression
 
@@ -131,6 +132,12 @@ class Plan:
         for by in (*(slicer.name for slicer in self.source.slicers), *named):
             what = f"slices by {by!r}: {task.kind} tasks are not sliced in this version"
             raise UsageError(what, fix="drop --by, and metrics and gates with @")
+
+    def _refuse_clusters(self, task: Task) -> None:
+        """Say that only classes have intervals of clusters, before a pass is made in vain."""
+        if self.source.clustered is not None:
+            what = f"clusters by {self.source.clustered!r}: {task.kind} tasks have no intervals of clusters in this version"
+            raise UsageError(what, fix="drop --cluster, or give classes")
 
     def holds(self, task: Task, evidence: Evidence) -> bool:
         """Whether what this evidence supports is counted as ``task`` is."""
