@@ -111,7 +111,7 @@ class Plan:
         """
         if task.family != "classification":
             self._refuse_slices(task)
-            self._refuse_clusters(task)
+        self._refuse_clusters(task)
         if task.family == "regression":
             from evalcli.regression.states import begin as begin_regression
 
@@ -134,10 +134,14 @@ class Plan:
             raise UsageError(what, fix="drop --by, and metrics and gates with @")
 
     def _refuse_clusters(self, task: Task) -> None:
-        """Say that only classes have intervals of clusters, before a pass is made in vain."""
-        if self.source.clustered is not None:
-            what = f"clusters by {self.source.clustered!r}: {task.kind} tasks have no intervals of clusters in this version"
+        """Say what has no intervals of clusters, before a pass is made in vain."""
+        by, source = self.source.clustered, self.source
+        if by is not None and task.family != "classification":
+            what = f"clusters by {by!r}: {task.kind} tasks have no intervals of clusters in this version"
             raise UsageError(what, fix="drop --cluster, or give classes")
+        if by is not None and (source.slicers or source.scanned is not None):
+            what = f"clusters by {by!r}: slices have no intervals of clusters in this version"
+            raise UsageError(what, fix="drop --cluster, or --by, --scan, and metrics and gates with @")
 
     def holds(self, task: Task, evidence: Evidence) -> bool:
         """Whether what this evidence supports is counted as ``task`` is."""

@@ -203,6 +203,12 @@ def test_rows_without_a_cluster_are_dropped_where_that_is_asked_for():
     assert (found.n, found.ignored, found["accuracy"]) == (4, 1, 0.5)
 
 
+def test_slices_have_no_clusters_and_say_so():
+    for options in ({"by": ["x", "y", "y"]}, {"by": {"side": [1, 2, 2]}}):
+        with pytest.raises(UsageError, match="slices have no intervals of clusters"):
+            evalcli.evaluate([0, 1, 1], [0, 1, 0], cluster=[1, 2, 3], **options)
+
+
 def test_tasks_without_clusters_say_so():
     for preds, target, task in (
         ([0.5, 1.5, 2.5], [0.1, 1.2, 2.9], "regression"),
