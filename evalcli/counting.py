@@ -111,6 +111,7 @@ class Plan:
         """
         if task.family != "classification":
             self._refuse_slices(task)
+        self._refuse_clusters(task)
         if task.family == "regression":
             from evalcli.regression.states import begin as begin_regression
 
@@ -131,6 +132,16 @@ class Plan:
         for by in (*(slicer.name for slicer in self.source.slicers), *named):
             what = f"slices by {by!r}: {task.kind} tasks are not sliced in this version"
             raise UsageError(what, fix="drop --by, and metrics and gates with @")
+
+    def _refuse_clusters(self, task: Task) -> None:
+        """Say what has no intervals of clusters, before a pass is made in vain."""
+        by, source = self.source.clustered, self.source
+        if by is not None and task.family != "classification":
+            what = f"clusters by {by!r}: {task.kind} tasks have no intervals of clusters in this version"
+            raise UsageError(what, fix="drop --cluster, or give classes")
+        if by is not None and (source.slicers or source.scanned is not None):
+            what = f"clusters by {by!r}: slices have no intervals of clusters in this version"
+            raise UsageError(what, fix="drop --cluster, or --by, --scan, and metrics and gates with @")
 
     def holds(self, task: Task, evidence: Evidence) -> bool:
         """Whether what this evidence supports is counted as ``task`` is."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FAULTS: dict[str, tuple[str, str, str]] = {
     "weight": ("weight", "is negative, not finite or huge", "weights must lie between 0 and 1e150"),
+    "cluster": ("row", "has no cluster", "--nan drop leaves these rows out"),
     "target-not-finite": ("target", "is not finite", "--nan drop leaves these rows out"),
     "target-beyond": ("target", "is beyond 1e75", "give both sides in a larger unit"),
     "target-inexact": ("target", "is a whole number that float64 does not hold", "subtract what all have in common"),
@@ -73,7 +74,7 @@ def raise_faults(source: Source, choices: Choices, classes: int | None, evidence
             mend = _odd_cell(fault, choices) if code == "cell-odd" else mend
             labels = field.labels if code.endswith("-unknown") else None
             count = f"1 {noun}" if fault.count == 1 else f"{fault.count} {noun}s"
-            said = what if fault.count == 1 else what.replace("is ", "are ", 1)
+            said = what if fault.count == 1 else what.replace("is ", "are ", 1).replace("has ", "have ", 1)
             side = "preds" if noun == "prediction" else "target"
             rows = fault.named(partial(source.place, side=side), labels)
             raise InputError(f"{count} {said}{limits} ({rows})", fix=mend, path=field.path)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What was given: predictions, the truth, and weights; each an array, a name, or a path.
+    """What was given: predictions, the truth, weights and clusters; each an array, a name, or a path.
 
     ``by`` is what rows are sliced by: a name or several, an array, or arrays by name.
     """
@@ -35,6 +35,7 @@ class Sides:
     target: Any = None
     weight: Any = None
     by: Any = None
+    cluster: Any = None
 
 
 def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> Source:
@@ -50,13 +51,29 @@ def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> S
     sides = _in_columns(sides)
     slices = slices_of(sides.by, (sides.target, sides.preds), selection.by)
     if any(paths) and not _is_name(sides, paths):
-        return slices.cut(_open_mixed(sides, selection, copies=copies))
+        return _clustered(slices.cut(_open_mixed(sides, selection, copies=copies)), sides.cluster)
     if slices.names and _is_all_scores(sides, selection):
         sides = replace(sides, preds=without(sides.preds, slices.columns))
+    cluster = _named(sides.cluster, sides.preds, "cluster")
     preds, target, weight, columns = _together(sides, selection)
-    check_indexes(side for side in (preds, target, weight, *slices.columns.values()) if side is not None)
+    check_indexes(side for side in (preds, target, weight, cluster, *slices.columns.values()) if side is not None)
     held = [hold(side, name, copies=copies) for side, name in ((preds, "preds"), (target, "target"))]
-    return slices.cut(memory_source(held[0], held[1], _weight(weight), columns, selection.nan))
+    source = slices.cut(memory_source(held[0], held[1], _weight(weight), columns, selection.nan))
+    return _clustered(source, cluster, sides.cluster if isinstance(sides.cluster, str) else "cluster")
+
+
+def _clustered(source: ArraySource, cluster: Any, name: str = "cluster") -> ArraySource:
+    """The same rows, which belong together where ``cluster`` has one value.
+
+    Raises:
+        UsageError: it is a name, and there are no columns, or has not one value a row.
+
+    """
+    if isinstance(cluster, str):
+        raise UsageError(f"cluster={cluster!r} names no column", fix="give the clusters themselves", path="cluster")
+    if cluster is not None:
+        source.cluster_by(name, hold(cluster, "cluster"))
+    return source
 
 
 def is_path(value: Any) -> bool:
@@ -75,10 +92,13 @@ def _open_files(sides: Sides, selection: Selection) -> Source:
 
     if sides.weight is not None and not isinstance(sides.weight, str):
         raise UsageError("weights in memory, but the predictions are a file", fix="name the column: weight='w'")
+    if sides.cluster is not None and not isinstance(sides.cluster, str):
+        raise UsageError("clusters in memory, but the predictions are a file", fix="name the column: cluster='patient'")
     names = names_from(sides.by)
     if names is None:
         raise UsageError("slices in memory, but the predictions are a file", fix="name the column: by='region'")
-    selection.weight, selection.by = sides.weight, tuple(dict.fromkeys((*names, *selection.by)))
+    selection.weight, selection.cluster = sides.weight, sides.cluster
+    selection.by = tuple(dict.fromkeys((*names, *selection.by)))
     target = None if sides.target is None else os.fspath(sides.target)
     return open_source(os.fspath(sides.preds), target, selection)
 
@@ -175,14 +195,14 @@ def _picked(frame: Any, names: tuple[str, ...]) -> Any:
     return np.stack([hold(column_of(frame, name), "preds").read(0, rows) for name in names], axis=1)
 
 
-def _named(weight: Any, frame: Any) -> Any:
-    """Weights that are a column of ``frame``, or as they are."""
-    if not isinstance(weight, str):
-        return weight
+def _named(values: Any, frame: Any, role: str = "weight") -> Any:
+    """Weights or clusters that are a column of ``frame``, or as they are."""
+    if not isinstance(values, str):
+        return values
     names = names_of(frame)
-    if names is None or weight not in names:
-        raise UsageError(f"weight={weight!r} names no column", fix="give the weights themselves", path="weight")
-    return column_of(frame, weight)
+    if names is None or values not in names:
+        raise UsageError(f"{role}={values!r} names no column", fix=f"give the {role}s themselves", path=role)
+    return column_of(frame, values)
 
 
 def _class_names(names: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -119,6 +119,19 @@ class SliceRow(NamedTuple):
     metrics: dict[str, Value]
 
 
+class Clustered(NamedTuple):
+    """Rows with the same value of ``by`` were sampled together: ``clusters``, the ``largest`` of so many rows.
+
+    ``design_effect`` is how many times as large the variance of the accuracy is as that of independent rows; ``None``
+    where no row, or every row, is right.
+    """
+
+    by: str
+    clusters: int
+    largest: int
+    design_effect: float | None
+
+
 class CoveragePoint(NamedTuple):
     """The ``accuracy`` on the share ``coverage`` of the rows that are surest, and the least ``confidence`` there."""
 
@@ -215,6 +228,8 @@ class Report:
     positive: str | None = None
     threshold: float | tuple[float, ...] | None = None
     """One for all, or, of several labels a row, one for each."""
+    clustered: Clustered | None = None
+    """What intervals are of, where it is not single rows."""
     confidence: float | None = None
     """How sure the intervals are to hold the truth."""
     averaged: int = 0
@@ -247,6 +262,7 @@ class Report:
             "ignored": self.ignored,
             "weighted": self.weighted,
             **({"outputs": list(self.outputs)} if regression else classes),
+            **({} if self.clustered is None else {"clustered": self.clustered._asdict()}),
             **({} if self.confidence is None else {"confidence": self.confidence}),
             "metrics": {name: _value_object(value) for name, value in self.metrics.items()},
             **(_outputs_object(self) if regression else _classes_object(self)),

@@ -15,6 +15,7 @@ from evalcli.report import (
     Calibration,
     CalibrationBin,
     ClassRow,
+    Clustered,
     Confusion,
     CoveragePoint,
     Finding,
@@ -89,6 +90,7 @@ def report_from(data: object, path: str = "") -> Report:
         positive=top.optional("positive", str),
         threshold=_threshold(top),
         confidence=top.optional("confidence", float),
+        clustered=_clustered(top.part("clustered")) if "clustered" in top.data else None,
         **(_of_outputs(top) if top.data["task"] == "regression" else _of_classes(top)),
     )
 
@@ -104,6 +106,15 @@ def _of_classes(top: _Part) -> dict[str, Any]:
         "calibration": _calibration(top.part("calibration")) if "calibration" in top.data else None,
         "coverage": tuple(_coverage(part) for part in top.parts("coverage")) if "coverage" in top.data else (),
     }
+
+
+def _clustered(part: _Part) -> Clustered:
+    return Clustered(
+        part.take("by", str),
+        part.take("clusters", int),
+        part.take("largest", int),
+        part.optional("design_effect", float),
+    )
 
 
 def _of_outputs(top: _Part) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.simulated import Case, GateCase, PairCase
+from benchmarks.simulated.clustered import evaluated
 from benchmarks.simulated.counts import accuracy, clustered, composite, gate, matrix_of, weighted
 from benchmarks.simulated.pairs import (
     Pair,
@@ -39,6 +40,12 @@ SKEWED = matrix_of([0.95, 0.05], [0.97, 0.7])
 GOOD = matrix_of(np.ones(3), [0.98] * 3)
 COIN = matrix_of(np.ones(3), [0.4] * 3)
 
+CLUSTERED = (
+    *(("accuracy", "accuracy"), ("AUROC", "auroc"), ("log loss", "log_loss"), ("Brier score", "brier")),
+    *(("average precision", "average_precision"), ("ECE", "ece"), ("risk–coverage area", "aurc")),
+)
+CLUSTERED_3 = (("macro F1", "f1_macro"), ("mean AUROC", "auroc_macro"), ("mean reciprocal rank", "mrr"))
+
 CASES = (
     Case("accuracy, balanced, 200 rows", accuracy(200, 0.6, 0.9)),
     Case("accuracy, skewed, 1,000 rows", accuracy(1000, 0.93, 0.97)),
@@ -52,6 +59,13 @@ CASES = (
     Case("accuracy, 40 clusters", clustered("accuracy", 40, 0.85, 0.3)),
     Case("accuracy near 1, 60 clusters", clustered("accuracy", 60, 0.97, 0.3)),
     Case("macro F1, 100 clusters", clustered("f1_macro", 100, 0.85, 0.3)),
+    *(Case(f"{name}, clusters of scores", evaluated(metric, 100)) for name, metric in CLUSTERED),
+    *(Case(f"{name}, 3 classes, clusters of scores", evaluated(metric, 100, size=3)) for name, metric in CLUSTERED_3),
+    Case("AUROC, 40 clusters of scores", evaluated("auroc", 40)),
+    Case("log loss, 40 clusters of scores", evaluated("log_loss", 40)),
+    Case("AUROC, 400 clusters of scores", evaluated("auroc", 400), most=1000),
+    Case("log loss, 400 clusters of scores", evaluated("log_loss", 400), most=1000),
+    Case("AUROC, 200 clusters of one row", evaluated("auroc", 200, single=True), most=1000),
     Case("macro F1, balanced, 5 classes, 200 rows", composite("f1_macro", FIVE, 200)),
     Case("macro F1, balanced, 10 classes, 100 rows", composite("f1_macro", TEN, 100, every=True)),
     Case("macro F1, rare classes, 300 rows", composite("f1_macro", RARE, 300, every=True)),

@@ -52,6 +52,7 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     batch_size: int | None = None,
     workers: int | None = None,
     ranking_budget: float | None = None,
+    cluster: Any = None,
     confidence: float | None = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -88,6 +89,8 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         batch_size: Rows held at a time. No result depends on it.
         workers: Threads that count. No result depends on it.
         ranking_budget: Memory for exact ranks, in MB (64).
+        cluster: One value a row, or the name of its column: rows with the same one belong together, and intervals are
+            of whole clusters.
         confidence: How sure intervals are to hold the true value; ``None``: no intervals.
         resamples: Draws of each bootstrap.
         seed: Where its random numbers start.
@@ -132,7 +135,8 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         extras = Extras(own_metrics(own), definitions_of(define))
         names = metric_names(metrics)
         selection.by = slicers_of((*(names or ()), *extras.needed(())))
-        return _evaluated(Sides(preds, target, weight, by), selection, choices, execution, names, extras)
+        sides = Sides(preds, target, weight, by, cluster)
+        return _evaluated(sides, selection, choices, execution, names, extras)
 
 
 def _confidence(level: float, resamples: int, seed: int) -> Confidence:

@@ -1,35 +1,57 @@
 """How sure each number is: which method of :mod:`evalcli.uncertainty` a metric gets, and what it reads for it.
 
 A number that only bins bound is certain to lie between two values; the interval then reaches beyond both.
+
+Where rows belong to clusters, every method is asked twice: as if rows were independent, and then for as many rows fewer
+as the variance over whole clusters is larger than that. So its shape at the ends of a metric, its bias and its skewness
+stay what they are, and its width is that of clusters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
-from math import isinf
-from typing import TYPE_CHECKING, Any
+from math import isinf, sqrt
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from evalcli.metrics.counts import Pairs
 from evalcli.uncertainty import bins, means, ranks
-from evalcli.uncertainty.cells import Cells
+from evalcli.uncertainty.cells import Cells, dot
+from evalcli.uncertainty.clusters import freedom, inflation
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, Interval, wilson
+from evalcli.uncertainty.quantiles import t_quantile, two_sided
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from evalcli.classification.clusters import ClusterRows
+    from evalcli.classification.influences import Influences
     from evalcli.classification.numbers import Numbers
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.calibration import BinTable
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.roc import Ranking
     from evalcli.report import Value
+    from evalcli.uncertainty.clusters import Clusters
 
 CURVE_RESAMPLES = 200
 """Of what is read off a curve a replicate costs a hundred times as much as one of counts."""
 
+_GAPS = frozenset({"ece", "ece_positive", "ece_classwise", "ece_equal_mass"})
 _SHARES_OF_ALL = ("majority_baseline", "selection_rate")
+
+
+class Grown(NamedTuple):
+    """By how much fewer ``rows`` tell as much as those that there are, and how far bins go up and down ``together``."""
+
+    rows: float = 1.0
+    together: float = 1.0
+
+
+_INDEPENDENT = Grown()
 
 
 class Intervals:
@@ -38,8 +60,11 @@ class Intervals:
     ``method`` is what composites of counts get: ``auto``, or ``delta`` where there are many such rows.
     """
 
-    def __init__(self, numbers: Numbers, confidence: Confidence, method: Any = "auto") -> None:
+    def __init__(
+        self, numbers: Numbers, confidence: Confidence, method: Any = "auto", grown: Grown = _INDEPENDENT
+    ) -> None:
         self._numbers, self._confidence, self._method = numbers, confidence, method
+        self._grown, self._together = grown
         self._estimates: dict[str, dict[int, tuple[Ranking, Any]]] = {}
         self._curves = replace(confidence, resamples=min(confidence.resamples, CURVE_RESAMPLES))
 
@@ -48,11 +73,15 @@ class Intervals:
         if value.value is None or isinf(value.value):
             return value
         found = self._scored(name, value.value) if name.entry.needs_scores else self._counted(name, value.value)
-        return value if found is None else self._with(name, value, found)
+        return value if found is None else self._with(name, value, self._named(found))
 
     def by_class(self, name: MetricName) -> dict[int, Interval]:
         """The intervals of a metric of counts by the place of each class."""
-        return self._counts.per_class(name)
+        return {place: self._named(found) for place, found in self._counts.per_class(name).items()}
+
+    def _named(self, found: Interval) -> Interval:
+        """With a method that says what was sampled."""
+        return found if self._clusters is None else replace(found, method=f"{found.method} (clusters)")
 
     @staticmethod
     def _with(name: MetricName, value: Value, found: Interval) -> Value:
@@ -66,10 +95,7 @@ class Intervals:
     @cached_property
     def _counts(self) -> CountIntervals:
         setting, pairs = self._numbers.setting, self._numbers.pairs
-        highest = max(int(part.max(initial=0)) for part in (setting.picked, pairs.target, pairs.preds))
-        places = np.full(highest + 1, -1)
-        places[setting.picked] = np.arange(len(setting.picked))
-        target, preds = places[pairs.target], np.where(pairs.preds < 0, -1, places[pairs.preds])
+        target, preds = self._placed(pairs.target, pairs.preds)
         squares = self._numbers.weight_squares if self._numbers.weighted else None
         return CountIntervals(
             Cells.of(Pairs(target, preds, pairs.counts), squares),
@@ -77,23 +103,110 @@ class Intervals:
             positive=setting.task.positive,
             classes=setting.names,
             declared=len(setting.names) if setting.scope == "declared" else None,
+            clusters=self._clusters,
             method=self._method,
         )
 
+    def _placed(self, target: HostArray, preds: HostArray) -> tuple[HostArray, HostArray]:
+        """Classes by their place among those that have names; −1 for no prediction."""
+        picked = self._numbers.setting.picked
+        places = np.full(max(int(part.max(initial=0)) for part in (picked, target, preds)) + 1, -1)
+        places[picked] = np.arange(len(picked))
+        return places[target], np.where(preds < 0, -1, places[preds])
+
+    @cached_property
+    def _clusters(self) -> Clusters | None:
+        if self._numbers.clusters is None:
+            return None
+        from evalcli.uncertainty.clusters import Clusters
+
+        rows = self._numbers.clusters.rows()
+        return Clusters.of(rows.cluster, *self._placed(rows.target, rows.preds), rows.amounts)
+
+    @cached_property
+    def _influences(self) -> Influences:
+        from evalcli.classification.influences import Influences
+
+        assert self._numbers.clusters is not None
+        return Influences(self._numbers.clusters, self._numbers.setting.names)
+
     def _counted(self, name: MetricName, value: float) -> Interval | None:
-        if name.base in _SHARES_OF_ALL:
-            rows = self._numbers.total / self._mean_weight
-            return wilson(value * rows, rows, self._confidence.critical)
-        return self._counts.of(name)
+        if name.base not in _SHARES_OF_ALL:
+            return self._counts.of(name)
+        if self._clusters is not None:
+            return self._share_of_clusters(name, value, self._clusters)
+        rows = self._numbers.total / self._mean_weight
+        return wilson(value * rows, rows, self._confidence.critical)
+
+    def _share_of_clusters(self, name: MetricName, value: float, clusters: Clusters) -> Interval:
+        """That of a share of all rows which is read off one side of the matrix."""
+        cells, positive = clusters.cells, self._numbers.setting.task.positive
+        if name.base == "majority_baseline":
+            held = cells.target == int(np.argmax(cells.margins.support))
+        else:
+            held = cells.preds == positive
+        rows = cells.n / clusters.inflation(held - value)
+        return wilson(value * rows, rows, clusters.critical(self._confidence))
 
     @property
     def _mean_weight(self) -> float:
         """``Σw² / Σw``: by how much fewer rows tell as much as those that there are."""
-        return self._numbers.weight_squares / self._numbers.total if self._numbers.weighted else 1.0
+        mean = self._numbers.weight_squares / self._numbers.total if self._numbers.weighted else 1.0
+        return mean * self._grown
 
     def _scored(self, name: MetricName, value: float) -> Interval | None:
         method = _METHODS[name.base] if name.base in _METHODS else _METHODS.get(name.entry.state)
-        return None if method is None else method(self, name, value)
+        if method is None or self._clusters is None:
+            return None if method is None else method(self, name, value)
+        return self._of_clusters(name, value, method, self._clusters)
+
+    def _of_clusters(self, name: MetricName, value: float, method: Method, clusters: Clusters) -> Interval | None:
+        """The interval of as many rows as tell what the clusters tell."""
+        plain = method(Intervals(_without_clusters(self._numbers), self._confidence), name, value)
+        sums = None if plain is None else self._influences.of(name, self._numbered(name))
+        if plain is None or sums is None:
+            return None
+        sizes = clusters.sizes / self._mean_weight
+        grown = Grown(inflation(sums, self._as_if_independent(name, plain), sizes))
+        table = self._bins(name) if name.base in _GAPS else None
+        if table is not None:  # what a bin's own noise adds to the error is its bias, and smaller than that of all
+            inside = bins.gap_inflation(table, self._influences.bins(name, table), self._mean_weight)
+            grown = Grown(inside, grown.rows / inside)
+        critical = t_quantile(1.0 - self._confidence.tail, freedom(sums, clusters.effective))
+        squares = dot(sums, sums)
+        if plain.method == "hall" and squares > 0.0:  # clusters are less skewed than as many rows
+            error = sqrt(grown.rows * self._as_if_independent(name, plain))
+            return means.hall_interval(value, error, float((sums**3).sum()) / squares**1.5, critical)
+        surer = replace(self._confidence, level=1.0 - two_sided(critical))
+        return method(Intervals(_without_clusters(self._numbers), surer, grown=grown), name, value)
+
+    def _as_if_independent(self, name: MetricName, plain: Interval) -> float:
+        """The variance that a metric would have of independent rows, where ``plain`` is its interval then."""
+        table = self._bins(name)
+        if table is not None and name.base in _GAPS:
+            return bins.gap_variance(table, self._mean_weight)
+        if table is not None and name.base == "mce":
+            return bins.largest_gap_variance(table, self._mean_weight)
+        return (plain.width / 2.0 / self._confidence.critical) ** 2
+
+    def _bins(self, name: MetricName) -> BinTable | None:
+        """The bins that a calibration error reads."""
+        if name.base == "ece_equal_mass":
+            from evalcli.metrics.confidence import equal_mass_bins
+
+            return equal_mass_bins(self._read(name))
+        table: BinTable | None = self._read(name) if name.base in {*_GAPS, "mce"} else None
+        return table
+
+    def _numbered(self, name: MetricName) -> list[tuple[int, Ranking]]:
+        """The rankings that a metric of ranks means, where they are defined, with their numbers."""
+        scores = self._numbers.scores
+        assert scores is not None
+        if name.entry.state != "KeyTable":
+            return []
+        column = scores.column(name)
+        chosen = range(len(scores.rankings)) if column is None else [column]
+        return [(number, scores.rankings[number]) for number in chosen if scores.rankings[number].defined]
 
     def _read(self, name: MetricName) -> Any:
         assert self._numbers.scores is not None
@@ -123,7 +236,8 @@ class Intervals:
         known = self._estimates.setdefault(name.base, {})
         for ranking in rankings:
             if id(ranking) not in known:  # means and classes ask for the same ones
-                known[id(ranking)] = ranking, estimate(ranking, ranks.Squares.of(ranking, overall))
+                squares = ranks.Squares(*(self._grown * side for side in ranks.Squares.of(ranking, overall)))
+                known[id(ranking)] = ranking, estimate(ranking, squares)
         estimates = [known[id(ranking)][1] for ranking in rankings]
         if any(one is None for one in estimates):
             return None
@@ -132,7 +246,7 @@ class Intervals:
 
     def _of_pairs(self, name: MetricName, value: float) -> Interval | None:
         del value
-        return ranks.pairs_interval(self._read(name), self._confidence)
+        return ranks.pairs_interval(self._read(name), self._confidence, self._grown)
 
     def _curve(self, name: MetricName, ranking: Ranking) -> Interval | None:
         from evalcli.uncertainty import curves
@@ -159,16 +273,15 @@ class Intervals:
 
     def _of_bins(self, name: MetricName, value: float) -> Interval | None:
         del value
-        method = {"mce": bins.largest_gap_interval, "mean_confidence": bins.confidence_interval}.get(
-            name.base, bins.calibration_interval
-        )
+        method = {"mce": bins.largest_gap_interval, "mean_confidence": bins.confidence_interval}[name.base]
         return method(self._read(name), self._confidence, self._mean_weight)
 
-    def _of_equal_mass(self, name: MetricName, value: float) -> Interval | None:
-        from evalcli.metrics.confidence import equal_mass_bins
-
+    def _of_gaps(self, name: MetricName, value: float) -> Interval | None:
         del value
-        return bins.calibration_interval(equal_mass_bins(self._read(name)), self._confidence, self._mean_weight)
+        table = self._bins(name)
+        if table is None:
+            return None
+        return bins.calibration_interval(table, self._confidence, self._mean_weight, self._together)
 
     def _of_confidence(self, name: MetricName, value: float) -> Interval | None:
         from evalcli.uncertainty import curves
@@ -189,19 +302,36 @@ class Intervals:
         return means.mean_interval(moments, self._confidence, float(values.min()), float(values.max()))
 
 
+Method = Callable[[Intervals, "MetricName", float], Interval | None]
+
+
+def _without_clusters(numbers: Numbers) -> Numbers:
+    """The same numbers, of rows that are taken to be independent."""
+    alone = copy(numbers)
+    alone.clusters = None
+    return alone
+
+
+def design_effect(rows: ClusterRows) -> float | None:
+    """How many times as large the variance of the accuracy is as if rows were independent; ``None`` where it is 0."""
+    share = float(rows.amounts[rows.target == rows.preds].sum() / rows.amounts.sum())
+    off = rows.amounts * ((rows.target == rows.preds) - share)
+    sums = np.bincount(np.unique(rows.cluster, return_inverse=True)[1].reshape(-1), off)
+    single = float((off * off / rows.rows).sum())
+    return dot(sums, sums) * len(sums) / (len(sums) - 1) / single if single > 0.0 else None
+
+
 _RANKS: dict[str, tuple[Callable[..., Any], str]] = {
     "auroc": (ranks.auroc_estimate, "delong"),
     "average_precision": (ranks.average_precision_estimate, "influence"),
 }
-_METHODS: dict[str, Callable[[Intervals, MetricName, float], Interval | None] | None] = {
+_METHODS: dict[str, Method | None] = {
     "KeyTable": Intervals._of_ranks,
     "PairwiseKeyTable": Intervals._of_pairs,
     "LogLoss": Intervals._of_losses,
     "Brier": Intervals._of_losses,
     "CalibrationBins": Intervals._of_bins,
-    "ece_positive": Intervals._of_bins,
-    "ece_classwise": Intervals._of_bins,
-    "ece_equal_mass": Intervals._of_equal_mass,
+    **dict.fromkeys(_GAPS, Intervals._of_gaps),
     "ConfidenceTable": Intervals._of_confidence,
     "RankHistogram": Intervals._of_places,
     "overconfidence": None,

@@ -17,6 +17,7 @@ from evalcli.reporting import value_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.intervals import Intervals
     from evalcli.classification.scoring import ScoreResults, ScoreStates
     from evalcli.metrics.counts import ConfusionCounts, Pairs
@@ -47,8 +48,14 @@ class Setting(NamedTuple):
 class Numbers:
     """What was counted, and what it says."""
 
-    def __init__(self, setting: Setting, confusion: ConfusionCounts, states: ScoreStates | None) -> None:
-        self.setting, self._confusion, self._states = setting, confusion, states
+    def __init__(
+        self,
+        setting: Setting,
+        confusion: ConfusionCounts,
+        states: ScoreStates | None,
+        clusters: ClusterStates | None = None,
+    ) -> None:
+        self.setting, self._confusion, self._states, self.clusters = setting, confusion, states, clusters
         counted, picked = confusion.class_counts().numpy(), setting.picked
         tp, support, predicted = (_take(part, picked) for part in (counted.tp, counted.support, counted.predicted))
         self.counts = Counts(tp, support, predicted, counted.n)

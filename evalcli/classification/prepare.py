@@ -15,6 +15,7 @@ from evalcli.classification.columns import blocks, looks_on_device
 from evalcli.errors import InputError
 from evalcli.metrics.arrays import to_device
 from evalcli.metrics.labels import HEAVIEST, LARGEST_LABEL
+from evalcli.sources.base import NO_CLUSTER
 from evalcli.task import sum_tolerance
 from evalcli.threshold import as_stored
 
@@ -46,6 +47,8 @@ class Labels(NamedTuple):
     places: Array | None = None
     groups: Array | None = None
     """The slices of each row, (n, S)."""
+    cluster: Array | None = None
+    """The number of the cluster of each row."""
 
     def take(self, rows: Array) -> Labels:
         """Some of the rows."""
@@ -90,6 +93,7 @@ class Prepare(NamedTuple):
         rows = _Rows(self, batch, evidence)
         rows.drop_ignored()
         rows.check_weight()
+        rows.check_cluster()
         rows.check_target()
         labels = rows.predicted(task)
         return rows.labels(labels)
@@ -104,6 +108,7 @@ class _Rows:
         self.target = self._flat_target()
         self.weight = self._spread(batch.weight)
         self.repeats = self._spread(batch.repeats)
+        self.cluster = self._spread(batch.cluster)
         self.scores: Array | None = None
 
     def _flat_target(self) -> Array:
@@ -131,6 +136,15 @@ class _Rows:
         """The slices of every element."""
         groups = self.batch.groups
         return groups if groups is None or self.layout.inner == 1 else np.repeat(groups, self.layout.inner, axis=0)
+
+    def check_cluster(self) -> None:
+        """Every row belongs to a cluster, or is left out, or is a fault."""
+        if self.cluster is not None:
+            missing = self.cluster == NO_CLUSTER
+            if self.plan.choices.nan == "drop":
+                self._drop(missing)
+            else:
+                self._fault("cluster", missing, None)
 
     def check_weight(self) -> None:
         """Weights are not negative and not beyond measure, or faults."""
@@ -375,7 +389,7 @@ class _Rows:
         """What is left to count."""
         target, weight, repeats = self.target, self.weight, self.repeats
         scores = self.scores if self.plan.keep_scores else None
-        groups, places = self._groups(), None
+        groups, places, cluster = self._groups(), None, self.cluster
         if self.keep is not None:
             kept = self.keep
             places = np.flatnonzero(kept) if self.plan.keep_places else None
@@ -383,9 +397,9 @@ class _Rows:
             weight = None if weight is None else weight[kept]
             repeats = None if repeats is None else repeats[kept]
             scores = None if scores is None else scores[kept]
-            groups = None if groups is None else groups[kept]
+            groups, cluster = (None if part is None else part[kept] for part in (groups, cluster))
         self.evidence.rows += int(target.size if repeats is None else repeats.sum())
-        return Labels(preds, target, weight, repeats, scores, places, groups)
+        return Labels(preds, target, weight, repeats, scores, places, groups, cluster)
 
 
 def _columns(values: Array, axis: int, width: int | None) -> Array:

@@ -15,7 +15,7 @@ from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
 from evalcli.metrics.fairness_rows import reads_of
 from evalcli.metrics.registry import check_task, parse
-from evalcli.report import Confusion, Report, SliceRow, Value
+from evalcli.report import Clustered, Confusion, Report, SliceRow, Value
 from evalcli.reporting import digest_of, notes_of, records, signature
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Reporter:
             self.task, self.names, self.picked, self.choices.classes, plan.workers, self.choices.confidence, plan.shown
         )
         self.setting, self.slices, self.scan = setting, gathered.slices, gathered.scan
-        self.numbers = Numbers(setting, gathered.confusion, gathered.scores)
+        self.numbers = Numbers(setting, gathered.confusion, gathered.scores, gathered.clusters)
         self.counts, self.scores, self.pairs = self.numbers.counts, self.numbers.scores, self.numbers.pairs
 
     def report(self) -> Report:
@@ -83,11 +83,23 @@ class Reporter:
             confidence=None if self.choices.confidence is None else self.choices.confidence.level,
             positive=None if task.positive is None else self.names[task.positive],
             threshold=task.threshold,
+            clustered=self._clustered(),
             averaged=averaged,
         )
         report = replace(report, metrics=values | self._between(report))
         report = replace(report, asked=self._asked(report.metrics))
         return replace(report, findings=find(self._facts(report)))
+
+    def _clustered(self) -> Clustered | None:
+        """How many clusters there are, and what they take from the accuracy's certainty."""
+        states, by = self.numbers.clusters, self.source.clustered
+        if states is None or by is None:
+            return None
+        from evalcli.classification.intervals import design_effect
+
+        rows = states.rows()
+        sizes = np.bincount(np.unique(rows.cluster, return_inverse=True)[1].reshape(-1), rows.rows).astype(np.int64)
+        return Clustered(by, len(sizes), int(sizes.max()), design_effect(rows))
 
     def _between(self, report: Report) -> dict[str, Value]:
         """What was asked for of one slice, of the worst, or between slices.
@@ -196,6 +208,7 @@ class Reporter:
             "ignore": choices.ignore_index,
             "nan": choices.nan,
             "weights": "yes" if self.source.weighted else "no",
+            **({} if self.source.clustered is None else {"cluster": self.source.clustered}),
             "ties": "first",
             "labels": digest_of(self.names),
             **({} if self.scores is None else {"budget": self.scores.budget}),

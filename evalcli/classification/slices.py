@@ -64,7 +64,7 @@ class SliceStates:
         counted = self._count_all(labels, codes)
         if counted and not scores:
             return
-        for code, rows in _runs(codes):
+        for code, rows in runs(codes):
             part = labels.take(rows)
             here = self._at(code)
             if not counted:
@@ -132,7 +132,7 @@ class SliceStates:
         return dict(sorted(self._slices.items()))
 
 
-def _runs(codes: Array) -> Iterator[tuple[int, Array]]:
+def runs(codes: Array) -> Iterator[tuple[int, Array]]:
     """The rows of each code, in their order."""
     if not len(codes):
         return

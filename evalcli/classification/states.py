@@ -11,7 +11,7 @@ import numpy as np
 from evalcli.classification.codes import make_prepare
 from evalcli.classification.scan import ScanStates, rows_of
 from evalcli.classification.slices import SliceStates
-from evalcli.errors import EmptyError, UsageError
+from evalcli.errors import EmptyError, InputError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.counts import ConfusionCounts
@@ -20,6 +20,7 @@ from evalcli.sources.labels import check_labels
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.prepare import Labels, Prepare
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.counting import Plan
@@ -40,6 +41,7 @@ class ClassificationPass:
     scores: ScoreStates | None = None
     slices: tuple[SliceStates, ...] = ()
     scan: ScanStates | None = None
+    clusters: ClusterStates | None = None
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
 
@@ -65,6 +67,8 @@ class ClassificationPass:
             slices.update(labels, labels.groups[:, number], scores=scored)
         if self.scan is not None and labels.groups is not None:
             self.scan.update(labels, labels.groups[:, len(self.slices) :])
+        if self.clusters is not None:
+            self.clusters.update(labels, scores=scored)
         return holds
 
     def _is_lost(self) -> bool:
@@ -88,6 +92,8 @@ class ClassificationPass:
             mine.merge(theirs)
         if self.scan is not None and other.scan is not None:
             self.scan.merge(other.scan)
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
         self.evidence.merge(other.evidence)
 
     def state_dict(self) -> dict[str, Array]:
@@ -164,10 +170,23 @@ class ClassificationPass:
         raise_faults(source, self.plan.choices, self.prepare.classes, evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(evidence)
+        self._check_clusters()
         if source.merged and not self.plan.partial:
             self._compare_labels()
         if source.weighted and not self.plan.partial and not float(self.confusion.class_counts().numpy().n) > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+
+    def _check_clusters(self) -> None:
+        """Refuse a single cluster: nothing says how another would differ from it.
+
+        Raises:
+            InputError: there is only one.
+
+        """
+        if self.clusters is not None and np.unique(self.clusters.rows().cluster).size < 2:
+            what = f"clusters by {self.plan.source.clustered!r}: all rows belong to one cluster"
+            fix = "name the column that tells patients, documents or users apart, or drop --cluster"
+            raise InputError(what, fix=fix, path=self.plan.source.target.path)
 
     def _compare_labels(self) -> None:
         """Refuse two spellings of one class on the two sides, as a source does that sees all rows.
@@ -232,4 +251,9 @@ def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, kn
     slices = tuple(SliceStates(slicer, prepare.classes, scoring, weighted=weighted) for slicer in plan.source.slicers)
     scanned = plan.source.scanned
     scan = None if scanned is None else ScanStates(scanned, rows_of(scanned.asked.metric, task))
-    return ClassificationPass(plan, task, prepare, confusion, known, scores, slices, scan)
+    clusters = None
+    if plan.source.clustered is not None:
+        from evalcli.classification.clusters import ClusterStates
+
+        clusters = ClusterStates(scoring, weighted=weighted)
+    return ClassificationPass(plan, task, prepare, confusion, known, scores, slices, scan, clusters)

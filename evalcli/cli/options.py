@@ -233,6 +233,10 @@ class DecidingOptions(TaskOptions):
             rich_help_panel=_DECIDING,
         ),
     ] = None
+    cluster: Annotated[
+        str | None,
+        Option("--cluster", metavar="COL", help="Rows with one value belong together.", rich_help_panel=_SURE),
+    ] = None
     confidence: Annotated[
         float, Option("--confidence", metavar="P", help="How sure intervals are.", rich_help_panel=_SURE)
     ] = 0.95

@@ -67,11 +67,14 @@ def report(
     with Meter(quiet=output.quiet, meanwhile=_import_the_rest) as progress:
         by = tuple(dict.fromkeys((*deciding.by, *slicers_of((*(names or ()), *also)))))
         chosen = selection(inputs, choices, execution.workers, by)
+        chosen.cluster = deciding.cluster
         if by and delivery.takes_part:
             raise no_slices(by[0])
         chosen.scan = deciding.scanned(gating.slice_size)
         if chosen.scan is not None and delivery.takes_part:
             raise no_scan()
+        if deciding.cluster is not None and (rival is not None or delivery.takes_part):
+            raise no_clusters(deciding.cluster)
         if extras.own and delivery.takes_part:
             raise not_own(extras.own[0].name)
         asked = Asked(files, replace(chosen, scan=None), choices, execution, names, also, extras, rules, gating)
@@ -109,6 +112,12 @@ def no_scan() -> UsageError:
     """What to say where rows are counted apart and weak slices are searched."""
     what = "--scan: what is counted apart and added up is not searched in this version"
     return UsageError(what, fix="drop --scan, or read all rows in one run")
+
+
+def no_clusters(by: str) -> UsageError:
+    """What to say where rows belong together and are counted apart, or another model's beside them."""
+    what = f"clusters by {by!r}: parts, several processes and baselines of predictions have none in this version"
+    return UsageError(what, fix="drop --cluster, or read all rows in one run; a baseline may be a saved report")
 
 
 def not_own(name: str) -> UsageError:

@@ -63,6 +63,8 @@ def _headline(report: Report) -> str:
     if report.positive is not None:
         facts += f", positive {text(report.positive, NAME)}"
     rows = f"{count(report.n)} samples{', weighted' if report.weighted else ''}, {count(report.ignored)} ignored"
+    clustered = wording.clustered(report)
+    rows += f"<br>clustered {text(clustered)}" if clustered else ""
     return f"<p><strong>{text(shown)}</strong><br>{facts}<br>{rows}</p>"
 
 

@@ -6,6 +6,7 @@ import re
 from math import floor, inf, log10
 from typing import TYPE_CHECKING
 
+from evalcli.renderers.escape import visible
 from evalcli.report import Value
 
 if TYPE_CHECKING:
@@ -462,6 +463,15 @@ def calibration_facts(report: Report) -> list[str]:
         part = "" if fitted.rows >= report.n else f"{fitted.rows:,} of "
         lines.append(f"temperature {fitted.value:.3g} fits {part}these very rows best: {change}")
     return lines
+
+
+def clustered(report: Report) -> str:
+    """What belongs together, in words; empty where rows are independent."""
+    if report.clustered is None:
+        return ""
+    by, clusters, largest, effect = report.clustered
+    said = f"by {visible(by)}: {clusters:,} clusters, the largest of {largest:,} rows"
+    return said if effect is None else f"{said}, design effect {effect:.2f}"
 
 
 def threshold(report: Report) -> str:

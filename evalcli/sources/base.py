@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Cells = Callable[[Array], list[tuple[Any, ...]]]
 
 
+NO_CLUSTER = -(2**63)
+"""The number of the cluster of a row that has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One side of an input as it lies there, before anything is decided.
@@ -64,6 +68,8 @@ class Batch:
     """The row of the file of predictions that each row is; ``None``: ``start``, ``start + 1``, …"""
     cells: Cells | None = None
     """Gives the further columns of some rows of the batch, a tuple a row; to be called where the batch was loaded."""
+    cluster: Array | None = None
+    """The number of each row's cluster, (n,) int64, or ``NO_CLUSTER``; see :mod:`evalcli.sources.clustering`."""
 
 
 class Slicer(NamedTuple):
@@ -142,6 +148,7 @@ class Selection:
     where: str | None = None
     by: tuple[str, ...] = ()
     scan: Scan | None = None
+    cluster: str | None = None
     scores: str | None = None
     nan: str = "error"
     labels: tuple[str, ...] | None = None
@@ -176,6 +183,8 @@ class Source(ABC):
     """What rows are sliced by."""
     scanned: Scanned | None = None
     """What is searched for weak slices."""
+    clustered: str | None = None
+    """The column that says which rows belong together."""
     merged: bool = False
     """Whether nobody has yet compared the labels of both sides, because no one saw all of them."""
     closing: ExitStack | None = None

@@ -52,6 +52,20 @@ class Beside:
             chosen.append(found[name])
         return chosen
 
+    def clustered(self, name: str, source: Source) -> StoredArray:
+        """The array that ``--cluster`` names; what both files have is that of the truth.
+
+        Raises:
+            UsageError: no array has the name.
+
+        """
+        from evalcli.sources.clustering import no_column
+
+        found = {key: array for arrays in self.arrays.values() for key, array in arrays.items() if key}
+        if name not in found:
+            raise no_column(name, found, source.preds.path, "array")
+        return found[name]
+
     def names(self) -> dict[str, list[str]]:
         """Everything that has a name, by side."""
         found = {side: [name for name in arrays if name] for side, arrays in self.arrays.items()}

@@ -46,6 +46,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
             source.preds = replace(source.preds, columns=chosen.classes)
             source.beside = beside(selection, [chosen, truth], tables, target=file.arrays)
             source.slice_by(selection.by, selection.scan)
+            source.cluster_by(selection.cluster)
             return source
         check_order(tuple(file.arrays), tuple(table.columns), (preds, target), selection)
         group = find_target_labels(Names(table.columns, target, table.noun), selection)
@@ -58,6 +59,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
         source = ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
         source.beside = beside(selection, [said_by, chosen], tables, preds=file.arrays)
         source.slice_by(selection.by, selection.scan)
+        source.cluster_by(selection.cluster)
         return source
     except BaseException:
         tables.close()
@@ -81,6 +83,7 @@ def _beside_labels(
     source.target = replace(source.target, columns=named.labels)
     source.beside = beside(selection, [said, Chosen(group.columns, None, None, None)], tables, preds=file.arrays)
     source.slice_by(selection.by, selection.scan)
+    source.cluster_by(selection.cluster)
     return source
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from evalcli.sources.base import Scan, Selection
     from evalcli.sources.beside import Beside
+    from evalcli.sources.clustering import ArrayClusters
     from evalcli.sources.crc import Ledger
     from evalcli.sources.listed import Listed
     from evalcli.sources.naming import Chosen
@@ -54,6 +55,7 @@ class ArraySource(Source):
         self._label_notes: tuple[Note, ...] = ()
         self._slicers: tuple[ArraySlicer, ...] = ()
         self._scan: ArrayScan | None = None
+        self._clusters: ArrayClusters | None = None
         self._span: tuple[int, int] | None = None
         paths = [file.path for file in files]
         self.preds = _field(preds, paths[0])
@@ -85,6 +87,22 @@ class ArraySource(Source):
             assert self.beside is not None
             self._scan = ArrayScan(scan, self.beside, self)
             self.scanned = self._scan.scanned
+
+    def cluster_by(self, name: str | None, array: StoredArray | None = None) -> None:
+        """Rows with the same value of ``array`` belong together; without one, of what lies beside them as ``name``.
+
+        Raises:
+            UsageError: no array has the name, or it has not one value a row.
+
+        """
+        if name is not None:
+            from evalcli.sources.clustering import ArrayClusters
+
+            if array is None:
+                assert self.beside is not None
+                array = self.beside.clustered(name, self)
+            self._clusters = ArrayClusters(array, name, self.rows, self.preds.path)
+            self.clustered = name
 
     def share_target(self, other: ArraySource) -> None:
         """Read the truth once for both, where it is the same array of the same file and nothing else lies there."""
@@ -125,7 +143,9 @@ class ArraySource(Source):
         if self._scan is not None:
             codes = self._scan.codes(start, stop)
             groups = codes if groups is None else np.concatenate([groups, codes], axis=1)
-        return Batch(preds.read(start, stop), target.read(start, stop), weights, groups=groups, start=start)
+        cluster = None if self._clusters is None else self._clusters.read(start, stop)
+        sides = preds.read(start, stop), target.read(start, stop)
+        return Batch(*sides, weights, groups=groups, start=start, cluster=cluster)
 
     def ledgers(self) -> list[Ledger] | None:
         """Those of the regions that plain arrays of numbers lie in; anything else keeps more than that."""
@@ -227,6 +247,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
         source = ArraySource(_one(first, chosen.pred), first.arrays[str(chosen.target)], weight, [first_pass])
         source.beside = beside(selection, [chosen], preds=first.arrays)
         source.slice_by(selection.by, selection.scan)
+        source.cluster_by(selection.cluster)
         return source
     second, second_pass = tensor_file(target)
     check_order(tuple(first.arrays), tuple(second.arrays), (preds, target), selection)
@@ -237,6 +258,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
     source = ArraySource(array, second.arrays[str(truth.target)], weight, [first_pass, second_pass])
     source.beside = beside(selection, [said, truth], preds=first.arrays, target=second.arrays)
     source.slice_by(selection.by, selection.scan)
+    source.cluster_by(selection.cluster)
     return source
 
 

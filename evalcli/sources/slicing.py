@@ -41,14 +41,14 @@ def columns_of(by: str, known: Collection[str]) -> tuple[str, ...]:
     return (by,) if by in known else tuple(part.strip() for part in by.split(","))
 
 
-def missing_column(name: str, known: Collection[str], path: str, noun: str) -> UsageError:
+def missing_column(name: str, known: Collection[str], path: str, noun: str, purpose: str = "to slice by") -> UsageError:
     """What to say of a name that is not there."""
     from evalcli.sources.naming import near_name
 
     near = near_name(name, known)
     hint = f"; did you mean {near!r}?" if near is not None else ""
     names = ", ".join(repr(each) for each in list(known)[:10])
-    return UsageError(f"no {noun} {name!r} to slice by{hint}", fix=f"there are {names}" if names else "", path=path)
+    return UsageError(f"no {noun} {name!r} {purpose}{hint}", fix=f"there are {names}" if names else "", path=path)
 
 
 def check_size(name: str, size: int, path: str) -> None:

@@ -117,6 +117,9 @@ def _refuse_single_labels(selection: Selection, path: str) -> None:
     for by in selection.by:
         what = f"slices by {by!r}: a truth with a cell for each label, as multilabel tasks have it, is not sliced"
         raise UsageError(f"{what} in this version", fix="drop --by, and metrics and gates with @", path=path)
+    if selection.cluster is not None:
+        what = f"clusters by {selection.cluster!r}: a truth with a cell for each label has no clusters in this version"
+        raise UsageError(what, fix="drop --cluster", path=path)
 
 
 def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:

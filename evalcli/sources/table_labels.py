@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +69,7 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     opened.scanned, scan = sides.read_scan()
     searched = () if opened.scanned is None else opened.scanned.columns
     rows_singly = _label_rows(sides, groups.labels, names, (*opened.slicers, *searched), scan)
-    if (weight is None or grouped) and not searched:
+    if (weight is None or grouped) and not searched and sides.cluster is None:
         opened.groups, opened.singly = groups, rows_singly
     else:
         opened.stream = rows_singly
@@ -119,10 +120,12 @@ def _label_rows(
     said = columns.named_sql(columns.label_sql(sides.preds[0]), names["preds"])
     truth = columns.named_sql(columns.label_sql(sides.target), names["target"])
     weight = () if sides.weight is None else (columns.score_sql(sides.weight),)
-    reads = (said, truth, *weight, *(column.sql for column in (*sides.slices, *scan)))
+    clustered = () if sides.cluster is None else (sides.cluster,)
+    reads = (said, truth, *weight, *(column.sql for column in (*sides.slices, *scan)), *clustered)
     sql = f"SELECT {', '.join(reads)} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
     weighted = sides.weight is not None
-    return RowStream(sides.joined.tables, sql, 1, labels, np.float64, weighted=weighted, reads=reads, slicers=slicers)
+    stream = RowStream(sides.joined.tables, sql, 1, labels, np.float64, weighted=weighted, reads=reads, slicers=slicers)
+    return replace(stream, clustered=sides.cluster is not None)
 
 
 def _check_floats(sides: Sides, groups: Groups) -> None:

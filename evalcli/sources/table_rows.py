@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.sources.base import Batch, Slicer
+from evalcli.sources.base import NO_CLUSTER, Batch, Slicer
 from evalcli.sources.table_counts import MISSING
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class RowStream:
     """What the statement selects, for one that selects more."""
     slicers: tuple[Slicer, ...] = ()
     """What stands behind the weight: a text for each of them."""
+    clustered: bool = False
+    """Whether the last column is the number of the row's cluster."""
     _passes: list[Any] = field(default_factory=list, repr=False, compare=False)
     _known: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The labels as the engine's texts, by their type: two hundred thousand are not made anew for each batch."""
@@ -70,7 +72,8 @@ class RowStream:
         preds, target = columns[: self.pred_columns], columns[self.pred_columns]
         weight = floats(columns[self.pred_columns + 1], np.float64) if self.weighted else None
         groups = self._slices(columns[self.pred_columns + 1 + self.weighted :]) if self.slicers else None
-        return Batch(self._preds(preds), self._side(target), weight, groups=groups, start=start)
+        cluster = whole(filled(columns[-1], NO_CLUSTER), np.int64) if self.clustered else None
+        return Batch(self._preds(preds), self._side(target), weight, groups=groups, start=start, cluster=cluster)
 
     def _slices(self, columns: list[Any]) -> Array:
         """The slices of each row, (n, S)."""

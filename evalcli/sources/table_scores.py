@@ -67,7 +67,8 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
     slicers = read_slicers(sides.joined, sides.slices, sides.kept_sql())
     scanned, scan = sides.read_scan()
     every = slicers if scanned is None else (*slicers, *scanned.columns)
-    stream = replace(_stream(sides, reading, labels, width, names, scan, single=single), slicers=every)
+    stream = _stream(sides, reading, labels, width, names, scan, single=single)
+    stream = replace(stream, slicers=every, clustered=sides.cluster is not None)
     notes = sides.shared_key_notes()
     return Opened(preds, target, shape[0], dropped, stream=stream, notes=notes, slicers=slicers, scanned=scanned)
 
@@ -145,6 +146,7 @@ def _stream(
     if sides.weight is not None:
         read.append(columns.score_sql(sides.weight))
     read += [column.sql for column in (*sides.slices, *scan)]
+    read += [] if sides.cluster is None else [sides.cluster]
     sql = f"SELECT {', '.join(read)} {sides.joined.source(also=sides.kept_sql())} {sides.joined.order}"
     dtype = np.float32 if single else np.float64
     weighted = sides.weight is not None

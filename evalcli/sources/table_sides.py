@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evalcli.errors import EmptyError, EvalError, InputError, LimitError, UsageError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
+from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.csvtext import label_fault
 from evalcli.sources.naming import Chosen, check_order, choose, choose_target
 from evalcli.sources.table_join import PRED_ROW, TARGET_ROW, Joined
@@ -60,6 +61,8 @@ class Sides:
     heard: Callable[[float], None]
     slices: tuple[SliceColumn, ...] = ()
     scan: ScanColumns | None = None
+    cluster: str | None = None
+    """The number of each row's cluster, in SQL."""
 
     def read_scan(self) -> tuple[Scanned | None, tuple[SliceColumn, ...]]:
         """What is searched for weak slices, and its columns."""
@@ -270,6 +273,7 @@ def choose_sides(
         heard,
         slice_columns(joined, selection.by),
         _scan_columns(joined, chosen, selection),
+        None if selection.cluster is None else cluster_sql(joined, selection.cluster),
     )
 
 

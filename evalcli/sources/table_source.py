@@ -71,6 +71,7 @@ class TableSource(Source):
         self.rows, self.dropped = self._opened.rows, self._opened.dropped
         self.weighted = sides.weight is not None
         self.slicers, self.scanned = self._opened.slicers, self._opened.scanned
+        self.clustered = selection.cluster
 
     def _choose(self, tables: Tables, preds: Table, target: Table | None, selection: Selection) -> Sides:
         """The columns of both sides, joined."""

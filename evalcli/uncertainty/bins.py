@@ -25,7 +25,7 @@ import numpy as np
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.calibration import BinTable
@@ -45,11 +45,14 @@ class _Gaps(NamedTuple):
     between: HostArray
 
 
-def calibration_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
+def calibration_interval(
+    table: BinTable, confidence: Confidence, mean_weight: float = 1.0, together: float = 1.0
+) -> Interval:
     """The interval of the calibration error of a table (B,), or of the mean over tables (T, B).
 
-    ``mean_weight`` is Σw² / Σw. The errors of several tables are of the same rows: their deviations are taken to be
-    perfectly correlated.
+    ``mean_weight`` is Σw² / Σw. Where the gaps of the bins go up and down together, as rows of one cluster make them,
+    the variance of their sum is ``together`` times as large as if each went its own way. The errors of several tables
+    are of the same rows: their deviations are taken to be perfectly correlated.
     """
     gaps = _gaps(table, mean_weight)
     value = float(gaps.sizes.sum(axis=-1).mean())
@@ -60,12 +63,44 @@ def calibration_interval(table: BinTable, confidence: Confidence, mean_weight: f
     def surprise(factor: float) -> float:
         """How many standard errors the measured error lies above the one expected at true gaps of ``factor``."""
         mean, error = _measured(gaps, factor)
+        error *= sqrt(together)
         return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
 
     critical = confidence.critical
     low = _root(lambda factor: surprise(factor) - critical)
     high = _root(lambda factor: surprise(factor) + critical)
     return Interval(low * value, high * value, "inversion").holding(value, 0.0, 1.0)
+
+
+def gap_variance(table: BinTable, mean_weight: float = 1.0) -> float:
+    """The variance of a calibration error whose gaps all keep their sign, as if rows were independent."""
+    gaps = _gaps(table, mean_weight)
+    return float(np.sqrt(gaps.variances.sum(axis=1) + gaps.between).mean()) ** 2
+
+
+def gap_inflation(table: BinTable, groups: Sequence[BinTable], mean_weight: float = 1.0) -> float:
+    """How much larger the variances of the gaps are together than of independent rows, from J ``groups`` of clusters.
+
+    1 where no gap varies.
+    """
+    n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
+    per_row = (right - sure) / np.where(n > 0, n, 1.0)
+    total = np.where(n.sum(axis=1) > 0, n.sum(axis=1), 1.0)
+    moved = [np.atleast_2d(one.right - one.confidence - one.n * per_row) for one in groups]
+    squares = np.sum([part * part for part in moved], axis=0).sum(axis=1) / total**2
+    found = float(squares.mean()) * len(groups) / max(len(groups) - 1, 1)
+    single = float(_gaps(table, mean_weight).variances.sum(axis=1).mean())
+    return found / single if found > 0.0 and single > 0.0 else 1.0
+
+
+def largest_gap_variance(table: BinTable, mean_weight: float = 1.0) -> float:
+    """The variance of the gap of the bin (of B) where it is largest, as if rows were independent."""
+    n, right, sure = (part.astype(np.float64) for part in (table.n, table.right, table.confidence))
+    rows = np.where(n > 0, n, 1.0)
+    worst = int(np.argmax(np.where(n > 0, np.abs(right - sure) / rows, -1.0)))
+    share = float(right[worst] / mean_weight + _PRIOR * sure[worst] / rows[worst])
+    share /= float(n[worst] / mean_weight + _PRIOR)
+    return share * (1.0 - share) * mean_weight / float(rows[worst])
 
 
 def _gaps(table: BinTable, mean_weight: float) -> _Gaps:

@@ -108,13 +108,18 @@ def mean_interval(
     mean, error = moments.mean, moments.error
     if error > 0.0:
         critical = t_quantile(1.0 - confidence.tail, moments.rows - 1.0)
-        ends = [mean - error * _unskewed(z, moments.skew) for z in (critical, -critical)]
-        return Interval(ends[0], ends[1], "hall").holding(mean, low, high)
+        return hall_interval(mean, error, moments.skew, critical).holding(mean, low, high)
     share = none_of(moments.rows, confidence.critical)
     worst = high if worst is None else worst
     below = share * (mean - low) if isfinite(low) else 0.0
     above = share * (worst - mean) if isfinite(worst) else 0.0
     return Interval(mean - below, mean + above, "wilson").holding(mean, low, high)
+
+
+def hall_interval(mean: float, error: float, skew: float, critical: float) -> Interval:
+    """Hall's interval of a mean with its standard error and its skewness."""
+    low, high = (mean - error * _unskewed(z, skew) for z in (critical, -critical))
+    return Interval(low, high, "hall")
 
 
 def _unskewed(z: float, skew: float) -> float:

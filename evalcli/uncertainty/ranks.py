@@ -233,16 +233,18 @@ def _nothing_out_of_order(
     return Interval(max(value - reach, 0.0), min(value + reach, 1.0), "wilson")
 
 
-def pairs_interval(table: KeyTable, confidence: Confidence) -> Interval | None:
+def pairs_interval(table: KeyTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval | None:
     """The interval of the mean over pairs of classes, from a ``pairwise`` table; ``None`` where no pair has rows.
 
     A row of a class stands in all pairs of its class. Its parts in them are taken to be perfectly correlated; rows of
-    different classes are independent.
+    different classes are independent. ``mean_weight`` is Σw² / Σw.
     """
     size, estimates = table.columns, {}
     for i in range(size):
         for j in range(size):
-            one = auroc_estimate(table.ranking(i, against=j)) if i != j else None
+            ranking = table.ranking(i, against=j)
+            squares = Squares(ranking.positives * mean_weight, ranking.negatives * mean_weight)
+            one = auroc_estimate(ranking, squares) if i != j else None
             if one is not None:
                 estimates[i, j] = one
     if not estimates:

@@ -27,6 +27,13 @@ CHOSEN = (
     *("difference of macro F1, none, 1,000 rows", "difference of AUROC, 100 + 100 rows"),
 )
 TOO_NARROW = {
+    **dict.fromkeys(
+        (
+            *("accuracy, clusters of scores", "macro F1, 3 classes, clusters of scores"),
+            *("AUROC, clusters of scores", "log loss, clusters of scores"),
+        ),
+        "as if independent",
+    ),
     "accuracy near 1, 100 rows": "wald",
     "accuracy, 100 clusters": "as if independent",
     "balanced accuracy, rare good classes, 300 rows": "percentile",

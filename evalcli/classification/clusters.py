@@ -1,0 +1,177 @@
+"""Rows by the cluster they belong to: what the pass keeps so that intervals are of whole clusters.
+
+Of labels that is a sparse table, how many rows of each cluster are in which cell of the confusion matrix. Of scores it
+is the states themselves, once more for groups of clusters: each cluster is a group of its own while there are no more
+than a hundred, and beyond that a hash of its number says which of the hundred groups it falls into. Neither depends on
+the order of the rows, and nothing that is reported as a value is read from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+
+from evalcli.classification.slices import LEAST_BUDGET, runs
+
+if TYPE_CHECKING:
+    from evalcli.classification.prepare import Labels
+    from evalcli.classification.scoring import ScoreStates, Scoring
+    from evalcli.metrics.arrays import HostArray
+
+GROUPS = 100
+"""Groups of clusters: an estimate of a variance from so many is 7 % off in its root, and its t quantile 1.98."""
+
+LEAST_GROUPS = 20
+_COLUMNS = 2_000
+"""Columns of scores that all groups keep together: with many classes there are fewer groups."""
+
+_PENDING = 1 << 20
+"""Rows that wait for being brought together."""
+
+
+class ClusterRows(NamedTuple):
+    """Distinct (cluster, target, prediction), sorted, each (M,) int64, and the rows or weight ``amounts`` of each."""
+
+    cluster: HostArray
+    target: HostArray
+    preds: HostArray
+    amounts: HostArray
+    rows: HostArray
+
+
+class _Table:
+    """Rows counted by cluster, cell and, where they differ, weight: whole numbers, so that no order moves a sum."""
+
+    def __init__(self, *, weighted: bool) -> None:
+        self._weighted = weighted
+        self._parts: list[tuple[HostArray, ...]] = []
+        self._pending = self._settled = 0
+
+    def add(self, labels: Labels) -> None:
+        """Count rows that have a cluster."""
+        assert labels.cluster is not None
+        size = len(labels.cluster)
+        cell = (labels.target.astype(np.int64) << 32) | (labels.preds.astype(np.int64) + 1)
+        rows = np.ones(size, np.int64) if labels.repeats is None else labels.repeats
+        weight = (np.ones(size) if labels.weight is None else labels.weight,) if self._weighted else ()
+        self._take([_brought_together((labels.cluster, cell, *weight, rows))])
+
+    def merge(self, other: _Table) -> None:
+        """Take in what another worker has counted."""
+        self._take(other._parts)
+
+    def _take(self, parts: list[tuple[HostArray, ...]]) -> None:
+        self._parts += parts
+        self._pending += sum(len(part[0]) for part in parts)
+        if self._pending > max(_PENDING, self._settled):
+            self._settle()
+
+    def _settle(self) -> tuple[HostArray, ...]:
+        width = 3 + self._weighted
+        columns = [np.concatenate([part[i] for part in self._parts]) for i in range(width)] if self._parts else []
+        whole = _brought_together(tuple(columns)) if columns else tuple(np.zeros(0, np.int64) for _ in range(width))
+        self._parts, self._pending, self._settled = [whole], 0, len(whole[0])
+        return whole
+
+    def table(self) -> ClusterRows:
+        """All that was counted."""
+        cluster, cell, *weight, rows = self._settle()
+        amounts = rows * weight[0] if weight else rows.astype(np.float64)
+        heads = np.flatnonzero(_differ(cluster) | _differ(cell))
+        amounts, rows = (np.add.reduceat(part, heads) if len(heads) else part for part in (amounts, rows))
+        return ClusterRows(cluster[heads], cell[heads] >> 32, (cell[heads] & 0xFFFFFFFF) - 1, amounts, rows)
+
+
+def _differ(values: HostArray) -> HostArray:
+    """Whether each differs from the one before it."""
+    differ = np.ones(len(values), bool)
+    differ[1:] = values[1:] != values[:-1]
+    return differ
+
+
+def _brought_together(columns: tuple[HostArray, ...]) -> tuple[HostArray, ...]:
+    """Rows with the same values once, sorted; the last column is how often each occurs."""
+    *keys, counts = columns
+    order = np.lexsort(keys[::-1])
+    sorted_keys = [key[order] for key in keys]
+    heads = np.flatnonzero(np.logical_or.reduce([_differ(key) for key in sorted_keys]))
+    totals = np.add.reduceat(counts[order], heads) if len(heads) else counts[:0]
+    return (*(key[heads] for key in sorted_keys), totals)
+
+
+class ClusterStates:
+    """What one worker keeps of the clusters of its rows."""
+
+    def __init__(self, scoring: Scoring | None, *, weighted: bool) -> None:
+        self._table = _Table(weighted=weighted)
+        self.scoring, self.most = scoring, GROUPS
+        if scoring is not None:
+            columns = 1 if scoring.binary else scoring.classes
+            self.most = max(LEAST_GROUPS, min(GROUPS, _COLUMNS // columns))
+            share = max(scoring.budget // self.most, LEAST_BUDGET)
+            self.scoring = replace(scoring, budget=share, states=scoring.states - {"TemperatureSample"})
+        self._states: dict[int, ScoreStates] = {}
+        self._hashed = False
+
+    def update(self, labels: Labels, *, scores: bool) -> None:
+        """Count rows by their cluster."""
+        assert labels.cluster is not None
+        self._table.add(labels)
+        if not scores or self.scoring is None:
+            return
+        known = labels.cluster
+        if not self._hashed and len({*self._states, *np.unique(known).tolist()}) > self.most:
+            self._hash()
+        for group, rows in runs(hashed(known, self.most) if self._hashed else known):
+            self._at(group).update(labels.take(rows))
+
+    def _at(self, group: int) -> ScoreStates:
+        if group not in self._states:
+            assert self.scoring is not None
+            self._states[group] = self.scoring.fresh()
+        return self._states[group]
+
+    def _hash(self) -> None:
+        """From now on clusters share groups."""
+        states, self._states, self._hashed = self._states, {}, True
+        for cluster, held in states.items():
+            self._at(int(hashed(np.array([cluster]), self.most)[0])).merge(held)
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has kept."""
+        self._table.merge(other._table)
+        if self._hashed != other._hashed or (not self._hashed and len({*self._states, *other._states}) > self.most):
+            for each in (self, other):
+                if not each._hashed:
+                    each._hash()
+        for group, held in other._states.items():
+            self._at(group).merge(held)
+
+    def rows(self) -> ClusterRows:
+        """The clusters and their cells."""
+        return self._table.table()
+
+    def groups(self) -> dict[int, ScoreStates]:
+        """The states of each group of clusters that has rows."""
+        return dict(sorted(self._states.items()))
+
+    def group_of(self, clusters: HostArray) -> HostArray:
+        """Which of the groups clusters (N,) are in."""
+        return hashed(clusters, self.most) if self._hashed else clusters
+
+
+def hashed(clusters: HostArray, groups: int) -> HostArray:
+    """A group for each cluster (N,) int64, from 0: the finalizer of SplitMix64, modulo ``groups``.
+
+    Source: Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators.
+
+    >>> hashed(np.arange(5), 100)
+    array([33, 61, 58, 69, 30])
+    """
+    mixed = clusters.astype(np.int64).view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    found: HostArray = ((mixed ^ (mixed >> np.uint64(31))) % np.uint64(groups)).astype(np.int64)
+    return found

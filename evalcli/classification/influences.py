@@ -1,0 +1,154 @@
+"""How much each group of clusters moves a metric of scores: what its variance over whole clusters is made of.
+
+Of AUROC and average precision that is the sum of the influences of the group's rows, as Obuchowski sums DeLong's
+placements over clusters. Of everything else it is the delete-a-group jackknife: the metric without the group, from
+states that merge exactly, so that whatever has a state has such a variance.
+
+Source: Obuchowski 1997, Nonparametric analysis of clustered ROC curve data; Kott 2001, The delete-a-group jackknife;
+Busing, Meijer and van der Leeden 1999, Delete-m jackknife for unequal m.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.classification.scoring import ScoreResults
+from evalcli.metrics.calibration import BinTable
+from evalcli.metrics.roc import auroc, average_precision
+from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.ranks import placements, precision_influence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from evalcli.classification.clusters import ClusterStates
+    from evalcli.classification.scoring import ScoreStates
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.confidence import ConfidenceGroups
+    from evalcli.metrics.registry import MetricName
+    from evalcli.metrics.roc import Ranking
+
+_LARGE = frozenset({"KeyTable", "PairwiseKeyTable", "ConfidenceTable"})
+"""States that grow with the rows: what they say without each group is not kept."""
+_VALUES = {"auroc": auroc, "average_precision": average_precision}
+
+
+class Influences:
+    """The summed influences of the rows of each group (J,) on a metric of scores.
+
+    ``names`` are the classes; ``shares`` the part of all rows, or of their weight, that each group holds.
+    """
+
+    def __init__(self, states: ClusterStates, names: Sequence[str]) -> None:
+        self._names = names
+        self._groups = states.groups()
+        rows = states.rows()
+        keys, place = np.unique(states.group_of(rows.cluster), return_inverse=True)
+        amounts = np.bincount(place.reshape(-1), rows.amounts, len(keys))
+        held = np.isin(keys, np.array([*self._groups], np.int64))
+        self.shares: HostArray = amounts[held] / rows.amounts.sum()
+        self._small: dict[str, list[ScoreResults]] = {}
+        self._ranked: dict[tuple[str, int], HostArray] = {}
+
+    def of(self, name: MetricName, columns: Sequence[tuple[int, Ranking]]) -> HostArray | None:
+        """The sums of a metric; ``None`` where it is undefined without one of the groups.
+
+        ``columns`` are the rankings that the metric means, by number, where it is one of ranks.
+        """
+        if name.base in _VALUES and columns:
+            return self._of_ranks(name, columns)
+        whole, *rests = (float(each.value(name).value) for each in self._results(name.entry.state))
+        found = np.array(rests)
+        return None if np.isnan(found).any() else (1.0 - self.shares) * (whole - found)
+
+    def bins(self, name: MetricName, table: BinTable) -> list[BinTable]:
+        """The bins of each group that a calibration error reads, with the edges of ``table`` (B,)."""
+        found = [held.states[name.entry.state].compute() for held in self._groups.values()]
+        return [_in_bins(one, table) for one in found] if name.base == "ece_equal_mass" else found
+
+    def _of_ranks(self, name: MetricName, columns: Sequence[tuple[int, Ranking]]) -> HostArray:
+        """Those of a mean over columns; weights by support are uncertain, too."""
+        by_support = name.average == "weighted"
+        weights = np.array([ranking.positives if by_support else 1.0 for _, ranking in columns])
+        total = float(weights.sum())
+        moved = [self._of_column(name.base, number, ranking) for number, ranking in columns]
+        sums: HostArray = np.sum([weight * each for weight, each in zip(weights, moved, strict=True)], axis=0) / total
+        if by_support:
+            values = np.array([float(_VALUES[name.base](ranking).value) for _, ranking in columns])
+            mean = dot(weights, values) / total
+            held = np.array([self._positives(number) for number, _ in columns])
+            sums += ((values - mean)[:, None] * held).sum(axis=0) / total
+        return sums
+
+    def _of_column(self, base: str, number: int, ranking: Ranking) -> HostArray:
+        if (base, number) not in self._ranked:
+            if base == "auroc":
+                value = float(auroc(ranking).value)
+                of_pos, of_neg = placements(ranking)
+                of_pos, of_neg = (of_pos - value) / ranking.positives, (of_neg - value) / ranking.negatives
+            else:
+                of_pos, of_neg = precision_influence(ranking)
+            rising = ranking.score[::-1]
+            sums = []
+            for part in self._rankings[number]:
+                place = len(rising) - np.maximum(np.searchsorted(rising, part.score, side="right"), 1)
+                sums.append(dot(part.pos, of_pos[place]) + dot(part.neg, of_neg[place]))
+            self._ranked[base, number] = np.array(sums)
+        return self._ranked[base, number]
+
+    def _positives(self, number: int) -> HostArray:
+        return np.array([ranking.positives for ranking in self._rankings[number]])
+
+    @cached_property
+    def _rankings(self) -> list[list[Ranking]]:
+        """Those of every group, by column."""
+        found = [held.states["KeyTable"].compute() for held in self._groups.values()]
+        return [list(column) for column in zip(*found, strict=True)]
+
+    def _results(self, state: str) -> Iterable[ScoreResults]:
+        """What one state says of all groups, with the budget of a single one, and then without each of them."""
+        if state not in self._small:
+            parts = [_only(held, state) for held in self._groups.values()]
+            every = chain([_merged(parts)], _rests([], parts))
+            results = (ScoreResults(states, self._names) for states in every)
+            if state in _LARGE:
+                return results
+            self._small[state] = list(results)
+        return self._small[state]
+
+
+def _in_bins(groups: ConfidenceGroups, table: BinTable) -> BinTable:
+    """Rows by their confidence in the bins of another table."""
+    held = np.flatnonzero(table.n > 0)
+    middle = (groups.low + groups.high) / 2.0
+    place = held[np.maximum(np.searchsorted(table.low[held], middle, side="right") - 1, 0)]
+    n, sure, right = (np.bincount(place, part, len(table.n)) for part in (groups.n, groups.n * middle, groups.right))
+    return BinTable(n, sure, right, table.low, table.high)
+
+
+def _only(states: ScoreStates, state: str) -> ScoreStates:
+    fresh = replace(states.scoring, states=frozenset({state})).fresh()
+    fresh.merge(states)
+    return fresh
+
+
+def _merged(parts: Sequence[ScoreStates]) -> ScoreStates:
+    merged = parts[0].scoring.fresh()
+    for part in parts:
+        merged.merge(part)
+    return merged
+
+
+def _rests(others: Sequence[ScoreStates], parts: Sequence[ScoreStates]) -> Iterator[ScoreStates]:
+    """``others`` and all but one of ``parts``, for each of them: by halves, so that each is merged log₂ J times."""
+    if len(parts) == 1:
+        yield from others
+        return
+    middle = len(parts) // 2
+    for held, left in ((parts[:middle], parts[middle:]), (parts[middle:], parts[:middle])):
+        yield from _rests([_merged([*others, *left])], held)
