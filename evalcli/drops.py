@@ -112,7 +112,7 @@ def _judged(rule: Rule, sides: _Sides, rows: int, report: Report, on: Basis, why
     higher = direction == "higher"
     share = abs(exact(before)) if rule.relative else exact(1.0)
     drop = (exact(before) - exact(now)) * (1 if higher else -1) / share
-    change = f"{plainly(before)} before, {plainly(now)} now"
+    change = f"{_shown(before)} before, {_shown(now)} now"
     verdict = replace(verdict, value=float(drop), reason=change)
     if ends is not None:
         low, high = ends if higher else (-ends[1], -ends[0])
@@ -137,7 +137,7 @@ def _on_interval(verdict: Verdict, rows: int, report: Report, why: str) -> Verdi
     interval = Interval(verdict.low, verdict.high, verdict.method or "")
     sure = Confidence(0.95 if report.confidence is None else report.confidence)
     decision = judged(verdict.value, interval, verdict.bound, "max", rows, sure)
-    reason = f"{verdict.reason}, the drop {verdict.low:.4f} to {verdict.high:.4f}"
+    reason = f"{verdict.reason}, the drop {_shown(verdict.low)} to {_shown(verdict.high)}"
     if decision.outcome == "inconclusive":
         reason += f": {told(decision)}"
     if why:
@@ -181,6 +181,11 @@ def exact(value: float) -> Fraction:
     from fractions import Fraction
 
     return Fraction(repr(value))
+
+
+def _shown(value: float) -> str:
+    """Four decimals, of large numbers six digits; the whole of it is in the verdict's fields."""
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
 
 
 def plainly(value: float) -> str:

@@ -180,7 +180,7 @@ def test_a_verdict_says_all_it_rests_on(run, files) -> None:
     )[0]
     ends = f"[{gate['low']:.4f}, {gate['high']:.4f}]"
     assert f"{gate['value']:.4f}  0.0500  {ends}  400" in done.stderr
-    assert f"{gate['baseline']!r} before, {gate['current']!r} now" in done.stderr
+    assert f"{gate['baseline']:.4f} before, {gate['current']:.4f} now" in done.stderr
 
 
 @pytest.mark.parametrize(
