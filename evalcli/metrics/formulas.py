@@ -136,7 +136,8 @@ def mcc(counts: Counts) -> Array:
     unpredicted = _unpredicted_share(counts)
     preds_vary = xp.sum((tp + fp) * (fn + tn), axis=-1) + unpredicted * (1.0 - unpredicted)
     target_varies = xp.sum((tp + fn) * (fp + tn), axis=-1)
-    together = ratio(xp.sum(tp * tn - fp * fn, axis=-1), xp.sqrt(preds_vary) * xp.sqrt(target_varies))
+    together = ratio(xp.sum(tp * tn - fp * fn, axis=-1), xp.sqrt(preds_vary * target_varies))
+    together = xp.clip(together, -1.0, 1.0)  # rounding may take it a hair beyond
     return xp.where((preds_vary == 0) ^ (target_varies == 0), 0.0, together)
 
 

@@ -269,3 +269,12 @@ def test_leading_axes_are_slices_or_replicates(convert):
             for place in np.ndindex(3, 2):
                 alone = Counts(*(convert(np.asarray(part[place])) for part in stacked))
                 assert np.array_equal(together[place], value(name, alone, classes="01234", scope=scope), equal_nan=True)
+
+
+def test_mcc_of_perfect_and_of_reversed_predictions_is_one_to_the_bit():
+    for n in range(2, 500):
+        support = np.array([n // 3 + 1, n - n // 3])
+        perfect = Counts(support, support, support, np.int64(support.sum()))
+        reversed_ = Counts(np.zeros(2, np.int64), support, support[::-1], np.int64(support.sum()))
+        assert evaluate(parse("mcc"), perfect) == 1
+        assert -1 <= evaluate(parse("mcc"), reversed_) < -0.999
