@@ -144,7 +144,7 @@ def measured(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> 
     known = [name for name in dict.fromkeys(dropped) if not isinstance(look_up(report, name, least), str)]
     alone = {name: why for name in known if (why := _why_alone(name, report, asked.extras))}
     pairs = _pairs(rival, [name for name in known if name not in alone], asked, report, progress)
-    if asked.gating.gate_on == "interval" and asked.choices.confidence is not None:
+    if asked.gating.basis == "interval" and asked.choices.confidence is not None:
         for name in [name for name, pair in pairs.items() if pair.low is None and None not in (pair.before, pair.now)]:
             alone[name] = "no paired interval is known of it"
             del pairs[name]

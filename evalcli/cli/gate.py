@@ -37,7 +37,7 @@ def gate(saved: Saved, *, gating: GateOptions, output: OutputOptions) -> ExitCod
     report = held.report
     baseline = read_report(base) if base is not None else None
     return delivery.deliver(
-        replace(report, gates=judge(report, rules, baseline, least=gating.slice_size or 1, on=gating.gate_on))
+        replace(report, gates=judge(report, rules, baseline, least=gating.slice_size or 1, on=gating.basis))
     )
 
 

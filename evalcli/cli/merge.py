@@ -46,7 +46,7 @@ def merge(parts: Parts, *, gating: GateOptions, output: OutputOptions) -> ExitCo
         return delivery.deliver_part(part)
     check_complete(total)
     result = report_of_part(total, metrics_of(rules))
-    verdicts = judge(result, rules, baseline, on=gating.gate_on)
+    verdicts = judge(result, rules, baseline, on=gating.basis)
     return delivery.deliver(replace(result, gates=verdicts), part)
 
 

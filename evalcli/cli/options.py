@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from evalcli.engine import Execution
-    from evalcli.gates import Rule
+    from evalcli.gates import Basis, Rule
     from evalcli.sources.base import Scan, Selection
     from evalcli.task import Choices
 
@@ -345,9 +345,9 @@ class GateOptions:
         ),
     ] = None
     gate_on: Annotated[
-        Literal["point", "interval"],
-        Option("--gate-on", help="Judge the value, or the whole of its interval.", rich_help_panel=_GATES),
-    ] = "point"
+        Literal["point", "interval"] | None,
+        Option("--gate-on", help="Judge the value (point), or the whole of its interval.", rich_help_panel=_GATES),
+    ] = None
     inherited: Optional["GateOptions"] = None
     origin: str = ""
 
@@ -373,6 +373,11 @@ class GateOptions:
     def slice_size(self) -> int | None:
         """The rows that make a slice, as typed or else configured; ``None``: as usual."""
         return self.min_slice_size or (self.inherited.min_slice_size if self.inherited is not None else None)
+
+    @property
+    def basis(self) -> "Basis":
+        """What is judged, as typed or else configured; as usual the value."""
+        return self.gate_on or (self.inherited.gate_on if self.inherited is not None else None) or "point"
 
     def baseline_path(self) -> str | None:
         """The baseline that was typed, or else configured."""

@@ -95,14 +95,14 @@ def _understood(groups: Groups, *, first: bool) -> Wanted:
     chosen = selection(inputs, choices, execution.workers)
     job = Job(files.preds, files.targets, chosen, choices, execution, names, also)
     if not first:
-        return Wanted(job, rules, extras, gating.gate_on)
+        return Wanted(job, rules, extras, gating.basis)
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
     delivery = plan_delivery(output, read, default="rich", parts=True)
     if find_rival(gating, files, chosen) is not None:
         what = "several processes count drops from a saved report only, in this version"
         raise UsageError(what, fix="save the baseline's report with -o FILE.json", path=base or files.preds)
-    return Wanted(job, rules, extras, gating.gate_on, delivery, read_report(base) if base is not None else None)
+    return Wanted(job, rules, extras, gating.basis, delivery, read_report(base) if base is not None else None)
 
 
 def _told(ranks: Ranks, counted: Counted | None, wanted: Wanted) -> ExitCode:

@@ -90,14 +90,14 @@ def report(
             from evalcli.evaluation import evaluate
 
             kept = _Keeper(wanted=delivery.takes_part)
-            seen = None if gating.gate_on == "interval" else delivery.intervals((*(names or ()), *also))
+            seen = None if gating.basis == "interval" else delivery.intervals((*(names or ()), *also))
             result = evaluate(
                 source, choices, execution, names, progress, also=also, own=extras.own, shown=seen, kept=kept
             )
         result = extras.defined(result)
         if rival is not None:
             baseline = measured(rival, asked, result, progress)
-    verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.gate_on)
+    verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
     code = delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
     return ExitCode.NO_VERDICT if extras.own and _tell_failed(result) else code
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from evalcli.renderers import render
@@ -182,3 +183,17 @@ def test_options_in_two_places_of_one_file_are_refused(run: Callable[..., Any], 
     result = run("report", "p.csv", "--config", "gates.toml")
     assert result.code == 2
     assert "both at the top (min-accuracy) and in [tool.evalcli]" in result.stderr
+
+
+def test_what_gates_judge_may_be_configured(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.evalcli]\ngate-on = "interval"\n')
+    np.save(tmp_path / "p.npy", np.array([0, 1] * 20))
+    np.save(tmp_path / "t.npy", np.array([0, 1] * 18 + [1, 0] * 2))
+    options = ("report", tmp_path / "p.npy", tmp_path / "t.npy", "--min-accuracy", 0.85)
+    assert run(*options).code == 3
+    assert run(*options, "--gate-on", "point").code == 0
+    (tmp_path / "pyproject.toml").write_text("[tool.evalcli]\n")
+    assert run(*options).code == 0
