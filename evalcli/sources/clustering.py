@@ -58,7 +58,7 @@ def cluster_of(text: str) -> int:
     """The number of the cluster of this name, as ``cluster_sql`` makes it.
 
     >>> cluster_of("17"), cluster_of("017")
-    (17, 6104837541388137226)
+    (17, 6011817671718572175)
     """
     if text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= 20:
         number = int(text)
