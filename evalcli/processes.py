@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array, Batch, Source
     from evalcli.sources.crc import Ledger
 
-LEAST_SCORES = 1 << 20
-"""Below so many scores a pass is over before processes are."""
+LEAST_SCORES = 1 << 24
+"""Below so many scores threads are done first: what processes have counted must be written, read and merged. Measured
+on two cores: 6M scores 0.76 s by threads and 1.04 s by processes, 25M 1.73 s and 1.52 s, 100M 4.19 s and 3.46 s."""
 
 _STOPPED = -1
 """What a worker tells instead of a number of rows: that all may stop."""
