@@ -43,7 +43,8 @@ def cluster_sql(joined: Joined, name: str) -> str:
     text = label_sql(column)
     number = f"TRY_CAST({text} AS BIGINT)"
     digest = f"CAST(md5_number_lower({text}) >> 1 AS BIGINT)"
-    return f"CASE WHEN CAST({number} AS VARCHAR) = {text} THEN {number} ELSE {digest} END"
+    named = f"CAST({number} AS VARCHAR) = {text} AND {number} > -9223372036854775807 - 1"
+    return f"CASE WHEN {named} THEN {number} ELSE {digest} END"
 
 
 def no_column(name: str, known: Collection[str], path: str, noun: str) -> UsageError:
@@ -59,9 +60,9 @@ def cluster_of(text: str) -> int:
     >>> cluster_of("17"), cluster_of("017")
     (17, 6104837541388137226)
     """
-    if text.removeprefix("-").isdecimal() and text.isascii() and len(text) < 20:
+    if text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= 20:
         number = int(text)
-        if str(number) == text and -(2**63) <= number < 2**63:
+        if str(number) == text and NO_CLUSTER < number < 2**63:
             return number
     return int.from_bytes(md5(text.encode(), usedforsecurity=False).digest()[8:], "little") >> 1
 
