@@ -84,10 +84,15 @@ def page() -> str:
     parts = [
         HEAD,
         "## Evaluate\n\n",
-        entry("evalcli.evaluation", evalcli.evaluate),
+        entry("evalcli.evaluate", evalcli.evaluate),
         "\n## Report\n\n",
         f"{prose(evalcli.Report)}\n\n",
         *(f"{entry(f'report.{name}', getattr(evalcli.Report, name), bound=True)}\n" for name in REPORT),
+        entry("evalcli.compare", evalcli.compare),
+        *(
+            f"{entry(f'comparison.{name}', getattr(evalcli.Comparison, name), bound=True)}\n"
+            for name in ("metrics_frame", "to_json", "save", "from_json")
+        ),
         "## Functions and classes of the registry\n\n",
         f"{prose(functional)}\n\n",
         f"{prose(metrics.Accuracy.__mro__[1])}\n\n",

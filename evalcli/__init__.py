@@ -14,6 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evalcli.api.comparing import Comparison as Comparison
+    from evalcli.api.comparing import compare as compare
     from evalcli.api.evaluating import evaluate as evaluate
     from evalcli.api.report import Report as Report
     from evalcli.errors import EmptyError as EmptyError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Comparison": "api.comparing",
     "EmptyError": "errors",
     "EvalError": "errors",
     "InputError": "errors",
@@ -35,6 +38,7 @@ _HOMES = {
     "OutputError": "errors",
     "Report": "api.report",
     "UsageError": "errors",
+    "compare": "api.comparing",
     "evaluate": "api.evaluating",
 }
 _ROOMS = ("functional", "integrations", "metrics", "testing")

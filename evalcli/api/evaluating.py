@@ -122,7 +122,7 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         topk=topk,
     )
     if confidence is not None:
-        choices = replace(choices, confidence=_confidence(confidence, resamples, seed))
+        choices = replace(choices, confidence=confidence_of(confidence, resamples, seed))
     selection = Selection(
         pred=pred, id=None if id is None else str(id), where=where, scores=scores, nan=nan, labels=choices.labels,
         workers=workers,
@@ -139,7 +139,13 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         return _evaluated(sides, selection, choices, execution, names, extras)
 
 
-def _confidence(level: float, resamples: int, seed: int) -> Confidence:
+def confidence_of(level: float, resamples: int, seed: int) -> Confidence:
+    """How sure intervals are to be.
+
+    Raises:
+        UsageError: no such number.
+
+    """
     try:
         return Confidence(level, resamples, seed)
     except ValueError as e:

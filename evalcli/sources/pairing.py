@@ -157,7 +157,8 @@ class ArraySource(Source):
         """The same rows, with what lies beside them."""
         from evalcli.sources.array_listing import ArrayRows
 
-        assert self.beside is not None
+        if self.beside is None:  # arrays in memory, beside which nothing lies
+            return super().listed(show)
         return ArrayRows(self, self.beside, show)
 
     def finish(self) -> tuple[InputFile, ...]:

@@ -1,0 +1,98 @@
+"""``evalcli.compare``: the numbers of the command line, from arrays, frames and files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+
+import evalcli
+from evalcli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., Any]
+
+RNG = np.random.default_rng(0)
+TRUTH = RNG.integers(0, 3, 400)
+OLD = np.where(RNG.random(400) < 0.7, TRUTH, RNG.integers(0, 3, 400))
+NEW = np.where(RNG.random(400) < 0.85, TRUTH, OLD)
+SCORES = [RNG.normal(size=(400, 3)).astype(np.float32) + 2 * np.eye(3, dtype=np.float32)[each] for each in (OLD, NEW)]
+
+
+def content(comparison: evalcli.Comparison) -> Any:
+    """All that does not name files."""
+    data = json.loads(comparison.to_json())
+    return {name: data[name] for name in ("kind", "task", "n", "metrics", "flips")}
+
+
+@pytest.mark.parametrize("kind", ["labels", "scores"])
+def test_arrays_and_files_say_what_the_command_line_says(run: Run, tmp_path: Path, kind: str) -> None:
+    old, new = (OLD, NEW) if kind == "labels" else SCORES
+    for name, array in (("old", old), ("new", new), ("t", TRUTH)):
+        np.save(tmp_path / f"{name}.npy", array)
+    paths = [str(tmp_path / f"{name}.npy") for name in ("old", "new", "t")]
+    told = json.loads(run("compare", *paths, "-f", "json").stdout)
+    files = evalcli.compare(*paths[:2], target=paths[2])
+    assert json.loads(files.to_json()) == told
+    expected = {name: told[name] for name in ("kind", "task", "n", "metrics", "flips")}
+    assert content(evalcli.compare(old, new, target=TRUTH)) == expected
+    tensors = [torch.from_numpy(each) for each in (old, new, TRUTH)]
+    assert content(evalcli.compare(*tensors[:2], target=tensors[2])) == expected
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, dict])
+def test_columns_of_one_frame_and_of_a_file(tmp_path: Path, frame: Any) -> None:
+    columns = {"old": OLD, "new": NEW, "target": TRUTH}
+    plain = evalcli.compare(OLD, NEW, target=TRUTH)
+    assert content(evalcli.compare(frame(columns), pred=("old", "new"))) == content(plain)
+    pd.DataFrame(columns).to_csv(tmp_path / "d.csv", index=False)
+    assert content(evalcli.compare(tmp_path / "d.csv", pred=("old", "new"))) == content(plain)
+
+
+def test_a_difference_by_its_name_and_as_a_frame(tmp_path: Path) -> None:
+    from scipy.stats import binomtest
+
+    found = evalcli.compare(OLD, NEW, target=TRUTH, metrics="accuracy,f1_macro")
+    right = [each == TRUTH for each in (OLD, NEW)]
+    accuracy = found["accuracy"]
+    assert accuracy.value == pytest.approx(np.mean(right[1]) - np.mean(right[0]), abs=1e-12)
+    fixed, broken = int((~right[0] & right[1]).sum()), int((right[0] & ~right[1]).sum())
+    assert accuracy.p == pytest.approx(binomtest(fixed, fixed + broken).pvalue, rel=1e-9)
+    assert accuracy.low < accuracy.value < accuracy.high
+    assert accuracy.verdict == "better"
+    frame = found.metrics_frame()
+    assert [*frame.index] == ["accuracy", "f1_macro"]
+    assert frame.loc["accuracy", "B"] == np.mean(right[1])
+    assert frame.loc["f1_macro", "value"] == found["f1_macro"].value
+    assert "B is better" in str(found)
+    found.save(tmp_path / "c.json")
+    assert evalcli.Comparison.from_json((tmp_path / "c.json").read_text()).to_json() == found.to_json()
+    with pytest.raises(KeyError, match="auroc was not compared"):
+        found["auroc"]
+
+
+def test_a_league(tmp_path: Path) -> None:
+    found = evalcli.compare(OLD, NEW, TRUTH, target=TRUTH, metrics="accuracy")
+    assert (found.kind, found.reference) == ("league", 2)
+    assert found.metrics_frame().loc["accuracy", "verdict A"] == "worse"
+    with pytest.raises(KeyError, match="accuracy has no single difference"):
+        found["accuracy"]
+
+
+def test_what_cannot_be_compared() -> None:
+    with pytest.raises(UsageError, match=r"1 models: from 2 to 26 are compared; as in compare\(old, new"):
+        evalcli.compare(OLD, target=TRUTH)
+    with pytest.raises(UsageError, match="pred names one column"):
+        evalcli.compare({"a": OLD, "target": TRUTH}, pred="a")
+    with pytest.raises(UsageError, match="pred names the columns of one frame"):
+        evalcli.compare(OLD, NEW, target=TRUTH, pred=("a", "b"))
+    with pytest.raises(InputError, match="399"):
+        evalcli.compare(OLD, NEW[:-1], target=TRUTH)
