@@ -190,7 +190,7 @@ def _one_pass(
     """By processes where there are enough scores for them, and nothing but states and checksums to bring home."""
     source, scores = plan.source, (plan.source.rows or 0) * (plan.layout.width or 1)
     alone = plan.processes and plan.workers > 1 and plan.device is None and plan.own is None
-    alone = alone and not source.slicers and source.scanned is None
+    alone = alone and not source.slicers and source.scanned is None and source.clustered is None
     if alone and plan.scored(task.kind):
         from evalcli.processes import LEAST_SCORES, accumulate_apart, can_fork
 
