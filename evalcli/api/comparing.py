@@ -9,6 +9,7 @@ from math import nan
 from typing import TYPE_CHECKING, Any, Self
 
 from evalcli.api.evaluating import confidence_of, metric_names
+from evalcli.api.saving import save_as
 from evalcli.comparing.data import Comparison as PlainComparison
 from evalcli.comparing.data import Difference
 from evalcli.engine import Execution
@@ -83,13 +84,9 @@ class Comparison(PlainComparison):
             OutputError: the file cannot be written; what stood there before still stands.
 
         """
-        import os
-
-        from evalcli.cli.output import check_outputs, write_outputs
         from evalcli.renderers.comparison_files import render_comparison
 
-        targets = check_outputs([os.fspath(path)])
-        write_outputs([(target, render_comparison(self, target.format)) for target in targets])
+        save_as(path, lambda form: render_comparison(self, form))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

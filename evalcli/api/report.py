@@ -174,13 +174,10 @@ class Report(PlainReport):
             OutputError: the file cannot be written; what stood there before still stands.
 
         """
-        import os
-
-        from evalcli.cli.output import check_outputs, write_outputs
+        from evalcli.api.saving import save_as
         from evalcli.renderers import render
 
-        targets = check_outputs([os.fspath(path)])
-        write_outputs([(target, render(self, target.format)) for target in targets])
+        save_as(path, lambda form: render(self, form))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
