@@ -28,6 +28,10 @@ class Pass(Protocol):
     evidence: Evidence
     task: Task
 
+    @property
+    def saves_all(self) -> bool:
+        """Whether ``state_dict`` holds all that is gathered; slices and what else has no state stay where they are."""
+
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision, which ends the pass."""
 
@@ -38,7 +42,7 @@ class Pass(Protocol):
         """Refuse what cannot be evaluated, once the whole input is known."""
 
     def state_dict(self) -> dict[str, Array]:
-        """All that was gathered, the evidence under ``evidence.``, as arrays that can be saved and sent."""
+        """What was gathered, the evidence under ``evidence.``, as arrays that can be saved and sent."""
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Take over what ``state_dict`` of a pass under the same decision gave, bit for bit.
@@ -188,14 +192,13 @@ def _one_pass(
     plan: Plan, task: Task, begin: Callable[[], Any], size: int, progress: Progress | None
 ) -> tuple[Any, bool]:
     """By processes where there are enough scores for them, and nothing but states and checksums to bring home."""
-    source, scores = plan.source, (plan.source.rows or 0) * (plan.layout.width or 1)
-    alone = plan.processes and plan.workers > 1 and plan.device is None and plan.own is None
-    alone = alone and not source.slicers and source.scanned is None and source.clustered is None
-    if alone and plan.scored(task.kind):
+    source = plan.source
+    if plan.processes and plan.workers > 1 and plan.device is None and plan.scored(task.kind):
         from evalcli.processes import LEAST_SCORES, accumulate_apart, can_fork
 
         ledgers = source.ledgers()
-        if scores >= LEAST_SCORES and ledgers is not None and can_fork():
+        many = (source.rows or 0) * (plan.layout.width or 1) >= LEAST_SCORES
+        if many and ledgers is not None and can_fork() and begin().saves_all:
             return accumulate_apart(source, ledgers, begin, size, plan.workers, progress)
     return accumulate(source, begin, size, plan.workers, progress, plan.device)
 

@@ -102,8 +102,10 @@ def measure(  # noqa: PLR0913  # likewise
         workers = worker_count(execution, source, size)
         gated, budget = tuple(also), execution.ranking_budget
         seen = None if shown is None else frozenset(shown)
-        plan = Plan(source, choices, layout, placement, metrics, gated, budget, workers, seen, partial)
-        plan = replace(plan, processes=execution.processes)
+        plan = Plan(
+            *(source, choices, layout, placement, metrics, gated, budget, workers, seen, partial),
+            processes=execution.processes,
+        )
         if own:
             from evalcli.own import OwnMetrics
 

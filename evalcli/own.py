@@ -224,6 +224,11 @@ class Accompanied:
     own: OwnPass = field(repr=False)
 
     @property
+    def saves_all(self) -> bool:
+        """Metrics of the caller's own are objects."""
+        return False
+
+    @property
     def evidence(self) -> Evidence:
         """What the pass has seen."""
         found: Evidence = self.main.evidence

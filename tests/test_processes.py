@@ -171,7 +171,13 @@ def test_a_program_that_evaluates_is_never_forked(tmp_path: Path, forked: list[i
 def test_what_has_no_state_to_bring_home_stays_with_threads(run: Run, tmp_path: Path, forked: list[int]) -> None:
     data = columns("logits")
     path = save(tmp_path / "data.safetensors", {**data, "site": np.arange(3000) % 5})
-    for more in (("--by", "site"), ("--scan", "site"), ("--cluster", "site")):
+    (tmp_path / "own.py").write_text(
+        "import evalcli\n\nclass Rows(evalcli.Metric):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.add_state('n', 0)\n\n    def update(self, preds, target):\n        self.n += len(target)\n\n"
+        "    def compute(self):\n        return float(self.n)\n"
+    )
+    own = ("--metric", f"{tmp_path / 'own.py'}:Rows")
+    for more in (("--by", "site"), ("--scan", "site"), ("--cluster", "site"), own):
         told = run("report", path, "-f", "json", "--workers", 3, "--batch-size", 100, *more)
         assert (told.code, told.stdout) == (0, run("report", path, "-f", "json", "--workers", 1, *more).stdout)
     assert forked == []

@@ -45,6 +45,11 @@ class ClassificationPass:
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
 
+    @property
+    def saves_all(self) -> bool:
+        """Slices, a search for weak ones and clusters have no state."""
+        return not self.slices and self.scan is None and self.clusters is None
+
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
         labels = self.prepare(batch, self.task, self.evidence)

@@ -44,6 +44,11 @@ class MultilabelPass:
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
 
+    @property
+    def saves_all(self) -> bool:
+        """Everything has a state."""
+        return True
+
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
         cells = self.prepare(batch, self.task, self.evidence)

@@ -83,6 +83,11 @@ class RegressionPass:
     """Σw², where there are weights."""
 
     @property
+    def saves_all(self) -> bool:
+        """Everything has a state."""
+        return True
+
+    @property
     def weight_squares(self) -> float:
         """``Σw²``, for intervals."""
         return float(self.squares) if self.plan.source.weighted else float(self.evidence.rows)
