@@ -21,20 +21,8 @@ HEAD = """# evalcli in Python
 Made from the docstrings by `python docs/make_api.py`; a test keeps it current.
 
 """
-REPORT = (
-    *(
-        "check",
-        "with_gates",
-        "metrics_frame",
-        "class_frame",
-        "slice_frame",
-        "confusion_frame",
-        "to_json",
-        "to_markdown",
-        "save",
-    ),
-    *("load", "from_json"),
-)
+REPORT = ("metrics", "per_class", "confusion", "slices", "check", "with_gates", "to_json", "to_markdown", "save")
+REPORT += ("load", "from_json")
 METRIC = ("add_state", "update", "compute", "reset", "merge", "fresh", "to", "sync", "state_dict", "load_state_dict")
 
 
@@ -62,7 +50,7 @@ def _item(found: re.Match[str]) -> str:
 def entry(name: str, thing: Any, level: int = 3, *, bound: bool = False) -> str:
     """A heading, the call, and what it says of itself."""
     shown = re.sub(r"[(\[].*", "", name).rpartition(".")[2]
-    call = signature(name, thing, bound=bound)
+    call = name if isinstance(thing, property) else signature(name, thing, bound=bound)
     return f"{'#' * level} {shown}\n\n```python\n{call}\n```\n\n{prose(thing)}\n"
 
 
@@ -91,7 +79,7 @@ def page() -> str:
         entry("evalcli.compare", evalcli.compare),
         *(
             f"{entry(f'comparison.{name}', getattr(evalcli.Comparison, name), bound=True)}\n"
-            for name in ("metrics_frame", "to_json", "save", "from_json")
+            for name in ("metrics", "to_json", "save", "from_json")
         ),
         "## Functions and classes of the registry\n\n",
         f"{prose(functional)}\n\n",

@@ -112,12 +112,12 @@ def on(torch: Any, source: MemorySource) -> tuple[Any, Any]:
 def test_tensors_of_a_gpu_are_evaluated_as_arrays_are(name: str) -> None:
     torch = cuda()
     source = sources()[name]
-    there = evalcli.evaluate(*on(torch, source), confidence=None)
-    here = evalcli.evaluate(source.arrays[0], source.arrays[1], confidence=None)
+    there = evalcli.evaluate(*on(torch, source), confidence=None).data
+    here = evalcli.evaluate(source.arrays[0], source.arrays[1], confidence=None).data
     assert there.metrics == here.metrics
     cupy = pytest.importorskip("cupy")
     arrays = (cupy.asarray(side) for side in (source.arrays[0], source.arrays[1]))
-    assert evalcli.evaluate(*arrays, confidence=None).metrics == here.metrics
+    assert evalcli.evaluate(*arrays, confidence=None).data.metrics == here.metrics
 
 
 @pytest.mark.gpu

@@ -163,9 +163,9 @@ def test_a_report_with_definitions_says_how():
 
     report = evalcli.evaluate([0, 1, 1, 2], [0, 1, 2, 2], define={"gap": "recall[1] -\n recall[2]", "none": "gap / 0"})
     assert report["gap"] == 0.5
-    assert report.metrics["none"].value is None
-    assert "none" in report.undefined
-    assert "|gap:recall[1] - recall[2]|none:gap / 0" in report.signature
+    assert report.data.metrics["none"].value is None
+    assert "none" in report.data.undefined
+    assert "|gap:recall[1] - recall[2]|none:gap / 0" in report.data.signature
     assert report.check("gap<=0.5", "gap>=-3").passed
     assert "gap" in str(report)
     again = evalcli.Report.from_json(report.to_json())

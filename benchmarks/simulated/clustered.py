@@ -55,8 +55,8 @@ def evaluated(
         scores, target = rows_of(rng, cluster, size, alike)
         options: Any = {"metrics": [name], "resamples": CONFIDENCE.resamples, "workers": 1}
         found = {
-            "evalcli": evalcli.evaluate(scores, target, cluster=cluster, **options),
-            "as if independent": evalcli.evaluate(scores, target, **options),
+            "evalcli": evalcli.evaluate(scores, target, cluster=cluster, **options).data,
+            "as if independent": evalcli.evaluate(scores, target, **options).data,
         }
         return truth(), {method: interval_of(report.metrics[name]) for method, report in found.items()}
 

@@ -22,23 +22,48 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
 
+    from pandas import DataFrame
     from rich.console import Console, ConsoleOptions, RenderResult
 
 
-class Comparison(PlainComparison):
+class Comparison:
     """What ``evalcli compare`` says of two models or more.
 
     ``comparison["accuracy"]`` is the difference of two models, second less first, with ``value``, ``low``, ``high``,
-    ``p``, ``adjusted`` and ``verdict``. The fields hold plain data: ``metrics``, ``flips`` by class, flipped ``rows``,
-    ``findings``. Printed, it reads as on the command line.
+    ``p``, ``adjusted`` and ``verdict``. ``metrics`` is a frame of pandas; ``data`` the plain record: ``metrics``,
+    ``flips`` by class, flipped ``rows``, ``findings``. Printed, it reads as on the command line.
     """
 
-    __slots__ = ()
+    __slots__ = ("data",)
 
-    @classmethod
-    def of(cls, comparison: PlainComparison) -> Self:
-        """The same data with these methods."""
-        return cls(**{field.name: getattr(comparison, field.name) for field in fields(PlainComparison)})
+    data: PlainComparison
+    """The record: what the JSON holds."""
+
+    def __init__(self, data: PlainComparison) -> None:
+        self.data = data
+
+    @property
+    def n(self) -> int:
+        """How many rows all models were judged on."""
+        return self.data.n
+
+    @property
+    def metrics(self) -> DataFrame:
+        """A row for each metric: the values of the models, and how each differs from the reference."""
+        import pandas as pd
+
+        models = self.data.models
+        rows = {}
+        for row in self.data.metrics:
+            cells: dict[str, Any] = {
+                model.name: nan if value is None else value for model, value in zip(models, row.values, strict=True)
+            }
+            for model, found in zip(models, row.differences, strict=True):
+                if found is not None:
+                    tail = "" if len(models) == 2 else f" {model.name}"
+                    cells |= {f"{field.name}{tail}": getattr(found, field.name) for field in fields(Difference)}
+            rows[row.name] = cells
+        return pd.DataFrame.from_dict(rows, orient="index")
 
     def __getitem__(self, name: str) -> Difference:
         """How the second of two models differs from the first in a metric.
@@ -47,34 +72,17 @@ class Comparison(PlainComparison):
             KeyError: the metric was not compared, there is no test of it, or there are more than two models.
 
         """
-        row = self.metric(name)
-        if row is None or len(self.models) > 2 or row.differences[-1] is None:
+        row = self.data.metric(name)
+        if row is None or len(self.data.models) > 2 or row.differences[-1] is None:
             why = "was not compared" if row is None else "has no single difference; see metrics"
             raise KeyError(f"{name} {why}")
         return row.differences[-1]
-
-    def metrics_frame(self) -> Any:
-        """A pandas frame: a row for each metric, the values of the models, and how each differs from the reference."""
-        import pandas as pd
-
-        rows = {}
-        for row in self.metrics:
-            cells: dict[str, Any] = {
-                model.name: nan if value is None else value
-                for model, value in zip(self.models, row.values, strict=True)
-            }
-            for model, found in zip(self.models, row.differences, strict=True):
-                if found is not None:
-                    tail = "" if len(self.models) == 2 else f" {model.name}"
-                    cells |= {f"{field.name}{tail}": getattr(found, field.name) for field in fields(Difference)}
-            rows[row.name] = cells
-        return pd.DataFrame.from_dict(rows, orient="index")
 
     def to_json(self) -> str:
         """The JSON of ``evalcli compare -f json``."""
         from evalcli.renderers.comparison_files import render_comparison
 
-        return render_comparison(self, "json")
+        return render_comparison(self.data, "json")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a file, whole or not at all; the suffix picks .json, .csv, .md or .txt.
@@ -86,7 +94,7 @@ class Comparison(PlainComparison):
         """
         from evalcli.renderers.comparison_files import render_comparison
 
-        save_as(path, lambda form: render_comparison(self, form))
+        save_as(path, lambda form: render_comparison(self.data, form))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -96,20 +104,20 @@ class Comparison(PlainComparison):
             InputError: it is none.
 
         """
-        return cls.of(PlainComparison.from_json_object(json.loads(text)))
+        return cls(PlainComparison.from_json_object(json.loads(text)))
 
     def __str__(self) -> str:
         from evalcli.renderers.comparison import plain
 
-        return plain(self).rstrip("\n")
+        return plain(self.data).rstrip("\n")
 
     def __repr__(self) -> str:
-        return f"<Comparison of {len(self.models)} models, {self.task}, n={self.n}>"
+        return f"<Comparison of {len(self.data.models)} models, {self.data.task}, n={self.n}>"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from evalcli.renderers.comparison import ComparisonView
 
-        yield ComparisonView(self)
+        yield ComparisonView(self.data)
 
 
 def compare(  # noqa: PLR0913  # one keyword for each option of the command line
@@ -204,4 +212,4 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
             )  # fmt: skip
             sources.append(held.enter_context(closing(open_sides(Sides(model, target, weight), selection))))
         execution = Execution(batch_size=batch_size, workers=workers)
-        return Comparison.of(compared(sources, choices, execution, question))
+        return Comparison(compared(sources, choices, execution, question))

@@ -165,7 +165,7 @@ def _evaluated(
     writable = execution.backend == "torch" or execution.device not in {"auto", "cpu"}
     with closing(open_sides(sides, selection, copies=writable)) as source:
         found = evaluated(source, choices, execution, names, also=extras.needed(()), own=extras.own)
-        return Report.of(extras.defined(found))
+        return Report(extras.defined(found))
 
 
 def own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...]:

@@ -5,20 +5,21 @@ The data stay what :class:`evalcli.report.Report` is: frozen, plain, the same JS
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from math import nan
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from evalcli.errors import UsageError
-from evalcli.report import Report as PlainReport
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
+    from pandas import DataFrame
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from evalcli.report import Verdict
+    from evalcli.report import Finding, Verdict
+    from evalcli.report import Report as PlainReport
 
 
 class Verdicts(tuple["Verdict", ...]):
@@ -49,28 +50,96 @@ class Verdicts(tuple["Verdict", ...]):
         yield render_verdict(tuple(self))
 
 
-class Report(PlainReport):
+class Report:
     """Everything that is known of one evaluation.
 
     ``report["f1_macro"]``, ``report["recall[cat]"]`` are numbers (NaN: undefined, and a comparison with NaN is false).
-    The fields hold plain data: ``metrics`` by name, ``per_class`` rows, ``slices``, ``confusion``, ``findings``,
-    ``gates``; each value with its interval and whether it is certified. Frames of pandas come from ``metrics_frame``,
-    ``class_frame``, ``slice_frame`` and ``confusion_frame``.
+    ``metrics``, ``per_class``, ``confusion`` and ``slices`` are frames of pandas. ``data`` is the record behind all of
+    it, frozen and plain: each value with its interval and whether it is certified, findings, gates, inputs.
 
     >>> import evalcli
     >>> report = evalcli.evaluate(["cat", "dog", "cat", "cat"], ["cat", "dog", "dog", "cat"], task="multiclass")
-    >>> report["recall[dog]"], "f1_macro" in report, report.confusion.matrix
-    (0.5, True, ((2, 0), (1, 1)))
+    >>> report["recall[dog]"], "f1_macro" in report, report.confusion.loc["dog", "cat"]
+    (0.5, True, 1)
     >>> report.check("accuracy>=0.7", "recall[dog]>=0.8").passed
     False
     """
 
-    __slots__ = ()
+    __slots__ = ("data",)
 
-    @classmethod
-    def of(cls, report: PlainReport) -> Self:
-        """The same data with these methods."""
-        return cls(**{field.name: getattr(report, field.name) for field in fields(PlainReport)})
+    data: PlainReport
+    """The record: what the JSON holds."""
+
+    def __init__(self, data: PlainReport) -> None:
+        object.__setattr__(self, "data", data)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a report is what was measured: {name!r} cannot be set")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[PlainReport]]:
+        return type(self), (self.data,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Report) and self.data == other.data
+
+    __hash__ = None  # type: ignore[assignment]  # it holds mappings
+
+    @property
+    def task(self) -> str:
+        """``binary``, ``multiclass``, ``multilabel`` or ``regression``."""
+        return self.data.task
+
+    @property
+    def n(self) -> int:
+        """How many rows were counted."""
+        return self.data.n
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, or of the labels."""
+        return self.data.classes
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What a reader should know before trusting the numbers, the worst first."""
+        return self.data.findings
+
+    @property
+    def gates(self) -> tuple[Verdict, ...]:
+        """The verdicts that ``with_gates`` has left."""
+        return self.data.gates
+
+    @property
+    def metrics(self) -> DataFrame:
+        """A row a metric, by name: ``value``, ``low``, ``high``, ``method``; undefined is NaN."""
+        from evalcli.api.frames import metrics_frame
+
+        return metrics_frame(self.data)
+
+    @property
+    def per_class(self) -> DataFrame:
+        """A row a class, by name: ``support``, ``predicted`` and its metrics; of a regression a row an output."""
+        from evalcli.api.frames import class_frame
+
+        return class_frame(self.data)
+
+    @property
+    def confusion(self) -> DataFrame:
+        """The confusion matrix, targets down and predictions across.
+
+        With many classes, whose matrix a report does not hold, the most confused pairs, a row each. Of several labels a
+        row, a row a label: ``tn``, ``fp``, ``fn``, ``tp``.
+        """
+        from evalcli.api.frames import confusion_frame
+
+        return confusion_frame(self.data)
+
+    @property
+    def slices(self) -> DataFrame:
+        """A row a slice, by column and value: ``n`` and its metrics; no row without ``by=``."""
+        from evalcli.api.frames import slice_frame
+
+        return slice_frame(self.data)
 
     def __getitem__(self, name: str) -> float:
         """The value of a metric, by any name that a gate would find; NaN where it is undefined.
@@ -81,7 +150,7 @@ class Report(PlainReport):
         """
         from evalcli.addresses import look_up
 
-        found = look_up(self, name)
+        found = look_up(self.data, name)
         if isinstance(found, str):
             raise KeyError(f"{name}: {found}")
         return nan if found.value.value is None else found.value.value
@@ -96,17 +165,17 @@ class Report(PlainReport):
 
     def __iter__(self) -> Iterator[str]:
         """The names of the metrics."""
-        return iter(self.metrics)
+        return iter(self.data.metrics)
 
     def __len__(self) -> int:
         """How many metrics there are."""
-        return len(self.metrics)
+        return len(self.data.metrics)
 
     def __bool__(self) -> bool:
         """A report is true whatever it says; gates are asked by ``check``."""
         return True
 
-    def check(self, *rules: str, baseline: PlainReport | str | os.PathLike[str] | None = None) -> Verdicts:
+    def check(self, *rules: str, baseline: Report | str | os.PathLike[str] | None = None) -> Verdicts:
         """Judge the report: ``check("accuracy>=0.9", "log_loss<=0.3", "drop(f1_macro)<=1pp")``.
 
         ``baseline`` is a report, or the path of a saved one, for rules about a drop.
@@ -119,52 +188,25 @@ class Report(PlainReport):
         from evalcli.keywords import in_keywords
 
         with in_keywords():
-            parsed = tuple(parse_rule(rule, known=self.metrics) for rule in rules)
-            before = baseline if baseline is None or isinstance(baseline, PlainReport) else type(self).load(baseline)
-            return Verdicts(judge(self, parsed, before))
+            parsed = tuple(parse_rule(rule, known=self.data.metrics) for rule in rules)
+            before = baseline if baseline is None or isinstance(baseline, Report) else type(self).load(baseline)
+            return Verdicts(judge(self.data, parsed, None if before is None else before.data))
 
-    def with_gates(self, *rules: str, baseline: PlainReport | str | os.PathLike[str] | None = None) -> Self:
+    def with_gates(self, *rules: str, baseline: Report | str | os.PathLike[str] | None = None) -> Self:
         """The report with these gates judged in it, as ``--min`` and ``--max`` leave it."""
-        return replace(self, gates=tuple(self.check(*rules, baseline=baseline)))
-
-    def metrics_frame(self) -> Any:
-        """The metrics as a frame of pandas: ``value``, ``low``, ``high``, ``method`` by name; undefined is NaN."""
-        from evalcli.api.frames import metrics_frame
-
-        return metrics_frame(self)
-
-    def class_frame(self) -> Any:
-        """The classes as a frame of pandas: ``support``, ``predicted`` and each metric by class name."""
-        from evalcli.api.frames import class_frame
-
-        return class_frame(self)
-
-    def slice_frame(self) -> Any:
-        """The slices as a frame of pandas: ``n`` and each metric by column and value; no row without ``by=``."""
-        from evalcli.api.frames import slice_frame
-
-        return slice_frame(self)
-
-    def confusion_frame(self) -> Any:
-        """The confusion matrix as a frame of pandas, targets down and predictions across.
-
-        With many classes, whose matrix a report does not hold, the most confused pairs.
-        """
-        from evalcli.api.frames import confusion_frame
-
-        return confusion_frame(self)
+        return type(self)(replace(self.data, gates=tuple(self.check(*rules, baseline=baseline))))
 
     def to_json(self) -> str:
         """The JSON document that ``evalcli report -f json`` prints, to the byte."""
         from evalcli.renderers.json import render_json
 
-        return render_json(self)
+        return render_json(self.data)
 
     def to_markdown(self) -> str:
         """The report for a pull request or a wiki."""
         from evalcli.renderers.markdown import render_markdown
 
-        return render_markdown(self)
+        return render_markdown(self.data)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report to a file, whole or not at all; the suffix picks .json, .csv, .md or .txt.
@@ -177,7 +219,7 @@ class Report(PlainReport):
         from evalcli.api.saving import save_as
         from evalcli.renderers import render
 
-        save_as(path, lambda form: render(self, form))
+        save_as(path, lambda form: render(self.data, form))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -191,7 +233,7 @@ class Report(PlainReport):
 
         from evalcli.cli.saved import read_report
 
-        return cls.of(read_report(os.fspath(path)))
+        return cls(read_report(os.fspath(path)))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -203,25 +245,25 @@ class Report(PlainReport):
         """
         from evalcli.saved import parse_report
 
-        return cls.of(parse_report(text))
+        return cls(parse_report(text))
 
     def __str__(self) -> str:
         from evalcli.renderers.terminal import plain
 
-        return plain(self).rstrip("\n")
+        return plain(self.data).rstrip("\n")
 
     def __repr__(self) -> str:
-        shown = [f"{name}={self[name]:.4g}" for name in list(self.metrics)[:3]]
+        shown = [f"{name}={self[name]:.4g}" for name in list(self)[:3]]
         return f"<Report {self.task}, n={self.n}{', ' if shown else ''}{', '.join(shown)}>"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from evalcli.renderers.terminal import render_terminal, render_verdict
 
-        yield render_terminal(self)
+        yield render_terminal(self.data)
         if self.gates:
             yield render_verdict(self.gates)
 
     def _repr_html_(self) -> str:
         from evalcli.renderers.html import render_fragment
 
-        return render_fragment(self)
+        return render_fragment(self.data)

@@ -47,6 +47,6 @@ def compute_metrics(
         report = evalcli.evaluate(preds, labels, metrics=metrics or None, ignore_index=ignore_index, **options)
         if on_report is not None:
             on_report(report)
-        return {name: value.value for name, value in report.metrics.items() if value.value is not None}
+        return {name: value.value for name, value in report.data.metrics.items() if value.value is not None}
 
     return computed

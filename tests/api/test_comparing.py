@@ -68,7 +68,7 @@ def test_a_difference_by_its_name_and_as_a_frame(tmp_path: Path) -> None:
     assert accuracy.p == pytest.approx(binomtest(fixed, fixed + broken).pvalue, rel=1e-9)
     assert accuracy.low < accuracy.value < accuracy.high
     assert accuracy.verdict == "better"
-    frame = found.metrics_frame()
+    frame = found.metrics
     assert [*frame.index] == ["accuracy", "f1_macro"]
     assert frame.loc["accuracy", "B"] == np.mean(right[1])
     assert frame.loc["f1_macro", "value"] == found["f1_macro"].value
@@ -81,8 +81,8 @@ def test_a_difference_by_its_name_and_as_a_frame(tmp_path: Path) -> None:
 
 def test_a_league(tmp_path: Path) -> None:
     found = evalcli.compare(OLD, NEW, TRUTH, target=TRUTH, metrics="accuracy")
-    assert (found.kind, found.reference) == ("league", 2)
-    assert found.metrics_frame().loc["accuracy", "verdict A"] == "worse"
+    assert (found.data.kind, found.data.reference) == ("league", 2)
+    assert found.metrics.loc["accuracy", "verdict A"] == "worse"
     with pytest.raises(KeyError, match="accuracy has no single difference"):
         found["accuracy"]
 

@@ -1,9 +1,11 @@
 """A report in Python: numbers by name, frames, files, gates, a terminal, a notebook."""
 
+import copy
 import io
 import json
 import math
-from dataclasses import FrozenInstanceError, replace
+import pickle
+from dataclasses import FrozenInstanceError
 from html.parser import HTMLParser
 
 import numpy as np
@@ -38,33 +40,62 @@ def test_numbers_by_name(report):
     assert "accuracy" in report
     assert "acuracy" not in report
     assert 0 not in report
-    assert list(report) == list(report.metrics)
+    assert list(report) == list(report.metrics.index)
     assert len(report) == len(report.metrics)
     assert report
 
 
 def test_the_data_stay_plain_and_frozen(report):
-    assert isinstance(report, PlainReport)
-    assert isinstance(report.metrics, dict)
+    assert isinstance(report.data, PlainReport)
+    assert isinstance(report.data.metrics, dict)
     with pytest.raises(FrozenInstanceError):
+        report.data.n = 3
+    with pytest.raises(AttributeError, match="'n' cannot be set"):
         report.n = 3
-    assert isinstance(replace(report, n=4), evalcli.Report)
+    assert (report.task, report.n, report.classes) == ("multiclass", 5, ("cat", "dog", "owl"))
+    assert report.findings == report.data.findings
+    assert report.gates == ()
+
+
+def test_it_is_copied_and_pickled(report):
+    for again in (pickle.loads(pickle.dumps(report)), copy.deepcopy(report)):
+        assert again == report
+        assert again.to_json() == report.to_json()
+    assert report != evalcli.evaluate(PREDS[1:], TARGET[1:])
 
 
 def test_frames(report):
-    metrics = report.metrics_frame()
+    metrics = report.metrics
     assert list(metrics.columns) == ["value", "low", "high", "method"]
     assert metrics.loc["accuracy", "value"] == 0.6
-    classes = report.class_frame()
+    assert metrics.loc["accuracy", "low"] < 0.6 < metrics.loc["accuracy", "high"]
+    classes = report.per_class
     assert classes.loc["cat", "support"] == 3
     assert classes.loc["dog", "recall"] == 0.5
     assert math.isnan(classes.loc["owl", "recall"])
-    confusion = report.confusion_frame()
+    confusion = report.confusion
     assert confusion.loc["dog", "cat"] == 1
     assert confusion.index.name == "target"
     assert confusion.columns.name == "prediction"
+    assert confusion.to_numpy().sum() == report.n
     many = evalcli.evaluate(np.arange(300) % 150, np.arange(300) // 2)
-    assert list(many.confusion_frame().columns) == ["target", "prediction", "count"]
+    assert list(many.confusion.columns) == ["target", "prediction", "count"]
+    assert len(report.slices) == 0
+
+
+def test_frames_of_several_labels():
+    report = evalcli.evaluate([[1, 0], [1, 1], [0, 0]], [[1, 1], [0, 1], [0, 0]], labels=["a", "b"], task="multilabel")
+    assert report.confusion.loc["a"].tolist() == [1, 1, 0, 1]
+    assert report.confusion.loc["b"].to_dict() == {"tn": 1, "fp": 0, "fn": 1, "tp": 1}
+    assert report.per_class.loc["b", "recall"] == 0.5
+
+
+def test_frames_of_a_regression():
+    one = evalcli.evaluate([1.5, 2.0, 4.0], [1.0, 2.0, 3.0], task="regression")
+    assert len(one.per_class) == len(one.confusion) == 0
+    two = evalcli.evaluate([[1.5, 2.0], [4.0, 1.0]], [[1.0, 2.0], [3.0, 1.0]], task="regression")
+    assert two.per_class["mae"].tolist() == [0.75, 0.0]
+    assert two.metrics.loc["mae", "value"] == two["mae"] == 0.375
 
 
 def test_json_round_trips_to_the_byte(report, tmp_path):

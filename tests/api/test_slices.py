@@ -78,7 +78,7 @@ def test_arrays_slice_as_a_file_of_arrays(told, kind):
     expected = told("rows.npz", "--pred", "preds", "--target", "target", "--by", "region")
     given = kind(YEAR if kind is not list else YEAR.tolist())
     assert plain(evalcli.evaluate(PREDS, TARGET, by={"region": given})) == expected
-    assert [row.value for row in evalcli.evaluate(PREDS, TARGET, by=given).slices] != []
+    assert [row.value for row in evalcli.evaluate(PREDS, TARGET, by=given).data.slices] != []
 
 
 def test_texts_in_arrays(told):
@@ -88,13 +88,13 @@ def test_texts_in_arrays(told):
         assert found == expected
     named = evalcli.evaluate(WORDS[PREDS], WORDS[TARGET], by=pd.Series(REGION, name="region"))
     assert plain(named) == expected
-    assert {row.by for row in evalcli.evaluate(PREDS, TARGET, by=REGION).slices} == {"by"}
+    assert {row.by for row in evalcli.evaluate(PREDS, TARGET, by=REGION).data.slices} == {"by"}
 
 
 def test_each_slice_is_a_report_of_its_rows():
     report = evalcli.evaluate(PREDS, TARGET, by={"region": REGION}, confidence=None)
-    assert sum(row.n for row in report.slices) == ROWS
-    for row in report.slices:
+    assert sum(row.n for row in report.data.slices) == ROWS
+    for row in report.data.slices:
         mine = row.value == REGION
         alone = evalcli.evaluate(PREDS[mine], TARGET[mine], confidence=None)
         assert row.n == mine.sum()
@@ -114,14 +114,14 @@ def test_slices_are_addressed_and_gated():
 
 def test_a_frame_of_slices():
     report = evalcli.evaluate(FRAME, by=["region", "year"], metrics="accuracy,f1_macro")
-    frame = report.slice_frame()
+    frame = report.slices
     assert frame.index.names == ["by", "slice"]
     assert list(frame.columns) == ["n", "accuracy", "f1_macro"]
     expected = (FRAME["pred"] == FRAME["label"]).groupby(FRAME["region"]).agg(["size", "mean"])
     for region, row in expected.iterrows():
         assert frame.loc[("region", region), "n"] == row["size"]
         assert frame.loc[("region", region), "accuracy"] == pytest.approx(row["mean"], abs=1e-12)
-    assert len(evalcli.evaluate(FRAME).slice_frame()) == 0
+    assert len(evalcli.evaluate(FRAME).slices) == 0
 
 
 def test_columns_of_slices_are_no_scores():
@@ -140,7 +140,7 @@ def test_one_side_in_a_file(tmp_path):
 def test_rows_without_a_value_are_in_no_slice():
     region = [None if i < 5 else one for i, one in enumerate(REGION.tolist())]
     report = evalcli.evaluate(PREDS, TARGET, by={"region": region})
-    assert sum(row.n for row in report.slices) == ROWS - 5
+    assert sum(row.n for row in report.data.slices) == ROWS - 5
     assert report.n == ROWS
 
 

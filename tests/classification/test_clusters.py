@@ -48,8 +48,8 @@ def test_values_do_not_move_by_a_bit_and_every_interval_is_of_clusters(clusters,
     scores, target, cluster = drawn(clusters, size)
     weight = np.random.default_rng(1).integers(1, 4, len(target)) / 2 if weighted else None
     options = {"weight": weight, "topk": [1, 2] if size > 2 else None, "resamples": 200}
-    alone = values_of(evalcli.evaluate(scores, target, **options))
-    found = values_of(evalcli.evaluate(scores, target, cluster=cluster, **options))
+    alone = values_of(evalcli.evaluate(scores, target, **options).data)
+    found = values_of(evalcli.evaluate(scores, target, cluster=cluster, **options).data)
     assert alone.keys() == found.keys()
     for name, value in found.items():
         assert value.value == alone[name].value, name
@@ -64,7 +64,7 @@ def test_every_metric_of_scores_that_can_be_asked_for_has_an_interval_of_cluster
     scores, target, cluster = drawn(40, 3)
     asked = ["auroc_ovo", "auroc_macro", "average_precision_weighted", "log_loss", "ece_classwise", "excess_aurc"]
     asked += ["recall_at_precision0.8_macro", "ks_macro", "ece_equal_mass", "mce", "mean_rank", "overconfidence"]
-    found = evalcli.evaluate(scores, target, cluster=cluster, metrics=asked).metrics
+    found = evalcli.evaluate(scores, target, cluster=cluster, metrics=asked).data.metrics
     methods = {name: value.method for name, value in found.items()}
     assert methods.pop("overconfidence") is None
     assert all(method.endswith(" (clusters)") for method in methods.values()), methods
@@ -74,8 +74,8 @@ def test_every_metric_of_scores_that_can_be_asked_for_has_an_interval_of_cluster
 def test_clusters_of_one_row_are_nearly_independent_rows(size, names):
     scores, target, cluster = drawn(100, size, single=True)
     asked = ["accuracy", "f1_macro", "balanced_accuracy", "log_loss", "brier", "mean_confidence", "aurc", *names]
-    alone = evalcli.evaluate(scores, target, metrics=asked).metrics
-    found = evalcli.evaluate(scores, target, cluster=cluster, metrics=asked).metrics
+    alone = evalcli.evaluate(scores, target, metrics=asked).data.metrics
+    found = evalcli.evaluate(scores, target, cluster=cluster, metrics=asked).data.metrics
     for name in asked:
         ratio = (found[name].high - found[name].low) / (alone[name].high - alone[name].low)
         # a bootstrap of the risk–coverage area is a tenth too narrow, its jackknife a tenth too wide
@@ -118,7 +118,7 @@ def test_the_variance_is_that_of_a_cluster_bootstrap(name, weighted, clusters, m
 
     monkeypatch.setattr("evalcli.classification.intervals.inflation", spied)
     options = {"weight": weight if weighted else None, "metrics": [name]}
-    found = evalcli.evaluate(scores, target, cluster=cluster, **options).metrics[name]
+    found = evalcli.evaluate(scores, target, cluster=cluster, **options).data.metrics[name]
     of = BY_SKLEARN[name]
     error = bootstrapped(cluster, lambda rows: of(scores[rows], target[rows], weight[rows]))
     # 600 draws know it to 3 %, a hundred groups of 400 clusters to 7 %
@@ -134,22 +134,22 @@ def test_nothing_depends_on_batches_workers_order_or_names():
     weight = np.random.default_rng(0).random(len(target))
     shuffled = np.random.default_rng(1).permutation(len(target))
     asked = ["accuracy", "f1_macro", "auroc_macro", "log_loss", "ece", "aurc"]
-    whole = evalcli.evaluate(scores, target, cluster=cluster, weight=weight, metrics=asked).metrics
+    whole = evalcli.evaluate(scores, target, cluster=cluster, weight=weight, metrics=asked).data.metrics
     options = {"metrics": asked, "batch_size": 17, "workers": 3}
     parts = evalcli.evaluate(
         scores[shuffled], target[shuffled], cluster=cluster[shuffled], weight=weight[shuffled], **options
-    )
+    ).data
     assert parts.metrics == whole
     counted = evalcli.evaluate(
         scores.argmax(1), target, cluster=[f"patient {c:04}" for c in cluster], task="multiclass"
-    )
-    numbered = evalcli.evaluate(scores.argmax(1), target, cluster=cluster.astype(float) * 1.5, task="multiclass")
+    ).data
+    numbered = evalcli.evaluate(scores.argmax(1), target, cluster=cluster.astype(float) * 1.5, task="multiclass").data
     assert counted.metrics["accuracy"].low == pytest.approx(numbered.metrics["accuracy"].low, abs=1e-12)
 
 
 def test_a_report_says_what_its_intervals_are_of():
     scores, target, cluster = drawn(50)
-    report = evalcli.evaluate(scores, target, cluster=cluster, metrics=["accuracy"])
+    report = evalcli.evaluate(scores, target, cluster=cluster, metrics=["accuracy"]).data
     sizes = Counter(cluster.tolist())
     right = (scores >= 0.5) == target
     sums = np.bincount(cluster, right - right.mean())
@@ -157,27 +157,27 @@ def test_a_report_says_what_its_intervals_are_of():
     assert report.clustered.by == "cluster"
     assert (report.clustered.clusters, report.clustered.largest) == (50, max(sizes.values()))
     assert report.clustered.design_effect == pytest.approx(effect)
-    assert f"by cluster: 50 clusters, the largest of 12 rows, design effect {effect:.2f}" in str(report)
+    assert f"by cluster: 50 clusters, the largest of 12 rows, design effect {effect:.2f}" in str(evalcli.Report(report))
     data = report.to_json_object()
     assert data["clustered"]["clusters"] == 50
     assert Report.from_json_object(data).to_json_object() == data
-    assert "clustered" not in evalcli.evaluate(scores, target, metrics=["accuracy"]).to_json_object()
+    assert "clustered" not in evalcli.evaluate(scores, target, metrics=["accuracy"]).data.to_json_object()
 
 
 def test_a_perfect_model_is_as_sure_as_its_clusters_are_many():
     target = np.tile([0, 1], 100)
     cluster = np.repeat(np.arange(10), 20)
     scores = np.where(target == 1, 0.9, 0.1)
-    alone, found = (evalcli.evaluate(scores, target, cluster=one).metrics for one in (None, cluster))
+    alone, found = (evalcli.evaluate(scores, target, cluster=one).data.metrics for one in (None, cluster))
     for name in ("accuracy", "f1_macro", "auroc", "log_loss", "brier", "ece"):
         assert found[name].high - found[name].low > 1.5 * (alone[name].high - alone[name].low), name
-    assert evalcli.evaluate(scores, target, cluster=cluster).clustered.design_effect is None
+    assert evalcli.evaluate(scores, target, cluster=cluster).data.clustered.design_effect is None
 
 
 def test_a_class_that_lies_in_one_cluster_leaves_no_interval_that_needs_the_others():
     scores, target, cluster = drawn(30, 3)
     target = np.where(cluster == 4, 2, target % 2)
-    found = evalcli.evaluate(scores, target, cluster=cluster, metrics=["auroc_macro", "accuracy"], labels=3)
+    found = evalcli.evaluate(scores, target, cluster=cluster, metrics=["auroc_macro", "accuracy"], labels=3).data
     assert found.metrics["accuracy"].low is not None
     assert found.metrics["auroc_macro"].method in {None, "delong (clusters)"}
 
@@ -199,8 +199,8 @@ def test_clusters_that_are_none(cluster, message):
 
 
 def test_rows_without_a_cluster_are_dropped_where_that_is_asked_for():
-    found = evalcli.evaluate([0, 1, 1, 0, 1], [0, 1, 0, 0, 0], cluster=["a", None, "b", "b", "c"], nan="drop")
-    assert (found.n, found.ignored, found["accuracy"]) == (4, 1, 0.5)
+    found = evalcli.evaluate([0, 1, 1, 0, 1], [0, 1, 0, 0, 0], cluster=["a", None, "b", "b", "c"], nan="drop").data
+    assert (found.n, found.ignored, found.metrics["accuracy"].value) == (4, 1, 0.5)
 
 
 def test_slices_have_no_clusters_and_say_so():

@@ -132,7 +132,7 @@ def test_hugging_face_gets_plain_numbers():
         "f1_macro": evalcli.functional.f1(preds[:, :4].reshape(-1, 3), labels[:, :4].reshape(-1), average="macro"),
     }
     assert all(type(value) is float for value in found.values())
-    assert seen[0].ignored == 80
+    assert seen[0].data.ignored == 80
     assert compute(((preds, preds), labels)) == found
     assert "mcc" in compute_metrics()((preds, labels))
 

@@ -96,7 +96,7 @@ def test_in_a_report(metric):
     whole = copy.deepcopy(metric)
     whole.update(torch.from_numpy(PROBS), torch.from_numpy(TARGET))
     report = evalcli.evaluate(PROBS, TARGET, own=[metric], workers=2, batch_size=64)
-    found = [value.value for key, value in report.metrics.items() if key.startswith(name)]
+    found = [value.value for key, value in report.data.metrics.items() if key.startswith(name)]
     assert found == pytest.approx(plain(whole.compute()).reshape(-1), rel=1e-4, abs=1e-6)
     assert not any(finding.code == "metric-failed" for finding in report.findings)
 

@@ -54,18 +54,18 @@ def written(folder, kind):
 @pytest.mark.parametrize("by", ["number", "name"])
 def test_the_same_clusters_in_any_file_and_in_memory_give_the_same_intervals(tmp_path, by):
     score, target, number, name = (np.array(column) for column in zip(*ROWS, strict=True))
-    memory = evalcli.evaluate(score, target, cluster=number if by == "number" else name)
+    memory = evalcli.evaluate(score, target, cluster=number if by == "number" else name).data
     assert (memory.clustered.clusters, memory.clustered.largest) == (4, 2)
     for kind in ("csv", "parquet", "npz"):
-        found = evalcli.evaluate(written(tmp_path, kind), cluster=by)
+        found = evalcli.evaluate(written(tmp_path, kind), cluster=by).data
         assert found.metrics == memory.metrics, kind
         assert found.clustered.by == by
 
 
 def test_a_label_table_is_clustered_too(tmp_path):
     (tmp_path / "l.csv").write_text("pred,target,who\nno,no,1\nyes,yes,1\nno,yes,2\nyes,yes,3\n")
-    found = evalcli.evaluate(str(tmp_path / "l.csv"), cluster="who")
-    assert (found.n, found["accuracy"], found.clustered.clusters) == (4, 0.75, 3)
+    found = evalcli.evaluate(str(tmp_path / "l.csv"), cluster="who").data
+    assert (found.n, found.metrics["accuracy"].value, found.clustered.clusters) == (4, 0.75, 3)
     assert found.metrics["accuracy"].method == "wilson (clusters)"
 
 
@@ -93,7 +93,7 @@ def test_a_column_that_says_no_clusters(tmp_path, text, by, message):
 
 def test_rows_without_a_cluster_are_dropped_and_counted(tmp_path):
     (tmp_path / "l.csv").write_text("pred,target,who\nno,no,1\nyes,yes,\nno,yes,2\n")
-    found = evalcli.evaluate(str(tmp_path / "l.csv"), cluster="who", nan="drop")
+    found = evalcli.evaluate(str(tmp_path / "l.csv"), cluster="who", nan="drop").data
     assert (found.n, found.ignored, found.clustered.clusters) == (2, 1, 2)
 
 
