@@ -9,9 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from memory_source import text_source
 
@@ -19,10 +22,10 @@ from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.launch import launched
 from evalcli.sources.base import InputFile, Selection
 from evalcli.sources.share import Relabelled, Share, dealt, open_share
+from evalcli.sources.table_portions import cut, row_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Run = Callable[..., Any]
 
@@ -108,6 +111,19 @@ def scores(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def groups(tmp_path: Path) -> Path:
+    """A Parquet file of many row groups, beside one of a single group and one without rows."""
+    rng = np.random.default_rng(9)
+    for number, (rows, size) in enumerate([(1001, 100), (40, 40), (0, 1)]):
+        truth = rng.integers(0, 3, rows)
+        said = np.where(rng.random(rows) < 0.8, truth, rng.integers(0, 3, rows))
+        words = np.array(["ant", "bee", "cat"])
+        table = pa.table({"id": np.arange(rows), "pred": words[said], "target": words[truth]})
+        pq.write_table(table, tmp_path / f"g{number}.parquet", row_group_size=size, write_page_checksum=True)
+    return tmp_path / "g?.parquet"
+
+
+@pytest.fixture
 def arrays(tmp_path: Path) -> tuple[Path, Path]:
     rng = np.random.default_rng(8)
     logits = rng.normal(size=(1001, 5)).astype(np.float32)
@@ -116,9 +132,9 @@ def arrays(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "p.npy", tmp_path / "t.npy"
 
 
-@pytest.mark.parametrize(("count", "kind"), [(2, "tables"), (4, "scores"), (3, "arrays")])
+@pytest.mark.parametrize(("count", "kind"), [(2, "tables"), (4, "scores"), (3, "arrays"), (3, "groups")])
 def test_ranks_print_the_bytes_of_one_process(run: Run, count: int, kind: str, request: pytest.FixtureRequest) -> None:
-    more = {"tables": (), "scores": ("--positive", "spam"), "arrays": ("--batch-size", 100)}[kind]
+    more = {"tables": (), "groups": (), "scores": ("--positive", "spam"), "arrays": ("--batch-size", 100)}[kind]
     found = request.getfixturevalue(kind)
     files = found if kind == "arrays" else (found,)
     alone = run("report", *files, "-f", "json", *more)
@@ -309,6 +325,82 @@ def test_arrays_are_cut_into_ranges_that_cover_them(arrays: tuple[Path, Path]) -
     assert seen == list(range(1001))
     with pytest.raises(UsageError, match="standard input cannot be shared out"):
         open_share("-", None, Selection(), (0, 2))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 30])
+def test_row_groups_are_cut_into_runs_that_cover_them(groups: Path, size: int) -> None:
+    names = [str(groups).replace("?", str(i)) for i in range(3)]
+    found = row_groups(names)
+    assert found is not None
+    assert [group.rows for group in found] == [*[100] * 10, 1, 40, 0]
+    hands = cut(found, size)
+    assert len(hands) == size
+    portions = [portion for hand in hands for portion in hand]
+    assert [*dict.fromkeys(portion.path for portion in portions)] == names
+    edges = [portion.rows or (0, 1001) for portion in portions if portion.path == names[0]]
+    assert [start for start, _ in edges] == [0, *(stop for _, stop in edges[:-1])]
+    assert edges[-1][1] == 1001
+    assert all(start % 100 == 0 for start, _ in edges)
+    bytes_of = [sum(group.size for group in found if group.path == one) for one in names]
+    if 1 < size < 5:  # a hand is at most one group above its share
+        largest = max(group.size for group in found)
+        rows = {names[0]: 1001, names[1]: 40, names[2]: 0}
+        for hand in hands:
+            shares = [((p.rows or (0, rows[p.path]))[1] - (p.rows or (0, 0))[0]) / max(rows[p.path], 1) for p in hand]
+            held = sum(share * bytes_of[names.index(p.path)] for share, p in zip(shares, hand, strict=True))
+            assert held <= sum(bytes_of) / size + 1.5 * largest
+
+
+def test_ranks_read_their_row_groups_of_one_file_and_check_no_others(groups: Path, tmp_path: Path) -> None:
+    path = str(groups).replace("?", "0")
+    truth = pq.read_table(path)["target"].to_pylist()
+    total: dict[str, int] = {}
+    for rank in range(3):
+        share = open_share(path, None, Selection(), (rank, 3))
+        assert (share.alone, share.ranged) == ("", False)
+        assert share.source is not None
+        (record,) = share.source.finish()
+        assert record.rows is not None
+        assert (record.total, record.rows[1] - record.rows[0]) == (1001, share.source.rows)
+        counts: dict[str, int] = {}
+        for batch in share.source.batches(64):
+            for code, many in zip(batch.target, batch.repeats, strict=True):
+                name = (share.source.target.labels or ())[code]
+                counts[name] = counts.get(name, 0) + int(many)
+        own = truth[slice(*record.rows)]
+        assert counts == {name: own.count(name) for name in set(own)}
+        total = {name: total.get(name, 0) + counts.get(name, 0) for name in {*total, *counts}}
+        share.source.close()
+    assert total == {name: truth.count(name) for name in set(truth)}
+
+    place = pq.ParquetFile(path).metadata.row_group(10).column(1)
+    damaged = bytearray(Path(path).read_bytes())
+    damaged[place.data_page_offset + place.total_compressed_size - 2] ^= 1
+    (tmp_path / "bad.parquet").write_bytes(damaged)
+    for rank in range(3):
+        if rank < 2:
+            share = open_share(str(tmp_path / "bad.parquet"), None, Selection(), (rank, 3))
+            assert share.source is not None
+            share.source.finish()
+            share.source.close()
+        else:
+            with pytest.raises(InputError, match="damaged"):
+                open_share(str(tmp_path / "bad.parquet"), None, Selection(), (rank, 3)).source.finish()
+
+
+def test_a_row_group_names_its_rows_as_the_file_does(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"pred": [1.0] * 40, "target": [0] * 37 + [None, 1, 0]}), path, row_group_size=10)
+    with pytest.raises(InputError, match="row 38"):
+        open_share(str(path), None, Selection(), (3, 4))
+
+
+def test_a_column_named_as_row_numbers_are_leaves_a_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    table = pa.table({"pred": [0, 1] * 9, "target": [1, 1] * 9, "File_Row_Number": [5] * 18})
+    pq.write_table(table, path, row_group_size=3)
+    assert cut(row_groups([str(path)]) or [], 2)[1] in ([], [(str(path), None, 0)])
+    assert "is one file" in open_share(str(path), None, Selection(), (1, 2)).alone
 
 
 def test_codes_become_those_of_the_whole() -> None:

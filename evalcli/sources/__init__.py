@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import Selection, Source
+    from evalcli.sources.table_portions import Portion
     from evalcli.sources.tables import TableOptions
 
     Heard = Callable[[float, int], None]
@@ -146,9 +147,9 @@ def open_table_source(
     selection: Selection,
     progress: Heard | None = None,
     *,
-    only: Sequence[str] | None = None,
+    only: Sequence[Portion] | None = None,
 ) -> Source:
-    """Tables on both sides, or one that holds both, of which ``only`` some files are read."""
+    """Tables on both sides, or one that holds both, of which ``only`` some portions are read."""
     from evalcli.sources.table_cells import open_tables_as
     from evalcli.sources.tables import open_tables
 

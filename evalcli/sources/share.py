@@ -4,7 +4,8 @@
 input                        what each process reads
 ===========================  =======================================================
 tensor files                 a range of rows
-files of one table           some of the files, as equal in bytes as they can be
+files of one Parquet table   a run of row groups, as equal in bytes as they can be; of many files whole ones
+files of any other table     some of the files, likewise
 anything else, or one table  the first process reads all, and the others have nothing
 ===========================  =======================================================
 """
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from evalcli.sources import Heard
     from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Selection
+    from evalcli.sources.table_portions import Portion
 
 
 class Share(NamedTuple):
@@ -62,11 +64,24 @@ def open_share(
 
         files = resolve(preds)
         whole = tuple((file, os.stat(file).st_size) for file in files)  # noqa: PTH116  text all the way
-        mine = dealt(whole, size)[rank]
-        alone = f"{preds} is one file" if len(files) == 1 else ""
+        hands = _hands(whole, size)
+        mine, others = hands[rank], [hand for hand in hands if hand]
+        alone = f"{preds} is one file" if len(others) == 1 else ""
         return Share(open_table_source(preds, None, selection, progress, only=mine) if mine else None, whole, alone)
     source = open_source(preds, target, selection, progress) if rank == 0 else None
     return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are paired row by row")
+
+
+def _hands(files: Sequence[tuple[str, int]], size: int) -> list[list[Portion]]:
+    """What each process reads of the files of one table."""
+    from evalcli.sources.table_portions import MANY, Portion, cut, row_groups
+
+    names = [path for path, _ in files]
+    if len(names) < MANY * size and all(input_format(path) == "parquet" for path in names):
+        groups = row_groups(names)
+        if groups is not None:
+            return cut(groups, size)
+    return [list(map(Portion, hand)) for hand in dealt(files, size)]
 
 
 def dealt(files: Sequence[tuple[str, int]], size: int) -> list[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import accumulate, groupby
 from typing import Any
 
 from evalcli.errors import InputError
@@ -11,6 +12,7 @@ from evalcli.sources.base import Note
 from evalcli.sources.duck import literal, pattern, quoted
 from evalcli.sources.parquetpages import Chunk, check_pages
 from evalcli.sources.rawfile import plain
+from evalcli.sources.table_portions import NUMBER
 from evalcli.sources.tableformat import Format, Piece
 
 BUFFER = 8 << 20
@@ -246,8 +248,7 @@ class Parquet(Format):
     def open(self) -> None:
         """Match the stored names with those that the engine made unique."""
         self.chunks: dict[str, list[Chunk]] = {}
-        source = f"read_parquet({self._paths()}, hive_partitioning=false, union_by_name=false)"
-        self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM {source}")
+        self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS {self._reading()}")
         described = self.engine.connection.execute(f"DESCRIBE {self.view}").fetchall()
         for piece in self.pieces:
             schema = self.engine.connection.execute(
@@ -270,6 +271,29 @@ class Parquet(Format):
                 cell = ""
             self._add(name, kind, cell)
 
+    def _reading(self) -> str:
+        """The rows of all pieces, in order; of a portion its row groups alone are touched."""
+        plain_options = "hive_partitioning=false, union_by_name=false"
+        parts = []
+        for whole, pieces in groupby(self.pieces, key=lambda piece: piece.portion.rows is None):
+            if whole:
+                paths = ", ".join(literal(pattern(piece.engine_path)) for piece in pieces)
+                parts.append(f"SELECT * FROM read_parquet([{paths}], {plain_options})")
+                continue
+            for piece in pieces:
+                start, stop = piece.portion.rows or (0, 0)
+                file = literal(pattern(piece.engine_path))
+                parts.append(
+                    f"SELECT * EXCLUDE ({NUMBER}) FROM read_parquet({file}, {plain_options}, {NUMBER}=true) "
+                    f"WHERE {NUMBER} >= {start} AND {NUMBER} < {stop}"
+                )
+        return " UNION ALL ".join(parts)
+
+    @property
+    def numbered(self) -> bool:
+        """The footers say so."""
+        return True
+
     def check(self, piece: Piece) -> None:
         """Digest, and the checksums of the pages where there are any."""
         piece.check(None)
@@ -277,16 +301,26 @@ class Parquet(Format):
 
     def rows(self, piece: Piece) -> int:
         """As the file says."""
+        if piece.portion.rows is not None:
+            start, stop = piece.portion.rows
+            return stop - start
         stored = f"SELECT num_rows FROM parquet_file_metadata({literal(pattern(piece.engine_path))})"
         (row,) = self.engine.connection.execute(stored).fetchall()
         return int(row[0])
 
     def _chunks(self, piece: Piece) -> list[Chunk]:
         found = self.engine.connection.execute(
-            "SELECT path_in_schema, dictionary_page_offset, data_page_offset, total_compressed_size "
-            f"FROM parquet_metadata({literal(pattern(piece.engine_path))})"
+            "SELECT path_in_schema, dictionary_page_offset, data_page_offset, total_compressed_size, "
+            f"row_group_id, row_group_num_rows FROM parquet_metadata({literal(pattern(piece.engine_path))})"
         ).fetchall()
-        return [Chunk(name, min(first or data, data), size) for name, first, data, size in found if data and size]
+        lengths = dict(sorted((group, rows) for *_, group, rows in found))
+        starts = dict(zip(lengths, accumulate(lengths.values(), initial=0), strict=False))
+        start, stop = piece.portion.rows or (0, sum(lengths.values()))
+        return [
+            Chunk(name, min(first or data, data), size)
+            for name, first, data, size, group, _ in found
+            if data and size and start <= starts[group] < stop
+        ]
 
 
 class Frame(Format):

@@ -13,6 +13,7 @@ from evalcli.errors import InputError
 from evalcli.sources.base import InputFile, Note
 from evalcli.sources.bytestream import TextFile, raw_blocks, stamp
 from evalcli.sources.duck import literal, pattern
+from evalcli.sources.table_portions import Portion  # noqa: TC001
 from evalcli.sources.textcheck import TextCheck, TextCounts
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class Engine:
 class Piece:
     """One file: its stamp when it was opened, its bytes, and after a check what was found."""
 
-    def __init__(self, path: str, text: TextFile | None, closed: threading.Event) -> None:
-        self.path = path
+    def __init__(self, portion: Portion, text: TextFile | None, closed: threading.Event) -> None:
+        self.portion = portion
+        self.path = path = portion.path
         self._closed = closed
         self.text = text
         self.stamp = stamp(path)
@@ -92,7 +94,7 @@ class Piece:
 
     def record(self) -> InputFile:
         """What was read."""
-        return InputFile(self.path, self.stamp.size, self.digest)
+        return InputFile(self.path, self.stamp.size, self.digest, rows=self.portion.rows, total=self.portion.total)
 
 
 class Format(ABC):
@@ -153,6 +155,11 @@ class Format(ABC):
 
     def mend(self) -> bool:
         """After an engine error: make the table readable if it is merely unusual."""
+        return False
+
+    @property
+    def numbered(self) -> bool:
+        """Whether ``rows`` of every file are known before they are read."""
         return False
 
     def _add(self, name: str, kind: str, cell: str) -> None:

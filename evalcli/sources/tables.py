@@ -19,6 +19,7 @@ from evalcli.sources.csvtext import choose_delimiter, label_fault
 from evalcli.sources.duck import POLL, MendedError, Result, Runner, connect, quoted
 from evalcli.sources.rawfile import plain
 from evalcli.sources.sniff import TEXT_FORMATS, compression, file_format, read_head
+from evalcli.sources.table_portions import Portion
 from evalcli.sources.tablefiles import FORMATS, Frame
 from evalcli.sources.tableformat import Engine, Format, Piece
 
@@ -102,6 +103,12 @@ class Table:
                     row -= 1
             except EvalError:
                 break
+        for piece in self.reader.pieces if self.reader.numbered else ():
+            held = self.reader.rows(piece)
+            if row < held:
+                file = f"{piece.path} " if len(self.reader.pieces) > 1 else ""
+                return f"{file}row {row + 1 + (piece.portion.rows or (0,))[0]}"
+            row -= held
         return f"row {row + 1}"
 
     def check_label(self, label: str, column: str) -> None:
@@ -222,11 +229,11 @@ class Tables:
         paths: Sequence[str],
         options: TableOptions | None = None,
         workers: int | None = None,
-        only: Sequence[str] | None = None,
+        only: Sequence[Portion] | None = None,
     ) -> None:
         self._options = options or TableOptions()
         _check_options(self._options)
-        found = [resolve(path) for path in paths] if only is None else [list(only)]
+        found = [list(map(Portion, resolve(path))) for path in paths] if only is None else [list(only)]
         self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
         self.tables: tuple[Table, ...] = ()
         self.connection: Any = None
@@ -234,7 +241,7 @@ class Tables:
         self.condition: str | None = None
         """What ``--where`` says, once it is part of the statements."""
         try:
-            files = [os.path.abspath(file) for group in found for file in group]  # noqa: PTH100 - text all the way
+            files = [os.path.abspath(file.path) for group in found for file in group]  # noqa: PTH100 - text all the way
             self.connection = connect(files, self._directory, workers)
             self._runner = Runner(self.connection)
             opened = [self._open(path, files, i) for i, (path, files) in enumerate(zip(paths, found, strict=True))]
@@ -329,12 +336,12 @@ class Tables:
             mended |= table.reader.mend()
         return mended
 
-    def _open(self, path: str, files: list[str], index: int) -> Table:
-        kinds = {file_format(file) for file in files}
+    def _open(self, path: str, files: list[Portion], index: int) -> Table:
+        kinds = {file_format(file.path) for file in files}
         if len(kinds) > 1:
             raise InputError(f"matches files of several formats: {', '.join(sorted(kinds))}", path=path)
         kind = kinds.pop()
-        pieces = [Piece(file, self._text(file) if kind in TEXT_FORMATS else None, self._closed) for file in files]
+        pieces = [Piece(file, self._text(file.path) if kind in TEXT_FORMATS else None, self._closed) for file in files]
         engine = Engine(self.connection, self._directory, self._options, self._closed)
         reader = FORMATS.get(kind, Frame)(pieces, kind, f"evalcli_{index}", engine)
         table = Table(path, kind, reader, self)
@@ -362,9 +369,9 @@ def open_tables(
     paths: Sequence[str],
     options: TableOptions | None = None,
     workers: int | None = None,
-    only: Sequence[str] | None = None,
+    only: Sequence[Portion] | None = None,
 ) -> Tables:
-    """Open these inputs, in this order; of a single one, ``only`` some files."""
+    """Open these inputs, in this order; of a single one, ``only`` some portions."""
     return Tables(paths, options, workers, only)
 
 

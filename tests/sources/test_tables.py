@@ -19,6 +19,7 @@ import zstandard
 from evalcli.errors import EvalError, InputError, LimitError, UsageError
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
+from evalcli.sources.table_portions import Portion
 from evalcli.sources.tableformat import Piece
 from evalcli.sources.tables import TableOptions, Tables
 
@@ -524,7 +525,7 @@ def test_closing_gives_up_the_check(tmp_path):
     timer.start()
     start = time.monotonic()
     with pytest.raises(InputError, match="given up"):
-        Piece(str(path), None, closed).check(None)
+        Piece(Portion(str(path)), None, closed).check(None)
     assert time.monotonic() - start < 2
 
 

@@ -1,0 +1,98 @@
+"""Tables cut into portions of about equal bytes: whole files, or runs of the row groups of Parquet files.
+
+The engine reads a run of row groups without touching the others: it knows from the footer which of them hold the rows
+that are asked for.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from evalcli.sources.duck import connect, literal, pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duckdb import DuckDBPyConnection
+
+NUMBER = "file_row_number"
+"""What the engine calls the number of a row in its file."""
+
+MANY = 8
+"""So many files for each hand are dealt as they are: no group of rows need be cut off."""
+
+
+class Portion(NamedTuple):
+    """A file, or the rows ``start:stop`` of it, of ``total``."""
+
+    path: str
+    rows: tuple[int, int] | None = None
+    total: int = 0
+
+
+class Group(NamedTuple):
+    """Rows of a file that lie together, and the bytes that they take."""
+
+    path: str
+    rows: int
+    size: int
+
+
+def row_groups(files: Sequence[str]) -> list[Group] | None:
+    """The row groups of Parquet files, in order; ``None`` where they cannot be told, which whoever reads them will say.
+
+    A file without rows has one of 0 rows.
+    """
+    import duckdb
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="evalcli-") as directory:
+            connection = connect(files, directory, 1)
+            try:
+                found = [group for path in files for group in _groups_of(connection, path)]
+            finally:
+                connection.close()
+    except (duckdb.Error, OSError):
+        return None
+    return found
+
+
+def _groups_of(connection: DuckDBPyConnection, path: str) -> list[Group]:
+    """Those of one file; as one where a column has the name that the engine gives to row numbers."""
+    file = literal(pattern(path))
+    groups = connection.execute(
+        "SELECT row_group_id, any_value(row_group_num_rows), sum(total_compressed_size) "
+        f"FROM parquet_metadata({file}) GROUP BY row_group_id ORDER BY row_group_id"
+    ).fetchall()
+    named = connection.execute(f"SELECT 1 FROM parquet_schema({file}) WHERE lower(name) = '{NUMBER}'").fetchone()
+    if named is not None:
+        groups = [(0, sum(rows for _, rows, _ in groups), sum(size for _, _, size in groups))]
+    return [Group(path, int(rows), int(size)) for _, rows, size in groups] or [Group(path, 0, 0)]
+
+
+def cut(groups: Sequence[Group], size: int) -> list[list[Portion]]:
+    """The groups as ``size`` runs of about as many bytes, each as portions of files; every row is in one of them.
+
+    >>> for portions in cut([Group("a", 10, 50), Group("a", 10, 50), Group("b", 10, 50)], 2):
+    ...     print([(portion.path, portion.rows) for portion in portions])
+    [('a', (0, 10))]
+    [('a', (10, 20)), ('b', None)]
+    """
+    weights = [max(group.size, 1) for group in groups]
+    total, before = sum(weights), 0
+    hands = []
+    for weight in weights:
+        hands.append(min((2 * before + weight) * size // (2 * total), size - 1))
+        before += weight
+    found: list[list[Portion]] = [[] for _ in range(size)]
+    for path, numbers in groupby(range(len(groups)), key=lambda i: groups[i].path):
+        own = list(numbers)
+        rows, start = sum(groups[i].rows for i in own), 0
+        for hand, held in groupby(own, key=lambda i: hands[i]):
+            stop = start + sum(groups[i].rows for i in held)
+            whole = (start, stop) == (0, rows)
+            found[hand].append(Portion(path) if whole else Portion(path, (start, stop), rows))
+            start = stop
+    return found
