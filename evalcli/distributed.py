@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from evalcli import __version__, errors
 from evalcli.counting import Outcome, Plan
 from evalcli.engine import accumulate, batch_rows, place, worker_count
-from evalcli.errors import EmptyError, EvalError, InputError, LimitError
+from evalcli.errors import EvalError, LimitError
 from evalcli.evaluation import check_scores, row_bytes
 from evalcli.evidence import Evidence
 from evalcli.layout import find_layout
-from evalcli.merging import joined_field
+from evalcli.own import OwnMetrics
+from evalcli.ownstates import NONE, Contribution, OwnName, contributed, names_of, restored
 from evalcli.partfile import pack, unpack
-from evalcli.parts import Part, in_order, order, part_of
+from evalcli.parts import Part, order, part_of
 from evalcli.plaindata import fitted, plain
 from evalcli.report import Run
-from evalcli.sources.base import Field, InputFile, Note, Selection
-from evalcli.sources.labels import check_labels
+from evalcli.shared import covered, files_told, said_of_all, united
 from evalcli.sources.share import Nothing, Relabelled, Share, open_share
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from evalcli.counting import Pass
     from evalcli.engine import Execution, Progress
     from evalcli.launch import Launch
-    from evalcli.sources.base import Source
+    from evalcli.own import OwnMetric
+    from evalcli.ownstates import OwnStates
+    from evalcli.sources.base import InputFile, Selection, Source
     from evalcli.task import Choices, Task
 
 PATIENCE = 600.0
@@ -66,6 +68,7 @@ class Job(NamedTuple):
     execution: Execution
     metrics: tuple[str, ...] | None
     also: tuple[str, ...]
+    own: tuple[OwnMetric, ...] = ()
 
 
 class Counted(NamedTuple):
@@ -231,7 +234,7 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
             return _offered(share, job)
 
         offers = [json.loads(one) for one in ranks.agree(offer)]
-        preds, target, weighted = _united(offers)
+        preds, target, weighted = united(offers)
         source: Source = Nothing(preds, target, weighted=weighted)
         if share.source is not None and share.source.preds.shape[0]:
             source = Relabelled(share.source, preds, target)
@@ -241,6 +244,7 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
         size = batch_rows(execution, row_bytes(source), placement)
         workers = worker_count(execution, source, size)
         plan = Plan(source, job.choices, layout, placement, job.metrics, job.also, budget, workers, partial=True)
+        plan = replace(plan, own=OwnMetrics(job.own, job.choices, source) if job.own else None)
         task, gathered = _count(ranks, plan, size, progress)
 
         def vouch() -> bytes:
@@ -250,18 +254,19 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
             return json.dumps([plain(read), plain(said), 0 if share.source is None else share.source.dropped]).encode()
 
         vouched = [json.loads(one) for one in ranks.agree(vouch)]
+        own = _own_states(ranks, plan, [files_told(read) for read, _, _ in vouched])
         total = ranks.total(gathered, plan.begin(task, Evidence()))
         if total is None:
             return None
-        inputs = _covered(vouched, share)
-        part = part_of(plan, Outcome(task, total), inputs)
+        inputs = covered(vouched, share)
+        part = part_of(plan, Outcome(task, total), inputs, own)
         about = replace(
             part.about,
             preds=preds,
             target=target,
             rows=preds.shape[0],
             dropped=sum(dropped for _, _, dropped in vouched),
-            notes=_notes(vouched, part),
+            notes=said_of_all(vouched, part),
         )
         seconds, many = perf_counter() - started, workers * ranks.size
         run = Run(seconds, placement.backend, placement.device, many, size, f"{ranks.size} ranks")
@@ -284,52 +289,13 @@ def _local(execution: Execution, launch: Launch) -> Execution:
 def _offered(share: Share, job: Job) -> bytes:
     """What a rank knows of the input: what must be alike in all, and the two sides of its own rows, if it has any."""
     asked = [__version__, plain(job.choices), job.metrics, job.also, job.execution.ranking_budget, share.whole]
+    asked.append(plain(names_of(job.own)))
     source = share.source
     if source is None or not source.preds.shape[0]:
         return json.dumps({"asked": asked, "sides": None}).encode()
     sides = {"preds": plain(source.preds), "target": plain(source.target)}
     sides |= {"weighted": source.weighted, "ranged": share.ranged}
     return json.dumps({"asked": asked, "sides": sides}).encode()
-
-
-def _united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, bool]:
-    """Both sides of the whole input, with all labels and all rows.
-
-    Raises:
-        EmptyError: no rank has any row.
-        InputError: ranks were asked for different things, see different files or read them differently.
-
-    """
-    for rank, offer in enumerate(offers):
-        if offer["asked"] != offers[0]["asked"]:
-            what = f"rank {rank} was started with other options than rank 0, or sees other files"
-            raise InputError(what, fix="start all ranks alike, on files that all of them can read")
-    known = [(rank, offer["sides"]) for rank, offer in enumerate(offers) if offer["sides"] is not None]
-    if not known:
-        raise EmptyError("there are no rows", fix="check the files and --where")
-    found = [(rank, fitted(Field, sides["preds"]), fitted(Field, sides["target"])) for rank, sides in known]
-    first, preds, target = found[0]
-    for rank, other, truth in found[1:]:
-        if _kind(other, truth) != _kind(preds, target):
-            what = f"rank {rank} reads its files as {_said(other)}, rank {first} as {_said(preds)}"
-            raise InputError(what, fix="say what they are with --scores, or write all files alike", path=other.path)
-        preds, target = joined_field(preds, other), joined_field(target, truth)
-    if not known[0][1]["ranged"]:
-        preds = replace(preds, shape=(sum(one.shape[0] for _, one, _ in found), *preds.shape[1:]))
-        target = replace(target, shape=(sum(one.shape[0] for _, _, one in found), *target.shape[1:]))
-    return preds, target, bool(known[0][1]["weighted"])
-
-
-def _kind(preds: Field, target: Field) -> tuple[object, ...]:
-    """What the sides of all shares have in common."""
-    text = preds.labels is not None
-    dtype = preds.dtype if "float" in preds.dtype else ""
-    shapes = preds.shape[1:], target.shape[1:]
-    return (text, target.labels is not None, "float" in target.dtype, dtype, preds.columns, shapes)
-
-
-def _said(preds: Field) -> str:
-    return "labels" if preds.labels is not None else f"{preds.dtype} of shape {('N', *preds.shape[1:])}"
 
 
 def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tuple[Task, Pass]:
@@ -342,9 +308,11 @@ def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tu
 
         def count(task: Task = task, known: Evidence = known) -> bytes:
             nonlocal total, complete
-            total, complete = accumulate(
-                plan.source, plan.begin(task, known), size, plan.workers, progress, plan.device
-            )
+            begin: Callable[[], Any] = plan.begin(task, known)
+            begin = begin if plan.own is None else plan.own.around(begin)
+            total, complete = accumulate(plan.source, begin, size, plan.workers, progress, plan.device)
+            if plan.own is not None:
+                plan.own.total, total = total.own, total.main
             return pack({"complete": complete}, total.evidence.state_dict(), __version__)
 
         found = Evidence()
@@ -360,40 +328,28 @@ def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tu
         known = found.with_(known)
 
 
-def _covered(vouched: Sequence[Any], share: Share) -> tuple[InputFile, ...]:
-    """The files that were read, each row of each of them once.
+def _own_states(ranks: Ranks, plan: Plan, read: Sequence[tuple[InputFile, ...]]) -> OwnStates:
+    """What the caller's own metrics have gathered of all shares, in every rank; ``read`` are their files.
 
     Raises:
-        LimitError: a file or a range of rows is missing, or was read twice.
+        UsageError: a metric whose state cannot be written.
 
     """
-    files = sorted((fitted(InputFile, one) for read, _, _ in vouched for one in read), key=order)
-    whole: dict[tuple[str, str], InputFile] = {}
-    for file in files:
-        key = (file.path, file.side)
-        before = whole.get(key)
-        if before is None:
-            whole[key] = file
-        elif before.digest != file.digest:
-            raise InputError("the ranks have read other contents under this name", path=file.path)
-        elif before.rows is None or file.rows is None or before.rows[1] != file.rows[0]:
-            raise LimitError("its rows were not read once each; no verdict", path=file.path)
-        else:
-            whole[key] = replace(before, rows=(before.rows[0], file.rows[1]))
-    for file in whole.values():
-        if file.rows is not None and file.rows != (0, file.total):
-            raise LimitError("some of its rows were not read; no verdict", path=file.path)
-    missing = {path for path, _ in share.whole} - {path for path, _ in whole} if not share.alone else set()
-    if missing:
-        raise LimitError("was read by no rank; no verdict", path=min(missing))
-    return tuple(replace(file, rows=None, total=0) for file in whole.values())
+    if plan.own is None or plan.own.total is None:
+        return NONE
+    gathered, files = plan.own.total, tuple(sorted(read[ranks.rank], key=order))
 
+    def offer() -> bytes:
+        found = contributed(gathered, files)
+        about = {"names": plain(found.names), "contributions": plain(found.contributions)}
+        return pack(about, found.state_dict(), __version__)
 
-def _notes(vouched: Sequence[Any], part: Part) -> tuple[Note, ...]:
-    """What was said of the shares; of labels that look alike, what is to say of all."""
-    notes = tuple(fitted(Note, one) for _, said, _ in vouched for one in said)
-    preds, target = part.about.preds, part.about.target
-    if preds.labels is not None and target.labels is not None:
-        alike = check_labels(target.labels, preds.labels, target.path)
-        notes = (*(note for note in notes if not note.code.startswith("labels-")), *alike)
-    return in_order(notes)
+    total = NONE
+    for rank, data in enumerate(ranks.agree(offer)):
+        content = unpack(data, f"rank {rank}")
+        if read[rank]:  # else it had no share
+            names = fitted(tuple[OwnName, ...], content.about["names"])
+            parts = fitted(tuple[Contribution, ...], content.about["contributions"])
+            found = restored(names, parts, content.arrays)
+            total = found.beside(total)
+    return total

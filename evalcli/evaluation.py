@@ -18,14 +18,16 @@ from evalcli.sources import spoken_of
 
 METRIC_FAILED = "metric-failed"
 """The code of the finding that a metric of the caller's own has failed."""
+MEND = "mend the metric"
+"""What to do about it."""
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
-    from evalcli.own import OwnMetric, OwnMetrics
+    from evalcli.own import Failure, OwnMetric
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices
 
@@ -66,7 +68,7 @@ def evaluate(  # noqa: PLR0913  # most of it need not be said
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
     report = report_of(measured)
     if measured.plan.own is not None:
-        report = _with_own(report, measured.plan.own)
+        report = with_own(report, measured.plan.own.metrics, *measured.plan.own.values())
     return replace(report, run=run)
 
 
@@ -113,11 +115,12 @@ def measure(  # noqa: PLR0913  # likewise
         return Measured(plan, *count(plan, size, progress)), size
 
 
-def _with_own(report: Report, own: OwnMetrics) -> Report:
+def with_own(
+    report: Report, own: Sequence[OwnMetric], found: Mapping[str, dict[str, float]], failures: Iterable[Failure]
+) -> Report:
     """The report with what the caller's own metrics say; of each class under its name."""
-    found, failures = own.values()
     metrics = dict(report.metrics)
-    for one in own.metrics:
+    for one in own:
         values = found.get(one.name, {"": nan})
         by_class = len(values) == len(report.classes) and [*values] == [str(i) for i in range(len(values))]
         for i, (key, number) in enumerate(values.items()):
@@ -125,7 +128,7 @@ def _with_own(report: Report, own: OwnMetrics) -> Report:
             metrics[name] = Value(number if isfinite(number) else None)
     added = tuple(name for name in metrics if name not in report.metrics)
     undefined = tuple(name for name in added if metrics[name].value is None)
-    findings = tuple(Finding(METRIC_FAILED, "warning", str(one), "mend the metric") for one in failures)
+    findings = tuple(Finding(METRIC_FAILED, "warning", str(one), MEND) for one in failures)
     return replace(
         report,
         metrics=metrics,

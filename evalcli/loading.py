@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +66,33 @@ def load_metric(address: str) -> OwnMetric:
         file = None if parts["module"] is None else parts["module"]
         failure = failure_of(parts["cls"], e, file if file is None else str(Path(file).resolve()))
         raise UsageError(f"--metric {address}: {failure}", fix="check its arguments") from e
-    return own_metric(made, parts["name"] or _shown(parts["cls"], parts["arguments"]))
+    shown = _shown(parts["cls"], parts["arguments"])
+    return own_metric(made, parts["name"] or shown, shown)
 
 
-def own_metric(metric: Any, name: str | None = None) -> OwnMetric:
-    """A metric object under a name, adapted where it is of torchmetrics.
+def own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...]:
+    """Metrics of the caller's own, objects or addresses, by name where they are named.
+
+    Raises:
+        UsageError: one is no metric, or two have one name.
+
+    """
+    named = own.items() if isinstance(own, Mapping) else [(None, metric) for metric in own]
+    found = []
+    for name, metric in named:
+        if isinstance(metric, str):
+            found.append(load_metric(metric if name is None else f"{name}={metric}"))
+        else:
+            found.append(own_metric(metric, name))
+    names = [one.name for one in found]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"two metrics are called {twice[0]!r}", fix="name them: own={'first': …, 'second': …}")
+    return tuple(found)
+
+
+def own_metric(metric: Any, name: str | None = None, made: str = "") -> OwnMetric:
+    """A metric object under a name, adapted where it is of torchmetrics; ``made`` says how an address made it.
 
     Raises:
         UsageError: it is no metric, or the name is one of the registry.
@@ -89,7 +112,7 @@ def own_metric(metric: Any, name: str | None = None) -> OwnMetric:
     name = name or type(metric).__name__
     if is_registered(name):
         raise UsageError(f"there is a metric {name!r} already", fix="give yours another name")
-    return OwnMetric(name, metric)
+    return OwnMetric(name, metric, made)
 
 
 def _shown(cls: str, arguments: str | None) -> str:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalcli.engine import Execution
+from evalcli.loading import own_metrics
 from evalcli.merging import check_complete, merge
 from evalcli.parts import decode, encode, measure_part, report_of_part
 from evalcli.sources import open_source
@@ -25,8 +26,10 @@ from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
+    from evalcli.own import OwnMetric
     from evalcli.report import Report
     from evalcli.sources.base import Source
 
@@ -41,6 +44,7 @@ def count_source(
     choices: Choices | None = None,
     execution: Execution = _ALONE,
     metrics: tuple[str, ...] | None = None,
+    own: Sequence[OwnMetric] = (),
 ) -> bytes:
     """A part of the rows of ``source``, which stays open.
 
@@ -49,7 +53,7 @@ def count_source(
         UsageError: choices contradict each other or the input.
 
     """
-    return encode(measure_part(source, choices or _USUAL, execution, metrics))
+    return encode(measure_part(source, choices or _USUAL, execution, metrics, own=own))
 
 
 def count_files(
@@ -58,8 +62,9 @@ def count_files(
     choices: Choices | None = None,
     selection: Selection | None = None,
     metrics: tuple[str, ...] | None = None,
+    own: Iterable[Any] | Mapping[str, Any] = (),
 ) -> bytes:
-    """A part of the rows of one file with both sides, or of two.
+    """A part of the rows of one file with both sides, or of two; ``own`` as ``evalcli.evaluate`` takes it.
 
     Raises:
         EvalError: as ``count_source``, or a file cannot be read.
@@ -68,7 +73,7 @@ def count_files(
     chosen = choices or _USUAL
     told = selection or Selection(scores=chosen.scores, nan=chosen.nan, labels=chosen.labels, workers=1)
     with closing(open_source(preds, target, replace(told, partial=True))) as source:
-        return count_source(source, chosen, metrics=metrics)
+        return count_source(source, chosen, metrics=metrics, own=own_metrics(own))
 
 
 def merge_bytes(parts: Iterable[bytes]) -> bytes:
@@ -81,8 +86,12 @@ def merge_bytes(parts: Iterable[bytes]) -> bytes:
     return encode(merge(decode(data, f"part {number}") for number, data in enumerate(parts)))
 
 
-def report_bytes(part: bytes, also: Sequence[str] = (), workers: int = 1) -> Report:
+def report_bytes(
+    part: bytes, also: Sequence[str] = (), workers: int = 1, own: Iterable[Any] | Mapping[str, Any] = ()
+) -> Report:
     """The report of the rows of a part; ``also`` are metrics of gates beyond those that were asked for.
+
+    ``own`` are the metrics of the caller's own that were counted.
 
     Raises:
         EvalError: it is no part, rows are missing, or all rows together cannot be evaluated.
@@ -90,4 +99,4 @@ def report_bytes(part: bytes, also: Sequence[str] = (), workers: int = 1) -> Rep
     """
     held = decode(part)
     check_complete(held)
-    return report_of_part(held, also, workers)
+    return report_of_part(held, also, workers, own_metrics(own))

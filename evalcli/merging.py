@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError
 from evalcli.evidence import Evidence
+from evalcli.own import class_numbers
 from evalcli.parts import About, Part, in_order, names_told, order, plan_of
 from evalcli.sources.labels import check_labels, class_order
 from evalcli.task import Choices
@@ -82,6 +83,7 @@ class Sum:
         self._merge(self._total, first.gathered, first.path, first.task)
         self._rows, self._dropped = first.about.rows, first.about.dropped
         self._notes = {*first.about.notes}
+        self._own = first.own
         self._inputs: dict[tuple[str, int, str], list[InputFile]] = {}
         self._take(first)
 
@@ -93,6 +95,7 @@ class Sum:
 
         """
         _check_alike(self._about, part.about, self._path, part.path)
+        self._check_numbers(part)
         self._take(part)
         named = self._name(part.about)
         plan = plan_of(self._about)
@@ -106,6 +109,23 @@ class Sum:
         self._rows += part.about.rows
         self._dropped += part.about.dropped
         self._notes |= {*part.about.notes}
+        self._own = self._own.beside(part.own)
+
+    def _check_numbers(self, part: Part) -> None:
+        """The caller's own metrics see classes by number: the same ones have to be called so in all parts.
+
+        Raises:
+            InputError: they are not.
+
+        """
+        about = part.about
+        if not (about.own and about.rows and self._rows):
+            return
+        mine, theirs = (class_numbers(one.choices, one.preds, one.target) for one in (self._about, about))
+        if mine != theirs:
+            odd = min({*mine} ^ {*theirs})
+            what = f"{about.own[0].name} sees classes by number, and {odd!r} is in some parts only"
+            raise InputError(what, fix="write all parts with --labels naming all classes", path=part.path)
 
     def _name(self, about: About) -> bool:
         """Take in what both sides of a part are called, and say whether that changes how rows are counted."""
@@ -135,8 +155,9 @@ class Sum:
             dropped=self._dropped,
             inputs=_joined(file for files in self._inputs.values() for file in files),
             notes=in_order(self._all_notes(preds, target)),
+            contributions=self._own.contributions,
         )
-        merged = Part(about, plan_of(about).decide(self._total.evidence), self._total, self._path)
+        merged = Part(about, plan_of(about).decide(self._total.evidence), self._total, self._path, self._own)
         self._total.check(merged.task)
         return merged
 
@@ -193,6 +214,7 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
     ("computed other metrics than", "-m", lambda about: about.metrics),
     ("computed other metrics for gates than", "--min and --max", lambda about: about.gated),
     ("ranks within another budget than", "--ranking-budget", lambda about: about.budget),
+    ("counted other metrics of your own than", "--metric", lambda about: about.own),
     ("differs in having weights from", "--weight", lambda about: about.weighted),
     ("has another layout than", "options", lambda about: about.layout),
     ("has other score columns than", "--pred", lambda about: about.preds.columns),
@@ -201,7 +223,7 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
     ("stores its scores in another type than", "options", lambda about: _stored(about)),  # noqa: PLW0108  likewise
 )
 """What a part must have in common with the others: how it differs, the option that says it, where it stands."""
-_CHOSEN = 5
+_CHOSEN = 6
 """So many of them are chosen, and hold even of a part without rows."""
 
 

@@ -49,10 +49,13 @@ def failure_of(name: str, error: BaseException, file: str | None = None) -> Fail
 
 
 class OwnMetric:
-    """A metric under a name; ``file`` is where its class was written."""
+    """A metric under a name; ``file`` is where its class was written.
 
-    def __init__(self, name: str, metric: Any) -> None:
-        self.name, self.metric = name, metric
+    ``made`` is how it was made where that was said in an address: its class with its arguments, ``TopK(k=3)``.
+    """
+
+    def __init__(self, name: str, metric: Any, made: str = "") -> None:
+        self.name, self.metric, self.made = name, metric, made
         self.wants_weight = "weight" in _parameters(metric.update)
         try:
             self.file: str | None = inspect.getfile(type(metric))
@@ -80,7 +83,7 @@ class OwnMetrics:
         """Passes that these metrics accompany."""
         return lambda: Accompanied(begin(), OwnPass(self))
 
-    def values(self) -> tuple[dict[str, Any], list[Failure]]:
+    def values(self) -> tuple[dict[str, Any], tuple[Failure, ...]]:
         """What each metric computes, and what failed."""
         assert self.total is not None
         return self.total.values()
@@ -88,7 +91,7 @@ class OwnMetrics:
     def rows(self, batch: Batch) -> tuple[Array, Array, Array | None]:
         """Predictions, truth and weights as metrics see them."""
         preds, target, weight = batch.preds, batch.target, batch.weight
-        names = self._names()
+        names = class_numbers(self.choices, self.source.preds, self.source.target)
         preds, target = _numbered(preds, self.source.preds, names), _numbered(target, self.source.target, names)
         if batch.repeats is not None:
             preds, target = np.repeat(preds, batch.repeats, axis=0), np.repeat(target, batch.repeats, axis=0)
@@ -97,15 +100,6 @@ class OwnMetrics:
         if keep is not None:
             preds, target, weight = preds[keep], target[keep], None if weight is None else weight[keep]
         return preds, target, weight
-
-    def _names(self) -> tuple[str, ...]:
-        preds, target = self.source.preds, self.source.target
-        if self.choices.labels is not None:
-            return self.choices.labels
-        if preds.columns is not None:
-            return preds.columns
-        names = class_order({*(target.labels or ()), *(preds.labels or ())})
-        return tuple(name for name in names if name != str(self.choices.ignore_index))
 
     def _kept(self, preds: Array, target: Array) -> Array | None:
         """Which rows count; ``None``: all."""
@@ -120,6 +114,16 @@ class OwnMetrics:
                 if field_.labels is not None:
                     keep &= side >= 0
         return None if keep.all() else keep
+
+
+def class_numbers(choices: Choices, preds: Field, target: Field) -> tuple[str, ...]:
+    """The classes by the numbers under which metrics see texts, and columns."""
+    if choices.labels is not None:
+        return choices.labels
+    if preds.columns is not None:
+        return preds.columns
+    names = class_order({*(target.labels or ()), *(preds.labels or ())})
+    return tuple(name for name in names if name != str(choices.ignore_index))
 
 
 def _numbered(rows: Array, side: Field, names: tuple[str, ...]) -> Array:
@@ -169,8 +173,8 @@ class OwnPass:
             if name not in self.failures or found[0] < self.failures[name][0]:
                 self.failures[name] = found
 
-    def values(self) -> tuple[dict[str, Any], list[Failure]]:
-        """What each metric computes over all rows in order, and what failed."""
+    def totals(self) -> dict[str, Any]:
+        """Each metric with all rows in order, but for those that failed."""
         found: dict[str, Any] = {}
         self.parts.sort(key=lambda part: part[0])
         for own in self.own.metrics:
@@ -180,10 +184,28 @@ class OwnPass:
                 total = own.metric.fresh()
                 for _, held in self.parts:
                     total.merge(held[own.name])
-                found[own.name] = plain_values(total.compute())
             except Exception as e:
                 self._fail(0, own, e)
-        return found, [self.failures[own.name][1] for own in self.own.metrics if own.name in self.failures]
+            else:
+                found[own.name] = total
+        return found
+
+    def failed(self) -> tuple[Failure, ...]:
+        """What failed, in the order of the metrics."""
+        return tuple(self.failures[own.name][1] for own in self.own.metrics if own.name in self.failures)
+
+    def values(self) -> tuple[dict[str, Any], tuple[Failure, ...]]:
+        """What each metric computes over all rows in order, and what failed."""
+        found: dict[str, Any] = {}
+        totals = self.totals()
+        for own in self.own.metrics:
+            if own.name not in totals:
+                continue
+            try:
+                found[own.name] = plain_values(totals[own.name].compute())
+            except Exception as e:
+                self._fail(0, own, e)
+        return found, self.failed()
 
 
 def plain_values(result: Any) -> dict[str, float]:

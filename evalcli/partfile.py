@@ -36,12 +36,22 @@ MOST_BYTES = 1 << 34
 _TYPES = {
     "bool": "BOOL",
     "uint8": "U8",
+    "uint16": "U16",
     "uint32": "U32",
     "uint64": "U64",
+    "int8": "I8",
+    "int16": "I16",
+    "int32": "I32",
     "int64": "I64",
+    "float16": "F16",
+    "float32": "F32",
     "float64": "F64",
+    "bfloat16": "BF16",
 }
-"""The types that states consist of, and what the format calls them."""
+"""The types that states consist of, and what the format calls them; ours are few, those of others may be any."""
+
+MOST_AXES = 8
+"""No state has more axes."""
 
 _DAMAGED = "write the part again with -o PART.evalcli"
 _NAME = "name a file written with -o PART.evalcli"
@@ -67,7 +77,7 @@ def pack(about: Mapping[str, Any], arrays: Mapping[str, Array], version: str) ->
         array = np.ascontiguousarray(arrays[name])
         kind = array.dtype.name
         listed.append([name, kind, list(np.shape(arrays[name]))])
-        runs[kind].append(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        runs[kind].append(_little(array).tobytes())
     text = json.dumps({**about, "states": listed}, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     tensors = {"about": ("U8", text)} | {name: (_TYPES[name], b"".join(run)) for name, run in runs.items() if any(run)}
     digest = hashlib.sha256()
@@ -84,9 +94,31 @@ def pack(about: Mapping[str, Any], arrays: Mapping[str, Array], version: str) ->
     return b"".join((len(head).to_bytes(8, "little"), head, *(tensors[name][1] for name in header)))
 
 
+def _little(array: Array) -> Array:
+    """The values with their lowest byte first."""
+    return array if array.dtype.name == "bfloat16" else array.astype(array.dtype.newbyteorder("<"), copy=False)
+
+
 def _width(kind: str) -> int:
     """Bytes of a value; the widest come first, so that all lie where a machine reads them at once."""
-    return 1 if kind in {"U8", "BOOL"} else int(kind[1:]) // 8
+    return 1 if kind == "BOOL" else int(kind.lstrip("BFIU")) // 8
+
+
+def writable(array: Array) -> bool:
+    """Whether a part can hold the array.
+
+    >>> writable(np.zeros(3)), writable(np.array("text"))
+    (True, False)
+    """
+    return array.dtype.name in _TYPES and array.ndim <= MOST_AXES
+
+
+def _type(kind: str) -> np.dtype[Any]:
+    if kind == "bfloat16":  # numpy has none of its own
+        import ml_dtypes
+
+        kind = ml_dtypes.bfloat16
+    return np.dtype(kind)
 
 
 def unpack(data: bytes, path: str) -> Content:
@@ -167,14 +199,14 @@ def _run(array: StoredArray) -> Array:
     if kind not in _TYPES or array.dtype != kind or len(array.shape) != 1:
         raise ValueError(f"a tensor {array.name!r} of {array.dtype}")
     if array.shape == (0,):
-        return np.zeros(0, kind)
+        return np.zeros(0, _type(kind))
     assert hasattr(array, "read_raw")
     raw: Array = array.read_raw(0, array.shape[0]).copy()
     if kind == "bool":
         if (raw > 1).any():
             raise ValueError("truth values that are neither 0 nor 1")
         return raw.astype(bool)
-    return raw
+    return raw.view(_type(kind))
 
 
 def _object(text: bytes) -> dict[str, Any]:
@@ -205,9 +237,13 @@ def _split(listed: Any, runs: dict[str, Array]) -> dict[str, Array]:
         if not (isinstance(entry, list) and len(entry) == 3 and isinstance(entry[0], str) and entry[1] in _TYPES):
             raise ValueError("its description lists a state in no known way")
         name, kind, shape = entry
-        if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 1 << 48 for n in shape) or len(shape) > 4:
+        if (
+            not isinstance(shape, list)
+            or not all(type(n) is int and 0 <= n < 1 << 48 for n in shape)
+            or len(shape) > MOST_AXES
+        ):
             raise ValueError(f"a state {name!r} of no shape")
-        run = runs.get(kind, np.zeros(0, kind))
+        run = runs[kind] if kind in runs else np.zeros(0, _type(kind))
         size, start = prod(shape), at.get(kind, 0)
         if name in found or start + size > len(run):
             raise ValueError(f"the state {name!r} is there twice or lies beyond the file")

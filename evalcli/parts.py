@@ -13,10 +13,11 @@ from evalcli import __version__
 from evalcli.counting import Outcome, Plan
 from evalcli.engine import Placement
 from evalcli.errors import EvalError, InputError
-from evalcli.evaluation import Measured, measure, report_of
+from evalcli.evaluation import Measured, measure, report_of, with_own
 from evalcli.evidence import Evidence
 from evalcli.layout import Layout  # noqa: TC001  # the reader of parts looks at annotations
 from evalcli.metrics.registry import parse
+from evalcli.ownstates import NONE, Contribution, OwnName, OwnStates, contributed, restored
 from evalcli.partfile import SCHEMA, forged, pack, read_bytes, unpack
 from evalcli.plaindata import fitted, plain
 from evalcli.sources.base import Field, InputFile, Note, Source
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from evalcli.counting import Pass
     from evalcli.engine import Execution, Progress
+    from evalcli.own import OwnMetric
     from evalcli.report import Report
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
@@ -57,16 +59,22 @@ class About:
     dropped: int
     inputs: tuple[InputFile, ...]
     notes: tuple[Note, ...]
+    own: tuple[OwnName, ...] = ()
+    contributions: tuple[Contribution, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a pass has ``gathered``, under which decision, and what it is about. ``path`` is how errors call it."""
+    """What a pass has ``gathered``, under which decision, and what it is about. ``path`` is how errors call it.
+
+    ``own`` are the states of metrics of the caller's own.
+    """
 
     about: About
     task: Task
     gathered: Any  # a pass of the family of the task
     path: str = ""
+    own: OwnStates = NONE
 
     @property
     def outcome(self) -> Outcome:
@@ -123,10 +131,17 @@ def plan_of(about: About) -> Plan:
     )
 
 
-def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Part:
-    """The part of what was just counted."""
+def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...], own: OwnStates | None = None) -> Part:
+    """The part of what was just counted; ``own`` are the states of the caller's own metrics if others have them too.
+
+    Raises:
+        UsageError: a metric of the caller's own, whose state cannot be written.
+
+    """
     source, task = plan.source, outcome.task
     named = tuple(sorted((replace(file, path=source.aliases.get(file.path, file.path)) for file in inputs), key=order))
+    if own is None:
+        own = NONE if plan.own is None or plan.own.total is None else contributed(plan.own.total, named)
     about = About(
         schema=SCHEMA,
         version=__version__,
@@ -146,8 +161,10 @@ def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Part
         dropped=source.dropped,
         inputs=named,
         notes=in_order(source.notes()),
+        own=own.names,
+        contributions=own.contributions,
     )
-    return Part(about, task, outcome.gathered)
+    return Part(about, task, outcome.gathered, own=own)
 
 
 def measure_part(
@@ -158,6 +175,7 @@ def measure_part(
     progress: Progress | None = None,
     *,
     also: Sequence[str] = (),
+    own: Sequence[OwnMetric] = (),
 ) -> Part:
     """Read ``source`` once and count, as ``evaluate`` does, without a report.
 
@@ -168,21 +186,23 @@ def measure_part(
         UsageError: choices contradict each other or the input.
 
     """
-    measured, _ = measure(source, choices, execution, metrics, progress, also=also, partial=True)
+    measured, _ = measure(source, choices, execution, metrics, progress, also=also, own=own, partial=True)
     return part_of(*measured)
 
 
-def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1) -> Report:
-    """The report of the rows of a part; ``also`` are the metrics of gates.
+def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1, own: Sequence[OwnMetric] = ()) -> Report:
+    """The report of the rows of a part; ``also`` are the metrics of gates, ``own`` those of the caller's own.
 
     Raises:
-        EvalError: its rows leave in doubt what they are, or there are none.
+        EvalError: its rows leave in doubt what they are, or there are none; its own metrics are not those of ``own``.
 
     """
+    found = part.own.values(own, part.path)
     plan = part.plan(tuple(also), workers)
     gathered: Pass = replace(part.gathered, plan=plan)
     gathered.check(part.task)
-    return report_of(Measured(plan, part.outcome, part.about.inputs))
+    report = report_of(Measured(plan, part.outcome, part.about.inputs))
+    return with_own(report, own, *found) if own else report
 
 
 def names_told(task: Task, choices: Choices) -> tuple[str, ...]:
@@ -202,7 +222,8 @@ def in_order(notes: tuple[Note, ...]) -> tuple[Note, ...]:
 
 def encode(part: Part) -> bytes:
     """The bytes of its file; equal parts give equal bytes."""
-    return pack(plain(part.about), part.gathered.state_dict(), part.about.version)
+    own = {f"own.{name}": array for name, array in part.own.state_dict().items()}
+    return pack(plain(part.about), part.gathered.state_dict() | own, part.about.version)
 
 
 def decode(data: bytes, path: str = "part") -> Part:
@@ -238,6 +259,8 @@ def _restored(about: About, arrays: dict[str, Array], path: str) -> Part:
     _check(about)
     for name in (*(about.metrics or ()), *about.gated):
         parse(name)
+    kept = {key[4:]: arrays.pop(key) for key in [*arrays] if key.startswith("own.")}
+    own = restored(about.own, about.contributions, kept)
     plan = plan_of(about)
     evidence = Evidence()
     evidence.load_state_dict({key[9:]: array for key, array in arrays.items() if key.startswith("evidence.")})
@@ -248,7 +271,7 @@ def _restored(about: About, arrays: dict[str, Array], path: str) -> Part:
     gathered: Pass = plan.begin(task, Evidence())()
     gathered.restore(arrays)
     gathered.check(task)
-    return Part(about, task, gathered, path)
+    return Part(about, task, gathered, path, own)
 
 
 def _check(about: About) -> None:
@@ -261,7 +284,7 @@ def _check(about: About) -> None:
     known = chosen.task in {None, *FAMILIES} and chosen.nan in {"error", "drop", "wrong"}
     if not known or chosen.classes not in {"seen", "declared"} or chosen.class_axis not in {None, 1, -1}:
         raise ValueError("it was written under choices that do not exist")
-    for file in about.inputs:
+    for file in (*about.inputs, *(file for one in about.contributions for file in one.inputs)):
         start, stop = file.rows or (0, 1)
         if file.side not in {"both", "preds", "target"} or not 0 <= start < stop:
             raise ValueError("it names rows in no known way")
@@ -272,5 +295,5 @@ def _check(about: About) -> None:
     for side in (about.preds, about.target):
         if side.labels is not None and len(set(side.labels)) != len(side.labels):
             raise ValueError("it names a class twice")
-    if about.layout.width is not None and not 0 < about.layout.width <= max(about.preds.shape + about.target.shape):
+    if about.layout.width is not None and not 0 < about.layout.width <= max(1, *about.preds.shape, *about.target.shape):
         raise ValueError("it has other classes than columns")

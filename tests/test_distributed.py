@@ -155,6 +155,58 @@ def test_torchrun(run: Run, tables: Path, tmp_path: Path) -> None:
         assert (tmp_path / "a.json").read_text() == alone
 
 
+OWN = """
+import numpy as np
+import evalcli
+
+class Count(evalcli.Metric):
+    def __init__(self, classes):
+        super().__init__()
+        self.add_state("rows", np.zeros(classes, int))
+        self.add_state("seen", [], reduce="cat")
+
+    def update(self, preds, target):
+        self.rows = self.rows + np.bincount(target, minlength=len(self.rows))
+        self.seen.append(target)
+
+    def compute(self):
+        seen = np.concatenate(self.seen)
+        return {"rows": self.rows, "first": seen[0], "last": seen[-1]}
+
+class Bad(evalcli.Metric):
+    def update(self, preds, target):
+        if 3 in target:
+            raise ValueError("three")
+
+    def compute(self):
+        return 0
+"""
+
+
+@pytest.mark.parametrize(("kind", "count"), [("arrays", 3), ("tables", 2)])
+def test_metrics_of_the_users_own(
+    run: Run, tmp_path: Path, kind: str, count: int, request: pytest.FixtureRequest
+) -> None:
+    found = request.getfixturevalue(kind)
+    files = found if kind == "arrays" else (found,)
+    (tmp_path / "my.py").write_text(OWN)
+    size = 5 if kind == "arrays" else 6
+    asked = ("--metric", f"{tmp_path}/my.py:Count({size})", "--metric", f"{tmp_path}/my.py:Bad", "-f", "json")
+    alone = run("report", *files, *asked)
+    assert alone.code == 2
+    assert "Bad failed: ValueError: three" in alone.stderr
+    part = tmp_path / "a.evalcli"
+    first, *others = ranks(count, "report", *files, *asked, "-o", part)
+    assert others == [Ended("", "", 2)] * (count - 1)
+    assert (first.stderr, first.code) == (alone.stderr, 2)
+    mine, theirs = (json.loads(one.stdout) for one in (first, alone))
+    for name in ("first", "last") if kind == "tables" else ():  # whose rows come in the order of the ranks
+        del mine["metrics"][f"Count(6).{name}"], theirs["metrics"][f"Count(6).{name}"]
+    assert mine == theirs
+    again = run("merge", part, *asked)
+    assert (again.code, again.stdout) == (2, first.stdout)
+
+
 def test_the_exit_code_of_rank_0_is_everyones(run: Run, arrays: tuple[Path, Path], tmp_path: Path) -> None:
     part = tmp_path / "a.evalcli"
     options = ("--min", "accuracy=0.99", "--quiet", "-o", part)
@@ -414,20 +466,20 @@ def test_codes_become_those_of_the_whole() -> None:
 
 
 def test_rows_that_nobody_or_two_have_read_are_no_verdict() -> None:
-    from evalcli.distributed import _covered
     from evalcli.plaindata import plain
+    from evalcli.shared import covered
 
-    def covered(*files: InputFile, whole: tuple[str, ...] = ("a",)) -> Any:
-        return _covered([[plain((file,)), [], 0] for file in files], Share(None, tuple((name, 1) for name in whole)))
+    def read(*files: InputFile, whole: tuple[str, ...] = ("a",)) -> Any:
+        return covered([[plain((file,)), [], 0] for file in files], Share(None, tuple((name, 1) for name in whole)))
 
     half, rest = (InputFile("a", 9, "sha256:1", rows=rows, total=10) for rows in ((0, 5), (5, 10)))
-    assert covered(rest, half) == (InputFile("a", 9, "sha256:1"),)
+    assert read(rest, half) == (InputFile("a", 9, "sha256:1"),)
     with pytest.raises(LimitError, match="some of its rows were not read"):
-        covered(half)
+        read(half)
     for twice in (InputFile("a", 9, "sha256:1", rows=(4, 10), total=10), half, InputFile("a", 9, "sha256:1")):
         with pytest.raises(LimitError, match="not read once each"):
-            covered(half, twice)
+            read(half, twice)
     with pytest.raises(LimitError, match="was read by no rank"):
-        covered(half, rest, whole=("a", "b"))
+        read(half, rest, whole=("a", "b"))
     with pytest.raises(InputError, match="other contents"):
-        covered(half, InputFile("a", 9, "sha256:2", rows=(5, 10), total=10))
+        read(half, InputFile("a", 9, "sha256:2", rows=(5, 10), total=10))

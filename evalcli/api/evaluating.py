@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from evalcli.expressions import Definition
     from evalcli.own import OwnMetric
@@ -132,7 +131,7 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     from evalcli.gates import slicers_of
 
     with in_keywords():
-        extras = Extras(own_metrics(own), definitions_of(define))
+        extras = Extras(_own_metrics(own), definitions_of(define))
         names = metric_names(metrics)
         selection.by = slicers_of((*(names or ()), *extras.needed(())))
         sides = Sides(preds, target, weight, by, cluster)
@@ -168,24 +167,12 @@ def _evaluated(
         return Report(extras.defined(found))
 
 
-def own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...]:
-    """Metrics of the caller's own, by name where they are named."""
+def _own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...]:
     if not own:
         return ()
-    from evalcli.loading import load_metric, own_metric
+    from evalcli.loading import own_metrics
 
-    named = own.items() if isinstance(own, Mapping) else [(None, metric) for metric in own]
-    found = []
-    for name, metric in named:
-        if isinstance(metric, str):
-            found.append(load_metric(metric if name is None else f"{name}={metric}"))
-        else:
-            found.append(own_metric(metric, name))
-    names = [one.name for one in found]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise UsageError(f"two metrics are called {twice[0]!r}", fix="name them: own={'first': …, 'second': …}")
-    return tuple(found)
+    return own_metrics(own)
 
 
 def definitions_of(define: Mapping[str, str] | None) -> tuple[Definition, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument
 
+from evalcli.cli.extra_options import ExtraOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import GateOptions, OutputOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.errors import ExitCode, InputError
@@ -22,16 +23,19 @@ Parts = Annotated[
 
 
 @flattened
-def merge(parts: Parts, *, gating: GateOptions, output: OutputOptions) -> ExitCode:
+def merge(parts: Parts, *, extra: ExtraOptions, gating: GateOptions, output: OutputOptions) -> ExitCode:
     """Add up PARTs that were written with -o PART.evalcli: the report of all their rows, and its gates.
 
     Any order, any grouping: -o MERGED.evalcli is a part again. Exit code as of evalcli report.
     """
     from evalcli.cli.deliver import plan_delivery
+    from evalcli.cli.report import tell_failed
     from evalcli.cli.saved import read_report
-    from evalcli.gates import judge, metrics_of
+    from evalcli.gates import judge
 
-    rules, base = gating.rules(), gating.baseline_path()
+    extras = extra.extras()
+    rules, base = gating.rules(extras), gating.baseline_path()
+    also = extras.needed(rules)
     files = _named(parts)
     delivery = plan_delivery(output, (*files, base, output.config), default="rich", parts=True)
     baseline = read_report(base) if base is not None else None
@@ -45,9 +49,10 @@ def merge(parts: Parts, *, gating: GateOptions, output: OutputOptions) -> ExitCo
     if not (delivery.reports or rules):
         return delivery.deliver_part(part)
     check_complete(total)
-    result = report_of_part(total, metrics_of(rules))
-    verdicts = judge(result, rules, baseline, on=gating.basis)
-    return delivery.deliver(replace(result, gates=verdicts), part)
+    result = extras.defined(report_of_part(total, also, own=extras.own))
+    verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
+    code = delivery.deliver(replace(result, gates=verdicts), part)
+    return ExitCode.NO_VERDICT if extras.own and tell_failed(result) else code
 
 
 def _named(parts: Sequence[str]) -> tuple[str, ...]:

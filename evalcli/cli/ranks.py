@@ -11,7 +11,7 @@ from evalcli.cli.baseline import find_rival
 from evalcli.cli.deliver import plan_delivery
 from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
-from evalcli.cli.report import no_clusters, no_scan, no_slices, not_own
+from evalcli.cli.report import no_clusters, no_scan, no_slices, tell_failed, tell_failures
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, LostError, Ranks, count_together
 from evalcli.errors import EvalError, ExitCode, UsageError
@@ -80,8 +80,6 @@ def report_by_ranks(launch: Launch, groups: Groups) -> ExitCode:
 def _understood(groups: Groups, *, first: bool) -> Wanted:
     files, inputs, deciding, extra, gating, executing, output = groups
     extras = extra.extras()
-    if extras.own:
-        raise not_own(extras.own[0].name)
     rules = gating.rules(extras)
     also = extras.needed(rules)
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
@@ -93,7 +91,7 @@ def _understood(groups: Groups, *, first: bool) -> Wanted:
     if deciding.cluster is not None:
         raise no_clusters(deciding.cluster)
     chosen = selection(inputs, choices, execution.workers)
-    job = Job(files.preds, files.targets, chosen, choices, execution, names, also)
+    job = Job(files.preds, files.targets, chosen, choices, execution, names, also, extras.own)
     if not first:
         return Wanted(job, rules, extras, gating.basis)
     base = gating.baseline_path()
@@ -129,8 +127,11 @@ def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Deliver
         )
     part = encode(counted.part) if delivery.takes_part else b""
     if not (delivery.reports or wanted.rules):
-        return delivery.deliver_part(part)
-    report = replace(report_of_part(counted.part, wanted.job.also, counted.run.workers), run=counted.run)
+        code = delivery.deliver_part(part)
+        return ExitCode.NO_VERDICT if tell_failures(counted.part.own.failures()) else code
+    own = wanted.extras.own
+    report = replace(report_of_part(counted.part, wanted.job.also, counted.run.workers, own), run=counted.run)
     report = wanted.extras.defined(report)
     verdicts = judge(report, wanted.rules, wanted.baseline, on=wanted.gate_on)
-    return delivery.deliver(replace(report, gates=verdicts), part)
+    code = delivery.deliver(replace(report, gates=verdicts), part)
+    return ExitCode.NO_VERDICT if own and tell_failed(report) else code

@@ -22,6 +22,8 @@ from evalcli.errors import ExitCode, UsageError
 from evalcli.launch import launched
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evalcli.drops import Baseline
     from evalcli.evaluation import Measured
     from evalcli.report import Report
@@ -75,8 +77,6 @@ def report(
             raise no_scan()
         if deciding.cluster is not None and (rival is not None or delivery.takes_part):
             raise no_clusters(deciding.cluster)
-        if extras.own and delivery.takes_part:
-            raise not_own(extras.own[0].name)
         asked = Asked(files, replace(chosen, scan=None), choices, execution, names, also, extras, rules, gating)
         if rival is not None and files.targets is None:
             chosen.id = None  # it pairs the two models
@@ -86,7 +86,9 @@ def report(
             if chosen.partial:
                 from evalcli.parts import encode, measure_part
 
-                return delivery.deliver_part(encode(measure_part(source, choices, execution, names, progress)))
+                part = measure_part(source, choices, execution, names, progress, also=also, own=extras.own)
+                code = delivery.deliver_part(encode(part))
+                return ExitCode.NO_VERDICT if tell_failures(part.own.failures()) else code
             from evalcli.evaluation import evaluate
 
             kept = _Keeper(wanted=delivery.takes_part)
@@ -99,7 +101,7 @@ def report(
             baseline = measured(rival, asked, result, progress)
     verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
     code = delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
-    return ExitCode.NO_VERDICT if extras.own and _tell_failed(result) else code
+    return ExitCode.NO_VERDICT if extras.own and tell_failed(result) else code
 
 
 def no_slices(by: str) -> UsageError:
@@ -120,12 +122,6 @@ def no_clusters(by: str) -> UsageError:
     return UsageError(what, fix="drop --cluster, or read all rows in one run; a baseline may be a saved report")
 
 
-def not_own(name: str) -> UsageError:
-    """What to say where rows are counted apart and a metric of the user's own is asked for."""
-    what = f"--metric {name}: what is counted apart and added up has no metrics of your own in this version"
-    return UsageError(what, fix="drop --metric, or read all rows in one run")
-
-
 class _Keeper:
     """Makes a part of what was counted, while its source is still open, if one is to be written."""
 
@@ -140,16 +136,23 @@ class _Keeper:
             self.part = encode(part_of(*measured))
 
 
-def _tell_failed(report: Report) -> bool:
+def tell_failed(report: Report) -> bool:
     """Say on standard error which of the user's own metrics failed: with one there is no verdict."""
-    from evalcli.cli import streams
     from evalcli.evaluation import METRIC_FAILED
+
+    return tell_failures([finding.text for finding in report.findings if finding.code == METRIC_FAILED])
+
+
+def tell_failures(failures: Iterable[object]) -> bool:
+    """Say what failed, and whether anything did."""
+    from evalcli.cli import streams
+    from evalcli.evaluation import MEND
     from evalcli.renderers.escape import visible
 
-    failed = [finding for finding in report.findings if finding.code == METRIC_FAILED]
-    for finding in failed:
-        streams.say(f"evalcli: {visible(finding.text)}; {finding.fix} [E3]")
-    return bool(failed)
+    told = [*map(str, failures)]
+    for text in told:
+        streams.say(f"evalcli: {visible(text)}; {MEND} [E3]")
+    return bool(told)
 
 
 def _import_the_rest() -> None:

@@ -95,30 +95,87 @@ class Adapted(Metric):
         return self.metric.device
 
     def state_dict(self) -> dict[str, HostArray]:
-        """Its states as host arrays; parts of a list by their number."""
-        found: dict[str, HostArray] = {"updates": np.array(self.metric._update_count)}
+        """Its states as host arrays; parts of a list by their number, those of metrics inside by theirs."""
+        found: dict[str, HostArray] = {_UPDATES: np.array(self.metric._update_count)}
         for name in self.metric._reductions:
             held = getattr(self.metric, name)
             if isinstance(held, list):
-                found |= {f"{name}.{i}": part.detach().cpu().numpy() for i, part in enumerate(held)}
+                found |= {f"{name}.{i}": _host(part) for i, part in enumerate(held)}
             else:
-                found[name] = held.detach().cpu().numpy().copy()
+                found[name] = _host(held)
+        for number, inner in enumerate(_inner(self.metric)):
+            state = type(self)(inner).state_dict()
+            found |= {f"{_INSIDE}.{number}.{name}": array for name, array in state.items()}
         return found
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
-        """Take over what ``state_dict`` gave."""
+        """Take over what ``state_dict`` gave.
+
+        Raises:
+            ValueError: anything else.
+
+        """
         self.reset()
-        for name in self.metric._reductions:
-            if name in state:
-                held: Any = torch.from_numpy(np.array(state[name])).to(self.metric.device)
-            else:
-                parts = sorted(
-                    (k for k in state if k.startswith(f"{name}.")), key=lambda key: int(key.rpartition(".")[2])
-                )
-                held = [torch.from_numpy(np.array(state[part])).to(self.metric.device) for part in parts]
+        rest = dict(state)
+        updates = rest.pop(_UPDATES, np.array(-1))
+        if updates.shape != () or updates.dtype.kind != "i" or updates < 0:
+            raise ValueError("the saved metric does not say how many batches it was given")
+        for number, inner in enumerate(_inner(self.metric)):
+            within = f"{_INSIDE}.{number}."
+            other = type(self)(inner)
+            other.load_state_dict({key[len(within) :]: rest.pop(key) for key in [*rest] if key.startswith(within)})
+            inner.__dict__.update(other.metric.__dict__)
+        for name, default in self.metric._defaults.items():
+            held = _numbered(name, rest) if isinstance(default, list) else self._one(name, rest, default)
             setattr(self.metric, name, held)
-        self.metric._update_count = int(state["updates"])
+        if rest:
+            raise ValueError(f"{type(self.metric).__name__} has no state {min(rest)!r}")
+        self.metric._update_count = int(updates)
         self.metric._computed = None
+
+    def _one(self, name: str, rest: dict[str, HostArray], default: Any) -> Any:
+        """A saved tensor in place of ``default``; side by side with others where that is how it merges."""
+        if name not in rest:
+            raise ValueError(f"the saved {type(self.metric).__name__} lacks its state {name!r}")
+        held, reduce = _tensor_of(rest.pop(name)).to(self.metric.device), self.metric._reductions[name]
+        beside = reduce is None and held.shape[1:] == default.shape
+        keeps = reduce is None or getattr(reduce, "__name__", "") in _KEEP_SHAPE
+        if keeps and not beside and held.shape != default.shape:
+            raise ValueError(f"the saved state {name!r} has the shape {tuple(held.shape)}, not {tuple(default.shape)}")
+        return held
+
+
+_KEEP_SHAPE = {"dim_zero_sum", "dim_zero_mean", "dim_zero_max", "dim_zero_min"}
+"""Reductions that leave a state as long as it was."""
+_UPDATES = "updates"
+_INSIDE = "inside"
+
+
+def _host(held: Any) -> HostArray:
+    """A copy of a tensor on the host."""
+    held = held.detach().cpu()
+    if held.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        found: HostArray = held.view(torch.uint16).numpy().view(ml_dtypes.bfloat16).copy()
+        return found
+    copied: HostArray = held.numpy().copy()
+    return copied
+
+
+def _tensor_of(array: HostArray) -> Any:
+    array = np.array(array)
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _numbered(name: str, rest: dict[str, HostArray]) -> list[Any]:
+    """The parts of a list, in order."""
+    found: list[Any] = []
+    while (key := f"{name}.{len(found)}") in rest:
+        found.append(_tensor_of(rest.pop(key)))
+    return found
 
 
 def _inner(metric: Any) -> list[Any]:

@@ -1,6 +1,7 @@
 """Metrics of torchmetrics: given batches, merged by their own reductions, equal to what they say of the whole."""
 
 import copy
+import itertools
 import pickle
 import warnings
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torchmetrics
+from memory_source import MemorySource
 from torchmetrics import MeanMetric, MinMetric
 from torchmetrics import classification as tm
 from torchmetrics import regression as tr
@@ -15,7 +17,12 @@ from torchmetrics import regression as tr
 import evalcli
 from evalcli.engine import Execution
 from evalcli.integrations.torchmetrics import Adapted
+from evalcli.loading import own_metrics
+from evalcli.merging import merge
 from evalcli.metrics import Accuracy, MetricCollection
+from evalcli.parts import decode, encode, measure_part, report_of_part
+from evalcli.sources.base import InputFile
+from evalcli.task import Choices
 
 RNG = np.random.default_rng(0)
 TARGET = RNG.integers(0, 4, 200)
@@ -179,3 +186,75 @@ def test_the_engine_does_not_disturb_it():
     evalcli.evaluate(PROBS, TARGET, own={"x": metric})
     assert metric._update_count == 0
     assert Execution().workers is None
+
+
+def through_bytes(metric, preds, target, cuts=(0, 50, 51, 200)):
+    """What a metric says of rows that were counted apart, in the order of the rows."""
+    own = own_metrics({"m": metric})
+    found = []
+    for a, b in itertools.pairwise(cuts):
+        source = MemorySource(preds[a:b], target[a:b])
+        source.finish = lambda a=a: (InputFile(f"{a:04}.npy", 8, f"sha256:{a}"),)
+        task = "regression" if target.dtype.kind == "f" else "multiclass"
+        part = measure_part(source, Choices(task=task), Execution(workers=2, batch_size=30), own=own)
+        found.append(decode(encode(part)))
+    one, other = (report_of_part(merge(each), own=own) for each in (found, [merge(found[:0:-1]), found[0]]))
+    assert one.metrics == other.metrics
+    assert not [finding for finding in one.findings if finding.code == "metric-failed"]
+    return [value.value for name, value in one.metrics.items() if name == "m" or name.startswith(("m.", "m["))]
+
+
+@each
+def test_in_parts(metric, preds, target):
+    whole = copy.deepcopy(metric)
+    whole.update(torch.from_numpy(preds), torch.from_numpy(target))
+    expected = plain(whole.compute()).reshape(-1)
+    # Pearson's merge of torchmetrics loses digits over a batch of one
+    cuts = (0, 60, 200) if isinstance(metric, tr.PearsonCorrCoef) else (0, 50, 51, 200)
+    assert through_bytes(metric, preds, target, cuts) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+class Halves(torchmetrics.Metric):
+    def __init__(self):
+        super().__init__()
+        self.add_state("total", torch.zeros(3, dtype=torch.bfloat16), dist_reduce_fx="sum")
+        self.add_state("rows", [], dist_reduce_fx="cat")
+        self.inner = MinMetric()
+
+    def update(self, preds, target):
+        self.total = self.total + torch.tensor([1, 0, 2], dtype=torch.bfloat16)
+        self.rows.append(preds.to(torch.float16))
+        self.inner.update(target)
+
+    def compute(self):
+        return [*self.total.float().tolist(), len(torch.cat(self.rows)), self.inner.compute().item()]
+
+
+def test_states_of_every_type_and_of_metrics_inside():
+    assert through_bytes(Halves(), VALUES, TRUTH) == [
+        *(8.0, 0.0, 16.0),  # two batches of 30 rows, one of 1, five of the rest
+        200.0,
+        float(TRUTH.min()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("total", np.zeros(4)),
+        ("total", None),
+        ("updates", np.array(-1)),
+        ("updates", np.array(1.5)),
+        ("updates", None),
+        ("other", np.zeros(1)),
+        ("rows.9", np.zeros(1)),
+        ("inside.0.min_value", None),
+        ("inside.1.min_value", np.zeros(())),
+    ],
+)
+def test_states_of_another_metric_are_refused(name, array):
+    metric = Adapted(Halves())
+    metric.update(VALUES, TRUTH)
+    state = metric.state_dict() | {name: array}
+    with pytest.raises(ValueError, match=r"state|batches"):
+        metric.fresh().load_state_dict({key: one for key, one in state.items() if one is not None})

@@ -1,0 +1,103 @@
+"""What the shares of all ranks are together: two sides, the files that were read, and what was said of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import EmptyError, InputError, LimitError
+from evalcli.merging import joined_field
+from evalcli.parts import in_order, order
+from evalcli.plaindata import fitted
+from evalcli.sources.base import Field, InputFile, Note
+from evalcli.sources.labels import check_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.parts import Part
+    from evalcli.sources.share import Share
+
+
+def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, bool]:
+    """Both sides of the whole input, with all labels and all rows.
+
+    Raises:
+        EmptyError: no rank has any row.
+        InputError: ranks were asked for different things, see different files or read them differently.
+
+    """
+    for rank, offer in enumerate(offers):
+        if offer["asked"] != offers[0]["asked"]:
+            what = f"rank {rank} was started with other options than rank 0, or sees other files"
+            raise InputError(what, fix="start all ranks alike, on files that all of them can read")
+    known = [(rank, offer["sides"]) for rank, offer in enumerate(offers) if offer["sides"] is not None]
+    if not known:
+        raise EmptyError("there are no rows", fix="check the files and --where")
+    found = [(rank, fitted(Field, sides["preds"]), fitted(Field, sides["target"])) for rank, sides in known]
+    first, preds, target = found[0]
+    for rank, other, truth in found[1:]:
+        if _kind(other, truth) != _kind(preds, target):
+            what = f"rank {rank} reads its files as {_said(other)}, rank {first} as {_said(preds)}"
+            raise InputError(what, fix="say what they are with --scores, or write all files alike", path=other.path)
+        preds, target = joined_field(preds, other), joined_field(target, truth)
+    if not known[0][1]["ranged"]:
+        preds = replace(preds, shape=(sum(one.shape[0] for _, one, _ in found), *preds.shape[1:]))
+        target = replace(target, shape=(sum(one.shape[0] for _, _, one in found), *target.shape[1:]))
+    return preds, target, bool(known[0][1]["weighted"])
+
+
+def _kind(preds: Field, target: Field) -> tuple[object, ...]:
+    """What the sides of all shares have in common."""
+    text = preds.labels is not None
+    dtype = preds.dtype if "float" in preds.dtype else ""
+    shapes = preds.shape[1:], target.shape[1:]
+    return (text, target.labels is not None, "float" in target.dtype, dtype, preds.columns, shapes)
+
+
+def _said(preds: Field) -> str:
+    return "labels" if preds.labels is not None else f"{preds.dtype} of shape {('N', *preds.shape[1:])}"
+
+
+def files_told(read: Any) -> tuple[InputFile, ...]:
+    """Files as they were told."""
+    return tuple(fitted(InputFile, one) for one in read)
+
+
+def covered(vouched: Sequence[Any], share: Share) -> tuple[InputFile, ...]:
+    """The files that were read, each row of each of them once.
+
+    Raises:
+        LimitError: a file or a range of rows is missing, or was read twice.
+
+    """
+    files = sorted((file for read, _, _ in vouched for file in files_told(read)), key=order)
+    whole: dict[tuple[str, str], InputFile] = {}
+    for file in files:
+        key = (file.path, file.side)
+        before = whole.get(key)
+        if before is None:
+            whole[key] = file
+        elif before.digest != file.digest:
+            raise InputError("the ranks have read other contents under this name", path=file.path)
+        elif before.rows is None or file.rows is None or before.rows[1] != file.rows[0]:
+            raise LimitError("its rows were not read once each; no verdict", path=file.path)
+        else:
+            whole[key] = replace(before, rows=(before.rows[0], file.rows[1]))
+    for file in whole.values():
+        if file.rows is not None and file.rows != (0, file.total):
+            raise LimitError("some of its rows were not read; no verdict", path=file.path)
+    missing = {path for path, _ in share.whole} - {path for path, _ in whole} if not share.alone else set()
+    if missing:
+        raise LimitError("was read by no rank; no verdict", path=min(missing))
+    return tuple(replace(file, rows=None, total=0) for file in whole.values())
+
+
+def said_of_all(vouched: Sequence[Any], part: Part) -> tuple[Note, ...]:
+    """What was said of the shares; of labels that look alike, what is to say of all."""
+    notes = tuple(fitted(Note, one) for _, said, _ in vouched for one in said)
+    preds, target = part.about.preds, part.about.target
+    if preds.labels is not None and target.labels is not None:
+        alike = check_labels(target.labels, preds.labels, target.path)
+        notes = (*(note for note in notes if not note.code.startswith("labels-")), *alike)
+    return in_order(notes)
