@@ -234,10 +234,10 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
             return _offered(share, job)
 
         offers = [json.loads(one) for one in ranks.agree(offer)]
-        preds, target, weighted = united(offers)
-        source: Source = Nothing(preds, target, weighted=weighted)
+        preds, target, slicers, weighted = united(offers)
+        source: Source = Nothing(preds, target, slicers, weighted=weighted)
         if share.source is not None and share.source.preds.shape[0]:
-            source = Relabelled(share.source, preds, target)
+            source = Relabelled(share.source, preds, target, slicers)
         layout = find_layout(preds, target, job.choices)
         check_scores(job.metrics, layout)
         placement, budget = place(execution), execution.ranking_budget
@@ -289,11 +289,11 @@ def _local(execution: Execution, launch: Launch) -> Execution:
 def _offered(share: Share, job: Job) -> bytes:
     """What a rank knows of the input: what must be alike in all, and the two sides of its own rows, if it has any."""
     asked = [__version__, plain(job.choices), job.metrics, job.also, job.execution.ranking_budget, share.whole]
-    asked.append(plain(names_of(job.own)))
+    asked += [plain(names_of(job.own)), job.selection.by]
     source = share.source
     if source is None or not source.preds.shape[0]:
         return json.dumps({"asked": asked, "sides": None}).encode()
-    sides = {"preds": plain(source.preds), "target": plain(source.target)}
+    sides = {"preds": plain(source.preds), "target": plain(source.target), "slicers": plain(source.slicers)}
     sides |= {"weighted": source.weighted, "ranged": share.ranged}
     return json.dumps({"asked": asked, "sides": sides}).encode()
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalcli.engine import Execution
+from evalcli.gates import slicers_of
 from evalcli.loading import own_metrics
 from evalcli.merging import check_complete, merge
 from evalcli.parts import decode, encode, measure_part, report_of_part
@@ -72,7 +73,8 @@ def count_files(
     """
     chosen = choices or _USUAL
     told = selection or Selection(scores=chosen.scores, nan=chosen.nan, labels=chosen.labels, workers=1)
-    with closing(open_source(preds, target, replace(told, partial=True))) as source:
+    by = tuple(dict.fromkeys((*told.by, *slicers_of(metrics or ()))))
+    with closing(open_source(preds, target, replace(told, by=by, partial=True))) as source:
         return count_source(source, chosen, metrics=metrics, own=own_metrics(own))
 
 

@@ -15,6 +15,7 @@ from evalcli.evidence import Evidence
 from evalcli.own import class_numbers
 from evalcli.parts import About, Part, in_order, names_told, order, plan_of
 from evalcli.sources.labels import check_labels, class_order
+from evalcli.sources.slicing import joined_slicers
 from evalcli.task import Choices
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Sum:
         _check_alike(self._about, part.about, self._path, part.path)
         self._check_numbers(part)
         self._take(part)
-        named = self._name(part.about)
+        named = self._name(part.about, part.path)
         plan = plan_of(self._about)
         task = plan.decide(self._total.evidence.with_(part.gathered.evidence))
         if named or task != self._task:
@@ -127,8 +128,13 @@ class Sum:
             what = f"{about.own[0].name} sees classes by number, and {odd!r} is in some parts only"
             raise InputError(what, fix="write all parts with --labels naming all classes", path=part.path)
 
-    def _name(self, about: About) -> bool:
-        """Take in what both sides of a part are called, and say whether that changes how rows are counted."""
+    def _name(self, about: About, path: str) -> bool:
+        """Take in what both sides and the slices of a part are called, and whether that changes how rows are counted.
+
+        Raises:
+            InputError: each has ranges of its own for slices.
+
+        """
         mine = self._about
         if not about.rows:  # what an input without rows looks like says nothing
             return False
@@ -136,8 +142,9 @@ class Sum:
             self._about = about
             return True
         preds, target = joined_field(mine.preds, about.preds), joined_field(mine.target, about.target)
-        self._about = replace(mine, preds=preds, target=target)
-        return (preds.labels, target.labels) != (mine.preds.labels, mine.target.labels)
+        slicers = joined_slicers(mine.slicers, about.slicers, path)
+        self._about = replace(mine, preds=preds, target=target, slicers=slicers)
+        return (preds.labels, target.labels, slicers) != (mine.preds.labels, mine.target.labels, mine.slicers)
 
     def part(self) -> Part:
         """All of them as one."""
@@ -214,6 +221,7 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
     ("computed other metrics than", "-m", lambda about: about.metrics),
     ("computed other metrics for gates than", "--min and --max", lambda about: about.gated),
     ("ranks within another budget than", "--ranking-budget", lambda about: about.budget),
+    ("is sliced by other columns than", "--by", lambda about: [slicer.name for slicer in about.slicers]),
     ("counted other metrics of your own than", "--metric", lambda about: about.own),
     ("differs in having weights from", "--weight", lambda about: about.weighted),
     ("has another layout than", "options", lambda about: about.layout),
@@ -223,7 +231,7 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
     ("stores its scores in another type than", "options", lambda about: _stored(about)),  # noqa: PLW0108  likewise
 )
 """What a part must have in common with the others: how it differs, the option that says it, where it stands."""
-_CHOSEN = 6
+_CHOSEN = 7
 """So many of them are chosen, and hold even of a part without rows."""
 
 

@@ -20,7 +20,8 @@ from evalcli.metrics.registry import parse
 from evalcli.ownstates import NONE, Contribution, OwnName, OwnStates, contributed, restored
 from evalcli.partfile import SCHEMA, forged, pack, read_bytes, unpack
 from evalcli.plaindata import fitted, plain
-from evalcli.sources.base import Field, InputFile, Note, Source
+from evalcli.sources.base import Field, InputFile, Note, Slicer, Source
+from evalcli.sources.slicing import MOST_SLICES
 from evalcli.task import FAMILIES, Choices
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class About:
     dropped: int
     inputs: tuple[InputFile, ...]
     notes: tuple[Note, ...]
+    slicers: tuple[Slicer, ...] = ()
     own: tuple[OwnName, ...] = ()
     contributions: tuple[Contribution, ...] = ()
 
@@ -102,6 +104,7 @@ class DescribedSource(Source):
         self._about = about
         self.preds, self.target = about.preds, about.target
         self.weighted, self.rows, self.dropped = about.weighted, about.rows, about.dropped
+        self.slicers = about.slicers
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Nothing: there are no rows here."""
@@ -161,6 +164,7 @@ def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...], own: Ow
         dropped=source.dropped,
         inputs=named,
         notes=in_order(source.notes()),
+        slicers=source.slicers,
         own=own.names,
         contributions=own.contributions,
     )
@@ -197,12 +201,26 @@ def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1, own: 
         EvalError: its rows leave in doubt what they are, or there are none; its own metrics are not those of ``own``.
 
     """
+    _check_sliced(part, also)
     found = part.own.values(own, part.path)
     plan = part.plan(tuple(also), workers)
     gathered: Pass = replace(part.gathered, plan=plan)
     gathered.check(part.task)
     report = report_of(Measured(plan, part.outcome, part.about.inputs))
     return with_own(report, own, *found) if own else report
+
+
+def _check_sliced(part: Part, also: Sequence[str]) -> None:
+    """Refuse a gate on slices that nobody has counted.
+
+    Raises:
+        InputError: there is one.
+
+    """
+    for name in map(parse, also):
+        if name.slice_by not in {None, *(slicer.name for slicer in part.about.slicers)}:
+            what = f"{name}: the rows were not sliced by {name.slice_by!r} when they were counted"
+            raise InputError(what, fix=f"write all parts with --by {name.slice_by}", path=part.path)
 
 
 def names_told(task: Task, choices: Choices) -> tuple[str, ...]:
@@ -292,6 +310,12 @@ def _check(about: About) -> None:
             raise ValueError("it names rows beyond the end of a file")
     if about.inputs != tuple(sorted(about.inputs, key=order)) or about.notes != in_order(about.notes):
         raise ValueError("its inputs are not in order")
+    names = [slicer.name for slicer in about.slicers]
+    many = [len(slicer.values) for slicer in about.slicers]
+    if len({*names}) != len(names) or any(size > MOST_SLICES for size in many):
+        raise ValueError("it has more slices than there can be")
+    if any(len({*slicer.values}) != len(slicer.values) for slicer in about.slicers):
+        raise ValueError("it names a slice twice")
     for side in (about.preds, about.target):
         if side.labels is not None and len(set(side.labels)) != len(side.labels):
             raise ValueError("it names a class twice")

@@ -9,8 +9,9 @@ from evalcli.errors import EmptyError, InputError, LimitError
 from evalcli.merging import joined_field
 from evalcli.parts import in_order, order
 from evalcli.plaindata import fitted
-from evalcli.sources.base import Field, InputFile, Note
+from evalcli.sources.base import Field, InputFile, Note, Slicer
 from evalcli.sources.labels import check_labels
+from evalcli.sources.slicing import joined_slicers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from evalcli.sources.share import Share
 
 
-def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, bool]:
-    """Both sides of the whole input, with all labels and all rows.
+def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, tuple[Slicer, ...], bool]:
+    """Both sides of the whole input, with all labels and all rows, its slices, and whether rows have weights.
 
     Raises:
         EmptyError: no rank has any row.
@@ -44,7 +45,10 @@ def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, bool]:
     if not known[0][1]["ranged"]:
         preds = replace(preds, shape=(sum(one.shape[0] for _, one, _ in found), *preds.shape[1:]))
         target = replace(target, shape=(sum(one.shape[0] for _, _, one in found), *target.shape[1:]))
-    return preds, target, bool(known[0][1]["weighted"])
+    slicers = fitted(tuple[Slicer, ...], known[0][1]["slicers"])
+    for _, sides in known[1:]:
+        slicers = joined_slicers(slicers, fitted(tuple[Slicer, ...], sides["slicers"]), preds.path)
+    return preds, target, slicers, bool(known[0][1]["weighted"])
 
 
 def _kind(preds: Field, target: Field) -> tuple[object, ...]:

@@ -155,6 +155,33 @@ def test_torchrun(run: Run, tables: Path, tmp_path: Path) -> None:
         assert (tmp_path / "a.json").read_text() == alone
 
 
+@pytest.fixture
+def sliced(tmp_path: Path) -> tuple[Path, Path]:
+    """Tables of which each has regions of its own, and arrays with a region and a number beside them."""
+    rng = np.random.default_rng(9)
+    for number in range(3):
+        region = rng.choice(["EU", "US", "AS", "AF"][number : number + 2], 80)
+        truth = rng.integers(0, 3, 80)
+        said = np.where(rng.random(80) < 0.6, truth, 0)
+        rows = [f"{'xyz'[p]},{'xyz'[t]},{r}\n" for p, t, r in zip(said, truth, region, strict=True)]
+        (tmp_path / f"r{number}.csv").write_text("pred,target,region\n" + "".join(rows))
+    logits = rng.normal(size=(500, 3)).astype(np.float32)
+    beside = {"region": np.sort(rng.integers(0, 5, 500)), "age": rng.normal(size=500)}
+    np.savez(tmp_path / "a.npz", logits=logits, target=rng.integers(0, 3, 500), **beside)
+    return tmp_path / "r?.csv", tmp_path / "a.npz"
+
+
+@pytest.mark.parametrize(("kind", "by"), [(0, "region"), (1, "region,age")])
+def test_slices_and_their_gates(run: Run, sliced: tuple[Path, Path], tmp_path: Path, kind: int, by: str) -> None:
+    file, part = sliced[kind], tmp_path / "a.evalcli"
+    gates = ("--min", f"accuracy@{by}=*=0.01", "--max", f"accuracy@{by}:gap=0.9", "--min-slice-size", 10)
+    alone = run("report", file, "--by", by, *gates, "-f", "json")
+    assert len(json.loads(alone.stdout)["slices"]) == (4 if kind == 0 else 20)
+    first, second = ranks(2, "report", file, "--by", by, *gates, "-f", "json", "-o", part)
+    assert (first, second) == (Ended(alone.stdout, alone.stderr, alone.code), Ended("", "", alone.code))
+    assert run("merge", part, *gates, "-f", "json").stdout == alone.stdout
+
+
 OWN = """
 import numpy as np
 import evalcli

@@ -15,6 +15,7 @@ import numpy as np
 
 from evalcli.classification.prepare import MISSING
 from evalcli.errors import UsageError
+from evalcli.metrics.base import Metric
 from evalcli.metrics.calibration import CalibrationBins, ClasswiseBins, reliability
 from evalcli.metrics.confidence import ConfidenceTable
 from evalcli.metrics.losses import Brier, LogLoss
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from evalcli.classification.prepare import Labels
     from evalcli.layout import Layout
-    from evalcli.metrics.base import Metric
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Array, Field
     from evalcli.task import Task
@@ -153,6 +153,21 @@ class ScoreStates:
         self.unscored += other.unscored
         for name, state in self.states.items():
             state.merge(other.states[name])
+
+    def within(self, scoring: Scoring) -> ScoreStates:
+        """The same within another budget: where that is smaller, ranks are coarser, as if it had been so all along.
+
+        Raises: ``ValueError`` where ``scoring`` differs in more.
+        """
+        if scoring == self.scoring:
+            return self
+        if scoring != replace(self.scoring, budget=scoring.budget):
+            raise ValueError("states of other scores")
+        found = scoring.fresh()
+        found.unscored = self.unscored
+        for name, state in found.states.items():
+            Metric.merge(state, self.states[name])  # budgets apart, they are alike
+        return found
 
     def state_dict(self) -> dict[str, Array]:
         """Every state, as ``state.part``."""

@@ -6,6 +6,7 @@ classes are added for all slices in one go.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -16,7 +17,7 @@ from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.labels import out_of_range, pair_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.scoring import ScoreStates, Scoring
@@ -40,7 +41,8 @@ class SliceStates:
     """One slicer's slices, by code; a slice without a row is not there."""
 
     def __init__(self, slicer: Slicer, classes: int | None, scoring: Scoring | None, *, weighted: bool) -> None:
-        self.size, self.classes, self.weighted = len(slicer.values), classes, weighted
+        self.slicer, self.size = slicer, len(slicer.values)
+        self.classes, self.weighted = classes, weighted
         self.scoring = scoring
         if scoring is not None:
             share = max(scoring.budget // max(self.size, 1), LEAST_BUDGET)
@@ -124,7 +126,68 @@ class SliceStates:
             mine = self._at(code)
             mine.confusion.merge(theirs.confusion)
             if mine.scores is not None and theirs.scores is not None:
-                mine.scores.merge(theirs.scores)
+                mine.scores.merge(theirs.scores.within(mine.scores.scoring))
+
+    def state_dict(self) -> dict[str, Array]:
+        """The states of every slice that has rows, as ``code.confusion.…`` and ``code.scores.…``."""
+        found: dict[str, Array] = {}
+        for code, here in self.slices().items():
+            found |= {f"{code}.confusion.{name}": array for name, array in here.confusion.state_dict().items()}
+            if here.scores is not None:
+                found |= {f"{code}.scores.{name}": array for name, array in here.scores.state_dict().items()}
+        return found
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        parts: dict[str, dict[str, dict[str, Array]]] = {}
+        for key, array in state.items():
+            code, _, rest = key.partition(".")
+            part, _, name = rest.partition(".")
+            if part not in {"confusion", "scores"}:
+                raise ValueError(f"a slice has no state {key!r}")
+            parts.setdefault(code, {"confusion": {}, "scores": {}})[part][name] = array
+        self._table, self._slices = None, {}
+        places = {str(code): code for code in range(self.size)}
+        for code, saved in parts.items():
+            if code not in places:
+                raise ValueError(f"there is no slice {code!r}")
+            here = self._at(places[code])
+            if (here.scores is None) != (not saved["scores"]):
+                raise ValueError("there are states of scores on one side only")
+            here.confusion.load_state_dict(saved["confusion"])
+            if here.scores is not None:
+                here.scores.load_state_dict(saved["scores"])
+
+    def agrees(self, rows: int, *, scores: bool) -> bool:
+        """Whether all states of each slice have seen the same rows, in all no more than ``rows``."""
+        total = 0
+        for confusion, held in self._slices.values():
+            counted = {confusion.rows, confusion.rows if confusion.weighted else confusion.total()}
+            if scores and held is not None:
+                counted |= held.rows()
+            if len(counted) > 1 or confusion.rows < 1:
+                return False
+            total += confusion.rows
+        return total <= rows
+
+    def under(self, other: SliceStates, recoded: Callable[[ConfusionCounts], ConfusionCounts]) -> SliceStates:
+        """The same slices by their places among the values of ``other``, with the classes that ``recoded`` gives.
+
+        Raises: ``ValueError`` where ``other`` lacks a value.
+        """
+        place = {value: code for code, value in enumerate(other.slicer.values)}
+        if not {*self.slicer.values} <= {*place}:
+            raise ValueError("slices that the others do not have")
+        found = copy.copy(other)
+        found._table = None
+        found._slices = {
+            place[self.slicer.values[code]]: Slice(recoded(here.confusion), here.scores)
+            for code, here in self.slices().items()
+        }
+        return found
 
     def slices(self) -> dict[int, Slice]:
         """Every slice that has rows, by code."""

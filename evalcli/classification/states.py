@@ -47,8 +47,8 @@ class ClassificationPass:
 
     @property
     def saves_all(self) -> bool:
-        """Slices, a search for weak ones and clusters have no state."""
-        return not self.slices and self.scan is None and self.clusters is None
+        """A search for weak slices and clusters have no state."""
+        return self.scan is None and self.clusters is None
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
@@ -102,13 +102,15 @@ class ClassificationPass:
         self.evidence.merge(other.evidence)
 
     def state_dict(self) -> dict[str, Array]:
-        """The counts, the states of scores and the evidence."""
+        """The counts, the states of scores, the evidence, and those of every slice."""
         parts: dict[str, Mapping[str, Array]] = {
             "confusion": self.confusion.state_dict(),
             "evidence": self.evidence.state_dict(),
         }
         if self.scores is not None:
             parts["scores"] = self.scores.state_dict()
+        for number, slices in enumerate(self.slices):
+            parts[f"slices.{number}"] = slices.state_dict()
         return {f"{part}.{name}": array for part, state in parts.items() for name, array in state.items()}
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -116,7 +118,7 @@ class ClassificationPass:
 
         Raises: ``ValueError`` for anything else.
         """
-        parts: dict[str, dict[str, Array]] = {"confusion": {}, "evidence": {}, "scores": {}}
+        parts: dict[str, dict[str, Array]] = {"confusion": {}, "evidence": {}, "scores": {}, "slices": {}}
         for key, array in state.items():
             part, _, name = key.partition(".")
             if part not in parts:
@@ -128,8 +130,19 @@ class ClassificationPass:
         self.evidence.load_state_dict(parts["evidence"])
         if self.scores is not None:
             self.scores.load_state_dict(parts["scores"])
+        self._restore_slices(parts["slices"])
         if not (self.evidence.faults or self._is_lost() or self._agree()):
             raise ValueError("the states do not count the same rows")
+
+    def _restore_slices(self, state: Mapping[str, Array]) -> None:
+        parts: dict[str, dict[str, Array]] = {str(number): {} for number, _ in enumerate(self.slices)}
+        for key, array in state.items():
+            number, _, name = key.partition(".")
+            if number not in parts:
+                raise ValueError(f"there are no slices {number!r}")
+            parts[number][name] = array
+        for slices, saved in zip(self.slices, parts.values(), strict=True):
+            slices.load_state_dict(saved)
 
     def _agree(self) -> bool:
         """Whether all states have seen the rows that the evidence is of."""
@@ -137,10 +150,11 @@ class ClassificationPass:
         counted = {self.confusion.rows, self.confusion.rows if self.confusion.weighted else self.confusion.total()}
         if self.scores is not None:
             counted |= self.scores.rows()
-        return counted == {rows}
+        sliced = all(slices.agrees(rows, scores=self.scores is not None) for slices in self.slices)
+        return counted == {rows} and sliced
 
     def under(self, other: ClassificationPass) -> ClassificationPass:
-        """The same, with the classes of ``other``.
+        """The same, with the classes and the slices of ``other``.
 
         Raises: ``ValueError`` where ``other`` makes other labels of the same predictions, or reads other scores.
         """
@@ -152,13 +166,21 @@ class ClassificationPass:
         if self.task.counts_like != other.task.counts_like or mine != theirs or (fixed and not same):
             raise ValueError("the predictions were taken for something else")
         if same:
-            return self
+            slices = tuple(
+                one.under(two, lambda held: held) for one, two in zip(self.slices, other.slices, strict=True)
+            )
+            return replace(self, slices=slices)
         if self.prepare.classes is None or other.prepare.classes is None:
             raise ValueError("classes have names on one side only")
         place = {name: i for i, name in enumerate(other.task.classes)}
-        index = np.array([place.get(name, -1) for name in self.task.classes], np.int64)
-        recoded = self.confusion.recoded(index, other.prepare.classes)
-        return replace(self, task=other.task, prepare=other.prepare, confusion=recoded)
+        index, many = np.array([place.get(name, -1) for name in self.task.classes], np.int64), other.prepare.classes
+
+        def recoded(held: ConfusionCounts) -> ConfusionCounts:
+            return held.recoded(index, many)
+
+        slices = tuple(one.under(two, recoded) for one, two in zip(self.slices, other.slices, strict=True))
+        counted = recoded(self.confusion)
+        return replace(self, task=other.task, prepare=other.prepare, confusion=counted, slices=slices)
 
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.

@@ -11,7 +11,7 @@ from evalcli.cli.baseline import find_rival
 from evalcli.cli.deliver import plan_delivery
 from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
-from evalcli.cli.report import no_clusters, no_scan, no_slices, tell_failed, tell_failures
+from evalcli.cli.report import no_clusters, no_scan, tell_failed, tell_failures
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, LostError, Ranks, count_together
 from evalcli.errors import EvalError, ExitCode, UsageError
@@ -45,6 +45,7 @@ class Wanted(NamedTuple):
     rules: tuple[Rule, ...]
     extras: Extras
     gate_on: Basis = "point"
+    least: int = 1
     delivery: Delivery | None = None
     baseline: Report | None = None
 
@@ -83,24 +84,23 @@ def _understood(groups: Groups, *, first: bool) -> Wanted:
     rules = gating.rules(extras)
     also = extras.needed(rules)
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
-    sliced = (*deciding.by, *slicers_of((*(names or ()), *also)))
-    if sliced:
-        raise no_slices(sliced[0])
+    by = tuple(dict.fromkeys((*deciding.by, *slicers_of((*(names or ()), *also)))))
     if deciding.scan:
         raise no_scan()
     if deciding.cluster is not None:
         raise no_clusters(deciding.cluster)
-    chosen = selection(inputs, choices, execution.workers)
+    chosen = selection(inputs, choices, execution.workers, by)
     job = Job(files.preds, files.targets, chosen, choices, execution, names, also, extras.own)
     if not first:
-        return Wanted(job, rules, extras, gating.basis)
+        return Wanted(job, rules, extras)
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
     delivery = plan_delivery(output, read, default="rich", parts=True)
     if find_rival(gating, files, chosen) is not None:
         what = "several processes count drops from a saved report only, in this version"
         raise UsageError(what, fix="save the baseline's report with -o FILE.json", path=base or files.preds)
-    return Wanted(job, rules, extras, gating.basis, delivery, read_report(base) if base is not None else None)
+    before = read_report(base) if base is not None else None
+    return Wanted(job, rules, extras, gating.basis, gating.slice_size or 1, delivery, before)
 
 
 def _told(ranks: Ranks, counted: Counted | None, wanted: Wanted) -> ExitCode:
@@ -132,6 +132,6 @@ def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Deliver
     own = wanted.extras.own
     report = replace(report_of_part(counted.part, wanted.job.also, counted.run.workers, own), run=counted.run)
     report = wanted.extras.defined(report)
-    verdicts = judge(report, wanted.rules, wanted.baseline, on=wanted.gate_on)
+    verdicts = judge(report, wanted.rules, wanted.baseline, least=wanted.least, on=wanted.gate_on)
     code = delivery.deliver(replace(report, gates=verdicts), part)
     return ExitCode.NO_VERDICT if own and tell_failed(report) else code

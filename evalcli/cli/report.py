@@ -70,8 +70,6 @@ def report(
         by = tuple(dict.fromkeys((*deciding.by, *slicers_of((*(names or ()), *also)))))
         chosen = selection(inputs, choices, execution.workers, by)
         chosen.cluster = deciding.cluster
-        if by and delivery.takes_part:
-            raise no_slices(by[0])
         chosen.scan = deciding.scanned(gating.slice_size)
         if chosen.scan is not None and delivery.takes_part:
             raise no_scan()
@@ -102,12 +100,6 @@ def report(
     verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
     code = delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
     return ExitCode.NO_VERDICT if extras.own and tell_failed(result) else code
-
-
-def no_slices(by: str) -> UsageError:
-    """What to say where rows are counted apart and slices are asked for."""
-    what = f"slices by {by!r}: what is counted apart and added up is not sliced in this version"
-    return UsageError(what, fix="drop --by, and metrics and gates with @")
 
 
 def no_scan() -> UsageError:

@@ -12,6 +12,8 @@ from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import ProbabilityState, added, counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.probability import ProbabilityRows, ScoreForm
 
@@ -52,7 +54,34 @@ def _sizes(losses: HostArray) -> HostArray:
     return bits.astype(np.int64)
 
 
-class LogLoss(ProbabilityState):
+class SizedLosses(ProbabilityState):
+    """Rows by the size of their loss, of which few sizes occur: only those are saved."""
+
+    sizes: Any
+
+    def state_dict(self) -> dict[str, HostArray]:
+        """The state; ``sizes`` (2, K) int64 are those that occur, rising, and how many rows have each."""
+        held = np.flatnonzero(self.sizes)
+        return super().state_dict() | {"sizes": np.stack([held, self.sizes[held]])}
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        saved = state.get("sizes", np.zeros(0))
+        if saved.dtype != np.int64 or saved.ndim != 2 or len(saved) != 2:
+            raise ValueError("the saved losses have no sizes")
+        held, rows = saved
+        outside = (held < 0) | (held >= SIZES) | (rows < 1)
+        if outside.any() or (np.diff(held) < 1).any():
+            raise ValueError("the saved losses have sizes that there are not")
+        sizes = np.zeros(SIZES, np.int64)
+        sizes[held] = rows
+        super().load_state_dict({**state, "sizes": sizes})
+
+
+class LogLoss(SizedLosses):
     """``−log P(target)``: from logits exactly, without clipping, from probabilities after clipping at their eps.
 
     Probabilities are not made to sum to 1.
@@ -69,7 +98,6 @@ class LogLoss(ProbabilityState):
     capped: int
     weights: ExactSum
     total: ExactSum
-    sizes: Any
 
     def __init__(self, form: ScoreForm, *, weighted: bool = False) -> None:
         super().__init__(form, weighted=weighted)
@@ -101,7 +129,7 @@ class LogLoss(ProbabilityState):
         return LossSums(self.rows, n, float(self.total), self.infinite, self.clipped, self.capped, self.sizes.copy())
 
 
-class Brier(ProbabilityState):
+class Brier(SizedLosses):
     """``Σ_j (p_j − [j = y])²``; of binary scores ``(P(positive) − y)²``, which is half of it.
 
     Source: Brier 1950, Verification of forecasts expressed in terms of probability.
@@ -115,7 +143,6 @@ class Brier(ProbabilityState):
 
     weights: ExactSum
     total: ExactSum
-    sizes: Any
 
     def __init__(self, form: ScoreForm, *, weighted: bool = False) -> None:
         super().__init__(form, weighted=weighted)

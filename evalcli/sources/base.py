@@ -76,10 +76,12 @@ class Slicer(NamedTuple):
     """What rows are sliced by: the ``name`` of a column, or of several crossed, and the slices that occur, in order.
 
     ``Batch.groups`` (N, S) holds for each of S slicers the place of a row's slice among ``values``, −1 for none.
+    ``ranged`` values are ranges of numbers, cut where these rows have their quartiles.
     """
 
     name: str
     values: tuple[str, ...]
+    ranged: bool = False
 
 
 class Scan(NamedTuple):

@@ -149,6 +149,8 @@ class ArraySource(Source):
 
     def ledgers(self) -> list[Ledger] | None:
         """Those of the regions that plain arrays of numbers lie in; anything else keeps more than that."""
+        if self._slicers:
+            return None
         regions = [array.region for array in self._arrays if isinstance(array, StridedArray)]
         every = len(regions) == len([array for array in self._arrays if array is not None])
         return [region.ledger for region in regions] if every and {*map(type, regions)} == {Region} else None

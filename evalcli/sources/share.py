@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources import Heard
-    from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Selection
+    from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Selection, Slicer
     from evalcli.sources.table_portions import Portion
 
 
@@ -117,16 +117,17 @@ def _rows(preds: str, target: str | None, selection: Selection, place: tuple[int
 
 
 class Relabelled(Source):
-    """A source that knows its own texts only, with the fields of all of them: codes become those of the whole."""
+    """A source that knows its own texts only, with the fields and slices of all: codes become those of the whole."""
 
-    def __init__(self, source: Source, preds: Field, target: Field) -> None:
+    def __init__(self, source: Source, preds: Field, target: Field, slicers: tuple[Slicer, ...] = ()) -> None:
         self._source = source
         self._tables = tuple(
             _table(own.labels, whole.labels) for own, whole in ((source.preds, preds), (source.target, target))
         )
         self.preds, self.target = preds, target
         self.weighted, self.rows, self.dropped = source.weighted, source.rows, source.dropped
-        self.aliases = source.aliases
+        self.aliases, self.slicers = source.aliases, slicers
+        self._places = [_table(own.values, whole.values) for own, whole in zip(source.slicers, slicers, strict=True)]
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """The same loads."""
@@ -139,7 +140,11 @@ class Relabelled(Source):
             side if table is None else table[side]
             for side, table in zip((batch.preds, batch.target), self._tables, strict=True)
         )
-        return replace(batch, preds=preds, target=target)
+        groups = batch.groups
+        if groups is not None and any(table is not None for table in self._places):
+            columns = zip(groups.T, self._places, strict=True)
+            groups = np.stack([codes if table is None else table[codes] for codes, table in columns], axis=1)
+        return replace(batch, preds=preds, target=target, groups=groups)
 
     def finish(self) -> tuple[InputFile, ...]:
         """As the source."""
@@ -169,8 +174,8 @@ def _table(own: tuple[str, ...] | None, whole: tuple[str, ...] | None) -> Array 
 class Nothing(Source):
     """No rows of an input that others read."""
 
-    def __init__(self, preds: Field, target: Field, *, weighted: bool) -> None:
-        self.preds, self.target, self.weighted = preds, target, weighted
+    def __init__(self, preds: Field, target: Field, slicers: tuple[Slicer, ...] = (), *, weighted: bool) -> None:
+        self.preds, self.target, self.slicers, self.weighted = preds, target, slicers, weighted
         self.rows = 0
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.errors import LimitError, UsageError
+from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.sources.base import Slicer
 from evalcli.sources.labels import class_order
 
@@ -74,6 +74,71 @@ def ranges(least: float, edges: Sequence[float], most: float) -> tuple[str, ...]
     return (*named[:-1], named[-1][:-1] + "]")
 
 
+_NAMED_RANGES = "slice by a column of text that names the ranges"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def joined_slicers(mine: Sequence[Slicer], theirs: Sequence[Slicer], path: str) -> tuple[Slicer, ...]:
+    """The slicers of two shares of the rows as those of all rows: of each the values that occur in either.
+
+    ``path`` is that of the second share.
+
+    Raises:
+        InputError: each share has cut its numbers into ranges of its own.
+        LimitError: too many slices.
+
+    """
+    return tuple(_joined(one, other, path) for one, other in zip(mine, theirs, strict=True))
+
+
+def _joined(mine: Slicer, theirs: Slicer, path: str) -> Slicer:
+    if mine == theirs or not theirs.values:
+        return mine
+    if not mine.values:
+        return theirs
+    if mine.ranged or theirs.ranged:
+        what = f"slices by {mine.name!r}: these are ranges of numbers, and each share of the rows has cut its own"
+        raise InputError(what, fix=_NAMED_RANGES, path=path)
+    values = {*mine.values, *theirs.values}
+    if len(values) > MANY_NUMBERS and all(map(_is_number, values)):
+        what = f"slices by {mine.name!r}: more than {MANY_NUMBERS} numbers are cut into ranges, and each share has few"
+        raise InputError(what, fix=_NAMED_RANGES, path=path)
+    check_size(mine.name, len(values), path)
+    by_text = all(one.values == class_order(one.values) for one in (mine, theirs))
+    return Slicer(mine.name, class_order(values) if by_text else _crossed_order(values))
+
+
+def _crossed_order(values: Collection[str]) -> tuple[str, ...]:
+    """Values of several columns by the first, then by the next, as arrays are crossed."""
+    parts = {value: _parts(value) for value in values}
+    most = max(map(len, parts.values()))
+    orders = [class_order({part[i] for part in parts.values() if i < len(part)}) for i in range(most)]
+    places = [{name: place for place, name in enumerate(order)} for order in orders]
+    return tuple(sorted(values, key=lambda value: [places[i][part] for i, part in enumerate(parts[value])]))
+
+
+def _parts(value: str) -> list[str]:
+    """What ``escaped`` values stand between the commas of a crossed one, as they were.
+
+    >>> _parts(",".join(map(escaped, ("a,b", "c"))))
+    ['a,b', 'c']
+    """
+    found, rest = [""], iter(value)
+    for sign in rest:
+        if sign == ",":
+            found.append("")
+        else:
+            found[-1] += next(rest, "") if sign == "\\" else sign
+    return found
+
+
 def escaped(value: str) -> str:
     """A value that may be crossed with others: its commas get a backslash."""
     return value.replace("\\", "\\\\").replace(",", "\\,")
@@ -84,6 +149,7 @@ class Coding(NamedTuple):
 
     values: tuple[str, ...]
     codes: Callable[[Array], Array]
+    ranged: bool = False
 
 
 class ArraySlicer:
@@ -104,7 +170,7 @@ class ArraySlicer:
         named = values[0]
         if len(values) > 1:
             named = tuple(",".join(map(escaped, parts)) for parts in product(*values))
-        self.slicer = Slicer(name, named)
+        self.slicer = Slicer(name, named, any(coding.ranged for coding in self._codings))
 
     def codes(self, start: int, stop: int) -> Array:
         """The slice of each of the rows ``start:stop``, (N,) int64."""
@@ -133,7 +199,7 @@ def array_coding(array: StoredArray, path: str, flag: str = "--by") -> Coding:
     if len(distinct) > MANY_NUMBERS:
         edges = _quartiles(array)
         names = ranges(float(distinct[0]), edges, float(distinct[-1]))
-        return Coding(names, lambda read: _in_ranges(read, np.array(edges)))
+        return Coding(names, lambda read: _in_ranges(read, np.array(edges)), ranged=True)
     texts = ["true" if each is True else "false" if each is False else f"{each:.17g}" for each in distinct.tolist()]
     order = class_order(texts)
     place = np.array([order.index(text) for text in texts], np.int64)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.sources.base import Slicer
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalcli.sources.base import Slicer
     from evalcli.sources.table_slices import SliceColumn
 
     Array = np.ndarray[Any, Any]
@@ -101,7 +101,7 @@ def read_groups(
     order = np.lexsort((weight, preds, target))
     columns = target[order], preds[order], repeats[order]
     slicers = tuple(
-        Slicer(column.name, column.order({text for text in texts if text is not None}))
+        column.slicer({text for text in texts if text is not None})
         for column, texts in zip(slices, sliced, strict=True)
     )
     places = [dict[str | None, int]({v: i for i, v in enumerate(slicer.values)}) for slicer in slicers]

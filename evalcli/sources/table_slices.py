@@ -24,6 +24,11 @@ class SliceColumn:
     name: str
     sql: str
     ranges: tuple[str, ...] | None = None
+    ranged: bool = False
+
+    def slicer(self, values: Collection[str]) -> Slicer:
+        """The slices that occur."""
+        return Slicer(self.name, self.order(values), self.ranged)
 
     def order(self, values: Collection[str]) -> tuple[str, ...]:
         """The slices that occur, in the order to show them."""
@@ -49,14 +54,15 @@ def _slice_column(joined: Joined, by: str) -> SliceColumn:
         if name not in known:
             raise missing_column(name, known, joined.preds.path, joined.preds.noun)
         parts.append(_one(joined, joined.column(name, known[name])))
+    ranged = any(names is not None for _, names in parts)
     if len(parts) == 1:
-        return SliceColumn(by, *parts[0])
+        return SliceColumn(by, *parts[0], ranged)
     comma, back = literal(","), literal("\\")
     texts = [
         f"replace(replace({sql}, {back}, {literal(chr(92) * 2)}), {comma}, {literal(chr(92) + ',')})"
         for sql, _ in parts
     ]
-    return SliceColumn(by, f" || {comma} || ".join(texts))
+    return SliceColumn(by, f" || {comma} || ".join(texts), ranged=ranged)
 
 
 def sides_of(joined: Joined) -> list[tuple[str, list[str]]]:
@@ -104,5 +110,5 @@ def read_slicers(joined: Joined, columns: Sequence[SliceColumn], kept: str) -> t
         sql = f"SELECT DISTINCT {column.sql} {joined.source(also=kept)} LIMIT {MOST_SLICES + 2}"
         values = [row[0] for row in joined.tables.query(sql).fetchall() if row[0] is not None]
         check_size(column.name, len(values), joined.preds.path)
-        found.append(Slicer(column.name, column.order(values)))
+        found.append(column.slicer(values))
     return tuple(found)
