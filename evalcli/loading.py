@@ -67,7 +67,8 @@ def load_metric(address: str) -> OwnMetric:
         failure = failure_of(parts["cls"], e, file if file is None else str(Path(file).resolve()))
         raise UsageError(f"--metric {address}: {failure}", fix="check its arguments") from e
     shown = _shown(parts["cls"], parts["arguments"])
-    return own_metric(made, parts["name"] or shown, shown)
+    of_package = parts["module"] is not None and not parts["module"].endswith(".py")
+    return own_metric(made, parts["name"] or shown, f"{parts['module']}:{shown}" if of_package else shown)
 
 
 def own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...]:

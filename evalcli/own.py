@@ -51,7 +51,8 @@ def failure_of(name: str, error: BaseException, file: str | None = None) -> Fail
 class OwnMetric:
     """A metric under a name; ``file`` is where its class was written.
 
-    ``made`` is how it was made where that was said in an address: its class with its arguments, ``TopK(k=3)``.
+    ``made`` is how it was made where that was said in an address: its class with its arguments, ``TopK(k=3)``, after
+    its module where that is no file.
     """
 
     def __init__(self, name: str, metric: Any, made: str = "") -> None:

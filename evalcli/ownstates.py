@@ -35,15 +35,24 @@ _LENGTHS = ".lengths"
 
 @dataclass(frozen=True, slots=True)
 class OwnName:
-    """A metric as it was asked for: its ``name``, and how an address ``made`` it, as ``TopK(k=3)``, if one did."""
+    """A metric as it was asked for: its ``name``, and how an address ``made`` it, if one did.
+
+    That is its class with its arguments, ``TopK(k=3)``, and the module before them where that is no file.
+    """
 
     name: str
     made: str
 
     def address(self) -> str:
-        """What to type for it, but for the file."""
-        cls = self.made or "CLASS"
-        return f"--metric {'' if self.made == self.name else f'{self.name}='}FILE.py:{cls}"
+        """What to type for it, but for the name of a file.
+
+        >>> OwnName("top", "TopK(k=2)").address(), OwnName("PSNR(1.0)", "torchmetrics.image:PSNR(1.0)").address()
+        ('--metric top=FILE.py:TopK(k=2)', '--metric torchmetrics.image:PSNR(1.0)')
+        """
+        head, bracket, arguments = (self.made or "CLASS").partition("(")
+        module, _, cls = head.rpartition(":")
+        cls = f"{cls}{bracket}{arguments}"
+        return f"--metric {'' if cls == self.name else f'{self.name}='}{module or 'FILE.py'}:{cls}"
 
 
 @dataclass(frozen=True, slots=True)

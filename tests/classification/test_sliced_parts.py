@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from evalcli.merging import merge
 from evalcli.partfile import pack, unpack
 from evalcli.parts import decode, encode, measure_part, report_of_part
 from evalcli.renderers import render
+from evalcli.sources import open_source
 from evalcli.sources.base import InputFile, Selection, Slicer
 from evalcli.sources.labels import class_order
 from evalcli.sources.slicing import escaped, joined_slicers
@@ -331,3 +333,10 @@ def test_bytes_for_engines_that_map_and_reduce(shards, run):
     assert render(report, "json") == whole
     by = [count_files(name, selection=Selection(by=("region",))) for name in shards]
     assert len(report_bytes(merge_bytes(by)).slices) == 4
+
+
+def test_slices_are_read_where_their_checksums_are_kept(tmp_path):
+    np.savez(tmp_path / "a.npz", preds=TARGET, target=TARGET, region=NUMBERS)
+    for by, forks in (((), True), (("region",), False)):
+        with closing(open_source(str(tmp_path / "a.npz"), None, Selection(by=by))) as source:
+            assert (source.ledgers() is not None) == forks
