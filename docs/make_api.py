@@ -81,6 +81,9 @@ def page() -> str:
             f"{entry(f'comparison.{name}', getattr(evalcli.Comparison, name), bound=True)}\n"
             for name in ("metrics", "to_json", "save", "from_json")
         ),
+        entry("evalcli.merge", evalcli.merge),
+        f"\n### Part\n\n{prose(evalcli.Part)}\n\n",
+        *(f"{entry(f'part.{name}', getattr(evalcli.Part, name), bound=True)}\n" for name in ("report", "save", "load")),
         "## Functions and classes of the registry\n\n",
         f"{prose(functional)}\n\n",
         f"{prose(metrics.Accuracy.__mro__[1])}\n\n",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from evalcli.api.comparing import Comparison as Comparison
     from evalcli.api.comparing import compare as compare
     from evalcli.api.evaluating import evaluate as evaluate
+    from evalcli.api.partial import Part as Part
+    from evalcli.api.partial import merge as merge
     from evalcli.api.report import Report as Report
     from evalcli.errors import EmptyError as EmptyError
     from evalcli.errors import EvalError as EvalError
@@ -36,10 +38,12 @@ _HOMES = {
     "LimitError": "errors",
     "Metric": "metrics.base",
     "OutputError": "errors",
+    "Part": "api.partial",
     "Report": "api.report",
     "UsageError": "errors",
     "compare": "api.comparing",
     "evaluate": "api.evaluating",
+    "merge": "api.partial",
 }
 _ROOMS = ("functional", "integrations", "metrics", "testing")
 """Modules that are reached without an import of their own."""

@@ -187,7 +187,7 @@ def restored(
     states: list[dict[str, dict[str, Array]]] = []
     for each in contributions:
         failed = [one.name for one in each.failures]
-        if not each.inputs or len({*failed}) != len(failed) or {*failed} - {*known}:
+        if len({*failed}) != len(failed) or {*failed} - {*known}:
             raise ValueError("a contribution to its own metrics is of no rows, or of other metrics")
         states.append({name: {} for name in known if name not in failed})
     places = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evalcli import __version__
 from evalcli.counting import Outcome, Plan
 from evalcli.engine import Placement
-from evalcli.errors import EvalError, InputError
+from evalcli.errors import EvalError, InputError, UsageError
 from evalcli.evaluation import Measured, measure, report_of, with_own
 from evalcli.evidence import Evidence
 from evalcli.layout import Layout  # noqa: TC001  # the reader of parts looks at annotations
@@ -190,8 +190,22 @@ def measure_part(
         UsageError: choices contradict each other or the input.
 
     """
+    _refuse_whole(source)
     measured, _ = measure(source, choices, execution, metrics, progress, also=also, own=own, partial=True)
     return part_of(*measured)
+
+
+def _refuse_whole(source: Source) -> None:
+    """What needs all rows together has no states that add up.
+
+    Raises:
+        UsageError: something of it is asked for.
+
+    """
+    flag = "--scan" if source.scanned is not None else "--cluster" if source.clustered is not None else None
+    if flag is not None:
+        what = f"{flag}: what is counted apart and added up has none in this version"
+        raise UsageError(what, fix=f"drop {flag}, or read all rows in one run")
 
 
 def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1, own: Sequence[OwnMetric] = ()) -> Report:
@@ -293,10 +307,10 @@ def _restored(about: About, arrays: dict[str, Array], path: str) -> Part:
 
 
 def _check(about: About) -> None:
-    """What types cannot say."""
+    """What types cannot say. Rows that were in memory are of no file."""
     counts = [about.n, about.rows, about.dropped, about.budget or 0, *about.preds.shape, *about.target.shape]
     counts += [about.layout.width or 0, *(file.size for file in about.inputs)]
-    if min(counts) < 0 or not about.preds.shape or not about.target.shape or not about.inputs:
+    if min(counts) < 0 or not about.preds.shape or not about.target.shape:
         raise ValueError("it counts less than nothing, or nothing at all")
     chosen = about.choices
     known = chosen.task in {None, *FAMILIES} and chosen.nan in {"error", "drop", "wrong"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from evalcli.api.report import Report
 from evalcli.engine import Execution
@@ -19,12 +19,49 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping, Sequence
 
+    from evalcli.api.partial import Part
     from evalcli.expressions import Definition
     from evalcli.own import OwnMetric
     from evalcli.task import Choices
 
 
-def evaluate(  # noqa: PLR0913  # one keyword for each option of the command line
+@overload
+def evaluate(preds: Any, target: Any = None, *, partial: Literal[True], **options: Any) -> Part: ...
+@overload
+def evaluate(  # what an editor shows
+    preds: Any,
+    target: Any = None,
+    *,
+    labels: Sequence[Any] | int | None = None,
+    weight: Any = None,
+    by: Any = None,
+    task: str | None = None,
+    scores: str | None = None,
+    threshold: float | None = None,
+    positive: Any = None,
+    ignore_index: int | None = None,
+    nan: str = "error",
+    classes: str = "seen",
+    class_axis: int | None = None,
+    metrics: str | Iterable[Any] | None = None,
+    topk: Iterable[int] | None = None,
+    own: Iterable[Any] | Mapping[str, Any] = (),
+    define: Mapping[str, str] | None = None,
+    pred: str | None = None,
+    id: str | os.PathLike[str] | None = None,  # the option's name
+    where: str | None = None,
+    device: str = "auto",
+    backend: str = "auto",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    ranking_budget: float | None = None,
+    cluster: Any = None,
+    confidence: float | None = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+    partial: Literal[False] = False,
+) -> Report: ...
+def evaluate(  # type: ignore[misc]  # any option of the second is one of the first  # noqa: PLR0913  # one keyword for each option of the command line
     preds: Any,
     target: Any = None,
     *,
@@ -55,7 +92,8 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     confidence: float | None = 0.95,
     resamples: int = 2000,
     seed: int = 0,
-) -> Report:
+    partial: bool = False,
+) -> Report | Part:
     """Evaluate predictions against the truth: what ``evalcli report`` prints, as an object.
 
     Args:
@@ -93,9 +131,11 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         confidence: How sure intervals are to hold the true value; ``None``: no intervals.
         resamples: Draws of each bootstrap.
         seed: Where its random numbers start.
+        partial: These are some rows of many: count them, on one core, and leave the report to ``evalcli.merge``.
 
     Returns:
-        A report; ``report["accuracy"]`` is a number, ``print(report)`` the report of the command line.
+        A report; ``report["accuracy"]`` is a number, ``print(report)`` the report of the command line. With ``partial``
+        a part: ``evalcli.merge(parts).report()`` is the report of all rows.
 
     Raises:
         EvalError: of the kind that says what is wrong: with an argument (``UsageError``), with the values
@@ -135,6 +175,8 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         names = metric_names(metrics)
         selection.by = slicers_of((*(names or ()), *extras.needed(())))
         sides = Sides(preds, target, weight, by, cluster)
+        if partial:
+            return _counted(sides, selection, choices, execution, names, extras)
         return _evaluated(sides, selection, choices, execution, names, extras)
 
 
@@ -161,10 +203,32 @@ def _evaluated(
 ) -> Report:
     from evalcli.evaluation import evaluate as evaluated
 
-    writable = execution.backend == "torch" or execution.device not in {"auto", "cpu"}
-    with closing(open_sides(sides, selection, copies=writable)) as source:
+    with closing(open_sides(sides, selection, copies=_writable(execution))) as source:
         found = evaluated(source, choices, execution, names, also=extras.needed(()), own=extras.own)
         return Report(extras.defined(found))
+
+
+def _counted(
+    sides: Sides,
+    selection: Selection,
+    choices: Choices,
+    execution: Execution,
+    names: tuple[str, ...] | None,
+    extras: Extras,
+) -> Part:
+    from evalcli.api.partial import Part
+    from evalcli.parts import encode, measure_part
+
+    selection.partial = True
+    alone = replace(execution, workers=execution.workers or 1)  # an engine has one task for each core already
+    with closing(open_sides(sides, selection, copies=_writable(execution))) as source:
+        also = extras.needed(())
+        return Part(encode(measure_part(source, choices, alone, names, also=also, own=extras.own)))
+
+
+def _writable(execution: Execution) -> bool:
+    """Whether batches are handed to torch, which wants them writable."""
+    return execution.backend == "torch" or execution.device not in {"auto", "cpu"}
 
 
 def _own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...]:

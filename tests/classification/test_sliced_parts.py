@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from evalcli.mapreduce import count_files, merge_bytes, report_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
@@ -17,7 +18,6 @@ from evalcli import __version__
 from evalcli.engine import Execution
 from evalcli.errors import InputError, LimitError
 from evalcli.evaluation import measure, report_of
-from evalcli.mapreduce import count_files, merge_bytes, report_bytes
 from evalcli.merging import merge
 from evalcli.partfile import pack, unpack
 from evalcli.parts import decode, encode, measure_part, report_of_part

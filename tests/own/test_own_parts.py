@@ -20,7 +20,6 @@ import evalcli
 from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
 from evalcli.loading import own_metric, own_metrics
-from evalcli.mapreduce import count_files, merge_bytes, report_bytes
 from evalcli.merging import merge
 from evalcli.partfile import pack, unpack
 from evalcli.parts import decode, encode, measure_part, report_of_part
@@ -265,7 +264,6 @@ def forged_abouts():
     yield {"own": [*plain["own"], *plain["own"]]}
     yield {"own": [{"name": "Sums"}]}
     yield {"contributions": [one, one]}
-    yield {"contributions": [{**one, "inputs": []}]}
     yield {"contributions": [{**one, "failures": [{**failure, "name": "Other"}]}]}
     yield {"contributions": [{**one, "failures": [failure, failure]}]}
     yield {"contributions": [{**one, "failures": [failure]}]}
@@ -426,14 +424,14 @@ def test_a_failure_travels(my, run):
     assert "BadCompute failed" in merged.stderr
 
 
-def test_bytes_for_engines_that_map_and_reduce(my):
+def test_parts_in_python(my):
     own = {"two": "my.py:TopK(k=2)"}
-    mapped = [count_files(f"s{number}.csv", own=own) for number in range(4)]
-    report = report_bytes(merge_bytes(mapped[::-1]), own=own)
+    parts = [evalcli.evaluate(f"s{number}.csv", own=own, partial=True) for number in range(4)]
+    report = evalcli.merge(parts[::-1]).report(own=own)
     whole = evalcli.evaluate("s?.csv", own=own)
-    assert report.metrics["two"].value == whole["two"]
-    with pytest.raises(InputError, match=r"two was counted.* add --metric two=FILE\.py:TopK\(k=2\)"):
-        report_bytes(merge_bytes(mapped))
+    assert report["two"] == whole["two"]
+    with pytest.raises(InputError, match=r"two was counted, and nothing says how to compute it"):
+        evalcli.merge(parts).report()
 
 
 def test_an_object_in_python_has_no_address():
