@@ -246,6 +246,7 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
         plan = Plan(source, job.choices, layout, placement, job.metrics, job.also, budget, workers, partial=True)
         plan = replace(plan, own=OwnMetrics(job.own, job.choices, source) if job.own else None)
         task, gathered = _count(ranks, plan, size, progress)
+        _tell_checksums(ranks, share.source)
 
         def vouch() -> bytes:
             gathered.check(task)
@@ -271,6 +272,20 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
         seconds, many = perf_counter() - started, workers * ranks.size
         run = Run(seconds, placement.backend, placement.device, many, size, f"{ranks.size} ranks")
         return Counted(replace(part, about=about), run, share.alone)
+
+
+def _tell_checksums(ranks: Ranks, source: Source | None) -> None:
+    """Let all know what each has checksummed of the same arrays, so that nobody reads the shares of others for it."""
+    ledgers = None if source is None else source.ledgers()
+
+    def tell() -> bytes:
+        return pack({}, {str(i): ledger.pieces() for i, ledger in enumerate(ledgers or ())}, __version__)
+
+    for rank, data in enumerate(ranks.agree(tell)):
+        told = unpack(data, f"rank {rank}").arrays
+        if ledgers is not None and len(told) == len(ledgers):
+            for i, ledger in enumerate(ledgers):
+                ledger.take(told[str(i)])
 
 
 def _local(execution: Execution, launch: Launch) -> Execution:

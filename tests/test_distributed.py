@@ -54,8 +54,13 @@ class Ended(NamedTuple):
     code: int
 
 
-def ranks(count: int, *args: object, broken: tuple[int, str] | None = None, stop: bool = False) -> list[Ended]:
-    """Start ``count`` processes as a launcher does; one of them may run another program, and is stopped if it hangs."""
+def ranks(
+    count: int, *args: object, broken: tuple[int, str] | None = None, stop: bool = False, program: str = ""
+) -> list[Ended]:
+    """Start ``count`` processes as a launcher does, of evalcli or another ``program``.
+
+    One of them may run one of its own, and is stopped if it hangs.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -68,7 +73,8 @@ def ranks(count: int, *args: object, broken: tuple[int, str] | None = None, stop
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
         }
-        head = ["-m", "evalcli"] if broken is None or rank != broken[0] else ["-c", broken[1]]
+        head = ["-c", program] if program else ["-m", "evalcli"]
+        head = head if broken is None or rank != broken[0] else ["-c", broken[1]]
         command = [sys.executable, *head, *map(str, args)]
         started.append(subprocess.Popen(command, env=env, stdout=-1, stderr=-1, encoding="utf-8"))
     ended: list[Any] = [None] * count
@@ -404,6 +410,47 @@ def test_arrays_are_cut_into_ranges_that_cover_them(arrays: tuple[Path, Path]) -
     assert seen == list(range(1001))
     with pytest.raises(UsageError, match="standard input cannot be shared out"):
         open_share("-", None, Selection(), (0, 2))
+
+
+READS = """
+from evalcli.sources.rawfile import RawFile
+real, seen = RawFile.read_into, [0]
+def counting(self, view, offset):
+    seen[0] += len(view)
+    real(self, view, offset)
+RawFile.read_into = counting
+import sys
+from evalcli.distributed import Ranks
+settle = Ranks.settle
+def telling(self, code):
+    sys.stderr.write(f"read {seen[0]}")
+    return settle(self, code)
+Ranks.settle = telling
+from evalcli.cli import main
+main()
+"""
+"""A rank that says in the end how many bytes it has read."""
+
+
+def test_each_rank_reads_and_checks_its_own_rows_of_a_file_with_checksums(tmp_path: Path, run: Run) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(1)
+    logits, truth = rng.normal(size=(40_000, 16)).astype(np.float32), rng.integers(0, 16, 40_000)
+    files = tmp_path / "p.pt", tmp_path / "t.pt"
+    torch.save(torch.from_numpy(logits), files[0])
+    torch.save(torch.from_numpy(truth), files[1])
+    alone = run("report", *files, "-f", "json", "-m", "accuracy").stdout
+    every = ranks(4, "report", *files, "-f", "json", "-m", "accuracy", program=READS)
+    assert every[0].stdout == alone
+    quarter = (logits.nbytes + truth.nbytes) / 4
+    for one in every:
+        assert quarter < int(one.stderr.partition("read ")[2]) < 1.2 * quarter
+    damaged = bytearray(files[0].read_bytes())
+    damaged[3 * len(damaged) // 4 + 1] ^= 1
+    files[0].write_bytes(damaged)
+    for one in ranks(4, "report", *files, "-f", "json"):
+        assert one.code == 2
+    assert "is damaged: its CRC-32 is" in ranks(4, "report", *files, "-f", "json")[0].stderr
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 30])
