@@ -362,7 +362,6 @@ def test_X11_every_cut_is_noticed(small: bytes) -> None:
         ({"version": "0.0.9"}, "written by evalcli '0.0.9', and this is"),
         ({"n": 18}, "its decision is not the one of its evidence"),
         ({"task": "binary"}, "its decision is not the one of its evidence"),
-        ({"inputs": []}, "nothing at all"),
         ({"metrics": ["no such"]}, "not a part that evalcli writes"),
         ({"weighted": True}, "not a part that evalcli writes"),
         ({"rows": -1}, "less than nothing"),

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evalcli.mapreduce import count_files, merge_bytes, report_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
 
+import evalcli
 from evalcli import __version__
 from evalcli.engine import Execution
 from evalcli.errors import InputError, LimitError
@@ -325,14 +325,13 @@ def test_search_and_clusters_stay_refused(shards, run):
         assert "in this version" in found.stderr
 
 
-def test_bytes_for_engines_that_map_and_reduce(shards, run):
-    metrics = ("accuracy@region=*",)
-    parts = [count_files(name, metrics=metrics) for name in shards]
-    report = report_bytes(merge_bytes(parts[::-1]))
+def test_parts_in_python(shards, run):
+    parts = [evalcli.evaluate(name, metrics="accuracy@region=*", partial=True) for name in shards]
+    report = evalcli.merge(parts[::-1]).report()
     whole = run("report", "s?.csv", "-m", "accuracy@region=*", "-f", "json").stdout
-    assert render(report, "json") == whole
-    by = [count_files(name, selection=Selection(by=("region",))) for name in shards]
-    assert len(report_bytes(merge_bytes(by)).slices) == 4
+    assert report.to_json() == whole
+    by = [evalcli.evaluate(name, by="region", partial=True) for name in shards]
+    assert len(evalcli.merge(by).report().slices) == 4
 
 
 def test_slices_are_read_where_their_checksums_are_kept(tmp_path):
