@@ -10,6 +10,8 @@ from evalcli.metrics.fairness_rows import reads_of
 from evalcli.report import Value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evalcli.metrics.registry import MetricName
     from evalcli.report import Report, SliceRow
 
@@ -22,11 +24,43 @@ class Found(NamedTuple):
     where: str = ""
 
 
-def _sliced(report: Report, name: MetricName, least: int) -> Found | str:
+def wholes_of(names: Iterable[str], by: str = "") -> tuple[MetricName, ...]:
+    """The metrics of rows that ``names`` are made of: of all rows, and of the slices ``by`` a column.
+
+    >>> [str(name) for name in wholes_of(["accuracy", "recall@region=EU", "f1@age:gap"], by="region")]
+    ['accuracy', 'recall']
+    """
+    from evalcli.metrics.registry import parse
+
+    found: list[MetricName] = []
+    for name in map(parse, names):
+        if name.slice_by in {None, by}:
+            found += map(parse, reads_of[name.base]) if name.entry.reads == "slices" else [name.whole]
+    return tuple(dict.fromkeys(found))
+
+
+def between(report: Report, names: Iterable[str]) -> dict[str, Value]:
+    """What was asked for of one slice, of the worst, or between slices.
+
+    Raises:
+        UsageError: there is no such slice.
+
+    """
+    from evalcli.metrics.registry import parse
+
+    found = {}
+    for name in map(parse, names):
+        if name.slice_by is not None:
+            value = look_up(report, str(name))
+            if isinstance(value, str):
+                raise UsageError(f"{name}: {value}")
+            found[str(name)] = value.value
+    return found
+
+
+def _sliced(report: Report, name: MetricName, least: int, bound: str | None) -> Found | str:
     """The value of a slice, of the worst one, or the gap between the best and the worst."""
     rows = [row for row in report.slices if row.by == name.slice_by]
-    if not rows and report.task in {"multilabel", "regression"}:
-        return f"{report.task} tasks are not sliced in this version"
     if not rows:
         return f"the report has no slices by {name.slice_by!r}; add --by {name.slice_by}"
     if name.entry.reads == "slices":
@@ -47,12 +81,21 @@ def _sliced(report: Report, name: MetricName, least: int) -> Found | str:
     unknown = next((row for row in rows if row.metrics[metric].value is None), None)
     if unknown is not None:  # what nobody knows of one slice nobody knows of the worst
         return Found(Value(None), unknown.n, f"of {unknown.value!r}")
-    rows = sorted(rows, key=lambda row: row.metrics[metric].value or 0.0, reverse=name.entry.direction == "lower")
-    worst, best = rows[0], rows[-1]
+    direction = name.entry.direction
     if name.slice_value == "*":
+        worst = max(rows, key=lambda row: _badness(row.metrics[metric].value or 0.0, direction, bound))
         return Found(worst.metrics[metric], worst.n, f"the worst of {len(rows):,} is {worst.value!r}, n = {worst.n:,}")
+    rows = sorted(rows, key=lambda row: row.metrics[metric].value or 0.0, reverse=direction == "lower")
+    worst, best = rows[0], rows[-1]
     gap = abs((best.metrics[metric].value or 0.0) - (worst.metrics[metric].value or 0.0))
     return Found(Value(gap), sum(row.n for row in rows), f"from {worst.value!r} to {best.value!r}")
+
+
+def _badness(value: float, direction: str, bound: str | None) -> float:
+    """How bad a value is. Where 0 is best, what a bound is about: too much for ``max``, too little for ``min``."""
+    if direction == "zero":
+        return {"max": value, "min": -value}.get(bound or "", abs(value))
+    return value if direction == "lower" else -value
 
 
 def _compared(rows: list[SliceRow], name: MetricName, least: int) -> Found | str:
@@ -72,15 +115,18 @@ def _compared(rows: list[SliceRow], name: MetricName, least: int) -> Found | str
     return Found(Value(float(name.entry.formula(rates))), rows_of_all)
 
 
-def look_up(report: Report, metric: str, least: int = 1) -> Found | str:
-    """The value under this name, or why there is none. The worst slice, and the gap, are of those of ``least`` rows."""
+def look_up(report: Report, metric: str, least: int = 1, bound: str | None = None) -> Found | str:
+    """The value under this name, or why there is none.
+
+    The worst slice, and the gap, are of those of ``least`` rows. ``bound`` is ``min`` or ``max`` where a gate asks.
+    """
     from evalcli.metrics.registry import check_task, parse
 
     if metric in report.metrics:  # also what the registry does not know: metrics of the user's own
         return Found(report.metrics[metric], report.n)
     name = parse(metric)
     if name.slice_by is not None:
-        return _sliced(report, name, least)
+        return _sliced(report, name, least, bound)
     if str(name) in report.metrics:
         return Found(report.metrics[str(name)], report.n)
     try:

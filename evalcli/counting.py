@@ -110,11 +110,11 @@ class Plan:
         """Empty passes under ``task``, one for each worker.
 
         Raises:
-            UsageError: slices are asked for, and the task has none.
+            UsageError: a search for weak slices, or clusters, and the task has none.
 
         """
         if task.family != "classification":
-            self._refuse_slices(task)
+            self._refuse_scan(task)
         self._refuse_clusters(task)
         if task.family == "regression":
             from evalcli.regression.states import begin as begin_regression
@@ -128,14 +128,10 @@ class Plan:
 
         return begin(self, task, known)
 
-    def _refuse_slices(self, task: Task) -> None:
-        """Say that only classes are sliced, before a pass is made in vain."""
+    def _refuse_scan(self, task: Task) -> None:
+        """Say that only classes are searched for weak slices, before a pass is made in vain."""
         if self.source.scanned is not None:
             raise UsageError(f"--scan: {task.kind} tasks are not searched in this version", fix="drop --scan")
-        named = [name.slice_by for name in map(parse, self.asked or ()) if name.slice_by is not None]
-        for by in (*(slicer.name for slicer in self.source.slicers), *named):
-            what = f"slices by {by!r}: {task.kind} tasks are not sliced in this version"
-            raise UsageError(what, fix="drop --by, and metrics and gates with @")
 
     def _refuse_clusters(self, task: Task) -> None:
         """Say what has no intervals of clusters, before a pass is made in vain."""

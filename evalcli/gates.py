@@ -290,7 +290,7 @@ def _check_comparable(report: Report, baseline: Report) -> None:
 
 
 def _judged(rule: Rule, report: Report, baseline: Baseline | None, least: int, on: Basis) -> Verdict:
-    found = look_up(report, rule.metric, least)
+    found = look_up(report, rule.metric, least, rule.kind)
     if isinstance(found, str):
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
     value, n, where = found

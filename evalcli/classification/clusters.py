@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from evalcli.classification.slices import LEAST_BUDGET, runs
+from evalcli.slicepasses import LEAST_BUDGET, runs
 
 if TYPE_CHECKING:
     from evalcli.classification.prepare import Labels

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli import __version__
-from evalcli.addresses import look_up
+from evalcli.addresses import between, wholes_of
 from evalcli.classification.findings import Facts, find
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
-from evalcli.metrics.fairness_rows import reads_of
 from evalcli.metrics.registry import check_task, parse
 from evalcli.report import Clustered, Confusion, Report, SliceRow, Value
 from evalcli.reporting import digest_of, notes_of, records, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from evalcli.counting import Outcome, Plan
-    from evalcli.metrics.registry import MetricName
     from evalcli.searched import Scan
     from evalcli.sources.base import InputFile
 
@@ -86,7 +84,7 @@ class Reporter:
             clustered=self._clustered(),
             averaged=averaged,
         )
-        report = replace(report, metrics=values | self._between(report))
+        report = replace(report, metrics=values | between(report, self.asked or ()))
         report = replace(report, asked=self._asked(report.metrics))
         return replace(report, findings=find(self._facts(report)))
 
@@ -101,30 +99,10 @@ class Reporter:
         sizes = np.bincount(np.unique(rows.cluster, return_inverse=True)[1].reshape(-1), rows.rows).astype(np.int64)
         return Clustered(by, len(sizes), int(sizes.max()), design_effect(rows))
 
-    def _between(self, report: Report) -> dict[str, Value]:
-        """What was asked for of one slice, of the worst, or between slices.
-
-        Raises:
-            UsageError: there is no such slice.
-
-        """
-        found = {}
-        for name in map(parse, self.asked or ()):
-            if name.slice_by is not None:
-                value = look_up(report, str(name))
-                if isinstance(value, str):
-                    raise UsageError(f"{name}: {value}")
-                found[str(name)] = value.value
-        return found
-
     def _values(self, numbers: Numbers, by: str) -> dict[str, Value]:
         """What was asked for, of all rows or of a slice ``by`` a column; and what gates read, as far as it is there."""
-        asked, also = (
-            [name for name in map(parse, names or ()) if name.slice_by in {None, by}]
-            for names in (self.asked, self.also)
-        )
-        values = numbers.values(self._possible() if self.asked is None else map(str, _wholes(asked)))
-        for name in _wholes(also):
+        values = numbers.values(self._possible() if self.asked is None else map(str, wholes_of(self.asked, by)))
+        for name in wholes_of(self.also, by):
             with suppress(UsageError):
                 values |= numbers.values([str(name)])
         return values
@@ -216,12 +194,3 @@ class Reporter:
             "v": __version__,
         }
         return signature(parts)
-
-
-def _wholes(names: Iterable[MetricName]) -> Iterator[MetricName]:
-    """The metrics of rows that these names are made of."""
-    for name in names:
-        if name.entry.reads == "slices":
-            yield from (parse(metric) for metric in reads_of[name.base])
-        else:
-            yield name.whole

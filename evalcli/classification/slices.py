@@ -15,9 +15,10 @@ import numpy as np
 from evalcli.metrics.arrays import count_cells
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.labels import out_of_range, pair_cells
+from evalcli.slicepasses import runs, share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.scoring import ScoreStates, Scoring
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 TABLE_CELLS = 1 << 20
 """Cells that the tables of all slices may have for their rows to be counted in one go."""
-
-LEAST_BUDGET = 1 << 20
-"""Bytes for ranks that every slice has, however many share the budget."""
 
 
 class Slice(NamedTuple):
@@ -45,7 +43,7 @@ class SliceStates:
         self.classes, self.weighted = classes, weighted
         self.scoring = scoring
         if scoring is not None:
-            share = max(scoring.budget // max(self.size, 1), LEAST_BUDGET)
+            share = share_of(scoring.budget, slicer)
             # the temperature that fits a slice is nobody's question
             self.scoring = replace(scoring, budget=share, states=scoring.states - {"TemperatureSample"})
         self._slices: dict[int, Slice] = {}
@@ -193,13 +191,3 @@ class SliceStates:
         """Every slice that has rows, by code."""
         self._settle()
         return dict(sorted(self._slices.items()))
-
-
-def runs(codes: Array) -> Iterator[tuple[int, Array]]:
-    """The rows of each code, in their order."""
-    if not len(codes):
-        return
-    order = np.argsort(codes, kind="stable")
-    heads = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    for start, stop in zip(heads.tolist(), [*heads[1:].tolist(), len(order)], strict=True):
-        yield int(codes[order[start]]), order[start:stop]

@@ -37,12 +37,21 @@ _BLOCK = 1 << 14
 
 @dataclass(frozen=True)
 class ValueRows:
-    """A checked batch: ``preds`` and ``target`` (D, N) float64, ``weight`` (N,) float64 and ``repeats`` (N,) int64."""
+    """A checked batch: ``preds`` and ``target`` (D, N) float64, ``weight`` (N,) float64 and ``repeats`` (N,) int64.
+
+    ``groups`` (N, S) are the slices that each row is in, where there are some.
+    """
 
     preds: HostArray
     target: HostArray
     weight: HostArray | None = None
     repeats: HostArray | None = None
+    groups: HostArray | None = None
+
+    def pick(self, rows: HostArray) -> ValueRows:
+        """Some of the rows, without their slices."""
+        weight, repeats = (None if part is None else part[rows] for part in (self.weight, self.repeats))
+        return ValueRows(self.preds[:, rows], self.target[:, rows], weight, repeats)
 
     @property
     def outputs(self) -> int:

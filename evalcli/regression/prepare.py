@@ -115,10 +115,12 @@ class _Rows:
     def values(self) -> ValueRows:
         """What is left to add, output by output."""
         preds, target, weight, repeats = self.preds, self.target, self.weight, self.repeats
+        groups = self.batch.groups
         if self.keep is not None and not self.keep.all():
             preds, target = preds[self.keep], target[self.keep]
             weight = None if weight is None else weight[self.keep]
             repeats = None if repeats is None else repeats[self.keep]
-        rows = ValueRows(np.ascontiguousarray(preds.T), np.ascontiguousarray(target.T), weight, repeats)
+            groups = None if groups is None else groups[self.keep]
+        rows = ValueRows(np.ascontiguousarray(preds.T), np.ascontiguousarray(target.T), weight, repeats, groups)
         self.evidence.rows += rows.count
         return rows

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalcli import __version__
+from evalcli.addresses import between, wholes_of
 from evalcli.errors import UsageError
 from evalcli.metrics import regression
 from evalcli.metrics.registry import parse
@@ -14,11 +15,11 @@ from evalcli.metrics.residuals import histogram, quantile
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
 from evalcli.regression.states import StateKey, state_of
-from evalcli.report import OutputRow, Report, Residuals, Value
+from evalcli.report import OutputRow, Report, Residuals, SliceRow, Value
 from evalcli.reporting import notes_of, records, signature, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator
 
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
@@ -38,6 +39,7 @@ class Reporter:
 
     def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
         self.plan, self.source, self.choices, self.task = plan, plan.source, plan.choices, outcome.task
+        self.outcome = outcome
         self.evidence, self.inputs = outcome.evidence, inputs
         self.setup, states = outcome.gathered.setup, outcome.gathered.states
         columns = plan.source.target.columns
@@ -48,12 +50,8 @@ class Reporter:
 
     def report(self) -> Report:
         """The whole report, findings included."""
-        asked = self.plan.default("regression") if self.plan.asked is None else self.plan.asked
-        values = self._values(asked)
-        for name in self.plan.also:
-            with suppress(UsageError):
-                values = values | self._values([name])
-        per_output = self._per_output(asked)
+        values = self.values()
+        per_output = self._per_output(self._measured())
         undefined = [name for name, value in values.items() if value.value is None]
         undefined += [
             f"{name}[{row.name}]" for row in per_output for name, value in row.metrics.items() if value.value is None
@@ -71,11 +69,13 @@ class Reporter:
             undefined=tuple(dict.fromkeys(undefined)),
             inputs=records(self.source, self.inputs),
             confidence=None if self.choices.confidence is None else self.choices.confidence.level,
-            asked=self._asked(values),
             outputs=self.outputs,
             per_output=per_output,
             residuals=self._residuals(),
+            slices=tuple(self._slices()),
         )
+        report = replace(report, metrics=values | between(report, self.plan.asked or ()))
+        report = replace(report, asked=self._asked(report.metrics))
         return replace(report, findings=find(self._facts(report)))
 
     def _asked(self, values: dict[str, Value]) -> tuple[str, ...]:
@@ -85,8 +85,24 @@ class Reporter:
         every = (*map(str, map(parse, self.plan.asked or ())), *beyond)
         return tuple(name for name in dict.fromkeys(every) if name in values)
 
-    def _values(self, metrics: Sequence[str]) -> dict[str, Value]:
-        return {str(name): self._value(name) for name in map(parse, metrics)}
+    def values(self, by: str = "") -> dict[str, Value]:
+        """What was asked for, of all rows or of a slice ``by`` a column; and what gates read, as far as it is there."""
+        values = {str(name): self._value(name) for name in self._measured(by)}
+        for name in wholes_of(self.plan.also, by):
+            with suppress(UsageError):
+                values[str(name)] = self._value(name)
+        return values
+
+    def _measured(self, by: str = "") -> tuple[MetricName, ...]:
+        asked = self.plan.default("regression") if self.plan.asked is None else self.plan.asked
+        return wholes_of(asked, by)
+
+    def _slices(self) -> Iterator[SliceRow]:
+        """Every slice that has rows, column by column."""
+        for slicer, slices in zip(self.source.slicers, self.outcome.gathered.slices, strict=True):
+            for code, one in slices.passes().items():
+                inside = Reporter(self.plan, self.outcome._replace(gathered=one), ())
+                yield SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
 
     def _value(self, name: MetricName) -> Value:
         value = value_of(*self.results.value(name))
@@ -108,11 +124,11 @@ class Reporter:
             intervals = self._intervals[output] = Intervals(table, total, confidence, mean_weight)
         return intervals.of(name, value)
 
-    def _per_output(self, metrics: Sequence[str]) -> tuple[OutputRow, ...]:
+    def _per_output(self, metrics: Iterable[MetricName]) -> tuple[OutputRow, ...]:
         """Each of several outputs by itself: those metrics that were asked for of all."""
         if len(self.outputs) == 1:
             return ()
-        names = [name for name in map(parse, metrics) if name.label is None]
+        names = [name for name in metrics if name.label is None]
         if not names:
             return ()
         return tuple(
@@ -155,7 +171,7 @@ class Reporter:
     def _outside(self) -> dict[str, int]:
         """For each metric that knows no term for some rows how many these are, in the output with most of them."""
         found: dict[str, int] = {}
-        for name in map(parse, dict.fromkeys((*(self.plan.asked or ()), *self.plan.also))):
+        for name in wholes_of((*(self.plan.asked or ()), *self.plan.also)):
             if name.entry.state in {"Deviance", "LogErrors"}:
                 rows = max(sums.outside for sums in self.results.read(state_of(name)))
                 found |= {str(name): rows} if rows else {}

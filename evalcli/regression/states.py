@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import EmptyError
@@ -17,6 +18,7 @@ from evalcli.metrics.pairs import BUDGET, RankPairs
 from evalcli.metrics.residuals import ResidualTable
 from evalcli.metrics.values import ValueState, feed
 from evalcli.regression.prepare import Prepare
+from evalcli.slicepasses import SlicePasses, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
     from evalcli.metrics.registry import MetricName
+    from evalcli.metrics.values import ValueRows
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
@@ -81,11 +84,12 @@ class RegressionPass:
     evidence: Evidence = field(default_factory=Evidence)
     squares: ExactSum = field(default_factory=ExactSum)
     """Σw², where there are weights."""
+    slices: tuple[SlicePasses[RegressionPass], ...] = ()
 
     @property
     def saves_all(self) -> bool:
-        """Everything has a state."""
-        return True
+        """Slices have no state."""
+        return not self.slices
 
     @property
     def weight_squares(self) -> float:
@@ -95,10 +99,17 @@ class RegressionPass:
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; once a target had a fraction, or it was asked for, nothing speaks against a regression."""
         rows = self.prepare(batch, self.evidence)
+        self.take(rows)
+        for number, slices in enumerate(self.slices):
+            assert rows.groups is not None
+            slices.update(rows, rows.groups[:, number])
+        return True
+
+    def take(self, rows: ValueRows) -> None:
+        """Count prepared rows."""
         feed(tuple(self.states.values()), rows)
         if rows.weight is not None:
             self.squares.add(rows.weight * rows.weight, repeats=rows.repeats)
-        return True
 
     def merge(self, other: RegressionPass) -> None:
         """Take in what another worker has gathered."""
@@ -106,6 +117,8 @@ class RegressionPass:
             state.merge(other.states[key])
         self.evidence.merge(other.evidence)
         self.squares.merge(other.squares)
+        for mine, theirs in zip(self.slices, other.slices, strict=True):
+            mine.merge(theirs)
 
     @property
     def _saved(self) -> dict[str, Saveable]:
@@ -153,15 +166,22 @@ class RegressionPass:
 def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
     """Empty passes, one for each worker."""
     setup = Setup(plan.layout.outputs, plan.source.weighted, BUDGET if plan.budget is None else plan.budget)
-    keys = _needed(plan.names("regression"))
+    read = _read_by(plan.names("regression"))
     prepare = Prepare(plan.choices, setup.outputs)
 
-    def empty() -> RegressionPass:
-        return RegressionPass(plan, task, prepare, setup, {key: setup.make(key) for key in keys})
+    def empty(setup: Setup, keys: Iterable[StateKey]) -> RegressionPass:
+        return RegressionPass(plan, task, prepare, setup, {key: setup.make(key) for key in dict.fromkeys(keys)})
 
-    return empty
+    def whole() -> RegressionPass:
+        slices = tuple(
+            SlicePasses(partial(empty, setup._replace(budget=share_of(setup.budget, slicer)), (ALWAYS[0], *read)))
+            for slicer in plan.source.slicers
+        )
+        return replace(empty(setup, (*ALWAYS, *read)), slices=slices)
+
+    return whole
 
 
-def _needed(names: Iterable[MetricName]) -> tuple[StateKey, ...]:
+def _read_by(names: Iterable[MetricName]) -> tuple[StateKey, ...]:
     """The states that these metrics read; what other tasks measure is none of ours."""
-    return tuple(dict.fromkeys((*ALWAYS, *(state_of(name) for name in names if name.entry.per_output))))
+    return tuple(state_of(name) for name in names if name.entry.per_output)

@@ -197,7 +197,7 @@ def _slices(report: Report) -> list[list[str]]:
     for by, rows in wording.slicers(report).items():
         count = wording.amount(row.n for row in rows)
         cells = [
-            [markdown_name(row.value), *(wording.measured(row.metrics[name]) for name in names), count(row.n)]
+            [markdown_name(row.value), *(wording.spoken(name, row.metrics[name]) for name in names), count(row.n)]
             for row in rows
         ]
         heads = ("slice", *(markdown(wording.title(name)) for name in names), "n")

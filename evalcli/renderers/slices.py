@@ -30,7 +30,7 @@ def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen) -> 
     count = wording.amount(row.n for row in rows)
     numbers = [[screen.say(head, "dim") for head in (*map(_heading, names), "n")]]
     for row in shown:
-        cells = [screen.say(wording.measured(row.metrics[name])) for name in names]
+        cells = [screen.say(wording.spoken(name, row.metrics[name])) for name in names]
         numbers.append([*cells, screen.say(count(row.n))])
     right = table(numbers, "r" * (len(names) + 1))
     while len(numbers[0]) > 2 and max(line.cell_len for line in right) + _LEAST_NAME > screen.width - INDENT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from math import floor, inf, log10
+from operator import neg
 from typing import TYPE_CHECKING
 
 from evalcli.renderers.escape import visible
@@ -385,6 +386,8 @@ def average_rows(report: Report) -> list[tuple[str, str]]:
 SLICE_COLUMNS = {
     "binary": ("accuracy", "precision", "recall", "f1", "auroc"),
     "multiclass": ("accuracy", "f1_macro", "auroc_macro", "ece"),
+    "multilabel": ("f1_macro", "subset_accuracy", "hamming_loss", "auroc_macro"),
+    "regression": ("rmse", "mae", "r2", "bias"),
 }
 """What is shown of every slice, unless metrics were asked for."""
 
@@ -396,9 +399,9 @@ def slicers(report: Report) -> dict[str, list[SliceRow]]:
     for row in report.slices:
         found.setdefault(row.by, []).append(row)
     for name in first:
-        sign = -1.0 if _falls(name) else 1.0
+        goodness = _goodness(name)
         for rows in found.values():
-            rows.sort(key=lambda row: -inf if (value := row.metrics[name].value) is None else sign * value)
+            rows.sort(key=lambda row: -inf if (value := row.metrics[name].value) is None else goodness(value))
     return found
 
 
@@ -412,11 +415,14 @@ def slice_columns(report: Report) -> list[str]:
     return asked[:5] or usual or list(there)[:5]
 
 
-def _falls(name: str) -> bool:
-    """Whether less of a metric is better."""
+def _goodness(name: str) -> Callable[[float], float]:
+    """What is larger of the better of two values."""
     from evalcli.metrics.registry import parse
 
-    return parse(name).entry.direction == "lower"
+    direction = parse(name).entry.direction
+    if direction == "zero":
+        return lambda value: -abs(value)
+    return neg if direction == "lower" else float
 
 
 def gap(rows: list[SliceRow], name: str) -> str:
@@ -425,7 +431,8 @@ def gap(rows: list[SliceRow], name: str) -> str:
     if len(known) < 2:
         return ""
     low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
-    return f"{title(name)} from {ratio(low[0])} to {ratio(high[0])}, a gap of {ratio(high[0] - low[0])}"
+    ends = (spoken(name, Value(value)) for value in (low[0], high[0], high[0] - low[0]))
+    return "{} from {} to {}, a gap of {}".format(title(name), *ends)
 
 
 def filled(bins: Iterable[CalibrationBin]) -> list[CalibrationBin]:

@@ -144,6 +144,17 @@ def test_rows_without_a_value_are_in_no_slice():
     assert report.n == ROWS
 
 
+def test_a_regression_is_sliced_by_an_array_or_a_column_of_either_frame():
+    preds, target = np.linspace(0.5, 3.0, ROWS), np.linspace(1.25, 2.5, ROWS)
+    found = evalcli.evaluate(preds, target, by={"region": REGION}, metrics=["rmse", "rmse@region=*"])
+    for row in found.slices:
+        rows = row.value == REGION
+        assert row.metrics["rmse"].value == pytest.approx(np.sqrt(((preds - target)[rows] ** 2).mean()), rel=1e-12)
+    assert found["rmse@region=*"] == max(row.metrics["rmse"].value for row in found.slices)
+    frame = pd.DataFrame({"prediction": preds, "target": target, "region": REGION})
+    assert evalcli.evaluate(frame, by="region", metrics=["rmse", "rmse@region=*"]).slices == found.slices
+
+
 @pytest.mark.parametrize(
     ("args", "by", "kind", "words"),
     [
@@ -154,7 +165,6 @@ def test_rows_without_a_value_are_in_no_slice():
         ((PREDS, TARGET), {"region": np.zeros((ROWS, 2))}, UsageError, "not one value a row"),
         ((PREDS, TARGET), {"region": object()}, InputError, "region: a object is no array"),
         (("rows.csv",), {"region": REGION}, UsageError, "slices in memory, but the predictions are a file"),
-        ((np.zeros(4), np.array([0.5, 1.5, 2, 3])), {"r": [0, 0, 1, 1]}, UsageError, "not sliced in this version"),
     ],
 )
 def test_errors_say_what_to_do(args, by, kind, words):
