@@ -41,10 +41,6 @@ def held(codes: Array) -> Iterator[tuple[int, Array]]:
 class Rows(Protocol):
     """Rows that were prepared to be counted."""
 
-    @property
-    def count(self) -> int:
-        """Rows of the input that these stand for."""
-
     def pick(self, rows: Array) -> Self:
         """Some of them."""
 
@@ -54,8 +50,8 @@ class SlicePass(Protocol):
 
     evidence: Evidence
 
-    def take(self, rows: Any) -> object:
-        """Count them."""
+    def take(self, rows: Any) -> int:
+        """Count them; how many rows of the input they stand for."""
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered."""
@@ -74,9 +70,8 @@ class SlicePasses(Generic[P]):
     def update(self, rows: Rows, codes: Array) -> None:
         """Count rows in the slice that each is in, (N,) from 0, −1 for none."""
         for code, places in held(codes):
-            part, here = rows.pick(places), self._at(code)
-            here.evidence.rows += part.count
-            here.take(part)
+            here = self._at(code)
+            here.evidence.rows += here.take(rows.pick(places))
 
     def _at(self, code: int) -> P:
         if code not in self._passes:

@@ -47,6 +47,11 @@ class ScoreCells(NamedTuple):
         """How many rows of the input these are."""
         return int(self.scores.shape[1]) if self.repeats is None else int(self.repeats.sum())
 
+    def pick(self, rows: HostArray) -> ScoreCells:
+        """Some of the rows."""
+        repeats, weight = (None if part is None else part[rows] for part in self[2:])
+        return ScoreCells(self.scores[:, rows], self.target[:, rows], repeats, weight)
+
 
 def score_cells(
     scores: Array, target: Array, labels: int, weight: Array | None = None, repeats: Array | None = None

@@ -52,6 +52,13 @@ class LabelCells(NamedTuple):
         """How many rows of the input these are."""
         return int(self.true.shape[1]) if self.repeats is None else int(self.repeats.sum())
 
+    def pick(self, rows: HostArray) -> LabelCells:
+        """Some of the rows."""
+        places = like(rows, self.true)
+        true, said, kept = (None if part is None else part[:, places] for part in self[:3])
+        repeats, weight = (None if part is None else part[rows] for part in self[3:])
+        return LabelCells(true, said, kept, repeats, weight)
+
 
 def label_cells(
     preds: Array, target: Array, labels: int, weight: Array | None = None, repeats: Array | None = None

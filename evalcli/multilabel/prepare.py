@@ -32,12 +32,27 @@ _HEAD = 64
 class Cells(NamedTuple):
     """Rows ready to be counted. ``scored`` are the scores of the same rows, where they are wanted.
 
-    ``unscored`` says how many cells of each label (L,) have no score but count as wrong; they are in no rank.
+    ``missing`` (L, n) bool are cells that have no score but count as wrong; they are in no rank. ``groups`` (n, S) are
+    the slices that each row is in.
     """
 
     counted: LabelCells
     scored: ScoreCells | None = None
-    unscored: Array | None = None
+    missing: Array | None = None
+    groups: Array | None = None
+
+    @property
+    def unscored(self) -> Array | None:
+        """How many cells of each label (L,) are missing."""
+        if self.missing is None:
+            return None
+        repeats = self.counted.repeats
+        return np.asarray(self.missing.sum(axis=1) if repeats is None else self.missing @ repeats)
+
+    def pick(self, rows: Array) -> Cells:
+        """Some of the rows, without their slices."""
+        scored = None if self.scored is None else self.scored.pick(rows)
+        return Cells(self.counted.pick(rows), scored, None if self.missing is None else self.missing[:, rows])
 
 
 class Prepare(NamedTuple):
@@ -156,11 +171,11 @@ class _Predicted(Rows):
 
     def _kept(self, said: Array, scores: Array | None, missing: Array | None) -> Cells:
         codes, keep = self.codes, self.keep
-        weight, repeats = self.weight, self.repeats
+        weight, repeats, groups = self.weight, self.repeats, self.batch.groups
         if keep is not None:
             codes, said = codes[:, keep], said[:, keep]
             scores, missing = (None if part is None else part[:, keep] for part in (scores, missing))
-            weight, repeats = (None if part is None else part[keep] for part in (weight, repeats))
+            weight, repeats, groups = (None if part is None else part[keep] for part in (weight, repeats, groups))
         true, kept = codes == 1, None if self.plain else codes >= 0
         if kept is not None and kept.all():
             kept = None
@@ -170,11 +185,9 @@ class _Predicted(Rows):
         said = said if kept is None else said & kept
         counted = self._on_device(LabelCells(true, said, kept, repeats, weight))
         if scores is None:
-            return Cells(counted)
-        if missing is None:
-            return Cells(counted, ScoreCells(scores, codes, repeats, weight))
-        unscored = missing.sum(axis=1) if repeats is None else missing @ repeats
-        return Cells(counted, ScoreCells(scores, np.where(missing, LEFT_OUT, codes), repeats, weight), unscored)
+            return Cells(counted, groups=groups)
+        ranked = codes if missing is None else np.where(missing, LEFT_OUT, codes)
+        return Cells(counted, ScoreCells(scores, ranked, repeats, weight), missing, groups)
 
     def _on_device(self, cells: LabelCells) -> LabelCells:
         """The cells where they are counted."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli import __version__
+from evalcli.addresses import between, wholes_of
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import (
     LABEL_LOSSES,
@@ -21,11 +22,11 @@ from evalcli.metrics.registry import (
 )
 from evalcli.multilabel.findings import Facts, find
 from evalcli.multilabel.values import CountValues, ScoreValues
-from evalcli.report import ClassRow, Confusion, Report, Square, Value
+from evalcli.report import ClassRow, Confusion, Report, SliceRow, Square, Value
 from evalcli.reporting import digest_of, notes_of, records, signature, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
@@ -44,7 +45,7 @@ class _Reporter:
     """What was counted, and the words for it."""
 
     def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
-        self.plan, self.task, self.inputs = plan, outcome.task, inputs
+        self.plan, self.task, self.inputs, self.outcome = plan, outcome.task, inputs, outcome
         self.gathered, self.evidence = outcome.gathered, outcome.evidence
         self.labels = outcome.task.classes
         self.counts = outcome.gathered.counts.compute().numpy()
@@ -56,10 +57,7 @@ class _Reporter:
     def report(self) -> Report:
         """Names, numbers, undefined, findings."""
         plan, task = self.plan, self.task
-        values = self._values(self._default() if plan.asked is None else plan.asked)
-        for name in plan.also:
-            with suppress(UsageError):
-                values = values | self._values([name])
+        values = self.values()
         per_class = self._per_class()
         undefined = [name for name, value in values.items() if value.value is None]
         undefined += [
@@ -82,8 +80,10 @@ class _Reporter:
             inputs=records(plan.source, self.inputs),
             threshold=task.thresholds or task.threshold,
             averaged=averaged,
-            asked=self._asked(values),
+            slices=tuple(self._slices()),
         )
+        made = replace(made, metrics=values | between(made, plan.asked or ()))
+        made = replace(made, asked=self._asked(made.metrics))
         return replace(made, findings=find(self._facts(made)))
 
     def _default(self) -> tuple[str, ...]:
@@ -98,8 +98,21 @@ class _Reporter:
         every = (*map(str, map(parse, self.plan.asked or ())), *map(str, map(parse, beyond)))
         return tuple(name for name in dict.fromkeys(every) if name in values)
 
-    def _values(self, metrics: Iterable[str]) -> dict[str, Value]:
-        return {str(name): self._value(name) for name in map(parse, metrics)}
+    def values(self, by: str = "") -> dict[str, Value]:
+        """What was asked for, of all rows or of a slice ``by`` a column; and what gates read, as far as it is there."""
+        asked = self._default() if self.plan.asked is None else self.plan.asked
+        values = {str(name): self._value(name) for name in wholes_of(asked, by)}
+        for name in wholes_of(self.plan.also, by):
+            with suppress(UsageError):
+                values[str(name)] = self._value(name)
+        return values
+
+    def _slices(self) -> Iterator[SliceRow]:
+        """Every slice that has rows, column by column."""
+        for slicer, slices in zip(self.plan.source.slicers, self.gathered.slices, strict=True):
+            for code, one in slices.passes().items():
+                inside = _Reporter(self.plan, self.outcome._replace(gathered=one), ())
+                yield SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
 
     def _value(self, name: MetricName) -> Value:
         check_task(name, self.task.kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,16 @@ from evalcli.metrics.base import restore_states, saved_states
 from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel.prepare import make_prepare
+from evalcli.slicepasses import SlicePasses, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
-    from evalcli.multilabel.prepare import Prepare
+    from evalcli.multilabel.prepare import Cells, Prepare
     from evalcli.multilabel.scoring import LabelScores, Scoring
-    from evalcli.sources.base import Array, Batch
+    from evalcli.sources.base import Array, Batch, Slicer
     from evalcli.task import Task
 
 PAIRED_LABELS = 100
@@ -43,22 +44,33 @@ class MultilabelPass:
     scores: LabelScores | None = None
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
+    slices: tuple[SlicePasses[MultilabelPass], ...] = ()
 
     @property
     def saves_all(self) -> bool:
-        """Everything has a state."""
-        return True
+        """Slices have no state."""
+        return not self.slices
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
         cells = self.prepare(batch, self.task, self.evidence)
+        holds = self._still_holds()
+        if not holds or self._is_lost():
+            cells = cells._replace(scored=None)
+        self.take(cells)
+        for number, slices in enumerate(self.slices):
+            assert cells.groups is not None
+            slices.update(cells, cells.groups[:, number])
+        return holds
+
+    def take(self, cells: Cells) -> int:
+        """Count prepared cells, and take in their scores as far as they were kept; how many rows these are."""
         for state in (self.counts, self.sets, self.pairs):
             if state is not None:
                 state.take(cells.counted)
-        holds = self._still_holds()
-        if self.scores is not None and holds and not self._is_lost():
+        if self.scores is not None and cells.scored is not None:
             self.scores.update(cells)
-        return holds
+        return cells.counted.rows
 
     def _is_lost(self) -> bool:
         """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""
@@ -81,6 +93,8 @@ class MultilabelPass:
         if self.scores is not None and other.scores is not None:
             self.scores.merge(other.scores)
         self.evidence.merge(other.evidence)
+        for mine, theirs in zip(self.slices, other.slices, strict=True):
+            mine.merge(theirs)
 
     @property
     def _saved(self) -> dict[str, Saveable]:
@@ -140,11 +154,25 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
 
         prepare = prepare._replace(keep_scores=True)
         scoring = plan_scoring(scored, task, source.preds, weighted=source.weighted, budget=plan.budget)
-    return partial(_empty, plan, task, prepare, scoring, known)
+
+    def whole() -> MultilabelPass:
+        labels = len(task.classes)
+        pairs = LabelPairs(labels, weighted=source.weighted) if 1 < labels <= PAIRED_LABELS else None
+        slices = tuple(
+            SlicePasses(partial(_empty, plan, task, prepare, _shared(scoring, slicer), known))
+            for slicer in source.slicers
+        )
+        return replace(_empty(plan, task, prepare, scoring, known), pairs=pairs, slices=slices)
+
+    return whole
+
+
+def _shared(scoring: Scoring | None, slicer: Slicer) -> Scoring | None:
+    """The same for a slice, which has its share of the memory for ranks."""
+    return None if scoring is None else replace(scoring, budget=share_of(scoring.budget, slicer))
 
 
 def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> MultilabelPass:
     labels, weighted = len(task.classes), plan.source.weighted
-    pairs = LabelPairs(labels, weighted=weighted) if 1 < labels <= PAIRED_LABELS else None
     counts, sets = LabelCounts(labels, weighted=weighted), SampleSets(labels, weighted=weighted)
-    return MultilabelPass(plan, task, prepare, counts, sets, pairs, known, None if scoring is None else scoring.fresh())
+    return MultilabelPass(plan, task, prepare, counts, sets, None, known, None if scoring is None else scoring.fresh())

@@ -105,11 +105,12 @@ class RegressionPass:
             slices.update(rows, rows.groups[:, number])
         return True
 
-    def take(self, rows: ValueRows) -> None:
-        """Count prepared rows."""
+    def take(self, rows: ValueRows) -> int:
+        """Count prepared rows; how many of the input they stand for."""
         feed(tuple(self.states.values()), rows)
         if rows.weight is not None:
             self.squares.add(rows.weight * rows.weight, repeats=rows.repeats)
+        return rows.count
 
     def merge(self, other: RegressionPass) -> None:
         """Take in what another worker has gathered."""

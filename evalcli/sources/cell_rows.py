@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli.sources.base import Batch
-from evalcli.sources.table_rows import SMALLEST_FETCH, arrow_texts, filled, floats, whole
+from evalcli.sources.table_rows import SMALLEST_FETCH, arrow_texts, filled, floats, slice_codes, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from evalcli.sources.base import Slicer
     from evalcli.sources.table_join import Column
     from evalcli.sources.tables import Tables
 
@@ -94,13 +95,17 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class CellStream:
-    """A statement whose rows are the cells of the predictions, those of the target, and perhaps a weight."""
+    """A statement whose rows are the cells of the predictions, those of the target, and perhaps a weight.
+
+    Behind them stands a text for each of ``slicers``.
+    """
 
     tables: Tables
     sql: str
     preds: Cells
     target: Cells
     weighted: bool = False
+    slicers: tuple[Slicer, ...] = ()
     _passes: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
@@ -122,6 +127,8 @@ class CellStream:
 
     def _batch(self, block: Any, start: int) -> Batch:
         parts, count = block.columns, 1 if self.preds.is_one else self.preds.width
-        preds = self.preds.table(parts[:count])
-        target = self.target.table(parts[count : len(parts) - self.weighted])
-        return Batch(preds, target, floats(parts[-1], np.float64) if self.weighted else None, start=start)
+        cells = len(parts) - self.weighted - len(self.slicers)
+        preds, target = self.preds.table(parts[:count]), self.target.table(parts[count:cells])
+        weight = floats(parts[cells], np.float64) if self.weighted else None
+        groups = slice_codes(parts[cells + self.weighted :], self.slicers) if self.slicers else None
+        return Batch(preds, target, weight, groups=groups, start=start)

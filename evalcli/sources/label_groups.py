@@ -114,7 +114,7 @@ def find_target_labels(names: Names, selection: Selection) -> Group | None:
     groups = [group for group in _groups(names, TARGET_PREFIXES, taken).values() if len(group.columns) > 1]
     if len(groups) == 1:
         return groups[0]
-    free = _bare(names, taken)
+    free = _bare(names, taken | _sliced(selection, names))
     return Group(free, free) if selection.task == "multilabel" and free else None
 
 
@@ -208,6 +208,16 @@ def _groups(names: Names, prefixes: Sequence[str], taken: set[str]) -> dict[str,
     }
 
 
+def _sliced(selection: Selection, *files: Names) -> set[str]:
+    """The columns that rows are sliced by: no labels, unless a prefix says that they are."""
+    if not selection.by:
+        return set()
+    from evalcli.sources.slicing import columns_of
+
+    known = {name for file in files for name in file.kinds}
+    return {name for by in selection.by for name in columns_of(by, known)}
+
+
 def _bare(names: Names, taken: set[str]) -> tuple[str, ...]:
     """The columns that may hold cells: no id, no weight, no index without a name."""
     readable = (name for name, kind in names.kinds.items() if name and kind not in (*LISTS, "other"))
@@ -294,7 +304,8 @@ class _Search:
         for group in said.values():
             if len(group.columns) > 1 and group.labels is not None and set(group.labels) <= set(self.truth.kinds):
                 return group, Group(group.labels, group.labels)
-        mine, theirs = _bare(self.preds, self.taken), _bare(self.truth, self.taken)
+        taken = self.taken | _sliced(self.selection, self.preds, self.truth)
+        mine, theirs = _bare(self.preds, taken), _bare(self.truth, taken)
         both = [name for name in mine if name in theirs and name.lower() not in USUAL_NAMES]
         if self.said is not None or not both:
             return None

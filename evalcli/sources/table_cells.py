@@ -20,6 +20,7 @@ from evalcli.sources.label_groups import Group, LabelColumns, Names, find_labels
 from evalcli.sources.labels import check_labels, class_order
 from evalcli.sources.table_join import Column, Joined
 from evalcli.sources.table_sides import Opened, Sides, find_weight
+from evalcli.sources.table_slices import read_slicers, slice_columns
 from evalcli.sources.table_source import TableSource
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class CellSource(TableSource):
     """Several labels a row from tables.
 
     Raises:
-        UsageError: a name or ``--where`` that does not fit the tables; slices, or a list of mistakes.
+        UsageError: a name or ``--where`` that does not fit the tables; a list of mistakes.
         InputError: cells that are no numbers, lists of different length, sides that cannot be paired.
         EmptyError: no row is left.
 
@@ -92,7 +93,8 @@ class CellSource(TableSource):
             for side, group in (("preds", found.preds), ("target", found.target))
         )
         weight = find_weight(joined, found.weight)
-        return CellSides(joined, said, truth[0], weight, found.labels, selection, self._heard, targets=truth)
+        slices = slice_columns(joined, selection.by)
+        return CellSides(joined, said, truth[0], weight, found.labels, selection, self._heard, slices, targets=truth)
 
     def _reading(self, sides: Sides) -> Callable[[], Opened]:
         assert isinstance(sides, CellSides)
@@ -103,7 +105,7 @@ def _refuse_single_labels(selection: Selection, path: str) -> None:
     """Refuse what needs one label a row.
 
     Raises:
-        UsageError: slices, a list of mistakes, or several models.
+        UsageError: a list of mistakes, several models, a search for weak slices, clusters.
 
     """
     if selection.listing:
@@ -114,9 +116,6 @@ def _refuse_single_labels(selection: Selection, path: str) -> None:
             "--scan: a truth with a cell for each label, as multilabel tasks have it, is not searched in this version"
         )
         raise UsageError(what, fix="drop --scan", path=path)
-    for by in selection.by:
-        what = f"slices by {by!r}: a truth with a cell for each label, as multilabel tasks have it, is not sliced"
-        raise UsageError(f"{what} in this version", fix="drop --by, and metrics and gates with @", path=path)
     if selection.cluster is not None:
         what = f"clusters by {selection.cluster!r}: a truth with a cell for each label has no clusters in this version"
         raise UsageError(what, fix="drop --cluster", path=path)
@@ -152,11 +151,15 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
         what = f"lists of {read['preds'].width} predictions but {read['target'].width} targets a row"
         raise InputError(what, fix="give every label its place on both sides", path=sides.path)
     weight = [] if sides.weight is None else [columns.score_sql(sides.weight)]
-    statement = ", ".join((*read["preds"].read_sql(), *read["target"].read_sql(), *weight))
+    slicers = read_slicers(sides.joined, sides.slices, sides.kept_sql())
+    sliced = (column.sql for column in sides.slices)
+    statement = ", ".join((*read["preds"].read_sql(), *read["target"].read_sql(), *weight, *sliced))
     sql = f"SELECT {statement} {sides.joined.source()} {sides.joined.order}"
-    stream = CellStream(sides.joined.tables, sql, read["preds"], read["target"], weighted=sides.weight is not None)
+    weighted = sides.weight is not None
+    stream = CellStream(sides.joined.tables, sql, read["preds"], read["target"], weighted=weighted, slicers=slicers)
     fields = [_field(sides, side, cells, total, groups[side]) for side, cells in read.items()]
-    return Opened(fields[0], fields[1], total, 0, stream=stream, notes=[*alike, *sides.shared_key_notes()])
+    notes = [*alike, *sides.shared_key_notes()]
+    return Opened(fields[0], fields[1], total, 0, stream=stream, notes=notes, slicers=slicers)
 
 
 def cells_of(sides: CellSides, side: str, group: Group, labels: tuple[str, ...] | None) -> Cells:

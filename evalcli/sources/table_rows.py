@@ -71,19 +71,9 @@ class RowStream:
         columns = block.columns
         preds, target = columns[: self.pred_columns], columns[self.pred_columns]
         weight = floats(columns[self.pred_columns + 1], np.float64) if self.weighted else None
-        groups = self._slices(columns[self.pred_columns + 1 + self.weighted :]) if self.slicers else None
+        groups = slice_codes(columns[self.pred_columns + 1 + self.weighted :], self.slicers) if self.slicers else None
         cluster = whole(filled(columns[-1], NO_CLUSTER), np.int64) if self.clustered else None
         return Batch(self._preds(preds), self._side(target), weight, groups=groups, start=start, cluster=cluster)
-
-    def _slices(self, columns: list[Any]) -> Array:
-        """The slices of each row, (n, S)."""
-        import pyarrow.compute as pc
-
-        groups = np.empty((len(columns[0]), len(self.slicers)), np.int64)
-        for number, (column, slicer) in enumerate(zip(columns, self.slicers, strict=False)):
-            codes = pc.index_in(column, value_set=arrow_texts(slicer.values, column.type))
-            groups[:, number] = whole(filled(codes, MISSING), np.int64)
-        return groups
 
     def _preds(self, columns: list[Any]) -> Array:
         if self.width is not None:
@@ -108,6 +98,17 @@ class RowStream:
             self._known[kind] = arrow_texts(self.labels, column.type)
         codes = pc.index_in(column, value_set=self._known[kind])
         return whole(filled(codes, MISSING), dtype=np.int64)
+
+
+def slice_codes(columns: list[Any], slicers: Sequence[Slicer]) -> Array:
+    """The slices of each row (n, S), −1 for none, from a column of texts for each slicer; more may follow."""
+    import pyarrow.compute as pc
+
+    groups = np.empty((len(columns[0]), len(slicers)), np.int64)
+    for number, (column, slicer) in enumerate(zip(columns, slicers, strict=False)):
+        codes = pc.index_in(column, value_set=arrow_texts(slicer.values, column.type))
+        groups[:, number] = whole(filled(codes, MISSING), np.int64)
+    return groups
 
 
 def arrow_texts(values: Sequence[str], kind: Any) -> Any:
