@@ -44,9 +44,10 @@ class Delivery(NamedTuple):
         forms = {self.format, *(target.format for target in self.targets)} - {None, PART}
         if forms - {"rich"}:
             return None
+        from evalcli.metrics.registry import parse
         from evalcli.renderers.wording import HEADLINES
 
-        return frozenset((*HEADLINES, *asked)) if forms else frozenset()
+        return frozenset((*HEADLINES, *asked, *(str(parse(name).whole) for name in asked))) if forms else frozenset()
 
     def deliver(self, report: Report, part: bytes = b"") -> ExitCode:
         """Write the files, of which some may be a ``part``, print the report and the verdict.
