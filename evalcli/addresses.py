@@ -12,7 +12,7 @@ from evalcli.report import Value
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evalcli.metrics.registry import MetricName
+    from evalcli.metrics.registry import Address, MetricName
     from evalcli.report import Report, SliceRow
 
 
@@ -58,19 +58,43 @@ def between(report: Report, names: Iterable[str]) -> dict[str, Value]:
     return found
 
 
-def _sliced(report: Report, name: MetricName, least: int, bound: str | None) -> Found | str:
-    """The value of a slice, of the worst one, or the gap between the best and the worst."""
-    rows = [row for row in report.slices if row.by == name.slice_by]
+def holds(report: Report, metric: str) -> bool:
+    """Whether a report has a metric that the registry does not know, of all rows or in slices."""
+    from evalcli.metrics.registry import is_registered, split_address
+
+    address = split_address(metric)
+    if address is None:
+        return metric in report.metrics
+    name = address.metric
+    return any(name in row.metrics for row in report.slices if row.by == address.by) and not is_registered(name)
+
+
+class Beyond:
+    """The names of a report that the registry does not know: ``name in Beyond(report)``."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def __contains__(self, name: object) -> bool:
+        return holds(self.report, str(name))
+
+
+def _sliced(report: Report, address: Address, name: MetricName | None, least: int, bound: str | None) -> Found | str:
+    """The value of a slice, of the worst one, or the gap between the best and the worst.
+
+    Of a metric that the registry does not know, there is no ``name``.
+    """
+    rows = [row for row in report.slices if row.by == address.by]
     if not rows:
-        return f"the report has no slices by {name.slice_by!r}; add --by {name.slice_by}"
-    if name.entry.reads == "slices":
+        return f"the report has no slices by {address.by!r}; add --by {address.by}"
+    if name is not None and name.entry.reads == "slices":
         return _compared(rows, name, least)
-    metric = str(name.whole)
-    if name.slice_value not in {None, "*"}:
-        row = next((row for row in rows if row.value == name.slice_value), None)
+    metric = address.metric if name is None else str(name.whole)
+    if address.value not in {None, "*"}:
+        row = next((row for row in rows if row.value == address.value), None)
         if row is None:
             known = ", ".join(repr(one.value) for one in rows[:5]) + (", …" if len(rows) > 5 else "")
-            return f"no slice {name.slice_value!r}; there are {known}"
+            return f"no slice {address.value!r}; there are {known}"
         value = row.metrics.get(metric)
         return f"the slices do not have it; report again with -m {metric}" if value is None else Found(value, row.n)
     rows = [row for row in rows if row.n >= least]
@@ -81,8 +105,8 @@ def _sliced(report: Report, name: MetricName, least: int, bound: str | None) -> 
     unknown = next((row for row in rows if row.metrics[metric].value is None), None)
     if unknown is not None:  # what nobody knows of one slice nobody knows of the worst
         return Found(Value(None), unknown.n, f"of {unknown.value!r}")
-    direction = name.entry.direction
-    if name.slice_value == "*":
+    direction = "" if name is None else name.entry.direction
+    if address.value == "*":
         worst = max(rows, key=lambda row: _badness(row.metrics[metric].value or 0.0, direction, bound))
         return Found(worst.metrics[metric], worst.n, f"the worst of {len(rows):,} is {worst.value!r}, n = {worst.n:,}")
     rows = sorted(rows, key=lambda row: row.metrics[metric].value or 0.0, reverse=direction == "lower")
@@ -92,9 +116,14 @@ def _sliced(report: Report, name: MetricName, least: int, bound: str | None) -> 
 
 
 def _badness(value: float, direction: str, bound: str | None) -> float:
-    """How bad a value is. Where 0 is best, what a bound is about: too much for ``max``, too little for ``min``."""
+    """How bad a value is. Where 0 is best, or nobody knows what is, a ``max`` is about too much, a ``min`` too little.
+
+    A drop takes what nobody knows for the better the higher it is.
+    """
+    if direction in {"zero", ""} and bound in {"min", "max"}:
+        return value if bound == "max" else -value
     if direction == "zero":
-        return {"max": value, "min": -value}.get(bound or "", abs(value))
+        return abs(value)
     return value if direction == "lower" else -value
 
 
@@ -120,13 +149,16 @@ def look_up(report: Report, metric: str, least: int = 1, bound: str | None = Non
 
     The worst slice, and the gap, are of those of ``least`` rows. ``bound`` is ``min`` or ``max`` where a gate asks.
     """
-    from evalcli.metrics.registry import check_task, parse
+    from evalcli.metrics.registry import check_task, parse, split_address
 
     if metric in report.metrics:  # also what the registry does not know: metrics of the user's own
         return Found(report.metrics[metric], report.n)
+    address = split_address(metric)
+    if address is not None and holds(report, metric):
+        return _sliced(report, address, None, least, bound)
     name = parse(metric)
-    if name.slice_by is not None:
-        return _sliced(report, name, least, bound)
+    if address is not None:
+        return _sliced(report, address, name, least, bound)
     if str(name) in report.metrics:
         return Found(report.metrics[str(name)], report.n)
     try:

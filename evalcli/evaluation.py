@@ -68,7 +68,8 @@ def evaluate(  # noqa: PLR0913  # most of it need not be said
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
     report = report_of(measured)
     if measured.plan.own is not None:
-        report = with_own(report, measured.plan.own.metrics, *measured.plan.own.values())
+        values = measured.plan.own.values()
+        report = with_own(_in_slices(report, measured.plan.own), measured.plan.own.metrics, *values)
     return replace(report, run=run)
 
 
@@ -119,23 +120,41 @@ def with_own(
     report: Report, own: Sequence[OwnMetric], found: Mapping[str, dict[str, float]], failures: Iterable[Failure]
 ) -> Report:
     """The report with what the caller's own metrics say; of each class under its name."""
-    metrics = dict(report.metrics)
-    for one in own:
-        values = found.get(one.name, {"": nan})
-        by_class = len(values) == len(report.classes) and [*values] == [str(i) for i in range(len(values))]
-        for i, (key, number) in enumerate(values.items()):
-            name = f"{one.name}[{report.classes[i]}]" if by_class else f"{one.name}.{key}" if key else one.name
-            metrics[name] = Value(number if isfinite(number) else None)
-    added = tuple(name for name in metrics if name not in report.metrics)
-    undefined = tuple(name for name in added if metrics[name].value is None)
+    added = _own_values(found, own, report.classes)
+    undefined = tuple(name for name, value in added.items() if value.value is None)
     findings = tuple(Finding(METRIC_FAILED, "warning", str(one), MEND) for one in failures)
     return replace(
         report,
-        metrics=metrics,
+        metrics=report.metrics | added,
         undefined=report.undefined + undefined,
         findings=(*findings, *report.findings),
-        asked=report.asked + added,
+        asked=(*report.asked, *added),
     )
+
+
+def _in_slices(report: Report, own: OwnMetrics) -> Report:
+    """The report with what the caller's own metrics say of each slice."""
+    found, failures = own.in_slices()
+    slices = tuple(
+        row._replace(metrics=row.metrics | _own_values(found.get((row.by, row.value), {}), own.metrics, report.classes))
+        for row in report.slices
+    )
+    findings = tuple(Finding(METRIC_FAILED, "warning", str(one), MEND) for one in failures)
+    return replace(report, slices=slices, findings=(*findings, *report.findings))
+
+
+def _own_values(
+    found: Mapping[str, dict[str, float]], own: Sequence[OwnMetric], classes: Sequence[str]
+) -> dict[str, Value]:
+    """What each of the caller's own metrics computed, of several numbers each under its name; NaN is undefined."""
+    metrics = {}
+    for one in own:
+        values = found.get(one.name, {"": nan})
+        by_class = len(values) == len(classes) and [*values] == [str(i) for i in range(len(values))]
+        for i, (key, number) in enumerate(values.items()):
+            name = f"{one.name}[{classes[i]}]" if by_class else f"{one.name}.{key}" if key else one.name
+            metrics[name] = Value(number if isfinite(number) else None)
+    return metrics
 
 
 def report_of(measured: Measured) -> Report:

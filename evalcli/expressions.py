@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.errors import UsageError
 from evalcli.metrics.arithmetic import OPERATIONS, on_numbers
-from evalcli.report import Report, Value
+from evalcli.report import Report, SliceRow, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator
@@ -99,6 +99,8 @@ def parse_definitions(texts: Iterable[str]) -> tuple[Definition, ...]:
         UsageError: a text that defines nothing, or a name that is taken.
 
     """
+    from evalcli.metrics.registry import is_registered
+
     found: dict[str, Definition] = {}
     for text in texts:
         parts = _DEFINITION.fullmatch(text)
@@ -110,17 +112,6 @@ def parse_definitions(texts: Iterable[str]) -> tuple[Definition, ...]:
             raise UsageError(f"--define {name}: there is a metric of this name already", fix="give it another")
         found[name] = Definition(name, parse_expression(parts["text"]))
     return tuple(found.values())
-
-
-def is_registered(name: str) -> bool:
-    """Whether the registry knows a metric of this name."""
-    from evalcli.metrics.registry import parse
-
-    try:
-        parse(name)
-    except UsageError:
-        return False
-    return True
 
 
 def needed(definitions: Iterable[Definition], known: Container[str] = ()) -> tuple[str, ...]:
@@ -159,16 +150,29 @@ def with_definitions(report: Report, definitions: Iterable[Definition]) -> Repor
             return found.value
 
         value = evaluated(one.expression.tree, read)
+        slices = tuple(_with_definition(row, one) for row in report.slices)
         said = re.sub(r"\s+", " ", one.expression.text).replace("|", "¦")
         undefined = (*report.undefined, *([one.name] if value.value is None else []))
         report = replace(
             report,
             metrics={**report.metrics, one.name: value},
+            slices=slices,
             signature=f"{report.signature}|{one.name}:{said}",
             undefined=undefined,
             asked=(*report.asked, one.name),
         )
     return report
+
+
+def _with_definition(row: SliceRow, definition: Definition) -> SliceRow:
+    """A slice with this metric, where it has all that it is made of."""
+    from evalcli.metrics.registry import is_registered, parse
+
+    names = {name: str(parse(name)) if is_registered(name) else name for name in definition.expression.names}
+    if not {*names.values()} <= {*row.metrics}:
+        return row
+    value = evaluated(definition.expression.tree, lambda name: row.metrics[names[name]])
+    return row._replace(metrics={**row.metrics, definition.name: value})
 
 
 def evaluated(tree: Any, read: Callable[[str], Value]) -> Value:

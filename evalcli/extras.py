@@ -22,8 +22,11 @@ class Extras:
     definitions: tuple[Definition, ...] = ()
 
     def __contains__(self, name: object) -> bool:
-        """One of the user's own may give several numbers, under names that begin with its own."""
-        text = str(name)
+        """One of the user's own may give several numbers, under names that begin with its own; each also in slices."""
+        from evalcli.metrics.registry import split_address
+
+        address = split_address(str(name))
+        text = str(name) if address is None else address.metric
         begins = (f"{one.name}{sign}" for one in self.own for sign in "[.")
         return text in {*self._names()} or text.startswith(tuple(begins))
 
@@ -46,6 +49,13 @@ class Extras:
         from evalcli.expressions import needed
 
         return (*gated, *needed(self.definitions, self))
+
+    def slicers(self, names: Iterable[str], rules: Iterable[Rule] = ()) -> tuple[str, ...]:
+        """What rows must be sliced by for the metrics ``names``, and for those that gates and definitions read."""
+        from evalcli.gates import metrics_of, slicers_of
+
+        rules = tuple(rules)
+        return slicers_of((*names, *metrics_of(rules), *self.needed(rules)))
 
     def defined(self, report: Report) -> Report:
         """The report with the definitions in it."""

@@ -139,11 +139,11 @@ def _parsed(text: str, kind: Kind, known: Container[str] = ()) -> Rule:
 
 def _bounded(name: str, kind: Kind, bound: float, known: Container[str] = ()) -> Rule:
     """A rule whose bound lies where the metric lies. The four plain names follow the task where it matters."""
-    from evalcli.metrics.registry import parse
+    from evalcli.metrics.registry import is_registered, parse
 
     if not isfinite(bound):
         raise UsageError(f"{_FLAG[kind]} {name}={bound}: the bound is not a finite number", fix="write it like 0.9")
-    if not _is_registered(name) and name in known:
+    if not is_registered(name) and name in known:
         return Rule(name, kind, bound)
     parsed = parse(name)
     entry = parsed.entry
@@ -161,17 +161,6 @@ def _parsed_drop(name: str, amount: str, known: Container[str] = ()) -> Rule:
     return Rule(metric, "drop", bound, relative=relative)
 
 
-def _is_registered(name: str) -> bool:
-    """Whether the registry knows this name."""
-    from evalcli.metrics.registry import parse
-
-    try:
-        parse(name)
-    except UsageError:
-        return False
-    return True
-
-
 def parse_amount(name: str, amount: str, flag: str, known: Container[str] = ()) -> tuple[str, float, bool]:
     """How much a metric may change: its full name, the amount, and whether that is a share of its value.
 
@@ -182,9 +171,9 @@ def parse_amount(name: str, amount: str, flag: str, known: Container[str] = ()) 
         UsageError: a name that no metric has, or an amount by which it cannot change.
 
     """
-    from evalcli.metrics.registry import parse
+    from evalcli.metrics.registry import is_registered, parse
 
-    foreign = not _is_registered(name) and name in known
+    foreign = not is_registered(name) and name in known
     low, high = (-inf, inf) if foreign else (parse(name).entry.low, parse(name).entry.high)
     number = amount.removesuffix("pp").removesuffix("%").strip()
     if not _NUMBER.fullmatch(number):
@@ -215,9 +204,9 @@ def slicers_of(names: Iterable[str]) -> tuple[str, ...]:
     >>> slicers_of(["accuracy", "recall@region=EU", "f1@region:gap"])
     ('region',)
     """
-    from evalcli.metrics.registry import parse
+    from evalcli.metrics.registry import split_address
 
-    return tuple(dict.fromkeys(name.slice_by for name in map(parse, names) if name.slice_by is not None))
+    return tuple(dict.fromkeys(address.by for address in map(split_address, names) if address is not None))
 
 
 def judge(

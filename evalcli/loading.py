@@ -99,8 +99,8 @@ def own_metric(metric: Any, name: str | None = None, made: str = "") -> OwnMetri
         UsageError: it is no metric, or the name is one of the registry.
 
     """
-    from evalcli.expressions import is_registered
     from evalcli.metrics.base import Metric
+    from evalcli.metrics.registry import is_registered
 
     if any(base.__module__.startswith("torchmetrics") for base in type(metric).__mro__):
         from evalcli.integrations.torchmetrics import Adapted

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from evalcli.slicepasses import inside
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
@@ -34,9 +35,12 @@ class Failure:
     name: str
     what: str
     place: str
+    where: str = ""
+    """Which slices it failed in, where that is not all rows."""
 
     def __str__(self) -> str:
-        return f"{self.name} failed: {self.what}{f' ({self.place})' if self.place else ''}"
+        where = f" in {self.where}" if self.where else ""
+        return f"{self.name} failed{where}: {self.what}{f' ({self.place})' if self.place else ''}"
 
 
 def failure_of(name: str, error: BaseException, file: str | None = None) -> Failure:
@@ -46,6 +50,20 @@ def failure_of(name: str, error: BaseException, file: str | None = None) -> Fail
     place = f"{own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno}" if own else ""
     text = str(error).partition("\n")[0]
     return Failure(name, f"{type(error).__name__}{': ' if text else ''}{text}", place)
+
+
+class OwnRows(NamedTuple):
+    """What metrics see: predictions, truth and weights; ``groups`` (N, S) are the slices that each row is in."""
+
+    preds: Array
+    target: Array
+    weight: Array | None
+    groups: Array | None = None
+
+    def pick(self, rows: Array) -> OwnRows:
+        """Some of the rows."""
+        weight, groups = (None if part is None else part[rows] for part in (self.weight, self.groups))
+        return OwnRows(self.preds[rows], self.target[rows], weight, groups)
 
 
 class OwnMetric:
@@ -89,18 +107,39 @@ class OwnMetrics:
         assert self.total is not None
         return self.total.values()
 
-    def rows(self, batch: Batch) -> tuple[Array, Array, Array | None]:
-        """Predictions, truth and weights as metrics see them."""
-        preds, target, weight = batch.preds, batch.target, batch.weight
+    def in_slices(self) -> tuple[dict[tuple[str, str], dict[str, Any]], list[Failure]]:
+        """The same of every slice, by column and value; of what failed in several slices the first, with their number.
+
+        What fails on all rows says nothing new in slices.
+        """
+        assert self.total is not None
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        failed: dict[str, list[Failure]] = {}
+        for slicer, passes in zip(self.source.slicers, self.total.slices, strict=True):
+            for code, one in sorted(passes.items()):
+                found[slicer.name, slicer.values[code]], failures = one.values()
+                for failure in failures:
+                    here = replace(failure, where=f"{slicer.name}={slicer.values[code]}")
+                    failed.setdefault(failure.name, []).append(here)
+        told = []
+        for name, each in failed.items():
+            if name not in self.total.failures:
+                more = f" and {len(each) - 1:,} more slice{'s' if len(each) > 2 else ''}" if len(each) > 1 else ""
+                told.append(replace(each[0], where=each[0].where + more))
+        return found, told
+
+    def rows(self, batch: Batch) -> OwnRows:
+        """Rows as metrics see them."""
+        preds, target, weight, groups = batch.preds, batch.target, batch.weight, batch.groups
         names = class_numbers(self.choices, self.source.preds, self.source.target)
         preds, target = _numbered(preds, self.source.preds, names), _numbered(target, self.source.target, names)
         if batch.repeats is not None:
             preds, target = np.repeat(preds, batch.repeats, axis=0), np.repeat(target, batch.repeats, axis=0)
             weight = None if weight is None else np.repeat(weight, batch.repeats)
+            groups = None if groups is None else np.repeat(groups, batch.repeats, axis=0)
+        rows = OwnRows(preds, target, weight, groups)
         keep = self._kept(preds, target)
-        if keep is not None:
-            preds, target, weight = preds[keep], target[keep], None if weight is None else weight[keep]
-        return preds, target, weight
+        return rows if keep is None else rows.pick(keep)
 
     def _kept(self, preds: Array, target: Array) -> Array | None:
         """Which rows count; ``None``: all."""
@@ -140,28 +179,40 @@ def _numbered(rows: Array, side: Field, names: tuple[str, ...]) -> Array:
 
 
 class OwnPass:
-    """What one worker has gathered: a metric for each batch, by the number of its first row."""
+    """What one worker has gathered: a metric for each batch, by the number of its first row.
+
+    ``slices`` hold for each slicer the same of every slice that has rows, by its code.
+    """
 
     def __init__(self, own: OwnMetrics) -> None:
         self.own = own
         self.parts: list[tuple[int, dict[str, Any]]] = []
         self.failures: dict[str, tuple[int, Failure]] = {}
+        self.slices: tuple[dict[int, OwnPass], ...] = tuple({} for _ in own.source.slicers)
 
     def add(self, batch: Batch) -> None:
         """Give a batch to each metric."""
-        preds, target, weight = self.own.rows(batch)
+        rows = self.own.rows(batch)
+        self._take(batch.start, rows)
+        for number, slices in enumerate(self.slices):
+            assert rows.groups is not None
+            for code, places in inside(rows.groups[:, number]):
+                slices.setdefault(code, OwnPass(self.own))._take(batch.start, rows.pick(places))
+
+    def _take(self, start: int, rows: OwnRows) -> None:
         held: dict[str, Any] = {}
         for own in self.own.metrics:
             if own.name in self.failures:
                 continue
             try:
                 part = own.metric.fresh()
-                part.update(preds, target, **({"weight": weight} if own.wants_weight and weight is not None else {}))
+                weighed = own.wants_weight and rows.weight is not None
+                part.update(rows.preds, rows.target, **({"weight": rows.weight} if weighed else {}))
             except Exception as e:  # a stranger's code raises what it likes
-                self._fail(batch.start, own, e)
+                self._fail(start, own, e)
             else:
                 held[own.name] = part
-        self.parts.append((batch.start, held))
+        self.parts.append((start, held))
 
     def _fail(self, start: int, own: OwnMetric, error: Exception) -> None:
         if own.name not in self.failures or start < self.failures[own.name][0]:
@@ -173,6 +224,9 @@ class OwnPass:
         for name, found in other.failures.items():
             if name not in self.failures or found[0] < self.failures[name][0]:
                 self.failures[name] = found
+        for mine, theirs in zip(self.slices, other.slices, strict=True):
+            for code, one in theirs.items():
+                mine.setdefault(code, OwnPass(self.own)).merge(one)
 
     def totals(self) -> dict[str, Any]:
         """Each metric with all rows in order, but for those that failed."""

@@ -31,11 +31,11 @@ def runs(codes: Array) -> Iterator[tuple[int, Array]]:
         yield int(codes[order[start]]), order[start:stop]
 
 
-def held(codes: Array) -> Iterator[tuple[int, Array]]:
+def inside(codes: Array) -> Iterator[tuple[int, Array]]:
     """The rows of each slice, in their order; those with −1 are in none."""
-    inside = np.flatnonzero(codes >= 0)
-    for code, rows in runs(codes[inside]):
-        yield code, inside[rows]
+    held = np.flatnonzero(codes >= 0)
+    for code, rows in runs(codes[held]):
+        yield code, held[rows]
 
 
 class Rows(Protocol):
@@ -69,7 +69,7 @@ class SlicePasses(Generic[P]):
 
     def update(self, rows: Rows, codes: Array) -> None:
         """Count rows in the slice that each is in, (N,) from 0, −1 for none."""
-        for code, places in held(codes):
+        for code, places in inside(codes):
             here = self._at(code)
             here.evidence.rows += here.take(rows.pick(places))
 

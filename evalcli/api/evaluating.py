@@ -168,12 +168,10 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
     )  # fmt: skip
     budget = None if ranking_budget is None else int(ranking_budget * 2**20)
     execution = Execution(backend, str(device), batch_size, workers, budget)
-    from evalcli.gates import slicers_of
-
     with in_keywords():
         extras = Extras(_own_metrics(own), definitions_of(define))
         names = metric_names(metrics)
-        selection.by = slicers_of((*(names or ()), *extras.needed(())))
+        selection.by = extras.slicers(names or ())
         sides = Sides(preds, target, weight, by, cluster)
         if partial:
             return _counted(sides, selection, choices, execution, names, extras)

@@ -184,11 +184,12 @@ class Report:
             UsageError: a text that is no rule.
 
         """
+        from evalcli.addresses import Beyond
         from evalcli.gates import judge, parse_rule
         from evalcli.keywords import in_keywords
 
         with in_keywords():
-            parsed = tuple(parse_rule(rule, known=self.data.metrics) for rule in rules)
+            parsed = tuple(parse_rule(rule, known=Beyond(self.data)) for rule in rules)
             before = baseline if baseline is None or isinstance(baseline, Report) else type(self).load(baseline)
             return Verdicts(judge(self.data, parsed, None if before is None else before.data))
 

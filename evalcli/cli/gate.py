@@ -55,4 +55,6 @@ class _Held:
         return read_report(self.path)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.report.metrics
+        from evalcli.addresses import holds
+
+        return holds(self.report, str(name))

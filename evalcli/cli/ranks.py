@@ -15,7 +15,7 @@ from evalcli.cli.report import no_clusters, no_scan, tell_failed, tell_failures
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, LostError, Ranks, count_together
 from evalcli.errors import EvalError, ExitCode, UsageError
-from evalcli.gates import judge, slicers_of
+from evalcli.gates import judge
 from evalcli.parts import encode, report_of_part
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _understood(groups: Groups, *, first: bool) -> Wanted:
     rules = gating.rules(extras)
     also = extras.needed(rules)
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
-    by = tuple(dict.fromkeys((*deciding.by, *slicers_of((*(names or ()), *also)))))
+    by = tuple(dict.fromkeys((*deciding.by, *extras.slicers(names or (), rules))))
     if deciding.scan:
         raise no_scan()
     if deciding.cluster is not None:

@@ -47,7 +47,7 @@ def report(
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.progress import Meter
     from evalcli.cli.saved import read_report
-    from evalcli.gates import judge, slicers_of
+    from evalcli.gates import judge
 
     ranks = launched(os.environ)
     if ranks is not None:
@@ -67,7 +67,7 @@ def report(
     from evalcli.sources import open_source
 
     with Meter(quiet=output.quiet, meanwhile=_import_the_rest) as progress:
-        by = tuple(dict.fromkeys((*deciding.by, *slicers_of((*(names or ()), *also)))))
+        by = tuple(dict.fromkeys((*deciding.by, *extras.slicers(names or (), rules))))
         chosen = selection(inputs, choices, execution.workers, by)
         chosen.cluster = deciding.cluster
         chosen.scan = deciding.scanned(gating.slice_size)

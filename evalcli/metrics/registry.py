@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import UsageError
 from evalcli.metrics import formulas
@@ -169,6 +169,31 @@ def default_names(task: str, width: int | None = None, top: Sequence[int] | None
     return (*names, *(f"top{k}_accuracy" for k in top or ()))
 
 
+class Address(NamedTuple):
+    """A metric in slices: its name in all rows, what they are sliced ``by``, and the ``value`` of the slice.
+
+    The value is ``*`` for the worst, and ``None`` for the gap or what compares slices.
+    """
+
+    metric: str
+    by: str
+    value: str | None
+
+
+def split_address(text: str) -> Address | None:
+    """The parts of what is addressed in slices, whether or not the registry knows the metric; ``None``: of all rows.
+
+    >>> split_address("MyRMSE@region=EU"), split_address("MyRMSE@region:gap").value, split_address("recall[a@b]")
+    (Address(metric='MyRMSE', by='region', value='EU'), None, None)
+    """
+    found = _ADDRESS.fullmatch(text)
+    by = None if found is None else found["whole"] or found["gap"] or found["by"]
+    if found is None or by is None:
+        return None
+    label = found["label"]
+    return Address(found["stem"] + ("" if label is None else f"[{label}]"), by, found["value"])
+
+
 @lru_cache(maxsize=4096)
 def parse(text: str) -> MetricName:
     """The address of a metric from its text; a label may hold brackets and reaches to the last one that fits.
@@ -207,6 +232,15 @@ def parse(text: str) -> MetricName:
         raise UsageError(f"{text!r} names no metric: of which slice?", fix=way)
     by = address["whole"] or address["gap"] or address["by"]
     return MetricName(base, average, parameter, label, by, address["value"])
+
+
+def is_registered(name: str) -> bool:
+    """Whether this names a metric of the registry."""
+    try:
+        parse(name)
+    except UsageError:
+        return False
+    return True
 
 
 def _stem(stem: str) -> tuple[str, str | None, float | None]:

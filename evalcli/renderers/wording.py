@@ -409,17 +409,20 @@ def slice_columns(report: Report) -> list[str]:
     """The metrics that are shown of every slice."""
     if not report.slices:
         return []
+    from evalcli.metrics.registry import is_registered
+
     there = report.slices[0].metrics
-    asked = [name for name in report.asked if name in there]
+    own = [name for name in there if not is_registered(name)]
+    asked = [name for name in report.asked if name in there and name not in own]
     usual = [name for name in SLICE_COLUMNS.get(report.task, ()) if name in there]
-    return asked[:5] or usual or list(there)[:5]
+    return [*(asked[:5] or usual or [name for name in there if name not in own][:5]), *own[:5]]
 
 
 def _goodness(name: str) -> Callable[[float], float]:
     """What is larger of the better of two values."""
-    from evalcli.metrics.registry import parse
+    from evalcli.metrics.registry import is_registered, parse
 
-    direction = parse(name).entry.direction
+    direction = parse(name).entry.direction if is_registered(name) else "higher"
     if direction == "zero":
         return lambda value: -abs(value)
     return neg if direction == "lower" else float
