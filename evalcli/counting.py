@@ -139,9 +139,9 @@ class Plan:
         if by is not None and task.family != "classification":
             what = f"clusters by {by!r}: {task.kind} tasks have no intervals of clusters in this version"
             raise UsageError(what, fix="drop --cluster, or give classes")
-        if by is not None and (source.slicers or source.scanned is not None):
-            what = f"clusters by {by!r}: slices have no intervals of clusters in this version"
-            raise UsageError(what, fix="drop --cluster, or --by, --scan, and metrics and gates with @")
+        if by is not None and source.scanned is not None:
+            what = f"clusters by {by!r}: --scan compares rows, not clusters, in this version"
+            raise UsageError(what, fix="drop --cluster or --scan")
 
     def holds(self, task: Task, evidence: Evidence) -> bool:
         """Whether what this evidence supports is counted as ``task`` is."""

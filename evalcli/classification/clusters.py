@@ -9,16 +9,18 @@ the order of the rows, and nothing that is reported as a value is read from here
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from evalcli.slicepasses import LEAST_BUDGET, runs
+from evalcli.slicepasses import LEAST_BUDGET, inside, runs, share_of
 
 if TYPE_CHECKING:
     from evalcli.classification.prepare import Labels
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.metrics.arrays import HostArray
+    from evalcli.sources.base import Slicer
 
 GROUPS = 100
 """Groups of clusters: an estimate of a variance from so many is 7 % off in its root, and its t quantile 1.98."""
@@ -104,11 +106,12 @@ def _brought_together(columns: tuple[HostArray, ...]) -> tuple[HostArray, ...]:
 class ClusterStates:
     """What one worker keeps of the clusters of its rows."""
 
-    def __init__(self, scoring: Scoring | None, *, weighted: bool) -> None:
+    def __init__(self, scoring: Scoring | None, *, weighted: bool, shares: int = 1) -> None:
+        """``shares`` are so many that divide the columns and the memory between them, as slices do."""
         self._table = _Table(weighted=weighted)
         self.scoring, self.most = scoring, GROUPS
         if scoring is not None:
-            columns = 1 if scoring.binary else scoring.classes
+            columns = (1 if scoring.binary else scoring.classes) * max(shares, 1)
             self.most = max(LEAST_GROUPS, min(GROUPS, _COLUMNS // columns))
             share = max(scoring.budget // self.most, LEAST_BUDGET)
             self.scoring = replace(scoring, budget=share, states=scoring.states - {"TemperatureSample"})
@@ -160,6 +163,35 @@ class ClusterStates:
     def group_of(self, clusters: HostArray) -> HostArray:
         """Which of the groups clusters (N,) are in."""
         return hashed(clusters, self.most) if self._hashed else clusters
+
+
+class SlicedClusters:
+    """The same of each slice of one slicer, by code."""
+
+    def __init__(self, slicer: Slicer, scoring: Scoring | None, *, weighted: bool) -> None:
+        if scoring is not None:
+            scoring = replace(scoring, budget=share_of(scoring.budget, slicer))
+        self._fresh = partial(ClusterStates, scoring, weighted=weighted, shares=len(slicer.values))
+        self._slices: dict[int, ClusterStates] = {}
+
+    def update(self, labels: Labels, codes: HostArray, *, scores: bool) -> None:
+        """Count rows by the slice that each is in, (N,) from 0, −1 for none, and by their cluster."""
+        for code, rows in inside(codes):
+            self._at(code).update(labels.take(rows), scores=scores)
+
+    def _at(self, code: int) -> ClusterStates:
+        if code not in self._slices:
+            self._slices[code] = self._fresh()
+        return self._slices[code]
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has kept."""
+        for code, theirs in other._slices.items():
+            self._at(code).merge(theirs)
+
+    def of(self, code: int) -> ClusterStates | None:
+        """The clusters of a slice."""
+        return self._slices.get(code)
 
 
 def hashed(clusters: HostArray, groups: int) -> HostArray:

@@ -79,6 +79,8 @@ class Numbers:
     def _intervals(self) -> Intervals | None:
         if self.setting.confidence is None or not self.total > 0:
             return None
+        if self.clusters is not None and np.unique(self.clusters.rows().cluster).size < 2:
+            return None  # nothing says how another cluster would differ from a slice's only one
         from evalcli.classification.intervals import Intervals
 
         return Intervals(self, self.setting.confidence, self.setting.method)

@@ -44,6 +44,7 @@ class Reporter:
             self.task, self.names, self.picked, self.choices.classes, plan.workers, self.choices.confidence, plan.shown
         )
         self.setting, self.slices, self.scan = setting, gathered.slices, gathered.scan
+        self.clusters_in = gathered.clusters_in
         self.numbers = Numbers(setting, gathered.confusion, gathered.scores, gathered.clusters)
         self.counts, self.scores, self.pairs = self.numbers.counts, self.numbers.scores, self.numbers.pairs
 
@@ -109,10 +110,11 @@ class Reporter:
 
     def _slices(self) -> Iterator[SliceRow]:
         """Every slice that has rows, column by column."""
-        for slicer, states in zip(self.source.slicers, self.slices, strict=True):
+        for number, (slicer, states) in enumerate(zip(self.source.slicers, self.slices, strict=True)):
             for code, (confusion, scores) in states.slices().items():
+                clusters = self.clusters_in[number].of(code) if self.clusters_in else None
                 # a table of hundreds of intervals is drawn at no cost only without drawing samples
-                numbers = Numbers(self.setting._replace(method="delta"), confusion, scores)
+                numbers = Numbers(self.setting._replace(method="delta"), confusion, scores, clusters)
                 yield SliceRow(slicer.name, slicer.values[code], confusion.rows, self._values(numbers, slicer.name))
 
     def _scan(self) -> Scan | None:

@@ -20,7 +20,7 @@ from evalcli.sources.labels import check_labels
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from evalcli.classification.clusters import ClusterStates
+    from evalcli.classification.clusters import ClusterStates, SlicedClusters
     from evalcli.classification.prepare import Labels, Prepare
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.counting import Plan
@@ -42,6 +42,8 @@ class ClassificationPass:
     slices: tuple[SliceStates, ...] = ()
     scan: ScanStates | None = None
     clusters: ClusterStates | None = None
+    clusters_in: tuple[SlicedClusters, ...] = ()
+    """The clusters of each slicer's slices, where there are clusters."""
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
 
@@ -74,6 +76,9 @@ class ClassificationPass:
             self.scan.update(labels, labels.groups[:, len(self.slices) :])
         if self.clusters is not None:
             self.clusters.update(labels, scores=scored)
+        for number, clusters in enumerate(self.clusters_in):
+            assert labels.groups is not None
+            clusters.update(labels, labels.groups[:, number], scores=scored)
         return holds
 
     def _is_lost(self) -> bool:
@@ -99,6 +104,8 @@ class ClassificationPass:
             self.scan.merge(other.scan)
         if self.clusters is not None and other.clusters is not None:
             self.clusters.merge(other.clusters)
+        for held, kept in zip(self.clusters_in, other.clusters_in, strict=True):
+            held.merge(kept)
         self.evidence.merge(other.evidence)
 
     def state_dict(self) -> dict[str, Array]:
@@ -278,9 +285,10 @@ def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, kn
     slices = tuple(SliceStates(slicer, prepare.classes, scoring, weighted=weighted) for slicer in plan.source.slicers)
     scanned = plan.source.scanned
     scan = None if scanned is None else ScanStates(scanned, rows_of(scanned.asked.metric, task))
-    clusters = None
-    if plan.source.clustered is not None:
-        from evalcli.classification.clusters import ClusterStates
+    empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, scan)
+    if plan.source.clustered is None:
+        return empty
+    from evalcli.classification.clusters import ClusterStates, SlicedClusters
 
-        clusters = ClusterStates(scoring, weighted=weighted)
-    return ClassificationPass(plan, task, prepare, confusion, known, scores, slices, scan, clusters)
+    inside = tuple(SlicedClusters(slicer, scoring, weighted=weighted) for slicer in plan.source.slicers)
+    return replace(empty, clusters=ClusterStates(scoring, weighted=weighted), clusters_in=inside)

@@ -203,10 +203,43 @@ def test_rows_without_a_cluster_are_dropped_where_that_is_asked_for():
     assert (found.n, found.ignored, found.metrics["accuracy"].value) == (4, 1, 0.5)
 
 
-def test_slices_have_no_clusters_and_say_so():
-    for options in ({"by": ["x", "y", "y"]}, {"by": {"side": [1, 2, 2]}}):
-        with pytest.raises(UsageError, match="slices have no intervals of clusters"):
-            evalcli.evaluate([0, 1, 1], [0, 1, 0], cluster=[1, 2, 3], **options)
+@pytest.mark.parametrize("clusters", [40, GROUPS + 60])
+@pytest.mark.parametrize("names", [None, ["accuracy", "f1_macro", "recall[1]"]], ids=["scores", "labels"])
+def test_intervals_of_a_slice_are_of_the_clusters_in_it(clusters, names):
+    scores, target, cluster = drawn(clusters)
+    side = np.where(cluster % 3 == 0, "left", np.where(np.arange(len(cluster)) % 7 == 0, "", "right"))
+    by, weight = {"side": [one or None for one in side]}, np.random.default_rng(0).random(len(target))
+    found = evalcli.evaluate(scores, target, cluster=cluster, by=by, metrics=names, weight=weight)
+    plain = evalcli.evaluate(scores, target, by=by, metrics=names, weight=weight, confidence=None)
+    assert [row.value for row in found.slices] == ["left", "right"]
+    for row, bare in zip(found.slices, plain.slices, strict=True):
+        rows = side == row.value
+        alone = evalcli.evaluate(
+            scores[rows], target[rows], cluster=cluster[rows], metrics=names, weight=weight[rows]
+        ).metrics
+        for name, value in row.metrics.items():
+            assert value.value == bare.metrics[name].value
+            other = alone[name]
+            assert (value.low is None) == (other.low is None), name
+            if value.low is None or (names is None and clusters > 40):  # there the groups are others
+                continue
+            assert "clusters" in value.method
+            if value.method == other.method:
+                assert (value.low, value.high) == pytest.approx((other.low, other.high), rel=1e-9), name
+            else:  # slices draw no samples
+                assert value.method == "delta (clusters)"
+                assert 0.7 < (value.high - value.low) / (other.high - other.low) < 1.4, name
+    again = evalcli.evaluate(
+        scores, target, cluster=cluster, by=by, metrics=names, weight=weight, batch_size=23, workers=3
+    )
+    assert again.slices == found.slices
+
+
+def test_a_slice_of_one_cluster_has_no_interval_and_the_others_have():
+    target, preds, cluster = [0, 1, 1, 0, 1, 0, 1, 0], [0, 1, 0, 0, 1, 1, 1, 0], [1, 1, 2, 2, 3, 3, 4, 4]
+    found = evalcli.evaluate(preds, target, cluster=cluster, by={"g": [0, 0, 1, 1, 1, 1, 1, 1]}, metrics="accuracy")
+    values = [row.metrics["accuracy"] for row in found.slices]
+    assert [(one.value, one.low is None) for one in values] == [(1.0, True), (4 / 6, False)]
 
 
 def test_tasks_without_clusters_say_so():
