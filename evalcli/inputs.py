@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 class Sides:
     """What was given: predictions, the truth, weights and clusters; each an array, a name, or a path.
 
-    ``by`` is what rows are sliced by: a name or several, an array, or arrays by name.
+    ``by`` is what rows are sliced by: a name or several, an array, or arrays by name. ``scan`` is likewise what is
+    searched for weak slices, where the selection asks for a search.
     """
 
     preds: Any
@@ -36,6 +37,7 @@ class Sides:
     weight: Any = None
     by: Any = None
     cluster: Any = None
+    scan: Any = None
 
 
 def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> Source:
@@ -50,12 +52,16 @@ def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> S
         return _open_files(sides, selection)
     sides = _in_columns(sides)
     slices = slices_of(sides.by, (sides.target, sides.preds), selection.by)
+    if selection.scan is not None:
+        slices = slices.searched(sides.scan, selection.scan, (sides.target, sides.preds))
     if any(paths) and not _is_name(sides, paths):
+        slices = slices.with_all_of(None, frozenset())
         return _clustered(slices.cut(_open_mixed(sides, selection, copies=copies)), sides.cluster)
-    if slices.names and _is_all_scores(sides, selection):
+    if slices.columns and _is_all_scores(sides, selection):
         sides = replace(sides, preds=without(sides.preds, slices.columns))
     cluster = _named(sides.cluster, sides.preds, "cluster")
-    preds, target, weight, columns = _together(sides, selection)
+    preds, target, weight, columns, used = _together(sides, selection)
+    slices = slices.with_all_of(sides.preds, used)
     check_indexes(side for side in (preds, target, weight, cluster, *slices.columns.values()) if side is not None)
     held = [hold(side, name, copies=copies) for side, name in ((preds, "preds"), (target, "target"))]
     source = slices.cut(memory_source(held[0], held[1], _weight(weight), columns, selection.nan))
@@ -94,7 +100,9 @@ def _open_files(sides: Sides, selection: Selection) -> Source:
         raise UsageError("weights in memory, but the predictions are a file", fix="name the column: weight='w'")
     if sides.cluster is not None and not isinstance(sides.cluster, str):
         raise UsageError("clusters in memory, but the predictions are a file", fix="name the column: cluster='patient'")
-    names = names_from(sides.by)
+    names, searched = names_from(sides.by), names_from(sides.scan)
+    if searched is None:
+        raise UsageError("a search in memory, but the predictions are a file", fix="name the columns: scan=['region']")
     if names is None:
         raise UsageError("slices in memory, but the predictions are a file", fix="name the column: by='region'")
     selection.weight, selection.cluster = sides.weight, sides.cluster
@@ -138,19 +146,20 @@ def _none() -> tuple[()]:
     return ()
 
 
-def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[str, ...] | None]:
-    """Both sides and the weights as columns, and the class names that score columns carry."""
+def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[str, ...] | None, frozenset[str]]:
+    """Both sides and the weights as columns, the class names that score columns carry, and which columns were used."""
     names = names_of(sides.preds)
     weight, target = sides.weight, sides.target
     by_name = isinstance(target, str) or target is None
     if names is None:
         if by_name:
             raise UsageError("the target is missing", fix="evaluate(preds, target)", path="target")
-        return sides.preds, target, _named(weight, target), None
+        return sides.preds, target, _named(weight, target), None, frozenset()
     if not by_name:
         if _is_all_scores(sides, selection):
             classes = _class_names(names)
-            return sides.preds, _ordered(target, classes, names), _named(weight, sides.preds), classes
+            ordered = _ordered(target, classes, names)
+            return sides.preds, ordered, _named(weight, sides.preds), classes, frozenset(names)
         found = choose(names, selection, "preds", both=False)
     else:
         selection.target = target
@@ -158,7 +167,8 @@ def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[
         found = choose(names, selection, "preds", both=True)
         target = column_of(sides.preds, str(found.target))
     preds = _picked(sides.preds, found.pred)
-    return preds, target, _named(weight, sides.preds), found.classes
+    roles = (*found.pred, *(each for each in (found.target, weight, sides.cluster) if isinstance(each, str)))
+    return preds, target, _named(weight, sides.preds), found.classes, frozenset(roles)
 
 
 def _is_all_scores(sides: Sides, selection: Selection) -> bool:

@@ -12,7 +12,7 @@ from evalcli.errors import UsageError
 from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import check_word, choices_of, in_keywords
-from evalcli.sources.base import Selection
+from evalcli.sources.base import Scan, Selection
 from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
     labels: Sequence[Any] | int | None = None,
     weight: Any = None,
     by: Any = None,
+    scan: Any = None,
+    scan_metric: str = "accuracy",
+    min_slice_size: int = 30,
     task: str | None = None,
     scores: str | None = None,
     threshold: float | None = None,
@@ -105,6 +108,10 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
         weight: One number a row, or the name of its column.
         by: What rows are sliced by: the name of a column of a frame or file, or several (``"a,b"`` crosses two); beside
             arrays an array ``(N,)``, or arrays by name: ``{"region": region}``. Many numbers are sliced in ranges.
+        scan: What is searched for weak slices, alone and in pairs, likewise; ``"*"``: all columns of the frame or file
+            but ids. They are in ``report.data.scan``.
+        scan_metric: The share that slices are compared by.
+        min_slice_size: The rows that make a slice for the search.
         task: ``binary``, ``multiclass``, ``multilabel`` or ``regression``; by default what the input shows.
         scores: ``labels``, ``probs``, ``logits`` or ``values``; by default what the whole input shows.
         threshold: The probability from which the positive class is predicted (0.5).
@@ -172,10 +179,25 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
         extras = Extras(_own_metrics(own), definitions_of(define))
         names = metric_names(metrics)
         selection.by = extras.slicers(names or ())
-        sides = Sides(preds, target, weight, by, cluster)
+        selection.scan = None if scan is None else scan_of(scan, scan_metric, min_slice_size)
+        sides = Sides(preds, target, weight, by, cluster, scan)
         if partial:
             return _counted(sides, selection, choices, execution, names, extras)
         return _evaluated(sides, selection, choices, execution, names, extras)
+
+
+def scan_of(scan: Any, metric: str, least: int) -> Scan:
+    """What to search for weak slices.
+
+    Raises:
+        UsageError: no such metric.
+
+    """
+    from evalcli.metrics.registry import parse
+
+    names = (scan,) if isinstance(scan, str) else tuple(scan) if isinstance(scan, (list, tuple, Mapping)) else ()
+    names = ("*",) if any(isinstance(name, str) and name == "*" for name in names) else tuple(map(str, names))
+    return Scan(names, least, str(parse(metric)))
 
 
 def confidence_of(level: float, resamples: int, seed: int) -> Confidence:

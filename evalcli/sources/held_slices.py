@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from evalcli.errors import EvalError, UsageError
 from evalcli.sources.beside import Beside
 from evalcli.sources.memory import column_of, hold, names_of
 from evalcli.sources.slicing import columns_of, missing_column
@@ -12,6 +13,7 @@ from evalcli.sources.slicing import columns_of, missing_column
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from evalcli.sources.base import Scan
     from evalcli.sources.pairing import ArraySource
 
 UNNAMED = "by"
@@ -34,24 +36,67 @@ def names_from(by: Any) -> tuple[str, ...] | None:
 
 
 class Slices(NamedTuple):
-    """The ``names`` of slices, in order, and the ``columns`` (N,) that they are made of."""
+    """The ``names`` of slices, in order, and the ``columns`` (N,) that they, and a search, are made of.
+
+    ``odd`` says of columns why they cannot be searched.
+    """
 
     names: tuple[str, ...]
     columns: dict[str, Any]
+    scan: Scan | None = None
+    odd: tuple[tuple[str, str], ...] = ()
+    used: frozenset[str] = frozenset()
+    """Columns that have a role, and are not searched unless they are named."""
 
     def cut(self, source: ArraySource) -> ArraySource:
-        """The source with its rows sliced.
+        """The source with its rows sliced, and searched for weak slices.
 
         Raises:
             UsageError: a column of another length, or of more than one value a row.
             InputError: a column that is no array of numbers or texts.
 
         """
-        if self.names:
+        if self.names or self.scan is not None:
             held = {name: hold(values, name) for name, values in self.columns.items()}
-            source.beside = Beside({"slices": held}, frozenset())
-            source.slice_by(self.names)
+            source.beside = Beside({"slices": held}, self.used)
+            source.slice_by(self.names, self.scan)
+        if source.scanned is not None:
+            source.scanned = source.scanned._replace(left_out=(*source.scanned.left_out, *self.odd))
         return source
+
+    def searched(self, scan: Any, asked: Scan, frames: Iterable[Any]) -> Slices:
+        """The same with what ``scan`` names, as ``by`` would; all columns come later.
+
+        Raises:
+            UsageError: a name that no frame has.
+
+        """
+        if asked.every:
+            return self._replace(scan=asked)
+        found = slices_of(scan, frames)
+        return self._replace(columns={**found.columns, **self.columns}, scan=asked._replace(names=found.names))
+
+    def with_all_of(self, frame: Any, used: frozenset[str]) -> Slices:
+        """The same with every column of ``frame`` but those that are ``used``, where all are to be searched.
+
+        Raises:
+            UsageError: it is no frame.
+
+        """
+        if self.scan is None or not self.scan.every:
+            return self
+        names = names_of(frame)
+        if names is None:
+            fix = "name arrays: scan={'region': region, …}"
+            raise UsageError("scan='*' searches the columns of a frame, and there is none", fix=fix, path="scan")
+        columns, odd = dict(self.columns), list(self.odd)
+        for name in names:
+            if name not in columns and name not in used:
+                try:
+                    columns[name] = hold(column_of(frame, name), name)
+                except EvalError as e:
+                    odd.append((name, e.what))
+        return self._replace(columns=columns, odd=tuple(odd), used=used)
 
 
 def slices_of(by: Any, frames: Iterable[Any], also: Iterable[str] = ()) -> Slices:
