@@ -147,12 +147,12 @@ def test_rows_without_a_value_are_in_no_slice():
 def test_a_regression_is_sliced_by_an_array_or_a_column_of_either_frame():
     preds, target = np.linspace(0.5, 3.0, ROWS), np.linspace(1.25, 2.5, ROWS)
     found = evalcli.evaluate(preds, target, by={"region": REGION}, metrics=["rmse", "rmse@region=*"])
-    for row in found.slices:
+    for row in found.data.slices:
         rows = row.value == REGION
         assert row.metrics["rmse"].value == pytest.approx(np.sqrt(((preds - target)[rows] ** 2).mean()), rel=1e-12)
-    assert found["rmse@region=*"] == max(row.metrics["rmse"].value for row in found.slices)
+    assert found["rmse@region=*"] == max(row.metrics["rmse"].value for row in found.data.slices)
     frame = pd.DataFrame({"prediction": preds, "target": target, "region": REGION})
-    assert evalcli.evaluate(frame, by="region", metrics=["rmse", "rmse@region=*"]).slices == found.slices
+    assert evalcli.evaluate(frame, by="region", metrics=["rmse", "rmse@region=*"]).data.slices == found.data.slices
 
 
 @pytest.mark.parametrize(

@@ -211,12 +211,12 @@ def test_intervals_of_a_slice_are_of_the_clusters_in_it(clusters, names):
     by, weight = {"side": [one or None for one in side]}, np.random.default_rng(0).random(len(target))
     found = evalcli.evaluate(scores, target, cluster=cluster, by=by, metrics=names, weight=weight)
     plain = evalcli.evaluate(scores, target, by=by, metrics=names, weight=weight, confidence=None)
-    assert [row.value for row in found.slices] == ["left", "right"]
-    for row, bare in zip(found.slices, plain.slices, strict=True):
+    assert [row.value for row in found.data.slices] == ["left", "right"]
+    for row, bare in zip(found.data.slices, plain.data.slices, strict=True):
         rows = side == row.value
         alone = evalcli.evaluate(
             scores[rows], target[rows], cluster=cluster[rows], metrics=names, weight=weight[rows]
-        ).metrics
+        ).data.metrics
         for name, value in row.metrics.items():
             assert value.value == bare.metrics[name].value
             other = alone[name]
@@ -232,13 +232,13 @@ def test_intervals_of_a_slice_are_of_the_clusters_in_it(clusters, names):
     again = evalcli.evaluate(
         scores, target, cluster=cluster, by=by, metrics=names, weight=weight, batch_size=23, workers=3
     )
-    assert again.slices == found.slices
+    assert again.data.slices == found.data.slices
 
 
 def test_a_slice_of_one_cluster_has_no_interval_and_the_others_have():
     target, preds, cluster = [0, 1, 1, 0, 1, 0, 1, 0], [0, 1, 0, 0, 1, 1, 1, 0], [1, 1, 2, 2, 3, 3, 4, 4]
     found = evalcli.evaluate(preds, target, cluster=cluster, by={"g": [0, 0, 1, 1, 1, 1, 1, 1]}, metrics="accuracy")
-    values = [row.metrics["accuracy"] for row in found.slices]
+    values = [row.metrics["accuracy"] for row in found.data.slices]
     assert [(one.value, one.low is None) for one in values] == [(1.0, True), (4 / 6, False)]
 
 
