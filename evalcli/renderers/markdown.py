@@ -196,12 +196,16 @@ def _slices(report: Report) -> list[list[str]]:
     parts = []
     for by, rows in wording.slicers(report).items():
         count = wording.amount(row.n for row in rows)
-        cells = [
-            [markdown_name(row.value), *(wording.spoken(name, row.metrics[name]) for name in names), count(row.n)]
-            for row in rows
-        ]
-        heads = ("slice", *(markdown(wording.title(name)) for name in names), "n")
-        parts.append([f"## By {markdown_name(by)}", _table(heads, "l" + "r" * (len(names) + 1), cells)])
+        sure = [wording.interval(names[0], row.metrics[names[0]]) for row in rows] if names else []
+        cells = []
+        for i, row in enumerate(rows):
+            numbers = [wording.spoken(name, row.metrics[name]) for name in names]
+            numbers[1:1] = [sure[i]] if any(sure) else []
+            cells.append([markdown_name(row.value), *numbers, count(row.n)])
+        titles = [markdown(wording.title(name)) for name in names]
+        titles[1:1] = ["interval"] if any(sure) else []
+        heads, sides = ("slice", *titles, "n"), "lr" + ("l" if any(sure) else "") + "r" * len(names)
+        parts.append([f"## By {markdown_name(by)}", _table(heads, sides, cells)])
     return parts
 
 

@@ -1,4 +1,4 @@
-"""The slices on screen: the worst first, with the distance between the best and the worst."""
+"""The slices on screen: the worst first, how sure that is, and the distance between the best and the worst."""
 
 from __future__ import annotations
 
@@ -28,14 +28,20 @@ def slice_lines(report: Report, screen: Screen) -> list[Text]:
 def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen) -> list[Text]:
     shown = rows[: wording.MAX_LISTED]
     count = wording.amount(row.n for row in rows)
-    numbers = [[screen.say(head, "dim") for head in (*map(_heading, names), "n")]]
-    for row in shown:
-        cells = [screen.say(wording.spoken(name, row.metrics[name])) for name in names]
-        numbers.append([*cells, screen.say(count(row.n))])
-    right = table(numbers, "r" * (len(names) + 1))
+    heads = [_heading(name) for name in names]
+    sure = [wording.interval(names[0], row.metrics[names[0]]) for row in shown] if names else []
+    heads[1:1] = [""] if any(sure) else []
+    numbers = [[screen.say(head, "dim") for head in (*heads, "n")]]
+    for i, row in enumerate(shown):
+        cells = [wording.spoken(name, row.metrics[name]) for name in names]
+        cells[1:1] = [sure[i]] if any(sure) else []
+        numbers.append([screen.say(cell) for cell in (*cells, count(row.n))])
+    sides = "rl" + "r" * len(names) if any(sure) else "r" * (len(names) + 1)
+    right = table(numbers, sides)
     while len(numbers[0]) > 2 and max(line.cell_len for line in right) + _LEAST_NAME > screen.width - INDENT:
         numbers = [[*row[:-2], row[-1]] for row in numbers]
-        right = table(numbers, "r" * len(numbers[0]))
+        sides = sides[: len(numbers[0]) - 1] + "r"
+        right = table(numbers, sides)
     room = max(screen.width - INDENT - 2 - max(line.cell_len for line in right), _LEAST_NAME)
     labels = [Text(), *(screen.name(row.value, min(NAME, room)) for row in shown)]
     width = max(label.cell_len for label in labels) + 2

@@ -166,9 +166,10 @@ def scored() -> Report:
 def sliced() -> Report:
     """Two columns that rows were sliced by, one with nasty values and more of them than are shown."""
     base = build(BLOBS)
+    accuracies = (Value(0.95, 0.9, 0.97, "wilson"), Value(0.9, 0.85, 0.95, "wilson"), Value(0.25))
     rows = [
-        SliceRow("region", value, n, {"accuracy": Value(share), "f1_macro": Value(share - 0.1), "mcc": Value(None)})
-        for value, n, share in (("EU", 120, 0.95), ("US", 70, 0.9), ("", 10, 0.25))
+        SliceRow("region", value, n, {"accuracy": share, "f1_macro": Value(0.75), "mcc": Value(None)})
+        for value, n, share in zip(("EU", "US", ""), (120, 70, 10), accuracies, strict=True)
     ]
     rows += [
         SliceRow("site,[red]x", name, 5, {"accuracy": Value(i / 20), "f1_macro": Value(0.5)})

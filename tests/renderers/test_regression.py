@@ -20,7 +20,7 @@ from evalcli.renderers.markdown import render_markdown
 from evalcli.renderers.screen import Screen
 from evalcli.renderers.sections import report_lines
 from evalcli.renderers.terminal import plain
-from evalcli.report import Finding, InputRecord, OutputRow, Report, Residuals, Run, Value, Verdict
+from evalcli.report import Finding, InputRecord, OutputRow, Report, Residuals, Run, SliceRow, Value, Verdict
 
 METRICS = {
     "rmse": Value(54.1234567),
@@ -86,8 +86,23 @@ def many(count):
     )
 
 
+def sliced():
+    """Slices of errors of any size, the worst of which has most of them, and one without rows that count."""
+    rows = (
+        ("EU", 120, Value(12.5, 11.9, 14.75, "hall"), Value(-0.25), Value(0.99999)),
+        ("US", 7000, Value(123456.7, 123000.0, 123913.4, "hall"), Value(50.0), Value(-3.5)),
+        ("日本", 3, Value(None), Value(None), Value(None)),
+    )
+    found = [
+        SliceRow("region", name, n, {"rmse": rmse, "mae": Value(1.5e-7), "r2": r2, "bias": bias, "MyOwn": Value(2.0)})
+        for name, n, rmse, bias, r2 in rows
+    ]
+    return replace(SINGLE, slices=tuple(found), gates=(), residuals=())
+
+
 SCREENS = {
     "values": SINGLE,
+    "values_sliced": sliced(),
     "outputs": several(("price", "area", "日本語の出力")),
     "manyoutputs": many(150),
     "narrowed": replace(SINGLE, metrics={"rmse": Value(0.5)}, residuals=(), findings=(), gates=(), undefined=()),
@@ -106,7 +121,7 @@ def test_whole_markdown(name, golden) -> None:
     golden(f"{name}.md", render_markdown(SCREENS[name]))
 
 
-@pytest.mark.parametrize("name", ["values", "outputs"])
+@pytest.mark.parametrize("name", ["values", "values_sliced", "outputs"])
 def test_whole_tables_and_documents(name, golden) -> None:
     golden(f"{name}.csv", render_csv(SCREENS[name]))
     golden(f"{name}.json", render(SCREENS[name], "json"))
