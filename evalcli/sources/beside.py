@@ -33,7 +33,7 @@ class Beside:
         return None if self.tables is None else self.tables.tables[0]
 
     def sliced(self, by: str, source: Source, flag: str = "--by") -> list[StoredArray]:
-        """The arrays that the option ``flag`` names; what both files have is that of the truth.
+        """The arrays, or columns of the table, that the option ``flag`` names; what both have is that of the truth.
 
         Raises:
             UsageError: no array has the name, or it has another length.
@@ -42,10 +42,18 @@ class Beside:
         from evalcli.sources.slicing import columns_of, missing_column
 
         found = {name: array for arrays in self.arrays.values() for name, array in arrays.items() if name}
-        chosen = []
-        for name in columns_of(by, found):
-            if name not in found:
-                raise missing_column(name, found, source.preds.path, "array")
+        columns = () if self.table is None else [name for name in self.table.columns if name]
+        if "target" in self.arrays:
+            columns = [name for name in columns if name not in found]
+        known, chosen = (*found, *columns), []
+        for name in columns_of(by, known):
+            if name not in known:
+                noun = "array" if self.table is None else "column"
+                raise missing_column(name, known, source.preds.path, noun)
+            if name in columns and self.tables is not None and self.table is not None:
+                from evalcli.sources.table_array import read_slices
+
+                found[name] = read_slices(self.tables, self.table, name)
             if found[name].shape[0] != source.rows:
                 what = f"{flag} {name}: {found[name].shape[0]} entries for {source.rows} rows"
                 raise UsageError(what, fix="name an array with one entry for each row", path=source.preds.path)

@@ -15,6 +15,7 @@ from evalcli.sources.table_join import Joined
 from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_scores import common_width, score_reads
 from evalcli.sources.table_sides import Sides
+from evalcli.sources.table_slices import column_slices, read_slicers
 
 if TYPE_CHECKING:
     from evalcli.sources.base import Selection
@@ -92,6 +93,24 @@ def read_weight(tables: Tables, table: Table, name: str, selection: Selection) -
     sides = Sides(joined, (cell,), cell, None, None, replace(selection, nan="error", where=None), lambda _share: None)
     sides.check_numbers(cell, "weight")
     return _read_scores(sides, is_truth=True)
+
+
+def read_slices(tables: Tables, table: Table, name: str) -> TableArray:
+    """Read a column that rows are sliced by: the slice of each as the index of its name, −1 for none.
+
+    Raises:
+        InputError: it holds lists.
+        LimitError: too many slices.
+
+    """
+    joined = Joined(tables, table, None)
+    column = column_slices(joined, joined.column(name, "preds"))
+    (slicer,) = read_slicers(joined, (column,), "")
+    rows = int(tables.query(f"SELECT count(*) {joined.source()}").fetchall()[0][0])
+    codes = np.empty(rows, np.int16 if len(slicer.values) < 1 << 15 else np.int32)
+    sql = f"SELECT {column.sql}, 0 {joined.source()}"
+    _fill(RowStream(tables, sql, 1, slicer.values, np.float64), codes)
+    return TableArray(name, "text", codes, slicer.values)
 
 
 def _read_labels(sides: Sides, counts: dict[str | None, int], *, is_truth: bool) -> TableArray:
