@@ -63,10 +63,12 @@ def holds(report: Report, metric: str) -> bool:
     from evalcli.metrics.registry import is_registered, split_address
 
     address = split_address(metric)
+    name = metric if address is None else address.metric
+    if is_registered(name):
+        return False
     if address is None:
-        return metric in report.metrics
-    name = address.metric
-    return any(name in row.metrics for row in report.slices if row.by == address.by) and not is_registered(name)
+        return name in report.metrics
+    return any(name in row.metrics for row in report.slices if row.by == address.by)
 
 
 class Beyond:
@@ -156,6 +158,8 @@ def look_up(report: Report, metric: str, least: int = 1, bound: str | None = Non
     address = split_address(metric)
     if address is not None and holds(report, metric):
         return _sliced(report, address, None, least, bound)
+    if address is not None and holds(report, address.metric):
+        return "it is not of slices: with --by it is where all rows are read in one run"
     name = parse(metric)
     if address is not None:
         return _sliced(report, address, name, least, bound)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
-    from evalcli.own import Failure, OwnMetric
+    from evalcli.own import Failure, OwnMetric, OwnMetrics
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices
 

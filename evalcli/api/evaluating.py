@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -17,7 +18,7 @@ from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from evalcli.api.partial import Part
     from evalcli.expressions import Definition
@@ -35,6 +36,9 @@ def evaluate(  # what an editor shows
     labels: Sequence[Any] | int | None = None,
     weight: Any = None,
     by: Any = None,
+    scan: Any = None,
+    scan_metric: str = "accuracy",
+    min_slice_size: int = 30,
     task: str | None = None,
     scores: str | None = None,
     threshold: float | None = None,

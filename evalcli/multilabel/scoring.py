@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from evalcli.metrics.base import restore_states, saved_states
+from evalcli.metrics.base import Metric, restore_states, saved_states
 from evalcli.metrics.label_calibration import LabelCalibration
 from evalcli.metrics.label_ranks import LabelRanks
 from evalcli.metrics.probability import ScoreForm
@@ -17,7 +17,6 @@ from evalcli.scorekind import SINGLE, eps_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from evalcli.metrics.base import Metric
     from evalcli.metrics.registry import MetricName
     from evalcli.multilabel.prepare import Cells
     from evalcli.sources.base import Array, Field
@@ -101,6 +100,21 @@ class LabelScores:
             raise ValueError("the saved states do not say which cells had no scores")
         restore_states(self._states, {key: array for key, array in state.items() if key != "unscored"})
         self.unscored = unscored
+
+    def within(self, scoring: Scoring) -> LabelScores:
+        """The same within another budget: where that is smaller, ranks are coarser, as if it had been so all along.
+
+        Raises: ``ValueError`` where ``scoring`` differs in more.
+        """
+        if scoring == self.scoring:
+            return self
+        if scoring != replace(self.scoring, budget=scoring.budget):
+            raise ValueError("states of other scores")
+        found = scoring.fresh()
+        found.unscored = self.unscored
+        for name, state in found._states.items():
+            Metric.merge(state, self._states[name])  # budgets apart, they are alike
+        return found
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has seen."""

@@ -13,7 +13,7 @@ from evalcli.metrics.base import restore_states, saved_states
 from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel.prepare import make_prepare
-from evalcli.slicepasses import SlicePasses, share_of
+from evalcli.slicepasses import SlicePasses, saved_slices, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,8 +48,8 @@ class MultilabelPass:
 
     @property
     def saves_all(self) -> bool:
-        """Slices have no state."""
-        return not self.slices
+        """Everything has a state."""
+        return True
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
@@ -101,10 +101,11 @@ class MultilabelPass:
         states: dict[str, Saveable | None] = {
             "counts": self.counts, "sets": self.sets, "pairs": self.pairs, "scores": self.scores,
         }  # fmt: skip
-        return {"evidence": self.evidence, **{name: state for name, state in states.items() if state is not None}}
+        held = {name: state for name, state in states.items() if state is not None}
+        return {"evidence": self.evidence, **held, **saved_slices(self.slices)}
 
     def state_dict(self) -> dict[str, Array]:
-        """The counts, the states of scores and the evidence."""
+        """The counts, the states of scores, the evidence, and those of every slice."""
         return saved_states(self._saved)
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -113,19 +114,23 @@ class MultilabelPass:
         Raises: ``ValueError`` for anything else.
         """
         restore_states(self._saved, state)
-        if not (self.evidence.faults or self._is_lost()) and self.sets.rows != self.evidence.rows:
+        rows = self.evidence.rows
+        agree = self.sets.rows == rows and all(slices.agree(rows) for slices in self.slices)
+        if not (self.evidence.faults or self._is_lost() or agree):
             raise ValueError("the states do not count the same rows")
 
     def under(self, other: MultilabelPass) -> MultilabelPass:
-        """The same, where ``other`` counts the same labels in the same way.
+        """The same with the slices of ``other``, where it counts the same labels in the same way.
 
         Raises: ``ValueError`` where it does not.
         """
         same = type(other) is type(self) and self.task.counts_like == other.task.counts_like
         mine, theirs = (None if one.scores is None else one.scores.scoring for one in (self, other))
-        if not same or mine != theirs or self.task.classes != other.task.classes:
+        if not same or (mine is None) != (theirs is None) or self.task.classes != other.task.classes:
             raise ValueError("the predictions were taken for something else")
-        return self
+        slices = tuple(one.under(two) for one, two in zip(self.slices, other.slices, strict=True))
+        scores = None if self.scores is None or theirs is None else self.scores.within(theirs)
+        return replace(self, scores=scores, slices=slices)
 
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.
@@ -159,7 +164,7 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
         labels = len(task.classes)
         pairs = LabelPairs(labels, weighted=source.weighted) if 1 < labels <= PAIRED_LABELS else None
         slices = tuple(
-            SlicePasses(partial(_empty, plan, task, prepare, _shared(scoring, slicer), known))
+            SlicePasses(slicer, partial(_empty, plan, task, prepare, _shared(scoring, slicer), known))
             for slicer in source.slicers
         )
         return replace(_empty(plan, task, prepare, scoring, known), pairs=pairs, slices=slices)

@@ -10,7 +10,7 @@ from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.absolute import AbsoluteErrors, Extremes, RatioCounts
-from evalcli.metrics.base import restore_states, saved_states
+from evalcli.metrics.base import Metric, restore_states, saved_states
 from evalcli.metrics.deviance import Deviance, LogErrors
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.moments import Moments
@@ -18,7 +18,7 @@ from evalcli.metrics.pairs import BUDGET, RankPairs
 from evalcli.metrics.residuals import ResidualTable
 from evalcli.metrics.values import ValueState, feed
 from evalcli.regression.prepare import Prepare
-from evalcli.slicepasses import SlicePasses, share_of
+from evalcli.slicepasses import SlicePasses, saved_slices, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -88,8 +88,8 @@ class RegressionPass:
 
     @property
     def saves_all(self) -> bool:
-        """Slices have no state."""
-        return not self.slices
+        """Everything has a state."""
+        return True
 
     @property
     def weight_squares(self) -> float:
@@ -124,10 +124,11 @@ class RegressionPass:
     @property
     def _saved(self) -> dict[str, Saveable]:
         names = {str(key.name if key.power is None else f"{key.name}:{key.power}"): key for key in self.states}
-        return {"evidence": self.evidence, "squares": self.squares, **{n: self.states[key] for n, key in names.items()}}
+        states = {name: self.states[key] for name, key in names.items()}
+        return {"evidence": self.evidence, "squares": self.squares, **states, **saved_slices(self.slices)}
 
     def state_dict(self) -> dict[str, Array]:
-        """The states, the evidence and the squares of the weights."""
+        """The states, the evidence, the squares of the weights, and those of every slice."""
         return saved_states(self._saved)
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -136,17 +137,26 @@ class RegressionPass:
         Raises: ``ValueError`` for anything else.
         """
         restore_states(self._saved, state)
-        if not self.evidence.faults and self.states[ALWAYS[0]].rows != self.evidence.rows:
+        rows = self.evidence.rows
+        agree = self.states[ALWAYS[0]].rows == rows and all(slices.agree(rows) for slices in self.slices)
+        if not (self.evidence.faults or agree):
             raise ValueError("the states do not count the same rows")
 
     def under(self, other: RegressionPass) -> RegressionPass:
-        """The same, where ``other`` measures the same numbers.
+        """The same with the slices of ``other``, where it measures the same numbers; within its memory for ranks.
 
         Raises: ``ValueError`` where it does not.
         """
-        if type(other) is not type(self) or self.setup != other.setup or {*self.states} != {*other.states}:
+        alike = type(other) is type(self) and self.setup._replace(budget=other.setup.budget) == other.setup
+        if not alike or {*self.states} != {*other.states}:
             raise ValueError("the predictions were taken for something else")
-        return self
+        slices = tuple(mine.under(theirs) for mine, theirs in zip(self.slices, other.slices, strict=True))
+        states = self.states
+        if self.setup != other.setup:
+            states = {key: other.setup.make(key) for key in self.states}
+            for key, state in states.items():
+                Metric.merge(state, self.states[key])  # budgets apart, they are alike
+        return replace(self, setup=other.setup, states=states, slices=slices)
 
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be measured, a decision in doubt, and nothing at all.
@@ -175,7 +185,9 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
 
     def whole() -> RegressionPass:
         slices = tuple(
-            SlicePasses(partial(empty, setup._replace(budget=share_of(setup.budget, slicer)), (ALWAYS[0], *read)))
+            SlicePasses(
+                slicer, partial(empty, setup._replace(budget=share_of(setup.budget, slicer)), (ALWAYS[0], *read))
+            )
             for slicer in plan.source.slicers
         )
         return replace(empty(setup, (*ALWAYS, *read)), slices=slices)

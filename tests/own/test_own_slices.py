@@ -160,6 +160,10 @@ def test_on_the_command_line_without_by_and_on_a_saved_report(my, run):
     assert run("gate", "r.json", "--max", "MyRMSE@region=1=1").code == 1
     refused = run("gate", "r.json", "--max", "MyOther@region=1=1")
     assert (refused.code, "'MyOther' names no metric" in refused.stderr) == (2, True)
+    part = run(*args, "--by", "region", "-o", "p.evalcli")
+    assert part.code == 0, part.stderr
+    merged = run("merge", "p.evalcli", "--metric", "my.py:MyRMSE", "--max", "MyRMSE@region=1=1", "--max", "MyRMSE=9")
+    assert (merged.code, "where all rows are read in one run" in merged.stdout + merged.stderr) == (2, True)
     missing = run("gate", "r.json", "--max", "MyRMSE@region=9=1")
     assert (missing.code, "no slice '9'" in missing.stderr) == (2, True)
 
