@@ -188,6 +188,22 @@ def test_slices_and_their_gates(run: Run, sliced: tuple[Path, Path], tmp_path: P
     assert run("merge", part, *gates, "-f", "json").stdout == alone.stdout
 
 
+@pytest.mark.parametrize(("task", "metric"), [("regression", "rmse"), ("multilabel", "f1_macro")])
+def test_slices_of_other_tasks_and_their_gates(run: Run, tmp_path: Path, task: str, metric: str) -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.normal(size=500) if task == "regression" else (rng.random((500, 3)) < 0.4).astype(np.int8)
+    said = np.clip(0.5 * truth + 0.5 * rng.random(truth.shape), -9, 1)
+    file, part = tmp_path / "a.npz", tmp_path / "a.evalcli"
+    np.savez(file, preds=said, target=truth, region=np.sort(rng.integers(0, 5, 500)))
+    asked = ("--task", task, "--by", "region")
+    gates = ("--min", f"{metric}@region=*=0.01", "--max", f"{metric}@region:gap=0.9")
+    alone = run("report", file, *asked, *gates, "-f", "json")
+    assert len(json.loads(alone.stdout)["slices"]) == 5
+    first, second = ranks(2, "report", file, *asked, *gates, "-f", "json", "-o", part)
+    assert (first, second) == (Ended(alone.stdout, alone.stderr, alone.code), Ended("", "", alone.code))
+    assert run("merge", part, *gates, "-f", "json").stdout == alone.stdout
+
+
 OWN = """
 import numpy as np
 import evalcli
