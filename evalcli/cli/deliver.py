@@ -45,7 +45,7 @@ class Delivery(NamedTuple):
         if forms - {"rich"}:
             return None
         from evalcli.metrics.registry import parse
-        from evalcli.renderers.wording import HEADLINES
+        from evalcli.renderers.contents import HEADLINES
 
         return frozenset((*HEADLINES, *asked, *(str(parse(name).whole) for name in asked))) if forms else frozenset()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from evalcli.renderers import wording
+from evalcli.renderers import contents, wording
 
 if TYPE_CHECKING:
     from evalcli.report import ClassRow, Number, Report
@@ -25,7 +25,7 @@ class Band(NamedTuple):
 
 def bands(report: Report) -> list[Band]:
     """The bands that have classes; none where every class has a row of its own, or all are in one band."""
-    if report.task != "multiclass" or len(report.per_class) <= wording.MAX_MATRIX:
+    if report.task != "multiclass" or len(report.per_class) <= contents.MAX_MATRIX:
         return []
     held: dict[str, list[ClassRow]] = {}
     for row in report.per_class:
@@ -33,7 +33,7 @@ def bands(report: Report) -> list[Band]:
             if row.support >= least:
                 held.setdefault(name, []).append(row)
                 break
-    columns = [name for name in wording.CLASS_COLUMNS if name in report.per_class[0].metrics]
+    columns = [name for name in contents.CLASS_COLUMNS if name in report.per_class[0].metrics]
     found = []
     for place, (name, least) in enumerate(BANDS):
         rows = held.get(name, [])
@@ -53,7 +53,7 @@ def cells(report: Report) -> tuple[list[str], list[list[str]]]:
     if not found:
         return [], []
     count = wording.amount(band.rows for band in found)
-    heads = ["classes", "rows", *(wording.CLASS_COLUMNS[name] for name in found[0].metrics)]
+    heads = ["classes", "rows", *(contents.CLASS_COLUMNS[name] for name in found[0].metrics)]
     lines = [
         [band.name, f"{band.classes:,}", count(band.rows), *(wording.ratio(value) for value in band.metrics.values())]
         for band in found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from evalcli.renderers import wording
+from evalcli.renderers import contents, wording
 from evalcli.renderers.screen import GAP, INDENT, Screen, prose, styled, table, title
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _BAR = 25
 def calibration_lines(report: Report, screen: Screen) -> list[Text]:
     """The bins that hold rows, and what they add up to; nothing where no scores were read."""
     calibration = report.calibration
-    bins = [] if calibration is None else wording.filled(calibration.bins)
+    bins = [] if calibration is None else contents.filled(calibration.bins)
     if calibration is None or not bins:
         return []
     count = wording.amount(one.n for one in bins)
@@ -38,7 +38,7 @@ def calibration_lines(report: Report, screen: Screen) -> list[Text]:
             line + Text(" " * (width - line.cell_len + GAP)) + bar if bar.plain else line
             for line, bar in zip(lines, bars, strict=True)
         ]
-    facts = [part for text in wording.calibration_facts(report) for part in prose(text, screen, hang=2, style="dim")]
+    facts = [part for text in contents.calibration_facts(report) for part in prose(text, screen, hang=2, style="dim")]
     return [*title("Calibration", screen, legend), *lines, *facts]
 
 

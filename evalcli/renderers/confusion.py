@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
+from evalcli.renderers.contents import MAX_MATRIX
 from evalcli.renderers.screen import INDENT, NAME, Screen, padded, styled
-from evalcli.renderers.wording import MAX_MATRIX, amount, share
+from evalcli.renderers.wording import amount, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalcli.renderers import wording
+from evalcli.renderers import contents, wording
 from evalcli.renderers.escape import visible
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) ->
 
 
 def _headline(report: Report) -> str:
-    names, _ = wording.headline(report)
+    names, _ = contents.headline(report)
     shown = ", ".join(f"{wording.title(name)} {wording.measured(report.metrics[name])}" for name in names[:4])
     count = wording.amount([report.n, report.ignored])
     facts = text(f"{report.task}, {report.scores}, {len(report.classes):,} classes")
@@ -86,8 +86,8 @@ def _findings(report: Report) -> str:
 
 
 def _classes(report: Report) -> str:
-    columns = wording.class_columns(report)
-    rows = report.per_class if len(report.per_class) <= wording.MAX_MATRIX else wording.worst(report)
+    columns = contents.class_columns(report)
+    rows = report.per_class if len(report.per_class) <= contents.MAX_MATRIX else contents.worst(report)
     if not columns or not rows:
         return ""
     count = wording.amount(number for row in rows for number in (row.support, row.predicted))
@@ -102,7 +102,7 @@ def _classes(report: Report) -> str:
 
 def _matrix(report: Report) -> str:
     matrix = report.confusion.matrix
-    if not matrix or len(matrix) > wording.MAX_MATRIX:
+    if not matrix or len(matrix) > contents.MAX_MATRIX:
         return ""
     count = wording.amount(number for row in matrix for number in row)
     names = [text(name, NAME) for name in report.classes]

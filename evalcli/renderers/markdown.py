@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalcli.renderers import weak_words, wording
+from evalcli.renderers import contents, weak_words, wording
 from evalcli.renderers.bands import cells
 from evalcli.renderers.escape import markdown, markdown_name
 from evalcli.report import Value
@@ -47,7 +47,7 @@ def _table(heads: Iterable[str], align: str, rows: Iterable[Iterable[str]]) -> s
 
 
 def _headline(report: Report) -> list[str]:
-    names, _ = wording.headline(report)
+    names, _ = contents.headline(report)
     first = [f"{wording.title(name)} {wording.spoken(name, report.metrics[name])}" for name in names[:4]]
     return [f"**{markdown(', '.join(first))}**"] if first else []
 
@@ -88,7 +88,7 @@ def _interval(name: str, value: Value) -> list[str]:
 def _outputs(report: Report) -> str:
     if not report.per_output:
         return ""
-    names = wording.output_columns(report)
+    names = contents.output_columns(report)
     rows = []
     for row in report.per_output:
         values = (wording.spoken(name, row.metrics.get(name, Value(None))) for name in names)
@@ -110,7 +110,7 @@ def _residuals(report: Report) -> str:
 
 
 def _classes(report: Report) -> str:
-    columns = wording.class_columns(report, wide=True)
+    columns = contents.class_columns(report, wide=True)
     if not columns:
         return ""
     count = wording.amount(number for row in report.per_class for number in (row.support, row.predicted))
@@ -120,7 +120,7 @@ def _classes(report: Report) -> str:
         numbers = [wording.ratio(value.value if value else None) for value in found]
         rows.append([markdown_name(row.name), *numbers, count(row.support), count(row.predicted)])
     total = count(sum(row.support for row in report.per_class))
-    for label, suffix in wording.average_rows(report):
+    for label, suffix in contents.average_rows(report):
         if suffix:
             averages = [report.metrics.get(f"{name}_{suffix}") for name in columns]
             rows.append([label, *("" if v is None else wording.ratio(v.value) for v in averages), total, ""])
@@ -130,7 +130,7 @@ def _classes(report: Report) -> str:
 
 def _matrix(report: Report) -> str:
     matrix = report.confusion.matrix
-    if not matrix or len(matrix) > wording.MAX_MATRIX:
+    if not matrix or len(matrix) > contents.MAX_MATRIX:
         return ""
     count = wording.amount(number for row in matrix for number in row)
     names = [markdown_name(name) for name in report.classes]
@@ -149,13 +149,13 @@ def _share(part: Number, whole: Number) -> str:
 def _pairs(report: Report) -> str:
     if _matrix(report):
         return ""
-    pairs = wording.confused(report)
+    pairs = contents.confused(report)
     count = wording.amount(number for *_, number, _ in pairs)
     rows = [
         (markdown_name(target), markdown_name(guess), count(number), _share(number, support))
         for target, guess, number, support in pairs
     ]
-    one, other, whole = wording.pair_heads(report)
+    one, other, whole = contents.pair_heads(report)
     return _table((one, other, "count", whole), "llrr", rows) if rows else ""
 
 
@@ -165,11 +165,11 @@ def _bands(report: Report) -> str:
 
 
 def _worst(report: Report) -> str:
-    rows = wording.worst(report)
-    all_named = report.task == "multilabel" and len(report.classes) <= wording.MAX_MATRIX
+    rows = contents.worst(report)
+    all_named = report.task == "multilabel" and len(report.classes) <= contents.MAX_MATRIX
     if _matrix(report) or not rows or all_named:
         return ""
-    columns = {name: head for name, head in wording.CLASS_COLUMNS.items() if name in rows[0].metrics}
+    columns = {name: head for name, head in contents.CLASS_COLUMNS.items() if name in rows[0].metrics}
     count = wording.amount(row.support for row in rows)
     found = [
         [markdown_name(row.name), *(wording.ratio(row.metrics[name].value) for name in columns), count(row.support)]
@@ -179,7 +179,7 @@ def _worst(report: Report) -> str:
 
 
 def _calibration(report: Report) -> list[str]:
-    bins = [] if report.calibration is None else wording.filled(report.calibration.bins)
+    bins = [] if report.calibration is None else contents.filled(report.calibration.bins)
     if report.calibration is None or not bins:
         return []
     count = wording.amount(one.n for one in bins)
@@ -187,14 +187,14 @@ def _calibration(report: Report) -> list[str]:
         (wording.span(one), count(one.n), wording.ratio(one.confidence), wording.ratio(one.accuracy)) for one in bins
     ]
     block = _table((f"probability ({report.calibration.of})", "rows", "mean", "came true"), "lrrr", rows)
-    facts = "\n".join(f"- {markdown(fact)}" for fact in wording.calibration_facts(report))
+    facts = "\n".join(f"- {markdown(fact)}" for fact in contents.calibration_facts(report))
     return ["## Calibration", block, *([facts] if facts else [])]
 
 
 def _slices(report: Report) -> list[list[str]]:
-    names = wording.slice_columns(report)
+    names = contents.slice_columns(report)
     parts = []
-    for by, rows in wording.slicers(report).items():
+    for by, rows in contents.slicers(report).items():
         count = wording.amount(row.n for row in rows)
         sure = [wording.interval(names[0], row.metrics[names[0]]) for row in rows] if names else []
         cells = []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from evalcli.renderers import wording
+from evalcli.renderers import contents, wording
 from evalcli.renderers.screen import GAP, INDENT, NAME, Screen, indented, padded, table, wrapped
 from evalcli.report import Value
 
@@ -33,8 +33,8 @@ def outputs_part(report: Report, screen: Screen) -> list[Text]:
         return []
     rows, heading = list(report.per_output), "Outputs"
     if len(rows) > _MANY:
-        rows, heading = wording.worst_outputs(report)[:_WORST], f"Worst of {len(rows):,} outputs"
-    names = wording.output_columns(report)
+        rows, heading = contents.worst_outputs(report)[:_WORST], f"Worst of {len(rows):,} outputs"
+    names = contents.output_columns(report)
     while len(names) > 1 and _width(rows, names, screen) > screen.width - INDENT:
         names = names[:-1]
     left = len(report.per_output[0].metrics) - len(names)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from evalcli.renderers import wording
+from evalcli.renderers import contents, wording
 from evalcli.renderers.bands import cells
 from evalcli.renderers.calibration import calibration_lines
 from evalcli.renderers.confusion import heat_map
@@ -136,7 +136,7 @@ def _room(screen: Screen) -> dict[str, bool]:
 
 def _overall(report: Report, screen: Screen) -> list[Text]:
     """The headline: metrics side by side, in rows, so that the baseline stands beside the accuracy."""
-    names, left = wording.headline(report, **_room(screen))
+    names, left = contents.headline(report, **_room(screen))
     if not names:
         return []
     cells = []
@@ -166,7 +166,7 @@ def _overall(report: Report, screen: Screen) -> list[Text]:
 
 def _classes(report: Report, screen: Screen) -> list[Text]:
     """The table that scikit-learn made familiar."""
-    columns = wording.class_columns(report, **_room(screen))
+    columns = contents.class_columns(report, **_room(screen))
     if not columns:
         return []
     predicted = screen.width >= _WIDE
@@ -179,7 +179,7 @@ def _classes(report: Report, screen: Screen) -> list[Text]:
         counts = [count(row.support), *([count(row.predicted)] if predicted else [])]
         body.append([*numbers, *(screen.say(text) for text in counts)])
     total = count(sum(row.support for row in report.per_class))
-    averages = wording.average_rows(report)
+    averages = contents.average_rows(report)
     feet = [[*_average(report, columns, suffix, screen), screen.say(total)] for _, suffix in averages]
     feet = [row + [Text()] * predicted for row in feet]
     top = [screen.say(head, "dim") for head in heads[1:]]
@@ -210,7 +210,7 @@ def _joined(labels: list[Text], numbers: list[list[Text]], screen: Screen) -> li
 
 
 def _names(report: Report, rows: Sequence[ClassRow], screen: Screen) -> list[Text]:
-    numbers = _TAKEN.get(report.task, 54 if "auroc" in wording.class_columns(report) else 46)
+    numbers = _TAKEN.get(report.task, 54 if "auroc" in contents.class_columns(report) else 46)
     room = screen.width - INDENT - numbers
     names = _labels(report, [row.name for row in rows], min(NAME, max(room, 24)), screen)
     positive = screen.say(" (+)", "dim")
@@ -235,7 +235,7 @@ def _number(value: object, screen: Screen) -> Text:
 
 def _average(report: Report, columns: dict[str, str], suffix: str, screen: Screen) -> list[Text]:
     if not suffix:  # accuracy stands under the last of the three familiar columns
-        familiar = [name for name in columns if name in wording.CLASS_COLUMNS]
+        familiar = [name for name in columns if name in contents.CLASS_COLUMNS]
         value = _number(report.metrics["accuracy"], screen) if "accuracy" in report.metrics else Text()
         return [value if familiar and name == familiar[-1] else Text() for name in columns]
     found = [report.metrics.get(f"{name}_{suffix}") for name in columns]
@@ -261,13 +261,13 @@ def _confusion(report: Report, screen: Screen) -> list[Text]:
     if drawn is not None:
         shares = "count and share of the row" if any("%" in line.plain for line in drawn) else "count"
         return [*title("Confusion matrix", screen, shares), *drawn]
-    all_named = report.task == "multilabel" and len(report.classes) <= wording.MAX_MATRIX
+    all_named = report.task == "multilabel" and len(report.classes) <= contents.MAX_MATRIX
     pairs, classes = _worst_pairs(report, screen), [] if all_named else _worst_classes(report, screen)
     return [*pairs, *([Text()] if pairs and classes else []), *classes]
 
 
 def _worst_pairs(report: Report, screen: Screen) -> list[Text]:
-    pairs = wording.confused(report)
+    pairs = contents.confused(report)
     if not pairs:
         return []
     count = wording.amount(number for *_, number, _ in pairs)
@@ -277,23 +277,23 @@ def _worst_pairs(report: Report, screen: Screen) -> list[Text]:
     names = _labels(report, [name for target, guess, *_ in pairs for name in (target, guess)], cap, screen)
     column = max(names[target].cell_len for target, *_ in pairs) if beside else 0
     arrow = screen.say(" → ", "dim")
-    one, other, whole = wording.pair_heads(report)
+    one, other, whole = contents.pair_heads(report)
     labels = [padded(screen.say(one, "dim"), column, "l") + arrow + screen.say(other, "dim")]
     rows = [[screen.say(head, "dim") for head in ("count", whole)]]
     for target, guess, number, support in pairs:
         labels.append(padded(names[target], column, "l") + arrow + names[guess])
         rows.append([screen.say(count(number)), screen.say(wording.share(number, support))])
-    beside_title = wording.PAIRED if report.task == "multilabel" else ""
-    if not beside_title and len(report.classes) <= wording.MAX_MATRIX:
+    beside_title = contents.PAIRED if report.task == "multilabel" else ""
+    if not beside_title and len(report.classes) <= contents.MAX_MATRIX:
         beside_title = f"the matrix does not fit in {screen.width} columns"
     return [*title("Most confused", screen, beside_title), *_joined(labels, rows, screen)]
 
 
 def _worst_classes(report: Report, screen: Screen) -> list[Text]:
-    rows = wording.worst(report)
+    rows = contents.worst(report)
     if not rows:
         return []
-    columns = {name: heading for name, heading in wording.CLASS_COLUMNS.items() if name in rows[0].metrics}
+    columns = {name: heading for name, heading in contents.CLASS_COLUMNS.items() if name in rows[0].metrics}
     count = wording.amount(row.support for row in rows)
     cap = max(24, min(NAME, screen.width - INDENT - 48))
     names = _labels(report, [row.name for row in rows], cap, screen)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from evalcli.renderers import wording
+from evalcli.renderers import contents, wording
 from evalcli.renderers.escape import visible
 from evalcli.renderers.screen import INDENT, NAME, Screen, padded, prose, table, title
 
@@ -19,14 +19,14 @@ _LEAST_NAME = 10
 def slice_lines(report: Report, screen: Screen) -> list[Text]:
     """A table for each column that rows were sliced by."""
     lines: list[Text] = []
-    names = wording.slice_columns(report)
-    for by, rows in wording.slicers(report).items():
+    names = contents.slice_columns(report)
+    for by, rows in contents.slicers(report).items():
         lines += [*([Text()] if lines else []), *_slicer(by, rows, names, screen)]
     return lines
 
 
 def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen) -> list[Text]:
-    shown = rows[: wording.MAX_LISTED]
+    shown = rows[: contents.MAX_LISTED]
     count = wording.amount(row.n for row in rows)
     heads = [_heading(name) for name in names]
     sure = [wording.interval(names[0], row.metrics[names[0]]) for row in shown] if names else []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from evalcli.renderers import wording
+from evalcli.renderers import contents, wording
 from evalcli.renderers.escape import visible
 from evalcli.renderers.screen import INDENT, NAME, Screen, padded, prose, table, title
 from evalcli.renderers.weak_words import facts, headline, named, numbers
@@ -26,7 +26,7 @@ def weak_lines(report: Report, screen: Screen) -> list[Text]:
     scan = report.scan
     if scan is None:
         return []
-    shown = scan.slices[: wording.MAX_LISTED]
+    shown = scan.slices[: contents.MAX_LISTED]
     drawn = _table(scan, shown, screen) if shown else []
     more = [f"{len(scan.slices) - len(shown):,} more in the JSON"] if len(scan.slices) > len(shown) else []
     said = [line for fact in (*more, *facts(scan)) for line in prose(fact, screen, hang=2, style="dim")]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.cells import cell_len
 
+from evalcli.renderers.contents import average_rows, class_columns, confused, headline
 from evalcli.renderers.csv import render_csv
 from evalcli.renderers.json import render_json
 from evalcli.renderers.markdown import render_markdown
 from evalcli.renderers.terminal import plain
-from evalcli.renderers.wording import average_rows, class_columns, confused, headline, threshold, title
+from evalcli.renderers.wording import threshold, title
 from evalcli.report import ClassRow, Confusion, Finding, InputRecord, Report, Run, Value
 from evalcli.saved import parse_report
 

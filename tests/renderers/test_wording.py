@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalcli.renderers import wording
+from evalcli.renderers import contents, wording
 from evalcli.report import Value, Verdict
 
 
@@ -56,23 +56,23 @@ def test_counts_are_never_shortened() -> None:
 
 
 def test_the_baseline_stands_beside_the_accuracy(make) -> None:
-    names, left = wording.headline(make([[1, 0], [0, 1]]))
+    names, left = contents.headline(make([[1, 0], [0, 1]]))
     assert names[:2] == ["accuracy", "majority_baseline"]
     assert left == 2  # jaccard_macro and error_rate
 
 
 def test_metrics_that_were_asked_for_are_all_shown(make) -> None:
     report = replace(make([[1, 0], [0, 1]]), metrics={"jaccard_macro": Value(1.0), "fbeta2_macro": Value(0.5)})
-    assert wording.headline(report) == (["jaccard_macro", "fbeta2_macro"], 0)
+    assert contents.headline(report) == (["jaccard_macro", "fbeta2_macro"], 0)
 
 
 def test_what_was_asked_for_is_shown_among_many(make) -> None:
     report = make([[1, 0], [0, 1]])
     report = replace(report, metrics=report.metrics | {"auroc_fpr0.1_macro": Value(0.5), "fbeta2_macro": Value(0.5)})
-    names, left = wording.headline(replace(report, asked=("auroc_fpr0.1_macro",)))
+    names, left = contents.headline(replace(report, asked=("auroc_fpr0.1_macro",)))
     assert names[-1] == "auroc_fpr0.1_macro"
     assert left == 3
-    assert wording.headline(replace(report, asked=tuple(report.metrics)))[1] == 0
+    assert contents.headline(replace(report, asked=tuple(report.metrics)))[1] == 0
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_exact_and_undefined_values_have_no_spread() -> None:
 
 def test_pairs_are_found_in_the_matrix_largest_first(make) -> None:
     report = make([[5, 1, 2], [0, 5, 0], [7, 0, 5]], ["a", "b", "c"])
-    assert wording.confused(report) == [("c", "a", 7, 12), ("a", "c", 2, 8), ("a", "b", 1, 8)]
+    assert contents.confused(report) == [("c", "a", 7, 12), ("a", "c", 2, 8), ("a", "b", 1, 8)]
 
 
 def test_worst_classes_leave_out_perfect_and_undefined_ones(make) -> None:
     report = make([[5, 1, 0, 0], [0, 5, 0, 0], [0, 0, 5, 0], [0, 0, 0, 0]], ["a", "b", "perfect", "absent"])
-    assert [row.name for row in wording.worst(report)] == ["a", "b"]
+    assert [row.name for row in contents.worst(report)] == ["a", "b"]
