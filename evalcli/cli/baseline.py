@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from typer import Option
 
+from evalcli.cli.gate_options import GateOptions
 from evalcli.cli.models import Side, open_models
-from evalcli.cli.options import GateOptions
 from evalcli.errors import EvalError, InputError, UsageError
 
 if TYPE_CHECKING:

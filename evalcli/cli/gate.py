@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument
 
 from evalcli.cli.flatten import flattened
-from evalcli.cli.options import GateOptions, OutputOptions  # noqa: TC001  # typer reads the annotations
+from evalcli.cli.gate_options import GateOptions  # noqa: TC001  # typer reads the annotations
+from evalcli.cli.options import OutputOptions  # noqa: TC001  # likewise
 from evalcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:

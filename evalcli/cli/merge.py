@@ -9,7 +9,8 @@ from typer import Argument
 
 from evalcli.cli.extra_options import ExtraOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.cli.flatten import flattened
-from evalcli.cli.options import GateOptions, OutputOptions  # noqa: TC001  # typer reads the annotations
+from evalcli.cli.gate_options import GateOptions  # noqa: TC001  # typer reads the annotations
+from evalcli.cli.options import OutputOptions  # noqa: TC001  # likewise
 from evalcli.errors import ExitCode, InputError
 
 if TYPE_CHECKING:
