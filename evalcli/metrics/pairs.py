@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keys import heads_of, numbered, sort_keys
+from evalcli.metrics.keys import heads_of, numbered, scores_of, sort_keys
 from evalcli.metrics.paircells import PairRows, PairTable
 from evalcli.metrics.values import ValueState
 
@@ -32,7 +32,8 @@ class PairGroups:
 
     ``x`` and ``y`` (K,) int64 number the distinct predictions and targets, or the bins of them, from the least, and
     ``amounts`` says how many rows, or what weight, have both. ``x_tied`` (X,) and ``y_tied`` (Y,) bool say of which
-    bins it is certain that all their rows have one value.
+    bins it is certain that all their rows have one value. ``x_values`` (X,) and ``y_values`` (Y,) are the numbers
+    themselves, or the middles of the bins.
     """
 
     x: HostArray
@@ -40,6 +41,8 @@ class PairGroups:
     amounts: HostArray
     x_tied: HostArray
     y_tied: HostArray
+    x_values: HostArray
+    y_values: HostArray
 
     @property
     def exact(self) -> bool:
@@ -49,7 +52,16 @@ class PairGroups:
     def turned(self) -> PairGroups:
         """The same with the two sides exchanged."""
         order = np.lexsort((self.x, self.y))
-        return PairGroups(self.y[order], self.x[order], self.amounts[order], self.y_tied, self.x_tied)
+        ids = self.y[order], self.x[order]
+        return PairGroups(*ids, self.amounts[order], self.y_tied, self.x_tied, self.y_values, self.x_values)
+
+
+class PairValues(NamedTuple):
+    """Predictions and targets (K,), and how many rows each pair stands for, (K,) float64."""
+
+    preds: HostArray
+    target: HostArray
+    repeats: HostArray
 
 
 class RankPairs(ValueState):
@@ -81,6 +93,15 @@ class RankPairs(ValueState):
             keys = PairRows(_ordered(rows.preds[number]), _ordered(rows.target[number]), rows.repeats, rows.weight)
             self._pairs(number).add(keys if rows.counted is None else keys.some(rows.counted))
 
+    def values(self, number: int) -> PairValues | None:
+        """Every row of the output ``number``, in no order; ``None`` where rows weigh or are not all kept."""
+        table = self._pairs(number)
+        if self.weighted or not table.exact:
+            return None
+        rows = table.every_pair()
+        repeats = np.ones(len(rows.x)) if rows.repeats is None else rows.repeats.astype(np.float64)
+        return PairValues(_values(rows.x), _values(rows.y), repeats)
+
     def compute(self) -> list[PairGroups]:
         """The pairs of every output so far."""
         return [_groups(self._pairs(number)) for number in range(self.outputs)]
@@ -91,6 +112,11 @@ def _ordered(values: HostArray) -> HostArray:
     keys = sort_keys(values)
     keys += keys < np.uint64(1 << 63)
     return keys
+
+
+def _values(keys: HostArray) -> HostArray:
+    """The numbers (n,) float64 that have these keys of ``_ordered``."""
+    return scores_of(keys - (keys < np.uint64(1 << 63)))
 
 
 def _groups(table: PairTable) -> PairGroups:
@@ -107,10 +133,11 @@ def _groups(table: PairTable) -> PairGroups:
 
 
 class _Ranks(NamedTuple):
-    """The number (K,) of each key's bin among all bins by rising key, and which bins hold one value, (B,) bool."""
+    """The number (K,) of each key's bin by rising key; which bins (B,) hold one value; and the middle of each (B,)."""
 
     ids: HostArray
     tied: HostArray
+    values: HostArray
 
     @classmethod
     def of(cls, least: HostArray, most: HostArray, shift: int = 0) -> _Ranks:
@@ -121,8 +148,10 @@ class _Ranks(NamedTuple):
         ids = np.empty(len(order), np.int64)
         ids[order] = numbered(heads, len(order))
         if not shift or not len(heads):
-            return cls(ids, np.ones(len(heads), bool))
-        return cls(ids, np.minimum.reduceat(first, heads) == np.maximum.reduceat(most[order], heads))
+            return cls(ids, np.ones(len(heads), bool), _values(first[heads]))
+        ends = first[heads], np.maximum.reduceat(most[order], heads)
+        low, high = (_values(end) for end in ends)
+        return cls(ids, ends[0] == ends[1], low + (high - low) / 2)
 
 
 def _grouped(x: _Ranks, y: _Ranks, repeats: HostArray | None, weight: HostArray | None) -> PairGroups:
@@ -145,4 +174,5 @@ def _grouped(x: _Ranks, y: _Ranks, repeats: HostArray | None, weight: HostArray 
             sums.add(weight[order], numbered(heads, len(packed)), None if repeats is None else repeats[order])
             amounts = sums.value()
     packed = packed[heads]
-    return PairGroups(packed >> _WORD, packed & ((1 << _WORD) - 1), amounts, x.tied, y.tied)
+    ids = packed >> _WORD, packed & ((1 << _WORD) - 1)
+    return PairGroups(*ids, amounts, x.tied, y.tied, x.values, y.values)

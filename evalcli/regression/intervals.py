@@ -1,34 +1,44 @@
 """How sure the numbers of a regression are.
 
-Means of errors (bias, MAE, MSE and its root) have the moments of the residuals, which are counted by value: exactly
-while the table fits, then to the middle of each entry, and the interval is moved to the exact mean. The median absolute
-error lies between two order statistics, whatever the distribution. Spearman's correlation gets Fisher's transformation
-with the factor that ranks need. Pearson's has none: with errors of a heavy tail Fisher's interval held the truth in
-87 % of samples where it promised 95 %. What compares errors with how the targets vary (R², explained variance, WAPE)
-has none either: only the rows themselves say how the two go together.
+Means of errors (bias, MAE, MSE and its root, pinball) have the moments of the residuals, which are counted by value:
+exactly while the table fits, then to the middle of each entry, and the interval is moved to the exact mean. What reads
+prediction and target together (R², correlations, relative errors, deviances) has the table of pairs in the same way.
+Medians and quantiles lie between two order statistics, whatever the distribution. R², explained variance and WAPE are
+ratios of sums, and Pearson's, Spearman's and Kendall's correlations are correlations: those have the jackknife, which
+needs no normal rows (with errors of a heavy tail Fisher's interval held the truth in 87 % of samples where it promised
+95 %). The largest error of a sample says nothing of how large others may be, and has no interval.
 
-Source: Hall 1992 (means); Conover 1999, Practical nonparametric statistics, 3.2 (quantiles); Bonett and Wright 2000,
-Sample size requirements for estimating Pearson, Kendall and Spearman correlations.
+Where nothing varies, as where every prediction is right, as many rows as may have gone unseen (Wilson) are taken to be
+no better than the mean of the targets.
+
+Source: Hall 1992 (means); Conover 1999, Practical nonparametric statistics, 3.2 (quantiles); Tukey 1958 (jackknife).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from math import atanh, inf, sqrt, tanh
+from functools import partial
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalcli.metrics.deviance import Deviance, LogErrors
 from evalcli.metrics.residuals import quantile
-from evalcli.uncertainty.intervals import Interval
+from evalcli.metrics.values import Block
+from evalcli.uncertainty import rankpairs
+from evalcli.uncertainty.curves import worst_together
+from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.jackknife import correlation_interval, pearson_moves, ratio_interval
 from evalcli.uncertainty.means import Moments, mean_interval, squared_root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.residuals import Residuals
+    from evalcli.regression.together import OutputPairs, Together
     from evalcli.report import Value
     from evalcli.uncertainty.intervals import Confidence
 
@@ -39,68 +49,195 @@ _ERRORS: dict[str, Callable[[HostArray], HostArray]] = {
     "rmse": np.square,
 }
 """What each of them is the mean of."""
-_LEAST = {"bias": -inf, "mae": 0.0, "mse": 0.0, "rmse": 0.0}
+_RESIDUALS = frozenset({*_ERRORS, "medae", "pinball"})
+_RATIOS = frozenset({"r2", "adjusted_r2", "explained_variance", "wape"})
+_CORRELATIONS = frozenset({"pearson", "spearman", "kendall"})
+_TERMS = frozenset({"mape", "smape", "msle", "poisson_deviance", "gamma_deviance", "tweedie_deviance"})
+_POWERS = {"poisson_deviance": 1.0, "gamma_deviance": 2.0}
+_SEEN = {"spearman": 1e-3, "kendall": 0.05}
+"""What must be missing to a perfect order for coarse ranks not to be seen in how far it varies."""
 _LEAST_ROWS = 5.0
 """With fewer a correlation says nothing of how sure it is."""
 
 
-class Intervals:
-    """The intervals of one output's metrics, from its residuals; ``mean_weight`` is Σw² / Σw."""
+def reads(name: MetricName) -> str | None:
+    """The state that the interval of a metric reads; ``None`` for a metric that has none."""
+    if name.base in _RESIDUALS:
+        return "ResidualTable"
+    return "RankPairs" if name.base in _RATIOS | _CORRELATIONS | _TERMS else None
 
-    def __init__(self, residuals: Residuals | None, rows: float, confidence: Confidence, mean_weight: float) -> None:
+
+class Intervals:
+    """The intervals of one output's metrics, from its residuals and its pairs; ``mean_weight`` is Σw² / Σw."""
+
+    def __init__(
+        self,
+        residuals: Residuals | None,
+        pairs: OutputPairs | None,
+        rows: float,
+        confidence: Confidence,
+        mean_weight: float = 1.0,
+    ) -> None:
         self._residuals, self._confidence, self._mean_weight = residuals, confidence, mean_weight
+        self._pairs = pairs if rows > 0 else None
         self._rows = rows / mean_weight
 
     def of(self, name: MetricName, value: Value) -> Value:
         """``value`` with its interval, where there is one."""
         if value.value is None:
             return value
-        found = self._found(name.base, value.value)
-        if found is None:
-            return value
+        found = self._found(name, value.value)
+        return value if found is None else self._with(value, found, name.entry.low, name.entry.high)
+
+    @staticmethod
+    def _with(value: Value, found: Interval, low: float, high: float) -> Value:
+        assert value.value is not None
         if value.certified is not None:
             found = replace(found, low=min(found.low, value.certified[0]), high=max(found.high, value.certified[1]))
-        found = found.holding(value.value, name.entry.low, name.entry.high)
+        found = found.holding(value.value, low, high)
         return replace(value, low=found.low, high=found.high, method=found.method)
 
-    def _found(self, base: str, value: float) -> Interval | None:
-        if base == "spearman":
-            return self._correlation(value)
+    def _found(self, name: MetricName, value: float) -> Interval | None:
+        if not np.isfinite(value):
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            if name.base in _RESIDUALS:
+                return self._of_residuals(name, value)
+            if self._pairs is None:
+                return None
+            if name.base in _RATIOS:
+                return self._ratio(name, value, self._pairs.kinds)
+            if name.base in _CORRELATIONS:
+                return self._correlation(name.base, value, self._pairs)
+            if name.base in _TERMS:
+                return self._of_terms(name, value, self._pairs)
+        return None
+
+    def _of_residuals(self, name: MetricName, value: float) -> Interval | None:
         if self._residuals is None or not len(self._residuals.amounts):
             return None
-        if base == "medae":
-            return self._median()
-        return self._mean(base, value) if base in _ERRORS else None
+        if name.base == "medae":
+            between = self._between(self._residuals.sizes, 0.5)
+            return between if between.width > 0.0 else self._unseen(value, np.abs, 0.0)
+        middle = (self._residuals.low + self._residuals.high) / 2.0
+        if name.base == "pinball":
+            level = float(name.arguments[0])
+            terms, size = np.maximum(-level * middle, (1.0 - level) * middle), _ERRORS["mae"]
+        else:
+            terms, size = _ERRORS[name.base](middle), _ERRORS["mae" if name.base == "bias" else name.base]
+        low = -inf if name.base == "bias" else 0.0
+        if name.base != "rmse":
+            return self._mean(terms, self._residuals.amounts, value, low) or self._unseen(value, size, low)
+        square = value * value
+        found = self._mean(terms, self._residuals.amounts, square, low) or self._unseen(square, size, low)
+        return None if found is None else squared_root(found)
 
-    def _mean(self, base: str, value: float) -> Interval | None:
-        assert self._residuals is not None
-        terms = _ERRORS[base]((self._residuals.low + self._residuals.high) / 2.0)
-        counts = self._residuals.amounts.astype(np.float64)
-        with np.errstate(over="ignore"):
-            moments = Moments.of_histogram(terms, counts, self._mean_weight)
+    def _of_terms(self, name: MetricName, value: float, pairs: OutputPairs) -> Interval | None:
+        """Means of relative errors and deviances."""
+        terms, rows = pairs.histogram(partial(_terms, name))
+        found = self._mean(terms, rows * self._mean_weight, value, 0.0)
+        if found is not None:
+            return found
+        kinds = pairs.kinds
+        constant = np.full(len(kinds.rows), kinds.mean(kinds.target))
+        share = none_of(kinds.n, self._confidence.critical)
+        far = share * kinds.mean(_terms(name, kinds._replace(preds=constant)))
+        return Interval(value, value + far, "wilson") if far > 0.0 else None
+
+    def _mean(self, terms: HostArray, amounts: HostArray, value: float, low: float) -> Interval | None:
+        """That of a mean of ``terms`` (K,) whose exact value is known; ``None`` where nothing varies."""
+        moments = Moments.of_histogram(terms, amounts.astype(np.float64), self._mean_weight)
         if not (np.isfinite(moments.third).all() and moments.error > 0.0):
             return None
-        found = mean_interval(moments, self._confidence, _LEAST[base])
-        if base == "rmse":
-            return squared_root(_moved(found, value * value - moments.mean))
-        return _moved(found, value - moments.mean)
+        found = mean_interval(moments, self._confidence, low)
+        return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
 
-    def _median(self) -> Interval:
-        """The quantiles within which the median must be, by the binomial distribution of the rows below it."""
-        assert self._residuals is not None
-        reach = self._confidence.critical / (2.0 * sqrt(max(self._rows, 1.0)))
-        low, high = (min(max(0.5 + sign * reach, 0.0), 1.0) for sign in (-1.0, 1.0))
-        ends = [quantile(self._residuals.sizes, 100.0 * share) for share in (low, high)]
+    def _unseen(self, value: float, size: Callable[[HostArray], HostArray], low: float) -> Interval | None:
+        """That of a mean of errors which are all alike: others may be as large as those of the targets' mean."""
+        if self._pairs is None:
+            return None
+        kinds = self._pairs.kinds
+        far = kinds.mean(size(kinds.off)) * none_of(self._rows, self._confidence.critical)
+        return Interval(max(value - far, low), value + far, "wilson") if far > 0.0 else None
+
+    def _between(self, residuals: Residuals, share: float) -> Interval:
+        """The quantiles within which one must be, by the binomial distribution of the rows below it."""
+        reach = self._confidence.critical * sqrt(share * (1.0 - share) / max(self._rows, 1.0))
+        low, high = (min(max(share + sign * reach, 0.0), 1.0) for sign in (-1.0, 1.0))
+        ends = [quantile(residuals, 100.0 * end) for end in (low, high)]
         return Interval(float(ends[0].low), float(ends[1].high), "order")
 
-    def _correlation(self, value: float) -> Interval | None:
+    def _ratio(self, name: MetricName, value: float, pairs: Together) -> Interval | None:
+        if name.base == "wape":
+            return self._wape(value, pairs)
+        error = pairs.residual
+        if name.base == "explained_variance":
+            error = error - pairs.mean(error)
+        left = ratio_interval(error * error, pairs.off * pairs.off, pairs.rows, self._confidence)
+        if left is None:
+            share = none_of(pairs.n, self._confidence.critical)
+            return Interval(value - share, value + share, "wilson") if pairs.off.any() else None
+        if name.base == "adjusted_r2":
+            scale = (pairs.n - 1.0) / (pairs.n - name.arguments[0] - 1.0)
+            left = replace(left, low=left.low * scale, high=left.high * scale)
+        return left.flipped(1.0)
+
+    def _wape(self, value: float, pairs: Together) -> Interval:
+        size = np.abs(pairs.target)
+        found = ratio_interval(np.abs(pairs.residual), size, pairs.rows, self._confidence)
+        if found is not None:
+            return found
+        far = none_of(pairs.n, self._confidence.critical) * pairs.mean(np.abs(pairs.off)) / pairs.mean(size)
+        return Interval(max(value - far, 0.0), value + far, "wilson")
+
+    def _correlation(self, base: str, value: float, pairs: OutputPairs) -> Interval | None:
         if self._rows < _LEAST_ROWS:
             return None
-        inside = min(max(value, -1.0 + 1e-15), 1.0 - 1e-15)
-        error = sqrt((1.0 + inside * inside / 2.0) / (self._rows - 3.0))
-        reach = self._confidence.critical * error
-        return Interval(tanh(atanh(inside) - reach), tanh(atanh(inside) + reach), "fisher")
+        centre = value
+        if base == "pearson":
+            preds, target, rows = pairs.kinds
+            moves = pearson_moves(preds, target, rows)
+        else:
+            groups = pairs.ranks(value, _SEEN[base])
+            rows = groups.amounts / self._mean_weight
+            if base == "kendall":
+                moves = rankpairs.kendall_moves(groups)
+            else:
+                centre = rankpairs.spearman_unbiased(value, groups, self._rows)
+                moves = rankpairs.spearman_moves(groups, centre)
+        found = None if moves is None else correlation_interval(centre, moves, rows, self._confidence)
+        if found is not None:
+            return found
+        off = 2.0 * none_of(self._rows, self._confidence.critical)
+        return Interval(value - off, value + off, "wilson")
 
 
-def _moved(interval: Interval, by: float) -> Interval:
-    return replace(interval, low=interval.low + by, high=interval.high + by)
+def together(name: MetricName, mean: Value, each: Sequence[Value]) -> Value:
+    """The plain mean over outputs with an interval, where each output has one.
+
+    How the outputs of a row go together is not counted: no mean varies more than its parts do on average.
+    """
+    values = [one.value for one in each if one.value is not None and one.low is not None]
+    if len(values) < len(each) or mean.value is None:
+        return mean
+    found = [Interval(one.low, one.high, one.method or "") for one in each]  # type: ignore[arg-type]
+    bound = worst_together(found, values, [1.0 / len(each)] * len(each))
+    bound = bound.holding(mean.value, name.entry.low, name.entry.high)
+    return replace(mean, low=bound.low, high=bound.high, method=f"{bound.method} (bound)")
+
+
+def _terms(name: MetricName, pairs: Together) -> HostArray:
+    """What a metric is the mean of (K,); what has no term counts as 0, and the metric is undefined then."""
+    size, target = np.abs(pairs.residual), np.abs(pairs.target)
+    if name.base == "mape":
+        return size / np.where(target > 0.0, target, 1.0)
+    if name.base == "smape":
+        whole = target + np.abs(pairs.preds)
+        return np.where(whole > 0.0, 2.0 * size / np.where(whole > 0.0, whole, 1.0), 0.0)
+    power = _POWERS.get(name.base) or (float(name.arguments[0]) if name.base == "tweedie_deviance" else 0.0)
+    state = Deviance(power=power) if power else LogErrors()
+    block = Block(np.arange(1), pairs.preds[None], pairs.target[None], pairs.residual[None], None, None)
+    with np.errstate(all="ignore"):
+        terms, inside = state.terms(block)
+    found: HostArray = np.where(inside & np.isfinite(terms), terms, 0.0)[0]
+    return found

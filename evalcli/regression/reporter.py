@@ -14,7 +14,7 @@ from evalcli.metrics.registry import parse
 from evalcli.metrics.residuals import histogram, quantile
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
-from evalcli.regression.states import StateKey, state_of
+from evalcli.regression.states import StateKey, asked_keys, state_of
 from evalcli.report import OutputRow, Report, Residuals, SliceRow, Value
 from evalcli.reporting import notes_of, records, signature, value_of
 
@@ -31,7 +31,8 @@ PERCENTS = (0, 5, 25, 50, 75, 95, 100)
 
 _MOMENTS, _EXTREMES, _RATIOS = StateKey("Moments"), StateKey("Extremes"), StateKey("RatioCounts")
 _ABSOLUTE, _RESIDUALS = StateKey("AbsoluteErrors"), StateKey("ResidualTable")
-_BOUNDED = (_RESIDUALS, StateKey("RankPairs"))
+_PAIRS = StateKey("RankPairs")
+_BOUNDED = (_RESIDUALS, _PAIRS)
 
 
 class Reporter:
@@ -47,6 +48,7 @@ class Reporter:
         self.results = Results(states, self.outputs)
         self.weight_squares = outcome.gathered.weight_squares
         self._intervals: dict[int, Intervals] = {}
+        self._asked_keys = asked_keys(plan.names("regression"))
 
     def report(self) -> Report:
         """The whole report, findings included."""
@@ -106,23 +108,40 @@ class Reporter:
 
     def _value(self, name: MetricName) -> Value:
         value = value_of(*self.results.value(name))
-        single = name.label is not None or len(self.outputs) == 1  # a mean over outputs would need how they go together
-        return self._sure(name, value, 0 if name.label is None else self.outputs.index(name.label)) if single else value
+        if name.label is not None or len(self.outputs) == 1:
+            return self._sure(name, value, 0 if name.label is None else self.outputs.index(name.label))
+        return self._sure_of_mean(name, value)
 
     def _sure(self, name: MetricName, value: Value, output: int) -> Value:
         """The value of one output with its interval, where there is one and someone will see it."""
-        confidence, shown = self.choices.confidence, self.plan.shown
-        if confidence is None or not (shown is None or str(name) in shown):
+        return self._of(output).of(name, value) if self._is_shown(name) else value
+
+    def _is_shown(self, name: MetricName) -> bool:
+        shown = self.plan.shown
+        return self.choices.confidence is not None and (shown is None or str(name) in shown)
+
+    def _sure_of_mean(self, name: MetricName, value: Value) -> Value:
+        """The mean over outputs with the interval that holds however these go together."""
+        if value.value is None or not self._is_shown(name):
             return value
-        intervals = self._intervals.get(output)
-        if intervals is None:
+        from evalcli.regression.intervals import together
+
+        each = [value_of(*self.results.of_output(name, number)) for number in range(len(self.outputs))]
+        return together(name, value, [self._of(number).of(name, one) for number, one in enumerate(each)])
+
+    def _of(self, output: int) -> Intervals:
+        """The intervals of one output."""
+        if output not in self._intervals:
             from evalcli.regression.intervals import Intervals
 
+            confidence = self.choices.confidence
+            assert confidence is not None
             table = self.results.read(_RESIDUALS)[output] if self.results.has(_RESIDUALS) else None
             total = float(self.results.read(_MOMENTS)[output].n)
             mean_weight = self.weight_squares / total if self.source.weighted and total > 0 else 1.0
-            intervals = self._intervals[output] = Intervals(table, total, confidence, mean_weight)
-        return intervals.of(name, value)
+            pairs = self.results.pairs(output, mean_weight)
+            self._intervals[output] = Intervals(table, pairs, total, confidence, mean_weight)
+        return self._intervals[output]
 
     def _per_output(self, metrics: Iterable[MetricName]) -> tuple[OutputRow, ...]:
         """Each of several outputs by itself: those metrics that were asked for of all."""
@@ -141,7 +160,7 @@ class Reporter:
 
     def _residuals(self) -> tuple[Residuals, ...]:
         """How the residuals of every output are spread, where they were counted."""
-        if not self.results.has(_RESIDUALS):
+        if _RESIDUALS not in self._asked_keys:
             return ()
         found = []
         for output, table, moment in zip(
@@ -154,7 +173,7 @@ class Reporter:
 
     def _facts(self, report: Report) -> Facts:
         results = self.results
-        tables = results.read(_RESIDUALS) if results.has(_RESIDUALS) else [None] * len(self.outputs)
+        tables = results.read(_RESIDUALS) if _RESIDUALS in self._asked_keys else [None] * len(self.outputs)
         sums = results.read(_ABSOLUTE) if results.has(_ABSOLUTE) else [None] * len(self.outputs)
         known = (results.read(key) for key in (_MOMENTS, _EXTREMES, _RATIOS))
         outputs = tuple(Output(*each) for each in zip(self.outputs, *known, tables, sums, strict=True))
@@ -186,7 +205,7 @@ class Reporter:
             "ignore": self.choices.ignore_index,
             "nan": self.choices.nan,
             "weights": "yes" if self.source.weighted else "no",
-            **({"budget": self.setup.budget} if any(self.results.has(key) for key in _BOUNDED) else {}),
+            **({"budget": self.setup.budget} if any(key in self._asked_keys for key in _BOUNDED) else {}),
             "v": __version__,
         }
         return signature(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import partial
 from math import fsum, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.values import ValueState
+    from evalcli.regression.together import OutputPairs
+
+_MOMENTS, _PAIRS = StateKey("Moments"), StateKey("RankPairs")
 
 
 class Results:
@@ -35,6 +39,16 @@ class Results:
         if key not in self._computed:
             self._computed[key] = self._states[key].compute()
         return self._computed[key]
+
+    def pairs(self, output: int, mean_weight: float = 1.0) -> OutputPairs | None:
+        """The pairs of an output, for intervals; ``None`` where they were not kept."""
+        from evalcli.regression.together import OutputPairs
+
+        state: Any = self._states.get(_PAIRS)
+        moment = self.read(_MOMENTS)[output]
+        if state is None or not moment.n:
+            return None
+        return OutputPairs(state, output, partial(self.read, _PAIRS), float(moment.target / moment.n), mean_weight)
 
     def value(self, name: MetricName) -> Certified:
         """The value of a metric, of the output it names, else the plain mean over all; NaN where it is undefined.

@@ -177,7 +177,7 @@ class RegressionPass:
 def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
     """Empty passes, one for each worker."""
     setup = Setup(plan.layout.outputs, plan.source.weighted, BUDGET if plan.budget is None else plan.budget)
-    read = _read_by(plan.names("regression"))
+    read = _read_by(plan.names("regression"), intervals=plan.choices.confidence is not None)
     prepare = Prepare(plan.choices, setup.outputs)
 
     def empty(setup: Setup, keys: Iterable[StateKey]) -> RegressionPass:
@@ -195,6 +195,17 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
     return whole
 
 
-def _read_by(names: Iterable[MetricName]) -> tuple[StateKey, ...]:
+def asked_keys(names: Iterable[MetricName]) -> tuple[StateKey, ...]:
     """The states that these metrics read; what other tasks measure is none of ours."""
-    return tuple(state_of(name) for name in names if name.entry.per_output)
+    return tuple(dict.fromkeys(state_of(name) for name in names if name.entry.per_output))
+
+
+def _read_by(names: Iterable[MetricName], *, intervals: bool) -> tuple[StateKey, ...]:
+    """Those states, and what the ``intervals`` of these metrics read beside them."""
+    names = [name for name in names if name.entry.per_output]
+    beside: list[StateKey] = []
+    if intervals:
+        from evalcli.regression.intervals import reads
+
+        beside = [StateKey(state) for state in map(reads, names) if state is not None]
+    return tuple(dict.fromkeys((*asked_keys(names), *beside)))

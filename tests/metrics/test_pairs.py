@@ -216,7 +216,8 @@ def test_the_interval_holds_every_order_that_agrees_with_the_bins_and_is_not_muc
     cells = sorted({*zip(x, y, strict=True)})
     amounts = [sum(row == cell for row in zip(x, y, strict=True)) for cell in cells]
     known = [np.array(tied, bool) | (np.bincount(side) == 1) for side, tied in ((x, x_tied), (y, y_tied))]
-    groups = PairGroups(*map(np.array, zip(*cells, strict=True)), np.array(amounts), *known)
+    values = (np.arange(len(tied), dtype=float) for tied in known)
+    groups = PairGroups(*map(np.array, zip(*cells, strict=True)), np.array(amounts), *known, *values)
     orders = list(product(arrangements(x, known[0]), arrangements(y, known[1])))
     for formula, reference in BOTH:
         values = [reference(*map(np.array, pair))[0] for pair in orders]
