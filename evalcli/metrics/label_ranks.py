@@ -8,7 +8,7 @@ neither the cut into batches nor the way the ranks are found can show.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -130,6 +130,13 @@ class RankSums:
     precision: float
     coverage: float
     loss: float
+    powers: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Of each measure the number of rows or their weight, the sum, that of squares and that of cubes."""
+
+
+_MEASURES = ("precision", "coverage", "loss")
+_POWERS = (2, 3)
+"""Of each measure, for intervals."""
 
 
 class LabelRanks(ScoreCellState):
@@ -153,7 +160,7 @@ class LabelRanks(ScoreCellState):
     def __init__(self, num_labels: int, *, weighted: bool = False) -> None:
         super().__init__(num_labels, weighted=weighted)
         self.add_state("rows", 0)
-        for name in ("n", "precision", "coverage", "loss"):
+        for name in ("n", *_MEASURES, *(f"{name}{power}" for name in _MEASURES for power in _POWERS)):
             self.add_state(name, ExactSum())
 
     def _count(self, cells: ScoreCells) -> None:
@@ -162,14 +169,19 @@ class LabelRanks(ScoreCellState):
             add_exactly(self.n, cells.weight, repeats=cells.repeats)
         for part in _parts(cells):
             values = row_measures(part.scores, part.target)
-            for total, value in zip((self.precision, self.coverage, self.loss), values, strict=True):
+            for name, value in zip(_MEASURES, values, strict=True):
                 weighed = value if part.weight is None else value * part.weight
-                add_exactly(total, weighed, repeats=part.repeats)
+                for power in ("", *_POWERS):
+                    add_exactly(getattr(self, f"{name}{power}"), weighed, repeats=part.repeats)
+                    weighed = weighed * value
 
     def compute(self) -> RankSums:
         """The sums so far."""
         n = float(self.n) if self.weighted else float(self.rows)
-        return RankSums(n, float(self.precision), float(self.coverage), float(self.loss))
+        powers = {
+            name: (n, *(float(getattr(self, f"{name}{power}")) for power in ("", *_POWERS))) for name in _MEASURES
+        }
+        return RankSums(n, float(self.precision), float(self.coverage), float(self.loss), powers)
 
 
 def _parts(cells: ScoreCells) -> Iterator[ScoreCells]:

@@ -275,13 +275,18 @@ def pooled_labels(counts: Counts, kept: Array) -> Counts:
 
 
 def over_samples(formula: Callable[..., Array], sets: SetSizes, *arguments: float) -> float:
-    """The mean over rows of a formula of each row's two label sets; 0/0 counts as 0, as scikit-learn has it.
+    """The mean over rows of a formula of each row's two label sets, as ``of_samples`` has them; NaN without rows."""
+    return _mean(of_samples(formula, sets, *arguments), sets.amount)
+
+
+def of_samples(formula: Callable[..., Array], sets: SetSizes, *arguments: float) -> HostArray:
+    """A formula of the two label sets of each kind of row, (K,); 0/0 counts as 0, as scikit-learn has it.
 
     A row with no true and no predicted label so adds 0 to the mean of F1 and Jaccard, though nothing is wrong with it.
     """
     counts = Counts(sets.hit[:, None], sets.true[:, None], sets.said[:, None], np.zeros(len(sets.hit), np.int64))
-    values = np.nan_to_num(formula(counts, *arguments)[:, 0])
-    return _mean(values, sets.amount)
+    values: HostArray = np.nan_to_num(formula(counts, *arguments)[:, 0])
+    return values
 
 
 def subset_accuracy(sets: SetSizes) -> float:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
+    from evalcli.multilabel.intervals import Intervals
     from evalcli.sources.base import Array, InputFile
 
 MOST_PAIRS = 1000
@@ -53,6 +54,7 @@ class _Reporter:
         self.counted = CountValues(self.counts, outcome.gathered.sets.compute(), self.labels, scope)
         states = outcome.gathered.scores
         self.scored = None if states is None else ScoreValues(states, self.labels)
+        self.intervals = self._intervals()
 
     def report(self) -> Report:
         """Names, numbers, undefined, findings."""
@@ -81,10 +83,23 @@ class _Reporter:
             threshold=task.thresholds or task.threshold,
             averaged=averaged,
             slices=tuple(self._slices()),
+            confidence=None if plan.choices.confidence is None else plan.choices.confidence.level,
         )
         made = replace(made, metrics=values | between(made, plan.asked or ()))
         made = replace(made, asked=self._asked(made.metrics))
         return replace(made, findings=find(self._facts(made)))
+
+    def _intervals(self) -> Intervals | None:
+        """What gives the numbers their intervals, where any are wanted."""
+        confidence, gathered = self.plan.choices.confidence, self.gathered
+        total = float(self.counted.sets.amount.sum())
+        if confidence is None or not total > 0.0:
+            return None
+        from evalcli.multilabel.intervals import Intervals
+
+        together = None if gathered.moments is None else gathered.moments.compute()
+        mean_weight = gathered.counts.weight_squares / total
+        return Intervals(self.counted, self.scored, confidence, together, mean_weight)
 
     def _default(self) -> tuple[str, ...]:
         """All that there is; of labels what needs no scores."""
@@ -117,14 +132,20 @@ class _Reporter:
     def _value(self, name: MetricName) -> Value:
         check_task(name, self.task.kind)
         if not name.entry.needs_scores:
-            return value_of(self.counted.value(name))
-        if self.scored is None:
+            value = value_of(self.counted.value(name))
+        elif self.scored is None:
             raise needs_scores(name)
-        return value_of(*map(float, self.scored.value(name)))
+        else:
+            value = value_of(*map(float, self.scored.value(name)))
+        shown = self.plan.shown
+        seen = self.intervals is not None and (shown is None or str(name) in shown)
+        return self.intervals.of(name, value) if self.intervals is not None and seen else value
 
     def _per_class(self) -> tuple[ClassRow, ...]:
         columns = {name: _listed(self.counted.by_label(METRICS[name].formula)) for name in PER_CLASS}
         columns |= self._score_columns()
+        if self.intervals is not None:
+            columns = {name: self.intervals.by_label(name, values) for name, values in columns.items()}
         supports, predicted = self.counts.support.tolist(), self.counts.predicted.tolist()
         return tuple(
             ClassRow(label, supports[i], predicted[i], {metric: column[i] for metric, column in columns.items()})
@@ -135,8 +156,9 @@ class _Reporter:
         """What scores say of each label, as far as the states for it were asked for."""
         if self.scored is None:
             return {}
-        states = self.gathered.scores
-        names = (LABEL_RANKS if states.table is not None else ()) + (LABEL_LOSSES if states.calibration else ())
+        states = {name.entry.state for name in self.plan.scored(self.task.kind)}
+        losses = self.gathered.scores.calibration is not None
+        names = (LABEL_RANKS if "KeyTable" in states else ()) + (LABEL_LOSSES if losses else ())
         found = {name: self.scored.by_label(METRICS[name]) for name in names}
         return {name: [value_of(*map(float, one)) for one in zip(*parts, strict=True)] for name, parts in found.items()}
 

@@ -42,10 +42,18 @@ class Scoring:
 
 
 def plan_scoring(
-    names: Iterable[MetricName], task: Task, preds: Field, *, weighted: bool, budget: int | None
+    names: Iterable[MetricName],
+    task: Task,
+    preds: Field,
+    *,
+    weighted: bool,
+    budget: int | None,
+    intervals: bool = False,
 ) -> Scoring:
-    """The states that ``names`` need under ``task``."""
+    """The states that ``names`` need under ``task``; the ``intervals`` of mean losses read how often a score occurs."""
     states = frozenset(CALIBRATION if name.entry.by_label is not None else name.entry.state for name in names)
+    if intervals and CALIBRATION in states:
+        states |= {"KeyTable"}
     kind: Any = task.scores
     form = ScoreForm(kind, binary=True, eps=eps_of(preds.dtype))
     bits = 32 if preds.dtype.startswith(SINGLE) else 64

@@ -10,6 +10,7 @@ from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.base import restore_states, saved_states
+from evalcli.metrics.label_moments import MOST_LABELS, LabelMoments
 from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel.prepare import make_prepare
@@ -42,6 +43,7 @@ class MultilabelPass:
     known: Evidence
     """What earlier passes have shown: a pass that starts over must not forget why."""
     scores: LabelScores | None = None
+    moments: LabelMoments | None = None
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
     slices: tuple[SlicePasses[MultilabelPass], ...] = ()
@@ -65,7 +67,7 @@ class MultilabelPass:
 
     def take(self, cells: Cells) -> int:
         """Count prepared cells, and take in their scores as far as they were kept; how many rows these are."""
-        for state in (self.counts, self.sets, self.pairs):
+        for state in (self.counts, self.sets, self.pairs, self.moments):
             if state is not None:
                 state.take(cells.counted)
         if self.scores is not None and cells.scored is not None:
@@ -90,6 +92,8 @@ class MultilabelPass:
         self.sets.merge(other.sets)
         if self.pairs is not None and other.pairs is not None:
             self.pairs.merge(other.pairs)
+        if self.moments is not None and other.moments is not None:
+            self.moments.merge(other.moments)
         if self.scores is not None and other.scores is not None:
             self.scores.merge(other.scores)
         self.evidence.merge(other.evidence)
@@ -100,6 +104,7 @@ class MultilabelPass:
     def _saved(self) -> dict[str, Saveable]:
         states: dict[str, Saveable | None] = {
             "counts": self.counts, "sets": self.sets, "pairs": self.pairs, "scores": self.scores,
+            "moments": self.moments,
         }  # fmt: skip
         held = {name: state for name, state in states.items() if state is not None}
         return {"evidence": self.evidence, **held, **saved_slices(self.slices)}
@@ -158,7 +163,10 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
         from evalcli.multilabel.scoring import plan_scoring
 
         prepare = prepare._replace(keep_scores=True)
-        scoring = plan_scoring(scored, task, source.preds, weighted=source.weighted, budget=plan.budget)
+        sure = plan.choices.confidence is not None
+        scoring = plan_scoring(
+            scored, task, source.preds, weighted=source.weighted, budget=plan.budget, intervals=sure
+        )
 
     def whole() -> MultilabelPass:
         labels = len(task.classes)
@@ -180,4 +188,7 @@ def _shared(scoring: Scoring | None, slicer: Slicer) -> Scoring | None:
 def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> MultilabelPass:
     labels, weighted = len(task.classes), plan.source.weighted
     counts, sets = LabelCounts(labels, weighted=weighted), SampleSets(labels, weighted=weighted)
-    return MultilabelPass(plan, task, prepare, counts, sets, None, known, None if scoring is None else scoring.fresh())
+    scores = None if scoring is None else scoring.fresh()
+    sure = plan.choices.confidence is not None and not weighted and 1 < labels <= MOST_LABELS
+    moments = LabelMoments(labels) if sure else None
+    return MultilabelPass(plan, task, prepare, counts, sets, None, known, scores, moments)

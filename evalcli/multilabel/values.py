@@ -9,7 +9,7 @@ import numpy as np
 
 from evalcli.metrics import formulas
 from evalcli.metrics.entry import OVER_ROWS
-from evalcli.metrics.multilabel import over_samples, per_label, pooled_labels
+from evalcli.metrics.multilabel import of_samples, over_samples, per_label, pooled_labels
 from evalcli.metrics.ranking import mean_over_columns, over_columns
 from evalcli.metrics.registry import class_index
 from evalcli.metrics.roc import UNDEFINED, Certified
@@ -18,10 +18,14 @@ from evalcli.sources.base import Note
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.entry import Entry
     from evalcli.metrics.formulas import Scope
+    from evalcli.metrics.label_calibration import LabelSums
+    from evalcli.metrics.label_ranks import RankSums
     from evalcli.metrics.labels import Counts
     from evalcli.metrics.multilabel import SetSizes
+    from evalcli.metrics.probability import ScoreForm
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.roc import Ranking
     from evalcli.multilabel.scoring import LabelScores
@@ -56,6 +60,10 @@ class CountValues:
             return float(formulas.mean_over(values, self.counts.support))
         return float(values[class_index(name, None, self.labels)])
 
+    def of_rows(self, name: MetricName) -> HostArray:
+        """A metric of each kind of row (K,)."""
+        return of_samples(name.entry.formula, self.sets, *name.arguments)
+
     def by_label(self, formula: Callable[..., Any], *arguments: float) -> Array:
         """A formula for every label (L,), NaN where it is undefined."""
         values: Array = per_label(formula, self.counts, *arguments)
@@ -74,6 +82,11 @@ class ScoreValues:
         """The bytes within which ranks are exact: a choice that may move a number."""
         return self._states.scoring.budget
 
+    @property
+    def form(self) -> ScoreForm:
+        """How scores are probabilities."""
+        return self._states.scoring.form
+
     def value(self, name: MetricName) -> Certified:
         """The value of a metric; three NaN where it is undefined.
 
@@ -82,61 +95,66 @@ class ScoreValues:
         entry = name.entry
         whole = not self._unscored.any()
         if entry.state == "LabelRanks":
-            return _exact(entry.formula(self._sums)) if whole else UNDEFINED
+            return _exact(entry.formula(self.rank_sums)) if whole else UNDEFINED
         if name.label is not None or (entry.by_label is None and name.average is None):
             return self._of_label(entry, class_index(name, None, self.labels), *name.arguments)
         if not whole:
             return UNDEFINED
         if name.average == "micro":
-            result: Certified = entry.formula(self._pooled, *name.arguments)
+            result: Certified = entry.formula(self.pooled, *name.arguments)
             return result
         columns = self.by_label(entry, *name.arguments)
-        return mean_over_columns(columns, self._support if name.average == "weighted" else None)
+        return mean_over_columns(columns, self.support if name.average == "weighted" else None)
 
     def by_label(self, entry: Entry, *arguments: float) -> Certified:
         """A metric of every label: three arrays (L,), NaN where it is undefined."""
         if entry.by_label is not None:
-            values = entry.by_label(self._calibration)
+            values = entry.by_label(self.sums)
             columns = Certified(values, values, values)
         else:
-            columns = over_columns(entry.formula, self._rankings, *arguments)
+            columns = over_columns(entry.formula, self.rankings, *arguments)
         return Certified(*(np.where(self._unscored, np.nan, part) for part in columns))
 
     def _of_label(self, entry: Entry, index: int, *arguments: float) -> Certified:
         if self._unscored[index]:
             return UNDEFINED
         if entry.by_label is not None:
-            return _exact(entry.by_label(self._calibration)[index])
-        result: Certified = entry.formula(self._rankings[index], *arguments)
+            return _exact(entry.by_label(self.sums)[index])
+        result: Certified = entry.formula(self.rankings[index], *arguments)
         return result
 
     @cached_property
-    def _sums(self) -> Any:
+    def rank_sums(self) -> RankSums:
+        """What ``LabelRanks`` added up."""
         assert self._states.ranks is not None
         return self._states.ranks.compute()
 
     @cached_property
-    def _calibration(self) -> Any:
+    def sums(self) -> LabelSums:
+        """What ``LabelCalibration`` added up."""
         assert self._states.calibration is not None
         return self._states.calibration.compute()
 
     @cached_property
-    def _rankings(self) -> list[Ranking]:
+    def rankings(self) -> list[Ranking]:
+        """The ranking of every label."""
         assert self._states.table is not None
         return self._states.table.compute()
 
     @cached_property
-    def _pooled(self) -> Ranking:
+    def pooled(self) -> Ranking:
+        """All cells as those of one label."""
         assert self._states.table is not None
         return self._states.table.pooled()
 
     @cached_property
-    def _support(self) -> Array:
-        return np.array([ranking.positives for ranking in self._rankings])
+    def support(self) -> Array:
+        """How many true cells each label has, or their weight, (L,)."""
+        return np.array([ranking.positives for ranking in self.rankings])
 
     def notes(self) -> tuple[Note, ...]:
         """What a reader should know about the values that were read."""
-        if self._states.calibration is None or not (clipped := int(self._calibration.clipped.sum())):
+        if self._states.calibration is None or not (clipped := int(self.sums.clipped.sum())):
             return ()
         text = f"{clipped:,} cells give what happened a probability of (nearly) 0"
         text += f", taken as {self._states.scoring.form.eps:.2g} in the log loss"

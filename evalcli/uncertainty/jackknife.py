@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.intervals import Interval
+from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.quantiles import t_quantile
 
 if TYPE_CHECKING:
@@ -71,6 +71,18 @@ def ratio_interval(top: HostArray, bottom: HostArray, rows: HostArray, confidenc
     centre = log(sums[0]) - log(sums[1])
     low, high = (exp(min(centre + sign * off, _LARGEST)) for sign in (-1.0, 1.0))
     return Interval(low, high, METHOD)
+
+
+def bounded_interval(value: float, moves: HostArray, rows: HostArray, confidence: Confidence) -> Interval:
+    """The interval of a number from 0 to 1 by what moves it: Wilson's, for as many rows as would let a share vary so.
+
+    At 0 and 1, and where nothing moves it, that of rows none of which is any different.
+    """
+    off = reach(moves, rows, confidence) if 0.0 < value < 1.0 else None
+    if off is None:
+        far = none_of(float(rows.sum()), confidence.critical)
+        return Interval(max(value - far, 0.0), min(value + far, 1.0), "wilson")
+    return by_variance(value, (off / confidence.critical) ** 2, confidence.critical, METHOD)
 
 
 def _without(share: HostArray, n: float) -> HostArray:

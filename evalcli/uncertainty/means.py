@@ -22,6 +22,8 @@ from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.quantiles import t_quantile, t_two_sided
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.metrics.arrays import HostArray
     from evalcli.uncertainty.intervals import Confidence
 
@@ -57,7 +59,11 @@ class Moments:
     @classmethod
     def of_histogram(cls, values: HostArray, counts: HostArray, mean_weight: float = 1.0) -> Moments:
         """Of values (K,) that ``counts`` (K,) rows have, of which each weighs ``mean_weight`` (Σw² / Σw)."""
-        sums = [float((counts * values**k).sum()) for k in range(4)]
+        return cls.of_sums([float((counts * values**k).sum()) for k in range(4)], mean_weight)
+
+    @classmethod
+    def of_sums(cls, sums: Sequence[float], mean_weight: float = 1.0) -> Moments:
+        """From Σw, Σwv, Σwv² and Σwv³ of rows that weigh ``mean_weight`` (Σw² / Σw) each."""
         powers = [[mean_weight**power * sums[k] for k in range(power + 2)] for power in range(3)]
         return cls(*map(tuple, powers))  # type: ignore[arg-type]
 

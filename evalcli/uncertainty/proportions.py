@@ -36,7 +36,12 @@ def of_class(base: str, cells: Cells, place: int, critical: float) -> Interval:
 
 def of_classes(base: str, cells: Cells, critical: float) -> list[Interval | None]:
     """The same of all classes at once, for counted rows; ``None`` where the metric is undefined."""
-    right, wrong = _shares(base, cells.margins)
+    return of_margins(base, cells.margins, critical)
+
+
+def of_margins(base: str, margins: Margins, critical: float) -> list[Interval | None]:
+    """The same from amounts (C,) alone, ``n`` may be (C,) too."""
+    right, wrong = _shares(base, margins)
     trials = right + wrong
     low, high = wilson_ends(right / np.where(trials > 0, trials, 1.0), trials, critical)
     columns = (np.asarray(part).tolist() for part in (low, high, trials > 0))

@@ -1,0 +1,315 @@
+"""How sure the numbers of a multilabel task are.
+
+Rows are independent, the labels of a row are not. So what is counted of one label is a share of rows and gets Wilson's
+interval, as in the other tasks; what is a mean over rows, or a ratio of sums over rows (micro averages), varies as the
+rows do, which the sizes of their label sets tell: the jackknife. A mean over labels varies as ``LabelMoments`` says, up
+to 32 labels and with counted rows. Where nothing tells how labels go together (more labels, weights, scores) the mean
+of the labels' own intervals stands in: no mean varies more than its parts do on average. Its method ends in
+``(bound)``, and it is too wide where labels are independent.
+
+Source: Wilson 1927; DeLong, DeLong and Clarke-Pearson 1988; Hall 1992; Tukey 1958.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from math import isinf, sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli.metrics.calibration import BinTable
+from evalcli.metrics.entry import OVER_ROWS
+from evalcli.metrics.label_calibration import cell_losses
+from evalcli.metrics.registry import METRICS, class_index
+from evalcli.uncertainty import bins, means, ranks
+from evalcli.uncertainty.cells import Margins, dot
+from evalcli.uncertainty.curves import worst_together
+from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson
+from evalcli.uncertainty.jackknife import bounded_interval
+from evalcli.uncertainty.proportions import SHARES, of_margins
+from evalcli.uncertainty.slopes import RATIOS, ratio_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
+    from evalcli.metrics.roc import Ranking
+    from evalcli.multilabel.values import CountValues, ScoreValues
+    from evalcli.report import Value
+    from evalcli.uncertainty.intervals import Confidence
+    from evalcli.uncertainty.slopes import Ratio
+
+_RANKS: dict[str, tuple[Callable[..., Any], str]] = {
+    "auroc": (ranks.auroc_estimate, "delong"),
+    "average_precision": (ranks.average_precision_estimate, "influence"),
+}
+_ROW_MEANS = {"lrap": "precision", "coverage_error": "coverage", "ranking_loss": "loss"}
+"""What of the sums of ``LabelRanks`` each is the mean of."""
+
+
+class Intervals:
+    """The intervals of all metrics; what they share is computed once. ``together`` is what ``LabelMoments`` counted."""
+
+    def __init__(
+        self,
+        counted: CountValues,
+        scored: ScoreValues | None,
+        confidence: Confidence,
+        together: HostArray | None = None,
+        mean_weight: float = 1.0,
+    ) -> None:
+        self._counted, self._scored, self._confidence = counted, scored, confidence
+        self._together, self._mean_weight = together, mean_weight
+        self._columns: dict[str, list[Interval | None]] = {}
+
+    def of(self, name: MetricName, value: Value) -> Value:
+        """``value`` with its interval, where there is one."""
+        if value.value is None or isinf(value.value):
+            return value
+        found = self._of_scores(name, value.value) if name.entry.needs_scores else self._of_counts(name, value.value)
+        return _with(name.base, value, found)
+
+    def by_label(self, base: str, values: Sequence[Value]) -> list[Value]:
+        """The ``values`` (L,) of a metric of every label, with their intervals."""
+        found = self._labels(base) if base in SHARES else self._label_scores(base)
+        return [_with(base, value, one) for value, one in zip(values, found, strict=True)]
+
+    # Counts.
+
+    @cached_property
+    def _margins(self) -> Margins:
+        """The counts of every label, ``n`` too: (L,) rows of equal weight each."""
+        counts = self._counted.counts
+        tp, support, predicted, n = (
+            np.asarray(part, np.float64) / self._mean_weight
+            for part in (counts.tp, counts.support, counts.predicted, counts.n)
+        )
+        return Margins(tp, support, predicted, n)
+
+    @cached_property
+    def _rows(self) -> HostArray:
+        """How many rows there are of each kind (K,)."""
+        return np.asarray(self._counted.sets.amount, np.float64) / self._mean_weight
+
+    @cached_property
+    def _n(self) -> float:
+        return float(self._rows.sum())
+
+    def _labels(self, base: str) -> list[Interval | None]:
+        """The intervals (L,) of what is a share of the rows of one label."""
+        if base not in self._columns:
+            self._columns[base] = of_margins(base, self._margins, self._confidence.critical)
+        return self._columns[base]
+
+    def _of_counts(self, name: MetricName, value: float) -> Interval | None:
+        sets, kept = self._counted.sets, self._counted.kept
+        if name.base == "subset_accuracy":
+            return wilson(value * self._n, self._n, self._confidence.critical)
+        if name.base in {"hamming_loss", "hamming_accuracy"}:
+            cells = float(self._margins.n.sum()) / self._n
+            wrong = self._mean((sets.true + sets.said - 2.0 * sets.hit) / cells)
+            return wrong if name.base == "hamming_loss" else wrong.flipped(1.0)
+        if name.average == OVER_ROWS:
+            return self._mean(self._counted.of_rows(name))
+        if name.base not in {*RATIOS, "f1", "fbeta"}:
+            return None
+        ratio = ratio_of(name.base, *name.arguments)
+        if name.average == "micro":
+            cells = float(self._margins.n[kept].sum()) / self._n
+            hit, true, said = (np.asarray(part, np.float64) for part in (sets.hit, sets.true, sets.said))
+            return self._ratio(ratio, Margins(hit, true, said, np.full(len(hit), cells)), self._rows, value)
+        if name.average is None:
+            return self._of_label(name, ratio, class_index(name, None, self._counted.labels), value)
+        return self._over_labels(name, ratio, value)
+
+    def _mean(self, values: HostArray) -> Interval:
+        """That of a mean over rows of ``values`` (K,) from 0 to 1."""
+        return means.mean_interval(means.Moments.of_histogram(values, self._rows), self._confidence, 0.0, 1.0)
+
+    def _ratio(self, ratio: Ratio, kinds: Margins, rows: HostArray, value: float) -> Interval:
+        """That of a ratio of sums over rows, of which there are ``rows`` (K,) of each of ``kinds``."""
+        top, bottom = (part.of(kinds) for part in ratio)
+        below = dot(rows, bottom) - bottom
+        moves = (float(rows.sum()) - 1.0) * (top - value * bottom) / np.where(below > 0.0, below, 1.0)
+        return bounded_interval(value, moves, rows, self._confidence)
+
+    def _of_label(self, name: MetricName, ratio: Ratio, place: int, value: float) -> Interval | None:
+        if name.base in SHARES:
+            return self._labels(name.base)[place]
+        tp, support, predicted, n = (float(part[place]) for part in self._margins)
+        rows = np.array([tp, support - tp, predicted - tp, n - support - predicted + tp])
+        marks = np.array([[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]], np.float64)
+        return self._ratio(ratio, Margins(*marks.T), np.maximum(rows, 0.0), value)
+
+    def _over_labels(self, name: MetricName, ratio: Ratio, value: float) -> Interval | None:
+        """That of a macro or a weighted mean over labels; one that is 0/0 counts as 0."""
+        weights = self._weights(name)
+        top, bottom = (part.of(self._margins) for part in ratio)
+        own = np.where(bottom > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), 0.0)
+        known = (weights > 0.0) & (bottom > 0.0)
+        places = np.flatnonzero(known).tolist()
+        single = [self._label_interval(name, ratio, place, float(own[place])) for place in places]
+        if not single:
+            return None
+        if self._together is not None:
+            variance = self._variance(name, ratio, own, weights)
+            edges = [
+                weights[place] * found.width
+                for place, found in zip(places, single, strict=True)
+                if not 0.0 < own[place] < 1.0  # in a mean with others it must not count as certain
+            ]
+            variance += sum((edge / self._confidence.critical) ** 2 for edge in edges)
+            if 0.0 < value < 1.0 and variance > 0.0:
+                return by_variance(value, variance, self._confidence.critical, "delta")
+        return _bound(single, own[known], weights[known], value)
+
+    def _label_interval(self, name: MetricName, ratio: Ratio, place: int, value: float) -> Interval:
+        found = self._of_label(name, ratio, place, value)
+        assert found is not None
+        return found
+
+    def _weights(self, name: MetricName) -> HostArray:
+        """What each label counts for in a mean (L,)."""
+        weights = np.asarray(
+            self._counted.kept if name.average == "macro" else self._counted.counts.support, np.float64
+        )
+        total = float(weights.sum())
+        return weights / total if total > 0.0 else weights
+
+    def _variance(self, name: MetricName, ratio: Ratio, own: HostArray, weights: HostArray) -> float:
+        """The variance of a mean over labels, from how their marks go together."""
+        margins, n = self._margins, self._n
+        bottom = ratio.bottom.of(margins)
+        share = np.where(bottom > 0.0, weights / np.where(bottom > 0.0, bottom, 1.0), 0.0)
+        slopes = [(a - own * b) * share for a, b in zip(*ratio, strict=True)]
+        if name.average == "weighted":
+            support = float(margins.support.sum())
+            slopes[1] = slopes[1] + (own - dot(weights, own)) / support
+        marks, every = np.concatenate(slopes[:3]), dot(slopes[3], margins.n / n)
+        assert self._together is not None
+        first = np.concatenate(margins[:3])
+        square = float((marks[:, None] * self._together * marks[None, :]).sum())
+        square += 2.0 * every * dot(marks, first) + every * every * n
+        return square * n / max(n - 1.0, 1.0)
+
+    # Scores.
+
+    def _of_scores(self, name: MetricName, value: float) -> Interval | None:
+        scored = self._scored
+        assert scored is not None
+        if name.entry.state == "LabelRanks":
+            return self._over_rows(name, scored)
+        if name.label is not None or (name.entry.by_label is None and name.average is None):
+            return self._label_scores(name.base)[class_index(name, None, self._counted.labels)]
+        if name.base == "ece":
+            return bins.calibration_interval(scored.sums.bins, self._confidence, self._mean_weight)
+        if name.average == "micro":
+            return self._pooled(name.base, scored, value)
+        labels = self._label_scores(name.base)
+        own = scored.by_label(name.entry, *name.arguments).value
+        weights = scored.support if name.average == "weighted" else np.ones(len(own))
+        known = [place for place, one in enumerate(labels) if one is not None and np.isfinite(own[place])]
+        if not known or (name.entry.by_label is not None and len(known) < len(own)):
+            return None
+        picked = np.asarray(weights, np.float64)[known]
+        found = [labels[place] for place in known]
+        return _bound(found, own[known], picked / picked.sum(), value)
+
+    def _label_scores(self, base: str) -> list[Interval | None]:
+        """The intervals (L,) of what scores say of each label."""
+        if base not in self._columns:
+            assert self._scored is not None
+            self._columns[base] = list(self._each(base, self._scored))
+        return self._columns[base]
+
+    def _each(self, base: str, scored: ScoreValues) -> list[Interval | None]:
+        if base == "ece":
+            return [
+                bins.calibration_interval(table, self._confidence, self._mean_weight)
+                for table in _tables(scored.sums.bins)
+            ]
+        if base in {"log_loss", "brier"}:
+            values = scored.by_label(METRICS[base]).value
+            pairs = zip(scored.rankings, values.tolist(), strict=True)
+            return [self._loss(base, ranking, value, scored) for ranking, value in pairs]
+        if base not in _RANKS:
+            return [None] * len(scored.labels)
+        estimate, method = _RANKS[base]
+        found: list[Interval | None] = []
+        for ranking in scored.rankings:
+            one = estimate(ranking, self._squares(ranking))
+            found.append(None if one is None else ranks.rank_interval(one, self._confidence, method))
+        return found
+
+    def _squares(self, ranking: Ranking) -> ranks.Squares:
+        return ranks.Squares(ranking.positives * self._mean_weight, ranking.negatives * self._mean_weight)
+
+    def _loss(self, base: str, ranking: Ranking, value: float, scored: ScoreValues) -> Interval | None:
+        """That of a mean loss of a label's cells, from how often each score occurs with and without it."""
+        losses, counts = [], []
+        for side, amounts in ((True, ranking.pos), (False, ranking.neg)):
+            loss, brier, _, _ = cell_losses(ranking.score, np.full(len(ranking.score), side), scored.form)
+            held = np.asarray(amounts) > 0
+            losses.append((loss if base == "log_loss" else brier)[held])
+            counts.append(np.asarray(amounts, np.float64)[held])
+        terms = np.concatenate(losses)
+        if not len(terms) or not np.isfinite(terms).all() or not np.isfinite(value):
+            return None
+        moments = means.Moments.of_histogram(terms, np.concatenate(counts), self._mean_weight)
+        high, worst = (1.0, None) if base == "brier" else (np.inf, means.WORST_LOSS)
+        found = means.mean_interval(moments, self._confidence, 0.0, high, worst)
+        return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
+
+    def _pooled(self, base: str, scored: ScoreValues, value: float) -> Interval | None:
+        """That of a micro average: the errors of a row's cells may all go the same way."""
+        pooled = scored.pooled
+        if base not in _RANKS or not pooled.defined:
+            return None
+        if base == "auroc":
+            totals = pooled.positives, pooled.negatives
+            sides = [(share - value) / n for share, n in zip(ranks.placements(pooled), totals, strict=True)]
+        else:
+            sides = list(ranks.precision_influence(pooled))
+        error = 0.0
+        for ranking in scored.rankings:
+            places = np.minimum(np.searchsorted(-pooled.score, -ranking.score), len(pooled.score) - 1)
+            pos, neg = (side[places] for side in sides)
+            total = dot(ranking.pos, pos) + dot(ranking.neg, neg)
+            square = dot(ranking.pos, pos * pos) + dot(ranking.neg, neg * neg)
+            rows = ranking.positives + ranking.negatives
+            error += sqrt(max(square - total * total / rows, 0.0) * self._mean_weight) if rows > 0 else 0.0
+        if not (error > 0.0 and 0.0 < value < 1.0):
+            far = none_of(min(pooled.positives, pooled.negatives) / self._mean_weight, self._confidence.critical)
+            return Interval(value - far, value + far, "wilson (bound)")
+        return by_variance(value, error * error, self._confidence.critical, f"{_RANKS[base][1]} (bound)")
+
+    def _over_rows(self, name: MetricName, scored: ScoreValues) -> Interval:
+        sums, labels = scored.rank_sums, float(len(scored.labels))
+        moments = means.Moments.of_sums(sums.powers[_ROW_MEANS[name.base]], self._mean_weight)
+        return means.mean_interval(moments, self._confidence, 0.0, labels if name.base == "coverage_error" else 1.0)
+
+
+def _tables(table: BinTable) -> list[BinTable]:
+    """The bins of each label by itself."""
+    columns = zip(table.n, table.confidence, table.right, strict=True)
+    return [BinTable(n, confidence, right, table.low, table.high) for n, confidence, right in columns]
+
+
+def _bound(found: Sequence[Any], own: HostArray, weights: HostArray, value: float) -> Interval:
+    """The mean of the labels' intervals, around the mean that is reported."""
+    mean = dot(weights, own)
+    bound = worst_together(found, own.tolist(), weights.tolist())
+    return Interval(bound.low + value - mean, bound.high + value - mean, f"{bound.method} (bound)")
+
+
+def _with(base: str, value: Value, found: Interval | None) -> Value:
+    if value.value is None or found is None or isinf(value.value):
+        return value
+    entry = METRICS[base]
+    if value.certified is not None:
+        found = replace(found, low=min(found.low, value.certified[0]), high=max(found.high, value.certified[1]))
+    found = found.holding(value.value, entry.low, entry.high)
+    return replace(value, low=float(found.low), high=float(found.high), method=found.method)
