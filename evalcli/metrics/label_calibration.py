@@ -7,7 +7,7 @@ of many labels most are hardly probable, and exact sums of tiny numbers are slow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,10 @@ _CELLS = 1 << 17
 _MOST_ROWS = 1 << 14
 """Sums of that many limbs are exact."""
 _GRID = 2.0**60
+_LOSSES = ("loss", "brier")
+_POWERS = 3
+_LARGEST = 1e60
+"""A loss whose cube float64 still holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class LabelSums:
     infinite: HostArray
     clipped: HostArray
     bins: BinTable
+    powers: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    """Of the mean loss and the mean squared error of each row: Σw of them, of their squares and of their cubes."""
 
 
 class LabelCalibration(ScoreCellState):
@@ -76,8 +82,9 @@ class LabelCalibration(ScoreCellState):
         self.add_state("n", ExactSum(num_labels) if weighted else np.zeros(num_labels, np.int64))
         for name in ("infinite", "clipped"):
             self.add_state(name, np.zeros(num_labels, np.int64))
-        for name in ("loss", "brier"):
+        for name in _LOSSES:
             self.add_state(name, ExactSum(num_labels))
+            self.add_state(f"row_{name}", ExactSum(_POWERS))
         cells = num_labels * bins
         self.add_state("counts", ExactSum(2 * cells) if weighted else np.zeros(2 * cells, np.int64))
         self.add_state("confidence", ExactSum(cells))
@@ -100,8 +107,10 @@ class LabelCalibration(ScoreCellState):
         self.infinite = self.infinite + count_rows(infinite, part.repeats)
         if clipped is not None:
             self.clipped = self.clipped + count_rows(clipped & kept, part.repeats)
-        for total, values in ((self.loss, np.where(np.isinf(loss), 0.0, loss)), (self.brier, brier)):
-            _add_rows(total, np.where(kept, values, 0.0), part)
+        for name, values in zip(_LOSSES, (np.where(np.isinf(loss), 0.0, loss), brier), strict=True):
+            counted = np.where(kept, values, 0.0)
+            _add_rows(getattr(self, name), counted, part)
+            _add_powers(getattr(self, f"row_{name}"), counted.sum(axis=0) / self.labels, part)
         places = bin_places(stored_confidence(positive, self.form), self._edges)
         places += np.arange(self.labels)[:, None] * self.bins
         self._count_bins(places, np.rint(positive * _GRID) / _GRID, true, kept, part)
@@ -139,7 +148,8 @@ class LabelCalibration(ScoreCellState):
         shape = (self.labels, self.bins)
         counts = counts.reshape(*shape, 2)
         bins = bin_table(counts.sum(axis=-1), self.confidence.value().reshape(shape), counts[..., 1])
-        return LabelSums(n, self.loss.value(), self.brier.value(), self.infinite, self.clipped, bins)
+        powers: dict[str, Any] = {name: tuple(getattr(self, f"row_{name}").value().tolist()) for name in _LOSSES}
+        return LabelSums(n, self.loss.value(), self.brier.value(), self.infinite, self.clipped, bins, powers)
 
 
 def _parts(cells: ScoreCells) -> Iterator[ScoreCells]:
@@ -177,6 +187,18 @@ def _add_rows(total: ExactSum, values: HostArray, part: ScoreCells) -> None:
         return
     label = np.repeat(np.arange(len(values)), values.shape[1])
     total.add(values.reshape(-1), label, np.tile(part.repeats, len(values)))
+
+
+def _add_powers(total: ExactSum, values: HostArray, part: ScoreCells) -> None:
+    """Add ``values`` (n,) of rows, their squares and their cubes, times the weights."""
+    values = np.minimum(values, _LARGEST)
+    powers = np.stack([values, values * values, values**3])
+    if part.weight is not None:
+        powers *= part.weight
+    if part.repeats is None:
+        total.add_rows(powers, np.arange(_POWERS))
+    else:
+        total.add(powers.reshape(-1), np.repeat(np.arange(_POWERS), len(values)), np.tile(part.repeats, _POWERS))
 
 
 def label_log_loss(sums: LabelSums) -> HostArray:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from math import isinf, sqrt
+from math import inf, isinf, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from evalcli.metrics.calibration import BinTable
 from evalcli.metrics.entry import OVER_ROWS
 from evalcli.metrics.label_calibration import cell_losses
 from evalcli.metrics.registry import METRICS, class_index
+from evalcli.metrics.roc import Certified
 from evalcli.uncertainty import bins, means, ranks
 from evalcli.uncertainty.cells import Margins, dot
 from evalcli.uncertainty.curves import worst_together
@@ -48,6 +49,10 @@ _RANKS: dict[str, tuple[Callable[..., Any], str]] = {
 }
 _ROW_MEANS = {"lrap": "precision", "coverage_error": "coverage", "ranking_loss": "loss"}
 """What of the sums of ``LabelRanks`` each is the mean of."""
+_LOSSES = {"log_loss": "loss", "brier": "brier"}
+"""What of the sums of ``LabelCalibration``."""
+_WORST: dict[str, tuple[float, float | None]] = {"log_loss": (inf, means.WORST_LOSS), "brier": (1.0, None)}
+"""The largest that each can be, and the worst that a row is taken to be where that is infinite."""
 
 
 class Intervals:
@@ -208,6 +213,8 @@ class Intervals:
             return bins.calibration_interval(scored.sums.bins, self._confidence, self._mean_weight)
         if name.average == "micro":
             return self._pooled(name.base, scored, value)
+        if name.base in _LOSSES and (scored.sums.n == scored.sums.n[0]).all() and scored.sums.n[0] >= self._total:
+            return self._loss_of_rows(name.base, scored, value)
         labels = self._label_scores(name.base)
         own = scored.by_label(name.entry, *name.arguments).value
         weights = scored.support if name.average == "weighted" else np.ones(len(own))
@@ -239,10 +246,33 @@ class Intervals:
             return [None] * len(scored.labels)
         estimate, method = _RANKS[base]
         found: list[Interval | None] = []
-        for ranking in scored.rankings:
+        values = scored.by_label(METRICS[base])
+        for ranking, *certified in zip(self._rankings, *(part.tolist() for part in values), strict=True):
             one = estimate(ranking, self._squares(ranking))
+            if one is not None:
+                one = one._replace(certified=Certified(*certified))
             found.append(None if one is None else ranks.rank_interval(one, self._confidence, method))
         return found
+
+    @cached_property
+    def _rankings(self) -> list[Ranking]:
+        """The rankings of the labels, as finely as their variances need."""
+        assert self._scored is not None
+        return [ranks.coarse(ranking) for ranking in self._scored.rankings]
+
+    @property
+    def _total(self) -> float:
+        """All rows, or the sum of their weights."""
+        return float(self._counted.sets.amount.sum()) * (1.0 - 1e-9)
+
+    def _loss_of_rows(self, base: str, scored: ScoreValues, value: float) -> Interval:
+        """That of a mean over labels that all have every row: also the mean over rows of the means of their cells."""
+        moments = means.Moments.of_sums(
+            (float(scored.sums.n[0]), *scored.sums.powers[_LOSSES[base]]), self._mean_weight
+        )
+        high, worst = _WORST[base]
+        found = means.mean_interval(moments, self._confidence, 0.0, high, worst)
+        return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
 
     def _squares(self, ranking: Ranking) -> ranks.Squares:
         return ranks.Squares(ranking.positives * self._mean_weight, ranking.negatives * self._mean_weight)
@@ -259,13 +289,13 @@ class Intervals:
         if not len(terms) or not np.isfinite(terms).all() or not np.isfinite(value):
             return None
         moments = means.Moments.of_histogram(terms, np.concatenate(counts), self._mean_weight)
-        high, worst = (1.0, None) if base == "brier" else (np.inf, means.WORST_LOSS)
+        high, worst = _WORST[base]
         found = means.mean_interval(moments, self._confidence, 0.0, high, worst)
         return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
 
     def _pooled(self, base: str, scored: ScoreValues, value: float) -> Interval | None:
         """That of a micro average: the errors of a row's cells may all go the same way."""
-        pooled = scored.pooled
+        pooled = ranks.coarse(scored.pooled)
         if base not in _RANKS or not pooled.defined:
             return None
         if base == "auroc":
@@ -274,7 +304,7 @@ class Intervals:
         else:
             sides = list(ranks.precision_influence(pooled))
         error = 0.0
-        for ranking in scored.rankings:
+        for ranking in self._rankings:
             places = np.minimum(np.searchsorted(-pooled.score, -ranking.score), len(pooled.score) - 1)
             pos, neg = (side[places] for side in sides)
             total = dot(ranking.pos, pos) + dot(ranking.neg, neg)

@@ -76,6 +76,7 @@ class ScoreValues:
     def __init__(self, states: LabelScores, labels: Sequence[str]) -> None:
         self._states, self.labels = states, labels
         self._unscored = states.unscored > 0
+        self._columns: dict[tuple[str, tuple[float, ...]], Certified] = {}
 
     @property
     def budget(self) -> int:
@@ -108,6 +109,12 @@ class ScoreValues:
 
     def by_label(self, entry: Entry, *arguments: float) -> Certified:
         """A metric of every label: three arrays (L,), NaN where it is undefined."""
+        asked = entry.name, arguments
+        if asked not in self._columns:  # the labels, their means and their intervals all ask for it
+            self._columns[asked] = self._by_label(entry, *arguments)
+        return self._columns[asked]
+
+    def _by_label(self, entry: Entry, *arguments: float) -> Certified:
         if entry.by_label is not None:
             values = entry.by_label(self.sums)
             columns = Certified(values, values, values)
