@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.simulated import Case, GateCase, PairCase
 from benchmarks.simulated.clustered import evaluated
 from benchmarks.simulated.counts import accuracy, clustered, composite, gate, matrix_of, weighted
+from benchmarks.simulated.labelled import multilabel
 from benchmarks.simulated.pairs import (
     Pair,
     compared,
@@ -29,7 +30,9 @@ from benchmarks.simulated.scores import (
     mean_loss,
     partial_area,
     selective,
+    split,
 )
+from benchmarks.simulated.values import regression
 
 RARE = matrix_of([0.6, 0.25, 0.1, 0.03, 0.02], [0.95, 0.85, 0.8, 0.7, 0.6])
 RARE_GOOD = matrix_of([0.6, 0.25, 0.1, 0.03, 0.02], [0.95] * 5)
@@ -45,6 +48,35 @@ CLUSTERED = (
     *(("average precision", "average_precision"), ("ECE", "ece"), ("risk–coverage area", "aurc")),
 )
 CLUSTERED_3 = (("macro F1", "f1_macro"), ("mean AUROC", "auroc_macro"), ("mean reciprocal rank", "mrr"))
+
+PARTS = tuple((part, rows) for part in ("reliability", "resolution", "uncertainty") for rows in (100, 1000))
+VALUES = (
+    *(("R²", "r2", model, 100) for model in ("normal", "heavy tails", "errors grow", "good", "useless")),
+    *(("R²", "r2", "log-normal", rows) for rows in (300, 1000)),
+    *(("explained variance", "explained_variance", model, 300) for model in ("normal", "heavy tails")),
+    *(("Pearson", "pearson", model, 100) for model in ("normal", "heavy tails", "errors grow", "useless")),
+    *(("Pearson", "pearson", model, 1000) for model in ("heavy tails", "log-normal")),
+    *(("Spearman", "spearman", model, 100) for model in ("normal", "heavy tails", "useless", "five stars")),
+    ("Spearman", "spearman", "good", 300),
+    *(("Kendall", "kendall", model, 100) for model in ("normal", "heavy tails", "useless", "five stars")),
+    *(("WAPE", "wape", model, 100) for model in ("heavy tails", "errors grow")),
+    *(("MAPE", "mape", "errors grow", 100), ("sMAPE", "smape", "normal", 100), ("MSLE", "msle", "errors grow", 100)),
+    *(("Poisson deviance", "poisson_deviance", "errors grow", 100), ("pinball 0.9", "pinball0.9", "normal", 100)),
+    *(("MAE", "mae", "heavy tails", 100), ("RMSE", "rmse", "heavy tails", 100), ("bias", "bias", "heavy tails", 100)),
+    ("median error", "medae", "heavy tails", 100),
+)
+LABELS: tuple[tuple[str, str, int, int, float], ...] = (
+    *(("subset accuracy", "subset_accuracy", 300, 6, 1.0), ("Hamming loss", "hamming_loss", 100, 6, 1.0)),
+    *(("macro F1", "f1_macro", rows, 6, 1.0) for rows in (100, 300)),
+    *(("macro F1, rare labels", "f1_macro", 300, 6, 2.0), ("macro F1 of 12 labels", "f1_macro", 1000, 12, 2.0)),
+    *(("macro recall, rare labels", "recall_macro", 300, 6, 2.0), ("weighted F1", "f1_weighted", 100, 6, 1.0)),
+    *(("micro F1", "f1_micro", 100, 6, 1.0), ("micro specificity", "specificity_micro", 100, 6, 1.0)),
+    *(("mean F1 of rows", "f1_samples", 100, 6, 1.0), ("LRAP", "lrap", 300, 6, 1.0)),
+    *(("coverage error", "coverage_error", 100, 6, 1.0), ("ranking loss", "ranking_loss", 300, 6, 1.0)),
+    *(("log loss", "log_loss", 100, 6, 1.0), ("Brier score", "brier", 100, 6, 1.0)),
+)
+BOUND = (("macro AUROC", "auroc_macro"), ("micro AUROC", "auroc_micro"), ("macro AP", "average_precision_macro"))
+"""Only bounded: wide on purpose where the errors of labels are independent."""
 
 CASES = (
     Case("accuracy, balanced, 200 rows", accuracy(200, 0.6, 0.9)),
@@ -108,10 +140,22 @@ CASES = (
     Case("ECE 0.08, 5,000 rows", calibration(5000, 2.0, 0.6)),
     Case("ECE 0.02, 1,000 rows", calibration(1000, 2.0, 0.85)),
     Case("ECE 0, 1,000 rows", calibration(1000, 2.0, 1.0), ()),
+    *(Case(f"Brier {part}, {rows:,} rows", split(part, rows, 2.0, 0.6)) for part, rows in PARTS),
+    Case("Brier reliability 0, 1,000 rows", split("reliability", 1000, 1.0, 1.0)),
+    *(Case(f"{part}, 1,000 rows", split(part, 1000, 2.0, 0.6)) for part in ("overconfidence", "underconfidence")),
     Case("partial AUROC, 100 + 400 rows", partial_area(100, 400, 1.5), (), most=400),
     Case("Kolmogorov–Smirnov, 100 + 400 rows", distance_of_curves(100, 400, 1.5), (), most=400),
     Case("risk–coverage area, 500 rows", selective("aurc", 500), most=400),
     Case("accuracy at a coverage of 0.8, 500 rows", selective("accuracy", 500), most=400),
+    *(
+        Case(f"{title}, {model}, {rows:,} rows", regression(metric, model, rows))
+        for title, metric, model, rows in VALUES
+    ),
+    *(
+        Case(f"multilabel {title}, {rows:,} rows", multilabel(metric, rows, *more))
+        for title, metric, rows, *more in LABELS
+    ),
+    *(Case(f"multilabel {title}, 300 rows", multilabel(metric, 300), ("",), most=500) for title, metric in BOUND),
 )
 
 FEW = Pair((0.9, 0.1), (0.95, 0.8), (0.95, 0.8), 100)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.simulated import CONFIDENCE, Rng
-from evalcli.metrics.calibration import BinTable, ece
+from evalcli.metrics.calibration import (
+    BinTable,
+    brier_reliability,
+    brier_resolution,
+    brier_uncertainty,
+    ece,
+    overconfidence,
+    underconfidence,
+)
 from evalcli.metrics.confidence import ConfidenceGroups
 from evalcli.metrics.roc import Ranking, auroc_variance, ks, partial_auroc
 from evalcli.metrics.roc import auroc as exact_auroc
@@ -21,6 +29,12 @@ from evalcli.uncertainty.curves import curve_interval, selective_interval
 from evalcli.uncertainty.intervals import Confidence, Interval
 from evalcli.uncertainty.means import Moments, mean_interval
 from evalcli.uncertainty.resampling import percentile
+from evalcli.uncertainty.squares import (
+    reliability_interval,
+    resolution_interval,
+    side_interval,
+    uncertainty_interval,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,5 +234,31 @@ def selective(name: str, rows: int) -> Callable[[Rng], Drawn]:
 
     def draw(rng: Rng) -> Drawn:
         return truth(), {"evalcli": selective_interval(formula, groups(rng, rows), FEWER, *arguments)}
+
+    return draw
+
+
+SPLIT = {
+    "reliability": (reliability_interval, brier_reliability),
+    "resolution": (resolution_interval, brier_resolution),
+    "uncertainty": (uncertainty_interval, brier_uncertainty),
+    "overconfidence": (partial(side_interval, sign=-1.0), overconfidence),
+    "underconfidence": (partial(side_interval, sign=1.0), underconfidence),
+}
+
+
+def split(part: str, rows: int, sharpness: float, trust: float) -> Callable[[Rng], Drawn]:
+    """Draw P(positive) and what happened; the truth is the part of the true shares of four million rows."""
+    interval, formula = SPLIT[part]
+
+    @cache
+    def truth() -> float:
+        logits = np.random.default_rng(0).normal(0, sharpness, _MANY)
+        if trust == 1.0 and part not in {"resolution", "uncertainty"}:
+            return 0.0
+        return float(formula(bins_of(1 / (1 + np.exp(-logits)), 1 / (1 + np.exp(-trust * logits)))))
+
+    def draw(rng: Rng) -> Drawn:
+        return truth(), {"evalcli": interval(bins_of(*probabilities(rng, rows, sharpness, trust)), CONFIDENCE)}
 
     return draw

@@ -283,6 +283,22 @@ class Intervals:
             return None
         return bins.calibration_interval(table, self._confidence, self._mean_weight, self._together)
 
+    def _of_side(self, name: MetricName, value: float) -> Interval | None:
+        """What bins that promise too much, or too little, add to the calibration error."""
+        from evalcli.uncertainty.squares import side_interval
+
+        del value
+        sign = 1.0 if name.base == "underconfidence" else -1.0
+        return side_interval(self._read(name), self._confidence, sign, self._mean_weight)
+
+    def _of_split(self, name: MetricName, value: float) -> Interval | None:
+        """The parts of the Brier score."""
+        from evalcli.uncertainty import squares
+
+        del value
+        part: Callable[..., Interval] = getattr(squares, f"{name.base.removeprefix('brier_')}_interval")
+        return part(self._read(name), self._confidence, self._mean_weight)
+
     def _of_confidence(self, name: MetricName, value: float) -> Interval | None:
         from evalcli.uncertainty import curves
 
@@ -334,7 +350,7 @@ _METHODS: dict[str, Method | None] = {
     **dict.fromkeys(_GAPS, Intervals._of_gaps),
     "ConfidenceTable": Intervals._of_confidence,
     "RankHistogram": Intervals._of_places,
-    "overconfidence": None,
-    "underconfidence": None,
+    **dict.fromkeys(("overconfidence", "underconfidence"), Intervals._of_side),
+    "ForecastBins": Intervals._of_split,
 }
 """By the name of a metric, or else by its state."""

@@ -54,7 +54,7 @@ def calibration_interval(
     the variance of their sum is ``together`` times as large as if each went its own way. The errors of several tables
     are of the same rows: their deviations are taken to be perfectly correlated.
     """
-    gaps = _gaps(table, mean_weight)
+    gaps = gaps_of(table, mean_weight)
     value = float(gaps.sizes.sum(axis=-1).mean())
     if not value > 0.0:
         rows = float(table.n.sum(axis=-1).max()) / mean_weight
@@ -67,14 +67,14 @@ def calibration_interval(
         return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
 
     critical = confidence.critical
-    low = _root(lambda factor: surprise(factor) - critical)
-    high = _root(lambda factor: surprise(factor) + critical)
+    low = root(lambda factor: surprise(factor) - critical)
+    high = root(lambda factor: surprise(factor) + critical)
     return Interval(low * value, high * value, "inversion").holding(value, 0.0, 1.0)
 
 
 def gap_variance(table: BinTable, mean_weight: float = 1.0) -> float:
     """The variance of a calibration error whose gaps all keep their sign, as if rows were independent."""
-    gaps = _gaps(table, mean_weight)
+    gaps = gaps_of(table, mean_weight)
     return float(np.sqrt(gaps.variances.sum(axis=1) + gaps.between).mean()) ** 2
 
 
@@ -89,7 +89,7 @@ def gap_inflation(table: BinTable, groups: Sequence[BinTable], mean_weight: floa
     moved = [np.atleast_2d(one.right - one.confidence - one.n * per_row) for one in groups]
     squares = np.sum([part * part for part in moved], axis=0).sum(axis=1) / total**2
     found = float(squares.mean()) * len(groups) / max(len(groups) - 1, 1)
-    single = float(_gaps(table, mean_weight).variances.sum(axis=1).mean())
+    single = float(gaps_of(table, mean_weight).variances.sum(axis=1).mean())
     return found / single if found > 0.0 and single > 0.0 else 1.0
 
 
@@ -103,7 +103,8 @@ def largest_gap_variance(table: BinTable, mean_weight: float = 1.0) -> float:
     return share * (1.0 - share) * mean_weight / float(rows[worst])
 
 
-def _gaps(table: BinTable, mean_weight: float) -> _Gaps:
+def gaps_of(table: BinTable, mean_weight: float) -> _Gaps:
+    """The gaps of the bins of a table, with their variances."""
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
     total = n.sum(axis=1, keepdims=True)
     total = np.where(total > 0, total, 1.0)
@@ -131,7 +132,19 @@ def _measured(gaps: _Gaps, factor: float) -> tuple[float, float]:
     return float(folded.sum(axis=1).mean()), float(np.sqrt(np.maximum(variances, 0.0)).mean())
 
 
-def _root(falling: Callable[[float], float]) -> float:
+def normal_parts(means: HostArray, variances: HostArray) -> tuple[HostArray, HostArray]:
+    """The means (…) of the positive parts of normal variables, and of their squares."""
+    sigma = np.sqrt(variances)
+    held = sigma > 0
+    ratio = np.clip(means / np.where(held, sigma, 1.0), -_FAR, _FAR)
+    density = np.exp(-ratio * ratio / 2.0) / sqrt(2.0 * pi)
+    below = np.array([0.5 * (1.0 + erf(one / sqrt(2.0))) for one in ratio.ravel().tolist()]).reshape(ratio.shape)
+    first = np.where(held, sigma * density + means * below, np.maximum(means, 0.0))
+    second = np.where(held, (means * means + variances) * below + means * sigma * density, first * first)
+    return first, second
+
+
+def root(falling: Callable[[float], float]) -> float:
     """Where a falling function of a factor from 0 on is 0; 0 where it starts below."""
     if falling(0.0) <= 0.0:
         return 0.0

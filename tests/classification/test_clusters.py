@@ -60,13 +60,13 @@ def test_values_do_not_move_by_a_bit_and_every_interval_is_of_clusters(clusters,
             assert value.low <= value.value <= value.high, name
 
 
-def test_every_metric_of_scores_that_can_be_asked_for_has_an_interval_of_clusters_or_none():
+def test_every_metric_of_scores_that_can_be_asked_for_has_an_interval_of_clusters():
     scores, target, cluster = drawn(40, 3)
     asked = ["auroc_ovo", "auroc_macro", "average_precision_weighted", "log_loss", "ece_classwise", "excess_aurc"]
     asked += ["recall_at_precision0.8_macro", "ks_macro", "ece_equal_mass", "mce", "mean_rank", "overconfidence"]
+    asked += ["underconfidence", "brier_reliability", "brier_resolution", "brier_uncertainty"]
     found = evalcli.evaluate(scores, target, cluster=cluster, metrics=asked).data.metrics
     methods = {name: value.method for name, value in found.items()}
-    assert methods.pop("overconfidence") is None
     assert all(method.endswith(" (clusters)") for method in methods.values()), methods
 
 

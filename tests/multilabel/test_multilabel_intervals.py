@@ -59,7 +59,10 @@ def test_of_one_label_it_is_that_of_a_share_of_rows():
 def test_means_and_micro_averages_vary_as_drawing_whole_rows_anew_says():
     rng = np.random.default_rng(2)
     scores, target = data(rng, 800)
-    names = (*COUNTED, "hamming_loss", "subset_accuracy", "lrap", "coverage_error", "ranking_loss")
+    names = (
+        *COUNTED,
+        *("hamming_loss", "subset_accuracy", "lrap", "coverage_error", "ranking_loss", "log_loss", "brier"),
+    )
     names = tuple(name for name in names if not name.startswith(("auroc", "average_precision")))
     made = report(scores, target, names)
     drawn = []

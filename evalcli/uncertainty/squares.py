@@ -1,0 +1,162 @@
+"""Intervals of the parts of a Brier score, and of the two sides of a calibration error, from the tables of bins.
+
+Reliability and resolution are means of squared gaps: of what a bin promises, or of all rows, to what happened in it.
+Like a calibration error they are too large in a sample, by the noise of the bins, and a bootstrap would double that. So
+the test is turned round in the same way: were the true gaps ``κ`` times those that were seen, which part would be
+measured, and how far would it vary? A sum of squares is nearly a multiple of χ², whose cube root is nearly normal.
+
+Of the uncertainty of two classes, ``p·(1 − p)``, Wilson's ends say all. That of more is ``1 − 1/C`` less the sum of the
+squared gaps from shares that are all alike.
+
+Source: Wilson and Hilferty 1931, The distribution of chi-square; Bröcker 2012, Estimating reliability and resolution of
+probability forecasts through decomposition of the empirical score.
+"""
+
+from __future__ import annotations
+
+from math import cbrt, sqrt
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.uncertainty.bins import gaps_of, normal_parts, root
+from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.intervals import Interval, none_of, wilson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.calibration import BinTable
+    from evalcli.uncertainty.intervals import Confidence
+
+METHOD = "inversion"
+
+
+class _Measured(NamedTuple):
+    """The mean and the variance of what would be measured."""
+
+    mean: float
+    variance: float
+
+
+class _Squares(NamedTuple):
+    """Per table and bin (T, B): weights that add up to 1 in a table, gaps, their variances; and rows per table (T,)."""
+
+    weights: HostArray
+    gaps: HostArray
+    variances: HostArray
+    rows: HostArray
+
+    def value(self) -> float:
+        """What was measured."""
+        return float((self.weights * self.gaps**2).sum())
+
+    def measured(self, factor: float) -> _Measured:
+        """At true gaps of ``factor`` times these.
+
+        Tables of C classes are of the same rows. What happened to be of one class was of no other, so noise has a
+        correlation of −1/(C − 1) between two, and its squares one of 1/(C − 1)²: together ``C/(C − 1)`` times the sum.
+        """
+        true = factor * factor * self.gaps**2
+        mean = (self.weights * (true + self.variances)).sum(axis=1)
+        inside = (self.weights**2 * (2.0 * self.variances**2 + 4.0 * true * self.variances)).sum(axis=1)
+        centre = (self.weights * true).sum(axis=1, keepdims=True)
+        between = (self.weights * (true - centre) ** 2).sum(axis=1) / self.rows
+        classes = len(self.rows)
+        together = classes / (classes - 1.0) if classes > 1 else 1.0
+        return _Measured(float(mean.sum()), together * float((inside + between).sum()))
+
+
+def reliability_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
+    """The interval of ``Σ_b n_b·(forecast_b − happened_b)² / n`` of a table (B,), or of the sum over tables (C, B)."""
+    return _interval(_squares(table, mean_weight, around=False), confidence)
+
+
+def resolution_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
+    """The interval of ``Σ_b n_b·(happened_b − share)² / n`` of a table (B,), or of the sum over tables (C, B)."""
+    return _interval(_squares(table, mean_weight, around=True), confidence)
+
+
+def _squares(table: BinTable, mean_weight: float, *, around: bool) -> _Squares:
+    n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
+    total = np.maximum(n.sum(axis=1, keepdims=True), 1e-300)
+    held = np.where(n > 0, n, 1.0)
+    centre = right.sum(axis=1, keepdims=True) / total if around else sure / held
+    gaps = np.where(n > 0, right / held - centre, 0.0)
+    variances = gaps_of(table, mean_weight).variances * (total / held) ** 2
+    return _Squares(n / total, gaps, np.where(n > 0, variances, 0.0), total[:, 0] / mean_weight)
+
+
+def _interval(squares: _Squares, confidence: Confidence) -> Interval:
+    value, most = squares.value(), float(len(squares.rows))
+    if not value > 0.0:
+        return Interval(0.0, most * none_of(float(squares.rows.max()), confidence.critical), "wilson")
+    low, high = _factors(value, squares.measured, confidence)
+    return Interval(low * low * value, high * high * value, METHOD).holding(value, 0.0, most)
+
+
+def _factors(value: float, measured: Callable[[float], _Measured], confidence: Confidence) -> tuple[float, float]:
+    """The least and the largest factor at which ``value`` is no surprise."""
+
+    def surprise(factor: float) -> float:
+        mean, variance = measured(factor)
+        if not variance > 0.0:
+            return 1e9 * (value - mean)
+        spread = variance / (9.0 * mean * mean)  # Wilson and Hilferty: 2 / (9 · degrees of freedom)
+        return (cbrt(value / mean) - 1.0 + spread) / sqrt(spread)
+
+    critical = confidence.critical
+    return root(lambda factor: surprise(factor) - critical), root(lambda factor: surprise(factor) + critical)
+
+
+def uncertainty_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
+    """The interval of ``share·(1 − share)`` of a table (B,), or of its sum over the tables (C, B) of all classes."""
+    rows = float(table.n.sum(axis=-1).max()) / mean_weight
+    shares = np.atleast_1d(table.right.sum(axis=-1) / np.maximum(table.n.sum(axis=-1), 1e-300)).astype(np.float64)
+    classes = len(shares)
+    if classes <= 2:
+        found = wilson(float(shares[0]) * rows, rows, confidence.critical)
+        ends = [classes * share * (1.0 - share) for share in (found.low, found.high)]
+        high = classes / 4.0 if found.low <= 0.5 <= found.high else max(ends)
+        return Interval(min(ends), high, "wilson")
+    gaps = shares - 1.0 / classes
+    value = dot(gaps, gaps)
+    noise = shares * (1.0 - shares) / rows
+
+    def measured(factor: float) -> _Measured:
+        true = factor * gaps
+        linear = 4.0 * (dot(true * true, shares) - dot(true, shares) ** 2) / rows
+        return _Measured(dot(true, true) + float(noise.sum()), linear + 2.0 * dot(noise, noise))
+
+    most, unseen = 1.0 - 1.0 / classes, none_of(rows, confidence.critical)
+    if not value > 0.0:
+        return Interval(most - unseen, most, "wilson")
+    if float(shares.max()) >= 1.0:  # others may have gone unseen
+        return Interval(0.0, unseen, "wilson")
+    low, high = _factors(value, measured, confidence)
+    return Interval(most - high * high * value, most - low * low * value, METHOD).holding(most - value, 0.0, most)
+
+
+def side_interval(table: BinTable, confidence: Confidence, sign: float, mean_weight: float = 1.0) -> Interval:
+    """The interval of ``Σ_b max(sign·(right_b − confidence_b), 0) / n`` of a table (B,): what one side adds to the ECE.
+
+    The positive part of a normal variable has the mean ``σ·φ(μ/σ) + μ·Φ(μ/σ)``. Gaps of the other side are taken to be
+    no larger than they were seen.
+    """
+    gaps = gaps_of(table, mean_weight)
+    n = np.maximum(np.atleast_2d(table.n).sum(axis=1, keepdims=True), 1e-300)
+    off = sign * np.atleast_2d(table.right - table.confidence) / n
+    value = float(np.maximum(off, 0.0).sum())
+    if not value > 0.0:
+        return Interval(0.0, none_of(float(n.max()) / mean_weight, confidence.critical), "wilson")
+
+    def surprise(factor: float) -> float:
+        true = np.where(off > 0.0, factor, min(factor, 1.0)) * off
+        mean, square = normal_parts(true, gaps.variances)
+        variance = float((square - mean * mean).sum()) + factor * factor * float(gaps.between.sum())
+        return (value - float(mean.sum())) / sqrt(variance) if variance > 0.0 else 1e9 * (value - float(mean.sum()))
+
+    critical = confidence.critical
+    low, high = root(lambda factor: surprise(factor) - critical), root(lambda factor: surprise(factor) + critical)
+    return Interval(low * value, high * value, METHOD).holding(value, 0.0, 1.0)
