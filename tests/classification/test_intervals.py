@@ -19,7 +19,6 @@ from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence, wilson
 
 SURE = Confidence(resamples=300)
-"""Parts of a sum that no method here knows how to be sure of."""
 
 
 def report(source, names=None, *, size=None, workers=1, confidence=SURE, **options):
