@@ -65,6 +65,15 @@ VALUES = (
     *(("MAE", "mae", "heavy tails", 100), ("RMSE", "rmse", "heavy tails", 100), ("bias", "bias", "heavy tails", 100)),
     ("median error", "medae", "heavy tails", 100),
 )
+FEW_VALUES = (
+    *(("R²", "r2", model, rows) for model in ("normal", "errors grow") for rows in (20, 50)),
+    *(("Pearson", "pearson", model, rows) for model in ("normal", "heavy tails") for rows in (20, 50)),
+    *(("Spearman", "spearman", model, rows) for model in ("normal", "good") for rows in (20, 50)),
+    *(("Kendall", "kendall", "normal", rows) for rows in (20, 50)),
+    *(("WAPE", "wape", "heavy tails", rows) for rows in (20, 50)),
+    *(("MAE", "mae", "heavy tails", rows) for rows in (20, 50)),
+    *(("median error", "medae", "heavy tails", rows) for rows in (20, 50)),
+)
 LABELS: tuple[tuple[str, str, int, int, float], ...] = (
     *(("subset accuracy", "subset_accuracy", 300, 6, 1.0), ("Hamming loss", "hamming_loss", 100, 6, 1.0)),
     *(("macro F1", "f1_macro", rows, 6, 1.0) for rows in (100, 300)),
@@ -74,6 +83,11 @@ LABELS: tuple[tuple[str, str, int, int, float], ...] = (
     *(("mean F1 of rows", "f1_samples", 100, 6, 1.0), ("LRAP", "lrap", 300, 6, 1.0)),
     *(("coverage error", "coverage_error", 100, 6, 1.0), ("ranking loss", "ranking_loss", 300, 6, 1.0)),
     *(("log loss", "log_loss", 100, 6, 1.0), ("Brier score", "brier", 100, 6, 1.0)),
+)
+FEW_LABELS = tuple(
+    (title, name, rows)
+    for title, name in (("macro F1", "f1_macro"), ("micro F1", "f1_micro"), ("LRAP", "lrap"), ("log loss", "log_loss"))
+    for rows in (20, 50)
 )
 BOUND = (("macro AUROC", "auroc_macro"), ("micro AUROC", "auroc_micro"), ("macro AP", "average_precision_macro"))
 """Only bounded: wide on purpose where the errors of labels are independent."""
@@ -161,6 +175,10 @@ CASES = (
 FEW = Pair((0.9, 0.1), (0.95, 0.8), (0.95, 0.8), 100)
 
 SMALL = (
+    *(Case(f"{title}, {model}, {rows} rows", regression(name, model, rows)) for title, name, model, rows in FEW_VALUES),
+    *(Case(f"multilabel {title}, {rows} rows", multilabel(name, rows)) for title, name, rows in FEW_LABELS),
+    Case("Brier reliability, 50 rows", split("reliability", 50, 2.0, 0.6)),
+    Case("Brier resolution, 50 rows", split("resolution", 50, 2.0, 0.6)),
     *(Case(f"accuracy, {rows} rows", accuracy(rows, 0.5, 0.95)) for rows in (10, 20, 30, 50)),
     *(Case(f"accuracy near 0.5, {rows} rows", accuracy(rows, 0.45, 0.55)) for rows in (20, 50)),
     *(Case(f"accuracy near 0.95, {rows} rows", accuracy(rows, 0.93, 0.97)) for rows in (20, 50)),

@@ -17,6 +17,11 @@ AUROC and average precision, one column or a mean      ``ranks``: DeLong, influe
 partial AUROC, operating points, KS, risk–coverage     ``curves``: bootstrap of segments    ``Ranking``, groups
 log loss, Brier score, mean rank, MRR, MAE, MSE        ``means``: Hall                      Σv, Σv², Σv³
 ECE and its kin                                        ``bins``: inversion                  ``BinTable``
+reliability, resolution, uncertainty; over- and        ``squares``: inversion               ``BinTable``
+underconfidence
+R², explained variance, WAPE, Pearson; micro averages  ``jackknife``: leaving out a row      kinds of rows
+of several labels a row
+Spearman, Kendall                                      ``rankpairs``: influences             ``PairGroups``
 =====================================================  ===================================  =========================
 
 All of them are deterministic, lie inside the metric's range, hold the value they are about and are never of zero width.
