@@ -58,7 +58,7 @@ def evaluated(
             "evalcli": evalcli.evaluate(scores, target, cluster=cluster, **options).data,
             "as if independent": evalcli.evaluate(scores, target, **options).data,
         }
-        return truth(), {method: interval_of(report.data.metrics[name]) for method, report in found.items()}
+        return truth(), {method: interval_of(report.metrics[name]) for method, report in found.items()}
 
     return draw
 

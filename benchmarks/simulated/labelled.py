@@ -19,7 +19,7 @@ from evalcli.multilabel.intervals import Intervals
 from evalcli.multilabel.scoring import LabelScores, Scoring
 from evalcli.multilabel.values import CountValues, ScoreValues
 from evalcli.report import Value
-from evalcli.uncertainty.intervals import Interval
+from evalcli.uncertainty.intervals import Interval, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,9 +78,12 @@ def multilabel(
     def draw(rng: Rng) -> Drawn:
         counted, scored, moments = _states(*_drawn(rng, rows, labels, rare, noise), scored=name.entry.needs_scores)
         found = Intervals(counted, scored, CONFIDENCE, moments).of(name, Value(value_of(counted, scored)))
-        interval = None
+        intervals: dict[str, Interval | None] = {"evalcli": None}
         if found.low is not None and found.high is not None:
-            interval = Interval(found.low, found.high, found.method or "")
-        return truth(), {"evalcli": interval}
+            intervals["evalcli"] = Interval(found.low, found.high, found.method or "")
+        if metric == "hamming_loss" and found.value is not None:
+            cells = float(rows * labels)
+            intervals["cells as rows"] = wilson(found.value * cells, cells, CONFIDENCE.critical)
+        return truth(), intervals
 
     return draw

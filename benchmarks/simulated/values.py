@@ -93,6 +93,11 @@ def regression(metric: str, model: str, rows: int) -> Callable[[Rng], Drawn]:
         )
         assert found.low is not None
         assert found.high is not None
-        return truth(), {"evalcli": Interval(found.low, found.high, found.method or "")}
+        intervals = {"evalcli": Interval(found.low, found.high, found.method or "")}
+        if metric == "pearson":
+            reach = CONFIDENCE.critical / np.sqrt(rows - 3.0)
+            low, high = np.tanh(np.arctanh(value) - reach), np.tanh(np.arctanh(value) + reach)
+            intervals["fisher"] = Interval(float(low), float(high), "fisher")
+        return truth(), intervals
 
     return draw

@@ -58,7 +58,7 @@ def ratio_interval(top: HostArray, bottom: HostArray, rows: HostArray, confidenc
     >>> rng = np.random.default_rng(0)
     >>> found = ratio_interval(rng.random(400), rng.random(400) + 1.0, np.ones(400), Confidence())
     >>> round(found.low, 3), round(found.high, 3)
-    (0.308, 0.35)
+    (0.333, 0.374)
     """
     sums = dot(rows, top), dot(rows, bottom)
     if not min(sums) > 0.0:

@@ -24,6 +24,9 @@ CHOSEN = (
     *("macro F1, rare classes, 1,000 rows", "balanced accuracy, rare classes, 300 rows", "MCC near 0, 150 rows"),
     *("kappa, 10 classes, 2,000 rows", "recall of 5 % positive, 500 rows"),
     *("AUROC 0.86, 50 + 50 rows", "AUROC 0.993, 100 + 1,900 rows", "ECE 0.08, 300 rows"),
+    *("R², heavy tails, 100 rows", "Spearman, useless, 100 rows", "WAPE, errors grow, 100 rows"),
+    *("multilabel macro F1, 300 rows", "multilabel micro F1, 100 rows", "multilabel log loss, 100 rows"),
+    *("Brier reliability, 1,000 rows", "overconfidence, 1,000 rows"),
     *("difference of macro F1, none, 1,000 rows", "difference of AUROC, 100 + 100 rows"),
 )
 TOO_NARROW = {
@@ -38,6 +41,8 @@ TOO_NARROW = {
     "accuracy, 100 clusters": "as if independent",
     "balanced accuracy, rare good classes, 300 rows": "percentile",
     "ECE 0.02, 1,000 rows": "percentile",
+    "Pearson, log-normal, 1,000 rows": "fisher",
+    "multilabel Hamming loss, 100 rows": "cells as rows",
 }
 
 
