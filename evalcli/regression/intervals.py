@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from math import inf, sqrt
+from math import inf, nextafter, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,7 +57,7 @@ _POWERS = {"poisson_deviance": 1.0, "gamma_deviance": 2.0}
 _SEEN = {"spearman": 1e-3, "kendall": 0.05}
 """What must be missing to a perfect order for coarse ranks not to be seen in how far it varies."""
 _LEAST_ROWS = 5.0
-"""With fewer a correlation says nothing of how sure it is."""
+"""With fewer nothing tells how sure a ratio or a correlation is."""
 
 
 def reads(name: MetricName) -> str | None:
@@ -94,6 +94,8 @@ class Intervals:
         assert value.value is not None
         if value.certified is not None:
             found = replace(found, low=min(found.low, value.certified[0]), high=max(found.high, value.certified[1]))
+        if found.low == found.high:  # narrower than float64 can tell
+            found = replace(found, low=nextafter(found.low, -inf), high=nextafter(found.high, inf))
         found = found.holding(value.value, low, high)
         return replace(value, low=found.low, high=found.high, method=found.method)
 
@@ -103,7 +105,7 @@ class Intervals:
         with np.errstate(over="ignore", invalid="ignore"):
             if name.base in _RESIDUALS:
                 return self._of_residuals(name, value)
-            if self._pairs is None:
+            if self._pairs is None or self._rows < _LEAST_ROWS:
                 return None
             if name.base in _RATIOS:
                 return self._ratio(name, value, self._pairs.kinds)
@@ -140,25 +142,32 @@ class Intervals:
             return found
         kinds = pairs.kinds
         constant = np.full(len(kinds.rows), kinds.mean(kinds.target))
-        share = none_of(kinds.n, self._confidence.critical)
-        far = share * kinds.mean(_terms(name, kinds._replace(preds=constant)))
-        return Interval(value, value + far, "wilson") if far > 0.0 else None
+        return self._alike(value, kinds.mean(_terms(name, kinds._replace(preds=constant))), 0.0)
 
     def _mean(self, terms: HostArray, amounts: HostArray, value: float, low: float) -> Interval | None:
         """That of a mean of ``terms`` (K,) whose exact value is known; ``None`` where nothing varies."""
-        moments = Moments.of_histogram(terms, amounts.astype(np.float64), self._mean_weight)
-        if not (np.isfinite(moments.third).all() and moments.error > 0.0):
+        largest = float(np.abs(terms).max())
+        if not 0.0 < largest < inf:
             return None
-        found = mean_interval(moments, self._confidence, low)
-        return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
+        moments = Moments.of_histogram(terms / largest, amounts.astype(np.float64), self._mean_weight)
+        if not moments.error > 0.0:
+            return None
+        found, moved = mean_interval(moments, self._confidence, low), value / largest - moments.mean
+        return replace(found, low=(found.low + moved) * largest, high=(found.high + moved) * largest)
 
     def _unseen(self, value: float, size: Callable[[HostArray], HostArray], low: float) -> Interval | None:
         """That of a mean of errors which are all alike: others may be as large as those of the targets' mean."""
         if self._pairs is None:
             return None
         kinds = self._pairs.kinds
-        far = kinds.mean(size(kinds.off)) * none_of(self._rows, self._confidence.critical)
-        return Interval(max(value - far, low), value + far, "wilson") if far > 0.0 else None
+        return self._alike(value, kinds.mean(size(kinds.off)), low)
+
+    def _alike(self, value: float, usual: float, low: float) -> Interval | None:
+        """That of a mean of terms which are all alike: unseen ones may be 0, or as large as is ``usual``."""
+        share = none_of(self._rows, self._confidence.critical)
+        far = max(usual, abs(value))
+        below = far if low < 0.0 else value
+        return Interval(value - share * below, value + share * far, "wilson") if far > 0.0 else None
 
     def _between(self, residuals: Residuals, share: float) -> Interval:
         """The quantiles within which one must be, by the binomial distribution of the rows below it."""
@@ -178,21 +187,18 @@ class Intervals:
             share = none_of(pairs.n, self._confidence.critical)
             return Interval(value - share, value + share, "wilson") if pairs.off.any() else None
         if name.base == "adjusted_r2":
-            scale = (pairs.n - 1.0) / (pairs.n - name.arguments[0] - 1.0)
+            scale = (1.0 - value) / (pairs.mean(error * error) / pairs.mean(pairs.off * pairs.off))
             left = replace(left, low=left.low * scale, high=left.high * scale)
         return left.flipped(1.0)
 
-    def _wape(self, value: float, pairs: Together) -> Interval:
+    def _wape(self, value: float, pairs: Together) -> Interval | None:
         size = np.abs(pairs.target)
         found = ratio_interval(np.abs(pairs.residual), size, pairs.rows, self._confidence)
         if found is not None:
             return found
-        far = none_of(pairs.n, self._confidence.critical) * pairs.mean(np.abs(pairs.off)) / pairs.mean(size)
-        return Interval(max(value - far, 0.0), value + far, "wilson")
+        return self._alike(value, pairs.mean(np.abs(pairs.off)) / pairs.mean(size), 0.0)
 
     def _correlation(self, base: str, value: float, pairs: OutputPairs) -> Interval | None:
-        if self._rows < _LEAST_ROWS:
-            return None
         centre = value
         if base == "pearson":
             preds, target, rows = pairs.kinds

@@ -54,7 +54,9 @@ class Together(NamedTuple):
 
     @property
     def off(self) -> HostArray:
-        """The targets less their mean (K,)."""
+        """The targets less their mean (K,); 0 where they are all the same."""
+        if self.target.min() == self.target.max():
+            return np.zeros(len(self.target))
         return self.target - self.mean(self.target)
 
     def mean(self, terms: HostArray) -> float:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from memory_source import MemorySource
 
 from evalcli.engine import Execution
 from evalcli.evaluation import evaluate
+from evalcli.metrics.registry import parse
 from evalcli.regression import together
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
@@ -132,6 +135,31 @@ def test_the_mean_over_outputs_is_held_however_they_go_together():
         assert value.low == pytest.approx(value.value - np.mean([one.value - one.low for one in parts]))
         assert value.high == pytest.approx(value.value + np.mean([one.high - one.value for one in parts]))
         assert value.method.endswith("(bound)")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 10**6),
+    rows=st.sampled_from([1, 2, 3, 5, 8, 30]),
+    power=st.integers(-40, 60),
+    kind=st.sampled_from(["right", "near", "constant", "opposite", "shuffled"]),
+    whole=st.booleans(),
+    weighted=st.booleans(),
+    budget=st.sampled_from([0, 300, 10**7]),
+)
+def test_on_nasty_rows_an_interval_holds_its_value_or_there_is_none(seed, rows, power, kind, whole, weighted, budget):
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, 3, rows).astype(float) if whole else rng.standard_cauchy(rows)
+    near = target + rng.normal(size=rows) * 10.0 ** rng.integers(-12, 3)
+    mixed = rng.permutation(target)
+    preds = {"right": target, "near": near, "constant": np.ones(rows), "opposite": -target, "shuffled": mixed}[kind]
+    weight = np.maximum(rng.choice([0.0, 1e-3, 7.0], rows), [1e-3] + [0.0] * (rows - 1)) if weighted else None
+    run = Execution(workers=1, ranking_budget=budget)
+    for name, value in report(preds * 10.0**power, target * 10.0**power, run=run, weight=weight).metrics.items():
+        if value.low is not None:
+            entry = parse(name).entry
+            assert entry.low <= value.low <= value.value <= value.high <= entry.high, name
+            assert value.low < value.high, name
 
 
 @pytest.mark.parametrize("tailed", [False, True])
