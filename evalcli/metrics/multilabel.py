@@ -300,7 +300,7 @@ def hamming_loss(counts: Counts) -> float:
     counts = counts.numpy()
     wrong = (counts.predicted - counts.tp) + (counts.support - counts.tp)
     cells = fsum(counts.n.tolist())
-    return fsum(wrong.tolist()) / cells if cells > 0 else float("nan")
+    return min(fsum(wrong.tolist()) / cells, 1.0) if cells > 0 else float("nan")  # weights are rounded
 
 
 def hamming_accuracy(counts: Counts) -> float:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from math import inf, isinf, sqrt
+from math import inf, isinf, nextafter, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -219,7 +219,7 @@ class Intervals:
         own = scored.by_label(name.entry, *name.arguments).value
         weights = scored.support if name.average == "weighted" else np.ones(len(own))
         known = [place for place, one in enumerate(labels) if one is not None and np.isfinite(own[place])]
-        if not known or (name.entry.by_label is not None and len(known) < len(own)):
+        if not known:
             return None
         picked = np.asarray(weights, np.float64)[known]
         found = [labels[place] for place in known]
@@ -341,5 +341,7 @@ def _with(base: str, value: Value, found: Interval | None) -> Value:
     entry = METRICS[base]
     if value.certified is not None:
         found = replace(found, low=min(found.low, value.certified[0]), high=max(found.high, value.certified[1]))
+    if found.low == found.high:  # narrower than float64 can tell
+        found = replace(found, low=nextafter(found.low, -inf), high=nextafter(found.high, inf))
     found = found.holding(value.value, entry.low, entry.high)
     return replace(value, low=float(found.low), high=float(found.high), method=found.method)

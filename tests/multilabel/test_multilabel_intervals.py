@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from memory_source import MemorySource
 
 from evalcli.engine import Execution
 from evalcli.evaluation import evaluate
 from evalcli.metrics.label_moments import LabelMoments
-from evalcli.metrics.registry import default_names
+from evalcli.metrics.registry import default_names, parse
 from evalcli.multilabel import states
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence, wilson
@@ -136,6 +138,33 @@ def test_an_interval_shows_nothing_that_was_not_asked_for():
     with_, without = (report(scores, target, ("log_loss",), confidence=one) for one in (Confidence(), None))
     assert [{*row.metrics} for row in with_.per_class] == [{*row.metrics} for row in without.per_class]
     assert with_.metrics["log_loss"].low < with_.metrics["log_loss"].high
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    rows=st.sampled_from([1, 2, 5, 12, 40]),
+    spread=st.sampled_from([0.0, 3.0, 50.0, 1000.0]),
+    noise=st.sampled_from([0.0, 0.01, 1.0]),
+    sign=st.sampled_from([1, -1]),
+    weighted=st.booleans(),
+    budget=st.sampled_from([0, 300, 10**7]),
+)
+def test_on_nasty_rows_an_interval_holds_its_value_or_there_is_none(seed, rows, spread, noise, sign, weighted, budget):
+    rng = np.random.default_rng(seed)
+    target = (rng.random((rows, 4)) < rng.choice([0.0, 0.02, 0.3, 1.0], 4)).astype(int)
+    logits = sign * spread * (2 * target - 1) + noise * rng.normal(size=(rows, 4))
+    target[1:] = np.where(rng.random((rows - 1, 4)) < 0.1, -1, target[1:])
+    weight = np.maximum(rng.choice([0.0, 1e-3, 7.0], rows), [1e-3] + [0.0] * (rows - 1)) if weighted else None
+    run = Execution(workers=1, ranking_budget=budget)
+    scores = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
+    made = report(scores, target, weight=weight, run=run, ignore_index=-1)
+    for metrics in (made.metrics, *(row.metrics for row in made.per_class)):
+        for name, value in metrics.items():
+            if value.low is not None:
+                entry = parse(name).entry
+                assert entry.low <= value.low <= value.value <= value.high <= entry.high, name
+                assert value.low < value.high, name
 
 
 def test_marks_are_counted_in_pairs():
