@@ -164,9 +164,7 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
 
         prepare = prepare._replace(keep_scores=True)
         sure = plan.choices.confidence is not None
-        scoring = plan_scoring(
-            scored, task, source.preds, weighted=source.weighted, budget=plan.budget, intervals=sure
-        )
+        scoring = plan_scoring(scored, task, source.preds, weighted=source.weighted, budget=plan.budget, intervals=sure)
 
     def whole() -> MultilabelPass:
         labels = len(task.classes)

@@ -17,6 +17,7 @@ from evalcli.gates import judge, parse_rules
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
 from evalcli.task import Choices
+from evalcli.uncertainty.intervals import Confidence
 
 LABELS = ("cat", "dog", "owl", "eel")
 ROWS = 240
@@ -186,7 +187,7 @@ def test_several_outputs_of_a_regression_are_sliced_too(tmp_path):
 def test_in_python_from_arrays_and_from_a_file(tmp_path):
     region = [one or None for one in REGION]
     found = evalcli.evaluate(SCORES, TARGET, by={"region": region}, labels=LABELS)
-    assert found.data.slices == report(sliced()).slices
+    assert found.data.slices == report(sliced(), confidence=Confidence()).slices
     np.savez(tmp_path / "both.npz", preds=SCORES, target=TARGET, site=np.where(REGION == "EU", 1, 0))
     again = evalcli.evaluate(tmp_path / "both.npz", by="site", metrics="f1_macro")
     assert [row.n for row in again.data.slices] == [(REGION != "EU").sum(), (REGION == "EU").sum()]
