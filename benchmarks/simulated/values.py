@@ -12,7 +12,7 @@ from evalcli.metrics.registry import parse
 from evalcli.metrics.values import feed, value_rows
 from evalcli.regression.intervals import Intervals
 from evalcli.regression.results import Results
-from evalcli.regression.states import Setup, StateKey, asked_keys
+from evalcli.regression.states import ALWAYS, Setup, StateKey, asked_keys
 from evalcli.report import Value
 from evalcli.uncertainty.intervals import Interval
 
@@ -73,7 +73,7 @@ _MODELS = {
 
 def _computed(metric: str, drawn: tuple[Any, Any]) -> tuple[float, Results]:
     name, setup = parse(metric), Setup(1, weighted=False, budget=64 << 20)
-    states = {key: setup.make(key) for key in (*asked_keys([name]), *_NEEDED)}
+    states = {key: setup.make(key) for key in (*ALWAYS, *asked_keys([name]), *_NEEDED)}
     feed(tuple(states.values()), value_rows(*drawn))
     results = Results(states, ("0",))
     return results.value(name).value, results
