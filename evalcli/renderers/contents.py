@@ -6,6 +6,7 @@ from math import inf
 from operator import neg
 from typing import TYPE_CHECKING
 
+from evalcli.metrics.registry import default_names
 from evalcli.renderers.wording import AVERAGES, measured, nouns, ratio, title
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ HEADLINE = (
 )
 """What stands above the class table."""
 HEADLINE_BINARY = ("brier",)
-HEADLINES = frozenset((*HEADLINE, *HEADLINE_BINARY))
-"""The metrics that a screen shows with their intervals, unless others are asked for."""
 LABEL_HEADLINE = (
     "subset_accuracy",
     "hamming_loss",
@@ -53,6 +52,8 @@ LABEL_HEADLINE = (
     "ece",
 )
 """The same of several labels a row."""
+HEADLINES = frozenset((*HEADLINE, *HEADLINE_BINARY, *LABEL_HEADLINE, *default_names("regression")))
+"""The metrics that a screen shows with their intervals, unless others are asked for."""
 CLASS_COLUMNS = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
 OUTPUT_COLUMNS = ("rmse", "mae", "r2", "bias", "medae", "max_error")
 BINARY_COLUMNS = {"specificity": "specificity", "npv": "NPV"}

@@ -1,4 +1,4 @@
-"""Intervals of means over rows (log loss, Brier score, MAE, ranks), and of ratios of means (R²), from sums of powers.
+"""Intervals of means over rows (log loss, Brier score, MAE, ranks) from sums of powers.
 
 Losses are skewed: most rows are nearly right and a few very wrong. A symmetric interval then ends too low far more
 often than too high. Hall's transformation takes the skewness out with one more sum, that of cubes: with the standard
@@ -13,8 +13,8 @@ Source: Hall 1992, On the removal of skewness by transformation.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import cbrt, exp, inf, isfinite, log, sqrt
-from typing import TYPE_CHECKING, NamedTuple
+from math import cbrt, inf, isfinite, log, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -152,32 +152,6 @@ def careful_p(moments: Moments, null: float = 0.0) -> float:
     t = (mean - null) / error
     z = t if abs(skew) < 1e-6 else ((1.0 + skew * t / 3.0) ** 3 - 1.0) / skew + skew / 6.0
     return t_two_sided(min(abs(z), abs(t)), moments.rows - 1.0)
-
-
-class PairSums(NamedTuple):
-    """Sums over rows of two statistics ``a`` and ``b`` of each: Σa, Σb, Σa², Σab, Σb²; all with the weights squared
-    in the last three, and Σw, Σw² in front.
-    """
-
-    weights: float
-    weight_squares: float
-    a: float
-    b: float
-    aa: float
-    ab: float
-    bb: float
-
-
-def ratio_interval(sums: PairSums, confidence: Confidence, method: str = "delta") -> Interval:
-    """The interval of ``Σa / Σb``, both positive, on the scale of its logarithm.
-
-    R² is ``1 −`` that of squared errors to squared distances from the mean, WAPE that of absolute errors to targets.
-    """
-    ratio = sums.a / sums.b
-    variance = sums.aa / sums.a**2 - 2.0 * sums.ab / (sums.a * sums.b) + sums.bb / sums.b**2
-    rows = sums.weights**2 / sums.weight_squares
-    reach = t_quantile(1.0 - confidence.tail, max(rows - 1.0, 1.0)) * sqrt(max(variance, 0.0))
-    return Interval(ratio * exp(-reach), ratio * exp(reach), method)
 
 
 def squared_root(interval: Interval) -> Interval:
