@@ -66,9 +66,8 @@ def holds(report: Report, metric: str) -> bool:
     name = metric if address is None else address.metric
     if is_registered(name):
         return False
-    if address is None:
-        return name in report.metrics
-    return any(name in row.metrics for row in report.slices if row.by == address.by)
+    sliced = address is not None and any(name in row.metrics for row in report.slices if row.by == address.by)
+    return sliced or name in report.metrics
 
 
 class Beyond:
@@ -92,18 +91,19 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
     if name is not None and name.entry.reads == "slices":
         return _compared(rows, name, least)
     metric = address.metric if name is None else str(name.whole)
+    again = "" if name is None else f"; report again with -m {metric}"
     if address.value not in {None, "*"}:
         row = next((row for row in rows if row.value == address.value), None)
         if row is None:
             known = ", ".join(repr(one.value) for one in rows[:5]) + (", …" if len(rows) > 5 else "")
             return f"no slice {address.value!r}; there are {known}"
         value = row.metrics.get(metric)
-        return f"the slices do not have it; report again with -m {metric}" if value is None else Found(value, row.n)
+        return f"the slices do not have it{again}" if value is None else Found(value, row.n)
     rows = [row for row in rows if row.n >= least]
     if not rows:
         return f"no slice has {least:,} rows"
     if any(metric not in row.metrics for row in rows):
-        return f"not all slices have it; report again with -m {metric}"
+        return f"not all slices have it{again}"
     unknown = next((row for row in rows if row.metrics[metric].value is None), None)
     if unknown is not None:  # what nobody knows of one slice nobody knows of the worst
         return Found(Value(None), unknown.n, f"of {unknown.value!r}")
@@ -158,8 +158,6 @@ def look_up(report: Report, metric: str, least: int = 1, bound: str | None = Non
     address = split_address(metric)
     if address is not None and holds(report, metric):
         return _sliced(report, address, None, least, bound)
-    if address is not None and holds(report, address.metric):
-        return "it is not of slices: with --by it is where all rows are read in one run"
     name = parse(metric)
     if address is not None:
         return _sliced(report, address, name, least, bound)

@@ -365,6 +365,6 @@ def _own_states(ranks: Ranks, plan: Plan, read: Sequence[tuple[InputFile, ...]])
         if read[rank]:  # else it had no share
             names = fitted(tuple[OwnName, ...], content.about["names"])
             parts = fitted(tuple[Contribution, ...], content.about["contributions"])
-            found = restored(names, parts, content.arrays)
+            found = restored(names, parts, content.arrays, plan.source.slicers)
             total = found.beside(total)
     return total

@@ -22,12 +22,12 @@ MEND = "mend the metric"
 """What to do about it."""
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
-    from evalcli.own import Failure, OwnMetric, OwnMetrics
+    from evalcli.own import OwnMetric, OwnValues
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices
 
@@ -68,8 +68,7 @@ def evaluate(  # noqa: PLR0913  # most of it need not be said
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
     report = report_of(measured)
     if measured.plan.own is not None:
-        values = measured.plan.own.values()
-        report = with_own(_in_slices(report, measured.plan.own), measured.plan.own.metrics, *values)
+        report = with_own(report, measured.plan.own.metrics, measured.plan.own.values())
     return replace(report, run=run)
 
 
@@ -116,31 +115,23 @@ def measure(  # noqa: PLR0913  # likewise
         return Measured(plan, *count(plan, size, progress)), size
 
 
-def with_own(
-    report: Report, own: Sequence[OwnMetric], found: Mapping[str, dict[str, float]], failures: Iterable[Failure]
-) -> Report:
-    """The report with what the caller's own metrics say; of each class under its name."""
-    added = _own_values(found, own, report.classes)
+def with_own(report: Report, own: Sequence[OwnMetric], found: OwnValues) -> Report:
+    """The report with what the caller's own metrics say, of all rows and of each slice; of each class by its name."""
+    added = _own_values(found.values, own, report.classes)
     undefined = tuple(name for name, value in added.items() if value.value is None)
-    findings = tuple(Finding(METRIC_FAILED, "warning", str(one), MEND) for one in failures)
+    findings = tuple(Finding(METRIC_FAILED, "warning", str(one), MEND) for one in found.failures)
+    slices = tuple(
+        row._replace(metrics=row.metrics | _own_values(found.slices.get((row.by, row.value), {}), own, report.classes))
+        for row in report.slices
+    )
     return replace(
         report,
         metrics=report.metrics | added,
+        slices=slices,
         undefined=report.undefined + undefined,
         findings=(*findings, *report.findings),
         asked=(*report.asked, *added),
     )
-
-
-def _in_slices(report: Report, own: OwnMetrics) -> Report:
-    """The report with what the caller's own metrics say of each slice."""
-    found, failures = own.in_slices()
-    slices = tuple(
-        row._replace(metrics=row.metrics | _own_values(found.get((row.by, row.value), {}), own.metrics, report.classes))
-        for row in report.slices
-    )
-    findings = tuple(Finding(METRIC_FAILED, "warning", str(one), MEND) for one in failures)
-    return replace(report, slices=slices, findings=(*findings, *report.findings))
 
 
 def _own_values(

@@ -21,7 +21,7 @@ from evalcli.slicepasses import inside
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from evalcli.evidence import Evidence
     from evalcli.sources.base import Array, Batch, Field, Source
@@ -50,6 +50,34 @@ def failure_of(name: str, error: BaseException, file: str | None = None) -> Fail
     place = f"{own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno}" if own else ""
     text = str(error).partition("\n")[0]
     return Failure(name, f"{type(error).__name__}{': ' if text else ''}{text}", place)
+
+
+class OwnValues(NamedTuple):
+    """What metrics compute of all rows, and of each slice by column and value; what failed, of each metric once."""
+
+    values: dict[str, dict[str, float]]
+    slices: dict[tuple[str, str], dict[str, dict[str, float]]]
+    failures: tuple[Failure, ...]
+
+
+def told_once(
+    whole: Iterable[Failure], slices: Iterable[tuple[tuple[str, str], Iterable[Failure]]]
+) -> tuple[Failure, ...]:
+    """What failed on all rows, then of what failed in several slices the first, with their number.
+
+    What fails on all rows says nothing new in slices.
+    """
+    told = list(whole)
+    known = {one.name for one in told}
+    failed: dict[str, list[Failure]] = {}
+    for (by, value), failures in slices:
+        for one in failures:
+            failed.setdefault(one.name, []).append(replace(one, where=f"{by}={value}"))
+    for name, each in failed.items():
+        if name not in known:
+            more = f" and {len(each) - 1:,} more slice{'s' if len(each) > 2 else ''}" if len(each) > 1 else ""
+            told.append(replace(each[0], where=each[0].where + more))
+    return tuple(told)
 
 
 class OwnRows(NamedTuple):
@@ -102,31 +130,13 @@ class OwnMetrics:
         """Passes that these metrics accompany."""
         return lambda: Accompanied(begin(), OwnPass(self))
 
-    def values(self) -> tuple[dict[str, Any], tuple[Failure, ...]]:
+    def values(self) -> OwnValues:
         """What each metric computes, and what failed."""
         assert self.total is not None
-        return self.total.values()
-
-    def in_slices(self) -> tuple[dict[tuple[str, str], dict[str, Any]], list[Failure]]:
-        """The same of every slice, by column and value; of what failed in several slices the first, with their number.
-
-        What fails on all rows says nothing new in slices.
-        """
-        assert self.total is not None
-        found: dict[tuple[str, str], dict[str, Any]] = {}
-        failed: dict[str, list[Failure]] = {}
-        for slicer, passes in zip(self.source.slicers, self.total.slices, strict=True):
-            for code, one in sorted(passes.items()):
-                found[slicer.name, slicer.values[code]], failures = one.values()
-                for failure in failures:
-                    here = replace(failure, where=f"{slicer.name}={slicer.values[code]}")
-                    failed.setdefault(failure.name, []).append(here)
-        told = []
-        for name, each in failed.items():
-            if name not in self.total.failures:
-                more = f" and {len(each) - 1:,} more slice{'s' if len(each) > 2 else ''}" if len(each) > 1 else ""
-                told.append(replace(each[0], where=each[0].where + more))
-        return found, told
+        values, failures = self.total.values()
+        found = {where: one.values() for where, one in self.total.by_value()}
+        told = told_once(failures, ((where, failed) for where, (_, failed) in found.items()))
+        return OwnValues(values, {where: each for where, (each, _) in found.items()}, told)
 
     def rows(self, batch: Batch) -> OwnRows:
         """Rows as metrics see them."""
@@ -227,6 +237,12 @@ class OwnPass:
         for mine, theirs in zip(self.slices, other.slices, strict=True):
             for code, one in theirs.items():
                 mine.setdefault(code, OwnPass(self.own)).merge(one)
+
+    def by_value(self) -> Iterator[tuple[tuple[str, str], OwnPass]]:
+        """Every slice that has rows, by column and value, in order."""
+        for slicer, passes in zip(self.own.source.slicers, self.slices, strict=True):
+            for code, one in sorted(passes.items()):
+                yield (slicer.name, slicer.values[code]), one
 
     def totals(self) -> dict[str, Any]:
         """Each metric with all rows in order, but for those that failed."""

@@ -1,11 +1,13 @@
 """The states of the caller's own metrics as arrays: what a part holds of them, and what ranks send.
 
-Whoever reads rows makes one contribution: the files and rows that it is of, and the state of each metric. Adding up
+Whoever reads rows makes one contribution: the files and rows that it is of, and the state of each metric, over all of
+these rows and over those of each slice. Slices are known by column and value, so no code has to be changed. Adding up
 parts lays their contributions side by side, in the order of the names of the files; only a report merges them, one
 after the other in that order. So no order and no tree of merges shows in the result, and adding up runs no strange
 code.
 
-Arrays are called ``contribution.metric.state``, the first two by their numbers.
+Arrays are called ``contribution.metric.state``, the first two by their numbers; those of a slice
+``contribution/slice.metric.state``.
 """
 
 from __future__ import annotations
@@ -13,24 +15,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from evalcli.errors import InputError, UsageError
-from evalcli.metrics.base import Metric
-from evalcli.own import Failure, failure_of, plain_values
-from evalcli.partfile import writable
+from evalcli.errors import InputError
+from evalcli.own import Failure, OwnValues, failure_of, plain_values, told_once
+from evalcli.ownarrays import loaded, state_of
 from evalcli.sources.base import InputFile  # noqa: TC001  # the reader of parts looks at annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from evalcli.own import OwnMetric, OwnPass
-    from evalcli.sources.base import Array
+    from evalcli.sources.base import Array, Slicer
 
     State = Mapping[str, Array]
-
-_LENGTHS = ".lengths"
-"""What the lengths of the pieces of a ``cat`` state are called behind its name."""
+    States = Mapping[str, State]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +53,21 @@ class OwnName:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceSeen:
+    """A slice that has rows, by column and value, and which metrics failed over them."""
+
+    by: str
+    value: str
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Contribution:
-    """The rows that states are of, and which metrics failed over them."""
+    """The rows that states are of, and which metrics failed over them; of slices those that have rows here."""
 
     inputs: tuple[InputFile, ...]
     failures: tuple[Failure, ...]
+    slices: tuple[SliceSeen, ...] = ()
 
     def key(self) -> tuple[Any, ...]:
         """Where it stands among others."""
@@ -68,10 +75,18 @@ class Contribution:
 
 
 class Contributed(NamedTuple):
-    """A contribution, and the states of the metrics by name, but for those that failed."""
+    """A contribution, and the states of the metrics by name, but for those that failed; ``slices`` in its order."""
 
     contribution: Contribution
-    states: Mapping[str, State]
+    states: States
+    slices: tuple[States, ...] = ()
+
+
+class Over(NamedTuple):
+    """What metrics are over some rows: those that failed, and the states of the others by name."""
+
+    failures: tuple[Failure, ...]
+    states: States
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +101,13 @@ class OwnStates:
         """Them without their arrays."""
         return tuple(one.contribution for one in self.contributed)
 
-    def failures(self) -> tuple[Failure, ...]:
-        """What failed first of each metric."""
-        every = [one for each in self.contributions for one in each.failures]
-        return tuple({one.name: one for one in every[::-1]}.values())
+    def failures(self, slicers: Sequence[Slicer]) -> tuple[Failure, ...]:
+        """What failed first of each metric, on all rows or else in slices."""
+        whole = _first(one.failures for one in self.contributions)
+        return told_once(
+            whole.values(),
+            ((where, _first(one.failures for one in each).values()) for where, each in self._slices(slicers).items()),
+        )
 
     def beside(self, other: OwnStates) -> OwnStates:
         """Those of both."""
@@ -98,39 +116,42 @@ class OwnStates:
     def state_dict(self) -> dict[str, Array]:
         """Every array under its name."""
         place = {one.name: number for number, one in enumerate(self.names)}
+        heads = [
+            (f"{number}{where}", states)
+            for number, one in enumerate(self.contributed)
+            for where, states in (("", one.states), *((f"/{i}", each) for i, each in enumerate(one.slices)))
+        ]
         return {
-            f"{number}.{place[name]}.{key}": array
-            for number, (_, states) in enumerate(self.contributed)
+            f"{head}.{place[name]}.{key}": array
+            for head, states in heads
             for name, state in states.items()
             for key, array in state.items()
         }
 
-    def values(
-        self, metrics: Sequence[OwnMetric], path: str
-    ) -> tuple[dict[str, dict[str, float]], tuple[Failure, ...]]:
-        """What each of the ``metrics`` computes, and what failed. ``path`` is what errors call the states.
+    def values(self, metrics: Sequence[OwnMetric], slicers: Sequence[Slicer], path: str) -> OwnValues:
+        """What each of the ``metrics`` computes, of all rows and of slices, and what failed.
+
+        ``path`` is what errors call the states.
 
         Raises:
             InputError: there is a metric too many or too few, or states are not those of their metric.
 
         """
         self._check(metrics, path)
-        found: dict[str, dict[str, float]] = {}
-        failures: list[Failure] = []
-        early = {one.name: one for one in self.failures()}
-        for own in metrics:
-            if own.name in early:
-                failures.append(early[own.name])
-                continue
-            parts = [_loaded(own, states[own.name], path) for _, states in self.contributed]
-            try:
-                total = own.metric.fresh()
-                for part in parts:
-                    total.merge(part)
-                found[own.name] = plain_values(total.compute())
-            except Exception as e:  # a stranger's code raises what it likes
-                failures.append(failure_of(own.name, e, own.file))
-        return found, tuple(failures)
+        whole = [Over(one.contribution.failures, one.states) for one in self.contributed]
+        values, failures = _computed(metrics, whole, path)
+        found = {where: _computed(metrics, each, path) for where, each in self._slices(slicers).items()}
+        told = told_once(failures, ((where, failed) for where, (_, failed) in found.items()))
+        return OwnValues(values, {where: each for where, (each, _) in found.items()}, told)
+
+    def _slices(self, slicers: Sequence[Slicer]) -> dict[tuple[str, str], list[Over]]:
+        """What is over each slice that has rows, in the order of ``slicers``."""
+        every: dict[tuple[str, str], list[Over]] = {}
+        for one in self.contributed:
+            for seen, states in zip(one.contribution.slices, one.slices, strict=True):
+                every.setdefault((seen.by, seen.value), []).append(Over(seen.failures, states))
+        places = ((slicer.name, value) for slicer in slicers for value in slicer.values)
+        return {where: every[where] for where in places if where in every}
 
     def _check(self, metrics: Sequence[OwnMetric], path: str) -> None:
         held, asked = {one.name: one for one in self.names}, {one.name: one for one in metrics}
@@ -169,134 +190,95 @@ def contributed(own: OwnPass, inputs: tuple[InputFile, ...]) -> OwnStates:
         UsageError: a metric whose state cannot be written.
 
     """
+    whole = _over(own)
+    slices = sorted((where, _over(one)) for where, one in own.by_value())
+    seen = tuple(SliceSeen(*where, over.failures) for where, over in slices)
+    one = Contributed(
+        Contribution(inputs, whole.failures, seen), whole.states, tuple(over.states for _, over in slices)
+    )
+    return OwnStates(names_of(own.own.metrics), (one,))
+
+
+def _over(own: OwnPass) -> Over:
     totals = own.totals()
-    states = {one.name: _state(one, totals[one.name]) for one in own.own.metrics if one.name in totals}
-    return OwnStates(names_of(own.own.metrics), (Contributed(Contribution(inputs, own.failed()), states),))
+    states = {one.name: state_of(one, totals[one.name]) for one in own.own.metrics if one.name in totals}
+    return Over(own.failed(), states)
+
+
+def _first(failures: Iterable[Iterable[Failure]]) -> dict[str, Failure]:
+    """What failed first of each metric."""
+    found: dict[str, Failure] = {}
+    for each in failures:
+        for one in each:
+            found.setdefault(one.name, one)
+    return found
+
+
+def _computed(
+    metrics: Sequence[OwnMetric], over: Sequence[Over], path: str
+) -> tuple[dict[str, dict[str, float]], list[Failure]]:
+    """What each of the ``metrics`` computes over all these rows, and what failed."""
+    found: dict[str, dict[str, float]] = {}
+    failures: list[Failure] = []
+    early = _first(one.failures for one in over)
+    for own in metrics:
+        if own.name in early:
+            failures.append(early[own.name])
+            continue
+        parts = [loaded(own, one.states[own.name], path) for one in over]
+        try:
+            total = own.metric.fresh()
+            for part in parts:
+                total.merge(part)
+            found[own.name] = plain_values(total.compute())
+        except Exception as e:  # a stranger's code raises what it likes
+            failures.append(failure_of(own.name, e, own.file))
+    return found, failures
 
 
 def restored(
-    names: tuple[OwnName, ...], contributions: tuple[Contribution, ...], arrays: Mapping[str, Array]
+    names: tuple[OwnName, ...],
+    contributions: tuple[Contribution, ...],
+    arrays: Mapping[str, Array],
+    slicers: Sequence[Slicer],
 ) -> OwnStates:
-    """What ``state_dict`` of such states gave, as states again.
+    """What ``state_dict`` of such states gave, as states again; ``slicers`` are those of the rows.
 
     Raises: ``ValueError`` for anything else. What the arrays mean is for their metric to judge.
     """
     known = [one.name for one in names]
     if known != sorted({*known}) or bool(known) != bool(contributions):
         raise ValueError("its own metrics are not in order")
-    states: list[dict[str, dict[str, Array]]] = []
-    for each in contributions:
-        failed = [one.name for one in each.failures]
-        if len({*failed}) != len(failed) or {*failed} - {*known}:
-            raise ValueError("a contribution to its own metrics is of no rows, or of other metrics")
-        states.append({name: {} for name in known if name not in failed})
-    places = {
-        f"{number}.{place}": (number, name) for number, _ in enumerate(states) for place, name in enumerate(known)
-    }
+    slices = {(slicer.name, value) for slicer in slicers for value in slicer.values}
+    found: list[Contributed] = []
+    metrics = {str(number): name for number, name in enumerate(known)}
+    places: dict[str, dict[str, dict[str, Array]]] = {}
+    for number, each in enumerate(contributions):
+        seen = [(one.by, one.value) for one in each.slices]
+        if seen != sorted({*seen}) or {*seen} - slices:
+            raise ValueError("a contribution to its own metrics is of slices that there are not")
+        states = places[f"{number}"] = _places(known, each.failures)
+        inside = [_places(known, one.failures) for one in each.slices]
+        places |= {f"{number}/{i}": one for i, one in enumerate(inside)}
+        found.append(Contributed(each, states, tuple(inside)))
     for key, array in arrays.items():
-        first, _, rest = key.partition(".")
-        second, _, name = rest.partition(".")
-        number, metric = places.get(f"{first}.{second}", (0, ""))
-        if metric not in (states[number] if states else {}):
+        head, _, rest = key.partition(".")
+        place, _, name = rest.partition(".")
+        metric = metrics.get(place, "")
+        if metric not in places.get(head, {}):
             raise ValueError(f"there is no own metric with the state {key!r}")
-        states[number][metric][name] = array
-    found = tuple(Contributed(*both) for both in zip(contributions, states, strict=True))
-    if len({one.contribution.key() for one in found}) != len(found) or found != in_order(found):
+        places[head][metric][name] = array
+    if len({one.contribution.key() for one in found}) != len(found) or tuple(found) != in_order(found):
         raise ValueError("the contributions to its own metrics are not in order")
-    return OwnStates(names, found)
+    return OwnStates(names, tuple(found))
 
 
-def _state(own: OwnMetric, total: Any) -> dict[str, Array]:
-    """The state of a metric as arrays from which it comes back.
+def _places(known: Sequence[str], failures: Iterable[Failure]) -> dict[str, dict[str, Array]]:
+    """Room for the states of the metrics that did not fail.
 
-    Raises:
-        UsageError: there is none.
-
+    Raises: ``ValueError`` where one failed twice, or is not ``known``.
     """
-    try:
-        _check_outside(own.metric, total)
-        found: dict[str, Array] = dict(total.state_dict())
-        for name in _lists(total):
-            found[name + _LENGTHS] = _lengths(name, getattr(total, name))
-        for name, array in found.items():
-            if not writable(array):
-                raise TypeError(f"state {name!r} is an array of {array.dtype} of shape {array.shape}")
-        _load(own.metric, found)
-    except Exception as e:
-        what = f"--metric {own.name}: its state cannot be written as arrays: {str(e).partition(chr(10))[0]}"
-        fix = "keep numbers and arrays of numbers in states of add_state, or read all rows in one run"
-        raise UsageError(what, fix=fix) from e
-    return found
-
-
-def _check_outside(empty: Any, total: Any) -> None:
-    """Refuse a metric that merges what is in none of its states."""
-    kind = type(total)
-    if kind.merge is Metric.merge or kind.state_dict is not Metric.state_dict:
-        return
-    start = vars(empty.fresh())
-    for name, value in vars(total).items():
-        if name not in {"_defaults", "_reduces", *total._defaults} and not _equal(value, start.get(name)):
-            raise TypeError(f"{name!r} is merged and is no state")
-
-
-def _equal(one: Any, other: Any) -> bool:
-    try:
-        return bool(np.array_equal(one, other))
-    except Exception:  # what cannot be compared
-        return False
-
-
-def _lists(metric: Any) -> list[str]:
-    """The ``cat`` states of one of our metrics; others save theirs themselves."""
-    if type(metric).state_dict is not Metric.state_dict:
-        return []
-    return [name for name, default in metric._defaults.items() if isinstance(default, list)]
-
-
-def _lengths(name: str, parts: Sequence[Any]) -> Array:
-    """The length of each piece of a list, −1 for a single number."""
-    for part in parts:
-        if not isinstance(part, (bool, int, float, np.ndarray, np.generic)):
-            raise TypeError(f"state {name!r} holds a {type(part).__name__}")
-    return np.array([len(part) if np.ndim(part) else -1 for part in parts], np.int64)
-
-
-def _loaded(own: OwnMetric, state: State, path: str) -> Any:
-    try:
-        return _load(own.metric, state)
-    except Exception as e:
-        what = f"the states of {own.name} are not those of this metric: {str(e).partition(chr(10))[0]}"
-        raise InputError(what, fix="merge with the metric that has counted them", path=path) from e
-
-
-def _load(metric: Any, state: State) -> Any:
-    """A metric with this state.
-
-    Raises: ``ValueError``, or what the metric raises, where it is not its state.
-    """
-    found = metric.fresh()
-    lists = _lists(found)
-    rest = {key: array for key, array in state.items() if key not in {name + _LENGTHS for name in lists}}
-    for name, default in found._defaults.items():
-        if _counts(default) and name in rest and rest[name].dtype.kind == "f":  # a sum that began as 0
-            found._defaults[name] = default * 1.0
-    found.load_state_dict(rest)
-    for name in lists:
-        held = getattr(found, name)
-        setattr(found, name, _pieces(held[0] if held else np.zeros(0), state[name + _LENGTHS]))
-    return found
-
-
-def _counts(default: Any) -> bool:
-    return isinstance(default, (int, np.ndarray, np.generic)) and np.asarray(default).dtype.kind in "iu"
-
-
-def _pieces(whole: Array, lengths: Array) -> list[Any]:
-    """The pieces of a list that was written as one."""
-    sizes = np.abs(lengths)
-    if lengths.dtype != np.int64 or lengths.ndim != 1 or (lengths < -1).any() or sum(sizes.tolist()) != len(whole):
-        raise ValueError("a list is not as long as its pieces")
-    ends = np.cumsum(sizes).tolist()
-    cut = zip(ends, sizes.tolist(), lengths.tolist(), strict=True)
-    return [whole[stop - 1].item() if length < 0 else whole[stop - size : stop] for stop, size, length in cut]
+    failed = [one.name for one in failures]
+    if len({*failed}) != len(failed) or {*failed} - {*known}:
+        raise ValueError("a contribution to its own metrics is of no rows, or of other metrics")
+    return {name: {} for name in known if name not in failed}

@@ -16,7 +16,7 @@ from evalcli.errors import EvalError, InputError, UsageError
 from evalcli.evaluation import Measured, measure, report_of, with_own
 from evalcli.evidence import Evidence
 from evalcli.layout import Layout  # noqa: TC001  # the reader of parts looks at annotations
-from evalcli.metrics.registry import parse
+from evalcli.metrics.registry import parse, split_address
 from evalcli.ownstates import NONE, Contribution, OwnName, OwnStates, contributed, restored
 from evalcli.partfile import SCHEMA, forged, pack, read_bytes, unpack
 from evalcli.plaindata import fitted, plain
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from evalcli.counting import Pass
     from evalcli.engine import Execution, Progress
-    from evalcli.own import OwnMetric
+    from evalcli.own import Failure, OwnMetric
     from evalcli.report import Report
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
@@ -87,6 +87,10 @@ class Part:
         """The plan of these rows, with ``also`` as the metrics of gates; what was not counted for them stays out."""
         counted = tuple(name for name in also if self.has(name))
         return replace(plan_of(self.about), also=counted, workers=workers, partial=False)
+
+    def failures(self) -> tuple[Failure, ...]:
+        """Which metrics of the caller's own failed while rows were counted."""
+        return self.own.failures(self.about.slicers)
 
     def has(self, name: str) -> bool:
         """Whether the states that a metric reads are there."""
@@ -215,26 +219,28 @@ def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1, own: 
         EvalError: its rows leave in doubt what they are, or there are none; its own metrics are not those of ``own``.
 
     """
-    _check_sliced(part, also)
-    found = part.own.values(own, part.path)
+    check_sliced(part, also)
+    found = part.own.values(own, part.about.slicers, part.path)
     plan = part.plan(tuple(also), workers)
     gathered: Pass = replace(part.gathered, plan=plan)
     gathered.check(part.task)
     report = report_of(Measured(plan, part.outcome, part.about.inputs))
-    return with_own(report, own, *found) if own else report
+    return with_own(report, own, found) if own else report
 
 
-def _check_sliced(part: Part, also: Sequence[str]) -> None:
-    """Refuse a gate on slices that nobody has counted.
+def check_sliced(part: Part, names: Sequence[str]) -> None:
+    """Refuse a gate on slices that nobody has counted; ``names`` are of any metrics.
 
     Raises:
         InputError: there is one.
 
     """
-    for name in map(parse, also):
-        if name.slice_by not in {None, *(slicer.name for slicer in part.about.slicers)}:
-            what = f"{name}: the rows were not sliced by {name.slice_by!r} when they were counted"
-            raise InputError(what, fix=f"write all parts with --by {name.slice_by}", path=part.path)
+    sliced = {slicer.name for slicer in part.about.slicers}
+    for name in names:
+        address = split_address(name)
+        if address is not None and address.by not in sliced:
+            what = f"{name}: the rows were not sliced by {address.by!r} when they were counted"
+            raise InputError(what, fix=f"write all parts with --by {address.by}", path=part.path)
 
 
 def names_told(task: Task, choices: Choices) -> tuple[str, ...]:
@@ -292,7 +298,7 @@ def _restored(about: About, arrays: dict[str, Array], path: str) -> Part:
     for name in (*(about.metrics or ()), *about.gated):
         parse(name)
     kept = {key[4:]: arrays.pop(key) for key in [*arrays] if key.startswith("own.")}
-    own = restored(about.own, about.contributions, kept)
+    own = restored(about.own, about.contributions, kept, about.slicers)
     plan = plan_of(about)
     evidence = Evidence()
     evidence.load_state_dict({key[9:]: array for key, array in arrays.items() if key.startswith("evidence.")})

@@ -256,6 +256,30 @@ def test_metrics_of_the_users_own(
     assert (again.code, again.stdout) == (2, first.stdout)
 
 
+@pytest.mark.parametrize("kind", [0, 1])
+def test_metrics_of_the_users_own_in_slices(run: Run, sliced: tuple[Path, Path], tmp_path: Path, kind: int) -> None:
+    file, part = sliced[kind], tmp_path / "a.evalcli"
+    (tmp_path / "my.py").write_text(OWN)
+    asked = ("--by", "region", "--metric", f"n={tmp_path}/my.py:Count(3)", "--define", "x = n.rows.0 / n.rows.1")
+    asked = (*asked, "--min", "n.rows.2@region=*=1", "--max", "x@region:gap=0.01", "-f", "json")
+    alone = run("report", file, *asked)
+    assert alone.code == 1, alone.stderr
+    first, second = ranks(2, "report", file, *asked, "-o", part)
+    assert (first.stderr, second) == (alone.stderr, Ended("", "", 1))
+    mine, theirs = (json.loads(one.stdout) for one in (first, alone))
+    assert [len(row["metrics"]) for row in mine["slices"]] == [len(row["metrics"]) for row in theirs["slices"]]
+    if kind == 1:  # else ranks have whole tables, and their rows come in the order of the ranks
+        assert first.stdout == alone.stdout
+    for one in (mine, theirs):
+        for metrics in (one["metrics"], *(row["metrics"] for row in one["slices"])):
+            assert metrics.pop("n.first")["value"] in range(3)
+            assert metrics.pop("n.last")["value"] in range(3)
+    assert mine == theirs
+    own = asked[2:]
+    again = run("merge", part, *own)
+    assert (again.code, again.stdout) == (1, first.stdout)
+
+
 def test_the_exit_code_of_rank_0_is_everyones(run: Run, arrays: tuple[Path, Path], tmp_path: Path) -> None:
     part = tmp_path / "a.evalcli"
     options = ("--min", "accuracy=0.99", "--quiet", "-o", part)

@@ -32,7 +32,7 @@ def merge(parts: Parts, *, extra: ExtraOptions, gating: GateOptions, output: Out
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.report import tell_failed
     from evalcli.cli.saved import read_report
-    from evalcli.gates import judge
+    from evalcli.gates import judge, metrics_of
 
     extras = extra.extras()
     rules, base = gating.rules(extras), gating.baseline_path()
@@ -43,13 +43,14 @@ def merge(parts: Parts, *, extra: ExtraOptions, gating: GateOptions, output: Out
 
     from evalcli.merging import check_complete
     from evalcli.merging import merge as add_up
-    from evalcli.parts import encode, report_of_part
+    from evalcli.parts import check_sliced, encode, report_of_part
 
     total = add_up(_read(files))
     part = encode(total) if delivery.takes_part else b""
     if not (delivery.reports or rules):
         return delivery.deliver_part(part)
     check_complete(total)
+    check_sliced(total, metrics_of(rules))
     result = extras.defined(report_of_part(total, also, own=extras.own))
     verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
     code = delivery.deliver(replace(result, gates=verdicts), part)

@@ -128,7 +128,7 @@ def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Deliver
     part = encode(counted.part) if delivery.takes_part else b""
     if not (delivery.reports or wanted.rules):
         code = delivery.deliver_part(part)
-        return ExitCode.NO_VERDICT if tell_failures(counted.part.own.failures()) else code
+        return ExitCode.NO_VERDICT if tell_failures(counted.part.failures()) else code
     own = wanted.extras.own
     report = replace(report_of_part(counted.part, wanted.job.also, counted.run.workers, own), run=counted.run)
     report = wanted.extras.defined(report)

@@ -86,7 +86,7 @@ def report(
 
                 part = measure_part(source, choices, execution, names, progress, also=also, own=extras.own)
                 code = delivery.deliver_part(encode(part))
-                return ExitCode.NO_VERDICT if tell_failures(part.own.failures()) else code
+                return ExitCode.NO_VERDICT if tell_failures(part.failures()) else code
             from evalcli.evaluation import evaluate
 
             kept = _Keeper(wanted=delivery.takes_part)

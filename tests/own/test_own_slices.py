@@ -162,8 +162,10 @@ def test_on_the_command_line_without_by_and_on_a_saved_report(my, run):
     assert (refused.code, "'MyOther' names no metric" in refused.stderr) == (2, True)
     part = run(*args, "--by", "region", "-o", "p.evalcli")
     assert part.code == 0, part.stderr
-    merged = run("merge", "p.evalcli", "--metric", "my.py:MyRMSE", "--max", "MyRMSE@region=1=1", "--max", "MyRMSE=9")
-    assert (merged.code, "where all rows are read in one run" in merged.stdout + merged.stderr) == (2, True)
+    plain = run(*args, "-o", "plain.json")
+    assert plain.code == 0, plain.stderr
+    unsliced = run("gate", "plain.json", "--max", "MyRMSE@region=1=1")
+    assert (unsliced.code, "no slices by 'region'; add --by region" in unsliced.stderr) == (2, True)
     missing = run("gate", "r.json", "--max", "MyRMSE@region=9=1")
     assert (missing.code, "no slice '9'" in missing.stderr) == (2, True)
 
