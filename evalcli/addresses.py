@@ -107,7 +107,7 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
     unknown = next((row for row in rows if row.metrics[metric].value is None), None)
     if unknown is not None:  # what nobody knows of one slice nobody knows of the worst
         return Found(Value(None), unknown.n, f"of {unknown.value!r}")
-    direction = "" if name is None else name.entry.direction
+    direction = report.directions.get(metric, "") if name is None else name.entry.direction
     if address.value == "*":
         worst = max(rows, key=lambda row: _badness(row.metrics[metric].value or 0.0, direction, bound))
         return Found(worst.metrics[metric], worst.n, f"the worst of {len(rows):,} is {worst.value!r}, n = {worst.n:,}")

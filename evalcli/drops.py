@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import hypot, isfinite
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.addresses import look_up
 from evalcli.errors import UsageError
@@ -66,7 +66,7 @@ def judged_drop(rule: Rule, found: Found, report: Report, baseline: Baseline, *,
         sides: _Sides | Verdict = _paired(rule, pair)
         rows, note = pair.rows, pair.note
     elif then is not None:
-        sides = _of_reports(rule, found.value, then, least, on)
+        sides = _of_reports(rule, found.value, then, _direction(rule.metric, report), least=least, on=on)
         note = "" if then.n == report.n else f"of {then.n:,} rows then, {report.n:,} now"
     else:
         sides = _none(rule, "missing", "the baseline was not measured by it")
@@ -86,13 +86,13 @@ def _paired(rule: Rule, pair: Pair) -> _Sides | Verdict:
     return _Sides(pair.before, pair.now, ends, pair.method)
 
 
-def _of_reports(rule: Rule, now: Value, baseline: Report, least: int, on: Basis) -> _Sides | Verdict:
+def _of_reports(rule: Rule, now: Value, baseline: Report, direction: str, *, least: int, on: Basis) -> _Sides | Verdict:
     then = look_up(baseline, rule.metric, least)
     if isinstance(then, str):
         return _none(rule, "missing", f"in the baseline: {then}")
     if then.value.value is None:
         return _none(rule, "undefined", "undefined in the baseline")
-    higher = _direction(rule.metric) == "higher"
+    higher = direction == "higher"
     ends = _independent(now, then.value) if on == "interval" else None
     before, after = certain_end(then.value, low=not higher), certain_end(now, low=higher)
     return _Sides(before, after, ends, None if ends is None else "newcombe")
@@ -100,7 +100,7 @@ def _of_reports(rule: Rule, now: Value, baseline: Report, least: int, on: Basis)
 
 def _judged(rule: Rule, sides: _Sides, rows: int, report: Report, on: Basis, why: str) -> Verdict:
     """The drop beside its bound; ``why`` the two values are not paired."""
-    direction = _direction(rule.metric)
+    direction = _direction(rule.metric, report)
     before, now, ends = sides.before, sides.now, sides.ends
     if direction == "zero":
         before, now, ends = abs(before), abs(now), None  # an interval of distances from 0 is not known
@@ -160,14 +160,15 @@ def _independent(now: Value, before: Value) -> tuple[float, float] | None:
     )
 
 
-def _direction(metric: str) -> Literal["higher", "lower", "zero"]:
-    """Which values are better; of what the registry does not know, the higher ones."""
-    from evalcli.metrics.registry import parse
+def _direction(metric: str, report: Report) -> str:
+    """Which values are better; of what neither the registry nor the report knows, the higher ones."""
+    from evalcli.metrics.registry import parse, split_address
 
     try:
         return parse(metric).entry.direction
     except UsageError:
-        return "higher"
+        address = split_address(metric)
+        return report.directions.get(metric if address is None else address.metric, "higher")
 
 
 def certain_end(value: Value, *, low: bool) -> float:

@@ -118,6 +118,13 @@ def measure(  # noqa: PLR0913  # likewise
 def with_own(report: Report, own: Sequence[OwnMetric], found: OwnValues) -> Report:
     """The report with what the caller's own metrics say, of all rows and of each slice; of each class by its name."""
     added = _own_values(found.values, own, report.classes)
+    directions = {
+        name: one.better
+        for one in own
+        for values in (found.values, *found.slices.values())
+        for name in _own_values(values, [one], report.classes)
+        if one.better
+    }
     undefined = tuple(name for name, value in added.items() if value.value is None)
     findings = tuple(Finding(METRIC_FAILED, "warning", str(one), MEND) for one in found.failures)
     slices = tuple(
@@ -127,6 +134,7 @@ def with_own(report: Report, own: Sequence[OwnMetric], found: OwnValues) -> Repo
     return replace(
         report,
         metrics=report.metrics | added,
+        directions=directions,
         slices=slices,
         undefined=report.undefined + undefined,
         findings=(*findings, *report.findings),

@@ -95,7 +95,7 @@ class OwnRows(NamedTuple):
 
 
 class OwnMetric:
-    """A metric under a name; ``file`` is where its class was written.
+    """A metric under a name; ``file`` is where its class was written, ``better`` which values are, if it says so.
 
     ``made`` is how it was made where that was said in an address: its class with its arguments, ``TopK(k=3)``, after
     its module where that is no file.
@@ -103,11 +103,21 @@ class OwnMetric:
 
     def __init__(self, name: str, metric: Any, made: str = "") -> None:
         self.name, self.metric, self.made = name, metric, made
+        self.better = _better(metric)
         self.wants_weight = "weight" in _parameters(metric.update)
         try:
             self.file: str | None = inspect.getfile(type(metric))
         except (TypeError, OSError):
             self.file = None
+
+
+def _better(metric: Any) -> str:
+    """Whether ``higher`` or ``lower`` values are better, as its ``higher_is_better`` says; empty where it does not."""
+    try:
+        says = metric.higher_is_better
+    except Exception:  # a stranger's code raises what it likes
+        return ""
+    return ("higher" if says else "lower") if isinstance(says, bool) else ""
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:

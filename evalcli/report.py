@@ -242,6 +242,8 @@ class Report:
     per_output: tuple[OutputRow, ...] = ()
     """Each of several outputs by itself."""
     residuals: tuple[Residuals, ...] = ()
+    directions: dict[str, str] = field(default_factory=dict)
+    """Whether ``higher`` or ``lower`` values are better, of metrics that the registry does not know and that say so."""
 
     def to_json_object(self) -> dict[str, Any]:
         """The report as JSON types, keys in the documented order; a number that is not finite is ``None``."""
@@ -265,6 +267,7 @@ class Report:
             **({} if self.clustered is None else {"clustered": self.clustered._asdict()}),
             **({} if self.confidence is None else {"confidence": self.confidence}),
             "metrics": {name: _value_object(value) for name, value in self.metrics.items()},
+            **({"directions": self.directions} if self.directions else {}),
             **(_outputs_object(self) if regression else _classes_object(self)),
             "undefined": list(self.undefined),
             "findings": [{"code": f.code, "level": f.level, "text": f.text, "fix": f.fix} for f in self.findings],

@@ -78,6 +78,7 @@ def report_from(data: object, path: str = "") -> Report:
         ignored=top.take("ignored", int),
         weighted=top.take("weighted", bool),
         metrics=_values(top.part("metrics")),
+        directions=_directions(top.part("directions")) if "directions" in top.data else {},
         undefined=top.texts("undefined"),
         findings=tuple(_finding(part) for part in top.parts("findings")),
         gates=tuple(_verdict(part) for part in top.parts("gates")),
@@ -106,6 +107,13 @@ def _of_classes(top: _Part) -> dict[str, Any]:
         "calibration": _calibration(top.part("calibration")) if "calibration" in top.data else None,
         "coverage": tuple(_coverage(part) for part in top.parts("coverage")) if "coverage" in top.data else (),
     }
+
+
+def _directions(part: _Part) -> dict[str, str]:
+    for name in part.data:
+        if part.take(name, str) not in {"higher", "lower"}:
+            part.refuse(f"{part.at(name)} is {_shown(part.data[name])}, neither 'higher' nor 'lower'")
+    return dict(part.data)
 
 
 def _clustered(part: _Part) -> Clustered:

@@ -30,6 +30,12 @@ class Adapted(Metric):
         super().__init__()
         self.metric = copy.deepcopy(metric)
 
+    @property
+    def higher_is_better(self) -> bool | None:  # type: ignore[override]  # nobody sets it
+        """What it says of itself."""
+        found: bool | None = getattr(self.metric, "higher_is_better", None)
+        return found
+
     def update(self, preds: Any, target: Any) -> None:
         """Give it a batch, as tensors where the metric lies.
 

@@ -86,6 +86,9 @@ class Metric(Operators):
     _defaults: dict[str, Any]
     _reduces: dict[str, Reduce]
 
+    higher_is_better: bool | None = None
+    """Whether larger values are better, which drops and the worst slice go by; ``None``: not known."""
+
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Make room for the states even where a subclass forgets ``super().__init__()``."""
         self = super().__new__(cls)

@@ -90,9 +90,9 @@ class Registered(Metric):
         return self.stream, str(self.name)
 
     @property
-    def higher_is_better(self) -> bool:
-        """Whether larger values are better."""
-        return self.entry.direction == "higher"
+    def higher_is_better(self) -> bool | None:  # type: ignore[override]  # nobody sets it
+        """Whether larger values are better; ``None`` where 0 is best."""
+        return None if self.entry.direction == "zero" else self.entry.direction == "higher"
 
     @property
     def device(self) -> Any:

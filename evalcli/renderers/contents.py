@@ -131,7 +131,7 @@ def slicers(report: Report) -> dict[str, list[SliceRow]]:
     for row in report.slices:
         found.setdefault(row.by, []).append(row)
     for name in first:
-        goodness = _goodness(name)
+        goodness = _goodness(name, report)
         for rows in found.values():
             rows.sort(key=lambda row: -inf if (value := row.metrics[name].value) is None else goodness(value))
     return found
@@ -150,11 +150,11 @@ def slice_columns(report: Report) -> list[str]:
     return [*(asked[:5] or usual or [name for name in there if name not in own][:5]), *own[:5]]
 
 
-def _goodness(name: str) -> Callable[[float], float]:
+def _goodness(name: str, report: Report) -> Callable[[float], float]:
     """What is larger of the better of two values."""
     from evalcli.metrics.registry import is_registered, parse
 
-    direction = parse(name).entry.direction if is_registered(name) else "higher"
+    direction = parse(name).entry.direction if is_registered(name) else report.directions.get(name, "higher")
     if direction == "zero":
         return lambda value: -abs(value)
     return neg if direction == "lower" else float
