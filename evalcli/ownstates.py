@@ -4,7 +4,7 @@ Whoever reads rows makes one contribution: the files and rows that it is of, and
 these rows and over those of each slice. Slices are known by column and value, so no code has to be changed. Adding up
 parts lays their contributions side by side, in the order of the names of the files; only a report merges them, one
 after the other in that order. So no order and no tree of merges shows in the result, and adding up runs no strange
-code.
+code. Rows that were in memory are of no file: such contributions are in the order of what they hold.
 
 Arrays are called ``contribution.metric.state``, the first two by their numbers; those of a slice
 ``contribution/slice.metric.state``.
@@ -12,16 +12,19 @@ Arrays are called ``contribution.metric.state``, the first two by their numbers;
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.errors import InputError
 from evalcli.own import Failure, OwnValues, failure_of, plain_values, told_once
 from evalcli.ownarrays import loaded, state_of
+from evalcli.partfile import pack
+from evalcli.plaindata import plain
 from evalcli.sources.base import InputFile  # noqa: TC001  # the reader of parts looks at annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evalcli.own import OwnMetric, OwnPass
     from evalcli.sources.base import Array, Slicer
@@ -75,11 +78,31 @@ class Contribution:
 
 
 class Contributed(NamedTuple):
-    """A contribution, and the states of the metrics by name, but for those that failed; ``slices`` in its order."""
+    """A contribution, and the states of the metrics by name, but for those that failed; ``slices`` in its order.
+
+    ``mark`` is where it stands among those of no file.
+    """
 
     contribution: Contribution
     states: States
     slices: tuple[States, ...] = ()
+    mark: str = ""
+
+    def arrays(self, names: Sequence[OwnName]) -> Iterator[tuple[str, Array]]:
+        """Every array under its name, but for the number of the contribution."""
+        place = {one.name: number for number, one in enumerate(names)}
+        inside = ((f"/{number}", states) for number, states in enumerate(self.slices))
+        for head, states in (("", self.states), *inside):
+            for name, state in states.items():
+                for key, array in state.items():
+                    yield f"{head}.{place[name]}.{key}", array
+
+    def marked(self, names: Sequence[OwnName]) -> Contributed:
+        """The same with its mark."""
+        if self.contribution.inputs:
+            return self
+        held = pack({"contribution": plain(self.contribution)}, dict(self.arrays(names)), "")
+        return self._replace(mark=hashlib.sha256(held).hexdigest())
 
 
 class Over(NamedTuple):
@@ -115,17 +138,10 @@ class OwnStates:
 
     def state_dict(self) -> dict[str, Array]:
         """Every array under its name."""
-        place = {one.name: number for number, one in enumerate(self.names)}
-        heads = [
-            (f"{number}{where}", states)
-            for number, one in enumerate(self.contributed)
-            for where, states in (("", one.states), *((f"/{i}", each) for i, each in enumerate(one.slices)))
-        ]
         return {
-            f"{head}.{place[name]}.{key}": array
-            for head, states in heads
-            for name, state in states.items()
-            for key, array in state.items()
+            f"{number}{name}": array
+            for number, one in enumerate(self.contributed)
+            for name, array in one.arrays(self.names)
         }
 
     def values(self, metrics: Sequence[OwnMetric], slicers: Sequence[Slicer], path: str) -> OwnValues:
@@ -180,7 +196,7 @@ def names_of(metrics: Iterable[OwnMetric]) -> tuple[OwnName, ...]:
 
 def in_order(contributed: Iterable[Contributed]) -> tuple[Contributed, ...]:
     """In the order of their rows."""
-    return tuple(sorted(contributed, key=lambda one: one.contribution.key()))
+    return tuple(sorted(contributed, key=lambda one: (one.contribution.key(), one.mark)))
 
 
 def contributed(own: OwnPass, inputs: tuple[InputFile, ...]) -> OwnStates:
@@ -193,10 +209,9 @@ def contributed(own: OwnPass, inputs: tuple[InputFile, ...]) -> OwnStates:
     whole = _over(own)
     slices = sorted((where, _over(one)) for where, one in own.by_value())
     seen = tuple(SliceSeen(*where, over.failures) for where, over in slices)
-    one = Contributed(
-        Contribution(inputs, whole.failures, seen), whole.states, tuple(over.states for _, over in slices)
-    )
-    return OwnStates(names_of(own.own.metrics), (one,))
+    contribution, names = Contribution(inputs, whole.failures, seen), names_of(own.own.metrics)
+    one = Contributed(contribution, whole.states, tuple(over.states for _, over in slices))
+    return OwnStates(names, (one.marked(names),))
 
 
 def _over(own: OwnPass) -> Over:
@@ -268,9 +283,11 @@ def restored(
         if metric not in places.get(head, {}):
             raise ValueError(f"there is no own metric with the state {key!r}")
         places[head][metric][name] = array
-    if len({one.contribution.key() for one in found}) != len(found) or tuple(found) != in_order(found):
+    marked = tuple(one.marked(names) for one in found)
+    known_rows = [one.contribution.key() for one in marked if one.contribution.inputs]
+    if len({*known_rows}) != len(known_rows) or [*map(id, marked)] != [*map(id, in_order(marked))]:
         raise ValueError("the contributions to its own metrics are not in order")
-    return OwnStates(names, tuple(found))
+    return OwnStates(names, marked)
 
 
 def _places(known: Sequence[str], failures: Iterable[Failure]) -> dict[str, dict[str, Array]]:

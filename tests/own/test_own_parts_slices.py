@@ -186,6 +186,26 @@ def test_what_fails_in_slices_while_rows_are_counted_is_one_finding_of_the_first
     assert other.text.startswith("Wide failed in g=a and 1 more slice: ValueError: all alike")
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.permutations(range(4)), st.booleans())
+def test_rows_in_memory_are_merged_in_any_tree(order, left):
+    """Also where two parts hold the same."""
+    rng = np.random.default_rng(2)
+    values, region = rng.normal(size=40), np.array(["a", "b"] * 20)
+    cuts = [slice(0, 10), slice(10, 20), slice(20, 40), slice(0, 10)]
+    own = {"few": Few()}
+    found = [
+        evalcli.evaluate(values[cut], values[cut] + 1, by={"g": region[cut]}, own=own, task="regression", partial=True)
+        for cut in cuts
+    ]
+    (a, b, c, d), whole = (found[number] for number in order), evalcli.merge(found)
+    merged = evalcli.merge([evalcli.merge([evalcli.merge([a, b]), c]), d] if left else [a, evalcli.merge([b, c, d])])
+    assert merged.report(own=own).to_json() == whole.report(own=own).to_json()
+    rows = np.concatenate([np.arange(40), np.arange(10)])
+    total = values[rows][region[rows] == "b"].sum()
+    assert merged.report(own=own)["few.total@g=b"] == pytest.approx(total, rel=1e-12)
+
+
 def forge(held, about=None, arrays=None):
     content = unpack(encode(held), "p")
     states = {**content.arrays, **(arrays or {})}
