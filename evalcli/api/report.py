@@ -59,7 +59,7 @@ class Report:
 
     >>> import evalcli
     >>> report = evalcli.evaluate(["cat", "dog", "cat", "cat"], ["cat", "dog", "dog", "cat"], task="multiclass")
-    >>> report["recall[dog]"], "f1_macro" in report, report.confusion.loc["dog", "cat"]
+    >>> report["recall[dog]"], "f1_macro" in report, int(report.confusion.loc["dog", "cat"])
     (0.5, True, 1)
     >>> report.check("accuracy>=0.7", "recall[dog]>=0.8").passed
     False
