@@ -211,12 +211,18 @@ def interval(name: str, value: Value) -> str:
     >>> from evalcli.report import Value
     >>> interval("mcc", Value(0.92, 0.91, 0.93)), interval("f1", Value(0.995, 0.9722, 0.9991))
     ('±0.0100', '[0.9722, 0.9991]')
+    >>> interval("rmse", Value(53.1546, 48.1, 58.1)), interval("rmse", Value(5315.46, 5314.96, 5315.96))
+    ('±5.05', '±0.5000')
     """
     if value.value is None or value.low is None or value.high is None:
         return ""
     below, above = value.value - value.low, value.high - value.value
     if abs(above - below) <= 0.1 * (above + below):
-        return f"±{spoken(name, type(value)(max(below, above)))}"
+        reach = max(below, above)
+        places = len(number(value.value).partition(".")[2])
+        if is_of_any_size(name) and 10.0**-places <= reach < 1e9 and "e" not in number(value.value):
+            return f"±{reach:,.{places}f}"  # as far behind the point as the value
+        return f"±{spoken(name, type(value)(reach))}"
     ends = [spoken(name, type(value)(end)) for end in (value.low, value.high)]
     return f"[{', '.join(ends)}]"
 
