@@ -216,6 +216,12 @@ def _said_of(device: str | None, error: BaseException) -> BaseException:
     return said
 
 
+def settle(part: Any) -> None:
+    """Let an accumulator count what it has put off, where it puts off anything: while others are still at work."""
+    if hasattr(part, "settle"):
+        part.settle()
+
+
 class _Crew:
     """What the workers of one pass share."""
 
@@ -242,6 +248,7 @@ class _Crew:
                 with self.lock:
                     number, load = next(self.loads, (-1, None))
                 if load is None:
+                    settle(part)
                     return
                 batch = load()
                 if not part.add(batch):

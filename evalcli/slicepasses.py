@@ -1,7 +1,12 @@
-"""Slices of a pass: for each value of a column a pass of the same family, which takes the rows that are in it."""
+"""Slices of a pass: for each value of a column a pass of the same family, which takes the rows that are in it.
+
+Rows wait until there are many of them, so that a state meets each slice in one long run. What is counted of a long run
+is then added twice, to the slice and to all rows: states add up to the same bits in any grouping.
+"""
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -14,6 +19,10 @@ if TYPE_CHECKING:
 
 LEAST_BUDGET = 1 << 20
 """Bytes for ranks that every slice has, however many share the budget."""
+WAITING_BYTES = 32 << 20
+"""Bytes of rows that wait with each worker."""
+LEAST_SHARED = 1 << 12
+"""Rows from which two additions of states take less time than to count once more."""
 
 
 def share_of(budget: int, slicer: Slicer) -> int:
@@ -23,26 +32,82 @@ def share_of(budget: int, slicer: Slicer) -> int:
 
 def runs(codes: Array) -> Iterator[tuple[int, Array]]:
     """The rows of each code, in their order."""
-    if not len(codes):
-        return
-    order = np.argsort(codes, kind="stable")
-    heads = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    for start, stop in zip(heads.tolist(), [*heads[1:].tolist(), len(order)], strict=True):
-        yield int(codes[order[start]]), order[start:stop]
+    order, places = _by_code(codes)
+    for code, run in places:
+        yield code, order[run]
 
 
 def inside(codes: Array) -> Iterator[tuple[int, Array]]:
     """The rows of each slice, in their order; those with −1 are in none."""
-    held = np.flatnonzero(codes >= 0)
-    for code, rows in runs(codes[held]):
-        yield code, held[rows]
+    for code, rows in runs(codes):
+        if code >= 0:
+            yield code, rows
+
+
+def _by_code(codes: Array) -> tuple[Array, list[tuple[int, slice]]]:
+    """Rows (N,) by rising code, in their order within each, and where those of each code then lie."""
+    if not len(codes):
+        return np.zeros(0, np.int64), []
+    ends = np.iinfo(np.int16)
+    short = codes.min() >= ends.min and codes.max() <= ends.max  # so few are sorted digit by digit
+    order = np.argsort(codes.astype(np.int16) if short else codes, kind="stable")
+    rising = codes[order]
+    heads = [0, *(np.flatnonzero(rising[1:] != rising[:-1]) + 1).tolist(), len(order)]
+    return order, [(int(rising[i]), slice(i, j)) for i, j in itertools.pairwise(heads)]
 
 
 class Rows(Protocol):
     """Rows that were prepared to be counted."""
 
-    def pick(self, rows: Array) -> Self:
+    @property
+    def length(self) -> int:
+        """How many there are."""
+
+    @property
+    def arrays(self) -> tuple[Array | None, ...]:
+        """All that is held of them."""
+
+    def pick(self, rows: Array | slice) -> Self:
         """Some of them."""
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """A copy of them with ``others`` behind them, which hold the same arrays."""
+
+
+R = TypeVar("R", bound=Rows)
+
+
+def apart(rows: R, codes: Array) -> Iterator[tuple[int, R]]:
+    """The rows of each code (N,), in their order; −1 comes first."""
+    order, places = _by_code(codes)
+    together = rows.pick(order)
+    for code, run in places:
+        yield code, together.pick(run)
+
+
+class Waiting(Generic[R]):
+    """Rows of several batches, until they are counted together."""
+
+    def __init__(self) -> None:
+        self._held: list[R] = []
+        self._bytes = 0
+
+    def add(self, rows: R) -> list[R]:
+        """Let rows wait; those whose time has come."""
+        ready = self.all() if self._held and _kinds(rows) != _kinds(self._held[0]) else []
+        self._held.append(rows.joined(()))  # a copy: the source reads the next batch into the same memory
+        self._bytes += sum(part.nbytes for part in rows.arrays if part is not None)
+        return ready + self.all() if self._bytes >= WAITING_BYTES else ready
+
+    def all(self) -> list[R]:
+        """All that wait, together; then none do."""
+        held, self._held, self._bytes = self._held, [], 0
+        return [held[0].joined(held[1:])] if len(held) > 1 else held
+
+
+def _kinds(rows: Rows) -> list[str]:
+    """What must agree for rows to be joined as they are."""
+    return ["" if part is None else str(part.dtype) for part in rows.arrays]
 
 
 class SlicePass(Protocol):
@@ -52,6 +117,12 @@ class SlicePass(Protocol):
 
     def take(self, rows: Any) -> int:
         """Count them; how many rows of the input they stand for."""
+
+    def beside(self) -> Self:
+        """An empty one, whose counts this one and its slices can absorb."""
+
+    def absorb(self, counted: Self) -> None:
+        """Take in what another has counted, as far as this one counts it, but for evidence and slices."""
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered."""
@@ -82,11 +153,21 @@ class SlicePasses(Generic[P]):
         self.slicer, self._fresh = slicer, fresh
         self._passes: dict[int, P] = {}
 
-    def update(self, rows: Rows, codes: Array) -> None:
-        """Count rows in the slice that each is in, (N,) from 0, −1 for none."""
-        for code, places in inside(codes):
-            here = self._at(code)
-            here.evidence.rows += here.take(rows.pick(places))
+    def update(self, rows: Rows, codes: Array, whole: P | None = None) -> None:
+        """Count rows in the slice that each is in, (N,) from 0, −1 for none; and all of them in ``whole``."""
+        rest: list[Rows] = []
+        for code, part in apart(rows, codes):
+            if whole is None or code < 0 or part.length < LEAST_SHARED:
+                rest.append(part)
+                if code >= 0:
+                    self._at(code).evidence.rows += self._at(code).take(part)
+                continue
+            counted, here = whole.beside(), self._at(code)
+            here.evidence.rows += counted.take(part)
+            here.absorb(counted)
+            whole.absorb(counted)
+        if whole is not None and rest:
+            whole.take(rest[0].joined(rest[1:]))
 
     def _at(self, code: int) -> P:
         if code not in self._passes:

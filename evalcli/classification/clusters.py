@@ -128,7 +128,7 @@ class ClusterStates:
         if not self._hashed and len({*self._states, *np.unique(known).tolist()}) > self.most:
             self._hash()
         for group, rows in runs(hashed(known, self.most) if self._hashed else known):
-            self._at(group).update(labels.take(rows))
+            self._at(group).update(labels.pick(rows))
 
     def _at(self, group: int) -> ScoreStates:
         if group not in self._states:
@@ -177,7 +177,7 @@ class SlicedClusters:
     def update(self, labels: Labels, codes: HostArray, *, scores: bool) -> None:
         """Count rows by the slice that each is in, (N,) from 0, −1 for none, and by their cluster."""
         for code, rows in inside(codes):
-            self._at(code).update(labels.take(rows), scores=scores)
+            self._at(code).update(labels.pick(rows), scores=scores)
 
     def _at(self, code: int) -> ClusterStates:
         if code not in self._slices:

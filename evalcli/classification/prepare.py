@@ -13,13 +13,15 @@ import numpy as np
 
 from evalcli.classification.columns import blocks, looks_on_device
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import to_device
+from evalcli.metrics.arrays import joined, to_device
 from evalcli.metrics.labels import HEAVIEST, LARGEST_LABEL
 from evalcli.sources.base import NO_CLUSTER
 from evalcli.task import sum_tolerance
 from evalcli.threshold import as_stored
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.evidence import Evidence
     from evalcli.layout import Layout
     from evalcli.sources.base import Array, Batch, Field
@@ -50,9 +52,23 @@ class Labels(NamedTuple):
     cluster: Array | None = None
     """The number of the cluster of each row."""
 
-    def take(self, rows: Array) -> Labels:
+    def pick(self, rows: Array | slice) -> Labels:
         """Some of the rows."""
         return Labels(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]  # both sides are there
+
+    @property
+    def arrays(self) -> tuple[Array | None, ...]:
+        """All that is held of the rows."""
+        return tuple(self)
+
+    def joined(self, others: Sequence[Labels]) -> Labels:
+        """These rows and, behind them, ``others`` that hold the same arrays."""
+        return Labels(*map(joined, zip(self, *others, strict=True)))
+
+    @property
+    def length(self) -> int:
+        """How many rows these are, however often each counts."""
+        return len(self.target)
 
     def to(self, device: str) -> Labels:
         """The same rows on a torch device; the scores stay behind."""

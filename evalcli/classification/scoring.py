@@ -164,10 +164,25 @@ class ScoreStates:
         if scoring != replace(self.scoring, budget=scoring.budget):
             raise ValueError("states of other scores")
         found = scoring.fresh()
-        found.unscored = self.unscored
-        for name, state in found.states.items():
-            Metric.merge(state, self.states[name])  # budgets apart, they are alike
+        found.absorb(self)
         return found
+
+    def beside(self, budget: int) -> ScoreStates:
+        """Empty states within another budget, whose counts these and those of slices can absorb.
+
+        The sample is the one of these themselves: it is the cheaper to fill the more it has seen.
+        """
+        found = replace(self.scoring, budget=budget).fresh()
+        for name in self.states.keys() & {"TemperatureSample"}:
+            found.states[name] = self.states[name]
+        return found
+
+    def absorb(self, counted: ScoreStates) -> None:
+        """Take in what others have seen, as far as it is asked for here; their ranks are no coarser."""
+        self.unscored += counted.unscored
+        for name, state in self.states.items():
+            if state is not counted.states[name]:
+                Metric.merge(state, counted.states[name])  # budgets apart, they are alike
 
     def state_dict(self) -> dict[str, Array]:
         """Every state, as ``state.part``."""

@@ -15,7 +15,7 @@ import numpy as np
 from evalcli.metrics.arrays import count_cells
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.labels import out_of_range, pair_cells
-from evalcli.slicepasses import runs, share_of
+from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, apart, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,24 +56,38 @@ class SliceStates:
         """A table of no rows: slice, target, prediction (of which the first is none)."""
         return np.zeros((self.size, classes, classes + 1), np.int64)
 
-    def update(self, labels: Labels, codes: Array, *, scores: bool) -> None:
-        """Count rows by the slice that each is in, (N,) from 0, −1 for none."""
-        if (codes < 0).any():
-            held = np.flatnonzero(codes >= 0)
-            labels, codes = labels.take(held), codes[held]
+    def update(self, labels: Labels, codes: Array, whole: ScoreStates | None = None) -> None:
+        """Count rows by the slice that each is in, (N,) from 0, −1 for none; and their scores, all, in ``whole``."""
         counted = self._count_all(labels, codes)
-        if counted and not scores:
+        if counted and labels.scores is None:
             return
-        for code, rows in runs(codes):
-            part = labels.take(rows)
-            here = self._at(code)
-            if not counted:
-                here.confusion.update(part.preds, part.target, part.weight, part.repeats)
-            if scores and here.scores is not None:
-                here.scores.update(part)
+        rest: list[Labels] = []
+        for code, part in apart(labels, codes):
+            if code >= 0 and not counted:
+                self._at(code).confusion.update(part.preds, part.target, part.weight, part.repeats)
+            if labels.scores is not None and not self._share(code, part, whole):
+                rest.append(part)
+        if whole is not None and rest:
+            whole.update(rest[0].joined(rest[1:]))
+
+    def _share(self, code: int, part: Labels, whole: ScoreStates | None) -> bool:
+        """Count the scores of a slice; ``True`` where ``whole`` has them, too."""
+        held = None if code < 0 else self._at(code).scores
+        if held is None or whole is None or part.length < LEAST_SHARED:
+            if held is not None:
+                held.update(part)
+            return False
+        counted = whole.beside(max(whole.scoring.budget, LEAST_BUDGET))
+        counted.update(part)
+        held.absorb(counted)
+        whole.absorb(counted)
+        return True
 
     def _count_all(self, labels: Labels, codes: Array) -> bool:
         """Add all rows to the table at once; ``False`` where it cannot take them."""
+        if (codes < 0).any():
+            held = np.flatnonzero(codes >= 0)
+            labels, codes = labels._replace(scores=None).pick(held), codes[held]
         if self._table is None or not len(codes):
             return not len(codes)
         preds, target = (part.astype(np.int64, copy=False) for part in (labels.preds, labels.target))

@@ -15,10 +15,11 @@ from evalcli.errors import EmptyError, InputError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.counts import ConfusionCounts
+from evalcli.slicepasses import Waiting
 from evalcli.sources.labels import check_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from evalcli.classification.clusters import ClusterStates, SlicedClusters
     from evalcli.classification.prepare import Labels, Prepare
@@ -40,6 +41,8 @@ class ClassificationPass:
     """What earlier passes have shown: a pass that starts over must not forget why."""
     scores: ScoreStates | None = None
     slices: tuple[SliceStates, ...] = ()
+    waiting: Waiting[Labels] = field(default_factory=Waiting)
+    """Rows whose scores are counted with their slices."""
     scan: ScanStates | None = None
     clusters: ClusterStates | None = None
     clusters_in: tuple[SlicedClusters, ...] = ()
@@ -67,11 +70,11 @@ class ClassificationPass:
         """Take in the scores; ``False`` where the rows so far contradict the decision."""
         holds = self._still_holds()
         scored = self.scores is not None and holds and not self._is_lost()
-        if self.scores is not None and scored:
+        if self.slices:
+            kept = labels if scored else labels._replace(scores=None)
+            self._count_slices(self.waiting.add(kept._replace(places=None, cluster=None)))
+        elif self.scores is not None and scored:
             self.scores.update(labels)
-        for number, slices in enumerate(self.slices):
-            assert labels.groups is not None
-            slices.update(labels, labels.groups[:, number], scores=scored)
         if self.scan is not None and labels.groups is not None:
             self.scan.update(labels, labels.groups[:, len(self.slices) :])
         if self.clusters is not None:
@@ -80,6 +83,16 @@ class ClassificationPass:
             assert labels.groups is not None
             clusters.update(labels, labels.groups[:, number], scores=scored)
         return holds
+
+    def _count_slices(self, ready: Iterable[Labels]) -> None:
+        for labels in ready:
+            assert labels.groups is not None
+            for number, slices in enumerate(self.slices):
+                slices.update(labels, labels.groups[:, number], None if number else self.scores)
+
+    def settle(self) -> None:
+        """Count the rows that wait, slice by slice."""
+        self._count_slices(self.waiting.all())
 
     def _is_lost(self) -> bool:
         """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""
@@ -95,6 +108,8 @@ class ClassificationPass:
 
     def merge(self, other: ClassificationPass) -> None:
         """Take in what another worker has gathered."""
+        self.settle()
+        other.settle()
         self.confusion.merge(other.confusion)
         if self.scores is not None and other.scores is not None:
             self.scores.merge(other.scores)
@@ -110,6 +125,7 @@ class ClassificationPass:
 
     def state_dict(self) -> dict[str, Array]:
         """The counts, the states of scores, the evidence, and those of every slice."""
+        self.settle()
         parts: dict[str, Mapping[str, Array]] = {
             "confusion": self.confusion.state_dict(),
             "evidence": self.evidence.state_dict(),
@@ -165,6 +181,7 @@ class ClassificationPass:
 
         Raises: ``ValueError`` where ``other`` makes other labels of the same predictions, or reads other scores.
         """
+        self.settle()
         same = self.prepare.classes == other.prepare.classes and (
             self.prepare.classes is None or self.task.classes == other.task.classes
         )
@@ -197,6 +214,7 @@ class ClassificationPass:
             EmptyError: no row is left, or all weights are 0.
 
         """
+        self.settle()
         source, evidence = self.plan.source, self.evidence
         if decided.problem is not None:  # it says better why labels are no labels
             for code in ("pred-fraction", *(("pred-range",) if self.plan.layout.preds == "score" else ())):
@@ -285,7 +303,7 @@ def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, kn
     slices = tuple(SliceStates(slicer, prepare.classes, scoring, weighted=weighted) for slicer in plan.source.slicers)
     scanned = plan.source.scanned
     scan = None if scanned is None else ScanStates(scanned, rows_of(scanned.asked.metric, task))
-    empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, scan)
+    empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, scan=scan)
     if plan.source.clustered is None:
         return empty
     from evalcli.classification.clusters import ClusterStates, SlicedClusters

@@ -217,7 +217,7 @@ def common(labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
     if all(each is not None and len(each) == len(places) for each in (one.places for one in labels)):
         return labels, places
     where = (places if each.places is None else np.searchsorted(each.places, places) for each in labels)
-    return [each.take(rows) for each, rows in zip(labels, where, strict=True)], places
+    return [each.pick(rows) for each, rows in zip(labels, where, strict=True)], places
 
 
 def _elements(batch: Batch, inner: int, places: HostArray | None, where: HostArray) -> HostArray:

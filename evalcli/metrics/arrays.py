@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     HostArray: TypeAlias = np.ndarray[Any, Any]
@@ -90,6 +92,12 @@ def like(array: Array, reference: Array) -> Array:
 
     # a plain number goes through numpy: torch alone would make float32 of it
     return torch.as_tensor(asnumpy(array) if is_host(array) else array, device=reference.device)
+
+
+def joined(parts: Sequence[Array], axis: int = 0) -> Array:
+    """Arrays of one namespace behind one another along ``axis``; ``None`` of several that are ``None``."""
+    held = [part for part in parts if part is not None]
+    return namespace(*held).concat(held, axis=axis) if held else None
 
 
 def distinct(values: HostArray) -> HostArray:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, is_host
+from evalcli.metrics.arrays import Array, asnumpy, is_host, joined
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.labels import label_rows
@@ -22,7 +22,7 @@ from evalcli.metrics.multilabel import count_labels
 from evalcli.metrics.scorestate import add_exactly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -47,10 +47,15 @@ class ScoreCells(NamedTuple):
         """How many rows of the input these are."""
         return int(self.scores.shape[1]) if self.repeats is None else int(self.repeats.sum())
 
-    def pick(self, rows: HostArray) -> ScoreCells:
+    def pick(self, rows: HostArray | slice) -> ScoreCells:
         """Some of the rows."""
         repeats, weight = (None if part is None else part[rows] for part in self[2:])
         return ScoreCells(self.scores[:, rows], self.target[:, rows], repeats, weight)
+
+    def joined(self, others: Sequence[ScoreCells]) -> ScoreCells:
+        """These rows and, behind them, ``others`` that hold the same arrays."""
+        scores, target, *amounts = zip(self, *others, strict=True)
+        return ScoreCells(joined(scores, 1), joined(target, 1), *map(joined, amounts))
 
 
 def score_cells(

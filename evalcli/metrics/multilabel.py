@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, count_cells, is_host, like, namespace
+from evalcli.metrics.arrays import Array, asnumpy, count_cells, is_host, joined, like, namespace
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.labels import Counts, label_rows
 from evalcli.metrics.sparse import SparseTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -52,12 +52,17 @@ class LabelCells(NamedTuple):
         """How many rows of the input these are."""
         return int(self.true.shape[1]) if self.repeats is None else int(self.repeats.sum())
 
-    def pick(self, rows: HostArray) -> LabelCells:
+    def pick(self, rows: HostArray | slice) -> LabelCells:
         """Some of the rows."""
-        places = like(rows, self.true)
+        places = rows if isinstance(rows, slice) else like(rows, self.true)
         true, said, kept = (None if part is None else part[:, places] for part in self[:3])
         repeats, weight = (None if part is None else part[rows] for part in self[3:])
         return LabelCells(true, said, kept, repeats, weight)
+
+    def joined(self, others: Sequence[LabelCells]) -> LabelCells:
+        """These rows and, behind them, ``others`` that hold the same arrays."""
+        parts = zip(self, *others, strict=True)
+        return LabelCells(*(joined(each, axis) for each, axis in zip(parts, (1, 1, 1, 0, 0), strict=True)))
 
 
 def label_cells(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, is_host
+from evalcli.metrics.arrays import Array, asnumpy, is_host, joined
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.labels import label_rows
@@ -48,10 +48,25 @@ class ValueRows:
     repeats: HostArray | None = None
     groups: HostArray | None = None
 
-    def pick(self, rows: HostArray) -> ValueRows:
+    def pick(self, rows: HostArray | slice) -> ValueRows:
         """Some of the rows, without their slices."""
         weight, repeats = (None if part is None else part[rows] for part in (self.weight, self.repeats))
         return ValueRows(self.preds[:, rows], self.target[:, rows], weight, repeats)
+
+    @property
+    def arrays(self) -> tuple[HostArray | None, ...]:
+        """All that is held of the rows."""
+        return self.preds, self.target, self.weight, self.repeats, self.groups
+
+    def joined(self, others: Sequence[ValueRows]) -> ValueRows:
+        """These rows and, behind them, ``others`` that hold the same arrays."""
+        preds, target, *rest = zip(self.arrays, *(each.arrays for each in others), strict=True)
+        return ValueRows(joined(preds, 1), joined(target, 1), *map(joined, rest))
+
+    @property
+    def length(self) -> int:
+        """How many rows these are, however often each counts."""
+        return int(self.preds.shape[1])
 
     @property
     def outputs(self) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.metrics.arrays import to_device
+from evalcli.metrics.arrays import joined, to_device
 from evalcli.metrics.label_ranks import ScoreCells
 from evalcli.metrics.multilabel import LabelCells
 from evalcli.multilabel.rows import LEFT_OUT, Rows
@@ -49,7 +49,23 @@ class Cells(NamedTuple):
         repeats = self.counted.repeats
         return np.asarray(self.missing.sum(axis=1) if repeats is None else self.missing @ repeats)
 
-    def pick(self, rows: Array) -> Cells:
+    @property
+    def arrays(self) -> tuple[Array | None, ...]:
+        """All that is held of the rows."""
+        return *self.counted, *(() if self.scored is None else self.scored[:2]), self.missing, self.groups
+
+    def joined(self, others: Sequence[Cells]) -> Cells:
+        """These rows and, behind them, ``others`` that hold the same arrays."""
+        counted, scored, missing, groups = zip(self, *others, strict=True)
+        ranked = None if scored[0] is None else scored[0].joined(scored[1:])
+        return Cells(counted[0].joined(counted[1:]), ranked, joined(missing, 1), joined(groups))
+
+    @property
+    def length(self) -> int:
+        """How many rows these are, however often each counts."""
+        return int(self.counted.true.shape[1])
+
+    def pick(self, rows: Array | slice) -> Cells:
         """Some of the rows, without their slices."""
         scored = None if self.scored is None else self.scored.pick(rows)
         return Cells(self.counted.pick(rows), scored, None if self.missing is None else self.missing[:, rows])

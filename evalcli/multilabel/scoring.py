@@ -119,13 +119,11 @@ class LabelScores:
         if scoring != replace(self.scoring, budget=scoring.budget):
             raise ValueError("states of other scores")
         found = scoring.fresh()
-        found.unscored = self.unscored
-        for name, state in found._states.items():
-            Metric.merge(state, self._states[name])  # budgets apart, they are alike
+        found.absorb(self)
         return found
 
-    def merge(self, other: Self) -> None:
-        """Take in what another worker has seen."""
+    def absorb(self, other: Self) -> None:
+        """Take in what others have seen that differ in their budget at most, and have no coarser ranks for it."""
         self.unscored = self.unscored + other.unscored
         for name, state in self._states.items():
-            state.merge(getattr(other, name))
+            Metric.merge(state, getattr(other, name))  # budgets apart, they are alike

@@ -14,10 +14,10 @@ from evalcli.metrics.label_moments import MOST_LABELS, LabelMoments
 from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel.prepare import make_prepare
-from evalcli.slicepasses import SlicePasses, saved_slices, share_of
+from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
@@ -47,6 +47,8 @@ class MultilabelPass:
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
     slices: tuple[SlicePasses[MultilabelPass], ...] = ()
+    waiting: Waiting[Cells] = field(default_factory=Waiting)
+    """Rows that are counted with their slices."""
 
     @property
     def saves_all(self) -> bool:
@@ -59,11 +61,21 @@ class MultilabelPass:
         holds = self._still_holds()
         if not holds or self._is_lost():
             cells = cells._replace(scored=None)
-        self.take(cells)
-        for number, slices in enumerate(self.slices):
-            assert cells.groups is not None
-            slices.update(cells, cells.groups[:, number])
+        if self.slices:
+            self._count(self.waiting.add(cells))
+        else:
+            self.take(cells)
         return holds
+
+    def _count(self, ready: Iterable[Cells]) -> None:
+        for cells in ready:
+            assert cells.groups is not None
+            for number, slices in enumerate(self.slices):
+                slices.update(cells, cells.groups[:, number], None if number else self)
+
+    def settle(self) -> None:
+        """Count the rows that wait."""
+        self._count(self.waiting.all())
 
     def take(self, cells: Cells) -> int:
         """Count prepared cells, and take in their scores as far as they were kept; how many rows these are."""
@@ -73,6 +85,26 @@ class MultilabelPass:
         if self.scores is not None and cells.scored is not None:
             self.scores.update(cells)
         return cells.counted.rows
+
+    def beside(self) -> MultilabelPass:
+        """An empty one, whose counts this one and its slices can absorb."""
+        scoring = None if self.scores is None else self.scores.scoring
+        if scoring is not None:
+            scoring = replace(scoring, budget=max(scoring.budget, LEAST_BUDGET))
+        found = _empty(self.plan, self.task, self.prepare, scoring, self.known)
+        found.pairs = None if self.pairs is None else self.pairs.fresh()
+        return found
+
+    def absorb(self, counted: MultilabelPass) -> None:
+        """Take in what another has counted, as far as this one counts it, but for evidence and slices."""
+        self.counts.merge(counted.counts)
+        self.sets.merge(counted.sets)
+        if self.pairs is not None and counted.pairs is not None:
+            self.pairs.merge(counted.pairs)
+        if self.moments is not None and counted.moments is not None:
+            self.moments.merge(counted.moments)
+        if self.scores is not None and counted.scores is not None:
+            self.scores.absorb(counted.scores)
 
     def _is_lost(self) -> bool:
         """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""
@@ -88,14 +120,9 @@ class MultilabelPass:
 
     def merge(self, other: MultilabelPass) -> None:
         """Take in what another worker has gathered."""
-        self.counts.merge(other.counts)
-        self.sets.merge(other.sets)
-        if self.pairs is not None and other.pairs is not None:
-            self.pairs.merge(other.pairs)
-        if self.moments is not None and other.moments is not None:
-            self.moments.merge(other.moments)
-        if self.scores is not None and other.scores is not None:
-            self.scores.merge(other.scores)
+        self.settle()
+        other.settle()
+        self.absorb(other)
         self.evidence.merge(other.evidence)
         for mine, theirs in zip(self.slices, other.slices, strict=True):
             mine.merge(theirs)
@@ -111,6 +138,7 @@ class MultilabelPass:
 
     def state_dict(self) -> dict[str, Array]:
         """The counts, the states of scores, the evidence, and those of every slice."""
+        self.settle()
         return saved_states(self._saved)
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -129,6 +157,7 @@ class MultilabelPass:
 
         Raises: ``ValueError`` where it does not.
         """
+        self.settle()
         same = type(other) is type(self) and self.task.counts_like == other.task.counts_like
         mine, theirs = (None if one.scores is None else one.scores.scoring for one in (self, other))
         if not same or (mine is None) != (theirs is None) or self.task.classes != other.task.classes:
@@ -145,6 +174,7 @@ class MultilabelPass:
             EmptyError: no row is left, or all weights are 0.
 
         """
+        self.settle()
         source = self.plan.source
         raise_faults(source, self.plan.choices, None, self.evidence)
         self.plan.refuse_doubt(decided)

@@ -18,7 +18,7 @@ from evalcli.metrics.pairs import BUDGET, RankPairs
 from evalcli.metrics.residuals import ResidualTable
 from evalcli.metrics.values import ValueState, feed
 from evalcli.regression.prepare import Prepare
-from evalcli.slicepasses import SlicePasses, saved_slices, share_of
+from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -85,6 +85,8 @@ class RegressionPass:
     squares: ExactSum = field(default_factory=ExactSum)
     """Σw², where there are weights."""
     slices: tuple[SlicePasses[RegressionPass], ...] = ()
+    waiting: Waiting[ValueRows] = field(default_factory=Waiting)
+    """Rows that are counted with their slices."""
 
     @property
     def saves_all(self) -> bool:
@@ -99,11 +101,21 @@ class RegressionPass:
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; once a target had a fraction, or it was asked for, nothing speaks against a regression."""
         rows = self.prepare(batch, self.evidence)
-        self.take(rows)
-        for number, slices in enumerate(self.slices):
-            assert rows.groups is not None
-            slices.update(rows, rows.groups[:, number])
+        if self.slices:
+            self._count(self.waiting.add(rows))
+        else:
+            self.take(rows)
         return True
+
+    def _count(self, ready: Iterable[ValueRows]) -> None:
+        for rows in ready:
+            assert rows.groups is not None
+            for number, slices in enumerate(self.slices):
+                slices.update(rows, rows.groups[:, number], None if number else self)
+
+    def settle(self) -> None:
+        """Count the rows that wait."""
+        self._count(self.waiting.all())
 
     def take(self, rows: ValueRows) -> int:
         """Count prepared rows; how many of the input they stand for."""
@@ -112,8 +124,21 @@ class RegressionPass:
             self.squares.add(rows.weight * rows.weight, repeats=rows.repeats)
         return rows.count
 
+    def beside(self) -> RegressionPass:
+        """An empty one, whose counts this one and its slices can absorb."""
+        setup = self.setup._replace(budget=max(self.setup.budget, LEAST_BUDGET))
+        return RegressionPass(self.plan, self.task, self.prepare, setup, {key: setup.make(key) for key in self.states})
+
+    def absorb(self, counted: RegressionPass) -> None:
+        """Take in what another has counted, as far as this one counts it, but for evidence and slices."""
+        for key, state in self.states.items():
+            Metric.merge(state, counted.states[key])  # budgets apart, they are alike
+        self.squares.merge(counted.squares)
+
     def merge(self, other: RegressionPass) -> None:
         """Take in what another worker has gathered."""
+        self.settle()
+        other.settle()
         for key, state in self.states.items():
             state.merge(other.states[key])
         self.evidence.merge(other.evidence)
@@ -129,6 +154,7 @@ class RegressionPass:
 
     def state_dict(self) -> dict[str, Array]:
         """The states, the evidence, the squares of the weights, and those of every slice."""
+        self.settle()
         return saved_states(self._saved)
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -147,6 +173,7 @@ class RegressionPass:
 
         Raises: ``ValueError`` where it does not.
         """
+        self.settle()
         alike = type(other) is type(self) and self.setup._replace(budget=other.setup.budget) == other.setup
         if not alike or {*self.states} != {*other.states}:
             raise ValueError("the predictions were taken for something else")
@@ -166,6 +193,7 @@ class RegressionPass:
             EmptyError: no row is left, or all weights are 0.
 
         """
+        self.settle()
         source = self.plan.source
         raise_faults(source, self.plan.choices, None, self.evidence)
         self.plan.refuse_doubt(decided)
