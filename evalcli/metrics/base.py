@@ -65,6 +65,17 @@ class Mergeable(Protocol):
         """Take over what ``state_dict`` gave."""
 
 
+_MERGES: dict[type, bool] = {}
+"""Which kinds of values know themselves how to merge: asked of each kind once, for a look at all it has takes long."""
+
+
+def _merges(value: object) -> bool:
+    kind = type(value)
+    if kind not in _MERGES:
+        _MERGES[kind] = issubclass(kind, Mergeable)
+    return _MERGES[kind]
+
+
 def _sum(mine: Any, theirs: Any) -> Any:
     return mine + theirs
 
@@ -169,7 +180,7 @@ class Metric(Operators):
             raise TypeError(f"a {type(self).__name__} cannot merge a {type(other).__name__}")
         for name, reduce in self._reduces.items():
             mine, theirs = getattr(self, name), getattr(other, name)
-            if isinstance(mine, Mergeable):
+            if _merges(mine):
                 mine.merge(theirs)
             else:
                 combine = reduce if callable(reduce) else REDUCTIONS[reduce]
@@ -188,7 +199,7 @@ class Metric(Operators):
         state: dict[str, HostArray] = {}
         for name in self._defaults:
             value = getattr(self, name)
-            if isinstance(value, Mergeable):
+            if _merges(value):
                 state |= {f"{name}.{inner}": array for inner, array in value.state_dict().items()}
             elif isinstance(value, list):
                 if value:
@@ -207,7 +218,7 @@ class Metric(Operators):
                 raise ValueError(f"{type(self).__name__} has no state {key!r}")
         for name, default in self._defaults.items():
             loaded: Any
-            if isinstance(default, Mergeable):
+            if _merges(default):
                 loaded = default.fresh()
                 loaded.load_state_dict(
                     {key[len(name) + 1 :]: state[key] for key in state if key.startswith(f"{name}.")}
@@ -278,13 +289,13 @@ def _loaded(name: str, array: HostArray, default: Any) -> Any:
 
 
 def _moved(state: Any, device: Any) -> Any:
-    if isinstance(state, Mergeable):
+    if _merges(state):
         return state.to(device)
     return [_moved(part, device) for part in state] if isinstance(state, list) else to_device(state, device)
 
 
 def _copy_of(default: Any) -> Any:
     """The start of a state, that no two metrics share."""
-    if isinstance(default, Mergeable):
+    if _merges(default):
         return default.fresh()
     return copy.deepcopy(default) if is_host(default) or isinstance(default, list) else default.clone()

@@ -167,7 +167,8 @@ class KeyColumn:
         for side in range(len(self._sides)):
             rows = waiting.pop(0)
             if len(rows.keys):
-                self._sides[side] = merged_bins([self._sides[side], self._runs(rows)], self._shift)
+                held, fresh = self._sides[side], self._runs(rows)
+                self._sides[side] = merged_bins([held, fresh], self._shift) if len(held.least) else fresh
         self._fit([side.least for side in self._sides])
 
     def _runs(self, rows: _Rows) -> Bins:

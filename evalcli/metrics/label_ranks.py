@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, is_host, joined
+from evalcli.metrics.arrays import Array, asnumpy, columns, is_host, joined
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.labels import label_rows
@@ -50,7 +50,7 @@ class ScoreCells(NamedTuple):
     def pick(self, rows: HostArray | slice) -> ScoreCells:
         """Some of the rows."""
         repeats, weight = (None if part is None else part[rows] for part in self[2:])
-        return ScoreCells(self.scores[:, rows], self.target[:, rows], repeats, weight)
+        return ScoreCells(columns(self.scores, rows), columns(self.target, rows), repeats, weight)
 
     def joined(self, others: Sequence[ScoreCells]) -> ScoreCells:
         """These rows and, behind them, ``others`` that hold the same arrays."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, count_cells, is_host, joined, like, namespace
+from evalcli.metrics.arrays import Array, asnumpy, columns, count_cells, is_host, joined, like, namespace
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.labels import Counts, label_rows
@@ -54,8 +54,7 @@ class LabelCells(NamedTuple):
 
     def pick(self, rows: HostArray | slice) -> LabelCells:
         """Some of the rows."""
-        places = rows if isinstance(rows, slice) else like(rows, self.true)
-        true, said, kept = (None if part is None else part[:, places] for part in self[:3])
+        true, said, kept = (None if part is None else columns(part, rows) for part in self[:3])
         repeats, weight = (None if part is None else part[rows] for part in self[3:])
         return LabelCells(true, said, kept, repeats, weight)
 

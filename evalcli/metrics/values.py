@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, is_host, joined
+from evalcli.metrics.arrays import Array, asnumpy, columns, is_host, joined
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.labels import label_rows
@@ -51,7 +51,7 @@ class ValueRows:
     def pick(self, rows: HostArray | slice) -> ValueRows:
         """Some of the rows, without their slices."""
         weight, repeats = (None if part is None else part[rows] for part in (self.weight, self.repeats))
-        return ValueRows(self.preds[:, rows], self.target[:, rows], weight, repeats)
+        return ValueRows(columns(self.preds, rows), columns(self.target, rows), weight, repeats)
 
     @property
     def arrays(self) -> tuple[HostArray | None, ...]:

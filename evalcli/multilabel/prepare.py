@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.metrics.arrays import joined, to_device
+from evalcli.metrics.arrays import columns, joined, to_device
 from evalcli.metrics.label_ranks import ScoreCells
 from evalcli.metrics.multilabel import LabelCells
 from evalcli.multilabel.rows import LEFT_OUT, Rows
@@ -68,7 +68,7 @@ class Cells(NamedTuple):
     def pick(self, rows: Array | slice) -> Cells:
         """Some of the rows, without their slices."""
         scored = None if self.scored is None else self.scored.pick(rows)
-        return Cells(self.counted.pick(rows), scored, None if self.missing is None else self.missing[:, rows])
+        return Cells(self.counted.pick(rows), scored, None if self.missing is None else columns(self.missing, rows))
 
 
 class Prepare(NamedTuple):
