@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from evalcli.decision import decide
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from evalcli.own import OwnMetrics
     from evalcli.sources.base import Array, Batch, InputFile, Source
     from evalcli.task import Choices, Task
+
+
+class Shown(NamedTuple):
+    """The metrics whose intervals anyone will see, of all rows and of slices."""
+
+    of_all: frozenset[str]
+    of_slices: frozenset[str]
 
 
 class Pass(Protocol):
@@ -75,12 +82,16 @@ class Plan:
     also: tuple[str, ...] = ()
     budget: int | None = None
     workers: int = 1
-    shown: frozenset[str] | None = None
+    shown: Shown | None = None
     partial: bool = False
     own: OwnMetrics | None = None
     """Metrics of the caller's own, which see the same batches."""
     processes: bool = False
     """Whether workers may be processes."""
+
+    def inside(self) -> Plan:
+        """The same where a slice is reported as if it were all rows."""
+        return self if self.shown is None else replace(self, shown=self.shown._replace(of_all=self.shown.of_slices))
 
     @property
     def device(self) -> str | None:

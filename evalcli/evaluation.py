@@ -22,9 +22,9 @@ MEND = "mend the metric"
 """What to do about it."""
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from evalcli.counting import Outcome
+    from evalcli.counting import Outcome, Shown
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
     from evalcli.own import OwnMetric, OwnValues
@@ -41,7 +41,7 @@ def evaluate(  # noqa: PLR0913  # most of it need not be said
     *,
     also: Sequence[str] = (),
     own: Sequence[OwnMetric] = (),
-    shown: Collection[str] | None = None,
+    shown: Shown | None = None,
     kept: Callable[[Measured], object] | None = None,
 ) -> Report:
     """Read ``source`` once, count, and say what the numbers mean.
@@ -89,7 +89,7 @@ def measure(  # noqa: PLR0913  # likewise
     *,
     also: Sequence[str] = (),
     own: Sequence[OwnMetric] = (),
-    shown: Collection[str] | None = None,
+    shown: Shown | None = None,
     partial: bool = False,
 ) -> tuple[Measured, int]:
     """The first half of ``evaluate``: count, and say by how many rows at a time.
@@ -103,9 +103,8 @@ def measure(  # noqa: PLR0913  # likewise
         size = batch_rows(execution, row_bytes(source), placement)
         workers = worker_count(execution, source, size)
         gated, budget = tuple(also), execution.ranking_budget
-        seen = None if shown is None else frozenset(shown)
         plan = Plan(
-            *(source, choices, layout, placement, metrics, gated, budget, workers, seen, partial),
+            *(source, choices, layout, placement, metrics, gated, budget, workers, shown, partial),
             processes=execution.processes,
         )
         if own:

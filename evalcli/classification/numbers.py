@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.intervals import Intervals
     from evalcli.classification.scoring import ScoreResults, ScoreStates
+    from evalcli.counting import Shown
     from evalcli.metrics.counts import ConfusionCounts, Pairs
     from evalcli.metrics.registry import MetricName
     from evalcli.task import Task
@@ -39,7 +40,7 @@ class Setting(NamedTuple):
     workers: int = 1
     confidence: Confidence | None = None
     """How sure intervals are to be; ``None``: there are none."""
-    shown: frozenset[str] | None = None
+    shown: Shown | None = None
     """The metrics whose intervals anyone will see; ``None``: all."""
     method: str = "auto"
     """What intervals of composites get, as in :class:`evalcli.uncertainty.counted.CountIntervals`."""
@@ -118,7 +119,7 @@ class Numbers:
         check_task(name, self.setting.task.kind)
         value = self._scored(name) if name.entry.needs_scores else self._counted(name)
         shown = self.setting.shown
-        if self._intervals is None or not (shown is None or str(name) in shown):
+        if self._intervals is None or not (shown is None or str(name) in shown.of_all):
             return value
         return self._intervals.of(name, value)
 

@@ -35,7 +35,7 @@ class Reporter:
     """From counts to a report: names, numbers, undefined, findings."""
 
     def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
-        self.source, self.choices, self.task = plan.source, plan.choices, outcome.task
+        self.plan, self.source, self.choices, self.task = plan, plan.source, plan.choices, outcome.task
         self.asked, self.also, self.default = plan.asked, plan.also, plan.default(outcome.task.kind)
         self.evidence, self.inputs = outcome.evidence, inputs
         gathered = outcome.gathered
@@ -110,11 +110,12 @@ class Reporter:
 
     def _slices(self) -> Iterator[SliceRow]:
         """Every slice that has rows, column by column."""
+        shown = self.plan.inside().shown
         for number, (slicer, states) in enumerate(zip(self.source.slicers, self.slices, strict=True)):
             for code, (confusion, scores) in states.slices().items():
                 clusters = self.clusters_in[number].of(code) if self.clusters_in else None
                 # a table of hundreds of intervals is drawn at no cost only without drawing samples
-                numbers = Numbers(self.setting._replace(method="delta"), confusion, scores, clusters)
+                numbers = Numbers(self.setting._replace(method="delta", shown=shown), confusion, scores, clusters)
                 yield SliceRow(slicer.name, slicer.values[code], confusion.rows, self._values(numbers, slicer.name))
 
     def _scan(self) -> Scan | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from evalcli.cli.options import OutputOptions
     from evalcli.cli.output import Target
+    from evalcli.counting import Shown
     from evalcli.report import Report
 
 
@@ -39,15 +40,19 @@ class Delivery(NamedTuple):
         """Whether anything but parts is written or printed."""
         return self.format is not None or any(target.format != PART for target in self.targets)
 
-    def intervals(self, asked: Collection[str]) -> frozenset[str] | None:
+    def intervals(self, asked: Collection[str]) -> Shown | None:
         """The metrics whose intervals anyone will see, given those ``asked`` for; ``None``: all that there are."""
         forms = {self.format, *(target.format for target in self.targets)} - {None, PART}
         if forms - {"rich"}:
             return None
+        from evalcli.counting import Shown
         from evalcli.metrics.registry import parse
-        from evalcli.renderers.contents import HEADLINES
+        from evalcli.renderers.contents import HEADLINES, SLICE_COLUMNS
 
-        return frozenset((*HEADLINES, *asked, *(str(parse(name).whole) for name in asked))) if forms else frozenset()
+        if not forms:
+            return Shown(frozenset(), frozenset())
+        named = frozenset((*asked, *(str(parse(name).whole) for name in asked)))
+        return Shown(named | HEADLINES, named | {columns[0] for columns in SLICE_COLUMNS.values()})
 
     def deliver(self, report: Report, part: bytes = b"") -> ExitCode:
         """Write the files, of which some may be a ``part``, print the report and the verdict.

@@ -110,7 +110,7 @@ class LabelCalibration(ScoreCellState):
         for name, values in zip(_LOSSES, (np.where(np.isinf(loss), 0.0, loss), brier), strict=True):
             counted = np.where(kept, values, 0.0)
             _add_rows(getattr(self, name), counted, part)
-            _add_powers(getattr(self, f"row_{name}"), counted.sum(axis=0) / self.labels, part)
+            _add_powers(getattr(self, f"row_{name}"), _row_sums(counted) / self.labels, part)
         places = bin_places(stored_confidence(positive, self.form), self._edges)
         places += np.arange(self.labels)[:, None] * self.bins
         self._count_bins(places, np.rint(positive * _GRID) / _GRID, true, kept, part)
@@ -187,6 +187,14 @@ def _add_rows(total: ExactSum, values: HostArray, part: ScoreCells) -> None:
         return
     label = np.repeat(np.arange(len(values)), values.shape[1])
     total.add(values.reshape(-1), label, np.tile(part.repeats, len(values)))
+
+
+def _row_sums(values: HostArray) -> HostArray:
+    """The sum of every row of ``values`` (L, n), label by label: numpy adds those of a single row in another order."""
+    total = np.zeros(values.shape[1])
+    for of_label in values:
+        total += of_label
+    return total
 
 
 def _add_powers(total: ExactSum, values: HostArray, part: ScoreCells) -> None:

@@ -126,7 +126,7 @@ class _Reporter:
         """Every slice that has rows, column by column."""
         for slicer, slices in zip(self.plan.source.slicers, self.gathered.slices, strict=True):
             for code, one in slices.passes().items():
-                inside = _Reporter(self.plan, self.outcome._replace(gathered=one), ())
+                inside = _Reporter(self.plan.inside(), self.outcome._replace(gathered=one), ())
                 yield SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
 
     def _value(self, name: MetricName) -> Value:
@@ -138,7 +138,7 @@ class _Reporter:
         else:
             value = value_of(*map(float, self.scored.value(name)))
         shown = self.plan.shown
-        seen = self.intervals is not None and (shown is None or str(name) in shown)
+        seen = self.intervals is not None and (shown is None or str(name) in shown.of_all)
         return self.intervals.of(name, value) if self.intervals is not None and seen else value
 
     def _per_class(self) -> tuple[ClassRow, ...]:

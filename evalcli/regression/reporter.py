@@ -103,7 +103,7 @@ class Reporter:
         """Every slice that has rows, column by column."""
         for slicer, slices in zip(self.source.slicers, self.outcome.gathered.slices, strict=True):
             for code, one in slices.passes().items():
-                inside = Reporter(self.plan, self.outcome._replace(gathered=one), ())
+                inside = Reporter(self.plan.inside(), self.outcome._replace(gathered=one), ())
                 yield SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
 
     def _value(self, name: MetricName) -> Value:
@@ -118,7 +118,7 @@ class Reporter:
 
     def _is_shown(self, name: MetricName) -> bool:
         shown = self.plan.shown
-        return self.choices.confidence is not None and (shown is None or str(name) in shown)
+        return self.choices.confidence is not None and (shown is None or str(name) in shown.of_all)
 
     def _sure_of_mean(self, name: MetricName, value: Value) -> Value:
         """The mean over outputs with the interval that holds however these go together."""

@@ -16,6 +16,8 @@ from statistics import NormalDist
 _NORMAL = NormalDist()
 _TINY = 1e-300
 _MOST_STEPS = 200_000
+_MANY = 1000.0
+"""So many degrees of freedom, for each unit of ``z²``, make Student's distribution nearly normal."""
 _STIRLING = (1 / 12, 1 / 360, 1 / 1260, 1 / 1680)
 
 
@@ -142,6 +144,9 @@ def t_quantile(probability: float, freedom: float) -> float:
         return normal_quantile(probability)
     if probability == 0.5:
         return 0.0
+    z = normal_quantile(probability)
+    if freedom >= _MANY * max(z * z, 1.0):
+        return _nearly_normal(z, freedom)
     tail = min(probability, 1.0 - probability)
     low, high = 0.0, 1.0
     while _t_tail(high, freedom) > tail and high < 1e150:
@@ -152,6 +157,21 @@ def t_quantile(probability: float, freedom: float) -> float:
             break
         low, high = (middle, high) if _t_tail(middle, freedom) > tail else (low, middle)
     return high if probability > 0.5 else -high
+
+
+def _nearly_normal(z: float, freedom: float) -> float:
+    """The quantile of t where the normal one is ``z``, of so many degrees that the terms left out are below 1e-15.
+
+    Source: Abramowitz and Stegun 1964, 26.7.5.
+    """
+    q = z * z
+    terms = (
+        (q + 1.0) / 4.0,
+        ((5.0 * q + 16.0) * q + 3.0) / 96.0,
+        (((3.0 * q + 19.0) * q + 17.0) * q - 15.0) / 384.0,
+        ((((79.0 * q + 776.0) * q + 1482.0) * q - 1920.0) * q - 945.0) / 92160.0,
+    )
+    return z + z * sum(term / freedom ** (k + 1) for k, term in enumerate(terms))
 
 
 def _t_tail(t: float, freedom: float) -> float:

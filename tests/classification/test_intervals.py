@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from memory_source import MemorySource
 
+from evalcli.counting import Shown
 from evalcli.engine import Execution
 from evalcli.errors import ExitCode
 from evalcli.evaluation import evaluate
@@ -118,7 +119,7 @@ def test_an_interval_reaches_beyond_what_bins_leave_open():
 
 def test_only_what_is_seen_is_made_sure():
     preds, truth = drawn("logits")
-    found = report(MemorySource(preds, truth), shown={"accuracy", "ece"})
+    found = report(MemorySource(preds, truth), shown=Shown(frozenset({"accuracy", "ece"}), frozenset()))
     assert sure(found.metrics) == {"accuracy", "ece"}
     assert not sure(found.per_class[0].metrics)
     plain = report(MemorySource(preds, truth), confidence=None)

@@ -43,6 +43,12 @@ def test_t_equals_scipy(freedom):
     assert t_two_sided(np.inf, freedom) == 0
 
 
+@pytest.mark.parametrize("probability", [0.975, 0.6, 0.001, 1 - 1e-9])
+def test_t_of_many_degrees_equals_scipy(probability):
+    for freedom in (4.1e3, 5e4, 1e6, 9e6):
+        assert t_quantile(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom), rel=1e-13)
+
+
 def test_normal_equals_scipy():
     for z in (-3.0, 0.0, 0.5, 1.96, 8.0):
         assert normal_tail(z) == pytest.approx(stats.norm.sf(z), rel=1e-12)
