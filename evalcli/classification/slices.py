@@ -62,7 +62,7 @@ class SliceStates:
         if counted and labels.scores is None:
             return
         rest: list[Labels] = []
-        for code, part in apart(labels, codes):
+        for code, part in apart(labels._replace(groups=None), codes):
             if code >= 0 and not counted:
                 self._at(code).confusion.update(part.preds, part.target, part.weight, part.repeats)
             if labels.scores is not None and not self._share(code, part, whole):

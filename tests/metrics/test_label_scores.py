@@ -285,6 +285,18 @@ def test_what_does_not_fit_is_refused(kind):
             state.update(np.zeros((1, LABELS)), np.zeros((1, LABELS)), weight=np.ones(1))
 
 
+@pytest.mark.parametrize("kind", ["probs", "logits"])
+def test_rows_one_by_one_add_up_to_the_bits_of_the_batch(kind):
+    rng = np.random.default_rng(3)
+    scores = rng.random((200, 23)) if kind == "probs" else rng.normal(size=(200, 23))
+    target = (rng.random(scores.shape) < 0.4).astype(int)
+    whole, single = (LabelCalibration(23, ScoreForm(kind, binary=True)) for _ in range(2))
+    whole.update(scores, target)
+    for row in range(len(scores)):
+        single.update(scores[row : row + 1], target[row : row + 1])
+    assert single.compute().powers == whole.compute().powers
+
+
 def test_nothing_at_all_is_undefined():
     assert np.isnan([lrap(LabelRanks(2).compute()), ranking_loss(LabelRanks(2).compute())]).all()
     sums = LabelCalibration(2, FORM).compute()

@@ -1,0 +1,95 @@
+"""Rows of slices: taken apart, waiting for one another, and counted once for the slice and for all rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from memory_source import MemorySource
+
+from evalcli.engine import Execution
+from evalcli.evaluation import evaluate
+from evalcli.metrics.values import ValueRows
+from evalcli.slicepasses import Waiting, apart, inside
+from evalcli.task import Choices
+from evalcli.uncertainty.intervals import Confidence
+
+
+def values(*numbers, groups=None):
+    row = np.array([numbers], np.float64)
+    return ValueRows(row, row + 1, groups=groups)
+
+
+@given(st.lists(st.sampled_from([-1, 0, 1, 7, 40_000]), max_size=40), st.sampled_from([np.int16, np.int64]))
+@settings(deadline=None)
+def test_rows_are_taken_apart_in_their_order(codes, dtype):
+    codes = np.array([code for code in codes if code <= np.iinfo(dtype).max], dtype)
+    rows = values(*range(len(codes)))
+    wanted = [(code, np.flatnonzero(codes == code).tolist()) for code in sorted(set(codes.tolist()))]
+    assert [(code, part.preds[0].tolist()) for code, part in apart(rows, codes)] == wanted
+    assert [(code, part.tolist()) for code, part in inside(codes)] == [one for one in wanted if one[0] >= 0]
+
+
+def test_rows_that_wait_are_copies_and_come_out_together(monkeypatch):
+    waiting, batch = Waiting(), values(1.0, 2.0)
+    assert waiting.add(batch) == []
+    batch.preds[:] = 9.0  # as a source does that reads the next batch into the same memory
+    assert waiting.add(values(3.0)) == []
+    (rows,) = waiting.all()
+    assert (rows.preds.tolist(), rows.target.tolist()) == ([[1.0, 2.0, 3.0]], [[2.0, 3.0, 4.0]])
+    assert waiting.all() == []
+    monkeypatch.setattr("evalcli.slicepasses.WAITING_BYTES", 64)
+    assert [waiting.add(values(number)) for number in (4.0, 5.0, 6.0)] == [[], [], []]
+    assert [rows.length for rows in waiting.add(values(7.0))] == [4]
+
+
+def test_rows_of_other_kinds_are_not_joined():
+    waiting = Waiting()
+    assert waiting.add(values(1.0)) == []
+    assert [rows.length for rows in waiting.add(values(2.0, groups=np.zeros((1, 1), np.int64)))] == [1]
+    assert [rows.groups is None for rows in waiting.all()] == [False]
+
+
+ROWS = 700
+RNG = np.random.default_rng(5)
+REGION = RNG.choice(["EU", "US", "APAC", ""], ROWS, p=[0.5, 0.3, 0.15, 0.05])
+CELLS = (RNG.random((ROWS, 9)) < 0.3).astype(int)
+CLASSES = RNG.integers(0, 4, ROWS)
+INPUTS = {
+    "regression": (RNG.normal(5, 2, ROWS), RNG.normal(5, 2, ROWS), {"task": "regression"}),
+    "outputs": (RNG.normal(5, 2, (ROWS, 3)), RNG.normal(5, 2, (ROWS, 3)), {"task": "regression"}),
+    "binary": (RNG.random(ROWS), CLASSES % 2, {}),
+    "logits": (RNG.normal(size=(ROWS, 4)), CLASSES, {}),
+    "labels": (RNG.integers(0, 4, ROWS), CLASSES, {}),
+    "multilabel": (RNG.random((ROWS, 9)), CELLS, {"labels": tuple("abcdefghi")}),
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+@pytest.mark.parametrize("weighted", [False, True], ids=["counted", "weighted"])
+@pytest.mark.parametrize("budget", [None, 4096], ids=["exact", "certified"])
+def test_how_rows_are_gathered_moves_no_bit(kind, weighted, budget, monkeypatch):
+    preds, target, choices = INPUTS[kind]
+    weight = RNG.choice([0.0, 0.5, 1.0, 2.25], ROWS) if weighted else None
+    slices = {"region": REGION, "half": np.where(np.arange(ROWS) % 2, "odd", "even")}
+    monkeypatch.setattr("evalcli.slicepasses.LEAST_BUDGET", 1024)
+    monkeypatch.setattr("evalcli.classification.slices.LEAST_BUDGET", 1024)
+    monkeypatch.setattr("evalcli.regression.states.LEAST_BUDGET", 1024)
+    monkeypatch.setattr("evalcli.multilabel.states.LEAST_BUDGET", 1024)
+    asked = Choices(**choices, confidence=Confidence(resamples=20))
+
+    def report(least=1 << 40, waiting=0, size=ROWS, workers=1, **options):
+        monkeypatch.setattr("evalcli.slicepasses.WAITING_BYTES", waiting)
+        monkeypatch.setattr("evalcli.slicepasses.LEAST_SHARED", least)
+        monkeypatch.setattr("evalcli.classification.slices.LEAST_SHARED", least)
+        source = MemorySource(preds, target, weight=weight, **options)
+        return evaluate(source, asked, Execution(batch_size=size, workers=workers, ranking_budget=budget))
+
+    alone, twice = report(), report(slices=slices)
+    assert len(twice.slices) == 5
+    for least, waiting, size, workers in ((1, 0, 97, 1), (1, 1 << 30, 97, 3), (60, 9000, 50, 2)):
+        once = report(least, waiting, size, workers, slices=slices)
+        assert once.slices == twice.slices
+        assert once.metrics == twice.metrics == alone.metrics
+        assert (once.per_class, once.calibration) == (alone.per_class, alone.calibration)
