@@ -71,8 +71,8 @@ class ClassificationPass:
         holds = self._still_holds()
         scored = self.scores is not None and holds and not self._is_lost()
         if self.slices:
-            kept = labels if scored else labels._replace(scores=None)
-            self._count_slices(self.waiting.add(kept._replace(places=None, cluster=None)))
+            kept = labels._replace(places=None, cluster=None)
+            self._count_slices(self.waiting.add(kept) if scored else [kept._replace(scores=None)])  # labels cost little
         elif self.scores is not None and scored:
             self.scores.update(labels)
         if self.scan is not None and labels.groups is not None:
