@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from evalcli.errors import InputError
@@ -35,6 +35,8 @@ class Model:
 @dataclass(frozen=True, slots=True)
 class Difference:
     """``value`` is a model's metric less that of the reference; ``adjusted`` is its p-value by Holm.
+
+    What is best at 0, a bias, is compared by its size: ``value`` is ``|b| − |a|``.
 
     ``detectable`` is the least difference that such a sample shows four times out of five. ``verdict`` is ``better``,
     ``worse`` or ``none``: that no difference was shown does not say that there is none.
@@ -85,7 +87,8 @@ class ClassFlips:
 class FlippedRow:
     """A row that flips: ``kind`` is ``fixed``, ``broken`` or ``other``; ``row`` counts from 0.
 
-    ``first`` and ``second`` are the answers of A and B, ``None`` for none.
+    ``first`` and ``second`` are the answers of A and B, ``None`` for none. Of values, ``fixed`` are rows in which B is
+    nearer to the target, ``broken`` those in which it is farther off.
     """
 
     kind: str
@@ -148,7 +151,7 @@ class Comparison:
             "reference": self.reference,
             "metrics": {row.name: _metric_object(row) for row in self.metrics},
             **({"flips": [_object(each) for each in self.flips]} if self.flips else {}),
-            **({"rows": [_object(each) for each in self.rows]} if self.flips else {}),
+            **({"rows": [_object(each) for each in self.rows]} if self.flips or self.rows else {}),
             "findings": [_object(each) for each in self.findings],
             "gates": [_object(each) for each in self.gates],
             "inputs": [_object(each) for each in self.inputs],
@@ -184,6 +187,13 @@ class Comparison:
         except (KeyError, TypeError, AttributeError) as error:
             what = f"a saved comparison with a part missing or of another form: {error}"
             raise InputError(what, fix="save it again", path=path) from error
+
+
+def goodness(direction: str, value: float | None) -> float:
+    """What is larger the better a value is; of what is best at 0, the nearer."""
+    if value is None:
+        return -inf
+    return value if direction == "higher" else -abs(value) if direction == "zero" else -value
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,3 +116,37 @@ def judged(
             value, interval.low, interval.high, interval.method, each.p, p, each.detectable, verdict
         )
     return plain
+
+
+def verdicts(
+    names: Sequence[MetricName],
+    values: Sequence[Mapping[str, float | None]],
+    found: Mapping[int, Mapping[str, comparison.Difference | None]],
+    reference: int,
+    confidence: Confidence,
+) -> dict[int, dict[str, Difference | None]]:
+    """Those of every other model: of two, Holm goes over all metrics, in a league over the models, metric by metric."""
+    level = 1.0 - confidence.level
+    directions = {str(name): name.entry.direction for name in names}
+
+    def gap(other: int, name: str) -> float:
+        mine, base = values[other][name], values[reference][name]
+        if mine is None or base is None:
+            return 0.0
+        return abs(mine) - abs(base) if directions[name] == "zero" else mine - base
+
+    if len(values) == 2:
+        (other,) = found
+        gaps = {str(name): gap(other, str(name)) for name in names}
+        return {other: judged(found[other], gaps, directions, level)}
+    plain: dict[int, dict[str, Difference | None]] = {other: {} for other in found}
+    for name in map(str, names):
+        each = judged(
+            {str(other): found[other][name] for other in found},
+            {str(other): gap(other, name) for other in found},
+            {str(other): directions[name] for other in found},
+            level,
+        )
+        for other in found:
+            plain[other][name] = each[str(other)]
+    return plain

@@ -20,15 +20,8 @@ import numpy as np
 from evalcli import __version__
 from evalcli.comparing import data
 from evalcli.comparing.differences import judged
-from evalcli.comparing.models import (
-    compared_names,
-    every_class,
-    inputs_of,
-    is_unit,
-    members_of,
-    models_of,
-    numbers_of,
-)
+from evalcli.comparing.models import compared_names, every_class, members_of, numbers_of
+from evalcli.comparing.sides import inputs_of, is_unit, models_of
 from evalcli.counting import count
 from evalcli.engine import accumulate, batch_rows, worker_count
 from evalcli.errors import UsageError

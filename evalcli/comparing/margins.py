@@ -115,7 +115,7 @@ def _status(margin: Margin, row: MetricRow, found: Difference, bound: float) -> 
         if equivalent(interval, bound):
             return "pass"
         return "fail" if found.low >= bound or found.high <= -bound else "inconclusive"
-    direction: Literal["higher", "lower"] = "lower" if row.direction == "lower" else "higher"
+    direction: Literal["higher", "lower"] = "higher" if row.direction == "higher" else "lower"
     if not_worse(interval, bound, direction):
         return "pass"
     worse = found.high <= -bound if direction == "higher" else found.low >= bound

@@ -11,16 +11,24 @@ import numpy as np
 from evalcli import __version__
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.comparing import data
-from evalcli.comparing.differences import CountDifferences, judged
+from evalcli.comparing.differences import CountDifferences, verdicts
 from evalcli.comparing.joint import BROKEN, FIXED
 from evalcli.comparing.passes import Member, count_together, unite
 from evalcli.comparing.rows import Together
+from evalcli.comparing.sides import (
+    SAME_ANSWERS,
+    best_of,
+    inputs_of,
+    left_out_of,
+    metric_rows,
+    models_of,
+    told_left_out,
+)
 from evalcli.engine import batch_rows, place, worker_count
 from evalcli.errors import UsageError
 from evalcli.evaluation import row_bytes
 from evalcli.layout import find_layout
-from evalcli.report import Finding, InputRecord
-from evalcli.reporting import records
+from evalcli.report import Finding
 from evalcli.sources import spoken_of
 from evalcli.uncertainty.intervals import Confidence
 
@@ -32,7 +40,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.scored import ScoreDifferences
     from evalcli.engine import Execution, Progress
     from evalcli.metrics.registry import MetricName
-    from evalcli.sources.base import InputFile, Source
+    from evalcli.sources.base import Source
     from evalcli.task import Choices, Task
     from evalcli.uncertainty.comparison import Difference
 
@@ -111,6 +119,12 @@ class _Comparing:
             self.members, self.together, self.size, self.progress, flips=flips, same_target=self._has_one_truth()
         )
         self.task: Task = self.counted.tasks[0]
+        if self.task.family == "regression":
+            from evalcli.comparing.regressions import ValueComparing
+
+            return ValueComparing(
+                self.sources, self.members, self.question, self.together, self.size, self.progress, self.counted
+            ).result()
         self.numbers = [
             numbers_of(one, task) for one, task in zip(self.counted.total.passes, self.counted.tasks, strict=True)
         ]
@@ -118,7 +132,7 @@ class _Comparing:
         names = compared_names(self.members[0], self.task, self.numbers, self.question)
         values = [{str(name): each.value(name).value for name in names} for each in self.numbers]
         two = len(self.sources) == 2
-        self.reference = 0 if two else _best(names[0], values)
+        self.reference = 0 if two else best_of(names[0], values)
         return self._comparison(names, values, two=two)
 
     def _has_one_truth(self) -> bool:
@@ -135,19 +149,9 @@ class _Comparing:
         found = {other: self._differences(names, values, other) for other in others}
         for source in self.sources:  # scores were read again
             source.finish()
-        plain = self._judged(names, values, found, two=two)
-        rows = tuple(
-            data.MetricRow(
-                str(name),
-                name.entry.direction,
-                is_unit(name),
-                tuple(each[str(name)] for each in values),
-                tuple(None if i == self.reference else plain[i][str(name)] for i in range(len(self.sources))),
-            )
-            for name in names
-        )
+        plain = verdicts(names, values, found, self.reference, self.confidence)
         evidence = total.passes[0].evidence
-        left_out, ignored = self._left_out(two=two)
+        left_out, ignored = left_out_of(self.sources, total.passes, total.lost, self.together)
         cells = total.tables[0, 1].cells() if two else None
         return data.Comparison(
             version=__version__,
@@ -162,22 +166,12 @@ class _Comparing:
             confidence=self.confidence.level,
             models=models_of(self.sources, self.counted.tasks),
             reference=self.reference,
-            metrics=rows,
+            metrics=metric_rows(names, values, plain, self.reference),
             flips=() if cells is None else self._flips(cells),
             rows=self._rows() if two else (),
             findings=self._findings(left_out, cells),
             inputs=inputs_of(self.sources, self.counted.inputs),
         )
-
-    def _left_out(self, *, two: bool) -> tuple[int, int]:
-        """How many rows only some of the models have, and how many none has."""
-        total = self.counted.total
-        lost = [a + b for a, b in zip(total.lost, self.together.lost, strict=True)]
-        gone = []
-        for one, source, mine in zip(total.passes, self.sources, lost, strict=True):
-            gone.append(one.evidence.ignored + one.evidence.dropped + source.dropped + mine)
-        left_out = sum(lost) if two else max(lost)
-        return left_out, max(gone[0] - left_out, 0)
 
     def _differences(
         self, names: Sequence[MetricName], values: Sequence[dict[str, float | None]], other: int
@@ -209,38 +203,6 @@ class _Comparing:
         return ScoreDifferences(
             self.counted.total, results, values, self.together, self.confidence, self.size, self.progress
         )
-
-    def _judged(
-        self,
-        names: Sequence[MetricName],
-        values: Sequence[dict[str, float | None]],
-        found: dict[int, dict[str, Difference | None]],
-        *,
-        two: bool,
-    ) -> dict[int, dict[str, data.Difference | None]]:
-        """Verdicts: of two models Holm goes over all metrics, in a league over the models, metric by metric."""
-        level = 1.0 - self.confidence.level
-        directions = {str(name): name.entry.direction for name in names}
-
-        def gap(other: int, name: str) -> float:
-            mine, base = values[other][name], values[self.reference][name]
-            return 0.0 if mine is None or base is None else mine - base
-
-        if two:
-            (other,) = found
-            gaps = {str(name): gap(other, str(name)) for name in names}
-            return {other: judged(found[other], gaps, directions, level)}
-        plain: dict[int, dict[str, data.Difference | None]] = {other: {} for other in found}
-        for name in map(str, names):
-            each = judged(
-                {str(other): found[other][name] for other in found},
-                {str(other): gap(other, name) for other in found},
-                {str(other): directions[name] for other in found},
-                level,
-            )
-            for other in found:
-                plain[other][name] = each[str(other)]
-        return plain
 
     def _flips(self, cells: Cells) -> tuple[data.ClassFlips, ...]:
         """All rows, then every class that occurs as a target."""
@@ -297,12 +259,9 @@ class _Comparing:
         """What a reader should know beyond the numbers."""
         found = []
         if left_out:
-            rows = "1 row is" if left_out == 1 else f"{left_out:,} rows are"
-            text = f"{rows} left out of all, because only some of the models have a prediction there"
-            found.append(Finding("left-out", "warning", text, "find out why the others gave no number there"))
+            found.append(told_left_out(left_out))
         if cells is not None and len(cells.rows) and (cells.first == cells.second).all():
-            text = "both models give the same answer in every row"
-            found.append(Finding("same-answers", "warning", text, "make sure that the files are those of two models"))
+            found.append(SAME_ANSWERS)
         seen = {len(_seen(each)) for each in self.numbers}
         if len(seen) > 1 and self.choices.classes == "seen":
             text = f"macro means run over {min(seen)} to {max(seen)} classes: not every model answers all of them"
@@ -374,38 +333,9 @@ def every_class(task: Task, numbers: Sequence[Numbers]) -> tuple[str, ...]:
     return tuple(map(str, range(highest + 1)))
 
 
-def models_of(
-    sources: Sequence[Source], tasks: Sequence[Task], rows: Sequence[int | None] = ()
-) -> tuple[data.Model, ...]:
-    """What stands behind each letter."""
-    counts = rows or [None] * len(sources)
-    return tuple(
-        data.Model(name, source.preds.path, source.preds.name, task.scores, n)
-        for name, source, task, n in zip(data.NAMES, sources, tasks, counts, strict=False)
-    )
-
-
-def inputs_of(sources: Sequence[Source], inputs: Sequence[tuple[InputFile, ...]]) -> tuple[InputRecord, ...]:
-    """Every file that was read, once."""
-    every = [record for source, files in zip(sources, inputs, strict=True) for record in records(source, files)]
-    return tuple(dict.fromkeys(every))
-
-
 def _seen(numbers: Numbers) -> np.ndarray[Any, Any]:
     """The classes that a macro mean runs over."""
     return np.flatnonzero((numbers.counts.support > 0) | (numbers.counts.predicted > 0))
-
-
-def _best(name: MetricName, values: Sequence[dict[str, Any]]) -> int:
-    """The model with the best value of a metric, the first among equals."""
-    sign = 1.0 if name.entry.direction == "higher" else -1.0
-    ranked = [-np.inf if each[str(name)] is None else sign * each[str(name)] for each in values]
-    return int(np.argmax(ranked))
-
-
-def is_unit(name: MetricName) -> bool:
-    """Whether a metric lies in −1 … 1 and is no loss, so that people speak of points."""
-    return name.entry.high <= 1.0 and name.entry.low >= -1.0 and name.base != "brier"
 
 
 def _totals(codes: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:

@@ -7,13 +7,13 @@ score columns name the classes of those who only have labels, and the largest la
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial, reduce
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from evalcli.classification.states import begin
+from evalcli.comparing.elements import elements_of, names_of, shared_places
 from evalcli.comparing.joint import FirstFlips, JointCounts
 from evalcli.counting import Plan
 from evalcli.decision import decide
@@ -24,7 +24,7 @@ from evalcli.metrics.registry import parse
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.states import ClassificationPass
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 COUNTED = {
     "binary": ("accuracy", "precision", "recall", "f1", "mcc"),
     "multiclass": ("accuracy", "balanced_accuracy", "f1_macro", "mcc"),
+    "regression": ("rmse", "mae", "r2", "bias"),
 }
 SCORED = {
     "binary": ("auroc", "average_precision", "log_loss", "brier"),
@@ -150,8 +151,8 @@ class TogetherPass:
             table.update(first.target, labels[left].preds, labels[right].preds, first.weight)
         if self.flips.limit:
             batch, inner = rows.batches[0], self.passes[0].prepare.layout.inner
-            elements = partial(_elements, batch, inner, places)
-            names = None if batch.cells is None else partial(_names, batch, inner, places)
+            names = None if batch.cells is None else names_of(batch, inner, places)
+            elements = elements_of(batch, inner, places)
             self.flips.update(first.target, labels[0].preds, labels[1].preds, elements, names)
         holds = True
         for one, each in zip(self.passes, labels, strict=True):
@@ -180,7 +181,7 @@ class TogetherPass:
                 if mine is None or theirs is None or np.array_equal(mine, theirs):
                     continue
                 where = np.flatnonzero(mine != theirs)
-                numbers = (_elements(batch, inner, places, where[:3]) // inner).tolist()
+                numbers = (elements_of(batch, inner, places)(where[:3]) // inner).tolist()
                 values = [
                     f"{a}\0{b}" for a, b in zip(mine[where[:3]].tolist(), theirs[where[:3]].tolist(), strict=True)
                 ]
@@ -210,38 +211,15 @@ class TogetherPass:
 
 def common(labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
     """The elements of a batch that all have, and their places in it (``None``: all of them)."""
-    held = [each.places for each in labels if each.places is not None]
-    if not held:
-        return labels, None
-    places: HostArray = reduce(partial(np.intersect1d, assume_unique=True), held)
-    if all(each is not None and len(each) == len(places) for each in (one.places for one in labels)):
-        return labels, places
-    where = (places if each.places is None else np.searchsorted(each.places, places) for each in labels)
-    return [each.pick(rows) for each, rows in zip(labels, where, strict=True)], places
-
-
-def _elements(batch: Batch, inner: int, places: HostArray | None, where: HostArray) -> HostArray:
-    """The number of the row of each element ``where``, times ``inner``, and its place in the row."""
-    elements = where if places is None else places[where]
-    rows, within = np.divmod(elements, inner)
-    numbers = batch.start + rows if batch.numbers is None else batch.numbers[rows]
-    found: HostArray = numbers * inner + within
-    return found
-
-
-def _names(batch: Batch, inner: int, places: HostArray | None, where: HostArray) -> HostArray:
-    """What the rows of these elements are called: the first of their cells."""
-    assert batch.cells is not None
-    elements = where if places is None else places[where]
-    names = np.empty(len(where), object)
-    names[:] = [cells[0] for cells in batch.cells(elements // inner)]
-    return names
+    places, kept = shared_places([each.places for each in labels])
+    return [each if rows is None else each.pick(rows) for each, rows in zip(labels, kept, strict=True)], places
 
 
 class Counted(NamedTuple):
     """What the pass over the whole input has gathered, the decision on each model, and the files that were read."""
 
-    total: TogetherPass
+    total: Any
+    """Of classes a ``TogetherPass``, of values a ``ValuesPass``."""
     tasks: tuple[Task, ...]
     inputs: tuple[tuple[InputFile, ...], ...]
 
@@ -263,6 +241,7 @@ def count_together(
 
     """
     known = [Evidence() for _ in members]
+    total: Any
     tried: list[tuple[object, ...]] = []
     while True:
         tasks = _decide(members, known)
@@ -301,13 +280,18 @@ def _refuse_again(members: Sequence[Member], decided: Sequence[Task], tried: lis
 
 
 def _shared(members: Sequence[Member], evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The evidence of each, where the largest label of any model is known to all that hold labels."""
+    """The evidence of each, where the largest label of any model is known to all that hold labels.
+
+    One truth is of one kind: a fraction that any of them has seen is known to all.
+    """
     high = max(
         (e.pred_high for one, e in zip(members, evidence, strict=True) if one.layout.preds == "labels"), default=-1
     )
     found = []
+    fractions = any(each.fractions for each in evidence)
     for each in evidence:
         known = each.with_(Evidence())
+        known.fractions = fractions
         known.note_target(np.inf, max(high, -1))
         found.append(known)
     return found
@@ -316,15 +300,28 @@ def _shared(members: Sequence[Member], evidence: Sequence[Evidence]) -> list[Evi
 def _decide(members: Sequence[Member], evidence: Sequence[Evidence]) -> tuple[Task, ...]:
     tasks = tuple(one.decide(each) for one, each in zip(members, _shared(members, evidence), strict=True))
     for one, task in zip(members, tasks, strict=True):
-        if task.family != "classification":
-            what = f"models are compared on classes, and this is a {task.kind} task"
-            raise UsageError(what, fix="use --task binary or --task multiclass", path=one.source.preds.path)
+        if task.family == "multilabel":
+            what = f"models are compared on classes or values, and this is a {task.kind} task"
+            raise UsageError(what, fix="use --task binary, multiclass or regression", path=one.source.preds.path)
+    _check_kinds(members, tasks, {task.family for task in tasks})
     return tasks
+
+
+def _check_kinds(members: Sequence[Member], tasks: Sequence[Task], kinds: Collection[str]) -> None:
+    """Refuse models of several ``kinds``."""
+    for one, task in zip(members, tasks, strict=True):
+        if len(kinds) > 1 and task.kind != tasks[0].kind:
+            what = f"the task is {task.kind}, that of {members[0].source.preds.path} {tasks[0].kind}"
+            raise UsageError(what, fix="say which with --task", path=one.source.preds.path)
 
 
 def _fresh(
     members: Sequence[Member], tasks: Sequence[Task], known: Sequence[Evidence], *, flips: int, same_target: bool
 ) -> Any:  # a maker of passes
+    if tasks[0].family == "regression":
+        from evalcli.comparing.values import begin_values
+
+        return begin_values(members, tasks, gaps=flips, same_target=same_target)
     makers = [begin(one, task, seen) for one, task, seen in zip(members, tasks, known, strict=True)]
     weighted = members[0].source.weighted
     pairs = list(combinations(range(len(members)), 2))
@@ -339,13 +336,11 @@ def _fresh(
     return fresh
 
 
-def _check(members: Sequence[Member], tasks: Sequence[Task], total: TogetherPass) -> None:
+def _check(members: Sequence[Member], tasks: Sequence[Task], total: Any) -> None:
     """Refuse models that are not judged alike."""
     first, paths = tasks[0], [one.source.preds.path for one in members]
+    _check_kinds(members, tasks, {task.kind for task in tasks})
     for task, path in zip(tasks[1:], paths[1:], strict=True):
-        if task.kind != first.kind:
-            what = f"the task is {task.kind}, that of {paths[0]} {first.kind}"
-            raise UsageError(what, fix="say which with --task", path=path)
         if task.classes != first.classes or task.positive != first.positive:
             what = f"its classes are not those of {paths[0]}"
             raise UsageError(what, fix="name them with --labels, and the positive one with --positive", path=path)
@@ -363,7 +358,8 @@ def _check(members: Sequence[Member], tasks: Sequence[Task], total: TogetherPass
 
 
 def _told(value: str, names: Sequence[str]) -> str:
-    """Two classes in words: ``'dog', not 'cat'``."""
-    codes = [int(each) for each in value.split("\0")]
-    first, second = (repr(names[code]) if code < len(names) else str(code) for code in codes)
-    return f"{second}, not {first}"
+    """Two classes or values in words: ``'dog', not 'cat'``."""
+    parts = value.split("\0")
+    if names:
+        parts = [repr(names[int(each)]) if int(each) < len(names) else each for each in parts]
+    return f"{parts[1]}, not {parts[0]}"

@@ -39,7 +39,8 @@ _BLOCK = 1 << 14
 class ValueRows:
     """A checked batch: ``preds`` and ``target`` (D, N) float64, ``weight`` (N,) float64 and ``repeats`` (N,) int64.
 
-    ``groups`` (N, S) are the slices that each row is in, where there are some.
+    ``groups`` (N, S) are the slices that each row is in, where there are some; ``places`` (N,) where the rows stand in
+    their batch, where some of it is left out and that was asked for.
     """
 
     preds: HostArray
@@ -47,6 +48,7 @@ class ValueRows:
     weight: HostArray | None = None
     repeats: HostArray | None = None
     groups: HostArray | None = None
+    places: HostArray | None = None
 
     def pick(self, rows: HostArray | slice) -> ValueRows:
         """Some of the rows, without their slices."""

@@ -136,13 +136,13 @@ class Intervals:
 
     def _of_terms(self, name: MetricName, value: float, pairs: OutputPairs) -> Interval | None:
         """Means of relative errors and deviances."""
-        terms, rows = pairs.histogram(partial(_terms, name))
+        terms, rows = pairs.histogram(partial(row_terms, name))
         found = self._mean(terms, rows * self._mean_weight, value, 0.0)
         if found is not None:
             return found
         kinds = pairs.kinds
         constant = np.full(len(kinds.rows), kinds.mean(kinds.target))
-        return self._alike(value, kinds.mean(_terms(name, kinds._replace(preds=constant))), 0.0)
+        return self._alike(value, kinds.mean(row_terms(name, kinds._replace(preds=constant))), 0.0)
 
     def _mean(self, terms: HostArray, amounts: HostArray, value: float, low: float) -> Interval | None:
         """That of a mean of ``terms`` (K,) whose exact value is known; ``None`` where nothing varies."""
@@ -232,7 +232,7 @@ def together(name: MetricName, mean: Value, each: Sequence[Value]) -> Value:
     return replace(mean, low=bound.low, high=bound.high, method=f"{bound.method} (bound)")
 
 
-def _terms(name: MetricName, pairs: Together) -> HostArray:
+def row_terms(name: MetricName, pairs: Together) -> HostArray:
     """What a metric is the mean of (K,); what has no term counts as 0, and the metric is undefined then."""
     size, target = np.abs(pairs.residual), np.abs(pairs.target)
     if name.base == "mape":

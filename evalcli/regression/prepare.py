@@ -21,6 +21,8 @@ class Prepare(NamedTuple):
 
     choices: Choices
     outputs: int
+    keep_places: bool = False
+    """Whether rows say where they stand in their batch."""
 
     def __call__(self, batch: Batch, evidence: Evidence) -> ValueRows:
         """The values of ``batch``; adds what it shows to ``evidence``."""
@@ -115,12 +117,14 @@ class _Rows:
     def values(self) -> ValueRows:
         """What is left to add, output by output."""
         preds, target, weight, repeats = self.preds, self.target, self.weight, self.repeats
-        groups = self.batch.groups
+        groups, places = self.batch.groups, None
         if self.keep is not None and not self.keep.all():
             preds, target = preds[self.keep], target[self.keep]
             weight = None if weight is None else weight[self.keep]
             repeats = None if repeats is None else repeats[self.keep]
             groups = None if groups is None else groups[self.keep]
-        rows = ValueRows(np.ascontiguousarray(preds.T), np.ascontiguousarray(target.T), weight, repeats, groups)
+            places = np.flatnonzero(self.keep) if self.plan.keep_places else None
+        preds, target = (np.ascontiguousarray(side.T) for side in (preds, target))
+        rows = ValueRows(preds, target, weight, repeats, groups, places)
         self.evidence.rows += rows.count
         return rows

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from evalcli.comparing.data import ClassFlips, Comparison, Difference
+    from evalcli.comparing.data import ClassFlips, Comparison, Difference, MetricRow
 
 _UNBOUNDED = 100_000
 _NAME = 24
@@ -79,8 +79,8 @@ def _metrics(comparison: Comparison, screen: Screen) -> list[Text]:
     rows = [[screen.say(head, "dim") for head in heads]]
     for row in comparison.metrics:
         found = row.differences[1]
-        cells = ["", "", "", ""] if found is None else _cells(found)
-        values = [versus.value(value) for value in row.values]
+        cells = ["", "", "", ""] if found is None else _cells(row, found)
+        values = [versus.value(row, value) for value in row.values]
         style = _style(found)
         rows.append(
             [_spoken(row.name, screen), *(screen.say(text) for text in values)]
@@ -98,10 +98,10 @@ def _spoken(name: str, screen: Screen) -> Text:
     return screen.name(versus.metric_title(name), _METRIC)
 
 
-def _cells(found: Difference) -> list[str]:
+def _cells(row: MetricRow, found: Difference) -> list[str]:
     return [
-        versus.difference(found),
-        versus.interval(found),
+        versus.difference(row, found),
+        versus.interval(row, found),
         versus.probability(found.p),
         versus.probability(found.adjusted),
     ]
@@ -178,9 +178,9 @@ def _row_table(comparison: Comparison, screen: Screen, place_cap: int, name_cap:
     body: list[list[Text]] = [[screen.say(head, "dim") for head in ("", "target", "A", "B")]]
     titles: dict[int, str] = {}
     for kind, rows in versus.shown_rows(comparison).items():
-        titles[len(body)] = f"{versus.KINDS[kind]}, {len(rows)} of {versus.counted(comparison, kind):,}"
+        titles[len(body)] = versus.kind_title(comparison, kind, len(rows))
         for row in rows:
-            names = [row.target, row.first, row.second]
+            names = versus.answers(comparison, row)
             cells = [screen.say("–", "dim") if name is None else screen.name(name, name_cap) for name in names]
             body.append([screen.name(versus.place_of(row), place_cap), *cells])
     lines = []
@@ -199,7 +199,7 @@ def _league(comparison: Comparison, screen: Screen) -> list[Text]:
     rows = [heads]
     for place in order:
         cells = [
-            screen.say(f"{versus.value(row.values[place])} {versus.standing(row, place, comparison.reference)}")
+            screen.say(f"{versus.value(row, row.values[place])} {versus.standing(row, place, comparison.reference)}")
             for row in comparison.metrics
         ]
         rows.append([screen.say(comparison.models[place].name, "bold"), *cells])

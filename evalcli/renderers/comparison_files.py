@@ -151,9 +151,9 @@ def _metrics(comparison: Comparison) -> str:
         found = row.differences[1]
         numbers = ["", "", "", ""]
         if found is not None:
-            numbers = [versus.difference(found), versus.interval(found)]
+            numbers = [versus.difference(row, found), versus.interval(row, found)]
             numbers += [markdown(versus.probability(p)) for p in (found.p, found.adjusted)]
-        values = [versus.value(value) for value in row.values]
+        values = [versus.value(row, value) for value in row.values]
         rows.append([markdown(row.name), *values, *numbers, markdown(versus.in_words(comparison, row))])
     heads = ("metric", "A", "B", versus.sides(comparison), f"{versus.level(comparison)} interval", "p", "Holm", "")
     return _table(heads, "lrrrrrrl", rows)
@@ -164,7 +164,9 @@ def _league(comparison: Comparison) -> str:
     for place in versus.league(comparison):
         model = comparison.models[place]
         cells = [
-            f"{versus.value(row.values[place])} {markdown(versus.standing(row, place, comparison.reference))}".strip()
+            " ".join(
+                (versus.value(row, row.values[place]), markdown(versus.standing(row, place, comparison.reference)))
+            ).strip()
             for row in comparison.metrics
         ]
         words = "" if place == comparison.reference else versus.in_words(comparison, comparison.metrics[0], place)
@@ -191,9 +193,9 @@ def _rows(comparison: Comparison) -> str:
     rows = []
     for kind, found in versus.shown_rows(comparison).items():
         for row in found:
-            names = (row.target, row.first, row.second)
+            names = versus.answers(comparison, row)
             cells = (wording.UNDEFINED if name is None else markdown_name(name) for name in names)
-            rows.append([versus.KINDS[kind], markdown_name(versus.place_of(row)), *cells])
+            rows.append([versus.kind_of(comparison, kind), markdown_name(versus.place_of(row)), *cells])
     return _table(("", "where", "target", "A", "B"), "lllll", rows) if rows else ""
 
 

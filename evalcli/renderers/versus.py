@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from math import ceil, log10
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from evalcli.renderers.wording import UNDEFINED, amount, ratio, title
+from evalcli.comparing.data import goodness
+from evalcli.renderers.wording import UNDEFINED, amount, is_of_any_size, ratio, spoken, title
+from evalcli.report import Value
 
 if TYPE_CHECKING:
     from evalcli.comparing.data import ClassFlips, Comparison, Difference, FlippedRow, MetricRow
 
 KINDS = {"broken": "right → wrong", "fixed": "wrong → right", "other": "wrong → wrong"}
 """How a row flips from A to B, in the order in which it matters."""
+
+PARTED = {"broken": "B is farther off", "fixed": "B is nearer"}
+"""The same of values."""
 
 MOST_CLASSES = 20
 _LISTED = 5
@@ -33,15 +38,46 @@ def signed(value: float, digits: int = 4) -> str:
     >>> signed(0.03), signed(-0.00001), signed(-0.5)
     ('+0.0300', '0.0000', '−0.5000')
     """
-    text = ratio(value, digits)
-    if value < 0 and text.startswith("-"):
-        return f"−{text[1:]}"
-    return text if text.strip("0.") == "" else f"+{text}"
+    return _with_plus(value, minus(value, digits))
+
+
+def _with_plus(value: float, text: str) -> str:
+    return f"+{text}" if value > 0 and text.strip("0.,") else text
 
 
 def minus(value: float, digits: int = 4) -> str:
     """A number with a true minus sign."""
     return ratio(value, digits).replace("-", "−")
+
+
+class Ruler(NamedTuple):
+    """How finely the numbers of one difference are written, and in which unit."""
+
+    scale: float
+    unit: str
+    digits: int
+    any_size: bool
+
+    @classmethod
+    def of(cls, row: MetricRow, found: Difference, *, points: bool = False) -> Ruler:
+        """Two digits of the interval's width at least; shares in ``points`` where that is asked for."""
+        points, any_size = points and row.unit, is_of_any_size(row.name)
+        scale, unit, least = (100.0, " points", 1) if points else (1.0, "", 0 if any_size else 4)
+        return cls(scale, unit, digits_of(found, scale, least), any_size)
+
+    def text(self, value: float) -> str:
+        """A number, with a true minus sign."""
+        value *= self.scale
+        if not self.any_size:
+            return minus(value, self.digits)
+        if abs(value) >= 1e9 or self.digits >= _MOST_DIGITS:
+            return f"{value + 0.0:.3g}".replace("-", "−")
+        text = f"{value:,.{self.digits}f}"
+        return (text if text.strip("-0.,") else text.removeprefix("-")).replace("-", "−")
+
+    def signed(self, value: float) -> str:
+        """A difference with its sign."""
+        return _with_plus(value, self.text(value))
 
 
 def digits_of(found: Difference, scale: float, least: int) -> int:
@@ -57,15 +93,15 @@ def level(comparison: Comparison) -> str:
     return f"{comparison.confidence * 100:.6g} %"
 
 
-def interval(found: Difference) -> str:
+def interval(row: MetricRow, found: Difference) -> str:
     """From end to end."""
-    digits = digits_of(found, 1.0, 4)
-    return f"{minus(found.low, digits)} to {minus(found.high, digits)}"
+    ruler = Ruler.of(row, found)
+    return f"{ruler.text(found.low)} to {ruler.text(found.high)}"
 
 
-def difference(found: Difference) -> str:
+def difference(row: MetricRow, found: Difference) -> str:
     """The difference itself, as finely as its interval."""
-    return signed(found.value, digits_of(found, 1.0, 4))
+    return Ruler.of(row, found).signed(found.value)
 
 
 def in_words(comparison: Comparison, row: MetricRow, place: int = 1) -> str:
@@ -74,17 +110,21 @@ def in_words(comparison: Comparison, row: MetricRow, place: int = 1) -> str:
     undefined = [one.name for one, value in zip(comparison.models, row.values, strict=True) if value is None]
     if found is None:
         return f"undefined for {' and '.join(undefined)}" if undefined else "no test is known for it"
-    scale, unit, least = (100.0, " points", 1) if row.unit else (1.0, "", 4)
-    digits = digits_of(found, scale, least)
-    ends = f"{minus(found.low * scale, digits)} to {minus(found.high * scale, digits)}"
+    ruler = Ruler.of(row, found, points=True)
     if found.verdict != "none":
         word = "better" if found.verdict == "better" else "worse"
-        return f"{name} is {word}: {signed(found.value * scale, digits)}{unit}, {level(comparison)} {ends}"
-    could = f"this sample could show {ratio(found.detectable * scale, digits)}{unit}"
+        said = f"{name} is {word}: {ruler.signed(found.value)}{ruler.unit}{_of_size(row)}"
+        return f"{said}, {level(comparison)} {ruler.text(found.low)} to {ruler.text(found.high)}"
+    could = f"this sample could show {ruler.text(found.detectable)}{ruler.unit}"
     doubt = ""
     if found.p < 1.0 - comparison.confidence:
         doubt = f" (p {probability(found.p)} alone, {probability(found.adjusted)} among all that is compared)"
-    return f"no difference shown{doubt}; {could}"
+    return f"no difference{_of_size(row)} shown{doubt}; {could}"
+
+
+def _of_size(row: MetricRow) -> str:
+    """What is best at 0 is compared by how far it is from there."""
+    return " of size" if row.direction == "zero" else ""
 
 
 def sides(comparison: Comparison) -> str:
@@ -108,10 +148,22 @@ def shown_rows(comparison: Comparison) -> dict[str, list[FlippedRow]]:
     return {kind: rows for kind, rows in found.items() if rows}
 
 
-def counted(comparison: Comparison, kind: str) -> int:
-    """How many rows flip so."""
-    number: int = getattr(comparison.flips[0], kind)
-    return number
+def kind_of(comparison: Comparison, kind: str) -> str:
+    """How a row flips, in words."""
+    return KINDS[kind] if comparison.flips else PARTED[kind]
+
+
+def kind_title(comparison: Comparison, kind: str, shown: int) -> str:
+    """The same above the rows, with how many there are."""
+    if not comparison.flips:
+        return f"{PARTED[kind]} by the most"
+    return f"{KINDS[kind]}, {shown} of {getattr(comparison.flips[0], kind):,}"
+
+
+def answers(comparison: Comparison, row: FlippedRow) -> list[str | None]:
+    """The target and what both models say: classes as they are called, values in six digits."""
+    every = [row.target, row.first, row.second]
+    return every if comparison.flips else [None if each is None else f"{float(each):.6g}" for each in every]
 
 
 def place_of(row: FlippedRow) -> str:
@@ -128,9 +180,8 @@ def league(comparison: Comparison) -> list[int]:
     if not comparison.metrics:
         return list(range(len(comparison.models)))
     first = comparison.metrics[0]
-    sign = -1.0 if first.direction == "higher" else 1.0
-    values = [float("inf") if value is None else sign * value for value in first.values]
-    return sorted(range(len(values)), key=lambda place: (values[place], place))
+    good = [goodness(first.direction, value) for value in first.values]
+    return sorted(range(len(good)), key=lambda place: (-good[place], place))
 
 
 def standing(row: MetricRow, place: int, reference: int) -> str:
@@ -149,7 +200,8 @@ def standing(row: MetricRow, place: int, reference: int) -> str:
 def facts(comparison: Comparison) -> list[tuple[str, str]]:
     """Task and samples."""
     classes = len(comparison.classes)
-    kind = f"{comparison.task}, {classes:,} {'class' if classes == 1 else 'classes'}"
+    of_classes = f", {classes:,} {'class' if classes == 1 else 'classes'}"
+    kind = comparison.task if comparison.task == "regression" else f"{comparison.task}{of_classes}"
     count = amount([comparison.n])
     weighted = ", weighted" if comparison.weighted else ""
     left = f", {comparison.left_out:,} left out" if comparison.left_out else ""
@@ -160,9 +212,9 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
     return [("task", kind), ("samples", samples)]
 
 
-def value(number: float | None) -> str:
+def value(row: MetricRow, number: float | None) -> str:
     """A metric."""
-    return UNDEFINED if number is None else ratio(number)
+    return UNDEFINED if number is None else spoken(row.name, Value(number)).replace("-", "−")
 
 
 def metric_title(name: str) -> str:

@@ -1,0 +1,54 @@
+"""Where the elements of a batch that all models have stand in their files, and what their rows are called."""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.sources.base import Batch
+
+
+def shared_places(held: Sequence[HostArray | None]) -> tuple[HostArray | None, list[HostArray | None]]:
+    """The places in a batch that all have, and where each has them; ``None``: all.
+
+    >>> shared_places([np.array([0, 2, 3]), None])
+    (array([0, 2, 3]), [None, array([0, 2, 3])])
+    """
+    known = [each for each in held if each is not None]
+    if not known:
+        return None, [None] * len(held)
+    places: HostArray = reduce(partial(np.intersect1d, assume_unique=True), known)
+    where = [
+        places if each is None else None if len(each) == len(places) else np.searchsorted(each, places) for each in held
+    ]
+    return places, where
+
+
+def elements_of(batch: Batch, inner: int, places: HostArray | None) -> Callable[[HostArray], HostArray]:
+    """Gives the number of the row of each element, times ``inner``, and its place in the row."""
+
+    def numbers(where: HostArray) -> HostArray:
+        rows, within = np.divmod(where if places is None else places[where], inner)
+        found: HostArray = (batch.start + rows if batch.numbers is None else batch.numbers[rows]) * inner + within
+        return found
+
+    return numbers
+
+
+def names_of(batch: Batch, inner: int, places: HostArray | None) -> Callable[[HostArray], HostArray]:
+    """Gives what the rows of elements are called: the first of their cells."""
+    cells = batch.cells
+    assert cells is not None
+
+    def names(where: HostArray) -> HostArray:
+        found = np.empty(len(where), object)
+        found[:] = [row[0] for row in cells((where if places is None else places[where]) // inner)]
+        return found
+
+    return names

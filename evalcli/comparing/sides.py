@@ -1,0 +1,92 @@
+"""What every comparison says of its models, whatever they predict: names, files, what is left out, rows of metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.comparing import data
+from evalcli.report import Finding, InputRecord
+from evalcli.reporting import records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evalcli.comparing.rows import Together
+    from evalcli.counting import Pass
+    from evalcli.metrics.registry import MetricName
+    from evalcli.sources.base import InputFile, Source
+    from evalcli.task import Task
+
+SAME_ANSWERS = Finding(
+    "same-answers",
+    "warning",
+    "both models give the same answer in every row",
+    "make sure that the files are those of two models",
+)
+
+
+def told_left_out(left_out: int) -> Finding:
+    """What to say of rows that only some of the models have."""
+    rows = "1 row is" if left_out == 1 else f"{left_out:,} rows are"
+    text = f"{rows} left out of all, because only some of the models have a prediction there"
+    return Finding("left-out", "warning", text, "find out why the others gave no number there")
+
+
+def left_out_of(
+    sources: Sequence[Source], passes: Sequence[Pass], lost: Sequence[int], together: Together
+) -> tuple[int, int]:
+    """How many rows only some of the models have, and how many none has."""
+    lost = [a + b for a, b in zip(lost, together.lost, strict=True)]
+    gone = []
+    for one, source, mine in zip(passes, sources, lost, strict=True):
+        gone.append(one.evidence.ignored + one.evidence.dropped + source.dropped + mine)
+    left_out = sum(lost) if len(sources) == 2 else max(lost)
+    return left_out, max(gone[0] - left_out, 0)
+
+
+def metric_rows(
+    names: Sequence[MetricName],
+    values: Sequence[Mapping[str, float | None]],
+    plain: Mapping[int, Mapping[str, data.Difference | None]],
+    reference: int,
+) -> tuple[data.MetricRow, ...]:
+    """Every metric of all models, and how each differs from the ``reference``."""
+    return tuple(
+        data.MetricRow(
+            str(name),
+            name.entry.direction,
+            is_unit(name),
+            tuple(each[str(name)] for each in values),
+            tuple(None if i == reference else plain[i][str(name)] for i in range(len(values))),
+        )
+        for name in names
+    )
+
+
+def models_of(
+    sources: Sequence[Source], tasks: Sequence[Task], rows: Sequence[int | None] = ()
+) -> tuple[data.Model, ...]:
+    """What stands behind each letter."""
+    counts = rows or [None] * len(sources)
+    return tuple(
+        data.Model(name, source.preds.path, source.preds.name, task.scores, n)
+        for name, source, task, n in zip(data.NAMES, sources, tasks, counts, strict=False)
+    )
+
+
+def inputs_of(sources: Sequence[Source], inputs: Sequence[tuple[InputFile, ...]]) -> tuple[InputRecord, ...]:
+    """Every file that was read, once."""
+    every = [record for source, files in zip(sources, inputs, strict=True) for record in records(source, files)]
+    return tuple(dict.fromkeys(every))
+
+
+def best_of(name: MetricName, values: Sequence[Mapping[str, float | None]]) -> int:
+    """The model with the best value of a metric, the first among equals."""
+    return int(np.argmax([data.goodness(name.entry.direction, each[str(name)]) for each in values]))
+
+
+def is_unit(name: MetricName) -> bool:
+    """Whether a metric lies in −1 … 1 and is no loss, so that people speak of points."""
+    return name.entry.high <= 1.0 and name.entry.low >= -1.0 and name.base != "brier"

@@ -1,0 +1,228 @@
+"""A second look at the values of several models, row by row: how they differ in each metric, and whether by chance.
+
+With the metrics of all models known, a row's terms on each of them are too (``influences``), and the moments of their
+differences tell of the difference: Student's test of pairs, made careful of skewness. The moments are exact sums.
+
+A bias is better the nearer it is to 0, so its difference is that of sizes, ``|b| − |a|``. That is the smaller of
+``b − a`` and ``b + a``, up to its sign, and is shown where both are (an intersection-union test).
+
+Source: Berger 1982, Multiparameter hypothesis testing and acceptance sampling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from math import frexp, inf, isfinite, ldexp
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.comparing.influences import has_terms, terms, usual_size
+from evalcli.comparing.values import in_common
+from evalcli.engine import accumulate
+from evalcli.evidence import Evidence
+from evalcli.metrics.exact import ExactSum
+from evalcli.regression.states import StateKey
+from evalcli.uncertainty.comparison import Difference, detectable
+from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.means import Moments, careful_interval, careful_p
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.comparing.rows import Rows, Together
+    from evalcli.comparing.values import ValuesPass
+    from evalcli.engine import Progress
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
+    from evalcli.metrics.values import ValueRows
+    from evalcli.regression.results import Results
+    from evalcli.uncertainty.intervals import Confidence
+
+_SUMS = 9
+_ROUNDING = 1e-13
+"""A scatter below this, beside what is measured, is that of rounding."""
+
+
+class Contrast(NamedTuple):
+    """The terms of an ``other`` model less those of the reference, or plus them: ``value`` is their mean."""
+
+    name: MetricName
+    other: int
+    sign: float
+    value: float
+    scale: float
+    """What terms are divided by, a power of 2, so that their cubes stay in range."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueDifferences:
+    """Differences of metrics of values, from what was ``counted`` of all models over the rows ``together``.
+
+    ``values`` are the metrics of each model; none is compared that is undefined or infinite for one of a pair.
+    """
+
+    counted: ValuesPass
+    results: Sequence[Results]
+    values: Sequence[dict[str, float | None]]
+    together: Together
+    confidence: Confidence
+    size: int
+    progress: Progress | None
+
+    def of(self, names: Sequence[MetricName], reference: int) -> dict[int, dict[str, Difference | None]]:
+        """Every other model less the ``reference``, in every metric that has a test; one pass for all of them."""
+        others = [i for i in range(len(self.results)) if i != reference]
+        contrasts = [
+            self._contrast(name, other, reference, sign)
+            for other in others
+            for name in names
+            if self._is_known(name, (other, reference))
+            for sign in ((-1.0, 1.0) if name.base == "bias" else (-1.0,))
+        ]
+        found: dict[int, dict[str, Difference | None]] = {other: dict.fromkeys(map(str, names)) for other in others}
+        if not contrasts:
+            return found
+        fresh = partial(_ContrastPass.empty, self.counted, self.results, reference, contrasts)
+        workers = self.counted.passes[0].plan.workers
+        total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
+        told = dict(zip([(each.other, str(each.name), each.sign) for each in contrasts], total.moments(), strict=True))
+        for each in contrasts:
+            if each.sign < 0.0:
+                name, pair = str(each.name), (self._of(each.name, each.other), self._of(each.name, reference))
+                difference = difference_of(*pair, told[each.other, name, -1.0], each.scale, self.confidence)
+                if each.name.base == "bias":
+                    less = told[each.other, name, -1.0], told[each.other, name, 1.0]
+                    difference = difference_of_sizes(*pair, less, each.scale, self.confidence)
+                found[each.other][name] = difference
+        return found
+
+    def _of(self, name: MetricName, place: int) -> float:
+        return float(self.values[place][str(name)] or 0.0)
+
+    def _is_known(self, name: MetricName, pair: tuple[int, int]) -> bool:
+        known = (self.values[i][str(name)] for i in pair)
+        return self.counted.rows > 1 and has_terms(name) and all(each is not None and isfinite(each) for each in known)
+
+    def _contrast(self, name: MetricName, other: int, reference: int, sign: float) -> Contrast:
+        mine, base = (self._of(name, i) for i in (other, reference))
+        size = max(abs(mine), abs(base), usual_size(name, self.results[reference]))
+        return Contrast(name, other, sign, mine + sign * base, _power_of_2(size))
+
+
+def difference_of(
+    first: float, second: float, moments: Moments, scale: float, confidence: Confidence, sign: float = -1.0
+) -> Difference:
+    """The difference of two metrics, from the ``moments`` of the terms less it, divided by ``scale``.
+
+    Where all rows differ alike, as many as may have gone unseen are taken to differ by ``scale``, and the p-value is
+    that of a sign which all rows have.
+    """
+    value = first + sign * second
+    if moments.error * moments.rows**0.5 <= _ROUNDING * max(1.0, abs(value) / scale):
+        off = scale * none_of(moments.rows, confidence.critical)
+        interval = Interval(value - off, value + off, "wilson")
+        p = min(1.0, 2.0 ** (1.0 - min(moments.rows, 1000.0))) if value else 1.0
+        return Difference(first, second, interval, p, detectable(off / confidence.critical, confidence))
+    found = careful_interval(moments, confidence, -inf, inf)
+    interval = Interval(value + scale * found.low, value + scale * found.high, found.method).holding(value)
+    p = careful_p(moments, -value / scale)
+    reach = max(scale * moments.error, interval.width / 2.0 / confidence.critical)
+    return Difference(first, second, interval, p, detectable(reach, confidence))
+
+
+def difference_of_sizes(
+    first: float, second: float, moments: tuple[Moments, Moments], scale: float, confidence: Confidence
+) -> Difference:
+    """``|first| − |second|``, from the moments of ``first − second`` and of ``first + second``.
+
+    The end of the interval towards 0 is that of the test. The other is surer: each of the two could be the smaller.
+    """
+
+    def ends(confidence: Confidence) -> tuple[float, float]:
+        found = [
+            difference_of(first, second, each, scale, confidence, sign).interval
+            for each, sign in zip(moments, (-1.0, 1.0), strict=True)
+        ]
+        corners = [(abs(d + s) - abs(s - d)) / 2.0 for d, s in product(*((one.low, one.high) for one in found))]
+        return min(corners), max(corners)
+
+    both = [
+        difference_of(first, second, each, scale, confidence, sign)
+        for each, sign in zip(moments, (-1.0, 1.0), strict=True)
+    ]
+    plain, sure = ends(confidence), ends(replace(confidence, level=(1.0 + confidence.level) / 2.0))
+    low = plain[0] if plain[0] > 0.0 else sure[0]
+    high = plain[1] if plain[1] < 0.0 else sure[1]
+    mine, base = abs(first), abs(second)
+    interval = Interval(low, high, both[0].interval.method).holding(mine - base)
+    p = max(each.p for each in both)
+    return Difference(mine, base, interval, p, max(each.detectable for each in both))
+
+
+@dataclass(slots=True)
+class _ContrastPass:
+    """What one worker gathers."""
+
+    counted: ValuesPass
+    results: Sequence[Results]
+    reference: int
+    contrasts: Sequence[Contrast]
+    unit: float
+    """What weights are divided by, which moments do not depend on, so that their cubes stay in range."""
+    sums: ExactSum
+
+    @classmethod
+    def empty(
+        cls, counted: ValuesPass, results: Sequence[Results], reference: int, contrasts: Sequence[Contrast]
+    ) -> _ContrastPass:
+        """No rows yet."""
+        unit = _power_of_2(float(results[reference].read(StateKey("Moments"))[0].n) / counted.rows)
+        return cls(counted, results, reference, contrasts, unit, ExactSum(_SUMS * len(contrasts)))
+
+    def add(self, rows: Rows) -> bool:
+        """Look at the rows of all models."""
+        every = [one.prepare(batch, Evidence()) for one, batch in zip(self.counted.passes, rows.batches, strict=True)]
+        values, _ = in_common(every)
+        weight = None if values[0].weight is None else values[0].weight / self.unit
+        if not values[0].preds.shape[1]:
+            return True
+        known: dict[tuple[str, int], HostArray] = {}
+        with np.errstate(over="ignore", under="ignore"):
+            for number, one in enumerate(self.contrasts):
+                mine, base = (self._terms(known, one.name, i, values) for i in (one.other, self.reference))
+                off = (mine + one.sign * base - one.value) / one.scale
+                self.sums.add_rows(_powers(off, weight), number * _SUMS + np.arange(_SUMS))
+        return True
+
+    def _terms(
+        self, known: dict[tuple[str, int], HostArray], name: MetricName, place: int, values: Sequence[ValueRows]
+    ) -> HostArray:
+        key = str(name), place
+        if key not in known:
+            known[key] = terms(name, values[place], self.results[place])
+        return known[key]
+
+    def merge(self, other: _ContrastPass) -> None:
+        """Take in what another worker has gathered."""
+        self.sums.merge(other.sums)
+
+    def moments(self) -> list[Moments]:
+        """Those of every contrast."""
+        every = self.sums.value().reshape(-1, _SUMS).tolist()
+        return [Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8])) for s in every]
+
+
+def _power_of_2(size: float) -> float:
+    """The next power of 2 above a size, 1 for none."""
+    return ldexp(1.0, frexp(size)[1]) if size > 0.0 else 1.0
+
+
+def _powers(off: HostArray, weight: HostArray | None) -> HostArray:
+    """What ``Moments`` adds up (9, N): each power of the weight times those of ``off`` up to it."""
+    one = np.ones(len(off))
+    weights = [one] * 3 if weight is None else [weight, weight * weight, weight * weight * weight]
+    powers = [one, off, off * off, off * off * off]
+    return np.stack([weights[power - 1] * powers[k] for power in (1, 2, 3) for k in range(power + 1)])

@@ -1,0 +1,335 @@
+"""Models that predict values, side by side: numbers of their reports, differences as by scipy and by rows drawn."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from memory_source import MemorySource
+from scipy import stats
+from sklearn import metrics as sk
+
+from evalcli.comparing.data import Comparison
+from evalcli.comparing.margins import judge, parse_margins
+from evalcli.comparing.models import Question, compare
+from evalcli.engine import Execution
+from evalcli.errors import InputError, UsageError
+from evalcli.evaluation import evaluate
+from evalcli.task import Choices
+from evalcli.uncertainty.intervals import Confidence
+
+EXECUTIONS = [Execution(workers=1), Execution(batch_size=1, workers=1), Execution(batch_size=7, workers=3)]
+ROWS = 400
+RNG = np.random.default_rng(0)
+TARGET = RNG.gamma(2.0, 30.0, ROWS)
+FIRST, SECOND, THIRD = (TARGET + RNG.normal(shift, spread, ROWS) for shift, spread in ((1, 9), (-0.5, 7), (3, 7)))
+WEIGHTS = RNG.integers(0, 5, ROWS) / 4
+EVERY = (
+    *("rmse", "mae", "r2", "bias", "mse", "explained_variance", "adjusted_r2_p3", "pearson", "wape", "smape", "mape"),
+    *("pinball0.9",),
+)
+
+
+def sources(*preds, target=TARGET, **more):
+    return [
+        MemorySource(each, target, paths=(f"{name}.pt", "t.pt"), **more)
+        for name, each in zip("abcdef", preds, strict=False)
+    ]
+
+
+def compared(made, execution=EXECUTIONS[0], question=None, **choices):
+    return compare(made, Choices(**choices), execution, question or Question())
+
+
+def difference(name, *preds, target=TARGET, confidence=None, **more):
+    question = Question(metrics=(name,), confidence=confidence or Confidence())
+    return compared(sources(*preds, target=target, **more), question=question).metric(name).differences[1]
+
+
+TWO = np.stack([TARGET, TARGET[::-1]], axis=1)
+CASES = {
+    "plain": lambda: sources(FIRST, SECOND),
+    "weighted": lambda: sources(FIRST, SECOND, weight=WEIGHTS),
+    "league": lambda: sources(FIRST, SECOND, THIRD),
+    "float32": lambda: sources(FIRST.astype(np.float32), SECOND.astype(np.float32)),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return CASES[request.param]
+
+
+def test_each_model_has_the_numbers_of_its_own_report(case) -> None:
+    found = compared(case(), question=Question(metrics=(*EVERY, "spearman", "medae")))
+    for place, source in enumerate(case()):
+        report = evaluate(source, Choices(), EXECUTIONS[0], tuple(row.name for row in found.metrics))
+        assert (report.n, found.task) == (found.n, "regression")
+        for row in found.metrics:
+            assert row.values[place] == report.metrics[row.name].value
+
+
+@pytest.mark.parametrize("execution", EXECUTIONS[1:])
+def test_no_bit_depends_on_batches_and_workers(case, execution) -> None:
+    question = Question(metrics=EVERY)
+    expected = compared(case(), question=question).to_json_object()
+    assert json.dumps(compared(case(), execution, question).to_json_object()) == json.dumps(expected)
+
+
+def test_json_round_trip(case) -> None:
+    found = compared(case())
+    assert Comparison.from_json_object(json.loads(json.dumps(found.to_json_object()))) == found
+
+
+LOSSES = {"mae": np.abs, "mse": np.square, "pinball0.9": lambda e: np.maximum(-0.9 * e, 0.1 * e)}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_have_students_test_of_pairs(name: str) -> None:
+    """Where the differences are symmetrical, to the digit; else the surer of it and of Hall's."""
+    found = difference(name, FIRST, SECOND)
+    losses = [LOSSES[name](each - TARGET) for each in (SECOND, FIRST)]
+    test = stats.ttest_rel(*losses)
+    ends = test.confidence_interval(0.95)
+    assert found.value == pytest.approx(np.mean(losses[0]) - np.mean(losses[1]), rel=1e-12)
+    assert found.p >= test.pvalue * (1 - 1e-12)
+    assert stats.norm.isf(found.p / 2) == pytest.approx(stats.norm.isf(test.pvalue / 2), rel=0.05)
+    assert found.low <= ends.low + 1e-12
+    assert found.high >= ends.high - 1e-12
+    assert found.high - found.low == pytest.approx(ends.high - ends.low, rel=0.05)
+
+
+def test_symmetrical_differences_have_students_test_to_the_digit() -> None:
+    gap = stats.norm.ppf((np.arange(60) + 0.5) / 60) + 0.3
+    target = np.linspace(0.5, 30.0, 60)
+    found = difference("mae", target + 5.0, target + 5.0 + gap, target=target)
+    test = stats.ttest_1samp(gap, 0.0)
+    assert found.p == pytest.approx(test.pvalue, rel=1e-9)
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(0.95)), rel=1e-9)
+
+
+def by_hand(name, target, preds):
+    error = preds - target
+    return {
+        "rmse": lambda: np.sqrt(np.mean(error**2)),
+        "r2": lambda: sk.r2_score(target, preds),
+        "adjusted_r2_p3": lambda: 1 - (1 - sk.r2_score(target, preds)) * (len(target) - 1) / (len(target) - 4),
+        "explained_variance": lambda: sk.explained_variance_score(target, preds),
+        "pearson": lambda: np.corrcoef(target, preds)[0, 1],
+        "wape": lambda: np.abs(error).sum() / np.abs(target).sum(),
+        "mape": lambda: np.mean(np.abs(error) / np.abs(target)),
+        "smape": lambda: np.mean(2 * np.abs(error) / (np.abs(target) + np.abs(preds))),
+        "bias": lambda: abs(error.mean()),
+    }[name]()
+
+
+@pytest.mark.parametrize(
+    "name", ["rmse", "r2", "adjusted_r2_p3", "explained_variance", "pearson", "wape", "mape", "smape"]
+)
+def test_intervals_agree_with_a_bootstrap_of_pairs_of_rows(name: str) -> None:
+    """An end of 2,000 resamples is off by about 0.04 of the width."""
+    found = difference(name, FIRST, SECOND)
+    assert found.value == pytest.approx(by_hand(name, TARGET, SECOND) - by_hand(name, TARGET, FIRST), rel=1e-9)
+    rng, drawn = np.random.default_rng(5), []
+    for _ in range(2000):
+        rows = rng.integers(0, ROWS, ROWS)
+        drawn.append(by_hand(name, TARGET[rows], SECOND[rows]) - by_hand(name, TARGET[rows], FIRST[rows]))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert found.low == pytest.approx(low, abs=0.12 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.12 * (high - low))
+    z = abs(found.value) / np.std(drawn)
+    assert stats.norm.isf(found.p / 2) == pytest.approx(z, rel=0.12)
+
+
+def test_weights_that_are_all_alike_say_nothing() -> None:
+    plain, heavy = (compared(sources(FIRST, SECOND, weight=w)) for w in (np.ones(ROWS), np.full(ROWS, 2.0**40)))
+    assert [row.differences for row in heavy.metrics] == [row.differences for row in plain.metrics]
+    assert plain.metrics == compared(sources(FIRST, SECOND)).metrics
+
+
+def test_weighted_losses_have_the_test_of_a_weighted_mean() -> None:
+    found = difference("mae", FIRST, SECOND, weight=WEIGHTS)
+    gap = np.abs(SECOND - TARGET) - np.abs(FIRST - TARGET)
+    mean = np.average(gap, weights=WEIGHTS)
+    rows = WEIGHTS.sum() ** 2 / (WEIGHTS**2).sum()
+    error = np.sqrt((WEIGHTS**2 * (gap - mean) ** 2).sum() * rows / (rows - 1)) / WEIGHTS.sum()
+    assert found.value == pytest.approx(mean, rel=1e-12)
+    reach = stats.t.ppf(0.975, rows - 1) * error
+    assert found.high - found.low == pytest.approx(2 * reach, rel=0.05)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_swapped_models_mirror_each_other(name: str) -> None:
+    here, there = difference(name, FIRST, SECOND), difference(name, SECOND, FIRST)
+    assert (there.value, there.low, there.high) == pytest.approx((-here.value, -here.high, -here.low), rel=1e-9)
+    assert (there.p, there.detectable) == pytest.approx((here.p, here.detectable), rel=1e-9)
+    assert {here.verdict, there.verdict} in ({"better", "worse"}, {"none"})
+
+
+def test_identical_models_do_not_differ_and_the_reader_is_told() -> None:
+    found = compared(sources(FIRST, FIRST), question=Question(metrics=EVERY))
+    assert "same-answers" in {finding.code for finding in found.findings}
+    assert found.rows == ()
+    for row in found.metrics:
+        each = row.differences[1]
+        assert (each.value, each.p, each.verdict) == (0.0, 1.0, "none")
+        assert each.low < 0.0 < each.high
+
+
+def test_perfect_models_do_not_differ() -> None:
+    found = compared(sources(TARGET, TARGET))
+    assert {each.differences[1].verdict for each in found.metrics} == {"none"}
+    better = compared(sources(FIRST, TARGET))
+    assert {each.differences[1].verdict for each in better.metrics if each.name != "bias"} == {"better"}
+
+
+def test_a_shift_of_all_rows_is_shown() -> None:
+    row = compared(sources(TARGET + 1.0, TARGET + 3.0), question=Question(metrics=("bias", "mae"))).metrics[0]
+    each = row.differences[1]
+    assert (each.value, each.verdict) == (2.0, "worse")
+    assert each.low < 2.0 < each.high
+
+
+def test_a_bias_is_better_the_nearer_it_is_to_0() -> None:
+    found = difference("bias", TARGET + RNG.normal(5, 4, ROWS), TARGET + RNG.normal(-1, 4, ROWS))
+    assert found.verdict == "better"
+    assert -5 < found.value < -3
+    opposite = difference("bias", TARGET + RNG.normal(3, 4, ROWS), TARGET + RNG.normal(-3, 4, ROWS))
+    assert opposite.verdict == "none"
+    assert opposite.low < 0 < opposite.high
+
+
+def test_a_league_is_against_the_best_and_holm_goes_over_models() -> None:
+    found = compared(sources(FIRST, SECOND, THIRD))
+    rmse = found.metric("rmse")
+    assert found.kind == "league"
+    assert found.reference == int(np.argmin(rmse.values)) == 1
+    pair = compared(sources(SECOND, FIRST)).metric("rmse").differences[1]
+    mine = rmse.differences[0]
+    assert (mine.value, mine.low, mine.high, mine.p) == (pair.value, pair.low, pair.high, pair.p)
+    ps = sorted(each.p for each in rmse.differences if each is not None)
+    assert sorted(each.adjusted for each in rmse.differences if each is not None) == pytest.approx(
+        [min(2 * ps[0], 1.0), max(min(2 * ps[0], 1.0), ps[1])]
+    )
+    nearest = compared(sources(FIRST, SECOND, THIRD), question=Question(metrics=("bias",)))
+    assert nearest.reference == int(np.argmin(np.abs(nearest.metric("bias").values)))
+
+
+def test_several_outputs_are_compared_by_their_mean_and_by_name() -> None:
+    first, second = (TWO + np.random.default_rng(i).normal(0, 5 + i, TWO.shape) for i in (1, 3))
+    question = Question(metrics=("rmse", "mae", "rmse[1]", "r2"))
+    found = compared(sources(first, second, target=TWO), question=question, task="regression")
+    one = difference("rmse", first[:, 1], second[:, 1], target=TWO[:, 1])
+    named = found.metric("rmse[1]").differences[1]
+    assert (named.value, named.low, named.high) == pytest.approx((one.value, one.low, one.high), rel=1e-9)
+    gap = np.abs(second - TWO).mean(axis=1) - np.abs(first - TWO).mean(axis=1)
+    ends = stats.ttest_1samp(gap, 0.0).confidence_interval(0.95)
+    mae = found.metric("mae").differences[1]
+    assert (mae.low, mae.high) == pytest.approx((ends.low, ends.high), abs=0.03 * (ends.high - ends.low))
+    assert found.rows == ()
+
+
+def test_the_rows_where_models_part_most() -> None:
+    found = compared(sources(FIRST, SECOND), question=Question(flips=4), execution=EXECUTIONS[2])
+    gap = np.abs(SECOND - TARGET) - np.abs(FIRST - TARGET)
+    order = np.argsort(gap)
+    rows = {kind: [row.row for row in found.rows if row.kind == kind] for kind in ("broken", "fixed")}
+    assert rows == {"broken": order[::-1][:4].tolist(), "fixed": order[:4].tolist()}
+    row = found.rows[0]
+    assert (float(row.target), float(row.first), float(row.second)) == (
+        TARGET[row.row],
+        FIRST[row.row],
+        SECOND[row.row],
+    )
+
+
+def test_unlike_targets_are_refused() -> None:
+    other = TARGET.copy()
+    other[7] += 1.5
+    one, two = MemorySource(FIRST, TARGET), MemorySource(SECOND, other, paths=("b.pt", "u.pt"))
+    with pytest.raises(InputError, match=r"1 target differs .*\(row 7: "):
+        compared([one, two])
+
+
+def test_unlike_weights_are_refused() -> None:
+    other = WEIGHTS.copy()
+    other[3] += 1.0
+    one = MemorySource(FIRST, TARGET, weight=WEIGHTS)
+    two = MemorySource(SECOND, TARGET, weight=other, paths=("b.pt", "u.pt"))
+    with pytest.raises(InputError, match="1 weights differ"):
+        compared([one, two])
+
+
+def test_a_row_that_one_model_lacks_is_left_out_of_all() -> None:
+    first, second = FIRST.copy(), SECOND.copy()
+    first[:3], second[2:5] = np.nan, np.nan
+    with pytest.raises(InputError, match="predictions are not finite"):
+        compared(sources(first, second))
+    for execution in EXECUTIONS:
+        found = compared(sources(first, second), execution, nan="drop")
+        assert (found.n, found.left_out, found.ignored) == (ROWS - 5, 4, 1)
+        whole = compared(sources(FIRST[5:], SECOND[5:], target=TARGET[5:]))
+        assert found.metrics == whole.metrics
+        assert "left-out" in {finding.code for finding in found.findings}
+
+
+def test_what_has_no_test_or_no_value_says_so() -> None:
+    target = TARGET.copy()
+    target[0] = 0.0
+    question = Question(metrics=("medae", "max_error", "spearman", "kendall", "mape"))
+    found = compared(sources(FIRST, SECOND, target=target), question=question)
+    assert all(each.differences == (None, None) for each in found.metrics)
+    assert found.metric("mape").values == (None, None)
+
+
+def test_a_single_row_shows_nothing() -> None:
+    found = compared(sources(np.array([1.5]), np.array([2.0]), target=np.array([1.25])))
+    assert all(each.differences == (None, None) for each in found.metrics)
+
+
+def test_metrics_of_classes_are_refused() -> None:
+    with pytest.raises(UsageError, match="accuracy is a metric of"):
+        compared(sources(FIRST, SECOND), question=Question(metrics=("accuracy",)))
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e-9, 1e9, 1e60])
+def test_the_unit_of_the_target_says_nothing(scale: float) -> None:
+    plain = compared(sources(FIRST, SECOND), question=Question(metrics=EVERY))
+    found = compared(
+        sources(FIRST * scale, SECOND * scale, target=TARGET * scale),
+        question=Question(metrics=EVERY),
+        task="regression",
+    )
+    for mine, base in zip(found.metrics, plain.metrics, strict=True):
+        power = {"mse": 2}.get(mine.name, 1 if mine.name in {"rmse", "mae", "bias", "pinball0.9"} else 0)
+        one, other = mine.differences[1], base.differences[1]
+        assert one.p == pytest.approx(other.p, rel=1e-6)
+        expected = (other.low * scale**power, other.high * scale**power)
+        assert (one.low, one.high) == pytest.approx(expected, rel=1e-6)
+
+
+def test_margins_read_the_direction_of_a_metric() -> None:
+    found = compared(sources(SECOND, FIRST))
+    texts = ["rmse=0.01", "rmse=9", "mae=50%", "bias=5", "r2=0.5"]
+    verdicts = judge(found, parse_margins(texts, ["rmse=0.01", "rmse=9"]))
+    assert [each.status for each in verdicts] == ["fail", "pass", "pass", "pass", "pass", "fail", "pass"]
+
+
+numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(numbers, numbers, numbers), min_size=2, max_size=30))
+def test_any_values_give_an_interval_that_holds_the_difference(rows) -> None:
+    target, first, second = np.array(rows).T
+    found = compared(sources(first, second, target=target), task="regression", question=Question(metrics=EVERY))
+    for row in found.metrics:
+        each = row.differences[1]
+        if each is not None:
+            assert each.low <= each.value <= each.high
+            assert 0.0 <= each.p <= each.adjusted <= 1.0
+            if row.direction != "zero":
+                assert each.value == row.values[1] - row.values[0]
