@@ -93,7 +93,7 @@ def _of_reports(rule: Rule, now: Value, baseline: Report, direction: str, *, lea
     if then.value.value is None:
         return _none(rule, "undefined", "undefined in the baseline")
     higher = direction == "higher"
-    ends = _independent(now, then.value) if on == "interval" else None
+    ends = _independent(now, then.value) if on == "interval" and direction != "zero" else None
     before, after = certain_end(then.value, low=not higher), certain_end(now, low=higher)
     return _Sides(before, after, ends, None if ends is None else "newcombe")
 
@@ -103,7 +103,7 @@ def _judged(rule: Rule, sides: _Sides, rows: int, report: Report, on: Basis, why
     direction = _direction(rule.metric, report)
     before, now, ends = sides.before, sides.now, sides.ends
     if direction == "zero":
-        before, now, ends = abs(before), abs(now), None  # an interval of distances from 0 is not known
+        before, now = abs(before), abs(now)  # and a pair's interval is that of these
     verdict = replace(_none(rule, "undefined", ""), baseline=before, current=now)
     if rule.relative and before == 0:
         return replace(verdict, reason="the baseline is 0, of which there is no share")

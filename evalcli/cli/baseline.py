@@ -151,7 +151,8 @@ def measured(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> 
     return Baseline(_report_of(rival, asked, report, progress) if alone else None, pairs, alone)
 
 
-_PAIRED = ("binary", "multiclass")
+_PAIRED = {"binary": "accuracy", "multiclass": "accuracy", "regression": "rmse"}
+"""Tasks that are compared row by row, and a metric that each of them has."""
 
 
 def _why_alone(name: str, report: "Report", extras: "Extras") -> str:
@@ -175,9 +176,6 @@ def _pairs(rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", 
     """The metrics of both models on the same rows, once it is clear that they are the same."""
     from evalcli.comparing.drops import pairs_of
     from evalcli.comparing.models import Question, compare
-    from evalcli.comparing.rows import check_one_truth
-    from evalcli.engine import batch_rows
-    from evalcli.evaluation import row_bytes
     from evalcli.uncertainty.intervals import Confidence
 
     if report.task == "multilabel":
@@ -186,12 +184,8 @@ def _pairs(rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", 
     with ExitStack() as held, _as_of_report(rival):
         sides = [rival, Side(asked.files.preds, asked.files.targets, asked.wanted.pred)]
         sources = open_models(sides, replace(asked.wanted, by=()), progress, held)
-        if report.task not in _PAIRED:
-            size = batch_rows(asked.execution, max(map(row_bytes, sources)))
-            check_one_truth(sources, size, by_id=by_id, lossy=asked.choices.nan == "drop")
-            return {}
         few = Confidence(resamples=_FEWEST) if sure is None else sure
-        question = Question(tuple(names) or ("accuracy",), confidence=few, flips=0, by_id=by_id)
+        question = Question(tuple(names) or (_PAIRED[report.task],), confidence=few, flips=0, by_id=by_id)
         found = compare(sources, asked.choices, asked.execution, question, progress)
     if (found.task, found.positive) != (report.task, report.positive):
         what = f"with these predictions the task is {found.task}, and {report.task} without them"

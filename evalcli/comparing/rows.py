@@ -164,26 +164,6 @@ class Together:
                 raise InputError(what, fix=fix, path=self._paths[place])
 
 
-def check_one_truth(sources: Sequence[Source], size: int, *, by_id: bool, lossy: bool) -> None:
-    """See to it that several sources have the same rows with the same truth; ``size`` rows at a time.
-
-    Raises:
-        InputError: they have not.
-        UsageError: as ``Together``.
-
-    """
-    for load in Together(sources, by_id=by_id, lossy=lossy).plan(size):
-        first, *others = load().batches
-        for batch, source in zip(others, sources[1:], strict=True):
-            differ = ~(
-                (first.target == batch.target) | ((first.target != first.target) & (batch.target != batch.target))
-            )
-            if differ.any():
-                row = int(np.argmax(differ.reshape(len(differ), -1).any(axis=1)))
-                what = f"row {int(_numbers(batch)[row])} has another truth than in {sources[0].target.path}"
-                raise InputError(what, fix=_SAMPLES, path=source.target.path)
-
-
 def share_targets(sources: Sequence[Source]) -> None:
     """Read a truth that several sources have in common once."""
     from evalcli.sources.pairing import ArraySource

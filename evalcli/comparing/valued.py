@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
-from math import frexp, inf, isfinite, ldexp
+from itertools import islice, product
+from math import frexp, inf, isfinite, ldexp, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from evalcli.comparing.influences import has_terms, terms, usual_size
+from evalcli.comparing.roots import SUMS, JointMoments, Roots
 from evalcli.comparing.values import in_common
 from evalcli.engine import accumulate
 from evalcli.evidence import Evidence
@@ -55,6 +56,13 @@ class Contrast(NamedTuple):
     value: float
     scale: float
     """What terms are divided by, a power of 2, so that their cubes stay in range."""
+    output: int | None = None
+    """Of an RMSE of one output, which: then ``Roots`` knows more than the terms."""
+
+    @property
+    def cells(self) -> int:
+        """How many sums it takes."""
+        return _SUMS if self.output is None else SUMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +96,26 @@ class ValueDifferences:
         fresh = partial(_ContrastPass.empty, self.counted, self.results, reference, contrasts)
         workers = self.counted.passes[0].plan.workers
         total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
-        told = dict(zip([(each.other, str(each.name), each.sign) for each in contrasts], total.moments(), strict=True))
+        told = {(one.other, str(one.name), one.sign): sums for one, sums in zip(contrasts, total.parts(), strict=True)}
         for each in contrasts:
             if each.sign < 0.0:
-                name, pair = str(each.name), (self._of(each.name, each.other), self._of(each.name, reference))
-                difference = difference_of(*pair, told[each.other, name, -1.0], each.scale, self.confidence)
-                if each.name.base == "bias":
-                    less = told[each.other, name, -1.0], told[each.other, name, 1.0]
-                    difference = difference_of_sizes(*pair, less, each.scale, self.confidence)
-                found[each.other][name] = difference
+                key = each.other, str(each.name)
+                both = [told[*key, sign] for sign in (-1.0, 1.0) if (*key, sign) in told]
+                found[each.other][key[1]] = self._difference(each, reference, both)
         return found
+
+    def _difference(self, one: Contrast, reference: int, sums: Sequence[tuple[float, ...]]) -> Difference:
+        """From the ``sums`` of the terms' differences, and of a bias those of their sums."""
+        first, second = (self._of(one.name, i) for i in (one.other, reference))
+        if one.output is not None:
+            roots = Roots(first, second, JointMoments(sums[0]), one.scale)
+            if max(first, second) > 0.0 and _scatters(roots.at(0.0), 0.0):
+                return roots.difference(self.confidence)
+            return difference_of(first, second, roots.joint.along(0.0, 0.0), one.scale, self.confidence)
+        moments = [_moments(each) for each in sums]
+        if one.name.base == "bias":
+            return difference_of_sizes(first, second, (moments[0], moments[1]), one.scale, self.confidence)
+        return difference_of(first, second, moments[0], one.scale, self.confidence)
 
     def _of(self, name: MetricName, place: int) -> float:
         return float(self.values[place][str(name)] or 0.0)
@@ -109,7 +127,9 @@ class ValueDifferences:
     def _contrast(self, name: MetricName, other: int, reference: int, sign: float) -> Contrast:
         mine, base = (self._of(name, i) for i in (other, reference))
         size = max(abs(mine), abs(base), usual_size(name, self.results[reference]))
-        return Contrast(name, other, sign, mine + sign * base, _power_of_2(size))
+        of_one = name.base == "rmse" and (name.label is not None or len(self.results[0].outputs) == 1)
+        output = None if not of_one else 0 if name.label is None else self.results[0].outputs.index(name.label)
+        return Contrast(name, other, sign, mine + sign * base, _power_of_2(size), output)
 
 
 def difference_of(
@@ -121,7 +141,7 @@ def difference_of(
     that of a sign which all rows have.
     """
     value = first + sign * second
-    if moments.error * moments.rows**0.5 <= _ROUNDING * max(1.0, abs(value) / scale):
+    if not _scatters(moments, value / scale):
         off = scale * none_of(moments.rows, confidence.critical)
         interval = Interval(value - off, value + off, "wilson")
         p = min(1.0, 2.0 ** (1.0 - min(moments.rows, 1000.0))) if value else 1.0
@@ -180,7 +200,7 @@ class _ContrastPass:
     ) -> _ContrastPass:
         """No rows yet."""
         unit = _power_of_2(float(results[reference].read(StateKey("Moments"))[0].n) / counted.rows)
-        return cls(counted, results, reference, contrasts, unit, ExactSum(_SUMS * len(contrasts)))
+        return cls(counted, results, reference, contrasts, unit, ExactSum(sum(one.cells for one in contrasts)))
 
     def add(self, rows: Rows) -> bool:
         """Look at the rows of all models."""
@@ -190,12 +210,31 @@ class _ContrastPass:
         if not values[0].preds.shape[1]:
             return True
         known: dict[tuple[str, int], HostArray] = {}
+        start = 0
         with np.errstate(over="ignore", under="ignore"):
-            for number, one in enumerate(self.contrasts):
-                mine, base = (self._terms(known, one.name, i, values) for i in (one.other, self.reference))
-                off = (mine + one.sign * base - one.value) / one.scale
-                self.sums.add_rows(_powers(off, weight), number * _SUMS + np.arange(_SUMS))
+            for one in self.contrasts:
+                powers = self._powers(known, one, values, weight)
+                self.sums.add_rows(powers, start + np.arange(one.cells))
+                start += one.cells
         return True
+
+    def _powers(
+        self,
+        known: dict[tuple[str, int], HostArray],
+        one: Contrast,
+        values: Sequence[ValueRows],
+        weight: HostArray | None,
+    ) -> HostArray:
+        """What the rows (N,) of a batch add to the sums of a contrast (cells, N)."""
+        if one.output is None:
+            mine, base = (self._terms(known, one.name, i, values) for i in (one.other, self.reference))
+            return _powers((mine + one.sign * base - one.value) / one.scale, weight)
+        squares = []
+        for place in (one.other, self.reference):
+            error = values[place].residual[one.output] / one.scale
+            root = float(self.results[place].of_output(one.name, one.output).value) / one.scale
+            squares.append(error * error - root * root)
+        return JointMoments.powers(squares[0] - squares[1], squares[0] + squares[1], weight)
 
     def _terms(
         self, known: dict[tuple[str, int], HostArray], name: MetricName, place: int, values: Sequence[ValueRows]
@@ -209,10 +248,19 @@ class _ContrastPass:
         """Take in what another worker has gathered."""
         self.sums.merge(other.sums)
 
-    def moments(self) -> list[Moments]:
-        """Those of every contrast."""
-        every = self.sums.value().reshape(-1, _SUMS).tolist()
-        return [Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8])) for s in every]
+    def parts(self) -> list[tuple[float, ...]]:
+        """The sums of every contrast."""
+        left = iter(self.sums.value().tolist())
+        return [tuple(islice(left, one.cells)) for one in self.contrasts]
+
+
+def _moments(s: Sequence[float]) -> Moments:
+    return Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8]))
+
+
+def _scatters(moments: Moments, value: float) -> bool:
+    """Whether rows differ by more than rounding, beside the unit of their terms and the ``value`` of the difference."""
+    return moments.error * sqrt(moments.rows) > _ROUNDING * max(1.0, abs(value))
 
 
 def _power_of_2(size: float) -> float:

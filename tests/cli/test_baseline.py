@@ -261,7 +261,7 @@ def test_rows_that_one_of_them_lacks(run, files, data) -> None:
     [
         (("new.npy", "t.npy", "--baseline", "old.npy"), "ece=0.5", "no paired interval is known of it"),
         (("data.csv", "--baseline-pred", "was"), "accuracy@region=EU=0.5", "slices are not compared row by row"),
-        (("r.csv", "--baseline-pred", "was"), "rmse=5", "regression tasks are not compared row by row"),
+        (("r.csv", "--baseline-pred", "was"), "medae=5", "no paired interval is known of it"),
     ],
 )
 def test_what_is_not_paired_says_so(run, files, files_, rule, why) -> None:
@@ -307,7 +307,7 @@ def test_regressions_have_one_truth(run, files) -> None:
     table.to_csv("then.csv", index=False)
     done = run(*args)
     assert done.code == 2
-    assert "row 7 has another truth than in then.csv" in done.stderr
+    assert "1 target differs from those of then.csv (row 7: " in done.stderr
 
 
 def test_labels_of_several_have_one_truth(run, files) -> None:
@@ -388,3 +388,22 @@ def test_two_classes_and_three_are_two_tasks(run, files) -> None:
     done = run("report", "scores.npy", "two.npy", "--baseline", "labels.npy", "--max-drop", "auroc=0.1")
     assert done.code == 2
     assert done.stderr.startswith("evalcli: labels.npy: auroc needs scores")
+
+
+@pytest.mark.parametrize("name", ["rmse", "mae", "r2", "bias", "pearson"])
+def test_drops_of_a_regression_have_the_paired_interval(run, tmp_path, monkeypatch, name) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    target = rng.normal(10, 5, 300)
+    old = target + rng.normal(1, 2, 300)
+    columns = {"target": target, "was": old, "pred": old + rng.normal(1, 0.5, 300)}
+    pd.DataFrame(columns).to_csv("r.csv", index=False)
+    gate = ("--baseline-pred", "was", "--max-drop", f"{name}=0.5", "--gate-on", "interval", "-f", "json")
+    found = json.loads(run("report", "r.csv", *gate).stdout)["gates"][0]
+    compared = json.loads(run("compare", "r.csv", "--pred", "was,pred", "-m", name, "-f", "json").stdout)
+    row = compared["metrics"][name]
+    each = row["differences"][1]
+    sign = -1 if row["direction"] == "higher" else 1
+    ends = sorted(sign * each[end] for end in ("low", "high"))
+    assert (found["low"], found["high"], found["method"]) == (*ends, each["method"])
+    assert found["value"] == pytest.approx(sign * each["value"], rel=1e-9)
