@@ -152,7 +152,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         pred: The columns of the models in a single frame or file.
         weight: One number a row, or the name of its column.
         labels: Class names in the order of their numbers, or how many there are.
-        task: ``binary`` or ``multiclass``; by default what the input shows.
+        task: ``binary``, ``multiclass`` or ``regression``; by default what the input shows.
         scores: ``labels``, ``probs`` or ``logits``; by default what the whole input shows.
         threshold: The probability from which the positive class is predicted (0.5).
         positive: The positive class of a binary task.
@@ -168,7 +168,8 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         confidence: How sure intervals are to hold the true difference, and the level of its verdicts.
         resamples: Draws of each bootstrap.
         seed: Where its random numbers start.
-        flips: Rows to name of each class that only one of two models has right.
+        flips: Rows to name of each class that only one of two models has right; of values, the rows in which one of
+            them is farther off by the most.
 
     Returns:
         A comparison; of two models the second is compared with the first, of more all with the best.

@@ -78,7 +78,7 @@ class CompareOptions:
         Option(
             "--limit",
             metavar="N|all",
-            help="Flipped rows of every class and kind in JSON and CSV (3).",
+            help="Flipped rows of every class and kind in JSON and CSV (3); of values, those farthest apart.",
             rich_help_panel=_COMPARING,
         ),
     ] = None

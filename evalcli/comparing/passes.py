@@ -289,9 +289,9 @@ def _shared(members: Sequence[Member], evidence: Sequence[Evidence]) -> list[Evi
     )
     found = []
     fractions = any(each.fractions for each in evidence)
-    for each in evidence:
+    for one, each in zip(members, evidence, strict=True):
         known = each.with_(Evidence())
-        known.fractions = fractions
+        known.fractions = each.fractions or (fractions and one.source.target.labels is None)
         known.note_target(np.inf, max(high, -1))
         found.append(known)
     return found

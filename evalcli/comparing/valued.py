@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
 
 _SUMS = 9
+_LEAST_ROWS = {"pearson": 100}
+"""With fewer, intervals that promised 95 % held the difference of correlations in 86 to 91 %; others need two rows."""
 _ROUNDING = 1e-13
 """A scatter below this, beside what is measured, is that of rounding."""
 
@@ -122,7 +124,8 @@ class ValueDifferences:
 
     def _is_known(self, name: MetricName, pair: tuple[int, int]) -> bool:
         known = (self.values[i][str(name)] for i in pair)
-        return self.counted.rows > 1 and has_terms(name) and all(each is not None and isfinite(each) for each in known)
+        enough = self.counted.rows >= _LEAST_ROWS.get(name.base, 2)
+        return enough and has_terms(name) and all(each is not None and isfinite(each) for each in known)
 
     def _contrast(self, name: MetricName, other: int, reference: int, sign: float) -> Contrast:
         mine, base = (self._of(name, i) for i in (other, reference))
@@ -179,7 +182,7 @@ def difference_of_sizes(
     mine, base = abs(first), abs(second)
     interval = Interval(low, high, both[0].interval.method).holding(mine - base)
     p = max(each.p for each in both)
-    return Difference(mine, base, interval, p, max(each.detectable for each in both))
+    return Difference(mine, base, interval, p, detectable(interval.width / 2.0 / confidence.critical, confidence))
 
 
 @dataclass(slots=True)

@@ -163,7 +163,11 @@ def kind_title(comparison: Comparison, kind: str, shown: int) -> str:
 def answers(comparison: Comparison, row: FlippedRow) -> list[str | None]:
     """The target and what both models say: classes as they are called, values in six digits."""
     every = [row.target, row.first, row.second]
-    return every if comparison.flips else [None if each is None else f"{float(each):.6g}" for each in every]
+    return (
+        every
+        if comparison.flips
+        else [None if each is None else f"{float(each):.6g}".replace("-", "−") for each in every]
+    )
 
 
 def place_of(row: FlippedRow) -> str:

@@ -31,7 +31,8 @@ def files(tmp_path, monkeypatch):
         np.save(f"{name}.npy", preds)
     np.save("t.npy", target)
     pd.DataFrame({"target": target, "pred": models["a"]}).to_csv("whole.csv", index=False)
-    pd.DataFrame({"target": np.round(target), "pred": models["b"]}).to_csv("rounded.csv", index=False)
+    pd.DataFrame({"target": np.floor(target) + 0.25, "pred": models["b"]}).to_csv("rounded.csv", index=False)
+    pd.DataFrame({"target": np.floor(target), "pred": models["b"]}).to_csv("classes.csv", index=False)
     return tmp_path
 
 
@@ -108,6 +109,7 @@ def test_a_league(run, files) -> None:
         (("a.csv", "b.csv", "t.csv", "-m", "rmse[x]"), "there is no output 'x'"),
         (("a.csv", "b.csv", "t.csv", "--task", "multiclass"), "no whole number"),
         (("whole.csv", "rounded.csv"), "targets differ from those of whole.csv (row 0: "),
+        (("whole.csv", "classes.csv"), "the task is multiclass, that of whole.csv regression; say which with --task"),
         (("all.csv", "all.csv", "--independent", "--pred", "a"), "samples are compared on classes"),
     ],
 )

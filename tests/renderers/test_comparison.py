@@ -84,6 +84,8 @@ PAIRED = Comparison(
 )
 FAR = replace(BETTER, value=-0.04, low=-0.05, high=-0.03, verdict="worse")
 LOWER = replace(WORSE, value=-0.1, low=-0.2, high=-0.01, verdict="better")
+FEWER = replace(BETTER, value=-44.4, low=-80.2, high=-8.6, method="hall", detectable=51.2)
+NEARER = replace(NOTHING, value=-2e-5, low=-5e-5, high=1e-5, method="hall", detectable=4e-5)
 LEAGUE = replace(
     PAIRED,
     kind="league",
@@ -105,7 +107,26 @@ SAMPLES = replace(
     rows=(),
     gates=(),
 )
-SHOWN = {"paired": PAIRED, "league": LEAGUE, "samples": SAMPLES}
+VALUES = replace(
+    PAIRED,
+    task="regression",
+    classes=(),
+    models=(Model("A", "old.csv", "pred", "values"), Model("B", "new\x1b.csv", "pred", "values")),
+    metrics=(
+        MetricRow("rmse", "lower", unit=False, values=(12345.6, 12301.2), differences=(None, FEWER)),
+        MetricRow("r2", "higher", unit=False, values=(0.91, 0.92), differences=(None, NOTHING)),
+        MetricRow("bias", "zero", unit=False, values=(-3e-5, 1e-5), differences=(None, NEARER)),
+        MetricRow("spearman", "higher", unit=True, values=(0.9, 0.91), differences=(None, None)),
+        MetricRow("mape", "lower", unit=False, values=(None, None), differences=(None, None)),
+    ),
+    flips=(),
+    rows=(
+        FlippedRow("broken", 3, "id_3", None, 5, "1234567.25", "1.5", "-2e-09"),
+        FlippedRow("fixed", 7, "=id()", None, 9, "0.0", "nan", "1e+30"),
+    ),
+    gates=(Verdict("noninferior(rmse)<100.0", "rmse", -44.4, 100.0, "pass", "", -80.2, -8.6, 1000),),
+)
+SHOWN = {"paired": PAIRED, "league": LEAGUE, "samples": SAMPLES, "values": VALUES}
 OVERLAP = Overlap(
     "0.1.0",
     "the id 'key'",
@@ -145,7 +166,7 @@ def test_every_width_is_kept(shown, width) -> None:
     assert not re.search(r" \n", text)
     for metric in shown[1].metrics[:2]:
         for value in metric.values:
-            assert ("–" if value is None else f"{value:.4f}") in text
+            assert ("–" if value is None else f"{value:,.0f}" if value > 1.0 else f"{value:.4f}") in text
 
 
 def test_differences_in_words() -> None:
