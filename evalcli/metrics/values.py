@@ -39,7 +39,7 @@ _BLOCK = 1 << 14
 class ValueRows:
     """A checked batch: ``preds`` and ``target`` (D, N) float64, ``weight`` (N,) float64 and ``repeats`` (N,) int64.
 
-    ``groups`` (N, S) are the slices that each row is in, where there are some.
+    ``groups`` (N, S) are the slices that each row is in, ``cluster`` (N,) the number of its cluster, where there are some.
     """
 
     preds: HostArray
@@ -47,16 +47,17 @@ class ValueRows:
     weight: HostArray | None = None
     repeats: HostArray | None = None
     groups: HostArray | None = None
+    cluster: HostArray | None = None
 
     def pick(self, rows: HostArray | slice) -> ValueRows:
-        """Some of the rows, without their slices."""
+        """Some of the rows, without their slices and clusters."""
         weight, repeats = (None if part is None else part[rows] for part in (self.weight, self.repeats))
         return ValueRows(columns(self.preds, rows), columns(self.target, rows), weight, repeats)
 
     @property
     def arrays(self) -> tuple[HostArray | None, ...]:
         """All that is held of the rows."""
-        return self.preds, self.target, self.weight, self.repeats, self.groups
+        return self.preds, self.target, self.weight, self.repeats, self.groups, self.cluster
 
     def joined(self, others: Sequence[ValueRows]) -> ValueRows:
         """These rows and, behind them, ``others`` that hold the same arrays."""
