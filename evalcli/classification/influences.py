@@ -22,7 +22,7 @@ from evalcli.clusterpasses import without_each
 from evalcli.metrics.calibration import BinTable
 from evalcli.metrics.roc import auroc, average_precision
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.ranks import placements, precision_influence
+from evalcli.uncertainty.groups import ranking_sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,18 +88,7 @@ class Influences:
 
     def _of_column(self, base: str, number: int, ranking: Ranking) -> HostArray:
         if (base, number) not in self._ranked:
-            if base == "auroc":
-                value = float(auroc(ranking).value)
-                of_pos, of_neg = placements(ranking)
-                of_pos, of_neg = (of_pos - value) / ranking.positives, (of_neg - value) / ranking.negatives
-            else:
-                of_pos, of_neg = precision_influence(ranking)
-            rising = ranking.score[::-1]
-            sums = []
-            for part in self._rankings[number]:
-                place = len(rising) - np.maximum(np.searchsorted(rising, part.score, side="right"), 1)
-                sums.append(dot(part.pos, of_pos[place]) + dot(part.neg, of_neg[place]))
-            self._ranked[base, number] = np.array(sums)
+            self._ranked[base, number] = ranking_sums(base, ranking, self._rankings[number])
         return self._ranked[base, number]
 
     def _positives(self, number: int) -> HostArray:

@@ -39,7 +39,7 @@ _BLOCK = 1 << 14
 class ValueRows:
     """A checked batch: ``preds`` and ``target`` (D, N) float64, ``weight`` (N,) float64 and ``repeats`` (N,) int64.
 
-    ``groups`` (N, S) are the slices that each row is in, ``cluster`` (N,) the number of its cluster, where there are some.
+    ``groups`` (N, S) are the slices that each row is in, ``cluster`` (N,) is the number of its cluster, if any.
     """
 
     preds: HostArray

@@ -18,16 +18,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from evalcli.metrics.roc import auroc
 from evalcli.uncertainty import means
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusters import freedom, inflation, surer
 from evalcli.uncertainty.intervals import Interval, by_variance
 from evalcli.uncertainty.quantiles import t_quantile
+from evalcli.uncertainty.ranks import placements, precision_influence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.roc import Ranking
     from evalcli.uncertainty.intervals import Confidence
 
 
@@ -104,3 +107,22 @@ class Groups:
         off = self.critical(sums) * sqrt(self.grown(sums, variance) * variance)
         low, high = sorted(scale.back(sum(ends) / 2.0 + sign * off) for sign in (-1.0, 1.0))
         return Interval(low, high, plain.method)
+
+
+def ranking_sums(base: str, ranking: Ranking, parts: Sequence[Ranking]) -> HostArray:
+    """What the rows of each of the ``parts`` (J,) of a ranking add to its AUROC, or to its average precision.
+
+    Source: Obuchowski 1997, Nonparametric analysis of clustered ROC curve data.
+    """
+    if base == "auroc":
+        value = float(auroc(ranking).value)
+        of_pos, of_neg = placements(ranking)
+        of_pos, of_neg = (of_pos - value) / ranking.positives, (of_neg - value) / ranking.negatives
+    else:
+        of_pos, of_neg = precision_influence(ranking)
+    rising = ranking.score[::-1]
+    sums = []
+    for part in parts:
+        place = len(rising) - np.maximum(np.searchsorted(rising, part.score, side="right"), 1)
+        sums.append(dot(part.pos, of_pos[place]) + dot(part.neg, of_neg[place]))
+    return np.array(sums)

@@ -119,7 +119,7 @@ def test_clusters_of_one_row_are_nearly_independent_rows():
     alone, found = (evaluated(preds, target, one).metrics for one in (None, cluster))
     for name in ASKED:
         ratio = (found[name].high - found[name].low) / (alone[name].high - alone[name].low)
-        assert 0.9 < ratio < 1.2, (name, ratio)
+        assert 0.9 < ratio < 1.25, (name, ratio)
 
 
 @pytest.mark.parametrize("clusters", [GROUPS - 20, GROUPS + 30])
