@@ -124,6 +124,14 @@ class GroupValues:
             return np.array([scored.by_label(entry).value for _, scored in self._rests if scored is not None])
         return np.array([counted.by_label(entry.formula) for counted, _ in self._rests])
 
+    def leaves_out(self, name: MetricName) -> bool:
+        """Whether a mean over labels takes one for 0 that only one group has: how sure that is nothing tells."""
+        if name.entry.needs_scores or name.average not in {"macro", "weighted"}:
+            return False
+        known = np.isfinite(self._whole.by_label(name.entry.formula, *name.arguments))
+        rests = (counted.by_label(name.entry.formula, *name.arguments) for counted, _ in self._rests)
+        return any(bool(np.isnan(rest[known]).any()) for rest in rests)
+
     @cached_property
     def rankings(self) -> list[list[Ranking]]:
         """Those of every group, by label."""
@@ -176,7 +184,8 @@ class ClusterIntervals(Intervals):
         if plain is None or sums is None:
             return None
         if name.base != "ece":
-            return self._of_clusters(plain, value, sums, lambda fewer: fewer._found(name, value))
+            least = 1.0 if self._values.leaves_out(name) else 0.0
+            return self._of_clusters(plain, value, sums, lambda fewer: fewer._found(name, value), least)
         place = self._place(name)
         whole, parts = self._bins(place)
         return self._of_gaps(whole, parts, sums)
@@ -195,7 +204,12 @@ class ClusterIntervals(Intervals):
         return found
 
     def _of_clusters(
-        self, plain: Interval, value: float, sums: HostArray, again: Callable[[Intervals], Interval | None]
+        self,
+        plain: Interval,
+        value: float,
+        sums: HostArray,
+        again: Callable[[Intervals], Interval | None],
+        least: float = 0.0,
     ) -> Interval | None:
         """The interval of as many rows as tell what the clusters tell; ``again`` asks for that of fewer rows."""
         method = plain.method.removesuffix(_BOUND)
@@ -203,9 +217,8 @@ class ClusterIntervals(Intervals):
         if sums.any() and method == "hall":
             found = self._groups.of_mean(plain, value, sums)
         elif sums.any() and 0.0 < value < 1.0:
-            found = self._groups.of_share(
-                replace(plain, method="jackknife") if method != plain.method else plain, value, sums
-            )
+            plain = replace(plain, method="jackknife") if method != plain.method else plain
+            found = self._groups.of_share(plain, value, sums, least)
         else:
             found = again(self._fewer(sums))
         return None if found is None else replace(found, method=f"{found.method.removesuffix(_BOUND)}{CLUSTERS}")
@@ -223,7 +236,7 @@ class ClusterIntervals(Intervals):
         """That of a calibration error: what a bin's own noise adds is its bias, and smaller than that of all."""
         weight = self._mean_weight
         grown = self._groups.grown(sums, bins.gap_variance(whole, weight))
-        inside = bins.gap_inflation(whole, parts, weight)
+        inside = bins.gap_inflation(whole, parts, weight) if sums.any() else 1.0
         times, confidence = surer(self._groups.confidence, self._groups.critical(sums))
         found = bins.calibration_interval(whole, confidence, weight * inside * times, grown / inside)
         return replace(found, method=f"{found.method}{CLUSTERS}")

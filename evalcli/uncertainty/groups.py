@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
 
 
+_ROUNDED = 1e-13
 _MOST_SKEWED = 0.9
 """Skewness times quantile from where on Hall's transformation runs away."""
 
@@ -62,9 +63,13 @@ class Groups:
         return float(self.sizes.sum()) ** 2 / dot(self.sizes, self.sizes)
 
     def sums(self, whole: float, rests: HostArray) -> HostArray | None:
-        """What each group adds to a number, from what it is without each (J,); ``None`` where that is undefined."""
-        found: HostArray = (1.0 - self.shares) * (whole - rests)
-        return found if np.isfinite(found).all() else None
+        """What each group adds to a number, from what it is without each (J,); ``None`` where that is undefined.
+
+        What is no more than rounding is nothing.
+        """
+        moved = whole - rests
+        found: HostArray = (1.0 - self.shares) * np.where(np.abs(moved) > _ROUNDED * abs(whole), moved, 0.0)
+        return found if np.isfinite(rests).all() and np.isfinite(whole) else None
 
     def grown(self, sums: HostArray, variance: float) -> float:
         """How many times as large as that of independent rows the variance is."""
@@ -93,10 +98,14 @@ class Groups:
         most = _MOST_SKEWED / critical
         return means.hall_interval(mean, error, min(max(skew, -most), most), critical)
 
-    def of_share(self, plain: Interval, value: float, sums: HostArray) -> Interval:
-        """Wilson's interval of a number between 0 and 1, from that of independent rows."""
+    def of_share(self, plain: Interval, value: float, sums: HostArray, least: float = 0.0) -> Interval:
+        """Wilson's interval of a number between 0 and 1, from that of independent rows.
+
+        Its variance is at ``least`` so many times as large.
+        """
         variance = self._plain_variance(plain.width)
-        return by_variance(value, self.grown(sums, variance) * variance, self.critical(sums), plain.method)
+        grown = max(self.grown(sums, variance), least)
+        return by_variance(value, grown * variance, self.critical(sums), plain.method)
 
     def on(self, scale: Scale, plain: Interval, sums: HostArray) -> Interval | None:
         """The interval around the middle of the plain one on another scale; ``None`` where that has no end."""
