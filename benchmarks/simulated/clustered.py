@@ -86,7 +86,7 @@ def measured(
 
     @cache
     def truth() -> float:
-        preds, target = draw_rows(np.random.default_rng(0), np.arange(_MANY // 4))
+        preds, target = draw_rows(np.random.default_rng(0), np.arange(_MANY // 8))
         return float(evalcli.evaluate(preds, target, task=task, metrics=[name], confidence=None)[name])
 
     def draw(rng: Rng) -> Drawn:
@@ -95,7 +95,7 @@ def measured(
         options: Any = {"task": task, "metrics": [name], "workers": 1}
         found = {
             "evalcli": evalcli.evaluate(preds, target, cluster=cluster, **options).data,
-            "rows as independent": evalcli.evaluate(preds, target, **options).data,
+            "as if independent": evalcli.evaluate(preds, target, **options).data,
         }
         return truth(), {method: interval_of(report.metrics[name]) for method, report in found.items()}
 
