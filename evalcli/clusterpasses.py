@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.slicepasses import P, Rows, runs
+from evalcli.slicepasses import P, Rows, apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -85,9 +85,9 @@ class ClusterPasses(Generic[P]):
         self._sizes.add(cluster, repeats)
         if not self.is_hashed and len({*self._passes, *np.unique(cluster).tolist()}) > self._most:
             self._hash()
-        for group, places in runs(hashed(cluster, self._most) if self.is_hashed else cluster):
+        for group, part in apart(rows, hashed(cluster, self._most) if self.is_hashed else cluster):
             here = self._at(group)
-            here.evidence.rows += here.take(rows.pick(places))
+            here.evidence.rows += here.take(part)
 
     def _at(self, group: int) -> P:
         if group not in self._passes:

@@ -59,7 +59,7 @@ class _Small(NamedTuple):
         if one.scores is not None:
             scoring = one.scores.scoring
             scores = replace(scoring, states=scoring.states - {"KeyTable"}).fresh()
-            scores.merge(one.scores)
+            scores.absorb(one.scores)
         return cls(one.counts, one.sets, scores)
 
 
@@ -71,7 +71,7 @@ def _merged(parts: Sequence[_Small]) -> _Small:
         found.counts.merge(part.counts)
         found.sets.merge(part.sets)
         if found.scores is not None and part.scores is not None:
-            found.scores.merge(part.scores)
+            found.scores.absorb(part.scores)
     return found
 
 

@@ -251,7 +251,7 @@ class Values:
         self.values = list(values)
 
     def pick(self, rows):
-        return Values(self.values[row] for row in rows)
+        return Values(np.array(self.values)[rows].tolist())
 
 
 @given(rows=st.lists(st.integers(-9, 9), min_size=1, max_size=40), cut=st.integers(0, 40), most=st.integers(3, 8))
