@@ -121,7 +121,7 @@ class Plan:
         """Empty passes under ``task``, one for each worker.
 
         Raises:
-            UsageError: a search for weak slices, or clusters, and the task has none.
+            UsageError: a search for weak slices, or clusters of slices, and the task has none.
 
         """
         if task.family != "classification":
@@ -147,9 +147,9 @@ class Plan:
     def _refuse_clusters(self, task: Task) -> None:
         """Say what has no intervals of clusters, before a pass is made in vain."""
         by, source = self.source.clustered, self.source
-        if by is not None and task.family != "classification":
-            what = f"clusters by {by!r}: {task.kind} tasks have no intervals of clusters in this version"
-            raise UsageError(what, fix="drop --cluster, or give classes")
+        if by is not None and source.slicers and task.family != "classification":
+            what = f"clusters by {by!r}: slices of {task.kind} tasks have no intervals of clusters in this version"
+            raise UsageError(what, fix="drop --cluster or --by")
         if by is not None and source.scanned is not None:
             what = f"clusters by {by!r}: --scan compares rows, not clusters, in this version"
             raise UsageError(what, fix="drop --cluster or --scan")

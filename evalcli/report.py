@@ -122,8 +122,9 @@ class SliceRow(NamedTuple):
 class Clustered(NamedTuple):
     """Rows with the same value of ``by`` were sampled together: ``clusters``, the ``largest`` of so many rows.
 
-    ``design_effect`` is how many times as large the variance of the accuracy is as that of independent rows; ``None``
-    where no row, or every row, is right.
+    ``design_effect`` is how many times as large as that of independent rows the variance is: of the accuracy, of a
+    regression of the mean squared error (of its first output), with several labels a row of the subset accuracy.
+    ``None`` where nothing varies.
     """
 
     by: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.simulated import Case, GateCase, PairCase
-from benchmarks.simulated.clustered import evaluated
+from benchmarks.simulated.clustered import evaluated, label_sets_of, measured
 from benchmarks.simulated.counts import accuracy, clustered, composite, gate, matrix_of, weighted
 from benchmarks.simulated.labelled import multilabel
 from benchmarks.simulated.pairs import (
@@ -46,6 +46,11 @@ COIN = matrix_of(np.ones(3), [0.4] * 3)
 CLUSTERED = (
     *(("accuracy", "accuracy"), ("AUROC", "auroc"), ("log loss", "log_loss"), ("Brier score", "brier")),
     *(("average precision", "average_precision"), ("ECE", "ece"), ("risk–coverage area", "aurc")),
+)
+CLUSTERED_VALUES = (("RMSE", "rmse"), ("MAE", "mae"), ("R²", "r2"), ("Pearson", "pearson"), ("median AE", "medae"))
+CLUSTERED_SETS = (
+    *(("subset accuracy", "subset_accuracy"), ("micro F1", "f1_micro"), ("macro F1", "f1_macro")),
+    *(("Hamming loss", "hamming_loss"), ("mean AUROC", "auroc_macro"), ("log loss", "log_loss")),
 )
 CLUSTERED_3 = (("macro F1", "f1_macro"), ("mean AUROC", "auroc_macro"), ("mean reciprocal rank", "mrr"))
 
@@ -107,6 +112,12 @@ CASES = (
     Case("macro F1, 100 clusters", clustered("f1_macro", 100, 0.85, 0.3)),
     *(Case(f"{name}, clusters of scores", evaluated(metric, 100)) for name, metric in CLUSTERED),
     *(Case(f"{name}, 3 classes, clusters of scores", evaluated(metric, 100, size=3)) for name, metric in CLUSTERED_3),
+    *(Case(f"{name}, {n} clusters of values", measured(m, n)) for name, m in CLUSTERED_VALUES for n in (100, 50)),
+    *(
+        Case(f"multilabel {name}, {n} clusters", measured(metric, n, label_sets_of, "multilabel"))
+        for name, metric in CLUSTERED_SETS
+        for n in (100, 50)
+    ),
     Case("AUROC, 40 clusters of scores", evaluated("auroc", 40)),
     Case("log loss, 40 clusters of scores", evaluated("log_loss", 40)),
     Case("AUROC, 400 clusters of scores", evaluated("auroc", 400), most=1000),

@@ -63,6 +63,45 @@ def evaluated(
     return draw
 
 
+def values_of(rng: Rng, cluster: Any) -> tuple[Any, Any]:
+    """Draw predictions and targets of rows in clusters 0, 1, …, each with a level and an error of its own."""
+    clusters = int(cluster[-1]) + 1
+    target = 12.0 + 2.0 * rng.normal(size=clusters)[cluster] + rng.normal(size=len(cluster))
+    return target + 0.7 * rng.normal(size=clusters)[cluster] + 0.7 * rng.normal(size=len(cluster)), target
+
+
+def label_sets_of(rng: Rng, cluster: Any, labels: int = 5) -> tuple[Any, Any]:
+    """Draw probabilities of several labels and the targets: how often and how well is up to the cluster."""
+    clusters = int(cluster[-1]) + 1
+    often = 0.15 + 0.35 * rng.random((clusters, labels))[cluster]
+    target = (rng.random(often.shape) < often).astype(int)
+    skill = 1.3 + 0.7 * rng.normal(size=(clusters, 1))[cluster]
+    return 1 / (1 + np.exp(-(2 * target - 1) * skill - rng.normal(size=often.shape))), target
+
+
+def measured(
+    name: str, clusters: int, draw_rows: Callable[[Rng, Any], tuple[Any, Any]] = values_of, task: str = "regression"
+) -> Callable[[Rng], Drawn]:
+    """Draw clusters of 1 to 12 rows of a regression, or of several labels a row; the truth is that of single rows."""
+
+    @cache
+    def truth() -> float:
+        preds, target = draw_rows(np.random.default_rng(0), np.arange(_MANY // 8))
+        return float(evalcli.evaluate(preds, target, task=task, metrics=[name], confidence=None)[name])
+
+    def draw(rng: Rng) -> Drawn:
+        cluster = np.repeat(np.arange(clusters), rng.integers(1, 13, clusters))
+        preds, target = draw_rows(rng, cluster)
+        options: Any = {"task": task, "metrics": [name], "workers": 1}
+        found = {
+            "evalcli": evalcli.evaluate(preds, target, cluster=cluster, **options).data,
+            "as if independent": evalcli.evaluate(preds, target, **options).data,
+        }
+        return truth(), {method: interval_of(report.metrics[name]) for method, report in found.items()}
+
+    return draw
+
+
 def interval_of(value: Any) -> Interval | None:
     """Return the interval of a value."""
     return None if value.low is None else Interval(value.low, value.high, value.method)

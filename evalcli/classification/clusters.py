@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from evalcli.clusterpasses import GROUPS, LEAST_GROUPS, hashed
 from evalcli.slicepasses import LEAST_BUDGET, inside, runs, share_of
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.sources.base import Slicer
 
-GROUPS = 100
-"""Groups of clusters: an estimate of a variance from so many is 7 % off in its root, and its t quantile 1.98."""
-
-LEAST_GROUPS = 20
 _COLUMNS = 2_000
 """Columns of scores that all groups keep together: with many classes there are fewer groups."""
 
@@ -192,18 +189,3 @@ class SlicedClusters:
     def of(self, code: int) -> ClusterStates | None:
         """The clusters of a slice."""
         return self._slices.get(code)
-
-
-def hashed(clusters: HostArray, groups: int) -> HostArray:
-    """A group for each cluster (N,) int64, from 0: the finalizer of SplitMix64, modulo ``groups``.
-
-    Source: Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators.
-
-    >>> hashed(np.arange(5), 100)
-    array([35, 65, 10, 53, 78])
-    """
-    mixed = clusters.astype(np.int64).view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    found: HostArray = ((mixed ^ (mixed >> np.uint64(31))) % np.uint64(groups)).astype(np.int64)
-    return found

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.classification.scoring import ScoreResults
+from evalcli.clusterpasses import without_each
 from evalcli.metrics.calibration import BinTable
 from evalcli.metrics.roc import auroc, average_precision
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.ranks import placements, precision_influence
+from evalcli.uncertainty.groups import ranking_sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.scoring import ScoreStates
@@ -87,18 +88,7 @@ class Influences:
 
     def _of_column(self, base: str, number: int, ranking: Ranking) -> HostArray:
         if (base, number) not in self._ranked:
-            if base == "auroc":
-                value = float(auroc(ranking).value)
-                of_pos, of_neg = placements(ranking)
-                of_pos, of_neg = (of_pos - value) / ranking.positives, (of_neg - value) / ranking.negatives
-            else:
-                of_pos, of_neg = precision_influence(ranking)
-            rising = ranking.score[::-1]
-            sums = []
-            for part in self._rankings[number]:
-                place = len(rising) - np.maximum(np.searchsorted(rising, part.score, side="right"), 1)
-                sums.append(dot(part.pos, of_pos[place]) + dot(part.neg, of_neg[place]))
-            self._ranked[base, number] = np.array(sums)
+            self._ranked[base, number] = ranking_sums(base, ranking, self._rankings[number])
         return self._ranked[base, number]
 
     def _positives(self, number: int) -> HostArray:
@@ -114,7 +104,7 @@ class Influences:
         """What one state says of all groups, with the budget of a single one, and then without each of them."""
         if state not in self._small:
             parts = [_only(held, state) for held in self._groups.values()]
-            every = chain([_merged(parts)], _rests([], parts))
+            every = chain([_merged(parts)], without_each(parts, _merged))
             results = (ScoreResults(states, self._names) for states in every)
             if state in _LARGE:
                 return results
@@ -142,13 +132,3 @@ def _merged(parts: Sequence[ScoreStates]) -> ScoreStates:
     for part in parts:
         merged.merge(part)
     return merged
-
-
-def _rests(others: Sequence[ScoreStates], parts: Sequence[ScoreStates]) -> Iterator[ScoreStates]:
-    """``others`` and all but one of ``parts``, for each of them: by halves, so that each is merged log₂ J times."""
-    if len(parts) == 1:
-        yield from others
-        return
-    middle = len(parts) // 2
-    for held, left in ((parts[:middle], parts[middle:]), (parts[middle:], parts[:middle])):
-        yield from _rests([_merged([*others, *left])], held)

@@ -21,10 +21,10 @@ import numpy as np
 from evalcli.metrics.counts import Pairs
 from evalcli.uncertainty import bins, means, ranks
 from evalcli.uncertainty.cells import Cells, dot
-from evalcli.uncertainty.clusters import freedom, inflation
+from evalcli.uncertainty.clusters import freedom, inflation, surer
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, Interval, wilson
-from evalcli.uncertainty.quantiles import t_quantile, two_sided
+from evalcli.uncertainty.quantiles import t_quantile
 
 if TYPE_CHECKING:
     from evalcli.classification.clusters import ClusterRows
@@ -177,8 +177,9 @@ class Intervals:
         if plain.method == "hall" and squares > 0.0:  # clusters are less skewed than as many rows
             error = sqrt(grown.rows * self._as_if_independent(name, plain))
             return means.hall_interval(value, error, float((sums**3).sum()) / squares**1.5, critical)
-        surer = replace(self._confidence, level=1.0 - two_sided(critical))
-        return method(Intervals(_without_clusters(self._numbers), surer, grown=grown), name, value)
+        times, sure = surer(self._confidence, critical)
+        grown = grown._replace(rows=grown.rows * times)
+        return method(Intervals(_without_clusters(self._numbers), sure, grown=grown), name, value)
 
     def _as_if_independent(self, name: MetricName, plain: Interval) -> float:
         """The variance that a metric would have of independent rows, where ``plain`` is its interval then."""

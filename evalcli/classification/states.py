@@ -11,7 +11,8 @@ import numpy as np
 from evalcli.classification.codes import make_prepare
 from evalcli.classification.scan import ScanStates, rows_of
 from evalcli.classification.slices import SliceStates
-from evalcli.errors import EmptyError, InputError, UsageError
+from evalcli.clusterpasses import single_cluster
+from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.counts import ConfusionCounts
@@ -236,9 +237,7 @@ class ClassificationPass:
 
         """
         if self.clusters is not None and np.unique(self.clusters.rows().cluster).size < 2:
-            what = f"clusters by {self.plan.source.clustered!r}: all rows belong to one cluster"
-            fix = "name the column that tells patients, documents or users apart, or drop --cluster"
-            raise InputError(what, fix=fix, path=self.plan.source.target.path)
+            raise single_cluster(self.plan.source.clustered, self.plan.source.target.path)
 
     def _compare_labels(self) -> None:
         """Refuse two spellings of one class on the two sides, as a source does that sees all rows.

@@ -7,7 +7,7 @@ Rank correlations and quantiles have their formulas beside their states.
 from __future__ import annotations
 
 from fractions import Fraction
-from math import copysign, nan, sqrt
+from math import copysign, inf, nan, sqrt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -128,7 +128,10 @@ def line(moment: Moment) -> tuple[float, float] | None:
 def _share_left(errors: Fraction, spread: Fraction) -> float:
     if not spread:
         return 0.0 if errors else 1.0
-    return float(1 - errors / spread)
+    try:
+        return float(1 - errors / spread)
+    except OverflowError:  # targets that differ by next to nothing
+        return -inf
 
 
 def _root(square: Fraction) -> float:

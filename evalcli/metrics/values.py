@@ -39,8 +39,8 @@ _BLOCK = 1 << 14
 class ValueRows:
     """A checked batch: ``preds`` and ``target`` (D, N) float64, ``weight`` (N,) float64 and ``repeats`` (N,) int64.
 
-    ``groups`` (N, S) are the slices that each row is in, where there are some; ``places`` (N,) where the rows stand in
-    their batch, where some of it is left out and that was asked for.
+    ``groups`` (N, S) are the slices that each row is in, ``cluster`` (N,) is the number of its cluster, if any;
+    ``places`` (N,) where the rows stand in their batch, where some of it is left out and that was asked for.
     """
 
     preds: HostArray
@@ -48,17 +48,18 @@ class ValueRows:
     weight: HostArray | None = None
     repeats: HostArray | None = None
     groups: HostArray | None = None
+    cluster: HostArray | None = None
     places: HostArray | None = None
 
     def pick(self, rows: HostArray | slice) -> ValueRows:
-        """Some of the rows, without their slices."""
+        """Some of the rows, without their slices and clusters."""
         weight, repeats = (None if part is None else part[rows] for part in (self.weight, self.repeats))
         return ValueRows(columns(self.preds, rows), columns(self.target, rows), weight, repeats)
 
     @property
     def arrays(self) -> tuple[HostArray | None, ...]:
         """All that is held of the rows."""
-        return self.preds, self.target, self.weight, self.repeats, self.groups
+        return self.preds, self.target, self.weight, self.repeats, self.groups, self.cluster
 
     def joined(self, others: Sequence[ValueRows]) -> ValueRows:
         """These rows and, behind them, ``others`` that hold the same arrays."""

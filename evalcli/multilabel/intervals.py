@@ -74,13 +74,19 @@ class Intervals:
         """``value`` with its interval, where there is one."""
         if value.value is None or isinf(value.value):
             return value
-        found = self._of_scores(name, value.value) if name.entry.needs_scores else self._of_counts(name, value.value)
-        return _with(name.base, value, found)
+        return _with(name.base, value, self._found(name, value.value))
+
+    def _found(self, name: MetricName, value: float) -> Interval | None:
+        return self._of_scores(name, value) if name.entry.needs_scores else self._of_counts(name, value)
 
     def by_label(self, base: str, values: Sequence[Value]) -> list[Value]:
         """The ``values`` (L,) of a metric of every label, with their intervals."""
-        found = self._labels(base) if base in SHARES else self._label_scores(base)
+        found = self._of_labels(base, values)
         return [_with(base, value, one) for value, one in zip(values, found, strict=True)]
+
+    def _of_labels(self, base: str, values: Sequence[Value]) -> Sequence[Interval | None]:
+        del values
+        return self._labels(base) if base in SHARES else self._label_scores(base)
 
     # Counts.
 
@@ -236,7 +242,7 @@ class Intervals:
         if base == "ece":
             return [
                 bins.calibration_interval(table, self._confidence, self._mean_weight)
-                for table in _tables(scored.sums.bins)
+                for table in tables(scored.sums.bins)
             ]
         if base in {"log_loss", "brier"}:
             values = scored.by_label(METRICS[base]).value
@@ -322,7 +328,7 @@ class Intervals:
         return means.mean_interval(moments, self._confidence, 0.0, labels if name.base == "coverage_error" else 1.0)
 
 
-def _tables(table: BinTable) -> list[BinTable]:
+def tables(table: BinTable) -> list[BinTable]:
     """The bins of each label by itself."""
     columns = zip(table.n, table.confidence, table.right, strict=True)
     return [BinTable(n, confidence, right, table.low, table.high) for n, confidence, right in columns]

@@ -33,13 +33,14 @@ class Cells(NamedTuple):
     """Rows ready to be counted. ``scored`` are the scores of the same rows, where they are wanted.
 
     ``missing`` (L, n) bool are cells that have no score but count as wrong; they are in no rank. ``groups`` (n, S) are
-    the slices that each row is in.
+    the slices that each row is in, ``cluster`` (n,) is the number of its cluster.
     """
 
     counted: LabelCells
     scored: ScoreCells | None = None
     missing: Array | None = None
     groups: Array | None = None
+    cluster: Array | None = None
 
     @property
     def unscored(self) -> Array | None:
@@ -52,13 +53,14 @@ class Cells(NamedTuple):
     @property
     def arrays(self) -> tuple[Array | None, ...]:
         """All that is held of the rows."""
-        return *self.counted, *(() if self.scored is None else self.scored[:2]), self.missing, self.groups
+        scored = () if self.scored is None else self.scored[:2]
+        return *self.counted, *scored, self.missing, self.groups, self.cluster
 
     def joined(self, others: Sequence[Cells]) -> Cells:
         """These rows and, behind them, ``others`` that hold the same arrays."""
-        counted, scored, missing, groups = zip(self, *others, strict=True)
+        counted, scored, missing, groups, cluster = zip(self, *others, strict=True)
         ranked = None if scored[0] is None else scored[0].joined(scored[1:])
-        return Cells(counted[0].joined(counted[1:]), ranked, joined(missing, 1), joined(groups))
+        return Cells(counted[0].joined(counted[1:]), ranked, joined(missing, 1), joined(groups), joined(cluster))
 
     @property
     def length(self) -> int:
@@ -66,7 +68,7 @@ class Cells(NamedTuple):
         return int(self.counted.true.shape[1])
 
     def pick(self, rows: Array | slice) -> Cells:
-        """Some of the rows, without their slices."""
+        """Some of the rows, without their slices and clusters."""
         scored = None if self.scored is None else self.scored.pick(rows)
         return Cells(self.counted.pick(rows), scored, None if self.missing is None else columns(self.missing, rows))
 
@@ -90,6 +92,7 @@ class Prepare(NamedTuple):
         """Cells of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
         rows = _Predicted(self, batch, evidence)
         rows.leave_out()
+        rows.check_cluster()
         rows.check_weight()
         rows.check_target()
         return rows.cells(task)
@@ -187,11 +190,12 @@ class _Predicted(Rows):
 
     def _kept(self, said: Array, scores: Array | None, missing: Array | None) -> Cells:
         codes, keep = self.codes, self.keep
-        weight, repeats, groups = self.weight, self.repeats, self.batch.groups
+        weight, repeats, groups, cluster = self.weight, self.repeats, self.batch.groups, self.cluster
         if keep is not None:
             codes, said = codes[:, keep], said[:, keep]
             scores, missing = (None if part is None else part[:, keep] for part in (scores, missing))
-            weight, repeats, groups = (None if part is None else part[keep] for part in (weight, repeats, groups))
+            each = weight, repeats, groups, cluster
+            weight, repeats, groups, cluster = (None if part is None else part[keep] for part in each)
         true, kept = codes == 1, None if self.plain else codes >= 0
         if kept is not None and kept.all():
             kept = None
@@ -201,9 +205,9 @@ class _Predicted(Rows):
         said = said if kept is None else said & kept
         counted = self._on_device(LabelCells(true, said, kept, repeats, weight))
         if scores is None:
-            return Cells(counted, groups=groups)
+            return Cells(counted, groups=groups, cluster=cluster)
         ranked = codes if missing is None else np.where(missing, LEFT_OUT, codes)
-        return Cells(counted, ScoreCells(scores, ranked, repeats, weight), missing, groups)
+        return Cells(counted, ScoreCells(scores, ranked, repeats, weight), missing, groups, cluster)
 
     def _on_device(self, cells: LabelCells) -> LabelCells:
         """The cells where they are counted."""

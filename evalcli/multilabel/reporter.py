@@ -22,7 +22,7 @@ from evalcli.metrics.registry import (
 )
 from evalcli.multilabel.findings import Facts, find
 from evalcli.multilabel.values import CountValues, ScoreValues
-from evalcli.report import ClassRow, Confusion, Report, SliceRow, Square, Value
+from evalcli.report import ClassRow, Clustered, Confusion, Report, SliceRow, Square, Value
 from evalcli.reporting import digest_of, notes_of, records, signature, value_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class _Reporter:
             threshold=task.thresholds or task.threshold,
             averaged=averaged,
             slices=tuple(self._slices()),
+            clustered=self._clustered(),
             confidence=None if plan.choices.confidence is None else plan.choices.confidence.level,
         )
         made = replace(made, metrics=values | between(made, plan.asked or ()))
@@ -99,7 +100,28 @@ class _Reporter:
 
         together = None if gathered.moments is None else gathered.moments.compute()
         mean_weight = gathered.counts.weight_squares / total
-        return Intervals(self.counted, self.scored, confidence, together, mean_weight)
+        if gathered.clusters is None:
+            return Intervals(self.counted, self.scored, confidence, together, mean_weight)
+        from evalcli.multilabel.clusters import ClusterIntervals, GroupValues
+        from evalcli.uncertainty.groups import Groups
+
+        values, rows = GroupValues(gathered.clusters.groups(), self.counted), total / mean_weight
+        held = values.shares if not gathered.clusters.is_hashed else gathered.clusters.sizes().rows / self.evidence.rows
+        groups = Groups(values.shares, rows * held, confidence)
+        return ClusterIntervals(self.counted, self.scored, groups, values, together, mean_weight)
+
+    def _clustered(self) -> Clustered | None:
+        """How many clusters there are, and what they take from the certainty of the subset accuracy."""
+        by = self.plan.source.clustered
+        if by is None:
+            return None
+        rows, effect = self.gathered.clusters.sizes().rows, None
+        if self.intervals is not None:
+            from evalcli.multilabel.clusters import ClusterIntervals
+
+            assert isinstance(self.intervals, ClusterIntervals)
+            effect = self.intervals.design_effect(self._always("subset_accuracy"))
+        return Clustered(by, len(rows), int(rows.max()), effect)
 
     def _default(self) -> tuple[str, ...]:
         """All that there is; of labels what needs no scores."""
@@ -219,6 +241,7 @@ class _Reporter:
                 "ignore": choices.ignore_index,
                 "nan": choices.nan,
                 "weights": "yes" if self.plan.source.weighted else "no",
+                **({} if self.plan.source.clustered is None else {"cluster": self.plan.source.clustered}),
                 "names": digest_of(self.labels),
                 **({} if self.scored is None else {"budget": self.scored.budget}),
                 "v": __version__,

@@ -10,6 +10,7 @@ from evalcli.errors import InputError
 from evalcli.evidence import SHOWN, Fault
 from evalcli.metrics.labels import HEAVIEST
 from evalcli.metrics.multilabel import count_labels
+from evalcli.sources.base import NO_CLUSTER
 
 if TYPE_CHECKING:
     from evalcli.evidence import Evidence
@@ -30,6 +31,7 @@ class Rows:
         self.keep: Array | None = None
         self.weight = self._one_a_row(batch.weight, "weight")
         self.repeats = self._one_a_row(batch.repeats, "repeats")
+        self.cluster = self._one_a_row(batch.cluster, "cluster")
         self.raw = self.table(batch.target, plan.target_order)
         self.plain = self._is_plain()
         """Whether every target cell is 0 or 1."""
@@ -89,6 +91,16 @@ class Rows:
             whole = (left_out | (self.codes >= 0).T).all(axis=1)
             several = whole & (several | left_out.any(axis=1))
         self.evidence.multi_hot = bool(several.any())
+
+    def check_cluster(self) -> None:
+        """Every row belongs to a cluster, or is left out, or is a fault."""
+        if self.cluster is None:
+            return
+        missing = np.asarray(self.cluster == NO_CLUSTER)
+        if self.choices.nan == "drop":
+            self.drop(missing)
+        else:
+            self.fault("cluster", missing[:, None], None, of_cells=False)
 
     def check_weight(self) -> None:
         """Weights are not negative and not beyond measure, or faults."""

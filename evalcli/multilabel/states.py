@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from evalcli.clusterpasses import GROUPS, LEAST_GROUPS, ClusterPasses
 from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 PAIRED_LABELS = 100
 """Up to so many labels it is counted which one is predicted where another is missed."""
+_COLUMNS = 2_000
+"""Columns of scores that all groups of clusters keep together."""
 
 
 @dataclass(slots=True)
@@ -49,11 +52,12 @@ class MultilabelPass:
     slices: tuple[SlicePasses[MultilabelPass], ...] = ()
     waiting: Waiting[Cells] = field(default_factory=Waiting)
     """Rows that are counted with their slices."""
+    clusters: ClusterPasses[MultilabelPass] | None = None
 
     @property
     def saves_all(self) -> bool:
-        """Everything has a state."""
-        return True
+        """Clusters have no state."""
+        return self.clusters is None
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
@@ -65,6 +69,9 @@ class MultilabelPass:
             self._count(self.waiting.add(cells))
         else:
             self.take(cells)
+        if self.clusters is not None:
+            assert cells.cluster is not None
+            self.clusters.update(cells, cells.cluster, cells.counted.repeats)
         return holds
 
     def _count(self, ready: Iterable[Cells]) -> None:
@@ -126,6 +133,8 @@ class MultilabelPass:
         self.evidence.merge(other.evidence)
         for mine, theirs in zip(self.slices, other.slices, strict=True):
             mine.merge(theirs)
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
 
     @property
     def _saved(self) -> dict[str, Saveable]:
@@ -170,7 +179,7 @@ class MultilabelPass:
         """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.
 
         Raises:
-            InputError: with the count and the first rows concerned.
+            InputError: with the count and the first rows concerned; all rows belong to one cluster.
             EmptyError: no row is left, or all weights are 0.
 
         """
@@ -179,6 +188,8 @@ class MultilabelPass:
         raise_faults(source, self.plan.choices, None, self.evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(self.evidence)
+        if self.clusters is not None:
+            self.clusters.check(source.clustered, source.target.path)
         if source.weighted and not self.plan.partial and not self.counts.weight_squares > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
 
@@ -203,7 +214,8 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
             SlicePasses(slicer, partial(_empty, plan, task, prepare, _shared(scoring, slicer), known))
             for slicer in source.slicers
         )
-        return replace(_empty(plan, task, prepare, scoring, known), pairs=pairs, slices=slices)
+        clusters = None if source.clustered is None else _clusters(plan, task, prepare, scoring, known)
+        return replace(_empty(plan, task, prepare, scoring, known), pairs=pairs, slices=slices, clusters=clusters)
 
     return whole
 
@@ -211,6 +223,19 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
 def _shared(scoring: Scoring | None, slicer: Slicer) -> Scoring | None:
     """The same for a slice, which has its share of the memory for ranks."""
     return None if scoring is None else replace(scoring, budget=share_of(scoring.budget, slicer))
+
+
+def _clusters(
+    plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence
+) -> ClusterPasses[MultilabelPass]:
+    """The groups of clusters; fewer of them where many labels have scores, and each with its share of the memory."""
+    most = GROUPS if scoring is None else max(LEAST_GROUPS, min(GROUPS, _COLUMNS // scoring.labels))
+    within = None if scoring is None else replace(scoring, budget=max(scoring.budget // most, LEAST_BUDGET))
+
+    def group() -> MultilabelPass:
+        return replace(_empty(plan, task, prepare, within, known), moments=None)
+
+    return ClusterPasses(group, most)
 
 
 def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> MultilabelPass:

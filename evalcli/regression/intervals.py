@@ -27,6 +27,7 @@ from evalcli.metrics.deviance import Deviance, LogErrors
 from evalcli.metrics.residuals import quantile
 from evalcli.metrics.values import Block
 from evalcli.uncertainty import rankpairs
+from evalcli.uncertainty.clusters import CLUSTERS
 from evalcli.uncertainty.curves import worst_together
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.jackknife import correlation_interval, pearson_moves, ratio_interval
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.pairs import PairGroups
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.residuals import Residuals
     from evalcli.regression.together import OutputPairs, Together
@@ -80,7 +82,7 @@ class Intervals:
     ) -> None:
         self._residuals, self._confidence, self._mean_weight = residuals, confidence, mean_weight
         self._pairs = pairs if rows > 0 else None
-        self._rows = rows / mean_weight
+        self._total, self._rows = rows, rows / mean_weight
 
     def of(self, name: MetricName, value: Value) -> Value:
         """``value`` with its interval, where there is one."""
@@ -204,18 +206,22 @@ class Intervals:
             preds, target, rows = pairs.kinds
             moves = pearson_moves(preds, target, rows)
         else:
-            groups = pairs.ranks(value, _SEEN[base])
+            groups, centre, moves = rank_moves(base, value, pairs, self._rows)
             rows = groups.amounts / self._mean_weight
-            if base == "kendall":
-                moves = rankpairs.kendall_moves(groups)
-            else:
-                centre = rankpairs.spearman_unbiased(value, groups, self._rows)
-                moves = rankpairs.spearman_moves(groups, centre)
         found = None if moves is None else correlation_interval(centre, moves, rows, self._confidence)
         if found is not None:
             return found
         off = 2.0 * none_of(self._rows, self._confidence.critical)
         return Interval(value - off, value + off, "wilson")
+
+
+def rank_moves(base: str, value: float, pairs: OutputPairs, rows: float) -> tuple[PairGroups, float, HostArray | None]:
+    """Groups of ranks (K,), the middle of the interval, and what a row of each group moves Fisher's transform by."""
+    groups = pairs.ranks(value, _SEEN[base])
+    if base == "kendall":
+        return groups, value, rankpairs.kendall_moves(groups)
+    centre = rankpairs.spearman_unbiased(value, groups, rows)
+    return groups, centre, rankpairs.spearman_moves(groups, centre)
 
 
 def together(name: MetricName, mean: Value, each: Sequence[Value]) -> Value:
@@ -229,7 +235,9 @@ def together(name: MetricName, mean: Value, each: Sequence[Value]) -> Value:
     found = [Interval(one.low, one.high, one.method or "") for one in each]  # type: ignore[arg-type]
     bound = worst_together(found, values, [1.0 / len(each)] * len(each))
     bound = bound.holding(mean.value, name.entry.low, name.entry.high)
-    return replace(mean, low=bound.low, high=bound.high, method=f"{bound.method} (bound)")
+    method, of_clusters = bound.method.removesuffix(CLUSTERS), bound.method.endswith(CLUSTERS)
+    method = f"{method} (bound){CLUSTERS if of_clusters else ''}"
+    return replace(mean, low=bound.low, high=bound.high, method=method)
 
 
 def row_terms(name: MetricName, pairs: Together) -> HostArray:

@@ -9,6 +9,7 @@ import numpy as np
 from evalcli.errors import InputError
 from evalcli.metrics.labels import HEAVIEST
 from evalcli.metrics.values import LARGEST_VALUE, ValueRows, as_float64, inexact
+from evalcli.sources.base import NO_CLUSTER
 
 if TYPE_CHECKING:
     from evalcli.evidence import Evidence
@@ -28,6 +29,7 @@ class Prepare(NamedTuple):
         """The values of ``batch``; adds what it shows to ``evidence``."""
         rows = _Rows(self, batch, evidence)
         rows.drop_ignored()
+        rows.check_cluster()
         rows.check_weight()
         rows.note_fractions()
         rows.check("target", batch.target, rows.target)
@@ -46,7 +48,7 @@ class _Rows:
         self.weight = None if batch.weight is None else batch.weight.reshape(-1)
         if self.weight is not None and len(self.weight) != len(self.target):
             raise InputError("several weights to a row", fix="save one weight for each row")
-        self.repeats = batch.repeats
+        self.repeats, self.cluster = batch.repeats, batch.cluster
         self.keep: Array | None = None
 
     def _narrow(self, keep: Array) -> None:
@@ -64,6 +66,18 @@ class _Rows:
             ignored = np.any(self.target == self.plan.choices.ignore_index, axis=1)
             self.evidence.ignored += self._tally(ignored)
             self._narrow(~ignored)
+
+    def check_cluster(self) -> None:
+        """Every row belongs to a cluster, or is left out, or is a fault."""
+        if self.cluster is None:
+            return
+        missing = self.cluster == NO_CLUSTER
+        if self.plan.choices.nan == "drop":
+            dropped = self._left(missing)
+            self.evidence.dropped += self._tally(dropped)
+            self._narrow(~dropped)
+        else:
+            self._fault("cluster", missing, None)
 
     def check_weight(self) -> None:
         """Weights are not negative and not beyond measure, or faults."""
@@ -102,29 +116,30 @@ class _Rows:
         first = values[np.arange(len(values)), bad.argmax(axis=1)]
         self._fault(code, np.any(bad, axis=1), first)
 
-    def _fault(self, code: str, bad: Array, values: Array) -> None:
+    def _fault(self, code: str, bad: Array, values: Array | None) -> None:
         bad = self._left(bad)
         if not bad.any():
             return
         where = np.flatnonzero(bad)
+        shown = None if values is None else values[where]
         if self.repeats is None:
-            self.evidence.fault(code, self.batch.start + where, values[where])
+            self.evidence.fault(code, self.batch.start + where, shown)
         else:
             places = self.batch.start + np.cumsum(self.repeats) - self.repeats
-            self.evidence.group_fault(code, places[where], values[where], self.repeats[where])
+            self.evidence.group_fault(code, places[where], shown, self.repeats[where])
         self._narrow(~bad)
 
     def values(self) -> ValueRows:
         """What is left to add, output by output."""
         preds, target, weight, repeats = self.preds, self.target, self.weight, self.repeats
-        groups, places = self.batch.groups, None
+        groups, cluster, places = self.batch.groups, self.cluster, None
         if self.keep is not None and not self.keep.all():
             preds, target = preds[self.keep], target[self.keep]
             weight = None if weight is None else weight[self.keep]
             repeats = None if repeats is None else repeats[self.keep]
-            groups = None if groups is None else groups[self.keep]
+            groups, cluster = (None if part is None else part[self.keep] for part in (groups, cluster))
             places = np.flatnonzero(self.keep) if self.plan.keep_places else None
-        preds, target = (np.ascontiguousarray(side.T) for side in (preds, target))
-        rows = ValueRows(preds, target, weight, repeats, groups, places)
+        sides = np.ascontiguousarray(preds.T), np.ascontiguousarray(target.T)
+        rows = ValueRows(*sides, weight, repeats, groups, cluster, places)
         self.evidence.rows += rows.count
         return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from evalcli import __version__
@@ -15,7 +16,7 @@ from evalcli.metrics.residuals import histogram, quantile
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
 from evalcli.regression.states import StateKey, asked_keys, state_of
-from evalcli.report import OutputRow, Report, Residuals, SliceRow, Value
+from evalcli.report import Clustered, OutputRow, Report, Residuals, SliceRow, Value
 from evalcli.reporting import notes_of, records, signature, value_of
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
+    from evalcli.regression.clusters import GroupValues
     from evalcli.regression.intervals import Intervals
     from evalcli.sources.base import InputFile
+    from evalcli.uncertainty.groups import Groups
+    from evalcli.uncertainty.intervals import Confidence
 
 PERCENTS = (0, 5, 25, 50, 75, 95, 100)
 """Of the rows, in a report: the residuals below which so many lie."""
@@ -47,6 +51,7 @@ class Reporter:
         self.outputs = columns or tuple(map(str, range(self.setup.outputs)))
         self.results = Results(states, self.outputs)
         self.weight_squares = outcome.gathered.weight_squares
+        self._clusters = outcome.gathered.clusters
         self._intervals: dict[int, Intervals] = {}
         self._asked_keys = asked_keys(plan.names("regression"))
 
@@ -74,6 +79,7 @@ class Reporter:
             outputs=self.outputs,
             per_output=per_output,
             residuals=self._residuals(),
+            clustered=self._clustered(),
             slices=tuple(self._slices()),
         )
         report = replace(report, metrics=values | between(report, self.plan.asked or ()))
@@ -139,9 +145,45 @@ class Reporter:
             table = self.results.read(_RESIDUALS)[output] if self.results.has(_RESIDUALS) else None
             total = float(self.results.read(_MOMENTS)[output].n)
             mean_weight = self.weight_squares / total if self.source.weighted and total > 0 else 1.0
-            pairs = self.results.pairs(output, mean_weight)
-            self._intervals[output] = Intervals(table, pairs, total, confidence, mean_weight)
+            known = table, self.results.pairs(output, mean_weight), total
+            if self._clusters is None:
+                self._intervals[output] = Intervals(*known, confidence, mean_weight)
+            else:
+                from evalcli.regression.clusters import ClusterIntervals
+
+                told = self._groups(total / mean_weight, confidence), self._group_values, output
+                self._intervals[output] = ClusterIntervals(*known, *told, mean_weight)
         return self._intervals[output]
+
+    @cached_property
+    def _group_values(self) -> GroupValues:
+        """What the groups of clusters say."""
+        from evalcli.regression.clusters import GroupValues
+
+        return GroupValues(self._clusters.groups(), self.outputs)
+
+    def _groups(self, rows: float, confidence: Confidence) -> Groups:
+        """The groups of clusters, of so many ``rows`` of equal weight."""
+        from evalcli.uncertainty.groups import Groups
+
+        shares = self._group_values.shares
+        sizes = shares if not self._clusters.is_hashed else self._clusters.sizes().rows / self.evidence.rows
+        return Groups(shares, rows * sizes, confidence)
+
+    def _clustered(self) -> Clustered | None:
+        """How many clusters there are, and what they take from the certainty of the first output's MSE."""
+        by = self.source.clustered
+        if by is None:
+            return None
+        rows = self._clusters.sizes().rows
+        effect = None
+        if self.choices.confidence is not None:
+            from evalcli.regression.clusters import ClusterIntervals
+
+            told = self._of(0)
+            assert isinstance(told, ClusterIntervals)
+            effect = told.design_effect(self.results.of_output(parse("mse"), 0).value)
+        return Clustered(by, len(rows), int(rows.max()), effect)
 
     def _per_output(self, metrics: Iterable[MetricName]) -> tuple[OutputRow, ...]:
         """Each of several outputs by itself: those metrics that were asked for of all."""
@@ -205,6 +247,7 @@ class Reporter:
             "ignore": self.choices.ignore_index,
             "nan": self.choices.nan,
             "weights": "yes" if self.source.weighted else "no",
+            **({} if self.source.clustered is None else {"cluster": self.source.clustered}),
             **({"budget": self.setup.budget} if any(key in self._asked_keys for key in _BOUNDED) else {}),
             "v": __version__,
         }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli.clusterpasses import GROUPS, ClusterPasses
 from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
@@ -87,11 +88,12 @@ class RegressionPass:
     slices: tuple[SlicePasses[RegressionPass], ...] = ()
     waiting: Waiting[ValueRows] = field(default_factory=Waiting)
     """Rows that are counted with their slices."""
+    clusters: ClusterPasses[RegressionPass] | None = None
 
     @property
     def saves_all(self) -> bool:
-        """Everything has a state."""
-        return True
+        """Clusters have no state."""
+        return self.clusters is None
 
     @property
     def weight_squares(self) -> float:
@@ -105,6 +107,9 @@ class RegressionPass:
             self._count(self.waiting.add(rows))
         else:
             self.take(rows)
+        if self.clusters is not None:
+            assert rows.cluster is not None
+            self.clusters.update(rows, rows.cluster, rows.repeats)
         return True
 
     def _count(self, ready: Iterable[ValueRows]) -> None:
@@ -145,6 +150,8 @@ class RegressionPass:
         self.squares.merge(other.squares)
         for mine, theirs in zip(self.slices, other.slices, strict=True):
             mine.merge(theirs)
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
 
     @property
     def _saved(self) -> dict[str, Saveable]:
@@ -189,7 +196,7 @@ class RegressionPass:
         """Refuse rows that cannot be measured, a decision in doubt, and nothing at all.
 
         Raises:
-            InputError: with the count and the first rows concerned.
+            InputError: with the count and the first rows concerned; all rows belong to one cluster.
             EmptyError: no row is left, or all weights are 0.
 
         """
@@ -198,6 +205,8 @@ class RegressionPass:
         raise_faults(source, self.plan.choices, None, self.evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(self.evidence)
+        if self.clusters is not None:
+            self.clusters.check(source.clustered, source.target.path)
         if source.weighted and not self.plan.partial and not float(self.states[ALWAYS[0]].weights) > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
 
@@ -211,6 +220,10 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
     def empty(setup: Setup, keys: Iterable[StateKey]) -> RegressionPass:
         return RegressionPass(plan, task, prepare, setup, {key: setup.make(key) for key in dict.fromkeys(keys)})
 
+    def group() -> RegressionPass:
+        share = max(setup.budget // GROUPS, LEAST_BUDGET)
+        return empty(setup._replace(budget=share), (ALWAYS[0], *asked_keys(plan.names("regression"))))
+
     def whole() -> RegressionPass:
         slices = tuple(
             SlicePasses(
@@ -218,7 +231,8 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
             )
             for slicer in plan.source.slicers
         )
-        return replace(empty(setup, (*ALWAYS, *read)), slices=slices)
+        clusters = None if plan.source.clustered is None else ClusterPasses(group)
+        return replace(empty(setup, (*ALWAYS, *read)), slices=slices, clusters=clusters)
 
     return whole
 

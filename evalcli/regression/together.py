@@ -7,7 +7,7 @@ variance needs no more. Counts have no order, so neither have the numbers made f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -111,6 +111,13 @@ class OutputPairs:
         target = self.centre + off.values()[held // _SIZE]
         return Together(target + error.values()[held % _SIZE], target, sums[held])
 
+    def fewer(self, times: float) -> OutputPairs:
+        """The same, as if there were so many ``times`` fewer rows."""
+        found = replace(self, mean_weight=self.mean_weight * times)
+        vars(found)["_every"] = self._every._replace(rows=self._every.rows / times)
+        vars(found)["kinds"] = self.kinds._replace(rows=self.kinds.rows / times)
+        return found
+
     def histogram(self, terms: Callable[[Together], HostArray]) -> tuple[HostArray, HostArray]:
         """How many rows have which term of those, none negative, that ``terms`` gives for rows: (K,) each."""
         every = self._every
@@ -130,11 +137,36 @@ class OutputPairs:
         groups = self.groups
         if len(groups.amounts) <= _MOST_ROWS or 1.0 - abs(value) < least:
             return groups
-        x, y = (ids * _RANKS // len(tied) for ids, tied in ((groups.x, groups.x_tied), (groups.y, groups.y_tied)))
+        x, y = _binned(groups, groups.x, groups.y)
         sums = np.bincount(x * _RANKS + y, groups.amounts, _RANKS**2)
         held = np.flatnonzero(sums)
         unknown: Any = np.zeros(_RANKS, bool), np.zeros(_RANKS, bool), np.arange(_RANKS), np.arange(_RANKS)
         return PairGroups(held // _RANKS, held % _RANKS, sums[held], *unknown)
+
+    def places(self, found: PairGroups, some: PairGroups) -> HostArray:
+        """Where groups ``some`` of the same rows (K,) are among those that ``ranks`` has ``found``."""
+        groups = self.groups
+        pairs = ((groups.x_values, some.x_values, some.x), (groups.y_values, some.y_values, some.y))
+        x, y = (_nearest(values, own)[ids] for values, own, ids in pairs)
+        width = len(groups.y_values)
+        if found is not groups:
+            (x, y), width = _binned(groups, x, y), _RANKS
+        known = found.x * width + found.y
+        return np.minimum(np.searchsorted(known, x * width + y), len(known) - 1)
+
+
+def _binned(groups: PairGroups, x: HostArray, y: HostArray) -> tuple[HostArray, HostArray]:
+    """Ranks among those of ``groups`` as bins of ranks."""
+    return x * _RANKS // len(groups.x_tied), y * _RANKS // len(groups.y_tied)
+
+
+def _nearest(values: HostArray, wanted: HostArray) -> HostArray:
+    """The places of the ``values``, which rise, that are nearest to those ``wanted``."""
+    above = np.clip(np.searchsorted(values, wanted), 1, max(len(values) - 1, 1))
+    if len(values) == 1:
+        return np.zeros(len(wanted), np.int64)
+    nearer: HostArray = above - (wanted - values[above - 1] <= values[above] - wanted)
+    return nearer
 
 
 class _Steps(NamedTuple):

@@ -61,17 +61,24 @@ class Beside:
         return chosen
 
     def clustered(self, name: str, source: Source) -> StoredArray:
-        """The array that ``--cluster`` names; what both files have is that of the truth.
+        """The array or column that ``--cluster`` names; what both files have is that of the truth.
 
         Raises:
-            UsageError: no array has the name.
+            UsageError: nothing has the name.
 
         """
         from evalcli.sources.clustering import no_column
 
         found = {key: array for arrays in self.arrays.values() for key, array in arrays.items() if key}
+        columns = () if self.table is None else [key for key in self.table.columns if key]
+        if name in columns and not ("target" in self.arrays and name in found):
+            from evalcli.sources.table_array import read_clusters
+
+            assert self.tables is not None
+            return read_clusters(self.tables, self.tables.tables[0], name)
         if name not in found:
-            raise no_column(name, found, source.preds.path, "array")
+            noun = "array" if self.table is None else "column"
+            raise no_column(name, (*found, *columns), source.preds.path, noun)
         return found[name]
 
     def names(self) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.sources.base import Batch
+from evalcli.sources.base import NO_CLUSTER, Batch
 from evalcli.sources.table_rows import SMALLEST_FETCH, arrow_texts, filled, floats, slice_codes, whole
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Cells:
 class CellStream:
     """A statement whose rows are the cells of the predictions, those of the target, and perhaps a weight.
 
-    Behind them stands a text for each of ``slicers``.
+    Behind them stands a text for each of ``slicers``, and where rows are ``clustered`` the number of the cluster.
     """
 
     tables: Tables
@@ -106,6 +106,7 @@ class CellStream:
     target: Cells
     weighted: bool = False
     slicers: tuple[Slicer, ...] = ()
+    clustered: bool = False
     _passes: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
@@ -127,8 +128,9 @@ class CellStream:
 
     def _batch(self, block: Any, start: int) -> Batch:
         parts, count = block.columns, 1 if self.preds.is_one else self.preds.width
-        cells = len(parts) - self.weighted - len(self.slicers)
+        cells = len(parts) - self.weighted - len(self.slicers) - self.clustered
         preds, target = self.preds.table(parts[:count]), self.target.table(parts[count:cells])
         weight = floats(parts[cells], np.float64) if self.weighted else None
         groups = slice_codes(parts[cells + self.weighted :], self.slicers) if self.slicers else None
-        return Batch(preds, target, weight, groups=groups, start=start)
+        cluster = whole(filled(parts[-1], NO_CLUSTER), np.int64) if self.clustered else None
+        return Batch(preds, target, weight, groups=groups, start=start, cluster=cluster)

@@ -9,10 +9,12 @@ import numpy as np
 
 from evalcli.sources import table_columns as columns
 from evalcli.sources.arrays import StoredArray
+from evalcli.sources.base import NO_CLUSTER
+from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.labels import class_order
 from evalcli.sources.naming import is_score_name
 from evalcli.sources.table_join import Joined
-from evalcli.sources.table_rows import RowStream
+from evalcli.sources.table_rows import RowStream, filled, whole
 from evalcli.sources.table_scores import common_width, score_reads
 from evalcli.sources.table_sides import Sides
 from evalcli.sources.table_slices import column_slices, read_slicers
@@ -70,9 +72,9 @@ def read_side(tables: Tables, table: Table, chosen: Chosen, selection: Selection
         sides.query(f"SELECT {columns.label_sql(cells[0])} AS t, count(*) {joined.source()} GROUP BY t").fetchall()
     )
     texts = [text for text in counts if text is not None]
-    whole = cells[0].kind == "float" and all(text.lstrip("-").isdigit() for text in texts)
+    integral = cells[0].kind == "float" and all(text.lstrip("-").isdigit() for text in texts)
     named = is_score_name(cells[0].name) and not is_truth
-    as_scores = columns.are_fractions(texts) or (cells[0].kind == "float" and not whole) or named
+    as_scores = columns.are_fractions(texts) or (cells[0].kind == "float" and not integral) or named
     if selection.scores == "values":
         sides.check_exact(cells[0], "target" if is_truth else "prediction")
         return _read_scores(sides, is_truth=is_truth)
@@ -111,6 +113,23 @@ def read_slices(tables: Tables, table: Table, name: str) -> TableArray:
     sql = f"SELECT {column.sql}, 0 {joined.source()}"
     _fill(RowStream(tables, sql, 1, slicer.values, np.float64), codes)
     return TableArray(name, "text", codes, slicer.values)
+
+
+def read_clusters(tables: Tables, table: Table, name: str) -> TableArray:
+    """Read a column that rows are clustered by: the number of the cluster of each.
+
+    Raises:
+        InputError: it holds lists.
+
+    """
+    joined = Joined(tables, table, None)
+    number = cluster_sql(joined, name)
+    rows = int(tables.query(f"SELECT count(*) {joined.source()}").fetchall()[0][0])
+    numbers, at = np.empty(rows, np.int64), 0
+    for block in tables.stream(f"SELECT {number} {joined.source()}", FETCH):
+        numbers[at : at + block.num_rows] = whole(filled(block.columns[0], NO_CLUSTER), np.int64)
+        at += block.num_rows
+    return TableArray(name, "int64", numbers)
 
 
 def _read_labels(sides: Sides, counts: dict[str | None, int], *, is_truth: bool) -> TableArray:

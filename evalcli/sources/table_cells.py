@@ -16,6 +16,7 @@ from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field
 from evalcli.sources.cell_rows import Cells, CellStream, unread_sql
+from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.label_groups import Group, LabelColumns, Names, find_labels
 from evalcli.sources.labels import check_labels, class_order
 from evalcli.sources.table_join import Column, Joined
@@ -94,7 +95,9 @@ class CellSource(TableSource):
         )
         weight = find_weight(joined, found.weight)
         slices = slice_columns(joined, selection.by)
-        return CellSides(joined, said, truth[0], weight, found.labels, selection, self._heard, slices, targets=truth)
+        cluster = None if selection.cluster is None else cluster_sql(joined, selection.cluster)
+        chosen = said, truth[0], weight, found.labels
+        return CellSides(joined, *chosen, selection, self._heard, slices, cluster=cluster, targets=truth)
 
     def _reading(self, sides: Sides) -> Callable[[], Opened]:
         assert isinstance(sides, CellSides)
@@ -105,7 +108,7 @@ def _refuse_single_labels(selection: Selection, path: str) -> None:
     """Refuse what needs one label a row.
 
     Raises:
-        UsageError: a list of mistakes, several models, a search for weak slices, clusters.
+        UsageError: a list of mistakes, several models, a search for weak slices.
 
     """
     if selection.listing:
@@ -116,9 +119,6 @@ def _refuse_single_labels(selection: Selection, path: str) -> None:
             "--scan: a truth with a cell for each label, as multilabel tasks have it, is not searched in this version"
         )
         raise UsageError(what, fix="drop --scan", path=path)
-    if selection.cluster is not None:
-        what = f"clusters by {selection.cluster!r}: a truth with a cell for each label has no clusters in this version"
-        raise UsageError(what, fix="drop --cluster", path=path)
 
 
 def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
@@ -153,10 +153,12 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     weight = [] if sides.weight is None else [columns.score_sql(sides.weight)]
     slicers = read_slicers(sides.joined, sides.slices, sides.kept_sql())
     sliced = (column.sql for column in sides.slices)
-    statement = ", ".join((*read["preds"].read_sql(), *read["target"].read_sql(), *weight, *sliced))
+    clustered = () if sides.cluster is None else (sides.cluster,)
+    statement = ", ".join((*read["preds"].read_sql(), *read["target"].read_sql(), *weight, *sliced, *clustered))
     sql = f"SELECT {statement} {sides.joined.source()} {sides.joined.order}"
     weighted = sides.weight is not None
-    stream = CellStream(sides.joined.tables, sql, read["preds"], read["target"], weighted=weighted, slicers=slicers)
+    both = read["preds"], read["target"]
+    stream = CellStream(sides.joined.tables, sql, *both, weighted, slicers, sides.cluster is not None)
     fields = [_field(sides, side, cells, total, groups[side]) for side, cells in read.items()]
     notes = [*alike, *sides.shared_key_notes()]
     return Opened(fields[0], fields[1], total, 0, stream=stream, notes=notes, slicers=slicers)

@@ -15,7 +15,7 @@ method for the analysis of clustered binary data; Field and Welsh 2007, Bootstra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from evalcli.metrics.arrays import asnumpy
 from evalcli.uncertainty.cells import Cells, dot
-from evalcli.uncertainty.quantiles import t_quantile
+from evalcli.uncertainty.quantiles import t_quantile, two_sided
 from evalcli.uncertainty.resampling import reduced
 
 if TYPE_CHECKING:
@@ -31,10 +31,13 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.cells import Margins
     from evalcli.uncertainty.intervals import Confidence
 
+CLUSTERS = " (clusters)"
+"""How the method of an interval of whole clusters ends."""
 _ALIKE = 1.0 / 3.0
 """Clusters of rows that are all alike, added to those that were seen: with this many, 95 % are 94 to 97 %."""
 _LEAST_TELLING = 5.0
 """Clusters that a variance is taken to rest on, however few seem to make it up: the rest is the assumption above."""
+_LARGEST_Z = 6.0
 _BLOCK = 1 << 22
 
 
@@ -130,6 +133,20 @@ def freedom(sums: HostArray, effective: float) -> float:
     kurtosis = len(sums) * fourth / (total * total) if total > 0.0 else 3.0
     telling = max(2.0 * len(sums) / max(kurtosis - 1.0, 2.0), _LEAST_TELLING)
     return max(min(effective, telling) - 1.0, 1.0)
+
+
+def surer(confidence: Confidence, critical: float) -> tuple[float, Confidence]:
+    """How many times fewer rows, and the confidence at which ``z`` is ``critical``.
+
+    A ``z`` beyond what float64 has a level for, as that of two clusters, is that of fewer rows.
+
+    >>> from evalcli.uncertainty.intervals import Confidence
+    >>> times, found = surer(Confidence(), 12.0)
+    >>> times, round(found.critical, 6)
+    (4.0, 6.0)
+    """
+    z = min(critical, max(_LARGEST_Z, confidence.critical))
+    return (critical / z) ** 2, replace(confidence, level=1.0 - two_sided(z))
 
 
 def inflation(sums: HostArray, variance: float, sizes: HostArray) -> float:

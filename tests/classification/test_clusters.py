@@ -10,8 +10,9 @@ from scipy import special
 from sklearn import metrics as sk
 
 import evalcli
-from evalcli.classification.clusters import GROUPS, ClusterStates, hashed
+from evalcli.classification.clusters import ClusterStates
 from evalcli.classification.prepare import Labels
+from evalcli.clusterpasses import GROUPS, hashed
 from evalcli.errors import InputError, UsageError
 from evalcli.report import Report
 from evalcli.uncertainty.clusters import inflation
@@ -144,6 +145,8 @@ def test_nothing_depends_on_batches_workers_order_or_names():
         scores.argmax(1), target, cluster=[f"patient {c:04}" for c in cluster], task="multiclass"
     ).data
     numbered = evalcli.evaluate(scores.argmax(1), target, cluster=cluster.astype(float) * 1.5, task="multiclass").data
+    below = evalcli.evaluate(scores[:20], target[:20], cluster=cluster[:20] - 1, metrics=asked).data.metrics
+    assert below == evalcli.evaluate(scores[:20], target[:20], cluster=cluster[:20] + 1, metrics=asked).data.metrics
     assert counted.metrics["accuracy"].low == pytest.approx(numbered.metrics["accuracy"].low, abs=1e-12)
 
 
@@ -242,13 +245,11 @@ def test_a_slice_of_one_cluster_has_no_interval_and_the_others_have():
     assert [(one.value, one.low is None) for one in values] == [(1.0, True), (4 / 6, False)]
 
 
-def test_tasks_without_clusters_say_so():
-    for preds, target, task in (
-        ([0.5, 1.5, 2.5], [0.1, 1.2, 2.9], "regression"),
-        ([[0, 1], [1, 1]], [[0, 1], [1, 0]], "multilabel"),
-    ):
-        with pytest.raises(UsageError, match=f"{task} tasks have no intervals of clusters"):
-            evalcli.evaluate(preds, target, task=task, cluster=list(range(len(preds))))
+def test_two_clusters_tell_next_to_nothing():
+    scores, target, _ = drawn(30)
+    found = evalcli.evaluate(scores, target, cluster=np.arange(len(target)) % 2).data.metrics
+    assert found["auroc"].high - found["auroc"].low > 0.3
+    assert all(value.low <= value.value <= value.high for value in found.values() if value.low is not None)
 
 
 ROWS = st.lists(

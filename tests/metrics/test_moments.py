@@ -49,6 +49,11 @@ def test_every_sum_is_the_true_sum(seed, weighted):
     assert found.squared_error == sum(a * (b - c) ** 2 for a, b, c in triples)
 
 
+def test_an_r2_below_every_float_is_minus_infinity():
+    found = moment(np.ones(4), np.array([0.0, 3e-304, 0.0, 1e-304]))
+    assert regression.r2(found) == -np.inf
+
+
 def test_convention_21_r2_in_a_stream_is_the_true_one():
     """Mean 1e4, 1M rows of float32, in batches: torchmetrics, whose sums are float32, says 0.99."""
     rng = np.random.default_rng(21)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import evalcli
-from evalcli.errors import EvalError
+from evalcli.errors import EvalError, UsageError
 from evalcli.sources.clustering import cluster_of, cluster_sql
 from evalcli.sources.table_join import Column
 
@@ -101,3 +101,17 @@ def test_an_array_of_another_length_is_refused(tmp_path):
     np.savez(tmp_path / "x.npz", preds=np.array([0, 1, 1]), target=np.array([0, 1, 0]), who=np.array([1, 2]))
     with pytest.raises(EvalError, match=r"the clusters 'who' have the shape \(2,\), and there are 3 rows"):
         evalcli.evaluate(str(tmp_path / "x.npz"), cluster="who")
+
+
+def test_a_column_beside_a_tensor_is_clustered_by(tmp_path):
+    preds, target = [0.1, 0.9, 0.8, 0.3, 0.6, 0.2], [0, 1, 1, 0, 0, 1]
+    np.save(tmp_path / "preds.npy", np.array(preds))
+    names = ["a", "7", "a", "", "7", "07"]
+    rows = [f"{t},{c}" for t, c in zip(target, names, strict=True)]
+    (tmp_path / "truth.csv").write_text("\n".join(["label,patient", *rows]) + "\n")
+    found = evalcli.evaluate(tmp_path / "preds.npy", tmp_path / "truth.csv", cluster="patient", nan="drop").data
+    alone = evalcli.evaluate(preds, target, cluster=["a", "7", "a", None, "7", "07"], nan="drop").data
+    assert found.metrics == alone.metrics
+    assert (found.n, found.clustered.clusters) == (5, 3)
+    with pytest.raises(UsageError, match=r"no column 'clinic' to cluster by.*there are 'label', 'patient'"):
+        evalcli.evaluate(tmp_path / "preds.npy", tmp_path / "truth.csv", cluster="clinic")

@@ -34,6 +34,7 @@ TOO_NARROW = {
         (
             *("accuracy, clusters of scores", "macro F1, 3 classes, clusters of scores"),
             *("AUROC, clusters of scores", "log loss, clusters of scores"),
+            "R², 100 clusters of values",
         ),
         "as if independent",
     ),

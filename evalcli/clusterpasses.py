@@ -1,0 +1,168 @@
+"""Clusters of a pass (``--cluster``): a pass of the same family for each group of clusters, and all clusters' rows.
+
+Each cluster is a group of its own while there are no more than a hundred, and beyond that a hash of its number says
+which of the hundred groups it falls into. Neither depends on the order of the rows, and nothing that is reported as a
+value is read from here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
+
+import numpy as np
+
+from evalcli.errors import InputError
+from evalcli.slicepasses import P, Rows, apart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from evalcli.sources.base import Array
+
+GROUPS = 100
+"""Groups of clusters: an estimate of a variance from so many is 7 % off in its root, and its t quantile 1.98."""
+LEAST_GROUPS = 20
+_PENDING = 1 << 20
+"""Rows that wait for being brought together."""
+
+
+class ClusterSizes(NamedTuple):
+    """The numbers of the clusters (G,) int64, sorted, and how many rows each has."""
+
+    cluster: Array
+    rows: Array
+
+
+class _Sizes:
+    """Rows counted by cluster."""
+
+    def __init__(self) -> None:
+        self._parts: list[ClusterSizes] = []
+        self._pending = self._settled = 0
+
+    def add(self, cluster: Array, repeats: Array | None) -> None:
+        """Count rows (N,), each as often as it is repeated."""
+        self._take([_brought_together(cluster, np.ones(len(cluster), np.int64) if repeats is None else repeats)])
+
+    def merge(self, other: _Sizes) -> None:
+        """Take in what another worker has counted."""
+        self._take(other._parts)
+
+    def _take(self, parts: Sequence[ClusterSizes]) -> None:
+        self._parts += parts
+        self._pending += sum(len(part.cluster) for part in parts)
+        if self._pending > max(_PENDING, self._settled):
+            self.settle()
+
+    def settle(self) -> ClusterSizes:
+        """All that was counted."""
+        none = np.zeros(0, np.int64)
+        columns = [np.concatenate([none, *column]) for column in zip(*self._parts, strict=True)] or [none, none]
+        whole = _brought_together(*columns)
+        self._parts, self._pending, self._settled = [whole], 0, len(whole.cluster)
+        return whole
+
+
+def _brought_together(cluster: Array, rows: Array) -> ClusterSizes:
+    order = np.argsort(cluster, kind="stable")
+    held = cluster[order]
+    heads = np.flatnonzero(np.diff(held, prepend=held[:1] - 1)) if len(held) else order
+    return ClusterSizes(held[heads], np.add.reduceat(rows[order], heads) if len(heads) else rows[:0])
+
+
+class ClusterPasses(Generic[P]):
+    """The passes of the groups of clusters; at most ``most`` of them. A group without a row is not there."""
+
+    def __init__(self, fresh: Callable[[], P], most: int = GROUPS) -> None:
+        self._fresh, self._most = fresh, most
+        self._passes: dict[int, P] = {}
+        self._sizes = _Sizes()
+        self.is_hashed = False
+        """Whether clusters share groups."""
+
+    def update(self, rows: Rows, cluster: Array, repeats: Array | None) -> None:
+        """Count rows by the cluster (N,) int64 that each belongs to."""
+        self._sizes.add(cluster, repeats)
+        if not self.is_hashed and len({*self._passes, *np.unique(cluster).tolist()}) > self._most:
+            self._hash()
+        for group, part in apart(rows, hashed(cluster, self._most) if self.is_hashed else cluster):
+            here = self._at(group)
+            here.evidence.rows += here.take(part)
+
+    def _at(self, group: int) -> P:
+        if group not in self._passes:
+            self._passes[group] = self._fresh()
+        return self._passes[group]
+
+    def _hash(self) -> None:
+        """From now on clusters share groups."""
+        passes, self._passes, self.is_hashed = self._passes, {}, True
+        for cluster, held in passes.items():
+            self._at(int(hashed(np.array([cluster]), self._most)[0])).merge(held)
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has counted."""
+        self._sizes.merge(other._sizes)
+        several = len({*self._passes, *other._passes}) > self._most
+        if self.is_hashed != other.is_hashed or (not self.is_hashed and several):
+            for each in (self, other):
+                if not each.is_hashed:
+                    each._hash()
+        for group, held in other._passes.items():
+            self._at(group).merge(held)
+
+    def groups(self) -> list[P]:
+        """The pass of each group of clusters that has rows."""
+        return [held for _, held in sorted(self._passes.items())]
+
+    def sizes(self) -> ClusterSizes:
+        """The clusters and their rows."""
+        return self._sizes.settle()
+
+    def check(self, by: str | None, path: str) -> None:
+        """Refuse a single cluster: nothing says how another would differ from it.
+
+        Raises:
+            InputError: all rows belong to one.
+
+        """
+        if len(self.sizes().cluster) < 2:
+            raise single_cluster(by, path)
+
+
+def single_cluster(by: str | None, path: str) -> InputError:
+    """What to say where all rows belong to one cluster."""
+    fix = "name the column that tells patients, documents or users apart, or drop --cluster"
+    return InputError(f"clusters by {by!r}: all rows belong to one cluster", fix=fix, path=path)
+
+
+S = TypeVar("S")
+
+
+def without_each(parts: Sequence[S], merged: Callable[[Sequence[S]], S], others: Sequence[S] = ()) -> Iterator[S]:
+    """``others`` and all but one of ``parts``, for each of them: by halves, so that each is merged log₂ J times.
+
+    >>> list(without_each("abc", "".join))
+    ['bc', 'ca', 'ba']
+    """
+    if len(parts) == 1:
+        yield from others
+        return
+    middle = len(parts) // 2
+    for held, left in ((parts[:middle], parts[middle:]), (parts[middle:], parts[:middle])):
+        yield from without_each(held, merged, [merged([*others, *left])])
+
+
+def hashed(clusters: Array, groups: int) -> Array:
+    """A group for each cluster (N,) int64, from 0: the finalizer of SplitMix64, modulo ``groups``.
+
+    Source: Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators.
+
+    >>> hashed(np.arange(5), 100)
+    array([35, 65, 10, 53, 78])
+    """
+    mixed = clusters.astype(np.int64).view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    found: Array = ((mixed ^ (mixed >> np.uint64(31))) % np.uint64(groups)).astype(np.int64)
+    return found

@@ -1,0 +1,312 @@
+"""How sure the numbers of a multilabel task are where whole clusters were sampled.
+
+Counts and losses without a group of clusters follow from states that merge exactly, whatever a metric makes of them:
+labels and cells may go together as they like, and no bound is needed. Of AUROC and average precision it is the sum of
+the influences of the group's rows, as Obuchowski has it; tables of ranks are never merged.
+
+Source: Kott 2001, The delete-a-group jackknife; Obuchowski 1997, Nonparametric analysis of clustered ROC curve data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.clusterpasses import without_each
+from evalcli.metrics.registry import METRICS, class_index, parse
+from evalcli.multilabel.intervals import Intervals, tables
+from evalcli.multilabel.values import CountValues, ScoreValues
+from evalcli.uncertainty import bins
+from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.clusters import CLUSTERS, surer
+from evalcli.uncertainty.groups import ranking_sums
+from evalcli.uncertainty.proportions import SHARES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.calibration import BinTable
+    from evalcli.metrics.multilabel import LabelCounts, SampleSets
+    from evalcli.metrics.registry import MetricName
+    from evalcli.metrics.roc import Ranking
+    from evalcli.multilabel.scoring import LabelScores
+    from evalcli.multilabel.states import MultilabelPass
+    from evalcli.report import Value
+    from evalcli.uncertainty.groups import Groups
+    from evalcli.uncertainty.intervals import Interval
+
+_RANKS = frozenset({"auroc", "average_precision"})
+_LOSSES = frozenset({"log_loss", "brier", "ece"})
+_BOUND = " (bound)"
+_SUBSET = parse("subset_accuracy")
+
+
+class _Small(NamedTuple):
+    """The states of some rows that merge at little cost."""
+
+    counts: LabelCounts
+    sets: SampleSets
+    scores: LabelScores | None
+
+    @classmethod
+    def of(cls, one: MultilabelPass) -> _Small:
+        """Those of a pass; its scores without their ranks."""
+        scores = None
+        if one.scores is not None:
+            scoring = one.scores.scoring
+            scores = replace(scoring, states=scoring.states - {"KeyTable"}).fresh()
+            scores.absorb(one.scores)
+        return cls(one.counts, one.sets, scores)
+
+
+def _merged(parts: Sequence[_Small]) -> _Small:
+    first = parts[0]
+    scores = None if first.scores is None else first.scores.scoring.fresh()
+    found = _Small(first.counts.fresh(), first.sets.fresh(), scores)
+    for part in parts:
+        found.counts.merge(part.counts)
+        found.sets.merge(part.sets)
+        if found.scores is not None and part.scores is not None:
+            found.scores.absorb(part.scores)
+    return found
+
+
+class GroupValues:
+    """What the groups of clusters say: of each by itself, and of all rows without it.
+
+    ``whole`` are the counts of all rows: its labels are those of every mean.
+    """
+
+    def __init__(self, passes: Sequence[MultilabelPass], whole: CountValues) -> None:
+        self._passes, self._whole = passes, whole
+
+    @cached_property
+    def shares(self) -> HostArray:
+        """The part of all rows, or of their weight, that each group holds (J,)."""
+        held = np.array([float(one.sets.compute().amount.sum()) for one in self._passes])
+        shares: HostArray = held / held.sum()
+        return shares
+
+    @cached_property
+    def _rests(self) -> list[tuple[CountValues, ScoreValues | None]]:
+        small = [_Small.of(one) for one in self._passes]
+        return [self._read(rest) for rest in without_each(small, _merged)]
+
+    def _read(self, rest: _Small) -> tuple[CountValues, ScoreValues | None]:
+        whole = self._whole
+        counted = CountValues(rest.counts.compute().numpy(), rest.sets.compute(), whole.labels)
+        counted.kept = whole.kept
+        if rest.scores is None:
+            return counted, None
+        scored = ScoreValues(rest.scores, whole.labels)
+        scored.support = np.asarray(counted.counts.support)
+        return counted, scored
+
+    @property
+    def is_one(self) -> bool:
+        """Whether nothing is left without one of them."""
+        return len(self._passes) < 2 or bool(self.shares.max() >= 1.0)
+
+    def without(self, name: MetricName) -> HostArray:
+        """A metric without each group (J,), NaN where it is undefined."""
+        if name.entry.needs_scores:
+            return np.array([scored.value(name).value for _, scored in self._rests if scored is not None])
+        return np.array([counted.value(name) for counted, _ in self._rests])
+
+    def by_label(self, base: str) -> HostArray:
+        """A metric of every label without each group (J, L), NaN where it is undefined."""
+        entry = METRICS[base]
+        if entry.needs_scores:
+            return np.array([scored.by_label(entry).value for _, scored in self._rests if scored is not None])
+        return np.array([counted.by_label(entry.formula) for counted, _ in self._rests])
+
+    def leaves_out(self, name: MetricName) -> bool:
+        """Whether a mean over labels takes one for 0 that only one group has: how sure that is nothing tells."""
+        if name.entry.needs_scores or name.average not in {"macro", "weighted"}:
+            return False
+        known = np.isfinite(self._whole.by_label(name.entry.formula, *name.arguments))
+        rests = (counted.by_label(name.entry.formula, *name.arguments) for counted, _ in self._rests)
+        return any(bool(np.isnan(rest[known]).any()) for rest in rests)
+
+    @cached_property
+    def rankings(self) -> list[list[Ranking]]:
+        """Those of every group, by label."""
+        held = [one.scores.table.compute() for one in self._passes if one.scores is not None and one.scores.table]
+        return [list(column) for column in zip(*held, strict=True)]
+
+    @cached_property
+    def pooled(self) -> list[Ranking]:
+        """The cells of each group as those of one label."""
+        return [one.scores.table.pooled() for one in self._passes if one.scores is not None and one.scores.table]
+
+    @cached_property
+    def bins(self) -> list[BinTable]:
+        """The calibration bins (L, B) of each group."""
+        states = [one.scores.calibration for one in self._passes if one.scores is not None]
+        return [state.compute().bins for state in states if state is not None]
+
+
+class ClusterIntervals(Intervals):
+    """The intervals of all metrics, of whole clusters."""
+
+    def __init__(
+        self,
+        counted: CountValues,
+        scored: ScoreValues | None,
+        groups: Groups,
+        values: GroupValues,
+        together: HostArray | None = None,
+        mean_weight: float = 1.0,
+    ) -> None:
+        super().__init__(counted, scored, groups.confidence, together, mean_weight)
+        self._groups, self._values = groups, values
+        self._ranked: dict[tuple[str, int], HostArray] = {}
+        self._alike: dict[tuple[float, float], Intervals] = {}
+
+    def design_effect(self, accuracy: float) -> float | None:
+        """How many times as large the variance of the subset ``accuracy`` is as if rows were independent.
+
+        ``None`` where it is 0.
+        """
+        single = accuracy * (1.0 - accuracy) / self._n
+        if self._values.is_one or not single > 0.0:
+            return None
+        sums = self._groups.sums(accuracy, self._values.without(_SUBSET))
+        return None if sums is None else dot(sums, sums) * len(sums) / (len(sums) - 1) / single
+
+    def _found(self, name: MetricName, value: float) -> Interval | None:
+        plain = super()._found(name, value)
+        sums = None if plain is None else self._sums(name, value)
+        if plain is None or sums is None:
+            return None
+        if name.base != "ece":
+            least = 1.0 if self._values.leaves_out(name) else 0.0
+            return self._of_clusters(plain, value, sums, lambda fewer: fewer._found(name, value), least)
+        place = self._place(name)
+        whole, parts = self._bins(place)
+        return self._of_gaps(whole, parts, sums)
+
+    def _of_labels(self, base: str, values: Sequence[Value]) -> Sequence[Interval | None]:
+        plain = super()._of_labels(base, values)
+        every = self._by_label(base, values)
+        found: list[Interval | None] = []
+        for place, (one, value, sums) in enumerate(zip(plain, values, every, strict=True)):
+            if one is None or sums is None or value.value is None:
+                found.append(None)
+            elif base == "ece":
+                found.append(self._of_gaps(*self._bins(place), sums))
+            else:
+                found.append(self._of_clusters(one, value.value, sums, _at(base, values, place)))
+        return found
+
+    def _of_clusters(
+        self,
+        plain: Interval,
+        value: float,
+        sums: HostArray,
+        again: Callable[[Intervals], Interval | None],
+        least: float = 0.0,
+    ) -> Interval | None:
+        """The interval of as many rows as tell what the clusters tell; ``again`` asks for that of fewer rows."""
+        method = plain.method.removesuffix(_BOUND)
+        found: Interval | None
+        if sums.any() and method == "hall":
+            found = self._groups.of_mean(plain, value, sums)
+        elif sums.any() and 0.0 < value < 1.0:
+            plain = replace(plain, method="jackknife") if method != plain.method else plain
+            found = self._groups.of_share(plain, value, sums, least)
+        else:
+            found = again(self._fewer(sums))
+        return None if found is None else replace(found, method=f"{found.method.removesuffix(_BOUND)}{CLUSTERS}")
+
+    def _fewer(self, sums: HostArray) -> Intervals:
+        """The same of rows of which those of a cluster are all alike."""
+        times, confidence = self._groups.fewer(sums, 0.0)
+        known = times, confidence.level
+        if known not in self._alike:
+            fewer = Intervals(self._counted, self._scored, confidence, None, self._mean_weight * times)
+            self._alike[known] = fewer
+        return self._alike[known]
+
+    def _of_gaps(self, whole: BinTable, parts: Sequence[BinTable], sums: HostArray) -> Interval:
+        """That of a calibration error: what a bin's own noise adds is its bias, and smaller than that of all."""
+        weight = self._mean_weight
+        grown = self._groups.grown(sums, bins.gap_variance(whole, weight))
+        inside = bins.gap_inflation(whole, parts, weight) if sums.any() else 1.0
+        times, confidence = surer(self._groups.confidence, self._groups.critical(sums))
+        found = bins.calibration_interval(whole, confidence, weight * inside * times, grown / inside)
+        return replace(found, method=f"{found.method}{CLUSTERS}")
+
+    def _bins(self, place: int | None) -> tuple[BinTable, list[BinTable]]:
+        """The calibration bins of all rows and of each group, of all labels or of one."""
+        assert self._scored is not None
+        whole, parts = self._scored.sums.bins, self._values.bins
+        return (whole, parts) if place is None else (tables(whole)[place], [tables(one)[place] for one in parts])
+
+    def _place(self, name: MetricName) -> int | None:
+        """Which label a metric of scores is of; ``None`` for one of all."""
+        if name.label is None and (name.average is not None or name.entry.by_label is not None):
+            return None
+        return class_index(name, None, self._counted.labels)
+
+    def _sums(self, name: MetricName, value: float) -> HostArray | None:
+        """What each group adds (J,); ``None`` where that is undefined."""
+        if self._values.is_one:
+            return None
+        if name.base not in _RANKS:
+            return self._groups.sums(value, self._values.without(name))
+        assert self._scored is not None
+        place = self._place(name)
+        if place is not None:
+            return self._of_ranking(name.base, place)
+        if name.average == "micro":
+            return ranking_sums(name.base, self._scored.pooled, self._values.pooled)
+        return self._of_mean_ranking(name, self._scored)
+
+    def _of_mean_ranking(self, name: MetricName, scored: ScoreValues) -> HostArray:
+        """Those of a mean over labels that have both sides; weights by support are uncertain, too."""
+        values = scored.by_label(name.entry).value
+        held = [place for place in range(len(values)) if np.isfinite(values[place])]
+        by_support = name.average == "weighted"
+        weights = np.array([scored.support[place] if by_support else 1.0 for place in held])
+        total = float(weights.sum())
+        each = zip(weights, held, strict=True)
+        sums: HostArray = (
+            np.sum([weight * self._of_ranking(name.base, place) for weight, place in each], axis=0) / total
+        )
+        if by_support:
+            mean = dot(weights, values[held]) / total
+            for place in held:
+                positives = np.array([part.positives for part in self._values.rankings[place]])
+                sums += (values[place] - mean) * positives / total
+        return sums
+
+    def _of_ranking(self, base: str, place: int) -> HostArray:
+        if (base, place) not in self._ranked:
+            assert self._scored is not None
+            ranking = self._scored.rankings[place]
+            self._ranked[base, place] = ranking_sums(base, ranking, self._values.rankings[place])
+        return self._ranked[base, place]
+
+    def _by_label(self, base: str, values: Sequence[Value]) -> list[HostArray | None]:
+        """What each group adds to a metric of every label, as ``_sums``."""
+        if self._values.is_one:
+            return [None] * len(values)
+        if base in _RANKS:
+            return [None if one.value is None else self._of_ranking(base, i) for i, one in enumerate(values)]
+        if base not in {*SHARES, *_LOSSES}:
+            return [None] * len(values)
+        rests = self._values.by_label(base)
+        return [
+            None if one.value is None else self._groups.sums(one.value, rests[:, place])
+            for place, one in enumerate(values)
+        ]
+
+
+def _at(base: str, values: Sequence[Value], place: int) -> Callable[[Intervals], Interval | None]:
+    """What asks for the interval of one label."""
+    return lambda fewer: fewer._of_labels(base, values)[place]

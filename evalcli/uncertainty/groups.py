@@ -1,0 +1,137 @@
+"""Intervals of whole clusters from a delete-a-group jackknife: by how much a number moves without each group of them.
+
+The variance over groups stands in for that of independent rows. Where nothing moves, as where every prediction is
+right, it says nothing, and the plain method is asked again as for fewer rows: those of a cluster are then all alike.
+On the scale where a number is nearly normal (the logarithm of a ratio, Fisher's of a correlation) the interval keeps
+the middle of the plain one.
+
+Source: Kott 2001, The delete-a-group jackknife; Busing, Meijer and van der Leeden 1999, Delete-m jackknife for unequal
+m.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import sqrt
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from evalcli.metrics.roc import auroc
+from evalcli.uncertainty import means
+from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.clusters import freedom, inflation, surer
+from evalcli.uncertainty.intervals import Interval, by_variance
+from evalcli.uncertainty.quantiles import t_quantile
+from evalcli.uncertainty.ranks import placements, precision_influence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.roc import Ranking
+    from evalcli.uncertainty.intervals import Confidence
+
+
+_ROUNDED = 1e-13
+_MOST_SKEWED = 0.9
+"""Skewness times quantile from where on Hall's transformation runs away."""
+
+
+class Scale(NamedTuple):
+    """Where a number is nearly normal, and the way back."""
+
+    to: Callable[[Any], Any]
+    back: Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups of clusters: the ``shares`` (J,) of all rows that each holds, and the ``sizes`` (G,) of all clusters.
+
+    Sizes are in rows of equal weight.
+    """
+
+    shares: HostArray
+    sizes: HostArray
+    confidence: Confidence
+
+    @cached_property
+    def effective(self) -> float:
+        """How many clusters of equal size would tell as much: ``(Σm)² / Σm²``."""
+        return float(self.sizes.sum()) ** 2 / dot(self.sizes, self.sizes)
+
+    def sums(self, whole: float, rests: HostArray) -> HostArray | None:
+        """What each group adds to a number, from what it is without each (J,); ``None`` where that is undefined.
+
+        What is no more than rounding is nothing.
+        """
+        moved = whole - rests
+        found: HostArray = (1.0 - self.shares) * np.where(np.abs(moved) > _ROUNDED * abs(whole), moved, 0.0)
+        return found if np.isfinite(rests).all() and np.isfinite(whole) else None
+
+    def grown(self, sums: HostArray, variance: float) -> float:
+        """How many times as large as that of independent rows the variance is."""
+        return inflation(sums, variance, self.sizes)
+
+    def critical(self, sums: HostArray) -> float:
+        """The quantile of the t distribution that stands in for ``z``."""
+        return t_quantile(1.0 - self.confidence.tail, freedom(sums, self.effective))
+
+    def fewer(self, sums: HostArray, variance: float) -> tuple[float, Confidence]:
+        """How many times fewer rows tell what the clusters tell, and the confidence at which ``z`` is ``critical``."""
+        times, confidence = surer(self.confidence, self.critical(sums))
+        return self.grown(sums, variance) * times, confidence
+
+    def _plain_variance(self, width: float) -> float:
+        return (width / 2.0 / self.confidence.critical) ** 2
+
+    def of_mean(self, plain: Interval, mean: float, sums: HostArray) -> Interval:
+        """Hall's interval of a mean, from that of independent rows: clusters are less skewed than as many rows.
+
+        Of a cluster that makes most of a mean the skewness is bounded: the t quantile allows for it as well.
+        """
+        variance, critical = self._plain_variance(plain.width), self.critical(sums)
+        error, squares = sqrt(self.grown(sums, variance) * variance), dot(sums, sums)
+        skew = float((sums**3).sum()) / squares**1.5
+        most = _MOST_SKEWED / critical
+        return means.hall_interval(mean, error, min(max(skew, -most), most), critical)
+
+    def of_share(self, plain: Interval, value: float, sums: HostArray, least: float = 0.0) -> Interval:
+        """Wilson's interval of a number between 0 and 1, from that of independent rows.
+
+        Its variance is at ``least`` so many times as large.
+        """
+        variance = self._plain_variance(plain.width)
+        grown = max(self.grown(sums, variance), least)
+        return by_variance(value, grown * variance, self.critical(sums), plain.method)
+
+    def on(self, scale: Scale, plain: Interval, sums: HostArray) -> Interval | None:
+        """The interval around the middle of the plain one on another scale; ``None`` where that has no end."""
+        ends = [float(scale.to(end)) for end in (plain.low, plain.high)]
+        variance = self._plain_variance(abs(ends[1] - ends[0]))
+        if not (np.isfinite(variance) and variance > 0.0):
+            return None
+        off = self.critical(sums) * sqrt(self.grown(sums, variance) * variance)
+        low, high = sorted(scale.back(sum(ends) / 2.0 + sign * off) for sign in (-1.0, 1.0))
+        return Interval(low, high, plain.method)
+
+
+def ranking_sums(base: str, ranking: Ranking, parts: Sequence[Ranking]) -> HostArray:
+    """What the rows of each of the ``parts`` (J,) of a ranking add to its AUROC, or to its average precision.
+
+    Source: Obuchowski 1997, Nonparametric analysis of clustered ROC curve data.
+    """
+    if base == "auroc":
+        value = float(auroc(ranking).value)
+        of_pos, of_neg = placements(ranking)
+        of_pos, of_neg = (of_pos - value) / ranking.positives, (of_neg - value) / ranking.negatives
+    else:
+        of_pos, of_neg = precision_influence(ranking)
+    rising = ranking.score[::-1]
+    sums = []
+    for part in parts:
+        place = len(rising) - np.maximum(np.searchsorted(rising, part.score, side="right"), 1)
+        sums.append(dot(part.pos, of_pos[place]) + dot(part.neg, of_neg[place]))
+    return np.array(sums)

@@ -1,0 +1,206 @@
+"""Rows of several labels that belong together: intervals of whole clusters, and values that do not move by a bit."""
+
+import numpy as np
+import pytest
+from scipy import special
+from sklearn import metrics as sk
+
+import evalcli
+from evalcli.clusterpasses import GROUPS
+from evalcli.errors import InputError, UsageError
+from evalcli.report import Report
+from evalcli.uncertainty.clusters import inflation
+from evalcli.uncertainty.intervals import Confidence
+
+Z = Confidence().critical
+
+
+def drawn(clusters=60, labels=4, seed=0, *, single=False):
+    """Probabilities, targets, and clusters of 1 to 12 rows whose labels and skill are their own."""
+    rng = np.random.default_rng(seed)
+    cluster = np.repeat(np.arange(clusters), np.ones(clusters, int) if single else rng.integers(1, 13, clusters))
+    often = 0.2 + 0.4 * rng.random((clusters, labels))[cluster]
+    target = (rng.random(often.shape) < often).astype(int)
+    skill = 1.2 + 0.8 * rng.normal(size=(clusters, 1))[cluster]
+    return special.expit((2 * target - 1) * skill + rng.normal(size=often.shape)), target, cluster
+
+
+def evaluated(scores, target, cluster=None, names=None, **options):
+    return evalcli.evaluate(scores, target, task="multilabel", cluster=cluster, metrics=names, **options).data
+
+
+def values_of(report):
+    every = dict(report.metrics)
+    for row in report.per_class:
+        every |= {f"{name}[{row.name}]": value for name, value in row.metrics.items()}
+    return every
+
+
+@pytest.mark.parametrize("clusters", [30, 200])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("labels", [False, True])
+def test_values_do_not_move_by_a_bit_and_every_interval_is_of_clusters(clusters, weighted, labels):
+    scores, target, cluster = drawn(clusters)
+    preds = (scores >= 0.5).astype(int) if labels else scores
+    weight = np.random.default_rng(1).integers(1, 4, len(target)) / 2 if weighted else None
+    alone, found = (values_of(evaluated(preds, target, one, weight=weight)) for one in (None, cluster))
+    assert alone.keys() == found.keys()
+    for name, value in found.items():
+        assert value.value == alone[name].value, name
+        assert (value.low is None) == (alone[name].low is None), name
+        if value.low is not None:
+            assert value.method.endswith(" (clusters)"), name
+            assert "bound" not in value.method, name
+            assert value.low < value.high, name
+            assert value.low <= value.value <= value.high, name
+
+
+PEERS = {
+    "subset_accuracy": lambda p, t, w: sk.accuracy_score(t, p >= 0.5, sample_weight=w),
+    "f1_micro": lambda p, t, w: sk.f1_score(t, p >= 0.5, average="micro", sample_weight=w),
+    "f1_macro": lambda p, t, w: sk.f1_score(t, p >= 0.5, average="macro", sample_weight=w),
+    "recall_weighted": lambda p, t, w: sk.recall_score(t, p >= 0.5, average="weighted", sample_weight=w),
+    "jaccard_samples": lambda p, t, w: sk.jaccard_score(
+        t, p >= 0.5, average="samples", sample_weight=w, zero_division=0
+    ),
+    "recall[1]": lambda p, t, w: sk.recall_score(t[:, 1], p[:, 1] >= 0.5, sample_weight=w),
+    "hamming_loss": lambda p, t, w: sk.hamming_loss(t, p >= 0.5, sample_weight=w),
+    "auroc_macro": lambda p, t, w: sk.roc_auc_score(t, p, sample_weight=w),
+    "auroc_micro": lambda p, t, w: sk.roc_auc_score(t, p, average="micro", sample_weight=w),
+    "average_precision_weighted": lambda p, t, w: sk.average_precision_score(t, p, average="weighted", sample_weight=w),
+    "log_loss[2]": lambda p, t, w: sk.log_loss(t[:, 2], p[:, 2], sample_weight=w),
+    "lrap": lambda p, t, w: sk.label_ranking_average_precision_score(t, p, sample_weight=w),
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", PEERS)
+def test_the_variance_is_that_of_a_cluster_bootstrap(name, weighted, monkeypatch):
+    scores, target, cluster = drawn(90, seed=3)
+    weight = np.random.default_rng(2).integers(1, 5, len(target)).astype(float) if weighted else np.ones(len(target))
+    errors = []
+
+    def spied(sums, variance, sizes):
+        errors.append(float(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1))))
+        return inflation(sums, variance, sizes)
+
+    monkeypatch.setattr("evalcli.uncertainty.groups.inflation", spied)
+    found = evaluated(scores, target, cluster, [name], weight=weight if weighted else None).metrics[name]
+    asked = errors[0]
+    rows = [np.flatnonzero(cluster == one) for one in range(90)]
+    rng = np.random.default_rng(5)
+    values = []
+    for _ in range(200):
+        chosen = np.concatenate([rows[one] for one in rng.integers(0, 90, 90)])
+        values.append(PEERS[name](scores[chosen], target[chosen], weight[chosen]))
+    # 200 draws know it to 5 %
+    assert asked == pytest.approx(np.std(values), rel=0.15)
+    assert 0.85 < (found.high - found.low) / (2 * Z * np.std(values)) < 1.45
+
+
+def test_the_width_of_the_subset_accuracy_is_the_sandwich():
+    scores, target, cluster = drawn(80, seed=4)
+    right = ((scores >= 0.5) == target).all(axis=1)
+    sums = np.bincount(cluster, right - right.mean())
+    variance = (sums**2).sum() * 80 / 79 / len(right) ** 2
+    report = evaluated(scores, target, cluster, ["subset_accuracy"])
+    found = report.metrics["subset_accuracy"]
+    assert (found.high - found.low) / 2 == pytest.approx(2.0 * np.sqrt(variance), rel=0.08)
+    effect = variance * len(right) / (right.mean() * (1 - right.mean()))
+    assert report.clustered[:3] == ("cluster", 80, int(np.bincount(cluster).max()))
+    assert report.clustered.design_effect == pytest.approx(effect, rel=0.1)
+    assert "by cluster: 80 clusters, the largest of 12 rows, design effect" in str(evalcli.Report(report))
+    data = report.to_json_object()
+    assert Report.from_json_object(data).to_json_object() == data
+
+
+def test_clusters_of_one_row_are_nearly_independent_rows():
+    scores, target, cluster = drawn(100, single=True)
+    names = ["subset_accuracy", "hamming_loss", "f1_micro", "f1_macro", "f1_samples", "log_loss", "lrap"]
+    alone, found = (evaluated(scores, target, one, names).metrics for one in (None, cluster))
+    for name in names:
+        ratio = (found[name].high - found[name].low) / (alone[name].high - alone[name].low)
+        assert 0.85 < ratio < 1.2, (name, ratio)
+
+
+@pytest.mark.parametrize("clusters", [GROUPS - 20, GROUPS + 30])
+def test_nothing_depends_on_batches_workers_or_order(clusters):
+    scores, target, cluster = drawn(clusters)
+    weight = np.random.default_rng(0).random(len(target))
+    whole = evaluated(scores, target, cluster, weight=weight)
+    order = np.random.default_rng(1).permutation(len(target))
+    options = {"weight": weight[order], "batch_size": 17, "workers": 3}
+    parts = evaluated(scores[order], target[order], cluster[order], **options)
+    assert values_of(parts) == values_of(whole)
+    assert parts.clustered == whole.clustered
+
+
+def test_a_perfect_model_is_as_sure_as_its_clusters_are_many():
+    _, target, _ = drawn(60)
+    target = target[:300]
+    cluster = np.repeat(np.arange(15), 20)
+    scores = np.where(target == 1, 0.9, 0.1)
+    alone, found = (values_of(evaluated(scores, target, one)) for one in (None, cluster))
+    for name in ("subset_accuracy", "f1_micro", "f1_macro", "hamming_loss", "auroc_macro", "recall[1]", "lrap", "ece"):
+        assert found[name].high - found[name].low > 1.5 * (alone[name].high - alone[name].low), name
+
+
+def test_a_label_that_lies_in_one_cluster_moves_every_mean_of_labels():
+    scores, target, cluster = drawn(30)
+    target[:, 3] = (cluster == 4) & (np.arange(len(cluster)) % 2 == 0)
+    alone, found = (values_of(evaluated(scores, target, one)) for one in (None, cluster))
+    assert found["recall[3]"].low is None
+    assert alone["recall[3]"].low is not None
+    widths = [one["recall_macro"].high - one["recall_macro"].low for one in (alone, found)]
+    assert widths[1] > widths[0]
+    assert found["subset_accuracy"].low is not None
+
+
+@pytest.mark.parametrize("clusters", [2, 3, 5])
+def test_a_few_clusters_tell_little(clusters):
+    scores, target, cluster = drawn(clusters, seed=1)
+    alone, found = (values_of(evaluated(scores, target, one)) for one in (None, cluster))
+    for name, value in found.items():
+        if value.low is not None:
+            assert value.low <= value.value <= value.high, name
+    width = found["subset_accuracy"].high - found["subset_accuracy"].low
+    assert width > alone["subset_accuracy"].high - alone["subset_accuracy"].low
+
+
+@pytest.mark.parametrize(
+    ("cluster", "message"),
+    [
+        ([1, 1, 1], "all rows belong to one cluster"),
+        ([1.0, float("nan"), 2.0], r"1 row has no cluster \(row 1\)"),
+        ([1, 2], "have the shape"),
+    ],
+)
+def test_clusters_that_are_none(cluster, message):
+    with pytest.raises((InputError, UsageError), match=message):
+        evaluated([[1, 0], [1, 1], [0, 1]], [[1, 0], [0, 1], [0, 1]], cluster)
+
+
+def test_rows_without_a_cluster_are_dropped_where_that_is_asked_for():
+    found = evaluated([[1, 0], [1, 1], [0, 1]], [[1, 0], [0, 1], [0, 1]], ["a", None, "b"], nan="drop")
+    assert (found.n, found.ignored, found.metrics["subset_accuracy"].value) == (2, 1, 1.0)
+
+
+def test_slices_have_no_clusters_and_say_so():
+    scores, target, cluster = drawn(20)
+    with pytest.raises(UsageError, match="slices of multilabel tasks have no intervals of clusters"):
+        evaluated(scores, target, cluster, by={"side": cluster % 2})
+
+
+def test_tables_have_clusters(tmp_path):
+    scores, target, cluster = drawn(25)
+    path = tmp_path / "labels.csv"
+    head = [*(f"pred_{i}" for i in range(4)), *(f"target_{i}" for i in range(4)), "sender"]
+    rows = [[*map(repr, p.tolist()), *t.tolist(), f"s{c}"] for p, t, c in zip(scores, target, cluster, strict=True)]
+    path.write_text("\n".join(",".join(map(str, row)) for row in [head, *rows]) + "\n")
+    table = evalcli.evaluate(path, task="multilabel", cluster="sender").data
+    arrays = evaluated(scores, target, [f"s{c}" for c in cluster])
+    assert table.clustered == arrays.clustered._replace(by="sender")
+    assert table.metrics == arrays.metrics
+    path.write_text(path.read_text().replace(",s3\n", ",\n"))
+    with pytest.raises(InputError, match="have no cluster"):
+        evalcli.evaluate(path, task="multilabel", cluster="sender")
