@@ -143,7 +143,7 @@ def without_each(parts: Sequence[S], merged: Callable[[Sequence[S]], S], others:
     """``others`` and all but one of ``parts``, for each of them: by halves, so that each is merged log₂ J times.
 
     >>> list(without_each("abc", "".join))
-    ['bc', 'ca', 'ba']
+    ['bc', 'ac', 'ab']
     """
     if len(parts) == 1:
         yield from others
