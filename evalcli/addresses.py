@@ -87,7 +87,9 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
     """
     rows = [row for row in report.slices if row.by == address.by]
     if not rows:
-        return f"the report has no slices by {address.by!r}; add --by {address.by}"
+        gone = any(one.code == "slice-missing" and repr(address.by) in one.text for one in report.findings)
+        why = "no row has a value there" if gone else f"add --by {address.by}"
+        return f"the report has no slices by {address.by!r}; {why}"
     if name is not None and name.entry.reads == "slices":
         return _compared(rows, name, least)
     metric = address.metric if name is None else str(name.whole)
@@ -98,6 +100,9 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
             known = ", ".join(repr(one.value) for one in rows[:5]) + (", …" if len(rows) > 5 else "")
             return f"no slice {address.value!r}; there are {known}"
         value = row.metrics.get(metric)
+        if value is None and name is not None and name.label not in {None, *report.classes, *report.outputs}:
+            known = ", ".join(map(repr, (report.classes or report.outputs)[:5]))
+            return f"there is no {name.label!r}; there are {known}"
         return f"the slices do not have it{again}" if value is None else Found(value, row.n)
     rows = [row for row in rows if row.n >= least]
     if not rows:
@@ -106,15 +111,15 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
         return f"not all slices have it{again}"
     unknown = next((row for row in rows if row.metrics[metric].value is None), None)
     if unknown is not None:  # what nobody knows of one slice nobody knows of the worst
-        return Found(Value(None), unknown.n, f"of {unknown.value!r}")
+        return Found(Value(None), unknown.n, f"of '{unknown.value}'")
     direction = report.directions.get(metric, "") if name is None else name.entry.direction
     if address.value == "*":
         worst = max(rows, key=lambda row: _badness(row.metrics[metric].value or 0.0, direction, bound))
-        return Found(worst.metrics[metric], worst.n, f"the worst of {len(rows):,} is {worst.value!r}, n = {worst.n:,}")
+        return Found(worst.metrics[metric], worst.n, f"the worst of {len(rows):,} is '{worst.value}', n = {worst.n:,}")
     rows = sorted(rows, key=lambda row: row.metrics[metric].value or 0.0, reverse=direction == "lower")
     worst, best = rows[0], rows[-1]
     gap = abs((best.metrics[metric].value or 0.0) - (worst.metrics[metric].value or 0.0))
-    return Found(Value(gap), sum(row.n for row in rows), f"from {worst.value!r} to {best.value!r}")
+    return Found(Value(gap), sum(row.n for row in rows), f"from '{worst.value}' to '{best.value}'")
 
 
 def _badness(value: float, direction: str, bound: str | None) -> float:

@@ -22,7 +22,7 @@ MEND = "mend the metric"
 """What to do about it."""
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalcli.counting import Outcome, Shown
     from evalcli.engine import Execution, Progress
@@ -157,6 +157,21 @@ def _own_values(
 
 def report_of(measured: Measured) -> Report:
     """The second half: what was counted, in the words of its task."""
+    report = _told(measured)
+    return replace(report, findings=(*report.findings, *_outside_slices(report, measured.plan.source)))
+
+
+def _outside_slices(report: Report, source: Source) -> Iterator[Finding]:
+    """What is in no slice, because the column has no value there: gates on slices do not see it."""
+    for slicer in source.slicers:
+        missing = report.n - sum(row.n for row in report.slices if row.by == slicer.name)
+        if missing > 0:
+            every = "all" if missing == report.n else f"{missing:,} of"
+            text = f"{every} {report.n:,} rows have no value of {slicer.name!r}, and are in no slice"
+            yield Finding("slice-missing", "warning", text, "write a value of its own for them, as 'unknown'")
+
+
+def _told(measured: Measured) -> Report:
     family = measured.outcome.task.family
     if family == "regression":
         from evalcli.regression.reporter import Reporter as RegressionReporter

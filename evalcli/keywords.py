@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _VALUES = "error|drop|wrong|probs|logits|labels|values|binary|multiclass|multilabel|regression|seen|declared"
 _FLAG = re.compile(rf"--([a-z][a-z-]*)(?:[ =]({_VALUES}|-?[0-9][0-9.]*(?![\w,])|(?<=positive.)[^\s,;]+)(?!\w))?")
+_OTHERWISE = {"metric": "own"}
+"""Keywords that are not called as their options."""
 
 
 def as_keywords(text: str) -> str:
@@ -24,7 +26,7 @@ def as_keywords(text: str) -> str:
     """
 
     def spoken(match: re.Match[str]) -> str:
-        name, value = match[1].replace("-", "_"), match[2]
+        name, value = _OTHERWISE.get(match[1], match[1].replace("-", "_")), match[2]
         if value is None:
             return f"{name}="
         return f"{name}={repr(value) if name == 'positive' or not value[-1].isdigit() else value}"

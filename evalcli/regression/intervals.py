@@ -58,6 +58,8 @@ _TERMS = frozenset({"mape", "smape", "msle", "poisson_deviance", "gamma_deviance
 _POWERS = {"poisson_deviance": 1.0, "gamma_deviance": 2.0}
 _SEEN = {"spearman": 1e-3, "kendall": 0.05}
 """What must be missing to a perfect order for coarse ranks not to be seen in how far it varies."""
+_LEAST_OF_MEANS = 2.0
+"""A single row says nothing of how far others are off."""
 _LEAST_ROWS = 5.0
 """With fewer nothing tells how sure a ratio or a correlation is."""
 
@@ -118,7 +120,7 @@ class Intervals:
         return None
 
     def _of_residuals(self, name: MetricName, value: float) -> Interval | None:
-        if self._residuals is None or not len(self._residuals.amounts):
+        if self._residuals is None or self._rows < _LEAST_OF_MEANS:
             return None
         if name.base == "medae":
             between = self._between(self._residuals.sizes, 0.5)

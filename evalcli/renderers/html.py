@@ -12,7 +12,7 @@ from evalcli.renderers import contents, wording
 from evalcli.renderers.escape import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from evalcli.report import Report
 
@@ -38,6 +38,7 @@ def render_fragment(report: Report) -> str:
         _findings(report),
         _classes(report),
         _matrix(report),
+        *_slices(report),
         _metrics(report),
     )
     return f'<div class="evalcli-report">{"".join(parts)}</div>'
@@ -57,9 +58,10 @@ def _table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) ->
 
 def _headline(report: Report) -> str:
     names, _ = contents.headline(report)
-    shown = ", ".join(f"{wording.title(name)} {wording.measured(report.metrics[name])}" for name in names[:4])
+    shown = ", ".join(f"{wording.title(name)} {wording.spoken(name, report.metrics[name])}" for name in names[:4])
     count = wording.amount([report.n, report.ignored])
-    facts = text(f"{report.task}, {report.scores}, {len(report.classes):,} classes")
+    kinds = [f"{len(report.classes):,} {wording.nouns(report)[1]}"] if report.task != "regression" else []
+    facts = text(", ".join([report.task, report.scores, *kinds]))
     if report.positive is not None:
         facts += f", positive {text(report.positive, NAME)}"
     rows = f"{count(report.n)} samples{', weighted' if report.weighted else ''}, {count(report.ignored)} ignored"
@@ -111,5 +113,28 @@ def _matrix(report: Report) -> str:
 
 
 def _metrics(report: Report) -> str:
-    rows = [(text(name, NAME), wording.measured(value)) for name, value in report.metrics.items()]
-    return f"<details><summary>All metrics</summary>{_table('Metrics', ('metric', 'value'), rows)}</details>"
+    rows = [
+        (text(name, NAME), text(wording.spoken(name, value)), text(wording.interval(name, value)))
+        for name, value in report.metrics.items()
+    ]
+    table = _table("Metrics", ("metric", "value", "interval"), rows)
+    return f"<details><summary>All metrics</summary>{table}</details>"
+
+
+def _slices(report: Report) -> Iterator[str]:
+    """A table for each column that rows are sliced by, the worst first."""
+    columns = contents.slice_columns(report)
+    for by, rows in contents.slicers(report).items():
+        shown = rows[: contents.MAX_LISTED]
+        lines = [
+            [
+                text(row.value, NAME),
+                *(text(wording.spoken(name, row.metrics[name])) for name in columns),
+                text(wording.interval(columns[0], row.metrics[columns[0]]) if columns else ""),
+                f"{row.n:,}",
+            ]
+            for row in shown
+        ]
+        more = f", the worst {len(shown)} of {len(rows):,}" if len(shown) < len(rows) else ", the worst first"
+        heads = (text(by, NAME), *map(text, map(wording.title, columns)), "", "n")
+        yield _table(f"By {text(by, NAME)}{more}", heads, lines)

@@ -82,6 +82,10 @@ class RankEstimate(NamedTuple):
         return float(self.certified.value)
 
 
+_ROUNDED = 1e-12
+"""A perfect order of weighted rows may be off by what the sums of their weights round."""
+
+
 def coarse(ranking: Ranking) -> Ranking:
     """The same rows in some 2^14 segments: how far an area varies, where it is not nearly 0 or 1, needs no more."""
     if len(ranking.score) <= _SEGMENTS or not ranking.defined:
@@ -222,7 +226,7 @@ def mean_interval(
     variance = (sqrt(own) + sqrt(shared)) ** 2 if together else own + shared
     doubt = [sum(w * float(one.certified[end]) for one, w in zip(estimates, weights, strict=True)) for end in (1, 2)]
     bias = sum(weight * one.bias for one, weight in zip(estimates, weights, strict=True))
-    if not (0.0 < value < 1.0 and variance > 0.0):
+    if not (_ROUNDED < value < 1.0 - _ROUNDED and variance > 0.0):
         found = _nothing_out_of_order(value, estimates, confidence, method)
     else:
         freedom = _freedom(parts, own + shared)
@@ -271,7 +275,7 @@ def pairs_interval(table: KeyTable, confidence: Confidence, mean_weight: float =
         errors[i] += sqrt(one.pos.variance)
         errors[j] += sqrt(one.neg.variance)
     variance = dot(errors, errors) / len(estimates) ** 2
-    if not (0.0 < value < 1.0 and variance > 0.0):
+    if not (_ROUNDED < value < 1.0 - _ROUNDED and variance > 0.0):
         return _nothing_out_of_order(value, list(estimates.values()), confidence, "delong")
     doubt = [sum(float(one.certified[end]) for one in estimates.values()) / len(estimates) for end in (1, 2)]
     rows = min(one.pos.rows for one in estimates.values())

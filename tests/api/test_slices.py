@@ -142,6 +142,39 @@ def test_rows_without_a_value_are_in_no_slice():
     report = evalcli.evaluate(PREDS, TARGET, by={"region": region})
     assert sum(row.n for row in report.data.slices) == ROWS - 5
     assert report.n == ROWS
+    (told,) = (one for one in report.findings if one.code == "slice-missing")
+    assert f"5 of {ROWS} rows have no value of 'region', and are in no slice" in told.text
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_a_column_without_any_value_is_told(task):
+    kind = np.float64 if task == "regression" else np.int64
+    nothing = np.full(ROWS, np.nan)
+    report = evalcli.evaluate(PREDS.astype(kind), TARGET.astype(kind), by={"age": nothing}, task=task)
+    (told,) = (one for one in report.findings if one.code == "slice-missing")
+    assert told.text.startswith(f"all {ROWS} rows have no value of 'age'")
+    metric = "rmse" if task == "regression" else "accuracy"
+    (verdict,) = report.check(f"{metric}@age=*<=1" if task == "regression" else f"{metric}@age=*>=0")
+    assert (verdict.status, verdict.reason) == (
+        "missing",
+        "the report has no slices by 'age'; no row has a value there",
+    )
+
+
+def test_a_class_that_is_not_there_is_missing_in_slices_too():
+    report = evalcli.evaluate(PREDS, TARGET, by={"region": REGION})
+    (verdict,) = report.check("recall[owl]@region=EU>=0.5")
+    assert verdict.reason == "there is no 'owl'; there are '0', '1', '2'"
+
+
+def test_a_notebook_shows_slices_and_intervals():
+    html = evalcli.evaluate(PREDS, TARGET, by={"region": REGION})._repr_html_()
+    assert "By region, the worst first" in html
+    assert all(name in html for name in np.unique(REGION))
+    assert "interval" in html
+    values = evalcli.evaluate(PREDS.astype(float), TARGET.astype(float), task="regression", by={"region": REGION})
+    assert "classes" not in values._repr_html_()
+    assert "By region" in values._repr_html_()
 
 
 def test_a_regression_is_sliced_by_an_array_or_a_column_of_either_frame():

@@ -177,3 +177,11 @@ def test_of_many_rows_counts_in_cells_give_the_same_intervals_in_any_order(taile
         # one row in a long tail may make most of a width, and is known to 3 %, its fourth power to 12 %
         assert other.high - other.low == pytest.approx(one.high - one.low, rel=0.06 if tailed else 0.02), name
         assert report(preds, target, (name,)).metrics[name] == other
+
+
+@pytest.mark.parametrize("metrics", [None, "rmse", "rmse,r2"])
+def test_a_single_row_says_nothing_of_others(metrics):
+    import evalcli
+
+    for value in evalcli.evaluate([1.0], [2.0], task="regression", metrics=metrics).data.metrics.values():
+        assert value.low is None

@@ -227,3 +227,17 @@ def test_two_rankings_alike_differ_by_nothing_that_was_seen():
     assert found.p == 1
     assert found.interval.low < 0 < found.interval.high
     assert found.detectable > 0
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_perfect_order_of_weighted_rows_is_as_unsure_as_its_rows_are_few(seed):
+    import evalcli
+
+    rng = np.random.default_rng(seed)
+    target = rng.random(50) > 0.5
+    scores = np.where(target, 0.6, 0.1) + rng.random(50) * 0.2
+    report = evalcli.evaluate(scores, target.astype(int), weight=rng.random(50), metrics="auroc")
+    value = report.data.metrics["auroc"]
+    assert value.method == "newcombe"
+    assert value.low < 0.95
+    assert value.high == pytest.approx(1.0, abs=1e-12)
