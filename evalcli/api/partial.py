@@ -125,18 +125,24 @@ def merge(parts: Iterable[Part | str | os.PathLike[str]]) -> Part:
         parts: What ``evaluate(..., partial=True)`` gave, or paths of saved parts. They are taken one at a time.
 
     Raises:
+        UsageError: these are no parts.
         InputError: one is no part, two do not belong together, or hold the same rows of a file.
 
     """
     from evalcli.merging import merge as add_up
     from evalcli.parts import encode
 
+    if isinstance(parts, Part | str | os.PathLike) or not hasattr(parts, "__iter__"):
+        raise UsageError(f"several parts are merged, not a {type(parts).__name__}", fix="as in merge([first, second])")
     with in_keywords():
         return Part(encode(add_up(_held(parts))))
 
 
-def _held(parts: Iterable[Part | str | os.PathLike[str]]) -> Iterator[PlainPart]:
+def _held(parts: Iterable[Any]) -> Iterator[PlainPart]:
     from evalcli.parts import read_part
 
     for number, part in enumerate(parts):
+        if not isinstance(part, Part | str | os.PathLike):
+            what = f"part {number} is a {type(part).__name__}"
+            raise UsageError(what, fix="give what evaluate(..., partial=True) made, or the path of a saved part")
         yield part._held(f"part {number}") if isinstance(part, Part) else read_part(os.fspath(part))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LARGEST_VALUE = 1e75
 """Beyond this the product of two values and the largest weight leaves float64."""
+SMALLEST_VALUE = 1e-75
+"""Where all values are smaller, their squares and the products of those leave float64."""
 LARGEST_WHOLE = 2**53
 """Up to here float64 holds every whole number."""
 _BLOCK = 1 << 14

@@ -58,6 +58,8 @@ _TERMS = frozenset({"mape", "smape", "msle", "poisson_deviance", "gamma_deviance
 _POWERS = {"poisson_deviance": 1.0, "gamma_deviance": 2.0}
 _SEEN = {"spearman": 1e-3, "kendall": 0.05}
 """What must be missing to a perfect order for coarse ranks not to be seen in how far it varies."""
+_ROUNDED = 1e-12
+"""What a perfect order of weighted rows may be off by."""
 _LEAST_OF_MEANS = 2.0
 """A single row says nothing of how far others are off."""
 _LEAST_ROWS = 5.0
@@ -210,7 +212,8 @@ class Intervals:
         else:
             groups, centre, moves = rank_moves(base, value, pairs, self._rows)
             rows = groups.amounts / self._mean_weight
-        found = None if moves is None else correlation_interval(centre, moves, rows, self._confidence)
+        perfect = abs(value) > 1.0 - _ROUNDED
+        found = None if moves is None or perfect else correlation_interval(centre, moves, rows, self._confidence)
         if found is not None:
             return found
         off = 2.0 * none_of(self._rows, self._confidence.critical)

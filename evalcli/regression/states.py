@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from evalcli.clusterpasses import GROUPS, ClusterPasses
-from evalcli.errors import EmptyError
+from evalcli.errors import EmptyError, InputError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.absolute import AbsoluteErrors, Extremes, RatioCounts
@@ -17,7 +19,7 @@ from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.moments import Moments
 from evalcli.metrics.pairs import BUDGET, RankPairs
 from evalcli.metrics.residuals import ResidualTable
-from evalcli.metrics.values import ValueState, feed
+from evalcli.metrics.values import SMALLEST_VALUE, ValueState, feed
 from evalcli.regression.prepare import Prepare
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of
 
@@ -209,6 +211,22 @@ class RegressionPass:
             self.clusters.check(source.clustered, source.target.path)
         if source.weighted and not self.plan.partial and not float(self.states[ALWAYS[0]].weights) > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+        self._refuse_tiny()
+
+    def _refuse_tiny(self) -> None:
+        """Refuse what is too small to be squared.
+
+        Raises:
+            InputError: all values of an output lie that near to 0.
+
+        """
+        extremes = self.states[ALWAYS[1]]
+        assert isinstance(extremes, Extremes)
+        ends = np.abs(np.stack([extremes.least[:2], extremes.most[:2]]))
+        largest = ends.max(axis=(0, 1))
+        if not self.plan.partial and ((largest > 0.0) & (largest < SMALLEST_VALUE)).any():
+            what = f"all values are within {SMALLEST_VALUE:g} of 0, and cannot be squared"
+            raise InputError(what, fix="give both sides in a smaller unit", path=self.plan.source.target.path)
 
 
 def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:

@@ -142,6 +142,11 @@ def test_what_goes_wrong_is_said(shards: list[str]) -> None:
         counted([0, 1], [0, 1], cluster=["a", "b"])
     with pytest.raises(InputError, match="not a part"):
         evalcli.merge([shards[0]])
+    for wrong in (3, part, shards[0]):
+        with pytest.raises(UsageError, match="several parts are merged"):
+            evalcli.merge(wrong)
+    with pytest.raises(UsageError, match="part 1 is a int"):
+        evalcli.merge([part, 3])
 
 
 def _missing(name: str) -> bool:

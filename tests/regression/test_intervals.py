@@ -185,3 +185,15 @@ def test_a_single_row_says_nothing_of_others(metrics):
 
     for value in evalcli.evaluate([1.0], [2.0], task="regression", metrics=metrics).data.metrics.values():
         assert value.low is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_perfect_order_of_weighted_rows_leaves_room_below(seed):
+    import evalcli
+
+    rng = np.random.default_rng(seed)
+    target = rng.normal(size=40)
+    report = evalcli.evaluate(target**3, target, weight=rng.random(40), task="regression", metrics="spearman")
+    value = report.data.metrics["spearman"]
+    assert value.low < 0.95
+    assert value.high == pytest.approx(1.0, abs=1e-12)

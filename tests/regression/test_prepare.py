@@ -170,3 +170,17 @@ def test_metrics_of_the_other_family_are_refused_with_a_way_out():
         report(P, T, metrics=("accuracy",))
     with pytest.raises(UsageError, match="the report has no slices by 'region'"):
         report(P, T, metrics=("rmse@region=EU",))
+
+
+@pytest.mark.parametrize("scale", [1e-80, 1e-160, 1e-200, 1e-300])
+def test_values_too_small_to_be_squared_are_refused(scale):
+    assert "all values are within 1e-75 of 0, and cannot be squared" in fault(P * scale, T * scale)
+    far = report(np.append(P * scale, 1.0), np.append(T * scale, 1.1))  # beside a usual one they are as good as 0
+    assert far.metrics["rmse"].value == pytest.approx(0.1 / np.sqrt(len(P) + 1))
+
+
+def test_a_small_unit_is_only_a_unit():
+    usual, small = report(P, T, task="regression"), report(P * 2.0**-200, T * 2.0**-200, task="regression")
+    for name in ("r2", "pearson", "explained_variance"):
+        assert small.metrics[name].value == usual.metrics[name].value
+    assert small.metrics["rmse"].value == usual.metrics["rmse"].value * 2.0**-200
