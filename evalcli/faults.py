@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evalcli.task import Choices
 
 FAULTS: dict[str, tuple[str, str, str]] = {
-    "weight": ("weight", "is negative, not finite, huge or tiny", "weights must be 0, or lie between 1e-50 and 1e50"),
+    "weight": ("weight", "is negative, not finite or huge", "weights must lie between 0 and 1e150"),
     "cluster": ("row", "has no cluster", "--nan drop leaves these rows out"),
     "target-not-finite": ("target", "is not finite", "--nan drop leaves these rows out"),
     "target-beyond": ("target", "is beyond 1e75", "give both sides in a larger unit"),

@@ -14,7 +14,7 @@ import numpy as np
 from evalcli.classification.columns import blocks, looks_on_device
 from evalcli.errors import InputError
 from evalcli.metrics.arrays import joined, to_device
-from evalcli.metrics.labels import LARGEST_LABEL, are_weights
+from evalcli.metrics.labels import HEAVIEST, LARGEST_LABEL
 from evalcli.sources.base import NO_CLUSTER
 from evalcli.task import sum_tolerance
 from evalcli.threshold import as_stored
@@ -165,9 +165,9 @@ class _Rows:
     def check_weight(self) -> None:
         """Weights are not negative and not beyond measure, or faults."""
         if self.weight is not None:
-            good = are_weights(self.weight)
-            if not good.all():
-                self._fault("weight", ~good, self.weight)
+            low, high = float(self.weight.min(initial=0.0)), float(self.weight.max(initial=0.0))
+            if not (low >= 0 and high <= HEAVIEST):
+                self._fault("weight", ~((self.weight >= 0) & (self.weight <= HEAVIEST)), self.weight)
 
     def _narrow(self, keep: Array) -> None:
         self.keep = keep if self.keep is None else self.keep & keep

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _LARGEST = (1 << 63) - 1
 HEAVIEST = 1e150
-_LIGHTEST, _HEAVIEST_ROW = 1e-50, 1e50
 """Above this the square of a weight leaves float64."""
 MAX_CLASSES = 1 << 24
 """Beyond this a label is no class number but a mistake."""
@@ -111,16 +110,6 @@ def _whole_on_device(array: Array, name: str) -> Array:
 def _must_be_whole(whole: bool, name: str) -> None:
     if not whole:
         raise InputError(f"{name} hold numbers that are not whole, so they are no labels")
-
-
-def are_weights(weight: HostArray) -> HostArray:
-    """Which numbers (N,) can weigh rows of an input: 0, or such that the third powers of all of them can be added.
-
-    >>> are_weights(np.array([0.0, 0.5, -1.0, 1e-60, 1e60, np.nan]))
-    array([ True,  True, False, False, False, False])
-    """
-    good: HostArray = ((weight >= _LIGHTEST) & (weight <= _HEAVIEST_ROW)) | (weight == 0)
-    return good
 
 
 def _weights(weight: HostArray) -> HostArray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from evalcli.errors import InputError
 from evalcli.evidence import SHOWN, Fault
-from evalcli.metrics.labels import are_weights
+from evalcli.metrics.labels import HEAVIEST
 from evalcli.metrics.multilabel import count_labels
 from evalcli.sources.base import NO_CLUSTER
 
@@ -105,7 +105,7 @@ class Rows:
     def check_weight(self) -> None:
         """Weights are not negative and not beyond measure, or faults."""
         if self.weight is not None:
-            bad = ~are_weights(self.weight)
+            bad = ~((self.weight >= 0) & (self.weight <= HEAVIEST))
             if bad.any():
                 self.fault("weight", bad[:, None], self.weight[:, None], of_cells=False)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.labels import are_weights
+from evalcli.metrics.labels import HEAVIEST
 from evalcli.metrics.values import LARGEST_VALUE, ValueRows, as_float64, inexact
 from evalcli.sources.base import NO_CLUSTER
 
@@ -82,7 +82,7 @@ class _Rows:
     def check_weight(self) -> None:
         """Weights are not negative and not beyond measure, or faults."""
         if self.weight is not None:
-            self._fault("weight", ~are_weights(self.weight), self.weight)
+            self._fault("weight", ~((self.weight >= 0) & (self.weight <= HEAVIEST)), self.weight)
 
     def note_fractions(self) -> None:
         """Count the targets that are finite and not whole, where the task hangs on them."""
