@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from evalcli.metrics.arrays import tensor_of
 from evalcli.slicepasses import inside
 from evalcli.sources.labels import class_order
 
@@ -105,6 +106,9 @@ class OwnMetric:
         self.name, self.metric, self.made = name, metric, made
         self.better = _better(metric)
         self.wants_weight = "weight" in _parameters(metric.update)
+        states = getattr(metric, "_defaults", {}).values()
+        self.wants_tensors = any(hasattr(state, "detach") for state in states)
+        """Whether it computes with torch, as its states say."""
         try:
             self.file: str | None = inspect.getfile(type(metric))
         except (TypeError, OSError):
@@ -227,7 +231,10 @@ class OwnPass:
             try:
                 part = own.metric.fresh()
                 weighed = own.wants_weight and rows.weight is not None
-                part.update(rows.preds, rows.target, **({"weight": rows.weight} if weighed else {}))
+                sides = (rows.preds, rows.target, *((rows.weight,) if weighed else ()))
+                if own.wants_tensors:
+                    sides = tuple(tensor_of(side, part.device) for side in sides)
+                part.update(*sides[:2], **({"weight": sides[2]} if weighed else {}))
             except Exception as e:  # a stranger's code raises what it likes
                 self._fail(start, own, e)
             else:

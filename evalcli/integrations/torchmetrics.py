@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
+from evalcli.metrics.arrays import tensor_of
 from evalcli.metrics.base import Metric
 
 if TYPE_CHECKING:
@@ -48,15 +49,7 @@ class Adapted(Metric):
                 self.metric._defaults[name], "ndim", 0
             ):
                 raise NotImplementedError(f"{type(self.metric).__name__} takes no batch once it was merged")
-        self.metric.update(*(self._tensor(side) for side in (preds, target)))
-
-    def _tensor(self, side: Any) -> Any:
-        if isinstance(side, torch.Tensor):
-            return side.detach().to(self.metric.device)
-        array = np.asarray(side)
-        if array.dtype.kind == "u" and array.dtype.itemsize > 1:
-            array = array.astype(np.int64)
-        return torch.from_numpy(np.array(array)).to(self.metric.device)  # a copy: batches must not be written to
+        self.metric.update(*(tensor_of(side, self.metric.device) for side in (preds, target)))
 
     def compute(self) -> Any:
         """Its result."""

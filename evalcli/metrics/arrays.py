@@ -84,6 +84,19 @@ def fetch(*tensors: Array) -> list[HostArray]:
     return [here.numpy() for here in held]
 
 
+def tensor_of(array: Any, device: Any = "cpu") -> Any:
+    """A tensor of torch that shares nothing with ``array``, of a type that it can compute with."""
+    import numpy as np
+    import torch
+
+    if isinstance(array, torch.Tensor):
+        return array.detach().to(device)
+    held = np.asarray(array)
+    if held.dtype.kind == "u" and held.dtype.itemsize > 1:
+        held = held.astype(np.int64)
+    return torch.from_numpy(np.array(held)).to(device)
+
+
 def like(array: Array, reference: Array) -> Array:
     """``array`` in the namespace and on the device of ``reference``."""
     if is_host(reference):

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -42,7 +43,10 @@ from evalcli.metrics.ranks import alone, is_alone, is_distributed, over_ranks
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
 
-Reduce = Literal["sum", "min", "max", "cat"] | Callable[[Any, Any], Any]
+Reduce = Literal["sum", "mean", "min", "max", "cat"] | Callable[[Any, Any], Any]
+
+_ROWS = "mean_rows"
+"""The state that says how many rows a ``mean`` is of."""
 
 
 @runtime_checkable
@@ -91,6 +95,42 @@ def _greatest(mine: Any, theirs: Any) -> Any:
 REDUCTIONS: dict[str, Callable[[Any, Any], Any]] = {"sum": _sum, "min": _least, "max": _greatest, "cat": _sum}
 
 
+def _mean(mine: Any, theirs: Any, rows: tuple[int, int]) -> Any:
+    """The mean of two means of so many rows each."""
+    if not rows[1]:
+        return mine
+    return (mine * rows[0] + theirs * rows[1]) / (rows[0] + rows[1]) if rows[0] else _copy_of(theirs)
+
+
+def _stacked(combine: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """A reduction of states that lie in one tensor, as torchmetrics has it, as one of two states."""
+
+    def merged(mine: Any, theirs: Any) -> Any:
+        import torch
+
+        return combine(torch.stack([torch.as_tensor(mine), torch.as_tensor(theirs)]))
+
+    return merged
+
+
+def _by_rows(update: Callable[..., None]) -> Callable[..., None]:
+    """``update``, where there is a ``mean`` on a metric that has seen nothing, which is then merged by its rows."""
+
+    @wraps(update)
+    def updated(self: Metric, *args: Any, **kwargs: Any) -> None:
+        if _ROWS not in self._defaults or getattr(self, _ROWS) < 0:
+            update(self, *args, **kwargs)
+            return
+        batch = self.fresh()
+        setattr(batch, _ROWS, -1)  # it is counting
+        update(batch, *args, **kwargs)
+        first = next(iter((*args, *kwargs.values())), ())
+        setattr(batch, _ROWS, len(first) if hasattr(first, "__len__") else 1)
+        self.merge(batch)
+
+    return updated
+
+
 class Metric(Operators):
     """The base of all states and metrics. Subclasses call ``add_state`` and write ``update`` and ``compute``."""
 
@@ -106,17 +146,32 @@ class Metric(Operators):
         self._defaults, self._reduces = {}, {}
         return self
 
-    def add_state(self, name: str, default: Any, reduce: Reduce = "sum") -> None:
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "update" in cls.__dict__:
+            cls.update = _by_rows(cls.__dict__["update"])  # type: ignore[method-assign]
+
+    def add_state(
+        self, name: str, default: Any, reduce: Reduce = "sum", *, dist_reduce_fx: Reduce | None = None
+    ) -> None:
         """Declare the state ``self.name``: an array, a number, a list (``cat``) or something mergeable itself.
 
-        ``reduce`` says how two of them merge; a callable takes (mine, theirs) and returns the merged state.
+        ``reduce`` says how two of them merge; a callable takes (mine, theirs) and returns the merged state. A ``mean``
+        is that of what each batch gave, by its rows. ``dist_reduce_fx`` is what torchmetrics calls it, whose callables
+        take both states in one tensor.
         """
+        if dist_reduce_fx is not None:
+            reduce = _stacked(dist_reduce_fx) if callable(dist_reduce_fx) else dist_reduce_fx  # type: ignore[arg-type]
         if not name.isidentifier() or hasattr(self, name):
             raise ValueError(f"{name!r} cannot name a state of {type(self).__name__}: not an identifier, or taken")
-        if not callable(reduce) and reduce not in REDUCTIONS:
-            raise ValueError(f"reduce must be one of {', '.join(REDUCTIONS)} or a callable, not {reduce!r}")
+        if not callable(reduce) and reduce not in {*REDUCTIONS, "mean"}:
+            raise ValueError(f"reduce must be one of mean, {', '.join(REDUCTIONS)} or a callable, not {reduce!r}")
         if (reduce == "cat") != isinstance(default, list):
             raise ValueError("a cat state starts as a list, and only a cat state does")
+        if reduce == "mean":
+            if _ROWS not in self._defaults:
+                self.add_state(_ROWS, 0)
+            default = float(default) if isinstance(default, int) else default
         self._defaults[name] = default
         self._reduces[name] = reduce
         setattr(self, name, _copy_of(default))
@@ -178,10 +233,13 @@ class Metric(Operators):
         """Take in what ``other`` has seen; ``other`` stays as it is. In place, returns ``self``."""
         if type(other) is not type(self):
             raise TypeError(f"a {type(self).__name__} cannot merge a {type(other).__name__}")
+        rows = (getattr(self, _ROWS), getattr(other, _ROWS)) if _ROWS in self._defaults else (0, 0)
         for name, reduce in self._reduces.items():
             mine, theirs = getattr(self, name), getattr(other, name)
             if _merges(mine):
                 mine.merge(theirs)
+            elif reduce == "mean":
+                setattr(self, name, _mean(*_together(mine, theirs), rows))
             else:
                 combine = reduce if callable(reduce) else REDUCTIONS[reduce]
                 setattr(self, name, combine(*_together(mine, theirs)))

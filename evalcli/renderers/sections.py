@@ -243,12 +243,17 @@ def _average(report: Report, columns: dict[str, str], suffix: str, screen: Scree
 
 
 def _undefined(report: Report, screen: Screen, most: int = 6) -> list[Text]:
-    if not report.undefined:
-        return []
-    named = ", ".join(report.undefined[:most])
-    more = f" and {len(report.undefined) - most:,} more" if len(report.undefined) > most else ""
-    why = "" if report.task == "regression" else " (0/0)"
-    return [Text(), *prose(f"– undefined{why}: {named}{more}", screen, hang=0, style="dim")]
+    from evalcli.metrics.registry import is_registered
+
+    ours = report.undefined if report.task != "regression" else ()  # of other metrics nobody knows why
+    known = [name for name in ours if is_registered(name)]
+    found = []
+    for why, names in ((" (0/0)", known), ("", [name for name in report.undefined if name not in known])):
+        if names:
+            named = ", ".join(names[:most])
+            more = f" and {len(names) - most:,} more" if len(names) > most else ""
+            found += prose(f"– undefined{why}: {named}{more}", screen, hang=0, style="dim")
+    return [Text(), *found] if found else []
 
 
 def _undefined_alone(report: Report, screen: Screen) -> list[Text]:

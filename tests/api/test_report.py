@@ -106,6 +106,7 @@ def test_json_round_trips_to_the_byte(report, tmp_path):
     assert path.read_text() == text
     again = evalcli.Report.load(path)
     assert again.to_json() == text
+    assert again == report
     assert type(again) is evalcli.Report
     assert evalcli.Report.from_json(text).to_json() == text
 

@@ -130,7 +130,7 @@ def test_to_moves_states_and_what_reset_returns_to():
     [
         ("a b", 0, "sum", "identifier"),
         ("update", 0, "sum", "taken"),
-        ("x", 0, "mean", "reduce must be"),
+        ("x", 0, "median", "reduce must be"),
         ("x", [], "sum", "cat state"),
         ("x", 0, "cat", "cat state"),
     ],
@@ -147,3 +147,76 @@ def test_merge_refuses_another_kind_and_the_base_has_nothing_to_say():
         Metric().update(1, 2)
     with pytest.raises(NotImplementedError, match="compute"):
         Metric().compute()
+
+
+class MeanError(Metric):
+    """A mean of each batch, as code of training loops has it."""
+
+    def __init__(self, default=0.0):
+        super().__init__()
+        self.add_state("error", default, reduce="mean")
+        self.add_state("batches", 0)
+
+    def update(self, preds, target):
+        self.error = self.error + abs(preds - target).mean()
+        self.batches += 1
+
+    def compute(self):
+        return self.error
+
+
+class MeanOfBatches(MeanError):
+    def update(self, preds, target):
+        super().update(preds, target)
+
+
+@pytest.mark.parametrize("kind", [MeanError, MeanOfBatches])
+@pytest.mark.parametrize("default", [0, 0.0, np.zeros(()), torch.tensor(0.0, dtype=torch.float64)])
+def test_a_mean_is_by_rows_so_that_no_split_shows(kind, default):
+    from evalcli.testing import check_metric
+
+    rng = np.random.default_rng(0)
+    preds, target = rng.normal(size=50), rng.normal(size=50)
+    expected = float(np.abs(preds - target).mean())
+    if isinstance(default, torch.Tensor):
+        preds, target = torch.from_numpy(preds), torch.from_numpy(target)
+    check_metric(kind(default), preds, target, expected=expected)
+    metric = kind(default)
+    first = metric(preds[:7], target[:7])
+    assert float(first) == pytest.approx(float(abs(preds[:7] - target[:7]).mean()))
+    metric.update(preds=preds[7:], target=target[7:])
+    assert metric.batches == 2
+    assert metric.mean_rows == 50
+    assert float(metric.compute()) == pytest.approx(expected)
+    again = pickle.loads(pickle.dumps(metric))
+    again.update(preds[:1], target[:1])
+    assert again.mean_rows == 51
+    other = kind(default)
+    other.load_state_dict(metric.state_dict())
+    assert float(other.merge(kind(default)).compute()) == float(metric.compute())
+    other.reset()
+    assert (other.mean_rows, float(other.compute())) == (0, 0.0)
+
+
+def test_reductions_are_spelt_as_torchmetrics_does():
+    class Theirs(Metric):
+        def __init__(self):
+            super().__init__()
+            self.add_state("total", default=torch.tensor(0.0), dist_reduce_fx="sum")
+            self.add_state("most", default=torch.tensor(-1e9), dist_reduce_fx=lambda both: both.amax(dim=0))
+            self.add_state("seen", default=[], dist_reduce_fx="cat")
+
+        def update(self, preds, target):
+            self.total += torch.sum(preds - target)
+            self.most = torch.maximum(self.most, preds.max())
+            self.seen.append(preds)
+
+        def compute(self):
+            return {"total": self.total, "most": self.most, "rows": sum(len(part) for part in self.seen)}
+
+    first, second = Theirs(), Theirs()
+    first.update(torch.tensor([1.0, 5.0]), torch.tensor([0.0, 1.0]))
+    second.update(torch.tensor([9.0]), torch.tensor([3.0]))
+    assert first.merge(second).compute() == {"total": 11.0, "most": 9.0, "rows": 3}
+    with pytest.raises(ValueError, match="reduce must be one of mean, sum, min, max, cat or a callable"):
+        Theirs().add_state("more", 0.0, dist_reduce_fx="median")
