@@ -149,7 +149,7 @@ def test_merge_refuses_another_kind_and_the_base_has_nothing_to_say():
         Metric().compute()
 
 
-class MeanError(Metric):
+class MeanGap(Metric):
     """A mean of each batch, as code of training loops has it."""
 
     def __init__(self, default=0.0):
@@ -165,12 +165,12 @@ class MeanError(Metric):
         return self.error
 
 
-class MeanOfBatches(MeanError):
+class MeanOfBatches(MeanGap):
     def update(self, preds, target):
         super().update(preds, target)
 
 
-@pytest.mark.parametrize("kind", [MeanError, MeanOfBatches])
+@pytest.mark.parametrize("kind", [MeanGap, MeanOfBatches])
 @pytest.mark.parametrize("default", [0, 0.0, np.zeros(()), torch.tensor(0.0, dtype=torch.float64)])
 def test_a_mean_is_by_rows_so_that_no_split_shows(kind, default):
     from evalcli.testing import check_metric
