@@ -7,7 +7,7 @@ value is read from here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -70,50 +70,89 @@ def _brought_together(cluster: Array, rows: Array) -> ClusterSizes:
     return ClusterSizes(held[heads], np.add.reduceat(rows[order], heads) if len(heads) else rows[:0])
 
 
-class ClusterPasses(Generic[P]):
-    """The passes of the groups of clusters; at most ``most`` of them. A group without a row is not there."""
+class Merging(Protocol):
+    """What a group of clusters has gathered."""
 
-    def __init__(self, fresh: Callable[[], P], most: int = GROUPS) -> None:
-        self._fresh, self._most = fresh, most
-        self._passes: dict[int, P] = {}
-        self._sizes = _Sizes()
+    def merge(self, other: Self) -> object:
+        """Take in what another has."""
+
+
+G = TypeVar("G", bound=Merging)
+
+
+class ClusterGroups(Generic[G]):
+    """What each group of clusters has gathered, at most ``most`` of them; a group without a row is not there."""
+
+    def __init__(self, fresh: Callable[[], G], most: int = GROUPS) -> None:
+        self._fresh, self.most = fresh, most
+        self._held: dict[int, G] = {}
         self.is_hashed = False
         """Whether clusters share groups."""
 
-    def update(self, rows: Rows, cluster: Array, repeats: Array | None) -> None:
-        """Count rows by the cluster (N,) int64 that each belongs to."""
-        self._sizes.add(cluster, repeats)
-        if not self.is_hashed and len({*self._passes, *np.unique(cluster).tolist()}) > self._most:
+    def of(self, cluster: Array) -> Array:
+        """Which group the rows of clusters (N,) int64 are in from now on; too many clusters share groups."""
+        if not self.is_hashed and len({*self._held, *np.unique(cluster).tolist()}) > self.most:
             self._hash()
-        for group, part in apart(rows, hashed(cluster, self._most) if self.is_hashed else cluster):
-            here = self._at(group)
-            here.evidence.rows += here.take(part)
+        return self.where(cluster)
 
-    def _at(self, group: int) -> P:
-        if group not in self._passes:
-            self._passes[group] = self._fresh()
-        return self._passes[group]
+    def where(self, cluster: Array) -> Array:
+        """Which group clusters (N,) int64 are in."""
+        return hashed(cluster, self.most) if self.is_hashed else cluster
+
+    def at(self, group: int) -> G:
+        """What a group has gathered."""
+        if group not in self._held:
+            self._held[group] = self._fresh()
+        return self._held[group]
 
     def _hash(self) -> None:
         """From now on clusters share groups."""
-        passes, self._passes, self.is_hashed = self._passes, {}, True
-        for cluster, held in passes.items():
-            self._at(int(hashed(np.array([cluster]), self._most)[0])).merge(held)
+        held, self._held, self.is_hashed = self._held, {}, True
+        for cluster, one in held.items():
+            self.at(int(hashed(np.array([cluster]), self.most)[0])).merge(one)
 
     def merge(self, other: Self) -> None:
-        """Take in what another worker has counted."""
-        self._sizes.merge(other._sizes)
-        several = len({*self._passes, *other._passes}) > self._most
+        """Take in what another worker has gathered."""
+        several = len({*self._held, *other._held}) > self.most
         if self.is_hashed != other.is_hashed or (not self.is_hashed and several):
             for each in (self, other):
                 if not each.is_hashed:
                     each._hash()
-        for group, held in other._passes.items():
-            self._at(group).merge(held)
+        for group, one in other._held.items():
+            self.at(group).merge(one)
+
+    def groups(self) -> dict[int, G]:
+        """What each group that has rows has gathered, in order."""
+        return dict(sorted(self._held.items()))
+
+
+class ClusterPasses(Generic[P]):
+    """The passes of the groups of clusters, and the rows of every cluster."""
+
+    def __init__(self, fresh: Callable[[], P], most: int = GROUPS) -> None:
+        self._groups = ClusterGroups(fresh, most)
+        self._sizes = _Sizes()
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether clusters share groups."""
+        return self._groups.is_hashed
+
+    def update(self, rows: Rows, cluster: Array, repeats: Array | None) -> None:
+        """Count rows by the cluster (N,) int64 that each belongs to."""
+        self._sizes.add(cluster, repeats)
+        for group, part in apart(rows, self._groups.of(cluster)):
+            here = self._groups.at(group)
+            here.evidence.rows += here.take(part)
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has counted."""
+        self._sizes.merge(other._sizes)
+        self._groups.merge(other._groups)
 
     def groups(self) -> list[P]:
         """The pass of each group of clusters that has rows."""
-        return [held for _, held in sorted(self._passes.items())]
+        return [*self._groups.groups().values()]
 
     def sizes(self) -> ClusterSizes:
         """The clusters and their rows."""

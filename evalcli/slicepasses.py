@@ -7,6 +7,7 @@ is then added twice, to the slice and to all rows: states add up to the same bit
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -25,9 +26,35 @@ LEAST_SHARED = 1 << 12
 """Rows from which two additions of states take less time than to count once more."""
 
 
+class Budgeted(Protocol):
+    """States of scores, some within a budget."""
+
+    scoring: Any
+
+    def absorb(self, counted: Any) -> None:
+        """Take in what others have seen that differ in their budget at most."""
+
+
+B = TypeVar("B", bound=Budgeted)
+
+
 def share_of(budget: int, slicer: Slicer) -> int:
     """The bytes for ranks that each slice has of a ``budget``."""
     return max(budget // max(len(slicer.values), 1), LEAST_BUDGET)
+
+
+def within(states: B, scoring: Any) -> B:
+    """The same ``states`` within another budget: where that is smaller, ranks are coarser, as if it had always been so.
+
+    Raises: ``ValueError`` where ``scoring`` differs in more.
+    """
+    if scoring == states.scoring:
+        return states
+    if scoring != replace(states.scoring, budget=scoring.budget):
+        raise ValueError("states of other scores")
+    found: B = scoring.fresh()
+    found.absorb(states)
+    return found
 
 
 def runs(codes: Array) -> Iterator[tuple[int, Array]]:

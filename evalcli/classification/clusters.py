@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from evalcli.clusterpasses import GROUPS, LEAST_GROUPS, hashed
+from evalcli.clusterpasses import GROUPS, LEAST_GROUPS, ClusterGroups
 from evalcli.slicepasses import LEAST_BUDGET, inside, runs, share_of
 
 if TYPE_CHECKING:
@@ -112,8 +112,11 @@ class ClusterStates:
             self.most = max(LEAST_GROUPS, min(GROUPS, _COLUMNS // columns))
             share = max(scoring.budget // self.most, LEAST_BUDGET)
             self.scoring = replace(scoring, budget=share, states=scoring.states - {"TemperatureSample"})
-        self._states: dict[int, ScoreStates] = {}
-        self._hashed = False
+        self._groups = ClusterGroups(self._fresh, self.most)
+
+    def _fresh(self) -> ScoreStates:
+        assert self.scoring is not None
+        return self.scoring.fresh()
 
     def update(self, labels: Labels, *, scores: bool) -> None:
         """Count rows by their cluster."""
@@ -121,33 +124,13 @@ class ClusterStates:
         self._table.add(labels)
         if not scores or self.scoring is None:
             return
-        known = labels.cluster
-        if not self._hashed and len({*self._states, *np.unique(known).tolist()}) > self.most:
-            self._hash()
-        for group, rows in runs(hashed(known, self.most) if self._hashed else known):
-            self._at(group).update(labels.pick(rows))
-
-    def _at(self, group: int) -> ScoreStates:
-        if group not in self._states:
-            assert self.scoring is not None
-            self._states[group] = self.scoring.fresh()
-        return self._states[group]
-
-    def _hash(self) -> None:
-        """From now on clusters share groups."""
-        states, self._states, self._hashed = self._states, {}, True
-        for cluster, held in states.items():
-            self._at(int(hashed(np.array([cluster]), self.most)[0])).merge(held)
+        for group, rows in runs(self._groups.of(labels.cluster)):
+            self._groups.at(group).update(labels.pick(rows))
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has kept."""
         self._table.merge(other._table)
-        if self._hashed != other._hashed or (not self._hashed and len({*self._states, *other._states}) > self.most):
-            for each in (self, other):
-                if not each._hashed:
-                    each._hash()
-        for group, held in other._states.items():
-            self._at(group).merge(held)
+        self._groups.merge(other._groups)
 
     def rows(self) -> ClusterRows:
         """The clusters and their cells."""
@@ -155,11 +138,11 @@ class ClusterStates:
 
     def groups(self) -> dict[int, ScoreStates]:
         """The states of each group of clusters that has rows."""
-        return dict(sorted(self._states.items()))
+        return self._groups.groups()
 
     def group_of(self, clusters: HostArray) -> HostArray:
         """Which of the groups clusters (N,) are in."""
-        return hashed(clusters, self.most) if self._hashed else clusters
+        return self._groups.where(clusters)
 
 
 class SlicedClusters:

@@ -154,19 +154,6 @@ class ScoreStates:
         for name, state in self.states.items():
             state.merge(other.states[name])
 
-    def within(self, scoring: Scoring) -> ScoreStates:
-        """The same within another budget: where that is smaller, ranks are coarser, as if it had been so all along.
-
-        Raises: ``ValueError`` where ``scoring`` differs in more.
-        """
-        if scoring == self.scoring:
-            return self
-        if scoring != replace(self.scoring, budget=scoring.budget):
-            raise ValueError("states of other scores")
-        found = scoring.fresh()
-        found.absorb(self)
-        return found
-
     def beside(self, budget: int) -> ScoreStates:
         """Empty states within another budget, whose counts these and those of slices can absorb.
 

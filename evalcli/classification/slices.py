@@ -15,7 +15,7 @@ import numpy as np
 from evalcli.metrics.arrays import count_cells
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.labels import out_of_range, pair_cells
-from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, apart, share_of
+from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, apart, share_of, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -138,7 +138,7 @@ class SliceStates:
             mine = self._at(code)
             mine.confusion.merge(theirs.confusion)
             if mine.scores is not None and theirs.scores is not None:
-                mine.scores.merge(theirs.scores.within(mine.scores.scoring))
+                mine.scores.merge(within(theirs.scores, mine.scores.scoring))
 
     def state_dict(self) -> dict[str, Array]:
         """The states of every slice that has rows, as ``code.confusion.…`` and ``code.scores.…``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -108,19 +108,6 @@ class LabelScores:
             raise ValueError("the saved states do not say which cells had no scores")
         restore_states(self._states, {key: array for key, array in state.items() if key != "unscored"})
         self.unscored = unscored
-
-    def within(self, scoring: Scoring) -> LabelScores:
-        """The same within another budget: where that is smaller, ranks are coarser, as if it had been so all along.
-
-        Raises: ``ValueError`` where ``scoring`` differs in more.
-        """
-        if scoring == self.scoring:
-            return self
-        if scoring != replace(self.scoring, budget=scoring.budget):
-            raise ValueError("states of other scores")
-        found = scoring.fresh()
-        found.absorb(self)
-        return found
 
     def absorb(self, other: Self) -> None:
         """Take in what others have seen that differ in their budget at most, and have no coarser ranks for it."""

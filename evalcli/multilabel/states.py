@@ -15,7 +15,7 @@ from evalcli.metrics.label_moments import MOST_LABELS, LabelMoments
 from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel.prepare import make_prepare
-from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of
+from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -172,7 +172,7 @@ class MultilabelPass:
         if not same or (mine is None) != (theirs is None) or self.task.classes != other.task.classes:
             raise ValueError("the predictions were taken for something else")
         slices = tuple(one.under(two) for one, two in zip(self.slices, other.slices, strict=True))
-        scores = None if self.scores is None or theirs is None else self.scores.within(theirs)
+        scores = None if self.scores is None or theirs is None else within(self.scores, theirs)
         return replace(self, scores=scores, slices=slices)
 
     def check(self, decided: Task) -> None:

@@ -56,6 +56,15 @@ def names_of_numbers(labels: Iterable[str], declared: Sequence[str] | None) -> d
     return {label: declared[int(label)] for label in sorted(found) if "-" not in label and int(label) < len(declared)}
 
 
+def is_number(text: str) -> bool:
+    """Whether a text reads as a number of any kind."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_class_number(label: str) -> bool:
     return label.isascii() and label.isdecimal() and len(label) < 19 and label == str(int(label))
 

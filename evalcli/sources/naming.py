@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError, UsageError
+from evalcli.sources.labels import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -332,15 +333,7 @@ def _looks_like_data(names: Sequence[str]) -> bool:
     known = {*TARGET_NAMES, *LABEL_NAMES, *SCORE_NAMES, *ID_NAMES}
     if any(name.strip().lower() in known for name in names):
         return False
-    return len(set(names)) < len(names) or any(_is_number(name) for name in names) or len(names) <= 2
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return len(set(names)) < len(names) or any(is_number(name) for name in names) or len(names) <= 2
 
 
 def _shared_prefix(group: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.sources.base import Slicer
-from evalcli.sources.labels import class_order
+from evalcli.sources.labels import class_order, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -77,14 +77,6 @@ def ranges(least: float, edges: Sequence[float], most: float) -> tuple[str, ...]
 _NAMED_RANGES = "slice by a column of text that names the ranges"
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def joined_slicers(mine: Sequence[Slicer], theirs: Sequence[Slicer], path: str) -> tuple[Slicer, ...]:
     """The slicers of two shares of the rows as those of all rows: of each the values that occur in either.
 
@@ -107,7 +99,7 @@ def _joined(mine: Slicer, theirs: Slicer, path: str) -> Slicer:
         what = f"slices by {mine.name!r}: these are ranges of numbers, and each share of the rows has cut its own"
         raise InputError(what, fix=_NAMED_RANGES, path=path)
     values = {*mine.values, *theirs.values}
-    if len(values) > MANY_NUMBERS and all(map(_is_number, values)):
+    if len(values) > MANY_NUMBERS and all(map(is_number, values)):
         what = f"slices by {mine.name!r}: more than {MANY_NUMBERS} numbers are cut into ranges, and each share has few"
         raise InputError(what, fix=_NAMED_RANGES, path=path)
     check_size(mine.name, len(values), path)

@@ -186,3 +186,15 @@ def test_spark(shards: list[str], whole: str) -> None:
         assert total.report().to_json() == whole
     finally:
         context.stop()
+
+
+def test_what_an_editor_shows_is_what_evaluate_takes() -> None:
+    from inspect import signature
+    from typing import get_overloads
+
+    from evalcli.api.evaluating import evaluate
+
+    shown = signature(get_overloads(evaluate)[1]).parameters
+    taken = signature(evaluate).parameters
+    assert [*shown] == [*taken]
+    assert {name: one.default for name, one in shown.items()} == {name: one.default for name, one in taken.items()}

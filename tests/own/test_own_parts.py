@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
+from own_shards import lay, written
 from saved_files import save
 
 import evalcli
@@ -326,29 +326,12 @@ def test_any_array_in_place_of_a_state_is_an_error_or_a_failure(data):
 
 @pytest.fixture
 def my(tmp_path, monkeypatch):
-    shutil.copy(HERE / "my_metrics.py", tmp_path / "my.py")
+    lay(tmp_path, 30)
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(1)
-    for number in range(4):
-        probs = rng.dirichlet(np.ones(3), 30 + number)
-        truth = np.where(rng.random(len(probs)) < 0.6, probs.argmax(1), rng.integers(0, 3, len(probs)))
-        rows = [
-            f"{a:.9f},{b:.9f},{1 - round(a, 9) - round(b, 9):.9f},{'xyz'[t]}"
-            for (a, b, _), t in zip(probs, truth, strict=True)
-        ]
-        Path(f"s{number}.csv").write_text("\n".join(["p_x,p_y,p_z,target", *rows, ""]))
     return tmp_path
 
 
 ASKED = ("--metric", "my.py:TopK(k=2)", "--metric", "top=my.py:TopK(1)", "--metric", "my.py:PerClass")
-
-
-def written(run, *options, count=4):
-    files = [f"p{number}.evalcli" for number in range(count)]
-    for number, file in enumerate(files):
-        done = run("report", f"s{number}.csv", "--quiet", "-o", file, *options)
-        assert (done.code, done.stderr) == (0, "")
-    return files
 
 
 def test_merge_prints_the_bytes_of_one_run(my, run):

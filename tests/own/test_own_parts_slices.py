@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
+from own_shards import lay, written
 
 import evalcli
 from evalcli.engine import Execution
@@ -262,18 +262,8 @@ def test_gates_read_them():
 
 @pytest.fixture
 def my(tmp_path, monkeypatch):
-    shutil.copy(HERE / "my_metrics.py", tmp_path / "my.py")
+    lay(tmp_path, 40, regions=True)
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(1)
-    for number in range(4):
-        probs = rng.dirichlet(np.ones(3), 40 + number)
-        truth = np.where(rng.random(len(probs)) < 0.6, probs.argmax(1), rng.integers(0, 3, len(probs)))
-        regions = rng.choice(["EU", "US", "AS", "AF", ""][number : number + 3], len(probs))
-        lines = [
-            f"{a:.9f},{b:.9f},{1 - round(a, 9) - round(b, 9):.9f},{'xyz'[t]},{region}"
-            for (a, b, _), t, region in zip(probs, truth, regions, strict=True)
-        ]
-        Path(f"s{number}.csv").write_text("\n".join(["p_x,p_y,p_z,target,region", *lines, ""]))
     return tmp_path
 
 
@@ -282,14 +272,6 @@ GATES = (
     *("--define", "gap = top - accuracy", "--max", "gap@region=*=0", "--min", "top@region=EU=0.99"),
     *("--max", "top@region:gap=0.5", "--min", "PerClass[y]@region=*=1", "--min", "TopK(k=2)@region=US=0.1"),
 )
-
-
-def written(run, *options):
-    files = [f"p{number}.evalcli" for number in range(4)]
-    for number, file in enumerate(files):
-        done = run("report", f"s{number}.csv", "--quiet", "-o", file, *options)
-        assert (done.code, done.stderr) == (0, "")
-    return files
 
 
 def test_merge_prints_the_bytes_of_one_run(my, run):
