@@ -37,7 +37,7 @@ class Pass(Protocol):
 
     @property
     def saves_all(self) -> bool:
-        """Whether ``state_dict`` holds all that is gathered; slices and what else has no state stay where they are."""
+        """Whether ``state_dict`` holds all that is gathered; what has no state stays in the process that has it."""
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision, which ends the pass."""
