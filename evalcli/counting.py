@@ -121,11 +121,9 @@ class Plan:
         """Empty passes under ``task``, one for each worker.
 
         Raises:
-            UsageError: a search for weak slices, or clusters of slices, and the task has none.
+            UsageError: clusters of slices, or beside a search for weak ones, and the task has none.
 
         """
-        if task.family != "classification":
-            self._refuse_scan(task)
         self._refuse_clusters(task)
         if task.family == "regression":
             from evalcli.regression.states import begin as begin_regression
@@ -138,11 +136,6 @@ class Plan:
         from evalcli.classification.states import begin
 
         return begin(self, task, known)
-
-    def _refuse_scan(self, task: Task) -> None:
-        """Say that only classes are searched for weak slices, before a pass is made in vain."""
-        if self.source.scanned is not None:
-            raise UsageError(f"--scan: {task.kind} tasks are not searched in this version", fix="drop --scan")
 
     def _refuse_clusters(self, task: Task) -> None:
         """Say what has no intervals of clusters, before a pass is made in vain."""

@@ -311,6 +311,9 @@ def _slice(part: _Part) -> SliceRow:
 
 
 def _scan(part: _Part) -> Scan:
+    test = part.optional("test", str) or "fisher"
+    if test not in {"fisher", "welch"}:
+        part.refuse(f"{part.at('test')} is {test[:20]!r}, not 'fisher' or 'welch'")
     left_out = tuple((each.take("column", str), each.take("why", str)) for each in part.parts("left_out"))
     shown = None if part.optional("shown", dict) is None else part.part("shown")
     return Scan(
@@ -323,6 +326,7 @@ def _scan(part: _Part) -> Scan:
         part.take("few", int),
         tuple(map(_weak, part.parts("slices"))),
         None if shown is None else LeastShown(*(shown.take(*field) for field in _LEAST_SHOWN)),
+        test,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 class WeakSlice(NamedTuple):
     """The rows with these ``values`` of one or two ``columns``: ``n`` that count, their share and that of the ``rest``.
 
-    ``difference`` is below 0, from ``low`` to ``high`` where intervals were asked for.
+    ``difference`` is below 0, of a loss above 0, from ``low`` to ``high`` where intervals were asked for.
     """
 
     columns: tuple[str, ...]
@@ -37,6 +37,7 @@ class Scan(NamedTuple):
 
     ``tried`` slices had ``least`` rows, ``few`` had fewer; ``left_out`` says of columns why they were not searched.
     ``level`` is the share of false alarms among ``slices``, at most. ``shown`` is there where none was found.
+    ``test`` is ``fisher`` of shares of rows, ``welch`` of means over rows.
     """
 
     metric: str
@@ -48,6 +49,7 @@ class Scan(NamedTuple):
     few: int
     slices: tuple[WeakSlice, ...]
     shown: LeastShown | None = None
+    test: str = "fisher"
 
 
 def scan_object(scan: Scan) -> dict[str, Any]:

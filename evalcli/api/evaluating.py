@@ -37,7 +37,7 @@ def evaluate(  # what an editor shows
     weight: Any = None,
     by: Any = None,
     scan: Any = None,
-    scan_metric: str = "accuracy",
+    scan_metric: str | None = None,
     min_slice_size: int = 30,
     task: str | None = None,
     scores: str | None = None,
@@ -73,7 +73,7 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
     weight: Any = None,
     by: Any = None,
     scan: Any = None,
-    scan_metric: str = "accuracy",
+    scan_metric: str | None = None,
     min_slice_size: int = 30,
     task: str | None = None,
     scores: str | None = None,
@@ -114,7 +114,8 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
             arrays an array ``(N,)``, or arrays by name: ``{"region": region}``. Many numbers are sliced in ranges.
         scan: What is searched for weak slices, alone and in pairs, likewise; ``"*"``: all columns of the frame or file
             but ids. They are in ``report.data.scan``.
-        scan_metric: The share that slices are compared by.
+        scan_metric: What slices are compared by: ``accuracy``, of several labels ``subset_accuracy``, of values ``mae``
+            unless said otherwise.
         min_slice_size: The rows that make a slice for the search.
         task: ``binary``, ``multiclass``, ``multilabel`` or ``regression``; by default what the input shows.
         scores: ``labels``, ``probs``, ``logits`` or ``values``; by default what the whole input shows.
@@ -190,7 +191,7 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
         return _evaluated(sides, selection, choices, execution, names, extras)
 
 
-def scan_of(scan: Any, metric: str, least: int) -> Scan:
+def scan_of(scan: Any, metric: str | None, least: int) -> Scan:
     """What to search for weak slices.
 
     Raises:
@@ -201,7 +202,7 @@ def scan_of(scan: Any, metric: str, least: int) -> Scan:
 
     names = (scan,) if isinstance(scan, str) else tuple(scan) if isinstance(scan, (list, tuple, Mapping)) else ()
     names = ("*",) if any(isinstance(name, str) and name == "*" for name in names) else tuple(map(str, names))
-    return Scan(names, least, str(parse(metric)))
+    return Scan(names, least, None if metric is None else str(parse(metric)))
 
 
 def confidence_of(level: float, resamples: int, seed: int) -> Confidence:

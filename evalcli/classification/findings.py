@@ -8,9 +8,9 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli import weakslices
 from evalcli.report import Finding
 from evalcli.reporting import swapped
-from evalcli.sources.slicing import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -246,20 +246,7 @@ def miscalibrated(facts: Facts) -> Finding | None:
 
 def weak_slice(facts: Facts) -> Finding | None:
     """The worst of the slices that a search found to be weaker than the rest."""
-    scan = facts.report.scan
-    if scan is None or not scan.slices:
-        return None
-    worst = scan.slices[0]
-    named = " and ".join(f"{column}={value!r}" for column, value in zip(worst.columns, worst.values, strict=True))
-    others = len(scan.slices) - 1
-    more = f"; {others} more weak slice{'' if others == 1 else 's'}" if others else ""
-    text = f"{scan.metric} is {worst.value:.4f} in the {worst.n:,} rows of {named}, {worst.rest:.4f} in the rest{more}"
-    by, value = ",".join(worst.columns), worst.values[0]
-    if len(worst.values) > 1:
-        value = ",".join(map(escaped, worst.values))
-    gate = f"{scan.metric}@{by}={value}={worst.rest:.2f}"
-    fix = f"look at its rows, train on more like them, and gate on it: --min '{gate}'"
-    return Finding("weak-slice", "warning", text, fix)
+    return weakslices.weak_slice(facts.report)
 
 
 def all_right(facts: Facts) -> Finding | None:

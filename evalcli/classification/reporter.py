@@ -122,9 +122,11 @@ class Reporter:
         """The weak slices, where they were searched for."""
         if self.scan is None or self.source.scanned is None:
             return None
-        from evalcli.classification.weak import judged
+        from evalcli.classification.scan import USUAL
+        from evalcli.weakslices import judged
 
-        return judged(self.source.scanned, self.scan, self.names, self.choices.confidence)
+        metric = self.source.scanned.asked.metric or USUAL
+        return judged(self.source.scanned, self.scan, metric, self.names, self.choices.confidence)
 
     def _possible(self) -> list[str]:
         """The metrics of a report that this input has; what was asked for stays, and is refused where it must be."""

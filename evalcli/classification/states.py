@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalcli.classification import scan as scanning
 from evalcli.classification.codes import make_prepare
-from evalcli.classification.scan import ScanStates, rows_of
 from evalcli.classification.slices import SliceStates
 from evalcli.clusterpasses import single_cluster
 from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.counts import ConfusionCounts
+from evalcli.scantables import ALL, Hits, Rows, ScanTables, refuse_weights, until_decided
 from evalcli.slicepasses import Waiting
 from evalcli.sources.labels import check_labels
 
@@ -44,7 +45,9 @@ class ClassificationPass:
     slices: tuple[SliceStates, ...] = ()
     waiting: Waiting[Labels] = field(default_factory=Waiting)
     """Rows whose scores are counted with their slices."""
-    scan: ScanStates | None = None
+    scan: ScanTables | None = None
+    scan_rows: Rows = ALL
+    """Which rows the metric of the search is a share of."""
     clusters: ClusterStates | None = None
     clusters_in: tuple[SlicedClusters, ...] = ()
     """The clusters of each slicer's slices, where there are clusters."""
@@ -76,8 +79,8 @@ class ClassificationPass:
             self._count_slices(self.waiting.add(kept) if scored else [kept._replace(scores=None)])  # labels cost little
         elif self.scores is not None and scored:
             self.scores.update(labels)
-        if self.scan is not None and labels.groups is not None:
-            self.scan.update(labels, labels.groups[:, len(self.slices) :])
+        if self.scan is not None and labels.groups is not None and self.plan.layout.inner == 1:
+            scanning.count(self.scan, self.scan_rows, labels, labels.groups[:, len(self.slices) :])
         if self.clusters is not None:
             self.clusters.update(labels, scores=scored)
         for number, clusters in enumerate(self.clusters_in):
@@ -212,6 +215,7 @@ class ClassificationPass:
 
         Raises:
             InputError: with the count and the first rows concerned.
+            UsageError: a search for weak slices that these rows cannot have.
             EmptyError: no row is left, or all weights are 0.
 
         """
@@ -224,6 +228,8 @@ class ClassificationPass:
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(evidence)
         self._check_clusters()
+        if self.scan is not None:
+            _check_scan(self.plan, decided)
         if source.merged and not self.plan.partial:
             self._compare_labels()
         if source.weighted and not self.plan.partial and not float(self.confusion.class_counts().numpy().n) > 0:
@@ -256,8 +262,6 @@ class ClassificationPass:
 
 def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], ClassificationPass]:
     """Empty passes, one for each worker. Text becomes class indices by tables made once for all of them."""
-    if plan.source.scanned is not None:
-        _check_scan(plan, task)
     prepare = make_prepare(plan.layout, plan.choices, plan.source, task.classes, plan.device)
     if plan.scored(task.kind):
         prepare = prepare._replace(keep_scores=True)
@@ -265,16 +269,15 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], Classificatio
 
 
 def _check_scan(plan: Plan, task: Task) -> None:
-    """Refuse to search where rows are no independent ones of one label each, before a pass is made in vain.
+    """Refuse to search where rows are no independent ones of one label each.
 
     Raises:
         UsageError: they have weights, or several labels in more axes; or the metric is no share of rows.
 
     """
     assert plan.source.scanned is not None
-    rows_of(plan.source.scanned.asked.metric, task)
-    if plan.source.weighted:
-        raise UsageError("--scan counts rows, and these have weights", fix="drop --scan or --weight")
+    scanning.rows_of(plan.source.scanned.asked.metric or scanning.USUAL, task)
+    refuse_weights(plan.source)
     if plan.layout.inner > 1:
         what = f"--scan counts rows one by one, and each of these has {plan.layout.inner:,} labels"
         raise UsageError(what, fix="drop --scan; --by slices them")
@@ -301,8 +304,11 @@ def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, kn
     weighted = plan.source.weighted
     slices = tuple(SliceStates(slicer, prepare.classes, scoring, weighted=weighted) for slicer in plan.source.slicers)
     scanned = plan.source.scanned
-    scan = None if scanned is None else ScanStates(scanned, rows_of(scanned.asked.metric, task))
-    empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, scan=scan)
+    empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices)
+    if scanned is not None:
+        empty.scan = ScanTables(scanned, Hits)
+        metric = scanned.asked.metric or scanning.USUAL
+        empty.scan_rows = until_decided(metric, lambda: scanning.rows_of(metric, task), ALL)
     if plan.source.clustered is None:
         return empty
     from evalcli.classification.clusters import ClusterStates, SlicedClusters

@@ -226,7 +226,7 @@ class DecidingOptions(TaskOptions):
         Option(
             "--scan-metric",
             metavar="NAME",
-            help="What they are weak in: accuracy, or recall[cat] and the like.",
+            help="What they are weak in: accuracy, recall[cat], subset_accuracy, mae …",
             rich_help_panel=_DECIDING,
         ),
     ] = None
@@ -276,7 +276,7 @@ class DecidingOptions(TaskOptions):
         from evalcli.metrics.registry import parse
 
         names = ("*",) if "*" in self.scan else tuple(self.scan)
-        metric = str(parse(self.scan_metric or "accuracy"))
+        metric = None if self.scan_metric is None else str(parse(self.scan_metric))
         return Scan(names, metric=metric) if least is None else Scan(names, least, metric)
 
     def choices(self) -> "Choices":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli import weakslices
 from evalcli.report import Finding
 from evalcli.reporting import swapped
 
@@ -251,12 +252,18 @@ def all_right(facts: Facts) -> Finding | None:
     )
 
 
+def weak_slice(facts: Facts) -> Finding | None:
+    """The worst of the slices that a search found to be weaker than the rest."""
+    return weakslices.weak_slice(facts.report)
+
+
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     swapped_arguments,
     mostly_one_hot,
     predicts_nothing,
     nothing_baseline,
     hardly_found,
+    weak_slice,
     wrong_threshold,
     unusable_rows,
     never_predicted,

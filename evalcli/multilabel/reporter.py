@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
     from evalcli.multilabel.intervals import Intervals
+    from evalcli.searched import Scan
     from evalcli.sources.base import Array, InputFile
 
 MOST_PAIRS = 1000
@@ -83,6 +84,7 @@ class _Reporter:
             threshold=task.thresholds or task.threshold,
             averaged=averaged,
             slices=tuple(self._slices()),
+            scan=self._scan(),
             clustered=self._clustered(),
             confidence=None if plan.choices.confidence is None else plan.choices.confidence.level,
         )
@@ -150,6 +152,18 @@ class _Reporter:
             for code, one in slices.passes().items():
                 inside = _Reporter(self.plan.inside(), self.outcome._replace(gathered=one), ())
                 yield SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
+
+    def _scan(self) -> Scan | None:
+        """The weak slices, where they were searched for."""
+        tables, scanned = self.gathered.scan, self.plan.source.scanned
+        if tables is None or scanned is None:
+            return None
+        from evalcli.multilabel.scan import USUAL
+        from evalcli.weakslices import judged
+
+        return judged(
+            scanned, tables, scanned.asked.metric or USUAL, self.labels, self.plan.choices.confidence, "label"
+        )
 
     def _value(self, name: MetricName) -> Value:
         check_task(name, self.task.kind)

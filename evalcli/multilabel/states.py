@@ -7,14 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evalcli.clusterpasses import GROUPS, LEAST_GROUPS, ClusterPasses
-from evalcli.errors import EmptyError
+from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.base import restore_states, saved_states
 from evalcli.metrics.label_moments import MOST_LABELS, LabelMoments
 from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
+from evalcli.multilabel import scan as scanning
 from evalcli.multilabel.prepare import make_prepare
+from evalcli.scantables import refuse_weights, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of, within
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.base import Saveable
     from evalcli.multilabel.prepare import Cells, Prepare
     from evalcli.multilabel.scoring import LabelScores, Scoring
+    from evalcli.scantables import ScanTables
     from evalcli.sources.base import Array, Batch, Slicer
     from evalcli.task import Task
 
@@ -53,11 +56,13 @@ class MultilabelPass:
     waiting: Waiting[Cells] = field(default_factory=Waiting)
     """Rows that are counted with their slices."""
     clusters: ClusterPasses[MultilabelPass] | None = None
+    scan: ScanTables | None = None
+    scanned_by: scanning.Asked = scanning.WHOLLY_RIGHT
 
     @property
     def saves_all(self) -> bool:
-        """Clusters have no state."""
-        return self.clusters is None
+        """A search for weak slices and clusters have no state."""
+        return self.scan is None and self.clusters is None
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
@@ -72,6 +77,9 @@ class MultilabelPass:
         if self.clusters is not None:
             assert cells.cluster is not None
             self.clusters.update(cells, cells.cluster, cells.counted.repeats)
+        if self.scan is not None:
+            assert cells.groups is not None
+            self.scanned_by.take(self.scan, cells.counted, cells.groups[:, len(self.slices) :])
         return holds
 
     def _count(self, ready: Iterable[Cells]) -> None:
@@ -135,6 +143,8 @@ class MultilabelPass:
             mine.merge(theirs)
         if self.clusters is not None and other.clusters is not None:
             self.clusters.merge(other.clusters)
+        if self.scan is not None and other.scan is not None:
+            self.scan.merge(other.scan)
 
     @property
     def _saved(self) -> dict[str, Saveable]:
@@ -192,11 +202,30 @@ class MultilabelPass:
             self.clusters.check(source.clustered, source.target.path)
         if source.weighted and not self.plan.partial and not self.counts.weight_squares > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+        if self.scan is not None:
+            self._check_scan()
+
+    def _check_scan(self) -> None:
+        """Refuse to search where rows are no independent ones of equal weight.
+
+        Raises:
+            UsageError: they have weights, or cells that do not count; they are to be compared by something else.
+
+        """
+        scanned, ignored = self.plan.source.scanned, self.evidence.ignored_cells
+        refuse_weights(self.plan.source)
+        metric = scanning.USUAL if scanned is None else scanned.asked.metric or scanning.USUAL
+        if scanning.asked_by(metric, self.task.classes).is_loss and ignored:
+            what = f"--scan-metric {metric}: {ignored:,} cells do not count, and so rows are not of equal weight"
+            raise UsageError(what, fix=f"use {scanning.USUAL}")
 
 
 def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPass]:
     """Empty passes, one for each worker."""
-    source = plan.source
+    source, scanned_by = plan.source, scanning.WHOLLY_RIGHT
+    if source.scanned is not None:
+        metric = source.scanned.asked.metric or scanning.USUAL
+        scanned_by = until_decided(metric, lambda: scanning.asked_by(metric, task.classes), scanned_by)
     prepare = make_prepare(plan.layout, plan.choices, source.preds, source.target, task.classes, plan.device)
     scored = plan.scored(task.kind)
     scoring = None
@@ -215,7 +244,10 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
             for slicer in source.slicers
         )
         clusters = None if source.clustered is None else _clusters(plan, task, prepare, scoring, known)
-        return replace(_empty(plan, task, prepare, scoring, known), pairs=pairs, slices=slices, clusters=clusters)
+        made = replace(_empty(plan, task, prepare, scoring, known), pairs=pairs, slices=slices, clusters=clusters)
+        made.scanned_by = scanned_by
+        made.scan = None if source.scanned is None else scanned_by.tables(source.scanned)
+        return made
 
     return whole
 

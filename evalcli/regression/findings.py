@@ -15,6 +15,7 @@ from evalcli.metrics import regression
 from evalcli.metrics.residuals import heaviest
 from evalcli.report import Finding
 from evalcli.reporting import swapped
+from evalcli.weakslices import weak_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +109,7 @@ class Facts(NamedTuple):
 def find(facts: Facts) -> tuple[Finding, ...]:
     """Every finding about a report, the most important first."""
     found = [swapped(facts.paths, facts.names), *(_over_outputs(rule, facts.outputs) for rule in RULES)]
-    found += [_dropped(facts), *_outside(facts)]
+    found += [weak_slice(facts.report), _dropped(facts), *_outside(facts)]
     told = [finding for finding in found if finding is not None]
     told += [Finding(note.code, note.level, note.text, note.fix) for note in facts.notes]
     return tuple(sorted(told, key=lambda finding: finding.level != "warning"))

@@ -15,7 +15,7 @@ from evalcli.metrics.registry import parse
 from evalcli.metrics.residuals import histogram, quantile
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
-from evalcli.regression.states import StateKey, asked_keys, state_of
+from evalcli.regression.states import StateKey, asked_keys, outputs_of, state_of
 from evalcli.report import Clustered, OutputRow, Report, Residuals, SliceRow, Value
 from evalcli.reporting import notes_of, records, signature, value_of
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
     from evalcli.regression.clusters import GroupValues
     from evalcli.regression.intervals import Intervals
+    from evalcli.searched import Scan
     from evalcli.sources.base import InputFile
     from evalcli.uncertainty.groups import Groups
     from evalcli.uncertainty.intervals import Confidence
@@ -47,8 +48,7 @@ class Reporter:
         self.outcome = outcome
         self.evidence, self.inputs = outcome.evidence, inputs
         self.setup, states = outcome.gathered.setup, outcome.gathered.states
-        columns = plan.source.target.columns
-        self.outputs = columns or tuple(map(str, range(self.setup.outputs)))
+        self.outputs = outputs_of(plan)
         self.results = Results(states, self.outputs)
         self.weight_squares = outcome.gathered.weight_squares
         self._clusters = outcome.gathered.clusters
@@ -81,6 +81,7 @@ class Reporter:
             residuals=self._residuals(),
             clustered=self._clustered(),
             slices=tuple(self._slices()),
+            scan=self._scan(),
         )
         report = replace(report, metrics=values | between(report, self.plan.asked or ()))
         report = replace(report, asked=self._asked(report.metrics))
@@ -111,6 +112,16 @@ class Reporter:
             for code, one in slices.passes().items():
                 inside = Reporter(self.plan.inside(), self.outcome._replace(gathered=one), ())
                 yield SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
+
+    def _scan(self) -> Scan | None:
+        """The weak slices, where they were searched for."""
+        tables, scanned = self.outcome.gathered.scan, self.source.scanned
+        if tables is None or scanned is None:
+            return None
+        from evalcli.regression.scan import USUAL
+        from evalcli.weakslices import judged
+
+        return judged(scanned, tables, scanned.asked.metric or USUAL, self.outputs, self.choices.confidence, "output")
 
     def _value(self, name: MetricName) -> Value:
         value = value_of(*self.results.value(name))

@@ -20,7 +20,9 @@ from evalcli.metrics.moments import Moments
 from evalcli.metrics.pairs import BUDGET, RankPairs
 from evalcli.metrics.residuals import ResidualTable
 from evalcli.metrics.values import SMALLEST_VALUE, ValueState, feed
+from evalcli.regression import scan as scanning
 from evalcli.regression.prepare import Prepare
+from evalcli.scantables import ScanTables, Sums, refuse_weights, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of
 
 if TYPE_CHECKING:
@@ -91,11 +93,12 @@ class RegressionPass:
     waiting: Waiting[ValueRows] = field(default_factory=Waiting)
     """Rows that are counted with their slices."""
     clusters: ClusterPasses[RegressionPass] | None = None
+    scan: ScanTables | None = None
 
     @property
     def saves_all(self) -> bool:
-        """Clusters have no state."""
-        return self.clusters is None
+        """A search for weak slices and clusters have no state."""
+        return self.scan is None and self.clusters is None
 
     @property
     def weight_squares(self) -> float:
@@ -112,7 +115,20 @@ class RegressionPass:
         if self.clusters is not None:
             assert rows.cluster is not None
             self.clusters.update(rows, rows.cluster, rows.repeats)
+        if self.scan is not None:
+            assert rows.groups is not None
+            self.scan.update(self.loss(rows), rows.groups[:, len(self.slices) :], rows.repeats)
         return True
+
+    def loss(self, rows: ValueRows) -> Array:
+        """What slices are compared by in a search, row by row (N,)."""
+        metric = self._searched_by()
+        of = partial(scanning.output_of, metric, outputs_of(self.plan))
+        return scanning.losses(rows, until_decided(metric, of, None))
+
+    def _searched_by(self) -> str:
+        scanned = self.plan.source.scanned
+        return scanning.USUAL if scanned is None else scanned.asked.metric or scanning.USUAL
 
     def _count(self, ready: Iterable[ValueRows]) -> None:
         for rows in ready:
@@ -154,6 +170,8 @@ class RegressionPass:
             mine.merge(theirs)
         if self.clusters is not None and other.clusters is not None:
             self.clusters.merge(other.clusters)
+        if self.scan is not None and other.scan is not None:
+            self.scan.merge(other.scan)
 
     @property
     def _saved(self) -> dict[str, Saveable]:
@@ -199,6 +217,7 @@ class RegressionPass:
 
         Raises:
             InputError: with the count and the first rows concerned; all rows belong to one cluster.
+            UsageError: a search for weak slices that these rows cannot have.
             EmptyError: no row is left, or all weights are 0.
 
         """
@@ -209,6 +228,9 @@ class RegressionPass:
         self.plan.refuse_empty(self.evidence)
         if self.clusters is not None:
             self.clusters.check(source.clustered, source.target.path)
+        if self.scan is not None:
+            refuse_weights(source)
+            scanning.output_of(self._searched_by(), outputs_of(self.plan))
         if source.weighted and not self.plan.partial and not float(self.states[ALWAYS[0]].weights) > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
         self._refuse_tiny()
@@ -231,6 +253,7 @@ class RegressionPass:
 
 def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
     """Empty passes, one for each worker."""
+    scanned = plan.source.scanned
     setup = Setup(plan.layout.outputs, plan.source.weighted, BUDGET if plan.budget is None else plan.budget)
     read = _read_by(plan.names("regression"), intervals=plan.choices.confidence is not None)
     prepare = Prepare(plan.choices, setup.outputs)
@@ -250,9 +273,15 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
             for slicer in plan.source.slicers
         )
         clusters = None if plan.source.clustered is None else ClusterPasses(group)
-        return replace(empty(setup, (*ALWAYS, *read)), slices=slices, clusters=clusters)
+        scan = None if scanned is None else ScanTables(scanned, Sums)
+        return replace(empty(setup, (*ALWAYS, *read)), slices=slices, clusters=clusters, scan=scan)
 
     return whole
+
+
+def outputs_of(plan: Plan) -> tuple[str, ...]:
+    """What the outputs are called: as their columns are, else numbered."""
+    return plan.source.target.columns or tuple(map(str, range(plan.layout.outputs)))
 
 
 def asked_keys(names: Iterable[MetricName]) -> tuple[StateKey, ...]:

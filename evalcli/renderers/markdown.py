@@ -214,7 +214,7 @@ def _weak(report: Report) -> list[str]:
         return []
     scan, count = report.scan, wording.amount(row.n for row in report.scan.slices)
     rows = [
-        [markdown_name(weak_words.named(row)), *map(markdown, weak_words.numbers(row)), count(row.n)]
+        [markdown_name(weak_words.named(row)), *map(markdown, weak_words.numbers(row, scan.metric)), count(row.n)]
         for row in scan.slices
     ]
     heads = ("slice", markdown(wording.title(scan.metric)), "the rest", "difference", "interval", "adjusted p", "n")

@@ -37,7 +37,7 @@ def _table(scan: Scan, shown: tuple[WeakSlice, ...], screen: Screen) -> list[Tex
     count = wording.amount(row.n for row in shown)
     heads = (visible(wording.title(scan.metric), 24), "the rest", "difference", "interval", "adj. p", "n")
     rows = [[screen.say(head, "dim") for head in heads]]
-    rows += [[screen.say(cell) for cell in (*numbers(row), count(row.n))] for row in shown]
+    rows += [[screen.say(cell) for cell in (*numbers(row, scan.metric), count(row.n))] for row in shown]
     kept = [i for i in range(len(heads)) if i != 3 or any(row.low is not None for row in shown)]
     longest = max(cell_len(named(row)) for row in shown) + 2
     for dropped, least in ((None, _NAMES), (1, _NAMES), (3, _NAMES), (4, _NAMES), (2, _LEAST_NAME)):

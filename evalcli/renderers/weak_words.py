@@ -6,20 +6,30 @@ from typing import TYPE_CHECKING
 
 from evalcli.renderers import wording
 from evalcli.renderers.escape import visible
-from evalcli.renderers.versus import minus, probability, signed
+from evalcli.renderers.versus import minus, probability
 
 if TYPE_CHECKING:
     from evalcli.searched import Scan, WeakSlice
 
+_TESTS = {
+    "fisher": "Fisher's exact test",
+    "welch": "Welch's t-test and a permutation test, the larger p-value of the two,",
+}
 _LEFT_OUT = 6
 """Columns that were left out, each with its reason, before the rest is a number."""
 
 
-def numbers(row: WeakSlice) -> list[str]:
-    """The share, that of the rest, the difference, its interval and the adjusted p-value."""
-    interval = "" if row.low is None or row.high is None else f"[{minus(row.low)}, {minus(row.high)}]"
-    shares = wording.ratio(row.value), wording.ratio(row.rest), signed(row.difference)
-    return [*shares, interval, probability(row.p_adjusted)]
+def numbers(row: WeakSlice, metric: str) -> list[str]:
+    """The share or mean, that of the rest, the difference, its interval and the adjusted p-value."""
+    written = _number if wording.is_of_any_size(metric) else minus
+    interval = "" if row.low is None or row.high is None else f"[{written(row.low)}, {written(row.high)}]"
+    difference = f"+{written(row.difference)}" if row.difference > 0 else written(row.difference)
+    return [written(row.value), written(row.rest), difference, interval, probability(row.p_adjusted)]
+
+
+def _number(value: float) -> str:
+    """A value of any size with a true minus sign."""
+    return wording.number(value).replace("-", "−", 1)
 
 
 def named(row: WeakSlice) -> str:
@@ -48,7 +58,7 @@ def facts(scan: Scan) -> list[str]:
     few = f"; {scan.few:,} had fewer" if scan.few else ""
     said = [f"tried {scan.tried:,} slices of {of} with at least {scan.least:,} rows{few}"]
     if scan.slices:
-        said.append(f"Fisher's exact test against all other rows, Benjamini–Hochberg at {scan.level:g}")
+        said.append(f"{_TESTS[scan.test]} against all other rows, Benjamini–Hochberg at {scan.level:g}")
     elif scan.tried:
         said.append(f"none is weaker than all other rows beyond chance (Benjamini–Hochberg at {scan.level:g})")
         said.append(_would_have(scan))
@@ -63,5 +73,5 @@ def _would_have(scan: Scan) -> str:
     if scan.shown is None:
         return "with so few rows no difference would have been found"
     slice_ = f"{visible(scan.shown.column, 40)}={visible(scan.shown.value, 40)}"
-    gap = minus(scan.shown.difference)
+    gap = (_number if wording.is_of_any_size(scan.metric) else minus)(scan.shown.difference)
     return f"the smallest difference that would have been found is {gap}, in the {scan.shown.n:,} rows of {slice_}"

@@ -87,12 +87,12 @@ class Slicer(NamedTuple):
 class Scan(NamedTuple):
     """What to search for weak slices: columns by ``names``, or all but ids for ``*``; ``least`` rows make a slice.
 
-    ``metric`` is the share that slices are compared by.
+    ``metric`` is what slices are compared by, ``None`` for what is usual in the task.
     """
 
     names: tuple[str, ...]
     least: int = 30
-    metric: str = "accuracy"
+    metric: str | None = None
 
     @property
     def every(self) -> bool:

@@ -20,6 +20,7 @@ from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.label_groups import Group, LabelColumns, Names, find_labels
 from evalcli.sources.labels import check_labels, class_order
 from evalcli.sources.table_join import Column, Joined
+from evalcli.sources.table_scan import scan_columns
 from evalcli.sources.table_sides import Opened, Sides, find_weight
 from evalcli.sources.table_slices import read_slicers, slice_columns
 from evalcli.sources.table_source import TableSource
@@ -96,8 +97,12 @@ class CellSource(TableSource):
         weight = find_weight(joined, found.weight)
         slices = slice_columns(joined, selection.by)
         cluster = None if selection.cluster is None else cluster_sql(joined, selection.cluster)
+        scan = None
+        if selection.scan is not None:
+            named = (*found.preds.columns, *found.target.columns, found.weight, found.key, selection.id)
+            scan = scan_columns(joined, selection.scan, {name for name in named if name is not None})
         chosen = said, truth[0], weight, found.labels
-        return CellSides(joined, *chosen, selection, self._heard, slices, cluster=cluster, targets=truth)
+        return CellSides(joined, *chosen, selection, self._heard, slices, scan, cluster, targets=truth)
 
     def _reading(self, sides: Sides) -> Callable[[], Opened]:
         assert isinstance(sides, CellSides)
@@ -108,17 +113,12 @@ def _refuse_single_labels(selection: Selection, path: str) -> None:
     """Refuse what needs one label a row.
 
     Raises:
-        UsageError: a list of mistakes, several models, a search for weak slices.
+        UsageError: a list of mistakes, or several models.
 
     """
     if selection.listing:
         what = "mistakes are listed, and models compared, of one label a row; here the truth has a cell for each label"
         raise UsageError(what, fix="give the truth as one column of labels", path=path)
-    if selection.scan is not None:
-        what = (
-            "--scan: a truth with a cell for each label, as multilabel tasks have it, is not searched in this version"
-        )
-        raise UsageError(what, fix="drop --scan", path=path)
 
 
 def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
@@ -152,16 +152,18 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
         raise InputError(what, fix="give every label its place on both sides", path=sides.path)
     weight = [] if sides.weight is None else [columns.score_sql(sides.weight)]
     slicers = read_slicers(sides.joined, sides.slices, sides.kept_sql())
-    sliced = (column.sql for column in sides.slices)
+    scanned, scan = sides.read_scan()
+    every = slicers if scanned is None else (*slicers, *scanned.columns)
+    sliced = (column.sql for column in (*sides.slices, *scan))
     clustered = () if sides.cluster is None else (sides.cluster,)
     statement = ", ".join((*read["preds"].read_sql(), *read["target"].read_sql(), *weight, *sliced, *clustered))
     sql = f"SELECT {statement} {sides.joined.source()} {sides.joined.order}"
     weighted = sides.weight is not None
     both = read["preds"], read["target"]
-    stream = CellStream(sides.joined.tables, sql, *both, weighted, slicers, sides.cluster is not None)
+    stream = CellStream(sides.joined.tables, sql, *both, weighted, every, sides.cluster is not None)
     fields = [_field(sides, side, cells, total, groups[side]) for side, cells in read.items()]
     notes = [*alike, *sides.shared_key_notes()]
-    return Opened(fields[0], fields[1], total, 0, stream=stream, notes=notes, slicers=slicers)
+    return Opened(fields[0], fields[1], total, 0, stream=stream, notes=notes, slicers=slicers, scanned=scanned)
 
 
 def cells_of(sides: CellSides, side: str, group: Group, labels: tuple[str, ...] | None) -> Cells:

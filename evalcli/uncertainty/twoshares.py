@@ -20,6 +20,7 @@ from evalcli.uncertainty.intervals import Interval, wilson
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
+    from evalcli.uncertainty.intervals import Confidence
 
 _DEVIATIONS = 12
 """Terms farther than this many standard deviations (and ``_FURTHER`` steps) from where they count add up to nothing."""
@@ -37,9 +38,30 @@ class Share(NamedTuple):
         """The share itself; there are rows."""
         return self.hits / self.rows
 
+    @property
+    def test(self) -> str:
+        """What compares two of them."""
+        return "fisher"
+
     def without(self, part: Share) -> Share:
         """All other rows than those of a part."""
         return Share(self.hits - part.hits, self.rows - part.rows)
+
+    def is_worse(self, whole: Share) -> bool:
+        """Whether this part of a whole has a smaller share of hits than all."""
+        return self.hits * whole.rows < whole.hits * self.rows
+
+    def p_worse(self, whole: Share) -> float:
+        """How likely a part has so few hits, beside all other rows of the whole, by chance, 0 to 1."""
+        return fisher_lower(self, whole)
+
+    def difference(self, rest: Share, confidence: Confidence) -> Interval:
+        """Newcombe's interval of this share less that of the rest."""
+        return difference(self, rest, confidence.critical)
+
+    def least_shown(self, rows: int, level: float) -> float | None:
+        """By how much so many rows of this whole have to be worse than the rest to be told at ``level``."""
+        return least_shown(rows, self, level)
 
 
 def fisher_lower(part: Share, whole: Share) -> float:

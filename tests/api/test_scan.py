@@ -65,7 +65,6 @@ def test_the_metric_the_least_rows_and_slices_beside_it():
         ((TARGET, TARGET), "*", "searches the columns of a frame"),
         ((TARGET, TARGET), {"region": REGION[:-1]}, "1999 entries for 2000 rows"),
         (("rows.csv",), {"region": REGION}, "the predictions are a file"),
-        (([0.5, 1.5], [0.25, 1.0]), {"region": [0, 1]}, "scan=: regression tasks are not searched"),
     ],
 )
 def test_errors_say_what_to_do(args, scan, words):

@@ -10,18 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evalcli.classification import weak
 from evalcli.classification.prepare import Labels
-from evalcli.classification.scan import Rows, ScanStates
+from evalcli.classification.scan import count
 from evalcli.engine import Execution
 from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules
 from evalcli.report import Report
+from evalcli.scantables import Hits, Rows, ScanTables
 from evalcli.sources import open_source, scanning, table_scan
 from evalcli.sources.base import Scan, Scanned, Selection, Slicer
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
+from evalcli.weakslices import judged
 
 EVERY = Scan(("*",))
 
@@ -192,9 +193,9 @@ def simulated(rng, rows, share, sizes=(2, 3, 5, 8)):
     hit = (rng.random(rows) < share(codes)).astype(np.int64)
     columns = tuple(Slicer(f"c{i}", tuple(map(str, range(size)))) for i, size in enumerate(sizes))
     scanned = Scanned(Scan(tuple(column.name for column in columns)), columns)
-    states = ScanStates(scanned, Rows())
-    states.update(Labels(hit, np.ones(rows, np.int64), None, None), codes)
-    return weak.judged(scanned, states, (), Confidence())
+    tables = ScanTables(scanned, Hits)
+    count(tables, Rows(), Labels(hit, np.ones(rows, np.int64), None, None), codes)
+    return judged(scanned, tables, "accuracy", (), Confidence())
 
 
 @pytest.mark.parametrize(("rows", "rate"), [(500, 0.9), (3000, 0.7)])
@@ -237,17 +238,17 @@ def test_the_least_that_would_have_been_found_is_found():
     columns = (Slicer("c", ("a", "b")),)
     scanned = Scanned(Scan(("c",)), columns)
 
-    def judged(hits):
+    def searched_with(hits):
         """1000 rows, 800 right; ``hits`` of the first 400 are."""
-        states = ScanStates(scanned, Rows())
+        tables = ScanTables(scanned, Hits)
         right = np.concatenate([np.arange(400) < hits, np.arange(600) < 800 - hits]).astype(np.int64)
-        states.update(Labels(right, np.ones(1000, np.int64), None, None), (np.arange(1000) >= 400)[:, None] * 1)
-        return weak.judged(scanned, states, (), None)
+        tables.update(right, (np.arange(1000) >= 400)[:, None] * 1)
+        return judged(scanned, tables, "accuracy", (), None)
 
-    shown = judged(320).shown
+    shown = searched_with(320).shown
     assert (shown.value, shown.n) == ("b", 600) or (shown.value, shown.n) == ("a", 400)
     gaps = {hits: hits / 400 - (800 - hits) / 600 for hits in range(290, 321)}
-    listed = {hits: bool(judged(hits).slices) for hits in gaps}
+    listed = {hits: bool(searched_with(hits).slices) for hits in gaps}
     edge = max(hits for hits, found in listed.items() if found)
     assert all(found == (hits <= edge) for hits, found in listed.items())
     assert shown.difference >= gaps[edge] - 1e-12  # in the other value it may be smaller still
@@ -455,18 +456,8 @@ def test_what_is_not_searched(tmp_path):
     path = write(frame, tmp_path / "data.csv")
     with pytest.raises(UsageError, match="--scan counts rows, and these have weights"):
         searched(path, Scan(("region",)), weight="age")
-    values = frame.assign(target=frame["height"], pred=frame["height"] + 0.25)
-    with pytest.raises(UsageError, match="--scan: regression tasks are not searched"):
-        searched(write(values, tmp_path / "values.csv"), Scan(("region",)))
-    cells = pd.DataFrame({"y_a": [0, 1] * 50, "y_b": [1, 1] * 50, "p_a": 0.3, "p_b": 0.6, "region": "EU"})
-    with pytest.raises(UsageError, match="--scan: a truth with a cell for each label"):
-        searched(write(cells, tmp_path / "cells.csv"), Scan(("region",)))
     rng = np.random.default_rng(8)
     two = {"preds": rng.integers(0, 3, (50, 6)), "target": rng.integers(0, 3, (50, 6)), "region": np.arange(50) % 2}
     np.savez(tmp_path / "pixels.npz", **two)
     with pytest.raises(UsageError, match="each of these has 6 labels"):
         searched(tmp_path / "pixels.npz", Scan(("region",)))
-    hot = {"preds": rng.random((50, 3)), "target": rng.integers(0, 2, (50, 3)), "region": np.arange(50) % 2}
-    np.savez(tmp_path / "labels.npz", **hot)
-    with pytest.raises(UsageError, match="--scan: multilabel tasks are not searched"):
-        searched(tmp_path / "labels.npz", Scan(("region",)), task="multilabel")
