@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, Self, TypeVar
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.slicepasses import P, Rows, apart
+from evalcli.slicepasses import P, Rows, apart, inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +22,21 @@ if TYPE_CHECKING:
 GROUPS = 100
 """Groups of clusters: an estimate of a variance from so many is 7 % off in its root, and its t quantile 1.98."""
 LEAST_GROUPS = 20
+MOST_COLUMNS = 2_000
+"""Columns of scores that all groups keep together: with many classes, or slices, there are fewer groups."""
+_STEPS = (GROUPS, 50, 25, LEAST_GROUPS)
+"""Each divides the first, so that groups of one number follow from those of another."""
 _PENDING = 1 << 20
 """Rows that wait for being brought together."""
+
+
+def groups_of(columns: int) -> int:
+    """How many groups keep so many columns of scores each.
+
+    >>> groups_of(1), groups_of(30), groups_of(1000)
+    (100, 50, 20)
+    """
+    return next((most for most in _STEPS if most * columns <= MOST_COLUMNS), LEAST_GROUPS)
 
 
 class ClusterSizes(NamedTuple):
@@ -167,6 +180,34 @@ class ClusterPasses(Generic[P]):
         """
         if len(self.sizes().cluster) < 2:
             raise single_cluster(by, path)
+
+
+class SlicedClusters(Generic[P]):
+    """The same of each slice of one slicer, by code."""
+
+    def __init__(self, fresh: Callable[[], P], most: int) -> None:
+        self._fresh, self._most = fresh, most
+        self._slices: dict[int, ClusterPasses[P]] = {}
+
+    def update(self, rows: Rows, codes: Array, cluster: Array, repeats: Array | None) -> None:
+        """Count rows by the slice that each is in, (N,) from 0, −1 for none, and by their cluster (N,) int64."""
+        for code, places in inside(codes):
+            here = None if repeats is None else repeats[places]
+            self._at(code).update(rows.pick(places), cluster[places], here)
+
+    def _at(self, code: int) -> ClusterPasses[P]:
+        if code not in self._slices:
+            self._slices[code] = ClusterPasses(self._fresh, self._most)
+        return self._slices[code]
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has counted."""
+        for code, theirs in other._slices.items():
+            self._at(code).merge(theirs)
+
+    def of(self, code: int) -> ClusterPasses[P]:
+        """The clusters of a slice that has rows."""
+        return self._slices[code]
 
 
 def single_cluster(by: str | None, path: str) -> InputError:

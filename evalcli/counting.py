@@ -121,10 +121,10 @@ class Plan:
         """Empty passes under ``task``, one for each worker.
 
         Raises:
-            UsageError: clusters of slices, or beside a search for weak ones, and the task has none.
+            UsageError: clusters beside a search for weak slices.
 
         """
-        self._refuse_clusters(task)
+        self._refuse_clusters()
         if task.family == "regression":
             from evalcli.regression.states import begin as begin_regression
 
@@ -137,12 +137,9 @@ class Plan:
 
         return begin(self, task, known)
 
-    def _refuse_clusters(self, task: Task) -> None:
+    def _refuse_clusters(self) -> None:
         """Say what has no intervals of clusters, before a pass is made in vain."""
         by, source = self.source.clustered, self.source
-        if by is not None and source.slicers and task.family != "classification":
-            what = f"clusters by {by!r}: slices of {task.kind} tasks have no intervals of clusters in this version"
-            raise UsageError(what, fix="drop --cluster or --by")
         if by is not None and source.scanned is not None:
             what = f"clusters by {by!r}: --scan compares rows, not clusters, in this version"
             raise UsageError(what, fix="drop --cluster or --scan")

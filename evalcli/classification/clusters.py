@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from evalcli.clusterpasses import GROUPS, LEAST_GROUPS, ClusterGroups
+from evalcli.clusterpasses import GROUPS, ClusterGroups, groups_of
 from evalcli.slicepasses import LEAST_BUDGET, inside, runs, share_of
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.metrics.arrays import HostArray
     from evalcli.sources.base import Slicer
-
-_COLUMNS = 2_000
-"""Columns of scores that all groups keep together: with many classes there are fewer groups."""
 
 _PENDING = 1 << 20
 """Rows that wait for being brought together."""
@@ -108,8 +105,7 @@ class ClusterStates:
         self._table = _Table(weighted=weighted)
         self.scoring, self.most = scoring, GROUPS
         if scoring is not None:
-            columns = (1 if scoring.binary else scoring.classes) * max(shares, 1)
-            self.most = max(LEAST_GROUPS, min(GROUPS, _COLUMNS // columns))
+            self.most = groups_of((1 if scoring.binary else scoring.classes) * max(shares, 1))
             share = max(scoring.budget // self.most, LEAST_BUDGET)
             self.scoring = replace(scoring, budget=share, states=scoring.states - {"TemperatureSample"})
         self._groups = ClusterGroups(self._fresh, self.most)

@@ -148,8 +148,10 @@ class _Reporter:
 
     def _slices(self) -> Iterator[SliceRow]:
         """Every slice that has rows, column by column."""
-        for slicer, slices in zip(self.plan.source.slicers, self.gathered.slices, strict=True):
-            for code, one in slices.passes().items():
+        for number, (slicer, slices) in enumerate(zip(self.plan.source.slicers, self.gathered.slices, strict=True)):
+            clusters_in = self.gathered.clusters_in
+            for code, held in slices.passes().items():
+                one = replace(held, clusters=clusters_in[number].of(code) if clusters_in else None)
                 inside = _Reporter(self.plan.inside(), self.outcome._replace(gathered=one), ())
                 yield SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from evalcli.clusterpasses import GROUPS, LEAST_GROUPS, ClusterPasses
+from evalcli.clusterpasses import GROUPS, ClusterPasses, SlicedClusters, groups_of
 from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 PAIRED_LABELS = 100
 """Up to so many labels it is counted which one is predicted where another is missed."""
-_COLUMNS = 2_000
-"""Columns of scores that all groups of clusters keep together."""
 
 
 @dataclass(slots=True)
@@ -56,6 +54,8 @@ class MultilabelPass:
     waiting: Waiting[Cells] = field(default_factory=Waiting)
     """Rows that are counted with their slices."""
     clusters: ClusterPasses[MultilabelPass] | None = None
+    clusters_in: tuple[SlicedClusters[MultilabelPass], ...] = ()
+    """The clusters of each slicer's slices, where there are clusters."""
     scan: ScanTables | None = None
     scanned_by: scanning.Asked = scanning.WHOLLY_RIGHT
 
@@ -87,6 +87,9 @@ class MultilabelPass:
             assert cells.groups is not None
             for number, slices in enumerate(self.slices):
                 slices.update(cells, cells.groups[:, number], None if number else self)
+            for number, clusters in enumerate(self.clusters_in):
+                assert cells.cluster is not None
+                clusters.update(cells, cells.groups[:, number], cells.cluster, cells.counted.repeats)
 
     def settle(self) -> None:
         """Count the rows that wait."""
@@ -143,6 +146,8 @@ class MultilabelPass:
             mine.merge(theirs)
         if self.clusters is not None and other.clusters is not None:
             self.clusters.merge(other.clusters)
+        for held, kept in zip(self.clusters_in, other.clusters_in, strict=True):
+            held.merge(kept)
         if self.scan is not None and other.scan is not None:
             self.scan.merge(other.scan)
 
@@ -245,6 +250,9 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
         )
         clusters = None if source.clustered is None else _clusters(plan, task, prepare, scoring, known)
         made = replace(_empty(plan, task, prepare, scoring, known), pairs=pairs, slices=slices, clusters=clusters)
+        if source.clustered is not None:
+            told = plan, task, prepare, scoring, known
+            made.clusters_in = tuple(_clusters_in(slicer, *told) for slicer in source.slicers)
         made.scanned_by = scanned_by
         made.scan = None if source.scanned is None else scanned_by.tables(source.scanned)
         return made
@@ -261,13 +269,27 @@ def _clusters(
     plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence
 ) -> ClusterPasses[MultilabelPass]:
     """The groups of clusters; fewer of them where many labels have scores, and each with its share of the memory."""
-    most = GROUPS if scoring is None else max(LEAST_GROUPS, min(GROUPS, _COLUMNS // scoring.labels))
+    most = _groups(scoring, 1)
     within = None if scoring is None else replace(scoring, budget=max(scoring.budget // most, LEAST_BUDGET))
 
-    def group() -> MultilabelPass:
-        return replace(_empty(plan, task, prepare, within, known), moments=None)
+    return ClusterPasses(partial(_group, plan, task, prepare, within, known), most)
 
-    return ClusterPasses(group, most)
+
+def _clusters_in(
+    slicer: Slicer, plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence
+) -> SlicedClusters[MultilabelPass]:
+    """The same of the slices of one column, which share the groups and the memory."""
+    most, share = _groups(scoring, len(slicer.values)), _shared(scoring, slicer)
+    within = None if share is None else replace(share, budget=max(share.budget // most, LEAST_BUDGET))
+    return SlicedClusters(partial(_group, plan, task, prepare, within, known), most)
+
+
+def _groups(scoring: Scoring | None, shares: int) -> int:
+    return GROUPS if scoring is None else groups_of(scoring.labels * max(shares, 1))
+
+
+def _group(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> MultilabelPass:
+    return replace(_empty(plan, task, prepare, scoring, known), moments=None)
 
 
 def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> MultilabelPass:

@@ -142,6 +142,8 @@ class ClusterIntervals(Intervals):
 
     def _sums(self, name: MetricName, value: float) -> HostArray | None:
         """What each group adds (J,) where the metric is nearly normal; ``None`` where that is undefined."""
+        if self._values.shares.max() >= 1.0:
+            return None
         if name.base == "medae":
             return self._below(value)
         if name.base in {"spearman", "kendall"}:

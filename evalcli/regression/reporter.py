@@ -108,8 +108,10 @@ class Reporter:
 
     def _slices(self) -> Iterator[SliceRow]:
         """Every slice that has rows, column by column."""
-        for slicer, slices in zip(self.source.slicers, self.outcome.gathered.slices, strict=True):
-            for code, one in slices.passes().items():
+        gathered = self.outcome.gathered
+        for number, (slicer, slices) in enumerate(zip(self.source.slicers, gathered.slices, strict=True)):
+            for code, held in slices.passes().items():
+                one = replace(held, clusters=gathered.clusters_in[number].of(code) if gathered.clusters_in else None)
                 inside = Reporter(self.plan.inside(), self.outcome._replace(gathered=one), ())
                 yield SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
 

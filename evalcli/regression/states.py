@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.clusterpasses import GROUPS, ClusterPasses
+from evalcli.clusterpasses import GROUPS, ClusterPasses, SlicedClusters, groups_of
 from evalcli.errors import EmptyError, InputError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.base import Saveable
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.values import ValueRows
-    from evalcli.sources.base import Array, Batch
+    from evalcli.sources.base import Array, Batch, Slicer
     from evalcli.task import Task
 
 
@@ -93,6 +93,8 @@ class RegressionPass:
     waiting: Waiting[ValueRows] = field(default_factory=Waiting)
     """Rows that are counted with their slices."""
     clusters: ClusterPasses[RegressionPass] | None = None
+    clusters_in: tuple[SlicedClusters[RegressionPass], ...] = ()
+    """The clusters of each slicer's slices, where there are clusters."""
     scan: ScanTables | None = None
 
     @property
@@ -135,6 +137,9 @@ class RegressionPass:
             assert rows.groups is not None
             for number, slices in enumerate(self.slices):
                 slices.update(rows, rows.groups[:, number], None if number else self)
+            for number, clusters in enumerate(self.clusters_in):
+                assert rows.cluster is not None
+                clusters.update(rows, rows.groups[:, number], rows.cluster, rows.repeats)
 
     def settle(self) -> None:
         """Count the rows that wait."""
@@ -170,6 +175,8 @@ class RegressionPass:
             mine.merge(theirs)
         if self.clusters is not None and other.clusters is not None:
             self.clusters.merge(other.clusters)
+        for held, kept in zip(self.clusters_in, other.clusters_in, strict=True):
+            held.merge(kept)
         if self.scan is not None and other.scan is not None:
             self.scan.merge(other.scan)
 
@@ -261,9 +268,14 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
     def empty(setup: Setup, keys: Iterable[StateKey]) -> RegressionPass:
         return RegressionPass(plan, task, prepare, setup, {key: setup.make(key) for key in dict.fromkeys(keys)})
 
-    def group() -> RegressionPass:
-        share = max(setup.budget // GROUPS, LEAST_BUDGET)
-        return empty(setup._replace(budget=share), (ALWAYS[0], *asked_keys(plan.names("regression"))))
+    def group(budget: int) -> RegressionPass:
+        return empty(
+            setup._replace(budget=max(budget, LEAST_BUDGET)), (ALWAYS[0], *asked_keys(plan.names("regression")))
+        )
+
+    def sliced(slicer: Slicer) -> SlicedClusters[RegressionPass]:
+        most = groups_of(setup.outputs * max(len(slicer.values), 1))
+        return SlicedClusters(partial(group, share_of(setup.budget, slicer) // most), most)
 
     def whole() -> RegressionPass:
         slices = tuple(
@@ -272,9 +284,13 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
             )
             for slicer in plan.source.slicers
         )
-        clusters = None if plan.source.clustered is None else ClusterPasses(group)
+        clusters, clusters_in = None, tuple[SlicedClusters[RegressionPass], ...]()
+        if plan.source.clustered is not None:
+            clusters = ClusterPasses(partial(group, setup.budget // GROUPS))
+            clusters_in = tuple(map(sliced, plan.source.slicers))
         scan = None if scanned is None else ScanTables(scanned, Sums)
-        return replace(empty(setup, (*ALWAYS, *read)), slices=slices, clusters=clusters, scan=scan)
+        made = replace(empty(setup, (*ALWAYS, *read)), slices=slices, scan=scan)
+        return replace(made, clusters=clusters, clusters_in=clusters_in)
 
     return whole
 

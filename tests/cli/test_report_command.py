@@ -266,7 +266,7 @@ def test_the_size_of_slices_may_be_configured(run: Callable[..., Any], work: Any
     (tmp_path / "some.toml").write_text('scan = ["a", "b"]\nmin-slice-size = 12\n')
     for typed, size in (((), 12), (("--min-slice-size", "5"), 5)):
         assert run("report", "p.csv", "--config", tmp_path / "some.toml", *typed).code == 0
-        assert work.calls[-1]["selection"].scan == (("a", "b"), size, "accuracy")
+        assert work.calls[-1]["selection"].scan == (("a", "b"), size, None)
 
 
 @pytest.mark.parametrize(

@@ -199,10 +199,23 @@ def test_rows_without_a_cluster_are_dropped_where_that_is_asked_for():
     assert (found.n, found.ignored, found.metrics["subset_accuracy"].value) == (2, 1, 1.0)
 
 
-def test_slices_have_no_clusters_and_say_so():
-    scores, target, cluster = drawn(20)
-    with pytest.raises(UsageError, match="slices of multilabel tasks have no intervals of clusters"):
-        evaluated(scores, target, cluster, by={"side": cluster % 2})
+@pytest.mark.parametrize("clusters", [30, GROUPS + 30])
+def test_a_slice_has_the_intervals_of_its_rows_alone(clusters):
+    scores, target, cluster = drawn(clusters)
+    side = np.random.default_rng(2).choice(["first", "second"], len(target))  # across clusters
+    side[:2] = "few"
+    names = ["subset_accuracy", "f1_macro", "auroc_macro", "log_loss"]
+    found = evaluated(scores, target, cluster, names, by={"side": side})
+    assert found.metrics == evaluated(scores, target, cluster, names).metrics
+    for row in found.slices:
+        if row.value == "few":  # of one cluster
+            assert all(value.low is None for value in row.metrics.values())
+            continue
+        inside = side == row.value
+        assert row.metrics == evaluated(scores[inside], target[inside], cluster[inside], names).metrics
+        assert row.metrics["subset_accuracy"].method == "wilson (clusters)"
+    batches = evaluated(scores, target, cluster, names, by={"side": side}, batch_size=170, workers=3)
+    assert batches.slices == found.slices
 
 
 def test_tables_have_clusters(tmp_path):

@@ -11,6 +11,7 @@ import evalcli
 from evalcli.clusterpasses import GROUPS, ClusterPasses, hashed, without_each
 from evalcli.errors import InputError, UsageError
 from evalcli.evidence import Evidence
+from evalcli.gates import judge, parse_rules
 from evalcli.report import Report
 from evalcli.uncertainty.clusters import inflation
 from evalcli.uncertainty.intervals import Confidence
@@ -212,10 +213,36 @@ def test_rows_without_a_cluster_are_dropped_where_that_is_asked_for():
     assert (found.n, found.ignored, found.metrics["mae"].value) == (4, 1, 0.75)
 
 
-def test_slices_have_no_clusters_and_say_so():
-    preds, target, cluster = drawn(20)
-    with pytest.raises(UsageError, match="slices of regression tasks have no intervals of clusters"):
-        evaluated(preds, target, cluster, by={"side": cluster % 2})
+@pytest.mark.parametrize("clusters", [30, GROUPS + 30])
+def test_a_slice_has_the_intervals_of_its_rows_alone(clusters):
+    preds, target, cluster = drawn(clusters)
+    rng = np.random.default_rng(2)
+    side = np.where(np.arange(len(target)) < 3, "few", rng.choice(["a", "b"], len(target)))  # across clusters
+    weight = rng.integers(1, 4, len(target)) / 2
+    names, by = ["rmse", "r2", "spearman", "medae"], {"side": side}
+    found = evaluated(preds, target, cluster, names, by=by, weight=weight)
+    assert found.metrics == evaluated(preds, target, cluster, names, weight=weight).metrics
+    for row in found.slices:
+        inside = side == row.value
+        if row.value == "few":  # of one cluster
+            assert all(value.low is None for value in row.metrics.values())
+            continue
+        alone = evaluated(preds[inside], target[inside], cluster[inside], names, weight=weight[inside])
+        assert row.metrics == alone.metrics, row
+        assert row.metrics["rmse"].method == "hall (clusters)"
+    batches = evaluated(preds, target, cluster, names, by=by, weight=weight, batch_size=170, workers=3)
+    assert batches.slices == found.slices
+
+
+def test_a_gate_on_a_slice_is_judged_by_its_clusters():
+    preds, target, cluster = drawn(40)
+    report = evaluated(preds, target, cluster, ["mae"], by={"side": cluster % 2})
+    (row,) = [each for each in report.slices if each.value == "1"]
+    bound = row.metrics["mae"].value + 0.9 * (row.metrics["mae"].high - row.metrics["mae"].value)
+    rule = parse_rules([], [f"mae@side=1={bound}"])
+    assert judge(report, rule, on="interval")[0].status == "inconclusive"
+    independent = evaluated(preds, target, None, ["mae"], by={"side": cluster % 2})
+    assert judge(independent, rule, on="interval")[0].status == "pass"
 
 
 def test_a_cluster_of_weight_zero_says_nothing():
