@@ -238,6 +238,7 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
         source: Source = Nothing(preds, target, slicers, weighted=weighted)
         if share.source is not None and share.source.preds.shape[0]:
             source = Relabelled(share.source, preds, target, slicers)
+        source.clustered = job.selection.cluster
         layout = find_layout(preds, target, job.choices)
         check_scores(job.metrics, layout)
         placement, budget = place(execution), execution.ranking_budget
@@ -304,7 +305,7 @@ def _local(execution: Execution, launch: Launch) -> Execution:
 def _offered(share: Share, job: Job) -> bytes:
     """What a rank knows of the input: what must be alike in all, and the two sides of its own rows, if it has any."""
     asked = [__version__, plain(job.choices), job.metrics, job.also, job.execution.ranking_budget, share.whole]
-    asked += [plain(names_of(job.own)), job.selection.by]
+    asked += [plain(names_of(job.own)), job.selection.by, job.selection.cluster]
     source = share.source
     if source is None or not source.preds.shape[0]:
         return json.dumps({"asked": asked, "sides": None}).encode()

@@ -222,6 +222,7 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
     ("computed other metrics for gates than", "--min and --max", lambda about: about.gated),
     ("ranks within another budget than", "--ranking-budget", lambda about: about.budget),
     ("is sliced by other columns than", "--by", lambda about: [slicer.name for slicer in about.slicers]),
+    ("has other clusters than", "--cluster", lambda about: about.clustered),
     ("counted other metrics of your own than", "--metric", lambda about: about.own),
     ("differs in having weights from", "--weight", lambda about: about.weighted),
     ("has another layout than", "options", lambda about: about.layout),
@@ -231,7 +232,7 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
     ("stores its scores in another type than", "options", lambda about: _stored(about)),  # noqa: PLW0108  likewise
 )
 """What a part must have in common with the others: how it differs, the option that says it, where it stands."""
-_CHOSEN = 7
+_CHOSEN = 8
 """So many of them are chosen, and hold even of a part without rows."""
 
 

@@ -61,6 +61,7 @@ class About:
     inputs: tuple[InputFile, ...]
     notes: tuple[Note, ...]
     slicers: tuple[Slicer, ...] = ()
+    clustered: str | None = None
     own: tuple[OwnName, ...] = ()
     contributions: tuple[Contribution, ...] = ()
 
@@ -108,7 +109,7 @@ class DescribedSource(Source):
         self._about = about
         self.preds, self.target = about.preds, about.target
         self.weighted, self.rows, self.dropped = about.weighted, about.rows, about.dropped
-        self.slicers = about.slicers
+        self.slicers, self.clustered = about.slicers, about.clustered
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Nothing: there are no rows here."""
@@ -169,6 +170,7 @@ def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...], own: Ow
         inputs=named,
         notes=in_order(source.notes()),
         slicers=source.slicers,
+        clustered=source.clustered,
         own=own.names,
         contributions=own.contributions,
     )
@@ -206,10 +208,9 @@ def _refuse_whole(source: Source) -> None:
         UsageError: something of it is asked for.
 
     """
-    flag = "--scan" if source.scanned is not None else "--cluster" if source.clustered is not None else None
-    if flag is not None:
-        what = f"{flag}: what is counted apart and added up has none in this version"
-        raise UsageError(what, fix=f"drop {flag}, or read all rows in one run")
+    if source.scanned is not None:
+        what = "--scan: what is counted apart and added up is not searched in this version"
+        raise UsageError(what, fix="drop --scan, or read all rows in one run")
 
 
 def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1, own: Sequence[OwnMetric] = ()) -> Report:

@@ -137,6 +137,34 @@ def _kinds(rows: Rows) -> list[str]:
     return ["" if part is None else str(part.dtype) for part in rows.arrays]
 
 
+def by_number(state: Mapping[str, Array]) -> dict[int, dict[str, Array]]:
+    """The saved states of each of several numbers, which stand before the first dot.
+
+    Raises: ``ValueError`` for what no number stands before.
+    """
+    found: dict[int, dict[str, Array]] = {}
+    for key, array in state.items():
+        number, _, name = key.partition(".")
+        if not number.removeprefix("-").isdecimal() or str(int(number)) != number:
+            raise ValueError(f"no number stands before {key!r}")
+        found.setdefault(int(number), {})[name] = array
+    return found
+
+
+def by_name(state: Mapping[str, Array], names: Sequence[str]) -> dict[str, dict[str, Array]]:
+    """The saved states of each of the ``names``.
+
+    Raises: ``ValueError`` for any other name.
+    """
+    found: dict[str, dict[str, Array]] = {name: {} for name in names}
+    for key, array in state.items():
+        name, _, rest = key.partition(".")
+        if name not in found:
+            raise ValueError(f"there is no state {key!r} here")
+        found[name][rest] = array
+    return found
+
+
 class SlicePass(Protocol):
     """A pass that counts rows which another has prepared."""
 
@@ -171,6 +199,26 @@ class SlicePass(Protocol):
 
 
 P = TypeVar("P", bound=SlicePass)
+
+
+def check_slice(code: int, slicer: Slicer) -> None:
+    """Refuse a slice that is not there.
+
+    Raises: ``ValueError``.
+    """
+    if not 0 <= code < len(slicer.values):
+        raise ValueError(f"there is no slice {code}")
+
+
+def places_among(mine: Slicer, theirs: Slicer) -> list[int]:
+    """The place of each slice of mine among theirs.
+
+    Raises: ``ValueError`` where they lack one.
+    """
+    place = {value: code for code, value in enumerate(theirs.values)}
+    if not {*mine.values} <= {*place}:
+        raise ValueError("slices that the others do not have")
+    return [place[value] for value in mine.values]
 
 
 class SlicePasses(Generic[P]):
@@ -217,16 +265,10 @@ class SlicePasses(Generic[P]):
 
         Raises: ``ValueError`` for anything else.
         """
-        places = {str(code): code for code in range(len(self.slicer.values))}
-        parts: dict[int, dict[str, Array]] = {}
-        for key, array in state.items():
-            code, _, name = key.partition(".")
-            if code not in places:
-                raise ValueError(f"there is no slice {code!r}")
-            parts.setdefault(places[code], {})[name] = array
         self._passes = {}
-        for place, saved in parts.items():
-            self._at(place).restore(saved)
+        for code, saved in by_number(state).items():
+            check_slice(code, self.slicer)
+            self._at(code).restore(saved)
 
     def agree(self, rows: int) -> bool:
         """Whether every slice has rows, in all no more than ``rows``."""
@@ -238,12 +280,10 @@ class SlicePasses(Generic[P]):
 
         Raises: ``ValueError`` where ``other`` lacks a value.
         """
-        place = {value: code for code, value in enumerate(other.slicer.values)}
-        if not {*self.slicer.values} <= {*place}:
-            raise ValueError("slices that the others do not have")
+        places = places_among(self.slicer, other.slicer)
         found = SlicePasses(other.slicer, other._fresh)
         for code, one in self._passes.items():
-            found._passes[place[self.slicer.values[code]]] = one.under(other._fresh())
+            found._passes[places[code]] = one.under(other._fresh())
         return found
 
     def passes(self) -> dict[int, P]:

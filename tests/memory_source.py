@@ -31,6 +31,7 @@ class MemorySource(Source):
         paths: tuple[str, str] = ("preds.pt", "targets.pt"),
         notes: tuple[Note, ...] = (),
         slices: dict[str, Any] | None = None,
+        cluster: Any = None,
     ) -> None:
         preds, target = np.asarray(preds), np.asarray(target)
         self.arrays = [preds, target, weight, repeats]
@@ -50,6 +51,7 @@ class MemorySource(Source):
             for slicer in self.slicers
         ]
         self.codes = _frozen(np.array(codes, np.int64).T) if codes else None
+        self.cluster, self.clustered = cluster, None if cluster is None else "patient"
         self.said = notes
         self.passes = 0
 
@@ -66,7 +68,8 @@ class MemorySource(Source):
         assert preds is not None
         assert target is not None
         groups = None if self.codes is None else self.codes[begin:end].copy()
-        return Batch(preds, target, weight, repeats, groups, start=start)
+        cluster = None if self.cluster is None else np.array(self.cluster[begin:end])
+        return Batch(preds, target, weight, repeats, groups, start=start, cluster=cluster)
 
     def notes(self) -> tuple[Note, ...]:
         return self.said

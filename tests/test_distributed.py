@@ -177,13 +177,17 @@ def sliced(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "r?.csv", tmp_path / "a.npz"
 
 
-@pytest.mark.parametrize(("kind", "by"), [(0, "region"), (1, "region,age")])
-def test_slices_and_their_gates(run: Run, sliced: tuple[Path, Path], tmp_path: Path, kind: int, by: str) -> None:
+@pytest.mark.parametrize(("kind", "by", "cluster"), [(0, "region", "pred"), (1, "region,age", "region")])
+def test_slices_and_their_gates(
+    run: Run, sliced: tuple[Path, Path], tmp_path: Path, kind: int, by: str, cluster: str
+) -> None:
     file, part = sliced[kind], tmp_path / "a.evalcli"
     gates = ("--min", f"accuracy@{by}=*=0.01", "--max", f"accuracy@{by}:gap=0.9", "--min-slice-size", 10)
-    alone = run("report", file, "--by", by, *gates, "-f", "json")
+    asked = ("--by", by, "--cluster", cluster)
+    alone = run("report", file, *asked, *gates, "-f", "json")
     assert len(json.loads(alone.stdout)["slices"]) == (4 if kind == 0 else 20)
-    first, second = ranks(2, "report", file, "--by", by, *gates, "-f", "json", "-o", part)
+    assert json.loads(alone.stdout)["clustered"]["by"] == cluster
+    first, second = ranks(2, "report", file, *asked, *gates, "-f", "json", "-o", part)
     assert (first, second) == (Ended(alone.stdout, alone.stderr, alone.code), Ended("", "", alone.code))
     assert run("merge", part, *gates, "-f", "json").stdout == alone.stdout
 
@@ -194,8 +198,9 @@ def test_slices_of_other_tasks_and_their_gates(run: Run, tmp_path: Path, task: s
     truth = rng.normal(size=500) if task == "regression" else (rng.random((500, 3)) < 0.4).astype(np.int8)
     said = np.clip(0.5 * truth + 0.5 * rng.random(truth.shape), -9, 1)
     file, part = tmp_path / "a.npz", tmp_path / "a.evalcli"
-    np.savez(file, preds=said, target=truth, region=np.sort(rng.integers(0, 5, 500)))
-    asked = ("--task", task, "--by", "region")
+    beside = {"region": np.sort(rng.integers(0, 5, 500)), "user": rng.integers(0, 12, 500)}
+    np.savez(file, preds=said, target=truth, **beside)
+    asked = ("--task", task, "--by", "region", "--cluster", "user")
     gates = ("--min", f"{metric}@region=*=0.01", "--max", f"{metric}@region:gap=0.9")
     alone = run("report", file, *asked, *gates, "-f", "json")
     assert len(json.loads(alone.stdout)["slices"]) == 5

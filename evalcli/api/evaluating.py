@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +15,7 @@ from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import check_word, choices_of, in_keywords
 from evalcli.sources.base import Scan, Selection
+from evalcli.sources.slicing import told_of_ranges
 from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
@@ -248,6 +250,8 @@ def _counted(
     alone = replace(execution, workers=execution.workers or 1)  # an engine has one task for each core already
     with closing(open_sides(sides, selection, copies=_writable(execution))) as source:
         also = extras.needed(())
+        if text := told_of_ranges(source.slicers):
+            warnings.warn(text, stacklevel=4)
         return Part(encode(measure_part(source, choices, alone, names, also=also, own=extras.own)))
 
 

@@ -8,18 +8,32 @@ the order of the rows, and nothing that is reported as a value is read from here
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from evalcli.clusterpasses import GROUPS, ClusterGroups, groups_of
-from evalcli.slicepasses import LEAST_BUDGET, inside, runs, share_of
+from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, check_columns, groups_of
+from evalcli.slicepasses import (
+    LEAST_BUDGET,
+    by_name,
+    by_number,
+    check_slice,
+    inside,
+    places_among,
+    runs,
+    share_of,
+    within,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evalcli.classification.prepare import Labels
     from evalcli.classification.scoring import ScoreStates, Scoring
+    from evalcli.classification.slices import SliceStates
     from evalcli.metrics.arrays import HostArray
     from evalcli.sources.base import Slicer
 
@@ -71,6 +85,42 @@ class _Table:
         self._parts, self._pending, self._settled = [whole], 0, len(whole[0])
         return whole
 
+    def state_dict(self) -> dict[str, HostArray]:
+        """The distinct rows: their columns by number."""
+        return {str(number): column for number, column in enumerate(self._settle())}
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        width = 3 + self._weighted
+        if {*state} != {*map(str, range(width))}:
+            raise ValueError("other columns of clusters")
+        whole = tuple(state[str(number)] for number in range(width))
+        check_columns(whole, (2,) if self._weighted else ())
+        if (whole[1] < 0).any() or (whole[-1] < 1).any():
+            raise ValueError("cells of clusters without rows")
+        again = _brought_together(whole)
+        if any(not np.array_equal(one, two) for one, two in zip(whole, again, strict=True)):
+            raise ValueError("clusters out of order")
+        self._parts, self._pending, self._settled = [whole], 0, len(whole[0])
+
+    def recoded(self, index: HostArray) -> _Table:
+        """The same with class ``i`` as ``index[i]``; every one that has rows is there."""
+        cluster, cell, *rest = self._settle()
+        table = np.append(index, -1)  # what no prediction stays
+        target, preds = table[cell >> 32], table[(cell & 0xFFFFFFFF) - 1]
+        found = _Table(weighted=self._weighted)
+        found._take([_brought_together((cluster, (target << 32) | (preds + 1), *rest))])
+        return found
+
+    def sizes(self) -> ClusterSizes:
+        """The clusters and their rows."""
+        cluster, *_, rows = self._settle()
+        heads = np.flatnonzero(_differ(cluster))
+        return ClusterSizes(cluster[heads], np.add.reduceat(rows, heads) if len(heads) else rows)
+
     def table(self) -> ClusterRows:
         """All that was counted."""
         cluster, cell, *weight, rows = self._settle()
@@ -108,9 +158,10 @@ class ClusterStates:
             self.most = groups_of((1 if scoring.binary else scoring.classes) * max(shares, 1))
             share = max(scoring.budget // self.most, LEAST_BUDGET)
             self.scoring = replace(scoring, budget=share, states=scoring.states - {"TemperatureSample"})
-        self._groups = ClusterGroups(self._fresh, self.most)
+        self._groups = ClusterGroups(self.fresh, self.most)
 
-    def _fresh(self) -> ScoreStates:
+    def fresh(self) -> ScoreStates:
+        """Empty states of a group."""
         assert self.scoring is not None
         return self.scoring.fresh()
 
@@ -128,6 +179,44 @@ class ClusterStates:
         self._table.merge(other._table)
         self._groups.merge(other._groups)
 
+    def state_dict(self) -> dict[str, HostArray]:
+        """The table and the states of each group."""
+        parts = {"table": self._table.state_dict(), "groups": self._groups.state_dict()}
+        return {f"{part}.{name}": array for part, state in parts.items() for name, array in state.items()}
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        parts = by_name(state, ("table", "groups"))
+        self._table.load_state_dict(parts["table"])
+        self._groups.load_state_dict(parts["groups"], lambda one, saved: one.load_state_dict(saved))
+
+    def agree(self, rows: int, *, scores: bool) -> bool:
+        """Whether the clusters have so many rows, and where there are ``scores`` their groups the same ones."""
+        sizes = self._table.sizes()
+        if int(sizes.rows.sum()) != rows:
+            return False
+        told = scores and self.scoring is not None and self.scoring.states
+        return not told or self._groups.agree(sizes, _rows_of)
+
+    def under(self, other: ClusterStates, index: HostArray | None) -> ClusterStates:
+        """The same in groups as ``other`` has them, within its memory; with class ``i`` as ``index[i]``, if any.
+
+        Raises: ``ValueError`` where ``other`` counts otherwise.
+        """
+        found = copy.copy(other)
+        found._table = self._table if index is None else self._table.recoded(index)
+        scoring = other.scoring
+        found._groups = self._groups.under(other._groups, lambda one: one if scoring is None else within(one, scoring))
+        return found
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether clusters share groups."""
+        return self._groups.is_hashed
+
     def rows(self) -> ClusterRows:
         """The clusters and their cells."""
         return self._table.table()
@@ -141,12 +230,19 @@ class ClusterStates:
         return self._groups.where(clusters)
 
 
+def _rows_of(states: ScoreStates) -> int:
+    """The rows that all states have seen; −1 where they do not agree."""
+    counts = states.rows()
+    return counts.pop() if len(counts) == 1 else -1
+
+
 class SlicedClusters:
     """The same of each slice of one slicer, by code."""
 
     def __init__(self, slicer: Slicer, scoring: Scoring | None, *, weighted: bool) -> None:
         if scoring is not None:
             scoring = replace(scoring, budget=share_of(scoring.budget, slicer))
+        self.slicer = slicer
         self._fresh = partial(ClusterStates, scoring, weighted=weighted, shares=len(slicer.values))
         self._slices: dict[int, ClusterStates] = {}
 
@@ -168,3 +264,36 @@ class SlicedClusters:
     def of(self, code: int) -> ClusterStates | None:
         """The clusters of a slice."""
         return self._slices.get(code)
+
+    def state_dict(self) -> dict[str, HostArray]:
+        """The states of every slice that has rows, as ``code.…``."""
+        return {
+            f"{code}.{name}": array
+            for code, one in sorted(self._slices.items())
+            for name, array in one.state_dict().items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        self._slices = {}
+        for code, saved in by_number(state).items():
+            check_slice(code, self.slicer)
+            self._at(code).load_state_dict(saved)
+
+    def agree(self, slices: SliceStates, *, scores: bool) -> bool:
+        """Whether the clusters of each slice have its rows."""
+        rows = {code: one.confusion.rows for code, one in slices.slices().items()}
+        same = self._slices.keys() == rows.keys()
+        return same and all(one.agree(rows[code], scores=scores) for code, one in self._slices.items())
+
+    def under(self, other: SlicedClusters, index: HostArray | None) -> SlicedClusters:
+        """The same slices by their places among the values of ``other``, else as ``ClusterStates.under``.
+
+        Raises: ``ValueError`` where ``other`` lacks a value, or counts otherwise.
+        """
+        places, found = places_among(self.slicer, other.slicer), copy.copy(other)
+        found._slices = {places[code]: one.under(other._fresh(), index) for code, one in self._slices.items()}
+        return found

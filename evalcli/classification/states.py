@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,16 +17,17 @@ from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.scantables import ALL, Hits, Rows, ScanTables, refuse_weights, until_decided
-from evalcli.slicepasses import Waiting
+from evalcli.slicepasses import Waiting, by_name
 from evalcli.sources.labels import check_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from evalcli.classification.clusters import ClusterStates, SlicedClusters
     from evalcli.classification.prepare import Labels, Prepare
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.counting import Plan
+    from evalcli.metrics.base import Saveable
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
@@ -56,8 +57,8 @@ class ClassificationPass:
 
     @property
     def saves_all(self) -> bool:
-        """A search for weak slices and clusters have no state."""
-        return self.scan is None and self.clusters is None
+        """A search for weak slices has no state."""
+        return self.scan is None
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
@@ -138,6 +139,8 @@ class ClassificationPass:
             parts["scores"] = self.scores.state_dict()
         for number, slices in enumerate(self.slices):
             parts[f"slices.{number}"] = slices.state_dict()
+        for number, clusters in enumerate(self._every_clusters()):
+            parts[f"clusters.{number}"] = clusters.state_dict()
         return {f"{part}.{name}": array for part, state in parts.items() for name, array in state.items()}
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -145,31 +148,27 @@ class ClassificationPass:
 
         Raises: ``ValueError`` for anything else.
         """
-        parts: dict[str, dict[str, Array]] = {"confusion": {}, "evidence": {}, "scores": {}, "slices": {}}
-        for key, array in state.items():
-            part, _, name = key.partition(".")
-            if part not in parts:
-                raise ValueError(f"a classification has no state {key!r}")
-            parts[part][name] = array
+        parts = by_name(state, ("confusion", "evidence", "scores", "slices", "clusters"))
         if (self.scores is None) != (not parts["scores"]):
             raise ValueError("there are states of scores on one side only")
         self.confusion.load_state_dict(parts["confusion"])
         self.evidence.load_state_dict(parts["evidence"])
         if self.scores is not None:
             self.scores.load_state_dict(parts["scores"])
-        self._restore_slices(parts["slices"])
+        self._restore(self.slices, parts["slices"])
+        self._restore(self._every_clusters(), parts["clusters"])
         if not (self.evidence.faults or self._is_lost() or self._agree()):
             raise ValueError("the states do not count the same rows")
 
-    def _restore_slices(self, state: Mapping[str, Array]) -> None:
-        parts: dict[str, dict[str, Array]] = {str(number): {} for number, _ in enumerate(self.slices)}
-        for key, array in state.items():
-            number, _, name = key.partition(".")
-            if number not in parts:
-                raise ValueError(f"there are no slices {number!r}")
-            parts[number][name] = array
-        for slices, saved in zip(self.slices, parts.values(), strict=True):
-            slices.load_state_dict(saved)
+    def _every_clusters(self) -> list[ClusterStates | SlicedClusters]:
+        """Those of all rows and of every slicer's slices, where there are any."""
+        return [] if self.clusters is None else [self.clusters, *self.clusters_in]
+
+    @staticmethod
+    def _restore(held: Sequence[Saveable], state: Mapping[str, Array]) -> None:
+        parts = by_name(state, [str(number) for number, _ in enumerate(held)])
+        for one, saved in zip(held, parts.values(), strict=True):
+            one.load_state_dict(saved)
 
     def _agree(self) -> bool:
         """Whether all states have seen the rows that the evidence is of."""
@@ -178,7 +177,16 @@ class ClassificationPass:
         if self.scores is not None:
             counted |= self.scores.rows()
         sliced = all(slices.agrees(rows, scores=self.scores is not None) for slices in self.slices)
-        return counted == {rows} and sliced
+        return counted == {rows} and sliced and self._clusters_agree()
+
+    def _clusters_agree(self) -> bool:
+        scores, rows = self.scores is not None, self.evidence.rows
+        if self.clusters is None:
+            return True
+        inside = zip(self.clusters_in, self.slices, strict=True)
+        return self.clusters.agree(rows, scores=scores) and all(
+            clusters.agree(slices, scores=scores) for clusters, slices in inside
+        )
 
     def under(self, other: ClassificationPass) -> ClassificationPass:
         """The same, with the classes and the slices of ``other``.
@@ -197,7 +205,7 @@ class ClassificationPass:
             slices = tuple(
                 one.under(two, lambda held: held) for one, two in zip(self.slices, other.slices, strict=True)
             )
-            return replace(self, slices=slices)
+            return replace(self, slices=slices, **self._clusters_under(other, None))
         if self.prepare.classes is None or other.prepare.classes is None:
             raise ValueError("classes have names on one side only")
         place = {name: i for i, name in enumerate(other.task.classes)}
@@ -208,7 +216,21 @@ class ClassificationPass:
 
         slices = tuple(one.under(two, recoded) for one, two in zip(self.slices, other.slices, strict=True))
         counted = recoded(self.confusion)
-        return replace(self, task=other.task, prepare=other.prepare, confusion=counted, slices=slices)
+        made = replace(self, task=other.task, prepare=other.prepare, confusion=counted, slices=slices)
+        return replace(made, **self._clusters_under(other, index))
+
+    def _clusters_under(self, other: ClassificationPass, index: Array | None) -> dict[str, Any]:
+        """The clusters as ``other`` keeps them, with class ``i`` as ``index[i]``, if any.
+
+        Raises: ``ValueError`` where ``other`` has none, or counts otherwise.
+        """
+        if self.clusters is None or other.clusters is None:
+            if self.clusters is not other.clusters:
+                raise ValueError("clusters on one side only")
+            return {}
+        both = zip(self.clusters_in, other.clusters_in, strict=True)
+        inside = tuple(one.under(two, index) for one, two in both)
+        return {"clusters": self.clusters.under(other.clusters, index), "clusters_in": inside}
 
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.
@@ -242,7 +264,7 @@ class ClassificationPass:
             InputError: there is only one.
 
         """
-        if self.clusters is not None and np.unique(self.clusters.rows().cluster).size < 2:
+        if self.clusters is not None and not self.plan.partial and np.unique(self.clusters.rows().cluster).size < 2:
             raise single_cluster(self.plan.source.clustered, self.plan.source.target.path)
 
     def _compare_labels(self) -> None:

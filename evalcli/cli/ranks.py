@@ -11,7 +11,7 @@ from evalcli.cli.baseline import find_rival
 from evalcli.cli.deliver import plan_delivery
 from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
-from evalcli.cli.report import no_clusters, no_scan, tell_failed, tell_failures
+from evalcli.cli.report import no_scan, tell_failed, tell_failures
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, LostError, Ranks, count_together
 from evalcli.errors import EvalError, ExitCode, UsageError
@@ -87,9 +87,8 @@ def _understood(groups: Groups, *, first: bool) -> Wanted:
     by = tuple(dict.fromkeys((*deciding.by, *extras.slicers(names or (), rules))))
     if deciding.scan:
         raise no_scan()
-    if deciding.cluster is not None:
-        raise no_clusters(deciding.cluster)
     chosen = selection(inputs, choices, execution.workers, by)
+    chosen.cluster = deciding.cluster
     job = Job(files.preds, files.targets, chosen, choices, execution, names, also, extras.own)
     if not first:
         return Wanted(job, rules, extras)

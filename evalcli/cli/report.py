@@ -22,11 +22,12 @@ from evalcli.errors import ExitCode, UsageError
 from evalcli.launch import launched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from evalcli.drops import Baseline
     from evalcli.evaluation import Measured
     from evalcli.report import Report
+    from evalcli.sources.base import Slicer
 
 
 @flattened
@@ -73,7 +74,7 @@ def report(
         chosen.scan = deciding.scanned(gating.slice_size)
         if chosen.scan is not None and delivery.takes_part:
             raise no_scan()
-        if deciding.cluster is not None and (rival is not None or delivery.takes_part):
+        if deciding.cluster is not None and rival is not None:
             raise no_clusters(deciding.cluster)
         asked = Asked(files, replace(chosen, scan=None), choices, execution, names, also, extras, rules, gating)
         if rival is not None and files.targets is None:
@@ -85,11 +86,14 @@ def report(
                 from evalcli.parts import encode, measure_part
 
                 part = measure_part(source, choices, execution, names, progress, also=also, own=extras.own)
+                tell_of_ranges(part.about.slicers)
                 code = delivery.deliver_part(encode(part))
                 return ExitCode.NO_VERDICT if tell_failures(part.failures()) else code
             from evalcli.evaluation import evaluate
 
             kept = _Keeper(wanted=delivery.takes_part)
+            if kept.wanted:
+                tell_of_ranges(source.slicers)
             seen = None if gating.basis == "interval" else delivery.intervals((*(names or ()), *also))
             result = evaluate(
                 source, choices, execution, names, progress, also=also, own=extras.own, shown=seen, kept=kept
@@ -109,9 +113,19 @@ def no_scan() -> UsageError:
 
 
 def no_clusters(by: str) -> UsageError:
-    """What to say where rows belong together and are counted apart, or another model's beside them."""
-    what = f"clusters by {by!r}: parts, several processes and baselines of predictions have none in this version"
-    return UsageError(what, fix="drop --cluster, or read all rows in one run; a baseline may be a saved report")
+    """What to say where rows belong together and another model's are counted beside them."""
+    what = f"clusters by {by!r}: baselines of predictions have none in this version"
+    return UsageError(what, fix="drop --cluster; a baseline may be a saved report")
+
+
+def tell_of_ranges(slicers: Sequence[Slicer]) -> None:
+    """Say on standard error that a part of these slices merges with no other, before hundreds of them are written."""
+    from evalcli.cli import streams
+    from evalcli.renderers.escape import visible
+    from evalcli.sources.slicing import told_of_ranges
+
+    if text := told_of_ranges(slicers):
+        streams.say(f"evalcli: {visible(text)}")
 
 
 class _Keeper:

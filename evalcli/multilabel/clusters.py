@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.clusterpasses import without_each
+from evalcli.clustergroups import without_each
 from evalcli.metrics.registry import METRICS, class_index, parse
 from evalcli.multilabel.intervals import Intervals, tables
 from evalcli.multilabel.values import CountValues, ScoreValues

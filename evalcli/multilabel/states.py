@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from evalcli.clusterpasses import GROUPS, ClusterPasses, SlicedClusters, groups_of
+from evalcli.clustergroups import GROUPS, groups_of
+from evalcli.clusterpasses import ClusterPasses, SlicedClusters, clusters_agree, clusters_under, saved_clusters
 from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
@@ -61,8 +62,8 @@ class MultilabelPass:
 
     @property
     def saves_all(self) -> bool:
-        """A search for weak slices and clusters have no state."""
-        return self.scan is None and self.clusters is None
+        """A search for weak slices has no state."""
+        return self.scan is None
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
@@ -158,7 +159,8 @@ class MultilabelPass:
             "moments": self.moments,
         }  # fmt: skip
         held = {name: state for name, state in states.items() if state is not None}
-        return {"evidence": self.evidence, **held, **saved_slices(self.slices)}
+        clusters = saved_clusters(self.clusters, self.clusters_in)
+        return {"evidence": self.evidence, **held, **saved_slices(self.slices), **clusters}
 
     def state_dict(self) -> dict[str, Array]:
         """The counts, the states of scores, the evidence, and those of every slice."""
@@ -173,6 +175,7 @@ class MultilabelPass:
         restore_states(self._saved, state)
         rows = self.evidence.rows
         agree = self.sets.rows == rows and all(slices.agree(rows) for slices in self.slices)
+        agree = agree and clusters_agree(rows, self.clusters, self.clusters_in, self.slices)
         if not (self.evidence.faults or self._is_lost() or agree):
             raise ValueError("the states do not count the same rows")
 
@@ -188,7 +191,8 @@ class MultilabelPass:
             raise ValueError("the predictions were taken for something else")
         slices = tuple(one.under(two) for one, two in zip(self.slices, other.slices, strict=True))
         scores = None if self.scores is None or theirs is None else within(self.scores, theirs)
-        return replace(self, scores=scores, slices=slices)
+        clusters, clusters_in = clusters_under(self, other)
+        return replace(self, scores=scores, slices=slices, clusters=clusters, clusters_in=clusters_in)
 
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.
@@ -203,7 +207,7 @@ class MultilabelPass:
         raise_faults(source, self.plan.choices, None, self.evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(self.evidence)
-        if self.clusters is not None:
+        if self.clusters is not None and not self.plan.partial:
             self.clusters.check(source.clustered, source.target.path)
         if source.weighted and not self.plan.partial and not self.counts.weight_squares > 0:
             raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
@@ -281,7 +285,7 @@ def _clusters_in(
     """The same of the slices of one column, which share the groups and the memory."""
     most, share = _groups(scoring, len(slicer.values)), _shared(scoring, slicer)
     within = None if share is None else replace(share, budget=max(share.budget // most, LEAST_BUDGET))
-    return SlicedClusters(partial(_group, plan, task, prepare, within, known), most)
+    return SlicedClusters(slicer, partial(_group, plan, task, prepare, within, known), most)
 
 
 def _groups(scoring: Scoring | None, shares: int) -> int:

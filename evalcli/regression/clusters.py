@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.clusterpasses import without_each
+from evalcli.clustergroups import without_each
 from evalcli.metrics.registry import parse
 from evalcli.regression.intervals import Intervals, rank_moves
 from evalcli.regression.results import Results

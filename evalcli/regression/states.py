@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.clusterpasses import GROUPS, ClusterPasses, SlicedClusters, groups_of
+from evalcli.clustergroups import GROUPS, groups_of
+from evalcli.clusterpasses import ClusterPasses, SlicedClusters, clusters_agree, clusters_under, saved_clusters
 from evalcli.errors import EmptyError, InputError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
@@ -99,8 +100,8 @@ class RegressionPass:
 
     @property
     def saves_all(self) -> bool:
-        """A search for weak slices and clusters have no state."""
-        return self.scan is None and self.clusters is None
+        """A search for weak slices has no state."""
+        return self.scan is None
 
     @property
     def weight_squares(self) -> float:
@@ -184,7 +185,13 @@ class RegressionPass:
     def _saved(self) -> dict[str, Saveable]:
         names = {str(key.name if key.power is None else f"{key.name}:{key.power}"): key for key in self.states}
         states = {name: self.states[key] for name, key in names.items()}
-        return {"evidence": self.evidence, "squares": self.squares, **states, **saved_slices(self.slices)}
+        saved: dict[str, Saveable] = {
+            "evidence": self.evidence,
+            "squares": self.squares,
+            **states,
+            **saved_slices(self.slices),
+        }
+        return saved | saved_clusters(self.clusters, self.clusters_in)
 
     def state_dict(self) -> dict[str, Array]:
         """The states, the evidence, the squares of the weights, and those of every slice."""
@@ -199,6 +206,7 @@ class RegressionPass:
         restore_states(self._saved, state)
         rows = self.evidence.rows
         agree = self.states[ALWAYS[0]].rows == rows and all(slices.agree(rows) for slices in self.slices)
+        agree = agree and clusters_agree(rows, self.clusters, self.clusters_in, self.slices)
         if not (self.evidence.faults or agree):
             raise ValueError("the states do not count the same rows")
 
@@ -217,7 +225,9 @@ class RegressionPass:
             states = {key: other.setup.make(key) for key in self.states}
             for key, state in states.items():
                 Metric.merge(state, self.states[key])  # budgets apart, they are alike
-        return replace(self, setup=other.setup, states=states, slices=slices)
+        clusters, clusters_in = clusters_under(self, other)
+        made = replace(self, setup=other.setup, states=states, slices=slices)
+        return replace(made, clusters=clusters, clusters_in=clusters_in)
 
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be measured, a decision in doubt, and nothing at all.
@@ -233,7 +243,7 @@ class RegressionPass:
         raise_faults(source, self.plan.choices, None, self.evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(self.evidence)
-        if self.clusters is not None:
+        if self.clusters is not None and not self.plan.partial:
             self.clusters.check(source.clustered, source.target.path)
         if self.scan is not None:
             refuse_weights(source)
@@ -275,7 +285,7 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
 
     def sliced(slicer: Slicer) -> SlicedClusters[RegressionPass]:
         most = groups_of(setup.outputs * max(len(slicer.values), 1))
-        return SlicedClusters(partial(group, share_of(setup.budget, slicer) // most), most)
+        return SlicedClusters(slicer, partial(group, share_of(setup.budget, slicer) // most), most)
 
     def whole() -> RegressionPass:
         slices = tuple(

@@ -149,7 +149,7 @@ class ArraySource(Source):
 
     def ledgers(self) -> list[Ledger] | None:
         """Those of the regions that plain arrays of numbers lie in; anything else keeps more than that."""
-        if self._slicers:
+        if self._slicers or self._clusters is not None:
             return None
         regions = [array.region for array in self._arrays if isinstance(array, StridedArray)]
         every = len(regions) == len([array for array in self._arrays if array is not None])

@@ -90,6 +90,19 @@ def joined_slicers(mine: Sequence[Slicer], theirs: Sequence[Slicer], path: str) 
     return tuple(_joined(one, other, path) for one, other in zip(mine, theirs, strict=True))
 
 
+def told_of_ranges(slicers: Sequence[Slicer]) -> str:
+    """What to say where rows that are a share are sliced by ranges that they alone have cut; empty where none are.
+
+    >>> told_of_ranges([Slicer("region", ("EU",)), Slicer("age", ("[1, 5)", "[5, 9]"), ranged=True)])[:42]
+    "slices by 'age' are ranges of numbers that"
+    """
+    names = [repr(slicer.name) for slicer in slicers if slicer.ranged]
+    if not names:
+        return ""
+    what = f"slices by {' and '.join(names)} are ranges of numbers that these rows alone have cut"
+    return f"{what}, and no part of other rows merges with them; {_NAMED_RANGES}"
+
+
 def _joined(mine: Slicer, theirs: Slicer, path: str) -> Slicer:
     if mine == theirs or not theirs.values:
         return mine

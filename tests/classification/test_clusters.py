@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 import evalcli
 from evalcli.classification.clusters import ClusterStates
 from evalcli.classification.prepare import Labels
-from evalcli.clusterpasses import GROUPS, hashed
+from evalcli.clustergroups import GROUPS, hashed
 from evalcli.errors import InputError, UsageError
 from evalcli.report import Report
 from evalcli.uncertainty.clusters import inflation

@@ -6,7 +6,7 @@ from scipy import special
 from sklearn import metrics as sk
 
 import evalcli
-from evalcli.clusterpasses import GROUPS
+from evalcli.clustergroups import GROUPS
 from evalcli.errors import InputError, UsageError
 from evalcli.report import Report
 from evalcli.uncertainty.clusters import inflation

@@ -8,7 +8,8 @@ from scipy import stats
 from sklearn import metrics as sk
 
 import evalcli
-from evalcli.clusterpasses import GROUPS, ClusterPasses, hashed, without_each
+from evalcli.clustergroups import GROUPS, hashed, without_each
+from evalcli.clusterpasses import ClusterPasses
 from evalcli.errors import InputError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.gates import judge, parse_rules
