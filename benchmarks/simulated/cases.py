@@ -28,6 +28,7 @@ from benchmarks.simulated.scores import (
     distance_of_curves,
     macro_auroc,
     mean_loss,
+    operating,
     partial_area,
     selective,
     split,
@@ -168,10 +169,19 @@ CASES = (
     *(Case(f"Brier {part}, {rows:,} rows", split(part, rows, 2.0, 0.6)) for part, rows in PARTS),
     Case("Brier reliability 0, 1,000 rows", split("reliability", 1000, 1.0, 1.0)),
     *(Case(f"{part}, 1,000 rows", split(part, 1000, 2.0, 0.6)) for part in ("overconfidence", "underconfidence")),
-    Case("partial AUROC, 100 + 400 rows", partial_area(100, 400, 1.5), (), most=400),
-    Case("Kolmogorov–Smirnov, 100 + 400 rows", distance_of_curves(100, 400, 1.5), (), most=400),
-    Case("risk–coverage area, 500 rows", selective("aurc", 500), most=400),
-    Case("accuracy at a coverage of 0.8, 500 rows", selective("accuracy", 500), most=400),
+    Case("partial AUROC, 100 + 400 rows", partial_area(100, 400, 1.5)),
+    Case("recall at a precision of 0.8, 200 + 200 rows", operating("recall_at_precision", 0.8, 200, 200, 1.5)),
+    Case("precision at a recall of 0.8, 100 + 400 rows", operating("precision_at_recall", 0.8, 100, 400, 1.5)),
+    Case(
+        "specificity at a sensitivity of 0.9, 100 + 400 rows",
+        operating("specificity_at_sensitivity", 0.9, 100, 400, 1.5),
+    ),
+    Case("Kolmogorov–Smirnov, 100 + 400 rows", distance_of_curves(100, 400, 1.5)),
+    Case("Kolmogorov–Smirnov, 50 + 50 rows", distance_of_curves(50, 50, 1.0)),
+    Case("Kolmogorov–Smirnov near 1, 200 + 200 rows", distance_of_curves(200, 200, 4.0)),
+    Case("Kolmogorov–Smirnov near 0, 1,000 + 1,000 rows", distance_of_curves(1000, 1000, 0.3)),
+    Case("risk–coverage area, 500 rows", selective("aurc", 500)),
+    Case("accuracy at a coverage of 0.8, 500 rows", selective("accuracy_at_coverage", 500)),
     *(
         Case(f"{title}, {model}, {rows:,} rows", regression(metric, model, rows))
         for title, metric, model, rows in VALUES

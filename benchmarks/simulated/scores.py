@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.simulated import CONFIDENCE, Rng
+from evalcli.metrics import roc
 from evalcli.metrics.calibration import (
     BinTable,
     brier_reliability,
@@ -19,14 +20,15 @@ from evalcli.metrics.calibration import (
     underconfidence,
 )
 from evalcli.metrics.confidence import ConfidenceGroups
-from evalcli.metrics.roc import Ranking, auroc_variance, ks, partial_auroc
+from evalcli.metrics.roc import Ranking, auroc_variance, partial_auroc
 from evalcli.metrics.roc import auroc as exact_auroc
 from evalcli.metrics.roc import average_precision as exact_average_precision
 from evalcli.metrics.selective import accuracy_at_coverage, aurc
 from evalcli.uncertainty import ranks
 from evalcli.uncertainty.bins import calibration_interval
 from evalcli.uncertainty.curves import curve_interval, selective_interval
-from evalcli.uncertainty.intervals import Confidence, Interval
+from evalcli.uncertainty.distances import distance_interval
+from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.means import Moments, mean_interval
 from evalcli.uncertainty.resampling import percentile
 from evalcli.uncertainty.squares import (
@@ -189,16 +191,13 @@ def calibration(rows: int, sharpness: float, trust: float) -> Callable[[Rng], Dr
     return draw
 
 
-FEWER = Confidence(resamples=300)
-
-
 def distance_of_curves(positives: int, negatives: int, distance: float) -> Callable[[Rng], Drawn]:
     """Draw normal scores and ask for the Kolmogorov–Smirnov distance."""
     truth = 2.0 * NormalDist().cdf(distance / 2.0) - 1.0
 
     def draw(rng: Rng) -> Drawn:
         ranking = ranking_of(rng.normal(distance, 1, positives), rng.normal(0, 1, negatives))
-        return truth, {"evalcli": curve_interval(ks, ranking, FEWER)}
+        return truth, {"evalcli": distance_interval(ranking, CONFIDENCE)}
 
     return draw
 
@@ -212,7 +211,28 @@ def partial_area(positives: int, negatives: int, distance: float) -> Callable[[R
 
     def draw(rng: Rng) -> Drawn:
         ranking = ranking_of(rng.normal(distance, 1, positives), rng.normal(0, 1, negatives))
-        return truth, {"evalcli": curve_interval(partial_auroc, ranking, FEWER, 0.1)}
+        exact = partial_auroc(ranking, 0.1)
+        return truth, {"evalcli": curve_interval("auroc_fpr", exact, ranking, CONFIDENCE, 0.1)}
+
+    return draw
+
+
+def operating(name: str, argument: float, positives: int, negatives: int, distance: float) -> Callable[[Rng], Drawn]:
+    """Draw normal scores and ask for an operating point; the truth is that of four million rows."""
+    formula = getattr(roc, name)
+
+    def ranking(rng: Rng, times: float) -> Ranking:
+        sides = int(positives * times), int(negatives * times)
+        return ranking_of(rng.normal(distance, 1, sides[0]), rng.normal(0, 1, sides[1]))
+
+    @cache
+    def truth() -> float:
+        many = ranking(np.random.default_rng(0), _MANY / (positives + negatives))
+        return float(formula(many, argument).value)
+
+    def draw(rng: Rng) -> Drawn:
+        drawn = ranking(rng, 1.0)
+        return truth(), {"evalcli": curve_interval(name, formula(drawn, argument), drawn, CONFIDENCE, argument)}
 
     return draw
 
@@ -233,7 +253,9 @@ def selective(name: str, rows: int) -> Callable[[Rng], Drawn]:
         return float(formula(groups(np.random.default_rng(0), _MANY), *arguments).value)
 
     def draw(rng: Rng) -> Drawn:
-        return truth(), {"evalcli": selective_interval(formula, groups(rng, rows), FEWER, *arguments)}
+        drawn = groups(rng, rows)
+        exact = formula(drawn, *arguments)
+        return truth(), {"evalcli": selective_interval(name, exact, drawn, CONFIDENCE, *arguments)}
 
     return draw
 

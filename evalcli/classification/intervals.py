@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from evalcli.report import Value
     from evalcli.uncertainty.clusters import Clusters
 
-CURVE_RESAMPLES = 200
-"""Of what is read off a curve a replicate costs a hundred times as much as one of counts."""
-
 _GAPS = frozenset({"ece", "ece_positive", "ece_classwise", "ece_equal_mass"})
 _SHARES_OF_ALL = ("majority_baseline", "selection_rate")
 
@@ -66,7 +63,6 @@ class Intervals:
         self._numbers, self._confidence, self._method = numbers, confidence, method
         self._grown, self._together = grown
         self._estimates: dict[str, dict[int, tuple[Ranking, Any]]] = {}
-        self._curves = replace(confidence, resamples=min(confidence.resamples, CURVE_RESAMPLES))
 
     def of(self, name: MetricName, value: Value) -> Value:
         """``value`` with its interval, where there is one."""
@@ -250,10 +246,15 @@ class Intervals:
         return ranks.pairs_interval(self._read(name), self._confidence, self._grown)
 
     def _curve(self, name: MetricName, ranking: Ranking) -> Interval | None:
-        from evalcli.uncertainty import curves
+        if name.base == "ks":
+            from evalcli.uncertainty.distances import distance_interval
 
-        return curves.curve_interval(
-            name.entry.formula, ranking, self._curves, *name.arguments, mean_weight=self._mean_weight
+            return distance_interval(ranking, self._confidence, self._mean_weight)
+        from evalcli.uncertainty.curves import curve_interval
+
+        exact = name.entry.formula(ranking, *name.arguments)
+        return curve_interval(
+            name.base, exact, ranking, self._confidence, *name.arguments, mean_weight=self._mean_weight
         )
 
     def _columns(self, name: MetricName) -> tuple[list[float], list[Ranking]]:
@@ -301,11 +302,14 @@ class Intervals:
         return part(self._read(name), self._confidence, self._mean_weight)
 
     def _of_confidence(self, name: MetricName, value: float) -> Interval | None:
-        from evalcli.uncertainty import curves
+        from evalcli.uncertainty.curves import selective_interval
 
         del value
-        formula, groups = name.entry.formula, self._read(name)
-        return curves.selective_interval(formula, groups, self._curves, *name.arguments, mean_weight=self._mean_weight)
+        groups = self._read(name)
+        exact = name.entry.formula(groups, *name.arguments)
+        return selective_interval(
+            name.base, exact, groups, self._confidence, *name.arguments, mean_weight=self._mean_weight
+        )
 
     def _of_places(self, name: MetricName, value: float) -> Interval | None:
         """Top-k accuracies are shares; other means over the places of targets are means."""

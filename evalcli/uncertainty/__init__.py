@@ -14,7 +14,8 @@ macro and weighted means, balanced accuracy, F-beta,   ``resampling``: count boo
 kappa, MCC                                             ``score`` where classes are rare
 AUROC and average precision, one column or a mean      ``ranks``: DeLong, influences        ``Ranking``; weighted:
                                                                                             Σw² of each side
-partial AUROC, operating points, KS, risk–coverage     ``curves``: bootstrap of segments    ``Ranking``, groups
+partial AUROC, operating points, risk–coverage         ``curves``: bootstrap of segments    ``Ranking``, groups
+Kolmogorov–Smirnov distance                            ``distances``: less its excess       ``Ranking``
 log loss, Brier score, mean rank, MRR, MAE, MSE        ``means``: Hall                      Σv, Σv², Σv³
 ECE and its kin                                        ``bins``: inversion                  ``BinTable``
 reliability, resolution, uncertainty; over- and        ``squares``: inversion               ``BinTable``

@@ -1,9 +1,9 @@
 """Intervals of what is read off a curve: operating points, partial areas, selective risk. A bootstrap over segments.
 
-These metrics have no useful influence: a maximum over thresholds jumps. Rows are drawn as counts of segments, each side
-of a segment from a Poisson distribution, and the same formula reads every replicate. So that the cost does not depend
-on the number of scores, neighbouring segments are joined to at most ``MOST`` first, each side equally spread; what that
-changes in the value is taken back from the interval.
+Rows are drawn as counts of segments, each side of a segment from a Poisson distribution, and all replicates are one
+call of a formula of :mod:`evalcli.uncertainty.paths`. So that the cost does not depend on the number of scores,
+neighbouring segments are joined to at most ``MOST`` first, narrow ones at both ends of a curve; what that changes in
+the value is taken back from the interval.
 
 Source: Efron 1987, Better bootstrap confidence intervals (bias-corrected).
 """
@@ -11,98 +11,99 @@ Source: Efron 1987, Better bootstrap confidence intervals (bias-corrected).
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isnan
+from math import isnan, pi
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.metrics.confidence import ConfidenceGroups
-from evalcli.metrics.roc import Ranking
 from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.paths import FORMULAS, Paths
 from evalcli.uncertainty.resampling import bca, draws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from evalcli.metrics.arrays import HostArray
-    from evalcli.metrics.roc import Certified
+    from evalcli.metrics.confidence import ConfidenceGroups
+    from evalcli.metrics.roc import Certified, Ranking
     from evalcli.uncertainty.intervals import Confidence
 
-MOST = 512
+MOST = 128
 """Segments that replicates are drawn from."""
+_TOGETHER = 128
+"""Replicates whose curves stay in the cache."""
 
 
 def curve_interval(
-    formula: Callable[..., Certified],
+    base: str,
+    exact: Certified,
     ranking: Ranking,
     confidence: Confidence,
     *arguments: float,
     mean_weight: float = 1.0,
 ) -> Interval | None:
-    """The interval of a formula of one ranking; ``None`` where it is undefined. ``mean_weight`` is Σw² / Σw."""
-    exact = formula(ranking, *arguments)
+    """The interval of what the formula of ``base`` made of a ranking, ``exact``; ``None`` where that is undefined.
+
+    ``mean_weight`` is Σw² / Σw.
+    """
     if isnan(exact.value):
         return None
-    groups = _joined(ranking)
-    pos, neg = (np.add.reduceat(side.astype(np.float64), groups) for side in (ranking.pos, ranking.neg))
-    score = np.minimum.reduceat(ranking.score, groups)
-    never = np.zeros(len(groups), bool)
-
-    def value(pos: HostArray, neg: HostArray) -> float:
-        return float(formula(Ranking(score, pos, neg, never, never, exact=True), *arguments).value)
-
     rows = min(ranking.positives, ranking.negatives) / mean_weight
-    return _interval(exact, value, (pos, neg), rows, mean_weight, confidence)
+    sides = joined(ranking.pos, ranking.neg, MOST)
+    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence)
 
 
 def selective_interval(
-    formula: Callable[..., Certified],
+    base: str,
+    exact: Certified,
     groups: ConfidenceGroups,
     confidence: Confidence,
     *arguments: float,
     mean_weight: float = 1.0,
 ) -> Interval | None:
-    """The same of a formula of rows by their confidence."""
-    exact = formula(groups, *arguments)
+    """The same of rows by their confidence."""
     if isnan(exact.value):
         return None
-    heads = _heads(groups.right, groups.wrong)
-    right, wrong = (np.add.reduceat(side.astype(np.float64), heads) for side in (groups.right, groups.wrong))
-    spread = np.add.reduceat(groups.n * (groups.low + groups.high) / 2.0, heads) / (right + wrong)
-
-    def value(right: HostArray, wrong: HostArray) -> float:
-        held = right + wrong > 0
-        drawn = ConfidenceGroups(spread[held], spread[held], right[held], wrong[held])
-        return float(formula(drawn, *arguments).value)
-
-    return _interval(exact, value, (right, wrong), float(groups.n.sum()) / mean_weight, mean_weight, confidence)
+    rows = float(groups.n.sum()) / mean_weight
+    sides = joined(groups.right, groups.wrong, MOST)
+    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence)
 
 
-def _joined(ranking: Ranking) -> HostArray:
-    return _heads(ranking.pos, ranking.neg)
+def joined(first: HostArray, second: HostArray, most: int) -> tuple[HostArray, HostArray]:
+    """Both sides of at most ``most`` runs of segments.
 
-
-def _heads(first: HostArray, second: HostArray) -> HostArray:
-    """Where each of at most ``MOST`` runs of segments begins, with even shares of both sides."""
-    if len(first) <= MOST:
-        return np.arange(len(first))
-    places = sum(side.cumsum(dtype=np.float64) / max(float(side.sum()), 1e-300) for side in (first, second))
-    runs = np.minimum((np.asarray(places) * (MOST / 2.0) * (1.0 - 1e-12)).astype(np.int64), MOST - 1)
-    return np.flatnonzero(np.diff(runs, prepend=-1))
+    A run is as long as ``arcsin √share`` of either side lets it be, so that a share is told to a like part of its
+    error everywhere: at 0.001 as at 0.5.
+    """
+    sides = first.astype(np.float64), second.astype(np.float64)
+    if len(first) <= most:
+        return sides
+    places = np.zeros(len(first))
+    for side in sides:
+        share = np.minimum(side.cumsum() / max(float(side.sum()), 1e-300), 1.0)
+        places += np.arcsin(np.sqrt(share))
+    runs = np.minimum((places * (most / pi) * (1.0 - 1e-12)).astype(np.int64), most - 1)
+    heads = np.flatnonzero(np.diff(runs, prepend=-1))
+    return np.add.reduceat(sides[0], heads), np.add.reduceat(sides[1], heads)
 
 
 def _interval(
     exact: Certified,
-    value: Callable[[HostArray, HostArray], float],
+    formula: tuple[str, tuple[float, ...]],
     sides: tuple[HostArray, HostArray],
     rows: float,
     mean_weight: float,
     confidence: Confidence,
 ) -> Interval:
-    joined = value(*sides)
-    replicates = np.array([value(*drawn) for drawn in _drawn(sides, mean_weight, confidence)])
-    found = bca(joined, replicates[~np.isnan(replicates)], 0.0, confidence)
-    moved = exact.value - joined
+    base, arguments = formula
+
+    def value(pos: HostArray, neg: HostArray) -> HostArray:
+        return FORMULAS[base](Paths.of(pos, neg), *arguments)
+
+    seen = float(value(sides[0][None], sides[1][None])[0])
+    replicates = drawn_values(value, sides, mean_weight, confidence)
+    found = bca(seen, replicates[~np.isnan(replicates)], 0.0, confidence)
+    moved = exact.value - seen
     found = replace(found, low=found.low + moved + (exact.low - exact.value), high=found.high + moved)
     found = replace(found, high=found.high + (exact.high - exact.value)).holding(exact.value, 0.0, 1.0)
     if found.width > 0.0:
@@ -111,17 +112,23 @@ def _interval(
     return Interval(max(exact.value - reach, 0.0), min(exact.value + reach, 1.0), "wilson")
 
 
-def _drawn(
-    sides: tuple[HostArray, HostArray], mean_weight: float, confidence: Confidence
-) -> Iterator[tuple[HostArray, HostArray]]:
-    """Replicates of both sides (K,)."""
+def drawn_values(
+    value: Callable[[HostArray, HostArray], HostArray],
+    sides: tuple[HostArray, HostArray],
+    mean_weight: float,
+    confidence: Confidence,
+) -> HostArray:
+    """The values (B,) of replicates of both sides (K,)."""
     split, amounts = len(sides[0]), np.concatenate(sides)
     held = np.flatnonzero(amounts > 0)
+    found = []
     for block in draws(amounts[held], amounts[held] * mean_weight, confidence):
-        for row in block:
-            every = np.zeros(len(amounts))
-            every[held] = row
-            yield every[:split], every[split:]
+        for start in range(0, len(block), _TOGETHER):
+            some = block[start : start + _TOGETHER]
+            every = np.zeros((len(some), len(amounts)))
+            every[:, held] = some
+            found.append(value(every[:, :split], every[:, split:]))
+    return np.concatenate(found)
 
 
 def worst_together(intervals: Sequence[Interval], values: Sequence[float], weights: Sequence[float]) -> Interval:

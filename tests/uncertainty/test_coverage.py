@@ -26,7 +26,7 @@ CHOSEN = (
     *("AUROC 0.86, 50 + 50 rows", "AUROC 0.993, 100 + 1,900 rows", "ECE 0.08, 300 rows"),
     *("R², heavy tails, 100 rows", "Spearman, useless, 100 rows", "WAPE, errors grow, 100 rows"),
     *("multilabel macro F1, 300 rows", "multilabel micro F1, 100 rows", "multilabel log loss, 100 rows"),
-    *("Brier reliability, 1,000 rows", "overconfidence, 1,000 rows"),
+    *("Brier reliability, 1,000 rows", "overconfidence, 1,000 rows", "Kolmogorov–Smirnov, 100 + 400 rows"),
     *("difference of macro F1, none, 1,000 rows", "difference of AUROC, 100 + 100 rows"),
 )
 TOO_NARROW = {

@@ -1,0 +1,135 @@
+"""What is read off a curve: formulas of many replicates against those of one, and the shape of their intervals."""
+
+import numpy as np
+import pytest
+
+from evalcli.metrics import roc, selective
+from evalcli.metrics.confidence import ConfidenceGroups
+from evalcli.metrics.roc import Ranking
+from evalcli.uncertainty.curves import curve_interval, joined, selective_interval
+from evalcli.uncertainty.distances import distance_interval
+from evalcli.uncertainty.intervals import Confidence
+from evalcli.uncertainty.paths import FORMULAS, Paths
+
+CONFIDENCE = Confidence(resamples=500)
+POINTS = {"recall_at_precision": 0.7, "precision_at_recall": 0.6, "specificity_at_sensitivity": 0.85}
+SELECTIVE = {"aurc": (), "excess_aurc": (), "accuracy_at_coverage": (0.77,)}
+
+
+def sides_of(seed: int, shape: tuple[int, int], most: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    lean = np.linspace(0.9, 0.1, shape[1])
+    rows = rng.integers(0, most, shape)
+    pos = rng.binomial(rows, lean)
+    return pos.astype(float), (rows - pos).astype(float)
+
+
+def ranking_of(pos: np.ndarray, neg: np.ndarray) -> Ranking:
+    never = np.zeros(len(pos), bool)
+    return Ranking(-np.arange(len(pos), dtype=float), pos, neg, never, never, exact=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("max_fpr", [0.03, 0.3, 1.0])
+def test_partial_areas_are_those_of_each_replicate(seed, max_fpr):
+    pos, neg = sides_of(seed, (20, 15))
+    found = FORMULAS["auroc_fpr"](Paths.of(pos, neg), max_fpr)
+    expected = [roc.partial_auroc(ranking_of(*one), max_fpr).value for one in zip(pos, neg, strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", SELECTIVE)
+def test_selective_numbers_are_those_of_each_replicate(seed, name):
+    right, wrong = sides_of(seed, (20, 15))
+    found = FORMULAS[name](Paths.of(right, wrong), *SELECTIVE[name])
+    sure = np.linspace(0.9, 0.1, 15)
+    for each, one, other in zip(found, right, wrong, strict=True):
+        held = one + other > 0
+        groups = ConfidenceGroups(sure[held], sure[held], one[held], other[held])
+        assert each == pytest.approx(getattr(selective, name)(groups, *SELECTIVE[name]).value, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", POINTS)
+def test_operating_points_are_those_of_finely_cut_segments(seed, name):
+    pos, neg = sides_of(seed, (8, 10))
+    found = FORMULAS[name](Paths.of(pos, neg), POINTS[name])
+    fine = [np.repeat(side, 2000, axis=1) / 2000 for side in (pos, neg)]
+    expected = [getattr(roc, name)(ranking_of(*one), POINTS[name]).value for one in zip(*fine, strict=True)]
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_a_replicate_without_a_side_is_undefined():
+    paths = Paths.of(np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([[0.0, 1.0], [1.0, 1.0]]))
+    for name, argument in {"auroc_fpr": 0.1, **POINTS}.items():
+        assert np.isnan(FORMULAS[name](paths, argument)).tolist() == [False, True]
+    assert np.isnan(FORMULAS["aurc"](Paths.of(np.zeros((1, 2)), np.zeros((1, 2))))).all()
+
+
+def test_joined_segments_keep_all_rows_and_are_narrow_at_both_ends():
+    pos, neg = np.tile([1, 0], 50_000), np.tile([0, 1], 50_000)
+    both = sum(joined(pos, neg, 128))
+    assert len(both) <= 128
+    assert both.sum() == 100_000
+    assert max(both[0], both[-1]) < 20
+    assert 1000 < both.max() < 1300
+
+
+@pytest.mark.parametrize("rows", [40, 40_000])
+def test_as_many_resamples_are_drawn_as_were_asked_for(rows, monkeypatch):
+    drawn = []
+    monkeypatch.setitem(FORMULAS, "auroc_fpr", lambda paths, _: drawn.append(len(paths.pos)) or paths.pos[:, 0])
+    rng = np.random.default_rng(1)
+    pos = rng.integers(0, 2, rows)
+    ranking = ranking_of(pos, 1 - pos)
+    curve_interval("auroc_fpr", roc.partial_auroc(ranking), ranking, Confidence(resamples=1500), 0.1)
+    assert sum(drawn[1:]) == 1500  # the first is of the rows themselves
+
+
+KINDS = {
+    "mixed": sides_of(3, (1, 40)),
+    "perfect": (np.array([[5.0, 0.0]]), np.array([[0.0, 5.0]])),
+    "upside down": (np.array([[0.0, 5.0]]), np.array([[5.0, 0.0]])),
+    "one score": (np.array([[5.0]]), np.array([[7.0]])),
+    "two rows": (np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])),
+    "weights": (np.array([[0.25, 3e-5, 7.0]]), np.array([[0.5, 2.0, 1e-6]])),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_intervals_hold_their_value_inside_the_range_and_have_a_width(kind):
+    pos, neg = (side[0] for side in KINDS[kind])
+    ranking = ranking_of(pos, neg)
+    groups = ConfidenceGroups(-np.arange(len(pos)), -np.arange(len(pos)), pos, neg)
+    found = {"ks": (roc.ks(ranking).value, distance_interval(ranking, CONFIDENCE))}
+    for name, argument in {"partial_auroc": 0.1, **POINTS}.items():
+        exact = getattr(roc, name)(ranking, argument)
+        base = "auroc_fpr" if name == "partial_auroc" else name
+        found[name] = exact.value, curve_interval(base, exact, ranking, CONFIDENCE, argument)
+    for name, arguments in SELECTIVE.items():
+        exact = getattr(selective, name)(groups, *arguments)
+        found[name] = exact.value, selective_interval(name, exact, groups, CONFIDENCE, *arguments)
+    for name, (value, interval) in found.items():
+        assert 0.0 <= interval.low <= value <= interval.high <= 1.0, name
+        assert interval.width > 0.0, name
+
+
+def test_a_distance_is_taken_to_be_less_than_it_was_seen_to_be():
+    rng = np.random.default_rng(5)
+    place = rng.permutation(400)  # scores that say nothing: the true distance is 0
+    pos = (place < 200).astype(int)
+    ranking = ranking_of(pos, 1 - pos)
+    found = distance_interval(ranking, CONFIDENCE)
+    assert found == distance_interval(ranking, CONFIDENCE)
+    assert roc.ks(ranking).value > 0.05
+    assert found.low == 0.0
+    upside_down = distance_interval(ranking_of(pos[::-1], 1 - pos[::-1]), CONFIDENCE)
+    assert abs(found.high - upside_down.high) < 0.01
+
+
+def test_equal_weights_are_rows():
+    pos, neg = sides_of(3, (1, 40))
+    rows = distance_interval(ranking_of(pos[0], neg[0]), CONFIDENCE)
+    weighed = distance_interval(ranking_of(pos[0] * 8.0, neg[0] * 8.0), CONFIDENCE, mean_weight=8.0)
+    assert (weighed.low, weighed.high) == pytest.approx((rows.low, rows.high), rel=1e-12)
