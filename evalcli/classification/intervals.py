@@ -42,10 +42,10 @@ _SHARES_OF_ALL = ("majority_baseline", "selection_rate")
 
 
 class Grown(NamedTuple):
-    """By how much fewer ``rows`` tell as much as those that there are, and how far bins go up and down ``together``."""
+    """By how much fewer ``rows`` tell as much as there are, and how far bins of clusters move ``together``."""
 
     rows: float = 1.0
-    together: float = 1.0
+    together: float | None = None
 
 
 _INDEPENDENT = Grown()
@@ -159,14 +159,17 @@ class Intervals:
     def _of_clusters(self, name: MetricName, value: float, method: Method, clusters: Clusters) -> Interval | None:
         """The interval of as many rows as tell what the clusters tell."""
         plain = method(Intervals(_without_clusters(self._numbers), self._confidence), name, value)
-        sums = None if plain is None else self._influences.of(name, self._numbered(name))
-        if plain is None or sums is None:
+        if plain is None:
+            return None
+        table = self._bins(name) if name.base in _GAPS else None
+        groups = [] if table is None else self._influences.bins(name, table)
+        sums = self._influences.of(name, self._numbered(name)) if table is None else bins.gap_sums(table, groups)
+        if sums is None:
             return None
         sizes = clusters.sizes / self._mean_weight
         grown = Grown(inflation(sums, self._as_if_independent(name, plain), sizes))
-        table = self._bins(name) if name.base in _GAPS else None
         if table is not None:  # what a bin's own noise adds to the error is its bias, and smaller than that of all
-            inside = bins.gap_inflation(table, self._influences.bins(name, table), self._mean_weight)
+            inside = bins.gap_inflation(table, groups, self._mean_weight)
             grown = Grown(inside, grown.rows / inside)
         critical = t_quantile(1.0 - self._confidence.tail, freedom(sums, clusters.effective))
         squares = dot(sums, sums)
@@ -283,7 +286,9 @@ class Intervals:
         table = self._bins(name)
         if table is None:
             return None
-        return bins.calibration_interval(table, self._confidence, self._mean_weight, self._together)
+        if self._together is None:
+            return bins.calibration_interval(table, self._confidence, self._mean_weight)
+        return bins.clustered_calibration_interval(table, self._confidence, self._mean_weight, self._together)
 
     def _of_side(self, name: MetricName, value: float) -> Interval | None:
         """What bins that promise too much, or too little, add to the calibration error."""

@@ -238,7 +238,7 @@ class ClusterIntervals(Intervals):
         grown = self._groups.grown(sums, bins.gap_variance(whole, weight))
         inside = bins.gap_inflation(whole, parts, weight) if sums.any() else 1.0
         times, confidence = surer(self._groups.confidence, self._groups.critical(sums))
-        found = bins.calibration_interval(whole, confidence, weight * inside * times, grown / inside)
+        found = bins.clustered_calibration_interval(whole, confidence, weight * inside * times, grown / inside)
         return replace(found, method=f"{found.method}{CLUSTERS}")
 
     def _bins(self, place: int | None) -> tuple[BinTable, list[BinTable]]:

@@ -11,7 +11,8 @@ Only the tables of bins are needed. The variance inside a bin is that of right a
 drawn towards the mean confidence by two rows, since in a bin of few rows all may be right.
 
 Source: Leone, Nelson and Nottingham 1961, The folded normal distribution; Bröcker 2012, Estimating reliability and
-resolution of probability forecasts through decomposition of the empirical score (on the bias).
+resolution of probability forecasts through decomposition of the empirical score (on the bias); DerSimonian and Laird
+1986, Meta-analysis in clinical trials.
 """
 
 from __future__ import annotations
@@ -45,37 +46,102 @@ class _Gaps(NamedTuple):
     between: HostArray
 
 
-def calibration_interval(
-    table: BinTable, confidence: Confidence, mean_weight: float = 1.0, together: float = 1.0
-) -> Interval:
+def calibration_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
     """The interval of the calibration error of a table (B,), or of the mean over tables (T, B).
 
-    ``mean_weight`` is Σw² / Σw. Where the gaps of the bins go up and down together, as rows of one cluster make them,
-    the variance of their sum is ``together`` times as large as if each went its own way. The errors of several tables
-    are of the same rows: their deviations are taken to be perfectly correlated.
+    ``mean_weight`` is Σw² / Σw. The errors of several tables are of the same rows: their deviations are taken to be
+    perfectly correlated.
     """
     gaps = gaps_of(table, mean_weight)
-    value = float(gaps.sizes.sum(axis=-1).mean())
-    if not value > 0.0:
+    return _inverted(table, gaps, confidence, mean_weight, lambda error: error)
+
+
+def clustered_calibration_interval(
+    table: BinTable, confidence: Confidence, mean_weight: float, together: float
+) -> Interval:
+    """The same of rows in clusters, whose gaps go up and down together.
+
+    The variance of their sum is ``together`` times as large as if each went its own way, ``mean_weight`` as large as
+    clusters make it in a bin. What gaps have in common moves them to the same side and does not fold: it is added to
+    the variance as it is. So that bins of few rows do not hide which side that is, gaps are drawn towards their mean
+    as far as their scatter is noise (DerSimonian and Laird).
+    """
+    gaps = _evened(table, gaps_of(table, mean_weight), mean_weight)
+    common = max(together - 1.0, 0.0) * gap_variance(table, mean_weight)
+    own = min(together, 1.0)
+    return _inverted(table, gaps, confidence, mean_weight, lambda error: sqrt(own * error * error + common))
+
+
+def _inverted(
+    table: BinTable, gaps: _Gaps, confidence: Confidence, mean_weight: float, grown: Callable[[float], float]
+) -> Interval:
+    """The errors of ``factor`` times ``gaps`` at which the measured one is no surprise."""
+    value = float(gaps_of(table, mean_weight).sizes.sum(axis=-1).mean())
+    true = float(gaps.sizes.sum(axis=-1).mean())
+    if not (value > 0.0 and true > 0.0):
         rows = float(table.n.sum(axis=-1).max()) / mean_weight
-        return Interval(0.0, none_of(rows, confidence.critical), "wilson")
+        return Interval(0.0, none_of(rows, confidence.critical), "wilson").holding(value, 0.0, 1.0)
 
     def surprise(factor: float) -> float:
         """How many standard errors the measured error lies above the one expected at true gaps of ``factor``."""
         mean, error = _measured(gaps, factor)
-        error *= sqrt(together)
+        error = grown(error)
         return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
 
     critical = confidence.critical
     low = root(lambda factor: surprise(factor) - critical)
     high = root(lambda factor: surprise(factor) + critical)
-    return Interval(low * value, high * value, "inversion").holding(value, 0.0, 1.0)
+    return Interval(low * true, high * true, "inversion").holding(value, 0.0, 1.0)
+
+
+def _evened(table: BinTable, gaps: _Gaps, mean_weight: float) -> _Gaps:
+    """Gaps of which each is drawn towards the mean of its table, by how much of their scatter is noise."""
+    n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
+    held = n > 0
+    shares = n / np.maximum(n.sum(axis=1, keepdims=True), 1e-300)
+    rates = np.where(held, (right - sure) / np.where(held, n, 1.0), 0.0)
+    noise = np.where(held & (gaps.variances > 0.0), gaps.variances, 1.0) / np.where(held, shares, 1.0) ** 2
+    weights = np.where(held & (gaps.variances > 0.0), 1.0 / noise, 0.0)
+    whole = np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
+    mean = (weights * rates).sum(axis=1, keepdims=True) / whole
+    scatter = (weights * (rates - mean) ** 2).sum(axis=1, keepdims=True)
+    bins = (weights > 0.0).sum(axis=1, keepdims=True)
+    scale = np.maximum(whole - (weights * weights).sum(axis=1, keepdims=True) / whole, 1e-300)
+    real = np.where(bins > 1, np.maximum(scatter - (bins - 1.0), 0.0) / scale, 0.0)
+    rates = np.where(weights > 0.0, np.abs(mean + (rates - mean) * real / (real + noise)), np.abs(rates))
+    return _Gaps(rates * shares, gaps.variances, _between(n, rates, mean_weight))
+
+
+def _between(n: HostArray, rates: HostArray, mean_weight: float) -> HostArray:
+    """The variance (T,) of the mean of absolute ``rates`` (T, B) over rows, by which bin they happen to be in."""
+    total = np.where(n.sum(axis=1) > 0, n.sum(axis=1), 1.0)
+    square = (n * rates).sum(axis=1) ** 2 / total**2
+    spread: HostArray = np.maximum((n * rates**2).sum(axis=1) / total - square, 0.0) * mean_weight / total
+    return spread
 
 
 def gap_variance(table: BinTable, mean_weight: float = 1.0) -> float:
     """The variance of a calibration error whose gaps all keep their sign, as if rows were independent."""
     gaps = gaps_of(table, mean_weight)
     return float(np.sqrt(gaps.variances.sum(axis=1) + gaps.between).mean()) ** 2
+
+
+def gap_sums(table: BinTable, groups: Sequence[BinTable]) -> HostArray:
+    """What each of J ``groups`` of clusters adds to the calibration error (J,): what it is without the group, in turn.
+
+    Bins stay where they are: those of equal mass would move with every group, and the error with them.
+    """
+    n, off = np.atleast_2d(table.n), np.atleast_2d(table.right - table.confidence)
+    whole = _error(n, off)
+    shares = np.array([float(np.sum(one.n)) for one in groups]) / float(n.sum())
+    rests = np.array([_error(n - one.n, off - (one.right - one.confidence)) for one in groups])
+    sums: HostArray = (1.0 - shares) * (whole - rests)
+    return sums
+
+
+def _error(n: HostArray, off: HostArray) -> float:
+    """The calibration error of tables (T, B) of rows and of how many more were right than promised."""
+    return float((np.abs(off).sum(axis=1) / n.sum(axis=1)).mean())
 
 
 def gap_inflation(table: BinTable, groups: Sequence[BinTable], mean_weight: float = 1.0) -> float:
@@ -111,9 +177,7 @@ def gaps_of(table: BinTable, mean_weight: float) -> _Gaps:
     rows, confidence = n / mean_weight, sure / np.where(n > 0, n, 1.0)
     share = (right / mean_weight + _PRIOR * confidence) / (rows + _PRIOR)
     sizes = np.abs(right - sure) / total
-    per_row = sizes * total / np.where(n > 0, n, 1.0)
-    mean = (sizes.sum(axis=1)) ** 2
-    between = np.maximum((n * per_row**2).sum(axis=1) / total[:, 0] - mean, 0.0) * mean_weight / total[:, 0]
+    between = _between(n, sizes * total / np.where(n > 0, n, 1.0), mean_weight)
     return _Gaps(sizes, n * mean_weight * share * (1.0 - share) / total**2, between)
 
 
