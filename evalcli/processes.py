@@ -1,8 +1,8 @@
 """Workers that are processes, for one pass over arrays whose scores are looked at from many sides.
 
 Threads share one interpreter: between two calls of numpy they wait for each other, and of a pass over scores four cores
-made no more than one and a third. A process that is forked has all that this one has read so far, takes every so manyth
-load, and hands back the state of what it has counted through memory that both know. Merging is exact, so nothing of
+made no more than one and a third. A process that is forked has all that this one has read so far, takes a load whenever it is
+free, and hands back the state of what it has counted through memory that both know. Merging is exact, so nothing of
 this shows in the result.
 
 Only the command line asks for it: a program that evaluates may have threads and devices that no fork survives.
@@ -11,16 +11,19 @@ Only the command line asks for it: a program that evaluates may have threads and
 from __future__ import annotations
 
 import json
+import math
+import mmap
 import os
 import select
 import signal
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 
 from evalcli import errors
-from evalcli.engine import POLL_SECONDS
+from evalcli.engine import POLL_SECONDS, settle
 from evalcli.errors import EvalError, LimitError
 
 if TYPE_CHECKING:
@@ -94,84 +97,144 @@ def accumulate_apart(
 ) -> tuple[A, bool]:
     """One pass over ``source`` by ``workers`` processes, as ``engine.accumulate`` does it by threads.
 
-    ``ledgers`` are the checksums that reading leaves behind; they are brought home, too.
+    This process is one of them: what it counts need not travel. ``ledgers`` are the checksums that reading leaves
+    behind; those of the others are brought home, too.
 
     Raises:
         LimitError: a process was killed.
 
     """
-    loads = list(enumerate(source.plan(size)))
-    stopping, stop = os.pipe()
+    loads = list(source.plan(size))
+    turn, (stopping, stop) = _Turn.first(), os.pipe()
     crew: list[_Worker] = []
     try:
-        for first in range(workers):
-            crew.append(_started(loads[first::workers], fresh, ledgers, stopping))  # noqa: PERF401  # known one by one
-        _watch(crew, stop, source.rows, progress)
-        answers = [_ended(worker) for worker in crew]
+        for _ in range(workers - 1):
+            crew.append(_started(_Work(loads, turn, stopping), fresh, ledgers))  # noqa: PERF401  # known one by one
+        watch = _Watch(crew, stop, source.rows, progress)
+        mine = _counted(_Work(loads, turn, stopping), fresh, watch.tell, watch.look)
+        watch.wait()
+        answers = [_read(worker.answer) for worker in crew]
     finally:
-        _put_away(crew, [stopping, stop])
+        _put_away(crew, [stopping, stop, *turn])
     for answer in answers:
         for ledger, pieces in zip(ledgers, answer.of("ledger").values(), strict=True):
             ledger.take(pieces)
-    _raise_first(answers)
-    complete = all(answer.about["complete"] for answer in answers)
-    total = fresh()
-    for number, answer in enumerate(answers):
-        part = total if number == 0 else fresh()
+    _raise_first([mine.about, *(answer.about for answer in answers)])
+    total = mine.part
+    assert total is not None
+    complete = all(about["complete"] for about in (mine.about, *(answer.about for answer in answers)))
+    for answer in answers:
+        part = fresh()
         if complete:
             part.restore(answer.of("state"))
+            total.merge(part)
         else:
             part.evidence.load_state_dict(answer.of("evidence"))
-        if part is not total and complete:
-            total.merge(part)
-        elif part is not total:
             total.evidence.merge(part.evidence)
     return total, complete
 
 
-def _started(
-    loads: Sequence[tuple[int, Callable[[], Batch]]], fresh: Callable[[], A], ledgers: Sequence[Ledger], stopping: int
-) -> _Worker:
+class _Turn(NamedTuple):
+    """The number of the next load, in a pipe: whoever wants one takes it out and puts back the one after."""
+
+    taking: int
+    putting: int
+
+    @classmethod
+    def first(cls) -> _Turn:
+        turn = cls(*os.pipe())
+        os.set_blocking(turn.taking, False)
+        os.write(turn.putting, bytes(8))
+        return turn
+
+    def take(self, look: Callable[[], object]) -> int:
+        """The load that is now the caller's; ``look`` is called while another, who may be dead, holds the turn."""
+        while True:
+            if not select.select([self.taking], [], [], POLL_SECONDS)[0]:
+                look()
+            with suppress(BlockingIOError):  # another one was faster
+                number = int.from_bytes(os.read(self.taking, 8), "little")
+                os.write(self.putting, (number + 1).to_bytes(8, "little"))
+                return number
+
+
+class _Work(NamedTuple):
+    """What is to be done: all loads, whose turn it is, and where it says that all may stop."""
+
+    loads: Sequence[Callable[[], Batch]]
+    turn: _Turn
+    stopping: int
+
+    def next(self, look: Callable[[], object]) -> int | None:
+        """The number of the load to take, if there is one."""
+        if select.select([self.stopping], [], [], 0)[0]:
+            return None
+        number = self.turn.take(look)
+        return number if number < len(self.loads) else None
+
+
+class _Counted(NamedTuple):
+    """What a process has to say of its loads: whether all went well, else what failed first; and what it counted."""
+
+    about: dict[str, Any]
+    part: Any
+
+
+def _counted(
+    work: _Work, fresh: Callable[[], A], tell: Callable[[int], object], look: Callable[[], object]
+) -> _Counted:
+    """Take loads until there are none, or one fails."""
+    part, complete = fresh(), True
+    while complete and (number := work.next(look)) is not None:
+        try:
+            batch = work.loads[number]()
+            complete = part.add(batch)
+        except Exception as e:
+            tell(_STOPPED)
+            return _Counted({"complete": False, "number": number, "error": e}, None)
+        rows = len(batch.target) if batch.repeats is None else int(batch.repeats.sum())
+        tell(rows if complete else _STOPPED)
+    if complete:
+        settle(part)
+    return _Counted({"complete": complete}, part)
+
+
+def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger]) -> _Worker:
     answer = os.memfd_create("evalcli-worker")
     told, tell = os.pipe()
+    first = os.getpid()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of threads, of which none holds anything a worker needs
         pid = os.fork()
     if pid:
         os.close(tell)
         return _Worker(pid, answer, told)
+
+    def look() -> None:
+        if os.getppid() != first:  # nobody waits for an answer any more
+            os._exit(1)
+
     try:  # from here on a worker, which must not return into what it was forked from
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it goes to all of them; the first one decides
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _write(answer, *_worked(loads, fresh, ledgers, tell, stopping))
+        try:
+            about, arrays = _answered(_counted(work, fresh, lambda number: _tell(tell, number), look), ledgers)
+        except Exception as e:
+            lost = {"complete": False, "number": len(work.loads), "error": e}
+            about, arrays = _answered(_Counted(lost, None), ledgers)
+        _write(answer, about, arrays)
     finally:
         os._exit(0)
 
 
-def _worked(
-    loads: Sequence[tuple[int, Callable[[], Batch]]],
-    fresh: Callable[[], A],
-    ledgers: Sequence[Ledger],
-    tell: int,
-    stopping: int,
-) -> tuple[dict[str, Any], dict[str, Array]]:
+def _answered(counted: _Counted, ledgers: Sequence[Ledger]) -> tuple[dict[str, Any], dict[str, Array]]:
     """What a worker answers: its states, or why there are none."""
-    taken = 0
-    try:
-        part, complete = fresh(), True
-        while complete and taken < len(loads):
-            batch = loads[taken][1]()
-            complete = part.add(batch)
-            rows = len(batch.target) if batch.repeats is None else int(batch.repeats.sum())
-            _tell(tell, rows if complete else _STOPPED)
-            complete = complete and not select.select([stopping], [], [], 0)[0]
-            taken += 1
-        about: dict[str, Any] = {"complete": complete}
-        found = {"evidence": part.evidence.state_dict(), "state": part.state_dict() if complete else {}}
-    except BaseException as e:  # told to the first process, which raises it
-        _tell(tell, _STOPPED)
-        about = {"complete": False, "number": loads[min(taken, len(loads) - 1)][0], "error": _told(e)}
-        found = {}
+    about, part = counted
+    found: dict[str, Mapping[str, Array]] = {}
+    if part is not None:
+        found = {"evidence": part.evidence.state_dict(), "state": part.state_dict() if about["complete"] else {}}
+    if "error" in about:
+        about = about | {"error": _told(about["error"])}
     found["ledger"] = {str(place): ledger.pieces() for place, ledger in enumerate(ledgers)}
     return about, {f"{what}/{name}": array for what, state in found.items() for name, array in state.items()}
 
@@ -191,12 +254,15 @@ def _told(error: BaseException) -> list[str]:
     return ["", "".join(traceback.format_exception(error)), "", ""]
 
 
-def _raise_first(answers: Iterable[_Answer]) -> None:
+def _raise_first(all_told: Iterable[dict[str, Any]]) -> None:
     """Raise what went wrong first in the order of the input."""
-    failed = [answer.about for answer in answers if "error" in answer.about]
+    failed = [about for about in all_told if "error" in about]
     if not failed:
         return
-    name, what, fix, path = min(failed, key=lambda about: about["number"])["error"]
+    error = min(failed, key=lambda about: about["number"])["error"]
+    if isinstance(error, Exception):  # this process's own
+        raise error
+    name, what, fix, path = error
     if name == "MemoryError":
         raise MemoryError
     if not name:
@@ -205,50 +271,71 @@ def _raise_first(answers: Iterable[_Answer]) -> None:
 
 
 def _write(file: int, about: dict[str, Any], arrays: Mapping[str, Array]) -> None:
-    """The answer: the length of a JSON text, the text, and the arrays one after the other."""
+    """The answer: the length of a JSON text, the text, and the arrays one after the other, each at a multiple of 8."""
     held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     listed = [[name, array.dtype.str, list(np.shape(arrays[name]))] for name, array in held.items()]
     text = json.dumps({**about, "arrays": listed}).encode()
     for data in (len(text).to_bytes(8, "little"), text, *(array.reshape(-1).view(np.uint8) for array in held.values())):
-        view = memoryview(data)  # type: ignore[arg-type]  # an array is a buffer
-        while view:
-            view = view[os.write(file, view) :]
+        for part in (memoryview(data), memoryview(bytes(-len(data) % 8))):  # type: ignore[arg-type]  # arrays are buffers
+            view = part
+            while view:
+                view = view[os.write(file, view) :]
 
 
 def _read(file: int) -> _Answer:
-    """What ``_write`` has written."""
-    head = os.pread(file, 8, 0)
-    length = int.from_bytes(head, "little")
-    about = json.loads(os.pread(file, length, 8))
-    at, arrays = 8 + length, {}
-    for name, dtype, shape in about.pop("arrays"):
-        array = np.empty(shape, np.dtype(dtype))
-        view = memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]  # likewise
-        while view:
-            count = os.preadv(file, [view], at)
-            view, at = view[count:], at + count
-        arrays[name] = array
+    """What ``_write`` has written, where it stands: what is changed of it is changed for this process alone."""
+    memory = mmap.mmap(file, 0, access=mmap.ACCESS_COPY)
+    at = 8 + int.from_bytes(memory[:8], "little")
+    about, arrays = json.loads(memory[8:at]), {}
+    for name, code, shape in about.pop("arrays"):
+        at += -at % 8
+        dtype, count = np.dtype(code), math.prod(shape)
+        arrays[name] = np.frombuffer(memory, dtype, count, at).reshape(shape) if count else np.empty(shape, dtype)
+        at += count * dtype.itemsize
     return _Answer(about, arrays)
 
 
-def _watch(crew: Sequence[_Worker], stop: int, total: int | None, progress: Progress | None) -> None:
-    """Report how far all are until the last one has answered; where one says so, let all of them stop."""
-    done, open_ends = 0, {worker.told for worker in crew}
-    while open_ends:
-        for end in select.select(list(open_ends), [], [], POLL_SECONDS)[0]:
+class _Watch:
+    """How far all are, as the first process sees it; where one says so, it lets all of them stop."""
+
+    def __init__(self, crew: Sequence[_Worker], stop: int, total: int | None, progress: Progress | None) -> None:
+        self._crew, self._stop, self._total, self._progress = crew, stop, total, progress
+        self._open = {worker.told: worker for worker in crew}
+        self._done = 0
+
+    def tell(self, number: int) -> None:
+        """Say that this process has counted so many rows, or stops."""
+        self._take([number])
+        self.look()
+
+    def wait(self) -> None:
+        """Look on until the last one has answered."""
+        while self._open:
+            self.look(POLL_SECONDS)
+
+    def look(self, seconds: float = 0) -> None:
+        """Hear what the others tell.
+
+        Raises:
+            LimitError: one of them was killed, so that the others need not go on.
+
+        """
+        for end in select.select(list(self._open), [], [], seconds)[0]:
             data = os.read(end, 1 << 12)
             if not data:
-                open_ends.discard(end)
-            told = np.frombuffer(data, "<i8")
-            if (told == _STOPPED).any():
-                os.write(stop, b"!")
-            done += int(told[told > 0].sum())
-        if progress is not None:
-            progress(done, total)
+                _check_end(self._open.pop(end))
+            self._take(np.frombuffer(data, "<i8").tolist())
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+    def _take(self, numbers: Sequence[int]) -> None:
+        if _STOPPED in numbers:
+            os.write(self._stop, b"!")
+        self._done += sum(number for number in numbers if number != _STOPPED)
 
 
-def _ended(worker: _Worker) -> _Answer:
-    """The answer of a worker.
+def _check_end(worker: _Worker) -> None:
+    """Whether a worker that tells no more has answered.
 
     Raises:
         LimitError: it was killed.
@@ -258,7 +345,6 @@ def _ended(worker: _Worker) -> _Answer:
     if code or not os.fstat(worker.answer).st_size:
         what = f"a worker was killed by signal {-code}" if code < 0 else "a worker has ended without an answer"
         raise LimitError(what, fix="where memory is short, try --workers 1 or a smaller --ranking-budget")
-    return _read(worker.answer)
 
 
 def _put_away(crew: Iterable[_Worker], ends: Iterable[int]) -> None:

@@ -101,6 +101,18 @@ class _Rows(NamedTuple):
     weight: HostArray | None
 
 
+class _Table(NamedTuple):
+    """What another column holds: its shift, and the entries of its sides."""
+
+    shift: int
+    sides: tuple[Bins, ...]
+
+    @property
+    def entries(self) -> int:
+        """How many there are."""
+        return sum(len(side.least) for side in self.sides)
+
+
 class KeyColumn:
     """Rows of one column of scores counted by side and key, at most ``capacity`` entries over all sides.
 
@@ -118,6 +130,8 @@ class KeyColumn:
         self._shift = 0
         self._waiting: list[list[_Rows]] = [[] for _ in range(sides)]
         self._rows_waiting = 0
+        self._merging: list[_Table] = []
+        self._entries_merging = 0
         # raw keys take no more room than the entries, nor do keys with weights
         self._most_waiting = self.capacity if weighted else self.capacity * (2 * bits + 64) // bits
 
@@ -159,8 +173,12 @@ class KeyColumn:
 
     def _settle(self) -> None:
         """Sort what waits into the table."""
-        if not self._rows_waiting:
-            return
+        if self._rows_waiting:
+            self._take_rows()
+        if self._merging:
+            self._take_tables()
+
+    def _take_rows(self) -> None:
         waiting = [_sorted(self._waiting.pop(0), self.bits) for _ in self._sides]
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
         self._fit([rows.keys for rows in waiting])  # before any entry is made: raw keys take less room
@@ -169,6 +187,16 @@ class KeyColumn:
             if len(rows.keys):
                 held, fresh = self._sides[side], self._runs(rows)
                 self._sides[side] = merged_bins([held, fresh], self._shift) if len(held.least) else fresh
+        self._fit([side.least for side in self._sides])
+
+    def _take_tables(self) -> None:
+        merging, self._merging, self._entries_merging = self._merging, [], 0
+        self._coarsen(max(table.shift for table in merging))
+        for number in range(len(self._sides)):
+            parts = [self._sides[number], *(table.sides[number] for table in merging)]
+            held = [part for part in parts if len(part.least)]
+            if held and (len(held) > 1 or held[0] is not parts[0]):
+                self._sides[number] = merged_bins(held, self._shift)
         self._fit([side.least for side in self._sides])
 
     def _runs(self, rows: _Rows) -> Bins:
@@ -199,20 +227,19 @@ class KeyColumn:
         return type(self)(len(self._sides), self.bits, self.capacity, weighted=self.weighted)
 
     def merge(self, other: Self) -> Self:
-        """Take in another's entries, in place. Rows that wait there wait here, and are sorted once, with the others."""
+        """Take in another's entries, in place.
+
+        Rows that wait there wait here, and are sorted once, with the others. So do entries, while they are no more
+        than the table may hold: whoever asks first pays, and several columns can be asked side by side.
+        """
         for number, theirs in enumerate(other._waiting):
             self._waiting[number] += theirs
         self._rows_waiting += other._rows_waiting
-        if self._rows_waiting >= self._most_waiting:
+        tables = [_Table(other._shift, tuple(other._sides)), *other._merging]
+        self._merging += [table for table in tables if table.entries]
+        self._entries_merging = sum(table.entries for table in self._merging)
+        if self._rows_waiting >= self._most_waiting or self._entries_merging > self.capacity:
             self._settle()
-        if not any(len(side.least) for side in other._sides):
-            return self
-        self._settle()
-        self._coarsen(other._shift)
-        for number, side in enumerate(other._sides):
-            if len(side.least):
-                self._sides[number] = merged_bins([self._sides[number], side], self._shift)
-        self._fit([side.least for side in self._sides])
         return self
 
     def to(self, device: Any) -> Self:  # noqa: ARG002  every state can be moved; this one stays
@@ -242,6 +269,7 @@ class KeyColumn:
         """
         self._check_saved(state)
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
+        self._merging, self._entries_merging = [], 0
         self._shift = int(state["shift"])
         ends = np.cumsum(state["entries"])
         for number, (stop, size) in enumerate(zip(ends.tolist(), state["entries"].tolist(), strict=True)):
