@@ -1,9 +1,9 @@
 """Workers that are processes, for one pass over arrays whose scores are looked at from many sides.
 
 Threads share one interpreter: between two calls of numpy they wait for each other, and of a pass over scores four cores
-made no more than one and a third. A process that is forked has all that this one has read so far, takes a load whenever it is
-free, and hands back the state of what it has counted through memory that both know. Merging is exact, so nothing of
-this shows in the result.
+made no more than one and a third. A process that is forked has all that this one has read so far, takes the next load
+whenever it is free, and hands back the state of what it has counted through memory that both know. Merging is exact, so
+nothing of this shows in the result.
 
 Only the command line asks for it: a program that evaluates may have threads and devices that no fork survives.
 """

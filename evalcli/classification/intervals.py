@@ -217,16 +217,17 @@ class Intervals:
     def _of_ranks(self, name: MetricName, value: float) -> Interval | None:
         del value
         assert self._numbers.scores is not None
+        from evalcli.metrics.ranking import each, over_columns
+
         weights, rankings = self._columns(name)
         if name.base not in _RANKS:
-            from evalcli.metrics.ranking import over_columns
             from evalcli.uncertainty import curves
 
             single = partial(self._curve, name)
             if len(rankings) == 1:
                 return single(rankings[0])
-            found = [(single(ranking), weight) for ranking, weight in zip(rankings, weights, strict=True)]
-            held = [(interval, weight) for interval, weight in found if interval is not None]
+            curved = [(single(ranking), weight) for ranking, weight in zip(rankings, weights, strict=True)]
+            held = [(interval, weight) for interval, weight in curved if interval is not None]
             values = over_columns(name.entry.formula, rankings, *name.arguments).value.tolist()
             if len(held) < len(rankings):
                 return None
@@ -234,10 +235,14 @@ class Intervals:
         estimate, method = _RANKS[name.base]
         overall = self._numbers.weight_squares if self._numbers.weighted else None
         known = self._estimates.setdefault(name.base, {})
-        for ranking in rankings:
-            if id(ranking) not in known:  # means and classes ask for the same ones
-                squares = ranks.Squares(*(self._grown * side for side in ranks.Squares.of(ranking, overall)))
-                known[id(ranking)] = ranking, estimate(ranking, squares)
+
+        def estimated(ranking: Ranking) -> Any:
+            squares = ranks.Squares(*(self._grown * side for side in ranks.Squares.of(ranking, overall)))
+            return estimate(ranking, squares)
+
+        new = [ranking for ranking in rankings if id(ranking) not in known]  # means and classes ask for the same ones
+        found = zip(new, each(estimated, new, self._numbers.setting.workers), strict=True)
+        known.update((id(ranking), (ranking, one)) for ranking, one in found)
         estimates = [known[id(ranking)][1] for ranking in rankings]
         if any(one is None for one in estimates):
             return None
