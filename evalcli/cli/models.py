@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import ExitStack
 
     from evalcli.cli.progress import Meter
     from evalcli.sources.base import Selection, Source
+
+POLL_SECONDS = 0.1
+"""How often the waiting main thread looks up, for Ctrl-C."""
 
 
 class Side(NamedTuple):
@@ -23,13 +27,88 @@ class Side(NamedTuple):
 
 
 def open_models(sides: Sequence[Side], wanted: Selection, progress: Meter, held: ExitStack) -> list[Source]:
-    """The sources of all models, row by row, until ``held`` is closed."""
-    from evalcli.sources import open_source
+    """The sources of all models, row by row, until ``held`` is closed. Tables, which opening counts, are read at once.
 
-    sources = []
-    for side in sides:
-        chosen = replace(wanted, pred=side.pred, listing=True, sorted=wanted.id is not None)
-        source = open_source(side.preds, side.targets, chosen, progress.share)
-        held.enter_context(closing(source))
-        sources.append(source)
-    return sources
+    Raises:
+        EvalError: what is wrong with the first of them that cannot be opened.
+
+    """
+    shares = _Shares(len(sides), progress)
+    openings = [_Opening(side, wanted, shares, number) for number, side in enumerate(sides)]
+    try:
+        if any("-" in side[:2] for side in sides):  # one standard input for all of them
+            for opening in openings:
+                opening.run()
+        else:
+            for opening in openings:
+                opening.start()
+        return [opening.result() for opening in openings]
+    except BaseException:
+        shares.given_up = True
+        raise
+    finally:
+        for opening in openings:
+            opening.end(held)
+
+
+class _AbandonedError(BaseException):
+    """Nobody waits for this file any more."""
+
+
+class _Shares:
+    """How far several files are, as one share."""
+
+    def __init__(self, files: int, progress: Meter) -> None:
+        self.given_up = False
+        self._done = [(0.0, 0)] * files
+        self._progress = progress
+
+    def of(self, number: int) -> Callable[[float, int], None]:
+        """What one of the files tells."""
+
+        def heard(share: float, rows: int) -> None:
+            if self.given_up:
+                raise _AbandonedError
+            self._done[number] = share, rows
+            self._progress.share(
+                sum(share for share, _ in self._done) / len(self._done), sum(rows for _, rows in self._done)
+            )
+
+        return heard
+
+
+class _Opening(threading.Thread):
+    """A source on its way."""
+
+    def __init__(self, side: Side, wanted: Selection, shares: _Shares, number: int) -> None:
+        super().__init__(name=f"evalcli-open-{number}", daemon=True)
+        self._side = side
+        self._wanted = replace(wanted, pred=side.pred, listing=True, sorted=wanted.id is not None)
+        self._heard = shares.of(number)
+        self._source: Source | None = None
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Open it."""
+        from evalcli.sources import open_source
+
+        try:
+            self._source = open_source(self._side.preds, self._side.targets, self._wanted, self._heard)
+        except BaseException as e:
+            self._failure = e
+
+    def result(self) -> Source:
+        """The source, once it is there."""
+        while self.is_alive():
+            self.join(POLL_SECONDS)
+        if self._failure is not None:
+            raise self._failure
+        assert self._source is not None
+        return self._source
+
+    def end(self, held: ExitStack) -> None:
+        """Leave what was opened, now or until ``held`` is closed, to that."""
+        while self.is_alive():
+            self.join(POLL_SECONDS)
+        if self._source is not None:
+            held.enter_context(closing(self._source))

@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 MISSING = -1
 CHUNK = 100_000
 
+GroupRow = tuple[str | None, str | None, None, int]
+"""Target, prediction, no weight, and how many rows have them."""
+
+
+class RowsAtHand:
+    """Groups that are known, asked for as those of a statement are."""
+
+    def __init__(self, rows: list[GroupRow]) -> None:
+        self._rows = rows
+
+    def fetchmany(self, size: int) -> list[GroupRow]:
+        """The next rows, at most ``size``."""
+        taken, self._rows = self._rows[:size], self._rows[size:]
+        return taken
+
 
 @dataclass(frozen=True, slots=True)
 class Groups:

@@ -11,6 +11,7 @@ from evalcli.errors import InputError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.labels import check_labels, names_of_numbers
 from evalcli.sources.slicing import check_size
+from evalcli.sources.spooled import spool_labels
 from evalcli.sources.table_counts import MISSING, Groups, read_groups, with_names
 from evalcli.sources.table_lines import count_lines
 from evalcli.sources.table_rows import RowStream
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evalcli.sources.base import Slicer
+    from evalcli.sources.spooled import SpooledLabels
     from evalcli.sources.table_columns import Reading
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_sides import Sides
@@ -40,7 +42,8 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     """
     weight = sides.weight
     grouped = weight is not None and not _has_many_weights(sides, weight)
-    groups = _grouped(sides, weight if grouped else None)
+    spooled = spool_labels(sides)
+    groups = _grouped(sides, weight if grouped else None, spooled)
     if reading.by_sample and _are_none(sides, groups):
         return None
     _check_floats(sides, groups)
@@ -71,6 +74,7 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     rows_singly = _label_rows(sides, groups.labels, names, (*opened.slicers, *searched), scan)
     if (weight is None or grouped) and not searched and sides.cluster is None:
         opened.groups, opened.singly = groups, rows_singly
+        opened.spooled = spooled.rows(groups.labels, names) if spooled is not None and not dropped else None
     else:
         opened.stream = rows_singly
     if weight is not None:
@@ -87,11 +91,11 @@ def _are_none(sides: Sides, groups: Groups) -> bool:
     return values or columns.contradicts(said, truth)
 
 
-def _grouped(sides: Sides, weight: Column | None) -> Groups:
+def _grouped(sides: Sides, weight: Column | None, spooled: SpooledLabels | None) -> Groups:
     """The groups by stored value; the text of a value is made once for each group, not for each row."""
-    lines = None if sides.slices else count_lines(sides)
-    if lines is not None:
-        return read_groups(lines, sides.selection.labels)
+    known = None if sides.slices else count_lines(sides) if spooled is None else spooled.groups()
+    if known is not None:
+        return read_groups(known, sides.selection.labels)
     target, pred = (
         (f"CAST({alias} AS VARCHAR)", f"{columns.group_sql(column)} AS {alias}")
         for alias, column in (("t", sides.target), ("p", sides.preds[0]))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import Array, Batch
+    from evalcli.sources.spooled import SpooledRows
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_sides import Opened, Sides
     from evalcli.sources.tables import Table, Tables
@@ -46,7 +47,11 @@ class TableRows(Listed):
         self._lines = Lines(sides.joined.preds)
         self.has_lines, self.has_files = self._lines.has_lines, self._lines.has_files
         is_numbered = sides.selection.where is not None or opened.dropped > 0 or sides.joined.is_sorted
-        self._stream = _listing(sides, stream, [column.sql for column in chosen], is_numbered=is_numbered)
+        self._stream: SpooledRows | ListedStream
+        if opened.spooled is not None and not (chosen or is_numbered):
+            self._stream = opened.spooled
+        else:
+            self._stream = _listing(sides, stream, [column.sql for column in chosen], is_numbered=is_numbered)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """As the passes of a table whose rows are streamed."""
@@ -67,7 +72,7 @@ def _chosen(sides: Sides, show: Sequence[str]) -> tuple[tuple[str, ...], bool, l
     tables = dict(zip(("preds", "target"), joined.files, strict=False))
     names = {side: list(table.columns) for side, table in tables.items()}
     found = []
-    identity = sides.selection.id or _usual_id(sides, tables)
+    identity = sides.selection.id or usual_id_of(sides)
     if identity is not None:
         show = without_id(show, identity)
         found.append((identity, *find_column(identity, names, "--id", joined.preds.path, joined.preds.noun)))
@@ -87,8 +92,9 @@ def as_text(table: Table, name: str) -> None:
         table.reader.cells[name], table.columns[name] = cell, "text"
 
 
-def _usual_id(sides: Sides, tables: dict[str, Table]) -> str | None:
+def usual_id_of(sides: Sides) -> str | None:
     """What rows are called where nobody said it: a column with a usual name, if it can be read."""
+    tables = dict(zip(("preds", "target"), sides.joined.files, strict=False))
     used = {column.name for column in (*sides.preds, sides.target, sides.weight) if column is not None}
     for table in tables.values():
         name = usual_id(list(table.columns), used)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from evalcli.sources.base import Scanned, Selection, Slicer
     from evalcli.sources.cell_rows import CellStream
+    from evalcli.sources.spooled import SpooledRows
     from evalcli.sources.table_counts import Groups
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_rows import RowStream
@@ -44,6 +45,8 @@ class Opened:
     notes: list[Note] = field(default_factory=list)
     singly: RowStream | None = None
     """The rows one by one, where ``stream`` does not give them; nothing is read before it is used."""
+    spooled: SpooledRows | None = None
+    """The same rows where they were kept as they were counted."""
     slicers: tuple[Slicer, ...] = ()
     scanned: Scanned | None = None
 

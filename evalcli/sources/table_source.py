@@ -122,6 +122,8 @@ class TableSource(Source):
             self._listed.close()
         if self._opened.stream is not None:
             self._opened.stream.close()
+        if self._opened.spooled is not None:
+            self._opened.spooled.spool.close()
         self._tables.close()
         super().close()
 

@@ -49,12 +49,34 @@ def test_two_plain_columns_are_counted_by_line(
     assert opened(path, monkeypatch) == (Counter(ROWS), True)
 
 
-def test_quotes_more_columns_and_conditions_go_the_ordinary_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('"a","b"\n"b","b"\n"a","b"\n', [("a", "b"), ("b", "b"), ("a", "b")]),
+        ('"a,b",c\nc,"a,b"\n', [("a,b", "c"), ("c", "a,b")]),
+        ('"say ""a""",b\nb,"say ""a"""\n', [('say "a"', "b"), ("b", 'say "a"')]),
+        ('"",b\nb,""\n', [("", "b"), ("b", "")]),
+    ],
+)
+def test_quotes_that_close_in_their_line_are_taken_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, rows: list[tuple[str, str]]
 ) -> None:
     path = tmp_path / "t.csv"
-    path.write_text('target,pred\n"a,b",c\nc,"a,b"\n')
-    assert opened(path, monkeypatch) == (Counter({("a,b", "c"): 1, ("c", "a,b"): 1}), False)
+    path.write_text("target,pred\n" + text)
+    assert opened(path, monkeypatch) == (Counter(rows), True)
+    path.write_text("id,target,pred\n" + "".join(f"7,{line}\n" for line in text.splitlines()))
+    assert opened(path, monkeypatch) == (Counter(rows), False)
+
+
+def test_a_cell_of_two_lines_is_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('target,pred\n"x\n"",""\n",y\n')
+    with pytest.raises(InputError, match="a label holds a line break"):
+        opened(path, monkeypatch)
+
+
+def test_more_columns_and_conditions_go_the_ordinary_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "t.csv"
     path.write_text("id,target,pred\n1,a,b\n2,b,b\n")
     assert opened(path, monkeypatch) == (Counter({("a", "b"): 1, ("b", "b"): 1}), False)
     path.write_text("target,pred\na,b\nb,b\n")

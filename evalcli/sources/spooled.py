@@ -1,0 +1,221 @@
+"""Labels of a table that are read once and kept: every row as the numbers of what stands in it, two bytes each.
+
+Whoever looks at single rows would read a table twice: once to know its labels, once more for the rows. Here the rows
+wait, in memory or, beyond some size, in a temporary file.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalcli.errors import EvalError
+from evalcli.sources.base import Batch
+from evalcli.sources.table_columns import group_sql
+from evalcli.sources.table_counts import MISSING, RowsAtHand
+from evalcli.sources.table_lines import lines_of
+from evalcli.sources.table_listing import usual_id_of
+from evalcli.sources.table_rows import arrow_texts, filled, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from evalcli.sources.base import Array
+    from evalcli.sources.table_sides import Sides
+
+FETCH = 1 << 17
+"""Rows of a block."""
+
+IN_MEMORY = 1 << 26
+"""Bytes beyond which the rows are written to a temporary file."""
+
+MOST_VALUES = (1 << 16) - 1
+"""With more different values than two bytes can tell apart, and one for none, nothing is kept."""
+
+_PACKED = 1 << 20
+
+
+class _Numbers:
+    """Values by number, in the order in which they first occur; 0 stands for none."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = [None]
+        self._known: Any = None
+
+    def of(self, column: Any) -> Array | None:
+        """The numbers (N,) uint16 of a column of the engine's; ``None`` where they are too many, or too large."""
+        import pyarrow.compute as pc
+
+        if not any(kind in str(column.type) for kind in ("int", "string")):
+            return None  # whole numbers beyond 64 bits
+        found = None if self._known is None else pc.index_in(column, value_set=self._known)
+        if found is None or found.null_count > column.null_count:
+            fresh = column if found is None else column.filter(pc.is_null(found))
+            self.values += [value for value in pc.unique(fresh).to_pylist() if value is not None]
+            if len(self.values) > MOST_VALUES:
+                return None
+            self._known = _as_arrow(self.values[1:], column.type)
+            found = pc.index_in(column, value_set=self._known)
+        return (whole(filled(found, -1), np.int32) + 1).astype(np.uint16)
+
+
+def _as_arrow(values: list[Any], kind: Any) -> Any:
+    import pyarrow as pa
+
+    if not pa.types.is_integer(kind):
+        return arrow_texts(values, kind)
+    held = np.array(values, str(kind))
+    return pa.Array.from_buffers(kind, len(held), [None, pa.py_buffer(held)])
+
+
+class Spool:
+    """Rows of one column or two, block by block."""
+
+    def __init__(self, width: int) -> None:
+        self.numbers = [_Numbers() for _ in range(width)]
+        self.counts: Counter[tuple[int, ...]] = Counter()
+        """How often each row of numbers occurs."""
+        self._blocks: list[int] = []
+        self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed when nobody holds the rows any more
+        self.close = weakref.finalize(self, self._file.close)
+
+    def add(self, block: Any) -> bool:
+        """Keep the rows of a record batch; ``False`` where they hold too many values."""
+        rows = [numbers.of(column) for numbers, column in zip(self.numbers, block.columns, strict=True)]
+        held = [each for each in rows if each is not None]
+        if len(held) < len(rows):
+            return False
+        for each in held:
+            self._file.write(each.tobytes())
+        self._blocks.append(block.num_rows)
+        self._count(held)
+        return True
+
+    def _count(self, rows: list[Array]) -> None:
+        wide = len(self.numbers[-1].values)
+        packed = rows[0].astype(np.int64) if len(rows) == 1 else rows[0].astype(np.int64) * wide + rows[1]
+        if len(self.numbers[0].values) * wide <= _PACKED or len(rows) == 1:
+            counts = np.bincount(packed)
+            keys = np.flatnonzero(counts)
+            counts = counts[keys]
+        else:
+            keys, counts = np.unique(packed, return_counts=True)
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+            self.counts[(key,) if len(rows) == 1 else divmod(key, wide)] += count
+
+    def read(self) -> Iterator[tuple[int, list[Array]]]:
+        """The first row of every block, and its numbers."""
+        at = start = 0
+        for rows in self._blocks:
+            self._file.seek(at)
+            data = np.frombuffer(self._file.read(2 * rows * len(self.numbers)), np.uint16)
+            yield start, list(data.reshape(len(self.numbers), rows))
+            at += data.nbytes
+            start += rows
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledLabels:
+    """A table of labels that was read; ``said`` and ``truth`` are texts by the number of a line, or each by its own."""
+
+    spool: Spool
+    said: Sequence[str | None]
+    truth: Sequence[str | None]
+
+    def groups(self) -> RowsAtHand:
+        """Distinct rows (target, prediction, no weight, count)."""
+        counts = self.spool.counts.items()
+        return RowsAtHand([(self.truth[key[-1]], self.said[key[0]], None, count) for key, count in counts])
+
+    def rows(self, labels: Sequence[str], names: Mapping[str, Mapping[str, str]]) -> SpooledRows:
+        """The rows one by one as codes of ``labels``; ``names`` are what some texts of a side stand for."""
+        place = {label: code for code, label in enumerate(labels)}
+        codes = (
+            np.array([MISSING if text is None else place.get(named.get(text, text), MISSING) for text in texts])
+            for texts, named in ((self.said, names["preds"]), (self.truth, names["target"]))
+        )
+        return SpooledRows(self.spool, *codes)
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRows:
+    """Rows as codes: ``preds`` and ``target`` by the numbers that were kept."""
+
+    spool: Spool
+    preds: Array
+    target: Array
+
+    def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
+        """Loads in row order."""
+        for start, numbers in self.spool.read():
+            for offset in range(0, len(numbers[0]), size):
+                part = [each[offset : offset + size] for each in numbers]
+                yield partial(self._batch, part, start + offset)
+
+    def _batch(self, numbers: list[Array], start: int) -> Batch:
+        return Batch(self.preds[numbers[0]], self.target[numbers[-1]], start=start)
+
+    def close(self) -> None:
+        """Nothing is left open by a pass that ends half way."""
+
+
+def spool_labels(sides: Sides) -> SpooledLabels | None:
+    """Read the labels of both sides and keep them; ``None`` where there is more to a row, or too much to keep."""
+    wanted = sides.selection
+    more = (sides.weight, wanted.where, wanted.id, sides.scan, sides.cluster, usual_id_of(sides))
+    if not wanted.listing or wanted.partial or sides.slices or len(sides.preds) > 1 or any(more):
+        return None
+    return _spool_lines(sides) or _spool_columns(sides)
+
+
+def _spool_lines(sides: Sides) -> SpooledLabels | None:
+    lines = lines_of(sides)
+    if lines is None:
+        return None
+    spool, reader = Spool(1), sides.joined.preds.reader
+    texts = spool.numbers[0].values
+    cells: list[tuple[str | None, str | None]] = [(None, None)]
+    try:
+        for block in _blocks(sides, lines.sql):
+            if block.columns[0].null_count or not spool.add(block):
+                return None
+            for line in texts[len(cells) :]:
+                found = lines.cells(line)
+                if found is None:
+                    return None
+                cells.append(found)
+    except EvalError:
+        return None  # the ordinary way finds the line that is wrong
+    if not reader.adds_up([(texts[key] or "", count) for (key,), count in spool.counts.items()]):
+        return None
+    return SpooledLabels(spool, [said for _, said in cells], [truth for truth, _ in cells])
+
+
+def _spool_columns(sides: Sides) -> SpooledLabels | None:
+    pair = sides.preds[0], sides.target
+    if any(column.kind not in ("text", "integer") for column in pair):
+        return None
+    spool = Spool(2)
+    columns = ", ".join(map(group_sql, pair))
+    for block in _blocks(sides, f"SELECT {columns} {sides.joined.source()} {sides.joined.order}"):
+        if not spool.add(block):
+            return None
+    said, truth = ([None if value is None else str(value) for value in each.values] for each in spool.numbers)
+    return SpooledLabels(spool, said, truth)
+
+
+def _blocks(sides: Sides, sql: str) -> Iterator[Any]:
+    """Record batches of a statement, whose progress is heard."""
+    tables = sides.joined.tables
+    blocks: Any = tables.stream(sql, FETCH)
+    with closing(blocks):
+        for block in blocks:
+            yield block
+            sides.heard(min(max(tables.connection.query_progress() / 100, 0.0), 1.0))
