@@ -62,6 +62,7 @@ def write(path: Path, rows: list[tuple[str, str]], extra: bool = False, quoting:
 def test_rows_come_back_in_order(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], extra: bool, size: int
 ) -> None:
+    rows = [("cat", "cat"), *rows]  # sides without a label in common are refused
     path = write(tmp_path_factory.mktemp("t") / "t.csv", rows, extra, csv.QUOTE_ALL)
     source, kept = opened(path)
     assert kept
@@ -106,8 +107,9 @@ def test_numbers_beyond_64_bits_are_read_again(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     sql = "SELECT unnest([170141183460469231731687303715884105727, 1])::HUGEINT AS pred, unnest([1, 1]) AS target"
     duckdb.sql(f"COPY ({sql}) TO '{path}'")
-    source, _ = opened(path)
-    assert [truth for truth, _ in rows_of(source, 3)] == ["1", "1"]
+    source, kept = opened(path)
+    assert sum(len(load().target) for load in source.listed().plan(3)) == 2
+    assert not kept
     source.close()
 
 
