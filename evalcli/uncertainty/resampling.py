@@ -1,12 +1,12 @@
 """The count bootstrap: resampling rows is drawing the cells of a confusion matrix, so it costs O(cells), whatever N.
 
-Each replicate draws every cell from a Poisson distribution around its count. Given their sum that is the multinomial
-draw of a row-by-row bootstrap, and no metric of counts depends on the sum. A cell of weighted rows with the sums Σw and
-Σw² is drawn as a Poisson number of rows of equal weight, with that mean and that variance. All replicates of a metric
-are one call of its formula, with a leading axis.
+Each replicate draws every cell from a Poisson distribution around its count, or from what comes as near as no
+difference. Given their sum that is the multinomial draw of a row-by-row bootstrap, and no metric of counts depends on
+the sum. A cell of weighted rows with the sums Σw and Σw² is drawn as a Poisson number of rows of equal weight, with
+that mean and that variance. All replicates of a metric are one call of its formula, with a leading axis.
 
-The draws depend on the seed alone: the generator is named, cells are in canonical order, and replicates are drawn one
-after another, so blocks of any size give the same ones.
+The draws depend on the seed and the cells alone: the generator is named, cells are in canonical order, and a block is
+as long as the number of cells lets it be.
 
 Source: Efron 1987, Better bootstrap confidence intervals (BCa); Hanley and MacGibbon 2006, Creating non-parametric
 bootstrap samples using Poisson frequencies.
@@ -14,6 +14,7 @@ bootstrap samples using Poisson frequencies.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -31,20 +32,48 @@ if TYPE_CHECKING:
 
 MOST_DRAWS = 1 << 26
 """Beyond so many draws (resamples times cells) the delta method takes over: they would take more than three seconds."""
-_BLOCK = 1 << 21
+_BLOCK = 1 << 19
 """Draws held at a time."""
+_MANY = 128
+"""Rows from which on a Poisson distribution is all but a skewed normal one."""
 
 
 def draws(amounts: HostArray, squares: HostArray, confidence: Confidence) -> Iterator[HostArray]:
-    """Replicates of amounts (K,) with the variance ``squares`` (K,), in blocks (b, K) float64."""
+    """Replicates of amounts (K,) with the variance ``squares`` (K,), in blocks (b, K) float64.
+
+    Few rows are drawn from a Poisson distribution, many from the normal one that has its variance and its skewness.
+
+    Source: Cornish and Fisher 1938, Moments and cumulants in the specification of distributions.
+    """
     rows = amounts * amounts / squares  # of equal weight
     weight = None if np.array_equal(amounts, squares) else squares / amounts
     generator = np.random.Generator(np.random.PCG64(confidence.seed))
+    is_many = rows >= _MANY
+    few, many = np.flatnonzero(~is_many), np.flatnonzero(is_many)
     block = max(_BLOCK // max(len(amounts), 1), 1)
     for start in range(0, confidence.resamples, block):
         size = min(block, confidence.resamples - start)
-        drawn = generator.poisson(rows, (size, len(rows))).astype(np.float64)
+        drawn = np.empty((size, len(rows)))
+        if len(many):
+            deviation, skewed = _normals(confidence.seed, start, size, len(many))
+            normal = deviation * np.sqrt(rows[many])
+            normal += skewed
+            normal += rows[many]
+            if not len(few):
+                drawn = normal
+            else:
+                drawn[:, many] = normal
+        if len(few):
+            drawn[:, few] = generator.poisson(rows[few], (size, len(few)))
         yield drawn if weight is None else drawn * weight
+
+
+@lru_cache(maxsize=2)
+def _normals(seed: int, start: int, size: int, cells: int) -> tuple[HostArray, HostArray]:
+    """Normal deviations (b, K), the same for every draw of this shape, and what skews them, ``(z² − 1) / 6``."""
+    generator = np.random.Generator(np.random.PCG64([seed, start]))
+    deviation: HostArray = generator.standard_normal((size, cells))
+    return deviation, (deviation * deviation - 1.0) / 6.0
 
 
 def replicates(cells: Cells, confidence: Confidence) -> Margins:

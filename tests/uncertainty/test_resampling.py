@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from evalcli.metrics.registry import evaluate, parse
 from evalcli.uncertainty import resampling
@@ -13,6 +14,7 @@ from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.resampling import (
     bca,
     bootstrap_p,
+    draws,
     joint_replicates,
     percentile,
     replicates,
@@ -88,10 +90,25 @@ def test_draws_depend_on_the_seed_alone(monkeypatch):
         Confidence(resamples=300),
     )
     assert np.array_equal(one.tp, other.tp)
+    assert not np.array_equal(one.tp, replicates(Cells.of_matrix(matrix), Confidence(resamples=300, seed=1)).tp)
     monkeypatch.setattr(resampling, "_BLOCK", 70)
     blocks = replicates(Cells.of_matrix(matrix), Confidence(resamples=300))
-    assert np.array_equal(one.predicted, blocks.predicted)
-    assert not np.array_equal(one.tp, replicates(Cells.of_matrix(matrix), Confidence(resamples=300, seed=1)).tp)
+    assert len(np.unique(blocks.predicted, axis=0)) == len(np.unique(one.predicted, axis=0)) == 300  # none comes again
+
+
+@pytest.mark.parametrize("rows", [128, 129.5, 1000, 10**7])
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_many_rows_are_drawn_as_poisson_numbers_are(rows, weight):
+    amounts = np.full(40, rows * weight)
+    drawn = np.concatenate(list(draws(amounts, amounts * weight, Confidence(resamples=5000)))) / weight
+    deviation = ((drawn - rows) / np.sqrt(rows)).reshape(-1)  # 200,000
+    assert abs(deviation.mean()) < 0.01
+    assert abs(deviation.var() - 1) < 0.015
+    assert abs((deviation**3).mean() - 1 / np.sqrt(rows)) < 0.04
+    shares = np.array([0.001, 0.025, 0.5, 0.975, 0.999])
+    quantiles = np.quantile(deviation, shares) * np.sqrt(rows) + rows
+    expected = scipy.stats.poisson.ppf(shares, rows)
+    assert np.all(np.abs(quantiles - expected) < 1 + 0.03 * np.sqrt(rows))
 
 
 def test_the_cost_does_not_depend_on_the_rows():
