@@ -218,8 +218,8 @@ def _cells_of(rows: PairRows, addresses: HostArray, shift: int, *, weighted: boo
     """Rows as cells of the addresses without their ``shift`` low bits."""
     if not len(rows.x):
         return _no_cells(weighted)
-    order = np.argsort(addresses)
-    heads = heads_of(addresses[order], shift)
+    order, places = _in_order(addresses, shift)
+    heads = heads_of(places)
     amounts: HostArray | ExactSum
     repeats = None if rows.repeats is None else rows.repeats[order]
     if weighted:
@@ -235,6 +235,19 @@ def _cells_of(rows: PairRows, addresses: HostArray, shift: int, *, weighted: boo
         taken = keys[order]
         ends += [end.reduceat(taken, heads) for end in (np.minimum, np.maximum)]
     return PairCells(tuple(ends), amounts)
+
+
+def _in_order(addresses: HostArray, shift: int) -> tuple[HostArray, HostArray]:
+    """The rows by rising cell, and the cells (n,) in this order; a word that holds both is sorted many times faster."""
+    cells = addresses >> np.uint64(shift)
+    bits = (len(cells) - 1).bit_length()
+    if int(cells.max()).bit_length() + bits > 64:
+        order = np.argsort(cells)
+        return order, cells[order]
+    cells <<= np.uint64(bits)
+    cells |= np.arange(len(cells), dtype=np.uint64)
+    cells.sort()
+    return (cells & np.uint64((1 << bits) - 1)).view(np.int64), cells >> np.uint64(bits)
 
 
 def _united(parts: list[PairCells], places: HostArray) -> PairCells:
