@@ -55,7 +55,8 @@ def draws(amounts: HostArray, squares: HostArray, confidence: Confidence) -> Ite
         size = min(block, confidence.resamples - start)
         drawn = np.empty((size, len(rows)))
         if len(many):
-            deviation, skewed = _normals(confidence.seed, start, size, len(many))
+            wide = 1 << (len(many) - 1).bit_length()  # one table for many tables of nearly as many cells
+            deviation, skewed = (part[:, : len(many)] for part in _normals(confidence.seed, start, size, wide))
             normal = deviation * np.sqrt(rows[many])
             normal += skewed
             normal += rows[many]
