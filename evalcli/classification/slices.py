@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TABLE_CELLS = 1 << 20
 """Cells that the tables of all slices may have for their rows to be counted in one go."""
+_CHUNK = 1 << 16
+"""Rows whose cells stay in the cache; no fewer, for each chunk is added to the whole table."""
 
 
 class Slice(NamedTuple):
@@ -90,15 +92,19 @@ class SliceStates:
             labels, codes = labels._replace(scores=None).pick(held), codes[held]
         if self._table is None or not len(codes):
             return not len(codes)
-        preds, target = (part.astype(np.int64, copy=False) for part in (labels.preds, labels.target))
+        preds, target = labels.preds, labels.target
         classes = self._table.shape[1]
         if self.classes is None:
             classes = max(classes, int(preds.max()) + 1, int(target.max()) + 1)
         if out_of_range(preds, target, classes) or not self._grow(classes):
             return False
-        cells = pair_cells(preds, target, classes)
-        cells += codes * (classes * (classes + 1))
-        self._table += count_cells(cells, self._table.size, labels.repeats).reshape(self._table.shape)
+        for start in range(0, len(codes), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            said, truth = (side[part].astype(np.int64, copy=False) for side in (preds, target))
+            cells = pair_cells(said, truth, classes)
+            cells += codes[part] * (classes * (classes + 1))
+            repeats = None if labels.repeats is None else labels.repeats[part]
+            self._table += count_cells(cells, self._table.size, repeats).reshape(self._table.shape)
         return True
 
     def _grow(self, classes: int) -> bool:
