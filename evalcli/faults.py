@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError
-from evalcli.metrics.labels import LARGEST_LABEL
+from evalcli.metrics.labels import LARGEST_LABEL, weights_tell
 
 if TYPE_CHECKING:
     from evalcli.evidence import Evidence, Fault
@@ -100,3 +100,18 @@ def _range(fault: Fault, noun: str, choices: Choices, classes: int | None) -> tu
         named = f"; if it is a class, name all classes: --labels={least},…" if least == "-1" else ""
         return f" {limit}", f"if {least} marks rows to leave out, add --ignore-index {least}{named}"
     return f" {limit}", "labels count from 0; check the number of classes, --labels and --ignore-index"
+
+
+def refuse_scale(total: float, squares: float, source: Source) -> None:
+    """Refuse weights that are so light or so heavy, all in all, that their products leave float64.
+
+    Raises: ``InputError`` with what one row weighs.
+    """
+    if weights_tell(total, squares):
+        return
+    usual = squares / total if squares > 0.0 else total
+    raise InputError(
+        f"the weights (about {usual:.2g} a row) are too {'heavy' if usual > 1.0 else 'light'} to be multiplied",
+        fix="scale them all by one factor, so that they lie near 1: only their proportions matter",
+        path=source.target.path,
+    )

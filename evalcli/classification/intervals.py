@@ -13,7 +13,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
-from math import isinf, sqrt
+from math import isinf, isnan, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -68,12 +68,16 @@ class Intervals:
         """``value`` with its interval, where there is one."""
         if value.value is None or isinf(value.value):
             return value
-        found = self._scored(name, value.value) if name.entry.needs_scores else self._counted(name, value.value)
+        with np.errstate(over="ignore", invalid="ignore"):  # a class may weigh next to nothing
+            found = self._scored(name, value.value) if name.entry.needs_scores else self._counted(name, value.value)
+        if found is not None and isnan(found.low + found.high):
+            found = replace(found, low=name.entry.low, high=name.entry.high)
         return value if found is None else self._with(name, value, self._named(found))
 
     def by_class(self, name: MetricName) -> dict[int, Interval]:
         """The intervals of a metric of counts by the place of each class."""
-        return {place: self._named(found) for place, found in self._counts.per_class(name).items()}
+        with np.errstate(over="ignore", invalid="ignore"):
+            return {place: self._named(found) for place, found in self._counts.per_class(name).items()}
 
     def _named(self, found: Interval) -> Interval:
         """With a method that says what was sampled."""
@@ -276,7 +280,7 @@ class Intervals:
         sums = self._read(name)
         high = sums.largest
         losses, rows = sums.histogram
-        moments = means.Moments.of_histogram(losses, rows, self._mean_weight)
+        moments = means.Moments.of_histogram(losses, rows * (sums.n / sums.rows), self._mean_weight)
         found = means.mean_interval(moments, self._confidence, 0.0, high, means.WORST_LOSS if isinf(high) else None)
         moved = value - moments.mean  # the sizes of losses are known to three digits, their mean exactly
         return replace(found, low=found.low + moved, high=found.high + moved)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.metrics.counts import Counts
+from evalcli.metrics.labels import weights_tell
 from evalcli.metrics.registry import METRICS, PER_CLASS, check_task, needs_scores, parse
 from evalcli.metrics.registry import evaluate as metric_value
 from evalcli.report import ClassRow, Value
@@ -80,6 +81,8 @@ class Numbers:
     def _intervals(self) -> Intervals | None:
         if self.setting.confidence is None or not self.total > 0:
             return None
+        if self.weighted and not weights_tell(self.total, self.weight_squares):
+            return None  # those of a slice: all rows have been looked at before
         if self.clusters is not None and np.unique(self.clusters.rows().cluster).size < 2:
             return None  # nothing says how another cluster would differ from a slice's only one
         from evalcli.classification.intervals import Intervals

@@ -14,7 +14,7 @@ from evalcli.classification.slices import SliceStates
 from evalcli.clusterpasses import single_cluster
 from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
-from evalcli.faults import raise_faults
+from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.scantables import ALL, Hits, Rows, ScanTables, refuse_weights, until_decided
 from evalcli.slicepasses import Waiting, by_name
@@ -236,7 +236,7 @@ class ClassificationPass:
         """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.
 
         Raises:
-            InputError: with the count and the first rows concerned.
+            InputError: with the count and the first rows concerned; weights are all tiny or huge.
             UsageError: a search for weak slices that these rows cannot have.
             EmptyError: no row is left, or all weights are 0.
 
@@ -254,8 +254,11 @@ class ClassificationPass:
             _check_scan(self.plan, decided)
         if source.merged and not self.plan.partial:
             self._compare_labels()
-        if source.weighted and not self.plan.partial and not float(self.confusion.class_counts().numpy().n) > 0:
-            raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+        if source.weighted and not self.plan.partial:
+            total = float(self.confusion.class_counts().numpy().n)
+            if not total > 0:
+                raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+            refuse_scale(total, self.confusion.weight_squares, source)
 
     def _check_clusters(self) -> None:
         """Refuse a single cluster: nothing says how another would differ from it.

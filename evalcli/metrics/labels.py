@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _LARGEST = (1 << 63) - 1
 HEAVIEST = 1e150
 """Above this the square of a weight leaves float64."""
+_TELLING = (1e-60, 1e60)
+"""Between which ``Σw² / Σw`` lies: intervals take its fourth power times that of the number of rows."""
 MAX_CLASSES = 1 << 24
 """Beyond this a label is no class number but a mistake."""
 LARGEST_LABEL = MAX_CLASSES - 1
@@ -46,6 +48,15 @@ class Counts:
     def numpy(self) -> Counts:
         """The same counts on the host."""
         return Counts(asnumpy(self.tp), asnumpy(self.support), asnumpy(self.predicted), asnumpy(self.n))
+
+
+def weights_tell(total: float, squares: float) -> bool:
+    """Whether products of weights of the sum ``total`` and the sum of ``squares`` stay within float64.
+
+    Only their proportions matter. A light row beside heavy ones is nothing unusual; here all are far from 1.
+    """
+    low, high = _TELLING
+    return total > 0.0 and low <= squares / total <= high
 
 
 class LabelRows(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 from evalcli import __version__
 from evalcli.addresses import between, wholes_of
 from evalcli.errors import UsageError
+from evalcli.metrics.labels import weights_tell
 from evalcli.metrics.registry import (
     LABEL_LOSSES,
     LABEL_RANKS,
@@ -96,7 +97,7 @@ class _Reporter:
         """What gives the numbers their intervals, where any are wanted."""
         confidence, gathered = self.plan.choices.confidence, self.gathered
         total = float(self.counted.sets.amount.sum())
-        if confidence is None or not total > 0.0:
+        if confidence is None or not weights_tell(total, gathered.counts.weight_squares):
             return None
         from evalcli.multilabel.intervals import Intervals
 

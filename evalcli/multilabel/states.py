@@ -10,7 +10,7 @@ from evalcli.clustergroups import GROUPS, groups_of
 from evalcli.clusterpasses import ClusterPasses, SlicedClusters, clusters_agree, clusters_under, saved_clusters
 from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
-from evalcli.faults import raise_faults
+from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.base import restore_states, saved_states
 from evalcli.metrics.label_moments import MOST_LABELS, LabelMoments
 from evalcli.metrics.label_pairs import LabelPairs
@@ -209,8 +209,11 @@ class MultilabelPass:
         self.plan.refuse_empty(self.evidence)
         if self.clusters is not None and not self.plan.partial:
             self.clusters.check(source.clustered, source.target.path)
-        if source.weighted and not self.plan.partial and not self.counts.weight_squares > 0:
-            raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+        if source.weighted and not self.plan.partial:
+            total = float(self.sets.compute().amount.sum())
+            if not total > 0:
+                raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+            refuse_scale(total, self.counts.weight_squares, source)
         if self.scan is not None:
             self._check_scan()
 

@@ -11,6 +11,7 @@ from evalcli import __version__
 from evalcli.addresses import between, wholes_of
 from evalcli.errors import UsageError
 from evalcli.metrics import regression
+from evalcli.metrics.labels import weights_tell
 from evalcli.metrics.registry import parse
 from evalcli.metrics.residuals import histogram, quantile
 from evalcli.regression.findings import Facts, Output, find
@@ -137,7 +138,14 @@ class Reporter:
 
     def _is_shown(self, name: MetricName) -> bool:
         shown = self.plan.shown
-        return self.choices.confidence is not None and (shown is None or str(name) in shown.of_all)
+        wanted = self.choices.confidence is not None and (shown is None or str(name) in shown.of_all)
+        return wanted and self._weights_tell
+
+    @cached_property
+    def _weights_tell(self) -> bool:
+        """Whether the weights of a slice can be squared."""
+        total = sum(float(one.n) for one in self.results.read(_MOMENTS)) / len(self.outputs)
+        return not self.source.weighted or weights_tell(total, self.weight_squares)
 
     def _sure_of_mean(self, name: MetricName, value: Value) -> Value:
         """The mean over outputs with the interval that holds however these go together."""

@@ -12,7 +12,7 @@ from evalcli.clustergroups import GROUPS, groups_of
 from evalcli.clusterpasses import ClusterPasses, SlicedClusters, clusters_agree, clusters_under, saved_clusters
 from evalcli.errors import EmptyError, InputError
 from evalcli.evidence import Evidence
-from evalcli.faults import raise_faults
+from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.absolute import AbsoluteErrors, Extremes, RatioCounts
 from evalcli.metrics.base import Metric, restore_states, saved_states
 from evalcli.metrics.deviance import Deviance, LogErrors
@@ -248,8 +248,11 @@ class RegressionPass:
         if self.scan is not None:
             refuse_weights(source)
             scanning.output_of(self._searched_by(), outputs_of(self.plan))
-        if source.weighted and not self.plan.partial and not float(self.states[ALWAYS[0]].weights) > 0:
-            raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+        if source.weighted and not self.plan.partial:
+            total = float(self.states[ALWAYS[0]].weights)
+            if not total > 0:
+                raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
+            refuse_scale(total, self.weight_squares, source)
         self._refuse_tiny()
 
     def _refuse_tiny(self) -> None:

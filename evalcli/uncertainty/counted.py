@@ -134,9 +134,10 @@ class CountIntervals:
             )
             return bca(value, values_of(name, self._replicates, place, self._declared), skew, self.confidence)
         low, high = name.entry.low, name.entry.high
-        variance = dot(cells.squares, influence**2)
         centre = min(max(value - of.bias(cells), low), high)
         if method == "delta":
+            errors = np.sqrt(cells.squares) * influence  # of next to no weight the square of an influence is infinite
+            variance = dot(errors, errors)
             if low < centre < high and variance > _NOTHING:
                 return by_variance(centre, variance, self._critical, "delta", low, high)
             return self._unknown(name, value, cells, self._even_rows)

@@ -102,6 +102,8 @@ def _interval(
 
     seen = float(value(sides[0][None], sides[1][None])[0])
     replicates = drawn_values(value, sides, mean_weight, confidence)
+    if np.isnan(replicates).all():  # one side weighs next to nothing
+        return Interval(0.0, 1.0, "bootstrap")
     found = bca(seen, replicates[~np.isnan(replicates)], 0.0, confidence)
     moved = exact.value - seen
     found = replace(found, low=found.low + moved + (exact.low - exact.value), high=found.high + moved)

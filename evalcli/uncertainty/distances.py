@@ -46,6 +46,8 @@ def distance_interval(ranking: Ranking, confidence: Confidence, mean_weight: flo
     smoothed = _smoothed(sides, (_WIDE - _NARROWER * seen) * alike**-0.2)
     fewer = replace(confidence, resamples=min(confidence.resamples, _DRAWN))
     drawn = drawn_values(_largest, smoothed, mean_weight, fewer)
+    if np.isnan(drawn).all():  # one side weighs next to nothing
+        return Interval(0.0, 1.0, "influence")
     excess = float(np.nanmean(drawn)) - float(_largest(smoothed[0][None], smoothed[1][None])[0])
     centre = min(exact.value - excess, exact.value + 0.75 * (1.0 - exact.value))
     if not exact.value < 1.0:

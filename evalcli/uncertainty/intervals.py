@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
 
 _HALVINGS = 100
+_TRACE = 1e-12
+"""Of so little of a row nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +99,17 @@ def wilson(successes: float, trials: float, critical: float) -> Interval:
 def wilson_ends(
     share: float | HostArray, trials: float | HostArray, critical: float
 ) -> tuple[float | HostArray, float | HostArray]:
-    """Both ends for shares and trials (…), whole or effective; (0, 1) where there are no trials."""
+    """Both ends for shares and trials (…), whole or effective; (0, 1) where there are none."""
     import numpy as np
 
     share, trials = np.asarray(share, float), np.asarray(trials, float)
     square = critical * critical
-    some = np.where(trials > 0, trials, 1.0)
+    some = np.where(trials > _TRACE, trials, 1.0)
     weight = square / some
     middle = (share + weight / 2) / (1 + weight)
     half = critical / (1 + weight) * np.sqrt(np.maximum(share * (1 - share), 0.0) / some + square / (4 * some * some))
-    low = np.where((share <= 0) | (trials <= 0), 0.0, np.maximum(middle - half, 0.0))
-    high = np.where((share >= 1) | (trials <= 0), 1.0, np.minimum(middle + half, 1.0))
+    low = np.where((share <= 0) | (trials <= _TRACE), 0.0, np.maximum(middle - half, 0.0))
+    high = np.where((share >= 1) | (trials <= _TRACE), 1.0, np.minimum(middle + half, 1.0))
     return low, high
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
 
 _HALVINGS = 100
+_TRACE = 1e-9
 _USUAL = 1.96
 _MODEL = 0.75
 """Rows out of order that the model counts for: with this many, 95 % are 94 to 97 % from AUROC 0.6 to 0.99."""
@@ -136,11 +137,17 @@ def _exponential(value: float) -> float:
 def _side(amounts: HostArray, shares: HostArray, mean: float, square: float, model: float) -> Side:
     """The variance of the mean of ``shares`` (K,), drawn towards ``model`` by one row out of order."""
     total = float(amounts.sum())
-    rows = total * total / square
+    rows = _rows(total, square)
     variance = dot(amounts, (shares - mean) ** 2) / total
     variance *= _spared(rows)
     telling = min(_telling(amounts, 1.0 - shares), _telling(amounts, shares)) * rows / total
     return Side((telling * variance + _MODEL * max(variance, model)) / (telling + _MODEL) / rows, rows)
+
+
+def _rows(total: float, square: float) -> float:
+    """``(Σw)² / Σw²``, at least a trace of a row: of a side that weighs next to nothing, nothing is known."""
+    mean = square / total
+    return max(total / mean, _TRACE) if mean > 0.0 else _TRACE
 
 
 def _spared(rows: float) -> float:
@@ -169,8 +176,7 @@ def average_precision_estimate(ranking: Ranking, squares: Squares | None = None)
     total, whole = ranking.positives, np.where(a + b > 0, a + b, 1.0)
     mean = dot(pos, a / whole) / total
     of_pos, of_neg = precision_influence(ranking)
-    rows = total * total / squares.pos
-    others = ranking.negatives**2 / squares.neg
+    rows, others = _rows(total, squares.pos), _rows(ranking.negatives, squares.neg)
     sides = ((pos, of_pos, squares.pos / total, rows), (neg, of_neg, squares.neg / ranking.negatives, others))
     variances = [dot(side, of**2) * weight * _spared(size) for side, of, weight, size in sides]
     variance = sum(variances)
@@ -179,7 +185,7 @@ def average_precision_estimate(ranking: Ranking, squares: Squares | None = None)
     if not variance > 0.0:
         variances, grown = [1.0, 0.0], (none_of(rows, _USUAL) / _USUAL) ** 2
     scale = grown / sum(variances)
-    bias = dot(pos * b / whole**2, 1.0 - a / total) / total * squares.pos / total
+    bias = dot(pos / whole * (b / whole), 1.0 - a / total) / total * squares.pos / total
     return RankEstimate(certified, Side(variances[0] * scale, rows), Side(variances[1] * scale, others), bias)
 
 
@@ -192,7 +198,7 @@ def precision_influence(ranking: Ranking) -> tuple[HostArray, HostArray]:
     pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
     a, b = np.cumsum(pos), np.cumsum(neg)
     total, whole = ranking.positives, np.where(a + b > 0, a + b, 1.0)
-    raised, lowered = (np.cumsum((pos * side / whole**2)[::-1])[::-1] for side in (b, a))
+    raised, lowered = (np.cumsum((pos / whole * (side / whole))[::-1])[::-1] for side in (b, a))
     mean = dot(pos, a / whole) / total
     return (a / whole - mean + raised) / total, -lowered / total
 
