@@ -106,12 +106,13 @@ class ClusterIntervals(Intervals):
         residuals: Residuals | None,
         pairs: OutputPairs | None,
         rows: float,
+        spread: float,
         groups: Groups,
         values: GroupValues,
         output: int,
         mean_weight: float = 1.0,
     ) -> None:
-        super().__init__(residuals, pairs, rows, groups.confidence, mean_weight)
+        super().__init__(residuals, pairs, rows, spread, groups.confidence, mean_weight)
         self._groups, self._values, self._output = groups, values, output
 
     def _found(self, name: MetricName, value: float) -> Interval | None:
@@ -137,7 +138,8 @@ class ClusterIntervals(Intervals):
         variance = 0.25 / self._rows if name.base == "medae" else 0.0
         times, surer = groups.fewer(sums, variance)
         pairs = None if self._pairs is None else self._pairs.fewer(times)
-        fewer = Intervals(self._residuals, pairs, self._total, surer, self._mean_weight * times)
+        known = self._residuals, pairs, self._total, self._spread
+        fewer = Intervals(*known, surer, self._mean_weight * times)
         return fewer._found(name, value)
 
     def _sums(self, name: MetricName, value: float) -> HostArray | None:

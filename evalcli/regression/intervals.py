@@ -81,10 +81,13 @@ class Intervals:
         residuals: Residuals | None,
         pairs: OutputPairs | None,
         rows: float,
+        spread: float,
         confidence: Confidence,
         mean_weight: float = 1.0,
     ) -> None:
+        """``spread`` is the standard deviation of the targets."""
         self._residuals, self._confidence, self._mean_weight = residuals, confidence, mean_weight
+        self._spread = spread
         self._pairs = pairs if rows > 0 else None
         self._total, self._rows = rows, rows / mean_weight
 
@@ -163,10 +166,7 @@ class Intervals:
 
     def _unseen(self, value: float, size: Callable[[HostArray], HostArray], low: float) -> Interval | None:
         """That of a mean of errors which are all alike: others may be as large as those of the targets' mean."""
-        if self._pairs is None:
-            return None
-        kinds = self._pairs.kinds
-        return self._alike(value, kinds.mean(size(kinds.off)), low)
+        return self._alike(value, float(size(np.array(self._spread))), low)
 
     def _alike(self, value: float, usual: float, low: float) -> Interval | None:
         """That of a mean of terms which are all alike: unseen ones may be 0, or as large as is ``usual``."""

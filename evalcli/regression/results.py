@@ -7,9 +7,12 @@ from functools import partial
 from math import fsum, isnan
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import check_task
 from evalcli.metrics.roc import UNDEFINED, Certified
+from evalcli.metrics.values import SMALLEST_VALUE
 from evalcli.regression.states import StateKey, state_of
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.values import ValueState
     from evalcli.regression.together import OutputPairs
 
-_MOMENTS, _PAIRS = StateKey("Moments"), StateKey("RankPairs")
+_MOMENTS, _EXTREMES, _PAIRS = StateKey("Moments"), StateKey("Extremes"), StateKey("RankPairs")
 
 
 class Results:
@@ -73,9 +76,22 @@ class Results:
         if bare not in self._values:
             key = state_of(name)
             arguments = name.arguments if key.power is None else ()  # a power is the state's own
-            result = name.entry.formula(self.read(key)[output], *arguments)
+            squared = key == _MOMENTS and name.base != "bias"
+            result = (
+                UNDEFINED
+                if squared and self._is_tiny(output)
+                else name.entry.formula(self.read(key)[output], *arguments)
+            )
             self._values[bare] = result if isinstance(result, Certified) else Certified(result, result, result)
         return self._values[bare]
+
+    def _is_tiny(self, output: int) -> bool:
+        """Whether all values lie so near to 0 that squares are lost: those of a slice, as whole inputs are refused."""
+        extremes: Any = self._states.get(_EXTREMES)
+        if extremes is None:
+            return False
+        largest = float(np.abs(np.stack([extremes.least[:2, output], extremes.most[:2, output]])).max())
+        return 0.0 < largest < SMALLEST_VALUE
 
     def _index(self, name: MetricName) -> int:
         if name.label in self.outputs:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from memory_source import MemorySource, text_source
 
+import evalcli
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, EvalError, InputError, UsageError
 from evalcli.evaluation import evaluate
@@ -177,6 +178,29 @@ def test_values_too_small_to_be_squared_are_refused(scale):
     assert "all values are within 1e-75 of 0, and cannot be squared" in fault(P * scale, T * scale)
     far = report(np.append(P * scale, 1.0), np.append(T * scale, 1.1))  # beside a usual one they are as good as 0
     assert far.metrics["rmse"].value == pytest.approx(0.1 / np.sqrt(len(P) + 1))
+
+
+@pytest.mark.parametrize("scale", [1e-80, 1e-200, 1e-300])
+def test_squares_of_a_slice_of_tiny_values_are_undefined(scale):
+    tiny = np.arange(len(P)) < len(P) // 2
+    by = {"unit": np.where(tiny, "small", "usual")}
+    size = np.where(tiny, scale, 1.0)
+    small, usual = evalcli.evaluate(P * size, T * size, by=by, task="regression").data.slices
+    for name in ("rmse", "r2", "pearson", "explained_variance"):
+        assert small.metrics[name].value is None
+        assert usual.metrics[name].value is not None
+    assert small.metrics["mae"].value == pytest.approx(np.abs(P - T)[tiny].mean() * scale)
+
+
+@pytest.mark.parametrize("name", ["rmse", "mae", "medae", "bias"])
+def test_errors_that_are_all_alike_have_the_same_interval_alone(name):
+    target = np.arange(50) / 7
+    alone, every = (
+        evalcli.evaluate(target + 0.5, target, task="regression", metrics=asked).data.metrics[name]
+        for asked in ([name], None)
+    )
+    assert alone == every
+    assert alone.low < 0.5 < alone.high
 
 
 def test_a_small_unit_is_only_a_unit():
