@@ -11,6 +11,7 @@ from benchmarks.simulated import CONFIDENCE, Rng
 from evalcli.metrics.label_calibration import LabelCalibration
 from evalcli.metrics.label_moments import LabelMoments
 from evalcli.metrics.label_ranks import LabelRanks, score_cells
+from evalcli.metrics.label_sample import LabelSample
 from evalcli.metrics.multilabel import LabelCounts, SampleSets, label_cells
 from evalcli.metrics.probability import ScoreForm
 from evalcli.metrics.ranking import KeyTable
@@ -52,6 +53,8 @@ def _states(scores: Any, target: Any, *, scored: bool) -> tuple[CountValues, Sco
             KeyTable(labels, bits=64), LabelCalibration(labels, _FORM), LabelRanks(labels),
         )  # fmt: skip
         seen = score_cells(scores, target, labels)
+        held.sample = LabelSample(labels)
+        held.sample.take(seen)
         held.ranks.take(seen)
         held.calibration.take(seen)
         held.table.take_cells(seen.scores, seen.target, None, None)

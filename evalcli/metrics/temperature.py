@@ -294,11 +294,11 @@ def _hashes(rows: ProbabilityRows) -> HostArray:
     weight = [] if rows.weight is None else [rows.weight]
     for part in (rows.loss, rows.brier, rows.confidence, rows.target.astype(np.float64), *weight):
         hashes ^= (part + 0.0).view(np.uint64)
-        _mix(hashes)
+        mix(hashes)
     return hashes
 
 
-def _mix(hashes: HostArray) -> None:
+def mix(hashes: HostArray) -> None:
     """Spread every bit over all the others, in place (the finaliser of SplitMix64)."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         hashes ^= hashes >> np.uint64(shift)

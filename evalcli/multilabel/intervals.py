@@ -3,7 +3,8 @@
 Rows are independent, the labels of a row are not. So what is counted of one label is a share of rows and gets Wilson's
 interval, as in the other tasks; what is a mean over rows, or a ratio of sums over rows (micro averages), varies as the
 rows do, which the sizes of their label sets tell: the jackknife. A mean over labels varies as ``LabelMoments`` says, up
-to 32 labels and with counted rows. Where nothing tells how labels go together (more labels, weights, scores) the mean
+to 32 labels and with counted rows, and one of ranks as a sample of rows does, up to 128 labels. Where nothing tells how
+labels go together (more labels, weights, calibration errors) the mean
 of the labels' own intervals stands in: no mean varies more than its parts do on average. Its method ends in
 ``(bound)``, and it is too wide where labels are independent.
 
@@ -228,8 +229,29 @@ class Intervals:
         if not known:
             return None
         picked = np.asarray(weights, np.float64)[known]
+        if name.base in _RANKS and len(known) == len(labels):
+            coupled = self._coupled(name, scored, own, picked / picked.sum())
+            if coupled is not None:
+                return coupled
         found = [labels[place] for place in known]
         return _bound(found, own[known], picked / picked.sum(), value)
+
+    def _coupled(self, name: MetricName, scored: ScoreValues, own: HostArray, weights: HostArray) -> Interval | None:
+        """That of a mean of ranks over all labels, where a sample of rows tells how they go together."""
+        if scored.sampled is None:
+            return None
+        from evalcli.multilabel.coupling import of_labels
+
+        estimate, method = _RANKS[name.base]
+        estimates = [estimate(ranking, self._squares(ranking)) for ranking in self._rankings]
+        shifts = (own - dot(weights, own)) / float(np.sum(scored.support)) * (name.average == "weighted")
+        coupling = of_labels(name.base, scored.sampled, self._rankings, weights, shifts)
+        if coupling is None or None in estimates:
+            return None
+        value = sum(weight * one.value for one, weight in zip(estimates, weights.tolist(), strict=True))
+        moved = dot(weights, own) - value  # ranks are joined to fewer places
+        found = ranks.coupled_interval(estimates, weights.tolist(), coupling, self._confidence, method)
+        return replace(found, low=found.low + moved, high=found.high + moved)
 
     def _label_scores(self, base: str) -> list[Interval | None]:
         """The intervals (L,) of what scores say of each label."""
@@ -309,18 +331,26 @@ class Intervals:
             sides = [(share - value) / n for share, n in zip(ranks.placements(pooled), totals, strict=True)]
         else:
             sides = list(ranks.precision_influence(pooled))
-        error = 0.0
+        error, single = 0.0, 0.0
         for ranking in self._rankings:
             places = np.minimum(np.searchsorted(-pooled.score, -ranking.score), len(pooled.score) - 1)
             pos, neg = (side[places] for side in sides)
             total = dot(ranking.pos, pos) + dot(ranking.neg, neg)
             square = dot(ranking.pos, pos * pos) + dot(ranking.neg, neg * neg)
             rows = ranking.positives + ranking.negatives
-            error += sqrt(max(square - total * total / rows, 0.0) * self._mean_weight) if rows > 0 else 0.0
+            variance = max(square - total * total / rows, 0.0) * self._mean_weight if rows > 0 else 0.0
+            error, single = error + sqrt(variance), single + variance
         if not (error > 0.0 and 0.0 < value < 1.0):
             far = none_of(min(pooled.positives, pooled.negatives) / self._mean_weight, self._confidence.critical)
             return Interval(value - far, value + far, "wilson (bound)")
-        return by_variance(value, error * error, self._confidence.critical, f"{_RANKS[base][1]} (bound)")
+        method = _RANKS[base][1]
+        if scored.sampled is not None:
+            from evalcli.multilabel.coupling import of_cells
+
+            coupling = of_cells(base, scored.sampled, pooled)
+            if coupling is not None:
+                return by_variance(value, coupling * single, self._confidence.critical, method)
+        return by_variance(value, error * error, self._confidence.critical, f"{method} (bound)")
 
     def _over_rows(self, name: MetricName, scored: ScoreValues) -> Interval:
         sums, labels = scored.rank_sums, float(len(scored.labels))

@@ -10,6 +10,7 @@ import numpy as np
 from evalcli.metrics.base import Metric, restore_states, saved_states
 from evalcli.metrics.label_calibration import LabelCalibration
 from evalcli.metrics.label_ranks import LabelRanks
+from evalcli.metrics.label_sample import MOST_LABELS, LabelSample
 from evalcli.metrics.probability import ScoreForm
 from evalcli.metrics.ranking import BUDGET, KeyTable
 from evalcli.scorekind import SINGLE, eps_of
@@ -54,6 +55,8 @@ def plan_scoring(
     states = frozenset(CALIBRATION if name.entry.by_label is not None else name.entry.state for name in names)
     if intervals and CALIBRATION in states:
         states |= {"KeyTable"}
+    if intervals and not weighted and "KeyTable" in states and 1 < len(task.classes) <= MOST_LABELS:
+        states |= {"LabelSample"}
     kind: Any = task.scores
     form = ScoreForm(kind, binary=True, eps=eps_of(preds.dtype))
     bits = 32 if preds.dtype.startswith(SINGLE) else 64
@@ -66,13 +69,15 @@ class LabelScores:
     def __init__(self, scoring: Scoring) -> None:
         self.scoring = scoring
         labels, weighted = scoring.labels, scoring.weighted
-        self.table, self.calibration, self.ranks = None, None, None
+        self.table, self.calibration, self.ranks, self.sample = None, None, None, None
         if "KeyTable" in scoring.states:
             self.table = KeyTable(labels, bits=scoring.bits, budget=scoring.budget, weighted=weighted)
         if CALIBRATION in scoring.states:
             self.calibration = LabelCalibration(labels, scoring.form, weighted=weighted)
         if "LabelRanks" in scoring.states:
             self.ranks = LabelRanks(labels, weighted=weighted)
+        if "LabelSample" in scoring.states:
+            self.sample = LabelSample(labels)
         self.unscored = np.zeros(labels, np.int64)
         """Cells of each label without a score: with any, no metric of its scores is defined."""
 
@@ -86,12 +91,16 @@ class LabelScores:
             self.ranks.take(scored)
         if self.calibration is not None:
             self.calibration.take(scored)
+        if self.sample is not None:
+            self.sample.take(scored)
         if self.table is not None and scored.scores.shape[1]:
             self.table.take_cells(scored.scores, scored.target, scored.weight, scored.repeats)
 
     @property
     def _states(self) -> dict[str, Metric]:
-        states: dict[str, Metric | None] = {"table": self.table, "calibration": self.calibration, "ranks": self.ranks}
+        states: dict[str, Metric | None] = {
+            "table": self.table, "calibration": self.calibration, "ranks": self.ranks, "sample": self.sample,
+        }  # fmt: skip
         return {name: state for name, state in states.items() if state is not None}
 
     def state_dict(self) -> dict[str, Array]:

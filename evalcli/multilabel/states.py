@@ -296,6 +296,8 @@ def _groups(scoring: Scoring | None, shares: int) -> int:
 
 
 def _group(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> MultilabelPass:
+    if scoring is not None:  # clusters tell by themselves how labels go together
+        scoring = replace(scoring, states=scoring.states - {"LabelSample"})
     return replace(_empty(plan, task, prepare, scoring, known), moments=None)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.formulas import Scope
     from evalcli.metrics.label_calibration import LabelSums
     from evalcli.metrics.label_ranks import RankSums
+    from evalcli.metrics.label_sample import SampledRows
     from evalcli.metrics.labels import Counts
     from evalcli.metrics.multilabel import SetSizes
     from evalcli.metrics.probability import ScoreForm
@@ -147,6 +148,12 @@ class ScoreValues:
         """The ranking of every label."""
         assert self._states.table is not None
         return self._states.table.compute()
+
+    @cached_property
+    def sampled(self) -> SampledRows | None:
+        """Some rows with all their scores, where they were kept and every cell has one."""
+        sample = self._states.sample
+        return None if sample is None or self._unscored.any() else sample.compute()
 
     @cached_property
     def pooled(self) -> Ranking:

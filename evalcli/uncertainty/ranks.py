@@ -243,6 +243,23 @@ def mean_interval(
     return moved.holding(value, 0.0, 1.0)
 
 
+def coupled_interval(
+    estimates: Sequence[RankEstimate], weights: Sequence[float], coupling: float, confidence: Confidence, method: str
+) -> Interval:
+    """The interval of a mean of columns whose variance is ``coupling`` times that of independent columns."""
+    pairs = list(zip(estimates, weights, strict=True))
+    value = sum(weight * one.value for one, weight in pairs)
+    parts = [(weight * weight * side.variance, side.rows) for one, weight in pairs for side in (one.pos, one.neg)]
+    own = sum(variance for variance, _ in parts)
+    if not (_ROUNDED < value < 1.0 - _ROUNDED and own > 0.0):
+        return _nothing_out_of_order(value, estimates, confidence, method)
+    critical = t_quantile(1.0 - confidence.tail, _freedom(parts, own))
+    bias = sum(weight * one.bias for one, weight in pairs)
+    centre = min(max(value - bias, value / 4.0), value + 3.0 * (1.0 - value) / 4.0)
+    scaled = coupling * own * centre * (1.0 - centre) / (value * (1.0 - value))
+    return by_variance(centre, scaled, critical, method).holding(value, 0.0, 1.0)
+
+
 def _freedom(parts: Sequence[tuple[float, float]], total: float) -> float:
     """Satterthwaite's degrees of freedom of a sum of variances that were each estimated from so many rows."""
     spread = sum(variance * variance / max(rows - 1.0, 1.0) for variance, rows in parts)
