@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,7 +89,8 @@ def regression(metric: str, model: str, rows: int) -> Callable[[Rng], Drawn]:
 
     def draw(rng: Rng) -> Drawn:
         value, results = _computed(metric, _MODELS[model](rng, rows))
-        found = Intervals(results.read(_RESIDUALS)[0], results.pairs(0), rows, CONFIDENCE).of(
+        spread = sqrt(float(results.read(StateKey("Moments"))[0].target_spread) / rows)
+        found = Intervals(results.read(_RESIDUALS)[0], results.pairs(0), rows, spread, CONFIDENCE).of(
             parse(metric), Value(value)
         )
         assert found.low is not None
