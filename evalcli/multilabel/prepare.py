@@ -33,7 +33,8 @@ class Cells(NamedTuple):
     """Rows ready to be counted. ``scored`` are the scores of the same rows, where they are wanted.
 
     ``missing`` (L, n) bool are cells that have no score but count as wrong; they are in no rank. ``groups`` (n, S) are
-    the slices that each row is in, ``cluster`` (n,) is the number of its cluster.
+    the slices that each row is in, ``cluster`` (n,) is the number of its cluster. ``places`` (n,) are those of the rows
+    in their batch, where they are wanted; ``None``: all of them.
     """
 
     counted: LabelCells
@@ -41,6 +42,7 @@ class Cells(NamedTuple):
     missing: Array | None = None
     groups: Array | None = None
     cluster: Array | None = None
+    places: Array | None = None
 
     @property
     def unscored(self) -> Array | None:
@@ -58,7 +60,7 @@ class Cells(NamedTuple):
 
     def joined(self, others: Sequence[Cells]) -> Cells:
         """These rows and, behind them, ``others`` that hold the same arrays."""
-        counted, scored, missing, groups, cluster = zip(self, *others, strict=True)
+        counted, scored, missing, groups, cluster, _ = zip(self, *others, strict=True)
         ranked = None if scored[0] is None else scored[0].joined(scored[1:])
         return Cells(counted[0].joined(counted[1:]), ranked, joined(missing, 1), joined(groups), joined(cluster))
 
@@ -87,6 +89,7 @@ class Prepare(NamedTuple):
     device: Any = None
     """Where torch counts the cells; ``None``: on the host, by numpy."""
     keep_scores: bool = False
+    keep_places: bool = False
 
     def __call__(self, batch: Batch, task: Task, evidence: Evidence) -> Cells:
         """Cells of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
@@ -191,6 +194,7 @@ class _Predicted(Rows):
     def _kept(self, said: Array, scores: Array | None, missing: Array | None) -> Cells:
         codes, keep = self.codes, self.keep
         weight, repeats, groups, cluster = self.weight, self.repeats, self.batch.groups, self.cluster
+        places = np.flatnonzero(keep) if keep is not None and self.plan.keep_places else None
         if keep is not None:
             codes, said = codes[:, keep], said[:, keep]
             scores, missing = (None if part is None else part[:, keep] for part in (scores, missing))
@@ -205,9 +209,9 @@ class _Predicted(Rows):
         said = said if kept is None else said & kept
         counted = self._on_device(LabelCells(true, said, kept, repeats, weight))
         if scores is None:
-            return Cells(counted, groups=groups, cluster=cluster)
+            return Cells(counted, groups=groups, cluster=cluster, places=places)
         ranked = codes if missing is None else np.where(missing, LEFT_OUT, codes)
-        return Cells(counted, ScoreCells(scores, ranked, repeats, weight), missing, groups, cluster)
+        return Cells(counted, ScoreCells(scores, ranked, repeats, weight), missing, groups, cluster, places)
 
     def _on_device(self, cells: LabelCells) -> LabelCells:
         """The cells where they are counted."""

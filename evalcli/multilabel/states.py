@@ -67,10 +67,7 @@ class MultilabelPass:
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
-        cells = self.prepare(batch, self.task, self.evidence)
-        holds = self._still_holds()
-        if not holds or self._is_lost():
-            cells = cells._replace(scored=None)
+        cells, holds = self.look(self.prepare(batch, self.task, self.evidence))
         if self.slices:
             self._count(self.waiting.add(cells))
         else:
@@ -82,6 +79,11 @@ class MultilabelPass:
             assert cells.groups is not None
             self.scanned_by.take(self.scan, cells.counted, cells.groups[:, len(self.slices) :])
         return holds
+
+    def look(self, cells: Cells) -> tuple[Cells, bool]:
+        """Cells as far as the decision lets them count, and whether what was seen still supports it."""
+        holds = self._still_holds()
+        return (cells if holds and not self._is_lost() else cells._replace(scored=None)), holds
 
     def _count(self, ready: Iterable[Cells]) -> None:
         for cells in ready:

@@ -161,6 +161,8 @@ class Selection:
     options: dict[str, Any] = field(default_factory=dict)
     listing: bool = False
     """Rows will be listed: ``id`` may also name what tells the rows of a single file, or of arrays, apart."""
+    beside: bool = False
+    """Rows will be read beside those of other models."""
     sorted: bool = False
     """Rows of tables come in the order of their ``id``, whatever the order of the file."""
 

@@ -67,6 +67,11 @@ class CellSides(Sides):
         """Every row stays: what a missing cell means is not known here."""
         return ""
 
+    @property
+    def truth(self) -> tuple[Column, ...]:
+        """The columns of the target."""
+        return self.targets
+
     def columns_of(self, side: str) -> tuple[Column, ...]:
         """Those of one side."""
         return self.preds if side == "preds" else self.targets
@@ -90,6 +95,8 @@ class CellSource(TableSource):
         found = self._found
         _refuse_single_labels(selection, preds.path)
         joined = Joined(tables, preds, target, key=found.key if target is not None else None, where=selection.where)
+        if selection.sorted and selection.id is not None:
+            joined.sort_by(selection.id)
         said, truth = (
             tuple(joined.column(name, side) for name in group.columns)
             for side, group in (("preds", found.preds), ("target", found.target))
@@ -113,11 +120,11 @@ def _refuse_single_labels(selection: Selection, path: str) -> None:
     """Refuse what needs one label a row.
 
     Raises:
-        UsageError: a list of mistakes, or several models.
+        UsageError: a list of mistakes.
 
     """
-    if selection.listing:
-        what = "mistakes are listed, and models compared, of one label a row; here the truth has a cell for each label"
+    if selection.listing and not selection.beside:
+        what = "mistakes are listed of one label a row; here the truth has a cell for each label"
         raise UsageError(what, fix="give the truth as one column of labels", path=path)
 
 
@@ -156,11 +163,12 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     every = slicers if scanned is None else (*slicers, *scanned.columns)
     sliced = (column.sql for column in (*sides.slices, *scan))
     clustered = () if sides.cluster is None else (sides.cluster,)
-    statement = ", ".join((*read["preds"].read_sql(), *read["target"].read_sql(), *weight, *sliced, *clustered))
+    reads = (*read["preds"].read_sql(), *read["target"].read_sql(), *weight)
+    statement = ", ".join((*reads, *sliced, *clustered))
     sql = f"SELECT {statement} {sides.joined.source()} {sides.joined.order}"
     weighted = sides.weight is not None
     both = read["preds"], read["target"]
-    stream = CellStream(sides.joined.tables, sql, *both, weighted, every, sides.cluster is not None)
+    stream = CellStream(sides.joined.tables, sql, *both, weighted, every, sides.cluster is not None, reads)
     fields = [_field(sides, side, cells, total, groups[side]) for side, cells in read.items()]
     notes = [*alike, *sides.shared_key_notes()]
     return Opened(fields[0], fields[1], total, 0, stream=stream, notes=notes, slicers=slicers, scanned=scanned)

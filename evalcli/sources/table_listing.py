@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli.errors import EvalError, InputError
+from evalcli.sources.cell_rows import CellStream
 from evalcli.sources.listed import Listed, Place, find_column, usual_id, without_id
 from evalcli.sources.table_join import PRED_ROW
 from evalcli.sources.table_rows import RowStream, arrow_places, whole
@@ -41,7 +42,7 @@ class TableRows(Listed):
 
     def __init__(self, sides: Sides, opened: Opened, show: Sequence[str]) -> None:
         stream = opened.singly or opened.stream
-        assert isinstance(stream, RowStream)
+        assert stream is not None
         self.rows = opened.rows
         self.columns, self.named, chosen = _chosen(sides, show)
         self._lines = Lines(sides.joined.preds)
@@ -95,7 +96,7 @@ def as_text(table: Table, name: str) -> None:
 def usual_id_of(sides: Sides) -> str | None:
     """What rows are called where nobody said it: a column with a usual name, if it can be read."""
     tables = dict(zip(("preds", "target"), sides.joined.files, strict=False))
-    used = {column.name for column in (*sides.preds, sides.target, sides.weight) if column is not None}
+    used = {column.name for column in (*sides.preds, *sides.truth, sides.weight) if column is not None}
     for table in tables.values():
         name = usual_id(list(table.columns), used)
         if name is not None and table.columns[name] in ("text", "integer"):
@@ -105,10 +106,17 @@ def usual_id_of(sides: Sides) -> str | None:
     return None
 
 
-def _listing(sides: Sides, stream: RowStream, cells: list[str], *, is_numbered: bool) -> ListedStream:
+def _listing(
+    sides: Sides, stream: RowStream | CellStream, cells: list[str], *, is_numbered: bool
+) -> ListedStream | ListedCells:
     number = [PRED_ROW] if is_numbered else []
     read = ", ".join((*stream.reads, *number, *cells))
     sql = f"SELECT {read} {sides.joined.source(numbered=is_numbered, also=sides.kept_sql())} {sides.joined.order}"
+    if isinstance(stream, CellStream):
+        own = stream.preds, stream.target
+        return ListedCells(
+            stream.tables, sql, *own, weighted=stream.weighted, reads=stream.reads, is_numbered=is_numbered
+        )
     return ListedStream(
         stream.tables,
         sql,
@@ -129,11 +137,25 @@ class ListedStream(RowStream):
     is_numbered: bool = False
 
     def _batch(self, block: Any, start: int) -> Batch:
-        own = len(self.reads)
-        batch = RowStream._batch(self, block.select(range(own)), start)
-        behind = block.columns[own:]
-        numbers = whole(behind.pop(0), np.int64) if self.is_numbered else None
-        return replace(batch, numbers=numbers, cells=Cells(behind) if behind else None)
+        batch = RowStream._batch(self, block.select(range(len(self.reads))), start)
+        return _with_cells(batch, block.columns[len(self.reads) :], is_numbered=self.is_numbered)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCells(CellStream):
+    """The same of several labels a row."""
+
+    is_numbered: bool = False
+
+    def _batch(self, block: Any, start: int) -> Batch:
+        batch = CellStream._batch(self, block.select(range(len(self.reads))), start)
+        return _with_cells(batch, block.columns[len(self.reads) :], is_numbered=self.is_numbered)
+
+
+def _with_cells(batch: Batch, behind: list[Any], *, is_numbered: bool) -> Batch:
+    """A batch with the columns that stand ``behind`` its own."""
+    numbers = whole(behind.pop(0), np.int64) if is_numbered else None
+    return replace(batch, numbers=numbers, cells=Cells(behind) if behind else None)
 
 
 class Cells:

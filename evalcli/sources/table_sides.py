@@ -81,6 +81,11 @@ class Sides:
         return self.joined.tables.query(sql, progress=self.heard)
 
     @property
+    def truth(self) -> tuple[Column, ...]:
+        """The columns of the target."""
+        return (self.target,)
+
+    @property
     def path(self) -> str:
         """The file that errors about the pair name."""
         return self.joined.preds.path
