@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
     from evalcli.addresses import Found
+    from evalcli.metrics.registry import MetricName
     from evalcli.report import Report, Value
 
 Kind = Literal["min", "max", "drop"]
@@ -28,6 +29,8 @@ Basis = Literal["point", "interval"]
 """What a gate judges: the value, or the whole of its interval."""
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_RELATIVE = frozenset({"mape", "wape"})
+"""Shares of the target, though they may be larger than 1."""
 _FLAG = {"min": "--min", "max": "--max", "drop": "--max-drop"}
 
 
@@ -179,6 +182,9 @@ def parse_amount(name: str, amount: str, flag: str, known: Container[str] = ()) 
     if not _NUMBER.fullmatch(number):
         fix = "write 0.01 or 1pp (absolute), or 2% (of the baseline)"
         raise UsageError(f"{flag} {name}={amount}: {amount!r} is not an amount", fix=fix)
+    if amount.endswith("pp") and not foreign and not _has_points(parse(name)):
+        what = f"{flag} {name}={amount}: {name} is no share, and has no percentage points"
+        raise UsageError(what, fix=f"write the number itself, as in {name}={number}, or {number}% (of the baseline)")
     hundredth = number != amount
     exact = hundredth and "e" not in number.lower()
     bound = float(f"{number}e-2") if exact else float(number) / (100 if hundredth else 1)  # 2.3 / 100 is not 0.023
@@ -187,6 +193,11 @@ def parse_amount(name: str, amount: str, flag: str, known: Container[str] = ()) 
         fix = f"write {number}pp (absolute) or {number}% (of the baseline)" if not hundredth else "change the amount"
         raise UsageError(f"{name} lies in {low:g}…{high:g}, so no drop can be {amount}", fix=fix)
     return name if foreign else str(parse(name)), bound, relative
+
+
+def _has_points(name: MetricName) -> bool:
+    """Whether a metric is a share, or as large as one, so that a hundredth of 1 is something that people speak of."""
+    return isfinite(name.entry.high) or name.base in _RELATIVE
 
 
 def metrics_of(rules: Iterable[Rule]) -> tuple[str, ...]:

@@ -224,7 +224,11 @@ def test_a_baseline_must_be_of_the_same_task_and_classes() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["accuracy=2", "accuracy=200pp", "accuracy=x", "accuracy=%", "accuracy=1e999%", "accuracy=1e99999999"]
+    "text",
+    [
+        *("accuracy=2", "accuracy=200pp", "accuracy=x", "accuracy=%", "accuracy=1e999%", "accuracy=1e99999999"),
+        *("rmse=0.5pp", "log_loss=1pp"),
+    ],
 )
 def test_an_amount_that_cannot_be_meant_is_refused(text: str) -> None:
     with pytest.raises(UsageError):

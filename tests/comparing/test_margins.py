@@ -103,6 +103,11 @@ def test_exit_codes(statuses, code) -> None:
         ("accuracy=x", "is not an amount"),
         ("nonsense=0.1", "names no metric"),
         ("accuracy=30", "so no drop can be 30"),
+        (
+            "rmse=0.5pp",
+            "rmse is no share, and has no percentage points; write the number itself, as in rmse=0.5, or 0.5%",
+        ),
+        ("mae[price]=1pp", "has no percentage points"),
     ],
 )
 def test_what_is_no_margin_is_refused(text: str, what: str) -> None:
