@@ -30,8 +30,9 @@ class Comparison:
     """What ``evalcli compare`` says of two models or more.
 
     ``comparison["accuracy"]`` is the difference of two models, second less first, with ``value``, ``low``, ``high``,
-    ``p``, ``adjusted`` and ``verdict``. ``metrics`` is a frame of pandas; ``data`` the plain record: ``metrics``,
-    ``flips`` by class, flipped ``rows``, ``findings``. Printed, it reads as on the command line.
+    ``p``, ``adjusted`` and ``verdict``; of one of several labels a row, ``comparison["f1[cat]"]``. ``metrics`` is a
+    frame of pandas; ``data`` the plain record: ``metrics``, labels ``per_class``, ``flips`` by class, flipped ``rows``,
+    ``findings``. Printed, it reads as on the command line; a notebook shows it as tables.
     """
 
     __slots__ = ("data",)
@@ -114,6 +115,11 @@ class Comparison:
     def __repr__(self) -> str:
         return f"<Comparison of {len(self.data.models)} models, {self.data.task}, n={self.n}>"
 
+    def _repr_html_(self) -> str:
+        from evalcli.renderers.comparison_html import render_comparison_fragment
+
+        return render_comparison_fragment(self.data)
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from evalcli.renderers.comparison import ComparisonView
 
@@ -152,7 +158,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         pred: The columns of the models in a single frame or file.
         weight: One number a row, or the name of its column.
         labels: Class names in the order of their numbers, or how many there are.
-        task: ``binary``, ``multiclass`` or ``regression``; by default what the input shows.
+        task: ``binary``, ``multiclass``, ``multilabel`` or ``regression``; by default what the input shows.
         scores: ``labels``, ``probs`` or ``logits``; by default what the whole input shows.
         threshold: The probability from which the positive class is predicted (0.5).
         positive: The positive class of a binary task.
@@ -209,7 +215,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         for model, name in sides:
             selection = Selection(
                 pred=name, id=id, where=where, scores=scores, nan=nan, labels=choices.labels, workers=workers,
-                listing=True, sorted=id is not None,
+                listing=True, beside=True, sorted=id is not None,
             )  # fmt: skip
             sources.append(held.enter_context(closing(open_sides(Sides(model, target, weight), selection))))
         execution = Execution(batch_size=batch_size, workers=workers)

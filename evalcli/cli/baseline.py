@@ -151,7 +151,7 @@ def measured(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> 
     return Baseline(_report_of(rival, asked, report, progress) if alone else None, pairs, alone)
 
 
-_PAIRED = {"binary": "accuracy", "multiclass": "accuracy", "regression": "rmse"}
+_PAIRED = {"binary": "accuracy", "multiclass": "accuracy", "multilabel": "subset_accuracy", "regression": "rmse"}
 """Tasks that are compared row by row, and a metric that each of them has."""
 
 
@@ -160,8 +160,6 @@ def _why_alone(name: str, report: "Report", extras: "Extras") -> str:
     from evalcli.addresses import look_up
     from evalcli.metrics.registry import parse
 
-    if report.task not in _PAIRED:
-        return f"{report.task} tasks are not compared row by row in this version"
     if name in extras:
         return "metrics of your own are not compared row by row"
     if parse(name).slice_by is not None:
@@ -178,15 +176,16 @@ def _pairs(rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", 
     from evalcli.comparing.models import Question, compare
     from evalcli.uncertainty.intervals import Confidence
 
-    if report.task == "multilabel":
-        return {}
     by_id, sure = asked.wanted.id is not None, asked.choices.confidence
     with ExitStack() as held, _as_of_report(rival):
         sides = [rival, Side(asked.files.preds, asked.files.targets, asked.wanted.pred)]
         sources = open_models(sides, replace(asked.wanted, by=()), progress, held)
         few = Confidence(resamples=_FEWEST) if sure is None else sure
-        question = Question(tuple(names) or (_PAIRED[report.task],), confidence=few, flips=0, by_id=by_id)
-        found = compare(sources, asked.choices, asked.execution, question, progress)
+        question = Question(
+            tuple(names) or (_PAIRED[report.task],), confidence=few, flips=0, by_id=by_id, by_label=False
+        )
+        choices = replace(asked.choices, task="multilabel") if report.task == "multilabel" else asked.choices
+        found = compare(sources, choices, asked.execution, question, progress)
     if (found.task, found.positive) != (report.task, report.positive):
         what = f"with these predictions the task is {found.task}, and {report.task} without them"
         raise InputError(what, fix="say which with --task and --positive", path=rival.preds)
@@ -219,8 +218,4 @@ def _report_of(rival: Side, asked: Asked, report: "Report", progress: "Meter") -
     choices = replace(asked.choices, task=report.task)
     with closing(open_source(rival.preds, rival.targets, chosen, progress.share)) as source:
         found = evaluate(source, choices, asked.execution, asked.names, progress, also=asked.also, own=asked.extras.own)
-    supports = [{row.name: row.support for row in one.per_class} for one in (found, report)]
-    if report.task == "multilabel" and choices.nan != "drop" and supports[0] != supports[1]:
-        what = "its truth is not that of the report"
-        raise InputError(what, fix="evaluate both on the same samples", path=rival.targets or rival.preds)
     return asked.extras.defined(found)

@@ -68,10 +68,24 @@ class MetricRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassRow:
+    """One label of several a row: how often it is true, and its metrics by their base names.
+
+    Holm goes over the labels, metric by metric.
+    """
+
+    name: str
+    support: int | float
+    metrics: dict[str, MetricRow]
+
+
+@dataclass(frozen=True, slots=True)
 class ClassFlips:
     """Rows of one class (of all: ``None``) that two models have both right, that flip, and that both have wrong.
 
-    ``fixed`` are wrong in A and right in B, ``broken`` the other way round, ``other`` wrong in two ways.
+    ``fixed`` are wrong in A and right in B, ``broken`` the other way round, ``other`` wrong in two ways. Of several
+    labels a row, a row is right where all of its labels are; of one label it is cells that are counted, of which
+    ``support`` are true.
     """
 
     name: str | None
@@ -88,7 +102,8 @@ class FlippedRow:
     """A row that flips: ``kind`` is ``fixed``, ``broken`` or ``other``; ``row`` counts from 0.
 
     ``first`` and ``second`` are the answers of A and B, ``None`` for none. Of values, ``fixed`` are rows in which B is
-    nearer to the target, ``broken`` those in which it is farther off.
+    nearer to the target, ``broken`` those in which it is farther off. Of several labels a row, all three are the labels
+    of the row; with a ``label``, the cell of that label: 0 or 1.
     """
 
     kind: str
@@ -96,9 +111,10 @@ class FlippedRow:
     id: str | None
     file: str | None
     line: int | None
-    target: str
-    first: str | None
-    second: str | None
+    target: str | tuple[str, ...]
+    first: str | tuple[str, ...] | None
+    second: str | tuple[str, ...] | None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +139,8 @@ class Comparison:
     models: tuple[Model, ...]
     reference: int
     metrics: tuple[MetricRow, ...]
+    per_class: tuple[ClassRow, ...] = ()
+    """Of several labels a row, each of them."""
     flips: tuple[ClassFlips, ...] = ()
     rows: tuple[FlippedRow, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -131,7 +149,8 @@ class Comparison:
 
     def metric(self, name: str) -> MetricRow | None:
         """The row of this metric, if it was compared."""
-        return next((row for row in self.metrics if row.name == name), None)
+        of_labels = (row for label in self.per_class for row in label.metrics.values())
+        return next((row for row in (*self.metrics, *of_labels) if row.name == name), None)
 
     def to_json_object(self) -> dict[str, Any]:
         """The comparison as JSON types; a number that is not finite is ``None``."""
@@ -150,8 +169,9 @@ class Comparison:
             "models": [_object(each) for each in self.models],
             "reference": self.reference,
             "metrics": {row.name: _metric_object(row) for row in self.metrics},
+            **({"per_class": [_class_object(each) for each in self.per_class]} if self.per_class else {}),
             **({"flips": [_object(each) for each in self.flips]} if self.flips else {}),
-            **({"rows": [_object(each) for each in self.rows]} if self.flips or self.rows else {}),
+            **({"rows": [_row_object(each) for each in self.rows]} if self.flips or self.rows else {}),
             "findings": [_object(each) for each in self.findings],
             "gates": [_object(each) for each in self.gates],
             "inputs": [_object(each) for each in self.inputs],
@@ -178,8 +198,9 @@ class Comparison:
                 models=_all(Model, data["models"]),
                 reference=data["reference"],
                 metrics=tuple(_metric_from(name, each) for name, each in data["metrics"].items()),
+                per_class=tuple(map(_class_from, data.get("per_class", ()))),
                 flips=_all(ClassFlips, data.get("flips", ())),
-                rows=_all(FlippedRow, data.get("rows", ())),
+                rows=tuple(map(_row_from, data.get("rows", ()))),
                 findings=_all(Finding, data["findings"]),
                 gates=_all(Verdict, data["gates"]),
                 inputs=_all(InputRecord, data["inputs"]),
@@ -245,6 +266,8 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
@@ -255,6 +278,27 @@ def _metric_object(row: MetricRow) -> dict[str, Any]:
         "values": [_plain(value) for value in row.values],
         "differences": [None if each is None else _object(each) for each in row.differences],
     }
+
+
+def _row_object(row: FlippedRow) -> dict[str, Any]:
+    found = _object(row)
+    return found if row.label is not None else {name: each for name, each in found.items() if name != "label"}
+
+
+def _row_from(data: Any) -> FlippedRow:
+    held = {name: tuple(each) if isinstance(each, list) else each for name, each in data.items()}
+    found: FlippedRow = _one(FlippedRow, held)
+    return found
+
+
+def _class_object(row: ClassRow) -> dict[str, Any]:
+    metrics = {name: _metric_object(each) for name, each in row.metrics.items()}
+    return {"class": row.name, "support": row.support, "metrics": metrics}
+
+
+def _class_from(data: Any) -> ClassRow:
+    metrics = {base: _metric_from(f"{base}[{data['class']}]", each) for base, each in data["metrics"].items()}
+    return ClassRow(data["class"], data["support"], metrics)
 
 
 def _metric_from(name: str, data: Any) -> MetricRow:

@@ -22,7 +22,7 @@ from evalcli.uncertainty.quantiles import two_sided
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from evalcli.comparing.joint import JointCounts
+    from evalcli.comparing.joint import Cells
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.intervals import Confidence
 
@@ -34,11 +34,11 @@ MOST_DRAWS = 1 << 24
 
 
 class CountDifferences:
-    """Differences of metrics of counts: the second model of a joint table less the first; ``swapped``, the reverse."""
+    """Differences of metrics of counts: the second model of joint cells less the first; ``swapped``, the reverse."""
 
     def __init__(
         self,
-        table: JointCounts,
+        cells: Cells,
         confidence: Confidence,
         *,
         swapped: bool = False,
@@ -46,7 +46,6 @@ class CountDifferences:
         classes: Sequence[str],
         declared: int | None,
     ) -> None:
-        cells = table.cells()
         ours, theirs = (cells.first, cells.second) if swapped else (cells.second, cells.first)
         self.cells = JointCells.of(cells.target, ours, theirs, cells.amounts, cells.squares)
         self._classes = classes

@@ -53,7 +53,8 @@ ROWS = 3
 class Question:
     """What to compare and how sure to be. ``flips`` are the rows to name of every kind and class.
 
-    ``by_id``: rows are paired by their ids, whatever their order.
+    ``by_id``: rows are paired by their ids, whatever their order. ``by_label``: of several labels a row, each is
+    compared, too.
     """
 
     metrics: tuple[str, ...] | None = None
@@ -62,6 +63,7 @@ class Question:
     confidence: Confidence = Confidence()  # noqa: RUF009  # frozen
     flips: int = ROWS
     by_id: bool = False
+    by_label: bool = True
 
 
 def compare(
@@ -119,12 +121,17 @@ class _Comparing:
             self.members, self.together, self.size, self.progress, flips=flips, same_target=self._has_one_truth()
         )
         self.task: Task = self.counted.tasks[0]
+        counted = (
+            self.sources, self.members, self.question, self.together, self.size, self.progress, self.counted
+        )  # fmt: skip
         if self.task.family == "regression":
             from evalcli.comparing.regressions import ValueComparing
 
-            return ValueComparing(
-                self.sources, self.members, self.question, self.together, self.size, self.progress, self.counted
-            ).result()
+            return ValueComparing(*counted).result()
+        if self.task.family == "multilabel":
+            from evalcli.comparing.multilabels import LabelComparing
+
+            return LabelComparing(*counted).result()
         self.numbers = [
             numbers_of(one, task) for one, task in zip(self.counted.total.passes, self.counted.tasks, strict=True)
         ]
@@ -180,7 +187,7 @@ class _Comparing:
         pair = (min(self.reference, other), max(self.reference, other))
         declared = len(self.task.classes) if self.choices.classes == "declared" and self.task.classes else None
         counts = CountDifferences(
-            self.counted.total.tables[pair],
+            self.counted.total.tables[pair].cells(),
             self.confidence,
             swapped=self.reference > other,
             positive=self.task.positive,

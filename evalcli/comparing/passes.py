@@ -38,11 +38,13 @@ if TYPE_CHECKING:
 COUNTED = {
     "binary": ("accuracy", "precision", "recall", "f1", "mcc"),
     "multiclass": ("accuracy", "balanced_accuracy", "f1_macro", "mcc"),
+    "multilabel": ("subset_accuracy", "hamming_loss", "f1_micro", "f1_macro", "f1_samples"),
     "regression": ("rmse", "mae", "r2", "bias"),
 }
 SCORED = {
     "binary": ("auroc", "average_precision", "log_loss", "brier"),
     "multiclass": ("auroc_macro", "log_loss", "brier"),
+    "multilabel": ("auroc_macro", "average_precision_macro", "lrap", "log_loss"),
 }
 """What is compared unless asked otherwise: few, for every further metric raises what each has to show."""
 
@@ -64,7 +66,7 @@ class Member(Plan):
         names = self.chosen
         if names is None:
             names = COUNTED.get(kind, ())
-            wide = (self.layout.width or 2) > _RANKED_CLASSES
+            wide = kind == "multiclass" and (self.layout.width or 2) > _RANKED_CLASSES
             if self.scored_too:
                 names += tuple(name for name in SCORED.get(kind, ()) if not (wide and name.endswith("_macro")))
         return tuple(map(parse, dict.fromkeys((*names, *self.also))))
@@ -86,6 +88,10 @@ def unite(members: Sequence[Member]) -> tuple[Member, ...]:
         UsageError: score columns of different classes.
 
     """
+    if members[0].choices.task == "multilabel":
+        unnamed = (one for one in members if one.source.preds.columns is None)
+        labels = _label_names(next(unnamed, members[0]))  # numbers without names lie in the order of the truth
+        return tuple(_in_order(one, labels) for one in members)
     united = list(members)
     named = [(one, _column_names(one)) for one in united]
     first = next(((one, names) for one, names in named if names is not None), None)
@@ -114,6 +120,19 @@ def _column_names(member: Member) -> tuple[str, ...] | None:
     if member.choices.labels is not None:
         return member.choices.labels
     return member.source.preds.columns or tuple(map(str, range(member.layout.width or 0)))
+
+
+def _label_names(member: Member) -> tuple[str, ...] | None:
+    """What the columns of several labels a row are called, on the side that names them."""
+    return member.source.preds.columns or member.source.target.columns
+
+
+def _in_order(member: Member, labels: tuple[str, ...] | None) -> Member:
+    """With the labels in this order, where they have names and these are the same."""
+    own = _label_names(member)
+    named = member.choices.labels is None and member.source.preds.columns is not None
+    apart = own != labels and {*(own or ())} == {*(labels or ())}
+    return _declared(member, labels) if named and apart and labels is not None else member
 
 
 def _is_sure(member: Member) -> bool:
@@ -219,7 +238,7 @@ class Counted(NamedTuple):
     """What the pass over the whole input has gathered, the decision on each model, and the files that were read."""
 
     total: Any
-    """Of classes a ``TogetherPass``, of values a ``ValuesPass``."""
+    """Of classes a ``TogetherPass``, of values a ``ValuesPass``, of several labels a row a ``LabelsPass``."""
     tasks: tuple[Task, ...]
     inputs: tuple[tuple[InputFile, ...], ...]
 
@@ -299,10 +318,6 @@ def _shared(members: Sequence[Member], evidence: Sequence[Evidence]) -> list[Evi
 
 def _decide(members: Sequence[Member], evidence: Sequence[Evidence]) -> tuple[Task, ...]:
     tasks = tuple(one.decide(each) for one, each in zip(members, _shared(members, evidence), strict=True))
-    for one, task in zip(members, tasks, strict=True):
-        if task.family == "multilabel":
-            what = f"models are compared on classes or values, and this is a {task.kind} task"
-            raise UsageError(what, fix="use --task binary, multiclass or regression", path=one.source.preds.path)
     _check_kinds(members, tasks, {task.family for task in tasks})
     return tasks
 
@@ -322,6 +337,10 @@ def _fresh(
         from evalcli.comparing.values import begin_values
 
         return begin_values(members, tasks, gaps=flips, same_target=same_target)
+    if tasks[0].family == "multilabel":
+        from evalcli.comparing.labels import begin_labels
+
+        return begin_labels(members, tasks, known, same_target=same_target)
     makers = [begin(one, task, seen) for one, task, seen in zip(members, tasks, known, strict=True)]
     weighted = members[0].source.weighted
     pairs = list(combinations(range(len(members)), 2))
@@ -342,11 +361,12 @@ def _check(members: Sequence[Member], tasks: Sequence[Task], total: Any) -> None
     _check_kinds(members, tasks, {task.kind for task in tasks})
     for task, path in zip(tasks[1:], paths[1:], strict=True):
         if task.classes != first.classes or task.positive != first.positive:
-            what = f"its classes are not those of {paths[0]}"
+            noun = "labels" if task.family == "multilabel" else "classes"
+            what = f"its {noun} are not those of {paths[0]}"
             raise UsageError(what, fix="name them with --labels, and the positive one with --positive", path=path)
     other = members[1].source if len(members) > 1 else members[0].source
     if total.unlike.count:
-        names = first.classes
+        names = () if first.family == "multilabel" else first.classes
         shown = [f"row {row}: {_told(value, names)}" for row, value in total.unlike.first]
         more = ", …" if total.unlike.count > len(shown) else ""
         count = "1 target differs" if total.unlike.count == 1 else f"{total.unlike.count} targets differ"

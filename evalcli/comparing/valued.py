@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from evalcli.regression.results import Results
     from evalcli.uncertainty.intervals import Confidence
 
-_SUMS = 9
+MOMENTS = 9
+"""Sums that ``moments_of`` reads."""
 _LEAST_ROWS = {"pearson": 100}
 """With fewer, intervals that promised 95 % held the difference of correlations in 86 to 91 %; others need two rows."""
 _ROUNDING = 1e-13
@@ -64,7 +65,7 @@ class Contrast(NamedTuple):
     @property
     def cells(self) -> int:
         """How many sums it takes."""
-        return _SUMS if self.output is None else SUMS
+        return MOMENTS if self.output is None else SUMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class ValueDifferences:
             if max(first, second) > 0.0 and _scatters(roots.at(0.0), 0.0):
                 return roots.difference(self.confidence)
             return difference_of(first, second, roots.joint.along(0.0, 0.0), one.scale, self.confidence)
-        moments = [_moments(each) for each in sums]
+        moments = [moments_of(each) for each in sums]
         if one.name.base == "bias":
             return difference_of_sizes(first, second, (moments[0], moments[1]), one.scale, self.confidence)
         return difference_of(first, second, moments[0], one.scale, self.confidence)
@@ -136,16 +137,22 @@ class ValueDifferences:
 
 
 def difference_of(
-    first: float, second: float, moments: Moments, scale: float, confidence: Confidence, sign: float = -1.0
+    first: float,
+    second: float,
+    moments: Moments,
+    scale: float,
+    confidence: Confidence,
+    sign: float = -1.0,
+    unseen: float = 1.0,
 ) -> Difference:
     """The difference of two metrics, from the ``moments`` of the terms less it, divided by ``scale``.
 
-    Where all rows differ alike, as many as may have gone unseen are taken to differ by ``scale``, and the p-value is
-    that of a sign which all rows have.
+    Where all rows differ alike, as many as may have gone unseen are taken to differ by ``unseen`` times the ``scale``,
+    and the p-value is that of a sign which all rows have.
     """
     value = first + sign * second
     if not _scatters(moments, value / scale):
-        off = scale * none_of(moments.rows, confidence.critical)
+        off = unseen * scale * none_of(moments.rows, confidence.critical)
         interval = Interval(value - off, value + off, "wilson")
         p = min(1.0, 2.0 ** (1.0 - min(moments.rows, 1000.0))) if value else 1.0
         return Difference(first, second, interval, p, detectable(off / confidence.critical, confidence))
@@ -231,7 +238,7 @@ class _ContrastPass:
         """What the rows (N,) of a batch add to the sums of a contrast (cells, N)."""
         if one.output is None:
             mine, base = (self._terms(known, one.name, i, values) for i in (one.other, self.reference))
-            return _powers((mine + one.sign * base - one.value) / one.scale, weight)
+            return powers((mine + one.sign * base - one.value) / one.scale, weight)
         squares = []
         for place in (one.other, self.reference):
             error = values[place].residual[one.output] / one.scale
@@ -257,7 +264,8 @@ class _ContrastPass:
         return [tuple(islice(left, one.cells)) for one in self.contrasts]
 
 
-def _moments(s: Sequence[float]) -> Moments:
+def moments_of(s: Sequence[float]) -> Moments:
+    """From the sums of ``powers``."""
     return Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8]))
 
 
@@ -271,7 +279,7 @@ def _power_of_2(size: float) -> float:
     return ldexp(1.0, frexp(size)[1]) if size > 0.0 else 1.0
 
 
-def _powers(off: HostArray, weight: HostArray | None) -> HostArray:
+def powers(off: HostArray, weight: HostArray | None) -> HostArray:
     """What ``Moments`` adds up (9, N): each power of the weight times those of ``off`` up to it."""
     one = np.ones(len(off))
     weights = [one] * 3 if weight is None else [weight, weight * weight, weight * weight * weight]

@@ -49,7 +49,7 @@ def plain(comparison: Comparison, width: int | None = None) -> str:
 def comparison_lines(comparison: Comparison, screen: Screen) -> Iterator[Text]:
     """The whole comparison without its gates."""
     league = comparison.kind == "league"
-    body = (_league, _behind) if league else (_metrics, _words, _flips, _rows)
+    body = (_league, _behind) if league else (_metrics, _words, _labels, _flips, _rows)
     drawn = [part(comparison, screen) for part in (_header, *body, _findings)]
     for i, lines in enumerate(part for part in drawn if part):
         if i:
@@ -90,7 +90,8 @@ def _metrics(comparison: Comparison, screen: Screen) -> list[Text]:
         lines = table([[row[i] for i in kept] for row in rows], "l" + "r" * (len(kept) - 1))
         if max(line.cell_len for line in lines) <= screen.width - INDENT:
             break
-    return [lines[0], screen.rule(max(line.cell_len for line in lines)), *lines[1:]]
+    below = [line for text in versus.by_size(comparison) for line in prose(text, screen, hang=0, style="dim")]
+    return [lines[0], screen.rule(max(line.cell_len for line in lines)), *lines[1:], *below]
 
 
 def _spoken(name: str, screen: Screen) -> Text:
@@ -126,6 +127,29 @@ def _words(comparison: Comparison, screen: Screen) -> list[Text]:
     return lines
 
 
+def _labels(comparison: Comparison, screen: Screen) -> list[Text]:
+    """F1 of every label of several a row, the difference with its interval; precision and recall beside it."""
+    labels = versus.shown_labels(comparison)
+    if not labels:
+        return []
+    rows = [[screen.say(head, "dim") for head in ("", *versus.label_heads(comparison))]]
+    for label in labels:
+        style = _style(label.metrics["f1"].differences[1])
+        told = versus.label_cells(label)
+        cells = [screen.say(text, style if i == 3 else "") for i, text in enumerate(told)]
+        rows.append([screen.name(label.name, _NAME), *cells])
+    for kept in (9, 7, 6, 5, 4):
+        lines = table([row[:kept] for row in rows], "l" + "r" * (kept - 1))
+        if max(line.cell_len for line in lines) <= screen.width - INDENT:
+            break
+    left = len(comparison.per_class) - len(labels)
+    below = [versus.LABEL_LEGEND] if kept == 9 else []
+    below += [f"{left:,} more labels in the JSON"] if left else []
+    rule = screen.rule(max(line.cell_len for line in lines))
+    dim = prose("; ".join(below), screen, hang=0, style="dim") if below else []
+    return [*title("Labels", screen), lines[0], rule, *lines[1:], *dim]
+
+
 def _flips(comparison: Comparison, screen: Screen) -> list[Text]:
     """Right to wrong and wrong to right, class by class."""
     if not comparison.flips:
@@ -145,8 +169,10 @@ def _flips(comparison: Comparison, screen: Screen) -> list[Text]:
             break
     rule = screen.rule(max(line.cell_len for line in lines))
     legend = "fixed: wrong in A, right in B; broken: right in A, wrong in B; changed: wrong in two ways"
+    if comparison.task == "multilabel":
+        legend = f"all: rows with every label right; {legend}"
     left = len(comparison.flips) - len(rows)
-    more = f"{left:,} more classes in the JSON" if left > 0 else ""
+    more = f"{left:,} more {versus.noun(comparison, left)} in the JSON" if left > 0 else ""
     return [
         *title("Flips", screen),
         lines[0],
@@ -170,7 +196,8 @@ def _rows(comparison: Comparison, screen: Screen) -> list[Text]:
         lines = _row_table(comparison, screen, *caps)
         if max(line.cell_len for line in lines) <= screen.width - INDENT:
             break
-    return [*title("Rows", screen), *lines]
+    legend = versus.LABELS_LEGEND if comparison.task == "multilabel" else ""
+    return [*title("Rows", screen), *lines, *(prose(legend, screen, hang=0, style="dim") if legend else [])]
 
 
 def _row_table(comparison: Comparison, screen: Screen, place_cap: int, name_cap: int) -> list[Text]:

@@ -1,7 +1,7 @@
 """A comparison for machines and for pages: JSON, CSV and Markdown.
 
-In CSV ``table`` is ``metric`` (``a`` is the model, ``b`` the one it is compared with), ``flips`` (``class`` is empty
-for all) or ``row``. Numbers are unrounded; undefined is empty.
+In CSV ``table`` is ``metric`` (``a`` is the model, ``b`` the one it is compared with), ``class`` (the same of one of
+several labels a row), ``flips`` (``class`` is empty for all) or ``row``. Numbers are unrounded; undefined is empty.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from evalcli.renderers.json import document
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from evalcli.comparing.data import Comparison
+    from evalcli.comparing.data import Comparison, MetricRow
 
 COLUMNS = (
     *("table", "metric", "model", "against", "value", "difference", "low", "high", "method", "p", "holm"),
@@ -51,7 +51,7 @@ def _csv(comparison: Comparison) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    for rows in (_metric_rows(comparison), _flip_rows(comparison), _row_rows(comparison)):
+    for rows in (_metric_rows(comparison), _class_rows(comparison), _flip_rows(comparison), _row_rows(comparison)):
         writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     return out.getvalue()
 
@@ -61,23 +61,34 @@ def _cell(value: object) -> object:
 
 
 def _metric_rows(comparison: Comparison) -> Iterator[Row]:
-    against = comparison.models[comparison.reference].name
     for row in comparison.metrics:
-        for model, value, found in zip(comparison.models, row.values, row.differences, strict=True):
-            line: Row = {"table": "metric", "metric": row.name, "model": model.name, "value": value}
-            if found is not None:
-                line |= {
-                    "against": against,
-                    "difference": found.value,
-                    "low": found.low,
-                    "high": found.high,
-                    "method": found.method,
-                    "p": found.p,
-                    "holm": found.adjusted,
-                    "detectable": found.detectable,
-                    "verdict": found.verdict,
-                }
-            yield line
+        yield from _model_rows(comparison, row, {"table": "metric", "metric": row.name})
+
+
+def _class_rows(comparison: Comparison) -> Iterator[Row]:
+    for label in comparison.per_class:
+        for name, row in label.metrics.items():
+            yield from _model_rows(comparison, row, {"table": "class", "metric": name, "class": label.name})
+
+
+def _model_rows(comparison: Comparison, row: MetricRow, head: Row) -> Iterator[Row]:
+    """A line for each model."""
+    against = comparison.models[comparison.reference].name
+    for model, value, found in zip(comparison.models, row.values, row.differences, strict=True):
+        line: Row = {**head, "model": model.name, "value": value}
+        if found is not None:
+            line |= {
+                "against": against,
+                "difference": found.value,
+                "low": found.low,
+                "high": found.high,
+                "method": found.method,
+                "p": found.p,
+                "holm": found.adjusted,
+                "detectable": found.detectable,
+                "verdict": found.verdict,
+            }
+        yield line
 
 
 def _flip_rows(comparison: Comparison) -> Iterator[Row]:
@@ -90,13 +101,19 @@ def _row_rows(comparison: Comparison) -> Iterator[Row]:
     for row in comparison.rows:
         yield {
             "table": "row",
+            "class": row.label or "",
             "kind": row.kind,
             "row": row.row,
             "id": row.id,
-            "target": row.target,
-            "a": row.first,
-            "b": row.second,
+            "target": _joined(row.target),
+            "a": _joined(row.first),
+            "b": _joined(row.second),
         }
+
+
+def _joined(answer: str | tuple[str, ...] | None) -> str | None:
+    """Labels one after the other."""
+    return ", ".join(answer) if isinstance(answer, tuple) else answer
 
 
 def _markdown(comparison: Comparison) -> str:
@@ -105,6 +122,7 @@ def _markdown(comparison: Comparison) -> str:
         _titled("Gates", _gates(comparison)),
         _titled("Findings", _findings(comparison)),
         _titled("Metrics", _league(comparison) if comparison.kind == "league" else _metrics(comparison)),
+        _titled("Labels", _labels(comparison)),
         _titled("Flips", _flips(comparison)),
         _titled("Rows", _rows(comparison)),
     ]
@@ -156,7 +174,19 @@ def _metrics(comparison: Comparison) -> str:
         values = [versus.value(row, value) for value in row.values]
         rows.append([markdown(row.name), *values, *numbers, markdown(versus.in_words(comparison, row))])
     heads = ("metric", "A", "B", versus.sides(comparison), f"{versus.level(comparison)} interval", "p", "Holm", "")
-    return _table(heads, "lrrrrrrl", rows)
+    return "\n\n".join((_table(heads, "lrrrrrrl", rows), *map(markdown, versus.by_size(comparison))))
+
+
+def _labels(comparison: Comparison) -> str:
+    """F1 of every label, the difference with its interval; precision and recall beside it."""
+    rows = [
+        [markdown_name(label.name), *map(markdown, versus.label_cells(label))]
+        for label in versus.shown_labels(comparison)
+    ]
+    if not rows:
+        return ""
+    found = _table(("label", *versus.label_heads(comparison)), "lrrrrrrrr", rows)
+    return f"{found}\n\n{markdown(versus.LABEL_LEGEND)}"
 
 
 def _league(comparison: Comparison) -> str:
@@ -185,7 +215,15 @@ def _flips(comparison: Comparison) -> str:
         ]
         for row in versus.shown_flips(comparison)
     ]
-    heads = ("class", "support", "both right", "wrong → right", "right → wrong", "wrong → wrong", "both wrong alike")
+    heads = (
+        versus.noun(comparison, 1),
+        "support",
+        "both right",
+        "wrong → right",
+        "right → wrong",
+        "wrong → wrong",
+        "both wrong alike",
+    )
     return _table(heads, "lrrrrrr", rows)
 
 
@@ -196,7 +234,8 @@ def _rows(comparison: Comparison) -> str:
             names = versus.answers(comparison, row)
             cells = (wording.UNDEFINED if name is None else markdown_name(name) for name in names)
             rows.append([versus.kind_of(comparison, kind), markdown_name(versus.place_of(row)), *cells])
-    return _table(("", "where", "target", "A", "B"), "lllll", rows) if rows else ""
+    below = f"\n\n{markdown(versus.LABELS_LEGEND)}" if comparison.task == "multilabel" else ""
+    return _table(("", "where", "target", "A", "B"), "lllll", rows) + below if rows else ""
 
 
 def _findings(comparison: Comparison) -> str:

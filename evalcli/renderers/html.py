@@ -44,7 +44,7 @@ def render_fragment(report: Report) -> str:
     return f'<div class="evalcli-report">{"".join(parts)}</div>'
 
 
-def _table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A table of cells that are HTML already; the first of each row is its head."""
     head = "".join(f'<th scope="col">{cell}</th>' for cell in heads)
     lines = []
@@ -76,7 +76,7 @@ def _gates(report: Report) -> str:
         value, bound = wording.compared(verdict)
         cells = (verdict.rule, value, bound, verdict.status, verdict.reason)
         rows.append([text(cell) for cell in cells])
-    return _table("Gates", ("gate", "value", "bound", "status", ""), rows) if rows else ""
+    return table("Gates", ("gate", "value", "bound", "status", ""), rows) if rows else ""
 
 
 def _findings(report: Report) -> str:
@@ -99,7 +99,7 @@ def _classes(report: Report) -> str:
         numbers = [wording.ratio(value.value if value else None) for value in found]
         lines.append([text(row.name, NAME), *numbers, count(row.support), count(row.predicted)])
     caption = "Classes" if len(rows) == len(report.per_class) else f"Worst {len(rows)} of {len(report.per_class):,}"
-    return _table(caption, ("class", *map(text, columns.values()), "support", "predicted"), lines)
+    return table(caption, ("class", *map(text, columns.values()), "support", "predicted"), lines)
 
 
 def _matrix(report: Report) -> str:
@@ -109,7 +109,7 @@ def _matrix(report: Report) -> str:
     count = wording.amount(number for row in matrix for number in row)
     names = [text(name, NAME) for name in report.classes]
     rows = [[name, *map(count, row)] for name, row in zip(names, matrix, strict=True)]
-    return _table("Confusion matrix", ("target ↓ prediction →", *names), rows)
+    return table("Confusion matrix", ("target ↓ prediction →", *names), rows)
 
 
 def _metrics(report: Report) -> str:
@@ -117,8 +117,8 @@ def _metrics(report: Report) -> str:
         (text(name, NAME), text(wording.spoken(name, value)), text(wording.interval(name, value)))
         for name, value in report.metrics.items()
     ]
-    table = _table("Metrics", ("metric", "value", "interval"), rows)
-    return f"<details><summary>All metrics</summary>{table}</details>"
+    every = table("Metrics", ("metric", "value", "interval"), rows)
+    return f"<details><summary>All metrics</summary>{every}</details>"
 
 
 def _slices(report: Report) -> Iterator[str]:
@@ -137,4 +137,4 @@ def _slices(report: Report) -> Iterator[str]:
         ]
         more = f", the worst {len(shown)} of {len(rows):,}" if len(shown) < len(rows) else ", the worst first"
         heads = (text(by, NAME), *map(text, map(wording.title, columns)), "", "n")
-        yield _table(f"By {text(by, NAME)}{more}", heads, lines)
+        yield table(f"By {text(by, NAME)}{more}", heads, lines)

@@ -10,7 +10,7 @@ from evalcli.renderers.wording import UNDEFINED, amount, is_of_any_size, ratio, 
 from evalcli.report import Value
 
 if TYPE_CHECKING:
-    from evalcli.comparing.data import ClassFlips, Comparison, Difference, FlippedRow, MetricRow
+    from evalcli.comparing.data import ClassFlips, ClassRow, Comparison, Difference, FlippedRow, MetricRow
 
 KINDS = {"broken": "right → wrong", "fixed": "wrong → right", "other": "wrong → wrong"}
 """How a row flips from A to B, in the order in which it matters."""
@@ -133,6 +133,57 @@ def sides(comparison: Comparison) -> str:
     return f"B − {first}" if len(comparison.models) == 2 else f"less {first}"
 
 
+def by_size(comparison: Comparison) -> list[str]:
+    """What is said below a table of metrics that are best at 0: it is how far they are from there that is compared."""
+    first = comparison.models[comparison.reference].name
+    names = [
+        title(row.name) for row in comparison.metrics if row.direction == "zero" and row.differences[1] is not None
+    ]
+    return [f"{name}: the difference is |B| − |{first}|, of how far they are from 0" for name in names]
+
+
+def shown_labels(comparison: Comparison) -> tuple[ClassRow, ...]:
+    """Every label; of many, those whose F1 differ the most, largest first."""
+    labels = comparison.per_class
+    if len(labels) <= MOST_CLASSES:
+        return labels
+    moved = sorted(labels, key=lambda row: -_apart(row.metrics["f1"]))
+    return tuple(moved[:MOST_CLASSES])
+
+
+def _apart(row: MetricRow) -> float:
+    first, second = (value or 0.0 for value in row.values)
+    return abs(second - first)
+
+
+def both(row: MetricRow) -> str:
+    """A metric of both models, and which of them is shown to be better."""
+    found = row.differences[1]
+    mark = "" if found is None else {"better": " +", "worse": " −"}.get(found.verdict, " =")
+    return f"{value(row, row.values[0])} → {value(row, row.values[1])}{mark}"
+
+
+def label_cells(label: ClassRow) -> list[str]:
+    """Of a label: support, F1 of both, the difference with its interval and p-value by Holm; precision and recall."""
+    row = label.metrics["f1"]
+    found = row.differences[1]
+    told = ["", "", ""]
+    if found is not None:
+        told = [difference(row, found), interval(row, found), probability(found.adjusted)]
+    values = [value(row, each) for each in row.values]
+    beside = [both(label.metrics[name]) for name in ("precision", "recall")]
+    return [amount([label.support])(label.support), *values, *told, *beside]
+
+
+def label_heads(comparison: Comparison) -> list[str]:
+    """What stands above them."""
+    between = (sides(comparison), f"{level(comparison)} interval", "Holm")
+    return ["support", "F1 A", "F1 B", *between, "precision", "recall"]
+
+
+LABEL_LEGEND = "A → B: + better, − worse, = no difference shown"
+
+
 def shown_flips(comparison: Comparison) -> tuple[ClassFlips, ...]:
     """Every class; of many, those that gain or lose the most, largest first."""
     whole, classes = comparison.flips[:1], comparison.flips[1:]
@@ -144,7 +195,8 @@ def shown_flips(comparison: Comparison) -> tuple[ClassFlips, ...]:
 
 def shown_rows(comparison: Comparison) -> dict[str, list[FlippedRow]]:
     """The first rows of every kind of flip."""
-    found = {kind: [row for row in comparison.rows if row.kind == kind][:_LISTED] for kind in KINDS}
+    whole = [row for row in comparison.rows if row.label is None]
+    found = {kind: [row for row in whole if row.kind == kind][:_LISTED] for kind in KINDS}
     return {kind: rows for kind, rows in found.items() if rows}
 
 
@@ -162,12 +214,27 @@ def kind_title(comparison: Comparison, kind: str, shown: int) -> str:
 
 def answers(comparison: Comparison, row: FlippedRow) -> list[str | None]:
     """The target and what both models say: classes as they are called, values in six digits."""
-    every = [row.target, row.first, row.second]
-    return (
-        every
-        if comparison.flips
-        else [None if each is None else f"{float(each):.6g}".replace("-", "−") for each in every]
-    )
+    if isinstance(row.target, tuple):
+        return [", ".join(row.target) or None, *(_apart_from(row.target, each) for each in (row.first, row.second))]
+    every = [None if isinstance(each, tuple) else each for each in (row.target, row.first, row.second)]
+    if comparison.flips:
+        return every
+    return [None if each is None else f"{float(each):.6g}".replace("-", "−") for each in every]
+
+
+LABELS_LEGEND = "− a label that is missed, + one that is predicted in vain"
+
+
+def _apart_from(target: tuple[str, ...], said: str | tuple[str, ...] | None) -> str:
+    """How the labels that a model predicts differ from those that are true.
+
+    >>> _apart_from(("cat", "dog"), ("dog", "fish")), _apart_from(("cat",), ("cat",))
+    ('−cat +fish', 'right')
+    """
+    said = said if isinstance(said, tuple) else ()
+    missed = [f"−{label}" for label in target if label not in said]
+    in_vain = [f"+{label}" for label in said if label not in target]
+    return " ".join((*missed, *in_vain)) or "right"
 
 
 def place_of(row: FlippedRow) -> str:
@@ -201,10 +268,17 @@ def standing(row: MetricRow, place: int, reference: int) -> str:
     return {"none": "=", "better": "+"}.get(found.verdict, " ")
 
 
+def noun(comparison: Comparison, count: int) -> str:
+    """What a task has of what it predicts."""
+    if comparison.task == "multilabel":
+        return "label" if count == 1 else "labels"
+    return "class" if count == 1 else "classes"
+
+
 def facts(comparison: Comparison) -> list[tuple[str, str]]:
     """Task and samples."""
     classes = len(comparison.classes)
-    of_classes = f", {classes:,} {'class' if classes == 1 else 'classes'}"
+    of_classes = f", {classes:,} {noun(comparison, classes)}"
     kind = comparison.task if comparison.task == "regression" else f"{comparison.task}{of_classes}"
     count = amount([comparison.n])
     weighted = ", weighted" if comparison.weighted else ""

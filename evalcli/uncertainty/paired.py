@@ -63,9 +63,17 @@ class RowInfluence:
 
     def at(self, scores: HostArray, positive: HostArray) -> HostArray:
         """The influence (N,) of rows with these ``scores``, which are ``positive`` (N,) bool or not."""
-        rising = self.scores[::-1]
-        places = len(rising) - np.searchsorted(rising, scores, side="right")
-        places = np.minimum(places, len(rising) - 1)
+        return self.told(self.places(scores), positive)
+
+    def places(self, scores: HostArray) -> HostArray:
+        """The segments (N,) that ``scores`` lie in: they are looked up in their order, so that memory is read once."""
+        rising, order = self.scores[::-1], np.argsort(scores)
+        places = np.empty(len(scores), np.int64)
+        places[order] = len(rising) - np.searchsorted(rising, scores[order], side="right")
+        return np.minimum(places, len(rising) - 1)
+
+    def told(self, places: HostArray, positive: HostArray) -> HostArray:
+        """The influence (N,) of rows in these segments."""
         influence: HostArray = np.where(positive, self.positive[places], self.negative[places])
         return influence
 

@@ -321,7 +321,27 @@ def test_labels_of_several_have_one_truth(run, files) -> None:
     assert run(*args).code == 0
     table.loc[0, "y_a"] = 1 - table.loc[0, "y_a"]
     table.to_csv("then.csv", index=False)
-    assert "its truth is not that of the report" in run(*args).stderr
+    assert "1 target differs from those of then.csv (row 0: " in run(*args).stderr
+
+
+def test_drops_of_several_labels_have_the_paired_interval(run, files) -> None:
+    rng = np.random.default_rng(0)
+    truth, noise = rng.integers(0, 2, (300, 3)), rng.normal(size=(300, 3))
+    for name, seen in (("was", 1.0), ("now", 1.1)):
+        np.save(f"{name}.npy", 1 / (1 + np.exp(-seen * (2 * truth - 1) - noise)))
+    np.save("truth.npy", truth)
+    drops = [part for name in ("f1_macro=0.5pp", "auroc_macro=0.01", "f1[1]=5pp") for part in ("--max-drop", name)]
+    args = ("report", "now.npy", "truth.npy", "--baseline", "was.npy", "--gate-on", "interval", "-f", "json")
+    done = run(*args, *drops)
+    assert done.code == 0, done.stderr
+    gates = {gate["metric"]: gate for gate in json.loads(done.stdout)["gates"]}
+    found = json.loads(run("compare", "was.npy", "now.npy", "truth.npy", "-m", ",".join(gates), "-f", "json").stdout)
+    for name, gate in gates.items():
+        pair = found["metrics"][name]["differences"][1]
+        assert (gate["low"], gate["high"]) == pytest.approx((-pair["high"], -pair["low"]))
+    assert run(*args, "--max-drop", "f1_macro=-20pp").code == 1
+    only = run(*args[:-4], "--max-drop", "ece=0.5", "--quiet")
+    assert only.code == 0
 
 
 def test_a_file_is_known_by_its_content(run, files) -> None:

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from evalcli.comparing.data import (
     ClassFlips,
+    ClassRow,
     Comparison,
     Difference,
     FlippedRow,
@@ -24,6 +25,7 @@ from evalcli.comparing.data import (
 from evalcli.errors import UsageError
 from evalcli.renderers.comparison import plain
 from evalcli.renderers.comparison_files import render_comparison
+from evalcli.renderers.comparison_html import render_comparison_fragment
 from evalcli.renderers.escape import UNSAFE
 from evalcli.renderers.overlap import render_overlap
 from evalcli.renderers.versus import in_words
@@ -126,7 +128,28 @@ VALUES = replace(
     ),
     gates=(Verdict("noninferior(rmse)<100.0", "rmse", -44.4, 100.0, "pass", "", -80.2, -8.6, 1000),),
 )
-SHOWN = {"paired": PAIRED, "league": LEAGUE, "samples": SAMPLES, "values": VALUES}
+
+
+def label_row(name, support):
+    of = (("f1", (0.5, 0.512), BETTER), ("precision", (0.5, 0.4), FAR), ("recall", (None, 0.5), None))
+    metrics = {
+        base: MetricRow(f"{base}[{name}]", "higher", unit=True, values=v, differences=(None, d)) for base, v, d in of
+    }
+    return ClassRow(name, support, metrics)
+
+
+LABELLED = replace(
+    PAIRED,
+    task="multilabel",
+    metrics=(row("subset_accuracy", (0.9, 0.912), BETTER), row("f1_macro", (0.88, 0.89), DOUBTFUL)),
+    per_class=tuple(label_row(name, 100 + i) for i, name in enumerate(("cat", "dog", *HOSTILE))),
+    rows=(
+        FlippedRow("broken", 3, "img_0003", None, 5, ("cat", "dog"), ("cat", "dog"), ("esc\x1b[31m", "dog")),
+        FlippedRow("fixed", 7, "=id()", None, 9, (), ("dog",), ()),
+        FlippedRow("fixed", 7, "=id()", None, 9, "0", "1", "0", "=cmd()"),
+    ),
+)
+SHOWN = {"paired": PAIRED, "league": LEAGUE, "samples": SAMPLES, "values": VALUES, "labels": LABELLED}
 OVERLAP = Overlap(
     "0.1.0",
     "the id 'key'",
@@ -167,6 +190,34 @@ def test_every_width_is_kept(shown, width) -> None:
     for metric in shown[1].metrics[:2]:
         for value in metric.values:
             assert ("–" if value is None else f"{value:,.0f}" if value > 1.0 else f"{value:.4f}") in text
+
+
+def test_a_notebook_is_shown_inert_text(shown, golden) -> None:
+    name, comparison = shown
+    page = render_comparison_fragment(comparison)
+    golden(f"compare.{name}.html", page + "\n")
+    assert not UNSAFE.search(page)
+    assert not re.search(
+        r"[{}`$]|<(?!/?(div|p|br|strong|table|caption|thead|tbody|tr|th|td|ul|li|details|summary)\b)", page
+    )
+
+
+def test_of_many_labels_those_that_differ_most_are_shown() -> None:
+    rows = [label_row(f"label {i}", i) for i in range(25)]
+    f1 = replace(rows[24].metrics["f1"], values=(0.1, 0.9))
+    rows[24] = replace(rows[24], metrics={**rows[24].metrics, "f1": f1})
+    text = plain(replace(LABELLED, per_class=tuple(rows)))
+    assert "label 24" in text
+    assert "label 23" not in text
+    assert "5 more labels in the JSON" in text
+
+
+def test_what_is_best_at_0_says_that_sizes_are_compared() -> None:
+    said = "bias: the difference is |B| − |A|"
+    assert said in plain(VALUES)
+    assert said in render_comparison(VALUES, "markdown").replace("\\", "")
+    assert said in render_comparison_fragment(VALUES)
+    assert "the difference is" not in plain(PAIRED)
 
 
 def test_differences_in_words() -> None:

@@ -74,6 +74,13 @@ def test_no_difference_is_seldom_found(name):
     assert reject(case, SETS)["evalcli"] <= REJECTED + chance(0.05, SETS)
 
 
+def test_no_difference_of_several_labels_is_seldom_found():
+    case = BY_NAME["test of several labels, rare ones, 100 rows"]
+    found = reject(case, 100)
+    assert {*found} == {*case.promised}
+    assert max(found.values()) <= REJECTED + chance(0.05, 100), found
+
+
 def test_a_difference_is_found():
     assert reject(BY_NAME["test of macro F1, 500 rows"], 100)["evalcli"] > 0.7
 

@@ -1,0 +1,175 @@
+"""What each row adds to the difference of two models in a metric of several labels a row, and what follows from it.
+
+The terms of a row are the derivative of the metric by the weight of the row: the delta method, with the covariance of
+labels and of models in it. Here are those that are means over rows; ratios of sums have theirs in ``label_ratios``,
+what is ranked in ``label_rankings``.
+
+Source: Hampel 1974, The influence curve and its role in robust estimation.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.comparing.label_rows import MEASURES
+from evalcli.comparing.valued import MOMENTS, difference_of, moments_of, powers
+from evalcli.metrics.multilabel import of_samples
+from evalcli.metrics.registry import class_index
+from evalcli.uncertainty.means import WORST_LOSS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.comparing.label_rows import LabelNumbers, RowLook
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
+    from evalcli.multilabel.values import ScoreValues
+    from evalcli.uncertainty.comparison import Difference
+    from evalcli.uncertainty.intervals import Confidence
+
+
+@dataclass(frozen=True)
+class Contrast(ABC):
+    """The second model of a ``pair`` less the first, in one metric; ``numbers`` are those of the two.
+
+    ``joint`` (L, 9) is filled once all rows were seen: the weight of each label's cells by their code.
+    """
+
+    name: MetricName
+    pair: tuple[int, int]
+    numbers: tuple[LabelNumbers, LabelNumbers]
+
+    @cached_property
+    def values(self) -> tuple[float, float]:
+        """The metric of the second model and of the first."""
+        first, second = (float(one.value(self.name).value) for one in self.numbers)
+        return second, first
+
+    @property
+    def value(self) -> float:
+        """Their difference."""
+        return self.values[0] - self.values[1]
+
+    @property
+    @abstractmethod
+    def cells(self) -> int:
+        """How many sums it takes."""
+
+    @abstractmethod
+    def powers(self, look: RowLook) -> HostArray:
+        """What each row adds to the sums (cells, n)."""
+
+    @abstractmethod
+    def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
+        """What the sums tell."""
+
+    def found(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
+        """The same, within what the metric can be; where ranks are only certain within bounds, beyond these."""
+        known = self.difference(sums, joint, confidence)
+        first, second = (one.value(self.name) for one in self.numbers)
+        below = float((second.value - second.low) + (first.high - first.value))
+        above = float((second.high - second.value) + (first.value - first.low))
+        wide = replace(known.interval, low=known.interval.low - below, high=known.interval.high + above)
+        return replace(known, interval=wide.holding(self.value, -self.span, self.span))
+
+    @property
+    def span(self) -> float:
+        """How far apart two models can be."""
+        if self.name.base == "coverage_error":
+            return float(len(self.numbers[0].counted.labels))
+        return inf if self.name.base == "log_loss" else 1.0
+
+    @property
+    def total(self) -> float:
+        """All rows, or the sum of their weights."""
+        return self.numbers[0].total
+
+
+class Mean(Contrast):
+    """What is a mean of terms over rows: one set of them."""
+
+    @property
+    def cells(self) -> int:
+        """How many sums it takes."""
+        return MOMENTS
+
+    def off(self, look: RowLook) -> HostArray:
+        """The terms of each row (n,) less the difference."""
+        raise NotImplementedError
+
+    def weight(self, look: RowLook) -> HostArray | None:
+        """What each row counts for."""
+        return look.weight
+
+    def powers(self, look: RowLook) -> HostArray:
+        """What each row adds to the sums (cells, n)."""
+        return powers(self.off(look), self.weight(look))
+
+    def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
+        """What the sums tell."""
+        del joint
+        scale = WORST_LOSS if self.name.base == "log_loss" else min(self.span, 1e300)
+        moments = moments_of(sums)
+        return difference_of(*self.values, moments, 1.0, confidence, unseen=scale)
+
+
+class OfRows(Mean):
+    """A metric that each row has by itself: of its label sets, or of how its labels are ranked."""
+
+    def off(self, look: RowLook) -> HostArray:
+        """The terms of each row (n,) less the difference."""
+        first, second = (self._of(look, place) for place in self.pair)
+        found: HostArray = (second - first) - self.value
+        return found
+
+    def _of(self, look: RowLook, place: int) -> HostArray:
+        if self.name.base in MEASURES:
+            return look.measure(self.name.base, place)
+        return of_samples(self.name.entry.formula, look.sizes(place).sets, *self.name.arguments)
+
+
+class OfLosses(Mean):
+    """A mean loss of the cells of one label, or of every label and then over labels."""
+
+    def off(self, look: RowLook) -> HostArray:
+        """The terms of each row (n,) less the difference."""
+        every = [look.losses(self.name.base, place) for place in self.pair]
+        total = np.zeros(look.rows)
+        own, n = self._own, self.numbers[0].margins.n
+        for label in self._places:
+            gap = (every[1][label] - every[0][label]) - own[label]
+            if look.kept is not None:
+                gap = np.where(look.kept[label], gap, 0.0)
+            total += gap * (self.total / n[label] if self.name.label is None else 1.0)
+        return total / len(self._places)
+
+    def weight(self, look: RowLook) -> HostArray | None:
+        """What each row counts for."""
+        if self.name.label is None or look.kept is None:
+            return look.weight
+        kept: HostArray = look.kept[self._places[0]].astype(np.float64)
+        return kept if look.weight is None else kept * look.weight
+
+    @cached_property
+    def _places(self) -> list[int]:
+        labels = self.numbers[0].counted.labels
+        return [*range(len(labels))] if self.name.label is None else [class_index(self.name, None, labels)]
+
+    @cached_property
+    def _own(self) -> HostArray:
+        """The difference in every label (L,)."""
+        first, second = (scored_of(one).by_label(self.name.entry).value for one in self.numbers)
+        gap: HostArray = second - first
+        return gap
+
+
+def scored_of(numbers: LabelNumbers) -> ScoreValues:
+    """What its scores say."""
+    assert numbers.scored is not None
+    return numbers.scored

@@ -1,0 +1,167 @@
+"""How well scores rank the rows of several labels: the difference of two models in AUROC and average precision.
+
+A row adds to the area of each of its labels what DeLong's test gives it there, and to a mean over labels the mean of
+that, so nothing is assumed about how labels or models hang together. The degrees of freedom of a mean are those of
+labels whose variances are known from so many rows each (Satterthwaite). A label that both rank without a fault, or that
+one row has, tells nothing of its variance: it is taken to part the models in as many rows as may have gone unseen.
+
+Source: DeLong, DeLong and Clarke-Pearson 1988; Satterthwaite 1946, An approximate distribution of estimates of variance
+components.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from math import hypot, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.comparing.label_contrasts import Contrast, scored_of
+from evalcli.comparing.label_rows import INFLUENCES
+from evalcli.metrics.registry import class_index
+from evalcli.uncertainty.comparison import detectable
+from evalcli.uncertainty.intervals import none_of
+from evalcli.uncertainty.paired import ranked_difference
+from evalcli.uncertainty.quantiles import two_sided
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.comparing.label_rows import RowLook
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.roc import Certified, Ranking
+    from evalcli.uncertainty.comparison import Difference
+    from evalcli.uncertainty.intervals import Confidence
+    from evalcli.uncertainty.paired import RowInfluence
+
+
+class OfRanks(Contrast):
+    """Of one label, of all cells, or as a mean over labels that have both sides."""
+
+    @property
+    def cells(self) -> int:
+        """The squares of what a row adds, then of what it adds in each label."""
+        return 1 + len(self._places)
+
+    def powers(self, look: RowLook) -> HostArray:
+        """What each row adds to the sums (cells, n)."""
+        total, parts = np.zeros(look.rows), []
+        first, second = self._influences
+        for at, place in enumerate(self._places):
+            mine, theirs = (
+                look.influence(one, model, place, pooled=self._pooled)
+                for one, model in zip((first[at], second[at]), self.pair, strict=True)
+            )
+            part: HostArray = self._weights[at] * (theirs - mine)
+            part *= np.where(look.true[place], *self._unbiased[at])
+            parts.append(part)
+            total = total + part
+            if self._moved is not None:
+                total = total + self._moved[at] * look.true[place]
+        every = np.stack([total, *parts])
+        if look.weight is not None:
+            every = every * look.weight
+        squares: HostArray = every * every
+        return squares
+
+    def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
+        """What the sums tell."""
+        del joint
+        variances, mean_weight = np.array(sums[1:]), self.numbers[0].mean_weight
+        if self.name.average == "micro":
+            sides = np.array([min(float(self._sides.min()), self.total) / mean_weight])
+            return ranked_difference(*self.values, sums[0], float(sides[0]), confidence)
+        sides = self._sides / mean_weight
+        if len(self._places) == 1:
+            return ranked_difference(*self.values, sums[0], float(sides[0]), confidence)
+        apart = [area.value[self._places] for area in self._areas]
+        still = ~(variances > 0.0) | (sides < 2.0)
+        reach = np.where(still, self._weights * np.array([none_of(each, confidence.critical) for each in sides]), 0.0)
+        unlike = apart[0] != apart[1]
+        unseen, unproven = (
+            sqrt(float((part * part).sum())) for part in (reach * (1.0 + unlike), np.where(unlike, reach, 0.0))
+        )
+        spread = float((variances**2 / np.maximum(sides - 1.0, 1.0)).sum())
+        freedom = float(variances.sum()) ** 2 / spread if spread > 0.0 else float(sides.min()) - 1.0
+        found = ranked_difference(*self.values, sums[0], freedom + 1.0, confidence)
+        if not unseen > 0.0:
+            return found
+        value, interval = self.value, found.interval
+        low, high = (value, value) if not sums[0] > 0.0 else (interval.low, interval.high)
+        wide = replace(interval, low=value - hypot(value - low, unseen), high=value + hypot(high - value, unseen))
+        error = hypot(sqrt(sums[0]), unproven)
+        p = max(found.p, two_sided(abs(value) / error)) if error > 0.0 else found.p
+        least = detectable(hypot(sqrt(sums[0]), unseen / confidence.critical), confidence)
+        return replace(found, interval=wide, p=p, detectable=least)
+
+    @cached_property
+    def _pooled(self) -> bool:
+        return self.name.average == "micro"
+
+    @cached_property
+    def _rankings(self) -> list[list[Ranking]]:
+        return [one.rankings(pooled=self._pooled) for one in self.numbers]
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """The labels that it is of; in one without rows of either side no model can differ from another."""
+        labels = self.numbers[0].counted.labels
+        if self.name.average is None:
+            return [class_index(self.name, None, labels)]
+        if self._pooled:
+            return [*range(len(labels))]
+        known = np.isfinite([area.value for area in self._areas]).all(axis=0)
+        return [int(place) for place in np.flatnonzero(known) if self._rankings[0][place].defined]
+
+    @cached_property
+    def _weights(self) -> HostArray:
+        """What each label counts for."""
+        if self._pooled:
+            return np.ones(len(self._places))
+        support = np.array([float(self._rankings[0][place].positives) for place in self._places])
+        weights = support if self.name.average == "weighted" else np.ones(len(self._places))
+        known = np.isfinite(self._areas[0].value)
+        of_all = np.array([float(one.positives) for one in self._rankings[0]])[known]
+        total = float(of_all.sum()) if self.name.average == "weighted" else float(np.count_nonzero(known))
+        return weights / (total if self.name.average is not None else 1.0)
+
+    @cached_property
+    def _unbiased(self) -> HostArray:
+        """By what influences on either side of each label are stretched (K, 2), as their squares are too small."""
+        if self.name.average not in {"macro", "weighted"}:
+            return np.ones((len(self._places), 2))
+        every = [self._rankings[0][place] for place in self._places]
+        sides = np.array([(float(one.positives), float(one.negatives)) for one in every]) / self.numbers[0].mean_weight
+        return np.sqrt(np.where(sides > 1.0, sides / np.maximum(sides - 1.0, 1e-9), 1.0))
+
+    @cached_property
+    def _areas(self) -> list[Certified]:
+        """The metric of every label, of either model."""
+        return [scored_of(one).by_label(self.name.entry, *self.name.arguments) for one in self.numbers]
+
+    @cached_property
+    def _moved(self) -> HostArray | None:
+        """What a true cell of a label adds, as weights by support are uncertain, too; ``None`` where they are not."""
+        if self.name.average != "weighted":
+            return None
+        first, second = (area.value[self._places] for area in self._areas)
+        gap = second - first
+        support = sum(float(one.positives) for one in self._rankings[0])
+        moved: HostArray = (gap - (self._weights * gap).sum()) / support
+        return moved
+
+    @cached_property
+    def _influences(self) -> list[list[RowInfluence]]:
+        """Those of every label, of either model."""
+        make = INFLUENCES[self.name.base]
+        if self._pooled:
+            return [[make(every[0])] * len(self._places) for every in self._rankings]
+        return [[make(every[place]) for place in self._places] for every in self._rankings]
+
+    @cached_property
+    def _sides(self) -> HostArray:
+        """Rows of the smaller side of each label."""
+        every = [self._rankings[0][place] for place in self._places]
+        return np.array([float(min(one.positives, one.negatives)) for one in every])
