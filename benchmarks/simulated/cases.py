@@ -8,6 +8,7 @@ from benchmarks.simulated import Case, GateCase, PairCase
 from benchmarks.simulated.clustered import evaluated, label_sets_of, measured
 from benchmarks.simulated.counts import accuracy, clustered, composite, gate, matrix_of, weighted
 from benchmarks.simulated.labelled import multilabel
+from benchmarks.simulated.labelpairs import TESTED, apart, p_values
 from benchmarks.simulated.pairs import (
     Pair,
     compared,
@@ -232,6 +233,21 @@ UNEVEN = Pair((0.95, 0.05), (0.97, 0.7), equal_f1((0.95, 0.05), (0.97, 0.7), 0.5
 BETTER = Pair((0.6, 0.3, 0.1), (0.92, 0.88, 0.8), (0.88, 0.82, 0.7), 500)
 CLOSE = Pair((1, 1, 1), (0.97,) * 3, (0.95,) * 3, 300, 0.9)
 
+OF_LABELS = (
+    *(
+        ("Hamming loss", "hamming_loss"),
+        ("micro F1", "f1_micro"),
+        ("macro F1", "f1_macro"),
+        ("F1 of rows", "f1_samples"),
+    ),
+    *(
+        ("macro AUROC", "auroc_macro"),
+        ("macro AP", "average_precision_macro"),
+        ("LRAP", "lrap"),
+        ("log loss", "log_loss"),
+    ),
+)
+
 PAIRS = (
     PairCase("test of accuracy, 400 rows", compared("accuracy", EVEN, both=True), null=True),
     PairCase("test of accuracy, 100 rows", compared("accuracy", FEW), null=True),
@@ -245,9 +261,13 @@ PAIRS = (
     PairCase("test of AUROC, 25 + 475 rows", with_p(ranked(25, 475, 1.5, 1.5)), null=True),
     PairCase("test of AUROC near 1, 100 + 400 rows", with_p(ranked(100, 400, 3.0, 3.0)), null=True),
     PairCase("test of log loss, 200 rows", with_p(log_losses(200, 1.0)), null=True),
+    PairCase("test of several labels, 300 rows", p_values(300, 1.0), null=True, promised=TESTED),
+    PairCase("test of several labels, 100 rows", p_values(100, 1.0), null=True, promised=TESTED),
+    PairCase("test of several labels, rare ones, 100 rows", p_values(100, 1.5), null=True, promised=TESTED),
     PairCase("test of accuracy, 500 rows", compared("accuracy", BETTER), null=False),
     PairCase("test of macro F1, 500 rows", compared("f1_macro", BETTER), null=False),
     PairCase("test of AUROC, 100 + 100 rows", with_p(ranked(100, 100, 1.7, 1.3)), null=False),
+    PairCase("test of several labels, 300 rows, one model sharper", p_values(300, 1.0, 1.05), null=False),
 )
 
 CASES = (
@@ -260,6 +280,7 @@ CASES = (
     Case("difference of balanced accuracy, 400 rows", difference("balanced_accuracy", EVEN)),
     Case("difference of AUROC, 100 + 100 rows", with_interval(ranked(100, 100, 1.7, 1.3), area(1.7) - area(1.3))),
     Case("difference of log loss, 300 rows", mean_log_loss(300, 1.5)),
+    *(Case(f"difference of multilabel {title}, 200 rows", apart(name, 200)) for title, name in OF_LABELS),
     Case("difference of AUROC, none, 25 + 475 rows", with_interval(ranked(25, 475, 1.5, 1.5), 0.0)),
 )
 
