@@ -48,7 +48,7 @@ class TableRows(Listed):
         self._lines = Lines(sides.joined.preds)
         self.has_lines, self.has_files = self._lines.has_lines, self._lines.has_files
         is_numbered = sides.selection.where is not None or opened.dropped > 0 or sides.joined.is_sorted
-        self._stream: SpooledRows | ListedStream
+        self._stream: SpooledRows | ListedStream | ListedCells
         if opened.spooled is not None and not (chosen or is_numbered):
             self._stream = opened.spooled
         else:
