@@ -253,6 +253,11 @@ class Intervals:
         by_support = self._numbers.total / self._mean_weight if name.average == "weighted" else None
         return ranks.mean_interval(estimates, weights, self._confidence, method, by_support)
 
+    @property
+    def _draws(self) -> bool:
+        """Whether samples are drawn where that is better."""
+        return bool(self._method != "delta")
+
     def _of_pairs(self, name: MetricName, value: float) -> Interval | None:
         del value
         return ranks.pairs_interval(self._read(name), self._confidence, self._grown)
@@ -261,13 +266,12 @@ class Intervals:
         if name.base == "ks":
             from evalcli.uncertainty.distances import distance_interval
 
-            return distance_interval(ranking, self._confidence, self._mean_weight)
+            return distance_interval(ranking, self._confidence, self._mean_weight, drawn=self._draws)
         from evalcli.uncertainty.curves import curve_interval
 
         exact = name.entry.formula(ranking, *name.arguments)
-        return curve_interval(
-            name.base, exact, ranking, self._confidence, *name.arguments, mean_weight=self._mean_weight
-        )
+        setting: dict[str, Any] = {"mean_weight": self._mean_weight, "drawn": self._draws}
+        return curve_interval(name.base, exact, ranking, self._confidence, *name.arguments, **setting)
 
     def _columns(self, name: MetricName) -> tuple[list[float], list[Ranking]]:
         """The columns that a name means, where they are defined, and their weights."""
@@ -321,9 +325,8 @@ class Intervals:
         del value
         groups = self._read(name)
         exact = name.entry.formula(groups, *name.arguments)
-        return selective_interval(
-            name.base, exact, groups, self._confidence, *name.arguments, mean_weight=self._mean_weight
-        )
+        setting: dict[str, Any] = {"mean_weight": self._mean_weight, "drawn": self._draws}
+        return selective_interval(name.base, exact, groups, self._confidence, *name.arguments, **setting)
 
     def _of_places(self, name: MetricName, value: float) -> Interval | None:
         """Top-k accuracies are shares; other means over the places of targets are means."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.paths import FORMULAS, Paths
 from evalcli.uncertainty.resampling import bca, draws
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MOST = 128
 """Segments that replicates are drawn from."""
+FEW = 64
+"""Segments of which each is moved by itself, where nothing is drawn."""
 _TOGETHER = 128
 """Replicates whose curves stay in the cache."""
 
@@ -41,16 +43,19 @@ def curve_interval(
     confidence: Confidence,
     *arguments: float,
     mean_weight: float = 1.0,
+    drawn: bool = True,
 ) -> Interval | None:
     """The interval of what the formula of ``base`` made of a ranking, ``exact``; ``None`` where that is undefined.
 
-    ``mean_weight`` is Σw² / Σw.
+    ``mean_weight`` is Σw² / Σw. Unless ``drawn``, the delta method takes the place of the bootstrap where it can: of
+    areas, not of single points of a curve, which jump.
     """
     if isnan(exact.value):
         return None
     rows = min(ranking.positives, ranking.negatives) / mean_weight
-    sides = joined(ranking.pos, ranking.neg, MOST)
-    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence)
+    drawn = drawn or base != "auroc_fpr"
+    sides = joined(ranking.pos, ranking.neg, MOST if drawn else FEW)
+    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=drawn)
 
 
 def selective_interval(
@@ -60,13 +65,14 @@ def selective_interval(
     confidence: Confidence,
     *arguments: float,
     mean_weight: float = 1.0,
+    drawn: bool = True,
 ) -> Interval | None:
     """The same of rows by their confidence."""
     if isnan(exact.value):
         return None
     rows = float(groups.n.sum()) / mean_weight
-    sides = joined(groups.right, groups.wrong, MOST)
-    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence)
+    sides = joined(groups.right, groups.wrong, MOST if drawn else FEW)
+    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=drawn)
 
 
 def joined(first: HostArray, second: HostArray, most: int) -> tuple[HostArray, HostArray]:
@@ -94,6 +100,8 @@ def _interval(
     rows: float,
     mean_weight: float,
     confidence: Confidence,
+    *,
+    drawn: bool,
 ) -> Interval:
     base, arguments = formula
 
@@ -101,10 +109,18 @@ def _interval(
         return FORMULAS[base](Paths.of(pos, neg), *arguments)
 
     seen = float(value(sides[0][None], sides[1][None])[0])
-    replicates = drawn_values(value, sides, mean_weight, confidence)
-    if np.isnan(replicates).all():  # one side weighs next to nothing
-        return Interval(0.0, 1.0, "bootstrap")
-    found = bca(seen, replicates[~np.isnan(replicates)], 0.0, confidence)
+    if drawn:
+        replicates = drawn_values(value, sides, mean_weight, confidence)
+        if np.isnan(replicates).all():  # one side weighs next to nothing
+            return Interval(0.0, 1.0, "bootstrap")
+        found = bca(seen, replicates[~np.isnan(replicates)], 0.0, confidence)
+    elif rows < 1.0:
+        return Interval(0.0, 1.0, "delta")
+    elif 0.0 < seen < 1.0:
+        variance = moved_variance(value, sides, mean_weight)
+        found = by_variance(seen, variance, confidence.critical, "delta")
+    else:
+        found = Interval(seen, seen, "delta")
     moved = exact.value - seen
     found = replace(found, low=found.low + moved + (exact.low - exact.value), high=found.high + moved)
     found = replace(found, high=found.high + (exact.high - exact.value)).holding(exact.value, 0.0, 1.0)
@@ -131,6 +147,26 @@ def drawn_values(
             every[:, held] = some
             found.append(value(every[:, :split], every[:, split:]))
     return np.concatenate(found)
+
+
+def moved_variance(
+    value: Callable[[HostArray, HostArray], HostArray], sides: tuple[HostArray, HostArray], mean_weight: float
+) -> float:
+    """The variance of a value of both sides (K,), each segment of which varies by itself: the delta method.
+
+    What a segment does to the value is seen where it has its standard deviation more, and where it has that less.
+    """
+    split, amounts = len(sides[0]), np.concatenate(sides)
+    held = np.flatnonzero(amounts > 0)
+    steps = np.sqrt(amounts[held] * mean_weight)
+    moved = np.tile(amounts, (2, len(held), 1))
+    moved[0, np.arange(len(held)), held] += steps
+    moved[1, np.arange(len(held)), held] -= np.minimum(steps, amounts[held])
+    every = moved.reshape(-1, len(amounts))
+    up, down = value(every[:, :split], every[:, split:]).reshape(2, -1)
+    slopes = (up - down) / (steps + np.minimum(steps, amounts[held]))
+    slopes[np.isnan(slopes)] = 0.0  # without its only segment a side has no curve
+    return float(((slopes * steps) ** 2).sum())
 
 
 def worst_together(intervals: Sequence[Interval], values: Sequence[float], weights: Sequence[float]) -> Interval:

@@ -133,3 +133,30 @@ def test_equal_weights_are_rows():
     rows = distance_interval(ranking_of(pos[0], neg[0]), CONFIDENCE)
     weighed = distance_interval(ranking_of(pos[0] * 8.0, neg[0] * 8.0), CONFIDENCE, mean_weight=8.0)
     assert (weighed.low, weighed.high) == pytest.approx((rows.low, rows.high), rel=1e-12)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_areas_of_slices_are_as_sure_as_those_of_all_rows(weight: float) -> None:
+    """The delta method, which draws nothing, and a tenth of the replicates of a distance: the same width and place."""
+    rng = np.random.default_rng(3)
+    pos, neg = rng.binomial(2, np.linspace(0.9, 0.05, 900)), rng.binomial(3, np.linspace(0.2, 0.9, 900))
+    ranking = ranking_of(pos * weight, neg * weight)
+    right = rng.binomial(4, np.linspace(0.95, 0.6, 500)) * weight
+    sure = np.linspace(0.99, 0.5, 500)
+    groups = ConfidenceGroups(sure, sure, right, 4 * weight - right)
+    exact = roc.partial_auroc(ranking, 0.1), selective.aurc(groups), selective.excess_aurc(groups)
+    both = [
+        (
+            curve_interval("auroc_fpr", exact[0], ranking, CONFIDENCE, 0.1, mean_weight=weight, drawn=drawn),
+            selective_interval("aurc", exact[1], groups, CONFIDENCE, mean_weight=weight, drawn=drawn),
+            selective_interval("excess_aurc", exact[2], groups, CONFIDENCE, mean_weight=weight, drawn=drawn),
+            distance_interval(ranking, CONFIDENCE, weight, drawn=drawn),
+        )
+        for drawn in (True, False)
+    ]
+    for slow, quick in zip(*both, strict=True):
+        assert slow is not None
+        assert quick is not None
+        assert abs(quick.low - slow.low) < 0.2 * slow.width
+        assert abs(quick.high - slow.high) < 0.2 * slow.width
+    assert [one.method for one in both[1] if one] == ["delta", "delta", "delta", "influence"]
