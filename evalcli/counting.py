@@ -90,8 +90,9 @@ class Plan:
     """Whether workers may be processes."""
 
     def inside(self) -> Plan:
-        """The same where a slice is reported as if it were all rows."""
-        return self if self.shown is None else replace(self, shown=self.shown._replace(of_all=self.shown.of_slices))
+        """The same where a slice is reported as if it were all rows, one of many at a time."""
+        shown = None if self.shown is None else self.shown._replace(of_all=self.shown.of_slices)
+        return replace(self, shown=shown, workers=1)
 
     @property
     def device(self) -> str | None:

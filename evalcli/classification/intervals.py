@@ -221,7 +221,8 @@ class Intervals:
     def _of_ranks(self, name: MetricName, value: float) -> Interval | None:
         del value
         assert self._numbers.scores is not None
-        from evalcli.metrics.ranking import each, over_columns
+        from evalcli.metrics.ranking import over_columns
+        from evalcli.metrics.threads import each
 
         weights, rankings = self._columns(name)
         if name.base not in _RANKS:

@@ -14,12 +14,12 @@ from evalcli.classification.findings import Facts, find
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import check_task, parse
+from evalcli.metrics.threads import each
 from evalcli.report import Clustered, Confusion, Report, SliceRow, Value
 from evalcli.reporting import digest_of, notes_of, records, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from evalcli.classification.slices import Slice
     from evalcli.counting import Outcome, Plan
     from evalcli.searched import Scan
     from evalcli.sources.base import InputFile
@@ -108,15 +108,19 @@ class Reporter:
                 values |= numbers.values([str(name)])
         return values
 
-    def _slices(self) -> Iterator[SliceRow]:
+    def _slices(self) -> list[SliceRow]:
         """Every slice that has rows, column by column."""
-        shown = self.plan.inside().shown
-        for number, (slicer, states) in enumerate(zip(self.source.slicers, self.slices, strict=True)):
-            for code, (confusion, scores) in states.slices().items():
-                clusters = self.clusters_in[number].of(code) if self.clusters_in else None
-                # a table of hundreds of intervals is drawn at no cost only without drawing samples
-                numbers = Numbers(self.setting._replace(method="delta", shown=shown), confusion, scores, clusters)
-                yield SliceRow(slicer.name, slicer.values[code], confusion.rows, self._values(numbers, slicer.name))
+        # a table of hundreds of intervals is drawn at no cost only without drawing samples
+        setting = self.setting._replace(method="delta", shown=self.plan.inside().shown, workers=1)
+
+        def row(number: int, code: int, held: Slice) -> SliceRow:
+            slicer = self.source.slicers[number]
+            clusters = self.clusters_in[number].of(code) if self.clusters_in else None
+            numbers = Numbers(setting, held.confusion, held.scores, clusters)
+            return SliceRow(slicer.name, slicer.values[code], held.confusion.rows, self._values(numbers, slicer.name))
+
+        all_of_them = [(i, *one) for i, states in enumerate(self.slices) for one in states.slices().items()]
+        return each(lambda one: row(*one), all_of_them, self.plan.workers)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -11,7 +11,7 @@ Certified(value=0.75, low=0.75, high=0.75)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -35,9 +35,10 @@ from evalcli.metrics.roc import (
     recall_at_precision,
     specificity_at_sensitivity,
 )
+from evalcli.metrics.threads import each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -64,8 +65,6 @@ __all__ = [
     "specificity_at_sensitivity",
 ]
 
-A = TypeVar("A")
-B = TypeVar("B")
 
 BUDGET = 64 << 20
 """Bytes for the entries of all columns, unless told otherwise."""
@@ -320,16 +319,6 @@ def curve(ranking: Ranking, points: int = 500) -> Curve:
     steps = np.searchsorted(tpr + fpr, np.linspace(0, 2, points))
     chosen = distinct(np.minimum(steps, len(tpr) - 1))
     return Curve(ranking.score[chosen], fpr[chosen], tpr[chosen], tp[chosen] / (tp + fp)[chosen])
-
-
-def each(function: Callable[[A], B], items: Iterable[A], workers: int) -> list[B]:
-    """``function`` of every item, in order, by several threads: numpy lets them run side by side."""
-    if workers == 1:
-        return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(function, items))
 
 
 def over_columns(

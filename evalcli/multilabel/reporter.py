@@ -21,17 +21,17 @@ from evalcli.metrics.registry import (
     needs_scores,
     parse,
 )
+from evalcli.metrics.threads import each
 from evalcli.multilabel.findings import Facts, find
 from evalcli.multilabel.values import CountValues, ScoreValues
 from evalcli.report import ClassRow, Clustered, Confusion, Report, SliceRow, Square, Value
 from evalcli.reporting import digest_of, notes_of, records, signature, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
     from evalcli.multilabel.intervals import Intervals
+    from evalcli.multilabel.states import MultilabelPass
     from evalcli.searched import Scan
     from evalcli.sources.base import Array, InputFile
 
@@ -147,14 +147,18 @@ class _Reporter:
                 values[str(name)] = self._value(name)
         return values
 
-    def _slices(self) -> Iterator[SliceRow]:
+    def _slices(self) -> list[SliceRow]:
         """Every slice that has rows, column by column."""
-        for number, (slicer, slices) in enumerate(zip(self.plan.source.slicers, self.gathered.slices, strict=True)):
-            clusters_in = self.gathered.clusters_in
-            for code, held in slices.passes().items():
-                one = replace(held, clusters=clusters_in[number].of(code) if clusters_in else None)
-                inside = _Reporter(self.plan.inside(), self.outcome._replace(gathered=one), ())
-                yield SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
+        gathered, plan = self.gathered, self.plan.inside()
+
+        def row(number: int, code: int, held: MultilabelPass) -> SliceRow:
+            slicer = plan.source.slicers[number]
+            one = replace(held, clusters=gathered.clusters_in[number].of(code) if gathered.clusters_in else None)
+            inside = _Reporter(plan, self.outcome._replace(gathered=one), ())
+            return SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
+
+        all_of_them = [(i, *one) for i, slices in enumerate(gathered.slices) for one in slices.passes().items()]
+        return each(lambda one: row(*one), all_of_them, self.plan.workers)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -15,6 +15,7 @@ from evalcli.metrics import regression
 from evalcli.metrics.labels import weights_tell
 from evalcli.metrics.registry import parse
 from evalcli.metrics.residuals import histogram, quantile
+from evalcli.metrics.threads import each
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
 from evalcli.regression.states import StateKey, asked_keys, outputs_of, state_of
@@ -22,12 +23,13 @@ from evalcli.report import Clustered, OutputRow, Report, Residuals, SliceRow, Va
 from evalcli.reporting import notes_of, records, signature, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.registry import MetricName
     from evalcli.regression.clusters import GroupValues
     from evalcli.regression.intervals import Intervals
+    from evalcli.regression.states import RegressionPass
     from evalcli.searched import Scan
     from evalcli.sources.base import InputFile
     from evalcli.uncertainty.groups import Groups
@@ -108,14 +110,18 @@ class Reporter:
         asked = self.plan.default("regression") if self.plan.asked is None else self.plan.asked
         return wholes_of(asked, by)
 
-    def _slices(self) -> Iterator[SliceRow]:
+    def _slices(self) -> list[SliceRow]:
         """Every slice that has rows, column by column."""
-        gathered = self.outcome.gathered
-        for number, (slicer, slices) in enumerate(zip(self.source.slicers, gathered.slices, strict=True)):
-            for code, held in slices.passes().items():
-                one = replace(held, clusters=gathered.clusters_in[number].of(code) if gathered.clusters_in else None)
-                inside = Reporter(self.plan.inside(), self.outcome._replace(gathered=one), ())
-                yield SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
+        gathered, plan = self.outcome.gathered, self.plan.inside()
+
+        def row(number: int, code: int, held: RegressionPass) -> SliceRow:
+            slicer = self.source.slicers[number]
+            one = replace(held, clusters=gathered.clusters_in[number].of(code) if gathered.clusters_in else None)
+            inside = Reporter(plan, self.outcome._replace(gathered=one), ())
+            return SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
+
+        all_of_them = [(i, *one) for i, slices in enumerate(gathered.slices) for one in slices.passes().items()]
+        return each(lambda one: row(*one), all_of_them, self.plan.workers)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""
