@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from evalcli.sources import table_options
 from evalcli.sources.label_groups import Names, find_target_labels
 from evalcli.sources.naming import Chosen, check_order, choose, choose_target
-from evalcli.sources.pairing import ArraySource, PassFile, beside, pick_preds, refuse_table_options, tensor_file
+from evalcli.sources.pairing import (
+    ArraySource,
+    PassFile,
+    beside,
+    must_weigh,
+    pick_preds,
+    refuse_table_options,
+    tensor_file,
+)
 from evalcli.sources.table_array import read_side, read_weight
 from evalcli.sources.tables import open_tables
 
@@ -41,6 +49,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
             said = read_side(tables, table, chosen, selection)
             truth = choose_target(tuple(file.arrays), selection, target, kind="key")
             weight = file.arrays[truth.weight] if truth.weight else _weight(tables, table, chosen, selection)
+            must_weigh(selection, weight, [*table.columns, *file.arrays], preds)
             files = [_table_pass(tables, table), tensor_pass]
             source = ArraySource(said, file.arrays[str(truth.target)], weight, files)
             source.preds = replace(source.preds, columns=chosen.classes)
@@ -55,6 +64,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
         chosen = choose_target(tuple(table.columns), selection, target, kind=table.noun)
         array, weight, said_by = pick_preds(file, selection)
         weight = weight or _weight(tables, table, chosen, selection)
+        must_weigh(selection, weight, [*file.arrays, *table.columns], preds)
         files = [tensor_pass, _table_pass(tables, table)]
         source = ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
         source.beside = beside(selection, [said_by, chosen], tables, preds=file.arrays)

@@ -258,6 +258,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
     with _explained(second, selection):
         truth = choose_target(tuple(second.arrays), selection, target, kind="key")
     weight = weight or (second.arrays[truth.weight] if truth.weight else None)
+    must_weigh(selection, weight, [*first.arrays, *second.arrays], preds)
     source = ArraySource(array, second.arrays[str(truth.target)], weight, [first_pass, second_pass])
     source.beside = beside(selection, [said, truth], preds=first.arrays, target=second.arrays)
     source.slice_by(selection.by, selection.scan)
@@ -270,6 +271,20 @@ def pick_preds(file: TensorFile, selection: Selection) -> tuple[StoredArray, Sto
     with _explained(file, selection):
         chosen = choose(tuple(file.arrays), selection, file.path, both=False, kind="key")
     return _one(file, chosen.pred), file.arrays[chosen.weight] if chosen.weight else None, chosen
+
+
+def must_weigh(selection: Selection, weight: StoredArray | None, names: Sequence[str], path: str) -> None:
+    """Whether the weights that were asked for are there.
+
+    Raises:
+        UsageError: none of the files has them.
+
+    """
+    if selection.weight is None or weight is not None:
+        return
+    named = sorted({repr(plain(name)) for name in names if name})
+    fix = f"choose from {', '.join(named)}" if named else "save all in one .npz, with a name for each"
+    raise UsageError(f"no array {selection.weight!r} to weigh by", fix=fix, path=path)
 
 
 def beside(

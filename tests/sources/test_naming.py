@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evalcli.errors import InputError, UsageError
+from evalcli.sources import open_source
 from evalcli.sources.base import Selection
 from evalcli.sources.naming import SCORE_NAMES, check_order, choose, choose_target, near_name
 
@@ -200,3 +203,19 @@ def test_two_files_that_each_hold_both_sides_are_shards_not_a_pair(said):
     check_order(whole, ["id", "target"], ("a.csv", "b.csv"), Selection())
     check_order(said, whole, ("a.csv", "b.csv"), Selection())
     check_order(whole, whole, ("a.csv", "b.csv"), Selection(target="target"))
+
+
+@pytest.mark.parametrize("weight", ["w", "w.npy"])
+@pytest.mark.parametrize("sides", ["npy npy", "npz npz", "csv npy", "npy csv"])
+def test_weights_that_are_nowhere_are_never_left_out_silently(tmp_path, sides, weight):
+    values = np.array([0, 1, 1, 0])
+    paths = [str(tmp_path / f"{name}.{kind}") for name, kind in zip(("pred", "target"), sides.split(), strict=True)]
+    for path, name in zip(paths, ("pred", "target"), strict=True):
+        if path.endswith(".npy"):
+            np.save(path, values)
+        elif path.endswith(".npz"):
+            np.savez(path, **{name: values})
+        else:
+            Path(path).write_text(f"{name}\n0\n1\n1\n0\n")
+    with pytest.raises(UsageError, match=f"no array '{weight}' to weigh by"):
+        open_source(*paths, Selection(weight=weight))
