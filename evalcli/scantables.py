@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 
-from evalcli.errors import LimitError, UsageError
+from evalcli.errors import UsageError
 from evalcli.metrics.arrays import count_cells
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.registry import parse
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence, Interval
 
 T = TypeVar("T")
-
-MOST_SUMS = 1 << 18
-"""Cells of tables that hold exact sums: some 25 MB for each worker."""
 
 
 class Part(Protocol):
@@ -122,9 +119,16 @@ class Sums:
 
     def add(self, cells: Array, values: Array, repeats: Array | None) -> None:
         """Count rows (N,) in their cells."""
-        self._rows += count_cells(cells, len(self._rows), repeats)
-        for power, held in enumerate(self._sums, 1):
-            held.add(values**power, cells, repeats)
+        size = len(self._rows)
+        self._rows += count_cells(cells, size, repeats)
+        held, places = (None, cells) if size <= len(cells) else np.unique(cells, return_inverse=True)
+        for power, sums in enumerate(self._sums, 1):
+            if held is None:
+                sums.add(values**power, places, repeats)
+                continue
+            few = ExactSum(len(held))  # with more cells than rows, adding takes memory for each of them
+            few.add(values**power, places, repeats)
+            sums.merge(few.fold(held, size))
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has counted."""
@@ -139,12 +143,7 @@ class Sums:
 
 
 class ScanTables:
-    """The counts of every column and pair: by their places, ``(column,)`` and ``(column, column)``.
-
-    Raises:
-        LimitError: more exact sums than there is room for.
-
-    """
+    """The counts of every column and pair: by their places, ``(column,)`` and ``(column, column)``."""
 
     def __init__(self, scanned: Scanned, kind: type[Hits | Sums]) -> None:
         self.sizes = [len(slicer.values) + 1 for slicer in scanned.columns]
@@ -153,10 +152,6 @@ class ScanTables:
             which: tuple(self.sizes[place] for place in which)
             for which in (*((place,) for place in places), *combinations(places, 2))
         }
-        cells = sum(map(prod, self.shapes.values()))
-        if kind is Sums and cells > MOST_SUMS:
-            what = f"--scan of {len(self.sizes)} columns makes {cells:,} means, more than {MOST_SUMS:,}"
-            raise LimitError(what, fix="name fewer columns with --scan a,b")
         self.tables: dict[tuple[int, ...], Counts] = {
             which: kind(prod(shape), wholes=len(which) == 1) for which, shape in self.shapes.items()
         }

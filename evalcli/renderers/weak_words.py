@@ -71,7 +71,8 @@ def facts(scan: Scan) -> list[str]:
 
 def _would_have(scan: Scan) -> str:
     if scan.shown is None:
-        return "with so few rows no difference would have been found"
+        few = "so few" if scan.test == "fisher" else "such"
+        return f"with {few} rows no difference would have been found"
     slice_ = f"{visible(scan.shown.column, 40)}={visible(scan.shown.value, 40)}"
     gap = (_number if wording.is_of_any_size(scan.metric) else minus)(scan.shown.difference)
     return f"the smallest difference that would have been found is {gap}, in the {scan.shown.n:,} rows of {slice_}"

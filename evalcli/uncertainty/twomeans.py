@@ -113,8 +113,11 @@ def welch_larger(part: Mean, rest: Mean) -> float:
 def _welch(part: Mean, rest: Mean) -> tuple[float, float]:
     """The standard error of the difference, and the degrees of freedom."""
     each = [one.variance / max(one.rows - 1, 1) for one in (part, rest)]
-    parts = [square**2 / max(one.rows - 1, 1) for square, one in zip(each, (part, rest), strict=True)]
-    return sqrt(sum(each)), sum(each) ** 2 / sum(parts) if sum(parts) > 0.0 else 1.0
+    total = sum(each)
+    if not total > 0.0:
+        return 0.0, 1.0
+    shares = [(square / total) ** 2 / max(one.rows - 1, 1) for square, one in zip(each, (part, rest), strict=True)]
+    return sqrt(total), 1.0 / sum(shares)
 
 
 def permuted_larger(part: Mean, whole: Mean) -> float:

@@ -42,6 +42,14 @@ def test_rows_that_are_all_alike_tell_nothing_or_everything():
     assert alike.least_shown(20, 0.05) is None
 
 
+@pytest.mark.parametrize("scale", [1e-90, 1e-30, 1e30, 1e74])
+def test_the_unit_of_the_values_does_not_matter(scale):
+    values = np.random.default_rng(3).lognormal(0, 1, 900)
+    values[:60] *= 1.4
+    plain, scaled = (mean(each[:60]).p_worse(mean(each)) for each in (values, values * scale))
+    assert scaled == pytest.approx(plain, rel=1e-9)
+
+
 def test_a_difference_that_would_be_found_is_found():
     rng = np.random.default_rng(4)
     values = rng.exponential(size=4000)
