@@ -322,12 +322,13 @@ def _scoring(plan: Plan, task: Task) -> Scoring | None:
 
 
 def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> ClassificationPass:
-    confusion = ConfusionCounts(prepare.classes, weighted=plan.source.weighted)
+    many = prepare.classes or None  # a share without a row knows no class
+    confusion = ConfusionCounts(many, weighted=plan.source.weighted)
     if prepare.device is not None:
         confusion = confusion.to(prepare.device)
     scores = None if scoring is None else scoring.fresh()
     weighted = plan.source.weighted
-    slices = tuple(SliceStates(slicer, prepare.classes, scoring, weighted=weighted) for slicer in plan.source.slicers)
+    slices = tuple(SliceStates(slicer, many, scoring, weighted=weighted) for slicer in plan.source.slicers)
     scanned = plan.source.scanned
     empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices)
     if scanned is not None:
