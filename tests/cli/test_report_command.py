@@ -250,10 +250,10 @@ def test_a_pattern_that_the_shell_spread_is_told_to_be_quoted(run: Callable[...,
 
 
 def test_a_search_reaches_the_source_with_its_size_and_metric(run: Callable[..., Any], work: Any) -> None:
-    cases: list[tuple[tuple[str, ...], tuple[tuple[str, ...], int, str] | None]] = [
+    cases: list[tuple[tuple[str, ...], tuple[tuple[str, ...], int, str | None] | None]] = [
         ((), None),
-        (("--scan", "a,b", "--scan", "c"), (("a,b", "c"), 30, "accuracy")),
-        (("--scan", "a", "--scan", "*", "--min-slice-size", "7"), (("*",), 7, "accuracy")),
+        (("--scan", "a,b", "--scan", "c"), (("a,b", "c"), 30, None)),
+        (("--scan", "a", "--scan", "*", "--min-slice-size", "7"), (("*",), 7, None)),
         (("--scan", "*", "--scan-metric", "recall[a,b]"), (("*",), 30, "recall[a,b]")),
     ]
     for args, wanted in cases:
