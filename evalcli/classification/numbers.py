@@ -12,6 +12,7 @@ from evalcli.metrics.counts import Counts
 from evalcli.metrics.labels import weights_tell
 from evalcli.metrics.registry import METRICS, PER_CLASS, check_task, needs_scores, parse
 from evalcli.metrics.registry import evaluate as metric_value
+from evalcli.metrics.threads import each
 from evalcli.report import ClassRow, Value
 from evalcli.reporting import value_of
 
@@ -110,7 +111,17 @@ class Numbers:
             UsageError: the task, or its classes, do not have one of them.
 
         """
-        return {str(name): self.value(name) for name in map(parse, names)}
+        asked = list(map(parse, names))
+        kinds: dict[str, list[MetricName]] = {}  # each kind of state is read by itself
+        for name in asked:
+            kinds.setdefault(name.entry.state if name.entry.needs_scores else "", []).append(name)
+        found = each(lambda some: [self.value(name) for name in some], [*kinds.values()], self.setting.workers)
+        values = {
+            name: value
+            for some, held in zip(kinds.values(), found, strict=True)
+            for name, value in zip(some, held, strict=True)
+        }
+        return {str(name): values[name] for name in asked}
 
     def value(self, name: MetricName) -> Value:
         """One metric, with its interval if that is wanted.
