@@ -182,25 +182,24 @@ class KeyColumn:
         waiting = [_sorted(self._waiting.pop(0), self.bits) for _ in self._sides]
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
         self._fit([rows.keys for rows in waiting])  # before any entry is made: raw keys take less room
-        for side in range(len(self._sides)):
-            rows = waiting.pop(0)
-            if len(rows.keys):
-                held, fresh = self._sides[side], self._runs(rows)
-                self._sides[side] = merged_bins([held, fresh], self._shift) if len(held.least) else fresh
-        self._fit([side.least for side in self._sides])
+        self._take([_Table(self._shift, tuple(self._runs(waiting.pop(0)) for _ in self._sides))])
 
     def _take_tables(self) -> None:
         merging, self._merging, self._entries_merging = self._merging, [], 0
-        self._coarsen(max(table.shift for table in merging))
-        for number in range(len(self._sides)):
-            parts = [self._sides[number], *(table.sides[number] for table in merging)]
-            held = [part for part in parts if len(part.least)]
-            if held and (len(held) > 1 or held[0] is not parts[0]):
-                self._sides[number] = merged_bins(held, self._shift)
-        self._fit([side.least for side in self._sides])
+        self._take(merging)
+
+    def _take(self, tables: Sequence[_Table]) -> None:
+        """Merge other entries into these, at the least shift at which all of them fit."""
+        parts = [[held, *(table.sides[side] for table in tables)] for side, held in enumerate(self._sides)]
+        ordered = [_in_order([part for part in each if len(part.least)] or each[:1]) for each in parts]
+        shift = max(self._shift, *(table.shift for table in tables))
+        self._shift = least_shift([each.least for each in ordered], shift, self.capacity)
+        self._sides = [_binned(each, self._shift) for each in ordered]
 
     def _runs(self, rows: _Rows) -> Bins:
         """Sorted rows as bins of the present shift."""
+        if not len(rows.keys):
+            return _no_bins(self.bits, self.weighted)
         heads = heads_of(rows.keys, self._shift)
         least = rows.keys[heads]
         largest = rows.keys[np.append(heads[1:], len(rows.keys)) - 1] if self._shift else least
@@ -319,11 +318,29 @@ def _no_bins(bits: int, weighted: bool) -> Bins:
     return Bins(keys, keys, ExactSum(0) if weighted else np.zeros(0, np.int64))
 
 
+class _Ordered(NamedTuple):
+    """Entries of several parts, the order that sorts them (``None``: they are sorted), and ``least`` so sorted."""
+
+    parts: list[Bins]
+    order: HostArray | None
+    least: HostArray
+
+
+def _in_order(parts: list[Bins]) -> _Ordered:
+    if len(parts) == 1:
+        return _Ordered(parts, None, parts[0].least)
+    least = np.concatenate([part.least for part in parts])
+    order = np.argsort(least, kind="stable")  # sorted runs: one linear merge
+    return _Ordered(parts, order, least[order])
+
+
 def merged_bins(parts: list[Bins], shift: int) -> Bins:
     """The entries of all parts, one per bin of ``shift``, which is that of none of them or larger."""
-    least = np.concatenate([part.least for part in parts])
-    order = None if len(parts) == 1 else np.argsort(least, kind="stable")  # sorted runs: one linear merge
-    least = least if order is None else least[order]
+    return _binned(_in_order(parts), shift)
+
+
+def _binned(entries: _Ordered, shift: int) -> Bins:
+    parts, order, least = entries
     heads = heads_of(least, shift)
     amounts = _sums([part.amounts for part in parts], order, heads)
     if not shift:
