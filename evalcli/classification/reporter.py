@@ -14,7 +14,6 @@ from evalcli.classification.findings import Facts, find
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import check_task, parse
-from evalcli.metrics.threads import each
 from evalcli.report import Clustered, Confusion, Report, SliceRow, Value
 from evalcli.reporting import digest_of, notes_of, records, signature
 
@@ -120,7 +119,7 @@ class Reporter:
             return SliceRow(slicer.name, slicer.values[code], held.confusion.rows, self._values(numbers, slicer.name))
 
         all_of_them = [(i, *one) for i, states in enumerate(self.slices) for one in states.slices().items()]
-        return each(lambda one: row(*one), all_of_them, self.plan.workers)
+        return [row(*one) for one in all_of_them]
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

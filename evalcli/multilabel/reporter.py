@@ -21,7 +21,6 @@ from evalcli.metrics.registry import (
     needs_scores,
     parse,
 )
-from evalcli.metrics.threads import each
 from evalcli.multilabel.findings import Facts, find
 from evalcli.multilabel.values import CountValues, ScoreValues
 from evalcli.report import ClassRow, Clustered, Confusion, Report, SliceRow, Square, Value
@@ -158,7 +157,7 @@ class _Reporter:
             return SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
 
         all_of_them = [(i, *one) for i, slices in enumerate(gathered.slices) for one in slices.passes().items()]
-        return each(lambda one: row(*one), all_of_them, self.plan.workers)
+        return [row(*one) for one in all_of_them]
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

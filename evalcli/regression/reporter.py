@@ -15,7 +15,6 @@ from evalcli.metrics import regression
 from evalcli.metrics.labels import weights_tell
 from evalcli.metrics.registry import parse
 from evalcli.metrics.residuals import histogram, quantile
-from evalcli.metrics.threads import each
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
 from evalcli.regression.states import StateKey, asked_keys, outputs_of, state_of
@@ -121,7 +120,7 @@ class Reporter:
             return SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
 
         all_of_them = [(i, *one) for i, slices in enumerate(gathered.slices) for one in slices.passes().items()]
-        return each(lambda one: row(*one), all_of_them, self.plan.workers)
+        return [row(*one) for one in all_of_them]
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""
