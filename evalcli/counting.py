@@ -192,7 +192,8 @@ def _one_pass(
     """By processes where there are enough scores for them, and nothing but states and checksums to bring home."""
     source = plan.source
     if plan.processes and plan.workers > 1 and plan.device is None and plan.scored(task.kind):
-        from evalcli.processes import LEAST_SCORES, accumulate_apart, can_fork
+        from evalcli.forks import can_fork
+        from evalcli.processes import LEAST_SCORES, accumulate_apart
 
         ledgers = source.ledgers()
         many = (source.rows or 0) * (plan.layout.width or 1) >= LEAST_SCORES

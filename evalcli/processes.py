@@ -15,8 +15,6 @@ import math
 import mmap
 import os
 import select
-import signal
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
@@ -25,6 +23,7 @@ import numpy as np
 from evalcli import errors
 from evalcli.engine import POLL_SECONDS, settle
 from evalcli.errors import EvalError, LimitError
+from evalcli.forks import end_process, forked, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -63,11 +62,6 @@ class Counting(Protocol):
 
 
 A = TypeVar("A", bound=Counting)
-
-
-def can_fork() -> bool:
-    """Whether this system has what it takes."""
-    return hasattr(os, "fork") and hasattr(os, "memfd_create") and hasattr(os, "preadv")
 
 
 class _Worker(NamedTuple):
@@ -209,9 +203,7 @@ def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger]) -> 
     answer = os.memfd_create("evalcli-worker")
     told, tell = os.pipe()
     first = os.getpid()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, of which none holds anything a worker needs
-        pid = os.fork()
+    pid = forked()
     if pid:
         os.close(tell)
         return _Worker(pid, answer, told)
@@ -221,8 +213,6 @@ def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger]) -> 
             os._exit(1)
 
     try:  # from here on a worker, which must not return into what it was forked from
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it goes to all of them; the first one decides
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
             about, arrays = _answered(_counted(work, fresh, lambda number: _tell(tell, number), look), ledgers)
         except Exception as e:
@@ -282,10 +272,8 @@ def _write(file: int, about: dict[str, Any], arrays: Mapping[str, Array]) -> Non
     listed = [[name, array.dtype.str, list(np.shape(arrays[name]))] for name, array in held.items()]
     text = json.dumps({**about, "arrays": listed}).encode()
     for data in (len(text).to_bytes(8, "little"), text, *(array.reshape(-1).view(np.uint8) for array in held.values())):
-        for part in (memoryview(data), memoryview(bytes(-len(data) % 8))):  # type: ignore[arg-type]  # arrays are buffers
-            view = part
-            while view:
-                view = view[os.write(file, view) :]
+        write_all(file, data)
+        write_all(file, bytes(-len(data) % 8))
 
 
 def _read(file: int) -> _Answer:
@@ -356,12 +344,7 @@ def _check_end(worker: _Worker) -> None:
 def _put_away(crew: Iterable[_Worker], ends: Iterable[int]) -> None:
     """End what still runs, and close everything."""
     for worker in crew:
-        try:
-            if os.waitpid(worker.pid, os.WNOHANG)[0] == 0:
-                os.kill(worker.pid, signal.SIGKILL)
-                os.waitpid(worker.pid, 0)
-        except ChildProcessError:  # it was waited for already
-            pass
+        end_process(worker.pid)
         os.close(worker.told)
         os.close(worker.answer)
     for end in ends:

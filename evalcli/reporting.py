@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 from evalcli.report import Finding, InputRecord, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from evalcli.counting import Plan
     from evalcli.sources.base import InputFile, Note, Source
     from evalcli.task import Choices
 
@@ -29,6 +30,34 @@ _PREDS_WORDS = {
     "probs",
     "output",
 }
+
+
+LEAST_SLICES = 16
+"""With fewer, a process takes longer to start than it saves."""
+
+S = TypeVar("S")
+
+
+def metrics_of_slices(
+    metrics: Callable[[S], dict[str, Value]], slices: Sequence[S], plan: Plan
+) -> list[dict[str, Value]]:
+    """The metrics of every slice, by several processes where there may be some."""
+    apart = plan.processes and plan.workers > 1 and plan.device is None and len(slices) >= LEAST_SLICES
+    if apart:
+        from evalcli.forks import can_fork, each_apart
+
+        if can_fork():
+            found = each_apart(lambda one: _plain(metrics(one)), slices, plan.workers)
+            return [{name: _value(*parts) for name, parts in row} for row in found]
+    return [metrics(one) for one in slices]
+
+
+def _plain(metrics: Mapping[str, Value]) -> list[tuple[str, tuple[Any, ...]]]:
+    return [(name, (one.value, one.low, one.high, one.method, one.certified)) for name, one in metrics.items()]
+
+
+def _value(value: float | None, low: float | None, high: float | None, method: str | None, ends: Any) -> Value:
+    return Value(value, low, high, method, None if ends is None else (ends[0], ends[1]))
 
 
 def value_of(number: float, low: float | None = None, high: float | None = None) -> Value:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from saved_files import save
 
-from evalcli import processes
+from evalcli import forks, processes
 from evalcli.classification.states import ClassificationPass
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., Any]
 
-pytestmark = pytest.mark.skipif(not processes.can_fork(), reason="no fork here")
+pytestmark = pytest.mark.skipif(not forks.can_fork(), reason="no fork here")
 
 
 @pytest.fixture

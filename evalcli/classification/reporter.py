@@ -15,13 +15,14 @@ from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import check_task, parse
 from evalcli.report import Clustered, Confusion, Report, SliceRow, Value
-from evalcli.reporting import digest_of, notes_of, records, signature
+from evalcli.reporting import digest_of, metrics_of_slices, notes_of, records, signature
 
 if TYPE_CHECKING:
+    from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.slices import Slice
     from evalcli.counting import Outcome, Plan
     from evalcli.searched import Scan
-    from evalcli.sources.base import InputFile
+    from evalcli.sources.base import InputFile, Slicer
 
 MATRIX_CLASSES = 100
 """Up to so many classes a report holds the whole confusion matrix; beyond, the most confused pairs."""
@@ -112,14 +113,20 @@ class Reporter:
         # a table of hundreds of intervals is drawn at no cost only without drawing samples
         setting = self.setting._replace(method="delta", shown=self.plan.inside().shown, workers=1)
 
-        def row(number: int, code: int, held: Slice) -> SliceRow:
-            slicer = self.source.slicers[number]
-            clusters = self.clusters_in[number].of(code) if self.clusters_in else None
-            numbers = Numbers(setting, held.confusion, held.scores, clusters)
-            return SliceRow(slicer.name, slicer.values[code], held.confusion.rows, self._values(numbers, slicer.name))
+        def metrics(one: tuple[Slicer, int, Slice, ClusterStates | None]) -> dict[str, Value]:
+            slicer, _, held, clusters = one
+            return self._values(Numbers(setting, held.confusion, held.scores, clusters), slicer.name)
 
-        all_of_them = [(i, *one) for i, states in enumerate(self.slices) for one in states.slices().items()]
-        return [row(*one) for one in all_of_them]
+        every = [
+            (slicer, code, held, self.clusters_in[number].of(code) if self.clusters_in else None)
+            for number, (slicer, states) in enumerate(zip(self.source.slicers, self.slices, strict=True))
+            for code, held in states.slices().items()
+        ]
+        found = zip(every, metrics_of_slices(metrics, every, self.plan), strict=True)
+        return [
+            SliceRow(slicer.name, slicer.values[code], held.confusion.rows, values)
+            for (slicer, code, held, _), values in found
+        ]
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

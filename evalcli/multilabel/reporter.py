@@ -24,7 +24,7 @@ from evalcli.metrics.registry import (
 from evalcli.multilabel.findings import Facts, find
 from evalcli.multilabel.values import CountValues, ScoreValues
 from evalcli.report import ClassRow, Clustered, Confusion, Report, SliceRow, Square, Value
-from evalcli.reporting import digest_of, notes_of, records, signature, value_of
+from evalcli.reporting import digest_of, metrics_of_slices, notes_of, records, signature, value_of
 
 if TYPE_CHECKING:
     from evalcli.counting import Outcome, Plan
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from evalcli.multilabel.intervals import Intervals
     from evalcli.multilabel.states import MultilabelPass
     from evalcli.searched import Scan
-    from evalcli.sources.base import Array, InputFile
+    from evalcli.sources.base import Array, InputFile, Slicer
 
 MOST_PAIRS = 1000
 """How many pairs of labels a report holds at most."""
@@ -150,14 +150,24 @@ class _Reporter:
         """Every slice that has rows, column by column."""
         gathered, plan = self.gathered, self.plan.inside()
 
-        def row(number: int, code: int, held: MultilabelPass) -> SliceRow:
-            slicer = plan.source.slicers[number]
-            one = replace(held, clusters=gathered.clusters_in[number].of(code) if gathered.clusters_in else None)
-            inside = _Reporter(plan, self.outcome._replace(gathered=one), ())
-            return SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
+        def metrics(one: tuple[Slicer, int, MultilabelPass]) -> dict[str, Value]:
+            slicer, _, held = one
+            return _Reporter(plan, self.outcome._replace(gathered=held), ()).values(slicer.name)
 
-        all_of_them = [(i, *one) for i, slices in enumerate(gathered.slices) for one in slices.passes().items()]
-        return [row(*one) for one in all_of_them]
+        every = [
+            (
+                slicer,
+                code,
+                replace(held, clusters=gathered.clusters_in[number].of(code)) if gathered.clusters_in else held,
+            )
+            for number, (slicer, slices) in enumerate(zip(self.plan.source.slicers, gathered.slices, strict=True))
+            for code, held in slices.passes().items()
+        ]
+        found = zip(every, metrics_of_slices(metrics, every, self.plan), strict=True)
+        return [
+            SliceRow(slicer.name, slicer.values[code], held.evidence.rows, values)
+            for (slicer, code, held), values in found
+        ]
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

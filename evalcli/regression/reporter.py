@@ -19,7 +19,7 @@ from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
 from evalcli.regression.states import StateKey, asked_keys, outputs_of, state_of
 from evalcli.report import Clustered, OutputRow, Report, Residuals, SliceRow, Value
-from evalcli.reporting import notes_of, records, signature, value_of
+from evalcli.reporting import metrics_of_slices, notes_of, records, signature, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from evalcli.regression.intervals import Intervals
     from evalcli.regression.states import RegressionPass
     from evalcli.searched import Scan
-    from evalcli.sources.base import InputFile
+    from evalcli.sources.base import InputFile, Slicer
     from evalcli.uncertainty.groups import Groups
     from evalcli.uncertainty.intervals import Confidence
 
@@ -113,14 +113,24 @@ class Reporter:
         """Every slice that has rows, column by column."""
         gathered, plan = self.outcome.gathered, self.plan.inside()
 
-        def row(number: int, code: int, held: RegressionPass) -> SliceRow:
-            slicer = self.source.slicers[number]
-            one = replace(held, clusters=gathered.clusters_in[number].of(code) if gathered.clusters_in else None)
-            inside = Reporter(plan, self.outcome._replace(gathered=one), ())
-            return SliceRow(slicer.name, slicer.values[code], one.evidence.rows, inside.values(slicer.name))
+        def metrics(one: tuple[Slicer, int, RegressionPass]) -> dict[str, Value]:
+            slicer, _, held = one
+            return Reporter(plan, self.outcome._replace(gathered=held), ()).values(slicer.name)
 
-        all_of_them = [(i, *one) for i, slices in enumerate(gathered.slices) for one in slices.passes().items()]
-        return [row(*one) for one in all_of_them]
+        every = [
+            (
+                slicer,
+                code,
+                replace(held, clusters=gathered.clusters_in[number].of(code)) if gathered.clusters_in else held,
+            )
+            for number, (slicer, slices) in enumerate(zip(self.source.slicers, gathered.slices, strict=True))
+            for code, held in slices.passes().items()
+        ]
+        found = zip(every, metrics_of_slices(metrics, every, self.plan), strict=True)
+        return [
+            SliceRow(slicer.name, slicer.values[code], held.evidence.rows, values)
+            for (slicer, code, held), values in found
+        ]
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -1,0 +1,78 @@
+"""Steps by several processes: the results of one, whatever happens to the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from saved_files import save
+
+from evalcli import forks, reporting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[..., Any]
+
+pytestmark = pytest.mark.skipif(not forks.can_fork(), reason="no fork here")
+
+
+def children() -> set[str]:
+    return {*Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
+
+
+@pytest.mark.parametrize("items", [0, 1, 2, 3, 10])
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_results_come_in_order_from_several_processes(items: int, workers: int) -> None:
+    found = forks.each_apart(lambda item: [item, os.getpid(), item / 3, "\ud800", None], range(items), workers)
+    assert [(item, part, *rest) for item, _, part, *rest in found] == [(i, i / 3, "\ud800", None) for i in range(items)]
+    assert len({pid for _, pid, *_ in found}) == min(items, workers)
+
+
+@pytest.mark.parametrize("how", [lambda: os._exit(3), lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: 1 / 0])
+def test_what_another_process_could_not_do_is_done_here(how: Callable[[], object]) -> None:
+    first, before = os.getpid(), children()
+
+    def step(item: int) -> int:
+        if os.getpid() != first:
+            how()
+        return item * item
+
+    assert forks.each_apart(step, range(7), 3) == [item * item for item in range(7)]
+    with pytest.raises(ZeroDivisionError):
+        forks.each_apart(lambda item: 1 / (item - 5), range(7), 3)
+    with pytest.raises(KeyboardInterrupt):
+        forks.each_apart(lambda _: os.getpid() == first and os.kill(first, signal.SIGINT), range(7), 3)
+    assert children() == before
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "regression"])
+def test_slices_are_reported_alike_by_any_number_of_processes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    rng = np.random.default_rng(5)
+    target = rng.integers(0, 3, 900) if kind == "multiclass" else (rng.random((900, 3)) < 0.4).astype(np.int64)
+    scores = rng.normal(size=(900, 3))
+    columns = {
+        "binary": (1 / (1 + np.exp(-scores[:, 0])), target[..., 0] if target.ndim > 1 else target),
+        "multiclass": (scores, target),
+        "multilabel": (1 / (1 + np.exp(-scores)), target),
+        "regression": (scores[:, 0], scores[:, 1]),
+    }[kind]
+    data = {"preds": columns[0], "target": columns[1], "site": np.arange(900) % 20}
+    path = save(tmp_path / "data.safetensors", data)
+    asked: list[int] = []
+    real = forks.each_apart
+    monkeypatch.setattr(forks, "each_apart", lambda *given: asked.append(given[2]) or real(*given))
+    command = ("report", path, "--task", kind, "--by", "site", "-f", "json")
+    alone = run(*command, "--workers", 1)
+    told = run(*command, "--workers", 3, "--batch-size", 200)
+    assert (told.code, told.stdout) == (0, alone.stdout)
+    assert asked == [3]
+    monkeypatch.setattr(reporting, "LEAST_SLICES", 21)
+    assert run(*command, "--workers", 3).stdout == alone.stdout
+    assert asked == [3]
