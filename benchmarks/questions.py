@@ -1,0 +1,117 @@
+"""What further questions cost beside a plain report: ``python -m benchmarks.questions [--write]``.
+
+Ten million rows: a report without intervals, one by 50 slices, and two models compared, each as a ratio to one report
+of the same file. ``--write`` puts the table into ``benchmarks/questions.md``; the inputs (1.5 GB) are made when first
+needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import data, page
+from benchmarks.races import HERE, MILLION, ours
+from benchmarks.scale import timed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLICES = 50
+KINDS = {
+    "labels, `.npz`": ("labels", ".npz"),
+    "text labels, `.csv`": ("labels", ".csv"),
+    "10 float32 logits, `.npz`": ("logits", ".npz"),
+    "binary float32 scores, `.npz`": ("binary", ".npz"),
+    "float32 values, `.npz`": ("values", ".npz"),
+}
+
+
+def columns(kind: str, rows: int, model: int) -> dict[str, Any]:
+    """Predictions of a model, the truth that all models have, and a column to slice by."""
+    import numpy as np
+
+    rng = np.random.default_rng(7)
+    site = rng.integers(SLICES, size=rows).astype(np.int16)
+    target: Any = rng.integers(data.CLASSES, size=rows)
+    if kind == "binary":
+        target = (rng.random(rows) < 1 / 3).astype(np.int64)
+    if kind == "values":
+        target = rng.standard_normal(rows, dtype=np.float32)
+    rng = np.random.default_rng(100 + model)
+    noise = rng.standard_normal(rows, dtype=np.float32)
+    preds: Any = np.where(rng.random(rows) < 0.9, target, rng.integers(data.CLASSES, size=rows))
+    if kind == "binary":
+        preds = (1 / (1 + np.exp(1 - 2 * target - 1.5 * noise))).astype(np.float32)
+    if kind == "values":
+        preds = target + noise / 3
+    if kind == "logits":
+        scores = rng.standard_normal((rows, data.CLASSES), dtype=np.float32)
+        scores[np.arange(rows), preds] += 4
+        preds = scores
+    return {"preds": preds, "target": target, "site": site}
+
+
+def file(kind: str, suffix: str, rows: int, model: int) -> Path:
+    """Where the predictions of a model lie, made now if they are not there."""
+    path = data.FOLDER / f"asked-{kind}-{rows}-{model}{suffix}"
+    if not path.exists():
+        import numpy as np
+
+        held = columns(kind, rows, model)
+        if suffix == ".npz":
+            np.savez(path, **held)
+        else:
+            import pyarrow as pa
+            import pyarrow.csv
+
+            names = np.array(data.NAMES)
+            written = {"target": names[held["target"]], "pred": names[held["preds"]]}
+            pa.csv.write_csv(pa.table(written), path, pa.csv.WriteOptions(quoting_style="none"))
+            sliced = path.with_name(path.name.replace("asked", "sliced"))
+            whole = pa.table({**written, "site": held["site"].astype(str)})
+            pa.csv.write_csv(whole, sliced, pa.csv.WriteOptions(quoting_style="none"))
+    return path
+
+
+def row(name: str, kind: str, suffix: str, rows: int) -> str:
+    """The seconds of one report, and the ratios to it."""
+    first, second = (file(kind, suffix, rows, model) for model in (0, 1))
+    sliced = first.with_name(first.name.replace("asked", "sliced")) if suffix == ".csv" else first
+    plain = timed((*ours(), "report", str(first))) or 0.0
+    beside = plain if sliced == first else timed((*ours(), "report", str(sliced))) or 0.0
+    bare = timed((*ours(), "report", str(first), "--no-intervals")) or 0.0
+    slices = timed((*ours(), "report", str(sliced), "--by", "site")) or 0.0
+    compared = timed((*ours(), "compare", str(first), str(second))) or 0.0
+    ratios = (bare / plain, slices / beside, compared / plain)
+    return f"| {name} | {plain:.2f} s | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |"
+
+
+def main() -> None:
+    """Measure, print, and write if asked."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.questions", description=__doc__.partition("\n")[0])
+    parser.add_argument("--write", action="store_true", help="write benchmarks/questions.md")
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the rows")
+    options = parser.parse_args()
+    data.FOLDER.mkdir(exist_ok=True)
+    rows = 10 * MILLION // (100 if options.quick else 1)
+    text = [
+        "# What further questions cost",
+        "",
+        f"Measured {page.machine()}. Written by `python -m benchmarks.questions --write`.",
+        "",
+        f"Seconds of a report of {rows:,} rows with all metrics and intervals, start included, and ratios to it.",
+        "A table to slice has a third column, and is beside a report of the same table.",
+        "",
+        f"| {rows:,} rows of | report | without intervals | by {SLICES} slices | two models compared |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, (kind, suffix) in KINDS.items():
+        text.append(row(name, kind, suffix, rows))
+        print(text[-1], flush=True)
+    if options.write:
+        (HERE / "questions.md").write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
