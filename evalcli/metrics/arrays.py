@@ -2,11 +2,12 @@
 
 States and formulas ask here for their namespace and are then written once against the array API. numpy 2 conforms to
 it by itself, so a run on numpy imports neither torch nor ``array_api_compat.numpy``, which alone costs 90 ms.
-This module imports nothing at its head: the registry stands on it and must load in no time.
+This module imports nothing heavy at its head: the registry stands on it and must load in no time.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -28,7 +29,12 @@ Array: TypeAlias = Any
 
 def is_host(array: Array) -> bool:
     """Whether ``array`` is numpy's (or a plain number, which needs no device)."""
-    return isinstance(array, (int, float)) or type(array).__module__.partition(".")[0] == "numpy"
+    return _is_of_host(type(array))
+
+
+@cache
+def _is_of_host(kind: type) -> bool:
+    return issubclass(kind, (int, float)) or kind.__module__.partition(".")[0] == "numpy"
 
 
 def namespace(*arrays: Array) -> Any:

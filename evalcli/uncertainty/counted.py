@@ -94,10 +94,14 @@ class CountIntervals:
         value = self._value(name, self.cells.margins, place) if self.cells.n > 0 else float("nan")
         if isnan(value):
             return None
-        of = measure(name, self.cells, declared=self._declared, place=place)
-        influence = of.slope(self.cells.margins).at(self.cells.target, self.cells.preds)
-        cells = self.cells.inflated(1.0 if self._clusters is None else self._clusters.inflation(influence))
-        found = self._share(name, place, cells)
+        cells = self.cells
+        found = None if self._clusters is not None else self._share(name, place, cells)
+        if found is None:
+            of = measure(name, cells, declared=self._declared, place=place)
+            influence = of.slope(cells.margins).at(cells.target, cells.preds)
+            if self._clusters is not None:
+                cells = cells.inflated(self._clusters.inflation(influence))
+                found = self._share(name, place, cells)
         if found is None:
             found = self._composite(name, place, value, of, influence, cells)
         found = found.holding(value, name.entry.low, name.entry.high)
