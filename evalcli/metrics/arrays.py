@@ -29,7 +29,7 @@ Array: TypeAlias = Any
 
 def is_host(array: Array) -> bool:
     """Whether ``array`` is numpy's (or a plain number, which needs no device)."""
-    return _is_of_host(type(array))
+    return _is_of_host(type(array))  # type: ignore[arg-type]  # every type is hashable
 
 
 @cache
