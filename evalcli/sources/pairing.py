@@ -283,7 +283,7 @@ def must_weigh(selection: Selection, weight: StoredArray | None, names: Sequence
     if selection.weight is None or weight is not None:
         return
     named = sorted({repr(plain(name)) for name in names if name})
-    fix = f"choose from {', '.join(named)}" if named else "save all in one .npz, with a name for each"
+    fix = f"there is {', '.join(named)}; choose with --weight" if named else "drop --weight, or save all in one .npz"
     raise UsageError(f"no array {selection.weight!r} to weigh by", fix=fix, path=path)
 
 
