@@ -149,11 +149,14 @@ class ArraySource(Source):
 
     def ledgers(self) -> list[Ledger] | None:
         """Those of the regions that plain arrays of numbers lie in; anything else keeps more than that."""
-        if self._slicers or self._clusters is not None:
+        if self._scan is not None or self._clusters is not None:
             return None
-        regions = [array.region for array in self._arrays if isinstance(array, StridedArray)]
-        every = len(regions) == len([array for array in self._arrays if array is not None])
-        return [region.ledger for region in regions] if every and {*map(type, regions)} == {Region} else None
+        arrays = [array for array in self._arrays if array is not None]
+        arrays += [array for slicer in self._slicers for array in slicer.arrays]
+        regions = [array.region for array in arrays if isinstance(array, StridedArray)]
+        if len(regions) < len(arrays) or {*map(type, regions)} != {Region}:
+            return None
+        return [region.ledger for region in regions]
 
     def listed(self, show: Sequence[str] = ()) -> Listed:
         """The same rows, with what lies beside them."""

@@ -167,7 +167,7 @@ class ArraySlicer:
     """
 
     def __init__(self, name: str, arrays: Sequence[StoredArray], path: str) -> None:
-        self._arrays = tuple(arrays)
+        self.arrays = tuple(arrays)
         self._codings = [array_coding(array, path) for array in arrays]
         sizes = [len(coding.values) for coding in self._codings]
         check_size(name, int(np.prod(sizes)), path)
@@ -180,7 +180,7 @@ class ArraySlicer:
     def codes(self, start: int, stop: int) -> Array:
         """The slice of each of the rows ``start:stop``, (N,) int64."""
         total: Array | None = None
-        for array, coding in zip(self._arrays, self._codings, strict=True):
+        for array, coding in zip(self.arrays, self._codings, strict=True):
             codes = coding.codes(array.read(start, stop).reshape(-1))
             missing = codes < 0
             total = codes if total is None else np.where(missing | (total < 0), -1, total * len(coding.values) + codes)
