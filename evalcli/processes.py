@@ -108,7 +108,7 @@ def accumulate_apart(
     crew: list[_Worker] = []
     try:
         for _ in range(workers - 1):
-            crew.append(_started(theirs, fresh, ledgers))  # noqa: PERF401  # known one by one
+            crew.append(_started(theirs, fresh, ledgers, [worker.told for worker in crew]))
         watch = _Watch(crew, stop, source.rows, progress)
         mine = _counted(work, fresh, watch.tell, watch.look)
         watch.wait()
@@ -170,6 +170,7 @@ class _Work(NamedTuple):
 
     def next(self, look: Callable[[], object]) -> int | None:
         """The number of the load to take, if there is one."""
+        look()
         return None if select.select([self.stopping], [], [], 0)[0] else self.turn.take(self.end, look)
 
 
@@ -199,7 +200,8 @@ def _counted(
     return _Counted({"complete": complete}, part)
 
 
-def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger]) -> _Worker:
+def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger], others: Sequence[int]) -> _Worker:
+    """A worker; ``others`` are where the first process hears those that were started before."""
     answer = os.memfd_create("evalcli-worker")
     told, tell = os.pipe()
     first = os.getpid()
@@ -213,6 +215,8 @@ def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger]) -> 
             os._exit(1)
 
     try:  # from here on a worker, which must not return into what it was forked from
+        for end in (told, *others):  # so that nobody can be told anything once the first process is gone
+            os.close(end)
         try:
             about, arrays = _answered(_counted(work, fresh, lambda number: _tell(tell, number), look), ledgers)
         except Exception as e:

@@ -178,7 +178,8 @@ def test_what_has_no_state_to_bring_home_stays_with_threads(run: Run, tmp_path: 
         "    def compute(self):\n        return float(self.n)\n"
     )
     own = ("--metric", f"{tmp_path / 'own.py'}:Rows")
-    for more in (("--by", "site"), ("--scan", "site"), ("--cluster", "site"), own):
+    for more in (("--scan", "site"), ("--cluster", "site"), own, ("--by", "site")):
+        assert forked == []
         told = run("report", path, "-f", "json", "--workers", 3, "--batch-size", 100, *more)
         assert (told.code, told.stdout) == (0, run("report", path, "-f", "json", "--workers", 1, *more).stdout)
-    assert forked == []
+    assert {*forked} == {3}  # slices have states

@@ -87,6 +87,13 @@ class _Opening(threading.Thread):
         self._heard = shares.of(number)
         self._source: Source | None = None
         self._failure: BaseException | None = None
+        self._ended = threading.Event()  # a thread whose ``join`` is interrupted passes for dead from then on
+        self._begun = False
+
+    def start(self) -> None:
+        """Open it on a thread of its own."""
+        self._begun = True
+        super().start()
 
     def run(self) -> None:
         """Open it."""
@@ -96,11 +103,13 @@ class _Opening(threading.Thread):
             self._source = open_source(self._side.preds, self._side.targets, self._wanted, self._heard)
         except BaseException as e:
             self._failure = e
+        finally:
+            self._ended.set()
 
     def result(self) -> Source:
         """The source, once it is there."""
-        while self.is_alive():
-            self.join(POLL_SECONDS)
+        while not self._ended.wait(POLL_SECONDS):
+            pass
         if self._failure is not None:
             raise self._failure
         assert self._source is not None
@@ -108,7 +117,7 @@ class _Opening(threading.Thread):
 
     def end(self, held: ExitStack) -> None:
         """Leave what was opened, now or until ``held`` is closed, to that."""
-        while self.is_alive():
-            self.join(POLL_SECONDS)
+        while self._begun and not self._ended.wait(POLL_SECONDS):
+            pass
         if self._source is not None:
             held.enter_context(closing(self._source))

@@ -86,7 +86,26 @@ def holds_both_sides(path: str, selection: Selection) -> bool:
     """
     from evalcli.sources.naming import is_whole
 
-    return is_whole(names_in(path, selection))
+    names = names_in(path, selection)
+    named = selection.pred in names and selection.target in names
+    return named or is_whole(names) or _holds_labels_of_both(path, selection)
+
+
+def _holds_labels_of_both(path: str, selection: Selection) -> bool:
+    """Whether a table has columns for several labels a row, of both sides."""
+    if input_format(path) in TENSOR_FORMATS:
+        return False
+    from evalcli.sources.label_groups import Names, find_labels
+    from evalcli.sources.tables import open_tables
+
+    tables = open_tables([path], table_options(selection), selection.workers)
+    try:
+        table = tables.tables[0]
+        return find_labels(Names(table.columns, path, table.noun), None, selection) is not None
+    except EvalError:  # whatever is wrong with it is said where it is read
+        return False
+    finally:
+        tables.close()
 
 
 def names_in(path: str, selection: Selection) -> tuple[str, ...]:

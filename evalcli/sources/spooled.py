@@ -87,13 +87,16 @@ class Spool:
         self.close = weakref.finalize(self, self._file.close)
 
     def add(self, block: Any) -> bool:
-        """Keep the rows of a record batch; ``False`` where they hold too many values."""
+        """Keep the rows of a record batch; ``False`` where they hold too many values, or no disk has room for them."""
         rows = [numbers.of(column) for numbers, column in zip(self.numbers, block.columns, strict=True)]
         held = [each for each in rows if each is not None]
         if len(held) < len(rows):
             return False
-        for each in held:
-            self._file.write(each.tobytes())
+        try:
+            for each in held:
+                self._file.write(each.tobytes())
+        except OSError:
+            return False
         self._blocks.append(block.num_rows)
         self._count(held)
         return True

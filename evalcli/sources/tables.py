@@ -55,6 +55,7 @@ class Table:
         self.reader = reader
         self._tables = tables
         self._check: threading.Thread | None = None
+        self._checked = threading.Event()  # a thread whose ``join`` is interrupted passes for dead from then on
         self._failure: BaseException | None = None
         self._done: tuple[InputFile, ...] | None = None
 
@@ -176,8 +177,8 @@ class Table:
 
     def wait(self) -> None:
         """Until the independent check, if it was begun, has ended."""
-        while self._check is not None and self._check.is_alive():
-            self._check.join(POLL)
+        while self._check is not None and not self._checked.wait(POLL):
+            pass
 
     @property
     def failure(self) -> BaseException | None:
@@ -192,6 +193,8 @@ class Table:
             self._failure = e
             if not self.reader.engine.closed.is_set():
                 self._tables.connection.interrupt()
+        finally:
+            self._checked.set()
 
     def _compare(self, rows: int | None) -> None:
         counted = [self.reader.expected(piece) for piece in self.reader.pieces]

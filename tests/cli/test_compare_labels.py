@@ -165,3 +165,20 @@ def test_a_notebook_shows_tables_of_inert_text(files) -> None:
     assert found["f1[<b>]"].value == found.data.per_class[1].metrics["f1"].differences[1].value
     league = evalcli.compare(first, second, first, target=target, metrics="f1_macro")._repr_html_()
     assert "Models, the best first" in league
+
+
+def test_tables_that_hold_both_sides_are_models_however_many(run, tmp_path) -> None:
+    """The last of three is a truth only where it holds nothing else: a model may not get lost."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, (40, 2))
+    for number in range(3):
+        scores = rng.random((40, 2))
+        rows = "\n".join(",".join(map(str, (*t, *s))) for t, s in zip(truth.tolist(), scores.tolist(), strict=True))
+        (tmp_path / f"{number}.csv").write_text(f"y_cat,y_dog,p_cat,p_dog\n{rows}\n")
+        names = "\n".join(f"{'ab'[t]},{'ab'[int(s > 0.5)]}" for t, s in zip(truth[:, 0], scores[:, 0], strict=True))
+        (tmp_path / f"n{number}.csv").write_text(f"real,guess\n{names}\n")
+    named = ("--pred", "guess", "--target", "real", "--positive", "b")
+    for files, more in (("012", ()), ("012", ("--pred", "p_*", "--target", "y_*")), (("n0", "n1", "n2"), named)):
+        done = run("compare", *(tmp_path / f"{name}.csv" for name in files), "-f", "json", *more)
+        assert done.code == 0, done.stderr
+        assert len(json.loads(done.stdout)["models"]) == 3
