@@ -19,7 +19,7 @@ from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.probability import positive_scores, probability_rows, score_rows
 from evalcli.metrics.ranking import one_vs_rest_scores
-from evalcli.metrics.scorestate import add_exactly
+from evalcli.metrics.scorestate import add_rows_exactly
 from evalcli.uncertainty.means import WORST_LOSS, Moments
 from evalcli.uncertainty.paired import PairedInfluence, RowInfluence, mean_difference, ranked_difference
 
@@ -126,17 +126,20 @@ class ScoreLook:
             return scores, (target == of.positive).astype(np.int64)
         return scores, target.astype(np.int64)
 
-    def influence(self, name: str, ranked: HostArray, target: HostArray) -> HostArray:
-        """That of each row (N,) on a metric of ranks."""
+    def influence(self, name: str, ranked: HostArray, target: HostArray, places: dict[int, HostArray]) -> HostArray:
+        """That of each row (N,) on a metric of ranks; ``places`` are kept, column by column, for the next metric."""
         columns = self.influences[name]
-        if self.scoring.binary:
-            (only,) = columns
-            assert only is not None
-            return only.at(ranked.astype(np.float64), target == 1)
+        binary = self.scoring.binary
         total = np.zeros(len(target))
         for i, column in enumerate(columns):
-            if column is not None:
-                total += self.weights[name][i] * column.at(ranked[:, i].astype(np.float64), target == i)
+            if column is None:
+                continue
+            if i not in places:
+                places[i] = column.places((ranked if binary else ranked[:, i]).astype(np.float64))
+            told = column.told(places[i], target == (1 if binary else i))
+            if binary:
+                return told
+            total += self.weights[name][i] * told
         return total
 
 
@@ -152,22 +155,32 @@ class RowSums:
 
     def __init__(self) -> None:
         self.infinite = 0
+        self.weighted = False
         self.sums = ExactSum(9)
 
     def update(self, difference: HostArray, weight: HostArray | None) -> None:
         """Take in the differences (N,) of rows."""
+        if not len(difference):
+            return
         finite = np.isfinite(difference)
         self.infinite += int(np.count_nonzero(~finite))
         d = np.where(finite, difference, 0.0)
-        w = np.ones(len(d)) if weight is None else weight
-        powers = [(w**power) * d**k for power in (1, 2, 3) for k in range(power + 1)]
-        for cell, values in enumerate(powers):
-            if len(values):
-                add_exactly(self.sums, values, np.full(len(values), cell))
+        if weight is None:  # every power of a weight is 1
+            powers = np.empty((3, len(d)))
+            powers[0] = d
+            np.multiply(d, d, out=powers[1])
+            np.multiply(powers[1], d, out=powers[2])
+            add_rows_exactly(self.sums, powers, np.array([6, 7, 8]))
+            self.sums.add(np.array([float(len(d))]), np.array([5]))
+            return
+        self.weighted = True
+        powers = np.stack([(weight**power) * d**k for power in (1, 2, 3) for k in range(power + 1)])
+        add_rows_exactly(self.sums, powers, np.arange(9))
 
     def merge(self, other: RowSums) -> None:
         """Take in what another worker has added."""
         self.infinite += other.infinite
+        self.weighted |= other.weighted
         self.sums.merge(other.sums)
 
     def difference(
@@ -183,6 +196,8 @@ class RowSums:
         if self.infinite:
             return None
         s = self.sums.value().tolist()
+        if not self.weighted:
+            s[:5] = [s[5], s[6], s[5], s[6], s[7]]
         return Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8]))
 
 
@@ -222,10 +237,11 @@ class _ScorePass:
                 scores if look.scoring.binary else one_vs_rest_scores(scores, look.scoring.form.kind)
                 for look, (scores, _) in zip(self.looks, told, strict=True)
             ]
+            places: tuple[dict[int, HostArray], ...] = ({}, {})
             for name, state in self.influences.items():
                 moved = [
-                    look.influence(name, each, target)
-                    for look, each, (_, target) in zip(self.looks, ranked, told, strict=True)
+                    look.influence(name, each, target, held)
+                    for look, each, (_, target), held in zip(self.looks, ranked, told, places, strict=True)
                 ]
                 state.update(*(each if weight is None else each * weight for each in moved))
         if self.losses:

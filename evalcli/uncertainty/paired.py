@@ -98,8 +98,8 @@ class PairedInfluence(Metric):
     def update(self, first: HostArray, second: HostArray) -> None:
         """Take in the influences (N,) of rows on either model's metric."""
         self.rows += len(first)
-        for cell, product in enumerate((first * first, first * second, second * second)):
-            self.sums.add(product, np.full(len(first), cell))
+        if len(first):
+            self.sums.add_rows(np.stack([first * first, first * second, second * second]), np.arange(3))
 
     @property
     def variance(self) -> float:
