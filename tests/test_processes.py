@@ -91,13 +91,15 @@ def test_an_error_is_that_of_the_first_row(run: Run, tmp_path: Path, forked: lis
     assert forked
 
 
-def test_damage_is_found(run: Run, tmp_path: Path, forked: list[int]) -> None:
-    path = save(tmp_path / "data.pt", columns("logits"))
+@pytest.mark.parametrize("where", ["preds", "site"])
+def test_damage_is_found(run: Run, tmp_path: Path, forked: list[int], where: str) -> None:
+    held = {**columns("logits"), "site": (np.arange(3000) // 7 % 5).astype(np.int64)}
+    path = save(tmp_path / "data.pt", held)
     data = bytearray(path.read_bytes())
-    place = data.index(columns("logits")["preds"][2000].tobytes())
+    place = data.index(held[where][2000:2010].tobytes())
     data[place] ^= 1
     path.write_bytes(bytes(data))
-    told = run("report", path, "--workers", 2, "--batch-size", 100)
+    told = run("report", path, "--workers", 2, "--batch-size", 100, "--by", "site")
     assert told.code == 2
     assert "is damaged: its CRC-32" in told.stderr
     assert {*forked} == {2}
