@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from zlib import crc32
 
-from evalcli.report import Finding, InputRecord, Value
+from evalcli.report import Finding, InputRecord, SliceRow, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from evalcli.counting import Plan
-    from evalcli.sources.base import InputFile, Note, Source
+    from evalcli.sources.base import InputFile, Note, Slicer, Source
     from evalcli.task import Choices
 
 
@@ -38,18 +39,48 @@ LEAST_SLICES = 16
 S = TypeVar("S")
 
 
-def metrics_of_slices(
-    metrics: Callable[[S], dict[str, Value]], slices: Sequence[S], plan: Plan
-) -> list[dict[str, Value]]:
-    """The metrics of every slice, by several processes where there may be some."""
+class Sliced(NamedTuple, Generic[S]):
+    """What was ``held`` of the ``rows`` that have the value ``code`` of a slicer."""
+
+    slicer: Slicer
+    code: int
+    rows: int
+    held: S
+
+
+def slices_of(gathered: Any, slicers: Sequence[Slicer]) -> list[Sliced[Any]]:
+    """The slices of a pass that holds a pass of its own family for each, with the clusters of its rows."""
+    clusters_in = gathered.clusters_in
+    return [
+        Sliced(
+            slicer,
+            code,
+            held.evidence.rows,
+            replace(held, clusters=clusters_in[number].of(code)) if clusters_in else held,
+        )
+        for number, (slicer, slices) in enumerate(zip(slicers, gathered.slices, strict=True))
+        for code, held in slices.passes().items()
+    ]
+
+
+def slice_rows(
+    metrics: Callable[[Sliced[S]], dict[str, Value]], slices: Sequence[Sliced[S]], plan: Plan
+) -> tuple[SliceRow, ...]:
+    """Every slice with its metrics, computed by several processes where there may be some."""
     apart = plan.processes and plan.workers > 1 and plan.device is None and len(slices) >= LEAST_SLICES
+    found = None
     if apart:
         from evalcli.forks import can_fork, each_apart
 
         if can_fork():
-            found = each_apart(lambda one: _plain(metrics(one)), slices, plan.workers)
-            return [{name: _value(*parts) for name, parts in row} for row in found]
-    return [metrics(one) for one in slices]
+            plain = each_apart(lambda one: _plain(metrics(one)), slices, plan.workers)
+            found = [{name: _value(*parts) for name, parts in row} for row in plain]
+    if found is None:
+        found = [metrics(one) for one in slices]
+    return tuple(
+        SliceRow(one.slicer.name, one.slicer.values[one.code], one.rows, values)
+        for one, values in zip(slices, found, strict=True)
+    )
 
 
 def _plain(metrics: Mapping[str, Value]) -> list[tuple[str, tuple[Any, ...]]]:

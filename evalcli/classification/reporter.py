@@ -15,14 +15,14 @@ from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import check_task, parse
 from evalcli.report import Clustered, Confusion, Report, SliceRow, Value
-from evalcli.reporting import digest_of, metrics_of_slices, notes_of, records, signature
+from evalcli.reporting import Sliced, digest_of, notes_of, records, signature, slice_rows
 
 if TYPE_CHECKING:
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.slices import Slice
     from evalcli.counting import Outcome, Plan
     from evalcli.searched import Scan
-    from evalcli.sources.base import InputFile, Slicer
+    from evalcli.sources.base import InputFile
 
 MATRIX_CLASSES = 100
 """Up to so many classes a report holds the whole confusion matrix; beyond, the most confused pairs."""
@@ -76,7 +76,7 @@ class Reporter:
             calibration=None if self.scores is None else self.scores.calibration(),
             coverage=() if self.scores is None else self.scores.coverage(),
             undefined=tuple(dict.fromkeys(undefined)),
-            slices=tuple(self._slices()),
+            slices=self._slices(),
             scan=self._scan(),
             inputs=records(self.source, self.inputs),
             confidence=None if self.choices.confidence is None else self.choices.confidence.level,
@@ -108,25 +108,26 @@ class Reporter:
                 values |= numbers.values([str(name)])
         return values
 
-    def _slices(self) -> list[SliceRow]:
+    def _slices(self) -> tuple[SliceRow, ...]:
         """Every slice that has rows, column by column."""
         # a table of hundreds of intervals is drawn at no cost only without drawing samples
         setting = self.setting._replace(method="delta", shown=self.plan.inside().shown, workers=1)
 
-        def metrics(one: tuple[Slicer, int, Slice, ClusterStates | None]) -> dict[str, Value]:
-            slicer, _, held, clusters = one
-            return self._values(Numbers(setting, held.confusion, held.scores, clusters), slicer.name)
+        def metrics(one: Sliced[tuple[Slice, ClusterStates | None]]) -> dict[str, Value]:
+            held, clusters = one.held
+            return self._values(Numbers(setting, held.confusion, held.scores, clusters), one.slicer.name)
 
         every = [
-            (slicer, code, held, self.clusters_in[number].of(code) if self.clusters_in else None)
+            Sliced(
+                slicer,
+                code,
+                held.confusion.rows,
+                (held, self.clusters_in[number].of(code) if self.clusters_in else None),
+            )
             for number, (slicer, states) in enumerate(zip(self.source.slicers, self.slices, strict=True))
             for code, held in states.slices().items()
         ]
-        found = zip(every, metrics_of_slices(metrics, every, self.plan), strict=True)
-        return [
-            SliceRow(slicer.name, slicer.values[code], held.confusion.rows, values)
-            for (slicer, code, held, _), values in found
-        ]
+        return slice_rows(metrics, every, self.plan)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -275,7 +275,9 @@ class DecidingOptions(TaskOptions):
             return None
         from evalcli.metrics.registry import parse
 
-        names = ("*",) if "*" in self.scan else tuple(self.scan)
+        names = ("*",) if "*" in self.scan else tuple(name for name in self.scan if name)
+        if not names:
+            raise UsageError("--scan names no column", fix="say which, as in --scan region,age, or --scan '*'")
         metric = None if self.scan_metric is None else str(parse(self.scan_metric))
         return Scan(names, metric=metric) if least is None else Scan(names, least, metric)
 

@@ -24,7 +24,7 @@ from evalcli.metrics.registry import (
 from evalcli.multilabel.findings import Facts, find
 from evalcli.multilabel.values import CountValues, ScoreValues
 from evalcli.report import ClassRow, Clustered, Confusion, Report, SliceRow, Square, Value
-from evalcli.reporting import digest_of, metrics_of_slices, notes_of, records, signature, value_of
+from evalcli.reporting import Sliced, digest_of, notes_of, records, signature, slice_rows, slices_of, value_of
 
 if TYPE_CHECKING:
     from evalcli.counting import Outcome, Plan
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from evalcli.multilabel.intervals import Intervals
     from evalcli.multilabel.states import MultilabelPass
     from evalcli.searched import Scan
-    from evalcli.sources.base import Array, InputFile, Slicer
+    from evalcli.sources.base import Array, InputFile
 
 MOST_PAIRS = 1000
 """How many pairs of labels a report holds at most."""
@@ -83,7 +83,7 @@ class _Reporter:
             inputs=records(plan.source, self.inputs),
             threshold=task.thresholds or task.threshold,
             averaged=averaged,
-            slices=tuple(self._slices()),
+            slices=self._slices(),
             scan=self._scan(),
             clustered=self._clustered(),
             confidence=None if plan.choices.confidence is None else plan.choices.confidence.level,
@@ -146,28 +146,14 @@ class _Reporter:
                 values[str(name)] = self._value(name)
         return values
 
-    def _slices(self) -> list[SliceRow]:
+    def _slices(self) -> tuple[SliceRow, ...]:
         """Every slice that has rows, column by column."""
-        gathered, plan = self.gathered, self.plan.inside()
+        plan = self.plan.inside()
 
-        def metrics(one: tuple[Slicer, int, MultilabelPass]) -> dict[str, Value]:
-            slicer, _, held = one
-            return _Reporter(plan, self.outcome._replace(gathered=held), ()).values(slicer.name)
+        def metrics(one: Sliced[MultilabelPass]) -> dict[str, Value]:
+            return _Reporter(plan, self.outcome._replace(gathered=one.held), ()).values(one.slicer.name)
 
-        every = [
-            (
-                slicer,
-                code,
-                replace(held, clusters=gathered.clusters_in[number].of(code)) if gathered.clusters_in else held,
-            )
-            for number, (slicer, slices) in enumerate(zip(self.plan.source.slicers, gathered.slices, strict=True))
-            for code, held in slices.passes().items()
-        ]
-        found = zip(every, metrics_of_slices(metrics, every, self.plan), strict=True)
-        return [
-            SliceRow(slicer.name, slicer.values[code], held.evidence.rows, values)
-            for (slicer, code, held), values in found
-        ]
+        return slice_rows(metrics, slices_of(self.gathered, self.plan.source.slicers), self.plan)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -19,7 +19,7 @@ from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
 from evalcli.regression.states import StateKey, asked_keys, outputs_of, state_of
 from evalcli.report import Clustered, OutputRow, Report, Residuals, SliceRow, Value
-from evalcli.reporting import metrics_of_slices, notes_of, records, signature, value_of
+from evalcli.reporting import Sliced, notes_of, records, signature, slice_rows, slices_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from evalcli.regression.intervals import Intervals
     from evalcli.regression.states import RegressionPass
     from evalcli.searched import Scan
-    from evalcli.sources.base import InputFile, Slicer
+    from evalcli.sources.base import InputFile
     from evalcli.uncertainty.groups import Groups
     from evalcli.uncertainty.intervals import Confidence
 
@@ -83,7 +83,7 @@ class Reporter:
             per_output=per_output,
             residuals=self._residuals(),
             clustered=self._clustered(),
-            slices=tuple(self._slices()),
+            slices=self._slices(),
             scan=self._scan(),
         )
         report = replace(report, metrics=values | between(report, self.plan.asked or ()))
@@ -109,28 +109,14 @@ class Reporter:
         asked = self.plan.default("regression") if self.plan.asked is None else self.plan.asked
         return wholes_of(asked, by)
 
-    def _slices(self) -> list[SliceRow]:
+    def _slices(self) -> tuple[SliceRow, ...]:
         """Every slice that has rows, column by column."""
-        gathered, plan = self.outcome.gathered, self.plan.inside()
+        plan = self.plan.inside()
 
-        def metrics(one: tuple[Slicer, int, RegressionPass]) -> dict[str, Value]:
-            slicer, _, held = one
-            return Reporter(plan, self.outcome._replace(gathered=held), ()).values(slicer.name)
+        def metrics(one: Sliced[RegressionPass]) -> dict[str, Value]:
+            return Reporter(plan, self.outcome._replace(gathered=one.held), ()).values(one.slicer.name)
 
-        every = [
-            (
-                slicer,
-                code,
-                replace(held, clusters=gathered.clusters_in[number].of(code)) if gathered.clusters_in else held,
-            )
-            for number, (slicer, slices) in enumerate(zip(self.source.slicers, gathered.slices, strict=True))
-            for code, held in slices.passes().items()
-        ]
-        found = zip(every, metrics_of_slices(metrics, every, self.plan), strict=True)
-        return [
-            SliceRow(slicer.name, slicer.values[code], held.evidence.rows, values)
-            for (slicer, code, held), values in found
-        ]
+        return slice_rows(metrics, slices_of(self.outcome.gathered, self.source.slicers), self.plan)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -213,12 +213,15 @@ def interval(name: str, value: Value) -> str:
     ('±0.0100', '[0.9722, 0.9991]')
     >>> interval("rmse", Value(53.1546, 48.1, 58.1)), interval("rmse", Value(5315.46, 5314.96, 5315.96))
     ('±5.05', '±0.5000')
+    >>> interval("rmse", Value(2.61, 0.0, 5.61)), interval("f1", Value(0.54, 0.04, 1.0))
+    ('[0, 5.610]', '[0.0400, 1.0000]')
     """
     if value.value is None or value.low is None or value.high is None:
         return ""
     below, above = value.value - value.low, value.high - value.value
-    if abs(above - below) <= 0.1 * (above + below):
-        reach = max(below, above)
+    reach = max(below, above)
+    beyond = (value.low in (-1.0, 0.0) and reach > below) or (value.high == 1.0 and reach > above)
+    if abs(above - below) <= 0.1 * (above + below) and not beyond:  # a distance may not lead out of the range
         places = len(number(value.value).partition(".")[2])
         if is_of_any_size(name) and 10.0**-places <= reach < 1e9 and "e" not in number(value.value):
             return f"±{reach:,.{places}f}"  # as far behind the point as the value

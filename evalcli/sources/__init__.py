@@ -86,24 +86,23 @@ def holds_both_sides(path: str, selection: Selection) -> bool:
     """
     from evalcli.sources.naming import is_whole
 
-    names = names_in(path, selection)
-    named = selection.pred in names and selection.target in names
-    return named or is_whole(names) or _holds_labels_of_both(path, selection)
+    def whole(names: Sequence[str]) -> bool:
+        return (selection.pred in names and selection.target in names) or is_whole(names)
 
-
-def _holds_labels_of_both(path: str, selection: Selection) -> bool:
-    """Whether a table has columns for several labels a row, of both sides."""
     if input_format(path) in TENSOR_FORMATS:
-        return False
+        return whole(names_in(path, selection))
     from evalcli.sources.label_groups import Names, find_labels
     from evalcli.sources.tables import open_tables
 
     tables = open_tables([path], table_options(selection), selection.workers)
     try:
         table = tables.tables[0]
-        return find_labels(Names(table.columns, path, table.noun), None, selection) is not None
-    except EvalError:  # whatever is wrong with it is said where it is read
-        return False
+        if whole(tuple(table.columns)):
+            return True
+        try:
+            return find_labels(Names(table.columns, path, table.noun), None, selection) is not None
+        except EvalError:  # whatever is wrong with it is said where it is read
+            return False
     finally:
         tables.close()
 
