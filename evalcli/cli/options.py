@@ -275,7 +275,7 @@ class DecidingOptions(TaskOptions):
             return None
         from evalcli.metrics.registry import parse
 
-        names = ("*",) if "*" in self.scan else tuple(name for name in self.scan if name)
+        names = ("*",) if "*" in self.scan else tuple(name for name in self.scan if any(split_names(name)))
         if not names:
             raise UsageError("--scan names no column", fix="say which, as in --scan region,age, or --scan '*'")
         metric = None if self.scan_metric is None else str(parse(self.scan_metric))

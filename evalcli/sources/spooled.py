@@ -75,7 +75,7 @@ def _as_arrow(values: list[Any], kind: Any) -> Any:
     return pa.Array.from_buffers(kind, len(held), [None, pa.py_buffer(held)])
 
 
-class Spool:
+class KeptRows:
     """Rows of one column or two, block by block."""
 
     def __init__(self, width: int) -> None:
@@ -128,7 +128,7 @@ class Spool:
 class SpooledLabels:
     """A table of labels that was read; ``said`` and ``truth`` are texts by the number of a line, or each by its own."""
 
-    spool: Spool
+    spool: KeptRows
     said: Sequence[str | None]
     truth: Sequence[str | None]
 
@@ -151,7 +151,7 @@ class SpooledLabels:
 class SpooledRows:
     """Rows as codes: ``preds`` and ``target`` by the numbers that were kept."""
 
-    spool: Spool
+    spool: KeptRows
     preds: Array
     target: Array
 
@@ -182,7 +182,7 @@ def _spool_lines(sides: Sides) -> SpooledLabels | None:
     lines = lines_of(sides)
     if lines is None:
         return None
-    spool, reader = Spool(1), sides.joined.preds.reader
+    spool, reader = KeptRows(1), sides.joined.preds.reader
     texts = spool.numbers[0].values
     cells: list[tuple[str | None, str | None]] = [(None, None)]
     try:
@@ -205,7 +205,7 @@ def _spool_columns(sides: Sides) -> SpooledLabels | None:
     pair = sides.preds[0], sides.target
     if any(column.kind not in ("text", "integer") for column in pair):
         return None
-    spool = Spool(2)
+    spool = KeptRows(2)
     columns = ", ".join(map(group_sql, pair))
     for block in _blocks(sides, f"SELECT {columns} {sides.joined.source()} {sides.joined.order}"):
         if not spool.add(block):

@@ -283,3 +283,10 @@ def test_searches_that_make_no_sense(run: Callable[..., Any], work: Any, args: t
     assert result.code == 2
     assert message in result.stderr
     assert not work.calls
+
+
+@pytest.mark.parametrize("scan", [",", ""])
+def test_a_search_of_no_column_says_so(run, scan):
+    done = run("report", "preds.csv", "--scan", scan)
+    assert (done.code, done.stdout) == (2, "")
+    assert "--scan names no column; say which" in done.stderr
