@@ -53,7 +53,7 @@ def ranking_of(pos: Any, neg: Any) -> Ranking:
     places = [len(scores) - 1 - np.searchsorted(scores[::-1], side) for side in (pos, neg)]
     counts = [np.bincount(place, minlength=len(scores)) for place in places]
     never = np.zeros(len(scores), bool)
-    return Ranking(scores, *counts, never, never, exact=True)
+    return Ranking(scores, *counts, never, never)
 
 
 def area(distance: float) -> float:

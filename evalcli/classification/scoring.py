@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from evalcli.classification.prepare import Labels
     from evalcli.layout import Layout
+    from evalcli.metrics.probability import ProbabilityRows
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Array, Field
     from evalcli.task import Task
@@ -119,6 +120,8 @@ class ScoreStates:
         self.states = {name: _MAKERS[name](scoring) for name in sorted(scoring.states)}
         self.unscored = 0
         """Rows without a prediction: with any, no metric of scores is defined."""
+        self.seen: ProbabilityRows | None = None
+        """What was seen of the last batch, for those who look at several models at once."""
 
     def update(self, labels: Labels) -> None:
         """Take in a batch whose score rows were kept."""
@@ -137,7 +140,7 @@ class ScoreStates:
             target = (target == of.positive).astype(np.int64)
         shared = [state for state in self.states.values() if isinstance(state, ProbabilityState)]
         if shared:
-            feed(shared, score_rows(scores, target, of.form, weight, repeats))
+            self.seen = feed(shared, score_rows(scores, target, of.form, weight, repeats))
         tables = [state for state in self.states.values() if isinstance(state, KeyTable)]
         ranked = one_vs_rest_scores(scores, of.form.kind) if tables and not of.binary else scores
         for table in tables:

@@ -174,12 +174,12 @@ class RowLook:
 
     def influence(self, of: RowInfluence, place: int, label: int, *, pooled: bool) -> HostArray:
         """What the cell of each row (n,) of a label adds to a metric of ranks, ``pooled`` those of all labels."""
-        key = "segments", place, label, pooled
+        key = "bins", place, label, pooled
         kept = None if self.kept is None else self.kept[label]
         if key not in self._known:  # of several metrics the same
             scored = self.cells[place].scored
             assert scored is not None
-            scores = scored.scores[label].astype(np.float64)
-            self._known[key] = of.places(scores if kept is None else np.where(kept, scores, 0.0))
+            scores = scored.scores[label]
+            self._known[key] = of.segments.bins(scores if kept is None else np.where(kept, scores, 0))
         found = of.told(self._known[key], self.true[label])
         return found if kept is None else np.where(kept, found, 0.0)

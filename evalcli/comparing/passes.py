@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from evalcli.classification.prepare import Labels
     from evalcli.classification.states import ClassificationPass
     from evalcli.comparing.rows import Rows, Together
+    from evalcli.comparing.scored import LossSums
     from evalcli.engine import Progress
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
@@ -156,6 +157,7 @@ class TogetherPass:
     unlike_weights: Fault = field(default_factory=Fault)
     lost: list[int] = field(default_factory=list)
     """Rows of each model that another leaves out."""
+    losses: LossSums | None = None
 
     def add(self, rows: Rows) -> bool:
         """Count the same rows of all models; ``False`` where they contradict a decision."""
@@ -178,6 +180,8 @@ class TogetherPass:
             if each.weight is not None or len(self.tables) == 0:
                 one.count(each)
             holds = one.look(each) and holds
+        if self.losses is not None and holds:
+            self.losses.update([one.scores for one in self.passes if one.scores is not None], first.weight)
         return holds
 
     def _common(self, labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
@@ -213,6 +217,8 @@ class TogetherPass:
         for pair, table in self.tables.items():
             table.merge(other.tables[pair])
         self.flips.merge(other.flips)
+        if self.losses is not None and other.losses is not None:
+            self.losses.merge(other.losses)
         self.unlike.merge(other.unlike)
         self.unlike_weights.merge(other.unlike_weights)
         self.lost = [mine + theirs for mine, theirs in zip(self.lost, other.lost, strict=True)]
@@ -350,7 +356,12 @@ def _fresh(
         for one in passes:
             one.prepare = one.prepare._replace(keep_places=True)
         tables = {pair: JointCounts(weighted=weighted) for pair in pairs}
-        return TogetherPass(passes, same_target, tables, FirstFlips(flips), lost=[0] * len(passes))
+        total = TogetherPass(passes, same_target, tables, FirstFlips(flips), lost=[0] * len(passes))
+        if all(one.scores is not None for one in passes):
+            from evalcli.comparing.scored import LossSums
+
+            total.losses = LossSums(members[0].names(tasks[0].kind), pairs)
+        return total
 
     return fresh
 

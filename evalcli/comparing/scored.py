@@ -7,6 +7,7 @@ one-vs-rest columns has the mean of their influences, so nothing is assumed abou
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.classification.prepare import Labels
-    from evalcli.classification.scoring import ScoreResults, Scoring
+    from evalcli.classification.scoring import ScoreResults, ScoreStates, Scoring
     from evalcli.comparing.passes import TogetherPass
     from evalcli.comparing.rows import Rows, Together
     from evalcli.engine import Progress
@@ -65,23 +66,35 @@ class ScoreDifferences:
     def of(self, names: Sequence[MetricName], pair: tuple[int, int]) -> dict[str, Difference | None]:
         """The second model of a ``pair`` less the first, in every metric that has a test; one pass for all of them."""
         wanted = [name for name in names if has_test(name) and all(self.values[i][str(name)] is not None for i in pair)]
-        if not wanted:
-            return {}
-        looks = [ScoreLook.of(wanted, self.results[i]) for i in pair]
-        fresh = partial(_ScorePass.empty, self.counted, pair, wanted, looks)
+        found: dict[str, Difference | None] = {}
+        known = {} if self.counted.losses is None else self.counted.losses.of(pair)
+        for name in wanted:
+            if str(name) in known:
+                found[str(name)] = self._of_loss(name, pair, known[str(name)])
+        again = [name for name in wanted if str(name) not in found]
+        if not again:
+            return found
+        looks = [ScoreLook.of(again, self.results[i]) for i in pair]
+        fresh = partial(_ScorePass.empty, self.counted, pair, again, looks)
         workers = self.counted.passes[0].plan.workers
         total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
-        found: dict[str, Difference | None] = {}
-        for name in wanted:
-            first, second = (float(self.values[i][str(name)] or 0.0) for i in pair)
+        for name in again:
             if name.base in INFLUENCES:
+                first, second = self._values(name, pair)
                 rows = min(look.smaller_side(name) for look in looks)
                 variance = total.influences[str(name)].variance
                 found[str(name)] = ranked_difference(second, first, variance, rows, self.confidence)
             else:
-                results = self.results[pair[0]]
-                found[str(name)] = total.losses[str(name)].difference(second, first, name, results, self.confidence)
+                found[str(name)] = self._of_loss(name, pair, total.losses[str(name)])
         return found
+
+    def _of_loss(self, name: MetricName, pair: tuple[int, int], sums: RowSums) -> Difference | None:
+        first, second = self._values(name, pair)
+        return sums.difference(second, first, name, self.results[pair[0]], self.confidence)
+
+    def _values(self, name: MetricName, pair: tuple[int, int]) -> tuple[float, float]:
+        first, second = (float(self.values[i][str(name)] or 0.0) for i in pair)
+        return first, second
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +121,8 @@ class ScoreLook:
                 weight = weight * np.array([ranking.positives for ranking in rankings])
             weights[str(name)] = weight / weight.sum()
             influences[str(name)] = tuple(
-                INFLUENCES[name.base](ranking) if held[i] else None for i, ranking in enumerate(rankings)
+                INFLUENCES[name.base](ranking).times(share) if held[i] else None
+                for i, (ranking, share) in enumerate(zip(rankings, weights[str(name)], strict=True))
             )
         return cls(results.scoring, influences, weights, rankings)
 
@@ -126,20 +140,18 @@ class ScoreLook:
             return scores, (target == of.positive).astype(np.int64)
         return scores, target.astype(np.int64)
 
-    def influence(self, name: str, ranked: HostArray, target: HostArray, places: dict[int, HostArray]) -> HostArray:
-        """That of each row (N,) on a metric of ranks; ``places`` are kept, column by column, for the next metric."""
-        columns = self.influences[name]
+    def influence(self, name: str, ranked: HostArray, target: HostArray, bins: dict[int, HostArray]) -> HostArray:
+        """That of each row (N,) on a metric of ranks; ``bins`` are kept, column by column, for the next metric."""
         binary = self.scoring.binary
-        total = np.zeros(len(target))
-        for i, column in enumerate(columns):
+        total: HostArray | None = None
+        for i, column in enumerate(self.influences[name]):
             if column is None:
                 continue
-            if i not in places:
-                places[i] = column.places((ranked if binary else ranked[:, i]).astype(np.float64))
-            told = column.told(places[i], target == (1 if binary else i))
-            if binary:
-                return told
-            total += self.weights[name][i] * told
+            if i not in bins:
+                bins[i] = column.segments.bins(ranked if binary else ranked[:, i])
+            told = column.told(bins[i], target == (1 if binary else i))
+            total = told if total is None else np.add(total, told, out=total)
+        assert total is not None
         return total
 
 
@@ -156,6 +168,7 @@ class RowSums:
     def __init__(self) -> None:
         self.infinite = 0
         self.weighted = False
+        self.sign = 1.0
         self.sums = ExactSum(9)
 
     def update(self, difference: HostArray, weight: HostArray | None) -> None:
@@ -190,15 +203,60 @@ class RowSums:
         moments = self.moments
         return None if moments is None else mean_difference(first, second, moments, confidence, span_of(name, results))
 
+    def turned(self) -> RowSums:
+        """The same of the first model less the second."""
+        other = copy(self)
+        other.sign = -self.sign
+        return other
+
     @property
     def moments(self) -> Moments | None:
         """All sums; ``None`` where a row is infinite."""
         if self.infinite:
             return None
         s = self.sums.value().tolist()
+        for odd in (1, 3, 6, 8):
+            s[odd] *= self.sign
         if not self.weighted:
             s[:5] = [s[5], s[6], s[5], s[6], s[7]]
         return Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8]))
+
+
+class LossSums:
+    """Differences of losses of every pair of models, taken in while the models are counted."""
+
+    def __init__(self, names: Sequence[MetricName], pairs: Sequence[tuple[int, int]]) -> None:
+        self._names = [name for name in names if name.base in LOSSES]
+        self._sums = {pair: {str(name): RowSums() for name in self._names} for pair in pairs}
+        self.unscored = False
+        """Whether a model says nothing of some row, so that no loss is defined."""
+
+    def update(self, states: Sequence[ScoreStates], weight: HostArray | None) -> None:
+        """Take in what the states of each model have last seen."""
+        self.unscored |= any(each.unscored for each in states)
+        if self.unscored:
+            return
+        seen = [each.seen for each in states]
+        for name in self._names:
+            losses = [None if each is None else loss_of(name, each) for each in seen]
+            for (first, second), sums in self._sums.items():
+                before, after = losses[first], losses[second]
+                if before is not None and after is not None:
+                    with np.errstate(invalid="ignore"):
+                        sums[str(name)].update(after - before, weight)
+
+    def merge(self, other: LossSums) -> None:
+        """Take in what another worker has gathered."""
+        self.unscored |= other.unscored
+        for pair, sums in self._sums.items():
+            for name, held in sums.items():
+                held.merge(other._sums[pair][name])
+
+    def of(self, pair: tuple[int, int]) -> dict[str, RowSums]:
+        """The second model of a ``pair`` less the first."""
+        if pair in self._sums:
+            return self._sums[pair]
+        return {name: sums.turned() for name, sums in self._sums[pair[::-1]].items()}
 
 
 @dataclass(slots=True)
@@ -237,11 +295,11 @@ class _ScorePass:
                 scores if look.scoring.binary else one_vs_rest_scores(scores, look.scoring.form.kind)
                 for look, (scores, _) in zip(self.looks, told, strict=True)
             ]
-            places: tuple[dict[int, HostArray], ...] = ({}, {})
+            bins: tuple[dict[int, HostArray], ...] = ({}, {})
             for name, state in self.influences.items():
                 moved = [
                     look.influence(name, each, target, held)
-                    for look, each, (_, target), held in zip(self.looks, ranked, told, places, strict=True)
+                    for look, each, (_, target), held in zip(self.looks, ranked, told, bins, strict=True)
                 ]
                 state.update(*(each if weight is None else each * weight for each in moved))
         if self.losses:

@@ -46,19 +46,24 @@ def _log_odds(logits: HostArray) -> HostArray:
     for row in logits[1:]:
         np.maximum(second, np.minimum(most, row), out=second)
         np.maximum(most, row, out=most)
-    largest = logits == most
+    largest = np.flatnonzero(logits == most)  # one a row, as a rule
+    leading = largest % logits.shape[1]
     lead = np.where(second == most, 0.0, most - second)
     logits -= most  # NaN where infinity meets itself: those are among the largest, which are replaced
     parts = np.exp(logits)
+    parts.reshape(-1)[largest] = 0.0
     rest = np.zeros(len(most))
-    for part, top in zip(parts, largest, strict=True):
-        rest += np.where(top, 0.0, part)
-    leaders = np.count_nonzero(largest, axis=0)
-    ahead = lead - np.log(_relative(rest, lead, logits))
-    leader_odds = np.where(leaders > 1, -np.log(rest + (leaders - 1)), ahead)
+    for part in parts:  # one after the other: a sum over the axis of a single row would go by pairs
+        rest += part
+    odds = lead - np.log(_relative(rest, lead, logits))
+    leaders: HostArray | int = 1
+    if len(largest) > len(most):
+        leaders = np.bincount(leading, minlength=len(most))
+        odds = np.where(leaders > 1, -np.log(rest + (leaders - 1)), odds)
     np.subtract(rest + leaders, parts, out=parts)
     logits -= np.log(parts, out=parts)
-    return np.where(largest, leader_odds, logits)
+    logits.reshape(-1)[largest] = odds[leading]
+    return logits
 
 
 def _relative(rest: HostArray, lead: HostArray, below: HostArray) -> HostArray:

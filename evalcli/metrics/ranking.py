@@ -294,7 +294,8 @@ def _ranked(pos: Bins, neg: Bins, shift: int) -> Ranking:
         neg=amounts[1][::-1],
         mixed=mixed[::-1],
         spread=spread[::-1],
-        exact=shift == 0,
+        shift=shift,
+        bits=pos.least.dtype.itemsize * 8,
     )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.segments import Segments
 
 _EPS = sys.float_info.epsilon
 _BLOCK = 1 << 14
@@ -57,7 +58,22 @@ class Ranking:
     neg: HostArray
     mixed: HostArray
     spread: HostArray
-    exact: bool
+    shift: int = 0
+    """How many low bits of the keys are dropped."""
+    bits: int = 64
+    """The width of the keys."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether every segment is one score."""
+        return self.shift == 0
+
+    @cached_property
+    def segments(self) -> Segments:
+        """Where a score lies."""
+        from evalcli.metrics.segments import Segments
+
+        return Segments(self)
 
     @property
     def counted(self) -> bool:

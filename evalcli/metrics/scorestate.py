@@ -72,8 +72,8 @@ class ProbabilityState(Metric):
         return self.form, self.weighted
 
 
-def feed(states: Sequence[ProbabilityState], batch: ScoreRows) -> None:
-    """Look at a batch once and give it to all ``states``, which must be of one form and weighting.
+def feed(states: Sequence[ProbabilityState], batch: ScoreRows) -> ProbabilityRows:
+    """Look at a batch once and give what is seen, to be returned, to all ``states`` of one form and weighting.
 
     Raises: ``ValueError`` for states of several forms or weightings, and for weights given to states that count rows.
     """
@@ -94,6 +94,7 @@ def feed(states: Sequence[ProbabilityState], batch: ScoreRows) -> None:
     for state in states:
         state.rows += rows.count
         state.take(rows)
+    return rows
 
 
 class AllClassesState(ProbabilityState):

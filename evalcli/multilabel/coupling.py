@@ -46,7 +46,8 @@ def of_cells(base: str, rows: SampledRows, pooled: Ranking) -> float | None:
 def _moved(base: str, rows: SampledRows, place: int, ranking: Ranking) -> HostArray:
     """The influences (K,) of the cells of a label, 0 of those that do not count."""
     target = rows.target[:, place]
-    found: HostArray = np.where(target >= 0, _OF[base](ranking).at(rows.scores[:, place], target == 1), 0.0)
+    scores = np.where(target >= 0, rows.scores[:, place], 0.0)
+    found: HostArray = np.where(target >= 0, _OF[base](ranking).at(scores, target == 1), 0.0)
     return found
 
 

@@ -31,12 +31,13 @@ from evalcli.uncertainty.ranks import placements, precision_influence
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.roc import Ranking
+    from evalcli.metrics.segments import Segments
     from evalcli.uncertainty.intervals import Confidence
 
 
 @dataclass(frozen=True, slots=True)
 class RowInfluence:
-    """What a row of either side adds to a metric, by the segment (K,) that its score lies in.
+    """What a row of either side adds to a metric, by the bin (B,) of the ranking that its score lies in.
 
     >>> from evalcli.metrics.ranking import KeyTable
     >>> table, scores, target = KeyTable(), np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])
@@ -45,7 +46,7 @@ class RowInfluence:
     [0.125, -0.125, -0.125, 0.125]
     """
 
-    scores: HostArray
+    segments: Segments
     positive: HostArray
     negative: HostArray
 
@@ -54,27 +55,31 @@ class RowInfluence:
         """``(share of the other side that it beats − AUROC) / rows of its side``."""
         area = float(auroc(ranking).value)
         beaten, beating = placements(ranking)
-        return cls(ranking.score, (beaten - area) / ranking.positives, (beating - area) / ranking.negatives)
+        return cls._of(ranking, (beaten - area) / ranking.positives, (beating - area) / ranking.negatives)
 
     @classmethod
     def of_average_precision(cls, ranking: Ranking) -> RowInfluence:
         """As ``ranks.precision_influence`` explains."""
-        return cls(ranking.score, *precision_influence(ranking))
+        return cls._of(ranking, *precision_influence(ranking))
+
+    @classmethod
+    def _of(cls, ranking: Ranking, positive: HostArray, negative: HostArray) -> RowInfluence:
+        segments = ranking.segments
+        return cls(segments, segments.of_positives(positive), segments.of_negatives(negative))
+
+    def times(self, weight: float) -> RowInfluence:
+        """That on a mean which this metric has a ``weight`` in."""
+        return RowInfluence(self.segments, self.positive * weight, self.negative * weight)
 
     def at(self, scores: HostArray, positive: HostArray) -> HostArray:
         """The influence (N,) of rows with these ``scores``, which are ``positive`` (N,) bool or not."""
-        return self.told(self.places(scores), positive)
+        return self.told(self.segments.bins(scores), positive)
 
-    def places(self, scores: HostArray) -> HostArray:
-        """The segments (N,) that ``scores`` lie in: they are looked up in their order, so that memory is read once."""
-        rising, order = self.scores[::-1], np.argsort(scores)
-        places = np.empty(len(scores), np.int64)
-        places[order] = len(rising) - np.searchsorted(rising, scores[order], side="right")
-        return np.minimum(places, len(rising) - 1)
-
-    def told(self, places: HostArray, positive: HostArray) -> HostArray:
-        """The influence (N,) of rows in these segments."""
-        influence: HostArray = np.where(positive, self.positive[places], self.negative[places])
+    def told(self, bins: HostArray, positive: HostArray) -> HostArray:
+        """The influence (N,) of rows in these bins of the ranking."""
+        influence: HostArray = self.negative.take(bins, mode="clip")
+        rows = np.flatnonzero(positive)
+        influence[rows] = self.positive[bins[rows]]
         return influence
 
 

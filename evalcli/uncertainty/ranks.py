@@ -96,7 +96,7 @@ def coarse(ranking: Ranking) -> Ranking:
     pos, neg = (np.add.reduceat(side, heads) for side in (ranking.pos, ranking.neg))
     last = np.append(heads[1:], len(ends)) - 1
     never = np.zeros(len(heads), bool)
-    found = Ranking(ranking.score[last], pos, neg, never, never, exact=True)
+    found = Ranking(ranking.score[last], pos, neg, never, never)
     return found if _EDGE < auroc(found).value < 1.0 - _EDGE else ranking
 
 

@@ -314,7 +314,7 @@ def test_a_bin_of_true_ties_is_no_doubt_and_separate_sides_are_none_either():
 def test_counts_far_beyond_int64_are_multiplied_exactly():
     def ranked(pos, neg):
         none = np.zeros(len(pos), bool)
-        return Ranking(-np.arange(len(pos)) * 1.0, np.array(pos), np.array(neg), none, none, exact=True)
+        return Ranking(-np.arange(len(pos)) * 1.0, np.array(pos), np.array(neg), none, none)
 
     pos, neg = [10**12, 3, 10**12 - 7], [5, 10**12, 10**12 + 1]
     below = [sum(neg[place + 1 :]) for place in range(3)]

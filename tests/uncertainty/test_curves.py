@@ -26,7 +26,7 @@ def sides_of(seed: int, shape: tuple[int, int], most: int = 6) -> tuple[np.ndarr
 
 def ranking_of(pos: np.ndarray, neg: np.ndarray) -> Ranking:
     never = np.zeros(len(pos), bool)
-    return Ranking(-np.arange(len(pos), dtype=float), pos, neg, never, never, exact=True)
+    return Ranking(-np.arange(len(pos), dtype=float), pos, neg, never, never)
 
 
 @pytest.mark.parametrize("seed", range(4))
