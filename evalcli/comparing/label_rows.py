@@ -181,5 +181,5 @@ class RowLook:
             assert scored is not None
             scores = scored.scores[label]
             self._known[key] = of.segments.bins(scores if kept is None else np.where(kept, scores, 0))
-        found = of.told(self._known[key], self.true[label])
+        found = of.told(self._known[key], np.flatnonzero(self.true[label]))
         return found if kept is None else np.where(kept, found, 0.0)

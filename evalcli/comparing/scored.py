@@ -8,7 +8,7 @@ one-vs-rest columns has the mean of their influences, so nothing is assumed abou
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from evalcli.engine import accumulate
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.probability import positive_scores, probability_rows, score_rows
-from evalcli.metrics.ranking import one_vs_rest_scores
+from evalcli.metrics.ranking import one_vs_rest_scores, rows_by_class
 from evalcli.metrics.scorestate import add_rows_exactly
 from evalcli.uncertainty.means import WORST_LOSS, Moments
 from evalcli.uncertainty.paired import PairedInfluence, RowInfluence, mean_difference, ranked_difference
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.probability import ProbabilityRows
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.roc import Ranking
+    from evalcli.metrics.segments import Segments
     from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence
 
@@ -140,19 +141,43 @@ class ScoreLook:
             return scores, (target == of.positive).astype(np.int64)
         return scores, target.astype(np.int64)
 
-    def influence(self, name: str, ranked: HostArray, target: HostArray, bins: dict[int, HostArray]) -> HostArray:
-        """That of each row (N,) on a metric of ranks; ``bins`` are kept, column by column, for the next metric."""
+    def looked_up(self, scores: HostArray, target: HostArray) -> LookedUp:
+        """Rows by their places among the scores; ``scores`` and ``target`` as ``rows`` gives them."""
         binary = self.scoring.binary
+        ranked = scores if binary else one_vs_rest_scores(scores, self.scoring.form.kind)
+        return LookedUp(ranked.reshape(len(target), -1), *rows_by_class(target, max(self.scoring.classes, 2)), binary)
+
+    def influence(self, name: str, rows: LookedUp) -> HostArray:
+        """That of each row (N,) on a metric of ranks."""
         total: HostArray | None = None
         for i, column in enumerate(self.influences[name]):
-            if column is None:
-                continue
-            if i not in bins:
-                bins[i] = column.segments.bins(ranked if binary else ranked[:, i])
-            told = column.told(bins[i], target == (1 if binary else i))
-            total = told if total is None else np.add(total, told, out=total)
+            if column is not None:
+                told = column.told(rows.bins(i, column.segments), rows.positives(i))
+                total = told if total is None else np.add(total, told, out=total)
         assert total is not None
         return total
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Rows of one model: how they rank, (N, C), and which are of which class; bins are kept for the next metric."""
+
+    scores: HostArray
+    order: HostArray
+    ends: HostArray
+    binary: bool
+    known: dict[int, HostArray] = field(default_factory=dict)
+
+    def bins(self, column: int, segments: Segments) -> HostArray:
+        """Where in the ranking of a column each row lies."""
+        if column not in self.known:
+            self.known[column] = segments.bins(self.scores[:, column])
+        return self.known[column]
+
+    def positives(self, column: int) -> HostArray:
+        """The rows that a column is to rank first."""
+        code = 1 if self.binary else column
+        return self.order[self.ends[code] : self.ends[code + 1]]
 
 
 def span_of(name: MetricName, results: ScoreResults) -> float:
@@ -291,16 +316,9 @@ class _ScorePass:
         if not len(told[0][1]):
             return True
         if self.influences:
-            ranked = [
-                scores if look.scoring.binary else one_vs_rest_scores(scores, look.scoring.form.kind)
-                for look, (scores, _) in zip(self.looks, told, strict=True)
-            ]
-            bins: tuple[dict[int, HostArray], ...] = ({}, {})
+            ranked = [look.looked_up(*rows) for look, rows in zip(self.looks, told, strict=True)]
             for name, state in self.influences.items():
-                moved = [
-                    look.influence(name, each, target, held)
-                    for look, each, (_, target), held in zip(self.looks, ranked, told, bins, strict=True)
-                ]
+                moved = [look.influence(name, rows) for look, rows in zip(self.looks, ranked, strict=True)]
                 state.update(*(each if weight is None else each * weight for each in moved))
         if self.losses:
             seen = [

@@ -162,8 +162,7 @@ class KeyTable(Metric):
 
     def _count_classes(self, scores: Array, batch: _Batch) -> None:
         """Count all columns of rows that have one class each, brought together by class."""
-        order = np.argsort(batch.target.astype(np.uint16 if self.columns < 1 << 16 else np.int64), kind="stable")
-        ends = np.searchsorted(batch.target, np.arange(max(self.columns, 2) + 1), sorter=order)
+        order, ends = rows_by_class(batch.target, max(self.columns, 2))
         repeats, weight = batch.amounts(order)
         for number in range(self.columns):
             keys, column = sort_keys(scores[:, number], self.bits)[order], self._column(number)
@@ -248,6 +247,17 @@ class _Batch(NamedTuple):
         """Repeats and weights of some rows."""
         repeats, weight = (None if part is None else part[rows] for part in (self.repeats, self.weight))
         return repeats, weight
+
+
+def rows_by_class(target: HostArray, classes: int) -> tuple[HostArray, HostArray]:
+    """The rows (N,) class by class, and where each of the ``classes`` C ends before the next begins (C + 1,).
+
+    >>> order, ends = rows_by_class(np.array([1, 0, 1]), 2)
+    >>> order[ends[1] : ends[2]].tolist()
+    [0, 2]
+    """
+    order = np.argsort(target.astype(np.uint16 if classes < 1 << 16 else np.int64), kind="stable")
+    return order, np.searchsorted(target, np.arange(classes + 1), sorter=order)
 
 
 def _ranked(pos: Bins, neg: Bins, shift: int) -> Ranking:

@@ -73,13 +73,12 @@ class RowInfluence:
 
     def at(self, scores: HostArray, positive: HostArray) -> HostArray:
         """The influence (N,) of rows with these ``scores``, which are ``positive`` (N,) bool or not."""
-        return self.told(self.segments.bins(scores), positive)
+        return self.told(self.segments.bins(scores), np.flatnonzero(positive))
 
-    def told(self, bins: HostArray, positive: HostArray) -> HostArray:
-        """The influence (N,) of rows in these bins of the ranking."""
+    def told(self, bins: HostArray, positives: HostArray) -> HostArray:
+        """The influence (N,) of rows in these bins (N,) of the ranking; ``positives`` are the numbers of some."""
         influence: HostArray = self.negative.take(bins, mode="clip")
-        rows = np.flatnonzero(positive)
-        influence[rows] = self.positive[bins[rows]]
+        influence[positives] = self.positive[bins[positives]]
         return influence
 
 
