@@ -381,6 +381,22 @@ def test_a_league_compares_all_with_the_best() -> None:
     assert row.differences[0].verdict == "worse"
 
 
+@pytest.mark.parametrize("more", [{}, {"weight": WEIGHTS}])
+def test_a_league_of_scores_has_what_each_pair_has(more) -> None:
+    made = [logits(TARGET, shift, i) for i, shift in enumerate((1.0, 1.6, 1.2))]
+    names = ("log_loss", "brier", "top2_accuracy", "mrr", "auroc_macro", "average_precision_macro")
+    league = compared(sources(*made, **more), question=Question(metrics=names))
+    assert league.reference == 1
+    for other in (0, 2):
+        pair = compared(sources(made[1], made[other], **more), question=Question(metrics=names))
+        for name in names:
+            ours, theirs = league.metric(name).differences[other], pair.metric(name).differences[1]
+            assert (ours.value, ours.low, ours.high) == pytest.approx(
+                (theirs.value, theirs.low, theirs.high), abs=1e-12
+            )
+            assert ours.p == pytest.approx(theirs.p, rel=1e-9)
+
+
 def test_confidence_widens_the_interval() -> None:
     made = CASES["labels"]
     narrow = compared(made(), question=Question(confidence=Confidence(0.8)))
