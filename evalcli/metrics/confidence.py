@@ -13,7 +13,8 @@ import numpy as np
 
 from evalcli.metrics.calibration import BINS, BinTable, ece, stored_confidence
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keys import KeyColumn, scores_of, sort_keys
+from evalcli.metrics.keycolumn import KeyColumn
+from evalcli.metrics.keys import scores_of, sort_keys
 from evalcli.metrics.roc import Certified
 from evalcli.metrics.scorestate import ProbabilityState, add_exactly
 

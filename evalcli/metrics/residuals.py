@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.metrics.keys import KeyColumn, scores_of, sort_keys
+from evalcli.metrics.keycolumn import KeyColumn
+from evalcli.metrics.keys import scores_of, sort_keys
 from evalcli.metrics.roc import UNDEFINED, Certified
 from evalcli.metrics.values import ValueState
 

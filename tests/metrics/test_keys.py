@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalcli.errors import InputError
-from evalcli.metrics.keys import KeyColumn, key_bits, scores_of, sort_keys
+from evalcli.metrics.keycolumn import KeyColumn
+from evalcli.metrics.keys import key_bits, scores_of, sort_keys
 
 NASTY = [-np.inf, -1e300, -1.5, -1e-300, -5e-324, -0.0, 0.0, 5e-324, 1e-300, 0.1, 1.0, 1 + 2**-52, 1e300, np.inf]
 
