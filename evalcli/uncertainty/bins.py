@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
 
 _PRIOR = 2.0
-_HALVINGS = 60
+_STEPS = 60
+_CLOSE = 1e-9
+"""Standard errors, or a share of a factor, that make no difference."""
+_FARTHEST = 1e6
 _FAR = 8.0
 """Standard errors beyond which a folded normal is not folded."""
 
@@ -209,18 +212,34 @@ def normal_parts(means: HostArray, variances: HostArray) -> tuple[HostArray, Hos
 
 
 def root(falling: Callable[[float], float]) -> float:
-    """Where a falling function of a factor from 0 on is 0; 0 where it starts below."""
-    if falling(0.0) <= 0.0:
+    """Where a falling function of a factor from 0 on, in standard errors, is 0; 0 where it starts below.
+
+    >>> round(root(lambda factor: 4.0 - factor * factor), 9)
+    2.0
+
+    Source: Dowell and Jarratt 1971, A modified regula falsi method for computing the root of an equation.
+    """
+    above = falling(0.0)
+    if above <= 0.0:
         return 0.0
     low, high = 0.0, 1.0
-    while falling(high) > 0.0 and high < 1e6:
-        low, high = high, 2.0 * high
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if falling(middle) > 0.0 else (low, middle)
-        if high - low <= 1e-9 * high:
-            break
-    return low
+    while (below := falling(high)) > 0.0:
+        low, high, above = high, 2.0 * high, below
+        if high > _FARTHEST:
+            return low
+    before = 0.0
+    for step in range(_STEPS):
+        middle = (low + high) / 2.0 if step % 4 == 3 else low + (high - low) * above / (above - below)
+        at = falling(middle)
+        if abs(at) <= _CLOSE or high - low <= _CLOSE * high:
+            return middle
+        stays = 0.5 if at * before > 0.0 else 1.0  # an end that stays once more counts for half
+        if at > 0.0:
+            low, above, below = middle, at, below * stays
+        else:
+            high, below, above = middle, at, above * stays
+        before = at
+    return (low + high) / 2.0
 
 
 def largest_gap_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
