@@ -13,7 +13,7 @@ import numpy as np
 
 from evalcli.classification.columns import blocks, looks_on_device
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import joined, to_device
+from evalcli.metrics.arrays import joined, picked, to_device
 from evalcli.metrics.labels import HEAVIEST, LARGEST_LABEL
 from evalcli.sources.base import NO_CLUSTER
 from evalcli.task import sum_tolerance
@@ -54,7 +54,7 @@ class Labels(NamedTuple):
 
     def pick(self, rows: Array | slice) -> Labels:
         """Some of the rows."""
-        return Labels(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]  # both sides are there
+        return Labels(*(None if part is None else picked(part, rows) for part in self))  # type: ignore[arg-type]  # both sides are there
 
     @property
     def arrays(self) -> tuple[Array | None, ...]:

@@ -126,6 +126,15 @@ def columns(values: Array, places: HostArray | slice) -> Array:
     return values.take(places, axis=1) if is_host(values) else values[:, like(places, values)]
 
 
+def picked(values: Array, rows: Array | slice) -> Array:
+    """Some rows of ``values`` (N, …), by their numbers or as a slice.
+
+    A row of several values is copied whole; numpy's own index takes four times as long for it.
+    """
+    whole = len(values.shape) > 1 and is_host(values) and getattr(rows, "dtype", None) == "int64"
+    return values.take(rows, axis=0) if whole else values[rows]
+
+
 def distinct(values: HostArray) -> HostArray:
     """The values that occur, rising: (K,). ``np.unique`` says the same, but imports masked arrays for it: 5 ms."""
     import numpy as np
