@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LEAST_BUDGET = 1 << 20
 """Bytes for ranks that every slice has, however many share the budget."""
-WAITING_BYTES = 32 << 20
+WAITING_BYTES = 64 << 20
 """Bytes of rows that wait with each worker."""
 LEAST_SHARED = 1 << 12
 """Rows from which two additions of states take less time than to count once more."""
