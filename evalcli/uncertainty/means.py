@@ -59,7 +59,11 @@ class Moments:
     @classmethod
     def of_histogram(cls, values: HostArray, counts: HostArray, mean_weight: float = 1.0) -> Moments:
         """Of values (K,) that ``counts`` (K,) rows have, of which each weighs ``mean_weight`` (Σw² / Σw)."""
-        return cls.of_sums([float((counts * values**k).sum()) for k in range(4)], mean_weight)
+        sums, terms = [], counts.astype(np.float64)
+        for _ in range(4):
+            sums.append(float(terms.sum()))
+            terms = terms * values
+        return cls.of_sums(sums, mean_weight)
 
     @classmethod
     def of_sums(cls, sums: Sequence[float], mean_weight: float = 1.0) -> Moments:
