@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from evalcli.own import OwnMetric
     from evalcli.ownstates import OwnStates
     from evalcli.sources.base import InputFile, Selection, Source
+    from evalcli.sources.digest import Pieces
     from evalcli.task import Choices, Task
 
 PATIENCE = 600.0
@@ -92,6 +93,7 @@ class Ranks:
         self.launch = launch
         self.timeout = timeout or PATIENCE
         self._joined = False
+        self._told: Exception | None = None
 
     def __enter__(self) -> Self:
         from datetime import timedelta
@@ -125,6 +127,8 @@ class Ranks:
     def agree(self, work: Callable[[], bytes]) -> list[bytes]:
         """Do ``work``, and give what all ranks made of it, by rank.
 
+        ``work`` may ask all of them for less on its way, as long as that of all others does, too.
+
         Raises:
             EvalError: what the first of them raised, in all of them.
 
@@ -132,8 +136,13 @@ class Ranks:
         try:
             reply = b"+" + work()
         except EvalError as e:
+            if e is self._told:  # all of them know
+                raise
             reply = b"-" + json.dumps([type(e).__name__, e.what, e.fix, e.path]).encode()
         except Exception as e:  # a bug: told to the others as what it is to them, and raised as what it is here
+            if e is self._told:
+                raise
+            self._told = e
             told = f"rank {self.rank} failed ({type(e).__name__}), no verdict"
             self._exchange(b"-" + json.dumps(["LimitError", told, "", ""]).encode())
             raise
@@ -141,7 +150,9 @@ class Ranks:
         for one in replies:
             if one[:1] == b"-":
                 name, what, fix, path = json.loads(one[1:])
-                raise getattr(errors, name, LimitError)(what, fix=fix, path=path)
+                error: EvalError = getattr(errors, name, LimitError)(what, fix=fix, path=path)
+                self._told = error
+                raise error
         return [one[1:] for one in replies]
 
     def total(self, gathered: Pass, fresh: Callable[[], Pass]) -> Pass | None:
@@ -228,7 +239,7 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
             nonlocal share
             job.selection.partial = True
             heard = getattr(progress, "share", None)
-            share = open_share(job.preds, job.target, job.selection, (ranks.rank, ranks.size), heard)
+            share = open_share(job.preds, job.target, job.selection, (ranks.rank, ranks.size), heard, ranks.agree)
             if share.source is not None:
                 closing.callback(share.source.close)
             return _offered(share, job)
@@ -252,6 +263,8 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
         def vouch() -> bytes:
             gathered.check(task)
             read = share.source.finish() if share.source is not None else ()
+            if share.seen is not None:
+                share.seen.check_unchanged()
             said = share.source.notes() if share.source is not None else ()
             return json.dumps([plain(read), plain(said), 0 if share.source is None else share.source.dropped]).encode()
 
@@ -276,17 +289,25 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
 
 
 def _tell_checksums(ranks: Ranks, source: Source | None) -> None:
-    """Let all know what each has checksummed of the same arrays, so that nobody reads the shares of others for it."""
+    """Let all know what each has checksummed of the same files, so that nobody reads the shares of others for it."""
     ledgers = None if source is None else source.ledgers()
+    hashed: dict[str, Pieces] = {}
 
     def tell() -> bytes:
-        return pack({}, {str(i): ledger.pieces() for i, ledger in enumerate(ledgers or ())}, __version__)
+        if source is not None:
+            hashed.update(source.hashed())
+        summed = {f"crc {i}": ledger.pieces() for i, ledger in enumerate(ledgers or ())}
+        summed |= {f"sha {i}": pieces.told() for i, pieces in enumerate(hashed.values())}
+        return pack({"hashed": [*hashed]}, summed, __version__)
 
     for rank, data in enumerate(ranks.agree(tell)):
-        told = unpack(data, f"rank {rank}").arrays
-        if ledgers is not None and len(told) == len(ledgers):
+        about, told = unpack(data, f"rank {rank}")
+        for i, name in enumerate(about["hashed"]):
+            if name in hashed:
+                hashed[name].take(told[f"sha {i}"])
+        if ledgers is not None and len(told) == len(ledgers) + len(about["hashed"]):
             for i, ledger in enumerate(ledgers):
-                ledger.take(told[str(i)])
+                ledger.take(told[f"crc {i}"])
 
 
 def _local(execution: Execution, launch: Launch) -> Execution:

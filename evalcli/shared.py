@@ -11,6 +11,7 @@ from evalcli.parts import in_order, order
 from evalcli.plaindata import fitted
 from evalcli.sources.base import Field, InputFile, Note, Slicer
 from evalcli.sources.labels import check_labels
+from evalcli.sources.share import unlike
 from evalcli.sources.slicing import joined_slicers
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, tuple[Slicer
     """
     for rank, offer in enumerate(offers):
         if offer["asked"] != offers[0]["asked"]:
-            what = f"rank {rank} was started with other options than rank 0, or sees other files"
-            raise InputError(what, fix="start all ranks alike, on files that all of them can read")
+            raise unlike(rank)
     known = [(rank, offer["sides"]) for rank, offer in enumerate(offers) if offer["sides"] is not None]
     if not known:
         raise EmptyError("there are no rows", fix="check the files and --where")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from evalcli.sources.crc import Ledger
+    from evalcli.sources.digest import Pieces
     from evalcli.sources.listed import Listed
 
     Array = np.ndarray[Any, Any]
@@ -115,7 +116,8 @@ class Scanned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file that was read: ``digest`` is ``sha256:…``, or ``crc32:…`` where the format's own checksum was verified.
+    """A file that was read: ``digest`` is as in :mod:`evalcli.sources.digest`, or ``crc32:…`` where the format's own
+    checksum was verified.
 
     ``side`` is ``preds``, ``target`` or ``both``. ``rows`` are those that were read, from and to before, of ``total``;
     ``None`` means all of them.
@@ -206,6 +208,10 @@ class Source(ABC):
     def ledgers(self) -> list[Ledger] | None:
         """The checksums that loads leave behind; ``None`` where a load cannot run in a process of its own."""
         return None
+
+    def hashed(self) -> dict[str, Pieces]:
+        """After a complete pass: the digests of files that several processes hash together, by side and path."""
+        return {}
 
     def finish(self) -> tuple[InputFile, ...]:
         """Called once after a complete pass: verifies checksums and that no file changed; names what was read."""

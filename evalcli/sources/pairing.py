@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from evalcli.sources.beside import Beside
     from evalcli.sources.clustering import ArrayClusters
     from evalcli.sources.crc import Ledger
+    from evalcli.sources.digest import Pieces
     from evalcli.sources.listed import Listed
     from evalcli.sources.naming import Chosen
     from evalcli.sources.scanning import ArrayScan
@@ -57,6 +58,7 @@ class ArraySource(Source):
         self._scan: ArrayScan | None = None
         self._clusters: ArrayClusters | None = None
         self._span: tuple[int, int] | None = None
+        self._hashing: tuple[TensorFile, ...] = ()
         paths = [file.path for file in files]
         self.preds = _field(preds, paths[0])
         self.target = _field(target, paths[-1])
@@ -135,6 +137,17 @@ class ArraySource(Source):
         """Be the rows ``start:stop`` alone from now on; they keep their numbers."""
         self._span = (start, stop)
         self.rows = stop - start
+
+    def hash_together(self, place: tuple[int, int]) -> None:
+        """Hash the share ``place = (rank, size)`` of the bytes of each file, from now on."""
+        self._hashing = tuple(file.tensors for file in self._files if file.tensors is not None)
+        for file in self._hashing:
+            file.hashing = place
+
+    def hashed(self) -> dict[str, Pieces]:
+        """Those of files without checksums."""
+        found = {f"{number} {file.path}": file.hashed() for number, file in enumerate(self._hashing)}
+        return {name: pieces for name, pieces in found.items() if pieces is not None}
 
     def _load(self, start: int, stop: int) -> Batch:
         preds, target, weight = self._arrays
@@ -222,12 +235,13 @@ class PassFile:
     notes: Callable[[], tuple[Note, ...]]
     close: Callable[[], None]
     finish: Callable[[int | None], tuple[InputFile, ...]]
+    tensors: TensorFile | None = None
 
 
 def tensor_file(path: str) -> tuple[TensorFile, PassFile]:
     """Open a tensor file and say how a pass treats it."""
     file = open_tensors(path)
-    return file, PassFile(path, file.begin, file.notes, file.close, lambda _rows: (file.finish(),))
+    return file, PassFile(path, file.begin, file.notes, file.close, lambda _rows: (file.finish(),), file)
 
 
 def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySource:

@@ -12,6 +12,7 @@ anything else, or one table  the first process reads all, and the others have no
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from functools import partial
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.errors import UsageError
+from evalcli.errors import InputError, UsageError
 from evalcli.sources import TENSOR_FORMATS, input_format, open_source, open_table_source
 from evalcli.sources.base import Source
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from evalcli.sources import Heard
     from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Selection, Slicer
     from evalcli.sources.table_portions import Portion
+
+    Talk = Callable[[Callable[[], bytes]], list[bytes]]
 
 
 class Share(NamedTuple):
@@ -42,34 +45,101 @@ class Share(NamedTuple):
     whole: tuple[tuple[str, int], ...]
     alone: str = ""
     ranged: bool = False
+    seen: Seen | None = None
+
+
+class Seen(NamedTuple):
+    """The files as this process has found them: path, size, time of modification, inode, time of change.
+
+    ``alike`` says that all processes have found the same, down to the inode and the time of its last change, which
+    nobody can set: no copies of one name on several machines.
+    """
+
+    files: tuple[tuple[str, int, int, int, int], ...]
+    alike: bool
+
+    def check_unchanged(self) -> None:
+        """Refuse files that are not what they were when they were shared out.
+
+        Raises:
+            InputError: one has changed.
+
+        """
+        for path, *before in self.files:
+            now = os.stat(path)  # noqa: PTH116  text all the way
+            if [now.st_size, now.st_mtime_ns, now.st_ino] != before[:3]:
+                raise InputError("input changed while reading", fix="run again when it is complete", path=path)
 
 
 def open_share(
-    preds: str, target: str | None, selection: Selection, place: tuple[int, int], progress: Heard | None = None
+    preds: str,
+    target: str | None,
+    selection: Selection,
+    place: tuple[int, int],
+    progress: Heard | None = None,
+    talk: Talk | None = None,
 ) -> Share:
     """Open what the process ``place = (rank, size)`` has to read.
 
+    ``talk`` gives what all processes have made of the same question; without it nobody else is there to ask.
+
     Raises:
-        EvalError: as ``open_source``; standard input belongs to no process.
+        EvalError: as ``open_source``; standard input belongs to no process, and all have to see the same files.
 
     """
     rank, size = place
     if "-" in {preds, target}:
         raise UsageError("standard input cannot be shared out", fix="name files that every process can read")
-    kinds = [input_format(path) in TENSOR_FORMATS for path in (preds, target) if path is not None]
-    if all(kinds):
-        return _rows(preds, target, selection, place)
+    paths = [path for path in (preds, target) if path is not None]
+    seen = _see(paths, talk)
+    if all(input_format(path) in TENSOR_FORMATS for path in paths):
+        return _rows(preds, target, selection, place, seen)
     if target is None:
+        whole = tuple((path, held) for path, held, *_ in seen.files)
+        hands = _hands(whole, size)
+        mine = _hashed_together(hands, rank) if seen.alike else hands[rank]
+        others = [hand for hand in hands if hand]
+        alone = f"{preds} is one file" if len(others) == 1 else ""
+        source = open_table_source(preds, None, selection, progress, only=mine) if mine else None
+        return Share(source, whole, alone, seen=seen)
+    source = open_source(preds, target, selection, progress) if rank == 0 else None
+    return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are paired row by row", seen=seen)
+
+
+def _see(paths: Sequence[str], talk: Talk | None) -> Seen:
+    """Look at the files, and let all others know, if there is anybody.
+
+    Raises:
+        InputError: others see other files.
+
+    """
+    files: list[tuple[str, int, int, int, int]] = []
+
+    def look() -> bytes:
         from evalcli.sources.tables import resolve
 
-        files = resolve(preds)
-        whole = tuple((file, os.stat(file).st_size) for file in files)  # noqa: PTH116  text all the way
-        hands = _hands(whole, size)
-        mine, others = hands[rank], [hand for hand in hands if hand]
-        alone = f"{preds} is one file" if len(others) == 1 else ""
-        return Share(open_table_source(preds, None, selection, progress, only=mine) if mine else None, whole, alone)
-    source = open_source(preds, target, selection, progress) if rank == 0 else None
-    return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are paired row by row")
+        for path in (file for name in paths for file in resolve(name)):
+            try:
+                found = os.stat(path)  # noqa: PTH116  text all the way
+            except OSError as e:
+                raise InputError(f"cannot be opened: {e.strerror}", path=path) from e
+            files.append((path, found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns))
+        return json.dumps(files).encode()
+
+    if talk is None:
+        look()
+        return Seen(tuple(files), alike=False)
+    looks = [json.loads(one) for one in talk(look)]
+    for rank, look_of in enumerate(looks):
+        if [one[:2] for one in look_of] != [one[:2] for one in looks[0]]:
+            raise unlike(rank)
+    return Seen(tuple(files), all(one == looks[0] for one in looks))
+
+
+def unlike(rank: int) -> InputError:
+    """The error for a process that does not do what the first one does."""
+    what = f"rank {rank} was started with other options than rank 0, or sees other files"
+    return InputError(what, fix="start all ranks alike, on files that all of them can read")
 
 
 def _hands(files: Sequence[tuple[str, int]], size: int) -> list[list[Portion]]:
@@ -82,6 +152,18 @@ def _hands(files: Sequence[tuple[str, int]], size: int) -> list[list[Portion]]:
         if groups is not None:
             return cut(groups, size)
     return [list(map(Portion, hand)) for hand in dealt(files, size)]
+
+
+def _hashed_together(hands: Sequence[Sequence[Portion]], rank: int) -> list[Portion]:
+    """The portions of a process, of which those who have the same file each hash a share."""
+    holders: dict[str, list[int]] = {}
+    for number, hand in enumerate(hands):
+        for portion in hand:
+            holders.setdefault(portion.path, []).append(number)
+    return [
+        portion._replace(hashing=(holders[portion.path].index(rank), len(holders[portion.path])))
+        for portion in hands[rank]
+    ]
 
 
 def dealt(files: Sequence[tuple[str, int]], size: int) -> list[list[str]]:
@@ -99,7 +181,7 @@ def dealt(files: Sequence[tuple[str, int]], size: int) -> list[list[str]]:
     return [[files[number][0] for number in sorted(hand)] for hand in hands]
 
 
-def _rows(preds: str, target: str | None, selection: Selection, place: tuple[int, int]) -> Share:
+def _rows(preds: str, target: str | None, selection: Selection, place: tuple[int, int], seen: Seen) -> Share:
     from evalcli.sources.pairing import open_arrays
 
     source = open_arrays(preds, target, selection)
@@ -108,12 +190,14 @@ def _rows(preds: str, target: str | None, selection: Selection, place: tuple[int
     start, stop = rows * rank // size, rows * (rank + 1) // size
     whole = tuple((path, rows) for path in (preds, target) if path is not None)
     if rows != source.target.shape[0] or rank == 0 == rows:
-        return Share(source, whole, ranged=True)  # whoever fits the two together will say so
+        return Share(source, whole, ranged=True, seen=seen)  # whoever fits the two together will say so
     if start == stop:
         source.close()
-        return Share(None, whole)
+        return Share(None, whole, seen=seen)
     source.narrow(start, stop)
-    return Share(source, whole, ranged=True)
+    if seen.alike and rows >= size:
+        source.hash_together(place)
+    return Share(source, whole, ranged=True, seen=seen)
 
 
 class Relabelled(Source):

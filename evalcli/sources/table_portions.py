@@ -25,11 +25,15 @@ MANY = 8
 
 
 class Portion(NamedTuple):
-    """A file, or the rows ``start:stop`` of it, of ``total``."""
+    """A file, or the rows ``start:stop`` of it, of ``total``.
+
+    ``hashing = (rank, size)`` says which of how many processes this is that hash the file together.
+    """
 
     path: str
     rows: tuple[int, int] | None = None
     total: int = 0
+    hashing: tuple[int, int] = (0, 1)
 
 
 class Group(NamedTuple):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import Selection
+    from evalcli.sources.digest import Pieces
     from evalcli.sources.table_counts import Groups
     from evalcli.sources.table_listing import TableRows
     from evalcli.sources.table_sides import Opened, Sides
@@ -93,6 +94,10 @@ class TableSource(Source):
 
         self._listed = TableRows(self._sides, self._opened, show)
         return self._listed
+
+    def hashed(self) -> dict[str, Pieces]:
+        """Those of all files."""
+        return {path: pieces for table in self._files for path, pieces in table.hashed().items()}
 
     def finish(self) -> tuple[InputFile, ...]:
         """What was read, once the tables' own count of rows agrees with this one."""

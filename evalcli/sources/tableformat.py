@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError
 from evalcli.sources.base import InputFile, Note
-from evalcli.sources.bytestream import TextFile, raw_blocks, stamp
+from evalcli.sources.bytestream import TextFile, stamp
+from evalcli.sources.digest import Pieces
 from evalcli.sources.duck import literal, pattern
+from evalcli.sources.rawfile import RawFile
 from evalcli.sources.table_portions import Portion  # noqa: TC001
 from evalcli.sources.textcheck import TextCheck, TextCounts
 
@@ -42,35 +43,42 @@ class Piece:
         self.stamp = stamp(path)
         self.engine_path = os.path.abspath(path)  # noqa: PTH100 - text all the way
         self.counts: TextCounts | None = None
-        self.digest = ""
+        self.hashed = Pieces(self.stamp.size, portion.hashing)
         self.lines = 0
         """Lines that the running check has seen."""
 
     def check(self, delimiter: str | None, *, by_return: bool = False) -> None:
-        """Read the whole file once: digest, and for text the counts.
+        """Read the file once, or the own pieces of it: digests, and for text the counts.
 
         Raises:
             InputError: it is damaged, or changed since it was opened.
             LimitError: it unpacks to far more than its size.
 
         """
-        hasher = hashlib.sha256()
         try:
             if self.text is None:
-                for _ in raw_blocks(self.path, hasher):
-                    self.go_on()
+                self._hash_own()
             else:
-                check = TextCheck(self.path, delimiter, by_return=by_return)
-                for block in self.text.blocks(hasher):
-                    check.feed(block)
-                    self.lines = check.counts.lines
-                    self.go_on()
-                self.counts = check.end()
+                self._read_text(self.text, TextCheck(self.path, delimiter, by_return=by_return))
         except InputError:
             self.check_unchanged()
             raise
         self.check_unchanged()
-        self.digest = f"sha256:{hasher.hexdigest()}"
+
+    def _read_text(self, text: TextFile, check: TextCheck) -> None:
+        for block in text.blocks(self.hashed):
+            check.feed(block)
+            self.lines = check.counts.lines
+            self.go_on()
+        self.hashed.end()
+        self.counts = check.end()
+
+    def _hash_own(self) -> None:
+        file = RawFile(self.path)
+        try:
+            self.hashed.read(file.read_into, self.go_on)
+        finally:
+            file.close()
 
     def check_unchanged(self) -> None:
         """Refuse a file that is not what it was.
@@ -94,7 +102,9 @@ class Piece:
 
     def record(self) -> InputFile:
         """What was read."""
-        return InputFile(self.path, self.stamp.size, self.digest, rows=self.portion.rows, total=self.portion.total)
+        return InputFile(
+            self.path, self.stamp.size, self.hashed.text(), rows=self.portion.rows, total=self.portion.total
+        )
 
 
 class Format(ABC):

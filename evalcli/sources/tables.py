@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import InputFile, Note
+    from evalcli.sources.digest import Pieces
 
 _WIDE_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -158,6 +159,11 @@ class Table:
         for piece in self.reader.pieces:
             piece.check_unchanged()
         return self._done
+
+    def hashed(self) -> dict[str, Pieces]:
+        """What was hashed of its files, once they are checked."""
+        self.check()
+        return {piece.path: piece.hashed for piece in self.reader.pieces}
 
     @property
     def lines(self) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from evalcli.errors import EvalError, InputError
 from evalcli.sources.base import InputFile, Note
 from evalcli.sources.crc import crc32_combine
+from evalcli.sources.digest import Pieces
 from evalcli.sources.rawfile import RawFile
 from evalcli.sources.sniff import file_format
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.contents import Contents
-
-_DIGEST_PIECE = 1 << 20
 
 
 class TensorFile:
@@ -35,6 +34,8 @@ class TensorFile:
         self._file = file
         self._contents = contents
         self._digest: _Digest | None = None
+        self.hashing = (0, 1)
+        """Which of how many processes this is that hash the file together."""
 
     def why_skipped(self, name: str) -> InputError:
         """Why there is no array of this name, though the file holds something under it."""
@@ -47,13 +48,21 @@ class TensorFile:
         for region in self._contents.regions:
             region.ledger.clear()
         if not self._contents.checksummed and self._digest is None:
-            self._digest = _Digest(self._file)
+            self._digest = _Digest(self._file, self.hashing)
+
+    def hashed(self) -> Pieces | None:
+        """What was hashed of the file, once a pass has begun; ``None`` where its own checksums vouch for it."""
+        return None if self._contents.checksummed else self._hashed()
+
+    def _hashed(self) -> Pieces:
+        self._digest = self._digest or _Digest(self._file, self.hashing)
+        return self._digest.result()
 
     def finish(self) -> InputFile:
         """A pass is complete: what was read is vouched for.
 
         The digest of a zip is the CRC-32 of the part that describes the arrays and of the records that were read, in
-        file order, as one run of bytes; of any other file its SHA-256.
+        file order, as one run of bytes; for any other file see :mod:`evalcli.sources.digest`.
 
         Raises:
             InputError: the file changed, or a checksum is wrong.
@@ -67,8 +76,7 @@ class TensorFile:
                     crc = crc32_combine(crc, region.verify(), region.size)
             digest = f"crc32:{crc:08x}"
         else:
-            self._digest = self._digest or _Digest(self._file)
-            digest = f"sha256:{self._digest.result()}"
+            digest = self._hashed().text()
         self._file.check_unchanged()
         return InputFile(self.path, self._file.size, digest)
 
@@ -86,43 +94,37 @@ class TensorFile:
 
 
 class _Digest(threading.Thread):
-    """SHA-256 of a whole file, computed beside the pass that reads it."""
+    """SHA-256 of a file, or of the own pieces of it, computed beside the pass that reads it."""
 
-    def __init__(self, file: RawFile) -> None:
+    def __init__(self, file: RawFile, place: tuple[int, int]) -> None:
         super().__init__(name="evalcli-digest", daemon=True)
         self._file = file
         self._stopped = False
         self._error: BaseException | None = None
-        self._text = ""
+        self._pieces = Pieces(file.size, place)
         self.start()
 
     def run(self) -> None:
-        import hashlib
-
-        sha = hashlib.sha256()
-        buffer = memoryview(bytearray(min(_DIGEST_PIECE, self._file.size)))
         try:
-            for at in range(0, self._file.size, _DIGEST_PIECE):
-                if self._stopped:
-                    return
-                piece = buffer[: min(_DIGEST_PIECE, self._file.size - at)]
-                self._file.read_into(piece, at)
-                sha.update(piece)
+            self._pieces.read(self._file.read_into, self._go_on)
         except BaseException as e:  # raised again by whoever asks for the result
             self._error = e
-        self._text = sha.hexdigest()
 
-    def result(self) -> str:
-        """The digest in hexadecimal; waits for it."""
+    def result(self) -> Pieces:
+        """What was hashed; waits for it."""
         self.join()
         if self._error is not None:
             raise self._error
-        return self._text
+        return self._pieces
 
     def stop(self) -> None:
         """End early; the file may be closed afterwards."""
         self._stopped = True
         self.join()
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            raise InputError("reading was given up", path=self._file.path)
 
 
 def open_tensors(path: str) -> TensorFile:
