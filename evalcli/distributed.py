@@ -32,7 +32,7 @@ from evalcli.partfile import pack, unpack
 from evalcli.parts import Part, order, part_of
 from evalcli.plaindata import fitted, plain
 from evalcli.report import Run
-from evalcli.shared import covered, files_told, said_of_all, united
+from evalcli.shared import covered, files_told, rows_before, said_of_all, united
 from evalcli.sources.share import Nothing, Relabelled, Share, open_share
 
 if TYPE_CHECKING:
@@ -245,10 +245,13 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
             return _offered(share, job)
 
         offers = [json.loads(one) for one in ranks.agree(offer)]
+        if share.source is not None:
+            share.source.settle([one["tally"] for one in offers], ranks.rank)
         preds, target, slicers, weighted = united(offers)
         source: Source = Nothing(preds, target, slicers, weighted=weighted)
         if share.source is not None and share.source.preds.shape[0]:
-            source = Relabelled(share.source, preds, target, slicers)
+            before = rows_before(offers, ranks.rank) if share.ordered else 0
+            source = Relabelled(share.source, preds, target, slicers, before)
         source.clustered = job.selection.cluster
         layout = find_layout(preds, target, job.choices)
         check_scores(job.metrics, layout)
@@ -328,11 +331,12 @@ def _offered(share: Share, job: Job) -> bytes:
     asked = [__version__, plain(job.choices), job.metrics, job.also, job.execution.ranking_budget, share.whole]
     asked += [plain(names_of(job.own)), job.selection.by, job.selection.cluster]
     source = share.source
+    tally = {} if source is None else source.tally()
     if source is None or not source.preds.shape[0]:
-        return json.dumps({"asked": asked, "sides": None}).encode()
+        return json.dumps({"asked": asked, "sides": None, "tally": tally}).encode()
     sides = {"preds": plain(source.preds), "target": plain(source.target), "slicers": plain(source.slicers)}
     sides |= {"weighted": source.weighted, "ranged": share.ranged}
-    return json.dumps({"asked": asked, "sides": sides}).encode()
+    return json.dumps({"asked": asked, "sides": sides, "tally": tally}).encode()
 
 
 def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tuple[Task, Pass]:

@@ -51,6 +51,11 @@ def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, tuple[Slicer
     return preds, target, slicers, bool(known[0][1]["weighted"])
 
 
+def rows_before(offers: Sequence[dict[str, Any]], rank: int) -> int:
+    """The rows that lower ranks count, where each counts some of its own."""
+    return sum(offer["sides"]["preds"]["shape"][0] for offer in offers[:rank] if offer["sides"] is not None)
+
+
 def _kind(preds: Field, target: Field) -> tuple[object, ...]:
     """What the sides of all shares have in common."""
     text = preds.labels is not None

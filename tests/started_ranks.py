@@ -1,18 +1,27 @@
-"""Processes started as a launcher starts them, one of which may be broken."""
+"""Processes started as a launcher starts them, one of which may be broken; and ranks that are threads of this one."""
 
 from __future__ import annotations
 
 import os
+import queue
 import socket
 import subprocess
 import sys
+import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from evalcli.distributed import Job, Ranks, count_together
+from evalcli.engine import Execution
+from evalcli.errors import EvalError
+from evalcli.launch import Launch
+from evalcli.parts import report_of_part
+from evalcli.renderers.json import render_json
+from evalcli.sources.base import Selection
+from evalcli.task import Choices
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Run = Callable[..., Any]
-
+    from pathlib import Path
 
 DEADLINE = 120
 OWN_VARIABLES = (
@@ -82,3 +91,61 @@ def ranks(
             process.kill()
             process.wait()
     return ended
+
+
+class _ThreadRanks(Ranks):
+    """Ranks that are threads of this process."""
+
+    def __init__(self, rank: int, size: int, shared: dict[str, Any]) -> None:
+        super().__init__(Launch(rank, size))
+        self._shared = shared
+
+    def _exchange(self, data: bytes) -> list[bytes]:
+        self._shared["replies"][self.rank] = data
+        self._shared["barrier"].wait()
+        found = list(self._shared["replies"])
+        self._shared["barrier"].wait()
+        return found
+
+    def _send(self, data: bytes, rank: int) -> None:
+        self._shared["sent"][self.rank, rank].put(data)
+
+    def _receive(self, rank: int) -> bytes:
+        found: bytes = self._shared["sent"][rank, self.rank].get(timeout=DEADLINE)
+        return found
+
+
+def report_by_threads(count: int, path: Path, *options: str) -> str:
+    """What rank 0 of ``count`` would print as JSON, or the error of all of them; only some options are known."""
+    by = tuple(value for name, value in pairwise(options) if name == "--by")
+    where = dict(pairwise(options)).get("--where")
+    shared: dict[str, Any] = {"replies": [b""] * count, "barrier": threading.Barrier(count, timeout=DEADLINE)}
+    shared["sent"] = {(i, j): queue.Queue() for i in range(count) for j in range(count)}
+    ended: list[Any] = [None] * count
+
+    def work(rank: int) -> None:
+        selection = Selection(by=by, where=where)
+        job = Job(str(path), None, selection, Choices(), Execution(workers=1), None, ())
+        try:
+            ended[rank] = count_together(_ThreadRanks(rank, count, shared), job)
+        except BaseException as e:
+            ended[rank] = e
+            if not isinstance(e, EvalError):
+                shared["barrier"].abort()
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bugs = [one for one in ended if isinstance(one, BaseException) and not isinstance(one, EvalError)]
+    assert not bugs, bugs
+    if isinstance(ended[0], EvalError):
+        assert {str(one) for one in ended} == {str(ended[0])}
+        return str(ended[0])
+    assert ended[1:] == [None] * (count - 1)
+    assert not ended[0].alone
+    try:
+        return render_json(report_of_part(ended[0].part))
+    except EvalError as e:
+        return str(e)

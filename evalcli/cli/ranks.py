@@ -122,7 +122,7 @@ def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Deliver
     if counted.alone and not delivery.quiet:
         streams.say(
             f"evalcli: {counted.alone}, so rank 0 has read it all; "
-            f"{ranks.size} ranks share tensor files by rows, and a table by its files"
+            f"{ranks.size} ranks share tensor files, Parquet and plain text by rows, other tables by their files"
         )
     part = encode(counted.part) if delivery.takes_part else b""
     if not (delivery.reports or wanted.rules):

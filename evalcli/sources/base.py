@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
     import numpy as np
@@ -167,6 +167,11 @@ class Selection:
     """Rows will be read beside those of other models."""
     sorted: bool = False
     """Rows of tables come in the order of their ``id``, whatever the order of the file."""
+    together: Callable[[Mapping[str, Collection[str]]], dict[str, set[str]]] | None = None
+    """Where others read the other rows of the same table: the texts that all have found, for those found here, by name.
+
+    All of them have to ask, in the same order.
+    """
 
     @property
     def may_be_values(self) -> bool:
@@ -208,6 +213,14 @@ class Source(ABC):
     def ledgers(self) -> list[Ledger] | None:
         """The checksums that loads leave behind; ``None`` where a load cannot run in a process of its own."""
         return None
+
+    def tally(self) -> dict[str, tuple[int, int]]:
+        """Rows and skipped lines of those files of which these are some lines, by path, once they were checked."""
+        return {}
+
+    def settle(self, tallies: Sequence[Mapping[str, tuple[int, int]]], own: int) -> None:
+        """Know the numbers of these rows, by the ``tallies`` of all that read some, of which the ``own`` is one."""
+        del tallies, own
 
     def hashed(self) -> dict[str, Pieces]:
         """After a complete pass: the digests of files that several processes hash together, by side and path."""

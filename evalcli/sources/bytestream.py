@@ -12,6 +12,8 @@ from evalcli.errors import InputError, LimitError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evalcli.sources.table_portions import Lines
+
 BLOCK = 1 << 20
 PIECE = 1 << 12
 """Packed bytes handed to zstd at once: what one call can return stays bounded."""
@@ -67,6 +69,25 @@ def raw_blocks(path: str, hasher: Hasher | None = None) -> Iterator[bytes]:
         raise InputError(f"cannot be read: {e.strerror}", path=path) from e
 
 
+def _cut_blocks(path: str, lines: Lines) -> Iterator[bytes]:
+    """The header of a text file in one block, if it has any, and some of its lines.
+
+    Raises:
+        InputError: they cannot be read.
+
+    """
+    from evalcli.sources.rawfile import RawFile
+
+    file = RawFile(path)
+    try:
+        if lines.head:
+            yield file.read(0, lines.head)
+        for at in range(lines.start, lines.stop, BLOCK):
+            yield file.read(at, min(BLOCK, lines.stop - at))
+    finally:
+        file.close()
+
+
 @dataclass(frozen=True, slots=True)
 class TextFile:
     """A text file: how it is packed (``gzip``, ``zstd``, None) and encoded (a codec's name)."""
@@ -75,6 +96,12 @@ class TextFile:
     packed: str | None
     encoding: str
     trusted: bool = False
+    lines: Lines | None = None
+    """Those that are read, of a file that is not packed, below its header; ``None``: all."""
+
+    def number(self, line: int) -> int:
+        """The number in the file of a line of this text, counted from 1."""
+        return line if self.lines is None else self.lines.number(line)
 
     def blocks(self, hasher: Hasher | None = None) -> Iterator[bytes]:
         """The text as UTF-8 without byte order mark; invalid UTF-8 passes, for the reader to place it.
@@ -93,6 +120,9 @@ class TextFile:
             first = False
 
     def _unpacked(self, hasher: Hasher | None) -> Iterator[bytes]:
+        if self.lines is not None:
+            yield from _cut_blocks(self.path, self.lines)
+            return
         blocks = raw_blocks(self.path, hasher)
         if self.packed is None:
             yield from blocks

@@ -140,11 +140,11 @@ def records(file: TextFile, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     line = 1
     try:
         for fields in reader:
-            yield line, fields
+            yield file.number(line), fields
             line = reader.line_num + 1
     except csv.Error as e:
         what = "longer than 1 MiB" if "limit" in str(e) else _quote_fault(str(e))
-        raise InputError(f"line {line}: {what}", path=file.path) from e
+        raise InputError(f"line {file.number(line)}: {what}", path=file.path) from e
     finally:
         csv.field_size_limit(limit)
 
@@ -185,7 +185,9 @@ def find_lone_return(file: TextFile) -> InputError:
     """The error for a carriage return that ends no line, in a file whose lines end in LF."""
     for number, line in enumerate(lines(file), start=1):
         if line.endswith(b"\r"):
-            return InputError(f"line {number}: holds a carriage return", fix="remove or quote it", path=file.path)
+            return InputError(
+                f"line {file.number(number)}: holds a carriage return", fix="remove or quote it", path=file.path
+            )
     return InputError("holds a carriage return inside a line", fix="remove or quote it", path=file.path)
 
 

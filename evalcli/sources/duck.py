@@ -10,6 +10,8 @@ from evalcli.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from evalcli.sources.table_portions import Portion
+
 POLL = 0.1
 """Seconds between two looks at a running query."""
 
@@ -38,12 +40,21 @@ def pattern(path: str) -> str:
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in path)
 
 
-def connect(files: Iterable[str], directory: str, workers: int | None) -> Any:
-    """A connection in memory that reaches these files and this directory, and can never be told otherwise."""
+def connect(files: Iterable[str], directory: str, workers: int | None, portions: Sequence[Portion] = ()) -> Any:
+    """A connection in memory that reaches these files and this directory, and can never be told otherwise.
+
+    ``portions`` that are lines of a file it reaches by the names of :mod:`evalcli.sources.linefiles`.
+    """
     import duckdb
 
     allowed = sorted({each for file in files for each in (file, pattern(file))})
     connection = duckdb.connect()
+    if any(portion.lines is not None for portion in portions):
+        from evalcli.sources.linefiles import LineFiles
+
+        runs = LineFiles(portions)
+        connection.register_filesystem(runs)
+        allowed += runs.paths
     settings = [
         f"allowed_paths=[{', '.join(map(literal, allowed))}]",
         f"allowed_directories=[{literal(directory)}]",

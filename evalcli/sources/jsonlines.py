@@ -75,7 +75,8 @@ def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:
 
     """
     rows = 0
-    for number, line in enumerate(lines(file), start=1):
+    for place, line in enumerate(lines(file), start=1):
+        number = file.number(place)
         found = _object(line, number, file.path)
         for name, value in found.items():
             kind, said = kinds.get(name, ""), kind_of(value)

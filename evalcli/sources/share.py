@@ -5,6 +5,7 @@ input                        what each process reads
 ===========================  =======================================================
 tensor files                 a range of rows
 files of one Parquet table   a run of row groups, as equal in bytes as they can be; of many files whole ones
+files of one text table      a run of lines, likewise: plain UTF-8 with a header, or JSON lines
 files of any other table     some of the files, likewise
 anything else, or one table  the first process reads all, and the others have nothing
 ===========================  =======================================================
@@ -21,11 +22,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.errors import InputError, UsageError
-from evalcli.sources import TENSOR_FORMATS, input_format, open_source, open_table_source
+from evalcli.sources import TENSOR_FORMATS, input_format, open_source, open_table_source, table_options
 from evalcli.sources.base import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from evalcli.sources import Heard
     from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Selection, Slicer
@@ -38,13 +39,14 @@ class Share(NamedTuple):
     """What one process has to read, ``None`` for nothing; ``whole`` describes all there is, alike for every process.
 
     ``alone`` says why the first process reads everything, if it does; ``ranged``, that the fields of the source are
-    those of the whole, of which it reads a range of rows.
+    those of the whole, of which it reads a range of rows; ``ordered``, that its rows follow those of lower ranks.
     """
 
     source: Source | None
     whole: tuple[tuple[str, int], ...]
     alone: str = ""
     ranged: bool = False
+    ordered: bool = False
     seen: Seen | None = None
 
 
@@ -87,30 +89,32 @@ def open_share(
         EvalError: as ``open_source``; standard input belongs to no process, and all have to see the same files.
 
     """
-    rank, size = place
+    rank = place[0]
     if "-" in {preds, target}:
         raise UsageError("standard input cannot be shared out", fix="name files that every process can read")
     paths = [path for path in (preds, target) if path is not None]
-    seen = _see(paths, talk)
+    seen = _see(paths, selection, talk)
     if all(input_format(path) in TENSOR_FORMATS for path in paths):
         return _rows(preds, target, selection, place, seen)
     if target is None:
         whole = tuple((path, held) for path, held, *_ in seen.files)
-        hands = _hands(whole, size)
+        hands, ordered = _hands(whole, selection, place, talk, cut_text=seen.alike or talk is None)
         mine = _hashed_together(hands, rank) if seen.alike else hands[rank]
         others = [hand for hand in hands if hand]
         alone = f"{preds} is one file" if len(others) == 1 else ""
+        if any(portion.lines is not None for hand in hands for portion in hand):
+            selection.together = partial(_texts_of_all, talk)
         source = open_table_source(preds, None, selection, progress, only=mine) if mine else None
-        return Share(source, whole, alone, seen=seen)
+        return Share(source, whole, alone, ordered=ordered, seen=seen)
     source = open_source(preds, target, selection, progress) if rank == 0 else None
     return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are paired row by row", seen=seen)
 
 
-def _see(paths: Sequence[str], talk: Talk | None) -> Seen:
+def _see(paths: Sequence[str], selection: Selection, talk: Talk | None) -> Seen:
     """Look at the files, and let all others know, if there is anybody.
 
     Raises:
-        InputError: others see other files.
+        InputError: others see other files, or look for other things in them.
 
     """
     files: list[tuple[str, int, int, int, int]] = []
@@ -124,14 +128,15 @@ def _see(paths: Sequence[str], talk: Talk | None) -> Seen:
             except OSError as e:
                 raise InputError(f"cannot be opened: {e.strerror}", path=path) from e
             files.append((path, found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns))
-        return json.dumps(files).encode()
+        return json.dumps([repr(selection), files]).encode()
 
     if talk is None:
         look()
         return Seen(tuple(files), alike=False)
     looks = [json.loads(one) for one in talk(look)]
-    for rank, look_of in enumerate(looks):
-        if [one[:2] for one in look_of] != [one[:2] for one in looks[0]]:
+    asked = [(wanted, [file[:2] for file in found]) for wanted, found in looks]
+    for rank, one in enumerate(asked):
+        if one != asked[0]:
             raise unlike(rank)
     return Seen(tuple(files), all(one == looks[0] for one in looks))
 
@@ -142,16 +147,52 @@ def unlike(rank: int) -> InputError:
     return InputError(what, fix="start all ranks alike, on files that all of them can read")
 
 
-def _hands(files: Sequence[tuple[str, int]], size: int) -> list[list[Portion]]:
-    """What each process reads of the files of one table."""
+def _texts_of_all(talk: Talk | None, texts: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+    """What all processes have found, by name."""
+    if talk is None:
+        return {name: set(found) for name, found in texts.items()}
+    every = [json.loads(one) for one in talk(lambda: json.dumps({n: sorted(t) for n, t in texts.items()}).encode())]
+    return {name: {text for one in every for text in one[name]} for name in texts}
+
+
+def _hands(
+    files: Sequence[tuple[str, int]],
+    selection: Selection,
+    place: tuple[int, int],
+    talk: Talk | None,
+    *,
+    cut_text: bool,
+) -> tuple[list[list[Portion]], bool]:
+    """What each process reads of the files of one table, and whether that is a run of its rows."""
     from evalcli.sources.table_portions import MANY, Portion, cut, row_groups
 
-    names = [path for path, _ in files]
-    if len(names) < MANY * size and all(input_format(path) == "parquet" for path in names):
-        groups = row_groups(names)
-        if groups is not None:
-            return cut(groups, size)
-    return [list(map(Portion, hand)) for hand in dealt(files, size)]
+    names, size = [path for path, _ in files], place[1]
+    hands = None
+    if len(names) < MANY * size:
+        if all(input_format(path) == "parquet" for path in names):
+            groups = row_groups(names)
+            hands = None if groups is None else cut(groups, size)
+        elif cut_text:
+            hands = _lines(files, selection, place, talk)
+    return (hands, True) if hands else ([list(map(Portion, hand)) for hand in dealt(files, size)], False)
+
+
+def _lines(
+    files: Sequence[tuple[str, int]], selection: Selection, place: tuple[int, int], talk: Talk | None
+) -> list[list[Portion]] | None:
+    """Text tables cut between lines, as all processes have counted them; ``None`` where that cannot be."""
+    from evalcli.sources.textcut import count_runs, cut_lines, cuttable, runs_of, told
+
+    texts = cuttable(files, table_options(selection))
+    if texts is None:
+        return None
+    rank, size = place
+    runs = runs_of(texts, size)
+    start, stop = len(runs) * rank // size, len(runs) * (rank + 1) // size
+    if talk is None:
+        return cut_lines(texts, count_runs(texts, runs), size)
+    counts = told(talk(lambda: count_runs(texts, runs[start:stop]).tobytes()), len(runs))
+    return cut_lines(texts, counts, size)
 
 
 def _hashed_together(hands: Sequence[Sequence[Portion]], rank: int) -> list[Portion]:
@@ -201,10 +242,16 @@ def _rows(preds: str, target: str | None, selection: Selection, place: tuple[int
 
 
 class Relabelled(Source):
-    """A source that knows its own texts only, with the fields and slices of all: codes become those of the whole."""
+    """A source that knows its own texts only, with the fields and slices of all: codes become those of the whole.
 
-    def __init__(self, source: Source, preds: Field, target: Field, slicers: tuple[Slicer, ...] = ()) -> None:
+    Its rows have ``before`` rows of others before them.
+    """
+
+    def __init__(
+        self, source: Source, preds: Field, target: Field, slicers: tuple[Slicer, ...] = (), before: int = 0
+    ) -> None:
         self._source = source
+        self._before = before
         self._tables = tuple(
             _table(own.labels, whole.labels) for own, whole in ((source.preds, preds), (source.target, target))
         )
@@ -228,7 +275,7 @@ class Relabelled(Source):
         if groups is not None and any(table is not None for table in self._places):
             columns = zip(groups.T, self._places, strict=True)
             groups = np.stack([codes if table is None else table[codes] for codes, table in columns], axis=1)
-        return replace(batch, preds=preds, target=target, groups=groups)
+        return replace(batch, preds=preds, target=target, groups=groups, start=self._before + batch.start)
 
     def finish(self) -> tuple[InputFile, ...]:
         """As the source."""
@@ -239,8 +286,9 @@ class Relabelled(Source):
         return self._source.notes()
 
     def place(self, row: int, side: str = "preds") -> str:
-        """As the source."""
-        return self._source.place(row, side)
+        """As the source, if it has the row."""
+        own = row - self._before
+        return self._source.place(own, side) if 0 <= own < (self.rows or own + 1) else f"row {row}"
 
     def close(self) -> None:
         """As the source."""

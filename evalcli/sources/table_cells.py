@@ -143,7 +143,7 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     gaps = " OR ".join(cells.gap_sql() for cells in read.values())
     counted = f"count(*), count(*) FILTER ({unread}), count(*) FILTER ({gaps}) {sides.joined.source()}"
     total, broken, missing = sides.query(f"SELECT {counted}").fetchall()[0]
-    if not total:
+    if not total and not sides.selection.partial:
         raise sides.nothing(0)
     if broken:
         for side in read:
@@ -243,6 +243,8 @@ def _common_width(sides: CellSides, column: Column) -> int:
     """
     length = f"len({column.sql})"
     low, high = sides.query(f"SELECT min({length}), max({length}) {sides.joined.source()}").fetchall()[0]
+    if low is None and sides.selection.partial:
+        return 0
     if low != high:
         places, _ = sides.joined.places(column.side, f"{length} < {high}")
         raise InputError(
@@ -269,6 +271,7 @@ def _labels(sides: CellSides, found: LabelColumns) -> tuple[tuple[str, ...] | No
     sets = {side: names for side, names in held.items() if names is not None}
     if not sets:
         return found.labels, ()
+    sets = dict(zip(sets, map(sorted, sides.of_all(**sets)), strict=True))
     known = found.labels or sides.selection.labels
     if known is None and len(sets) < 2:
         raise unordered(sides.path)

@@ -209,7 +209,8 @@ def _is_special(text: str) -> bool:
 def sample(joined: Joined, pred: Column, target: Column) -> tuple[set[str], set[str]]:
     """The distinct predictions and targets of the first rows, as texts; lists have none."""
     said = "NULL" if pred.kind == "list" else label_sql(pred)
-    rows = joined.tables.query(f"SELECT {said}, {label_sql(target)} {joined.source()} LIMIT {SAMPLE_ROWS}").fetchall()
+    first = f"SELECT {said}, {label_sql(target)} {joined.source(whole=True)} LIMIT {SAMPLE_ROWS}"
+    rows = joined.tables.query(first).fetchall()
     return {row[0] for row in rows if row[0] is not None}, {row[1] for row in rows if row[1] is not None}
 
 

@@ -99,13 +99,15 @@ class Joined:
         alias = self._used[side].setdefault(name, alias)
         return Column(side, name, table.columns[name], alias)
 
-    def source(self, *, numbered: bool = False, also: str = "", filtered: bool = True) -> str:
+    def source(self, *, numbered: bool = False, also: str = "", filtered: bool = True, whole: bool = False) -> str:
         """``FROM … WHERE …``, with one more condition ``also``; unless ``filtered``, without that of the user.
+
+        ``whole`` tables have all rows, where others read some of them.
 
         ``numbered`` adds the row numbers of the tables, ``PRED_ROW`` and ``TARGET_ROW``.
         """
         number = f", row_number() OVER () - 1 AS {PRED_ROW}" if numbered or self.key is not None else ""
-        text = f"FROM (SELECT *{number} FROM {self._scan(self.preds, 'preds')}) AS preds"
+        text = f"FROM (SELECT *{number} FROM {self._scan(self.preds, 'preds', whole=whole)}) AS preds"
         if self.target is not None:
             number = f", row_number() OVER () - 1 AS {TARGET_ROW}" if numbered else ""
             how = "POSITIONAL JOIN" if self.key is None else "JOIN"
@@ -224,10 +226,11 @@ class Joined:
         """The tables, predictions first."""
         return (self.preds,) if self.target is None else (self.preds, self.target)
 
-    def _scan(self, table: Table, side: str) -> str:
+    def _scan(self, table: Table, side: str, *, whole: bool = False) -> str:
         named = {alias: name for name, alias in self._used[side].items()}
         types = self._types[side]
-        return table.scan(named | {name: name for name in types}, {name: kind for name, kind in types.items() if kind})
+        columns, kinds = named | {name: name for name in types}, {name: kind for name, kind in types.items() if kind}
+        return table.scan(columns, kinds, whole=whole)
 
     def _key(self, side: str) -> str:
         return f"CAST({self.column(self.key or '', side).sql} AS VARCHAR)"

@@ -16,6 +16,7 @@ from evalcli.sources.table_counts import MISSING, Groups, read_groups, with_name
 from evalcli.sources.table_lines import count_lines
 from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_sides import Opened
+from evalcli.sources.table_slices import completed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,7 +86,7 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
 
 def _are_none(sides: Sides, groups: Groups) -> bool:
     """Whether the labels turn out to be scores or values, now that all of them are known."""
-    said, truth = groups.of("preds"), groups.of("target")
+    said, truth = sides.of_all(preds=groups.of("preds"), target=groups.of("target"))
     kinds = {sides.preds[0].kind, sides.target.kind}
     values = sides.selection.may_be_values and columns.are_values(said, truth, sides.path, stored="float" in kinds)
     return values or columns.contradicts(said, truth)
@@ -104,8 +105,11 @@ def _grouped(sides: Sides, weight: Column | None, spooled: SpooledLabels | None)
     names = [f"g{number}" for number in range(len(sides.slices))]
     slices = "".join(f", {column.sql} AS {name}" for column, name in zip(sides.slices, names, strict=True))
     counted = f"{target[1]}, {pred[1]}, {weight_sql} AS w, count(*) AS n{slices} {sides.joined.source()} GROUP BY ALL"
+    sliced = sides.slices
+    if sides.selection.together is not None:
+        sliced = completed(sides.joined, sliced, sides.kept_sql())
     result = sides.query(f"SELECT {', '.join([target[0], pred[0], 'w', 'n', *names])} FROM (SELECT {counted})")
-    return read_groups(result, sides.selection.labels, sides.slices, weighted=weight is not None)
+    return read_groups(result, sides.selection.labels, sliced, weighted=weight is not None)
 
 
 def _has_many_weights(sides: Sides, weight: Column) -> bool:

@@ -24,8 +24,39 @@ MANY = 8
 """So many files for each hand are dealt as they are: no group of rows need be cut off."""
 
 
+PROTOCOL = "evalcli-lines"
+"""By which the engine reaches lines of a file."""
+
+
+class Lines(NamedTuple):
+    """The bytes ``start:stop`` of a text file, whole lines, below a header of ``head`` bytes and ``above`` lines.
+
+    ``skipped`` lines stand between the two.
+    """
+
+    head: int
+    above: int
+    start: int
+    stop: int
+    skipped: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the header and the lines."""
+        return self.head + self.stop - self.start
+
+    def number(self, line: int) -> int:
+        """The number in the file of a line, counted from 1, of the header and these lines.
+
+        >>> lines = Lines(head=5, above=1, start=40, stop=50, skipped=7)
+        >>> [lines.number(line) for line in (1, 2, 3)]
+        [1, 9, 10]
+        """
+        return line + self.skipped if line > self.above else line
+
+
 class Portion(NamedTuple):
-    """A file, or the rows ``start:stop`` of it, of ``total``.
+    """A file, or the rows ``start:stop`` of it, of ``total``, or some ``lines`` of it, whose rows are not known yet.
 
     ``hashing = (rank, size)`` says which of how many processes this is that hash the file together.
     """
@@ -34,6 +65,12 @@ class Portion(NamedTuple):
     rows: tuple[int, int] | None = None
     total: int = 0
     hashing: tuple[int, int] = (0, 1)
+    lines: Lines | None = None
+
+
+def name_of(number: int) -> str:
+    """What the engine calls the portion at this place, if it is lines of a file."""
+    return f"{PROTOCOL}://{number}"
 
 
 class Group(NamedTuple):

@@ -76,12 +76,10 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
 def _turn_out_values(sides: Sides, reading: Reading, labels: list[str | None]) -> bool:
     """Whether targets that looked like labels in the first rows are numbers with fractions, one to a score."""
     single = len(sides.preds) == 1 and sides.preds[0].kind != "list"
-    return (
-        reading.target == "labels"
-        and single
-        and sides.selection.may_be_values
-        and columns.are_fractions(label for label in labels if label is not None)
-    )
+    if reading.target != "labels" or not single or not sides.selection.may_be_values:
+        return False
+    (truth,) = sides.of_all(target={label for label in labels if label is not None})
+    return columns.are_fractions(truth)
 
 
 def _measured(sides: Sides, reading: Reading) -> list[tuple[Any, ...]]:

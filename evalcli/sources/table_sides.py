@@ -80,6 +80,12 @@ class Sides:
         """A statement that may take long: its progress is heard."""
         return self.joined.tables.query(sql, progress=self.heard)
 
+    def of_all(self, **texts: Collection[str]) -> list[set[str]]:
+        """These texts, with those that others find in the rows of the same table that they read."""
+        together = self.selection.together
+        found = texts if together is None else together(texts)
+        return [set(each) for each in found.values()]
+
     @property
     def truth(self) -> tuple[Column, ...]:
         """The columns of the target."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evalcli.sources.base import Slicer
@@ -25,6 +25,8 @@ class SliceColumn:
     sql: str
     ranges: tuple[str, ...] | None = None
     ranged: bool = False
+    complete: bool = False
+    """Whether ``ranges`` are the slices that occur, in rows that others read, too."""
 
     def slicer(self, values: Collection[str]) -> Slicer:
         """The slices that occur."""
@@ -34,7 +36,7 @@ class SliceColumn:
         """The slices that occur, in the order to show them."""
         if self.ranges is None:
             return class_order(values)
-        return tuple(value for value in self.ranges if value in values)
+        return tuple(value for value in self.ranges if self.complete or value in values)
 
 
 def slice_columns(joined: Joined, by: Sequence[str]) -> tuple[SliceColumn, ...]:
@@ -79,7 +81,8 @@ def column_slices(joined: Joined, column: Column) -> SliceColumn:
 def _one(joined: Joined, column: Column) -> tuple[str, tuple[str, ...] | None]:
     """The SQL of one column's slices, and their order where they are ranges."""
     label = label_sql(column)
-    sample = joined.tables.query(f"SELECT DISTINCT v FROM (SELECT {label} AS v {joined.source()} LIMIT {SAMPLE_ROWS})")
+    first = f"SELECT {label} AS v {joined.source(whole=True)} LIMIT {SAMPLE_ROWS}"
+    sample = joined.tables.query(f"SELECT DISTINCT v FROM ({first})")
     texts = [row[0] for row in sample.fetchall() if row[0] is not None]
     if len(texts) <= MANY_NUMBERS or column.kind == "boolean" or not are_numbers(texts):
         return label, None
@@ -87,7 +90,7 @@ def _one(joined: Joined, column: Column) -> tuple[str, tuple[str, ...] | None]:
     quantiles = f"quantile_disc({number}, [{', '.join(map(str, QUARTILES))}])"
     unread = f"count(*) FILTER ({column.sql} IS NOT NULL AND {number} IS NULL)"
     low, edges, high, odd = joined.tables.query(
-        f"SELECT min({number}), {quantiles}, max({number}), {unread} {joined.source()}"
+        f"SELECT min({number}), {quantiles}, max({number}), {unread} {joined.source(whole=True)}"
     ).fetchall()[0]
     if odd:
         return label, None
@@ -96,6 +99,16 @@ def _one(joined: Joined, column: Column) -> tuple[str, tuple[str, ...] | None]:
     cases = " ".join(f"WHEN {number} < {edge!r} THEN {literal(name)}" for edge, name in zip(edges, names, strict=False))
     every = f"CASE WHEN {number} IS NULL OR isnan({number}) THEN NULL {cases} ELSE {literal(names[-1])} END"
     return every, names
+
+
+def completed(joined: Joined, columns: Sequence[SliceColumn], kept: str) -> tuple[SliceColumn, ...]:
+    """The columns, with the ranges that occur among all rows of a table of which others read some."""
+    return tuple(
+        replace(column, ranges=read_slicers(joined, (column,), kept)[0].values, complete=True)
+        if column.ranged
+        else column
+        for column in columns
+    )
 
 
 def read_slicers(joined: Joined, columns: Sequence[SliceColumn], kept: str) -> tuple[Slicer, ...]:
@@ -107,7 +120,8 @@ def read_slicers(joined: Joined, columns: Sequence[SliceColumn], kept: str) -> t
     """
     found = []
     for column in columns:
-        sql = f"SELECT DISTINCT {column.sql} {joined.source(also=kept)} LIMIT {MOST_SLICES + 2}"
+        source = joined.source(also=kept, whole=column.ranged)
+        sql = f"SELECT DISTINCT {column.sql} {source} LIMIT {MOST_SLICES + 2}"
         values = [row[0] for row in joined.tables.query(sql).fetchall() if row[0] is not None]
         check_size(column.name, len(values), joined.preds.path)
         found.append(column.slicer(values))

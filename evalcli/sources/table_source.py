@@ -19,7 +19,7 @@ from evalcli.sources.table_scores import measure_scores
 from evalcli.sources.table_sides import choose_sides
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalcli.sources.base import Selection
     from evalcli.sources.digest import Pieces
@@ -94,6 +94,15 @@ class TableSource(Source):
 
         self._listed = TableRows(self._sides, self._opened, show)
         return self._listed
+
+    def tally(self) -> dict[str, tuple[int, int]]:
+        """Those of all files."""
+        return {path: counts for table in self._files for path, counts in table.tally().items()}
+
+    def settle(self, tallies: Sequence[Mapping[str, tuple[int, int]]], own: int) -> None:
+        """As the tables know it."""
+        for table in self._files:
+            table.settle(tallies, own)
 
     def hashed(self) -> dict[str, Pieces]:
         """Those of all files."""

@@ -237,7 +237,7 @@ def numbers(tables: Tables, table: Table, names: Sequence[str]) -> dict[str, str
             f"max(len({c})), bool_and(regexp_full_match({c}, '[+-]?[0-9]+'))"
             for c in cells.values()
         )
-        scan = table.scan({c: name for name, c in cells.items()})
+        scan = table.scan({c: name for name, c in cells.items()}, whole=True)
         (row,) = tables.query(f"SELECT {asked} FROM (SELECT * FROM {scan} {limit})").fetchall()
         types = {name: _type(*row[4 * i : 4 * i + 4]) for i, name in enumerate(kept)}
         kept = [name for name in kept if types[name]]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from itertools import accumulate, groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError
 from evalcli.sources import csvtext, jsonlines
 from evalcli.sources.base import Note
+from evalcli.sources.bytestream import TextFile
 from evalcli.sources.duck import literal, pattern, quoted
 from evalcli.sources.parquetpages import Chunk, check_pages
 from evalcli.sources.rawfile import plain
 from evalcli.sources.table_portions import NUMBER
-from evalcli.sources.tableformat import Format, Piece
+from evalcli.sources.tableformat import Format, Piece, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BUFFER = 8 << 20
 """Bytes the engine reads at once: of 4, 8, 16 and its own 32 MiB the fastest by a few per cent on two cores."""
@@ -65,10 +69,15 @@ class Csv(Format):
         columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(self.headers[0].fields)))
         if len({header.blanks for header in self.headers}) > 1:
             raise InputError("some of these files begin with blank lines, others do not", path=self.pieces[0].path)
-        source = self._reading(columns, f"delim={literal(self.delimiter)}, quote='\"', escape='\"'")
+        cells = f"delim={literal(self.delimiter)}, quote='\"', escape='\"'"
+        source = self._reading(columns, cells)
         self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM {source}")
+        if self.engine.whole:
+            self.whole_view = f"{self.view}_whole"
+            every = self._reading(columns, cells, listed(self.engine.whole))
+            self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.whole_view} AS SELECT * FROM {every}")
 
-    def _reading(self, columns: str, cells: str) -> str:
+    def _reading(self, columns: str, cells: str, paths: str = "") -> str:
         """The rows in SQL, everything explicit; ``cells`` says how a line falls into them."""
         flags = (
             f"auto_detect=false, columns={{{columns}}}, {cells}, "
@@ -77,7 +86,7 @@ class Csv(Format):
             f"max_line_size={csvtext.LINE_LIMIT}, buffer_size={BUFFER}"
         )
         skip = self.headers[0].blanks
-        return f"read_csv({self._paths()}, skip={skip}, compression={self._engine_packing()}, {flags})"
+        return f"read_csv({paths or self._paths()}, skip={skip}, compression={self._engine_packing()}, {flags})"
 
     def whole_lines(self) -> tuple[str | None, str]:
         """A column ``line``: a character that hardly any table holds stands for the delimiter."""
@@ -96,14 +105,14 @@ class Csv(Format):
 
     def adds_up(self, lines: list[tuple[str, int]]) -> bool:
         """Whether lines, their ends and the headers are every byte of the files: nothing was lost or taken out."""
-        size = sum(piece.stamp.size for piece in self.pieces)
-        end = 1
+        size, end = 0, 1
         for piece in self.pieces:
+            start, stop = piece.span
             with open(piece.path, "rb") as file:  # noqa: PTH123 - text all the way
                 header = file.readline()
                 end = 2 if header.endswith(b"\r\n") else 1
-                size -= len(header)
-                file.seek(-1, os.SEEK_END)
+                size += stop - max(start, len(header))
+                file.seek(stop - 1)
                 size += 0 if file.read(1) == b"\n" else end
         return size == sum(count * (len(line.encode()) + end) for line, count in lines)
 
@@ -122,9 +131,19 @@ class Csv(Format):
         if counts.delimiters != counts.lines * (len(header.fields) - 1):
             self.rescan(piece)
             raise InputError("not all lines have the same number of cells", path=piece.path)
-        if counts.blanks > header.blanks and len(header.fields) > 1:
-            n = counts.blanks
-            note = Note("blank-lines", f"{piece.path}: {n} blank line{'s' * (n != 1)} skipped")
+        if piece.portion.lines is None:
+            self.tell_blanks(piece, self.blanks(piece))
+
+    def blanks(self, piece: Piece) -> int:
+        """Blank lines below the header."""
+        return 0 if piece.counts is None else piece.counts.blanks - self._header(piece).blanks
+
+    def tell_blanks(self, piece: Piece, blanks: int) -> None:
+        """Say how many lines of a file are blank, those above the header among them, unless these are all."""
+        header = self._header(piece)
+        if blanks > 0 and len(header.fields) > 1:
+            blanks += header.blanks
+            note = Note("blank-lines", f"{piece.path}: {blanks} blank line{'s' * (blanks != 1)} skipped")
             if note not in self.found:
                 self.found.append(note)
 
@@ -156,7 +175,8 @@ class Csv(Format):
         header, counts = self._header(piece), piece.counts
         if counts is None or counts.blanks > header.blanks or counts.breaks != counts.newlines:
             return None
-        return header.lines + 1 if self.options.header else header.blanks + 1
+        first = header.lines + 1 if self.options.header else header.blanks + 1
+        return first if piece.text is None else piece.text.number(first)
 
     def mend(self) -> bool:
         """Lines that end now in CRLF, now in LF are unusual, not wrong."""
@@ -187,10 +207,11 @@ class Jsonl(Format):
     def open(self) -> None:
         """Sample the keys and create the view."""
         kinds: dict[str, str] = {}
+        for text in self._all_texts():
+            for name, kind in jsonlines.read_columns(text).items():
+                kinds[name] = jsonlines.join_kinds(kinds.get(name, ""), kind)
         for piece in self.pieces:
             assert piece.text is not None
-            for name, kind in jsonlines.read_columns(piece.text).items():
-                kinds[name] = jsonlines.join_kinds(kinds.get(name, ""), kind)
             with open(piece.path, "rb") as file:  # noqa: PTH123 - text all the way
                 marked = piece.text.packed is None and file.read(3) == b"\xef\xbb\xbf"
             if marked or piece.text.encoding != "utf-8":
@@ -209,12 +230,24 @@ class Jsonl(Format):
                 self.unreadable[name] = jsonlines.UNREADABLE[kind]
             self.cells[name] = jsonlines.cell_sql(quoted(name), kind) if readable else ""
         copied = all(self.view in piece.engine_path for piece in self.pieces)
+        packed = literal("none") if copied else self._packed()
+        self._create(self.view, self._paths(), columns, packed)
+        if self.engine.whole:
+            self.whole_view = f"{self.view}_whole"
+            self._create(self.whole_view, listed(self.engine.whole), columns, packed)
+
+    def _all_texts(self) -> list[TextFile]:
+        """The files that say which keys there are, of which kind."""
+        if self.engine.whole:
+            return [TextFile(path, None, "utf-8") for path in self.engine.whole]
+        return [piece.text for piece in self.pieces if piece.text is not None]
+
+    def _create(self, view: str, paths: str, columns: Sequence[str], packed: str) -> None:
         self.engine.connection.execute(
-            f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM read_json({self._paths()}, "
+            f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM read_json({paths}, "
             f"format='newline_delimited', records=true, auto_detect=false, "
             f"columns={{{', '.join(columns) or literal('_') + ': ' + literal('JSON')}}}, "
-            f"compression={literal('none') if copied else self._packed()}, hive_partitioning=false, "
-            f"maximum_object_size={csvtext.LINE_LIMIT})"
+            f"compression={packed}, hive_partitioning=false, maximum_object_size={csvtext.LINE_LIMIT})"
         )
 
     def expected(self, piece: Piece) -> int | None:
@@ -235,11 +268,14 @@ class Jsonl(Format):
     def lines(self, piece: Piece) -> Any:
         """Line numbers of the objects."""
         assert piece.text is not None
-        return (n for n, line in enumerate(csvtext.lines(piece.text), start=1) if line.strip())
+        number = piece.text.number
+        return (number(n) for n, line in enumerate(csvtext.lines(piece.text), start=1) if line.strip())
 
     def first_line(self, piece: Piece) -> int | None:
         """The first line, unless one is blank."""
-        return 1 if piece.counts is not None and not piece.counts.blanks else None
+        if piece.counts is None or piece.counts.blanks or piece.text is None:
+            return None
+        return piece.text.number(1)
 
 
 class Parquet(Format):

@@ -18,6 +18,8 @@ from evalcli.sources.table_portions import Portion  # noqa: TC001
 from evalcli.sources.textcheck import TextCheck, TextCounts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.sources.tables import TableOptions
 
 
@@ -30,6 +32,8 @@ class Engine:
     options: TableOptions
     closed: threading.Event = field(default_factory=threading.Event)
     """Set when nobody waits for a check any more."""
+    whole: tuple[str, ...] = ()
+    """All files of a table of which some lines are read."""
 
 
 class Piece:
@@ -66,11 +70,19 @@ class Piece:
         self.check_unchanged()
 
     def _read_text(self, text: TextFile, check: TextCheck) -> None:
-        for block in text.blocks(self.hashed):
+        lines, blocks = text.lines, text.blocks(self.hashed)
+        if lines is not None:
+            if lines.head:
+                check.feed(next(blocks))
+            check.skip(lines.skipped)
+        for block in blocks:
             check.feed(block)
             self.lines = check.counts.lines
             self.go_on()
-        self.hashed.end()
+        if lines is None:
+            self.hashed.end()
+        else:
+            self._hash_own()
         self.counts = check.end()
 
     def _hash_own(self) -> None:
@@ -100,6 +112,12 @@ class Piece:
         if self._closed.is_set():
             raise InputError("reading was given up", path=self.path)
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """The bytes that are read, from and to before."""
+        lines = self.portion.lines
+        return (0, self.stamp.size) if lines is None else (lines.start, lines.stop)
+
     def record(self) -> InputFile:
         """What was read."""
         return InputFile(
@@ -115,6 +133,8 @@ class Format(ABC):
         self.engine = engine
         self.kind = kind
         self.view = view
+        self.whole_view = view
+        """The rows of all files, where others read some of them."""
         self.options = engine.options
         self.columns: dict[str, str] = {}
         self.cells: dict[str, str] = {}
@@ -151,6 +171,14 @@ class Format(ABC):
         """The rows of one checked file, of several."""
         return self.expected(piece) or 0
 
+    def blanks(self, piece: Piece) -> int:  # noqa: ARG002 - text formats know
+        """Lines of a checked file that are skipped, beyond those above the header."""
+        return 0
+
+    def tell_blanks(self, piece: Piece, blanks: int) -> None:
+        """Say how many lines of a file are skipped, where that is worth a note."""
+        del piece, blanks
+
     def rescan(self, piece: Piece) -> int | None:  # noqa: ARG002 - text formats know
         """Count the rows slowly; raises at the first line that is wrong."""
         return None
@@ -180,7 +208,7 @@ class Format(ABC):
             self.cells[name] = cell
 
     def _paths(self) -> str:
-        return "[" + ", ".join(literal(pattern(piece.engine_path)) for piece in self.pieces) + "]"
+        return listed([piece.engine_path for piece in self.pieces])
 
     def _packed(self) -> str:
         packings = {piece.text.packed for piece in self.pieces if piece.text is not None}
@@ -197,3 +225,8 @@ class Format(ABC):
             for block in piece.text.blocks():
                 out.write(block)
         piece.engine_path = target
+
+
+def listed(paths: Sequence[str]) -> str:
+    """These files, by their absolute paths, as a list in SQL."""
+    return "[" + ", ".join(literal(pattern(path)) for path in paths) + "]"

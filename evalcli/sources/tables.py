@@ -19,7 +19,7 @@ from evalcli.sources.csvtext import choose_delimiter, label_fault
 from evalcli.sources.duck import POLL, MendedError, Result, Runner, connect, quoted
 from evalcli.sources.rawfile import plain
 from evalcli.sources.sniff import TEXT_FORMATS, compression, file_format, read_head
-from evalcli.sources.table_portions import Portion
+from evalcli.sources.table_portions import Portion, name_of
 from evalcli.sources.tablefiles import FORMATS, Frame
 from evalcli.sources.tableformat import Engine, Format, Piece
 
@@ -66,14 +66,19 @@ class Table:
         return {"csv": "column", "tsv": "column", "jsonl": "key"}.get(self.format, "field")
 
     def scan(
-        self, columns: Sequence[str] | Mapping[str, str] | None = None, types: Mapping[str, str] | None = None
+        self,
+        columns: Sequence[str] | Mapping[str, str] | None = None,
+        types: Mapping[str, str] | None = None,
+        *,
+        whole: bool = False,
     ) -> str:
         """SQL to stand after FROM: these columns under their exact names, rows in file order.
 
         A mapping gives each column (its value) another name (its key); ``types`` reads what has such a name as another
         SQL type, and what cannot be read so as NULL. Text is VARCHAR, ``integer`` any integer type,
         ``float`` FLOAT or DOUBLE, ``boolean`` BOOLEAN, ``list`` a list of numbers, ``texts`` one of VARCHAR. An
-        unquoted empty CSV cell is NULL.
+        unquoted empty CSV cell is NULL. The rows of the ``whole`` table are more than those of this one where others
+        read the rest.
 
         Raises:
             InputError: there is no such column, its name occurs twice, or its values are of no kind that can be read.
@@ -89,7 +94,7 @@ class Table:
         if len(set(lowered)) < len(lowered):
             twice = next(alias for alias in named if lowered.count(alias.lower()) > 1)
             raise InputError(f"two columns differ only in case: {twice!r}", fix="rename one", path=self.path)
-        return f"(SELECT {cells or '1'} FROM {self.reader.view})"
+        return f"(SELECT {cells or '1'} FROM {self.reader.whole_view if whole else self.reader.view})"
 
     def locate(self, row: int) -> str:
         """The place of a data row (from 0) in words: ``line 7`` or ``row 6``. May rescan."""
@@ -155,10 +160,28 @@ class Table:
         self.check()
         if self._done is None:
             self._compare(rows)
-            self._done = tuple(piece.record() for piece in self.reader.pieces)
+            records = (piece.record() for piece in self.reader.pieces)
+            self._done = tuple(one for one in records if one.rows is None or one.rows[0] < one.rows[1])
         for piece in self.reader.pieces:
             piece.check_unchanged()
         return self._done
+
+    def tally(self) -> dict[str, tuple[int, int]]:
+        """Rows and blank lines of those files of which some lines are read, once they are checked."""
+        cut = [piece for piece in self.reader.pieces if piece.portion.lines is not None]
+        if cut:
+            self.check()
+        return {piece.path: (self.reader.rows(piece), self.reader.blanks(piece)) for piece in cut}
+
+    def settle(self, tallies: Sequence[Mapping[str, tuple[int, int]]], own: int) -> None:
+        """Know which rows these are, by the ``tallies`` of all that read some, of which the ``own`` is one."""
+        for piece in self.reader.pieces:
+            if piece.portion.lines is not None:
+                rows, blanks = ([one[piece.path][i] if piece.path in one else 0 for one in tallies] for i in (0, 1))
+                start, first = sum(rows[:own]), next(i for i, one in enumerate(tallies) if piece.path in one)
+                if sum(rows) or first < own:  # a file without rows is named by the first that has it
+                    piece.portion = piece.portion._replace(rows=(start, start + rows[own]), total=sum(rows))
+                self.reader.tell_blanks(piece, sum(blanks))
 
     def hashed(self) -> dict[str, Pieces]:
         """What was hashed of its files, once they are checked."""
@@ -243,6 +266,9 @@ class Tables:
         self._options = options or TableOptions()
         _check_options(self._options)
         found = [list(map(Portion, resolve(path))) for path in paths] if only is None else [list(only)]
+        cut = any(portion.lines is not None for group in found for portion in group)
+        every = (file for path in paths for file in resolve(path)) if cut else ()
+        self._whole = tuple(os.path.abspath(file) for file in every)  # noqa: PTH100 - text all the way
         self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
         self.tables: tuple[Table, ...] = ()
         self.connection: Any = None
@@ -250,8 +276,9 @@ class Tables:
         self.condition: str | None = None
         """What ``--where`` says, once it is part of the statements."""
         try:
-            files = [os.path.abspath(file.path) for group in found for file in group]  # noqa: PTH100 - text all the way
-            self.connection = connect(files, self._directory, workers)
+            named = (*(file.path for group in found for file in group), *self._whole)
+            files = [os.path.abspath(path) for path in named]  # noqa: PTH100 - text all the way
+            self.connection = connect(files, self._directory, workers, found[0])
             self._runner = Runner(self.connection)
             opened = [self._open(path, files, i) for i, (path, files) in enumerate(zip(paths, found, strict=True))]
             self.tables = tuple(opened)
@@ -301,14 +328,9 @@ class Tables:
             return UsageError(text, path=path)
         if isinstance(error, duckdb.IOException) and "No space" in str(error):
             return LimitError("the disk for temporary files is full", fix="set TMPDIR to a roomy disk", path=path)
-        for table in self.tables:
-            try:
-                table.check()
-                for piece in table.reader.pieces:
-                    piece.check_unchanged()  # checked when it was read before; what stands there now is another file
-                    table.reader.rescan(piece)
-            except EvalError as e:
-                return e
+        found = self._broken() or self._broken_elsewhere()
+        if found is not None:
+            return found
         if self.condition is not None:  # the file is whole: what the user asked of it went wrong
             fix = "TRY_CAST(x AS DOUBLE) gives NULL where a text is no number"
             return UsageError(f"--where {self.condition!r}: {text}", fix=fix, path=path)
@@ -337,6 +359,31 @@ class Tables:
                 raise MendedError from e
             raise self.fault(e) from e
 
+    def _broken(self) -> EvalError | None:
+        """What a slow look at every file finds."""
+        for table in self.tables:
+            try:
+                table.check()
+                for piece in table.reader.pieces:
+                    piece.check_unchanged()  # checked when it was read before; what stands there now is another file
+                    table.reader.rescan(piece)
+            except EvalError as e:
+                return e
+        return None
+
+    def _broken_elsewhere(self) -> EvalError | None:
+        """What it finds in the lines that others read: the first rows of all were looked at, too."""
+        if not self._whole:
+            return None
+        try:
+            whole = Tables([table.path for table in self.tables], self._options)
+        except EvalError as e:
+            return e
+        try:
+            return whole._broken()  # of the same class
+        finally:
+            whole.close()
+
     def _mend(self) -> bool:
         """Copy tables whose line ends are mixed. Whether there was one; broken ones raise what is wrong with them."""
         mended = False
@@ -350,8 +397,11 @@ class Tables:
         if len(kinds) > 1:
             raise InputError(f"matches files of several formats: {', '.join(sorted(kinds))}", path=path)
         kind = kinds.pop()
-        pieces = [Piece(file, self._text(file.path) if kind in TEXT_FORMATS else None, self._closed) for file in files]
-        engine = Engine(self.connection, self._directory, self._options, self._closed)
+        pieces = [Piece(file, self._text(file) if kind in TEXT_FORMATS else None, self._closed) for file in files]
+        for number, piece in enumerate(pieces):
+            if piece.portion.lines is not None:
+                piece.engine_path = name_of(number)
+        engine = Engine(self.connection, self._directory, self._options, self._closed, self._whole)
         reader = FORMATS.get(kind, Frame)(pieces, kind, f"evalcli_{index}", engine)
         table = Table(path, kind, reader, self)
         import duckdb
@@ -367,11 +417,12 @@ class Tables:
             raise (_unread(kind, fault, pieces) if type(fault) is not LimitError else fault) from e
         return table
 
-    def _text(self, path: str) -> TextFile:
+    def _text(self, portion: Portion) -> TextFile:
+        path = portion.path
         head = read_head(path)
         wide = next((name for mark, name in _WIDE_MARKS if head.startswith(mark)), None)
         said = codecs.lookup(self._options.encoding).name
-        return TextFile(path, compression(path), wide or said, self._options.trust_compression)
+        return TextFile(path, compression(path), wide or said, self._options.trust_compression, portion.lines)
 
 
 def open_tables(

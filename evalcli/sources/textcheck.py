@@ -56,6 +56,7 @@ class TextCheck:
         self._is_csv = delimiter is not None
         self._newline = CR if by_return else LF
         self._line = 1
+        self._skipped = 0
         self._inside = False
         self._quote_line = 1
         self._after_separator = True
@@ -90,6 +91,11 @@ class TextCheck:
         self._after_close = quotes and last == QUOTE and not self._inside
         self._last = block[-1:]
 
+    def skip(self, lines: int) -> None:
+        """What follows stands so many lines further down in the file."""
+        self._line += lines
+        self._skipped += lines
+
     def end(self) -> TextCounts:
         """The counts, after the last block."""
         if self._tail:
@@ -101,7 +107,7 @@ class TextCheck:
         if not self._breaks[-1]:
             self.counts.lines += 1
         self.counts.lines -= self.counts.blanks
-        self.counts.breaks = self._line - 1
+        self.counts.breaks = self._line - 1 - self._skipped
         return self.counts
 
     def _check_bytes(self, block: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,16 +157,16 @@ def test_rows_that_nobody_or_two_have_read_are_no_verdict() -> None:
 
 
 def test_only_what_is_one_file_for_all_is_hashed_together(arrays: tuple[Path, Path], groups: Path) -> None:
-    def alike(work: Callable[[], bytes]) -> list[bytes]:
-        return [work()] * 2
+    def told(work: Callable[[], bytes], change: Callable[[list[Any]], list[Any]]) -> list[bytes]:
+        reply = work()
+        if reply[:2] != b'["':  # not what is asked first
+            return [reply] * 2
+        asked, files = json.loads(reply)
+        return [json.dumps([asked, found]).encode() for found in (files, list(map(change, files)))]
 
-    def elsewhere(work: Callable[[], bytes]) -> list[bytes]:
-        mine = json.loads(work())
-        return [json.dumps(one).encode() for one in (mine, [[*file[:4], file[4] + 1] for file in mine])]
-
-    def smaller(work: Callable[[], bytes]) -> list[bytes]:
-        mine = json.loads(work())
-        return [json.dumps(one).encode() for one in (mine, [[file[0], file[1] - 1, *file[2:]] for file in mine])]
+    alike = partial(told, change=lambda file: file)
+    elsewhere = partial(told, change=lambda file: [*file[:4], file[4] + 1])
+    smaller = partial(told, change=lambda file: [file[0], file[1] - 1, *file[2:]])
 
     for files in ((str(arrays[0]), str(arrays[1])), (str(groups).replace("?", "0"), None)):
         for talk, pieces in ((alike, 0), (elsewhere, 1), (None, 1)):
