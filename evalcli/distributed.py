@@ -1,8 +1,9 @@
 """One report by many processes, started by ``torchrun`` or ``srun``: shares are counted apart, states are added up.
 
-The processes, called ranks, agree on what the whole input is before anything counts: its labels, then the decision that
-the evidence of all rows supports. Each counts its share under it, and the states travel to rank 0 in log2(N) steps. Where a
-file is cut, they also agree on where its lines begin, on what one process would take from all its rows, and on its digest.
+The processes, called ranks, agree on what the whole input is before anything counts: its labels, then the decision
+that the evidence of all rows supports. Each counts its share under it, and the states travel to rank 0 in log2(N)
+steps. Where a file is cut, they also agree on where its lines begin, on what one process would take from all its
+rows, and on its digest.
 
 Whatever goes wrong in one rank ends all of them: an error is told to the others at the next exchange, and a rank that
 is gone, or comes to an exchange later than the time-out, is an error in every other. There is no partial verdict.

@@ -166,13 +166,17 @@ def open_table_source(
     progress: Heard | None = None,
     *,
     only: Sequence[Portion] | None = None,
+    whole: Sequence[str] = (),
 ) -> Source:
-    """Tables on both sides, or one that holds both, of which ``only`` some portions are read."""
+    """Tables on both sides, or one that holds both, of which ``only`` some portions are read.
+
+    What is decided by all rows, or the first, is then asked of the ``whole`` of these files.
+    """
     from evalcli.sources.table_cells import open_tables_as
     from evalcli.sources.tables import open_tables
 
     paths = [preds] if target is None else [preds, target]
-    tables = open_tables(paths, table_options(selection), selection.workers, only)
+    tables = open_tables(paths, table_options(selection), selection.workers, only, whole)
     try:
         second = None if target is None else tables.tables[1]
         return open_tables_as(tables, tables.tables[0], second, selection, progress)

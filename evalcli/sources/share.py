@@ -102,9 +102,10 @@ def open_share(
         mine = _hashed_together(hands, rank) if seen.alike else hands[rank]
         others = [hand for hand in hands if hand]
         alone = f"{preds} is one file" if len(others) == 1 else ""
-        if any(portion.lines is not None for hand in hands for portion in hand):
+        files = [path for path, _ in whole] if ordered else []
+        if ordered:
             selection.together = partial(_texts_of_all, talk)
-        source = open_table_source(preds, None, selection, progress, only=mine) if mine else None
+        source = open_table_source(preds, None, selection, progress, only=mine, whole=files) if mine else None
         return Share(source, whole, alone, ordered=ordered, seen=seen)
     source = open_source(preds, target, selection, progress) if rank == 0 else None
     return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are paired row by row", seen=seen)
@@ -171,10 +172,17 @@ def _hands(
     if len(names) < MANY * size:
         if all(input_format(path) == "parquet" for path in names):
             groups = row_groups(names)
-            hands = None if groups is None else cut(groups, size)
+            hands = None if groups is None else _all_take_part(cut(groups, size))
         elif cut_text:
             hands = _lines(files, selection, place, talk)
     return (hands, True) if hands else ([list(map(Portion, hand)) for hand in dealt(files, size)], False)
+
+
+def _all_take_part(hands: list[list[Portion]]) -> list[list[Portion]] | None:
+    """With no rows for those who have none, because all decide together; ``None`` where one has them all."""
+    first = next(portion for hand in hands for portion in hand)
+    nothing = first._replace(rows=(0, 0), total=0)
+    return [hand or [nothing] for hand in hands] if sum(map(bool, hands)) > 1 else None
 
 
 def _lines(

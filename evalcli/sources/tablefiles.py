@@ -36,6 +36,7 @@ PARQUET_KINDS = {
 }
 """DuckDB's type without its parameters → kind."""
 _NUMBERS = ("float", "integer")
+_PLAIN = "hive_partitioning=false, union_by_name=false"
 
 
 class Csv(Format):
@@ -285,6 +286,10 @@ class Parquet(Format):
         """Match the stored names with those that the engine made unique."""
         self.chunks: dict[str, list[Chunk]] = {}
         self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS {self._reading()}")
+        if self.engine.whole:
+            self.whole_view = f"{self.view}_whole"
+            every = f"read_parquet({listed(self.engine.whole)}, {_PLAIN})"
+            self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.whole_view} AS SELECT * FROM {every}")
         described = self.engine.connection.execute(f"DESCRIBE {self.view}").fetchall()
         for piece in self.pieces:
             schema = self.engine.connection.execute(
@@ -309,18 +314,17 @@ class Parquet(Format):
 
     def _reading(self) -> str:
         """The rows of all pieces, in order; of a portion its row groups alone are touched."""
-        plain_options = "hive_partitioning=false, union_by_name=false"
         parts = []
         for whole, pieces in groupby(self.pieces, key=lambda piece: piece.portion.rows is None):
             if whole:
                 paths = ", ".join(literal(pattern(piece.engine_path)) for piece in pieces)
-                parts.append(f"SELECT * FROM read_parquet([{paths}], {plain_options})")
+                parts.append(f"SELECT * FROM read_parquet([{paths}], {_PLAIN})")
                 continue
             for piece in pieces:
                 start, stop = piece.portion.rows or (0, 0)
                 file = literal(pattern(piece.engine_path))
                 parts.append(
-                    f"SELECT * EXCLUDE ({NUMBER}) FROM read_parquet({file}, {plain_options}, {NUMBER}=true) "
+                    f"SELECT * EXCLUDE ({NUMBER}) FROM read_parquet({file}, {_PLAIN}, {NUMBER}=true) "
                     f"WHERE {NUMBER} >= {start} AND {NUMBER} < {stop}"
                 )
         return " UNION ALL ".join(parts)

@@ -262,13 +262,12 @@ class Tables:
         options: TableOptions | None = None,
         workers: int | None = None,
         only: Sequence[Portion] | None = None,
+        whole: Sequence[str] = (),
     ) -> None:
         self._options = options or TableOptions()
         _check_options(self._options)
         found = [list(map(Portion, resolve(path))) for path in paths] if only is None else [list(only)]
-        cut = any(portion.lines is not None for group in found for portion in group)
-        every = (file for path in paths for file in resolve(path)) if cut else ()
-        self._whole = tuple(os.path.abspath(file) for file in every)  # noqa: PTH100 - text all the way
+        self._whole = tuple(os.path.abspath(file) for file in whole)  # noqa: PTH100 - text all the way
         self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
         self.tables: tuple[Table, ...] = ()
         self.connection: Any = None
@@ -430,9 +429,10 @@ def open_tables(
     options: TableOptions | None = None,
     workers: int | None = None,
     only: Sequence[Portion] | None = None,
+    whole: Sequence[str] = (),
 ) -> Tables:
-    """Open these inputs, in this order; of a single one, ``only`` some portions."""
-    return Tables(paths, options, workers, only)
+    """Open these inputs, in this order; of a single one, ``only`` some portions of the ``whole`` of these files."""
+    return Tables(paths, options, workers, only, whole)
 
 
 def resolve(path: str) -> list[str]:

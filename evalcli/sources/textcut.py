@@ -133,7 +133,7 @@ def cut_lines(texts: Sequence[Text], counts: Array, size: int) -> list[list[Port
         done += text.size
     first = texts[0]
     nothing = Portion(first.path, lines=Lines(first.head, first.lines, first.head, first.head, 0))
-    return [portions or [nothing] for portions in hands]  # who has nothing takes part in what is decided together
+    return [hand or [nothing] for hand in hands]  # all decide together
 
 
 def _shares(text: Text, counts: Array, starts: list[int], hands: list[int]) -> Iterator[tuple[int, Lines]]:

@@ -6,6 +6,8 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -138,6 +140,20 @@ def test_what_cannot_be_cut_is_read_by_one(tmp_path: Path, name: str, data: byte
     assert first.source is not None
     assert second.source is None
     first.source.close()
+
+
+@pytest.mark.parametrize(
+    "options", [("--by", "age"), ("--by", "g,age"), ("--where", "age > 30"), ("--by", "age", "--where", "pred <> 'a'")]
+)
+def test_row_groups_are_sliced_by_the_ranges_of_the_whole(run: Run, tmp_path: Path, options: tuple[str, ...]) -> None:
+    path = tmp_path / "x.parquet"
+    rows = [("abc"[i // 2 % 3], "abc"[i * i // 3 % 3], float(i * i % 97), "xy"[i // 45]) for i in range(90)]
+    columns = zip(("pred", "target", "age", "g"), zip(*rows, strict=True), strict=True)
+    pq.write_table(pa.table({name: list(column) for name, column in columns}), path, row_group_size=20)
+    alone = run("report", path, *PLAIN, *options)
+    assert alone.code == 0, alone.stderr
+    for count in (2, 8):  # of 5 row groups
+        assert report_by_threads(count, path, "--no-intervals", *options) == alone.stdout
 
 
 def test_three_processes_share_one_table(run: Run, tmp_path: Path) -> None:
