@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from evalcli.layout import Layout
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Batch, Selection, Source
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.table import Table
+    from evalcli.sources.tables import Tables
     from evalcli.task import Choices, Task
 
 LOOK_ROWS = 1000

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import InputFile, Selection
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.table import Table
+    from evalcli.sources.tables import Tables
     from evalcli.sources.tensors import TensorFile
 
 SHOWN = 5

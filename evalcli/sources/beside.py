@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Source
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.table import Table
+    from evalcli.sources.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from evalcli.sources.table_join import Joined
 
 if TYPE_CHECKING:
     from evalcli.sources.base import Selection
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.table import Table
+    from evalcli.sources.tables import Tables
 
 
 def read_cells(tables: Tables, table: Table, group: Group, selection: Selection) -> tuple[TableArray, Group]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection, Source
     from evalcli.sources.label_groups import Group
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.table import Table
+    from evalcli.sources.tables import Tables
     from evalcli.sources.tensors import TensorFile
 
 

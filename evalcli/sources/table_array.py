@@ -22,7 +22,8 @@ from evalcli.sources.table_slices import column_slices, read_slicers
 if TYPE_CHECKING:
     from evalcli.sources.base import Selection
     from evalcli.sources.naming import Chosen
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.table import Table
+    from evalcli.sources.tables import Tables
 
     Array = np.ndarray[Any, Any]
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from evalcli.sources.base import Note, Selection, Source
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.table import Table
+    from evalcli.sources.tables import Tables
 
 MOST_LABELS = 1 << 16
 """More different labels in sets than this are free text."""

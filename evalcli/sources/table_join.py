@@ -17,7 +17,8 @@ from evalcli.sources.table_where import TYPED_FORMATS, explain, numbers, parse_c
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.table import Table
+    from evalcli.sources.tables import Tables
 
 SHOWN = 3
 PRED_ROW, TARGET_ROW = "__evalcli_pred_row", "__evalcli_target_row"

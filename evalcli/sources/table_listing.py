@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from evalcli.sources.base import Array, Batch
     from evalcli.sources.spooled import SpooledRows
+    from evalcli.sources.table import Table
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_sides import Opened, Sides
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.tables import Tables
 
 FETCH = 1 << 16
 """Rows of a block."""

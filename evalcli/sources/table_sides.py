@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Scanned, Selection, Slicer
     from evalcli.sources.cell_rows import CellStream
     from evalcli.sources.spooled import SpooledRows
+    from evalcli.sources.table import Table
     from evalcli.sources.table_counts import Groups
     from evalcli.sources.table_join import Column
     from evalcli.sources.table_rows import RowStream
     from evalcli.sources.table_scan import ScanColumns
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.tables import Tables
 
 CLASS_LIMIT = 2_000_000
 

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
     from evalcli.sources.base import Selection
     from evalcli.sources.digest import Pieces
+    from evalcli.sources.table import Table
     from evalcli.sources.table_counts import Groups
     from evalcli.sources.table_listing import TableRows
     from evalcli.sources.table_sides import Opened, Sides
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.tables import Tables
 
 
 class TableSource(Source):

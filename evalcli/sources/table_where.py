@@ -19,7 +19,8 @@ from evalcli.sources.naming import near_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from evalcli.sources.tables import Table, Tables
+    from evalcli.sources.table import Table
+    from evalcli.sources.tables import Tables
 
 TYPED_FORMATS = frozenset({"csv", "tsv"})
 """Formats without types."""

@@ -8,6 +8,7 @@ make that wrong; but whoever reads the lines refuses such a quote, and before it
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -97,11 +98,11 @@ def count_runs(texts: Sequence[Text], runs: Sequence[tuple[int, int, int]]) -> A
     """
     counts = np.zeros((len(runs), 3), np.int64)
     buffer = bytearray(_BLOCK)
-    for number, text in enumerate(texts):
-        file = RawFile(text.path)
+    for number, own in groupby(enumerate(runs), key=lambda one: one[1][0]):
+        file = RawFile(texts[number].path)
         try:
-            for row, (of, start, stop) in enumerate(runs):
-                for at in range(start, stop if of == number else start, _BLOCK):
+            for row, (_, start, stop) in own:
+                for at in range(start, stop, _BLOCK):
                     part = min(_BLOCK, stop - at)
                     file.read_into(memoryview(buffer)[:part], at)
                     counts[row] += [buffer.count(sign, 0, part) for sign in (QUOTE, LF, CR)]

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from started_ranks import Ended, ranks, report_by_threads
 
+from evalcli.errors import InputError
 from evalcli.sources import textcut
 from evalcli.sources.base import Selection
 from evalcli.sources.bytestream import TextFile
@@ -154,6 +155,22 @@ def test_row_groups_are_sliced_by_the_ranges_of_the_whole(run: Run, tmp_path: Pa
     assert alone.code == 0, alone.stderr
     for count in (2, 8):  # of 5 row groups
         assert report_by_threads(count, path, "--no-intervals", *options) == alone.stdout
+
+
+def test_T30_lines_that_are_added_while_others_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("pred,target\n" + "a,a\nb,a\n" * 50)
+    share = open_share(str(path), None, Selection(partial=True), (0, 2))
+    assert share.source is not None
+    assert share.seen is not None
+    list(share.source.batches(100))
+    with path.open("a") as file:
+        file.write("b,b\n")
+    with pytest.raises(InputError, match="changed while it was read"):
+        share.source.finish()
+    share.source.close()
+    with pytest.raises(InputError, match="input changed while reading"):
+        share.seen.check_unchanged()
 
 
 def test_three_processes_share_one_table(run: Run, tmp_path: Path) -> None:
