@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from benchmarks.simulated import Case, GateCase, PairCase
@@ -27,8 +29,8 @@ from benchmarks.simulated.scores import (
     average_precision,
     calibration,
     distance_of_curves,
-    macro_auroc,
     mean_loss,
+    mean_of_classes,
     operating,
     partial_area,
     selective,
@@ -101,6 +103,16 @@ RANKED_LABELS = (
     *(("macro AP", "average_precision_macro"), ("micro AP", "average_precision_micro")),
 )
 
+FEW_CLASSES = ((3, 100), (3, 2000), (10, 300), (10, 2000))
+CLASS_MEANS: tuple[tuple[str, tuple[str, int, int], dict[str, Any]], ...] = (
+    *((f"macro AUROC, {n} classes, {rows:,} rows", ("auroc", rows, n), {}) for n in (3, 10) for rows in (100, 2000)),
+    ("macro AUROC, 5 skewed classes, 300 rows", ("auroc", 300, 5), {"skewed": True}),
+    ("weighted AUROC, 10 skewed classes, 300 rows", ("auroc", 300, 10), {"skewed": True, "weighted": True}),
+    *((f"macro AP, {n} classes, {rows:,} rows", ("average_precision", rows, n), {}) for n, rows in FEW_CLASSES),
+    ("macro AP, 5 skewed classes, 300 rows", ("average_precision", 300, 5), {"skewed": True}),
+    ("weighted AP, 5 skewed classes, 300 rows", ("average_precision", 300, 5), {"skewed": True, "weighted": True}),
+)
+
 CASES = (
     Case("accuracy, balanced, 200 rows", accuracy(200, 0.6, 0.9)),
     Case("accuracy, skewed, 1,000 rows", accuracy(1000, 0.93, 0.97)),
@@ -156,7 +168,7 @@ CASES = (
     Case("AUROC 0.96, 25 + 975 rows", auroc(25, 975, 2.5)),
     Case("AUROC 0.993, 200 + 200 rows", auroc(200, 200, 3.5)),
     Case("AUROC 0.993, 100 + 1,900 rows", auroc(100, 1900, 3.5)),
-    Case("AUROC, mean of 5 columns, 300 rows", macro_auroc(300, 5, 1.5), ()),
+    *(Case(title, mean_of_classes(*told, **more)) for title, told, more in CLASS_MEANS),
     Case("average precision 0.92, 200 rows", average_precision(200, 0.5, 2.0)),
     Case("average precision 0.50, 4 % positive, 500 rows", average_precision(500, 0.04, 2.0)),
     Case("average precision 0.54, 5 % positive, 2,000 rows", average_precision(2000, 0.05, 2.0)),

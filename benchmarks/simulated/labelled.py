@@ -11,9 +11,9 @@ from benchmarks.simulated import CONFIDENCE, Rng
 from evalcli.metrics.label_calibration import LabelCalibration
 from evalcli.metrics.label_moments import LabelMoments
 from evalcli.metrics.label_ranks import LabelRanks, score_cells
-from evalcli.metrics.label_sample import LabelSample
 from evalcli.metrics.multilabel import LabelCounts, SampleSets, label_cells
 from evalcli.metrics.probability import ScoreForm
+from evalcli.metrics.rank_sample import RankSample
 from evalcli.metrics.ranking import KeyTable
 from evalcli.metrics.registry import parse
 from evalcli.multilabel.intervals import Intervals
@@ -53,8 +53,8 @@ def _states(scores: Any, target: Any, *, scored: bool) -> tuple[CountValues, Sco
             KeyTable(labels, bits=64), LabelCalibration(labels, _FORM), LabelRanks(labels),
         )  # fmt: skip
         seen = score_cells(scores, target, labels)
-        held.sample = LabelSample(labels)
-        held.sample.take(seen)
+        held.sample = RankSample(labels, labels=True)
+        held.sample.take(seen.scores, seen.target)
         held.ranks.take(seen)
         held.calibration.take(seen)
         held.table.take_cells(seen.scores, seen.target, None, None)

@@ -20,12 +20,15 @@ from evalcli.metrics.calibration import (
     underconfidence,
 )
 from evalcli.metrics.confidence import ConfidenceGroups
+from evalcli.metrics.probability import softmax
+from evalcli.metrics.rank_sample import SampledRows
 from evalcli.metrics.roc import Ranking, auroc_variance, partial_auroc
 from evalcli.metrics.roc import auroc as exact_auroc
 from evalcli.metrics.roc import average_precision as exact_average_precision
 from evalcli.metrics.selective import accuracy_at_coverage, aurc
 from evalcli.uncertainty import ranks
 from evalcli.uncertainty.bins import calibration_interval
+from evalcli.uncertainty.coupling import SampledInfluences
 from evalcli.uncertainty.curves import curve_interval, selective_interval
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.intervals import Interval
@@ -84,18 +87,49 @@ def logit(ranking: Ranking) -> Interval | None:
     return Interval(*ends, "logit")
 
 
-def macro_auroc(rows: int, size: int, distance: float) -> Callable[[Rng], Drawn]:
-    """Draw scores of ``size`` classes, of which the own class scores higher by ``distance``."""
-    truth = area(distance)
+RANKS = {
+    "auroc": (ranks.auroc_estimate, "delong"),
+    "average_precision": (ranks.average_precision_estimate, "influence"),
+}
 
-    def draw(rng: Rng) -> Drawn:
-        target = rng.integers(0, size, rows)
+
+def mean_of_classes(
+    base: str, rows: int, size: int, *, distance: float = 1.5, skewed: bool = False, weighted: bool = False
+) -> Callable[[Rng], Drawn]:
+    """Draw the softmax of normal scores, the own class higher by ``distance``; ``skewed`` classes shrink."""
+    shares = 0.6 ** np.arange(size) if skewed else np.ones(size)
+    estimate, method = RANKS[base]
+
+    def classes(rng: Rng, rows: int) -> tuple[Any, Any]:
+        target = rng.choice(size, rows, p=shares / shares.sum())
         scores = rng.normal(size=(rows, size))
         scores[np.arange(rows), target] += distance
-        columns = [ranking_of(scores[target == c, c], scores[target != c, c]) for c in range(size)]
-        estimates = [one for one in map(ranks.auroc_estimate, columns) if one is not None]
-        share = [1.0 / len(estimates)] * len(estimates)
-        return truth, {"evalcli": ranks.mean_interval(estimates, share, CONFIDENCE, "delong")}
+        return softmax(scores), target
+
+    def columns(scores: Any, target: Any) -> tuple[list[Ranking], Any, Any]:
+        found = [ranking_of(scores[target == c, c], scores[target != c, c]) for c in range(size)]
+        held = np.array([c for c in range(size) if found[c].defined])
+        weights = np.array([found[c].positives if weighted else 1.0 for c in held])
+        return [found[c] for c in held], held, weights / weights.sum()
+
+    @cache
+    def truth() -> float:
+        rankings, _, weights = columns(*classes(np.random.default_rng(0), _MANY // 10))
+        return float(sum(weights * [estimate(ranking).value for ranking in rankings]))
+
+    def draw(rng: Rng) -> Drawn:
+        scores, target = classes(rng, rows)
+        rankings, held, weights = columns(scores, target)
+        estimates = [estimate(ranking) for ranking in rankings]
+        sample = SampledRows(scores[:512, held], target[:512, None] == held, np.ones(min(rows, 512)))
+        values = np.array([one.value for one in estimates])
+        shifts = weighted * (values - weights @ values) / rows
+        coupling = SampledInfluences.of(base, sample, rankings).coupling(estimates, weights, shifts)
+        more = method, float(rows) if weighted else None
+        return truth(), {
+            "evalcli": ranks.mean_interval(estimates, weights.tolist(), CONFIDENCE, *more, coupling),
+            "largest": ranks.mean_interval(estimates, weights.tolist(), CONFIDENCE, *more),
+        }
 
     return draw
 

@@ -157,7 +157,7 @@ class ClusterStates:
         if scoring is not None:
             self.most = groups_of((1 if scoring.binary else scoring.classes) * max(shares, 1))
             share = max(scoring.budget // self.most, LEAST_BUDGET)
-            self.scoring = replace(scoring, budget=share, states=scoring.states - {"TemperatureSample"})
+            self.scoring = scoring.inside(share)
         self._groups = ClusterGroups(self.fresh, self.most)
 
     def fresh(self) -> ScoreStates:

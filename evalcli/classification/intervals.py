@@ -27,6 +27,8 @@ from evalcli.uncertainty.intervals import Confidence, Interval, wilson
 from evalcli.uncertainty.quantiles import t_quantile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.classification.clusters import ClusterRows
     from evalcli.classification.influences import Influences
     from evalcli.classification.numbers import Numbers
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.roc import Ranking
     from evalcli.report import Value
     from evalcli.uncertainty.clusters import Clusters
+    from evalcli.uncertainty.ranks import RankEstimate
 
 _GAPS = frozenset({"ece", "ece_positive", "ece_classwise", "ece_equal_mass"})
 _SHARES_OF_ALL = ("majority_baseline", "selection_rate")
@@ -252,7 +255,20 @@ class Intervals:
         if any(one is None for one in estimates):
             return None
         by_support = self._numbers.total / self._mean_weight if name.average == "weighted" else None
-        return ranks.mean_interval(estimates, weights, self._confidence, method, by_support)
+        coupling = self._coupling(name, estimates, weights) if len(estimates) > 1 else None
+        return ranks.mean_interval(estimates, weights, self._confidence, method, by_support, coupling)
+
+    def _coupling(self, name: MetricName, estimates: Sequence[RankEstimate], weights: Sequence[float]) -> float | None:
+        """How closely the ranks of classes go together, where a sample of all rows tells it."""
+        own, whole = self._numbers.scores, self._numbers.setting.whole
+        assert own is not None
+        found = (own if whole is None else whole).influences(name.base)
+        if found is None:
+            return None
+        columns = [number for number, ranking in enumerate(own.rankings) if ranking.defined]
+        shares, values = np.array(weights), np.array([one.value for one in estimates])
+        shifts = (values - dot(shares, values)) / self._numbers.total * (name.average == "weighted")
+        return found.of_columns(columns, alone=whole is not None).coupling(estimates, shares, shifts)
 
     @property
     def _draws(self) -> bool:

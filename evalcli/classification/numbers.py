@@ -46,6 +46,8 @@ class Setting(NamedTuple):
     """The metrics whose intervals anyone will see; ``None``: all."""
     method: str = "auto"
     """What intervals of composites get, as in :class:`evalcli.uncertainty.counted.CountIntervals`."""
+    whole: ScoreResults | None = None
+    """What the scores of all rows say, for a slice, which has no sample of its own."""
 
 
 class Numbers:

@@ -111,7 +111,9 @@ class Reporter:
     def _slices(self) -> tuple[SliceRow, ...]:
         """Every slice that has rows, column by column."""
         # a table of hundreds of intervals is drawn at no cost only without drawing samples
-        setting = self.setting._replace(method="delta", shown=self.plan.inside().shown, workers=1)
+        setting = self.setting._replace(
+            method="delta", shown=self.plan.inside().shown, workers=1, whole=self.numbers.scores
+        )
 
         def metrics(one: Sliced[tuple[Slice, ClusterStates | None]]) -> dict[str, Value]:
             held, clusters = one.held

@@ -20,6 +20,7 @@ from evalcli.metrics.calibration import CalibrationBins, ClasswiseBins, reliabil
 from evalcli.metrics.confidence import ConfidenceTable
 from evalcli.metrics.losses import Brier, LogLoss
 from evalcli.metrics.probability import ScoreForm, positive_scores, score_rows
+from evalcli.metrics.rank_sample import MOST_CLASSES, RankSample
 from evalcli.metrics.ranking import BUDGET, KeyTable, mean_over_columns, one_vs_rest_scores, over_columns
 from evalcli.metrics.registry import class_index
 from evalcli.metrics.roc import UNDEFINED, Certified, Ranking
@@ -40,10 +41,13 @@ if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Array, Field
     from evalcli.task import Task
+    from evalcli.uncertainty.coupling import SampledInfluences
 
 MANY_TIES = 0.01
 COVERAGE_STEPS = 10
 """Points of the risk–coverage curve in a report."""
+_SAMPLES = frozenset({"TemperatureSample", "RankSample"})
+_RANKED = frozenset({"KeyTable", "PairwiseKeyTable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,10 @@ class Scoring:
         """Empty states."""
         return ScoreStates(self)
 
+    def inside(self, budget: int) -> Scoring:
+        """That of a slice or a group of rows, which has no sample: those of all rows tell enough."""
+        return replace(self, budget=budget, states=self.states - _SAMPLES)
+
 
 _MAKERS: dict[str, Callable[[Scoring], Metric]] = {
     "KeyTable": lambda of: KeyTable(
@@ -87,13 +95,24 @@ _MAKERS: dict[str, Callable[[Scoring], Metric]] = {
     "RankHistogram": lambda of: RankHistogram(of.form, weighted=of.weighted),
     "ConfidenceTable": lambda of: ConfidenceTable(of.form, budget=of.budget // 4, weighted=of.weighted),
     "TemperatureSample": lambda of: TemperatureSample(of.form, weighted=of.weighted),
+    "RankSample": lambda of: RankSample(of.classes, weighted=of.weighted),
 }
 
 
 def plan_scoring(
-    states: Iterable[str], task: Task, layout: Layout, preds: Field, *, weighted: bool, budget: int | None
+    states: Iterable[str],
+    task: Task,
+    layout: Layout,
+    preds: Field,
+    *,
+    weighted: bool,
+    budget: int | None,
+    intervals: bool = False,
 ) -> Scoring | None:
-    """What ``states`` need to count under ``task``; ``None`` where there is nothing to feed them with."""
+    """What ``states`` need to count under ``task``; ``None`` where there is nothing to feed them with.
+
+    The ``intervals`` of means of ranks read how the ranks of classes go together.
+    """
     binary = task.kind == "binary"
     if task.scores not in {"probs", "logits"} or not (binary or layout.preds == "columns"):
         return None
@@ -103,7 +122,10 @@ def plan_scoring(
     raw = one_column or kind == "probs"  # else the scores that rank are computed, in float64
     bits = 32 if raw and preds.dtype.startswith(SINGLE) else 64
     positive = task.above if one_column else 1 if task.positive is None else task.positive
-    scoring = Scoring(kind, len(task.classes), form, bits, frozenset(states), positive, weighted)
+    needed = frozenset(states)
+    if intervals and not binary and needed & _RANKED and len(task.classes) <= MOST_CLASSES:
+        needed |= {"RankSample"}
+    scoring = Scoring(kind, len(task.classes), form, bits, needed, positive, weighted)
     return scoring if budget is None else replace(scoring, budget=budget)
 
 
@@ -141,7 +163,7 @@ class ScoreStates:
         shared = [state for state in self.states.values() if isinstance(state, ProbabilityState)]
         if shared:
             self.seen = feed(shared, score_rows(scores, target, of.form, weight, repeats))
-        tables = [state for state in self.states.values() if isinstance(state, KeyTable)]
+        tables = [state for state in self.states.values() if isinstance(state, KeyTable | RankSample)]
         ranked = one_vs_rest_scores(scores, of.form.kind) if tables and not of.binary else scores
         for table in tables:
             table.update(ranked, target, weight, repeats)
@@ -160,10 +182,10 @@ class ScoreStates:
     def beside(self, budget: int) -> ScoreStates:
         """Empty states within another budget, whose counts these and those of slices can absorb.
 
-        The sample is the one of these themselves: it is the cheaper to fill the more it has seen.
+        Samples are those of these themselves: they are the cheaper to fill the more they have seen.
         """
         found = replace(self.scoring, budget=budget).fresh()
-        for name in self.states.keys() & {"TemperatureSample"}:
+        for name in self.states.keys() & _SAMPLES:
             found.states[name] = self.states[name]
         return found
 
@@ -270,6 +292,17 @@ class ScoreResults:
             )
         columns: Certified = self._computed[key]
         return columns
+
+    def influences(self, base: str) -> SampledInfluences | None:
+        """Those of a sample of rows on AUROC or average precision of each class, where there is one."""
+        if "RankSample" not in self._states or "KeyTable" not in self._states or self._unscored:
+            return None
+        if (key := f"influences on {base}") not in self._computed:
+            from evalcli.uncertainty.coupling import SampledInfluences
+
+            self._computed[key] = SampledInfluences.of(base, self._read("RankSample"), self._rankings)
+        found: SampledInfluences = self._computed[key]
+        return found
 
     @property
     def ranks_classes(self) -> bool:

@@ -7,7 +7,6 @@ classes are added for all slices in one go.
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -46,8 +45,7 @@ class SliceStates:
         self.scoring = scoring
         if scoring is not None:
             share = share_of(scoring.budget, slicer)
-            # the temperature that fits a slice is nobody's question
-            self.scoring = replace(scoring, budget=share, states=scoring.states - {"TemperatureSample"})
+            self.scoring = scoring.inside(share)
         self._slices: dict[int, Slice] = {}
         self._table: Any = None if weighted or not self._fits(classes or 1) else self._empty(classes or 1)
 

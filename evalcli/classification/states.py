@@ -317,8 +317,10 @@ def _scoring(plan: Plan, task: Task) -> Scoring | None:
 
     if plan.asked is None:
         states.add("TemperatureSample")
-    weighted = plan.source.weighted
-    return plan_scoring(states, task, plan.layout, plan.source.preds, weighted=weighted, budget=plan.budget)
+    weighted, sure = plan.source.weighted, plan.choices.confidence is not None
+    return plan_scoring(
+        states, task, plan.layout, plan.source.preds, weighted=weighted, budget=plan.budget, intervals=sure
+    )
 
 
 def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> ClassificationPass:

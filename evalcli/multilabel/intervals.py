@@ -240,17 +240,21 @@ class Intervals:
         """That of a mean of ranks over all labels, where a sample of rows tells how they go together."""
         if scored.sampled is None:
             return None
-        from evalcli.multilabel.coupling import of_labels
+        from evalcli.uncertainty.coupling import SampledInfluences
 
         estimate, method = _RANKS[name.base]
         estimates = [estimate(ranking, self._squares(ranking)) for ranking in self._rankings]
-        shifts = (own - dot(weights, own)) / float(np.sum(scored.support)) * (name.average == "weighted")
-        coupling = of_labels(name.base, scored.sampled, self._rankings, weights, shifts)
-        if coupling is None or None in estimates:
+        if None in estimates:
+            return None
+        by_support = float(np.sum(scored.support)) if name.average == "weighted" else None
+        shifts = np.zeros(len(own)) if by_support is None else (own - dot(weights, own)) / by_support
+        coupling = SampledInfluences.of(name.base, scored.sampled, self._rankings).coupling(estimates, weights, shifts)
+        if coupling is None:
             return None
         value = sum(weight * one.value for one, weight in zip(estimates, weights.tolist(), strict=True))
         moved = dot(weights, own) - value  # ranks are joined to fewer places
-        found = ranks.coupled_interval(estimates, weights.tolist(), coupling, self._confidence, method)
+        rows = None if by_support is None else by_support / self._mean_weight
+        found = ranks.mean_interval(estimates, weights.tolist(), self._confidence, method, rows, coupling)
         return replace(found, low=found.low + moved, high=found.high + moved)
 
     def _label_scores(self, base: str) -> list[Interval | None]:
@@ -345,7 +349,7 @@ class Intervals:
             return Interval(value - far, value + far, "wilson (bound)")
         method = _RANKS[base][1]
         if scored.sampled is not None:
-            from evalcli.multilabel.coupling import of_cells
+            from evalcli.uncertainty.coupling import of_cells
 
             coupling = of_cells(base, scored.sampled, pooled)
             if coupling is not None:

@@ -10,8 +10,8 @@ import numpy as np
 from evalcli.metrics.base import Metric, restore_states, saved_states
 from evalcli.metrics.label_calibration import LabelCalibration
 from evalcli.metrics.label_ranks import LabelRanks
-from evalcli.metrics.label_sample import MOST_LABELS, LabelSample
 from evalcli.metrics.probability import ScoreForm
+from evalcli.metrics.rank_sample import LABEL_CELLS, MOST_LABELS, RankSample
 from evalcli.metrics.ranking import BUDGET, KeyTable
 from evalcli.scorekind import SINGLE, eps_of
 
@@ -55,8 +55,8 @@ def plan_scoring(
     states = frozenset(CALIBRATION if name.entry.by_label is not None else name.entry.state for name in names)
     if intervals and CALIBRATION in states:
         states |= {"KeyTable"}
-    if intervals and not weighted and "KeyTable" in states and 1 < len(task.classes) <= MOST_LABELS:
-        states |= {"LabelSample"}
+    if intervals and "KeyTable" in states and 1 < len(task.classes) <= MOST_LABELS:
+        states |= {"RankSample"}
     kind: Any = task.scores
     form = ScoreForm(kind, binary=True, eps=eps_of(preds.dtype))
     bits = 32 if preds.dtype.startswith(SINGLE) else 64
@@ -76,8 +76,8 @@ class LabelScores:
             self.calibration = LabelCalibration(labels, scoring.form, weighted=weighted)
         if "LabelRanks" in scoring.states:
             self.ranks = LabelRanks(labels, weighted=weighted)
-        if "LabelSample" in scoring.states:
-            self.sample = LabelSample(labels)
+        if "RankSample" in scoring.states:
+            self.sample = RankSample(labels, labels=True, weighted=weighted, cells=LABEL_CELLS)
         self.unscored = np.zeros(labels, np.int64)
         """Cells of each label without a score: with any, no metric of its scores is defined."""
 
@@ -92,7 +92,7 @@ class LabelScores:
         if self.calibration is not None:
             self.calibration.take(scored)
         if self.sample is not None:
-            self.sample.take(scored)
+            self.sample.take(scored.scores, scored.target, scored.weight, scored.repeats)
         if self.table is not None and scored.scores.shape[1]:
             self.table.take_cells(scored.scores, scored.target, scored.weight, scored.repeats)
 

@@ -299,7 +299,7 @@ def _groups(scoring: Scoring | None, shares: int) -> int:
 
 def _group(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> MultilabelPass:
     if scoring is not None:  # clusters tell by themselves how labels go together
-        scoring = replace(scoring, states=scoring.states - {"LabelSample"})
+        scoring = replace(scoring, states=scoring.states - {"RankSample"})
     return replace(_empty(plan, task, prepare, scoring, known), moments=None)
 
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from evalcli.metrics.formulas import Scope
     from evalcli.metrics.label_calibration import LabelSums
     from evalcli.metrics.label_ranks import RankSums
-    from evalcli.metrics.label_sample import SampledRows
     from evalcli.metrics.labels import Counts
     from evalcli.metrics.multilabel import SetSizes
     from evalcli.metrics.probability import ScoreForm
+    from evalcli.metrics.rank_sample import SampledRows
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.roc import Ranking
     from evalcli.multilabel.scoring import LabelScores

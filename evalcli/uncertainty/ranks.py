@@ -76,6 +76,8 @@ class RankEstimate(NamedTuple):
     pos: Side
     neg: Side
     bias: float = 0.0
+    drift: float = 0.0
+    """What the bias of a mean by support, times its rows, is less than that of fixed weights."""
 
     @property
     def value(self) -> float:
@@ -162,10 +164,9 @@ def _telling(amounts: HostArray, losses: HostArray) -> float:
 
 
 def average_precision_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEstimate | None:
-    """Average precision with the variance of its influences and its bias; ``None`` where it is undefined.
+    """Average precision with the jackknife's variance and bias; ``None`` where it is undefined.
 
-    Each positive also stands before itself, so few of them look better than many:
-    ``bias = Σ b / (a + b)² · (1 − a / P) / P`` over positives.
+    Each positive also stands before itself, so few of them look better than many.
     """
     if not ranking.defined:
         return None
@@ -173,20 +174,58 @@ def average_precision_estimate(ranking: Ranking, squares: Squares | None = None)
     certified = average_precision(ranking)
     pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
     a, b = np.cumsum(pos), np.cumsum(neg)
-    total, whole = ranking.positives, np.where(a + b > 0, a + b, 1.0)
-    mean = dot(pos, a / whole) / total
-    of_pos, of_neg = precision_influence(ranking)
+    total = ranking.positives
+    mean = dot(pos, _shares(a, a + b)) / total
     rows, others = _rows(total, squares.pos), _rows(ranking.negatives, squares.neg)
-    sides = ((pos, of_pos, squares.pos / total, rows), (neg, of_neg, squares.neg / ranking.negatives, others))
-    variances = [dot(side, of**2) * weight * _spared(size) for side, of, weight, size in sides]
-    variance = sum(variances)
-    telling = _telling(pos, b / whole) * rows / total
+    found = _jackknife(ranking, squares)
+    variance = found.pos + found.neg
+    telling = _telling(pos, _shares(b, a + b)) * rows / total
     grown = (telling * variance + _MODEL * max(variance, mean * (1.0 - mean) / rows)) / (telling + _MODEL)
+    pos_part = found.pos / variance if variance > 0.0 else 1.0
     if not variance > 0.0:
-        variances, grown = [1.0, 0.0], (none_of(rows, _USUAL) / _USUAL) ** 2
-    scale = grown / sum(variances)
-    bias = dot(pos / whole * (b / whole), 1.0 - a / total) / total * squares.pos / total
-    return RankEstimate(certified, Side(variances[0] * scale, rows), Side(variances[1] * scale, others), bias)
+        grown = (none_of(rows, _USUAL) / _USUAL) ** 2
+    sides = Side(grown * pos_part, rows), Side(grown * (1.0 - pos_part), others)
+    return RankEstimate(certified, *sides, found.bias, found.drift)
+
+
+class _Jackknife(NamedTuple):
+    """What ``pos`` and ``neg`` add to the variance of an average precision, its bias and ``RankEstimate.drift``."""
+
+    pos: float
+    neg: float
+    bias: float
+    drift: float
+
+
+def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
+    """The average precision without each row; where rows weigh, one is of their mean weight.
+
+    With ``a`` positives and ``b`` negatives up to a positive, without one of the former its precision is
+    ``(a − 1) / (a + b − 1)``, and without one of the latter ``a / (a + b − 1)``.
+
+    Source: Efron and Stein 1981, The jackknife estimate of variance.
+    """
+    pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
+    a, b = np.cumsum(pos), np.cumsum(neg)
+    total, others = ranking.positives, ranking.negatives
+    one, other = (max(each, _TRACE) for each in (squares.pos / total, squares.neg / others))
+    precision, lower, higher = (_shares(a - less, a + b - out) for less, out in ((0.0, 0.0), (one, one), (0.0, other)))
+    sum_, rest = dot(pos, precision), max(total - one, one)
+    fallen, risen = (np.cumsum((pos * (moved - precision))[::-1])[::-1] for moved in (lower, higher))
+    fallen -= one * lower
+    of_pos, of_neg = (sum_ + fallen) / rest - sum_ / total, risen / total
+    rows, others_ = pos / one, neg / other
+    size = float(rows.sum() + others_.sum())
+    moved = (dot(rows, of_pos) + dot(others_, of_neg)) / size
+    drift = (sum_ + dot(rows, fallen)) / rest
+    bias = (size - 1.0) * moved
+    return _Jackknife(dot(rows, (of_pos - moved) ** 2), dot(others_, (of_neg - moved) ** 2), bias, drift)
+
+
+def _shares(part: HostArray, whole: HostArray) -> HostArray:
+    """``part / whole`` within 0 and 1, 0 where there is nothing left."""
+    found = np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0.0)
+    return np.clip(found, 0.0, 1.0, out=found)
 
 
 def precision_influence(ranking: Ranking) -> tuple[HostArray, HostArray]:
@@ -214,28 +253,23 @@ def mean_interval(
     confidence: Confidence,
     method: str,
     by_support: float | None = None,
+    coupling: float | None = None,
 ) -> Interval:
     """The interval of a mean of columns with ``weights``, which add up to 1.
 
     ``by_support`` is the number of rows where weights are the columns' shares of them, and so uncertain themselves.
+    ``coupling`` is how many times the variance of independent columns it has; without, it has as much as there can be.
     """
-    value = sum(weight * one.value for one, weight in zip(estimates, weights, strict=True))
-    parts = [(weight * weight * one.pos.variance, one.pos.rows) for one, weight in zip(estimates, weights, strict=True)]
-    shared = sum(weight * sqrt(one.neg.variance) for one, weight in zip(estimates, weights, strict=True)) ** 2
-    parts.append((shared, min(one.neg.rows for one in estimates)))
-    own = sum(variance for variance, _ in parts[:-1])
+    pairs = list(zip(estimates, weights, strict=True))
+    value = sum(weight * one.value for one, weight in pairs)
+    variance, freedom = _bounded(pairs, value, by_support) if coupling is None else _coupled(pairs, coupling)
+    doubt = [sum(weight * float(one.certified[end]) for one, weight in pairs) for end in (1, 2)]
+    bias = sum(weight * one.bias for one, weight in pairs)
     if by_support is not None:
-        own += (
-            sum(weight * (one.value - value) ** 2 for one, weight in zip(estimates, weights, strict=True)) / by_support
-        )
-    together = len(estimates) > 1
-    variance = (sqrt(own) + sqrt(shared)) ** 2 if together else own + shared
-    doubt = [sum(w * float(one.certified[end]) for one, w in zip(estimates, weights, strict=True)) for end in (1, 2)]
-    bias = sum(weight * one.bias for one, weight in zip(estimates, weights, strict=True))
+        bias -= sum(one.drift for one in estimates) / by_support
     if not (_ROUNDED < value < 1.0 - _ROUNDED and variance > 0.0):
         found = _nothing_out_of_order(value, estimates, confidence, method)
     else:
-        freedom = _freedom(parts, own + shared)
         critical = t_quantile(1.0 - confidence.tail, freedom)
         centre = min(max(value - bias, value / 4.0), value + 3.0 * (1.0 - value) / 4.0)
         found = by_variance(centre, variance * centre * (1.0 - centre) / (value * (1.0 - value)), critical, method)
@@ -243,21 +277,25 @@ def mean_interval(
     return moved.holding(value, 0.0, 1.0)
 
 
-def coupled_interval(
-    estimates: Sequence[RankEstimate], weights: Sequence[float], coupling: float, confidence: Confidence, method: str
-) -> Interval:
-    """The interval of a mean of columns whose variance is ``coupling`` times that of independent columns."""
-    pairs = list(zip(estimates, weights, strict=True))
-    value = sum(weight * one.value for one, weight in pairs)
+def _bounded(
+    pairs: Sequence[tuple[RankEstimate, float]], value: float, by_support: float | None
+) -> tuple[float, float]:
+    """The largest variance that a mean can have, and its degrees of freedom."""
+    parts = [(weight * weight * one.pos.variance, one.pos.rows) for one, weight in pairs]
+    shared = sum(weight * sqrt(one.neg.variance) for one, weight in pairs) ** 2
+    own = sum(variance for variance, _ in parts)
+    parts.append((shared, min(one.neg.rows for one, _ in pairs)))
+    if by_support is not None:
+        own += sum(weight * (one.value - value) ** 2 for one, weight in pairs) / by_support
+    variance = (sqrt(own) + sqrt(shared)) ** 2 if len(pairs) > 1 else own + shared
+    return variance, _freedom(parts, own + shared)
+
+
+def _coupled(pairs: Sequence[tuple[RankEstimate, float]], coupling: float) -> tuple[float, float]:
+    """The variance of a mean, and its degrees of freedom."""
     parts = [(weight * weight * side.variance, side.rows) for one, weight in pairs for side in (one.pos, one.neg)]
     own = sum(variance for variance, _ in parts)
-    if not (_ROUNDED < value < 1.0 - _ROUNDED and own > 0.0):
-        return _nothing_out_of_order(value, estimates, confidence, method)
-    critical = t_quantile(1.0 - confidence.tail, _freedom(parts, own))
-    bias = sum(weight * one.bias for one, weight in pairs)
-    centre = min(max(value - bias, value / 4.0), value + 3.0 * (1.0 - value) / 4.0)
-    scaled = coupling * own * centre * (1.0 - centre) / (value * (1.0 - value))
-    return by_variance(centre, scaled, critical, method).holding(value, 0.0, 1.0)
+    return coupling * own, _freedom(parts, own)
 
 
 def _freedom(parts: Sequence[tuple[float, float]], total: float) -> float:

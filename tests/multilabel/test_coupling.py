@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 import evalcli
-from evalcli.metrics.label_sample import LabelSample, SampledRows
 from evalcli.metrics.ranking import KeyTable
-from evalcli.multilabel.coupling import of_cells, of_labels
 
 RNG = np.random.default_rng(3)
 
@@ -19,55 +17,10 @@ def drawn(rows: int, labels: int, alike: float) -> tuple[np.ndarray, np.ndarray]
     return 1 / (1 + np.exp(-scores)), target
 
 
-def sample_of(scores: np.ndarray, target: np.ndarray, sizes: int) -> LabelSample:
-    state = LabelSample(scores.shape[1])
-    for start in range(0, len(scores), sizes):
-        state.update(scores[start : start + sizes], target[start : start + sizes])
-    return state
-
-
-def test_the_sample_follows_from_the_rows_alone():
-    scores, target = drawn(3000, 4, 0.5)
-    whole = sample_of(scores, target, 3000).compute()
-    order = RNG.permutation(3000)
-    first, second = (sample_of(scores[part], target[part], 7) for part in (order[:1000], order[1000:]))
-    for one, other in zip(whole, second.merge(first).compute(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert whole.scores.shape == (512, 4)
-    rows = {(*score, *label) for score, label in zip(scores.tolist(), target.tolist(), strict=True)}
-    assert all((*one, *two) in rows for one, two in zip(whole.scores.tolist(), whole.target.tolist(), strict=True))
-    # the hash prefers no kind of row
-    assert abs(whole.scores.mean() - scores.mean()) < 4 * scores.mean(axis=1).std() / np.sqrt(512)
-
-
-def test_equal_rows_are_kept_once_with_their_number():
-    found = sample_of(np.tile([[0.25, 0.5]], (9, 1)), np.tile([[1, 0]], (9, 1)), 4).compute()
-    assert (found.scores.tolist(), found.counts.tolist()) == ([[0.25, 0.5]], [9])
-
-
 def rankings_of(scores: np.ndarray, target: np.ndarray) -> KeyTable:
     table = KeyTable(scores.shape[1])
     table.take_cells(scores.T, target.T.astype(np.int8), None, None)
     return table
-
-
-def test_labels_that_are_all_one_are_coupled_as_closely_as_can_be():
-    scores, target = drawn(400, 1, 0.5)
-    scores, target = np.repeat(scores, 5, axis=1), np.repeat(target, 5, axis=1)
-    rows = SampledRows(scores, target.astype(float), np.ones(400, np.int64))
-    table, even = rankings_of(scores, target), np.full(5, 0.2)
-    for base in ("auroc", "average_precision"):
-        assert of_labels(base, rows, table.compute(), even, np.zeros(5)) == pytest.approx(5)
-        assert of_cells(base, rows, table.pooled()) == pytest.approx(5)
-
-
-def test_labels_apart_are_not_coupled_and_few_rows_do_not_tell():
-    scores, target = drawn(4000, 4, 0.0)
-    rows = SampledRows(scores, target.astype(float), np.ones(4000, np.int64))
-    rankings, even = rankings_of(scores, target).compute(), np.full(4, 0.25)
-    assert of_labels("auroc", rows, rankings, even, np.zeros(4)) == pytest.approx(1, abs=0.15)
-    few = SampledRows(*(part[:10] for part in rows))
-    assert of_labels("auroc", few, rankings, even, np.zeros(4)) is None
 
 
 NAMES = ("auroc_macro", "auroc_micro", "auroc_weighted", "average_precision_macro", "average_precision_micro")

@@ -1,0 +1,102 @@
+"""How much more a mean over the ranks of columns varies than if these were independent, from a sample of rows.
+
+Each row of the sample has an influence on the ranks of every column, as a positive of it or as a negative. What these
+vary by when they are added up row by row, over what they vary by one at a time, is how closely columns go together: 1
+where they have nothing in common, their number where all go the same way. It is told apart for positives, for
+negatives, and between the two, since columns with few positives weigh much and are seldom in a sample. The variances
+of the columns themselves are those of all rows.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.paired import RowInfluence
+from evalcli.uncertainty.ranks import coarse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.rank_sample import SampledRows
+    from evalcli.metrics.roc import Ranking
+    from evalcli.uncertainty.ranks import RankEstimate
+
+LEAST_ROWS = 20
+"""Fewer rows do not tell."""
+_LEAST = 0.1
+_OF = {"auroc": RowInfluence.of_auroc, "average_precision": RowInfluence.of_average_precision}
+
+
+class SampledInfluences(NamedTuple):
+    """The influences of sampled rows on each column: ``moved`` (K, C), ``target`` (K, C) and ``squares`` (K,)."""
+
+    moved: HostArray
+    target: HostArray
+    squares: HostArray
+
+    @classmethod
+    def of(cls, base: str, rows: SampledRows, rankings: Sequence[Ranking]) -> SampledInfluences:
+        """On AUROC or average precision; 0 where a column is undefined, and of cells that do not count."""
+        moved = np.zeros(rows.scores.shape)
+        for place, ranking in enumerate(rankings):
+            if ranking.defined:
+                moved[:, place] = _moved(base, rows, place, coarse(ranking))
+        return cls(moved, rows.target, rows.squares)
+
+    def of_columns(self, columns: Sequence[int], *, alone: bool) -> SampledInfluences:
+        """On some columns; ``alone``: of the rows that are positive in one of them."""
+        target = self.target[:, columns]
+        kept = (target == 1).any(axis=1) if alone else slice(None)
+        return SampledInfluences(self.moved[kept][:, columns], target[kept], self.squares[kept])
+
+    def coupling(self, estimates: Sequence[RankEstimate], weights: HostArray, shifts: HostArray) -> float | None:
+        """That of a mean of ``estimates`` with ``weights`` (C,); ``None`` where too little is known.
+
+        ``shifts`` (C,) is what a positive row adds by the weight of its column, 0 where weights are given.
+        """
+        if not _tell(self.squares):
+            return None
+        moved, positive = self.moved * weights, self.target == 1
+        pos, neg = np.where(positive, moved, 0.0), np.where(positive, 0.0, moved)
+        ups, downs = (pos + positive * shifts).sum(axis=1), neg.sum(axis=1)
+        apart = [dot(self.squares, (side * side).sum(axis=1)) for side in (pos, neg)]
+        together = [dot(self.squares, side * side) for side in (ups, downs)]
+        if not min(*apart, *together) > 0.0:
+            return None
+        variances = np.array([(one.pos.variance, one.neg.variance) for one in estimates])
+        own = (weights**2 @ variances).tolist()
+        up, down = (each * whole / part for each, whole, part in zip(own, together, apart, strict=True))
+        alike = dot(self.squares, ups * downs) / sqrt(together[0] * together[1])
+        return max(float((up + down + 2.0 * alike * sqrt(up * down)) / sum(own)), _LEAST)
+
+
+def of_cells(base: str, rows: SampledRows, pooled: Ranking) -> float | None:
+    """That of a micro average over the cells of a row."""
+    moved = np.stack([_moved(base, rows, place, pooled) for place in range(rows.scores.shape[1])], axis=1)
+    single = float(_variances(moved, rows.squares).sum())
+    if not _tell(rows.squares) or not single > 0.0:
+        return None
+    return max(float(_variances(moved.sum(axis=1)[:, None], rows.squares)[0]) / single, _LEAST)
+
+
+def _tell(squares: HostArray) -> bool:
+    """Whether there are rows enough, those of equal weight."""
+    return bool(squares.sum() ** 2 >= LEAST_ROWS * (squares @ squares) > 0.0)
+
+
+def _moved(base: str, rows: SampledRows, place: int, ranking: Ranking) -> HostArray:
+    """The influences (K,) of the cells of a column, 0 of those that do not count."""
+    target = rows.target[:, place]
+    found: HostArray = np.where(target >= 0, _OF[base](ranking).at(rows.scores[:, place], target == 1), 0.0)
+    return found
+
+
+def _variances(values: HostArray, squares: HostArray) -> HostArray:
+    share = squares / squares.sum()
+    found: HostArray = share @ (values - share @ values) ** 2
+    return found
