@@ -122,10 +122,8 @@ def mean_of_classes(
         rankings, held, weights = columns(scores, target)
         estimates = [estimate(ranking) for ranking in rankings]
         sample = SampledRows(scores[:512, held], target[:512, None] == held, np.ones(min(rows, 512)))
-        values = np.array([one.value for one in estimates])
-        shifts = weighted * (values - weights @ values) / rows
-        coupling = SampledInfluences.of(base, sample, rankings).coupling(estimates, weights, shifts)
         more = method, float(rows) if weighted else None
+        coupling = SampledInfluences.of(base, sample, rankings).coupling(estimates, weights, more[1])
         return truth(), {
             "evalcli": ranks.mean_interval(estimates, weights.tolist(), CONFIDENCE, *more, coupling),
             "largest": ranks.mean_interval(estimates, weights.tolist(), CONFIDENCE, *more),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from evalcli.classification.together import coupling_of, pairs_of
 from evalcli.metrics.counts import Pairs
 from evalcli.uncertainty import bins, means, ranks
 from evalcli.uncertainty.cells import Cells, dot
@@ -27,8 +28,6 @@ from evalcli.uncertainty.intervals import Confidence, Interval, wilson
 from evalcli.uncertainty.quantiles import t_quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from evalcli.classification.clusters import ClusterRows
     from evalcli.classification.influences import Influences
     from evalcli.classification.numbers import Numbers
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from evalcli.metrics.roc import Ranking
     from evalcli.report import Value
     from evalcli.uncertainty.clusters import Clusters
-    from evalcli.uncertainty.ranks import RankEstimate
 
 _GAPS = frozenset({"ece", "ece_positive", "ece_classwise", "ece_equal_mass"})
 _SHARES_OF_ALL = ("majority_baseline", "selection_rate")
@@ -255,20 +253,8 @@ class Intervals:
         if any(one is None for one in estimates):
             return None
         by_support = self._numbers.total / self._mean_weight if name.average == "weighted" else None
-        coupling = self._coupling(name, estimates, weights) if len(estimates) > 1 else None
+        coupling = coupling_of(name, self._numbers.scores, estimates, self._numbers.setting.whole)
         return ranks.mean_interval(estimates, weights, self._confidence, method, by_support, coupling)
-
-    def _coupling(self, name: MetricName, estimates: Sequence[RankEstimate], weights: Sequence[float]) -> float | None:
-        """How closely the ranks of classes go together, where a sample of all rows tells it."""
-        own, whole = self._numbers.scores, self._numbers.setting.whole
-        assert own is not None
-        found = (own if whole is None else whole).influences(name.base)
-        if found is None:
-            return None
-        columns = [number for number, ranking in enumerate(own.rankings) if ranking.defined]
-        shares, values = np.array(weights), np.array([one.value for one in estimates])
-        shifts = (values - dot(shares, values)) / self._numbers.total * (name.average == "weighted")
-        return found.of_columns(columns, alone=whole is not None).coupling(estimates, shares, shifts)
 
     @property
     def _draws(self) -> bool:
@@ -277,7 +263,9 @@ class Intervals:
 
     def _of_pairs(self, name: MetricName, value: float) -> Interval | None:
         del value
-        return ranks.pairs_interval(self._read(name), self._confidence, self._grown)
+        assert self._numbers.scores is not None
+        sampled = pairs_of(self._numbers.setting.whole or self._numbers.scores)
+        return ranks.pairs_interval(self._read(name), self._confidence, self._mean_weight, sampled)
 
     def _curve(self, name: MetricName, ranking: Ranking) -> Interval | None:
         if name.base == "ks":

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from evalcli.classification.prepare import Labels
     from evalcli.layout import Layout
     from evalcli.metrics.probability import ProbabilityRows
+    from evalcli.metrics.rank_sample import SampledRows
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Array, Field
     from evalcli.task import Task
@@ -293,14 +294,19 @@ class ScoreResults:
         columns: Certified = self._computed[key]
         return columns
 
+    @property
+    def sampled(self) -> SampledRows | None:
+        """Some rows with all their scores, where they were kept and every row has some."""
+        return None if "RankSample" not in self._states or self._unscored else self._read("RankSample")
+
     def influences(self, base: str) -> SampledInfluences | None:
-        """Those of a sample of rows on AUROC or average precision of each class, where there is one."""
-        if "RankSample" not in self._states or "KeyTable" not in self._states or self._unscored:
+        """Those of the sample on AUROC or average precision of each class."""
+        if self.sampled is None:
             return None
         if (key := f"influences on {base}") not in self._computed:
             from evalcli.uncertainty.coupling import SampledInfluences
 
-            self._computed[key] = SampledInfluences.of(base, self._read("RankSample"), self._rankings)
+            self._computed[key] = SampledInfluences.of(base, self.sampled, self._rankings)
         found: SampledInfluences = self._computed[key]
         return found
 

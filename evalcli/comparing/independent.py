@@ -10,7 +10,7 @@ Construction of confidence limits about effect measures: a general approach.
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import sqrt
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,8 @@ def compare_samples(
             raise UsageError("--independent compares counted rows, not weighted ones", fix="drop --weight")
         size = batch_rows(execution, max(map(row_bytes, sources)))
         workers = max(worker_count(execution, source, size) for source in sources)
-        members = members_of(sources, choices, execution, question, workers)
+        sure = replace(choices, confidence=question.confidence)
+        members = members_of(sources, sure, execution, question, workers)
         counted = [count(member, size, progress) for member in members]
         outcomes = [outcome for outcome, _ in counted]
         _check_alike(sources, outcomes)
@@ -205,6 +206,7 @@ class _Side:
         return self._counts.of(name)
 
     def _ranked(self, name: MetricName, scores: ScoreResults) -> Interval | None:
+        from evalcli.classification.together import coupling_of
         from evalcli.comparing.scored import ScoreLook
         from evalcli.uncertainty import ranks
 
@@ -215,10 +217,13 @@ class _Side:
         kept = np.flatnonzero(weights > 0).tolist()
         found = [estimate(look.rankings[i]) for i in kept]
         method = "delong" if area else "influence"
-        if any(each is None for each in found):
+        if None in found:
             return None
         rows = float(self.outcome.evidence.rows) if name.average == "weighted" else None
-        return ranks.mean_interval(found, [float(weights[i]) for i in kept], self.confidence, method, rows)  # type: ignore[arg-type]
+        estimates = [each for each in found if each is not None]
+        shares = [float(weights[i]) for i in kept]
+        coupling = coupling_of(name, scores, estimates)
+        return ranks.mean_interval(estimates, shares, self.confidence, method, rows, coupling)
 
     def _mean(self, name: MetricName, scores: ScoreResults) -> Interval | None:
         from evalcli.comparing.scored import LOSSES, ScoreLook, span_of

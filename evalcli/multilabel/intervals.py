@@ -247,8 +247,9 @@ class Intervals:
         if None in estimates:
             return None
         by_support = float(np.sum(scored.support)) if name.average == "weighted" else None
-        shifts = np.zeros(len(own)) if by_support is None else (own - dot(weights, own)) / by_support
-        coupling = SampledInfluences.of(name.base, scored.sampled, self._rankings).coupling(estimates, weights, shifts)
+        coupling = SampledInfluences.of(name.base, scored.sampled, self._rankings).coupling(
+            estimates, weights, by_support
+        )
         if coupling is None:
             return None
         value = sum(weight * one.value for one, weight in zip(estimates, weights.tolist(), strict=True))

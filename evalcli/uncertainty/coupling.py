@@ -54,13 +54,18 @@ class SampledInfluences(NamedTuple):
         kept = (target == 1).any(axis=1) if alone else slice(None)
         return SampledInfluences(self.moved[kept][:, columns], target[kept], self.squares[kept])
 
-    def coupling(self, estimates: Sequence[RankEstimate], weights: HostArray, shifts: HostArray) -> float | None:
+    def coupling(
+        self, estimates: Sequence[RankEstimate], weights: HostArray, by_support: float | None = None
+    ) -> float | None:
         """That of a mean of ``estimates`` with ``weights`` (C,); ``None`` where too little is known.
 
-        ``shifts`` (C,) is what a positive row adds by the weight of its column, 0 where weights are given.
+        ``by_support`` is the number of all positives, or their weight, where ``weights`` are the columns' shares of it:
+        then a positive row also adds to the weight of its column.
         """
         if not _tell(self.squares):
             return None
+        values = np.array([one.value for one in estimates])
+        shifts = np.zeros(len(values)) if by_support is None else (values - dot(weights, values)) / by_support
         moved, positive = self.moved * weights, self.target == 1
         pos, neg = np.where(positive, moved, 0.0), np.where(positive, 0.0, moved)
         ups, downs = (pos + positive * shifts).sum(axis=1), neg.sum(axis=1)
@@ -73,6 +78,29 @@ class SampledInfluences(NamedTuple):
         up, down = (each * whole / part for each, whole, part in zip(own, together, apart, strict=True))
         alike = dot(self.squares, ups * downs) / sqrt(together[0] * together[1])
         return max(float((up + down + 2.0 * alike * sqrt(up * down)) / sum(own)), _LEAST)
+
+
+class PairInfluences:
+    """The influences of sampled rows on a mean over pairs of classes, pair by pair."""
+
+    def __init__(self, rows: SampledRows) -> None:
+        self._rows = rows
+        self._together, self._apart = np.zeros((2, len(rows.squares)))
+
+    def add(self, i: int, j: int, ranking: Ranking) -> None:
+        """Those on the AUROC of class ``i`` against ``j``."""
+        target = self._rows.target
+        kept = np.flatnonzero((target[:, i] == 1) | (target[:, j] == 1))
+        moved = RowInfluence.of_auroc(coarse(ranking)).at(self._rows.scores[kept, i], target[kept, i] == 1)
+        self._together[kept] += moved
+        self._apart[kept] += moved * moved
+
+    @property
+    def coupling(self) -> float | None:
+        """That of the mean; ``None`` where too little is known."""
+        squares = self._rows.squares
+        single = dot(squares, self._apart)
+        return max(dot(squares, self._together**2) / single, _LEAST) if _tell(squares) and single > 0.0 else None
 
 
 def of_cells(base: str, rows: SampledRows, pooled: Ranking) -> float | None:

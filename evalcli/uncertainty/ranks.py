@@ -10,8 +10,9 @@ precision: towards that of a share of the positives), with the weight of one row
 a small side. The scale is Wilson's. A ranking without a row out of order gets Newcombe's interval, which asks for which
 AUROC such a ranking would be a surprise.
 
-Means over one-vs-rest columns: the positives of the columns are different rows, so their parts are independent; the
-negatives are shared, and their parts are taken to be perfectly correlated, which can only be too wide.
+Means over one-vs-rest columns: a sample of rows tells how closely columns go together (``coupling``). Without one, the
+positives of the columns are different rows, so their parts are independent; the negatives are shared, and their parts
+are taken to be perfectly correlated, which can only be too wide.
 
 Source: DeLong, DeLong and Clarke-Pearson 1988; Hanley and McNeil 1982; Newcombe 2006, Confidence intervals for an
 effect size measure based on the Mann–Whitney statistic, part 2, method 5.
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.ranking import KeyTable
     from evalcli.metrics.roc import Certified
+    from evalcli.uncertainty.coupling import PairInfluences
     from evalcli.uncertainty.intervals import Confidence
 
 _HALVINGS = 100
@@ -314,11 +316,13 @@ def _nothing_out_of_order(
     return Interval(max(value - reach, 0.0), min(value + reach, 1.0), "wilson")
 
 
-def pairs_interval(table: KeyTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval | None:
+def pairs_interval(
+    table: KeyTable, confidence: Confidence, mean_weight: float = 1.0, sampled: PairInfluences | None = None
+) -> Interval | None:
     """The interval of the mean over pairs of classes, from a ``pairwise`` table; ``None`` where no pair has rows.
 
-    A row of a class stands in all pairs of its class. Its parts in them are taken to be perfectly correlated; rows of
-    different classes are independent. ``mean_weight`` is Σw² / Σw.
+    A row of a class stands in all pairs of its class; rows of different classes are independent. How closely its parts
+    in them go together is ``sampled``; without, they are taken to be perfectly correlated. ``mean_weight`` is Σw² / Σw.
     """
     size, estimates = table.columns, {}
     for i in range(size):
@@ -326,21 +330,27 @@ def pairs_interval(table: KeyTable, confidence: Confidence, mean_weight: float =
             ranking = table.ranking(i, against=j)
             squares = Squares(ranking.positives * mean_weight, ranking.negatives * mean_weight)
             one = auroc_estimate(ranking, squares) if i != j else None
-            if one is not None:
-                estimates[i, j] = one
+            if one is None:
+                continue
+            estimates[i, j] = one
+            if sampled is not None:
+                sampled.add(i, j, ranking)
     if not estimates:
         return None
     value = sum(one.value for one in estimates.values()) / len(estimates)
-    errors = np.zeros(size)
+    errors, apart, rows = np.zeros(size), 0.0, np.ones(size)
     for (i, j), one in estimates.items():
-        errors[i] += sqrt(one.pos.variance)
-        errors[j] += sqrt(one.neg.variance)
-    variance = dot(errors, errors) / len(estimates) ** 2
+        for place, side in ((i, one.pos), (j, one.neg)):
+            errors[place] += sqrt(side.variance)
+            apart += side.variance
+            rows[place] = side.rows
+    coupling = None if sampled is None else sampled.coupling
+    parts = list(zip((errors * errors).tolist(), rows.tolist(), strict=True))
+    variance = (dot(errors, errors) if coupling is None else coupling * apart) / len(estimates) ** 2
     if not (_ROUNDED < value < 1.0 - _ROUNDED and variance > 0.0):
         return _nothing_out_of_order(value, list(estimates.values()), confidence, "delong")
     doubt = [sum(float(one.certified[end]) for one in estimates.values()) / len(estimates) for end in (1, 2)]
-    rows = min(one.pos.rows for one in estimates.values())
-    critical = t_quantile(1.0 - confidence.tail, max(rows - 1.0, 1.0))
+    critical = t_quantile(1.0 - confidence.tail, _freedom(parts, dot(errors, errors)))
     found = by_variance(value, variance, critical, "delong")
     moved = Interval(found.low - (value - doubt[0]), found.high + (doubt[1] - value), found.method)
     return moved.holding(value, 0.0, 1.0)

@@ -15,7 +15,7 @@ from evalcli.errors import UsageError
 from evalcli.evaluation import evaluate
 from evalcli.sources.base import Selection
 from evalcli.task import Choices
-from evalcli.uncertainty.intervals import wilson
+from evalcli.uncertainty.intervals import Confidence, wilson
 
 RNG = np.random.default_rng(7)
 
@@ -153,3 +153,18 @@ def test_what_has_nothing_in_common_is_refused(tmp_path) -> None:
         compare_files(one, two, Selection())
     with pytest.raises(UsageError, match="no column 'key'"):
         compare_files(one, two, Selection(id="key"))
+
+
+def test_means_of_ranks_are_as_sure_as_in_the_reports() -> None:
+    names = ("auroc_macro", "average_precision_weighted")
+    sides = []
+    for rows, seed in ((500, 1), (400, 2)):
+        rng = np.random.default_rng(seed)
+        target = rng.integers(0, 4, rows)
+        sides.append((rng.normal(size=(rows, 4)) + np.eye(4)[target], target))
+    found, sure = compared(*sides, metrics=names), Choices(confidence=Confidence())
+    train, test = (evaluate(MemorySource(*side), sure, Execution(workers=1), names).metrics for side in sides)
+    for name in names:
+        gap, one, other = found.metric(name).differences[1], train[name], test[name]
+        below = np.hypot(other.value - other.low, one.high - one.value)
+        assert gap.value - gap.low == pytest.approx(below, rel=1e-9)

@@ -27,12 +27,11 @@ def table_of(scores, target):
     return table
 
 
-def coupling_of(base, rows, table, weights=None, shifts=0.0):
+def coupling_of(base, rows, table):
     rankings = table.compute()
-    size = len(rankings)
-    weights = np.full(size, 1 / size) if weights is None else weights
+    weights = np.full(len(rankings), 1 / len(rankings))
     estimates = [ESTIMATES[base](ranking) for ranking in rankings]
-    return SampledInfluences.of(base, rows, rankings).coupling(estimates, weights, np.full(size, shifts))
+    return SampledInfluences.of(base, rows, rankings).coupling(estimates, weights)
 
 
 @pytest.mark.parametrize("base", ESTIMATES)
