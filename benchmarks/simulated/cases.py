@@ -193,6 +193,8 @@ CASES = (
     ),
     Case("Kolmogorov–Smirnov, 100 + 400 rows", distance_of_curves(100, 400, 1.5)),
     Case("Kolmogorov–Smirnov, 50 + 50 rows", distance_of_curves(50, 50, 1.0)),
+    Case("Kolmogorov–Smirnov, uneven scatter, 50 + 50 rows", distance_of_curves(50, 50, 1.0, 2.0)),
+    Case("Kolmogorov–Smirnov, uneven scatter, 20 + 980 rows", distance_of_curves(20, 980, 1.0, 2.0)),
     Case("Kolmogorov–Smirnov near 1, 200 + 200 rows", distance_of_curves(200, 200, 4.0)),
     Case("Kolmogorov–Smirnov near 0, 1,000 + 1,000 rows", distance_of_curves(1000, 1000, 0.3)),
     Case("risk–coverage area, 500 rows", selective("aurc", 500)),

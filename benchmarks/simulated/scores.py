@@ -223,12 +223,14 @@ def calibration(rows: int, sharpness: float, trust: float) -> Callable[[Rng], Dr
     return draw
 
 
-def distance_of_curves(positives: int, negatives: int, distance: float) -> Callable[[Rng], Drawn]:
-    """Draw normal scores and ask for the Kolmogorov–Smirnov distance."""
-    truth = 2.0 * NormalDist().cdf(distance / 2.0) - 1.0
+def distance_of_curves(positives: int, negatives: int, distance: float, scatter: float = 1.0) -> Callable[[Rng], Drawn]:
+    """Draw normal scores, of positives with another ``scatter``, and ask for the Kolmogorov–Smirnov distance."""
+    normal = NormalDist()
+    thresholds = np.linspace(-6.0, 6.0, 4001).tolist()
+    truth = max(abs(normal.cdf(at) - normal.cdf((at - distance) / scatter)) for at in thresholds)
 
     def draw(rng: Rng) -> Drawn:
-        ranking = ranking_of(rng.normal(distance, 1, positives), rng.normal(0, 1, negatives))
+        ranking = ranking_of(rng.normal(distance, scatter, positives), rng.normal(0, 1, negatives))
         return truth, {"evalcli": distance_interval(ranking, CONFIDENCE)}
 
     return draw

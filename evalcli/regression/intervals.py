@@ -31,7 +31,7 @@ from evalcli.uncertainty.clusters import CLUSTERS
 from evalcli.uncertainty.curves import worst_together
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.jackknife import correlation_interval, pearson_moves, ratio_interval
-from evalcli.uncertainty.means import Moments, mean_interval, squared_root
+from evalcli.uncertainty.means import Moments, mean_interval, square_interval, squared_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +51,7 @@ _ERRORS: dict[str, Callable[[HostArray], HostArray]] = {
     "rmse": np.square,
 }
 """What each of them is the mean of."""
+_SQUARES = frozenset({"mse", "rmse"})
 _RESIDUALS = frozenset({*_ERRORS, "medae", "pinball"})
 _RATIOS = frozenset({"r2", "adjusted_r2", "explained_variance", "wape"})
 _CORRELATIONS = frozenset({"pearson", "spearman", "kendall"})
@@ -137,23 +138,24 @@ class Intervals:
         else:
             terms, size = _ERRORS[name.base](middle), _ERRORS["mae" if name.base == "bias" else name.base]
         low = -inf if name.base == "bias" else 0.0
-        if name.base != "rmse":
-            return self._mean(terms, self._residuals.amounts, value, low) or self._unseen(value, size, low)
-        square = value * value
-        found = self._mean(terms, self._residuals.amounts, square, low) or self._unseen(square, size, low)
-        return None if found is None else squared_root(found)
+        exact = value * value if name.base == "rmse" else value
+        method = square_interval if name.base in _SQUARES else partial(mean_interval, low=low)
+        found = self._mean(terms, self._residuals.amounts, exact, method) or self._unseen(exact, size, low)
+        return squared_root(found) if found is not None and name.base == "rmse" else found
 
     def _of_terms(self, name: MetricName, value: float, pairs: OutputPairs) -> Interval | None:
         """Means of relative errors and deviances."""
         terms, rows = pairs.histogram(partial(row_terms, name))
-        found = self._mean(terms, rows * self._mean_weight, value, 0.0)
+        found = self._mean(terms, rows * self._mean_weight, value, partial(mean_interval, low=0.0))
         if found is not None:
             return found
         kinds = pairs.kinds
         constant = np.full(len(kinds.rows), kinds.mean(kinds.target))
         return self._alike(value, kinds.mean(row_terms(name, kinds._replace(preds=constant))), 0.0)
 
-    def _mean(self, terms: HostArray, amounts: HostArray, value: float, low: float) -> Interval | None:
+    def _mean(
+        self, terms: HostArray, amounts: HostArray, value: float, method: Callable[[Moments, Confidence], Interval]
+    ) -> Interval | None:
         """That of a mean of ``terms`` (K,) whose exact value is known; ``None`` where nothing varies."""
         largest = float(np.abs(terms).max())
         if not 0.0 < largest < inf:
@@ -161,7 +163,7 @@ class Intervals:
         moments = Moments.of_histogram(terms / largest, amounts.astype(np.float64), self._mean_weight)
         if not moments.error > 0.0:
             return None
-        found, moved = mean_interval(moments, self._confidence, low), value / largest - moments.mean
+        found, moved = method(moments, self._confidence), value / largest - moments.mean
         return replace(found, low=(found.low + moved) * largest, high=(found.high + moved) * largest)
 
     def _unseen(self, value: float, size: Callable[[HostArray], HostArray], low: float) -> Interval | None:

@@ -5,6 +5,7 @@ average above the maximum of what is true: it picks the threshold at which chanc
 replicates of a smoothed curve, whose maximum is known: rows are counted by segment, and the share of positives in each
 is drawn towards that of its neighbours by a normal kernel over ranks. Without smoothing replicates would start from the
 bumps of the sample itself. The interval is Wilson's, around the distance less that excess, of a metric from −1 to 1.
+Where the smoothed curve is the flatter one the excess is too large, so less of it is taken from the upper end.
 
 Source: Silverman and Young 1987, The bootstrap: to smooth or not to smooth?
 """
@@ -21,6 +22,7 @@ from evalcli.metrics.roc import ks
 from evalcli.uncertainty.curves import drawn_values, joined
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.paths import Paths
+from evalcli.uncertainty.quantiles import t_quantile
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -32,6 +34,8 @@ _DRAWN = 500
 """Replicates that an average needs."""
 _FEW, _FEW_DRAWN = 128, 100
 """The same where there are many curves: the average is then known to a tenth of the standard deviation."""
+_SURELY = 0.8
+"""The part of the excess that is taken from the upper end."""
 _WIDE, _NARROWER = 0.6, 0.4
 """The kernel is ``(0.6 − 0.4·distance)·n^(−1/5)`` of all ranks wide: a far distance has its maximum in a corner."""
 
@@ -56,11 +60,16 @@ def distance_interval(
     if np.isnan(replicates).all():  # one side weighs next to nothing
         return Interval(0.0, 1.0, "influence")
     excess = float(np.nanmean(replicates)) - float(_largest(smoothed[0][None], smoothed[1][None])[0])
-    centre = min(exact.value - excess, exact.value + 0.75 * (1.0 - exact.value))
     if not exact.value < 1.0:
         reach = none_of(min(rows), confidence.critical)
         return Interval(max(1.0 - reach - excess, 0.0), 1.0, "wilson")
-    found = by_variance(max(centre, -1.0), _variance(ranking, rows), confidence.critical, "influence", -1.0, 1.0)
+    critical = t_quantile(1.0 - confidence.tail, max(min(rows) - 1.0, 1.0))
+    most, variance = exact.value + 0.75 * (1.0 - exact.value), _variance(ranking, rows)
+    below, above = (
+        by_variance(max(min(exact.value - part * excess, most), -1.0), variance, critical, "influence", -1.0, 1.0)
+        for part in (1.0, _SURELY)
+    )
+    found = replace(below, high=max(below.high, above.high))
     low, high = found.low + (exact.low - exact.value), found.high + (exact.high - exact.value)
     return replace(found, low=low, high=high).holding(exact.value, 0.0, 1.0)
 

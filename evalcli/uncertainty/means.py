@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 WORST_LOSS = 52.0 * log(2.0)
 """``−log`` of the least that float64 resolves below 1: the loss of a row that was thought impossible."""
+_NORMAL_ROWS = 2.0
+"""Rows that normal errors count for: RMSEs of 3 to 20 rows are then held in 91 to 97 %, and of 100 as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,22 @@ def mean_interval(
     below = share * (mean - low) if isfinite(low) else 0.0
     above = share * (worst - mean) if isfinite(worst) else 0.0
     return Interval(mean - below, mean + above, "wilson").holding(mean, low, high)
+
+
+def square_interval(moments: Moments, confidence: Confidence) -> Interval:
+    """The interval of a mean of squared errors.
+
+    Of a handful of rows the largest errors have not been seen. So the spread and the skewness of a row are drawn, by
+    two rows, to at least those of the squares of normal errors: ``2·mean²`` and ``√8``.
+    """
+    rows, mean = moments.rows, moments.mean
+    spread, skew = rows * moments.error**2, sqrt(rows) * moments.skew
+    spread, skew = (
+        (rows * seen + _NORMAL_ROWS * max(seen, usual)) / (rows + _NORMAL_ROWS)
+        for seen, usual in ((spread, 2.0 * mean * mean), (skew, sqrt(8.0)))
+    )
+    critical = t_quantile(1.0 - confidence.tail, rows - 1.0)
+    return hall_interval(mean, sqrt(spread / rows), skew / sqrt(rows), critical).holding(mean, 0.0)
 
 
 def hall_interval(mean: float, error: float, skew: float, critical: float) -> Interval:

@@ -22,6 +22,7 @@ import numpy as np
 from evalcli.uncertainty.bins import gaps_of, normal_parts, root
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval, none_of, wilson
+from evalcli.uncertainty.quantiles import t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
 
 METHOD = "inversion"
+_PER_BIN = 2.0
+"""Degrees of freedom for each row that a bin has on average: so resolutions of 100 rows are held in 94 to 96 %."""
 
 
 class _Measured(NamedTuple):
@@ -75,7 +78,10 @@ def reliability_interval(table: BinTable, confidence: Confidence, mean_weight: f
 
 def resolution_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
     """The interval of ``Σ_b n_b·(happened_b − share)² / n`` of a table (B,), or of the sum over tables (C, B)."""
-    return _interval(_squares(table, mean_weight, around=True), confidence)
+    squares = _squares(table, mean_weight, around=True)
+    bins = float((squares.weights > 0.0).sum(axis=1).max())
+    freedom = max(_PER_BIN * float(squares.rows.max()) / max(bins, 1.0), 1.0)
+    return _interval(squares, confidence, t_quantile(1.0 - confidence.tail, freedom))
 
 
 def _squares(table: BinTable, mean_weight: float, *, around: bool) -> _Squares:
@@ -88,15 +94,16 @@ def _squares(table: BinTable, mean_weight: float, *, around: bool) -> _Squares:
     return _Squares(n / total, gaps, np.where(n > 0, variances, 0.0), total[:, 0] / mean_weight)
 
 
-def _interval(squares: _Squares, confidence: Confidence) -> Interval:
+def _interval(squares: _Squares, confidence: Confidence, critical: float | None = None) -> Interval:
+    """``critical`` is in place of the normal quantile where bins of few rows do not tell their own noise."""
     value, most = squares.value(), float(len(squares.rows))
     if not value > 0.0:
         return Interval(0.0, most * none_of(float(squares.rows.max()), confidence.critical), "wilson")
-    low, high = _factors(value, squares.measured, confidence)
+    low, high = _factors(value, squares.measured, confidence.critical if critical is None else critical)
     return Interval(low * low * value, high * high * value, METHOD).holding(value, 0.0, most)
 
 
-def _factors(value: float, measured: Callable[[float], _Measured], confidence: Confidence) -> tuple[float, float]:
+def _factors(value: float, measured: Callable[[float], _Measured], critical: float) -> tuple[float, float]:
     """The least and the largest factor at which ``value`` is no surprise."""
 
     def surprise(factor: float) -> float:
@@ -106,7 +113,6 @@ def _factors(value: float, measured: Callable[[float], _Measured], confidence: C
         spread = variance / (9.0 * mean * mean)  # Wilson and Hilferty: 2 / (9 · degrees of freedom)
         return (cbrt(value / mean) - 1.0 + spread) / sqrt(spread)
 
-    critical = confidence.critical
     return root(lambda factor: surprise(factor) - critical), root(lambda factor: surprise(factor) + critical)
 
 
@@ -134,7 +140,7 @@ def uncertainty_interval(table: BinTable, confidence: Confidence, mean_weight: f
         return Interval(most - unseen, most, "wilson")
     if float(shares.max()) >= 1.0:  # others may have gone unseen
         return Interval(0.0, unseen, "wilson")
-    low, high = _factors(value, measured, confidence)
+    low, high = _factors(value, measured, confidence.critical)
     return Interval(most - high * high * value, most - low * low * value, METHOD).holding(most - value, 0.0, most)
 
 

@@ -15,6 +15,7 @@ from evalcli.uncertainty.means import (
     careful_interval,
     careful_p,
     mean_interval,
+    square_interval,
     squared_root,
 )
 
@@ -59,6 +60,24 @@ def test_skewness_moves_it_towards_the_tail():
     moments = Moments.of(sample())
     found = mean_interval(moments, CONFIDENCE, 0.0)
     assert found.high - moments.mean > moments.mean - found.low > 0
+
+
+@pytest.mark.parametrize("rows", [3, 5, 20])
+def test_the_mean_square_of_a_handful_of_normal_errors_is_held(rows):
+    errors = np.random.default_rng(rows).normal(size=(800, rows)) ** 2
+    ends = [square_interval(Moments.of(each), CONFIDENCE) for each in errors]
+    held = np.mean([found.low <= 1.0 <= found.high for found in ends])
+    assert 0.92 < held < 0.985
+    if rows == 3:
+        plain = [mean_interval(Moments.of(each), CONFIDENCE, 0.0) for each in errors]
+        assert np.mean([found.low <= 1.0 <= found.high for found in plain]) < 0.9
+
+
+def test_of_many_errors_the_mean_square_has_halls_interval():
+    moments = Moments.of(np.random.default_rng(0).standard_t(5, 20_000) ** 2)
+    found, plain = square_interval(moments, CONFIDENCE), mean_interval(moments, CONFIDENCE, 0.0)
+    assert found.low == pytest.approx(plain.low, rel=1e-4)
+    assert found.high == pytest.approx(plain.high, rel=1e-4)
 
 
 def test_the_p_value_is_the_confidence_that_ends_there():

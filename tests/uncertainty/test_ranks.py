@@ -9,6 +9,7 @@ from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.paired import PairedInfluence, RowInfluence, ranked_difference
 from evalcli.uncertainty.ranks import (
     Squares,
+    _jackknife,
     auroc_estimate,
     average_precision_estimate,
     mean_interval,
@@ -108,6 +109,21 @@ def test_bias_of_average_precision_is_what_few_positives_flatter_it_by():
     told = np.mean([one.bias for one in estimates])
     assert excess > 0.02
     assert 0.3 * excess < told < 1.3 * excess
+
+
+def test_bias_and_variance_of_average_precision_are_those_of_leaving_rows_out():
+    values, target = scores(3, 12, 30, 1.0, 7)  # with ties
+    whole = average_precision(ranking(values, target)).value
+    moved = np.array(
+        [average_precision(ranking(np.delete(values, row), np.delete(target, row))).value - whole for row in range(42)]
+    )
+    found = _jackknife(ranking(values, target), Squares(12.0, 30.0))
+    assert found.bias == pytest.approx(41 / 42 * moved.sum(), rel=1e-12)
+    assert found.pos + found.neg == pytest.approx(((moved - moved.mean()) ** 2).sum(), rel=1e-12)
+    rest = [(target[np.arange(42) != row].sum() / 41, row) for row in range(42)]
+    weighed = [share * (whole + moved[row]) for share, row in rest]  # that of a class, as much as it has rows
+    bias = 41 / 42 * (np.array(weighed) - 12 / 42 * whole).sum()
+    assert 12 / 42 * found.bias - found.drift / 42 == pytest.approx(bias, rel=1e-9)
 
 
 def test_equal_weights_are_rows():

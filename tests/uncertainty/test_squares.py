@@ -57,6 +57,17 @@ def test_the_truth_is_held_as_often_as_promised(part):
     assert 0.93 - 3 * sqrt(0.07 * 0.93 / 400) <= held / 400 <= 0.985 + 3 * sqrt(0.015 * 0.985 / 400)
 
 
+def test_a_resolution_of_few_rows_in_many_bins_is_held_too():
+    rng, shares = np.random.default_rng(0), np.linspace(0.02, 0.98, 15)
+    truth = float(shares.var())
+    held = 0
+    for _ in range(200):
+        n = rng.multinomial(75, [1 / 15] * 15)
+        found = resolution_interval(table_of(n, n * shares, rng.binomial(n, shares)), CONFIDENCE)
+        held += found.low <= truth <= found.high
+    assert held / 200 >= 0.93 - 3 * sqrt(0.07 * 0.93 / 200)
+
+
 def test_a_calibrated_model_may_be_one():
     rng = np.random.default_rng(1)
     said = np.linspace(0.05, 0.95, 10)
