@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf, isnan
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -110,10 +110,7 @@ def plan_scoring(
     budget: int | None,
     intervals: bool = False,
 ) -> Scoring | None:
-    """What ``states`` need to count under ``task``; ``None`` where there is nothing to feed them with.
-
-    The ``intervals`` of means of ranks read how the ranks of classes go together.
-    """
+    """What ``states`` and ``intervals`` need to count under ``task``; ``None`` where there is nothing to feed them with."""
     binary = task.kind == "binary"
     if task.scores not in {"probs", "logits"} or not (binary or layout.preds == "columns"):
         return None
@@ -303,12 +300,11 @@ class ScoreResults:
         """Those of the sample on AUROC or average precision of each class."""
         if self.sampled is None:
             return None
-        if (key := f"influences on {base}") not in self._computed:
-            from evalcli.uncertainty.coupling import SampledInfluences
+        from evalcli.uncertainty.coupling import SampledInfluences
 
+        if (key := f"influences on {base}") not in self._computed:
             self._computed[key] = SampledInfluences.of(base, self.sampled, self._rankings)
-        found: SampledInfluences = self._computed[key]
-        return found
+        return cast("SampledInfluences", self._computed[key])
 
     @property
     def ranks_classes(self) -> bool:

@@ -87,6 +87,8 @@ class RankSample(Metric):
         if not len(where):
             return
         parts = [scores[:, where], target[:, where], *([] if weight is None else [weight[None, where]])]
+        if self.labels:  # a cell that does not count may be no number
+            parts[0] = np.where(parts[1] >= 0, parts[0], 0.0)
         content = np.concatenate([part.astype(np.float64) for part in parts]).T + 0.0
         counts = np.ones(len(where), np.int64) if repeats is None else repeats[where].astype(np.int64)
         self.sample.add(hashes[where], np.ascontiguousarray(content), counts)

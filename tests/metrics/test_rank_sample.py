@@ -11,6 +11,7 @@ from evalcli.metrics.rank_sample import RankSample
 RNG = np.random.default_rng(3)
 SCORES, CLASSES = RNG.random((3000, 4)), RNG.integers(0, 4, 3000)
 LABELS = RNG.integers(-1, 2, (3000, 4))
+LABELS[:, 0] = CLASSES > 1  # a row counts somewhere
 WEIGHT = RNG.random(3000)
 
 
@@ -39,13 +40,14 @@ def test_the_sample_follows_from_the_rows_alone(labels, weight):
 
     found = whole.compute()
     assert found.scores.shape == found.target.shape == (512, 4)
-    place = {row: number for number, row in enumerate(map(tuple, SCORES.tolist()))}
+    shown = np.where(LABELS >= 0, SCORES, 0.0) if labels else SCORES
+    place = {row: number for number, row in enumerate(map(tuple, shown.tolist()))}
     picked = [place[row] for row in map(tuple, found.scores.tolist())]
     truth = LABELS if labels else CLASSES[:, None] == np.arange(4)
     np.testing.assert_array_equal(found.target, truth[picked])
     np.testing.assert_array_equal(found.squares, np.ones(512) if weight is None else weight[picked] ** 2)
     # the hash prefers no kind of row
-    assert abs(found.scores.mean() - SCORES.mean()) < 4 * SCORES.mean(axis=1).std() / np.sqrt(512)
+    assert abs(found.scores.mean() - shown.mean()) < 4 * shown.mean(axis=1).std() / np.sqrt(512)
 
 
 def test_equal_rows_are_kept_once_with_their_number():
@@ -75,3 +77,11 @@ def test_a_saved_sample_of_other_targets_is_refused():
         bad[3, 4] = column
         with pytest.raises(ValueError, match="targets that are none"):
             RankSample(4).load_state_dict(saved | {name: bad})
+
+
+def test_a_cell_that_does_not_count_may_be_no_number():
+    state = RankSample(2, labels=True)
+    state.update(np.array([[np.nan, 0.5], [0.25, np.nan]]), np.array([[-1, 1], [0, -1]]))
+    again = RankSample(2, labels=True)
+    again.load_state_dict(state.state_dict())
+    assert sorted(again.compute().scores.tolist()) == [[0.0, 0.5], [0.25, 0.0]]
