@@ -110,7 +110,7 @@ def plan_scoring(
     budget: int | None,
     intervals: bool = False,
 ) -> Scoring | None:
-    """What ``states`` and ``intervals`` need to count under ``task``; ``None`` where there is nothing to feed them with."""
+    """What ``states`` and ``intervals`` need to count under ``task``; ``None`` where nothing feeds them."""
     binary = task.kind == "binary"
     if task.scores not in {"probs", "logits"} or not (binary or layout.preds == "columns"):
         return None

@@ -26,18 +26,19 @@ def rankings_of(scores: np.ndarray, target: np.ndarray) -> KeyTable:
 NAMES = ("auroc_macro", "auroc_micro", "auroc_weighted", "average_precision_macro", "average_precision_micro")
 
 
-@pytest.mark.parametrize("alike", [0.0, 0.7])
-def test_widths_are_those_of_a_bootstrap_of_rows(alike):
+@pytest.mark.parametrize(("alike", "weighted"), [(0.0, False), (0.7, False), (0.5, True)])
+def test_widths_are_those_of_a_bootstrap_of_rows(alike, weighted):
     scores, target = drawn(1500, 4, alike)
+    weight = RNG.choice([0.5, 1.0, 4.0], 1500) if weighted else None
 
-    def values(rows: np.ndarray) -> list[float]:
-        found = evalcli.evaluate(
-            scores[rows], target[rows], task="multilabel", metrics=list(NAMES), confidence=None, workers=1
-        )
-        return [found[name] for name in NAMES]
+    def found(rows, **more):
+        given = None if weight is None else weight[rows]
+        told = {"task": "multilabel", "metrics": list(NAMES), "workers": 1, **more}
+        return evalcli.evaluate(scores[rows], target[rows], weight=given, **told)
 
-    errors = np.std([values(RNG.integers(0, 1500, 1500)) for _ in range(120)], axis=0)
-    found = evalcli.evaluate(scores, target, task="multilabel", metrics=list(NAMES), workers=1).data.metrics
+    drawn_rows = [found(RNG.integers(0, 1500, 1500), confidence=None) for _ in range(120)]
+    errors = np.std([[one[name] for name in NAMES] for one in drawn_rows], axis=0)
+    metrics = found(np.arange(1500)).data.metrics
     for name, error in zip(NAMES, errors, strict=True):
-        assert (found[name].high - found[name].low) / 3.92 == pytest.approx(error, rel=0.25), name
-        assert "bound" not in found[name].method
+        assert (metrics[name].high - metrics[name].low) / 3.92 == pytest.approx(error, rel=0.25), name
+        assert "bound" not in metrics[name].method
