@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _HALVINGS = 100
 _TRACE = 1e-9
+_TINY = 1e-290
 _USUAL = 1.96
 _MODEL = 0.75
 """Rows out of order that the model counts for: with this many, 95 % are 94 to 97 % from AUROC 0.6 to 0.99."""
@@ -215,7 +216,7 @@ def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
     pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
     a, b = np.cumsum(pos), np.cumsum(neg)
     total, others = ranking.positives, ranking.negatives
-    one, other = (max(each, _TRACE) for each in (squares.pos / total, squares.neg / others))
+    one, other = (max(each, _TINY) for each in (squares.pos / total, squares.neg / others))
     precision, lower, higher = (_shares(a - less, a + b - out) for less, out in ((0.0, 0.0), (one, one), (0.0, other)))
     sum_, rest = dot(pos, precision), max(total - one, one)
     fallen, risen = (np.cumsum((pos * (moved - precision))[::-1])[::-1] for moved in (lower, higher))
