@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.clusters import Clusters
 
 _GAPS = frozenset({"ece", "ece_positive", "ece_classwise", "ece_equal_mass"})
+_RESOLUTION = "brier_resolution"
 _SHARES_OF_ALL = ("majority_baseline", "selection_rate")
 
 
@@ -166,9 +167,12 @@ class Intervals:
         plain = method(Intervals(_without_clusters(self._numbers), self._confidence), name, value)
         if plain is None:
             return None
-        table = self._bins(name) if name.base in _GAPS else None
+        table = self._read(name) if name.base == _RESOLUTION else self._bins(name) if name.base in _GAPS else None
         groups = [] if table is None else self._influences.bins(name, table)
-        sums = self._influences.of(name, self._numbered(name)) if table is None else bins.gap_sums(table, groups)
+        if table is None or name.base == _RESOLUTION:
+            sums = self._influences.of(name, self._numbered(name))
+        else:
+            sums = bins.gap_sums(table, groups)
         if sums is None:
             return None
         sizes = clusters.sizes / self._mean_weight
@@ -322,7 +326,8 @@ class Intervals:
 
         del value
         part: Callable[..., Interval] = getattr(squares, f"{name.base.removeprefix('brier_')}_interval")
-        return part(self._read(name), self._confidence, self._mean_weight)
+        together = {} if self._together is None else {"together": self._together}
+        return part(self._read(name), self._confidence, self._mean_weight, **together)
 
     def _of_confidence(self, name: MetricName, value: float) -> Interval | None:
         from evalcli.uncertainty.curves import selective_interval

@@ -50,6 +50,8 @@ class _Squares(NamedTuple):
     gaps: HostArray
     variances: HostArray
     rows: HostArray
+    together: float = 1.0
+    """How many times as large the variance is as if bins went their own ways."""
 
     def value(self) -> float:
         """What was measured."""
@@ -68,7 +70,7 @@ class _Squares(NamedTuple):
         between = (self.weights * (true - centre) ** 2).sum(axis=1) / self.rows
         classes = len(self.rows)
         together = classes / (classes - 1.0) if classes > 1 else 1.0
-        return _Measured(float(mean.sum()), together * float((inside + between).sum()))
+        return _Measured(float(mean.sum()), self.together * together * float((inside + between).sum()))
 
 
 def reliability_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
@@ -76,9 +78,14 @@ def reliability_interval(table: BinTable, confidence: Confidence, mean_weight: f
     return _interval(_squares(table, mean_weight, around=False), confidence)
 
 
-def resolution_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
-    """The interval of ``Σ_b n_b·(happened_b − share)² / n`` of a table (B,), or of the sum over tables (C, B)."""
-    squares = _squares(table, mean_weight, around=True)
+def resolution_interval(
+    table: BinTable, confidence: Confidence, mean_weight: float = 1.0, together: float = 1.0
+) -> Interval:
+    """The interval of ``Σ_b n_b·(happened_b − share)² / n`` of a table (B,), or of the sum over tables (C, B).
+
+    Of rows in clusters ``mean_weight`` is as large as they make it in a bin, ``together`` how bins move together.
+    """
+    squares = _squares(table, mean_weight, around=True)._replace(together=together)
     bins = float((squares.weights > 0.0).sum(axis=1).max())
     freedom = max(_PER_BIN * float(squares.rows.max()) / max(bins, 1.0), 1.0)
     return _interval(squares, confidence, t_quantile(1.0 - confidence.tail, freedom))
