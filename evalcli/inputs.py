@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
+from evalcli.sources.clustering import NoClustersError
 from evalcli.sources.held_slices import names_from, slices_of, without
 from evalcli.sources.memory import (
     check_indexes,
@@ -76,7 +77,9 @@ def _clustered(source: ArraySource, cluster: Any, name: str = "cluster") -> Arra
 
     """
     if isinstance(cluster, str):
-        raise UsageError(f"cluster={cluster!r} names no column", fix="give the clusters themselves", path="cluster")
+        raise NoClustersError(
+            f"cluster={cluster!r} names no column", fix="give the clusters themselves", path="cluster"
+        )
     if cluster is not None:
         source.cluster_by(name, hold(cluster, "cluster"))
     return source
@@ -211,7 +214,8 @@ def _named(values: Any, frame: Any, role: str = "weight") -> Any:
         return values
     names = names_of(frame)
     if names is None or values not in names:
-        raise UsageError(f"{role}={values!r} names no column", fix=f"give the {role}s themselves", path=role)
+        kind = NoClustersError if role == "cluster" else UsageError
+        raise kind(f"{role}={values!r} names no column", fix=f"give the {role}s themselves", path=role)
     return column_of(frame, values)
 
 

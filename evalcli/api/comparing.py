@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, closing
-from dataclasses import fields
+from dataclasses import fields, replace
 from math import nan
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +17,7 @@ from evalcli.errors import UsageError
 from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import check_word, choices_of, in_keywords
 from evalcli.sources.base import Selection
+from evalcli.sources.clustering import NoClustersError
 
 if TYPE_CHECKING:
     import os
@@ -131,6 +132,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
     target: Any = None,
     pred: Sequence[str] | None = None,
     weight: Any = None,
+    cluster: Any = None,
     labels: Sequence[Any] | int | None = None,
     task: str | None = None,
     scores: str | None = None,
@@ -157,6 +159,8 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         target: The truth for all of them; none where each frame or file holds it, or the name of its column.
         pred: The columns of the models in a single frame or file.
         weight: One number a row, or the name of its column.
+        cluster: One value a row, or the name of its column in any of the frames or files: rows with the same one belong
+            together, and whole clusters are drawn.
         labels: Class names in the order of their numbers, or how many there are.
         task: ``binary``, ``multiclass``, ``multilabel`` or ``regression``; by default what the input shows.
         scores: ``labels``, ``probs`` or ``logits``; by default what the whole input shows.
@@ -211,12 +215,20 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         metric_names(metrics), (), confidence_of(confidence, resamples, seed), flips, by_id=id is not None
     )
     with ExitStack() as held, in_keywords():
-        sources = []
+        sources, missing = [], []
         for model, name in sides:
             selection = Selection(
                 pred=name, id=id, where=where, scores=scores, nan=nan, labels=choices.labels, workers=workers,
                 listing=True, beside=True, sorted=id is not None,
             )  # fmt: skip
-            sources.append(held.enter_context(closing(open_sides(Sides(model, target, weight), selection))))
+            given = Sides(model, target, weight, cluster=cluster)
+            try:
+                source = open_sides(given, replace(selection))
+            except NoClustersError as error:  # another model may have them
+                missing.append(error)
+                source = open_sides(replace(given, cluster=None), selection)
+            sources.append(held.enter_context(closing(source)))
+        if len(missing) == len(sources):
+            raise missing[0]
         execution = Execution(batch_size=batch_size, workers=workers)
         return Comparison(compared(sources, choices, execution, question))

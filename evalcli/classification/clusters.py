@@ -51,7 +51,7 @@ class ClusterRows(NamedTuple):
     rows: HostArray
 
 
-class _Table:
+class CellTable:
     """Rows counted by cluster, cell and, where they differ, weight: whole numbers, so that no order moves a sum."""
 
     def __init__(self, *, weighted: bool) -> None:
@@ -62,13 +62,16 @@ class _Table:
     def add(self, labels: Labels) -> None:
         """Count rows that have a cluster."""
         assert labels.cluster is not None
-        size = len(labels.cluster)
         cell = (labels.target.astype(np.int64) << 32) | (labels.preds.astype(np.int64) + 1)
-        rows = np.ones(size, np.int64) if labels.repeats is None else labels.repeats
-        weight = (np.ones(size) if labels.weight is None else labels.weight,) if self._weighted else ()
-        self._take([_brought_together((labels.cluster, cell, *weight, rows))])
+        self.count(labels.cluster, cell, labels.weight, labels.repeats)
 
-    def merge(self, other: _Table) -> None:
+    def count(self, cluster: HostArray, cell: HostArray, weight: HostArray | None, repeats: HostArray | None) -> None:
+        """Count rows (N,) by the numbers of their clusters and cells."""
+        rows = np.ones(len(cluster), np.int64) if repeats is None else repeats
+        weights = (np.ones(len(cluster)) if weight is None else weight,) if self._weighted else ()
+        self._take([_brought_together((cluster, cell, *weights, rows))])
+
+    def merge(self, other: CellTable) -> None:
         """Take in what another worker has counted."""
         self._take(other._parts)
 
@@ -106,12 +109,12 @@ class _Table:
             raise ValueError("clusters out of order")
         self._parts, self._pending, self._settled = [whole], 0, len(whole[0])
 
-    def recoded(self, index: HostArray) -> _Table:
+    def recoded(self, index: HostArray) -> CellTable:
         """The same with class ``i`` as ``index[i]``; every one that has rows is there."""
         cluster, cell, *rest = self._settle()
         table = np.append(index, -1)  # what no prediction stays
         target, preds = table[cell >> 32], table[(cell & 0xFFFFFFFF) - 1]
-        found = _Table(weighted=self._weighted)
+        found = CellTable(weighted=self._weighted)
         found._take([_brought_together((cluster, (target << 32) | (preds + 1), *rest))])
         return found
 
@@ -121,13 +124,18 @@ class _Table:
         heads = np.flatnonzero(_differ(cluster))
         return ClusterSizes(cluster[heads], np.add.reduceat(rows, heads) if len(heads) else rows)
 
-    def table(self) -> ClusterRows:
-        """All that was counted."""
+    def entries(self) -> tuple[HostArray, HostArray, HostArray, HostArray]:
+        """Distinct clusters and cells, sorted, each (M,) int64, the rows or weight of each, and its rows."""
         cluster, cell, *weight, rows = self._settle()
         amounts = rows * weight[0] if weight else rows.astype(np.float64)
         heads = np.flatnonzero(_differ(cluster) | _differ(cell))
         amounts, rows = (np.add.reduceat(part, heads) if len(heads) else part for part in (amounts, rows))
-        return ClusterRows(cluster[heads], cell[heads] >> 32, (cell[heads] & 0xFFFFFFFF) - 1, amounts, rows)
+        return cluster[heads], cell[heads], amounts, rows
+
+    def table(self) -> ClusterRows:
+        """All that was counted."""
+        cluster, cell, amounts, rows = self.entries()
+        return ClusterRows(cluster, cell >> 32, (cell & 0xFFFFFFFF) - 1, amounts, rows)
 
 
 def _differ(values: HostArray) -> HostArray:
@@ -152,7 +160,7 @@ class ClusterStates:
 
     def __init__(self, scoring: Scoring | None, *, weighted: bool, shares: int = 1) -> None:
         """``shares`` are so many that divide the columns and the memory between them, as slices do."""
-        self._table = _Table(weighted=weighted)
+        self._table = CellTable(weighted=weighted)
         self.scoring, self.most = scoring, GROUPS
         if scoring is not None:
             self.most = groups_of((1 if scoring.binary else scoring.classes) * max(shares, 1))

@@ -82,6 +82,15 @@ class CompareOptions:
             rich_help_panel=_COMPARING,
         ),
     ] = None
+    cluster: Annotated[
+        str | None,
+        Option(
+            "--cluster",
+            metavar="COL",
+            help="Rows with one value belong together: whole clusters are drawn.",
+            rich_help_panel=_COMPARING,
+        ),
+    ] = None
     independent: Annotated[
         bool,
         Option(
@@ -174,6 +183,7 @@ def compare(
     read = (*files.paths, comparing.targets, deciding.labels, deciding.threshold_path, output.config)
     delivery = plan_delivery(output, read, default="rich")
     wanted = selection(inputs, choices, execution.workers)
+    wanted.cluster = comparing.cluster
     if comparing.overlap:
         return _overlapping(files.paths, wanted, comparing, delivery)
     with Meter(quiet=output.quiet) as progress, ExitStack() as held:
@@ -248,7 +258,7 @@ def _overlapping(
     from evalcli.comparing.overlap import compare_files
     from evalcli.renderers.overlap import render_overlap
 
-    if comparing.independent or comparing.margins():
+    if comparing.independent or comparing.margins() or comparing.cluster is not None:
         raise UsageError("--overlap counts rows and compares no metrics", fix="ask for one thing at a time")
     first, second = _two(paths, "--overlap")
     _refuse_stdin(paths)

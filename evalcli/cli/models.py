@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from evalcli.cli.progress import Meter
     from evalcli.sources.base import Selection, Source
+    from evalcli.sources.clustering import NoClustersError
 
 POLL_SECONDS = 0.1
 """How often the waiting main thread looks up, for Ctrl-C."""
@@ -37,12 +38,15 @@ def open_models(sides: Sequence[Side], wanted: Selection, progress: Meter, held:
     openings = [_Opening(side, wanted, shares, number) for number, side in enumerate(sides)]
     try:
         if any("-" in side[:2] for side in sides):  # one standard input for all of them
-            for opening in openings:
-                opening.run()
+            for opening in sorted(openings, key=lambda one: one.reads_stdin):
+                opening.run(known=any(other.is_clustered for other in openings))
         else:
             for opening in openings:
                 opening.start()
-        return [opening.result() for opening in openings]
+        sources = [opening.result() for opening in openings]
+        if wanted.cluster is not None and all(source.clustered is None for source in sources):
+            raise next(opening.unclustered for opening in openings if opening.unclustered is not None)
+        return sources
     except BaseException:
         shares.given_up = True
         raise
@@ -86,6 +90,9 @@ class _Opening(threading.Thread):
         self._wanted = replace(wanted, pred=side.pred, listing=True, beside=True, sorted=wanted.id is not None)
         self._heard = shares.of(number)
         self._source: Source | None = None
+        self.reads_stdin = "-" in side[:2]
+        self.unclustered: NoClustersError | None = None
+        """Its files do not have what rows are clustered by: those of another model may."""
         self._failure: BaseException | None = None
         self._ended = threading.Event()  # a thread whose ``join`` is interrupted passes for dead from then on
         self._begun = False
@@ -95,12 +102,27 @@ class _Opening(threading.Thread):
         self._begun = True
         super().start()
 
-    def run(self) -> None:
-        """Open it."""
-        from evalcli.sources import open_source
+    @property
+    def is_clustered(self) -> bool:
+        """Whether it is open, and says which rows belong together."""
+        return self._source is not None and self._source.clustered is not None
 
+    def run(self, *, known: bool = False) -> None:
+        """Open it; ``known``: another model says which rows belong together, and standard input can be read once."""
+        if known and self.reads_stdin:
+            self._wanted = replace(self._wanted, cluster=None)
+        from evalcli.sources import open_source
+        from evalcli.sources.clustering import NoClustersError
+
+        files = self._side.preds, self._side.targets
         try:
-            self._source = open_source(self._side.preds, self._side.targets, self._wanted, self._heard)
+            try:
+                self._source = open_source(*files, self._wanted, self._heard)
+            except NoClustersError as e:
+                if self.reads_stdin:  # which is read by now
+                    raise
+                self.unclustered = e
+                self._source = open_source(*files, replace(self._wanted, cluster=None), self._heard)
         except BaseException as e:
             self._failure = e
         finally:

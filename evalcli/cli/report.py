@@ -74,8 +74,6 @@ def report(
         chosen.scan = deciding.scanned(gating.slice_size)
         if chosen.scan is not None and delivery.takes_part:
             raise no_scan()
-        if deciding.cluster is not None and rival is not None:
-            raise no_clusters(deciding.cluster)
         asked = Asked(files, replace(chosen, scan=None), choices, execution, names, also, extras, rules, gating)
         if rival is not None and files.targets is None:
             chosen.id = None  # it pairs the two models
@@ -110,12 +108,6 @@ def no_scan() -> UsageError:
     """What to say where rows are counted apart and weak slices are searched."""
     what = "--scan: what is counted apart and added up is not searched in this version"
     return UsageError(what, fix="drop --scan, or read all rows in one run")
-
-
-def no_clusters(by: str) -> UsageError:
-    """What to say where rows belong together and another model's are counted beside them."""
-    what = f"clusters by {by!r}: baselines of predictions have none in this version"
-    return UsageError(what, fix="drop --cluster; a baseline may be a saved report")
 
 
 def tell_of_ranges(slicers: Sequence[Slicer]) -> None:

@@ -7,7 +7,7 @@ from math import inf, isfinite
 from typing import Any
 
 from evalcli.errors import InputError
-from evalcli.report import Finding, InputRecord, Verdict
+from evalcli.report import Clustered, Finding, InputRecord, Verdict
 
 SCHEMA = "evalcli.comparison/1"
 OVERLAP = "evalcli.overlap/1"
@@ -146,6 +146,8 @@ class Comparison:
     findings: tuple[Finding, ...] = ()
     gates: tuple[Verdict, ...] = ()
     inputs: tuple[InputRecord, ...] = ()
+    clustered: Clustered | None = None
+    """Which rows belong together, so that whole clusters were drawn."""
 
     def metric(self, name: str) -> MetricRow | None:
         """The row of this metric, if it was compared."""
@@ -163,6 +165,7 @@ class Comparison:
             "ignored": self.ignored,
             "left_out": self.left_out,
             "weighted": self.weighted,
+            **({} if self.clustered is None else {"clustered": self.clustered._asdict()}),
             "classes": list(self.classes),
             **({} if self.positive is None else {"positive": self.positive}),
             "confidence": self.confidence,
@@ -204,6 +207,7 @@ class Comparison:
                 findings=_all(Finding, data["findings"]),
                 gates=_all(Verdict, data["gates"]),
                 inputs=_all(InputRecord, data["inputs"]),
+                clustered=_clustered_from(data.get("clustered")),
             )
         except (KeyError, TypeError, AttributeError) as error:
             what = f"a saved comparison with a part missing or of another form: {error}"
@@ -304,6 +308,10 @@ def _class_from(data: Any) -> ClassRow:
 def _metric_from(name: str, data: Any) -> MetricRow:
     differences = tuple(None if each is None else _one(Difference, each) for each in data["differences"])
     return MetricRow(name, data["direction"], data["unit"], tuple(data["values"]), differences)
+
+
+def _clustered_from(data: Any) -> Clustered | None:
+    return None if data is None else Clustered(**{name: data[name] for name in Clustered._fields})
 
 
 def _all(kind: Any, data: Any) -> tuple[Any, ...]:

@@ -17,11 +17,13 @@ import numpy as np
 from evalcli.comparing.data import Difference
 from evalcli.uncertainty import comparison
 from evalcli.uncertainty.cells import JointCells
+from evalcli.uncertainty.pairedclusters import ClusteredCounts
 from evalcli.uncertainty.quantiles import two_sided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalcli.comparing.clusters import PairClusters
     from evalcli.comparing.joint import Cells
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.intervals import Confidence
@@ -45,6 +47,7 @@ class CountDifferences:
         positive: int | None,
         classes: Sequence[str],
         declared: int | None,
+        clusters: PairClusters | None = None,
     ) -> None:
         ours, theirs = (cells.first, cells.second) if swapped else (cells.second, cells.first)
         self.cells = JointCells.of(cells.target, ours, theirs, cells.amounts, cells.squares)
@@ -60,7 +63,11 @@ class CountDifferences:
             )
             for method in methods
         )
-        self._ample = self._few and self._is_ample()
+        self._ample = self._few and clusters is None and self._is_ample()
+        if clusters is not None:
+            joint = clusters.joint(self.cells, confidence, swapped=swapped)
+            self._score = ClusteredCounts(self.cells, joint, positive=positive, classes=classes, declared=declared)
+        self._clustered = clusters is not None
 
     def _is_ample(self) -> bool:
         """Whether every class has enough rows right and wrong, by either model, counted as rows of equal weight."""
@@ -77,7 +84,7 @@ class CountDifferences:
         if name.base == "majority_baseline":
             return None
         found = self._score.of(name)
-        if found is None or (name.base in SHARES and not self.cells.sides[0].weighted):
+        if found is None or self._clustered or (name.base in SHARES and not self.cells.sides[0].weighted):
             return found
         if not self._few:
             return replace(found, p=self._normal_p(found))

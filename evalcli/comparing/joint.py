@@ -68,20 +68,20 @@ class JointCounts:
             raise LimitError(f"{size} classes are too many to compare", fix=f"number them from 0 to {_MASK - 2}")
         wide = size + 1
         if not self.weighted and size * wide * wide <= _PACKED:
-            packed = target.astype(np.int32)
-            packed *= wide
-            packed += first.astype(np.int32, copy=False)
-            packed += 1
-            packed *= wide
-            packed += second.astype(np.int32, copy=False)
-            packed += 1
-            counts = np.bincount(packed)
+            cell = target.astype(np.int32)
+            cell *= wide
+            cell += first.astype(np.int32, copy=False)
+            cell += 1
+            cell *= wide
+            cell += second.astype(np.int32, copy=False)
+            cell += 1
+            counts = np.bincount(cell)
             held = np.flatnonzero(counts)
             rest, last = np.divmod(held, wide)
             truth, middle = np.divmod(rest, wide)
-            self._rows.add(_keys(truth, middle - 1, last - 1), counts[held])
+            self._rows.add(packed(truth, middle - 1, last - 1), counts[held])
             return
-        keys = _keys(*(part.astype(np.int64, copy=False) for part in (target, first, second)))
+        keys = packed(*(part.astype(np.int64, copy=False) for part in (target, first, second)))
         self._rows.add(keys)
         if self.weighted:
             weight = np.ones(len(keys)) if weight is None else weight
@@ -99,7 +99,7 @@ class JointCounts:
     def cells(self) -> Cells:
         """The occupied cells; those whose rows all weigh nothing are among them."""
         keys, rows = self._rows.keys(), self._rows.amounts()
-        places = keys >> 2 * _BITS, (keys >> _BITS & _MASK) - 1, (keys & _MASK) - 1
+        places = unpacked(keys)
         if not self.weighted:
             amounts = rows.astype(np.float64)
             return Cells(*places, rows, amounts, amounts)
@@ -107,9 +107,15 @@ class JointCounts:
         return Cells(*places, rows, sums, squares)
 
 
-def _keys(target: HostArray, first: HostArray, second: HostArray) -> HostArray:
+def packed(target: HostArray, first: HostArray, second: HostArray) -> HostArray:
+    """The key of each cell (K,) int64."""
     keys: HostArray = (target << 2 * _BITS) | ((first + 1) << _BITS) | (second + 1)
     return keys
+
+
+def unpacked(keys: HostArray) -> tuple[HostArray, HostArray, HostArray]:
+    """The classes of each cell (K,) by its key."""
+    return keys >> 2 * _BITS, (keys >> _BITS & _MASK) - 1, (keys & _MASK) - 1
 
 
 def _at(keys: HostArray, table: SparseTable) -> HostArray:

@@ -24,7 +24,7 @@ from evalcli.metrics.registry import class_index
 from evalcli.uncertainty.means import WORST_LOSS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from evalcli.comparing.label_rows import LabelNumbers, RowLook
     from evalcli.metrics.arrays import HostArray
@@ -65,13 +65,29 @@ class Contrast(ABC):
     def powers(self, look: RowLook) -> HostArray:
         """What each row adds to the sums (cells, n)."""
 
+    def moves(self, look: RowLook, powers: HostArray) -> HostArray:
+        """What each row adds to the difference (n,), less the difference itself, times its weight."""
+        del look
+        moves: HostArray = powers[1]
+        return moves
+
     @abstractmethod
     def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
         """What the sums tell."""
 
-    def found(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
-        """The same, within what the metric can be; where ranks are only certain within bounds, beyond these."""
+    def found(
+        self,
+        sums: Sequence[float],
+        joint: HostArray,
+        confidence: Confidence,
+        clustered: Callable[[Difference], Difference] | None = None,
+    ) -> Difference:
+        """The same, within what the metric can be; where ranks are only certain within bounds, beyond these.
+
+        ``clustered`` makes it that of whole clusters.
+        """
         known = self.difference(sums, joint, confidence)
+        known = known if clustered is None else clustered(known)
         first, second = (one.value(self.name) for one in self.numbers)
         below = float((second.value - second.low) + (first.high - first.value))
         above = float((second.high - second.value) + (first.value - first.low))

@@ -47,6 +47,18 @@ class OfRanks(Contrast):
 
     def powers(self, look: RowLook) -> HostArray:
         """What each row adds to the sums (cells, n)."""
+        every = self._added(look)
+        squares: HostArray = every * every
+        return squares
+
+    def moves(self, look: RowLook, powers: HostArray) -> HostArray:
+        """What each row adds to the difference (n,), times its weight."""
+        del powers
+        moves: HostArray = self._added(look)[0]
+        return moves
+
+    def _added(self, look: RowLook) -> HostArray:
+        """What each row adds to the difference, then in each label (cells, n)."""
         total, parts = np.zeros(look.rows), []
         first, second = self._influences
         for at, place in enumerate(self._places):
@@ -61,10 +73,7 @@ class OfRanks(Contrast):
             if self._moved is not None:
                 total = total + self._moved[at] * look.true[place]
         every = np.stack([total, *parts])
-        if look.weight is not None:
-            every = every * look.weight
-        squares: HostArray = every * every
-        return squares
+        return every if look.weight is None else every * look.weight
 
     def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
         """What the sums tell."""

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.differences import CountDifferences
 from evalcli.comparing.joint import Cells, JointCounts
+from evalcli.comparing.label_clusters import LabelClusters
 from evalcli.comparing.label_contrasts import Contrast, OfLosses, OfRows
 from evalcli.comparing.label_flips import LabelFlips
 from evalcli.comparing.label_rankings import OfRanks
@@ -30,10 +32,12 @@ from evalcli.metrics.registry import class_index, parse
 from evalcli.uncertainty.slopes import RATIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from evalcli.comparing.clusters import KnownClusters
     from evalcli.comparing.label_rows import LabelNumbers
     from evalcli.comparing.labels import LabelsPass
+    from evalcli.comparing.passes import Counted
     from evalcli.comparing.rows import Rows, Together
     from evalcli.engine import Progress
     from evalcli.metrics.arrays import HostArray
@@ -68,7 +72,7 @@ class LabelDifferences:
     None is compared that is undefined or infinite for one of a pair. ``flips`` are the rows of each kind to name.
     """
 
-    counted: LabelsPass
+    counted: Counted
     numbers: Sequence[LabelNumbers]
     together: Together
     confidence: Confidence
@@ -86,21 +90,30 @@ class LabelDifferences:
             found = (contrast_of(name, pair, (self.numbers[reference], self.numbers[other])) for name in known)
             contrasts += [each for each in found if each is not None]
         fresh = partial(LabelLook.empty, self.counted, self.numbers, reference, contrasts, self.flips)
-        workers = self.counted.passes[0].plan.workers
+        workers = self.counted.total.passes[0].plan.workers
         total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
         parts = total.parts()
         every: dict[int, dict[str, Difference | None]] = {other: dict.fromkeys(map(str, names)) for other in others}
-        for each, sums in zip(contrasts, parts, strict=True):
+        for each, sums, clustered in zip(contrasts, parts, self._clustered(total, len(contrasts)), strict=True):
             other = each.pair[1]
-            every[other][str(each.name)] = each.found(sums, total.pairs[other].joint, self.confidence)
+            every[other][str(each.name)] = each.found(sums, total.pairs[other].joint, self.confidence, clustered)
         for other in others:
             for name in names:
                 if contrast_of(name, (0, 0), (self.numbers[0], self.numbers[0])) is None:
                     every[other][str(name)] = self.by_counts(name, total.pairs[other])
         return Looked(every, total)
 
+    def _clustered(self, total: LabelLook, count: int) -> Iterator[Callable[[Difference], Difference] | None]:
+        """What makes each of so many differences that of whole clusters."""
+        if total.clusters is None:
+            yield from [None] * count
+            return
+        clusters = total.clusters.clusters.paired(self.confidence)
+        for moved in total.clusters.moved():
+            yield partial(clusters.difference, moved=moved)
+
     def _is_known(self, name: MetricName, pair: tuple[int, int]) -> bool:
-        return self.counted.rows > 1 and all(isfinite(float(self.numbers[i].value(name).value)) for i in pair)
+        return self.counted.total.rows > 1 and all(isfinite(float(self.numbers[i].value(name).value)) for i in pair)
 
     def by_counts(self, name: MetricName, pair: PairCounts) -> Difference | None:
         """The difference in what is a share of rows, or of the cells of one label."""
@@ -115,7 +128,10 @@ class LabelDifferences:
         """Of a label, or of whole rows, as of two classes."""
         if place not in pair.told:
             cells = pair.rows.cells() if place is None else pair.of_label(place)
-            pair.told[place] = CountDifferences(cells, self.confidence, positive=1, classes=_BINARY, declared=None)
+            joint = None if pair.clusters is None else pair.clusters.of(place)
+            pair.told[place] = CountDifferences(
+                cells, self.confidence, positive=1, classes=_BINARY, declared=None, clusters=joint
+            )
         return pair.told[place]
 
 
@@ -129,17 +145,20 @@ class Looked(NamedTuple):
 class PairCounts:
     """Cells of every label by what is true and what two models say, and rows by which of them is wholly right."""
 
-    def __init__(self, labels: int, *, weighted: bool) -> None:
+    def __init__(self, labels: int, *, weighted: bool, clusters: KnownClusters | None = None) -> None:
         self.weighted = weighted
+        self.clusters = None if clusters is None else LabelClusters(clusters, labels, weighted=weighted)
         self.counts = np.zeros((labels, LEFT_OUT + 1), np.int64)
         cells = labels * (LEFT_OUT + 1) if weighted else 0
         self._sums, self._squares = ExactSum(cells), ExactSum(cells)
         self.rows = JointCounts(weighted=weighted)
         self.told: dict[int | None, CountDifferences] = {}
 
-    def update(self, look: RowLook, pair: tuple[int, int]) -> None:
-        """Take in the rows of a batch."""
+    def update(self, look: RowLook, pair: tuple[int, int], groups: HostArray | None = None) -> None:
+        """Take in the rows of a batch, in ``groups`` of clusters (n,)."""
         width = LEFT_OUT + 1
+        if self.clusters is not None and groups is not None:
+            self.clusters.update(look, pair, groups)
         for label, codes in enumerate(look.codes(pair)):
             self.counts[label] += np.bincount(codes, minlength=width)
             if self.weighted and look.weight is not None and len(codes):
@@ -155,6 +174,8 @@ class PairCounts:
         self._sums.merge(other._sums)
         self._squares.merge(other._squares)
         self.rows.merge(other.rows)
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
 
     @cached_property
     def joint(self) -> HostArray:
@@ -191,22 +212,24 @@ class LabelLook:
     sums: ExactSum
     pairs: dict[int, PairCounts]
     flips: LabelFlips
+    clusters: GroupSums | None
 
     @classmethod
     def empty(
         cls,
-        counted: LabelsPass,
+        counted: Counted,
         numbers: Sequence[LabelNumbers],
         reference: int,
         contrasts: Sequence[Contrast],
         flips: int,
     ) -> LabelLook:
         """No rows yet."""
-        labels, weighted = len(numbers[0].counted.labels), counted.passes[0].plan.source.weighted
+        labels, weighted = len(numbers[0].counted.labels), counted.total.passes[0].plan.source.weighted
         others = [i for i in range(len(numbers)) if i != reference]
-        pairs = {other: PairCounts(labels, weighted=weighted) for other in others}
+        pairs = {other: PairCounts(labels, weighted=weighted, clusters=counted.clusters) for other in others}
         sums = ExactSum(sum(one.cells for one in contrasts))
-        return cls(counted, numbers, reference, contrasts, sums, pairs, LabelFlips.of(flips))
+        clusters = None if counted.clusters is None else GroupSums(counted.clusters, len(contrasts))
+        return cls(counted.total, numbers, reference, contrasts, sums, pairs, LabelFlips.of(flips), clusters)
 
     def add(self, rows: Rows) -> bool:
         """Look at the rows of all models."""
@@ -216,15 +239,19 @@ class LabelLook:
         if not cells[0].length:
             return True
         look = RowLook(cells, self.numbers)
+        groups = None if self.clusters is None else self.clusters.clusters.group_of(clusters_at(rows, places))
         for other, pair in self.pairs.items():
-            pair.update(look, (self.reference, other))
+            pair.update(look, (self.reference, other), groups)
         if self.flips.limit:
             self.flips.update(look, rows.batches[0], places)
         start = 0
         with np.errstate(over="ignore", under="ignore"):
-            for one in self.contrasts:
-                self.sums.add_rows(one.powers(look), start + np.arange(one.cells))
+            for number, one in enumerate(self.contrasts):
+                powers = one.powers(look)
+                self.sums.add_rows(powers, start + np.arange(one.cells))
                 start += one.cells
+                if self.clusters is not None and groups is not None:
+                    self.clusters.update(number, one.moves(look, powers), groups)
         return True
 
     def merge(self, other: LabelLook) -> None:
@@ -233,6 +260,8 @@ class LabelLook:
         for place, pair in self.pairs.items():
             pair.merge(other.pairs[place])
         self.flips.merge(other.flips)
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
 
     def parts(self) -> list[list[float]]:
         """The sums of every contrast."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalcli.comparing.clusters import ClusterCounts, clusters_at, counts_of
 from evalcli.comparing.elements import elements_of, shared_places
 from evalcli.evidence import Fault
 from evalcli.multilabel.states import begin
@@ -35,6 +36,7 @@ class LabelsPass:
     unlike_weights: Fault = field(default_factory=Fault)
     lost: list[int] = field(default_factory=list)
     """Rows of each model that another leaves out."""
+    clusters: ClusterCounts | None = None
     differing: int = 0
     """Rows in which not all models predict the same labels."""
 
@@ -59,6 +61,8 @@ class LabelsPass:
             self._compare(cells, places, rows.batches[0])
         for one, each in zip(self.passes, cells, strict=True):
             one.take(each)
+        if self.clusters is not None:
+            self.clusters.update(clusters_at(rows, places), cells[0].counted.weight)
         unlike = [(cells[0].counted.said != each.counted.said).any(axis=0) for each in cells[1:]]
         self.differing += int(np.count_nonzero(np.any(unlike, axis=0)))
         return holds
@@ -89,6 +93,8 @@ class LabelsPass:
         self.unlike_weights.merge(other.unlike_weights)
         self.lost = [mine + theirs for mine, theirs in zip(self.lost, other.lost, strict=True)]
         self.differing += other.differing
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
 
     def settle(self) -> None:
         """Every model was counted by itself."""
@@ -117,8 +123,8 @@ def begin_labels(
     def fresh() -> LabelsPass:
         passes = tuple(make() for make in makers)
         for one in passes:
-            one.pairs = None
+            one.pairs = one.clusters = None
             one.prepare = one.prepare._replace(keep_places=True, device=None)
-        return LabelsPass(passes, same_target, lost=[0] * len(passes))
+        return LabelsPass(passes, same_target, lost=[0] * len(passes), clusters=counts_of(members))
 
     return fresh

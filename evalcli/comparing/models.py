@@ -22,6 +22,7 @@ from evalcli.comparing.sides import (
     left_out_of,
     metric_rows,
     models_of,
+    told_clusters,
     told_left_out,
 )
 from evalcli.engine import batch_rows, place, worker_count
@@ -178,6 +179,7 @@ class _Comparing:
             rows=self._rows() if two else (),
             findings=self._findings(left_out, cells),
             inputs=inputs_of(self.sources, self.counted.inputs),
+            clustered=told_clusters(self.counted.clusters),
         )
 
     def _differences(
@@ -193,6 +195,7 @@ class _Comparing:
             positive=self.task.positive,
             classes=self.every,
             declared=declared,
+            clusters=None if self.counted.clusters is None else self.counted.clusters.of_pair(pair),
         )
         found: dict[str, Difference | None] = {
             str(name): counts.of(name) for name in names if not name.entry.needs_scores
@@ -207,9 +210,7 @@ class _Comparing:
         from evalcli.comparing.scored import ScoreDifferences
 
         results = [each.scores for each in self.numbers if each.scores is not None]
-        return ScoreDifferences(
-            self.counted.total, results, values, self.together, self.confidence, self.size, self.progress
-        )
+        return ScoreDifferences(self.counted, results, values, self.together, self.confidence, self.size, self.progress)
 
     def _flips(self, cells: Cells) -> tuple[data.ClassFlips, ...]:
         """All rows, then every class that occurs as a target."""

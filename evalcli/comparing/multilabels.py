@@ -22,6 +22,7 @@ from evalcli.comparing.sides import (
     left_out_of,
     metric_rows,
     models_of,
+    told_clusters,
     told_left_out,
 )
 from evalcli.metrics.registry import parse
@@ -75,7 +76,9 @@ class LabelComparing:
         by_label = two and self.question.by_label
         reference = 0 if two else best_of(names[0], values)
         confidence, flips = self.question.confidence, self.question.flips if two else 0
-        differences = LabelDifferences(total, self.numbers, self.together, confidence, self.size, self.progress, flips)
+        differences = LabelDifferences(
+            self.counted, self.numbers, self.together, confidence, self.size, self.progress, flips
+        )
         found, look = differences.of(names, reference)
         for source in self.sources:  # rows were read again
             source.finish()
@@ -100,6 +103,7 @@ class LabelComparing:
             rows=(*self._rows(look), *self._cells(look)) if two else (),
             findings=self._findings(left_out),
             inputs=inputs_of(self.sources, self.counted.inputs),
+            clustered=told_clusters(self.counted.clusters),
         )
 
     def _names(self) -> tuple[MetricName, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.classification.states import begin
+from evalcli.comparing.clusters import ClusterCounts, counts_of
 from evalcli.comparing.elements import elements_of, names_of, shared_places
 from evalcli.comparing.joint import FirstFlips, JointCounts
 from evalcli.counting import Plan
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.states import ClassificationPass
+    from evalcli.comparing.clusters import KnownClusters
     from evalcli.comparing.rows import Rows, Together
     from evalcli.comparing.scored import LossSums
     from evalcli.engine import Progress
@@ -158,6 +160,7 @@ class TogetherPass:
     lost: list[int] = field(default_factory=list)
     """Rows of each model that another leaves out."""
     losses: LossSums | None = None
+    clusters: ClusterCounts | None = None
 
     def add(self, rows: Rows) -> bool:
         """Count the same rows of all models; ``False`` where they contradict a decision."""
@@ -170,6 +173,8 @@ class TogetherPass:
             self._compare(labels, places, rows.batches[0])
         for (left, right), table in self.tables.items():
             table.update(first.target, labels[left].preds, labels[right].preds, first.weight)
+        if self.clusters is not None:
+            self.clusters.update_cells(cluster_in(labels), first.target, [each.preds for each in labels], first.weight)
         if self.flips.limit:
             batch, inner = rows.batches[0], self.passes[0].prepare.layout.inner
             names = None if batch.cells is None else names_of(batch, inner, places)
@@ -219,6 +224,8 @@ class TogetherPass:
         self.flips.merge(other.flips)
         if self.losses is not None and other.losses is not None:
             self.losses.merge(other.losses)
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
         self.unlike.merge(other.unlike)
         self.unlike_weights.merge(other.unlike_weights)
         self.lost = [mine + theirs for mine, theirs in zip(self.lost, other.lost, strict=True)]
@@ -240,6 +247,12 @@ def common(labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
     return [each if rows is None else each.pick(rows) for each, rows in zip(labels, kept, strict=True)], places
 
 
+def cluster_in(labels: Sequence[Labels]) -> HostArray:
+    """The cluster of each row, as the first model has it that knows."""
+    found: HostArray = next(each.cluster for each in labels if each.cluster is not None)
+    return found
+
+
 class Counted(NamedTuple):
     """What the pass over the whole input has gathered, the decision on each model, and the files that were read."""
 
@@ -247,6 +260,7 @@ class Counted(NamedTuple):
     """Of classes a ``TogetherPass``, of values a ``ValuesPass``, of several labels a row a ``LabelsPass``."""
     tasks: tuple[Task, ...]
     inputs: tuple[tuple[InputFile, ...], ...]
+    clusters: KnownClusters | None = None
 
 
 def count_together(
@@ -283,7 +297,8 @@ def count_together(
             for one, task in zip(total.passes, decided, strict=True):
                 one.check(task)
             _check(members, decided, total)
-            return Counted(total, decided, inputs)
+            clusters = None if total.clusters is None else total.clusters.known(members[0].source.target.path)
+            return Counted(total, decided, inputs, clusters)
         _refuse_again(members, decided, tried)
         known = [now.with_(before) for now, before in zip(seen, known, strict=True)]
 
@@ -354,10 +369,11 @@ def _fresh(
     def fresh() -> TogetherPass:
         passes = tuple(make() for make in makers)
         for one in passes:
-            one.prepare = one.prepare._replace(keep_places=True)
+            one.prepare, one.clusters = one.prepare._replace(keep_places=True), None  # pairs have clusters of their own
         tables = {pair: JointCounts(weighted=weighted) for pair in pairs}
-        total = TogetherPass(passes, same_target, tables, FirstFlips(flips), lost=[0] * len(passes))
-        if all(one.scores is not None for one in passes):
+        clusters = counts_of(members, pairs)
+        total = TogetherPass(passes, same_target, tables, FirstFlips(flips), lost=[0] * len(passes), clusters=clusters)
+        if clusters is None and all(one.scores is not None for one in passes):
             from evalcli.comparing.scored import LossSums
 
             total.losses = LossSums(members[0].names(tasks[0].kind), pairs)

@@ -16,6 +16,7 @@ from evalcli.comparing.sides import (
     left_out_of,
     metric_rows,
     models_of,
+    told_clusters,
     told_left_out,
 )
 from evalcli.comparing.valued import ValueDifferences
@@ -57,7 +58,7 @@ class ValueComparing:
         two = len(self.sources) == 2
         reference = 0 if two else best_of(names[0], values)
         differences = ValueDifferences(
-            total, results, values, self.together, self.question.confidence, self.size, self.progress
+            self.counted, results, values, self.together, self.question.confidence, self.size, self.progress
         )
         found = differences.of(names, reference)
         for source in self.sources:  # values were read again
@@ -82,6 +83,7 @@ class ValueComparing:
             rows=self._rows(),
             findings=self._findings(left_out),
             inputs=inputs_of(self.sources, self.counted.inputs),
+            clustered=told_clusters(self.counted.clusters),
         )
 
     def _results(self, place: int) -> Results:

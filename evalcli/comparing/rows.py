@@ -36,6 +36,11 @@ class Rows(NamedTuple):
         return self.batches[0].target
 
     @property
+    def cluster(self) -> Array | None:
+        """The number of each row's cluster, of the first model that says so; all that do say the same."""
+        return next((batch.cluster for batch in self.batches if batch.cluster is not None), None)
+
+    @property
     def repeats(self) -> None:
         """Rows that are compared stand for themselves alone."""
         return
@@ -86,6 +91,7 @@ class Together:
     def _load(self, loads: Sequence[Callable[[], Batch]]) -> Rows:
         rows = Rows(tuple(load() for load in loads))
         self._check_ids(rows.batches)
+        self._check_clusters(rows.batches)
         return rows
 
     def _in_step(self, feeds: Sequence[_Feed]) -> Iterator[Callable[[], Rows]]:
@@ -95,6 +101,7 @@ class Together:
                 break
             batches = self._common(feeds)
             if len(batches[0].target):
+                self._check_clusters(batches)
                 yield partial(Rows, batches)
         for place, feed in enumerate(feeds):
             while feed.fill():
@@ -161,6 +168,17 @@ class Together:
                 number = int(_numbers(batches[self._named[0]])[row])
                 what = f"row {number} has the id {each[row]!r}, but {ids[0][row]!r} in {self._paths[self._named[0]]}"
                 fix = f"pair tables with --id {self.listed[place].columns[0]}, or bring arrays into one order"
+                raise InputError(what, fix=fix, path=self._paths[place])
+
+    def _check_clusters(self, batches: Sequence[Batch]) -> None:
+        """Refuse rows that belong to one cluster in one file and to another in the next."""
+        held = [(place, batch.cluster) for place, batch in enumerate(batches) if batch.cluster is not None]
+        for place, cluster in held[1:]:
+            differ = np.flatnonzero(cluster != held[0][1])
+            if len(differ):
+                number = int(_numbers(batches[place])[differ[0]])
+                what = f"row {number} belongs to another cluster than in {self._paths[held[0][0]]}"
+                fix = "keep the column of --cluster beside the truth, or make both agree"
                 raise InputError(what, fix=fix, path=self._paths[place])
 
 
@@ -237,6 +255,7 @@ def _part(batch: Batch, rows: Array | slice) -> Batch:
         start=start,
         numbers=None if numbers is None else numbers[rows],
         cells=batch.cells.part(rows) if isinstance(batch.cells, Cells) else None,
+        cluster=None if batch.cluster is None else batch.cluster[rows],
     )
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.comparing.passes import common
+from evalcli.comparing.clusters import GroupSums
+from evalcli.comparing.passes import cluster_in, common
 from evalcli.engine import accumulate
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.scoring import ScoreResults, ScoreStates, Scoring
-    from evalcli.comparing.passes import TogetherPass
+    from evalcli.comparing.passes import Counted, TogetherPass
     from evalcli.comparing.rows import Rows, Together
     from evalcli.engine import Progress
     from evalcli.metrics.arrays import HostArray
@@ -56,7 +57,7 @@ class ScoreDifferences:
     ``values`` are the metrics of each model; none is compared that is undefined for one of a pair.
     """
 
-    counted: TogetherPass
+    counted: Counted
     results: Sequence[ScoreResults]
     values: Sequence[dict[str, float | None]]
     together: Together
@@ -68,7 +69,8 @@ class ScoreDifferences:
         """The second model of a ``pair`` less the first, in every metric that has a test; one pass for all of them."""
         wanted = [name for name in names if has_test(name) and all(self.values[i][str(name)] is not None for i in pair)]
         found: dict[str, Difference | None] = {}
-        known = {} if self.counted.losses is None else self.counted.losses.of(pair)
+        losses = self.counted.total.losses
+        known = {} if losses is None else losses.of(pair)
         for name in wanted:
             if str(name) in known:
                 found[str(name)] = self._of_loss(name, pair, known[str(name)])
@@ -76,8 +78,11 @@ class ScoreDifferences:
         if not again:
             return found
         looks = [ScoreLook.of(again, self.results[i]) for i in pair]
-        fresh = partial(_ScorePass.empty, self.counted, pair, again, looks)
-        workers = self.counted.passes[0].plan.workers
+        gaps = [
+            float(self.values[pair[1]][str(each)] or 0) - float(self.values[pair[0]][str(each)] or 0) for each in again
+        ]
+        fresh = partial(_ScorePass.empty, self.counted, pair, again, looks, gaps)
+        workers = self.counted.total.passes[0].plan.workers
         total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
         for name in again:
             if name.base in INFLUENCES:
@@ -87,7 +92,19 @@ class ScoreDifferences:
                 found[str(name)] = ranked_difference(second, first, variance, rows, self.confidence)
             else:
                 found[str(name)] = self._of_loss(name, pair, total.losses[str(name)])
-        return found
+        return found if total.clusters is None else self._of_clusters(found, again, total.clusters)
+
+    def _of_clusters(
+        self, found: dict[str, Difference | None], names: Sequence[MetricName], sums: GroupSums
+    ) -> dict[str, Difference | None]:
+        """The same differences, of whole clusters."""
+        clusters = sums.clusters.paired(self.confidence)
+        told: dict[str, Difference | None] = {}
+        for name, moved in zip(names, sums.moved(), strict=True):
+            plain = found[str(name)]
+            span = 1.0 if name.base in INFLUENCES else span_of(name, self.results[0])
+            told[str(name)] = None if plain is None else clusters.difference(plain, moved, span)
+        return told
 
     def _of_loss(self, name: MetricName, pair: tuple[int, int], sums: RowSums) -> Difference | None:
         first, second = self._values(name, pair)
@@ -292,17 +309,25 @@ class _ScorePass:
     pair: tuple[int, int]
     names: Sequence[MetricName]
     looks: Sequence[ScoreLook]
+    gaps: Sequence[float]
     influences: dict[str, PairedInfluence]
     losses: dict[str, RowSums]
+    clusters: GroupSums | None
 
     @classmethod
     def empty(
-        cls, counted: TogetherPass, pair: tuple[int, int], names: Sequence[MetricName], looks: Sequence[ScoreLook]
+        cls,
+        counted: Counted,
+        pair: tuple[int, int],
+        names: Sequence[MetricName],
+        looks: Sequence[ScoreLook],
+        gaps: Sequence[float],
     ) -> _ScorePass:
         """No rows yet."""
         influences = {str(name): PairedInfluence() for name in names if name.base in INFLUENCES}
         losses = {str(name): RowSums() for name in names if name.base in LOSSES}
-        return cls(counted, pair, names, looks, influences, losses)
+        clusters = None if counted.clusters is None else GroupSums(counted.clusters, len(names))
+        return cls(counted.total, pair, names, looks, gaps, influences, losses, clusters)
 
     def add(self, rows: Rows) -> bool:
         """Look at the rows of both models."""
@@ -320,6 +345,7 @@ class _ScorePass:
             for name, state in self.influences.items():
                 moved = [look.influence(name, rows) for look, rows in zip(self.looks, ranked, strict=True)]
                 state.update(*(each if weight is None else each * weight for each in moved))
+                self._add_terms(name, moved[1] - moved[0], labels)
         if self.losses:
             seen = [
                 probability_rows(score_rows(scores, target, look.scoring.form), look.scoring.form)
@@ -330,7 +356,18 @@ class _ScorePass:
                     first, second = (loss_of(metric, each) for each in seen)
                     with np.errstate(invalid="ignore"):
                         self.losses[str(metric)].update(second - first, weight)
+                        self._add_terms(str(metric), second - first, labels)
         return True
+
+    def _add_terms(self, name: str, terms: HostArray, labels: Sequence[Labels]) -> None:
+        """Take in what the rows (N,) of clusters add to the difference in a metric."""
+        if self.clusters is None:
+            return
+        number = [*map(str, self.names)].index(name)
+        if name in self.losses:
+            terms = np.where(np.isfinite(terms), terms, 0.0) - self.gaps[number]
+        weight, groups = labels[self.pair[0]].weight, self.clusters.clusters.group_of(cluster_in(labels))
+        self.clusters.update(number, terms if weight is None else terms * weight, groups)
 
     def merge(self, other: _ScorePass) -> None:
         """Take in what another worker has gathered."""
@@ -338,6 +375,8 @@ class _ScorePass:
             state.merge(other.influences[name])
         for name, sums in self.losses.items():
             sums.merge(other.losses[name])
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
 
 
 def loss_of(name: MetricName, rows: ProbabilityRows) -> HostArray:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.comparing import data
-from evalcli.report import Finding, InputRecord
+from evalcli.report import Clustered, Finding, InputRecord
 from evalcli.reporting import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalcli.comparing.clusters import KnownClusters
     from evalcli.comparing.rows import Together
     from evalcli.counting import Pass
     from evalcli.metrics.registry import MetricName
@@ -32,6 +33,11 @@ def told_left_out(left_out: int) -> Finding:
     rows = "1 row is" if left_out == 1 else f"{left_out:,} rows are"
     text = f"{rows} left out of all, because only some of the models have a prediction there"
     return Finding("left-out", "warning", text, "find out why the others gave no number there")
+
+
+def told_clusters(clusters: KnownClusters | None) -> Clustered | None:
+    """What to say of rows that belong together."""
+    return None if clusters is None else clusters.told
 
 
 def left_out_of(

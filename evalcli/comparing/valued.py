@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.influences import has_terms, terms, usual_size
 from evalcli.comparing.roots import SUMS, JointMoments, Roots
 from evalcli.comparing.values import in_common
@@ -33,6 +34,7 @@ from evalcli.uncertainty.means import Moments, careful_interval, careful_p
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evalcli.comparing.passes import Counted
     from evalcli.comparing.rows import Rows, Together
     from evalcli.comparing.values import ValuesPass
     from evalcli.engine import Progress
@@ -75,7 +77,7 @@ class ValueDifferences:
     ``values`` are the metrics of each model; none is compared that is undefined or infinite for one of a pair.
     """
 
-    counted: ValuesPass
+    counted: Counted
     results: Sequence[Results]
     values: Sequence[dict[str, float | None]]
     together: Together
@@ -97,7 +99,7 @@ class ValueDifferences:
         if not contrasts:
             return found
         fresh = partial(_ContrastPass.empty, self.counted, self.results, reference, contrasts)
-        workers = self.counted.passes[0].plan.workers
+        workers = self.counted.total.passes[0].plan.workers
         total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
         told = {(one.other, str(one.name), one.sign): sums for one, sums in zip(contrasts, total.parts(), strict=True)}
         for each in contrasts:
@@ -105,7 +107,22 @@ class ValueDifferences:
                 key = each.other, str(each.name)
                 both = [told[*key, sign] for sign in (-1.0, 1.0) if (*key, sign) in told]
                 found[each.other][key[1]] = self._difference(each, reference, both)
+        if total.clusters is not None:
+            self._cluster(found, contrasts, total.clusters)
         return found
+
+    def _cluster(
+        self, found: dict[int, dict[str, Difference | None]], contrasts: Sequence[Contrast], sums: GroupSums
+    ) -> None:
+        """Make them differences of whole clusters; of a bias by what moves more, the difference or the sum."""
+        clusters = sums.clusters.paired(self.confidence)
+        plain: dict[tuple[int, str], list[Difference]] = {}
+        for one, moved in zip(contrasts, sums.moved(), strict=True):
+            known = found[one.other][str(one.name)]
+            assert known is not None
+            plain.setdefault((one.other, str(one.name)), []).append(clusters.difference(known, moved))
+        for (other, name), every in plain.items():
+            found[other][name] = max(every, key=lambda one: one.interval.width)
 
     def _difference(self, one: Contrast, reference: int, sums: Sequence[tuple[float, ...]]) -> Difference:
         """From the ``sums`` of the terms' differences, and of a bias those of their sums."""
@@ -125,7 +142,7 @@ class ValueDifferences:
 
     def _is_known(self, name: MetricName, pair: tuple[int, int]) -> bool:
         known = (self.values[i][str(name)] for i in pair)
-        enough = self.counted.rows >= _LEAST_ROWS.get(name.base, 2)
+        enough = self.counted.total.rows >= _LEAST_ROWS.get(name.base, 2)
         return enough and has_terms(name) and all(each is not None and isfinite(each) for each in known)
 
     def _contrast(self, name: MetricName, other: int, reference: int, sign: float) -> Contrast:
@@ -203,29 +220,36 @@ class _ContrastPass:
     unit: float
     """What weights are divided by, which moments do not depend on, so that their cubes stay in range."""
     sums: ExactSum
+    clusters: GroupSums | None
 
     @classmethod
     def empty(
-        cls, counted: ValuesPass, results: Sequence[Results], reference: int, contrasts: Sequence[Contrast]
+        cls, counted: Counted, results: Sequence[Results], reference: int, contrasts: Sequence[Contrast]
     ) -> _ContrastPass:
         """No rows yet."""
-        unit = _power_of_2(float(results[reference].read(StateKey("Moments"))[0].n) / counted.rows)
-        return cls(counted, results, reference, contrasts, unit, ExactSum(sum(one.cells for one in contrasts)))
+        total = counted.total
+        unit = _power_of_2(float(results[reference].read(StateKey("Moments"))[0].n) / total.rows)
+        clusters = None if counted.clusters is None else GroupSums(counted.clusters, len(contrasts))
+        sums = ExactSum(sum(one.cells for one in contrasts))
+        return cls(total, results, reference, contrasts, unit, sums, clusters)
 
     def add(self, rows: Rows) -> bool:
         """Look at the rows of all models."""
         every = [one.prepare(batch, Evidence()) for one, batch in zip(self.counted.passes, rows.batches, strict=True)]
-        values, _ = in_common(every)
+        values, places = in_common(every)
         weight = None if values[0].weight is None else values[0].weight / self.unit
         if not values[0].preds.shape[1]:
             return True
         known: dict[tuple[str, int], HostArray] = {}
         start = 0
+        groups = None if self.clusters is None else self.clusters.clusters.group_of(clusters_at(rows, places))
         with np.errstate(over="ignore", under="ignore"):
-            for one in self.contrasts:
-                powers = self._powers(known, one, values, weight)
+            for number, one in enumerate(self.contrasts):
+                powers, moved = self._powers(known, one, values, weight)
                 self.sums.add_rows(powers, start + np.arange(one.cells))
                 start += one.cells
+                if self.clusters is not None and groups is not None:
+                    self.clusters.update(number, moved if weight is None else moved * weight, groups)
         return True
 
     def _powers(
@@ -234,17 +258,19 @@ class _ContrastPass:
         one: Contrast,
         values: Sequence[ValueRows],
         weight: HostArray | None,
-    ) -> HostArray:
-        """What the rows (N,) of a batch add to the sums of a contrast (cells, N)."""
+    ) -> tuple[HostArray, HostArray]:
+        """What the rows (N,) of a batch add to the sums of a contrast (cells, N), and to the difference."""
         if one.output is None:
             mine, base = (self._terms(known, one.name, i, values) for i in (one.other, self.reference))
-            return powers((mine + one.sign * base - one.value) / one.scale, weight)
-        squares = []
-        for place in (one.other, self.reference):
+            off = (mine + one.sign * base - one.value) / one.scale
+            return powers(off, weight), off
+        squares, moved = [], np.zeros(values[0].length)
+        for sign, place in ((1.0, one.other), (-1.0, self.reference)):
             error = values[place].residual[one.output] / one.scale
             root = float(self.results[place].of_output(one.name, one.output).value) / one.scale
             squares.append(error * error - root * root)
-        return JointMoments.powers(squares[0] - squares[1], squares[0] + squares[1], weight)
+            moved += sign * squares[-1] / (2.0 * root) if root > 0.0 else 0.0
+        return JointMoments.powers(squares[0] - squares[1], squares[0] + squares[1], weight), moved
 
     def _terms(
         self, known: dict[tuple[str, int], HostArray], name: MetricName, place: int, values: Sequence[ValueRows]
@@ -257,6 +283,8 @@ class _ContrastPass:
     def merge(self, other: _ContrastPass) -> None:
         """Take in what another worker has gathered."""
         self.sums.merge(other.sums)
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
 
     def parts(self) -> list[tuple[float, ...]]:
         """The sums of every contrast."""

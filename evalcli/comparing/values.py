@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from evalcli.comparing.clusters import ClusterCounts, clusters_at, counts_of
 from evalcli.comparing.elements import elements_of, names_of, shared_places
 from evalcli.evidence import Fault
 from evalcli.regression.states import begin
@@ -117,6 +118,7 @@ class ValuesPass:
     unlike_weights: Fault = field(default_factory=Fault)
     lost: list[int] = field(default_factory=list)
     """Rows of each model that another leaves out."""
+    clusters: ClusterCounts | None = None
     differing: int = 0
     """Rows in which not all models predict the same."""
 
@@ -139,6 +141,8 @@ class ValuesPass:
             one.take(each)
         unlike = [(values[0].preds != each.preds).any(axis=0) for each in values[1:]]
         self.differing += int(np.count_nonzero(np.any(unlike, axis=0)))
+        if self.clusters is not None:
+            self.clusters.update(clusters_at(rows, places), values[0].weight)
         if self.gaps.limit:
             batch = rows.batches[0]
             names = None if batch.cells is None else names_of(batch, 1, places)
@@ -158,6 +162,8 @@ class ValuesPass:
         for mine, theirs in zip(self.passes, other.passes, strict=True):
             mine.merge(theirs)
         self.gaps.merge(other.gaps)
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
         self.unlike.merge(other.unlike)
         self.unlike_weights.merge(other.unlike_weights)
         self.lost = [mine + theirs for mine, theirs in zip(self.lost, other.lost, strict=True)]
@@ -184,7 +190,7 @@ def in_common(values: list[ValueRows]) -> tuple[list[ValueRows], HostArray | Non
     """The rows of a batch that all have, and their places in it (``None``: all of them)."""
     places, kept = shared_places([each.places for each in values])
     taken = [each if rows is None else each.pick(rows) for each, rows in zip(values, kept, strict=True)]
-    return [replace(each, places=None, groups=None) for each in taken], places
+    return [replace(each, places=None, groups=None, cluster=None) for each in taken], places
 
 
 def begin_values(
@@ -196,8 +202,8 @@ def begin_values(
     def fresh() -> ValuesPass:
         passes = tuple(make() for make in makers)
         for one in passes:
-            one.prepare = one.prepare._replace(keep_places=True)
-        limit = gaps if members[0].layout.outputs == 1 else 0
-        return ValuesPass(passes, same_target, LargestGaps(limit), lost=[0] * len(passes))
+            one.prepare, one.clusters = one.prepare._replace(keep_places=True), None
+        limit, clusters = gaps if members[0].layout.outputs == 1 else 0, counts_of(members)
+        return ValuesPass(passes, same_target, LargestGaps(limit), lost=[0] * len(passes), clusters=clusters)
 
     return fresh

@@ -65,7 +65,7 @@ def _headline(report: Report) -> str:
     if report.positive is not None:
         facts += f", positive {text(report.positive, NAME)}"
     rows = f"{count(report.n)} samples{', weighted' if report.weighted else ''}, {count(report.ignored)} ignored"
-    clustered = wording.clustered(report)
+    clustered = wording.clustered(report.clustered)
     rows += f"<br>clustered {text(clustered)}" if clustered else ""
     return f"<p><strong>{text(shown)}</strong><br>{facts}<br>{rows}</p>"
 

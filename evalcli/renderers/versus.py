@@ -6,7 +6,7 @@ from math import ceil, log10
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.comparing.data import goodness
-from evalcli.renderers.wording import UNDEFINED, amount, is_of_any_size, ratio, spoken, title
+from evalcli.renderers.wording import UNDEFINED, amount, clustered, is_of_any_size, ratio, spoken, title
 from evalcli.report import Value
 
 if TYPE_CHECKING:
@@ -287,7 +287,8 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
         samples = ", ".join(f"{one.n or 0:,} in {one.name}" for one in comparison.models)
     else:
         samples = f"{count(comparison.n)}{weighted}, {comparison.ignored:,} ignored{left}"
-    return [("task", kind), ("samples", samples)]
+    clusters = clustered(comparison.clustered)
+    return [("task", kind), ("samples", samples), *([("clustered", clusters)] if clusters else [])]
 
 
 def value(row: MetricRow, number: float | None) -> str:

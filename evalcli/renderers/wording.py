@@ -12,7 +12,7 @@ from evalcli.report import Value
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from evalcli.report import CalibrationBin, Number, Report, SliceRow, Verdict
+    from evalcli.report import CalibrationBin, Clustered, Number, Report, SliceRow, Verdict
 
 UNDEFINED = "–"
 _MOST_DIGITS = 7
@@ -312,11 +312,11 @@ def span(one: CalibrationBin) -> str:
     return f"{one.low:.2f}–{one.high:.2f}"
 
 
-def clustered(report: Report) -> str:
+def clustered(found: Clustered | None) -> str:
     """What belongs together, in words; empty where rows are independent."""
-    if report.clustered is None:
+    if found is None:
         return ""
-    by, clusters, largest, effect = report.clustered
+    by, clusters, largest, effect = found
     said = f"by {visible(by)}: {clusters:,} clusters, the largest of {largest:,} rows"
     return said if effect is None else f"{said}, design effect {effect:.2f}"
 

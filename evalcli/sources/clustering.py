@@ -29,7 +29,7 @@ def cluster_sql(joined: Joined, name: str) -> str:
     """The number of each row's cluster, NULL for none; a column that both files have is that of the truth.
 
     Raises:
-        UsageError: there is no such column.
+        NoClustersError: there is no such column.
         InputError: it holds lists.
 
     """
@@ -47,11 +47,16 @@ def cluster_sql(joined: Joined, name: str) -> str:
     return f"CASE WHEN {named} THEN {number} ELSE {digest} END"
 
 
-def no_column(name: str, known: Collection[str], path: str, noun: str) -> UsageError:
+class NoClustersError(UsageError):
+    """These files do not have what rows are clustered by; others that are read beside them may."""
+
+
+def no_column(name: str, known: Collection[str], path: str, noun: str) -> NoClustersError:
     """What to say of a name that is not there."""
     from evalcli.sources.slicing import missing_column
 
-    return missing_column(name, known, path, noun, "to cluster by")
+    found = missing_column(name, known, path, noun, "to cluster by")
+    return NoClustersError(found.what, fix=found.fix, path=found.path)
 
 
 def cluster_of(text: str) -> int:

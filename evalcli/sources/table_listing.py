@@ -111,12 +111,21 @@ def _listing(
     sides: Sides, stream: RowStream | CellStream, cells: list[str], *, is_numbered: bool
 ) -> ListedStream | ListedCells:
     number = [PRED_ROW] if is_numbered else []
-    read = ", ".join((*stream.reads, *number, *cells))
+    reads = stream.reads
+    if isinstance(stream, CellStream) and sides.cluster is not None:
+        reads = (*reads, sides.cluster)
+    read = ", ".join((*reads, *number, *cells))
     sql = f"SELECT {read} {sides.joined.source(numbered=is_numbered, also=sides.kept_sql())} {sides.joined.order}"
     if isinstance(stream, CellStream):
         own = stream.preds, stream.target
         return ListedCells(
-            stream.tables, sql, *own, weighted=stream.weighted, reads=stream.reads, is_numbered=is_numbered
+            stream.tables,
+            sql,
+            *own,
+            weighted=stream.weighted,
+            clustered=stream.clustered,
+            reads=reads,
+            is_numbered=is_numbered,
         )
     return ListedStream(
         stream.tables,
@@ -126,7 +135,8 @@ def _listing(
         stream.dtype,
         stream.width,
         weighted=stream.weighted,
-        reads=stream.reads,
+        clustered=stream.clustered,
+        reads=reads,
         is_numbered=is_numbered,
     )
 

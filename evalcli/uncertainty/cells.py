@@ -152,6 +152,12 @@ def _totals(index: HostArray, amounts: HostArray, size: int) -> HostArray:
     return totals
 
 
+def _packed(target: HostArray, first: HostArray, second: HostArray) -> HostArray:
+    """Joint cells in the order of ``JointCells``, three classes of at most 21 bits each."""
+    keys: HostArray = (target << 42) | ((first + 1) << 21) | (second + 1)
+    return keys
+
+
 @dataclass(frozen=True)
 class JointCells:
     """Rows of class ``target`` (K,) predicted as ``first`` (K,) by one model and as ``second`` (K,) by the other.
@@ -192,6 +198,20 @@ class JointCells:
     def sides(self) -> tuple[Cells, Cells]:
         """The cells as each model alone sees them, in the joint order."""
         return self._side(self.first), self._side(self.second)
+
+    def inflated(self, factor: float) -> JointCells:
+        """The same amounts, of a variance that is larger by ``factor``."""
+        return self if factor == 1.0 else replace(self, squares=self.squares * factor)
+
+    def places(self, target: HostArray, first: HostArray, second: HostArray) -> HostArray:
+        """Which cell rows (N,) of these classes of the whole task are in; each is in one."""
+        rows = (
+            np.where(part < 0, -1, np.searchsorted(self.classes, part)).astype(np.int64)
+            for part in (target, first, second)
+        )
+        sought, held = (_packed(*parts) for parts in (rows, (self.target, self.first, self.second)))
+        found: HostArray = np.searchsorted(held, sought)
+        return found
 
     def _side(self, preds: HostArray) -> Cells:
         return Cells(self.target, preds, self.amounts, self.squares, self.classes)
