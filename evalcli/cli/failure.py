@@ -20,10 +20,11 @@ SCHEMA = "evalcli.error/1"
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C while rows were counted: ``done`` of ``total`` (``None``: unknown)."""
+    """Ctrl-C while rows were counted: ``done`` of ``total`` (``None``: unknown), and ``of`` what they are rows."""
 
-    def __init__(self, done: int, total: int | None) -> None:
+    def __init__(self, done: int, total: int | None, of: str = "") -> None:
         super().__init__()
+        self.of = of
         self.done = done
         self.total = total
 
@@ -45,7 +46,7 @@ def tell_interrupted(error: KeyboardInterrupt) -> ExitCode:
     where = ""
     if isinstance(error, Interrupted) and error.done:
         of_total = f" of {error.total:,}" if error.total is not None else ""
-        where = f" after {error.done:,}{of_total} rows"
+        where = f" after {error.done:,}{of_total} rows{error.of}"
     streams.say(f"evalcli: interrupted{where}, no verdict")
     return ExitCode.INTERRUPTED
 

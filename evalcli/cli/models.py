@@ -74,9 +74,9 @@ class _Shares:
             if self.given_up:
                 raise _AbandonedError
             self._done[number] = share, rows
-            self._progress.share(
-                sum(share for share, _ in self._done) / len(self._done), sum(rows for _, rows in self._done)
-            )
+            share, rows = (sum(each) for each in zip(*self._done, strict=True))
+            files = len(self._done)
+            self._progress.share(share / files, int(rows), " of both models" if files == 2 else f" of {files} models")
 
         return heard
 

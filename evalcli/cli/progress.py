@@ -33,6 +33,7 @@ class Meter:
         self._meanwhile = meanwhile
         self.done = 0
         self.total: int | None = None
+        self._of = ""
         self._shown = not quiet and streams.is_terminal(sys.stderr)
         self._started = time.monotonic()
         self._lock = threading.Lock()
@@ -41,12 +42,15 @@ class Meter:
 
     def __call__(self, done: int, total: int | None) -> None:
         """Take note of ``done`` of ``total`` rows."""
-        self.done, self.total = done, total
+        self.done, self.total, self._of = done, total, ""
         self._show(done, total)
 
-    def share(self, done: float, rows: int) -> None:
-        """Take note of the share that is done, 0 to 1, of work whose rows are counted on the way."""
-        self.done = rows
+    def share(self, done: float, rows: int, of: str = "") -> None:
+        """Take note of the share that is done, 0 to 1, of work whose rows are counted on the way.
+
+        They are rows ``of`` something, where that must be said: `` of both models``.
+        """
+        self.done, self._of = rows, of
         meanwhile, self._meanwhile = self._meanwhile, None
         if meanwhile is not None:  # another thread is at work, and this one would only wait
             meanwhile()
@@ -85,7 +89,7 @@ class Meter:
     ) -> None:
         self.hide()
         if isinstance(error, KeyboardInterrupt) and not isinstance(error, Interrupted):
-            raise Interrupted(self.done, self.total) from error
+            raise Interrupted(self.done, self.total, self._of) from error
 
     def _rate(self) -> str:
         """Rows a second, over the whole run: steadier than the last moment."""

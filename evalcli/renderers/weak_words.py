@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from evalcli.searched import Scan, WeakSlice
 
 _TESTS = {
-    "fisher": "Fisher's exact test",
-    "welch": "Welch's t-test and a permutation test, the larger p-value of the two,",
+    "fisher": "one-sided p-values of Fisher's exact test",
+    "welch": "one-sided p-values, the larger of Welch's t-test and a permutation test,",
 }
 _LEFT_OUT = 6
 """Columns that were left out, each with its reason, before the rest is a number."""
@@ -59,6 +59,8 @@ def facts(scan: Scan) -> list[str]:
     said = [f"tried {scan.tried:,} slices of {of} with at least {scan.least:,} rows{few}"]
     if scan.slices:
         said.append(f"{_TESTS[scan.test]} against all other rows, Benjamini–Hochberg at {scan.level:g}")
+        if any(row.low is not None for row in scan.slices):
+            said.append("intervals are two-sided")
     elif scan.tried:
         said.append(f"none is weaker than all other rows beyond chance (Benjamini–Hochberg at {scan.level:g})")
         said.append(_would_have(scan))

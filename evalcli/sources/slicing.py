@@ -45,9 +45,12 @@ def missing_column(name: str, known: Collection[str], path: str, noun: str, purp
     """What to say of a name that is not there."""
     from evalcli.sources.naming import near_name
 
+    names = ", ".join(repr(each) for each in list(known)[:10])
+    if not name:
+        what = f"the name of {'an' if noun[0] in 'aeiou' else 'a'} {noun} {purpose} is missing"
+        return UsageError(what, fix=f"there are {names}" if names else "", path=path)
     near = near_name(name, known)
     hint = f"; did you mean {near!r}?" if near is not None else ""
-    names = ", ".join(repr(each) for each in list(known)[:10])
     return UsageError(f"no {noun} {name!r} {purpose}{hint}", fix=f"there are {names}" if names else "", path=path)
 
 

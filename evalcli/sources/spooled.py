@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
@@ -75,6 +75,12 @@ def _as_arrow(values: list[Any], kind: Any) -> Any:
     return pa.Array.from_buffers(kind, len(held), [None, pa.py_buffer(held)])
 
 
+def _close(file: Any) -> None:
+    """Close it, though its last bytes may have found no room."""
+    with suppress(OSError):
+        file.close()
+
+
 class KeptRows:
     """Rows of one column or two, block by block."""
 
@@ -84,7 +90,7 @@ class KeptRows:
         """How often each row of numbers occurs."""
         self._blocks: list[int] = []
         self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed when nobody holds the rows any more
-        self.close = weakref.finalize(self, self._file.close)
+        self.close = weakref.finalize(self, _close, self._file)
 
     def add(self, block: Any) -> bool:
         """Keep the rows of a record batch; ``False`` where they hold too many values, or no disk has room for them."""
@@ -95,6 +101,7 @@ class KeptRows:
         try:
             for each in held:
                 self._file.write(each.tobytes())
+            self._file.flush()  # what waits in a buffer would not fit later either
         except OSError:
             return False
         self._blocks.append(block.num_rows)
