@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from evalcli.engine import accumulate, batch_rows, worker_count
 from evalcli.errors import UsageError
 from evalcli.evaluation import row_bytes
 from evalcli.evidence import Evidence
-from evalcli.report import Finding
+from evalcli.report import Clustered, Finding
 from evalcli.sources import spoken_of
 from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.comparison import Difference, detectable
@@ -35,11 +35,12 @@ from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.quantiles import two_sided
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalcli.classification.numbers import Numbers
     from evalcli.classification.scoring import ScoreResults
     from evalcli.comparing.models import Question
+    from evalcli.comparing.passes import Member
     from evalcli.comparing.scored import RowSums, ScoreLook
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
@@ -73,29 +74,28 @@ def compare_samples(
         workers = max(worker_count(execution, source, size) for source in sources)
         sure = replace(choices, confidence=question.confidence)
         members = members_of(sources, sure, execution, question, workers)
+        _check_clusters(sources)
         counted = [count(member, size, progress) for member in members]
         outcomes = [outcome for outcome, _ in counted]
         _check_alike(sources, outcomes)
         task = outcomes[0].task
-        numbers = [numbers_of(outcome.gathered, outcome.task) for outcome in outcomes]
-        metrics = compared_names(members[0], task, numbers, question)
-        values = [{str(name): each.value(name).value for name in metrics} for each in numbers]
-        every = every_class(task, numbers)
-        sides = [
-            _Side(member.source, outcome, each, question.confidence, every, size, progress)
-            for member, outcome, each in zip(members, outcomes, numbers, strict=True)
-        ]
-        found = _differences(metrics, values, sides, question.confidence)
+        if task.family != "classification" or sources[0].clustered is not None:
+            from evalcli.comparing.reported import told_by_reports
+
+            told = told_by_reports(members, counted, question)
+        else:
+            told = _of_classes(members, outcomes, question, size, progress)
+        found = _differences(told, question.confidence)
         rows = [outcome.evidence.rows for outcome in outcomes]
         metric_rows = tuple(
             data.MetricRow(
                 str(name),
                 name.entry.direction,
                 is_unit(name),
-                tuple(each[str(name)] for each in values),
+                tuple(each[str(name)] for each in told.values),
                 (None, found[str(name)]),
             )
-            for name in metrics
+            for name in told.names
         )
         return data.Comparison(
             version=__version__,
@@ -106,7 +106,7 @@ def compare_samples(
             + sum(source.dropped for source in sources),
             left_out=0,
             weighted=False,
-            classes=tuple(name for name in every if any(name in each.setting.names for each in numbers)),
+            classes=told.classes,
             positive=None if task.positive is None else task.classes[task.positive],
             confidence=question.confidence.level,
             models=models_of(sources, [outcome.task for outcome in outcomes], rows),
@@ -114,38 +114,70 @@ def compare_samples(
             metrics=metric_rows,
             findings=_findings(metric_rows, sources),
             inputs=inputs_of(sources, [inputs for _, inputs in counted]),
+            clustered=told.clustered,
         )
+
+
+class Told(NamedTuple):
+    """The metrics of both samples: their ``values`` and ``intervals`` by name, those without one ``None``."""
+
+    names: Sequence[MetricName]
+    values: Sequence[Mapping[str, float | None]]
+    intervals: Sequence[Mapping[str, Interval | None]]
+    classes: tuple[str, ...]
+    clustered: Clustered | None = None
+
+
+def _of_classes(
+    members: Sequence[Member], outcomes: Sequence[Outcome], question: Question, size: int, progress: Progress | None
+) -> Told:
+    """Of labels and their scores, in independent rows."""
+    task = outcomes[0].task
+    numbers = [numbers_of(outcome.gathered, outcome.task) for outcome in outcomes]
+    metrics = compared_names(members[0], task, numbers, question)
+    values = [{str(name): each.value(name).value for name in metrics} for each in numbers]
+    every = every_class(task, numbers)
+    sides = [
+        _Side(member.source, outcome, each, question.confidence, every, size, progress)
+        for member, outcome, each in zip(members, outcomes, numbers, strict=True)
+    ]
+    known = [name for name in metrics if all(each[str(name)] is not None for each in values)]
+    intervals = [
+        dict.fromkeys(map(str, metrics)) | {str(name): side.interval(name) for name in known} for side in sides
+    ]
+    classes = tuple(name for name in every if any(name in each.setting.names for each in numbers))
+    return Told(metrics, values, intervals, classes)
+
+
+def _check_clusters(sources: Sequence[Source]) -> None:
+    """Refuse clusters in one sample only."""
+    by = next((source.clustered for source in sources if source.clustered is not None), None)
+    for source in sources:
+        if source.clustered != by:
+            what = f"no column {by!r} to cluster by, which the other sample has"
+            raise UsageError(what, fix="save it for both, or drop --cluster", path=source.preds.path)
 
 
 def _check_alike(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> None:
     first, second = (outcome.task for outcome in outcomes)
-    if first.family != "classification" or second.family != "classification":
-        raise UsageError("samples are compared on classes", fix="use --task binary or --task multiclass")
     alike = (first.kind, first.classes, first.positive) == (second.kind, second.classes, second.positive)
     if not alike or first.scores != second.scores:
         what = f"read as {second.kind}, {second.scores}, and {sources[0].preds.path} as {first.kind}, {first.scores}"
         raise UsageError(what, fix="say what both are with --task, --scores and --labels", path=sources[1].preds.path)
 
 
-def _differences(
-    metrics: Sequence[MetricName],
-    values: Sequence[dict[str, float | None]],
-    sides: Sequence[_Side],
-    confidence: Confidence,
-) -> dict[str, data.Difference | None]:
-    """The second sample less the first, with Holm over all metrics."""
+def _differences(told: Told, confidence: Confidence) -> dict[str, data.Difference | None]:
+    """The second sample less the first, with Holm over all metrics; what is best at 0 has none."""
     found: dict[str, Difference | None] = {}
     gaps: dict[str, float] = {}
-    for name in metrics:
-        first, second = (each[str(name)] for each in values)
-        found[str(name)], gaps[str(name)] = None, 0.0
-        if first is None or second is None:
-            continue
-        intervals = [side.interval(name) for side in sides]
-        if intervals[0] is not None and intervals[1] is not None:
-            gaps[str(name)] = second - first
-            found[str(name)] = _mover(second, intervals[1], first, intervals[0], confidence)
-    directions = {str(name): name.entry.direction for name in metrics}
+    for name in map(str, told.names):
+        first, second = (each[name] for each in told.values)
+        one, other = (each[name] for each in told.intervals)
+        found[name], gaps[name] = None, 0.0
+        if first is not None and second is not None and one is not None and other is not None:
+            gaps[name] = second - first
+            found[name] = _mover(second, other, first, one, confidence)
+    directions = {str(name): name.entry.direction for name in told.names}
     return judged(found, gaps, directions, 1.0 - confidence.level)
 
 

@@ -58,9 +58,8 @@ def facts(scan: Scan) -> list[str]:
     few = f"; {scan.few:,} had fewer" if scan.few else ""
     said = [f"tried {scan.tried:,} slices of {of} with at least {scan.least:,} rows{few}"]
     if scan.slices:
-        said.append(f"{_TESTS[scan.test]} against all other rows, Benjamini–Hochberg at {scan.level:g}")
-        if any(row.low is not None for row in scan.slices):
-            said.append("intervals are two-sided")
+        sided = "; intervals are two-sided" if any(row.low is not None for row in scan.slices) else ""
+        said.append(f"{_TESTS[scan.test]} against all other rows, Benjamini–Hochberg at {scan.level:g}{sided}")
     elif scan.tried:
         said.append(f"none is weaker than all other rows beyond chance (Benjamini–Hochberg at {scan.level:g})")
         said.append(_would_have(scan))

@@ -3,8 +3,9 @@
 What the rows of a cluster add to the difference, for the one model less the other, is what the cluster adds: its
 *pull*. The variance of the difference is ``G/(G − 1)·Σ pull²``. By how much that is larger than the variance of as many
 independent rows, the interval of these is wider, so that its shape at the ends of a metric stays what it is. A t
-quantile with the degrees of freedom that the pulls have takes the place of the normal one, and the p-value is one less
-the confidence at which the interval ends at 0: McNemar's coins, which are tossed row by row, have no place here.
+quantile with the degrees of freedom that the pulls have takes the place of the normal one: where few clusters part the
+models they are few. The p-value is one less the confidence at which the interval ends at 0: McNemar's coins, which are
+tossed row by row, have no place here.
 
 Source: Liang and Zeger 1986; Rao and Scott 1992; Durkalski, Palesch, Lipsitz and Rust 2003, Analysis of clustered
 matched-pair data.
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.clusters import CLUSTERS, freedom, inflation, surer
+from evalcli.uncertainty.clusters import CLUSTERS, freedom, surer
 from evalcli.uncertainty.comparison import POWER, Difference, PairedCounts
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.quantiles import normal_quantile, t_quantile, t_two_sided
@@ -60,7 +61,7 @@ class PairedClusters:
     >>> clusters = PairedClusters(np.full(50, 4.0), Confidence())
     >>> found = clusters.difference(plain, Moved(np.resize([0.004, -0.004], 50), 0.0004))
     >>> found.interval.method, round(found.interval.low, 4), round(found.p, 3)
-    ('delong (clusters)', -0.0088, 0.094)
+    ('delong (clusters)', -0.0086, 0.093)
     """
 
     sizes: HostArray
@@ -75,7 +76,14 @@ class PairedClusters:
         """What the pulls tell."""
         degrees = freedom(moved.pulls, self.effective)
         critical = t_quantile(1.0 - self.confidence.tail, degrees)
-        return Known(inflation(moved.pulls, moved.variance, self.sizes), degrees, critical)
+        return Known(self._grown(*moved), degrees, critical)
+
+    def _grown(self, pulls: HostArray, variance: float) -> float:
+        """By how much the variance is larger; where no row says so, rows of a cluster are taken to be all alike."""
+        squares = dot(pulls, pulls)
+        if not (squares > 0.0 and variance > 0.0):
+            return dot(self.sizes, self.sizes) / float(self.sizes.sum())
+        return squares * len(pulls) / (len(pulls) - 1) / variance
 
     def difference(self, plain: Difference, moved: Moved, span: float = inf) -> Difference:
         """The same difference, of at most ``span``, from what it is of independent rows."""

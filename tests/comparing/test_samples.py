@@ -94,6 +94,68 @@ def test_the_interval_of_a_fall_covers() -> None:
     assert 0.012 < shown / 300 < 0.088
 
 
+def lots(n, seed, skill=1.0):
+    """Probabilities of four labels."""
+    rng = np.random.default_rng(seed)
+    target = (rng.random((n, 4)) < 0.4).astype(int)
+    return 1 / (1 + np.exp(-(skill * (2 * target - 1) + rng.normal(size=(n, 4))))), target
+
+
+def told(sources, **more):
+    question = Question(metrics=more.pop("metrics", None))
+    return compare_samples(sources, Choices(**more), Execution(workers=1), question)
+
+
+def beside(*samples, cluster=(None, None)):
+    return [
+        MemorySource(*each, cluster=group, paths=(f"{name}.pt", f"{name}.pt"))
+        for name, each, group in zip(("train", "test"), samples, cluster, strict=True)
+    ]
+
+
+def test_several_labels_and_values_have_the_intervals_of_their_reports() -> None:
+    """Zou and Donner's difference of two numbers with an interval each."""
+    values = [(target[:, 0] + scores[:, 0], target[:, 0] + 0.5) for scores, target in (lots(150, 1), lots(90, 2))]
+    cases = [
+        ("multilabel", (lots(150, 1, 1.2), lots(90, 2)), ("subset_accuracy", "f1_macro", "auroc_macro", "recall[1]")),
+        ("regression", values, ("rmse", "mae", "r2")),
+    ]
+    for task, samples, names in cases:
+        found = told(beside(*samples), task=task, metrics=names)
+        assert (found.kind, found.task, found.n) == ("independent", task, 240)
+        choices = Choices(task=task, confidence=Confidence())
+        reports = [evaluate(source, choices, Execution(workers=1), names) for source in beside(*samples)]
+        for name in names:
+            one, other = (report.metrics[name] for report in reports)
+            known = found.metric(name).differences[1]
+            assert found.metric(name).values == (one.value, other.value)
+            low = np.hypot(other.value - other.low, one.high - one.value)
+            assert known.low == pytest.approx(other.value - one.value - low, rel=1e-12), name
+            assert known.method == "mover"
+
+
+def test_what_is_best_at_0_has_no_difference_of_samples() -> None:
+    samples = [(target[:, 0] + scores[:, 0], target[:, 0] + 0.5) for scores, target in (lots(150, 1), lots(90, 2))]
+    assert told(beside(*samples), task="regression").metric("bias").differences == (None, None)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_samples_of_clusters_are_less_sure(task) -> None:
+    pair = (lots(60, 3, 1.2), lots(60, 4)) if task == "multilabel" else (sample(60, 0.1, 3), sample(60, 0.2, 4))
+    again = [tuple(np.repeat(part, 4, axis=0) for part in each) for each in pair]
+    cluster = np.repeat(np.arange(60), 4)
+    alone, thought, drawn = (
+        told(each, task=task) for each in (beside(*pair), beside(*again), beside(*again, cluster=(cluster, cluster)))
+    )
+    assert drawn.clustered == ("patient", 120, 4, None)
+    for rows in zip(alone.metrics, thought.metrics, drawn.metrics, strict=True):
+        one, two, three = (row.differences[1].high - row.differences[1].low for row in rows)
+        assert two / one < 0.62, rows[0].name  # twice as sure, where they are no more sure
+        assert 0.85 < three / one < 1.3, rows[0].name
+    with pytest.raises(UsageError, match=r"train\.pt: no column 'patient' to cluster by, which the other sample has"):
+        told(beside(*again, cluster=(None, cluster)), task=task)
+
+
 def test_other_tasks_are_refused() -> None:
     with pytest.raises(UsageError, match=r"test.pt: read as binary"):
         compared(sample(50, 0.2, 1), (np.array([0, 1]), np.array([0, 1])))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,6 +87,38 @@ def test_many_blocks_in_memory_and_on_the_disk(
         assert kept
         assert rows_of(source, 1000) == rows
         source.close()
+
+
+@pytest.mark.parametrize("room", [0, 1000, 18_000, 35_999])
+def test_a_full_disk_means_reading_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """Two bytes a row do not fit; the last of them wait in a buffer, and fail when it is emptied, or closed."""
+
+    class Full(io.RawIOBase):
+        def __init__(self, *_: Any, **__: Any) -> None:
+            self.left = room
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            if len(data) > self.left:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.left -= len(data)
+            return len(data)
+
+    made: list[io.BufferedWriter] = []
+
+    def full(*_: Any, **__: Any) -> io.BufferedWriter:
+        made.append(io.BufferedWriter(Full(), 1 << 20))
+        return made[-1]
+
+    monkeypatch.setattr(spooled, "SpooledTemporaryFile", full)
+    rows = [(f"c{a}", f"c{b}") for a, b in np.random.default_rng(0).integers(0, 30, (18_000, 2)).tolist()]
+    source, kept = opened(write(tmp_path / "t.csv", rows))
+    assert made
+    assert not kept
+    assert rows_of(source, 1000) == rows
+    source.close()
 
 
 def test_whole_numbers_and_two_files(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Two samples by the intervals that their reports give: of values, of several labels a row, and of whole clusters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evalcli.comparing.independent import Told
+from evalcli.evaluation import Measured, report_of
+from evalcli.report import Clustered
+from evalcli.uncertainty.intervals import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.comparing.models import Question
+    from evalcli.comparing.passes import Member
+    from evalcli.counting import Outcome
+    from evalcli.metrics.registry import MetricName
+    from evalcli.report import Report, Value
+    from evalcli.sources.base import InputFile
+
+
+def told_by_reports(
+    members: Sequence[Member], counted: Sequence[tuple[Outcome, tuple[InputFile, ...]]], question: Question
+) -> Told:
+    """The values and intervals of a report on each sample."""
+    tasks = [outcome.task for outcome, _ in counted]
+    scored, asked = all(task.scores != "labels" for task in tasks), {*(question.metrics or ()), *question.also}
+    names = [
+        name for name in members[0].names(tasks[0].kind) if scored or not name.entry.needs_scores or str(name) in asked
+    ]
+    reports = [
+        report_of(Measured(replace(member, asked=tuple(map(str, names)), also=()), *each))
+        for member, each in zip(members, counted, strict=True)
+    ]
+    values = [{str(name): report.metrics[str(name)].value for name in names} for report in reports]
+    intervals = [{str(name): _interval(name, report.metrics[str(name)]) for name in names} for report in reports]
+    classes = tuple(dict.fromkeys(name for report in reports for name in report.classes))
+    return Told(names, values, intervals, classes, _together(reports))
+
+
+def _interval(name: MetricName, value: Value) -> Interval | None:
+    """That of a value; none of what is best at 0, where how far it is from there has no such interval."""
+    if value.low is None or value.high is None or name.entry.direction == "zero":
+        return None
+    return Interval(float(value.low), float(value.high), value.method or "")
+
+
+def _together(reports: Sequence[Report]) -> Clustered | None:
+    """The clusters of both samples."""
+    found = [report.clustered for report in reports if report.clustered is not None]
+    if not found:
+        return None
+    return Clustered(found[0].by, sum(one.clusters for one in found), max(one.largest for one in found), None)
