@@ -21,34 +21,32 @@ class LabelClusters:
     """Rows, or their weights, by label and code, with a last label for whole rows: what every group has of each."""
 
     def __init__(self, clusters: KnownClusters, labels: int, *, weighted: bool) -> None:
-        self.clusters, self._labels, self._weighted = clusters, labels, weighted
-        cells = (labels + 1) * clusters.groups * _CODES
-        self._counts = np.zeros(0 if weighted else cells, np.int64)
-        self._sums = ExactSum(cells if weighted else 0)
+        self.clusters, self._labels = clusters, labels
+        cells = clusters.groups * _CODES
+        self._counts = np.zeros((0 if weighted else labels + 1, cells), np.int64)
+        self._sums = [ExactSum(cells) for _ in range(labels + 1 if weighted else 0)]
 
     def update(self, look: RowLook, pair: tuple[int, int], groups: HostArray) -> None:
         """Take in the rows of a batch, in these ``groups`` (n,)."""
         first, second = (look.right(place).astype(np.int64) for place in pair)
         for label, codes in enumerate([*look.codes(pair), 1 + 2 * first + 4 * second]):
-            cells = (label * self.clusters.groups + groups) * _CODES + codes
+            cells = groups * _CODES + codes
             if look.weight is not None:
-                self._sums.add(look.weight, cells)
-            elif len(cells):
-                start = label * self.clusters.groups * _CODES
-                held = np.bincount(cells - start)
-                self._counts[start : start + len(held)] += held
+                self._sums[label].add(look.weight, cells)
+            else:
+                self._counts[label] += np.bincount(cells, minlength=self._counts.shape[1])
 
     def merge(self, other: LabelClusters) -> None:
         """Take in what another has counted."""
         self._counts += other._counts
-        self._sums.merge(other._sums)
+        for mine, theirs in zip(self._sums, other._sums, strict=True):
+            mine.merge(theirs)
 
     def of(self, place: int | None) -> PairClusters:
         """Those of one label, or of whole rows."""
         label = self._labels if place is None else place
-        cells = np.arange(self.clusters.groups * _CODES) + label * self.clusters.groups * _CODES
-        amounts = self._sums.select(cells).value() if self._weighted else self._counts[cells].astype(np.float64)
-        group, code = np.divmod(np.arange(len(cells)), _CODES)
+        amounts = self._sums[label].value() if self._sums else self._counts[label].astype(np.float64)
+        group, code = np.divmod(np.arange(len(amounts)), _CODES)
         held = (amounts > 0) & (code < LEFT_OUT)
         code = code[held]
         return PairClusters(self.clusters, group[held], code & 1, code >> 1 & 1, code >> 2 & 1, amounts[held])

@@ -110,7 +110,7 @@ def test_a_league(run, files) -> None:
         (("a.csv", "b.csv", "t.csv", "--task", "multiclass"), "no whole number"),
         (("whole.csv", "rounded.csv"), "targets differ from those of whole.csv (row 0: "),
         (("whole.csv", "classes.csv"), "the task is multiclass, that of whole.csv regression; say which with --task"),
-        (("all.csv", "all.csv", "--independent", "--pred", "a"), "samples are compared on classes"),
+        (("whole.csv", "classes.csv", "--independent"), "--task regression if both are values"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(run, files, args, said) -> None:

@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import special
 from sklearn import metrics as sk
 
@@ -221,6 +223,24 @@ def test_the_same_model_twice_is_no_difference(kind):
         known = row.differences[1]
         assert known.low < 0.0 < known.high, row.name
         assert (known.p, known.verdict) == (1.0, "none"), row.name
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), rows=st.integers(12, 60), clusters=st.integers(4, 12), weighted=st.booleans())
+def test_whatever_the_rows_the_other_way_round_is_the_negative(seed, rows, clusters, weighted):
+    rng = np.random.default_rng(seed)
+    target, first, second = rng.integers(0, 3, (3, rows))
+    cluster = np.append(rng.integers(0, clusters, rows - 2), [0, 1])
+    options = {"weight": 0.5 + target if weighted else None, "metrics": "accuracy,f1_macro,mcc", "labels": 3}
+    there = compared(target, [first, second], cluster, "classes", **options)
+    back = compared(target, [second, first], 2 - cluster * 7, "classes", **options)
+    for one, other in zip(there.metrics, back.metrics, strict=True):
+        mine, theirs = one.differences[1], other.differences[1]
+        assert -2.0 <= mine.low <= mine.value <= mine.high <= 2.0
+        assert 0.0 <= mine.p <= 1.0
+        ends = -mine.value, -mine.high, -mine.low
+        assert (theirs.value, theirs.low, theirs.high) == pytest.approx(ends, abs=0.02)
+        assert theirs.p == pytest.approx(mine.p, abs=0.02)
 
 
 def test_where_all_rows_differ_alike_it_is_clusters_that_count():
