@@ -23,6 +23,7 @@ from evalcli.uncertainty.pairedclusters import JointClusters, Moved, PairedClust
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from evalcli.classification.prepare import Labels
     from evalcli.comparing.rows import Rows
     from evalcli.counting import Plan
     from evalcli.metrics.arrays import HostArray
@@ -34,6 +35,12 @@ def counts_of(members: Sequence[Plan], pairs: Sequence[tuple[int, int]] = ()) ->
     """Empty counts of the clusters that any of the models knows; ``None`` where rows are independent."""
     by = next((one.source.clustered for one in members if one.source.clustered is not None), None)
     return None if by is None else ClusterCounts(by, members[0].source.weighted, tuple(pairs))
+
+
+def cluster_in(labels: Sequence[Labels]) -> HostArray:
+    """The cluster of each row, as the first model has it that knows."""
+    found: HostArray = next(each.cluster for each in labels if each.cluster is not None)
+    return found
 
 
 def clusters_at(rows: Rows, places: HostArray | None) -> HostArray:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.classification.states import begin
-from evalcli.comparing.clusters import ClusterCounts, counts_of
+from evalcli.comparing.clusters import ClusterCounts, cluster_in, counts_of
 from evalcli.comparing.elements import elements_of, names_of, shared_places
 from evalcli.comparing.joint import FirstFlips, JointCounts
 from evalcli.counting import Plan
@@ -245,12 +245,6 @@ def common(labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
     """The elements of a batch that all have, and their places in it (``None``: all of them)."""
     places, kept = shared_places([each.places for each in labels])
     return [each if rows is None else each.pick(rows) for each, rows in zip(labels, kept, strict=True)], places
-
-
-def cluster_in(labels: Sequence[Labels]) -> HostArray:
-    """The cluster of each row, as the first model has it that knows."""
-    found: HostArray = next(each.cluster for each in labels if each.cluster is not None)
-    return found
 
 
 class Counted(NamedTuple):

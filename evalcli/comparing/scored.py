@@ -10,12 +10,13 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.comparing.clusters import GroupSums
-from evalcli.comparing.passes import cluster_in, common
+from evalcli.comparing.clusters import GroupSums, cluster_in
+from evalcli.comparing.passes import common
 from evalcli.engine import accumulate
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
@@ -78,9 +79,7 @@ class ScoreDifferences:
         if not again:
             return found
         looks = [ScoreLook.of(again, self.results[i]) for i in pair]
-        gaps = [
-            float(self.values[pair[1]][str(each)] or 0) - float(self.values[pair[0]][str(each)] or 0) for each in again
-        ]
+        gaps = [self._gap(name, pair) for name in again]
         fresh = partial(_ScorePass.empty, self.counted, pair, again, looks, gaps)
         workers = self.counted.total.passes[0].plan.workers
         total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
@@ -93,6 +92,11 @@ class ScoreDifferences:
             else:
                 found[str(name)] = self._of_loss(name, pair, total.losses[str(name)])
         return found if total.clusters is None else self._of_clusters(found, again, total.clusters)
+
+    def _gap(self, name: MetricName, pair: tuple[int, int]) -> float:
+        """The difference itself; 0 where one of the two is infinite."""
+        first, second = self._values(name, pair)
+        return second - first if isfinite(first) and isfinite(second) else 0.0
 
     def _of_clusters(
         self, found: dict[str, Difference | None], names: Sequence[MetricName], sums: GroupSums

@@ -194,6 +194,13 @@ def test_rows_without_weight_leave_no_trace():
     assert found.metrics == compared(target, preds, cluster, weight=weight).metrics
 
 
+def test_an_infinite_loss_has_no_difference_and_hinders_no_other():
+    target, preds, cluster = drawn(40, kind="classes")
+    preds[0][5, target[5]] = -np.inf
+    found = compared(target, preds, cluster, "classes", metrics="log_loss,brier")
+    assert [row.differences[1] is None for row in found.metrics] == [True, False]
+
+
 def test_a_league_has_the_differences_of_its_pairs():
     target, preds, cluster = drawn(60, 1)
     third = np.where(np.random.default_rng(0).random(len(target)) < 0.3, 1 - preds[1], preds[1])
