@@ -155,8 +155,8 @@ class ClusteredCounts(PairedCounts):
         known = of.known(moved)
         times, sure = surer(self.confidence, known.critical)
         cells = self.cells.inflated(known.grown * times)
-        bias = sum(sign * one.bias(side) for sign, one, side in zip((1.0, -1.0), measures, cells.sides, strict=True))
-        centre = min(max(value - bias, -span), span)
+        first, second = (float(one.bias(side)) for one, side in zip(measures, cells.sides, strict=True))
+        centre = min(max(value - first + second, -span), span)
         interval = score_interval(TwoModels(*measures, cells), centre, sure.critical, (-span, span)).holding(value)
         if interval.width == 0.0:
             reach = span * none_of(cells.n**2 / float(cells.squares.sum()), sure.critical)
