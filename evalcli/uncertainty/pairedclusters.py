@@ -107,7 +107,7 @@ class PairedClusters:
 
         Where all rows differ alike, that of a sign that all clusters have, if it is larger.
         """
-        facing = value - interval.low if value > 0.0 else interval.high - value
+        facing = float(value - interval.low if value > 0.0 else interval.high - value)
         if value == 0.0 or not facing > 0.0:
             return 1.0
         least = 0.0 if moved.pulls.any() else min(2.0 ** (1.0 - min(self.effective, 1000.0)), 1.0)
@@ -162,4 +162,4 @@ class ClusteredCounts(PairedCounts):
             reach = span * none_of(cells.n**2 / float(cells.squares.sum()), sure.critical)
             interval = Interval(max(value - reach, -span), min(value + reach, span), "wilson")
         p = of.p_value(value, interval, known, moved)
-        return replace(interval, method=f"{interval.method}{CLUSTERS}"), p
+        return Interval(float(interval.low), float(interval.high), f"{interval.method}{CLUSTERS}"), p
