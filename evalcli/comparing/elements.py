@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from evalcli.classification.prepare import Labels
     from evalcli.metrics.arrays import HostArray
     from evalcli.sources.base import Batch
 
@@ -28,6 +29,12 @@ def shared_places(held: Sequence[HostArray | None]) -> tuple[HostArray | None, l
         places if each is None else None if len(each) == len(places) else np.searchsorted(each, places) for each in held
     ]
     return places, where
+
+
+def common(labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
+    """The elements of a batch that all have, and their places in it (``None``: all of them)."""
+    places, kept = shared_places([each.places for each in labels])
+    return [each if rows is None else each.pick(rows) for each, rows in zip(labels, kept, strict=True)], places
 
 
 def elements_of(batch: Batch, inner: int, places: HostArray | None) -> Callable[[HostArray], HostArray]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.classification.states import begin
-from evalcli.comparing.clusters import ClusterCounts, cluster_in, counts_of
-from evalcli.comparing.elements import elements_of, names_of, shared_places
+from evalcli.comparing.clusters import ClusterCounts, KnownClusters, cluster_in, counts_of
+from evalcli.comparing.elements import common, elements_of, names_of
 from evalcli.comparing.joint import FirstFlips, JointCounts
 from evalcli.counting import Plan
 from evalcli.decision import decide
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.states import ClassificationPass
-    from evalcli.comparing.clusters import KnownClusters
     from evalcli.comparing.rows import Rows, Together
     from evalcli.comparing.scored import LossSums
     from evalcli.engine import Progress
@@ -241,12 +240,6 @@ class TogetherPass:
             one.confusion.update(preds, cells.target, None, cells.rows)
 
 
-def common(labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
-    """The elements of a batch that all have, and their places in it (``None``: all of them)."""
-    places, kept = shared_places([each.places for each in labels])
-    return [each if rows is None else each.pick(rows) for each, rows in zip(labels, kept, strict=True)], places
-
-
 class Counted(NamedTuple):
     """What the pass over the whole input has gathered, the decision on each model, and the files that were read."""
 
@@ -365,9 +358,9 @@ def _fresh(
         for one in passes:
             one.prepare, one.clusters = one.prepare._replace(keep_places=True), None  # pairs have clusters of their own
         tables = {pair: JointCounts(weighted=weighted) for pair in pairs}
-        clusters = counts_of(members, pairs)
-        total = TogetherPass(passes, same_target, tables, FirstFlips(flips), lost=[0] * len(passes), clusters=clusters)
-        if clusters is None and all(one.scores is not None for one in passes):
+        total = TogetherPass(passes, same_target, tables, FirstFlips(flips), lost=[0] * len(passes))
+        total.clusters = counts_of(members, pairs)
+        if total.clusters is None and all(one.scores is not None for one in passes):
             from evalcli.comparing.scored import LossSums
 
             total.losses = LossSums(members[0].names(tasks[0].kind), pairs)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.comparing.clusters import GroupSums, cluster_in
-from evalcli.comparing.passes import common
+from evalcli.comparing.elements import common
 from evalcli.engine import accumulate
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
