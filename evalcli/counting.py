@@ -12,7 +12,7 @@ from evalcli.evidence import Evidence
 from evalcli.metrics.registry import default_names, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from evalcli.engine import Placement, Progress
     from evalcli.layout import Layout
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from evalcli.own import OwnMetrics
     from evalcli.sources.base import Array, Batch, InputFile, Source
     from evalcli.task import Choices, Task
+
+
+ROW_WORK = 3
+"""A row takes as long as it has scores, and as long as so many more of them."""
 
 
 class Shown(NamedTuple):
@@ -114,6 +118,10 @@ class Plan:
             return ()
         return tuple(name for name in self.names(kind) if name.entry.needs_scores and kind in name.entry.tasks)
 
+    def is_slow(self, task: Task) -> bool:
+        """Whether rows take more time to count than to read."""
+        return task.family == "regression" or bool(self.scored(task.kind))
+
     def decide(self, evidence: Evidence) -> Task:
         """The decision that this evidence supports."""
         return decide(self.layout, self.source.preds, self.source.target, self.choices, evidence)
@@ -186,18 +194,21 @@ class Outcome(NamedTuple):
         return found
 
 
-def _one_pass(
-    plan: Plan, task: Task, begin: Callable[[], Any], size: int, progress: Progress | None
+def one_pass(
+    plans: Sequence[Plan], task: Task, source: Any, begin: Callable[[], Any], size: int, progress: Progress | None
 ) -> tuple[Any, bool]:
-    """By processes where there are enough scores for them, and nothing but states and checksums to bring home."""
-    source = plan.source
-    if plan.processes and plan.workers > 1 and plan.device is None and plan.scored(task.kind):
+    """A pass over ``source``, the rows of all ``plans``, which are alike in how they run.
+
+    By processes where there is enough to do for them, and nothing but states and checksums to bring home.
+    """
+    plan = plans[0]
+    if plan.processes and plan.workers > 1 and plan.device is None and all(one.is_slow(task) for one in plans):
         from evalcli.forks import can_fork
-        from evalcli.processes import LEAST_SCORES, accumulate_apart
+        from evalcli.processes import LEAST_WORK, accumulate_apart
 
         ledgers = source.ledgers()
-        many = (source.rows or 0) * (plan.layout.width or 1) >= LEAST_SCORES
-        if many and ledgers is not None and can_fork() and begin().saves_all:
+        work = (source.rows or 0) * sum((one.layout.width or 1) + ROW_WORK for one in plans)
+        if work >= LEAST_WORK and ledgers is not None and can_fork() and begin().saves_all:
             return accumulate_apart(source, ledgers, begin, size, plan.workers, progress)
     return accumulate(source, begin, size, plan.workers, progress, plan.device)
 
@@ -212,7 +223,7 @@ def count(plan: Plan, size: int, progress: Progress | None) -> tuple[Outcome, tu
         task = plan.decide(known)
         begin: Callable[[], Any] = plan.begin(task, known)
         begin = begin if plan.own is None else plan.own.around(begin)
-        total, complete = _one_pass(plan, task, begin, size, progress)
+        total, complete = one_pass((plan,), task, plan.source, begin, size, progress)
         decided = plan.decide(total.evidence)
         if complete and plan.holds(task, total.evidence):
             inputs = plan.source.finish()

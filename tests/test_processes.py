@@ -33,7 +33,7 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         passes.append(workers)
         return real(source, ledgers, fresh, size, workers, progress)
 
-    monkeypatch.setattr(processes, "LEAST_SCORES", 0)
+    monkeypatch.setattr(processes, "LEAST_WORK", 0)
     monkeypatch.setattr(processes, "accumulate_apart", noted)
     return passes
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.differences import CountDifferences
 from evalcli.comparing.joint import Cells, JointCounts
@@ -24,7 +25,6 @@ from evalcli.comparing.label_rankings import OfRanks
 from evalcli.comparing.label_ratios import HAMMING, OfCells, OverLabels
 from evalcli.comparing.label_rows import INFLUENCES, LEFT_OUT, LOSSES, MEASURES, RowLook
 from evalcli.comparing.labels import in_common
-from evalcli.engine import accumulate
 from evalcli.evidence import Evidence
 from evalcli.metrics.entry import OVER_ROWS
 from evalcli.metrics.exact import ExactSum
@@ -90,8 +90,7 @@ class LabelDifferences:
             found = (contrast_of(name, pair, (self.numbers[reference], self.numbers[other])) for name in known)
             contrasts += [each for each in found if each is not None]
         fresh = partial(LabelLook.empty, self.counted, self.numbers, reference, contrasts, self.flips)
-        workers = self.counted.total.passes[0].plan.workers
-        total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
+        total = self.counted.again(self.together, fresh, self.size, self.progress)
         parts = total.parts()
         every: dict[int, dict[str, Difference | None]] = {other: dict.fromkeys(map(str, names)) for other in others}
         for each, sums, clustered in zip(contrasts, parts, self._clustered(total, len(contrasts)), strict=True):
@@ -202,8 +201,10 @@ class PairCounts:
 
 
 @dataclass(slots=True)
-class LabelLook:
+class LabelLook(Apart):
     """What one worker gathers."""
+
+    travels = ("sums", "pairs", "flips", "clusters")
 
     counted: LabelsPass
     numbers: Sequence[LabelNumbers]

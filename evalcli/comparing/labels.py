@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalcli.comparing.apart import CountedApart
 from evalcli.comparing.clusters import ClusterCounts, clusters_at, counts_of
 from evalcli.comparing.elements import elements_of, shared_places
 from evalcli.evidence import Fault
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class LabelsPass:
+class LabelsPass(CountedApart):
     """What one worker gathers."""
+
+    travels = ("gathered", "unlike", "unlike_weights", "lost", "clusters", "differing")
+    gathers = ("counts", "sets", "pairs", "scores", "moments", "evidence")
 
     passes: tuple[MultilabelPass, ...]
     same_target: bool

@@ -305,6 +305,7 @@ def members_of(
                 question.also,
                 budget=execution.ranking_budget,
                 workers=workers,
+                processes=execution.processes,
                 chosen=question.metrics,
                 scored_too=scored,
             )

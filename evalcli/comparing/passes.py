@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from evalcli.classification.states import begin
+from evalcli.comparing.apart import CountedApart
 from evalcli.comparing.clusters import ClusterCounts, KnownClusters, cluster_in, counts_of
 from evalcli.comparing.elements import common, elements_of, names_of
 from evalcli.comparing.joint import FirstFlips, JointCounts
-from evalcli.counting import Plan
+from evalcli.counting import Plan, one_pass
 from evalcli.decision import decide
-from evalcli.engine import accumulate
 from evalcli.errors import InputError, UsageError
 from evalcli.evidence import Evidence, Fault
 from evalcli.metrics.registry import parse
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.states import ClassificationPass
@@ -51,6 +51,9 @@ SCORED = {
 """What is compared unless asked otherwise: few, for every further metric raises what each has to show."""
 
 _RANKED_CLASSES = 100
+
+
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +149,11 @@ def _declared(member: Member, names: tuple[str, ...]) -> Member:
 
 
 @dataclass(slots=True)
-class TogetherPass:
+class TogetherPass(CountedApart):
     """What one worker gathers: of each model what a report needs, and of every pair the joint table."""
+
+    travels = ("gathered", "tables", "flips", "unlike", "unlike_weights", "lost", "losses", "clusters")
+    gathers = ("confusion", "scores", "evidence")
 
     passes: tuple[ClassificationPass, ...]
     same_target: bool
@@ -249,6 +255,13 @@ class Counted(NamedTuple):
     inputs: tuple[tuple[InputFile, ...], ...]
     clusters: KnownClusters | None = None
 
+    def again(self, together: Together, fresh: Callable[[], P], size: int, progress: Progress | None) -> P:
+        """What another pass over the same rows gathers, run as the first one was."""
+        plans = [one.plan for one in self.total.passes]
+        found, _ = one_pass(plans, self.tasks[0], together, fresh, size, progress)
+        gathered: P = found
+        return gathered
+
 
 def count_together(
     members: Sequence[Member],
@@ -272,7 +285,7 @@ def count_together(
     while True:
         tasks = _decide(members, known)
         fresh = _fresh(members, tasks, known, flips=flips, same_target=same_target)
-        total, complete = accumulate(together, fresh, size, members[0].workers, progress)  # type: ignore[arg-type]  # it plans loads like a source
+        total, complete = one_pass(members, tasks[0], together, fresh, size, progress)
         seen = [one.evidence for one in total.passes]
         decided = _decide(members, seen)
         if complete and all(

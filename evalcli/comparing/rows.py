@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import Array, Batch, Source
+    from evalcli.sources.crc import Ledger
     from evalcli.sources.listed import Listed
 
 _SAMPLES = "evaluate all models on the same samples, or pair tables with --id"
@@ -62,6 +63,7 @@ class Together:
         share_targets(sources)
         self.listed: tuple[Listed, ...] = tuple(source.listed() for source in sources)
         self.lost = [0] * len(sources)
+        self._sources = sources
         self._paths = [source.preds.path for source in sources]
         self._lossy = lossy
         if by_id and len({each.even for each in self.listed}) > 1:
@@ -76,6 +78,14 @@ class Together:
                 what = f"{count} rows, but {self._paths[0]} has {self.rows}"
                 fix = f"{_SAMPLES}; --independent compares one model on two samples"
                 raise InputError(what, fix=fix, path=path)
+
+    def ledgers(self) -> list[Ledger] | None:
+        """The checksums that loads leave behind, of all sources; ``None`` where one must be read in one process."""
+        if not all(each.even for each in self.listed):
+            return None
+        every = [source.ledgers() for source in self._sources]
+        found = [ledger for ledgers in every if ledgers is not None for ledger in ledgers]
+        return None if None in every else list({id(ledger): ledger for ledger in found}.values())
 
     def plan(self, size: int) -> Iterator[Callable[[], Rows]]:
         """Loads of at most ``size`` rows each, in step."""

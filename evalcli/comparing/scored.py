@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, cluster_in
 from evalcli.comparing.elements import common
-from evalcli.engine import accumulate
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.probability import positive_scores, probability_rows, score_rows
@@ -81,8 +81,7 @@ class ScoreDifferences:
         looks = [ScoreLook.of(again, self.results[i]) for i in pair]
         gaps = [self._gap(name, pair) for name in again]
         fresh = partial(_ScorePass.empty, self.counted, pair, again, looks, gaps)
-        workers = self.counted.total.passes[0].plan.workers
-        total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
+        total = self.counted.again(self.together, fresh, self.size, self.progress)
         for name in again:
             if name.base in INFLUENCES:
                 first, second = self._values(name, pair)
@@ -306,8 +305,10 @@ class LossSums:
 
 
 @dataclass(slots=True)
-class _ScorePass:
+class _ScorePass(Apart):
     """What one worker gathers."""
+
+    travels = ("influences", "losses", "clusters")
 
     counted: TogetherPass
     pair: tuple[int, int]

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.influences import has_terms, terms, usual_size
 from evalcli.comparing.roots import SUMS, JointMoments, Roots
 from evalcli.comparing.values import in_common
-from evalcli.engine import accumulate
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.regression.states import StateKey
@@ -99,8 +99,7 @@ class ValueDifferences:
         if not contrasts:
             return found
         fresh = partial(_ContrastPass.empty, self.counted, self.results, reference, contrasts)
-        workers = self.counted.total.passes[0].plan.workers
-        total, _ = accumulate(self.together, fresh, self.size, workers, self.progress)  # type: ignore[arg-type, type-var]  # it plans loads like a source
+        total = self.counted.again(self.together, fresh, self.size, self.progress)
         told = {(one.other, str(one.name), one.sign): sums for one, sums in zip(contrasts, total.parts(), strict=True)}
         for each in contrasts:
             if each.sign < 0.0:
@@ -210,8 +209,10 @@ def difference_of_sizes(
 
 
 @dataclass(slots=True)
-class _ContrastPass:
+class _ContrastPass(Apart):
     """What one worker gathers."""
+
+    travels = ("sums", "clusters")
 
     counted: ValuesPass
     results: Sequence[Results]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from evalcli.comparing.apart import CountedApart
 from evalcli.comparing.clusters import ClusterCounts, clusters_at, counts_of
 from evalcli.comparing.elements import elements_of, names_of, shared_places
 from evalcli.evidence import Fault
@@ -107,8 +108,11 @@ def _largest(rows: Parted, limit: int) -> HostArray:
 
 
 @dataclass(slots=True)
-class ValuesPass:
+class ValuesPass(CountedApart):
     """What one worker gathers."""
+
+    travels = ("gathered", "gaps", "unlike", "unlike_weights", "lost", "clusters", "differing")
+    gathers = ("states", "evidence", "squares")
 
     passes: tuple[RegressionPass, ...]
     same_target: bool
