@@ -46,6 +46,8 @@ def columns(kind: str) -> dict[str, np.ndarray]:
     logits[::5, 1] = logits[::5, 2]
     if kind == "binary":
         return {"preds": (logits[:, 0] / 20 + 0.5).clip(0, 1), "target": (target == 0).astype(np.int64)}
+    if kind == "values":
+        return {"preds": logits[:, 0] + target, "target": target + logits[:, 1]}
     if kind == "multilabel":
         return {"preds": logits, "target": (rng.random((3000, 4)) < 0.4).astype(np.int64)}
     if kind == "doubtful":  # only the last rows say that these are no probabilities
@@ -56,7 +58,7 @@ def columns(kind: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-@pytest.mark.parametrize("kind", ["logits", "binary", "weighted", "multilabel", "doubtful"])
+@pytest.mark.parametrize("kind", ["logits", "binary", "weighted", "multilabel", "doubtful", "values"])
 def test_processes_give_the_bytes_of_one_worker(
     run: Run, tmp_path: Path, forked: list[int], kind: str, suffix: str
 ) -> None:
@@ -69,6 +71,39 @@ def test_processes_give_the_bytes_of_one_worker(
         assert (told.code, told.stdout) == (0, alone.stdout)
     assert {*forked} >= {2, 3, 6}  # no more of them than batches
     assert len(forked) > 3 or kind != "doubtful"
+
+
+@pytest.mark.parametrize("kind", ["logits", "binary", "weighted", "multilabel", "doubtful", "values"])
+def test_models_are_compared_by_processes_as_by_one_worker(
+    run: Run, tmp_path: Path, forked: list[int], kind: str
+) -> None:
+    first = columns(kind)
+    noise = np.random.default_rng(2).normal(size=first["preds"].shape).astype(np.float32)
+    second = first | {"preds": first["preds"] + noise}
+    if kind == "binary":
+        second["preds"] = (second["preds"] / 4 + 0.3).clip(0, 1)
+    if kind == "multilabel":
+        second["preds"][7, 2] = np.nan
+    paths = [save(tmp_path / f"{name}.pt", held) for name, held in (("a", first), ("b", second))]
+    more = ("--weight", "weight") if kind == "weighted" else ("--nan", "drop") if kind == "multilabel" else ()
+    alone = run("compare", *paths, "-f", "json", "--workers", 1, *more)
+    assert (alone.code, forked) == (0, [])
+    for workers, size in ((2, 100), (3, 1000)):
+        told = run("compare", *paths, "-f", "json", "--workers", workers, "--batch-size", size, *more)
+        assert (told.code, told.stdout) == (0, alone.stdout)
+    assert {*forked} == {2, 3}
+
+
+def test_what_models_may_not_differ_in_is_told_by_processes(run: Run, tmp_path: Path, forked: list[int]) -> None:
+    first = columns("logits")
+    second = first | {"target": first["target"].copy()}
+    second["target"][[700, 2900]] += 1
+    paths = [save(tmp_path / f"{name}.pt", held) for name, held in (("a", first), ("b", second))]
+    alone = run("compare", *paths, "--workers", 1)
+    told = run("compare", *paths, "--workers", 3, "--batch-size", 100)
+    assert (told.code, told.stderr) == (alone.code, alone.stderr)
+    assert "row 700" in told.stderr
+    assert {*forked} == {3}
 
 
 def test_where_ranks_are_binned(run: Run, tmp_path: Path, forked: list[int]) -> None:
