@@ -7,13 +7,17 @@ counts. These travel as they are: whoever wrote them is this very program.
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from evalcli.evidence import Fault
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalcli.comparing.clusters import ClusterCounts
     from evalcli.evidence import Evidence
     from evalcli.metrics.arrays import HostArray
 
@@ -69,12 +73,27 @@ class Apart:
             setattr(self, name, held)
 
 
-class CountedApart(Apart):
-    """A first pass, whose ``passes`` gather what ``gathers`` names of each of them."""
+@dataclass(slots=True)
+class FirstPass(Apart):
+    """What every first pass gathers: of each model what ``gathers`` names of its pass, and where models are unlike."""
 
-    __slots__ = ()
-    passes: tuple[Any, ...]
     gathers: ClassVar[tuple[str, ...]]
+    shared: ClassVar[tuple[str, ...]] = ("gathered", "unlike", "unlike_weights", "lost", "clusters")
+
+    passes: tuple[Any, ...]
+    same_target: bool
+    unlike: Fault = field(default_factory=Fault, kw_only=True)
+    """Rows whose targets differ from model to model."""
+    unlike_weights: Fault = field(default_factory=Fault, kw_only=True)
+    lost: list[int] = field(default_factory=list, kw_only=True)
+    """Rows of each model that another leaves out."""
+    clusters: ClusterCounts | None = field(default=None, kw_only=True)
+
+    @property
+    def rows(self) -> int:
+        """Rows that all models were judged on."""
+        rows: int = self.passes[0].evidence.rows
+        return rows
 
     @property
     def evidence(self) -> Evidences:
@@ -91,3 +110,19 @@ class CountedApart(Apart):
         for one, held in zip(self.passes, every, strict=True):
             for name, each in zip(self.gathers, held, strict=True):
                 setattr(one, name, each)
+
+    def lose(self, before: Sequence[int], after: Sequence[int]) -> None:
+        """Leave out what one of the models leaves out, of so many rows of each."""
+        for i, gone in enumerate(np.subtract(before, after).tolist()):
+            self.lost[i] += gone
+            self.passes[i].evidence.rows -= gone
+
+    def take_in(self, other: FirstPass) -> None:
+        """Take in what another worker has gathered of all this."""
+        for mine, theirs in zip(self.passes, other.passes, strict=True):
+            mine.merge(theirs)
+        if self.clusters is not None and other.clusters is not None:
+            self.clusters.merge(other.clusters)
+        self.unlike.merge(other.unlike)
+        self.unlike_weights.merge(other.unlike_weights)
+        self.lost = [mine + theirs for mine, theirs in zip(self.lost, other.lost, strict=True)]

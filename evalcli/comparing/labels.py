@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.comparing.apart import CountedApart
-from evalcli.comparing.clusters import ClusterCounts, clusters_at, counts_of
+from evalcli.comparing.apart import FirstPass
+from evalcli.comparing.clusters import clusters_at, counts_of
 from evalcli.comparing.elements import elements_of, shared_places
 from evalcli.evidence import Fault
 from evalcli.multilabel.states import begin
@@ -27,27 +27,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class LabelsPass(CountedApart):
+class LabelsPass(FirstPass):
     """What one worker gathers."""
 
-    travels = ("gathered", "unlike", "unlike_weights", "lost", "clusters", "differing")
+    travels = (*FirstPass.shared, "differing")
     gathers = ("counts", "sets", "pairs", "scores", "moments", "evidence")
 
     passes: tuple[MultilabelPass, ...]
-    same_target: bool
-    unlike: Fault = field(default_factory=Fault)
-    """Rows whose targets differ from model to model."""
-    unlike_weights: Fault = field(default_factory=Fault)
-    lost: list[int] = field(default_factory=list)
-    """Rows of each model that another leaves out."""
-    clusters: ClusterCounts | None = None
     differing: int = 0
     """Rows in which not all models predict the same labels."""
-
-    @property
-    def rows(self) -> int:
-        """Rows that all models were judged on."""
-        return self.passes[0].evidence.rows
 
     def add(self, rows: Rows) -> bool:
         """Count the same rows of all models; ``False`` where they contradict a decision."""
@@ -57,10 +45,7 @@ class LabelsPass(CountedApart):
             every.append(looked)
             holds = holds and held
         cells, places = in_common(every)
-        for i, (before, after) in enumerate(zip(every, cells, strict=True)):
-            gone = before.length - after.length
-            self.lost[i] += gone
-            self.passes[i].evidence.rows -= gone
+        self.lose([each.length for each in every], [each.length for each in cells])
         if not self.same_target:
             self._compare(cells, places, rows.batches[0])
         for one, each in zip(self.passes, cells, strict=True):
@@ -91,14 +76,8 @@ class LabelsPass(CountedApart):
 
     def merge(self, other: LabelsPass) -> None:
         """Take in what another worker has gathered."""
-        for mine, theirs in zip(self.passes, other.passes, strict=True):
-            mine.merge(theirs)
-        self.unlike.merge(other.unlike)
-        self.unlike_weights.merge(other.unlike_weights)
-        self.lost = [mine + theirs for mine, theirs in zip(self.lost, other.lost, strict=True)]
+        self.take_in(other)
         self.differing += other.differing
-        if self.clusters is not None and other.clusters is not None:
-            self.clusters.merge(other.clusters)
 
     def settle(self) -> None:
         """Every model was counted by itself."""

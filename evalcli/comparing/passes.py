@@ -6,15 +6,15 @@ score columns name the classes of those who only have labels, and the largest la
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from evalcli.classification.states import begin
-from evalcli.comparing.apart import CountedApart
-from evalcli.comparing.clusters import ClusterCounts, KnownClusters, cluster_in, counts_of
+from evalcli.comparing.apart import FirstPass
+from evalcli.comparing.clusters import KnownClusters, cluster_in, counts_of
 from evalcli.comparing.elements import common, elements_of, names_of
 from evalcli.comparing.joint import FirstFlips, JointCounts
 from evalcli.counting import Plan, one_pass
@@ -149,23 +149,16 @@ def _declared(member: Member, names: tuple[str, ...]) -> Member:
 
 
 @dataclass(slots=True)
-class TogetherPass(CountedApart):
+class TogetherPass(FirstPass):
     """What one worker gathers: of each model what a report needs, and of every pair the joint table."""
 
-    travels = ("gathered", "tables", "flips", "unlike", "unlike_weights", "lost", "losses", "clusters")
+    travels = (*FirstPass.shared, "tables", "flips", "losses")
     gathers = ("confusion", "scores", "evidence")
 
     passes: tuple[ClassificationPass, ...]
-    same_target: bool
     tables: dict[tuple[int, int], JointCounts]
     flips: FirstFlips
-    unlike: Fault = field(default_factory=Fault)
-    """Rows whose targets differ from model to model."""
-    unlike_weights: Fault = field(default_factory=Fault)
-    lost: list[int] = field(default_factory=list)
-    """Rows of each model that another leaves out."""
     losses: LossSums | None = None
-    clusters: ClusterCounts | None = None
 
     def add(self, rows: Rows) -> bool:
         """Count the same rows of all models; ``False`` where they contradict a decision."""
@@ -197,10 +190,7 @@ class TogetherPass(CountedApart):
     def _common(self, labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
         """The elements that no model leaves out, and their places in the batch (``None``: all)."""
         kept, places = common(labels)
-        for i, (before, after) in enumerate(zip(labels, kept, strict=True)):
-            gone = len(before.preds) - len(after.preds)
-            self.lost[i] += gone
-            self.passes[i].evidence.rows -= gone
+        self.lose([len(each.preds) for each in labels], [len(each.preds) for each in kept])
         return kept, places
 
     def _compare(self, labels: Sequence[Labels], places: HostArray | None, batch: Batch) -> None:
@@ -222,18 +212,12 @@ class TogetherPass(CountedApart):
 
     def merge(self, other: TogetherPass) -> None:
         """Take in what another worker has gathered."""
-        for mine, theirs in zip(self.passes, other.passes, strict=True):
-            mine.merge(theirs)
+        self.take_in(other)
         for pair, table in self.tables.items():
             table.merge(other.tables[pair])
         self.flips.merge(other.flips)
         if self.losses is not None and other.losses is not None:
             self.losses.merge(other.losses)
-        if self.clusters is not None and other.clusters is not None:
-            self.clusters.merge(other.clusters)
-        self.unlike.merge(other.unlike)
-        self.unlike_weights.merge(other.unlike_weights)
-        self.lost = [mine + theirs for mine, theirs in zip(self.lost, other.lost, strict=True)]
 
     def settle(self) -> None:
         """Counts of each model alone, from the joint tables, where they were not counted by themselves."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.comparing.apart import CountedApart
-from evalcli.comparing.clusters import ClusterCounts, clusters_at, counts_of
+from evalcli.comparing.apart import FirstPass
+from evalcli.comparing.clusters import clusters_at, counts_of
 from evalcli.comparing.elements import elements_of, names_of, shared_places
 from evalcli.evidence import Fault
 from evalcli.regression.states import begin
@@ -108,37 +108,22 @@ def _largest(rows: Parted, limit: int) -> HostArray:
 
 
 @dataclass(slots=True)
-class ValuesPass(CountedApart):
+class ValuesPass(FirstPass):
     """What one worker gathers."""
 
-    travels = ("gathered", "gaps", "unlike", "unlike_weights", "lost", "clusters", "differing")
+    travels = (*FirstPass.shared, "gaps", "differing")
     gathers = ("states", "evidence", "squares")
 
     passes: tuple[RegressionPass, ...]
-    same_target: bool
     gaps: LargestGaps
-    unlike: Fault = field(default_factory=Fault)
-    """Rows whose targets differ from model to model."""
-    unlike_weights: Fault = field(default_factory=Fault)
-    lost: list[int] = field(default_factory=list)
-    """Rows of each model that another leaves out."""
-    clusters: ClusterCounts | None = None
     differing: int = 0
     """Rows in which not all models predict the same."""
-
-    @property
-    def rows(self) -> int:
-        """Rows that all models were judged on."""
-        return self.passes[0].evidence.rows
 
     def add(self, rows: Rows) -> bool:
         """Count the same rows of all models."""
         every = [one.prepare(batch, one.evidence) for one, batch in zip(self.passes, rows.batches, strict=True)]
         values, places = in_common(every)
-        for i, (before, after) in enumerate(zip(every, values, strict=True)):
-            gone = before.count - after.count
-            self.lost[i] += gone
-            self.passes[i].evidence.rows -= gone
+        self.lose([each.count for each in every], [each.count for each in values])
         if not self.same_target:
             self._compare(values, places, rows.batches[0])
         for one, each in zip(self.passes, values, strict=True):
@@ -163,14 +148,8 @@ class ValuesPass(CountedApart):
 
     def merge(self, other: ValuesPass) -> None:
         """Take in what another worker has gathered."""
-        for mine, theirs in zip(self.passes, other.passes, strict=True):
-            mine.merge(theirs)
+        self.take_in(other)
         self.gaps.merge(other.gaps)
-        if self.clusters is not None and other.clusters is not None:
-            self.clusters.merge(other.clusters)
-        self.unlike.merge(other.unlike)
-        self.unlike_weights.merge(other.unlike_weights)
-        self.lost = [mine + theirs for mine, theirs in zip(self.lost, other.lost, strict=True)]
         self.differing += other.differing
 
     def settle(self) -> None:
