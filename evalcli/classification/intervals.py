@@ -292,6 +292,7 @@ class Intervals:
     def _of_losses(self, name: MetricName, value: float) -> Interval | None:
         sums = self._read(name)
         high = sums.largest
+        assert sums.histogram is not None
         losses, rows = sums.histogram
         moments = means.Moments.of_histogram(losses, rows * (sums.n / sums.rows), self._mean_weight)
         found = means.mean_interval(moments, self._confidence, 0.0, high, means.WORST_LOSS if isinf(high) else None)

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.metrics.arrays import count_cells
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import ProbabilityState, added, counted
+from evalcli.metrics.sizes import SizeCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.probability import ProbabilityRows, ScoreForm
-
-SIZES = 1 << 15
-"""Sizes of losses that are told apart: about 90 to a power of ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,53 +30,13 @@ class LossSums:
     infinite: int = 0
     clipped: int = 0
     capped: int = 0
-    sizes: HostArray | None = None
+    histogram: tuple[HostArray, HostArray] | None = None
+    """Losses (K,) to three digits, and how many rows (K,) have one of that size."""
     largest: float = float("inf")
     """What a loss may be at most."""
 
-    @property
-    def histogram(self) -> tuple[HostArray, HostArray]:
-        """Losses (K,) to three digits, and how many rows (K,) have one of that size."""
-        assert self.sizes is not None
-        held = np.flatnonzero(self.sizes)
-        middles = ((held.astype(np.uint32) << 16) | 0x8000).view(np.float32).astype(np.float64)
-        return np.where(held > 0, middles, 0.0), self.sizes[held].astype(np.float64)
 
-
-def _sizes(losses: HostArray) -> HostArray:
-    """The leading 16 bits of each loss (N,) as float32: its size to three digits, in order."""
-    bits: HostArray = np.maximum(losses, 0.0).astype(np.float32).view(np.uint32) >> 16
-    return bits.astype(np.int64)
-
-
-class SizedLosses(ProbabilityState):
-    """Rows by the size of their loss, of which few sizes occur: only those are saved."""
-
-    sizes: Any
-
-    def state_dict(self) -> dict[str, HostArray]:
-        """The state; ``sizes`` (2, K) int64 are those that occur, rising, and how many rows have each."""
-        held = np.flatnonzero(self.sizes)
-        return super().state_dict() | {"sizes": np.stack([held, self.sizes[held]])}
-
-    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
-        """Take over what ``state_dict`` gave.
-
-        Raises: ``ValueError`` for anything else.
-        """
-        saved = state.get("sizes", np.zeros(0))
-        if saved.dtype != np.int64 or saved.ndim != 2 or len(saved) != 2:
-            raise ValueError("the saved losses have no sizes")
-        held, rows = saved
-        outside = (held < 0) | (held >= SIZES) | (rows < 1)
-        if outside.any() or (np.diff(held) < 1).any():
-            raise ValueError("the saved losses have sizes that there are not")
-        sizes = np.zeros(SIZES, np.int64)
-        sizes[held] = rows
-        super().load_state_dict({**state, "sizes": sizes})
-
-
-class LogLoss(SizedLosses):
+class LogLoss(ProbabilityState):
     """``−log P(target)``: from logits exactly, without clipping, from probabilities after clipping at their eps.
 
     Probabilities are not made to sum to 1.
@@ -98,6 +53,7 @@ class LogLoss(SizedLosses):
     capped: int
     weights: ExactSum
     total: ExactSum
+    sizes: SizeCounts
 
     def __init__(self, form: ScoreForm, *, weighted: bool = False) -> None:
         super().__init__(form, weighted=weighted)
@@ -105,7 +61,7 @@ class LogLoss(SizedLosses):
             self.add_state(name, 0)
         for name in ("weights", "total"):
             self.add_state(name, ExactSum())
-        self.add_state("sizes", np.zeros(SIZES, np.int64))
+        self.add_state("sizes", SizeCounts())
 
     def take(self, rows: ProbabilityRows) -> None:
         """Take in a batch that ``probability_rows`` has looked at."""
@@ -121,15 +77,17 @@ class LogLoss(SizedLosses):
             self.capped += _rows_of(rows, rows.clipped > 0)
         finite = np.where(np.isinf(loss), 0.0, loss)
         added(self.total, rows, finite)
-        self.sizes = self.sizes + count_cells(_sizes(finite), SIZES, rows.repeats)
+        self.sizes.add(finite, rows.repeats)
 
     def compute(self) -> LossSums:
         """The sums so far."""
         n = float(self.weights) if self.weighted else float(self.rows)
-        return LossSums(self.rows, n, float(self.total), self.infinite, self.clipped, self.capped, self.sizes.copy())
+        return LossSums(
+            self.rows, n, float(self.total), self.infinite, self.clipped, self.capped, self.sizes.histogram()
+        )
 
 
-class Brier(SizedLosses):
+class Brier(ProbabilityState):
     """``Σ_j (p_j − [j = y])²``; of binary scores ``(P(positive) − y)²``, which is half of it.
 
     Source: Brier 1950, Verification of forecasts expressed in terms of probability.
@@ -143,25 +101,26 @@ class Brier(SizedLosses):
 
     weights: ExactSum
     total: ExactSum
+    sizes: SizeCounts
 
     def __init__(self, form: ScoreForm, *, weighted: bool = False) -> None:
         super().__init__(form, weighted=weighted)
         for name in ("weights", "total"):
             self.add_state(name, ExactSum())
-        self.add_state("sizes", np.zeros(SIZES, np.int64))
+        self.add_state("sizes", SizeCounts())
 
     def take(self, rows: ProbabilityRows) -> None:
         """Take in a batch that ``probability_rows`` has looked at."""
         if rows.weight is not None:
             counted(self.weights, rows, np.zeros(len(rows.brier), np.int64))
         added(self.total, rows, rows.brier)
-        self.sizes = self.sizes + count_cells(_sizes(rows.brier), SIZES, rows.repeats)
+        self.sizes.add(rows.brier, rows.repeats)
 
     def compute(self) -> LossSums:
         """The sums so far."""
         n = float(self.weights) if self.weighted else float(self.rows)
         largest = 1.0 if self.form.binary else 2.0
-        return LossSums(self.rows, n, float(self.total), sizes=self.sizes.copy(), largest=largest)
+        return LossSums(self.rows, n, float(self.total), histogram=self.sizes.histogram(), largest=largest)
 
 
 def mean_loss(sums: LossSums) -> float:
