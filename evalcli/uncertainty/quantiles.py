@@ -10,7 +10,7 @@ and accurate computation of binomial probabilities.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import comb, erfc, exp, inf, isinf, lgamma, log, pi, sqrt
+from math import comb, erfc, exp, inf, isinf, lgamma, log, log1p, pi, sqrt
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
@@ -18,6 +18,7 @@ _TINY = 1e-300
 _MOST_STEPS = 200_000
 _MANY = 1000.0
 """So many degrees of freedom, for each unit of ``z²``, make Student's distribution nearly normal."""
+_NEWTON = 100
 _STIRLING = (1 / 12, 1 / 360, 1 / 1260, 1 / 1680)
 
 
@@ -151,12 +152,16 @@ def t_quantile(probability: float, freedom: float) -> float:
     low, high = 0.0, 1.0
     while _t_tail(high, freedom) > tail and high < 1e150:
         low, high = high, 2.0 * high
-    for _ in range(200):
-        middle = (low + high) / 2.0
-        if middle in (low, high):
+    found = (low + high) / 2.0
+    for _ in range(_NEWTON):
+        gap = _t_tail(found, freedom) - tail
+        low, high = (found, high) if gap > 0.0 else (low, found)
+        moved = found + gap / _t_density(found, freedom)
+        moved = moved if low <= moved <= high else (low + high) / 2.0
+        before, found = found, moved
+        if abs(found - before) <= 1e-9 * found:  # each step doubles the digits
             break
-        low, high = (middle, high) if _t_tail(middle, freedom) > tail else (low, middle)
-    return high if probability > 0.5 else -high
+    return found if probability > 0.5 else -found
 
 
 def _nearly_normal(z: float, freedom: float) -> float:
@@ -172,6 +177,12 @@ def _nearly_normal(z: float, freedom: float) -> float:
         ((((79.0 * q + 776.0) * q + 1482.0) * q - 1920.0) * q - 945.0) / 92160.0,
     )
     return z + z * sum(term / freedom ** (k + 1) for k, term in enumerate(terms))
+
+
+def _t_density(t: float, freedom: float) -> float:
+    """That of Student's t distribution, to as many digits as a step of Newton's needs."""
+    half = freedom / 2.0
+    return exp(lgamma(half + 0.5) - lgamma(half) - (half + 0.5) * log1p(t * t / freedom)) / sqrt(pi * freedom)
 
 
 def _t_tail(t: float, freedom: float) -> float:
