@@ -1,12 +1,12 @@
 """What several models gather in a process of its own, and how it comes home.
 
-A pass over several models holds plans and open files, which every process has of its own, and beside them plain
-counts. These travel as they are: whoever wrote them is this very program.
+A pass over several models holds plans and open files, which every process has of its own, and beside them counts. Of
+these an object names the attributes that travel, or it knows how to be saved.
 """
 
 from __future__ import annotations
 
-import pickle
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,12 +22,75 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
 
 
+class _Luggage:
+    """What an object holds, as arrays and one JSON text; what is unpacked takes the place of an empty one alike."""
+
+    def __init__(self, arrays: list[HostArray]) -> None:
+        self._arrays = arrays
+
+    def pack(self, held: Any) -> Any:
+        """What JSON has to say of it."""
+        if isinstance(held, np.ndarray) and held.dtype != object:
+            self._arrays.append(held)
+            return len(self._arrays) - 1
+        if isinstance(held, Fault):
+            return [held.count, held.numbered, held.first]
+        if isinstance(held, dict):
+            return [self.pack(each) for each in held.values()]
+        if isinstance(held, (list, tuple, np.ndarray)):
+            return [self.pack(each) for each in held]
+        if hasattr(held, "travels"):
+            return [self.pack(getattr(held, name)) for name in held.travels]
+        if isinstance(held, np.generic):
+            return held.item()
+        return {name: self.pack(part) for name, part in held.state_dict().items()} if _saves(held) else held
+
+    def unpack(self, told: Any, empty: Any) -> Any:
+        """The same again; ``empty`` is what it was before anything was gathered."""
+        if isinstance(empty, np.ndarray):
+            return _objects(told) if empty.dtype == object else self._arrays[told]
+        if isinstance(empty, Fault):
+            count, numbered, first = told
+            return Fault(count, [(row, value) for row, value in first], numbered)
+        if isinstance(empty, dict):
+            return {key: self.unpack(each, held) for each, (key, held) in zip(told, empty.items(), strict=True)}
+        if isinstance(empty, (list, tuple)):
+            parts = [self.unpack(each, held) for each, held in zip(told, empty, strict=True)]
+            return type(empty)(*parts) if hasattr(empty, "_fields") else type(empty)(parts)
+        if hasattr(empty, "travels"):
+            for name, each in zip(empty.travels, told, strict=True):
+                setattr(empty, name, self.unpack(each, getattr(empty, name)))
+            return empty
+        if _saves(empty):
+            empty.load_state_dict({name: self._arrays[place] for name, place in told.items()})
+            return empty
+        return told
+
+
+def _saves(held: Any) -> bool:
+    return hasattr(held, "state_dict")
+
+
+def _objects(told: Sequence[Any]) -> HostArray:
+    """What rows are called, as they were: texts, numbers, tuples of these or nothing."""
+    found = np.empty(len(told), object)
+    found[:] = [_tuples(each) for each in told]
+    return found
+
+
+def _tuples(told: Any) -> Any:
+    return tuple(_tuples(each) for each in told) if isinstance(told, list) else told
+
+
 def _packed(held: Any) -> dict[str, HostArray]:
-    return {"held": np.frombuffer(pickle.dumps(held, protocol=5), np.uint8)}
+    arrays: list[HostArray] = []
+    text = json.dumps(_Luggage(arrays).pack(held)).encode()
+    return {"told": np.frombuffer(text, np.uint8), **{str(place): array for place, array in enumerate(arrays)}}
 
 
-def _unpacked(state: Mapping[str, HostArray]) -> Any:
-    return pickle.loads(state["held"].data)  # noqa: S301  a process that this one has forked wrote it
+def _unpacked(state: Mapping[str, HostArray], empty: Any) -> Any:
+    arrays = [state[str(place)] for place in range(len(state) - 1)]
+    return _Luggage(arrays).unpack(json.loads(state["told"].tobytes()), empty)
 
 
 class Evidences:
@@ -43,12 +106,11 @@ class Evidences:
 
     def state_dict(self) -> dict[str, HostArray]:
         """All of it."""
-        return _packed([each.state_dict() for each in self._each])
+        return _packed(self._each)
 
     def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
         """Take over what ``state_dict`` gave."""
-        for each, saved in zip(self._each, _unpacked(state), strict=True):
-            each.load_state_dict(saved)
+        _unpacked(state, self._each)
 
 
 class Apart:
@@ -69,7 +131,8 @@ class Apart:
 
     def restore(self, state: Mapping[str, HostArray]) -> None:
         """Take over what ``state_dict`` gave."""
-        for name, held in zip(self.travels, _unpacked(state), strict=True):
+        empty = [getattr(self, name) for name in self.travels]
+        for name, held in zip(self.travels, _unpacked(state, empty), strict=True):
             setattr(self, name, held)
 
 

@@ -8,7 +8,7 @@ all models are. It is summed up exactly by cluster, or, where there are more tha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -53,6 +53,8 @@ def clusters_at(rows: Rows, places: HostArray | None) -> HostArray:
 @dataclass(slots=True)
 class ClusterCounts:
     """What the first pass counts: all clusters with their rows, and the joint cells of each pair of models."""
+
+    travels: ClassVar[tuple[str, ...]] = ("sizes", "tables")
 
     by: str
     weighted: bool
@@ -154,6 +156,8 @@ class GroupSums:
 
     Terms are those of a row less the difference itself, times its weight, in any unit.
     """
+
+    travels = ("_sums", "_squares")
 
     def __init__(self, clusters: KnownClusters, count: int) -> None:
         self.clusters = clusters

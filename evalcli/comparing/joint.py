@@ -7,7 +7,7 @@ over packed cells before it gets there; one of many, cell by cell.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class JointCounts:
     >>> [part.tolist() for part in table.cells()[:4]]
     [[0, 1, 1], [0, -1, 1], [1, 1, 1], [1, 1, 1]]
     """
+
+    travels = ("_rows", "_sums", "_squares")
 
     def __init__(self, *, weighted: bool = False) -> None:
         self.weighted = weighted
@@ -154,6 +156,8 @@ def _no_flips() -> Flipped:
 @dataclass(slots=True)
 class FirstFlips:
     """The first ``limit`` flips of every kind and class, by the number of their row."""
+
+    travels: ClassVar[tuple[str, ...]] = ("rows",)
 
     limit: int
     rows: Flipped = field(default_factory=_no_flips)

@@ -20,6 +20,8 @@ _CODES = LEFT_OUT + 1
 class LabelClusters:
     """Rows, or their weights, by label and code, with a last label for whole rows: what every group has of each."""
 
+    travels = ("_counts", "_sums")
+
     def __init__(self, clusters: KnownClusters, labels: int, *, weighted: bool) -> None:
         self.clusters, self._labels = clusters, labels
         cells = clusters.groups * _CODES

@@ -6,7 +6,7 @@ Both are kept as flips of classes are: rows as those of one class, cells as thos
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Sets(NamedTuple):
 @dataclass(slots=True)
 class LabelFlips:
     """The first ``limit`` rows of every kind, and the first cells of every kind and label."""
+
+    travels: ClassVar[tuple[str, ...]] = ("rows", "cells", "other")
 
     limit: int
     rows: FirstFlips

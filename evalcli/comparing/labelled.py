@@ -144,6 +144,8 @@ class Looked(NamedTuple):
 class PairCounts:
     """Cells of every label by what is true and what two models say, and rows by which of them is wholly right."""
 
+    travels = ("clusters", "counts", "_sums", "_squares", "rows")
+
     def __init__(self, labels: int, *, weighted: bool, clusters: KnownClusters | None = None) -> None:
         self.weighted = weighted
         self.clusters = None if clusters is None else LabelClusters(clusters, labels, weighted=weighted)

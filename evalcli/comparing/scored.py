@@ -210,6 +210,8 @@ def span_of(name: MetricName, results: ScoreResults) -> float:
 class RowSums:
     """Exact sums of what rows have, or of their differences; ``infinite`` rows have none."""
 
+    travels = ("infinite", "weighted", "sums")
+
     def __init__(self) -> None:
         self.infinite = 0
         self.weighted = False
@@ -269,6 +271,8 @@ class RowSums:
 
 class LossSums:
     """Differences of losses of every pair of models, taken in while the models are counted."""
+
+    travels = ("_sums", "unscored")
 
     def __init__(self, names: Sequence[MetricName], pairs: Sequence[tuple[int, int]]) -> None:
         self._names = [name for name in names if name.base in LOSSES]

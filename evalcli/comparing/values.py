@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,8 @@ def _none() -> Parted:
 @dataclass
 class LargestGaps:
     """The ``limit`` rows of either kind with the largest difference of absolute errors, the first of equal ones."""
+
+    travels: ClassVar[tuple[str, ...]] = ("rows",)
 
     limit: int
     rows: Parted = field(default_factory=_none)
