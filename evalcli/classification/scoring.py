@@ -140,8 +140,9 @@ class ScoreStates:
         self.states = {name: _MAKERS[name](scoring) for name in sorted(scoring.states)}
         self.unscored = 0
         """Rows without a prediction: with any, no metric of scores is defined."""
-        self.seen: ProbabilityRows | None = None
-        """What was seen of the last batch, for those who look at several models at once."""
+        self.is_watched = False
+        """Whether what is seen of a batch is kept, for those who look at several models at once."""
+        self._seen: ProbabilityRows | None = None
 
     def update(self, labels: Labels) -> None:
         """Take in a batch whose score rows were kept."""
@@ -160,11 +161,17 @@ class ScoreStates:
             target = (target == of.positive).astype(np.int64)
         shared = [state for state in self.states.values() if isinstance(state, ProbabilityState)]
         if shared:
-            self.seen = feed(shared, score_rows(scores, target, of.form, weight, repeats))
+            seen = feed(shared, score_rows(scores, target, of.form, weight, repeats))
+            self._seen = seen if self.is_watched else None
         tables = [state for state in self.states.values() if isinstance(state, KeyTable | RankSample)]
         ranked = one_vs_rest_scores(scores, of.form.kind) if tables and not of.binary else scores
         for table in tables:
             table.update(ranked, target, weight, repeats)
+
+    def seen(self) -> ProbabilityRows | None:
+        """What was seen of the last batch, handed out once; ``None`` where it held no row to look at."""
+        seen, self._seen = self._seen, None
+        return seen
 
     def rows(self) -> set[int]:
         """How many rows the states have seen, those without a prediction among them: one number, if all is well."""

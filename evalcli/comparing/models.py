@@ -327,7 +327,11 @@ def compared_names(
     member: Member, task: Task, numbers: Sequence[Numbers], question: Question
 ) -> tuple[MetricName, ...]:
     """The metrics that all models have; what was asked for stays, and is refused where it must be."""
-    scored = all(each.scores is not None for each in numbers)
+    return names_for(member, task, question, scored=all(each.scores is not None for each in numbers))
+
+
+def names_for(member: Member, task: Task, question: Question, *, scored: bool) -> tuple[MetricName, ...]:
+    """The metrics to compare, of scores only where all models are ``scored``, or where these were asked for."""
     asked = {*(question.metrics or ()), *question.also}
     return tuple(
         name for name in member.names(task.kind) if scored or not name.entry.needs_scores or str(name) in asked

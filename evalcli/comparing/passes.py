@@ -361,6 +361,9 @@ def _fresh(
             from evalcli.comparing.scored import LossSums
 
             total.losses = LossSums(members[0].names(tasks[0].kind), pairs)
+            for one in passes:
+                assert one.scores is not None
+                one.scores.is_watched = True
         return total
 
     return fresh

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalcli.comparing.independent import Told
+from evalcli.comparing.models import names_for
 from evalcli.evaluation import Measured, report_of
 from evalcli.report import Clustered
 from evalcli.uncertainty.intervals import Interval
@@ -26,10 +27,7 @@ def told_by_reports(
 ) -> Told:
     """The values and intervals of a report on each sample."""
     tasks = [outcome.task for outcome, _ in counted]
-    scored, asked = all(task.scores != "labels" for task in tasks), {*(question.metrics or ()), *question.also}
-    names = [
-        name for name in members[0].names(tasks[0].kind) if scored or not name.entry.needs_scores or str(name) in asked
-    ]
+    names = names_for(members[0], tasks[0], question, scored=all(task.scores != "labels" for task in tasks))
     reports = [
         report_of(Measured(replace(member, asked=tuple(map(str, names)), also=()), *each))
         for member, each in zip(members, counted, strict=True)

@@ -282,10 +282,10 @@ class LossSums:
 
     def update(self, states: Sequence[ScoreStates], weight: HostArray | None) -> None:
         """Take in what the states of each model have last seen."""
+        seen = [each.seen() for each in states]
         self.unscored |= any(each.unscored for each in states)
         if self.unscored:
             return
-        seen = [each.seen for each in states]
         for name in self._names:
             losses = [None if each is None else loss_of(name, each) for each in seen]
             for (first, second), sums in self._sums.items():

@@ -381,6 +381,23 @@ def test_a_league_compares_all_with_the_best() -> None:
     assert row.differences[0].verdict == "worse"
 
 
+@pytest.mark.parametrize("size", [1, 20, 33])
+def test_a_batch_of_ignored_rows_counts_nothing_twice(size) -> None:
+    target = TARGET.copy()
+    target[100:140] = -100
+    made = [logits(TARGET, 1.0, 1), logits(TARGET, 1.3, 2)]
+    names = Question(metrics=("log_loss", "brier", "top2_accuracy", "auroc_macro"))
+    whole, cut = (
+        compared(sources(*made, target=target), Execution(batch_size=each, workers=1), names, ignore_index=-100)
+        for each in (None, size)
+    )
+    kept = target >= 0
+    again = compared(sources(*(each[kept] for each in made), target=target[kept]), EXECUTIONS[0], names)
+    for name in names.metrics or ():
+        found = cut.metric(name).differences[1]
+        assert found == whole.metric(name).differences[1] == again.metric(name).differences[1]
+
+
 @pytest.mark.parametrize("more", [{}, {"weight": WEIGHTS}])
 def test_a_league_of_scores_has_what_each_pair_has(more) -> None:
     made = [logits(TARGET, shift, i) for i, shift in enumerate((1.0, 1.6, 1.2))]
