@@ -27,10 +27,12 @@ ROW_WORK = 3
 
 
 class Shown(NamedTuple):
-    """The metrics whose intervals anyone will see, of all rows and of slices."""
+    """The metrics whose intervals anyone will see, of all rows and of slices, and all that is shown of slices."""
 
     of_all: frozenset[str]
     of_slices: frozenset[str]
+    in_slices: frozenset[str] | None = None
+    """``None``: all that a report has."""
 
 
 class Pass(Protocol):
@@ -92,11 +94,15 @@ class Plan:
     """Metrics of the caller's own, which see the same batches."""
     processes: bool = False
     """Whether workers may be processes."""
+    listed: frozenset[str] | None = None
+    """The metrics of a report that are computed, where it is of a slice of which few are shown."""
 
     def inside(self) -> Plan:
         """The same where a slice is reported as if it were all rows, one of many at a time."""
-        shown = None if self.shown is None else self.shown._replace(of_all=self.shown.of_slices)
-        return replace(self, shown=shown, workers=1)
+        if self.shown is None:
+            return replace(self, workers=1)
+        shown = self.shown._replace(of_all=self.shown.of_slices)
+        return replace(self, shown=shown, listed=self.shown.in_slices, workers=1)
 
     @property
     def device(self) -> str | None:
@@ -106,7 +112,8 @@ class Plan:
     def default(self, kind: str) -> tuple[str, ...]:
         """What is computed unless asked otherwise, if the task is of this ``kind``."""
         width = {"columns": self.layout.width, "score": 2}.get(self.layout.preds)
-        return default_names(kind, width, self.choices.topk)
+        names = default_names(kind, width, self.choices.topk)
+        return names if self.listed is None else tuple(name for name in names if name in self.listed)
 
     def names(self, kind: str) -> tuple[MetricName, ...]:
         """The metrics to compute if the task is of this ``kind``."""

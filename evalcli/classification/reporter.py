@@ -18,6 +18,8 @@ from evalcli.report import Clustered, Confusion, Report, SliceRow, Value
 from evalcli.reporting import Sliced, digest_of, notes_of, records, signature, slice_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.slices import Slice
     from evalcli.counting import Outcome, Plan
@@ -36,7 +38,7 @@ class Reporter:
 
     def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
         self.plan, self.source, self.choices, self.task = plan, plan.source, plan.choices, outcome.task
-        self.asked, self.also, self.default = plan.asked, plan.also, plan.default(outcome.task.kind)
+        self.asked, self.also = plan.asked, plan.also
         self.evidence, self.inputs = outcome.evidence, inputs
         gathered = outcome.gathered
         self.names, self.picked = listed(self.task, gathered.confusion.class_counts().numpy())
@@ -53,7 +55,7 @@ class Reporter:
         task = self.task
         for name in map(parse, self.asked or ()):
             check_task(name, task.kind)
-        values = self._values(self.numbers, "")
+        values = self._values(self.numbers, self.plan.default(task.kind))
         per_class = self.numbers.by_class(values)
         undefined = [name for name, value in values.items() if value.value is None]
         undefined += [
@@ -100,9 +102,10 @@ class Reporter:
         sizes = np.bincount(np.unique(rows.cluster, return_inverse=True)[1].reshape(-1), rows.rows).astype(np.int64)
         return Clustered(by, len(sizes), int(sizes.max()), design_effect(rows))
 
-    def _values(self, numbers: Numbers, by: str) -> dict[str, Value]:
-        """What was asked for, of all rows or of a slice ``by`` a column; and what gates read, as far as it is there."""
-        values = numbers.values(self._possible() if self.asked is None else map(str, wholes_of(self.asked, by)))
+    def _values(self, numbers: Numbers, usual: Iterable[str], by: str = "") -> dict[str, Value]:
+        """What was asked for, else the ``usual``, of all rows or of a slice ``by`` a column; and what gates read."""
+        names = self._possible(usual) if self.asked is None else map(str, wholes_of(self.asked, by))
+        values = numbers.values(names)
         for name in wholes_of(self.also, by):
             with suppress(UsageError):
                 values |= numbers.values([str(name)])
@@ -111,13 +114,13 @@ class Reporter:
     def _slices(self) -> tuple[SliceRow, ...]:
         """Every slice that has rows, column by column."""
         # a table of hundreds of intervals is drawn at no cost only without drawing samples
-        setting = self.setting._replace(
-            method="delta", shown=self.plan.inside().shown, workers=1, whole=self.numbers.scores
-        )
+        inside = self.plan.inside()
+        setting = self.setting._replace(method="delta", shown=inside.shown, workers=1, whole=self.numbers.scores)
+        usual = inside.default(self.task.kind)
 
         def metrics(one: Sliced[tuple[Slice, ClusterStates | None]]) -> dict[str, Value]:
             held, clusters = one.held
-            return self._values(Numbers(setting, held.confusion, held.scores, clusters), one.slicer.name)
+            return self._values(Numbers(setting, held.confusion, held.scores, clusters), usual, one.slicer.name)
 
         every = [
             Sliced(
@@ -141,13 +144,11 @@ class Reporter:
         metric = self.source.scanned.asked.metric or USUAL
         return judged(self.source.scanned, self.scan, metric, self.names, self.choices.confidence)
 
-    def _possible(self) -> list[str]:
-        """The metrics of a report that this input has; what was asked for stays, and is refused where it must be."""
+    def _possible(self, usual: Iterable[str]) -> list[str]:
+        """Those metrics that this input has; what was asked for stays, and is refused where it must be."""
         asked = {f"top{k}_accuracy" for k in self.choices.topk or ()}
         return [
-            name
-            for name in self.default
-            if self.scores is not None or name in asked or not parse(name).entry.needs_scores
+            name for name in usual if self.scores is not None or name in asked or not parse(name).entry.needs_scores
         ]
 
     def _asked(self, values: dict[str, Value]) -> tuple[str, ...]:

@@ -44,8 +44,7 @@ class SliceStates:
         self.classes, self.weighted = classes, weighted
         self.scoring = scoring
         if scoring is not None:
-            share = share_of(scoring.budget, slicer)
-            self.scoring = scoring.inside(share)
+            self.scoring = scoring.inside(share_of(scoring.budget, slicer))
         self._slices: dict[int, Slice] = {}
         self._table: Any = None if weighted or not self._fits(classes or 1) else self._empty(classes or 1)
 
@@ -177,12 +176,12 @@ class SliceStates:
             if here.scores is not None:
                 here.scores.load_state_dict(saved["scores"])
 
-    def agrees(self, rows: int, *, scores: bool) -> bool:
+    def agrees(self, rows: int) -> bool:
         """Whether all states of each slice have seen the same rows, in all no more than ``rows``."""
         total = 0
         for confusion, held in self._slices.values():
             counted = {confusion.rows, confusion.rows if confusion.weighted else confusion.total()}
-            if scores and held is not None:
+            if held is not None:
                 counted |= held.rows()
             if len(counted) > 1 or confusion.rows < 1:
                 return False

@@ -176,7 +176,7 @@ class ClassificationPass:
         counted = {self.confusion.rows, self.confusion.rows if self.confusion.weighted else self.confusion.total()}
         if self.scores is not None:
             counted |= self.scores.rows()
-        sliced = all(slices.agrees(rows, scores=self.scores is not None) for slices in self.slices)
+        sliced = all(slices.agrees(rows) for slices in self.slices)
         return counted == {rows} and sliced and self._clusters_agree()
 
     def _clusters_agree(self) -> bool:
@@ -290,7 +290,9 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], Classificatio
     prepare = make_prepare(plan.layout, plan.choices, plan.source, task.classes, plan.device)
     if plan.scored(task.kind):
         prepare = prepare._replace(keep_scores=True)
-    return partial(_empty, plan, task, prepare, _scoring(plan, task), known)
+    scoring = _scoring(plan, task)
+    inside = None if scoring is None else _scoring(plan.inside(), task)
+    return partial(_empty, plan, task, prepare, scoring, inside, known)
 
 
 def _check_scan(plan: Plan, task: Task) -> None:
@@ -323,14 +325,17 @@ def _scoring(plan: Plan, task: Task) -> Scoring | None:
     )
 
 
-def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, known: Evidence) -> ClassificationPass:
+def _empty(
+    plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, inside: Scoring | None, known: Evidence
+) -> ClassificationPass:
+    """An empty pass; ``inside`` are the states of scores that slices have."""
     many = prepare.classes or None  # a share without a row knows no class
     confusion = ConfusionCounts(many, weighted=plan.source.weighted)
     if prepare.device is not None:
         confusion = confusion.to(prepare.device)
     scores = None if scoring is None else scoring.fresh()
     weighted = plan.source.weighted
-    slices = tuple(SliceStates(slicer, many, scoring, weighted=weighted) for slicer in plan.source.slicers)
+    slices = tuple(SliceStates(slicer, many, inside, weighted=weighted) for slicer in plan.source.slicers)
     scanned = plan.source.scanned
     empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices)
     if scanned is not None:
@@ -341,5 +346,5 @@ def _empty(plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, kn
         return empty
     from evalcli.classification.clusters import ClusterStates, SlicedClusters
 
-    inside = tuple(SlicedClusters(slicer, scoring, weighted=weighted) for slicer in plan.source.slicers)
-    return replace(empty, clusters=ClusterStates(scoring, weighted=weighted), clusters_in=inside)
+    clusters_in = tuple(SlicedClusters(slicer, scoring, weighted=weighted) for slicer in plan.source.slicers)
+    return replace(empty, clusters=ClusterStates(scoring, weighted=weighted), clusters_in=clusters_in)

@@ -41,7 +41,10 @@ class Delivery(NamedTuple):
         return self.format is not None or any(target.format != PART for target in self.targets)
 
     def intervals(self, asked: Collection[str]) -> Shown | None:
-        """The metrics whose intervals anyone will see, given those ``asked`` for; ``None``: all that there are."""
+        """The metrics that anyone will see, given those ``asked`` for; ``None``: all that there are.
+
+        A part holds all that slices have, whatever is printed beside it.
+        """
         forms = {self.format, *(target.format for target in self.targets)} - {None, PART}
         if forms - {"rich"}:
             return None
@@ -50,9 +53,11 @@ class Delivery(NamedTuple):
         from evalcli.renderers.contents import HEADLINES, SLICE_COLUMNS
 
         if not forms:
-            return Shown(frozenset(), frozenset())
+            return Shown(frozenset(), frozenset(), None if self.takes_part else frozenset())
         named = frozenset((*asked, *(str(parse(name).whole) for name in asked)))
-        return Shown(named | HEADLINES, named | {columns[0] for columns in SLICE_COLUMNS.values()})
+        first = {columns[0] for columns in SLICE_COLUMNS.values()}
+        listed = named.union(*SLICE_COLUMNS.values())
+        return Shown(named | HEADLINES, named | first, None if self.takes_part else listed)
 
     def deliver(self, report: Report, part: bytes = b"") -> ExitCode:
         """Write the files, of which some may be a ``part``, print the report and the verdict.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keys import UNSIGNED, heads_of, least_shift, numbered
+from evalcli.metrics.keys import UNSIGNED, fitted, heads_of, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,8 +127,10 @@ class KeyColumn:
     def _take_rows(self) -> None:
         waiting = [_sorted(self._waiting.pop(0), self.bits) for _ in self._sides]
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
-        self._fit([rows.keys for rows in waiting])  # before any entry is made: raw keys take less room
-        self._take([_Table(self._shift, tuple(self._runs(waiting.pop(0)) for _ in self._sides))])
+        # before any entry is made: raw keys take less room
+        shift, starts = fitted([rows.keys for rows in waiting], self._shift, self.capacity)
+        self._coarsen(shift)
+        self._take([_Table(shift, tuple(self._runs(waiting.pop(0), starts.pop(0)) for _ in self._sides))])
 
     def _take_tables(self) -> None:
         merging, self._merging, self._entries_merging = self._merging, [], 0
@@ -139,14 +141,14 @@ class KeyColumn:
         parts = [[held, *(table.sides[side] for table in tables)] for side, held in enumerate(self._sides)]
         ordered = [_in_order([part for part in each if len(part.least)] or each[:1]) for each in parts]
         shift = max(self._shift, *(table.shift for table in tables))
-        self._shift = least_shift([each.least for each in ordered], shift, self.capacity)
-        self._sides = [_binned(each, self._shift) for each in ordered]
+        self._shift, starts = fitted([each.least for each in ordered], shift, self.capacity)
+        self._sides = [_binned(each, np.flatnonzero(starts.pop(0)), self._shift) for each in ordered]
 
-    def _runs(self, rows: _Rows) -> Bins:
-        """Sorted rows as bins of the present shift."""
+    def _runs(self, rows: _Rows, starts: HostArray) -> Bins:
+        """Sorted rows as bins of the present shift, of which one begins wherever it ``starts``."""
         if not len(rows.keys):
             return _no_bins(self.bits, self.weighted)
-        heads = heads_of(rows.keys, self._shift)
+        heads = np.flatnonzero(starts)
         least = rows.keys[heads]
         largest = rows.keys[np.append(heads[1:], len(rows.keys)) - 1] if self._shift else least
         if self.weighted:
@@ -156,10 +158,6 @@ class KeyColumn:
         if rows.repeats is None:
             return Bins(least, largest, np.diff(heads, append=len(rows.keys)))
         return Bins(least, largest, np.add.reduceat(rows.repeats, heads))
-
-    def _fit(self, sides: list[HostArray]) -> None:
-        """Drop as many low bits as it takes, and no more, for sorted keys to fit."""
-        self._coarsen(least_shift(sides, self._shift, self.capacity))
 
     def _coarsen(self, shift: int) -> None:
         if shift > self._shift:
@@ -282,12 +280,13 @@ def _in_order(parts: list[Bins]) -> _Ordered:
 
 def merged_bins(parts: list[Bins], shift: int) -> Bins:
     """The entries of all parts, one per bin of ``shift``, which is that of none of them or larger."""
-    return _binned(_in_order(parts), shift)
+    entries = _in_order(parts)
+    return _binned(entries, heads_of(entries.least, shift), shift)
 
 
-def _binned(entries: _Ordered, shift: int) -> Bins:
+def _binned(entries: _Ordered, heads: HostArray, shift: int) -> Bins:
+    """Entries, in which a new bin of ``shift`` begins at each of ``heads``, one per bin."""
     parts, order, least = entries
-    heads = heads_of(least, shift)
     amounts = _sums([part.amounts for part in parts], order, heads)
     if not shift:
         least = least[heads]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 UNSIGNED: dict[int, Any] = {32: np.uint32, 64: np.uint64}
 """The type of keys by their width."""
 _CHUNK = 1 << 18
+_IN_CACHE = 1 << 15
+"""Keys that are looked at at once, with what is made of them."""
 _FLOATS: dict[int, Any] = {32: np.float32, 64: np.float64}
 _SIGNED: dict[int, Any] = {32: np.int32, 64: np.int64}
 
@@ -74,12 +76,20 @@ def scores_of(keys: HostArray) -> HostArray:
     return scores
 
 
+def starts_of(keys: HostArray, shift: int = 0) -> HostArray:
+    """Whether a new bin begins at each of sorted ``keys`` (N,)."""
+    starts = np.ones(len(keys), bool)
+    low = keys.dtype.type(shift)
+    for start in range(0, len(keys) - 1, _IN_CACHE):
+        part = keys[start : start + _IN_CACHE + 1]
+        bins = part >> low if shift else part
+        np.not_equal(bins[1:], bins[:-1], out=starts[start + 1 : start + _IN_CACHE + 1])
+    return starts
+
+
 def heads_of(keys: HostArray, shift: int = 0) -> HostArray:
     """Where in sorted ``keys`` a new bin begins."""
-    bins = keys >> keys.dtype.type(shift) if shift else keys
-    starts = np.ones(len(bins), bool)
-    np.not_equal(bins[1:], bins[:-1], out=starts[1:])
-    return np.flatnonzero(starts)
+    return np.flatnonzero(starts_of(keys, shift))
 
 
 def numbered(heads: HostArray, size: int) -> HostArray:
@@ -95,19 +105,21 @@ def least_shift(sides: Sequence[HostArray], shift: int, capacity: int) -> int:
     >>> least_shift([np.array([1, 2, 3, 8], np.uint64)], 0, 3)
     1
     """
-    if sum(_count_bins(keys, shift) for keys in sides) <= capacity:
-        return shift
+    return fitted(sides, shift, capacity)[0]
+
+
+def fitted(sides: Sequence[HostArray], shift: int, capacity: int) -> tuple[int, list[HostArray]]:
+    """The same, and ``starts_of`` every side at that shift."""
+    for tried in (shift, shift + 1) if shift else (shift,):  # a table that has dropped bits rarely drops several more
+        starts = [starts_of(keys, tried) for keys in sides]
+        if sum(map(np.count_nonzero, starts)) <= capacity:
+            return tried, starts
     # neighbours whose highest different bit is the b-th stay apart at shifts below b
     bits = sides[0].dtype.itemsize * 8
     apart = np.sum([_split_histogram(keys, bits) for keys in sides], axis=0)
     entries = sum(len(keys) > 0 for keys in sides) + apart[::-1].cumsum()[::-1] - apart
-    return max(int(np.argmax(entries <= capacity)), shift)
-
-
-def _count_bins(keys: HostArray, shift: int) -> int:
-    """How many bins of ``shift`` sorted ``keys`` fall into."""
-    bins = keys >> keys.dtype.type(shift) if shift else keys
-    return int(np.count_nonzero(bins[1:] != bins[:-1])) + (len(keys) > 0)
+    found = max(int(np.argmax(entries <= capacity)), shift)
+    return found, [starts_of(keys, found) for keys in sides]
 
 
 def _split_histogram(keys: HostArray, bits: int) -> HostArray:

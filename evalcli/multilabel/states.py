@@ -241,20 +241,15 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
         metric = source.scanned.asked.metric or scanning.USUAL
         scanned_by = until_decided(metric, lambda: scanning.asked_by(metric, task.classes), scanned_by)
     prepare = make_prepare(plan.layout, plan.choices, source.preds, source.target, task.classes, plan.device)
-    scored = plan.scored(task.kind)
-    scoring = None
-    if scored and task.scores in {"probs", "logits"}:
-        from evalcli.multilabel.scoring import plan_scoring
-
+    scoring, inside = _scoring(plan, task), _scoring(plan.inside(), task)
+    if scoring is not None:
         prepare = prepare._replace(keep_scores=True)
-        sure = plan.choices.confidence is not None
-        scoring = plan_scoring(scored, task, source.preds, weighted=source.weighted, budget=plan.budget, intervals=sure)
 
     def whole() -> MultilabelPass:
         labels = len(task.classes)
         pairs = LabelPairs(labels, weighted=source.weighted) if 1 < labels <= PAIRED_LABELS else None
         slices = tuple(
-            SlicePasses(slicer, partial(_empty, plan, task, prepare, _shared(scoring, slicer), known))
+            SlicePasses(slicer, partial(_empty, plan, task, prepare, _shared(inside, slicer), known))
             for slicer in source.slicers
         )
         clusters = None if source.clustered is None else _clusters(plan, task, prepare, scoring, known)
@@ -267,6 +262,17 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
         return made
 
     return whole
+
+
+def _scoring(plan: Plan, task: Task) -> Scoring | None:
+    """What the states of scores are built from, where there are any."""
+    scored = plan.scored(task.kind)
+    if not scored or task.scores not in {"probs", "logits"}:
+        return None
+    from evalcli.multilabel.scoring import plan_scoring
+
+    sure, source = plan.choices.confidence is not None, plan.source
+    return plan_scoring(scored, task, source.preds, weighted=source.weighted, budget=plan.budget, intervals=sure)
 
 
 def _shared(scoring: Scoring | None, slicer: Slicer) -> Scoring | None:

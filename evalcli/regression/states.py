@@ -275,7 +275,8 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
     """Empty passes, one for each worker."""
     scanned = plan.source.scanned
     setup = Setup(plan.layout.outputs, plan.source.weighted, BUDGET if plan.budget is None else plan.budget)
-    read = _read_by(plan.names("regression"), intervals=plan.choices.confidence is not None)
+    sure = plan.choices.confidence is not None
+    read, inside = (_read_by(one.names("regression"), intervals=sure) for one in (plan, plan.inside()))
     prepare = Prepare(plan.choices, setup.outputs)
 
     def empty(setup: Setup, keys: Iterable[StateKey]) -> RegressionPass:
@@ -293,7 +294,7 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
     def whole() -> RegressionPass:
         slices = tuple(
             SlicePasses(
-                slicer, partial(empty, setup._replace(budget=share_of(setup.budget, slicer)), (ALWAYS[0], *read))
+                slicer, partial(empty, setup._replace(budget=share_of(setup.budget, slicer)), (ALWAYS[0], *inside))
             )
             for slicer in plan.source.slicers
         )

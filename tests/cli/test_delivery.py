@@ -1,0 +1,79 @@
+"""What a delivery needs of a report: no more is computed, and no less."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from memory_source import MemorySource
+
+from evalcli.cli.deliver import Delivery
+from evalcli.cli.output import PART, Target
+from evalcli.engine import Execution
+from evalcli.evaluation import evaluate
+from evalcli.metrics.registry import METRICS
+from evalcli.renderers import render
+from evalcli.task import Choices
+from evalcli.uncertainty.intervals import Confidence
+
+if TYPE_CHECKING:
+    from evalcli.report import Report
+
+SCREEN = Delivery((), "rich", quiet=False)
+
+
+def _arrays(task: str, rows: int = 300) -> tuple[Any, Any]:
+    rng = np.random.default_rng(len(task))
+    target = rng.integers(3, size=rows)
+    if task == "binary":
+        return (rng.random(rows) + (target > 1)) / 2, (target > 1).astype(int)
+    if task == "regression":
+        return rng.standard_normal(rows), rng.standard_normal(rows)
+    if task == "multilabel":
+        return rng.random((rows, 3)), (rng.random((rows, 3)) < 0.4).astype(int)
+    return rng.standard_normal((rows, 3)) + 2 * np.eye(3)[target], target
+
+
+def _sliced(task: str, also: tuple[str, ...], shown: Any) -> Report:
+    rng = np.random.default_rng(1)
+    preds, target = _arrays(task)
+    source = MemorySource(preds, target, slices={"site": rng.choice(["a", "b", "c"], len(target)).astype(object)})
+    choices = Choices(task=task, confidence=Confidence())
+    return evaluate(source, choices, Execution(workers=1), also=also, shown=shown)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "regression"])
+def test_a_screen_shows_the_same_slices_when_only_what_it_shows_is_computed(task):
+    also = {"regression": ("spearman@site=a", "max_error@site=*"), "multilabel": ("brier@site=*",)}
+    gated = also.get(task, ("log_loss@site=b", "f1_weighted@site=*"))
+    whole, seen = (_sliced(task, gated, shown) for shown in (None, SCREEN.intervals(gated)))
+    assert render(replace(seen, run=whole.run), "rich") == render(whole, "rich")
+    wholes = {name.partition("@")[0] for name in gated}
+    for full, part in zip(whole.slices, seen.slices, strict=True):
+        assert len(part.metrics) < len(full.metrics)
+        assert {name: value.value for name, value in part.metrics.items()} == {
+            name: full.metrics[name].value for name in part.metrics
+        }
+        assert {name: part.metrics[name] for name in wholes} == {name: full.metrics[name] for name in wholes}
+
+
+@pytest.mark.parametrize(
+    ("forms", "printed", "listed"),
+    [
+        ((), "rich", {"accuracy", "rmse", "f1"}),
+        ((), None, set()),
+        ((PART,), "rich", METRICS),
+        ((PART,), None, METRICS),
+        (("json",), "rich", METRICS),
+        ((), "csv", METRICS),
+    ],
+)
+def test_files_hold_all_that_slices_have(forms, printed, listed):
+    targets = tuple(Target(f"x.{form}", Path(f"x.{form}"), form, direct=False) for form in forms)
+    shown = Delivery(targets, printed, quiet=printed is None).intervals(("f1@site=a",))
+    held = METRICS.keys() if shown is None or shown.in_slices is None else shown.in_slices
+    assert {*listed} <= {*held}
+    assert ("log_loss" in held) == (listed is METRICS)
