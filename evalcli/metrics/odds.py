@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _CELLS = 1 << 17
 """Scores whose softmax is taken at a time, so that it stays in the cache."""
+_FEW = 16
+"""Up to so many classes the largest logit is found on the way; of more, by a second look."""
 _FAR = 700.0
 """``exp`` of more than this is no float64 any more."""
 
@@ -43,11 +45,17 @@ def one_vs_rest_scores(scores: Array, kind: Literal["logits", "probs"]) -> HostA
 def _log_odds(logits: HostArray) -> HostArray:
     """Log-odds (C, N) of logits (C, N), which are overwritten."""
     most, second = logits[0].copy(), np.full(logits.shape[1], -np.inf)
-    for row in logits[1:]:
+    leader = np.zeros(len(most), np.int8)
+    for number, row in enumerate(logits[1:], 1):
         np.maximum(second, np.minimum(most, row), out=second)
+        if len(logits) <= _FEW:
+            np.maximum(leader, np.multiply(row > most, number, dtype=np.int8), out=leader)
         np.maximum(most, row, out=most)
-    largest = np.flatnonzero(logits == most)  # one a row, as a rule
-    leading = largest % logits.shape[1]
+    leading = np.arange(len(most))
+    largest = leader.astype(np.int64) * len(most) + leading
+    if len(logits) > _FEW or (second == most).any():  # which may be several a row
+        largest = np.flatnonzero(logits == most)
+        leading = largest % len(most)
     lead = np.where(second == most, 0.0, most - second)
     logits -= most  # NaN where infinity meets itself: those are among the largest, which are replaced
     parts = np.exp(logits)
