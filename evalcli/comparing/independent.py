@@ -1,10 +1,7 @@
 """One model on two samples, such as train and test: what it loses from the one to the other.
 
 Nothing pairs the rows, so the uncertainties of both samples add up: the interval of a difference is put together from
-the two intervals (Zou and Donner's MOVER, Newcombe's method 10 for shares), and its p-value is where it would end at 0.
-
-Source: Newcombe 1998, Interval estimation for the difference between independent proportions; Zou and Donner 2008,
-Construction of confidence limits about effect measures: a general approach.
+the two intervals, and its p-value is where it would end at 0.
 """
 
 from __future__ import annotations
@@ -12,7 +9,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,9 +26,8 @@ from evalcli.evidence import Evidence
 from evalcli.report import Clustered, Finding
 from evalcli.sources import spoken_of
 from evalcli.uncertainty.cells import Cells
-from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.counted import CountIntervals
-from evalcli.uncertainty.quantiles import two_sided
+from evalcli.uncertainty.mover import mover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +42,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Batch, Source
     from evalcli.task import Choices
+    from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence, Interval
 
 
@@ -176,23 +172,9 @@ def _differences(told: Told, confidence: Confidence) -> dict[str, data.Differenc
         found[name], gaps[name] = None, 0.0
         if first is not None and second is not None and one is not None and other is not None:
             gaps[name] = second - first
-            found[name] = _mover(second, other, first, one, confidence)
+            found[name] = mover(second, other, first, one, confidence)
     directions = {str(name): name.entry.direction for name in told.names}
     return judged(found, gaps, directions, 1.0 - confidence.level)
-
-
-def _mover(first: float, one: Interval, second: float, other: Interval, confidence: Confidence) -> Difference:
-    """``first − second`` of two samples, from the interval of each."""
-    from evalcli.uncertainty.intervals import Interval
-
-    value = first - second
-    below = sqrt((first - one.low) ** 2 + (other.high - second) ** 2)
-    above = sqrt((one.high - first) ** 2 + (second - other.low) ** 2)
-    critical = confidence.critical
-    facing = (below if value > 0 else above) / critical
-    p = 1.0 if value == 0 or not facing > 0 else two_sided(value / facing)
-    interval = Interval(value - below, value + above, "mover")
-    return Difference(first, second, interval, p, detectable(max(below, above) / critical, confidence))
 
 
 @dataclass(slots=True)
