@@ -1,18 +1,17 @@
-"""Two samples by the intervals that their reports give: of values, of several labels a row, and of whole clusters."""
+"""Two samples by the values and the intervals that their reports give."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from evalcli.comparing.independent import Told
 from evalcli.comparing.models import names_for
 from evalcli.evaluation import Measured, report_of
 from evalcli.report import Clustered
 from evalcli.uncertainty.intervals import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalcli.comparing.models import Question
     from evalcli.comparing.passes import Member
@@ -20,6 +19,16 @@ if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
     from evalcli.report import Report, Value
     from evalcli.sources.base import InputFile
+
+
+class Told(NamedTuple):
+    """The metrics of both samples: their ``values`` and ``intervals`` by name, those without one ``None``."""
+
+    names: Sequence[MetricName]
+    values: Sequence[Mapping[str, float | None]]
+    intervals: Sequence[Mapping[str, Interval | None]]
+    classes: tuple[str, ...]
+    clustered: Clustered | None = None
 
 
 def told_by_reports(

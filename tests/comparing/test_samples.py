@@ -26,9 +26,10 @@ def sample(n, wrong, seed, classes=3):
     return np.where(rng.random(n) < wrong, rng.integers(0, classes, n), target), target
 
 
-def compared(train, test, execution=None, metrics=None):
+def compared(train, test, execution=None, metrics=None, weights=(None, None)):
     sources = [
-        MemorySource(*each, paths=(f"{name}.pt", f"{name}.pt")) for name, each in (("train", train), ("test", test))
+        MemorySource(*each, weight=weight, paths=(f"{name}.pt", f"{name}.pt"))
+        for name, each, weight in zip(("train", "test"), (train, test), weights, strict=True)
     ]
     return compare_samples(sources, Choices(), execution or Execution(workers=1), Question(metrics=metrics))
 
@@ -75,13 +76,25 @@ def test_numbers_are_those_of_two_reports_and_no_bit_depends_on_batches() -> Non
     for place, each in enumerate((train, test)):
         report = evaluate(MemorySource(*each), Choices(), Execution(workers=1), names)
         assert [row.values[place] for row in found.metrics] == [report.metrics[name].value for name in names]
-    assert found.metric("ece").differences == (None, None)
-    for name in names[:-1]:
+    for name in names:
         gap = found.metric(name).differences[1]
         assert gap.low < gap.value < gap.high
         assert (gap.p < 0.05) == (gap.low > 0 or gap.high < 0)
     again = compared(train, test, Execution(batch_size=7, workers=3), names)
     assert repr(again) == repr(found)
+
+
+def test_weights_that_are_alike_make_nothing_surer() -> None:
+    samples = sample(300, 0.1, 1), sample(200, 0.3, 2)
+    plain = compared(*samples).metric("accuracy").differences[1]
+    for scale in (1.0, 7.0):
+        found = compared(*samples, weights=(np.full(300, scale), np.full(200, scale)))
+        same = found.metric("accuracy").differences[1]
+        assert found.weighted
+        assert (same.low, same.high, same.p) == pytest.approx((plain.low, plain.high, plain.p), rel=1e-9)
+    uneven = [np.random.default_rng(3).exponential(size=size) ** 2 for size in (300, 200)]
+    wider = compared(*samples, weights=uneven).metric("accuracy").differences[1]
+    assert wider.high - wider.low > 1.4 * (plain.high - plain.low)
 
 
 def test_the_interval_of_a_fall_covers() -> None:
