@@ -209,8 +209,9 @@ class _Comparing:
     def _score_differences(self, values: Sequence[dict[str, float | None]]) -> ScoreDifferences:
         from evalcli.comparing.scored import ScoreDifferences
 
-        results = [each.scores for each in self.numbers if each.scores is not None]
-        return ScoreDifferences(self.counted, results, values, self.together, self.confidence, self.size, self.progress)
+        return ScoreDifferences(
+            self.counted, self.numbers, values, self.together, self.confidence, self.size, self.progress
+        )
 
     def _flips(self, cells: Cells) -> tuple[data.ClassFlips, ...]:
         """All rows, then every class that occurs as a target."""

@@ -8,7 +8,7 @@ one-vs-rest columns has the mean of their influences, so nothing is assumed abou
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -18,37 +18,37 @@ import numpy as np
 from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, cluster_in
 from evalcli.comparing.elements import common
+from evalcli.comparing.looks import INFLUENCES, ScoreLook, is_seen
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.probability import positive_scores, probability_rows, score_rows
-from evalcli.metrics.ranking import one_vs_rest_scores, rows_by_class
 from evalcli.metrics.scorestate import add_rows_exactly
+from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.means import WORST_LOSS, Moments
-from evalcli.uncertainty.paired import PairedInfluence, RowInfluence, mean_difference, ranked_difference
+from evalcli.uncertainty.mover import mover
+from evalcli.uncertainty.paired import PairedInfluence, mean_difference, ranked_difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evalcli.classification.numbers import Numbers
     from evalcli.classification.prepare import Labels
-    from evalcli.classification.scoring import ScoreResults, ScoreStates, Scoring
+    from evalcli.classification.scoring import ScoreResults, ScoreStates
     from evalcli.comparing.passes import Counted, TogetherPass
     from evalcli.comparing.rows import Rows, Together
     from evalcli.engine import Progress
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.probability import ProbabilityRows
     from evalcli.metrics.registry import MetricName
-    from evalcli.metrics.roc import Ranking
-    from evalcli.metrics.segments import Segments
     from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence
 
-INFLUENCES = {"auroc": RowInfluence.of_auroc, "average_precision": RowInfluence.of_average_precision}
-LOSSES = frozenset({"log_loss", "brier", "topk_accuracy", "mean_rank", "mrr"})
+LOSSES = frozenset({"log_loss", "brier", "topk_accuracy", "mean_rank", "mrr", "mean_confidence"})
+"""Means over rows."""
 
 
 def has_test(name: MetricName) -> bool:
-    """Whether a metric of scores can be compared row by row."""
-    return name.base in LOSSES or name.base in INFLUENCES
+    """Whether a metric of scores can be compared row by row: what only the truth decides is the same for all models."""
+    return name.base in LOSSES or name.entry.state == "KeyTable" or is_seen(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,17 @@ class ScoreDifferences:
     """
 
     counted: Counted
-    results: Sequence[ScoreResults]
+    numbers: Sequence[Numbers]
     values: Sequence[dict[str, float | None]]
     together: Together
     confidence: Confidence
     size: int
     progress: Progress | None
+
+    @property
+    def results(self) -> list[ScoreResults]:
+        """What the scores of each model say."""
+        return [each.scores for each in self.numbers if each.scores is not None]
 
     def of(self, names: Sequence[MetricName], pair: tuple[int, int]) -> dict[str, Difference | None]:
         """The second model of a ``pair`` less the first, in every metric that has a test; one pass for all of them."""
@@ -78,19 +83,27 @@ class ScoreDifferences:
         again = [name for name in wanted if str(name) not in found]
         if not again:
             return found
-        looks = [ScoreLook.of(again, self.results[i]) for i in pair]
+        looks = [self._look(again, self.numbers[i]) for i in pair]
         gaps = [self._gap(name, pair) for name in again]
         fresh = partial(_ScorePass.empty, self.counted, pair, again, looks, gaps)
         total = self.counted.again(self.together, fresh, self.size, self.progress)
         for name in again:
-            if name.base in INFLUENCES:
-                first, second = self._values(name, pair)
-                rows = min(look.smaller_side(name) for look in looks)
-                variance = total.influences[str(name)].variance
-                found[str(name)] = ranked_difference(second, first, variance, rows, self.confidence)
-            else:
+            if name.base in LOSSES:
                 found[str(name)] = self._of_loss(name, pair, total.losses[str(name)])
+                continue
+            moved = total.influences[str(name)]
+            if name.base not in INFLUENCES:
+                found[str(name)] = self._of_intervals(name, pair, moved.correlation)
+                continue
+            first, second = self._values(name, pair)
+            rows = min(look.smaller_side(name) for look in looks)
+            found[str(name)] = ranked_difference(second, first, moved.variance, rows, self.confidence)
         return found if total.clusters is None else self._of_clusters(found, again, total.clusters)
+
+    @staticmethod
+    def _look(names: Sequence[MetricName], numbers: Numbers) -> ScoreLook:
+        assert numbers.scores is not None
+        return ScoreLook.of(names, numbers.scores, numbers.weight_squares / numbers.total)
 
     def _gap(self, name: MetricName, pair: tuple[int, int]) -> float:
         """The difference itself; 0 where one of the two is infinite."""
@@ -105,9 +118,23 @@ class ScoreDifferences:
         told: dict[str, Difference | None] = {}
         for name, moved in zip(names, sums.moved(), strict=True):
             plain = found[str(name)]
-            span = 1.0 if name.base in INFLUENCES else span_of(name, self.results[0])
+            span = span_of(name, self.results[0])
             told[str(name)] = None if plain is None else clusters.difference(plain, moved, span)
         return told
+
+    def _of_intervals(self, name: MetricName, pair: tuple[int, int], together: float) -> Difference | None:
+        """From the interval that a report gives each of the two, whose deviations are correlated."""
+        ends = [self._interval(name, self.numbers[i]) for i in pair]
+        if ends[0] is None or ends[1] is None:
+            return None
+        first, second = self._values(name, pair)
+        return mover(second, ends[1], first, ends[0], self.confidence, together)
+
+    def _interval(self, name: MetricName, numbers: Numbers) -> Interval | None:
+        from evalcli.classification.intervals import Intervals
+
+        found = Intervals(numbers, self.confidence).of(name, numbers.value(name))
+        return None if found.low is None or found.high is None else Interval(found.low, found.high, found.method or "")
 
     def _of_loss(self, name: MetricName, pair: tuple[int, int], sums: RowSums) -> Difference | None:
         first, second = self._values(name, pair)
@@ -118,93 +145,13 @@ class ScoreDifferences:
         return first, second
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreLook:
-    """How the rows of one model are looked at."""
-
-    scoring: Scoring
-    influences: dict[str, tuple[RowInfluence | None, ...]]
-    weights: dict[str, HostArray]
-    rankings: tuple[Ranking, ...]
-
-    @classmethod
-    def of(cls, names: Sequence[MetricName], results: ScoreResults) -> ScoreLook:
-        """With the influences of every column that is ranked."""
-        ranked = [name for name in names if name.base in INFLUENCES]
-        rankings = tuple(results.rankings) if ranked else ()
-        influences, weights = {}, {}
-        for name in ranked:
-            held = np.array([ranking.defined for ranking in rankings])
-            if name.label is not None and not results.scoring.binary:
-                held &= np.arange(len(held)) == results.column(name)
-            weight = held.astype(np.float64)
-            if name.average == "weighted":
-                weight = weight * np.array([ranking.positives for ranking in rankings])
-            weights[str(name)] = weight / weight.sum()
-            influences[str(name)] = tuple(
-                INFLUENCES[name.base](ranking).times(share) if held[i] else None
-                for i, (ranking, share) in enumerate(zip(rankings, weights[str(name)], strict=True))
-            )
-        return cls(results.scoring, influences, weights, rankings)
-
-    def smaller_side(self, name: MetricName) -> float:
-        """Rows of the smaller side of the columns that a metric is of."""
-        weight = self.weights[str(name)]
-        return min(min(r.positives, r.negatives) for r, w in zip(self.rankings, weight, strict=True) if w > 0)
-
-    def rows(self, labels: Labels) -> tuple[HostArray, HostArray]:
-        """Scores and targets as the states take them."""
-        of, scores, target = self.scoring, labels.scores, labels.target
-        assert scores is not None
-        if of.binary:
-            scores = positive_scores(scores, of.form, of.positive) if scores.ndim > 1 else scores
-            return scores, (target == of.positive).astype(np.int64)
-        return scores, target.astype(np.int64)
-
-    def looked_up(self, scores: HostArray, target: HostArray) -> LookedUp:
-        """Rows by their places among the scores; ``scores`` and ``target`` as ``rows`` gives them."""
-        binary = self.scoring.binary
-        ranked = scores if binary else one_vs_rest_scores(scores, self.scoring.form.kind)
-        return LookedUp(ranked.reshape(len(target), -1), *rows_by_class(target, max(self.scoring.classes, 2)), binary)
-
-    def influence(self, name: str, rows: LookedUp) -> HostArray:
-        """That of each row (N,) on a metric of ranks."""
-        total: HostArray | None = None
-        for i, column in enumerate(self.influences[name]):
-            if column is not None:
-                told = column.told(rows.bins(i, column.segments), rows.positives(i))
-                total = told if total is None else np.add(total, told, out=total)
-        assert total is not None
-        return total
-
-
-@dataclass(frozen=True, slots=True)
-class LookedUp:
-    """Rows of one model: how they rank, (N, C), and which are of which class; bins are kept for the next metric."""
-
-    scores: HostArray
-    order: HostArray
-    ends: HostArray
-    binary: bool
-    known: dict[int, HostArray] = field(default_factory=dict)
-
-    def bins(self, column: int, segments: Segments) -> HostArray:
-        """Where in the ranking of a column each row lies."""
-        if column not in self.known:
-            self.known[column] = segments.bins(self.scores[:, column])
-        return self.known[column]
-
-    def positives(self, column: int) -> HostArray:
-        """The rows that a column is to rank first."""
-        code = 1 if self.binary else column
-        return self.order[self.ends[code] : self.ends[code + 1]]
-
-
 def span_of(name: MetricName, results: ScoreResults) -> float:
     """How far apart two rows can be in what a metric is the mean of; of a log loss, what float64 makes of the worst."""
     if name.base == "mean_rank":
         return float(results.scoring.classes - 1)
-    return {"log_loss": WORST_LOSS, "brier": 1.0 if results.scoring.binary else 2.0}.get(name.base, 1.0)
+    if name.base.startswith("brier"):
+        return 1.0 if results.scoring.binary else 2.0
+    return WORST_LOSS if name.base == "log_loss" else 1.0
 
 
 class RowSums:
@@ -333,7 +280,7 @@ class _ScorePass(Apart):
         gaps: Sequence[float],
     ) -> _ScorePass:
         """No rows yet."""
-        influences = {str(name): PairedInfluence() for name in names if name.base in INFLUENCES}
+        influences = {str(name): PairedInfluence() for name in names if name.base not in LOSSES}
         losses = {str(name): RowSums() for name in names if name.base in LOSSES}
         clusters = None if counted.clusters is None else GroupSums(counted.clusters, len(names))
         return cls(counted.total, pair, names, looks, gaps, influences, losses, clusters)
@@ -349,24 +296,28 @@ class _ScorePass(Apart):
         weight = labels[self.pair[0]].weight
         if not len(told[0][1]):
             return True
-        if self.influences:
+        if any(look.influences for look in self.looks):
             ranked = [look.looked_up(*rows) for look, rows in zip(self.looks, told, strict=True)]
-            for name, state in self.influences.items():
+            for name in self.looks[0].influences:
                 moved = [look.influence(name, rows) for look, rows in zip(self.looks, ranked, strict=True)]
-                state.update(*(each if weight is None else each * weight for each in moved))
-                self._add_terms(name, moved[1] - moved[0], labels)
-        if self.losses:
-            seen = [
-                probability_rows(score_rows(scores, target, look.scoring.form), look.scoring.form)
-                for look, (scores, target) in zip(self.looks, told, strict=True)
-            ]
+                self._add_influence(name, moved, labels)
+        if self.losses or any(look.seen for look in self.looks):
+            seen = [look.seen_rows(*rows) for look, rows in zip(self.looks, told, strict=True)]
+            for name in self.looks[0].seen:
+                self._add_influence(name, [moved[name] for _, moved in seen], labels)
             for metric in self.names:
                 if str(metric) in self.losses:
-                    first, second = (loss_of(metric, each) for each in seen)
+                    first, second = (loss_of(metric, each) for each, _ in seen)
                     with np.errstate(invalid="ignore"):
                         self.losses[str(metric)].update(second - first, weight)
                         self._add_terms(str(metric), second - first, labels)
         return True
+
+    def _add_influence(self, name: str, moved: Sequence[HostArray], labels: Sequence[Labels]) -> None:
+        """Take in how rows (N,) move a metric of either model."""
+        weight = labels[self.pair[0]].weight
+        self.influences[name].update(*(each if weight is None else each * weight for each in moved))
+        self._add_terms(name, moved[1] - moved[0], labels)
 
     def _add_terms(self, name: str, terms: HostArray, labels: Sequence[Labels]) -> None:
         """Take in what the rows (N,) of clusters add to the difference in a metric."""
@@ -394,6 +345,8 @@ def loss_of(name: MetricName, rows: ProbabilityRows) -> HostArray:
         return rows.loss
     if name.base == "brier":
         return rows.brier
+    if name.base == "mean_confidence":
+        return rows.confidence
     if name.base == "topk_accuracy":
         return (rows.rank < int(name.parameter or 1)).astype(np.float64)
     return rows.rank + 1.0 if name.base == "mean_rank" else 1.0 / (rows.rank + 1.0)

@@ -69,7 +69,7 @@ class ConfidenceTable(ProbabilityState):
     def __init__(self, form: ScoreForm, *, budget: int = BUDGET, weighted: bool = False) -> None:
         super().__init__(form, weighted=weighted)
         self.budget = budget
-        self.bits = 32 if form.kind == "probs" and form.eps >= 2.0**-23 else 64
+        self.bits = _bits(form)
         entry = 2 * self.bits // 8 + (24 if weighted else 8)  # two keys; a count, or the limbs of a sum
         self.add_state("column", KeyColumn(2, self.bits, budget // entry, weighted=weighted))
 
@@ -78,8 +78,7 @@ class ConfidenceTable(ProbabilityState):
 
     def take(self, rows: ProbabilityRows) -> None:
         """Take in a batch that ``probability_rows`` has looked at."""
-        scores = -rows.doubt if self.form.kind == "logits" else stored_confidence(rows.confidence, self.form)
-        keys = sort_keys(scores.astype(np.float32) if self.bits == 32 else scores, self.bits)
+        keys = sort_keys(_ranked(rows), self.bits)
         wrong = rows.rank > 0
         for side, kept in ((_RIGHT, ~wrong), (_WRONG, wrong)):
             repeats = None if rows.repeats is None else rows.repeats[kept]
@@ -96,9 +95,29 @@ class ConfidenceTable(ProbabilityState):
             amounts = np.zeros(len(every.least), np.float64 if self.weighted else np.int64)
             amounts[np.searchsorted(every.least >> shift, bins.least >> shift)] = bins.values()
             sides.append(amounts[::-1])
-        offset = 1.0 if self.form.kind == "logits" else 0.0
-        low, high = (scores_of(keys[::-1]) + offset for keys in (every.least, every.largest))
+        low, high = (scores_of(keys[::-1]) + _offset(self.form) for keys in (every.least, every.largest))
         return ConfidenceGroups(low, high, *sides)
+
+
+def _bits(form: ScoreForm) -> int:
+    return 32 if form.kind == "probs" and form.eps >= 2.0**-23 else 64
+
+
+def _ranked(rows: ProbabilityRows) -> HostArray:
+    """What rows (N,) are ordered by."""
+    form = rows.form
+    scores: HostArray = -rows.doubt if form.kind == "logits" else stored_confidence(rows.confidence, form)
+    return scores.astype(np.float32) if _bits(form) == 32 else scores
+
+
+def _offset(form: ScoreForm) -> float:
+    return 1.0 if form.kind == "logits" else 0.0
+
+
+def told_confidence(rows: ProbabilityRows) -> HostArray:
+    """The confidence (N,) of rows as groups tell it."""
+    told: HostArray = _ranked(rows).astype(np.float64) + _offset(rows.form)
+    return told
 
 
 def equal_mass_bins(groups: ConfidenceGroups, bins: int = BINS) -> BinTable:

@@ -82,15 +82,20 @@ def joined(first: HostArray, second: HostArray, most: int) -> tuple[HostArray, H
     error everywhere: at 0.001 as at 0.5.
     """
     sides = first.astype(np.float64), second.astype(np.float64)
+    heads = heads_of_runs(*sides, most)
+    return (np.add.reduceat(sides[0], heads), np.add.reduceat(sides[1], heads)) if len(heads) < len(first) else sides
+
+
+def heads_of_runs(first: HostArray, second: HostArray, most: int) -> HostArray:
+    """The segments (K,) with which the runs of ``joined`` begin."""
     if len(first) <= most:
-        return sides
+        return np.arange(len(first))
     places = np.zeros(len(first))
-    for side in sides:
+    for side in (first, second):
         share = np.minimum(side.cumsum() / max(float(side.sum()), 1e-300), 1.0)
         places += np.arcsin(np.sqrt(share))
     runs = np.minimum((places * (most / pi) * (1.0 - 1e-12)).astype(np.int64), most - 1)
-    heads = np.flatnonzero(np.diff(runs, prepend=-1))
-    return np.add.reduceat(sides[0], heads), np.add.reduceat(sides[1], heads)
+    return np.flatnonzero(np.diff(runs, prepend=-1))
 
 
 def _interval(
@@ -156,6 +161,14 @@ def moved_variance(
 
     What a segment does to the value is seen where it has its standard deviation more, and where it has that less.
     """
+    slopes = np.concatenate(slopes_of(value, sides, mean_weight))
+    return float((slopes**2 * np.concatenate(sides) * mean_weight).sum())
+
+
+def slopes_of(
+    value: Callable[[HostArray, HostArray], HostArray], sides: tuple[HostArray, HostArray], mean_weight: float
+) -> tuple[HostArray, HostArray]:
+    """How much a value of both sides (K,) grows with each segment of either, by the row."""
     split, amounts = len(sides[0]), np.concatenate(sides)
     held = np.flatnonzero(amounts > 0)
     steps = np.sqrt(amounts[held] * mean_weight)
@@ -164,9 +177,24 @@ def moved_variance(
     moved[1, np.arange(len(held)), held] -= np.minimum(steps, amounts[held])
     every = moved.reshape(-1, len(amounts))
     up, down = value(every[:, :split], every[:, split:]).reshape(2, -1)
-    slopes = (up - down) / (steps + np.minimum(steps, amounts[held]))
+    slopes = np.zeros(len(amounts))
+    slopes[held] = (up - down) / (steps + np.minimum(steps, amounts[held]))
     slopes[np.isnan(slopes)] = 0.0  # without its only segment a side has no curve
-    return float(((slopes * steps) ** 2).sum())
+    return slopes[:split], slopes[split:]
+
+
+def curve_slopes(
+    base: str, first: HostArray, second: HostArray, *arguments: float
+) -> tuple[HostArray, HostArray, HostArray]:
+    """How much the formula of ``base`` grows with a row of either side in each of the runs (J,) of segments (K,).
+
+    The first of the three says with which segments the runs begin.
+    """
+
+    def value(pos: HostArray, neg: HostArray) -> HostArray:
+        return FORMULAS[base](Paths.of(pos, neg), *arguments)
+
+    return heads_of_runs(first, second, MOST), *slopes_of(value, joined(first, second, MOST), 1.0)
 
 
 def worst_together(intervals: Sequence[Interval], values: Sequence[float], weights: Sequence[float]) -> Interval:

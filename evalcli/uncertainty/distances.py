@@ -22,6 +22,7 @@ from evalcli.metrics.roc import ks
 from evalcli.uncertainty.curves import drawn_values, joined
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.paths import Paths
+from evalcli.uncertainty.paths import ks as furthest
 from evalcli.uncertainty.quantiles import t_quantile
 
 if TYPE_CHECKING:
@@ -76,9 +77,7 @@ def distance_interval(
 
 def _largest(pos: HostArray, neg: HostArray) -> HostArray:
     """The distances (B,) of replicates (B, K), NaN without rows on a side."""
-    paths = Paths.of(pos, neg)
-    found, alarms = paths.shares()
-    return np.where(paths.defined, np.abs(found - alarms).max(axis=1), np.nan)
+    return furthest(Paths.of(pos, neg))
 
 
 def _smoothed(sides: tuple[HostArray, HostArray], width: float) -> tuple[HostArray, HostArray]:

@@ -21,8 +21,10 @@ import numpy as np
 
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.keys import numbered
 from evalcli.metrics.roc import auroc
 from evalcli.uncertainty.comparison import Difference, detectable
+from evalcli.uncertainty.curves import curve_slopes
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
 from evalcli.uncertainty.quantiles import t_quantile, t_two_sided
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from evalcli.metrics.roc import Ranking
     from evalcli.metrics.segments import Segments
     from evalcli.uncertainty.intervals import Confidence
+
+_DRAWN = 4.0
+"""Rows of no agreement that a correlation is drawn towards 0 by: the square of two standard errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,13 @@ class RowInfluence:
     def of_average_precision(cls, ranking: Ranking) -> RowInfluence:
         """As ``ranks.precision_influence`` explains."""
         return cls._of(ranking, *precision_influence(ranking))
+
+    @classmethod
+    def of_curve(cls, base: str, ranking: Ranking, *arguments: float) -> RowInfluence:
+        """On a number that is read off a curve, run by run of segments, as the delta method sees it."""
+        heads, positive, negative = curve_slopes(base, ranking.pos, ranking.neg, *arguments)
+        run = numbered(heads, len(ranking.pos))
+        return cls._of(ranking, positive[run], negative[run])
 
     @classmethod
     def _of(cls, ranking: Ranking, positive: HostArray, negative: HostArray) -> RowInfluence:
@@ -104,6 +116,13 @@ class PairedInfluence(Metric):
         self.rows += len(first)
         if len(first):
             self.sums.add_rows(np.stack([first * first, first * second, second * second]), np.arange(3))
+
+    @property
+    def correlation(self) -> float:
+        """That of the two metrics, drawn a little towards 0: few rows that agree do not say that all do."""
+        first, both, second = self.sums.value().tolist()
+        scale = sqrt(first) * sqrt(second)
+        return 0.0 if not scale > 0.0 else max(min(both / scale, 1.0), -1.0) * self.rows / (self.rows + _DRAWN)
 
     @property
     def variance(self) -> float:

@@ -125,8 +125,15 @@ def accuracy_at_coverage(paths: Paths, coverage: float) -> HostArray:
     return np.where(taken[:, 0] > 0, _share(right, taken[:, 0]), np.nan)
 
 
+def ks(paths: Paths) -> HostArray:
+    """``max |TP/P − FP/N|``"""
+    found, alarms = paths.shares()
+    return np.where(paths.defined, np.abs(found - alarms).max(axis=1), np.nan)
+
+
 FORMULAS: dict[str, Callable[..., HostArray]] = {
     "auroc_fpr": partial_auroc,
+    "ks": ks,
     "recall_at_precision": recall_at_precision,
     "precision_at_recall": precision_at_recall,
     "specificity_at_sensitivity": specificity_at_sensitivity,

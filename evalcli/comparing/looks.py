@@ -1,0 +1,216 @@
+"""How a row of one model moves metrics of its scores, once all rows have been counted.
+
+Metrics of ranks look a row up in the rankings of its columns, calibration errors in the bins of its confidence, those
+of selective prediction in the runs of rows of like confidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from evalcli.metrics.calibration import bin_places, rounded_edges, stored_confidence
+from evalcli.metrics.confidence import equal_mass_bins, told_confidence
+from evalcli.metrics.probability import positive_scores, probability_rows, score_rows
+from evalcli.metrics.ranking import one_vs_rest_scores, rows_by_class
+from evalcli.uncertainty.binslopes import SLOPES, BinSlopes, bin_slopes
+from evalcli.uncertainty.curves import curve_slopes
+from evalcli.uncertainty.paired import RowInfluence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.classification.prepare import Labels
+    from evalcli.classification.scoring import ScoreResults, Scoring
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm
+    from evalcli.metrics.registry import MetricName
+    from evalcli.metrics.roc import Ranking
+    from evalcli.metrics.segments import Segments
+
+INFLUENCES = {"auroc": RowInfluence.of_auroc, "average_precision": RowInfluence.of_average_precision}
+"""Metrics of ranks whose influences are known exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLook:
+    """How the rows of one model are looked at: metrics of ranks by column, with the weights of these, and others."""
+
+    scoring: Scoring
+    influences: dict[str, tuple[RowInfluence | None, ...]]
+    weights: dict[str, HostArray]
+    rankings: tuple[Ranking, ...]
+    seen: dict[str, SeenLook]
+
+    @classmethod
+    def of(cls, names: Sequence[MetricName], results: ScoreResults, mean_weight: float = 1.0) -> ScoreLook:
+        """With the influences of every column that is ranked, and of every bin; ``mean_weight`` is Σw² / Σw."""
+        ranked = [name for name in names if name.entry.state == "KeyTable"]
+        rankings = tuple(results.rankings) if ranked else ()
+        influences, weights = {}, {}
+        for name in ranked:
+            held = np.array([ranking.defined for ranking in rankings])
+            if name.label is not None and not results.scoring.binary:
+                held &= np.arange(len(held)) == results.column(name)
+            weight = held.astype(np.float64)
+            if name.average == "weighted":
+                weight = weight * np.array([ranking.positives for ranking in rankings])
+            weights[str(name)] = weight / weight.sum()
+            influences[str(name)] = tuple(
+                _influence(name, ranking).times(share) if held[i] else None
+                for i, (ranking, share) in enumerate(zip(rankings, weights[str(name)], strict=True))
+            )
+        seen = {str(name): _seen_look(name, results, mean_weight) for name in names if is_seen(name)}
+        return cls(results.scoring, influences, weights, rankings, seen)
+
+    def smaller_side(self, name: MetricName) -> float:
+        """Rows of the smaller side of the columns that a metric is of."""
+        weight = self.weights[str(name)]
+        return min(min(r.positives, r.negatives) for r, w in zip(self.rankings, weight, strict=True) if w > 0)
+
+    def rows(self, labels: Labels) -> tuple[HostArray, HostArray]:
+        """Scores and targets as the states take them."""
+        of, scores, target = self.scoring, labels.scores, labels.target
+        assert scores is not None
+        if of.binary:
+            scores = positive_scores(scores, of.form, of.positive) if scores.ndim > 1 else scores
+            return scores, (target == of.positive).astype(np.int64)
+        return scores, target.astype(np.int64)
+
+    def looked_up(self, scores: HostArray, target: HostArray) -> LookedUp:
+        """Rows by their places among the scores; ``scores`` and ``target`` as ``rows`` gives them."""
+        binary = self.scoring.binary
+        ranked = scores if binary else one_vs_rest_scores(scores, self.scoring.form.kind)
+        return LookedUp(ranked.reshape(len(target), -1), *rows_by_class(target, max(self.scoring.classes, 2)), binary)
+
+    def influence(self, name: str, rows: LookedUp) -> HostArray:
+        """That of each row (N,) on a metric of ranks."""
+        total: HostArray | None = None
+        for i, column in enumerate(self.influences[name]):
+            if column is not None:
+                told = column.told(rows.bins(i, column.segments), rows.positives(i))
+                total = told if total is None else np.add(total, told, out=total)
+        assert total is not None
+        return total
+
+    def seen_rows(self, scores: HostArray, target: HostArray) -> tuple[ProbabilityRows, dict[str, HostArray]]:
+        """What is seen of rows, as ``rows`` gives them, and the influence of each (N,) on metrics of that."""
+        form = self.scoring.form
+        visitors = [look for look in self.seen.values() if isinstance(look, _ClassLook)]
+        parts: dict[int, list[HostArray]] = {id(look): [] for look in visitors}
+
+        def visit(block: Block) -> None:
+            for look in visitors:
+                parts[id(look)].append(look.of_block(block))
+
+        rows = probability_rows(score_rows(scores, target, form), form, visit if visitors else None)
+        return rows, {
+            name: np.concatenate(parts[id(look)]) if isinstance(look, _ClassLook) else look.influence(rows)
+            for name, look in self.seen.items()
+        }
+
+
+def _influence(name: MetricName, ranking: Ranking) -> RowInfluence:
+    make = INFLUENCES.get(name.base)
+    return RowInfluence.of_curve(name.base, ranking, *name.arguments) if make is None else make(ranking)
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Rows of one model: how they rank, (N, C), and which are of which class; bins are kept for the next metric."""
+
+    scores: HostArray
+    order: HostArray
+    ends: HostArray
+    binary: bool
+    known: dict[int, HostArray] = field(default_factory=dict)
+
+    def bins(self, column: int, segments: Segments) -> HostArray:
+        """Where in the ranking of a column each row lies."""
+        if column not in self.known:
+            self.known[column] = segments.bins(self.scores[:, column])
+        return self.known[column]
+
+    def positives(self, column: int) -> HostArray:
+        """The rows that a column is to rank first."""
+        code = 1 if self.binary else column
+        return self.order[self.ends[code] : self.ends[code + 1]]
+
+
+class SeenLook(Protocol):
+    """How a row moves a metric of what is seen of it."""
+
+    def influence(self, rows: ProbabilityRows) -> HostArray:
+        """That of each row (N,)."""
+
+
+def is_seen(name: MetricName) -> bool:
+    """Whether a metric reads bins or confidences, which this knows how to look up."""
+    return name.base in SLOPES or name.entry.state == "ConfidenceTable"
+
+
+def _seen_look(name: MetricName, results: ScoreResults, mean_weight: float) -> SeenLook:
+    read, form = results.read(name.entry.state), results.scoring.form
+    if name.base == "ece_equal_mass":
+        table = equal_mass_bins(read)
+        held = np.flatnonzero(table.n > 0)
+        slopes = BinSlopes(*(part[..., held] for part in bin_slopes(name.base, table, mean_weight)))
+        return _FloorLook(form, table.low[held], slopes)
+    if name.entry.state == "ConfidenceTable":
+        heads, right, wrong = curve_slopes(name.base, read.right, read.wrong, *name.arguments)
+        ends = np.append(heads[1:], len(read.low)) - 1
+        row, by_right = wrong[::-1], (right - wrong)[::-1]
+        return _FloorLook(form, read.low[ends][::-1], BinSlopes(row, np.zeros_like(row), by_right))
+    look = _ClassLook if name.entry.state == "ForecastBins" and not form.binary else _BinLook
+    return look(form, bin_slopes(name.base, read, mean_weight), name.entry.state == "ForecastBins")
+
+
+@dataclass(frozen=True, slots=True)
+class _BinLook:
+    """Bins of equal width: of the top label, or of the positive class."""
+
+    form: ScoreForm
+    slopes: BinSlopes
+    positive: bool
+
+    def influence(self, rows: ProbabilityRows) -> HostArray:
+        """That of each row (N,)."""
+        if self.positive:
+            assert rows.positive is not None
+            values, right = rows.positive, rows.target == 1
+        else:
+            values, right = rows.confidence, rows.rank == 0
+        edges = rounded_edges(self.slopes.row.shape[-1], self.form)
+        return self.slopes.at(bin_places(stored_confidence(values, self.form), edges), values, right)
+
+
+@dataclass(frozen=True, slots=True)
+class _FloorLook:
+    """Runs of rows by rising confidence, from the least one of each (J,)."""
+
+    form: ScoreForm
+    floors: HostArray
+    slopes: BinSlopes
+
+    def influence(self, rows: ProbabilityRows) -> HostArray:
+        """That of each row (N,)."""
+        values = told_confidence(rows)
+        places = np.maximum(np.searchsorted(self.floors, values, side="right") - 1, 0)
+        return self.slopes.at(places, values, rows.rank == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _ClassLook(_BinLook):
+    """Bins of the probability of every class (C, B)."""
+
+    def of_block(self, block: Block) -> HostArray:
+        """The influence (n,) of the rows of a block."""
+        edges, bins = rounded_edges(self.slopes.row.shape[-1], self.form), self.slopes.row.shape[-1]
+        total = np.zeros(block.probs.shape[1])
+        for number, probs in enumerate(block.probs):
+            places = bin_places(probs, edges)
+            places += number * bins
+            total += self.slopes.at(places, probs, block.target == number)
+        return total
