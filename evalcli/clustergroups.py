@@ -109,6 +109,23 @@ def _brought_together(cluster: Array, rows: Array) -> ClusterSizes:
     return ClusterSizes(held[heads], np.add.reduceat(rows[order], heads) if len(heads) else rows[:0])
 
 
+def differ(values: Array) -> Array:
+    """Whether each differs from the one before it."""
+    differ = np.ones(len(values), bool)
+    differ[1:] = values[1:] != values[:-1]
+    return differ
+
+
+def distinct_rows(columns: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Rows with the same values once, sorted; the last column is how often each occurs."""
+    *keys, counts = columns
+    order = np.lexsort(keys[::-1])
+    sorted_keys = [key[order] for key in keys]
+    heads = np.flatnonzero(np.logical_or.reduce([differ(key) for key in sorted_keys]))
+    totals = np.add.reduceat(counts[order], heads) if len(heads) else counts[:0]
+    return (*(key[heads] for key in sorted_keys), totals)
+
+
 class Merging(Protocol):
     """What a group of clusters has gathered."""
 

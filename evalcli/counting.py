@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 from evalcli.decision import decide
 from evalcli.engine import accumulate
-from evalcli.errors import EmptyError, UsageError
+from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.metrics.registry import default_names, parse
 
@@ -134,13 +134,7 @@ class Plan:
         return decide(self.layout, self.source.preds, self.source.target, self.choices, evidence)
 
     def begin(self, task: Task, known: Evidence) -> Callable[[], Pass]:
-        """Empty passes under ``task``, one for each worker.
-
-        Raises:
-            UsageError: clusters beside a search for weak slices.
-
-        """
-        self._refuse_clusters()
+        """Empty passes under ``task``, one for each worker."""
         if task.family == "regression":
             from evalcli.regression.states import begin as begin_regression
 
@@ -152,13 +146,6 @@ class Plan:
         from evalcli.classification.states import begin
 
         return begin(self, task, known)
-
-    def _refuse_clusters(self) -> None:
-        """Say what has no intervals of clusters, before a pass is made in vain."""
-        by, source = self.source.clustered, self.source
-        if by is not None and source.scanned is not None:
-            what = f"clusters by {by!r}: --scan compares rows, not clusters, in this version"
-            raise UsageError(what, fix="drop --cluster or --scan")
 
     def holds(self, task: Task, evidence: Evidence) -> bool:
         """Whether what this evidence supports is counted as ``task`` is."""

@@ -312,7 +312,7 @@ def _slice(part: _Part) -> SliceRow:
 
 def _scan(part: _Part) -> Scan:
     test = part.optional("test", str) or "fisher"
-    if test not in {"fisher", "welch"}:
+    if test.removesuffix(" (weights)").removesuffix(" (clusters)") not in {"fisher", "welch"}:
         part.refuse(f"{part.at('test')} is {test[:20]!r}, not 'fisher' or 'welch'")
     left_out = tuple((each.take("column", str), each.take("why", str)) for each in part.parts("left_out"))
     shown = None if part.optional("shown", dict) is None else part.part("shown")

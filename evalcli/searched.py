@@ -37,7 +37,8 @@ class Scan(NamedTuple):
 
     ``tried`` slices had ``least`` rows, ``few`` had fewer; ``left_out`` says of columns why they were not searched.
     ``level`` is the share of false alarms among ``slices``, at most. ``shown`` is there where none was found.
-    ``test`` is ``fisher`` of shares of rows, ``welch`` of means over rows.
+    ``test`` is ``fisher`` of shares of rows, ``welch`` of means over rows; with `` (weights)`` or `` (clusters)`` where
+    rows weigh differently or belong together.
     """
 
     metric: str

@@ -19,29 +19,70 @@ import numpy as np
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import parse
 from evalcli.report import Finding
+from evalcli.scanclusters import EVERYWHERE
 from evalcli.searched import LeastShown, Scan, WeakSlice
 from evalcli.sources.slicing import escaped
+from evalcli.uncertainty.clusters import CLUSTERS
 from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.twoshares import benjamini_hochberg
+from evalcli.uncertainty.twoweighed import WEIGHTS, weighed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.report import Report
-    from evalcli.scantables import Part, ScanTables
+    from evalcli.scanclusters import ClusteredRows, Place
+    from evalcli.scancounts import Part
+    from evalcli.scantables import ScanTables
     from evalcli.sources.base import Scanned
+    from evalcli.uncertainty.intervals import Interval
 
 LEVEL = 0.05
 """The share of false alarms among the slices called weak, at most."""
 
 
 class _Slice(NamedTuple):
-    """A slice that is tried: of which columns, which of their values, and its own rows."""
+    """A slice that is tried: of which columns, which of their values, and how many rows it has."""
 
     which: tuple[int, ...]
     values: tuple[int, ...]
-    part: Part
+    rows: int
+
+
+class _Judge(NamedTuple):
+    """What compares slices with other rows."""
+
+    tables: ScanTables
+    whole: Part
+    clusters: ClusteredRows | None
+
+    @property
+    def test(self) -> str:
+        """What compares two parts of them."""
+        test = self.whole.test
+        return test if self.clusters is None else test.removesuffix(WEIGHTS) + CLUSTERS
+
+    def p_worse(self, part: Part, place: Place, whole: Place = EVERYWHERE) -> float:
+        """The p-value of the part at a place against all other rows of a whole."""
+        every = self.whole if whole == EVERYWHERE else self.tables.part(*whole)
+        p = part.p_worse(every)
+        if self.clusters is None or p > LEVEL:
+            return p
+        return max(p, weighed(part).p_worse(weighed(every), self.clusters.fewer(place, whole)))  # type: ignore[arg-type]
+
+    def difference(self, part: Part, place: Place, confidence: Confidence) -> Interval:
+        """The interval of how far the part at a place is from all other rows."""
+        rest = self.whole.without(part)
+        if self.clusters is None:
+            return part.difference(rest, confidence)
+        return weighed(part).difference(weighed(rest), confidence, self.clusters.fewer(place))  # type: ignore[arg-type]
+
+    def least_shown(self, rows: int, level: float) -> float | None:
+        """By how much so many rows have to be worse than the rest to be told at ``level``."""
+        if self.clusters is None:
+            return self.whole.least_shown(rows, level)
+        return weighed(self.whole).least_shown(rows, level, self.clusters.usual(rows / self.whole.rows))
 
 
 def judged(
@@ -65,13 +106,13 @@ def judged(
         told, nouns = ", ".join(map(repr, names[:5])), f"{noun}es" if noun.endswith("s") else f"{noun}s"
         fix = f"{nouns} are {told}" if told else f"drop [{label}]"
         raise UsageError(f"--scan-metric {metric}: no {noun} {label!r}", fix=fix)
-    whole, least = tables.total.part(0), scanned.asked.least
+    judge, least = _Judge(tables, tables.whole(), tables.clusters()), scanned.asked.least
     tried = list(_tried(tables, least))
-    p_values = np.array([_p_value(one, tables, whole) for one in tried])
+    p_values = np.array([_p_value(one, judge) for one in tried])
     adjusted = benjamini_hochberg(p_values)
     sure = confidence or Confidence()
     weak = [
-        (_weak(tried[i], scanned, whole, sure), float(p_values[i]), float(adjusted[i]))
+        (_weak(tried[i], scanned, judge, sure), float(p_values[i]), float(adjusted[i]))
         for i in np.flatnonzero(adjusted <= LEVEL).tolist()
     ]
     weak.sort(key=lambda found: (-_surely(found[0]), found[1], found[0].columns, found[0].values))
@@ -87,8 +128,8 @@ def judged(
         tried=len(tried),
         few=scanned.rare + sum(_few(tables.rows(which), least) for which in tables.tables),
         slices=slices,
-        shown=_shown(tried, scanned, whole) if tried and not slices else None,
-        test=whole.test,
+        shown=_shown(tried, scanned, judge) if tried and not slices else None,
+        test=judge.test,
     )
 
 
@@ -106,7 +147,7 @@ def _few(rows: HostArray, least: int) -> int:
 
 def _tried(tables: ScanTables, least: int) -> Iterator[_Slice]:
     """Every slice that has rows enough and is another than all rows, or than one of its values."""
-    whole = int(tables.total.rows[0])
+    whole = int(tables.whole().rows)
     for which in tables.tables:
         rows = tables.rows(which)
         enough = (rows >= least) & (rows < whole)
@@ -116,36 +157,40 @@ def _tried(tables: ScanTables, least: int) -> Iterator[_Slice]:
             first, second = (tables.rows((place,)) for place in which)
             enough &= (rows < first[:, None]) & (rows < second[None, :])
         for values in zip(*map(np.ndarray.tolist, np.nonzero(enough)), strict=True):
-            yield _Slice(which, values, tables.part(which, values))
+            yield _Slice(which, values, int(rows[values]))
 
 
-def _p_value(one: _Slice, tables: ScanTables, whole: Part) -> float:
+def _p_value(one: _Slice, judge: _Judge) -> float:
     """That of the test, of a pair the largest of three; 1 where the slice is no worse than the rest.
 
     What is above the level needs not be known more closely: it changes no adjusted value below the level.
     """
-    if not one.part.is_worse(whole):
+    place = one.which, one.values
+    part = judge.tables.part(*place)
+    if not part.is_worse(judge.whole):
         return 1.0
-    p = one.part.p_worse(whole)
+    p = judge.p_worse(part, place)
     parents = zip(one.which, one.values, strict=True) if len(one.which) > 1 else ()
-    for place, value in parents:
+    for column, value in parents:
         if p > LEVEL:
             break
-        p = max(p, one.part.p_worse(tables.part((place,), (value,))))
+        p = max(p, judge.p_worse(part, place, ((column,), (value,))))
     return p
 
 
-def _weak(one: _Slice, scanned: Scanned, whole: Part, confidence: Confidence) -> WeakSlice:
-    rest = whole.without(one.part)
-    columns = [scanned.columns[place] for place in one.which]
-    interval = one.part.difference(rest, confidence)
+def _weak(one: _Slice, scanned: Scanned, judge: _Judge, confidence: Confidence) -> WeakSlice:
+    place = one.which, one.values
+    part = judge.tables.part(*place)
+    value, rest = part.value, judge.whole.without(part).value
+    columns = [scanned.columns[column] for column in one.which]
+    interval = judge.difference(part, place, confidence)
     return WeakSlice(
         columns=tuple(column.name for column in columns),
-        values=tuple(column.values[value] for column, value in zip(columns, one.values, strict=True)),
-        n=one.part.rows,
-        value=one.part.value,
-        rest=rest.value,
-        difference=one.part.value - rest.value,
+        values=tuple(column.values[code] for column, code in zip(columns, one.values, strict=True)),
+        n=one.rows,
+        value=value,
+        rest=rest,
+        difference=value - rest,
         low=interval.low,
         high=interval.high,
         p=1.0,
@@ -153,16 +198,16 @@ def _weak(one: _Slice, scanned: Scanned, whole: Part, confidence: Confidence) ->
     )
 
 
-def _shown(tried: Sequence[_Slice], scanned: Scanned, whole: Part) -> LeastShown | None:
+def _shown(tried: Sequence[_Slice], scanned: Scanned, judge: _Judge) -> LeastShown | None:
     """The smallest difference of a single value that would have been found, had no other slice been weak."""
     best: LeastShown | None = None
     for one in tried:
         if len(one.which) > 1:
             break
-        gap = whole.least_shown(one.part.rows, LEVEL / len(tried))
+        gap = judge.least_shown(one.rows, LEVEL / len(tried))
         if gap is not None and (best is None or abs(gap) < abs(best.difference)):
             column = scanned.columns[one.which[0]]
-            best = LeastShown(column.name, column.values[one.values[0]], one.part.rows, gap)
+            best = LeastShown(column.name, column.values[one.values[0]], one.rows, gap)
     return best
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, check_columns, groups_of
+from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, check_columns, differ, distinct_rows, groups_of
 from evalcli.slicepasses import (
     LEAST_BUDGET,
     by_name,
@@ -69,7 +69,7 @@ class CellTable:
         """Count rows (N,) by the numbers of their clusters and cells."""
         rows = np.ones(len(cluster), np.int64) if repeats is None else repeats
         weights = (np.ones(len(cluster)) if weight is None else weight,) if self._weighted else ()
-        self._take([_brought_together((cluster, cell, *weights, rows))])
+        self._take([distinct_rows((cluster, cell, *weights, rows))])
 
     def merge(self, other: CellTable) -> None:
         """Take in what another worker has counted."""
@@ -84,7 +84,7 @@ class CellTable:
     def _settle(self) -> tuple[HostArray, ...]:
         width = 3 + self._weighted
         columns = [np.concatenate([part[i] for part in self._parts]) for i in range(width)] if self._parts else []
-        whole = _brought_together(tuple(columns)) if columns else tuple(np.zeros(0, np.int64) for _ in range(width))
+        whole = distinct_rows(tuple(columns)) if columns else tuple(np.zeros(0, np.int64) for _ in range(width))
         self._parts, self._pending, self._settled = [whole], 0, len(whole[0])
         return whole
 
@@ -104,7 +104,7 @@ class CellTable:
         check_columns(whole, (2,) if self._weighted else ())
         if (whole[1] < 0).any() or (whole[-1] < 1).any():
             raise ValueError("cells of clusters without rows")
-        again = _brought_together(whole)
+        again = distinct_rows(whole)
         if any(not np.array_equal(one, two) for one, two in zip(whole, again, strict=True)):
             raise ValueError("clusters out of order")
         self._parts, self._pending, self._settled = [whole], 0, len(whole[0])
@@ -115,20 +115,20 @@ class CellTable:
         table = np.append(index, -1)  # what no prediction stays
         target, preds = table[cell >> 32], table[(cell & 0xFFFFFFFF) - 1]
         found = CellTable(weighted=self._weighted)
-        found._take([_brought_together((cluster, (target << 32) | (preds + 1), *rest))])
+        found._take([distinct_rows((cluster, (target << 32) | (preds + 1), *rest))])
         return found
 
     def sizes(self) -> ClusterSizes:
         """The clusters and their rows."""
         cluster, *_, rows = self._settle()
-        heads = np.flatnonzero(_differ(cluster))
+        heads = np.flatnonzero(differ(cluster))
         return ClusterSizes(cluster[heads], np.add.reduceat(rows, heads) if len(heads) else rows)
 
     def entries(self) -> tuple[HostArray, HostArray, HostArray, HostArray]:
         """Distinct clusters and cells, sorted, each (M,) int64, the rows or weight of each, and its rows."""
         cluster, cell, *weight, rows = self._settle()
         amounts = rows * weight[0] if weight else rows.astype(np.float64)
-        heads = np.flatnonzero(_differ(cluster) | _differ(cell))
+        heads = np.flatnonzero(differ(cluster) | differ(cell))
         amounts, rows = (np.add.reduceat(part, heads) if len(heads) else part for part in (amounts, rows))
         return cluster[heads], cell[heads], amounts, rows
 
@@ -136,23 +136,6 @@ class CellTable:
         """All that was counted."""
         cluster, cell, amounts, rows = self.entries()
         return ClusterRows(cluster, cell >> 32, (cell & 0xFFFFFFFF) - 1, amounts, rows)
-
-
-def _differ(values: HostArray) -> HostArray:
-    """Whether each differs from the one before it."""
-    differ = np.ones(len(values), bool)
-    differ[1:] = values[1:] != values[:-1]
-    return differ
-
-
-def _brought_together(columns: tuple[HostArray, ...]) -> tuple[HostArray, ...]:
-    """Rows with the same values once, sorted; the last column is how often each occurs."""
-    *keys, counts = columns
-    order = np.lexsort(keys[::-1])
-    sorted_keys = [key[order] for key in keys]
-    heads = np.flatnonzero(np.logical_or.reduce([_differ(key) for key in sorted_keys]))
-    totals = np.add.reduceat(counts[order], heads) if len(heads) else counts[:0]
-    return (*(key[heads] for key in sorted_keys), totals)
 
 
 class ClusterStates:

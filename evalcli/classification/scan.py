@@ -55,4 +55,4 @@ def select(rows: Rows, labels: Labels) -> tuple[Array | None, Array]:
 def count(tables: ScanTables, rows: Rows, labels: Labels, codes: Array) -> None:
     """Count rows with the codes of their values, (N, K), −1 for none."""
     counts, hits = select(rows, labels)
-    tables.update_some(counts, hits, codes, labels.repeats)
+    tables.update_some(counts, hits, codes, labels.repeats, labels.weight, labels.cluster)

@@ -16,7 +16,8 @@ from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.counts import ConfusionCounts
-from evalcli.scantables import ALL, Hits, Rows, ScanTables, refuse_weights, until_decided
+from evalcli.scancounts import Hits
+from evalcli.scantables import ALL, Rows, ScanTables, tables_of, until_decided
 from evalcli.slicepasses import Waiting, by_name
 from evalcli.sources.labels import check_labels
 
@@ -299,12 +300,11 @@ def _check_scan(plan: Plan, task: Task) -> None:
     """Refuse to search where rows are no independent ones of one label each.
 
     Raises:
-        UsageError: they have weights, or several labels in more axes; or the metric is no share of rows.
+        UsageError: they have several labels in more axes; or the metric is no share of rows.
 
     """
     assert plan.source.scanned is not None
     scanning.rows_of(plan.source.scanned.asked.metric or scanning.USUAL, task)
-    refuse_weights(plan.source)
     if plan.layout.inner > 1:
         what = f"--scan counts rows one by one, and each of these has {plan.layout.inner:,} labels"
         raise UsageError(what, fix="drop --scan; --by slices them")
@@ -339,7 +339,7 @@ def _empty(
     scanned = plan.source.scanned
     empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices)
     if scanned is not None:
-        empty.scan = ScanTables(scanned, Hits)
+        empty.scan = tables_of(plan.source, Hits)
         metric = scanned.asked.metric or scanning.USUAL
         empty.scan_rows = until_decided(metric, lambda: scanning.rows_of(metric, task), ALL)
     if plan.source.clustered is None:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from evalcli.errors import UsageError
 from evalcli.metrics.arrays import asnumpy
 from evalcli.metrics.multilabel import count_labels
-from evalcli.scantables import ALL, SIDES, Hits, Rows, ScanTables, Sums, scanned_metric
+from evalcli.scancounts import Hits, Sums
+from evalcli.scantables import ALL, SIDES, Rows, scanned_metric, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.metrics.multilabel import LabelCells
-    from evalcli.sources.base import Array, Scanned
+    from evalcli.scantables import ScanTables
+    from evalcli.sources.base import Array, Source
 
 USUAL = "subset_accuracy"
 """What is searched by unless asked otherwise."""
@@ -30,17 +32,17 @@ class Asked(NamedTuple):
     is_loss: bool = False
     rows: Rows = ALL
 
-    def tables(self, scanned: Scanned) -> ScanTables:
-        """Empty ones."""
-        return ScanTables(scanned, Sums if self.is_loss else Hits)
+    def tables(self, source: Source) -> ScanTables | None:
+        """Empty ones, where something is searched."""
+        return tables_of(source, Sums if self.is_loss else Hits)
 
-    def take(self, tables: ScanTables, cells: LabelCells, codes: Array) -> None:
+    def take(self, tables: ScanTables, cells: LabelCells, codes: Array, cluster: Array | None) -> None:
         """Count rows with the codes of their values, (N, K), −1 for none."""
         if self.rows.side != "all":
-            return tables.update_some(*self._of_label(cells), codes, cells.repeats)
+            return tables.update_some(*self._of_label(cells), codes, cells.repeats, cells.weight, cluster)
         wrong = count_labels(cells.true != cells.said)
         values = wrong / int(cells.true.shape[0]) if self.is_loss else wrong == 0
-        return tables.update(values, codes, cells.repeats)
+        return tables.update(values, codes, cells.repeats, cells.weight, cluster)
 
     def _of_label(self, cells: LabelCells) -> tuple[Array, Array]:
         """Which rows count by one label, and which are hits."""

@@ -17,7 +17,7 @@ from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel import scan as scanning
 from evalcli.multilabel.prepare import make_prepare
-from evalcli.scantables import refuse_weights, until_decided
+from evalcli.scantables import until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of, within
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class MultilabelPass:
             self.clusters.update(cells, cells.cluster, cells.counted.repeats)
         if self.scan is not None:
             assert cells.groups is not None
-            self.scanned_by.take(self.scan, cells.counted, cells.groups[:, len(self.slices) :])
+            self.scanned_by.take(self.scan, cells.counted, cells.groups[:, len(self.slices) :], cells.cluster)
         return holds
 
     def look(self, cells: Cells) -> tuple[Cells, bool]:
@@ -220,14 +220,13 @@ class MultilabelPass:
             self._check_scan()
 
     def _check_scan(self) -> None:
-        """Refuse to search where rows are no independent ones of equal weight.
+        """Refuse to search where rows are not of as many labels each.
 
         Raises:
-            UsageError: they have weights, or cells that do not count; they are to be compared by something else.
+            UsageError: cells do not count; rows are to be compared by something else.
 
         """
         scanned, ignored = self.plan.source.scanned, self.evidence.ignored_cells
-        refuse_weights(self.plan.source)
         metric = scanning.USUAL if scanned is None else scanned.asked.metric or scanning.USUAL
         if scanning.asked_by(metric, self.task.classes).is_loss and ignored:
             what = f"--scan-metric {metric}: {ignored:,} cells do not count, and so rows are not of equal weight"
@@ -258,7 +257,7 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
             told = plan, task, prepare, scoring, known
             made.clusters_in = tuple(_clusters_in(slicer, *told) for slicer in source.slicers)
         made.scanned_by = scanned_by
-        made.scan = None if source.scanned is None else scanned_by.tables(source.scanned)
+        made.scan = scanned_by.tables(source)
         return made
 
     return whole

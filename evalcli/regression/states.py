@@ -23,7 +23,8 @@ from evalcli.metrics.residuals import ResidualTable
 from evalcli.metrics.values import SMALLEST_VALUE, ValueState, feed
 from evalcli.regression import scan as scanning
 from evalcli.regression.prepare import Prepare
-from evalcli.scantables import ScanTables, Sums, refuse_weights, until_decided
+from evalcli.scancounts import Sums
+from evalcli.scantables import ScanTables, tables_of, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of
 
 if TYPE_CHECKING:
@@ -120,7 +121,9 @@ class RegressionPass:
             self.clusters.update(rows, rows.cluster, rows.repeats)
         if self.scan is not None:
             assert rows.groups is not None
-            self.scan.update(self.loss(rows), rows.groups[:, len(self.slices) :], rows.repeats)
+            self.scan.update(
+                self.loss(rows), rows.groups[:, len(self.slices) :], rows.repeats, rows.weight, rows.cluster
+            )
         return True
 
     def loss(self, rows: ValueRows) -> Array:
@@ -246,7 +249,6 @@ class RegressionPass:
         if self.clusters is not None and not self.plan.partial:
             self.clusters.check(source.clustered, source.target.path)
         if self.scan is not None:
-            refuse_weights(source)
             scanning.output_of(self._searched_by(), outputs_of(self.plan))
         if source.weighted and not self.plan.partial:
             total = float(self.states[ALWAYS[0]].weights)
@@ -273,7 +275,6 @@ class RegressionPass:
 
 def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
     """Empty passes, one for each worker."""
-    scanned = plan.source.scanned
     setup = Setup(plan.layout.outputs, plan.source.weighted, BUDGET if plan.budget is None else plan.budget)
     sure = plan.choices.confidence is not None
     read, inside = (_read_by(one.names("regression"), intervals=sure) for one in (plan, plan.inside()))
@@ -302,7 +303,7 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
         if plan.source.clustered is not None:
             clusters = ClusterPasses(partial(group, setup.budget // GROUPS))
             clusters_in = tuple(map(sliced, plan.source.slicers))
-        scan = None if scanned is None else ScanTables(scanned, Sums)
+        scan = tables_of(plan.source, Sums)
         made = replace(empty(setup, (*ALWAYS, *read)), slices=slices, scan=scan)
         return replace(made, clusters=clusters, clusters_in=clusters_in)
 

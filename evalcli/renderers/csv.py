@@ -120,7 +120,7 @@ def _weak(report: Report) -> Iterator[Row]:
         yield _count("weak", "n", row.n, name)
         yield _count("weak", spreadsheet(scan.metric), row.value, name)
         yield _count("weak", "rest", row.rest, name)
-        method = None if row.low is None else "newcombe" if scan.test == "fisher" else scan.test
+        method = None if row.low is None else scan.test.replace("fisher", "newcombe")
         yield ("weak", "difference", name, "", row.difference, row.low, row.high, method, None, None)
         yield _count("weak", "p", row.p, name)
         yield _count("weak", "p_adjusted", row.p_adjusted, name)

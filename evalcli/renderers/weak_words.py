@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 _TESTS = {
     "fisher": "one-sided p-values of Fisher's exact test",
-    "welch": "one-sided p-values, the larger of Welch's t-test and a permutation test,",
+    "welch": "one-sided p-values, the larger of Welch's t-test and a permutation test",
+}
+_SIZES = {
+    "": "",
+    "(weights)": " at effective sample sizes (weights)",
+    "(clusters)": " at effective sample sizes (clusters)",
 }
 _LEFT_OUT = 6
 """Columns that were left out, each with its reason, before the rest is a number."""
@@ -59,7 +64,7 @@ def facts(scan: Scan) -> list[str]:
     said = [f"tried {scan.tried:,} slices of {of} with at least {scan.least:,} rows{few}"]
     if scan.slices:
         sided = "; intervals are two-sided" if any(row.low is not None for row in scan.slices) else ""
-        said.append(f"{_TESTS[scan.test]} against all other rows, Benjamini–Hochberg at {scan.level:g}{sided}")
+        said.append(f"{_test(scan)} against all other rows, Benjamini–Hochberg at {scan.level:g}{sided}")
     elif scan.tried:
         said.append(f"none is weaker than all other rows beyond chance (Benjamini–Hochberg at {scan.level:g})")
         said.append(_would_have(scan))
@@ -70,9 +75,14 @@ def facts(scan: Scan) -> list[str]:
     return said
 
 
+def _test(scan: Scan) -> str:
+    test, _, of = scan.test.partition(" ")
+    return _TESTS[test] + _SIZES[of] + ("," if test == "welch" else "")
+
+
 def _would_have(scan: Scan) -> str:
     if scan.shown is None:
-        few = "so few" if scan.test == "fisher" else "such"
+        few = "so few" if scan.test.startswith("fisher") else "such"
         return f"with {few} rows no difference would have been found"
     slice_ = f"{visible(scan.shown.column, 40)}={visible(scan.shown.value, 40)}"
     gap = (_number if wording.is_of_any_size(scan.metric) else minus)(scan.shown.difference)

@@ -311,6 +311,7 @@ def beside(
     from evalcli.sources.beside import Beside
 
     used = {name for one in chosen for name in (*one.pred, one.target, one.weight) if name is not None}
+    used |= set() if selection.cluster is None else {selection.cluster}
     return Beside(arrays, frozenset(used), selection.id, tables)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 100
 MOST_CELLS = 1 << 20
-"""Cells of the tables of all pairs: 16 MB for each worker, of exact sums some 100 MB."""
+"""Cells of the tables of all pairs: 16 MB for each worker, of exact sums some 100 MB, with weights 350 MB."""
 MOST_VALUES, FEWEST_VALUES = 1000, 16
 """The most frequent values of a column that are searched, at most; fewer where the tables would not fit."""
 MOST_DISTINCT = 100_000

@@ -107,7 +107,14 @@ class CellSource(TableSource):
         cluster = None if selection.cluster is None else cluster_sql(joined, selection.cluster)
         scan = None
         if selection.scan is not None:
-            named = (*found.preds.columns, *found.target.columns, found.weight, found.key, selection.id)
+            named = (
+                *found.preds.columns,
+                *found.target.columns,
+                found.weight,
+                found.key,
+                selection.id,
+                selection.cluster,
+            )
             scan = scan_columns(joined, selection.scan, {name for name in named if name is not None})
         chosen = said, truth[0], weight, found.labels
         return CellSides(joined, *chosen, selection, self._heard, slices, scan, cluster, targets=truth)

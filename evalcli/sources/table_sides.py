@@ -298,7 +298,7 @@ def _scan_columns(joined: Joined, chosen: Chosen, selection: Selection) -> ScanC
         return None
     from evalcli.sources.table_scan import scan_columns
 
-    roles = (*chosen.pred, chosen.target, chosen.weight, chosen.id, selection.id)
+    roles = (*chosen.pred, chosen.target, chosen.weight, chosen.id, selection.id, selection.cluster)
     return scan_columns(joined, selection.scan, {name for name in roles if name is not None})
 
 

@@ -16,7 +16,7 @@ distribution of chi-square.
 
 from __future__ import annotations
 
-from math import cbrt, sqrt
+from math import cbrt, inf, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.uncertainty.intervals import Interval
@@ -32,9 +32,12 @@ _STRAIGHT = 1e-6
 
 
 class Mean(NamedTuple):
-    """The mean of a loss over ``rows``: Σv, Σv² and Σv³; the last is that of a whole, and may be left out of a part."""
+    """The mean of a loss over ``rows``: Σv, Σv² and Σv³; the last is that of a whole, and may be left out of a part.
 
-    rows: int
+    Rows are a whole number, or as many as weighted ones tell as much as (:mod:`evalcli.uncertainty.twoweighed`).
+    """
+
+    rows: float
     total: float
     squares: float
     cubes: float = 0.0
@@ -65,7 +68,7 @@ class Mean(NamedTuple):
 
     def without(self, part: Mean) -> Mean:
         """All other rows than those of a part."""
-        return Mean(*(mine - theirs for mine, theirs in zip(self, part, strict=True)))  # type: ignore[arg-type]
+        return Mean(*(mine - theirs for mine, theirs in zip(self, part, strict=True)))
 
     def is_worse(self, whole: Mean) -> bool:
         """Whether the rows of this part of a whole lose more than all."""
@@ -77,11 +80,9 @@ class Mean(NamedTuple):
 
     def difference(self, rest: Mean, confidence: Confidence) -> Interval:
         """Welch's interval of this mean less that of the rest."""
-        gap, (error, freedom) = self.value - rest.value, _welch(self, rest)
-        reach = t_quantile(1.0 - confidence.tail, freedom) * error if error > 0.0 else 0.0
-        return Interval(gap - reach, gap + reach, "welch")
+        return welch_interval(self, rest, confidence)
 
-    def least_shown(self, rows: int, level: float) -> float | None:
+    def least_shown(self, rows: float, level: float) -> float | None:
         """By how much so many rows of this whole have to lose more than the rest to be told at ``level``.
 
         As if they were spread as all are; ``None`` where that cannot be said.
@@ -95,8 +96,10 @@ class Mean(NamedTuple):
         return max(t_quantile(1.0 - level, freedom) * error, drawn * _drawn_error(self, rows) * self.rows / rest)
 
 
-def welch_larger(part: Mean, rest: Mean) -> float:
-    """The p-value of Welch's one-sided test; 1 where one row tells nothing of how others differ.
+def welch_larger(part: Mean, rest: Mean, most: float = inf) -> float:
+    """The p-value of Welch's one-sided test, by ``most`` degrees of freedom or fewer.
+
+    1 where one row tells nothing of how others differ.
 
     >>> round(welch_larger(Mean(4, 22.0, 126.0), Mean(5, 15.0, 55.0)), 6)
     0.017469
@@ -106,8 +109,15 @@ def welch_larger(part: Mean, rest: Mean) -> float:
     gap, (error, freedom) = part.value - rest.value, _welch(part, rest)
     if not error > 0.0:
         return 0.0 if gap > 0.0 else 1.0
-    half = t_two_sided(abs(gap) / error, freedom) / 2.0
+    half = t_two_sided(abs(gap) / error, min(freedom, most)) / 2.0
     return half if gap > 0.0 else 1.0 - half
+
+
+def welch_interval(part: Mean, rest: Mean, confidence: Confidence, most: float = inf) -> Interval:
+    """Welch's interval of the mean of ``part`` less that of the rest, by ``most`` degrees of freedom or fewer."""
+    gap, (error, freedom) = part.value - rest.value, _welch(part, rest)
+    reach = t_quantile(1.0 - confidence.tail, min(freedom, most)) * error if error > 0.0 else 0.0
+    return Interval(gap - reach, gap + reach, "welch")
 
 
 def _welch(part: Mean, rest: Mean) -> tuple[float, float]:
@@ -134,12 +144,12 @@ def permuted_larger(part: Mean, whole: Mean) -> float:
     return normal_tail(_normal((part.value - whole.value) / error, _drawn_skewness(whole, part.rows)))
 
 
-def _drawn_error(whole: Mean, rows: int) -> float:
+def _drawn_error(whole: Mean, rows: float) -> float:
     """The standard error of the mean of so many rows that are drawn without putting any back."""
     return sqrt(whole.variance / rows * (whole.rows - rows) / max(whole.rows - 1, 1))
 
 
-def _drawn_skewness(whole: Mean, rows: int) -> float:
+def _drawn_skewness(whole: Mean, rows: float) -> float:
     share = rows / whole.rows
     return whole.skewness * (1.0 - 2.0 * share) / sqrt(rows * (1.0 - share)) if rows < whole.rows else 0.0
 

@@ -113,9 +113,14 @@ def difference(one: Share, other: Share, critical: float) -> Interval:
     (0.0524, 0.3339)
     """
     first, second = (wilson(share.hits, share.rows, critical) for share in (one, other))
-    gap = one.value - other.value
-    below = sqrt((one.value - first.low) ** 2 + (second.high - other.value) ** 2)
-    above = sqrt((first.high - one.value) ** 2 + (other.value - second.low) ** 2)
+    return newcombe(one.value, first, other.value, second)
+
+
+def newcombe(one: float, first: Interval, other: float, second: Interval) -> Interval:
+    """The interval of ``one − other``, from the ``first`` of the one and the ``second`` of the other."""
+    gap = one - other
+    below = sqrt((one - first.low) ** 2 + (second.high - other) ** 2)
+    above = sqrt((first.high - one) ** 2 + (other - second.low) ** 2)
     return Interval(gap - below, gap + above, "newcombe")
 
 

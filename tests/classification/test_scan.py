@@ -17,7 +17,8 @@ from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules
 from evalcli.report import Report
-from evalcli.scantables import Hits, Rows, ScanTables
+from evalcli.scancounts import Hits
+from evalcli.scantables import Rows, ScanTables
 from evalcli.sources import open_source, scanning, table_scan
 from evalcli.sources.base import Scan, Scanned, Selection, Slicer
 from evalcli.task import Choices
@@ -452,10 +453,6 @@ def test_metrics_that_are_no_share_of_rows(tmp_path, metric, message):
 
 
 def test_what_is_not_searched(tmp_path):
-    frame = drawn(rows=300)
-    path = write(frame, tmp_path / "data.csv")
-    with pytest.raises(UsageError, match="--scan counts rows, and these have weights"):
-        searched(path, Scan(("region",)), weight="age")
     rng = np.random.default_rng(8)
     two = {"preds": rng.integers(0, 3, (50, 6)), "target": rng.integers(0, 3, (50, 6)), "region": np.arange(50) % 2}
     np.savez(tmp_path / "pixels.npz", **two)

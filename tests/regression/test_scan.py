@@ -13,7 +13,8 @@ from evalcli.errors import UsageError
 from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules
 from evalcli.report import Report
-from evalcli.scantables import ScanTables, Sums
+from evalcli.scancounts import Sums
+from evalcli.scantables import ScanTables
 from evalcli.sources import open_source
 from evalcli.sources.base import Scan, Scanned, Selection, Slicer
 from evalcli.task import Choices
@@ -143,8 +144,6 @@ def test_what_is_not_searched(tmp_path):
     ):
         with pytest.raises(UsageError, match=words):
             searched(path, Scan(("region",), metric=metric))
-    with pytest.raises(UsageError, match="--scan counts rows, and these have weights"):
-        searched(path, Scan(("region",)), weight="age")
 
 
 @pytest.mark.parametrize("kind", ["normal", "lognormal"])
