@@ -249,11 +249,11 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
         offers = [json.loads(one) for one in ranks.agree(offer)]
         if share.source is not None:
             share.source.settle([one["tally"] for one in offers], ranks.rank)
-        preds, target, slicers, weighted = united(offers)
-        source: Source = Nothing(preds, target, slicers, weighted=weighted)
+        preds, target, slicers, scanned, weighted = united(offers)
+        source: Source = Nothing(preds, target, slicers, scanned, weighted=weighted)
         if share.source is not None and share.source.preds.shape[0]:
             before = rows_before(offers, ranks.rank) if share.ordered else 0
-            source = Relabelled(share.source, preds, target, slicers, before)
+            source = Relabelled(share.source, preds, target, slicers, scanned, before)
         source.clustered = job.selection.cluster
         layout = find_layout(preds, target, job.choices)
         check_scores(job.metrics, layout)
@@ -330,13 +330,16 @@ def _local(execution: Execution, launch: Launch) -> Execution:
 
 def _offered(share: Share, job: Job) -> bytes:
     """What a rank knows of the input: what must be alike in all, and the two sides of its own rows, if it has any."""
+    scan = job.selection.scan
+    searched = None if scan is None else plain(scan._replace(apart=False))
     asked = [__version__, plain(job.choices), job.metrics, job.also, job.execution.ranking_budget, share.whole]
-    asked += [plain(names_of(job.own)), job.selection.by, job.selection.cluster]
+    asked += [plain(names_of(job.own)), job.selection.by, job.selection.cluster, searched]
     source = share.source
     tally = {} if source is None else source.tally()
     if source is None or not source.preds.shape[0]:
         return json.dumps({"asked": asked, "sides": None, "tally": tally}).encode()
     sides = {"preds": plain(source.preds), "target": plain(source.target), "slicers": plain(source.slicers)}
+    sides["scanned"] = plain(source.scanned)
     sides |= {"weighted": source.weighted, "ranged": share.ranged}
     return json.dumps({"asked": asked, "sides": sides, "tally": tally}).encode()
 

@@ -15,6 +15,7 @@ from evalcli.evidence import Evidence
 from evalcli.own import class_numbers
 from evalcli.parts import About, Part, in_order, names_told, order, plan_of
 from evalcli.sources.labels import check_labels, class_order
+from evalcli.sources.scanning import joined_scans
 from evalcli.sources.slicing import joined_slicers
 from evalcli.task import Choices
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from evalcli.counting import Pass
-    from evalcli.sources.base import Field, InputFile, Note
+    from evalcli.sources.base import Field, InputFile, Note, Scanned, Slicer
     from evalcli.task import Task
 
 
@@ -143,8 +144,12 @@ class Sum:
             return True
         preds, target = joined_field(mine.preds, about.preds), joined_field(mine.target, about.target)
         slicers = joined_slicers(mine.slicers, about.slicers, path)
-        self._about = replace(mine, preds=preds, target=target, slicers=slicers)
-        return (preds.labels, target.labels, slicers) != (mine.preds.labels, mine.target.labels, mine.slicers)
+        scanned = mine.scanned
+        if scanned is not None and about.scanned is not None:
+            scanned = joined_scans(scanned, about.scanned, path)
+        self._about = replace(mine, preds=preds, target=target, slicers=slicers, scanned=scanned)
+        before = mine.preds.labels, mine.target.labels, mine.slicers, _columns(mine.scanned)
+        return (preds.labels, target.labels, slicers, _columns(scanned)) != before
 
     def part(self) -> Part:
         """All of them as one."""
@@ -223,6 +228,7 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
     ("ranks within another budget than", "--ranking-budget", lambda about: about.budget),
     ("is sliced by other columns than", "--by", lambda about: [slicer.name for slicer in about.slicers]),
     ("has other clusters than", "--cluster", lambda about: about.clustered),
+    ("searches for other weak slices than", "--scan", lambda about: _searched(about)),  # noqa: PLW0108  stands below
     ("counted other metrics of your own than", "--metric", lambda about: about.own),
     ("differs in having weights from", "--weight", lambda about: about.weighted),
     ("has another layout than", "options", lambda about: about.layout),
@@ -232,8 +238,18 @@ _ALIKE: tuple[tuple[str, str, Callable[[About], object]], ...] = (
     ("stores its scores in another type than", "options", lambda about: _stored(about)),  # noqa: PLW0108  likewise
 )
 """What a part must have in common with the others: how it differs, the option that says it, where it stands."""
-_CHOSEN = 8
+_CHOSEN = 9
 """So many of them are chosen, and hold even of a part without rows."""
+
+
+def _columns(scanned: Scanned | None) -> tuple[Slicer, ...]:
+    return () if scanned is None else scanned.columns
+
+
+def _searched(about: About) -> object:
+    """What is asked of a search, and of which columns."""
+    scanned = about.scanned
+    return None if scanned is None else (scanned.asked, [column.name for column in scanned.columns])
 
 
 def _stored(about: About) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evalcli import __version__
 from evalcli.counting import Outcome, Plan
 from evalcli.engine import Placement
-from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.errors import EvalError, InputError
 from evalcli.evaluation import Measured, measure, report_of, with_own
 from evalcli.evidence import Evidence
 from evalcli.layout import Layout  # noqa: TC001  # the reader of parts looks at annotations
@@ -20,7 +20,8 @@ from evalcli.metrics.registry import parse, split_address
 from evalcli.ownstates import NONE, Contribution, OwnName, OwnStates, contributed, restored
 from evalcli.partfile import SCHEMA, forged, pack, read_bytes, unpack
 from evalcli.plaindata import fitted, plain
-from evalcli.sources.base import Field, InputFile, Note, Slicer, Source
+from evalcli.sources.base import Field, InputFile, Note, Scanned, Slicer, Source
+from evalcli.sources.scanning import check_apart
 from evalcli.sources.slicing import MOST_SLICES
 from evalcli.task import FAMILIES, Choices
 
@@ -62,6 +63,7 @@ class About:
     notes: tuple[Note, ...]
     slicers: tuple[Slicer, ...] = ()
     clustered: str | None = None
+    scanned: Scanned | None = None
     own: tuple[OwnName, ...] = ()
     contributions: tuple[Contribution, ...] = ()
 
@@ -109,7 +111,7 @@ class DescribedSource(Source):
         self._about = about
         self.preds, self.target = about.preds, about.target
         self.weighted, self.rows, self.dropped = about.weighted, about.rows, about.dropped
-        self.slicers, self.clustered = about.slicers, about.clustered
+        self.slicers, self.clustered, self.scanned = about.slicers, about.clustered, about.scanned
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Nothing: there are no rows here."""
@@ -171,6 +173,7 @@ def part_of(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...], own: Ow
         notes=in_order(source.notes()),
         slicers=source.slicers,
         clustered=source.clustered,
+        scanned=source.scanned,
         own=own.names,
         contributions=own.contributions,
     )
@@ -196,21 +199,8 @@ def measure_part(
         UsageError: choices contradict each other or the input.
 
     """
-    _refuse_whole(source)
     measured, _ = measure(source, choices, execution, metrics, progress, also=also, own=own, partial=True)
     return part_of(*measured)
-
-
-def _refuse_whole(source: Source) -> None:
-    """What needs all rows together has no states that add up.
-
-    Raises:
-        UsageError: something of it is asked for.
-
-    """
-    if source.scanned is not None:
-        what = "--scan: what is counted apart and added up is not searched in this version"
-        raise UsageError(what, fix="drop --scan, or read all rows in one run")
 
 
 def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1, own: Sequence[OwnMetric] = ()) -> Report:
@@ -331,14 +321,31 @@ def _check(about: About) -> None:
             raise ValueError("it names rows beyond the end of a file")
     if about.inputs != tuple(sorted(about.inputs, key=order)) or about.notes != in_order(about.notes):
         raise ValueError("its inputs are not in order")
-    names = [slicer.name for slicer in about.slicers]
-    many = [len(slicer.values) for slicer in about.slicers]
-    if len({*names}) != len(names) or any(size > MOST_SLICES for size in many):
-        raise ValueError("it has more slices than there can be")
-    if any(len({*slicer.values}) != len(slicer.values) for slicer in about.slicers):
-        raise ValueError("it names a slice twice")
+    _check_slicers(about.slicers)
+    if about.scanned is not None:
+        _check_scanned(about.scanned)
     for side in (about.preds, about.target):
         if side.labels is not None and len(set(side.labels)) != len(side.labels):
             raise ValueError("it names a class twice")
     if about.layout.width is not None and not 0 < about.layout.width <= max(1, *about.preds.shape, *about.target.shape):
         raise ValueError("it has other classes than columns")
+
+
+def _check_slicers(slicers: Sequence[Slicer]) -> None:
+    names = [slicer.name for slicer in slicers]
+    if len({*names}) != len(names) or any(len(slicer.values) > MOST_SLICES for slicer in slicers):
+        raise ValueError("it has more slices than there can be")
+    if any(len({*slicer.values}) != len(slicer.values) for slicer in slicers):
+        raise ValueError("it names a slice twice")
+
+
+def _check_scanned(scanned: Scanned) -> None:
+    _check_slicers(scanned.columns)
+    check_apart(scanned.columns, "")
+    rows = zip(scanned.rows, scanned.columns, strict=True)
+    if not scanned.asked.apart or scanned.asked.least < 1 or scanned.asked.every or scanned.rare or scanned.left_out:
+        raise ValueError("it searches what no part does")
+    if any(len(counts) != len(slicer.values) or min(counts, default=0) < 0 for counts, slicer in rows):
+        raise ValueError("it counts other values than it searches")
+    if scanned.asked.metric is not None:
+        parse(scanned.asked.metric)

@@ -21,7 +21,7 @@ from evalcli.uncertainty.clusters import freedom, inflation
 from evalcli.uncertainty.twoweighed import Fewer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     from evalcli.sources.base import Array
@@ -68,6 +68,48 @@ class ScanClusters:
         whole = distinct_rows(tuple(columns) if columns else tuple(np.zeros(0, kind) for kind in kinds))
         self._parts, self._pending, self._settled = [whole], 0, len(whole[0])
         return whole
+
+    def moved(self, places: Sequence[Array], kept: Sequence[int]) -> ScanClusters:
+        """The same with value ``i`` of a column as ``places[column][i]``, −1 for none, of the columns that are kept."""
+        cluster, *codes, values, weight, counts = self.settle()
+        found = ScanClusters(len(kept))
+        there = [
+            np.append(place, -1)[codes[column]].astype(np.int16) for column, place in zip(kept, places, strict=True)
+        ]
+        found._take([(cluster, *there, values, weight, counts)])
+        return found
+
+    def state_dict(self) -> dict[str, Array]:
+        """The distinct rows: their columns by number."""
+        return {str(number): column for number, column in enumerate(self.settle())}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        mine = self.settle()
+        if {*state} != {*map(str, range(len(mine)))}:
+            raise ValueError("other columns of clusters")
+        whole = tuple(state[str(number)] for number in range(len(mine)))
+        fits = [one.dtype == two.dtype and one.shape == whole[0].shape for one, two in zip(whole, mine, strict=True)]
+        if not all(fits) or whole[0].ndim != 1 or (whole[-1] < 1).any():
+            raise ValueError("columns of clusters of another length or type")
+        if not (np.isfinite(whole[-3]).all() and np.isfinite(whole[-2]).all() and (whole[-2] >= 0).all()):
+            raise ValueError("clusters of rows without a weight or a value")
+        self._parts, self._pending, self._settled = [whole], 0, len(whole[0])
+
+    def check(self, sizes: Sequence[int], rows: int) -> None:
+        """Refuse rows that are more than ``rows``, or have values that are not there.
+
+        Raises: ``ValueError``.
+        """
+        _, *codes, _, _, counts = self.settle()
+        if int(counts.sum()) != rows:
+            raise ValueError("clusters of other rows")
+        for column, size in zip(codes, sizes, strict=True):
+            if len(column) and not -1 <= int(column.min()) <= int(column.max()) < size:
+                raise ValueError("clusters of values that are not there")
 
     def judged(self) -> ClusteredRows:
         """The rows, to compare slices by."""

@@ -12,15 +12,30 @@ import numpy as np
 
 from evalcli.metrics.arrays import count_cells
 from evalcli.metrics.exact import ExactSum
+from evalcli.slicepasses import by_number
 from evalcli.uncertainty.twomeans import Mean
 from evalcli.uncertainty.twoshares import Share
 from evalcli.uncertainty.twoweighed import WeighedMean, WeighedShare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalcli.sources.base import Array
     from evalcli.uncertainty.intervals import Confidence, Interval
+
+
+_SHARES, _MEANS = 2, 5
+"""Sums of weights of each share, and of each mean that is no whole."""
+
+
+def checked_counts(counts: Array | None, shape: tuple[int, ...]) -> Array:
+    """Saved counts.
+
+    Raises: ``ValueError`` where they are of another shape or type, or below 0.
+    """
+    if counts is None or counts.dtype != np.int64 or counts.shape != shape or (counts < 0).any():
+        raise ValueError("a search that counts otherwise")
+    return counts.copy()
 
 
 class Part(Protocol):
@@ -67,6 +82,18 @@ class Counts(Protocol):
     def merge(self, other: Self) -> None:
         """Take in what another worker has counted."""
 
+    def moved(self, index: Array, size: int) -> Self:
+        """The same with cell ``i`` as ``index[i]`` of ``size``."""
+
+    def state_dict(self) -> dict[str, Array]:
+        """All that was counted."""
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+
     def part(self, cell: int, *, alike: bool = True) -> Part:
         """The rows of one cell, by their weights unless all are ``alike``."""
 
@@ -76,7 +103,7 @@ class Hits:
 
     def __init__(self, cells: int, *, wholes: bool, weighted: bool = False) -> None:  # noqa: ARG002  as ``Sums``
         self._counts: Array = np.zeros((cells, 2), np.int64)
-        self._weights = _Cells(2 * cells, 2 if weighted else 0)
+        self._weights = _Cells(2 * cells, _SHARES if weighted else 0)
 
     @property
     def rows(self) -> Array:
@@ -95,6 +122,27 @@ class Hits:
         """Take in what another worker has counted."""
         self._counts += other._counts
         self._weights.merge(other._weights)
+
+    def moved(self, index: Array, size: int) -> Hits:
+        """The same with cell ``i`` as ``index[i]`` of ``size``."""
+        found = Hits(size, wholes=True)
+        np.add.at(found._counts, index, self._counts)
+        both = np.stack([2 * index, 2 * index + 1], axis=1).reshape(-1)
+        found._weights = self._weights.moved(both, 2 * size)
+        return found
+
+    def state_dict(self) -> dict[str, Array]:
+        """The misses and hits of each cell (cells, 2), and the sums of their weights."""
+        return {"counts": self._counts, **self._weights.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        rest = {**state}
+        self._counts = checked_counts(rest.pop("counts", None), self._counts.shape)
+        self._weights.load_state_dict(rest)
 
     def part(self, cell: int, *, alike: bool = True) -> Share | WeighedShare:
         """The rows of one cell, by their weights unless all are ``alike``."""
@@ -115,7 +163,7 @@ class Sums:
         self._rows: Array = np.zeros(cells, np.int64)
         self._wholes = wholes
         self._sums = _Cells(cells, 3 if wholes else 2)
-        self._weights = _Cells(cells, (7 if wholes else 5) if weighted else 0)
+        self._weights = _Cells(cells, (_MEANS + 2 if wholes else _MEANS) if weighted else 0)
 
     @property
     def rows(self) -> Array:
@@ -136,6 +184,29 @@ class Sums:
         self._rows += other._rows
         self._sums.merge(other._sums)
         self._weights.merge(other._weights)
+
+    def moved(self, index: Array, size: int) -> Sums:
+        """The same with cell ``i`` as ``index[i]`` of ``size``."""
+        found = Sums(size, wholes=self._wholes)
+        np.add.at(found._rows, index, self._rows)
+        found._sums, found._weights = self._sums.moved(index, size), self._weights.moved(index, size)
+        return found
+
+    def state_dict(self) -> dict[str, Array]:
+        """The rows of each cell (cells,), and the sums."""
+        sums = {f"sums{name}": array for name, array in self._sums.state_dict().items()}
+        return {"rows": self._rows, **sums, **self._weights.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        rest = {**state}
+        self._rows = checked_counts(rest.pop("rows", None), self._rows.shape)
+        sums = {name: rest.pop(name) for name in [*rest] if name.startswith("sums")}
+        self._sums.load_state_dict({name[4:]: array for name, array in sums.items()})
+        self._weights.load_state_dict(rest)
 
     def part(self, cell: int, *, alike: bool = True) -> Mean | WeighedMean:
         """The rows of one cell, by their weights unless all are ``alike``."""
@@ -168,6 +239,33 @@ class _Cells:
         """Take in what another worker has added."""
         for mine, theirs in zip(self._sums, other._sums, strict=True):
             mine.merge(theirs)
+
+    def moved(self, index: Array, size: int) -> _Cells:
+        """The same with cell ``i`` as ``index[i]`` of ``size``."""
+        found = _Cells(size, 0)
+        found._sums = [sums.fold(index, size) for sums in self._sums]
+        return found
+
+    def state_dict(self) -> dict[str, Array]:
+        """Each sum, by its number."""
+        return {
+            f"{number}.{name}": array
+            for number, sums in enumerate(self._sums)
+            for name, array in sums.state_dict().items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        found, cells = by_number(state), [sums.cells for sums in self._sums]
+        if [*found] != [*range(len(self._sums))]:
+            raise ValueError("other sums of a search")
+        for number, sums in enumerate(self._sums):
+            sums.load_state_dict(found[number])
+        if [sums.cells for sums in self._sums] != cells:
+            raise ValueError("sums of other cells")
 
     def of(self, cell: int) -> list[float]:
         """The sums of one cell."""

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 import numpy as np
 
 from evalcli.errors import UsageError
+from evalcli.metrics.base import restore_states, saved_states
 from evalcli.metrics.registry import parse
 from evalcli.scanclusters import ScanClusters
+from evalcli.slicepasses import places_among
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from evalcli.metrics.base import Saveable
     from evalcli.metrics.registry import MetricName
     from evalcli.scanclusters import ClusteredRows
     from evalcli.scancounts import Counts, Hits, Part, Sums
@@ -34,6 +37,7 @@ class ScanTables:
     def __init__(
         self, scanned: Scanned, kind: type[Hits | Sums], *, weighted: bool = False, clustered: bool = False
     ) -> None:
+        self.scanned, self._kind, self._weighted = scanned, kind, weighted
         self.sizes = [len(slicer.values) + 1 for slicer in scanned.columns]
         places = range(len(self.sizes))
         self.shapes = {
@@ -84,6 +88,80 @@ class ScanTables:
         for which, table in self.tables.items():
             table.merge(other.tables[which])
 
+    def under(self, other: ScanTables) -> ScanTables:
+        """The same with the values of ``other``.
+
+        Raises: ``ValueError`` where ``other`` lacks one, or counts otherwise.
+        """
+        mine, theirs = self.scanned.columns, other.scanned.columns
+        alike = [one.name for one in mine] == [one.name for one in theirs] and self._kind == other._kind
+        if not alike or self._weighted != other._weighted or (self._clusters is None) != (other._clusters is None):
+            raise ValueError("another search")
+        if mine == theirs:
+            return self
+        places = [np.array(places_among(one, two), np.int64) for one, two in zip(mine, theirs, strict=True)]
+        return self._moved(other.scanned, places, range(len(mine)))
+
+    def of(self, scanned: Scanned) -> ScanTables:
+        """The same of the columns and the values that are searched: some of these."""
+        names = [one.name for one in self.scanned.columns]
+        kept = [names.index(one.name) for one in scanned.columns]
+        places = []
+        for column, slicer in zip(kept, scanned.columns, strict=True):
+            place = {value: code for code, value in enumerate(slicer.values)}
+            every = self.scanned.columns[column].values
+            places.append(np.array([place.get(value, -1) for value in every], np.int64))
+        return self._moved(scanned, places, kept)
+
+    def _moved(self, scanned: Scanned, places: Sequence[Array], kept: Sequence[int]) -> ScanTables:
+        """Those of ``scanned``, whose columns are the ``kept`` ones, with value ``i`` as ``places[column][i]``."""
+        found = ScanTables(scanned, self._kind, weighted=self._weighted, clustered=self._clusters is not None)
+        found._lightest, found._heaviest, found._total = self._lightest, self._heaviest, self._total
+        index = [
+            np.where((codes := np.append(place, -1)) < 0, size - 1, codes)
+            for place, size in zip(places, found.sizes, strict=True)
+        ]
+        for which, shape in found.shapes.items():
+            cells = index[which[0]]
+            for column in which[1:]:
+                cells = (cells[:, None] * found.sizes[column] + index[column]).reshape(-1)
+            held = self.tables[tuple(kept[column] for column in which)]
+            found.tables[which].merge(held.moved(cells, prod(shape)))
+        if self._clusters is not None:
+            found._clusters = self._clusters.moved(places, kept)
+        return found
+
+    def _saved(self) -> dict[str, Saveable]:
+        saved: dict[str, Saveable] = {"total": self._total}
+        saved |= {"-".join(map(str, which)): table for which, table in self.tables.items()}
+        return saved if self._clusters is None else saved | {"clusters": self._clusters}
+
+    def state_dict(self) -> dict[str, Array]:
+        """All that was counted, and the least and the largest weight."""
+        return {"weights.ends": np.array([self._lightest, self._heaviest]), **saved_states(self._saved())}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        rest = {**state}
+        ends = rest.pop("weights.ends", None)
+        if ends is None or ends.dtype != np.float64 or ends.shape != (2,) or not (ends >= 0.0).all():
+            raise ValueError("a search without its weights")
+        self._lightest, self._heaviest = ends.tolist()
+        restore_states(self._saved(), rest)
+        rows = int(self._total.rows[0])
+        if any(int(table.rows.sum()) != rows for table in self.tables.values()):
+            raise ValueError("a search of other rows")
+        if self._clusters is not None:
+            self._clusters.check([size - 1 for size in self.sizes], rows)
+
+    @property
+    def counted(self) -> int:
+        """How many rows count."""
+        return int(self._total.rows[0])
+
     def rows(self, which: tuple[int, ...]) -> Array:
         """The rows of every slice of a column, or of a pair."""
         return self.tables[which].rows.reshape(self.shapes[which])
@@ -114,6 +192,18 @@ def tables_of(source: Source, kind: type[Hits | Sums]) -> ScanTables | None:
     if source.scanned is None:
         return None
     return ScanTables(source.scanned, kind, weighted=source.weighted, clustered=source.clustered is not None)
+
+
+def scan_under(mine: ScanTables | None, theirs: ScanTables | None) -> ScanTables | None:
+    """What one has counted with the values of another.
+
+    Raises: ``ValueError`` where one of them counts nothing, or something else.
+    """
+    if mine is None or theirs is None:
+        if mine is not theirs:
+            raise ValueError("a search on one side only")
+        return None
+    return mine.under(theirs)
 
 
 class Rows(NamedTuple):

@@ -9,8 +9,9 @@ from evalcli.errors import EmptyError, InputError, LimitError
 from evalcli.merging import joined_field
 from evalcli.parts import in_order, order
 from evalcli.plaindata import fitted
-from evalcli.sources.base import Field, InputFile, Note, Slicer
+from evalcli.sources.base import Field, InputFile, Note, Scanned, Slicer
 from evalcli.sources.labels import check_labels
+from evalcli.sources.scanning import decided, joined_scans
 from evalcli.sources.share import unlike
 from evalcli.sources.slicing import joined_slicers
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from evalcli.sources.share import Share
 
 
-def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, tuple[Slicer, ...], bool]:
-    """Both sides of the whole input, with all labels and all rows, its slices, and whether rows have weights.
+def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, tuple[Slicer, ...], Scanned | None, bool]:
+    """Both sides of the whole input, with all labels and all rows, its slices, what is searched, whether rows weigh.
 
     Raises:
         EmptyError: no rank has any row.
@@ -48,7 +49,18 @@ def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, tuple[Slicer
     slicers = fitted(tuple[Slicer, ...], known[0][1]["slicers"])
     for _, sides in known[1:]:
         slicers = joined_slicers(slicers, fitted(tuple[Slicer, ...], sides["slicers"]), preds.path)
-    return preds, target, slicers, bool(known[0][1]["weighted"])
+    scans = [fitted(Scanned, sides["scanned"]) for _, sides in known if sides["scanned"] is not None]
+    return preds, target, slicers, _searched(scans, preds.path), bool(known[0][1]["weighted"])
+
+
+def _searched(scans: Sequence[Scanned], path: str) -> Scanned | None:
+    """What is searched of all rows: where each share has counted its own, the values that have rows enough."""
+    if not scans:
+        return None
+    scanned = scans[0]
+    for other in scans[1:]:
+        scanned = joined_scans(scanned, other, path) if scanned.asked.apart else scanned
+    return decided(scanned) if scanned.asked.apart else scanned
 
 
 def rows_before(offers: Sequence[dict[str, Any]], rank: int) -> int:

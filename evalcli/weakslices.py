@@ -21,6 +21,7 @@ from evalcli.metrics.registry import parse
 from evalcli.report import Finding
 from evalcli.scanclusters import EVERYWHERE
 from evalcli.searched import LeastShown, Scan, WeakSlice
+from evalcli.sources.scanning import decided
 from evalcli.sources.slicing import escaped
 from evalcli.uncertainty.clusters import CLUSTERS
 from evalcli.uncertainty.intervals import Confidence
@@ -106,6 +107,9 @@ def judged(
         told, nouns = ", ".join(map(repr, names[:5])), f"{noun}es" if noun.endswith("s") else f"{noun}s"
         fix = f"{nouns} are {told}" if told else f"drop [{label}]"
         raise UsageError(f"--scan-metric {metric}: no {noun} {label!r}", fix=fix)
+    if scanned.asked.apart:
+        scanned = decided(scanned)
+        tables = tables.of(scanned)
     judge, least = _Judge(tables, tables.whole(), tables.clusters()), scanned.asked.least
     tried = list(_tried(tables, least))
     p_values = np.array([_p_value(one, judge) for one in tried])

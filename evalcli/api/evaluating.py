@@ -247,10 +247,13 @@ def _counted(
     from evalcli.parts import encode, measure_part
 
     selection.partial = True
+    if selection.scan is not None:
+        selection.scan = selection.scan._replace(apart=True)
     alone = replace(execution, workers=execution.workers or 1)  # an engine has one task for each core already
     with closing(open_sides(sides, selection, copies=_writable(execution))) as source:
         also = extras.needed(())
-        if text := told_of_ranges(source.slicers):
+        columns = () if source.scanned is None else source.scanned.columns
+        if text := told_of_ranges((*source.slicers, *columns)):
             warnings.warn(text, stacklevel=4)
         return Part(encode(measure_part(source, choices, alone, names, also=also, own=extras.own)))
 

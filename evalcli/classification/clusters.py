@@ -84,7 +84,8 @@ class CellTable:
     def _settle(self) -> tuple[HostArray, ...]:
         width = 3 + self._weighted
         columns = [np.concatenate([part[i] for part in self._parts]) for i in range(width)] if self._parts else []
-        whole = distinct_rows(tuple(columns)) if columns else tuple(np.zeros(0, np.int64) for _ in range(width))
+        none = tuple(np.zeros(0, np.float64 if self._weighted and i == 2 else np.int64) for i in range(width))
+        whole = distinct_rows(tuple(columns)) if columns else none
         self._parts, self._pending, self._settled = [whole], 0, len(whole[0])
         return whole
 

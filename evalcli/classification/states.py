@@ -17,7 +17,7 @@ from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.scancounts import Hits
-from evalcli.scantables import ALL, Rows, ScanTables, tables_of, until_decided
+from evalcli.scantables import ALL, SIDES, Rows, ScanTables, scan_under, tables_of, until_decided
 from evalcli.slicepasses import Waiting, by_name
 from evalcli.sources.labels import check_labels
 
@@ -142,6 +142,8 @@ class ClassificationPass:
             parts[f"slices.{number}"] = slices.state_dict()
         for number, clusters in enumerate(self._every_clusters()):
             parts[f"clusters.{number}"] = clusters.state_dict()
+        if self.scan is not None:
+            parts["scan"] = self.scan.state_dict()
         return {f"{part}.{name}": array for part, state in parts.items() for name, array in state.items()}
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -149,7 +151,9 @@ class ClassificationPass:
 
         Raises: ``ValueError`` for anything else.
         """
-        parts = by_name(state, ("confusion", "evidence", "scores", "slices", "clusters"))
+        parts = by_name(state, ("confusion", "evidence", "scores", "slices", "clusters", "scan"))
+        if (self.scan is None) != (not parts["scan"]):
+            raise ValueError("a search on one side only")
         if (self.scores is None) != (not parts["scores"]):
             raise ValueError("there are states of scores on one side only")
         self.confusion.load_state_dict(parts["confusion"])
@@ -158,6 +162,8 @@ class ClassificationPass:
             self.scores.load_state_dict(parts["scores"])
         self._restore(self.slices, parts["slices"])
         self._restore(self._every_clusters(), parts["clusters"])
+        if self.scan is not None:
+            self.scan.load_state_dict(parts["scan"])
         if not (self.evidence.faults or self._is_lost() or self._agree()):
             raise ValueError("the states do not count the same rows")
 
@@ -178,7 +184,8 @@ class ClassificationPass:
         if self.scores is not None:
             counted |= self.scores.rows()
         sliced = all(slices.agrees(rows) for slices in self.slices)
-        return counted == {rows} and sliced and self._clusters_agree()
+        searched = self.scan is None or self.scan.counted <= rows
+        return counted == {rows} and sliced and searched and self._clusters_agree()
 
     def _clusters_agree(self) -> bool:
         scores, rows = self.scores is not None, self.evidence.rows
@@ -195,6 +202,7 @@ class ClassificationPass:
         Raises: ``ValueError`` where ``other`` makes other labels of the same predictions, or reads other scores.
         """
         self.settle()
+        scan = scan_under(self.scan, other.scan)
         same = self.prepare.classes == other.prepare.classes and (
             self.prepare.classes is None or self.task.classes == other.task.classes
         )
@@ -206,7 +214,7 @@ class ClassificationPass:
             slices = tuple(
                 one.under(two, lambda held: held) for one, two in zip(self.slices, other.slices, strict=True)
             )
-            return replace(self, slices=slices, **self._clusters_under(other, None))
+            return replace(self, slices=slices, scan=scan, **self._clusters_under(other, None))
         if self.prepare.classes is None or other.prepare.classes is None:
             raise ValueError("classes have names on one side only")
         place = {name: i for i, name in enumerate(other.task.classes)}
@@ -218,6 +226,7 @@ class ClassificationPass:
         slices = tuple(one.under(two, recoded) for one, two in zip(self.slices, other.slices, strict=True))
         counted = recoded(self.confusion)
         made = replace(self, task=other.task, prepare=other.prepare, confusion=counted, slices=slices)
+        made = replace(made, scan=scan)
         return replace(made, **self._clusters_under(other, index))
 
     def _clusters_under(self, other: ClassificationPass, index: Array | None) -> dict[str, Any]:
@@ -304,7 +313,11 @@ def _check_scan(plan: Plan, task: Task) -> None:
 
     """
     assert plan.source.scanned is not None
-    scanning.rows_of(plan.source.scanned.asked.metric or scanning.USUAL, task)
+    asked = plan.source.scanned.asked
+    scanning.rows_of(asked.metric or scanning.USUAL, task)
+    if asked.apart and asked.metric in SIDES:
+        what = f"--scan-metric {asked.metric}: rows that are counted apart may have another positive class"
+        raise UsageError(what, fix=f"name a class, as in {asked.metric}[{task.classes[0] if task.classes else 1}]")
     if plan.layout.inner > 1:
         what = f"--scan counts rows one by one, and each of these has {plan.layout.inner:,} labels"
         raise UsageError(what, fix="drop --scan; --by slices them")

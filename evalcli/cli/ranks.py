@@ -11,7 +11,7 @@ from evalcli.cli.baseline import find_rival
 from evalcli.cli.deliver import plan_delivery
 from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
-from evalcli.cli.report import no_scan, tell_failed, tell_failures
+from evalcli.cli.report import tell_failed, tell_failures
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, LostError, Ranks, count_together
 from evalcli.errors import EvalError, ExitCode, UsageError
@@ -85,16 +85,19 @@ def _understood(groups: Groups, *, first: bool) -> Wanted:
     also = extras.needed(rules)
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
     by = tuple(dict.fromkeys((*deciding.by, *extras.slicers(names or (), rules))))
-    if deciding.scan:
-        raise no_scan()
     chosen = selection(inputs, choices, execution.workers, by)
     chosen.cluster = deciding.cluster
+    scan = deciding.scanned(gating.slice_size)
+    chosen.scan = None if scan is None else scan._replace(apart=True)
     job = Job(files.preds, files.targets, chosen, choices, execution, names, also, extras.own)
     if not first:
         return Wanted(job, rules, extras)
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
     delivery = plan_delivery(output, read, default="rich", parts=True)
+    if scan is not None and delivery.takes_part:
+        what = "--scan: several processes write no part of what they search, in this version"
+        raise UsageError(what, fix="drop --scan, or write a part in each run of one process")
     if find_rival(gating, files, chosen) is not None:
         what = "several processes count drops from a saved report only, in this version"
         raise UsageError(what, fix="save the baseline's report with -o FILE.json", path=base or files.preds)

@@ -18,7 +18,7 @@ from evalcli.cli.options import (
     OutputOptions,
     selection,
 )
-from evalcli.errors import ExitCode, UsageError
+from evalcli.errors import ExitCode
 from evalcli.launch import launched
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evalcli.drops import Baseline
     from evalcli.evaluation import Measured
     from evalcli.report import Report
-    from evalcli.sources.base import Slicer
+    from evalcli.sources.base import Scanned, Slicer
 
 
 @flattened
@@ -72,8 +72,8 @@ def report(
         chosen = selection(inputs, choices, execution.workers, by)
         chosen.cluster = deciding.cluster
         chosen.scan = deciding.scanned(gating.slice_size)
-        if chosen.scan is not None and delivery.takes_part:
-            raise no_scan()
+        if chosen.scan is not None:
+            chosen.scan = chosen.scan._replace(apart=delivery.takes_part)
         asked = Asked(files, replace(chosen, scan=None), choices, execution, names, also, extras, rules, gating)
         if rival is not None and files.targets is None:
             chosen.id = None  # it pairs the two models
@@ -84,14 +84,14 @@ def report(
                 from evalcli.parts import encode, measure_part
 
                 part = measure_part(source, choices, execution, names, progress, also=also, own=extras.own)
-                tell_of_ranges(part.about.slicers)
+                tell_of_ranges(part.about.slicers, part.about.scanned)
                 code = delivery.deliver_part(encode(part))
                 return ExitCode.NO_VERDICT if tell_failures(part.failures()) else code
             from evalcli.evaluation import evaluate
 
             kept = _Keeper(wanted=delivery.takes_part)
             if kept.wanted:
-                tell_of_ranges(source.slicers)
+                tell_of_ranges(source.slicers, source.scanned)
             seen = None if gating.basis == "interval" else delivery.intervals((*(names or ()), *also))
             result = evaluate(
                 source, choices, execution, names, progress, also=also, own=extras.own, shown=seen, kept=kept
@@ -104,19 +104,13 @@ def report(
     return ExitCode.NO_VERDICT if extras.own and tell_failed(result) else code
 
 
-def no_scan() -> UsageError:
-    """What to say where rows are counted apart and weak slices are searched."""
-    what = "--scan: what is counted apart and added up is not searched in this version"
-    return UsageError(what, fix="drop --scan, or read all rows in one run")
-
-
-def tell_of_ranges(slicers: Sequence[Slicer]) -> None:
+def tell_of_ranges(slicers: Sequence[Slicer], scanned: Scanned | None) -> None:
     """Say on standard error that a part of these slices merges with no other, before hundreds of them are written."""
     from evalcli.cli import streams
     from evalcli.renderers.escape import visible
     from evalcli.sources.slicing import told_of_ranges
 
-    if text := told_of_ranges(slicers):
+    if text := told_of_ranges((*slicers, *(() if scanned is None else scanned.columns))):
         streams.say(f"evalcli: {visible(text)}")
 
 

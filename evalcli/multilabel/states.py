@@ -17,7 +17,7 @@ from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel import scan as scanning
 from evalcli.multilabel.prepare import make_prepare
-from evalcli.scantables import until_decided
+from evalcli.scantables import scan_under, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of, within
 
 if TYPE_CHECKING:
@@ -162,7 +162,8 @@ class MultilabelPass:
         }  # fmt: skip
         held = {name: state for name, state in states.items() if state is not None}
         clusters = saved_clusters(self.clusters, self.clusters_in)
-        return {"evidence": self.evidence, **held, **saved_slices(self.slices), **clusters}
+        scan: dict[str, Saveable] = {} if self.scan is None else {"scan": self.scan}
+        return {"evidence": self.evidence, **held, **saved_slices(self.slices), **clusters, **scan}
 
     def state_dict(self) -> dict[str, Array]:
         """The counts, the states of scores, the evidence, and those of every slice."""
@@ -177,6 +178,7 @@ class MultilabelPass:
         restore_states(self._saved, state)
         rows = self.evidence.rows
         agree = self.sets.rows == rows and all(slices.agree(rows) for slices in self.slices)
+        agree = agree and (self.scan is None or self.scan.counted <= rows)
         agree = agree and clusters_agree(rows, self.clusters, self.clusters_in, self.slices)
         if not (self.evidence.faults or self._is_lost() or agree):
             raise ValueError("the states do not count the same rows")
@@ -194,7 +196,8 @@ class MultilabelPass:
         slices = tuple(one.under(two) for one, two in zip(self.slices, other.slices, strict=True))
         scores = None if self.scores is None or theirs is None else within(self.scores, theirs)
         clusters, clusters_in = clusters_under(self, other)
-        return replace(self, scores=scores, slices=slices, clusters=clusters, clusters_in=clusters_in)
+        scan = scan_under(self.scan, other.scan)
+        return replace(self, scores=scores, slices=slices, clusters=clusters, clusters_in=clusters_in, scan=scan)
 
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be counted, a decision in doubt, and nothing at all.

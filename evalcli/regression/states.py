@@ -24,7 +24,7 @@ from evalcli.metrics.values import SMALLEST_VALUE, ValueState, feed
 from evalcli.regression import scan as scanning
 from evalcli.regression.prepare import Prepare
 from evalcli.scancounts import Sums
-from evalcli.scantables import ScanTables, tables_of, until_decided
+from evalcli.scantables import ScanTables, scan_under, tables_of, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of
 
 if TYPE_CHECKING:
@@ -194,7 +194,8 @@ class RegressionPass:
             **states,
             **saved_slices(self.slices),
         }
-        return saved | saved_clusters(self.clusters, self.clusters_in)
+        saved |= saved_clusters(self.clusters, self.clusters_in)
+        return saved if self.scan is None else saved | {"scan": self.scan}
 
     def state_dict(self) -> dict[str, Array]:
         """The states, the evidence, the squares of the weights, and those of every slice."""
@@ -209,6 +210,7 @@ class RegressionPass:
         restore_states(self._saved, state)
         rows = self.evidence.rows
         agree = self.states[ALWAYS[0]].rows == rows and all(slices.agree(rows) for slices in self.slices)
+        agree = agree and (self.scan is None or self.scan.counted == rows)
         agree = agree and clusters_agree(rows, self.clusters, self.clusters_in, self.slices)
         if not (self.evidence.faults or agree):
             raise ValueError("the states do not count the same rows")
@@ -230,7 +232,7 @@ class RegressionPass:
                 Metric.merge(state, self.states[key])  # budgets apart, they are alike
         clusters, clusters_in = clusters_under(self, other)
         made = replace(self, setup=other.setup, states=states, slices=slices)
-        return replace(made, clusters=clusters, clusters_in=clusters_in)
+        return replace(made, clusters=clusters, clusters_in=clusters_in, scan=scan_under(self.scan, other.scan))
 
     def check(self, decided: Task) -> None:
         """Refuse rows that cannot be measured, a decision in doubt, and nothing at all.

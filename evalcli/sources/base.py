@@ -88,12 +88,19 @@ class Slicer(NamedTuple):
 class Scan(NamedTuple):
     """What to search for weak slices: columns by ``names``, or all but ids for ``*``; ``least`` rows make a slice.
 
-    ``metric`` is what slices are compared by, ``None`` for what is usual in the task.
+    ``metric`` is what slices are compared by, ``None`` for what is usual in the task. Where rows are counted ``apart``
+    from others of the same input, nobody knows which values have rows enough, and all are counted.
     """
 
     names: tuple[str, ...]
     least: int = 30
     metric: str | None = None
+    apart: bool = False
+
+    @property
+    def counted(self) -> int:
+        """How many rows of a value are counted."""
+        return 1 if self.apart else self.least
 
     @property
     def every(self) -> bool:
@@ -105,13 +112,15 @@ class Scanned(NamedTuple):
     """The columns that are searched, with the values that make slices.
 
     ``Batch.groups`` holds their codes behind those of the slicers. ``rare`` values have fewer rows than make a slice;
-    ``left_out`` says of columns, or of values of one, why they are not searched.
+    ``left_out`` says of columns, or of values of one, why they are not searched. ``rows`` are those of every value,
+    where they are counted apart from others.
     """
 
     asked: Scan
     columns: tuple[Slicer, ...]
     rare: int = 0
     left_out: tuple[tuple[str, str], ...] = ()
+    rows: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ columns with too many values for that the most frequent ones are searched, and t
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,10 +15,10 @@ import numpy as np
 from evalcli.errors import LimitError, UsageError
 from evalcli.sources.base import Scanned, Slicer
 from evalcli.sources.naming import ID_NAMES
-from evalcli.sources.slicing import READ, array_coding, columns_of
+from evalcli.sources.slicing import READ, array_coding, columns_of, joined_slicers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Scan, Source
@@ -43,6 +44,8 @@ class Counted(NamedTuple):
     values: tuple[tuple[str, int], ...]
     rare: int
     order: Callable[[Collection[str]], tuple[str, ...]]
+    ranges: tuple[str, ...] | None = None
+    """All ranges, where values are ranges of numbers."""
 
 
 def named_columns(asked: Scan, known: Collection[str]) -> tuple[str, ...]:
@@ -81,13 +84,27 @@ def too_many(name: str, distinct: int, path: str) -> LimitError:
     return LimitError(what, fix=f"scan something with up to {MOST_DISTINCT:,} of them", path=path)
 
 
+def refuse_every(asked: Scan, path: str) -> None:
+    """Refuse to choose columns where others have the other rows.
+
+    Raises:
+        UsageError: all columns are asked for.
+
+    """
+    if asked.every and asked.apart:
+        what = "--scan '*': which columns hold ids, only all rows together tell"
+        raise UsageError(what, fix="name the columns, as in --scan region,device", path=path)
+
+
 def fitted(asked: Scan, counted: Sequence[Counted], left_out: Sequence[tuple[str, str]], path: str) -> Scanned:
     """What is searched, with no more values than the tables of all pairs can hold.
 
     Raises:
-        LimitError: not even the most frequent values fit.
+        LimitError: not even the most frequent values fit; of rows that are counted apart, not all values.
 
     """
+    if asked.apart:
+        return _apart(asked, counted, path)
     some = [one for one in counted if one.values]
     said = [*left_out, *((one.name, f"no value has {asked.least:,} rows") for one in counted if not one.values)]
     most = MOST_VALUES
@@ -102,6 +119,77 @@ def fitted(asked: Scan, counted: Sequence[Counted], left_out: Sequence[tuple[str
             said.append((one.name, f"only its {most:,} most frequent values are searched"))
         columns.append(Slicer(one.name, one.order([value for value, _ in one.values[:most]])))
     return Scanned(asked, tuple(columns), sum(one.rare for one in counted), tuple(said))
+
+
+def _apart(asked: Scan, counted: Sequence[Counted], path: str) -> Scanned:
+    """All values of all columns, each with its rows."""
+    columns, rows = [], []
+    for one in counted:
+        found = dict(one.values)
+        columns.append(Slicer(one.name, one.ranges or one.order(found), one.ranges is not None))
+        rows.append(tuple(found.get(value, 0) for value in columns[-1].values))
+    check_apart(columns, path)
+    return Scanned(asked, tuple(columns), rows=tuple(rows))
+
+
+def check_apart(columns: Sequence[Slicer], path: str) -> None:
+    """Refuse more values than the tables of all pairs can hold.
+
+    Raises:
+        LimitError: there are.
+
+    """
+    for column in columns:
+        if len(column.values) > MOST_VALUES:
+            what = f"--scan {column.name}: {len(column.values):,} values or more, of rows that are counted apart"
+            raise LimitError(what, fix=f"scan something with up to {MOST_VALUES:,} values", path=path)
+    cells = sum((len(one.values) + 1) * (len(two.values) + 1) for one, two in combinations(columns, 2))
+    if cells > MOST_CELLS:
+        what = f"--scan of {len(columns)} columns makes {cells:,} pairs of values, more than {MOST_CELLS:,}"
+        raise LimitError(what, fix="name fewer columns with --scan a,b", path=path)
+
+
+def joined_scans(mine: Scanned, theirs: Scanned, path: str) -> Scanned:
+    """What two shares of the rows search, counted apart, as that of both: all values, each with its rows.
+
+    ``path`` is that of the second share.
+
+    Raises:
+        InputError: each share has cut its numbers into ranges of its own.
+        LimitError: too many values.
+
+    """
+    columns = joined_slicers(mine.columns, theirs.columns, path)
+    check_apart(columns, path)
+    rows = []
+    for number, column in enumerate(columns):
+        found = dict.fromkeys(column.values, 0)
+        for share in (mine, theirs):
+            for value, count in zip(share.columns[number].values, share.rows[number], strict=True):
+                found[value] += count
+        rows.append(tuple(found.values()))
+    return mine._replace(columns=columns, rows=tuple(rows))
+
+
+def decided(scanned: Scanned) -> Scanned:
+    """What is searched, now that all rows are known, as one run over all of them would have it."""
+    asked, counted = scanned.asked._replace(apart=False), []
+    for slicer, rows in zip(scanned.columns, scanned.rows, strict=True):
+        found = {value: n for value, n in zip(slicer.values, rows, strict=True) if n}
+        often = _often(found, asked.least)
+        counted.append(Counted(slicer.name, often, len(found) - len(often), partial(_in_order, slicer.values)))
+    return fitted(asked, counted, (), "")
+
+
+def _often(found: Mapping[str, int], least: int) -> tuple[tuple[str, int], ...]:
+    """The values with ``least`` rows, the most frequent first."""
+    often = [(value, n) for value, n in found.items() if n >= least]
+    return tuple(sorted(often, key=lambda pair: (-pair[1], pair[0])))
+
+
+def _in_order(order: Sequence[str], values: Collection[str]) -> tuple[str, ...]:
+    wanted = set(values)
+    return tuple(value for value in order if value in wanted)
 
 
 def _cells(counted: Sequence[Counted], most: int) -> int:
@@ -120,9 +208,10 @@ class ArrayScan:
 
     def __init__(self, asked: Scan, beside: Beside, source: Source) -> None:
         path = source.preds.path
+        refuse_every(asked, path)
         arrays, left_out = _free(beside, source) if asked.every else (_named(asked, beside, source), [])
         check_columns(len(arrays) or min(len(left_out), 1), path, "array")
-        self._columns = [_Column(array, asked.least, path) for array in arrays]
+        self._columns = [_Column(array, asked.counted, path) for array in arrays]
         self.scanned = fitted(asked, [column.counted for column in self._columns], left_out, path)
         kept = {slicer.name: slicer.values for slicer in self.scanned.columns}
         self._columns = [column for column in self._columns if column.counted.name in kept]
@@ -148,12 +237,9 @@ class _Column:
         for start in range(0, array.shape[0], READ):
             counts += np.bincount(self._read(start, min(start + READ, array.shape[0])) + 1, minlength=len(counts))
         found = {value: n for value, n in zip(self._coding.values, counts[1:].tolist(), strict=True) if n}
-        often = sorted(((value, n) for value, n in found.items() if n >= least), key=lambda pair: (-pair[1], pair[0]))
-        self.counted = Counted(array.name, tuple(often), len(found) - len(often), self._in_order)
-
-    def _in_order(self, values: Collection[str]) -> tuple[str, ...]:
-        wanted = set(values)
-        return tuple(value for value in self._coding.values if value in wanted)
+        often, order = _often(found, least), partial(_in_order, self._coding.values)
+        ranges = self._coding.values if self._coding.ranged else None
+        self.counted = Counted(array.name, often, len(found) - len(often), order, ranges)
 
     def _read(self, start: int, stop: int) -> Array:
         codes: Array = self._coding.codes(self._array.read(start, stop).reshape(-1))

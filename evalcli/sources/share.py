@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from evalcli.sources import Heard
-    from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Selection, Slicer
+    from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Scanned, Selection, Slicer
     from evalcli.sources.table_portions import Portion
 
     Talk = Callable[[Callable[[], bytes]], list[bytes]]
@@ -233,6 +233,8 @@ def dealt(files: Sequence[tuple[str, int]], size: int) -> list[list[str]]:
 def _rows(preds: str, target: str | None, selection: Selection, place: tuple[int, int], seen: Seen) -> Share:
     from evalcli.sources.pairing import open_arrays
 
+    if selection.scan is not None:  # each process looks at all values
+        selection.scan = selection.scan._replace(apart=False)
     source = open_arrays(preds, target, selection)
     rank, size = place
     rows = source.preds.shape[0]
@@ -252,11 +254,19 @@ def _rows(preds: str, target: str | None, selection: Selection, place: tuple[int
 class Relabelled(Source):
     """A source that knows its own texts only, with the fields and slices of all: codes become those of the whole.
 
+    What is ``searched`` of the whole may be fewer columns than the source has counted.
+
     Its rows have ``before`` rows of others before them.
     """
 
     def __init__(
-        self, source: Source, preds: Field, target: Field, slicers: tuple[Slicer, ...] = (), before: int = 0
+        self,
+        source: Source,
+        preds: Field,
+        target: Field,
+        slicers: tuple[Slicer, ...] = (),
+        searched: Scanned | None = None,
+        before: int = 0,
     ) -> None:
         self._source = source
         self._before = before
@@ -266,7 +276,21 @@ class Relabelled(Source):
         self.preds, self.target = preds, target
         self.weighted, self.rows, self.dropped = source.weighted, source.rows, source.dropped
         self.aliases, self.slicers = source.aliases, slicers
-        self._places = [_table(own.values, whole.values) for own, whole in zip(source.slicers, slicers, strict=True)]
+        self.scanned = searched
+        places = [_table(own.values, whole.values) for own, whole in zip(source.slicers, slicers, strict=True)]
+        self._places = [*enumerate(places), *self._searched(source.scanned)]
+        counted = 0 if source.scanned is None else len(source.scanned.columns)
+        drops = len(self._places) < len(slicers) + counted
+        self._recodes = drops or any(table is not None for _, table in self._places)
+
+    def _searched(self, own: Scanned | None) -> Iterator[tuple[int, Array | None]]:
+        """Where each column of the whole stands, and the codes of the values there: −1 for those that are rare."""
+        whole = {} if self.scanned is None else {column.name: column.values for column in self.scanned.columns}
+        for number, column in enumerate(() if own is None else own.columns):
+            if column.name in whole:
+                place = {value: code for code, value in enumerate(whole[column.name])}
+                table = np.array([*(place.get(value, -1) for value in column.values), -1], np.int64)
+                yield len(self.slicers) + number, None if column.values == whole[column.name] else table
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """The same loads."""
@@ -280,9 +304,9 @@ class Relabelled(Source):
             for side, table in zip((batch.preds, batch.target), self._tables, strict=True)
         )
         groups = batch.groups
-        if groups is not None and any(table is not None for table in self._places):
-            columns = zip(groups.T, self._places, strict=True)
-            groups = np.stack([codes if table is None else table[codes] for codes, table in columns], axis=1)
+        if groups is not None and self._recodes:
+            columns = [groups[:, place] if table is None else table[groups[:, place]] for place, table in self._places]
+            groups = np.stack(columns, axis=1) if columns else groups[:, :0]
         return replace(batch, preds=preds, target=target, groups=groups, start=self._before + batch.start)
 
     def finish(self) -> tuple[InputFile, ...]:
@@ -314,8 +338,17 @@ def _table(own: tuple[str, ...] | None, whole: tuple[str, ...] | None) -> Array 
 class Nothing(Source):
     """No rows of an input that others read."""
 
-    def __init__(self, preds: Field, target: Field, slicers: tuple[Slicer, ...] = (), *, weighted: bool) -> None:
+    def __init__(
+        self,
+        preds: Field,
+        target: Field,
+        slicers: tuple[Slicer, ...] = (),
+        searched: Scanned | None = None,
+        *,
+        weighted: bool,
+    ) -> None:
         self.preds, self.target, self.slicers, self.weighted = preds, target, slicers, weighted
+        self.scanned = searched
         self.rows = 0
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:

@@ -19,6 +19,7 @@ from evalcli.sources.scanning import (
     has_ids,
     is_id_name,
     named_columns,
+    refuse_every,
     too_many,
 )
 from evalcli.sources.slicing import missing_column
@@ -75,6 +76,7 @@ def scan_columns(joined: Joined, asked: Scan, used: Collection[str]) -> ScanColu
     known = {name: side for side, table in sides_of(joined) for name in table}
     kinds = {name: kind for table in joined.files for name, kind in table.columns.items()}
     path, noun = joined.preds.path, joined.preds.noun
+    refuse_every(asked, path)
     names, left_out = named_columns(asked, known), list[tuple[str, str]]()
     if asked.every:
         names, left_out = _free({name: kinds[name] for name in known if name and name not in used})
@@ -126,7 +128,7 @@ def read_scan(joined: Joined, scan: ScanColumns, kept: str, heard: Callable[[flo
     """
     counted: list[Counted] = []
     for start in range(0, len(scan.columns), AT_ONCE):
-        counted += _counted(joined, scan.columns[start : start + AT_ONCE], scan.asked.least, kept, heard)
+        counted += _counted(joined, scan.columns[start : start + AT_ONCE], scan.asked.counted, kept, heard)
     return fitted(scan.asked, counted, scan.left_out, joined.preds.path)
 
 
@@ -150,4 +152,4 @@ def _counted(
     for number, column in enumerate(columns):
         here = [row for row in rows if row[0] == whole ^ (1 << (len(columns) - 1 - number))]
         often = tuple((value, n) for _, value, n, _ in here if n >= least)
-        yield Counted(column.name, often, here[0][3] if here else 0, column.order)
+        yield Counted(column.name, often, here[0][3] if here else 0, column.order, column.ranges)
