@@ -11,6 +11,7 @@ from memory_source import MemorySource
 
 import evalcli
 from evalcli import __version__
+from evalcli.classification.clusters import CellTable
 from evalcli.engine import Execution
 from evalcli.errors import InputError
 from evalcli.evaluation import measure, report_of
@@ -204,3 +205,10 @@ def test_a_table_without_a_row_is_a_part_like_any_other(tmp_path, run, monkeypat
     assert {one.code for one in merged} == {0}
     assert len({one.stdout for one in merged}) == 1
     assert '"n": 300' in merged[0].stdout
+
+
+def test_a_share_without_rows_comes_back():
+    for weighted in (False, True):
+        table = CellTable(weighted=weighted)
+        table.load_state_dict(CellTable(weighted=weighted).state_dict())
+        assert table.sizes().cluster.size == 0

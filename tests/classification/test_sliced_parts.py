@@ -325,12 +325,6 @@ def test_numbers_of_many_values_say_what_to_do(shards, run):
     assert run("merge", "2.evalcli", "-f", "json").stdout == run("report", "s2.csv", "--by", "age", "-f", "json").stdout
 
 
-def test_a_search_stays_refused(shards, run):
-    found = run("report", "s0.csv", "--scan", "region", "-o", "p.evalcli")
-    assert found.code == 2
-    assert "in this version" in found.stderr
-
-
 def test_parts_in_python(shards, run):
     parts = [evalcli.evaluate(name, metrics="accuracy@region=*", partial=True) for name in shards]
     report = evalcli.merge(parts[::-1]).report()

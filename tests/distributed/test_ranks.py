@@ -57,6 +57,21 @@ def test_slices_and_their_gates(
     assert run("merge", part, *gates, "-f", "json").stdout == alone.stdout
 
 
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        (0, ("--scan", "region,pred", "--min-slice-size", "9")),
+        (1, ("--scan", "*")),
+        (1, ("--scan", "age", "--cluster", "region")),
+    ],
+)
+def test_searches_for_weak_slices(run: Run, sliced: tuple[Path, Path], kind: int, asked: tuple[str, ...]) -> None:
+    alone = run("report", sliced[kind], *asked, "-f", "json", "-m", "accuracy")
+    assert json.loads(alone.stdout)["scan"]["tried"] >= 3
+    first, *_ = ranks(3, "report", sliced[kind], *asked, "-f", "json", "-m", "accuracy")
+    assert first == Ended(alone.stdout, "", 0)
+
+
 @pytest.mark.parametrize(("task", "metric"), [("regression", "rmse"), ("multilabel", "f1_macro")])
 def test_slices_of_other_tasks_and_their_gates(run: Run, tmp_path: Path, task: str, metric: str) -> None:
     rng = np.random.default_rng(4)

@@ -1,5 +1,7 @@
 """The search for weak slices of several labels a row: against scipy, by rows, by one label, by labels wrong."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -94,3 +96,23 @@ def test_labels_wrong():
 def test_metrics_that_are_none_to_search_by(metric, words):
     with pytest.raises(UsageError, match=words.replace("[", r"\[")):
         evaluated(metric)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"scan_metric": "hamming_loss", "weight": True}, {"scan_metric": "npv[dog]", "cluster": True}],
+)
+def test_merged_parts_find_what_one_run_finds(options):
+    beside = {"weight": RNG.lognormal(0, 1, ROWS), "cluster": np.arange(ROWS) // 5}
+
+    def counted(rows, **more):
+        arrays = {name: array[rows] for name, array in beside.items() if name in options}
+        scan = {"region": REGION[rows], "device": DEVICE[rows]}
+        asked = {"task": "multilabel", "labels": LABELS, "scan_metric": options.get("scan_metric")}
+        return evalcli.evaluate(PREDS[rows], TARGET[rows], scan=scan, **asked, **arrays, **more)
+
+    whole = counted(slice(None))
+    assert whole.data.scan.slices
+    cuts = (0, 17, 500, ROWS)
+    parts = [counted(slice(a, b), partial=True) for a, b in itertools.pairwise(cuts)]
+    assert evalcli.merge(parts[::-1]).report().data.scan == whole.data.scan
