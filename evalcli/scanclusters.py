@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.clustergroups import differ, distinct_rows
+from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusters import freedom, inflation
 from evalcli.uncertainty.twoweighed import Fewer
 
@@ -151,14 +152,14 @@ class _Sums(NamedTuple):
             return 1.0, inf
         mean = float(self.total.sum()) / weight
         pulls = self.total - mean * self.weight
-        variance = float(self.squares @ np.array([mean * mean, -2.0 * mean, 1.0]))
+        variance = dot(self.squares, np.array([mean * mean, -2.0 * mean, 1.0]))
         found = inflation(pulls, variance, self.weight * (weight / float(self.squares[0])))
         return max(found, 1.0), freedom(pulls, self.effective)
 
     @property
     def effective(self) -> float:
         """How many clusters of one size tell as much."""
-        return float(self.weight.sum()) ** 2 / float(self.weight @ self.weight)
+        return float(self.weight.sum()) ** 2 / dot(self.weight, self.weight)
 
 
 class ClusteredRows:

@@ -43,7 +43,7 @@ FRAME = pd.DataFrame(
 )
 FRAME.loc[::13, "device"] = None
 OFF = FRAME.assign(target=VALUES, pred=VALUES + RNG.lognormal(0, 0.7, ROWS) * np.where(WEAK, 2.5, 1.0))
-SEARCH = {"scan": "region,device,rare,grade"}
+SEARCH = {"scan": "region,device,rare,grade", "metrics": "accuracy"}
 
 
 def parts_of(frame, **options):
@@ -62,7 +62,7 @@ def plain(report):
         (FRAME, {"weight": "w", "cluster": "patient"}),
         (FRAME, {"weight": "w", "by": "grade", "scan_metric": "recall[cat]"}),
         (FRAME, {"cluster": "patient", "scan_metric": "npv[owl]"}),
-        (OFF, {"task": "regression"}),
+        (OFF, {"task": "regression", "metrics": "mae"}),
         (OFF, {"task": "regression", "weight": "w", "cluster": "patient", "metrics": "mae"}),
     ],
 )
@@ -83,7 +83,7 @@ def test_merged_parts_find_what_one_run_finds(frame, options):
 def test_every_state_comes_back_bit_for_bit():
     for frame, options in (
         (FRAME, {"cluster": "patient", "weight": "w"}),
-        (OFF, {"task": "regression", "weight": "w"}),
+        (OFF, {"task": "regression", "weight": "w", "metrics": "mae"}),
     ):
         data = bytes(evalcli.evaluate(frame, partial=True, **SEARCH | options))
         assert encode(decode(data)) == data
@@ -92,7 +92,7 @@ def test_every_state_comes_back_bit_for_bit():
 
 @pytest.mark.parametrize("suffix", [".csv", ".npz"])
 def test_files(tmp_path, run, suffix):
-    asked = ("--scan", "region,device,grade", "--weight", "w", "--task", "multiclass", "-f", "json")
+    asked = ("--scan", "region,device,grade", "--weight", "w", "--task", "multiclass", "-m", "accuracy", "-f", "json")
     names = []
     for number, (a, b) in enumerate(itertools.pairwise(CUTS)):
         rows = FRAME.iloc[a:b].fillna({"device": ""})

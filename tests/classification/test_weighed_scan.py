@@ -44,7 +44,9 @@ SEARCHED = Scan(("region,device",))
 
 def searched(path, *, size=None, workers=1, scan=SEARCHED, **selection):
     with closing(open_source(str(path), None, Selection(scan=scan, **selection))) as source:
-        return evaluate(source, Choices(confidence=Confidence()), Execution(batch_size=size, workers=workers))
+        return evaluate(
+            source, Choices(confidence=Confidence()), Execution(batch_size=size, workers=workers), ("accuracy",)
+        )
 
 
 def write(path):
@@ -108,7 +110,7 @@ def test_no_batch_no_worker_and_no_format_can_be_seen(tmp_path, suffix):
         for size, workers in ((100, 3), (899, 2)):
             assert searched(path, size=size, workers=workers, **chosen).scan == whole
         scan = SEARCHED.names[0]
-        assert evalcli.evaluate(FRAME, scan=scan, **chosen).data.scan == whole
+        assert evalcli.evaluate(FRAME, scan=scan, metrics="accuracy", **chosen).data.scan == whole
 
 
 def test_the_clusters_are_no_column_to_search(tmp_path):
@@ -123,13 +125,15 @@ def test_clusters_of_values_and_of_labels(tmp_path):
     off = np.abs(RNG.normal(size=ROWS)) * np.where(RIGHT, 1.0, 3.0)
     both = {"region": REGION, "device": DEVICE}
     patient = np.arange(ROWS) // 9
-    values = evalcli.evaluate(off, np.zeros(ROWS), task="regression", scan=both, cluster=patient, weight=WEIGHT)
+    values = evalcli.evaluate(
+        off, np.zeros(ROWS), task="regression", metrics="mae", scan=both, cluster=patient, weight=WEIGHT
+    )
     assert values.data.scan.test == "welch (clusters)"
     assert values.data.scan.slices[0].value == pytest.approx(np.average(off[inside()], weights=WEIGHT[inside()]))
     truth = RNG.random((ROWS, 3)) < 0.4
     said = truth ^ (RNG.random((ROWS, 3)) < np.where(inside(), 0.3, 0.05)[:, None])
     for metric, test in ((None, "fisher"), ("hamming_loss", "welch"), ("recall[1]", "fisher")):
-        options = {"task": "multilabel", "scan": both, "scan_metric": metric}
+        options = {"task": "multilabel", "metrics": "subset_accuracy", "scan": both, "scan_metric": metric}
         plain, weighted, clustered = (
             evalcli.evaluate(said, truth, **options, **more).data.scan
             for more in ({}, {"weight": WEIGHT}, {"cluster": patient})

@@ -61,14 +61,13 @@ def test_slices_and_their_gates(
     ("kind", "asked"),
     [
         (0, ("--scan", "region,pred", "--min-slice-size", "9")),
-        (1, ("--scan", "*")),
-        (1, ("--scan", "age", "--cluster", "region")),
+        (1, ("--scan", "*", "--cluster", "region")),
     ],
 )
 def test_searches_for_weak_slices(run: Run, sliced: tuple[Path, Path], kind: int, asked: tuple[str, ...]) -> None:
     alone = run("report", sliced[kind], *asked, "-f", "json", "-m", "accuracy")
     assert json.loads(alone.stdout)["scan"]["tried"] >= 3
-    first, *_ = ranks(3, "report", sliced[kind], *asked, "-f", "json", "-m", "accuracy")
+    first, *_ = ranks(2, "report", sliced[kind], *asked, "-f", "json", "-m", "accuracy")
     assert first == Ended(alone.stdout, "", 0)
 
 

@@ -108,7 +108,12 @@ def test_merged_parts_find_what_one_run_finds(options):
     def counted(rows, **more):
         arrays = {name: array[rows] for name, array in beside.items() if name in options}
         scan = {"region": REGION[rows], "device": DEVICE[rows]}
-        asked = {"task": "multilabel", "labels": LABELS, "scan_metric": options.get("scan_metric")}
+        asked = {
+            "task": "multilabel",
+            "metrics": "subset_accuracy",
+            "labels": LABELS,
+            "scan_metric": options.get("scan_metric"),
+        }
         return evalcli.evaluate(PREDS[rows], TARGET[rows], scan=scan, **asked, **arrays, **more)
 
     whole = counted(slice(None))
