@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _SHARES, _MEANS = 2, 5
 """Sums of weights of each share, and of each mean that is no whole."""
+_HEAVIEST = 1e70
+"""Weights above are refused once all are known: until then their products with losses have to stay finite."""
 
 
 def checked_counts(counts: Array | None, shape: tuple[int, ...]) -> Array:
@@ -175,6 +177,7 @@ class Sums:
         self._rows += count_cells(cells, len(self._rows), repeats)
         self._sums.add(cells, [values**power for power in ((1, 2, 3) if self._wholes else (1, 2))], repeats)
         if weight is not None:
+            weight = np.minimum(weight, _HEAVIEST)
             once, squares = weight * values, weight * weight
             terms = [weight, once, squares, squares * values, once * once]
             self._weights.add(cells, [*terms, *((once * values, once * values**2) if self._wholes else ())], repeats)

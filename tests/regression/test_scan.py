@@ -9,7 +9,7 @@ import pytest
 
 import evalcli
 from evalcli.engine import Execution
-from evalcli.errors import UsageError
+from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules
 from evalcli.report import Report
@@ -163,3 +163,12 @@ def test_where_nothing_is_weak_few_searches_find_anything(kind):
         assert found.tried > 30
         alarms += bool(found.slices)
     assert alarms <= 0.05 * 40
+
+
+def test_weights_that_are_too_heavy_are_refused_as_without_a_search():
+    rng = np.random.default_rng(1)
+    for scan in (None, {"r": rng.integers(0, 2, 90)}):
+        with pytest.raises(InputError, match="too heavy to be multiplied"):
+            evalcli.evaluate(
+                rng.normal(size=90) * 1e5, rng.normal(size=90), task="regression", weight=np.full(90, 1e149), scan=scan
+            )
