@@ -2,7 +2,7 @@
 
 A mean of weighted rows varies as that of ``n = (Σw)² / Σw²`` equal ones, where weights have nothing to do with what is
 measured. Of a share they may have: if its hits and its misses weigh ``q₁`` and ``q₀`` on average, each by weight, the
-share ``p`` varies as that of ``Σw / ((1 − p)·q₁ + p·q₀)`` rows. Both are smaller of the two sizes are used, at the
+share ``p`` varies as that of ``Σw / ((1 − p)·q₁ + p·q₀)`` rows. The smaller of the two is used, at the
 share of the whole, as the test supposes it. Of a mean the variance is ``Σw²(v − m)² / (Σw)²``. The tests are those of
 rows that all count once, at these sizes; hits are rounded so that no slice looks worse for it. No size depends on the
 unit of the weights.
