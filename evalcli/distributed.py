@@ -34,7 +34,7 @@ from evalcli.partfile import pack, unpack
 from evalcli.parts import Part, order, part_of
 from evalcli.plaindata import fitted, plain
 from evalcli.report import Run
-from evalcli.shared import covered, files_told, rows_before, said_of_all, united
+from evalcli.shared import covered, files_told, rows_before, said_of_all, tell_faults, united
 from evalcli.sources.share import Nothing, Relabelled, Share, open_share
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
         if share.source is not None:
             share.source.settle([one["tally"] for one in offers], ranks.rank)
         preds, target, slicers, scanned, weighted = united(offers)
-        source: Source = Nothing(preds, target, slicers, scanned, weighted=weighted)
+        source: Nothing | Relabelled = Nothing(preds, target, slicers, scanned, weighted=weighted)
         if share.source is not None and share.source.preds.shape[0]:
             before = rows_before(offers, ranks.rank) if share.ordered else 0
             source = Relabelled(share.source, preds, target, slicers, scanned, before)
@@ -262,7 +262,8 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
         workers = worker_count(execution, source, size)
         plan = Plan(source, job.choices, layout, placement, job.metrics, job.also, budget, workers, partial=True)
         plan = replace(plan, own=OwnMetrics(job.own, job.choices, source) if job.own else None)
-        task, gathered = _count(ranks, plan, size, progress)
+        task, gathered, evidence = _count(ranks, plan, size, progress)
+        tell_faults(ranks.agree, evidence, gathered.evidence, source, in_order=share.ordered or share.ranged)
         _tell_checksums(ranks, share.source)
 
         def vouch() -> bytes:
@@ -344,8 +345,8 @@ def _offered(share: Share, job: Job) -> bytes:
     return json.dumps({"asked": asked, "sides": sides, "tally": tally}).encode()
 
 
-def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tuple[Task, Pass]:
-    """Passes over all shares until the decision of the whole input is the one they were counted under."""
+def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tuple[Task, Pass, Evidence]:
+    """Passes over all shares until the decision of the whole input is the one they were counted under; its evidence."""
     known = Evidence()
     while True:
         task = plan.decide(known)
@@ -370,7 +371,7 @@ def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tu
             found.merge(theirs)
             whole = whole and bool(content.about["complete"])
         if whole and plan.holds(task, found):
-            return plan.decide(found), total
+            return plan.decide(found), total, found
         known = found.with_(known)
 
 

@@ -59,6 +59,11 @@ FAULTS: dict[str, tuple[str, str, str]] = {
 """Fault → (of what, what is wrong with one, what to do), in the order in which they are reported."""
 
 
+def side_of(code: str) -> str:
+    """In the file of which side a fault lies."""
+    return "preds" if FAULTS[code][0] == "prediction" else "target"
+
+
 def raise_faults(source: Source, choices: Choices, classes: int | None, evidence: Evidence) -> None:
     """Raise the first kind of fault in the order above, with its count and first rows.
 
@@ -75,8 +80,7 @@ def raise_faults(source: Source, choices: Choices, classes: int | None, evidence
             labels = field.labels if code.endswith("-unknown") else None
             count = f"1 {noun}" if fault.count == 1 else f"{fault.count} {noun}s"
             said = what if fault.count == 1 else what.replace("is ", "are ", 1).replace("has ", "have ", 1)
-            side = "preds" if noun == "prediction" else "target"
-            rows = fault.named(partial(source.place, side=side), labels)
+            rows = fault.named(partial(source.place, side=side_of(code)), labels)
             raise InputError(f"{count} {said}{limits} ({rows})", fix=mend, path=field.path)
 
 

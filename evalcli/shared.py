@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EmptyError, InputError, LimitError
+from evalcli.faults import side_of
 from evalcli.merging import joined_field
 from evalcli.parts import in_order, order
 from evalcli.plaindata import fitted
@@ -16,10 +18,11 @@ from evalcli.sources.share import unlike
 from evalcli.sources.slicing import joined_slicers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from evalcli.evidence import Evidence
     from evalcli.parts import Part
-    from evalcli.sources.share import Share
+    from evalcli.sources.share import Nothing, Relabelled, Share
 
 
 def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, tuple[Slicer, ...], Scanned | None, bool]:
@@ -66,6 +69,30 @@ def _searched(scans: Sequence[Scanned], path: str) -> Scanned | None:
 def rows_before(offers: Sequence[dict[str, Any]], rank: int) -> int:
     """The rows that lower ranks count, where each counts some of its own."""
     return sum(offer["sides"]["preds"]["shape"][0] for offer in offers[:rank] if offer["sides"] is not None)
+
+
+def tell_faults(
+    agree: Callable[[Callable[[], bytes]], list[bytes]],
+    found: Evidence,
+    own: Evidence,
+    source: Nothing | Relabelled,
+    *,
+    in_order: bool,
+) -> None:
+    """Let every process know the rows at fault that all have ``found``, and in words where the first of them lie.
+
+    Rows that are not ``in_order`` have no numbers of their own in the whole: each keeps to those of its own.
+    """
+    rows = [(row, side_of(code)) for code, fault in found.faults.items() if fault.numbered for row, _ in fault.first]
+    if in_order or not rows:
+        own.faults = found.faults
+    if not (in_order and rows):
+        return
+
+    def tell() -> bytes:
+        return json.dumps([[*one, source.place(*one)] for one in rows if source.has(one[0])]).encode()
+
+    source.places = {(row, side): place for told in agree(tell) for row, side, place in json.loads(told)}
 
 
 def _kind(preds: Field, target: Field) -> tuple[object, ...]:

@@ -115,17 +115,19 @@ class _ThreadRanks(Ranks):
         return found
 
 
-def report_by_threads(count: int, path: Path, *options: str) -> str:
+def report_by_threads(count: int, path: Path, *options: str, target: Path | None = None) -> str:
     """What rank 0 of ``count`` would print as JSON, or the error of all of them; only some options are known."""
     by = tuple(value for name, value in pairwise(options) if name == "--by")
-    where = dict(pairwise(options)).get("--where")
+    said = dict(pairwise(options))
     shared: dict[str, Any] = {"replies": [b""] * count, "barrier": threading.Barrier(count, timeout=DEADLINE)}
     shared["sent"] = {(i, j): queue.Queue() for i in range(count) for j in range(count)}
     ended: list[Any] = [None] * count
 
     def work(rank: int) -> None:
-        selection = Selection(by=by, where=where)
-        job = Job(str(path), None, selection, Choices(), Execution(workers=1), None, ())
+        selection = Selection(by=by, where=said.get("--where"), weight=said.get("--weight"))
+        job = Job(
+            str(path), None if target is None else str(target), selection, Choices(), Execution(workers=1), None, ()
+        )
         try:
             ended[rank] = count_together(_ThreadRanks(rank, count, shared), job)
         except BaseException as e:

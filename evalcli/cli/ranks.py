@@ -124,8 +124,8 @@ def _told(ranks: Ranks, counted: Counted | None, wanted: Wanted) -> ExitCode:
 def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Delivery) -> ExitCode:
     if counted.alone and not delivery.quiet:
         streams.say(
-            f"evalcli: {counted.alone}, so rank 0 has read it all; "
-            f"{ranks.size} ranks share tensor files, Parquet and plain text by rows, other tables by their files"
+            f"evalcli: {counted.alone}, so rank 0 has read it all; {ranks.size} ranks share tensor files, Parquet, "
+            "and plain UTF-8 text by rows, other tables by their files"
         )
     part = encode(counted.part) if delivery.takes_part else b""
     if not (delivery.reports or wanted.rules):

@@ -165,10 +165,10 @@ def open_table_source(
     selection: Selection,
     progress: Heard | None = None,
     *,
-    only: Sequence[Portion] | None = None,
-    whole: Sequence[str] = (),
+    only: Sequence[Sequence[Portion]] | None = None,
+    whole: Sequence[Sequence[str]] = (),
 ) -> Source:
-    """Tables on both sides, or one that holds both, of which ``only`` some portions are read.
+    """Tables on both sides, or one that holds both, of each of which ``only`` some portions are read.
 
     What is decided by all rows, or the first, is then asked of the ``whole`` of these files.
     """

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
     import numpy as np
@@ -176,8 +176,9 @@ class Selection:
     """Rows will be read beside those of other models."""
     sorted: bool = False
     """Rows of tables come in the order of their ``id``, whatever the order of the file."""
-    together: Callable[[Mapping[str, Collection[str]]], dict[str, set[str]]] | None = None
-    """Where others read the other rows of the same table: the texts that all have found, for those found here, by name.
+    together: Callable[[Any], list[Any]] | None = None
+    """Where others read the other rows of the same table: what all of them say, in the order of their rows, for what is
+    said here; what JSON can hold.
 
     All of them have to ask, in the same order.
     """

@@ -6,6 +6,7 @@ input                        what each process reads
 tensor files                 a range of rows
 files of one Parquet table   a run of row groups, as equal in bytes as they can be; of many files whole ones
 files of one text table      a run of lines, likewise: plain UTF-8 with a header, or JSON lines
+two such tables in pairs     the same rows of both, about as many each
 files of any other table     some of the files, likewise
 anything else, or one table  the first process reads all, and the others have nothing
 ===========================  =======================================================
@@ -17,7 +18,7 @@ import json
 import os
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from evalcli.sources import TENSOR_FORMATS, input_format, open_source, open_tabl
 from evalcli.sources.base import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources import Heard
     from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Scanned, Selection, Slicer
@@ -51,14 +52,19 @@ class Share(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """The files as this process has found them: path, size, time of modification, inode, time of change.
+    """The files of each input as this process has found them: path, size, time of modification, inode, time of change.
 
     ``alike`` says that all processes have found the same, down to the inode and the time of its last change, which
     nobody can set: no copies of one name on several machines.
     """
 
-    files: tuple[tuple[str, int, int, int, int], ...]
+    sides: tuple[tuple[tuple[str, int, int, int, int], ...], ...]
     alike: bool
+
+    @property
+    def files(self) -> tuple[tuple[str, int, int, int, int], ...]:
+        """Those of all inputs."""
+        return tuple(file for side in self.sides for file in side)
 
     def check_unchanged(self) -> None:
         """Refuse files that are not what they were when they were shared out.
@@ -96,19 +102,42 @@ def open_share(
     seen = _see(paths, selection, talk)
     if all(input_format(path) in TENSOR_FORMATS for path in paths):
         return _rows(preds, target, selection, place, seen)
+    whole = tuple((path, held) for path, held, *_ in seen.files)
     if target is None:
-        whole = tuple((path, held) for path, held, *_ in seen.files)
         hands, ordered = _hands(whole, selection, place, talk, cut_text=seen.alike or talk is None)
         mine = _hashed_together(hands, rank) if seen.alike else hands[rank]
         others = [hand for hand in hands if hand]
         alone = f"{preds} is one file" if len(others) == 1 else ""
         files = [path for path, _ in whole] if ordered else []
         if ordered:
-            selection.together = partial(_texts_of_all, talk)
-        source = open_table_source(preds, None, selection, progress, only=mine, whole=files) if mine else None
+            selection.together = partial(_said_by_all, talk)
+        source = open_table_source(preds, None, selection, progress, only=[mine], whole=[files]) if mine else None
         return Share(source, whole, alone, ordered=ordered, seen=seen)
+    pairs = None
+    if selection.id is None and not any(input_format(path) in TENSOR_FORMATS for path in paths):
+        pairs = _pairs(seen, selection, place, talk)
+    if pairs is not None:
+        selection.together = partial(_said_by_all, talk)
+        only = [_hashed_together(hands, rank) if seen.alike else hands[rank] for hands in pairs]
+        names = [[path for path, *_ in files] for files in seen.sides]
+        paired = open_table_source(preds, target, selection, progress, only=only, whole=names)
+        return Share(paired, whole, ordered=True, seen=seen)
     source = open_source(preds, target, selection, progress) if rank == 0 else None
-    return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are paired row by row", seen=seen)
+    how = "paired row by row" if selection.id is None else f"joined by {selection.id!r}"
+    return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are {how}", seen=seen)
+
+
+def _pairs(
+    seen: Seen, selection: Selection, place: tuple[int, int], talk: Talk | None
+) -> list[list[list[Portion]]] | None:
+    """What each process reads of either of two tables, the same rows of both; ``None`` where that cannot be."""
+    from evalcli.sources.paircut import cut_pairs
+
+    sides = [[(path, held) for path, held, *_ in files] for files in seen.sides]
+    names = [path for files in sides for path, _ in files]
+    if len({*names}) < len(names):
+        return None
+    return cut_pairs(sides, table_options(selection), place, talk, cut_text=seen.alike or talk is None)
 
 
 def _see(paths: Sequence[str], selection: Selection, talk: Talk | None) -> Seen:
@@ -118,28 +147,32 @@ def _see(paths: Sequence[str], selection: Selection, talk: Talk | None) -> Seen:
         InputError: others see other files, or look for other things in them.
 
     """
-    files: list[tuple[str, int, int, int, int]] = []
+    sides: list[tuple[tuple[str, int, int, int, int], ...]] = []
 
     def look() -> bytes:
         from evalcli.sources.tables import resolve
 
-        for path in (file for name in paths for file in resolve(name)):
-            try:
-                found = os.stat(path)  # noqa: PTH116  text all the way
-            except OSError as e:
-                raise InputError(f"cannot be opened: {e.strerror}", path=path) from e
-            files.append((path, found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns))
-        return json.dumps([repr(selection), files]).encode()
+        sides.extend(tuple(map(_found, resolve(name))) for name in paths)
+        return json.dumps([repr(selection), sides]).encode()
 
     if talk is None:
         look()
-        return Seen(tuple(files), alike=False)
+        return Seen(tuple(sides), alike=False)
     looks = [json.loads(one) for one in talk(look)]
-    asked = [(wanted, [file[:2] for file in found]) for wanted, found in looks]
+    asked = [(wanted, [[file[:2] for file in files] for files in found]) for wanted, found in looks]
     for rank, one in enumerate(asked):
         if one != asked[0]:
             raise unlike(rank)
-    return Seen(tuple(files), all(one == looks[0] for one in looks))
+    return Seen(tuple(sides), all(one == looks[0] for one in looks))
+
+
+def _found(path: str) -> tuple[str, int, int, int, int]:
+    """A file as this process finds it."""
+    try:
+        found = os.stat(path)  # noqa: PTH116  text all the way
+    except OSError as e:
+        raise InputError(f"cannot be opened: {e.strerror}", path=path) from e
+    return path, found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
 
 
 def unlike(rank: int) -> InputError:
@@ -148,12 +181,9 @@ def unlike(rank: int) -> InputError:
     return InputError(what, fix="start all ranks alike, on files that all of them can read")
 
 
-def _texts_of_all(talk: Talk | None, texts: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
-    """What all processes have found, by name."""
-    if talk is None:
-        return {name: set(found) for name, found in texts.items()}
-    every = [json.loads(one) for one in talk(lambda: json.dumps({n: sorted(t) for n, t in texts.items()}).encode())]
-    return {name: {text for one in every for text in one[name]} for name in texts}
+def _said_by_all(talk: Talk | None, said: Any) -> list[Any]:
+    """What all processes say, in their order."""
+    return [said] if talk is None else [json.loads(one) for one in talk(lambda: json.dumps(said).encode())]
 
 
 def _hands(
@@ -270,6 +300,7 @@ class Relabelled(Source):
     ) -> None:
         self._source = source
         self._before = before
+        self.places: dict[tuple[int, str], str] = {}
         self._tables = tuple(
             _table(own.labels, whole.labels) for own, whole in ((source.preds, preds), (source.target, target))
         )
@@ -318,9 +349,15 @@ class Relabelled(Source):
         return self._source.notes()
 
     def place(self, row: int, side: str = "preds") -> str:
-        """As the source, if it has the row."""
+        """As the source, if it has the row, or as another has told."""
+        if self.has(row):
+            return self._source.place(row - self._before, side)
+        return self.places.get((row, side), f"row {row}")
+
+    def has(self, row: int) -> bool:
+        """Whether this row of the whole is one of these."""
         own = row - self._before
-        return self._source.place(own, side) if 0 <= own < (self.rows or own + 1) else f"row {row}"
+        return 0 <= own < (self.rows or own + 1)
 
     def close(self) -> None:
         """As the source."""
@@ -350,6 +387,16 @@ class Nothing(Source):
         self.preds, self.target, self.slicers, self.weighted = preds, target, slicers, weighted
         self.scanned = searched
         self.rows = 0
+        self.places: dict[tuple[int, str], str] = {}
+
+    def place(self, row: int, side: str = "preds") -> str:
+        """As another has told."""
+        return self.places.get((row, side), f"row {row}")
+
+    def has(self, row: int) -> bool:
+        """No row is one of these."""
+        del row
+        return False
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Nothing to load."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from evalcli.errors import EvalError, InputError
+from evalcli.errors import EvalError, InputError, LimitError
 from evalcli.sources.csvtext import label_fault
 from evalcli.sources.duck import POLL, quoted
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from evalcli.sources.base import InputFile, Note
     from evalcli.sources.digest import Pieces
-    from evalcli.sources.tableformat import Format
+    from evalcli.sources.tableformat import Format, Piece
     from evalcli.sources.tables import Tables
 
 
@@ -79,7 +79,7 @@ class Table:
             numbers = self.reader.lines(piece)
             if numbers is None:
                 break
-            file = f"{piece.path} " if len(self.reader.pieces) > 1 else ""
+            file = self._named(piece)
             try:
                 for number in numbers:
                     if row == 0:
@@ -90,10 +90,13 @@ class Table:
         for piece in self.reader.pieces if self.reader.numbered else ():
             held = self.reader.rows(piece)
             if row < held:
-                file = f"{piece.path} " if len(self.reader.pieces) > 1 else ""
-                return f"{file}row {row + 1 + (piece.portion.rows or (0,))[0]}"
+                return f"{self._named(piece)}row {row + 1 + (piece.portion.rows or (0,))[0]}"
             row -= held
         return f"row {row + 1}"
+
+    def _named(self, piece: Piece) -> str:
+        """The file of a place, if there are several, some of which others may read."""
+        return f"{piece.path} " if max(len(self.reader.pieces), len(self.reader.engine.whole)) > 1 else ""
 
     def check_label(self, label: str, column: str) -> None:
         """Refuse a text that two stray quotes made of many rows.
@@ -144,10 +147,19 @@ class Table:
         return self._done
 
     def tally(self) -> dict[str, tuple[int, int]]:
-        """Rows and blank lines of those files of which some lines are read, once they are checked."""
+        """Rows and blank lines of those files of which some lines are read, once they are checked.
+
+        Raises:
+            LimitError: they hold other rows than those they were cut at.
+
+        """
         cut = [piece for piece in self.reader.pieces if piece.portion.lines is not None]
         if cut:
             self.check()
+        for piece in cut:
+            rows = piece.portion.rows
+            if rows is not None and rows[1] - rows[0] != self.reader.rows(piece):
+                raise LimitError("its rows are not where its lines are; no verdict", path=piece.path)
         return {piece.path: (self.reader.rows(piece), self.reader.blanks(piece)) for piece in cut}
 
     def settle(self, tallies: Sequence[Mapping[str, tuple[int, int]]], own: int) -> None:

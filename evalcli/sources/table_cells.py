@@ -151,6 +151,7 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     gaps = " OR ".join(cells.gap_sql() for cells in read.values())
     counted = f"count(*), count(*) FILTER ({unread}), count(*) FILTER ({gaps}) {sides.joined.source()}"
     total, broken, missing = sides.query(f"SELECT {counted}").fetchall()[0]
+    (broken,) = sides.sums(broken)
     if not total and not sides.selection.partial:
         raise sides.nothing(0)
     if broken:
@@ -214,10 +215,8 @@ def refuse_texts(sides: CellSides, side: str) -> None:
     for column in sides.columns_of(side):
         if column.kind != "text":
             continue
-        test = unread_sql(column)
-        count = sides.query(f"SELECT count(*) {sides.joined.source(also=test)}").fetchall()[0][0]
+        count, places, values = sides.faulty(unread_sql(column), column)
         if count:
-            places, values = sides.joined.places(column.side, test, column.sql)
             noun = "target" if side == "target" else "prediction"
             raise InputError(
                 f"{noun} {values[0]!r} in column {column.name!r} is no number ({count} in all: {', '.join(places)})",
@@ -251,10 +250,11 @@ def _common_width(sides: CellSides, column: Column) -> int:
     """
     length = f"len({column.sql})"
     low, high = sides.query(f"SELECT min({length}), max({length}) {sides.joined.source()}").fetchall()[0]
+    low, high = sides.span(low, high)
     if low is None and sides.selection.partial:
         return 0
     if low != high:
-        places, _ = sides.joined.places(column.side, f"{length} < {high}")
+        _, places, _ = sides.first(0, sides.joined.places(column.side, f"{length} < {high}")[0])
         raise InputError(
             f"lists in column {column.name!r} have {low} to {high} entries (short ones at {', '.join(places)})",
             fix="every row needs one for each label",

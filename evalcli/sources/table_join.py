@@ -112,7 +112,7 @@ class Joined:
         if self.target is not None:
             number = f", row_number() OVER () - 1 AS {TARGET_ROW}" if numbered else ""
             how = "POSITIONAL JOIN" if self.key is None else "JOIN"
-            text += f" {how} (SELECT *{number} FROM {self._scan(self.target, 'target')}) AS target"
+            text += f" {how} (SELECT *{number} FROM {self._scan(self.target, 'target', whole=whole)}) AS target"
             if self.key is not None:
                 text += f" ON {self._key('preds')} = {self._key('target')}"
         conditions = [f"(\n{each}\n)" for each in (self.where if filtered else None, also) if each]

@@ -50,7 +50,7 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     _check_floats(sides, groups)
     gaps = groups.preds == MISSING
     lost = groups.target == MISSING
-    sides.check_gaps(*(int(groups.repeats[mask].sum()) for mask in (gaps, lost)))
+    sides.check_gaps(*sides.sums(*(int(groups.repeats[mask].sum()) for mask in (gaps, lost))))
     dropped = 0
     if sides.selection.nan == "drop":
         dropped = int(groups.repeats[gaps | lost].sum())

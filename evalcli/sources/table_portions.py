@@ -79,6 +79,8 @@ class Group(NamedTuple):
     path: str
     rows: int
     size: int
+    numbered: bool = True
+    """Whether the engine can tell the rows of its file by their numbers."""
 
 
 def row_groups(files: Sequence[str]) -> list[Group] | None:
@@ -110,7 +112,7 @@ def _groups_of(connection: DuckDBPyConnection, path: str) -> list[Group]:
     named = connection.execute(f"SELECT 1 FROM parquet_schema({file}) WHERE lower(name) = '{NUMBER}'").fetchone()
     if named is not None:
         groups = [(0, sum(rows for _, rows, _ in groups), sum(size for _, _, size in groups))]
-    return [Group(path, int(rows), int(size)) for _, rows, size in groups] or [Group(path, 0, 0)]
+    return [Group(path, int(rows), int(size), named is None) for _, rows, size in groups] or [Group(path, 0, 0)]
 
 
 def cut(groups: Sequence[Group], size: int) -> list[list[Portion]]:

@@ -34,6 +34,7 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
     if _turn_out_values(sides, reading, [row[0] for row in measured]):
         return measure_scores(sides, Reading("scores", "values", reading.by_sample))
     total, gaps, lost, either, unread = (sum(row[index] for row in measured) for index in range(1, 6))
+    gaps, lost, unread = sides.sums(gaps, lost, unread)
     if not total and not sides.selection.partial:
         raise sides.nothing(0)
     values = reading.target == "values"
@@ -105,10 +106,11 @@ def common_width(sides: Sides) -> int:
     column = sides.preds[0]
     length = f"len({column.sql})"
     low, high = sides.query(f"SELECT min({length}), max({length}) {sides.joined.source()}").fetchall()[0]
+    low, high = sides.span(low, high)
     if low is None and sides.selection.partial:
         return 0
     if low != high:
-        places, _ = sides.joined.places("preds", f"{length} < {high}")
+        _, places, _ = sides.first(0, sides.joined.places("preds", f"{length} < {high}")[0])
         raise InputError(
             f"lists in column {column.name!r} have {low} to {high} scores (short ones at {', '.join(places)})",
             fix="every row needs one score for each class",

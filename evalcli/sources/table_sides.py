@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.errors import EmptyError, EvalError, InputError, LimitError, UsageError
 from evalcli.sources import table_columns as columns
@@ -11,7 +11,7 @@ from evalcli.sources.base import Field, Note
 from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.csvtext import label_fault
 from evalcli.sources.naming import Chosen, check_order, choose, choose_target
-from evalcli.sources.table_join import PRED_ROW, TARGET_ROW, Joined
+from evalcli.sources.table_join import PRED_ROW, SHOWN, TARGET_ROW, Joined
 from evalcli.sources.table_slices import SliceColumn, slice_columns
 
 if TYPE_CHECKING:
@@ -52,6 +52,14 @@ class Opened:
     scanned: Scanned | None = None
 
 
+class Faulty(NamedTuple):
+    """How many rows are at fault, where the first few lie in words, and what a column is there."""
+
+    rows: int
+    places: list[str]
+    values: list[Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Sides:
     """The columns that were chosen, over the rows that were joined. ``classes`` are the names of score columns."""
@@ -83,9 +91,35 @@ class Sides:
 
     def of_all(self, **texts: Collection[str]) -> list[set[str]]:
         """These texts, with those that others find in the rows of the same table that they read."""
+        told = self._told({name: sorted(found) for name, found in texts.items()})
+        return [{text for one in told for text in one[name]} for name in texts]
+
+    def sums(self, *counts: int) -> list[int]:
+        """These counts, with those of others."""
+        return [sum(each) for each in zip(*self._told(counts), strict=True)]
+
+    def faulty(self, test: str, column: Column) -> Faulty:
+        """The rows that stay and for which ``test`` holds, with those of others, and what ``column`` is there."""
+        kept = " AND ".join(f"({each})" for each in (test, self.kept_sql()) if each)
+        if test == "false":
+            return Faulty(0, [], [])
+        count = self.query(f"SELECT count(*) {self.joined.source(also=kept)}").fetchall()[0][0]
+        return self.first(count, *(self.joined.places(column.side, kept, column.sql) if count else ([], [])))
+
+    def first(self, count: int, places: Sequence[str], values: Sequence[Any] = ()) -> Faulty:
+        """So many rows, at these places and with these values, with those of others, of which the first are kept."""
+        told = self._told([count, places, values])
+        places, values = ([each for one in told for each in one[i]][:SHOWN] for i in (1, 2))
+        return Faulty(sum(one[0] for one in told), places, values)
+
+    def span(self, low: int | None, high: int | None) -> tuple[int | None, int | None]:
+        """From the least to the most, here and elsewhere."""
+        told = [one for one in self._told([low, high]) if one[0] is not None]
+        return (min(one[0] for one in told), max(one[1] for one in told)) if told else (None, None)
+
+    def _told(self, said: Any) -> list[Any]:
         together = self.selection.together
-        found = texts if together is None else together(texts)
-        return [set(each) for each in found.values()]
+        return [said] if together is None else together(said)
 
     @property
     def truth(self) -> tuple[Column, ...]:
@@ -111,7 +145,7 @@ class Sides:
         return Field(name, table.path, shape, dtype, None if labels is None else tuple(labels), named)
 
     def check_gaps(self, preds: int, target: int, *, values: bool = False) -> None:
-        """Judge missing cells by ``selection.nan``, given how many rows have one on either side.
+        """Judge missing cells by ``selection.nan``, given how many rows have one on either side, here and elsewhere.
 
         ``values`` have no wrong answers that a missing one could count as.
 
@@ -175,14 +209,8 @@ class Sides:
         if role == "weight":
             faults["is missing"] = f"{column.sql} IS NULL"
         for what, test in faults.items():
-            kept = " AND ".join(f"({each})" for each in (test, self.kept_sql()) if each)
-            count = (
-                0
-                if test == "false"
-                else self.query(f"SELECT count(*) {self.joined.source(also=kept)}").fetchall()[0][0]
-            )
+            count, places, values = self.faulty(test, column)
             if count:
-                places, values = self.joined.places(column.side, kept, column.sql)
                 example = f" {values[0]!r}" if values[0] is not None else ""
                 raise InputError(
                     f"{role}{example} in column {column.name!r} {what} ({count} in all: {', '.join(places)})",
@@ -197,13 +225,8 @@ class Sides:
             InputError: with the count, an example and the first places.
 
         """
-        test = columns.inexact_sql(column)
-        if test == "false":
-            return
-        kept = " AND ".join(f"({each})" for each in (test, self.kept_sql()) if each)
-        count = self.query(f"SELECT count(*) {self.joined.source(also=kept)}").fetchall()[0][0]
+        count, places, values = self.faulty(columns.inexact_sql(column), column)
         if count:
-            places, values = self.joined.places(column.side, kept, column.sql)
             raise InputError(
                 f"{role} {values[0]} in column {column.name!r} is a whole number that float64 does not hold "
                 f"({count} in all: {', '.join(places)})",
@@ -238,7 +261,7 @@ class Sides:
             return []
         first, second = (f"CAST({self.joined.column(key, side).sql} AS VARCHAR)" for side in ("preds", "target"))
         source = self.joined.source(also=f"{first} IS DISTINCT FROM {second}")
-        count = self.query(f"SELECT count(*) {source}").fetchall()[0][0]
+        (count,) = self.sums(self.query(f"SELECT count(*) {source}").fetchall()[0][0])
         if not count:
             return []
         text = f"rows are paired by position, but column {key!r} differs between the two files in {count} rows"
@@ -251,7 +274,7 @@ class Sides:
         return self.joined.empty()
 
     def _places(self, side: str, test: str, count: int) -> str:
-        places, _ = self.joined.places(side, test)
+        _, places, _ = self.first(count, self.joined.places(side, test)[0])
         return f"({', '.join(places)}{', …' if count > len(places) else ''})"
 
 

@@ -28,6 +28,7 @@ PARQUET_KINDS = {
 }
 """DuckDB's type without its parameters → kind."""
 _NUMBERS = ("float", "integer")
+_FILE = "__evalcli_file"
 _PLAIN = "hive_partitioning=false, union_by_name=false"
 
 
@@ -65,7 +66,12 @@ class Parquet(Format):
             self._add(name, kind, cell)
 
     def _reading(self) -> str:
-        """The rows of all pieces, in order; of a portion its row groups alone are touched."""
+        """The rows of all pieces, in order; of a portion its row groups alone are touched.
+
+        A positional join takes the rows of a union in any order, and those of one scan in theirs.
+        """
+        if self.engine.paired and len(self.pieces) > 1:
+            return self._scanned_once()
         parts = []
         for whole, pieces in groupby(self.pieces, key=lambda piece: piece.portion.rows is None):
             if whole:
@@ -80,6 +86,17 @@ class Parquet(Format):
                     f"WHERE {NUMBER} >= {start} AND {NUMBER} < {stop}"
                 )
         return " UNION ALL ".join(parts)
+
+    def _scanned_once(self) -> str:
+        """The same rows; of files of which some rows are read all row groups are touched."""
+        paths = listed([piece.engine_path for piece in self.pieces])
+        others = " OR ".join(
+            f"({_FILE} = {literal(piece.engine_path)} AND ({NUMBER} < {rows[0]} OR {NUMBER} >= {rows[1]}))"
+            for piece in self.pieces
+            if (rows := piece.portion.rows) is not None
+        )
+        every = f"read_parquet({paths}, {_PLAIN}, {NUMBER}=true, filename='{_FILE}')"
+        return f"SELECT * EXCLUDE ({NUMBER}, {_FILE}) FROM {every} WHERE NOT ({others or 'false'})"
 
     @property
     def numbered(self) -> bool:

@@ -34,6 +34,8 @@ class Engine:
     """Set when nobody waits for a check any more."""
     whole: tuple[str, ...] = ()
     """All files of a table of which some lines are read."""
+    paired: bool = False
+    """Whether its rows may be paired with those of another table."""
 
 
 class Piece:

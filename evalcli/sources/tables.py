@@ -55,13 +55,14 @@ class Tables:
         paths: Sequence[str],
         options: TableOptions | None = None,
         workers: int | None = None,
-        only: Sequence[Portion] | None = None,
-        whole: Sequence[str] = (),
+        only: Sequence[Sequence[Portion]] | None = None,
+        whole: Sequence[Sequence[str]] = (),
     ) -> None:
         self._options = options or TableOptions()
         _check_options(self._options)
-        found = [list(map(Portion, resolve(path))) for path in paths] if only is None else [list(only)]
-        self._whole = tuple(os.path.abspath(file) for file in whole)  # noqa: PTH100 - text all the way
+        found = [list(map(Portion, resolve(path))) for path in paths] if only is None else [list(one) for one in only]
+        whole = whole or [()] * len(paths)
+        self._whole = [tuple(os.path.abspath(file) for file in one) for one in whole]  # noqa: PTH100 - text all the way
         self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
         self.tables: tuple[Table, ...] = ()
         self.connection: Any = None
@@ -69,11 +70,14 @@ class Tables:
         self.condition: str | None = None
         """What ``--where`` says, once it is part of the statements."""
         try:
-            named = (*(file.path for group in found for file in group), *self._whole)
+            portions = [file for group in found for file in group]
+            named = (*(file.path for file in portions), *(file for one in self._whole for file in one))
             files = [os.path.abspath(path) for path in named]  # noqa: PTH100 - text all the way
-            self.connection = connect(files, self._directory, workers, found[0])
+            self.connection = connect(files, self._directory, workers, portions)
             self._runner = Runner(self.connection)
-            opened = [self._open(path, files, i) for i, (path, files) in enumerate(zip(paths, found, strict=True))]
+            opened: list[Table] = []
+            for path, group in zip(paths, found, strict=True):
+                opened.append(self._open(path, group, len(opened), sum(map(len, found[: len(opened)]))))
             self.tables = tuple(opened)
         except BaseException:
             self.close()
@@ -166,7 +170,7 @@ class Tables:
 
     def _broken_elsewhere(self) -> EvalError | None:
         """What it finds in the lines that others read: the first rows of all were looked at, too."""
-        if not self._whole:
+        if not any(self._whole):
             return None
         try:
             whole = Tables([table.path for table in self.tables], self._options)
@@ -185,7 +189,8 @@ class Tables:
             mended |= table.reader.mend()
         return mended
 
-    def _open(self, path: str, files: list[Portion], index: int) -> Table:
+    def _open(self, path: str, files: list[Portion], index: int, before: int) -> Table:
+        """Open the table at a place, with so many portions before it."""
         kinds = {file_format(file.path) for file in files}
         if len(kinds) > 1:
             raise InputError(f"matches files of several formats: {', '.join(sorted(kinds))}", path=path)
@@ -193,8 +198,10 @@ class Tables:
         pieces = [Piece(file, self._text(file) if kind in TEXT_FORMATS else None, self._closed) for file in files]
         for number, piece in enumerate(pieces):
             if piece.portion.lines is not None:
-                piece.engine_path = name_of(number)
-        engine = Engine(self.connection, self._directory, self._options, self._closed, self._whole)
+                piece.engine_path = name_of(before + number)
+        engine = Engine(
+            self.connection, self._directory, self._options, self._closed, self._whole[index], len(self._whole) > 1
+        )
         reader = FORMATS.get(kind, Frame)(pieces, kind, f"evalcli_{index}", engine)
         table = Table(path, kind, reader, self)
         import duckdb
@@ -222,10 +229,10 @@ def open_tables(
     paths: Sequence[str],
     options: TableOptions | None = None,
     workers: int | None = None,
-    only: Sequence[Portion] | None = None,
-    whole: Sequence[str] = (),
+    only: Sequence[Sequence[Portion]] | None = None,
+    whole: Sequence[Sequence[str]] = (),
 ) -> Tables:
-    """Open these inputs, in this order; of a single one, ``only`` some portions of the ``whole`` of these files."""
+    """Open these inputs, in this order; of each of them ``only`` some portions of the ``whole`` of some files."""
     return Tables(paths, options, workers, only, whole)
 
 

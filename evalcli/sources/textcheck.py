@@ -70,9 +70,9 @@ class TextCheck:
         self._check_bytes(block)
         n = len(block)
         padded = np.frombuffer(block + b"\0" * (-n % 64), np.uint8)
-        newline = _bits(padded == self._newline)
-        delimiter = _bits(padded == self._delimiter)
-        returns = _bits(padded == CR) if b"\r" in block and self._newline == LF else np.zeros_like(newline)
+        newline = bits(padded == self._newline)
+        delimiter = bits(padded == self._delimiter)
+        returns = bits(padded == CR) if b"\r" in block and self._newline == LF else np.zeros_like(newline)
         quotes = self._is_csv and b'"' in block
         if quotes:
             inside = self._follow_quotes(block, padded, newline | delimiter | returns)
@@ -136,12 +136,12 @@ class TextCheck:
 
     def _follow_quotes(self, block: bytes, padded: Array, separators: Array) -> Array:
         """Which bytes lie inside quotes; every quote is checked against its neighbours."""
-        quote = _bits(padded == QUOTE)
-        inside = _prefix_xor(quote)
+        quote = bits(padded == QUOTE)
+        inside = prefix_xor(quote)
         if self._inside:
             inside = ~inside
         edges = separators | quote
-        before = _shift_up(edges, carry=self._after_separator)
+        before = shift_up(edges, carry=self._after_separator)
         after = _shift_down(edges)
         if (n := len(block)) % 64:
             after[-1] |= _ONE << np.uint64(n % 64 - 1)  # the next block, or the end, judges the last byte
@@ -174,8 +174,8 @@ class TextCheck:
 
     def _doubt(self, padded: Array, comma: Array) -> None:
         """A comma before a closing bracket: perhaps a trailing comma, which the engine would forgive."""
-        close = _bits((padded == ord("}")) | (padded == ord("]")))
-        space = _bits(padded == ord(" "))
+        close = bits((padded == ord("}")) | (padded == ord("]")))
+        space = bits(padded == ord(" "))
         near = _shift_down(close) | (_shift_down(space) & _shift_down(_shift_down(close)))
         if (comma & near).any():
             self.counts.doubtful = True
@@ -187,11 +187,11 @@ class TextCheck:
         found = int(np.bitwise_count(newline).sum())
         counts.lines += found
         counts.newlines += found
-        one_before = _shift_up(newline, carry=self._breaks[-1])
+        one_before = shift_up(newline, carry=self._breaks[-1])
         blank = newline & one_before
         if returns.any():
-            two_before = _shift_up(one_before, carry=self._breaks[-2])
-            blank |= newline & _shift_up(returns, carry=self._last == b"\r") & two_before
+            two_before = shift_up(one_before, carry=self._breaks[-2])
+            blank |= newline & shift_up(returns, carry=self._last == b"\r") & two_before
             counts.carriage_returns += int(np.bitwise_count(returns).sum())
             lone = returns & ~_shift_down(newline)
             if n % 64 == 0:
@@ -209,11 +209,12 @@ class TextCheck:
         return bool(words[at // 64] >> np.uint64(at % 64) & _ONE)
 
 
-def _bits(mask: Array) -> Array:
+def bits(mask: Array) -> Array:
+    """A mask of bytes, a multiple of 64, as words of 64 bits, the first byte lowest."""
     return np.packbits(mask, bitorder="little").view("<u8")
 
 
-def _shift_up(words: Array, *, carry: bool) -> Array:
+def shift_up(words: Array, *, carry: bool) -> Array:
     """Each byte's bit moved to the byte after it."""
     out = words << _ONE
     out[1:] |= words[:-1] >> _TOP
@@ -228,7 +229,7 @@ def _shift_down(words: Array) -> Array:
     return out
 
 
-def _prefix_xor(words: Array) -> Array:
+def prefix_xor(words: Array) -> Array:
     """Each bit the parity of all bits up to it."""
     out = words.copy()
     for shift in (1, 2, 4, 8, 16, 32):

@@ -42,6 +42,8 @@ class Text(NamedTuple):
     head: int
     lines: int
     quoted: bool
+    single: bool = False
+    """Whether it has one column, of which a blank line is a cell."""
 
 
 def cuttable(files: Sequence[tuple[str, int]], options: TableOptions) -> list[Text] | None:
@@ -72,7 +74,8 @@ def _text(path: str, size: int, options: TableOptions) -> tuple[Text | None, tup
     header = read_header(TextFile(path, None, "utf-8"), choose_delimiter(kind, options.delimiter))
     head = _end_of_line(path, header.lines)
     usual = not header.by_return and not header.is_mixed and head is not None
-    return Text(path, size, head or 0, header.lines, quoted=True) if usual else None, (header.fields, header.blanks)
+    text = Text(path, size, head or 0, header.lines, quoted=True, single=len(header.fields) == 1)
+    return text if usual else None, (header.fields, header.blanks)
 
 
 def _end_of_line(path: str, number: int) -> int | None:

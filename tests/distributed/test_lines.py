@@ -115,6 +115,43 @@ def test_what_is_wrong_is_named_by_its_line_in_the_file(run: Run, tmp_path: Path
         assert report_by_threads(count, path, "--no-intervals") in alone.stderr
 
 
+FAULTY = {
+    "missing labels": ("pred,target", "{0},{1}", {10: "a,", 50: "b,", 51: "c,", 88: "a,"}, ()),
+    "missing predictions": ("pred,target", "{0},{1}", {50: ",a"}, ()),
+    "words for scores": ("score,target", "0.{2}1,{3}", {3: "x,1", 40: "y,0", 80: "z,1"}, ()),
+    "missing scores": ("score,target", "0.{2}1,{3}", {40: ",0", 80: ",1"}, ()),
+    "weights": ("pred,target,w", "{0},{1},2", {20: "a,a,-1", 80: "b,c,-1"}, ("--weight", "w")),
+    "weights of scores": (
+        "score,target,w",
+        "0.{2}1,{3},2",
+        {9: "1,1,-1", 50: "0.5,0,nan", 80: "1,0,-3"},
+        ("--weight", "w"),
+    ),
+    "words for weights": ("pred,target,w", "{0},{1},2", {20: "a,a,one", 80: "b,c,two"}, ("--weight", "w")),
+    "words for values": ("pred,target", "0.{2}1,1.{2}5", {30: "x,0.7", 31: "0.1,0.3", 70: "y,2.5"}, ()),
+    "words in cells": (
+        "pred_a,pred_b,target_a,target_b",
+        "0.{2},0.3,1,{3}",
+        {30: "0.1,0.2,1,x", 80: "0.1,0.2,1,z"},
+        (),
+    ),
+    "odd cells": ("pred_a,pred_b,target_a,target_b", "0.{2},0.3,1,{3}", {30: "0.1,0.2,1,7", 80: "0.1,0.2,5,1"}, ()),
+}
+"""A header, a line, the lines at fault by row, and options."""
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_rows_at_fault_are_counted_in_the_whole(run: Run, tmp_path: Path, name: str) -> None:
+    head, line, faults, options = FAULTY[name]
+    rows = [faults.get(i, line.format("abc"[i % 3], "abc"[i * i % 3], i, i % 2)) for i in range(90)]
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join([head, *rows]) + "\n")
+    alone = run("report", path, *PLAIN, *options)
+    assert alone.code == 2
+    for count in (2, 5):
+        assert f"evalcli: {report_by_threads(count, path, '--no-intervals', *options)}" == alone.stderr.strip()
+
+
 def test_rows_that_are_told_have_their_numbers_in_the_whole(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     rows = [json.dumps({"scores": [0.5, 0.4 if i == 77 else 0.5], "target": i % 2}) for i in range(90)]

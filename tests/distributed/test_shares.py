@@ -161,8 +161,9 @@ def test_only_what_is_one_file_for_all_is_hashed_together(arrays: tuple[Path, Pa
         reply = work()
         if reply[:2] != b'["':  # not what is asked first
             return [reply] * 2
-        asked, files = json.loads(reply)
-        return [json.dumps([asked, found]).encode() for found in (files, list(map(change, files)))]
+        asked, sides = json.loads(reply)
+        theirs = [list(map(change, files)) for files in sides]
+        return [json.dumps([asked, found]).encode() for found in (sides, theirs)]
 
     alike = partial(told, change=lambda file: file)
     elsewhere = partial(told, change=lambda file: [*file[:4], file[4] + 1])
