@@ -125,6 +125,8 @@ def report_by_threads(count: int, path: Path, *options: str, target: Path | None
 
     def work(rank: int) -> None:
         selection = Selection(by=by, where=said.get("--where"), weight=said.get("--weight"))
+        if "--no-header" in options:
+            selection.pred, selection.target, selection.options = "column1", "column2", {"header": False}
         job = Job(
             str(path), None if target is None else str(target), selection, Choices(), Execution(workers=1), None, ()
         )

@@ -127,6 +127,7 @@ def main() -> NoReturn:
         if not sys.warnoptions:
             warnings.simplefilter("ignore")  # a library's warning prints its source line; ours are findings
         code = run(sys.argv[1:])
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is known is known: nothing is left to be cut short
     except KeyboardInterrupt:  # a second one, while the first was being told
         code = ExitCode.INTERRUPTED
     except failure.Terminated:

@@ -5,7 +5,7 @@ input                        what each process reads
 ===========================  =======================================================
 tensor files                 a range of rows
 files of one Parquet table   a run of row groups, as equal in bytes as they can be; of many files whole ones
-files of one text table      a run of lines, likewise: plain UTF-8 with a header, or JSON lines
+files of one text table      a run of lines, likewise: plain UTF-8, or JSON lines
 two such tables in pairs     the same rows of both, about as many each
 files of any other table     some of the files, likewise
 anything else, or one table  the first process reads all, and the others have nothing
@@ -99,7 +99,7 @@ def open_share(
     if "-" in {preds, target}:
         raise UsageError("standard input cannot be shared out", fix="name files that every process can read")
     paths = [path for path in (preds, target) if path is not None]
-    seen = _see(paths, selection, talk)
+    seen = _see(paths, selection, rank, talk)
     if all(input_format(path) in TENSOR_FORMATS for path in paths):
         return _rows(preds, target, selection, place, seen)
     whole = tuple((path, held) for path, held, *_ in seen.files)
@@ -140,7 +140,7 @@ def _pairs(
     return cut_pairs(sides, table_options(selection), place, talk, cut_text=seen.alike or talk is None)
 
 
-def _see(paths: Sequence[str], selection: Selection, talk: Talk | None) -> Seen:
+def _see(paths: Sequence[str], selection: Selection, rank: int, talk: Talk | None) -> Seen:
     """Look at the files, and let all others know, if there is anybody.
 
     Raises:
@@ -152,7 +152,13 @@ def _see(paths: Sequence[str], selection: Selection, talk: Talk | None) -> Seen:
     def look() -> bytes:
         from evalcli.sources.tables import resolve
 
-        sides.extend(tuple(map(_found, resolve(name))) for name in paths)
+        try:
+            sides.extend(tuple(map(_found, resolve(name))) for name in paths)
+        except InputError as e:
+            if rank:  # a file that all lack is told as by one process
+                fix = "start all ranks on files that all of them can read"
+                raise InputError(f"{e.what} (rank {rank})", fix=fix, path=e.path) from e
+            raise
         return json.dumps([repr(selection), sides]).encode()
 
     if talk is None:
@@ -160,9 +166,9 @@ def _see(paths: Sequence[str], selection: Selection, talk: Talk | None) -> Seen:
         return Seen(tuple(sides), alike=False)
     looks = [json.loads(one) for one in talk(look)]
     asked = [(wanted, [[file[:2] for file in files] for files in found]) for wanted, found in looks]
-    for rank, one in enumerate(asked):
+    for number, one in enumerate(asked):
         if one != asked[0]:
-            raise unlike(rank)
+            raise unlike(number)
     return Seen(tuple(sides), all(one == looks[0] for one in looks))
 
 

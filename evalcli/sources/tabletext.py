@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError
@@ -26,6 +27,8 @@ class Csv(Format):
         """Read the headers and create the view."""
         self.delimiter = csvtext.choose_delimiter(self.kind, self.options.delimiter)
         texts = [piece.text for piece in self.pieces if piece.text is not None]
+        if not self.options.header:  # some lines of a file may be none, or begin with a blank one
+            texts = [replace(text, lines=None) for text in texts]
         self.headers = [csvtext.read_header(text, self.delimiter) for text in texts]
         first = self.headers[0]
         for piece, header in zip(self.pieces, self.headers, strict=True):

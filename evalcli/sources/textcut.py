@@ -35,7 +35,10 @@ _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
 class Text(NamedTuple):
-    """A file that can be cut: its header of ``lines`` lines takes the first ``head`` of its ``size`` bytes."""
+    """A file that can be cut: its header of ``lines`` lines takes the first ``head`` of its ``size`` bytes.
+
+    Without a header these are the blank lines that it begins with.
+    """
 
     path: str
     size: int
@@ -49,7 +52,7 @@ class Text(NamedTuple):
 def cuttable(files: Sequence[tuple[str, int]], options: TableOptions) -> list[Text] | None:
     """The files, with their bytes, as texts that can be cut; ``None`` where one cannot.
 
-    Cut is plain UTF-8 with a header and lines that end in LF or CRLF, and JSON lines. What is wrong with a file is said
+    Cut is plain UTF-8 whose lines end in LF or CRLF, and JSON lines. What is wrong with a file is said
     by whoever reads it.
     """
     try:
@@ -69,13 +72,16 @@ def _text(path: str, size: int, options: TableOptions) -> tuple[Text | None, tup
     plain = options.encoding.lower().replace("_", "-") in {"utf-8", "utf8"} and compression(path) is None
     if kind == "jsonl" and plain and not start.startswith(_MARKS):
         return Text(path, size, 0, 0, quoted=False), ()
-    if kind not in {"csv", "tsv"} or not plain or not options.header or start.startswith(_MARKS[1:]):
+    marked = start.startswith(_MARKS[1:] if options.header else _MARKS)
+    if kind not in {"csv", "tsv"} or not plain or marked:
         return None, ()
     header = read_header(TextFile(path, None, "utf-8"), choose_delimiter(kind, options.delimiter))
-    head = _end_of_line(path, header.lines)
+    lines = header.lines if options.header else header.blanks
+    head = _end_of_line(path, lines)
     usual = not header.by_return and not header.is_mixed and head is not None
-    text = Text(path, size, head or 0, header.lines, quoted=True, single=len(header.fields) == 1)
-    return text if usual else None, (header.fields, header.blanks)
+    text = Text(path, size, head or 0, lines, quoted=True, single=len(header.fields) == 1)
+    fields = header.fields if options.header else len(header.fields)
+    return text if usual else None, (fields, header.blanks)
 
 
 def _end_of_line(path: str, number: int) -> int | None:

@@ -104,6 +104,14 @@ def test_X05_a_signal_while_writing_removes_the_temporary_file(driver: Callable[
     assert sorted(path.name for path in saved.parent.iterdir()) == ["driver.py", "saved.json"]
 
 
+def test_X05_a_signal_after_the_verdict_leaves_it(driver: Callable[[str], list[str]], saved: Path) -> None:
+    del saved
+    body = f"import atexit\natexit.register(lambda: os.kill(os.getpid(), {int(signal.SIGTERM)}))\n{REPORT}"
+    done = shell([*driver(body), "report", "p.csv", "-f", "json", "--min", "accuracy=0.95"], "")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
 def test_O07_any_name_reaches_an_ascii_stdout(spawn: Callable[..., Any], saved: Path) -> None:
     saved.write_text(saved.read_text().replace("cat", "k\u00e4tzchen\u2603"), encoding="utf-8")
     ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}

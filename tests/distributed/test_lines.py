@@ -64,6 +64,7 @@ def test_every_record_is_in_one_share_under_its_own_number(
     assert found == every
 
 
+BARE = ("--no-header", "--pred", "column1", "--target", "column2")
 TABLES = {
     "csv": ("pred,target,n", ['{0},{1},"{2}\n"', "{1},{1},", '"{0}","{0}",{2}'], ()),
     "crlf": ("pred,target\r", ["{0},{1}\r", "{1},{1}\r"], ()),
@@ -74,6 +75,8 @@ TABLES = {
     "slices": ("pred,target,g,age", ['{0},{1},"{1}\n",{2}', "{1},{1},{0},1{2}"], ("--by", "g", "--by", "age")),
     "chosen": ("pred,target,age", ["{0},{1},{2}", "{1},{1},1{2}"], ("--where", "age > 30")),
     "cells": ("pred_a,pred_b,target_a,target_b", ["0.{2},0.3,1,1", "0.6,0.{2},0,1"], ()),
+    "bare": ("", ['{0},{1},"{2}\n"', "{1},{1},", "", '"{0}","{0}",{2}'], BARE),
+    "bare cells": ("\n", ["{0},{1}", "{1},{1}", ""], BARE),
     "late": ("pred,target", [*["0,1"] * 3, *["1,1"] * 997, "0.{2},{3}", "0.3{2},{3}"], ()),  # scores after all
 }
 """A header, lines that come in turn, and options."""

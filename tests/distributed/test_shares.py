@@ -156,6 +156,15 @@ def test_rows_that_nobody_or_two_have_read_are_no_verdict() -> None:
         read(half, InputFile("a", 9, "sha256:2", rows=(5, 10), total=10))
 
 
+def test_a_file_that_one_process_lacks_names_it(tmp_path: Path) -> None:
+    for rank, said in (
+        (0, r"No such file or directory \[E3\]$"),
+        (1, r"No such file or directory \(rank 1\); start all ranks"),
+    ):
+        with pytest.raises(InputError, match=said):
+            open_share(str(tmp_path / "x.csv"), None, Selection(), (rank, 2), talk=lambda work: [work()] * 2)
+
+
 def test_only_what_is_one_file_for_all_is_hashed_together(arrays: tuple[Path, Path], groups: Path) -> None:
     def told(work: Callable[[], bytes], change: Callable[[list[Any]], list[Any]]) -> list[bytes]:
         reply = work()
