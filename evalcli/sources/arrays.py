@@ -74,6 +74,8 @@ class StoredArray(ABC):
     name: str
     shape: tuple[int, ...]
     dtype: str
+    ranged: bool = False
+    """Whether its texts are ranges of numbers, cut where these rows have their quartiles."""
 
     @property
     def labels(self) -> tuple[str, ...] | None:

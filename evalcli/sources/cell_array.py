@@ -37,6 +37,7 @@ def read_cells(tables: Tables, table: Table, group: Group, selection: Selection)
     unread = cells.unread_sql() or "false"
     counted = f"SELECT count(*), count(*) FILTER ({unread}) {joined.source()}"
     rows, broken = sides.query(counted).fetchall()[0]
+    (broken,) = sides.sums(broken)
     if not rows:
         raise sides.nothing(0)
     if broken:
@@ -48,4 +49,5 @@ def read_cells(tables: Tables, table: Table, group: Group, selection: Selection)
     for block in tables.stream(f"SELECT {', '.join(cells.read_sql())} {joined.source()}", FETCH):
         data[at : at + block.num_rows] = cells.table(block.columns)
         at += block.num_rows
-    return TableArray(chosen[0].name, data.dtype.name, data), Group(group.columns, group.labels or cells.members)
+    found = TableArray(chosen[0].name, data.dtype.name, data).placed(table)
+    return found, Group(group.columns, group.labels or cells.members)

@@ -22,15 +22,20 @@ from evalcli.sources.tables import open_tables
 
 if TYPE_CHECKING:
     from evalcli.sources.arrays import StoredArray
-    from evalcli.sources.base import Selection, Source
+    from evalcli.sources.base import Selection
     from evalcli.sources.label_groups import Group
     from evalcli.sources.table import Table
+    from evalcli.sources.table_portions import Cut
     from evalcli.sources.tables import Tables
     from evalcli.sources.tensors import TensorFile
 
 
-def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table: bool) -> Source:
+def open_mixed(
+    preds: str, target: str, selection: Selection, *, preds_in_table: bool, cut: Cut | None = None
+) -> ArraySource:
     """Open both files; the column of the table is read at once, in as few bytes a row as its values need.
+
+    Of a ``cut`` table, some rows are read, and the same ones of the tensor.
 
     Raises:
         EvalError: as opening either of them alone.
@@ -38,10 +43,16 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
     """
     refuse_table_options(selection)
     table_path, tensor_path = (preds, target) if preds_in_table else (target, preds)
-    tables = open_tables([table_path], table_options(selection), selection.workers)
+    options = table_options(selection)
+    if cut is None:
+        tables = open_tables([table_path], options, selection.workers)
+    else:
+        tables = open_tables([table_path], options, selection.workers, [cut.portions], [cut.files])
     tensor_pass = None
     try:
         table = tables.tables[0]
+        if cut is not None:
+            table.among = (cut.span[0], cut.total)
         file, tensor_pass = tensor_file(tensor_path)
         table.begin()
         if preds_in_table:
@@ -55,13 +66,11 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
             source = ArraySource(said, file.arrays[str(truth.target)], weight, files)
             source.preds = replace(source.preds, columns=chosen.classes)
             source.beside = beside(selection, [chosen, truth], tables, target=file.arrays)
-            source.slice_by(selection.by, selection.scan)
-            source.cluster_by(selection.cluster)
-            return source
+            return _chosen(source, selection, cut)
         check_order(tuple(file.arrays), tuple(table.columns), (preds, target), selection)
         group = find_target_labels(Names(table.columns, target, table.noun), selection)
         if group is not None:
-            return _beside_labels(file, tensor_pass, tables, group, selection)
+            return _chosen(_beside_labels(file, tensor_pass, tables, group, selection), selection, cut)
         chosen = choose_target(tuple(table.columns), selection, target, kind=table.noun)
         array, weight, said_by = pick_preds(file, selection)
         weight = weight or _weight(tables, table, chosen, selection)
@@ -69,9 +78,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
         files = [tensor_pass, _table_pass(tables, table)]
         source = ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
         source.beside = beside(selection, [said_by, chosen], tables, preds=file.arrays)
-        source.slice_by(selection.by, selection.scan)
-        source.cluster_by(selection.cluster)
-        return source
+        return _chosen(source, selection, cut)
     except BaseException:
         tables.close()
         if tensor_pass is not None:
@@ -81,7 +88,7 @@ def open_mixed(preds: str, target: str, selection: Selection, *, preds_in_table:
 
 def _beside_labels(
     file: TensorFile, tensor_pass: PassFile, tables: Tables, group: Group, selection: Selection
-) -> Source:
+) -> ArraySource:
     """Predictions in a tensor, and a column of the table for each label."""
     from evalcli.sources.cell_array import read_cells
 
@@ -93,8 +100,15 @@ def _beside_labels(
     source = ArraySource(array, truth, weight, [tensor_pass, _table_pass(tables, table)])
     source.target = replace(source.target, columns=named.labels)
     source.beside = beside(selection, [said, Chosen(group.columns, None, None, None)], tables, preds=file.arrays)
+    return source
+
+
+def _chosen(source: ArraySource, selection: Selection, cut: Cut | None) -> ArraySource:
+    """The source, sliced and clustered as was asked for, of the rows that were cut out."""
     source.slice_by(selection.by, selection.scan)
     source.cluster_by(selection.cluster)
+    if cut is not None:
+        source.narrow(*cut.span)
     return source
 
 

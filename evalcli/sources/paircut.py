@@ -44,6 +44,13 @@ class Cut(NamedTuple):
     above: int = 0
 
 
+class Pairs(NamedTuple):
+    """Sides of ``rows`` rows each: by side, what each process reads of it."""
+
+    rows: int
+    hands: list[list[list[Portion]]]
+
+
 class Side:
     """The files of one side, of a table in Parquet; ``rows`` are those of each of them."""
 
@@ -133,7 +140,7 @@ def cut_pairs(
     talk: Talk | None,
     *,
     cut_text: bool,
-) -> list[list[list[Portion]]] | None:
+) -> Pairs | None:
     """What each process reads of the files, with their bytes, of each side: the same rows of all sides.
 
     ``None`` where a side cannot be cut, or has another number of rows, which whoever reads all of it will say.
@@ -157,7 +164,9 @@ def cut_pairs(
     told = [mine] if talk is None else [json.loads(one) for one in talk(lambda: json.dumps(mine).encode())]
     cuts = [[Cut(*cut) for cut in one] for some in told for one in some]
     cuts.append([side.cut(total) for side in found])
-    return [[side.portions(start[i], stop[i]) for start, stop in pairwise(cuts)] for i, side in enumerate(found)]
+    return Pairs(
+        total, [[side.portions(start[i], stop[i]) for start, stop in pairwise(cuts)] for i, side in enumerate(found)]
+    )
 
 
 def _side(

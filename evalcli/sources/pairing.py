@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from evalcli.sources.naming import Chosen
     from evalcli.sources.scanning import ArrayScan
     from evalcli.sources.slicing import ArraySlicer
+    from evalcli.sources.table import Table
     from evalcli.sources.tables import Tables
     from evalcli.sources.tensors import TensorFile
 
@@ -147,7 +148,22 @@ class ArraySource(Source):
     def hashed(self) -> dict[str, Pieces]:
         """Those of files without checksums."""
         found = {f"{number} {file.path}": file.hashed() for number, file in enumerate(self._hashing)}
-        return {name: pieces for name, pieces in found.items() if pieces is not None}
+        held = {name: pieces for name, pieces in found.items() if pieces is not None}
+        return held if self._table is None else held | self._table.hashed()
+
+    @property
+    def _table(self) -> Table | None:
+        """The table that one side lies in."""
+        return None if self.beside is None else self.beside.table
+
+    def tally(self) -> dict[str, tuple[int, int]]:
+        """Those of the table."""
+        return {} if self._table is None else self._table.tally()
+
+    def settle(self, tallies: Sequence[Mapping[str, tuple[int, int]]], own: int) -> None:
+        """As the table knows it."""
+        if self._table is not None:
+            self._table.settle(tallies, own)
 
     def _load(self, start: int, stop: int) -> Batch:
         preds, target, weight = self._arrays
@@ -185,7 +201,9 @@ class ArraySource(Source):
         found = zip(sides, self._files, strict=True)
         total = 0 if self._span is None else self.preds.shape[0]
         return tuple(
-            replace(record, side=side, rows=self._span, total=total)
+            replace(record, side=side)
+            if file.tensors is None  # the files of a table know their own rows
+            else replace(record, side=side, rows=self._span, total=total)
             for side, file in found
             for record in file.finish(self.rows)
         )

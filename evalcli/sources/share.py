@@ -6,7 +6,7 @@ input                        what each process reads
 tensor files                 a range of rows
 files of one Parquet table   a run of row groups, as equal in bytes as they can be; of many files whole ones
 files of one text table      a run of lines, likewise: plain UTF-8, or JSON lines
-two such tables in pairs     the same rows of both, about as many each
+such a table in a pair       the same rows of both, about as many each; the other side is one, too, or a tensor
 files of any other table     some of the files, likewise
 anything else, or one table  the first process reads all, and the others have nothing
 ===========================  =======================================================
@@ -25,12 +25,14 @@ import numpy as np
 from evalcli.errors import InputError, UsageError
 from evalcli.sources import TENSOR_FORMATS, input_format, open_source, open_table_source, table_options
 from evalcli.sources.base import Source
+from evalcli.sources.table_portions import Cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources import Heard
     from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Scanned, Selection, Slicer
+    from evalcli.sources.paircut import Pairs
     from evalcli.sources.table_portions import Portion
 
     Talk = Callable[[Callable[[], bytes]], list[bytes]]
@@ -113,31 +115,43 @@ def open_share(
             selection.together = partial(_said_by_all, talk)
         source = open_table_source(preds, None, selection, progress, only=[mine], whole=[files]) if mine else None
         return Share(source, whole, alone, ordered=ordered, seen=seen)
-    pairs = None
-    if selection.id is None and not any(input_format(path) in TENSOR_FORMATS for path in paths):
-        pairs = _pairs(seen, selection, place, talk)
+    pairs = None if selection.id is not None else _pairs(seen, selection, place, talk)
+    names = [[path for path, *_ in files] for files in seen.sides]
+    in_table = [input_format(path) not in TENSOR_FORMATS for path in paths]
     if pairs is not None:
         selection.together = partial(_said_by_all, talk)
-        only = [_hashed_together(hands, rank) if seen.alike else hands[rank] for hands in pairs]
-        names = [[path for path, *_ in files] for files in seen.sides]
-        paired = open_table_source(preds, target, selection, progress, only=only, whole=names)
-        return Share(paired, whole, ordered=True, seen=seen)
+        only = [_hashed_together(hands, rank) if seen.alike else hands[rank] for hands in pairs.hands]
+        if all(in_table):
+            paired = open_table_source(preds, target, selection, progress, only=only, whole=names)
+            return Share(paired, whole, ordered=True, seen=seen)
+        from evalcli.sources.mixed import open_mixed
+
+        span = (pairs.rows * rank // place[1], pairs.rows * (rank + 1) // place[1])
+        cut = Cut(only[0], names[in_table.index(True)], span, pairs.rows)
+        mixed = open_mixed(preds, target, selection, preds_in_table=in_table[0], cut=cut)
+        if seen.alike:
+            mixed.hash_together(place)
+        return Share(mixed, whole, ranged=True, seen=seen)
     source = open_source(preds, target, selection, progress) if rank == 0 else None
     how = "paired row by row" if selection.id is None else f"joined by {selection.id!r}"
     return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are {how}", seen=seen)
 
 
-def _pairs(
-    seen: Seen, selection: Selection, place: tuple[int, int], talk: Talk | None
-) -> list[list[list[Portion]]] | None:
-    """What each process reads of either of two tables, the same rows of both; ``None`` where that cannot be."""
+def _pairs(seen: Seen, selection: Selection, place: tuple[int, int], talk: Talk | None) -> Pairs | None:
+    """What each process reads of the tables of a pair, the same rows of both; ``None`` where that cannot be."""
     from evalcli.sources.paircut import cut_pairs
 
-    sides = [[(path, held) for path, held, *_ in files] for files in seen.sides]
+    sides = [
+        [(path, held) for path, held, *_ in files]
+        for files in seen.sides
+        if input_format(files[0][0]) not in TENSOR_FORMATS
+    ]
     names = [path for files in sides for path, _ in files]
     if len({*names}) < len(names):
         return None
-    return cut_pairs(sides, table_options(selection), place, talk, cut_text=seen.alike or talk is None)
+    found = cut_pairs(sides, table_options(selection), place, talk, cut_text=seen.alike or talk is None)
+    beside_tensor = len(sides) < len(seen.sides)  # where every process needs a row to know what the column holds
+    return None if found is None or (beside_tensor and found.rows < place[1]) else found
 
 
 def _see(paths: Sequence[str], selection: Selection, rank: int, talk: Talk | None) -> Seen:

@@ -202,7 +202,7 @@ def array_coding(array: StoredArray, path: str, flag: str = "--by") -> Coding:
         what = f"{flag} {array.name} has the shape {array.shape}, not one value a row"
         raise UsageError(what, fix="name an array (N,)", path=path)
     if array.labels is not None:
-        return Coding(array.labels, lambda read: read.astype(np.int64, copy=False))
+        return Coding(array.labels, lambda read: read.astype(np.int64, copy=False), array.ranged)
     distinct = _distinct(array)
     if len(distinct) > MANY_NUMBERS:
         edges = _quartiles(array)

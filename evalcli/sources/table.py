@@ -36,6 +36,8 @@ class Table:
         self._checked = threading.Event()  # a thread whose ``join`` is interrupted passes for dead from then on
         self._failure: BaseException | None = None
         self._done: tuple[InputFile, ...] | None = None
+        self.among: tuple[int, int] | None = None
+        """The number of its first row in the whole of which it is a share, and how many rows that has."""
 
     @property
     def noun(self) -> str:

@@ -20,6 +20,8 @@ from evalcli.sources.table_sides import Sides
 from evalcli.sources.table_slices import column_slices, read_slicers
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from evalcli.sources.base import Selection
     from evalcli.sources.naming import Chosen
     from evalcli.sources.table import Table
@@ -39,6 +41,7 @@ class TableArray(StoredArray):
         self.dtype = dtype
         self._data = data
         self._labels = labels
+        self._first = 0
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -47,7 +50,14 @@ class TableArray(StoredArray):
 
     def read(self, start: int, stop: int) -> Array:
         """Rows ``start:stop``; -1 stands for a missing label, NaN for a missing score."""
-        return self._data[start:stop]
+        return self._data[start - self._first : stop - self._first]
+
+    def placed(self, table: Table) -> TableArray:
+        """Itself, under the numbers that its rows have in the whole where the table is a share."""
+        if table.among is not None:
+            self._first, total = table.among
+            self.shape = (total, *self.shape[1:])
+        return self
 
 
 def read_side(tables: Tables, table: Table, chosen: Chosen, selection: Selection) -> TableArray:
@@ -67,12 +77,17 @@ def read_side(tables: Tables, table: Table, chosen: Chosen, selection: Selection
     allowed = selection.nan == "drop" or (selection.nan == "wrong" and not is_truth)
     rule = replace(selection, nan=selection.nan if allowed else "error", where=None, id=None)
     sides = Sides(joined, cells, cells[0], None, chosen.classes, rule, lambda _share: None)
+    return _read_side(sides, is_truth=is_truth).placed(table)
+
+
+def _read_side(sides: Sides, *, is_truth: bool) -> TableArray:
+    joined, cells, selection = sides.joined, sides.preds, sides.selection
     if len(cells) > 1 or cells[0].kind == "list":
         return _read_scores(sides, is_truth=is_truth)
     counts = dict(
         sides.query(f"SELECT {columns.label_sql(cells[0])} AS t, count(*) {joined.source()} GROUP BY t").fetchall()
     )
-    texts = [text for text in counts if text is not None]
+    (texts,) = sides.of_all(texts=[text for text in counts if text is not None])
     integral = cells[0].kind == "float" and all(text.lstrip("-").isdigit() for text in texts)
     named = is_score_name(cells[0].name) and not is_truth
     as_scores = columns.are_fractions(texts) or (cells[0].kind == "float" and not integral) or named
@@ -81,7 +96,7 @@ def read_side(tables: Tables, table: Table, chosen: Chosen, selection: Selection
         return _read_scores(sides, is_truth=is_truth)
     if selection.scores != "labels" and (as_scores or (selection.scores is not None and not is_truth)):
         return _read_scores(sides, is_truth=is_truth)
-    return _read_labels(sides, counts, is_truth=is_truth)
+    return _read_labels(sides, counts, texts, is_truth=is_truth)
 
 
 def read_weight(tables: Tables, table: Table, name: str, selection: Selection) -> TableArray:
@@ -95,7 +110,7 @@ def read_weight(tables: Tables, table: Table, name: str, selection: Selection) -
     cell = joined.column(name, "preds")
     sides = Sides(joined, (cell,), cell, None, None, replace(selection, nan="error", where=None), lambda _share: None)
     sides.check_numbers(cell, "weight")
-    return _read_scores(sides, is_truth=True)
+    return _read_scores(sides, is_truth=True).placed(table)
 
 
 def read_slices(tables: Tables, table: Table, name: str) -> TableArray:
@@ -108,12 +123,15 @@ def read_slices(tables: Tables, table: Table, name: str) -> TableArray:
     """
     joined = Joined(tables, table, None)
     column = column_slices(joined, joined.column(name, "preds"))
+    column = replace(column, ranged=column.ranges is not None)
     (slicer,) = read_slicers(joined, (column,), "")
     rows = int(tables.query(f"SELECT count(*) {joined.source()}").fetchall()[0][0])
     codes = np.empty(rows, np.int16 if len(slicer.values) < 1 << 15 else np.int32)
     sql = f"SELECT {column.sql}, 0 {joined.source()}"
     _fill(RowStream(tables, sql, 1, slicer.values, np.float64), codes)
-    return TableArray(name, "text", codes, slicer.values)
+    found = TableArray(name, "text", codes, slicer.values)
+    found.ranged = slicer.ranged
+    return found.placed(table)
 
 
 def read_clusters(tables: Tables, table: Table, name: str) -> TableArray:
@@ -130,14 +148,14 @@ def read_clusters(tables: Tables, table: Table, name: str) -> TableArray:
     for block in tables.stream(f"SELECT {number} {joined.source()}", FETCH):
         numbers[at : at + block.num_rows] = whole(filled(block.columns[0], NO_CLUSTER), np.int64)
         at += block.num_rows
-    return TableArray(name, "int64", numbers)
+    return TableArray(name, "int64", numbers).placed(table)
 
 
-def _read_labels(sides: Sides, counts: dict[str | None, int], *, is_truth: bool) -> TableArray:
+def _read_labels(sides: Sides, counts: dict[str | None, int], texts: Collection[str], *, is_truth: bool) -> TableArray:
     cell, rows = sides.preds[0], sum(counts.values())
-    missing = counts.get(None, 0)
+    (missing,) = sides.sums(counts.get(None, 0))
     _check(sides, rows, missing, is_truth=is_truth)
-    labels = class_order((text for text in counts if text is not None), sides.selection.labels)
+    labels = class_order(texts, sides.selection.labels)
     sides.check_classes(cell, labels)
     smallest = np.int8 if len(labels) < 1 << 7 else np.int16 if len(labels) < 1 << 15 else np.int32
     codes = np.empty(rows, smallest)
@@ -155,6 +173,7 @@ def _read_scores(sides: Sides, *, is_truth: bool) -> TableArray:
     rows, missing = sides.query(
         f"SELECT count(*), count(*) FILTER ({sides.gap_sql()}) {sides.joined.source()}"
     ).fetchall()[0]
+    (missing,) = sides.sums(missing)
     _check(sides, rows, missing, is_truth=is_truth)
     width = common_width(sides) if sides.preds[0].kind == "list" else None
     single = columns.is_single_precision(sides.joined, sides.preds)

@@ -68,6 +68,15 @@ class Portion(NamedTuple):
     lines: Lines | None = None
 
 
+class Cut(NamedTuple):
+    """The ``portions`` of a table of ``files`` that hold its rows ``span`` (from and to before), of ``total``."""
+
+    portions: Sequence[Portion]
+    files: Sequence[str]
+    span: tuple[int, int]
+    total: int
+
+
 def name_of(number: int) -> str:
     """What the engine calls the portion at this place, if it is lines of a file."""
     return f"{PROTOCOL}://{number}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -64,7 +65,7 @@ def test_every_row_is_in_the_share_that_has_its_number_in_both_files(
     sides = [[(str(path), path.stat().st_size) for path in side] for side in (one, two)]
     cut = paircut.cut_pairs(sides, TableOptions(), (0, size), None, cut_text=True)
     assert cut is not None
-    shares = [[_records(portions) for portions in side] for side in cut]
+    shares = [[_records(portions) for portions in side] for side in cut.hands]
     assert [len(share) for share in shares[0]] == [
         len(rows) * (i + 1) // size - len(rows) * i // size for i in range(size)
     ]
@@ -89,6 +90,10 @@ def table(path: Path, kind: str, columns: dict[str, list[Any]], files: int) -> P
     for number in range(files):
         part = rows[len(rows) * number // files : len(rows) * (number + 1) // files]
         file = path.with_name(f"{path.name}{number}.{kind}")
+        if kind == "npy":
+            (only,) = columns.values()
+            np.save(file, np.array(only))
+            return file
         if kind == "parquet":
             held = {name: [row[i] for row in part] for i, name in enumerate(columns)}
             pq.write_table(pa.table(held), file, row_group_size=20)
@@ -109,6 +114,10 @@ SAID = ["abc"[i // 2 % 3] for i in range(N)]
 NOTES = [f"{i}\n" if i % 4 else '"' for i in range(N)]
 AGES = [str(i * i % 97) for i in range(N)]
 
+CODES, TRUTH_CODES = (["abc".index(one) for one in column] for column in (SAID, TRUTH))
+SCORES = [i * i % 97 / 97 for i in range(N)]
+FLAGS = [i % 2 for i in range(N)]
+
 PAIRS: dict[str, tuple[Any, ...]] = {
     "text": (("csv", {"pred": SAID}, 1), ("csv", {"target": TRUTH, "note": NOTES}, 1), ()),
     "two files and lines of JSON": (("csv", {"pred": SAID, "x": NOTES}, 2), ("jsonl", {"target": TRUTH}, 1), ()),
@@ -125,6 +134,16 @@ PAIRS: dict[str, tuple[Any, ...]] = {
         ("--by", "age", "--by", "g", "--where", "age > 30 OR g = 'a'"),
     ),
     "ids": (("csv", {"id": AGES, "pred": SAID}, 1), ("csv", {"id": sorted(AGES), "target": TRUTH}, 1), ()),
+    "tensor and text": (("npy", {"p": CODES}, 1), ("csv", {"target": TRUTH_CODES, "age": AGES}, 2), ("--by", "age")),
+    "tensor of names": (("npy", {"p": SAID}, 1), ("csv", {"target": TRUTH, "g": NOTES}, 1), ("--by", "g")),
+    "text and tensor": (("jsonl", {"pred": CODES}, 1), ("npy", {"t": TRUTH_CODES}, 1), ()),
+    "Parquet and tensor": (("parquet", {"score": SCORES}, 2), ("npy", {"t": [i % 2 for i in range(N)]}, 1), ()),
+    "tensor and weights": (("npy", {"p": SCORES}, 1), ("csv", {"target": FLAGS, "w": AGES}, 1), ("--weight", "w")),
+    "tensor and labels": (
+        ("npy", {"p": [[0.1, 0.7]] * N}, 1),
+        ("csv", {"target_a": FLAGS, "target_b": [1] * N}, 1),
+        ("--by", "target_a"),
+    ),
     "cells": (
         ("csv", {"pred_a": [f"0.{i}" for i in range(N)], "pred_b": ["0.4"] * N}, 1),
         ("csv", {"target_a": [i % 2 for i in range(N)], "target_b": [1] * N}, 1),
@@ -150,6 +169,20 @@ def test_other_numbers_of_rows_are_told_as_one_process_tells_them(run: Run, tmp_
     alone = run("report", preds, target, *PLAIN)
     assert "40 predictions but 41 targets" in alone.stderr
     assert report_by_threads(3, preds, target=target) in alone.stderr
+
+
+def test_a_tensor_of_other_rows_and_missing_cells_are_told_as_one_process_tells_them(run: Run, tmp_path: Path) -> None:
+    preds, target = tmp_path / "p.npy", tmp_path / "t.csv"
+    np.save(preds, np.array(CODES))
+    for missing, rows, said in (
+        ((), [*TRUTH_CODES, 1], "90"),
+        ((20, 50, 80, 81), TRUTH_CODES, "4 targets are missing (line 22, line 52, line 82, …)"),
+    ):
+        cells = ["" if i in missing else str(cell) for i, cell in enumerate(rows)]
+        target.write_text("\n".join(["target,x", *(f"{cell},1" for cell in cells)]))
+        alone = run("report", preds, target, *PLAIN)
+        assert said in alone.stderr
+        assert f"evalcli: {report_by_threads(3, preds, target=target)}\n" == alone.stderr
 
 
 def test_three_processes_share_two_tables(run: Run, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import evalcli
 from evalcli.engine import Execution
-from evalcli.errors import UsageError
+from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.sources import open_source
 from evalcli.sources.base import Scan, Selection
@@ -28,6 +29,20 @@ TABLE = pd.DataFrame(
 )
 SCORES = RNG.random((ROWS, 2)).round(6)
 BY = ("region", "age", "region,code", "code")
+
+
+def test_parts_whose_ranges_differ_are_refused(tmp_path):
+    parts = []
+    for number, rows in enumerate((slice(0, 150), slice(150, ROWS))):
+        np.save(tmp_path / f"p{number}.npy", SCORES[rows, 0])
+        TABLE.loc[TABLE.index[rows], ["cat", "age"]].rename(columns={"cat": "target"}).to_csv(
+            tmp_path / f"t{number}.csv", index=False
+        )
+        files = (str(tmp_path / f"p{number}.npy"), str(tmp_path / f"t{number}.csv"))
+        with pytest.warns(UserWarning, match="slices by 'age' are ranges of numbers that these rows alone have cut"):
+            parts.append(evalcli.evaluate(*files, by="age", partial=True))
+    with pytest.raises(InputError, match="each share of the rows has cut its own"):
+        evalcli.merge(parts)
 
 
 def report(paths, task, by=BY, scan=None, **asked):
