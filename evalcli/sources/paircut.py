@@ -230,10 +230,12 @@ class _Block:
             self.start = at - 2
         padded = np.frombuffer(data + b"\0" * (-len(data) % 64), np.uint8)
         self.bytes = padded
-        self.own = bits(np.arange(len(padded)) >= 2)
         self.newline = bits(padded == LF)
-        self._quote = bits(padded == QUOTE) & self.own if text.quoted else np.zeros_like(self.newline)
-        self._return = bits(padded == CR)
+        self.own = np.full_like(self.newline, ~np.uint64(0))
+        self.own[0] ^= np.uint64(3)
+        nowhere = np.zeros_like(self.newline)
+        self._quote = bits(padded == QUOTE) & self.own if text.quoted and b'"' in data else nowhere
+        self._return = bits(padded == CR) if b"\r" in data else nowhere
         self.quotes = int(np.bitwise_count(self._quote).sum())
         self.lines = int(np.bitwise_count(self.newline & self.own).sum())
         self.returns = int(np.bitwise_count(self._return & self.own).sum())
