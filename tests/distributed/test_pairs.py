@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from started_ranks import Ended, ranks, report_by_threads
+from started_ranks import report_by_threads
 
 from evalcli.sources import paircut
 from evalcli.sources.bytestream import TextFile
@@ -32,7 +32,7 @@ def quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if set(cell) & set(',"\n') else cell
 
 
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=30),
     blanks=st.lists(st.integers(0, 2), min_size=30, max_size=30),
@@ -158,8 +158,7 @@ def test_ranks_that_read_pairs_print_the_bytes_of_one_process(run: Run, tmp_path
     preds, target = (table(tmp_path / side, *one) for side, one in zip(("p", "t"), sides, strict=True))
     alone = run("report", preds, target, *PLAIN, *options)
     assert alone.code == 0, alone.stderr
-    for count in (2, 5):
-        assert report_by_threads(count, preds, "--no-intervals", *options, target=target) == alone.stdout
+    assert report_by_threads(4, preds, "--no-intervals", *options, target=target) == alone.stdout
 
 
 def test_other_numbers_of_rows_are_told_as_one_process_tells_them(run: Run, tmp_path: Path) -> None:
@@ -183,14 +182,3 @@ def test_a_tensor_of_other_rows_and_missing_cells_are_told_as_one_process_tells_
         alone = run("report", preds, target, *PLAIN)
         assert said in alone.stderr
         assert f"evalcli: {report_by_threads(3, preds, target=target)}\n" == alone.stderr
-
-
-def test_three_processes_share_two_tables(run: Run, tmp_path: Path) -> None:
-    *sides, _ = PAIRS["text and Parquet"]
-    preds, target = (table(tmp_path / side, *one) for side, one in zip(("p", "t"), sides, strict=True))
-    part = tmp_path / "a.evalcli"
-    alone = run("report", preds, target, "-f", "json")
-    first, *others = ranks(3, "report", preds, target, "-f", "json", "-o", part)
-    assert first == Ended(alone.stdout, "", 0)
-    assert others == [Ended("", "", 0)] * 2
-    assert run("merge", part, "-f", "json").stdout == alone.stdout
