@@ -102,10 +102,8 @@ def _risk(groups: ConfidenceGroups, order: _Order, coverage: float) -> Certified
     place, taken = _cut(order, coverage)
     m, w, k0, e0 = (float(column[place]) for column in order)
     part = min(taken - k0, m)
-    even = (e0 + part * w / m) / taken
-    if not groups.coarse[place]:
-        return Certified(even, even, even)
-    return Certified(even, (e0 + max(part - (m - w), 0.0)) / taken, (e0 + min(w, part)) / taken)
+    wrong = (part * w / m, max(part - (m - w), 0.0), min(w, part)) if groups.coarse[place] else (part * w / m,) * 3
+    return Certified(*(min((e0 + some) / taken, 1.0) for some in wrong))  # sums of weights may round past all of them
 
 
 def accuracy_at_coverage(groups: ConfidenceGroups, coverage: float = 0.9) -> Certified:

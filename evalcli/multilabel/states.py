@@ -75,8 +75,7 @@ class MultilabelPass:
         if self.clusters is not None:
             assert cells.cluster is not None
             self.clusters.update(cells, cells.cluster, cells.counted.repeats)
-        if self.scan is not None:
-            assert cells.groups is not None
+        if self.scan is not None and cells.groups is not None:  # there may be no column with two values
             self.scanned_by.take(self.scan, cells.counted, cells.groups[:, len(self.slices) :], cells.cluster)
         return holds
 

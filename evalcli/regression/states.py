@@ -119,8 +119,7 @@ class RegressionPass:
         if self.clusters is not None:
             assert rows.cluster is not None
             self.clusters.update(rows, rows.cluster, rows.repeats)
-        if self.scan is not None:
-            assert rows.groups is not None
+        if self.scan is not None and rows.groups is not None:  # there may be no column with two values
             self.scan.update(
                 self.loss(rows), rows.groups[:, len(self.slices) :], rows.repeats, rows.weight, rows.cluster
             )

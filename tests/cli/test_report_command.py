@@ -289,3 +289,24 @@ def test_a_search_of_no_column_says_so(run, scan):
     done = run("report", "preds.csv", "--scan", scan)
     assert (done.code, done.stdout) == (2, "")
     assert "--scan names no column; say which" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "options"),
+    [
+        (
+            "y_0,y_1,p_0,p_1,site",
+            ("1,0,0.9,0.2,EU", "0,1,0.4,0.7,EU"),
+            ("--pred", "p_*", "--target", "y_*", "--task", "multilabel"),
+        ),
+        ("target,pred,site", ("1.5,1.4,EU", "0.5,1.1,EU"), ()),
+        ("target,pred,site", ("cat,cat,EU", "dog,cat,EU"), ("--positive", "cat")),
+    ],
+)
+def test_a_search_of_columns_that_tell_no_rows_apart_finds_nothing(run, tmp_path, header, rows, options):
+    path = tmp_path / "few.csv"
+    path.write_text("\n".join((header, *rows)) + "\n")
+    done = run("report", path, "--scan", "site", "-f", "json", *options)
+    assert done.code == 0, done.stderr
+    scan = json.loads(done.stdout)["scan"]
+    assert (scan["tried"], scan["slices"]) == (0, [])

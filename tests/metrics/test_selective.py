@@ -127,3 +127,14 @@ def test_no_rows_have_no_risk():
         assert np.isnan(formula(found).value)
     assert np.isnan(best_aurc(found))
     assert risk_coverage(found) == []
+
+
+def test_rounded_weights_leave_no_share_outside_its_range():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        weights = rng.exponential(size=rng.integers(1, 6))
+        levels = np.sort(rng.random(len(weights)))[::-1]
+        for sides in ((np.zeros_like(weights), weights), (weights, np.zeros_like(weights))):
+            held = ConfidenceGroups(levels, levels, *sides)
+            for found in (accuracy_at_coverage(held), aurc(held), excess_aurc(held)):
+                assert 0.0 <= found.low <= found.value <= found.high <= 1.0
