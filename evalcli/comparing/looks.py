@@ -65,6 +65,10 @@ class ScoreLook:
         seen = {str(name): _seen_look(name, results, mean_weight) for name in names if is_seen(name)}
         return cls(results.scoring, influences, weights, rankings, seen)
 
+    def means_columns(self, name: MetricName) -> bool:
+        """Whether a metric is a mean over several rankings: together their influences tell how sure it is."""
+        return int(np.count_nonzero(self.weights.get(str(name), ()))) > 1
+
     def smaller_side(self, name: MetricName) -> float:
         """Rows of the smaller side of the columns that a metric is of."""
         weight = self.weights[str(name)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from math import isfinite
+from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,8 +92,8 @@ class ScoreDifferences:
                 found[str(name)] = self._of_loss(name, pair, total.losses[str(name)])
                 continue
             moved = total.influences[str(name)]
-            if name.base not in INFLUENCES:
-                found[str(name)] = self._of_intervals(name, pair, moved.correlation)
+            if name.base not in INFLUENCES and not all(look.means_columns(name) for look in looks):
+                found[str(name)] = self._of_intervals(name, pair, moved)
                 continue
             first, second = self._values(name, pair)
             rows = min(look.smaller_side(name) for look in looks)
@@ -122,13 +122,13 @@ class ScoreDifferences:
             told[str(name)] = None if plain is None else clusters.difference(plain, moved, span)
         return told
 
-    def _of_intervals(self, name: MetricName, pair: tuple[int, int], together: float) -> Difference | None:
+    def _of_intervals(self, name: MetricName, pair: tuple[int, int], moved: PairedInfluence) -> Difference | None:
         """From the interval that a report gives each of the two, whose deviations are correlated."""
         ends = [self._interval(name, self.numbers[i]) for i in pair]
         if ends[0] is None or ends[1] is None:
             return None
         first, second = self._values(name, pair)
-        return mover(second, ends[1], first, ends[0], self.confidence, together)
+        return mover(second, ends[1], first, ends[0], self.confidence, moved.correlation, sqrt(moved.variance))
 
     def _interval(self, name: MetricName, numbers: Numbers) -> Interval | None:
         from evalcli.classification.intervals import Intervals

@@ -22,9 +22,17 @@ if TYPE_CHECKING:
 
 
 def mover(
-    first: float, one: Interval, second: float, other: Interval, confidence: Confidence, together: float = 0.0
+    first: float,
+    one: Interval,
+    second: float,
+    other: Interval,
+    confidence: Confidence,
+    together: float = 0.0,
+    error: float = 0.0,
 ) -> Difference:
     """``first − second``, from the interval of each; ``together`` is the correlation of the two estimates.
+
+    Neither side is shorter than a standard ``error`` that is known otherwise lets it be.
 
     >>> from evalcli.uncertainty.intervals import Confidence
     >>> found = mover(0.8, Interval(0.7, 0.9, "wilson"), 0.6, Interval(0.5, 0.7, "wilson"), Confidence(), 0.5)
@@ -32,9 +40,9 @@ def mover(
     (0.1, 0.3, 9e-05)
     """
     value = first - second
-    below = _arm(first - one.low, other.high - second, together)
-    above = _arm(one.high - first, second - other.low, together)
     critical = confidence.critical
+    below = max(_arm(first - one.low, other.high - second, together), critical * error)
+    above = max(_arm(one.high - first, second - other.low, together), critical * error)
     facing = (below if value > 0 else above) / critical
     p = 1.0 if value == 0 or not facing > 0 else two_sided(value / facing)
     interval = Interval(value - below, value + above, "mover")

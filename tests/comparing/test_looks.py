@@ -1,0 +1,151 @@
+"""How a row of one model moves metrics of bins, confidences and curves; and the differences of two models in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from memory_source import MemorySource
+from scipy import special
+
+from evalcli.comparing.models import Question, compare
+from evalcli.comparing.scored import has_test
+from evalcli.engine import Execution
+from evalcli.evaluation import evaluate
+from evalcli.metrics.calibration import bin_table
+from evalcli.metrics.registry import METRICS, parse
+from evalcli.task import Choices
+from evalcli.uncertainty.binslopes import bin_slopes
+from evalcli.uncertainty.intervals import Confidence, Interval
+from evalcli.uncertainty.mover import mover
+
+CONFIDENCE = Confidence()
+BINARY = (
+    "ece", "ece_positive", "ece_equal_mass", "mce", "overconfidence", "underconfidence", "brier_reliability",
+    "brier_resolution", "aurc", "excess_aurc", "accuracy_at_coverage0.9", "mean_confidence", "ks", "auroc_fpr0.1",
+    "recall_at_precision0.6", "precision_at_recall0.5", "specificity_at_sensitivity0.9",
+)  # fmt: skip
+CLASSES = (
+    "ece", "ece_equal_mass", "ece_classwise", "mce", "brier_reliability", "brier_resolution", "aurc",
+    "accuracy_at_coverage0.9", "mean_confidence", "auroc_fpr0.2_macro", "auroc_fpr0.2[1]",
+)  # fmt: skip
+
+
+def models(kind, rows=800, seed=0, spread=1.0):
+    """Two models that err alike, and the truth; the second is ``spread`` as sharp."""
+    rng = np.random.default_rng(seed)
+    if kind == "binary":
+        target = (rng.random(rows) < 0.4).astype(int)
+        common = 2.4 * (2 * target - 1) + 1.5 * rng.standard_normal(rows)
+        return [special.expit(s * (common + rng.standard_normal(rows))) for s in (1.0, spread)], target
+    target = rng.integers(3, size=rows)
+    common = rng.standard_normal((rows, 3)) + 1.5 * np.eye(3)[target]
+    return [s * (common + 0.7 * rng.standard_normal((rows, 3))) for s in (1.0, spread)], target
+
+
+def compared(preds, target, names, execution=Execution(workers=1), **more):  # noqa: B008 - frozen
+    made = [
+        MemorySource(each, target, paths=(f"{name}.pt", "t.pt"), **more)
+        for name, each in zip("abc", preds, strict=False)
+    ]
+    return compare(made, Choices(), execution, Question(metrics=names))
+
+
+def test_every_metric_of_scores_is_compared_but_what_only_the_truth_decides():
+    scored = [entry for entry in METRICS.values() if entry.needs_scores and {"binary", "multiclass"} & {*entry.tasks}]
+    left = {entry.name for entry in scored if not has_test(parse(entry.example))}
+    assert left == {"brier_uncertainty", "auroc_ovo"}
+
+
+@pytest.mark.parametrize(("kind", "names"), [("binary", BINARY), ("classes", CLASSES)])
+def test_differences_have_intervals_and_no_bit_depends_on_batches(kind, names):
+    preds, target = models(kind, spread=0.6)
+    found = compared(preds, target, names)
+    for place, each in enumerate(preds):
+        report = evaluate(MemorySource(each, target), Choices(), Execution(workers=1), names)
+        assert [row.values[place] for row in found.metrics] == [report.metrics[name].value for name in names]
+    for name in names:
+        gap = found.metric(name).differences[1]
+        assert gap.low < gap.value < gap.high, name
+        assert (gap.p < 0.05) == (gap.low > 0 or gap.high < 0), name
+        back = compared(preds[::-1], target, (name,)).metric(name).differences[1]
+        assert (back.low, back.high, back.p) == pytest.approx((-gap.high, -gap.low, gap.p), rel=1e-9, abs=1e-12), name
+    for execution in (Execution(batch_size=7, workers=1), Execution(batch_size=64, workers=3)):
+        assert repr(compared(preds, target, names, execution)) == repr(found)
+
+
+@pytest.mark.parametrize(("kind", "names"), [("binary", BINARY), ("classes", CLASSES)])
+def test_models_that_agree_show_no_difference_and_are_not_quite_sure(kind, names):
+    preds, target = models(kind)
+    for name in names:
+        gap = compared([preds[0], preds[0]], target, (name,)).metric(name).differences[1]
+        assert (gap.value, gap.p) == (0.0, 1.0), name
+        assert gap.low < 0.0 < gap.high, name
+
+
+@pytest.mark.parametrize("weight", [1.0, 5.0])
+@pytest.mark.parametrize("name", ["ece", "aurc", "brier_resolution", "ks", "accuracy_at_coverage0.9"])
+def test_weights_that_are_alike_make_nothing_surer(name, weight):
+    preds, target = models("binary", spread=0.6)
+    plain, weighted = (
+        compared(preds, target, (name,), **more).metric(name).differences[1]
+        for more in ({}, {"weight": np.full(len(target), weight)})
+    )
+    assert (weighted.low, weighted.high) == pytest.approx((plain.low, plain.high), rel=0.02, abs=2e-4)
+
+
+@pytest.mark.parametrize(("kind", "name"), [
+    ("binary", "ece_positive"), ("binary", "brier_reliability"), ("binary", "brier_resolution"), ("binary", "aurc"),
+    ("binary", "accuracy_at_coverage0.9"), ("binary", "ks"), ("binary", "auroc_fpr0.1"), ("binary", "excess_aurc"),
+    ("classes", "ece"), ("classes", "ece_equal_mass"), ("classes", "brier_reliability"), ("classes", "aurc"),
+])  # fmt: skip
+def test_intervals_are_about_as_wide_as_a_bootstrap_of_rows_says(kind, name):
+    """Far from calibrated, so that no gap folds; no narrower than 0.85 of the bootstrap's, nor twice as wide."""
+    preds, target = models(kind, rows=1500, spread=0.3)
+    gap = compared(preds, target, (name,)).metric(name).differences[1]
+    rng, values = np.random.default_rng(1), []
+    for _ in range(120):
+        drawn = np.bincount(rng.integers(len(target), size=len(target)), minlength=len(target))
+        held = drawn > 0
+        each = [
+            evaluate(
+                MemorySource(one[held], target[held], repeats=drawn[held]), Choices(), Execution(workers=1), (name,)
+            )
+            for one in preds
+        ]
+        values.append(each[1].metrics[name].value - each[0].metrics[name].value)
+    assert 0.85 < (gap.high - gap.low) / (2 * 1.96 * np.std(values)) < 2.0
+
+
+@pytest.mark.parametrize(
+    "base", ["ece", "mce", "overconfidence", "underconfidence", "brier_reliability", "brier_resolution"]
+)
+def test_slopes_of_bins_are_derivatives(base):
+    """Beside a row of little weight more; many rows, so that no gap may be noise."""
+    n, sure, right = np.array([4e4, 1e4, 5e4]), np.array([1e4, 6e3, 4.5e4]), np.array([1.4e4, 4e3, 4e4])
+    slopes, formula = bin_slopes(base, bin_table(n, sure, right)), METRICS[base].formula
+    for place, confidence, hit in ((0, 0.2, True), (1, 0.5, False), (2, 0.9, True), (2, 0.85, False)):
+        step = 1e-2 * (np.arange(3) == place)
+        moved = [
+            float(formula(bin_table(n + sign * step, sure + sign * step * confidence, right + sign * step * hit)))
+            for sign in (1.0, -1.0)
+        ]
+        told = slopes.at(np.array([place]), np.array([confidence]), np.array([hit]))[0]
+        assert told == pytest.approx((moved[0] - moved[1]) / 2e-2, rel=1e-5, abs=1e-13)
+
+
+def test_a_gap_that_noise_may_have_made_moves_less():
+    few, many = (
+        bin_slopes("ece", bin_table(np.array([n]), np.array([0.7 * n]), np.array([0.72 * n]))) for n in (50, 1e6)
+    )
+    assert 0.0 < few.right[0, 0] * 50 < 0.5
+    assert many.right[0, 0] * 1e6 == pytest.approx(1.0)
+
+
+def test_what_two_estimates_have_in_common_is_taken_off():
+    one, other = Interval(0.7, 0.85, "x"), Interval(0.55, 0.75, "x")
+    apart, together = (mover(0.8, one, 0.65, other, CONFIDENCE, share) for share in (0.0, 0.9))
+    assert together.interval.width < apart.interval.width
+    assert apart.interval.low == pytest.approx(0.15 - np.hypot(0.1, 0.1))
+    assert together.interval.low == pytest.approx(0.15 - np.sqrt(2 * 0.01 - 1.8 * 0.01))
+    sure = mover(0.8, one, 0.65, other, CONFIDENCE, 0.9, error=0.08)
+    assert sure.interval.low == pytest.approx(0.15 - CONFIDENCE.critical * 0.08)
