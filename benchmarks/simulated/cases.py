@@ -113,6 +113,27 @@ CLASS_MEANS: tuple[tuple[str, tuple[str, int, int], dict[str, Any]], ...] = (
     ("weighted AP, 5 skewed classes, 300 rows", ("average_precision", 300, 5), {"skewed": True, "weighted": True}),
 )
 
+POINT_TITLES = {
+    "recall_at_precision": "recall at a precision of {}",
+    "precision_at_recall": "precision at a recall of {}",
+    "specificity_at_sensitivity": "specificity at a sensitivity of {}",
+}
+POINTS: tuple[tuple[str, tuple[str, float, int, float, float], dict[str, float]], ...] = (
+    ("200 rows", ("recall_at_precision", 0.8, 200, 0.5, 1.5), {}),
+    ("500 rows", ("recall_at_precision", 0.8, 500, 0.2, 2.5), {}),
+    ("2 % positive, 5,000 rows", ("recall_at_precision", 0.8, 5000, 0.02, 2.5), {}),
+    ("1,000 rows", ("recall_at_precision", 0.9, 1000, 0.5, 1.5), {}),
+    ("100 rows", ("precision_at_recall", 0.8, 100, 0.5, 1.5), {}),
+    ("500 rows", ("precision_at_recall", 0.8, 500, 0.2, 1.5), {}),
+    ("4 % positive, 500 rows", ("precision_at_recall", 0.8, 500, 0.04, 1.5), {}),
+    ("5,000 rows", ("precision_at_recall", 0.5, 5000, 0.3, 2.5), {}),
+    ("few levels, 2,000 rows", ("precision_at_recall", 0.5, 2000, 0.1, 1.7), {"levels": 0.35}),
+    ("uneven scatter, 200 rows", ("precision_at_recall", 0.8, 200, 0.3, 1.7), {"scatter": 2.0}),
+    ("500 rows", ("specificity_at_sensitivity", 0.9, 500, 0.2, 1.5), {}),
+    ("4 % positive, 500 rows", ("specificity_at_sensitivity", 0.9, 500, 0.04, 1.5), {}),
+    ("2 % positive, 5,000 rows", ("specificity_at_sensitivity", 0.9, 5000, 0.02, 1.5), {}),
+)
+
 CASES = (
     Case("accuracy, balanced, 200 rows", accuracy(200, 0.6, 0.9)),
     Case("accuracy, skewed, 1,000 rows", accuracy(1000, 0.93, 0.97)),
@@ -185,12 +206,7 @@ CASES = (
     Case("Brier reliability 0, 1,000 rows", split("reliability", 1000, 1.0, 1.0)),
     *(Case(f"{part}, 1,000 rows", split(part, 1000, 2.0, 0.6)) for part in ("overconfidence", "underconfidence")),
     Case("partial AUROC, 100 + 400 rows", partial_area(100, 400, 1.5)),
-    Case("recall at a precision of 0.8, 200 + 200 rows", operating("recall_at_precision", 0.8, 200, 200, 1.5)),
-    Case("precision at a recall of 0.8, 100 + 400 rows", operating("precision_at_recall", 0.8, 100, 400, 1.5)),
-    Case(
-        "specificity at a sensitivity of 0.9, 100 + 400 rows",
-        operating("specificity_at_sensitivity", 0.9, 100, 400, 1.5),
-    ),
+    *(Case(f"{POINT_TITLES[told[0]].format(told[1])}, {more}", operating(*told, **how)) for more, told, how in POINTS),
     Case("Kolmogorov–Smirnov, 100 + 400 rows", distance_of_curves(100, 400, 1.5)),
     Case("Kolmogorov–Smirnov, 50 + 50 rows", distance_of_curves(50, 50, 1.0)),
     Case("Kolmogorov–Smirnov, uneven scatter, 50 + 50 rows", distance_of_curves(50, 50, 1.0, 2.0)),

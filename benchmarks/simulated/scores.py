@@ -33,6 +33,7 @@ from evalcli.uncertainty.curves import curve_interval, selective_interval
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.means import Moments, mean_interval
+from evalcli.uncertainty.operating import operating_interval
 from evalcli.uncertainty.resampling import percentile
 from evalcli.uncertainty.squares import (
     reliability_interval,
@@ -251,22 +252,28 @@ def partial_area(positives: int, negatives: int, distance: float) -> Callable[[R
     return draw
 
 
-def operating(name: str, argument: float, positives: int, negatives: int, distance: float) -> Callable[[Rng], Drawn]:
-    """Draw normal scores and ask for an operating point; the truth is that of four million rows."""
+def operating(
+    name: str, argument: float, rows: int, share: float, distance: float, *, levels: float = 0.0, scatter: float = 1.0
+) -> Callable[[Rng], Drawn]:
+    """Draw rows with a share of positives, of normal scores, and ask for an operating point.
+
+    ``levels`` rounds scores to its multiples, positives have another ``scatter``; the truth is that of four million
+    rows. How many are positive is drawn, too: a precision depends on it.
+    """
     formula = getattr(roc, name)
 
-    def ranking(rng: Rng, times: float) -> Ranking:
-        sides = int(positives * times), int(negatives * times)
-        return ranking_of(rng.normal(distance, 1, sides[0]), rng.normal(0, 1, sides[1]))
+    def ranking(rng: Rng, positives: int, rows: int) -> Ranking:
+        sides = rng.normal(distance, scatter, positives), rng.normal(0, 1, rows - positives)
+        return ranking_of(*(np.round(side / levels) * levels if levels else side for side in sides))
 
     @cache
     def truth() -> float:
-        many = ranking(np.random.default_rng(0), _MANY / (positives + negatives))
+        many = ranking(np.random.default_rng(0), int(_MANY * share), _MANY)
         return float(formula(many, argument).value)
 
     def draw(rng: Rng) -> Drawn:
-        drawn = ranking(rng, 1.0)
-        return truth(), {"evalcli": curve_interval(name, formula(drawn, argument), drawn, CONFIDENCE, argument)}
+        drawn = ranking(rng, max(int(rng.binomial(rows, share)), 1), rows)
+        return truth(), {"evalcli": operating_interval(name, formula(drawn, argument), drawn, CONFIDENCE, argument)}
 
     return draw
 

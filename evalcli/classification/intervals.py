@@ -277,8 +277,12 @@ class Intervals:
 
             return distance_interval(ranking, self._confidence, self._mean_weight, drawn=self._draws)
         from evalcli.uncertainty.curves import curve_interval
+        from evalcli.uncertainty.operating import POINTS, operating_interval
 
         exact = name.entry.formula(ranking, *name.arguments)
+        if name.base in POINTS:
+            [argument] = name.arguments
+            return operating_interval(name.base, exact, ranking, self._confidence, argument, self._mean_weight)
         setting: dict[str, Any] = {"mean_weight": self._mean_weight, "drawn": self._draws}
         return curve_interval(name.base, exact, ranking, self._confidence, *name.arguments, **setting)
 

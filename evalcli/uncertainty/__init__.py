@@ -14,7 +14,9 @@ macro and weighted means, balanced accuracy, F-beta,   ``resampling``: count boo
 kappa, MCC                                             ``score`` where classes are rare
 AUROC and average precision, one column or a mean      ``ranks``: DeLong, influences        ``Ranking``; weighted:
                                                                                             Σw² of each side
-partial AUROC, operating points, risk–coverage         ``curves``: bootstrap of segments    ``Ranking``, groups
+partial AUROC, risk–coverage area                      ``curves``: bootstrap of segments    ``Ranking``, groups
+recall at a precision, precision at a recall,          ``operating``: thresholds tested     ``Ranking``
+specificity at a sensitivity
 Kolmogorov–Smirnov distance                            ``distances``: less its excess       ``Ranking``
 log loss, Brier score, mean rank, MRR, MAE, MSE        ``means``: Hall                      Σv, Σv², Σv³
 ECE and its kin                                        ``bins``: inversion                  ``BinTable``

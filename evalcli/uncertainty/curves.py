@@ -1,4 +1,4 @@
-"""Intervals of what is read off a curve: operating points, partial areas, selective risk. A bootstrap over segments.
+"""Intervals of what is read off a curve: partial areas, selective risk. A bootstrap over segments.
 
 Rows are drawn as counts of segments, each side of a segment from a Poisson distribution, and all replicates are one
 call of a formula of :mod:`evalcli.uncertainty.paths`. So that the cost does not depend on the number of scores,
@@ -47,13 +47,11 @@ def curve_interval(
 ) -> Interval | None:
     """The interval of what the formula of ``base`` made of a ranking, ``exact``; ``None`` where that is undefined.
 
-    ``mean_weight`` is Σw² / Σw. Unless ``drawn``, the delta method takes the place of the bootstrap where it can: of
-    areas, not of single points of a curve, which jump.
+    ``mean_weight`` is Σw² / Σw. Unless ``drawn``, the delta method takes the place of the bootstrap.
     """
     if isnan(exact.value):
         return None
     rows = min(ranking.positives, ranking.negatives) / mean_weight
-    drawn = drawn or base != "auroc_fpr"
     sides = joined(ranking.pos, ranking.neg, MOST if drawn else FEW)
     return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=drawn)
 

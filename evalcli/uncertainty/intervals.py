@@ -97,9 +97,9 @@ def wilson(successes: float, trials: float, critical: float) -> Interval:
 
 
 def wilson_ends(
-    share: float | HostArray, trials: float | HostArray, critical: float
+    share: float | HostArray, trials: float | HostArray, critical: float | HostArray
 ) -> tuple[float | HostArray, float | HostArray]:
-    """Both ends for shares and trials (…), whole or effective; (0, 1) where there are none."""
+    """Both ends for shares, trials and critical values (…), whole or effective; (0, 1) where there are no trials."""
     import numpy as np
 
     share, trials = np.asarray(share, float), np.asarray(trials, float)
