@@ -8,6 +8,8 @@ import numpy as np
 
 from benchmarks.simulated import Case, GateCase, PairCase
 from benchmarks.simulated.clustered import evaluated, label_sets_of, measured
+from benchmarks.simulated.clusterpairs import TESTED as TESTED_CLUSTERS
+from benchmarks.simulated.clusterpairs import cluster_tests
 from benchmarks.simulated.counts import accuracy, clustered, composite, gate, matrix_of, weighted
 from benchmarks.simulated.labelled import multilabel
 from benchmarks.simulated.labelpairs import TESTED, apart, p_values
@@ -294,6 +296,13 @@ PAIRS = (
     PairCase("test of several labels, 300 rows", p_values(300, 1.0), null=True, promised=TESTED),
     PairCase("test of several labels, 100 rows", p_values(100, 1.0), null=True, promised=TESTED),
     PairCase("test of several labels, rare ones, 100 rows", p_values(100, 1.5), null=True, promised=TESTED),
+    *(
+        PairCase(
+            f"test of {task}, {n} clusters", cluster_tests(n, task), null=True, promised=promised if n > 10 else ()
+        )
+        for task, promised in TESTED_CLUSTERS.items()
+        for n in (10, 20, 40)
+    ),
     PairCase("test of accuracy, 500 rows", compared("accuracy", BETTER), null=False),
     PairCase("test of macro F1, 500 rows", compared("f1_macro", BETTER), null=False),
     PairCase("test of AUROC, 100 + 100 rows", with_p(ranked(100, 100, 1.7, 1.3)), null=False),

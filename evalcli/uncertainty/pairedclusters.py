@@ -1,13 +1,15 @@
 """Two models on rows that belong together: the difference of a metric where whole clusters were sampled.
 
 What the rows of a cluster add to the difference, for the one model less the other, is what the cluster adds: its
-*pull*. The variance of the difference is ``G/(G − 1)·Σ pull²``. By how much that is larger than the variance of as many
-independent rows, the interval of these is wider, so that its shape at the ends of a metric stays what it is. A t
-quantile with the degrees of freedom that the pulls have takes the place of the normal one: where few clusters part the
-models they are few. The p-value is one less the confidence at which the interval ends at 0: McNemar's coins, which are
-tossed row by row, have no place here.
+*pull*. The variance of the difference is ``Σ pull² / (1 − share)``: a cluster draws the difference towards itself by
+its share of the rows, and so pulls less than it would. Of clusters of one size that is ``G/(G − 1)·Σ pull²``. By how
+much it is larger than the variance of as many independent rows, the interval of these is wider, so that its shape at
+the ends of a metric stays what it is. A t quantile with the degrees of freedom that the pulls have takes the place of
+the normal one: where few clusters part the models they are few. The p-value is one less the confidence at which the
+interval ends at 0: McNemar's coins, which are tossed row by row, have no place here.
 
-Source: Liang and Zeger 1986; Rao and Scott 1992; Durkalski, Palesch, Lipsitz and Rust 2003, Analysis of clustered
+Source: Liang and Zeger 1986; Rao and Scott 1992; Bell and McCaffrey 2002, Bias reduction in standard errors for linear
+regression with multi-stage samples (CR2); Durkalski, Palesch, Lipsitz and Rust 2003, Analysis of clustered
 matched-pair data.
 """
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.cells import JointCells
     from evalcli.uncertainty.intervals import Confidence
     from evalcli.uncertainty.slopes import Measure
+
+_LEAST_REST = 1e-3
+"""The share of the rows that the other clusters have, at least."""
 
 
 class Known(NamedTuple):
@@ -80,10 +85,12 @@ class PairedClusters:
 
     def _grown(self, pulls: HostArray, variance: float) -> float:
         """By how much the variance is larger; where no row says so, rows of a cluster are taken to be all alike."""
-        squares = dot(pulls, pulls)
-        if not (squares > 0.0 and variance > 0.0):
+        squares = pulls * pulls
+        if not (squares.any() and variance > 0.0):
             return dot(self.sizes, self.sizes) / float(self.sizes.sum())
-        return squares * len(pulls) / (len(pulls) - 1) / variance
+        by_cluster = len(pulls) == len(self.sizes)  # groups are of about one size
+        shares = self.sizes / self.sizes.sum() if by_cluster else 1.0 / len(pulls)
+        return float((squares / np.maximum(1.0 - shares, _LEAST_REST)).sum()) / variance
 
     def difference(self, plain: Difference, moved: Moved, span: float = inf) -> Difference:
         """The same difference, of at most ``span``, from what it is of independent rows."""

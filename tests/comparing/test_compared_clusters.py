@@ -315,3 +315,20 @@ def test_rows_without_a_cluster_are_refused_or_left_out_of_both(tmp_path):
         evalcli.compare(*paths, cluster="who")
     found = evalcli.compare(*paths, cluster="who", nan="drop").data
     assert (found.n, found.left_out, found.clustered.clusters) == (3, 1, 2)
+
+
+def test_the_variance_of_few_uneven_clusters_is_not_too_small():
+    """Of 20 clusters of 1 to 12 rows ``G/(G − 1)·Σ pull²`` is 3 % short of what means of clusters vary by."""
+    rng = np.random.default_rng(8)
+    found, short = [], []
+    sizes = np.resize(np.arange(1.0, 13.0), 20)
+    clusters = PairedClusters(sizes, Confidence())
+    for levels in rng.normal(size=(3000, 20)):
+        mean = levels @ sizes / sizes.sum()
+        pulls = (levels - mean) * sizes / sizes.sum()
+        found.append(clusters.known(Moved(pulls, 1.0)).grown)
+        short.append(pulls @ pulls * 20 / 19)
+    assert np.mean(found) == pytest.approx(np.sum((sizes / sizes.sum()) ** 2), rel=0.015)
+    assert np.mean(short) < 0.985 * np.mean(found)
+    even = PairedClusters(np.full(20, 3.0), Confidence()).known(Moved(pulls, 1.0)).grown
+    assert even == pytest.approx(pulls @ pulls * 20 / 19)
