@@ -11,6 +11,8 @@ from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.clusters import Clusters
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, wilson
+from evalcli.uncertainty.score import OneModel, score_interval
+from evalcli.uncertainty.slopes import ALL, measure
 
 Z = Confidence().critical
 TABLE = np.array([[90, 10, 2], [5, 95, 6], [3, 8, 40]])
@@ -214,3 +216,21 @@ def test_many_cells_without_an_error_are_not_certain():
     found = CountIntervals(Cells.of(Pairs(few, few, supports))).of(parse("recall_macro"))
     assert found.high == 1
     assert 1 - found.low == pytest.approx(Z**2 / (5000**2 / (1e-6 + 4999 / 2) + Z**2))
+
+
+@pytest.mark.parametrize(
+    ("positives", "telling"), [(np.array([[48, 1], [1, 0]]), 4), (np.array([[900, 30], [8, 2]]), 100)]
+)
+def test_a_variance_that_rests_on_a_handful_of_rows_is_not_believed(positives, telling):
+    """The score interval at ``z·√(1 + 1/(T + 1))``, where ``T`` rows make up the variance, row by row."""
+    name, cells = parse("mcc"), Cells.of_matrix(positives)
+    of_one = measure(name, cells, declared=None, place=ALL)
+    influence = of_one.slope(cells.margins).at(cells.target, cells.preds)
+    rows = np.repeat(influence**2, cells.amounts.astype(int))
+    known = rows.sum() ** 2 / (rows**2).sum()
+    assert known < telling
+    value = float(evaluate(name, cells.margins.counts, positive=1))
+    centre = min(max(value - of_one.bias(cells), -1.0), 1.0)
+    wanted = score_interval(OneModel(of_one, cells), centre, Z * np.sqrt(1 + 1 / (known + 1)), (-1.0, 1.0))
+    found = CountIntervals(cells, positive=1).of(name)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
