@@ -44,6 +44,7 @@ def _row(name: str, formula: str, *, state: str = "Moments", **more: Any) -> Ent
 
 _OVER = "Of several outputs the plain mean of theirs, as scikit-learn takes it; [NAME] is one of them."
 _EXACT = f"From sums without any rounding, so that neither the order nor the size of the values shows. {_OVER}"
+_UNBOUNDED = "No interval: the largest error seen does not bound the next."
 _DEFINED = "Undefined otherwise, with the count."
 _BOUNDED = f"Exact, or with a certified interval past --ranking-budget. {_OVER}"
 _DEVIANCE = f"Each term is right to 1e-13 of itself, however near the two are. {_OVER}"
@@ -97,7 +98,7 @@ REGRESSION_ROWS = (
         formula_text="max |p − t|",
         source="scikit-learn, max_error",
         summary="The largest error of any row.",
-        convention=f"Weights do not matter, but for 0. {_OVER}",
+        convention=f"{_UNBOUNDED} Weights do not matter, but for 0. {_OVER}",
     ),
     _row(
         "mape",

@@ -12,6 +12,7 @@ from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.paths import FORMULAS, Paths
 
 CONFIDENCE = Confidence(resamples=500)
+POINTS = {"recall_at_precision": 0.7, "precision_at_recall": 0.6, "specificity_at_sensitivity": 0.85}
 SELECTIVE = {"aurc": (), "excess_aurc": (), "accuracy_at_coverage": (0.77,)}
 
 
@@ -49,9 +50,20 @@ def test_selective_numbers_are_those_of_each_replicate(seed, name):
         assert each == pytest.approx(getattr(selective, name)(groups, *SELECTIVE[name]).value, rel=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", POINTS)
+def test_operating_points_are_those_of_finely_cut_segments(seed, name):
+    pos, neg = sides_of(seed, (8, 10))
+    found = FORMULAS[name](Paths.of(pos, neg), POINTS[name])
+    fine = [np.repeat(side, 2000, axis=1) / 2000 for side in (pos, neg)]
+    expected = [getattr(roc, name)(ranking_of(*one), POINTS[name]).value for one in zip(*fine, strict=True)]
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
 def test_a_replicate_without_a_side_is_undefined():
     paths = Paths.of(np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([[0.0, 1.0], [1.0, 1.0]]))
-    assert np.isnan(FORMULAS["auroc_fpr"](paths, 0.1)).tolist() == [False, True]
+    for name, argument in {"auroc_fpr": 0.1, **POINTS}.items():
+        assert np.isnan(FORMULAS[name](paths, argument)).tolist() == [False, True]
     assert np.isnan(FORMULAS["aurc"](Paths.of(np.zeros((1, 2)), np.zeros((1, 2))))).all()
 
 
