@@ -127,7 +127,7 @@ def _badness(value: float, direction: str, bound: str | None) -> float:
 
     A drop takes what nobody knows for the better the higher it is.
     """
-    if direction in {"zero", ""} and bound in {"min", "max"}:
+    if direction in {"zero", "neither", ""} and bound in {"min", "max"}:
         return value if bound == "max" else -value
     if direction == "zero":
         return abs(value)
@@ -158,9 +158,10 @@ def look_up(report: Report, metric: str, least: int = 1, bound: str | None = Non
     """
     from evalcli.metrics.registry import check_task, parse, split_address
 
-    if metric in report.metrics:  # also what the registry does not know: metrics of the user's own
-        return Found(report.metrics[metric], report.n)
     address = split_address(metric)
+    sliced = address is not None and any(row.by == address.by for row in report.slices)
+    if metric in report.metrics and not (sliced and bound is not None):  # a gate knows which slice is the worst to it
+        return Found(report.metrics[metric], report.n)
     if address is not None and holds(report, metric):
         return _sliced(report, address, None, least, bound)
     name = parse(metric)

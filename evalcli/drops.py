@@ -92,7 +92,7 @@ def _of_reports(rule: Rule, now: Value, baseline: Report, direction: str, *, lea
         return _none(rule, "missing", f"in the baseline: {then}")
     if then.value.value is None:
         return _none(rule, "undefined", "undefined in the baseline")
-    higher = direction == "higher"
+    higher = direction in {"higher", "neither"}
     ends = _independent(now, then.value) if on == "interval" and direction != "zero" else None
     before, after = certain_end(then.value, low=not higher), certain_end(now, low=higher)
     return _Sides(before, after, ends, None if ends is None else "newcombe")
@@ -109,7 +109,7 @@ def _judged(rule: Rule, sides: _Sides, rows: int, report: Report, on: Basis, why
         return replace(verdict, reason="the baseline is 0, of which there is no share")
     if not (isfinite(before) and isfinite(now)):
         return replace(verdict, reason=f"{before:g} before, {now:g} now: there is no difference")
-    higher = direction == "higher"
+    higher = direction in {"higher", "neither"}
     share = abs(exact(before)) if rule.relative else exact(1.0)
     drop = (exact(before) - exact(now)) * (1 if higher else -1) / share
     change = f"{_shown(before)} before, {_shown(now)} now"

@@ -25,6 +25,8 @@ from benchmarks.simulated.pairs import (
     with_interval,
     with_p,
 )
+from benchmarks.simulated.scorepairs import TESTED as TESTED_SCORES
+from benchmarks.simulated.scorepairs import score_difference, score_tests
 from benchmarks.simulated.scores import (
     area,
     auroc,
@@ -303,6 +305,11 @@ PAIRS = (
         for task, promised in TESTED_CLUSTERS.items()
         for n in (10, 20, 40)
     ),
+    *(
+        PairCase(f"test of scores, {task}, {n:,} rows", score_tests(n, task), null=True, promised=promised)
+        for task, promised in TESTED_SCORES.items()
+        for n in (200, 1000)
+    ),
     PairCase("test of accuracy, 500 rows", compared("accuracy", BETTER), null=False),
     PairCase("test of macro F1, 500 rows", compared("f1_macro", BETTER), null=False),
     PairCase("test of AUROC, 100 + 100 rows", with_p(ranked(100, 100, 1.7, 1.3)), null=False),
@@ -320,6 +327,11 @@ CASES = (
     Case("difference of AUROC, 100 + 100 rows", with_interval(ranked(100, 100, 1.7, 1.3), area(1.7) - area(1.3))),
     Case("difference of log loss, 300 rows", mean_log_loss(300, 1.5)),
     *(Case(f"difference of multilabel {title}, 200 rows", apart(name, 200)) for title, name in OF_LABELS),
+    *(
+        Case(f"difference of {name}, {task}, 500 rows", score_difference(500, task, 0.5, name))
+        for task, promised in TESTED_SCORES.items()
+        for name in promised
+    ),
     Case("difference of AUROC, none, 25 + 475 rows", with_interval(ranked(25, 475, 1.5, 1.5), 0.0)),
 )
 

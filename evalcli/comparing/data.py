@@ -39,7 +39,8 @@ class Difference:
     What is best at 0, a bias, is compared by its size: ``value`` is ``|b| − |a|``.
 
     ``detectable`` is the least difference that such a sample shows four times out of five. ``verdict`` is ``better``,
-    ``worse`` or ``none``: that no difference was shown does not say that there is none.
+    ``worse`` or ``none``; of what no model is better for it is ``higher``, ``lower`` or ``none``. That no difference
+    was shown does not say that there is none.
     """
 
     value: float
@@ -218,7 +219,9 @@ def goodness(direction: str, value: float | None) -> float:
     """What is larger the better a value is; of what is best at 0, the nearer."""
     if value is None:
         return -inf
-    return value if direction == "higher" else -abs(value) if direction == "zero" else -value
+    if direction == "zero":
+        return -abs(value)
+    return -value if direction == "lower" else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,12 +116,18 @@ def judged(
             continue
         value, interval = values[name], each.interval
         shown = p < level and (interval.low > 0.0 or interval.high < 0.0)
-        better = (value > 0.0) == (directions[name] == "higher")
-        verdict = ("better" if better else "worse") if shown else "none"
+        verdict = _verdict(value, directions[name]) if shown else "none"
         plain[name] = Difference(
             value, interval.low, interval.high, interval.method, each.p, p, each.detectable, verdict
         )
     return plain
+
+
+def _verdict(value: float, direction: str) -> str:
+    """What is said of a model that has so much more of a metric."""
+    if direction == "neither":
+        return "higher" if value > 0.0 else "lower"
+    return "better" if (value > 0.0) == (direction == "higher") else "worse"
 
 
 def verdicts(

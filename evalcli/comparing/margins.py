@@ -94,6 +94,8 @@ def _judged(margin: Margin, comparison: Comparison) -> Verdict:
     if row is None:
         return Verdict(margin.text(), margin.metric, None, margin.bound, "missing", "this metric was not compared")
     found, base = row.differences[1], row.values[0]
+    if margin.kind == "noninferior" and row.direction == "neither":
+        raise UsageError(f"{margin.text()}: more of it is neither better nor worse", fix="use --equivalent")
     if None in row.values:
         return Verdict(margin.text(), margin.metric, None, margin.bound, "undefined", "undefined for one of the two")
     if found is None or base is None:

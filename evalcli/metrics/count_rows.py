@@ -138,6 +138,7 @@ COUNT_ROWS = (
         summary="How often the model says this class.",
         convention="Says what the model does, not how well: compare it between slices. Undefined only without rows.",
         per_class=True,
+        direction="neither",
     ),
     Entry(
         name="mcc",
@@ -177,5 +178,6 @@ COUNT_ROWS = (
         source="Holte 1993, Very simple classification rules perform well on most commonly used datasets",
         summary="The accuracy of always naming the most frequent class.",
         convention="Says something about the data, nothing about the model: accuracy should be clearly above it.",
+        direction="neither",
     ),
 )

@@ -40,6 +40,7 @@ class Entry:
     ``slices`` compares their metrics, and has no value of all rows.
 
     ``spelling`` says where the parameter stands: ``fbeta{}``. A ``direction`` of ``zero``: the nearer to 0, the better.
+    One of ``neither``: no model is better for more of it or for less.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Entry:
     source: str
     summary: str
     convention: str
-    direction: Literal["higher", "lower", "zero"] = "higher"
+    direction: Literal["higher", "lower", "zero", "neither"] = "higher"
     low: float = 0.0
     high: float = 1.0
     per_class: bool = False

@@ -237,10 +237,10 @@ SCORE_ROWS = (
         source=_MURPHY,
         summary="The Brier score of always answering with the frequencies; it belongs to the data, not to the model.",
         convention=_SPLIT,
-        direction="lower",
         high=2.0,
         state="ForecastBins",
         reads="scores",
+        direction="neither",
     ),
     Entry(
         name="ece",
@@ -340,6 +340,7 @@ SCORE_ROWS = (
         convention="Says how sure the model is, not how good: compare it with accuracy.",
         state="CalibrationBins",
         reads="scores",
+        direction="neither",
     ),
     Entry(
         name="topk_accuracy",

@@ -91,8 +91,8 @@ class Registered(Metric):
 
     @property
     def higher_is_better(self) -> bool | None:  # type: ignore[override]  # nobody sets it
-        """Whether larger values are better; ``None`` where 0 is best."""
-        return None if self.entry.direction == "zero" else self.entry.direction == "higher"
+        """Whether larger values are better; ``None`` where 0 is best, or neither is."""
+        return {"higher": True, "lower": False}.get(self.entry.direction)
 
     @property
     def device(self) -> Any:

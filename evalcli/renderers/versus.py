@@ -112,8 +112,7 @@ def in_words(comparison: Comparison, row: MetricRow, place: int = 1) -> str:
         return f"undefined for {' and '.join(undefined)}" if undefined else "no test is known for it"
     ruler = Ruler.of(row, found, points=True)
     if found.verdict != "none":
-        word = "better" if found.verdict == "better" else "worse"
-        said = f"{name} is {word}: {ruler.signed(found.value)}{ruler.unit}{_of_size(row)}"
+        said = f"{name} is {found.verdict}: {ruler.signed(found.value)}{ruler.unit}{_of_size(row)}"
         return f"{said}, {level(comparison)} {ruler.text(found.low)} to {ruler.text(found.high)}"
     could = f"this sample could show {ruler.text(found.detectable)}{ruler.unit}"
     doubt = ""

@@ -7,10 +7,14 @@ import pytest
 from memory_source import MemorySource
 from scipy import special
 
+from evalcli.comparing.margins import judge as judge_margins
+from evalcli.comparing.margins import parse_margins
 from evalcli.comparing.models import Question, compare
 from evalcli.comparing.scored import has_test
 from evalcli.engine import Execution
+from evalcli.errors import UsageError
 from evalcli.evaluation import evaluate
+from evalcli.gates import judge, parse_rules
 from evalcli.metrics.calibration import bin_table
 from evalcli.metrics.registry import METRICS, parse
 from evalcli.task import Choices
@@ -149,3 +153,23 @@ def test_what_two_estimates_have_in_common_is_taken_off():
     assert together.interval.low == pytest.approx(0.15 - np.sqrt(2 * 0.01 - 1.8 * 0.01))
     sure = mover(0.8, one, 0.65, other, CONFIDENCE, 0.9, error=0.08)
     assert sure.interval.low == pytest.approx(0.15 - CONFIDENCE.critical * 0.08)
+
+
+def test_no_model_is_better_for_selecting_more():
+    preds, target = models("binary", spread=0.3)
+    found = compared([preds[0], np.sqrt(preds[0])], target, ("selection_rate", "mean_confidence", "majority_baseline"))
+    assert [found.metric(name).differences[1].verdict for name in ("selection_rate", "mean_confidence")] == [
+        "higher",
+        "lower",
+    ]
+    assert found.metric("majority_baseline").differences == (None, None)  # the same for all models
+    with pytest.raises(UsageError, match="neither better nor worse"):
+        judge_margins(found, parse_margins(["selection_rate=0.01"]))
+
+
+def test_the_worst_slice_of_what_may_be_neither_too_high_nor_too_low_is_the_one_beyond_its_bound():
+    target, preds = np.tile([0, 1], 30), np.repeat([1, 0, 1], 20)
+    source = MemorySource(preds, target, slices={"site": np.repeat(["a", "b", "c"], 20).astype(object)})
+    report = evaluate(source, Choices(), Execution(workers=1), ("selection_rate@site=*",))
+    rules = parse_rules(minimum=["selection_rate@site=*=0.5"], maximum=["selection_rate@site=*=0.5"])
+    assert [(one.value, one.status) for one in judge(report, rules)] == [(0.0, "fail"), (1.0, "fail")]
