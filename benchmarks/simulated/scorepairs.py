@@ -11,7 +11,7 @@ import evalcli
 from evalcli.uncertainty.intervals import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from benchmarks.simulated import Drawn, Rng
 
@@ -42,9 +42,9 @@ def two_scored(rng: Rng, rows: int, task: str, second: float) -> tuple[Any, list
     return target, [each / each.sum(axis=1, keepdims=True) for each in odds]
 
 
-def _compared(rng: Rng, rows: int, task: str, second: float) -> Any:
+def _compared(rng: Rng, rows: int, task: str, second: float, names: Sequence[str]) -> Any:
     target, preds = two_scored(rng, rows, task, second)
-    options: Any = {"metrics": list(TESTED[task]), "resamples": 500, "workers": 1, "scores": "probs"}
+    options: Any = {"metrics": list(names), "resamples": 500, "workers": 1, "scores": "probs"}
     return evalcli.compare(*preds, target=target, **options).data
 
 
@@ -52,7 +52,7 @@ def score_tests(rows: int, task: str) -> Callable[[Rng], dict[str, float]]:
     """Draw two models that are equally good and ask for the p-value of every metric."""
 
     def draw(rng: Rng) -> dict[str, float]:
-        found = _compared(rng, rows, task, 1.0)
+        found = _compared(rng, rows, task, 1.0, TESTED[task])
         return {row.name: 1.0 if (one := row.differences[1]) is None else one.p for row in found.metrics}
 
     return draw
@@ -63,11 +63,11 @@ def score_difference(rows: int, task: str, second: float, name: str) -> Callable
 
     @cache
     def truth() -> float:
-        every = [_compared(np.random.default_rng(seed), _TRUTH_ROWS, task, second) for seed in range(_TRUTHS)]
+        every = [_compared(np.random.default_rng(seed), _TRUTH_ROWS, task, second, [name]) for seed in range(_TRUTHS)]
         return float(np.mean([one.metric(name).values[1] - one.metric(name).values[0] for one in every]))
 
     def draw(rng: Rng) -> Drawn:
-        one = _compared(rng, rows, task, second).metric(name).differences[1]
+        one = _compared(rng, rows, task, second, [name]).metric(name).differences[1]
         return truth(), {"evalcli": None if one is None else Interval(one.low, one.high, one.method)}
 
     return draw
