@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from evalcli.comparing.pairlooks import PairLook
 from evalcli.metrics.calibration import bin_places, rounded_edges, stored_confidence
 from evalcli.metrics.confidence import equal_mass_bins, told_confidence
 from evalcli.metrics.probability import positive_scores, probability_rows, score_rows
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 INFLUENCES = {"auroc": RowInfluence.of_auroc, "average_precision": RowInfluence.of_average_precision}
 """Metrics of ranks whose influences are known exactly."""
+EXACT = frozenset({*INFLUENCES, "auroc_ovo"})
+"""Those, and that of pairs of classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class ScoreLook:
     weights: dict[str, HostArray]
     rankings: tuple[Ranking, ...]
     seen: dict[str, SeenLook]
+    pairs: dict[str, PairLook]
 
     @classmethod
     def of(cls, names: Sequence[MetricName], results: ScoreResults, mean_weight: float = 1.0) -> ScoreLook:
@@ -63,14 +67,17 @@ class ScoreLook:
                 for i, (ranking, share) in enumerate(zip(rankings, weights[str(name)], strict=True))
             )
         seen = {str(name): _seen_look(name, results, mean_weight) for name in names if is_seen(name)}
-        return cls(results.scoring, influences, weights, rankings, seen)
+        pairs = {str(name): PairLook.of(results.read(name.entry.state)) for name in names if name.base == "auroc_ovo"}
+        return cls(results.scoring, influences, weights, rankings, seen, pairs)
 
     def means_columns(self, name: MetricName) -> bool:
         """Whether a metric is a mean over several rankings: together their influences tell how sure it is."""
         return int(np.count_nonzero(self.weights.get(str(name), ()))) > 1
 
     def smaller_side(self, name: MetricName) -> float:
-        """Rows of the smaller side of the columns that a metric is of."""
+        """Rows of the smaller side of the columns that a metric is of, or of the smallest class."""
+        if str(name) in self.pairs:
+            return self.pairs[str(name)].smallest
         weight = self.weights[str(name)]
         return min(min(r.positives, r.negatives) for r, w in zip(self.rankings, weight, strict=True) if w > 0)
 
@@ -91,6 +98,8 @@ class ScoreLook:
 
     def influence(self, name: str, rows: LookedUp) -> HostArray:
         """That of each row (N,) on a metric of ranks."""
+        if name in self.pairs:
+            return self.pairs[name].influence(rows)
         total: HostArray | None = None
         for i, column in enumerate(self.influences[name]):
             if column is not None:

@@ -18,7 +18,8 @@ import numpy as np
 from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, cluster_in
 from evalcli.comparing.elements import common
-from evalcli.comparing.looks import INFLUENCES, ScoreLook, is_seen
+from evalcli.comparing.looks import EXACT, ScoreLook, is_seen
+from evalcli.comparing.pairlooks import MOST_CLASSES
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import add_rows_exactly
@@ -48,7 +49,7 @@ LOSSES = frozenset({"log_loss", "brier", "topk_accuracy", "mean_rank", "mrr", "m
 
 def has_test(name: MetricName) -> bool:
     """Whether a metric of scores can be compared row by row: what only the truth decides is the same for all models."""
-    return name.base in LOSSES or name.entry.state == "KeyTable" or is_seen(name)
+    return name.base in LOSSES or name.entry.state in {"KeyTable", "PairwiseKeyTable"} or is_seen(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class ScoreDifferences:
 
     def of(self, names: Sequence[MetricName], pair: tuple[int, int]) -> dict[str, Difference | None]:
         """The second model of a ``pair`` less the first, in every metric that has a test; one pass for all of them."""
-        wanted = [name for name in names if has_test(name) and all(self.values[i][str(name)] is not None for i in pair)]
+        tested = [name for name in names if has_test(name) and not self._has_too_many_classes(name)]
+        wanted = [name for name in tested if all(self.values[i][str(name)] is not None for i in pair)]
         found: dict[str, Difference | None] = {}
         losses = self.counted.total.losses
         known = {} if losses is None else losses.of(pair)
@@ -92,13 +94,16 @@ class ScoreDifferences:
                 found[str(name)] = self._of_loss(name, pair, total.losses[str(name)])
                 continue
             moved = total.influences[str(name)]
-            if name.base not in INFLUENCES and not all(look.means_columns(name) for look in looks):
+            if name.base not in EXACT and not all(look.means_columns(name) for look in looks):
                 found[str(name)] = self._of_intervals(name, pair, moved)
                 continue
             first, second = self._values(name, pair)
             rows = min(look.smaller_side(name) for look in looks)
             found[str(name)] = ranked_difference(second, first, moved.variance, rows, self.confidence)
         return found if total.clusters is None else self._of_clusters(found, again, total.clusters)
+
+    def _has_too_many_classes(self, name: MetricName) -> bool:
+        return name.base == "auroc_ovo" and self.results[0].scoring.classes > MOST_CLASSES
 
     @staticmethod
     def _look(names: Sequence[MetricName], numbers: Numbers) -> ScoreLook:
@@ -296,9 +301,10 @@ class _ScorePass(Apart):
         weight = labels[self.pair[0]].weight
         if not len(told[0][1]):
             return True
-        if any(look.influences for look in self.looks):
+        of_ranks = [*self.looks[0].influences, *self.looks[0].pairs]
+        if of_ranks:
             ranked = [look.looked_up(*rows) for look, rows in zip(self.looks, told, strict=True)]
-            for name in self.looks[0].influences:
+            for name in of_ranks:
                 moved = [look.influence(name, rows) for look, rows in zip(self.looks, ranked, strict=True)]
                 self._add_influence(name, moved, labels)
         if self.losses or any(look.seen for look in self.looks):
