@@ -40,6 +40,9 @@ from benchmarks.simulated.scores import (
     selective,
     split,
 )
+from benchmarks.simulated.valuepairs import ORDERED
+from benchmarks.simulated.valuepairs import apart as values_apart
+from benchmarks.simulated.valuepairs import p_values as values_p
 from benchmarks.simulated.values import regression
 
 RARE = matrix_of([0.6, 0.25, 0.1, 0.03, 0.02], [0.95, 0.85, 0.8, 0.7, 0.6])
@@ -282,6 +285,24 @@ OF_LABELS = (
     ),
 )
 
+OF_ORDERS = (
+    *(
+        (f"{title}, {rows:,} rows", (name, rows, 0.5, 1.25))
+        for title, name in (("median error", "medae"), ("Spearman", "spearman"), ("Kendall", "kendall"))
+        for rows in (100, 1000)
+    ),
+    *(
+        (f"{title} of errors alike, 100 rows", (name, 100, 0.9, 1.25))
+        for title, name in (("median error", "medae"), ("Spearman", "spearman"))
+    ),
+    *(
+        (f"{title}, none, {rows:,} rows", (name, rows, 0.5, 1.0))
+        for title, name in (("median error", "medae"), ("Spearman", "spearman"))
+        for rows in (100, 1000)
+    ),
+)
+"""Medians and rank correlations of two models: what they share of their errors, and how much sharper the second is."""
+
 PAIRS = (
     PairCase("test of accuracy, 400 rows", compared("accuracy", EVEN, both=True), null=True),
     PairCase("test of accuracy, 100 rows", compared("accuracy", FEW), null=True),
@@ -310,6 +331,12 @@ PAIRS = (
         for task, promised in TESTED_SCORES.items()
         for n in (200, 1000)
     ),
+    *(
+        PairCase(f"test of orders, {rows:,} rows", values_p(rows, 0.5), null=True, promised=ORDERED)
+        for rows in (100, 1000)
+    ),
+    PairCase("test of orders, alike, 100 rows", values_p(100, 0.9), null=True, promised=ORDERED),
+    PairCase("test of orders, heavy tails, 100 rows", values_p(100, 0.5, heavy=True), null=True, promised=ORDERED),
     PairCase("test of accuracy, 500 rows", compared("accuracy", BETTER), null=False),
     PairCase("test of macro F1, 500 rows", compared("f1_macro", BETTER), null=False),
     PairCase("test of AUROC, 100 + 100 rows", with_p(ranked(100, 100, 1.7, 1.3)), null=False),
@@ -332,6 +359,7 @@ CASES = (
         for task, promised in TESTED_SCORES.items()
         for name in promised
     ),
+    *(Case(f"difference of orders: {title}", values_apart(*drawn)) for title, drawn in OF_ORDERS),
     Case("difference of AUROC, none, 25 + 475 rows", with_interval(ranked(25, 475, 1.5, 1.5), 0.0)),
 )
 

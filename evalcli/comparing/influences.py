@@ -5,7 +5,8 @@ influence, the derivative of the metric by the weight of the row; added to the m
 difference of two models is then the mean of the differences of their rows, whatever the metric: the delta method, with
 the covariance of the two in it.
 
-Rank correlations, medians and the largest error are no smooth means of rows, and have no terms here.
+Rank correlations and medians are no smooth means of rows, and have no terms here but in ``orders``; the largest error
+says nothing of how large others may be, and has none at all.
 
 Source: Hampel 1974, The influence curve and its role in robust estimation.
 """
@@ -52,7 +53,7 @@ def terms(name: MetricName, rows: ValueRows, results: Results) -> HostArray:
 
 def usual_size(name: MetricName, results: Results) -> float:
     """How large the terms of a metric are where a model always answers the mean of the targets, at least."""
-    if name.base in {"bias", "mae", "pinball", "rmse", "mse"}:
+    if name.base in {"bias", "mae", "medae", "pinball", "rmse", "mse"}:
         moments = results.read(_MOMENTS)
         spread = max(float(each.target_spread / each.n) for each in moments if each.n)
         return spread if name.base == "mse" else sqrt(spread)

@@ -2,6 +2,7 @@
 
 With the metrics of all models known, a row's terms on each of them are too (``influences``), and the moments of their
 differences tell of the difference: Student's test of pairs, made careful of skewness. The moments are exact sums.
+Medians and rank correlations have no such terms, but each row moves them (``orders``).
 
 A bias is better the nearer it is to 0, so its difference is that of sizes, ``|b| − |a|``. That is the smaller of
 ``b − a`` and ``b + a``, up to its sign, and is shown where both are (an intersection-union test).
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from evalcli.comparing import orders
 from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.influences import has_terms, terms, usual_size
@@ -32,8 +34,9 @@ from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from evalcli.comparing.orders import Order
     from evalcli.comparing.passes import Counted
     from evalcli.comparing.rows import Rows, Together
     from evalcli.comparing.values import ValuesPass
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from evalcli.regression.results import Results
     from evalcli.uncertainty.intervals import Confidence
 
+_MOMENTS = StateKey("Moments")
 MOMENTS = 9
 """Sums that ``moments_of`` reads."""
 _LEAST_ROWS = {"pearson": 100}
@@ -63,10 +67,14 @@ class Contrast(NamedTuple):
     """What terms are divided by, a power of 2, so that their cubes stay in range."""
     output: int | None = None
     """Of an RMSE of one output, which: then ``Roots`` knows more than the terms."""
+    ordered: tuple[Order, Order] | None = None
+    """Of a median or a rank correlation, those of both."""
 
     @property
     def cells(self) -> int:
         """How many sums it takes."""
+        if self.ordered is not None:
+            return orders.SUMS
         return MOMENTS if self.output is None else SUMS
 
 
@@ -88,11 +96,12 @@ class ValueDifferences:
     def of(self, names: Sequence[MetricName], reference: int) -> dict[int, dict[str, Difference | None]]:
         """Every other model less the ``reference``, in every metric that has a test; one pass for all of them."""
         others = [i for i in range(len(self.results)) if i != reference]
+        known = self._orders(names)
         contrasts = [
-            self._contrast(name, other, reference, sign)
+            self._contrast(name, other, reference, sign, known)
             for other in others
             for name in names
-            if self._is_known(name, (other, reference))
+            if self._is_known(name, (other, reference), known)
             for sign in ((-1.0, 1.0) if name.base == "bias" else (-1.0,))
         ]
         found: dict[int, dict[str, Difference | None]] = {other: dict.fromkeys(map(str, names)) for other in others}
@@ -125,6 +134,11 @@ class ValueDifferences:
 
     def _difference(self, one: Contrast, reference: int, sums: Sequence[tuple[float, ...]]) -> Difference:
         """From the ``sums`` of the terms' differences, and of a bias those of their sums."""
+        if one.ordered is not None:
+            total = float(self.results[reference].read(_MOMENTS)[0].n)
+            unit = one.scale * _unit(self.counted.total, self.results[reference]) / total
+            rows = total / self._mean_weight(reference)
+            return orders.difference(*one.ordered, sums[0], unit, rows, self.confidence)
         first, second = (self._of(one.name, i) for i in (one.other, reference))
         if one.output is not None:
             roots = Roots(first, second, JointMoments(sums[0]), one.scale)
@@ -139,17 +153,45 @@ class ValueDifferences:
     def _of(self, name: MetricName, place: int) -> float:
         return float(self.values[place][str(name)] or 0.0)
 
-    def _is_known(self, name: MetricName, pair: tuple[int, int]) -> bool:
+    def _is_known(self, name: MetricName, pair: tuple[int, int], ordered: Mapping[tuple[str, int], Order]) -> bool:
+        if name.base in orders.ORDERS:
+            return all((str(name), i) in ordered for i in pair)
         known = (self.values[i][str(name)] for i in pair)
         enough = self.counted.total.rows >= _LEAST_ROWS.get(name.base, 2)
         return enough and has_terms(name) and all(each is not None and isfinite(each) for each in known)
 
-    def _contrast(self, name: MetricName, other: int, reference: int, sign: float) -> Contrast:
+    def _contrast(
+        self,
+        name: MetricName,
+        other: int,
+        reference: int,
+        sign: float,
+        ordered: Mapping[tuple[str, int], Order],
+    ) -> Contrast:
         mine, base = (self._of(name, i) for i in (other, reference))
-        size = max(abs(mine), abs(base), usual_size(name, self.results[reference]))
+        scale = _power_of_2(max(abs(mine), abs(base), usual_size(name, self.results[reference])))
+        if name.base in orders.ORDERS:
+            pair = ordered[str(name), other], ordered[str(name), reference]
+            return Contrast(name, other, sign, mine + sign * base, scale, ordered=pair)
         of_one = name.base == "rmse" and (name.label is not None or len(self.results[0].outputs) == 1)
         output = None if not of_one else 0 if name.label is None else self.results[0].outputs.index(name.label)
-        return Contrast(name, other, sign, mine + sign * base, _power_of_2(size), output)
+        return Contrast(name, other, sign, mine + sign * base, scale, output)
+
+    def _orders(self, names: Sequence[MetricName]) -> dict[tuple[str, int], Order]:
+        """The medians and the rank correlations of all models, as far as reports have intervals of them."""
+        asked = [name for name in names if name.base in orders.ORDERS]
+        found = {
+            (str(name), place): orders.Order.of(name, results, self._mean_weight(place), self.confidence)
+            for name in asked
+            for place, results in enumerate(self.results)
+        }
+        return {key: order for key, order in found.items() if order is not None}
+
+    def _mean_weight(self, place: int) -> float:
+        """Σw² / Σw"""
+        gathered = self.counted.total.passes[place]
+        total = float(self.results[place].read(_MOMENTS)[0].n)
+        return float(gathered.weight_squares) / total if gathered.plan.source.weighted and total > 0.0 else 1.0
 
 
 def difference_of(
@@ -229,7 +271,7 @@ class _ContrastPass(Apart):
     ) -> _ContrastPass:
         """No rows yet."""
         total = counted.total
-        unit = _power_of_2(float(results[reference].read(StateKey("Moments"))[0].n) / total.rows)
+        unit = _unit(total, results[reference])
         clusters = None if counted.clusters is None else GroupSums(counted.clusters, len(contrasts))
         sums = ExactSum(sum(one.cells for one in contrasts))
         return cls(total, results, reference, contrasts, unit, sums, clusters)
@@ -261,6 +303,12 @@ class _ContrastPass(Apart):
         weight: HostArray | None,
     ) -> tuple[HostArray, HostArray]:
         """What the rows (N,) of a batch add to the sums of a contrast (cells, N), and to the difference."""
+        if one.ordered is not None:
+            mine, base = (
+                self._moves(known, str(one.name), i, order, values) / one.scale
+                for i, order in zip((one.other, self.reference), one.ordered, strict=True)
+            )
+            return orders.powers(mine, base, weight), mine - base
         if one.output is None:
             mine, base = (self._terms(known, one.name, i, values) for i in (one.other, self.reference))
             off = (mine + one.sign * base - one.value) / one.scale
@@ -280,6 +328,13 @@ class _ContrastPass(Apart):
         if key not in known:
             known[key] = terms(name, values[place], self.results[place])
         return known[key]
+
+    def _moves(
+        self, known: dict[tuple[str, int], HostArray], name: str, place: int, order: Order, values: Sequence[ValueRows]
+    ) -> HostArray:
+        if (name, place) not in known:
+            known[name, place] = order.moves(values[place])
+        return known[name, place]
 
     def merge(self, other: _ContrastPass) -> None:
         """Take in what another worker has gathered."""
@@ -301,6 +356,13 @@ def moments_of(s: Sequence[float]) -> Moments:
 def _scatters(moments: Moments, value: float) -> bool:
     """Whether rows differ by more than rounding, beside the unit of their terms and the ``value`` of the difference."""
     return moments.error * sqrt(moments.rows) > _ROUNDING * max(1.0, abs(value))
+
+
+def _unit(counted: ValuesPass, results: Results) -> float:
+    """About what a row weighs, a power of 2; 1 where rows only count."""
+    if not counted.passes[0].plan.source.weighted:
+        return 1.0
+    return _power_of_2(float(results.read(_MOMENTS)[0].n) / counted.rows)
 
 
 def _power_of_2(size: float) -> float:

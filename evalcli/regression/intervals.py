@@ -19,13 +19,14 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from math import inf, nextafter, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from evalcli.metrics.deviance import Deviance, LogErrors
 from evalcli.metrics.residuals import quantile
 from evalcli.metrics.values import Block
+from evalcli.regression.states import StateKey
 from evalcli.uncertainty import rankpairs
 from evalcli.uncertainty.clusters import CLUSTERS
 from evalcli.uncertainty.curves import worst_together
@@ -40,10 +41,12 @@ if TYPE_CHECKING:
     from evalcli.metrics.pairs import PairGroups
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.residuals import Residuals
+    from evalcli.regression.results import Results
     from evalcli.regression.together import OutputPairs, Together
     from evalcli.report import Value
     from evalcli.uncertainty.intervals import Confidence
 
+_MOMENTS, _RESIDUAL_TABLE = StateKey("Moments"), StateKey("ResidualTable")
 _ERRORS: dict[str, Callable[[HostArray], HostArray]] = {
     "bias": lambda residual: residual,
     "mae": np.abs,
@@ -72,6 +75,24 @@ def reads(name: MetricName) -> str | None:
     if name.base in _RESIDUALS:
         return "ResidualTable"
     return "RankPairs" if name.base in _RATIOS | _CORRELATIONS | _TERMS else None
+
+
+class Known(NamedTuple):
+    """What ``Intervals`` are told of one output: its residuals, its pairs, its rows, how its targets spread."""
+
+    residuals: Residuals | None
+    pairs: OutputPairs | None
+    rows: float
+    spread: float
+
+    @classmethod
+    def of(cls, results: Results, output: int, mean_weight: float) -> Known:
+        """From the states of a whole input, as far as they were kept."""
+        table = results.read(_RESIDUAL_TABLE)[output] if results.has(_RESIDUAL_TABLE) else None
+        moment = results.read(_MOMENTS)[output]
+        total = float(moment.n)
+        spread = sqrt(float(moment.target_spread) / total) if total > 0 else 0.0
+        return cls(table, results.pairs(output, mean_weight), total, spread)
 
 
 class Intervals:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from math import sqrt
 from typing import TYPE_CHECKING
 
 from evalcli import __version__
@@ -161,16 +160,13 @@ class Reporter:
     def _of(self, output: int) -> Intervals:
         """The intervals of one output."""
         if output not in self._intervals:
-            from evalcli.regression.intervals import Intervals
+            from evalcli.regression.intervals import Intervals, Known
 
             confidence = self.choices.confidence
             assert confidence is not None
-            table = self.results.read(_RESIDUALS)[output] if self.results.has(_RESIDUALS) else None
-            moment = self.results.read(_MOMENTS)[output]
-            total = float(moment.n)
+            total = float(self.results.read(_MOMENTS)[output].n)
             mean_weight = self.weight_squares / total if self.source.weighted and total > 0 else 1.0
-            spread = sqrt(float(moment.target_spread) / total) if total > 0 else 0.0
-            known = table, self.results.pairs(output, mean_weight), total, spread
+            known = Known.of(self.results, output, mean_weight)
             if self._clusters is None:
                 self._intervals[output] = Intervals(*known, confidence, mean_weight)
             else:

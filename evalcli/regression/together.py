@@ -146,13 +146,44 @@ class OutputPairs:
     def places(self, found: PairGroups, some: PairGroups) -> HostArray:
         """Where groups ``some`` of the same rows (K,) are among those that ``ranks`` has ``found``."""
         groups = self.groups
-        pairs = ((groups.x_values, some.x_values, some.x), (groups.y_values, some.y_values, some.y))
-        x, y = (_nearest(values, own)[ids] for values, own, ids in pairs)
-        width = len(groups.y_values)
-        if found is not groups:
-            (x, y), width = _binned(groups, x, y), _RANKS
-        known = found.x * width + found.y
-        return np.minimum(np.searchsorted(known, x * width + y), len(known) - 1)
+        x, y = (
+            _nearest(values, own)[ids]
+            for values, own, ids in (
+                (groups.x_values, some.x_values, some.x),
+                (groups.y_values, some.y_values, some.y),
+            )
+        )
+        return RankPlaces.of(groups, found).at(x, y)
+
+
+class RankPlaces(NamedTuple):
+    """Where rows are among groups of ``ranks``, which are ``groups`` themselves or bins of their ranks.
+
+    ``known`` (K,) are the two ranks of each as one number, of which the second takes ``width``.
+    """
+
+    groups: PairGroups
+    known: HostArray
+    width: int
+    is_binned: bool
+
+    @classmethod
+    def of(cls, groups: PairGroups, found: PairGroups) -> RankPlaces:
+        """Among those that ``OutputPairs.ranks`` has ``found``."""
+        is_binned = found is not groups
+        width = _RANKS if is_binned else len(groups.y_values)
+        return cls(groups, found.x * width + found.y, width, is_binned)
+
+    def at(self, x: HostArray, y: HostArray) -> HostArray:
+        """The places of ranks (N,) among those of ``groups``."""
+        if self.is_binned:
+            x, y = _binned(self.groups, x, y)
+        return np.minimum(np.searchsorted(self.known, x * self.width + y), len(self.known) - 1)
+
+    def of_rows(self, preds: HostArray, target: HostArray) -> HostArray:
+        """The places of rows (N,)."""
+        sides = ((self.groups.x_values, preds), (self.groups.y_values, target))
+        return self.at(*(_nearest(values, own) for values, own in sides))
 
 
 def _binned(groups: PairGroups, x: HostArray, y: HostArray) -> tuple[HostArray, HostArray]:

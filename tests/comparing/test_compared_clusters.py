@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import special
+from scipy import special, stats
 from sklearn import metrics as sk
 
 import evalcli
@@ -123,6 +123,11 @@ def bootstrapped(cluster, difference, draws=1000):
     return float(np.std(found))
 
 
+def weighted_spearman(target, preds, weight):
+    """Pearson's correlation of the ranks of rows that are repeated as often as they weigh."""
+    return stats.spearmanr(*(np.repeat(side, weight.astype(int)) for side in (target, preds))).statistic
+
+
 BY_SKLEARN = {
     "accuracy": lambda t, p, w: np.average((p >= 0.5) == t, weights=w),
     "f1_macro": lambda t, p, w: sk.f1_score(t, p >= 0.5, average="macro", sample_weight=w),
@@ -134,13 +139,14 @@ BY_SKLEARN = {
     "rmse": lambda t, p, w: sk.root_mean_squared_error(t, p, sample_weight=w),
     "mae": lambda t, p, w: sk.mean_absolute_error(t, p, sample_weight=w),
     "r2": lambda t, p, w: sk.r2_score(t, p, sample_weight=w),
+    "spearman": weighted_spearman,
     "subset_accuracy": lambda t, p, w: sk.accuracy_score(t, p >= 0.5, sample_weight=w),
     "f1_micro": lambda t, p, w: sk.f1_score(t, p >= 0.5, average="micro", sample_weight=w),
     "recall[2]": lambda t, p, w: sk.recall_score(t[:, 2], p[:, 2] >= 0.5, sample_weight=w),
     "auroc_macro": lambda t, p, w: sk.roc_auc_score(t, p, sample_weight=w),
 }
-OF_KIND = {"rmse": "values", "mae": "values", "r2": "values", "subset_accuracy": "labels"} | dict.fromkeys(
-    ("f1_micro", "recall[2]", "auroc_macro"), "labels"
+OF_KIND = dict.fromkeys(("rmse", "mae", "r2", "spearman"), "values") | dict.fromkeys(
+    ("subset_accuracy", "f1_micro", "recall[2]", "auroc_macro"), "labels"
 )
 
 
