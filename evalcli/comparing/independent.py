@@ -115,17 +115,19 @@ def _check_alike(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> None
 
 
 def _differences(told: Told, confidence: Confidence) -> dict[str, data.Difference | None]:
-    """The second sample less the first, with Holm over all metrics; what is best at 0 has none."""
+    """The second sample less the first, with Holm over all metrics; of what is best at 0, their sizes."""
     found: dict[str, Difference | None] = {}
     gaps: dict[str, float] = {}
-    for name in map(str, told.names):
+    directions = {str(name): name.entry.direction for name in told.names}
+    for name, direction in directions.items():
         first, second = (each[name] for each in told.values)
+        if first is not None and second is not None and direction == "zero":
+            first, second = abs(first), abs(second)
         one, other = (each[name] for each in told.intervals)
         found[name], gaps[name] = None, 0.0
         if first is not None and second is not None and one is not None and other is not None:
             gaps[name] = second - first
             found[name] = mover(second, other, first, one, confidence)
-    directions = {str(name): name.entry.direction for name in told.names}
     return judged(found, gaps, directions, 1.0 - confidence.level)
 
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Told(NamedTuple):
-    """The metrics of both samples: their ``values`` and ``intervals`` by name, those without one ``None``."""
+    """The metrics of both samples: their ``values`` and ``intervals`` by name, those without one ``None``.
+
+    Of what is best at 0 it is how far from there that has the interval.
+    """
 
     names: Sequence[MetricName]
     values: Sequence[Mapping[str, float | None]]
@@ -48,10 +51,11 @@ def told_by_reports(
 
 
 def _interval(name: MetricName, value: Value) -> Interval | None:
-    """That of a value; none of what is best at 0, where how far it is from there has no such interval."""
-    if value.low is None or value.high is None or name.entry.direction == "zero":
+    """That of a value; of what is best at 0, of its size."""
+    if value.low is None or value.high is None:
         return None
-    return Interval(float(value.low), float(value.high), value.method or "")
+    found = Interval(float(value.low), float(value.high), value.method or "")
+    return found.of_size() if name.entry.direction == "zero" else found
 
 
 def _together(reports: Sequence[Report]) -> Clustered | None:

@@ -53,6 +53,15 @@ class Interval:
         """That of ``whole − value``."""
         return replace(self, low=whole - self.high, high=whole - self.low)
 
+    def of_size(self) -> Interval:
+        """That of ``|value|``: from 0 on where 0 is in it.
+
+        >>> Interval(-0.5, 0.25, "hall").of_size()
+        Interval(low=0.0, high=0.5, method='hall')
+        """
+        least, most = sorted((abs(self.low), abs(self.high)))
+        return replace(self, low=0.0 if 0.0 in self else least, high=most)
+
 
 @dataclass(frozen=True, slots=True)
 class Confidence:

@@ -147,9 +147,33 @@ def test_several_labels_and_values_have_the_intervals_of_their_reports() -> None
             assert known.method == "mover"
 
 
-def test_what_is_best_at_0_has_no_difference_of_samples() -> None:
-    samples = [(target[:, 0] + scores[:, 0], target[:, 0] + 0.5) for scores, target in (lots(150, 1), lots(90, 2))]
-    assert told(beside(*samples), task="regression").metric("bias").differences == (None, None)
+def biased(n, by, seed):
+    rng = np.random.default_rng(seed)
+    target = rng.normal(10, 3, n)
+    return target + rng.normal(by, 2, n), target
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(-4.0, "worse"), (4.0, "worse"), (1.0, "none"), (-1.0, "none")])
+def test_what_is_best_at_0_is_compared_by_its_size(shift, verdict) -> None:
+    samples = biased(150, 1.0, 1), biased(90, shift, 2)
+    found = told(beside(*samples), task="regression", metrics=("bias",)).metrics[0]
+    means = [float(np.mean(preds - target)) for preds, target in samples]
+    assert found.values == pytest.approx(means)
+    known = found.differences[1]
+    assert known.value == pytest.approx(abs(means[1]) - abs(means[0]))
+    errors = [np.std(preds - target, ddof=1) / np.sqrt(len(target)) for preds, target in samples]
+    assert known.high - known.value == pytest.approx(1.98 * np.hypot(*errors), rel=0.05)
+    assert known.verdict == verdict
+
+
+def test_where_neither_sample_is_biased_hardly_any_difference_is_shown() -> None:
+    shown = 0
+    for seed in range(100):
+        pair = biased(60, 0.0, seed), biased(40, 0.0, 1000 + seed)
+        each = told(beside(*pair), task="regression", metrics=("bias",)).metrics[0].differences[1]
+        assert each.low <= each.value <= each.high
+        shown += each.verdict != "none"
+    assert shown <= 3
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
