@@ -156,6 +156,14 @@ class RowLook:
 
     def losses(self, name: str, place: int) -> HostArray:
         """The loss of each cell (L, n), 0 where it does not count."""
+        return self._believed(place)[name]
+
+    def positives(self, place: int) -> HostArray:
+        """The probability of each cell (L, n) that a model gives its label; where it does not count, any."""
+        return self._believed(place)["positive"]
+
+    def _believed(self, place: int) -> dict[str, HostArray]:
+        """What the score of each cell (L, n) says."""
         key = "losses", place
         if key not in self._known:
             scored, numbers = self.cells[place].scored, self.numbers[place].scored
@@ -164,12 +172,11 @@ class RowLook:
             scores = scored.scores.astype(np.float64)
             if self.kept is not None:
                 scores = np.where(self.kept, scores, 0.5)  # what does not count may be NaN
-            loss, brier, _, _ = cell_losses(scores, self.true, numbers.form)
-            every = loss, brier
+            loss, brier, positive, _ = cell_losses(scores, self.true, numbers.form)
             if self.kept is not None:
-                every = np.where(self.kept, loss, 0.0), np.where(self.kept, brier, 0.0)
-            self._known[key] = dict(zip(LOSSES, every, strict=True))
-        found: HostArray = self._known[key][name]
+                loss, brier = np.where(self.kept, loss, 0.0), np.where(self.kept, brier, 0.0)
+            self._known[key] = {"log_loss": loss, "brier": brier, "positive": positive}
+        found: dict[str, HostArray] = self._known[key]
         return found
 
     def influence(self, of: RowInfluence, place: int, label: int, *, pooled: bool) -> HostArray:

@@ -18,6 +18,7 @@ from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.differences import CountDifferences
 from evalcli.comparing.joint import Cells, JointCounts
+from evalcli.comparing.label_bins import OfBins
 from evalcli.comparing.label_clusters import LabelClusters
 from evalcli.comparing.label_contrasts import Contrast, OfLosses, OfRows
 from evalcli.comparing.label_flips import LabelFlips
@@ -58,6 +59,8 @@ def contrast_of(name: MetricName, pair: tuple[int, int], numbers: tuple[LabelNum
         kind = OfLosses
     elif name.base in INFLUENCES:
         kind = OfRanks
+    elif name.base == "ece":
+        kind = OfBins
     elif name.base in HAMMING or (name.average == "micro" and name.base in _RATIO):
         kind = OfCells
     elif name.average is not None and name.base in _RATIO:

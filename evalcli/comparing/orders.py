@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.regression.intervals import Intervals, Known, rank_moves, together
+from evalcli.regression.intervals import Intervals, Known, rank_moves
+from evalcli.regression.intervals import together as mean_over_outputs
 from evalcli.regression.together import RankPlaces
 from evalcli.reporting import value_of
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.mover import mover
+from evalcli.uncertainty.paired import correlation_of
 from evalcli.uncertainty.quantiles import t_quantile
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ if TYPE_CHECKING:
 
 ORDERS = frozenset({"medae", "spearman", "kendall"})
 SUMS = 3
-"""Those that ``powers`` adds up."""
+"""Those of ``products`` of moves."""
+_DRAWN = 1.0
+"""Rows of no agreement that the correlation is drawn towards 0 by."""
 
 
 class _Median(NamedTuple):
@@ -109,7 +113,7 @@ class Order:
             interval = Interval(sure.low, sure.high, sure.method or "")
             found.append(_moved(name.base, output, value, interval, known, mean_weight, confidence))
         value = results.value(name)
-        whole = values[0] if len(values) == 1 else together(name, value_of(value.value), values)
+        whole = values[0] if len(values) == 1 else mean_over_outputs(name, value_of(value.value), values)
         assert whole.low is not None
         assert whole.high is not None
         interval = Interval(whole.low, whole.high, whole.method or "")
@@ -169,26 +173,16 @@ def _even(interval: Interval, value: float, rows: float, confidence: Confidence)
     return Interval(value - half, value + half, interval.method)
 
 
-def powers(first: HostArray, second: HostArray, weight: HostArray | None) -> HostArray:
-    """What rows (N,) add to the squares of their moves of either model and to the product (SUMS, N)."""
-    if weight is not None:
-        first, second = first * weight, second * weight
-    return np.stack([first * first, first * second, second * second])
-
-
 def difference(
     first: Order, second: Order, sums: Sequence[float], unit: float, rows: float, confidence: Confidence
 ) -> Difference:
-    """``first − second``, from the sums of ``powers`` of moves in this ``unit``, of ``rows`` of equal weight.
+    """``first − second``, from the sums of ``products`` of moves in this ``unit``, of ``rows`` of equal weight.
 
     The unit is that in which the moves of all rows add up to what they do to the metric.
     """
-    one, other = (sqrt(sums[place]) for place in (0, 2))
-    correlation = min(max(sums[1] / (one * other), -1.0), 1.0) if one > 0.0 and other > 0.0 else 0.0
-    correlation *= rows / (rows + 1.0)
-    first, second = first.narrowed(one * unit), second.narrowed(other * unit)
-    a, b = first.value, second.value
-    found = mover(a.value, first.interval, b.value, second.interval, confidence, correlation)
+    first, second = (one.narrowed(sqrt(sums[at]) * unit) for one, at in ((first, 0), (second, 2)))
+    a, b, together = first.value, second.value, correlation_of(sums, rows, _DRAWN)
+    found = mover(a.value, first.interval, b.value, second.interval, confidence, together)
     low = found.interval.low - (a.value - a.low) - (b.high - b.value)
     high = found.interval.high + (a.high - a.value) + (b.value - b.low)
     return replace(found, interval=replace(found.interval, low=low, high=high))

@@ -32,6 +32,7 @@ from evalcli.regression.states import StateKey
 from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
+from evalcli.uncertainty.paired import products
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -308,7 +309,8 @@ class _ContrastPass(Apart):
                 self._moves(known, str(one.name), i, order, values) / one.scale
                 for i, order in zip((one.other, self.reference), one.ordered, strict=True)
             )
-            return orders.powers(mine, base, weight), mine - base
+            weighed = (mine, base) if weight is None else (mine * weight, base * weight)
+            return products(*weighed), mine - base
         if one.output is None:
             mine, base = (self._terms(known, one.name, i, values) for i in (one.other, self.reference))
             off = (mine + one.sign * base - one.value) / one.scale

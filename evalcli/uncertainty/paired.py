@@ -31,6 +31,8 @@ from evalcli.uncertainty.quantiles import t_quantile, t_two_sided
 from evalcli.uncertainty.ranks import placements, precision_influence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.roc import Ranking
     from evalcli.metrics.segments import Segments
@@ -115,14 +117,12 @@ class PairedInfluence(Metric):
         """Take in the influences (N,) of rows on either model's metric."""
         self.rows += len(first)
         if len(first):
-            self.sums.add_rows(np.stack([first * first, first * second, second * second]), np.arange(3))
+            self.sums.add_rows(products(first, second), np.arange(3))
 
     @property
     def correlation(self) -> float:
         """That of the two metrics, drawn a little towards 0: few rows that agree do not say that all do."""
-        first, both, second = self.sums.value().tolist()
-        scale = sqrt(first) * sqrt(second)
-        return 0.0 if not scale > 0.0 else max(min(both / scale, 1.0), -1.0) * self.rows / (self.rows + _DRAWN)
+        return correlation_of(self.sums.value().tolist(), self.rows)
 
     @property
     def variance(self) -> float:
@@ -133,6 +133,18 @@ class PairedInfluence(Metric):
     def compute(self) -> float:
         """The same as ``variance``."""
         return self.variance
+
+
+def products(first: HostArray, second: HostArray) -> HostArray:
+    """The squares of two influences of rows (N,) and their product, in the middle (3, N)."""
+    return np.stack([first * first, first * second, second * second])
+
+
+def correlation_of(sums: Sequence[float], rows: float, drawn: float = _DRAWN) -> float:
+    """That of two metrics from the sums of ``products`` of so many ``rows``, and of ``drawn`` that do not agree."""
+    first, both, second = sums
+    scale = sqrt(first) * sqrt(second)
+    return 0.0 if not scale > 0.0 else max(min(both / scale, 1.0), -1.0) * rows / (rows + drawn)
 
 
 def ranked_difference(

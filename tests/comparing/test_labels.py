@@ -20,6 +20,8 @@ from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.metrics.registry import default_names
 from evalcli.task import Choices
+from evalcli.uncertainty.intervals import Confidence, Interval
+from evalcli.uncertainty.mover import mover
 
 EXECUTIONS = [Execution(workers=1), Execution(batch_size=9, workers=1), Execution(batch_size=32, workers=3)]
 ROWS, LABELS = 200, 3
@@ -34,7 +36,6 @@ WEIGHTS = RNG.integers(0, 5, ROWS) / 4
 HOLES = np.where(RNG.random(TARGET.shape) < 0.1, -1, TARGET)
 EVERY = default_names("multilabel", LABELS)
 OF_ONE = ("f1[1]", "recall[2]", "precision[0]", "auroc[1]", "average_precision[2]", "log_loss[0]", "brier[1]")
-UNTESTED = {"ece"}
 
 
 def sources(*preds, target=TARGET, **more):
@@ -78,7 +79,7 @@ def test_each_model_has_the_numbers_of_its_own_report(case) -> None:
             assert row.values[place] == report.metrics[row.name].value
     for row in found.metrics:
         told = [each for place, each in enumerate(row.differences) if place != found.reference]
-        assert [each is None for each in told] == [row.name in UNTESTED] * len(told)
+        assert None not in told
 
 
 def test_no_bit_depends_on_batches_and_workers(case) -> None:
@@ -107,6 +108,44 @@ def test_a_label_is_compared_as_two_classes_are(weight) -> None:
         if weight is None or base not in {"auroc", "average_precision"}:  # those count rows of weight 1
             told = (base_row.low, base_row.high, base_row.p)
             assert (mine.low, mine.high, mine.p) == pytest.approx(told, rel=1e-6)
+
+
+@pytest.mark.parametrize("weight", [None, np.full(len(WEIGHTS), 2.0)])
+def test_the_calibration_error_of_a_label_is_that_of_a_positive_class(weight) -> None:
+    found = difference("ece[1]", FIRST, SECOND, weight=weight)
+    columns = [MemorySource(each[:, 1], TARGET[:, 1], weight=weight) for each in (FIRST, SECOND)]
+    alone = compare(columns, Choices(task="binary"), EXECUTIONS[0], Question(("ece_positive",))).metrics[0]
+    assert found == alone.differences[1]
+
+
+def _calibration(target, preds):
+    """The mean over labels of the error of 15 bins."""
+    bins = np.clip(np.ceil(preds * 15).astype(int) - 1, 0, 14)
+    return np.mean(
+        [
+            np.abs(np.bincount(bins[:, label], target[:, label] - preds[:, label], 15)).sum() / len(target)
+            for label in range(target.shape[1])
+        ]
+    )
+
+
+def test_calibration_errors_go_together_as_those_without_each_row_do() -> None:
+    rng = np.random.default_rng(4)
+    target = (rng.random((500, 3)) < 0.5).astype(int)
+    hard = rng.normal(size=(500, 3))
+    preds = [1 / (1 + np.exp(-3 * (2 * target - 1 + hard + by * rng.normal(size=(500, 3))))) for by in (0.5, 0.8)]
+    found = difference("ece", *preds, target=target)
+    reports = [
+        evaluate(one, Choices(task="multilabel", confidence=Confidence()), EXECUTIONS[0], ("ece",)).metrics["ece"]
+        for one in sources(*preds, target=target)
+    ]
+    rests = [[_calibration(np.delete(target, i, 0), np.delete(p, i, 0)) for i in range(500)] for p in preds]
+    together = np.corrcoef(*rests)[0, 1] * 500 / 504
+    first, second = ((one.value, Interval(one.low, one.high, "")) for one in reports)
+    expected = mover(*second, *first, Confidence(), together).interval
+    assert found.value == pytest.approx(_calibration(target, preds[1]) - _calibration(target, preds[0]))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.05 * expected.width)
+    assert 0.2 < together < 0.9
 
 
 def test_whole_rows_have_the_exact_test_of_mcnemar() -> None:
@@ -179,11 +218,10 @@ def test_intervals_agree_with_a_bootstrap_of_pairs_of_rows() -> None:
 
 @pytest.mark.parametrize("target", [TARGET, HOLES])
 def test_swapped_models_mirror_each_other(target) -> None:
-    names = [name for name in EVERY if name not in UNTESTED]
     here, there = (
-        compared(sources(*pair, target=target), names, ignore_index=-1) for pair in ((FIRST, SECOND), (SECOND, FIRST))
+        compared(sources(*pair, target=target), EVERY, ignore_index=-1) for pair in ((FIRST, SECOND), (SECOND, FIRST))
     )
-    for name in names:
+    for name in EVERY:
         one, other = (each.metric(name).differences[1] for each in (here, there))
         assert (other.value, other.low, other.high) == pytest.approx((-one.value, -one.high, -one.low), rel=1e-6)
         assert (other.p, other.detectable) == pytest.approx((one.p, one.detectable), rel=1e-6)
@@ -192,7 +230,7 @@ def test_swapped_models_mirror_each_other(target) -> None:
 
 
 def test_weights_that_are_all_alike_say_nothing() -> None:
-    names = [name for name in EVERY if name not in {*UNTESTED, "subset_accuracy"}]
+    names = [name for name in EVERY if name != "subset_accuracy"]
     plain = compared(sources(FIRST, SECOND), names)
     heavy = compared(sources(FIRST, SECOND, weight=np.full(ROWS, 4.0)), names)
     for one, other in zip(plain.metrics, heavy.metrics, strict=True):
@@ -207,9 +245,8 @@ def test_identical_models_do_not_differ_and_the_reader_is_told() -> None:
     of_labels = [row for label in found.per_class for row in label.metrics.values()]
     for row in (*found.metrics, *of_labels):
         each = row.differences[1]
-        if row.name not in UNTESTED:
-            assert (each.value, each.p, each.verdict) == (0.0, 1.0, "none")
-            assert each.low < 0.0 < each.high
+        assert (each.value, each.p, each.verdict) == (0.0, 1.0, "none")
+        assert each.low < 0.0 < each.high
 
 
 def test_a_league_is_against_the_best_and_holm_goes_over_models() -> None:
