@@ -282,6 +282,7 @@ OF_LABELS = (
         ("macro AP", "average_precision_macro"),
         ("LRAP", "lrap"),
         ("log loss", "log_loss"),
+        ("ECE", "ece"),
     ),
 )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TESTED = (
     *("subset_accuracy", "hamming_loss", "f1_micro", "f1_macro", "f1_weighted", "f1_samples"),
-    *("auroc_macro", "auroc_micro", "average_precision_macro", "lrap", "log_loss"),
+    *("auroc_macro", "auroc_micro", "average_precision_macro", "lrap", "log_loss", "ece"),
 )
 _MANY = 1_000_000
 _SHARE = 0.5

@@ -45,6 +45,8 @@ SUMS = 3
 """Those of ``products`` of moves."""
 _DRAWN = 1.0
 """Rows of no agreement that the correlation is drawn towards 0 by."""
+_SCATTERED = 0.5
+"""The share of the rows around a median that differ from one another, at least: else it can only jump."""
 
 
 class _Median(NamedTuple):
@@ -103,7 +105,7 @@ class Order:
         """From the states of a whole input; ``None`` where a report has no interval."""
         label = name.label
         numbers = [*range(len(results.outputs))] if label is None else [results.outputs.index(label)]
-        found, values = [], []
+        found, values, scattered = [], [], True
         for output in numbers:
             known, value = Known.of(results, output, mean_weight), results.of_output(name, output).value
             sure = Intervals(*known, confidence, mean_weight).of(name, value_of(value))
@@ -112,12 +114,15 @@ class Order:
             values.append(sure)
             interval = Interval(sure.low, sure.high, sure.method or "")
             found.append(_moved(name.base, output, value, interval, known, mean_weight, confidence))
+            scattered = scattered and name.base == "medae" and _is_scattered(interval, known, mean_weight, confidence)
         value = results.value(name)
         whole = values[0] if len(values) == 1 else mean_over_outputs(name, value_of(value.value), values)
         assert whole.low is not None
         assert whole.high is not None
         interval = Interval(whole.low, whole.high, whole.method or "")
-        return cls(value, _even(interval, value.value, known.rows / mean_weight, confidence), found)
+        if scattered:
+            interval = _even(interval, value.value, known.rows / mean_weight, confidence)
+        return cls(value, interval, found)
 
     def moves(self, rows: ValueRows) -> HostArray:
         """What each row (N,) does to it: the mean over outputs, in its own unit."""
@@ -160,14 +165,22 @@ def _moved(
     return _Ranks(output, error, RankPlaces.of(known.pairs.groups, groups), influence)
 
 
+def _is_scattered(interval: Interval, known: Known, mean_weight: float, confidence: Confidence) -> bool:
+    """Whether errors of rows between the ends of the interval of a median are rarely the same."""
+    assert known.residuals is not None
+    sizes = known.residuals.sizes.low
+    between = np.count_nonzero((sizes >= interval.low) & (sizes <= interval.high))
+    return interval.method == "order" and float(between) >= _SCATTERED * confidence.critical * sqrt(
+        known.rows / mean_weight
+    )
+
+
 def _even(interval: Interval, value: float, rows: float, confidence: Confidence) -> Interval:
     """That of a median of ``rows`` with its value in the middle: which side is the longer is the noise of two ranks.
 
     Its width is that of as many spacings as there are ranks between them, which scatters: what of one model is a little
     too long as often as too short is too short for two, so it is known to as many degrees of freedom (Student's t).
     """
-    if not interval.method.startswith("order"):
-        return interval
     critical = confidence.critical
     half = interval.width / 2.0 * t_quantile(1.0 - confidence.tail, critical * sqrt(rows)) / critical
     return Interval(value - half, value + half, interval.method)

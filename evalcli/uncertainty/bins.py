@@ -49,14 +49,16 @@ class _Gaps(NamedTuple):
     between: HostArray
 
 
-def calibration_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
+def calibration_interval(
+    table: BinTable, confidence: Confidence, mean_weight: float = 1.0, together: float = 1.0
+) -> Interval:
     """The interval of the calibration error of a table (B,), or of the mean over tables (T, B).
 
     ``mean_weight`` is Σw² / Σw. The errors of several tables are of the same rows: their deviations are taken to be
-    perfectly correlated.
+    perfectly correlated, unless the standard error of the mean is known to be ``together`` times what that makes it.
     """
     gaps = gaps_of(table, mean_weight)
-    return _inverted(table, gaps, confidence, mean_weight, lambda error: error)
+    return _inverted(table, gaps, confidence, mean_weight, lambda error: together * error)
 
 
 def clustered_calibration_interval(
@@ -125,8 +127,14 @@ def _between(n: HostArray, rates: HostArray, mean_weight: float) -> HostArray:
 
 def gap_variance(table: BinTable, mean_weight: float = 1.0) -> float:
     """The variance of a calibration error whose gaps all keep their sign, as if rows were independent."""
+    return float(np.sqrt(gap_variances(table, mean_weight)).mean()) ** 2
+
+
+def gap_variances(table: BinTable, mean_weight: float = 1.0) -> HostArray:
+    """The same of each table (T,)."""
     gaps = gaps_of(table, mean_weight)
-    return float(np.sqrt(gaps.variances.sum(axis=1) + gaps.between).mean()) ** 2
+    variances: HostArray = gaps.variances.sum(axis=1) + gaps.between
+    return variances
 
 
 def gap_sums(table: BinTable, groups: Sequence[BinTable]) -> HostArray:

@@ -41,13 +41,14 @@ def mover(
     """
     value = first - second
     critical = confidence.critical
-    below = max(_arm(first - one.low, other.high - second, together), critical * error)
-    above = max(_arm(one.high - first, second - other.low, together), critical * error)
+    below = max(arm(first - one.low, other.high - second, together), critical * error)
+    above = max(arm(one.high - first, second - other.low, together), critical * error)
     facing = (below if value > 0 else above) / critical
     p = 1.0 if value == 0 or not facing > 0 else two_sided(value / facing)
     interval = Interval(value - below, value + above, "mover")
     return Difference(first, second, interval, p, detectable(max(below, above) / critical, confidence))
 
 
-def _arm(one: float, other: float, together: float) -> float:
+def arm(one: float, other: float, together: float) -> float:
+    """How far the difference of two estimates reaches, of which each reaches that far to the side that matters."""
     return sqrt(max(one * one + other * other - 2.0 * together * one * other, 0.0))

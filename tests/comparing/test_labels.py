@@ -20,8 +20,8 @@ from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.metrics.registry import default_names
 from evalcli.task import Choices
+from evalcli.uncertainty.bindifference import calibration_difference
 from evalcli.uncertainty.intervals import Confidence, Interval
-from evalcli.uncertainty.mover import mover
 
 EXECUTIONS = [Execution(workers=1), Execution(batch_size=9, workers=1), Execution(batch_size=32, workers=3)]
 ROWS, LABELS = 200, 3
@@ -110,42 +110,45 @@ def test_a_label_is_compared_as_two_classes_are(weight) -> None:
             assert (mine.low, mine.high, mine.p) == pytest.approx(told, rel=1e-6)
 
 
-@pytest.mark.parametrize("weight", [None, np.full(len(WEIGHTS), 2.0)])
-def test_the_calibration_error_of_a_label_is_that_of_a_positive_class(weight) -> None:
-    found = difference("ece[1]", FIRST, SECOND, weight=weight)
-    columns = [MemorySource(each[:, 1], TARGET[:, 1], weight=weight) for each in (FIRST, SECOND)]
-    alone = compare(columns, Choices(task="binary"), EXECUTIONS[0], Question(("ece_positive",))).metrics[0]
-    assert found == alone.differences[1]
-
-
 def _calibration(target, preds):
-    """The mean over labels of the error of 15 bins."""
+    """The error of 15 bins."""
     bins = np.clip(np.ceil(preds * 15).astype(int) - 1, 0, 14)
-    return np.mean(
-        [
-            np.abs(np.bincount(bins[:, label], target[:, label] - preds[:, label], 15)).sum() / len(target)
-            for label in range(target.shape[1])
-        ]
-    )
+    return np.abs(np.bincount(bins, target - preds, 15)).sum() / len(target)
+
+
+def _overconfident(labels):
+    rng = np.random.default_rng(4)
+    target = (rng.random((500, labels)) < 0.5).astype(int)
+    hard = rng.normal(size=target.shape)
+    noises = (by * rng.normal(size=target.shape) for by in (0.5, 0.8))
+    return target, *(1 / (1 + np.exp(-3 * (2 * target - 1 + hard + noise))) for noise in noises)
 
 
 def test_calibration_errors_go_together_as_those_without_each_row_do() -> None:
-    rng = np.random.default_rng(4)
-    target = (rng.random((500, 3)) < 0.5).astype(int)
-    hard = rng.normal(size=(500, 3))
-    preds = [1 / (1 + np.exp(-3 * (2 * target - 1 + hard + by * rng.normal(size=(500, 3))))) for by in (0.5, 0.8)]
-    found = difference("ece", *preds, target=target)
+    target, *preds = _overconfident(2)
+    found = difference("ece[1]", *preds, target=target)
     reports = [
-        evaluate(one, Choices(task="multilabel", confidence=Confidence()), EXECUTIONS[0], ("ece",)).metrics["ece"]
+        evaluate(one, Choices(task="multilabel", confidence=Confidence()), EXECUTIONS[0], ("ece[1]",)).metrics["ece[1]"]
         for one in sources(*preds, target=target)
     ]
-    rests = [[_calibration(np.delete(target, i, 0), np.delete(p, i, 0)) for i in range(500)] for p in preds]
-    together = np.corrcoef(*rests)[0, 1] * 500 / 504
+    errors = [_calibration(target[:, 1], each[:, 1]) for each in preds]
+    rests = [[_calibration(np.delete(target[:, 1], i), np.delete(each[:, 1], i)) for i in range(500)] for each in preds]
+    together = np.corrcoef(*rests)[0, 1]
     first, second = ((one.value, Interval(one.low, one.high, "")) for one in reports)
-    expected = mover(*second, *first, Confidence(), together).interval
-    assert found.value == pytest.approx(_calibration(target, preds[1]) - _calibration(target, preds[0]))
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.05 * expected.width)
+    expected = calibration_difference(*second, *first, Confidence(), together).interval
+    assert found.value == pytest.approx(errors[1] - errors[0])
+    assert 1.0 < (found.high - found.low) / expected.width < 1.15
+    assert (found.low + found.high) == pytest.approx(expected.low + expected.high, abs=1e-9)
     assert 0.2 < together < 0.9
+
+
+def test_calibration_errors_of_labels_of_their_own_tell_more_than_those_of_one() -> None:
+    target, *preds = _overconfident(4)
+    mean, one = (difference(name, *preds, target=target) for name in ("ece", "ece[1]"))
+    assert 0.4 < (mean.high - mean.low) / (one.high - one.low) < 0.7
+    same = difference("ece", *(each[:, [1] * 4] for each in preds), target=target[:, [1] * 4])
+    assert same.value == pytest.approx(one.value, rel=1e-9)
+    assert 0.75 < (same.high - same.low) / (one.high - one.low) < 1.0 + 1e-9
 
 
 def test_whole_rows_have_the_exact_test_of_mcnemar() -> None:

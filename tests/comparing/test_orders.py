@@ -175,3 +175,13 @@ def test_where_there_is_no_difference_few_are_shown(name) -> None:
         assert (each.p < 0.05) == (not each.low <= 0.0 <= each.high)
         shown += each.p < 0.05
     assert shown <= 12
+
+
+def test_a_median_that_can_only_jump_has_no_middle() -> None:
+    """Of stars from 1 to 5 errors are whole: where medians are 0 and 1 by chance, nothing is shown."""
+    rng, shown = np.random.default_rng(7), 0
+    for _ in range(60):
+        target, *errors = rng.normal(size=(3, 100))
+        stars, *preds = (np.clip(np.rint(each), -2, 2) for each in (target, *(target + 0.6 * one for one in errors)))
+        shown += difference("medae", *preds, target=stars).p < 0.05
+    assert shown <= 3
