@@ -282,7 +282,6 @@ OF_LABELS = (
         ("macro AP", "average_precision_macro"),
         ("LRAP", "lrap"),
         ("log loss", "log_loss"),
-        ("ECE", "ece"),
     ),
 )
 
@@ -360,6 +359,8 @@ CASES = (
         for task, promised in TESTED_SCORES.items()
         for name in promised
     ),
+    Case("difference of multilabel ECE, 200 rows", apart("ece", 200), promised=()),
+    Case("difference of multilabel ECE, 1,000 rows", apart("ece", 1000)),
     *(Case(f"difference of orders: {title}", values_apart(*drawn)) for title, drawn in OF_ORDERS),
     Case("difference of AUROC, none, 25 + 475 rows", with_interval(ranked(25, 475, 1.5, 1.5), 0.0)),
 )
