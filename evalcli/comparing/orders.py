@@ -45,8 +45,8 @@ SUMS = 3
 """Those of ``products`` of moves."""
 _DRAWN = 1.0
 """Rows of no agreement that the correlation is drawn towards 0 by."""
-_SCATTERED = 0.5
-"""The share of the rows around a median that differ from one another, at least: else it can only jump."""
+_MANY = 20.0
+"""Sizes of errors around a median between which it does not jump far."""
 
 
 class _Median(NamedTuple):
@@ -166,13 +166,12 @@ def _moved(
 
 
 def _is_scattered(interval: Interval, known: Known, mean_weight: float, confidence: Confidence) -> bool:
-    """Whether errors of rows between the ends of the interval of a median are rarely the same."""
+    """Whether there are many sizes of errors between the ends of the interval of a median."""
     assert known.residuals is not None
     sizes = known.residuals.sizes.low
-    between = np.count_nonzero((sizes >= interval.low) & (sizes <= interval.high))
-    return interval.method == "order" and float(between) >= _SCATTERED * confidence.critical * sqrt(
-        known.rows / mean_weight
-    )
+    between = int(np.count_nonzero((sizes >= interval.low) & (sizes <= interval.high)))
+    ranks = confidence.critical * sqrt(known.rows / mean_weight)
+    return interval.method == "order" and between >= min(ranks / 2.0, _MANY)
 
 
 def _even(interval: Interval, value: float, rows: float, confidence: Confidence) -> Interval:
