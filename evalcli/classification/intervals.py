@@ -272,19 +272,11 @@ class Intervals:
         return ranks.pairs_interval(self._read(name), self._confidence, self._mean_weight, sampled)
 
     def _curve(self, name: MetricName, ranking: Ranking) -> Interval | None:
-        if name.base == "ks":
-            from evalcli.uncertainty.distances import distance_interval
-
-            return distance_interval(ranking, self._confidence, self._mean_weight, drawn=self._draws)
-        from evalcli.uncertainty.curves import curve_interval
-        from evalcli.uncertainty.operating import POINTS, operating_interval
+        from evalcli.uncertainty.readoff import read_off_interval
 
         exact = name.entry.formula(ranking, *name.arguments)
-        if name.base in POINTS:
-            [argument] = name.arguments
-            return operating_interval(name.base, exact, ranking, self._confidence, argument, self._mean_weight)
         setting: dict[str, Any] = {"mean_weight": self._mean_weight, "drawn": self._draws}
-        return curve_interval(name.base, exact, ranking, self._confidence, *name.arguments, **setting)
+        return read_off_interval(name.base, exact, ranking, self._confidence, *name.arguments, **setting)
 
     def _columns(self, name: MetricName) -> tuple[list[float], list[Ranking]]:
         """The columns that a name means, where they are defined, and their weights."""

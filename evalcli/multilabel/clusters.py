@@ -258,6 +258,8 @@ class ClusterIntervals(Intervals):
         if self._values.is_one:
             return None
         if name.base not in _RANKS:
+            if name.entry.state == "KeyTable":  # groups keep no ranks for what is read off a curve
+                return None
             return self._groups.sums(value, self._values.without(name))
         assert self._scored is not None
         place = self._place(name)

@@ -215,14 +215,14 @@ class Intervals:
         if name.entry.state == "LabelRanks":
             return self._over_rows(name, scored)
         if name.label is not None or (name.entry.by_label is None and name.average is None):
-            return self._label_scores(name.base)[class_index(name, None, self._counted.labels)]
+            return self._of_each(name)[class_index(name, None, self._counted.labels)]
         if name.base == "ece":
             return bins.calibration_interval(scored.sums.bins, self._confidence, self._mean_weight)
         if name.average == "micro":
             return self._pooled(name.base, scored, value)
         if name.base in _LOSSES and (scored.sums.n == scored.sums.n[0]).all() and scored.sums.n[0] >= self._total:
             return self._loss_of_rows(name.base, scored, value)
-        labels = self._label_scores(name.base)
+        labels = self._of_each(name)
         own = scored.by_label(name.entry, *name.arguments).value
         weights = scored.support if name.average == "weighted" else np.ones(len(own))
         known = [place for place, one in enumerate(labels) if one is not None and np.isfinite(own[place])]
@@ -257,6 +257,23 @@ class Intervals:
         rows = None if by_support is None else by_support / self._mean_weight
         found = ranks.mean_interval(estimates, weights.tolist(), self._confidence, method, rows, coupling)
         return replace(found, low=found.low + moved, high=found.high + moved)
+
+    def _of_each(self, name: MetricName) -> Sequence[Interval | None]:
+        """The intervals (L,) of a metric of every label."""
+        if name.entry.state != "KeyTable" or name.base in _RANKS:
+            return self._label_scores(name.base)
+        key = str(replace(name, label=None, average=None))
+        if key not in self._columns:
+            assert self._scored is not None
+            self._columns[key] = [self._curve(name, ranking) for ranking in self._scored.rankings]
+        return self._columns[key]
+
+    def _curve(self, name: MetricName, ranking: Ranking) -> Interval | None:
+        """That of a number that is read off the curve of one label."""
+        from evalcli.uncertainty.readoff import read_off_interval
+
+        exact, weight = name.entry.formula(ranking, *name.arguments), self._mean_weight
+        return read_off_interval(name.base, exact, ranking, self._confidence, *name.arguments, mean_weight=weight)
 
     def _label_scores(self, base: str) -> list[Interval | None]:
         """The intervals (L,) of what scores say of each label."""

@@ -184,3 +184,22 @@ def test_without_intervals_labels_are_not_paired(monkeypatch):
     monkeypatch.setattr(states, "LabelMoments", None)
     scores, target = data(np.random.default_rng(10), 50)
     assert report(scores, target, confidence=None).metrics["f1_macro"].low is None
+
+
+@pytest.mark.parametrize("name", ["ks", "auroc_fpr0.1", "recall_at_precision0.8", "specificity_at_sensitivity0.9"])
+def test_what_is_read_off_a_curve_is_as_sure_for_a_label_as_for_a_binary_task(name):
+    rng = np.random.default_rng(4)
+    target = (rng.random((400, 3)) < 0.4).astype(int)
+    scores = 1 / (1 + np.exp(1 - 2 * target - rng.normal(size=target.shape)))
+    options = {"execution": Execution(workers=1), "metrics": (f"{name}[1]", f"{name}_macro")}
+    made = MemorySource(scores, target), Choices(task="multilabel", confidence=Confidence())
+    found = evaluate(*made, **options).metrics
+    alone = evaluate(
+        MemorySource(scores[:, 1], target[:, 1]), Choices(confidence=Confidence()), Execution(workers=1), (name,)
+    ).metrics[name]
+    one, mean = found[f"{name}[1]"], found[f"{name}_macro"]
+    assert (one.value, one.low, one.high) == pytest.approx((alone.value, alone.low, alone.high), rel=1e-9)
+    assert mean.low < mean.value < mean.high
+    grouped = MemorySource(scores, target, cluster=np.arange(400) // 4)
+    whole = evaluate(grouped, made[1], **options).metrics[f"{name}_macro"]
+    assert (whole.value, whole.low) == (mean.value, None)

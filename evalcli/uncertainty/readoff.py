@@ -1,0 +1,34 @@
+"""The interval of any number that is read off the curve of a ranking: a distance, a part of an area, a point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalcli.uncertainty.curves import curve_interval
+from evalcli.uncertainty.distances import distance_interval
+from evalcli.uncertainty.operating import POINTS, operating_interval
+
+if TYPE_CHECKING:
+    from evalcli.metrics.roc import Certified, Ranking
+    from evalcli.uncertainty.intervals import Confidence, Interval
+
+
+def read_off_interval(
+    base: str,
+    exact: Certified,
+    ranking: Ranking,
+    confidence: Confidence,
+    *arguments: float,
+    mean_weight: float = 1.0,
+    drawn: bool = True,
+) -> Interval | None:
+    """That of what the formula of ``base`` made of a ranking, ``exact``; ``None`` where it is undefined.
+
+    ``mean_weight`` is Σw² / Σw. Unless ``drawn``, as little is drawn as will do.
+    """
+    if base == "ks":
+        return distance_interval(ranking, confidence, mean_weight, drawn=drawn)
+    if base in POINTS:
+        [argument] = arguments
+        return operating_interval(base, exact, ranking, confidence, argument, mean_weight)
+    return curve_interval(base, exact, ranking, confidence, *arguments, mean_weight=mean_weight, drawn=drawn)
