@@ -17,7 +17,7 @@ from evalcli.errors import EvalError
 from evalcli.launch import Launch
 from evalcli.parts import report_of_part
 from evalcli.renderers.json import render_json
-from evalcli.sources.base import Selection
+from evalcli.sources.base import Scan, Selection
 from evalcli.task import Choices
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ def report_by_threads(count: int, path: Path, *options: str, target: Path | None
 
     def work(rank: int) -> None:
         selection = Selection(by=by, where=said.get("--where"), weight=said.get("--weight"))
+        if "--scan" in said:
+            selection.scan = Scan((said["--scan"],), int(said["--min-slice-size"]), apart=True)
         if "--no-header" in options:
             selection.pred, selection.target, selection.options = "column1", "column2", {"header": False}
         job = Job(

@@ -105,7 +105,7 @@ def _beside_labels(
 
 def _chosen(source: ArraySource, selection: Selection, cut: Cut | None) -> ArraySource:
     """The source, sliced and clustered as was asked for, of the rows that were cut out."""
-    source.slice_by(selection.by, selection.scan)
+    source.slice_by(selection.by, selection.scan, None if cut is None else cut.span)
     source.cluster_by(selection.cluster)
     if cut is not None:
         source.narrow(*cut.span)

@@ -71,8 +71,8 @@ class ArraySource(Source):
         if self.preds.labels is not None and self.target.labels is not None:
             self._label_notes = check_labels(self.target.labels, self.preds.labels, self.target.path)
 
-    def slice_by(self, by: Sequence[str], scan: Scan | None = None) -> None:
-        """Slice the rows by what lies beside them, and search it for weak slices.
+    def slice_by(self, by: Sequence[str], scan: Scan | None = None, span: tuple[int, int] | None = None) -> None:
+        """Slice the rows by what lies beside them, and search it for weak slices, counted in the rows ``span`` alone.
 
         Raises:
             UsageError: no array has the name, or it has not one value a row.
@@ -88,7 +88,7 @@ class ArraySource(Source):
             from evalcli.sources.scanning import ArrayScan
 
             assert self.beside is not None
-            self._scan = ArrayScan(scan, self.beside, self)
+            self._scan = ArrayScan(scan, self.beside, self, span)
             self.scanned = self._scan.scanned
 
     def cluster_by(self, name: str | None, array: StoredArray | None = None) -> None:

@@ -200,18 +200,20 @@ def _cells(counted: Sequence[Counted], most: int) -> int:
 class ArrayScan:
     """The search over arrays that lie beside the rows: ``scanned`` says of what, ``codes`` which values rows have.
 
+    Values are counted in the rows ``span`` (from and to before), ``None`` for all.
+
     Raises:
         UsageError: a name that is not there, or an array that is not one value a row.
         LimitError: too many columns or values.
 
     """
 
-    def __init__(self, asked: Scan, beside: Beside, source: Source) -> None:
+    def __init__(self, asked: Scan, beside: Beside, source: Source, span: tuple[int, int] | None = None) -> None:
         path = source.preds.path
         refuse_every(asked, path)
         arrays, left_out = _free(beside, source) if asked.every else (_named(asked, beside, source), [])
         check_columns(len(arrays) or min(len(left_out), 1), path, "array")
-        self._columns = [_Column(array, asked.counted, path) for array in arrays]
+        self._columns = [_Column(array, asked.counted, path, span) for array in arrays]
         self.scanned = fitted(asked, [column.counted for column in self._columns], left_out, path)
         kept = {slicer.name: slicer.values for slicer in self.scanned.columns}
         self._columns = [column for column in self._columns if column.counted.name in kept]
@@ -226,16 +228,17 @@ class ArrayScan:
 
 
 class _Column:
-    """One array, its values counted."""
+    """One array, its values counted in the rows ``span``, or in all."""
 
-    def __init__(self, array: StoredArray, least: int, path: str) -> None:
+    def __init__(self, array: StoredArray, least: int, path: str, span: tuple[int, int] | None) -> None:
         if array.labels is not None and len(array.labels) > MOST_DISTINCT:
             raise too_many(array.name, len(array.labels), path)
         self._array, self._coding = array, array_coding(array, path, "--scan")
         self._places = np.arange(len(self._coding.values), dtype=np.int64)
         counts = np.zeros(len(self._places) + 1, np.int64)
-        for start in range(0, array.shape[0], READ):
-            counts += np.bincount(self._read(start, min(start + READ, array.shape[0])) + 1, minlength=len(counts))
+        first, last = span or (0, array.shape[0])
+        for start in range(first, last, READ):
+            counts += np.bincount(self._read(start, min(start + READ, last)) + 1, minlength=len(counts))
         found = {value: n for value, n in zip(self._coding.values, counts[1:].tolist(), strict=True) if n}
         often, order = _often(found, least), partial(_in_order, self._coding.values)
         ranges = self._coding.values if self._coding.ranged else None

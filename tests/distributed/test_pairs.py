@@ -94,6 +94,9 @@ def table(path: Path, kind: str, columns: dict[str, list[Any]], files: int) -> P
             (only,) = columns.values()
             np.save(file, np.array(only))
             return file
+        if kind == "npz":
+            np.savez(file, **{name: np.array(column) for name, column in columns.items()})
+            return file
         if kind == "parquet":
             held = {name: [row[i] for row in part] for i, name in enumerate(columns)}
             pq.write_table(pa.table(held), file, row_group_size=20)
@@ -143,6 +146,11 @@ PAIRS: dict[str, tuple[Any, ...]] = {
         ("npy", {"p": [[0.1, 0.7]] * N}, 1),
         ("csv", {"target_a": FLAGS, "target_b": [1] * N}, 1),
         ("--by", "target_a"),
+    ),
+    "tensor and search": (
+        ("npz", {"preds": CODES, "g": [i // 4 % 5 for i in range(N)]}, 1),
+        ("csv", {"target": TRUTH_CODES, "h": [i * i % 7 for i in range(N)]}, 2),
+        ("--scan", "g,h", "--min-slice-size", "20"),
     ),
     "cells": (
         ("csv", {"pred_a": [f"0.{i}" for i in range(N)], "pred_b": ["0.4"] * N}, 1),
