@@ -83,6 +83,16 @@ def test_copies_of_rows_tell_no_more_than_the_rows():
     assert single.judged().usual(0.1) == (1.0, 1.0, inf)
 
 
+@pytest.mark.parametrize(("of_values", "of_weights"), [(2.0**-200, 2.0**-120), (2.0**120, 2.0**220)])
+def test_no_unit_changes_what_clusters_tell(of_values, of_weights):
+    cluster, codes, values, weight = drawn(4)
+    usual, other = ScanClusters(2), ScanClusters(2)
+    usual.add(cluster, codes, values, None, weight)
+    other.add(cluster, codes, values * of_values, None, weight * of_weights)
+    for place in (((0,), (1,)), ((0, 1), (1, 2))):
+        assert other.judged().fewer(place) == usual.judged().fewer(place)
+
+
 def test_clusters_of_a_single_one_and_of_none():
     held = ScanClusters(1)
     held.add(np.full(20, 5), np.arange(20)[:, None] % 2, np.arange(20) % 3)

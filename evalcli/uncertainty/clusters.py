@@ -128,7 +128,7 @@ def freedom(sums: HostArray, effective: float) -> float:
     Those of heavy tails tell less: a variance of ``G`` values of kurtosis κ is as sure as one of ``2G/(κ − 1)`` normal
     ones.
     """
-    squares = sums * sums
+    squares = _near_one(sums * sums)
     total, fourth = float(squares.sum()), dot(squares, squares)
     kurtosis = len(sums) * fourth / (total * total) if total > 0.0 else 3.0
     telling = max(2.0 * len(sums) / max(kurtosis - 1.0, 2.0), _LEAST_TELLING)
@@ -149,6 +149,13 @@ def surer(confidence: Confidence, critical: float) -> tuple[float, Confidence]:
     return (critical / z) ** 2, replace(confidence, level=1.0 - two_sided(z))
 
 
+def _near_one(squares: HostArray) -> HostArray:
+    """They in a unit, a power of 2, in which they can be squared: no digit of what they are to each other is lost."""
+    _, exponent = np.frexp(squares.max(initial=0.0))
+    near: HostArray = np.ldexp(squares, -exponent)
+    return near
+
+
 def inflation(sums: HostArray, variance: float, sizes: HostArray) -> float:
     """``G/(G − 1)·Σ sums² / variance``, from the ``sums`` (G,) per cluster and the ``variance`` of independent rows.
 
@@ -159,6 +166,7 @@ def inflation(sums: HostArray, variance: float, sizes: HostArray) -> float:
     total = float(squares.sum())
     if not (total > 0.0 and variance > 0.0):
         return alike
-    telling = total * total / dot(squares, squares)
+    near = _near_one(squares)
+    telling = float(near.sum()) * float(near.sum()) / dot(near, near)
     found = total * len(sums) / max(len(sums) - 1, 1) / variance
     return (telling * found + _ALIKE * max(alike, found)) / (telling + _ALIKE)
