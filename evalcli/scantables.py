@@ -54,12 +54,13 @@ class ScanTables:
     def update(
         self,
         values: Array,
-        codes: Array,
+        codes: Array | None,
         repeats: Array | None = None,
         weight: Array | None = None,
         cluster: Array | None = None,
     ) -> None:
-        """Count rows (N,) with the codes of their values, (N, K), −1 for none."""
+        """Count rows (N,) with the codes of their values, (N, K), −1 for none; ``None`` where no column is searched."""
+        codes = np.empty((len(values), 0), np.int64) if codes is None else codes
         if weight is not None:
             self._lightest = min(self._lightest, float(weight.min(initial=inf)))
             self._heaviest = max(self._heaviest, float(weight.max(initial=0.0)))
@@ -76,7 +77,7 @@ class ScanTables:
 
     def update_some(self, counts: Array | None, *rows: Array | None) -> None:
         """The same of the rows that count (N,) bool; ``None``: of all."""
-        self.update(*(part if counts is None or part is None else part[counts] for part in rows))  # type: ignore[arg-type]  # values and codes are there
+        self.update(*(part if counts is None or part is None else part[counts] for part in rows))  # type: ignore[arg-type]  # values are there
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has counted."""
@@ -185,6 +186,11 @@ class ScanTables:
         for value, size in zip(values, self.shapes[which], strict=True):
             cell = cell * size + value
         return self.tables[which].part(cell, alike=self._alike)
+
+
+def searched_codes(groups: Array | None, slices: int) -> Array | None:
+    """The codes of what is searched, behind those of so many slicers; ``None`` where there are none of either."""
+    return None if groups is None else groups[:, slices:]
 
 
 def tables_of(source: Source, kind: type[Hits | Sums]) -> ScanTables | None:

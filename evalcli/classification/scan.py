@@ -52,7 +52,7 @@ def select(rows: Rows, labels: Labels) -> tuple[Array | None, Array]:
     return (asked != rows.place, answer != rows.place) if rows.other else (asked == rows.place, answer == rows.place)
 
 
-def count(tables: ScanTables, rows: Rows, labels: Labels, codes: Array) -> None:
-    """Count rows with the codes of their values, (N, K), −1 for none."""
+def count(tables: ScanTables, rows: Rows, labels: Labels, codes: Array | None) -> None:
+    """Count rows with the codes of their values, (N, K), −1 for none; ``None`` where no column is searched."""
     counts, hits = select(rows, labels)
     tables.update_some(counts, hits, codes, labels.repeats, labels.weight, labels.cluster)

@@ -17,7 +17,7 @@ from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.scancounts import Hits
-from evalcli.scantables import ALL, SIDES, Rows, ScanTables, scan_under, tables_of, until_decided
+from evalcli.scantables import ALL, SIDES, Rows, ScanTables, scan_under, searched_codes, tables_of, until_decided
 from evalcli.slicepasses import Waiting, by_name
 from evalcli.sources.labels import check_labels
 
@@ -81,8 +81,8 @@ class ClassificationPass:
             self._count_slices(self.waiting.add(kept) if scored else [kept._replace(scores=None)])  # labels cost little
         elif self.scores is not None and scored:
             self.scores.update(labels)
-        if self.scan is not None and labels.groups is not None and self.plan.layout.inner == 1:
-            scanning.count(self.scan, self.scan_rows, labels, labels.groups[:, len(self.slices) :])
+        if self.scan is not None and self.plan.layout.inner == 1:
+            scanning.count(self.scan, self.scan_rows, labels, searched_codes(labels.groups, len(self.slices)))
         if self.clusters is not None:
             self.clusters.update(labels, scores=scored)
         for number, clusters in enumerate(self.clusters_in):

@@ -36,8 +36,8 @@ class Asked(NamedTuple):
         """Empty ones, where something is searched."""
         return tables_of(source, Sums if self.is_loss else Hits)
 
-    def take(self, tables: ScanTables, cells: LabelCells, codes: Array, cluster: Array | None) -> None:
-        """Count rows with the codes of their values, (N, K), −1 for none."""
+    def take(self, tables: ScanTables, cells: LabelCells, codes: Array | None, cluster: Array | None) -> None:
+        """Count rows with the codes of their values, (N, K), −1 for none; ``None`` where no column is searched."""
         if self.rows.side != "all":
             return tables.update_some(*self._of_label(cells), codes, cells.repeats, cells.weight, cluster)
         wrong = count_labels(cells.true != cells.said)

@@ -17,7 +17,7 @@ from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel import scan as scanning
 from evalcli.multilabel.prepare import make_prepare
-from evalcli.scantables import scan_under, until_decided
+from evalcli.scantables import scan_under, searched_codes, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of, within
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ class MultilabelPass:
         if self.clusters is not None:
             assert cells.cluster is not None
             self.clusters.update(cells, cells.cluster, cells.counted.repeats)
-        if self.scan is not None and cells.groups is not None:  # there may be no column with two values
-            self.scanned_by.take(self.scan, cells.counted, cells.groups[:, len(self.slices) :], cells.cluster)
+        if self.scan is not None:
+            codes = searched_codes(cells.groups, len(self.slices))
+            self.scanned_by.take(self.scan, cells.counted, codes, cells.cluster)
         return holds
 
     def look(self, cells: Cells) -> tuple[Cells, bool]:

@@ -24,7 +24,7 @@ from evalcli.metrics.values import SMALLEST_VALUE, ValueState, feed
 from evalcli.regression import scan as scanning
 from evalcli.regression.prepare import Prepare
 from evalcli.scancounts import Sums
-from evalcli.scantables import ScanTables, scan_under, tables_of, until_decided
+from evalcli.scantables import ScanTables, scan_under, searched_codes, tables_of, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of
 
 if TYPE_CHECKING:
@@ -119,10 +119,9 @@ class RegressionPass:
         if self.clusters is not None:
             assert rows.cluster is not None
             self.clusters.update(rows, rows.cluster, rows.repeats)
-        if self.scan is not None and rows.groups is not None:  # there may be no column with two values
-            self.scan.update(
-                self.loss(rows), rows.groups[:, len(self.slices) :], rows.repeats, rows.weight, rows.cluster
-            )
+        if self.scan is not None:
+            codes = searched_codes(rows.groups, len(self.slices))
+            self.scan.update(self.loss(rows), codes, rows.repeats, rows.weight, rows.cluster)
         return True
 
     def loss(self, rows: ValueRows) -> Array:

@@ -116,6 +116,30 @@ def test_files(tmp_path, run, suffix):
     assert merged["tried"] > json.loads(alone)["scan"]["tried"]
 
 
+LABELS = OFF.assign(target_a=TARGET == "cat", target_b=WEAK, pred_a=DEVICE == "tablet", pred_b=WEAK)
+
+
+@pytest.mark.parametrize("cluster", [(), ("--cluster", "patient")])
+@pytest.mark.parametrize(
+    ("frame", "sides"),
+    [
+        (FRAME, ("pred", "target")),
+        (OFF, ("pred", "target")),
+        (LABELS, ("pred_a", "pred_b", "target_a", "target_b")),
+    ],
+)
+def test_a_part_of_which_nothing_is_searched_says_so_as_one_run_does(tmp_path, run, frame, sides, cluster):
+    path = tmp_path / "p.csv"
+    frame[[*sides, "w", "patient", "rare"]].replace({True: 1, False: 0}).to_csv(path, index=False)
+    asked = ("report", path, "--scan", "rare", "--weight", "w", *cluster, "-f", "json", "--no-intervals")
+    whole = run(*asked)
+    scan = json.loads(whole.stdout)["scan"]
+    assert (scan["columns"], scan["tried"]) == ([], 0)
+    assert scan["test"].endswith(" (clusters)" if cluster else " (weights)")
+    assert run(*asked, "-o", tmp_path / "p.evalcli").stdout == whole.stdout
+    assert json.loads(run("merge", tmp_path / "p.evalcli", "-f", "json").stdout)["scan"] == scan
+
+
 def test_parts_without_rows_or_without_a_value():
     first, second, third = parts_of(FRAME)
     nothing = evalcli.evaluate(FRAME.iloc[:0], partial=True, **SEARCH)
