@@ -97,8 +97,8 @@ class Table:
         return f"row {row + 1}"
 
     def _named(self, piece: Piece) -> str:
-        """The file of a place, if there are several, some of which others may read."""
-        return f"{piece.path} " if max(len(self.reader.pieces), len(self.reader.engine.whole)) > 1 else ""
+        """The file of a place, if the table may be several, some of which others may read."""
+        return "" if piece.path == self.path else f"{piece.path} "
 
     def check_label(self, label: str, column: str) -> None:
         """Refuse a text that two stray quotes made of many rows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -190,3 +191,11 @@ def test_a_tensor_of_other_rows_and_missing_cells_are_told_as_one_process_tells_
         alone = run("report", preds, target, *PLAIN)
         assert said in alone.stderr
         assert f"evalcli: {report_by_threads(3, preds, target=target)}\n" == alone.stderr
+
+
+def test_a_rank_that_reads_one_file_of_several_names_it(tmp_path: Path) -> None:
+    for number in range(3):
+        with gzip.open(tmp_path / f"p{number}.csv.gz", "wt") as file:
+            file.write("score,target,w\n0.25,0,1\n0.5,1," + ("-1\n" if number == 1 else "1\n"))
+    said = report_by_threads(3, tmp_path / "p*.csv.gz", "--weight", "w")
+    assert f"({tmp_path / 'p1.csv.gz'} line 3: -1.0)" in said
