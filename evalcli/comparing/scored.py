@@ -8,7 +8,7 @@ one-vs-rest columns has the mean of their influences, so nothing is assumed abou
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING
@@ -133,7 +133,9 @@ class ScoreDifferences:
         if ends[0] is None or ends[1] is None:
             return None
         first, second = self._values(name, pair)
-        return mover(second, ends[1], first, ends[0], self.confidence, moved.correlation, sqrt(moved.variance))
+        found = mover(second, ends[1], first, ends[0], self.confidence, moved.correlation, sqrt(moved.variance))
+        span = span_of(name, self.results[0])
+        return replace(found, interval=found.interval.holding(second - first, -span, span))
 
     def _interval(self, name: MetricName, numbers: Numbers) -> Interval | None:
         from evalcli.classification.intervals import Intervals
@@ -224,20 +226,15 @@ class RowSums:
 class LossSums:
     """Differences of losses of every pair of models, taken in while the models are counted."""
 
-    travels = ("_sums", "unscored")
+    travels = ("_sums",)
 
     def __init__(self, names: Sequence[MetricName], pairs: Sequence[tuple[int, int]]) -> None:
         self._names = [name for name in names if name.base in LOSSES]
         self._sums = {pair: {str(name): RowSums() for name in self._names} for pair in pairs}
-        self.unscored = False
-        """Whether a model says nothing of some row, so that no loss is defined."""
 
     def update(self, states: Sequence[ScoreStates], weight: HostArray | None) -> None:
-        """Take in what the states of each model have last seen."""
-        seen = [each.seen() for each in states]
-        self.unscored |= any(each.unscored for each in states)
-        if self.unscored:
-            return
+        """Take in what the states of each model have last seen; of one with an unscored row no loss is defined."""
+        seen = [None if each.unscored else each.seen() for each in states]
         for name in self._names:
             losses = [None if each is None else loss_of(name, each) for each in seen]
             for (first, second), sums in self._sums.items():
@@ -248,7 +245,6 @@ class LossSums:
 
     def merge(self, other: LossSums) -> None:
         """Take in what another worker has gathered."""
-        self.unscored |= other.unscored
         for pair, sums in self._sums.items():
             for name, held in sums.items():
                 held.merge(other._sums[pair][name])

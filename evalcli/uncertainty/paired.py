@@ -14,7 +14,7 @@ characteristic curves: a nonparametric approach.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +27,7 @@ from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.curves import curve_slopes
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
-from evalcli.uncertainty.quantiles import t_quantile, t_two_sided
+from evalcli.uncertainty.quantiles import t_quantile, t_two_sided, two_sided
 from evalcli.uncertainty.ranks import placements, precision_influence
 
 if TYPE_CHECKING:
@@ -163,11 +163,24 @@ def ranked_difference(
         return Difference(first, second, interval, p, detectable(error, confidence))
     reach = span * none_of(rows, confidence.critical)
     interval = Interval(value - reach, value + reach, "wilson").holding(value, -span, span)
-    return Difference(first, second, interval, 1.0, detectable(reach / confidence.critical, confidence))
+    rest = span - abs(value)
+    p = _alike_p(abs(value) / rest, rows) if rest > 0.0 else _alike_p(inf, rows)
+    return Difference(first, second, interval, p, detectable(reach / confidence.critical, confidence))
 
 
 def mean_difference(first: float, second: float, moments: Moments, confidence: Confidence, span: float) -> Difference:
     """The difference of two mean losses, from the ``moments`` of the difference row by row, at most ``span`` each."""
     interval = careful_interval(moments, confidence, -span, span)
     reach = max(moments.error, interval.width / 2.0 / confidence.critical)
-    return Difference(first, second, interval, careful_p(moments), detectable(reach, confidence))
+    p = careful_p(moments) if moments.error > 0.0 else _alike_p(abs(moments.mean) / span, moments.rows)
+    return Difference(first, second, interval, p, detectable(reach, confidence))
+
+
+def _alike_p(odds: float, rows: float) -> float:
+    """The p-value where no row differs from the others: that of an interval which ends at 0, with a sign for each row.
+
+    ``odds`` are those of the share of rows that would have to differ unseen: ``z² / rows``, where Wilson's end is 0.
+    """
+    if not odds > 0.0:
+        return 1.0
+    return max(two_sided(sqrt(odds * rows)), min(2.0 ** (1.0 - min(rows, 1000.0)), 1.0))

@@ -20,7 +20,9 @@ from evalcli.metrics.registry import METRICS, parse
 from evalcli.task import Choices
 from evalcli.uncertainty.binslopes import bin_slopes
 from evalcli.uncertainty.intervals import Confidence, Interval
+from evalcli.uncertainty.means import Moments
 from evalcli.uncertainty.mover import mover
+from evalcli.uncertainty.paired import mean_difference
 
 CONFIDENCE = Confidence()
 BINARY = (
@@ -174,3 +176,49 @@ def test_the_worst_slice_of_what_may_be_neither_too_high_nor_too_low_is_the_one_
     report = evaluate(source, Choices(), Execution(workers=1), ("selection_rate@site=*",))
     rules = parse_rules(minimum=["selection_rate@site=*=0.5"], maximum=["selection_rate@site=*=0.5"])
     assert [(one.value, one.status) for one in judge(report, rules)] == [(0.0, "fail"), (1.0, "fail")]
+
+
+@pytest.mark.parametrize("rows", [7, 400])
+def test_a_third_model_that_says_nothing_of_a_row_takes_no_loss_from_the_others(rows):
+    preds, target = models("binary", rows=40, spread=0.6)
+    preds = preds[::-1]  # the better one is what leagues compare with
+    silent = np.where(np.arange(40) == 23, np.nan, preds[0])
+    names, execution = ("brier", "log_loss", "mean_confidence"), Execution(batch_size=rows, workers=1)
+    made = [MemorySource(each, target, paths=(f"{i}.pt", "t.pt")) for i, each in enumerate([*preds, silent])]
+    found = compare(made, Choices(nan="wrong"), execution, Question(metrics=names))
+    both = compared(preds, target, names)
+    assert found.reference == 0
+    for name in names:
+        row = found.metric(name)
+        assert (row.values[2], row.differences[2]) == (None, None)
+        one, other = (each.metric(name).differences[1] for each in (found, both))
+        assert (one.value, one.low, one.high, one.p) == (other.value, other.low, other.high, other.p)
+
+
+def test_no_interval_leaves_what_two_shares_can_differ_by():
+    """A row that weighs as much as all others is the curve: its slope promises more than there is."""
+    target, weight = np.array([0, 1, 1, 0, 1, 1]), np.array([1.0, 1.0, 1.0, 1.0, 1.0, 30.0])
+    preds = [np.array([0.1, 0.3, 0.6, 0.7, 0.4, 0.99]), np.array([0.4, 0.9, 0.2, 0.6, 0.7, 0.01])]
+    for name in BINARY[:-7]:
+        gap = compared(preds, target, (name,), weight=weight).metric(name).differences[1]
+        assert -1.0 <= gap.low <= gap.value <= gap.high <= 1.0, name
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 30])
+@pytest.mark.parametrize("size", [0.1, 0.5, 1.0])
+def test_rows_that_all_differ_alike_are_as_sure_as_their_interval_and_no_surer_than_their_signs(rows, size):
+    found = mean_difference(size, 0.0, Moments.of(np.full(rows, size)), CONFIDENCE, 1.0)
+    if found.p > 2.0 ** (1 - rows):
+        at = mean_difference(size, 0.0, Moments.of(np.full(rows, size)), Confidence(1.0 - found.p), 1.0)
+        assert at.interval.low == pytest.approx(0.0, abs=1e-9)
+    else:
+        assert found.p == 2.0 ** (1 - rows)
+    back = mean_difference(0.0, size, Moments.of(np.full(rows, -size)), CONFIDENCE, 1.0)
+    assert back.p == found.p
+
+
+def test_a_ranking_turned_round_is_no_chance():
+    scores = np.linspace(0.1, 0.9, 40)
+    gap = compared([scores, 1.0 - scores], (scores > 0.5).astype(int), ("auroc",)).metric("auroc").differences[1]
+    assert (gap.value, gap.verdict) == (-1.0, "worse")
+    assert gap.p == 2.0**-19
