@@ -183,4 +183,5 @@ def _alike_p(odds: float, rows: float) -> float:
     """
     if not odds > 0.0:
         return 1.0
-    return max(two_sided(sqrt(odds * rows)), min(2.0 ** (1.0 - min(rows, 1000.0)), 1.0))
+    signs: float = 2.0 ** (1.0 - min(rows, 1000.0))
+    return max(two_sided(sqrt(odds * rows)), min(signs, 1.0))
