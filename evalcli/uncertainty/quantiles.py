@@ -156,8 +156,9 @@ def t_quantile(probability: float, freedom: float) -> float:
     for _ in range(_NEWTON):
         gap = _t_tail(found, freedom) - tail
         low, high = (found, high) if gap > 0.0 else (low, found)
-        moved = found + gap / _t_density(found, freedom)
-        moved = moved if low <= moved <= high else (low + high) / 2.0
+        density = _t_density(found, freedom)  # 0 far out
+        moved = found + gap / density if density > 0.0 else low
+        moved = moved if low < moved <= high else (low + high) / 2.0
         before, found = found, moved
         if abs(found - before) <= 1e-9 * found:  # each step doubles the digits
             break

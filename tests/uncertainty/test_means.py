@@ -18,6 +18,7 @@ from evalcli.uncertainty.means import (
     square_interval,
     squared_root,
 )
+from evalcli.uncertainty.quantiles import t_quantile
 
 CONFIDENCE = Confidence()
 Z = CONFIDENCE.critical
@@ -188,3 +189,19 @@ def test_mean_confidence_is_a_mean():
     mean = float(CALIBRATED.confidence.sum() / 600)
     assert found.low < mean < found.high
     assert 0.03 < found.width < 0.08
+
+
+@pytest.mark.parametrize("small", [1e-4, 1e-7, 1e-9, 1e-12, 1e-15])
+def test_a_row_that_weighs_nearly_all_leaves_a_log_loss_open(small):
+    """There are hardly more rows than one, and t of next to no degrees of freedom is beyond float64."""
+    import evalcli
+
+    preds, weight = np.array([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]]), np.array([1.0, small, small])
+    found = evalcli.evaluate(preds, np.arange(3), weight=weight, metrics="log_loss").data.metrics["log_loss"]
+    assert 0.0 <= found.low < found.value < 1e100 < found.high < math.inf
+
+
+@pytest.mark.parametrize("freedom", [1e-12, 1e-6, 1e-3, 0.05, 0.3])
+def test_quantiles_of_hardly_any_freedom_are_large_and_no_fault(freedom):
+    found = t_quantile(0.975, freedom)
+    assert found > 1e150 or found == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-6)
