@@ -184,7 +184,8 @@ class Intervals:
         squares = dot(sums, sums)
         if plain.method == "hall" and squares > 0.0:  # clusters are less skewed than as many rows
             error = sqrt(grown.rows * self._as_if_independent(name, plain))
-            return means.hall_interval(value, error, float((sums**3).sum()) / squares**1.5, critical)
+            skew = float(((sums / sqrt(squares)) ** 3).sum())
+            return means.hall_interval(value, error, skew, critical)
         times, sure = surer(self._confidence, critical)
         grown = grown._replace(rows=grown.rows * times)
         return method(Intervals(_without_clusters(self._numbers), sure, grown=grown), name, value)

@@ -94,7 +94,7 @@ class Groups:
         """
         variance, critical = self._plain_variance(plain.width), self.critical(sums)
         error, squares = sqrt(self.grown(sums, variance) * variance), dot(sums, sums)
-        skew = float((sums**3).sum()) / squares**1.5
+        skew = float(((sums / sqrt(squares)) ** 3).sum())
         most = _MOST_SKEWED / critical
         return means.hall_interval(mean, error, min(max(skew, -most), most), critical)
 

@@ -261,7 +261,6 @@ def test_rows_that_one_of_them_lacks(run, files, data) -> None:
     [
         (("new.npy", "t.npy", "--baseline", "old.npy"), "brier_uncertainty=0.5", "no paired interval is known of it"),
         (("data.csv", "--baseline-pred", "was"), "accuracy@region=EU=0.5", "slices are not compared row by row"),
-        (("r.csv", "--baseline-pred", "was"), "medae=5", "no paired interval is known of it"),
     ],
 )
 def test_what_is_not_paired_says_so(run, files, files_, rule, why) -> None:

@@ -73,7 +73,7 @@ def test_numbers_are_those_of_reports(run, files) -> None:
         (("--equivalent", "rmse=0.2"), 1),
         (("--noninferior", "rmse=0.5", "--equivalent", "bias=0.1"), 3),
         (("--equivalent", "rmse=50%"), 0),
-        (("--noninferior", "spearman=0.1"), 2),
+        (("--noninferior", "max_error=0.1"), 2),
     ],
 )
 def test_gates_have_the_exit_codes_of_gates(spawn, files, gates, code) -> None:

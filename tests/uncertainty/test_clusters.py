@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from evalcli.uncertainty.clusters import inflation
+from evalcli.uncertainty.clusters import freedom, inflation
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-50, 1e-90, 1e-150])
 def test_sums_that_are_next_to_nothing_tell_as_much_as_larger_ones(scale):
     sums, sizes = np.array([1.0, -2.0, 1.0]), np.full(3, 2.0)
     assert inflation(sums * scale, scale * scale, sizes) == pytest.approx(inflation(sums, 1.0, sizes), rel=1e-9)
+    assert freedom(sums * scale, 3.0) == freedom(sums, 3.0)
