@@ -109,7 +109,10 @@ def in_words(comparison: Comparison, row: MetricRow, place: int = 1) -> str:
     found, name = row.differences[place], comparison.models[place].name
     undefined = [one.name for one, value in zip(comparison.models, row.values, strict=True) if value is None]
     if found is None:
-        return f"undefined for {' and '.join(undefined)}" if undefined else "no test is known for it"
+        if undefined:
+            return f"undefined for {' and '.join(undefined)}"
+        same = row.direction == "neither" and len({*row.values}) == 1
+        return "the same for all: only the truth decides it" if same else "no test is known for it"
     ruler = Ruler.of(row, found, points=True)
     if found.verdict != "none":
         said = f"{name} is {found.verdict}: {ruler.signed(found.value)}{ruler.unit}{_of_size(row)}"

@@ -17,6 +17,7 @@ from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules
 from evalcli.metrics.calibration import bin_table
 from evalcli.metrics.registry import METRICS, parse
+from evalcli.renderers.versus import in_words
 from evalcli.task import Choices
 from evalcli.uncertainty.binslopes import bin_slopes
 from evalcli.uncertainty.intervals import Confidence, Interval
@@ -165,7 +166,9 @@ def test_no_model_is_better_for_selecting_more():
         "higher",
         "lower",
     ]
-    assert found.metric("majority_baseline").differences == (None, None)  # the same for all models
+    same = found.metric("majority_baseline")
+    assert same.differences == (None, None)
+    assert in_words(found, same) == "the same for all: only the truth decides it"
     with pytest.raises(UsageError, match="neither better nor worse"):
         judge_margins(found, parse_margins(["selection_rate=0.01"]))
 
