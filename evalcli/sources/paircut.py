@@ -7,7 +7,6 @@ began outside and as if it began inside; the quotes of all runs before it say wh
 
 from __future__ import annotations
 
-import json
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,16 +15,17 @@ import numpy as np
 from evalcli.sources import input_format
 from evalcli.sources.rawfile import RawFile
 from evalcli.sources.table_portions import Lines, Portion, row_groups
+from evalcli.sources.talk import said_by_all
 from evalcli.sources.textcheck import CR, LF, QUOTE, bits, prefix_xor, shift_up
 from evalcli.sources.textcut import Text, cuttable, runs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from evalcli.sources.tables import TableOptions
+    from evalcli.sources.talk import Talk
 
-    Talk = Callable[[Callable[[], bytes]], list[bytes]]
     Array = np.ndarray[Any, Any]
 
 _BLOCK = 1 << 20
@@ -161,7 +161,7 @@ def cut_pairs(
         return None
     ranks = range(size) if talk is None else [rank]
     mine = [[side.cut(total * one // size) for side in found] for one in ranks]
-    told = [mine] if talk is None else [json.loads(one) for one in talk(lambda: json.dumps(mine).encode())]
+    told = said_by_all(talk, mine)
     cuts = [[Cut(*cut) for cut in one] for some in told for one in some]
     cuts.append([side.cut(total) for side in found])
     return Pairs(

@@ -18,7 +18,7 @@ import json
 import os
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from evalcli.errors import InputError, UsageError
 from evalcli.sources import TENSOR_FORMATS, input_format, open_source, open_table_source, table_options
 from evalcli.sources.base import Source
 from evalcli.sources.table_portions import Cut
+from evalcli.sources.talk import said_by_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Scanned, Selection, Slicer
     from evalcli.sources.paircut import Pairs
     from evalcli.sources.table_portions import Portion
-
-    Talk = Callable[[Callable[[], bytes]], list[bytes]]
+    from evalcli.sources.talk import Talk
 
 
 class Share(NamedTuple):
@@ -112,14 +112,14 @@ def open_share(
         alone = f"{preds} is one file" if len(others) == 1 else ""
         files = [path for path, _ in whole] if ordered else []
         if ordered:
-            selection.together = partial(_said_by_all, talk)
+            selection.together = partial(said_by_all, talk)
         source = open_table_source(preds, None, selection, progress, only=[mine], whole=[files]) if mine else None
         return Share(source, whole, alone, ordered=ordered, seen=seen)
     pairs = None if selection.id is not None else _pairs(seen, selection, place, talk)
     names = [[path for path, *_ in files] for files in seen.sides]
     in_table = [input_format(path) not in TENSOR_FORMATS for path in paths]
     if pairs is not None:
-        selection.together = partial(_said_by_all, talk)
+        selection.together = partial(said_by_all, talk)
         only = [_hashed_together(hands, rank) if seen.alike else hands[rank] for hands in pairs.hands]
         if all(in_table):
             paired = open_table_source(preds, target, selection, progress, only=only, whole=names)
@@ -199,11 +199,6 @@ def unlike(rank: int) -> InputError:
     """The error for a process that does not do what the first one does."""
     what = f"rank {rank} was started with other options than rank 0, or sees other files"
     return InputError(what, fix="start all ranks alike, on files that all of them can read")
-
-
-def _said_by_all(talk: Talk | None, said: Any) -> list[Any]:
-    """What all processes say, in their order."""
-    return [said] if talk is None else [json.loads(one) for one in talk(lambda: json.dumps(said).encode())]
 
 
 def _hands(
