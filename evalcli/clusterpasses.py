@@ -9,13 +9,25 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 
 from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, Sizes
 from evalcli.errors import InputError
-from evalcli.slicepasses import P, Rows, apart, by_name, by_number, check_slice, inside, places_among
+from evalcli.slicepasses import P, Rows, apart, by_name, by_number, check_slice, places_among
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from evalcli.slicepasses import SlicePasses
     from evalcli.sources.base import Array, Slicer
+
+
+class ClusteredRows(Rows, Protocol):
+    """Rows, the cluster (N,) int64 of each, and how often it occurs."""
+
+    @property
+    def cluster(self) -> Array | None:
+        """The number of each row's cluster."""
+
+    @property
+    def repeats(self) -> Array | None:
+        """How often each row occurs; ``None``: once."""
 
 
 class ClusterPasses(Generic[P]):
@@ -30,10 +42,11 @@ class ClusterPasses(Generic[P]):
         """Whether clusters share groups."""
         return self._groups.is_hashed
 
-    def update(self, rows: Rows, cluster: Array, repeats: Array | None) -> None:
-        """Count rows by the cluster (N,) int64 that each belongs to."""
-        self._sizes.add(cluster, repeats)
-        for group, part in apart(rows, self._groups.of(cluster)):
+    def update(self, rows: ClusteredRows) -> None:
+        """Count rows by the cluster that each belongs to."""
+        assert rows.cluster is not None
+        self._sizes.add(rows.cluster, rows.repeats)
+        for group, part in apart(rows, self._groups.of(rows.cluster)):
             here = self._groups.at(group)
             here.evidence.rows += here.take(part)
 
@@ -97,11 +110,11 @@ class SlicedClusters(Generic[P]):
         self.slicer, self._fresh, self._most = slicer, fresh, most
         self._slices: dict[int, ClusterPasses[P]] = {}
 
-    def update(self, rows: Rows, codes: Array, cluster: Array, repeats: Array | None) -> None:
-        """Count rows by the slice that each is in, (N,) from 0, −1 for none, and by their cluster (N,) int64."""
-        for code, places in inside(codes):
-            here = None if repeats is None else repeats[places]
-            self._at(code).update(rows.pick(places), cluster[places], here)
+    def update(self, runs: Iterable[tuple[int, ClusteredRows]]) -> None:
+        """Count rows by slice, −1 for those in none, and by their cluster."""
+        for code, rows in runs:
+            if code >= 0:
+                self._at(code).update(rows)
 
     def _at(self, code: int) -> ClusterPasses[P]:
         if code not in self._slices:

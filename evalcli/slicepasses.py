@@ -1,7 +1,7 @@
 """Slices of a pass: for each value of a column a pass of the same family, which takes the rows that are in it.
 
-Rows wait until there are many of them, so that a state meets each slice in one long run. What is counted of a long run
-is then added twice, to the slice and to all rows: states add up to the same bits in any grouping.
+The rows of a slice wait until there are many of them, so that a state meets them in one long run. What is counted of a
+long run is then added twice, to the slice and to all rows: states add up to the same bits in any grouping.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.evidence import Evidence
     from evalcli.sources.base import Array, Slicer
@@ -22,6 +22,8 @@ LEAST_BUDGET = 1 << 20
 """Bytes for ranks that every slice has, however many share the budget."""
 WAITING_BYTES = 64 << 20
 """Bytes of rows that wait with each worker."""
+ARRAY_BYTES = 128
+"""What an array takes beside its values, or a little more: a slice may wait in pieces of one row."""
 LEAST_SHARED = 1 << 12
 """Rows from which two additions of states take less time than to count once more."""
 
@@ -58,10 +60,16 @@ def within(states: B, scoring: Any) -> B:
 
 
 def runs(codes: Array) -> Iterator[tuple[int, Array]]:
-    """The rows of each code, in their order."""
-    order, places = _by_code(codes)
-    for code, run in places:
-        yield code, order[run]
+    """The rows (N,) of each code, in their order; those with −1 come first."""
+    if not len(codes):
+        return
+    ends = np.iinfo(np.int16)
+    short = codes.min() >= ends.min and codes.max() <= ends.max  # so few are sorted digit by digit
+    order = np.argsort(codes.astype(np.int16) if short else codes, kind="stable")
+    rising = codes[order]
+    heads = [0, *(np.flatnonzero(rising[1:] != rising[:-1]) + 1).tolist(), len(order)]
+    for start, end in itertools.pairwise(heads):
+        yield int(rising[start]), order[start:end]
 
 
 def inside(codes: Array) -> Iterator[tuple[int, Array]]:
@@ -69,18 +77,6 @@ def inside(codes: Array) -> Iterator[tuple[int, Array]]:
     for code, rows in runs(codes):
         if code >= 0:
             yield code, rows
-
-
-def _by_code(codes: Array) -> tuple[Array, list[tuple[int, slice]]]:
-    """Rows (N,) by rising code, in their order within each, and where those of each code then lie."""
-    if not len(codes):
-        return np.zeros(0, np.int64), []
-    ends = np.iinfo(np.int16)
-    short = codes.min() >= ends.min and codes.max() <= ends.max  # so few are sorted digit by digit
-    order = np.argsort(codes.astype(np.int16) if short else codes, kind="stable")
-    rising = codes[order]
-    heads = [0, *(np.flatnonzero(rising[1:] != rising[:-1]) + 1).tolist(), len(order)]
-    return order, [(int(rising[i]), slice(i, j)) for i, j in itertools.pairwise(heads)]
 
 
 class Rows(Protocol):
@@ -105,31 +101,62 @@ R = TypeVar("R", bound=Rows)
 
 
 def apart(rows: R, codes: Array) -> Iterator[tuple[int, R]]:
-    """The rows of each code (N,), in their order; −1 comes first."""
-    order, places = _by_code(codes)
-    together = rows.pick(order)
-    for code, run in places:
-        yield code, together.pick(run)
+    """Copies of the rows of each code (N,), in their order; −1 comes first."""
+    for code, places in runs(codes):
+        yield code, rows.pick(places)
 
 
 class Waiting(Generic[R]):
-    """Rows of several batches, until they are counted together."""
+    """The rows of every code from several batches, until there are many of one.
 
-    def __init__(self) -> None:
-        self._held: list[R] = []
-        self._bytes = 0
+    The longest runs go first, and a quarter of all that waits at a time: so it is as many rows as memory allows, and
+    at the end workers have about the same left to do.
+    """
 
-    def add(self, rows: R) -> list[R]:
-        """Let rows wait; those whose time has come."""
-        ready = self.all() if self._held and _kinds(rows) != _kinds(self._held[0]) else []
-        self._held.append(rows.joined(()))  # a copy: the source reads the next batch into the same memory
-        self._bytes += sum(part.nbytes for part in rows.arrays if part is not None)
-        return ready + self.all() if self._bytes >= WAITING_BYTES else ready
+    def __init__(self, share: int = 1) -> None:
+        self._most = WAITING_BYTES // share
+        self._held: dict[int, list[R]] = {}
+        self._sizes: dict[int, int] = {}
+        self._kinds: list[str] = []
 
-    def all(self) -> list[R]:
-        """All that wait, together; then none do."""
-        held, self._held, self._bytes = self._held, [], 0
-        return [held[0].joined(held[1:])] if len(held) > 1 else held
+    def add(self, rows: R, codes: Array) -> list[tuple[int, R]]:
+        """Let rows wait, each with its code (N,); those whose time has come, by code."""
+        kinds = _kinds(rows)
+        ready = [] if kinds == self._kinds else self.all()
+        self._kinds = kinds
+        for code, part in apart(rows, codes):
+            self._held.setdefault(code, []).append(part)
+            self._sizes[code] = self._sizes.get(code, 0) + _bytes(part)
+        return ready + self._longest() if sum(self._sizes.values()) > self._most else ready
+
+    def all(self) -> list[tuple[int, R]]:
+        """All that wait, by code; then none do."""
+        return [self._take(code) for code in sorted(self._held)]
+
+    def _longest(self) -> list[tuple[int, R]]:
+        """The longest runs, until three quarters of what may wait are left."""
+        left, taken = sum(self._sizes.values()), []
+        for code in sorted(self._sizes, key=lambda code: (-self._sizes[code], code)):
+            if left <= self._most * 3 // 4:
+                break
+            left -= self._sizes[code]
+            taken.append(self._take(code))
+        return taken
+
+    def _take(self, code: int) -> tuple[int, R]:
+        held = self._held.pop(code)
+        del self._sizes[code]
+        return code, held[0].joined(held[1:]) if len(held) > 1 else held[0]
+
+
+def places_to_wait(slicers: Sequence[Slicer]) -> tuple[Waiting[Any], ...]:
+    """One for the slices of each slicer; they share the memory."""
+    return tuple(Waiting(len(slicers)) for _ in slicers)
+
+
+def _bytes(rows: Rows) -> int:
+    """What they take in memory."""
+    return sum(part.nbytes + ARRAY_BYTES for part in rows.arrays if part is not None)
 
 
 def _kinds(rows: Rows) -> list[str]:
@@ -228,10 +255,10 @@ class SlicePasses(Generic[P]):
         self.slicer, self._fresh = slicer, fresh
         self._passes: dict[int, P] = {}
 
-    def update(self, rows: Rows, codes: Array, whole: P | None = None) -> None:
-        """Count rows in the slice that each is in, (N,) from 0, −1 for none; and all of them in ``whole``."""
+    def update(self, runs: Iterable[tuple[int, Rows]], whole: P | None = None) -> None:
+        """Count rows by slice, −1 for those in none; and all of them in ``whole``."""
         rest: list[Rows] = []
-        for code, part in apart(rows, codes):
+        for code, part in runs:
             if whole is None or code < 0 or part.length < LEAST_SHARED:
                 rest.append(part)
                 if code >= 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from memory_source import MemorySource
 from evalcli.engine import Execution
 from evalcli.evaluation import evaluate
 from evalcli.metrics.values import ValueRows
-from evalcli.slicepasses import Waiting, apart, inside
+from evalcli.slicepasses import ARRAY_BYTES, Waiting, apart, inside
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
 
@@ -31,24 +33,34 @@ def test_rows_are_taken_apart_in_their_order(codes, dtype):
     assert [(code, part.tolist()) for code, part in inside(codes)] == [one for one in wanted if one[0] >= 0]
 
 
-def test_rows_that_wait_are_copies_and_come_out_together(monkeypatch):
-    waiting, batch = Waiting(), values(1.0, 2.0)
-    assert waiting.add(batch) == []
+def told(runs):
+    return [(code, rows.preds[0].tolist()) for code, rows in runs]
+
+
+def test_rows_that_wait_are_copies_and_come_out_by_code():
+    waiting, batch = Waiting(), values(1.0, 2.0, 5.0)
+    assert waiting.add(batch, np.array([3, -1, 3])) == []
     batch.preds[:] = 9.0  # as a source does that reads the next batch into the same memory
-    assert waiting.add(values(3.0)) == []
-    (rows,) = waiting.all()
-    assert (rows.preds.tolist(), rows.target.tolist()) == ([[1.0, 2.0, 3.0]], [[2.0, 3.0, 4.0]])
+    assert waiting.add(values(3.0), np.array([3])) == []
+    assert told(waiting.all()) == [(-1, [2.0]), (3, [1.0, 5.0, 3.0])]
     assert waiting.all() == []
-    monkeypatch.setattr("evalcli.slicepasses.WAITING_BYTES", 64)
-    assert [waiting.add(values(number)) for number in (4.0, 5.0, 6.0)] == [[], [], []]
-    assert [rows.length for rows in waiting.add(values(7.0))] == [4]
+
+
+def test_the_longest_runs_go_first_and_a_quarter_at_a_time(monkeypatch):
+    row = 2 * (8 + ARRAY_BYTES)  # a prediction and a target, each in an array
+    monkeypatch.setattr("evalcli.slicepasses.WAITING_BYTES", 2 * 8 * row)
+    waiting = Waiting(share=2)
+    for number in range(8):
+        assert waiting.add(values(float(number)), np.array([min(number // 2, 2)])) == []
+    assert told(waiting.add(values(8.0), np.array([0]))) == [(2, [4.0, 5.0, 6.0, 7.0])]
+    assert told(waiting.all()) == [(0, [0.0, 1.0, 8.0]), (1, [2.0, 3.0])]
 
 
 def test_rows_of_other_kinds_are_not_joined():
-    waiting = Waiting()
-    assert waiting.add(values(1.0)) == []
-    assert [rows.length for rows in waiting.add(values(2.0, groups=np.zeros((1, 1), np.int64)))] == [1]
-    assert [rows.groups is None for rows in waiting.all()] == [False]
+    waiting, weighted = Waiting(), replace(values(2.0), weight=np.array([0.5]))
+    assert waiting.add(values(1.0), np.array([0])) == []
+    assert told(waiting.add(weighted, np.array([0]))) == [(0, [1.0])]
+    assert [rows.weight.tolist() for _, rows in waiting.all()] == [[0.5]]
 
 
 ROWS = 700

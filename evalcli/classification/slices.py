@@ -1,7 +1,7 @@
 """Slices: the same states once more for each value of a column, filled in the same pass.
 
-The rows of a batch are brought together by slice, so that every state takes a run of them at once. Counts of few
-classes are added for all slices in one go.
+Rows are brought together by slice, so that every state takes a run of them at once. Counts of few classes are added for
+all slices in one go.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from evalcli.metrics.labels import out_of_range, pair_cells
 from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, apart, share_of, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.scoring import ScoreStates, Scoring
@@ -55,17 +55,17 @@ class SliceStates:
         """A table of no rows: slice, target, prediction (of which the first is none)."""
         return np.zeros((self.size, classes, classes + 1), np.int64)
 
-    def update(self, labels: Labels, codes: Array, whole: ScoreStates | None = None) -> None:
-        """Count rows by the slice that each is in, (N,) from 0, −1 for none; and their scores, all, in ``whole``."""
-        counted = self._count_all(labels, codes)
-        if counted and labels.scores is None:
+    def update(self, labels: Labels, codes: Array) -> None:
+        """Count labels by the slice that each row is in, (N,) from 0, −1 for none."""
+        if self._count_all(labels, codes):
             return
-        rest: list[Labels] = []
-        for code, part in apart(labels._replace(groups=None), codes):
-            if code >= 0 and not counted:
+        for code, part in apart(labels, codes):
+            if code >= 0:
                 self._at(code).confusion.update(part.preds, part.target, part.weight, part.repeats)
-            if labels.scores is not None and not self._share(code, part, whole):
-                rest.append(part)
+
+    def score(self, runs: Iterable[tuple[int, Labels]], whole: ScoreStates | None) -> None:
+        """Take in the scores of rows by slice, −1 for those in none; and all of them in ``whole``."""
+        rest = [part for code, part in runs if not self._share(code, part, whole)]
         if whole is not None and rest:
             whole.update(rest[0].joined(rest[1:]))
 
@@ -86,7 +86,7 @@ class SliceStates:
         """Add all rows to the table at once; ``False`` where it cannot take them."""
         if (codes < 0).any():
             held = np.flatnonzero(codes >= 0)
-            labels, codes = labels._replace(scores=None).pick(held), codes[held]
+            labels, codes = labels.pick(held), codes[held]
         if self._table is None or not len(codes):
             return not len(codes)
         preds, target = labels.preds, labels.target

@@ -18,11 +18,11 @@ from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.scancounts import Hits
 from evalcli.scantables import ALL, SIDES, Rows, ScanTables, scan_under, searched_codes, tables_of, until_decided
-from evalcli.slicepasses import Waiting, by_name
+from evalcli.slicepasses import Waiting, by_name, places_to_wait
 from evalcli.sources.labels import check_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from evalcli.classification.clusters import ClusterStates, SlicedClusters
     from evalcli.classification.prepare import Labels, Prepare
@@ -45,8 +45,8 @@ class ClassificationPass:
     """What earlier passes have shown: a pass that starts over must not forget why."""
     scores: ScoreStates | None = None
     slices: tuple[SliceStates, ...] = ()
-    waiting: Waiting[Labels] = field(default_factory=Waiting)
-    """Rows whose scores are counted with their slices."""
+    waiting: tuple[Waiting[Labels], ...] = ()
+    """Rows whose scores are counted with their slices, for each slicer."""
     scan: ScanTables | None = None
     scan_rows: Rows = ALL
     """Which rows the metric of the search is a share of."""
@@ -77,8 +77,7 @@ class ClassificationPass:
         holds = self._still_holds()
         scored = self.scores is not None and holds and not self._is_lost()
         if self.slices:
-            kept = labels._replace(places=None, cluster=None)
-            self._count_slices(self.waiting.add(kept) if scored else [kept._replace(scores=None)])  # labels cost little
+            self._count_slices(labels, scored)
         elif self.scores is not None and scored:
             self.scores.update(labels)
         if self.scan is not None and self.plan.layout.inner == 1:
@@ -90,15 +89,20 @@ class ClassificationPass:
             clusters.update(labels, labels.groups[:, number], scores=scored)
         return holds
 
-    def _count_slices(self, ready: Iterable[Labels]) -> None:
-        for labels in ready:
-            assert labels.groups is not None
-            for number, slices in enumerate(self.slices):
-                slices.update(labels, labels.groups[:, number], None if number else self.scores)
+    def _count_slices(self, labels: Labels, scored: bool) -> None:
+        """Count labels by slice, which costs little; scores wait for others of their slice."""
+        assert labels.groups is not None
+        bare = labels._replace(places=None, cluster=None, groups=None)
+        for number, (slices, waiting) in enumerate(zip(self.slices, self.waiting, strict=True)):
+            codes = labels.groups[:, number]
+            slices.update(bare._replace(scores=None), codes)
+            if scored:
+                slices.score(waiting.add(bare, codes), None if number else self.scores)
 
     def settle(self) -> None:
-        """Count the rows that wait, slice by slice."""
-        self._count_slices(self.waiting.all())
+        """Count the scores that wait, slice by slice."""
+        for number, (slices, waiting) in enumerate(zip(self.slices, self.waiting, strict=True)):
+            slices.score(waiting.all(), None if number else self.scores)
 
     def _is_lost(self) -> bool:
         """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""
@@ -350,7 +354,8 @@ def _empty(
     weighted = plan.source.weighted
     slices = tuple(SliceStates(slicer, many, inside, weighted=weighted) for slicer in plan.source.slicers)
     scanned = plan.source.scanned
-    empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices)
+    waiting = places_to_wait(plan.source.slicers)
+    empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, waiting)
     if scanned is not None:
         empty.scan = tables_of(plan.source, Hits)
         metric = scanned.asked.metric or scanning.USUAL

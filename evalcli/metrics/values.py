@@ -54,9 +54,10 @@ class ValueRows:
     places: HostArray | None = None
 
     def pick(self, rows: HostArray | slice) -> ValueRows:
-        """Some of the rows, without their slices and clusters."""
-        weight, repeats = (None if part is None else part[rows] for part in (self.weight, self.repeats))
-        return ValueRows(columns(self.preds, rows), columns(self.target, rows), weight, repeats)
+        """Some of the rows, without their slices."""
+        amounts = (self.weight, self.repeats, self.cluster)
+        weight, repeats, cluster = (None if part is None else part[rows] for part in amounts)
+        return ValueRows(columns(self.preds, rows), columns(self.target, rows), weight, repeats, cluster=cluster)
 
     @property
     def arrays(self) -> tuple[HostArray | None, ...]:

@@ -49,7 +49,7 @@ class Cells(NamedTuple):
         """How many cells of each label (L,) are missing."""
         if self.missing is None:
             return None
-        repeats = self.counted.repeats
+        repeats = self.repeats
         return np.asarray(self.missing.sum(axis=1) if repeats is None else self.missing @ repeats)
 
     @property
@@ -69,10 +69,18 @@ class Cells(NamedTuple):
         """How many rows these are, however often each counts."""
         return int(self.counted.true.shape[1])
 
+    @property
+    def repeats(self) -> Array | None:
+        """How often each row occurs; ``None``: once."""
+        return self.counted.repeats
+
     def pick(self, rows: Array | slice) -> Cells:
-        """Some of the rows, without their slices and clusters."""
+        """Some of the rows, without their slices."""
         scored = None if self.scored is None else self.scored.pick(rows)
-        return Cells(self.counted.pick(rows), scored, None if self.missing is None else columns(self.missing, rows))
+        missing = None if self.missing is None else columns(self.missing, rows)
+        return Cells(
+            self.counted.pick(rows), scored, missing, cluster=None if self.cluster is None else self.cluster[rows]
+        )
 
 
 class Prepare(NamedTuple):

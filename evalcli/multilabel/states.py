@@ -18,10 +18,10 @@ from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel import scan as scanning
 from evalcli.multilabel.prepare import make_prepare
 from evalcli.scantables import scan_under, searched_codes, until_decided
-from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of, within
+from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, places_to_wait, saved_slices, share_of, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
@@ -52,8 +52,8 @@ class MultilabelPass:
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
     slices: tuple[SlicePasses[MultilabelPass], ...] = ()
-    waiting: Waiting[Cells] = field(default_factory=Waiting)
-    """Rows that are counted with their slices."""
+    waiting: tuple[Waiting[Cells], ...] = ()
+    """Rows that are counted with their slices, for each slicer."""
     clusters: ClusterPasses[MultilabelPass] | None = None
     clusters_in: tuple[SlicedClusters[MultilabelPass], ...] = ()
     """The clusters of each slicer's slices, where there are clusters."""
@@ -69,12 +69,13 @@ class MultilabelPass:
         """Count ``batch``; ``False`` where it contradicts the decision."""
         cells, holds = self.look(self.prepare(batch, self.task, self.evidence))
         if self.slices:
-            self._count(self.waiting.add(cells))
+            assert cells.groups is not None
+            for number, waiting in enumerate(self.waiting):
+                self._count(number, waiting.add(cells, cells.groups[:, number]))
         else:
             self.take(cells)
         if self.clusters is not None:
-            assert cells.cluster is not None
-            self.clusters.update(cells, cells.cluster, cells.counted.repeats)
+            self.clusters.update(cells)
         if self.scan is not None:
             codes = searched_codes(cells.groups, len(self.slices))
             self.scanned_by.take(self.scan, cells.counted, codes, cells.cluster)
@@ -85,18 +86,16 @@ class MultilabelPass:
         holds = self._still_holds()
         return (cells if holds and not self._is_lost() else cells._replace(scored=None)), holds
 
-    def _count(self, ready: Iterable[Cells]) -> None:
-        for cells in ready:
-            assert cells.groups is not None
-            for number, slices in enumerate(self.slices):
-                slices.update(cells, cells.groups[:, number], None if number else self)
-            for number, clusters in enumerate(self.clusters_in):
-                assert cells.cluster is not None
-                clusters.update(cells, cells.groups[:, number], cells.cluster, cells.counted.repeats)
+    def _count(self, number: int, runs: Sequence[tuple[int, Cells]]) -> None:
+        """Count rows by slice of a slicer, and, with those of the first, all of them."""
+        self.slices[number].update(runs, None if number else self)
+        if self.clusters_in:
+            self.clusters_in[number].update(runs)
 
     def settle(self) -> None:
         """Count the rows that wait."""
-        self._count(self.waiting.all())
+        for number, waiting in enumerate(self.waiting):
+            self._count(number, waiting.all())
 
     def take(self, cells: Cells) -> int:
         """Count prepared cells, and take in their scores as far as they were kept; how many rows these are."""
@@ -260,7 +259,7 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
             told = plan, task, prepare, scoring, known
             made.clusters_in = tuple(_clusters_in(slicer, *told) for slicer in source.slicers)
         made.scanned_by = scanned_by
-        made.scan = scanned_by.tables(source)
+        made.waiting, made.scan = places_to_wait(source.slicers), scanned_by.tables(source)
         return made
 
     return whole

@@ -25,10 +25,10 @@ from evalcli.regression import scan as scanning
 from evalcli.regression.prepare import Prepare
 from evalcli.scancounts import Sums
 from evalcli.scantables import ScanTables, scan_under, searched_codes, tables_of, until_decided
-from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, saved_slices, share_of
+from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, places_to_wait, saved_slices, share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
@@ -92,8 +92,8 @@ class RegressionPass:
     squares: ExactSum = field(default_factory=ExactSum)
     """Σw², where there are weights."""
     slices: tuple[SlicePasses[RegressionPass], ...] = ()
-    waiting: Waiting[ValueRows] = field(default_factory=Waiting)
-    """Rows that are counted with their slices."""
+    waiting: tuple[Waiting[ValueRows], ...] = ()
+    """Rows that are counted with their slices, for each slicer."""
     clusters: ClusterPasses[RegressionPass] | None = None
     clusters_in: tuple[SlicedClusters[RegressionPass], ...] = ()
     """The clusters of each slicer's slices, where there are clusters."""
@@ -113,12 +113,13 @@ class RegressionPass:
         """Count ``batch``; once a target had a fraction, or it was asked for, nothing speaks against a regression."""
         rows = self.prepare(batch, self.evidence)
         if self.slices:
-            self._count(self.waiting.add(rows))
+            assert rows.groups is not None
+            for number, waiting in enumerate(self.waiting):
+                self._count(number, waiting.add(rows, rows.groups[:, number]))
         else:
             self.take(rows)
         if self.clusters is not None:
-            assert rows.cluster is not None
-            self.clusters.update(rows, rows.cluster, rows.repeats)
+            self.clusters.update(rows)
         if self.scan is not None:
             codes = searched_codes(rows.groups, len(self.slices))
             self.scan.update(self.loss(rows), codes, rows.repeats, rows.weight, rows.cluster)
@@ -134,18 +135,16 @@ class RegressionPass:
         scanned = self.plan.source.scanned
         return scanning.USUAL if scanned is None else scanned.asked.metric or scanning.USUAL
 
-    def _count(self, ready: Iterable[ValueRows]) -> None:
-        for rows in ready:
-            assert rows.groups is not None
-            for number, slices in enumerate(self.slices):
-                slices.update(rows, rows.groups[:, number], None if number else self)
-            for number, clusters in enumerate(self.clusters_in):
-                assert rows.cluster is not None
-                clusters.update(rows, rows.groups[:, number], rows.cluster, rows.repeats)
+    def _count(self, number: int, runs: Sequence[tuple[int, ValueRows]]) -> None:
+        """Count rows by slice of a slicer, and, with those of the first, all of them."""
+        self.slices[number].update(runs, None if number else self)
+        if self.clusters_in:
+            self.clusters_in[number].update(runs)
 
     def settle(self) -> None:
         """Count the rows that wait."""
-        self._count(self.waiting.all())
+        for number, waiting in enumerate(self.waiting):
+            self._count(number, waiting.all())
 
     def take(self, rows: ValueRows) -> int:
         """Count prepared rows; how many of the input they stand for."""
@@ -305,7 +304,7 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
             clusters_in = tuple(map(sliced, plan.source.slicers))
         scan = tables_of(plan.source, Sums)
         made = replace(empty(setup, (*ALWAYS, *read)), slices=slices, scan=scan)
-        return replace(made, clusters=clusters, clusters_in=clusters_in)
+        return replace(made, waiting=places_to_wait(plan.source.slicers), clusters=clusters, clusters_in=clusters_in)
 
     return whole
 

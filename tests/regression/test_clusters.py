@@ -275,8 +275,14 @@ class Counter:
 
 
 class Values:
+    repeats = None
+
     def __init__(self, values):
         self.values = list(values)
+
+    @property
+    def cluster(self):
+        return np.array(self.values)
 
     def pick(self, rows):
         return Values(np.array(self.values)[rows].tolist())
@@ -288,7 +294,7 @@ def test_groups_hold_the_rows_of_their_clusters_however_rows_are_dealt_out(rows,
     passes = [ClusterPasses(Counter, most) for _ in range(2)]
     for one, part in zip(passes, (rows[:cut], rows[cut:]), strict=True):
         if part:
-            one.update(Values(part), np.array(part), None)
+            one.update(Values(part))
     passes[0].merge(passes[1])
     several = len({*rows}) > most
     group = hashed(np.array(rows), most) if several else np.array(rows)
