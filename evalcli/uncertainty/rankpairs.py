@@ -29,7 +29,7 @@ def spearman_unbiased(value: float, groups: PairGroups, n: float) -> float:
 
     Source: Moran 1948, Rank correlation and product-moment correlation.
     """
-    if len(groups.amounts) > _BIASED or n <= 4.0:
+    if len(groups.amounts) > _BIASED or n <= 4.0 or (1.0 - abs(value)) * sqrt(n) > _SCATTERED:
         return value
     amounts = groups.amounts.astype(np.float64)
     sizes = [float(amounts.sum()) ** 2 - float((np.bincount(ids, amounts) ** 2).sum()) for ids in (groups.x, groups.y)]
@@ -42,6 +42,9 @@ def spearman_unbiased(value: float, groups: PairGroups, n: float) -> float:
 
 _BIASED = 1 << 16
 """Groups beyond which the bias is lost in the scatter."""
+
+_SCATTERED = 20.0
+"""So many times the bias, which is at most (1 + |ρ|) / n, is lost in a standard deviation of about (1 − ρ²) / √n."""
 
 
 def spearman_moves(groups: PairGroups, centre: float | None = None) -> HostArray | None:
