@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from evalcli.errors import UsageError
 from evalcli.metrics.fairness_rows import reads_of
 from evalcli.report import Value
+from evalcli.sources.bounds import split_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,7 +89,9 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
     rows = [row for row in report.slices if row.by == address.by]
     if not rows:
         gone = any(one.code == "slice-missing" and repr(address.by) in one.text for one in report.findings)
-        why = "no row has a value there" if gone else f"add --by {address.by}"
+        column, bounds = split_bounds(address.by)
+        cut = bounds and any(row.by == column for row in report.slices)
+        why = "no row has a value there" if gone else f"write @{column}" if cut else f"add --by {address.by}"
         return f"the report has no slices by {address.by!r}; {why}"
     if name is not None and name.entry.reads == "slices":
         return _compared(rows, name, least)

@@ -113,7 +113,8 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
         labels: Class names in the order of their numbers, or how many there are.
         weight: One number a row, or the name of its column.
         by: What rows are sliced by: the name of a column of a frame or file, or several (``"a,b"`` crosses two); beside
-            arrays an array ``(N,)``, or arrays by name: ``{"region": region}``. Many numbers are sliced in ranges.
+            arrays an array ``(N,)``, or arrays by name: ``{"region": region}``. Many numbers are sliced in
+            quarters; ``"age:18:65"`` cuts them at 18 and 65, and ``{"age:18:65": age}`` an array.
         scan: What is searched for weak slices, alone and in pairs, likewise; ``"*"``: all columns of the frame or file
             but ids. They are in ``report.data.scan``.
         scan_metric: What slices are compared by: ``accuracy``, of several labels ``subset_accuracy``, of values ``mae``

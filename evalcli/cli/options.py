@@ -208,7 +208,7 @@ class DecidingOptions(TaskOptions):
         Option(
             "--by",
             metavar="COL",
-            help="Every metric for each value of a column, too; a,b crosses two.",
+            help="Metrics of each value of a column, too; a,b crosses two, a:18:65 cuts.",
             rich_help_panel=_DECIDING,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed

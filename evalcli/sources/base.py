@@ -77,12 +77,14 @@ class Slicer(NamedTuple):
     """What rows are sliced by: the ``name`` of a column, or of several crossed, and the slices that occur, in order.
 
     ``Batch.groups`` (N, S) holds for each of S slicers the place of a row's slice among ``values``, −1 for none.
-    ``ranged`` values are ranges of numbers, cut where these rows have their quartiles.
+    ``ranged`` values are ranges of numbers, cut where these rows have their quartiles. ``bounds`` are those of ranges
+    that the user gave, of each column that was crossed; see :mod:`evalcli.sources.bounds`.
     """
 
     name: str
     values: tuple[str, ...]
     ranged: bool = False
+    bounds: tuple[tuple[str, ...], ...] = ()
 
 
 class Scan(NamedTuple):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evalcli.errors import UsageError
+from evalcli.sources.base import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Source
+    from evalcli.sources.bounds import Part
     from evalcli.sources.table import Table
     from evalcli.sources.tables import Tables
 
@@ -27,34 +29,46 @@ class Beside:
     used: frozenset[str]
     id: str | None = None
     tables: Tables | None = None
+    selection: Selection = field(default_factory=Selection)
+    """How a column of the table is read."""
 
     @property
     def table(self) -> Table | None:
         """The one table, where a side lies in one."""
         return None if self.tables is None else self.tables.tables[0]
 
-    def sliced(self, by: str, source: Source, flag: str = "--by") -> list[StoredArray]:
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The names of arrays, then of columns of the table; what both have is that of the truth."""
+        found = [name for arrays in self.arrays.values() for name in arrays if name]
+        return tuple(dict.fromkeys((*found, *self._columns(found))))
+
+    def _columns(self, arrays: Collection[str]) -> list[str]:
+        """The columns that are meant by their names."""
+        columns = [] if self.table is None else [name for name in self.table.columns if name]
+        return [name for name in columns if name not in arrays] if "target" in self.arrays else columns
+
+    def sliced(self, parts: Sequence[Part], source: Source, flag: str = "--by") -> list[StoredArray]:
         """The arrays, or columns of the table, that the option ``flag`` names; what both have is that of the truth.
 
         Raises:
             UsageError: no array has the name, or it has another length.
+            InputError: a column without numbers, where there are bounds.
 
         """
-        from evalcli.sources.slicing import columns_of, missing_column
+        from evalcli.sources.slicing import missing_column
 
         found = {name: array for arrays in self.arrays.values() for name, array in arrays.items() if name}
-        columns = () if self.table is None else [name for name in self.table.columns if name]
-        if "target" in self.arrays:
-            columns = [name for name in columns if name not in found]
-        known, chosen = (*found, *columns), []
-        for name in columns_of(by, known):
+        columns, known, chosen = self._columns(found), self.known, []
+        for name, bounds in parts:
             if name not in known:
                 noun = "array" if self.table is None else "column"
                 raise missing_column(name, known, source.preds.path, noun)
             if name in columns and self.tables is not None and self.table is not None:
-                from evalcli.sources.table_array import read_slices
+                from evalcli.sources.table_array import read_numbers, read_slices
 
-                found[name] = read_slices(self.tables, self.table, name)
+                of = self.tables, self.table, name
+                found[name] = read_numbers(*of, self.selection) if bounds else read_slices(*of)
             if found[name].shape[0] != source.rows:
                 what = f"{flag} {name}: {found[name].shape[0]} entries for {source.rows} rows"
                 raise UsageError(what, fix="name an array with one entry for each row", path=source.preds.path)

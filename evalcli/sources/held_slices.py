@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.errors import EvalError, UsageError
 from evalcli.sources.beside import Beside
+from evalcli.sources.bounds import columns_of, split_bounds
 from evalcli.sources.memory import column_of, hold, names_of
-from evalcli.sources.slicing import columns_of, missing_column
+from evalcli.sources.slicing import missing_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,7 +103,8 @@ class Slices(NamedTuple):
 def slices_of(by: Any, frames: Iterable[Any], also: Iterable[str] = ()) -> Slices:
     """The slices that ``by`` asks for, and those that metrics name ``also``; names are looked up in ``frames``.
 
-    A list of texts is a list of names where a frame has them all or other rows, else an array.
+    A list of texts is a list of names where a frame has them all or other rows, else an array. The name of an array may
+    end in bounds, ``{"age:0:18": age}``.
 
     Raises:
         UsageError: a name that no frame has.
@@ -110,7 +112,7 @@ def slices_of(by: Any, frames: Iterable[Any], also: Iterable[str] = ()) -> Slice
     """
     known = {name: frame for frame in frames for name in names_of(frame) or ()}
     if isinstance(by, Mapping):
-        given, names = {str(name): values for name, values in by.items()}, tuple(map(str, by))
+        given, names = {split_bounds(str(name))[0]: values for name, values in by.items()}, tuple(map(str, by))
     else:
         asked = names_from(by)
         if asked is not None and (isinstance(by, str) or _are_names(asked, known)):

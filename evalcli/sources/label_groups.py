@@ -212,7 +212,7 @@ def _sliced(selection: Selection, *files: Names) -> set[str]:
     """The columns that rows are sliced by: no labels, unless a prefix says that they are."""
     if not selection.by:
         return set()
-    from evalcli.sources.slicing import columns_of
+    from evalcli.sources.bounds import columns_of
 
     known = {name for file in files for name in file.kinds}
     return {name for by in selection.by for name in columns_of(by, known)}

@@ -79,10 +79,13 @@ class ArraySource(Source):
 
         """
         if by:
+            from evalcli.sources.bounds import asked
             from evalcli.sources.slicing import ArraySlicer
 
             assert self.beside is not None
-            self._slicers = tuple(ArraySlicer(each, self.beside.sliced(each, self), self.preds.path) for each in by)
+            path = self.preds.path
+            named = asked(by, self.beside.known)
+            self._slicers = tuple(ArraySlicer(each, self.beside.sliced(each.parts, self), path) for each in named)
             self.slicers = tuple(each.slicer for each in self._slicers)
         if scan is not None:
             from evalcli.sources.scanning import ArrayScan
@@ -330,7 +333,7 @@ def beside(
 
     used = {name for one in chosen for name in (*one.pred, one.target, one.weight) if name is not None}
     used |= set() if selection.cluster is None else {selection.cluster}
-    return Beside(arrays, frozenset(used), selection.id, tables)
+    return Beside(arrays, frozenset(used), selection.id, tables, selection)
 
 
 @contextmanager

@@ -14,8 +14,9 @@ import numpy as np
 
 from evalcli.errors import LimitError, UsageError
 from evalcli.sources.base import Scanned, Slicer
+from evalcli.sources.bounds import Part, parts_of
 from evalcli.sources.naming import ID_NAMES
-from evalcli.sources.slicing import READ, array_coding, columns_of, joined_slicers
+from evalcli.sources.slicing import READ, array_coding, joined_slicers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -46,11 +47,18 @@ class Counted(NamedTuple):
     order: Callable[[Collection[str]], tuple[str, ...]]
     ranges: tuple[str, ...] | None = None
     """All ranges, where values are ranges of numbers."""
+    bounds: tuple[str, ...] = ()
+    """Those that the user gave."""
 
 
-def named_columns(asked: Scan, known: Collection[str]) -> tuple[str, ...]:
-    """The columns that ``--scan`` names, each once."""
-    return tuple(dict.fromkeys(name for text in asked.names for name in columns_of(text, known)))
+def named_columns(asked: Scan, known: Collection[str]) -> tuple[Part, ...]:
+    """The columns that ``--scan`` names, each once.
+
+    Raises:
+        UsageError: bounds that are no rising numbers, or two of one column.
+
+    """
+    return parts_of(asked.names, known, "--scan")
 
 
 def check_columns(count: int, path: str, noun: str) -> None:
@@ -126,7 +134,8 @@ def _apart(asked: Scan, counted: Sequence[Counted], path: str) -> Scanned:
     columns, rows = [], []
     for one in counted:
         found = dict(one.values)
-        columns.append(Slicer(one.name, one.ranges or one.order(found), one.ranges is not None))
+        ranged, bounds = one.ranges is not None and not one.bounds, (one.bounds,) if one.bounds else ()
+        columns.append(Slicer(one.name, one.ranges or one.order(found), ranged, bounds))
         rows.append(tuple(found.get(value, 0) for value in columns[-1].values))
     check_apart(columns, path)
     return Scanned(asked, tuple(columns), rows=tuple(rows))
@@ -211,9 +220,16 @@ class ArrayScan:
     def __init__(self, asked: Scan, beside: Beside, source: Source, span: tuple[int, int] | None = None) -> None:
         path = source.preds.path
         refuse_every(asked, path)
-        arrays, left_out = _free(beside, source) if asked.every else (_named(asked, beside, source), [])
+        parts, left_out = named_columns(asked, beside.known), list[tuple[str, str]]()
+        if asked.every:
+            arrays, left_out = _free(beside, source)
+            parts = tuple(Part(array.name) for array in arrays)
+        else:
+            arrays = beside.sliced(parts, source, "--scan")
         check_columns(len(arrays) or min(len(left_out), 1), path, "array")
-        self._columns = [_Column(array, asked.counted, path, span) for array in arrays]
+        self._columns = [
+            _Column(array, part.bounds, asked.counted, path, span) for array, part in zip(arrays, parts, strict=True)
+        ]
         self.scanned = fitted(asked, [column.counted for column in self._columns], left_out, path)
         kept = {slicer.name: slicer.values for slicer in self.scanned.columns}
         self._columns = [column for column in self._columns if column.counted.name in kept]
@@ -230,10 +246,12 @@ class ArrayScan:
 class _Column:
     """One array, its values counted in the rows ``span``, or in all."""
 
-    def __init__(self, array: StoredArray, least: int, path: str, span: tuple[int, int] | None) -> None:
+    def __init__(
+        self, array: StoredArray, bounds: tuple[str, ...], least: int, path: str, span: tuple[int, int] | None
+    ) -> None:
         if array.labels is not None and len(array.labels) > MOST_DISTINCT:
             raise too_many(array.name, len(array.labels), path)
-        self._array, self._coding = array, array_coding(array, path, "--scan")
+        self._array, self._coding = array, array_coding(array, path, "--scan", bounds)
         self._places = np.arange(len(self._coding.values), dtype=np.int64)
         counts = np.zeros(len(self._places) + 1, np.int64)
         first, last = span or (0, array.shape[0])
@@ -241,8 +259,8 @@ class _Column:
             counts += np.bincount(self._read(start, min(start + READ, last)) + 1, minlength=len(counts))
         found = {value: n for value, n in zip(self._coding.values, counts[1:].tolist(), strict=True) if n}
         often, order = _often(found, least), partial(_in_order, self._coding.values)
-        ranges = self._coding.values if self._coding.ranged else None
-        self.counted = Counted(array.name, often, len(found) - len(often), order, ranges)
+        ranges = self._coding.values if self._coding.ranged or bounds else None
+        self.counted = Counted(array.name, often, len(found) - len(often), order, ranges, bounds)
 
     def _read(self, start: int, stop: int) -> Array:
         codes: Array = self._coding.codes(self._array.read(start, stop).reshape(-1))
@@ -256,11 +274,6 @@ class _Column:
     def codes(self, start: int, stop: int) -> Array:
         """The value of each row; the last place answers for −1."""
         return self._places[self._read(start, stop)]
-
-
-def _named(asked: Scan, beside: Beside, source: Source) -> list[StoredArray]:
-    names = named_columns(asked, [name for arrays in beside.arrays.values() for name in arrays])
-    return [array for name in names for array in beside.sliced(name, source, "--scan")]
 
 
 def _free(beside: Beside, source: Source) -> tuple[list[StoredArray], list[tuple[str, str]]]:

@@ -14,12 +14,14 @@ import numpy as np
 
 from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.sources.base import Slicer
+from evalcli.sources.bounds import range_names
 from evalcli.sources.labels import class_order, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from evalcli.sources.arrays import StoredArray
+    from evalcli.sources.bounds import Asked
 
     Array = np.ndarray[Any, Any]
 
@@ -30,15 +32,6 @@ MOST_SLICES = 10_000
 READ = 1 << 20
 NEAR = 1 << 16
 """Whole numbers that lie within so many of each other are looked up in a table."""
-
-
-def columns_of(by: str, known: Collection[str]) -> tuple[str, ...]:
-    """The columns that ``--by`` names: one whose name it is, else those between its commas.
-
-    >>> columns_of("a,b", ["a", "b"]), columns_of("a,b", ["a,b"])
-    (('a', 'b'), ('a,b',))
-    """
-    return (by,) if by in known else tuple(part.strip() for part in by.split(","))
 
 
 def missing_column(name: str, known: Collection[str], path: str, noun: str, purpose: str = "to slice by") -> UsageError:
@@ -77,9 +70,6 @@ def ranges(least: float, edges: Sequence[float], most: float) -> tuple[str, ...]
     return (*named[:-1], named[-1][:-1] + "]")
 
 
-_NAMED_RANGES = "slice by a column of text that names the ranges"
-
-
 def joined_slicers(mine: Sequence[Slicer], theirs: Sequence[Slicer], path: str) -> tuple[Slicer, ...]:
     """The slicers of two shares of the rows as those of all rows: of each the values that occur in either.
 
@@ -99,11 +89,23 @@ def told_of_ranges(slicers: Sequence[Slicer]) -> str:
     >>> told_of_ranges([Slicer("region", ("EU",)), Slicer("age", ("[1, 5)", "[5, 9]"), ranged=True)])[:42]
     "slices by 'age' are ranges of numbers that"
     """
-    names = [repr(slicer.name) for slicer in slicers if slicer.ranged]
-    if not names:
+    cut = [slicer for slicer in slicers if slicer.ranged]
+    if not cut:
         return ""
-    what = f"slices by {' and '.join(names)} are ranges of numbers that these rows alone have cut"
-    return f"{what}, and no part of other rows merges with them; {_NAMED_RANGES}"
+    names = " and ".join(repr(slicer.name) for slicer in cut)
+    what = f"slices by {names} are ranges of numbers that these rows alone have cut"
+    return f"{what}, and no part of other rows merges with them; {_give_bounds(cut[0])}"
+
+
+def _give_bounds(slicer: Slicer) -> str:
+    """What to do about ranges that do not merge, with bounds near those of a share.
+
+    >>> _give_bounds(Slicer("age", ("[1, 5)", "[5, 9]"), ranged=True))
+    'give the bounds of all ranges, as in age:5'
+    """
+    ends = [end for value in slicer.values if (end := value.strip("[]()").partition(", ")[0])][1:]
+    name = slicer.name if slicer.ranged and ends and all(map(is_number, ends)) else ""
+    return f"give the bounds of all ranges, as in {':'.join((name, *ends)) if name else 'age:18:65'}"
 
 
 def _joined(mine: Slicer, theirs: Slicer, path: str) -> Slicer:
@@ -111,24 +113,30 @@ def _joined(mine: Slicer, theirs: Slicer, path: str) -> Slicer:
         return mine
     if not mine.values:
         return theirs
+    if mine.bounds != theirs.bounds:
+        what = f"slices by {mine.name!r}: the shares of the rows have ranges of other bounds, or one has none"
+        raise InputError(what, fix="give all of them the same bounds", path=path)
     if mine.ranged or theirs.ranged:
         what = f"slices by {mine.name!r}: these are ranges of numbers, and each share of the rows has cut its own"
-        raise InputError(what, fix=_NAMED_RANGES, path=path)
+        raise InputError(what, fix=_give_bounds(mine if mine.ranged else theirs), path=path)
     values = {*mine.values, *theirs.values}
     if len(values) > MANY_NUMBERS and all(map(is_number, values)):
         what = f"slices by {mine.name!r}: more than {MANY_NUMBERS} numbers are cut into ranges, and each share has few"
-        raise InputError(what, fix=_NAMED_RANGES, path=path)
+        raise InputError(what, fix=_give_bounds(mine), path=path)
     check_size(mine.name, len(values), path)
-    by_text = all(one.values == class_order(one.values) for one in (mine, theirs))
-    return Slicer(mine.name, class_order(values) if by_text else _crossed_order(values))
+    by_text = all(one.values == class_order(one.values) for one in (mine, theirs)) and not mine.bounds
+    ordered = class_order(values) if by_text else crossed_order(values, mine.bounds)
+    return Slicer(mine.name, ordered, bounds=mine.bounds)
 
 
-def _crossed_order(values: Collection[str]) -> tuple[str, ...]:
-    """Values of several columns by the first, then by the next, as arrays are crossed."""
+def crossed_order(values: Collection[str], bounds: Sequence[Sequence[str]] = ()) -> tuple[str, ...]:
+    """Values of several columns by the first, then by the next, as arrays are crossed; ranges from low to high."""
     parts = {value: _parts(value) for value in values}
-    most = max(map(len, parts.values()))
-    orders = [class_order({part[i] for part in parts.values() if i < len(part)}) for i in range(most)]
-    places = [{name: place for place, name in enumerate(order)} for order in orders]
+    places = []
+    for i in range(max(map(len, parts.values()))):
+        found = {part[i] for part in parts.values() if i < len(part)}
+        cut = range_names(bounds[i]) if i < len(bounds) and bounds[i] else ()
+        places.append({name: place for place, name in enumerate((*cut, *class_order(found - {*cut})))})
     return tuple(sorted(values, key=lambda value: [places[i][part] for i, part in enumerate(parts[value])]))
 
 
@@ -165,20 +173,22 @@ class ArraySlicer:
 
     Raises:
         UsageError: an array that is not one value a row.
+        InputError: one without numbers, where there are bounds.
         LimitError: too many slices.
 
     """
 
-    def __init__(self, name: str, arrays: Sequence[StoredArray], path: str) -> None:
-        self.arrays = tuple(arrays)
-        self._codings = [array_coding(array, path) for array in arrays]
+    def __init__(self, asked: Asked, arrays: Sequence[StoredArray], path: str) -> None:
+        name, self.arrays = asked.name, tuple(arrays)
+        pairs = zip(arrays, asked.parts, strict=True)
+        self._codings = [array_coding(array, path, bounds=part.bounds) for array, part in pairs]
         sizes = [len(coding.values) for coding in self._codings]
         check_size(name, int(np.prod(sizes)), path)
         values = [coding.values for coding in self._codings]
         named = values[0]
         if len(values) > 1:
             named = tuple(",".join(map(escaped, parts)) for parts in product(*values))
-        self.slicer = Slicer(name, named, any(coding.ranged for coding in self._codings))
+        self.slicer = Slicer(name, named, any(coding.ranged for coding in self._codings), asked.bounds)
 
     def codes(self, start: int, stop: int) -> Array:
         """The slice of each of the rows ``start:stop``, (N,) int64."""
@@ -191,16 +201,19 @@ class ArraySlicer:
         return total
 
 
-def array_coding(array: StoredArray, path: str, flag: str = "--by") -> Coding:
-    """How an array becomes slices.
+def array_coding(array: StoredArray, path: str, flag: str = "--by", bounds: Sequence[str] = ()) -> Coding:
+    """How an array becomes slices: ranges between ``bounds``, where there are any.
 
     Raises:
         UsageError: it is not one value a row.
+        InputError: it holds no numbers, and there are bounds.
 
     """
     if [size for size in array.shape[1:] if size != 1]:
         what = f"{flag} {array.name} has the shape {array.shape}, not one value a row"
         raise UsageError(what, fix="name an array (N,)", path=path)
+    if bounds:
+        return _cut_coding(array, path, flag, bounds)
     if array.labels is not None:
         return Coding(array.labels, lambda read: read.astype(np.int64, copy=False), array.ranged)
     distinct = _distinct(array)
@@ -217,6 +230,20 @@ def array_coding(array: StoredArray, path: str, flag: str = "--by") -> Coding:
         table[distinct.astype(np.int64) - first] = place
         return Coding(order, lambda read: _looked_up(read, table, first))
     return Coding(order, lambda read: _among(read, distinct, place))
+
+
+def _cut_coding(array: StoredArray, path: str, flag: str, bounds: Sequence[str]) -> Coding:
+    """The ranges between bounds; texts are read as numbers."""
+    names, edges = range_names(bounds), np.array([float(bound) for bound in bounds])
+    if array.labels is None and array.dtype != "bool":
+        return Coding(names, lambda read: _in_ranges(read, edges))
+    odd = "true" if array.labels is None else next((text for text in array.labels if not is_number(text)), None)
+    if odd is not None:
+        what = f"{flag} {':'.join((array.name, *bounds))}: {odd!r} in {array.name!r} is no number to cut"
+        raise InputError(what, fix="leave out the bounds: each text is a slice", path=path)
+    numbers = np.array([float(text) for text in array.labels or ()])
+    codes = np.append(_in_ranges(numbers, edges), -1)
+    return Coding(names, lambda read: codes[read])
 
 
 def _distinct(array: StoredArray) -> Array:

@@ -134,6 +134,20 @@ def read_slices(tables: Tables, table: Table, name: str) -> TableArray:
     return found.placed(table)
 
 
+def read_numbers(tables: Tables, table: Table, name: str, selection: Selection) -> TableArray:
+    """Read a column of numbers that are cut into ranges: NaN where one is missing.
+
+    Raises:
+        InputError: it holds other things.
+
+    """
+    joined = Joined(tables, table, None)
+    cell = joined.column(name, "preds")
+    sides = Sides(joined, (cell,), cell, None, None, replace(selection, nan="wrong", where=None), lambda _share: None)
+    sides.check_cut(cell)
+    return _read_scores(sides, is_truth=False).placed(table)
+
+
 def read_clusters(tables: Tables, table: Table, name: str) -> TableArray:
     """Read a column that rows are clustered by: the number of the cluster of each.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError
+from evalcli.sources.bounds import Part
 from evalcli.sources.scanning import (
     MOST_DISTINCT,
     MOST_VALUES,
@@ -77,21 +78,24 @@ def scan_columns(joined: Joined, asked: Scan, used: Collection[str]) -> ScanColu
     kinds = {name: kind for table in joined.files for name, kind in table.columns.items()}
     path, noun = joined.preds.path, joined.preds.noun
     refuse_every(asked, path)
-    names, left_out = named_columns(asked, known), list[tuple[str, str]]()
+    left_out: list[tuple[str, str]] = []
     if asked.every:
         names, left_out = _free({name: kinds[name] for name in known if name and name not in used})
-    for name in names:
+        parts = tuple(Part(name) for name in names)
+    else:
+        parts = named_columns(asked, known)
+    for name, _ in parts:
         if name not in known:
             raise missing_column(name, known, path, noun)
         if kinds[name] in UNREAD:
             raise InputError(f"--scan {name}: the {noun} {UNREAD[kinds[name]]}", fix=f"name another {noun}", path=path)
-    check_columns(len(names) or min(len(left_out), 1), path, noun)
-    columns, found = [joined.column(name, known[name]) for name in names], []
-    for column, size in zip(columns, _sizes(joined, columns), strict=True):
+    check_columns(len(parts) or min(len(left_out), 1), path, noun)
+    columns, found = [joined.column(name, known[name]) for name, _ in parts], []
+    for column, (_, bounds), size in zip(columns, parts, _sizes(joined, columns), strict=True):
         if asked.every and size.ids:
             left_out.append((column.name, f"about {size.distinct:,} values in {size.rows:,} rows: ids"))
             continue
-        sliced = column_slices(joined, column)
+        sliced = column_slices(joined, column, bounds)
         if sliced.ranges is not None or size.distinct <= MOST_DISTINCT:
             found.append(sliced)
         elif asked.every:
@@ -152,4 +156,5 @@ def _counted(
     for number, column in enumerate(columns):
         here = [row for row in rows if row[0] == whole ^ (1 << (len(columns) - 1 - number))]
         often = tuple((value, n) for _, value, n, _ in here if n >= least)
-        yield Counted(column.name, often, here[0][3] if here else 0, column.order, column.ranges)
+        rare, bounds = here[0][3] if here else 0, column.bounds[0] if column.bounds else ()
+        yield Counted(column.name, often, rare, column.order, column.ranges, bounds)

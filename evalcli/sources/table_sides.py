@@ -201,6 +201,7 @@ class Sides:
 
         """
         flag = "; if the column holds labels, --scores labels" if by_sample else ""
+        flag = "; without bounds each text is a slice" if role == "cell" else flag
         fixes = {
             "is not one number": f"write numbers with a decimal point and nothing else{flag}",
             "is missing": "give every row a weight, or leave such rows out with --where",
@@ -217,6 +218,29 @@ class Sides:
                     fix=fixes[what],
                     path=self.table(column).path,
                 )
+
+    def check_slices(self) -> None:
+        """Refuse bounds where there are no numbers.
+
+        Raises:
+            InputError: with the column.
+
+        """
+        searched = () if self.scan is None else self.scan.columns
+        for column in dict.fromkeys(cut for each in (*self.slices, *searched) for cut in each.cut):
+            self.check_cut(column)
+
+    def check_cut(self, column: Column) -> None:
+        """Refuse to cut a column into ranges that holds no numbers.
+
+        Raises:
+            InputError: with the count, an example and the first places.
+
+        """
+        if column.kind not in {"text", "integer", "float"}:
+            what = f"column {column.name!r} holds no numbers to cut into ranges"
+            raise InputError(what, fix="leave out the bounds", path=self.table(column).path)
+        self.check_numbers(column, "cell")
 
     def check_exact(self, column: Column, role: str) -> None:
         """Refuse whole numbers that float64 would round.

@@ -6,14 +6,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evalcli.sources.base import Slicer
+from evalcli.sources.bounds import asked, range_names
 from evalcli.sources.duck import literal
 from evalcli.sources.labels import class_order
-from evalcli.sources.slicing import MANY_NUMBERS, MOST_SLICES, QUARTILES, check_size, columns_of, missing_column, ranges
-from evalcli.sources.table_columns import SAMPLE_ROWS, are_numbers, label_sql
+from evalcli.sources.slicing import (
+    MANY_NUMBERS,
+    MOST_SLICES,
+    QUARTILES,
+    check_size,
+    crossed_order,
+    missing_column,
+    ranges,
+)
+from evalcli.sources.table_columns import SAMPLE_ROWS, are_numbers, label_sql, score_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from evalcli.sources.bounds import Asked
     from evalcli.sources.table_join import Column, Joined
 
 
@@ -27,44 +37,49 @@ class SliceColumn:
     ranged: bool = False
     complete: bool = False
     """Whether ``ranges`` are the slices that occur, in rows that others read, too."""
+    bounds: tuple[tuple[str, ...], ...] = ()
+    cut: tuple[Column, ...] = ()
+    """The columns that have bounds."""
 
     def slicer(self, values: Collection[str]) -> Slicer:
-        """The slices that occur."""
-        return Slicer(self.name, self.order(values), self.ranged)
+        """The slices that occur, or all ranges that the user gave."""
+        given = self.ranges if len(self.bounds) == 1 else None
+        return Slicer(self.name, given or self.order(values), self.ranged, self.bounds)
 
     def order(self, values: Collection[str]) -> tuple[str, ...]:
         """The slices that occur, in the order to show them."""
-        if self.ranges is None:
-            return class_order(values)
-        return tuple(value for value in self.ranges if self.complete or value in values)
+        if self.ranges is not None:
+            return tuple(value for value in self.ranges if self.complete or value in values)
+        return crossed_order(values, self.bounds) if self.bounds and values else class_order(values)
 
 
 def slice_columns(joined: Joined, by: Sequence[str]) -> tuple[SliceColumn, ...]:
     """What ``--by`` names.
 
     Raises:
-        UsageError: a column that is not there, or holds lists.
+        UsageError: a column that is not there, or holds lists; bounds that are no rising numbers.
 
     """
-    return tuple(_slice_column(joined, each) for each in by)
-
-
-def _slice_column(joined: Joined, by: str) -> SliceColumn:
     known = {name: side for side, table in sides_of(joined) for name in table}
-    parts = []
-    for name in columns_of(by, known):
+    return tuple(_slice_column(joined, each, known) for each in asked(by, known))
+
+
+def _slice_column(joined: Joined, by: Asked, known: Mapping[str, str]) -> SliceColumn:
+    found = []
+    for name, bounds in by.parts:
         if name not in known:
             raise missing_column(name, known, joined.preds.path, joined.preds.noun)
-        parts.append(_one(joined, joined.column(name, known[name])))
-    ranged = any(names is not None for _, names in parts)
-    if len(parts) == 1:
-        return SliceColumn(by, *parts[0], ranged)
+        found.append(column_slices(joined, joined.column(name, known[name]), bounds))
+    if len(found) == 1:
+        return replace(found[0], name=by.name, ranged=found[0].ranges is not None and not by.bounds)
     comma, back = literal(","), literal("\\")
     texts = [
-        f"replace(replace({sql}, {back}, {literal(chr(92) * 2)}), {comma}, {literal(chr(92) + ',')})"
-        for sql, _ in parts
+        f"replace(replace({one.sql}, {back}, {literal(chr(92) * 2)}), {comma}, {literal(chr(92) + ',')})"
+        for one in found
     ]
-    return SliceColumn(by, f" || {comma} || ".join(texts), ranged=ranged)
+    ranged = any(one.ranges is not None and not one.bounds for one in found)
+    cut = tuple(column for one in found for column in one.cut)
+    return SliceColumn(by.name, f" || {comma} || ".join(texts), ranged=ranged, bounds=by.bounds, cut=cut)
 
 
 def sides_of(joined: Joined) -> list[tuple[str, list[str]]]:
@@ -73,9 +88,19 @@ def sides_of(joined: Joined) -> list[tuple[str, list[str]]]:
     return found if joined.target is None else [*found, ("target", list(joined.target.columns))]
 
 
-def column_slices(joined: Joined, column: Column) -> SliceColumn:
-    """The slices of one column."""
+def column_slices(joined: Joined, column: Column, bounds: Sequence[str] = ()) -> SliceColumn:
+    """The slices of one column: of numbers, the ranges between ``bounds`` where there are any."""
+    if bounds:
+        names = range_names(bounds)
+        sql = _ranges_sql(score_sql(column), [float(bound) for bound in bounds], names)
+        return SliceColumn(column.name, sql, names, bounds=(tuple(bounds),), cut=(column,))
     return SliceColumn(column.name, *_one(joined, column))
+
+
+def _ranges_sql(number: str, edges: Sequence[float], names: Sequence[str]) -> str:
+    """The name of the range that a number lies in; ``names`` are one more than ``edges``."""
+    cases = " ".join(f"WHEN {number} < {edge!r} THEN {literal(name)}" for edge, name in zip(edges, names, strict=False))
+    return f"CASE WHEN {number} IS NULL OR isnan({number}) THEN NULL {cases} ELSE {literal(names[-1])} END"
 
 
 def _one(joined: Joined, column: Column) -> tuple[str, tuple[str, ...] | None]:
@@ -96,9 +121,7 @@ def _one(joined: Joined, column: Column) -> tuple[str, tuple[str, ...] | None]:
         return label, None
     edges = sorted({float(edge) for edge in edges if edge > low})
     names = ranges(low, edges, high)
-    cases = " ".join(f"WHEN {number} < {edge!r} THEN {literal(name)}" for edge, name in zip(edges, names, strict=False))
-    every = f"CASE WHEN {number} IS NULL OR isnan({number}) THEN NULL {cases} ELSE {literal(names[-1])} END"
-    return every, names
+    return _ranges_sql(number, edges, names), names
 
 
 def completed(joined: Joined, columns: Sequence[SliceColumn], kept: str) -> tuple[SliceColumn, ...]:
@@ -120,6 +143,9 @@ def read_slicers(joined: Joined, columns: Sequence[SliceColumn], kept: str) -> t
     """
     found = []
     for column in columns:
+        if len(column.bounds) == 1:
+            found.append(column.slicer(()))
+            continue
         source = joined.source(also=kept, whole=column.ranged)
         sql = f"SELECT DISTINCT {column.sql} {source} LIMIT {MOST_SLICES + 2}"
         values = [row[0] for row in joined.tables.query(sql).fetchall() if row[0] is not None]

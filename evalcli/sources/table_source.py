@@ -66,6 +66,7 @@ class TableSource(Source):
         for table in self._files if checked else ():
             table.begin()
         sides.joined.check_pairs()
+        sides.check_slices()
         self._opened = count()
         self._listed: TableRows | None = None
         self._share = None

@@ -176,7 +176,7 @@ def forge(arrays=None, **about):
 
 
 def slicer(name, values, ranged=False):
-    return {"name": name, "values": values, "ranged": ranged}
+    return {"name": name, "values": values, "ranged": ranged, "bounds": []}
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_ranges_of_each_part_are_refused_and_equal_ones_are_not():
     assert joined_slicers((Slicer("age", ()),), (ranged,), "p") == (ranged,)
     others = Slicer("age", ("[0, 6)", "[6, 9]"), ranged=True), Slicer("age", ("1", "2")), Slicer("age", ranged.values)
     for other in others:
-        with pytest.raises(InputError, match="slice by a column of text that names the ranges"):
+        with pytest.raises(InputError, match="give the bounds of all ranges, as in age:5"):
             joined_slicers((ranged,), (other,), "p")
     few, more = (Slicer("age", tuple(map(str, numbers))) for numbers in (range(30), range(25, 60)))
     with pytest.raises(InputError, match="more than 50 numbers are cut into ranges"):
@@ -307,12 +307,16 @@ def test_merge_and_its_gates_print_the_bytes_of_one_run(shards, run, by):
 
 
 def test_numbers_of_many_values_say_what_to_do(shards, run):
+    ages = [np.loadtxt(name, delimiter=",", skiprows=1, usecols=-1, quotechar='"') for name in shards]
+    edges = [
+        ":".join(f"{edge:g}" for edge in np.quantile(age, [0.25, 0.5, 0.75], method="inverted_cdf")) for age in ages
+    ]
     for number, name in enumerate(shards):
         part = run("report", name, "--by", "age", "-o", f"{number}.evalcli", "--quiet")
         assert part.code == 0
         assert part.stderr == (
             "evalcli: slices by 'age' are ranges of numbers that these rows alone have cut, and no part of other rows "
-            "merges with them; slice by a column of text that names the ranges\n"
+            f"merges with them; give the bounds of all ranges, as in age:{edges[number]}\n"
         )
     with pytest.warns(UserWarning, match="slices by 'age' are ranges"):
         evalcli.evaluate("s0.csv", by="age", partial=True)
@@ -320,7 +324,7 @@ def test_numbers_of_many_values_say_what_to_do(shards, run):
     assert (merged.code, merged.stdout) == (2, "")
     assert merged.stderr == (
         "evalcli: 1.evalcli: slices by 'age': these are ranges of numbers, and each share of the rows has cut its own; "
-        "slice by a column of text that names the ranges [E3]\n"
+        f"give the bounds of all ranges, as in age:{edges[0]} [E3]\n"
     )
     assert run("merge", "2.evalcli", "-f", "json").stdout == run("report", "s2.csv", "--by", "age", "-f", "json").stdout
 
