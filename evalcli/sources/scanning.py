@@ -227,6 +227,7 @@ class ArrayScan:
         else:
             arrays = beside.sliced(parts, source, "--scan")
         check_columns(len(arrays) or min(len(left_out), 1), path, "array")
+        span = span if asked.apart else None
         self._columns = [
             _Column(array, part.bounds, asked.counted, path, span) for array, part in zip(arrays, parts, strict=True)
         ]

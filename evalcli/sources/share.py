@@ -113,11 +113,14 @@ def open_share(
         files = [path for path, _ in whole] if ordered else []
         if ordered:
             selection.together = partial(said_by_all, talk)
+        if ordered or alone:
+            _search_whole(selection)
         source = open_table_source(preds, None, selection, progress, only=[mine], whole=[files]) if mine else None
         return Share(source, whole, alone, ordered=ordered, seen=seen)
     pairs = None if selection.id is not None else _pairs(seen, selection, place, talk)
     names = [[path for path, *_ in files] for files in seen.sides]
     in_table = [input_format(path) not in TENSOR_FORMATS for path in paths]
+    _search_whole(selection)
     if pairs is not None:
         selection.together = partial(said_by_all, talk)
         only = [_hashed_together(hands, rank) if seen.alike else hands[rank] for hands in pairs.hands]
@@ -135,6 +138,12 @@ def open_share(
     source = open_source(preds, target, selection, progress) if rank == 0 else None
     how = "paired row by row" if selection.id is None else f"joined by {selection.id!r}"
     return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are {how}", seen=seen)
+
+
+def _search_whole(selection: Selection) -> None:
+    """Which of all columns hold ids, and which values are frequent, each process reads in all rows."""
+    if selection.scan is not None and selection.scan.every:
+        selection.scan = selection.scan._replace(apart=False)
 
 
 def _pairs(seen: Seen, selection: Selection, place: tuple[int, int], talk: Talk | None) -> Pairs | None:
@@ -214,7 +223,7 @@ def _hands(
 
     names, size = [path for path, _ in files], place[1]
     hands = None
-    if len(names) < MANY * size:
+    if len(names) < MANY * size or (selection.scan is not None and selection.scan.every):
         if all(input_format(path) == "parquet" for path in names):
             groups = row_groups(names)
             hands = None if groups is None else _all_take_part(cut(groups, size))

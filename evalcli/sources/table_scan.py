@@ -91,7 +91,7 @@ def scan_columns(joined: Joined, asked: Scan, used: Collection[str]) -> ScanColu
             raise InputError(f"--scan {name}: the {noun} {UNREAD[kinds[name]]}", fix=f"name another {noun}", path=path)
     check_columns(len(parts) or min(len(left_out), 1), path, noun)
     columns, found = [joined.column(name, known[name]) for name, _ in parts], []
-    for column, (_, bounds), size in zip(columns, parts, _sizes(joined, columns), strict=True):
+    for column, (_, bounds), size in zip(columns, parts, _sizes(joined, columns, whole=asked.every), strict=True):
         if asked.every and size.ids:
             left_out.append((column.name, f"about {size.distinct:,} values in {size.rows:,} rows: ids"))
             continue
@@ -111,13 +111,14 @@ def _free(kinds: Mapping[str, str]) -> tuple[tuple[str, ...], list[tuple[str, st
     return tuple(name for name, why in said.items() if not why), [pair for pair in said.items() if pair[1]]
 
 
-def _sizes(joined: Joined, columns: Sequence[Column]) -> Iterator[_Size]:
+def _sizes(joined: Joined, columns: Sequence[Column], *, whole: bool) -> Iterator[_Size]:
     if not columns:
         return
     labels = [label_sql(column) for column in columns]
     counts = ", ".join(f"count({label}), approx_count_distinct({label})" for label in labels)
-    numbers = joined.tables.query(f"SELECT {counts} {joined.source()}").fetchall()[0]
-    sample = joined.tables.query(f"SELECT {', '.join(labels)} {joined.source()} LIMIT {SAMPLE_ROWS}").fetchall()
+    rows = joined.source(whole=whole)
+    numbers = joined.tables.query(f"SELECT {counts} {rows}").fetchall()[0]
+    sample = joined.tables.query(f"SELECT {', '.join(labels)} {rows} LIMIT {SAMPLE_ROWS}").fetchall()
     for i in range(len(columns)):
         texts = {row[i] for row in sample if row[i] is not None}
         yield _Size(numbers[2 * i], min(numbers[2 * i + 1], numbers[2 * i]), are_fractions(texts))
@@ -132,29 +133,30 @@ def read_scan(joined: Joined, scan: ScanColumns, kept: str, heard: Callable[[flo
     """
     counted: list[Counted] = []
     for start in range(0, len(scan.columns), AT_ONCE):
-        counted += _counted(joined, scan.columns[start : start + AT_ONCE], scan.asked.counted, kept, heard)
+        some, rows = scan.columns[start : start + AT_ONCE], joined.source(also=kept, whole=scan.asked.every)
+        counted += _counted(joined, some, scan.asked.counted, rows, heard)
     return fitted(scan.asked, counted, scan.left_out, joined.preds.path)
 
 
 def _counted(
-    joined: Joined, columns: Sequence[SliceColumn], least: int, kept: str, heard: Callable[[float], None]
+    joined: Joined, columns: Sequence[SliceColumn], least: int, rows: str, heard: Callable[[float], None]
 ) -> Iterator[Counted]:
     names = [f"g{number}" for number in range(len(columns))]
     read = ", ".join(f"CAST({column.sql} AS VARCHAR) AS {name}" for column, name in zip(columns, names, strict=True))
     every, sets = ", ".join(names), ", ".join(f"({name})" for name in names)
     grouped = (
         f"SELECT GROUPING({every}) AS s, coalesce({every}, NULL) AS v, count(*) AS n "
-        f"FROM (SELECT {read} {joined.source(also=kept)}) GROUP BY GROUPING SETS ({sets})"
+        f"FROM (SELECT {read} {rows}) GROUP BY GROUPING SETS ({sets})"
     )
     ranked = (
         f"SELECT s, v, n, count(*) FILTER (n < {least}) OVER (PARTITION BY s) AS rare "
         f"FROM ({grouped}) WHERE v IS NOT NULL "
         f"QUALIFY row_number() OVER (PARTITION BY s ORDER BY n DESC, v) <= {MOST_VALUES + 1}"
     )
-    rows = joined.tables.query(f"SELECT * FROM ({ranked}) ORDER BY s, n DESC, v", progress=heard).fetchall()
+    found = joined.tables.query(f"SELECT * FROM ({ranked}) ORDER BY s, n DESC, v", progress=heard).fetchall()
     whole = (1 << len(columns)) - 1
     for number, column in enumerate(columns):
-        here = [row for row in rows if row[0] == whole ^ (1 << (len(columns) - 1 - number))]
+        here = [row for row in found if row[0] == whole ^ (1 << (len(columns) - 1 - number))]
         often = tuple((value, n) for _, value, n, _ in here if n >= least)
         rare, bounds = here[0][3] if here else 0, column.bounds[0] if column.bounds else ()
         yield Counted(column.name, often, rare, column.order, column.ranges, bounds)

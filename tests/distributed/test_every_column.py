@@ -1,0 +1,85 @@
+"""``--scan '*'`` of tables: which columns hold ids, and which values are frequent, is what all rows say."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from started_ranks import report_by_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., Any]
+
+ROWS = 2400
+ASKED = ("--scan", "*", "--min-slice-size", "2")
+PLAIN = ("-f", "json", "--no-intervals")
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """Every user has one row in the first half, so that a share of it takes them for ids."""
+    rng = np.random.default_rng(3)
+    target = rng.integers(0, 2, ROWS)
+    sex = np.where(rng.random(ROWS) < 0.5, "f", "m")
+    wrong = rng.random(ROWS) < np.where(sex == "f", 0.3, 0.1)
+    halves = [f"u{i}" for i in range(ROWS // 2)]
+    return pd.DataFrame(
+        {
+            "pred": np.where(wrong, 1 - target, target),
+            "target": target,
+            "sex": sex,
+            "age": rng.integers(0, 900, ROWS) / 4,
+            "user": [*halves, *(halves[i // 2] for i in range(ROWS // 2))],
+            "place": [f"z{i % 1010}" for i in range(ROWS)],
+            "mail": [f"{i}@home" for i in range(ROWS)],
+            "row": np.arange(ROWS),
+        }
+    )
+
+
+def wrote(rows: pd.DataFrame, folder: Path, kind: str) -> tuple[Path, Path | None]:
+    if kind == "Parquet":
+        rows.to_parquet(folder / "a.parquet", row_group_size=500)
+        return folder / "a.parquet", None
+    if kind == "many tables":
+        for number in range(26):
+            rows[number * 100 : number * 100 + 100].to_parquet(folder / f"a{number:02}.parquet", index=False)
+        return folder / "a*.parquet", None
+    if kind == "tensor and table":
+        np.savez(folder / "p.npz", preds=rows.pred, sex=rows.sex.to_numpy(str), row=rows.row)
+        rows.drop(columns=["pred", "sex"]).to_csv(folder / "t.csv", index=False)
+        return folder / "p.npz", folder / "t.csv"
+    if kind == "two tables":
+        rows[["pred", "mail"]].to_csv(folder / "p.csv", index=False)
+        rows.drop(columns="pred").to_csv(folder / "t.csv", index=False)
+        return folder / "p.csv", folder / "t.csv"
+    rows.to_csv(folder / "a.csv", index=False)
+    return folder / "a.csv", None
+
+
+@pytest.mark.parametrize("kind", ["text", "Parquet", "many tables", "two tables", "tensor and table"])
+def test_ranks_search_what_one_process_searches(rows: pd.DataFrame, run: Run, tmp_path: Path, kind: str) -> None:
+    preds, target = wrote(rows, tmp_path, kind)
+    files = (preds,) if target is None else (preds, target)
+    alone = run("report", *files, *ASKED, *PLAIN)
+    assert alone.code == 0, alone.stderr
+    found = json.loads(alone.stdout)["scan"]
+    left_out = {one["column"]: one["why"] for one in found["left_out"]}
+    assert "ids" in left_out["row"]
+    if kind != "tensor and table":
+        assert found["columns"] == ["sex", "age", "user", "place"]
+        assert left_out["place"] == "only its 1,000 most frequent values are searched"
+    assert report_by_threads(3, preds, "--no-intervals", *ASKED, target=target) == alone.stdout
+
+
+def test_packed_files_that_are_dealt_out_say_what_to_do(rows: pd.DataFrame, tmp_path: Path) -> None:
+    for number in range(3):
+        rows[number * 100 : number * 100 + 100].to_csv(tmp_path / f"a{number}.csv.gz", index=False)
+    said = report_by_threads(2, tmp_path / "a?.csv.gz", *ASKED)
+    assert said.endswith("only all rows together tell; name the columns, as in --scan region,device [E2]")
