@@ -34,7 +34,7 @@ from evalcli.partfile import pack, unpack
 from evalcli.parts import Part, order, part_of
 from evalcli.plaindata import fitted, plain
 from evalcli.report import Run
-from evalcli.shared import covered, files_told, rows_before, said_of_all, tell_faults, united
+from evalcli.shared import all_at_fault, covered, error_told, files_told, rows_before, said_of_all, tell_faults, united
 from evalcli.sources.share import Nothing, Relabelled, Share, open_share
 
 if TYPE_CHECKING:
@@ -135,27 +135,39 @@ class Ranks:
             EvalError: what the first of them raised, in all of them.
 
         """
+        failed: EvalError | None = None
         try:
             reply = b"+" + work()
         except EvalError as e:
             if e is self._told:  # all of them know
                 raise
-            reply = b"-" + json.dumps([type(e).__name__, e.what, e.fix, e.path]).encode()
+            failed, reply = e, b"-" + error_told(e)
         except Exception as e:  # a bug: told to the others as what it is to them, and raised as what it is here
             if e is self._told:
                 raise
             self._told = e
-            told = f"rank {self.rank} failed ({type(e).__name__}), no verdict"
-            self._exchange(b"-" + json.dumps(["LimitError", told, "", ""]).encode())
+            said = f"rank {self.rank} failed ({type(e).__name__}), no verdict"
+            self._first_error(self._exchange(b"-" + error_told(LimitError(said))), None)
             raise
         replies = self._exchange(reply)
-        for one in replies:
-            if one[:1] == b"-":
-                name, what, fix, path = json.loads(one[1:])
-                error: EvalError = getattr(errors, name, LimitError)(what, fix=fix, path=path)
-                self._told = error
-                raise error
+        error = self._first_error(replies, failed)
+        if error is not None:
+            self._told = error
+            raise error
         return [one[1:] for one in replies]
+
+    def _first_error(self, replies: Sequence[bytes], mine: EvalError | None) -> EvalError | None:
+        """The error of the lowest rank that has one, of the rows at fault that all have told of."""
+        rank = next((rank for rank, one in enumerate(replies) if one[:1] == b"-"), None)
+        if rank is None:
+            return None
+        name, what, fix, path, faulty = json.loads(replies[rank][1:])
+        if faulty is not None:
+            failures = [one[1:] for one in replies if one[:1] == b"-"]
+            again = all_at_fault(mine, failures) if rank == self.rank and mine is not None else b""
+            name, what, fix, path, _ = json.loads(self._exchange(again)[rank])
+        error: EvalError = getattr(errors, name, LimitError)(what, fix=fix, path=path)
+        return error
 
     def total(self, gathered: Pass, fresh: Callable[[], Pass]) -> Pass | None:
         """Everything that all ranks have gathered, in rank 0; the others get ``None``."""

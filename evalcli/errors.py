@@ -7,7 +7,10 @@ JSON error object; the process exits 2 for all of them, because no verdict was r
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class ExitCode(IntEnum):
@@ -22,6 +25,14 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+class Faulty(NamedTuple):
+    """How many rows are at fault, where the first few lie in words, and what a column is there."""
+
+    rows: int
+    places: list[str]
+    values: list[Any]
+
+
 class EvalError(Exception):
     """The base of everything that evalcli reports in one line instead of a traceback.
 
@@ -30,6 +41,10 @@ class EvalError(Exception):
 
     code: ClassVar[str] = "E3"
     kind: ClassVar[str] = "input"
+    faulty: Faulty | None = None
+    """The rows that it is about, where others may have more of them."""
+    again: Callable[[Faulty], EvalError] | None = None
+    """What it is of other rows at fault."""
 
     def __init__(self, what: str, *, fix: str = "", path: str = "") -> None:
         super().__init__(what)
@@ -40,6 +55,13 @@ class EvalError(Exception):
     def rename(self, path: str, alias: str) -> None:
         """Speak of ``path`` by the name the user knows."""
         self.path, self.what, self.fix = (text.replace(path, alias) for text in (self.path, self.what, self.fix))
+
+    @classmethod
+    def counted(cls, faulty: Faulty, said: Callable[[Faulty], EvalError]) -> EvalError:
+        """What is ``said`` of these rows, and can be said again of those of others beside them."""
+        error = said(faulty)
+        error.faulty, error.again = faulty, said
+        return error
 
     def __str__(self) -> str:
         place = f"{self.path}: " if self.path else ""

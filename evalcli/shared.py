@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import EmptyError, InputError, LimitError
+from evalcli.errors import EmptyError, Faulty, InputError, LimitError
+from evalcli.evidence import SHOWN, Fault
 from evalcli.faults import side_of
 from evalcli.merging import joined_field
 from evalcli.parts import in_order, order
@@ -16,10 +18,12 @@ from evalcli.sources.labels import check_labels
 from evalcli.sources.scanning import decided, joined_scans
 from evalcli.sources.share import unlike
 from evalcli.sources.slicing import joined_slicers
+from evalcli.sources.talk import by_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from evalcli.errors import EvalError
     from evalcli.evidence import Evidence
     from evalcli.parts import Part
     from evalcli.sources.share import Nothing, Relabelled, Share
@@ -71,6 +75,28 @@ def rows_before(offers: Sequence[dict[str, Any]], rank: int) -> int:
     return sum(offer["sides"]["preds"]["shape"][0] for offer in offers[:rank] if offer["sides"] is not None)
 
 
+def error_told(error: EvalError) -> bytes:
+    """An error for other processes, with the rows that it is about where these may have more of them."""
+    faulty = error.faulty
+    said = None if faulty is None or error.again is None else [_kind_of(error), *faulty]
+    return json.dumps([type(error).__name__, error.what, error.fix, error.path, said], default=str).encode()
+
+
+def _kind_of(error: EvalError) -> str:
+    """What is wrong with rows at fault, whichever they are."""
+    return "" if error.again is None else str(error.again(Faulty(0, [], [])))
+
+
+def all_at_fault(error: EvalError, replies: Sequence[bytes]) -> bytes:
+    """An error as it is ``told``, of the rows at fault that processes have ``told`` of in their replies."""
+    faults = [faulty for *_, faulty in map(json.loads, replies) if faulty is not None]
+    alike = [(rows, places, values) for kind, rows, places, values in faults if kind == _kind_of(error)]
+    every = ((place, value) for _, places, values in alike for place, value in zip_longest(places, values))
+    first = by_file(every)[:SHOWN]
+    found = Faulty(sum(rows for rows, _, _ in alike), [place for place, _ in first], [value for _, value in first])
+    return error_told(error if error.again is None else error.again(found))
+
+
 def tell_faults(
     agree: Callable[[Callable[[], bytes]], list[bytes]],
     found: Evidence,
@@ -81,18 +107,44 @@ def tell_faults(
 ) -> None:
     """Let every process know the rows at fault that all have ``found``, and in words where the first of them lie.
 
-    Rows that are not ``in_order`` have no numbers of their own in the whole: each keeps to those of its own.
+    Rows that are not ``in_order`` have no numbers of their own in the whole: of these the first are the first of the
+    files that were dealt out.
     """
     rows = [(row, side_of(code)) for code, fault in found.faults.items() if fault.numbered for row, _ in fault.first]
     if in_order or not rows:
         own.faults = found.faults
-    if not (in_order and rows):
+    if not rows:
+        return
+    if not in_order:
+        own.faults = found.faults | _first_by_file(agree, found, own, source)
         return
 
     def tell() -> bytes:
         return json.dumps([[*one, source.place(*one)] for one in rows if source.has(one[0])]).encode()
 
     source.places = {(row, side): place for told in agree(tell) for row, side, place in json.loads(told)}
+
+
+def _first_by_file(
+    agree: Callable[[Callable[[], bytes]], list[bytes]], found: Evidence, own: Evidence, source: Nothing | Relabelled
+) -> dict[str, Fault]:
+    """The faults with the first rows of all files; their places are known under numbers that no row has."""
+
+    def tell() -> bytes:
+        numbered = [(code, fault.first) for code, fault in own.faults.items() if found.faults[code].numbered]
+        placed = [(code, source.place(row, side_of(code)), said) for code, first in numbered for row, said in first]
+        return json.dumps(placed).encode()
+
+    first: dict[str, list[tuple[str, str]]] = {}
+    for reply in agree(tell):
+        for code, place, value in json.loads(reply):
+            first.setdefault(code, []).append((place, value))
+    faults = {}
+    for code, every in first.items():
+        shown, before = by_file(every)[:SHOWN], -1 - len(source.places)
+        faults[code] = Fault(found.faults[code].count, [(before - i, value) for i, (_, value) in enumerate(shown)])
+        source.places |= {(before - i, side_of(code)): place for i, (place, _) in enumerate(shown)}
+    return faults
 
 
 def _kind(preds: Field, target: Field) -> tuple[object, ...]:

@@ -93,7 +93,7 @@ def ranks(
     return ended
 
 
-class _ThreadRanks(Ranks):
+class ThreadRanks(Ranks):
     """Ranks that are threads of this process."""
 
     def __init__(self, rank: int, size: int, shared: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ def report_by_threads(count: int, path: Path, *options: str, target: Path | None
             str(path), None if target is None else str(target), selection, Choices(), Execution(workers=1), None, ()
         )
         try:
-            ended[rank] = count_together(_ThreadRanks(rank, count, shared), job)
+            ended[rank] = count_together(ThreadRanks(rank, count, shared), job)
         except BaseException as e:
             ended[rank] = e
             if not isinstance(e, EvalError):

@@ -21,7 +21,7 @@ from evalcli.sources.label_groups import Group, LabelColumns, Names, find_labels
 from evalcli.sources.labels import check_labels, class_order
 from evalcli.sources.table_join import Column, Joined
 from evalcli.sources.table_scan import scan_columns
-from evalcli.sources.table_sides import Opened, Sides, find_weight
+from evalcli.sources.table_sides import Opened, Sides, find_weight, odd_cells
 from evalcli.sources.table_slices import read_slicers, slice_columns
 from evalcli.sources.table_source import TableSource
 
@@ -215,14 +215,11 @@ def refuse_texts(sides: CellSides, side: str) -> None:
     for column in sides.columns_of(side):
         if column.kind != "text":
             continue
-        count, places, values = sides.faulty(unread_sql(column), column)
-        if count:
-            noun = "target" if side == "target" else "prediction"
-            raise InputError(
-                f"{noun} {values[0]!r} in column {column.name!r} is no number ({count} in all: {', '.join(places)})",
-                fix="write 0 and 1 (or true and false)" if side == "target" else "write a number in every cell",
-                path=sides.table(column).path,
-            )
+        found = sides.faulty(unread_sql(column), column)
+        if found.rows:
+            noun, what = "target" if side == "target" else "prediction", f"in column {column.name!r} is no number"
+            fix = "write 0 and 1 (or true and false)" if side == "target" else "write a number in every cell"
+            raise sides.counted(found, partial(odd_cells, noun, what, fix, sides.table(column).path))
 
 
 def check_values(sides: CellSides) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import EmptyError, EvalError, InputError, LimitError, UsageError
+from evalcli.errors import EmptyError, EvalError, Faulty, InputError, LimitError, UsageError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
 from evalcli.sources.clustering import cluster_sql
@@ -50,14 +51,6 @@ class Opened:
     """The same rows where they were kept as they were counted."""
     slicers: tuple[Slicer, ...] = ()
     scanned: Scanned | None = None
-
-
-class Faulty(NamedTuple):
-    """How many rows are at fault, where the first few lie in words, and what a column is there."""
-
-    rows: int
-    places: list[str]
-    values: list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +151,14 @@ class Sides:
         if self.selection.nan == "drop":
             return
         if target:
-            places = self._places("target", columns.absent_sql(self.target), target)
-            raise InputError(
-                f"{_counted(target, 'target')} missing {places}",
-                fix="--nan drop leaves such rows out",
-                path=(self.joined.target or self.joined.preds).path,
-            )
+            path = (self.joined.target or self.joined.preds).path
+            found = self._missing("target", columns.absent_sql(self.target), target)
+            raise self.counted(found, partial(_gap, "target", "--nan drop leaves such rows out", path))
         if preds and self.selection.nan != "wrong":
             wrong = "" if values else ", --nan wrong counts them as errors of the model"
-            raise InputError(
-                f"{_counted(preds, 'prediction')} missing {self._places('preds', self.gap_sql(), preds)}",
-                fix=f"--nan drop leaves such rows out{wrong}",
-                path=self.path,
-            )
+            fix = f"--nan drop leaves such rows out{wrong}"
+            found = self._missing("preds", self.gap_sql(), preds)
+            raise self.counted(found, partial(_gap, "prediction", fix, self.path))
 
     def gap_sql(self) -> str:
         """Whether a prediction is missing, in SQL."""
@@ -210,14 +198,12 @@ class Sides:
         if role == "weight":
             faults["is missing"] = f"{column.sql} IS NULL"
         for what, test in faults.items():
-            count, places, values = self.faulty(test, column)
-            if count:
-                example = f" {values[0]!r}" if values[0] is not None else ""
-                raise InputError(
-                    f"{role}{example} in column {column.name!r} {what} ({count} in all: {', '.join(places)})",
-                    fix=fixes[what],
-                    path=self.table(column).path,
+            found = self.faulty(test, column)
+            if found.rows:
+                told = partial(
+                    odd_cells, role, f"in column {column.name!r} {what}", fixes[what], self.table(column).path
                 )
+                raise self.counted(found, told)
 
     def check_slices(self) -> None:
         """Refuse bounds where there are no numbers.
@@ -249,14 +235,11 @@ class Sides:
             InputError: with the count, an example and the first places.
 
         """
-        count, places, values = self.faulty(columns.inexact_sql(column), column)
-        if count:
-            raise InputError(
-                f"{role} {values[0]} in column {column.name!r} is a whole number that float64 does not hold "
-                f"({count} in all: {', '.join(places)})",
-                fix="subtract what all have in common",
-                path=self.table(column).path,
-            )
+        found = self.faulty(columns.inexact_sql(column), column)
+        if found.rows:
+            what = f"in column {column.name!r} is a whole number that float64 does not hold"
+            fix = "subtract what all have in common"
+            raise self.counted(found, partial(odd_cells, role, what, fix, self.table(column).path, quoted=False))
 
     def check_classes(self, column: Column, labels: Collection[str]) -> None:
         """Refuse what can only be an accident of quoting, or a column of values.
@@ -297,9 +280,13 @@ class Sides:
             return EmptyError(f"all {dropped} rows have a missing prediction or target", path=self.path)
         return self.joined.empty()
 
-    def _places(self, side: str, test: str, count: int) -> str:
-        _, places, _ = self.first(count, self.joined.places(side, test)[0])
-        return f"({', '.join(places)}{', …' if count > len(places) else ''})"
+    def counted(self, found: Faulty, said: Callable[[Faulty], EvalError]) -> EvalError:
+        """What is ``said`` of rows at fault, and of all of them where others read other files."""
+        return said(found) if self.selection.together is not None else EvalError.counted(found, said)
+
+    def _missing(self, side: str, test: str, count: int) -> Faulty:
+        """So many rows, here and elsewhere, and the first of them."""
+        return self.first(count, self.joined.places(side, test)[0])._replace(rows=count)
 
 
 def choose_sides(
@@ -360,5 +347,15 @@ def find_weight(joined: Joined, name: str | None) -> Column | None:
     raise UsageError(f"no column {name!r} to weigh by", fix=f"columns are {names}; choose with --weight")
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun} is" if count == 1 else f"{count} {noun}s are"
+def _gap(noun: str, fix: str, path: str, found: Faulty) -> InputError:
+    """What is said of rows that miss one side."""
+    counted = f"1 {noun} is" if found.rows == 1 else f"{found.rows} {noun}s are"
+    more = ", …" if found.rows > len(found.places) else ""
+    return InputError(f"{counted} missing ({', '.join(found.places)}{more})", fix=fix, path=path)
+
+
+def odd_cells(role: str, what: str, fix: str, path: str, found: Faulty, *, quoted: bool = True) -> InputError:
+    """What is said of cells that hold something else, with the first of them."""
+    first = found.values[0] if found.values else None
+    example = "" if first is None else f" {first!r}" if quoted else f" {first}"
+    return InputError(f"{role}{example} {what} ({found.rows} in all: {', '.join(found.places)})", fix=fix, path=path)
