@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from evalcli.errors import EvalError
     from evalcli.evidence import Evidence
     from evalcli.parts import Part
-    from evalcli.sources.share import Nothing, Relabelled, Share
+    from evalcli.sources.relabelled import Nothing, Relabelled
+    from evalcli.sources.share import Share
 
 
 def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, tuple[Slicer, ...], Scanned | None, bool]:

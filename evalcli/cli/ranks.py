@@ -13,10 +13,11 @@ from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
 from evalcli.cli.report import tell_failed, tell_failures
 from evalcli.cli.saved import read_report
-from evalcli.distributed import Job, LostError, Ranks, count_together
+from evalcli.distributed import Job, count_together
 from evalcli.errors import EvalError, ExitCode, UsageError
 from evalcli.gates import judge
 from evalcli.parts import encode, report_of_part
+from evalcli.ranks import LostError, Ranks
 
 if TYPE_CHECKING:
     from evalcli.cli.baseline import ReportGates

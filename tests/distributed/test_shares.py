@@ -15,7 +15,8 @@ from memory_source import text_source
 
 from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.sources.base import InputFile, Selection
-from evalcli.sources.share import Relabelled, Share, dealt, open_share
+from evalcli.sources.relabelled import Relabelled
+from evalcli.sources.share import Share, dealt, open_share
 from evalcli.sources.table_portions import Portion, cut, row_groups
 
 if TYPE_CHECKING:
