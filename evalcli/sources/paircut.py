@@ -17,7 +17,7 @@ from evalcli.sources.rawfile import RawFile
 from evalcli.sources.table_portions import Lines, Portion, row_groups
 from evalcli.sources.talk import said_by_all
 from evalcli.sources.textcheck import CR, LF, QUOTE, bits, prefix_xor, shift_up
-from evalcli.sources.textcut import Text, cuttable, runs_of
+from evalcli.sources.textcut import Text, counted_by_all, cuttable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,14 +181,7 @@ def _side(
     texts = None if options is None else cuttable(files, options)
     if texts is None:
         return None
-    rank, size = place
-    runs = runs_of(texts, size)
-    start, stop = len(runs) * rank // size, len(runs) * (rank + 1) // size
-    if talk is None:
-        counts = count_rows(texts, runs)
-    else:
-        parts = talk(lambda: count_rows(texts, runs[start:stop]).tobytes())
-        counts = np.frombuffer(b"".join(parts), np.int64).reshape(len(runs), -1)
+    runs, counts = counted_by_all(texts, place, talk, count_rows)
     for number in range(len(texts)):
         own = counts[[i for i, run in enumerate(runs) if run[0] == number]].sum(axis=0)
         if own[_RETURNS] not in {0, own[_LINES]}:

@@ -239,18 +239,13 @@ def _lines(
     files: Sequence[tuple[str, int]], selection: Selection, place: tuple[int, int], talk: Talk | None
 ) -> list[list[Portion]] | None:
     """Text tables cut between lines, as all processes have counted them; ``None`` where that cannot be."""
-    from evalcli.sources.textcut import count_runs, cut_lines, cuttable, runs_of, told
+    from evalcli.sources.textcut import count_runs, counted_by_all, cut_lines, cuttable
 
     texts = cuttable(files, table_options(selection))
     if texts is None:
         return None
-    rank, size = place
-    runs = runs_of(texts, size)
-    start, stop = len(runs) * rank // size, len(runs) * (rank + 1) // size
-    if talk is None:
-        return cut_lines(texts, count_runs(texts, runs), size)
-    counts = told(talk(lambda: count_runs(texts, runs[start:stop]).tobytes()), len(runs))
-    return cut_lines(texts, counts, size)
+    _, counts = counted_by_all(texts, place, talk, count_runs)
+    return cut_lines(texts, counts, place[1])
 
 
 def _hashed_together(hands: Sequence[Sequence[Portion]], rank: int) -> list[Portion]:

@@ -21,10 +21,11 @@ from evalcli.sources.table_portions import Lines, Portion
 from evalcli.sources.textcheck import CR, LF, QUOTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from evalcli.sources.tables import TableOptions
+    from evalcli.sources.talk import Talk
 
     Array = np.ndarray[Any, Any]
 
@@ -183,14 +184,25 @@ def _next_line(file: RawFile, at: int, lines: int, *, quoted: bool, inside: bool
     return file.size, lines
 
 
-def told(counts: Sequence[bytes], runs: int) -> Array:
-    """The counts of all runs, from what each process has counted.
+def counted_by_all(
+    texts: Sequence[Text],
+    place: tuple[int, int],
+    talk: Talk | None,
+    count: Callable[[Sequence[Text], Sequence[tuple[int, int, int]]], Array],
+) -> tuple[Sequence[tuple[int, int, int]], Array]:
+    """The runs of all files, and what ``count`` finds in them (runs, K), of which each process counts some.
 
     Raises:
-        InputError: they are not as many as there are runs.
+        InputError: a file cannot be read, or the processes have not counted as many as there are runs.
 
     """
-    found = np.frombuffer(b"".join(counts), np.int64).reshape(-1, 3)
-    if len(found) != runs:
+    rank, size = place
+    runs = runs_of(texts, size)
+    if talk is None:
+        return runs, count(texts, runs)
+    start, stop = len(runs) * rank // size, len(runs) * (rank + 1) // size
+    told = talk(lambda: count(texts, runs[start:stop]).tobytes())
+    found = np.frombuffer(b"".join(told), np.int64).reshape(-1, count(texts, ()).shape[1])
+    if len(found) != len(runs):
         raise InputError("the ranks have counted other files", fix="start all ranks alike, on the same files")
-    return found
+    return runs, found
