@@ -146,6 +146,9 @@ def _bounds(text: str, written: str | None, flag: str) -> tuple[str, ...]:
         if number is None or not isfinite(number):
             what = f"{flag} {text}: {each!r} is no number to cut at" if each else f"{flag} {text}: a bound is missing"
             raise UsageError(what, fix="write the bounds of ranges as in age:0:18:65; what lies outside is sliced, too")
+        if abs(number) >= _WHOLE and "." not in each and "e" not in each.lower():
+            what = f"{flag} {text}: {each.strip()} is beyond the whole numbers that float64 tells apart"
+            raise UsageError(what, fix=f"cut below {_WHOLE:,}, after subtracting what all have in common")
         numbers.append(number)
     for low, high in pairwise(numbers):
         if low >= high:
