@@ -1,8 +1,9 @@
 """How much each group of clusters moves a metric of scores: what its variance over whole clusters is made of.
 
-Of AUROC and average precision that is the sum of the influences of the group's rows, as Obuchowski sums DeLong's
-placements over clusters. Of everything else it is the delete-a-group jackknife: the metric without the group, from
-states that merge exactly, so that whatever has a state has such a variance.
+Of what is read off ranks that is the sum of the influences of the group's rows, as Obuchowski sums DeLong's placements
+over clusters: a point of a curve jumps from row to row, and what it is without a group tells little. Of everything else
+it is the delete-a-group jackknife: the metric without the group, from states that merge exactly, so that whatever has a
+state has such a variance.
 
 Source: Obuchowski 1997, Nonparametric analysis of clustered ROC curve data; Kott 2001, The delete-a-group jackknife;
 Busing, Meijer and van der Leeden 1999, Delete-m jackknife for unequal m.
@@ -13,6 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +22,6 @@ import numpy as np
 from evalcli.classification.scoring import ScoreResults
 from evalcli.clustergroups import without_each
 from evalcli.metrics.calibration import BinTable
-from evalcli.metrics.roc import auroc, average_precision
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.groups import ranking_sums
 
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
     from evalcli.metrics.confidence import ConfidenceGroups
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.roc import Ranking
+    from evalcli.uncertainty.groups import RankedSums
 
 _LARGE = frozenset({"KeyTable", "PairwiseKeyTable", "ConfidenceTable"})
 """States that grow with the rows: what they say without each group is not kept."""
-_VALUES = {"auroc": auroc, "average_precision": average_precision}
 
 
 class Influences:
@@ -54,14 +55,14 @@ class Influences:
         held = np.isin(keys, np.array([*self._groups], np.int64))
         self.shares: HostArray = amounts[held] / rows.amounts.sum()
         self._small: dict[str, list[ScoreResults]] = {}
-        self._ranked: dict[tuple[str, int], HostArray] = {}
+        self._ranked: dict[tuple[str, tuple[float, ...], int], RankedSums] = {}
 
     def of(self, name: MetricName, columns: Sequence[tuple[int, Ranking]]) -> HostArray | None:
         """The sums of a metric; ``None`` where it is undefined without one of the groups.
 
         ``columns`` are the rankings that the metric means, by number, where it is one of ranks.
         """
-        if name.base in _VALUES and columns:
+        if columns:
             return self._of_ranks(name, columns)
         whole, *rests = (float(each.value(name).value) for each in self._results(name.entry.state))
         found = np.array(rests)
@@ -77,19 +78,26 @@ class Influences:
         by_support = name.average == "weighted"
         weights = np.array([ranking.positives if by_support else 1.0 for _, ranking in columns])
         total = float(weights.sum())
-        moved = [self._of_column(name.base, number, ranking) for number, ranking in columns]
+        moved = [self._of_column(name, number, ranking).sums for number, ranking in columns]
         sums: HostArray = np.sum([weight * each for weight, each in zip(weights, moved, strict=True)], axis=0) / total
         if by_support:
-            values = np.array([float(_VALUES[name.base](ranking).value) for _, ranking in columns])
+            values = np.array([float(name.entry.formula(ranking, *name.arguments).value) for _, ranking in columns])
             mean = dot(weights, values) / total
             held = np.array([self._positives(number) for number, _ in columns])
             sums += ((values - mean)[:, None] * held).sum(axis=0) / total
         return sums
 
-    def _of_column(self, base: str, number: int, ranking: Ranking) -> HostArray:
-        if (base, number) not in self._ranked:
-            self._ranked[base, number] = ranking_sums(base, ranking, self._rankings[number])
-        return self._ranked[base, number]
+    def worst_variance(self, name: MetricName, columns: Sequence[tuple[int, Ranking]]) -> float:
+        """That of independent rows that count 1, where the columns of a mean all err alike."""
+        weights = [ranking.positives if name.average == "weighted" else 1.0 for _, ranking in columns]
+        errors = [sqrt(self._of_column(name, number, ranking).variance) for number, ranking in columns]
+        return float((sum(w * error for w, error in zip(weights, errors, strict=True)) / sum(weights)) ** 2)
+
+    def _of_column(self, name: MetricName, number: int, ranking: Ranking) -> RankedSums:
+        known = name.base, name.arguments, number
+        if known not in self._ranked:
+            self._ranked[known] = ranking_sums(name.base, ranking, self._rankings[number], *name.arguments)
+        return self._ranked[known]
 
     def _positives(self, number: int) -> HostArray:
         return np.array([ranking.positives for ranking in self._rankings[number]])

@@ -22,7 +22,7 @@ from evalcli.classification.together import coupling_of, pairs_of
 from evalcli.metrics.counts import Pairs
 from evalcli.uncertainty import bins, means, ranks
 from evalcli.uncertainty.cells import Cells, dot
-from evalcli.uncertainty.clusters import freedom, inflation, surer
+from evalcli.uncertainty.clusters import freedom, inflation, seen_inflation, surer
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, Interval, wilson
 from evalcli.uncertainty.quantiles import t_quantile
@@ -176,7 +176,11 @@ class Intervals:
         if sums is None:
             return None
         sizes = clusters.sizes / self._mean_weight
-        grown = Grown(inflation(sums, self._as_if_independent(name, plain), sizes))
+        if name.entry.state == "KeyTable" and name.base not in _RANKS:
+            variance = self._influences.worst_variance(name, self._numbered(name)) * self._mean_weight
+            grown = Grown(seen_inflation(sums, variance, sizes))
+        else:
+            grown = Grown(inflation(sums, self._as_if_independent(name, plain), sizes))
         if table is not None:  # what a bin's own noise adds to the error is its bias, and smaller than that of all
             inside = bins.gap_inflation(table, groups, self._mean_weight)
             grown = Grown(inside, grown.rows / inside)

@@ -1,8 +1,9 @@
 """How sure the numbers of a multilabel task are where whole clusters were sampled.
 
 Counts and losses without a group of clusters follow from states that merge exactly, whatever a metric makes of them:
-labels and cells may go together as they like, and no bound is needed. Of AUROC and average precision it is the sum of
-the influences of the group's rows, as Obuchowski has it; tables of ranks are never merged.
+labels and cells may go together as they like, and no bound is needed. Of what is read off ranks it is the sum of the
+influences of the group's rows, as Obuchowski has it; tables of ranks are never merged. A point of a curve, a distance
+or a part of an area is then asked for again as of so many rows fewer.
 
 Source: Kott 2001, The delete-a-group jackknife; Obuchowski 1997, Nonparametric analysis of clustered ROC curve data.
 """
@@ -11,18 +12,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from evalcli.clustergroups import without_each
 from evalcli.metrics.registry import METRICS, class_index, parse
-from evalcli.multilabel.intervals import Intervals, tables
+from evalcli.multilabel.intervals import Intervals, bound, tables
 from evalcli.multilabel.values import CountValues, ScoreValues
 from evalcli.uncertainty import bins
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusters import CLUSTERS, surer
 from evalcli.uncertainty.groups import ranking_sums
+from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.proportions import SHARES
 
 if TYPE_CHECKING:
@@ -36,8 +39,8 @@ if TYPE_CHECKING:
     from evalcli.multilabel.scoring import LabelScores
     from evalcli.multilabel.states import MultilabelPass
     from evalcli.report import Value
-    from evalcli.uncertainty.groups import Groups
-    from evalcli.uncertainty.intervals import Interval
+    from evalcli.uncertainty.groups import Groups, RankedSums
+    from evalcli.uncertainty.intervals import Confidence
 
 _RANKS = frozenset({"auroc", "average_precision"})
 _LOSSES = frozenset({"log_loss", "brier", "ece"})
@@ -164,7 +167,7 @@ class ClusterIntervals(Intervals):
     ) -> None:
         super().__init__(counted, scored, groups.confidence, together, mean_weight)
         self._groups, self._values = groups, values
-        self._ranked: dict[tuple[str, int], HostArray] = {}
+        self._ranked: dict[tuple[str, tuple[float, ...], int], RankedSums] = {}
         self._alike: dict[tuple[float, float], Intervals] = {}
 
     def design_effect(self, accuracy: float) -> float | None:
@@ -179,6 +182,8 @@ class ClusterIntervals(Intervals):
         return None if sums is None else dot(sums, sums) * len(sums) / (len(sums) - 1) / single
 
     def _found(self, name: MetricName, value: float) -> Interval | None:
+        if self._is_read_off(name):
+            return self._of_curves(name, value)
         plain = super()._found(name, value)
         sums = None if plain is None else self._sums(name, value)
         if plain is None or sums is None:
@@ -189,6 +194,41 @@ class ClusterIntervals(Intervals):
         place = self._place(name)
         whole, parts = self._bins(place)
         return self._of_gaps(whole, parts, sums)
+
+    @staticmethod
+    def _is_read_off(name: MetricName) -> bool:
+        """Whether a metric is read off the curve of a label."""
+        return name.entry.state == "KeyTable" and name.base not in _RANKS
+
+    def _of_curve(self, name: MetricName, place: int) -> Interval | None:
+        """What is read off the curve of one label, of as many rows as tell what the clusters tell."""
+        assert self._scored is not None
+        times, confidence = self._groups.fewer_seen(self._of_ranking(name, place))
+        return self._of_rows(times, confidence)._curve(name, self._scored.rankings[place])
+
+    def _of_curves(self, name: MetricName, value: float) -> Interval | None:
+        """The same, or a mean of it over labels: as much narrower than their bound as their sums go together."""
+        if self._values.is_one or name.average == "micro":
+            return None
+        place = self._place(name)
+        found = self._of_mean_curve(name, value) if place is None else self._of_curve(name, place)
+        return None if found is None else replace(found, method=f"{found.method}{CLUSTERS}")
+
+    def _of_mean_curve(self, name: MetricName, value: float) -> Interval | None:
+        assert self._scored is not None
+        held, weights = self._weighed(name, self._scored)
+        singles = [self._of_curve(name, place) for place in held]
+        if not singles or None in singles:
+            return None
+        own = self._scored.by_label(name.entry, *name.arguments).value[held]
+        found = bound(singles, own, weights, value)
+        sums = self._of_mean_ranking(name, self._scored)
+        apart = [
+            weight * _norm(self._of_ranking(name, place).sums) for weight, place in zip(weights, held, strict=True)
+        ]
+        together = _norm(sums) / sum(apart) if any(apart) else 1.0
+        middle, half = (found.low + found.high) / 2.0, together * found.width / 2.0
+        return Interval(middle - half, middle + half, found.method.removesuffix(_BOUND))
 
     def _of_labels(self, base: str, values: Sequence[Value]) -> Sequence[Interval | None]:
         plain = super()._of_labels(base, values)
@@ -225,7 +265,10 @@ class ClusterIntervals(Intervals):
 
     def _fewer(self, sums: HostArray) -> Intervals:
         """The same of rows of which those of a cluster are all alike."""
-        times, confidence = self._groups.fewer(sums, 0.0)
+        return self._of_rows(*self._groups.fewer(sums, 0.0))
+
+    def _of_rows(self, times: float, confidence: Confidence) -> Intervals:
+        """The same of so many times fewer rows."""
         known = times, confidence.level
         if known not in self._alike:
             fewer = Intervals(self._counted, self._scored, confidence, None, self._mean_weight * times)
@@ -258,48 +301,53 @@ class ClusterIntervals(Intervals):
         if self._values.is_one:
             return None
         if name.base not in _RANKS:
-            if name.entry.state == "KeyTable":  # groups keep no ranks for what is read off a curve
-                return None
             return self._groups.sums(value, self._values.without(name))
         assert self._scored is not None
         place = self._place(name)
         if place is not None:
-            return self._of_ranking(name.base, place)
+            return self._of_ranking(name, place).sums
         if name.average == "micro":
-            return ranking_sums(name.base, self._scored.pooled, self._values.pooled)
+            return ranking_sums(name.base, self._scored.pooled, self._values.pooled).sums
         return self._of_mean_ranking(name, self._scored)
+
+    def _weighed(self, name: MetricName, scored: ScoreValues) -> tuple[list[int], HostArray]:
+        """The labels that have both sides, and what each of them counts for in a mean."""
+        values = scored.by_label(name.entry, *name.arguments).value
+        held = [place for place in range(len(values)) if np.isfinite(values[place])]
+        weights = np.array([scored.support[place] if name.average == "weighted" else 1.0 for place in held])
+        return held, weights / weights.sum()
 
     def _of_mean_ranking(self, name: MetricName, scored: ScoreValues) -> HostArray:
         """Those of a mean over labels that have both sides; weights by support are uncertain, too."""
-        values = scored.by_label(name.entry).value
-        held = [place for place in range(len(values)) if np.isfinite(values[place])]
-        by_support = name.average == "weighted"
-        weights = np.array([scored.support[place] if by_support else 1.0 for place in held])
-        total = float(weights.sum())
-        each = zip(weights, held, strict=True)
-        sums: HostArray = (
-            np.sum([weight * self._of_ranking(name.base, place) for weight, place in each], axis=0) / total
+        held, weights = self._weighed(name, scored)
+        sums: HostArray = np.sum(
+            [weight * self._of_ranking(name, place).sums for weight, place in zip(weights, held, strict=True)], axis=0
         )
-        if by_support:
-            mean = dot(weights, values[held]) / total
+        if name.average == "weighted":
+            values = scored.by_label(name.entry, *name.arguments).value
+            total, mean = sum(float(scored.support[place]) for place in held), dot(weights, values[held])
             for place in held:
                 positives = np.array([part.positives for part in self._values.rankings[place]])
                 sums += (values[place] - mean) * positives / total
         return sums
 
-    def _of_ranking(self, base: str, place: int) -> HostArray:
-        if (base, place) not in self._ranked:
+    def _of_ranking(self, name: MetricName, place: int) -> RankedSums:
+        """What each group adds to a metric of one label, with its variance if rows are independent."""
+        known = name.base, name.arguments, place
+        if known not in self._ranked:
             assert self._scored is not None
             ranking = self._scored.rankings[place]
-            self._ranked[base, place] = ranking_sums(base, ranking, self._values.rankings[place])
-        return self._ranked[base, place]
+            found = ranking_sums(name.base, ranking, self._values.rankings[place], *name.arguments)
+            self._ranked[known] = found._replace(variance=found.variance * self._mean_weight)
+        return self._ranked[known]
 
     def _by_label(self, base: str, values: Sequence[Value]) -> list[HostArray | None]:
         """What each group adds to a metric of every label, as ``_sums``."""
         if self._values.is_one:
             return [None] * len(values)
         if base in _RANKS:
-            return [None if one.value is None else self._of_ranking(base, i) for i, one in enumerate(values)]
+            name = parse(base)
+            return [None if one.value is None else self._of_ranking(name, i).sums for i, one in enumerate(values)]
         if base not in {*SHARES, *_LOSSES}:
             return [None] * len(values)
         rests = self._values.by_label(base)
@@ -307,6 +355,10 @@ class ClusterIntervals(Intervals):
             None if one.value is None else self._groups.sums(one.value, rests[:, place])
             for place, one in enumerate(values)
         ]
+
+
+def _norm(sums: HostArray) -> float:
+    return sqrt(dot(sums, sums))
 
 
 def _at(base: str, values: Sequence[Value], place: int) -> Callable[[Intervals], Interval | None]:

@@ -176,7 +176,7 @@ class Intervals:
             variance += sum((edge / self._confidence.critical) ** 2 for edge in edges)
             if 0.0 < value < 1.0 and variance > 0.0:
                 return by_variance(value, variance, self._confidence.critical, "delta")
-        return _bound(single, own[known], weights[known], value)
+        return bound(single, own[known], weights[known], value)
 
     def _label_interval(self, name: MetricName, ratio: Ratio, place: int, value: float) -> Interval:
         found = self._of_label(name, ratio, place, value)
@@ -234,7 +234,7 @@ class Intervals:
             if coupled is not None:
                 return coupled
         found = [labels[place] for place in known]
-        return _bound(found, own[known], picked / picked.sum(), value)
+        return bound(found, own[known], picked / picked.sum(), value)
 
     def _coupled(self, name: MetricName, scored: ScoreValues, own: HostArray, weights: HostArray) -> Interval | None:
         """That of a mean of ranks over all labels, where a sample of rows tells how they go together."""
@@ -386,7 +386,7 @@ def tables(table: BinTable) -> list[BinTable]:
     return [BinTable(n, confidence, right, table.low, table.high) for n, confidence, right in columns]
 
 
-def _bound(found: Sequence[Any], own: HostArray, weights: HostArray, value: float) -> Interval:
+def bound(found: Sequence[Any], own: HostArray, weights: HostArray, value: float) -> Interval:
     """The mean of the labels' intervals, around the mean that is reported."""
     mean = dot(weights, own)
     bound = worst_together(found, own.tolist(), weights.tolist())

@@ -168,5 +168,15 @@ def inflation(sums: HostArray, variance: float, sizes: HostArray) -> float:
         return alike
     near = _near_one(squares)
     telling = float(near.sum()) * float(near.sum()) / dot(near, near)
-    found = total * len(sums) / max(len(sums) - 1, 1) / variance
+    found = _sandwich(total, len(sums), variance)
     return (telling * found + _ALIKE * max(alike, found)) / (telling + _ALIKE)
+
+
+def seen_inflation(sums: HostArray, variance: float, sizes: HostArray) -> float:
+    """The same without that weight, for intervals that hold what a row may do unseen already."""
+    total = float((sums * sums).sum())
+    return _sandwich(total, len(sums), variance) if total > 0.0 and variance > 0.0 else inflation(sums, 0.0, sizes)
+
+
+def _sandwich(total: float, count: int, variance: float) -> float:
+    return total * count / max(count - 1, 1) / variance

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalcli.metrics.keys import numbered
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.paths import FORMULAS, Paths
 from evalcli.uncertainty.resampling import bca, draws
@@ -193,6 +194,16 @@ def curve_slopes(
         return FORMULAS[base](Paths.of(pos, neg), *arguments)
 
     return heads_of_runs(first, second, MOST), *slopes_of(value, joined(first, second, MOST), 1.0)
+
+
+def curve_influence(base: str, ranking: Ranking, *arguments: float) -> tuple[HostArray, HostArray]:
+    """What a positive and a negative in each segment (K,) add to what is read off a curve, as the delta method sees it.
+
+    It is told run by run of segments.
+    """
+    heads, positive, negative = curve_slopes(base, ranking.pos, ranking.neg, *arguments)
+    run = numbered(heads, len(ranking.pos))
+    return positive[run], negative[run]
 
 
 def worst_together(intervals: Sequence[Interval], values: Sequence[float], weights: Sequence[float]) -> Interval:

@@ -21,7 +21,8 @@ import numpy as np
 from evalcli.metrics.roc import auroc
 from evalcli.uncertainty import means
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.clusters import freedom, inflation, surer
+from evalcli.uncertainty.clusters import freedom, inflation, seen_inflation, surer
+from evalcli.uncertainty.curves import curve_influence
 from evalcli.uncertainty.intervals import Interval, by_variance
 from evalcli.uncertainty.quantiles import t_quantile
 from evalcli.uncertainty.ranks import placements, precision_influence
@@ -87,6 +88,11 @@ class Groups:
     def _plain_variance(self, width: float) -> float:
         return (width / 2.0 / self.confidence.critical) ** 2
 
+    def fewer_seen(self, found: RankedSums) -> tuple[float, Confidence]:
+        """The same for an interval that holds what a row may do unseen already."""
+        times, confidence = surer(self.confidence, self.critical(found.sums))
+        return seen_inflation(*found, self.sizes) * times, confidence
+
     def of_mean(self, plain: Interval, mean: float, sums: HostArray) -> Interval:
         """Hall's interval of a mean, from that of independent rows: clusters are less skewed than as many rows.
 
@@ -118,20 +124,34 @@ class Groups:
         return Interval(low, high, plain.method)
 
 
-def ranking_sums(base: str, ranking: Ranking, parts: Sequence[Ranking]) -> HostArray:
-    """What the rows of each of the ``parts`` (J,) of a ranking add to its AUROC, or to its average precision.
+class RankedSums(NamedTuple):
+    """What groups add to a number of ranks (J,), and the ``variance`` that it has if their rows are independent."""
+
+    sums: HostArray
+    variance: float
+
+
+def ranking_sums(base: str, ranking: Ranking, parts: Sequence[Ranking], *arguments: float) -> RankedSums:
+    """What the rows of each of the ``parts`` (J,) of a ranking add to a number that is read off it.
 
     Source: Obuchowski 1997, Nonparametric analysis of clustered ROC curve data.
     """
-    if base == "auroc":
-        value = float(auroc(ranking).value)
-        of_pos, of_neg = placements(ranking)
-        of_pos, of_neg = (of_pos - value) / ranking.positives, (of_neg - value) / ranking.negatives
-    else:
-        of_pos, of_neg = precision_influence(ranking)
+    of_pos, of_neg = _influences(base, ranking, *arguments)
     rising = ranking.score[::-1]
     sums = []
     for part in parts:
         place = len(rising) - np.maximum(np.searchsorted(rising, part.score, side="right"), 1)
         sums.append(dot(part.pos, of_pos[place]) + dot(part.neg, of_neg[place]))
-    return np.array(sums)
+    variance = dot(ranking.pos, of_pos * of_pos) + dot(ranking.neg, of_neg * of_neg)
+    return RankedSums(np.array(sums), variance)
+
+
+def _influences(base: str, ranking: Ranking, *arguments: float) -> tuple[HostArray, HostArray]:
+    """What a positive and a negative in each segment (K,) add."""
+    if base == "auroc":
+        value = float(auroc(ranking).value)
+        of_pos, of_neg = placements(ranking)
+        return (of_pos - value) / ranking.positives, (of_neg - value) / ranking.negatives
+    if base == "average_precision":
+        return precision_influence(ranking)
+    return curve_influence(base, ranking, *arguments)

@@ -21,10 +21,9 @@ import numpy as np
 
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keys import numbered
 from evalcli.metrics.roc import auroc
 from evalcli.uncertainty.comparison import Difference, detectable
-from evalcli.uncertainty.curves import curve_slopes
+from evalcli.uncertainty.curves import curve_influence
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
 from evalcli.uncertainty.quantiles import t_quantile, t_two_sided, two_sided
@@ -72,9 +71,7 @@ class RowInfluence:
     @classmethod
     def of_curve(cls, base: str, ranking: Ranking, *arguments: float) -> RowInfluence:
         """On a number that is read off a curve, run by run of segments, as the delta method sees it."""
-        heads, positive, negative = curve_slopes(base, ranking.pos, ranking.neg, *arguments)
-        run = numbered(heads, len(ranking.pos))
-        return cls._of(ranking, positive[run], negative[run])
+        return cls._of(ranking, *curve_influence(base, ranking, *arguments))
 
     @classmethod
     def _of(cls, ranking: Ranking, positive: HostArray, negative: HostArray) -> RowInfluence:

@@ -112,6 +112,36 @@ def test_the_variance_is_that_of_a_cluster_bootstrap(name, weighted, monkeypatch
     assert 0.85 < (found.high - found.low) / (2 * Z * np.std(values)) < 1.45
 
 
+CURVES = {
+    "ks": lambda fpr, tpr, seen: (tpr - fpr).max(),
+    "auroc_fpr0.2": lambda fpr, tpr, seen: sk.roc_auc_score(*seen, max_fpr=0.2),
+    "specificity_at_sensitivity0.8": lambda fpr, tpr, seen: 1.0 - fpr[tpr >= 0.8].min(),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+@pytest.mark.parametrize("average", ["[1]", "_macro"])
+def test_what_is_read_off_curves_is_as_sure_as_a_cluster_bootstrap_says(name, average):
+    scores, target, cluster = drawn(150, seed=3)
+    found = evaluated(scores, target, cluster, [name + average]).metrics[name + average]
+    rows, rng, values = [np.flatnonzero(cluster == one) for one in range(150)], np.random.default_rng(5), []
+    for _ in range(100):
+        chosen = np.concatenate([rows[one] for one in rng.integers(0, 150, 150)])
+        sides = [(target[chosen, label], scores[chosen, label]) for label in ([1] if average == "[1]" else range(4))]
+        values.append(np.mean([CURVES[name](*sk.roc_curve(*seen)[:2], seen) for seen in sides]))
+    assert found.low < found.value < found.high
+    assert 0.85 < (found.high - found.low) / (2 * Z * np.std(values)) < 1.4  # 100 draws know it to 7 %
+
+
+@pytest.mark.parametrize("name", ["ks", "auroc_fpr0.2", "recall_at_precision0.8", "specificity_at_sensitivity0.8"])
+def test_a_label_is_as_sure_by_clusters_as_a_binary_task(name):
+    scores, target, cluster = drawn(60, seed=6)
+    found = evaluated(scores, target, cluster, [f"{name}[2]"]).metrics[f"{name}[2]"]
+    alone = evalcli.evaluate(scores[:, 2], target[:, 2], cluster=cluster, metrics=[name]).data.metrics[name]
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high), rel=1e-9)
+    assert found.method == alone.method
+
+
 def test_the_width_of_the_subset_accuracy_is_the_sandwich():
     scores, target, cluster = drawn(80, seed=4)
     right = ((scores >= 0.5) == target).all(axis=1)
@@ -131,6 +161,7 @@ def test_the_width_of_the_subset_accuracy_is_the_sandwich():
 def test_clusters_of_one_row_are_nearly_independent_rows():
     scores, target, cluster = drawn(100, single=True)
     names = ["subset_accuracy", "hamming_loss", "f1_micro", "f1_macro", "f1_samples", "log_loss", "lrap"]
+    names += ["ks[0]", "auroc_fpr0.2[1]", "precision_at_recall0.8[2]", "specificity_at_sensitivity0.8[3]"]
     alone, found = (evaluated(scores, target, one, names).metrics for one in (None, cluster))
     for name in names:
         ratio = (found[name].high - found[name].low) / (alone[name].high - alone[name].low)
@@ -155,7 +186,12 @@ def test_a_perfect_model_is_as_sure_as_its_clusters_are_many():
     cluster = np.repeat(np.arange(15), 20)
     scores = np.where(target == 1, 0.9, 0.1)
     alone, found = (values_of(evaluated(scores, target, one)) for one in (None, cluster))
-    for name in ("subset_accuracy", "f1_micro", "f1_macro", "hamming_loss", "auroc_macro", "recall[1]", "lrap", "ece"):
+    names = ("subset_accuracy", "f1_micro", "f1_macro", "hamming_loss", "auroc_macro", "recall[1]", "lrap", "ece")
+    curves = ["ks[1]", "ks_macro", "auroc_fpr0.2_macro", "specificity_at_sensitivity0.8[0]"]
+    alone, found = (
+        {**a, **values_of(evaluated(scores, target, c, curves))} for a, c in ((alone, None), (found, cluster))
+    )
+    for name in (*names, *curves):
         assert found[name].high - found[name].low > 1.5 * (alone[name].high - alone[name].low), name
 
 
