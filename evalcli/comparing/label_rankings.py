@@ -1,5 +1,7 @@
 """How well scores rank the rows of several labels: the difference of two models in AUROC and average precision.
 
+Means over labels of what is read off curves have the same test, with the influences of the delta method.
+
 A row adds to the area of each of its labels what DeLong's test gives it there, and to a mean over labels the mean of
 that, so nothing is assumed about how labels or models hang together. The degrees of freedom of a mean are those of
 labels whose variances are known from so many rows each (Satterthwaite). A label that both rank without a fault, or that
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.comparing.label_contrasts import Contrast, scored_of
-from evalcli.comparing.label_rows import INFLUENCES
+from evalcli.comparing.label_rows import influence_of
 from evalcli.metrics.registry import class_index
 from evalcli.uncertainty.comparison import detectable
 from evalcli.uncertainty.intervals import none_of
@@ -164,10 +166,9 @@ class OfRanks(Contrast):
     @cached_property
     def _influences(self) -> list[list[RowInfluence]]:
         """Those of every label, of either model."""
-        make = INFLUENCES[self.name.base]
         if self._pooled:
-            return [[make(every[0])] * len(self._places) for every in self._rankings]
-        return [[make(every[place]) for place in self._places] for every in self._rankings]
+            return [[influence_of(self.name, every[0])] * len(self._places) for every in self._rankings]
+        return [[influence_of(self.name, every[place]) for place in self._places] for every in self._rankings]
 
     @cached_property
     def _sides(self) -> HostArray:

@@ -91,6 +91,12 @@ class LabelNumbers:
         return [self.scored.pooled] * len(self.scored.labels) if pooled else self.scored.rankings
 
 
+def influence_of(name: MetricName, ranking: Ranking) -> RowInfluence:
+    """What a row adds to a metric of one ranking: that of areas exactly, else as the delta method sees it."""
+    make = INFLUENCES.get(name.base)
+    return RowInfluence.of_curve(name.base, ranking, *name.arguments) if make is None else make(ranking)
+
+
 class Sizes(NamedTuple):
     """Of each row (n,): labels that are true and predicted, true, predicted, and wrong."""
 

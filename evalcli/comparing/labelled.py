@@ -21,6 +21,7 @@ from evalcli.comparing.joint import Cells, JointCounts
 from evalcli.comparing.label_bins import OfBins
 from evalcli.comparing.label_clusters import LabelClusters
 from evalcli.comparing.label_contrasts import Contrast, OfLosses, OfRows
+from evalcli.comparing.label_curves import OfCurve
 from evalcli.comparing.label_flips import LabelFlips
 from evalcli.comparing.label_rankings import OfRanks
 from evalcli.comparing.label_ratios import HAMMING, OfCells, OverLabels
@@ -57,8 +58,8 @@ def contrast_of(name: MetricName, pair: tuple[int, int], numbers: tuple[LabelNum
         kind = OfRows
     elif name.base in LOSSES:
         kind = OfLosses
-    elif name.base in INFLUENCES:
-        kind = OfRanks
+    elif name.entry.state == "KeyTable":
+        kind = OfCurve if name.average is None and name.base not in INFLUENCES else OfRanks
     elif name.base == "ece":
         kind = OfBins
     elif name.base in HAMMING or (name.average == "micro" and name.base in _RATIO):

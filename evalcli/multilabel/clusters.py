@@ -227,8 +227,8 @@ class ClusterIntervals(Intervals):
             weight * _norm(self._of_ranking(name, place).sums) for weight, place in zip(weights, held, strict=True)
         ]
         together = _norm(sums) / sum(apart) if any(apart) else 1.0
-        middle, half = (found.low + found.high) / 2.0, together * found.width / 2.0
-        return Interval(middle - half, middle + half, found.method.removesuffix(_BOUND))
+        low, high = (value + together * (end - value) for end in (found.low, found.high))
+        return Interval(low, high, found.method.removesuffix(_BOUND))
 
     def _of_labels(self, base: str, values: Sequence[Value]) -> Sequence[Interval | None]:
         plain = super()._of_labels(base, values)

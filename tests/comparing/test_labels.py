@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from evalcli.comparing.data import Comparison
 from evalcli.comparing.margins import judge, parse_margins
@@ -217,6 +218,45 @@ def test_intervals_agree_with_a_bootstrap_of_pairs_of_rows() -> None:
         assert (each.high - each.low) / 2 == pytest.approx(1.97 * error, rel=0.09), name
         assert (each.high + each.low) / 2 == pytest.approx(each.value, abs=0.25 * error), name
         assert stats.norm.isf(each.p / 2) == pytest.approx(abs(each.value) / error, rel=0.12), name
+
+
+CURVES = ("ks", "auroc_fpr0.2", "recall_at_precision0.8", "precision_at_recall0.7", "specificity_at_sensitivity0.9")
+
+
+@pytest.mark.parametrize("name", CURVES)
+@pytest.mark.parametrize("weight", [None, WEIGHTS])
+@pytest.mark.parametrize("cluster", [None, np.arange(ROWS) // 5])
+def test_the_curve_of_a_label_is_compared_as_that_of_two_classes(name, weight, cluster) -> None:
+    more = {"weight": weight, "cluster": cluster}
+    found = difference(f"{name}[1]", FIRST, SECOND, **more)
+    alone = compared(
+        sources(FIRST[:, 1], SECOND[:, 1], target=TARGET[:, 1], **more), [name], task="binary", scores="probs"
+    )
+    each = alone.metric(name).differences[1]
+    near = 1e-12 if weight is None else 0.005  # two classes count rows that weigh nothing for their correlation, too
+    assert (found.value, found.low, found.high) == pytest.approx((each.value, each.low, each.high), abs=near)
+    assert (found.p, found.method) == (pytest.approx(each.p, abs=near), each.method)
+
+
+@pytest.mark.parametrize("clusters", [None, 100])
+def test_means_and_pools_of_curves_agree_with_a_bootstrap(clusters) -> None:
+    """A standard error of 150 resamples is off by 6 %."""
+    cluster = None if clusters is None else np.arange(ROWS) // (ROWS // clusters)
+    groups = np.arange(ROWS)[:, None] if clusters is None else np.arange(ROWS).reshape(clusters, -1)
+    rng, values = np.random.default_rng(6), []
+    for _ in range(150):
+        rows = groups[rng.integers(0, len(groups), len(groups))].ravel()
+        areas = [
+            [roc_auc_score(t, p, max_fpr=0.3) for t, p in zip(TARGET[rows].T, each[rows].T, strict=True)]
+            + [roc_auc_score(TARGET[rows].ravel(), each[rows].ravel(), max_fpr=0.3)]
+            for each in (FIRST, SECOND)
+        ]
+        gap = np.subtract(areas[1], areas[0])
+        values.append((gap[:LABELS].mean(), gap[LABELS]))
+    for name, error in zip(("auroc_fpr0.3_macro", "auroc_fpr0.3_micro"), np.std(values, axis=0), strict=True):
+        each = difference(name, FIRST, SECOND, cluster=cluster)
+        assert (each.high - each.low) / 2 == pytest.approx(2.0 * error, rel=0.2), name
+        assert stats.norm.isf(each.p / 2) == pytest.approx(abs(each.value) / error, rel=0.25), name
 
 
 @pytest.mark.parametrize("target", [TARGET, HOLES])
