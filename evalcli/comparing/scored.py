@@ -19,7 +19,6 @@ from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, cluster_in
 from evalcli.comparing.elements import common
 from evalcli.comparing.looks import EXACT, ScoreLook, is_seen
-from evalcli.comparing.pairlooks import MOST_CLASSES
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import add_rows_exactly
@@ -74,7 +73,7 @@ class ScoreDifferences:
 
     def of(self, names: Sequence[MetricName], pair: tuple[int, int]) -> dict[str, Difference | None]:
         """The second model of a ``pair`` less the first, in every metric that has a test; one pass for all of them."""
-        tested = [name for name in names if has_test(name) and not self._has_too_many_classes(name)]
+        tested = [name for name in names if has_test(name)]
         wanted = [name for name in tested if all(self.values[i][str(name)] is not None for i in pair)]
         found: dict[str, Difference | None] = {}
         losses = self.counted.total.losses
@@ -101,9 +100,6 @@ class ScoreDifferences:
             rows = min(look.smaller_side(name) for look in looks)
             found[str(name)] = ranked_difference(second, first, moved.variance, rows, self.confidence)
         return found if total.clusters is None else self._of_clusters(found, again, total.clusters)
-
-    def _has_too_many_classes(self, name: MetricName) -> bool:
-        return name.base == "auroc_ovo" and self.results[0].scoring.classes > MOST_CLASSES
 
     @staticmethod
     def _look(names: Sequence[MetricName], numbers: Numbers) -> ScoreLook:

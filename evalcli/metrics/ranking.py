@@ -198,6 +198,11 @@ class KeyTable(Metric):
         others = [side for side in range(self.sides) if side != column] if against is None else [against]
         return _ranked(keys.bins(column), keys.bins_of(others), keys.shift)
 
+    def entries(self, column: int, side: int) -> tuple[HostArray, HostArray]:
+        """The least score of each bin of a column that rows of one side lie in (K,), rising, and their amounts (K,)."""
+        bins = self._column(column).bins(side)
+        return scores_of(bins.least), bins.values()
+
     def compute(self, workers: int = 1) -> list[Ranking]:
         """The ranking of every column; ``workers`` threads sort what still waits."""
         return each(self.ranking, range(self.columns), workers)

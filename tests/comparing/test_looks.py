@@ -7,15 +7,18 @@ import pytest
 from memory_source import MemorySource
 from scipy import special
 
+from evalcli.comparing.looks import LookedUp
 from evalcli.comparing.margins import judge as judge_margins
 from evalcli.comparing.margins import parse_margins
 from evalcli.comparing.models import Question, compare
+from evalcli.comparing.pairlooks import PairLook
 from evalcli.comparing.scored import has_test
 from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules
 from evalcli.metrics.calibration import bin_table
+from evalcli.metrics.ranking import KeyTable, rows_by_class
 from evalcli.metrics.registry import METRICS, parse
 from evalcli.renderers.versus import in_words
 from evalcli.task import Choices
@@ -122,6 +125,42 @@ def test_intervals_are_about_as_wide_as_a_bootstrap_of_rows_says(kind, name):
         ]
         values.append(each[1].metrics[name].value - each[0].metrics[name].value)
     assert 0.85 < (gap.high - gap.low) / (2 * 1.96 * np.std(values)) < 2.0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("size", [3, 25])
+def test_a_row_moves_pairs_of_classes_as_delong_says_pair_by_pair(size, weighted):
+    rng = np.random.default_rng(size)
+    target = rng.integers(1, size, size=8 * size)  # no row is of class 0
+    scores = np.round(rng.normal(size=(len(target), size)) + 1.5 * np.eye(size)[target], 1)
+    weight = rng.integers(0, 4, len(target)) / 2 if weighted else np.ones(len(target))
+    table = KeyTable(size, pairwise=True, weighted=weighted)
+    table.update(scores, target, weight if weighted else None)
+    expected, held = np.zeros(len(target)), [c for c in range(size) if weight[target == c].sum() > 0]
+    for i in held:
+        for j in held:
+            if i != j:
+                pos, neg = (np.flatnonzero(target == c) for c in (i, j))
+                beats = np.sign(scores[pos, i][:, None] - scores[neg, i][None]) / 2 + 0.5
+                of, off = weight[pos] / weight[pos].sum(), weight[neg] / weight[neg].sum()
+                area = of @ beats @ off
+                expected[pos] += (beats @ off - area) / weight[pos].sum()
+                expected[neg] += (of @ beats - area) / weight[neg].sum()
+    expected /= len(held) * (len(held) - 1)
+    look = PairLook.of(table)
+    found = look.influence(LookedUp(scores, *rows_by_class(target, size), binary=False))
+    assert found[weight > 0] == pytest.approx(expected[weight > 0], abs=1e-14)
+    assert look.smallest == min(weight[target == c].sum() for c in held)
+
+
+def test_pairs_of_many_classes_are_compared():
+    rng = np.random.default_rng(2)
+    target = rng.integers(30, size=600)
+    common = rng.normal(size=(600, 30)) + np.eye(30)[target]
+    preds = [gain * np.eye(30)[target] + common + 0.5 * rng.normal(size=(600, 30)) for gain in (0.0, 0.5)]
+    gap = compared(preds, target, ("auroc_ovo",)).metric("auroc_ovo").differences[1]
+    assert 0.0 < gap.low < gap.value < gap.high
+    assert (gap.p, gap.method) == (pytest.approx(0.0, abs=1e-6), "delong")
 
 
 @pytest.mark.parametrize(
