@@ -7,7 +7,9 @@ that are independent of that test, so both squares add up: at a threshold that i
 t²)`` are left for what is read there. The interval holds what any threshold has in its own.
 
 So it needs no slope of the curve and no smoothing, and is right for a handful of rows above a threshold and for ties.
-The farthest of many bumpy thresholds is too far off, by a part that falls with the fourth root of the rows.
+The farthest of many bumpy thresholds is too far off, by a part that falls with the fourth root of the rows. Of a few
+levels of score none is next to the one asked for, and holds what that one missed: where one level has most of the
+positives that are in doubt, a threshold that is off by any has what two squares add up to, χ² of two degrees.
 
 Source: Wilson 1927; Woodruff 1952, Confidence intervals for medians and other position measures; Cox and Hinkley 1974,
 Theoretical Statistics, 7.2 and 9.3 (tests inverted, with a nuisance parameter).
@@ -15,7 +17,7 @@ Theoretical Statistics, 7.2 and 9.3 (tests inverted, with a nuisance parameter).
 
 from __future__ import annotations
 
-from math import isnan
+from math import isnan, log, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -31,6 +33,30 @@ if TYPE_CHECKING:
 
 _BUMPY = 0.3
 """By ``0.3·n^(−1/4)`` the farthest of the thresholds is too far: with it 95 % are 93 to 98 % of 100 to 5,000 rows."""
+
+
+_LUMP = 3.0
+"""From so many standard errors on a level has most of the positives in doubt: then 95 % of few levels are 93 to 97 %."""
+
+
+class _Reach(NamedTuple):
+    """How many standard errors a threshold may be off: one of ``many``, ``alone``, and together with what it says."""
+
+    many: float
+    alone: float
+    together: float
+
+    @classmethod
+    def of(cls, confidence: Confidence, rows: float) -> _Reach:
+        alone = confidence.critical
+        return cls(alone / (1.0 + _BUMPY * rows**-0.25), alone, sqrt(-2.0 * log(2.0 * confidence.tail)))
+
+    def at(self, off: HostArray, steps: HostArray) -> HostArray:
+        """That of each threshold (K,) that is ``off`` so far, beside levels of so many standard errors of positives."""
+        lump = 1.0 / (1.0 + (_LUMP / np.maximum(steps, _LUMP * 1e-3)) ** 4)
+        most = np.where(off > 0.0, self.together, self.alone)
+        found: HostArray = np.sqrt(self.many**2 + lump * (most**2 - self.many**2))
+        return found
 
 
 class _Curve(NamedTuple):
@@ -74,9 +100,8 @@ def operating_interval(
     curve = _Curve.of(ranking, mean_weight)
     if curve.rows < 1.0:  # one side weighs next to nothing
         return Interval(0.0, 1.0, "score")
-    critical = confidence.critical / (1.0 + _BUMPY * curve.rows**-0.25)
     with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = POINTS[base](curve, argument, critical)
+        low, high = POINTS[base](curve, argument, _Reach.of(confidence, curve.rows))
     moved = Interval(low + (exact.low - exact.value), high + (exact.high - exact.value), "score")
     found = moved.holding(exact.value, 0.0, 1.0)
     if found.width > 0.0:
@@ -85,33 +110,33 @@ def operating_interval(
     return Interval(max(exact.value - reach, 0.0), min(exact.value + reach, 1.0), "wilson")
 
 
-def _recall_at_precision(curve: _Curve, precision: float, critical: float) -> tuple[float, float]:
+def _recall_at_precision(curve: _Curve, precision: float, reach: _Reach) -> tuple[float, float]:
     """The ends over thresholds that may be the last with that precision."""
-    tested = _last_precise(curve, precision, critical)
+    tested = _last_precise(curve, precision, reach.many)
     return _odds_ends(tested, curve.tp[-1] - curve.tp[tested.at])
 
 
-def _precision_at_recall(curve: _Curve, recall: float, critical: float) -> tuple[float, float]:
+def _precision_at_recall(curve: _Curve, recall: float, reach: _Reach) -> tuple[float, float]:
     """The ends over thresholds that may be the first with that recall, and of the best one behind them."""
-    tested = _first_recalled(curve, recall, critical)
+    tested = _first_recalled(curve, recall, reach)
     low, high = _odds_ends(tested, curve.fp[tested.at])
     first = int(np.flatnonzero(curve.tp >= recall * curve.tp[-1] * (1.0 - 1e-12))[0])
     rows = curve.tp + curve.fp
     best = first + int(np.argmax(_shares(curve.tp[first:], rows[first:])))
     if best > tested.at[-1]:
-        high = max(high, float(wilson_ends(curve.tp[best] / rows[best], rows[best], critical)[1]))
+        high = max(high, float(wilson_ends(curve.tp[best] / rows[best], rows[best], reach.many)[1]))
     return low, high
 
 
-def _specificity_at_sensitivity(curve: _Curve, sensitivity: float, critical: float) -> tuple[float, float]:
+def _specificity_at_sensitivity(curve: _Curve, sensitivity: float, reach: _Reach) -> tuple[float, float]:
     """The ends over thresholds that may be the first with that recall."""
-    tested = _first_recalled(curve, sensitivity, critical)
+    tested = _first_recalled(curve, sensitivity, reach)
     negatives = curve.fp[-1]
     low, high = wilson_ends(curve.fp[tested.at] / negatives, negatives, tested.left)
     return 1.0 - float(np.max(high)), 1.0 - float(np.min(low))
 
 
-POINTS: dict[str, Callable[[_Curve, float, float], tuple[float, float]]] = {
+POINTS: dict[str, Callable[[_Curve, float, _Reach], tuple[float, float]]] = {
     "recall_at_precision": _recall_at_precision,
     "precision_at_recall": _precision_at_recall,
     "specificity_at_sensitivity": _specificity_at_sensitivity,
@@ -139,7 +164,7 @@ def _last_precise(curve: _Curve, precision: float, critical: float) -> _Tested:
     return _tested(at, off, critical, np.maximum(hits, 0.0), precision, step, error)
 
 
-def _first_recalled(curve: _Curve, recall: float, critical: float) -> _Tested:
+def _first_recalled(curve: _Curve, recall: float, reach: _Reach) -> _Tested:
     """Thresholds above which ``recall`` may be the share of the positives, and was not before them."""
     wanted = recall * curve.tp[-1]
     ahead, error = curve.tp - wanted, np.full(len(curve.tp), np.sqrt(wanted * (1.0 - recall)))
@@ -147,10 +172,12 @@ def _first_recalled(curve: _Curve, recall: float, critical: float) -> _Tested:
     off = np.maximum(_off(-ahead, error), np.append(0.0, _off(ahead, error)[:-1]))
     off[0] = np.inf  # above all scores there is no precision
     seen = int(np.flatnonzero(ahead >= -1e-12 * curve.tp[-1])[0])
-    at = np.union1d(np.flatnonzero(off <= critical), max(seen, 1))
     step = np.diff(curve.tp, prepend=0.0)
+    level = np.maximum(step, np.append(step[1:], 0.0))
+    critical = reach.at(off, np.divide(level, error, out=np.zeros_like(level), where=error > 0.0))
+    at = np.union1d(np.flatnonzero(off <= critical), max(seen, 1)).astype(np.int64)
     hits = np.where(ahead < 0.0, wanted, np.minimum(curve.tp, wanted + step))
-    return _tested(at, off, critical, hits, recall, np.where((ahead >= 0.0) & (before < 0.0), step, 0.0), error)
+    return _tested(at, off, critical[at], hits, recall, np.where((ahead >= 0.0) & (before < 0.0), step, 0.0), error)
 
 
 def _off(ahead: HostArray, error: HostArray) -> HostArray:
@@ -160,7 +187,13 @@ def _off(ahead: HostArray, error: HostArray) -> HostArray:
 
 
 def _tested(
-    at: HostArray, off: HostArray, critical: float, hits: HostArray, share: float, step: HostArray, error: HostArray
+    at: HostArray,
+    off: HostArray,
+    critical: HostArray | float,
+    hits: HostArray,
+    share: float,
+    step: HostArray,
+    error: HostArray,
 ) -> _Tested:
     """Of the thresholds ``at`` (M,) that were found.
 

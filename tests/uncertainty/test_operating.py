@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2
 
 from benchmarks.coverage import cover
 from benchmarks.simulated import Case, scores
@@ -31,17 +32,20 @@ def drawn(rows=300, share=0.3, seed=0, levels=0.0):
 
 
 def searched_specificity(ranking, sensitivity, critical):
-    """Threshold by threshold, in plain words."""
+    """Threshold by threshold, in plain words; beside a level of many positives, what two squares add up to."""
     tp = fp = 0.0
     before, low, high = -inf, inf, -inf
     wanted = sensitivity * ranking.positives
     error = sqrt(wanted * (1.0 - sensitivity))
-    for pos, neg in zip(ranking.pos.tolist(), ranking.neg.tolist(), strict=True):
+    many, alone, together = critical**2, chi2.ppf(0.95, 1), chi2.ppf(0.95, 2)
+    for pos, after, neg in zip(ranking.pos.tolist(), [*ranking.pos[1:].tolist(), 0], ranking.neg.tolist(), strict=True):
         tp, fp = tp + pos, fp + neg
         off = max((wanted - tp) / error, (before - wanted) / error, 0.0)
         before = tp
-        if off <= critical:
-            held = wilson(ranking.negatives - fp, ranking.negatives, sqrt(critical**2 - off**2))
+        lump = (max(pos, after) / error) ** 4 / ((max(pos, after) / error) ** 4 + 3.0**4)
+        square = many + lump * ((together if off > 0 else alone) - many)
+        if off**2 <= square:
+            held = wilson(ranking.negatives - fp, ranking.negatives, sqrt(square - off**2))
             low, high = min(low, held.low), max(high, held.high)
     return low, high
 
@@ -61,11 +65,11 @@ def test_of_two_scores_it_is_that_of_a_share():
     never = np.zeros(2, bool)
     ranking = Ranking(np.array([1.0, 0.0]), np.array([800, 200]), np.array([100, 900]), never, never)
     value, found = of("specificity_at_sensitivity", ranking, 0.5)
-    alone = wilson(900, 1000, CONFIDENCE.critical / (1.0 + 0.3 * 1000**-0.25))
+    alone = wilson(900, 1000, CONFIDENCE.critical)
     assert value == 0.9
-    assert (found.low, found.high) == pytest.approx((alone.low, alone.high), abs=1e-12)
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high), abs=1e-6)
     value, found = of("precision_at_recall", ranking, 0.5)
-    alone = wilson(800, 900, CONFIDENCE.critical / (1.0 + 0.3 * 1000**-0.25))
+    alone = wilson(800, 900, CONFIDENCE.critical)
     assert (found.low, found.high) == pytest.approx((alone.low, alone.high), abs=2e-3)
 
 
@@ -119,6 +123,7 @@ def test_a_precision_that_is_never_surely_exceeded_may_never_be_reached():
         (("recall_at_precision", 0.8, 500, 0.04, 1.5), 0.0),  # resampled, 78 %
         (("specificity_at_sensitivity", 0.9, 500, 0.04, 1.5), 0.0),  # 85 %
         (("specificity_at_sensitivity", 0.9, 200, 0.3, 1.7), 0.7),  # 62 %
+        (("precision_at_recall", 0.5, 500, 0.2, 1.7), 1.0),  # where levels were taken for one of many, 91 %
     ],
 )
 def test_points_that_few_rows_or_ties_decide_are_held(told, levels, monkeypatch):
