@@ -1,7 +1,8 @@
-"""What is read off the curve of one label: a distance, a part of an area, an operating point.
+"""What is read off the curve of one label, or of all cells: a distance, a part of an area, an operating point.
 
-As in a report, the ranking says how sure the number of one model is. How far those of two go up and down together is
-the correlation of what rows do to them.
+As in a report, the ranking says how sure the number of one model is; of all cells, how closely those of a row go
+together says how many fewer tell as much. How far the numbers of two models go up and down together is the correlation
+of what rows do to them.
 
 Source: Zou 2007, Toward using confidence intervals to compare correlations.
 """
@@ -12,7 +13,9 @@ from functools import cached_property
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from evalcli.comparing.label_contrasts import Contrast, scored_of
+import numpy as np
+
+from evalcli.comparing.label_contrasts import Contrast
 from evalcli.comparing.label_rows import influence_of
 from evalcli.metrics.registry import class_index
 from evalcli.uncertainty.intervals import Interval
@@ -23,7 +26,7 @@ from evalcli.uncertainty.readoff import read_off_interval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalcli.comparing.label_rows import LabelNumbers, RowLook
+    from evalcli.comparing.label_rows import RowLook
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.roc import Ranking
     from evalcli.uncertainty.comparison import Difference
@@ -32,27 +35,30 @@ if TYPE_CHECKING:
 
 
 class OfCurve(Contrast):
-    """A number of the curve of one label."""
+    """A number of the curve of one label, or of all cells."""
 
     @property
     def cells(self) -> int:
-        """The squares of what a row adds to either, and the product."""
-        return 3
+        """The squares of what a row adds to either and the product in the middle, and the squares of what cells add."""
+        return 5
 
     def powers(self, look: RowLook) -> HostArray:
         """What each row adds to the sums (cells, n)."""
-        return products(*self._added(look))
+        first, second = self._added(look)
+        squares = [(each * each).sum(axis=0) for each in (first, second)]
+        return np.concatenate([products(first.sum(axis=0), second.sum(axis=0)), squares])
 
     def moves(self, look: RowLook, powers: HostArray) -> HostArray:
         """What each row adds to the difference (n,), times its weight."""
         del powers
         first, second = self._added(look)
-        return second - first
+        moves: HostArray = second.sum(axis=0) - first.sum(axis=0)
+        return moves
 
     def _added(self, look: RowLook) -> list[HostArray]:
-        """What each row adds to either (n,), times its weight."""
+        """What the cells of each row add to either (K, n), times its weight."""
         found = [
-            look.influence(one, model, self._place, pooled=False)
+            np.stack([look.influence(one, model, place, pooled=self._pooled) for place in self._places])
             for one, model in zip(self._influences, self.pair, strict=True)
         ]
         return found if look.weight is None else [each * look.weight for each in found]
@@ -60,30 +66,33 @@ class OfCurve(Contrast):
     def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
         """What the sums tell."""
         del joint
-        one, other = (
-            self._interval(numbers, ranking, confidence)
-            for numbers, ranking in zip(self.numbers, self._rankings, strict=True)
-        )
-        correlation = correlation_of(sums, self.total / self.numbers[0].mean_weight)
+        one, other = (self._interval(at, confidence, sums[2 * at], sums[3 + at]) for at in range(2))
+        correlation = correlation_of(sums[:3], self.total / self.numbers[0].mean_weight)
         error = sqrt(max(sums[0] - 2.0 * sums[1] + sums[2], 0.0))
         second, first = self.values
         return mover(second, other, first, one, confidence, correlation, error)
 
-    def _interval(self, numbers: LabelNumbers, ranking: Ranking, confidence: Confidence) -> Interval:
-        """That of one of the two."""
-        name, exact = self.name, numbers.value(self.name)
-        weight = numbers.mean_weight
+    def _interval(self, at: int, confidence: Confidence, rows: float, cells: float) -> Interval:
+        """That of one of the two, from the squares of what rows add to it, and of what their cells do."""
+        name, ranking, numbers = self.name, self._rankings[at], self.numbers[at]
+        exact, weight = numbers.value(name), numbers.mean_weight * (rows / cells if min(rows, cells) > 0.0 else 1.0)
         found = read_off_interval(name.base, exact, ranking, confidence, *name.arguments, mean_weight=weight)
         return Interval(0.0, 1.0, "score") if found is None else found
 
+    @property
+    def _pooled(self) -> bool:
+        return self.name.average == "micro"
+
     @cached_property
-    def _place(self) -> int:
-        return class_index(self.name, None, self.numbers[0].counted.labels)
+    def _places(self) -> list[int]:
+        """The labels that it is of."""
+        labels = self.numbers[0].counted.labels
+        return [*range(len(labels))] if self._pooled else [class_index(self.name, None, labels)]
 
     @cached_property
     def _rankings(self) -> list[Ranking]:
-        """That of the label, of either model."""
-        return [scored_of(one).rankings[self._place] for one in self.numbers]
+        """That of the label or of all cells, of either model."""
+        return [one.rankings(pooled=self._pooled)[self._places[0]] for one in self.numbers]
 
     @cached_property
     def _influences(self) -> list[RowInfluence]:

@@ -59,7 +59,7 @@ def contrast_of(name: MetricName, pair: tuple[int, int], numbers: tuple[LabelNum
     elif name.base in LOSSES:
         kind = OfLosses
     elif name.entry.state == "KeyTable":
-        kind = OfCurve if name.average is None and name.base not in INFLUENCES else OfRanks
+        kind = OfCurve if name.average in {None, "micro"} and name.base not in INFLUENCES else OfRanks
     elif name.base == "ece":
         kind = OfBins
     elif name.base in HAMMING or (name.average == "micro" and name.base in _RATIO):

@@ -203,18 +203,26 @@ class ClusterIntervals(Intervals):
     def _of_curve(self, name: MetricName, place: int) -> Interval | None:
         """What is read off the curve of one label, of as many rows as tell what the clusters tell."""
         assert self._scored is not None
-        times, confidence = self._groups.fewer_seen(self._of_ranking(name, place))
-        return self._of_rows(times, confidence)._curve(name, self._scored.rankings[place])
+        return self._as_seen(name, self._scored.rankings[place], self._of_ranking(name, place))
+
+    def _as_seen(self, name: MetricName, ranking: Ranking, found: RankedSums) -> Interval | None:
+        times, confidence = self._groups.fewer_seen(found)
+        return self._of_rows(times, confidence)._curve(name, ranking)
 
     def _of_curves(self, name: MetricName, value: float) -> Interval | None:
-        """The same, or a mean of it over labels: as much narrower than their bound as their sums go together."""
-        if self._values.is_one or name.average == "micro":
-            return None
+        """The same, or of the cells of all labels, or a mean over labels."""
+        assert self._scored is not None
         place = self._place(name)
-        found = self._of_mean_curve(name, value) if place is None else self._of_curve(name, place)
+        if self._values.is_one:
+            return None
+        if name.average == "micro":
+            found = self._as_seen(name, self._scored.pooled, self._of_pooled(name, self._scored))
+        else:
+            found = self._of_mean_curve(name, value) if place is None else self._of_curve(name, place)
         return None if found is None else replace(found, method=f"{found.method}{CLUSTERS}")
 
     def _of_mean_curve(self, name: MetricName, value: float) -> Interval | None:
+        """As much narrower than the bound of the labels' own intervals as their sums do not go together."""
         assert self._scored is not None
         held, weights = self._weighed(name, self._scored)
         singles = [self._of_curve(name, place) for place in held]
@@ -307,8 +315,13 @@ class ClusterIntervals(Intervals):
         if place is not None:
             return self._of_ranking(name, place).sums
         if name.average == "micro":
-            return ranking_sums(name.base, self._scored.pooled, self._values.pooled).sums
+            return self._of_pooled(name, self._scored).sums
         return self._of_mean_ranking(name, self._scored)
+
+    def _of_pooled(self, name: MetricName, scored: ScoreValues) -> RankedSums:
+        """Those of all cells, as if they were independent."""
+        found = ranking_sums(name.base, scored.pooled, self._values.pooled, *name.arguments)
+        return found._replace(variance=found.variance * self._mean_weight)
 
     def _weighed(self, name: MetricName, scored: ScoreValues) -> tuple[list[int], HostArray]:
         """The labels that have both sides, and what each of them counts for in a mean."""

@@ -30,6 +30,7 @@ from evalcli.uncertainty.cells import Margins, dot
 from evalcli.uncertainty.curves import worst_together
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson
 from evalcli.uncertainty.jackknife import bounded_interval
+from evalcli.uncertainty.paired import RowInfluence
 from evalcli.uncertainty.proportions import SHARES, of_margins
 from evalcli.uncertainty.slopes import RATIOS, ratio_of
 
@@ -48,6 +49,7 @@ _RANKS: dict[str, tuple[Callable[..., Any], str]] = {
     "auroc": (ranks.auroc_estimate, "delong"),
     "average_precision": (ranks.average_precision_estimate, "influence"),
 }
+_INFLUENCES = {"auroc": RowInfluence.of_auroc, "average_precision": RowInfluence.of_average_precision}
 _ROW_MEANS = {"lrap": "precision", "coverage_error": "coverage", "ranking_loss": "loss"}
 """What of the sums of ``LabelRanks`` each is the mean of."""
 _LOSSES = {"log_loss": "loss", "brier": "brier"}
@@ -219,7 +221,7 @@ class Intervals:
         if name.base == "ece":
             return bins.calibration_interval(scored.sums.bins, self._confidence, self._mean_weight)
         if name.average == "micro":
-            return self._pooled(name.base, scored, value)
+            return self._pooled(name.base, scored, value) if name.base in _RANKS else self._pooled_curve(name, scored)
         if name.base in _LOSSES and (scored.sums.n == scored.sums.n[0]).all() and scored.sums.n[0] >= self._total:
             return self._loss_of_rows(name.base, scored, value)
         labels = self._of_each(name)
@@ -268,11 +270,11 @@ class Intervals:
             self._columns[key] = [self._curve(name, ranking) for ranking in self._scored.rankings]
         return self._columns[key]
 
-    def _curve(self, name: MetricName, ranking: Ranking) -> Interval | None:
-        """That of a number that is read off the curve of one label."""
+    def _curve(self, name: MetricName, ranking: Ranking, times: float = 1.0) -> Interval | None:
+        """That of a number that is read off the curve of one label, of so many ``times`` fewer rows."""
         from evalcli.uncertainty.readoff import read_off_interval
 
-        exact, weight = name.entry.formula(ranking, *name.arguments), self._mean_weight
+        exact, weight = name.entry.formula(ranking, *name.arguments), self._mean_weight * times
         return read_off_interval(name.base, exact, ranking, self._confidence, *name.arguments, mean_weight=weight)
 
     def _label_scores(self, base: str) -> list[Interval | None]:
@@ -346,7 +348,7 @@ class Intervals:
     def _pooled(self, base: str, scored: ScoreValues, value: float) -> Interval | None:
         """That of a micro average: the errors of a row's cells may all go the same way."""
         pooled = ranks.coarse(scored.pooled)
-        if base not in _RANKS or not pooled.defined:
+        if not pooled.defined:
             return None
         if base == "auroc":
             totals = pooled.positives, pooled.negatives
@@ -369,10 +371,22 @@ class Intervals:
         if scored.sampled is not None:
             from evalcli.uncertainty.coupling import of_cells
 
-            coupling = of_cells(base, scored.sampled, pooled)
+            coupling = of_cells(scored.sampled, _INFLUENCES[base](pooled))
             if coupling is not None:
                 return by_variance(value, coupling * single, self._confidence.critical, method)
         return by_variance(value, error * error, self._confidence.critical, f"{method} (bound)")
+
+    def _pooled_curve(self, name: MetricName, scored: ScoreValues) -> Interval | None:
+        """That of what is read off the curve of all cells, of so many fewer as a row's cells go together."""
+        from evalcli.uncertainty.coupling import of_cells
+
+        pooled, coupling = scored.pooled, None
+        if scored.sampled is not None and pooled.defined:
+            coupling = of_cells(scored.sampled, RowInfluence.of_curve(name.base, pooled, *name.arguments))
+        if coupling is not None:
+            return self._curve(name, pooled, coupling)
+        found = self._curve(name, pooled, float(len(scored.labels)))
+        return None if found is None else replace(found, method=f"{found.method} (bound)")
 
     def _over_rows(self, name: MetricName, scored: ScoreValues) -> Interval:
         sums, labels = scored.rank_sums, float(len(scored.labels))

@@ -45,7 +45,7 @@ class SampledInfluences(NamedTuple):
         moved = np.zeros(rows.scores.shape)
         for place, ranking in enumerate(rankings):
             if ranking.defined:
-                moved[:, place] = _moved(base, rows, place, coarse(ranking))
+                moved[:, place] = _moved(rows, place, _OF[base](coarse(ranking)))
         return cls(moved, rows.target, rows.squares)
 
     def of_columns(self, columns: Sequence[int], *, alone: bool) -> SampledInfluences:
@@ -103,9 +103,9 @@ class PairInfluences:
         return max(dot(squares, self._together**2) / single, _LEAST) if _tell(squares) and single > 0.0 else None
 
 
-def of_cells(base: str, rows: SampledRows, pooled: Ranking) -> float | None:
-    """That of a micro average over the cells of a row."""
-    moved = np.stack([_moved(base, rows, place, pooled) for place in range(rows.scores.shape[1])], axis=1)
+def of_cells(rows: SampledRows, influence: RowInfluence) -> float | None:
+    """That of a micro average over the cells of a row, from the ``influence`` of one of them."""
+    moved = np.stack([_moved(rows, place, influence) for place in range(rows.scores.shape[1])], axis=1)
     single = float(_variances(moved, rows.squares).sum())
     if not _tell(rows.squares) or not single > 0.0:
         return None
@@ -117,10 +117,10 @@ def _tell(squares: HostArray) -> bool:
     return bool(squares.sum() ** 2 >= LEAST_ROWS * (squares @ squares) > 0.0)
 
 
-def _moved(base: str, rows: SampledRows, place: int, ranking: Ranking) -> HostArray:
+def _moved(rows: SampledRows, place: int, influence: RowInfluence) -> HostArray:
     """The influences (K,) of the cells of a column, 0 of those that do not count."""
     target = rows.target[:, place]
-    found: HostArray = np.where(target >= 0, _OF[base](ranking).at(rows.scores[:, place], target == 1), 0.0)
+    found: HostArray = np.where(target >= 0, influence.at(rows.scores[:, place], target == 1), 0.0)
     return found
 
 

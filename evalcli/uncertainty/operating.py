@@ -36,7 +36,7 @@ _BUMPY = 0.3
 
 
 _LUMP = 3.0
-"""From so many standard errors on a level has most of the positives in doubt: then 95 % of few levels are 93 to 97 %."""
+"""From so many standard errors on a level has most positives in doubt: then 95 % of few levels are 93 to 97 %."""
 
 
 class _Reach(NamedTuple):

@@ -120,14 +120,18 @@ CURVES = {
 
 
 @pytest.mark.parametrize("name", CURVES)
-@pytest.mark.parametrize("average", ["[1]", "_macro"])
+@pytest.mark.parametrize("average", ["[1]", "_macro", "_micro"])
 def test_what_is_read_off_curves_is_as_sure_as_a_cluster_bootstrap_says(name, average):
     scores, target, cluster = drawn(150, seed=3)
     found = evaluated(scores, target, cluster, [name + average]).metrics[name + average]
     rows, rng, values = [np.flatnonzero(cluster == one) for one in range(150)], np.random.default_rng(5), []
     for _ in range(100):
         chosen = np.concatenate([rows[one] for one in rng.integers(0, 150, 150)])
-        sides = [(target[chosen, label], scores[chosen, label]) for label in ([1] if average == "[1]" else range(4))]
+        drawn_sides = target[chosen], scores[chosen]
+        if average == "_micro":
+            sides = [tuple(each.ravel() for each in drawn_sides)]
+        else:
+            sides = [[each[:, label] for each in drawn_sides] for label in ([1] if average == "[1]" else range(4))]
         values.append(np.mean([CURVES[name](*sk.roc_curve(*seen)[:2], seen) for seen in sides]))
     assert found.low < found.value < found.high
     assert 0.85 < (found.high - found.low) / (2 * Z * np.std(values)) < 1.4  # 100 draws know it to 7 %
@@ -162,6 +166,7 @@ def test_clusters_of_one_row_are_nearly_independent_rows():
     scores, target, cluster = drawn(100, single=True)
     names = ["subset_accuracy", "hamming_loss", "f1_micro", "f1_macro", "f1_samples", "log_loss", "lrap"]
     names += ["ks[0]", "auroc_fpr0.2[1]", "precision_at_recall0.8[2]", "specificity_at_sensitivity0.8[3]"]
+    names += ["ks_micro", "auroc_fpr0.2_micro", "recall_at_precision0.8_micro"]
     alone, found = (evaluated(scores, target, one, names).metrics for one in (None, cluster))
     for name in names:
         ratio = (found[name].high - found[name].low) / (alone[name].high - alone[name].low)
