@@ -63,6 +63,10 @@ CLUSTERED_SETS = (
     *(("subset accuracy", "subset_accuracy"), ("micro F1", "f1_micro"), ("macro F1", "f1_macro")),
     *(("Hamming loss", "hamming_loss"), ("mean AUROC", "auroc_macro"), ("log loss", "log_loss")),
 )
+OF_A_CURVE = (
+    *(("distance", "ks[1]"), ("partial AUROC", "auroc_fpr0.2[1]")),
+    *(("recall at a precision", "recall_at_precision0.7[1]"), ("mean distance", "ks_macro")),
+)
 CLUSTERED_3 = (("macro F1", "f1_macro"), ("mean AUROC", "auroc_macro"), ("mean reciprocal rank", "mrr"))
 
 PARTS = tuple((part, rows) for part in ("reliability", "resolution", "uncertainty") for rows in (100, 1000))
@@ -135,6 +139,7 @@ POINTS: tuple[tuple[str, tuple[str, float, int, float, float], dict[str, float]]
     ("4 % positive, 500 rows", ("precision_at_recall", 0.8, 500, 0.04, 1.5), {}),
     ("5,000 rows", ("precision_at_recall", 0.5, 5000, 0.3, 2.5), {}),
     ("few levels, 2,000 rows", ("precision_at_recall", 0.5, 2000, 0.1, 1.7), {"levels": 0.35}),
+    ("few levels, 500 rows", ("precision_at_recall", 0.5, 500, 0.2, 1.7), {"levels": 1.0}),
     ("uneven scatter, 200 rows", ("precision_at_recall", 0.8, 200, 0.3, 1.7), {"scatter": 2.0}),
     ("500 rows", ("specificity_at_sensitivity", 0.9, 500, 0.2, 1.5), {}),
     ("4 % positive, 500 rows", ("specificity_at_sensitivity", 0.9, 500, 0.04, 1.5), {}),
@@ -161,6 +166,10 @@ CASES = (
         Case(f"multilabel {name}, {n} clusters", measured(metric, n, label_sets_of, "multilabel"))
         for name, metric in CLUSTERED_SETS
         for n in (100, 50)
+    ),
+    *(
+        Case(f"multilabel {name}, 30 clusters", measured(metric, 30, label_sets_of, "multilabel"), most=1000)
+        for name, metric in OF_A_CURVE
     ),
     Case("AUROC, 40 clusters of scores", evaluated("auroc", 40)),
     Case("log loss, 40 clusters of scores", evaluated("log_loss", 40)),

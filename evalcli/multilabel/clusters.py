@@ -203,11 +203,8 @@ class ClusterIntervals(Intervals):
     def _of_curve(self, name: MetricName, place: int) -> Interval | None:
         """What is read off the curve of one label, of as many rows as tell what the clusters tell."""
         assert self._scored is not None
-        return self._as_seen(name, self._scored.rankings[place], self._of_ranking(name, place))
-
-    def _as_seen(self, name: MetricName, ranking: Ranking, found: RankedSums) -> Interval | None:
-        times, confidence = self._groups.fewer_seen(found)
-        return self._of_rows(times, confidence)._curve(name, ranking)
+        fewer = self._of_rows(*self._groups.fewer_seen(self._of_ranking(name, place)))
+        return fewer._curve(name, self._scored.rankings[place])
 
     def _of_curves(self, name: MetricName, value: float) -> Interval | None:
         """The same, or of the cells of all labels, or a mean over labels."""
@@ -216,7 +213,8 @@ class ClusterIntervals(Intervals):
         if self._values.is_one:
             return None
         if name.average == "micro":
-            found = self._as_seen(name, self._scored.pooled, self._of_pooled(name, self._scored))
+            fewer = self._of_rows(*self._groups.fewer(*self._of_pooled(name, self._scored)))
+            found = fewer._curve(name, self._scored.pooled)
         else:
             found = self._of_mean_curve(name, value) if place is None else self._of_curve(name, place)
         return None if found is None else replace(found, method=f"{found.method}{CLUSTERS}")
