@@ -1,16 +1,13 @@
 """How far the probabilities of labels can be believed: the difference of two models in their calibration error.
 
-As in a report, the table of bins says how sure the error of one model is. How far those of two go up and down together
-is the correlation of what rows do to them: each cell of a row by the bin of its label that its probability is in. That
-also tells how the errors of several labels go together, which a report does not know.
-
-Source: Zou 2007, Toward using confidence intervals to compare correlations.
+As of two or more classes (``surprises``), the tables of bins say how surprising either error is, and what rows do to
+both how far the two go up and down together, and the errors of several labels: each cell of a row by the bin of its
+label that its probability is in.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,10 +16,9 @@ from evalcli.comparing.label_contrasts import Contrast, scored_of
 from evalcli.metrics.calibration import bin_places, rounded_edges, stored_confidence
 from evalcli.metrics.registry import class_index
 from evalcli.multilabel.intervals import tables
-from evalcli.uncertainty.bindifference import calibration_difference
-from evalcli.uncertainty.bins import calibration_interval, gap_variances
 from evalcli.uncertainty.binslopes import BinSlopes, bin_slopes
 from evalcli.uncertainty.paired import products
+from evalcli.uncertainty.surprises import Seen, bins_difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +27,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.calibration import BinTable
     from evalcli.uncertainty.comparison import Difference
-    from evalcli.uncertainty.intervals import Confidence, Interval
+    from evalcli.uncertainty.intervals import Confidence
 
 
 class OfBins(Contrast):
@@ -39,13 +35,12 @@ class OfBins(Contrast):
 
     @property
     def cells(self) -> int:
-        """The squares of what a row adds to either and the product, then the squares of what it adds in each label."""
-        return 3 + 2 * len(self._places)
+        """The squares of what a row adds to either error and the product, in the middle."""
+        return 3
 
     def powers(self, look: RowLook) -> HostArray:
         """What each row adds to the sums (cells, n)."""
-        first, second = self._added(look)
-        return np.concatenate([products(_total(first), _total(second)), first * first, second * second])
+        return products(*map(_total, self._added(look)))
 
     def moves(self, look: RowLook, powers: HostArray) -> HostArray:
         """What each row adds to the difference (n,), times its weight."""
@@ -91,38 +86,11 @@ class OfBins(Contrast):
     def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
         """What the sums tell."""
         del joint
-        labels, (second, first) = len(self._places), self.values
-        squares = np.array(sums[3:]).reshape(2, labels)
-        one, other = (self._interval(at, sums[2 * at], squares[at], confidence) for at in range(2))
-        errors = [
-            max(each.width / 2.0 / confidence.critical, sqrt(square))
-            for each, square in ((one, sums[0]), (other, sums[2]))
-        ]
-        correlation = min(max(sums[1] / (errors[0] * errors[1]), -1.0), 1.0) if min(errors) > 0.0 else 0.0
-        correlation *= self._rows / (self._rows + self._drawn)
-        return calibration_difference(second, other, first, one, confidence, correlation)
-
-    def _interval(self, at: int, square: float, squares: HostArray, confidence: Confidence) -> Interval:
-        """That of one of the two, from the squares of what rows add to it, and to it in each label (K,).
-
-        Gaps whose sign is in doubt vary beyond what rows add to them; that part labels do not have in common.
-        """
-        table, mean_weight = self._tables[at], self.numbers[at].mean_weight
-        alone = np.maximum(gap_variances(table, mean_weight) / len(squares) ** 2, squares)
-        whole, worst = square + float((alone - squares).sum()), float(np.sqrt(alone).sum()) ** 2
-        share = min(whole / worst, 1.0) if worst > 0.0 else 1.0
-        share = (share * self._rows + self._drawn) / (self._rows + self._drawn)
-        return calibration_interval(table, confidence, mean_weight, sqrt(share))
-
-    @property
-    def _rows(self) -> float:
-        """How many rows of equal weight tell as much."""
-        return self.total / self.numbers[0].mean_weight
-
-    @property
-    def _drawn(self) -> float:
-        """Rows that speak against all that is seen of labels and of models: two in every bin."""
-        return 2.0 * float(self._tables[0].n.shape[-1])
+        first, second = (
+            Seen(table, one.mean_weight, square)
+            for table, one, square in zip(self._tables, self.numbers, sums[::2], strict=True)
+        )
+        return bins_difference(self.name.base, first, second, sums, confidence, self.span)
 
 
 def _total(every: HostArray) -> HostArray:

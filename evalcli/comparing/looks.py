@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evalcli.classification.prepare import Labels
     from evalcli.classification.scoring import ScoreResults, Scoring
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.calibration import BinTable
     from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.roc import Ranking
@@ -45,7 +46,8 @@ class ScoreLook:
     influences: dict[str, tuple[RowInfluence | None, ...]]
     weights: dict[str, HostArray]
     rankings: tuple[Ranking, ...]
-    seen: dict[str, SeenLook]
+    by_row: dict[str, SeenLook]
+    by_class: dict[str, ClassLook]
     pairs: dict[str, PairLook]
 
     @classmethod
@@ -66,9 +68,17 @@ class ScoreLook:
                 _influence(name, ranking).times(share) if held[i] else None
                 for i, (ranking, share) in enumerate(zip(rankings, weights[str(name)], strict=True))
             )
-        seen = {str(name): _seen_look(name, results, mean_weight) for name in names if is_seen(name)}
+        told = [name for name in names if is_seen(name)]
+        apart = {name for name in told if name.entry.state == "ForecastBins" and not results.scoring.binary}
+        by_row = {str(name): _seen_look(name, results, mean_weight) for name in told if name not in apart}
+        by_class = {str(name): ClassLook.of(name, results, mean_weight) for name in told if name in apart}
         pairs = {str(name): PairLook.of(results.read(name.entry.state)) for name in names if name.base == "auroc_ovo"}
-        return cls(results.scoring, influences, weights, rankings, seen, pairs)
+        return cls(results.scoring, influences, weights, rankings, by_row, by_class, pairs)
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Metrics of what is seen of a row."""
+        return (*self.by_row, *self.by_class)
 
     def means_columns(self, name: MetricName) -> bool:
         """Whether a metric is a mean over several rankings: together their influences tell how sure it is."""
@@ -111,18 +121,15 @@ class ScoreLook:
     def seen_rows(self, scores: HostArray, target: HostArray) -> tuple[ProbabilityRows, dict[str, HostArray]]:
         """What is seen of rows, as ``rows`` gives them, and the influence of each (N,) on metrics of that."""
         form = self.scoring.form
-        visitors = [look for look in self.seen.values() if isinstance(look, _ClassLook)]
-        parts: dict[int, list[HostArray]] = {id(look): [] for look in visitors}
+        parts: dict[str, list[HostArray]] = {name: [] for name in self.by_class}
 
         def visit(block: Block) -> None:
-            for look in visitors:
-                parts[id(look)].append(look.of_block(block))
+            for name, look in self.by_class.items():
+                parts[name].append(look.influence(block))
 
-        rows = probability_rows(score_rows(scores, target, form), form, visit if visitors else None)
-        return rows, {
-            name: np.concatenate(parts[id(look)]) if isinstance(look, _ClassLook) else look.influence(rows)
-            for name, look in self.seen.items()
-        }
+        rows = probability_rows(score_rows(scores, target, form), form, visit if parts else None)
+        found = {name: look.influence(rows) for name, look in self.by_row.items()}
+        return rows, found | {name: np.concatenate(each) for name, each in parts.items()}
 
 
 def _influence(name: MetricName, ranking: Ranking) -> RowInfluence:
@@ -164,20 +171,28 @@ def is_seen(name: MetricName) -> bool:
     return name.base in SLOPES or name.entry.state == "ConfidenceTable"
 
 
+def table_of(name: MetricName, results: ScoreResults) -> BinTable:
+    """The bins that a metric reads."""
+    read = results.read(name.entry.state)
+    found: BinTable = equal_mass_bins(read) if name.base == "ece_equal_mass" else read
+    return found
+
+
 def _seen_look(name: MetricName, results: ScoreResults, mean_weight: float) -> SeenLook:
-    read, form = results.read(name.entry.state), results.scoring.form
+    form = results.scoring.form
     if name.base == "ece_equal_mass":
-        table = equal_mass_bins(read)
+        table = table_of(name, results)
         held = np.flatnonzero(table.n > 0)
         slopes = BinSlopes(*(part[..., held] for part in bin_slopes(name.base, table, mean_weight)))
         return _FloorLook(form, table.low[held], slopes)
     if name.entry.state == "ConfidenceTable":
+        read = results.read(name.entry.state)
         heads, right, wrong = curve_slopes(name.base, read.right, read.wrong, *name.arguments)
         ends = np.append(heads[1:], len(read.low)) - 1
         row, by_right = wrong[::-1], (right - wrong)[::-1]
         return _FloorLook(form, read.low[ends][::-1], BinSlopes(row, np.zeros_like(row), by_right))
-    look = _ClassLook if name.entry.state == "ForecastBins" and not form.binary else _BinLook
-    return look(form, bin_slopes(name.base, read, mean_weight), name.entry.state == "ForecastBins")
+    slopes = bin_slopes(name.base, table_of(name, results), mean_weight)
+    return _BinLook(form, slopes, name.entry.state == "ForecastBins")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +230,21 @@ class _FloorLook:
 
 
 @dataclass(frozen=True, slots=True)
-class _ClassLook(_BinLook):
+class ClassLook:
     """Bins of the probability of every class (C, B)."""
 
-    def of_block(self, block: Block) -> HostArray:
-        """The influence (n,) of the rows of a block."""
-        edges, bins = rounded_edges(self.slopes.row.shape[-1], self.form), self.slopes.row.shape[-1]
-        total = np.zeros(block.probs.shape[1])
+    form: ScoreForm
+    slopes: BinSlopes
+
+    @classmethod
+    def of(cls, name: MetricName, results: ScoreResults, mean_weight: float) -> ClassLook:
+        """Of a metric that adds up the bins of all classes."""
+        return cls(results.scoring.form, bin_slopes(name.base, table_of(name, results), mean_weight))
+
+    def influence(self, block: Block) -> HostArray:
+        """That of each row (n,) of a block."""
+        bins = self.slopes.row.shape[-1]
+        edges, total = rounded_edges(bins, self.form), np.zeros(block.probs.shape[1])
         for number, probs in enumerate(block.probs):
             places = bin_places(probs, edges)
             places += number * bins

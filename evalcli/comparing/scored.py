@@ -18,7 +18,7 @@ import numpy as np
 from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, cluster_in
 from evalcli.comparing.elements import common
-from evalcli.comparing.looks import EXACT, ScoreLook, is_seen
+from evalcli.comparing.looks import EXACT, ScoreLook, is_seen, table_of
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import add_rows_exactly
@@ -26,6 +26,7 @@ from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.means import WORST_LOSS, Moments
 from evalcli.uncertainty.mover import mover
 from evalcli.uncertainty.paired import PairedInfluence, mean_difference, ranked_difference
+from evalcli.uncertainty.surprises import SURPRISES, Seen, bins_difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,7 @@ class ScoreDifferences:
         again = [name for name in wanted if str(name) not in found]
         if not again:
             return found
-        looks = [self._look(again, self.numbers[i]) for i in pair]
+        looks = [ScoreLook.of(again, self.results[i], self._mean_weight(i)) for i in pair]
         gaps = [self._gap(name, pair) for name in again]
         fresh = partial(_ScorePass.empty, self.counted, pair, again, looks, gaps)
         total = self.counted.again(self.together, fresh, self.size, self.progress)
@@ -93,6 +94,9 @@ class ScoreDifferences:
                 found[str(name)] = self._of_loss(name, pair, total.losses[str(name)])
                 continue
             moved = total.influences[str(name)]
+            if name.base in SURPRISES:
+                found[str(name)] = self._of_bins(name, pair, moved)
+                continue
             if name.base not in EXACT and not all(look.means_columns(name) for look in looks):
                 found[str(name)] = self._of_intervals(name, pair, moved)
                 continue
@@ -100,11 +104,6 @@ class ScoreDifferences:
             rows = min(look.smaller_side(name) for look in looks)
             found[str(name)] = ranked_difference(second, first, moved.variance, rows, self.confidence)
         return found if total.clusters is None else self._of_clusters(found, again, total.clusters)
-
-    @staticmethod
-    def _look(names: Sequence[MetricName], numbers: Numbers) -> ScoreLook:
-        assert numbers.scores is not None
-        return ScoreLook.of(names, numbers.scores, numbers.weight_squares / numbers.total)
 
     def _gap(self, name: MetricName, pair: tuple[int, int]) -> float:
         """The difference itself; 0 where one of the two is infinite."""
@@ -132,6 +131,19 @@ class ScoreDifferences:
         found = mover(second, ends[1], first, ends[0], self.confidence, moved.correlation, sqrt(moved.variance))
         span = span_of(name, self.results[0])
         return replace(found, interval=found.interval.holding(second - first, -span, span))
+
+    def _of_bins(self, name: MetricName, pair: tuple[int, int], moved: PairedInfluence) -> Difference:
+        """Of what is read off bins."""
+        sums = moved.sums.value().tolist()
+        first, second = (
+            Seen(table_of(name, self.results[i]), self._mean_weight(i), square)
+            for i, square in zip(pair, sums[::2], strict=True)
+        )
+        return bins_difference(name.base, first, second, sums, self.confidence, span_of(name, self.results[0]))
+
+    def _mean_weight(self, number: int) -> float:
+        """``Σw² / Σw``."""
+        return self.numbers[number].weight_squares / self.numbers[number].total
 
     def _interval(self, name: MetricName, numbers: Numbers) -> Interval | None:
         from evalcli.classification.intervals import Intervals
@@ -299,7 +311,7 @@ class _ScorePass(Apart):
             for name in of_ranks:
                 moved = [look.influence(name, rows) for look, rows in zip(self.looks, ranked, strict=True)]
                 self._add_influence(name, moved, labels)
-        if self.losses or any(look.seen for look in self.looks):
+        if self.losses or self.looks[0].seen:
             seen = [look.seen_rows(*rows) for look, rows in zip(self.looks, told, strict=True)]
             for name in self.looks[0].seen:
                 self._add_influence(name, [moved[name] for _, moved in seen], labels)

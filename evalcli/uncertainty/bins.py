@@ -41,8 +41,8 @@ _FAR = 8.0
 """Standard errors beyond which a folded normal is not folded."""
 
 
-class _Gaps(NamedTuple):
-    """Per table and bin (T, B): the absolute gaps and the variances of the gaps; per table (T,) how gaps differ."""
+class Gaps(NamedTuple):
+    """Per table and bin (T, B): the absolute gaps and their variances; per table (T,) how gaps differ."""
 
     sizes: HostArray
     variances: HostArray
@@ -78,7 +78,7 @@ def clustered_calibration_interval(
 
 
 def _inverted(
-    table: BinTable, gaps: _Gaps, confidence: Confidence, mean_weight: float, grown: Callable[[float], float]
+    table: BinTable, gaps: Gaps, confidence: Confidence, mean_weight: float, grown: Callable[[float], float]
 ) -> Interval:
     """The errors of ``factor`` times ``gaps`` at which the measured one is no surprise."""
     value = float(gaps_of(table, mean_weight).sizes.sum(axis=-1).mean())
@@ -89,7 +89,7 @@ def _inverted(
 
     def surprise(factor: float) -> float:
         """How many standard errors the measured error lies above the one expected at true gaps of ``factor``."""
-        mean, error = _measured(gaps, factor)
+        mean, error = measured_error(gaps, factor)
         error = grown(error)
         return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
 
@@ -99,7 +99,7 @@ def _inverted(
     return Interval(low * true, high * true, "inversion").holding(value, 0.0, 1.0)
 
 
-def _evened(table: BinTable, gaps: _Gaps, mean_weight: float) -> _Gaps:
+def _evened(table: BinTable, gaps: Gaps, mean_weight: float) -> Gaps:
     """Gaps of which each is drawn towards the mean of its table, by how much of their scatter is noise."""
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
     held = n > 0
@@ -114,7 +114,7 @@ def _evened(table: BinTable, gaps: _Gaps, mean_weight: float) -> _Gaps:
     scale = np.maximum(whole - (weights * weights).sum(axis=1, keepdims=True) / whole, 1e-300)
     real = np.where(bins > 1, np.maximum(scatter - (bins - 1.0), 0.0) / scale, 0.0)
     rates = np.where(weights > 0.0, np.abs(mean + (rates - mean) * real / (real + noise)), np.abs(rates))
-    return _Gaps(rates * shares, gaps.variances, _between(n, rates, mean_weight))
+    return Gaps(rates * shares, gaps.variances, _between(n, rates, mean_weight))
 
 
 def _between(n: HostArray, rates: HostArray, mean_weight: float) -> HostArray:
@@ -180,7 +180,7 @@ def largest_gap_variance(table: BinTable, mean_weight: float = 1.0) -> float:
     return share * (1.0 - share) * mean_weight / float(rows[worst])
 
 
-def gaps_of(table: BinTable, mean_weight: float) -> _Gaps:
+def gaps_of(table: BinTable, mean_weight: float) -> Gaps:
     """The gaps of the bins of a table, with their variances."""
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
     total = n.sum(axis=1, keepdims=True)
@@ -189,10 +189,23 @@ def gaps_of(table: BinTable, mean_weight: float) -> _Gaps:
     share = (right / mean_weight + _PRIOR * confidence) / (rows + _PRIOR)
     sizes = np.abs(right - sure) / total
     between = _between(n, sizes * total / np.where(n > 0, n, 1.0), mean_weight)
-    return _Gaps(sizes, n * mean_weight * share * (1.0 - share) / total**2, between)
+    return Gaps(sizes, n * mean_weight * share * (1.0 - share) / total**2, between)
 
 
-def _measured(gaps: _Gaps, factor: float) -> tuple[float, float]:
+def gaps_at(table: BinTable, mean_weight: float, factor: float) -> Gaps:
+    """The gaps of a table, with the variances that they have where the true ones are ``factor`` times these.
+
+    In a bin of few rows all may be right, which hides how its gap varies. So a variance is the larger of that at the
+    gap that was seen and that at the one in question, which lies between it and 0.
+    """
+    n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
+    total, seen = np.maximum(n.sum(axis=1, keepdims=True), 1e-300), gaps_of(table, mean_weight)
+    share = sure / np.where(n > 0, n, 1.0) + min(factor, 1.0) * (right - sure) / (n + _PRIOR * mean_weight)
+    share = np.clip(share, 0.0, 1.0)
+    return seen._replace(variances=np.maximum(seen.variances, n * mean_weight * share * (1.0 - share) / total**2))
+
+
+def measured_error(gaps: Gaps, factor: float) -> tuple[float, float]:
     """The mean and the standard error of the measured calibration error, were the gaps ``factor`` times what they are.
 
     ``E|X| = σ·√(2/π)·e^(−μ²/2σ²) + μ·erf(μ/σ√2)`` and ``E X² = μ² + σ²``.

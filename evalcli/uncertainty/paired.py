@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.segments import Segments
     from evalcli.uncertainty.intervals import Confidence
 
-_DRAWN = 4.0
+DRAWN = 4.0
 """Rows of no agreement that a correlation is drawn towards 0 by: the square of two standard errors."""
 
 
@@ -137,7 +137,7 @@ def products(first: HostArray, second: HostArray) -> HostArray:
     return np.stack([first * first, first * second, second * second])
 
 
-def correlation_of(sums: Sequence[float], rows: float, drawn: float = _DRAWN) -> float:
+def correlation_of(sums: Sequence[float], rows: float, drawn: float = DRAWN) -> float:
     """That of two metrics from the sums of ``products`` of so many ``rows``, and of ``drawn`` that do not agree."""
     first, both, second = sums
     scale = sqrt(first) * sqrt(second)

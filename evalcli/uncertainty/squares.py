@@ -36,14 +36,14 @@ _PER_BIN = 2.0
 """Degrees of freedom for each row that a bin has on average: so resolutions of 100 rows are held in 94 to 96 %."""
 
 
-class _Measured(NamedTuple):
+class Measured(NamedTuple):
     """The mean and the variance of what would be measured."""
 
     mean: float
     variance: float
 
 
-class _Squares(NamedTuple):
+class Squares(NamedTuple):
     """Per table and bin (T, B): weights that add up to 1 in a table, gaps, their variances; and rows per table (T,)."""
 
     weights: HostArray
@@ -57,7 +57,7 @@ class _Squares(NamedTuple):
         """What was measured."""
         return float((self.weights * self.gaps**2).sum())
 
-    def measured(self, factor: float) -> _Measured:
+    def measured(self, factor: float) -> Measured:
         """At true gaps of ``factor`` times these.
 
         Tables of C classes are of the same rows. What happened to be of one class was of no other, so noise has a
@@ -70,12 +70,12 @@ class _Squares(NamedTuple):
         between = (self.weights * (true - centre) ** 2).sum(axis=1) / self.rows
         classes = len(self.rows)
         together = classes / (classes - 1.0) if classes > 1 else 1.0
-        return _Measured(float(mean.sum()), self.together * together * float((inside + between).sum()))
+        return Measured(float(mean.sum()), self.together * together * float((inside + between).sum()))
 
 
 def reliability_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
     """The interval of ``Σ_b n_b·(forecast_b − happened_b)² / n`` of a table (B,), or of the sum over tables (C, B)."""
-    return _interval(_squares(table, mean_weight, around=False), confidence)
+    return _interval(squares_of(table, mean_weight, around=False), confidence)
 
 
 def resolution_interval(
@@ -85,23 +85,29 @@ def resolution_interval(
 
     Of rows in clusters ``mean_weight`` is as large as they make it in a bin, ``together`` how bins move together.
     """
-    squares = _squares(table, mean_weight, around=True)._replace(together=together)
+    squares = squares_of(table, mean_weight, around=True)._replace(together=together)
+    return _interval(squares, confidence, resolution_critical(squares, confidence))
+
+
+def resolution_critical(squares: Squares, confidence: Confidence) -> float:
+    """Student's quantile: bins of few rows hardly tell their own noise."""
     bins = float((squares.weights > 0.0).sum(axis=1).max())
     freedom = max(_PER_BIN * float(squares.rows.max()) / max(bins, 1.0), 1.0)
-    return _interval(squares, confidence, t_quantile(1.0 - confidence.tail, freedom))
+    return t_quantile(1.0 - confidence.tail, freedom)
 
 
-def _squares(table: BinTable, mean_weight: float, *, around: bool) -> _Squares:
+def squares_of(table: BinTable, mean_weight: float, *, around: bool) -> Squares:
+    """The gaps of a table (B,), or of tables (C, B): to what bins promise, or ``around`` what happens in all."""
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
     total = np.maximum(n.sum(axis=1, keepdims=True), 1e-300)
     held = np.where(n > 0, n, 1.0)
     centre = right.sum(axis=1, keepdims=True) / total if around else sure / held
     gaps = np.where(n > 0, right / held - centre, 0.0)
     variances = gaps_of(table, mean_weight).variances * (total / held) ** 2
-    return _Squares(n / total, gaps, np.where(n > 0, variances, 0.0), total[:, 0] / mean_weight)
+    return Squares(n / total, gaps, np.where(n > 0, variances, 0.0), total[:, 0] / mean_weight)
 
 
-def _interval(squares: _Squares, confidence: Confidence, critical: float | None = None) -> Interval:
+def _interval(squares: Squares, confidence: Confidence, critical: float | None = None) -> Interval:
     """``critical`` is in place of the normal quantile where bins of few rows do not tell their own noise."""
     value, most = squares.value(), float(len(squares.rows))
     if not value > 0.0:
@@ -110,17 +116,22 @@ def _interval(squares: _Squares, confidence: Confidence, critical: float | None 
     return Interval(low * low * value, high * high * value, METHOD).holding(value, 0.0, most)
 
 
-def _factors(value: float, measured: Callable[[float], _Measured], critical: float) -> tuple[float, float]:
+def _factors(value: float, measured: Callable[[float], Measured], critical: float) -> tuple[float, float]:
     """The least and the largest factor at which ``value`` is no surprise."""
 
-    def surprise(factor: float) -> float:
-        mean, variance = measured(factor)
-        if not variance > 0.0:
-            return 1e9 * (value - mean)
-        spread = variance / (9.0 * mean * mean)  # Wilson and Hilferty: 2 / (9 · degrees of freedom)
-        return (cbrt(value / mean) - 1.0 + spread) / sqrt(spread)
+    def above(factor: float) -> float:
+        return surprise(value, measured(factor))
 
-    return root(lambda factor: surprise(factor) - critical), root(lambda factor: surprise(factor) + critical)
+    return root(lambda factor: above(factor) - critical), root(lambda factor: above(factor) + critical)
+
+
+def surprise(value: float, expected: Measured) -> float:
+    """How many standard errors a sum of squares lies above the one expected."""
+    mean, variance = expected
+    if not variance > 0.0:
+        return 1e9 * (value - mean)
+    spread = variance / (9.0 * mean * mean)  # Wilson and Hilferty: 2 / (9 · degrees of freedom)
+    return (cbrt(value / mean) - 1.0 + spread) / sqrt(spread)
 
 
 def uncertainty_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
@@ -137,10 +148,10 @@ def uncertainty_interval(table: BinTable, confidence: Confidence, mean_weight: f
     value = dot(gaps, gaps)
     noise = shares * (1.0 - shares) / rows
 
-    def measured(factor: float) -> _Measured:
+    def measured(factor: float) -> Measured:
         true = factor * gaps
         linear = 4.0 * (dot(true * true, shares) - dot(true, shares) ** 2) / rows
-        return _Measured(dot(true, true) + float(noise.sum()), linear + 2.0 * dot(noise, noise))
+        return Measured(dot(true, true) + float(noise.sum()), linear + 2.0 * dot(noise, noise))
 
     most, unseen = 1.0 - 1.0 / classes, none_of(rows, confidence.critical)
     if not value > 0.0:
@@ -152,24 +163,29 @@ def uncertainty_interval(table: BinTable, confidence: Confidence, mean_weight: f
 
 
 def side_interval(table: BinTable, confidence: Confidence, sign: float, mean_weight: float = 1.0) -> Interval:
-    """The interval of ``Σ_b max(sign·(right_b − confidence_b), 0) / n`` of a table (B,): what one side adds to the ECE.
+    """The interval of ``Σ_b max(sign·(right_b − confidence_b), 0) / n`` of a table (B,): a side of the ECE."""
+    value, above = side_surprise(table, sign, mean_weight)
+    if not value > 0.0:
+        return Interval(0.0, none_of(float(table.n.sum()) / mean_weight, confidence.critical), "wilson")
+    critical = confidence.critical
+    low, high = root(lambda factor: above(factor) - critical), root(lambda factor: above(factor) + critical)
+    return Interval(low * value, high * value, METHOD).holding(value, 0.0, 1.0)
+
+
+def side_surprise(table: BinTable, sign: float, mean_weight: float) -> tuple[float, Callable[[float], float]]:
+    """What a side adds, and how many standard errors that lies above what is expected at true gaps of a factor.
 
     The positive part of a normal variable has the mean ``σ·φ(μ/σ) + μ·Φ(μ/σ)``. Gaps of the other side are taken to be
     no larger than they were seen.
     """
     gaps = gaps_of(table, mean_weight)
-    n = np.maximum(np.atleast_2d(table.n).sum(axis=1, keepdims=True), 1e-300)
-    off = sign * np.atleast_2d(table.right - table.confidence) / n
+    off = sign * np.atleast_2d(table.right - table.confidence) / max(float(table.n.sum()), 1e-300)
     value = float(np.maximum(off, 0.0).sum())
-    if not value > 0.0:
-        return Interval(0.0, none_of(float(n.max()) / mean_weight, confidence.critical), "wilson")
 
-    def surprise(factor: float) -> float:
+    def above(factor: float) -> float:
         true = np.where(off > 0.0, factor, min(factor, 1.0)) * off
         mean, square = normal_parts(true, gaps.variances)
         variance = float((square - mean * mean).sum()) + factor * factor * float(gaps.between.sum())
         return (value - float(mean.sum())) / sqrt(variance) if variance > 0.0 else 1e9 * (value - float(mean.sum()))
 
-    critical = confidence.critical
-    low, high = root(lambda factor: surprise(factor) - critical), root(lambda factor: surprise(factor) + critical)
-    return Interval(low * value, high * value, METHOD).holding(value, 0.0, 1.0)
+    return value, above

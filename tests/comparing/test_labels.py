@@ -21,8 +21,6 @@ from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.metrics.registry import default_names
 from evalcli.task import Choices
-from evalcli.uncertainty.bindifference import calibration_difference
-from evalcli.uncertainty.intervals import Confidence, Interval
 
 EXECUTIONS = [Execution(workers=1), Execution(batch_size=9, workers=1), Execution(batch_size=32, workers=3)]
 ROWS, LABELS = 200, 3
@@ -125,22 +123,16 @@ def _overconfident(labels):
     return target, *(1 / (1 + np.exp(-3 * (2 * target - 1 + hard + noise))) for noise in noises)
 
 
-def test_calibration_errors_go_together_as_those_without_each_row_do() -> None:
+def test_calibration_errors_of_labels_are_compared_as_those_of_two_classes_are() -> None:
     target, *preds = _overconfident(2)
     found = difference("ece[1]", *preds, target=target)
-    reports = [
-        evaluate(one, Choices(task="multilabel", confidence=Confidence()), EXECUTIONS[0], ("ece[1]",)).metrics["ece[1]"]
-        for one in sources(*preds, target=target)
-    ]
-    errors = [_calibration(target[:, 1], each[:, 1]) for each in preds]
-    rests = [[_calibration(np.delete(target[:, 1], i), np.delete(each[:, 1], i)) for i in range(500)] for each in preds]
-    together = np.corrcoef(*rests)[0, 1]
-    first, second = ((one.value, Interval(one.low, one.high, "")) for one in reports)
-    expected = calibration_difference(*second, *first, Confidence(), together).interval
-    assert found.value == pytest.approx(errors[1] - errors[0])
-    assert 1.0 < (found.high - found.low) / expected.width < 1.15
-    assert (found.low + found.high) == pytest.approx(expected.low + expected.high, abs=1e-9)
-    assert 0.2 < together < 0.9
+    columns = [MemorySource(each[:, 1], target[:, 1]) for each in preds]
+    alone = compare(columns, Choices(task="binary"), EXECUTIONS[0], Question(("ece_positive",))).metrics[0]
+    expected = alone.differences[1]
+    assert found.value == pytest.approx(
+        _calibration(target[:, 1], preds[1][:, 1]) - _calibration(target[:, 1], preds[0][:, 1])
+    )
+    assert (found.low, found.high, found.p) == pytest.approx((expected.low, expected.high, expected.p), rel=1e-6)
 
 
 def test_calibration_errors_of_labels_of_their_own_tell_more_than_those_of_one() -> None:
