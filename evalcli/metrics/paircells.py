@@ -81,6 +81,7 @@ class PairTable:
         self._waiting: list[PairRows] = []
         self._rows_waiting = 0
         self._cells = _no_cells(weighted)
+        self._merging: list[PairCells] = []
         self._level = 0
         """Low bits dropped from both keys together."""
         self._ones = np.zeros(2, np.uint64)
@@ -111,12 +112,12 @@ class PairTable:
         differs = int((self._ones ^ self._zeros).max()) if self.rows else 0
         return max(differs.bit_length() - _WINDOW, 0)
 
-    def _settle(self, theirs: PairCells | None = None) -> None:
-        """Bring what waits, and perhaps cells of another table, into cells; as few bits are dropped as will do."""
+    def _settle(self) -> None:
+        """Bring what waits, and cells of other tables, into cells; as few bits are dropped as will do."""
         offset = self._offset
         rows = _joined(self._waiting)
-        self._waiting, self._rows_waiting = [], 0
-        held = [cells for cells in (self._cells, theirs) if cells is not None and len(cells.ends[0])]
+        held = [cells for cells in (self._cells, *self._merging) if len(cells.ends[0])]
+        self._waiting, self._rows_waiting, self._merging = [], 0, []
         addresses = _address(rows.x, rows.y, offset)
         every = np.concatenate([addresses, *(_address(*cells.corner, offset) for cells in held)])
         every.sort()
@@ -142,15 +143,21 @@ class PairTable:
         return type(self)(self.budget, weighted=self.weighted)
 
     def merge(self, other: Self) -> Self:
-        """Take in another's rows, in place."""
+        """Take in another's rows, in place.
+
+        Its cells wait, while they are no more than the table may hold: whoever asks first pays, and several tables can
+        be asked side by side.
+        """
         self.rows += other.rows
         self._ones = self._ones | other._ones
         self._zeros = self._zeros & other._zeros
         self._level = max(self._level, other._level)
         self._waiting += other._waiting
         self._rows_waiting += other._rows_waiting
-        if not self.exact and (len(other._cells.ends[0]) or self._rows_waiting >= self.most_rows):
-            self._settle(other._cells)
+        self._merging += [cells for cells in (other._cells, *other._merging) if len(cells.ends[0])]
+        many = sum(len(cells.ends[0]) for cells in self._merging) > self.capacity
+        if many or (not self.exact and self._rows_waiting >= self.most_rows):
+            self._settle()
         return self
 
     def to(self, device: Any) -> Self:  # noqa: ARG002  every state can be moved; this one stays
@@ -178,7 +185,7 @@ class PairTable:
         """Take over what ``state_dict`` gave."""
         self.rows, self._level = state["about"].tolist()
         self._ones, self._zeros = (part.copy() for part in state["bits"])
-        self._waiting, self._rows_waiting, self._cells = [], 0, _no_cells(self.weighted)
+        self._waiting, self._rows_waiting, self._cells, self._merging = [], 0, _no_cells(self.weighted), []
         if "x" in state:
             rows = PairRows(state["x"], state["y"], state["repeats"], state.get("weight"))
             self._waiting, self._rows_waiting = [rows] if len(rows.x) else [], len(rows.x)
