@@ -7,7 +7,13 @@ import pytest
 from scipy import integrate, stats
 
 from evalcli.metrics.calibration import BinTable, ece, mce
-from evalcli.uncertainty.bins import _measured, calibration_interval, confidence_interval, gaps_of, largest_gap_interval
+from evalcli.uncertainty.bins import (
+    calibration_interval,
+    confidence_interval,
+    gaps_of,
+    largest_gap_interval,
+    measured_error,
+)
 from evalcli.uncertainty.intervals import Confidence, none_of
 from evalcli.uncertainty.means import (
     WORST_LOSS,
@@ -136,7 +142,7 @@ def test_a_folded_normal_has_its_mean_and_variance():
         density = normal.pdf
         means.append(integrate.quad(lambda x, f=density: abs(x) * f(x), *wide, points=points)[0])
         variances.append(integrate.quad(lambda x, f=density: x * x * f(x), *wide)[0] - means[-1] ** 2)
-    mean, error = _measured(gaps, 0.3)
+    mean, error = measured_error(gaps, 0.3)
     assert mean == pytest.approx(sum(means), rel=1e-6)
     assert error == pytest.approx(math.sqrt(sum(variances) + 0.09 * gaps.between[0]), rel=1e-5)
 
