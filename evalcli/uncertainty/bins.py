@@ -7,6 +7,10 @@ were seen, which error would be measured, and how far would it vary? Each gap's 
 variance of a folded normal distribution. The interval holds ``κ`` times the measured error for every ``κ`` at which the
 measured one is no surprise: from 0 on, where perfect calibration is none.
 
+What error is expected follows from the gaps that were seen, so their noise moves it, too: a row that makes a gap larger
+makes the measured error grow by 1 and, by ``κ``, the expected one grow by how surely the gap has its sign and shrink by
+how surely all do, since their pattern is scaled to the same truth. It is what is left that varies.
+
 Only the tables of bins are needed. The variance inside a bin is that of right and wrong; its share of right rows is
 drawn towards the mean confidence by two rows, since in a bin of few rows all may be right.
 
@@ -17,6 +21,7 @@ resolution of probability forecasts through decomposition of the empirical score
 
 from __future__ import annotations
 
+from functools import partial
 from math import erf, pi, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,6 +44,8 @@ _CLOSE = 1e-9
 _FARTHEST = 1e6
 _FAR = 8.0
 """Standard errors beyond which a folded normal is not folded."""
+_SPREAD = 1.5
+"""Squared standard errors by which sizes of gaps lie farther from 0 than gaps: as a quadrature finds, within 0.03."""
 
 
 class Gaps(NamedTuple):
@@ -57,8 +64,8 @@ def calibration_interval(
     ``mean_weight`` is Σw² / Σw. The errors of several tables are of the same rows: their deviations are taken to be
     perfectly correlated, unless the standard error of the mean is known to be ``together`` times what that makes it.
     """
-    gaps = gaps_of(table, mean_weight)
-    return _inverted(table, gaps, confidence, mean_weight, lambda error: together * error)
+    at = partial(gaps_at, table, mean_weight)
+    return _inverted(table, at, confidence, mean_weight, lambda error: together * error)
 
 
 def clustered_calibration_interval(
@@ -74,22 +81,26 @@ def clustered_calibration_interval(
     gaps = _evened(table, gaps_of(table, mean_weight), mean_weight)
     common = max(together - 1.0, 0.0) * gap_variance(table, mean_weight)
     own = min(together, 1.0)
-    return _inverted(table, gaps, confidence, mean_weight, lambda error: sqrt(own * error * error + common))
+    return _inverted(table, lambda _: gaps, confidence, mean_weight, lambda error: sqrt(own * error * error + common))
 
 
 def _inverted(
-    table: BinTable, gaps: Gaps, confidence: Confidence, mean_weight: float, grown: Callable[[float], float]
+    table: BinTable,
+    gaps: Callable[[float], Gaps],
+    confidence: Confidence,
+    mean_weight: float,
+    grown: Callable[[float], float],
 ) -> Interval:
-    """The errors of ``factor`` times ``gaps`` at which the measured one is no surprise."""
+    """The errors of a factor times the ``gaps`` that it has at which the measured one is no surprise."""
     value = float(gaps_of(table, mean_weight).sizes.sum(axis=-1).mean())
-    true = float(gaps.sizes.sum(axis=-1).mean())
+    true = float(gaps(1.0).sizes.sum(axis=-1).mean())
     if not (value > 0.0 and true > 0.0):
         rows = float(table.n.sum(axis=-1).max()) / mean_weight
         return Interval(0.0, none_of(rows, confidence.critical), "wilson").holding(value, 0.0, 1.0)
 
     def surprise(factor: float) -> float:
         """How many standard errors the measured error lies above the one expected at true gaps of ``factor``."""
-        mean, error = measured_error(gaps, factor)
+        mean, error = measured_error(gaps(factor), factor)
         error = grown(error)
         return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
 
@@ -196,28 +207,40 @@ def gaps_at(table: BinTable, mean_weight: float, factor: float) -> Gaps:
     """The gaps of a table, with the variances that they have where the true ones are ``factor`` times these.
 
     In a bin of few rows all may be right, which hides how its gap varies. So a variance is the larger of that at the
-    gap that was seen and that at the one in question, which lies between it and 0.
+    gap that was seen and that at the one in question.
     """
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
     total, seen = np.maximum(n.sum(axis=1, keepdims=True), 1e-300), gaps_of(table, mean_weight)
-    share = sure / np.where(n > 0, n, 1.0) + min(factor, 1.0) * (right - sure) / (n + _PRIOR * mean_weight)
+    share = sure / np.where(n > 0, n, 1.0) + factor * (right - sure) / (n + _PRIOR * mean_weight)
     share = np.clip(share, 0.0, 1.0)
     return seen._replace(variances=np.maximum(seen.variances, n * mean_weight * share * (1.0 - share) / total**2))
 
 
 def measured_error(gaps: Gaps, factor: float) -> tuple[float, float]:
-    """The mean and the standard error of the measured calibration error, were the gaps ``factor`` times what they are.
+    """The calibration error expected of gaps ``factor`` times these, and how the measured one varies around it.
 
-    ``E|X| = σ·√(2/π)·e^(−μ²/2σ²) + μ·erf(μ/σ√2)`` and ``E X² = μ² + σ²``.
+    ``E|X| = σ·√(2/π)·e^(−μ²/2σ²) + μ·erf(μ/σ√2)`` and ``E X² = μ² + σ²``. The second is a standard error; it knows that
+    the expected one, too, follows from what was seen.
     """
     true, sigma = factor * gaps.sizes, np.sqrt(gaps.variances)
     held = sigma > 0
     ratio = np.minimum(true / np.where(held, sigma, 1.0), _FAR)
-    half = np.array([[erf(one / sqrt(2.0)) for one in row] for row in ratio.tolist()])
+    half = _erf(ratio / sqrt(2.0))
     tail = np.exp(-ratio * ratio / 2.0) * sqrt(2.0 / pi)
     folded = np.where(held, np.where(ratio < _FAR, sigma * tail + true * half, true), true)
-    variances = (gaps.variances + true * true - folded * folded).sum(axis=1) + factor * factor * gaps.between
+    sizes, slope = gaps.sizes.sum(axis=1, keepdims=True), min(factor, 1.0)
+    surely = (gaps.sizes * np.where(held, half, 1.0)).sum(axis=1, keepdims=True) / np.where(sizes > 0.0, sizes, 1.0)
+    signs = _erf(slope * np.sqrt((ratio * ratio + _SPREAD) / (2.0 + 2.0 * slope * slope)))
+    left = 1.0 + slope * (surely - signs)
+    noise = left * left * (gaps.variances + true * true - folded * folded)
+    variances = noise.sum(axis=1) + factor * factor * gaps.between
     return float(folded.sum(axis=1).mean()), float(np.sqrt(np.maximum(variances, 0.0)).mean())
+
+
+def _erf(parts: HostArray) -> HostArray:
+    """The error function of each (T, B)."""
+    found: HostArray = np.array([[erf(one) for one in row] for row in parts.tolist()])
+    return found
 
 
 def normal_parts(means: HostArray, variances: HostArray) -> tuple[HostArray, HostArray]:

@@ -10,6 +10,7 @@ from evalcli.metrics.calibration import BinTable, ece, mce
 from evalcli.uncertainty.bins import (
     calibration_interval,
     confidence_interval,
+    gaps_at,
     gaps_of,
     largest_gap_interval,
     measured_error,
@@ -132,19 +133,56 @@ CALIBRATED = table([200, 100, 300], [0.3, 0.5, 0.9], [61, 48, 271])
 OFF = table([200, 100, 300], [0.3, 0.5, 0.9], [30, 20, 150])
 
 
-def test_a_folded_normal_has_its_mean_and_variance():
+def folded_mean(mean, error):
+    return error * math.sqrt(2 / math.pi) * math.exp(-((mean / error) ** 2) / 2) + mean * math.erf(
+        mean / error / math.sqrt(2)
+    )
+
+
+def quadrature(function, mean, error):
+    """The mean of a function of a normal variable."""
+    density = stats.norm(mean, error).pdf
+    ends = (mean - 9 * error, mean + 9 * error)
+    return integrate.quad(lambda x: function(x) * density(x), *ends, points=[0.0] if ends[0] < 0 else None)[0]
+
+
+@pytest.mark.parametrize("factor", [0.02, 0.05, 0.1, 0.3, 1.0])
+def test_an_error_is_that_of_folded_normals_less_what_they_let_expect(factor):
     gaps = gaps_of(OFF, 1.0)
-    means, variances = [], []
-    for true, variance in zip(gaps.sizes[0] * 0.3, gaps.variances[0], strict=True):
-        normal = stats.norm(true, math.sqrt(variance))
-        wide = (true - 9 * math.sqrt(variance), true + 9 * math.sqrt(variance))
-        points = [0.0] if wide[0] < 0 else None
-        density = normal.pdf
-        means.append(integrate.quad(lambda x, f=density: abs(x) * f(x), *wide, points=points)[0])
-        variances.append(integrate.quad(lambda x, f=density: x * x * f(x), *wide)[0] - means[-1] ** 2)
-    mean, error = measured_error(gaps, 0.3)
-    assert mean == pytest.approx(sum(means), rel=1e-6)
-    assert error == pytest.approx(math.sqrt(sum(variances) + 0.09 * gaps.between[0]), rel=1e-5)
+    errors = np.sqrt(gaps.variances[0])
+    sizes = gaps.sizes[0]
+    surely = sum(g * math.erf(factor * g / e / math.sqrt(2)) for g, e in zip(sizes, errors, strict=True)) / sizes.sum()
+    mean, variance = 0.0, 0.0
+    for size, error in zip(sizes, errors, strict=True):
+
+        def left(x, error=error):
+            return (1 + factor * surely) * abs(x) - folded_mean(factor * abs(x), error)
+
+        mean += quadrature(abs, factor * size, error)
+        centre = quadrature(left, factor * size, error)
+        variance += quadrature(lambda x, f=left, c=centre: (f(x) - c) ** 2, factor * size, error)
+    found, error = measured_error(gaps, factor)
+    assert found == pytest.approx(mean, rel=1e-6)
+    assert error == pytest.approx(math.sqrt(variance + factor**2 * gaps.between[0]), rel=0.04)
+
+
+@pytest.mark.parametrize(("rows", "off"), [(300, 0.6), (1000, 0.5), (1000, 0.9)])
+def test_measured_errors_scatter_around_the_expected_one_as_told(rows, off):
+    """Of rows whose logits are ``1 / off`` times too large, some gaps near 0."""
+    rng = np.random.default_rng(rows)
+    centres = (np.arange(8) + 8.5) / 16
+    shares = 1 / (1 + (1 / centres - 1) ** off)
+    sizes = np.linspace(1, 3, 8) / 16
+    truth = float((sizes * np.abs(shares - centres)).sum())
+    surprises = []
+    for n in rng.multinomial(rows, sizes, 800):
+        drawn = BinTable(n, n * centres, rng.binomial(n, shares), centres - 1 / 32, centres + 1 / 32)
+        factor = truth / float(ece(drawn))
+        mean, error = measured_error(gaps_at(drawn, 1.0, factor), factor)
+        surprises.append((float(ece(drawn)) - mean) / error)
+    assert abs(np.mean(surprises)) < 0.15
+    assert 0.92 < np.std(surprises) < 1.08
+    assert np.mean(np.abs(surprises) > Z) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 800)
 
 
 def test_perfect_calibration_is_no_surprise_for_a_calibrated_model():
