@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.simulated import Case, GateCase, PairCase
 from benchmarks.simulated.clustered import evaluated, label_sets_of, measured
 from benchmarks.simulated.clusterpairs import TESTED as TESTED_CLUSTERS
-from benchmarks.simulated.clusterpairs import cluster_tests
+from benchmarks.simulated.clusterpairs import bin_cluster_tests, cluster_tests
 from benchmarks.simulated.counts import accuracy, clustered, composite, gate, matrix_of, weighted
 from benchmarks.simulated.labelled import multilabel
 from benchmarks.simulated.labelpairs import TESTED, apart, p_values
@@ -25,8 +25,8 @@ from benchmarks.simulated.pairs import (
     with_interval,
     with_p,
 )
+from benchmarks.simulated.scorepairs import BINS, score_difference, score_tests
 from benchmarks.simulated.scorepairs import TESTED as TESTED_SCORES
-from benchmarks.simulated.scorepairs import score_difference, score_tests
 from benchmarks.simulated.scores import (
     area,
     auroc,
@@ -218,6 +218,7 @@ CASES = (
     Case("ECE 0.08, 5,000 rows", calibration(5000, 2.0, 0.6)),
     Case("ECE 0.02, 1,000 rows", calibration(1000, 2.0, 0.85)),
     Case("ECE 0, 1,000 rows", calibration(1000, 2.0, 1.0), ()),
+    Case("ECE 0, 100 rows", calibration(100, 2.0, 1.0), ()),
     *(Case(f"Brier {part}, {rows:,} rows", split(part, rows, 2.0, 0.6)) for part, rows in PARTS),
     Case("Brier reliability 0, 1,000 rows", split("reliability", 1000, 1.0, 1.0)),
     *(Case(f"{part}, 1,000 rows", split(part, 1000, 2.0, 0.6)) for part in ("overconfidence", "underconfidence")),
@@ -339,6 +340,18 @@ PAIRS = (
         PairCase(f"test of scores, {task}, {n:,} rows", score_tests(n, task), null=True, promised=promised)
         for task, promised in TESTED_SCORES.items()
         for n in (200, 1000)
+    ),
+    *(
+        PairCase(
+            f"test of bins, {task}, {n:,} rows, too sure", score_tests(n, task, 2.0, names), null=True, promised=names
+        )
+        for task, names in BINS.items()
+        for n in (100, 300, 1000, 5000)
+    ),
+    *(
+        PairCase(f"test of bins, {n} clusters, {task}", bin_cluster_tests(n, task, names), null=True, promised=names)
+        for task, names in BINS.items()
+        for n in (30, 100)
     ),
     *(
         PairCase(f"test of orders, {rows:,} rows", values_p(rows, 0.5), null=True, promised=ORDERED)

@@ -9,7 +9,7 @@ import numpy as np
 import evalcli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from benchmarks.simulated import Rng
 
@@ -43,6 +43,29 @@ def two_models(rng: Rng, clusters: int, task: str) -> tuple[Any, list[Any], Any]
     if task == "multilabel":
         return target, scores, cluster
     return target[:, 0], [each[:, 0] for each in scores], cluster
+
+
+def bin_cluster_tests(clusters: int, task: str, names: Sequence[str]) -> Callable[[Rng], dict[str, float]]:
+    """Draw two models that are equally good, and too sure, and ask for the p-value of what is read off bins."""
+
+    def draw(rng: Rng) -> dict[str, float]:
+        cluster = np.repeat(np.arange(clusters), rng.integers(1, 13, clusters))
+        rows, width = len(cluster), 1 if task == "binary" else _CLASSES
+        target = (rng.random(rows) < 0.4).astype(int) if task == "binary" else rng.integers(0, _CLASSES, rows)
+        right = 2.4 * target[:, None] - 1.2 if task == "binary" else 1.5 * np.eye(_CLASSES)[target]
+        common = right + rng.normal(size=(rows, width)) + 0.7 * rng.normal(size=(clusters, width))[cluster]
+        preds = []
+        for _ in range(2):
+            own = rng.normal(size=(clusters, width))[cluster] + rng.normal(size=(rows, width))
+            odds = np.exp(2.2 * (common + 0.4 * own))
+            odds = np.concatenate([np.ones((rows, 1)), odds], axis=1) if task == "binary" else odds
+            odds /= odds.sum(axis=1, keepdims=True)
+            preds.append(odds[:, 1] if task == "binary" else odds)
+        options: Any = {"metrics": list(names), "scores": "probs", "workers": 1}
+        found = evalcli.compare(*preds, target=target, cluster=cluster, **options).data
+        return {row.name: 1.0 if (one := row.differences[1]) is None else one.p for row in found.metrics}
+
+    return draw
 
 
 def cluster_tests(clusters: int, task: str) -> Callable[[Rng], dict[str, float]]:

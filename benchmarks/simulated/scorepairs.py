@@ -29,30 +29,39 @@ TESTED = {
 _TRUTH_ROWS, _TRUTHS = 200_000, 5
 
 
-def two_scored(rng: Rng, rows: int, task: str, second: float) -> tuple[Any, list[Any]]:
-    """Draw the truth, and the probabilities of both models; the logits of one are ``second`` times as large."""
+BINS = {"binary": ("ece", "ece_positive", "ece_equal_mass"), "classes": ("ece", "ece_equal_mass", "ece_classwise")}
+"""Those of them that are calibration errors."""
+
+
+def two_scored(rng: Rng, rows: int, task: str, second: float, sure: float = 1.0) -> tuple[Any, list[Any]]:
+    """Draw the truth, and the probabilities of both models; the logits of one are ``second`` times as large.
+
+    All logits are ``sure`` times as large: of two classes they should be 1.76 times, of four 1.2 times.
+    """
     if task == "binary":
         target = (rng.random(rows) < 0.4).astype(int)
         common = 2.4 * target - 1.2 + rng.normal(size=rows)
-        return target, [1 / (1 + np.exp(-f * (common + 0.6 * rng.normal(size=rows)))) for f in (1.0, second)]
+        return target, [1 / (1 + np.exp(-f * (common + 0.6 * rng.normal(size=rows)))) for f in (sure, sure * second)]
     target = rng.integers(0, 4, rows)
     common = rng.normal(size=(rows, 4)) + 1.5 * np.eye(4)[target]
-    logits = [f * (common + 0.5 * rng.normal(size=(rows, 4))) for f in (1.0, second)]
+    logits = [f * (common + 0.5 * rng.normal(size=(rows, 4))) for f in (sure, sure * second)]
     odds = [np.exp(each - each.max(axis=1, keepdims=True)) for each in logits]
     return target, [each / each.sum(axis=1, keepdims=True) for each in odds]
 
 
-def _compared(rng: Rng, rows: int, task: str, second: float, names: Sequence[str]) -> Any:
-    target, preds = two_scored(rng, rows, task, second)
+def _compared(rng: Rng, rows: int, task: str, second: float, names: Sequence[str], sure: float = 1.0) -> Any:
+    target, preds = two_scored(rng, rows, task, second, sure)
     options: Any = {"metrics": list(names), "resamples": 500, "workers": 1, "scores": "probs"}
     return evalcli.compare(*preds, target=target, **options).data
 
 
-def score_tests(rows: int, task: str) -> Callable[[Rng], dict[str, float]]:
-    """Draw two models that are equally good and ask for the p-value of every metric."""
+def score_tests(
+    rows: int, task: str, sure: float = 1.0, names: Sequence[str] | None = None
+) -> Callable[[Rng], dict[str, float]]:
+    """Draw two models that are equally good and ask for the p-value of every metric, or of these."""
 
     def draw(rng: Rng) -> dict[str, float]:
-        found = _compared(rng, rows, task, 1.0, TESTED[task])
+        found = _compared(rng, rows, task, 1.0, names or TESTED[task], sure)
         return {row.name: 1.0 if (one := row.differences[1]) is None else one.p for row in found.metrics}
 
     return draw

@@ -1,7 +1,7 @@
 """One model on two samples, such as train and test: what it loses from the one to the other.
 
 Nothing pairs the rows, so the uncertainties of both samples add up: the interval of a difference is put together from
-the two intervals, and its p-value is where it would end at 0.
+the two intervals, and its p-value is where it would end at 0. What is read off bins is tested at once (``twobins``).
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from evalcli import __version__
 from evalcli.comparing import data
@@ -23,6 +25,7 @@ from evalcli.evaluation import row_bytes
 from evalcli.report import Finding
 from evalcli.sources import spoken_of
 from evalcli.uncertainty.mover import mover
+from evalcli.uncertainty.surprises import bins_difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +34,12 @@ if TYPE_CHECKING:
     from evalcli.comparing.reported import Told
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
+    from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Source
     from evalcli.task import Choices
     from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence
+    from evalcli.uncertainty.surprises import Seen
 
 
 def compare_samples(
@@ -119,7 +124,7 @@ def _differences(told: Told, confidence: Confidence) -> dict[str, data.Differenc
     found: dict[str, Difference | None] = {}
     gaps: dict[str, float] = {}
     directions = {str(name): name.entry.direction for name in told.names}
-    for name, direction in directions.items():
+    for named, (name, direction) in zip(told.names, directions.items(), strict=True):
         first, second = (each[name] for each in told.values)
         if first is not None and second is not None and direction == "zero":
             first, second = abs(first), abs(second)
@@ -127,8 +132,18 @@ def _differences(told: Told, confidence: Confidence) -> dict[str, data.Differenc
         found[name], gaps[name] = None, 0.0
         if first is not None and second is not None and one is not None and other is not None:
             gaps[name] = second - first
-            found[name] = mover(second, other, first, one, confidence)
+            seen = [each.get(name) for each in told.seen]
+            found[name] = _of_bins(named, seen, confidence) or mover(second, other, first, one, confidence)
     return judged(found, gaps, directions, 1.0 - confidence.level)
+
+
+def _of_bins(name: MetricName, seen: Sequence[Seen | None], confidence: Confidence) -> Difference | None:
+    """The second sample less the first in what is read off bins; ``None`` where they are not known."""
+    first, second = seen
+    if first is None or second is None:
+        return None
+    span = float(min(len(np.atleast_2d(first.table.n)), 2)) if name.base.startswith("brier") else 1.0
+    return bins_difference(name.base, first, second, (0.0, 0.0, 0.0), confidence, span)
 
 
 def _findings(rows: Sequence[data.MetricRow], sources: Sequence[Source]) -> tuple[Finding, ...]:

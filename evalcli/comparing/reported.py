@@ -1,14 +1,16 @@
-"""Two samples by the values and the intervals that their reports give."""
+"""Two samples by the values and the intervals that their reports give, and by the bins that they read."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from evalcli.comparing.models import names_for
+from evalcli.comparing.looks import table_of
+from evalcli.comparing.models import names_for, numbers_of
 from evalcli.evaluation import Measured, report_of
 from evalcli.report import Clustered
 from evalcli.uncertainty.intervals import Interval
+from evalcli.uncertainty.surprises import SURPRISES, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 class Told(NamedTuple):
     """The metrics of both samples: their ``values`` and ``intervals`` by name, those without one ``None``.
 
-    Of what is best at 0 it is how far from there that has the interval.
+    Of what is best at 0 it is how far from there that has the interval. ``seen`` are the bins of either sample, of the
+    metrics that are read off bins; of rows in clusters there are none.
     """
 
     names: Sequence[MetricName]
@@ -32,6 +35,7 @@ class Told(NamedTuple):
     intervals: Sequence[Mapping[str, Interval | None]]
     classes: tuple[str, ...]
     clustered: Clustered | None = None
+    seen: Sequence[Mapping[str, Seen]] = ({}, {})
 
 
 def told_by_reports(
@@ -47,7 +51,21 @@ def told_by_reports(
     values = [{str(name): report.metrics[str(name)].value for name in names} for report in reports]
     intervals = [{str(name): _interval(name, report.metrics[str(name)]) for name in names} for report in reports]
     classes = tuple(dict.fromkeys(name for report in reports for name in report.classes))
-    return Told(names, values, intervals, classes, _together(reports))
+    clustered = _together(reports)
+    seen = ({}, {}) if clustered is not None else [_seen(names, outcome) for outcome, _ in counted]
+    return Told(names, values, intervals, classes, clustered, seen)
+
+
+def _seen(names: Sequence[MetricName], outcome: Outcome) -> dict[str, Seen]:
+    """The bins of one sample; no second pass has told how the bins of classes go together, so they are bounded."""
+    read = [name for name in names if name.base in SURPRISES]
+    if outcome.task.family != "classification" or not read:
+        return {}
+    numbers = numbers_of(outcome.gathered, outcome.task)
+    if numbers.scores is None:
+        return {}
+    mean_weight = numbers.weight_squares / numbers.total
+    return {str(name): Seen(table_of(name, numbers.scores), mean_weight, 0.0) for name in read}
 
 
 def _interval(name: MetricName, value: Value) -> Interval | None:

@@ -107,6 +107,30 @@ def test_the_interval_of_a_fall_covers() -> None:
     assert 0.012 < shown / 300 < 0.088
 
 
+def test_a_calibrated_sample_and_one_too_sure_differ_by_what_is_true() -> None:
+    """Two intervals put together held it in 89 % of 300, and found a difference in 28 %."""
+
+    def drawn(rng, n, factor):
+        logits = 1.2 * rng.normal(size=n)
+        target = (rng.random(n) < 1 / (1 + np.exp(-logits))).astype(int)
+        return 1 / (1 + np.exp(-factor * logits)), target
+
+    choices, execution, name = Choices(scores="probs"), Execution(workers=1), "ece_positive"
+    many = MemorySource(*drawn(np.random.default_rng(0), 400_000, 1.5))
+    truth = evaluate(many, choices, execution, (name,)).metrics[name].value
+    held = shown = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        samples = [MemorySource(*drawn(rng, 1000, f), paths=(f"{f}.pt", "t.pt")) for f in (1.0, 1.5)]
+        found = compare_samples(samples, choices, execution, Question(metrics=(name,)))
+        gap = found.metric(name).differences[1]
+        assert gap.low <= gap.value <= gap.high
+        held += gap.low <= truth <= gap.high
+        shown += gap.p <= 0.05
+    assert held >= 60 * (0.95 - 3 * np.sqrt(0.05 * 0.95 / 60))
+    assert shown > 24
+
+
 def lots(n, seed, skill=1.0):
     """Probabilities of four labels."""
     rng = np.random.default_rng(seed)
