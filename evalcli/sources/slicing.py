@@ -60,12 +60,21 @@ def check_size(name: str, size: int, path: str) -> None:
 
 
 def ranges(least: float, edges: Sequence[float], most: float) -> tuple[str, ...]:
-    """The names of the ranges between ``least``, rising ``edges`` and ``most``.
+    """The names of the ranges between ``least``, rising ``edges`` and ``most``, in digits that tell them apart.
 
     >>> ranges(18, (31.5, 47), 90)
     ('[18, 31.5)', '[31.5, 47)', '[47, 90]')
+    >>> ranges(0.5, (0.50000002,), 1), ranges(1700000001, (1700000020,), 1700000090)
+    (('[0.5, 0.50000002)', '[0.50000002, 1]'), ('[1700000001, 1700000020)', '[1700000020, 1700000090]'))
     """
-    ends = [f"{end:.6g}" for end in (least, *edges, most)]
+    numbers = [least, *edges, most]
+    if all(abs(number) < 1 << 53 and number == int(number) for number in numbers):
+        ends = [str(int(number)) for number in numbers]
+    else:
+        ends = max(
+            ([f"{number:.{digits}g}" for number in numbers] for digits in range(6, 18)),
+            key=lambda texts: len({*texts}),
+        )
     named = [f"[{low}, {high})" for low, high in pairwise(ends)]
     return (*named[:-1], named[-1][:-1] + "]")
 
@@ -273,9 +282,9 @@ def _quartiles(array: StoredArray) -> tuple[float, ...]:
     values = np.concatenate(whole).reshape(-1)
     values = values[~np.isnan(values)] if values.dtype.kind == "f" else values
     places = [max(ceil(share * len(values)) - 1, 0) for share in QUARTILES]  # as the table engine takes them
-    low = values.min()
+    low = float(values.min())
     found = np.partition(values, places)[places]
-    return tuple(float(edge) for edge in np.unique(found) if edge > low)
+    return tuple(sorted({float(edge) for edge in found if float(edge) > low}))
 
 
 def _in_ranges(read: Array, edges: Array) -> Array:

@@ -112,10 +112,11 @@ def _one(joined: Joined, column: Column) -> tuple[str, tuple[str, ...] | None]:
     if len(texts) <= MANY_NUMBERS or column.kind == "boolean" or not are_numbers(texts):
         return label, None
     number = f"TRY_CAST({column.sql} AS DOUBLE)"
-    quantiles = f"quantile_disc({number}, [{', '.join(map(str, QUARTILES))}])"
+    held = f"FILTER (NOT isnan({number}))"
+    quantiles = f"quantile_disc({number}, [{', '.join(map(str, QUARTILES))}]) {held}"
     unread = f"count(*) FILTER ({column.sql} IS NOT NULL AND {number} IS NULL)"
     low, edges, high, odd = joined.tables.query(
-        f"SELECT min({number}), {quantiles}, max({number}), {unread} {joined.source(whole=True)}"
+        f"SELECT min({number}) {held}, {quantiles}, max({number}) {held}, {unread} {joined.source(whole=True)}"
     ).fetchall()[0]
     if odd:
         return label, None
