@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _GAPS = frozenset({"ece", "ece_positive", "ece_classwise", "ece_equal_mass"})
 _RESOLUTION = "brier_resolution"
+_UNCERTAINTY = "brier_uncertainty"
 _SHARES_OF_ALL = ("majority_baseline", "selection_rate")
 
 
@@ -169,7 +170,10 @@ class Intervals:
             return None
         table = self._read(name) if name.base == _RESOLUTION else self._bins(name) if name.base in _GAPS else None
         groups = [] if table is None else self._influences.bins(name, table)
-        if table is None or name.base == _RESOLUTION:
+        shares = clusters.of_frequencies() if name.base == _UNCERTAINTY else None
+        if shares is not None:
+            sums: HostArray | None = clusters.pulls(shares)
+        elif table is None or name.base == _RESOLUTION:
             sums = self._influences.of(name, self._numbered(name))
         else:
             sums = bins.gap_sums(table, groups)
@@ -179,6 +183,8 @@ class Intervals:
         if name.entry.state == "KeyTable" and name.base not in _RANKS:
             variance = self._influences.worst_variance(name, self._numbered(name)) * self._mean_weight
             grown = Grown(seen_inflation(sums, variance, sizes))
+        elif shares is not None:
+            grown = Grown(inflation(sums, dot(clusters.cells.amounts, shares**2) * self._mean_weight, sizes))
         else:
             grown = Grown(inflation(sums, self._as_if_independent(name, plain), sizes))
         if table is not None:  # what a bin's own noise adds to the error is its bias, and smaller than that of all

@@ -97,6 +97,16 @@ class Clusters:
         pulls: HostArray = np.bincount(self.cluster, self.amounts * influence[self.cell], self.count)
         return pulls
 
+    def of_frequencies(self) -> HostArray:
+        """The influence of a row in each cell (K,) on ``Σ_c share_c²``, in any unit; of two classes that on a share.
+
+        Of two equal shares the sum is the least there is, and no row moves it: it then varies with the square of one.
+        """
+        amounts, classes = self.cells.amounts, np.unique(self.cells.target, return_inverse=True)[1].reshape(-1)
+        shares = np.bincount(classes, amounts) / max(float(amounts.sum()), 1e-300)
+        found: HostArray = (classes == 0) - shares[0] if len(shares) == 2 else shares[classes] - dot(shares, shares)
+        return found
+
     def inflation(self, influence: HostArray) -> float:
         """How much larger a variance is than with independent rows."""
         return inflation(self.pulls(influence), dot(self.cells.amounts, influence**2), self.sizes)

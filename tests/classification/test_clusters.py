@@ -283,3 +283,21 @@ def test_groups_hold_about_as_many_clusters():
         sizes = np.bincount(hashed(np.arange(10_000) * step, GROUPS), minlength=GROUPS)
         assert sizes.min() > 60
         assert sizes.max() < 145
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.502, 0.498), (0.9, 0.1), (0.34, 0.33, 0.33), (0.6, 0.3, 0.1)])
+@pytest.mark.parametrize("size", [1, 4])
+def test_the_uncertainty_of_the_brier_score_is_as_sure_as_the_clusters_of_its_classes(shares, size):
+    rows, classes = 500, len(shares)
+    target = np.repeat(np.arange(classes), (np.array(shares) * rows).astype(int))
+    scores = np.full((rows, classes), 1 / classes)
+    asked = {"metrics": ["brier_uncertainty"], "task": "multiclass" if classes > 2 else None}
+
+    def interval(times=1, **options):
+        preds = np.tile(scores if classes > 2 else scores[:, 1], (times, 1) if classes > 2 else times)
+        found = evalcli.evaluate(preds, np.tile(target, times), **asked, **options)
+        return found.data.metrics["brier_uncertainty"]
+
+    alone, found = interval(), interval(size, cluster=np.tile(np.arange(rows), size))
+    assert found.value == pytest.approx(alone.value)
+    assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.15)  # clusters that are all alike
