@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
-from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,11 +86,17 @@ class Influences:
             sums += ((values - mean)[:, None] * held).sum(axis=0) / total
         return sums
 
-    def worst_variance(self, name: MetricName, columns: Sequence[tuple[int, Ranking]]) -> float:
-        """That of independent rows that count 1, where the columns of a mean all err alike."""
-        weights = [ranking.positives if name.average == "weighted" else 1.0 for _, ranking in columns]
-        errors = [sqrt(self._of_column(name, number, ranking).variance) for number, ranking in columns]
-        return float((sum(w * error for w, error in zip(weights, errors, strict=True)) / sum(weights)) ** 2)
+    def variance(self, name: MetricName, columns: Sequence[tuple[int, Ranking]], coupling: float | None) -> float:
+        """That of independent rows that count 1.
+
+        ``coupling`` is how many times that of independent columns their mean has; without, all err alike.
+        """
+        weights = np.array([ranking.positives if name.average == "weighted" else 1.0 for _, ranking in columns])
+        weights = weights / weights.sum()
+        variances = np.array([self._of_column(name, number, ranking).variance for number, ranking in columns])
+        if coupling is None or len(columns) == 1:
+            return dot(weights, np.sqrt(variances)) ** 2
+        return coupling * dot(weights * weights, variances)
 
     def _of_column(self, name: MetricName, number: int, ranking: Ranking) -> RankedSums:
         known = name.base, name.arguments, number

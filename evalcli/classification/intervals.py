@@ -66,6 +66,7 @@ class Intervals:
         self._numbers, self._confidence, self._method = numbers, confidence, method
         self._grown, self._together = grown
         self._estimates: dict[str, dict[int, tuple[Ranking, Any]]] = {}
+        self.couplings: dict[str, float | None] = {}
 
     def of(self, name: MetricName, value: Value) -> Value:
         """``value`` with its interval, where there is one."""
@@ -165,24 +166,24 @@ class Intervals:
 
     def _of_clusters(self, name: MetricName, value: float, method: Method, clusters: Clusters) -> Interval | None:
         """The interval of as many rows as tell what the clusters tell."""
-        plain = method(Intervals(_without_clusters(self._numbers), self._confidence), name, value)
+        rows = Intervals(_without_clusters(self._numbers), self._confidence)
+        plain = method(rows, name, value)
         if plain is None:
             return None
         table = self._read(name) if name.base == _RESOLUTION else self._bins(name) if name.base in _GAPS else None
         groups = [] if table is None else self._influences.bins(name, table)
         shares = clusters.of_frequencies() if name.base == _UNCERTAINTY else None
-        if shares is not None:
-            sums: HostArray | None = clusters.pulls(shares)
-        elif table is None or name.base == _RESOLUTION:
-            sums = self._influences.of(name, self._numbered(name))
+        if table is not None and name.base != _RESOLUTION:
+            sums: HostArray | None = bins.gap_sums(table, groups)
         else:
-            sums = bins.gap_sums(table, groups)
+            sums = self._influences.of(name, self._numbered(name)) if shares is None else clusters.pulls(shares)
         if sums is None:
             return None
         sizes = clusters.sizes / self._mean_weight
-        if name.entry.state == "KeyTable" and name.base not in _RANKS:
-            variance = self._influences.worst_variance(name, self._numbered(name)) * self._mean_weight
-            grown = Grown(seen_inflation(sums, variance, sizes))
+        if name.entry.state == "KeyTable":
+            variance = self._influences.variance(name, self._numbered(name), rows.couplings.get(str(name)))
+            grows = inflation if name.base in _RANKS else seen_inflation
+            grown = Grown(grows(sums, variance * self._mean_weight, sizes))
         elif shares is not None:
             grown = Grown(inflation(sums, dot(clusters.cells.amounts, shares**2) * self._mean_weight, sizes))
         else:
@@ -191,13 +192,15 @@ class Intervals:
             inside = bins.gap_inflation(table, groups, self._mean_weight)
             grown = Grown(inside, grown.rows / inside)
         critical = t_quantile(1.0 - self._confidence.tail, freedom(sums, clusters.effective))
+        if name.base in _RANKS:  # they hold already what few rows out of order leave unknown
+            critical = clusters.critical(self._confidence)
         squares = dot(sums, sums)
         if plain.method == "hall" and squares > 0.0:  # clusters are less skewed than as many rows
             error = sqrt(grown.rows * self._as_if_independent(name, plain))
             skew = float(((sums / sqrt(squares)) ** 3).sum())
             return means.hall_interval(value, error, skew, critical)
-        times, sure = surer(self._confidence, critical)
-        grown = grown._replace(rows=grown.rows * times)
+        fewer, sure = surer(self._confidence, critical)
+        grown = grown._replace(rows=grown.rows * fewer)
         return method(Intervals(_without_clusters(self._numbers), sure, grown=grown), name, value)
 
     def _as_if_independent(self, name: MetricName, plain: Interval) -> float:
@@ -232,8 +235,6 @@ class Intervals:
         assert self._numbers.scores is not None
         return self._numbers.scores.read(name.entry.state)
 
-    # One method for each kind of state.
-
     def _of_ranks(self, name: MetricName, value: float) -> Interval | None:
         del value
         assert self._numbers.scores is not None
@@ -262,13 +263,14 @@ class Intervals:
             return estimate(ranking, squares)
 
         new = [ranking for ranking in rankings if id(ranking) not in known]  # means and classes ask for the same ones
-        found = zip(new, each(estimated, new, self._numbers.setting.workers), strict=True)
-        known.update((id(ranking), (ranking, one)) for ranking, one in found)
+        found = each(estimated, new, self._numbers.setting.workers)
+        known.update((id(ranking), (ranking, one)) for ranking, one in zip(new, found, strict=True))
         estimates = [known[id(ranking)][1] for ranking in rankings]
-        if any(one is None for one in estimates):
+        if None in estimates:
             return None
         by_support = self._numbers.total / self._mean_weight if name.average == "weighted" else None
         coupling = coupling_of(name, self._numbers.scores, estimates, self._numbers.setting.whole)
+        self.couplings[str(name)] = coupling
         return ranks.mean_interval(estimates, weights, self._confidence, method, by_support, coupling)
 
     @property

@@ -301,3 +301,19 @@ def test_the_uncertainty_of_the_brier_score_is_as_sure_as_the_clusters_of_its_cl
     alone, found = interval(), interval(size, cluster=np.tile(np.arange(rows), size))
     assert found.value == pytest.approx(alone.value)
     assert found.high - found.low == pytest.approx(alone.high - alone.low, rel=0.15)  # clusters that are all alike
+
+
+@pytest.mark.parametrize("area", [2.9, 1.8])
+def test_auroc_near_1_of_clusters_of_one_row_is_as_unsure_as_of_rows(area):
+    rng = np.random.default_rng(8)
+    target = (np.arange(150) < 15).astype(int)
+    ratios = []
+    for _ in range(10):
+        scores = 1 / (1 + np.exp(-(area * target + rng.standard_normal(150))))
+        alone, found = (
+            evalcli.evaluate(scores, target, metrics=["auroc"], cluster=cluster).data.metrics["auroc"]
+            for cluster in (None, np.arange(150))
+        )
+        ratios.append((found.high - found.low) / (alone.high - alone.low))
+    assert min(ratios) > 0.9
+    assert max(ratios) < 1.2
