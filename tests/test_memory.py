@@ -78,6 +78,17 @@ def test_peak_memory_does_not_grow_with_the_rows_of_a_table(tmp_path, kind, suff
     assert peaks[1] < 1.2 * peaks[0] + SLACK
 
 
+def test_peak_memory_of_scores_in_large_row_groups_is_below_300_MB(tmp_path):
+    import duckdb
+
+    path, names = tmp_path / "data.parquet", [f"p_{i}" for i in range(10)]
+    with duckdb.connect() as engine:
+        scores = f"SELECT range % 10 AS y, {', '.join(f'random() AS {name}' for name in names)} FROM range(600000)"
+        engine.execute(f"COPY ({scores}) TO '{path}' (ROW_GROUP_SIZE 245760)")
+    options = ("--scores", "logits", "--pred", "p_*", "--target", "y", "-m", "accuracy,log_loss,ece,top3_accuracy")
+    assert peak(path, *options) < 300e6
+
+
 @pytest.mark.parametrize(
     ("order", "limit", "most"),
     [

@@ -64,6 +64,7 @@ def connect(files: Iterable[str], directory: str, workers: int | None, portions:
         "enable_progress_bar_print=false",
         "progress_bar_time=0",
         "preserve_insertion_order=true",
+        "disable_parquet_prefetching=true",  # else each worker holds a whole row group as it lies on disk, too
         "autoinstall_known_extensions=false",
         "autoload_known_extensions=false",
         "python_enable_replacements=false",

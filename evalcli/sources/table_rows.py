@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SMALLEST_FETCH = 2048
 """The engine's own vector length: it never gives less at once."""
+_FETCH = 2 << 20
+"""Bytes of numbers that the engine gives at once, beyond that length: it works ahead, and each such block is copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class RowStream:
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Loads in row order; the engine works ahead, the conversion is the caller's."""
-        start = 0
-        for block in self._blocks(max(size, SMALLEST_FETCH)):
+        start, columns = 0, (self.width or self.pred_columns) + 1
+        for block in self._blocks(max(min(size, _FETCH // (8 * columns)), SMALLEST_FETCH)):
             for offset in range(0, block.num_rows, size):
                 part = block.slice(offset, size)
                 yield partial(self._batch, part, start)
