@@ -61,16 +61,18 @@ def each_apart(function: Callable[[A], Any], items: Sequence[A], workers: int) -
             answer = os.memfd_create("evalcli-worker")
             pid = forked()
             if not pid:
+                code = 1
                 try:
                     write_all(answer, json.dumps([function(item) for item in items[first::workers]]).encode())
+                    code = 0
                 finally:
-                    os._exit(0)
+                    os._exit(code)
             crew.append((pid, answer))
         every = [[function(item) for item in items[::workers]]]
         for first, (pid, answer) in enumerate(crew, 1):
-            os.waitpid(pid, 0)
+            whole = os.waitpid(pid, 0)[1] == 0
             text = os.pread(answer, os.fstat(answer).st_size, 0)
-            every.append(json.loads(text) if text else [function(item) for item in items[first::workers]])
+            every.append(json.loads(text) if whole else [function(item) for item in items[first::workers]])
     finally:
         for pid, answer in crew:
             end_process(pid)

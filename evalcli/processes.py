@@ -215,6 +215,7 @@ def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger], oth
         if os.getppid() != first:  # nobody waits for an answer any more
             os._exit(1)
 
+    code = 1
     try:  # from here on a worker, which must not return into what it was forked from
         for end in (told, *others):  # so that nobody can be told anything once the first process is gone
             os.close(end)
@@ -224,8 +225,9 @@ def _started(work: _Work, fresh: Callable[[], A], ledgers: Sequence[Ledger], oth
             lost = {"complete": False, "number": len(work.loads), "error": e}
             about, arrays = _answered(_Counted(lost, None), ledgers)
         _write(answer, about, arrays)
+        code = 0
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
 def _answered(counted: _Counted, ledgers: Sequence[Ledger]) -> tuple[dict[str, Any], dict[str, Array]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,16 @@ def test_results_come_in_order_from_several_processes(items: int, workers: int) 
     assert len({pid for _, pid, *_ in found}) == min(items, workers)
 
 
-@pytest.mark.parametrize("how", [lambda: os._exit(3), lambda: os.kill(os.getpid(), signal.SIGKILL), lambda: 1 / 0])
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda: os._exit(3),
+        lambda: os.kill(os.getpid(), signal.SIGKILL),
+        lambda: 1 / 0,
+        lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5)),
+    ],
+    ids=["gone", "killed", "raises", "no room"],
+)
 def test_what_another_process_could_not_do_is_done_here(how: Callable[[], object]) -> None:
     first, before = os.getpid(), children()
 

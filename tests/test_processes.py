@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -154,10 +155,11 @@ def children() -> set[str]:
             "a worker was killed by signal 9; where memory is short, try",
         ),
         (lambda: os._exit(3), 2, "a worker has ended without an answer"),
+        (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)), 2, "a worker has ended without an answer"),
         (lambda: next(iter(())), 70, "a bug in evalcli (RuntimeError); the traceback is in"),
         (lambda: (_ for _ in ()).throw(MemoryError()), 2, "not enough memory"),
     ],
-    ids=["killed", "gone", "bug", "memory"],
+    ids=["killed", "gone", "no room", "bug", "memory"],
 )
 def test_a_worker_that_ends_badly(
     run: Run, tmp_path: Path, forked: list[int], monkeypatch: pytest.MonkeyPatch, what: Any, code: int, said: str

@@ -37,6 +37,11 @@ class Engine:
     paired: bool = False
     """Whether its rows may be paired with those of another table."""
 
+    @property
+    def whole_paths(self) -> list[str]:
+        """Those files as the engine knows them."""
+        return [os.path.abspath(path) for path in self.whole]  # noqa: PTH100 - text all the way
+
 
 class Piece:
     """One file: its stamp when it was opened, its bytes, and after a check what was found."""

@@ -62,7 +62,7 @@ class Tables:
         _check_options(self._options)
         found = [list(map(Portion, resolve(path))) for path in paths] if only is None else [list(one) for one in only]
         whole = whole or [()] * len(paths)
-        self._whole = [tuple(os.path.abspath(file) for file in one) for one in whole]  # noqa: PTH100 - text all the way
+        self._whole = [tuple(one) for one in whole]
         self._directory = tempfile.mkdtemp(prefix="evalcli-tables-")
         self.tables: tuple[Table, ...] = ()
         self.connection: Any = None

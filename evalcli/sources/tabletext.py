@@ -58,7 +58,7 @@ class Csv(Format):
         self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM {source}")
         if self.engine.whole:
             self.whole_view = f"{self.view}_whole"
-            every = self._reading(columns, cells, listed(self.engine.whole))
+            every = self._reading(columns, cells, listed(self.engine.whole_paths))
             self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.whole_view} AS SELECT * FROM {every}")
 
     def _reading(self, columns: str, cells: str, paths: str = "") -> str:
@@ -218,7 +218,7 @@ class Jsonl(Format):
         self._create(self.view, self._paths(), columns, packed)
         if self.engine.whole:
             self.whole_view = f"{self.view}_whole"
-            self._create(self.whole_view, listed(self.engine.whole), columns, packed)
+            self._create(self.whole_view, listed(self.engine.whole_paths), columns, packed)
 
     def _all_texts(self) -> list[TextFile]:
         """The files that say which keys there are, of which kind."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,7 +24,6 @@ from evalcli.sources.tables import TableOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Run = Callable[..., Any]
 
@@ -116,6 +116,17 @@ def test_what_is_wrong_is_named_by_its_line_in_the_file(run: Run, tmp_path: Path
     assert said in alone.stderr
     for count in (2, 5):
         assert report_by_threads(count, path, "--no-intervals") in alone.stderr
+
+
+def test_an_empty_file_is_named_as_one_process_names_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.jsonl").write_text('{"pred": "a", "target": "a"}\n' * 9)
+    Path("b.jsonl").write_text("\n")
+    alone = run("report", "*.jsonl", *PLAIN)
+    assert alone.stderr == "evalcli: b.jsonl: the file holds no keys, at most blank lines and empty objects [E3]\n"
+    assert report_by_threads(2, Path("*.jsonl"), "--no-intervals") in alone.stderr
 
 
 FAULTY = {
