@@ -44,6 +44,10 @@ _SPLIT = (
     "in a binary task, else added up over classes."
 )
 _SELECTIVE = "Rows of equal confidence have no order: the mean over all their orders."
+_AREA = (
+    f"{_SELECTIVE} With weights the sum is an integral, the limit of many rows of little weight: n rows of"
+    " weight 1 have a slightly smaller area than n rows. Exact, or with a certified interval past --ranking-budget."
+)
 
 SCORE_ROWS = (
     Entry(
@@ -390,7 +394,7 @@ SCORE_ROWS = (
         formula_text="Σ_k risk of the k most confident rows / n",
         source="Geifman, Uziel and El-Yaniv 2019, Bias-reduced uncertainty estimation for deep neural classifiers",
         summary="How wrong the model is on the rows it is most sure of; 0 is best.",
-        convention=f"{_SELECTIVE} Exact, or with a certified interval past --ranking-budget.",
+        convention=_AREA,
         direction="lower",
         state="ConfidenceTable",
         reads="scores",
@@ -402,7 +406,7 @@ SCORE_ROWS = (
         formula_text="AURC − AURC of the same errors if they came last",
         source="Geifman, Uziel and El-Yaniv 2019, Bias-reduced uncertainty estimation for deep neural classifiers",
         summary="What is lost because confidence does not tell right from wrong; 0 is best.",
-        convention=f"{_SELECTIVE} Exact, or with a certified interval past --ranking-budget.",
+        convention=_AREA,
         direction="lower",
         state="ConfidenceTable",
         reads="scores",
