@@ -195,14 +195,16 @@ class ClusterIntervals(Intervals):
         whole, parts = self._bins(place)
         return self._of_gaps(whole, parts, sums)
 
-    @staticmethod
-    def _is_read_off(name: MetricName) -> bool:
-        """Whether a metric is read off the curve of a label."""
-        return name.entry.state == "KeyTable" and name.base not in _RANKS
+    def _is_read_off(self, name: MetricName) -> bool:
+        """Whether a metric is read off the curve of a label, or is of the ranks of one label."""
+        return name.entry.state == "KeyTable" and (name.base not in _RANKS or self._place(name) is not None)
 
     def _of_curve(self, name: MetricName, place: int) -> Interval | None:
         """What is read off the curve of one label, of as many rows as tell what the clusters tell."""
         assert self._scored is not None
+        if name.base in _RANKS:
+            times, confidence = self._groups.fewer_ranked(self._of_ranking(name, place))
+            return self._rank(name.base, place, self._mean_weight * times, confidence)
         fewer = self._of_rows(*self._groups.fewer_seen(self._of_ranking(name, place)))
         return fewer._curve(name, self._scored.rankings[place])
 
@@ -237,6 +239,8 @@ class ClusterIntervals(Intervals):
         return Interval(low, high, found.method.removesuffix(_BOUND))
 
     def _of_labels(self, base: str, values: Sequence[Value]) -> Sequence[Interval | None]:
+        if base in _RANKS:
+            return self._of_ranks(base, values)
         plain = super()._of_labels(base, values)
         every = self._by_label(base, values)
         found: list[Interval | None] = []
@@ -248,6 +252,12 @@ class ClusterIntervals(Intervals):
             else:
                 found.append(self._of_clusters(one, value.value, sums, _at(base, values, place)))
         return found
+
+    def _of_ranks(self, base: str, values: Sequence[Value]) -> list[Interval | None]:
+        """Compared with what the rows of a label vary by alone: near 1 the interval of rows holds more than that."""
+        undefined = [self._values.is_one or one.value is None for one in values]
+        found = [None if none else self._of_curve(parse(base), place) for place, none in enumerate(undefined)]
+        return [None if one is None else replace(one, method=f"{one.method}{CLUSTERS}") for one in found]
 
     def _of_clusters(
         self,
@@ -309,9 +319,6 @@ class ClusterIntervals(Intervals):
         if name.base not in _RANKS:
             return self._groups.sums(value, self._values.without(name))
         assert self._scored is not None
-        place = self._place(name)
-        if place is not None:
-            return self._of_ranking(name, place).sums
         if name.average == "micro":
             return self._of_pooled(name, self._scored).sums
         return self._of_mean_ranking(name, self._scored)
@@ -356,9 +363,6 @@ class ClusterIntervals(Intervals):
         """What each group adds to a metric of every label, as ``_sums``."""
         if self._values.is_one:
             return [None] * len(values)
-        if base in _RANKS:
-            name = parse(base)
-            return [None if one.value is None else self._of_ranking(name, i).sums for i, one in enumerate(values)]
         if base not in {*SHARES, *_LOSSES}:
             return [None] * len(values)
         rests = self._values.by_label(base)

@@ -72,6 +72,7 @@ class Intervals:
         self._counted, self._scored, self._confidence = counted, scored, confidence
         self._together, self._mean_weight = together, mean_weight
         self._columns: dict[str, list[Interval | None]] = {}
+        self._values_of_ranks: dict[str, Certified] = {}
 
     def of(self, name: MetricName, value: Value) -> Value:
         """``value`` with its interval, where there is one."""
@@ -296,15 +297,25 @@ class Intervals:
             return [self._loss(base, ranking, value, scored) for ranking, value in pairs]
         if base not in _RANKS:
             return [None] * len(scored.labels)
+        places = range(len(scored.labels))
+        return [self._rank(base, place, self._mean_weight, self._confidence) for place in places]
+
+    def _rank(self, base: str, place: int, weight: float, confidence: Confidence) -> Interval | None:
+        """That of the ranks of one label, whose rows weigh ``weight``."""
         estimate, method = _RANKS[base]
-        found: list[Interval | None] = []
-        values = scored.by_label(METRICS[base])
-        for ranking, *certified in zip(self._rankings, *(part.tolist() for part in values), strict=True):
-            one = estimate(ranking, self._squares(ranking))
-            if one is not None:
-                one = one._replace(certified=Certified(*certified))
-            found.append(None if one is None else ranks.rank_interval(one, self._confidence, method))
-        return found
+        ranking = self._rankings[place]
+        one = estimate(ranking, ranks.Squares(ranking.positives * weight, ranking.negatives * weight))
+        if one is None:
+            return None
+        certified = Certified(*(float(part[place]) for part in self._ranked_values(base)))
+        return ranks.rank_interval(one._replace(certified=certified), confidence, method)
+
+    def _ranked_values(self, base: str) -> Certified:
+        """The values (L,) of every label, and how far they are certain."""
+        if base not in self._values_of_ranks:
+            assert self._scored is not None
+            self._values_of_ranks[base] = self._scored.by_label(METRICS[base])
+        return self._values_of_ranks[base]
 
     @cached_property
     def _rankings(self) -> list[Ranking]:

@@ -93,6 +93,12 @@ class Groups:
         times, confidence = surer(self.confidence, self.critical(found.sums))
         return seen_inflation(*found, self.sizes) * times, confidence
 
+    def fewer_ranked(self, found: RankedSums) -> tuple[float, Confidence]:
+        """The same for an interval of ranks, which holds what few rows out of order leave unknown."""
+        critical = t_quantile(1.0 - self.confidence.tail, max(self.effective - 1.0, 1.0))
+        times, confidence = surer(self.confidence, critical)
+        return self.grown(*found) * times, confidence
+
     def of_mean(self, plain: Interval, mean: float, sums: HostArray) -> Interval:
         """Hall's interval of a mean, from that of independent rows: clusters are less skewed than as many rows.
 

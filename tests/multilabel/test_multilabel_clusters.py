@@ -272,3 +272,16 @@ def test_tables_have_clusters(tmp_path):
     path.write_text(path.read_text().replace(",s3\n", ",\n"))
     with pytest.raises(InputError, match="have no cluster"):
         evalcli.evaluate(path, task="multilabel", cluster="sender")
+
+
+@pytest.mark.parametrize("name", ["auroc[0]", "average_precision[0]"])
+def test_ranks_near_1_of_a_label_of_clusters_of_one_row_are_as_unsure_as_of_rows(name):
+    rng = np.random.default_rng(8)
+    target = rng.permuted(np.tile(np.arange(200) < 10, (3, 1)), axis=1).T.astype(int)
+    ratios = []
+    for _ in range(10):
+        scores = special.expit(3.5 * target + rng.standard_normal(target.shape))
+        alone, found = (evaluated(scores, target, one, [name]).metrics[name] for one in (None, np.arange(200)))
+        ratios.append((found.high - found.low) / (alone.high - alone.low))
+    assert min(ratios) > 0.9
+    assert max(ratios) < 1.2
