@@ -218,8 +218,9 @@ def _hands(
     from evalcli.sources.table_portions import MANY, Portion, cut, row_groups
 
     names, size = [path for path, _ in files], place[1]
+    full = sum(held > 0 for _, held in files)
     hands = None
-    if len(names) < MANY * size or (selection.scan is not None and selection.scan.every):
+    if full < MANY * size or (selection.scan is not None and selection.scan.every):
         if all(input_format(path) == "parquet" for path in names):
             groups = row_groups(names)
             hands = None if groups is None else _all_take_part(cut(groups, size))

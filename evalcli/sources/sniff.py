@@ -7,6 +7,7 @@ import stat
 
 from evalcli.errors import InputError
 
+EMPTY = "the file is empty (0 bytes)"
 _HEAD = 4096
 
 TENSOR_SUFFIXES = {
@@ -37,6 +38,8 @@ TABLE_SUFFIXES = {
     ".xpt": "xpt",
 }
 COMPRESSED_SUFFIXES = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+_WITHOUT_HEADER = (".jsonl", ".ndjson", ".json")
+"""Names of JSON lines: a shard of no rows has no bytes. ``.json`` is what Spark calls them."""
 TEXT_FORMATS = ("csv", "tsv", "jsonl")
 
 _MAGIC = (
@@ -94,14 +97,14 @@ def file_format(path: str) -> str:
     """
     head = read_head(path)
     try:
-        return _format(path, head)
+        return _format(path, head) if head else "jsonl"
     except InputError as e:
         e.path = e.path or path
         raise
 
 
 def read_head(path: str) -> bytes:
-    """The first 4 KiB.
+    """The first 4 KiB; of a file of no byte only where its name says JSON lines, which have no header to miss.
 
     Raises:
         InputError: there is no such file, it cannot be read, is empty or no regular file.
@@ -120,8 +123,8 @@ def read_head(path: str) -> bytes:
     except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or "not a file name"
         raise InputError(f"cannot be opened: {reason}", path=path) from e
-    if not head:
-        raise InputError("the file is empty (0 bytes)", path=path)
+    if not head and _suffix(path) not in _WITHOUT_HEADER:
+        raise InputError(EMPTY, path=path)
     return head
 
 

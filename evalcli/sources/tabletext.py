@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from evalcli.errors import InputError
 from evalcli.sources import csvtext, jsonlines
 from evalcli.sources.base import Note
-from evalcli.sources.bytestream import TextFile
+from evalcli.sources.bytestream import TextFile, stamp
 from evalcli.sources.duck import literal, quoted
+from evalcli.sources.sniff import EMPTY
 from evalcli.sources.tableformat import Format, Piece, listed
 
 if TYPE_CHECKING:
@@ -191,7 +192,10 @@ class Jsonl(Format):
     def open(self) -> None:
         """Sample the keys and create the view."""
         kinds: dict[str, str] = {}
-        for text in self._all_texts():
+        texts = [text for text in self._all_texts() if stamp(text.path).size]
+        if not texts:
+            raise InputError(EMPTY, path=self.pieces[0].path)
+        for text in texts:
             for name, kind in jsonlines.read_columns(text).items():
                 kinds[name] = jsonlines.join_kinds(kinds.get(name, ""), kind)
         for piece in self.pieces:

@@ -129,6 +129,30 @@ def test_an_empty_file_is_named_as_one_process_names_it(
     assert report_by_threads(2, Path("*.jsonl"), "--no-intervals") in alone.stderr
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+@pytest.mark.parametrize("empty", [1, 40])
+def test_json_lines_of_no_byte_are_no_rows_beside_others(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, empty: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f'{{"pred": "{"abc"[i % 3]}", "target": "{"abc"[i * i % 3]}"}}\n' for i in range(90))
+    Path("full.ndjson").write_text(rows)
+    counted = json.loads(run("report", "full.ndjson", *PLAIN).stdout)
+    Path(f"b.{suffix}").write_text(rows)
+    for i in range(empty):
+        Path(f"{'ac'[i % 2]}{i}.{suffix}").touch()
+    alone = run("report", f"*.{suffix}", *PLAIN)
+    assert alone.code == 0, alone.stderr
+    found = json.loads(alone.stdout)
+    assert {key for key in found if found[key] != counted[key]} == {"inputs"}
+    assert len(found["inputs"]) == 1 + empty
+    for count in (2, 5):
+        assert report_by_threads(count, Path(f"*.{suffix}"), "--no-intervals") == alone.stdout
+    for none in (f"a0.{suffix}", f"[ac]*.{suffix}"):
+        refused = run("report", none, *PLAIN)
+        assert refused.stderr == f"evalcli: a0.{suffix}: the file is empty (0 bytes) [E3]\n"
+
+
 FAULTY = {
     "missing labels": ("pred,target", "{0},{1}", {10: "a,", 50: "b,", 51: "c,", 88: "a,"}, ()),
     "missing predictions": ("pred,target", "{0},{1}", {50: ",a"}, ()),
