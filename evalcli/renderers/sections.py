@@ -246,9 +246,9 @@ def _undefined(report: Report, screen: Screen, most: int = 6) -> list[Text]:
     from evalcli.metrics.registry import is_registered
 
     ours = report.undefined if report.task != "regression" else ()  # of other metrics nobody knows why
-    known = [name for name in ours if is_registered(name)]
+    known = {name: None for name in ours if is_registered(name)}  # in order, and found at once among a million
     found = []
-    for why, names in ((" (0/0)", known), ("", [name for name in report.undefined if name not in known])):
+    for why, names in ((" (0/0)", [*known]), ("", [name for name in report.undefined if name not in known])):
         if names:
             named = ", ".join(names[:most])
             more = f" and {len(names) - most:,} more" if len(names) > most else ""
