@@ -106,6 +106,12 @@ class Contrast(ABC):
         """All rows, or the sum of their weights."""
         return self.numbers[0].total
 
+    @cached_property
+    def places(self) -> list[int]:
+        """The labels that it is of."""
+        labels = self.numbers[0].counted.labels
+        return [*range(len(labels))] if self.name.label is None else [class_index(self.name, None, labels)]
+
 
 class Mean(Contrast):
     """What is a mean of terms over rows: one set of them."""
@@ -158,24 +164,19 @@ class OfLosses(Mean):
         every = [look.losses(self.name.base, place) for place in self.pair]
         total = np.zeros(look.rows)
         own, n = self._own, self.numbers[0].margins.n
-        for label in self._places:
+        for label in self.places:
             gap = (every[1][label] - every[0][label]) - own[label]
             if look.kept is not None:
                 gap = np.where(look.kept[label], gap, 0.0)
             total += gap * (self.total / n[label] if self.name.label is None else 1.0)
-        return total / len(self._places)
+        return total / len(self.places)
 
     def weight(self, look: RowLook) -> HostArray | None:
         """What each row counts for."""
         if self.name.label is None or look.kept is None:
             return look.weight
-        kept: HostArray = look.kept[self._places[0]].astype(np.float64)
+        kept: HostArray = look.kept[self.places[0]].astype(np.float64)
         return kept if look.weight is None else kept * look.weight
-
-    @cached_property
-    def _places(self) -> list[int]:
-        labels = self.numbers[0].counted.labels
-        return [*range(len(labels))] if self.name.label is None else [class_index(self.name, None, labels)]
 
     @cached_property
     def _own(self) -> HostArray:
@@ -183,6 +184,33 @@ class OfLosses(Mean):
         first, second = (scored_of(one).by_label(self.name.entry).value for one in self.numbers)
         gap: HostArray = second - first
         return gap
+
+
+class OfEither(Contrast):
+    """What is known of the number of either model, and, from what rows do to both, of how far these go together."""
+
+    @abstractmethod
+    def influence(self, look: RowLook, at: int) -> HostArray:
+        """What each row adds in each label to the number of one of the two (K, n)."""
+
+    def added(self, look: RowLook) -> list[HostArray]:
+        """The same of both, times the weight of the row."""
+        found = [self.influence(look, at) for at in range(2)]
+        return found if look.weight is None else [each * look.weight for each in found]
+
+    def moves(self, look: RowLook, powers: HostArray) -> HostArray:
+        """What each row adds to the difference (n,), times its weight."""
+        del powers
+        first, second = map(over_labels, self.added(look))
+        return second - first
+
+
+def over_labels(every: HostArray) -> HostArray:
+    """The sum over labels (n,) of what rows have in each (K, n), label by label: of one row NumPy's differs."""
+    total = np.zeros(every.shape[1])
+    for of_label in every:
+        total += of_label
+    return total
 
 
 def scored_of(numbers: LabelNumbers) -> ScoreValues:

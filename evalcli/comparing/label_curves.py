@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.comparing.label_contrasts import Contrast
+from evalcli.comparing.label_contrasts import OfEither, over_labels
 from evalcli.comparing.label_rows import influence_of
-from evalcli.metrics.registry import class_index
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.mover import mover
 from evalcli.uncertainty.paired import correlation_of, products
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.paired import RowInfluence
 
 
-class OfCurve(Contrast):
+class OfCurve(OfEither):
     """A number of the curve of one label, or of all cells."""
 
     @property
@@ -44,24 +43,14 @@ class OfCurve(Contrast):
 
     def powers(self, look: RowLook) -> HostArray:
         """What each row adds to the sums (cells, n)."""
-        first, second = self._added(look)
-        squares = [(each * each).sum(axis=0) for each in (first, second)]
-        return np.concatenate([products(first.sum(axis=0), second.sum(axis=0)), squares])
+        every = self.added(look)
+        squares = [over_labels(each * each) for each in every]
+        return np.concatenate([products(*map(over_labels, every)), squares])
 
-    def moves(self, look: RowLook, powers: HostArray) -> HostArray:
-        """What each row adds to the difference (n,), times its weight."""
-        del powers
-        first, second = self._added(look)
-        moves: HostArray = second.sum(axis=0) - first.sum(axis=0)
-        return moves
-
-    def _added(self, look: RowLook) -> list[HostArray]:
-        """What the cells of each row add to either (K, n), times its weight."""
-        found = [
-            np.stack([look.influence(one, model, place, pooled=self._pooled) for place in self._places])
-            for one, model in zip(self._influences, self.pair, strict=True)
-        ]
-        return found if look.weight is None else [each * look.weight for each in found]
+    def influence(self, look: RowLook, at: int) -> HostArray:
+        """What the cells of each row add to the number of one of the two (K, n)."""
+        one, model = self._influences[at], self.pair[at]
+        return np.stack([look.influence(one, model, place, pooled=self._pooled) for place in self.places])
 
     def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
         """What the sums tell."""
@@ -84,15 +73,9 @@ class OfCurve(Contrast):
         return self.name.average == "micro"
 
     @cached_property
-    def _places(self) -> list[int]:
-        """The labels that it is of."""
-        labels = self.numbers[0].counted.labels
-        return [*range(len(labels))] if self._pooled else [class_index(self.name, None, labels)]
-
-    @cached_property
     def _rankings(self) -> list[Ranking]:
         """That of the label or of all cells, of either model."""
-        return [one.rankings(pooled=self._pooled)[self._places[0]] for one in self.numbers]
+        return [one.rankings(pooled=self._pooled)[self.places[0]] for one in self.numbers]
 
     @cached_property
     def _influences(self) -> list[RowInfluence]:

@@ -22,7 +22,6 @@ import numpy as np
 
 from evalcli.comparing.label_contrasts import Contrast, scored_of
 from evalcli.comparing.label_rows import influence_of
-from evalcli.metrics.registry import class_index
 from evalcli.uncertainty.comparison import detectable
 from evalcli.uncertainty.intervals import none_of
 from evalcli.uncertainty.paired import ranked_difference
@@ -45,7 +44,7 @@ class OfRanks(Contrast):
     @property
     def cells(self) -> int:
         """The squares of what a row adds, then of what it adds in each label."""
-        return 1 + len(self._places)
+        return 1 + len(self.places)
 
     def powers(self, look: RowLook) -> HostArray:
         """What each row adds to the sums (cells, n)."""
@@ -63,7 +62,7 @@ class OfRanks(Contrast):
         """What each row adds to the difference, then in each label (cells, n)."""
         total, parts = np.zeros(look.rows), []
         first, second = self._influences
-        for at, place in enumerate(self._places):
+        for at, place in enumerate(self.places):
             mine, theirs = (
                 look.influence(one, model, place, pooled=self._pooled)
                 for one, model in zip((first[at], second[at]), self.pair, strict=True)
@@ -85,9 +84,9 @@ class OfRanks(Contrast):
             sides = np.array([min(float(self._sides.min()), self.total) / mean_weight])
             return ranked_difference(*self.values, sums[0], float(sides[0]), confidence)
         sides = self._sides / mean_weight
-        if len(self._places) == 1:
+        if len(self.places) == 1:
             return ranked_difference(*self.values, sums[0], float(sides[0]), confidence)
-        apart = [area.value[self._places] for area in self._areas]
+        apart = [area.value[self.places] for area in self._areas]
         still = ~(variances > 0.0) | (sides < 2.0)
         reach = np.where(still, self._weights * np.array([none_of(each, confidence.critical) for each in sides]), 0.0)
         unlike = apart[0] != apart[1]
@@ -116,13 +115,10 @@ class OfRanks(Contrast):
         return [one.rankings(pooled=self._pooled) for one in self.numbers]
 
     @cached_property
-    def _places(self) -> list[int]:
+    def places(self) -> list[int]:
         """The labels that it is of; in one without rows of either side no model can differ from another."""
-        labels = self.numbers[0].counted.labels
-        if self.name.average is None:
-            return [class_index(self.name, None, labels)]
-        if self._pooled:
-            return [*range(len(labels))]
+        if self.name.average in {None, "micro"}:
+            return super().places
         known = np.isfinite([area.value for area in self._areas]).all(axis=0)
         return [int(place) for place in np.flatnonzero(known) if self._rankings[0][place].defined]
 
@@ -130,9 +126,9 @@ class OfRanks(Contrast):
     def _weights(self) -> HostArray:
         """What each label counts for."""
         if self._pooled:
-            return np.ones(len(self._places))
-        support = np.array([float(self._rankings[0][place].positives) for place in self._places])
-        weights = support if self.name.average == "weighted" else np.ones(len(self._places))
+            return np.ones(len(self.places))
+        support = np.array([float(self._rankings[0][place].positives) for place in self.places])
+        weights = support if self.name.average == "weighted" else np.ones(len(self.places))
         known = np.isfinite(self._areas[0].value)
         of_all = np.array([float(one.positives) for one in self._rankings[0]])[known]
         total = float(of_all.sum()) if self.name.average == "weighted" else float(np.count_nonzero(known))
@@ -142,8 +138,8 @@ class OfRanks(Contrast):
     def _unbiased(self) -> HostArray:
         """By what influences on either side of each label are stretched (K, 2), as their squares are too small."""
         if self.name.average not in {"macro", "weighted"}:
-            return np.ones((len(self._places), 2))
-        every = [self._rankings[0][place] for place in self._places]
+            return np.ones((len(self.places), 2))
+        every = [self._rankings[0][place] for place in self.places]
         sides = np.array([(float(one.positives), float(one.negatives)) for one in every]) / self.numbers[0].mean_weight
         return np.sqrt(np.where(sides > 1.0, sides / np.maximum(sides - 1.0, 1e-9), 1.0))
 
@@ -157,7 +153,7 @@ class OfRanks(Contrast):
         """What a true cell of a label adds, as weights by support are uncertain, too; ``None`` where they are not."""
         if self.name.average != "weighted":
             return None
-        first, second = (area.value[self._places] for area in self._areas)
+        first, second = (area.value[self.places] for area in self._areas)
         gap = second - first
         support = sum(float(one.positives) for one in self._rankings[0])
         moved: HostArray = (gap - (self._weights * gap).sum()) / support
@@ -167,11 +163,11 @@ class OfRanks(Contrast):
     def _influences(self) -> list[list[RowInfluence]]:
         """Those of every label, of either model."""
         if self._pooled:
-            return [[influence_of(self.name, every[0])] * len(self._places) for every in self._rankings]
-        return [[influence_of(self.name, every[place]) for place in self._places] for every in self._rankings]
+            return [[influence_of(self.name, every[0])] * len(self.places) for every in self._rankings]
+        return [[influence_of(self.name, every[place]) for place in self.places] for every in self._rankings]
 
     @cached_property
     def _sides(self) -> HostArray:
         """Rows of the smaller side of each label."""
-        every = [self._rankings[0][place] for place in self._places]
+        every = [self._rankings[0][place] for place in self.places]
         return np.array([float(min(one.positives, one.negatives)) for one in every])

@@ -88,6 +88,19 @@ def test_no_bit_depends_on_batches_and_workers(case) -> None:
     assert json.dumps(every[1]) == json.dumps(every[2]) == json.dumps(every[0])
 
 
+@pytest.mark.parametrize("name", ["ks_micro", "ks[1]", "ks_macro", "ece"])
+def test_no_bit_of_many_labels_depends_on_batches_of_one_row(name) -> None:
+    """NumPy adds eight numbers of one row in another order than those of several."""
+    rng = np.random.default_rng(2)
+    target = (rng.random((33, 40)) < 0.4).astype(int)
+    preds = [1 / (1 + np.exp(-(1.5 * target + rng.normal(size=target.shape)))) for _ in range(2)]
+    whole, single = (
+        compared(sources(*preds, target=target), [name], Execution(batch_size=size, workers=1)).metric(name)
+        for size in (33, 1)
+    )
+    assert single.differences == whole.differences
+
+
 def test_json_round_trip() -> None:
     found = compared(sources(FIRST, SECOND), by_label=True)
     assert Comparison.from_json_object(json.loads(json.dumps(found.to_json_object()))) == found
