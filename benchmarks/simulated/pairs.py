@@ -140,7 +140,7 @@ def ranked(positives: int, negatives: int, first: float, second: float) -> Calla
         *scores, target = two_scores(rng, positives, negatives, first, second)
         rankings = [ranking_of(one[target], one[~target]) for one in scores]
         state = PairedInfluence()
-        state.update(*(RowInfluence.of_auroc(of).at(one, target) for of, one in zip(rankings, scores, strict=True)))
+        state.update(*(RowInfluence.of("auroc", of).at(one, target) for of, one in zip(rankings, scores, strict=True)))
         areas = [float(auroc(of).value) for of in rankings]
         return ranked_difference(*areas, state.variance, min(positives, negatives), CONFIDENCE)
 

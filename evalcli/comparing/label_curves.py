@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.comparing.label_contrasts import OfEither, over_labels
-from evalcli.comparing.label_rows import influence_of
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.mover import mover
-from evalcli.uncertainty.paired import correlation_of, products
+from evalcli.uncertainty.paired import RowInfluence, correlation_of, products
 from evalcli.uncertainty.readoff import read_off_interval
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from evalcli.metrics.roc import Ranking
     from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence
-    from evalcli.uncertainty.paired import RowInfluence
 
 
 class OfCurve(OfEither):
@@ -79,4 +77,4 @@ class OfCurve(OfEither):
 
     @cached_property
     def _influences(self) -> list[RowInfluence]:
-        return [influence_of(self.name, ranking) for ranking in self._rankings]
+        return [RowInfluence.of(self.name.base, ranking, *self.name.arguments) for ranking in self._rankings]

@@ -14,17 +14,16 @@ components.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import hypot, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalcli.comparing.label_contrasts import Contrast, scored_of
-from evalcli.comparing.label_rows import influence_of
 from evalcli.uncertainty.comparison import detectable
 from evalcli.uncertainty.intervals import none_of
-from evalcli.uncertainty.paired import ranked_difference
+from evalcli.uncertainty.paired import RowInfluence, ranked_difference
 from evalcli.uncertainty.quantiles import two_sided
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from evalcli.metrics.roc import Certified, Ranking
     from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence
-    from evalcli.uncertainty.paired import RowInfluence
 
 
 class OfRanks(Contrast):
@@ -162,9 +160,10 @@ class OfRanks(Contrast):
     @cached_property
     def _influences(self) -> list[list[RowInfluence]]:
         """Those of every label, of either model."""
+        of = partial(RowInfluence.of, self.name.base)
         if self._pooled:
-            return [[influence_of(self.name, every[0])] * len(self.places) for every in self._rankings]
-        return [[influence_of(self.name, every[place]) for place in self.places] for every in self._rankings]
+            return [[of(every[0], *self.name.arguments)] * len(self.places) for every in self._rankings]
+        return [[of(every[place], *self.name.arguments) for place in self.places] for every in self._rankings]
 
     @cached_property
     def _sides(self) -> HostArray:

@@ -18,7 +18,6 @@ from evalcli.metrics.registry import check_task, needs_scores
 from evalcli.metrics.roc import Certified
 from evalcli.multilabel.values import CountValues, ScoreValues
 from evalcli.uncertainty.cells import Margins
-from evalcli.uncertainty.paired import RowInfluence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from evalcli.metrics.roc import Ranking
     from evalcli.multilabel.prepare import Cells
     from evalcli.multilabel.states import MultilabelPass
+    from evalcli.uncertainty.paired import RowInfluence
 
-INFLUENCES = {"auroc": RowInfluence.of_auroc, "average_precision": RowInfluence.of_average_precision}
 MEASURES = ("lrap", "coverage_error", "ranking_loss")
 LOSSES = ("log_loss", "brier")
 LEFT_OUT = 8
@@ -89,12 +88,6 @@ class LabelNumbers:
         """That of every label, or one of all cells for each of them."""
         assert self.scored is not None
         return [self.scored.pooled] * len(self.scored.labels) if pooled else self.scored.rankings
-
-
-def influence_of(name: MetricName, ranking: Ranking) -> RowInfluence:
-    """What a row adds to a metric of one ranking: that of areas exactly, else as the delta method sees it."""
-    make = INFLUENCES.get(name.base)
-    return RowInfluence.of_curve(name.base, ranking, *name.arguments) if make is None else make(ranking)
 
 
 class Sizes(NamedTuple):

@@ -25,12 +25,13 @@ from evalcli.comparing.label_curves import OfCurve
 from evalcli.comparing.label_flips import LabelFlips
 from evalcli.comparing.label_rankings import OfRanks
 from evalcli.comparing.label_ratios import HAMMING, OfCells, OverLabels
-from evalcli.comparing.label_rows import INFLUENCES, LEFT_OUT, LOSSES, MEASURES, RowLook
+from evalcli.comparing.label_rows import LEFT_OUT, LOSSES, MEASURES, RowLook
 from evalcli.comparing.labels import in_common
 from evalcli.evidence import Evidence
 from evalcli.metrics.entry import OVER_ROWS
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.registry import class_index, parse
+from evalcli.uncertainty.paired import AREAS
 from evalcli.uncertainty.slopes import RATIOS
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def contrast_of(name: MetricName, pair: tuple[int, int], numbers: tuple[LabelNum
     elif name.base in LOSSES:
         kind = OfLosses
     elif name.entry.state == "KeyTable":
-        kind = OfCurve if name.average in {None, "micro"} and name.base not in INFLUENCES else OfRanks
+        kind = OfCurve if name.average in {None, "micro"} and name.base not in AREAS else OfRanks
     elif name.base == "ece":
         kind = OfBins
     elif name.base in HAMMING or (name.average == "micro" and name.base in _RATIO):

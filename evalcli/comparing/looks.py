@@ -18,7 +18,7 @@ from evalcli.metrics.probability import positive_scores, probability_rows, score
 from evalcli.metrics.ranking import one_vs_rest_scores, rows_by_class
 from evalcli.uncertainty.binslopes import SLOPES, BinSlopes, bin_slopes
 from evalcli.uncertainty.curves import curve_slopes
-from evalcli.uncertainty.paired import RowInfluence
+from evalcli.uncertainty.paired import AREAS, RowInfluence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +32,8 @@ if TYPE_CHECKING:
     from evalcli.metrics.roc import Ranking
     from evalcli.metrics.segments import Segments
 
-INFLUENCES = {"auroc": RowInfluence.of_auroc, "average_precision": RowInfluence.of_average_precision}
+EXACT = frozenset({*AREAS, "auroc_ovo"})
 """Metrics of ranks whose influences are known exactly."""
-EXACT = frozenset({*INFLUENCES, "auroc_ovo"})
-"""Those, and that of pairs of classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class ScoreLook:
                 weight = weight * np.array([ranking.positives for ranking in rankings])
             weights[str(name)] = weight / weight.sum()
             influences[str(name)] = tuple(
-                _influence(name, ranking).times(share) if held[i] else None
+                RowInfluence.of(name.base, ranking, *name.arguments).times(share) if held[i] else None
                 for i, (ranking, share) in enumerate(zip(rankings, weights[str(name)], strict=True))
             )
         told = [name for name in names if is_seen(name)]
@@ -130,11 +128,6 @@ class ScoreLook:
         rows = probability_rows(score_rows(scores, target, form), form, visit if parts else None)
         found = {name: look.influence(rows) for name, look in self.by_row.items()}
         return rows, found | {name: np.concatenate(each) for name, each in parts.items()}
-
-
-def _influence(name: MetricName, ranking: Ranking) -> RowInfluence:
-    make = INFLUENCES.get(name.base)
-    return RowInfluence.of_curve(name.base, ranking, *name.arguments) if make is None else make(ranking)
 
 
 @dataclass(frozen=True, slots=True)

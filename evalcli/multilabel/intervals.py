@@ -49,7 +49,6 @@ _RANKS: dict[str, tuple[Callable[..., Any], str]] = {
     "auroc": (ranks.auroc_estimate, "delong"),
     "average_precision": (ranks.average_precision_estimate, "influence"),
 }
-_INFLUENCES = {"auroc": RowInfluence.of_auroc, "average_precision": RowInfluence.of_average_precision}
 _ROW_MEANS = {"lrap": "precision", "coverage_error": "coverage", "ranking_loss": "loss"}
 """What of the sums of ``LabelRanks`` each is the mean of."""
 _LOSSES = {"log_loss": "loss", "brier": "brier"}
@@ -382,7 +381,7 @@ class Intervals:
         if scored.sampled is not None:
             from evalcli.uncertainty.coupling import of_cells
 
-            coupling = of_cells(scored.sampled, _INFLUENCES[base](pooled))
+            coupling = of_cells(scored.sampled, RowInfluence.of(base, pooled))
             if coupling is not None:
                 return by_variance(value, coupling * single, self._confidence.critical, method)
         return by_variance(value, error * error, self._confidence.critical, f"{method} (bound)")
@@ -393,7 +392,7 @@ class Intervals:
 
         pooled, coupling = scored.pooled, None
         if scored.sampled is not None and pooled.defined:
-            coupling = of_cells(scored.sampled, RowInfluence.of_curve(name.base, pooled, *name.arguments))
+            coupling = of_cells(scored.sampled, RowInfluence.of(name.base, pooled, *name.arguments))
         if coupling is not None:
             return self._curve(name, pooled, coupling)
         found = self._curve(name, pooled, float(len(scored.labels)))

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 LEAST_ROWS = 20
 """Fewer rows do not tell."""
 _LEAST = 0.1
-_OF = {"auroc": RowInfluence.of_auroc, "average_precision": RowInfluence.of_average_precision}
 
 
 class SampledInfluences(NamedTuple):
@@ -45,7 +44,7 @@ class SampledInfluences(NamedTuple):
         moved = np.zeros(rows.scores.shape)
         for place, ranking in enumerate(rankings):
             if ranking.defined:
-                moved[:, place] = _moved(rows, place, _OF[base](coarse(ranking)))
+                moved[:, place] = _moved(rows, place, RowInfluence.of(base, coarse(ranking)))
         return cls(moved, rows.target, rows.squares)
 
     def of_columns(self, columns: Sequence[int], *, alone: bool) -> SampledInfluences:
@@ -91,7 +90,7 @@ class PairInfluences:
         """Those on the AUROC of class ``i`` against ``j``."""
         target = self._rows.target
         kept = np.flatnonzero((target[:, i] == 1) | (target[:, j] == 1))
-        moved = RowInfluence.of_auroc(coarse(ranking)).at(self._rows.scores[kept, i], target[kept, i] == 1)
+        moved = RowInfluence.of("auroc", coarse(ranking)).at(self._rows.scores[kept, i], target[kept, i] == 1)
         self._together[kept] += moved
         self._apart[kept] += moved * moved
 

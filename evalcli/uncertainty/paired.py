@@ -37,8 +37,27 @@ if TYPE_CHECKING:
     from evalcli.metrics.segments import Segments
     from evalcli.uncertainty.intervals import Confidence
 
+
+def _on_auroc(ranking: Ranking) -> tuple[HostArray, HostArray]:
+    """``(share of the other side that it beats − AUROC) / rows of its side``."""
+    area = float(auroc(ranking).value)
+    beaten, beating = placements(ranking)
+    return (beaten - area) / ranking.positives, (beating - area) / ranking.negatives
+
+
+AREAS = {"auroc": _on_auroc, "average_precision": precision_influence}
+"""Metrics of ranks whose influences are known exactly."""
 DRAWN = 4.0
 """Rows of no agreement that a correlation is drawn towards 0 by: the square of two standard errors."""
+
+
+def influences(base: str, ranking: Ranking, *arguments: float) -> tuple[HostArray, HostArray]:
+    """What a positive and a negative in each segment (K,) add to a metric of ranks.
+
+    That of ``AREAS`` exactly, that of what else is read off a curve as the delta method sees it.
+    """
+    exact = AREAS.get(base)
+    return curve_influence(base, ranking, *arguments) if exact is None else exact(ranking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +67,7 @@ class RowInfluence:
     >>> from evalcli.metrics.ranking import KeyTable
     >>> table, scores, target = KeyTable(), np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])
     >>> table.update(scores, target)
-    >>> RowInfluence.of_auroc(table.ranking()).at(scores, target == 1).tolist()
+    >>> RowInfluence.of("auroc", table.ranking()).at(scores, target == 1).tolist()
     [0.125, -0.125, -0.125, 0.125]
     """
 
@@ -57,24 +76,9 @@ class RowInfluence:
     negative: HostArray
 
     @classmethod
-    def of_auroc(cls, ranking: Ranking) -> RowInfluence:
-        """``(share of the other side that it beats − AUROC) / rows of its side``."""
-        area = float(auroc(ranking).value)
-        beaten, beating = placements(ranking)
-        return cls._of(ranking, (beaten - area) / ranking.positives, (beating - area) / ranking.negatives)
-
-    @classmethod
-    def of_average_precision(cls, ranking: Ranking) -> RowInfluence:
-        """As ``ranks.precision_influence`` explains."""
-        return cls._of(ranking, *precision_influence(ranking))
-
-    @classmethod
-    def of_curve(cls, base: str, ranking: Ranking, *arguments: float) -> RowInfluence:
-        """On a number that is read off a curve, run by run of segments, as the delta method sees it."""
-        return cls._of(ranking, *curve_influence(base, ranking, *arguments))
-
-    @classmethod
-    def _of(cls, ranking: Ranking, positive: HostArray, negative: HostArray) -> RowInfluence:
+    def of(cls, base: str, ranking: Ranking, *arguments: float) -> RowInfluence:
+        """On a metric of ranks; see ``influences``."""
+        positive, negative = influences(base, ranking, *arguments)
         segments = ranking.segments
         return cls(segments, segments.of_positives(positive), segments.of_negatives(negative))
 

@@ -40,7 +40,7 @@ def test_columns_that_are_all_one_are_coupled_as_closely_as_can_be(base):
     scores, target = (np.repeat(side, 5, axis=1) for side in drawn(400, 1, 0.5))
     table, rows = table_of(scores, target), SampledRows(scores, target, np.ones(400))
     assert coupling_of(base, rows, table) == pytest.approx(5, rel=0.02)
-    assert of_cells(rows, getattr(RowInfluence, f"of_{base}")(table.pooled())) == pytest.approx(5)
+    assert of_cells(rows, RowInfluence.of(base, table.pooled())) == pytest.approx(5)
 
 
 def test_columns_apart_are_not_coupled_and_few_rows_do_not_tell():

@@ -87,7 +87,7 @@ def test_newcombe_solves_its_equation():
 def test_influences_of_average_precision_are_derivatives(seed):
     values, target = scores(seed, 15, 25)
     of = ranking(values, target)
-    influence = RowInfluence.of_average_precision(of).at(values, target == 1)
+    influence = RowInfluence.of("average_precision", of).at(values, target == 1)
     assert influence.sum() == pytest.approx(0, abs=1e-12)
     for row in range(0, 40, 7):
         step = 1e-5
@@ -177,7 +177,7 @@ def test_a_mean_over_columns_is_never_too_narrow():
     rankings = table.compute()
     estimates = [auroc_estimate(of) for of in rankings]
     found = mean_interval(estimates, [0.25] * 4, CONFIDENCE, "delong")
-    influence = sum(RowInfluence.of_auroc(of).at(values[:, c], target == c) / 4 for c, of in enumerate(rankings))
+    influence = sum(RowInfluence.of("auroc", of).at(values[:, c], target == c) / 4 for c, of in enumerate(rankings))
     exact = CONFIDENCE.critical * float(np.sqrt((influence**2).sum()))
     apart = sum(rank_interval(one, CONFIDENCE, "delong").width for one in estimates) / 4
     assert 2 * exact < found.width < apart
@@ -224,7 +224,7 @@ def test_the_paired_variance_is_delongs():
     contrast = np.array([1, -1])
     expected = contrast @ (positives / 30 + negatives / 50) @ contrast
     state = PairedInfluence()
-    influences = [RowInfluence.of_auroc(ranking(one, target)).at(one, target == 1) for one in both]
+    influences = [RowInfluence.of("auroc", ranking(one, target)).at(one, target == 1) for one in both]
     state.update(*influences)
     assert state.compute() == pytest.approx(expected, rel=0.04)  # divided by n, not n − 1
     split = PairedInfluence()
