@@ -10,8 +10,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from evalcli import __version__
 from evalcli.comparing import data
 from evalcli.comparing.differences import judged
@@ -142,8 +140,7 @@ def _of_bins(name: MetricName, seen: Sequence[Seen | None], confidence: Confiden
     first, second = seen
     if first is None or second is None:
         return None
-    span = float(min(len(np.atleast_2d(first.table.n)), 2)) if name.base.startswith("brier") else 1.0
-    return bins_difference(name.base, first, second, (0.0, 0.0, 0.0), confidence, span)
+    return bins_difference(name.base, first, second, (0.0, 0.0, 0.0), confidence)
 
 
 def _findings(rows: Sequence[data.MetricRow], sources: Sequence[Source]) -> tuple[Finding, ...]:

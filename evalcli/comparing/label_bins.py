@@ -74,4 +74,4 @@ class OfBins(OfEither):
             Seen(table, one.mean_weight, square)
             for table, one, square in zip(self._tables, self.numbers, sums[::2], strict=True)
         )
-        return bins_difference(self.name.base, first, second, sums, confidence, self.span)
+        return bins_difference(self.name.base, first, second, sums, confidence)

@@ -139,7 +139,7 @@ class ScoreDifferences:
             Seen(table_of(name, self.results[i]), self._mean_weight(i), square)
             for i, square in zip(pair, sums[::2], strict=True)
         )
-        return bins_difference(name.base, first, second, sums, self.confidence, span_of(name, self.results[0]))
+        return bins_difference(name.base, first, second, sums, self.confidence)
 
     def _mean_weight(self, number: int) -> float:
         """``Σw² / Σw``."""

@@ -142,14 +142,13 @@ SURPRISES = {
 """By the name of a metric."""
 
 
-def bins_difference(
-    base: str, first: Seen, second: Seen, sums: Sequence[float], confidence: Confidence, span: float
-) -> Difference:
+def bins_difference(base: str, first: Seen, second: Seen, sums: Sequence[float], confidence: Confidence) -> Difference:
     """The number ``base`` of the second model less that of the first, from the sums of ``products`` of what rows do.
 
     What noise adds to an error is told by the bins of each model alone, so surprises have less in common than what was
     measured: the correlation is drawn towards 0 by so many rows for each bin.
     """
-    read, bins = SURPRISES[base], float(first.table.n.shape[-1])
+    read, (tables, bins) = SURPRISES[base], np.atleast_2d(first.table.n).shape
+    span = float(min(tables, 2)) if base.startswith("brier") else 1.0  # the squares of classes add up, errors do not
     together = correlation_of(sums, first.rows, DRAWN + read.alone * bins)
     return inverted_difference(read.of(second, confidence), read.of(first, confidence), confidence, together, span)

@@ -71,7 +71,7 @@ def test_no_gap_at_all_and_one_row_have_intervals(base):
     perfect = Seen(bin_table(np.array([0, 9]), np.array([0.0, 9.0]), np.array([0, 9])), 1.0, 0.0)
     single = Seen(bin_table(np.array([1, 0]), np.array([0.3, 0.0]), np.array([1, 0])), 1.0, 0.1)
     for first, second in ((perfect, perfect), (perfect, single), (single, perfect), (single, single)):
-        found = bins_difference(base, first, second, (0.1, 0.05, 0.1), CONFIDENCE, 1.0)
+        found = bins_difference(base, first, second, (0.1, 0.05, 0.1), CONFIDENCE)
         assert -1.0 <= found.interval.low <= found.value <= found.interval.high <= 1.0
         assert found.interval.width > 0.01
         assert 0.05 < found.p <= 1.0
