@@ -3,19 +3,18 @@
 Rows are independent, the labels of a row are not. So what is counted of one label is a share of rows and gets Wilson's
 interval, as in the other tasks; what is a mean over rows, or a ratio of sums over rows (micro averages), varies as the
 rows do, which the sizes of their label sets tell: the jackknife. A mean over labels varies as ``LabelMoments`` says, up
-to 32 labels and with counted rows, and one of ranks as a sample of rows does, up to 128 labels. Where nothing tells how
-labels go together (more labels, weights, calibration errors) the mean
-of the labels' own intervals stands in: no mean varies more than its parts do on average. Its method ends in
-``(bound)``, and it is too wide where labels are independent.
+to 32 labels and with counted rows, and one of ranks as ``rank_intervals`` says. Where nothing tells how labels go
+together (more labels, weights, calibration errors) the mean of the labels' own intervals stands in: no mean varies more
+than its parts do on average. Its method ends in ``(bound)``, and it is too wide where labels are independent.
 
-Source: Wilson 1927; DeLong, DeLong and Clarke-Pearson 1988; Hall 1992; Tukey 1958.
+Source: Wilson 1927; Hall 1992; Tukey 1958.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from math import inf, isinf, nextafter, sqrt
+from math import inf, isinf, nextafter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,18 +23,17 @@ from evalcli.metrics.calibration import BinTable
 from evalcli.metrics.entry import OVER_ROWS
 from evalcli.metrics.label_calibration import cell_losses
 from evalcli.metrics.registry import METRICS, class_index
-from evalcli.metrics.roc import Certified
-from evalcli.uncertainty import bins, means, ranks
+from evalcli.multilabel.rank_intervals import RANKS, RankIntervals
+from evalcli.uncertainty import bins, means
 from evalcli.uncertainty.cells import Margins, dot
 from evalcli.uncertainty.curves import worst_together
-from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson
+from evalcli.uncertainty.intervals import Interval, by_variance, wilson
 from evalcli.uncertainty.jackknife import bounded_interval
-from evalcli.uncertainty.paired import RowInfluence
 from evalcli.uncertainty.proportions import SHARES, of_margins
 from evalcli.uncertainty.slopes import RATIOS, ratio_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
@@ -45,10 +43,6 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
     from evalcli.uncertainty.slopes import Ratio
 
-_RANKS: dict[str, tuple[Callable[..., Any], str]] = {
-    "auroc": (ranks.auroc_estimate, "delong"),
-    "average_precision": (ranks.average_precision_estimate, "influence"),
-}
 _ROW_MEANS = {"lrap": "precision", "coverage_error": "coverage", "ranking_loss": "loss"}
 """What of the sums of ``LabelRanks`` each is the mean of."""
 _LOSSES = {"log_loss": "loss", "brier": "brier"}
@@ -57,7 +51,7 @@ _WORST: dict[str, tuple[float, float | None]] = {"log_loss": (inf, means.WORST_L
 """The largest that each can be, and the worst that a row is taken to be where that is infinite."""
 
 
-class Intervals:
+class Intervals(RankIntervals):
     """The intervals of all metrics; what they share is computed once. ``together`` is what ``LabelMoments`` counted."""
 
     def __init__(
@@ -68,10 +62,9 @@ class Intervals:
         together: HostArray | None = None,
         mean_weight: float = 1.0,
     ) -> None:
-        self._counted, self._scored, self._confidence = counted, scored, confidence
-        self._together, self._mean_weight = together, mean_weight
+        super().__init__(scored, confidence, mean_weight)
+        self._counted, self._together = counted, together
         self._columns: dict[str, list[Interval | None]] = {}
-        self._values_of_ranks: dict[str, Certified] = {}
 
     def of(self, name: MetricName, value: Value) -> Value:
         """``value`` with its interval, where there is one."""
@@ -221,7 +214,7 @@ class Intervals:
         if name.base == "ece":
             return bins.calibration_interval(scored.sums.bins, self._confidence, self._mean_weight)
         if name.average == "micro":
-            return self._pooled(name.base, scored, value) if name.base in _RANKS else self._pooled_curve(name, scored)
+            return self._pooled(name.base, scored, value) if name.base in RANKS else self._pooled_curve(name, scored)
         if name.base in _LOSSES and (scored.sums.n == scored.sums.n[0]).all() and scored.sums.n[0] >= self._total:
             return self._loss_of_rows(name.base, scored, value)
         labels = self._of_each(name)
@@ -231,51 +224,22 @@ class Intervals:
         if not known:
             return None
         picked = np.asarray(weights, np.float64)[known]
-        if name.base in _RANKS and len(known) == len(labels):
+        if name.base in RANKS and len(known) == len(labels):
             coupled = self._coupled(name, scored, own, picked / picked.sum())
             if coupled is not None:
                 return coupled
         found = [labels[place] for place in known]
         return bound(found, own[known], picked / picked.sum(), value)
 
-    def _coupled(self, name: MetricName, scored: ScoreValues, own: HostArray, weights: HostArray) -> Interval | None:
-        """That of a mean of ranks over all labels, where a sample of rows tells how they go together."""
-        if scored.sampled is None:
-            return None
-        from evalcli.uncertainty.coupling import SampledInfluences
-
-        estimate, method = _RANKS[name.base]
-        estimates = [estimate(ranking, self._squares(ranking)) for ranking in self._rankings]
-        if None in estimates:
-            return None
-        by_support = float(np.sum(scored.support)) if name.average == "weighted" else None
-        coupling = SampledInfluences.of(name.base, scored.sampled, self._rankings).coupling(
-            estimates, weights, by_support
-        )
-        if coupling is None:
-            return None
-        value = sum(weight * one.value for one, weight in zip(estimates, weights.tolist(), strict=True))
-        moved = dot(weights, own) - value  # ranks are joined to fewer places
-        rows = None if by_support is None else by_support / self._mean_weight
-        found = ranks.mean_interval(estimates, weights.tolist(), self._confidence, method, rows, coupling)
-        return replace(found, low=found.low + moved, high=found.high + moved)
-
     def _of_each(self, name: MetricName) -> Sequence[Interval | None]:
         """The intervals (L,) of a metric of every label."""
-        if name.entry.state != "KeyTable" or name.base in _RANKS:
+        if name.entry.state != "KeyTable" or name.base in RANKS:
             return self._label_scores(name.base)
         key = str(replace(name, label=None, average=None))
         if key not in self._columns:
             assert self._scored is not None
             self._columns[key] = [self._curve(name, ranking) for ranking in self._scored.rankings]
         return self._columns[key]
-
-    def _curve(self, name: MetricName, ranking: Ranking, times: float = 1.0) -> Interval | None:
-        """That of a number that is read off the curve of one label, of so many ``times`` fewer rows."""
-        from evalcli.uncertainty.readoff import read_off_interval
-
-        exact, weight = name.entry.formula(ranking, *name.arguments), self._mean_weight * times
-        return read_off_interval(name.base, exact, ranking, self._confidence, *name.arguments, mean_weight=weight)
 
     def _label_scores(self, base: str) -> list[Interval | None]:
         """The intervals (L,) of what scores say of each label."""
@@ -294,33 +258,10 @@ class Intervals:
             values = scored.by_label(METRICS[base]).value
             pairs = zip(scored.rankings, values.tolist(), strict=True)
             return [self._loss(base, ranking, value, scored) for ranking, value in pairs]
-        if base not in _RANKS:
+        if base not in RANKS:
             return [None] * len(scored.labels)
         places = range(len(scored.labels))
         return [self._rank(base, place, self._mean_weight, self._confidence) for place in places]
-
-    def _rank(self, base: str, place: int, weight: float, confidence: Confidence) -> Interval | None:
-        """That of the ranks of one label, whose rows weigh ``weight``."""
-        estimate, method = _RANKS[base]
-        ranking = self._rankings[place]
-        one = estimate(ranking, ranks.Squares(ranking.positives * weight, ranking.negatives * weight))
-        if one is None:
-            return None
-        certified = Certified(*(float(part[place]) for part in self._ranked_values(base)))
-        return ranks.rank_interval(one._replace(certified=certified), confidence, method)
-
-    def _ranked_values(self, base: str) -> Certified:
-        """The values (L,) of every label, and how far they are certain."""
-        if base not in self._values_of_ranks:
-            assert self._scored is not None
-            self._values_of_ranks[base] = self._scored.by_label(METRICS[base])
-        return self._values_of_ranks[base]
-
-    @cached_property
-    def _rankings(self) -> list[Ranking]:
-        """The rankings of the labels, as finely as their variances need."""
-        assert self._scored is not None
-        return [ranks.coarse(ranking) for ranking in self._scored.rankings]
 
     @property
     def _total(self) -> float:
@@ -335,9 +276,6 @@ class Intervals:
         high, worst = _WORST[base]
         found = means.mean_interval(moments, self._confidence, 0.0, high, worst)
         return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
-
-    def _squares(self, ranking: Ranking) -> ranks.Squares:
-        return ranks.Squares(ranking.positives * self._mean_weight, ranking.negatives * self._mean_weight)
 
     def _loss(self, base: str, ranking: Ranking, value: float, scored: ScoreValues) -> Interval | None:
         """That of a mean loss of a label's cells, from how often each score occurs with and without it."""
@@ -354,49 +292,6 @@ class Intervals:
         high, worst = _WORST[base]
         found = means.mean_interval(moments, self._confidence, 0.0, high, worst)
         return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
-
-    def _pooled(self, base: str, scored: ScoreValues, value: float) -> Interval | None:
-        """That of a micro average: the errors of a row's cells may all go the same way."""
-        pooled = ranks.coarse(scored.pooled)
-        if not pooled.defined:
-            return None
-        if base == "auroc":
-            totals = pooled.positives, pooled.negatives
-            sides = [(share - value) / n for share, n in zip(ranks.placements(pooled), totals, strict=True)]
-        else:
-            sides = list(ranks.precision_influence(pooled))
-        error, single = 0.0, 0.0
-        for ranking in self._rankings:
-            places = np.minimum(np.searchsorted(-pooled.score, -ranking.score), len(pooled.score) - 1)
-            pos, neg = (side[places] for side in sides)
-            total = dot(ranking.pos, pos) + dot(ranking.neg, neg)
-            square = dot(ranking.pos, pos * pos) + dot(ranking.neg, neg * neg)
-            rows = ranking.positives + ranking.negatives
-            variance = max(square - total * total / rows, 0.0) * self._mean_weight if rows > 0 else 0.0
-            error, single = error + sqrt(variance), single + variance
-        if not (error > 0.0 and 0.0 < value < 1.0):
-            far = none_of(min(pooled.positives, pooled.negatives) / self._mean_weight, self._confidence.critical)
-            return Interval(value - far, value + far, "wilson (bound)")
-        method = _RANKS[base][1]
-        if scored.sampled is not None:
-            from evalcli.uncertainty.coupling import of_cells
-
-            coupling = of_cells(scored.sampled, RowInfluence.of(base, pooled))
-            if coupling is not None:
-                return by_variance(value, coupling * single, self._confidence.critical, method)
-        return by_variance(value, error * error, self._confidence.critical, f"{method} (bound)")
-
-    def _pooled_curve(self, name: MetricName, scored: ScoreValues) -> Interval | None:
-        """That of what is read off the curve of all cells, of so many fewer as a row's cells go together."""
-        from evalcli.uncertainty.coupling import of_cells
-
-        pooled, coupling = scored.pooled, None
-        if scored.sampled is not None and pooled.defined:
-            coupling = of_cells(scored.sampled, RowInfluence.of(name.base, pooled, *name.arguments))
-        if coupling is not None:
-            return self._curve(name, pooled, coupling)
-        found = self._curve(name, pooled, float(len(scored.labels)))
-        return None if found is None else replace(found, method=f"{found.method} (bound)")
 
     def _over_rows(self, name: MetricName, scored: ScoreValues) -> Interval:
         sums, labels = scored.rank_sums, float(len(scored.labels))
