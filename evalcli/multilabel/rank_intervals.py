@@ -20,7 +20,7 @@ from evalcli.metrics.roc import Certified
 from evalcli.uncertainty import ranks
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of
-from evalcli.uncertainty.paired import RowInfluence
+from evalcli.uncertainty.paired import RowInfluence, influences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,12 +102,7 @@ class RankIntervals:
         pooled = ranks.coarse(scored.pooled)
         if not pooled.defined:
             return None
-        if base == "auroc":
-            totals = pooled.positives, pooled.negatives
-            sides = [(share - value) / n for share, n in zip(ranks.placements(pooled), totals, strict=True)]
-        else:
-            sides = list(ranks.precision_influence(pooled))
-        error, single = 0.0, 0.0
+        sides, error, single = influences(base, pooled), 0.0, 0.0
         for ranking in self._rankings:
             places = np.minimum(np.searchsorted(-pooled.score, -ranking.score), len(pooled.score) - 1)
             pos, neg = (side[places] for side in sides)
