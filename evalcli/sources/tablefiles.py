@@ -41,7 +41,7 @@ class Parquet(Format):
         self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS {self._reading()}")
         if self.engine.whole:
             self.whole_view = f"{self.view}_whole"
-            every = f"read_parquet({listed(self.engine.whole)}, {_PLAIN})"
+            every = f"read_parquet({listed(self.engine.whole_paths)}, {_PLAIN})"
             self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.whole_view} AS SELECT * FROM {every}")
         described = self.engine.connection.execute(f"DESCRIBE {self.view}").fetchall()
         for piece in self.pieces:

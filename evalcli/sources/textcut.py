@@ -138,10 +138,11 @@ def cut_lines(texts: Sequence[Text], counts: Array, size: int) -> list[list[Port
         own = counts[rows]
         if own[:, 2].sum() not in {0, own[:, 1].sum()}:
             return None
-        if not rows:
+        if not text.size:
             hands[min(done * size // total, size - 1)].append(Portion(text.path, lines=Lines(0, 0, 0, 0, 0)))
+            continue
         starts = [(done + runs[row][1]) * size // total for row in rows]
-        for hand, lines in _shares(text, own, [runs[row][1] for row in rows], starts) if rows else ():
+        for hand, lines in _shares(text, own, [runs[row][1] for row in rows], starts):
             hands[hand].append(Portion(text.path, lines=lines))
         done += text.size
     first = texts[0]
