@@ -79,7 +79,7 @@ class LabelsPass(FirstPass):
         self.take_in(other)
         self.differing += other.differing
 
-    def settle(self) -> None:
+    def count_alone(self) -> None:
         """Every model was counted by itself."""
 
 

@@ -219,7 +219,7 @@ class TogetherPass(FirstPass):
         if self.losses is not None and other.losses is not None:
             self.losses.merge(other.losses)
 
-    def settle(self) -> None:
+    def count_alone(self) -> None:
         """Counts of each model alone, from the joint tables, where they were not counted by themselves."""
         if self.passes[0].plan.source.weighted or not self.tables:
             return
@@ -277,7 +277,7 @@ def count_together(
             for one, task, evidence in zip(members, tasks, _shared(members, seen), strict=True)
         ):
             inputs = tuple(one.source.finish() for one in members)
-            total.settle()
+            total.count_alone()
             for one, task in zip(total.passes, decided, strict=True):
                 one.check(task)
             _check(members, decided, total)

@@ -154,7 +154,7 @@ class ValuesPass(FirstPass):
         self.gaps.merge(other.gaps)
         self.differing += other.differing
 
-    def settle(self) -> None:
+    def count_alone(self) -> None:
         """Every model was counted by itself."""
 
 

@@ -12,8 +12,9 @@ from memory_source import MemorySource, text_source
 from scipy import stats
 from sklearn import metrics as sk
 
+from evalcli.comparing import models
 from evalcli.comparing.data import Comparison
-from evalcli.comparing.models import Question, compare
+from evalcli.comparing.models import Question, compare, numbers_of
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, InputError, UsageError
 from evalcli.evaluation import evaluate
@@ -69,6 +70,17 @@ CASES = {
 @pytest.fixture(params=CASES)
 def case(request):
     return CASES[request.param]
+
+
+def test_rows_are_counted_once_for_each_model(monkeypatch, case) -> None:
+    seen = []
+    monkeypatch.setattr(models, "numbers_of", lambda *of: seen.append(numbers_of(*of)) or seen[-1])
+    compared(case(), EXECUTIONS[2])
+    _, target, weight, _ = case()[0].arrays
+    for numbers in seen:
+        assert numbers.total == (len(target) if weight is None else weight.sum())
+        assert numbers.counts.support.tolist() == np.bincount(target, weight).tolist()
+    assert len(seen) == len(case())
 
 
 def test_each_model_has_the_numbers_of_its_own_report(case) -> None:
