@@ -128,7 +128,8 @@ class ScoreDifferences:
         if ends[0] is None or ends[1] is None:
             return None
         first, second = self._values(name, pair)
-        found = mover(second, ends[1], first, ends[0], self.confidence, moved.correlation, sqrt(moved.variance))
+        together = moved.correlation(self.numbers[pair[0]].total / self._mean_weight(pair[0]))
+        found = mover(second, ends[1], first, ends[0], self.confidence, together, sqrt(moved.variance))
         span = span_of(name, self.results[0])
         return replace(found, interval=found.interval.holding(second - first, -span, span))
 

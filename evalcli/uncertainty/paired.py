@@ -106,24 +106,20 @@ class PairedInfluence(Metric):
     0.5
     """
 
-    rows: int
     sums: ExactSum
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("rows", 0)
         self.add_state("sums", ExactSum(3))
 
     def update(self, first: HostArray, second: HostArray) -> None:
         """Take in the influences (N,) of rows on either model's metric."""
-        self.rows += len(first)
         if len(first):
             self.sums.add_rows(products(first, second), np.arange(3))
 
-    @property
-    def correlation(self) -> float:
-        """That of the two metrics, drawn a little towards 0: few rows that agree do not say that all do."""
-        return correlation_of(self.sums.value().tolist(), self.rows)
+    def correlation(self, rows: float) -> float:
+        """That of the two metrics, drawn a little towards 0: few ``rows`` that agree do not say that all do."""
+        return correlation_of(self.sums.value().tolist(), rows)
 
     @property
     def variance(self) -> float:

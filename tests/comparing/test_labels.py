@@ -238,9 +238,8 @@ def test_the_curve_of_a_label_is_compared_as_that_of_two_classes(name, weight, c
         sources(FIRST[:, 1], SECOND[:, 1], target=TARGET[:, 1], **more), [name], task="binary", scores="probs"
     )
     each = alone.metric(name).differences[1]
-    near = 1e-12 if weight is None else 0.005  # two classes count rows that weigh nothing for their correlation, too
-    assert (found.value, found.low, found.high) == pytest.approx((each.value, each.low, each.high), abs=near)
-    assert (found.p, found.method) == (pytest.approx(each.p, abs=near), each.method)
+    assert (found.value, found.low, found.high) == pytest.approx((each.value, each.low, each.high), abs=1e-12)
+    assert (found.p, found.method) == (pytest.approx(each.p, abs=1e-12), each.method)
 
 
 @pytest.mark.parametrize("clusters", [None, 100])
