@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.classification.scoring import ScoreResults
+from evalcli.classification.score_results import ScoreResults
 from evalcli.clustergroups import without_each
 from evalcli.metrics.calibration import BinTable
 from evalcli.uncertainty.cells import dot

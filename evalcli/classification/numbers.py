@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.intervals import Intervals
-    from evalcli.classification.scoring import ScoreResults, ScoreStates
+    from evalcli.classification.score_results import ScoreResults
+    from evalcli.classification.scoring import ScoreStates
     from evalcli.counting import Shown
     from evalcli.metrics.counts import ConfusionCounts, Pairs
     from evalcli.metrics.registry import MetricName
@@ -102,7 +103,7 @@ class Numbers:
         """What the scores say, where there are any."""
         if self._states is None:
             return None
-        from evalcli.classification.scoring import ScoreResults
+        from evalcli.classification.score_results import ScoreResults
 
         return ScoreResults(self._states, self.setting.names, self.setting.workers)
 

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalcli.classification.scoring import ScoreResults
+    from evalcli.classification.score_results import ScoreResults
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.coupling import PairInfluences
     from evalcli.uncertainty.ranks import RankEstimate

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.classification.prepare import Labels
-    from evalcli.classification.scoring import ScoreResults, Scoring
+    from evalcli.classification.score_results import ScoreResults
+    from evalcli.classification.scoring import Scoring
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.calibration import BinTable
     from evalcli.metrics.probability import Block, ProbabilityRows, ScoreForm

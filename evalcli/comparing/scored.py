@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from evalcli.classification.numbers import Numbers
     from evalcli.classification.prepare import Labels
-    from evalcli.classification.scoring import ScoreResults, ScoreStates
+    from evalcli.classification.score_results import ScoreResults
+    from evalcli.classification.scoring import ScoreStates
     from evalcli.comparing.passes import Counted, TogetherPass
     from evalcli.comparing.rows import Rows, Together
     from evalcli.engine import Progress

@@ -250,6 +250,7 @@ def test_nothing_is_imported_that_was_not_asked_for(files):
     code = "import sys; from evalcli.cli import run; run(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
     states = {
         "evalcli.classification.scoring",
+        "evalcli.classification.score_results",
         "evalcli.metrics.ranking",
         "evalcli.metrics.probability",
         "evalcli.metrics.calibration",
