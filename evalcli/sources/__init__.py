@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalcli.errors import EvalError, UsageError
+from evalcli.errors import EvalError, InputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -131,12 +131,15 @@ def names_in(path: str, selection: Selection) -> tuple[str, ...]:
         tables.close()
 
 
+_ONE_BY_ONE = "name one file, or write a part of each with -o NAME.evalcli and evalcli merge the parts"
+
+
 def input_format(path: str) -> str:
     """The format of a file, or of the first file of a glob; a file whose name looks like a glob is that file.
 
     Raises:
         UsageError: for an address of the network.
-        InputError: for what is missing or cannot be predictions.
+        InputError: for what is missing or cannot be predictions, and for a pattern of files of tensors.
 
     """
     from evalcli.sources.sniff import file_format
@@ -148,7 +151,11 @@ def input_format(path: str) -> str:
         import os
 
         matches = [] if os.path.exists(path) else sorted(glob.glob(path))  # noqa: PTH110, PTH207  # text in, text out
-        return file_format(matches[0]) if matches else file_format(path)
+        kind = file_format(matches[0] if matches else path)
+        if matches and kind in TENSOR_FORMATS:
+            count = "1 file" if len(matches) == 1 else f"{len(matches):,} files"
+            raise InputError(f"matches {count} of tensors: patterns are for tables", fix=_ONE_BY_ONE, path=path)
+        return kind
     return file_format(path)
 
 

@@ -21,6 +21,7 @@ import torch
 import zstandard
 
 from evalcli.errors import InputError
+from evalcli.sources import input_format
 from evalcli.sources.sniff import compression, file_format
 
 if TYPE_CHECKING:
@@ -191,3 +192,18 @@ def test_a_character_cut_by_the_end_of_the_head_is_still_text(tmp_path):
 def test_stata_files_of_every_version_without_their_suffix(tmp_path, version, byteorder):
     FRAME.to_stata(tmp_path / "data", write_index=False, version=version, byteorder=byteorder)
     assert file_format(str(tmp_path / "data")) == "dta"
+
+
+@pytest.mark.parametrize(("pattern", "count"), [("p*.npz", "2 files"), ("p?.npz", "2 files"), ("p[1].npz", "1 file")])
+def test_a_pattern_of_files_of_tensors_says_that_it_is_for_tables(tmp_path: Path, pattern: str, count: str) -> None:
+    for number in range(2):
+        np.savez(tmp_path / f"p{number}.npz", preds=np.arange(3))
+    with pytest.raises(InputError) as caught:
+        input_format(str(tmp_path / pattern))
+    assert caught.value.what == f"matches {count} of tensors: patterns are for tables"
+    assert "evalcli merge" in caught.value.fix
+
+
+def test_a_file_of_tensors_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "p[1].npz", preds=np.arange(3))
+    assert input_format(str(tmp_path / "p[1].npz")) == "npz"
