@@ -1,8 +1,9 @@
 """The report: frozen plain data, to and from JSON.
 
-Plain Python numbers, strings, tuples and dicts; no array, no rounding, no colour. Renderers and gates read nothing
-else. A report saved and read again is saved to the same bytes; only ``run`` and ``asked`` are left out, because the
-JSON must not depend on the machine, nor on whom it is shown to.
+Plain Python numbers, strings, tuples and dicts; no rounding, no colour, no array but behind the rows of classes, of
+which there may be a million. Renderers and gates read nothing else. A report saved and read again is saved to the same
+bytes; only ``run`` and ``asked`` are left out, because the JSON must not depend on the machine, nor on whom it is shown
+to.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evalcli.searched import scan_object
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from evalcli.searched import Scan
 
 SCHEMA = "evalcli.report/1"
@@ -44,7 +47,7 @@ class ClassRow:
     name: str
     support: Number
     predicted: Number
-    metrics: dict[str, Value]
+    metrics: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,7 @@ class Report:
     weighted: bool
     classes: tuple[str, ...]
     metrics: dict[str, Value]
-    per_class: tuple[ClassRow, ...] = ()
+    per_class: Sequence[ClassRow] = ()
     confusion: Confusion = field(default_factory=Confusion)
     calibration: Calibration | None = None
     coverage: tuple[CoveragePoint, ...] = ()
@@ -307,9 +310,8 @@ def _value_object(value: Value) -> dict[str, Any]:
 
 
 def _classes_object(report: Report) -> dict[str, Any]:
-    rows = [_row_object(row) for row in report.per_class]
     return {
-        "per_class": rows,
+        "per_class": [*class_objects(report)],
         "confusion": _confusion_object(report.confusion),
         **({} if report.calibration is None else {"calibration": _calibration_object(report.calibration)}),
         **({"coverage": [point._asdict() for point in report.coverage]} if report.coverage else {}),
@@ -331,6 +333,11 @@ def _residuals_object(residuals: Residuals) -> dict[str, Any]:
         "quantiles": [{"percent": percent, **_value_object(value)} for percent, value in residuals.quantiles],
         "histogram": {"edges": list(residuals.edges), "counts": list(residuals.counts)},
     }
+
+
+def class_objects(report: Report) -> Iterator[dict[str, Any]]:
+    """The rows of ``per_class`` as JSON types, one after the other: there may be a million."""
+    return map(_row_object, report.per_class)
 
 
 def _row_object(row: ClassRow) -> dict[str, Any]:

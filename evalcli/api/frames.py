@@ -6,6 +6,8 @@ from math import nan
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pandas import DataFrame
 
     from evalcli.report import Report, Value
@@ -68,7 +70,7 @@ def confusion_frame(report: Report) -> DataFrame:
     )
 
 
-def _of(metrics: dict[str, Value], name: str) -> float:
+def _of(metrics: Mapping[str, Value], name: str) -> float:
     return _number(metrics[name].value) if name in metrics else nan
 
 

@@ -5,8 +5,10 @@ A rule takes the facts and returns at most one finding. All rules see all facts;
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from evalcli import weakslices
 from evalcli.report import Finding
@@ -36,7 +38,8 @@ NAMED = 5
 """How many classes a finding names."""
 
 
-class Facts(NamedTuple):
+@dataclass(frozen=True)
+class Facts:
     """A report without findings, and what the pass saw beyond it.
 
     ``tied`` rows had their best score more than once; ``shift`` maps +1 and -1 to the share of rows whose prediction is
@@ -59,12 +62,12 @@ class Facts(NamedTuple):
         value = self.report.metrics.get(name)
         return None if value is None else value.value
 
-    @property
+    @cached_property
     def supported(self) -> list[ClassRow]:
         """The classes that occur in the target."""
         return [row for row in self.report.per_class if row.support > 0]
 
-    @property
+    @cached_property
     def accuracy(self) -> float:
         """The share correct, from the class rows, so that ``-m`` cannot hide it."""
         right = sum(_right(row) for row in self.report.per_class)
@@ -74,7 +77,7 @@ class Facts(NamedTuple):
         """How many rows support a class; with weights, which have no unit, its share of all rows."""
         return row.support * self.report.n / self.total if self.report.weighted and self.total else row.support
 
-    @property
+    @cached_property
     def total(self) -> float:
         """Rows, or their weights."""
         return sum(row.support for row in self.report.per_class)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from evalcli.classification.clusters import ClusterRows
     from evalcli.classification.influences import Influences
     from evalcli.classification.numbers import Numbers
+    from evalcli.classrows import Values
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.calibration import BinTable
     from evalcli.metrics.registry import MetricName
@@ -78,14 +79,24 @@ class Intervals:
             found = replace(found, low=name.entry.low, high=name.entry.high)
         return value if found is None else self._with(name, value, self._named(found))
 
-    def by_class(self, name: MetricName) -> dict[int, Interval]:
-        """The intervals of a metric of counts by the place of each class."""
+    def by_class(self, name: MetricName, values: Values) -> Values:
+        """The ``values`` of a metric of counts with their intervals."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return {place: self._named(found) for place, found in self._counts.per_class(name).items()}
+            found = self._counts.per_class(name)
+        low, high = np.full((2, len(values)), np.nan)
+        low[found.places], high[found.places] = found.low, found.high
+        if isinstance(found.methods, str):
+            return replace(values, low=low, high=high, method=self._told(found.methods))
+        methods = dict(zip(found.places.tolist(), map(self._told, found.methods), strict=True))
+        return replace(values, low=low, high=high, method=methods)
+
+    def _told(self, method: str) -> str:
+        """What was sampled, too."""
+        return method if self._clusters is None else f"{method} (clusters)"
 
     def _named(self, found: Interval) -> Interval:
         """With a method that says what was sampled."""
-        return found if self._clusters is None else replace(found, method=f"{found.method} (clusters)")
+        return replace(found, method=self._told(found.method))
 
     @staticmethod
     def _with(name: MetricName, value: Value, found: Interval) -> Value:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from evalcli.classrows import ClassRows, Values
 from evalcli.metrics.counts import Counts
 from evalcli.metrics.labels import weights_tell
 from evalcli.metrics.registry import METRICS, PER_CLASS, check_task, needs_scores, parse
 from evalcli.metrics.registry import evaluate as metric_value
 from evalcli.metrics.threads import each
-from evalcli.report import ClassRow, Value
 from evalcli.reporting import value_of
 
 if TYPE_CHECKING:
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from evalcli.classification.intervals import Intervals
     from evalcli.classification.score_results import ScoreResults
     from evalcli.classification.scoring import ScoreStates
+    from evalcli.classrows import Column
     from evalcli.counting import Shown
     from evalcli.metrics.counts import ConfusionCounts, Pairs
     from evalcli.metrics.registry import MetricName
+    from evalcli.report import Value
     from evalcli.task import Task
     from evalcli.uncertainty.intervals import Confidence
 
@@ -151,9 +153,11 @@ class Numbers:
             raise needs_scores(name) if self.setting.task.scores == "labels" else without_columns(name)
         return value_of(*map(float, self.scores.value(name)))
 
-    def by_class(self, names: Iterable[str]) -> tuple[ClassRow, ...]:
+    def by_class(self, names: Iterable[str]) -> ClassRows:
         """The counts of every class; its ranks too, where ``names`` have them."""
-        columns = {name: [value_of(x) for x in METRICS[name].formula(self.counts).tolist()] for name in PER_CLASS}
+        columns: dict[str, Column] = {
+            name: Values(np.asarray(METRICS[name].formula(self.counts), np.float64)) for name in PER_CLASS
+        }
         if self.scores is not None and self.scores.ranks_classes:
             for base in RANKED_BY_CLASS:
                 if any(parse(name).base == base for name in names):
@@ -161,24 +165,17 @@ class Numbers:
                     columns[base] = [value_of(*numbers) for numbers in ranked]
         if self._intervals is not None and self.setting.shown is None:
             self._be_sure(columns)
-        supports, predicted = self.counts.support.tolist(), self.counts.predicted.tolist()
-        return tuple(
-            ClassRow(name, supports[i], predicted[i], {metric: column[i] for metric, column in columns.items()})
-            for i, name in enumerate(self.setting.names)
-        )
+        return ClassRows(self.setting.names, self.counts.support, self.counts.predicted, columns)
 
-    def _be_sure(self, columns: dict[str, list[Value]]) -> None:
+    def _be_sure(self, columns: dict[str, Column]) -> None:
         """Give every value of every class its interval, in place."""
         assert self._intervals is not None
         for base, column in columns.items():
-            if base in RANKED_BY_CLASS:
-                names = [replace(parse(base), label=label) for label in self.setting.names]
-                column[:] = [self._intervals.of(name, value) for name, value in zip(names, column, strict=True)]
+            if isinstance(column, Values):
+                columns[base] = self._intervals.by_class(parse(base), column)
                 continue
-            for place, found in self._intervals.by_class(parse(base)).items():
-                value = column[place]
-                if value.value is not None:
-                    column[place] = replace(value, low=float(found.low), high=float(found.high), method=found.method)
+            names = [replace(parse(base), label=label) for label in self.setting.names]
+            columns[base] = [self._intervals.of(name, value) for name, value in zip(names, column, strict=True)]
 
 
 def listed(task: Task, counted: Counts) -> tuple[tuple[str, ...], np.ndarray[tuple[int], np.dtype[np.int64]]]:

@@ -58,9 +58,7 @@ class Reporter:
         values = self._values(self.numbers, self.plan.default(task.kind))
         per_class = self.numbers.by_class(values)
         undefined = [name for name, value in values.items() if value.value is None]
-        undefined += [
-            f"{name}[{row.name}]" for row in per_class for name, value in row.metrics.items() if value.value is None
-        ]
+        undefined += per_class.undefined
         seen = int(np.count_nonzero((self.counts.support > 0) | (self.counts.predicted > 0)))
         averaged = seen if self.choices.classes == "seen" else len(self.names)
         report = Report(

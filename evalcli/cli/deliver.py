@@ -1,6 +1,6 @@
 """The end of a command that has a report: files, standard output, the verdict, the exit code.
 
-Everything is rendered before the first byte is written.
+Everything but JSON, which may be long, is rendered before the first byte is written.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ class Delivery(NamedTuple):
             OutputError: a file or standard output takes no more; no file is left half written.
 
         """
-        from evalcli.renderers import render
+        from evalcli.renderers import pieces
 
         contents = [
-            (target, part if target.format == PART else render(report, target.format)) for target in self.targets
+            (target, part if target.format == PART else pieces(report, target.format)) for target in self.targets
         ]
         printed = None if self.format is None else _printed(report, self.format)
         write_outputs(contents)
         if printed is not None:
-            streams.emit(printed)
+            streams.emit_pieces(printed)
         told = not self.quiet or any(verdict.status != "pass" for verdict in report.gates)
         if report.gates and told and sys.stderr is not None:
             from evalcli.renderers.terminal import render_verdict
@@ -120,11 +120,11 @@ def plan_delivery(
     return Delivery(targets, None if options.quiet else form, options.quiet)
 
 
-def _printed(report: Report, form: str) -> str:
+def _printed(report: Report, form: str) -> Iterable[str]:
     if form != "rich":
-        from evalcli.renderers import render
+        from evalcli.renderers import pieces
 
-        return render(report, form)
+        return pieces(report, form)
     from evalcli.renderers.terminal import render_terminal
 
-    return streams.draw(render_terminal(report), sys.stdout)
+    return (streams.draw(render_terminal(report), sys.stdout),)

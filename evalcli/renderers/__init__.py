@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from evalcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from evalcli.report import Report
 
@@ -51,6 +51,15 @@ def render(report: Report, form: str) -> str:
     if form not in RENDERERS:
         raise UsageError(f"no format {form!r}", fix=f"choose one of {', '.join(RENDERERS)}")
     return RENDERERS[form](report)
+
+
+def pieces(report: Report, form: str) -> Iterable[str]:
+    """What ``render`` gives, of JSON piece by piece: it may be larger than what was counted."""
+    if form != "json":
+        return (render(report, form),)
+    from evalcli.renderers.json import json_pieces
+
+    return json_pieces(report)
 
 
 def format_of(path: str, suffixes: Mapping[str, str] = SUFFIXES) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import inf, isnan, sqrt
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,15 @@ _NOTHING = 1e-24
 """A variance that is rounding."""
 
 Method = Literal["auto", "score", "bootstrap", "delta"]
+
+
+class EachClass(NamedTuple):
+    """Of the classes ``places`` (K,) the ends ``low`` and ``high`` (K,); ``methods`` is one for all, or (K,)."""
+
+    places: HostArray
+    low: HostArray
+    high: HostArray
+    methods: str | tuple[str, ...]
 
 
 class CountIntervals:
@@ -83,13 +92,17 @@ class CountIntervals:
         place = place_of(name, self.cells, self._positive, self._classes)
         return None if place is None else self._of(name, place)
 
-    def per_class(self, name: MetricName) -> dict[int, Interval]:
+    def per_class(self, name: MetricName) -> EachClass:
         """The intervals of a metric for every class that occurs and where it is defined, by the class's index."""
+        classes = self.cells.classes
         if name.base in proportions.SHARES and self._clusters is None and not self.cells.weighted:
-            every: list[Interval | None] = list(proportions.of_classes(name.base, self.cells, self._critical))
-        else:
-            every = [self._of(name, place) for place in range(self.cells.size)]
-        return {index: one for index, one in zip(self.cells.classes.tolist(), every, strict=True) if one is not None}
+            low, high = proportions.ends_of(name.base, self.cells.margins, self._critical)
+            known = ~np.isnan(low)
+            return EachClass(classes[known], low[known], high[known], "wilson")
+        every = [(place, self._of(name, place)) for place in range(self.cells.size)]
+        found = [(place, one) for place, one in every if one is not None]
+        low, high = (np.array([getattr(one, end) for _, one in found], np.float64) for end in ("low", "high"))
+        return EachClass(classes[[place for place, _ in found]], low, high, tuple(one.method for _, one in found))
 
     def _of(self, name: MetricName, place: int) -> Interval | None:
         value = self._value(name, self.cells.margins, place) if self.cells.n > 0 else float("nan")

@@ -9,7 +9,8 @@ Source: Wilson 1927; Lam et al. 2024, Confidence intervals for the F1 score: a c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import isnan
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.cells import Cells, Margins
 
+T = TypeVar("T", float, "HostArray")
+
 SHARES = ("precision", "recall", "specificity", "npv", "jaccard", "f1")
 """Per class, one against the rest, each a share of counted rows or a function of one."""
 
@@ -34,21 +37,20 @@ def of_class(base: str, cells: Cells, place: int, critical: float) -> Interval:
     return Interval(through(base, found.low), through(base, found.high), found.method)
 
 
-def of_classes(base: str, cells: Cells, critical: float) -> list[Interval | None]:
-    """The same of all classes at once, for counted rows; ``None`` where the metric is undefined."""
-    return of_margins(base, cells.margins, critical)
-
-
 def of_margins(base: str, margins: Margins, critical: float) -> list[Interval | None]:
-    """The same from amounts (C,) alone, ``n`` may be (C,) too."""
+    """The same from amounts (C,) alone, ``n`` may be (C,) too; ``None`` where the metric is undefined."""
+    low, high = ends_of(base, margins, critical)
+    ends = zip(low.tolist(), high.tolist(), strict=True)
+    return [None if isnan(start) else Interval(start, stop, "wilson") for start, stop in ends]
+
+
+def ends_of(base: str, margins: Margins, critical: float) -> tuple[HostArray, HostArray]:
+    """The lower and upper ends (C,) of counted rows, NaN where the metric is undefined."""
     right, wrong = _shares(base, margins)
     trials = right + wrong
-    low, high = wilson_ends(right / np.where(trials > 0, trials, 1.0), trials, critical)
-    columns = (np.asarray(part).tolist() for part in (low, high, trials > 0))
-    return [
-        Interval(through(base, start), through(base, stop), "wilson") if known else None
-        for start, stop, known in zip(*columns, strict=True)
-    ]
+    ends = wilson_ends(right / np.where(trials > 0, trials, 1.0), trials, critical)
+    low, high = (np.where(trials > 0, through(base, np.asarray(end)), np.nan) for end in ends)
+    return low, high
 
 
 def _rows(base: str, margins: Margins, place: int) -> tuple[float, float]:
@@ -65,7 +67,7 @@ def _shares(base: str, margins: Margins) -> tuple[HostArray, HostArray]:
     return tp, {"precision": fp, "recall": fn}.get(base, fp + fn)
 
 
-def through(base: str, share: float) -> float:
+def through(base: str, share: T) -> T:
     """The metric at a share: F1 at a Jaccard index, all else the share itself."""
     return 2.0 * share / (1.0 + share) if base == "f1" else share
 

@@ -128,17 +128,17 @@ def test_every_metric_of_counts_has_an_interval():
 def test_per_class_is_one_by_one(base):
     intervals = CountIntervals(Cells.of_matrix(TABLE), classes=CLASSES)
     together = intervals.per_class(parse(base))
-    assert list(together) == [0, 1, 2]
-    for index, one in together.items():
+    assert together.places.tolist() == [0, 1, 2]
+    for index, ends in enumerate(zip(together.low, together.high, strict=True)):
         single = intervals.of(parse(f"{base}[{CLASSES[index]}]"))
-        assert (one.low, one.high) == pytest.approx((single.low, single.high), abs=1e-12)
+        assert ends == pytest.approx((single.low, single.high), abs=1e-12)
 
 
 def test_what_is_undefined_has_none():
     table = np.array([[5, 0, 1], [0, 0, 0], [1, 0, 6]])
     assert of("recall[b]", table) is None
     assert of("precision[b]", table) is None
-    assert list(CountIntervals(Cells.of_matrix(table)).per_class(parse("recall"))) == [0, 2]
+    assert CountIntervals(Cells.of_matrix(table)).per_class(parse("recall")).places.tolist() == [0, 2]
     assert CountIntervals(Cells.of_matrix(np.zeros((2, 2), int))).of(parse("accuracy")) is None
     with pytest.raises(UsageError, match="no class"):
         of("recall[z]")

@@ -1,0 +1,64 @@
+"""Rows of classes that are held by column."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalcli.classrows import ClassRows, Values
+from evalcli.renderers import RENDERERS, pieces
+from evalcli.report import ClassRow, Report, Value
+
+NUMBER = st.one_of(st.just(math.nan), st.floats(0, 1))
+ROWS = st.lists(st.tuples(st.text(max_size=5), st.integers(0, 9), st.integers(0, 9), NUMBER, NUMBER), max_size=9)
+
+
+def both(rows: list[tuple[str, int, int, float, float]]) -> tuple[ClassRows, tuple[ClassRow, ...]]:
+    """The same rows held by column, and as objects that are written out here."""
+    names, support, predicted, recall, low = zip(*rows, strict=True) if rows else ((),) * 5
+    columns = {
+        "recall": Values(np.array(recall, float), np.array(low, float), np.array(low, float) + 1, "wilson"),
+        "f1": [Value(None)] * len(rows),
+    }
+    held = ClassRows(tuple(names), np.array(support, int), np.array(predicted, int), columns)
+    plain = []
+    for name, rows_of, said, value, start in rows:
+        measured = Value(value) if math.isnan(start) else Value(value, start, start + 1, "wilson")
+        recalled = Value(None) if math.isnan(value) else measured
+        plain.append(ClassRow(name, rows_of, said, {"recall": recalled, "f1": Value(None)}))
+    return held, tuple(plain)
+
+
+@given(ROWS)
+def test_rows_equal_those_that_were_made_beforehand(rows: list[tuple[str, int, int, float, float]]) -> None:
+    held, plain = both(rows)
+    assert (held, len(held), tuple(held), held[1:3]) == (plain, len(plain), plain, plain[1:3])
+    assert plain == held
+    assert held != (*plain, ClassRow("more", 0, 0, {}))
+    assert held.undefined == [f"{k}[{row.name}]" for row in plain for k, v in row.metrics.items() if v.value is None]
+    assert all(held[-place] == plain[-place] for place in range(1, len(plain) + 1))
+
+
+def test_a_row_that_is_not_there_is_an_error() -> None:
+    held, _ = both([("a", 1, 1, 0.5, 0.1)])
+    with pytest.raises(IndexError):
+        held[1]
+
+
+@settings(max_examples=30)
+@given(ROWS, st.integers(0, 3000))
+def test_every_format_writes_the_same_of_both(rows: list[tuple[str, int, int, float, float]], copies: int) -> None:
+    held, plain = both(rows[:3] * (copies if len(rows) < 3 else 1))
+    names = tuple(row.name for row in plain)
+    report = Report("1", "s", "multiclass", "labels", 3, 0, weighted=False, classes=names, metrics={}, per_class=held)
+    other = replace(report, per_class=plain)
+    text = "".join(pieces(report, "json"))
+    assert text == "".join(pieces(other, "json")) == RENDERERS["json"](other)
+    assert json.loads(text) == json.loads(json.dumps(other.to_json_object()))
+    assert RENDERERS["csv"](report) == RENDERERS["csv"](other)
