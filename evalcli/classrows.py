@@ -134,6 +134,36 @@ class ClassRows(Sequence[ClassRow]):
         return ClassRow(self.names[place], support, predicted, _Metrics(self.columns, place))
 
 
+def names(rows: Sequence[ClassRow]) -> Sequence[str]:
+    """What the classes are called."""
+    return rows.names if isinstance(rows, ClassRows) else [row.name for row in rows]
+
+
+def supports(rows: Sequence[ClassRow]) -> list[Number]:
+    """How many rows, or what weight, each class has."""
+    return rows.support.tolist() if isinstance(rows, ClassRows) else [row.support for row in rows]
+
+
+def predictions(rows: Sequence[ClassRow]) -> list[Number]:
+    """How often each class was predicted."""
+    return rows.predicted.tolist() if isinstance(rows, ClassRows) else [row.predicted for row in rows]
+
+
+def values(rows: Sequence[ClassRow], name: str) -> list[float | None]:
+    """One metric of each class, ``None`` where it is undefined or is not there."""
+    if not isinstance(rows, ClassRows):
+        return [row.metrics[name].value if name in row.metrics else None for row in rows]
+    column = rows.columns.get(name, ())
+    if not isinstance(column, Values):
+        return [one.value for one in column] or [None] * len(rows)
+    return [None if isnan(value) else value for value in column.value.tolist()]
+
+
+def metrics(rows: Sequence[ClassRow]) -> frozenset[str]:
+    """The metrics that any of the classes has."""
+    return frozenset(rows.columns) if isinstance(rows, ClassRows) else frozenset().union(*(row.metrics for row in rows))
+
+
 def _unknown(column: Column) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     if isinstance(column, Values):
         return np.isnan(column.value)

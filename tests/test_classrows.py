@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalcli.classrows import ClassRows, Values
+from evalcli.classrows import ClassRows, Values, metrics, names, predictions, supports, values
 from evalcli.renderers import RENDERERS, pieces
 from evalcli.report import ClassRow, Report, Value
 
@@ -21,12 +21,12 @@ ROWS = st.lists(st.tuples(st.text(max_size=5), st.integers(0, 9), st.integers(0,
 
 def both(rows: list[tuple[str, int, int, float, float]]) -> tuple[ClassRows, tuple[ClassRow, ...]]:
     """The same rows held by column, and as objects that are written out here."""
-    names, support, predicted, recall, low = zip(*rows, strict=True) if rows else ((),) * 5
+    called, support, predicted, recall, low = zip(*rows, strict=True) if rows else ((),) * 5
     columns = {
         "recall": Values(np.array(recall, float), np.array(low, float), np.array(low, float) + 1, "wilson"),
         "f1": [Value(None)] * len(rows),
     }
-    held = ClassRows(tuple(names), np.array(support, int), np.array(predicted, int), columns)
+    held = ClassRows(tuple(called), np.array(support, int), np.array(predicted, int), columns)
     plain = []
     for name, rows_of, said, value, start in rows:
         measured = Value(value) if math.isnan(start) else Value(value, start, start + 1, "wilson")
@@ -55,10 +55,20 @@ def test_a_row_that_is_not_there_is_an_error() -> None:
 @given(ROWS, st.integers(0, 3000))
 def test_every_format_writes_the_same_of_both(rows: list[tuple[str, int, int, float, float]], copies: int) -> None:
     held, plain = both(rows[:3] * (copies if len(rows) < 3 else 1))
-    names = tuple(row.name for row in plain)
-    report = Report("1", "s", "multiclass", "labels", 3, 0, weighted=False, classes=names, metrics={}, per_class=held)
+    classes = tuple(row.name for row in plain)
+    report = Report("1", "s", "multiclass", "labels", 3, 0, weighted=False, classes=classes, metrics={}, per_class=held)
     other = replace(report, per_class=plain)
     text = "".join(pieces(report, "json"))
     assert text == "".join(pieces(other, "json")) == RENDERERS["json"](other)
     assert json.loads(text) == json.loads(json.dumps(other.to_json_object()))
     assert RENDERERS["csv"](report) == RENDERERS["csv"](other)
+
+
+@given(ROWS)
+def test_columns_are_those_of_the_rows(rows: list[tuple[str, int, int, float, float]]) -> None:
+    for some in both(rows):
+        assert [*names(some)] == [row[0] for row in rows]
+        assert (supports(some), predictions(some)) == ([row[1] for row in rows], [row[2] for row in rows])
+        assert values(some, "recall") == [None if math.isnan(row[3]) else row[3] for row in rows]
+        assert values(some, "f1") == values(some, "none") == [None] * len(rows)
+        assert metrics(some) == {"recall", "f1"} or not rows

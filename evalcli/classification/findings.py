@@ -11,13 +11,14 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from evalcli import weakslices
+from evalcli.classrows import predictions, supports, values
 from evalcli.report import Finding
 from evalcli.reporting import swapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evalcli.report import ClassRow, Report
+    from evalcli.report import ClassRow, Number, Report
     from evalcli.sources.base import Note
 
 HARDLY_FOUND = 0.5
@@ -70,7 +71,10 @@ class Facts:
     @cached_property
     def accuracy(self) -> float:
         """The share correct, from the class rows, so that ``-m`` cannot hide it."""
-        right = sum(_right(row) for row in self.report.per_class)
+        rows = self.report.per_class
+        right = sum(
+            _found(recall, support) for recall, support in zip(values(rows, "recall"), supports(rows), strict=True)
+        )
         return right / self.total if self.total else 0.0
 
     def rows(self, row: ClassRow) -> float:
@@ -80,7 +84,7 @@ class Facts:
     @cached_property
     def total(self) -> float:
         """Rows, or their weights."""
-        return sum(row.support for row in self.report.per_class)
+        return sum(supports(self.report.per_class))
 
 
 def find(facts: Facts) -> tuple[Finding, ...]:
@@ -97,10 +101,11 @@ def swapped_arguments(facts: Facts) -> Finding | None:
 
 def constant_prediction(facts: Facts) -> Finding | None:
     """The model says one thing, the truth more."""
-    predicted = [row for row in facts.report.per_class if row.predicted > 0]
-    if len(predicted) != 1 or len(facts.supported) < 2:
+    rows = facts.report.per_class
+    said = [place for place, number in enumerate(predictions(rows)) if number > 0]
+    if len(said) != 1 or len(facts.supported) < 2:
         return None
-    text = f"every prediction is {predicted[0].name!r}, though the target has {len(facts.supported)} classes"
+    text = f"every prediction is {rows[said[0]].name!r}, though the target has {len(facts.supported)} classes"
     fix = (
         "check which column or axis was read (evalcli inspect), and that the model was trained and not in a dead state"
     )
@@ -188,8 +193,10 @@ def never_predicted(facts: Facts) -> Finding | None:
 
 def never_target(facts: Facts) -> Finding | None:
     """Classes that the model answers but that never occur."""
+    rows = facts.report.per_class
+    counts = enumerate(zip(supports(rows), predictions(rows), strict=True))
     return _about_classes(
-        [row for row in facts.report.per_class if row.support == 0 and row.predicted > 0],
+        [rows[place] for place, (support, predicted) in counts if support == 0 and predicted > 0],
         "never-target",
         "info",
         "predicted, but never the target",
@@ -294,8 +301,12 @@ def _recall(row: ClassRow) -> float:
 
 def _right(row: ClassRow) -> float:
     """How many rows of the class were found, from its recall: exact for counts below 2^53 after rounding."""
-    right = _recall(row) * row.support
-    return round(right) if isinstance(row.support, int) else right
+    return _found(row.metrics["recall"].value, row.support)
+
+
+def _found(recall: float | None, support: Number) -> float:
+    right = (recall or 0.0) * support
+    return round(right) if isinstance(support, int) else right
 
 
 def _amount(number: float) -> str:

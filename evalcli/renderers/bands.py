@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli import classrows
 from evalcli.renderers import contents, wording
 
 if TYPE_CHECKING:
-    from evalcli.report import ClassRow, Number, Report
+    from evalcli.report import Number, Report
 
 BANDS = (("head", 100), ("middle", 20), ("tail", 1))
 """From how many rows a class is in a band. Source: Liu et al. 2019, Large-scale long-tailed recognition in an open
@@ -27,23 +29,20 @@ def bands(report: Report) -> list[Band]:
     """The bands that have classes; none where every class has a row of its own, or all are in one band."""
     if report.task != "multiclass" or len(report.per_class) <= contents.MAX_MATRIX:
         return []
-    held: dict[str, list[ClassRow]] = {}
-    for row in report.per_class:
-        for name, least in BANDS:
-            if row.support >= least:
-                held.setdefault(name, []).append(row)
-                break
-    columns = [name for name in contents.CLASS_COLUMNS if name in report.per_class[0].metrics]
-    found = []
-    for place, (name, least) in enumerate(BANDS):
-        rows = held.get(name, [])
-        if rows:
+    supports = classrows.supports(report.per_class)
+    there = report.per_class[0].metrics
+    columns = {name: classrows.values(report.per_class, name) for name in contents.CLASS_COLUMNS if name in there}
+    found, most = [], inf
+    for name, least in BANDS:
+        places = [place for place, support in enumerate(supports) if least <= support < most]
+        if places:
             means = {
-                one: sum(row.metrics[one].value or 0.0 for row in rows) / len(rows)  # as in a macro mean, 0/0 is 0
-                for one in columns
+                one: sum(column[place] or 0.0 for place in places) / len(places)  # as in a macro mean, 0/0 is 0
+                for one, column in columns.items()
             }
-            of = f"{name}, {least} rows or more" if not place else f"{name}, {least} to {BANDS[place - 1][1] - 1} rows"
-            found.append(Band(of, len(rows), sum(row.support for row in rows), means))
+            of = f"{name}, {least} rows or more" if most == inf else f"{name}, {least} to {most - 1} rows"
+            found.append(Band(of, len(places), sum(supports[place] for place in places), means))
+        most = least
     return found if len(found) > 1 else []
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from math import inf
 from operator import neg
 from typing import TYPE_CHECKING
 
+from evalcli import classrows
 from evalcli.metrics.registry import default_names
 from evalcli.renderers.wording import AVERAGES, measured, nouns, ratio, title
 
@@ -71,7 +73,8 @@ def class_columns(report: Report, *, narrow: bool = False, wide: bool = False) -
     wanted = CLASS_COLUMNS | ({} if narrow else further)
     asked = {base for name in report.asked for base in wanted if _is_of(base, name)}
     wanted = {name: heading for name, heading in wanted.items() if name in asked or not asked}
-    return {name: heading for name, heading in wanted.items() if any(name in row.metrics for row in report.per_class)}
+    there = classrows.metrics(report.per_class)
+    return {name: heading for name, heading in wanted.items() if name in there}
 
 
 def _is_of(base: str, name: str) -> bool:
@@ -201,7 +204,7 @@ def pair_heads(report: Report) -> tuple[str, str, str]:
 
 def confused(report: Report) -> list[tuple[str, str, Number, Number]]:
     """The most confused pairs: (target, prediction, count, support of the target), largest first."""
-    supports = {row.name: row.support for row in report.per_class}
+    supports = dict(zip(classrows.names(report.per_class), classrows.supports(report.per_class), strict=True))
     if report.confusion.pairs is not None:
         pairs = list(report.confusion.pairs) if report.confusion.labels is None else _standing_out(report)
     else:
@@ -233,9 +236,10 @@ def _standing_out(report: Report) -> list[tuple[str, str, Number]]:
 def worst(report: Report) -> list[ClassRow]:
     """The classes with the lowest F1 (recall where there is no F1), worst first; perfect ones are not named."""
     key = "f1" if "f1" in class_columns(report) else "recall"
-    scored = [(row.metrics[key].value, row) for row in report.per_class if key in row.metrics]
-    below = [(value, row) for value, row in scored if value is not None and value < 1]
-    return [row for _, row in sorted(below, key=lambda pair: (pair[0], -pair[1].support))[:MAX_LISTED]]
+    rows = report.per_class
+    scored = enumerate(zip(classrows.values(rows, key), classrows.supports(rows), strict=True))
+    below = ((value, -support, place) for place, (value, support) in scored if value is not None and value < 1)
+    return [rows[place] for *_, place in nsmallest(MAX_LISTED, below)]
 
 
 def output_columns(report: Report) -> list[str]:

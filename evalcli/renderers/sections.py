@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from evalcli import classrows
 from evalcli.renderers import contents, wording
 from evalcli.renderers.bands import cells
 from evalcli.renderers.calibration import calibration_lines
@@ -170,7 +172,8 @@ def _classes(report: Report, screen: Screen) -> list[Text]:
     if not columns:
         return []
     predicted = screen.width >= _WIDE
-    count = wording.amount(number for row in report.per_class for number in (row.support, row.predicted))
+    supports = classrows.supports(report.per_class)
+    count = wording.amount(chain(supports, classrows.predictions(report.per_class)))
     heads = ["", *columns.values(), "support", *(["predicted"] if predicted else [])]
     body = []
     shown = report.per_class if len(report.per_class) <= _MANY else ()
@@ -178,7 +181,7 @@ def _classes(report: Report, screen: Screen) -> list[Text]:
         numbers = [_number(row.metrics.get(name), screen) for name in columns]
         counts = [count(row.support), *([count(row.predicted)] if predicted else [])]
         body.append([*numbers, *(screen.say(text) for text in counts)])
-    total = count(sum(row.support for row in report.per_class))
+    total = count(sum(supports))
     averages = contents.average_rows(report)
     feet = [[*_average(report, columns, suffix, screen), screen.say(total)] for _, suffix in averages]
     feet = [row + [Text()] * predicted for row in feet]
