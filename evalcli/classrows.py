@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, TypeAlias, overload
 
-import numpy as np
-
 from evalcli.report import ClassRow, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import numpy as np
 
     from evalcli.report import Number
 
@@ -78,6 +78,7 @@ class _Metrics(Mapping[str, Value]):
 class ClassRows(Sequence[ClassRow]):
     """One row for each of the ``names``, from counts (C,) and the ``columns`` of metrics by their names.
 
+    >>> import numpy as np
     >>> rows = ClassRows(("cat", "dog"), np.array([2, 1]), np.array([3, 0]), {"recall": Values(np.array([0.5, 0.0]))})
     >>> rows[1].name, rows[0].support, rows[0].metrics["recall"].value
     ('dog', 2, 0.5)
@@ -125,6 +126,8 @@ class ClassRows(Sequence[ClassRow]):
     @property
     def undefined(self) -> list[str]:
         """The numbers that have no value: ``recall[cat]``, class by class."""
+        import numpy as np
+
         names = list(self.columns)
         rows, places = np.nonzero(np.stack([_unknown(self.columns[name]) for name in names], axis=1))
         pairs = zip(rows.tolist(), places.tolist(), strict=True)
@@ -165,6 +168,8 @@ def metrics(rows: Sequence[ClassRow]) -> frozenset[str]:
 
 
 def _unknown(column: Column) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    import numpy as np
+
     if isinstance(column, Values):
         return np.isnan(column.value)
     return np.array([one.value is None for one in column], bool)
