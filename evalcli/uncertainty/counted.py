@@ -19,6 +19,7 @@ import numpy as np
 
 from evalcli.uncertainty import proportions
 from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.fewrows import MANY, Few, few_rows
 from evalcli.uncertainty.intervals import Confidence, Interval, by_variance, none_of
 from evalcli.uncertainty.resampling import MOST_DRAWS, bca, replicates, skewness
 from evalcli.uncertainty.score import OneModel, score_interval
@@ -143,7 +144,7 @@ class CountIntervals:
     def _composite(
         self, name: MetricName, place: int, value: float, of: Measure, influence: HostArray, cells: Cells
     ) -> Interval:
-        method = self._chosen()
+        method, few = self._chosen(), self._few(name, cells)
         if method == "bootstrap":
             skew = (
                 skewness(influence, cells.amounts, cells.squares)
@@ -152,15 +153,22 @@ class CountIntervals:
             )
             return bca(value, values_of(name, self._replicates, place, self._declared), skew, self.confidence)
         low, high = name.entry.low, name.entry.high
-        centre = min(max(value - of.bias(cells), low), high)
-        if method == "delta":
+        centre = min(max(value - (of.bias(cells) if few is None else few.bias), low), high)
+        if method == "delta" or few is not None:
             errors = np.sqrt(cells.squares) * influence  # of next to no weight the square of an influence is infinite
-            variance = dot(errors, errors)
+            variance = dot(errors, errors) * (1.0 if few is None else max(few.growth, 1.0))
             if low < centre < high and variance > _NOTHING:
                 return by_variance(centre, variance, self._critical, "delta", low, high)
             return self._unknown(name, value, cells, self._even_rows)
         critical = self._critical * sqrt(1.0 + 1.0 / (_telling(influence, cells) + 1.0))
         return score_interval(OneModel(of, cells), centre, critical, (low, high))
+
+    def _few(self, name: MetricName, cells: Cells) -> Few | None:
+        """What few rows a class do to the mean of F1 over many of them."""
+        mean = (name.base, name.average) == ("f1", "macro")
+        if not mean or self._ample or cells.size < MANY or cells.weighted or self._clusters is not None:
+            return None
+        return few_rows(cells, 1.0 / (self._declared or cells.size))
 
     def _chosen(self) -> Method:
         """What composites get here."""

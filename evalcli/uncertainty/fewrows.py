@@ -1,0 +1,107 @@
+"""The mean of F1 over many classes of a few rows each: by how much it is too low, and how much more it varies.
+
+Of the ``m`` rows that are of a class or called so, ``x`` are right, and F1 is ``f(J) = 2J / (1 + J)`` at ``J = x / m``.
+As ``f`` bends down, F1 is too low on average, the mean over classes by as much, and no number of classes mends it:
+of 1,000 classes of 2 to 100 rows it was 0.56 where 0.60 is true, five standard errors. Taylor's second term, with
+``J(1 − J) / m`` from the same few rows, tells a third to a half of that.
+
+A polynomial in ``J`` of a degree up to ``m`` is told without bias by ``x(x−1)…(x−r+1) / m(m−1)…(m−r+1)`` for each
+``J^r``, and one of degree 6 is as good as ``f``: it is off by 2·10⁻⁵, one of degree 3 by 0.003, of degree 2 by 0.02.
+Of one row nothing tells ``J²``: there the scatter of ``J`` among classes is taken to be that of classes of two to four.
+
+Source: Halmos 1946, The theory of unbiased estimation; Trefethen 2013, Approximation theory and approximation practice,
+chapter 8, on the geometric rate.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
+
+from evalcli.uncertainty.cells import dot
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.uncertainty.cells import Cells, Margins
+
+MANY = 50
+"""From so many classes on: of fewer, what is missed is a small part of the interval, and nothing can be pooled."""
+_DEGREE = 6
+_FEW = 4
+"""Classes of two to so many rows are like those of one."""
+
+
+class Few(NamedTuple):
+    """Of the mean of F1: the ``bias``, and by how many times its variance exceeds that of the influences."""
+
+    bias: float
+    growth: float
+
+
+def few_rows(cells: Cells, weight: float) -> Few:
+    """For counted, independent rows; every class that occurs has the same ``weight`` in the mean."""
+    right, trials = _trials(cells.margins)
+    single = trials == 1
+    mean = float(right[single].mean()) if single.any() else 0.0
+    bias = np.where(single, mean - _of_singles(mean, _evenness(right, trials)), 0.0)
+    bias[~single] = 2 * right[~single] / (right + trials)[~single] - _unbiased(right[~single], trials[~single])
+    known = np.where(single, mean, 2 * right / (right + trials))
+    more = np.where(single, 1.0, np.sqrt(trials / np.maximum(trials - 1, 1)))
+    plain, grown = (_variance(cells, *how) for how in ((2 * right / (right + trials), 1.0), (known, more)))
+    return Few(weight * float(bias.sum()), grown / plain if plain > 0 else 1.0)
+
+
+def _trials(margins: Margins) -> tuple[HostArray, HostArray]:
+    """The right rows of each class, and all that are of it or called so: (C,) each."""
+    return margins.tp, margins.support + margins.predicted - margins.tp
+
+
+def _variance(cells: Cells, values: HostArray, scale: HostArray | float) -> float:
+    """``Σ L²`` of influences on the sum of F1, of classes whose F1 is ``values``, as ``scale`` makes them larger."""
+    _, support, predicted, _ = cells.margins
+    share = scale / (support + predicted)
+    named, right = cells.preds >= 0, cells.preds == cells.target
+    falls = values * share
+    influence = np.where(right, 2 * share[cells.target], 0.0) - falls[cells.target]
+    influence -= np.where(named, falls[cells.preds], 0.0)
+    return dot(cells.squares, influence * influence)
+
+
+@cache
+def _powers(degree: int) -> tuple[float, ...]:
+    """The coefficients of the polynomial of this degree that is all but closest to ``f`` on [0, 1]."""
+    close = Chebyshev.interpolate(lambda share: 2 * share / (1 + share), degree, domain=[0, 1])
+    return tuple(close.convert(kind=Polynomial).coef.tolist())
+
+
+def _unbiased(right: HostArray, trials: HostArray) -> HostArray:
+    """What tells ``f(J)`` on average, from two rows and more."""
+    found = np.zeros(len(right))
+    for degree in range(2, _DEGREE + 1):
+        there = trials >= degree if degree == _DEGREE else trials == degree
+        told, power = np.full(int(there.sum()), _powers(degree)[0]), np.ones(int(there.sum()))
+        for drawn, coefficient in enumerate(_powers(degree)[1:]):
+            power = power * (right[there] - drawn) / (trials[there] - drawn)
+            told += coefficient * power
+        found[there] = told
+    return found
+
+
+def _evenness(right: HostArray, trials: HostArray) -> float:
+    """The mean of ``J(1 − J)`` over what one ``J`` for all would give: from 1 where classes are alike down to 0."""
+    few = (trials >= 2) & (trials <= _FEW)
+    if not few.any():
+        return 1.0
+    right, trials = right[few], trials[few]
+    mean = float((right / trials).mean())
+    apart = float((right * (trials - right) / (trials * (trials - 1))).mean())
+    return min(apart / (mean * (1 - mean)), 1.0) if 0 < mean < 1 else 1.0
+
+
+def _of_singles(mean: float, evenness: float) -> float:
+    """The mean of ``f(J)`` where one row of each class is right in a share ``mean`` of them."""
+    constant, first, second = _powers(2)
+    return constant + first * mean + second * (mean - evenness * mean * (1 - mean))

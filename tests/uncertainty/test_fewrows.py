@@ -1,0 +1,83 @@
+"""The mean of F1 over many classes of a few rows each, against sums over all outcomes and samples of a known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from evalcli.metrics.counts import Pairs
+from evalcli.metrics.registry import parse
+from evalcli.uncertainty.cells import Cells
+from evalcli.uncertainty.counted import CountIntervals
+from evalcli.uncertainty.fewrows import MANY, _of_singles, _unbiased, few_rows
+
+F1 = parse("f1_macro")
+
+
+@pytest.mark.parametrize(
+    ("rows", "off"), [(2, 0.03), (3, 0.006), (4, 0.001), (5, 2e-4), (6, 4e-5), (9, 4e-5), (60, 4e-5)]
+)
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.37, 0.5, 0.8, 0.99, 1.0])
+def test_a_function_of_a_share_is_told_without_bias(rows, off, share):
+    right = np.arange(rows + 1.0)
+    told = _unbiased(right, np.full(rows + 1, float(rows)))
+    expected = (binom.pmf(right, rows, share) * told).sum()
+    assert expected == pytest.approx(2 * share / (1 + share), abs=off)
+
+
+@pytest.mark.parametrize(("first", "second"), [(1.0, 1.0), (2.0, 3.0), (0.5, 0.5), (6.0, 1.0)])
+def test_of_single_rows_the_scatter_of_classes_is_read_off_others(first, second):
+    share = np.random.default_rng(3).beta(first, second, 200_000)
+    evenness = (share * (1 - share)).mean() / (share.mean() * (1 - share.mean()))
+    assert _of_singles(share.mean(), evenness) == pytest.approx((2 * share / (1 + share)).mean(), abs=0.02)
+
+
+def sampled(classes: int, rows: int, accuracy: float, seed: int):
+    """Samples of classes of frequencies ``1 / k^0.9``, and the macro F1 of the population they are drawn from."""
+    rng = np.random.default_rng(seed)
+    often = 1.0 / np.arange(1, classes + 1) ** 0.9
+    often /= often.sum()
+    right = rng.beta(accuracy * 4, (1 - accuracy) * 4, classes)
+    said = often * right + (often * (1 - right)).sum() * often
+    truth = (2 * often * (right + (1 - right) * often) / (often + said)).mean()
+
+    def draw() -> Cells:
+        target = rng.choice(classes, rows, p=often)
+        preds = np.where(rng.random(rows) < right[target], target, rng.choice(classes, rows, p=often))
+        cells, counts = np.unique(target * classes + preds, return_counts=True)
+        return Cells.of(Pairs(cells // classes, cells % classes, counts))
+
+    return truth, draw
+
+
+@pytest.mark.parametrize(("classes", "rows", "accuracy"), [(1000, 10_000, 0.6), (1000, 3000, 0.7), (300, 2000, 0.9)])
+def test_the_interval_holds_the_macro_f1_of_the_population(classes, rows, accuracy):
+    """By the second term of Taylor's series it held 0 to 8 % of these."""
+    truth, draw = sampled(classes, rows, accuracy, seed=5)
+    found = [CountIntervals(draw()).of(F1) for _ in range(100)]
+    assert {one.method for one in found} == {"delta"}
+    assert sum(truth in one for one in found) >= 88
+
+
+def test_the_variance_is_that_over_samples():
+    _, draw = sampled(500, 3000, 0.7, seed=6)
+    centres, squares = [], []
+    for _ in range(300):
+        cells = draw()
+        few, margins = few_rows(cells, 1 / cells.size), cells.margins
+        centres.append((2 * margins.tp / (margins.support + margins.predicted)).mean() - few.bias)
+        assert few.growth > 1.0
+        share = 1 / (margins.support + margins.predicted)
+        falls = 2 * margins.tp * share * share
+        influence = np.where(cells.preds == cells.target, 2 * share[cells.target], 0.0)
+        influence -= falls[cells.target] + falls[cells.preds]
+        squares.append((cells.squares * influence**2).sum() / cells.size**2 * few.growth)
+    assert np.std(centres) == pytest.approx(np.sqrt(np.mean(squares)), rel=0.2)
+
+
+def test_fewer_classes_are_left_as_they_were():
+    few = Cells.of_matrix(np.eye(MANY - 1, dtype=int) * 3 + np.eye(MANY - 1, k=1, dtype=int))
+    many = Cells.of_matrix(np.eye(MANY, dtype=int) * 3 + np.eye(MANY, k=1, dtype=int))
+    assert CountIntervals(few).of(F1).method == "score"
+    assert CountIntervals(many).of(F1).method == "delta"
