@@ -51,8 +51,8 @@ def test_a_row_that_is_not_there_is_an_error() -> None:
         held[1]
 
 
-@settings(max_examples=30)
-@given(ROWS, st.integers(0, 3000))
+@settings(max_examples=30, deadline=None)
+@given(ROWS, st.sampled_from([1, 60, 512, 513, 700]))
 def test_every_format_writes_the_same_of_both(rows: list[tuple[str, int, int, float, float]], copies: int) -> None:
     held, plain = both(rows[:3] * (copies if len(rows) < 3 else 1))
     classes = tuple(row.name for row in plain)
