@@ -22,6 +22,7 @@ from evalcli.classification.together import coupling_of, pairs_of
 from evalcli.metrics.counts import Pairs
 from evalcli.uncertainty import bins, means, ranks
 from evalcli.uncertainty.cells import Cells, dot
+from evalcli.uncertainty.clusterbins import SIDES, spread_of
 from evalcli.uncertainty.clusters import freedom, inflation, seen_inflation, surer
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, Interval, wilson
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.clusters import Clusters
 
 _GAPS = frozenset({"ece", "ece_positive", "ece_classwise", "ece_equal_mass"})
-_RESOLUTION = "brier_resolution"
+_SPLIT = frozenset({"brier_reliability", "brier_resolution"})
+_BINNED = frozenset({*_GAPS, *_SPLIT, *SIDES, "mce"})
+"""What bins add up to, or the largest of."""
 _UNCERTAINTY = "brier_uncertainty"
 _SHARES_OF_ALL = ("majority_baseline", "selection_rate")
 
@@ -177,17 +180,14 @@ class Intervals:
 
     def _of_clusters(self, name: MetricName, value: float, method: Method, clusters: Clusters) -> Interval | None:
         """The interval of as many rows as tell what the clusters tell."""
+        if name.base in _BINNED:
+            return self._of_binned(name, value, method, clusters)
         rows = Intervals(_without_clusters(self._numbers), self._confidence)
         plain = method(rows, name, value)
         if plain is None:
             return None
-        table = self._read(name) if name.base == _RESOLUTION else self._bins(name) if name.base in _GAPS else None
-        groups = [] if table is None else self._influences.bins(name, table)
         shares = clusters.of_frequencies() if name.base == _UNCERTAINTY else None
-        if table is not None and name.base != _RESOLUTION:
-            sums: HostArray | None = bins.gap_sums(table, groups)
-        else:
-            sums = self._influences.of(name, self._numbered(name)) if shares is None else clusters.pulls(shares)
+        sums = self._influences.of(name, self._numbered(name)) if shares is None else clusters.pulls(shares)
         if sums is None:
             return None
         sizes = clusters.sizes / self._mean_weight
@@ -198,38 +198,42 @@ class Intervals:
         elif shares is not None:
             grown = Grown(inflation(sums, dot(clusters.cells.amounts, shares**2) * self._mean_weight, sizes))
         else:
-            grown = Grown(inflation(sums, self._as_if_independent(name, plain), sizes))
-        if table is not None:  # what a bin's own noise adds to the error is its bias, and smaller than that of all
-            inside = bins.gap_inflation(table, groups, self._mean_weight)
-            grown = Grown(inside, grown.rows / inside)
+            grown = Grown(inflation(sums, self._as_if_independent(plain), sizes))
         critical = t_quantile(1.0 - self._confidence.tail, freedom(sums, clusters.effective))
         if name.base in _RANKS:  # they hold already what few rows out of order leave unknown
             critical = clusters.critical(self._confidence)
         squares = dot(sums, sums)
         if plain.method == "hall" and squares > 0.0:  # clusters are less skewed than as many rows
-            error = sqrt(grown.rows * self._as_if_independent(name, plain))
+            error = sqrt(grown.rows * self._as_if_independent(plain))
             skew = float(((sums / sqrt(squares)) ** 3).sum())
             return means.hall_interval(value, error, skew, critical)
         fewer, sure = surer(self._confidence, critical)
         grown = grown._replace(rows=grown.rows * fewer)
         return method(Intervals(_without_clusters(self._numbers), sure, grown=grown), name, value)
 
-    def _as_if_independent(self, name: MetricName, plain: Interval) -> float:
-        """The variance that a metric would have of independent rows, where ``plain`` is its interval then."""
+    def _of_binned(self, name: MetricName, value: float, method: Method, clusters: Clusters) -> Interval | None:
+        """The same of what is read off bins: the noise of a bin is smaller than what its rows have in common."""
         table = self._bins(name)
-        if table is not None and name.base in _GAPS:
-            return bins.gap_variance(table, self._mean_weight)
-        if table is not None and name.base == "mce":
-            return bins.largest_gap_variance(table, self._mean_weight)
+        groups = self._influences.bins(name, table)
+        if len(groups) < 2:
+            return None
+        spread = spread_of(name.base, table, groups, clusters.sizes / self._mean_weight, self._mean_weight)
+        critical = t_quantile(1.0 - self._confidence.tail, freedom(spread.sums, clusters.effective))
+        fewer, sure = surer(self._confidence, critical)
+        grown = Grown(spread.inside * fewer, spread.together)
+        return method(Intervals(_without_clusters(self._numbers), sure, grown=grown), name, value)
+
+    def _as_if_independent(self, plain: Interval) -> float:
+        """The variance that a metric would have of independent rows, where ``plain`` is its interval then."""
         return (plain.width / 2.0 / self._confidence.critical) ** 2
 
-    def _bins(self, name: MetricName) -> BinTable | None:
-        """The bins that a calibration error reads."""
+    def _bins(self, name: MetricName) -> BinTable:
+        """The bins that a number of calibration reads."""
         if name.base == "ece_equal_mass":
             from evalcli.metrics.confidence import equal_mass_bins
 
             return equal_mass_bins(self._read(name))
-        table: BinTable | None = self._read(name) if name.base in {*_GAPS, "mce"} else None
+        table: BinTable = self._read(name)
         return table
 
     def _numbered(self, name: MetricName) -> list[tuple[int, Ranking]]:
@@ -327,11 +331,13 @@ class Intervals:
     def _of_gaps(self, name: MetricName, value: float) -> Interval | None:
         del value
         table = self._bins(name)
-        if table is None:
-            return None
         if self._together is None:
             return bins.calibration_interval(table, self._confidence, self._mean_weight)
         return bins.clustered_calibration_interval(table, self._confidence, self._mean_weight, self._together)
+
+    @property
+    def _bins_together(self) -> dict[str, float]:
+        return {} if self._together is None else {"together": self._together}
 
     def _of_side(self, name: MetricName, value: float) -> Interval | None:
         """What bins that promise too much, or too little, add to the calibration error."""
@@ -339,7 +345,7 @@ class Intervals:
 
         del value
         sign = 1.0 if name.base == "underconfidence" else -1.0
-        return side_interval(self._read(name), self._confidence, sign, self._mean_weight)
+        return side_interval(self._read(name), self._confidence, sign, self._mean_weight, **self._bins_together)
 
     def _of_split(self, name: MetricName, value: float) -> Interval | None:
         """The parts of the Brier score."""
@@ -347,8 +353,7 @@ class Intervals:
 
         del value
         part: Callable[..., Interval] = getattr(squares, f"{name.base.removeprefix('brier_')}_interval")
-        together = {} if self._together is None else {"together": self._together}
-        return part(self._read(name), self._confidence, self._mean_weight, **together)
+        return part(self._read(name), self._confidence, self._mean_weight, **self._bins_together)
 
     def _of_confidence(self, name: MetricName, value: float) -> Interval | None:
         from evalcli.uncertainty.curves import selective_interval
@@ -403,7 +408,7 @@ _METHODS: dict[str, Method | None] = {
     **dict.fromkeys(_GAPS, Intervals._of_gaps),
     "ConfidenceTable": Intervals._of_confidence,
     "RankHistogram": Intervals._of_places,
-    **dict.fromkeys(("overconfidence", "underconfidence"), Intervals._of_side),
+    **dict.fromkeys(SIDES, Intervals._of_side),
     "ForecastBins": Intervals._of_split,
 }
 """By the name of a metric, or else by its state."""

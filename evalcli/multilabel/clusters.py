@@ -23,6 +23,7 @@ from evalcli.multilabel.intervals import Intervals, bound, tables
 from evalcli.multilabel.values import CountValues, ScoreValues
 from evalcli.uncertainty import bins
 from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.clusterbins import spread_of
 from evalcli.uncertainty.clusters import CLUSTERS, surer
 from evalcli.uncertainty.groups import ranking_sums
 from evalcli.uncertainty.intervals import Interval
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
 
 _RANKS = frozenset({"auroc", "average_precision"})
-_LOSSES = frozenset({"log_loss", "brier", "ece"})
+_LOSSES = frozenset({"log_loss", "brier"})
 _BOUND = " (bound)"
 _SUBSET = parse("subset_accuracy")
 
@@ -184,16 +185,14 @@ class ClusterIntervals(Intervals):
     def _found(self, name: MetricName, value: float) -> Interval | None:
         if self._is_read_off(name):
             return self._of_curves(name, value)
+        if name.base == "ece":
+            return self._of_gaps(self._place(name))
         plain = super()._found(name, value)
         sums = None if plain is None else self._sums(name, value)
         if plain is None or sums is None:
             return None
-        if name.base != "ece":
-            least = 1.0 if self._values.leaves_out(name) else 0.0
-            return self._of_clusters(plain, value, sums, lambda fewer: fewer._found(name, value), least)
-        place = self._place(name)
-        whole, parts = self._bins(place)
-        return self._of_gaps(whole, parts, sums)
+        least = 1.0 if self._values.leaves_out(name) else 0.0
+        return self._of_clusters(plain, value, sums, lambda fewer: fewer._found(name, value), least)
 
     def _is_read_off(self, name: MetricName) -> bool:
         """Whether a metric is read off the curve of a label, or is of the ranks of one label."""
@@ -241,14 +240,14 @@ class ClusterIntervals(Intervals):
     def _of_labels(self, base: str, values: Sequence[Value]) -> Sequence[Interval | None]:
         if base in _RANKS:
             return self._of_ranks(base, values)
+        if base == "ece":
+            return [None if one.value is None else self._of_gaps(place) for place, one in enumerate(values)]
         plain = super()._of_labels(base, values)
         every = self._by_label(base, values)
         found: list[Interval | None] = []
         for place, (one, value, sums) in enumerate(zip(plain, values, every, strict=True)):
             if one is None or sums is None or value.value is None:
                 found.append(None)
-            elif base == "ece":
-                found.append(self._of_gaps(*self._bins(place), sums))
             else:
                 found.append(self._of_clusters(one, value.value, sums, _at(base, values, place)))
         return found
@@ -291,13 +290,15 @@ class ClusterIntervals(Intervals):
             self._alike[known] = fewer
         return self._alike[known]
 
-    def _of_gaps(self, whole: BinTable, parts: Sequence[BinTable], sums: HostArray) -> Interval:
+    def _of_gaps(self, place: int | None) -> Interval | None:
         """That of a calibration error: what a bin's own noise adds is its bias, and smaller than that of all."""
-        weight = self._mean_weight
-        grown = self._groups.grown(sums, bins.gap_variance(whole, weight))
-        inside = bins.gap_inflation(whole, parts, weight) if sums.any() else 1.0
-        times, confidence = surer(self._groups.confidence, self._groups.critical(sums))
-        found = bins.clustered_calibration_interval(whole, confidence, weight * inside * times, grown / inside)
+        if self._values.is_one:
+            return None
+        whole, parts = self._bins(place)
+        spread = spread_of("ece", whole, parts, self._groups.sizes, self._mean_weight)
+        times, confidence = surer(self._groups.confidence, self._groups.critical(spread.sums))
+        weight = self._mean_weight * spread.inside * times
+        found = bins.clustered_calibration_interval(whole, confidence, weight, spread.together)
         return replace(found, method=f"{found.method}{CLUSTERS}")
 
     def _bins(self, place: int | None) -> tuple[BinTable, list[BinTable]]:

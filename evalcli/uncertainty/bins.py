@@ -31,7 +31,7 @@ import numpy as np
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.calibration import BinTable
@@ -75,13 +75,12 @@ def clustered_calibration_interval(
 
     The variance of their sum is ``together`` times as large as if each went its own way, ``mean_weight`` as large as
     clusters make it in a bin. What gaps have in common moves them to the same side and does not fold: it is added to
-    the variance as it is. So that bins of few rows do not hide which side that is, gaps are drawn towards their mean
-    as far as their scatter is noise (DerSimonian and Laird).
+    the variance as it is.
     """
-    gaps = _evened(table, gaps_of(table, mean_weight), mean_weight)
+    at = partial(gaps_at, table, mean_weight)
     common = max(together - 1.0, 0.0) * gap_variance(table, mean_weight)
     own = min(together, 1.0)
-    return _inverted(table, lambda _: gaps, confidence, mean_weight, lambda error: sqrt(own * error * error + common))
+    return _inverted(table, at, confidence, mean_weight, lambda error: sqrt(own * error * error + common))
 
 
 def _inverted(
@@ -110,24 +109,6 @@ def _inverted(
     return Interval(low * true, high * true, "inversion").holding(value, 0.0, 1.0)
 
 
-def _evened(table: BinTable, gaps: Gaps, mean_weight: float) -> Gaps:
-    """Gaps of which each is drawn towards the mean of its table, by how much of their scatter is noise."""
-    n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
-    held = n > 0
-    shares = n / np.maximum(n.sum(axis=1, keepdims=True), 1e-300)
-    rates = np.where(held, (right - sure) / np.where(held, n, 1.0), 0.0)
-    noise = np.where(held & (gaps.variances > 0.0), gaps.variances, 1.0) / np.where(held, shares, 1.0) ** 2
-    weights = np.where(held & (gaps.variances > 0.0), 1.0 / noise, 0.0)
-    whole = np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
-    mean = (weights * rates).sum(axis=1, keepdims=True) / whole
-    scatter = (weights * (rates - mean) ** 2).sum(axis=1, keepdims=True)
-    bins = (weights > 0.0).sum(axis=1, keepdims=True)
-    scale = np.maximum(whole - (weights * weights).sum(axis=1, keepdims=True) / whole, 1e-300)
-    real = np.where(bins > 1, np.maximum(scatter - (bins - 1.0), 0.0) / scale, 0.0)
-    rates = np.where(weights > 0.0, np.abs(mean + (rates - mean) * real / (real + noise)), np.abs(rates))
-    return Gaps(rates * shares, gaps.variances, _between(n, rates, mean_weight))
-
-
 def _between(n: HostArray, rates: HostArray, mean_weight: float) -> HostArray:
     """The variance (T,) of the mean of absolute ``rates`` (T, B) over rows, by which bin they happen to be in."""
     total = np.where(n.sum(axis=1) > 0, n.sum(axis=1), 1.0)
@@ -146,49 +127,6 @@ def gap_variances(table: BinTable, mean_weight: float = 1.0) -> HostArray:
     gaps = gaps_of(table, mean_weight)
     variances: HostArray = gaps.variances.sum(axis=1) + gaps.between
     return variances
-
-
-def gap_sums(table: BinTable, groups: Sequence[BinTable]) -> HostArray:
-    """What each of J ``groups`` of clusters adds to the calibration error (J,): what it is without the group, in turn.
-
-    Bins stay where they are: those of equal mass would move with every group, and the error with them.
-    """
-    n, off = np.atleast_2d(table.n), np.atleast_2d(table.right - table.confidence)
-    whole = _error(n, off)
-    shares = np.array([float(np.sum(one.n)) for one in groups]) / float(n.sum())
-    rests = np.array([_error(n - one.n, off - (one.right - one.confidence)) for one in groups])
-    sums: HostArray = (1.0 - shares) * (whole - rests)
-    return sums
-
-
-def _error(n: HostArray, off: HostArray) -> float:
-    """The calibration error of tables (T, B) of rows and of how many more were right than promised."""
-    return float((np.abs(off).sum(axis=1) / n.sum(axis=1)).mean())
-
-
-def gap_inflation(table: BinTable, groups: Sequence[BinTable], mean_weight: float = 1.0) -> float:
-    """How much larger the variances of the gaps are together than of independent rows, from J ``groups`` of clusters.
-
-    1 where no gap varies.
-    """
-    n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
-    per_row = (right - sure) / np.where(n > 0, n, 1.0)
-    total = np.where(n.sum(axis=1) > 0, n.sum(axis=1), 1.0)
-    moved = [np.atleast_2d(one.right - one.confidence - one.n * per_row) for one in groups]
-    squares = np.sum([part * part for part in moved], axis=0).sum(axis=1) / total**2
-    found = float(squares.mean()) * len(groups) / max(len(groups) - 1, 1)
-    single = float(gaps_of(table, mean_weight).variances.sum(axis=1).mean())
-    return found / single if found > 0.0 and single > 0.0 else 1.0
-
-
-def largest_gap_variance(table: BinTable, mean_weight: float = 1.0) -> float:
-    """The variance of the gap of the bin (of B) where it is largest, as if rows were independent."""
-    n, right, sure = (part.astype(np.float64) for part in (table.n, table.right, table.confidence))
-    rows = np.where(n > 0, n, 1.0)
-    worst = int(np.argmax(np.where(n > 0, np.abs(right - sure) / rows, -1.0)))
-    share = float(right[worst] / mean_weight + _PRIOR * sure[worst] / rows[worst])
-    share /= float(n[worst] / mean_weight + _PRIOR)
-    return share * (1.0 - share) * mean_weight / float(rows[worst])
 
 
 def gaps_of(table: BinTable, mean_weight: float) -> Gaps:

@@ -73,9 +73,14 @@ class Squares(NamedTuple):
         return Measured(float(mean.sum()), self.together * together * float((inside + between).sum()))
 
 
-def reliability_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
-    """The interval of ``Σ_b n_b·(forecast_b − happened_b)² / n`` of a table (B,), or of the sum over tables (C, B)."""
-    return _interval(squares_of(table, mean_weight, around=False), confidence)
+def reliability_interval(
+    table: BinTable, confidence: Confidence, mean_weight: float = 1.0, together: float = 1.0
+) -> Interval:
+    """The interval of ``Σ_b n_b·(forecast_b − happened_b)² / n`` of a table (B,), or of the sum over tables (C, B).
+
+    Of rows in clusters ``mean_weight`` is as large as they make it in a bin, ``together`` how bins move together.
+    """
+    return _interval(squares_of(table, mean_weight, around=False)._replace(together=together), confidence)
 
 
 def resolution_interval(
@@ -83,7 +88,7 @@ def resolution_interval(
 ) -> Interval:
     """The interval of ``Σ_b n_b·(happened_b − share)² / n`` of a table (B,), or of the sum over tables (C, B).
 
-    Of rows in clusters ``mean_weight`` is as large as they make it in a bin, ``together`` how bins move together.
+    ``mean_weight`` and ``together`` are as above.
     """
     squares = squares_of(table, mean_weight, around=True)._replace(together=together)
     return _interval(squares, confidence, resolution_critical(squares, confidence))
@@ -162,9 +167,14 @@ def uncertainty_interval(table: BinTable, confidence: Confidence, mean_weight: f
     return Interval(most - high * high * value, most - low * low * value, METHOD).holding(most - value, 0.0, most)
 
 
-def side_interval(table: BinTable, confidence: Confidence, sign: float, mean_weight: float = 1.0) -> Interval:
-    """The interval of ``Σ_b max(sign·(right_b − confidence_b), 0) / n`` of a table (B,): a side of the ECE."""
-    value, above = side_surprise(table, sign, mean_weight)
+def side_interval(
+    table: BinTable, confidence: Confidence, sign: float, mean_weight: float = 1.0, together: float = 1.0
+) -> Interval:
+    """The interval of ``Σ_b max(sign·(right_b − confidence_b), 0) / n`` of a table (B,): a side of the ECE.
+
+    ``mean_weight`` and ``together`` are as above.
+    """
+    value, above = side_surprise(table, sign, mean_weight, together)
     if not value > 0.0:
         return Interval(0.0, none_of(float(table.n.sum()) / mean_weight, confidence.critical), "wilson")
     critical = confidence.critical
@@ -172,20 +182,23 @@ def side_interval(table: BinTable, confidence: Confidence, sign: float, mean_wei
     return Interval(low * value, high * value, METHOD).holding(value, 0.0, 1.0)
 
 
-def side_surprise(table: BinTable, sign: float, mean_weight: float) -> tuple[float, Callable[[float], float]]:
+def side_surprise(
+    table: BinTable, sign: float, mean_weight: float, together: float = 1.0
+) -> tuple[float, Callable[[float], float]]:
     """What a side adds, and how many standard errors that lies above what is expected at true gaps of a factor.
 
     The positive part of a normal variable has the mean ``σ·φ(μ/σ) + μ·Φ(μ/σ)``. Gaps of the other side are taken to be
-    no larger than they were seen.
+    no larger than they were seen. What gaps have in common, where they vary ``together``, does not fold.
     """
     gaps = gaps_of(table, mean_weight)
     off = sign * np.atleast_2d(table.right - table.confidence) / max(float(table.n.sum()), 1e-300)
     value = float(np.maximum(off, 0.0).sum())
+    common = max(together - 1.0, 0.0) * float(np.where(off > 0.0, gaps.variances, 0.0).sum())
 
     def above(factor: float) -> float:
         true = np.where(off > 0.0, factor, min(factor, 1.0)) * off
         mean, square = normal_parts(true, gaps.variances)
-        variance = float((square - mean * mean).sum()) + factor * factor * float(gaps.between.sum())
+        variance = float((square - mean * mean).sum()) + factor * factor * float(gaps.between.sum()) + common
         return (value - float(mean.sum())) / sqrt(variance) if variance > 0.0 else 1e9 * (value - float(mean.sum()))
 
     return value, above

@@ -285,3 +285,16 @@ def test_ranks_near_1_of_a_label_of_clusters_of_one_row_are_as_unsure_as_of_rows
         ratios.append((found.high - found.low) / (alone.high - alone.low))
     assert min(ratios) > 0.9
     assert max(ratios) < 1.2
+
+
+@pytest.mark.parametrize("skill", [0.5, 2.0])
+@pytest.mark.parametrize("rows", [60, 100, 500])
+def test_calibration_errors_of_clusters_of_one_row_are_as_unsure_as_of_rows(skill, rows):
+    rng = np.random.default_rng(rows)
+    target = (rng.random((rows, 4)) < 0.3).astype(int)
+    scores = special.expit((2 * target - 1) * skill + rng.normal(size=target.shape))
+    names = ["ece", "ece[0]", "ece[3]"]
+    alone, found = (evaluated(scores, target, one, names).metrics for one in (None, np.arange(rows)))
+    for name in names:
+        ratio = (found[name].high - found[name].low) / (alone[name].high - alone[name].low)
+        assert 0.9 < ratio < 1.2, (name, ratio)

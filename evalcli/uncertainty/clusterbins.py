@@ -1,0 +1,145 @@
+"""How much more than of independent rows what is read off bins varies where whole clusters were sampled.
+
+A row that was right moves what its bin says by its residual ``y − r_b``, the share of right rows taken off. What the
+sums of residuals of clusters vary by, over what those of single rows do around the same shares, is how much larger the
+variance of a bin is: of all bins, classes or labels together, since a bin of few clusters hardly tells. It is 1 of
+clusters of one row, and never taken to be less. So the interval is that of independent rows with larger variances.
+
+A number that bins add up to moves by ``slope_b·(y − r_b) + level_b − value`` with a row in bin b. Rows of a cluster in
+different bins have something in common, too: by how much that makes the variance of the number larger than bins of
+their own ways would is how far these move *together*.
+
+Source: Liang and Zeger 1986, Longitudinal data analysis using generalized linear models; Kott 2001, The delete-a-group
+jackknife.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.clusters import inflation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.calibration import BinTable
+
+
+SIDES = ("overconfidence", "underconfidence")
+
+
+class Spread(NamedTuple):
+    """What each of J groups adds to a number: ``sums`` (J,); and how much larger variances are than of single rows.
+
+    ``inside`` bins; and that of the number, ``together`` times as large as if bins went their own ways.
+    """
+
+    sums: HostArray
+    inside: float
+    together: float
+
+
+class _Moves(NamedTuple):
+    """What a row does in each bin (T, B): ``slope`` times its residual, and ``level`` for being there."""
+
+    slope: HostArray
+    level: HostArray
+
+
+def spread_of(
+    base: str, table: BinTable, groups: Sequence[BinTable], sizes: HostArray, mean_weight: float = 1.0
+) -> Spread:
+    """That of the metric ``base`` of a table (B,), or of tables (T, B), from the bins of J ``groups`` of clusters.
+
+    ``sizes`` are the rows of each cluster, ``mean_weight`` is Σw² / Σw. The sums of a side are those of both, since few
+    bins may be on it: variances are of all bins.
+    """
+    found, sure = _Grouped.of(table, groups, mean_weight), np.atleast_2d(table.confidence)
+    spread = found.spread(_moves(base, found, sure), sizes)
+    return spread._replace(sums=found.spread(_moves("ece", found, sure), sizes).sums) if base in SIDES else spread
+
+
+def _moves(base: str, bins: _Grouped, sure: HostArray) -> _Moves:
+    gaps = np.where(bins.n > 0, bins.share - sure / bins.held, 0.0)
+    if base == "brier_resolution":
+        gaps = np.where(bins.n > 0, bins.share - (bins.share * bins.n).sum(axis=1, keepdims=True) / bins.total, 0.0)
+    if base.startswith("brier"):
+        return _Moves(2.0 * gaps, gaps**2)
+    sign = np.sign(gaps)
+    if base in SIDES:
+        sign = np.where(sign == (1.0 if base == "underconfidence" else -1.0), sign, 0.0)
+    return _Moves(sign, sign * gaps)
+
+
+@dataclass(frozen=True)
+class _Grouped:
+    """Rows and the share of right ones per table and bin (T, B); rows and summed residuals of each group (J, T, B)."""
+
+    n: HostArray
+    share: HostArray
+    rows: HostArray
+    residuals: HostArray
+    mean_weight: float
+
+    @classmethod
+    def of(cls, table: BinTable, groups: Sequence[BinTable], mean_weight: float) -> _Grouped:
+        n, right = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right))
+        share = right / np.where(n > 0, n, 1.0)
+        rows = np.stack([np.atleast_2d(one.n).astype(np.float64) for one in groups])
+        rights = np.stack([np.atleast_2d(one.right).astype(np.float64) for one in groups])
+        return cls(n, share, rows, rights - rows * share, mean_weight)
+
+    @property
+    def held(self) -> HostArray:
+        """The rows of each bin, 1 of one without."""
+        found: HostArray = np.where(self.n > 0, self.n, 1.0)
+        return found
+
+    @cached_property
+    def total(self) -> HostArray:
+        """The rows of each table (T, 1)."""
+        found: HostArray = np.maximum(self.n.sum(axis=1, keepdims=True), 1e-300)
+        return found
+
+    @cached_property
+    def singles(self) -> HostArray:
+        """What Σ residuals² over groups would be (T, B) of independent rows: their centre takes as much of it."""
+        squares = self.n * self.share * (1.0 - self.share) * self.mean_weight
+        found: HostArray = squares * _left(self.n, self.rows, self.mean_weight)
+        return found
+
+    def inside(self, alike: float) -> float:
+        """By how much clusters make the variances in bins larger; rows ``alike`` are told by nothing that varies."""
+        seen = float(((self.residuals**2).sum(axis=(0, 2)) / self.total[:, 0] ** 2).sum())
+        single = float((self.singles.sum(axis=1) / self.total[:, 0] ** 2).sum())
+        return max(seen / single, 1.0) if single > 0.0 else alike
+
+    def spread(self, moves: _Moves, sizes: HostArray) -> Spread:
+        """Errors of several tables are taken to go together in the same way as those of single rows."""
+        inside = self.inside(max(dot(sizes, sizes) / float(sizes.sum()), 1.0))
+        value = (self.n * moves.level).sum(axis=1, keepdims=True) / self.total
+        away = np.where(self.n > 0, moves.level - value, 0.0)
+        sums = (moves.slope * self.residuals + away * self.rows).sum(axis=2) / self.total[:, 0]
+        left = _left(self.total, self.rows.sum(axis=2, keepdims=True), self.mean_weight)
+        single = moves.slope**2 * self.singles + away**2 * self.n * self.mean_weight * left
+        variance = float((np.sqrt(single.sum(axis=1)) / self.total[:, 0]).mean()) ** 2
+        seen = float(np.sqrt((sums**2).sum(axis=0)).mean()) ** 2
+        mean = sums.mean(axis=1)
+        scale = dot(mean, mean) / seen if seen > 0.0 else 1.0
+        count = len(sums)
+        grown = max(inflation(mean, scale * variance * count / max(count - 1, 1), sizes), 1.0)
+        return Spread(mean, inside, grown / inside)
+
+
+def _left(n: HostArray, rows: HostArray, mean_weight: float) -> HostArray:
+    """Of what sums of ``rows`` (J, …) of ``n`` (…) vary by, how much is left around their own mean; of rows, 1."""
+    held = np.where(n > mean_weight, n, np.inf)
+    groups = 1.0 - np.minimum((rows**2).sum(axis=0) / np.where(n > 0, n, 1.0) ** 2, 1.0)
+    found: HostArray = np.minimum(groups / (1.0 - mean_weight / held), 1.0)
+    return found

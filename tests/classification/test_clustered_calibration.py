@@ -1,0 +1,51 @@
+"""What bins say of rows in clusters: those of one row are rows, and rows that are all alike tell as much as one."""
+
+import numpy as np
+import pytest
+from scipy import special
+
+import evalcli
+
+OF_BOTH = ["ece", "ece_equal_mass", "mce", "overconfidence", "brier_reliability", "brier_resolution"]
+NAMES = {"binary": [*OF_BOTH, "ece_positive"], "multiclass": [*OF_BOTH, "ece_classwise"]}
+
+
+def drawn(task, rows, sharper, seed):
+    """Probabilities and targets of a model that is as many times ``sharper`` as it should be."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=(rows, 4)) * 1.5
+    if task == "binary":
+        target = (rng.random(rows) < special.expit(scores[:, 0])).astype(int)
+        return special.expit(sharper * scores[:, 0]), target
+    target = np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
+    return special.softmax(sharper * scores, axis=1), target
+
+
+def found_of(preds, target, task, **options):
+    return evalcli.evaluate(preds, target, task=task, metrics=NAMES[task], **options).data.metrics
+
+
+@pytest.mark.parametrize("task", NAMES)
+@pytest.mark.parametrize("sharper", [1.0, 2.0])
+@pytest.mark.parametrize("rows", [60, 100, 500])
+def test_clusters_of_one_row_are_rows(task, sharper, rows):
+    for seed in range(3):
+        preds, target = drawn(task, rows, sharper, seed)
+        alone, found = (found_of(preds, target, task, cluster=one) for one in (None, np.arange(rows)))
+        for name in NAMES[task]:
+            ratio = (found[name].high - found[name].low) / (alone[name].high - alone[name].low)
+            assert 0.9 < ratio < 1.2, (name, ratio)
+
+
+@pytest.mark.parametrize("task", NAMES)
+def test_rows_five_times_over_are_as_sure_as_once(task):
+    preds, target = drawn(task, 90, 2.0, 0)
+    once = found_of(preds, target, task)
+    preds, target, cluster = (np.repeat(part, 5, axis=0) for part in (preds, target, np.arange(90)))
+    alone, found = (found_of(preds, target, task, cluster=one) for one in (None, cluster))
+    for name in NAMES[task]:
+        if name == "ece_equal_mass":
+            continue  # its bins are of more rows
+        widths = [one[name].high - one[name].low for one in (once, alone, found)]
+        assert 0.85 < widths[2] / widths[0] < 1.2, name
+        assert widths[1] < 0.9 * widths[2], name
