@@ -68,7 +68,8 @@ class Intervals:
         self, numbers: Numbers, confidence: Confidence, method: Any = "auto", grown: Grown = _INDEPENDENT
     ) -> None:
         self._numbers, self._confidence, self._method = numbers, confidence, method
-        self._grown, self._together = grown
+        self._grown = grown.rows
+        self._together = {} if grown.together is None else {"together": grown.together}
         self._estimates: dict[str, dict[int, tuple[Ranking, Any]]] = {}
         self.couplings: dict[str, float | None] = {}
 
@@ -330,14 +331,7 @@ class Intervals:
 
     def _of_gaps(self, name: MetricName, value: float) -> Interval | None:
         del value
-        table = self._bins(name)
-        if self._together is None:
-            return bins.calibration_interval(table, self._confidence, self._mean_weight)
-        return bins.clustered_calibration_interval(table, self._confidence, self._mean_weight, self._together)
-
-    @property
-    def _bins_together(self) -> dict[str, float]:
-        return {} if self._together is None else {"together": self._together}
+        return bins.calibration_interval(self._bins(name), self._confidence, self._mean_weight, **self._together)
 
     def _of_side(self, name: MetricName, value: float) -> Interval | None:
         """What bins that promise too much, or too little, add to the calibration error."""
@@ -345,7 +339,7 @@ class Intervals:
 
         del value
         sign = 1.0 if name.base == "underconfidence" else -1.0
-        return side_interval(self._read(name), self._confidence, sign, self._mean_weight, **self._bins_together)
+        return side_interval(self._read(name), self._confidence, sign, self._mean_weight, **self._together)
 
     def _of_split(self, name: MetricName, value: float) -> Interval | None:
         """The parts of the Brier score."""
@@ -353,7 +347,7 @@ class Intervals:
 
         del value
         part: Callable[..., Interval] = getattr(squares, f"{name.base.removeprefix('brier_')}_interval")
-        return part(self._read(name), self._confidence, self._mean_weight, **self._bins_together)
+        return part(self._read(name), self._confidence, self._mean_weight, **self._together)
 
     def _of_confidence(self, name: MetricName, value: float) -> Interval | None:
         from evalcli.uncertainty.curves import selective_interval

@@ -298,7 +298,7 @@ class ClusterIntervals(Intervals):
         spread = spread_of("ece", whole, parts, self._groups.sizes, self._mean_weight)
         times, confidence = surer(self._groups.confidence, self._groups.critical(spread.sums))
         weight = self._mean_weight * spread.inside * times
-        found = bins.clustered_calibration_interval(whole, confidence, weight, spread.together)
+        found = bins.calibration_interval(whole, confidence, weight, spread.together)
         return replace(found, method=f"{found.method}{CLUSTERS}")
 
     def _bins(self, place: int | None) -> tuple[BinTable, list[BinTable]]:

@@ -21,7 +21,6 @@ resolution of probability forecasts through decomposition of the empirical score
 
 from __future__ import annotations
 
-from functools import partial
 from math import erf, pi, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
@@ -62,51 +61,28 @@ def calibration_interval(
     """The interval of the calibration error of a table (B,), or of the mean over tables (T, B).
 
     ``mean_weight`` is Σw² / Σw. The errors of several tables are of the same rows: their deviations are taken to be
-    perfectly correlated, unless the standard error of the mean is known to be ``together`` times what that makes it.
+    perfectly correlated.
+
+    Of rows in clusters ``mean_weight`` is as large as they make it in a bin, and the variance of the sum of gaps is
+    ``together`` times as large as if each went its own way. What gaps have in common moves them to the same side and
+    does not fold: it is added to the variance as it is.
     """
-    at = partial(gaps_at, table, mean_weight)
-    return _inverted(table, at, confidence, mean_weight, lambda error: together * error)
-
-
-def clustered_calibration_interval(
-    table: BinTable, confidence: Confidence, mean_weight: float, together: float
-) -> Interval:
-    """The same of rows in clusters, whose gaps go up and down together.
-
-    The variance of their sum is ``together`` times as large as if each went its own way, ``mean_weight`` as large as
-    clusters make it in a bin. What gaps have in common moves them to the same side and does not fold: it is added to
-    the variance as it is.
-    """
-    at = partial(gaps_at, table, mean_weight)
-    common = max(together - 1.0, 0.0) * gap_variance(table, mean_weight)
-    own = min(together, 1.0)
-    return _inverted(table, at, confidence, mean_weight, lambda error: sqrt(own * error * error + common))
-
-
-def _inverted(
-    table: BinTable,
-    gaps: Callable[[float], Gaps],
-    confidence: Confidence,
-    mean_weight: float,
-    grown: Callable[[float], float],
-) -> Interval:
-    """The errors of a factor times the ``gaps`` that it has at which the measured one is no surprise."""
     value = float(gaps_of(table, mean_weight).sizes.sum(axis=-1).mean())
-    true = float(gaps(1.0).sizes.sum(axis=-1).mean())
-    if not (value > 0.0 and true > 0.0):
+    if not value > 0.0:
         rows = float(table.n.sum(axis=-1).max()) / mean_weight
-        return Interval(0.0, none_of(rows, confidence.critical), "wilson").holding(value, 0.0, 1.0)
+        return Interval(0.0, none_of(rows, confidence.critical), "wilson")
+    own, common = min(together, 1.0), max(together - 1.0, 0.0) * gap_variance(table, mean_weight)
 
     def surprise(factor: float) -> float:
         """How many standard errors the measured error lies above the one expected at true gaps of ``factor``."""
-        mean, error = measured_error(gaps(factor), factor)
-        error = grown(error)
+        mean, error = measured_error(gaps_at(table, mean_weight, factor), factor)
+        error = sqrt(own * error * error + common)
         return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
 
     critical = confidence.critical
     low = root(lambda factor: surprise(factor) - critical)
     high = root(lambda factor: surprise(factor) + critical)
-    return Interval(low * true, high * true, "inversion").holding(value, 0.0, 1.0)
+    return Interval(low * value, high * value, "inversion").holding(value, 0.0, 1.0)
 
 
 def _between(n: HostArray, rates: HostArray, mean_weight: float) -> HostArray:

@@ -61,7 +61,7 @@ def spread_of(
     bins may be on it: variances are of all bins.
     """
     found, sure = _Grouped.of(table, groups, mean_weight), np.atleast_2d(table.confidence)
-    spread = found.spread(_moves(base, found, sure), sizes)
+    spread = found.spread(_moves(base, found, sure), sizes, of_classes=base.startswith("brier"))
     return spread._replace(sums=found.spread(_moves("ece", found, sure), sizes).sums) if base in SIDES else spread
 
 
@@ -120,20 +120,25 @@ class _Grouped:
         single = float((self.singles.sum(axis=1) / self.total[:, 0] ** 2).sum())
         return max(seen / single, 1.0) if single > 0.0 else alike
 
-    def spread(self, moves: _Moves, sizes: HostArray) -> Spread:
-        """Errors of several tables are taken to go together in the same way as those of single rows."""
+    def spread(self, moves: _Moves, sizes: HostArray, *, of_classes: bool = False) -> Spread:
+        """Several tables are taken to go together as those of single rows; ``of_classes`` at least as clusters do.
+
+        The interval of a sum of squares over classes holds what noise has in common, a correlation of −1/(C − 1), and
+        not that all of them gain where a cluster is right.
+        """
         inside = self.inside(max(dot(sizes, sizes) / float(sizes.sum()), 1.0))
         value = (self.n * moves.level).sum(axis=1, keepdims=True) / self.total
         away = np.where(self.n > 0, moves.level - value, 0.0)
         sums = (moves.slope * self.residuals + away * self.rows).sum(axis=2) / self.total[:, 0]
         left = _left(self.total, self.rows.sum(axis=2, keepdims=True), self.mean_weight)
-        single = moves.slope**2 * self.singles + away**2 * self.n * self.mean_weight * left
-        variance = float((np.sqrt(single.sum(axis=1)) / self.total[:, 0]).mean()) ** 2
-        seen = float(np.sqrt((sums**2).sum(axis=0)).mean()) ** 2
-        mean = sums.mean(axis=1)
-        scale = dot(mean, mean) / seen if seen > 0.0 else 1.0
-        count = len(sums)
-        grown = max(inflation(mean, scale * variance * count / max(count - 1, 1), sizes), 1.0)
+        squares = moves.slope**2 * self.singles + away**2 * self.n * self.mean_weight * left
+        singles = squares.sum(axis=1) / self.total[:, 0] ** 2
+        mean, seen = sums.mean(axis=1), float(np.sqrt((sums**2).sum(axis=0)).mean()) ** 2
+        single = float(np.sqrt(singles).mean()) ** 2 * (dot(mean, mean) / seen if seen > 0.0 else 1.0)
+        count, tables = sums.shape
+        if of_classes and tables > 1:
+            single = min(single, float(singles.sum()) / (tables * (tables - 1.0)))
+        grown = max(inflation(mean, single * count / max(count - 1, 1), sizes), 1.0)
         return Spread(mean, inside, grown / inside)
 
 

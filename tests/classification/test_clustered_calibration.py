@@ -49,3 +49,26 @@ def test_rows_five_times_over_are_as_sure_as_once(task):
         widths = [one[name].high - one[name].low for one in (once, alone, found)]
         assert 0.85 < widths[2] / widths[0] < 1.2, name
         assert widths[1] < 0.9 * widths[2], name
+
+
+@pytest.mark.parametrize("task", NAMES)
+def test_widths_are_what_samples_of_clusters_scatter_by(task):
+    rng, samples = np.random.default_rng(4), []
+    names = ["ece", "brier_reliability", "brier_resolution"]
+    for _ in range(80):
+        cluster = np.repeat(np.arange(80), rng.integers(1, 13, 80))
+        alike = special.ndtr(np.sqrt(0.5) * rng.normal(size=80)[cluster] + np.sqrt(0.5) * rng.normal(size=len(cluster)))
+        scores = np.sort(rng.normal(size=(len(cluster), 4)) * 1.5, axis=1)[:, ::-1]  # a cluster is right together
+        if task == "binary":
+            said, target = special.expit(2.0 * scores[:, 0]), (alike < special.expit(scores[:, 0])).astype(int)
+        else:
+            said = special.softmax(2.0 * scores, axis=1)
+            target = np.minimum((alike[:, None] > special.softmax(scores, axis=1).cumsum(axis=1)).sum(axis=1), 3)
+            classes = np.argsort(rng.random(scores.shape), axis=1)
+            said, target = np.take_along_axis(said, classes, axis=1), np.argmax(classes == target[:, None], axis=1)
+        found = evalcli.evaluate(said, target, task=task, cluster=cluster, metrics=names).data.metrics
+        samples.append([(found[name].value, found[name].high - found[name].low) for name in names])
+    values, widths = np.moveaxis(np.array(samples), 2, 0)
+    ratios = widths.mean(axis=0) / (2.0 * 1.99 * values.std(axis=0, ddof=1))
+    assert ratios.min() > 0.85, ratios  # 80 samples know it to 8 %
+    assert ratios.max() < 1.6, ratios

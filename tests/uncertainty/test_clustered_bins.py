@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evalcli.metrics.calibration import BinTable, brier_reliability, brier_resolution, ece
-from evalcli.uncertainty.bins import calibration_interval, clustered_calibration_interval
+from evalcli.uncertainty.bins import calibration_interval
 from evalcli.uncertainty.clusterbins import spread_of
 from evalcli.uncertainty.clusters import freedom, surer
 from evalcli.uncertainty.intervals import Confidence, Interval
@@ -42,7 +42,7 @@ def interval_of(groups: list[BinTable]) -> Interval:
     spread = spread_of("ece", whole, groups, sizes)
     critical = t_quantile(1 - CONFIDENCE.tail, freedom(spread.sums, sizes.sum() ** 2 / (sizes**2).sum()))
     times, sure = surer(CONFIDENCE, critical)
-    return clustered_calibration_interval(whole, sure, spread.inside * times, spread.together)
+    return calibration_interval(whole, sure, spread.inside * times, spread.together)
 
 
 def rows_of(place, right, cluster) -> list[BinTable]:
@@ -85,9 +85,8 @@ def test_what_a_group_adds_is_how_the_number_moves_with_its_weight(base, tables)
         assert found == pytest.approx((moved(group, 1e-4) - moved(group, -1e-4)) / 2e-4, abs=1e-8)
 
 
-@pytest.mark.parametrize("base", [*VALUES, "mce", "overconfidence"])
+@pytest.mark.parametrize(("base", "tables"), [*((base, 1) for base in (*VALUES, "mce", "overconfidence")), ("ece", 4)])
 @pytest.mark.parametrize("rows", [5, 30, 100])
-@pytest.mark.parametrize("tables", [1, 4])
 def test_clusters_of_one_row_vary_as_rows_do(base, rows, tables):
     rng = np.random.default_rng(rows)
     each = []
@@ -145,10 +144,10 @@ def test_several_tables_are_averaged():
 def test_intervals_hold_the_error_inside_the_range_and_have_a_width(right, together):
     n, sure = np.array([200.0, 100, 300]), np.array([60.0, 50, 270])
     table = BinTable(n, sure, np.array(right, float), np.zeros(3), np.ones(3))
-    found = clustered_calibration_interval(table, CONFIDENCE, 1.5, together)
+    found = calibration_interval(table, CONFIDENCE, 1.5, together)
     assert 0 <= found.low <= float(ece(table)) <= found.high <= 1
     assert found.width > 0.001
-    assert clustered_calibration_interval(table, CONFIDENCE, 1.5, together + 2).width >= found.width
+    assert calibration_interval(table, CONFIDENCE, 1.5, together + 2).width >= found.width
 
 
 @pytest.mark.parametrize("interval", [reliability_interval, resolution_interval, partial(side_interval, sign=-1.0)])
