@@ -15,8 +15,7 @@ Only the tables of bins are needed. The variance inside a bin is that of right a
 drawn towards the mean confidence by two rows, since in a bin of few rows all may be right.
 
 Source: Leone, Nelson and Nottingham 1961, The folded normal distribution; Bröcker 2012, Estimating reliability and
-resolution of probability forecasts through decomposition of the empirical score (on the bias); DerSimonian and Laird
-1986, Meta-analysis in clinical trials.
+resolution of probability forecasts through decomposition of the empirical score (on the bias).
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ A number that bins add up to moves by ``slope_b·(y − r_b) + level_b − value
 different bins have something in common, too: by how much that makes the variance of the number larger than bins of
 their own ways would is how far these move *together*.
 
-Source: Liang and Zeger 1986, Longitudinal data analysis using generalized linear models; Kott 2001, The delete-a-group
-jackknife.
+Source: Liang and Zeger 1986, Longitudinal data analysis using generalized linear models; DerSimonian and Laird 1986,
+Meta-analysis in clinical trials (on drawing gaps towards their mean).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from evalcli.uncertainty.bins import gaps_of
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusters import inflation
 
@@ -60,21 +61,38 @@ def spread_of(
     ``sizes`` are the rows of each cluster, ``mean_weight`` is Σw² / Σw. The sums of a side are those of both, since few
     bins may be on it: variances are of all bins.
     """
-    found, sure = _Grouped.of(table, groups, mean_weight), np.atleast_2d(table.confidence)
-    spread = found.spread(_moves(base, found, sure), sizes, of_classes=base.startswith("brier"))
-    return spread._replace(sums=found.spread(_moves("ece", found, sure), sizes).sums) if base in SIDES else spread
+    found = _Grouped.of(table, groups, mean_weight)
+    spread = found.spread(_moves(base, found, table), sizes, of_classes=base.startswith("brier"))
+    return spread._replace(sums=found.spread(_moves("ece", found, table), sizes).sums) if base in SIDES else spread
 
 
-def _moves(base: str, bins: _Grouped, sure: HostArray) -> _Moves:
-    gaps = np.where(bins.n > 0, bins.share - sure / bins.held, 0.0)
-    if base == "brier_resolution":
-        gaps = np.where(bins.n > 0, bins.share - (bins.share * bins.n).sum(axis=1, keepdims=True) / bins.total, 0.0)
+def _moves(base: str, bins: _Grouped, table: BinTable) -> _Moves:
+    """Those of a metric; which way a gap goes that is noise, the others tell: all may have moved together."""
+    around = (bins.share * bins.n).sum(axis=1, keepdims=True) / bins.total
+    centre = around if base == "brier_resolution" else np.atleast_2d(table.confidence) / bins.held
+    gaps = np.where(bins.n > 0, bins.share - centre, 0.0)
     if base.startswith("brier"):
         return _Moves(2.0 * gaps, gaps**2)
-    sign = np.sign(gaps)
+    noise = gaps_of(table, bins.mean_weight * bins.inside(1.0)).variances * (bins.total / bins.held) ** 2
+    sign, size = np.sign(_evened(gaps, noise)), np.abs(gaps)
     if base in SIDES:
-        sign = np.where(sign == (1.0 if base == "underconfidence" else -1.0), sign, 0.0)
-    return _Moves(sign, sign * gaps)
+        side = 1.0 if base == "underconfidence" else -1.0
+        return _Moves(np.where(sign == side, sign, 0.0), np.where(side * gaps > 0.0, size, 0.0))
+    return _Moves(sign, size)
+
+
+def _evened(gaps: HostArray, noise: HostArray) -> HostArray:
+    """Gaps (T, B) drawn towards the mean of their table, by how much of their scatter is ``noise``, their variances."""
+    held = noise > 0.0
+    weights = np.where(held, 1.0 / np.where(held, noise, 1.0), 0.0)
+    whole = np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
+    mean = (weights * gaps).sum(axis=1, keepdims=True) / whole
+    scatter = (weights * (gaps - mean) ** 2).sum(axis=1, keepdims=True)
+    more = held.sum(axis=1, keepdims=True) - 1.0
+    scale = np.maximum(whole - (weights * weights).sum(axis=1, keepdims=True) / whole, 1e-300)
+    real = np.where(more > 0.0, np.maximum(scatter - more, 0.0) / scale, 0.0)
+    drawn: HostArray = np.where(held, mean + (gaps - mean) * real / np.where(held, real + noise, 1.0), gaps)
+    return drawn
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,9 @@ VALUES = {
 @pytest.mark.parametrize(("base", "tables"), [*((base, 1) for base in VALUES), ("ece", 3)])
 def test_what_a_group_adds_is_how_the_number_moves_with_its_weight(base, tables):
     rng = np.random.default_rng(0)
-    cluster, place = np.repeat(np.arange(40), 6), rng.integers(0, 10, 240)
-    each = [rows_of(place, (rng.random(240) < 0.2 + place / 20).astype(float), cluster) for _ in range(tables)]
+    cluster, place = np.repeat(np.arange(40), 12), rng.integers(2, 8, 480)
+    rate = 0.4 * (place / 10 + 0.05) + 0.6 * (place % 2)  # gaps of either side that are no noise
+    each = [rows_of(place, (rng.random(480) < rate).astype(float), cluster) for _ in range(tables)]
     groups = [stacked(list(parts)) if tables > 1 else parts[0] for parts in zip(*each, strict=True)]
     whole = added(groups)
 
@@ -81,7 +82,7 @@ def test_what_a_group_adds_is_how_the_number_moves_with_its_weight(base, tables)
         parts = {part: getattr(whole, part) + step * getattr(group, part) for part in ("n", "confidence", "right")}
         return float(np.mean(VALUES[base](replace(whole, **parts))))
 
-    for group, found in zip(groups, spread_of(base, whole, groups, np.full(40, 6.0)).sums, strict=True):
+    for group, found in zip(groups, spread_of(base, whole, groups, np.full(40, 12.0)).sums, strict=True):
         assert found == pytest.approx((moved(group, 1e-4) - moved(group, -1e-4)) / 2e-4, abs=1e-8)
 
 
