@@ -13,9 +13,9 @@ import numpy as np
 
 from evalcli.classification.columns import blocks, looks_on_device
 from evalcli.errors import InputError
+from evalcli.kept import Kept, span
 from evalcli.metrics.arrays import joined, picked, to_device
-from evalcli.metrics.labels import HEAVIEST, LARGEST_LABEL
-from evalcli.sources.base import NO_CLUSTER
+from evalcli.metrics.labels import LARGEST_LABEL
 from evalcli.task import sum_tolerance
 from evalcli.threshold import as_stored
 
@@ -108,22 +108,22 @@ class Prepare(NamedTuple):
         """Labels of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
         rows = _Rows(self, batch, evidence)
         rows.drop_ignored()
-        rows.check_weight()
-        rows.check_cluster()
+        rows.kept.check_weight(rows.weight)
+        rows.kept.check_cluster(rows.cluster, self.choices.nan)
         rows.check_target()
         labels = rows.predicted(task)
         return rows.labels(labels)
 
 
 class _Rows:
-    """One batch on its way; ``keep`` marks the elements that still count (``None``: all)."""
+    """One batch on its way."""
 
     def __init__(self, plan: Prepare, batch: Batch, evidence: Evidence) -> None:
         self.plan, self.batch, self.evidence, self.layout = plan, batch, evidence, plan.layout
-        self.keep: Array | None = None
         self.target = self._flat_target()
         self.weight = self._spread(batch.weight)
         self.repeats = self._spread(batch.repeats)
+        self.kept = Kept(batch.start, plan.layout.inner, self.repeats, evidence)
         self.cluster = self._spread(batch.cluster)
         self.scores: Array | None = None
 
@@ -153,57 +153,13 @@ class _Rows:
         groups = self.batch.groups
         return groups if groups is None or self.layout.inner == 1 else np.repeat(groups, self.layout.inner, axis=0)
 
-    def check_cluster(self) -> None:
-        """Every row belongs to a cluster, or is left out, or is a fault."""
-        if self.cluster is not None:
-            missing = self.cluster == NO_CLUSTER
-            if self.plan.choices.nan == "drop":
-                self._drop(missing)
-            else:
-                self._fault("cluster", missing, None)
-
-    def check_weight(self) -> None:
-        """Weights are not negative and not beyond measure, or faults."""
-        if self.weight is not None:
-            low, high = float(self.weight.min(initial=0.0)), float(self.weight.max(initial=0.0))
-            if not (low >= 0 and high <= HEAVIEST):
-                self._fault("weight", ~((self.weight >= 0) & (self.weight <= HEAVIEST)), self.weight)
-
-    def _narrow(self, keep: Array) -> None:
-        self.keep = keep if self.keep is None else self.keep & keep
-
-    def _fault(self, code: str, bad: Array, values: Array | None) -> None:
-        """Record the marked elements, by row of the input, and count them no further."""
-        if self.keep is not None:
-            bad = bad & self.keep
-        if bad.any():
-            where = np.flatnonzero(bad)
-            named = None if values is None else values[where]
-            if self.repeats is None:
-                self.evidence.fault(code, self._row_numbers(where), named)
-            else:
-                places = self.batch.start + np.cumsum(self.repeats) - self.repeats
-                self.evidence.group_fault(code, places[where], named, self.repeats[where])
-            self._narrow(~bad)
-
-    def _row_numbers(self, elements: Array) -> Array:
-        """The rows of the input in which elements of this batch lie (classes of ``(N, C, d…)`` moved last)."""
-        return self.batch.start + elements // self.layout.inner
-
-    def _tally(self, mask: Array) -> int:
-        return int(np.count_nonzero(mask)) if self.repeats is None else int(self.repeats[mask].sum())
-
     def drop_ignored(self) -> None:
         """Leave out the rows whose target is the ignore index: before everything else."""
         index, labels = self.plan.choices.ignore_index, self.plan.target.labels
         if index is not None and labels is not None:
             index = labels.index(str(index)) if str(index) in labels else None
         if index is not None:
-            ignored = self.target == index
-            count = self._tally(ignored)
-            if count:
-                self.evidence.ignored += count
-                self._narrow(~ignored)
+            self.kept.ignore(self.target == index)
 
     def check_target(self) -> None:
         """Targets become whole numbers from 0, or faults."""
@@ -218,13 +174,13 @@ class _Rows:
             target = self.target
         if self.plan.target_codes is not None:
             target = _recode(target, self.plan.target_codes)
-            self._fault("target-unknown", target < 0, self.target)
+            self.kept.fault("target-unknown", target < 0, self.target)
             self.target = target
-        low, high = _span(target, self.keep)
+        low, high = self.kept.span(target)
         limit = self._largest()
         if low < 0 or high > limit:
-            self._fault("target-range", (target < 0) | (target > limit), target)
-            low, high = _span(target, self.keep)
+            self.kept.fault("target-range", (target < 0) | (target > limit), target)
+            low, high = self.kept.span(target)
         self.evidence.note_target(low, high)
 
     def _check_one_hot(self) -> None:
@@ -232,7 +188,7 @@ class _Rows:
         binary = ((hot == 0) | (hot == 1)).all(axis=1)
         several = binary & (hot.sum(axis=1) != 1)
         self.evidence.multi_hot |= bool(several.any()) or self._leaves_cells_out(hot)
-        self._fault("not-one-hot", several | ~binary, None)
+        self.kept.fault("not-one-hot", several | ~binary, None)
 
     def _leaves_cells_out(self, hot: Array) -> bool:
         """Whether a row of 0 and 1 has cells that are to be ignored, as only one of several labels can have."""
@@ -246,31 +202,24 @@ class _Rows:
         missing = np.isnan(target)
         if missing.any():
             if self.plan.choices.nan == "drop":
-                self._drop(missing)
+                self.kept.drop(missing)
             else:
-                self._fault("target-missing", missing, None)
+                self.kept.fault("target-missing", missing, None)
         with np.errstate(invalid="ignore"):
             whole = np.trunc(target) == target
-        kept = ~missing if self.keep is None else self.keep & ~missing
-        self.evidence.fractions = self.evidence.fractions or bool((~whole & kept).any())
-        self._fault("target-fraction", ~(whole & (np.abs(target) <= 2.0**53)) & ~missing, target)
-        keep = np.ones(target.shape, bool) if self.keep is None else self.keep
-        self.target = np.where(keep, target, 0).astype(np.int64)
+        fractions = self.kept.also(~whole & ~missing).any()
+        self.evidence.fractions = self.evidence.fractions or bool(fractions)
+        self.kept.fault("target-fraction", ~(whole & (np.abs(target) <= 2.0**53)) & ~missing, target)
+        counted = target if self.kept.mask is None else np.where(self.kept.mask, target, 0)
+        self.target = counted.astype(np.int64)
 
     def _largest(self) -> int:
         return LARGEST_LABEL if self.plan.classes is None else self.plan.classes - 1
 
-    def _drop(self, mask: Array) -> None:
-        """Leave out rows that cannot be evaluated, and say how many."""
-        if self.keep is not None:
-            mask = mask & self.keep
-        self.evidence.dropped += self._tally(mask)
-        self._narrow(~mask)
-
     def _drop_missing(self, codes: Array, side: Field) -> None:
         """Leave out rows whose text is missing, where the source has not done so itself."""
         if side.labels is not None and self.plan.choices.nan == "drop":
-            self._drop(codes == MISSING)
+            self.kept.drop(codes == MISSING)
 
     def predicted(self, task: Task) -> Array:
         """The predicted label of every element (of those that do not count, any)."""
@@ -288,15 +237,14 @@ class _Rows:
 
     def _finite(self, scores: Array) -> Array:
         """Note the range of one score an element; apply the rule for NaN."""
-        low, high = _span(scores, self.keep)
+        low, high = self.kept.span(scores)
         if isnan(low) or isnan(high):  # NaN spreads through min and max
             missing = np.isnan(scores)
             self._not_a_number(missing)
-            keep = ~missing if self.keep is None else self.keep & ~missing
-            low, high = _span(scores, keep)
+            low, high = span(scores[self.kept.also(~missing)])
         self.evidence.note_preds(low, high)
         if self.evidence.pred_whole:
-            kept = scores if self.keep is None else scores[self.keep]
+            kept = self.kept.only(scores)
             with np.errstate(invalid="ignore"):
                 whole = np.trunc(kept) == kept
             self.evidence.pred_whole = bool((whole | np.isnan(kept)).all()) and high <= 2.0**53
@@ -304,9 +252,9 @@ class _Rows:
 
     def _not_a_number(self, missing: Array) -> None:
         if self.plan.choices.nan == "drop":
-            self._drop(missing)
+            self.kept.drop(missing)
         elif self.plan.choices.nan == "error":
-            self._fault("nan", missing, None)
+            self.kept.fault("nan", missing, None)
 
     def _cut(self, scores: Array, task: Task) -> Array:
         assert task.cut is not None
@@ -317,7 +265,7 @@ class _Rows:
     def _whole(self, preds: Array) -> Array:
         missing = np.isnan(preds)
         with np.errstate(invalid="ignore"):
-            self._fault("pred-fraction", ~missing & ~(np.isfinite(preds) & (np.trunc(preds) == preds)), preds)
+            self.kept.fault("pred-fraction", ~missing & ~(np.isfinite(preds) & (np.trunc(preds) == preds)), preds)
         whole = np.where(np.isfinite(preds), preds, 0).clip(-(2.0**53), 2.0**53).astype(np.int64)
         return np.where(missing, MISSING, self._label_range(whole))
 
@@ -329,13 +277,13 @@ class _Rows:
             self._note_ignored(preds)
         if self.plan.pred_codes is not None:
             preds = _recode(preds, self.plan.pred_codes)
-            self._fault("pred-unknown", (preds < 0) & ~((raw == MISSING) & missing_allowed), raw)
-        low, high = _span(preds, self.keep)
+            self.kept.fault("pred-unknown", (preds < 0) & ~((raw == MISSING) & missing_allowed), raw)
+        low, high = self.kept.span(preds)
         limit = self._largest()
         least = MISSING if missing_allowed else 0
         if low < least or high > limit:
-            self._fault("pred-range", (preds < least) | (preds > limit), preds)
-            low, high = _span(preds, self.keep)
+            self.kept.fault("pred-range", (preds < least) | (preds > limit), preds)
+            low, high = self.kept.span(preds)
         if self.layout.preds == "labels":  # of floats the range is known already, and has no place for MISSING
             self.evidence.note_preds(low, high)
         return preds
@@ -345,15 +293,15 @@ class _Rows:
         labels, ignored = self.plan.preds.labels or (), str(self.plan.choices.ignore_index)
         if ignored in labels:
             named = preds == labels.index(ignored)
-            self.evidence.names_ignored = bool((named if self.keep is None else named & self.keep).any())
+            self.evidence.names_ignored = bool(self.kept.also(named).any())
 
     def _best_column(self, task: Task) -> Array:
         scores = _columns(self.batch.preds, self.layout.class_axis, self.layout.width)
         if self.plan.order is not None:
             scores = scores[:, self.plan.order]
         self.scores = scores
-        if self.keep is not None:  # what is ignored must not speak about the kind of the scores
-            kept = np.flatnonzero(self.keep)
+        if self.kept.mask is not None:  # what is ignored must not speak about the kind of the scores
+            kept = np.flatnonzero(self.kept.mask)
             best = np.zeros(scores.shape[0], np.int64)
             best[kept] = self._visit(scores[kept], kept)
         else:
@@ -387,7 +335,7 @@ class _Rows:
             worst = int(np.argmax(away))
             place = worst + start if elements is None else int(elements[worst + start])
             self.evidence.off_rows += int(np.count_nonzero(off))
-            self.evidence.note_off(float(away[worst]), int(self._row_numbers(np.asarray([place]))[0]))
+            self.evidence.note_off(float(away[worst]), int(self.kept.rows(np.asarray([place]))[0]))
 
     def _margin(self, scores: Array, task: Task, best: Array) -> Array:
         """Two columns against a threshold on the probability of the positive class."""
@@ -406,8 +354,8 @@ class _Rows:
         target, weight, repeats = self.target, self.weight, self.repeats
         scores = self.scores if self.plan.keep_scores else None
         groups, places, cluster = self._groups(), None, self.cluster
-        if self.keep is not None:
-            kept = self.keep
+        if self.kept.mask is not None:
+            kept = self.kept.mask
             places = np.flatnonzero(kept) if self.plan.keep_places else None
             preds, target = preds[kept], target[kept]
             weight = None if weight is None else weight[kept]
@@ -423,13 +371,6 @@ def _columns(values: Array, axis: int, width: int | None) -> Array:
     if values.ndim > 2 and axis == 1:
         values = np.moveaxis(values, 1, -1)
     return values.reshape(-1, width or 1)
-
-
-def _span(values: Array, keep: Array | None) -> tuple[float, float]:
-    """Least and largest of what counts; (inf, -inf) of nothing."""
-    if keep is not None:
-        values = values[keep]
-    return (float(values.min()), float(values.max())) if values.size else (np.inf, -np.inf)
 
 
 def _recode(values: Array, codes: Codes) -> Array:

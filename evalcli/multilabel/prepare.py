@@ -103,8 +103,8 @@ class Prepare(NamedTuple):
         """Cells of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
         rows = _Predicted(self, batch, evidence)
         rows.leave_out()
-        rows.check_cluster()
-        rows.check_weight()
+        rows.kept.check_cluster(rows.cluster, self.choices.nan)
+        rows.kept.check_weight(rows.weight)
         rows.check_target()
         return rows.cells(task)
 
@@ -143,19 +143,19 @@ class _Predicted(Rows):
             missing = self._find_missing(turned)
             self._note_range(turned, missing)
             said = self._cut(turned, task) if is_cut else self._labels(turned)
-        return self._kept(said, None if not is_cut or not self.plan.keep_scores else turned, missing)
+        return self._counted(said, None if not is_cut or not self.plan.keep_scores else turned, missing)
 
     def _find_missing(self, scores: Array) -> Array | None:
         """Cells (L, n) that count and have no score; ``None`` where all have one. What they do is the user's choice."""
         if scores.dtype.kind != "f" or not scores.size or not isnan(float(scores.min())):
             return None
         missing: Array = np.isnan(scores) & (self.codes >= 0)
-        if self.keep is not None:
-            missing &= self.keep
+        if self.kept.mask is not None:
+            missing &= self.kept.mask
         if not missing.any():
             return None
         if self.choices.nan == "drop":
-            self.drop(np.asarray(missing.any(axis=0)))
+            self.kept.drop(np.asarray(missing.any(axis=0)))
         elif self.choices.nan == "error":
             self.fault("cell-nan", missing.T, None)
         else:
@@ -164,12 +164,12 @@ class _Predicted(Rows):
 
     def _note_range(self, scores: Array, missing: Array | None) -> None:
         """The range of the scores that count, and whether they are whole numbers."""
-        every = self.plain and self.keep is None and missing is None
+        every = self.plain and self.kept.mask is None and missing is None
         counted = scores
         if not every:
             mask = self.codes >= 0
-            if self.keep is not None:
-                mask &= self.keep
+            if self.kept.mask is not None:
+                mask &= self.kept.mask
             counted = scores[mask & ~np.isnan(scores)] if scores.dtype.kind == "f" else scores[mask]
         if not counted.size:
             return
@@ -199,8 +199,8 @@ class _Predicted(Rows):
             self.fault("cell-pred", odd.T, preds.T)
         return said
 
-    def _kept(self, said: Array, scores: Array | None, missing: Array | None) -> Cells:
-        codes, keep = self.codes, self.keep
+    def _counted(self, said: Array, scores: Array | None, missing: Array | None) -> Cells:
+        codes, keep = self.codes, self.kept.mask
         weight, repeats, groups, cluster = self.weight, self.repeats, self.batch.groups, self.cluster
         places = np.flatnonzero(keep) if keep is not None and self.plan.keep_places else None
         if keep is not None:

@@ -8,9 +8,8 @@ import numpy as np
 
 from evalcli.errors import InputError
 from evalcli.evidence import SHOWN, Fault
-from evalcli.metrics.labels import HEAVIEST
+from evalcli.kept import Kept
 from evalcli.metrics.multilabel import count_labels
-from evalcli.sources.base import NO_CLUSTER
 
 if TYPE_CHECKING:
     from evalcli.evidence import Evidence
@@ -22,16 +21,16 @@ LEFT_OUT = -1
 
 
 class Rows:
-    """One batch on its way; ``keep`` marks the rows that still count (``None``: all)."""
+    """One batch on its way."""
 
     def __init__(self, plan: Prepare, batch: Batch, evidence: Evidence) -> None:
         self.plan, self.batch, self.evidence = plan, batch, evidence
         self.labels, self.choices = plan.labels, plan.choices
         self.rows = len(batch.target)
-        self.keep: Array | None = None
         self.weight = self._one_a_row(batch.weight, "weight")
         self.repeats = self._one_a_row(batch.repeats, "repeats")
         self.cluster = self._one_a_row(batch.cluster, "cluster")
+        self.kept = Kept(batch.start, 1, self.repeats, evidence)
         self.raw = self.table(batch.target, plan.target_order)
         self.plain = self._is_plain()
         """Whether every target cell is 0 or 1."""
@@ -74,9 +73,7 @@ class Rows:
             return
         ignored = self.raw == index
         nothing = ignored.all(axis=1)
-        if nothing.any():
-            self.evidence.ignored += self._tally(nothing)
-            self._narrow(~nothing)
+        self.kept.ignore(nothing)
         some = np.count_nonzero(ignored, axis=1) * ~nothing
         self.evidence.ignored_cells += int(some.sum() if self.repeats is None else (some * self.repeats).sum())
 
@@ -92,23 +89,6 @@ class Rows:
             several = whole & (several | left_out.any(axis=1))
         self.evidence.multi_hot = bool(several.any())
 
-    def check_cluster(self) -> None:
-        """Every row belongs to a cluster, or is left out, or is a fault."""
-        if self.cluster is None:
-            return
-        missing = np.asarray(self.cluster == NO_CLUSTER)
-        if self.choices.nan == "drop":
-            self.drop(missing)
-        else:
-            self.fault("cluster", missing[:, None], None, of_cells=False)
-
-    def check_weight(self) -> None:
-        """Weights are not negative and not beyond measure, or faults."""
-        if self.weight is not None:
-            bad = ~((self.weight >= 0) & (self.weight <= HEAVIEST))
-            if bad.any():
-                self.fault("weight", bad[:, None], self.weight[:, None], of_cells=False)
-
     def check_target(self) -> None:
         """Whatever is neither 0 nor 1 nor left out is a fault; missing cells as the user said."""
         self.evidence.note_target(0, 1)
@@ -121,29 +101,15 @@ class Rows:
             missing = np.isnan(self.raw)
             odd &= ~missing
             if self.choices.nan == "drop":
-                self.drop(np.asarray(missing.any(axis=1)))
+                self.kept.drop(np.asarray(missing.any(axis=1)))
             else:
                 self.fault("cell-missing", missing, None)
         self.fault("cell-odd", odd, self.raw)
 
-    def _narrow(self, keep: Array) -> None:
-        self.keep = keep if self.keep is None else self.keep & keep
-
-    def _tally(self, rows: Array) -> int:
-        return int(np.count_nonzero(rows)) if self.repeats is None else int(self.repeats[rows].sum())
-
-    def drop(self, rows: Array) -> None:
-        """Leave out rows that cannot be evaluated, and say how many."""
-        if self.keep is not None:
-            rows = rows & self.keep
-        if rows.any():
-            self.evidence.dropped += self._tally(rows)
-            self._narrow(~rows)
-
-    def fault(self, code: str, bad: Array, values: Array | None, *, of_cells: bool = True) -> None:
+    def fault(self, code: str, bad: Array, values: Array | None) -> None:
         """Record the marked cells (n, L) by row of the input, the first of each row with its value and label."""
-        if self.keep is not None:
-            bad = bad & self.keep[:, None]
+        if self.kept.mask is not None:
+            bad = bad & self.kept.mask[:, None]
         rows = np.flatnonzero(bad.any(axis=1))
         if not rows.size:
             return
@@ -152,14 +118,14 @@ class Rows:
         for row in rows[:SHOWN].tolist():
             column = int(np.argmax(bad[row]))
             value = "" if values is None else _spoken(values[row, column].item())
-            place = f"label {self.labels[column]!r}" if of_cells else ""
-            text = f"{value} at {place}" if value and place else value or place
+            place = f"label {self.labels[column]!r}"
+            text = f"{value} at {place}" if value else place
             first.append((int(self.batch.start + starts[row]), text))
         cells = np.count_nonzero(bad, axis=1)
         count = int(cells.sum() if self.repeats is None else (cells * self.repeats).sum())
         found = Fault(count, first, numbered=self.repeats is None)
         self.evidence.faults.setdefault(code, Fault(numbered=found.numbered)).merge(found)
-        self._narrow(np.asarray(~bad.any(axis=1)))
+        self.kept.narrow(np.asarray(~bad.any(axis=1)))
 
 
 def _spoken(value: float) -> str:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.labels import HEAVIEST
+from evalcli.kept import Kept
 from evalcli.metrics.values import LARGEST_VALUE, ValueRows, as_float64, inexact
-from evalcli.sources.base import NO_CLUSTER
 
 if TYPE_CHECKING:
     from evalcli.evidence import Evidence
@@ -29,8 +28,8 @@ class Prepare(NamedTuple):
         """The values of ``batch``; adds what it shows to ``evidence``."""
         rows = _Rows(self, batch, evidence)
         rows.drop_ignored()
-        rows.check_cluster()
-        rows.check_weight()
+        rows.kept.check_cluster(rows.cluster, self.choices.nan)
+        rows.kept.check_weight(rows.weight)
         rows.note_fractions()
         rows.check("target", batch.target, rows.target)
         rows.check("pred", batch.preds, rows.preds)
@@ -38,7 +37,7 @@ class Prepare(NamedTuple):
 
 
 class _Rows:
-    """One batch on its way; ``keep`` marks the rows that still count (``None``: all)."""
+    """One batch on its way."""
 
     def __init__(self, plan: Prepare, batch: Batch, evidence: Evidence) -> None:
         self.plan, self.batch, self.evidence = plan, batch, evidence
@@ -49,40 +48,12 @@ class _Rows:
         if self.weight is not None and len(self.weight) != len(self.target):
             raise InputError("several weights to a row", fix="save one weight for each row")
         self.repeats, self.cluster = batch.repeats, batch.cluster
-        self.keep: Array | None = None
-
-    def _narrow(self, keep: Array) -> None:
-        self.keep = keep if self.keep is None else self.keep & keep
-
-    def _tally(self, mask: Array) -> int:
-        return int(np.count_nonzero(mask)) if self.repeats is None else int(self.repeats[mask].sum())
-
-    def _left(self, mask: Array) -> Array:
-        return mask if self.keep is None else mask & self.keep
+        self.kept = Kept(batch.start, 1, batch.repeats, evidence)
 
     def drop_ignored(self) -> None:
         """Leave out the rows with a target that is the ignore index: before everything else."""
         if self.plan.choices.ignore_index is not None:
-            ignored = np.any(self.target == self.plan.choices.ignore_index, axis=1)
-            self.evidence.ignored += self._tally(ignored)
-            self._narrow(~ignored)
-
-    def check_cluster(self) -> None:
-        """Every row belongs to a cluster, or is left out, or is a fault."""
-        if self.cluster is None:
-            return
-        missing = self.cluster == NO_CLUSTER
-        if self.plan.choices.nan == "drop":
-            dropped = self._left(missing)
-            self.evidence.dropped += self._tally(dropped)
-            self._narrow(~dropped)
-        else:
-            self._fault("cluster", missing, None)
-
-    def check_weight(self) -> None:
-        """Weights are not negative and not beyond measure, or faults."""
-        if self.weight is not None:
-            self._fault("weight", ~((self.weight >= 0) & (self.weight <= HEAVIEST)), self.weight)
+            self.kept.ignore(np.any(self.target == self.plan.choices.ignore_index, axis=1))
 
     def note_fractions(self) -> None:
         """Count the targets that are finite and not whole, where the task hangs on them."""
@@ -90,8 +61,8 @@ class _Rows:
         if choices.task is None and choices.scores is None:
             with np.errstate(invalid="ignore"):
                 target = self.target[:, 0]
-                part = self._left((np.trunc(target) != target) & np.isfinite(target))
-            self.evidence.fractional += self._tally(part)
+                part = self.kept.also((np.trunc(target) != target) & np.isfinite(target))
+            self.evidence.fractional += self.kept.tally(part)
             self.evidence.fractions = self.evidence.fractions or bool(part.any())
 
     def check(self, side: str, stored: Array, values: Array) -> None:
@@ -103,9 +74,7 @@ class _Rows:
             return
         endless = ~np.isfinite(values)
         if self.plan.choices.nan == "drop":
-            dropped = self._left(np.any(endless, axis=1))
-            self.evidence.dropped += self._tally(dropped)
-            self._narrow(~dropped)
+            self.kept.drop(np.any(endless, axis=1))
         else:
             self._values_fault(f"{side}-not-finite", endless, values)
         with np.errstate(invalid="ignore"):
@@ -114,31 +83,18 @@ class _Rows:
     def _values_fault(self, code: str, bad: Array, values: Array) -> None:
         """Record the rows with a marked value, each by the first of them."""
         first = values[np.arange(len(values)), bad.argmax(axis=1)]
-        self._fault(code, np.any(bad, axis=1), first)
-
-    def _fault(self, code: str, bad: Array, values: Array | None) -> None:
-        bad = self._left(bad)
-        if not bad.any():
-            return
-        where = np.flatnonzero(bad)
-        shown = None if values is None else values[where]
-        if self.repeats is None:
-            self.evidence.fault(code, self.batch.start + where, shown)
-        else:
-            places = self.batch.start + np.cumsum(self.repeats) - self.repeats
-            self.evidence.group_fault(code, places[where], shown, self.repeats[where])
-        self._narrow(~bad)
+        self.kept.fault(code, np.any(bad, axis=1), first)
 
     def values(self) -> ValueRows:
         """What is left to add, output by output."""
         preds, target, weight, repeats = self.preds, self.target, self.weight, self.repeats
         groups, cluster, places = self.batch.groups, self.cluster, None
-        if self.keep is not None and not self.keep.all():
-            preds, target = preds[self.keep], target[self.keep]
-            weight = None if weight is None else weight[self.keep]
-            repeats = None if repeats is None else repeats[self.keep]
-            groups, cluster = (None if part is None else part[self.keep] for part in (groups, cluster))
-            places = np.flatnonzero(self.keep) if self.plan.keep_places else None
+        kept = self.kept.mask
+        if kept is not None and not kept.all():
+            preds, target = preds[kept], target[kept]
+            each = weight, repeats, groups, cluster
+            weight, repeats, groups, cluster = (None if part is None else part[kept] for part in each)
+            places = np.flatnonzero(kept) if self.plan.keep_places else None
         sides = np.ascontiguousarray(preds.T), np.ascontiguousarray(target.T)
         rows = ValueRows(*sides, weight, repeats, groups, cluster, places)
         self.evidence.rows += rows.count
