@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.coupling import SampledInfluences
 
 MANY_TIES = 0.01
+"""Ties of more than this share of the rows are worth a word."""
 COVERAGE_STEPS = 10
 """Points of the risk–coverage curve in a report."""
 

@@ -187,7 +187,7 @@ def test_weights_are_per_row():
         assert "there is a weight for each cell; save one for each row" in text
     bad = weight.copy()
     bad[[3, 9]] = -1, np.nan
-    assert "2 weights are negative, not finite or huge (row 3: -1, row 9: nan)" in fault(SCORES, TRUTH, weight=bad)
+    assert "2 weights are negative, not finite or huge (row 3: -1.0, row 9: nan)" in fault(SCORES, TRUTH, weight=bad)
     assert "all weights are 0" in fault(SCORES, TRUTH, EmptyError, weight=np.zeros(50))
 
 
