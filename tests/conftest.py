@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ class Result:
     stdout: str
     stderr: str
     code: int
+
+
+def pytest_configure() -> None:
+    """Ctrl-C interrupts, also where a shell started the tests in the background and had them ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 _OWN = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS", "CLICOLOR")
