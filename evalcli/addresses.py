@@ -175,7 +175,7 @@ def look_up(report: Report, metric: str, least: int = 1, bound: str | None = Non
     try:
         check_task(name, report.task)
     except UsageError as e:
-        return f"{e.what}; {e.fix}"
+        return e.told
     if name.label is None:
         if name.average is None and name.entry.averages and report.task != "binary":
             return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"

@@ -65,8 +65,17 @@ class EvalError(Exception):
 
     def __str__(self) -> str:
         place = f"{self.path}: " if self.path else ""
-        fix = f"; {self.fix}" if self.fix else ""
-        return f"{place}{self.what}{fix} [{self.code}]"
+        return f"{place}{self.told} [{self.code}]"
+
+    @property
+    def told(self) -> str:
+        """What is wrong, and what to do.
+
+        >>> EvalError("no column 'Pred'; did you mean 'pred'?", fix="choose with --pred").told
+        "no column 'Pred'; did you mean 'pred'? choose with --pred"
+        """
+        between = " " if self.what.endswith("?") else "; "
+        return f"{self.what}{between}{self.fix}" if self.fix else self.what
 
 
 class UsageError(EvalError):

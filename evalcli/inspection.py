@@ -212,9 +212,8 @@ def _truth_alone(names: Names, selection: Selection) -> tuple[str, str] | None:
 def _refused(path: str, error: EvalError) -> tuple[str, str]:
     """A report would refuse the file: why, and the flag that helps where one does."""
     place = f"{error.path}: " if error.path and error.path != path else ""
-    fix = f"; {error.fix}" if error.fix else ""
     flag = FLAG.search(error.fix)
-    return f"cannot be evaluated as it is: {place}{error.what}{fix}", _command(path) + (f" {flag[0]}" if flag else "")
+    return f"cannot be evaluated as it is: {place}{error.told}", _command(path) + (f" {flag[0]}" if flag else "")
 
 
 def _decided(path: str, source: Source, choices: Choices) -> tuple[str, str]:

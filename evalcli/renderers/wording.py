@@ -313,11 +313,17 @@ def span(one: CalibrationBin) -> str:
 
 
 def clustered(found: Clustered | None) -> str:
-    """What belongs together, in words; empty where rows are independent."""
+    """What belongs together, in words; empty where rows are independent.
+
+    >>> from evalcli.report import Clustered
+    >>> clustered(Clustered("user", 1200, 1, 1.0))
+    'by user: 1,200 clusters, the largest of 1 row, design effect 1.00'
+    """
     if found is None:
         return ""
     by, clusters, largest, effect = found
-    said = f"by {visible(by)}: {clusters:,} clusters, the largest of {largest:,} rows"
+    said = f"by {visible(by)}: {clusters:,} {'cluster' if clusters == 1 else 'clusters'}"
+    said += f", the largest of {largest:,} {'row' if largest == 1 else 'rows'}"
     return said if effect is None else f"{said}, design effect {effect:.2f}"
 
 

@@ -185,7 +185,7 @@ def test_fairness_is_how_far_apart_the_slices_are():
     [
         ("equalized_odds_difference", "compares slices; write it like equalized_odds_difference@column"),
         ("equalized_odds_difference@sex=f", "compares slices"),
-        ("accuracy@sex", "of which slice?; write it like accuracy@column=value"),
+        ("accuracy@sex", "of which slice? write it like accuracy@column=value"),
     ],
 )
 def test_names_that_lack_their_slice(name, message):

@@ -46,7 +46,7 @@ def test_convention_10_doubt_is_an_error_that_names_the_flag():
     assert isinstance(doubt, InputError)
     assert str(doubt) == (
         "preds.pt: scores lie in [0, 1], but 2 rows do not sum to 1 (worst: row 4, off by 0.25): probabilities or "
-        "logits?; say which with --scores probs or --scores logits [E3]"
+        "logits? say which with --scores probs or --scores logits [E3]"
     )
     assert decided((9, 3), off=2, scores="logits").problem is None
     assert decided((9, 3), off=2, scores="logits").scores == "logits"
@@ -173,7 +173,7 @@ def test_choices_that_contradict_the_input():
 def test_zeros_and_ones_in_two_axes_are_asked_about():
     asked = str(decided((9, 4), (9, 4), p="int64").problem)
     assert "0 and 1 on both sides in two axes" in asked
-    assert "; --task multilabel reads several labels a row, " in asked
+    assert "? --task multilabel reads several labels a row, " in asked
     assert decided((9, 4), (9, 4), p="int64", task="binary").problem is None
     assert decided((9, 4), (9, 4), p="int64", high=3).problem is None
     assert decided((9, 4), (9, 4), p="int64", class_axis=-1).problem is None

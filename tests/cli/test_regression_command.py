@@ -111,7 +111,7 @@ def test_ratings_stay_classes_and_codes_that_look_like_numbers_are_asked_about(r
         result = run("report", codes)
         assert result.code == 2
         assert (
-            "are texts that the target has too: values, or names of classes?; say --task regression or" in result.stderr
+            "are texts that the target has too: values, or names of classes? say --task regression or" in result.stderr
         )
         assert json.loads(run("report", codes, "--task", "multiclass", "-f", "json").stdout)["task"] == "multiclass"
         assert json.loads(run("report", codes, "--task", "regression", "-f", "json").stdout)["task"] == "regression"

@@ -67,7 +67,7 @@ def test_few_fractions_are_a_doubt_that_counts_them_and_names_the_flag():
     doubt = decided(fractional=1_234, rows=10_000).problem
     assert isinstance(doubt, InputError)
     assert str(doubt) == (
-        "1,234 of 10,000 targets have a fraction, the others are whole: values, or classes with a slip?; "
+        "1,234 of 10,000 targets have a fraction, the others are whole: values, or classes with a slip? "
         "say --task regression if they are values, else mend these targets [E3]"
     )
     assert "1 of 10 targets has a fraction" in str(decided(fractional=1, rows=10).problem)

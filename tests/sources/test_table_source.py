@@ -598,9 +598,7 @@ def test_a_weight_that_is_missing_is_not_asked_for_a_decimal_point(tmp_path):
 def test_an_id_that_is_not_there_is_told_with_what_is(tmp_path):
     one = write_csv(tmp_path / "p.csv", ["Image", "pred"], [("1", "a")])
     two = write_csv(tmp_path / "t.csv", ["Image", "target"], [("1", "a")])
-    with pytest.raises(
-        UsageError, match=r"no column 'image' to join by; did you mean 'Image'\?; columns are 'Image', "
-    ):
+    with pytest.raises(UsageError, match=r"no column 'image' to join by; did you mean 'Image'\? columns are 'Image', "):
         open_source(one, two, id="image")
     with pytest.raises(UsageError, match="--id pairs two files, but there is one"):
         open_source(one, id="Image")
