@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from evalcli import __version__
 from evalcli.errors import EvalError, InputError
 from evalcli.sources.rawfile import RawFile, plain
 from evalcli.sources.safetensorsfile import read_safetensors
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array
     from evalcli.sources.contents import Contents
 
-SCHEMA = "evalcli.part/1"
+SCHEMA = "evalcli.part/2"
+"""Raised whenever a part holds something else than before: names, types or states of any kind."""
 FAMILY = "evalcli.part/"
 MOST_BYTES = 1 << 34
 """A part larger than this would not have fitted into memory where it was made."""
@@ -53,7 +55,7 @@ _TYPES = {
 MOST_AXES = 8
 """No state has more axes."""
 
-_DAMAGED = "write the part again with -o PART.evalcli"
+_AGAIN = "write the part again with -o PART.evalcli"
 _NAME = "name a file written with -o PART.evalcli"
 
 
@@ -134,14 +136,15 @@ def unpack(data: bytes, path: str) -> Content:
     try:
         contents = read_safetensors(file)
     except EvalError as e:
-        raise InputError(f"not a whole part: {e.what}", fix=_DAMAGED, path=path) from e
+        raise InputError(f"not a whole part: {e.what}", fix=_AGAIN, path=path) from e
     form = contents.metadata.get("format", "")
     if not form.startswith(FAMILY):
         raise InputError("not a part of a report", fix=_NAME, path=path)
     if form != SCHEMA:
         by = plain(contents.metadata.get("evalcli", "another version"), 20)
         message = f"a part of the format {plain(form)}, and this evalcli reads {SCHEMA}"
-        raise InputError(message, fix=f"merge with evalcli {by}, which wrote it", path=path)
+        fix = _AGAIN if by == __version__ else f"merge with evalcli {by}, which wrote it"
+        raise InputError(message, fix=fix, path=path)
     _check_digest(data, contents, path)
     try:
         arrays = {name: _run(array) for name, array in contents.arrays.items()}
@@ -153,7 +156,7 @@ def unpack(data: bytes, path: str) -> Content:
 
 def forged(what: str, path: str) -> InputError:
     """The error for a part that is whole and yet cannot be what evalcli writes."""
-    return InputError(f"not a part that evalcli writes: {plain(what, 120)}", fix=_DAMAGED, path=path)
+    return InputError(f"not a part that evalcli writes: {plain(what, 120)}", fix=_AGAIN, path=path)
 
 
 def read_bytes(path: str) -> bytes:
@@ -190,7 +193,7 @@ class _Held(RawFile):
 def _check_digest(data: bytes, contents: Contents, path: str) -> None:
     begin = 8 + int.from_bytes(data[:8], "little")
     if hashlib.sha256(memoryview(data)[begin:]).hexdigest() != contents.metadata.get("sha256"):
-        raise InputError("damaged: its states are not those of its digest", fix=_DAMAGED, path=path)
+        raise InputError("damaged: its states are not those of its digest", fix=_AGAIN, path=path)
 
 
 def _run(array: StoredArray) -> Array:

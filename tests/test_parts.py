@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import random
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pytest
@@ -18,9 +19,9 @@ from evalcli.errors import EmptyError, EvalError, InputError
 from evalcli.evaluation import Measured, measure, report_of
 from evalcli.evidence import Evidence
 from evalcli.merging import check_complete, merge
-from evalcli.partfile import pack, unpack
-from evalcli.parts import decode, encode, measure_part, part_of, report_of_part
-from evalcli.plaindata import fitted, plain
+from evalcli.partfile import SCHEMA, pack, unpack
+from evalcli.parts import About, decode, encode, measure_part, part_of, report_of_part
+from evalcli.plaindata import _hints, _names, fitted, plain
 from evalcli.renderers import render
 from evalcli.sources.base import InputFile
 from evalcli.sources.labels import class_order
@@ -375,13 +376,37 @@ def test_a_forged_description_is_refused(small: bytes, change: dict[str, Any], s
 
 
 def test_another_format_names_the_version_that_wrote_it(small: bytes) -> None:
-    newer = small.replace(b"evalcli.part/1", b"evalcli.part/2").replace(b'"evalcli":"0.1.0"', b'"evalcli":"0.9.0"')
+    newer = small.replace(b"evalcli.part/2", b"evalcli.part/9").replace(b'"evalcli":"0.1.0"', b'"evalcli":"0.9.0"')
     with pytest.raises(InputError) as caught:
         decode(newer, "part")
     assert str(caught.value) == (
-        "part: a part of the format evalcli.part/2, and this evalcli reads evalcli.part/1; "
+        "part: a part of the format evalcli.part/9, and this evalcli reads evalcli.part/2; "
         "merge with evalcli 0.9.0, which wrote it [E3]"
     )
+
+
+def test_a_former_format_of_the_same_version_is_told_as_such(small: bytes) -> None:
+    with pytest.raises(InputError) as caught:
+        decode(small.replace(b"evalcli.part/2", b"evalcli.part/1"), "part")
+    assert str(caught.value) == (
+        "part: a part of the format evalcli.part/1, and this evalcli reads evalcli.part/2; "
+        "write the part again with -o PART.evalcli [E3]"
+    )
+
+
+def _described(kind: Any) -> Any:
+    """The names and types of all that a description may hold."""
+    names = _names(kind)
+    if names is not None:
+        return [kind.__name__, *([name, _described(_hints(kind)[name])] for name in names)]
+    inner = [_described(one) for one in get_args(kind) if one is not Ellipsis]
+    return inner or getattr(kind, "__name__", str(kind))
+
+
+def test_the_format_has_another_name_whenever_its_description_changes() -> None:
+    said = json.dumps(_described(About)).encode()
+    known = {"evalcli.part/2": "ade97117f1c6b102"}
+    assert hashlib.sha256(said).hexdigest()[:16] == known[SCHEMA], "raise SCHEMA, and note its description here"
 
 
 VALUES: list[Any] = [
