@@ -7,7 +7,7 @@ tensor files                 a range of rows
 files of one Parquet table   a run of row groups, as equal in bytes as they can be; of many files whole ones
 files of one text table      a run of lines, likewise: plain UTF-8, or JSON lines
 such a table in a pair       the same rows of both, about as many each; the other side is one, too, or a tensor
-files of any other table     some of the files, likewise
+files of any other table     some of the files, likewise; where all are read alike, it can look at the others
 anything else, or one table  the first process reads all, and the others have nothing
 ===========================  =======================================================
 """
@@ -106,10 +106,11 @@ def open_share(
         mine = _hashed_together(hands, rank) if seen.alike else hands[rank]
         others = [hand for hand in hands if hand]
         alone = f"{preds} is one file" if len(others) == 1 else ""
-        files = [path for path, _ in whole] if ordered else []
+        names = [path for path, _ in whole]
+        files = names if ordered or _looks_at_all(names, selection) else []
         if ordered:
             selection.together = partial(said_by_all, talk)
-        if ordered or alone:
+        if files or alone:
             _search_whole(selection)
         source = open_table_source(preds, None, selection, progress, only=[mine], whole=[files]) if mine else None
         return Share(source, whole, alone, ordered=ordered, seen=seen)
@@ -140,6 +141,13 @@ def _search_whole(selection: Selection) -> None:
     """Which of all columns hold ids, and which values are frequent, each process reads in all rows."""
     if selection.scan is not None and selection.scan.every:
         selection.scan = selection.scan._replace(apart=False)
+
+
+def _looks_at_all(names: Sequence[str], selection: Selection) -> bool:
+    """Whether a process has to know, and can, what stands in files that are dealt to others: ranges, frequent values."""
+    from evalcli.sources.textcut import read_at_once
+
+    return bool(selection.by or selection.scan is not None) and read_at_once(names, table_options(selection))
 
 
 def _pairs(seen: Seen, selection: Selection, place: tuple[int, int], talk: Talk | None) -> Pairs | None:

@@ -40,6 +40,11 @@ class Table:
         """The number of its first row in the whole of which it is a share, and how many rows that has."""
 
     @property
+    def is_share(self) -> bool:
+        """Whether others read rows of it that can be looked at."""
+        return self.reader.whole_view != self.reader.view
+
+    @property
     def noun(self) -> str:
         """What one of its columns is called: only text tables have a line of names above them."""
         return {"csv": "column", "tsv": "column", "jsonl": "key"}.get(self.format, "field")

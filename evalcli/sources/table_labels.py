@@ -106,7 +106,7 @@ def _grouped(sides: Sides, weight: Column | None, spooled: SpooledLabels | None)
     slices = "".join(f", {column.sql} AS {name}" for column, name in zip(sides.slices, names, strict=True))
     counted = f"{target[1]}, {pred[1]}, {weight_sql} AS w, count(*) AS n{slices} {sides.joined.source()} GROUP BY ALL"
     sliced = sides.slices
-    if sides.selection.together is not None:
+    if any(table.is_share for table in sides.joined.files):
         sliced = completed(sides.joined, sliced, sides.kept_sql())
     result = sides.query(f"SELECT {', '.join([target[0], pred[0], 'w', 'n', *names])} FROM (SELECT {counted})")
     return read_groups(result, sides.selection.labels, sliced, weighted=weight is not None)

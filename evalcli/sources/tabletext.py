@@ -11,7 +11,7 @@ from evalcli.sources import csvtext, jsonlines
 from evalcli.sources.base import Note
 from evalcli.sources.bytestream import TextFile, stamp
 from evalcli.sources.duck import literal, quoted
-from evalcli.sources.sniff import EMPTY
+from evalcli.sources.sniff import EMPTY, compression
 from evalcli.sources.tableformat import Format, Piece, listed
 
 if TYPE_CHECKING:
@@ -227,7 +227,8 @@ class Jsonl(Format):
     def _all_texts(self) -> list[TextFile]:
         """The files that say which keys there are, of which kind."""
         if self.engine.whole:
-            return [TextFile(path, None, "utf-8") for path in self.engine.whole]
+            trusted = self.options.trust_compression
+            return [TextFile(path, compression(path), "utf-8", trusted) for path in self.engine.whole]
         return [piece.text for piece in self.pieces if piece.text is not None]
 
     def _create(self, view: str, paths: str, columns: Sequence[str], packed: str) -> None:

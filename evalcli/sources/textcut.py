@@ -85,6 +85,33 @@ def _text(path: str, size: int, options: TableOptions) -> tuple[Text | None, tup
     return text if usual else None, (fields, header.blanks)
 
 
+def read_at_once(paths: Sequence[str], options: TableOptions) -> bool:
+    """Whether one statement can read all files of a table as they lie: Parquet, or UTF-8 that is packed alike."""
+    try:
+        alike = {_way_to_read(path, options) for path in paths}
+    except EvalError:  # whoever reads the file says what is wrong with it
+        return False
+    return len(alike) == 1 and None not in alike
+
+
+def _way_to_read(path: str, options: TableOptions) -> tuple[object, ...] | None:
+    """How the engine is told to read a file, and the header; ``None`` where it reads a copy."""
+    from evalcli.sources.bytestream import TextFile
+
+    kind, packed = file_format(path), compression(path)
+    if kind == "parquet":
+        return (kind,)
+    plain = options.encoding.lower().replace("_", "-") in {"utf-8", "utf8"} and not read_head(path).startswith(_MARKS)
+    if kind == "jsonl":
+        return (kind, packed) if plain else None
+    if kind not in {"csv", "tsv"} or not plain:
+        return None
+    text = TextFile(path, packed, "utf-8", options.trust_compression)
+    header = read_header(text, choose_delimiter(kind, options.delimiter))
+    fields = header.fields if options.header else len(header.fields)
+    return None if header.by_return or header.is_mixed else (kind, packed, fields, header.blanks)
+
+
 def _end_of_line(path: str, number: int) -> int | None:
     """The bytes of the first ``number`` lines."""
     with open(path, "rb") as file:  # noqa: PTH123 - paths are text throughout the sources

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from started_ranks import report_by_threads
 
+from evalcli.sources.table_portions import MANY
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -78,8 +80,27 @@ def test_ranks_search_what_one_process_searches(rows: pd.DataFrame, run: Run, tm
     assert report_by_threads(3, preds, "--no-intervals", *ASKED, target=target) == alone.stdout
 
 
-def test_packed_files_that_are_dealt_out_say_what_to_do(rows: pd.DataFrame, tmp_path: Path) -> None:
+@pytest.mark.parametrize("packed", ["csv.gz", "jsonl.zst", "dealt.parquet"])
+@pytest.mark.parametrize("asked", [ASKED, ("--by", "age"), ("--scan", "age", "--min-slice-size", "2", "--by", "row")])
+def test_files_that_are_dealt_out_are_looked_at_by_all(
+    rows: pd.DataFrame, run: Run, tmp_path: Path, packed: str, asked: tuple[str, ...]
+) -> None:
+    for number in range(2 * MANY + 1):  # of Parquet enough to be dealt, in shares of unlike sizes
+        some, name = rows[number * 141 : number * 141 + 141], tmp_path / f"a{number:02}.{packed}"
+        if packed == "csv.gz":
+            some.to_csv(name, index=False)
+        elif packed == "jsonl.zst":
+            some.to_json(name, orient="records", lines=True)
+        else:
+            some.to_parquet(name, index=False)
+    pattern = tmp_path / f"a*.{packed}"
+    alone = run("report", pattern, *asked, *PLAIN)
+    assert alone.code == 0, alone.stderr
+    assert report_by_threads(2, pattern, "--no-intervals", *asked) == alone.stdout
+
+
+def test_files_that_are_dealt_out_and_copied_say_what_to_do(rows: pd.DataFrame, tmp_path: Path) -> None:
     for number in range(3):
-        rows[number * 100 : number * 100 + 100].to_csv(tmp_path / f"a{number}.csv.gz", index=False)
-    said = report_by_threads(2, tmp_path / "a?.csv.gz", *ASKED)
+        rows[number * 100 : number * 100 + 100].to_feather(tmp_path / f"a{number}.feather")
+    said = report_by_threads(2, tmp_path / "a?.feather", *ASKED)
     assert said.endswith("only all rows together tell; name the columns, as in --scan region,device [E2]")
