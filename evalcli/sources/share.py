@@ -106,8 +106,8 @@ def open_share(
         mine = _hashed_together(hands, rank) if seen.alike else hands[rank]
         others = [hand for hand in hands if hand]
         alone = f"{preds} is one file" if len(others) == 1 else ""
-        names = [path for path, _ in whole]
-        files = names if ordered or _looks_at_all(names, selection) else []
+        paths = [path for path, _ in whole]
+        files = paths if ordered or _looks_at_all(paths, selection) else []
         if ordered:
             selection.together = partial(said_by_all, talk)
         if files or alone:
@@ -144,7 +144,7 @@ def _search_whole(selection: Selection) -> None:
 
 
 def _looks_at_all(names: Sequence[str], selection: Selection) -> bool:
-    """Whether a process has to know, and can, what stands in files that are dealt to others: ranges, frequent values."""
+    """Whether a process has to know, and can, what stands in files dealt to others: ranges, frequent values."""
     from evalcli.sources.textcut import read_at_once
 
     return bool(selection.by or selection.scan is not None) and read_at_once(names, table_options(selection))
