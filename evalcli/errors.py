@@ -45,6 +45,8 @@ class EvalError(Exception):
     """The rows that it is about, where others may have more of them."""
     again: Callable[[Faulty], EvalError] | None = None
     """What it is of other rows at fault."""
+    order: tuple[int, ...] = ()
+    """Where it stands among errors of which each is told only where those before it are not."""
 
     def __init__(self, what: str, *, fix: str = "", path: str = "") -> None:
         super().__init__(what)
@@ -57,10 +59,10 @@ class EvalError(Exception):
         self.path, self.what, self.fix = (text.replace(path, alias) for text in (self.path, self.what, self.fix))
 
     @classmethod
-    def counted(cls, faulty: Faulty, said: Callable[[Faulty], EvalError]) -> EvalError:
+    def counted(cls, faulty: Faulty, said: Callable[[Faulty], EvalError], order: tuple[int, ...] = ()) -> EvalError:
         """What is ``said`` of these rows, and can be said again of those of others beside them."""
         error = said(faulty)
-        error.faulty, error.again = faulty, said
+        error.faulty, error.again, error.order = faulty, said, order
         return error
 
     def __str__(self) -> str:

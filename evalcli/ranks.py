@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from evalcli import __version__, errors
 from evalcli.errors import EvalError, LimitError
 from evalcli.partfile import pack, unpack
-from evalcli.shared import all_at_fault, error_told
+from evalcli.shared import all_at_fault, error_told, first_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,15 +109,15 @@ class Ranks:
         return [one[1:] for one in replies]
 
     def _first_error(self, replies: Sequence[bytes], mine: EvalError | None) -> EvalError | None:
-        """The error of the lowest rank that has one, of the rows at fault that all have told of."""
-        rank = next((rank for rank, one in enumerate(replies) if one[:1] == b"-"), None)
-        if rank is None:
+        """The error that one process would tell first, of the rows at fault that all have told of."""
+        failures = {rank: one[1:] for rank, one in enumerate(replies) if one[:1] == b"-"}
+        if not failures:
             return None
-        name, what, fix, path, faulty = json.loads(replies[rank][1:])
+        rank = first_told(failures)
+        name, what, fix, path, _, faulty = json.loads(failures[rank])
         if faulty is not None:
-            failures = [one[1:] for one in replies if one[:1] == b"-"]
-            again = all_at_fault(mine, failures) if rank == self.rank and mine is not None else b""
-            name, what, fix, path, _ = json.loads(self._exchange(again)[rank])
+            again = all_at_fault(mine, [*failures.values()]) if rank == self.rank and mine is not None else b""
+            name, what, fix, path, *_ = json.loads(self._exchange(again)[rank])
         error: EvalError = getattr(errors, name, LimitError)(what, fix=fix, path=path)
         return error
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import EmptyError, Faulty, InputError, LimitError
+from evalcli.errors import EmptyError, EvalError, Faulty, InputError, LimitError
 from evalcli.evidence import SHOWN, Fault
 from evalcli.faults import side_of
 from evalcli.merging import joined_field
@@ -21,9 +21,8 @@ from evalcli.sources.slicing import joined_slicers
 from evalcli.sources.talk import by_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from evalcli.errors import EvalError
     from evalcli.evidence import Evidence
     from evalcli.parts import Part
     from evalcli.sources.relabelled import Nothing, Relabelled
@@ -80,7 +79,23 @@ def error_told(error: EvalError) -> bytes:
     """An error for other processes, with the rows that it is about where these may have more of them."""
     faulty = error.faulty
     said = None if faulty is None or error.again is None else [_kind_of(error), *faulty]
-    return json.dumps([type(error).__name__, error.what, error.fix, error.path, said], default=str).encode()
+    told = [type(error).__name__, error.what, error.fix, error.path, error.order, said]
+    return json.dumps(told, default=str).encode()
+
+
+def first_told(replies: Mapping[int, bytes]) -> int:
+    """Whose error all tell, of those ``told`` by number: the first one's, of rows at fault what is found first.
+
+    >>> said = {1: (2, 0), 2: (1, 3)}
+    >>> faults = {n: EvalError.counted(Faulty(1, [], []), lambda _: InputError("?"), at) for n, at in said.items()}
+    >>> first_told({n: error_told(one) for n, one in faults.items()}), first_told({0: error_told(LimitError("?"))})
+    (2, 0)
+    """
+    told = {number: json.loads(reply) for number, reply in replies.items()}
+    first = min(told)
+    if told[first][-1] is None:
+        return first
+    return min((number for number, one in told.items() if one[-1] is not None), key=lambda n: (told[n][-2], n))
 
 
 def _kind_of(error: EvalError) -> str:

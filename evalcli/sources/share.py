@@ -102,12 +102,14 @@ def open_share(
         return _rows(preds, target, selection, place, seen)
     whole = tuple((path, held) for path, held, *_ in seen.files)
     if target is None:
+        from evalcli.sources.textcut import read_at_once
+
         hands, ordered = _hands(whole, selection, place, talk, cut_text=seen.alike or talk is None)
         mine = _hashed_together(hands, rank) if seen.alike else hands[rank]
         others = [hand for hand in hands if hand]
         alone = f"{preds} is one file" if len(others) == 1 else ""
         paths = [path for path, _ in whole]
-        files = paths if ordered or _looks_at_all(paths, selection) else []
+        files = paths if ordered or read_at_once(paths, table_options(selection)) else []
         if ordered:
             selection.together = partial(said_by_all, talk)
         if files or alone:
@@ -141,13 +143,6 @@ def _search_whole(selection: Selection) -> None:
     """Which of all columns hold ids, and which values are frequent, each process reads in all rows."""
     if selection.scan is not None and selection.scan.every:
         selection.scan = selection.scan._replace(apart=False)
-
-
-def _looks_at_all(names: Sequence[str], selection: Selection) -> bool:
-    """Whether a process has to know, and can, what stands in files dealt to others: ranges, frequent values."""
-    from evalcli.sources.textcut import read_at_once
-
-    return bool(selection.by or selection.scan is not None) and read_at_once(names, table_options(selection))
 
 
 def _pairs(seen: Seen, selection: Selection, place: tuple[int, int], talk: Talk | None) -> Pairs | None:

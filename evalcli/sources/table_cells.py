@@ -219,7 +219,8 @@ def refuse_texts(sides: CellSides, side: str) -> None:
         if found.rows:
             noun, what = "target" if side == "target" else "prediction", f"in column {column.name!r} is no number"
             fix = "write 0 and 1 (or true and false)" if side == "target" else "write a number in every cell"
-            raise sides.counted(found, partial(odd_cells, noun, what, fix, sides.table(column).path))
+            told = partial(odd_cells, noun, what, fix, sides.table(column).path)
+            raise sides.counted("target" if side == "target" else "score", column, found, told)
 
 
 def check_values(sides: CellSides) -> None:

@@ -47,6 +47,11 @@ class Column:
     alias: str
 
     @property
+    def number(self) -> int:
+        """How many columns of its table were chosen before it."""
+        return int(self.alias.rpartition("c")[2])
+
+    @property
     def sql(self) -> str:
         """How a statement names it."""
         return f"{self.side}.{quoted(self.alias)}"

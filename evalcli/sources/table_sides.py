@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 CLASS_LIMIT = 2_000_000
 
+CHECKS = ("cell", "score", "lost", "gap", "target", "inexact score", "inexact target", "weight", "no weight")
+"""What can be wrong with rows, in the order in which one process finds it; of one kind, columns as they were chosen."""
+
 QUOTED_FORMATS = frozenset({"csv", "tsv"})
 """Where two stray quotes can make one label of many rows."""
 
@@ -153,12 +156,14 @@ class Sides:
         if target:
             path = (self.joined.target or self.joined.preds).path
             found = self._missing("target", columns.absent_sql(self.target), target)
-            raise self.counted(found, partial(_gap, "target", "--nan drop leaves such rows out", path))
+            raise self.counted(
+                "lost", self.target, found, partial(_gap, "target", "--nan drop leaves such rows out", path)
+            )
         if preds and self.selection.nan != "wrong":
             wrong = "" if values else ", --nan wrong counts them as errors of the model"
             fix = f"--nan drop leaves such rows out{wrong}"
             found = self._missing("preds", self.gap_sql(), preds)
-            raise self.counted(found, partial(_gap, "prediction", fix, self.path))
+            raise self.counted("gap", self.preds[0], found, partial(_gap, "prediction", fix, self.path))
 
     def gap_sql(self) -> str:
         """Whether a prediction is missing, in SQL."""
@@ -203,7 +208,8 @@ class Sides:
                 told = partial(
                     odd_cells, role, f"in column {column.name!r} {what}", fixes[what], self.table(column).path
                 )
-                raise self.counted(found, told)
+                kind = "no weight" if what == "is missing" else "score" if role == "prediction" else role
+                raise self.counted(kind, column, found, told)
 
     def check_slices(self) -> None:
         """Refuse bounds where there are no numbers.
@@ -238,8 +244,9 @@ class Sides:
         found = self.faulty(columns.inexact_sql(column), column)
         if found.rows:
             what = f"in column {column.name!r} is a whole number that float64 does not hold"
-            fix = "subtract what all have in common"
-            raise self.counted(found, partial(odd_cells, role, what, fix, self.table(column).path, quoted=False))
+            fix, kind = "subtract what all have in common", "target" if role == "target" else "score"
+            told = partial(odd_cells, role, what, fix, self.table(column).path, quoted=False)
+            raise self.counted(f"inexact {kind}", column, found, told)
 
     def check_classes(self, column: Column, labels: Collection[str]) -> None:
         """Refuse what can only be an accident of quoting, or a column of values.
@@ -280,9 +287,11 @@ class Sides:
             return EmptyError(f"all {dropped} rows have a missing prediction or target", path=self.path)
         return self.joined.empty()
 
-    def counted(self, found: Faulty, said: Callable[[Faulty], EvalError]) -> EvalError:
-        """What is ``said`` of rows at fault, and of all of them where others read other files."""
-        return said(found) if self.selection.together is not None else EvalError.counted(found, said)
+    def counted(self, kind: str, column: Column, found: Faulty, said: Callable[[Faulty], EvalError]) -> EvalError:
+        """What is ``said`` of rows at fault in a way, and of all of them where others read other files."""
+        if self.selection.together is not None:
+            return said(found)
+        return EvalError.counted(found, said, (CHECKS.index(kind), column.number))
 
     def _missing(self, side: str, test: str, count: int) -> Faulty:
         """So many rows, here and elsewhere, and the first of them."""

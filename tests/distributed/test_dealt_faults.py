@@ -49,11 +49,29 @@ def test_they_are_told_as_one_process_tells_them(run: Run, tmp_path: Path, name:
     assert f"evalcli: {report_by_threads(3, path, *options)}\n" == alone.stderr
 
 
-def test_of_several_kinds_that_of_the_lowest_rank_is_told(tmp_path: Path) -> None:
-    path = write(tmp_path, "score,target,w", {2: {3: "0.5,,1"}, 5: {1: "0.5,1,x", 2: "0.5,1,x"}})
-    places = ", ".join(f"{tmp_path / 'a5.csv.gz'} line {line}" for line in (3, 4, 12))
-    said = report_by_threads(3, path, "--weight", "w")
-    assert said.startswith(f"{path}: weight 'x' in column 'w' is not one number (12 in all: {places}); write numbers")
+@pytest.mark.parametrize(
+    ("header", "odd"),
+    [
+        ("score,target,w", ["0.5,1,-1", "0.5,1,", "0.5,1,x", ",1,1", "0.5,,1", "abc,1,1"]),
+        ("pred,target,w", ["1,0,-1", "1,1,", "1,1,x", ",1,1", "1,,1"]),
+        ("p_a,p_b,y_a,y_b,w", ["1,1,1,0,x", "1,1,1,x,1", "1,1,x,0,1", "1,x,1,0,1", "x,1,1,0,1"]),
+    ],
+)
+def test_of_several_kinds_that_of_one_process_is_told(run: Run, tmp_path: Path, header: str, odd: list[str]) -> None:
+    """Each kind hides those that stand before it, wherever they lie."""
+    usual = [",".join(str((i + j) % 2) for j in range(header.count(",") + 1)) for i in range(4)]
+    said = set()
+    for number in range(len(odd)):
+        for place, there in enumerate((odd[: number + 1], odd[number::-1])):
+            folder = tmp_path / f"{number}-{place}"
+            folder.mkdir()
+            for i in range(6):
+                with gzip.open(folder / f"a{i}.csv.gz", "wt") as file:
+                    file.write("\n".join([header, *usual * (i + 1), *there[i : i + 1], ""]))
+            alone = run("report", folder / "a?.csv.gz", "--no-intervals", "--weight", "w")
+            assert f"evalcli: {report_by_threads(3, folder / 'a?.csv.gz', '--weight', 'w')}\n" == alone.stderr
+            said.add(alone.stderr.replace(str(folder), "").partition(" (")[0])
+    assert len(said) == len(odd)
 
 
 def test_a_bug_in_one_rank_beside_a_fault_in_another_ends_all() -> None:
