@@ -227,8 +227,13 @@ def unusable_rows(facts: Facts) -> Finding | None:
     """Rows dropped, or counted as wrong, for want of a usable value."""
     if not (facts.dropped or facts.unpredicted):
         return None
-    parts = [f"{_amount(facts.dropped)} rows were dropped"] if facts.dropped else []
-    parts += [f"{_amount(facts.unpredicted)} rows without a prediction count as wrong"] if facts.unpredicted else []
+    dropped = "1 row was" if facts.dropped == 1 else f"{_amount(facts.dropped)} rows were"
+    parts = [f"{dropped} dropped"] if facts.dropped else []
+    one = facts.unpredicted == 1
+    rows = (
+        "1 row without a prediction counts" if one else f"{_amount(facts.unpredicted)} rows without a prediction count"
+    )
+    parts += [f"{rows} as wrong"] if facts.unpredicted else []
     return Finding(
         "unusable-rows", "warning", " and ".join(parts) + " (--nan)", "find out why the model gave no number there"
     )

@@ -201,7 +201,8 @@ class ScoreResults:
     def _clipped(self) -> Note | None:
         if "LogLoss" not in self._states or not (sums := self._read("LogLoss")).clipped:
             return None
-        text = f"{sums.clipped:,} rows give their target a probability of (nearly) 0"
+        rows = "1 row gives its" if sums.clipped == 1 else f"{sums.clipped:,} rows give their"
+        text = f"{rows} target a probability of (nearly) 0"
         text += f", taken as {self._scoring.form.eps:.2g} in the log loss"
         return Note("clipped-probabilities", text, "save logits: they are never clipped")
 

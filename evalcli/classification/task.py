@@ -150,7 +150,8 @@ def _decide_columns(layout: Layout, preds: Field, choices: Choices, evidence: Ev
 def _column_scores(layout: Layout, preds: Field, choices: Choices, evidence: Evidence) -> tuple[str, EvalError | None]:
     """The kind of score columns: probabilities lie in [0, 1] and sum to 1 in every row; everything else is logits."""
     within = evidence.within
-    sums = f"{evidence.off_rows} rows do not sum to 1 (worst: row {evidence.off_row}, off by {evidence.off_worst:.3g})"
+    rows = "1 row does" if evidence.off_rows == 1 else f"{evidence.off_rows} rows do"
+    sums = f"{rows} not sum to 1 (worst: row {evidence.off_row}, off by {evidence.off_worst:.3g})"
     if choices.scores == "logits":
         return "logits", None
     if choices.scores == "labels":

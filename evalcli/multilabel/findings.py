@@ -174,8 +174,11 @@ def unusable_rows(facts: Facts) -> Finding | None:
     """Rows dropped, or cells counted as wrong, for want of a usable value."""
     if not (facts.dropped or facts.unpredicted):
         return None
-    parts = [f"{facts.dropped:,} rows were dropped"] if facts.dropped else []
-    parts += [f"{facts.unpredicted:,} cells without a score count as wrong"] if facts.unpredicted else []
+    dropped = "1 row was" if facts.dropped == 1 else f"{facts.dropped:,} rows were"
+    parts = [f"{dropped} dropped"] if facts.dropped else []
+    one = facts.unpredicted == 1
+    cells = "1 cell without a score counts" if one else f"{facts.unpredicted:,} cells without a score count"
+    parts += [f"{cells} as wrong"] if facts.unpredicted else []
     return Finding(
         "unusable-rows", "warning", " and ".join(parts) + " (--nan)", "find out why the model gave no number there"
     )

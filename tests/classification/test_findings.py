@@ -151,13 +151,14 @@ def test_ties():
     )
 
 
-def test_rows_without_a_usable_value():
+@pytest.mark.parametrize(("rows", "said", "count"), [(3, "3 rows", ("were", "count")), (1, "1 row", ("was", "counts"))])
+def test_rows_without_a_usable_value(rows, said, count):
     scores = np.tile(np.eye(2), (100, 1))
     truth = np.tile([0, 1], 100)
-    scores[:3] = np.nan
+    scores[:rows] = np.nan
     drop, wrong = (found(MemorySource(scores, truth), nan=rule)["unusable-rows"] for rule in ("drop", "wrong"))
-    assert drop.text.startswith("3 rows were dropped")
-    assert wrong.text.startswith("3 rows without a prediction count as wrong")
+    assert drop.text.startswith(f"{said} {count[0]} dropped")
+    assert wrong.text.startswith(f"{said} without a prediction {count[1]} as wrong")
 
 
 def test_all_right():

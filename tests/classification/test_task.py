@@ -54,6 +54,7 @@ def test_convention_10_doubt_is_an_error_that_names_the_flag():
 
 def test_N03_probs_that_are_none_are_refused():
     assert "2 rows do not sum to 1 (worst: row 4" in str(decided((9, 3), off=2, scores="probs").problem)
+    assert "1 row does not sum to 1 (worst: row 4" in str(decided((9, 3), off=1, scores="probs").problem)
     assert "values from 0 to 7" in str(decided((9, 3), high=7.0, scores="probs").problem)
     assert "values from -1 to 1" in str(decided(low=-1.0, scores="probs").problem)
     assert decided((9, 3), scores="probs").problem is None
