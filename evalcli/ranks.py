@@ -52,6 +52,7 @@ class Ranks:
     def __enter__(self) -> Self:
         from datetime import timedelta
 
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # an error is one line, and no stack of C++ before it
         import torch.distributed as dist
 
         os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = self.launch.address, str(self.launch.port)
