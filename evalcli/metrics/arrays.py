@@ -39,7 +39,7 @@ def _is_of_host(kind: type) -> bool:
 
 def namespace(*arrays: Array) -> Any:
     """The array API namespace that all ``arrays`` share."""
-    if all(is_host(array) for array in arrays):
+    if all(map(_is_of_host, map(type, arrays))):  # asked so often that a generator would show
         import numpy as np
 
         return np

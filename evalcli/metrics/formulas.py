@@ -43,7 +43,7 @@ def one_vs_rest(counts: Counts) -> OneVsRest:
 def _float(array: Array) -> Array:
     """``array`` as float64: counts stay exact, and products of them cannot leave it as they can int64."""
     xp = namespace(array)
-    return xp.astype(xp.asarray(array), xp.float64)
+    return xp.asarray(array, dtype=xp.float64)
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:

@@ -70,11 +70,14 @@ def calibration_interval(
     if not value > 0.0:
         rows = float(table.n.sum(axis=-1).max()) / mean_weight
         return Interval(0.0, none_of(rows, confidence.critical), "wilson")
-    own, common = min(together, 1.0), max(together - 1.0, 0.0) * gap_variance(table, mean_weight)
+    own, common = min(together, 1.0), 0.0
+    if together > 1.0:
+        common = (together - 1.0) * gap_variance(table, mean_weight)
+    gaps_at = gaps_along(table, mean_weight)
 
     def surprise(factor: float) -> float:
         """How many standard errors the measured error lies above the one expected at true gaps of ``factor``."""
-        mean, error = measured_error(gaps_at(table, mean_weight, factor), factor)
+        mean, error = measured_error(gaps_at(factor), factor)
         error = sqrt(own * error * error + common)
         return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
 
@@ -116,17 +119,22 @@ def gaps_of(table: BinTable, mean_weight: float) -> Gaps:
     return Gaps(sizes, n * mean_weight * share * (1.0 - share) / total**2, between)
 
 
-def gaps_at(table: BinTable, mean_weight: float, factor: float) -> Gaps:
-    """The gaps of a table, with the variances that they have where the true ones are ``factor`` times these.
+def gaps_along(table: BinTable, mean_weight: float) -> Callable[[float], Gaps]:
+    """The gaps of a table, with the variances that they have where the true ones are a factor times these.
 
     In a bin of few rows all may be right, which hides how its gap varies. So a variance is the larger of that at the
     gap that was seen and that at the one in question.
     """
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
-    total, seen = np.maximum(n.sum(axis=1, keepdims=True), 1e-300), gaps_of(table, mean_weight)
-    share = sure / np.where(n > 0, n, 1.0) + factor * (right - sure) / (n + _PRIOR * mean_weight)
-    share = np.clip(share, 0.0, 1.0)
-    return seen._replace(variances=np.maximum(seen.variances, n * mean_weight * share * (1.0 - share) / total**2))
+    total, seen = np.maximum(np.add.reduce(n, axis=1, keepdims=True), 1e-300), gaps_of(table, mean_weight)
+    promised, off = sure / np.where(n > 0, n, 1.0), right - sure
+    rows, weight, square = n + _PRIOR * mean_weight, n * mean_weight, total**2
+
+    def gaps_at(factor: float) -> Gaps:
+        share = np.minimum(np.maximum(promised + factor * off / rows, 0.0), 1.0)
+        return seen._replace(variances=np.maximum(seen.variances, weight * share * (1.0 - share) / square))
+
+    return gaps_at
 
 
 def measured_error(gaps: Gaps, factor: float) -> tuple[float, float]:
@@ -146,14 +154,18 @@ def measured_error(gaps: Gaps, factor: float) -> tuple[float, float]:
     signs = _erf(slope * np.sqrt((ratio * ratio + _SPREAD) / (2.0 + 2.0 * slope * slope)))
     left = 1.0 + slope * (surely - signs)
     noise = left * left * (gaps.variances + true * true - folded * folded)
-    variances = noise.sum(axis=1) + factor * factor * gaps.between
-    return float(folded.sum(axis=1).mean()), float(np.sqrt(np.maximum(variances, 0.0)).mean())
+    variances = np.add.reduce(noise, axis=1) + factor * factor * gaps.between
+    return _mean(np.add.reduce(folded, axis=1)), _mean(np.sqrt(np.maximum(variances, 0.0)))
+
+
+def _mean(values: HostArray) -> float:
+    """That of a handful of values, asked for so often that NumPy's own way there would show."""
+    return float(np.add.reduce(values)) / len(values)
 
 
 def _erf(parts: HostArray) -> HostArray:
-    """The error function of each (T, B)."""
-    found: HostArray = np.array([[erf(one) for one in row] for row in parts.tolist()])
-    return found
+    """The error function of each (…)."""
+    return np.fromiter(map(erf, parts.ravel().tolist()), np.float64, parts.size).reshape(parts.shape)
 
 
 def normal_parts(means: HostArray, variances: HostArray) -> tuple[HostArray, HostArray]:
@@ -162,7 +174,7 @@ def normal_parts(means: HostArray, variances: HostArray) -> tuple[HostArray, Hos
     held = sigma > 0
     ratio = np.clip(means / np.where(held, sigma, 1.0), -_FAR, _FAR)
     density = np.exp(-ratio * ratio / 2.0) / sqrt(2.0 * pi)
-    below = np.array([0.5 * (1.0 + erf(one / sqrt(2.0))) for one in ratio.ravel().tolist()]).reshape(ratio.shape)
+    below = 0.5 * (1.0 + _erf(ratio / sqrt(2.0)))
     first = np.where(held, sigma * density + means * below, np.maximum(means, 0.0))
     second = np.where(held, (means * means + variances) * below + means * sigma * density, first * first)
     return first, second

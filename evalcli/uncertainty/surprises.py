@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.uncertainty.bins import gaps_at, gaps_of, measured_error
+from evalcli.uncertainty.bins import gaps_along, gaps_of, measured_error
 from evalcli.uncertainty.binslopes import gap_moves
 from evalcli.uncertainty.paired import DRAWN, correlation_of
 from evalcli.uncertainty.squares import resolution_critical, side_surprise, squares_of, surprise
@@ -103,9 +103,10 @@ def of_error(seen: Seen, confidence: Confidence) -> Surprises:
         return Surprises.of_none(seen.rows, 1.0)
     worst = float(np.sqrt(gap_moves(table, mean_weight)).mean()) ** 2
     together = sqrt(min(seen.variance / worst, 1.0)) if tables > 1 and worst > 0.0 and seen.variance > 0.0 else 1.0
+    gaps_at = gaps_along(table, mean_weight)
 
     def above(factor: float) -> float:
-        mean, error = measured_error(gaps_at(table, mean_weight, factor), factor)
+        mean, error = measured_error(gaps_at(factor), factor)
         return (value - mean) / (together * error) if error > 0.0 else 1e9 * (value - mean)
 
     return Surprises.of(value, 1.0, 1, above)

@@ -10,7 +10,7 @@ from evalcli.metrics.calibration import BinTable, ece, mce
 from evalcli.uncertainty.bins import (
     calibration_interval,
     confidence_interval,
-    gaps_at,
+    gaps_along,
     gaps_of,
     largest_gap_interval,
     measured_error,
@@ -178,7 +178,7 @@ def test_measured_errors_scatter_around_the_expected_one_as_told(rows, off):
     for n in rng.multinomial(rows, sizes, 800):
         drawn = BinTable(n, n * centres, rng.binomial(n, shares), centres - 1 / 32, centres + 1 / 32)
         factor = truth / float(ece(drawn))
-        mean, error = measured_error(gaps_at(drawn, 1.0, factor), factor)
+        mean, error = measured_error(gaps_along(drawn, 1.0)(factor), factor)
         surprises.append((float(ece(drawn)) - mean) / error)
     assert abs(np.mean(surprises)) < 0.15
     assert 0.92 < np.std(surprises) < 1.08
