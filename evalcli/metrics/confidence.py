@@ -6,7 +6,7 @@ largest, and every number that reads the table comes with an interval that holds
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class ConfidenceGroups:
     high: HostArray
     right: HostArray
     wrong: HostArray
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was read off already."""
 
     @property
     def n(self) -> HostArray:

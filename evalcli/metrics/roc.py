@@ -22,9 +22,11 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from evalcli.metrics.once import once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,6 +64,8 @@ class Ranking:
     """How many low bits of the keys are dropped."""
     bits: int = 64
     """The width of the keys."""
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was read off already."""
 
     @property
     def exact(self) -> bool:
@@ -172,6 +176,7 @@ def _share(part: HostArray, whole: HostArray) -> HostArray:
     return part / np.where(whole > 0, whole, 1)
 
 
+@once
 def auroc(ranking: Ranking) -> Certified:
     """Area under the ROC curve: ``(#{pos > neg} + ½·#{pos = neg}) / (P·N)``.
 
@@ -229,6 +234,7 @@ def auroc_variance(ranking: Ranking) -> float:
     return of_positives / (positives - 1) / positives + of_negatives / (negatives - 1) / negatives
 
 
+@once
 def partial_auroc(ranking: Ranking, max_fpr: float = 0.1) -> Certified:
     """Area under the ROC curve up to ``max_fpr`` = f, as ``½·(1 + (area − f²/2) / (f − f²/2))``: 0.5 is chance.
 
@@ -255,6 +261,7 @@ def partial_auroc(ranking: Ranking, max_fpr: float = 0.1) -> Certified:
     return _between(low, high, 2 * ranking.sum_rounding)
 
 
+@once
 def average_precision(ranking: Ranking) -> Certified:
     """``Σ (Rₙ − Rₙ₋₁)·Pₙ``, tied scores grouped: the mean, over positives, of the precision at their score.
 
@@ -350,6 +357,7 @@ def specificity_at_sensitivity(ranking: Ranking, sensitivity: float) -> Certifie
     return _between(low / negatives, high / negatives, slack)
 
 
+@once
 def ks(ranking: Ranking) -> Certified:
     """``max |TP/P − FP/N|``: the Kolmogorov–Smirnov distance between the scores of positives and of negatives.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from evalcli.metrics.once import once
 from evalcli.metrics.roc import UNDEFINED, Certified
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class _Order(NamedTuple):
     wrong_before: HostArray
 
 
+@once
 def aurc(groups: ConfidenceGroups) -> Certified:
     """``Σ_{k=1}^{n} risk(k / n) / n``: the area under the risk–coverage curve, 0 is best; NaN without rows.
 
