@@ -10,12 +10,17 @@ import os
 import signal
 import warnings
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 A = TypeVar("A")
+
+_TURN = 8
+"""Bytes by which a process is told which items are next."""
+_MOST_TURNS = 512
+"""So many fit into any pipe: they are all written before there is anyone to read them."""
 
 
 def can_fork() -> bool:
@@ -49,32 +54,75 @@ def write_all(file: int, data: Any) -> None:
         view = view[os.write(file, view) :]
 
 
-def each_apart(function: Callable[[A], Any], items: Sequence[A], workers: int) -> list[Any]:
-    """What JSON holds of ``function`` of every item, in order, by ``workers`` processes, of which this is one.
+class Apart(Generic[A]):
+    """What JSON holds of ``function`` of every item, by ``workers`` processes, of which this is one.
 
-    For many steps too small for threads, which would only wait for each other. What another process could not do is
+    For many steps too small for threads, which would only wait for each other. The others begin at once, this one when
+    it is asked for ``results``; each takes the next items whenever it is free. What another process could not do is
     done again here, where it raises what it raises.
     """
-    crew: list[tuple[int, int]] = []
-    try:
-        for first in range(1, workers):
-            answer = os.memfd_create("evalcli-worker")
-            pid = forked()
-            if not pid:
-                code = 1
-                try:
-                    write_all(answer, json.dumps([function(item) for item in items[first::workers]]).encode())
-                    code = 0
-                finally:
-                    os._exit(code)
-            crew.append((pid, answer))
-        every = [[function(item) for item in items[::workers]]]
-        for first, (pid, answer) in enumerate(crew, 1):
-            whole = os.waitpid(pid, 0)[1] == 0
-            text = os.pread(answer, os.fstat(answer).st_size, 0)
-            every.append(json.loads(text) if whole else [function(item) for item in items[first::workers]])
-    finally:
-        for pid, answer in crew:
+
+    def __init__(self, function: Callable[[A], Any], items: Sequence[A], workers: int) -> None:
+        self._function, self._items = function, items
+        self._step = max(1, -(-len(items) // _MOST_TURNS))
+        self._turns, last = os.pipe()
+        os.write(last, b"".join(start.to_bytes(_TURN, "little") for start in self._starts))
+        os.close(last)  # so that whoever finds none is done
+        self._crew: list[tuple[int, int]] = []
+        try:
+            for _ in range(workers - 1):
+                self._start()
+        except BaseException:
+            self.end()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def results(self) -> list[Any]:
+        """Those of all items, in order."""
+        found = dict(self._taken())
+        for pid, answer in self._crew:
+            if os.waitpid(pid, 0)[1] == 0:
+                found |= dict(json.loads(os.pread(answer, os.fstat(answer).st_size, 0)))
+        for start in self._starts:
+            if start not in found:
+                found[start] = self._of(start)
+        return [one for start in self._starts for one in found[start]]
+
+    def end(self) -> None:
+        """Let no other process go on."""
+        for pid, answer in self._crew:
             end_process(pid)
             os.close(answer)
-    return [every[place % workers][place // workers] for place in range(len(items))]
+        os.close(self._turns)
+
+    @property
+    def _starts(self) -> range:
+        return range(0, len(self._items), self._step)
+
+    def _start(self) -> None:
+        """One more process."""
+        answer = os.memfd_create("evalcli-worker")
+        pid = forked()
+        if pid:
+            self._crew.append((pid, answer))
+            return
+        code = 1
+        try:
+            write_all(answer, json.dumps(list(self._taken())).encode())
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _taken(self) -> Iterator[tuple[int, list[Any]]]:
+        """What this process does: the numbers of the first items that it took, and what came of them."""
+        while turn := os.read(self._turns, _TURN):
+            start = int.from_bytes(turn, "little")
+            yield start, self._of(start)
+
+    def _of(self, start: int) -> list[Any]:
+        return [self._function(item) for item in self._items[start : start + self._step]]

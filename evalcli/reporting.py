@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from math import isnan
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 from zlib import crc32
 
+from evalcli.errors import EvalError
 from evalcli.report import Finding, InputRecord, SliceRow, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from evalcli.counting import Plan
+    from evalcli.forks import Apart
     from evalcli.sources.base import InputFile, Note, Slicer, Source
     from evalcli.task import Choices
 
@@ -63,24 +66,48 @@ def slices_of(gathered: Any, slicers: Sequence[Slicer]) -> list[Sliced[Any]]:
     ]
 
 
-def slice_rows(
-    metrics: Callable[[Sliced[S]], dict[str, Value]], slices: Sequence[Sliced[S]], plan: Plan
-) -> tuple[SliceRow, ...]:
-    """Every slice with its metrics, computed by several processes where there may be some."""
-    apart = plan.processes and plan.workers > 1 and plan.device is None and len(slices) >= LEAST_SLICES
-    found = None
-    if apart:
-        from evalcli.forks import can_fork, each_apart
+class SliceRows(Generic[S]):
+    """Every slice with its ``metrics``, by several processes where there may be some.
+
+    Those begin at once: so all rows are told of while slices are.
+    """
+
+    def __init__(
+        self, metrics: Callable[[Sliced[S]], dict[str, Value]], slices: Sequence[Sliced[S]], plan: Plan
+    ) -> None:
+        self._metrics, self._slices = metrics, slices
+        self._first: list[dict[str, Value]] = []
+        self._apart: Apart[Sliced[S]] | None = None
+        if plan.processes and plan.workers > 1 and plan.device is None and len(slices) >= LEAST_SLICES:
+            self._begin(plan.workers)
+
+    def _begin(self, workers: int) -> None:
+        from evalcli.forks import Apart, can_fork
 
         if can_fork():
-            plain = each_apart(lambda one: _plain(metrics(one)), slices, plan.workers)
-            found = [{name: _value(*parts) for name, parts in row} for row in plain]
-    if found is None:
-        found = [metrics(one) for one in slices]
-    return tuple(
-        SliceRow(one.slicer.name, one.slicer.values[one.code], one.rows, values)
-        for one, values in zip(slices, found, strict=True)
-    )
+            with suppress(EvalError):  # which comes again
+                self._first = [self._metrics(self._slices[0])]  # what that imports all processes have then
+            rest = self._slices[len(self._first) :]
+            self._apart = Apart(lambda one: _plain(self._metrics(one)), rest, workers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._apart is not None:
+            self._apart.end()
+
+    def told(self) -> tuple[SliceRow, ...]:
+        """Slice by slice."""
+        if self._apart is None:
+            found = [self._metrics(one) for one in self._slices]
+        else:
+            rest = self._apart.results()
+            found = [*self._first, *({name: _value(*parts) for name, parts in row} for row in rest)]
+        return tuple(
+            SliceRow(one.slicer.name, one.slicer.values[one.code], one.rows, values)
+            for one, values in zip(self._slices, found, strict=True)
+        )
 
 
 def _plain(metrics: Mapping[str, Value]) -> list[tuple[str, tuple[Any, ...]]]:

@@ -26,12 +26,35 @@ def children() -> set[str]:
     return {*Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()}
 
 
-@pytest.mark.parametrize("items", [0, 1, 2, 3, 10])
+def each_apart(function: Callable[[int], Any], items: range, workers: int) -> list[Any]:
+    with forks.Apart(function, items, workers) as apart:
+        return apart.results()
+
+
+@pytest.mark.parametrize("items", [0, 1, 2, 3, 10, 1500])
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_results_come_in_order_from_several_processes(items: int, workers: int) -> None:
-    found = forks.each_apart(lambda item: [item, os.getpid(), item / 3, "\ud800", None], range(items), workers)
+    found = each_apart(lambda item: [item, os.getpid(), item / 3, "\ud800", None], range(items), workers)
     assert [(item, part, *rest) for item, _, part, *rest in found] == [(i, i / 3, "\ud800", None) for i in range(items)]
-    assert len({pid for _, pid, *_ in found}) == min(items, workers)
+    assert len({pid for _, pid, *_ in found}) <= workers
+
+
+def test_other_processes_begin_before_they_are_asked() -> None:
+    before = children()
+    with forks.Apart(lambda item: [item, os.getpid()], range(9), 3) as apart:
+        for pid in children() - before:
+            os.waitid(os.P_PID, int(pid), os.WEXITED | os.WNOWAIT)
+        found = apart.results()
+    assert [item for item, _ in found] == [*range(9)]
+    assert os.getpid() not in {pid for _, pid in found}
+    assert children() == before
+
+
+def test_nobody_goes_on_when_results_are_not_asked_for() -> None:
+    before = children()
+    with pytest.raises(ZeroDivisionError), forks.Apart(lambda _: signal.pause(), range(9), 3):
+        1 / 0  # noqa: B018
+    assert children() == before
 
 
 @pytest.mark.parametrize(
@@ -52,11 +75,11 @@ def test_what_another_process_could_not_do_is_done_here(how: Callable[[], object
             how()
         return item * item
 
-    assert forks.each_apart(step, range(7), 3) == [item * item for item in range(7)]
+    assert each_apart(step, range(7), 3) == [item * item for item in range(7)]
     with pytest.raises(ZeroDivisionError):
-        forks.each_apart(lambda item: 1 / (item - 5), range(7), 3)
+        each_apart(lambda item: 1 / (item - 5), range(7), 3)
     with pytest.raises(KeyboardInterrupt):
-        forks.each_apart(lambda _: os.getpid() == first and os.kill(first, signal.SIGINT), range(7), 3)
+        each_apart(lambda _: signal.pause() if os.getpid() != first else os.kill(first, signal.SIGINT), range(7), 3)
     assert children() == before
 
 
@@ -76,8 +99,8 @@ def test_slices_are_reported_alike_by_any_number_of_processes(
     data = {"preds": columns[0], "target": columns[1], "site": np.arange(900) % 20}
     path = save(tmp_path / "data.safetensors", data)
     asked: list[int] = []
-    real = forks.each_apart
-    monkeypatch.setattr(forks, "each_apart", lambda *given: asked.append(given[2]) or real(*given))
+    real = forks.Apart
+    monkeypatch.setattr(forks, "Apart", lambda *given: asked.append(given[2]) or real(*given))
     command = ("report", path, "--task", kind, "--by", "site", "-f", "json")
     alone = run(*command, "--workers", 1)
     told = run(*command, "--workers", 3, "--batch-size", 200)

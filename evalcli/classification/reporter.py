@@ -14,8 +14,8 @@ from evalcli.classification.findings import Facts, find
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import check_task, parse
-from evalcli.report import Clustered, Confusion, Report, SliceRow, Value
-from evalcli.reporting import Sliced, digest_of, notes_of, records, signature, slice_rows
+from evalcli.report import Clustered, Confusion, Report, Value
+from evalcli.reporting import Sliced, SliceRows, digest_of, notes_of, records, signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from evalcli.counting import Outcome, Plan
     from evalcli.searched import Scan
     from evalcli.sources.base import InputFile
+
+    _Held = tuple[Slice, ClusterStates | None]
 
 MATRIX_CLASSES = 100
 """Up to so many classes a report holds the whole confusion matrix; beyond, the most confused pairs."""
@@ -52,9 +54,13 @@ class Reporter:
 
     def report(self) -> Report:
         """The whole report, findings included."""
-        task = self.task
         for name in map(parse, self.asked or ()):
-            check_task(name, task.kind)
+            check_task(name, self.task.kind)
+        with self._slices() as slices:
+            return self._report(slices)
+
+    def _report(self, slices: SliceRows[_Held]) -> Report:
+        task = self.task
         values = self._values(self.numbers, self.plan.default(task.kind))
         per_class = self.numbers.by_class(values)
         undefined = [name for name, value in values.items() if value.value is None]
@@ -76,7 +82,7 @@ class Reporter:
             calibration=None if self.scores is None else self.scores.calibration(),
             coverage=() if self.scores is None else self.scores.coverage(),
             undefined=tuple(dict.fromkeys(undefined)),
-            slices=self._slices(),
+            slices=slices.told(),
             scan=self._scan(),
             inputs=records(self.source, self.inputs),
             confidence=None if self.choices.confidence is None else self.choices.confidence.level,
@@ -109,14 +115,14 @@ class Reporter:
                 values |= numbers.values([str(name)])
         return values
 
-    def _slices(self) -> tuple[SliceRow, ...]:
+    def _slices(self) -> SliceRows[_Held]:
         """Every slice that has rows, column by column."""
         # a table of hundreds of intervals is drawn at no cost only without drawing samples
         inside = self.plan.inside()
         setting = self.setting._replace(method="delta", shown=inside.shown, workers=1, whole=self.numbers.scores)
         usual = inside.default(self.task.kind)
 
-        def metrics(one: Sliced[tuple[Slice, ClusterStates | None]]) -> dict[str, Value]:
+        def metrics(one: Sliced[_Held]) -> dict[str, Value]:
             held, clusters = one.held
             return self._values(Numbers(setting, held.confusion, held.scores, clusters), usual, one.slicer.name)
 
@@ -130,7 +136,7 @@ class Reporter:
             for number, (slicer, states) in enumerate(zip(self.source.slicers, self.slices, strict=True))
             for code, held in states.slices().items()
         ]
-        return slice_rows(metrics, every, self.plan)
+        return SliceRows(metrics, every, self.plan)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

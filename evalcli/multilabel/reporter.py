@@ -23,8 +23,8 @@ from evalcli.metrics.registry import (
 )
 from evalcli.multilabel.findings import Facts, find
 from evalcli.multilabel.values import CountValues, ScoreValues
-from evalcli.report import ClassRow, Clustered, Confusion, Report, SliceRow, Square, Value
-from evalcli.reporting import Sliced, digest_of, notes_of, records, signature, slice_rows, slices_of, value_of
+from evalcli.report import ClassRow, Clustered, Confusion, Report, Square, Value
+from evalcli.reporting import Sliced, SliceRows, digest_of, notes_of, records, signature, slices_of, value_of
 
 if TYPE_CHECKING:
     from evalcli.counting import Outcome, Plan
@@ -59,6 +59,10 @@ class _Reporter:
 
     def report(self) -> Report:
         """Names, numbers, undefined, findings."""
+        with self._slices() as slices:
+            return self._report(slices)
+
+    def _report(self, slices: SliceRows[MultilabelPass]) -> Report:
         plan, task = self.plan, self.task
         values = self.values()
         per_class = self._per_class()
@@ -83,7 +87,7 @@ class _Reporter:
             inputs=records(plan.source, self.inputs),
             threshold=task.thresholds or task.threshold,
             averaged=averaged,
-            slices=self._slices(),
+            slices=slices.told(),
             scan=self._scan(),
             clustered=self._clustered(),
             confidence=None if plan.choices.confidence is None else plan.choices.confidence.level,
@@ -146,14 +150,14 @@ class _Reporter:
                 values[str(name)] = self._value(name)
         return values
 
-    def _slices(self) -> tuple[SliceRow, ...]:
+    def _slices(self) -> SliceRows[MultilabelPass]:
         """Every slice that has rows, column by column."""
         plan = self.plan.inside()
 
         def metrics(one: Sliced[MultilabelPass]) -> dict[str, Value]:
             return _Reporter(plan, self.outcome._replace(gathered=one.held), ()).values(one.slicer.name)
 
-        return slice_rows(metrics, slices_of(self.gathered, self.plan.source.slicers), self.plan)
+        return SliceRows(metrics, slices_of(self.gathered, self.plan.source.slicers), self.plan)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -17,8 +17,8 @@ from evalcli.metrics.residuals import histogram, quantile
 from evalcli.regression.findings import Facts, Output, find
 from evalcli.regression.results import Results
 from evalcli.regression.states import StateKey, asked_keys, outputs_of, state_of
-from evalcli.report import Clustered, OutputRow, Report, Residuals, SliceRow, Value
-from evalcli.reporting import Sliced, notes_of, records, signature, slice_rows, slices_of, value_of
+from evalcli.report import Clustered, OutputRow, Report, Residuals, Value
+from evalcli.reporting import Sliced, SliceRows, notes_of, records, signature, slices_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +59,10 @@ class Reporter:
 
     def report(self) -> Report:
         """The whole report, findings included."""
+        with self._slices() as slices:
+            return self._report(slices)
+
+    def _report(self, slices: SliceRows[RegressionPass]) -> Report:
         values = self.values()
         per_output = self._per_output(self._measured())
         undefined = [name for name, value in values.items() if value.value is None]
@@ -82,7 +86,7 @@ class Reporter:
             per_output=per_output,
             residuals=self._residuals(),
             clustered=self._clustered(),
-            slices=self._slices(),
+            slices=slices.told(),
             scan=self._scan(),
         )
         report = replace(report, metrics=values | between(report, self.plan.asked or ()))
@@ -108,14 +112,14 @@ class Reporter:
         asked = self.plan.default("regression") if self.plan.asked is None else self.plan.asked
         return wholes_of(asked, by)
 
-    def _slices(self) -> tuple[SliceRow, ...]:
+    def _slices(self) -> SliceRows[RegressionPass]:
         """Every slice that has rows, column by column."""
         plan = self.plan.inside()
 
         def metrics(one: Sliced[RegressionPass]) -> dict[str, Value]:
             return Reporter(plan, self.outcome._replace(gathered=one.held), ()).values(one.slicer.name)
 
-        return slice_rows(metrics, slices_of(self.outcome.gathered, self.source.slicers), self.plan)
+        return SliceRows(metrics, slices_of(self.outcome.gathered, self.source.slicers), self.plan)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""
