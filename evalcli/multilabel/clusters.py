@@ -25,7 +25,7 @@ from evalcli.uncertainty import bins
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusterbins import spread_of
 from evalcli.uncertainty.clusters import CLUSTERS, surer
-from evalcli.uncertainty.groups import ranking_sums
+from evalcli.uncertainty.groups import RankedSums, ranking_sums
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.proportions import SHARES
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from evalcli.multilabel.scoring import LabelScores
     from evalcli.multilabel.states import MultilabelPass
     from evalcli.report import Value
-    from evalcli.uncertainty.groups import Groups, RankedSums
+    from evalcli.uncertainty.groups import Groups
     from evalcli.uncertainty.intervals import Confidence
 
 _RANKS = frozenset({"auroc", "average_precision"})
@@ -187,12 +187,23 @@ class ClusterIntervals(Intervals):
             return self._of_curves(name, value)
         if name.base == "ece":
             return self._of_gaps(self._place(name))
+        if name.base in _RANKS and name.average != "micro":
+            return self._of_mean_ranks(name, value)
         plain = super()._found(name, value)
         sums = None if plain is None else self._sums(name, value)
         if plain is None or sums is None:
             return None
-        least = 1.0 if self._values.leaves_out(name) else 0.0
-        return self._of_clusters(plain, value, sums, lambda fewer: fewer._found(name, value), least)
+        if name.average in {"macro", "weighted"} and not name.entry.needs_scores:
+            return self._of_mean_counts(name, value, sums)
+        return self._of_clusters(plain, value, sums, lambda fewer: fewer._found(name, value))
+
+    def _of_mean_counts(self, name: MetricName, value: float, sums: HostArray) -> Interval | None:
+        """That of a mean over labels: beside what varies it holds what labels without an error leave unseen."""
+        variance, least = self._variance_of_rows(name), 1.0 if self._values.leaves_out(name) else 0.0
+        told = sums.any() and variance > 0.0
+        fewer = self._of_rows(*self._groups.fewer_counted(sums, variance, least)) if told else self._fewer(sums)
+        found = fewer._found(name, value)
+        return None if found is None else replace(found, method=f"{found.method.removesuffix(_BOUND)}{CLUSTERS}")
 
     def _is_read_off(self, name: MetricName) -> bool:
         """Whether a metric is read off the curve of a label, or is of the ranks of one label."""
@@ -219,6 +230,22 @@ class ClusterIntervals(Intervals):
         else:
             found = self._of_mean_curve(name, value) if place is None else self._of_curve(name, place)
         return None if found is None else replace(found, method=f"{found.method}{CLUSTERS}")
+
+    def _of_mean_ranks(self, name: MetricName, value: float) -> Interval | None:
+        """That of a mean over labels, compared with what their rows vary by alone, as the ranks of one label are."""
+        assert self._scored is not None
+        held, weights = self._weighed(name, self._scored)
+        if self._values.is_one or not held:
+            return None
+        variances = np.array([self._of_ranking(name, place).variance for place in held])
+        whole = len(held) == len(self._scored.labels)
+        coupling = self._coupling(name, self._scored, weights) if whole else None
+        variance = dot(weights, np.sqrt(variances)) ** 2  # all err alike
+        if coupling is not None:
+            variance = coupling * dot(weights * weights, variances)
+        ranked = RankedSums(self._of_mean_ranking(name, self._scored), variance)
+        found = self._of_rows(*self._groups.fewer_ranked(ranked))._of_scores(name, value)
+        return None if found is None else replace(found, method=f"{found.method.removesuffix(_BOUND)}{CLUSTERS}")
 
     def _of_mean_curve(self, name: MetricName, value: float) -> Interval | None:
         """As much narrower than the bound of the labels' own intervals as their sums do not go together."""
@@ -264,7 +291,6 @@ class ClusterIntervals(Intervals):
         value: float,
         sums: HostArray,
         again: Callable[[Intervals], Interval | None],
-        least: float = 0.0,
     ) -> Interval | None:
         """The interval of as many rows as tell what the clusters tell; ``again`` asks for that of fewer rows."""
         method = plain.method.removesuffix(_BOUND)
@@ -273,7 +299,7 @@ class ClusterIntervals(Intervals):
             found = self._groups.of_mean(plain, value, sums)
         elif sums.any() and 0.0 < value < 1.0:
             plain = replace(plain, method="jackknife") if method != plain.method else plain
-            found = self._groups.of_share(plain, value, sums, least)
+            found = self._groups.of_share(plain, value, sums)
         else:
             found = again(self._fewer(sums))
         return None if found is None else replace(found, method=f"{found.method.removesuffix(_BOUND)}{CLUSTERS}")
@@ -286,8 +312,8 @@ class ClusterIntervals(Intervals):
         """The same of so many times fewer rows."""
         known = times, confidence.level
         if known not in self._alike:
-            fewer = Intervals(self._counted, self._scored, confidence, None, self._mean_weight * times)
-            self._alike[known] = fewer
+            together = None if self._together is None else self._together / times
+            self._alike[known] = Intervals(self._counted, self._scored, confidence, together, self._mean_weight * times)
         return self._alike[known]
 
     def _of_gaps(self, place: int | None) -> Interval | None:
@@ -320,9 +346,7 @@ class ClusterIntervals(Intervals):
         if name.base not in _RANKS:
             return self._groups.sums(value, self._values.without(name))
         assert self._scored is not None
-        if name.average == "micro":
-            return self._of_pooled(name, self._scored).sums
-        return self._of_mean_ranking(name, self._scored)
+        return self._of_pooled(name, self._scored).sums
 
     def _of_pooled(self, name: MetricName, scored: ScoreValues) -> RankedSums:
         """Those of all cells, as if they were independent."""

@@ -51,6 +51,10 @@ _WORST: dict[str, tuple[float, float | None]] = {"log_loss": (inf, means.WORST_L
 """The largest that each can be, and the worst that a row is taken to be where that is infinite."""
 
 
+_KINDS = Margins(*np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1]], np.float64))
+"""What a row counts for with a label that is rightly said, left out, wrongly said, and rightly not said."""
+
+
 class Intervals(RankIntervals):
     """The intervals of all metrics; what they share is computed once. ``together`` is what ``LabelMoments`` counted."""
 
@@ -146,16 +150,18 @@ class Intervals(RankIntervals):
     def _of_label(self, name: MetricName, ratio: Ratio, place: int, value: float) -> Interval | None:
         if name.base in SHARES:
             return self._labels(name.base)[place]
-        tp, support, predicted, n = (float(part[place]) for part in self._margins)
-        rows = np.array([tp, support - tp, predicted - tp, n - support - predicted + tp])
-        marks = np.array([[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]], np.float64)
-        return self._ratio(ratio, Margins(*marks.T), np.maximum(rows, 0.0), value)
+        return self._ratio(ratio, _KINDS, self._kinds[:, place], value)
+
+    @cached_property
+    def _kinds(self) -> HostArray:
+        """How many rows of each label (4, L) are of each of ``_KINDS``."""
+        tp, support, predicted, n = self._margins
+        kinds: HostArray = np.maximum(np.stack([tp, support - tp, predicted - tp, n - support - predicted + tp]), 0.0)
+        return kinds
 
     def _over_labels(self, name: MetricName, ratio: Ratio, value: float) -> Interval | None:
         """That of a macro or a weighted mean over labels; one that is 0/0 counts as 0."""
-        weights = self._weights(name)
-        top, bottom = (part.of(self._margins) for part in ratio)
-        own = np.where(bottom > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), 0.0)
+        weights, (own, bottom) = self._weights(name), self._ratios(ratio)
         known = (weights > 0.0) & (bottom > 0.0)
         places = np.flatnonzero(known).tolist()
         single = [self._label_interval(name, ratio, place, float(own[place])) for place in places]
@@ -170,8 +176,28 @@ class Intervals(RankIntervals):
             ]
             variance += sum((edge / self._confidence.critical) ** 2 for edge in edges)
             if 0.0 < value < 1.0 and variance > 0.0:
-                return by_variance(value, variance, self._confidence.critical, "delta")
+                found = by_variance(value, variance, self._confidence.critical, "delta")
+                # near 1 what such a label adds is more than a share may vary by there
+                return found.inside(bound(single, own[known], weights[known], value)) if edges else found
         return bound(single, own[known], weights[known], value)
+
+    def _ratios(self, ratio: Ratio) -> tuple[HostArray, HostArray]:
+        """That of each label, 0 where it is 0/0, and what it is divided by: (L,) each."""
+        top, bottom = (part.of(self._margins) for part in ratio)
+        return np.where(bottom > 0.0, top / np.where(bottom > 0.0, bottom, 1.0), 0.0), bottom
+
+    def _variance_of_rows(self, name: MetricName) -> float:
+        """What a mean over labels varies by as far as rows tell: 0 of a label without an error.
+
+        Where nothing tells how labels go together, all err alike.
+        """
+        ratio, weights = ratio_of(name.base, *name.arguments), self._weights(name)
+        own, bottom = self._ratios(ratio)
+        if self._together is not None:
+            return self._variance(name, ratio, own, weights)
+        tops, bottoms = (part.of(_KINDS)[:, None] for part in ratio)
+        moves = (tops - own * bottoms) / np.where(bottom > 0.0, bottom, np.inf)
+        return dot(weights, np.sqrt((self._kinds * moves * moves).sum(axis=0))) ** 2
 
     def _label_interval(self, name: MetricName, ratio: Ratio, place: int, value: float) -> Interval:
         found = self._of_label(name, ratio, place, value)

@@ -44,28 +44,41 @@ class RankIntervals:
     def __init__(self, scored: ScoreValues | None, confidence: Confidence, mean_weight: float = 1.0) -> None:
         self._scored, self._confidence, self._mean_weight = scored, confidence, mean_weight
         self._values_of_ranks: dict[str, Certified] = {}
+        self._estimated: dict[str, list[Any]] = {}
 
     def _coupled(self, name: MetricName, scored: ScoreValues, own: HostArray, weights: HostArray) -> Interval | None:
         """That of a mean of ranks over all labels, where a sample of rows tells how they go together."""
+        coupling = self._coupling(name, scored, weights)
+        if coupling is None:
+            return None
+        estimates = self._estimates(name.base)
+        value = sum(weight * one.value for one, weight in zip(estimates, weights.tolist(), strict=True))
+        moved = dot(weights, own) - value  # ranks are joined to fewer places
+        rows = float(np.sum(scored.support)) / self._mean_weight if name.average == "weighted" else None
+        found = ranks.mean_interval(estimates, weights.tolist(), self._confidence, RANKS[name.base][1], rows, coupling)
+        return replace(found, low=found.low + moved, high=found.high + moved)
+
+    def _coupling(self, name: MetricName, scored: ScoreValues, weights: HostArray) -> float | None:
+        """How many times the variance of independent labels their mean has; ``None`` where nothing tells."""
         if scored.sampled is None:
+            return None
+        estimates = self._estimates(name.base)
+        if None in estimates:
             return None
         from evalcli.uncertainty.coupling import SampledInfluences
 
-        estimate, method = RANKS[name.base]
-        estimates = [estimate(ranking, _squares(ranking, self._mean_weight)) for ranking in self._rankings]
-        if None in estimates:
-            return None
         by_support = float(np.sum(scored.support)) if name.average == "weighted" else None
-        coupling = SampledInfluences.of(name.base, scored.sampled, self._rankings).coupling(
-            estimates, weights, by_support
-        )
-        if coupling is None:
-            return None
-        value = sum(weight * one.value for one, weight in zip(estimates, weights.tolist(), strict=True))
-        moved = dot(weights, own) - value  # ranks are joined to fewer places
-        rows = None if by_support is None else by_support / self._mean_weight
-        found = ranks.mean_interval(estimates, weights.tolist(), self._confidence, method, rows, coupling)
-        return replace(found, low=found.low + moved, high=found.high + moved)
+        sampled = SampledInfluences.of(name.base, scored.sampled, self._rankings)
+        return sampled.coupling(estimates, weights, by_support)
+
+    def _estimates(self, base: str) -> list[Any]:
+        """What the ranks of every label say (L,), ``None`` of one without both sides."""
+        if base not in self._estimated:
+            estimate = RANKS[base][0]
+            self._estimated[base] = [
+                estimate(ranking, _squares(ranking, self._mean_weight)) for ranking in self._rankings
+            ]
+        return self._estimated[base]
 
     def _curve(self, name: MetricName, ranking: Ranking, times: float = 1.0) -> Interval | None:
         """That of a number that is read off the curve of one label, of so many ``times`` fewer rows."""

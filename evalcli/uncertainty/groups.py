@@ -63,6 +63,11 @@ class Groups:
         """How many clusters of equal size would tell as much: ``(Σm)² / Σm²``."""
         return float(self.sizes.sum()) ** 2 / dot(self.sizes, self.sizes)
 
+    @cached_property
+    def usual(self) -> float:
+        """The quantile of the t distribution of so many clusters."""
+        return t_quantile(1.0 - self.confidence.tail, max(self.effective - 1.0, 1.0))
+
     def sums(self, whole: float, rests: HostArray) -> HostArray | None:
         """What each group adds to a number, from what it is without each (J,); ``None`` where that is undefined.
 
@@ -95,9 +100,20 @@ class Groups:
 
     def fewer_ranked(self, found: RankedSums) -> tuple[float, Confidence]:
         """The same for an interval of ranks, which holds what few rows out of order leave unknown."""
-        critical = t_quantile(1.0 - self.confidence.tail, max(self.effective - 1.0, 1.0))
-        times, confidence = surer(self.confidence, critical)
+        times, confidence = surer(self.confidence, self.usual)
         return self.grown(*found) * times, confidence
+
+    def fewer_counted(self, sums: HostArray, variance: float, least: float) -> tuple[float, Confidence]:
+        """The same for a mean over labels of counts, at ``least`` so many times fewer rows.
+
+        Few clusters that make up the variance leave it unknown, but no more than if rows of a cluster were all alike.
+        """
+        grown, critical = max(self.grown(sums, variance), least), self.critical(sums)
+        alike = max(grown, dot(self.sizes, self.sizes) / float(self.sizes.sum()))
+        if grown * critical**2 > alike * self.usual**2:
+            grown, critical = alike, self.usual
+        times, confidence = surer(self.confidence, critical)
+        return grown * times, confidence
 
     def of_mean(self, plain: Interval, mean: float, sums: HostArray) -> Interval:
         """Hall's interval of a mean, from that of independent rows: clusters are less skewed than as many rows.
@@ -110,14 +126,10 @@ class Groups:
         most = _MOST_SKEWED / critical
         return means.hall_interval(mean, error, min(max(skew, -most), most), critical)
 
-    def of_share(self, plain: Interval, value: float, sums: HostArray, least: float = 0.0) -> Interval:
-        """Wilson's interval of a number between 0 and 1, from that of independent rows.
-
-        Its variance is at ``least`` so many times as large.
-        """
+    def of_share(self, plain: Interval, value: float, sums: HostArray) -> Interval:
+        """Wilson's interval of a number between 0 and 1, from that of independent rows."""
         variance = self._plain_variance(plain.width)
-        grown = max(self.grown(sums, variance), least)
-        return by_variance(value, grown * variance, self.critical(sums), plain.method)
+        return by_variance(value, self.grown(sums, variance) * variance, self.critical(sums), plain.method)
 
     def on(self, scale: Scale, plain: Interval, sums: HostArray) -> Interval | None:
         """The interval around the middle of the plain one on another scale; ``None`` where that has no end."""

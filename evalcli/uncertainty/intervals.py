@@ -49,6 +49,10 @@ class Interval:
         """
         return replace(self, low=max(min(self.low, value), low), high=min(max(self.high, value), high))
 
+    def inside(self, other: Interval) -> Interval:
+        """What both hold."""
+        return replace(self, low=max(self.low, other.low), high=min(self.high, other.high))
+
     def flipped(self, whole: float = 0.0) -> Interval:
         """That of ``whole − value``."""
         return replace(self, low=whole - self.high, high=whole - self.low)

@@ -292,8 +292,31 @@ def mean_interval(
         critical = t_quantile(1.0 - confidence.tail, freedom)
         below, above = (_around(value, part * bias, variance, critical, method) for part in (1.0, _SURELY))
         found = replace(below, low=min(below.low, above.low), high=max(below.high, above.high))
+        if len(pairs) > 1 and not all(0.0 < one.value < 1.0 for one in estimates):
+            found = found.inside(_alike(pairs, value, confidence, method, by_support))
     moved = Interval(found.low - (value - doubt[0]), found.high + (doubt[1] - value), found.method)
     return moved.holding(value, 0.0, 1.0)
+
+
+def _alike(
+    pairs: Sequence[tuple[RankEstimate, float]],
+    value: float,
+    confidence: Confidence,
+    method: str,
+    by_support: float | None,
+) -> Interval:
+    """The interval of a mean whose columns all err the same way, which none is wider than.
+
+    A column without a row out of order has a variance that Wilson's scale would stretch: beside a mean of 0.9999 it is
+    many times what a share there can have, and the lower end would be near 0.
+    """
+    each = [(mean_interval([one], [1.0], confidence, method), one.value, weight) for one, weight in pairs]
+    below = sum(weight * (own - one.low) for one, own, weight in each)
+    above = sum(weight * (one.high - own) for one, own, weight in each)
+    if by_support is not None:  # the shares of columns vary, too
+        spread = sum(weight * (own - value) ** 2 for _, own, weight in each) / by_support
+        below, above = (sqrt(arm * arm + confidence.critical**2 * spread) for arm in (below, above))
+    return Interval(value - below, value + above, method)
 
 
 def _around(value: float, bias: float, variance: float, critical: float, method: str) -> Interval:
