@@ -20,6 +20,7 @@ import numpy as np
 
 from evalcli.classification.together import coupling_of, pairs_of
 from evalcli.metrics.counts import Pairs
+from evalcli.report import Value
 from evalcli.uncertainty import bins, means, ranks
 from evalcli.uncertainty.cells import Cells, dot
 from evalcli.uncertainty.clusterbins import SIDES, spread_of
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from evalcli.metrics.calibration import BinTable
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.roc import Ranking
-    from evalcli.report import Value
     from evalcli.uncertainty.clusters import Clusters
 
 _GAPS = frozenset({"ece", "ece_positive", "ece_classwise", "ece_equal_mass"})
@@ -100,7 +100,7 @@ class Intervals:
 
     def _named(self, found: Interval) -> Interval:
         """With a method that says what was sampled."""
-        return replace(found, method=self._told(found.method))
+        return found if self._clusters is None else replace(found, method=self._told(found.method))
 
     @staticmethod
     def _with(name: MetricName, value: Value, found: Interval) -> Value:
@@ -109,7 +109,7 @@ class Intervals:
         if value.certified is not None:
             found = replace(found, low=min(found.low, value.certified[0]), high=max(found.high, value.certified[1]))
         found = found.holding(value.value, entry.low, entry.high)
-        return replace(value, low=float(found.low), high=float(found.high), method=found.method)
+        return Value(value.value, float(found.low), float(found.high), found.method, value.certified)
 
     @cached_property
     def _counts(self) -> CountIntervals:
@@ -125,6 +125,12 @@ class Intervals:
             clusters=self._clusters,
             method=self._method,
         )
+
+    @cached_property
+    def _of_same_counts(self) -> bool:
+        """Whether values were read off the very counts that intervals read: of rows, and of all classes."""
+        whole = not self._numbers.weighted and self._clusters is None
+        return whole and self._counts.cells.size == len(self._numbers.setting.picked)
 
     def _placed(self, target: HostArray, preds: HostArray) -> tuple[HostArray, HostArray]:
         """Classes by their place among those that have names; −1 for no prediction."""
@@ -151,7 +157,7 @@ class Intervals:
 
     def _counted(self, name: MetricName, value: float) -> Interval | None:
         if name.base not in _SHARES_OF_ALL:
-            return self._counts.of(name)
+            return self._counts.of(name, value if self._of_same_counts else None)
         if self._clusters is not None:
             return self._share_of_clusters(name, value, self._clusters)
         rows = self._numbers.total / self._mean_weight

@@ -85,13 +85,13 @@ class CountIntervals:
         self._clusters, self._method = clusters, method
         self._critical = self.confidence.critical if clusters is None else clusters.critical(self.confidence)
 
-    def of(self, name: MetricName) -> Interval | None:
-        """The interval of a metric; ``None`` where its value is undefined.
+    def of(self, name: MetricName, value: float | None = None) -> Interval | None:
+        """The interval of a metric; ``None`` where its value is undefined. Whoever knows the ``value`` may say it.
 
         Raises: ``UsageError`` for a class that is not there, as ``evaluate`` does.
         """
         place = place_of(name, self.cells, self._positive, self._classes)
-        return None if place is None else self._of(name, place)
+        return None if place is None else self._of(name, place, value)
 
     def per_class(self, name: MetricName) -> EachClass:
         """The intervals of a metric for every class that occurs and where it is defined, by the class's index."""
@@ -105,8 +105,9 @@ class CountIntervals:
         low, high = (np.array([getattr(one, end) for _, one in found], np.float64) for end in ("low", "high"))
         return EachClass(classes[[place for place, _ in found]], low, high, tuple(one.method for _, one in found))
 
-    def _of(self, name: MetricName, place: int) -> Interval | None:
-        value = self._value(name, self.cells.margins, place) if self.cells.n > 0 else float("nan")
+    def _of(self, name: MetricName, place: int, value: float | None = None) -> Interval | None:
+        if value is None:
+            value = self._value(name, self.cells.margins, place) if self.cells.n > 0 else float("nan")
         if isnan(value):
             return None
         cells = self.cells

@@ -95,3 +95,11 @@ def test_holding_stretches_and_cuts():
 def test_a_confidence_must_be_one(wrong):
     with pytest.raises(ValueError, match=r"confidence|resample"):
         Confidence(**wrong)
+
+
+def test_one_share_has_the_ends_that_it_has_among_many():
+    shares = np.array([0.0, 0.0, 1.0, 0.3, 0.5, 1e-9, 1.0 - 1e-9, 0.7, 0.2])
+    trials = np.array([0.0, 10.0, 3.0, 7.5, 1e-13, 1e12, 2.0, np.inf, np.nan])
+    low, high = wilson_ends(shares, trials, 1.7)
+    for share, rows, start, stop in zip(shares.tolist(), trials.tolist(), low, high, strict=True):
+        np.testing.assert_array_equal(wilson_ends(share, rows, 1.7), (start, stop))
