@@ -19,11 +19,11 @@ import numpy as np
 
 from evalcli.uncertainty import proportions
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.fewrows import MANY, Few, few_rows
+from evalcli.uncertainty.fewrows import MANY, Few, few_rows, spared
 from evalcli.uncertainty.intervals import Confidence, Interval, by_variance, none_of
 from evalcli.uncertainty.resampling import MOST_DRAWS, bca, replicates, skewness
 from evalcli.uncertainty.score import OneModel, score_interval
-from evalcli.uncertainty.slopes import ALL, measure, place_of, values_of
+from evalcli.uncertainty.slopes import ALL, MeanOfRatios, measure, place_of, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,12 +157,19 @@ class CountIntervals:
         centre = min(max(value - (of.bias(cells) if few is None else few.bias), low), high)
         if method == "delta" or few is not None:
             errors = np.sqrt(cells.squares) * influence  # of next to no weight the square of an influence is infinite
-            variance = dot(errors, errors) * (1.0 if few is None else max(few.growth, 1.0))
+            variance = dot(errors, errors) * (self._spared(of, cells) if few is None else max(few.growth, 1.0))
             if low < centre < high and variance > _NOTHING:
                 return by_variance(centre, variance, self._critical, "delta", low, high)
             return self._unknown(name, value, cells, self._even_rows)
-        critical = self._critical * sqrt(1.0 + 1.0 / (_telling(influence, cells) + 1.0))
+        critical = self._critical * sqrt(self._spared(of, cells) * (1.0 + 1.0 / (_telling(influence, cells) + 1.0)))
         return score_interval(OneModel(of, cells), centre, critical, (low, high))
+
+    @staticmethod
+    def _spared(of: Measure, cells: Cells) -> float:
+        """By how many times the variance of a mean over classes exceeds what few rows of each tell of it."""
+        if not isinstance(of, MeanOfRatios) or of.weights is None:
+            return 1.0
+        return spared(of.ratio, of.weights, cells)
 
     def _few(self, name: MetricName, cells: Cells) -> Few | None:
         """What few rows a class do to the mean of F1 over many of them."""

@@ -9,6 +9,9 @@ A polynomial in ``J`` of a degree up to ``m`` is told without bias by ``x(x−1)
 ``J^r``, and one of degree 6 is as good as ``f``: it is off by 2·10⁻⁵, one of degree 3 by 0.003, of degree 2 by 0.02.
 Of one row nothing tells ``J²``: there the scatter of ``J`` among classes is taken to be that of classes of two to four.
 
+Of any mean over classes the variance is understated, too: around its own share a class of ``m`` rows scatters by
+``(m − 1) / m`` of what it does around the truth, and one row by nothing at all (``spared``).
+
 Source: Halmos 1946, The theory of unbiased estimation; Trefethen 2013, Approximation theory and approximation practice,
 chapter 8, on the geometric rate.
 """
@@ -22,16 +25,22 @@ import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
 from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.slopes import kinds_of
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.uncertainty.cells import Cells, Margins
+    from evalcli.uncertainty.slopes import Ratio
 
 MANY = 50
 """From so many classes on: of fewer, what is missed is a small part of the interval, and nothing can be pooled."""
 _DEGREE = 6
 _FEW = 4
 """Classes of two to so many rows are like those of one."""
+_SINGLE = 1.5
+"""Rows of equal weight below which they tell no more than one."""
+_MOST = 4.0
+"""Beyond this what classes of one row are taken for would be all that an interval rests on."""
 
 
 class Few(NamedTuple):
@@ -52,6 +61,25 @@ def few_rows(cells: Cells, weight: float) -> Few:
     more = np.where(single, 1.0, np.sqrt(trials / np.maximum(trials - 1, 1)))
     plain, grown = (_variance(cells, *how) for how in ((2 * right / (right + trials), 1.0), (known, more)))
     return Few(weight * float(bias.sum()), grown / plain if plain > 0 else 1.0)
+
+
+def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float:
+    """By how many times the variance of a mean of ``ratio`` over classes with ``weights`` (C,) exceeds the one seen.
+
+    Classes of one row have either all or nothing, and are taken to have the same share.
+    """
+    kinds, squares = (np.maximum(kinds_of(margins), 0.0) for margins in (cells.margins, cells.spread))
+    top, bottom = (part.kinds[:, None] for part in ratio)
+    below = (bottom * kinds).sum(axis=0)
+    held = (below > 0.0) & (weights > 0.0)
+    kinds, squares, below, share = kinds[:, held], squares[:, held], below[held], weights[held]
+    values = (top * kinds).sum(axis=0) / below
+    seen = share**2 * (squares * ((top - values * bottom) / below) ** 2).sum(axis=0)
+    rows = ((bottom > 0.0) * kinds).sum(axis=0) ** 2 / ((bottom > 0.0) * squares).sum(axis=0)
+    single = rows < _SINGLE
+    mean = float(values[single].mean()) if single.any() else 0.0
+    more = np.where(single, share**2 * mean * (1.0 - mean), seen * rows / np.maximum(rows - 1.0, _SINGLE - 1.0))
+    return min(max(float(more.sum() / seen.sum()), 1.0), _MOST) if seen.sum() > 0.0 else 1.0
 
 
 def _trials(margins: Margins) -> tuple[HostArray, HostArray]:

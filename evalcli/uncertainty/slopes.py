@@ -115,7 +115,7 @@ def _over(numerator: HostArray, denominator: HostArray) -> HostArray:
     return quotient
 
 
-def _kinds(spread: Margins) -> HostArray:
+def kinds_of(spread: Margins) -> HostArray:
     """The variance of the four kinds of rows of every class: (4, C)."""
     tp, support, predicted, n = spread
     return np.stack([tp, support - tp, predicted - tp, n - support - predicted + tp])
@@ -150,7 +150,7 @@ class MeanOfRatios:
 
     def bias(self, cells: Cells) -> float:
         """Half the sum of second derivatives."""
-        margins, kinds = cells.margins, _kinds(cells.spread)
+        margins, kinds = cells.margins, kinds_of(cells.spread)
         below = self.ratio.bottom.of(margins)
         values = _over(self.ratio.top.of(margins), below)
         bottom = self.ratio.bottom.kinds[:, None]

@@ -10,7 +10,8 @@ from evalcli.metrics.counts import Pairs
 from evalcli.metrics.registry import parse
 from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.counted import CountIntervals
-from evalcli.uncertainty.fewrows import MANY, _of_singles, _unbiased, few_rows
+from evalcli.uncertainty.fewrows import MANY, _of_singles, _unbiased, few_rows, spared
+from evalcli.uncertainty.slopes import ALL, RATIOS, values_of
 
 F1 = parse("f1_macro")
 
@@ -81,3 +82,48 @@ def test_fewer_classes_are_left_as_they_were():
     many = Cells.of_matrix(np.eye(MANY, dtype=int) * 3 + np.eye(MANY, k=1, dtype=int))
     assert CountIntervals(few).of(F1).method == "score"
     assert CountIntervals(many).of(F1).method == "delta"
+
+
+@pytest.mark.parametrize("rows", [2, 3, 8])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_the_variance_of_a_mean_of_recalls_is_told_without_bias(rows, share):
+    """Of 4000 classes of so many rows each, whose recalls are all the same."""
+    right = np.random.default_rng(1).binomial(rows, share, 4000)
+    target = np.repeat(np.arange(4000), 2)
+    preds = np.where(np.arange(8000) % 2 == 0, target, -1)
+    cells = Cells.of(Pairs(target, preds, np.stack([right, rows - right], axis=1).reshape(-1)))
+    seen = (right / rows * (1 - right / rows) / rows).mean()
+    assert seen * spared(RATIOS["recall"], np.full(4000, 1 / 4000), cells) == pytest.approx(
+        share * (1 - share) / rows, rel=0.04
+    )
+
+
+def test_classes_of_a_row_are_as_those_of_a_row_are_on_average():
+    target, preds = np.array([0, 0, 1, 2, 3]), np.array([0, -1, 1, 2, -1])
+    cells = Cells.of(Pairs(target, preds, np.array([4, 4, 1, 1, 1])))
+    singles = 3 * (2 / 3) * (1 / 3)
+    found = spared(RATIOS["recall"], np.full(4, 1 / 4), cells)
+    assert found == pytest.approx(4.0)  # no more than that: (0.25 / 7 + singles) / (0.25 / 8) is 22
+    assert (0.25 / 7 + singles) / (0.25 / 8) > 20
+    many = Cells.of(Pairs(target, preds, np.array([400, 400, 100, 100, 1])))
+    assert 1.0 < spared(RATIOS["recall"], np.full(4, 1 / 4), many) < 1.01
+
+
+@pytest.mark.parametrize("name", ["recall_macro", "precision_macro", "jaccard_macro", "balanced_accuracy", "f1_macro"])
+def test_means_over_classes_of_a_handful_of_rows_hold_the_truth(name):
+    """With the variance that a handful tells they did in 87 to 91 %."""
+    rng = np.random.default_rng(2)
+    right, held = rng.beta(2.4, 1.6, 20), 0
+
+    def drawn(rows: int) -> Cells:
+        target = rng.integers(0, 20, rows)
+        wrong = (target + 1 + rng.integers(0, 2, rows)) % 20
+        preds = np.where(rng.random(rows) < right[target], target, wrong)
+        cells, counts = np.unique(target * 20 + preds, return_counts=True)
+        return Cells.of(Pairs(cells // 20, cells % 20, counts))
+
+    truth = float(values_of(parse(name), drawn(1_000_000).margins, ALL, None))
+    for _ in range(300):
+        found = CountIntervals(drawn(100)).of(parse(name))
+        held += truth in found
+    assert held >= 0.925 * 300
