@@ -270,7 +270,7 @@ class Report:
             **({"outputs": list(self.outputs)} if regression else classes),
             **({} if self.clustered is None else {"clustered": self.clustered._asdict()}),
             **({} if self.confidence is None else {"confidence": self.confidence}),
-            "metrics": {name: _value_object(value) for name, value in self.metrics.items()},
+            "metrics": {name: value_object(value) for name, value in self.metrics.items()},
             **({"directions": self.directions} if self.directions else {}),
             **(_outputs_object(self) if regression else _classes_object(self)),
             "undefined": list(self.undefined),
@@ -298,7 +298,8 @@ def _finite(number: float | None) -> float | None:
     return number if number is not None and isfinite(number) else None
 
 
-def _value_object(value: Value) -> dict[str, Any]:
+def value_object(value: Value) -> dict[str, Any]:
+    """A value as JSON types."""
     found: dict[str, Any] = {"value": _finite(value.value)}
     if value.low is not None or value.high is not None:
         found |= {"low": _finite(value.low), "high": _finite(value.high)}
@@ -320,7 +321,7 @@ def _classes_object(report: Report) -> dict[str, Any]:
 
 def _outputs_object(report: Report) -> dict[str, Any]:
     rows = [
-        {"output": row.name, **{name: _value_object(value) for name, value in row.metrics.items()}}
+        {"output": row.name, **{name: value_object(value) for name, value in row.metrics.items()}}
         for row in report.per_output
     ]
     return {"per_output": rows, "residuals": [_residuals_object(each) for each in report.residuals]}
@@ -330,7 +331,7 @@ def _residuals_object(residuals: Residuals) -> dict[str, Any]:
     return {
         "output": residuals.output,
         "bias": _finite(residuals.bias),
-        "quantiles": [{"percent": percent, **_value_object(value)} for percent, value in residuals.quantiles],
+        "quantiles": [{"percent": percent, **value_object(value)} for percent, value in residuals.quantiles],
         "histogram": {"edges": list(residuals.edges), "counts": list(residuals.counts)},
     }
 
@@ -341,12 +342,12 @@ def class_objects(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _row_object(row: ClassRow) -> dict[str, Any]:
-    metrics = {name: _value_object(value) for name, value in row.metrics.items()}
+    metrics = {name: value_object(value) for name, value in row.metrics.items()}
     return {"class": row.name, "support": row.support, "predicted": row.predicted, **metrics}
 
 
 def _slice_object(row: SliceRow) -> dict[str, Any]:
-    metrics = {name: _value_object(value) for name, value in row.metrics.items()}
+    metrics = {name: value_object(value) for name, value in row.metrics.items()}
     return {"by": row.by, "value": row.value, "n": row.n, "metrics": metrics}
 
 

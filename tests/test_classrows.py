@@ -8,14 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evalcli.classrows import ClassRows, Values, metrics, names, predictions, supports, values
 from evalcli.renderers import RENDERERS, pieces
 from evalcli.report import ClassRow, Report, Value
 
-NUMBER = st.one_of(st.just(math.nan), st.floats(0, 1))
+SMALL = 1.2345678901234567e-05
+NUMBER = st.one_of(st.sampled_from([math.nan, math.inf, SMALL]), st.floats(0, 1))
 ROWS = st.lists(st.tuples(st.text(max_size=5), st.integers(0, 9), st.integers(0, 9), NUMBER, NUMBER), max_size=9)
 
 
@@ -23,15 +24,17 @@ def both(rows: list[tuple[str, int, int, float, float]]) -> tuple[ClassRows, tup
     """The same rows held by column, and as objects that are written out here."""
     called, support, predicted, recall, low = zip(*rows, strict=True) if rows else ((),) * 5
     columns = {
-        "recall": Values(np.array(recall, float), np.array(low, float), np.array(low, float) + 1, "wilson"),
+        "recall": Values(np.array(recall, float), np.array(low, float), np.array(low, float) + 1, "bootstrap"),
         "f1": [Value(None)] * len(rows),
+        "auroc": Values(np.array(recall, float)),
     }
     held = ClassRows(tuple(called), np.array(support, int), np.array(predicted, int), columns)
     plain = []
     for name, rows_of, said, value, start in rows:
-        measured = Value(value) if math.isnan(start) else Value(value, start, start + 1, "wilson")
+        measured = Value(value) if math.isnan(start) else Value(value, start, start + 1, "bootstrap")
         recalled = Value(None) if math.isnan(value) else measured
-        plain.append(ClassRow(name, rows_of, said, {"recall": recalled, "f1": Value(None)}))
+        alone = Value(None) if math.isnan(value) else Value(value)
+        plain.append(ClassRow(name, rows_of, said, {"recall": recalled, "f1": Value(None), "auroc": alone}))
     return held, tuple(plain)
 
 
@@ -52,7 +55,8 @@ def test_a_row_that_is_not_there_is_an_error() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(ROWS, st.sampled_from([1, 60, 512, 513, 700]))
+@example([("too long for a line", 1, 1, SMALL, SMALL), ("in parts", 9, 9, 0.5, math.nan)], 1)
+@given(ROWS, st.sampled_from([1, 60, 512, 513, 700, 5000]))
 def test_every_format_writes_the_same_of_both(rows: list[tuple[str, int, int, float, float]], copies: int) -> None:
     held, plain = both(rows[:3] * (copies if len(rows) < 3 else 1))
     classes = tuple(row.name for row in plain)
@@ -71,4 +75,4 @@ def test_columns_are_those_of_the_rows(rows: list[tuple[str, int, int, float, fl
         assert (supports(some), predictions(some)) == ([row[1] for row in rows], [row[2] for row in rows])
         assert values(some, "recall") == [None if math.isnan(row[3]) else row[3] for row in rows]
         assert values(some, "f1") == values(some, "none") == [None] * len(rows)
-        assert metrics(some) == {"recall", "f1"} or not rows
+        assert metrics(some) == {"recall", "f1", "auroc"} or not rows

@@ -9,8 +9,10 @@ from itertools import islice
 from operator import add
 from typing import TYPE_CHECKING, Any
 
+from evalcli.classrows import ClassRows
+from evalcli.renderers.class_json import by_column, on_lines
 from evalcli.renderers.escape import UNSAFE
-from evalcli.report import class_objects
+from evalcli.report import class_objects, value_object
 
 if TYPE_CHECKING:
     import re
@@ -35,9 +37,9 @@ def json_pieces(report: Report) -> Iterator[str]:
         yield f"{opening}{_line(key)}: "
         opening = ",\n  "
         if key == "per_class" and report.per_class:
-            yield from _long(class_objects(report))
+            yield from _long(_classes(report))
         elif isinstance(value, list) and len(value) > _WIDTH and not _is_row(value):  # too long for a line
-            yield from _long(value)
+            yield from _long(_laid_out(item, 4) for item in value)
         else:
             yield _safe(_laid_out(value, 2))
     yield "\n}\n"
@@ -53,10 +55,19 @@ def lines(values: Iterable[Any]) -> str:
     return _safe("".join(f"{_line(value)}\n" for value in values))
 
 
-def _long(items: Iterable[Any]) -> Iterator[str]:
+def _classes(report: Report) -> Iterable[str]:
+    """The rows of classes, laid out."""
+    rows = report.per_class
+    if not isinstance(rows, ClassRows):
+        return (_laid_out(row, 4) for row in class_objects(report))
+    laid_out = on_lines(_WIDTH, 4, lambda text: _laid_out(json.loads(text), 6))
+    return by_column(rows, lambda value: _line(value_object(value)), laid_out)
+
+
+def _long(items: Iterable[str]) -> Iterator[str]:
     """The items of a member of the report, one a line."""
     left, opening = iter(items), "[\n    "
-    while some := [_laid_out(item, 4) for item in islice(left, _ITEMS)]:
+    while some := [*islice(left, _ITEMS)]:
         yield _safe(opening + ",\n    ".join(some))
         opening = ",\n    "
     yield "\n  ]"
