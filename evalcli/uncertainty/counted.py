@@ -157,11 +157,12 @@ class CountIntervals:
         centre = min(max(value - (of.bias(cells) if few is None else few.bias), low), high)
         if method == "delta" or few is not None:
             errors = np.sqrt(cells.squares) * influence  # of next to no weight the square of an influence is infinite
-            variance = dot(errors, errors) * (self._spared(of, cells) if few is None else max(few.growth, 1.0))
+            variance = dot(errors, errors)
+            variance *= self._spared(of, cells) if few is None else max(few.growth, 1.0) * _doubt(influence, cells)
             if low < centre < high and variance > _NOTHING:
                 return by_variance(centre, variance, self._critical, "delta", low, high)
             return self._unknown(name, value, cells, self._even_rows)
-        critical = self._critical * sqrt(self._spared(of, cells) * (1.0 + 1.0 / (_telling(influence, cells) + 1.0)))
+        critical = self._critical * sqrt(self._spared(of, cells) * _doubt(influence, cells))
         return score_interval(OneModel(of, cells), centre, critical, (low, high))
 
     @staticmethod
@@ -209,6 +210,11 @@ class CountIntervals:
         if self._clusters is not None:
             return self._clusters.replicates(self.confidence)
         return replicates(self.cells, self.confidence)
+
+
+def _doubt(influence: HostArray, cells: Cells) -> float:
+    """By how many times a variance is taken to be larger as few rows make it up."""
+    return 1.0 + 1.0 / (_telling(influence, cells) + 1.0)
 
 
 def _telling(influence: HostArray, cells: Cells) -> float:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.cells import Cells, Margins
     from evalcli.uncertainty.slopes import Ratio
 
-MANY = 50
+MANY = 30
 """From so many classes on: of fewer, what is missed is a small part of the interval, and nothing can be pooled."""
 _DEGREE = 6
 _FEW = 4
