@@ -11,7 +11,6 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from evalcli import weakslices
-from evalcli.classification.score_results import MANY_TIES
 from evalcli.classrows import predictions, supports, values
 from evalcli.report import Finding
 from evalcli.reporting import swapped
@@ -30,6 +29,8 @@ FEW_ROWS = 10
 """Support below which the numbers of a class are mostly chance (a Wilson interval is then over 0.4 wide)."""
 LEAST_SUPPORT = 5
 """With fewer rows a low recall says nothing."""
+MANY_TIES = 0.01
+"""Ties of more than this share of the rows are worth a word."""
 SHIFTED = 0.5
 MISCALIBRATED = 0.02
 """Confidence and accuracy closer than this are as good as equal …"""

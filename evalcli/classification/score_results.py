@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from evalcli.classification.findings import MANY_TIES
 from evalcli.errors import UsageError
 from evalcli.metrics.calibration import reliability
 from evalcli.metrics.ranking import mean_over_columns, over_columns
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array
     from evalcli.uncertainty.coupling import SampledInfluences
 
-MANY_TIES = 0.01
-"""Ties of more than this share of the rows are worth a word."""
 COVERAGE_STEPS = 10
 """Points of the risk–coverage curve in a report."""
 

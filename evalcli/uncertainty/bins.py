@@ -84,7 +84,33 @@ def calibration_interval(
     critical = confidence.critical
     low = root(lambda factor: surprise(factor) - critical)
     high = root(lambda factor: surprise(factor) + critical)
-    return Interval(low * value, high * value, "inversion").holding(value, 0.0, 1.0)
+    most = largest_error(table, confidence, mean_weight)
+    return Interval(low * value, min(high * value, most), "inversion").holding(value, 0.0, 1.0)
+
+
+def largest_error(table: BinTable, confidence: Confidence, mean_weight: float = 1.0, sign: float = 0.0) -> float:
+    """The largest calibration error of a table (B,), or mean over tables (T, B), that all of its bins allow.
+
+    Multiples of the gaps that were seen are all that an interval asks about, and where a handful of rows makes nearly
+    all of an error no multiple is a surprise. But no bin is right less or more often than Wilson's interval says, all
+    of them together, nor are more rows in it than may be. A ``sign`` asks for one side: 1 for too many right rows, −1
+    for too few.
+    """
+    n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
+    held, total = n > 0, np.maximum(n.sum(axis=1, keepdims=True), 1e-300)
+    rows = np.where(held, n, 1.0)
+    single = np.array(
+        [
+            [NormalDist().inv_cdf((1.0 + confidence.level ** (1.0 / max(each, 1))) / 2.0)]
+            for each in held.sum(axis=1).tolist()
+        ]
+    )
+    low, high = (np.asarray(end) for end in wilson_ends(right / rows, rows / mean_weight, single))
+    sides = [np.maximum(each, 0.0) for each in (high - sure / rows, sure / rows - low)]
+    gaps = np.where(held, np.maximum(*sides) if sign == 0.0 else sides[0 if sign > 0.0 else 1], 0.0)
+    unseen = none_of(float(total.max()) / mean_weight, confidence.critical)
+    most = (n * gaps / total).sum(axis=1) + confidence.critical * np.sqrt(_between(n, gaps, mean_weight)) + unseen
+    return min(float(most.mean()), 1.0)
 
 
 def _between(n: HostArray, rates: HostArray, mean_weight: float) -> HostArray:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.uncertainty.bins import gaps_of, normal_parts, root
+from evalcli.uncertainty.bins import gaps_along, gaps_of, largest_error, normal_parts, root
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval, none_of, wilson
 from evalcli.uncertainty.quantiles import t_quantile
@@ -179,7 +179,8 @@ def side_interval(
         return Interval(0.0, none_of(float(table.n.sum()) / mean_weight, confidence.critical), "wilson")
     critical = confidence.critical
     low, high = root(lambda factor: above(factor) - critical), root(lambda factor: above(factor) + critical)
-    return Interval(low * value, high * value, METHOD).holding(value, 0.0, 1.0)
+    most = largest_error(table, confidence, mean_weight, sign)
+    return Interval(low * value, min(high * value, most), METHOD).holding(value, 0.0, 1.0)
 
 
 def side_surprise(
@@ -190,14 +191,15 @@ def side_surprise(
     The positive part of a normal variable has the mean ``σ·φ(μ/σ) + μ·Φ(μ/σ)``. Gaps of the other side are taken to be
     no larger than they were seen. What gaps have in common, where they vary ``together``, does not fold.
     """
-    gaps = gaps_of(table, mean_weight)
+    gaps, at = gaps_of(table, mean_weight), gaps_along(table, mean_weight)
     off = sign * np.atleast_2d(table.right - table.confidence) / max(float(table.n.sum()), 1e-300)
     value = float(np.maximum(off, 0.0).sum())
     common = max(together - 1.0, 0.0) * float(np.where(off > 0.0, gaps.variances, 0.0).sum())
 
     def above(factor: float) -> float:
         true = np.where(off > 0.0, factor, min(factor, 1.0)) * off
-        mean, square = normal_parts(true, gaps.variances)
+        variances = np.where(off > 0.0, at(factor).variances, at(min(factor, 1.0)).variances)
+        mean, square = normal_parts(true, variances)
         variance = float((square - mean * mean).sum()) + factor * factor * float(gaps.between.sum()) + common
         return (value - float(mean.sum())) / sqrt(variance) if variance > 0.0 else 1e9 * (value - float(mean.sum()))
 
