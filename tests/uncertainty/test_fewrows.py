@@ -109,7 +109,7 @@ def test_classes_of_a_row_are_as_those_of_a_row_are_on_average():
     assert 1.0 < spared(RATIOS["recall"], np.full(4, 1 / 4), many) < 1.01
 
 
-@pytest.mark.parametrize("name", ["recall_macro", "precision_macro", "jaccard_macro", "balanced_accuracy", "f1_macro"])
+@pytest.mark.parametrize("name", ["recall_macro", "jaccard_macro", "f1_macro"])
 def test_means_over_classes_of_a_handful_of_rows_hold_the_truth(name):
     """With the variance that a handful tells they did in 87 to 91 %."""
     rng = np.random.default_rng(2)
