@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.errors import EvalError
 from evalcli.sources.base import Batch
 from evalcli.sources.table_columns import group_sql
 from evalcli.sources.table_counts import MISSING, RowsAtHand
-from evalcli.sources.table_lines import lines_of
+from evalcli.sources.table_lines import read_lines
 from evalcli.sources.table_listing import usual_id_of
 from evalcli.sources.table_rows import arrow_texts, filled, whole
 
@@ -85,63 +84,73 @@ class KeptRows:
     """Rows of one column or two, block by block."""
 
     def __init__(self, width: int) -> None:
-        self.numbers = [_Numbers() for _ in range(width)]
-        self.counts: Counter[tuple[int, ...]] = Counter()
-        """How often each row of numbers occurs."""
+        self._width = width
         self._blocks: list[int] = []
         self._file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  # closed when nobody holds the rows any more
         self.close = weakref.finalize(self, _close, self._file)
 
-    def add(self, block: Any) -> bool:
-        """Keep the rows of a record batch; ``False`` where they hold too many values, or no disk has room for them."""
-        rows = [numbers.of(column) for numbers, column in zip(self.numbers, block.columns, strict=True)]
-        held = [each for each in rows if each is not None]
-        if len(held) < len(rows):
-            return False
+    def add(self, *rows: Array) -> bool:
+        """Keep rows, the numbers (N,) uint16 of each column; ``False`` where no disk has room for them."""
         try:
-            for each in held:
+            for each in rows:
                 self._file.write(each.tobytes())
             self._file.flush()  # what waits in a buffer would not fit later either
         except OSError:
             return False
-        self._blocks.append(block.num_rows)
-        self._count(held)
+        self._blocks.append(len(rows[0]))
         return True
-
-    def _count(self, rows: list[Array]) -> None:
-        wide = len(self.numbers[-1].values)
-        packed = rows[0].astype(np.int64) if len(rows) == 1 else rows[0].astype(np.int64) * wide + rows[1]
-        if len(self.numbers[0].values) * wide <= _PACKED or len(rows) == 1:
-            counts = np.bincount(packed)
-            keys = np.flatnonzero(counts)
-            counts = counts[keys]
-        else:
-            keys, counts = np.unique(packed, return_counts=True)
-        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-            self.counts[(key,) if len(rows) == 1 else divmod(key, wide)] += count
 
     def read(self) -> Iterator[tuple[int, list[Array]]]:
         """The first row of every block, and its numbers."""
         at = start = 0
         for rows in self._blocks:
             self._file.seek(at)
-            data = np.frombuffer(self._file.read(2 * rows * len(self.numbers)), np.uint16)
-            yield start, list(data.reshape(len(self.numbers), rows))
+            data = np.frombuffer(self._file.read(2 * rows * self._width), np.uint16)
+            yield start, list(data.reshape(self._width, rows))
             at += data.nbytes
             start += rows
 
 
+class _Pairs:
+    """The numbers of two columns, and how often each pair of them occurs."""
+
+    def __init__(self) -> None:
+        self.said, self.truth = _Numbers(), _Numbers()
+        self.counts: Counter[tuple[int, ...]] = Counter()
+
+    def of(self, block: Any) -> tuple[Array, Array] | None:
+        """Those of a record batch; ``None`` where they are too many, or too large."""
+        said, truth = (each.of(column) for each, column in zip((self.said, self.truth), block.columns, strict=True))
+        if said is None or truth is None:
+            return None
+        wide = len(self.truth.values)
+        packed = said.astype(np.int64) * wide + truth
+        if len(self.said.values) * wide <= _PACKED:
+            counts = np.bincount(packed)
+            keys = np.flatnonzero(counts)
+            counts = counts[keys]
+        else:
+            keys, counts = np.unique(packed, return_counts=True)
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+            self.counts[divmod(key, wide)] += count
+        return said, truth
+
+
 @dataclass(frozen=True, slots=True)
 class SpooledLabels:
-    """A table of labels that was read; ``said`` and ``truth`` are texts by the number of a line, or each by its own."""
+    """A table of labels that was read; ``said`` and ``truth`` are texts by the number of a line, or each by its own.
+
+    ``counts`` tells how often each line, or pair of numbers, occurs.
+    """
 
     spool: KeptRows
     said: Sequence[str | None]
     truth: Sequence[str | None]
+    counts: Mapping[tuple[int, ...], int]
 
     def groups(self) -> RowsAtHand:
         """Distinct rows (target, prediction, no weight, count)."""
-        counts = self.spool.counts.items()
+        counts = self.counts.items()
         return RowsAtHand([(self.truth[key[-1]], self.said[key[0]], None, count) for key, count in counts])
 
     def rows(self, labels: Sequence[str], names: Mapping[str, Mapping[str, str]]) -> SpooledRows:
@@ -186,39 +195,28 @@ def spool_labels(sides: Sides) -> SpooledLabels | None:
 
 
 def _spool_lines(sides: Sides) -> SpooledLabels | None:
-    lines = lines_of(sides)
+    spool = KeptRows(1)
+    lines = read_lines(sides, spool.add)
     if lines is None:
         return None
-    spool, reader = KeptRows(1), sides.joined.preds.reader
-    texts = spool.numbers[0].values
-    cells: list[tuple[str | None, str | None]] = [(None, None)]
-    try:
-        for block in _blocks(sides, lines.sql):
-            if block.columns[0].null_count or not spool.add(block):
-                return None
-            for line in texts[len(cells) :]:
-                found = lines.cells(line)
-                if found is None:
-                    return None
-                cells.append(found)
-    except EvalError:
-        return None  # the ordinary way finds the line that is wrong
-    if not reader.adds_up([(texts[key] or "", count) for (key,), count in spool.counts.items()]):
-        return None
-    return SpooledLabels(spool, [said for _, said in cells], [truth for truth, _ in cells])
+    truth, said = ([pair[side] for pair in lines.cells] for side in (0, 1))
+    return SpooledLabels(spool, said, truth, {(number,): count for number, count in enumerate(lines.counts) if count})
 
 
 def _spool_columns(sides: Sides) -> SpooledLabels | None:
     pair = sides.preds[0], sides.target
     if any(column.kind not in ("text", "integer") for column in pair):
         return None
-    spool = KeptRows(2)
+    spool, numbers = KeptRows(2), _Pairs()
     columns = ", ".join(map(group_sql, pair))
     for block in _blocks(sides, f"SELECT {columns} {sides.joined.source()} {sides.joined.order}"):
-        if not spool.add(block):
+        rows = numbers.of(block)
+        if rows is None or not spool.add(*rows):
             return None
-    said, truth = ([None if value is None else str(value) for value in each.values] for each in spool.numbers)
-    return SpooledLabels(spool, said, truth)
+    said, truth = (
+        [None if value is None else str(value) for value in each.values] for each in (numbers.said, numbers.truth)
+    )
+    return SpooledLabels(spool, said, truth, numbers.counts)
 
 
 def _blocks(sides: Sides, sql: str) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from evalcli.sources.labels import check_labels, names_of_numbers
 from evalcli.sources.slicing import check_size
 from evalcli.sources.spooled import spool_labels
 from evalcli.sources.table_counts import MISSING, Groups, read_groups, with_names
-from evalcli.sources.table_lines import count_lines
+from evalcli.sources.table_lines import read_lines
 from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_sides import Opened
 from evalcli.sources.table_slices import completed
@@ -94,9 +94,10 @@ def _are_none(sides: Sides, groups: Groups) -> bool:
 
 def _grouped(sides: Sides, weight: Column | None, spooled: SpooledLabels | None) -> Groups:
     """The groups by stored value; the text of a value is made once for each group, not for each row."""
-    known = None if sides.slices else count_lines(sides) if spooled is None else spooled.groups()
-    if known is not None:
-        return read_groups(known, sides.selection.labels)
+    if not sides.slices:
+        lines = read_lines(sides) if spooled is None else spooled
+        if lines is not None:
+            return read_groups(lines.groups(), sides.selection.labels)
     target, pred = (
         (f"CAST({alias} AS VARCHAR)", f"{columns.group_sql(column)} AS {alias}")
         for alias, column in (("t", sides.target), ("p", sides.preds[0]))

@@ -1,36 +1,47 @@
 """Tables that hold nothing but target and prediction: whole lines are counted, and only distinct ones taken apart.
 
-One text a row instead of two is half the work of the table engine, and all the work is there: ten million rows of ten
-classes make a hundred distinct lines. A line that is not two cells of its own (a carriage return, a cell too many, a
-quote that opens and does not close) sends the whole table the ordinary way, which knows what to make of it. Where every
-line closes what it opens, no cell goes on in the next one.
+Ten million rows of ten classes make a hundred distinct lines. A line that is not two cells of its own (a carriage
+return, a cell too many, a quote that opens and does not close) sends the whole table the ordinary way, which knows what
+to make of it. Where every line closes what it opens, no cell goes on in the next one.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from evalcli.errors import EvalError
-from evalcli.sources.table_counts import GroupRow, RowsAtHand
+from evalcli.sources.linenumbers import LONGEST, LineNumbers
+from evalcli.sources.table_counts import RowsAtHand
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from evalcli.sources.base import Array
+    from evalcli.sources.bytestream import TextFile
     from evalcli.sources.table_sides import Sides
 
-MOST_LINES = 1 << 16
-"""With more distinct lines than this, counting them gains nothing."""
+A = TypeVar("A")
+B = TypeVar("B")
+
+Cell = str | None
+"""What stands in a cell; ``None`` where it is empty."""
 
 
-class Lines(NamedTuple):
-    """A table as whole lines: the statement that selects them, and how two cells stand in one."""
+class Table(NamedTuple):
+    """A table as whole lines: its files, and how two cells stand in a line."""
 
-    sql: str
+    texts: Sequence[TextFile]
+    size: int
+    """Bytes of all files, as they lie on the disk."""
     delimiter: str
     target_first: bool
 
-    def cells(self, line: str | None) -> tuple[str | None, str | None] | None:
-        """Target and prediction; an empty cell is missing. ``None`` for a line that is not two cells."""
-        if not line or "\r" in line:
+    def cells(self, line: str) -> tuple[Cell, Cell] | None:
+        """Target and prediction; ``None`` for a line that is not two cells."""
+        if not line or "\r" in line or "\0" in line:
             return None
         if '"' in line:
             found = re.fullmatch(_QUOTED.replace("@", re.escape(self.delimiter)), line)
@@ -47,39 +58,121 @@ class Lines(NamedTuple):
         return (first, second) if self.target_first else (second, first)
 
 
+_WORTH_THREADS = 4 << 20
+"""Bytes of a table from which on threads take less time than they cost."""
+_MOST_HANDS = 8
+
 _QUOTED = r'(?:"((?:[^"]|"")*)"|([^"@]*))@(?:"((?:[^"]|"")*)"|([^"@]*))'
 """Two cells around the delimiter ``@``, in quotes or without any."""
 
 
-def lines_of(sides: Sides) -> Lines | None:
-    """The lines of the table, or ``None`` where it has to be read cell by cell."""
+class Lines(NamedTuple):
+    """A table that was read: target and prediction by the number of a line, 0 for none, and how often it occurs."""
+
+    cells: list[tuple[Cell, Cell]]
+    counts: list[int]
+
+    def groups(self) -> RowsAtHand:
+        """Distinct rows (target, prediction, no weight, count)."""
+        return RowsAtHand([(*pair, None, count) for pair, count in zip(self.cells, self.counts, strict=True) if count])
+
+
+def table_of(sides: Sides) -> Table | None:
+    """The table, or ``None`` where it has to be read cell by cell."""
     joined, table = sides.joined, sides.joined.preds
     alone = joined.target is None and joined.where is None and sides.weight is None and len(sides.preds) == 1
     pair = [sides.preds[0].name, sides.target.name]
     if not alone or sorted(table.columns) != sorted(pair):
         return None
-    source, delimiter = table.reader.whole_lines()
-    if source is None:
+    texts, delimiter = table.reader.whole_lines()
+    if texts is None:
         return None
-    return Lines(f"SELECT line FROM {source}", delimiter, next(iter(table.columns)) == sides.target.name)
+    size = sum(stop - start for start, stop in (piece.span for piece in table.reader.pieces))
+    return Table(texts, size, delimiter, next(iter(table.columns)) == sides.target.name)
 
 
-def count_lines(sides: Sides) -> RowsAtHand | None:
-    """The groups of the table, or ``None`` where it has to be read cell by cell."""
-    lines = lines_of(sides)
-    if lines is None:
+def read_lines(sides: Sides, keep: Callable[[Array], bool] = lambda _: True) -> Lines | None:
+    """Read the table; ``keep`` takes the numbers (N,) uint16 of the next lines, in order, or says that it cannot.
+
+    ``None`` where it cannot, or where the table has to be read cell by cell.
+    """
+    table = table_of(sides)
+    if table is None:
         return None
+    numbers = LineNumbers()
+    cells: list[tuple[Cell, Cell]] = [(None, None)]
     try:
-        sql = f"SELECT line, count(*) FROM ({lines.sql}) GROUP BY line LIMIT {MOST_LINES + 1}"
-        counted = sides.query(sql).fetchall()
-    except EvalError:
+        for rows in _side_by_side(numbers.of, _whole_lines(table, sides.heard), _hands(sides, table)):
+            if rows is None or not keep(rows):
+                return None
+            for line in numbers.lines[len(cells) :]:
+                found = table.cells(line.removesuffix(b"\r").decode())
+                if found is None:
+                    return None
+                cells.append(found)
+    except (EvalError, UnicodeDecodeError):
         return None  # the ordinary way finds the line that is wrong
-    rows: list[GroupRow] = []
-    for line, count in counted:
-        cells = lines.cells(line)
-        if cells is None:
-            return None
-        rows.append((*cells, None, count))
-    if len(rows) > MOST_LINES or not sides.joined.preds.reader.adds_up(counted):
-        return None
-    return RowsAtHand(rows)
+    return Lines(cells, numbers.counts)
+
+
+def _hands(sides: Sides, table: Table) -> int:
+    """How many threads look lines up: other models are read at the same time, and a few lines are not worth any."""
+    if sides.selection.beside or table.size < _WORTH_THREADS:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return sides.selection.workers or min(cores, _MOST_HANDS)
+
+
+def _side_by_side(function: Callable[[A], B], items: Iterable[A], hands: int) -> Iterator[B]:
+    """``function`` of every item, in order; a few of them are worked on at a time."""
+    if hands == 1:
+        yield from map(function, items)
+        return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    begun: deque[Future[B]] = deque()
+    with ThreadPoolExecutor(hands) as pool:
+        try:
+            for item in items:
+                begun.append(pool.submit(function, item))
+                if len(begun) > hands:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _whole_lines(table: Table, heard: Callable[[float], None]) -> Iterator[bytes]:
+    """The lines below the headers in blocks, each with a line feed; what share of the table is read is heard."""
+    taken = _Taken()
+    for text in table.texts:
+        rest, is_below = b"", False
+        for block in text.blocks(taken):
+            if text.lines is not None:
+                taken.update(block)
+            rest += block
+            if not is_below:
+                _, feed, below = rest.partition(b"\n")
+                is_below = bool(feed)
+                rest = below if is_below else rest
+            end = rest.rfind(b"\n") + 1 if is_below else 0
+            if end:
+                yield rest[:end]
+                rest = rest[end:]
+            if len(rest) > max(LONGEST, len(block)):
+                yield rest  # no line of two labels
+            heard(min(taken.bytes / max(table.size, 1), 1.0))
+        if rest and is_below:
+            yield rest + b"\n"
+
+
+class _Taken:
+    """How many bytes were read."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def update(self, data: bytes, /) -> None:
+        """Some more."""
+        self.bytes += len(data)

@@ -158,13 +158,9 @@ class Format(ABC):
     def open(self) -> None:
         """Find the columns and create the view."""
 
-    def whole_lines(self) -> tuple[str | None, str]:
-        """SQL of a relation with one column ``line``, and what parts its cells; ``None`` where lines are no rows."""
+    def whole_lines(self) -> tuple[Sequence[TextFile] | None, str]:
+        """The files, if one line is one row but for the header, and what parts its cells; ``None`` where it is not."""
         return None, ""
-
-    def adds_up(self, lines: list[tuple[str, int]]) -> bool:  # noqa: ARG002  # where lines are no rows
-        """Whether these lines are every byte of the files."""
-        return False
 
     def check(self, piece: Piece) -> None:
         """The independent reading of one file."""

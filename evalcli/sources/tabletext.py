@@ -73,33 +73,13 @@ class Csv(Format):
         skip = self.headers[0].blanks
         return f"read_csv({paths or self._paths()}, skip={skip}, compression={self._engine_packing()}, {flags})"
 
-    def whole_lines(self) -> tuple[str | None, str]:
-        """A column ``line``: a character that hardly any table holds stands for the delimiter."""
-        plain_files = all(
-            piece.text is not None and piece.text.packed is None and piece.text.encoding == "utf-8"
-            and self.view not in piece.engine_path
-            for piece in self.pieces
-        )  # fmt: skip
-        if (
-            self.is_head
-            or not (plain_files and self.options.header and len(self.delimiter) == 1)
-            or self.headers[0].blanks
-        ):
+    def whole_lines(self) -> tuple[Sequence[TextFile] | None, str]:
+        """The files, if one line is one row but for the first, which is the header; and what parts its cells."""
+        texts = [piece.text for piece in self.pieces if piece.text is not None]
+        plain_heads = all(not each.blanks and each.lines == 1 and not each.by_return for each in self.headers)
+        if self.is_head or not self.options.header or not plain_heads or len(texts) < len(self.pieces):
             return None, self.delimiter
-        return self._reading("'line': 'VARCHAR'", "delim='\x01', quote='', escape=''"), self.delimiter
-
-    def adds_up(self, lines: list[tuple[str, int]]) -> bool:
-        """Whether lines, their ends and the headers are every byte of the files: nothing was lost or taken out."""
-        size, end = 0, 1
-        for piece in self.pieces:
-            start, stop = piece.span
-            with open(piece.path, "rb") as file:  # noqa: PTH123 - text all the way
-                header = file.readline()
-                end = 2 if header.endswith(b"\r\n") else 1
-                size += stop - max(start, len(header))
-                file.seek(stop - 1)
-                size += 0 if file.read(1) == b"\n" else end
-        return size == sum(count * (len(line.encode()) + end) for line, count in lines)
+        return texts, self.delimiter
 
     def _engine_packing(self) -> str:
         copied = {piece.engine_path.endswith(".txt") and self.view in piece.engine_path for piece in self.pieces}

@@ -166,6 +166,7 @@ def test_what_is_more_than_two_labels_is_read_again(tmp_path: Path, monkeypatch:
         assert len(rows_of(source, 2)) == 3 - ("where" in more)
         source.close()
     monkeypatch.setattr(spooled, "MOST_VALUES", 2)
+    monkeypatch.setattr("evalcli.sources.linenumbers.MOST_LINES", 2)
     source, kept = opened(write(tmp_path / "m.csv", [("a", "b"), ("b", "c"), ("c", "d")]))
     assert (len(rows_of(source, 2)), kept) == (3, False)
     source.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from evalcli.errors import InputError
@@ -15,13 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def opened(path: Path, monkeypatch: pytest.MonkeyPatch, **selection: str) -> tuple[Counter[tuple[str, str]], bool]:
+def opened(path: Path, monkeypatch: pytest.MonkeyPatch, **selection: Any) -> tuple[Counter[tuple[str, str]], bool]:
     """The counts by text, and whether whole lines were counted."""
     from evalcli.sources import table_labels
 
     went = []
-    real = table_labels.count_lines
-    monkeypatch.setattr(table_labels, "count_lines", lambda sides: went.append(real(sides)) or went[-1])
+    real = table_labels.read_lines
+    monkeypatch.setattr(table_labels, "read_lines", lambda sides: went.append(real(sides)) or went[-1])
     source = open_source(str(path), None, Selection(**selection))
     labels = source.preds.labels or ()
     counts: Counter[tuple[str, str]] = Counter()
@@ -68,6 +70,27 @@ def test_quotes_that_close_in_their_line_are_taken_off(
     assert opened(path, monkeypatch) == (Counter(rows), False)
 
 
+def test_packed_and_encoded_tables_are_counted_by_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "target,pred\n" + "".join(f"{truth},{said}\n" for truth, said in [("naïve", "b"), ("b", "b")])
+    counts = Counter({("naïve", "b"): 1, ("b", "b"): 1})
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode()))
+    assert opened(tmp_path / "t.csv.gz", monkeypatch) == (counts, True)
+    (tmp_path / "t.csv").write_text(text, encoding="latin-1")
+    assert opened(tmp_path / "t.csv", monkeypatch, options={"encoding": "latin-1"}) == (counts, True)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_large_tables_are_counted_by_several_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr("evalcli.sources.table_lines._WORTH_THREADS", 0)
+    monkeypatch.setattr("evalcli.sources.bytestream.BLOCK", 1000)
+    rows = [(f"c{a}", f"c{b}") for a, b in np.random.default_rng(0).integers(0, 30, (9000, 2)).tolist()]
+    path = tmp_path / "t.csv"
+    path.write_text("target,pred\n" + "\n".join(map(",".join, rows)))
+    assert opened(path, monkeypatch, workers=workers) == (Counter(rows), True)
+
+
 def test_a_cell_of_two_lines_is_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t.csv"
     path.write_text('target,pred\n"x\n"",""\n",y\n')
@@ -82,7 +105,7 @@ def test_more_columns_and_conditions_go_the_ordinary_way(tmp_path: Path, monkeyp
     path.write_text("target,pred\na,b\nb,b\n")
     assert opened(path, monkeypatch, where="target = 'b'") == (Counter({("b", "b"): 1}), False)
     path.write_text("target,pred\na,b\x01\nb,b\x01\n")
-    assert opened(path, monkeypatch) == (Counter({("a", "b\x01"): 1, ("b", "b\x01"): 1}), False)
+    assert opened(path, monkeypatch) == (Counter({("a", "b\x01"): 1, ("b", "b\x01"): 1}), True)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +126,7 @@ def test_what_is_wrong_is_found_with_its_line(
 
 
 def test_many_distinct_lines_are_counted_cell_by_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evalcli.sources.table_lines.MOST_LINES", 3)
+    monkeypatch.setattr("evalcli.sources.linenumbers.MOST_LINES", 3)
     path = tmp_path / "t.csv"
     path.write_text("target,pred\na,a\nb,b\nc,c\nd,d\n")
     assert opened(path, monkeypatch) == (Counter({(name, name): 1 for name in "abcd"}), False)
