@@ -146,6 +146,7 @@ def _side_by_side(function: Callable[[A], B], items: Iterable[A], hands: int) ->
 def _whole_lines(table: Table, heard: Callable[[float], None]) -> Iterator[bytes]:
     """The lines below the headers in blocks, each with a line feed; what share of the table is read is heard."""
     taken = _Taken()
+    heard(0.0)
     for text in table.texts:
         rest, is_below = b"", False
         for block in text.blocks(taken):
