@@ -24,8 +24,8 @@ _PAD = bytes(_WORD)
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(_WORD + 1)], "<u8")
 _FACTORS = np.array([pow(0x9E3779B97F4A7C15, power, 1 << 64) for power in range(1, LONGEST // _WORD + 1)], "<u8")
 """One for each word of a line: their products add up to its hash, to which the 0 behind its end adds nothing."""
-_SLOT_SHIFT = np.uint64(48)
-_SLOTS = 1 << 16
+_SLOT_SHIFT = np.uint64(46)
+_SLOTS = 1 << 18
 
 Array = np.ndarray[Any, Any]
 
@@ -148,9 +148,10 @@ class LineNumbers:
         self._words = words
         free = self._slots[hashes >> _SLOT_SHIFT] == 0
         self._slots[hashes[free] >> _SLOT_SHIFT] = numbers[free]
-        hashes = np.concatenate([self._hashes, hashes])
         order = np.argsort(hashes)
-        self._hashes, self._places = hashes[order], np.concatenate([self._places, numbers])[order]
+        at = np.searchsorted(self._hashes, hashes[order])
+        self._hashes = np.insert(self._hashes, at, hashes[order])
+        self._places = np.insert(self._places, at, numbers[order])
 
     def _deepen(self, depth: int) -> None:
         """Make room for lines of so many words."""
