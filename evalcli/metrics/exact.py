@@ -37,6 +37,8 @@ _BLOCK = 1 << 14
 _PART = 36
 """Bits a part: 2^14 of them add up below 2^53, where float64 is exact."""
 _PARTS = (1, 2, 3)
+_FEW = 16
+"""Sums that Python's integers round sooner than arrays do."""
 _MOST_LIMBS = 72
 """What 2^63 rows of the largest float64 reach, counted from the least one."""
 
@@ -199,11 +201,15 @@ class ExactSum:
         below = max(self._first - first, 0)
         above = max(first + width - (self._first + held), 0)
         if below or above:
-            self._limbs = np.pad(self._limbs, ((0, 0), (below, above)))
+            wider = np.zeros((self.cells, below + held + above), np.int64)  # np.pad takes ten times as long
+            wider[:, below : below + held] = self._limbs
+            self._limbs = wider
             self._first -= below
 
     def _carry(self) -> None:
         """Bring every limb into 0 … 2^32 − 1, the highest alone carrying the sign."""
+        if not self._adds:
+            return
         place = 0
         while place < self._limbs.shape[1]:
             limb = self._limbs[:, place]
@@ -233,9 +239,12 @@ class ExactSum:
 
     def value(self) -> HostArray:
         """The sums (cells,), each the float64 nearest to the exact one; beyond the range, infinite."""
-        sums = np.zeros(self.cells)
-        for cell in self.occupied():
-            sums[cell] = _rounded(_whole(self._limbs[cell]), _BITS * self._first - 1074)
+        sums, held, exponent = np.zeros(self.cells), self.occupied(), _BITS * self._first - 1074
+        if len(held) > _FEW:
+            sums[held] = _all_rounded(self._limbs[held], exponent)
+            return sums
+        for cell in held:
+            sums[cell] = _rounded(_whole(self._limbs[cell]), exponent)
         return sums
 
     def exact(self) -> list[Fraction]:
@@ -264,6 +273,7 @@ class ExactSum:
         folded._first = self._first
         folded._limbs = np.zeros((size, self._limbs.shape[1]), np.int64)
         np.add.at(folded._limbs, asnumpy(index), self._limbs)  # 32-bit limbs: safe for 2^31 cells
+        folded._adds = 1
         folded._carry()
         return folded
 
@@ -352,3 +362,24 @@ def _rounded(whole: int, exponent: int) -> float:
         return whole / (1 << -exponent) if exponent < 0 else float(whole << exponent)
     except OverflowError:
         return float("inf") if whole > 0 else float("-inf")
+
+
+def _all_rounded(limbs: HostArray, exponent: int) -> HostArray:
+    """The same of each row of carried ``limbs`` (K, W), none of which is 0."""
+    negative = limbs[:, -1] < 0
+    size = ExactSum(0)
+    size._limbs, size._adds = np.pad(np.where(negative[:, None], -limbs, limbs), ((0, 0), (2, 0))), 1
+    size._carry()  # the size of a sum: no limb is below 0 any more
+    limbs, rows = size._limbs, np.arange(len(limbs))
+    top = limbs.shape[1] - 1 - np.argmax(limbs[:, ::-1] != 0, axis=1)
+    high = limbs[rows, top]
+    low = (limbs[rows, top - 1].astype(np.uint64) << np.uint64(_BITS)) | limbs[rows, top - 2].astype(np.uint64)
+    shift = 62 - np.frexp(high.astype(np.float64))[1]
+    taken = shift.astype(np.uint64)
+    kept = (high << shift) | (low >> (np.uint64(64) - taken)).astype(np.int64)
+    rest = (low << taken != 0) | ((limbs != 0) & (np.arange(limbs.shape[1]) < top[:, None] - 2)).any(axis=1)
+    # 62 bits and whether there are more of them decide how the nearest of 53 bits is rounded
+    nearest = (kept | rest).astype(np.float64)
+    with np.errstate(over="ignore"):
+        found: HostArray = np.ldexp(np.where(negative, -nearest, nearest), _BITS * (top - 2) - shift + exponent)
+    return found

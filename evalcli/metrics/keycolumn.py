@@ -303,6 +303,8 @@ def _sums(parts: list[HostArray | ExactSum], order: HostArray | None, heads: Hos
         counts = np.concatenate([part for part in parts if not isinstance(part, ExactSum)])
         counts = counts if order is None else counts[order]
         return np.add.reduceat(counts, heads) if len(heads) else counts
+    if len(sums) == 1 and sums[0].cells == len(heads):
+        return sums[0]
     groups = numbered(heads, sum(part.cells for part in sums))
     if order is not None:
         groups[order] = groups.copy()

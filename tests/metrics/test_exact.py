@@ -169,6 +169,24 @@ def test_rows_of_very_different_size_each_go_to_their_cell(seed):
         total.add_rows(np.array([[1.0, math.nan]]), np.array([0]))
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_many_sums_are_rounded_as_each_is_alone(seed):
+    rng = np.random.default_rng(seed)
+    cells = 200
+    total = ExactSum(cells)
+    total.add(np.resize([*NASTY, *(-np.array(NASTY))], cells), np.arange(cells))
+    # ties, a bit beyond one, more bits than a float has, and the ends of the range
+    for low, high in ((-1074, 900), (-55, -50), (0, 1), (-110, -105), (970, 971))[: 1 + seed % 5]:
+        whole = rng.integers(-(2**53) + 1, 2**53, cells) if seed % 2 else rng.choice([-1, 1], cells)
+        total.add(np.ldexp(whole.astype(float), rng.integers(low, high, cells)), rng.permutation(cells))
+    alone = [float(total.select(np.array([cell]))) for cell in range(cells)]
+    assert total.value().tolist() == alone
+    wide = ExactSum(cells)
+    for _ in range(4):
+        wide.add(np.where(np.arange(cells) % 2, 1.7e308, -1.7e308), np.arange(cells))
+    assert wide.value().tolist() == [-math.inf, math.inf] * (cells // 2)
+
+
 def test_exact_is_the_sum_before_rounding():
     total = ExactSum(3)
     total.add([1e16, 1.0, 2.0**-1074, -3.5], [0, 0, 1, 2])
