@@ -11,6 +11,7 @@ Source: Efron 1987, Better bootstrap confidence intervals (bias-corrected).
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from math import isnan, pi
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from evalcli.uncertainty.paths import FORMULAS, Paths
 from evalcli.uncertainty.resampling import bca, draws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.confidence import ConfidenceGroups
@@ -35,6 +36,8 @@ FEW = 64
 """Segments of which each is moved by itself, where nothing is drawn."""
 _TOGETHER = 128
 """Replicates whose curves stay in the cache."""
+_KEPT = 1 << 20
+"""Draws that may be kept until others are made: 8 MB."""
 
 
 def curve_interval(
@@ -144,13 +147,26 @@ def drawn_values(
     split, amounts = len(sides[0]), np.concatenate(sides)
     held = np.flatnonzero(amounts > 0)
     found = []
-    for block in draws(amounts[held], amounts[held] * mean_weight, confidence):
+    for block in _drawn(amounts[held], mean_weight, confidence):
         for start in range(0, len(block), _TOGETHER):
             some = block[start : start + _TOGETHER]
             every = np.zeros((len(some), len(amounts)))
             every[:, held] = some
             found.append(value(every[:, :split], every[:, split:]))
     return np.concatenate(found)
+
+
+def _drawn(amounts: HostArray, mean_weight: float, confidence: Confidence) -> Iterable[HostArray]:
+    """Replicates of amounts (K,), in blocks (b, K): the last ones are kept, for numbers of the same rows."""
+    if len(amounts) * confidence.resamples > _KEPT:
+        return draws(amounts, amounts * mean_weight, confidence)
+    return _kept(amounts.tobytes(), mean_weight, confidence)
+
+
+@lru_cache(maxsize=1)
+def _kept(amounts: bytes, mean_weight: float, confidence: Confidence) -> tuple[HostArray, ...]:
+    held = np.frombuffer(amounts)
+    return tuple(draws(held, held * mean_weight, confidence))
 
 
 def moved_variance(
