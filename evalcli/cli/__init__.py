@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -36,6 +37,19 @@ _CLICK_ERROR = next(one for one in typer.BadParameter.__mro__ if one.__name__ ==
 """The base of what the parser raises; its module differs between releases of typer."""
 
 
+@cache
+def _command(name: str) -> Any:
+    """A command; what a session calls again is made once."""
+    from importlib import import_module
+
+    from evalcli.cli.flatten import lighten
+
+    function = getattr(import_module(COMMANDS[name][0]), name)
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name, cls=LightCommand)(function)
+    return lighten(typer.main.get_command(single), function)
+
+
 class Commands(TyperGroup):
     """The commands of ``COMMANDS``, each imported when it is called."""
 
@@ -50,16 +64,9 @@ class Commands(TyperGroup):
             UsageError: there is none; the fix names the nearest, or the command that reads a file of this name.
 
         """
-        from importlib import import_module
-
-        from evalcli.cli.flatten import lighten
-
         if cmd_name not in COMMANDS:
             raise UsageError(f"there is no command {cmd_name!r}", fix=_nearest(cmd_name))
-        function = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
-        single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(cmd_name, cls=LightCommand)(function)
-        return lighten(typer.main.get_command(single), function)
+        return _command(cmd_name)
 
     def get_help_option(self, ctx: Any) -> Any:
         """``--help``, without typer's conversion."""

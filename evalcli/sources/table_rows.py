@@ -96,10 +96,24 @@ class RowStream:
         if pa.types.is_integer(column.type):
             return whole(column, dtype=np.int64)
         kind = str(column.type)
+        if len(self.labels) > len(column) and kind in {"string", "large_string"}:
+            return self._looked_up(column)
         if kind not in self._known:
             self._known[kind] = arrow_texts(self.labels, column.type)
         codes = pc.index_in(column, value_set=self._known[kind])
         return whole(filled(codes, MISSING), dtype=np.int64)
+
+    def _looked_up(self, column: Any) -> Array:
+        """The same of fewer rows than labels, of which Arrow would make a table for every batch."""
+        import pyarrow as pa
+
+        if "numbers" not in self._known:
+            encoded = (label.encode("utf-8", "surrogatepass") for label in self.labels)
+            self._known["numbers"] = {label: number for number, label in enumerate(encoded)}
+        numbers, coded = self._known["numbers"], column.dictionary_encode()
+        found = [numbers.get(text, MISSING) for text in coded.dictionary.cast(pa.large_binary()).to_pylist()]
+        places = whole(filled(coded.indices, len(found)), dtype=np.int64)
+        return np.array([*found, MISSING], np.int64)[places]
 
 
 def slice_codes(columns: list[Any], slicers: Sequence[Slicer]) -> Array:

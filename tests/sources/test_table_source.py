@@ -12,6 +12,7 @@ import pytest
 
 from evalcli.errors import EmptyError, InputError, UsageError
 from evalcli.sources.base import Selection
+from evalcli.sources.table_rows import RowStream
 from evalcli.sources.table_source import TableSource
 from evalcli.sources.tables import Tables
 
@@ -141,12 +142,23 @@ def test_two_files_of_different_formats(tmp_path, nasty):
 
 
 def test_many_classes(tmp_path):
-    count = 200_000
+    count = 60_000
     labels = np.arange(count)
     source = open_source(write_parquet(tmp_path / "f.parquet", target=labels, pred=labels[::-1].copy()))
     assert len(source.target.labels) == count
     assert source.target.labels[:3] == ("0", "1", "2")
     assert (joined(source, 50_000, "preds") == count - 1 - joined(source, 50_000, "target")).all()
+
+
+@pytest.mark.parametrize("labels", [("dog", "cat", "ü"), ("dog", *map(str, range(3000)), "cat", "ü")], ids=len)
+def test_texts_become_numbers_alike_whether_labels_or_rows_are_more(labels):
+    column = pa.array(["cat", None, "dog", "ü", "other", "cat"])
+    stream = RowStream(None, "", 1, labels, np.float64)
+    for kind in (pa.string(), pa.large_string()):
+        cells = column.cast(kind)
+        wanted = [labels.index(cell) if cell in labels else -1 for cell in cells.to_pylist()]
+        assert stream._side(cells).tolist() == wanted
+        assert stream._side(cells.slice(2, 3)).tolist() == wanted[2:5]
 
 
 def test_declared_order(tmp_path):
