@@ -216,7 +216,8 @@ def _decided_otherwise(was: Task, now: Task, path: str) -> InputError:
         what, fix = "the classes of its rows are others than those of all parts together", "--labels naming all classes"
     else:
         what = f"its rows alone were taken for {was.kind} {was.scores}, all parts together are {now.kind} {now.scores}"
-        fix = f"--scores {now.scores}" if was.scores != now.scores else f"--task {now.kind}"
+        rescored = was.family == now.family and was.scores != now.scores
+        fix = f"--scores {now.scores}" if rescored else f"--task {now.kind}"
     return InputError(what, fix=f"write all parts again with {fix}", path=path)
 
 

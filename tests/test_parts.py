@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from memory_source import MemorySource
 
+import evalcli
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, EvalError, InputError
 from evalcli.evaluation import Measured, measure, report_of
@@ -252,6 +253,19 @@ def test_a_decision_that_the_whole_input_takes_otherwise_is_refused() -> None:
     whole = measured(lambda rows: source(rows, score, truth), Choices(), slice(0, 200))
     merged = report_of_part(merge(parts))
     assert numbers_of(merged) == numbers_of(report_of(whole))
+
+
+def test_rows_of_one_label_each_beside_rows_of_several_ask_for_the_task() -> None:
+    one = np.eye(3, dtype=np.int64)[[0, 1, 2, 1, 0]]
+    several = one.copy()
+    several[0] = 1
+    sides = [(0.8 * target + 0.1, target) for target in (one, several)]
+    parts = [evalcli.evaluate(*both, partial=True) for both in sides]
+    for order in (parts, parts[::-1]):
+        with pytest.raises(InputError, match=r"taken for multiclass probs, all parts .* again with task='multilabel'"):
+            evalcli.merge(order)
+    merged = evalcli.merge(evalcli.evaluate(*both, partial=True, task="multilabel") for both in sides)
+    assert merged.report().data.n == 10
 
 
 def test_classes_that_scores_were_counted_for_cannot_grow() -> None:

@@ -206,6 +206,8 @@ class ClassificationPass:
         Raises: ``ValueError`` where ``other`` makes other labels of the same predictions, or reads other scores.
         """
         self.settle()
+        if type(other) is not type(self):
+            raise ValueError("another family of tasks")
         scan = scan_under(self.scan, other.scan)
         same = self.prepare.classes == other.prepare.classes and (
             self.prepare.classes is None or self.task.classes == other.task.classes
