@@ -170,7 +170,8 @@ class Plan:
         """
         if evidence.rows == 0 and not self.partial:
             left_out = evidence.ignored + evidence.dropped + self.source.dropped
-            message = f"all {left_out} rows are left out" if left_out else "there are no rows"
+            rows = "the only row is" if left_out == 1 else f"all {left_out} rows are"
+            message = f"{rows} left out" if left_out else "there are no rows"
             fix = "check --ignore-index, --nan and --where" if left_out else "check the file and --where"
             raise EmptyError(message, fix=fix, path=self.source.target.path)
 

@@ -167,8 +167,10 @@ def _outside_slices(report: Report, source: Source) -> Iterator[Finding]:
         missing = report.n - sum(row.n for row in report.slices if row.by == slicer.name)
         if missing > 0:
             every = "all" if missing == report.n else f"{missing:,} of"
-            text = f"{every} {report.n:,} rows have no value of {slicer.name!r}, and are in no slice"
-            yield Finding("slice-missing", "warning", text, "write a value of its own for them, as 'unknown'")
+            have, them = ("has", "is in no slice") if missing == 1 else ("have", "are in no slice")
+            rows = f"{every} {report.n:,} rows" if report.n > 1 else "the only row"
+            text = f"{rows} {have} no value of {slicer.name!r}, and {them}"
+            yield Finding("slice-missing", "warning", text, "write a value of its own there, as 'unknown'")
 
 
 def _told(measured: Measured) -> Report:

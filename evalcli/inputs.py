@@ -156,7 +156,7 @@ def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[
     by_name = isinstance(target, str) or target is None
     if names is None:
         if by_name:
-            raise UsageError("the target is missing", fix="evaluate(preds, target)", path="target")
+            raise UsageError("the target is missing", fix="give target=, what is true of each row", path="target")
         return sides.preds, target, _named(weight, target), None, frozenset()
     if not by_name:
         if _is_all_scores(sides, selection):

@@ -169,9 +169,10 @@ def _checked_axis(axis: int) -> int:
 
 def _length_error(preds: Field, target: Field, p: Shape, t: Shape) -> InputError:
     if len(p) == 2 and len(t) == 1 and p[1] == t[0]:
-        message = f"predictions {p} look transposed: {target.path} has {t[0]} rows"
+        message = f"predictions {p} look transposed: {target.path} has {t[0]} row{'' if t[0] == 1 else 's'}"
         return InputError(message, fix="save them as (N, C), one row a sample", path=preds.path)
-    message = f"{p[0]} predictions but {t[0]} targets (shapes {preds.shape} and {target.shape})"
+    said, truth = (f"{n} {side}{'' if n == 1 else 's'}" for n, side in ((p[0], "prediction"), (t[0], "target")))
+    message = f"{said} but {truth} (shapes {preds.shape} and {target.shape})"
     return InputError(message, fix="evaluate both on the same samples, or pair tables with --id", path=preds.path)
 
 

@@ -147,8 +147,8 @@ def _tuned(source: Source, layout: Layout, outcome: Outcome, inputs: tuple[Input
         )
         raise UsageError(what, fix="of several labels a row, say --task multilabel", path=source.preds.path)
     if states.unscored:
-        what = f"{states.unscored} rows have no score"
-        raise InputError(what, fix="leave them out with --nan drop", path=source.preds.path)
+        rows = "1 row has" if states.unscored == 1 else f"{states.unscored:,} rows have"
+        raise InputError(f"{rows} no score", fix="leave them out with --nan drop", path=source.preds.path)
     table: Any = states.states["KeyTable"]
     try:
         choice = choose(table.ranking(), aim)

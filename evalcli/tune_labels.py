@@ -132,9 +132,9 @@ def tuned_labels(source: Source, outcome: Outcome, inputs: tuple[InputFile, ...]
     task, states = outcome.task, outcome.gathered.scores
     if states is None or task.scores == "labels":
         raise nothing_to_cut(source.preds.path)
-    if states.unscored.any():
-        what = f"{int(states.unscored.sum())} cells have no score"
-        raise InputError(what, fix="leave their rows out with --nan drop", path=source.preds.path)
+    if unscored := int(states.unscored.sum()):
+        cells = "1 cell has" if unscored == 1 else f"{unscored:,} cells have"
+        raise InputError(f"{cells} no score", fix="leave their rows out with --nan drop", path=source.preds.path)
     before = outcome.gathered.counts.compute().numpy()
     choices = tuple(_choices(source, task, states.table.compute(), before, aim))
     if all(one.kept for one in choices):

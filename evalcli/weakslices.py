@@ -225,7 +225,8 @@ def weak_slice(report: Report) -> Finding | None:
     others = len(scan.slices) - 1
     more = f"; {others} more weak slice{'' if others == 1 else 's'}" if others else ""
     value, rest = (told(number, scan.metric) for number in (worst.value, worst.rest))
-    text = f"{scan.metric} is {value} in the {worst.n:,} rows of {named}, {rest} in the rest{more}"
+    rows = f"{worst.n:,} rows" if worst.n > 1 else "one row"
+    text = f"{scan.metric} is {value} in the {rows} of {named}, {rest} in the rest{more}"
     by, at = ",".join(worst.columns), worst.values[0]
     if len(worst.values) > 1:
         at = ",".join(map(escaped, worst.values))

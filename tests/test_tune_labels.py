@@ -129,7 +129,7 @@ def test_ignored_cells_and_dropped_rows_count_in_no_threshold():
     assert found.labels[1].cut == alone.cut
     made = reported(scores, target, found, **given)
     assert [row.predicted for row in made.per_class] == [one.chosen.predicted for one in found.labels]
-    with pytest.raises(InputError, match="1 cells have no score; leave their rows out with --nan drop"):
+    with pytest.raises(InputError, match="1 cell has no score; leave their rows out with --nan drop"):
         chosen(scores, target, maximize("f1"), ignore_index=-1, nan="wrong")
 
 

@@ -269,7 +269,7 @@ def test_what_a_threshold_is_compared_with_can_be_chosen():
         ([0.1, 0.9, 0.4], [1, 1, 1], {}, "only positive rows occur"),
         ([0.1, 0.9, 0.4], [0, 0, 0], {}, "only negative rows occur"),
         ([0.4, 0.4, 0.4], [0, 1, 0], {}, "all scores are the same"),
-        ([0.4, np.nan, 0.6], [0, 1, 0], {"nan": "wrong"}, "1 rows have no score"),
+        ([0.4, np.nan, 0.6], [0, 1, 0], {"nan": "wrong"}, "1 row has no score"),
         ([0.4, np.nan, 0.6], [0, 1, 0], {}, "nan"),
     ],
 )

@@ -235,7 +235,8 @@ class _Feed:
         assert isinstance(batch.cells, Cells)
         texts = batch.cells.texts(0)
         if texts.null_count:
-            raise InputError(f"{texts.null_count} rows have no id", fix="leave them out with --where", path=path)
+            rows = "1 row has" if texts.null_count == 1 else f"{texts.null_count:,} rows have"
+            raise InputError(f"{rows} no id", fix="leave them out with --where", path=path)
         twice = whole(pc.cast(pc.equal(texts[1:], texts[:-1]), pa.uint8()), np.bool_)
         first, last = texts[0].as_py(), texts[-1].as_py()
         again = first if first == self._last else texts[int(np.argmax(twice))].as_py() if twice.any() else None

@@ -51,8 +51,9 @@ def sort_keys(scores: Array, bits: int = 64) -> HostArray:
     if not is_host(scores) and scores.dtype.itemsize < 4:  # numpy has no bfloat16 to receive torch's
         scores = scores.float()
     values = asnumpy(scores).astype(_FLOATS[bits])
-    if np.isnan(values).any():
-        raise InputError(f"{int(np.isnan(values).sum())} scores are NaN and cannot be ranked", fix="use --nan drop")
+    if unknown := int(np.isnan(values).sum()):
+        said = "1 score is" if unknown == 1 else f"{unknown} scores are"
+        raise InputError(f"{said} NaN and cannot be ranked", fix="use --nan drop")
     values += 0  # −0.0 becomes 0.0
     signed = values.view(_SIGNED[bits])
     below_zero = signed >> (bits - 1)

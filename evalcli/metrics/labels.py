@@ -280,8 +280,9 @@ class LabelState(Metric):
 
     def _refuse_overflow(self) -> None:
         if outside := int(self.overflow):
+            rows = "1 row holds" if outside == 1 else f"{outside} rows hold"
             raise InputError(
-                f"{outside} rows hold a label outside the classes 0 to {self.classes - 1}",
+                f"{rows} a label outside the classes 0 to {self.classes - 1}",
                 fix="name all classes, or leave rows out with --ignore-index",
             )
 

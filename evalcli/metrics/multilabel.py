@@ -97,7 +97,9 @@ def _cells(values: Array, name: str) -> Array:
     valid = (turned == 0) | (turned == 1) | (turned == -1)
     if not bool(valid.all()):
         wrong = asnumpy(turned)[~asnumpy(valid)]
-        raise InputError(f"{len(wrong)} cells of {name} are none of 1, 0 and -1, the first is {wrong[0].item()!r}")
+        cells = f"1 cell of {name} is" if len(wrong) == 1 else f"{len(wrong)} cells of {name} are"
+        first = "" if len(wrong) == 1 else "the first is "
+        raise InputError(f"{cells} none of 1, 0 and -1, {first}{wrong[0].item()!r}")
     return xp.astype(turned, xp.int8)
 
 

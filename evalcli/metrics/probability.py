@@ -193,7 +193,8 @@ def score_rows(
     found = batch.target
     if len(found) and (found.min() < 0 or found.max() >= form.classes):
         outside = int(np.count_nonzero((found < 0) | (found >= form.classes)))
-        raise InputError(f"{outside} targets lie outside the classes 0 to {form.classes - 1}")
+        targets = "1 target lies" if outside == 1 else f"{outside} targets lie"
+        raise InputError(f"{targets} outside the classes 0 to {form.classes - 1}")
     return ScoreRows(scores, found, batch.weight, batch.repeats)
 
 

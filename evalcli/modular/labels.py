@@ -154,8 +154,9 @@ class LabelCore(Metric):
             UsageError: a metric that the task does not have.
 
         """
-        if self.choices.nan == "error" and int(self.undefined):
-            what = f"{int(self.undefined)} predictions are not finite (NaN, or -inf in every column)"
+        if self.choices.nan == "error" and (undefined := int(self.undefined)):
+            preds = "1 prediction is" if undefined == 1 else f"{undefined} predictions are"
+            what = f"{preds} not finite (NaN, or -inf in every column)"
             fix = "--nan drop leaves these rows out, --nan wrong counts them as errors of the model"
             raise InputError(what, fix=fix, path="preds")
         counts = self.counts.class_counts().numpy()

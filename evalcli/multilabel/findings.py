@@ -239,7 +239,8 @@ def ignored_cells(facts: Facts) -> Finding | None:
     """Cells that were left out of rows that count."""
     if not facts.ignored_cells:
         return None
-    text = f"{facts.ignored_cells:,} cells are ignored (--ignore-index): each label counts the rows that are left to it"
+    cells = "1 cell is" if facts.ignored_cells == 1 else f"{facts.ignored_cells:,} cells are"
+    text = f"{cells} ignored (--ignore-index): each label counts the rows that are left to it"
     return Finding("ignored-cells", "info", text)
 
 

@@ -170,7 +170,8 @@ class ScoreValues:
         """What a reader should know about the values that were read."""
         if self._states.calibration is None or not (clipped := int(self.sums.clipped.sum())):
             return ()
-        text = f"{clipped:,} cells give what happened a probability of (nearly) 0"
+        cells = "1 cell gives" if clipped == 1 else f"{clipped:,} cells give"
+        text = f"{cells} what happened a probability of (nearly) 0"
         text += f", taken as {self._states.scoring.form.eps:.2g} in the log loss"
         return (Note("clipped-probabilities", text, "save logits: they are never clipped"),)
 

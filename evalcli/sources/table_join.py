@@ -193,8 +193,11 @@ class Joined:
             for side, table in zip(("preds", "target"), self.files, strict=True)
         ]
         if counts[0] != counts[1]:
+            said, truth = (
+                f"{n} {side}{'' if n == 1 else 's'}" for n, side in zip(counts, ("prediction", "target"), strict=True)
+            )
             raise InputError(
-                f"{counts[0]} predictions but {counts[1]} targets (in {self.target.path})",
+                f"{said} but {truth} (in {self.target.path})",
                 fix="save one of each for every sample, or join by a key with --id",
                 path=self.preds.path,
             )

@@ -278,13 +278,15 @@ class Sides:
         (count,) = self.sums(self.query(f"SELECT count(*) {source}").fetchall()[0][0])
         if not count:
             return []
-        text = f"rows are paired by position, but column {key!r} differs between the two files in {count} rows"
+        rows = "1 row" if count == 1 else f"{count} rows"
+        text = f"rows are paired by position, but column {key!r} differs between the two files in {rows}"
         return [Note("ids-differ", text, f"join with --id {key}", "warning")]
 
     def nothing(self, dropped: int) -> EvalError:
         """The error for no row left."""
         if dropped:
-            return EmptyError(f"all {dropped} rows have a missing prediction or target", path=self.path)
+            rows = "the only row has" if dropped == 1 else f"all {dropped} rows have"
+            return EmptyError(f"{rows} a missing prediction or target", path=self.path)
         return self.joined.empty()
 
     def counted(self, kind: str, column: Column, found: Faulty, said: Callable[[Faulty], EvalError]) -> EvalError:

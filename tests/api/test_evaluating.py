@@ -218,7 +218,7 @@ BAD = [
     ([0, 1], [0, 1], {"labels": "ab"}, UsageError, "is one text"),
     ([0, 1], [0, 1], {"labels": ["a", "a"]}, UsageError, "names 'a' twice"),
     ([0, 1], [0, 1], {"metrics": "acuracy"}, UsageError, "did you mean accuracy"),
-    ([0, 1], None, {}, UsageError, "the target is missing"),
+    ([0, 1], None, {}, UsageError, "the target is missing; give target=, "),
     ([0, 1], [0, 1], {"threshold": 0.4}, UsageError, "drop threshold="),
     ([0, 1], [0, 1], {"weight": [-1.0, 1.0]}, InputError, "is negative"),
     ([0, 1], [0, 1], {"weight": "w"}, UsageError, "names no column"),

@@ -122,7 +122,7 @@ def test_ids_that_one_file_lacks_or_repeats_are_named(files, tmp_path) -> None:
     with pytest.raises(InputError, match="the id 'r6' occurs twice"):
         compared([(first, None), (twice, None)], id="id")
     ids[5] = ""
-    with pytest.raises(InputError, match="1 rows have no id"):
+    with pytest.raises(InputError, match="1 row has no id"):
         compared([(first, None), (write(tmp_path / "none.csv", whole), None)], id="id")
 
 

@@ -112,7 +112,7 @@ def test_sparse_memory_follows_the_occupied_cells():
 @pytest.mark.parametrize(("preds", "target"), [(0, -100), (0, -1)])
 def test_N08_a_negative_target_is_refused(make, convert, preds, target):
     state = counted(make, convert(np.array([preds, 1])), convert(np.array([target, 1])), 3)
-    with pytest.raises(InputError, match="1 rows hold a label outside the classes 0 to 2"):
+    with pytest.raises(InputError, match="1 row holds a label outside the classes 0 to 2"):
         state.compute()
 
 
@@ -122,7 +122,7 @@ def test_N08_a_negative_target_is_refused(make, convert, preds, target):
 def test_N09_a_label_outside_never_folds_into_another_cell(make, convert, preds, target):
     state = counted(make, convert(np.array([preds, 1])), convert(np.array([target, 1])), 3)
     for read in (state.compute, *((state.pairs,) if isinstance(state, ConfusionCounts) else ())):
-        with pytest.raises(InputError, match="1 rows hold a label outside"):
+        with pytest.raises(InputError, match="1 row holds a label outside"):
             read()
     state.overflow = 0  # look beneath: the other row alone was counted
     assert lists(state.compute()) == ([0, 1, 0], [0, 1, 0], [0, 1, 0], 1)

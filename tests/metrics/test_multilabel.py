@@ -314,9 +314,9 @@ def test_many_labels_are_counted_by_key_as_few_are_in_a_table():
         (np.zeros((3, 2)), np.zeros((3, 3)), "one cell for each row and each of the 2 labels"),
         (np.zeros((3, 3)), np.zeros((3, 3)), "each of the 2 labels"),
         (np.zeros(2), np.zeros(2), "shape"),
-        (np.array([[0, 2]]), np.array([[0, 1]]), "1 cells of preds are none of 1, 0 and -1, the first is 2"),
-        (np.array([[0, 1]]), np.array([[0.5, 1]]), "1 cells of target are none of 1, 0 and -1, the first is 0.5"),
-        (np.array([[0, np.nan]]), np.array([[0, 1]]), "the first is nan"),
+        (np.array([[0, 2]]), np.array([[0, 1]]), "1 cell of preds is none of 1, 0 and -1, 2"),
+        (np.array([[0, 1]]), np.array([[0.5, 1]]), "1 cell of target is none of 1, 0 and -1, 0.5"),
+        (np.array([[0, np.nan]]), np.array([[0, 1]]), "is none of 1, 0 and -1, nan"),
     ],
 )
 def test_what_are_no_cells_is_refused(name, preds, target, words):

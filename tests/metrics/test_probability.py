@@ -258,7 +258,7 @@ def test_what_does_not_fit_is_refused():
     state = LogLoss(LOGITS)
     with pytest.raises(InputError, match="shape"):
         state.update(np.zeros((3, 3)), np.zeros(3, np.int64))
-    with pytest.raises(InputError, match="1 targets lie outside"):
+    with pytest.raises(InputError, match="1 target lies outside"):
         state.update(np.zeros((2, 2)), np.array([0, 2]))
     with pytest.raises(InputError, match="weights are negative"):
         LogLoss(LOGITS, weighted=True).update(np.zeros((1, 2)), np.array([0]), np.array([-1.0]))

@@ -110,7 +110,7 @@ def test_ignored_rows(kind):
     [
         ([[0.1, 0.9]], [2], InputError, "outside the classes"),
         ([0], [-1], InputError, "outside the classes"),
-        ([0, 1], [0], InputError, "2 predictions but 1 targets"),
+        ([0, 1], [0], InputError, "2 predictions but 1 target"),
         (np.zeros((2, 3)), np.zeros(3, int), InputError, r"preds"),
         (["a"], ["b"], InputError, r"name all classes from the start: labels="),
         ([0.5, 2.0], [0, 1], InputError, "scores='probs' or scores='logits'"),
