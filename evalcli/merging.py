@@ -248,9 +248,11 @@ def _columns(scanned: Scanned | None) -> tuple[Slicer, ...]:
 
 
 def _searched(about: About) -> object:
-    """What is asked of a search, and of which columns."""
+    """What is asked of a search, and of which columns; of all but ids these are not known yet."""
     scanned = about.scanned
-    return None if scanned is None else (scanned.asked, [column.name for column in scanned.columns])
+    if scanned is None or not scanned.asked.every:
+        return None if scanned is None else (scanned.asked, [column.name for column in scanned.columns])
+    return (scanned.asked, scanned.left_out, [size.name for size in scanned.sizes], scanned.hashed)
 
 
 def _stored(about: About) -> str:

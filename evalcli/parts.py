@@ -343,8 +343,15 @@ def _check_scanned(scanned: Scanned) -> None:
     _check_slicers(scanned.columns)
     check_apart(scanned.columns, "")
     rows = zip(scanned.rows, scanned.columns, strict=True)
-    if not scanned.asked.apart or scanned.asked.least < 1 or scanned.asked.every or scanned.rare or scanned.left_out:
+    if not scanned.asked.apart or scanned.asked.least < 1 or scanned.rare:
         raise ValueError("it searches what no part does")
+    if not scanned.asked.every and (scanned.left_out or scanned.sizes):
+        raise ValueError("it leaves out columns that it was asked for")
+    for size in scanned.sizes:
+        size.check()
+    sizes, columns = {size.name: size for size in scanned.sizes}, {column.name for column in scanned.columns}
+    if len(sizes) < len(scanned.sizes) or any(size.counted != (size.name in columns) for size in scanned.sizes):
+        raise ValueError("it searches other columns than it found")
     if any(len(counts) != len(slicer.values) or min(counts, default=0) < 0 for counts, slicer in rows):
         raise ValueError("it counts other values than it searches")
     if scanned.asked.metric is not None:

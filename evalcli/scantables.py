@@ -90,18 +90,19 @@ class ScanTables:
             table.merge(other.tables[which])
 
     def under(self, other: ScanTables) -> ScanTables:
-        """The same with the values of ``other``.
+        """The same with the columns and the values of ``other``: some of these columns, all of their values.
 
-        Raises: ``ValueError`` where ``other`` lacks one, or counts otherwise.
+        Raises: ``ValueError`` where ``other`` has another column, lacks a value, or counts otherwise.
         """
-        mine, theirs = self.scanned.columns, other.scanned.columns
-        alike = [one.name for one in mine] == [one.name for one in theirs] and self._kind == other._kind
+        mine, theirs = {one.name: one for one in self.scanned.columns}, other.scanned.columns
+        alike = self._kind == other._kind and all(one.name in mine for one in theirs)
         if not alike or self._weighted != other._weighted or (self._clusters is None) != (other._clusters is None):
             raise ValueError("another search")
-        if mine == theirs:
+        if self.scanned.columns == theirs:
             return self
-        places = [np.array(places_among(one, two), np.int64) for one, two in zip(mine, theirs, strict=True)]
-        return self._moved(other.scanned, places, range(len(mine)))
+        names = [*mine]
+        places = [np.array(places_among(mine[one.name], one), np.int64) for one in theirs]
+        return self._moved(other.scanned, places, [names.index(one.name) for one in theirs])
 
     def of(self, scanned: Scanned) -> ScanTables:
         """The same of the columns and the values that are searched: some of these."""

@@ -18,7 +18,7 @@ from evalcli.launch import Launch
 from evalcli.parts import report_of_part
 from evalcli.ranks import Ranks
 from evalcli.renderers.json import render_json
-from evalcli.sources.base import Scan, Selection
+from evalcli.sources.base import Scan, Selection, told_every
 from evalcli.task import Choices
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def report_by_threads(count: int, path: Path, *options: str, target: Path | None
     def work(rank: int) -> None:
         selection = Selection(by=by, where=said.get("--where"), weight=said.get("--weight"))
         if "--scan" in said:
-            selection.scan = Scan((said["--scan"],), int(said["--min-slice-size"]), apart=True)
+            selection.scan = Scan(told_every([said["--scan"]]), int(said["--min-slice-size"]), apart=True)
         if "--no-header" in options:
             selection.pred, selection.target, selection.options = "column1", "column2", {"header": False}
         job = Job(

@@ -14,7 +14,7 @@ from evalcli.errors import UsageError
 from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import check_word, choices_of, in_keywords
-from evalcli.sources.base import Scan, Selection
+from evalcli.sources.base import Scan, Selection, told_every
 from evalcli.sources.slicing import told_of_ranges
 from evalcli.uncertainty.intervals import Confidence
 
@@ -116,7 +116,7 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
             arrays an array ``(N,)``, or arrays by name: ``{"region": region}``. Many numbers are sliced in
             quarters; ``"age:18:65"`` cuts them at 18 and 65, and ``{"age:18:65": age}`` an array.
         scan: What is searched for weak slices, alone and in pairs, likewise; ``"*"``: all columns of the frame or file
-            but ids. They are in ``report.data.scan``.
+            but ids and those of more than 1,000 texts. They are in ``report.data.scan``.
         scan_metric: What slices are compared by: ``accuracy``, of several labels ``subset_accuracy``, of values ``mae``
             unless said otherwise.
         min_slice_size: The rows that make a slice for the search.
@@ -204,8 +204,7 @@ def scan_of(scan: Any, metric: str | None, least: int) -> Scan:
     from evalcli.metrics.registry import parse
 
     names = (scan,) if isinstance(scan, str) else tuple(scan) if isinstance(scan, (list, tuple, Mapping)) else ()
-    names = ("*",) if any(isinstance(name, str) and name == "*" for name in names) else tuple(map(str, names))
-    return Scan(names, least, None if metric is None else str(parse(metric)))
+    return Scan(told_every(map(str, names)), least, None if metric is None else str(parse(metric)))
 
 
 def confidence_of(level: float, resamples: int, seed: int) -> Confidence:

@@ -267,7 +267,7 @@ class DecidingOptions(TaskOptions):
             UsageError: nothing is to be searched by the metric.
 
         """
-        from evalcli.sources.base import Scan
+        from evalcli.sources.base import Scan, told_every
 
         if self.scan_metric is not None and not self.scan:
             raise UsageError("--scan-metric without --scan", fix="say what to search: --scan '*'")
@@ -275,7 +275,7 @@ class DecidingOptions(TaskOptions):
             return None
         from evalcli.metrics.registry import parse
 
-        names = ("*",) if "*" in self.scan else tuple(name for name in self.scan if any(split_names(name)))
+        names = told_every(name for name in self.scan if any(split_names(name)))
         if not names:
             raise UsageError("--scan names no column", fix="say which, as in --scan region,age, or --scan '*'")
         metric = None if self.scan_metric is None else str(parse(self.scan_metric))

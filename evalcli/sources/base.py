@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from evalcli.sources.distinct import ColumnSize  # noqa: TC001  # the reader of parts looks at annotations
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import ExitStack
 
     import numpy as np
@@ -87,8 +89,25 @@ class Slicer(NamedTuple):
     bounds: tuple[tuple[str, ...], ...] = ()
 
 
+EVERY = "*"
+
+
+def told_every(names: Iterable[str]) -> tuple[str, ...]:
+    """The names with ``*`` as one of its own.
+
+    >>> told_every(["age:18,*", "a,b"])
+    ('*', 'age:18', 'a,b')
+    """
+    found: list[str] = []
+    for name in names:
+        parts = name.split(",")
+        rest = ",".join(part for part in parts if part.strip() != EVERY)
+        found += [EVERY, rest] if len(rest) < len(name) else [rest]
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
 class Scan(NamedTuple):
-    """What to search for weak slices: columns by ``names``, or all but ids for ``*``; ``least`` rows make a slice.
+    """What to search for weak slices: columns by ``names``, and with ``*`` all but ids; ``least`` rows make a slice.
 
     ``metric`` is what slices are compared by, ``None`` for what is usual in the task. Where rows are counted ``apart``
     from others of the same input, nobody knows which values have rows enough, and all are counted.
@@ -107,7 +126,7 @@ class Scan(NamedTuple):
     @property
     def every(self) -> bool:
         """Whether all columns were asked for."""
-        return self.names == ("*",)
+        return EVERY in self.names
 
 
 class Scanned(NamedTuple):
@@ -115,7 +134,8 @@ class Scanned(NamedTuple):
 
     ``Batch.groups`` holds their codes behind those of the slicers. ``rare`` values have fewer rows than make a slice;
     ``left_out`` says of columns, or of values of one, why they are not searched. ``rows`` are those of every value,
-    where they are counted apart from others.
+    where they are counted apart from others; where all columns were asked for, too, ``sizes`` are what is known of each
+    of them that was not left out, with values ``hashed`` in that way.
     """
 
     asked: Scan
@@ -123,6 +143,8 @@ class Scanned(NamedTuple):
     rare: int = 0
     left_out: tuple[tuple[str, str], ...] = ()
     rows: tuple[tuple[int, ...], ...] = ()
+    sizes: tuple[ColumnSize, ...] = ()
+    hashed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

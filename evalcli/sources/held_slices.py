@@ -62,7 +62,7 @@ class Slices(NamedTuple):
             source.beside = Beside({"slices": held}, self.used)
             source.slice_by(self.names, self.scan)
         if source.scanned is not None:
-            source.scanned = source.scanned._replace(left_out=(*source.scanned.left_out, *self.odd))
+            source.scanned = source.scanned._replace(left_out=(*self.odd, *source.scanned.left_out))
         return source
 
     def searched(self, scan: Any, asked: Scan, frames: Iterable[Any]) -> Slices:

@@ -24,6 +24,7 @@ from evalcli.sources.tensors import open_tensors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from evalcli.sources.array_scan import ArrayScan
     from evalcli.sources.base import Scan, Selection
     from evalcli.sources.beside import Beside
     from evalcli.sources.clustering import ArrayClusters
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from evalcli.sources.digest import Pieces
     from evalcli.sources.listed import Listed
     from evalcli.sources.naming import Chosen
-    from evalcli.sources.scanning import ArrayScan
     from evalcli.sources.slicing import ArraySlicer
     from evalcli.sources.table import Table
     from evalcli.sources.tables import Tables
@@ -88,7 +88,7 @@ class ArraySource(Source):
             self._slicers = tuple(ArraySlicer(each, self.beside.sliced(each.parts, self), path) for each in named)
             self.slicers = tuple(each.slicer for each in self._slicers)
         if scan is not None:
-            from evalcli.sources.scanning import ArrayScan
+            from evalcli.sources.array_scan import ArrayScan
 
             assert self.beside is not None
             self._scan = ArrayScan(scan, self.beside, self, span)

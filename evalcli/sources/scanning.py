@@ -8,34 +8,26 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from evalcli.errors import LimitError, UsageError
-from evalcli.sources.base import Scanned, Slicer
+from evalcli.errors import InputError, LimitError, UsageError
+from evalcli.sources.base import EVERY, Scanned, Slicer
 from evalcli.sources.bounds import Part, parts_of
+from evalcli.sources.distinct import FEWEST_VALUES, MOST_VALUES, ColumnSize
+from evalcli.sources.labels import is_number
 from evalcli.sources.naming import ID_NAMES
-from evalcli.sources.slicing import READ, array_coding, joined_slicers
+from evalcli.sources.slicing import MANY_NUMBERS, joined_slicers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from evalcli.sources.arrays import StoredArray
-    from evalcli.sources.base import Scan, Source
-    from evalcli.sources.beside import Beside
-
-    Array = np.ndarray[Any, Any]
+    from evalcli.sources.base import Scan
 
 MOST_COLUMNS = 100
 MOST_CELLS = 1 << 20
 """Cells of the tables of all pairs: 16 MB for each worker, of exact sums some 100 MB, with weights 350 MB."""
-MOST_VALUES, FEWEST_VALUES = 1000, 16
-"""The most frequent values of a column that are searched, at most; fewer where the tables would not fit."""
 MOST_DISTINCT = 100_000
 """A column of more texts than this is not counted."""
-ID_SHARE = 0.5
-"""A column with more values for each row than this holds ids."""
 
 
 class Counted(NamedTuple):
@@ -52,13 +44,13 @@ class Counted(NamedTuple):
 
 
 def named_columns(asked: Scan, known: Collection[str]) -> tuple[Part, ...]:
-    """The columns that ``--scan`` names, each once.
+    """The columns that ``--scan`` names, each once; ``*`` names none.
 
     Raises:
         UsageError: bounds that are no rising numbers, or two of one column.
 
     """
-    return parts_of(asked.names, known, "--scan")
+    return parts_of((name for name in asked.names if name != EVERY), known, "--scan")
 
 
 def check_columns(count: int, path: str, noun: str) -> None:
@@ -81,38 +73,27 @@ def is_id_name(name: str) -> bool:
     return name.lower() in ID_NAMES
 
 
-def has_ids(distinct: int, rows: int) -> bool:
-    """Whether so many different values are ids of the rows that have one."""
-    return distinct > ID_SHARE * rows
-
-
 def too_many(name: str, distinct: int, path: str) -> LimitError:
     """What to say of a column whose values nobody counts."""
     what = f"--scan {name}: about {distinct:,} values"
     return LimitError(what, fix=f"scan something with up to {MOST_DISTINCT:,} of them", path=path)
 
 
-def refuse_every(asked: Scan, path: str) -> None:
-    """Refuse to choose columns where others have the other rows.
-
-    Raises:
-        UsageError: all columns are asked for.
-
-    """
-    if asked.every and asked.apart:
-        what = "--scan '*': which columns hold ids, only all rows together tell"
-        raise UsageError(what, fix="name the columns, as in --scan region,device", path=path)
-
-
-def fitted(asked: Scan, counted: Sequence[Counted], left_out: Sequence[tuple[str, str]], path: str) -> Scanned:
-    """What is searched, with no more values than the tables of all pairs can hold.
+def fitted(
+    asked: Scan,
+    counted: Sequence[Counted],
+    left_out: Sequence[tuple[str, str]],
+    path: str,
+    sizes: Sequence[ColumnSize] = (),
+) -> Scanned:
+    """What is searched, with no more values than the tables of all pairs can hold; ``sizes`` as :class:`Scanned`'s.
 
     Raises:
         LimitError: not even the most frequent values fit; of rows that are counted apart, not all values.
 
     """
     if asked.apart:
-        return _apart(asked, counted, path)
+        return _apart(asked, counted, path)._replace(left_out=tuple(left_out), sizes=tuple(sizes))
     some = [one for one in counted if one.values]
     said = [*left_out, *((one.name, f"no value has {asked.least:,} rows") for one in counted if not one.values)]
     most = MOST_VALUES
@@ -168,35 +149,75 @@ def joined_scans(mine: Scanned, theirs: Scanned, path: str) -> Scanned:
         LimitError: too many values.
 
     """
-    columns = joined_slicers(mine.columns, theirs.columns, path)
+    shares = [mine, theirs]
+    sizes = tuple(map(_beside, mine.sizes, theirs.sizes, *map(_values, shares, (mine.sizes,) * 2)))
+    if uncounted := {size.name for size in sizes if not size.counted}:
+        shares = [_without(share, uncounted) for share in shares]
+    columns = joined_slicers(shares[0].columns, shares[1].columns, path)
     check_apart(columns, path)
     rows = []
     for number, column in enumerate(columns):
         found = dict.fromkeys(column.values, 0)
-        for share in (mine, theirs):
+        for share in shares:
             for value, count in zip(share.columns[number].values, share.rows[number], strict=True):
                 found[value] += count
         rows.append(tuple(found.values()))
-    return mine._replace(columns=columns, rows=tuple(rows))
+    return mine._replace(columns=columns, rows=tuple(rows), sizes=sizes)
+
+
+def _values(share: Scanned, sizes: Sequence[ColumnSize]) -> list[Slicer]:
+    """What is known of the values of each column of ``sizes``, if they are counted."""
+    known = {column.name: column for column in share.columns}
+    return [known.get(size.name, Slicer(size.name, ())) for size in sizes]
+
+
+def _beside(mine: ColumnSize, theirs: ColumnSize, one: Slicer, other: Slicer) -> ColumnSize:
+    """The size of a column in two shares that have these values: where they do not go together, nobody counts them."""
+    size, values = mine.beside(theirs), {*one.values, *other.values}
+    cut = size.cut or (len(values) > MANY_NUMBERS and all(map(is_number, values)))
+    both = bool(one.values and other.values)
+    return size._replace(cut=cut, counted=size.counted and len(values) <= MOST_VALUES and not (cut and both))
+
+
+def _without(share: Scanned, names: Collection[str]) -> Scanned:
+    """The same less some columns."""
+    kept = [number for number, column in enumerate(share.columns) if column.name not in names]
+    return share._replace(columns=tuple(share.columns[i] for i in kept), rows=tuple(share.rows[i] for i in kept))
 
 
 def decided(scanned: Scanned) -> Scanned:
-    """What is searched, now that all rows are known, as one run over all of them would have it."""
+    """What is searched, now that all rows are known, as one run over all of them would have it.
+
+    Raises:
+        InputError: that run would cut numbers into ranges, and each share has cut its own.
+
+    """
     asked, counted = scanned.asked._replace(apart=False), []
+    left_out = [*scanned.left_out, *((size.name, size.why_not) for size in scanned.sizes if size.why_not)]
+    unsearched = {name for name, _ in left_out}
+    for size in scanned.sizes:
+        if not size.counted and size.name not in unsearched:
+            what = (
+                f"--scan '*': {size.name!r} holds numbers of many values, and each part has ranges of its own, or none"
+            )
+            raise InputError(what, fix=f"write all parts with --scan '*,{size.name}:18:65', with bounds that fit")
     for slicer, rows in zip(scanned.columns, scanned.rows, strict=True):
+        if slicer.name in unsearched:
+            continue
         found = {value: n for value, n in zip(slicer.values, rows, strict=True) if n}
-        often = _often(found, asked.least)
-        counted.append(Counted(slicer.name, often, len(found) - len(often), partial(_in_order, slicer.values)))
-    return fitted(asked, counted, (), "")
+        often = frequent(found, asked.least)
+        counted.append(Counted(slicer.name, often, len(found) - len(often), partial(in_order, slicer.values)))
+    return fitted(asked, counted, left_out, "")
 
 
-def _often(found: Mapping[str, int], least: int) -> tuple[tuple[str, int], ...]:
+def frequent(found: Mapping[str, int], least: int) -> tuple[tuple[str, int], ...]:
     """The values with ``least`` rows, the most frequent first."""
     often = [(value, n) for value, n in found.items() if n >= least]
     return tuple(sorted(often, key=lambda pair: (-pair[1], pair[0])))
 
 
-def _in_order(order: Sequence[str], values: Collection[str]) -> tuple[str, ...]:
+def in_order(order: Sequence[str], values: Collection[str]) -> tuple[str, ...]:
+    """The values as ``order`` has them."""
     wanted = set(values)
     return tuple(value for value in order if value in wanted)
 
@@ -204,105 +225,3 @@ def _in_order(order: Sequence[str], values: Collection[str]) -> tuple[str, ...]:
 def _cells(counted: Sequence[Counted], most: int) -> int:
     sizes = [min(len(one.values), most) + 1 for one in counted]
     return sum(first * second for first, second in combinations(sizes, 2))
-
-
-class ArrayScan:
-    """The search over arrays that lie beside the rows: ``scanned`` says of what, ``codes`` which values rows have.
-
-    Values are counted in the rows ``span`` (from and to before), ``None`` for all.
-
-    Raises:
-        UsageError: a name that is not there, or an array that is not one value a row.
-        LimitError: too many columns or values.
-
-    """
-
-    def __init__(self, asked: Scan, beside: Beside, source: Source, span: tuple[int, int] | None = None) -> None:
-        path = source.preds.path
-        refuse_every(asked, path)
-        parts, left_out = named_columns(asked, beside.known), list[tuple[str, str]]()
-        if asked.every:
-            arrays, left_out = _free(beside, source)
-            parts = tuple(Part(array.name) for array in arrays)
-        else:
-            arrays = beside.sliced(parts, source, "--scan")
-        check_columns(len(arrays) or min(len(left_out), 1), path, "array")
-        span = span if asked.apart else None
-        self._columns = [
-            _Column(array, part.bounds, asked.counted, path, span) for array, part in zip(arrays, parts, strict=True)
-        ]
-        self.scanned = fitted(asked, [column.counted for column in self._columns], left_out, path)
-        kept = {slicer.name: slicer.values for slicer in self.scanned.columns}
-        self._columns = [column for column in self._columns if column.counted.name in kept]
-        for column in self._columns:
-            column.keep(kept[column.counted.name])
-
-    def codes(self, start: int, stop: int) -> Array:
-        """The value of each of the rows ``start:stop`` in each column, (N, K) int64, −1 for none that is searched."""
-        if not self._columns:
-            return np.empty((stop - start, 0), np.int64)
-        return np.stack([column.codes(start, stop) for column in self._columns], axis=1)
-
-
-class _Column:
-    """One array, its values counted in the rows ``span``, or in all."""
-
-    def __init__(
-        self, array: StoredArray, bounds: tuple[str, ...], least: int, path: str, span: tuple[int, int] | None
-    ) -> None:
-        if array.labels is not None and len(array.labels) > MOST_DISTINCT:
-            raise too_many(array.name, len(array.labels), path)
-        self._array, self._coding = array, array_coding(array, path, "--scan", bounds)
-        self._places = np.arange(len(self._coding.values), dtype=np.int64)
-        counts = np.zeros(len(self._places) + 1, np.int64)
-        first, last = span or (0, array.shape[0])
-        for start in range(first, last, READ):
-            counts += np.bincount(self._read(start, min(start + READ, last)) + 1, minlength=len(counts))
-        found = {value: n for value, n in zip(self._coding.values, counts[1:].tolist(), strict=True) if n}
-        often, order = _often(found, least), partial(_in_order, self._coding.values)
-        ranges = self._coding.values if self._coding.ranged or bounds else None
-        self.counted = Counted(array.name, often, len(found) - len(often), order, ranges, bounds)
-
-    def _read(self, start: int, stop: int) -> Array:
-        codes: Array = self._coding.codes(self._array.read(start, stop).reshape(-1))
-        return codes
-
-    def keep(self, values: tuple[str, ...]) -> None:
-        """Give codes to these values alone."""
-        place = {value: i for i, value in enumerate(values)}
-        self._places = np.array([*(place.get(value, -1) for value in self._coding.values), -1], np.int64)
-
-    def codes(self, start: int, stop: int) -> Array:
-        """The value of each row; the last place answers for −1."""
-        return self._places[self._read(start, stop)]
-
-
-def _free(beside: Beside, source: Source) -> tuple[list[StoredArray], list[tuple[str, str]]]:
-    """The arrays without a role that have one value a row and no ids, and what is said of the others."""
-    named = {name: array for arrays in beside.arrays.values() for name, array in arrays.items() if name}
-    free, left_out = [], []
-    for name, array in named.items():
-        if name in beside.used or name == beside.id:
-            continue
-        why = _why_not(name, array, source.rows or 0)
-        if why:
-            left_out.append((name, why))
-        else:
-            free.append(array)
-    if beside.table is not None:
-        left_out.append((beside.table.path, "columns of a table beside a tensor file are not searched"))
-    return free, left_out
-
-
-def _why_not(name: str, array: StoredArray, rows: int) -> str:
-    """Why an array is not searched unless it is named; empty where it is."""
-    if array.shape[:1] != (rows,) or [size for size in array.shape[1:] if size != 1]:
-        return f"has the shape {array.shape}, not one value a row"
-    if is_id_name(name):
-        return "is called as ids are"
-    distinct = 0 if array.labels is None else len(array.labels)
-    if array.labels is None and array.dtype.startswith(("int", "uint")):
-        distinct = len(np.unique(array.read(0, rows)))
-    if has_ids(distinct, rows) and distinct > 1:
-        return f"{distinct:,} values in {rows:,} rows: ids"
-    return f"{distinct:,} values" if array.labels is not None and distinct > MOST_DISTINCT else ""

@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError
 from evalcli.sources.bounds import Part
+from evalcli.sources.distinct import ID_SHARE, KEPT, MOST_VALUES, SPACE, ColumnSize, least_of
 from evalcli.sources.scanning import (
     MOST_DISTINCT,
-    MOST_VALUES,
     Counted,
     check_columns,
     fitted,
-    has_ids,
     is_id_name,
     named_columns,
-    refuse_every,
     too_many,
 )
 from evalcli.sources.slicing import missing_column
-from evalcli.sources.table_columns import SAMPLE_ROWS, are_fractions, label_sql
+from evalcli.sources.table_columns import SAMPLE_ROWS, are_fractions, are_numbers, label_sql
 from evalcli.sources.table_slices import SliceColumn, column_slices, sides_of
 
 if TYPE_CHECKING:
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
 
 UNREAD = {"list": "holds lists", "texts": "holds lists", "other": "holds what is neither text nor number"}
 """Kinds of columns that make no slices, and what is said of them."""
+REPEATED = 500
+"""Values of more rows than this on average the engine tells apart while it reads: slower, and there is no long list."""
 AT_ONCE = 60
 """Columns counted by one statement: the engine tells 63 sets of a grouping apart."""
 
@@ -45,24 +45,13 @@ class ScanColumns(NamedTuple):
     asked: Scan
     columns: tuple[SliceColumn, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    sizes: tuple[ColumnSize, ...] = ()
+    """What parts of the rows have to tell of each that was not named, where all were asked for."""
 
     def keep(self, scanned: Scanned) -> tuple[SliceColumn, ...]:
         """The columns that have values to search."""
         kept = {slicer.name for slicer in scanned.columns}
         return tuple(column for column in self.columns if column.name in kept)
-
-
-class _Size(NamedTuple):
-    """Rows with a value, about how many values differ, and whether they are numbers with fractions."""
-
-    rows: int
-    distinct: int
-    fractions: bool
-
-    @property
-    def ids(self) -> bool:
-        """Whether the values are ids."""
-        return self.distinct > 1 and not self.fractions and has_ids(self.distinct, self.rows)
 
 
 def scan_columns(joined: Joined, asked: Scan, used: Collection[str]) -> ScanColumns:
@@ -77,32 +66,47 @@ def scan_columns(joined: Joined, asked: Scan, used: Collection[str]) -> ScanColu
     known = {name: side for side, table in sides_of(joined) for name in table}
     kinds = {name: kind for table in joined.files for name, kind in table.columns.items()}
     path, noun = joined.preds.path, joined.preds.noun
-    refuse_every(asked, path)
-    left_out: list[tuple[str, str]] = []
-    if asked.every:
-        names, left_out = _free({name: kinds[name] for name in known if name and name not in used})
-        parts = tuple(Part(name) for name in names)
-    else:
-        parts = named_columns(asked, known)
+    parts, left_out = named_columns(asked, known), list[tuple[str, str]]()
     for name, _ in parts:
         if name not in known:
             raise missing_column(name, known, path, noun)
         if kinds[name] in UNREAD:
             raise InputError(f"--scan {name}: the {noun} {UNREAD[kinds[name]]}", fix=f"name another {noun}", path=path)
-    check_columns(len(parts) or min(len(left_out), 1), path, noun)
-    columns, found = [joined.column(name, known[name]) for name, _ in parts], []
-    for column, (_, bounds), size in zip(columns, parts, _sizes(joined, columns, whole=asked.every), strict=True):
-        if asked.every and size.ids:
-            left_out.append((column.name, f"about {size.distinct:,} values in {size.rows:,} rows: ids"))
-            continue
-        sliced = column_slices(joined, column, bounds)
-        if sliced.ranges is not None or size.distinct <= MOST_DISTINCT:
+    free = list[Part]()
+    if asked.every:
+        gone = {*used, *(name for name, _ in parts)}
+        names, left_out = _free({name: kinds[name] for name in known if name and name not in gone})
+        free = [Part(name) for name in names]
+    check_columns(len(free) + len(parts) or min(len(left_out), 1), path, noun)
+    found, sizes = list[SliceColumn](), list[ColumnSize]()
+    columns = [joined.column(name, known[name]) for name, _ in free]
+    for column, looked in zip(columns, column_sizes(joined, columns, asked), strict=True):
+        sliced, size = _looked_at(joined, column, looked, asked)
+        if asked.apart:
+            sizes.append(size)
+        elif size.why_not:
+            left_out.append((column.name, size.why_not))
+        if sliced is not None:
             found.append(sliced)
-        elif asked.every:
-            left_out.append((column.name, f"about {size.distinct:,} values"))
-        else:
-            raise too_many(column.name, size.distinct, path)
-    return ScanColumns(asked, tuple(found), tuple(left_out))
+    columns = [joined.column(name, known[name]) for name, _ in parts]
+    for column, (_, bounds), (_, distinct) in zip(
+        columns, parts, _counts(joined, columns, whole=asked.every), strict=True
+    ):
+        sliced = column_slices(joined, column, bounds)
+        if sliced.ranges is None and distinct > MOST_DISTINCT:
+            raise too_many(column.name, distinct, path)
+        found.append(sliced)
+    return ScanColumns(asked, tuple(found), tuple(left_out), tuple(sizes))
+
+
+def _looked_at(joined: Joined, column: Column, size: ColumnSize, asked: Scan) -> tuple[SliceColumn | None, ColumnSize]:
+    """A column as it is searched, ``None`` where it is not, and whether that counts ranges of numbers."""
+    if size.ids and (not asked.apart or size.distinct > MOST_VALUES):
+        return None, size._replace(counted=False)
+    sliced = column_slices(joined, column)
+    size = size._replace(cut=sliced.ranges is not None)
+    size = size._replace(counted=size.countable)
+    return (sliced if (size.counted if asked.apart else not size.why_not) else None), size
 
 
 def _free(kinds: Mapping[str, str]) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
@@ -111,17 +115,55 @@ def _free(kinds: Mapping[str, str]) -> tuple[tuple[str, ...], list[tuple[str, st
     return tuple(name for name, why in said.items() if not why), [pair for pair in said.items() if pair[1]]
 
 
-def _sizes(joined: Joined, columns: Sequence[Column], *, whole: bool) -> Iterator[_Size]:
+def column_sizes(joined: Joined, columns: Sequence[Column], asked: Scan) -> list[ColumnSize]:
+    """How many values columns have, in all rows; where there are few beyond doubt, and no other rows, none are told."""
     if not columns:
-        return
+        return []
     labels = [label_sql(column) for column in columns]
-    counts = ", ".join(f"count({label}), approx_count_distinct({label})" for label in labels)
-    rows = joined.source(whole=whole)
-    numbers = joined.tables.query(f"SELECT {counts} {rows}").fetchall()[0]
-    sample = joined.tables.query(f"SELECT {', '.join(labels)} {rows} LIMIT {SAMPLE_ROWS}").fetchall()
-    for i in range(len(columns)):
-        texts = {row[i] for row in sample if row[i] is not None}
-        yield _Size(numbers[2 * i], min(numbers[2 * i + 1], numbers[2 * i]), are_fractions(texts))
+    sample = joined.tables.query(f"SELECT {', '.join(labels)} {joined.source(whole=True)} LIMIT {SAMPLE_ROWS}")
+    texts = [{text for text in cells if text is not None} for cells in zip(*sample.fetchall(), strict=True)]
+    counts = list(_counts(joined, columns, whole=True))
+    wanted = {
+        i: about
+        for i, (rows, about) in enumerate(counts)
+        if asked.apart or about > min(ID_SHARE * rows, MOST_VALUES) / 2
+    }
+    hashes = _least_hashes(joined, labels, wanted, [rows for rows, _ in counts])
+    return [
+        ColumnSize(column.name, counts[i][0], hashes.get(i, ()), are_fractions(seen), are_numbers(seen))
+        for i, (column, seen) in enumerate(zip(columns, texts or [set[str]()] * len(columns), strict=True))
+    ]
+
+
+def _counts(joined: Joined, columns: Sequence[Column], *, whole: bool) -> Iterator[tuple[int, int]]:
+    """The rows of each column with a value, and about how many values differ, to a fifth or so."""
+    if columns:
+        labels = map(label_sql, columns)
+        counts = ", ".join(f"count({label}), approx_count_distinct({label})" for label in labels)
+        numbers = joined.tables.query(f"SELECT {counts} {joined.source(whole=whole)}").fetchall()[0]
+        yield from zip(numbers[::2], numbers[1::2], strict=True)
+
+
+def _least_hashes(
+    joined: Joined, labels: Sequence[str], wanted: Mapping[int, int], rows: Sequence[int]
+) -> dict[int, tuple[int, ...]]:
+    """The least hashes of each column ``wanted``, which has about so many: found below where as many should lie."""
+    below = {i: min(SPACE, 2 * KEPT * SPACE // max(about, 1)) for i, about in wanted.items()}
+    found: dict[int, tuple[int, ...]] = {}
+    while missing := [i for i in wanted if i not in found]:
+        hashed = [(f"(hash({labels[i]}) >> 1)", i) for i in missing]
+        lists = ", ".join(
+            f"list(DISTINCT {sql}) FILTER ({sql} < {below[i]})"
+            if rows[i] > REPEATED * wanted[i]
+            else f"list_distinct(list({sql}) FILTER ({sql} < {below[i]}))"
+            for sql, i in hashed
+        )
+        (row,) = joined.tables.query(f"SELECT {lists} {joined.source(whole=True)}").fetchall()
+        for i, hashes in zip(missing, row, strict=True):
+            if below[i] >= SPACE or len(hashes or ()) >= KEPT:
+                found[i] = least_of(hashes or ())
+            below[i] = min(SPACE, 4 * below[i])
+    return found
 
 
 def read_scan(joined: Joined, scan: ScanColumns, kept: str, heard: Callable[[float], None]) -> Scanned:
@@ -135,7 +177,13 @@ def read_scan(joined: Joined, scan: ScanColumns, kept: str, heard: Callable[[flo
     for start in range(0, len(scan.columns), AT_ONCE):
         some, rows = scan.columns[start : start + AT_ONCE], joined.source(also=kept, whole=scan.asked.every)
         counted += _counted(joined, some, scan.asked.counted, rows, heard)
-    return fitted(scan.asked, counted, scan.left_out, joined.preds.path)
+    scanned = fitted(scan.asked, counted, scan.left_out, joined.preds.path, scan.sizes)
+    return scanned._replace(hashed=_engine(joined) if scan.sizes else "")
+
+
+def _engine(joined: Joined) -> str:
+    """Whose hashes the sizes are told by: another version may hash otherwise."""
+    return f"DuckDB {joined.tables.query('SELECT version()').fetchall()[0][0]}"
 
 
 def _counted(

@@ -138,8 +138,6 @@ def test_what_goes_wrong_is_said(shards: list[str]) -> None:
         evalcli.merge([])
     with pytest.raises(InputError, match=r"other choices than part 0 \(nan=\)"):
         merged(part, counted(shards[1], nan="drop"))
-    with pytest.raises(UsageError, match=r"scan= '\*': which columns hold ids, only all rows together tell"):
-        counted(pd.DataFrame({"pred": [0, 1], "target": [0, 1], "a": ["a", "b"]}), scan="*")
     with pytest.raises(InputError, match="not a part"):
         evalcli.merge([shards[0]])
     for wrong in (3, part, shards[0]):

@@ -46,7 +46,7 @@ def test_all_columns_of_a_frame_but_roles_and_ids(tmp_path):
     assert mine.data.scan.columns == file.data.scan.columns == ("region", "device", "age")
     assert [name for name, _ in mine.data.scan.left_out] == ["key"]
     odd = FRAME.assign(thing=[object()] * ROWS)
-    assert [name for name, _ in evalcli.evaluate(odd, scan="*").data.scan.left_out] == ["key", "thing"]
+    assert [name for name, _ in evalcli.evaluate(odd, scan="*").data.scan.left_out] == ["thing", "key"]
 
 
 def test_the_metric_the_least_rows_and_slices_beside_it():

@@ -19,7 +19,7 @@ from evalcli.gates import judge, parse_rules
 from evalcli.report import Report
 from evalcli.scancounts import Hits
 from evalcli.scantables import Rows, ScanTables
-from evalcli.sources import open_source, scanning, table_scan
+from evalcli.sources import array_scan, distinct, open_source, scanning, table_scan
 from evalcli.sources.base import Scan, Scanned, Selection, Slicer
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
@@ -381,7 +381,7 @@ def test_arrays_of_another_shape(tmp_path):
     found = searched(tmp_path / "a.npz", EVERY).scan
     assert found.columns == ("region",)
     assert dict(found.left_out) == {
-        "wide": "has the shape (300, 4), not one value a row",
+        "wide": "has (4,) values a row, not one",
         "short": "has the shape (7,), not one value a row",
     }
     with pytest.raises(UsageError, match=r"--scan wide has the shape \(300, 4\)"):
@@ -413,10 +413,12 @@ def test_a_column_of_too_many_texts_is_left_out_or_refused(tmp_path, monkeypatch
     frame = drawn()
     frame["user"] = [f"u{i % 700}" for i in frame.index]
     path = write(frame, tmp_path / f"data{suffix}")
-    for room in (scanning, table_scan):
+    for room in (array_scan, table_scan):
         monkeypatch.setattr(room, "MOST_DISTINCT", 100)
+    for room in (distinct, table_scan):
+        monkeypatch.setattr(room, "MOST_VALUES", 100)
     left_out = dict(searched(path, EVERY).scan.left_out)
-    assert "values" in left_out["user"]
+    assert left_out["user"] == "700 values, more than 100"
     with pytest.raises(LimitError, match="--scan user: about"):
         searched(path, Scan(("region,user",)))
 

@@ -253,7 +253,8 @@ def test_a_search_reaches_the_source_with_its_size_and_metric(run: Callable[...,
     cases: list[tuple[tuple[str, ...], tuple[tuple[str, ...], int, str | None] | None]] = [
         ((), None),
         (("--scan", "a,b", "--scan", "c"), (("a,b", "c"), 30, None)),
-        (("--scan", "a", "--scan", "*", "--min-slice-size", "7"), (("*",), 7, None)),
+        (("--scan", "a", "--scan", "*", "--min-slice-size", "7"), (("a", "*"), 7, None)),
+        (("--scan", "age:18,*"), (("*", "age:18"), 30, None)),
         (("--scan", "*", "--scan-metric", "recall[a,b]"), (("*",), 30, "recall[a,b]")),
     ]
     for args, wanted in cases:

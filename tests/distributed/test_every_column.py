@@ -25,20 +25,21 @@ PLAIN = ("-f", "json", "--no-intervals")
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    """Every user has one row in the first half, so that a share of it takes them for ids."""
+    """Every user has one row in the first third, so that a share of it takes them for ids."""
     rng = np.random.default_rng(3)
     target = rng.integers(0, 2, ROWS)
     sex = np.where(rng.random(ROWS) < 0.5, "f", "m")
     wrong = rng.random(ROWS) < np.where(sex == "f", 0.3, 0.1)
-    halves = [f"u{i}" for i in range(ROWS // 2)]
+    users = [f"u{i}" for i in range(ROWS // 3)]
     return pd.DataFrame(
         {
             "pred": np.where(wrong, 1 - target, target),
             "target": target,
             "sex": sex,
             "age": rng.integers(0, 900, ROWS) / 4,
-            "user": [*halves, *(halves[i // 2] for i in range(ROWS // 2))],
-            "place": [f"z{i % 1010}" for i in range(ROWS)],
+            "user": [*users, *(users[i // 2] for i in range(ROWS - len(users)))],
+            "place": [f"z{i % 810}" for i in range(ROWS)],
+            "street": [f"s{i % 1100}" for i in range(ROWS)],
             "mail": [f"{i}@home" for i in range(ROWS)],
             "row": np.arange(ROWS),
         }
@@ -76,7 +77,7 @@ def test_ranks_search_what_one_process_searches(rows: pd.DataFrame, run: Run, tm
     assert "ids" in left_out["row"]
     if kind != "tensor and table":
         assert found["columns"] == ["sex", "age", "user", "place"]
-        assert left_out["place"] == "only its 1,000 most frequent values are searched"
+        assert left_out["street"].endswith("values, more than 1,000")
     assert report_by_threads(3, preds, "--no-intervals", *ASKED, target=target) == alone.stdout
 
 
@@ -99,8 +100,13 @@ def test_files_that_are_dealt_out_are_looked_at_by_all(
     assert report_by_threads(2, pattern, "--no-intervals", *asked) == alone.stdout
 
 
-def test_files_that_are_dealt_out_and_copied_say_what_to_do(rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_files_that_are_dealt_out_and_copied_need_bounds(rows: pd.DataFrame, run: Run, tmp_path: Path) -> None:
+    rows = rows.drop(columns=["place", "street"])
     for number in range(3):
-        rows[number * 100 : number * 100 + 100].to_feather(tmp_path / f"a{number}.feather")
+        rows[number * 800 : number * 800 + 800].to_feather(tmp_path / f"a{number}.feather")
     said = report_by_threads(2, tmp_path / "a?.feather", *ASKED)
-    assert said.endswith("only all rows together tell; name the columns, as in --scan region,device [E2]")
+    assert said.endswith("write all parts with --scan '*,age:18:65', with bounds that fit [E3]")
+    bounds = ("--scan", "*,age:50:99", *ASKED[2:])
+    alone = run("report", tmp_path / "a?.feather", *bounds, *PLAIN)
+    assert json.loads(alone.stdout)["scan"]["columns"] == ["sex", "user", "age"]
+    assert report_by_threads(2, tmp_path / "a?.feather", "--no-intervals", *bounds) == alone.stdout

@@ -1,0 +1,162 @@
+"""``--scan '*'`` in parts: all rows together say which columns hold ids, and merged parts know it as one run does."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import evalcli
+from evalcli import __version__
+from evalcli.errors import EvalError, InputError
+from evalcli.partfile import pack, unpack
+from evalcli.parts import decode
+from evalcli.sources.distinct import KEPT, SPACE, ColumnSize, hashes_of_numbers, hashes_of_texts, least_of
+
+ROWS = 4200
+CUTS = [0, 40, 1300, ROWS]
+RNG = np.random.default_rng(8)
+REGION = np.sort(RNG.choice(["EU", "US", "APAC"], ROWS))  # each part sees its own
+TARGET = RNG.choice(["cat", "dog", "owl"], ROWS)
+WRONG = RNG.random(ROWS) < np.where(REGION == "EU", 0.4, 0.1)
+HALF = ROWS // 2
+FRAME = pd.DataFrame(
+    {
+        "target": TARGET,
+        "pred": np.where(WRONG, np.where(TARGET == "cat", "dog", "cat"), TARGET),
+        "region": REGION,
+        "grade": RNG.integers(1, 5, ROWS),
+        "mail": [f"{i}@home" for i in range(ROWS)],
+        "row": np.arange(ROWS) * 7,
+        "user": [f"u{i if i < HALF else i % 300}" for i in range(ROWS)],  # ids in the first parts, not in all rows
+        "pair": [f"p{i // 2}" for i in range(ROWS)],
+        "place": [f"z{i % 130}" for i in range(ROWS)],  # ids in the first part, to look at
+        "same": ["x"] * ROWS,
+        "uid": RNG.integers(0, 9, ROWS),
+    }
+)
+LEFT_OUT = ["uid", "mail", "row", "user", "pair"]
+
+
+def wrote(frame, path):
+    if path.suffix == ".csv":
+        frame.to_csv(path, index=False)
+    elif path.suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    else:
+        np.savez(
+            path, **{name: cells.to_numpy("U9" if cells.dtype.kind == "O" else None) for name, cells in frame.items()}
+        )
+    return path
+
+
+def plain(report):
+    return json.dumps(replace(report.data, inputs=()).to_json_object())
+
+
+def parts_of(frame, **options):
+    cut = [frame.iloc[a:b].reset_index(drop=True) for a, b in itertools.pairwise(CUTS)]
+    return [evalcli.evaluate(rows, partial=True, metrics="accuracy", scan="*", **options) for rows in cut]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
+def test_merged_parts_search_what_one_run_searches(tmp_path, run, suffix):
+    asked = ("--scan", "*", "-m", "accuracy")
+    wrote(FRAME, tmp_path / f"all{suffix}")
+    for number, (a, b) in enumerate(itertools.pairwise(CUTS)):
+        path = wrote(FRAME.iloc[a:b], tmp_path / f"s{number}{suffix}")
+        done = run("report", path, *asked, "-o", tmp_path / f"p{number}.evalcli")
+        assert (done.code, done.stderr) == (0, "")
+    whole = json.loads(run("report", tmp_path / f"all{suffix}", *asked, "-f", "json").stdout)
+    assert whole["scan"]["columns"] == ["region", "grade", "place", "same"]
+    assert [one["column"] for one in whole["scan"]["left_out"]] == LEFT_OUT
+    for tree in itertools.permutations(range(3)):
+        inner = run("merge", *(tmp_path / f"p{i}.evalcli" for i in tree[:2]), "-o", tmp_path / "two.evalcli")
+        assert inner.code == 0, inner.stderr
+        merged = json.loads(
+            run("merge", tmp_path / "two.evalcli", tmp_path / f"p{tree[2]}.evalcli", "-f", "json").stdout
+        )
+        assert {**merged, "inputs": whole["inputs"]} == whole
+
+
+@pytest.mark.parametrize("options", [{}, {"cluster": "pair"}, {"weight": "grade", "by": "place"}])
+def test_frames(options):
+    whole = evalcli.evaluate(FRAME, metrics="accuracy", scan="*", **options)
+    assert whole.data.scan.slices
+    one, two, three = parts_of(FRAME, **options)
+    for tree in ([one, two, three], [three, evalcli.merge([two, one])], [evalcli.merge([three, one]), two]):
+        assert plain(evalcli.merge(tree).report()) == plain(whole)
+    alone = evalcli.evaluate(FRAME[:1260], metrics="accuracy", scan="*", **options)
+    part = evalcli.evaluate(FRAME[:1260], metrics="accuracy", scan="*", partial=True, **options)
+    assert plain(part.report()) == plain(alone)
+
+
+def test_numbers_of_many_values_need_bounds():
+    aged = FRAME.assign(age=RNG.integers(18, 90, ROWS))
+    with pytest.warns(UserWarning, match="slices by 'age' are ranges of numbers"):
+        parts = parts_of(aged)
+    with pytest.raises(InputError, match=r"'age' holds numbers of many values.* scan= '\*,age:18:65', with"):
+        evalcli.merge(parts).report()
+    cut = [aged.iloc[a:b] for a, b in itertools.pairwise(CUTS)]
+    asked = {"metrics": "accuracy", "scan": ("*", "age:30:60")}
+    whole = evalcli.evaluate(aged, **asked)
+    assert whole.data.scan.columns == ("region", "grade", "place", "same", "age")
+    merged = evalcli.merge([evalcli.evaluate(rows.reset_index(drop=True), partial=True, **asked) for rows in cut])
+    assert plain(merged.report()) == plain(whole)
+
+
+def test_a_name_beside_all_is_searched_though_it_is_of_ids(tmp_path, run):
+    path = wrote(FRAME, tmp_path / "all.csv")
+    done = json.loads(run("report", path, "--scan", "*,uid", "--scan", "row:900", "-f", "json").stdout)["scan"]
+    assert done["columns"] == ["region", "grade", "place", "same", "uid", "row"]
+    assert [one["column"] for one in done["left_out"]] == ["mail", "user", "pair"]
+
+
+def test_parts_of_other_columns_are_refused():
+    first, second, _ = parts_of(FRAME)
+    other = evalcli.evaluate(
+        FRAME[1300:].rename(columns={"place": "where"}), partial=True, metrics="accuracy", scan="*"
+    )
+    with pytest.raises(InputError, match=r"part 1: searches for other weak slices than part 0; .* same scan="):
+        evalcli.merge([first, other])
+    forged = unpack(bytes(second), "x")
+    forged.about["scanned"]["hashed"] = "DuckDB v9"
+    with pytest.raises(InputError, match="searches for other weak slices"):
+        evalcli.merge([first, evalcli.Part(pack(forged.about, forged.arrays, __version__))])
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda scanned: scanned["sizes"][0].update(hashes=[7, 7]),
+        lambda scanned: scanned["sizes"][0].update(hashes=[*range(KEPT + 1)]),
+        lambda scanned: scanned["sizes"][0].update(hashes=[-1]),
+        lambda scanned: scanned["sizes"][0].update(rows=-1),
+        lambda scanned: scanned["sizes"][0].update(counted=not scanned["sizes"][0]["counted"]),
+        lambda scanned: scanned["sizes"].append(scanned["sizes"][0]),
+        lambda scanned: scanned["asked"].update(names=["region"]),
+    ],
+)
+def test_nothing_forged_is_let_in(forge):
+    held = unpack(bytes(parts_of(FRAME)[1]), "x")
+    forge(held.about["scanned"])
+    with pytest.raises(EvalError):
+        decode(pack(held.about, held.arrays, __version__))
+
+
+def test_a_sketch_tells_how_many_values_differ():
+    for many in (1, 900, KEPT, 5_000, 200_000):
+        numbers = np.arange(many)
+        texts = [f"v{i}" for i in range(min(many, 5_000))]
+        for rows, hashes in ((many, hashes_of_numbers(numbers)), (len(texts), hashes_of_texts(texts))):
+            size = ColumnSize("x", 10**9, hashes)
+            assert size.distinct == rows if rows < KEPT else abs(size.distinct / rows - 1) < 0.1
+            assert hashes == least_of(hashes)
+            assert max(hashes) < SPACE
+        split = hashes_of_numbers(numbers[::2], hashes_of_numbers(np.repeat(numbers[1::2], 3)))
+        assert split == hashes_of_numbers(numbers)
+        assert hashes_of_numbers(numbers.astype(np.uint32)) == hashes_of_numbers(numbers)
