@@ -136,7 +136,7 @@ class CompareOptions:
         """What to compare.
 
         Raises:
-            UsageError: a confidence that is none, or a name that no metric has.
+            UsageError: a confidence that is none, a name that no metric has, or one of slices.
 
         """
         from evalcli.comparing.margins import metrics_of
@@ -149,9 +149,6 @@ class CompareOptions:
             raise UsageError(f"--confidence {self.confidence:g}", fix=fix)
         texts = [name.strip() for text in self.metrics for name in split_names(text) if name.strip()]
         names = tuple(dict.fromkeys(str(parse(text)) for text in texts)) or None
-        for name in map(parse, names or ()):
-            if name.slice_by is not None:
-                raise UsageError(f"{name}: slices are not compared", fix="keep their rows with --where")
         limit = parse_limit(self.limit)
         flips = ROWS if limit is None else _ALL if limit == "all" else int(limit)
         confidence = Confidence(self.confidence, self.resamples, self.seed)

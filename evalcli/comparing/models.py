@@ -29,6 +29,7 @@ from evalcli.engine import batch_rows, place, worker_count
 from evalcli.errors import UsageError
 from evalcli.evaluation import row_bytes
 from evalcli.layout import find_layout
+from evalcli.metrics.registry import parse
 from evalcli.report import Finding
 from evalcli.sources import spoken_of
 from evalcli.uncertainty.intervals import Confidence
@@ -56,6 +57,10 @@ class Question:
 
     ``by_id``: rows are paired by their ids, whatever their order. ``by_label``: of several labels a row, each is
     compared, too.
+
+    Raises:
+        UsageError: a metric of slices.
+
     """
 
     metrics: tuple[str, ...] | None = None
@@ -65,6 +70,13 @@ class Question:
     flips: int = ROWS
     by_id: bool = False
     by_label: bool = True
+
+    def __post_init__(self) -> None:
+        """No gate may be judged by all rows where it is on a slice."""
+        for text in (*(self.metrics or ()), *self.also):
+            name = parse(text)
+            if name.slice_by is not None or name.entry.reads == "slices":
+                raise UsageError(f"{name}: slices are not compared", fix="keep their rows with --where")
 
 
 def compare(

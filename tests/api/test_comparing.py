@@ -96,3 +96,5 @@ def test_what_cannot_be_compared() -> None:
         evalcli.compare(OLD, NEW, target=TRUTH, pred=("a", "b"))
     with pytest.raises(InputError, match="399"):
         evalcli.compare(OLD, NEW[:-1], target=TRUTH)
+    with pytest.raises(UsageError, match="accuracy@region=EU: slices are not compared"):
+        evalcli.compare(OLD, NEW, target=TRUTH, metrics="accuracy@region=EU")
