@@ -8,9 +8,10 @@ that this sample cannot tell.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 from typing import TYPE_CHECKING, Literal
 
+from evalcli.uncertainty.intervals import trials_of
 from evalcli.uncertainty.quantiles import normal_quantile
 
 if TYPE_CHECKING:
@@ -68,20 +69,33 @@ def rows_to_decide(
 ) -> int | None:
     """How many rows in all would put the whole interval on one side of ``bound`` in ``power`` of all samples.
 
-    The end of the interval on the side of the bound comes nearer with 1 / √n, and the value itself moves from sample
-    to sample: ``n·((z + z_power) / z · reach / distance)²``. Rounded up to two digits, for it is no better known.
-    ``None`` for a value on its bound.
+    The ends of the interval come nearer with 1 / √n, soon both alike, and the value itself moves from sample to sample:
+    ``n·((z + z_power) / z · reach / distance)²``. Of an interval that ends at 0 or 1 its longer side tells. Wilson's
+    leaves a bound out where the score test rejects it: ``((z·√(b(1 − b)) + z_power·√(p(1 − p))) / (b − p))²`` rows of
+    its own kind. Rounded up to two digits, for it is no better known. ``None`` for a value on its bound.
+
+    Source: Fleiss, Levin and Paik 2003, Statistical Methods for Rates and Proportions, ch. 2.
 
     >>> from evalcli.uncertainty.intervals import Confidence, wilson
     >>> rows_to_decide(0.92, wilson(920, 1000, Confidence().critical), 0.91, 1000, Confidence())
-    7000
+    6300
+    >>> rows_to_decide(1.0, wilson(10, 10, Confidence().critical), 0.9, 10, Confidence())
+    35
     """
     distance = abs(value - bound)
-    reach = value - interval.low if bound < value else interval.high - value
+    end = interval.low if bound < value else interval.high
     if distance == 0.0:
         return None
-    stretch = (confidence.critical + normal_quantile(power)) / confidence.critical
-    needed = max(rows * (stretch * reach / distance) ** 2, rows)
+    critical, beyond = confidence.critical, normal_quantile(power)
+    held = trials_of(value, end, critical) if interval.method.startswith("wilson") and 0.0 < bound < 1.0 else None
+    if held is not None:
+        spread = critical * sqrt(bound * (1.0 - bound)) + beyond * sqrt(value * (1.0 - value))
+        needed = rows * (spread / distance) ** 2 / held
+    else:
+        sides = value - interval.low, interval.high - value
+        reach = max(sides) if interval.low == 0.0 or interval.high == 1.0 else sum(sides) / 2
+        needed = rows * ((critical + beyond) / critical * reach / distance) ** 2
+    needed = max(needed, rows)
     if needed > MOST_ROWS:
         return None
     unit: int = 10 ** max(len(str(ceil(needed))) - 2, 0)

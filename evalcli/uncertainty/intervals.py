@@ -140,6 +140,19 @@ def _single_ends(share: float, trials: float, critical: float) -> tuple[float, f
     return low, high
 
 
+def trials_of(share: float, end: float, critical: float) -> float | None:
+    """How many trials make ``end`` an end of Wilson's interval of ``share``; ``None`` where it does not tell.
+
+    ``z²·e(1 − e) / (p − e)²``, since a true share at the end is just not rejected.
+
+    >>> found = wilson(95, 100, 1.96)
+    >>> round(trials_of(0.95, found.low, 1.96), 9), trials_of(0.0, 0.0, 1.96)
+    (100.0, None)
+    """
+    variance = end * (1.0 - end)
+    return critical * critical * variance / (share - end) ** 2 if share != end and variance > 0.0 else None
+
+
 def wilson_weighted(
     right: float, wrong: float, right_squares: float, wrong_squares: float, critical: float
 ) -> Interval:
