@@ -48,7 +48,8 @@ def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen) -> 
     drawn = [padded(label, width, "l") + line for label, line in zip(labels, right, strict=True)]
     more = f"; {len(rows) - len(shown):,} more in the JSON" if len(rows) > len(shown) else ""
     facts = wording.gap(rows, names[0]) + more if names else ""
-    heading = title(f"By {visible(by, NAME)}", screen, f"{len(rows):,} slices, the worst first")
+    told = "1 slice" if len(rows) == 1 else f"{len(rows):,} slices, the worst first"
+    heading = title(f"By {visible(by, NAME)}", screen, told)
     return [*heading, *drawn, *(prose(facts.removeprefix("; "), screen, hang=2, style="dim") if facts else [])]
 
 
