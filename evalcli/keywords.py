@@ -52,6 +52,7 @@ _ALLOWED = {
     "classes": ("seen", "declared"),
     "class_axis": (1, -1),
     "backend": ("auto", "numpy", "torch"),
+    "gate_on": ("point", "interval"),
 }
 
 

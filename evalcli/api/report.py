@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from rich.console import Console, ConsoleOptions, RenderResult
 
+    from evalcli.gates import Basis
     from evalcli.report import Finding, Verdict
     from evalcli.report import Report as PlainReport
 
@@ -34,7 +35,7 @@ class Verdicts(tuple["Verdict", ...]):
 
     @property
     def exit_code(self) -> int:
-        """What the command line would say to the shell: 0 pass, 1 fail, 2 no verdict."""
+        """What the command line would say to the shell: 0 pass, 1 fail, 3 inconclusive, 2 no verdict."""
         from evalcli.gates import exit_code
 
         return int(exit_code(self))
@@ -176,27 +177,44 @@ class Report:
         """A report is true whatever it says; gates are asked by ``check``."""
         return True
 
-    def check(self, *rules: str, baseline: Report | str | os.PathLike[str] | None = None) -> Verdicts:
+    def check(
+        self,
+        *rules: str,
+        baseline: Report | str | os.PathLike[str] | None = None,
+        gate_on: Basis = "point",
+        min_slice_size: int = 1,
+    ) -> Verdicts:
         """Judge the report: ``check("accuracy>=0.9", "log_loss<=0.3", "drop(f1_macro)<=1pp")``.
 
-        ``baseline`` is a report, or the path of a saved one, for rules about a drop.
+        ``baseline`` is a report, or the path of a saved one, for rules about a drop. ``gate_on="interval"`` judges the
+        whole interval of a value, and may be inconclusive. Slices of fewer rows than ``min_slice_size`` are never the
+        worst, and make no gap.
 
         Raises:
-            UsageError: a text that is no rule.
+            UsageError: a text that is no rule, or a ``gate_on`` that is neither.
 
         """
         from evalcli.addresses import Beyond
         from evalcli.gates import judge, parse_rule
-        from evalcli.keywords import in_keywords
+        from evalcli.keywords import check_word, in_keywords
 
         with in_keywords():
+            check_word("gate_on", gate_on)
             parsed = tuple(parse_rule(rule, known=Beyond(self.data)) for rule in rules)
             before = baseline if baseline is None or isinstance(baseline, Report) else type(self).load(baseline)
-            return Verdicts(judge(self.data, parsed, None if before is None else before.data))
+            known = None if before is None else before.data
+            return Verdicts(judge(self.data, parsed, known, least=min_slice_size, on=gate_on))
 
-    def with_gates(self, *rules: str, baseline: Report | str | os.PathLike[str] | None = None) -> Self:
-        """The report with these gates judged in it, as ``--min`` and ``--max`` leave it."""
-        return type(self)(replace(self.data, gates=tuple(self.check(*rules, baseline=baseline))))
+    def with_gates(
+        self,
+        *rules: str,
+        baseline: Report | str | os.PathLike[str] | None = None,
+        gate_on: Basis = "point",
+        min_slice_size: int = 1,
+    ) -> Self:
+        """The report with these gates judged in it, as ``--min`` and ``--max`` leave it; arguments as of ``check``."""
+        judged = self.check(*rules, baseline=baseline, gate_on=gate_on, min_slice_size=min_slice_size)
+        return type(self)(replace(self.data, gates=tuple(judged)))
 
     def to_json(self) -> str:
         """The JSON document that ``evalcli report -f json`` prints, to the byte."""

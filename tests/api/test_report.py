@@ -171,6 +171,11 @@ def test_gates(report, tmp_path):
         with pytest.raises(UsageError):
             report.check(text)
     assert report.check("accuracy>=0.6").passed  # a value on its bound
+    unsure = report.check("accuracy>=0.5", gate_on="interval")
+    assert [verdict.status for verdict in unsure] == ["inconclusive"]
+    assert unsure.exit_code == 3
+    with pytest.raises(UsageError, match="gate_on='whole'; it can be 'point', 'interval'"):
+        report.check("accuracy>=0.5", gate_on="whole")
     gated = report.with_gates("accuracy>=0.9")
     assert json.loads(gated.to_json())["gates"][0]["status"] == "fail"
 
