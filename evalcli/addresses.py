@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import UsageError
@@ -59,6 +60,19 @@ def between(report: Report, names: Iterable[str]) -> dict[str, Value]:
     return found
 
 
+def of_size(report: Report, least: int) -> Report:
+    """The report with what is told between slices told of those of ``least`` rows, as gates tell it."""
+    from evalcli.metrics.registry import split_address
+
+    found = {}
+    for name in report.metrics:
+        address = split_address(name)
+        if address is not None and any(row.by == address.by for row in report.slices):
+            again = look_up(report, name, least, afresh=True)
+            found[name] = Value(None) if isinstance(again, str) else again.value
+    return replace(report, metrics={**report.metrics, **found}) if found else report
+
+
 def holds(report: Report, metric: str) -> bool:
     """Whether a report has a metric that the registry does not know, of all rows or in slices."""
     from evalcli.metrics.registry import is_registered, split_address
@@ -94,7 +108,7 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
         why = "no row has a value there" if gone else f"write @{column}" if cut else f"add --by {address.by}"
         return f"the report has no slices by {address.by!r}; {why}"
     if name is not None and name.entry.reads == "slices":
-        return _compared(rows, name, least)
+        return _compared(report, rows, name, least)
     metric = address.metric if name is None else str(name.whole)
     again = "" if name is None else f"; report again with -m {metric}"
     if address.value not in {None, "*"}:
@@ -122,7 +136,20 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
     rows = sorted(rows, key=lambda row: row.metrics[metric].value or 0.0, reverse=direction == "lower")
     worst, best = rows[0], rows[-1]
     gap = abs((best.metrics[metric].value or 0.0) - (worst.metrics[metric].value or 0.0))
-    return Found(Value(gap), sum(row.n for row in rows), f"from '{worst.value}' to '{best.value}'")
+    value = _sure(report, gap, [[row.metrics[metric] for row in rows]], name)
+    return Found(value, sum(row.n for row in rows), f"from '{worst.value}' to '{best.value}'")
+
+
+def _sure(report: Report, gap: float, metrics: list[list[Value]], name: MetricName | None) -> Value:
+    """The ``gap`` between slices with its interval, where those of the slices are known."""
+    from evalcli.uncertainty.gaps import widest
+    from evalcli.uncertainty.intervals import Confidence
+
+    if report.confidence is None:
+        return Value(gap)
+    least, most = (-inf, inf) if name is None else (name.entry.low, name.entry.high)
+    found = widest(metrics, Confidence(report.confidence), least, most)
+    return Value(gap) if found is None else Value(gap, found.low, found.high, found.method)
 
 
 def _badness(value: float, direction: str, bound: str | None) -> float:
@@ -137,33 +164,38 @@ def _badness(value: float, direction: str, bound: str | None) -> float:
     return value if direction == "lower" else -value
 
 
-def _compared(rows: list[SliceRow], name: MetricName, least: int) -> Found | str:
+def _compared(report: Report, rows: list[SliceRow], name: MetricName, least: int) -> Found | str:
     """What compares slices by several of their metrics."""
     rows = [row for row in rows if row.n >= least]
     if not rows:
         return f"no slice has {least:,} rows"
-    rates = {}
+    rates, values = {}, []
     for metric in reads_of[name.base]:
         if any(metric not in row.metrics for row in rows):
             return f"it is made of {metric}, which not all slices have; report again with -m {metric}"
-        found = [row.metrics[metric].value for row in rows]
-        rates[metric] = [value for value in found if value is not None]
+        values.append([row.metrics[metric] for row in rows])
+        rates[metric] = [one.value for one in values[-1] if one.value is not None]
     rows_of_all = sum(row.n for row in rows)
-    if any(len(values) < len(rows) for values in rates.values()):
+    if any(len(known) < len(rows) for known in rates.values()):
         return Found(Value(None), rows_of_all)
-    return Found(Value(float(name.entry.formula(rates))), rows_of_all)
+    return Found(_sure(report, float(name.entry.formula(rates)), values, name), rows_of_all)
 
 
-def look_up(report: Report, metric: str, least: int = 1, bound: str | None = None) -> Found | str:
+def look_up(
+    report: Report, metric: str, least: int = 1, bound: str | None = None, *, afresh: bool = False
+) -> Found | str:
     """The value under this name, or why there is none.
 
     The worst slice, and the gap, are of those of ``least`` rows. ``bound`` is ``min`` or ``max`` where a gate asks.
+    ``afresh`` tells from the slices what the report already holds between them.
     """
     from evalcli.metrics.registry import check_task, parse, split_address
 
     address = split_address(metric)
     sliced = address is not None and any(row.by == address.by for row in report.slices)
-    if metric in report.metrics and not (sliced and bound is not None):  # a gate knows which slice is the worst to it
+    if metric in report.metrics and not (
+        sliced and (afresh or bound is not None)
+    ):  # a gate knows which slice is the worst to it
         return Found(report.metrics[metric], report.n)
     if address is not None and holds(report, metric):
         return _sliced(report, address, None, least, bound)

@@ -128,7 +128,7 @@ def _on_interval(verdict: Verdict, rows: int, report: Report, why: str) -> Verdi
     from evalcli.uncertainty.intervals import Confidence, Interval
 
     if verdict.value is None or verdict.low is None or verdict.high is None:
-        if report.confidence is None and report.task != "multilabel":
+        if report.confidence is None:
             reason = "there is no interval of it; report without --no-intervals, or judge by --gate-on point"
         else:
             reason = f"{f'{why}, and ' if why else ''}one of the two reports has no interval of it; "

@@ -132,8 +132,10 @@ def needed(definitions: Iterable[Definition], known: Container[str] = ()) -> tup
     return tuple(dict.fromkeys(found))
 
 
-def with_definitions(report: Report, definitions: Iterable[Definition]) -> Report:
+def with_definitions(report: Report, definitions: Iterable[Definition], least: int = 1) -> Report:
     """The report with these metrics in it; the signature says how they were computed.
+
+    The worst slice, and the gap, are of those of ``least`` rows.
 
     Raises:
         UsageError: one reads what the report does not have.
@@ -144,7 +146,7 @@ def with_definitions(report: Report, definitions: Iterable[Definition]) -> Repor
     for one in definitions:
 
         def read(name: str, own: Definition = one, held: Report = report) -> Value:
-            found = look_up(held, name)
+            found = look_up(held, name, least)
             if isinstance(found, str):
                 raise UsageError(f"--define {own.name}: {name}: {found}", fix="check the expression")
             return found.value

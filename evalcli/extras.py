@@ -20,6 +20,8 @@ class Extras:
 
     own: tuple[OwnMetric, ...] = ()
     definitions: tuple[Definition, ...] = ()
+    least: int = 1
+    """The rows without which a slice is never the worst, and makes no gap."""
 
     def __contains__(self, name: object) -> bool:
         """One of the user's own may give several numbers, under names that begin with its own; each also in slices."""
@@ -58,9 +60,13 @@ class Extras:
         return slicers_of((*names, *metrics_of(rules), *self.needed(rules)))
 
     def defined(self, report: Report) -> Report:
-        """The report with the definitions in it."""
+        """The report with the definitions in it, and no small slice in what it says between slices."""
+        if self.least > 1:
+            from evalcli.addresses import of_size
+
+            report = of_size(report, self.least)
         if not self.definitions:
             return report
         from evalcli.expressions import with_definitions
 
-        return with_definitions(report, self.definitions)
+        return with_definitions(report, self.definitions, self.least)

@@ -330,8 +330,7 @@ def _on_interval(rule: Rule, found: Found, report: Report) -> tuple[str, str]:
     value = found.value
     assert value.value is not None
     if value.low is None or value.high is None or rule.kind == "drop":
-        asked = report.confidence is not None or report.task == "multilabel"
-        way = "" if asked else "report without --no-intervals, or "
+        way = "" if report.confidence is not None else "report without --no-intervals, or "
         return "missing", f"there is no interval of it; {way}judge by --gate-on point"
     interval = Interval(value.low, value.high, value.method or "")
     sure = Confidence(0.95 if report.confidence is None else report.confidence)

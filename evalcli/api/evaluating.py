@@ -40,7 +40,7 @@ def evaluate(  # what an editor shows
     by: Any = None,
     scan: Any = None,
     scan_metric: str | None = None,
-    min_slice_size: int = 30,
+    min_slice_size: int | None = None,
     task: str | None = None,
     scores: str | None = None,
     threshold: float | None = None,
@@ -76,7 +76,7 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
     by: Any = None,
     scan: Any = None,
     scan_metric: str | None = None,
-    min_slice_size: int = 30,
+    min_slice_size: int | None = None,
     task: str | None = None,
     scores: str | None = None,
     threshold: float | None = None,
@@ -119,7 +119,7 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
             but ids and those of more than 1,000 texts. They are in ``report.data.scan``.
         scan_metric: What slices are compared by: ``accuracy``, of several labels ``subset_accuracy``, of values ``mae``
             unless said otherwise.
-        min_slice_size: The rows that make a slice for the search.
+        min_slice_size: Slices of fewer rows are never the worst and make no gap (1), and are not searched (30).
         task: ``binary``, ``multiclass``, ``multilabel`` or ``regression``; by default what the input shows.
         scores: ``labels``, ``probs``, ``logits`` or ``values``; by default what the whole input shows.
         threshold: The probability from which the positive class is predicted (0.5).
@@ -184,10 +184,12 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
     budget = None if ranking_budget is None else int(ranking_budget * 2**20)
     execution = Execution(backend, str(device), batch_size, workers, budget)
     with in_keywords():
-        extras = Extras(_own_metrics(own), definitions_of(define))
+        extras = Extras(_own_metrics(own), definitions_of(define), min_slice_size or 1)
         names = metric_names(metrics)
         selection.by = extras.slicers(names or ())
-        selection.scan = None if scan is None else scan_of(scan, scan_metric, min_slice_size)
+        selection.scan = (
+            None if scan is None else scan_of(scan, scan_metric, 30 if min_slice_size is None else min_slice_size)
+        )
         sides = Sides(preds, target, weight, by, cluster, scan)
         if partial:
             return _counted(sides, selection, choices, execution, names, extras)

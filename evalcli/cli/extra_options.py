@@ -37,13 +37,14 @@ class ExtraOptions:
         ),
     ] = ()  # type: ignore[assignment]  # as above
 
-    def extras(self) -> "Extras":
-        """The metrics, imported and made, and the expressions, read."""
+    def extras(self, least: int | None = None) -> "Extras":
+        """The metrics, imported and made, and the expressions, read; ``least`` rows make a slice."""
         from evalcli.extras import Extras
 
+        least = least or 1
         if not (self.metric or self.define):
-            return Extras()
+            return Extras(least=least)
         from evalcli.expressions import parse_definitions
         from evalcli.loading import load_metrics
 
-        return Extras(load_metrics(self.metric), parse_definitions(self.define))
+        return Extras(load_metrics(self.metric), parse_definitions(self.define), least)

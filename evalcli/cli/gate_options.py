@@ -61,7 +61,7 @@ class GateOptions:
             "--min-slice-size",
             metavar="N",
             min=1,
-            help="Slices of fewer rows are never the worst, make no gap, and are not tried by --scan (30).",
+            help="Slices of fewer rows are never the worst and make no gap (1), and are not tried by --scan (30).",
             rich_help_panel=_GATES,
         ),
     ] = None

@@ -34,7 +34,7 @@ def merge(parts: Parts, *, extra: ExtraOptions, gating: GateOptions, output: Out
     from evalcli.cli.saved import read_report
     from evalcli.gates import judge, metrics_of
 
-    extras = extra.extras()
+    extras = extra.extras(gating.slice_size)
     rules, base = gating.rules(extras), gating.baseline_path()
     also = extras.needed(rules)
     files = _named(parts)

@@ -81,7 +81,7 @@ def report_by_ranks(launch: Launch, groups: Groups) -> ExitCode:
 
 def _understood(groups: Groups, *, first: bool) -> Wanted:
     files, inputs, deciding, extra, gating, executing, output = groups
-    extras = extra.extras()
+    extras = extra.extras(gating.slice_size)
     rules = gating.rules(extras)
     also = extras.needed(rules)
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()

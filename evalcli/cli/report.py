@@ -55,7 +55,7 @@ def report(
         from evalcli.cli.ranks import report_by_ranks
 
         return report_by_ranks(ranks, (files, inputs, deciding, extra, gating, executing, output))
-    extras = extra.extras()
+    extras = extra.extras(gating.slice_size)
     rules = gating.rules(extras)
     also = extras.needed(rules)
     choices, execution, names = deciding.choices(), executing.execution(), deciding.names()

@@ -112,6 +112,34 @@ def test_slices_are_addressed_and_gated():
     assert by_name["accuracy@region=EU"] == pytest.approx(right["EU"], abs=1e-12)
 
 
+@pytest.mark.parametrize("way", ["python", "report", "merge"])
+def test_small_slices_are_no_worst_whoever_asks(way, run, tmp_path, monkeypatch):
+    """The metric and the gate of one name tell the same."""
+    monkeypatch.chdir(tmp_path)
+    region = np.array(["tiny"] * 2 + ["EU", "US"] * 119)
+    preds = np.where(region == "tiny", (TARGET + 1) % 3, PREDS)
+    data = pd.DataFrame({"label": WORDS[TARGET], "pred": WORDS[preds], "region": region})
+    data.to_csv("rows.csv", index=False)
+    names = "accuracy,accuracy@region=*,accuracy@region:gap"
+    gates = ("--max", "accuracy@region:gap=1", "--min", "accuracy@region=*=0")
+    if way == "python":
+        made = evalcli.evaluate("rows.csv", by="region", metrics=names, min_slice_size=10)
+        judged = made.check("accuracy@region=*>=0", "accuracy@region:gap<=1", min_slice_size=10)
+        found, gated = {name: made[name] for name in made}, {one.metric: one.value for one in judged}
+    else:
+        run("report", "rows.csv", "--by", "region", "-m", names, "-o", "part.evalcli", "--quiet")
+        asked = ("part.evalcli",) if way == "merge" else ("rows.csv", "--by", "region", "-m", names)
+        done = run(way, *asked, *gates, "--min-slice-size", "10", "-f", "json")
+        assert done.code == 0, done.stderr
+        said = json.loads(done.stdout)
+        found = {name: value["value"] for name, value in said["metrics"].items()}
+        gated = {one["metric"]: one["value"] for one in said["gates"]}
+    shares = [(preds == TARGET)[region == one].mean() for one in ("EU", "US")]
+    assert gated == {name: found[name] for name in gated}
+    assert found["accuracy@region=*"] == pytest.approx(min(shares), abs=1e-12)
+    assert found["accuracy@region:gap"] == pytest.approx(max(shares) - min(shares), abs=1e-12)
+
+
 def test_a_frame_of_slices():
     report = evalcli.evaluate(FRAME, by=["region", "year"], metrics="accuracy,f1_macro")
     frame = report.slices

@@ -19,6 +19,7 @@ from evalcli.report import Report
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
 from evalcli.task import Choices
+from evalcli.uncertainty.intervals import Confidence
 
 
 def report(source, names=None, *, size=None, workers=1, also=(), **choices):
@@ -126,6 +127,25 @@ def test_gates_read_a_slice_the_worst_one_and_the_gap():
     assert worst.value == min(values[row.value] for row in found.slices if row.n > small)
     (none,) = judge(found, parse_rules(["accuracy@region=*=0.5"]), least=10**6)
     assert none.status == "missing"
+
+
+def test_the_gap_and_fairness_are_judged_by_their_intervals():
+    rng = np.random.default_rng(3)
+    truth, sex = rng.integers(0, 2, 600), np.repeat(["f", "m"], 300)
+    preds = np.where(rng.random(600) < np.where(sex == "f", 0.9, 0.7), truth, 1 - truth)
+    source = MemorySource(preds, truth, slices={"sex": sex})
+    names = ("accuracy@sex:gap", "f1_macro@sex:gap", "equalized_odds_difference@sex")
+    bounds = {0.5: "pass", 0.2: "inconclusive", 0.05: "fail"}
+    found = report(source, names, confidence=Confidence())
+    for name in names:
+        value = found.metrics[name]
+        assert 0.0 < value.low < value.value < value.high < 0.5
+        rules = parse_rules(maximum=[f"{name}={bound}" for bound in bounds])
+        assert [verdict.status for verdict in judge(found, rules, on="interval")] == [*bounds.values()]
+    plain = report(source, names)
+    (verdict,) = judge(plain, parse_rules(maximum=["accuracy@sex:gap=0.2"]), on="interval")
+    assert verdict.status == "missing"
+    assert "report without --no-intervals" in verdict.reason
 
 
 def test_an_undefined_slice_makes_the_worst_undefined():
