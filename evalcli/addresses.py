@@ -37,8 +37,18 @@ def wholes_of(names: Iterable[str], by: str = "") -> tuple[MetricName, ...]:
     found: list[MetricName] = []
     for name in map(parse, names):
         if name.slice_by in {None, by}:
-            found += map(parse, reads_of[name.base]) if name.entry.reads == "slices" else [name.whole]
+            found += map(parse, made_of(name))
     return tuple(dict.fromkeys(found))
+
+
+def made_of(name: MetricName) -> tuple[str, ...]:
+    """The metrics of the rows of each slice that one between slices is told from.
+
+    >>> from evalcli.metrics.registry import parse
+    >>> made_of(parse("f1_macro@region=*")), made_of(parse("equalized_odds_difference@sex"))
+    (('f1_macro',), ('recall', 'specificity'))
+    """
+    return reads_of[name.base] if name.entry.reads == "slices" else (str(name.whole),)
 
 
 def between(report: Report, names: Iterable[str]) -> dict[str, Value]:
@@ -200,14 +210,14 @@ def look_up(
     if address is not None and holds(report, metric):
         return _sliced(report, address, None, least, bound)
     name = parse(metric)
-    if address is not None:
-        return _sliced(report, address, name, least, bound)
-    if str(name) in report.metrics:
+    if address is None and str(name) in report.metrics:
         return Found(report.metrics[str(name)], report.n)
     try:
         check_task(name, report.task)
     except UsageError as e:
         return e.told
+    if address is not None:
+        return _sliced(report, address, name, least, bound)
     if name.label is None:
         if name.average is None and name.entry.averages and report.task != "binary":
             return f"not one number in a {report.task} task: say {metric}_macro or {metric}[CLASS]"

@@ -40,21 +40,23 @@ class Delivery(NamedTuple):
         """Whether anything but parts is written or printed."""
         return self.format is not None or any(target.format != PART for target in self.targets)
 
-    def intervals(self, asked: Collection[str]) -> Shown | None:
-        """The metrics that anyone will see, given those ``asked`` for; ``None``: all that there are.
+    def intervals(self, asked: Collection[str], gated: Collection[str] = ()) -> Shown | None:
+        """The metrics that anyone will see, given those ``asked`` for and ``gated``; ``None``: all that there are.
 
-        A part holds all that slices have, whatever is printed beside it.
+        A part holds all that slices have, whatever is printed beside it. Verdicts say their intervals in any case.
         """
         forms = {self.format, *(target.format for target in self.targets)} - {None, PART}
         if forms - {"rich"}:
             return None
+        from evalcli.addresses import made_of
         from evalcli.counting import Shown
         from evalcli.metrics.registry import parse
         from evalcli.renderers.contents import HEADLINES, SLICE_COLUMNS
 
+        asked = gated if not forms else (*asked, *gated)
+        named = frozenset((*asked, *(name for one in map(parse, asked) for name in made_of(one))))
         if not forms:
-            return Shown(frozenset(), frozenset(), None if self.takes_part else frozenset())
-        named = frozenset((*asked, *(str(parse(name).whole) for name in asked)))
+            return Shown(named, named, None if self.takes_part else frozenset())
         first = {columns[0] for columns in SLICE_COLUMNS.values()}
         listed = named.union(*SLICE_COLUMNS.values())
         return Shown(named | HEADLINES, named | first, None if self.takes_part else listed)

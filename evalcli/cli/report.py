@@ -92,7 +92,7 @@ def report(
             kept = _Keeper(wanted=delivery.takes_part)
             if kept.wanted:
                 tell_of_ranges(source.slicers, source.scanned)
-            seen = None if gating.basis == "interval" else delivery.intervals((*(names or ()), *also))
+            seen = None if gating.basis == "interval" else delivery.intervals(names or (), also)
             result = evaluate(
                 source, choices, execution, names, progress, also=also, own=extras.own, shown=seen, kept=kept
             )

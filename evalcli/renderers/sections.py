@@ -76,16 +76,19 @@ def verdict_lines(gates: Sequence[Verdict], screen: Screen) -> Iterator[Text]:
         word, style = _STATUS.get(verdict.status, (verdict.status, "yellow"))
         further = (wording.ends(verdict), "" if verdict.n is None else count(verdict.n))
         rows.append([screen.say(word, style), screen.name(verdict.rule, cap), value, bound, *map(screen.say, further)])
-    used = 6 if any(row[4].plain for row in rows[1:]) else 4
+    if not any(row[4].plain for row in rows[1:]):
+        rows = [[*row[:4], row[5]] for row in rows]
+    used = len(rows[0]) if any(row[-1].plain for row in rows[1:]) else 4
+    sides = "llrrlr" if used == 6 else "llrrr"
     for columns in (used, 4, 3):  # the rule itself names the bound
-        lines = table([row[:columns] for row in rows], "llrrlr"[:columns])
+        lines = table([row[:columns] for row in rows], sides[:columns])
         if max(line.cell_len for line in lines) <= screen.width - INDENT:
             break
     drawn = [lines[0]]
     for line, verdict in zip(lines[1:], gates, strict=True):
         drawn.append(line)
         sure, rows_of = wording.ends(verdict), "" if verdict.n is None else f"n = {count(verdict.n)}"
-        beside = ", ".join(filter(None, (sure, rows_of))) if columns < used and sure else ""
+        beside = ", ".join(filter(None, (sure, rows_of))) if columns < used else ""
         if text := "; ".join(filter(None, (beside, verdict.reason))):
             drawn += prose(text, screen, hang=4, style="dim")
     yield from indented([*title(f"Gates: {passed} of {len(gates)} passed", screen), *drawn])

@@ -15,6 +15,7 @@ from evalcli.errors import LimitError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules, slicers_of
 from evalcli.metrics.registry import parse
+from evalcli.renderers.terminal import plain
 from evalcli.report import Report
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
@@ -146,6 +147,19 @@ def test_the_gap_and_fairness_are_judged_by_their_intervals():
     (verdict,) = judge(plain, parse_rules(maximum=["accuracy@sex:gap=0.2"]), on="interval")
     assert verdict.status == "missing"
     assert "report without --no-intervals" in verdict.reason
+
+
+def test_what_no_slice_can_have_is_told_as_of_all_rows():
+    found = report(MemorySource([0, 1, 2, 1], [0, 1, 2, 0], slices={"g": ["a", "a", "b", "b"]}))
+    for name in ("rmse", "subset_accuracy"):
+        whole, sliced = (judge(found, parse_rules([f"{one}=1"]))[0] for one in (name, f"{name}@g=*"))
+        assert whole.status == sliced.status == "missing"
+        assert sliced.reason == whole.reason.replace(name, f"{name}@g=*", 1)
+
+
+def test_one_slice_is_no_plural():
+    found = report(MemorySource([0, 1, 2, 1], [0, 1, 2, 0], slices={"g": ["a"] * 4}))
+    assert "By g  1 slice\n" in plain(found, 80)
 
 
 def test_an_undefined_slice_makes_the_worst_undefined():

@@ -14,6 +14,7 @@ from evalcli.cli.deliver import Delivery
 from evalcli.cli.output import PART, Target
 from evalcli.engine import Execution
 from evalcli.evaluation import evaluate
+from evalcli.gates import judge, parse_rules
 from evalcli.metrics.registry import METRICS
 from evalcli.renderers import render
 from evalcli.task import Choices
@@ -77,3 +78,22 @@ def test_files_hold_all_that_slices_have(forms, printed, listed):
     held = METRICS.keys() if shown is None or shown.in_slices is None else shown.in_slices
     assert {*listed} <= {*held}
     assert ("log_loss" in held) == (listed is METRICS)
+
+
+@pytest.mark.parametrize("gate", ["accuracy", "f1@site=*", "recall@site:gap", "equalized_odds_difference@site"])
+def test_verdicts_have_their_interval_where_nothing_else_is_printed(gate):
+    shown = Delivery((), None, quiet=True).intervals(("mcc",), (gate,))
+    quiet, whole = (_sliced("binary", (gate,), seen) for seen in (shown, None))
+    (one,), (other) = (judge(report, parse_rules([f"{gate}=0.5"])) for report in (quiet, whole))
+    assert other == (one,)
+    assert one.low < one.high
+    assert "mcc" not in shown.of_all
+
+
+def test_a_verdict_without_an_interval_says_its_rows(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("p.csv").write_text("target,pred\n" + "a,a\n" * 30)
+    done = run("report", "p.csv", "--quiet", "--no-intervals", "--max", "accuracy=0.5")
+    assert done.code == 1
+    assert done.stderr.splitlines()[2].split() == ["status", "gate", "value", "bound", "n"]
+    assert done.stderr.splitlines()[3].split() == ["FAIL", "accuracy<=0.5", "1.0000", "0.5000", "30"]

@@ -185,5 +185,5 @@ def test_on_the_command_line(tmp_path, monkeypatch, run):
     read = run("report", "new.csv", "--task", "regression", "--metric", "my.py:Worst", *gate)
     assert (read.code, read.stderr) == (1, run("gate", "new.json", *gate[:-1]).stderr)
     assert run("merge", "new.evalcli", "--metric", "my.py:Worst", *gate) == read
-    assert "  FAIL    drop(Worst)<=0.1      0.5000  0.1000\n" in read.stderr
-    assert "  pass    drop(Worst@g=*)<=0.6  0.5000  0.6000\n" in read.stderr
+    assert "  FAIL    drop(Worst)<=0.1      0.5000  0.1000  6\n" in read.stderr
+    assert "  pass    drop(Worst@g=*)<=0.6  0.5000  0.6000  2\n" in read.stderr
