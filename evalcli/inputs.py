@@ -30,7 +30,7 @@ class Sides:
     """What was given: predictions, the truth, weights and clusters; each an array, a name, or a path.
 
     ``by`` is what rows are sliced by: a name or several, an array, or arrays by name. ``scan`` is likewise what is
-    searched for weak slices, where the selection asks for a search.
+    searched for weak slices, where the selection asks for a search. Predictions in memory are ``called`` so.
     """
 
     preds: Any
@@ -39,6 +39,7 @@ class Sides:
     by: Any = None
     cluster: Any = None
     scan: Any = None
+    called: str = "preds"
 
 
 def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> Source:
@@ -64,7 +65,7 @@ def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> S
     preds, target, weight, columns, used = _together(sides, selection)
     slices = slices.with_all_of(sides.preds, used)
     check_indexes(side for side in (preds, target, weight, cluster, *slices.columns.values()) if side is not None)
-    held = [hold(side, name, copies=copies) for side, name in ((preds, "preds"), (target, "target"))]
+    held = [hold(side, name, copies=copies) for side, name in ((preds, sides.called), (target, "target"))]
     source = slices.cut(memory_source(held[0], held[1], _weight(weight), columns, selection.nan))
     return _clustered(source, cluster, sides.cluster if isinstance(sides.cluster, str) else "cluster")
 
@@ -163,11 +164,11 @@ def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[
             classes = _class_names(names)
             ordered = _ordered(target, classes, names)
             return sides.preds, ordered, _named(weight, sides.preds), classes, frozenset(names)
-        found = choose(names, selection, "preds", both=False)
+        found = choose(names, selection, sides.called, both=False)
     else:
         selection.target = target
         selection.weight = weight if isinstance(weight, str) else None
-        found = choose(names, selection, "preds", both=True)
+        found = choose(names, selection, sides.called, both=True)
         target = column_of(sides.preds, str(found.target))
     preds = _picked(sides.preds, found.pred)
     roles = (*found.pred, *(each for each in (found.target, weight, sides.cluster) if isinstance(each, str)))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from evalcli.api.evaluating import confidence_of, metric_names
 from evalcli.api.saving import save_as
+from evalcli.comparing.data import NAMES, Difference
 from evalcli.comparing.data import Comparison as PlainComparison
-from evalcli.comparing.data import Difference
 from evalcli.engine import Execution
-from evalcli.errors import UsageError
-from evalcli.inputs import Sides, open_sides
+from evalcli.errors import EvalError, UsageError
+from evalcli.inputs import Sides, is_path, open_sides
 from evalcli.keywords import check_word, choices_of, in_keywords
 from evalcli.sources.base import Selection
 from evalcli.sources.clustering import NoClustersError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
     from rich.console import Console, ConsoleOptions, RenderResult
+
+    from evalcli.sources.base import Source
 
 
 class Comparison:
@@ -215,13 +217,14 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         metric_names(metrics), (), confidence_of(confidence, resamples, seed), flips, by_id=id is not None
     )
     with ExitStack() as held, in_keywords():
-        sources, missing = [], []
+        sources: list[Source] = []
+        missing, called = [], _called(sides)
         for model, name in sides:
             selection = Selection(
                 pred=name, id=id, where=where, scores=scores, nan=nan, labels=choices.labels, workers=workers,
                 listing=True, beside=True, sorted=id is not None,
             )  # fmt: skip
-            given = Sides(model, target, weight, cluster=cluster)
+            given = Sides(model, target, weight, cluster=cluster, called=called[len(sources)])
             try:
                 source = open_sides(given, replace(selection))
             except NoClustersError as error:  # another model may have them
@@ -231,4 +234,20 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         if len(missing) == len(sources):
             raise missing[0]
         execution = Execution(batch_size=batch_size, workers=workers)
-        return Comparison(compared(sources, choices, execution, question))
+        try:
+            found = compared(sources, choices, execution, question)
+        except EvalError as error:  # samples that are not the same are another command's
+            error.fix = error.fix.partition("; --independent")[0]
+            raise
+        models = tuple(
+            one if file else replace(one, path="in memory" if one.path == one.name else one.path, column="")
+            for one, file in zip(found.models, (is_path(model) for model, _ in sides), strict=True)
+        )
+        return Comparison(replace(found, models=models))
+
+
+def _called(sides: Sequence[tuple[Any, str | None]]) -> tuple[str, ...]:
+    """What errors and the comparison call models in memory: by their column, or else by letters."""
+    names = [name or getattr(model, "name", None) for model, name in sides]
+    known = all(isinstance(name, str) and name for name in names) and len({*names}) == len(names)
+    return tuple(map(str, names)) if known else tuple(NAMES[: len(sides)])

@@ -307,7 +307,7 @@ def memory_source(
 
     """
     _refuse_missing(preds, target, nan)
-    source = ArraySource(preds, target, weight, [_held("preds"), _held("target")])
+    source = ArraySource(preds, target, weight, [_held(preds.name), _held("target")])
     if columns is not None:
         source.preds = replace(source.preds, columns=columns)
     return source

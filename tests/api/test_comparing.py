@@ -87,6 +87,34 @@ def test_a_league(tmp_path: Path) -> None:
         found["accuracy"]
 
 
+@pytest.mark.parametrize(
+    ("models", "pred", "told"),
+    [
+        ((OLD, NEW), None, ("in memory", "in memory")),
+        ((pd.Series(OLD, name="old"), pd.Series(NEW, name="new")), None, ("old", "new")),
+        ((pd.Series(OLD, name="pred"), pd.Series(NEW, name="pred")), None, ("in memory", "in memory")),
+        (({"old": OLD, "new": NEW},), ("old", "new"), ("old", "new")),
+    ],
+    ids=["arrays", "series", "alike", "columns"],
+)
+def test_models_in_memory_go_by_their_columns(models, pred, told) -> None:
+    found = evalcli.compare(*models, pred=pred, target=TRUTH)
+    assert tuple((one.path, one.column) for one in found.data.models) == tuple((name, "") for name in told)
+    assert f"  A         {told[0]}, labels\n  B         {told[1]}, labels\n" in str(found)
+
+
+def test_errors_say_which_model_they_are_about() -> None:
+    scores = np.linspace(0, 1, len(TRUTH))
+    bad = np.where(np.arange(len(TRUTH)) == 3, np.nan, scores)
+    truth = np.arange(len(TRUTH)) % 2
+    with pytest.raises(InputError, match=r"^B: 1 prediction is not finite"):
+        evalcli.compare(scores, bad, target=truth)
+    with pytest.raises(InputError, match=r"^new: 1 prediction is not finite"):
+        evalcli.compare({"old": scores, "new": bad}, pred=("old", "new"), target=truth)
+    with pytest.raises(InputError, match=r"^B: 5 rows, but A has 400; .* or pair tables with id= \[E3\]$"):
+        evalcli.compare(scores, scores[:5], target=truth)
+
+
 def test_what_cannot_be_compared() -> None:
     with pytest.raises(UsageError, match=r"1 models: from 2 to 26 are compared; as in compare\(old, new"):
         evalcli.compare(OLD, target=TRUTH)
