@@ -10,7 +10,6 @@ from functools import cached_property
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from evalcli import weakslices
 from evalcli.classrows import predictions, supports, values
 from evalcli.report import Finding
 from evalcli.reporting import swapped
@@ -262,6 +261,10 @@ def miscalibrated(facts: Facts) -> Finding | None:
 
 def weak_slice(facts: Facts) -> Finding | None:
     """The worst of the slices that a search found to be weaker than the rest."""
+    if facts.report.scan is None:
+        return None
+    from evalcli import weakslices
+
     return weakslices.weak_slice(facts.report)
 
 

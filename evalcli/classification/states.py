@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.classification import scan as scanning
 from evalcli.classification.codes import make_prepare
 from evalcli.classification.slices import SliceStates
 from evalcli.clusterpasses import single_cluster
@@ -16,8 +15,6 @@ from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.counts import ConfusionCounts
-from evalcli.scancounts import Hits
-from evalcli.scantables import ALL, SIDES, Rows, ScanTables, scan_under, searched_codes, tables_of, until_decided
 from evalcli.slicepasses import Waiting, by_name, places_to_wait
 from evalcli.sources.labels import check_labels
 
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
+    from evalcli.scantables import Rows, ScanTables
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
@@ -48,8 +46,8 @@ class ClassificationPass:
     waiting: tuple[Waiting[Labels], ...] = ()
     """Rows whose scores are counted with their slices, for each slicer."""
     scan: ScanTables | None = None
-    scan_rows: Rows = ALL
-    """Which rows the metric of the search is a share of."""
+    scan_rows: Rows | None = None
+    """Which rows the metric of the search is a share of, where there is one."""
     clusters: ClusterStates | None = None
     clusters_in: tuple[SlicedClusters, ...] = ()
     """The clusters of each slicer's slices, where there are clusters."""
@@ -80,8 +78,11 @@ class ClassificationPass:
             self._count_slices(labels, scored)
         elif self.scores is not None and scored:
             self.scores.update(labels)
-        if self.scan is not None and self.plan.layout.inner == 1:
-            scanning.count(self.scan, self.scan_rows, labels, searched_codes(labels.groups, len(self.slices)))
+        if self.scan is not None and self.scan_rows is not None and self.plan.layout.inner == 1:
+            from evalcli.classification.scan import count
+            from evalcli.scantables import searched_codes
+
+            count(self.scan, self.scan_rows, labels, searched_codes(labels.groups, len(self.slices)))
         if self.clusters is not None:
             self.clusters.update(labels, scores=scored)
         for number, clusters in enumerate(self.clusters_in):
@@ -208,7 +209,11 @@ class ClassificationPass:
         self.settle()
         if type(other) is not type(self):
             raise ValueError("another family of tasks")
-        scan = scan_under(self.scan, other.scan)
+        scan = None
+        if self.scan is not None or other.scan is not None:
+            from evalcli.scantables import scan_under
+
+            scan = scan_under(self.scan, other.scan)
         same = self.prepare.classes == other.prepare.classes and (
             self.prepare.classes is None or self.task.classes == other.task.classes
         )
@@ -318,9 +323,12 @@ def _check_scan(plan: Plan, task: Task) -> None:
         UsageError: they have several labels in more axes; or the metric is no share of rows.
 
     """
+    from evalcli.classification.scan import USUAL, rows_of
+    from evalcli.scantables import SIDES
+
     assert plan.source.scanned is not None
     asked = plan.source.scanned.asked
-    scanning.rows_of(asked.metric or scanning.USUAL, task)
+    rows_of(asked.metric or USUAL, task)
     if asked.apart and asked.metric in SIDES:
         what = f"--scan-metric {asked.metric}: rows that are counted apart may have another positive class"
         raise UsageError(what, fix=f"name a class, as in {asked.metric}[{task.classes[0] if task.classes else 1}]")
@@ -359,9 +367,13 @@ def _empty(
     waiting = places_to_wait(plan.source.slicers)
     empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, waiting)
     if scanned is not None:
+        from evalcli.classification.scan import USUAL, rows_of
+        from evalcli.scancounts import Hits
+        from evalcli.scantables import ALL, tables_of, until_decided
+
         empty.scan = tables_of(plan.source, Hits)
-        metric = scanned.asked.metric or scanning.USUAL
-        empty.scan_rows = until_decided(metric, lambda: scanning.rows_of(metric, task), ALL)
+        metric = scanned.asked.metric or USUAL
+        empty.scan_rows = until_decided(metric, lambda: rows_of(metric, task), ALL)
     if plan.source.clustered is None:
         return empty
     from evalcli.classification.clusters import ClusterStates, SlicedClusters

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from evalcli import weakslices
 from evalcli.report import Finding
 from evalcli.reporting import swapped
 
@@ -258,6 +257,10 @@ def all_right(facts: Facts) -> Finding | None:
 
 def weak_slice(facts: Facts) -> Finding | None:
     """The worst of the slices that a search found to be weaker than the rest."""
+    if facts.report.scan is None:
+        return None
+    from evalcli import weakslices
+
     return weakslices.weak_slice(facts.report)
 
 

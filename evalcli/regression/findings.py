@@ -15,7 +15,6 @@ from evalcli.metrics import regression
 from evalcli.metrics.residuals import heaviest
 from evalcli.report import Finding
 from evalcli.reporting import swapped
-from evalcli.weakslices import weak_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +108,7 @@ class Facts(NamedTuple):
 def find(facts: Facts) -> tuple[Finding, ...]:
     """Every finding about a report, the most important first."""
     found = [swapped(facts.paths, facts.names), *(_over_outputs(rule, facts.outputs) for rule in RULES)]
-    found += [weak_slice(facts.report), _dropped(facts), *_outside(facts)]
+    found += [_weak_slice(facts), _dropped(facts), *_outside(facts)]
     told = [finding for finding in found if finding is not None]
     told += [Finding(note.code, note.level, note.text, note.fix) for note in facts.notes]
     return tuple(sorted(told, key=lambda finding: finding.level != "warning"))
@@ -287,6 +286,15 @@ RULES: tuple[Callable[[Output], Finding | None], ...] = (
     zero_targets,
     all_right,
 )
+
+
+def _weak_slice(facts: Facts) -> Finding | None:
+    """The worst of the slices that a search found to be weaker than the rest."""
+    if facts.report.scan is None:
+        return None
+    from evalcli.weakslices import weak_slice
+
+    return weak_slice(facts.report)
 
 
 def _dropped(facts: Facts) -> Finding | None:

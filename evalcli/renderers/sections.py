@@ -26,7 +26,6 @@ from evalcli.renderers.screen import (
     title,
 )
 from evalcli.renderers.slices import slice_lines
-from evalcli.renderers.weak import weak_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,11 +54,20 @@ def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
         parts: tuple[Callable[[Report, Screen], list[Text]], ...] = (_undefined_alone, outputs_part, errors_part)
     else:
         parts = (_classes, _bands, _confusion, calibration_lines)
-    drawn = [part(report, screen) for part in (_header, _overall, *parts, slice_lines, weak_lines, _findings)]
+    drawn = [part(report, screen) for part in (_header, _overall, *parts, slice_lines, _weak, _findings)]
     for i, lines in enumerate(part for part in drawn if part):
         if i:
             yield Text()
         yield from indented(lines)
+
+
+def _weak(report: Report, screen: Screen) -> list[Text]:
+    """What a search for weak slices found, where there was one."""
+    if report.scan is None:
+        return []
+    from evalcli.renderers.weak import weak_lines
+
+    return weak_lines(report, screen)
 
 
 def verdict_lines(gates: Sequence[Verdict], screen: Screen) -> Iterator[Text]:

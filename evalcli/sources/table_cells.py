@@ -20,7 +20,6 @@ from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.label_groups import Group, LabelColumns, Names, find_labels
 from evalcli.sources.labels import check_labels, class_order
 from evalcli.sources.table_join import Column, Joined
-from evalcli.sources.table_scan import scan_columns
 from evalcli.sources.table_sides import Opened, Sides, find_weight, odd_cells
 from evalcli.sources.table_slices import read_slicers, slice_columns
 from evalcli.sources.table_source import TableSource
@@ -115,6 +114,8 @@ class CellSource(TableSource):
                 selection.id,
                 selection.cluster,
             )
+            from evalcli.sources.table_scan import scan_columns
+
             scan = scan_columns(joined, selection.scan, {name for name in named if name is not None})
         chosen = said, truth[0], weight, found.labels
         return CellSides(joined, *chosen, selection, self._heard, slices, scan, cluster, targets=truth)

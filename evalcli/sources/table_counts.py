@@ -53,7 +53,7 @@ class Groups:
 
     def of(self, side: str) -> set[str]:
         """The labels that a side has."""
-        return {self.labels[code] for code in np.unique(getattr(self, side)).tolist() if code != MISSING}
+        return {self.labels[code] for code in {*getattr(self, side).tolist()} if code != MISSING}
 
     def keep(self, mask: Array) -> Groups:
         """Only some of the groups, with the same labels."""
