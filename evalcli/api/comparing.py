@@ -89,7 +89,7 @@ class Comparison:
         return render_comparison(self.data, "json")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file, whole or not at all; the suffix picks .json, .csv, .md or .txt.
+        """Write it to a file, whole or not at all; the suffix picks .json, .csv, .md, .html or .txt.
 
         Raises:
             UsageError: no format is known for the suffix.

@@ -229,7 +229,7 @@ class Report:
         return render_markdown(self.data)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the report to a file, whole or not at all; the suffix picks .json, .csv, .md or .txt.
+        """Write the report to a file, whole or not at all; the suffix picks .json, .csv, .md, .html or .txt.
 
         Raises:
             UsageError: no format is known for the suffix.

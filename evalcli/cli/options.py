@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Scan, Selection
     from evalcli.task import Choices
 
-Format = Literal["rich", "json", "csv", "markdown"]
+Format = Literal["rich", "json", "csv", "markdown", "html"]
 
 _MOST_BUDGET = 2.0**30
 """A budget of more MB than any machine has is as good as none."""
@@ -365,7 +365,7 @@ class OutputOptions:
             "-o",
             "--output",
             metavar="FILE",
-            help="Write .json, .csv, .md, .txt or .evalcli (a part) as well; repeatable.",
+            help="Write .json, .csv, .md, .html, .txt or .evalcli (a part) as well; repeatable.",
             rich_help_panel=_OUTPUT,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed

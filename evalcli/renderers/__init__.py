@@ -37,8 +37,22 @@ def _markdown(report: Report) -> str:
     return render_markdown(report)
 
 
-RENDERERS = {"rich": _rich, "json": _json, "csv": _csv, "markdown": _markdown}
-SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".markdown": "markdown", ".txt": "rich"}
+def _html(report: Report) -> str:
+    from evalcli.renderers.html import render_html
+
+    return render_html(report)
+
+
+RENDERERS = {"rich": _rich, "json": _json, "csv": _csv, "markdown": _markdown, "html": _html}
+SUFFIXES = {
+    ".json": "json",
+    ".csv": "csv",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".txt": "rich",
+}
 
 
 def render(report: Report, form: str) -> str:

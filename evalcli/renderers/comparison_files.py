@@ -1,4 +1,4 @@
-"""A comparison for machines and for pages: JSON, CSV and Markdown.
+"""A comparison for machines and for pages: JSON, CSV, Markdown and HTML.
 
 In CSV ``table`` is ``metric`` (``a`` is the model, ``b`` the one it is compared with), ``class`` (the same of one of
 several labels a row), ``flips`` (``class`` is empty for all) or ``row``. Numbers are unrounded; undefined is empty.
@@ -40,11 +40,15 @@ def render_comparison(comparison: Comparison, form: str) -> str:
         return _csv(comparison)
     if form == "markdown":
         return _markdown(comparison)
+    if form == "html":
+        from evalcli.renderers.comparison_html import render_comparison_page
+
+        return render_comparison_page(comparison)
     if form == "rich":
         from evalcli.renderers.comparison import plain
 
         return plain(comparison)
-    raise UsageError(f"no format {form!r}", fix="choose one of rich, json, csv, markdown")
+    raise UsageError(f"no format {form!r}", fix="choose one of rich, json, csv, markdown, html")
 
 
 def _csv(comparison: Comparison) -> str:

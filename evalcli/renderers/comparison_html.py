@@ -1,4 +1,4 @@
-"""A comparison for a notebook: a fragment of HTML, as inert as that of a report."""
+"""A comparison for a notebook, a fragment of HTML, and for a file, a page: as inert as those of a report."""
 
 from __future__ import annotations
 
@@ -15,9 +15,19 @@ _FLIPS = ("support", "both right", "wrong → right", "right → wrong", "wrong 
 
 def render_comparison_fragment(comparison: Comparison) -> str:
     """Headline, gates, findings, metrics, labels, flips and rows, in one ``div``."""
+    return f'<div class="evalcli-comparison">{"".join(_parts(comparison))}</div>'
+
+
+def render_comparison_page(comparison: Comparison) -> str:
+    """The same as a page."""
+    from evalcli.renderers.page import page
+
+    return page("Comparison", "\n".join(part for part in _parts(comparison) if part))
+
+
+def _parts(comparison: Comparison) -> list[str]:
     metrics = _league if comparison.kind == "league" else _metrics
-    parts = (_headline, _gates, _findings, metrics, _labels, _flips, _rows)
-    return f'<div class="evalcli-comparison">{"".join(part(comparison) for part in parts)}</div>'
+    return [part(comparison) for part in (_headline, _gates, _findings, metrics, _labels, _flips, _rows)]
 
 
 def _headline(comparison: Comparison) -> str:

@@ -1,4 +1,4 @@
-"""The report for a notebook: a fragment of HTML, nothing remote, nothing active, no style that could leak.
+"""The report for a notebook, a fragment of HTML, and for a file, a page: nothing remote, nothing active.
 
 Every text goes through ``text``, which shows control characters as escapes and leaves no character that markup,
 an attribute or a template could read.
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.renderers import contents, wording
 from evalcli.renderers.escape import visible
+from evalcli.report import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _ENTITIES = str.maketrans({char: f"&#{ord(char)};" for char in "&<>\"'`={}$\\"})
 NAME = 60
 """Characters of a class name before it is cut."""
+MOST_CLASSES = 1000
+"""Classes that a page lists one by one."""
 
 
 def text(content: str, limit: int | None = None) -> str:
@@ -32,16 +35,29 @@ def text(content: str, limit: int | None = None) -> str:
 
 def render_fragment(report: Report) -> str:
     """Headline, gates, findings, metrics, classes and the confusion matrix, in one ``div``."""
-    parts = (
-        _headline(report),
-        _gates(report),
-        _findings(report),
-        _classes(report),
-        _matrix(report),
-        *_slices(report),
-        _metrics(report),
-    )
-    return f'<div class="evalcli-report">{"".join(parts)}</div>'
+    return f'<div class="evalcli-report">{"".join([*_parts(report), _folded("All metrics", _metrics(report))])}</div>'
+
+
+def render_html(report: Report) -> str:
+    """The same as a page, with all classes and their intervals, the files that were read and the signature."""
+    from evalcli.renderers.page import page
+
+    every = _folded(f"All {len(report.per_class):,} {wording.nouns(report)[1]}, with intervals", _intervals(report))
+    body = "\n".join(part for part in (*_parts(report), _metrics(report), every, _origin(report)) if part)
+    return page("Evaluation report", body)
+
+
+def _parts(report: Report) -> Iterator[str]:
+    """What a notebook and a page have in common."""
+    yield from (_headline(report), _gates(report), _findings(report), _outputs(report), _classes(report))
+    yield from (_matrix(report), _pairs(report))
+    yield from _slices(report)
+    yield _weak(report)
+
+
+def _folded(summary: str, content: str) -> str:
+    """What is shown on demand."""
+    return f"<details><summary>{text(summary)}</summary>{content}</details>" if content else ""
 
 
 def table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -87,6 +103,18 @@ def _findings(report: Report) -> str:
     return f"<ul>{''.join(lines)}</ul>" if lines else ""
 
 
+def _outputs(report: Report) -> str:
+    """Every output of a regression."""
+    if not report.per_output:
+        return ""
+    names = contents.output_columns(report)
+    rows = [
+        [text(row.name, NAME), *(text(wording.spoken(name, row.metrics.get(name, Value(None)))) for name in names)]
+        for row in report.per_output
+    ]
+    return table("Outputs", ("output", *map(text, map(wording.title, names))), rows)
+
+
 def _classes(report: Report) -> str:
     columns = contents.class_columns(report)
     rows = report.per_class if len(report.per_class) <= contents.MAX_MATRIX else contents.worst(report)
@@ -108,8 +136,26 @@ def _matrix(report: Report) -> str:
         return ""
     count = wording.amount(number for row in matrix for number in row)
     names = [text(name, NAME) for name in report.classes]
-    rows = [[name, *map(count, row)] for name, row in zip(names, matrix, strict=True)]
+    rows = []
+    for place, row in enumerate(matrix):
+        whole = sum(row) or 1
+        cells = [_shaded(count(number), number / whole, right=i == place) for i, number in enumerate(row)]
+        rows.append([names[place], *cells])
     return table("Confusion matrix", ("target ↓ prediction →", *names), rows)
+
+
+def _shaded(cell: str, share: float, *, right: bool) -> str:
+    """A count on a ground as dark as its ``share`` of the row."""
+    colour = "60,140,90" if right else "200,70,50"
+    ground = f"background:rgba({colour},{min(share, 1.0) * 0.6:.2f});" if share > 0.0 else ""
+    return f'<span style="{ground}display:block;padding:0 0.3em">{cell}</span>'
+
+
+def _pairs(report: Report) -> str:
+    """The most confused classes, where there are too many for a matrix."""
+    pairs = (report.confusion.pairs or ())[: contents.MAX_LISTED]
+    rows = [[text(target, NAME), text(said, NAME), f"{count:,.15g}"] for target, said, count in pairs]
+    return table("Most confused", ("target", "prediction", "rows"), rows) if rows else ""
 
 
 def _metrics(report: Report) -> str:
@@ -117,8 +163,46 @@ def _metrics(report: Report) -> str:
         (text(name, NAME), text(wording.spoken(name, value)), text(wording.interval(name, value)))
         for name, value in report.metrics.items()
     ]
-    every = table("Metrics", ("metric", "value", "interval"), rows)
-    return f"<details><summary>All metrics</summary>{every}</details>"
+    return table("Metrics", ("metric", "value", "interval"), rows)
+
+
+def _intervals(report: Report) -> str:
+    """Every class with the interval of each of its metrics; JSON and CSV hold those that no page has room for."""
+    columns = contents.class_columns(report, wide=True)
+    if not columns or not 0 < len(report.per_class) <= MOST_CLASSES:
+        return ""
+    rows = []
+    for row in report.per_class:
+        found = [(name, row.metrics.get(name)) for name in columns]
+        told = (
+            "" if value is None else f"{wording.ratio(value.value)} {wording.interval(n, value)}" for n, value in found
+        )
+        rows.append([text(row.name, NAME), *map(text, told), f"{row.support:,.15g}", f"{row.predicted:,.15g}"])
+    heads = (wording.nouns(report)[0], *map(text, columns.values()), "support", "predicted")
+    return table(wording.nouns(report)[1].title(), heads, rows)
+
+
+def _weak(report: Report) -> str:
+    """What a search for weak slices found and tried, where there was one."""
+    if report.scan is None:
+        return ""
+    from evalcli.renderers import weak_words
+
+    scan, count = report.scan, wording.amount(row.n for row in report.scan.slices)
+    rows = [
+        [text(weak_words.named(row), 2 * NAME), *map(text, weak_words.numbers(row, scan.metric)), count(row.n)]
+        for row in scan.slices
+    ]
+    heads = ("slice", text(wording.title(scan.metric)), "the rest", "difference", "interval", "adjusted p", "n")
+    said = "".join(f"<li>{text(fact)}</li>" for fact in weak_words.facts(scan))
+    found = table(f"Weak slices: {text(weak_words.headline(scan))}", heads, rows) if rows else ""
+    return f"{found}<ul>{said}</ul>"
+
+
+def _origin(report: Report) -> str:
+    """The files that were read, and every choice that moves a number."""
+    files = "".join(f"<br>{text(file.path)} {text(file.digest)}" for file in report.inputs)
+    return f"<footer>evalcli {text(report.version)}{files}<br>{text(report.signature)}</footer>"
 
 
 def _slices(report: Report) -> Iterator[str]:

@@ -26,6 +26,8 @@ def render_overlap(overlap: Overlap, form: str, width: int | None = None, encodi
         return _csv(overlap)
     if form == "markdown":
         return _markdown(overlap)
+    if form == "html":
+        return _html(overlap)
     screen = Screen(min(width or _WIDEST, _WIDEST), encoding)
     return "".join(f"{line.plain.rstrip()}\n" for line in _lines(overlap, screen))
 
@@ -79,3 +81,23 @@ def _markdown(overlap: Overlap) -> str:
     said = f"**{markdown(_verdict(overlap).removesuffix(':'))}**, compared by {markdown(overlap.by)}"
     findings = "".join(f"\n- **{one.level}** {markdown(one.text)}\n  - {markdown(one.fix)}" for one in overlap.findings)
     return "# Overlap\n\n" + said + "\n\n" + "\n".join([head, *rows]) + "\n" + findings + ("\n" if findings else "")
+
+
+def _html(overlap: Overlap) -> str:
+    from evalcli.renderers.html import table, text
+    from evalcli.renderers.page import page
+
+    rows = [
+        [name, text(path), *(f"{count:,}" for count in counts)]
+        for name, path, counts in zip("AB", overlap.paths, _counts(overlap), strict=True)
+    ]
+    said = f"<p><strong>{text(_verdict(overlap).removesuffix(':'))}</strong>, compared by {text(overlap.by)}</p>"
+    shared = "".join(
+        f"<li>{'' if row.id is None else text(row.id) + ': '}row {row.second} of B is row {row.first} of A</li>"
+        for row in overlap.rows
+    )
+    findings = "".join(
+        f"<li><strong>{text(one.level)}</strong> {text(one.text)}<br>{text(one.fix)}</li>" for one in overlap.findings
+    )
+    lists = "".join(f"<ul>{found}</ul>" for found in (findings, shared) if found)
+    return page("Overlap", said + table("Rows", ("", "file", "rows", "distinct", "shared"), rows) + lists)

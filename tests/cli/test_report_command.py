@@ -146,8 +146,8 @@ def test_without_json_an_error_leaves_stdout_alone(run: Callable[..., Any], work
         (("p", "--labels", "none.txt"), "--labels none.txt: no such file"),
         (("p", "--slice", "region"), "no such option: --slice"),
         (("p", "--min"), "requires an argument"),
-        (("p", "-f", "yaml"), "use rich, json, csv, markdown"),
-        (("p", "-o", "x.html"), "use .json, .csv, .md, .markdown, .txt"),
+        (("p", "-f", "yaml"), "use rich, json, csv, markdown, html"),
+        (("p", "-o", "x.pdf"), "use .json, .csv, .md, .markdown, .html, .htm, .txt"),
     ],
 )
 def test_a_usage_error_is_one_line_with_a_way_out(

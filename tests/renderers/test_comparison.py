@@ -196,6 +196,9 @@ def test_a_notebook_is_shown_inert_text(shown, golden) -> None:
     name, comparison = shown
     page = render_comparison_fragment(comparison)
     golden(f"compare.{name}.html", page + "\n")
+    whole = render_comparison(comparison, "html")
+    assert whole.startswith("<!doctype html>")
+    assert all(part in whole for part in re.findall(r"<table>.*?</table>", page))
     assert not UNSAFE.search(page)
     assert not re.search(
         r"[{}`$]|<(?!/?(div|p|br|strong|table|caption|thead|tbody|tr|th|td|ul|li|details|summary)\b)", page
@@ -245,7 +248,9 @@ def test_csv_has_one_header_and_no_formula(shown) -> None:
     assert not any(cell.startswith(("=", "@", "+")) for line in rows for cell in line.values())
 
 
-@pytest.mark.parametrize(("form", "suffix"), [("rich", "txt"), ("markdown", "md"), ("csv", "csv"), ("json", "json")])
+@pytest.mark.parametrize(
+    ("form", "suffix"), [("rich", "txt"), ("markdown", "md"), ("csv", "csv"), ("json", "json"), ("html", "html")]
+)
 def test_overlap(golden, form, suffix) -> None:
     text = render_overlap(OVERLAP, form, 80)
     golden(f"overlap.{suffix}", text)
@@ -253,5 +258,5 @@ def test_overlap(golden, form, suffix) -> None:
 
 
 def test_another_format_is_refused() -> None:
-    with pytest.raises(UsageError, match="no format 'html'"):
-        render_comparison(PAIRED, "html")
+    with pytest.raises(UsageError, match="no format 'pdf'"):
+        render_comparison(PAIRED, "pdf")

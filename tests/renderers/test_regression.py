@@ -121,6 +121,10 @@ def test_whole_markdown(name, golden) -> None:
     golden(f"{name}.md", render_markdown(SCREENS[name]))
 
 
+def test_a_page_has_every_output(golden) -> None:
+    golden("outputs.html", render(SCREENS["outputs"], "html"))
+
+
 @pytest.mark.parametrize("name", ["values", "values_sliced", "outputs"])
 def test_whole_tables_and_documents(name, golden) -> None:
     golden(f"{name}.csv", render_csv(SCREENS[name]))
