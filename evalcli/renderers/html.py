@@ -126,8 +126,9 @@ def _classes(report: Report) -> str:
         found = (row.metrics.get(name) for name in columns)
         numbers = [wording.ratio(value.value if value else None) for value in found]
         lines.append([text(row.name, NAME), *numbers, count(row.support), count(row.predicted)])
-    caption = "Classes" if len(rows) == len(report.per_class) else f"Worst {len(rows)} of {len(report.per_class):,}"
-    return table(caption, ("class", *map(text, columns.values()), "support", "predicted"), lines)
+    one, many = wording.nouns(report)
+    caption = many.title() if len(rows) == len(report.per_class) else f"Worst {len(rows)} of {len(report.per_class):,}"
+    return table(caption, (one, *map(text, columns.values()), "support", "predicted"), lines)
 
 
 def _matrix(report: Report) -> str:
