@@ -14,8 +14,8 @@ from evalcli.report import Report
 
 N = 1100
 SIZES = (1, 17, 1000, None)
-WORKERS = range(1, 9)
-RUNS = [*((17, workers) for workers in WORKERS), (1, 3), (1000, 2), (None, 8)]
+WORKERS = (1, 2, 5, 8)
+RUNS = [*((17, workers) for workers in WORKERS), (5, 3), (1000, 2), (None, 8)]
 
 NASTY = np.array([0.1, 1 / 3, 1e-300, 1e16, 3.0, 0.7, 0.0, 1e-9])
 
@@ -52,7 +52,7 @@ def test_M01_M02_batches_and_workers_leave_no_trace(tmp_path, kind, suffix, weig
     path = save(tmp_path / f"data{suffix}", columns(kind, weighted))
     chosen = {"weight": "w"} if weighted else {}
     first = whole(path, None, 1, **chosen)
-    few = RUNS if suffix in (".pt", ".npz", ".npy", ".safetensors") else RUNS[::3]
+    few = RUNS if suffix in (".pt", ".npz", ".npy", ".safetensors") else RUNS[1::3]
     for size, workers in few:
         assert whole(path, size, workers, **chosen) == first, (size, workers)
 

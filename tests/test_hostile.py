@@ -133,16 +133,22 @@ def test_T20c_several_tensors_are_named_unless_one_reading_is_left(tmp_path, cou
     assert "--target" in refused(tmp_path / "z.pt")
 
 
-def _files(folder: Path) -> dict[str, Path]:
+def _file(folder: Path, suffix: str) -> Path:
     truth = np.arange(60_000) % 4
-    both = {"pred": truth, "target": truth}
-    torch.save({name: torch.from_numpy(values) for name, values in both.items()}, folder / "x.pt")
-    np.savez(folder / "x.npz", **both)
-    np.save(folder / "x.npy", np.stack([truth, truth], axis=1).copy().view([("pred", "i8"), ("target", "i8")])[:, 0])
-    safetensors.numpy.save_file(both, folder / "x.safetensors")
-    pq.write_table(pa.table(both), folder / "x.parquet")
-    table(folder / "x.csv", "target,pred\n" + "".join(f"{t},{t}\n" for t in truth))
-    return {path.suffix: path for path in folder.iterdir()}
+    both, path = {"pred": truth, "target": truth}, folder / f"x{suffix}"
+    if suffix == ".pt":
+        torch.save({name: torch.from_numpy(values) for name, values in both.items()}, path)
+    elif suffix == ".npz":
+        np.savez(path, **both)
+    elif suffix == ".npy":
+        np.save(path, np.stack([truth, truth], axis=1).copy().view([("pred", "i8"), ("target", "i8")])[:, 0])
+    elif suffix == ".safetensors":
+        safetensors.numpy.save_file(both, path)
+    elif suffix == ".parquet":
+        pq.write_table(pa.table(both), path)
+    else:
+        table(path, "target,pred\n" + "".join(f"{t},{t}\n" for t in truth))
+    return path
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".npy", ".npz", ".safetensors", ".parquet", ".csv"])
@@ -150,7 +156,7 @@ def _files(folder: Path) -> dict[str, Path]:
 def test_N17_S30_T30_X18_a_file_that_changes_while_it_is_read(tmp_path, refused, monkeypatch, suffix, change):
     from evalcli import sources
 
-    path = _files(tmp_path)[suffix]
+    path = _file(tmp_path, suffix)
     opened = sources.open_source
 
     def interfering(*args: Any, **more: Any) -> Any:
@@ -170,7 +176,7 @@ def test_N17_S30_T30_X18_a_file_that_changes_while_it_is_read(tmp_path, refused,
 def test_T30_a_file_replaced_by_rename_is_the_old_one_to_the_end(tmp_path, counted, monkeypatch):
     from evalcli import sources
 
-    path = _files(tmp_path)[".npy"]
+    path = _file(tmp_path, ".npy")
     new = tmp_path / "new.npy"
     np.save(new, np.array([(0, 1)], [("pred", "i8"), ("target", "i8")]))
     opened = sources.open_source
@@ -197,7 +203,7 @@ def test_T38_X20_no_process_is_ever_forked(tmp_path, counted, monkeypatch, backe
         monkeypatch.setattr(os, name, forbidden)
     monkeypatch.setattr(subprocess.Popen, "__init__", forbidden)
     before = threading.active_count()
-    data = counted(_files(tmp_path)[".pt"], "--backend", backend, "--workers", 3, "--batch-size", 5000)
+    data = counted(_file(tmp_path, ".pt"), "--backend", backend, "--workers", 3, "--batch-size", 5000)
     assert data["metrics"]["accuracy"]["value"] == 1
     assert threading.active_count() == before
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-FEW, MANY = 1_000_000, 8_000_000
+FEW, MANY = 1_000_000, 5_000_000
 SLACK = 20 << 20
 
 STATUS = Path("/proc/self/status")
@@ -92,10 +92,10 @@ def test_peak_memory_of_scores_in_large_row_groups_is_below_300_MB(tmp_path):
 @pytest.mark.parametrize(
     ("order", "limit", "most"),
     [
-        ("", "all", MANY // 4),
-        ("--most-confident", "20", MANY // 2),
-        ("--most-confident", "all", MANY // 2),
-        ("--suspect-labels", "20", MANY // 2),
+        ("", "all", 2 * FEW),
+        ("--most-confident", "20", 3 * FEW),
+        ("--most-confident", "all", 3 * FEW),
+        ("--suspect-labels", "20", 3 * FEW),
     ],
 )
 def test_peak_memory_of_errors_does_not_grow_with_the_mistakes_of_arrays(tmp_path, order, limit, most):

@@ -65,6 +65,7 @@ def test_processes_give_the_bytes_of_one_worker(
 ) -> None:
     path = save(tmp_path / f"data{suffix}", columns(kind))
     more = ("--weight", "weight") if kind == "weighted" else ()
+    more += ("--resamples", 100)
     alone = run("report", path, "-f", "json", "--workers", 1, *more)
     assert (alone.code, forked) == (0, [])
     for workers, size in ((2, 100), (3, 1000), (8, 517)):

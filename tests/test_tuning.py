@@ -57,13 +57,53 @@ SKLEARN = {
 }
 
 
+def fbeta(beta):
+    return lambda tp, fp, fn, tn: (1 + beta**2) * tp / ((1 + beta**2) * tp + beta**2 * fn + fp)
+
+
+def matthews(tp, fp, fn, tn):
+    below = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    return (tp * tn - fp * fn) / np.sqrt(below) if below else 0.0
+
+
+COUNTED = {
+    "f1": fbeta(1),
+    "fbeta2": fbeta(2),
+    "fbeta0.5": fbeta(0.5),
+    "mcc": matthews,
+    "balanced_accuracy": lambda tp, fp, fn, tn: (tp / (tp + fn) + tn / (tn + fp)) / 2,
+    "youden": lambda tp, fp, fn, tn: tp / (tp + fn) + tn / (tn + fp) - 1,
+    "precision": lambda tp, fp, fn, tn: tp / (tp + fp),
+    "recall": lambda tp, fp, fn, tn: tp / (tp + fn),
+    "specificity": lambda tp, fp, fn, tn: tn / (tn + fp),
+    "accuracy": lambda tp, fp, fn, tn: (tp + tn) / (tp + fp + fn + tn),
+    "cost": lambda tp, fp, fn, tn: (fp + 20 * fn) / (tp + fp + fn + tn),
+}
+"""The same from counts: scikit-learn takes milliseconds a threshold."""
+
+
+def counts(target, preds, weight):
+    weight = np.ones(len(target)) if weight is None else weight
+    return tuple(float(weight[(preds == p) & (target == t)].sum()) for p, t in ((1, 1), (1, 0), (0, 1), (0, 0)))
+
+
+@pytest.mark.parametrize("name", SKLEARN)
+def test_the_formulas_beside_scikit_learn(name):
+    scores, target = drawn(0)
+    for cut in (scores.min(), 0.3, 0.5, 0.9):
+        preds = (scores >= cut).astype(int)
+        for weight in (None, weights(0)):
+            told = SKLEARN[name](target, preds, weight)
+            assert COUNTED[name](*counts(target, preds, weight)) == pytest.approx(told, rel=1e-12)
+
+
 def brute(scores, target, weight, name, bound=None):
     """The best value over every score that occurs, and the largest score that has it."""
     found = {}
     for cut in np.unique(scores):
-        preds = (scores >= cut).astype(int)
-        if bound is None or SKLEARN[bound[0]](target, preds, weight) >= bound[1]:
-            found[float(cut)] = SKLEARN[name](target, preds, weight)
+        cells = counts(target, (scores >= cut).astype(int), weight)
+        if bound is None or COUNTED[bound[0]](*cells) >= bound[1]:
+            found[float(cut)] = COUNTED[name](*cells)
     best = min(found.values()) if name == "cost" else max(found.values())
     return best, max(cut for cut, value in found.items() if value == pytest.approx(best, rel=1e-12, abs=1e-15))
 

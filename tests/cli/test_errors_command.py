@@ -119,8 +119,10 @@ def test_T32_standard_input_is_the_file(run, tmp_path, suffix, monkeypatch):
     assert len(found) > 10
 
 
-@pytest.mark.parametrize("form", ["jsonl", "csv", "json", "rich"])
-@pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("form", "suffix"),
+    [("jsonl", ".npz"), ("jsonl", ".csv"), ("jsonl", ".parquet"), ("csv", ".npz"), ("json", ".csv"), ("rich", ".csv")],
+)
 @pytest.mark.parametrize("order", [[], ["--most-confident"], ["--suspect-labels"], ["--most-confident", "--limit", 7]])
 def test_M01_M02_batches_and_workers_leave_no_trace(run, tmp_path, form, suffix, order):
     logits, target = drawn(1, 400)

@@ -21,7 +21,8 @@ from evalcli.evaluation import evaluate
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
 
-EXECUTIONS = [Execution(workers=1), Execution(batch_size=1, workers=1), Execution(batch_size=7, workers=3)]
+EXECUTIONS = [Execution(workers=1), Execution(batch_size=399, workers=1), Execution(batch_size=7, workers=3)]
+"""The second leaves one row for the last batch."""
 ROWS = 400
 RNG = np.random.default_rng(0)
 TARGET = RNG.gamma(2.0, 30.0, ROWS)
@@ -73,11 +74,11 @@ def test_each_model_has_the_numbers_of_its_own_report(case) -> None:
             assert row.values[place] == report.metrics[row.name].value
 
 
-@pytest.mark.parametrize("execution", EXECUTIONS[1:])
-def test_no_bit_depends_on_batches_and_workers(case, execution) -> None:
+def test_no_bit_depends_on_batches_and_workers(case) -> None:
     question = Question(metrics=EVERY)
-    expected = compared(case(), question=question).to_json_object()
-    assert json.dumps(compared(case(), execution, question).to_json_object()) == json.dumps(expected)
+    every = [compared(case(), execution, question).to_json_object() for execution in EXECUTIONS]
+    for other in every[1:]:
+        assert json.dumps(other) == json.dumps(every[0])
 
 
 def test_json_round_trip(case) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Run = Callable[..., Any]
 
 
-@pytest.mark.parametrize(("count", "kind"), [(2, "tables"), (4, "scores"), (3, "arrays"), (3, "groups")])
+@pytest.mark.parametrize(("count", "kind"), [(2, "tables"), (4, "scores"), (2, "arrays"), (2, "groups")])
 def test_ranks_print_the_bytes_of_one_process(run: Run, count: int, kind: str, request: pytest.FixtureRequest) -> None:
     more = {"tables": (), "groups": (), "scores": ("--positive", "spam"), "arrays": ("--batch-size", 100)}[kind]
     found = request.getfixturevalue(kind)
@@ -34,12 +34,11 @@ def test_ranks_print_the_bytes_of_one_process(run: Run, count: int, kind: str, r
 def test_torchrun(run: Run, tables: Path, tmp_path: Path) -> None:
     alone = run("report", tables, "-f", "json").stdout
     clean = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES} | {"OMP_NUM_THREADS": "1"}
-    for count in (1, 2):
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-        command += ["-m", "evalcli", "report", str(tables), "-f", "json", "-o", str(tmp_path / "a.json")]
-        done = subprocess.run(command, env=clean, capture_output=True, encoding="utf-8", timeout=DEADLINE, check=False)
-        assert (done.returncode, done.stdout) == (0, alone), done.stderr
-        assert (tmp_path / "a.json").read_text() == alone
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "evalcli", "report", str(tables), "-f", "json", "-o", str(tmp_path / "a.json")]
+    done = subprocess.run(command, env=clean, capture_output=True, encoding="utf-8", timeout=DEADLINE, check=False)
+    assert (done.returncode, done.stdout) == (0, alone), done.stderr
+    assert (tmp_path / "a.json").read_text() == alone
 
 
 @pytest.mark.parametrize(("kind", "by", "cluster"), [(0, "region", "pred"), (1, "region,age", "region")])

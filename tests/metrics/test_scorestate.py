@@ -61,7 +61,7 @@ def filled(make, scores, target, weight=None, repeats=None):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_any_split_order_and_merge_equals_the_whole_bit_for_bit(name, form, weighted):
     make = partial(EVERY[name], FORMS[form], weighted=weighted)
-    scores, target = rows(FORMS[form])
+    scores, target = rows(FORMS[form], 160)
     rng = np.random.default_rng(5)
     weight = rng.random(len(target)) if weighted else None
     if weighted:
