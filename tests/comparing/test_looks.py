@@ -119,7 +119,10 @@ def test_intervals_are_about_as_wide_as_a_bootstrap_of_rows_says(kind, name):
         held = drawn > 0
         each = [
             evaluate(
-                MemorySource(one[held], target[held], repeats=drawn[held]), Choices(), Execution(workers=1), (name,)
+                MemorySource(one[held], target[held], repeats=drawn[held]),
+                Choices(confidence=None),
+                Execution(workers=1),
+                (name,),
             )
             for one in preds
         ]
