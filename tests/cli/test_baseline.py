@@ -157,9 +157,9 @@ def test_arrays_of_one_file(run, files) -> None:
         (("accuracy=0.2", "--gate-on", "interval", "--no-intervals"), 2, "without --no-intervals"),
     ],
 )
-def test_exit_codes(spawn, files, gates, code, said) -> None:
+def test_exit_codes(run, files, gates, code, said) -> None:
     args = ("new.npy", "t.npy", "--baseline", "old.npy", "--quiet", "--max-drop", *gates)
-    done = spawn("report", *args, cwd=files)
+    done = run("report", *args)
     assert done.code == code, done.stderr
     assert said in done.stderr
     assert done.stdout == ""

@@ -96,8 +96,8 @@ def test_three_models_make_a_league(run, files) -> None:
         (("--confidence", "95"), 2),
     ],
 )
-def test_exit_codes(spawn, files, gates, code) -> None:
-    done = spawn("compare", "a.csv", "b.csv", "t.csv", "--positive", "spam", "--quiet", *gates, cwd=files)
+def test_exit_codes(run, files, gates, code) -> None:
+    done = run("compare", "a.csv", "b.csv", "t.csv", "--positive", "spam", "--quiet", *gates)
     assert done.code == code, done.stderr
     assert done.stdout == ""
     assert bool(done.stderr) == (code != 0)

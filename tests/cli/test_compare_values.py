@@ -76,8 +76,8 @@ def test_numbers_are_those_of_reports(run, files) -> None:
         (("--noninferior", "max_error=0.1"), 2),
     ],
 )
-def test_gates_have_the_exit_codes_of_gates(spawn, files, gates, code) -> None:
-    assert spawn("compare", "a.csv", "b.csv", "t.csv", "--quiet", *gates, cwd=files).code == code
+def test_gates_have_the_exit_codes_of_gates(run, files, gates, code) -> None:
+    assert run("compare", "a.csv", "b.csv", "t.csv", "--quiet", *gates).code == code
 
 
 def test_every_format_tells_of_it(run, files) -> None:

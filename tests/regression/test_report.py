@@ -77,7 +77,7 @@ def test_a_whole_report_equals_scikit_learn(weighted):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 1000),
     batch=st.integers(1, 400),

@@ -109,7 +109,7 @@ def test_lines_are_where_a_row_begins(tmp_path, text, options, wanted, pack):
     data = text.encode("latin-1" if "encoding" in options else "utf-8")
     path.write_bytes({"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}[pack](data))
     named = {"target": "column1", "pred": "column2"} if "header" in options else {}
-    for size in (1, 2, 100):
+    for size in (2,) if pack else (1, 2, 100):
         _, rows = rows_of(path, size=size, options=options, **named)
         assert lines(rows) == wanted
 
