@@ -1,19 +1,14 @@
 """How sure each number is: which method of :mod:`evalcli.uncertainty` a metric gets, and what it reads for it.
 
 A number that only bins bound is certain to lie between two values; the interval then reaches beyond both.
-
-Where rows belong to clusters, every method is asked twice: as if rows were independent, and then for as many rows fewer
-as the variance over whole clusters is larger than that. So its shape at the ends of a metric, its bias and its skewness
-stay what they are, and its width is that of clusters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
-from math import isinf, isnan, sqrt
+from math import isinf, isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,16 +17,13 @@ from evalcli.classification.together import coupling_of, pairs_of
 from evalcli.metrics.counts import Pairs
 from evalcli.report import Value
 from evalcli.uncertainty import bins, means, ranks
-from evalcli.uncertainty.cells import Cells, dot
-from evalcli.uncertainty.clusterbins import SIDES, spread_of
-from evalcli.uncertainty.clusters import freedom, inflation, seen_inflation, surer
+from evalcli.uncertainty.cells import Cells
+from evalcli.uncertainty.clusterbins import SIDES
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, Interval, wilson
-from evalcli.uncertainty.quantiles import t_quantile
+from evalcli.uncertainty.losses import loss_interval
 
 if TYPE_CHECKING:
-    from evalcli.classification.clusters import ClusterRows
-    from evalcli.classification.influences import Influences
     from evalcli.classification.numbers import Numbers
     from evalcli.classrows import Values
     from evalcli.metrics.arrays import HostArray
@@ -42,10 +34,9 @@ if TYPE_CHECKING:
 
 _GAPS = frozenset({"ece", "ece_positive", "ece_classwise", "ece_equal_mass"})
 _SPLIT = frozenset({"brier_reliability", "brier_resolution"})
-_BINNED = frozenset({*_GAPS, *_SPLIT, *SIDES, "mce"})
+BINNED = frozenset({*_GAPS, *_SPLIT, *SIDES, "mce"})
 """What bins add up to, or the largest of."""
-_UNCERTAINTY = "brier_uncertainty"
-_SHARES_OF_ALL = ("majority_baseline", "selection_rate")
+SHARES_OF_ALL = ("majority_baseline", "selection_rate")
 
 
 class Grown(NamedTuple):
@@ -55,7 +46,7 @@ class Grown(NamedTuple):
     together: float | None = None
 
 
-_INDEPENDENT = Grown()
+INDEPENDENT = Grown()
 
 
 class Intervals:
@@ -64,8 +55,10 @@ class Intervals:
     ``method`` is what composites of counts get: ``auto``, or ``delta`` where there are many such rows.
     """
 
+    _sampled = ""
+
     def __init__(
-        self, numbers: Numbers, confidence: Confidence, method: Any = "auto", grown: Grown = _INDEPENDENT
+        self, numbers: Numbers, confidence: Confidence, method: Any = "auto", grown: Grown = INDEPENDENT
     ) -> None:
         self._numbers, self._confidence, self._method = numbers, confidence, method
         self._grown = grown.rows
@@ -81,7 +74,7 @@ class Intervals:
             found = self._scored(name, value.value) if name.entry.needs_scores else self._counted(name, value.value)
         if found is not None and isnan(found.low + found.high):
             found = replace(found, low=name.entry.low, high=name.entry.high)
-        return value if found is None else self._with(name, value, self._named(found))
+        return value if found is None else self._with(name, value, replace(found, method=self._told(found.method)))
 
     def by_class(self, name: MetricName, values: Values) -> Values:
         """The ``values`` of a metric of counts with their intervals."""
@@ -95,12 +88,8 @@ class Intervals:
         return replace(values, low=low, high=high, method=methods)
 
     def _told(self, method: str) -> str:
-        """What was sampled, too."""
-        return method if self._clusters is None else f"{method} (clusters)"
-
-    def _named(self, found: Interval) -> Interval:
-        """With a method that says what was sampled."""
-        return found if self._clusters is None else replace(found, method=self._told(found.method))
+        """With what was sampled."""
+        return f"{method}{self._sampled}"
 
     @staticmethod
     def _with(name: MetricName, value: Value, found: Interval) -> Value:
@@ -122,14 +111,18 @@ class Intervals:
             positive=setting.task.positive,
             classes=setting.names,
             declared=len(setting.names) if setting.scope == "declared" else None,
-            clusters=self._clusters,
+            clusters=self._clustered(),
             method=self._method,
         )
+
+    def _clustered(self) -> Clusters | None:
+        """The clusters that were sampled, if any."""
+        return None
 
     @cached_property
     def _of_same_counts(self) -> bool:
         """Whether values were read off the very counts that intervals read: of rows, and of all classes."""
-        whole = not self._numbers.weighted and self._clusters is None
+        whole = not self._numbers.weighted and self._counts.are_of_rows
         return whole and self._counts.cells.size == len(self._numbers.setting.picked)
 
     def _placed(self, target: HostArray, preds: HostArray) -> tuple[HostArray, HostArray]:
@@ -139,39 +132,11 @@ class Intervals:
         places[picked] = np.arange(len(picked))
         return places[target], np.where(preds < 0, -1, places[preds])
 
-    @cached_property
-    def _clusters(self) -> Clusters | None:
-        if self._numbers.clusters is None:
-            return None
-        from evalcli.uncertainty.clusters import Clusters
-
-        rows = self._numbers.clusters.rows()
-        return Clusters.of(rows.cluster, *self._placed(rows.target, rows.preds), rows.amounts)
-
-    @cached_property
-    def _influences(self) -> Influences:
-        from evalcli.classification.influences import Influences
-
-        assert self._numbers.clusters is not None
-        return Influences(self._numbers.clusters, self._numbers.setting.names)
-
     def _counted(self, name: MetricName, value: float) -> Interval | None:
-        if name.base not in _SHARES_OF_ALL:
+        if name.base not in SHARES_OF_ALL:
             return self._counts.of(name, value if self._of_same_counts else None)
-        if self._clusters is not None:
-            return self._share_of_clusters(name, value, self._clusters)
         rows = self._numbers.total / self._mean_weight
         return wilson(value * rows, rows, self._confidence.critical)
-
-    def _share_of_clusters(self, name: MetricName, value: float, clusters: Clusters) -> Interval:
-        """That of a share of all rows which is read off one side of the matrix."""
-        cells, positive = clusters.cells, self._numbers.setting.task.positive
-        if name.base == "majority_baseline":
-            held = cells.target == int(np.argmax(cells.margins.support))
-        else:
-            held = cells.preds == positive
-        rows = cells.n / clusters.inflation(held - value)
-        return wilson(value * rows, rows, clusters.critical(self._confidence))
 
     @property
     def _mean_weight(self) -> float:
@@ -180,59 +145,12 @@ class Intervals:
         return mean * self._grown
 
     def _scored(self, name: MetricName, value: float) -> Interval | None:
-        method = _METHODS[name.base] if name.base in _METHODS else _METHODS.get(name.entry.state)
-        if method is None or self._clusters is None:
-            return None if method is None else method(self, name, value)
-        return self._of_clusters(name, value, method, self._clusters)
+        method = self._method_of(name)
+        return None if method is None else method(self, name, value)
 
-    def _of_clusters(self, name: MetricName, value: float, method: Method, clusters: Clusters) -> Interval | None:
-        """The interval of as many rows as tell what the clusters tell."""
-        if name.base in _BINNED:
-            return self._of_binned(name, value, method, clusters)
-        rows = Intervals(_without_clusters(self._numbers), self._confidence)
-        plain = method(rows, name, value)
-        if plain is None:
-            return None
-        shares = clusters.of_frequencies() if name.base == _UNCERTAINTY else None
-        sums = self._influences.of(name, self._numbered(name)) if shares is None else clusters.pulls(shares)
-        if sums is None:
-            return None
-        sizes = clusters.sizes / self._mean_weight
-        if name.entry.state == "KeyTable":
-            variance = self._influences.variance(name, self._numbered(name), rows.couplings.get(str(name)))
-            grows = inflation if name.base in _RANKS else seen_inflation
-            grown = Grown(grows(sums, variance * self._mean_weight, sizes))
-        elif shares is not None:
-            grown = Grown(inflation(sums, dot(clusters.cells.amounts, shares**2) * self._mean_weight, sizes))
-        else:
-            grown = Grown(inflation(sums, self._as_if_independent(plain), sizes))
-        critical = t_quantile(1.0 - self._confidence.tail, freedom(sums, clusters.effective))
-        if name.base in _RANKS:  # they hold already what few rows out of order leave unknown
-            critical = clusters.critical(self._confidence)
-        squares = dot(sums, sums)
-        if plain.method == "hall" and squares > 0.0:  # clusters are less skewed than as many rows
-            error = sqrt(grown.rows * self._as_if_independent(plain))
-            skew = float(((sums / sqrt(squares)) ** 3).sum())
-            return means.hall_interval(value, error, skew, critical)
-        fewer, sure = surer(self._confidence, critical)
-        grown = grown._replace(rows=grown.rows * fewer)
-        return method(Intervals(_without_clusters(self._numbers), sure, grown=grown), name, value)
-
-    def _of_binned(self, name: MetricName, value: float, method: Method, clusters: Clusters) -> Interval | None:
-        """The same of what is read off bins: the noise of a bin is smaller than what its rows have in common."""
-        table = self._bins(name)
-        groups = self._influences.bins(name, table)
-        if len(groups) < 2:
-            return None
-        spread = spread_of(name.base, table, groups, clusters.sizes / self._mean_weight, self._mean_weight)
-        critical = t_quantile(1.0 - self._confidence.tail, freedom(spread.sums, clusters.effective))
-        fewer, sure = surer(self._confidence, critical)
-        grown = Grown(spread.inside * fewer, spread.together)
-        return method(Intervals(_without_clusters(self._numbers), sure, grown=grown), name, value)
-
-    def _as_if_independent(self, plain: Interval) -> float:
-        """The variance that a metric would have of independent rows, where ``plain`` is its interval then."""
-        return (plain.width / 2.0 / self._confidence.critical) ** 2
+    @staticmethod
+    def _method_of(name: MetricName) -> Method | None:
+        return _METHODS[name.base] if name.base in _METHODS else _METHODS.get(name.entry.state)
 
     def _bins(self, name: MetricName) -> BinTable:
         """The bins that a number of calibration reads."""
@@ -264,7 +182,7 @@ class Intervals:
         from evalcli.metrics.threads import each
 
         weights, rankings = self._columns(name)
-        if name.base not in _RANKS:
+        if name.base not in RANKS:
             from evalcli.uncertainty import curves
 
             single = partial(self._curve, name)
@@ -276,7 +194,7 @@ class Intervals:
             if len(held) < len(rankings):
                 return None
             return curves.worst_together([one for one, _ in held], values, [weight for _, weight in held])
-        estimate, method = _RANKS[name.base]
+        estimate, method = RANKS[name.base]
         overall = self._numbers.weight_squares if self._numbers.weighted else None
         known = self._estimates.setdefault(name.base, {})
 
@@ -321,14 +239,23 @@ class Intervals:
         return (support / support.sum()).tolist(), rankings
 
     def _of_losses(self, name: MetricName, value: float) -> Interval | None:
-        sums = self._read(name)
-        high = sums.largest
-        assert sums.histogram is not None
-        losses, rows = sums.histogram
-        moments = means.Moments.of_histogram(losses, rows * (sums.n / sums.rows), self._mean_weight)
-        found = means.mean_interval(moments, self._confidence, 0.0, high, means.WORST_LOSS if isinf(high) else None)
-        moved = value - moments.mean  # the sizes of losses are known to three digits, their mean exactly
+        losses, rows = self.terms(name)
+        found = loss_interval(losses, rows, self._confidence, self._read(name).largest, self._mean_weight)
+        moved = value - self.moments(name).mean  # the sizes of losses are known to three digits, their mean exactly
         return replace(found, low=found.low + moved, high=found.high + moved)
+
+    def terms(self, name: MetricName) -> tuple[HostArray, HostArray]:
+        """What a mean over rows is the mean of: values (K,), and how many rows have each, or their weight (K,)."""
+        read = self._read(name)
+        if name.entry.state == "RankHistogram":
+            places = np.arange(1.0, len(read.histogram) + 1)
+            return places if name.base == "mean_rank" else 1.0 / places, read.histogram.astype(np.float64)
+        losses, rows = read.histogram
+        return losses, rows * (read.n / read.rows)
+
+    def moments(self, name: MetricName) -> means.Moments:
+        """Those of the same mean."""
+        return means.Moments.of_histogram(*self.terms(name), self._mean_weight)
 
     def _of_bins(self, name: MetricName, value: float) -> Interval | None:
         del value
@@ -366,36 +293,17 @@ class Intervals:
 
     def _of_places(self, name: MetricName, value: float) -> Interval | None:
         """Top-k accuracies are shares; other means over the places of targets are means."""
-        histogram = self._read(name).histogram.astype(np.float64)
-        rows = float(histogram.sum()) / self._mean_weight
         if name.base == "topk_accuracy":
+            rows = float(self._read(name).histogram.sum()) / self._mean_weight
             return wilson(value * rows, rows, self._confidence.critical)
-        places = np.arange(1.0, len(histogram) + 1)
-        values = places if name.base == "mean_rank" else 1.0 / places
-        moments = means.Moments.of_histogram(values, histogram, self._mean_weight)
-        return means.mean_interval(moments, self._confidence, float(values.min()), float(values.max()))
+        values, _ = self.terms(name)
+        return means.mean_interval(self.moments(name), self._confidence, float(values.min()), float(values.max()))
 
 
 Method = Callable[[Intervals, "MetricName", float], Interval | None]
 
 
-def _without_clusters(numbers: Numbers) -> Numbers:
-    """The same numbers, of rows that are taken to be independent."""
-    alone = copy(numbers)
-    alone.clusters = None
-    return alone
-
-
-def design_effect(rows: ClusterRows) -> float | None:
-    """How many times as large the variance of the accuracy is as if rows were independent; ``None`` where it is 0."""
-    share = float(rows.amounts[rows.target == rows.preds].sum() / rows.amounts.sum())
-    off = rows.amounts * ((rows.target == rows.preds) - share)
-    sums = np.bincount(np.unique(rows.cluster, return_inverse=True)[1].reshape(-1), off)
-    single = float((off * off / rows.rows).sum())
-    return dot(sums, sums) * len(sums) / (len(sums) - 1) / single if single > 0.0 else None
-
-
-_RANKS: dict[str, tuple[Callable[..., Any], str]] = {
+RANKS: dict[str, tuple[Callable[..., Any], str]] = {
     "auroc": (ranks.auroc_estimate, "delong"),
     "average_precision": (ranks.average_precision_estimate, "influence"),
 }

@@ -89,11 +89,16 @@ class Numbers:
             return None
         if self.weighted and not weights_tell(self.total, self.weight_squares):
             return None  # those of a slice: all rows have been looked at before
-        if self.clusters is not None and np.unique(self.clusters.rows().cluster).size < 2:
-            return None  # nothing says how another cluster would differ from a slice's only one
-        from evalcli.classification.intervals import Intervals
+        confidence, method = self.setting.confidence, self.setting.method
+        if self.clusters is None:
+            from evalcli.classification.intervals import Intervals
 
-        return Intervals(self, self.setting.confidence, self.setting.method)
+            return Intervals(self, confidence, method)
+        if np.unique(self.clusters.rows().cluster).size < 2:
+            return None  # nothing says how another cluster would differ from a slice's only one
+        from evalcli.classification.cluster_intervals import ClusterIntervals
+
+        return ClusterIntervals(self, self.clusters, confidence, method)
 
     @cached_property
     def pairs(self) -> Pairs:

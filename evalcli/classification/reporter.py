@@ -100,7 +100,7 @@ class Reporter:
         states, by = self.numbers.clusters, self.source.clustered
         if states is None or by is None:
             return None
-        from evalcli.classification.intervals import design_effect
+        from evalcli.classification.cluster_intervals import design_effect
 
         rows = states.rows()
         sizes = np.bincount(np.unique(rows.cluster, return_inverse=True)[1].reshape(-1), rows.rows).astype(np.int64)

@@ -26,7 +26,7 @@ from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusterbins import spread_of
 from evalcli.uncertainty.clusters import CLUSTERS, surer
 from evalcli.uncertainty.groups import RankedSums, ranking_sums
-from evalcli.uncertainty.intervals import Interval
+from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.proportions import SHARES
 
 if TYPE_CHECKING:
@@ -195,7 +195,12 @@ class ClusterIntervals(Intervals):
             return None
         if name.average in {"macro", "weighted"} and not name.entry.needs_scores:
             return self._of_mean_counts(name, value, sums)
-        return self._of_clusters(plain, value, sums, lambda fewer: fewer._found(name, value))
+        unseen = self._unseen(name.base, self._place(name)) if name.base in _LOSSES else 0.0
+        return self._of_clusters(plain, value, sums, lambda fewer: fewer._found(name, value), unseen)
+
+    def _unseen(self, base: str, place: int | None) -> float:
+        """How much larger a loss may be as no row was wrong: those of another cluster may all be."""
+        return self._wrong(base, place) * none_of(self._groups.effective, self._groups.usual)
 
     def _of_mean_counts(self, name: MetricName, value: float, sums: HostArray) -> Interval | None:
         """That of a mean over labels: beside what varies it holds what labels without an error leave unseen."""
@@ -276,7 +281,8 @@ class ClusterIntervals(Intervals):
             if one is None or sums is None or value.value is None:
                 found.append(None)
             else:
-                found.append(self._of_clusters(one, value.value, sums, _at(base, values, place)))
+                unseen = self._unseen(base, place) if base in _LOSSES else 0.0
+                found.append(self._of_clusters(one, value.value, sums, _at(base, values, place), unseen))
         return found
 
     def _of_ranks(self, base: str, values: Sequence[Value]) -> list[Interval | None]:
@@ -291,12 +297,14 @@ class ClusterIntervals(Intervals):
         value: float,
         sums: HostArray,
         again: Callable[[Intervals], Interval | None],
+        unseen: float = 0.0,
     ) -> Interval | None:
         """The interval of as many rows as tell what the clusters tell; ``again`` asks for that of fewer rows."""
         method = plain.method.removesuffix(_BOUND)
         found: Interval | None
         if sums.any() and method == "hall":
             found = self._groups.of_mean(plain, value, sums)
+            found = replace(found, high=found.high + unseen)
         elif sums.any() and 0.0 < value < 1.0:
             plain = replace(plain, method="jackknife") if method != plain.method else plain
             found = self._groups.of_share(plain, value, sums)
@@ -322,7 +330,7 @@ class ClusterIntervals(Intervals):
             return None
         whole, parts = self._bins(place)
         spread = spread_of("ece", whole, parts, self._groups.sizes, self._mean_weight)
-        times, confidence = surer(self._groups.confidence, self._groups.critical(spread.sums))
+        times, confidence = surer(self._groups.confidence, self._groups.critical(spread.sums, spread.alone))
         weight = self._mean_weight * spread.inside * times
         found = bins.calibration_interval(whole, confidence, weight, spread.together)
         return replace(found, method=f"{found.method}{CLUSTERS}")

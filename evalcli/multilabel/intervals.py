@@ -27,8 +27,9 @@ from evalcli.multilabel.rank_intervals import RANKS, RankIntervals
 from evalcli.uncertainty import bins, means
 from evalcli.uncertainty.cells import Margins, dot
 from evalcli.uncertainty.curves import worst_together
-from evalcli.uncertainty.intervals import Interval, by_variance, wilson
+from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson
 from evalcli.uncertainty.jackknife import bounded_interval
+from evalcli.uncertainty.losses import loss_interval, wrong_loss
 from evalcli.uncertainty.proportions import SHARES, of_margins
 from evalcli.uncertainty.slopes import RATIOS, ratio_of
 
@@ -47,8 +48,8 @@ _ROW_MEANS = {"lrap": "precision", "coverage_error": "coverage", "ranking_loss":
 """What of the sums of ``LabelRanks`` each is the mean of."""
 _LOSSES = {"log_loss": "loss", "brier": "brier"}
 """What of the sums of ``LabelCalibration``."""
-_WORST: dict[str, tuple[float, float | None]] = {"log_loss": (inf, means.WORST_LOSS), "brier": (1.0, None)}
-"""The largest that each can be, and the worst that a row is taken to be where that is infinite."""
+_LARGEST = {"log_loss": inf, "brier": 1.0}
+"""What each can be at most."""
 
 
 _KINDS = Margins(*np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1]], np.float64))
@@ -299,30 +300,45 @@ class Intervals(RankIntervals):
         moments = means.Moments.of_sums(
             (float(scored.sums.n[0]), *scored.sums.powers[_LOSSES[base]]), self._mean_weight
         )
-        high, worst = _WORST[base]
-        found = means.mean_interval(moments, self._confidence, 0.0, high, worst)
+        worst = means.WORST_LOSS if base == "log_loss" else None
+        found = means.mean_interval(moments, self._confidence, 0.0, _LARGEST[base], worst)
+        if moments.error > 0.0:
+            unseen = self._wrong(base, None) * none_of(moments.rows, self._confidence.critical)
+            found = replace(found, high=found.high + unseen)
         return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
 
     def _loss(self, base: str, ranking: Ranking, value: float, scored: ScoreValues) -> Interval | None:
-        """That of a mean loss of a label's cells, from how often each score occurs with and without it."""
-        losses, counts = [], []
-        for side, amounts in ((True, ranking.pos), (False, ranking.neg)):
-            loss, brier, _, _ = cell_losses(ranking.score, np.full(len(ranking.score), side), scored.form)
-            held = np.asarray(amounts) > 0
-            losses.append((loss if base == "log_loss" else brier)[held])
-            counts.append(np.asarray(amounts, np.float64)[held])
-        terms = np.concatenate(losses)
+        """That of a mean loss of a label's cells."""
+        terms, counts = _cells(base, ranking, scored)
         if not len(terms) or not np.isfinite(terms).all() or not np.isfinite(value):
             return None
-        moments = means.Moments.of_histogram(terms, np.concatenate(counts), self._mean_weight)
-        high, worst = _WORST[base]
-        found = means.mean_interval(moments, self._confidence, 0.0, high, worst)
-        return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
+        found = loss_interval(terms, counts, self._confidence, _LARGEST[base], self._mean_weight)
+        mean = dot(terms, counts) / float(counts.sum())
+        return replace(found, low=found.low + value - mean, high=found.high + value - mean)
+
+    def _wrong(self, base: str, place: int | None) -> float:
+        """What a wrong cell would add to the loss of a row, of one label or of the mean of all, where none was seen."""
+        assert self._scored is not None
+        rankings = self._scored.rankings if place is None else [self._scored.rankings[place]]
+        cells = (_cells(base, ranking, self._scored) for ranking in rankings)
+        terms, counts = (np.concatenate(parts) for parts in zip(*cells, strict=True))
+        return (wrong_loss(terms, counts, _LARGEST[base]) or 0.0) / len(rankings)
 
     def _over_rows(self, name: MetricName, scored: ScoreValues) -> Interval:
         sums, labels = scored.rank_sums, float(len(scored.labels))
         moments = means.Moments.of_sums(sums.powers[_ROW_MEANS[name.base]], self._mean_weight)
         return means.mean_interval(moments, self._confidence, 0.0, labels if name.base == "coverage_error" else 1.0)
+
+
+def _cells(base: str, ranking: Ranking, scored: ScoreValues) -> tuple[HostArray, HostArray]:
+    """The losses of a label's cells, and how often each occurs: of each score with the label and without it."""
+    losses, counts = [], []
+    for side, amounts in ((True, ranking.pos), (False, ranking.neg)):
+        loss, brier, _, _ = cell_losses(ranking.score, np.full(len(ranking.score), side), scored.form)
+        held = np.asarray(amounts) > 0
+        losses.append((loss if base == "log_loss" else brier)[held])
+        counts.append(np.asarray(amounts, np.float64)[held])
+    return np.concatenate(losses), np.concatenate(counts)
 
 
 def tables(table: BinTable) -> list[BinTable]:

@@ -38,10 +38,12 @@ SIDES = ("overconfidence", "underconfidence")
 class Spread(NamedTuple):
     """What each of J groups adds to a number: ``sums`` (J,); and how much larger variances are than of single rows.
 
-    ``inside`` bins; and that of the number, ``together`` times as large as if bins went their own ways.
+    ``alone`` (J,) is what its rows would add to the variance if each went its own way, in any unit. ``inside`` bins;
+    and that of the number, ``together`` times as large as if bins went their own ways.
     """
 
     sums: HostArray
+    alone: HostArray
     inside: float
     together: float
 
@@ -63,7 +65,10 @@ def spread_of(
     """
     found = _Grouped.of(table, groups, mean_weight)
     spread = found.spread(_moves(base, found, table), sizes, of_classes=base.startswith("brier"))
-    return spread._replace(sums=found.spread(_moves("ece", found, table), sizes).sums) if base in SIDES else spread
+    if base not in SIDES:
+        return spread
+    both = found.spread(_moves("ece", found, table), sizes)
+    return spread._replace(sums=both.sums, alone=both.alone)
 
 
 def _moves(base: str, bins: _Grouped, table: BinTable) -> _Moves:
@@ -157,7 +162,15 @@ class _Grouped:
         if of_classes and tables > 1:
             single = min(single, float(singles.sum()) / (tables * (tables - 1.0)))
         grown = max(inflation(mean, single * count / max(count - 1, 1), sizes), 1.0)
-        return Spread(mean, inside, grown / inside)
+        return Spread(mean, self._alone(moves.slope, away), inside, grown / inside)
+
+    def _alone(self, slope: HostArray, away: HostArray) -> HostArray:
+        """The sum of squares (J,) of what the rows of each group add, each by itself."""
+        right = self.residuals + self.rows * self.share
+        squares = right * (slope * (1.0 - self.share) + away) ** 2
+        squares += (self.rows - right) * (away - slope * self.share) ** 2
+        found: HostArray = (squares.sum(axis=2) / self.total[:, 0] ** 2).sum(axis=1)
+        return found
 
 
 def _left(n: HostArray, rows: HostArray, mean_weight: float) -> HostArray:

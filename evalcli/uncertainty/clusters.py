@@ -132,17 +132,23 @@ class Clusters:
         return reduced(self.cells, np.concatenate(parts))
 
 
-def freedom(sums: HostArray, effective: float) -> float:
+def freedom(sums: HostArray, effective: float, alone: HostArray | None = None) -> float:
     """The degrees of freedom of the variance that ``sums`` (G,) of so many ``effective`` clusters make up.
 
     Those of heavy tails tell less: a variance of ``G`` values of kurtosis κ is as sure as one of ``2G/(κ − 1)`` normal
-    ones.
+    ones. Where the interval of independent rows is the one that is widened, all that has to be known is how many times
+    as large the variance is as that of rows ``alone``, of which each cluster has a part (G,): it is what its sum
+    squared differs from as many times that part which counts, and clusters of one row differ by nothing.
     """
     squares = _near_one(sums * sums)
-    total, fourth = float(squares.sum()), dot(squares, squares)
-    kurtosis = len(sums) * fourth / (total * total) if total > 0.0 else 3.0
-    telling = max(2.0 * len(sums) / max(kurtosis - 1.0, 2.0), _LEAST_TELLING)
-    return max(min(effective, telling) - 1.0, 1.0)
+    total, count = float(squares.sum()), len(sums)
+    if not total > 0.0:
+        return max(min(effective, float(count)) - 1.0, 1.0)
+    held = 0.0 if alone is None else float(alone.sum())
+    expected = total / count if alone is None or not held > 0.0 else alone * (total / held)
+    off = squares - expected
+    telling = 2.0 * total * total / max(dot(off, off), 2.0 * total * total / count)
+    return max(min(effective, max(telling, _LEAST_TELLING)) - 1.0, 1.0)
 
 
 def surer(confidence: Confidence, critical: float) -> tuple[float, Confidence]:

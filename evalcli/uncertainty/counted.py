@@ -85,6 +85,11 @@ class CountIntervals:
         self._clusters, self._method = clusters, method
         self._critical = self.confidence.critical if clusters is None else clusters.critical(self.confidence)
 
+    @property
+    def are_of_rows(self) -> bool:
+        """Whether single rows were sampled."""
+        return self._clusters is None
+
     def of(self, name: MetricName, value: float | None = None) -> Interval | None:
         """The interval of a metric; ``None`` where its value is undefined. Whoever knows the ``value`` may say it.
 

@@ -81,9 +81,9 @@ class Groups:
         """How many times as large as that of independent rows the variance is."""
         return inflation(sums, variance, self.sizes)
 
-    def critical(self, sums: HostArray) -> float:
+    def critical(self, sums: HostArray, alone: HostArray | None = None) -> float:
         """The quantile of the t distribution that stands in for ``z``."""
-        return t_quantile(1.0 - self.confidence.tail, freedom(sums, self.effective))
+        return t_quantile(1.0 - self.confidence.tail, freedom(sums, self.effective, alone))
 
     def fewer(self, sums: HostArray, variance: float) -> tuple[float, Confidence]:
         """How many times fewer rows tell what the clusters tell, and the confidence at which ``z`` is ``critical``."""

@@ -72,3 +72,18 @@ def test_widths_are_what_samples_of_clusters_scatter_by(task):
     ratios = widths.mean(axis=0) / (2.0 * 1.99 * values.std(axis=0, ddof=1))
     assert ratios.min() > 0.85, ratios  # 80 samples know it to 8 %
     assert ratios.max() < 1.6, ratios
+
+
+def test_clusters_of_one_row_of_a_very_good_model_take_nothing_from_it():
+    rng = np.random.default_rng(5)
+    target = rng.integers(0, 4, 300)
+    logits = rng.normal(size=(300, 4))
+    logits[np.arange(300), target] += 4.0
+    logits *= 4.0
+    names = "log_loss brier ece ece_classwise ece_equal_mass mce brier_reliability brier_resolution mrr"
+    options = {"metrics": [*names.split(), "mean_confidence"]}
+    rows = evalcli.evaluate(logits, target, **options).data.metrics
+    clusters = evalcli.evaluate(logits, target, cluster=np.arange(300), **options).data.metrics
+    for name, one in rows.items():
+        times = (clusters[name].high - clusters[name].low) / (one.high - one.low)
+        assert 0.9 < times < (2.2 if name == "brier_reliability" else 1.3), (name, times)

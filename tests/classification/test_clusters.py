@@ -140,7 +140,7 @@ def test_the_variance_is_that_of_a_cluster_bootstrap(name, weighted, clusters, m
         errors.append(float(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1))))
         return inflation(sums, variance, sizes)
 
-    monkeypatch.setattr("evalcli.classification.intervals.inflation", spied)
+    monkeypatch.setattr("evalcli.classification.cluster_intervals.inflation", spied)
     options = {"weight": weight if weighted else None, "metrics": [name]}
     found = evalcli.evaluate(scores, target, cluster=cluster, **options).data.metrics[name]
     error = bootstrapped(name, (scores, target, cluster), weight)

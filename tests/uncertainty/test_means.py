@@ -15,7 +15,7 @@ from evalcli.uncertainty.bins import (
     largest_gap_interval,
     measured_error,
 )
-from evalcli.uncertainty.intervals import Confidence, none_of
+from evalcli.uncertainty.intervals import Confidence, none_of, wilson
 from evalcli.uncertainty.means import (
     WORST_LOSS,
     Moments,
@@ -249,3 +249,15 @@ def test_a_row_that_weighs_nearly_all_leaves_a_log_loss_open(small):
 def test_quantiles_of_hardly_any_freedom_are_large_and_no_fault(freedom):
     found = t_quantile(0.975, freedom)
     assert found > 1e150 or found == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-6)
+
+
+@pytest.mark.parametrize(("doubt", "rows"), [(1e-6, 400), (1e-4, 100), (1e-3, 2000)])
+def test_a_mean_confidence_near_one_is_no_less_sure_than_as_many_shares(doubt, rows):
+    rng = np.random.default_rng(3)
+    sure = 1.0 - doubt * rng.exponential(size=rows)
+    edges = np.arange(16) / 15
+    n, total = np.zeros(15), np.zeros(15)
+    n[-1], total[-1] = rows, sure.sum()
+    found = confidence_interval(BinTable(n, total, n, edges[:-1], edges[1:]), CONFIDENCE)
+    share = wilson(sure.sum(), rows, Z)
+    assert share.low * (1 - 1e-12) <= found.low < sure.mean() < found.high <= share.high * (1 + 1e-12)

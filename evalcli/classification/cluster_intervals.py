@@ -1,0 +1,166 @@
+"""How sure each number is where whole clusters were sampled.
+
+Every method is asked twice: as if rows were independent, and then for as many rows fewer as the variance over whole
+clusters is larger than that. So its shape at the ends of a metric, its bias and its skewness stay what they are, and
+its width is that of clusters. A mean has Hall's interval with what its clusters scatter by.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from math import sqrt
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from evalcli.classification.influences import Influences
+from evalcli.classification.intervals import BINNED, RANKS, SHARES_OF_ALL, Grown, Intervals
+from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.clusterbins import spread_of
+from evalcli.uncertainty.clusters import CLUSTERS, Clusters, freedom, inflation, seen_inflation, surer
+from evalcli.uncertainty.intervals import none_of, wilson
+from evalcli.uncertainty.losses import wrong_loss
+from evalcli.uncertainty.means import hall_interval
+from evalcli.uncertainty.quantiles import t_quantile
+
+if TYPE_CHECKING:
+    from evalcli.classification.clusters import ClusterRows, ClusterStates
+    from evalcli.classification.intervals import Method
+    from evalcli.classification.numbers import Numbers
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
+    from evalcli.uncertainty.intervals import Confidence, Interval
+
+_UNCERTAINTY = "brier_uncertainty"
+_LOSSES = frozenset({"LogLoss", "Brier"})
+
+
+class _Moved(NamedTuple):
+    """What groups of clusters add to a number: ``sums`` (J,), how many ``times`` the variance of rows, ``critical``."""
+
+    sums: HostArray
+    times: float
+    critical: float
+
+
+class ClusterIntervals(Intervals):
+    """The intervals of the metrics of rows in the clusters of ``states``."""
+
+    _sampled = CLUSTERS
+
+    def __init__(self, numbers: Numbers, states: ClusterStates, confidence: Confidence, method: Any = "auto") -> None:
+        super().__init__(numbers, confidence, method)
+        self._states = states
+
+    def _clustered(self) -> Clusters:
+        return self._clusters
+
+    @cached_property
+    def _clusters(self) -> Clusters:
+        rows = self._states.rows()
+        return Clusters.of(rows.cluster, *self._placed(rows.target, rows.preds), rows.amounts)
+
+    @cached_property
+    def _influences(self) -> Influences:
+        return Influences(self._states, self._numbers.setting.names)
+
+    @cached_property
+    def _sizes(self) -> HostArray:
+        """The rows of each cluster (G,), of equal weight."""
+        sizes: HostArray = self._clusters.sizes / self._mean_weight
+        return sizes
+
+    @cached_property
+    def _usual(self) -> float:
+        """The quantile of the t distribution of so many clusters."""
+        return self._clusters.critical(self._confidence)
+
+    def _counted(self, name: MetricName, value: float) -> Interval | None:
+        if name.base not in SHARES_OF_ALL:
+            return super()._counted(name, value)
+        cells = self._clusters.cells  # a share of all rows which is read off one side of the matrix
+        if name.base == "majority_baseline":
+            held = cells.target == int(np.argmax(cells.margins.support))
+        else:
+            held = cells.preds == self._numbers.setting.task.positive
+        rows = cells.n / self._clusters.inflation(held - value)
+        return wilson(value * rows, rows, self._usual)
+
+    def _scored(self, name: MetricName, value: float) -> Interval | None:
+        method = self._method_of(name)
+        if method is None or name.base in BINNED:
+            return None if method is None else self._of_binned(name, value, method)
+        rows = Intervals(self._numbers, self._confidence)
+        plain = method(rows, name, value)
+        moved = None if plain is None else self._moved(name, plain, rows)
+        if plain is None or moved is None:
+            return None
+        if plain.method == "hall" and moved.sums.any():
+            return self._of_mean(name, value, rows, moved.sums)
+        fewer, sure = surer(self._confidence, moved.critical)
+        return method(Intervals(self._numbers, sure, grown=Grown(moved.times * fewer)), name, value)
+
+    def _moved(self, name: MetricName, plain: Interval, rows: Intervals) -> _Moved | None:
+        """What the groups add; ``None`` where a number is undefined without one of them."""
+        if name.base == _UNCERTAINTY:
+            return self._of_frequencies()
+        numbered = self._numbered(name)
+        sums = self._influences.of(name, numbered)
+        if sums is None:
+            return None
+        critical = self._critical_of(sums)
+        if name.entry.state != "KeyTable":
+            alone = (plain.width / 2.0 / self._confidence.critical) ** 2
+            times = inflation(sums, alone, self._sizes)
+            if name.base == "mean_confidence":  # its interval of rows holds rows that may have gone unseen
+                return _Moved(sums, max(times, 1.0), self._usual)
+            return _Moved(sums, times, critical)
+        alone = self._influences.variance(name, numbered, rows.couplings.get(str(name))) * self._mean_weight
+        if name.base in RANKS:  # they hold already what few rows out of order leave unknown
+            return _Moved(sums, inflation(sums, alone, self._sizes), self._usual)
+        return _Moved(sums, seen_inflation(sums, alone, self._sizes), critical)
+
+    def _of_frequencies(self) -> _Moved:
+        """Of what the shares of classes alone decide."""
+        shares = self._clusters.of_frequencies()
+        sums, alone = self._clusters.pulls(shares), dot(self._clusters.cells.amounts, shares**2) * self._mean_weight
+        return _Moved(sums, inflation(sums, alone, self._sizes), self._critical_of(sums))
+
+    def _critical_of(self, sums: HostArray, alone: HostArray | None = None) -> float:
+        """The quantile of the t distribution that stands in for ``z``."""
+        return t_quantile(1.0 - self._confidence.tail, freedom(sums, self._clusters.effective, alone))
+
+    def _of_mean(self, name: MetricName, value: float, rows: Intervals, sums: HostArray) -> Interval:
+        """Hall's: clusters are less skewed than as many rows, and their skewness says what few of them leave unknown.
+
+        Where no row of any cluster was wrong, another cluster's may all be.
+        """
+        alone = rows.moments(name).error
+        error = alone * sqrt(inflation(sums, alone * alone, self._sizes))
+        skew = float(((sums / sqrt(dot(sums, sums))) ** 3).sum())
+        found = hall_interval(value, error, skew, self._usual)
+        if name.entry.state not in _LOSSES:
+            return found
+        wrong = wrong_loss(*rows.terms(name), self._read(name).largest)
+        return replace(found, high=found.high + (wrong or 0.0) * none_of(self._clusters.effective, self._usual))
+
+    def _of_binned(self, name: MetricName, value: float, method: Method) -> Interval | None:
+        """That of what is read off bins: the noise of a bin is smaller than what its rows have in common."""
+        table = self._bins(name)
+        groups = self._influences.bins(name, table)
+        if len(groups) < 2:
+            return None
+        spread = spread_of(name.base, table, groups, self._sizes, self._mean_weight)
+        fewer, sure = surer(self._confidence, self._critical_of(spread.sums, spread.alone))
+        grown = Grown(spread.inside * fewer, spread.together)
+        return method(Intervals(self._numbers, sure, grown=grown), name, value)
+
+
+def design_effect(rows: ClusterRows) -> float | None:
+    """How many times as large the variance of the accuracy is as if rows were independent; ``None`` where it is 0."""
+    share = float(rows.amounts[rows.target == rows.preds].sum() / rows.amounts.sum())
+    off = rows.amounts * ((rows.target == rows.preds) - share)
+    sums = np.bincount(np.unique(rows.cluster, return_inverse=True)[1].reshape(-1), off)
+    single = float((off * off / rows.rows).sum())
+    return dot(sums, sums) * len(sums) / (len(sums) - 1) / single if single > 0.0 else None

@@ -1,0 +1,65 @@
+"""Intervals of mean losses (log loss, Brier score): means, and what a model that was never wrong leaves unseen.
+
+Most of the loss of a model that is nearly always right is made by the few rows that it has wrong. Where there are none
+in a sample, the scatter of the others tells nothing about them: of 400 rows of which 0.1 to 0.5 were wrong on average,
+Hall's interval held the truth in 15 to 76 %. So the upper end is raised by as many wrong rows as may have gone unseen
+(Wilson), each of the loss that the model itself expects of one: a row that it thinks wrong with probability ``q`` costs
+``−log q`` then, or ``largest·(1 − q)²``, and is ``q`` times as likely to be it.
+
+Source: Hall 1992, On the removal of skewness by transformation; Wilson 1927, Probable inference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isinf, log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.intervals import none_of
+from evalcli.uncertainty.means import WORST_LOSS, Moments, mean_interval
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.uncertainty.intervals import Confidence, Interval
+
+_TOLD = 0.99
+"""Sizes of losses are known to two digits and more: from here on a row may be wrong."""
+
+
+def loss_interval(
+    losses: HostArray, rows: HostArray, confidence: Confidence, largest: float, mean_weight: float = 1.0
+) -> Interval:
+    """The interval of a mean of ``losses`` (K,) that ``rows`` (K,) have, each up to ``largest``: infinite, a log loss.
+
+    >>> from evalcli.uncertainty.intervals import Confidence
+    >>> found = loss_interval(np.array([1e-6, 1e-4]), np.array([300.0, 100.0]), Confidence(), largest=1.0)
+    >>> round(found.low, 6), round(found.high, 4)
+    (2.1e-05, 0.0094)
+    """
+    moments = Moments.of_histogram(losses, rows, mean_weight)
+    wrong = wrong_loss(losses, rows, largest)
+    worst = (WORST_LOSS if isinf(largest) else None) if wrong is None else wrong
+    found = mean_interval(moments, confidence, 0.0, largest, worst)
+    if wrong is None or not moments.error > 0.0:
+        return found
+    return replace(found, high=min(found.high + wrong * none_of(moments.rows, confidence.critical), largest))
+
+
+def wrong_loss(losses: HostArray, rows: HostArray, largest: float) -> float | None:
+    """What a wrong row would cost on average, by what the model says of right ones.
+
+    ``None`` where a row may be wrong, and what that costs was seen; or where none was thought to be.
+    """
+    seen = losses[rows > 0.0].max(initial=0.0)
+    if seen >= _TOLD * (log(2.0) if isinf(largest) else largest / 4.0):
+        return None
+    doubt = -np.expm1(-losses) if isinf(largest) else np.sqrt(losses / largest)
+    weights = rows * doubt
+    total = float(weights.sum())
+    if not total > 0.0:
+        return None
+    cost = -np.log(np.maximum(doubt, 1e-300)) if isinf(largest) else largest * (1.0 - doubt) ** 2
+    return dot(weights, cost) / total

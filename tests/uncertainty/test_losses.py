@@ -1,0 +1,58 @@
+"""Intervals of mean losses of models that are nearly always right."""
+
+from __future__ import annotations
+
+from math import inf, log
+
+import numpy as np
+import pytest
+
+from evalcli.uncertainty.intervals import Confidence
+from evalcli.uncertainty.losses import loss_interval, wrong_loss
+from evalcli.uncertainty.means import Moments, mean_interval
+
+CONFIDENCE = Confidence()
+
+
+def drawn(rng, rows, distance=3.0):
+    """Log losses and squared errors of a calibrated model: classes lie ``2·distance`` standard deviations apart."""
+    logits = 2.0 * distance * (distance + rng.normal(size=rows))
+    return np.logaddexp(0.0, -logits), (1.0 / (1.0 + np.exp(logits))) ** 2
+
+
+@pytest.mark.parametrize(("kind", "largest"), [(0, inf), (1, 1.0)])
+def test_the_loss_of_a_model_that_is_hardly_ever_wrong_is_held(kind, largest):
+    truth = drawn(np.random.default_rng(0), 4_000_000)[kind].mean()
+    rng, held, means = np.random.default_rng(1), 0, 0
+    for _ in range(300):
+        losses = drawn(rng, 400)[kind]
+        held += truth in loss_interval(losses, np.ones(400), CONFIDENCE, largest)
+        means += truth in mean_interval(Moments.of(losses), CONFIDENCE, 0.0, largest, worst=1.0)
+    assert held >= 0.95 * 300
+    assert means < 0.85 * 300  # what the scatter of right rows alone would say
+
+
+@pytest.mark.parametrize("largest", [inf, 1.0, 2.0])
+def test_once_a_row_was_wrong_the_interval_is_that_of_a_mean(largest):
+    wrong = log(2.0) if largest == inf else largest / 4.0
+    losses, rows = np.array([0.01, 0.02, wrong]), np.array([200.0, 99.0, 1.0])
+    assert wrong_loss(losses, rows, largest) is None
+    found = loss_interval(losses, rows, CONFIDENCE, largest)
+    assert found == mean_interval(Moments.of_histogram(losses, rows), CONFIDENCE, 0.0, largest)
+
+
+def test_a_wrong_row_costs_what_the_model_says():
+    sure = np.full(2, 1e-3)
+    losses, rows = -np.log1p(-sure), np.array([30.0, 70.0])
+    assert wrong_loss(losses, rows, inf) == pytest.approx(-log(1e-3))
+    assert wrong_loss(sure**2, rows, 1.0) == pytest.approx((1.0 - 1e-3) ** 2)
+    assert wrong_loss(np.zeros(2), rows, inf) is None
+    found = loss_interval(losses, rows, CONFIDENCE, inf)  # all alike: up to 3.7 % of 100 rows may be wrong
+    assert found.high == pytest.approx(losses[0] + 0.037 * (log(1e3) - losses[0]), rel=1e-3)
+
+
+def test_more_rows_leave_less_unseen():
+    losses = np.array([1e-6, 1e-4])
+    ends = [loss_interval(losses, n * np.array([0.5, 0.5]), CONFIDENCE, 1.0).high for n in (100, 1_000, 10_000)]
+    assert ends == sorted(ends, reverse=True)
+    assert ends[0] == pytest.approx(0.037, rel=0.02)
