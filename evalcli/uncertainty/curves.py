@@ -128,13 +128,19 @@ def _interval(
         found = by_variance(seen, variance, confidence.critical, "delta")
     else:
         found = Interval(seen, seen, "delta")
-    moved = exact.value - seen
-    found = replace(found, low=found.low + moved + (exact.low - exact.value), high=found.high + moved)
-    found = replace(found, high=found.high + (exact.high - exact.value)).holding(exact.value, 0.0, 1.0)
+    found = replace(found, low=_moved(found.low, seen, exact.value), high=_moved(found.high, seen, exact.value))
+    low, high = found.low + (exact.low - exact.value), found.high + (exact.high - exact.value)
+    found = replace(found, low=low, high=high).holding(exact.value, 0.0, 1.0)
     if found.width > 0.0:
         return found
     reach = none_of(rows, confidence.critical)
     return Interval(max(exact.value - reach, 0.0), min(exact.value + reach, 1.0), "wilson")
+
+
+def _moved(end: float, seen: float, value: float) -> float:
+    """Where an ``end`` lies around the exact ``value``, of which joined segments have ``seen``: 0 and 1 stay."""
+    share = end / seen if end < seen else 1.0 if end == seen else (1.0 - end) / (1.0 - seen)
+    return end + (value - seen) * share
 
 
 def drawn_values(

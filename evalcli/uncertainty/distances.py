@@ -5,7 +5,8 @@ average above the maximum of what is true: it picks the threshold at which chanc
 replicates of a smoothed curve, whose maximum is known: rows are counted by segment, and the share of positives in each
 is drawn towards that of its neighbours by a normal kernel over ranks. Without smoothing replicates would start from the
 bumps of the sample itself. The interval is Wilson's, around the distance less that excess, of a metric from −1 to 1.
-Where the smoothed curve is the flatter one the excess is too large, so less of it is taken from the upper end.
+Where the smoothed curve is the flatter one the excess is too large, so less of it is taken from the upper end; near 1,
+where smoothing takes most of the distance and rows vary little, it is made smaller as their standard deviation is.
 
 Source: Silverman and Young 1987, The bootstrap: to smooth or not to smooth?
 """
@@ -13,7 +14,7 @@ Source: Silverman and Young 1987, The bootstrap: to smooth or not to smooth?
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isnan
+from math import isnan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,7 +61,10 @@ def distance_interval(
     replicates = drawn_values(_largest, smoothed, mean_weight, fewer)
     if np.isnan(replicates).all():  # one side weighs next to nothing
         return Interval(0.0, 1.0, "influence")
-    excess = float(np.nanmean(replicates)) - float(_largest(smoothed[0][None], smoothed[1][None])[0])
+    flat = float(_largest(smoothed[0][None], smoothed[1][None])[0])
+    excess = float(np.nanmean(replicates)) - flat
+    if flat < exact.value < 1.0:
+        excess *= sqrt((1.0 - exact.value) / (1.0 - flat))
     if not exact.value < 1.0:
         reach = none_of(min(rows), confidence.critical)
         return Interval(max(1.0 - reach - excess, 0.0), 1.0, "wilson")

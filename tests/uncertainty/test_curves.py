@@ -158,3 +158,25 @@ def test_areas_of_slices_are_as_sure_as_those_of_all_rows(weight: float) -> None
         assert abs(quick.low - slow.low) < 0.2 * slow.width
         assert abs(quick.high - slow.high) < 0.2 * slow.width
     assert [one.method for one in both[1] if one] == ["delta", "delta", "delta", "influence"]
+
+
+def test_a_distance_near_one_may_be_larger_than_it_was_seen():
+    """One positive below the highest negative: 5 of 1,000 may be so, and so may 1 of 10,000."""
+    score = np.r_[np.linspace(5.0, 9.0, 199), 1.0, np.linspace(-9.0, -5.0, 199), 2.0]
+    order = np.argsort(-score)
+    pos = (np.arange(400) < 200).astype(float)[order]
+    never = np.zeros(400, bool)
+    found = distance_interval(Ranking(score[order], pos, 1.0 - pos, never, never), CONFIDENCE)
+    assert found.low < 0.98
+    assert 0.997 < found.high <= 1.0
+
+
+def test_what_may_be_nothing_is_not_moved_off_it_by_joined_segments():
+    sure = np.linspace(1.0, 0.5, 1_000)
+    wrong = np.zeros(1_000)
+    wrong[-3] = 1.0
+    groups = ConfidenceGroups(sure, sure, 1.0 - wrong, wrong)
+    value = selective.aurc(groups)
+    assert 0.0 < value.value < 1e-4
+    found = selective_interval("aurc", value, groups, CONFIDENCE)
+    assert found.low < 1e-3 * value.value
