@@ -19,7 +19,7 @@ import numpy as np
 
 from evalcli.uncertainty import proportions
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.fewrows import MANY, Few, few_rows, spared
+from evalcli.uncertainty.fewrows import MANY, Few, alike_in_classes, few_rows, spared
 from evalcli.uncertainty.intervals import Confidence, Interval, by_variance, none_of
 from evalcli.uncertainty.resampling import MOST_DRAWS, bca, replicates, skewness
 from evalcli.uncertainty.score import OneModel, score_interval
@@ -80,6 +80,7 @@ class CountIntervals:
         method: Method = "auto",
     ) -> None:
         self.cells = cells if clusters is None else clusters.cells
+        self._mean_weight = float(cells.spread.n) / cells.n if cells.n > 0 else 1.0
         self.confidence = Confidence() if confidence is None else confidence
         self._positive, self._classes, self._declared = positive, classes, declared
         self._clusters, self._method = clusters, method
@@ -180,9 +181,12 @@ class CountIntervals:
     def _few(self, name: MetricName, cells: Cells) -> Few | None:
         """What few rows a class do to the mean of F1 over many of them."""
         mean = (name.base, name.average) == ("f1", "macro")
-        if not mean or self._ample or cells.size < MANY or cells.weighted or self._clusters is not None:
+        if not mean or self._ample or cells.size < MANY:
             return None
-        return few_rows(cells, 1.0 / (self._declared or cells.size))
+        fewer: float | HostArray = self._mean_weight
+        if self._clusters is not None:
+            fewer = fewer * alike_in_classes(self._clusters, self._mean_weight)
+        return few_rows(self.cells, 1.0 / (self._declared or cells.size), fewer)
 
     def _chosen(self) -> Method:
         """What composites get here."""

@@ -12,6 +12,9 @@ Of one row nothing tells ``J²``: there the scatter of ``J`` among classes is ta
 Of any mean over classes the variance is understated, too: around its own share a class of ``m`` rows scatters by
 ``(m − 1) / m`` of what it does around the truth, and one row by nothing at all (``spared``).
 
+Of rows that weigh, and of clusters, so many rows are taken as tell as much; clusters in which a class comes in larger
+numbers where it is right bias its share itself, which nothing here corrects.
+
 Source: Halmos 1946, The theory of unbiased estimation; Trefethen 2013, Approximation theory and approximation practice,
 chapter 8, on the geometric rate.
 """
@@ -30,6 +33,7 @@ from evalcli.uncertainty.slopes import kinds_of
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.uncertainty.cells import Cells, Margins
+    from evalcli.uncertainty.clusters import Clusters
     from evalcli.uncertainty.slopes import Ratio
 
 MANY = 30
@@ -50,11 +54,14 @@ class Few(NamedTuple):
     growth: float
 
 
-def few_rows(cells: Cells, weight: float) -> Few:
-    """For counted, independent rows; every class that occurs has the same ``weight`` in the mean."""
-    right, trials = _trials(cells.margins)
-    single = trials == 1
-    mean = float(right[single].mean()) if single.any() else 0.0
+def few_rows(cells: Cells, weight: float, fewer: float | HostArray = 1.0) -> Few:
+    """Every class that occurs has the same ``weight`` in the mean; so many times ``fewer`` rows (C,) tell as much.
+
+    Of rows that weigh that is Σw² / Σw, and of clusters ``alike_in_classes`` as well.
+    """
+    right, trials = (part / fewer for part in _trials(cells.margins))
+    single = trials < _SINGLE
+    mean = float((right / trials)[single].mean()) if single.any() else 0.0
     bias = np.where(single, mean - _of_singles(mean, _evenness(right, trials)), 0.0)
     bias[~single] = 2 * right[~single] / (right + trials)[~single] - _unbiased(right[~single], trials[~single])
     known = np.where(single, mean, 2 * right / (right + trials))
@@ -80,6 +87,36 @@ def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float:
     mean = float(values[single].mean()) if single.any() else 0.0
     more = np.where(single, share**2 * mean * (1.0 - mean), seen * rows / np.maximum(rows - 1.0, _SINGLE - 1.0))
     return min(max(float(more.sum() / seen.sum()), 1.0), _MOST) if seen.sum() > 0.0 else 1.0
+
+
+def alike_in_classes(clusters: Clusters, mean_weight: float) -> HostArray:
+    """By how many times fewer rows tell as much about the share of right ones in each class (C,), for clusters.
+
+    Two rows of one cluster are both right more often than two of different ones, by ``ρ·J(1 − J)``, with the ρ of all
+    classes. Then ``m`` rows in clusters of ``m_g`` are worth ``m / (1 + ρ·(Σ m_g² / m − 1))``.
+
+    Source: Donner and Koval 1980, The estimation of intraclass correlation in the analysis of family data; Rao and
+    Scott 1992, A simple method for the analysis of clustered binary data.
+    """
+    cells, amounts = clusters.cells, clusters.amounts / mean_weight
+    target, preds = cells.target[clusters.cell], cells.preds[clusters.cell]
+    wrong = np.flatnonzero((preds >= 0) & (preds != target))
+    classes, owners = np.r_[target, preds[wrong]], np.r_[clusters.cluster, clusters.cluster[wrong]]
+    rows, right = np.r_[amounts, amounts[wrong]], np.r_[amounts * (preds == target), np.zeros(len(wrong))]
+    pairs, place = np.unique(classes * max(clusters.count, 1) + owners, return_inverse=True)
+    rows, right = (np.bincount(place.reshape(-1), part, len(pairs)) for part in (rows, right))
+    classes = pairs // max(clusters.count, 1)
+    every, same, hits, both = (
+        np.bincount(classes, part, cells.size)
+        for part in (rows, np.maximum(rows * (rows - 1), 0), right, np.maximum(right * (right - 1), 0))
+    )
+    apart, apart_both = np.maximum(every * (every - 1) - same, 0), np.maximum(hits * (hits - 1) - both, 0)
+    known = (same > 0) & (apart > 0)
+    squares = apart_both[known] / apart[known]
+    more, most = both[known] - same[known] * squares, same[known] * (hits[known] / every[known] - squares)
+    correlation = min(max(float(more.sum() / most.sum()), 0.0), 1.0) if most.sum() > 0 else 1.0
+    fewer: HostArray = 1.0 + correlation * same / np.maximum(every, 1e-300)
+    return fewer
 
 
 def _trials(margins: Margins) -> tuple[HostArray, HostArray]:
@@ -109,7 +146,8 @@ def _unbiased(right: HostArray, trials: HostArray) -> HostArray:
     """What tells ``f(J)`` on average, from two rows and more."""
     found = np.zeros(len(right))
     for degree in range(2, _DEGREE + 1):
-        there = trials >= degree if degree == _DEGREE else trials == degree
+        there = (trials >= degree) & ((trials < degree + 1) | (degree == _DEGREE))
+        there |= (trials < 2) & (degree == 2)
         told, power = np.full(int(there.sum()), _powers(degree)[0]), np.ones(int(there.sum()))
         for drawn, coefficient in enumerate(_powers(degree)[1:]):
             power = power * (right[there] - drawn) / (trials[there] - drawn)

@@ -9,8 +9,9 @@ from scipy.stats import binom
 from evalcli.metrics.counts import Pairs
 from evalcli.metrics.registry import parse
 from evalcli.uncertainty.cells import Cells
+from evalcli.uncertainty.clusters import Clusters
 from evalcli.uncertainty.counted import CountIntervals
-from evalcli.uncertainty.fewrows import MANY, _of_singles, _unbiased, few_rows, spared
+from evalcli.uncertainty.fewrows import MANY, _of_singles, _unbiased, alike_in_classes, few_rows, spared
 from evalcli.uncertainty.slopes import ALL, RATIOS, values_of
 
 F1 = parse("f1_macro")
@@ -143,3 +144,36 @@ def test_the_mean_of_f1_over_forty_classes_of_two_or_three_rows_holds_the_truth(
     for _ in range(300):
         held += truth in CountIntervals(drawn(100)).of(F1)
     assert held >= 0.91 * 300
+
+
+@pytest.mark.parametrize("weighs", [False, True])
+def test_the_mean_of_f1_of_many_classes_of_clusters_or_of_rows_that_weigh_holds_the_truth(weighs):
+    """With the second term of Taylor's series it never did."""
+    rng = np.random.default_rng(11)
+    right, shares = rng.beta(2.4, 1.6, 400), (1 + np.arange(400)) ** -0.9
+    every = shares / shares.sum()
+    confused = (np.arange(400) + 1 + rng.integers(0, 399, 400)) % 400
+    said = every * right + np.bincount(confused, every * (1 - right), 400)
+    f1, held = 2 * every * right / (every + said), 0
+    for _ in range(60):
+        target = rng.choice(400, 4000, p=every)
+        preds = np.where(rng.random(4000) < right[target], target, confused[target])
+        weight = rng.exponential(size=4000) if weighs else np.ones(4000)
+        cells, place = np.unique(target * 400 + preds, return_inverse=True)
+        pairs = Pairs(cells // 400, cells % 400, np.bincount(place, weight))
+        clusters = None if weighs else Clusters.of(np.arange(4000) // 8, target, preds, weight)
+        squares = float((weight * weight).sum()) if weighs else None
+        found = CountIntervals(Cells.of(pairs, squares), clusters=clusters).of(F1)
+        held += f1[np.unique(np.r_[target, preds])].mean() in found
+    assert held >= 54
+
+
+def test_rows_of_a_cluster_tell_as_much_about_a_class_as_they_are_alike():
+    rng = np.random.default_rng(4)
+    cluster, target = np.repeat(np.arange(3000), 4), np.repeat(rng.integers(0, 30, 3000), 4)
+    alone = rng.random(12_000) < 0.6
+    for right, fewer in ((alone, 1.0), (alone[cluster], 4.0)):
+        clusters = Clusters.of(cluster, target, np.where(right, target, -1), np.ones(12_000))
+        assert alike_in_classes(clusters, 1.0) == pytest.approx(np.full(30, fewer), abs=0.12)
+    singles = Clusters.of(np.arange(12_000), target, np.where(alone, target, -1), np.ones(12_000))
+    assert (alike_in_classes(singles, 1.0) == 1.0).all()
