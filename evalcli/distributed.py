@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evalcli import __version__
 from evalcli.counting import Outcome, Plan
 from evalcli.engine import accumulate, batch_rows, place, worker_count
+from evalcli.errors import EvalError
 from evalcli.evaluation import check_scores, row_bytes
 from evalcli.evidence import Evidence
+from evalcli.firstfault import raise_first
 from evalcli.layout import find_layout
 from evalcli.own import OwnMetrics
 from evalcli.ownstates import NONE, Contribution, OwnName, contributed, names_of, restored
@@ -76,6 +78,15 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
         LostError: a rank is gone or late.
 
     """
+    try:
+        return _counted(ranks, job, progress)
+    except EvalError as e:
+        if ranks.knows(e):
+            raise_first(ranks, job, e)
+        raise
+
+
+def _counted(ranks: Ranks, job: Job, progress: Progress | None) -> Counted | None:
     started = perf_counter()
     execution = _local(job.execution, ranks.launch)
     with ExitStack() as closing:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from evalcli import __version__, errors
-from evalcli.errors import EvalError, LimitError
+from evalcli.errors import EvalError, Faulty, LimitError
 from evalcli.partfile import pack, unpack
 from evalcli.shared import all_at_fault, error_told, first_told
 
@@ -47,6 +47,8 @@ class Ranks:
         self.launch = launch
         self.timeout = timeout or PATIENCE
         self._joined = False
+        self.failures: tuple[EvalError, ...] = ()
+        """What ranks have found in the exchange that failed, if all of them are still there to talk."""
         self._told: Exception | None = None
 
     def __enter__(self) -> Self:
@@ -100,7 +102,7 @@ class Ranks:
                 raise
             self._told = e
             said = f"rank {self.rank} failed ({type(e).__name__}), no verdict"
-            self._first_error(self._exchange(b"-" + error_told(LimitError(said))), None)
+            self._first_error(self._exchange(b"!" + error_told(LimitError(said))), None)
             raise
         replies = self._exchange(reply)
         error = self._first_error(replies, failed)
@@ -111,16 +113,21 @@ class Ranks:
 
     def _first_error(self, replies: Sequence[bytes], mine: EvalError | None) -> EvalError | None:
         """The error that one process would tell first, of the rows at fault that all have told of."""
-        failures = {rank: one[1:] for rank, one in enumerate(replies) if one[:1] == b"-"}
+        failures = {rank: one[1:] for rank, one in enumerate(replies) if one[:1] in {b"-", b"!"}}
         if not failures:
             return None
+        broken = any(one[:1] == b"!" for one in replies)
+        self.failures = () if broken else tuple(map(_error_of, failures.values()))
         rank = first_told(failures)
-        name, what, fix, path, _, faulty = json.loads(failures[rank])
-        if faulty is not None:
+        error = _error_of(failures[rank])
+        if error.faulty is not None:
             again = all_at_fault(mine, [*failures.values()]) if rank == self.rank and mine is not None else b""
-            name, what, fix, path, *_ = json.loads(self._exchange(again)[rank])
-        error: EvalError = getattr(errors, name, LimitError)(what, fix=fix, path=path)
+            error = _error_of(self._exchange(again)[rank])
         return error
+
+    def knows(self, error: EvalError) -> bool:
+        """Whether it is what all of them were told, and all are there to talk about it."""
+        return error is self._told and bool(self.failures)
 
     def total(self, gathered: Pass, fresh: Callable[[], Pass]) -> Pass | None:
         """Everything that all ranks have gathered, in rank 0; the others get ``None``."""
@@ -187,3 +194,11 @@ class Ranks:
             what = f"has not come within {self.timeout:g} s" if late else "is gone"
             fix = "--timeout gives the others longer" if late else "the log of the launcher says which one, and why"
             raise LostError(f"rank {self.rank}: another rank {what}, no verdict", fix=fix) from e
+
+
+def _error_of(told: bytes) -> EvalError:
+    """An error that was told to other processes."""
+    name, what, fix, path, _, faulty = json.loads(told)
+    error: EvalError = getattr(errors, name, LimitError)(what, fix=fix, path=path)
+    error.faulty = None if faulty is None else Faulty(*faulty[1:])
+    return error
