@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.errors import EvalError, UsageError
+from evalcli.sources.base import EVERY
 from evalcli.sources.beside import Beside
 from evalcli.sources.bounds import columns_of, split_bounds
 from evalcli.sources.memory import column_of, hold, names_of
@@ -66,14 +67,16 @@ class Slices(NamedTuple):
         return source
 
     def searched(self, scan: Any, asked: Scan, frames: Iterable[Any]) -> Slices:
-        """The same with what ``scan`` names, as ``by`` would; all columns come later.
+        """The same with what ``scan`` names, as ``by`` would; all other columns come later, where all are asked for.
 
         Raises:
             UsageError: a name that no frame has.
 
         """
         if asked.every:
-            return self._replace(scan=asked)
+            named = [name for name in asked.names if name != EVERY]
+            known = slices_of(named, frames).columns if named else {}
+            return self._replace(columns={**known, **self.columns}, scan=asked)
         found = slices_of(scan, frames)
         return self._replace(columns={**found.columns, **self.columns}, scan=asked._replace(names=found.names))
 

@@ -114,6 +114,8 @@ def test_a_name_beside_all_is_searched_though_it_is_of_ids(tmp_path, run):
     done = json.loads(run("report", path, "--scan", "*,uid", "--scan", "row:900", "-f", "json").stdout)["scan"]
     assert done["columns"] == ["region", "grade", "place", "same", "uid", "row"]
     assert [one["column"] for one in done["left_out"]] == ["mail", "user", "pair"]
+    held = evalcli.evaluate(FRAME, scan="*,uid,row:900", weight="row")
+    assert held.data.scan.columns == (*done["columns"][:-2], "uid", "row")
 
 
 def test_parts_of_other_columns_are_refused():
