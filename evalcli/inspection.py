@@ -312,6 +312,7 @@ def _table(path: str, selection: Selection, choices: Choices) -> Inspection:
         aliases = {f"c{i}": name for i, name in enumerate(readable)}  # names may be anything, SQL's may not
         rows = tables.query(f"SELECT * FROM {table.scan(aliases)} LIMIT {LOOK_ROWS}").fetchall()
         cells = {name: [row[i] for row in rows] for i, name in enumerate(readable)}
+        count = len(rows) if len(rows) < LOOK_ROWS else _stored_count(table, tables)
         roles, reading, command = _table_reading(path, tables, selection, choices)
         entries = tuple(
             _column_entry(name, kind, cells[name], roles.get(name, ""))
@@ -319,7 +320,6 @@ def _table(path: str, selection: Selection, choices: Choices) -> Inspection:
             else Entry(name, (len(rows),), kind, note=_unreadable(table, name))
             for name, kind in table.columns.items()
         )
-        count = len(rows) if len(rows) < LOOK_ROWS else _stored_count(table, tables)
         notes = tuple(note.text for note in table.notes())
         return Inspection(path, table.format, count, len(rows), entries, reading, command, notes)
     finally:

@@ -433,7 +433,7 @@ def test_P07_a_column_of_dates_is_shown_and_not_in_the_way(tmp_path, run, counte
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
     assert counted(tmp_path / "x.parquet")["n"] == 3
     entries = json.loads(run("inspect", tmp_path / "x.parquet", "-f", "json").stdout)["entries"]
-    assert entries[2]["note"] == "not read: values of type DATE"
+    assert (entries[2]["dtype"], entries[2]["examples"]) == ("text", ["2024-01-02"])
 
 
 def test_C10_a_key_without_a_name_in_jsonl(tmp_path, run, counted):

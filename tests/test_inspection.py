@@ -44,6 +44,13 @@ def lists(path):
     return path
 
 
+def test_all_rows_of_a_long_file_are_counted(tmp_path, look):
+    rows = 1500
+    pd.DataFrame({"target": ["a", "b", "c"] * 500, "pred": ["a", "b", "c"] * 500}).to_parquet(tmp_path / "a.parquet")
+    seen = look(tmp_path / "a.parquet")
+    assert (seen["rows"], seen["looked"]) == (rows, 1000)
+
+
 @pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
 def test_lists_of_scores_beside_names_ask_for_the_names(tmp_path, look, follow, suffix):
     seen = look(lists(tmp_path / f"a{suffix}"))

@@ -15,6 +15,7 @@ import numpy as np
 from evalcli.errors import InputError, UsageError
 from evalcli.sources.arrays import REFUSED, StoredArray
 from evalcli.sources.labels import class_order
+from evalcli.sources.moments import UTC_SIGN, are_moments, text_of, texts_of
 from evalcli.sources.pairing import ArraySource, PassFile
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ def _from_numpy(values: Any, name: str, copies: bool) -> StoredArray:
         flat = values.reshape(-1)
         texts = flat.tolist() if values.dtype.kind == "U" else [_decoded(item, name) for item in flat.tolist()]
         return HeldText(name, texts, values.shape)
+    if values.dtype.kind == "M":
+        return HeldText(name, texts_of(values), values.shape)
     if values.dtype.kind in "OT":
         return _from_list(values.tolist(), name, copies)
     return HeldArray(name, values, copies=copies)
@@ -182,6 +185,8 @@ def _from_list(values: Any, name: str, copies: bool) -> StoredArray:
         first = next(i for i, item in enumerate(flat) if not isinstance(item, str) and item is not None)
         what = f"holds text and numbers: {next(i for i in flat if isinstance(i, str))!r} and {flat[first]!r}"
         raise InputError(what, fix="give one kind only", path=name)
+    if flat is values and are_moments(flat):
+        return HeldText(name, [None if item is None else text_of(item) for item in flat], (len(flat),))
     if any(getattr(item, "shape", ()) for item in flat):
         shapes = {tuple(item.shape) for item in flat if hasattr(item, "shape")}
         if len(shapes) > 1 or len(flat) > 1:
@@ -208,13 +213,18 @@ def _from_pandas(values: Any, name: str, copies: bool) -> StoredArray:
         columns = [hold(values.iloc[:, i], name) for i in range(values.shape[1])]
         return _stacked(columns, name, copies)
     dtype = values.dtype
-    if str(dtype) == "category" or dtype.kind in "OSU" or "string" in str(dtype) or str(dtype) == "str":
+    arrow_moment = dtype.kind == "M" and hasattr(dtype, "pyarrow_dtype")
+    if str(dtype) in {"category", "str"} or dtype.kind in "OSU" or "string" in str(dtype) or arrow_moment:
         missing = np.asarray(values.isna())
         cells = np.asarray(values.astype(object)).tolist()
         if str(dtype) == "category" and not all(isinstance(cell, str) for cell in values.dtype.categories):
             return _from_pandas(values.astype(values.dtype.categories.dtype), name, copies)
         return _from_list([None if gone else cell for cell, gone in zip(cells, missing, strict=True)], name, copies)
+    if hasattr(dtype, "tz"):
+        return HeldText(name, texts_of(values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), UTC_SIGN))
     plain = getattr(dtype, "numpy_dtype", dtype)
+    if getattr(plain, "kind", "") == "M":
+        return HeldText(name, texts_of(values.to_numpy(dtype=plain)))
     if not isinstance(plain, np.dtype) or plain.kind not in "biuf":
         raise InputError(f"a column of {dtype}", fix="give numbers or texts", path=name)
     if plain is not dtype and bool(values.isna().any()):
@@ -234,7 +244,11 @@ def _from_polars(values: Any, name: str, copies: bool) -> StoredArray:
             if kind != "Boolean" or values.null_count()
             else (HeldArray(name, values.to_numpy(), copies=copies))
         )
-    if kind in {"List", "Array"}:
+    if kind in {"Date", "Datetime"}:
+        zone = getattr(values.dtype, "time_zone", None)
+        plain = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else values
+        return HeldText(name, texts_of(plain.to_numpy(), UTC_SIGN if zone else ""))
+    if kind in {"List", "Array", "Time"}:
         return _from_list(values.to_list(), name, copies)
     if values.dtype.is_numeric():
         return HeldArray(name, values.to_numpy(), copies=copies)

@@ -259,6 +259,7 @@ class Joined:
             self._types[side] = {name: "" for name in readable if condition.mentions(name)}
         stored = {side: dict(types) for side, types in self._types.items()}
         for side, table in sides.items():
+            self._types[side] |= {n: kind for n, kind in table.reader.moments.items() if n in self._types[side]}
             if table.format in TYPED_FORMATS:
                 named = [name for name in self._types[side] if name.lower() in condition.numeric]
                 self._types[side] |= numbers(self.tables, table, named)

@@ -267,6 +267,8 @@ def explain(what: str, condition: Condition, columns: Sequence[str], texts: Sequ
         return "compare it with something: region = 'EU', age > 30"
     if texts and re.search(r"VARCHAR|[Cc]onver|cast", what):
         name = spelled(texts[0])
+        if moment := re.search(r"\b(DATE|TIMESTAMP|TIME)\b", what):
+            return f"{texts[0]!r} is text: compare {name}::{moment[1]}"
         return f"{texts[0]!r} is text: compare {name}::DOUBLE, or TRY_CAST({name} AS DOUBLE) if some are no numbers"
     return _listed(columns)
 

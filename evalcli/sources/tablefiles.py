@@ -7,6 +7,7 @@ from typing import Any
 
 from evalcli.errors import InputError
 from evalcli.sources.duck import literal, pattern, quoted
+from evalcli.sources.moments import SQL_TYPES, sql_text
 from evalcli.sources.parquetpages import Chunk, check_pages
 from evalcli.sources.rawfile import plain
 from evalcli.sources.table_portions import NUMBER
@@ -17,6 +18,7 @@ PARQUET_KINDS = {
     "VARCHAR": "text",
     "ENUM": "text",
     "UUID": "text",
+    **dict.fromkeys(SQL_TYPES, "text"),
     "BOOLEAN": "boolean",
     "FLOAT": "float",
     "DOUBLE": "float",
@@ -64,6 +66,7 @@ class Parquet(Format):
                 self.castable[name] = f"CAST({quoted(internal)} AS VARCHAR)"
                 cell = ""
             self._add(name, kind, cell)
+            self._keep_moment(name, stored)
 
     def _reading(self) -> str:
         """The rows of all pieces, in order; of a portion its row groups alone are touched.
@@ -157,6 +160,7 @@ class Frame(Format):
                 self.unreadable[names[i]] = what, "open it in a spreadsheet program and save it, or write values"
                 kind, cell = "other", ""
             self._add(names[i], kind, cell)
+            self._keep_moment(names[i], row[1])
 
     def rows(self, piece: Piece) -> int:
         """As they were read."""
@@ -182,6 +186,8 @@ def sql_kind(kind: str, cell: str) -> tuple[str, str]:
         return ("texts", f"CAST({cell} AS VARCHAR[])") if of == "text" else ("other", cell)
     base = kind.partition("(")[0]
     found = PARQUET_KINDS.get(base, "other")
+    if base in SQL_TYPES:
+        return found, sql_text(base, cell)
     return found, f"CAST({cell} AS DOUBLE)" if base == "DECIMAL" else f"CAST({cell} AS VARCHAR)" if base in (
         "ENUM",
         "UUID",

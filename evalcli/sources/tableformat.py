@@ -13,6 +13,7 @@ from evalcli.sources.base import InputFile, Note
 from evalcli.sources.bytestream import TextFile, stamp
 from evalcli.sources.digest import Pieces
 from evalcli.sources.duck import literal, pattern
+from evalcli.sources.moments import SQL_TYPES
 from evalcli.sources.rawfile import RawFile
 from evalcli.sources.table_portions import Portion  # noqa: TC001
 from evalcli.sources.textcheck import TextCheck, TextCounts
@@ -150,6 +151,8 @@ class Format(ABC):
         """Columns without a cell: what they hold, and what to do."""
         self.castable: dict[str, str] = {}
         """Those of them that can be shown: their text in SQL."""
+        self.moments: dict[str, str] = {}
+        """Columns of dates and times, which are read as text, and the SQL type that ``--where`` sees."""
         self.found: list[Note] = []
         self.is_head = False
         """Whether the view holds the first rows only."""
@@ -209,6 +212,11 @@ class Format(ABC):
         else:
             self.columns[name] = kind
             self.cells[name] = cell
+
+    def _keep_moment(self, name: str, kind: str) -> None:
+        """A date or a time is text to all but ``--where``, which sees it as what it is."""
+        if kind in SQL_TYPES:
+            self.moments[name] = SQL_TYPES[kind]
 
     def _paths(self) -> str:
         return listed([piece.engine_path for piece in self.pieces])

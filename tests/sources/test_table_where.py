@@ -173,6 +173,7 @@ def test_a_query_inside_is_refused(table):
         ("1", ("not a condition",)),
         ("CAST(Region AS INTEGER) > 3", ("--where", "Could not convert string", "TRY_CAST")),
         ("Region > 3", ("'Region' is text", "Region::DOUBLE")),
+        ("Region > DATE '2024-01-01'", ("'Region' is text", "compare Region::DATE")),
         ("Region + 1 > 3", ("'Region' is text", "Region::DOUBLE")),
         ("regin = 'EU'", ('there is no column "regin"', "did you mean 'Region'")),
         ('Region = "EU"', ("single quotes: 'EU'",)),

@@ -295,12 +295,12 @@ def test_P07_parquet_types(tmp_path):
     }
     pq.write_table(pa.table(columns), path)
     rows, _, table = read(path)
-    kinds = ["integer", "integer", "float", "text", "list", "list", "boolean", "text", "float", "other"]
+    kinds = ["integer", "integer", "float", "text", "list", "list", "boolean", "text", "float", "text"]
     assert list(table.columns.values()) == kinds
     assert list(rows[0][:4]) == [1, 2**64 - 1, 1.5, "007"]
     assert list(map(list, rows[0][4:6])) == [[0.5, 0.5], [1.0, 2.0]]
-    assert rows[0][6:] == (True, "NA", 0.25)
-    assert rows[1] == (None,) * 9
+    assert rows[0][6:] == (True, "NA", 0.25, "1970-01-01")
+    assert rows[1] == (None,) * 10
 
 
 def test_P04_damaged_parquet_is_one_line(tmp_path):
