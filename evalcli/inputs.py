@@ -22,6 +22,7 @@ from evalcli.sources.naming import Chosen, choose
 if TYPE_CHECKING:
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection, Source
+    from evalcli.sources.label_groups import LabelColumns
     from evalcli.sources.pairing import ArraySource
 
 
@@ -92,9 +93,9 @@ def is_path(value: Any) -> bool:
 
 
 def _is_name(sides: Sides, paths: tuple[bool, bool]) -> bool:
-    """Whether the truth is a column of the frame that holds the predictions."""
-    names = names_of(sides.preds)
-    return paths == (False, True) and names is not None and str(sides.target) in names
+    """Whether the truth is a column of the frame that holds the predictions, or several: ``y_*``."""
+    names, target = names_of(sides.preds), str(sides.target)
+    return paths == (False, True) and names is not None and (target in names or "*" in target)
 
 
 def _open_files(sides: Sides, selection: Selection) -> Source:
@@ -168,11 +169,33 @@ def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[
     else:
         selection.target = target
         selection.weight = weight if isinstance(weight, str) else None
+        labels = _label_columns(sides, names, selection)
+        if labels is not None:
+            target = _picked(sides.preds, labels.target.columns)
+            used = frozenset((*labels.preds.columns, *labels.target.columns))
+            preds = _picked(sides.preds, labels.preds.columns)
+            return preds, target, _named(weight, sides.preds), labels.preds.labels, used
         found = choose(names, selection, sides.called, both=True)
         target = column_of(sides.preds, str(found.target))
     preds = _picked(sides.preds, found.pred)
     roles = (*found.pred, *(each for each in (found.target, weight, sides.cluster) if isinstance(each, str)))
     return preds, target, _named(weight, sides.preds), found.classes, frozenset(roles)
+
+
+def _label_columns(sides: Sides, names: tuple[str, ...], selection: Selection) -> LabelColumns | None:
+    """A column for each label, or each output, on both sides: ``y_cat`` and ``p_cat``, as in a file."""
+    from evalcli.sources.label_groups import Names, find_labels
+
+    kinds = {name: "list" if _holds_lists(column_of(sides.preds, name)) else "float" for name in names}
+    found = find_labels(Names(kinds, sides.called), None, selection)
+    several = found is not None and len(found.target.columns) == len(found.preds.columns) > 1
+    return found if several else None
+
+
+def _holds_lists(column: Any) -> bool:
+    """Whether the first cell is no single value."""
+    first = next(iter(column), None)
+    return hasattr(first, "__len__") and not isinstance(first, (str, bytes))
 
 
 def _is_all_scores(sides: Sides, selection: Selection) -> bool:

@@ -311,7 +311,8 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
 
 def outputs_of(plan: Plan) -> tuple[str, ...]:
     """What the outputs are called: as their columns are, else numbered."""
-    return plan.source.target.columns or tuple(map(str, range(plan.layout.outputs)))
+    source = plan.source
+    return source.target.columns or source.preds.columns or tuple(map(str, range(plan.layout.outputs)))
 
 
 def asked_keys(names: Iterable[MetricName]) -> tuple[StateKey, ...]:

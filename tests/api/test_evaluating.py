@@ -206,7 +206,7 @@ BAD = [
     (3, [0], {}, InputError, "a int is no array"),
     (np.array(1.0), [0], {}, InputError, "a single number"),
     (np.array([1j]), [0], {}, InputError, "complex"),
-    (np.array(["2020-01-01"], "M8[D]"), [0], {}, InputError, "dates"),
+    (np.array(["2020-01-01"], "M8[D]"), [0], {}, InputError, "text such as '2020-01-01'"),
     (torch.zeros(2, 3, device="meta"), [0, 1], {}, InputError, "no data"),
     (torch.zeros(2, 2).to_sparse(), [0, 1], {}, InputError, "sparse"),
     (np.ma.masked_array([0, 1], [True, False]), [0, 1], {}, InputError, "masked"),
