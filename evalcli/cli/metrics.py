@@ -28,7 +28,8 @@ def metrics(name: Name = None, *, format: Form = "rich") -> ExitCode:  # noqa: A
     from evalcli.metrics.registry import METRICS, parse
 
     if name is not None:
-        parsed = parse(name)
+        between = name in METRICS and METRICS[name].reads == "slices"
+        parsed = parse(f"{name}@COLUMN" if between else name)
         streams.emit(_json(_plain(parsed.entry, parsed)) if format == "json" else _explained(parsed))
     elif format == "json":
         streams.emit(_json([_plain(entry) for entry in METRICS.values()]))

@@ -17,6 +17,8 @@ from evalcli.errors import UsageError
 from evalcli.metrics.entry import split_names
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from evalcli.engine import Execution
     from evalcli.sources.base import Scan, Selection
     from evalcli.task import Choices
@@ -252,11 +254,20 @@ class DecidingOptions(TaskOptions):
         ),
     ] = None
 
-    def names(self) -> tuple[str, ...] | None:
-        """The metrics asked for, checked; ``None`` means the default ones."""
+    def names(self, beyond: "Container[str]" = ()) -> tuple[str, ...] | None:
+        """The metrics asked for, checked; ``None`` means the default ones. Those ``beyond`` are there in any case.
+
+        Raises:
+            UsageError: a name that no metric has, or one of those.
+
+        """
         from evalcli.metrics.registry import parse
 
         texts = [name.strip() for text in self.metrics for name in split_names(text) if name.strip()]
+        for text in texts:
+            if text in beyond:
+                fix = "leave it out of -m, which narrows the others"
+                raise UsageError(f"-m {text}: what --define and --metric make is always computed", fix=fix)
         texts += [f"top{k}_accuracy" for k in parse_topk(self.topk) or ()] if texts else []
         return tuple(dict.fromkeys(str(parse(text)) for text in texts)) or None
 

@@ -84,7 +84,7 @@ def _understood(groups: Groups, *, first: bool) -> Wanted:
     extras = extra.extras(gating.slice_size)
     rules = gating.rules(extras)
     also = extras.needed(rules)
-    choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
+    choices, execution, names = deciding.choices(), executing.execution(), deciding.names(extras)
     by = tuple(dict.fromkeys((*deciding.by, *extras.slicers(names or (), rules))))
     chosen = selection(inputs, choices, execution.workers, by)
     chosen.cluster = deciding.cluster

@@ -58,7 +58,7 @@ def report(
     extras = extra.extras(gating.slice_size)
     rules = gating.rules(extras)
     also = extras.needed(rules)
-    choices, execution, names = deciding.choices(), executing.execution(), deciding.names()
+    choices, execution, names = deciding.choices(), executing.execution(), deciding.names(extras)
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
     delivery = plan_delivery(output, read, default="rich", parts=True)

@@ -117,9 +117,8 @@ def judged(
         value, interval = values[name], each.interval
         shown = p < level and (interval.low > 0.0 or interval.high < 0.0)
         verdict = _verdict(value, directions[name]) if shown else "none"
-        plain[name] = Difference(
-            value, interval.low, interval.high, interval.method, each.p, p, each.detectable, verdict
-        )
+        low, high, least = float(interval.low), float(interval.high), float(each.detectable)
+        plain[name] = Difference(float(value), low, high, interval.method, float(each.p), float(p), least, verdict)
     return plain
 
 

@@ -286,7 +286,7 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
     weighted = ", weighted" if comparison.weighted else ""
     left = f", {comparison.left_out:,} left out" if comparison.left_out else ""
     if comparison.kind == "independent":
-        samples = ", ".join(f"{one.n or 0:,} in {one.name}" for one in comparison.models)
+        samples = ", ".join(f"{one.n or 0:,} in {one.name}" for one in comparison.models) + weighted
     else:
         samples = f"{count(comparison.n)}{weighted}, {comparison.ignored:,} ignored{left}"
     clusters = clustered(comparison.clustered)

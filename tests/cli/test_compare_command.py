@@ -163,6 +163,13 @@ def test_train_against_test(run, files) -> None:
     assert "Flips" not in done.stdout
 
 
+def test_weights_of_two_samples_are_told(run, files) -> None:
+    (files / "heavy.csv").write_text("target,pred,w\n" + "ham,ham,2\nspam,ham,1\nspam,spam,3\n" * 20)
+    asked = ("compare", "heavy.csv", "heavy.csv", "--independent", "--positive", "spam")
+    assert "samples   60 in A, 60 in B\n" in run(*asked).stdout
+    assert "samples   60 in A, 60 in B, weighted\n" in run(*asked, "--weight", "w").stdout
+
+
 def test_overlap(run, files) -> None:
     done = run("compare", "a.csv", "t.csv", "--overlap", "--id", "id")
     assert done.code == 0, done.stderr

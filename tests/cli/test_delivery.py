@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,3 +98,13 @@ def test_a_verdict_without_an_interval_says_its_rows(run, tmp_path, monkeypatch)
     assert done.code == 1
     assert done.stderr.splitlines()[2].split() == ["status", "gate", "value", "bound", "n"]
     assert done.stderr.splitlines()[3].split() == ["FAIL", "accuracy<=0.5", "1.0000", "0.5000", "30"]
+
+
+def test_what_is_defined_is_not_asked_for_again(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("p.csv").write_text("target,pred\n" + "a,a\nb,a\nc,c\n" * 10)
+    done = run("report", "p.csv", "--define", "gap = recall[a] - recall[b]", "-m", "accuracy,gap")
+    assert done.code == 2
+    assert "-m gap: what --define and --metric make is always computed; leave it out of -m" in done.stderr
+    done = run("report", "p.csv", "--define", "gap = recall[a] - recall[b]", "-m", "accuracy", "-f", "json")
+    assert {"accuracy", "gap"} <= {*json.loads(done.stdout)["metrics"]}

@@ -238,6 +238,12 @@ def test_all_that_is_asked_for_is_on_screen(run, files):
         assert words in done.stdout
 
 
+def test_what_compares_slices_is_explained_by_its_bare_name(run):
+    said = run("metrics", "equalized_odds_difference")
+    assert said.code == 0
+    assert said.stdout == run("metrics", "equalized_odds_difference@COLUMN").stdout
+
+
 def test_the_catalogue_explains_them(run):
     assert "auroc\t" in run("metrics").stdout
     text = run("metrics", "recall_at_precision0.9[cat]").stdout
