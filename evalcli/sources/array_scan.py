@@ -144,12 +144,16 @@ def _unfit(name: str, array: StoredArray, rows: int) -> str:
 
 
 def _size(name: str, array: StoredArray, rows: int) -> ColumnSize:
-    """How many values there are; numbers with fractions are no ids, and nobody counts them."""
+    """How many values there are; whole numbers and texts alone may be ids."""
     if array.labels is not None:
         return ColumnSize(name, rows, hashes_of_texts(array.labels))
     hashes: tuple[int, ...] = ()
-    if array.dtype.startswith(("int", "uint")):
-        for start in range(0, rows, READ):
-            hashes = hashes_of_numbers(array.read(start, min(start + READ, rows)).reshape(-1), hashes)
-    size = ColumnSize(name, rows, hashes, fractions=not hashes)
-    return size._replace(cut=size.distinct > MANY_NUMBERS or not hashes)
+    whole = array.dtype.startswith(("int", "uint"))
+    for start in range(0, rows, READ):
+        numbers = array.read(start, min(start + READ, rows)).reshape(-1)
+        if not whole:
+            numbers = numbers.astype(np.float64)
+            numbers = (numbers[~np.isnan(numbers)] + 0.0).view(np.int64)  # −0.0 becomes 0.0
+        hashes = hashes_of_numbers(numbers, hashes)
+    size = ColumnSize(name, rows, hashes, fractions=not whole)
+    return size._replace(cut=size.distinct > MANY_NUMBERS)

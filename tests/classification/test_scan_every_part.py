@@ -36,6 +36,7 @@ FRAME = pd.DataFrame(
         "pair": [f"p{i // 2}" for i in range(ROWS)],
         "place": [f"z{i % 130}" for i in range(ROWS)],  # ids in the first part, to look at
         "same": ["x"] * ROWS,
+        "level": RNG.choice([0.5, 1.0, 2.0], ROWS),
         "uid": RNG.integers(0, 9, ROWS),
     }
 )
@@ -72,7 +73,7 @@ def test_merged_parts_search_what_one_run_searches(tmp_path, run, suffix):
         done = run("report", path, *asked, "-o", tmp_path / f"p{number}.evalcli")
         assert (done.code, done.stderr) == (0, "")
     whole = json.loads(run("report", tmp_path / f"all{suffix}", *asked, "-f", "json").stdout)
-    assert whole["scan"]["columns"] == ["region", "grade", "place", "same"]
+    assert whole["scan"]["columns"] == ["region", "grade", "place", "same", "level"]
     assert [one["column"] for one in whole["scan"]["left_out"]] == LEFT_OUT
     for tree in itertools.permutations(range(3)):
         inner = run("merge", *(tmp_path / f"p{i}.evalcli" for i in tree[:2]), "-o", tmp_path / "two.evalcli")
@@ -104,7 +105,7 @@ def test_numbers_of_many_values_need_bounds():
     cut = [aged.iloc[a:b] for a, b in itertools.pairwise(CUTS)]
     asked = {"metrics": "accuracy", "scan": ("*", "age:30:60")}
     whole = evalcli.evaluate(aged, **asked)
-    assert whole.data.scan.columns == ("region", "grade", "place", "same", "age")
+    assert whole.data.scan.columns == ("region", "grade", "place", "same", "level", "age")
     merged = evalcli.merge([evalcli.evaluate(rows.reset_index(drop=True), partial=True, **asked) for rows in cut])
     assert plain(merged.report()) == plain(whole)
 
@@ -112,7 +113,7 @@ def test_numbers_of_many_values_need_bounds():
 def test_a_name_beside_all_is_searched_though_it_is_of_ids(tmp_path, run):
     path = wrote(FRAME, tmp_path / "all.csv")
     done = json.loads(run("report", path, "--scan", "*,uid", "--scan", "row:900", "-f", "json").stdout)["scan"]
-    assert done["columns"] == ["region", "grade", "place", "same", "uid", "row"]
+    assert done["columns"] == ["region", "grade", "place", "same", "level", "uid", "row"]
     assert [one["column"] for one in done["left_out"]] == ["mail", "user", "pair"]
     held = evalcli.evaluate(FRAME, scan="*,uid,row:900", weight="row")
     assert held.data.scan.columns == (*done["columns"][:-2], "uid", "row")
