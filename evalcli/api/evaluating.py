@@ -109,7 +109,7 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
         preds: Labels, probabilities, logits or values: ``(N,)`` or ``(N, C)`` and more axes. A numpy array, a torch
             tensor (any device, bfloat16 too), an array of any library with DLPack, a list, a column or frame of
             pandas or Polars, or the path of a file. A frame or a dict may hold both sides.
-        target: The truth, likewise; the name of a column where ``preds`` is a frame that holds it.
+        target: The truth, likewise; where ``preds`` is a frame that holds it the name of its column, or ``y_*``.
         labels: Class names in the order of their numbers, or how many there are.
         weight: One number a row, or the name of its column.
         by: What rows are sliced by: the name of a column of a frame or file, or several (``"a,b"`` crosses two); beside
