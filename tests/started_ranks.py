@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.distributed import Job, count_together
@@ -22,7 +28,7 @@ from evalcli.sources.base import Scan, Selection, told_every
 from evalcli.task import Choices
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
 DEADLINE = 120
 OWN_VARIABLES = (
@@ -57,41 +63,80 @@ class Ended(NamedTuple):
     code: int
 
 
+@cache
+def _server() -> subprocess.Popen[str]:
+    """The process that forks ranks: one for all tests of this process."""
+    command = [sys.executable, str(Path(__file__).with_name("rank_server.py"))]
+    server = subprocess.Popen(command, stdin=-1, stdout=-1, encoding="utf-8")
+
+    def end() -> None:
+        server.communicate()
+
+    atexit.register(end)
+    return server
+
+
+def _forked(jobs: list[dict[str, Any]], last: int | None) -> list[int]:
+    """Run these and give their exit codes; ``last`` is stopped when the others have ended."""
+    server = _server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(json.dumps(jobs) + "\n")
+    server.stdin.flush()
+    pids = json.loads(server.stdout.readline())
+    codes: dict[int, int] = {}
+
+    def stop(places: Iterable[int]) -> None:
+        for place in places:
+            if place not in codes:
+                os.kill(pids[place], signal.SIGKILL)
+
+    watch = threading.Timer(DEADLINE, lambda: stop(range(len(pids))))
+    watch.start()
+    try:
+        while len(codes) < len(pids):
+            if last is not None and len(codes) == len(pids) - 1:
+                stop([last])
+            place, code = json.loads(server.stdout.readline())
+            codes[place] = code
+    finally:
+        watch.cancel()
+    return [codes[place] for place in range(len(pids))]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def ranks(
     count: int, *args: object, broken: tuple[int, str] | None = None, stop: bool = False, program: str = ""
 ) -> list[Ended]:
     """Start ``count`` processes as a launcher does, of evalcli or another ``program``.
 
-    One of them may run one of its own, and is stopped if it hangs.
+    One of them may run one of its own, and is stopped if it hangs. They are forked from one that has imported torch:
+    ``test_torchrun`` starts new ones.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     clean = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
-    started = []
-    for rank in range(count):
-        env = clean | {
-            "RANK": str(rank),
-            "WORLD_SIZE": str(count),
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-        }
-        head = ["-c", program] if program else ["-m", "evalcli"]
-        head = head if broken is None or rank != broken[0] else ["-c", broken[1]]
-        command = [sys.executable, *head, *map(str, args)]
-        started.append(subprocess.Popen(command, env=env, stdout=-1, stderr=-1, encoding="utf-8"))
-    ended: list[Any] = [None] * count
-    try:
-        for rank in sorted(range(count), key=lambda rank: broken is not None and rank == broken[0]):
-            if stop and broken is not None and rank == broken[0]:
-                started[rank].kill()
-            out, err = started[rank].communicate(timeout=DEADLINE)
-            ended[rank] = Ended(out, err, started[rank].returncode)
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-    return ended
+    clean |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    with tempfile.TemporaryDirectory() as folder:
+        jobs: list[dict[str, Any]] = []
+        for rank in range(count):
+            said = {name: Path(folder, f"{rank}.{name}") for name in ("stdout", "stderr")}
+            for path in said.values():
+                path.touch()
+            own = program if broken is None or rank != broken[0] else broken[1]
+            jobs.append(
+                {name: str(path) for name, path in said.items()}
+                | {"argv0": "-c" if own else "evalcli", "argv": [*map(str, args)], "program": own}
+                | {"env": clean | {"RANK": str(rank)}}
+            )
+        codes = _forked(jobs, broken[0] if stop and broken is not None else None)
+        return [
+            Ended(*(Path(job[name]).read_text(encoding="utf-8") for name in ("stdout", "stderr")), code)
+            for job, code in zip(jobs, codes, strict=True)
+        ]
 
 
 class ThreadRanks(Ranks):
