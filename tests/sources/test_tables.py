@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from decimal import Decimal
@@ -15,55 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from read_tables import NAMES, PAIR, as_csv, put, read, refused
 
-from evalcli.errors import EvalError, InputError, LimitError, UsageError
+from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
 from evalcli.sources.table_portions import Portion
 from evalcli.sources.tableformat import Piece
 from evalcli.sources.tables import TableOptions, Tables
-
-NAMES = [
-    "NA", "null", "NaN", "None", "NULL", "N/A", "007", "010", "00", "[red]dog", "a,b", '"q"', "", "café", "cafe\u0301",
-    " dog ", "1e3", "0x10", "+1", "True", "t", "yes", "2024-01-02", "12:30", "1.0", "1", "nan", "1e400", "'", "\\",
-    "#x", "18446744073709551617", "\ttab", "semi;colon", "{a}", "日本",
-]  # fmt: skip
-PAIR = b"y,p\ncat,dog\nant,cat\n"
-
-
-def read(path, columns=None, **options):
-    """Open, query, check: what a report does."""
-    tables = Tables([str(path)], TableOptions(**options))
-    try:
-        table = tables.tables[0]
-        table.begin()
-        rows = tables.query(f"SELECT * FROM {table.scan(columns)}").fetchall()
-        records = table.finish(len(rows))
-        return rows, records, table
-    finally:
-        tables.close()
-
-
-def put(path, data):
-    path.parent.mkdir(exist_ok=True, parents=True)
-    path.write_bytes(data)
-    return path
-
-
-def refused(path, *said, kind=InputError, **options):
-    with pytest.raises(EvalError) as e:
-        read(path, **options)
-    text = str(e.value)
-    assert type(e.value) is kind, text
-    assert "\n" not in text
-    for word in said:
-        assert word in text, text
-    return text
-
-
-def as_csv(rows, delimiter=","):
-    quote = lambda cell: "" if cell is None else '"' + cell.replace('"', '""') + '"'  # noqa: E731 - one line of data
-    return "".join(delimiter.join(map(quote, row)) + "\n" for row in rows).encode()
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "csv.gz", "csv.zst", "jsonl", "jsonl.gz", "parquet"])
@@ -310,133 +267,6 @@ def test_P04_damaged_parquet_is_one_line(tmp_path):
     refused(put(tmp_path / "b.parquet", data[:8] + b"\xff" * 40 + data[48:]), "b.parquet")
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ('{"y":"b","p"', "not JSON"),
-        ('{"y":"b","p":"c",}', "not JSON"),
-        ('{"y":"b","y":"c"}', "key 'y' occurs twice"),
-        (r'{"y":"\ud800","p":"c"}', "line 3: an escape stands for half a character"),
-        (r'{"y\udc00":"b","p":"c"}', "line 3: an escape stands for half a character"),
-        ("[1]", "array"),
-        ("3", "not a JSON object"),
-        ('{"y":"b","p":"c"} x', "not JSON"),
-    ],
-)
-def test_J07_J09_J10_J17_broken_lines(tmp_path, line, said):
-    data = '{"y":"a","p":"b"}\n\n' + line
-    refused(put(tmp_path / "x.jsonl", data.encode()), said)
-
-
-def test_a_key_with_values_of_two_kinds(tmp_path):
-    path = put(tmp_path / "x.jsonl", b'{"y":"1","p":"b"}\n{"y":1,"p":"b"}\n')
-    assert read(path, ["p"])[2].columns == {"y": "other", "p": "text"}
-    with pytest.raises(InputError, match="'y' holds values of several kinds"):
-        read(path, ["y"])
-
-
-@pytest.mark.parametrize(
-    ("line", "above"),
-    [
-        ('{"y":"b","p":"c",}', 240_000),
-        ('{"y":1,"p":"c"}', 240_000),
-        ('{"y":"b"', 70_000),
-        ('{"y":"b","y":"c"}', 70_000),
-    ],
-)
-def test_J09_J10_broken_lines_far_down(tmp_path, line, above):
-    data = '{"y":"a","p":"b"}\n' * above + line + "\n" + '{"y":"a","p":"b"}\n' * 10
-    refused(put(tmp_path / "x.jsonl", data.encode()), f"line {above + 1}: ")
-
-
-def test_J06_J08b_numbers_and_late_keys(tmp_path):
-    lines = ['{"y":1,"s":0.5,"t":true,"l":[0.5,1]}'] * 3000 + ['{"y":9007199254740993,"s":NaN,"late":"x"}']
-    lines += ['{"y":null,"s":1e3,"l":[]}', '{"s":-Infinity}']
-    rows, _, table = read(put(tmp_path / "x.jsonl", "\n".join(lines).encode()))
-    assert table.columns == {"y": "integer", "s": "float", "t": "boolean", "l": "list", "late": "text"}
-    assert rows[0] == (1, 0.5, True, [0.5, 1.0], None)
-    assert rows[3000][0] == 9007199254740993
-    assert rows[3000][1] != rows[3000][1]
-    assert rows[3000][4] == "x"
-    assert rows[3001:] == [(None, 1000.0, None, [], None), (None, float("-inf"), None, None, None)]
-
-
-@pytest.mark.parametrize("name", ["preds[1].csv", "a*.csv", "q?.csv", "it's.csv", r"b\c.csv", "a;b.csv", "é.csv"])
-def test_G01_G02_G04_a_file_that_exists_is_meant(tmp_path, name):
-    for decoy in ("preds1.csv", "ab.csv", "qq.csv", "b.csv", r"b\x.csv"):
-        put(tmp_path / decoy, b"y,p\nwrong,wrong\n")
-    assert read(put(tmp_path / name, PAIR))[0] == [("cat", "dog"), ("ant", "cat")]
-
-
-def test_G01_a_name_that_the_engine_cannot_escape(tmp_path):
-    refused(put(tmp_path / r"b\*.csv", PAIR), "rename it")
-
-
-def test_G02_a_glob_reads_its_files_by_name(tmp_path):
-    put(tmp_path / "b.csv", b"y,p\nb,2\n")
-    put(tmp_path / "a.csv", b"y,p\r\na,1\r\n")
-    put(tmp_path / "c[1].csv", b"y,p\nc,3\n")
-    rows, records, table = read(tmp_path / "*.csv")
-    assert rows == [("a", "1"), ("b", "2"), ("c", "3")]
-    assert [os.path.basename(record.path) for record in records] == ["a.csv", "b.csv", "c[1].csv"]
-    assert table.locate(2).endswith("c[1].csv line 2")
-    put(tmp_path / "d.csv", b"y,q\nb,2\n")
-    refused(tmp_path / "*.csv", "header differs")
-    refused(tmp_path / "*.tsv", "no file matches")
-
-
-def test_G03_directories_are_no_columns(tmp_path):
-    assert read(put(tmp_path / "y=9" / "x.csv", PAIR))[0] == [("cat", "dog"), ("ant", "cat")]
-    pq.write_table(pa.table({"y": ["a"]}), tmp_path / "y=9" / "x.parquet")
-    assert read(tmp_path / "y=9" / "x.parquet")[0] == [("a",)]
-
-
-@pytest.mark.parametrize("url", ["https://example.com/x.csv", "s3://bucket/x.parquet", "hf://datasets/x.csv"])
-def test_G05_urls(url):
-    with pytest.raises(UsageError, match="only local files"):
-        Tables([url])
-
-
-def test_G05_the_engine_reaches_nothing_else(tmp_path):
-    other = put(tmp_path / "other.csv", PAIR)
-    tables = Tables([str(put(tmp_path / "x.csv", PAIR))])
-    secret = [{"y": 1}]  # noqa: F841 - a Python variable that SQL must not see
-    for sql in (
-        f"SELECT * FROM read_csv('{other}')",
-        f"SELECT * FROM '{other}'",
-        f"COPY (SELECT 1) TO '{tmp_path}/out.csv'",
-        "INSTALL httpfs",
-        "LOAD httpfs",
-        f"ATTACH '{tmp_path}/x.db'",
-        "SET enable_external_access=true",
-        "SET lock_configuration=false",
-        "SET allowed_paths=['/etc/passwd']",
-        "SELECT * FROM secret",
-        f"SELECT * FROM glob('{tmp_path}/*')",
-    ):
-        with pytest.raises(EvalError):
-            tables.query(sql)
-    assert not (tmp_path / "out.csv").exists()
-    tables.close()
-    tables.close()
-
-
-def test_G07_nothing_on_stdout_and_progress_is_heard(tmp_path):
-    code = """if True:
-        import sys
-        from evalcli.sources.tables import Tables
-        tables = Tables([sys.argv[1]])
-        heard = []
-        sql = "SELECT sum(a.range * b.range % 7) FROM range(30000) a, range(10000) b"
-        tables.query(sql, progress=heard.append).fetchall()
-        tables.close()
-        assert len(heard) > 3 and all(0 <= share <= 1 for share in heard), heard
-        """
-    path = put(tmp_path / "x.csv", PAIR)
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (0, b""), done.stderr
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_X04_X05_a_signal_stops_a_query_at_once(tmp_path, number):
     class StopError(BaseException):
@@ -545,22 +375,6 @@ def test_temporary_files_go(tmp_path, monkeypatch):
     assert list((tmp_path / "t").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ('{"y": {"0": "a"}, "p": 1}\n', "key 'y' holds objects; write one text or number"),
-        ('{"y": [["a"]], "p": 1}\n', "key 'y' holds arrays of other things than numbers"),
-        ('{"y": "a", "p": 1}\n{"y": 1, "p": 1}\n', "key 'y' holds values of several kinds"),
-    ],
-)
-def test_J14_a_key_that_cannot_be_read_says_what_it_holds(tmp_path, text, says):
-    path = tmp_path / "f.jsonl"
-    path.write_text(text)
-    with pytest.raises(InputError, match=says):
-        read(path, ["y"])
-    assert read(path, ["p"])[0] == [(1,)] * text.count("\n")
-
-
 def test_a_parquet_column_that_cannot_be_read_says_its_type(tmp_path):
     path = tmp_path / "f.parquet"
     pq.write_table(pa.table({"y": [{"a": 1}], "p": ["x"]}), path)
@@ -587,13 +401,6 @@ def test_a_truncated_parquet_file_says_so_once_and_names_no_other_path(tmp_path,
             assert str(tmp_path) not in message
             assert ": ;" not in message
             assert r"\x0f" not in message
-
-
-@pytest.mark.parametrize("text", ['[{"y": "a", "p": "a"}]', '[\n  {"y": "a"},\n  {"y": "b"}\n]\n'])
-def test_J12_a_json_array_is_told_how_to_be_lines(tmp_path, text):
-    (tmp_path / "f.json").write_text(text)
-    with pytest.raises(InputError, match=r"a JSON array, not one object; convert it with: jq -c '\.\[\]'"):
-        read(tmp_path / "f.json")
 
 
 def test_a_header_may_begin_with_a_bracket(tmp_path):
