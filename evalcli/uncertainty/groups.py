@@ -104,16 +104,19 @@ class Groups:
         return self.grown(*found) * times, confidence
 
     def fewer_counted(self, sums: HostArray, variance: float, least: float) -> tuple[float, Confidence]:
-        """The same for a mean over labels of counts, at ``least`` so many times fewer rows.
+        """The same for a mean over labels of counts, at ``least`` so many times fewer rows."""
+        grown, critical = self._told(sums, max(self.grown(sums, variance), least))
+        times, confidence = surer(self.confidence, critical)
+        return grown * times, confidence
+
+    def _told(self, sums: HostArray, grown: float) -> tuple[float, float]:
+        """How many times as large a variance is, and the quantile that goes with it.
 
         Few clusters that make up the variance leave it unknown, but no more than if rows of a cluster were all alike.
         """
-        grown, critical = max(self.grown(sums, variance), least), self.critical(sums)
+        critical = self.critical(sums)
         alike = max(grown, dot(self.sizes, self.sizes) / float(self.sizes.sum()))
-        if grown * critical**2 > alike * self.usual**2:
-            grown, critical = alike, self.usual
-        times, confidence = surer(self.confidence, critical)
-        return grown * times, confidence
+        return (alike, self.usual) if grown * critical**2 > alike * self.usual**2 else (grown, critical)
 
     def of_mean(self, plain: Interval, mean: float, sums: HostArray) -> Interval:
         """Hall's interval of a mean, from that of independent rows: clusters are less skewed than as many rows.
@@ -129,7 +132,8 @@ class Groups:
     def of_share(self, plain: Interval, value: float, sums: HostArray) -> Interval:
         """Wilson's interval of a number between 0 and 1, from that of independent rows."""
         variance = self._plain_variance(plain.width)
-        return by_variance(value, self.grown(sums, variance) * variance, self.critical(sums), plain.method)
+        grown, critical = self._told(sums, self.grown(sums, variance))
+        return by_variance(value, grown * variance, critical, plain.method)
 
     def on(self, scale: Scale, plain: Interval, sums: HostArray) -> Interval | None:
         """The interval around the middle of the plain one on another scale; ``None`` where that has no end."""

@@ -311,3 +311,17 @@ def test_calibration_errors_of_clusters_of_one_row_are_as_unsure_as_of_rows(skil
     for name in names:
         ratio = (found[name].high - found[name].low) / (alone[name].high - alone[name].low)
         assert 0.9 < ratio < 1.2, (name, ratio)
+
+
+def test_clusters_of_one_row_of_a_very_good_model_are_rows():
+    rng = np.random.default_rng(3)
+    target = (rng.random((300, 3)) < 0.4).astype(int)
+    preds = target.copy()
+    preds[[5, 90, 200], [0, 1, 1]] ^= 1
+    names = ["subset_accuracy", "precision_micro", "recall_micro", "f1_micro", "specificity_micro"]
+    options = {"task": "multilabel", "metrics": names}
+    rows = evalcli.evaluate(preds, target, **options).data.metrics
+    clusters = evalcli.evaluate(preds, target, cluster=np.arange(300), **options).data.metrics
+    for name, one in rows.items():
+        times = (clusters[name].high - clusters[name].low) / (one.high - one.low)
+        assert 0.9 < times < 1.25, (name, times)
