@@ -23,6 +23,7 @@ from evalcli.uncertainty.intervals import none_of, wilson
 from evalcli.uncertainty.losses import wrong_loss
 from evalcli.uncertainty.means import hall_interval
 from evalcli.uncertainty.quantiles import t_quantile
+from evalcli.uncertainty.surprises import Seen
 
 if TYPE_CHECKING:
     from evalcli.classification.clusters import ClusterRows, ClusterStates
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from evalcli.classification.numbers import Numbers
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
+    from evalcli.uncertainty.clusterbins import Spread
     from evalcli.uncertainty.intervals import Confidence, Interval
 
 _UNCERTAINTY = "brier_uncertainty"
@@ -147,14 +149,25 @@ class ClusterIntervals(Intervals):
 
     def _of_binned(self, name: MetricName, value: float, method: Method) -> Interval | None:
         """That of what is read off bins: the noise of a bin is smaller than what its rows have in common."""
-        table = self._bins(name)
-        groups = self._influences.bins(name, table)
-        if len(groups) < 2:
+        spread = self._spread(name)
+        if spread is None:
             return None
-        spread = spread_of(name.base, table, groups, self._sizes, self._mean_weight)
         fewer, sure = surer(self._confidence, self._critical_of(spread.sums, spread.alone))
         grown = Grown(spread.inside * fewer, spread.together)
         return method(Intervals(self._numbers, sure, grown=grown), name, value)
+
+    def _spread(self, name: MetricName) -> Spread | None:
+        table = self._bins(name)
+        groups = self._influences.bins(name, table)
+        return spread_of(name.base, table, groups, self._sizes, self._mean_weight) if len(groups) > 1 else None
+
+    def seen(self, name: MetricName) -> Seen | None:
+        """What another sample is compared with in what is read off bins; ``None`` of a single group."""
+        spread = self._spread(name)
+        if spread is None:
+            return None
+        surely = self._confidence.critical / self._critical_of(spread.sums, spread.alone)
+        return Seen(self._bins(name), self._mean_weight * spread.inside, 0.0, spread.together, surely)
 
 
 def design_effect(rows: ClusterRows) -> float | None:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
     from evalcli.report import Report, Value
     from evalcli.sources.base import InputFile
+    from evalcli.uncertainty.intervals import Confidence
 
 
 class Told(NamedTuple):
     """The metrics of both samples: their ``values`` and ``intervals`` by name, those without one ``None``.
 
     Of what is best at 0 it is how far from there that has the interval. ``seen`` are the bins of either sample, of the
-    metrics that are read off bins; of rows in clusters there are none.
+    metrics that are read off bins.
     """
 
     names: Sequence[MetricName]
@@ -52,11 +53,11 @@ def told_by_reports(
     intervals = [{str(name): _interval(name, report.metrics[str(name)]) for name in names} for report in reports]
     classes = tuple(dict.fromkeys(name for report in reports for name in report.classes))
     clustered = _together(reports)
-    seen = ({}, {}) if clustered is not None else [_seen(names, outcome) for outcome, _ in counted]
+    seen = [_seen(names, outcome, question.confidence) for outcome, _ in counted]
     return Told(names, values, intervals, classes, clustered, seen)
 
 
-def _seen(names: Sequence[MetricName], outcome: Outcome) -> dict[str, Seen]:
+def _seen(names: Sequence[MetricName], outcome: Outcome, confidence: Confidence) -> dict[str, Seen]:
     """The bins of one sample; no second pass has told how the bins of classes go together, so they are bounded."""
     read = [name for name in names if name.base in SURPRISES]
     if outcome.task.family != "classification" or not read:
@@ -64,6 +65,12 @@ def _seen(names: Sequence[MetricName], outcome: Outcome) -> dict[str, Seen]:
     numbers = numbers_of(outcome.gathered, outcome.task)
     if numbers.scores is None:
         return {}
+    if outcome.gathered.clusters is not None:
+        from evalcli.classification.cluster_intervals import ClusterIntervals
+
+        told = ClusterIntervals(numbers, outcome.gathered.clusters, confidence)
+        every = {str(name): told.seen(name) for name in read}
+        return {name: one for name, one in every.items() if one is not None}
     mean_weight = numbers.weight_squares / numbers.total
     return {str(name): Seen(table_of(name, numbers.scores), mean_weight, 0.0) for name in read}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.uncertainty.bins import gaps_along, gaps_of, measured_error
+from evalcli.uncertainty.bins import gap_variance, gaps_along, gaps_of, measured_error
 from evalcli.uncertainty.binslopes import gap_moves
 from evalcli.uncertainty.paired import DRAWN, correlation_of
 from evalcli.uncertainty.squares import resolution_critical, side_surprise, squares_of, surprise
@@ -81,11 +81,17 @@ class Surprises(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """The bins of one model: a table (B,) or (T, B), Σw² / Σw, and the variance that what rows do to a number tells."""
+    """The bins of one model: a table (B,) or (T, B), Σw² / Σw, and the variance that what rows do to a number tells.
+
+    Of clusters ``mean_weight`` is as large as they make it in a bin, ``together`` how many times as large the variance
+    of the number is as if bins went their own ways, and surprises count ``surely`` times as much as normal ones.
+    """
 
     table: BinTable
     mean_weight: float
     variance: float
+    together: float = 1.0
+    surely: float = 1.0
 
     @property
     def rows(self) -> float:
@@ -104,9 +110,11 @@ def of_error(seen: Seen, confidence: Confidence) -> Surprises:
     worst = float(np.sqrt(gap_moves(table, mean_weight)).mean()) ** 2
     together = sqrt(min(seen.variance / worst, 1.0)) if tables > 1 and worst > 0.0 and seen.variance > 0.0 else 1.0
     gaps_at = gaps_along(table, mean_weight)
+    own, common = min(seen.together, 1.0), max(seen.together - 1.0, 0.0) * gap_variance(table, mean_weight)
 
     def above(factor: float) -> float:
         mean, error = measured_error(gaps_at(factor), factor)
+        error = sqrt(own * error * error + common)
         return (value - mean) / (together * error) if error > 0.0 else 1e9 * (value - mean)
 
     return Surprises.of(value, 1.0, 1, above)
@@ -115,13 +123,13 @@ def of_error(seen: Seen, confidence: Confidence) -> Surprises:
 def of_side(seen: Seen, confidence: Confidence, sign: float) -> Surprises:
     """Of what bins that promise too little (1) or too much (−1) add to it."""
     del confidence
-    value, above = side_surprise(seen.table, sign, seen.mean_weight)
+    value, above = side_surprise(seen.table, sign, seen.mean_weight, seen.together)
     return Surprises.of(value, 1.0, 1, above) if value > 0.0 else Surprises.of_none(seen.rows, 1.0)
 
 
 def of_squares(seen: Seen, confidence: Confidence, *, around: bool) -> Surprises:
     """Of the reliability of a Brier score, or ``around`` its resolution."""
-    squares = squares_of(seen.table, seen.mean_weight, around=around)
+    squares = squares_of(seen.table, seen.mean_weight, around=around)._replace(together=seen.together)
     value, most = squares.value(), float(len(squares.rows))
     if not value > 0.0:
         return Surprises.of_none(seen.rows, most)
@@ -155,4 +163,5 @@ def bins_difference(base: str, first: Seen, second: Seen, sums: Sequence[float],
     read, (tables, bins) = SURPRISES[base], np.atleast_2d(first.table.n).shape
     span = float(min(tables, 2)) if base.startswith("brier") else 1.0  # the squares of classes add up, errors do not
     together = correlation_of(sums, first.rows, DRAWN + read.alone * bins)
-    return inverted_difference(read.of(second, confidence), read.of(first, confidence), confidence, together, span)
+    after, before = (read.of(one, confidence).scaled(one.surely) for one in (second, first))
+    return inverted_difference(after, before, confidence, together, span)

@@ -291,3 +291,24 @@ def test_means_of_ranks_are_as_sure_as_in_the_reports() -> None:
         gap, one, other = found.metric(name).differences[1], train[name], test[name]
         below = np.hypot(other.value - other.low, one.high - one.value)
         assert gap.value - gap.low == pytest.approx(below, rel=1e-9)
+
+
+def test_calibration_errors_of_clusters_are_tested_at_once() -> None:
+    """Put together from two intervals, a calibrated model beside one that is too sure was no difference."""
+    rng = np.random.default_rng(8)
+
+    def drawn(sharper: float) -> tuple[np.ndarray, np.ndarray]:
+        logits = 1.5 * rng.normal(size=800)
+        return 1 / (1 + np.exp(-sharper * logits)), (rng.random(800) < 1 / (1 + np.exp(-logits))).astype(int)
+
+    pair, singles, pairs = (drawn(1.0), drawn(2.0)), np.arange(800), np.arange(800) // 2
+    names = ("ece", "overconfidence", "brier_reliability", "brier_resolution")
+    rows, alone, two = (
+        told(beside(*pair, cluster=(one, one)), task="binary", metrics=names) for one in (None, singles, pairs)
+    )
+    for plain, single, double in zip(rows.metrics, alone.metrics, two.metrics, strict=True):
+        widths = [one.differences[1].high - one.differences[1].low for one in (plain, single, double)]
+        assert 0.95 < widths[1] / widths[0] < 1.1, plain.name
+        assert 0.95 < widths[2] / widths[0] < 1.5, plain.name
+        assert {one.differences[1].method for one in (plain, single)} == {"joint inversion"}
+        assert plain.differences[1].p == pytest.approx(single.differences[1].p, abs=0.02)
