@@ -238,16 +238,16 @@ def ends(verdict: Verdict) -> str:
 
 
 def amount(values: Iterable[Number]) -> Callable[[Number], str]:
-    """The way to print these counts alike: whole numbers, or sums of weights with two decimals.
+    """The way to print these counts alike: whole numbers, or sums of weights with two decimals, or four digits.
 
-    >>> amount([59, 1234])(1234), amount([59, 1.5])(59)
-    ('1,234', '59.00')
+    >>> amount([59, 1234])(1234), amount([59, 1.5])(59), amount([0.00125, 199_988.5])(199_988.5)
+    ('1,234', '59.00', '199,988')
     """
     seen = [abs(value) for value in values]
     if all(value == int(value) and value < 1e15 for value in seen):
         return lambda value: f"{int(value):,}"
     if max(seen) >= 1e15 or any(0 < value < 0.01 for value in seen):
-        return lambda value: f"{value:.4g}"
+        return lambda value: f"{value:,.0f}" if 1e3 <= abs(value) < 1e15 else f"{value:.4g}"
     return lambda value: f"{value + 0.0:,.2f}"
 
 
