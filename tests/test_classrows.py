@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from evalcli.classrows import ClassRows, Values, metrics, names, predictions, supports, values
@@ -38,6 +38,7 @@ def both(rows: list[tuple[str, int, int, float, float]]) -> tuple[ClassRows, tup
     return held, tuple(plain)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine it is
 @given(ROWS)
 def test_rows_equal_those_that_were_made_beforehand(rows: list[tuple[str, int, int, float, float]]) -> None:
     held, plain = both(rows)
