@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from evalcli.comparing.data import Difference
+from evalcli.metrics.threads import each
 from evalcli.uncertainty import comparison
 from evalcli.uncertainty.cells import JointCells
 from evalcli.uncertainty.pairedclusters import ClusteredCounts
@@ -79,6 +80,12 @@ class CountDifferences:
                 return False
         return True
 
+    def draw(self, names: Sequence[MetricName], workers: int) -> None:
+        """Draw at once what several of these metrics need: tosses and resamples side by side."""
+        composites = [name for name in names if name.base not in (*SHARES, "majority_baseline")]
+        if self._ample and composites and workers > 1:
+            each(lambda counts: counts.draw(), [self._score, self._bootstrap], 2)
+
     def of(self, name: MetricName) -> comparison.Difference | None:
         """The difference of a metric; ``None`` where it is undefined for one of the models, or has no test."""
         if name.base == "majority_baseline":
@@ -107,18 +114,18 @@ def judged(
     level: float,
 ) -> dict[str, Difference | None]:
     """Differences as plain data: ``values`` are those that are reported, ``level`` is that of the tests."""
-    adjusted = comparison.holm({name: None if each is None else each.p for name, each in found.items()})
+    adjusted = comparison.holm({name: None if one is None else one.p for name, one in found.items()})
     plain: dict[str, Difference | None] = {}
-    for name, each in found.items():
+    for name, one in found.items():
         p = adjusted[name]
-        if each is None or p is None:
+        if one is None or p is None:
             plain[name] = None
             continue
-        value, interval = values[name], each.interval
+        value, interval = values[name], one.interval
         shown = p < level and (interval.low > 0.0 or interval.high < 0.0)
         verdict = _verdict(value, directions[name]) if shown else "none"
-        low, high, least = float(interval.low), float(interval.high), float(each.detectable)
-        plain[name] = Difference(float(value), low, high, interval.method, float(each.p), float(p), least, verdict)
+        low, high, least = float(interval.low), float(interval.high), float(one.detectable)
+        plain[name] = Difference(float(value), low, high, interval.method, float(one.p), float(p), least, verdict)
     return plain
 
 
@@ -152,12 +159,12 @@ def verdicts(
         return {other: judged(found[other], gaps, directions, level)}
     plain: dict[int, dict[str, Difference | None]] = {other: {} for other in found}
     for name in map(str, names):
-        each = judged(
+        one = judged(
             {str(other): found[other][name] for other in found},
             {str(other): gap(other, name) for other in found},
             {str(other): directions[name] for other in found},
             level,
         )
         for other in found:
-            plain[other][name] = each[str(other)]
+            plain[other][name] = one[str(other)]
     return plain

@@ -209,9 +209,9 @@ class _Comparing:
             declared=declared,
             clusters=None if self.counted.clusters is None else self.counted.clusters.of_pair(pair),
         )
-        found: dict[str, Difference | None] = {
-            str(name): counts.of(name) for name in names if not name.entry.needs_scores
-        }
+        counted = [name for name in names if not name.entry.needs_scores]
+        counts.draw(counted, self.counted.total.passes[0].plan.workers)
+        found: dict[str, Difference | None] = {str(name): counts.of(name) for name in counted}
         scored = [name for name in names if name.entry.needs_scores]
         if scored:
             found |= dict.fromkeys(map(str, scored))

@@ -159,6 +159,10 @@ class PairedCounts:
         influence: HostArray = moved - other.slope(second.margins).at(second.target, second.preds)
         return influence
 
+    def draw(self) -> None:
+        """Draw now what the differences of composites are told by."""
+        self._replicates if self._method == "bootstrap" else self._tosses  # noqa: B018  # it is kept
+
     @cached_property
     def _replicates(self) -> tuple[Margins, Margins]:
         return joint_replicates(self.cells, self.confidence)
