@@ -7,7 +7,6 @@ stream").
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -100,6 +99,8 @@ def least_of(hashes: Iterable[int]) -> tuple[int, ...]:
 
 def hashes_of_texts(texts: Iterable[str]) -> tuple[int, ...]:
     """The least hashes of texts, whichever process asks."""
+    from hashlib import blake2b
+
     digests = (blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
     return least_of(int.from_bytes(digest, "little") >> 1 for digest in digests)
 

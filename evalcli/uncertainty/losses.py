@@ -37,7 +37,7 @@ def loss_interval(
     >>> from evalcli.uncertainty.intervals import Confidence
     >>> found = loss_interval(np.array([1e-6, 1e-4]), np.array([300.0, 100.0]), Confidence(), largest=1.0)
     >>> round(found.low, 6), round(found.high, 4)
-    (2.1e-05, 0.0094)
+    (2.2e-05, 0.0094)
     """
     moments = Moments.of_histogram(losses, rows, mean_weight)
     wrong = wrong_loss(losses, rows, largest)
