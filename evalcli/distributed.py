@@ -11,7 +11,6 @@ Whatever goes wrong in one rank ends all of them. There is no partial verdict.
 from __future__ import annotations
 
 import json
-import os
 from contextlib import ExitStack
 from dataclasses import replace
 from time import perf_counter
@@ -25,6 +24,7 @@ from evalcli.evaluation import check_scores, row_bytes
 from evalcli.evidence import Evidence
 from evalcli.firstfault import raise_first
 from evalcli.layout import find_layout
+from evalcli.metrics.threads import usable_cores
 from evalcli.own import OwnMetrics
 from evalcli.ownstates import NONE, Contribution, OwnName, contributed, names_of, restored
 from evalcli.partfile import pack, unpack
@@ -174,8 +174,7 @@ def _tell_checksums(ranks: Ranks, source: Source | None) -> None:
 def _local(execution: Execution, launch: Launch) -> Execution:
     """The cores and the devices of a machine are shared by the ranks on it."""
     if execution.workers is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        execution = replace(execution, workers=max(1, min(8, cores // launch.local_size)))
+        execution = replace(execution, workers=max(1, min(8, usable_cores() // launch.local_size)))
     if execution.device == "cuda":
         import torch
 

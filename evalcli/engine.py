@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 from evalcli.errors import EvalError, LimitError, UsageError
+from evalcli.metrics.threads import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,8 +144,7 @@ def batch_rows(execution: Execution, row_bytes: int, placement: Placement | None
 
 def worker_count(execution: Execution, source: Source, size: int) -> int:
     """Workers: as asked for, else one a core; never more than there are batches."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = execution.workers or min(cores, MOST_WORKERS)
+    wanted = execution.workers or min(usable_cores(), MOST_WORKERS)
     return wanted if source.rows is None else max(1, min(wanted, -(-source.rows // size)))
 
 

@@ -54,6 +54,14 @@ def without(events, *allowed):
     return [event for event in events if not event.startswith(allowed)]
 
 
+@pytest.mark.parametrize(
+    "command", [("report", "none.csv"), ("report", "none.pt", "--scan", "*"), ("report", "--help")]
+)
+def test_what_needs_no_numbers_imports_no_numpy(tmp_path, command):
+    code, modules, _, done = watched(*command, cwd=tmp_path)
+    assert (code, "numpy" in modules) == (0 if "--help" in command else 2, False), done.stderr
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".npy", ".npz", ".safetensors"])
 def test_tensor_reports_import_nothing_heavy_and_touch_nothing_else(tmp_path, suffix, data):
     path = save(tmp_path / f"data{suffix}", data)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+
+def usable_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def each(function: Callable[[A], B], items: Sequence[A], workers: int) -> list[B]:
@@ -23,3 +31,23 @@ def each(function: Callable[[A], B], items: Sequence[A], workers: int) -> list[B
         except BaseException:  # nobody waits for the others
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def ahead(function: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:
+    """``function`` of every item, in order, of items that are too many to hold: a few are worked on at a time."""
+    if workers == 1:
+        yield from map(function, items)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    begun: deque[Future[B]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                begun.append(pool.submit(function, item))
+                if len(begun) > workers:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

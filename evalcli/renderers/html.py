@@ -42,7 +42,7 @@ def render_html(report: Report) -> str:
     """The same as a page, with all classes and their intervals, the files that were read and the signature."""
     from evalcli.renderers.page import page
 
-    every = _folded(f"All {len(report.per_class):,} {wording.nouns(report)[1]}, with intervals", _intervals(report))
+    every = _folded(f"{wording.nouns(report)[1].title()}, with intervals", _intervals(report))
     body = "\n".join(part for part in (*_parts(report), _metrics(report), every, _origin(report)) if part)
     return page("Evaluation report", body)
 

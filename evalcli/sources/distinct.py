@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import numpy as np
 
     Array = np.ndarray[Any, Any]
 
@@ -107,6 +107,8 @@ def hashes_of_texts(texts: Iterable[str]) -> tuple[int, ...]:
 
 def hashes_of_numbers(numbers: Array, known: tuple[int, ...] = ()) -> tuple[int, ...]:
     """The least hashes of whole numbers (N,), beside those that are ``known`` (Steele et al. 2014, splitmix64)."""
+    import numpy as np  # a command that finds no file needs none of it
+
     mixed = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

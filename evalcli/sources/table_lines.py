@@ -7,24 +7,20 @@ to make of it. Where every line closes what it opens, no cell goes on in the nex
 
 from __future__ import annotations
 
-import os
 import re
-from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import EvalError
+from evalcli.metrics.threads import ahead, usable_cores
 from evalcli.sources.linenumbers import LONGEST, LineNumbers
 from evalcli.sources.table_counts import RowsAtHand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.sources.base import Array
     from evalcli.sources.bytestream import TextFile
     from evalcli.sources.table_sides import Sides
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 Cell = str | None
 """What stands in a cell; ``None`` where it is empty."""
@@ -102,7 +98,7 @@ def read_lines(sides: Sides, keep: Callable[[Array], bool] = lambda _: True) -> 
     numbers = LineNumbers()
     cells: list[tuple[Cell, Cell]] = [(None, None)]
     try:
-        for rows in _side_by_side(numbers.of, _whole_lines(table, sides.heard), _hands(sides, table)):
+        for rows in ahead(numbers.of, _whole_lines(table, sides.heard), _hands(sides, table)):
             if rows is None or not keep(rows):
                 return None
             for line in numbers.lines[len(cells) :]:
@@ -119,28 +115,7 @@ def _hands(sides: Sides, table: Table) -> int:
     """How many threads look lines up: other models are read at the same time, and a few lines are not worth any."""
     if sides.selection.beside or table.size < _WORTH_THREADS:
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return sides.selection.workers or min(cores, _MOST_HANDS)
-
-
-def _side_by_side(function: Callable[[A], B], items: Iterable[A], hands: int) -> Iterator[B]:
-    """``function`` of every item, in order; a few of them are worked on at a time."""
-    if hands == 1:
-        yield from map(function, items)
-        return
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    begun: deque[Future[B]] = deque()
-    with ThreadPoolExecutor(hands) as pool:
-        try:
-            for item in items:
-                begun.append(pool.submit(function, item))
-                if len(begun) > hands:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    return sides.selection.workers or min(usable_cores(), _MOST_HANDS)
 
 
 def _whole_lines(table: Table, heard: Callable[[float], None]) -> Iterator[bytes]:

@@ -77,7 +77,7 @@ def test_a_page_says_what_the_report_holds(shown: Any) -> None:
         assert "Benjamini" in said
     if report.confusion.pairs:
         assert "Most confused" in said
-    assert ("All" in said) == (0 < len(report.per_class) <= 1000), name
+    assert (", with intervals" in said) == (0 < len(report.per_class) <= 1000), name
 
 
 @given(names=st.lists(st.text(st.characters(), max_size=20), min_size=3, max_size=3, unique=True))
