@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 A = TypeVar("A")
 
@@ -52,6 +53,57 @@ def write_all(file: int, data: Any) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
+
+
+_HEAD = 8
+"""Bytes that tell how long the message behind them is."""
+_END = b"\xff" * _HEAD
+_WIDE = 1 << 20
+"""Bytes that a pipe should hold, so that who writes need not wait for who reads."""
+_one_at_a_time = threading.Lock()
+
+
+def messages_of(made: Iterable[bytes]) -> Generator[bytes]:
+    """What a process makes that is forked for it, in order, while this one does something else.
+
+    Several threads may each ask for one. What ``made`` will import should be imported before: a thread that was in the
+    middle of it is not there to end it.
+
+    Raises: ``ChildProcessError`` where the process has not come to the end.
+    """
+    from fcntl import F_SETPIPE_SZ, fcntl
+
+    with _one_at_a_time:  # or another process would hold this one's pipe open
+        reads, writes = os.pipe()
+        with suppress(OSError):  # less will do
+            fcntl(writes, F_SETPIPE_SZ, _WIDE)
+        pid = forked()
+        if not pid:
+            _hand_on(made, writes)
+        os.close(writes)
+    try:
+        with os.fdopen(reads, "rb") as messages:
+            while (head := messages.read(_HEAD)) != _END:
+                size = int.from_bytes(head, "little")
+                message = messages.read(size)
+                if len(head) < _HEAD or len(message) < size:
+                    raise ChildProcessError("a process ended before its work was done")
+                yield message
+    finally:
+        end_process(pid)
+
+
+def _hand_on(made: Iterable[bytes], writes: int) -> None:
+    """Write all of it, and leave."""
+    code = 1
+    try:
+        for message in made:
+            write_all(writes, len(message).to_bytes(_HEAD, "little"))
+            write_all(writes, message)
+        write_all(writes, _END)
+        code = 0
+    finally:
+        os._exit(code)
 
 
 class Apart(Generic[A]):

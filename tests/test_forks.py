@@ -13,9 +13,11 @@ import pytest
 from saved_files import save
 
 from evalcli import forks, reporting
+from evalcli.forks import messages_of
+from evalcli.metrics.threads import each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Run = Callable[..., Any]
 
@@ -109,3 +111,37 @@ def test_slices_are_reported_alike_by_any_number_of_processes(
     monkeypatch.setattr(reporting, "LEAST_SLICES", 21)
     assert run(*command, "--workers", 3).stdout == alone.stdout
     assert asked == [3]
+
+
+def test_messages_come_in_order_whatever_their_size() -> None:
+    made = [b"", b"a", bytes(3_000_000), b"\xff" * 8]
+    assert list(messages_of(made)) == made
+    assert list(messages_of([])) == []
+
+
+def test_a_process_that_fails_says_so_after_its_messages() -> None:
+    def made() -> Iterator[bytes]:
+        yield b"one"
+        raise ValueError
+
+    messages = messages_of(made())
+    assert next(messages) == b"one"
+    with pytest.raises(ChildProcessError):
+        next(messages)
+
+
+def test_a_process_ends_when_nobody_listens_any_more() -> None:
+    def made() -> Iterator[bytes]:
+        while True:
+            yield str(os.getpid()).encode()
+
+    messages = messages_of(made())
+    pid = int(next(messages))
+    messages.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_threads_have_processes_at_once() -> None:
+    found = each(lambda n: list(messages_of(bytes([n]) * size for size in range(300))), [1, 2, 3, 4], 4)
+    assert found == [[bytes([n]) * size for size in range(300)] for n in (1, 2, 3, 4)]

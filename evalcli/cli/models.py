@@ -87,7 +87,9 @@ class _Opening(threading.Thread):
     def __init__(self, side: Side, wanted: Selection, shares: _Shares, number: int) -> None:
         super().__init__(name=f"evalcli-open-{number}", daemon=True)
         self._side = side
-        self._wanted = replace(wanted, pred=side.pred, listing=True, beside=True, sorted=wanted.id is not None)
+        self._wanted = replace(
+            wanted, pred=side.pred, listing=True, beside=True, processes=True, sorted=wanted.id is not None
+        )
         self._heard = shares.of(number)
         self._source: Source | None = None
         self.reads_stdin = "-" in side[:2]

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Future
 
 A = TypeVar("A")
@@ -33,7 +33,7 @@ def each(function: Callable[[A], B], items: Sequence[A], workers: int) -> list[B
             raise
 
 
-def ahead(function: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:
+def ahead(function: Callable[[A], B], items: Iterable[A], workers: int) -> Generator[B]:
     """``function`` of every item, in order, of items that are too many to hold: a few are worked on at a time."""
     if workers == 1:
         yield from map(function, items)

@@ -198,6 +198,8 @@ class Selection:
     """Rows will be listed: ``id`` may also name what tells the rows of a single file, or of arrays, apart."""
     beside: bool = False
     """Rows will be read beside those of other models."""
+    processes: bool = False
+    """Whether another process may do the reading; only for a program that knows of all its threads and devices."""
     sorted: bool = False
     """Rows of tables come in the order of their ``id``, whatever the order of the file."""
     together: Callable[[Any], list[Any]] | None = None

@@ -156,8 +156,9 @@ class SpooledLabels:
     def rows(self, labels: Sequence[str], names: Mapping[str, Mapping[str, str]]) -> SpooledRows:
         """The rows one by one as codes of ``labels``; ``names`` are what some texts of a side stand for."""
         place = {label: code for code, label in enumerate(labels)}
+        small = np.min_scalar_type(min(-len(labels), MISSING))
         codes = (
-            np.array([MISSING if text is None else place.get(named.get(text, text), MISSING) for text in texts])
+            np.array([MISSING if text is None else place.get(named.get(text, text), MISSING) for text in texts], small)
             for texts, named in ((self.said, names["preds"]), (self.truth, names["target"]))
         )
         return SpooledRows(self.spool, *codes)

@@ -8,11 +8,14 @@ to make of it. Where every line closes what it opens, no cell goes on in the nex
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import EvalError
+from evalcli.forks import can_fork
 from evalcli.metrics.threads import ahead, usable_cores
 from evalcli.sources.linenumbers import LONGEST, LineNumbers
+from evalcli.sources.lines_apart import NumbersApart
 from evalcli.sources.table_counts import RowsAtHand
 
 if TYPE_CHECKING:
@@ -57,6 +60,8 @@ class Table(NamedTuple):
 _WORTH_THREADS = 4 << 20
 """Bytes of a table from which on threads take less time than they cost."""
 _MOST_HANDS = 8
+_WORTH_A_PROCESS = 16 << 20
+"""And from which on a process takes less than two threads lose that wait for each other."""
 
 _QUOTED = r'(?:"((?:[^"]|"")*)"|([^"@]*))@(?:"((?:[^"]|"")*)"|([^"@]*))'
 """Two cells around the delimiter ``@``, in quotes or without any."""
@@ -95,10 +100,16 @@ def read_lines(sides: Sides, keep: Callable[[Array], bool] = lambda _: True) -> 
     table = table_of(sides)
     if table is None:
         return None
-    numbers = LineNumbers()
+    numbers: LineNumbers | NumbersApart
+    if sides.selection.processes and table.size >= _WORTH_A_PROCESS and can_fork():
+        numbers = NumbersApart()
+        numbered = numbers.of_all(partial(_whole_lines, table), sides.heard)
+    else:
+        numbers = LineNumbers()
+        numbered = ahead(numbers.of, _whole_lines(table, sides.heard), _hands(sides, table))
     cells: list[tuple[Cell, Cell]] = [(None, None)]
     try:
-        for rows in ahead(numbers.of, _whole_lines(table, sides.heard), _hands(sides, table)):
+        for rows in numbered:
             if rows is None or not keep(rows):
                 return None
             for line in numbers.lines[len(cells) :]:
@@ -106,8 +117,10 @@ def read_lines(sides: Sides, keep: Callable[[Array], bool] = lambda _: True) -> 
                 if found is None:
                     return None
                 cells.append(found)
-    except (EvalError, UnicodeDecodeError):
+    except (EvalError, UnicodeDecodeError, ChildProcessError):
         return None  # the ordinary way finds the line that is wrong
+    finally:
+        numbered.close()
     return Lines(cells, numbers.counts)
 
 

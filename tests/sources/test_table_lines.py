@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,6 +91,29 @@ def test_large_tables_are_counted_by_several_threads(
     path = tmp_path / "t.csv"
     path.write_text("target,pred\n" + "\n".join(map(",".join, rows)))
     assert opened(path, monkeypatch, workers=workers) == (Counter(rows), True)
+
+
+@pytest.mark.parametrize(("kinds", "rows"), [(4, 9), (4, 20_000), (300, 20_000), (1000, 80_000)])
+def test_a_process_of_its_own_finds_what_threads_find(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: int, rows: int
+) -> None:
+    monkeypatch.setattr("evalcli.sources.bytestream.BLOCK", 1000)
+    monkeypatch.setattr("evalcli.sources.table_lines._WORTH_A_PROCESS", 0)
+    path = tmp_path / "t.csv"
+    pairs = np.random.default_rng(0).integers(0, kinds, (rows, 2)).tolist()
+    path.write_text("target,pred\n" + "\n".join(f"c{a},c{b}" for a, b in pairs))
+    selection = Selection(listing=True, beside=True)
+    heard, found = [], []
+
+    def hear(share: float, _: int) -> None:
+        heard.append(share)
+
+    for processes in (False, True):
+        with closing(open_source(str(path), None, replace(selection, processes=processes), hear)) as source:
+            batches = [load() for load in source.listed().plan(4096)]
+        found.append([np.concatenate(each) for each in zip(*((b.preds, b.target) for b in batches), strict=True)])
+    assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+    assert heard[-1] == 1.0 or rows == 80_000  # too many lines: another reader goes on
 
 
 def test_a_cell_of_two_lines_is_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
