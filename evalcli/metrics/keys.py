@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 UNSIGNED: dict[int, Any] = {32: np.uint32, 64: np.uint64}
 """The type of keys by their width."""
-_CHUNK = 1 << 18
 _IN_CACHE = 1 << 15
 """Keys that are looked at at once, with what is made of them."""
 _FLOATS: dict[int, Any] = {32: np.float32, 64: np.float64}
@@ -124,13 +123,18 @@ def fitted(sides: Sequence[HostArray], shift: int, capacity: int) -> tuple[int, 
 
 
 def _split_histogram(keys: HostArray, bits: int) -> HostArray:
-    """How many neighbours of sorted ``keys`` differ first in each bit, counted from 1; equal ones stand at 0."""
+    """How many neighbours of sorted ``keys`` differ first in each bit, counted from 1; equal ones stand at 0.
+
+    The highest bit of a number is what the exponent of a float says.
+    """
+    kind, fraction, bias = (np.float32, 23, 127) if bits == 32 else (np.float64, 52, 1023)
     counts = np.zeros(bits + 1, np.int64)
-    for start in range(0, len(keys) - 1, _CHUNK):
-        part = keys[start : start + _CHUNK + 1]
+    for start in range(0, len(keys) - 1, _IN_CACHE):
+        part = keys[start : start + _IN_CACHE + 1]
         change: HostArray = part[1:] ^ part[:-1]
-        change = change & ~(
-            change >> change.dtype.type(1)
-        )  # no two ones side by side: no float64 rounds up to a new bit
-        counts += np.bincount(np.frexp(change.astype(np.float64))[1], minlength=bits + 1)
+        change &= ~(change >> change.dtype.type(1))  # no two ones side by side: no float rounds up to a new bit
+        exponents = change.astype(kind).view(_SIGNED[bits]) >> fraction
+        found = np.bincount(exponents, minlength=bias + bits)
+        counts[0] += found[0]
+        counts[1:] += found[bias : bias + bits]
     return counts
