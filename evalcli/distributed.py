@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from evalcli.own import OwnMetric
     from evalcli.ownstates import OwnStates
     from evalcli.ranks import Ranks
-    from evalcli.sources.base import InputFile, Selection, Source
+    from evalcli.sources.base import InputFile, Scan, Selection, Source
     from evalcli.sources.digest import Pieces
     from evalcli.task import Choices, Task
 
@@ -87,7 +87,7 @@ def count_together(ranks: Ranks, job: Job, progress: Progress | None = None) -> 
 
 
 def _counted(ranks: Ranks, job: Job, progress: Progress | None) -> Counted | None:
-    started = perf_counter()
+    started, scan = perf_counter(), job.selection.scan
     execution = _local(job.execution, ranks.launch)
     with ExitStack() as closing:
         share = Share(None, ())
@@ -99,12 +99,12 @@ def _counted(ranks: Ranks, job: Job, progress: Progress | None) -> Counted | Non
             share = open_share(job.preds, job.target, job.selection, (ranks.rank, ranks.size), heard, ranks.agree)
             if share.source is not None:
                 closing.callback(share.source.close)
-            return _offered(share, job)
+            return _offered(share, job, scan)
 
         offers = [json.loads(one) for one in ranks.agree(offer)]
         if share.source is not None:
             share.source.settle([one["tally"] for one in offers], ranks.rank)
-        preds, target, slicers, scanned, weighted = united(offers)
+        preds, target, slicers, scanned, weighted = united(offers, apart=scan is not None and scan.apart)
         source: Nothing | Relabelled = Nothing(preds, target, slicers, scanned, weighted=weighted)
         if share.source is not None and share.source.preds.shape[0]:
             before = rows_before(offers, ranks.rank) if share.ordered else 0
@@ -183,19 +183,20 @@ def _local(execution: Execution, launch: Launch) -> Execution:
     return execution
 
 
-def _offered(share: Share, job: Job) -> bytes:
-    """What a rank knows of the input: what must be alike in all, and the two sides of its own rows, if it has any."""
-    scan = job.selection.scan
-    searched = None if scan is None else plain(scan._replace(apart=False))
+def _offered(share: Share, job: Job, scan: Scan | None) -> bytes:
+    """What a rank knows of the input: what must be alike in all, and the two sides of its own rows, if it has any.
+
+    ``scan`` is the search that all were asked for.
+    """
     asked = [__version__, plain(job.choices), job.metrics, job.also, job.execution.ranking_budget, share.whole]
-    asked += [plain(names_of(job.own)), job.selection.by, job.selection.cluster, searched]
+    asked += [plain(names_of(job.own)), job.selection.by, job.selection.cluster, plain(scan)]
     source = share.source
     tally = {} if source is None else source.tally()
     if source is None or not source.preds.shape[0]:
         return json.dumps({"asked": asked, "sides": None, "tally": tally}).encode()
     sides = {"preds": plain(source.preds), "target": plain(source.target), "slicers": plain(source.slicers)}
     sides["scanned"] = plain(source.scanned)
-    sides |= {"weighted": source.weighted, "ranged": share.ranged}
+    sides |= {"weighted": source.weighted, "ranged": share.ranged, "searched": share.searched}
     return json.dumps({"asked": asked, "sides": sides, "tally": tally}).encode()
 
 

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from evalcli.sources.share import Share
 
 
-def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, tuple[Slicer, ...], Scanned | None, bool]:
+def united(
+    offers: Sequence[dict[str, Any]], *, apart: bool = False
+) -> tuple[Field, Field, tuple[Slicer, ...], Scanned | None, bool]:
     """Both sides of the whole input, with all labels and all rows, its slices, what is searched, whether rows weigh.
+
+    What is searched is still to be decided where the whole is counted ``apart`` from other rows.
 
     Raises:
         EmptyError: no rank has any row.
@@ -57,17 +61,18 @@ def united(offers: Sequence[dict[str, Any]]) -> tuple[Field, Field, tuple[Slicer
     for _, sides in known[1:]:
         slicers = joined_slicers(slicers, fitted(tuple[Slicer, ...], sides["slicers"]), preds.path)
     scans = [fitted(Scanned, sides["scanned"]) for _, sides in known if sides["scanned"] is not None]
-    return preds, target, slicers, _searched(scans, preds.path), bool(known[0][1]["weighted"])
+    scanned = _searched(scans[:1] if known[0][1]["searched"] else scans, preds.path, apart=apart)
+    return preds, target, slicers, scanned, bool(known[0][1]["weighted"])
 
 
-def _searched(scans: Sequence[Scanned], path: str) -> Scanned | None:
-    """What is searched of all rows: where each share has counted its own, the values that have rows enough."""
+def _searched(scans: Sequence[Scanned], path: str, *, apart: bool) -> Scanned | None:
+    """What is searched of all rows: unless they are counted ``apart``, the values that have rows enough."""
     if not scans:
         return None
     scanned = scans[0]
     for other in scans[1:]:
-        scanned = joined_scans(scanned, other, path) if scanned.asked.apart else scanned
-    return decided(scanned) if scanned.asked.apart else scanned
+        scanned = joined_scans(scanned, other, path)
+    return decided(scanned) if scanned.asked.apart and not apart else scanned
 
 
 def rows_before(offers: Sequence[dict[str, Any]], rank: int) -> int:

@@ -172,7 +172,7 @@ def report_by_threads(count: int, path: Path, *options: str, target: Path | None
     def work(rank: int) -> None:
         selection = Selection(by=by, where=said.get("--where"), weight=said.get("--weight"))
         if "--scan" in said:
-            selection.scan = Scan(told_every([said["--scan"]]), int(said["--min-slice-size"]), apart=True)
+            selection.scan = Scan(told_every([said["--scan"]]), int(said["--min-slice-size"]))
         if "--no-header" in options:
             selection.pred, selection.target, selection.options = "column1", "column2", {"header": False}
         job = Job(

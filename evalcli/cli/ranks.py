@@ -11,7 +11,7 @@ from evalcli.cli.baseline import find_rival
 from evalcli.cli.deliver import plan_delivery
 from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
-from evalcli.cli.report import tell_failed, tell_failures
+from evalcli.cli.report import tell_failed, tell_failures, tell_of_ranges
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, count_together
 from evalcli.errors import EvalError, ExitCode, UsageError
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from evalcli.gates import Basis, Rule
     from evalcli.launch import Launch
     from evalcli.report import Report
+    from evalcli.sources.base import Selection
 
     Groups = tuple[Files, InputOptions, DecidingOptions, ExtraOptions, ReportGates, ExecutionOptions, OutputOptions]
 
@@ -65,9 +66,11 @@ def report_by_ranks(launch: Launch, groups: Groups) -> ExitCode:
 
             def understand() -> bytes:
                 wanted.append(_understood(groups, first=ranks.rank == 0))
-                return b""
+                delivery = wanted[0].delivery
+                return b"a part" if delivery is not None and delivery.takes_part else b""
 
-            ranks.agree(understand)
+            takes_part = any(ranks.agree(understand))
+            _search_apart(wanted[0].job.selection, apart=takes_part)
             with Meter(quiet=output.quiet or ranks.rank > 0) as progress:
                 counted = count_together(ranks, wanted[0].job, progress)
             return _told(ranks, counted, wanted[0])
@@ -88,22 +91,24 @@ def _understood(groups: Groups, *, first: bool) -> Wanted:
     by = tuple(dict.fromkeys((*deciding.by, *extras.slicers(names or (), rules))))
     chosen = selection(inputs, choices, execution.workers, by)
     chosen.cluster = deciding.cluster
-    scan = deciding.scanned(gating.slice_size)
-    chosen.scan = None if scan is None else scan._replace(apart=True)
+    chosen.scan = deciding.scanned(gating.slice_size)
     job = Job(files.preds, files.targets, chosen, choices, execution, names, also, extras.own)
     if not first:
         return Wanted(job, rules, extras)
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
     delivery = plan_delivery(output, read, default="rich", parts=True)
-    if scan is not None and delivery.takes_part:
-        what = "--scan: several processes write no part of what they search, in this version"
-        raise UsageError(what, fix="drop --scan, or write a part in each run of one process")
     if find_rival(gating, files, chosen) is not None:
         what = "several processes count drops from a saved report only, in this version"
         raise UsageError(what, fix="save the baseline's report with -o FILE.json", path=base or files.preds)
     before = read_report(base) if base is not None else None
     return Wanted(job, rules, extras, gating.basis, gating.slice_size or 1, delivery, before)
+
+
+def _search_apart(chosen: Selection, *, apart: bool) -> None:
+    """Of rows whose part will be added to others, all values are counted."""
+    if chosen.scan is not None:
+        chosen.scan = chosen.scan._replace(apart=apart)
 
 
 def _told(ranks: Ranks, counted: Counted | None, wanted: Wanted) -> ExitCode:
@@ -129,6 +134,8 @@ def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Deliver
             "and plain UTF-8 text by rows, other tables by their files"
         )
     part = encode(counted.part) if delivery.takes_part else b""
+    if part:
+        tell_of_ranges(counted.part.about.slicers, counted.part.about.scanned)
     if not (delivery.reports or wanted.rules):
         code = delivery.deliver_part(part)
         return ExitCode.NO_VERDICT if tell_failures(counted.part.failures()) else code

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class ArrayScan:
     """The search over arrays that lie beside the rows: ``scanned`` says of what, ``codes`` which values rows have.
 
-    Values are counted in the rows ``span`` (from and to before), ``None`` for all.
+    Values are counted in the rows ``span`` (from and to before), ``None`` for all; of ``*``, in all rows.
 
     Raises:
         UsageError: a name that is not there, or an array that is not one value a row.
@@ -52,7 +52,7 @@ class ArrayScan:
             arrays = [*every.arrays, *arrays]
             parts = (*(Part(array.name) for array in every.arrays), *parts)
         check_columns(len(arrays) or min(len(every.left_out) + len(every.sizes), 1), path, "array")
-        span = span if asked.apart else None
+        span = span if asked.apart and not asked.every else None
         self._columns = [
             _Column(array, part.bounds, asked.counted, path, span) for array, part in zip(arrays, parts, strict=True)
         ]

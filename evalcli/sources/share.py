@@ -38,7 +38,8 @@ class Share(NamedTuple):
     """What one process has to read, ``None`` for nothing; ``whole`` describes all there is, alike for every process.
 
     ``alone`` says why the first process reads everything, if it does; ``ranged``, that the fields of the source are
-    those of the whole, of which it reads a range of rows; ``ordered``, that its rows follow those of lower ranks.
+    those of the whole, of which it reads a range of rows; ``ordered``, that its rows follow those of lower ranks;
+    ``searched``, that every process has looked at all rows for what is searched.
     """
 
     source: Source | None
@@ -47,6 +48,7 @@ class Share(NamedTuple):
     ranged: bool = False
     ordered: bool = False
     seen: Seen | None = None
+    searched: bool = False
 
 
 class Seen(NamedTuple):
@@ -112,20 +114,19 @@ def open_share(
         files = paths if ordered or read_at_once(paths, table_options(selection)) else []
         if ordered:
             selection.together = partial(said_by_all, talk)
-        if files or alone:
-            _search_whole(selection)
+        searched = _search(selection, all_rows=bool(files or alone))
         source = open_table_source(preds, None, selection, progress, only=[mine], whole=[files]) if mine else None
-        return Share(source, whole, alone, ordered=ordered, seen=seen)
+        return Share(source, whole, alone, ordered=ordered, seen=seen, searched=searched)
     pairs = None if selection.id is not None else _pairs(seen, selection, place, talk)
     names = [[path for path, *_ in files] for files in seen.sides]
     in_table = [input_format(path) not in TENSOR_FORMATS for path in paths]
-    _search_whole(selection)
+    searched = _search(selection, all_rows=True)
     if pairs is not None:
         selection.together = partial(said_by_all, talk)
         only = [_hashed_together(hands, rank) if seen.alike else hands[rank] for hands in pairs.hands]
         if all(in_table):
             paired = open_table_source(preds, target, selection, progress, only=only, whole=names)
-            return Share(paired, whole, ordered=True, seen=seen)
+            return Share(paired, whole, ordered=True, seen=seen, searched=searched)
         from evalcli.sources.mixed import open_mixed
 
         span = (pairs.rows * rank // place[1], pairs.rows * (rank + 1) // place[1])
@@ -133,16 +134,23 @@ def open_share(
         mixed = open_mixed(preds, target, selection, preds_in_table=in_table[0], cut=cut)
         if seen.alike:
             mixed.hash_together(place)
-        return Share(mixed, whole, ranged=True, seen=seen)
+        return Share(mixed, whole, ranged=True, seen=seen, searched=searched)
     source = open_source(preds, target, selection, progress) if rank == 0 else None
     how = "paired row by row" if selection.id is None else f"joined by {selection.id!r}"
     return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are {how}", seen=seen)
 
 
-def _search_whole(selection: Selection) -> None:
-    """Which of all columns hold ids, and which values are frequent, each process reads in all rows."""
-    if selection.scan is not None and selection.scan.every:
-        selection.scan = selection.scan._replace(apart=False)
+def _search(selection: Selection, *, all_rows: bool) -> bool:
+    """Whether each process looks at all rows, if it can: for which columns hold ids, and which values are frequent.
+
+    Else it counts all values of its own.
+    """
+    if selection.scan is None:
+        return False
+    if all_rows and selection.scan.every:
+        return True
+    selection.scan = selection.scan._replace(apart=True)
+    return False
 
 
 def _pairs(seen: Seen, selection: Selection, place: tuple[int, int], talk: Talk | None) -> Pairs | None:
@@ -282,19 +290,17 @@ def dealt(files: Sequence[tuple[str, int]], size: int) -> list[list[str]]:
 def _rows(preds: str, target: str | None, selection: Selection, place: tuple[int, int], seen: Seen) -> Share:
     from evalcli.sources.pairing import open_arrays
 
-    if selection.scan is not None:  # each process looks at all values
-        selection.scan = selection.scan._replace(apart=False)
     source = open_arrays(preds, target, selection)
     rank, size = place
     rows = source.preds.shape[0]
     start, stop = rows * rank // size, rows * (rank + 1) // size
     whole = tuple((path, rows) for path in (preds, target) if path is not None)
     if rows != source.target.shape[0] or rank == 0 == rows:
-        return Share(source, whole, ranged=True, seen=seen)  # whoever fits the two together will say so
+        return Share(source, whole, ranged=True, seen=seen, searched=True)  # whoever fits the two together will say so
     if start == stop:
         source.close()
         return Share(None, whole, seen=seen)
     source.narrow(start, stop)
     if seen.alike and rows >= size:
         source.hash_together(place)
-    return Share(source, whole, ranged=True, seen=seen)
+    return Share(source, whole, ranged=True, seen=seen, searched=True)

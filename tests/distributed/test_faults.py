@@ -120,13 +120,6 @@ def test_T30_a_share_that_changes_while_it_is_read(arrays: tuple[Path, Path]) ->
     assert f"{arrays[0]}: input changed while reading" in first.stderr
 
 
-def test_ranks_write_no_part_of_a_search(arrays: tuple[Path, Path], tmp_path: Path) -> None:
-    first, second = ranks(2, "report", *arrays, "--scan", "a", "-o", tmp_path / "a.evalcli")
-    assert first.code == second.code == 2
-    assert "--scan: several processes write no part of what they search, in this version; drop --scan" in first.stderr
-    assert second.stderr == ""
-
-
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [

@@ -45,14 +45,15 @@ def test_torchrun(run: Run, tables: Path, tmp_path: Path) -> None:
 def test_slices_and_their_gates(
     run: Run, sliced: tuple[Path, Path], tmp_path: Path, kind: int, by: str, cluster: str
 ) -> None:
-    file, part = sliced[kind], tmp_path / "a.evalcli"
+    file, part, own = sliced[kind], tmp_path / "a.evalcli", tmp_path / "alone.evalcli"
     gates = ("--min", f"accuracy@{by}=*=0.01", "--max", f"accuracy@{by}:gap=0.9", "--min-slice-size", 10)
     asked = ("--by", by, "--cluster", cluster)
-    alone = run("report", file, *asked, *gates, "-f", "json")
+    alone = run("report", file, *asked, *gates, "-f", "json", "-o", own)
     assert len(json.loads(alone.stdout)["slices"]) == (4 if kind == 0 else 20)
     assert json.loads(alone.stdout)["clustered"]["by"] == cluster
     first, second = ranks(2, "report", file, *asked, *gates, "-f", "json", "-o", part)
     assert (first, second) == (Ended(alone.stdout, alone.stderr, alone.code), Ended("", "", alone.code))
+    assert part.read_bytes() == own.read_bytes()
     assert run("merge", part, *gates, "-f", "json").stdout == alone.stdout
 
 
@@ -63,11 +64,18 @@ def test_slices_and_their_gates(
         (1, ("--scan", "*", "--cluster", "region")),
     ],
 )
-def test_searches_for_weak_slices(run: Run, sliced: tuple[Path, Path], kind: int, asked: tuple[str, ...]) -> None:
-    alone = run("report", sliced[kind], *asked, "-f", "json", "-m", "accuracy")
+def test_searches_for_weak_slices(
+    run: Run, sliced: tuple[Path, Path], tmp_path: Path, kind: int, asked: tuple[str, ...]
+) -> None:
+    def out(name: str) -> tuple[str | Path, ...]:
+        return ("-f", "json", "-m", "accuracy", "-o", tmp_path / f"{name}.evalcli")
+
+    alone = run("report", sliced[kind], *asked, *out("alone"))
     assert json.loads(alone.stdout)["scan"]["tried"] >= 3
-    first, *_ = ranks(2, "report", sliced[kind], *asked, "-f", "json", "-m", "accuracy")
-    assert first == Ended(alone.stdout, "", 0)
+    assert run("report", sliced[kind], *asked, "-f", "json", "-m", "accuracy").stdout == alone.stdout
+    first, *_ = ranks(2, "report", sliced[kind], *asked, *out("ranks"))
+    assert first == Ended(alone.stdout, alone.stderr, 0)
+    assert (tmp_path / "ranks.evalcli").read_bytes() == (tmp_path / "alone.evalcli").read_bytes()
 
 
 @pytest.mark.parametrize(("task", "metric"), [("regression", "rmse"), ("multilabel", "f1_macro")])
