@@ -203,6 +203,19 @@ def measure_part(
     return part_of(*measured)
 
 
+def told_of_doubt(part: Part) -> str:
+    """What to say where the rows of a part leave in doubt how they are read, before hundreds of parts are written so.
+
+    Empty where nothing does. Classes that were only read off these rows may be others in the whole.
+    """
+    doubt = part.task.problem
+    if doubt is None or part.task.seen_only or not part.about.rows:
+        return ""
+    told = f"{doubt.path}: {doubt.what}" if doubt.path else doubt.what
+    text = f"{told}{'' if told.endswith('?') else '.'} Unless the rows of other parts tell, no merge gives a report"
+    return f"{text}; {doubt.fix}" if doubt.fix else text
+
+
 def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1, own: Sequence[OwnMetric] = ()) -> Report:
     """The report of the rows of a part; ``also`` are the metrics of gates, ``own`` those of the caller's own.
 

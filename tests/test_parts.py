@@ -260,7 +260,8 @@ def test_rows_of_one_label_each_beside_rows_of_several_ask_for_the_task() -> Non
     several = one.copy()
     several[0] = 1
     sides = [(0.8 * target + 0.1, target) for target in (one, several)]
-    parts = [evalcli.evaluate(*both, partial=True) for both in sides]
+    with pytest.warns(UserWarning, match="probabilities or logits"):
+        parts = [evalcli.evaluate(*both, partial=True) for both in sides]
     for order in (parts, parts[::-1]):
         with pytest.raises(InputError, match=r"taken for multiclass probs, all parts .* again with task='multilabel'"):
             evalcli.merge(order)

@@ -13,7 +13,7 @@ from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
-from evalcli.keywords import check_word, choices_of, in_keywords
+from evalcli.keywords import as_keywords, check_word, choices_of, in_keywords
 from evalcli.sources.base import Scan, Selection, told_every
 from evalcli.sources.slicing import told_of_ranges
 from evalcli.uncertainty.intervals import Confidence
@@ -246,7 +246,7 @@ def _counted(
     extras: Extras,
 ) -> Part:
     from evalcli.api.partial import Part
-    from evalcli.parts import encode, measure_part
+    from evalcli.parts import encode, measure_part, told_of_doubt
 
     selection.partial = True
     if selection.scan is not None:
@@ -257,7 +257,10 @@ def _counted(
         columns = () if source.scanned is None else source.scanned.columns
         if text := told_of_ranges((*source.slicers, *columns)):
             warnings.warn(text, stacklevel=4)
-        return Part(encode(measure_part(source, choices, alone, names, also=also, own=extras.own)))
+        part = measure_part(source, choices, alone, names, also=also, own=extras.own)
+        if text := told_of_doubt(part):
+            warnings.warn(as_keywords(text), stacklevel=4)
+        return Part(encode(part))
 
 
 def _writable(execution: Execution) -> bool:

@@ -11,7 +11,7 @@ from evalcli.cli.baseline import find_rival
 from evalcli.cli.deliver import plan_delivery
 from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
-from evalcli.cli.report import tell_failed, tell_failures, tell_of_ranges
+from evalcli.cli.report import tell_failed, tell_failures, tell_of_part, tell_of_ranges
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, count_together
 from evalcli.errors import EvalError, ExitCode, UsageError
@@ -134,11 +134,12 @@ def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Deliver
             "and plain UTF-8 text by rows, other tables by their files"
         )
     part = encode(counted.part) if delivery.takes_part else b""
-    if part:
-        tell_of_ranges(counted.part.about.slicers, counted.part.about.scanned)
     if not (delivery.reports or wanted.rules):
+        tell_of_part(counted.part)
         code = delivery.deliver_part(part)
         return ExitCode.NO_VERDICT if tell_failures(counted.part.failures()) else code
+    if part:
+        tell_of_ranges(counted.part.about.slicers, counted.part.about.scanned)
     own = wanted.extras.own
     report = replace(report_of_part(counted.part, wanted.job.also, counted.run.workers, own), run=counted.run)
     report = wanted.extras.defined(report)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from evalcli.drops import Baseline
     from evalcli.evaluation import Measured
+    from evalcli.parts import Part
     from evalcli.report import Report
     from evalcli.sources.base import Scanned, Slicer
 
@@ -84,7 +85,7 @@ def report(
                 from evalcli.parts import encode, measure_part
 
                 part = measure_part(source, choices, execution, names, progress, also=also, own=extras.own)
-                tell_of_ranges(part.about.slicers, part.about.scanned)
+                tell_of_part(part)
                 code = delivery.deliver_part(encode(part))
                 return ExitCode.NO_VERDICT if tell_failures(part.failures()) else code
             from evalcli.evaluation import evaluate
@@ -102,6 +103,17 @@ def report(
     verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
     code = delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
     return ExitCode.NO_VERDICT if extras.own and tell_failed(result) else code
+
+
+def tell_of_part(part: Part) -> None:
+    """Say on standard error what a part that is written alone may not do when it is merged."""
+    from evalcli.cli import streams
+    from evalcli.parts import told_of_doubt
+    from evalcli.renderers.escape import visible
+
+    tell_of_ranges(part.about.slicers, part.about.scanned)
+    if text := told_of_doubt(part):
+        streams.say(f"evalcli: {visible(text)}")
 
 
 def tell_of_ranges(slicers: Sequence[Slicer], scanned: Scanned | None) -> None:

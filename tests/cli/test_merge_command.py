@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import evalcli
 from evalcli.sources.rawfile import RawFile
 
 if TYPE_CHECKING:
@@ -268,3 +269,20 @@ def test_a_read_that_fails_is_one_line(run: Run, shards: list[Path], monkeypatch
 
     monkeypatch.setattr(RawFile, "_pread", broken)
     assert run("merge", *written).stderr == f"evalcli: {written[0]}: cannot be read: Input/output error [E3]\n"
+
+
+def test_rows_that_do_not_tell_what_they_are_say_so_when_their_part_is_written(run: Run, tmp_path: Path) -> None:
+    part = tmp_path / "a.evalcli"
+    for name, shift in (("p", 0), ("t", 1)):
+        np.save(tmp_path / f"{name}.npy", np.roll(np.eye(3, dtype=int), shift, axis=1))
+    files = (tmp_path / "p.npy", tmp_path / "t.npy")
+    done = run("report", *files, "-o", part, "--quiet")
+    assert done.code == 0
+    assert (
+        "one-hot classes, or single decisions? Unless the rows of other parts tell, no merge gives a report; --task "
+        in (done.stderr)
+    )
+    assert run("merge", part).stderr.startswith(done.stderr.partition(" Unless")[0])
+    with pytest.warns(UserWarning, match=r"\? Unless the rows of other parts tell, no merge gives a report; task="):
+        evalcli.evaluate(*map(str, files), partial=True)
+    assert run("report", *files, "-o", part, "--quiet", "--class-axis", "-1").stderr == ""
