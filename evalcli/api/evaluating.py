@@ -254,8 +254,7 @@ def _counted(
     alone = replace(execution, workers=execution.workers or 1)  # an engine has one task for each core already
     with closing(open_sides(sides, selection, copies=_writable(execution))) as source:
         also = extras.needed(())
-        columns = () if source.scanned is None else source.scanned.columns
-        if text := told_of_ranges((*source.slicers, *columns)):
+        if text := told_of_ranges(source.slicers, source.scanned):
             warnings.warn(text, stacklevel=4)
         part = measure_part(source, choices, alone, names, also=also, own=extras.own)
         if text := told_of_doubt(part):

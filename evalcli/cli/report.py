@@ -122,7 +122,7 @@ def tell_of_ranges(slicers: Sequence[Slicer], scanned: Scanned | None) -> None:
     from evalcli.renderers.escape import visible
     from evalcli.sources.slicing import told_of_ranges
 
-    if text := told_of_ranges((*slicers, *(() if scanned is None else scanned.columns))):
+    if text := told_of_ranges(slicers, scanned):
         streams.say(f"evalcli: {visible(text)}")
 
 

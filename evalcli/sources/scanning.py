@@ -195,12 +195,12 @@ def decided(scanned: Scanned) -> Scanned:
     asked, counted = scanned.asked._replace(apart=False), []
     left_out = [*scanned.left_out, *((size.name, size.why_not) for size in scanned.sizes if size.why_not)]
     unsearched = {name for name, _ in left_out}
-    for size in scanned.sizes:
-        if not size.counted and size.name not in unsearched:
-            what = (
-                f"--scan '*': {size.name!r} holds numbers of many values, and each part has ranges of its own, or none"
-            )
-            raise InputError(what, fix=f"write all parts with --scan '*,{size.name}:18:65', with bounds that fit")
+    uncut = [size.name for size in scanned.sizes if not size.counted and size.name not in unsearched]
+    if uncut:
+        holds = f"{', '.join(map(repr, uncut))} hold{'s' * (len(uncut) == 1)}"
+        what = f"--scan '*': {holds} numbers of many values, and each part has ranges of its own, or none"
+        bounds = ",".join(("*", *(f"{name}:18:65" for name in uncut)))
+        raise InputError(what, fix=f"write all parts with --scan '{bounds}', with bounds that fit")
     for slicer, rows in zip(scanned.columns, scanned.rows, strict=True):
         if slicer.name in unsearched:
             continue

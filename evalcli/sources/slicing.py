@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from evalcli.sources.arrays import StoredArray
+    from evalcli.sources.base import Scanned
     from evalcli.sources.bounds import Asked
 
     Array = np.ndarray[Any, Any]
@@ -92,29 +93,38 @@ def joined_slicers(mine: Sequence[Slicer], theirs: Sequence[Slicer], path: str) 
     return tuple(_joined(one, other, path) for one, other in zip(mine, theirs, strict=True))
 
 
-def told_of_ranges(slicers: Sequence[Slicer]) -> str:
+def told_of_ranges(slicers: Sequence[Slicer], scanned: Scanned | None = None) -> str:
     """What to say where rows that are a share are sliced by ranges that they alone have cut; empty where none are.
 
     >>> told_of_ranges([Slicer("region", ("EU",)), Slicer("age", ("[1, 5)", "[5, 9]"), ranged=True)])[:42]
     "slices by 'age' are ranges of numbers that"
     """
-    cut = [slicer for slicer in slicers if slicer.ranged]
+    searched = () if scanned is None else tuple(column for column in scanned.columns if column.ranged)
+    cut = [*(slicer for slicer in slicers if slicer.ranged), *searched]
     if not cut:
         return ""
-    names = " and ".join(repr(slicer.name) for slicer in cut)
-    what = f"slices by {names} are ranges of numbers that these rows alone have cut"
-    return f"{what}, and no part of other rows merges with them; {_give_bounds(cut[0])}"
+    *names, last = (repr(slicer.name) for slicer in cut)
+    named = f"{', '.join(names)} and {last}" if names else last
+    what = f"slices by {named} are ranges of numbers that these rows alone have cut"
+    every = scanned is not None and scanned.asked.every and searched == tuple(cut)
+    return f"{what}, and no part of other rows merges with them; {_give_bounds(cut, every=every)}"
 
 
-def _give_bounds(slicer: Slicer) -> str:
-    """What to do about ranges that do not merge, with bounds near those of a share.
+def _give_bounds(slicers: Sequence[Slicer], *, every: bool = False) -> str:
+    """What to do about ranges that do not merge, with bounds near those of a share; ``every`` column was searched.
 
-    >>> _give_bounds(Slicer("age", ("[1, 5)", "[5, 9]"), ranged=True))
+    >>> _give_bounds([Slicer("age", ("[1, 5)", "[5, 9]"), ranged=True)])
     'give the bounds of all ranges, as in age:5'
     """
+    found = [*(("*",) if every else ()), *dict.fromkeys(filter(None, map(_bounds_of, slicers)))]
+    text = ",".join(found) if len(found) > every else "age:18:65"
+    return f"give the bounds of all ranges, as in {repr(text) if every else text}"
+
+
+def _bounds_of(slicer: Slicer) -> str:
+    """A column with the bounds of its ranges; empty where values are none, or of several columns."""
     ends = [end for value in slicer.values if (end := value.strip("[]()").partition(", ")[0])][1:]
-    name = slicer.name if slicer.ranged and ends and all(map(is_number, ends)) else ""
-    return f"give the bounds of all ranges, as in {':'.join((name, *ends)) if name else 'age:18:65'}"
+    return ":".join((slicer.name, *ends)) if slicer.ranged and ends and all(map(is_number, ends)) else ""
 
 
 def _joined(mine: Slicer, theirs: Slicer, path: str) -> Slicer:
@@ -127,11 +137,11 @@ def _joined(mine: Slicer, theirs: Slicer, path: str) -> Slicer:
         raise InputError(what, fix="give all of them the same bounds", path=path)
     if mine.ranged or theirs.ranged:
         what = f"slices by {mine.name!r}: these are ranges of numbers, and each share of the rows has cut its own"
-        raise InputError(what, fix=_give_bounds(mine if mine.ranged else theirs), path=path)
+        raise InputError(what, fix=_give_bounds([mine if mine.ranged else theirs]), path=path)
     values = {*mine.values, *theirs.values}
     if len(values) > MANY_NUMBERS and all(map(is_number, values)):
         what = f"slices by {mine.name!r}: more than {MANY_NUMBERS} numbers are cut into ranges, and each share has few"
-        raise InputError(what, fix=_give_bounds(mine), path=path)
+        raise InputError(what, fix=_give_bounds([mine]), path=path)
     check_size(mine.name, len(values), path)
     by_text = all(one.values == class_order(one.values) for one in (mine, theirs)) and not mine.bounds
     ordered = class_order(values) if by_text else crossed_order(values, mine.bounds)
