@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evalcli import __version__
 from evalcli.counting import Outcome, Plan
 from evalcli.engine import accumulate, batch_rows, place, worker_count
-from evalcli.errors import EvalError
+from evalcli.errors import EvalError, InputError
 from evalcli.evaluation import check_scores, row_bytes
 from evalcli.evidence import Evidence
 from evalcli.firstfault import raise_first
@@ -33,7 +33,7 @@ from evalcli.plaindata import fitted, plain
 from evalcli.report import Run
 from evalcli.shared import covered, files_told, rows_before, said_of_all, tell_faults, united
 from evalcli.sources.relabelled import Nothing, Relabelled
-from evalcli.sources.share import Share, open_share
+from evalcli.sources.share import Share, open_by_one, open_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,14 +94,16 @@ def _counted(ranks: Ranks, job: Job, progress: Progress | None) -> Counted | Non
 
         def offer() -> bytes:
             nonlocal share
-            job.selection.partial = True
-            heard = getattr(progress, "share", None)
-            share = open_share(job.preds, job.target, job.selection, (ranks.rank, ranks.size), heard, ranks.agree)
+            share = _opened(ranks, job, share, progress)
             if share.source is not None:
                 closing.callback(share.source.close)
             return _offered(share, job, scan)
 
         offers = [json.loads(one) for one in ranks.agree(offer)]
+        if share.dealt and not _go_together(offers):
+            closing.close()
+            job.selection.scan = scan
+            offers = [json.loads(one) for one in ranks.agree(offer)]
         if share.source is not None:
             share.source.settle([one["tally"] for one in offers], ranks.rank)
         preds, target, slicers, scanned, weighted = united(offers, apart=scan is not None and scan.apart)
@@ -147,6 +149,24 @@ def _counted(ranks: Ranks, job: Job, progress: Progress | None) -> Counted | Non
         seconds, many = perf_counter() - started, workers * ranks.size
         run = Run(seconds, placement.backend, placement.device, many, size, f"{ranks.size} ranks")
         return Counted(replace(part, about=about), run, share.alone)
+
+
+def _opened(ranks: Ranks, job: Job, before: Share, progress: Progress | None) -> Share:
+    """The share of a rank; if there was one ``before``, files were dealt that do not go together."""
+    heard = getattr(progress, "share", None)
+    job.selection.partial = True
+    if before.dealt:
+        return open_by_one(before, ranks.rank, job.preds, job.selection, heard)
+    return open_share(job.preds, job.target, job.selection, (ranks.rank, ranks.size), heard, ranks.agree)
+
+
+def _go_together(offers: Sequence[dict[str, Any]]) -> bool:
+    """Whether files that were read apart are what one process would read: kinds of scores, ranges of numbers."""
+    try:
+        united(offers)
+    except InputError:
+        return False
+    return True
 
 
 def _tell_checksums(ranks: Ranks, source: Source | None) -> None:

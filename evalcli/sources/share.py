@@ -7,7 +7,8 @@ tensor files                 a range of rows
 files of one Parquet table   a run of row groups, as equal in bytes as they can be; of many files whole ones
 files of one text table      a run of lines, likewise: plain UTF-8, or JSON lines
 such a table in a pair       the same rows of both, about as many each; the other side is one, too, or a tensor
-files of any other table     some of the files, likewise; where all are read alike, it can look at the others
+files of any other table     some of the files, likewise; where all are read alike, it can look at the others, and where
+                             these do not go together, the first process reads all
 anything else, or one table  the first process reads all, and the others have nothing
 ===========================  =======================================================
 """
@@ -39,7 +40,8 @@ class Share(NamedTuple):
 
     ``alone`` says why the first process reads everything, if it does; ``ranged``, that the fields of the source are
     those of the whole, of which it reads a range of rows; ``ordered``, that its rows follow those of lower ranks;
-    ``searched``, that every process has looked at all rows for what is searched.
+    ``searched``, that every process has looked at all rows for what is searched; ``dealt``, that each has whole files
+    of one table, so that what they are together is still to be seen.
     """
 
     source: Source | None
@@ -49,6 +51,7 @@ class Share(NamedTuple):
     ordered: bool = False
     seen: Seen | None = None
     searched: bool = False
+    dealt: bool = False
 
 
 class Seen(NamedTuple):
@@ -116,7 +119,8 @@ def open_share(
             selection.together = partial(said_by_all, talk)
         searched = _search(selection, all_rows=bool(files or alone))
         source = open_table_source(preds, None, selection, progress, only=[mine], whole=[files]) if mine else None
-        return Share(source, whole, alone, ordered=ordered, seen=seen, searched=searched)
+        dealt = not ordered and not alone
+        return Share(source, whole, alone, ordered=ordered, seen=seen, searched=searched, dealt=dealt)
     pairs = None if selection.id is not None else _pairs(seen, selection, place, talk)
     names = [[path for path, *_ in files] for files in seen.sides]
     in_table = [input_format(path) not in TENSOR_FORMATS for path in paths]
@@ -138,6 +142,17 @@ def open_share(
     source = open_source(preds, target, selection, progress) if rank == 0 else None
     how = "paired row by row" if selection.id is None else f"joined by {selection.id!r}"
     return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are {how}", seen=seen)
+
+
+def open_by_one(share: Share, rank: int, preds: str, selection: Selection, progress: Heard | None = None) -> Share:
+    """What was ``dealt`` as one process reads it: where files that are read apart do not go together.
+
+    Raises:
+        EvalError: as ``open_source``.
+
+    """
+    source = None if rank else open_source(preds, None, selection, progress)
+    return share._replace(source=source, alone=f"{preds} are files to be read together", searched=True, dealt=False)
 
 
 def _search(selection: Selection, *, all_rows: bool) -> bool:

@@ -100,13 +100,17 @@ def test_files_that_are_dealt_out_are_looked_at_by_all(
     assert report_by_threads(2, pattern, "--no-intervals", *asked) == alone.stdout
 
 
-def test_files_that_are_dealt_out_and_copied_need_bounds(rows: pd.DataFrame, run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [ASKED, ("--by", "age"), ("--scan", "age", "--min-slice-size", "2")])
+def test_files_that_are_read_at_once_are_dealt_out_where_nobody_has_to_see_all(
+    rows: pd.DataFrame, run: Run, tmp_path: Path, asked: tuple[str, ...]
+) -> None:
     rows = rows.drop(columns=["place", "street"])
     for number in range(3):
         rows[number * 800 : number * 800 + 800].to_feather(tmp_path / f"a{number}.feather")
-    said = report_by_threads(2, tmp_path / "a?.feather", *ASKED)
-    assert said.endswith("write all parts with --scan '*,age:18:65', with bounds that fit [E3]")
-    bounds = ("--scan", "*,age:50:99", *ASKED[2:])
+    alone = run("report", tmp_path / "a?.feather", *asked, *PLAIN)
+    assert alone.code == 0, alone.stderr
+    assert report_by_threads(2, tmp_path / "a?.feather", "--no-intervals", *asked, by_one=True) == alone.stdout
+    bounds = [text.replace("*", "*,age").replace("age", "age:50:99") for text in asked]
     alone = run("report", tmp_path / "a?.feather", *bounds, *PLAIN)
-    assert json.loads(alone.stdout)["scan"]["columns"] == ["sex", "user", "age"]
+    assert alone.code == 0, alone.stderr
     assert report_by_threads(2, tmp_path / "a?.feather", "--no-intervals", *bounds) == alone.stdout
