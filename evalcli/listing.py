@@ -23,7 +23,9 @@ class Search:
     """What to list. ``pairs`` are ``target:prediction`` and ``classes`` names of either side, as the user wrote them.
 
     ``suspects`` asks for labels that are likely wrong instead of mistakes, ``confident`` for the most confident
-    mistakes first instead of those of the first rows.
+    mistakes first instead of those of the first rows. Of several labels a row, or several outputs of a regression,
+    ``classes`` are names of these. The largest errors of a regression come first, or with ``relative`` those that are
+    largest beside their targets.
     """
 
     pairs: tuple[str, ...] = ()
@@ -31,10 +33,11 @@ class Search:
     show: tuple[str, ...] = ()
     confident: bool = False
     suspects: bool = False
+    relative: bool = False
 
     @property
     def ranked(self) -> bool:
-        """Whether the rows come in another order than that of the file."""
+        """Whether another order was asked for than that of the file."""
         return self.confident or self.suspects
 
 
@@ -47,14 +50,17 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a list is of. ``wrong`` of ``n`` elements are mistakes; ``noun`` is what an element is called."""
+    """What a list is of. ``wrong`` of the ``elements`` of ``n`` rows are mistakes (``None``: those to list);
+    ``classes`` are classes, labels or outputs, and ``noun`` is what an element is called.
+    """
 
     task: str
     scores: str
     classes: int
     n: int
     ignored: int
-    wrong: int
+    elements: int
+    wrong: int | None
     noun: str
     search: Search
     inputs: tuple[InputRecord, ...]
@@ -90,6 +96,16 @@ class Listing:
         """How many rows there are to list, whatever the limit."""
         counted = self._passes.matching  # suspect labels are known when they have been looked for
         return self._passes.seen() if counted is None else counted
+
+    @property
+    def wrong(self) -> int:
+        """How many mistakes there are, whether or not they were asked for."""
+        return self.matching if self.summary.wrong is None else self.summary.wrong
+
+    @property
+    def is_of_values(self) -> bool:
+        """Whether it lists errors of a regression: then nearly every row has one, and the largest come first."""
+        return self.summary.task == "regression"
 
     def hold(self, limit: int) -> None:
         """Find the first ``limit`` rows now, unless they are too many to hold: before anything is written of them."""

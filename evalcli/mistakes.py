@@ -1,40 +1,35 @@
 """The mistakes themselves: first a pass that decides and counts as a report does, then passes that list rows.
 
 Nothing is listed before the whole input is known to be sound and read under one decision. In the order of the file
-rows are handed on as they come; the most confident ones are kept in a shortlist, and where all of them are wanted in
-that order, there is a pass for every part of the list. So memory stays bounded, however many mistakes there are.
+rows are handed on as they come; the most confident ones, or the largest errors, are kept in a shortlist, and where all
+of them are wanted in that order, there is a pass for every part of the list. So memory stays bounded, however many
+mistakes there are. What a mistake is, each task says for itself: :mod:`evalcli.sought`.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from math import isnan, prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.classification.codes import make_prepare
-from evalcli.classification.mistakes import Mistakes, Ranking, SelfConfidence, Suspects, Tally, cells_of
-from evalcli.classification.shortlist import Shortlist
-from evalcli.classification.wanted import Names
 from evalcli.counting import Plan, count
 from evalcli.engine import accumulate, batch_rows, place, worker_count
 from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import row_bytes
-from evalcli.layout import find_layout, plain_shape
+from evalcli.layout import find_layout, is_float
 from evalcli.listing import HELD, Column, Listing, Summary
 from evalcli.reporting import records
+from evalcli.shortlist import Ranking, Shortlist, cells_of
+from evalcli.sought import Counted, Pace, refuse, seek
 from evalcli.sources import spoken_of
+from evalcli.task import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from evalcli.classification.mistakes import Finder
-    from evalcli.classification.prepare import Prepare
-    from evalcli.classification.shortlist import Picked, Rank
-    from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
     from evalcli.listing import Row, Search
+    from evalcli.shortlist import Picked, Rank
     from evalcli.sources.base import InputFile, Source
     from evalcli.sources.listed import Listed
     from evalcli.task import Choices
@@ -49,27 +44,28 @@ def list_mistakes(
     """Count ``source``, and get ready to list its mistakes, or its suspect labels.
 
     Raises:
-        UsageError: the search asks for classes, columns or scores that are not there.
+        UsageError: the search asks for classes, columns or scores that are not there, or that the task does not have.
         InputError: the values cannot be evaluated, with the count and the first rows concerned.
         EmptyError: nothing is left to evaluate.
 
     """
+    if choices.task is not None:
+        refuse(search, FAMILIES[choices.task])
     placement = place(execution)
     with spoken_of(source.aliases):
         layout = find_layout(source.preds, source.target, choices)
-        if layout.preds == "labels":
+        if layout.preds == "labels" and not is_float(source.target):  # whole predictions of fractions are values
             _refuse_unscored(search, source)
         listed = source.listed(search.show)
         size = batch_rows(execution, row_bytes(source))
         workers = worker_count(execution, source, size)
         plan = Plan(source, choices, layout, placement, (), (), execution.ranking_budget, workers)
         outcome, inputs = count(plan, size, progress)
-        if outcome.task.family != "classification":
-            what = f"mistakes are listed of classes, and this is a {outcome.task.kind} task"
-            raise UsageError(what, fix="use --task binary or --task multiclass", path=source.preds.path)
+        counted = Counted(plan, outcome, search, Pace(size, workers, progress))
+        refuse(search, outcome.task.family)
         if outcome.task.scores == "labels":
             _refuse_unscored(search, source)
-        return _Passes(plan, outcome, listed, search, _Pace(size, workers, progress)).listing(inputs)
+        return _Passes(counted, listed).listing(inputs)
 
 
 def _refuse_unscored(search: Search, source: Source) -> None:
@@ -83,65 +79,34 @@ def _refuse_unscored(search: Search, source: Source) -> None:
             )
 
 
-class _Pace(NamedTuple):
-    """How a pass is made."""
-
-    size: int
-    workers: int
-    progress: Progress | None
-
-
 class _Passes:
     """The passes over a source that has been counted, under the decision that it was counted under."""
 
-    def __init__(self, plan: Plan, outcome: Outcome, listed: Listed, search: Search, pace: _Pace) -> None:
-        self.plan, self.source, self.outcome, self.task = plan, plan.source, outcome, outcome.task
-        self.listed, self.search, self.pace = listed, search, pace
-        prepare = make_prepare(plan.layout, plan.choices, plan.source, self.task.classes)
-        self.prepare: Prepare = prepare._replace(keep_scores=self.task.scores != "labels", keep_places=True)
-        self.inner = _inner_shape(plan)
-        self._best: Shortlist | None = None
-        self.matching: int | None = None
+    def __init__(self, counted: Counted, listed: Listed) -> None:
+        self.counted, self.listed = counted, listed
+        self.source, self.search, self.pace = counted.plan.source, counted.search, counted.pace
+        self.sought = seek(counted)
+        self.ranked = self.search.ranked or counted.outcome.task.family == "regression"
+        self.matching = self.sought.matching
         """How many rows there are to list, where counting said it."""
-        self.finder: Finder
+        self._best: Shortlist | None = None
 
     def listing(self, inputs: tuple[InputFile, ...]) -> Listing:
-        """What to list, once the names that were asked for are found."""
-        pairs = self._pairs()
-        names = Names(self.task, self.source.target.path, np.union1d(pairs[0], pairs[1][pairs[1] >= 0]))
-        wanted = names.wanted(self.search.pairs, self.search.classes)
-        if self.search.suspects:
-            means, _ = accumulate(self.source, partial(SelfConfidence, self.prepare, self.task), *self.pace)
-            self.finder = Suspects(self.prepare, self.task, means.thresholds(), wanted)
-        else:
-            self.finder = Mistakes(self.prepare, self.task, wanted)
-        target, preds, counts = pairs
-        wrong = target != preds
-        if not self.search.suspects:
-            self.matching = int(counts[wrong & wanted.mask(target, preds)].sum())
-        summary = self._summary(int(counts[wrong].sum()), inputs, len(names))
+        """What to list."""
         further = len(self.listed.columns) - self.listed.named
-        return Listing(self, summary, self._columns(), further)
+        return Listing(self, self._summary(inputs), self._columns(), further)
 
-    def _pairs(self) -> tuple[Any, Any, Any]:  # host arrays
-        """Every pair (target, prediction) that occurs, and in how many rows."""
-        confusion = self.outcome.gathered.confusion
-        if self.source.weighted:
-            tally, _ = accumulate(self.source, partial(Tally, self.prepare, self.task), *self.pace)
-            confusion = tally.confusion
-        found: tuple[Any, Any, Any] = confusion.pairs()
-        return found
-
-    def _summary(self, wrong: int, inputs: tuple[InputFile, ...], classes: int) -> Summary:
-        evidence = self.outcome.evidence
+    def _summary(self, inputs: tuple[InputFile, ...]) -> Summary:
+        task, evidence = self.counted.outcome.task, self.counted.outcome.evidence
         return Summary(
-            task=self.task.kind,
-            scores=self.task.scores,
-            classes=classes,
+            task=task.kind,
+            scores=task.scores,
+            classes=self.sought.classes,
             n=evidence.rows,
             ignored=evidence.ignored + evidence.dropped + self.source.dropped,
-            wrong=wrong,
-            noun="rows" if self.inner is None else "elements",
+            elements=self.sought.elements,
+            wrong=self.sought.wrong,
+            noun=self.sought.noun,
             search=self.search,
             inputs=records(self.source, inputs),
             notes=self.source.notes(),
@@ -149,19 +114,15 @@ class _Passes:
 
     def _columns(self) -> tuple[Column, ...]:
         """The columns of every row of the list; a further column called like one of them gets ``show.`` in front."""
-        listed, suspects = self.listed, self.search.suspects
-        columns = [Column("row", "number")]
-        if self.inner is not None:
-            columns.append(Column("element", "cell"))
+        listed, sought = self.listed, self.sought
+        columns = [Column("row", "number"), *sought.columns[: sought.front]]
         if listed.named:
             columns.append(Column("id", "cell"))
         if listed.has_files:
             columns.append(Column("file", "cell"))
         if listed.has_lines:
             columns.append(Column("line", "number"))
-        columns += [Column("target", "name"), Column("suggested" if suspects else "pred", "name")]
-        measures = ("p_target", "p_suggested") if suspects else ("confidence", "margin")
-        columns += [Column(name, "ratio") for name in measures]
+        columns += sought.columns[sought.front :]
         if self.source.weighted:
             columns.append(Column("weight", "cell"))
         taken = {column.name for column in columns}
@@ -176,7 +137,7 @@ class _Passes:
     def rows(self, limit: int | None) -> Iterator[list[Row]]:
         """The rows of the list in pieces; the files are vouched for at the end."""
         with spoken_of(self.source.aliases):
-            pieces = self._ranked(limit) if self.search.ranked else self._in_order(limit)
+            pieces = self._ranked(limit) if self.ranked else self._in_order(limit)
             for piece in pieces:
                 for start in range(0, len(piece.number), PIECE):
                     yield self._shown(piece.take(slice(start, start + PIECE)))
@@ -193,7 +154,7 @@ class _Passes:
             return best
         found, _ = accumulate(
             self.listed,  # type: ignore[arg-type]  # it plans loads like a source
-            lambda: Ranking(self.finder, Shortlist(limit, after)),
+            lambda: Ranking(self.sought.finder, Shortlist(limit, after)),
             *self.pace,
         )
         self._check_count(found.shortlist.seen)
@@ -233,7 +194,7 @@ class _Passes:
         seen = done = 0
         for load in self.listed.plan(self.pace.size):
             batch = load()
-            found = self.finder(batch)
+            found = self.sought.finder(batch)
             done += len(batch.target)
             if self.pace.progress is not None:
                 self.pace.progress(done, self.listed.rows)
@@ -249,42 +210,16 @@ class _Passes:
 
     def _shown(self, rows: Picked) -> list[Row]:
         """Picked rows as plain values, in the order of the columns."""
-        columns: list[Sequence[Any]] = [rows.number.tolist()]
-        if self.inner is not None:
-            columns.append(_indices(rows.element, self.inner))
+        own, numbers = self.sought.cells(rows), rows.number.tolist()
+        columns: list[Sequence[Any]] = [numbers, *own[: self.sought.front]]
         cells: list[Sequence[Any]] = [] if rows.cells is None else list(zip(*rows.cells, strict=True))
         if self.listed.named:
             columns.append(cells.pop(0))
         if self.listed.has_files or self.listed.has_lines:
-            places = self.listed.places(columns[0])
+            places = self.listed.places(numbers)
             columns += [[place.file for place in places]] if self.listed.has_files else []
             columns += [[place.line for place in places]] if self.listed.has_lines else []
-        columns += [self._named(rows.target), self._named(rows.other)]
-        columns += [[None if isnan(value) else value for value in each.tolist()] for each in rows.measures]
+        columns += own[self.sought.front :]
         if rows.weight is not None:
             columns.append(rows.weight.tolist())
         return list(zip(*columns, *cells, strict=True))
-
-    def _named(self, codes: Any) -> list[str | None]:
-        names = self.task.classes
-        return [None if code < 0 else names[code] if names else str(code) for code in codes.tolist()]
-
-
-def _inner_shape(plan: Plan) -> tuple[int, ...] | None:
-    """The shape of the elements of one row; ``None`` where a row is one element."""
-    layout, stored = plan.layout, plan.source.target.shape
-    if layout.inner == 1:
-        return None
-    for shape in (stored, plain_shape(stored)):  # a trailing axis of length 1 may have been dropped
-        axis = layout.target_axis % len(shape)
-        rest = shape[:axis] + shape[axis + 1 :] if layout.target == "one-hot" else shape
-        inner = plain_shape(rest)[1:]
-        if prod(inner) == layout.inner:
-            return inner
-    return (layout.inner,)
-
-
-def _indices(elements: Any, shape: tuple[int, ...]) -> Sequence[Any]:
-    """The place of an element in its row: a number, or one for each axis."""
-    axes: list[list[int]] = [each.tolist() for each in np.unravel_index(elements, shape)]
-    return axes[0] if len(shape) == 1 else [list(each) for each in zip(*axes, strict=True)]

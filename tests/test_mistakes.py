@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from memory_source import MemorySource, text_source
 
 from evalcli import mistakes
-from evalcli.classification.shortlist import Picked, Shortlist
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, InputError, UsageError
 from evalcli.listing import Search
 from evalcli.mistakes import list_mistakes
+from evalcli.shortlist import Picked, Shortlist
 from evalcli.task import Choices
 
 EXECUTIONS = [Execution(workers=1), Execution(batch_size=1, workers=1), Execution(batch_size=7, workers=3)]

@@ -12,38 +12,23 @@ Source: Northcutt, Jiang and Chuang 2021, Confident Learning: Estimating Uncerta
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalcli.classification.certainty import certainty, class_probabilities
 from evalcli.classification.prepare import MISSING
-from evalcli.classification.shortlist import Picked, Shortlist
 from evalcli.classification.wanted import ALL
 from evalcli.evidence import Evidence
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.exact import ExactSum
+from evalcli.shortlist import Found, Picked, numbers_of
 
 if TYPE_CHECKING:
     from evalcli.classification.prepare import Labels, Prepare
     from evalcli.classification.wanted import Wanted
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
-
-
-class Found(NamedTuple):
-    """Rows of a batch, without their cells: by what they are ranked, and where they lie in the batch ``(n,)``."""
-
-    ranks: tuple[Array, Array]
-    rows: Picked
-    places: Array
-
-
-class Finder(Protocol):
-    """What looks for rows in a batch."""
-
-    def __call__(self, batch: Batch) -> Found:
-        """The rows that were looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +83,8 @@ def _picked(
     """The rows ``where`` of ``labels`` by their numbers in the file, and their places in the batch."""
     elements = where if labels.places is None else labels.places[where]
     places, element = np.divmod(elements, prepare.layout.inner)
-    number = batch.start + places if batch.numbers is None else batch.numbers[places]
     weight = None if labels.weight is None else labels.weight[where]
-    return Picked(number, element, labels.target[where], other, measures, weight), places
-
-
-@dataclass(slots=True)
-class Ranking:
-    """What one worker gathers of a shortlist."""
-
-    finder: Finder
-    shortlist: Shortlist
-
-    def add(self, batch: Batch) -> bool:
-        """Take in the rows of a batch."""
-        found = self.finder(batch)
-        cells = None if batch.cells is None else lambda where: cells_of(batch, found.places[where])
-        self.shortlist.add(found.ranks, found.rows, cells)
-        return True
-
-    def merge(self, other: Ranking) -> None:
-        """Take in what another worker has gathered."""
-        self.shortlist.merge(other.shortlist)
-
-
-def cells_of(batch: Batch, places: Array) -> Array:
-    """The cells beside some rows of a batch, as an array of tuples."""
-    assert batch.cells is not None
-    cells = np.empty(len(places), object)
-    for i, row in enumerate(batch.cells(places) if len(places) else ()):
-        cells[i] = row
-    return cells
+    return Picked(numbers_of(batch, places), element, labels.target[where], other, measures, weight), places
 
 
 @dataclass(slots=True)

@@ -11,10 +11,9 @@ from evalcli.errors import UsageError
 from evalcli.sources.naming import near_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from evalcli.sources.base import Array
-    from evalcli.task import Task
 
 
 class Wanted(NamedTuple):
@@ -37,12 +36,12 @@ ALL = Wanted()
 
 
 class Names:
-    """The classes that can be asked for: those that are named, or the numbers that ``occur``."""
+    """The classes that can be asked for, with their ``codes``; in other tasks the labels of a row, or the outputs."""
 
-    def __init__(self, task: Task, path: str, occur: Array) -> None:
-        numbers = {str(code): code for code in occur.tolist()}
-        self.codes = {name: code for code, name in enumerate(task.classes)} or numbers
+    def __init__(self, codes: Mapping[str, int], path: str, noun: str = "class") -> None:
+        self.codes = codes
         self.path = path
+        self.noun = noun
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -56,9 +55,19 @@ class Names:
         """
         return Wanted(tuple(map(self._pair, pairs)), tuple(map(self._class, classes)))
 
+    def chosen(self, names: Iterable[str]) -> Array:
+        """The codes of these names, in order; those of all where there are none.
+
+        Raises:
+            UsageError: a name that is not there.
+
+        """
+        found = [self._class(name) for name in names] or list(self.codes.values())
+        return np.unique(np.array(found, np.int64))
+
     def _class(self, name: str) -> int:
         if name not in self.codes:
-            raise UsageError(f"--class: there is no class {name!r}", fix=self._fix(name), path=self.path)
+            raise UsageError(f"--class: there is no {self.noun} {name!r}", fix=self._fix(name), path=self.path)
         return self.codes[name]
 
     def _pair(self, text: str) -> tuple[int, int]:
@@ -81,7 +90,8 @@ class Names:
         near = near_name(name, self.codes)
         shown = ", ".join(map(repr, list(self.codes)[:12]))
         more = f" and {len(self.codes) - 12} more" if len(self.codes) > 12 else ""
-        return (f"did you mean {near!r}? " if near is not None else "") + f"classes are {shown}{more}"
+        every = "classes" if self.noun == "class" else f"{self.noun}s"
+        return (f"did you mean {near!r}? " if near is not None else "") + f"{every} are {shown}{more}"
 
 
 def _quoted_pair(text: str) -> list[tuple[str, str]]:

@@ -46,6 +46,14 @@ class RowOptions:
             rich_help_panel=_ROWS,
         ),
     ] = False
+    relative: Annotated[
+        bool,
+        Option(
+            "--relative",
+            help="Of a regression: the errors that are largest beside their targets first.",
+            rich_help_panel=_ROWS,
+        ),
+    ] = False
     pair: Annotated[
         list[str],
         Option(
@@ -60,7 +68,8 @@ class RowOptions:
         Option(
             "--class",
             metavar="NAME",
-            help="Only rows of this class that were missed, or wrongly called so; repeatable.",
+            help="Only rows of this class that were missed, or wrongly called so; only this one of several labels or "
+            "outputs; repeatable.",
             rich_help_panel=_ROWS,
         ),
     ] = ()  # type: ignore[assignment]  # as above
@@ -77,7 +86,7 @@ class RowOptions:
         Option(
             "--limit",
             metavar="N|all",
-            help="How many rows: 20 on the screen, all in JSON and CSV; 0 means all.",
+            help="How many rows: 20 on the screen and of a regression, all others in JSON and CSV; 0 means all.",
             rich_help_panel=_ROWS,
         ),
     ] = None
@@ -99,7 +108,9 @@ class RowOptions:
             what = "--most-confident orders mistakes, --suspect-labels lists labels"
             raise UsageError(what, fix="ask for one of them")
         show = tuple(dict.fromkeys(self.show))
-        return Search(tuple(self.pair), tuple(self.class_), show, self.most_confident, self.suspect_labels)
+        return Search(
+            *(tuple(self.pair), tuple(self.class_), show, self.most_confident, self.suspect_labels, self.relative)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +161,10 @@ def errors(
     """List the mistakes: row, id, target, prediction, confidence, margin, and any column beside them.
 
     Rows count from 0. Confidence is the probability of the predicted class, margin its lead over the next one (of two
-    classes |2p-1|). Exit code: 0 whether or not there are mistakes, 2 when they cannot be listed.
+    classes |2p-1|). Of several labels a row it lists every false positive and every miss, with the label's probability
+    as score, and its distance from the threshold as margin. Of a regression hardly a value is exact: it lists the
+    largest errors, 20 of them in every format unless --limit says otherwise. Exit code: 0 whether or not there are
+    mistakes, 2 when they cannot be listed.
     """
     from dataclasses import replace
 
@@ -179,10 +193,12 @@ def errors(
 def _deliver(listing: "Listing", delivery: "Delivery", limit: "int | str | None", progress: "Meter") -> None:
     """Files whole or not at all, then standard output as the rows come, then what to keep in mind."""
     from evalcli.cli.output import write_outputs
-    from evalcli.renderers.listing import default_limit, render_listing
+    from evalcli.renderers.listing import SCREENFUL, default_limit, render_listing
 
     def limit_of(form: str) -> int | None:
-        return default_limit(form) if limit is None else limit if isinstance(limit, int) else None
+        if limit is None:
+            return default_limit(form, is_of_values=listing.is_of_values)
+        return limit if isinstance(limit, int) else None
 
     forms = [target.format for target in delivery.targets] + [form for form in (delivery.format,) if form is not None]
     listing.hold(max((number for form in forms if (number := limit_of(form)) is not None), default=0))
@@ -197,6 +213,9 @@ def _deliver(listing: "Listing", delivery: "Delivery", limit: "int | str | None"
             streams.say(f"evalcli: note: {note.text}" + (f"; {note.fix}" if note.fix else ""))
         if listing.summary.search.suspects:
             streams.say(_OUT_OF_SAMPLE)
+        if limit is None and listing.is_of_values and {*forms} - {"rich"} and listing.matching > SCREENFUL:
+            more = f"the {SCREENFUL} largest of {listing.matching:,} errors; --limit all lists them all"
+            streams.say(f"evalcli: note: {more}")
 
 
 def _drawn(listing: "Listing", limit: int | None) -> "Iterator[str]":

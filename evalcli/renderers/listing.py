@@ -29,13 +29,13 @@ SCREENFUL = 20
 """Rows on the screen, unless more are asked for."""
 
 
-def default_limit(form: str) -> int | None:
-    """How many rows a format lists where nobody said it; ``None``: all.
+def default_limit(form: str, *, is_of_values: bool = False) -> int | None:
+    """How many rows a format lists where nobody said it; ``None``: all. Of values nearly every one is off.
 
-    >>> default_limit("rich"), default_limit("jsonl")
-    (20, None)
+    >>> default_limit("rich"), default_limit("jsonl"), default_limit("jsonl", is_of_values=True)
+    (20, None, 20)
     """
-    return SCREENFUL if form == "rich" else None
+    return SCREENFUL if form == "rich" or is_of_values else None
 
 
 def render_listing(listing: Listing, form: str, limit: int | None) -> Iterator[str]:
@@ -102,15 +102,28 @@ def summary_object(listing: Listing, limit: int | None) -> dict[str, Any]:
         "scores": summary.scores,
         "n": summary.n,
         "ignored": summary.ignored,
-        "wrong": summary.wrong,
+        "elements": summary.elements,
+        "wrong": listing.wrong,
         "list": "suspect labels" if search.suspects else "errors",
-        "order": "self-confidence" if search.suspects else "confidence" if search.confident else "file",
+        "order": _order(listing),
         "pairs": list(search.pairs),
         "classes": list(search.classes),
         "matching": matching,
         "listed": matching if limit is None else min(limit, matching),
         "inputs": [{"path": each.path, "size": each.size, "digest": each.digest} for each in summary.inputs],
     }
+
+
+def _order(listing: Listing) -> str:
+    """What the rows are in order of."""
+    search = listing.summary.search
+    if listing.is_of_values:
+        return "relative error" if search.relative else "absolute error"
+    if search.suspects:
+        return "self-confidence"
+    if search.confident:
+        return "margin" if listing.summary.task == "multilabel" else "confidence"
+    return "file"
 
 
 def _csv(listing: Listing, limit: int | None) -> Iterator[str]:

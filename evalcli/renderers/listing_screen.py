@@ -28,7 +28,7 @@ _PAGE = 1000
 """Rows whose columns stand under each other; a longer list begins a new table."""
 _LEAST = 8
 """Cells below which no text is cut."""
-_LEFT_OUT = ("margin", "line", "file", "weight", "p_suggested")
+_LEFT_OUT = ("absolute_error", "margin", "line", "file", "weight", "p_suggested", "relative_error")
 """What a narrow screen does without, in this order."""
 
 
@@ -52,8 +52,7 @@ def _heading(listing: Listing, limit: int | None, screen: Screen) -> list[Text]:
     paths = list(dict.fromkeys(each.path for each in summary.inputs))
     more = [f"and {len(paths) - 4:,} more"] if len(paths) > 4 else []
     facts = [("files", ", ".join((*map(visible, paths[:4]), *more)))]
-    classes = f"{summary.classes:,} classes" if summary.classes != 1 else "1 class"
-    facts.append(("task", f"{summary.task}, {classes}, {summary.scores}"))
+    facts.append(("task", _task(listing)))
     facts += _counted(listing, limit)
     lines = []
     for key, fact in facts:
@@ -64,24 +63,44 @@ def _heading(listing: Listing, limit: int | None, screen: Screen) -> list[Text]:
     return lines
 
 
+def _task(listing: Listing) -> str:
+    """What kind of task it is, of how many classes, labels or outputs."""
+    summary, count = listing.summary, listing.summary.classes
+    if listing.is_of_values:
+        return f"regression, {count:,} outputs" if count > 1 else "regression"
+    one, many = ("label", "labels") if summary.task == "multilabel" else ("class", "classes")
+    scores = "0 and 1" if summary.scores == "labels" and many == "labels" else summary.scores
+    return f"{summary.task}, {count:,} {many if count != 1 else one}, {scores}"
+
+
 def _counted(listing: Listing, limit: int | None) -> list[tuple[str, str]]:
     """How many there are, how many of them were asked for, how many of those are listed."""
     summary, search = listing.summary, listing.summary.search
     asked = " ".join(
         (*(f"--pair {visible(p)}" for p in search.pairs), *(f"--class {visible(c)}" for c in search.classes))
     )
-    ignored = f", {summary.ignored:,} ignored" if summary.ignored else ""
+    rows = "" if summary.noun in ("rows", "elements") else " rows"
+    ignored = f", {summary.ignored:,}{rows} ignored" if summary.ignored else ""
     matching = listing.matching
     shown = matching if limit is None else min(limit, matching)
-    if search.suspects:
-        noun = "labels" if summary.noun == "rows" else summary.noun
-        facts = [("suspect", f"{_share(matching, summary.n, noun)}{ignored}" + (f", for {asked}" if asked else ""))]
-        order = "the least probable label first"
+    if search.suspects or listing.is_of_values:
+        noun = "labels" if search.suspects and summary.noun == "rows" else summary.noun
+        of = f"{_share(matching, summary.elements, noun)}{ignored}" + (f", for {asked}" if asked else "")
+        facts = [("suspect" if search.suspects else "not exact", of)]
     else:
-        facts = [("wrong", f"{_share(summary.wrong, summary.n, summary.noun)}{ignored}")]
+        facts = [("wrong", f"{_share(listing.wrong, summary.elements, summary.noun)}{ignored}")]
         facts += [("asked for", f"{matching:,} of them: {asked}")] if asked else []
-        order = "the most confident first" if search.confident else "in the order of the file"
-    return [*facts, ("listed", f"{shown:,}, {order}" if shown else "none")]
+    return [*facts, ("listed", f"{shown:,}, {_order(listing)}" if shown else "none")]
+
+
+def _order(listing: Listing) -> str:
+    """What the rows are in order of, in words."""
+    search = listing.summary.search
+    if listing.is_of_values:
+        return "the largest relative error first" if search.relative else "the largest error first"
+    if search.suspects:
+        return "the least probable label first"
+    return "the most confident first" if search.confident else "in the order of the file"
 
 
 def _share(part: int, whole: int, noun: str) -> str:
@@ -101,7 +120,9 @@ def _ending(listing: Listing, limit: int | None, screen: Screen) -> list[Text]:
     left = 0 if limit is None else listing.matching - limit
     if left <= 0:
         return []
-    text = f"{left:,} more: --limit all lists them here, -o errors.jsonl or errors.csv in a file"
+    text = f"{left:,} more: --limit all lists them here"
+    if not listing.is_of_values:
+        text += ", -o errors.jsonl or errors.csv in a file"
     return [Text(), *indented([screen.say(part, "dim") for part in wrapped(text, screen.prose - INDENT)])]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.errors import InputError, LimitError, UsageError
+from evalcli.errors import InputError, LimitError
 from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field
 from evalcli.sources.cell_rows import Cells, CellStream, unread_sql
@@ -93,7 +93,6 @@ class CellSource(TableSource):
 
     def _choose(self, tables: Tables, preds: Table, target: Table | None, selection: Selection) -> Sides:
         found = self._found
-        _refuse_single_labels(selection, preds.path)
         joined = Joined(tables, preds, target, key=found.key if target is not None else None, where=selection.where)
         if selection.sorted and selection.id is not None:
             joined.sort_by(selection.id)
@@ -123,18 +122,6 @@ class CellSource(TableSource):
     def _reading(self, sides: Sides) -> Callable[[], Opened]:
         assert isinstance(sides, CellSides)
         return partial(measure_cells, sides, self._found)
-
-
-def _refuse_single_labels(selection: Selection, path: str) -> None:
-    """Refuse what needs one label a row.
-
-    Raises:
-        UsageError: a list of mistakes.
-
-    """
-    if selection.listing and not selection.beside:
-        what = "mistakes are listed of one label a row; here the truth has a cell for each label"
-        raise UsageError(what, fix="give the truth as one column of labels", path=path)
 
 
 def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:

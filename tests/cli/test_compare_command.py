@@ -202,13 +202,6 @@ def test_a_missing_truth_is_told_in_words_that_fit(run, files) -> None:
         assert "evalcli report" not in done.stderr
 
 
-def test_mistakes_of_several_labels_a_row_are_not_listed(run, files) -> None:
-    table(files / "labels.csv", {"y_a": [0, 1], "y_b": [1, 0], "p_a": [0.2, 0.7], "p_b": [0.1, 0.9]})
-    done = run("errors", "labels.csv")
-    assert done.code == 2
-    assert "mistakes are listed of one label a row" in done.stderr
-
-
 @pytest.mark.parametrize("order", [("three.npy", "scores.npy"), ("scores.npy", "three.npy")])
 def test_scores_of_two_classes_beside_labels_of_three_end(spawn, files, order) -> None:
     """Each pass would show the same contradiction again, for ever."""

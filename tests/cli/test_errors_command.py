@@ -444,7 +444,17 @@ def test_arrays_are_listed_without_heavy_imports(tmp_path):
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_help_names_every_option_and_says_out_of_sample(run, width):
     text = run("errors", "--help", env={"COLUMNS": str(width)}).stdout
-    options = ("--most-confident", "--pair", "--class", "--suspect-labels", "--limit", "--show", "--id", "--format")
+    options = (
+        "--most-confident",
+        "--relative",
+        "--pair",
+        "--class",
+        "--suspect-labels",
+        "--limit",
+        "--show",
+        "--id",
+        "--format",
+    )
     assert all(option in text for option in options)
     words = " ".join(text.replace("│", " ").split())
     assert "the probabilities must be out of sample" in words
@@ -453,7 +463,7 @@ def test_help_names_every_option_and_says_out_of_sample(run, width):
     assert "errors" in run("--help").stdout
 
 
-def test_other_families_are_refused_in_a_line(run, tmp_path: Any):
+def test_values_or_classes_with_a_slip_are_refused_in_a_line(run, tmp_path: Any):
     np.save(tmp_path / "p.npy", np.array([0.5, 1.5, 2.5]))
     np.save(tmp_path / "t.npy", np.array([0.25, 1.0, 2.0]))
     done = run("errors", "p.npy", "t.npy")

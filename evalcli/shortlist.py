@@ -1,4 +1,4 @@
-"""The worst few of many rows, in bounded memory.
+"""Rows that are looked for in batches, and the worst few of many of them, in bounded memory.
 
 A shortlist keeps at most twice what is asked for and drops the rest as it goes. Which rows it keeps follows from their
 ranks and numbers alone, so any batch size, worker count and order of merging give the same list.
@@ -6,19 +6,22 @@ ranks and numbers alone, so any batch size, worker count and order of merging gi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evalcli.sources.base import Array
+    from evalcli.sources.base import Array, Batch
 
 
 class Picked(NamedTuple):
-    """Rows that were picked, all ``(n,)``: the ``number`` of the row in the file, which ``element`` of the row, codes
-    of the target and of the ``other`` label (-1: none), two ``measures``, the weight, and further cells.
+    """Rows that were picked, all ``(n,)``: the ``number`` of the row in the file, which ``element`` of the row, the
+    target and the ``other`` side, two ``measures``, the weight, and further cells.
+
+    Both sides are codes of labels (-1: none), or the values of a regression.
     """
 
     number: Array
@@ -43,6 +46,36 @@ class Picked(NamedTuple):
             weight,
             cells,
         )
+
+
+class Found(NamedTuple):
+    """Rows of a batch, without their cells: by what they are ranked, and where they lie in the batch ``(n,)``."""
+
+    ranks: tuple[Array, Array]
+    rows: Picked
+    places: Array
+
+
+class Finder(Protocol):
+    """What looks for rows in a batch."""
+
+    def __call__(self, batch: Batch) -> Found:
+        """The rows that were looked for."""
+
+
+def numbers_of(batch: Batch, places: Array) -> Array:
+    """The rows of the file that stand at these places of a batch."""
+    numbers: Array = batch.start + places if batch.numbers is None else batch.numbers[places]
+    return numbers
+
+
+def cells_of(batch: Batch, places: Array) -> Array:
+    """The cells beside some rows of a batch, as an array of tuples."""
+    assert batch.cells is not None
+    cells = np.empty(len(places), object)
+    for i, row in enumerate(batch.cells(places) if len(places) else ()):
+        cells[i] = row
+    return cells
 
 
 Rank = tuple[float, float, int, int]
@@ -110,6 +143,25 @@ class Shortlist:
         self._size = len(order)
         if self._size == self.limit:
             self._worst = float(self._ranks[0][0][-1])
+
+
+@dataclass(slots=True)
+class Ranking:
+    """What one worker gathers of a shortlist."""
+
+    finder: Finder
+    shortlist: Shortlist
+
+    def add(self, batch: Batch) -> bool:
+        """Take in the rows of a batch."""
+        found = self.finder(batch)
+        cells = None if batch.cells is None else lambda where: cells_of(batch, found.places[where])
+        self.shortlist.add(found.ranks, found.rows, cells)
+        return True
+
+    def merge(self, other: Ranking) -> None:
+        """Take in what another worker has gathered."""
+        self.shortlist.merge(other.shortlist)
 
 
 def _order(ranks: tuple[Array, Array], rows: Picked) -> Array:
