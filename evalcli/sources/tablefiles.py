@@ -29,6 +29,8 @@ PARQUET_KINDS = {
     ),
 }
 """DuckDB's type without its parameters → kind."""
+LONGEST = 18
+"""So many digits of a decimal number fit into 64 bits."""
 _NUMBERS = ("float", "integer")
 _FILE = "__evalcli_file"
 _PLAIN = "hive_partitioning=false, union_by_name=false"
@@ -188,6 +190,8 @@ def sql_kind(kind: str, cell: str) -> tuple[str, str]:
     found = PARQUET_KINDS.get(base, "other")
     if base in SQL_TYPES:
         return found, sql_text(base, cell)
+    if base == "DECIMAL" and kind.endswith(",0)"):  # whole numbers of some databases, ids among them
+        return "integer", f"CAST({cell} AS {'BIGINT' if int(kind[8:-3]) <= LONGEST else 'HUGEINT'})"
     return found, f"CAST({cell} AS DOUBLE)" if base == "DECIMAL" else f"CAST({cell} AS VARCHAR)" if base in (
         "ENUM",
         "UUID",

@@ -6,6 +6,7 @@ import csv
 import datetime
 import gzip
 import json
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -287,3 +288,17 @@ def test_a_table_beside_arrays(tmp_path, size):
     np.save(tmp_path / "t.npy", np.arange(n) % 3)
     _, rows = rows_of(tmp_path / "p.csv", tmp_path / "t.npy", show=["t"], size=size)
     assert (rows[6000][1], rows[6000][2].line) == (("k6000", "text 6000"), 6002)
+
+
+@pytest.mark.parametrize("digits", [3, 18, 19, 38])
+def test_whole_decimals_are_whole_numbers_and_so_may_be_ids(tmp_path, digits):
+    """As some databases export every whole number."""
+    keys = [Decimal(10 ** (digits - 1) + 1), Decimal(-2), Decimal(3)]
+    kind = pa.decimal128(digits, 0)
+    sides = {name: pa.array([Decimal(0), Decimal(1), Decimal(1)], kind) for name in ("target", "pred")}
+    price = pa.array([Decimal("1.25")] * 3, pa.decimal128(10, 2))
+    pq.write_table(pa.table({"id": pa.array(keys, kind), **sides, "price": price}), tmp_path / "x.parquet")
+    columns, rows = rows_of(tmp_path / "x.parquet", show=("target", "price"))
+    assert columns == ("id", "target", "price")
+    assert [row[1] for row in rows] == [(int(key), label, 1.25) for key, label in zip(keys, (0, 1, 1), strict=True)]
+    assert {type(cell) for row in rows for cell in row[1][:2]} == {int}
