@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli.classification.wanted import Names
+from evalcli.errors import UsageError
 from evalcli.listing import Column
 from evalcli.regression.mistakes import Errors
 from evalcli.regression.prepare import Prepare
@@ -27,14 +28,16 @@ def seek_errors(counted: Counted) -> Sought:
     """The errors of the outputs that were asked for, of all of them where none was.
 
     Raises:
-        UsageError: there is no such output.
+        UsageError: there is no such output, or only one.
 
     """
     plan, search = counted.plan, counted.search
     outputs = outputs_of(plan)
     names = Names({name: code for code, name in enumerate(outputs)}, plan.source.target.path, "output")
-    chosen = names.chosen(search.classes)
     several = len(outputs) > 1
+    if search.classes and not several:
+        raise UsageError("--class chooses among several outputs, and here is one", fix="drop it")
+    chosen = names.chosen(search.classes)
     prepare = Prepare(plan.choices, len(outputs), keep_places=True)
     return Sought(
         finder=Errors(prepare, chosen, search.relative),

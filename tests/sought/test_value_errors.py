@@ -89,6 +89,8 @@ def test_some_of_several_outputs():
     assert {row["output"] for row in rows_of(named, Search(classes=("b",)))} == {"b"}
     with pytest.raises(UsageError, match="--class: there is no output 'e'"):
         listing_of(named, Search(classes=("e",)))
+    with pytest.raises(UsageError, match="--class chooses among several outputs, and here is one"):
+        listing_of(MemorySource(preds[:, 0], target[:, 0]), Search(classes=("0",)))
 
 
 def test_rows_that_do_not_count_have_no_errors_and_keep_their_numbers():
