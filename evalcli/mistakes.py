@@ -8,6 +8,7 @@ mistakes there are. What a mistake is, each task says for itself: :mod:`evalcli.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +52,7 @@ def list_mistakes(
     """
     if choices.task is not None:
         refuse(search, FAMILIES[choices.task])
+    choices = replace(choices, alike=True)
     placement = place(execution)
     with spoken_of(source.aliases):
         layout = find_layout(source.preds, source.target, choices)

@@ -46,6 +46,8 @@ class Choices:
     """How sure intervals are to be; ``None``: there are none."""
     chosen: Chosen | None = None
     """The saved choice that ``threshold`` was taken from."""
+    alike: bool = False
+    """Nobody asks for the positive one of two classes, as long as no threshold is of its score."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,21 @@ def test_labels_have_no_confidence():
             listed(MemorySource(np.array([0.0, 1.0, 2.0]), np.array([0, 1, 2])), search)
 
 
+def test_two_classes_are_alike_but_for_a_threshold():
+    """A report asks which of the two is to be found; a mistake is one whichever it is."""
+    assert [row["row"] for row in listed(text_source(["cat", "dog", "cat"], ["dog", "dog", "dog"]))] == [0, 2]
+    scores, truth = np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 0])
+    columns = MemorySource(scores, truth, columns=("cat", "dog"))
+    assert [(row["row"], row["pred"]) for row in listed(columns)] == [(1, "dog")]
+    for source, choices in (
+        (columns, {"threshold": 0.7}),
+        (MemorySource([0.9, 0.2], [0, 0], labels=("cat", "dog")), {}),
+    ):
+        with pytest.raises(InputError, match="nothing says which one is to be found"):
+            listed(source, **choices)
+        assert len(listed(source, **choices, positive="dog")) == 1
+
+
 def test_rows_that_do_not_count_are_no_mistakes_and_keep_their_numbers():
     logits, target = drawn(4, 50)
     logits[7] = np.nan

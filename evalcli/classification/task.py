@@ -106,7 +106,8 @@ def _labels_task(
     positive = None
     if kind == "binary":
         positive, doubt = positive_class(names, choices.positive)
-        problem = problem or doubt
+        if not (choices.alike and choices.positive is None and choices.threshold is None):
+            problem = problem or doubt
     elif choices.positive is not None:
         message = f"--positive {choices.positive}, but the task is multiclass ({_some(names)})"
         fix = f"name the class in the metric instead: recall[{choices.positive}]"
