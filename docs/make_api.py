@@ -77,6 +77,7 @@ def page() -> str:
         f"{prose(evalcli.Report)}\n\n",
         *(f"{entry(f'report.{name}', getattr(evalcli.Report, name), bound=True)}\n" for name in REPORT),
         entry("evalcli.compare", evalcli.compare),
+        entry("evalcli.list_mistakes", evalcli.list_mistakes),
         *(
             f"{entry(f'comparison.{name}', getattr(evalcli.Comparison, name), bound=True)}\n"
             for name in ("metrics", "to_json", "save", "from_json")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from evalcli.api.comparing import Comparison as Comparison
     from evalcli.api.comparing import compare as compare
     from evalcli.api.evaluating import evaluate as evaluate
+    from evalcli.api.listing import list_mistakes as list_mistakes
     from evalcli.api.partial import Part as Part
     from evalcli.api.partial import merge as merge
     from evalcli.api.report import Report as Report
@@ -43,6 +44,7 @@ _HOMES = {
     "UsageError": "errors",
     "compare": "api.comparing",
     "evaluate": "api.evaluating",
+    "list_mistakes": "api.listing",
     "merge": "api.partial",
 }
 _ROOMS = ("functional", "integrations", "metrics", "testing")

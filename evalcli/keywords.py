@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _VALUES = "error|drop|wrong|probs|logits|labels|values|binary|multiclass|multilabel|regression|seen|declared"
 _FLAG = re.compile(rf"--([a-z][a-z-]*)(?:[ =]({_VALUES}|-?[0-9][0-9.]*(?![\w,])|(?<=positive.)[^\s,;]+)(?!\w))?")
-_OTHERWISE = {"metric": "own"}
+_OTHERWISE = {"metric": "own", "class": "class_"}
 """Keywords that are not called as their options."""
 
 
