@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isfinite, nan
 from time import perf_counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -174,18 +174,24 @@ def _outside_slices(report: Report, source: Source) -> Iterator[Finding]:
 
 
 def _told(measured: Measured) -> Report:
+    found: Report = reporter_of(measured).report()
+    return found
+
+
+def reporter_of(measured: Measured) -> Any:
+    """What makes a report of what was counted, in the words of its task."""
     family = measured.outcome.task.family
     if family == "regression":
         from evalcli.regression.reporter import Reporter as RegressionReporter
 
-        return RegressionReporter(*measured).report()
+        return RegressionReporter(*measured)
     if family == "multilabel":
-        from evalcli.multilabel.reporter import report
+        from evalcli.multilabel.reporter import Reporter as MultilabelReporter
 
-        return report(*measured)
+        return MultilabelReporter(*measured)
     from evalcli.classification.reporter import Reporter
 
-    return Reporter(*measured).report()
+    return Reporter(*measured)
 
 
 def check_scores(metrics: Sequence[str] | None, layout: Layout) -> None:

@@ -12,14 +12,14 @@ Value(value=8.0, low=None, high=None, method=None, certified=None)
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from math import isfinite, isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.errors import UsageError
 from evalcli.metrics.arithmetic import OPERATIONS, on_numbers
-from evalcli.report import Report, SliceRow, Value
+from evalcli.report import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator
@@ -130,51 +130,6 @@ def needed(definitions: Iterable[Definition], known: Container[str] = ()) -> tup
         found += [str(parse(name)) for name in one.expression.names if name not in own]
         earlier.add(one.name)
     return tuple(dict.fromkeys(found))
-
-
-def with_definitions(report: Report, definitions: Iterable[Definition], least: int = 1) -> Report:
-    """The report with these metrics in it; the signature says how they were computed.
-
-    The worst slice, and the gap, are of those of ``least`` rows.
-
-    Raises:
-        UsageError: one reads what the report does not have.
-
-    """
-    from evalcli.addresses import look_up
-
-    for one in definitions:
-
-        def read(name: str, own: Definition = one, held: Report = report) -> Value:
-            found = look_up(held, name, least)
-            if isinstance(found, str):
-                raise UsageError(f"--define {own.name}: {name}: {found}", fix="check the expression")
-            return found.value
-
-        value = evaluated(one.expression.tree, read)
-        slices = tuple(_with_definition(row, one) for row in report.slices)
-        said = re.sub(r"\s+", " ", one.expression.text).replace("|", "¦")
-        undefined = (*report.undefined, *([one.name] if value.value is None else []))
-        report = replace(
-            report,
-            metrics={**report.metrics, one.name: value},
-            slices=slices,
-            signature=f"{report.signature}|{one.name}:{said}",
-            undefined=undefined,
-            asked=(*report.asked, one.name),
-        )
-    return report
-
-
-def _with_definition(row: SliceRow, definition: Definition) -> SliceRow:
-    """A slice with this metric, where it has all that it is made of."""
-    from evalcli.metrics.registry import is_registered, parse
-
-    names = {name: str(parse(name)) if is_registered(name) else name for name in definition.expression.names}
-    if not {*names.values()} <= {*row.metrics}:
-        return row
-    value = evaluated(definition.expression.tree, lambda name: row.metrics[names[name]])
-    return row._replace(metrics={**row.metrics, definition.name: value})
 
 
 def evaluated(tree: Any, read: Callable[[str], Value]) -> Value:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from evalcli.evaluation import Measured
     from evalcli.expressions import Definition
     from evalcli.gates import Rule
     from evalcli.own import OwnMetric
@@ -59,14 +60,19 @@ class Extras:
         rules = tuple(rules)
         return slicers_of((*names, *metrics_of(rules), *self.needed(rules)))
 
-    def defined(self, report: Report) -> Report:
-        """The report with the definitions in it, and no small slice in what it says between slices."""
+    def defined(self, report: Report, measured: Measured | None = None) -> Report:
+        """The report with the definitions in it, and no small slice in what it says between slices.
+
+        What was ``measured`` says how the metrics go together that a definition reads.
+        """
         if self.least > 1:
             from evalcli.addresses import of_size
 
             report = of_size(report, self.least)
         if not self.definitions:
             return report
-        from evalcli.expressions import with_definitions
+        from evalcli.definitions import unknown, with_definitions
+        from evalcli.jointly import Jointly
 
-        return with_definitions(report, self.definitions, self.least)
+        covariance = unknown if measured is None else Jointly(measured)
+        return with_definitions(report, self.definitions, self.least, covariance)

@@ -225,11 +225,16 @@ def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1, own: 
     """
     check_sliced(part, also)
     found = part.own.values(own, part.about.slicers, part.path)
-    plan = part.plan(tuple(also), workers)
-    gathered: Pass = replace(part.gathered, plan=plan)
+    measured = measured_of_part(part, also, workers)
+    gathered: Pass = replace(part.gathered, plan=measured.plan)
     gathered.check(part.task)
-    report = report_of(Measured(plan, part.outcome, part.about.inputs))
+    report = report_of(measured)
     return with_own(report, own, found) if own else report
+
+
+def measured_of_part(part: Part, also: Sequence[str] = (), workers: int = 1) -> Measured:
+    """What was counted of the rows of a part, as if it had been counted just now."""
+    return Measured(part.plan(tuple(also), workers), part.outcome, part.about.inputs)
 
 
 def check_sliced(part: Part, names: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evalcli.definitions import with_definitions
 from evalcli.errors import UsageError
 from evalcli.expressions import (
     Call,
@@ -15,7 +16,6 @@ from evalcli.expressions import (
     needed,
     parse_definitions,
     parse_expression,
-    with_definitions,
 )
 from evalcli.report import Value
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from evalcli.api.partial import Part
+    from evalcli.evaluation import Measured
     from evalcli.expressions import Definition
     from evalcli.own import OwnMetric
     from evalcli.task import Choices
@@ -233,8 +234,10 @@ def _evaluated(
     from evalcli.evaluation import evaluate as evaluated
 
     with closing(open_sides(sides, selection, copies=_writable(execution))) as source:
-        found = evaluated(source, choices, execution, names, also=extras.needed(()), own=extras.own)
-        return Report(extras.defined(found))
+        kept: list[Measured] = []
+        also = extras.needed(())
+        found = evaluated(source, choices, execution, names, also=also, own=extras.own, kept=kept.append)
+        return Report(extras.defined(found, kept[0]))
 
 
 def _counted(

@@ -70,13 +70,15 @@ class Part:
         from evalcli.extras import Extras
         from evalcli.loading import own_metrics
         from evalcli.merging import check_complete
-        from evalcli.parts import report_of_part
+        from evalcli.parts import measured_of_part, report_of_part
 
         with in_keywords():
             extras = Extras(own_metrics(own), definitions_of(define))
             held = self._held()
             check_complete(held)
-            return Report(extras.defined(report_of_part(held, extras.needed(()), workers, extras.own)))
+            also = extras.needed(())
+            report = report_of_part(held, also, workers, extras.own)
+            return Report(extras.defined(report, measured_of_part(held, also, workers)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a file, whole or not at all; ``evalcli merge`` takes it.

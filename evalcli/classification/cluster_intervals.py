@@ -103,6 +103,16 @@ class ClusterIntervals(Intervals):
         fewer, sure = surer(self._confidence, moved.critical)
         return method(Intervals(self._numbers, sure, grown=Grown(moved.times * fewer)), name, value)
 
+    def moved_by_groups(self, name: MetricName) -> HostArray | None:
+        """What the rows of each group of clusters (J,) add to a metric; ``None`` where that is not known."""
+        if name.base in BINNED:
+            return None  # what a bin is off by has no side without its noise
+        if name.entry.needs_scores:
+            return self._influences.of(name, self._numbered(name))
+        rows = self._states.rows()
+        pulls = self._clusters.pulls(self._counts.moves([name])[0])
+        return self._influences.grouped(np.unique(rows.cluster[rows.amounts > 0.0]), pulls)
+
     def _moved(self, name: MetricName, plain: Interval, rows: Intervals) -> _Moved | None:
         """What the groups add; ``None`` where a number is undefined without one of them."""
         if name.base == _UNCERTAINTY:

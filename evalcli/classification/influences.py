@@ -49,10 +49,12 @@ class Influences:
         self._names = names
         self._groups = states.groups()
         rows = states.rows()
+        self._group_of = states.group_of
         keys, place = np.unique(states.group_of(rows.cluster), return_inverse=True)
         amounts = np.bincount(place.reshape(-1), rows.amounts, len(keys))
         held = np.isin(keys, np.array([*self._groups], np.int64))
         self.shares: HostArray = amounts[held] / rows.amounts.sum()
+        self._held: HostArray = keys[held]
         self._small: dict[str, list[ScoreResults]] = {}
         self._ranked: dict[tuple[str, tuple[float, ...], int], RankedSums] = {}
 
@@ -66,6 +68,13 @@ class Influences:
         whole, *rests = (float(each.value(name).value) for each in self._results(name.entry.state))
         found = np.array(rests)
         return None if np.isnan(found).any() else (1.0 - self.shares) * (whole - found)
+
+    def grouped(self, cluster: HostArray, sums: HostArray) -> HostArray:
+        """What clusters (G,) add to a metric, added up by group (J,)."""
+        group = self._group_of(cluster)
+        known = np.isin(group, self._held)
+        found: HostArray = np.bincount(np.searchsorted(self._held, group[known]), sums[known], len(self._held))
+        return found
 
     def bins(self, name: MetricName, table: BinTable) -> list[BinTable]:
         """The bins of each group that a calibration error reads, with the edges of ``table`` (B,)."""

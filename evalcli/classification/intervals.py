@@ -25,6 +25,7 @@ from evalcli.uncertainty.losses import loss_interval
 
 if TYPE_CHECKING:
     from evalcli.classification.numbers import Numbers
+    from evalcli.classification.score_results import ScoreResults
     from evalcli.classrows import Values
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.calibration import BinTable
@@ -118,6 +119,47 @@ class Intervals:
     def _clustered(self) -> Clusters | None:
         """The clusters that were sampled, if any."""
         return None
+
+    # What is read to tell how metrics go together.
+
+    @property
+    def counts(self) -> CountIntervals:
+        """What intervals of counts are read from."""
+        return self._counts
+
+    @property
+    def scores(self) -> ScoreResults:
+        """What the scores say, where there are any."""
+        assert self._numbers.scores is not None
+        return self._numbers.scores
+
+    @property
+    def scores_of_all(self) -> ScoreResults:
+        """What those of all rows say, of which a slice has no sample."""
+        return self._numbers.setting.whole or self.scores
+
+    @property
+    def has_ranking(self) -> bool:
+        """Whether every row has its place in a ranking."""
+        return self.scores.has("KeyTable") and not (self._counts.cells.preds < 0).any() and self._counts.cells.size == 2
+
+    @property
+    def positive_place(self) -> int:
+        """Where the positive class is among those that occur."""
+        place = self._counts.cells.place(self._numbers.setting.task.positive or 0)
+        assert place is not None
+        return place
+
+    @property
+    def columns(self) -> list[int]:
+        """The column of scores of each class that has a name."""
+        found: list[int] = self._numbers.setting.picked.tolist()
+        return found
+
+    @property
+    def mean_weight(self) -> float:
+        """``Σw² / Σw``"""
+        return self._mean_weight
 
     @cached_property
     def _of_same_counts(self) -> bool:

@@ -17,7 +17,7 @@ from evalcli.metrics.threads import each
 from evalcli.reporting import value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.intervals import Intervals
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from evalcli.classification.scoring import ScoreStates
     from evalcli.classrows import Column
     from evalcli.counting import Shown
+    from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.counts import ConfusionCounts, Pairs
     from evalcli.metrics.registry import MetricName
     from evalcli.report import Value
@@ -146,6 +147,14 @@ class Numbers:
         if self._intervals is None or not (shown is None or str(name) in shown.of_all):
             return value
         return self._intervals.of(name, value)
+
+    def covariance(self, names: Sequence[MetricName]) -> HostArray:
+        """How metrics vary together (k, k); NaN of those of which nothing tells it."""
+        if self._intervals is None:
+            return np.full((len(names), len(names)), np.nan)
+        from evalcli.classification.joint import covariance
+
+        return covariance(self._intervals, names)
 
     def _counted(self, name: MetricName) -> Value:
         task, names, scope = self.setting.task, self.setting.names, self.setting.scope

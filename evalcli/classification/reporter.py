@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +19,13 @@ from evalcli.report import Clustered, Confusion, Report, Value
 from evalcli.reporting import Sliced, SliceRows, digest_of, notes_of, records, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.slices import Slice
     from evalcli.counting import Outcome, Plan
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
     from evalcli.searched import Scan
     from evalcli.sources.base import InputFile
 
@@ -115,18 +118,41 @@ class Reporter:
                 values |= numbers.values([str(name)])
         return values
 
+    def covariance(self, names: Sequence[MetricName], by: str = "", value: str = "") -> HostArray:
+        """How metrics of all rows, or of a slice, vary together (k, k); NaN of those of which nothing tells it."""
+        if not by:
+            return self.numbers.covariance(names)
+        one = self._by_value.get((by, value))
+        if one is None:
+            return np.full((len(names), len(names)), np.nan)
+        return self._numbers_of(one).covariance(names)
+
+    @cached_property
+    def _by_value(self) -> dict[tuple[str, str], Sliced[_Held]]:
+        return {(one.slicer.name, one.slicer.values[one.code]): one for one in self._sliced()}
+
+    @cached_property
+    def _of_slices(self) -> Setting:
+        # a table of hundreds of intervals is drawn at no cost only without drawing samples
+        shown = self.plan.inside().shown
+        return self.setting._replace(method="delta", shown=shown, workers=1, whole=self.numbers.scores)
+
+    def _numbers_of(self, one: Sliced[_Held]) -> Numbers:
+        held, clusters = one.held
+        return Numbers(self._of_slices, held.confusion, held.scores, clusters)
+
     def _slices(self) -> SliceRows[_Held]:
         """Every slice that has rows, column by column."""
-        # a table of hundreds of intervals is drawn at no cost only without drawing samples
         inside = self.plan.inside()
-        setting = self.setting._replace(method="delta", shown=inside.shown, workers=1, whole=self.numbers.scores)
         usual = inside.default(self.task.kind)
 
         def metrics(one: Sliced[_Held]) -> dict[str, Value]:
-            held, clusters = one.held
-            return self._values(Numbers(setting, held.confusion, held.scores, clusters), usual, one.slicer.name)
+            return self._values(self._numbers_of(one), usual, one.slicer.name)
 
-        every = [
+        return SliceRows(metrics, self._sliced(), self.plan)
+
+    def _sliced(self) -> list[Sliced[_Held]]:
+        return [
             Sliced(
                 slicer,
                 code,
@@ -136,7 +162,6 @@ class Reporter:
             for number, (slicer, states) in enumerate(zip(self.source.slicers, self.slices, strict=True))
             for code, held in states.slices().items()
         ]
-        return SliceRows(metrics, every, self.plan)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -104,6 +104,10 @@ class ScoreResults:
         columns: Certified = self._computed[key]
         return columns
 
+    def has(self, state: str) -> bool:
+        """Whether a state was kept, and every row has scores."""
+        return state in self._states and not self._unscored
+
     @property
     def sampled(self) -> SampledRows | None:
         """Some rows with all their scores, where they were kept and every row has some."""

@@ -43,7 +43,7 @@ def merge(parts: Parts, *, extra: ExtraOptions, gating: GateOptions, output: Out
 
     from evalcli.merging import check_complete
     from evalcli.merging import merge as add_up
-    from evalcli.parts import check_sliced, encode, report_of_part
+    from evalcli.parts import check_sliced, encode, measured_of_part, report_of_part
 
     total = add_up(_read(files))
     part = encode(total) if delivery.takes_part else b""
@@ -51,7 +51,7 @@ def merge(parts: Parts, *, extra: ExtraOptions, gating: GateOptions, output: Out
         return delivery.deliver_part(part)
     check_complete(total)
     check_sliced(total, metrics_of(rules))
-    result = extras.defined(report_of_part(total, also, own=extras.own))
+    result = extras.defined(report_of_part(total, also, own=extras.own), measured_of_part(total, also))
     verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
     code = delivery.deliver(replace(result, gates=verdicts), part)
     return ExitCode.NO_VERDICT if extras.own and tell_failed(result) else code

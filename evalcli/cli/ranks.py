@@ -16,7 +16,7 @@ from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, count_together
 from evalcli.errors import EvalError, ExitCode, UsageError
 from evalcli.gates import judge
-from evalcli.parts import encode, report_of_part
+from evalcli.parts import encode, measured_of_part, report_of_part
 from evalcli.ranks import LostError, Ranks
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Deliver
         tell_of_ranges(counted.part.about.slicers, counted.part.about.scanned)
     own = wanted.extras.own
     report = replace(report_of_part(counted.part, wanted.job.also, counted.run.workers, own), run=counted.run)
-    report = wanted.extras.defined(report)
+    report = wanted.extras.defined(report, measured_of_part(counted.part, wanted.job.also, counted.run.workers))
     verdicts = judge(report, wanted.rules, wanted.baseline, least=wanted.least, on=wanted.gate_on)
     code = delivery.deliver(replace(report, gates=verdicts), part)
     return ExitCode.NO_VERDICT if own and tell_failed(report) else code

@@ -97,7 +97,7 @@ def report(
             result = evaluate(
                 source, choices, execution, names, progress, also=also, own=extras.own, shown=seen, kept=kept
             )
-        result = extras.defined(result)
+        result = extras.defined(result, kept.measured)
         if rival is not None:
             baseline = measured(rival, asked, result, progress)
     verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
@@ -131,9 +131,11 @@ class _Keeper:
 
     def __init__(self, *, wanted: bool) -> None:
         self.wanted, self.part = wanted, b""
+        self.measured: Measured | None = None
 
     def __call__(self, measured: Measured) -> None:
         """Take what was counted."""
+        self.measured = measured
         if self.wanted:
             from evalcli.parts import encode, part_of
 

@@ -25,6 +25,7 @@ from evalcli.uncertainty import bins
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusterbins import spread_of
 from evalcli.uncertainty.clusters import CLUSTERS, surer
+from evalcli.uncertainty.counted import covariance_of
 from evalcli.uncertainty.groups import RankedSums, ranking_sums
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.proportions import SHARES
@@ -170,6 +171,24 @@ class ClusterIntervals(Intervals):
         self._groups, self._values = groups, values
         self._ranked: dict[tuple[str, tuple[float, ...], int], RankedSums] = {}
         self._alike: dict[tuple[float, float], Intervals] = {}
+
+    def covariance(self, names: Sequence[MetricName], values: Sequence[float]) -> HostArray:
+        """How metrics vary together (k, k), from what each group adds; NaN of those of which nothing tells it."""
+        moves = [self._moved(name, value) for name, value in zip(names, values, strict=True)]
+        size = len(self._values.shares)
+        held = [np.full(size, np.nan) if one is None else one for one in moves]
+        return covariance_of(np.array(held), np.ones(size))
+
+    def _moved(self, name: MetricName, value: float) -> HostArray | None:
+        """What each group adds (J,) to a metric; ``None`` where that is not known."""
+        if self._values.is_one or name.base == "ece":
+            return None
+        if name.entry.state != "KeyTable":
+            return self._sums(name, value)
+        if self._scored is None or name.average == "micro":
+            return None
+        place = self._place(name)
+        return self._of_mean_ranking(name, self._scored) if place is None else self._of_ranking(name, place).sums
 
     def design_effect(self, accuracy: float) -> float | None:
         """How many times as large the variance of the subset ``accuracy`` is as if rows were independent.

@@ -215,19 +215,54 @@ class Intervals(RankIntervals):
 
     def _variance(self, name: MetricName, ratio: Ratio, own: HostArray, weights: HostArray) -> float:
         """The variance of a mean over labels, from how their marks go together."""
-        margins, n = self._margins, self._n
+        marks, every = self._marks(name, ratio, own, weights)
+        return self._product((marks, every), (marks, every))
+
+    def _marks(self, name: MetricName, ratio: Ratio, own: HostArray, weights: HostArray) -> tuple[HostArray, float]:
+        """What each mark (3L,), and any row, adds to a mean over labels."""
+        margins = self._margins
         bottom = ratio.bottom.of(margins)
         share = np.where(bottom > 0.0, weights / np.where(bottom > 0.0, bottom, 1.0), 0.0)
         slopes = [(a - own * b) * share for a, b in zip(*ratio, strict=True)]
         if name.average == "weighted":
             support = float(margins.support.sum())
             slopes[1] = slopes[1] + (own - dot(weights, own)) / support
-        marks, every = np.concatenate(slopes[:3]), dot(slopes[3], margins.n / n)
+        return np.concatenate(slopes[:3]), dot(slopes[3], margins.n / self._n)
+
+    def _product(self, one: tuple[HostArray, float], other: tuple[HostArray, float]) -> float:
+        """The covariance of two metrics to which marks, and any row, add so much."""
         assert self._together is not None
-        first = np.concatenate(margins[:3])
-        square = float((marks[:, None] * self._together * marks[None, :]).sum())
-        square += 2.0 * every * dot(marks, first) + every * every * n
+        n, first = self._n, np.concatenate(self._margins[:3])
+        (marks, every), (others, each) = one, other
+        square = float((marks[:, None] * self._together * others[None, :]).sum())
+        square += each * dot(marks, first) + every * dot(others, first) + every * each * n
         return square * n / max(n - 1.0, 1.0)
+
+    def covariance(self, names: Sequence[MetricName], values: Sequence[float]) -> HostArray:
+        """How metrics vary together (k, k); NaN of those of which nothing tells it."""
+        found = np.full((len(names), len(names)), np.nan)
+        moved = [self._moved_by_marks(name, value) for name, value in zip(names, values, strict=True)]
+        for i, one in enumerate(moved):
+            for j, other in enumerate(moved):
+                if one is not None and other is not None:
+                    found[i, j] = self._product(one, other)
+        still = ~(np.diag(found) > 0.0)
+        found[still], found[:, still] = np.nan, np.nan
+        return found
+
+    def _moved_by_marks(self, name: MetricName, value: float) -> tuple[HostArray, float] | None:
+        """What each mark, and any row, adds to a metric of counts; ``None`` of others."""
+        if self._together is None or name.base not in {*RATIOS, "f1", "fbeta"} or name.average == OVER_ROWS:
+            return None
+        ratio, kept = ratio_of(name.base, *name.arguments), np.asarray(self._counted.kept, np.float64)
+        own, bottom = self._ratios(ratio)
+        if name.average == "micro":
+            weights = kept * bottom / max(float((kept * bottom).sum()), 1e-300)
+            return self._marks(name, ratio, np.full(len(own), value), weights)
+        if name.average is not None:
+            return self._marks(name, ratio, own, self._weights(name))
+        place = class_index(name, None, self._counted.labels)
+        return self._marks(name, ratio, own, (np.arange(len(own)) == place).astype(np.float64))
 
     # Scores.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,10 @@ from evalcli.report import ClassRow, Clustered, Confusion, Report, Square, Value
 from evalcli.reporting import Sliced, SliceRows, digest_of, notes_of, records, signature, slices_of, value_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.counting import Outcome, Plan
+    from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
     from evalcli.multilabel.intervals import Intervals
     from evalcli.multilabel.states import MultilabelPass
@@ -38,12 +42,7 @@ MOST_PAIRS = 1000
 """How many pairs of labels a report holds at most."""
 
 
-def report(plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> Report:
-    """The whole report, findings included."""
-    return _Reporter(plan, outcome, inputs).report()
-
-
-class _Reporter:
+class Reporter:
     """What was counted, and the words for it."""
 
     def __init__(self, plan: Plan, outcome: Outcome, inputs: tuple[InputFile, ...]) -> None:
@@ -155,9 +154,28 @@ class _Reporter:
         plan = self.plan.inside()
 
         def metrics(one: Sliced[MultilabelPass]) -> dict[str, Value]:
-            return _Reporter(plan, self.outcome._replace(gathered=one.held), ()).values(one.slicer.name)
+            return self._of_slice(plan, one.held).values(one.slicer.name)
 
         return SliceRows(metrics, slices_of(self.gathered, self.plan.source.slicers), self.plan)
+
+    def covariance(self, names: Sequence[MetricName], by: str = "", value: str = "") -> HostArray:
+        """How metrics of all rows, or of a slice, vary together (k, k); NaN of those of which nothing tells it."""
+        held: Reporter | None = self
+        if by:
+            one = self._held_slices.get((by, value))
+            held = None if one is None else self._of_slice(self.plan.inside(), one)
+        if held is None or held.intervals is None:
+            return np.full((len(names), len(names)), np.nan)
+        values = [held._value(name).value for name in names]
+        return held.intervals.covariance(names, [float("nan") if one is None else one for one in values])
+
+    @cached_property
+    def _held_slices(self) -> dict[tuple[str, str], MultilabelPass]:
+        slices = slices_of(self.gathered, self.plan.source.slicers)
+        return {(one.slicer.name, one.slicer.values[one.code]): one.held for one in slices}
+
+    def _of_slice(self, plan: Plan, held: MultilabelPass) -> Reporter:
+        return Reporter(plan, self.outcome._replace(gathered=held), ())
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -169,6 +169,21 @@ class ClusterIntervals(Intervals):
             whole = float(scale(value))
             return self._groups.sums(whole, scale(rests)) if np.isfinite(whole) else np.zeros(len(rests))
 
+    def moved(self, name: MetricName, value: float) -> HostArray | None:
+        """What each group adds (J,) to a metric itself; ``None`` where that is not known."""
+        if name.base in {"medae", "max_error"}:
+            return None
+        sums = self._sums(name, value)
+        if sums is None:
+            return None
+        if name.base == "rmse":
+            return sums / (2.0 * value) if value > 0.0 else None
+        if name.base not in _SCALES:
+            return sums
+        if name.base == "wape":
+            return sums * value
+        return sums * (-(1.0 - value) if _SCALES[name.base] is _SHORT else 1.0 - value * value)
+
     def design_effect(self, mse: float) -> float | None:
         """How many times as large the variance of the ``mse`` is as if rows were independent; ``None`` where it is 0.
 

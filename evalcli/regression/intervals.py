@@ -113,6 +113,21 @@ class Intervals:
         self._pairs = pairs if rows > 0 else None
         self._total, self._rows = rows, rows / mean_weight
 
+    @property
+    def residuals(self) -> Residuals | None:
+        """The residuals, where they were counted."""
+        return self._residuals
+
+    @property
+    def pairs(self) -> OutputPairs | None:
+        """Predictions and targets together, where they were counted."""
+        return self._pairs
+
+    @property
+    def mean_weight(self) -> float:
+        """``Σw² / Σw``"""
+        return self._mean_weight
+
     def of(self, name: MetricName, value: Value) -> Value:
         """``value`` with its interval, where there is one."""
         if value.value is None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from evalcli import __version__
 from evalcli.addresses import between, wholes_of
 from evalcli.errors import UsageError
@@ -21,9 +23,10 @@ from evalcli.report import Clustered, OutputRow, Report, Residuals, Value
 from evalcli.reporting import Sliced, SliceRows, notes_of, records, signature, slices_of, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from evalcli.counting import Outcome, Plan
+    from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
     from evalcli.regression.clusters import GroupValues
     from evalcli.regression.intervals import Intervals
@@ -117,9 +120,32 @@ class Reporter:
         plan = self.plan.inside()
 
         def metrics(one: Sliced[RegressionPass]) -> dict[str, Value]:
-            return Reporter(plan, self.outcome._replace(gathered=one.held), ()).values(one.slicer.name)
+            return self._of_slice(plan, one.held).values(one.slicer.name)
 
         return SliceRows(metrics, slices_of(self.outcome.gathered, self.source.slicers), self.plan)
+
+    def covariance(self, names: Sequence[MetricName], by: str = "", value: str = "") -> HostArray:
+        """How metrics of all rows, or of a slice, vary together (k, k); NaN of those of which nothing tells it."""
+        from evalcli.regression.joint import Asked, covariance
+
+        if by:
+            held = self._held_slices.get((by, value))
+            return _unknown(names) if held is None else self._of_slice(self.plan.inside(), held).covariance(names)
+        several = len(self.outputs) > 1 and any(name.label is None for name in names)
+        if several or self.choices.confidence is None or not self._weights_tell:
+            return _unknown(names)
+        places = [0 if name.label is None else self.outputs.index(name.label) for name in names]
+        values = [float(self.results.value(name).value) for name in names]
+        known = zip(places, names, values, strict=True)
+        return covariance([Asked(self._of(place), name, number) for place, name, number in known])
+
+    @cached_property
+    def _held_slices(self) -> dict[tuple[str, str], RegressionPass]:
+        slices = slices_of(self.outcome.gathered, self.source.slicers)
+        return {(one.slicer.name, one.slicer.values[one.code]): one.held for one in slices}
+
+    def _of_slice(self, plan: Plan, held: RegressionPass) -> Reporter:
+        return Reporter(plan, self.outcome._replace(gathered=held), ())
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""
@@ -277,3 +303,7 @@ class Reporter:
             "v": __version__,
         }
         return signature(parts)
+
+
+def _unknown(names: Sequence[MetricName]) -> HostArray:
+    return np.full((len(names), len(names)), np.nan)

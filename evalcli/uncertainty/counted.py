@@ -40,6 +40,9 @@ ENOUGH = 10.0
 MOST_CELLS = 4096
 """Of so many kinds of rows the score interval of one metric takes a tenth of a second; of more, it is the delta."""
 
+MOST_SMOOTHED = 100
+"""Of so many classes every pair is made a cell."""
+
 _NOTHING = 1e-24
 """A variance that is rounding."""
 
@@ -110,6 +113,30 @@ class CountIntervals:
         found = [(place, one) for place, one in every if one is not None]
         low, high = (np.array([getattr(one, end) for _, one in found], np.float64) for end in ("low", "high"))
         return EachClass(classes[[place for place, _ in found]], low, high, tuple(one.method for _, one in found))
+
+    def moves(self, names: Sequence[MetricName], cells: Cells | None = None) -> HostArray:
+        """The influence of a row of each kind of ``cells`` on each metric: (k, K), NaN of what has none."""
+        cells = self.cells if cells is None else cells
+        found = np.full((len(names), len(cells.amounts)), np.nan)
+        for row, name in zip(found, names, strict=True):
+            place = place_of(name, cells, self._positive, self._classes)
+            if place is not None:
+                of = measure(name, cells, declared=self._declared, place=place)
+                row[:] = of.slope(cells.margins).at(cells.target, cells.preds)
+        return found
+
+    def covariance(self, names: Sequence[MetricName]) -> HostArray:
+        """How metrics vary together (k, k); NaN of those of which nothing tells it.
+
+        Where no row moves one of them, as where all are right, half a row of each class is taken to be wrong.
+        """
+        cells, moves = self.cells, self.moves(names)
+        if self._clusters is not None:
+            return covariance_of(np.array([self._clusters.pulls(row) for row in moves]), np.ones(self._clusters.count))
+        if not np.abs(moves).max(axis=1).all() and 1 < cells.size <= MOST_SMOOTHED:
+            cells = cells.smoothed()
+            moves = self.moves(names, cells)
+        return covariance_of(moves, cells.squares)
 
     def _of(self, name: MetricName, place: int, value: float | None = None) -> Interval | None:
         if value is None:
@@ -219,6 +246,18 @@ class CountIntervals:
         if self._clusters is not None:
             return self._clusters.replicates(self.confidence)
         return replicates(self.cells, self.confidence)
+
+
+def covariance_of(moves: HostArray, squares: HostArray) -> HostArray:
+    """The covariances (k, k) of sums of independent terms: ``moves`` (k, K) times what has such ``squares`` (K,).
+
+    NaN of what nothing moves: nothing tells how it goes together with others.
+    """
+    sides = moves * np.sqrt(squares)
+    found = np.array([[dot(one, other) for other in sides] for one in sides])
+    still = ~(np.diag(found) > 0.0)
+    found[still], found[:, still] = np.nan, np.nan
+    return found
 
 
 def _doubt(influence: HostArray, cells: Cells) -> float:

@@ -1,0 +1,165 @@
+"""The interval of a number that is computed from estimates, put together from the interval of each (MOVER).
+
+What estimates may be, all together, is a region around those that were seen: each reaches to the ends of its own
+interval, and how they go together makes an ellipse of it. The ends of the number are the least and the most that it is
+in there. So it keeps the range of each estimate and the longer side of each interval, the interval of a sum is that of
+Zou and Donner, and what one estimate alone decides has the interval of that, transformed. Estimates of which nobody
+knows how they go together are taken to be off together, in whichever way is the worst: the region holds all that they
+may be then.
+
+Source: Zou and Donner 2008, Construction of confidence limits about effect measures: a general approach; Donner and Zou
+2012, Closed-form confidence intervals for functions of the normal mean and standard deviation (on more than sums).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite, isnan, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evalcli.metrics.arrays import HostArray
+
+    Function = Callable[[HostArray], float]
+
+_STEPS = 50
+_CLOSE = 1e-9
+_PART = 1e-5
+"""Of an interval's width: what a slope is taken over."""
+_POINTS = 65
+"""Places at which a number is looked at that one estimate decides."""
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What was seen: ``values`` (k,) and the ends ``lows`` and ``highs`` of their intervals, at one confidence.
+
+    ``covariance`` (k, k) is NaN of two of which nobody knows how they go together, and of one that stands for itself.
+
+    >>> two = Estimates(np.array([0.8, 0.6]), np.array([0.7, 0.5]), np.array([0.9, 0.7]), np.diag([0.0025, 0.0025]))
+    >>> [round(end, 3) for end in two.ends(lambda x: float(x[0] - x[1]), 2.0)]
+    [0.059, 0.341]
+    """
+
+    values: HostArray
+    lows: HostArray
+    highs: HostArray
+    covariance: HostArray
+
+    @cached_property
+    def correlation(self) -> HostArray:
+        """How they go together (k, k); NaN where nobody knows, and of what no row has moved."""
+        sizes = np.sqrt(np.diag(self.covariance))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.clip(self.covariance / (sizes[:, None] * sizes[None, :]), -1.0, 1.0)
+        np.fill_diagonal(found, 1.0)
+        known: HostArray = found
+        return known
+
+    @property
+    def are_known(self) -> bool:
+        """Whether it is known how all go together that vary."""
+        return len(self.blocks(self.highs > self.lows)) < 2
+
+    def blocks(self, used: HostArray) -> list[HostArray]:
+        """Those that are ``used`` (k,), parted so that in each it is known how all of them go together."""
+        found: list[list[int]] = []
+        for place in np.flatnonzero(used).tolist():
+            home = next((one for one in found if not np.isnan(self.correlation[place, one]).any()), None)
+            if home is None:
+                found.append([place])
+            else:
+                home.append(place)
+        return [np.array(one) for one in found]
+
+    def ends(self, of: Function, critical: float) -> tuple[float, float] | None:
+        """The least and the most that ``of`` is in the region; ``None`` where it is undefined in a part of it.
+
+        No less far off than a normal variable with the variance that is known.
+        """
+        here = of(self.values)
+        if not isfinite(here):
+            return None
+        slope = self._slope(of, self.values)
+        used = slope != 0.0 if np.isfinite(slope).all() else self.highs > self.lows
+        if np.count_nonzero(self.highs > self.lows) == 1:
+            return self._of_one(of)
+        blocks = self.blocks(self.highs > self.lows)
+        found = [self._end(of, blocks, sign) for sign in (-1.0, 1.0)]
+        if not all(map(isfinite, found)):
+            return None
+        low, high = found
+        if len(self.blocks(used)) == 1:
+            low, high = self._stretched(here, (low, high), critical * self._error(slope))
+        return low, high
+
+    def _of_one(self, of: Function) -> tuple[float, float] | None:
+        """Where a single estimate varies."""
+        steps = np.linspace(0.0, 1.0, _POINTS)
+        points = [self.lows + step * (self.highs - self.lows) for step in steps]
+        found = [of(point) for point in (*points, self.values)]
+        return (min(found), max(found)) if all(map(isfinite, found)) else None
+
+    def _end(self, of: Function, blocks: list[HostArray], sign: float) -> float:
+        """The farthest that is found when going up, or down, again and again; NaN where something is undefined."""
+        best = of(self.values)
+        for point in self._farther(of, blocks, sign):
+            value = of(point)
+            if not isfinite(value):
+                return float("nan")
+            best = max(best, value) if sign > 0.0 else min(best, value)
+        return best
+
+    def _farther(self, of: Function, blocks: list[HostArray], sign: float) -> Iterator[HostArray]:
+        """Points at the edge of the region, each where the slopes at the one before lead."""
+        point = self.values
+        for step in range(_STEPS):
+            slope = self._slope(of, point)
+            if not np.isfinite(slope).all():
+                yield np.full(len(point), np.nan)
+                return
+            arms = np.where(sign * slope > 0.0, self.highs - self.values, self.values - self.lows)
+            moved = np.zeros(len(point))
+            for block in blocks:
+                pull = (slope * arms)[block]
+                along = (self.correlation[np.ix_(block, block)] * pull).sum(axis=1)
+                square = float((pull * along).sum())
+                if square > 0.0:
+                    moved[block] = sign * along / sqrt(square)
+            there = np.clip(self.values + moved * arms, self.lows, self.highs)
+            yield there
+            if (np.abs(there - point) <= _CLOSE * (self.highs - self.lows)).all():
+                return
+            point = there if step < _STEPS // 2 else (there + point) / 2.0
+
+    def _slope(self, of: Function, point: HostArray) -> HostArray:
+        """What ``of`` gains for a unit of each estimate (k,)."""
+        found = np.zeros(len(point))
+        for place in np.flatnonzero(self.highs > self.lows).tolist():
+            step = _PART * (self.highs[place] - self.lows[place])
+            before, after = point.copy(), point.copy()
+            before[place] = max(point[place] - step, self.lows[place])
+            after[place] = min(point[place] + step, self.highs[place])
+            found[place] = (of(after) - of(before)) / (after[place] - before[place])
+        return found
+
+    def _error(self, slope: HostArray) -> float:
+        """The standard error that the covariance says; 0 where it does not."""
+        variance = float((slope[:, None] * self.covariance * slope[None, :]).sum())
+        return 0.0 if isnan(variance) or variance <= 0.0 else sqrt(variance)
+
+    @staticmethod
+    def _stretched(here: float, ends: tuple[float, float], reach: float) -> tuple[float, float]:
+        """Both sides longer alike, where together they fall short of ``reach`` to either side.
+
+        Intervals that are too wide by themselves might take more from each other than their estimates have in common.
+        """
+        low, high = ends
+        width = high - low
+        times = 2.0 * reach / width if 0.0 < width < 2.0 * reach else 1.0
+        return here + (low - here) * times, here + (high - here) * times
