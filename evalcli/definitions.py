@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from math import inf, isfinite, isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -30,7 +31,14 @@ if TYPE_CHECKING:
     from evalcli.report import Report, SliceRow, Value
 
     Ends = tuple[float, float]
-    Covariance = Callable[[Sequence["Leaf"]], HostArray]
+
+
+class Covariance(Protocol):
+    """How metrics of all rows vary together (k, k), or of the slice ``value`` of those ``by`` a column."""
+
+    def __call__(self, names: Sequence[str], by: str = "", value: str = "") -> HostArray:
+        """NaN of those of which nobody knows."""
+
 
 LARGEST = 1000
 """Of more operations, with those of the definitions that it reads, one reads these as if they were metrics."""
@@ -38,17 +46,10 @@ BOUND = " (bound)"
 """How the method of an interval ends that holds however metrics go together."""
 
 
-class Leaf(NamedTuple):
-    """A metric ``name`` of all rows, or of the slice ``value`` of those ``by`` a column."""
-
-    name: str
-    by: str = ""
-    value: str = ""
-
-
-def unknown(leaves: Sequence[Leaf]) -> HostArray:
+def unknown(names: Sequence[str], by: str = "", value: str = "") -> HostArray:
     """How metrics go together where nobody knows."""
-    return np.full((len(leaves), len(leaves)), np.nan)
+    del by, value
+    return np.full((len(names), len(names)), np.nan)
 
 
 def with_definitions(
@@ -101,10 +102,11 @@ def _with_definition(
     if not {*names.values()} <= {*row.metrics}:
         return row
     value = evaluated(definition.expression.tree, lambda name: row.metrics[names[name]])
-    leaves = {name: Leaf(_registered(name), row.by, row.value) for name in _names(tree)}
-    if all(leaf.name in row.metrics for leaf in leaves.values()):
-        held = {leaf: row.metrics[leaf.name] for leaf in leaves.values()}
-        value = _interval(report, tree, value, Read(leaves, held, covariance))
+    read = {name: _registered(name) for name in _names(tree)}
+    if {*read.values()} <= {*row.metrics}:
+        held = {name: row.metrics[name] for name in read.values()}
+        inside = partial(covariance, by=row.by, value=row.value)
+        value = _interval(report, tree, value, Read(read, held, inside))
     return row._replace(metrics={**row.metrics, definition.name: value})
 
 
@@ -144,57 +146,49 @@ def _size(tree: Any, most: int) -> int:
 
 @dataclass(frozen=True)
 class Read:
-    """What a tree reads: its names as ``leaves``, what the report ``held`` of each, and how they go together."""
+    """What a tree reads: the full ``names`` of its metrics, what was ``held`` of each, and how these go together."""
 
-    leaves: Mapping[str, Leaf]
-    held: Mapping[Leaf, Value]
-    covariance: Covariance
+    names: Mapping[str, str]
+    held: Mapping[str, Value]
+    covariance: Callable[[Sequence[str]], HostArray]
 
 
 def _sure(report: Report, tree: Any, value: Value, covariance: Covariance, least: int) -> Value:
-    """A value of all rows, or of the slices that are named, with its interval."""
+    """A value of all rows with its interval."""
     from evalcli.addresses import look_up
-    from evalcli.metrics.registry import split_address
 
-    leaves, held = {}, {}
-    for name in _names(tree):
+    names = {name: _registered(name) for name in _names(tree)}
+    held = {}
+    for name, full in names.items():
         found = look_up(report, name, least)
         if isinstance(found, str):
             return value
-        address = split_address(name)
-        single = address is not None and address.value not in {None, "*"}
-        leaf = Leaf(_registered(name))
-        if address is not None and single:
-            leaf = Leaf(_registered(address.metric), address.by, str(address.value))
-        leaves[name] = leaf
-        held[leaf] = found.value
-    return _interval(report, tree, value, Read(leaves, held, covariance))
+        held[full] = found.value
+    return _interval(report, tree, value, Read(names, held, covariance))
 
 
 def _interval(report: Report, tree: Any, value: Value, read: Read) -> Value:
     """``value`` with its interval, where there is one."""
-    uncertain = [leaf for leaf, one in read.held.items() if one.value is not None]
-    unsure = report.confidence is None or value.value is None or len(uncertain) < len(read.held)
-    if unsure or not read.held or any(one.low is None for one in read.held.values()):
+    if report.confidence is None or value.value is None or not read.held:
         return value
-    assert report.confidence is not None
-    assert value.value is not None
+    if any(one.value is None or one.low is None for one in read.held.values()):
+        return value
     found = Reach.of(read, Confidence(report.confidence)).interval(tree)
     if found is None:
         return value
     if value.certified is not None:
         found = replace(found, low=min(found.low, value.certified[0]), high=max(found.high, value.certified[1]))
-    found = found.holding(value.value, *(_within(tree, read.leaves) or (-inf, inf)))
+    found = found.holding(value.value, *(_within(tree, read.names) or (-inf, inf)))
     return replace(value, low=found.low, high=found.high, method=found.method)
 
 
-def _within(tree: Any, leaves: Mapping[str, Leaf]) -> Ends | None:
+def _within(tree: Any, names: Mapping[str, str]) -> Ends | None:
     """Where an expression can lie, from where its metrics can."""
     if isinstance(tree, Name):
-        return _range(leaves[tree.text].name)
+        return _range(names[tree.text])
     if not isinstance(tree, Call):
         return float(tree), float(tree)
-    parts = [_within(part, leaves) for part in tree.parts]
+    parts = [_within(part, names) for part in tree.parts]
     return _combined(tree.operation, parts)
 
 
@@ -244,17 +238,17 @@ class Reach:
     @classmethod
     def of(cls, read: Read, confidence: Confidence) -> Reach:
         """Of the metrics that were ``read``."""
-        leaves = [*read.held]
-        values = [read.held[leaf] for leaf in leaves]
+        names = [*read.held]
+        values = [*read.held.values()]
         columns = [np.array([getattr(one, end) for one in values], np.float64) for end in ("value", "low", "high")]
         methods = tuple(one.method or "" for one in values)
-        covariance = read.covariance(leaves) if len(leaves) > 1 else unknown(leaves)
+        covariance = read.covariance(names) if len(names) > 1 else unknown(names)
         covariance = np.array(covariance, np.float64)
         for place, method in enumerate(methods):
             if BOUND in method:  # as wide as that it may take too much from another that goes with it
                 covariance[place], covariance[:, place] = np.nan, np.nan
         estimates = Estimates(columns[0], columns[1], columns[2], covariance)
-        places = {name: leaves.index(leaf) for name, leaf in read.leaves.items()}
+        places = {name: names.index(full) for name, full in read.names.items()}
         return cls(places, estimates, methods, confidence)
 
     def interval(self, tree: Any) -> Interval | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from math import isfinite, nan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from evalcli.own import OwnMetric, OwnValues
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices
+    from evalcli.uncertainty.intervals import Interval
 
 
 def evaluate(  # noqa: PLR0913  # most of it need not be said
@@ -110,13 +111,15 @@ def measure(  # noqa: PLR0913  # likewise
         if own:
             from evalcli.own import OwnMetrics
 
-            plan = replace(plan, own=OwnMetrics(tuple(own), choices, source))
+            # a part holds what metrics gathered, and no groups of it
+            seen = replace(choices, confidence=None) if partial else choices
+            plan = replace(plan, own=OwnMetrics(tuple(own), seen, source))
         return Measured(plan, *count(plan, size, progress)), size
 
 
 def with_own(report: Report, own: Sequence[OwnMetric], found: OwnValues) -> Report:
     """The report with what the caller's own metrics say, of all rows and of each slice; of each class by its name."""
-    added = _own_values(found.values, own, report.classes)
+    added = _own_values(found.values, own, report.classes, found.sure)
     directions = {
         name: one.better
         for one in own
@@ -142,7 +145,10 @@ def with_own(report: Report, own: Sequence[OwnMetric], found: OwnValues) -> Repo
 
 
 def _own_values(
-    found: Mapping[str, dict[str, float]], own: Sequence[OwnMetric], classes: Sequence[str]
+    found: Mapping[str, dict[str, float]],
+    own: Sequence[OwnMetric],
+    classes: Sequence[str],
+    sure: Mapping[str, dict[str, Interval]] | None = None,
 ) -> dict[str, Value]:
     """What each of the caller's own metrics computed, of several numbers each under its name; NaN is undefined."""
     metrics = {}
@@ -151,7 +157,9 @@ def _own_values(
         by_class = len(values) == len(classes) and [*values] == [str(i) for i in range(len(values))]
         for i, (key, number) in enumerate(values.items()):
             name = f"{one.name}[{classes[i]}]" if by_class else f"{one.name}.{key}" if key else one.name
-            metrics[name] = Value(number if isfinite(number) else None)
+            interval = (sure or {}).get(one.name, {}).get(key)
+            value = Value(number if isfinite(number) else None)
+            metrics[name] = value if interval is None else replace(value, **asdict(interval))
     return metrics
 
 

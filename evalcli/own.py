@@ -12,21 +12,25 @@ from __future__ import annotations
 
 import inspect
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from evalcli import owngroups
 from evalcli.metrics.arrays import tensor_of
 from evalcli.slicepasses import inside
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.evidence import Evidence
     from evalcli.sources.base import Array, Batch, Field, Source
     from evalcli.task import Choices, Task
+    from evalcli.uncertainty.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,15 @@ def failure_of(name: str, error: BaseException, file: str | None = None) -> Fail
 
 
 class OwnValues(NamedTuple):
-    """What metrics compute of all rows, and of each slice by column and value; what failed, of each metric once."""
+    """What metrics compute of all rows, and of each slice by column and value; what failed, of each metric once.
+
+    ``sure`` are the intervals of those of all rows, where there are some.
+    """
 
     values: dict[str, dict[str, float]]
     slices: dict[tuple[str, str], dict[str, dict[str, float]]]
     failures: tuple[Failure, ...]
+    sure: Mapping[str, dict[str, Interval]] = MappingProxyType({})
 
 
 def told_once(
@@ -82,17 +90,23 @@ def told_once(
 
 
 class OwnRows(NamedTuple):
-    """What metrics see: predictions, truth and weights; ``groups`` (N, S) are the slices that each row is in."""
+    """What metrics see: predictions, truth and weights; ``groups`` (N, S) are the slices that each row is in.
+
+    ``dealt`` (N,) is the group of rows for an interval, where one is wanted.
+    """
 
     preds: Array
     target: Array
     weight: Array | None
     groups: Array | None = None
+    dealt: Array | None = None
 
     def pick(self, rows: Array) -> OwnRows:
         """Some of the rows."""
-        weight, groups = (None if part is None else part[rows] for part in (self.weight, self.groups))
-        return OwnRows(self.preds[rows], self.target[rows], weight, groups)
+        weight, groups, dealt = (
+            None if part is None else part[rows] for part in (self.weight, self.groups, self.dealt)
+        )
+        return OwnRows(self.preds[rows], self.target[rows], weight, groups, dealt)
 
 
 class OwnMetric:
@@ -113,6 +127,13 @@ class OwnMetric:
             self.file: str | None = inspect.getfile(type(metric))
         except (TypeError, OSError):
             self.file = None
+
+    def merged(self, parts: Sequence[Any]) -> Any:
+        """One metric of the rows of several."""
+        total = self.metric.fresh()
+        for part in parts:
+            total.merge(part)
+        return total
 
 
 def _better(metric: Any) -> str:
@@ -150,7 +171,8 @@ class OwnMetrics:
         values, failures = self.total.values()
         found = {where: one.values() for where, one in self.total.by_value()}
         told = told_once(failures, ((where, failed) for where, (_, failed) in found.items()))
-        return OwnValues(values, {where: each for where, (each, _) in found.items()}, told)
+        sure = self.total.sure(values)
+        return OwnValues(values, {where: each for where, (each, _) in found.items()}, told, sure)
 
     def rows(self, batch: Batch) -> OwnRows:
         """Rows as metrics see them."""
@@ -161,7 +183,8 @@ class OwnMetrics:
             preds, target = np.repeat(preds, batch.repeats, axis=0), np.repeat(target, batch.repeats, axis=0)
             weight = None if weight is None else np.repeat(weight, batch.repeats)
             groups = None if groups is None else np.repeat(groups, batch.repeats, axis=0)
-        rows = OwnRows(preds, target, weight, groups)
+        dealt = None if self.choices.confidence is None else owngroups.dealt(batch)
+        rows = OwnRows(preds, target, weight, groups, dealt)
         keep = self._kept(preds, target)
         return rows if keep is None else rows.pick(keep)
 
@@ -205,7 +228,8 @@ def _numbered(rows: Array, side: Field, names: tuple[str, ...]) -> Array:
 class OwnPass:
     """What one worker has gathered: a metric for each batch, by the number of its first row.
 
-    ``slices`` hold for each slicer the same of every slice that has rows, by its code.
+    ``slices`` hold for each slicer the same of every slice that has rows, by its code; ``groups`` those of the groups
+    of rows that intervals are told by, and how many ``rows`` each has.
     """
 
     def __init__(self, own: OwnMetrics) -> None:
@@ -213,6 +237,8 @@ class OwnPass:
         self.parts: list[tuple[int, dict[str, Any]]] = []
         self.failures: dict[str, tuple[int, Failure]] = {}
         self.slices: tuple[dict[int, OwnPass], ...] = tuple({} for _ in own.source.slicers)
+        self.groups: dict[int, OwnPass] = {}
+        self.rows = 0
 
     def add(self, batch: Batch) -> None:
         """Give a batch to each metric."""
@@ -222,9 +248,13 @@ class OwnPass:
             assert rows.groups is not None
             for code, places in inside(rows.groups[:, number]):
                 slices.setdefault(code, OwnPass(self.own))._take(batch.start, rows.pick(places))
+        if rows.dealt is not None:
+            for group, places in inside(rows.dealt):
+                self.groups.setdefault(group, OwnPass(self.own))._take(batch.start, rows.pick(places))
 
     def _take(self, start: int, rows: OwnRows) -> None:
         held: dict[str, Any] = {}
+        self.rows += len(rows.target)
         for own in self.own.metrics:
             if own.name in self.failures:
                 continue
@@ -248,12 +278,15 @@ class OwnPass:
     def merge(self, other: OwnPass) -> None:
         """Take in what another worker has gathered."""
         self.parts += other.parts
+        self.rows += other.rows
         for name, found in other.failures.items():
             if name not in self.failures or found[0] < self.failures[name][0]:
                 self.failures[name] = found
         for mine, theirs in zip(self.slices, other.slices, strict=True):
             for code, one in theirs.items():
                 mine.setdefault(code, OwnPass(self.own)).merge(one)
+        for group, one in other.groups.items():
+            self.groups.setdefault(group, OwnPass(self.own)).merge(one)
 
     def by_value(self) -> Iterator[tuple[tuple[str, str], OwnPass]]:
         """Every slice that has rows, by column and value, in order."""
@@ -276,6 +309,24 @@ class OwnPass:
                 self._fail(0, own, e)
             else:
                 found[own.name] = total
+        return found
+
+    def sure(self, values: dict[str, dict[str, float]]) -> dict[str, dict[str, Interval]]:
+        """The intervals of what was computed of all rows; none of a metric that fails on some of them."""
+        confidence = self.own.choices.confidence
+        if confidence is None or not self.groups:
+            return {}
+        groups = [one for _, one in sorted(self.groups.items())]
+        totals, rows = [one.totals() for one in groups], np.array([one.rows for one in groups])
+        found = {}
+        for own in self.own.metrics:
+            if own.name not in values or any(own.name not in each for each in totals):
+                continue
+            of_clusters = self.own.source.clustered is not None
+            with suppress(Exception):  # a stranger's code raises what it likes
+                whole = owngroups.Whole(values[own.name], lambda one: plain_values(one.compute()), rows)
+                parts = [each[own.name] for each in totals]
+                found[own.name] = owngroups.intervals(whole, parts, own.merged, confidence, of_clusters=of_clusters)
         return found
 
     def failed(self) -> tuple[Failure, ...]:

@@ -99,15 +99,17 @@ def test_what_metrics_see():
             return 0.0
 
     words = np.array(["a", "b", "c"])
-    evalcli.evaluate(words[PREDS], words[TARGET], own=[See()])
+    evalcli.evaluate(words[PREDS], words[TARGET], own=[See()], confidence=None)
     assert np.array_equal(seen[-1][0], PREDS)
     assert np.array_equal(seen[-1][1], TARGET)
-    evalcli.evaluate(words[PREDS], words[TARGET], labels=["c", "b", "a"], own=[See()], weight=np.ones(300))
+    evalcli.evaluate(
+        words[PREDS], words[TARGET], labels=["c", "b", "a"], own=[See()], confidence=None, weight=np.ones(300)
+    )
     assert np.array_equal(seen[-1][1], 2 - TARGET)
     assert seen[-1][2].sum() == 300
-    evalcli.evaluate(PREDS, TARGET, ignore_index=1, own=[See()])
+    evalcli.evaluate(PREDS, TARGET, ignore_index=1, own=[See()], confidence=None)
     assert np.array_equal(seen[-1][1], TARGET[TARGET != 1])
-    evalcli.evaluate(LOGITS, TARGET, own={"see": See()})
+    evalcli.evaluate(LOGITS, TARGET, own={"see": See()}, confidence=None)
     assert seen[-1][0].shape == (300, 3)
     with pytest.raises(ValueError, match="read-only"):
         seen[-1][0][0] = 1
