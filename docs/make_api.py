@@ -80,8 +80,10 @@ def page() -> str:
         entry("evalcli.list_mistakes", evalcli.list_mistakes),
         *(
             f"{entry(f'comparison.{name}', getattr(evalcli.Comparison, name), bound=True)}\n"
-            for name in ("metrics", "to_json", "save", "from_json")
+            for name in ("metrics", "slices", "check", "with_gates", "to_json", "save", "from_json")
         ),
+        entry("evalcli.overlap", evalcli.overlap),
+        f"\n{prose(evalcli.Overlap)}\n\n",
         entry("evalcli.merge", evalcli.merge),
         f"\n### Part\n\n{prose(evalcli.Part)}\n\n",
         *(f"{entry(f'part.{name}', getattr(evalcli.Part, name), bound=True)}\n" for name in ("report", "save", "load")),

@@ -14,10 +14,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evalcli.api.comparing import Comparison as Comparison
     from evalcli.api.comparing import compare as compare
+    from evalcli.api.comparison import Comparison as Comparison
     from evalcli.api.evaluating import evaluate as evaluate
     from evalcli.api.listing import list_mistakes as list_mistakes
+    from evalcli.api.overlapping import Overlap as Overlap
+    from evalcli.api.overlapping import overlap as overlap
     from evalcli.api.partial import Part as Part
     from evalcli.api.partial import merge as merge
     from evalcli.api.report import Report as Report
@@ -32,13 +34,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Comparison": "api.comparing",
+    "Comparison": "api.comparison",
     "EmptyError": "errors",
     "EvalError": "errors",
     "InputError": "errors",
     "LimitError": "errors",
     "Metric": "metrics.base",
     "OutputError": "errors",
+    "Overlap": "api.overlapping",
     "Part": "api.partial",
     "Report": "api.report",
     "UsageError": "errors",
@@ -46,6 +49,7 @@ _HOMES = {
     "evaluate": "api.evaluating",
     "list_mistakes": "api.listing",
     "merge": "api.partial",
+    "overlap": "api.overlapping",
 }
 _ROOMS = ("functional", "integrations", "metrics", "testing")
 """Modules that are reached without an import of their own."""

@@ -1,132 +1,26 @@
-"""``evalcli.compare``: models on the same samples, from arrays or files, as an object."""
+"""``evalcli.compare``: models on the same samples, or one on two, from arrays or files, as an object."""
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack, closing
-from dataclasses import fields, replace
-from math import nan
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from evalcli.api.comparison import Comparison
 from evalcli.api.evaluating import confidence_of, metric_names
-from evalcli.api.saving import save_as
-from evalcli.comparing.data import NAMES, Difference
-from evalcli.comparing.data import Comparison as PlainComparison
+from evalcli.comparing.data import NAMES
 from evalcli.engine import Execution
 from evalcli.errors import EvalError, UsageError
 from evalcli.inputs import Sides, is_path, open_sides
 from evalcli.keywords import check_word, choices_of, in_keywords
 from evalcli.sources.base import Selection
 from evalcli.sources.clustering import NoClustersError
+from evalcli.sources.slicing import NoSlicesError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Sequence
 
-    from pandas import DataFrame
-    from rich.console import Console, ConsoleOptions, RenderResult
-
     from evalcli.sources.base import Source
-
-
-class Comparison:
-    """What ``evalcli compare`` says of two models or more.
-
-    ``comparison["accuracy"]`` is the difference of two models, second less first, with ``value``, ``low``, ``high``,
-    ``p``, ``adjusted`` and ``verdict``; of one of several labels a row, ``comparison["f1[cat]"]``. ``metrics`` is a
-    frame of pandas; ``data`` the plain record: ``metrics``, labels ``per_class``, ``flips`` by class, flipped ``rows``,
-    ``findings``. Printed, it reads as on the command line; a notebook shows it as tables.
-    """
-
-    __slots__ = ("data",)
-
-    data: PlainComparison
-    """The record: what the JSON holds."""
-
-    def __init__(self, data: PlainComparison) -> None:
-        self.data = data
-
-    @property
-    def n(self) -> int:
-        """How many rows all models were judged on."""
-        return self.data.n
-
-    @property
-    def metrics(self) -> DataFrame:
-        """A row for each metric: the values of the models, and how each differs from the reference."""
-        import pandas as pd
-
-        models = self.data.models
-        rows = {}
-        for row in self.data.metrics:
-            cells: dict[str, Any] = {
-                model.name: nan if value is None else value for model, value in zip(models, row.values, strict=True)
-            }
-            for model, found in zip(models, row.differences, strict=True):
-                if found is not None:
-                    tail = "" if len(models) == 2 else f" {model.name}"
-                    cells |= {f"{field.name}{tail}": getattr(found, field.name) for field in fields(Difference)}
-            rows[row.name] = cells
-        return pd.DataFrame.from_dict(rows, orient="index")
-
-    def __getitem__(self, name: str) -> Difference:
-        """How the second of two models differs from the first in a metric.
-
-        Raises:
-            KeyError: the metric was not compared, there is no test of it, or there are more than two models.
-
-        """
-        row = self.data.metric(name)
-        if row is None or len(self.data.models) > 2 or row.differences[-1] is None:
-            why = "was not compared" if row is None else "has no single difference; see metrics"
-            raise KeyError(f"{name} {why}")
-        return row.differences[-1]
-
-    def to_json(self) -> str:
-        """The JSON of ``evalcli compare -f json``."""
-        from evalcli.renderers.comparison_files import render_comparison
-
-        return render_comparison(self.data, "json")
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file, whole or not at all; the suffix picks .json, .csv, .md, .html or .txt.
-
-        Raises:
-            UsageError: no format is known for the suffix.
-            OutputError: the file cannot be written; what stood there before still stands.
-
-        """
-        from evalcli.renderers.comparison_files import render_comparison
-
-        save_as(path, lambda form: render_comparison(self.data, form))
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """A comparison from its JSON.
-
-        Raises:
-            InputError: it is none.
-
-        """
-        return cls(PlainComparison.from_json_object(json.loads(text)))
-
-    def __str__(self) -> str:
-        from evalcli.renderers.comparison import plain
-
-        return plain(self.data).rstrip("\n")
-
-    def __repr__(self) -> str:
-        return f"<Comparison of {len(self.data.models)} models, {self.data.task}, n={self.n}>"
-
-    def _repr_html_(self) -> str:
-        from evalcli.renderers.comparison_html import render_comparison_fragment
-
-        return render_comparison_fragment(self.data)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from evalcli.renderers.comparison import ComparisonView
-
-        yield ComparisonView(self.data)
 
 
 def compare(  # noqa: PLR0913  # one keyword for each option of the command line
@@ -134,6 +28,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
     target: Any = None,
     pred: Sequence[str] | None = None,
     weight: Any = None,
+    by: Any = None,
     cluster: Any = None,
     labels: Sequence[Any] | int | None = None,
     task: str | None = None,
@@ -153,6 +48,8 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
     resamples: int = 2000,
     seed: int = 0,
     flips: int = 3,
+    min_slice_size: int = 1,
+    independent: bool = False,
 ) -> Comparison:
     """Compare models on the same samples: what ``evalcli compare`` prints, as an object.
 
@@ -161,6 +58,8 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         target: The truth for all of them; none where each frame or file holds it, or the name of its column.
         pred: The columns of the models in a single frame or file.
         weight: One number a row, or the name of its column.
+        by: Two models are compared within each value of this column, too, in any of the frames or files, or of an array
+            or arrays by name: as ``evaluate`` takes it.
         cluster: One value a row, or the name of its column in any of the frames or files: rows with the same one belong
             together, and whole clusters are drawn.
         labels: Class names in the order of their numbers, or how many there are.
@@ -182,9 +81,13 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         seed: Where its random numbers start.
         flips: Rows to name of each class that only one of two models has right; of values, the rows in which one of
             them is farther off by the most.
+        min_slice_size: Slices of fewer rows are not tested.
+        independent: The two are one model on two samples, such as train and test, and nothing pairs their rows. Then
+            ``target``, ``weight`` and ``cluster`` are each a pair, ``(train, test)``, or the name of a column of both.
 
     Returns:
-        A comparison; of two models the second is compared with the first, of more all with the best.
+        A comparison; of two models the second is compared with the first, of more all with the best. Its ``check``
+        judges margins and drops.
 
     Raises:
         EvalError: of the kind that says what is wrong: with an argument (``UsageError``), with the values
@@ -214,36 +117,87 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         what = f"{len(sides)} models: from 2 to {MOST} are compared"
         raise UsageError(what, fix="as in compare(old, new, target=truth)", path="models")
     question = Question(
-        metric_names(metrics), (), confidence_of(confidence, resamples, seed), flips, by_id=id is not None
-    )
+        metric_names(metrics), (), confidence_of(confidence, resamples, seed), flips, by_id=id is not None,
+        least=min_slice_size,
+    )  # fmt: skip
+    if independent and (by is not None or len(sides) > 2):
+        what = "independent=True compares one model on two samples"
+        raise UsageError(what, fix="give two, and keep the rows of a slice with where=", path="independent")
+    execution = Execution(batch_size=batch_size, workers=workers)
+    beside = [
+        _of_each(values, len(sides)) if independent else [values] * len(sides) for values in (target, weight, cluster)
+    ]
+    called = _called(sides)
+    given = [
+        Sides(model, truth, weighs, cluster=together, called=name)
+        for (model, _), truth, weighs, together, name in zip(sides, *beside, called, strict=True)
+    ]
+    selections = [
+        Selection(
+            pred=name, id=id, where=where, scores=scores, nan=nan, labels=choices.labels, workers=workers,
+            listing=True, beside=True, sorted=id is not None,
+        )
+        for _, name in sides
+    ]  # fmt: skip
     with ExitStack() as held, in_keywords():
-        sources: list[Source] = []
-        missing, called = [], _called(sides)
-        for model, name in sides:
-            selection = Selection(
-                pred=name, id=id, where=where, scores=scores, nan=nan, labels=choices.labels, workers=workers,
-                listing=True, beside=True, sorted=id is not None,
-            )  # fmt: skip
-            given = Sides(model, target, weight, cluster=cluster, called=called[len(sources)])
-            try:
-                source = open_sides(given, replace(selection))
-            except NoClustersError as error:  # another model may have them
-                missing.append(error)
-                source = open_sides(replace(given, cluster=None), selection)
-            sources.append(held.enter_context(closing(source)))
-        if len(missing) == len(sources):
-            raise missing[0]
-        execution = Execution(batch_size=batch_size, workers=workers)
-        try:
+        sources = _opened(given, selections, by, held)
+        if independent:
+            from evalcli.comparing.independent import compare_samples
+
+            found = compare_samples(sources, choices, execution, question)
+        else:
             found = compared(sources, choices, execution, question)
-        except EvalError as error:  # samples that are not the same are another command's
-            error.fix = error.fix.partition("; --independent")[0]
-            raise
         models = tuple(
             one if file else replace(one, path="in memory" if one.path == one.name else one.path, column="")
             for one, file in zip(found.models, (is_path(model) for model, _ in sides), strict=True)
         )
         return Comparison(replace(found, models=models))
+
+
+def _of_each(values: Any, samples: int) -> list[Any]:
+    """What each of two samples has: one of a pair, or what has the same name in both.
+
+    Raises:
+        UsageError: values of one sample.
+
+    """
+    if values is None or isinstance(values, str):
+        return [values] * samples
+    if isinstance(values, (tuple, list)) and len(values) == samples:
+        return list(values)
+    what = "independent=True: each sample has a truth, weights and clusters of its own"
+    raise UsageError(what, fix="give a pair, as in target=(train, test)", path="independent")
+
+
+def _opened(given: Sequence[Sides], selections: Sequence[Selection], by: Any, held: ExitStack) -> list[Source]:
+    """The sources of all models; clusters and slices may be known of one of them alone.
+
+    Raises:
+        NoClustersError: no model has what rows are clustered by.
+        NoSlicesError: no model has what rows are sliced by.
+
+    """
+    sources: list[Source] = []
+    missing: list[EvalError] = []
+    unsliced: list[EvalError] = []
+    for sides, selection in zip(given, selections, strict=True):
+        asked = replace(sides, by=None if len(unsliced) < len(sources) else by)
+        while True:
+            try:
+                source = open_sides(asked, replace(selection))
+                break
+            except NoClustersError as error:  # another model may have them
+                missing.append(error)
+                asked = replace(asked, cluster=None)
+            except NoSlicesError as error:
+                unsliced.append(error)
+                asked = replace(asked, by=None)
+        sources.append(held.enter_context(closing(source)))
+    if len(missing) == len(sources):
+        raise missing[0]
+    if by is not None and len(unsliced) == len(sources):
+        raise unsliced[0]
+    return sources
 
 
 def _called(sides: Sequence[tuple[Any, str | None]]) -> tuple[str, ...]:

@@ -107,6 +107,15 @@ class CompareOptions:
             rich_help_panel=_COMPARING,
         ),
     ] = False
+    by: Annotated[
+        list[str],
+        Option(
+            "--by",
+            metavar="COL",
+            help="Compare within each value of a column, too; a,b crosses two, a:18:65 cuts.",
+            rich_help_panel=_COMPARING,
+        ),
+    ] = ()  # type: ignore[assignment]  # as above
     noninferior: Annotated[
         list[str],
         Option(
@@ -126,11 +135,31 @@ class CompareOptions:
         ),
     ] = ()  # type: ignore[assignment]  # as above
 
+    max_drop: Annotated[
+        list[str],
+        Option(
+            "--max-drop",
+            metavar="NAME=V",
+            help="Fail where the value of B is worse by more: accuracy@region=EU=1pp, accuracy@region=*=1pp.",
+            rich_help_panel=_GATES,
+        ),
+    ] = ()  # type: ignore[assignment]  # as above
+    min_slice_size: Annotated[
+        int,
+        Option(
+            "--min-slice-size",
+            metavar="N",
+            min=1,
+            help="Slices of fewer rows are not tested, and never the worst.",
+            rich_help_panel=_GATES,
+        ),
+    ] = 1
+
     def margins(self) -> "tuple[Margin, ...]":
         """The gates."""
         from evalcli.comparing.margins import parse_margins
 
-        return parse_margins(self.noninferior, self.equivalent)
+        return parse_margins(self.noninferior, self.equivalent, self.max_drop)
 
     def question(self, margins: "Sequence[Margin]", *, by_id: bool) -> "Question":
         """What to compare.
@@ -152,7 +181,13 @@ class CompareOptions:
         limit = parse_limit(self.limit)
         flips = ROWS if limit is None else _ALL if limit == "all" else int(limit)
         confidence = Confidence(self.confidence, self.resamples, self.seed)
-        return Question(names, metrics_of(margins), confidence, flips, by_id)
+        return Question(names, metrics_of(margins), confidence, flips, by_id, least=self.min_slice_size)
+
+    def slicers(self, margins: "Sequence[Margin]") -> tuple[str, ...]:
+        """What rows are sliced by, for the tables and for gates."""
+        from evalcli.gates import slicers_of
+
+        return tuple(dict.fromkeys((*self.by, *slicers_of(margin.metric for margin in margins))))
 
 
 @flattened
@@ -179,12 +214,15 @@ def compare(
     execution = executing.execution()
     read = (*files.paths, comparing.targets, deciding.labels, deciding.threshold_path, output.config)
     delivery = plan_delivery(output, read, default="rich")
-    wanted = selection(inputs, choices, execution.workers)
+    wanted = selection(inputs, choices, execution.workers, comparing.slicers(margins))
     wanted.cluster = comparing.cluster
     if comparing.overlap:
         return _overlapping(files.paths, wanted, comparing, delivery)
     with Meter(quiet=output.quiet) as progress, ExitStack() as held:
         if comparing.independent:
+            if wanted.by:
+                what = "--by compares two models on the same rows, and --independent one model on two samples"
+                raise UsageError(what, fix="keep the rows of one slice with --where")
             from evalcli.comparing.independent import compare_samples
 
             sides = [Side(path, None, inputs.pred) for path in _two(files.paths, "--independent")]
@@ -196,7 +234,7 @@ def compare(
             sides = _sides(files.paths, comparing.targets, inputs.pred, wanted)
             sources = open_models(sides, wanted, progress, held)
             result = compare_models(sources, choices, execution, question, progress)
-    return _deliver(replace(result, gates=judge(result, margins)), delivery)
+    return _deliver(replace(result, gates=judge(result, margins, comparing.min_slice_size)), delivery)
 
 
 def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted: "Selection") -> list[Side]:
@@ -255,7 +293,7 @@ def _overlapping(
     from evalcli.comparing.overlap import compare_files
     from evalcli.renderers.overlap import render_overlap
 
-    if comparing.independent or comparing.margins() or comparing.cluster is not None:
+    if comparing.independent or comparing.margins() or comparing.cluster is not None or comparing.by:
         raise UsageError("--overlap counts rows and compares no metrics", fix="ask for one thing at a time")
     first, second = _two(paths, "--overlap")
     _refuse_stdin(paths)

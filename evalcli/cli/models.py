@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from evalcli.cli.progress import Meter
     from evalcli.sources.base import Selection, Source
     from evalcli.sources.clustering import NoClustersError
+    from evalcli.sources.slicing import NoSlicesError
 
 POLL_SECONDS = 0.1
 """How often the waiting main thread looks up, for Ctrl-C."""
@@ -35,7 +36,11 @@ def open_models(sides: Sequence[Side], wanted: Selection, progress: Meter, held:
 
     """
     shares = _Shares(len(sides), progress)
-    openings = [_Opening(side, wanted, shares, number) for number, side in enumerate(sides)]
+    first = next((number for number, side in enumerate(sides) if "-" not in side[:2]), 0)
+    openings = [
+        _Opening(side, wanted if number == first else replace(wanted, by=()), shares, number)
+        for number, side in enumerate(sides)
+    ]  # what slices the rows need only be known once
     try:
         if any("-" in side[:2] for side in sides):  # one standard input for all of them
             for opening in sorted(openings, key=lambda one: one.reads_stdin):
@@ -44,6 +49,8 @@ def open_models(sides: Sequence[Side], wanted: Selection, progress: Meter, held:
             for opening in openings:
                 opening.start()
         sources = [opening.result() for opening in openings]
+        if openings[first].unsliced is not None:
+            sources = _sliced_by_another(openings, first, wanted)
         if wanted.cluster is not None and all(source.clustered is None for source in sources):
             raise next(opening.unclustered for opening in openings if opening.unclustered is not None)
         return sources
@@ -53,6 +60,21 @@ def open_models(sides: Sequence[Side], wanted: Selection, progress: Meter, held:
     finally:
         for opening in openings:
             opening.end(held)
+
+
+def _sliced_by_another(openings: Sequence[_Opening], first: int, wanted: Selection) -> list[Source]:
+    """The sources, one of which opened again because it has what the first one lacks: what slices the rows.
+
+    Raises:
+        NoSlicesError: none has it.
+
+    """
+    missing = openings[first].unsliced
+    assert missing is not None
+    for opening in openings:
+        if opening is not openings[first] and not opening.reads_stdin and opening.slices_by(wanted.by):
+            return [one.result() for one in openings]
+    raise missing
 
 
 class _AbandonedError(BaseException):
@@ -95,6 +117,8 @@ class _Opening(threading.Thread):
         self.reads_stdin = "-" in side[:2]
         self.unclustered: NoClustersError | None = None
         """Its files do not have what rows are clustered by: those of another model may."""
+        self.unsliced: NoSlicesError | None = None
+        """The same of what they are sliced by."""
         self._failure: BaseException | None = None
         self._ended = threading.Event()  # a thread whose ``join`` is interrupted passes for dead from then on
         self._begun = False
@@ -113,22 +137,39 @@ class _Opening(threading.Thread):
         """Open it; ``known``: another model says which rows belong together, and standard input can be read once."""
         if known and self.reads_stdin:
             self._wanted = replace(self._wanted, cluster=None)
-        from evalcli.sources import open_source
-        from evalcli.sources.clustering import NoClustersError
-
-        files = self._side.preds, self._side.targets
         try:
-            try:
-                self._source = open_source(*files, self._wanted, self._heard)
-            except NoClustersError as e:
-                if self.reads_stdin:  # which is read by now
-                    raise
-                self.unclustered = e
-                self._source = open_source(*files, replace(self._wanted, cluster=None), self._heard)
+            while self._source is None:
+                self._source = self._opened()
         except BaseException as e:
             self._failure = e
         finally:
             self._ended.set()
+
+    def _opened(self) -> Source | None:
+        """The source; ``None`` where it lacks what others may have, and is not asked for that again."""
+        from evalcli.sources import open_source
+        from evalcli.sources.clustering import NoClustersError
+        from evalcli.sources.slicing import NoSlicesError
+
+        try:
+            return open_source(self._side.preds, self._side.targets, self._wanted, self._heard)
+        except (NoClustersError, NoSlicesError) as e:
+            if self.reads_stdin:  # which is read by now
+                raise
+            if isinstance(e, NoClustersError):
+                self.unclustered, self._wanted = e, replace(self._wanted, cluster=None)
+            else:
+                self.unsliced, self._wanted = e, replace(self._wanted, by=())
+            return None
+
+    def slices_by(self, by: tuple[str, ...]) -> bool:
+        """Open it again, sliced, if its files have what rows are sliced by."""
+        assert self._source is not None
+        self._source.close()
+        self._source, self._wanted = None, replace(self._wanted, by=by)
+        self.run()
+        self.result()
+        return self.unsliced is None
 
     def result(self) -> Source:
         """The source, once it is there."""

@@ -84,6 +84,10 @@ class ClusterCounts:
         for pair, table in self.tables.items():
             table.merge(other.tables[pair])
 
+    def several(self) -> bool:
+        """Whether there are two, so that something says how another would differ from one."""
+        return len(self.sizes.settle()[0]) > 1
+
     def known(self, path: str) -> KnownClusters:
         """All clusters, once every row was seen.
 

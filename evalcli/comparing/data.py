@@ -7,6 +7,7 @@ from math import inf, isfinite
 from typing import Any
 
 from evalcli.errors import InputError
+from evalcli.metrics.registry import split_address
 from evalcli.report import Clustered, Finding, InputRecord, Verdict
 
 SCHEMA = "evalcli.comparison/1"
@@ -81,6 +82,19 @@ class ClassRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceRow:
+    """The ``n`` rows where the column ``by`` has this ``value``, and the metrics of both models there by their names.
+
+    Holm goes over the slices by one column, metric by metric.
+    """
+
+    by: str
+    value: str
+    n: int
+    metrics: dict[str, MetricRow]
+
+
+@dataclass(frozen=True, slots=True)
 class ClassFlips:
     """Rows of one class (of all: ``None``) that two models have both right, that flip, and that both have wrong.
 
@@ -142,6 +156,7 @@ class Comparison:
     metrics: tuple[MetricRow, ...]
     per_class: tuple[ClassRow, ...] = ()
     """Of several labels a row, each of them."""
+    slices: tuple[SliceRow, ...] = ()
     flips: tuple[ClassFlips, ...] = ()
     rows: tuple[FlippedRow, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -151,7 +166,11 @@ class Comparison:
     """Which rows belong together, so that whole clusters were drawn."""
 
     def metric(self, name: str) -> MetricRow | None:
-        """The row of this metric, if it was compared."""
+        """The row of this metric, if it was compared; ``accuracy@region=EU`` is that of a slice."""
+        address = split_address(name)
+        if address is not None:
+            rows = (row for row in self.slices if (row.by, row.value) == (address.by, address.value))
+            return next((row.metrics.get(address.metric) for row in rows), None)
         of_labels = (row for label in self.per_class for row in label.metrics.values())
         return next((row for row in (*self.metrics, *of_labels) if row.name == name), None)
 
@@ -174,6 +193,7 @@ class Comparison:
             "reference": self.reference,
             "metrics": {row.name: _metric_object(row) for row in self.metrics},
             **({"per_class": [_class_object(each) for each in self.per_class]} if self.per_class else {}),
+            **({"slices": [_slice_object(each) for each in self.slices]} if self.slices else {}),
             **({"flips": [_object(each) for each in self.flips]} if self.flips else {}),
             **({"rows": [_row_object(each) for each in self.rows]} if self.flips or self.rows else {}),
             "findings": [_object(each) for each in self.findings],
@@ -203,6 +223,7 @@ class Comparison:
                 reference=data["reference"],
                 metrics=tuple(_metric_from(name, each) for name, each in data["metrics"].items()),
                 per_class=tuple(map(_class_from, data.get("per_class", ()))),
+                slices=tuple(map(_slice_from, data.get("slices", ()))),
                 flips=_all(ClassFlips, data.get("flips", ())),
                 rows=tuple(map(_row_from, data.get("rows", ()))),
                 findings=_all(Finding, data["findings"]),
@@ -306,6 +327,16 @@ def _class_object(row: ClassRow) -> dict[str, Any]:
 def _class_from(data: Any) -> ClassRow:
     metrics = {base: _metric_from(f"{base}[{data['class']}]", each) for base, each in data["metrics"].items()}
     return ClassRow(data["class"], data["support"], metrics)
+
+
+def _slice_object(row: SliceRow) -> dict[str, Any]:
+    metrics = {name: _metric_object(each) for name, each in row.metrics.items()}
+    return {"by": row.by, "value": row.value, "n": row.n, "metrics": metrics}
+
+
+def _slice_from(data: Any) -> SliceRow:
+    metrics = {name: _metric_from(name, each) for name, each in data["metrics"].items()}
+    return SliceRow(data["by"], data["value"], data["n"], metrics)
 
 
 def _metric_from(name: str, data: Any) -> MetricRow:

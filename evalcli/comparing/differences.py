@@ -37,7 +37,10 @@ MOST_DRAWS = 1 << 24
 
 
 class CountDifferences:
-    """Differences of metrics of counts: the second model of joint cells less the first; ``swapped``, the reverse."""
+    """Differences of metrics of counts: the second model of joint cells less the first; ``swapped``, the reverse.
+
+    As many ``sharers``, the slices of a comparison, share the draws that a table may have.
+    """
 
     def __init__(
         self,
@@ -49,12 +52,13 @@ class CountDifferences:
         classes: Sequence[str],
         declared: int | None,
         clusters: PairClusters | None = None,
+        sharers: int = 1,
     ) -> None:
         ours, theirs = (cells.first, cells.second) if swapped else (cells.second, cells.first)
         self.cells = JointCells.of(cells.target, ours, theirs, cells.amounts, cells.squares)
         self._classes = classes
         self._confidence = confidence
-        self._few = len(self.cells.amounts) * confidence.resamples <= MOST_DRAWS
+        self._few = len(self.cells.amounts) * confidence.resamples * sharers <= MOST_DRAWS
         if not self._few:
             confidence = replace(confidence, resamples=1)  # nothing reads what is drawn
         methods: tuple[Literal["score", "bootstrap"], ...] = ("score", "bootstrap")
@@ -147,24 +151,26 @@ def verdicts(
     level = 1.0 - confidence.level
     directions = {str(name): name.entry.direction for name in names}
 
-    def gap(other: int, name: str) -> float:
-        mine, base = values[other][name], values[reference][name]
-        if mine is None or base is None:
-            return 0.0
-        return abs(mine) - abs(base) if directions[name] == "zero" else mine - base
-
     if len(values) == 2:
         (other,) = found
-        gaps = {str(name): gap(other, str(name)) for name in names}
+        gaps = {str(name): gap_of(name, values[other], values[reference]) for name in names}
         return {other: judged(found[other], gaps, directions, level)}
     plain: dict[int, dict[str, Difference | None]] = {other: {} for other in found}
-    for name in map(str, names):
+    for name in names:
         one = judged(
-            {str(other): found[other][name] for other in found},
-            {str(other): gap(other, name) for other in found},
-            {str(other): directions[name] for other in found},
+            {str(other): found[other][str(name)] for other in found},
+            {str(other): gap_of(name, values[other], values[reference]) for other in found},
+            {str(other): directions[str(name)] for other in found},
             level,
         )
         for other in found:
-            plain[other][name] = one[str(other)]
+            plain[other][str(name)] = one[str(other)]
     return plain
+
+
+def gap_of(name: MetricName, mine: Mapping[str, float | None], base: Mapping[str, float | None]) -> float:
+    """A model's metric less that of another; of what is best at 0, their sizes. 0 where one is undefined."""
+    one, other = mine[str(name)], base[str(name)]
+    if one is None or other is None:
+        return 0.0
+    return abs(one) - abs(other) if name.entry.direction == "zero" else one - other

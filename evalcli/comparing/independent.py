@@ -15,7 +15,7 @@ from evalcli.comparing import data
 from evalcli.comparing.differences import judged
 from evalcli.comparing.models import members_of
 from evalcli.comparing.reported import told_by_reports
-from evalcli.comparing.sides import inputs_of, is_unit, models_of
+from evalcli.comparing.sides import inputs_of, metric_row, models_of
 from evalcli.counting import count
 from evalcli.engine import batch_rows, worker_count
 from evalcli.errors import UsageError
@@ -69,16 +69,7 @@ def compare_samples(
         task, told = outcomes[0].task, told_by_reports(members, counted, question)
         found = _differences(told, question.confidence)
         rows = [outcome.evidence.rows for outcome in outcomes]
-        metric_rows = tuple(
-            data.MetricRow(
-                str(name),
-                name.entry.direction,
-                is_unit(name),
-                tuple(each[str(name)] for each in told.values),
-                (None, found[str(name)]),
-            )
-            for name in told.names
-        )
+        rows_of_metrics = tuple(metric_row(name, told.values, (None, found[str(name)])) for name in told.names)
         return data.Comparison(
             version=__version__,
             kind="independent",
@@ -93,8 +84,8 @@ def compare_samples(
             confidence=question.confidence.level,
             models=models_of(sources, [outcome.task for outcome in outcomes], rows),
             reference=0,
-            metrics=metric_rows,
-            findings=_findings(metric_rows, sources),
+            metrics=rows_of_metrics,
+            findings=_findings(rows_of_metrics, sources),
             inputs=inputs_of(sources, [inputs for _, inputs in counted]),
             clustered=told.clustered,
         )

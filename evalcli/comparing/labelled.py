@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from evalcli.comparing.label_rows import LabelNumbers
     from evalcli.comparing.labels import LabelsPass
     from evalcli.comparing.passes import Counted
-    from evalcli.comparing.rows import Rows, Together
-    from evalcli.engine import Progress
+    from evalcli.comparing.rows import Rows
+    from evalcli.comparing.sliced import Asking
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.comparison import Difference
@@ -72,20 +72,17 @@ def contrast_of(name: MetricName, pair: tuple[int, int], numbers: tuple[LabelNum
 
 @dataclass(frozen=True, slots=True)
 class LabelDifferences:
-    """Differences of metrics of several labels, from what was ``counted`` of all models over the rows ``together``.
+    """Differences of metrics of several labels, from what was ``counted`` of all models.
 
     None is compared that is undefined or infinite for one of a pair. ``flips`` are the rows of each kind to name.
     """
 
     counted: Counted
     numbers: Sequence[LabelNumbers]
-    together: Together
     confidence: Confidence
-    size: int
-    progress: Progress | None
     flips: int
 
-    def of(self, names: Sequence[MetricName], reference: int) -> Looked:
+    def of(self, names: Sequence[MetricName], reference: int) -> Asking[Looked]:
         """Every other model less the ``reference``, in every metric that has a test; one pass for all of them."""
         others = [i for i in range(len(self.numbers)) if i != reference]
         contrasts = []
@@ -94,8 +91,7 @@ class LabelDifferences:
             known = (name for name in names if self._is_known(name, pair))
             found = (contrast_of(name, pair, (self.numbers[reference], self.numbers[other])) for name in known)
             contrasts += [each for each in found if each is not None]
-        fresh = partial(LabelLook.empty, self.counted, self.numbers, reference, contrasts, self.flips)
-        total = self.counted.again(self.together, fresh, self.size, self.progress)
+        total: LabelLook = yield partial(LabelLook.empty, self.counted, self.numbers, reference, contrasts, self.flips)
         parts = total.parts()
         every: dict[int, dict[str, Difference | None]] = {other: dict.fromkeys(map(str, names)) for other in others}
         for each, sums, clustered in zip(contrasts, parts, self._clustered(total, len(contrasts)), strict=True):

@@ -3,27 +3,41 @@
 ``noninferior(accuracy)<0.005`` passes where the interval of the difference lies above −0.005, and fails where all of it
 lies below: then the model was shown to be worse. What lies across the margin is inconclusive. So are margins of
 equivalence, on both sides. With an interval of 95 % each side is tested at 2.5 %, as regulators ask for.
+``drop(accuracy)<=0.005`` judges the values alone.
 
-Source: Schuirmann 1987, A comparison of the two one-sided tests procedure and the power approach.
+``accuracy@region=EU`` is that of a slice, and ``accuracy@region=*`` of all slices by a column: it passes where each of
+them does, which claims no more than every one shows, so that no level has to be shared out (an intersection-union
+test). It fails where one does, each by its own interval.
+
+Sources: Schuirmann 1987, A comparison of the two one-sided tests procedure and the power approach; Berger 1982,
+Multiparameter hypothesis testing and acceptance sampling.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from math import isfinite
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from evalcli.drops import exact, plainly
 from evalcli.errors import UsageError
 from evalcli.gates import parse_amount
+from evalcli.metrics.registry import parse, split_address
 from evalcli.report import Verdict
 from evalcli.uncertainty.comparison import equivalent, not_worse
 from evalcli.uncertainty.intervals import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from fractions import Fraction
 
     from evalcli.comparing.data import Comparison, Difference, MetricRow
 
-Kind = Literal["noninferior", "equivalent"]
+Kind = Literal["noninferior", "equivalent", "drop"]
+_FLAG = {"noninferior": "--noninferior", "equivalent": "--equivalent", "drop": "--max-drop"}
+_RULE = re.compile(r"(?P<kind>noninferior|equivalent|drop)\((?P<name>.+)\)\s*<=?\s*(?P<bound>[^<>=]+)", re.DOTALL)
+_GRAVEST = ("fail", "undefined", "missing", "inconclusive", "pass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,46 +52,76 @@ class Margin:
     def text(self) -> str:
         """The margin as it stands in the output.
 
-        >>> Margin("accuracy", "noninferior", 0.005).text(), Margin("mcc", "equivalent", 0.02, relative=True).text()
-        ('noninferior(accuracy)<0.005', 'equivalent(mcc)<2%')
+        >>> Margin("accuracy", "noninferior", 0.005).text(), Margin("mcc", "drop", 0.02, relative=True).text()
+        ('noninferior(accuracy)<0.005', 'drop(mcc)<=2%')
         """
-        amount = f"{self.bound * 100:.12g}%" if self.relative else f"{self.bound!r}".removesuffix(".0")
-        return f"{self.kind}({self.metric})<{amount}"
+        amount = f"{self.bound * 100:.12g}%" if self.relative else plainly(self.bound)
+        return f"{self.kind}({self.metric})<{'=' if self.kind == 'drop' else ''}{amount}"
 
 
-def parse_margins(noninferior: Iterable[str] = (), equivalences: Iterable[str] = ()) -> tuple[Margin, ...]:
+def parse_margins(
+    noninferior: Iterable[str] = (), equivalences: Iterable[str] = (), drops: Iterable[str] = ()
+) -> tuple[Margin, ...]:
     """Margins from ``NAME=V`` texts.
 
-    >>> [margin.text() for margin in parse_margins(["accuracy=0.5pp"], ["f1_macro=2%"])]
-    ['noninferior(accuracy)<0.005', 'equivalent(f1_macro)<2%']
+    >>> [margin.text() for margin in parse_margins(["accuracy=0.5pp"], ["f1_macro=2%"], ["mcc@sex=f=0.1"])]
+    ['noninferior(accuracy)<0.005', 'equivalent(f1_macro)<2%', 'drop(mcc@sex=f)<=0.1']
 
     Raises:
         UsageError: a name that no metric has, or an amount that is no margin.
 
     """
-    given: tuple[tuple[Kind, Iterable[str]], ...] = (("noninferior", noninferior), ("equivalent", equivalences))
+    given: tuple[tuple[Kind, Iterable[str]], ...] = (
+        ("noninferior", noninferior),
+        ("equivalent", equivalences),
+        ("drop", drops),
+    )
     return tuple(_parsed(text, kind) for kind, texts in given for text in texts)
+
+
+def parse_margin(text: str) -> Margin:
+    """One margin from its text.
+
+    >>> parse_margin("noninferior(accuracy@region=EU) < 1pp")
+    Margin(metric='accuracy@region=EU', kind='noninferior', bound=0.01, relative=False)
+
+    Raises:
+        UsageError: a text that is none.
+
+    """
+    found = _RULE.fullmatch(text.strip())
+    if found is None:
+        fix = "write it like noninferior(accuracy)<0.5pp, equivalent(f1_macro)<2% or drop(mcc)<=0.01"
+        raise UsageError(f"{text!r} is no rule about a comparison", fix=fix)
+    kind: Kind = (
+        "drop" if found["kind"] == "drop" else "noninferior" if found["kind"] == "noninferior" else "equivalent"
+    )
+    return _parsed(f"{found['name'].strip()}={found['bound']}", kind)
 
 
 def _parsed(text: str, kind: Kind) -> Margin:
     name, equals, amount = text.rpartition("=")
     name, amount = name.strip(), amount.strip()
-    flag = f"--{kind}"
+    flag = _FLAG[kind]
     if not equals or not name or not amount:
         raise UsageError(f"{flag} {text!r} is not NAME=AMOUNT", fix=f"write it as in {flag} accuracy=0.5pp")
     metric, bound, relative = parse_amount(name, amount, flag)
-    if not bound > 0:
+    if kind != "drop" and not bound > 0:
         raise UsageError(f"{flag} {text}: a margin is more than 0", fix=f"write it as in {flag} accuracy=0.5pp")
+    parsed = parse(metric)
+    if parsed.slice_by is not None and (parsed.slice_value is None or parsed.entry.reads == "slices"):
+        fix = f"name one slice, or the worst: NAME@{parsed.slice_by}=*"
+        raise UsageError(f"{flag} {text}: gaps between slices are not compared", fix=fix)
     return Margin(metric, kind, bound, relative)
 
 
 def metrics_of(margins: Iterable[Margin]) -> tuple[str, ...]:
-    """The metrics that margins read."""
-    return tuple(dict.fromkeys(margin.metric for margin in margins))
+    """The metrics that margins read, of all rows or in slices."""
+    return tuple(dict.fromkeys(str(parse(margin.metric).whole) for margin in margins))
 
 
-def judge(comparison: Comparison, margins: Iterable[Margin]) -> tuple[Verdict, ...]:
-    """A verdict for each margin, of the second model against the first.
+def judge(comparison: Comparison, margins: Iterable[Margin], least: int = 1) -> tuple[Verdict, ...]:
+    """A verdict for each margin, of the second model against the first; the worst slice is of those of ``least`` rows.
 
     Raises:
         UsageError: there are more than two models.
@@ -85,21 +129,73 @@ def judge(comparison: Comparison, margins: Iterable[Margin]) -> tuple[Verdict, .
     """
     margins = tuple(margins)
     if margins and comparison.kind == "league":
-        raise UsageError("--noninferior and --equivalent are about two models", fix="name two")
-    return tuple(_judged(margin, comparison) for margin in margins)
+        raise UsageError("--noninferior, --equivalent and --max-drop are about two models", fix="name two")
+    return tuple(_judged(margin, comparison, least) for margin in margins)
 
 
-def _judged(margin: Margin, comparison: Comparison) -> Verdict:
-    row = comparison.metric(margin.metric)
-    if row is None:
-        return Verdict(margin.text(), margin.metric, None, margin.bound, "missing", "this metric was not compared")
-    found, base = row.differences[1], row.values[0]
+class _Place(NamedTuple):
+    """A metric of ``n`` rows, and which these are where that was not said."""
+
+    row: MetricRow
+    n: int
+    where: str = ""
+
+
+def _judged(margin: Margin, comparison: Comparison, least: int) -> Verdict:
+    places = _places(margin, comparison, least)
+    if isinstance(places, str):
+        return _none(margin, "missing", places)
+    verdicts = [_at(margin, place) for place in places]
+    worst = max(range(len(places)), key=lambda i: (-_GRAVEST.index(verdicts[i].status), _harm(margin, places[i])))
+    found, where = verdicts[worst], places[worst].where
+    if not where:
+        return found
+    failed = sum(verdict.status == found.status for verdict in verdicts)
+    told = f"the worst of {len(places):,} is {where}, n = {places[worst].n:,}"
+    told += f"; {failed:,} of them {_SAID[found.status]}" if failed > 1 and found.status in _SAID else ""
+    return replace(found, reason="; ".join(filter(None, (told, found.reason))))
+
+
+_SAID = {"fail": "fail", "inconclusive": "are inconclusive"}
+
+
+def _places(margin: Margin, comparison: Comparison, least: int) -> Sequence[_Place] | str:
+    """What a margin is about, or why that is not there."""
+    address = split_address(margin.metric)
+    if address is None:
+        row = comparison.metric(margin.metric)
+        return "this metric was not compared" if row is None else (_Place(row, comparison.n),)
+    rows = [row for row in comparison.slices if row.by == address.by]
+    if not rows:
+        return f"nothing was compared by {address.by!r}; add --by {address.by}"
+    if any(address.metric not in row.metrics for row in rows):
+        return "this metric was not compared"
+    if address.value == "*":
+        found = [_Place(row.metrics[address.metric], row.n, f"'{row.value}'") for row in rows if row.n >= least]
+        return found or f"no slice has {least:,} rows"
+    one = next((row for row in rows if row.value == address.value), None)
+    if one is None:
+        known = ", ".join(repr(row.value) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+        return f"no slice {address.value!r}; there are {known}"
+    return (_Place(one.metrics[address.metric], one.n),)
+
+
+def _none(margin: Margin, status: str, reason: str) -> Verdict:
+    return Verdict(margin.text(), margin.metric, None, margin.bound, status, reason)
+
+
+def _at(margin: Margin, place: _Place) -> Verdict:
+    """The verdict on one metric."""
+    row = place.row
+    found, (base, now) = row.differences[1], row.values
     if margin.kind == "noninferior" and row.direction == "neither":
         raise UsageError(f"{margin.text()}: more of it is neither better nor worse", fix="use --equivalent")
-    if None in row.values:
-        return Verdict(margin.text(), margin.metric, None, margin.bound, "undefined", "undefined for one of the two")
-    if found is None or base is None:
-        return Verdict(margin.text(), margin.metric, None, margin.bound, "missing", "no interval is known for it")
+    if base is None or now is None:
+        return replace(_none(margin, "undefined", "undefined for one of the two"), n=place.n)
+    if margin.kind == "drop":
+        return _of_values(margin, place, base, now)
+    if found is None:
+        return replace(_none(margin, "missing", "no interval is known for it"), n=place.n)
     bound = margin.bound * abs(base) if margin.relative else margin.bound
     status = _status(margin, row, found, bound)
     reason = {
@@ -108,7 +204,45 @@ def _judged(margin: Margin, comparison: Comparison) -> Verdict:
         "inconclusive": "the interval reaches across the margin: more rows would tell",
     }[status]
     verdict = Verdict(margin.text(), margin.metric, found.value, bound, status, reason, found.low, found.high)
-    return replace(verdict, n=comparison.n, baseline=base, current=row.values[1], method=found.method)
+    return replace(verdict, n=place.n, baseline=base, current=now, method=found.method)
+
+
+def _of_values(margin: Margin, place: _Place, base: float, now: float) -> Verdict:
+    """Whether the second value is worse than the first by no more than the margin, as numbers are printed."""
+    if place.row.direction == "zero":
+        base, now = abs(base), abs(now)
+    verdict = replace(_none(margin, "undefined", ""), n=place.n, baseline=base, current=now)
+    if margin.relative and base == 0:
+        return replace(verdict, reason="the first is 0, of which there is no share")
+    if not (isfinite(base) and isfinite(now)):
+        return replace(verdict, reason=f"{base:g} and {now:g}: there is no difference")
+    drop = _drop(margin, place.row, base, now)
+    status = "pass" if drop <= exact(margin.bound) else "fail"
+    return replace(verdict, value=float(drop), status=status, reason=f"{base:.4f} in A, {now:.4f} in B")
+
+
+def _drop(margin: Margin, row: MetricRow, base: float, now: float) -> Fraction:
+    """How much is lost, of the first value itself or as a share of it."""
+    lost = exact(base) - exact(now) if row.direction in {"higher", "neither"} else exact(now) - exact(base)
+    return lost / abs(exact(base)) if margin.relative else lost
+
+
+def _harm(margin: Margin, place: _Place) -> float:
+    """How near a difference is to failing its margin, or how far beyond it."""
+    row, found = place.row, place.row.differences[1]
+    base, now = row.values
+    if base is None or now is None:
+        return 0.0
+    share = abs(base) if margin.relative and base else 1.0
+    higher = row.direction in {"higher", "neither"}
+    if margin.kind == "drop":
+        lost = base - now if higher else now - base
+        return (abs(now) - abs(base) if row.direction == "zero" else lost) / share
+    if found is None:
+        return 0.0
+    if margin.kind == "equivalent":
+        return max(-found.low, found.high) / share
+    return (-found.low if higher else found.high) / share
 
 
 def _status(margin: Margin, row: MetricRow, found: Difference, bound: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from evalcli.comparing.sides import (
     told_clusters,
     told_left_out,
 )
+from evalcli.comparing.sliced import answered
+from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.engine import batch_rows, place, worker_count
 from evalcli.errors import UsageError
 from evalcli.evaluation import row_bytes
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 
     from evalcli.classification.states import ClassificationPass
     from evalcli.comparing.joint import Cells
-    from evalcli.comparing.scored import ScoreDifferences
+    from evalcli.comparing.passes import Counted
+    from evalcli.comparing.sliced import Asking, Fresh
     from evalcli.engine import Execution, Progress
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Source
@@ -70,13 +73,21 @@ class Question:
     flips: int = ROWS
     by_id: bool = False
     by_label: bool = True
+    least: int = 1
+    """Rows of a slice that is tested."""
+
+    def tests(self, counted: Counted) -> bool:
+        """Whether the models are tested where this was counted."""
+        rows: int = counted.total.rows
+        return counted.has_test and rows >= self.least
 
     def __post_init__(self) -> None:
         """No gate may be judged by all rows where it is on a slice."""
         for text in (*(self.metrics or ()), *self.also):
             name = parse(text)
             if name.slice_by is not None or name.entry.reads == "slices":
-                raise UsageError(f"{name}: slices are not compared", fix="keep their rows with --where")
+                fix = f"say --by {name.slice_by}, and name the metric alone"
+                raise UsageError(f"{name}: slices are not compared with each other", fix=fix)
 
 
 def compare(
@@ -121,6 +132,9 @@ class _Comparing:
         self.choices = choices
         self.together = Together(sources, by_id=question.by_id, lossy=choices.nan == "drop")
         self.size = batch_rows(execution, sum(map(row_bytes, sources)) // len(sources))
+        if self.together.slicers and len(sources) > 2:
+            what = f"--by compares two models within each slice, and there are {len(sources)}"
+            raise UsageError(what, fix="name the two that matter, or keep the rows of one slice with --where")
         workers = min(worker_count(execution, source, self.size) for source in sources)
         self.members = members_of(sources, choices, execution, question, workers)
         inner = {one.layout.inner for one in self.members}
@@ -150,10 +164,10 @@ class _Comparing:
         ]
         self.every = every_class(self.task, self.numbers)
         names = compared_names(self.members[0], self.task, self.numbers, self.question)
-        values = [{str(name): each.value(name).value for name in names} for each in self.numbers]
+        whole = _Measured.of(self.counted, self.numbers, names)
         two = len(self.sources) == 2
-        self.reference = 0 if two else best_of(names[0], values)
-        return self._comparison(names, values, two=two)
+        self.reference = 0 if two else best_of(names[0], whole.values)
+        return self._comparison(names, whole, two=two)
 
     def _has_one_truth(self) -> bool:
         """Whether row *i* of the same array is the truth for all of the models."""
@@ -161,12 +175,17 @@ class _Comparing:
         weighted = any(source.weighted for source in self.sources)
         return len(truths) == 1 and not weighted and all(each.even for each in self.together.listed)
 
-    def _comparison(
-        self, names: Sequence[MetricName], values: Sequence[dict[str, float | None]], *, two: bool
-    ) -> data.Comparison:
-        total, task = self.counted.total, self.task
-        others = [i for i in range(len(self.sources)) if i != self.reference]
-        found = {other: self._differences(names, values, other) for other in others}
+    def _comparison(self, names: Sequence[MetricName], whole: _Measured, *, two: bool) -> data.Comparison:
+        total, task, values = self.counted.total, self.task, whole.values
+        parts = {place: self._of_slice(names, one) for place, one in self.counted.slices.items()}
+        tested = {place: one for place, one in parts.items() if self.question.tests(one.counted)}
+        asking = {place: self._differences(names, one, len(tested)) for place, one in tested.items()}
+        found, inside = answered(self._differences(names, whole), asking, self._again)
+        told = {
+            place: Told(one.counted.total.rows, one.values, inside.get(place, {1: {}})[1])
+            for place, one in parts.items()
+        }
+        slices = tuple(slice_rows(self.together.slicers, names, told, self.confidence))
         for source in self.sources:  # scores were read again
             source.finish()
         plain = verdicts(names, values, found, self.reference, self.confidence)
@@ -187,43 +206,63 @@ class _Comparing:
             models=models_of(self.sources, self.counted.tasks),
             reference=self.reference,
             metrics=metric_rows(names, values, plain, self.reference),
+            slices=slices,
             flips=() if cells is None else self._flips(cells),
             rows=self._rows() if two else (),
-            findings=self._findings(left_out, cells),
+            findings=(
+                *self._findings(left_out, cells),
+                *about_slices(self.together.slicers, slices, evidence.rows, self.question.least),
+            ),
             inputs=inputs_of(self.sources, self.counted.inputs),
             clustered=told_clusters(self.counted.clusters),
         )
 
+    def _again(self, fresh: Fresh) -> Any:
+        """Another pass over the same rows."""
+        return self.counted.again(self.together, fresh, self.size, self.progress)
+
+    def _of_slice(self, names: Sequence[MetricName], counted: Counted) -> _Measured:
+        tasks = zip(counted.total.passes, counted.tasks, strict=True)
+        return _Measured.of(counted, [numbers_of(one, task) for one, task in tasks], names)
+
     def _differences(
-        self, names: Sequence[MetricName], values: Sequence[dict[str, float | None]], other: int
-    ) -> dict[str, Difference | None]:
+        self, names: Sequence[MetricName], measured: _Measured, sharers: int = 1
+    ) -> Asking[dict[int, dict[str, Difference | None]]]:
+        """Every other model less the reference, in every metric."""
+        found = {}
+        for other in range(len(measured.numbers)):
+            if other != self.reference:
+                found[other] = yield from self._difference(names, measured, other, sharers)
+        return found
+
+    def _difference(
+        self, names: Sequence[MetricName], measured: _Measured, other: int, sharers: int
+    ) -> Asking[dict[str, Difference | None]]:
         """The ``other`` model less the reference, in every metric."""
+        counted = measured.counted
         pair = (min(self.reference, other), max(self.reference, other))
         declared = len(self.task.classes) if self.choices.classes == "declared" and self.task.classes else None
         counts = CountDifferences(
-            self.counted.total.tables[pair].cells(),
+            counted.total.tables[pair].cells(),
             self.confidence,
             swapped=self.reference > other,
             positive=self.task.positive,
             classes=self.every,
             declared=declared,
-            clusters=None if self.counted.clusters is None else self.counted.clusters.of_pair(pair),
+            clusters=None if counted.clusters is None else counted.clusters.of_pair(pair),
+            sharers=sharers,
         )
-        counted = [name for name in names if not name.entry.needs_scores]
-        counts.draw(counted, self.counted.total.passes[0].plan.workers)
-        found: dict[str, Difference | None] = {str(name): counts.of(name) for name in counted}
+        of_counts = [name for name in names if not name.entry.needs_scores]
+        counts.draw(of_counts, counted.total.passes[0].plan.workers)
+        found: dict[str, Difference | None] = {str(name): counts.of(name) for name in of_counts}
         scored = [name for name in names if name.entry.needs_scores]
         if scored:
             found |= dict.fromkeys(map(str, scored))
-            found |= self._score_differences(values).of(scored, (self.reference, other))
+            from evalcli.comparing.scored import ScoreDifferences
+
+            differences = ScoreDifferences(*measured, self.confidence)
+            found |= yield from differences.of(scored, (self.reference, other))
         return found
-
-    def _score_differences(self, values: Sequence[dict[str, float | None]]) -> ScoreDifferences:
-        from evalcli.comparing.scored import ScoreDifferences
-
-        return ScoreDifferences(
-            self.counted, self.numbers, values, self.together, self.confidence, self.size, self.progress
-        )
 
     def _flips(self, cells: Cells) -> tuple[data.ClassFlips, ...]:
         """All rows, then every class that occurs as a target."""
@@ -298,6 +337,19 @@ class _Comparing:
         for source in self.sources:
             found += [Finding(note.code, note.level, note.text, note.fix) for note in source.notes()]
         return tuple(dict.fromkeys(found))
+
+
+class _Measured(NamedTuple):
+    """What was counted of all rows, or of those of a slice: the numbers of every model, and its metrics."""
+
+    counted: Counted
+    numbers: Sequence[Numbers]
+    values: Sequence[dict[str, float | None]]
+
+    @classmethod
+    def of(cls, counted: Counted, numbers: Sequence[Numbers], names: Sequence[MetricName]) -> _Measured:
+        """With the values of these metrics."""
+        return cls(counted, numbers, [{str(name): each.value(name).value for name in names} for each in numbers])
 
 
 def members_of(

@@ -25,6 +25,8 @@ from evalcli.comparing.sides import (
     told_clusters,
     told_left_out,
 )
+from evalcli.comparing.sliced import answered
+from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.metrics.registry import parse
 from evalcli.report import Finding
 from evalcli.sources import spoken_of
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.models import Question
     from evalcli.comparing.passes import Counted, Member
     from evalcli.comparing.rows import Together
+    from evalcli.comparing.sliced import Fresh
     from evalcli.engine import Progress
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Source
@@ -69,17 +72,30 @@ class LabelComparing:
         """The comparison of all that was counted."""
         total: LabelsPass = self.counted.total
         self.labels = self.counted.tasks[0].classes
-        self.numbers = [LabelNumbers.of(one, self.labels) for one in total.passes]
+        self.numbers = self._numbers(self.counted)
         names = self._names()
-        values = [{str(name): _known(one, name) for name in names} for one in self.numbers]
+        values = _values(self.numbers, names)
         two = len(self.sources) == 2
         by_label = two and self.question.by_label
         reference = 0 if two else best_of(names[0], values)
         confidence, flips = self.question.confidence, self.question.flips if two else 0
-        differences = LabelDifferences(
-            self.counted, self.numbers, self.together, confidence, self.size, self.progress, flips
-        )
-        found, look = differences.of(names, reference)
+        differences = LabelDifferences(self.counted, self.numbers, confidence, flips)
+        parts = {
+            place: LabelDifferences(one, self._numbers(one), confidence, 0)
+            for place, one in self.counted.slices.items()
+        }
+        asking = {place: one.of(names, 0) for place, one in parts.items() if self.question.tests(one.counted)}
+        (found, look), inside = answered(differences.of(names, reference), asking, self._again)
+        told = {
+            place: Told(
+                one.counted.total.rows,
+                _values(one.numbers, names),
+                inside[place].differences[1] if place in inside else {},
+            )
+            for place, one in parts.items()
+        }
+        slicers = self.together.slicers
+        slices = tuple(slice_rows(slicers, names, told, confidence))
         for source in self.sources:  # rows were read again
             source.finish()
         left_out, ignored = left_out_of(self.sources, total.passes, total.lost, self.together)
@@ -99,12 +115,23 @@ class LabelComparing:
             reference=reference,
             metrics=metric_rows(names, values, plain, reference),
             per_class=tuple(self._of_labels(differences, look)) if by_label else (),
+            slices=slices,
             flips=tuple(self._flips(look)) if two else (),
             rows=(*self._rows(look), *self._cells(look)) if two else (),
-            findings=self._findings(left_out),
+            findings=(
+                *self._findings(left_out),
+                *about_slices(slicers, slices, total.rows, self.question.least),
+            ),
             inputs=inputs_of(self.sources, self.counted.inputs),
             clustered=told_clusters(self.counted.clusters),
         )
+
+    def _again(self, fresh: Fresh) -> Any:
+        """Another pass over the same rows."""
+        return self.counted.again(self.together, fresh, self.size, self.progress)
+
+    def _numbers(self, counted: Counted) -> list[LabelNumbers]:
+        return [LabelNumbers.of(one, self.labels) for one in counted.total.passes]
 
     def _names(self) -> tuple[MetricName, ...]:
         """The metrics that all models have; what was asked for stays, and is refused where it must be."""
@@ -215,6 +242,10 @@ class LabelComparing:
         for source in self.sources:
             found += [Finding(note.code, note.level, note.text, note.fix) for note in source.notes()]
         return tuple(dict.fromkeys(found))
+
+
+def _values(numbers: Sequence[LabelNumbers], names: Sequence[MetricName]) -> list[dict[str, float | None]]:
+    return [{str(name): _known(one, name) for name in names} for one in numbers]
 
 
 def _known(numbers: LabelNumbers, name: MetricName) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from evalcli.comparing.apart import FirstPass
 from evalcli.comparing.clusters import KnownClusters, cluster_in, counts_of
 from evalcli.comparing.elements import common, elements_of, names_of
 from evalcli.comparing.joint import FirstFlips, JointCounts
+from evalcli.comparing.sliced import apart, around, shared
 from evalcli.counting import Plan, one_pass
 from evalcli.decision import decide
 from evalcli.errors import InputError, UsageError
@@ -25,12 +27,13 @@ from evalcli.metrics.registry import parse
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.states import ClassificationPass
     from evalcli.comparing.rows import Rows, Together
     from evalcli.comparing.scored import LossSums
+    from evalcli.comparing.sliced import Slice
     from evalcli.engine import Progress
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
@@ -238,6 +241,10 @@ class Counted(NamedTuple):
     tasks: tuple[Task, ...]
     inputs: tuple[tuple[InputFile, ...], ...]
     clusters: KnownClusters | None = None
+    slices: Mapping[Slice, Counted] = MappingProxyType({})
+    """The same of every slice that has rows, which holds no slices of its own."""
+    has_test: bool = True
+    """Whether there is more than one cluster, where rows are clustered."""
 
     def again(self, together: Together, fresh: Callable[[], P], size: int, progress: Progress | None) -> P:
         """What another pass over the same rows gathers, run as the first one was."""
@@ -269,7 +276,11 @@ def count_together(
     while True:
         tasks = _decide(members, known)
         fresh = _fresh(members, tasks, known, flips=flips, same_target=same_target)
-        total, complete = one_pass(members, tasks[0], together, fresh, size, progress)
+        if together.slicers:
+            sharing = shared(members, together.slicers)
+            fresh = around(fresh, _fresh(sharing, tasks, known, flips=0, same_target=True))
+        gathered, complete = one_pass(members, tasks[0], together, fresh, size, progress)
+        total = gathered.whole if together.slicers else gathered
         seen = [one.evidence for one in total.passes]
         decided = _decide(members, seen)
         if complete and all(
@@ -282,7 +293,8 @@ def count_together(
                 one.check(task)
             _check(members, decided, total)
             clusters = None if total.clusters is None else total.clusters.known(members[0].source.target.path)
-            return Counted(total, decided, inputs, clusters)
+            counted = Counted(total, decided, inputs, clusters)
+            return counted._replace(slices=apart(gathered, counted)) if together.slicers else counted
         _refuse_again(members, decided, tried)
         known = [now.with_(before) for now, before in zip(seen, known, strict=True)]
 

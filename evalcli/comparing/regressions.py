@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalcli import __version__
 from evalcli.comparing import data
@@ -19,6 +19,8 @@ from evalcli.comparing.sides import (
     told_clusters,
     told_left_out,
 )
+from evalcli.comparing.sliced import answered
+from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.comparing.valued import ValueDifferences
 from evalcli.comparing.values import FARTHER
 from evalcli.regression.results import Results
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.models import Question
     from evalcli.comparing.passes import Counted, Member
     from evalcli.comparing.rows import Together
+    from evalcli.comparing.sliced import Fresh
     from evalcli.comparing.values import ValuesPass
     from evalcli.engine import Progress
     from evalcli.metrics.registry import MetricName
@@ -53,14 +56,19 @@ class ValueComparing:
         """The comparison of all that was counted."""
         total: ValuesPass = self.counted.total
         names = self.members[0].names("regression")
-        results = [self._results(place) for place in range(len(self.sources))]
-        values = [{str(name): _known(each, name) for name in names} for each in results]
+        whole = self._measured(self.counted, names)
+        values = whole.values
         two = len(self.sources) == 2
         reference = 0 if two else best_of(names[0], values)
-        differences = ValueDifferences(
-            self.counted, results, values, self.together, self.question.confidence, self.size, self.progress
-        )
-        found = differences.of(names, reference)
+        parts = {place: self._measured(one, names) for place, one in self.counted.slices.items()}
+        asking = {place: one.of(names, 0) for place, one in parts.items() if self.question.tests(one.counted)}
+        found, inside = answered(whole.of(names, reference), asking, self._again)
+        told = {
+            place: Told(one.counted.total.rows, one.values, inside.get(place, {1: {}})[1])
+            for place, one in parts.items()
+        }
+        slicers, least = self.together.slicers, self.question.least
+        slices = tuple(slice_rows(slicers, names, told, self.question.confidence))
         for source in self.sources:  # values were read again
             source.finish()
         left_out, ignored = left_out_of(self.sources, total.passes, total.lost, self.together)
@@ -80,16 +88,25 @@ class ValueComparing:
             metrics=metric_rows(
                 names, values, verdicts(names, values, found, reference, self.question.confidence), reference
             ),
+            slices=slices,
             rows=self._rows(),
-            findings=self._findings(left_out),
+            findings=(*self._findings(left_out), *about_slices(slicers, slices, total.rows, least)),
             inputs=inputs_of(self.sources, self.counted.inputs),
             clustered=told_clusters(self.counted.clusters),
         )
 
-    def _results(self, place: int) -> Results:
-        gathered = self.counted.total.passes[place]
-        outputs = self.sources[place].target.columns or tuple(map(str, range(gathered.setup.outputs)))
-        return Results(gathered.states, outputs)
+    def _again(self, fresh: Fresh) -> Any:
+        """Another pass over the same rows."""
+        return self.counted.again(self.together, fresh, self.size, self.progress)
+
+    def _measured(self, counted: Counted, names: Sequence[MetricName]) -> ValueDifferences:
+        """All rows, or those of a slice: the metrics of every model, ready to be compared."""
+        results = []
+        for source, gathered in zip(self.sources, counted.total.passes, strict=True):
+            outputs = source.target.columns or tuple(map(str, range(gathered.setup.outputs)))
+            results.append(Results(gathered.states, outputs))
+        values = [{str(name): _known(each, name) for name in names} for each in results]
+        return ValueDifferences(counted, results, values, self.question.confidence)
 
     def _rows(self) -> tuple[data.FlippedRow, ...]:
         """The rows on which one of two models is farther off by the most, the largest first."""

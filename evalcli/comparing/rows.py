@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.errors import InputError, UsageError
+from evalcli.sources.base import Batch
 from evalcli.sources.table_listing import Cells
 from evalcli.sources.table_rows import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from evalcli.sources.base import Array, Batch, Source
+    from evalcli.sources.base import Array, Source
     from evalcli.sources.crc import Ledger
     from evalcli.sources.listed import Listed
 
@@ -42,6 +43,38 @@ class Rows(NamedTuple):
         return next((batch.cluster for batch in self.batches if batch.cluster is not None), None)
 
     @property
+    def groups(self) -> Array | None:
+        """The slices (N, S) of each row, of the first model that says so."""
+        return next((batch.groups for batch in self.batches if batch.groups is not None), None)
+
+    def bare(self) -> Rows:
+        """The same without a word of slices."""
+        return Rows(tuple(replace(batch, groups=None) for batch in self.batches))
+
+    @property
+    def length(self) -> int:
+        """How many there are."""
+        return len(self.target)
+
+    @property
+    def arrays(self) -> tuple[Array | None, ...]:
+        """All that ``pick`` keeps of them."""
+        return tuple(part for each in self.batches for part in (each.preds, each.target, each.weight, each.cluster))
+
+    def pick(self, places: Array | slice) -> Rows:
+        """Some of them, which nobody will name: they have no numbers of their own, and no cells."""
+        return self._with(tuple(None if part is None else part[places] for part in self.arrays))
+
+    def joined(self, others: Sequence[Rows]) -> Rows:
+        """A copy of them with ``others`` behind them, which hold the same arrays; none has numbers or cells."""
+        every = zip(self.arrays, *(other.arrays for other in others), strict=True)
+        return self._with(tuple(None if parts[0] is None else np.concatenate(parts) for parts in every))
+
+    def _with(self, arrays: Sequence[Any]) -> Rows:
+        sides = (arrays[start : start + 4] for start in range(0, len(arrays), 4))
+        return Rows(tuple(Batch(preds, target, weight, cluster=cluster) for preds, target, weight, cluster in sides))
+
+    @property
     def repeats(self) -> None:
         """Rows that are compared stand for themselves alone."""
         return
@@ -51,7 +84,7 @@ class Together:
     """The rows of several sources, in step.
 
     ``by_id``: they come in the order of their ids; else row *i* of one is row *i* of the others. ``lossy``: a row that
-    one of them leaves out is left out of all, and counted in ``lost``.
+    one of them leaves out is left out of all, and counted in ``lost``. ``slicers`` are those of the first that has any.
 
     Raises:
         InputError: the sources have different numbers of rows.
@@ -61,6 +94,9 @@ class Together:
 
     def __init__(self, sources: Sequence[Source], *, by_id: bool = False, lossy: bool = False) -> None:
         share_targets(sources)
+        self.slicers = next((source.slicers for source in sources if source.slicers), ())
+        for source in sources:
+            source.slicers = ()  # no model counts slices by itself
         self.listed: tuple[Listed, ...] = tuple(source.listed() for source in sources)
         self.lost = [0] * len(sources)
         self._sources = sources
@@ -267,6 +303,7 @@ def _part(batch: Batch, rows: Array | slice) -> Batch:
         numbers=None if numbers is None else numbers[rows],
         cells=batch.cells.part(rows) if isinstance(batch.cells, Cells) else None,
         cluster=None if batch.cluster is None else batch.cluster[rows],
+        groups=None if batch.groups is None else batch.groups[rows],
     )
 
 

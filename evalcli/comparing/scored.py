@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from evalcli.classification.score_results import ScoreResults
     from evalcli.classification.scoring import ScoreStates
     from evalcli.comparing.passes import Counted, TogetherPass
-    from evalcli.comparing.rows import Rows, Together
-    from evalcli.engine import Progress
+    from evalcli.comparing.rows import Rows
+    from evalcli.comparing.sliced import Asking
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.probability import ProbabilityRows
     from evalcli.metrics.registry import MetricName
@@ -55,7 +55,7 @@ def has_test(name: MetricName) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScoreDifferences:
-    """Differences of metrics of scores, from what was ``counted`` of all models over the rows ``together``.
+    """Differences of metrics of scores, from what was ``counted`` of all models.
 
     ``values`` are the metrics of each model; none is compared that is undefined for one of a pair.
     """
@@ -63,17 +63,14 @@ class ScoreDifferences:
     counted: Counted
     numbers: Sequence[Numbers]
     values: Sequence[dict[str, float | None]]
-    together: Together
     confidence: Confidence
-    size: int
-    progress: Progress | None
 
     @property
     def results(self) -> list[ScoreResults]:
         """What the scores of each model say."""
         return [each.scores for each in self.numbers if each.scores is not None]
 
-    def of(self, names: Sequence[MetricName], pair: tuple[int, int]) -> dict[str, Difference | None]:
+    def of(self, names: Sequence[MetricName], pair: tuple[int, int]) -> Asking[dict[str, Difference | None]]:
         """The second model of a ``pair`` less the first, in every metric that has a test; one pass for all of them."""
         tested = [name for name in names if has_test(name)]
         wanted = [name for name in tested if all(self.values[i][str(name)] is not None for i in pair)]
@@ -88,8 +85,7 @@ class ScoreDifferences:
             return found
         looks = [ScoreLook.of(again, self.results[i], self._mean_weight(i)) for i in pair]
         gaps = [self._gap(name, pair) for name in again]
-        fresh = partial(_ScorePass.empty, self.counted, pair, again, looks, gaps)
-        total = self.counted.again(self.together, fresh, self.size, self.progress)
+        total: _ScorePass = yield partial(_ScorePass.empty, self.counted, pair, again, looks, gaps)
         for name in again:
             if name.base in LOSSES:
                 found[str(name)] = self._of_loss(name, pair, total.losses[str(name)])

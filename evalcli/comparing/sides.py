@@ -60,15 +60,17 @@ def metric_rows(
 ) -> tuple[data.MetricRow, ...]:
     """Every metric of all models, and how each differs from the ``reference``."""
     return tuple(
-        data.MetricRow(
-            str(name),
-            name.entry.direction,
-            is_unit(name),
-            tuple(each[str(name)] for each in values),
-            tuple(None if i == reference else plain[i][str(name)] for i in range(len(values))),
-        )
+        metric_row(name, values, tuple(None if i == reference else plain[i][str(name)] for i in range(len(values))))
         for name in names
     )
+
+
+def metric_row(
+    name: MetricName, values: Sequence[Mapping[str, float | None]], differences: tuple[data.Difference | None, ...]
+) -> data.MetricRow:
+    """A metric of all models, and how each differs from the reference."""
+    told = tuple(each[str(name)] for each in values)
+    return data.MetricRow(str(name), name.entry.direction, is_unit(name), told, differences)
 
 
 def models_of(

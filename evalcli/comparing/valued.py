@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
     from evalcli.comparing.orders import Order
     from evalcli.comparing.passes import Counted
-    from evalcli.comparing.rows import Rows, Together
+    from evalcli.comparing.rows import Rows
+    from evalcli.comparing.sliced import Asking
     from evalcli.comparing.values import ValuesPass
-    from evalcli.engine import Progress
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.values import ValueRows
@@ -81,7 +81,7 @@ class Contrast(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ValueDifferences:
-    """Differences of metrics of values, from what was ``counted`` of all models over the rows ``together``.
+    """Differences of metrics of values, from what was ``counted`` of all models.
 
     ``values`` are the metrics of each model; none is compared that is undefined or infinite for one of a pair.
     """
@@ -89,12 +89,9 @@ class ValueDifferences:
     counted: Counted
     results: Sequence[Results]
     values: Sequence[dict[str, float | None]]
-    together: Together
     confidence: Confidence
-    size: int
-    progress: Progress | None
 
-    def of(self, names: Sequence[MetricName], reference: int) -> dict[int, dict[str, Difference | None]]:
+    def of(self, names: Sequence[MetricName], reference: int) -> Asking[dict[int, dict[str, Difference | None]]]:
         """Every other model less the ``reference``, in every metric that has a test; one pass for all of them."""
         others = [i for i in range(len(self.results)) if i != reference]
         known = self._orders(names)
@@ -108,8 +105,7 @@ class ValueDifferences:
         found: dict[int, dict[str, Difference | None]] = {other: dict.fromkeys(map(str, names)) for other in others}
         if not contrasts:
             return found
-        fresh = partial(_ContrastPass.empty, self.counted, self.results, reference, contrasts)
-        total = self.counted.again(self.together, fresh, self.size, self.progress)
+        total: _ContrastPass = yield partial(_ContrastPass.empty, self.counted, self.results, reference, contrasts)
         told = {(one.other, str(one.name), one.sign): sums for one, sums in zip(contrasts, total.parts(), strict=True)}
         for each in contrasts:
             if each.sign < 0.0:

@@ -1,7 +1,8 @@
 """A comparison for machines and for pages: JSON, CSV, Markdown and HTML.
 
 In CSV ``table`` is ``metric`` (``a`` is the model, ``b`` the one it is compared with), ``class`` (the same of one of
-several labels a row), ``flips`` (``class`` is empty for all) or ``row``. Numbers are unrounded; undefined is empty.
+several labels a row), ``slice`` (the same of the rows with one value), ``flips`` (``class`` is empty for all) or
+``row``. Numbers are unrounded; undefined is empty.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.errors import UsageError
 from evalcli.renderers import versus, wording
+from evalcli.renderers.comparison_slices import LEGEND, every_cell, slice_heads
 from evalcli.renderers.escape import markdown, markdown_name, spreadsheet
 from evalcli.renderers.json import document
 
@@ -24,6 +26,8 @@ COLUMNS = (
     *("table", "metric", "model", "against", "value", "difference", "low", "high", "method", "p", "holm"),
     *("detectable", "verdict", "class", "kind", "row", "id", "target", "a", "b"),
 )
+SLICED = ("by", "slice", "n")
+"""Further columns, where there are slices."""
 Row = dict[str, object]
 
 
@@ -53,9 +57,11 @@ def render_comparison(comparison: Comparison, form: str) -> str:
 
 def _csv(comparison: Comparison) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
+    columns = (*COLUMNS, *(SLICED if comparison.slices else ()))
+    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    for rows in (_metric_rows(comparison), _class_rows(comparison), _flip_rows(comparison), _row_rows(comparison)):
+    every = (_metric_rows, _class_rows, _slice_rows, _flip_rows, _row_rows)
+    for rows in (part(comparison) for part in every):
         writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     return out.getvalue()
 
@@ -73,6 +79,13 @@ def _class_rows(comparison: Comparison) -> Iterator[Row]:
     for label in comparison.per_class:
         for name, row in label.metrics.items():
             yield from _model_rows(comparison, row, {"table": "class", "metric": name, "class": label.name})
+
+
+def _slice_rows(comparison: Comparison) -> Iterator[Row]:
+    for one in comparison.slices:
+        for name, row in one.metrics.items():
+            head: Row = {"table": "slice", "metric": name, "by": one.by, "slice": one.value, "n": one.n}
+            yield from _model_rows(comparison, row, head)
 
 
 def _model_rows(comparison: Comparison, row: MetricRow, head: Row) -> Iterator[Row]:
@@ -126,6 +139,7 @@ def _markdown(comparison: Comparison) -> str:
         _titled("Gates", _gates(comparison)),
         _titled("Findings", _findings(comparison)),
         _titled("Metrics", _league(comparison) if comparison.kind == "league" else _metrics(comparison)),
+        *(_titled(f"By {markdown_name(by)}", block) for by, block in _slices(comparison)),
         _titled("Labels", _labels(comparison)),
         _titled("Flips", _flips(comparison)),
         _titled("Rows", _rows(comparison)),
@@ -179,6 +193,17 @@ def _metrics(comparison: Comparison) -> str:
         rows.append([markdown(row.name), *values, *numbers, markdown(versus.in_words(comparison, row))])
     heads = ("metric", "A", "B", versus.sides(comparison), f"{versus.level(comparison)} interval", "p", "Holm", "")
     return "\n\n".join((_table(heads, "lrrrrrrl", rows), *map(markdown, versus.by_size(comparison))))
+
+
+def _slices(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """Every metric of every slice, those where B is worse by the most first."""
+    heads = ("slice", "n", "metric", *slice_heads(comparison))
+    for by, rows in every_cell(comparison):
+        cells = [
+            [markdown_name(one.value), f"{one.n:,}", markdown(row.name), *map(markdown, told)]
+            for one, row, told in rows
+        ]
+        yield by, f"{_table(heads, 'lrlrrrrrr', cells)}\n\n{markdown(LEGEND)}"
 
 
 def _labels(comparison: Comparison) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalcli.renderers import versus, wording
+from evalcli.renderers.comparison_slices import LEGEND, every_cell, slice_heads
 from evalcli.renderers.html import NAME, table, text
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def render_comparison_page(comparison: Comparison) -> str:
 
 def _parts(comparison: Comparison) -> list[str]:
     metrics = _league if comparison.kind == "league" else _metrics
-    return [part(comparison) for part in (_headline, _gates, _findings, metrics, _labels, _flips, _rows)]
+    return [part(comparison) for part in (_headline, _gates, _findings, metrics, _slices, _labels, _flips, _rows)]
 
 
 def _headline(comparison: Comparison) -> str:
@@ -90,6 +91,18 @@ def _league(comparison: Comparison) -> str:
         rows.append([text(cell, 2 * NAME) for cell in (comparison.models[place].name, *cells, words)])
     heads = ("model", *(versus.metric_title(row.name) for row in comparison.metrics), "")
     return table("Models, the best first", (text(head, NAME) for head in heads), rows)
+
+
+def _slices(comparison: Comparison) -> str:
+    found = []
+    for by, rows in every_cell(comparison):
+        cells = [
+            [text(one.value, NAME), f"{one.n:,}", text(versus.metric_title(row.name), NAME), *map(text, told)]
+            for one, row, told in rows
+        ]
+        heads = ("slice", "n", "metric", *map(text, slice_heads(comparison)))
+        found.append(table(f"By {text(by, NAME)}; {text(LEGEND)}", heads, cells))
+    return "".join(found)
 
 
 def _labels(comparison: Comparison) -> str:

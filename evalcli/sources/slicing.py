@@ -35,17 +35,23 @@ NEAR = 1 << 16
 """Whole numbers that lie within so many of each other are looked up in a table."""
 
 
-def missing_column(name: str, known: Collection[str], path: str, noun: str, purpose: str = "to slice by") -> UsageError:
+class NoSlicesError(UsageError):
+    """These files do not have what rows are sliced by; others that are read beside them may."""
+
+
+def missing_column(
+    name: str, known: Collection[str], path: str, noun: str, purpose: str = "to slice by"
+) -> NoSlicesError:
     """What to say of a name that is not there."""
     from evalcli.sources.naming import near_name
 
     names = ", ".join(repr(each) for each in list(known)[:10])
     if not name:
         what = f"the name of {'an' if noun[0] in 'aeiou' else 'a'} {noun} {purpose} is missing"
-        return UsageError(what, fix=f"there are {names}" if names else "", path=path)
+        return NoSlicesError(what, fix=f"there are {names}" if names else "", path=path)
     near = near_name(name, known)
     hint = f"; did you mean {near!r}?" if near is not None else ""
-    return UsageError(f"no {noun} {name!r} {purpose}{hint}", fix=f"there are {names}" if names else "", path=path)
+    return NoSlicesError(f"no {noun} {name!r} {purpose}{hint}", fix=f"there are {names}" if names else "", path=path)
 
 
 def check_size(name: str, size: int, path: str) -> None:

@@ -112,8 +112,9 @@ def _listing(
 ) -> ListedStream | ListedCells:
     number = [PRED_ROW] if is_numbered else []
     reads = stream.reads
-    if isinstance(stream, CellStream) and sides.cluster is not None:
-        reads = (*reads, sides.cluster)
+    if isinstance(stream, CellStream):
+        clustered = () if sides.cluster is None else (sides.cluster,)
+        reads = (*reads, *(column.sql for column in sides.slices), *clustered)
     read = ", ".join((*reads, *number, *cells))
     sql = f"SELECT {read} {sides.joined.source(numbered=is_numbered, also=sides.kept_sql())} {sides.joined.order}"
     if isinstance(stream, CellStream):
@@ -123,6 +124,7 @@ def _listing(
             sql,
             *own,
             weighted=stream.weighted,
+            slicers=stream.slicers,
             clustered=stream.clustered,
             reads=reads,
             is_numbered=is_numbered,
@@ -135,6 +137,7 @@ def _listing(
         stream.dtype,
         stream.width,
         weighted=stream.weighted,
+        slicers=stream.slicers,
         clustered=stream.clustered,
         reads=reads,
         is_numbered=is_numbered,
