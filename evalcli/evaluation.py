@@ -111,9 +111,7 @@ def measure(  # noqa: PLR0913  # likewise
         if own:
             from evalcli.own import OwnMetrics
 
-            # a part holds what metrics gathered, and no groups of it
-            seen = replace(choices, confidence=None) if partial else choices
-            plan = replace(plan, own=OwnMetrics(tuple(own), seen, source))
+            plan = replace(plan, own=OwnMetrics(tuple(own), choices, source))
         return Measured(plan, *count(plan, size, progress)), size
 
 

@@ -128,7 +128,16 @@ class OwnMetric:
         except (TypeError, OSError):
             self.file = None
 
-    def merged(self, parts: Sequence[Any]) -> Any:
+    def sure(
+        self, values: Mapping[str, float], groups: Sequence[Sequence[Any]], rows: Array, sampled: owngroups.Sampled
+    ) -> dict[str, Interval]:
+        """The intervals of its numbers, from what was gathered of each of the groups of rows; none where it fails."""
+        with suppress(Exception):  # a stranger's code raises what it likes
+            whole = owngroups.Whole(values, self._merged, lambda one: plain_values(one.compute()))
+            return owngroups.intervals(whole, [self._merged(parts) for parts in groups], rows, sampled)
+        return {}
+
+    def _merged(self, parts: Sequence[Any]) -> Any:
         """One metric of the rows of several."""
         total = self.metric.fresh()
         for part in parts:
@@ -316,18 +325,14 @@ class OwnPass:
         confidence = self.own.choices.confidence
         if confidence is None or not self.groups:
             return {}
+        sampled = owngroups.Sampled(confidence, of_clusters=self.own.source.clustered is not None)
         groups = [one for _, one in sorted(self.groups.items())]
         totals, rows = [one.totals() for one in groups], np.array([one.rows for one in groups])
-        found = {}
-        for own in self.own.metrics:
-            if own.name not in values or any(own.name not in each for each in totals):
-                continue
-            of_clusters = self.own.source.clustered is not None
-            with suppress(Exception):  # a stranger's code raises what it likes
-                whole = owngroups.Whole(values[own.name], lambda one: plain_values(one.compute()), rows)
-                parts = [each[own.name] for each in totals]
-                found[own.name] = owngroups.intervals(whole, parts, own.merged, confidence, of_clusters=of_clusters)
-        return found
+        return {
+            own.name: own.sure(values[own.name], [[each[own.name]] for each in totals], rows, sampled)
+            for own in self.own.metrics
+            if own.name in values and all(own.name in each for each in totals)
+        }
 
     def failed(self) -> tuple[Failure, ...]:
         """What failed, in the order of the metrics."""

@@ -6,7 +6,9 @@ that of its cluster; so neither batches nor workers show. Numbers are hashed: we
 make groups that are more alike than samples are.
 
 The variance of the pseudovalues of groups of unlike sizes is Busing's; the interval has the t quantile of one group
-less than there are. A metric that fails on a group, or where nothing varies, has its value and no interval.
+less than there are. Twenty times all rows would take too long where a metric keeps many of them: then groups are
+computed by themselves, and the variance is that of their numbers. A metric that fails on a group, or where nothing
+varies, has its value and no interval.
 
 Source: Kott 2001, The delete-a-group jackknife; Busing, Meijer and van der Leeden 1999, Delete-m jackknife for unequal
 m.
@@ -36,15 +38,23 @@ LEAST_ROWS = 2 * GROUPS
 """Of fewer rows groups tell nothing."""
 LEAST_GROUPS = 10
 """With fewer, as of few clusters, the interval is more about its own doubt."""
-METHOD = "jackknife"
+MANY_ROWS = 50_000
+"""Of more rows a metric that keeps them all is computed of each group by itself, which takes no longer than of all."""
+
+
+class Sampled(NamedTuple):
+    """How sure an interval is to be, and whether whole clusters were sampled."""
+
+    confidence: Confidence
+    of_clusters: bool = False
 
 
 class Whole(NamedTuple):
-    """What a metric is of all rows, by the name of each number; what computes such; the ``rows`` (J,) of each group."""
+    """What a metric is of all rows, by the name of each number; how several merge, and what one computes."""
 
     values: Mapping[str, float]
+    merged: Callable[[Sequence[Any]], Any]
     compute: Callable[[Any], Mapping[str, float]]
-    rows: Array
 
 
 def dealt(batch: Batch) -> Array:
@@ -58,30 +68,37 @@ def dealt(batch: Batch) -> Array:
     return hashed(numbers, GROUPS)
 
 
-def intervals(
-    whole: Whole,
-    groups: Sequence[Any],
-    merged: Callable[[Sequence[Any]], Any],
-    confidence: Confidence,
-    *,
-    of_clusters: bool,
-) -> dict[str, Interval]:
-    """The interval of each number of a metric, from the metrics of its ``groups`` (J,), where there is one.
+def intervals(whole: Whole, groups: Sequence[Any], rows: Array, sampled: Sampled) -> dict[str, Interval]:
+    """The interval of each number of a metric, from those of its ``groups`` (J,) of ``rows``, where there is one.
 
     Raises: whatever the metric raises.
     """
-    if len(groups) < LEAST_GROUPS or whole.rows.sum() < LEAST_ROWS:
+    if len(groups) < LEAST_GROUPS or rows.sum() < LEAST_ROWS:
         return {}
-    rests = [whole.compute(one) for one in without_each(list(groups), merged)]
-    method = f"{METHOD}{CLUSTERS if of_clusters else ''}"
+    critical = t_quantile(1.0 - sampled.confidence.tail, len(groups) - 1.0)
+    alone = rows.sum() > MANY_ROWS and _keeps_rows(groups[0], int(rows[0]))
+    computed = [whole.compute(one) for one in (groups if alone else without_each(groups, whole.merged))]
+    error_of, method = (error_of_groups, "groups") if alone else (standard_error, "jackknife")
+    method = f"{method}{CLUSTERS if sampled.of_clusters else ''}"
     found = {}
     for key, value in whole.values.items():
-        without = np.array([rest.get(key, np.nan) for rest in rests])
-        error = standard_error(value, without, whole.rows)
+        error = error_of(value, np.array([one.get(key, np.nan) for one in computed]), rows)
         if error > 0.0:
-            reach = t_quantile(1.0 - confidence.tail, len(groups) - 1.0) * error
-            found[key] = Interval(value - reach, value + reach, method)
+            found[key] = Interval(value - critical * error, value + critical * error, method)
     return found
+
+
+def _keeps_rows(metric: Any, rows: int) -> bool:
+    """Whether what a metric holds grows with its rows."""
+    return sum(int(np.size(array)) for array in metric.state_dict().values()) >= rows
+
+
+def error_of_groups(value: float, found: Array, rows: Array) -> float:
+    """The standard error of a number that groups of so many ``rows`` (J,) have by themselves, ``found`` (J,)."""
+    if not (isfinite(value) and np.isfinite(found).all()):
+        return 0.0
+    off = found - float((rows * found).sum()) / rows.sum()
+    return sqrt(float((rows * off * off).sum()) / (len(rows) - 1.0) / rows.sum())
 
 
 def standard_error(value: float, without: Array, rows: Array) -> float:

@@ -7,7 +7,8 @@ after the other in that order. So no order and no tree of merges shows in the re
 code. Rows that were in memory are of no file: such contributions are in the order of what they hold.
 
 Arrays are called ``contribution.metric.state``, the first two by their numbers; those of a slice
-``contribution/slice.metric.state``.
+``contribution/slice.metric.state``, those of a group of rows, which intervals are told by,
+``contribution~group.metric.state``.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from evalcli.errors import InputError
 from evalcli.own import Failure, OwnValues, failure_of, plain_values, told_once
 from evalcli.ownarrays import loaded, state_of
+from evalcli.owngroups import GROUPS
 from evalcli.partfile import pack
 from evalcli.plaindata import plain
 from evalcli.sources.base import InputFile  # noqa: TC001  # the reader of parts looks at annotations
@@ -27,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evalcli.own import OwnMetric, OwnPass
+    from evalcli.owngroups import Sampled
     from evalcli.sources.base import Array, Slicer
+    from evalcli.uncertainty.intervals import Interval
 
     State = Mapping[str, Array]
     States = Mapping[str, State]
@@ -65,12 +71,22 @@ class SliceSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupSeen:
+    """A group of rows, by its ``number``, how many ``rows`` it has, and which metrics failed over them."""
+
+    number: int
+    rows: int
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Contribution:
-    """The rows that states are of, and which metrics failed over them; of slices those that have rows here."""
+    """The rows that states are of, and which metrics failed over them; of slices and groups those that have rows."""
 
     inputs: tuple[InputFile, ...]
     failures: tuple[Failure, ...]
     slices: tuple[SliceSeen, ...] = ()
+    groups: tuple[GroupSeen, ...] = ()
 
     def key(self) -> tuple[Any, ...]:
         """Where it stands among others."""
@@ -78,7 +94,7 @@ class Contribution:
 
 
 class Contributed(NamedTuple):
-    """A contribution, and the states of the metrics by name, but for those that failed; ``slices`` in its order.
+    """A contribution, and the states of the metrics by name, but for those that failed; ``slices`` and ``groups`` too.
 
     ``mark`` is where it stands among those of no file.
     """
@@ -86,13 +102,15 @@ class Contributed(NamedTuple):
     contribution: Contribution
     states: States
     slices: tuple[States, ...] = ()
+    groups: tuple[States, ...] = ()
     mark: str = ""
 
     def arrays(self, names: Sequence[OwnName]) -> Iterator[tuple[str, Array]]:
         """Every array under its name, but for the number of the contribution."""
         place = {one.name: number for number, one in enumerate(names)}
         inside = ((f"/{number}", states) for number, states in enumerate(self.slices))
-        for head, states in (("", self.states), *inside):
+        groups = ((f"~{number}", states) for number, states in enumerate(self.groups))
+        for head, states in (("", self.states), *inside, *groups):
             for name, state in states.items():
                 for key, array in state.items():
                     yield f"{head}.{place[name]}.{key}", array
@@ -144,10 +162,12 @@ class OwnStates:
             for name, array in one.arrays(self.names)
         }
 
-    def values(self, metrics: Sequence[OwnMetric], slicers: Sequence[Slicer], path: str) -> OwnValues:
+    def values(
+        self, metrics: Sequence[OwnMetric], slicers: Sequence[Slicer], path: str, sampled: Sampled | None = None
+    ) -> OwnValues:
         """What each of the ``metrics`` computes, of all rows and of slices, and what failed.
 
-        ``path`` is what errors call the states.
+        ``path`` is what errors call the states; intervals are of rows that were ``sampled`` so.
 
         Raises:
             InputError: there is a metric too many or too few, or states are not those of their metric.
@@ -158,7 +178,28 @@ class OwnStates:
         values, failures = _computed(metrics, whole, path)
         found = {where: _computed(metrics, each, path) for where, each in self._slices(slicers).items()}
         told = told_once(failures, ((where, failed) for where, (_, failed) in found.items()))
-        return OwnValues(values, {where: each for where, (each, _) in found.items()}, told)
+        sure = {} if sampled is None else self._sure(metrics, values, path, sampled)
+        return OwnValues(values, {where: each for where, (each, _) in found.items()}, told, sure)
+
+    def _sure(
+        self, metrics: Sequence[OwnMetric], values: Mapping[str, dict[str, float]], path: str, sampled: Sampled
+    ) -> dict[str, dict[str, Interval]]:
+        """The intervals of what was computed, where every contribution has groups."""
+        every: dict[int, list[tuple[GroupSeen, States]]] = {}
+        for one in self.contributed:
+            for seen, states in zip(one.contribution.groups, one.groups, strict=True):
+                every.setdefault(seen.number, []).append((seen, states))
+        groups = [held for _, held in sorted(every.items())]
+        rows = np.array([sum(seen.rows for seen, _ in held) for held in groups])
+        whole = all(one.contribution.groups for one in self.contributed)
+        found = {}
+        for own in metrics:
+            if not whole or any(own.name not in states for held in groups for _, states in held):
+                continue
+            parts = [[loaded(own, states[own.name], path) for _, states in held] for held in groups]
+            if own.name in values:
+                found[own.name] = own.sure(values[own.name], parts, rows, sampled)
+        return found
 
     def _slices(self, slicers: Sequence[Slicer]) -> dict[tuple[str, str], list[Over]]:
         """What is over each slice that has rows, in the order of ``slicers``."""
@@ -209,8 +250,11 @@ def contributed(own: OwnPass, inputs: tuple[InputFile, ...]) -> OwnStates:
     whole = _over(own)
     slices = sorted((where, _over(one)) for where, one in own.by_value())
     seen = tuple(SliceSeen(*where, over.failures) for where, over in slices)
-    contribution, names = Contribution(inputs, whole.failures, seen), names_of(own.own.metrics)
-    one = Contributed(contribution, whole.states, tuple(over.states for _, over in slices))
+    groups = [(number, each.rows, _over(each)) for number, each in sorted(own.groups.items())]
+    dealt = tuple(GroupSeen(number, rows, over.failures) for number, rows, over in groups)
+    contribution, names = Contribution(inputs, whole.failures, seen, dealt), names_of(own.own.metrics)
+    inside = tuple(over.states for _, over in slices), tuple(over.states for *_, over in groups)
+    one = Contributed(contribution, whole.states, *inside)
     return OwnStates(names, (one.marked(names),))
 
 
@@ -273,9 +317,15 @@ def restored(
         if seen != sorted({*seen}) or {*seen} - slices:
             raise ValueError("a contribution to its own metrics is of slices that there are not")
         states = places[f"{number}"] = _places(known, each.failures)
+        if [one.number for one in each.groups] != sorted({one.number for one in each.groups} & {*range(GROUPS)}):
+            raise ValueError("a contribution to its own metrics is of groups that there are not")
+        if any(one.rows < 1 for one in each.groups):
+            raise ValueError("a contribution to its own metrics is of groups without rows")
         inside = [_places(known, one.failures) for one in each.slices]
+        groups = [_places(known, one.failures) for one in each.groups]
         places |= {f"{number}/{i}": one for i, one in enumerate(inside)}
-        found.append(Contributed(each, states, tuple(inside)))
+        places |= {f"{number}~{i}": one for i, one in enumerate(groups)}
+        found.append(Contributed(each, states, tuple(inside), tuple(groups)))
     for key, array in arrays.items():
         head, _, rest = key.partition(".")
         place, _, name = rest.partition(".")

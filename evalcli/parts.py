@@ -17,6 +17,7 @@ from evalcli.evaluation import Measured, measure, report_of, with_own
 from evalcli.evidence import Evidence
 from evalcli.layout import Layout  # noqa: TC001  # the reader of parts looks at annotations
 from evalcli.metrics.registry import parse, split_address
+from evalcli.owngroups import Sampled
 from evalcli.ownstates import NONE, Contribution, OwnName, OwnStates, contributed, restored
 from evalcli.partfile import SCHEMA, forged, pack, read_bytes, unpack
 from evalcli.plaindata import fitted, plain
@@ -224,7 +225,9 @@ def report_of_part(part: Part, also: Sequence[str] = (), workers: int = 1, own: 
 
     """
     check_sliced(part, also)
-    found = part.own.values(own, part.about.slicers, part.path)
+    confidence, of_clusters = part.about.choices.confidence, part.about.clustered is not None
+    sampled = None if confidence is None else Sampled(confidence, of_clusters)
+    found = part.own.values(own, part.about.slicers, part.path, sampled)
     measured = measured_of_part(part, also, workers)
     gathered: Pass = replace(part.gathered, plan=measured.plan)
     gathered.check(part.task)

@@ -11,6 +11,9 @@ from benchmarks.simulated.clustered import evaluated, label_sets_of, measured
 from benchmarks.simulated.clusterpairs import TESTED as TESTED_CLUSTERS
 from benchmarks.simulated.clusterpairs import bin_cluster_tests, cluster_tests
 from benchmarks.simulated.counts import accuracy, clustered, composite, gate, matrix_of, weighted
+from benchmarks.simulated.defined import OwnMean, OwnF1, binary, defined, label_sets, labels, many_scores, own
+from benchmarks.simulated.defined import scores as drawn_scores
+from benchmarks.simulated.defined import values as drawn_values
 from benchmarks.simulated.labelled import multilabel
 from benchmarks.simulated.labelpairs import TESTED, apart, p_values
 from benchmarks.simulated.pairs import (
@@ -385,6 +388,32 @@ CASES = (
     Case("difference of multilabel ECE, 1,000 rows", apart("ece", 1000)),
     *(Case(f"difference of orders: {title}", values_apart(*drawn)) for title, drawn in OF_ORDERS),
     Case("difference of AUROC, none, 25 + 475 rows", with_interval(ranked(25, 475, 1.5, 1.5), 0.0)),
+)
+
+COST = "error_rate + 4 * (1 - recall) * (1 - majority_baseline)"
+DEFINED = (
+    ("gap of two recalls", "recall[0] - recall[1]", labels),
+    ("size of a gap", "abs(recall[1] - recall[2])", labels),
+    ("ratio of precision to recall", "precision[0] / recall[0]", labels),
+    ("harmonic mean", "2 * precision[0] * recall[0] / (precision[0] + recall[0])", labels),
+    ("mean of class F1 and accuracy", "(f1[1] + accuracy) / 2", labels),
+    ("cost of 5 a miss, 1 a false alarm", COST, binary),
+    ("Gini", "2 * auroc - 1", drawn_scores),
+    ("AUROC less accuracy", "auroc - accuracy", drawn_scores),
+    ("log loss over Brier score", "log_loss / brier", drawn_scores),
+    ("AUROC of a class less its recall", "auroc[0] - recall[0]", many_scores),
+    ("RMSE over MAE", "rmse / mae", drawn_values),
+    ("R² less the squared correlation", "r2 - pearson ** 2", drawn_values),
+    ("gap of two labels' recalls", "recall[0] - recall[1]", label_sets),
+    ("macro F1 less micro F1", "f1_macro - f1_micro", label_sets),
+)
+CASES = (
+    *CASES,
+    *(Case(f"defined: {name}, {n} rows", defined(text, made, n)) for name, text, made in DEFINED for n in (100, 400)),
+    Case("defined: gap of two recalls, 100 clusters", defined("recall[0] - recall[1]", labels, 100, 3)),
+    Case("defined: AUROC less accuracy, 100 clusters", defined("auroc - accuracy", drawn_scores, 100, 3)),
+    *(Case(f"own mean of errors, {rows} rows", own(OwnMean, drawn_values, rows)) for rows in (100, 400)),
+    *(Case(f"own F1, {rows} rows", own(OwnF1, binary, rows)) for rows in (100, 400)),
 )
 
 GATES = (

@@ -30,6 +30,7 @@ CHOSEN = (
     *("multilabel macro F1, 300 rows", "multilabel micro F1, 100 rows", "multilabel log loss, 100 rows"),
     *("Brier reliability, 1,000 rows", "overconfidence, 1,000 rows", "Kolmogorov–Smirnov, 100 + 400 rows"),
     *("difference of macro F1, none, 1,000 rows", "difference of AUROC, 100 + 100 rows"),
+    *("defined: gap of two recalls, 100 rows", "defined: AUROC less accuracy, 100 rows", "own F1, 100 rows"),
 )
 TOO_NARROW = {
     **dict.fromkeys(
