@@ -11,7 +11,7 @@ from benchmarks.simulated.clustered import evaluated, label_sets_of, measured
 from benchmarks.simulated.clusterpairs import TESTED as TESTED_CLUSTERS
 from benchmarks.simulated.clusterpairs import bin_cluster_tests, cluster_tests
 from benchmarks.simulated.counts import accuracy, clustered, composite, gate, matrix_of, weighted
-from benchmarks.simulated.defined import OwnMean, OwnF1, binary, defined, label_sets, labels, many_scores, own
+from benchmarks.simulated.defined import OwnF1, OwnMean, binary, defined, label_sets, labels, many_scores, own
 from benchmarks.simulated.defined import scores as drawn_scores
 from benchmarks.simulated.defined import values as drawn_values
 from benchmarks.simulated.labelled import multilabel
