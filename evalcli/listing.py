@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from evalcli.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -34,6 +36,17 @@ class Search:
     confident: bool = False
     suspects: bool = False
     relative: bool = False
+
+    def __post_init__(self) -> None:
+        """There is one order.
+
+        Raises:
+            UsageError: two were asked for.
+
+        """
+        if self.confident and self.suspects:
+            what = "--most-confident orders mistakes, --suspect-labels lists labels"
+            raise UsageError(what, fix="ask for one of them")
 
     @property
     def ranked(self) -> bool:

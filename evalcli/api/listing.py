@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from evalcli.engine import Execution
+from evalcli.errors import UsageError
 from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import choices_of, in_keywords, name_of
 from evalcli.listing import Search
@@ -46,7 +47,7 @@ def list_mistakes(  # noqa: PLR0913  # one keyword for each option of the comman
     Args:
         preds: As of ``evaluate``: an array, a column, a frame or a path.
         target: The truth, likewise.
-        limit: How many rows; ``None``: all of them.
+        limit: How many rows; ``None`` or 0: all of them.
         most_confident: The most confident mistakes first, not those of the first rows.
         relative: Of a regression: the errors that are largest beside their targets first.
         suspect_labels: Labels that are likely wrong, by confident learning.
@@ -81,10 +82,6 @@ def list_mistakes(  # noqa: PLR0913  # one keyword for each option of the comman
     [{'row': 1, 'target': 'cat', 'pred': 'dog', 'confidence': None, 'margin': None}]
 
     """
-    search = Search(
-        *(_texts(pair), tuple(map(name_of, _texts(class_))), _texts(show)),
-        *(most_confident, suspect_labels, relative),
-    )
     choices = choices_of(
         task=task,
         scores=scores,
@@ -101,10 +98,17 @@ def list_mistakes(  # noqa: PLR0913  # one keyword for each option of the comman
     )  # fmt: skip
     from evalcli.mistakes import list_mistakes as listed
 
-    with in_keywords(), closing(open_sides(Sides(preds, target, weight), selection)) as source:
-        found = listed(source, choices, Execution(workers=workers), search)
-        names = [column.name for column in found.columns]
-        return [dict(zip(names, row, strict=True)) for piece in found.rows(limit) for row in piece]
+    if limit is not None and (not isinstance(limit, int) or limit < 0):
+        raise UsageError(f"limit={limit!r}", fix="give a number of rows, or None for all of them")
+    with in_keywords():
+        search = Search(
+            *(_texts(pair), tuple(map(name_of, _texts(class_))), _texts(show)),
+            *(most_confident, suspect_labels, relative),
+        )
+        with closing(open_sides(Sides(preds, target, weight), selection)) as source:
+            found = listed(source, choices, Execution(workers=workers), search)
+            names = [column.name for column in found.columns]
+            return [dict(zip(names, row, strict=True)) for piece in found.rows(limit or None) for row in piece]
 
 
 def _texts(names: Any) -> tuple[Any, ...]:

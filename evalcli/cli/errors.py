@@ -15,7 +15,7 @@ from evalcli.cli import streams
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import Files, InputOptions, OutputOptions, PlaceOptions, TaskOptions, selection
 from evalcli.cli.values import parse_limit
-from evalcli.errors import ExitCode, UsageError
+from evalcli.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,9 +104,6 @@ class RowOptions:
         """
         from evalcli.listing import Search
 
-        if self.most_confident and self.suspect_labels:
-            what = "--most-confident orders mistakes, --suspect-labels lists labels"
-            raise UsageError(what, fix="ask for one of them")
         show = tuple(dict.fromkeys(self.show))
         return Search(
             *(tuple(self.pair), tuple(self.class_), show, self.most_confident, self.suspect_labels, self.relative)

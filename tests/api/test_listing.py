@@ -38,7 +38,7 @@ def test_arrays_and_files_give_the_rows_of_the_command_line(run, tmp_path):
         wanted = command(run, path, *flags)
         assert len(wanted) > 3
         assert evalcli.list_mistakes(logits, target, limit=None, **options) == wanted
-        assert evalcli.list_mistakes(path, limit=None, **options) == wanted
+        assert evalcli.list_mistakes(path, limit=0, **options) == wanted
         assert evalcli.list_mistakes(path, limit=3, workers=2, **options) == wanted[:3]
 
 
@@ -78,3 +78,8 @@ def test_errors_speak_of_keywords():
         evalcli.list_mistakes(["a", "b"], ["a", "a"], class_="z")
     with pytest.raises(UsageError, match="nan='drp'"):
         evalcli.list_mistakes([0, 1], [0, 0], nan="drp")
+    with pytest.raises(UsageError, match="most_confident= orders mistakes, suspect_labels= lists labels"):
+        evalcli.list_mistakes(*scored(), most_confident=True, suspect_labels=True)
+    for limit in (-1, 2.0):
+        with pytest.raises(UsageError, match=f"limit={limit}; give a number of rows"):
+            evalcli.list_mistakes([0, 1], [0, 0], limit=limit)
