@@ -79,7 +79,7 @@ def _counted(listing: Listing, limit: int | None) -> list[tuple[str, str]]:
     asked = " ".join(
         (*(f"--pair {visible(p)}" for p in search.pairs), *(f"--class {visible(c)}" for c in search.classes))
     )
-    rows = "" if summary.noun in ("rows", "elements") else " rows"
+    rows = "" if summary.noun in ("rows", "elements") else " row" if summary.ignored == 1 else " rows"
     ignored = f", {summary.ignored:,}{rows} ignored" if summary.ignored else ""
     matching = listing.matching
     shown = matching if limit is None else min(limit, matching)

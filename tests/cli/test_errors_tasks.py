@@ -145,6 +145,15 @@ def test_sets_of_labels(run, tmp_path):
         ("b", "owl", 0, 1),
     ]
     assert {row["score"] for row in found} == {None}
+    assert "  task      multilabel, 3 labels, 0 and 1\n" in run("errors", "x.jsonl", "-f", "rich").stdout
+
+
+@pytest.mark.parametrize(("gone", "said"), [(0, "20.0%"), (1, "25.0%, 1 row ignored"), (2, "33.3%, 2 rows ignored")])
+def test_rows_that_were_left_out_are_counted_apart_from_labels(run, tmp_path, gone, said):
+    right, wrong, empty = "1,0,0.9,0.1\n", "1,0,0.1,0.9\n", ",,0.5,0.5\n"
+    (tmp_path / "x.csv").write_text("y_a,y_b,p_a,p_b\n" + empty * gone + right * (4 - gone) + wrong)
+    shown = run("errors", "x.csv", "--task", "multilabel", "--nan", "drop", "-f", "rich").stdout
+    assert f"  wrong     2 of {10 - 2 * gone} labels, {said}\n" in shown
 
 
 def test_saved_thresholds_of_labels(run, tmp_path):
