@@ -133,6 +133,8 @@ class ArraySource(Source):
         """Ranges of rows, in order."""
         for file in self._files:
             file.begin()
+        if isinstance(self._arrays[1], ReadOnce):
+            self._arrays[1].forget()
         first, rows = self._span or (0, min(self.preds.shape[0], self.target.shape[0]))
         for start in range(first, rows, size):
             yield partial(self._load, start, min(start + size, rows))
@@ -234,6 +236,10 @@ class ReadOnce(StoredArray):
     def labels(self) -> tuple[str, ...] | None:
         """Those of the array."""
         return self._array.labels
+
+    def forget(self) -> None:
+        """A new pass begins, which vouches for all that it reads itself."""
+        self._held = threading.local()
 
     def read(self, start: int, stop: int) -> Any:
         """The rows, still where the same thread has read them last."""

@@ -129,3 +129,36 @@ def test_what_cannot_be_compared() -> None:
         evalcli.compare(OLD, NEW[:-1], target=TRUTH)
     with pytest.raises(UsageError, match="accuracy@region=EU: slices are not compared"):
         evalcli.compare(OLD, NEW, target=TRUTH, metrics="accuracy@region=EU")
+
+
+def test_one_model_on_two_samples() -> None:
+    half = len(TRUTH) // 2
+    parts = slice(0, half), slice(half, None)
+    found = evalcli.compare(*(OLD[at] for at in parts), target=tuple(TRUTH[at] for at in parts), independent=True)
+    assert found.data.kind == "independent"
+    assert [one.n for one in found.data.models] == [half, len(TRUTH) - half]
+    first, second = (float(np.mean(np.asarray(OLD[at]) == np.asarray(TRUTH[at]))) for at in parts)
+    assert found["accuracy"].value == pytest.approx(second - first)
+    with pytest.raises(UsageError, match=r"give a pair, as in target=\(train, test\)"):
+        evalcli.compare(OLD, NEW, target=TRUTH, independent=True)
+
+
+def test_gates_are_those_of_the_command_line() -> None:
+    found = evalcli.compare(OLD, NEW, target=TRUTH)
+    verdicts = found.check("noninferior(accuracy)<0.5", "equivalent(accuracy) < 0.001pp", "drop(accuracy)<=100pp")
+    assert [one.status for one in verdicts][::2] == ["pass", "pass"]
+    assert verdicts.exit_code in {1, 3}
+    assert found.with_gates("drop(accuracy)<=-1").gates[0].status == "fail"
+    with pytest.raises(UsageError, match="is no rule about a comparison"):
+        found.check("accuracy>=0.9")
+
+
+def test_rows_that_two_files_share(tmp_path) -> None:
+    for name, ids in (("train", range(8)), ("test", range(6, 10))):
+        (tmp_path / f"{name}.csv").write_text("key,text\n" + "".join(f"{i},text {i}\n" for i in ids))
+    found = evalcli.overlap(tmp_path / "train.csv", tmp_path / "test.csv", id="key")
+    assert (found.n, found.distinct, found.shared) == ((8, 4), (8, 4), (2, 2))
+    assert repr(found).endswith("test.csv: 2 of 4 rows>")
+    assert "rows" in str(found)
+    found.save(tmp_path / "out.json")
+    assert (tmp_path / "out.json").read_text() == found.to_json()

@@ -42,6 +42,11 @@ def parsed(done):
     return json.loads(done.stdout)
 
 
+def columns_of(path):
+    return list(zip(*(line.split(",") for line in path.read_text().splitlines()[1:]), strict=True))
+
+
+HALVES = ["one" if i % 3 else "two" for i in range(400)]
 POSITIVE = ("--positive", "spam", "-f", "json")
 
 
@@ -122,6 +127,34 @@ def test_files_of_every_format(run, files) -> None:
     assert "B is better" in done.stdout
 
 
+def test_gates_on_slices_slice_by_themselves(run, files) -> None:
+    args = ("compare", "a.csv", "b.csv", "slices.csv", *POSITIVE, "-m", "accuracy")
+    table(
+        files / "slices.csv", {**dict(zip(("id", "label"), columns_of(files / "t.csv"), strict=True)), "half": HALVES}
+    )
+    done = run(*args, "--max-drop", "accuracy@half=one=0", "--noninferior", "accuracy@half=*=20pp")
+    found = parsed(done)
+    assert [row["value"] for row in found["slices"]] == ["one", "two"]
+    assert [gate["status"] for gate in found["gates"]] == ["pass", "pass"]
+    assert run(*args, "--max-drop", "accuracy@half=*=-50pp").code == 1
+    assert run(*args, "--noninferior", "accuracy@half=*=0.01pp", "--min-slice-size", "300").code == 2
+    by_half = parsed(run(*args, "--by", "half"))
+    assert by_half["slices"] == found["slices"]
+    other = parsed(run(*args, "--by", "half", "--id", "id"))
+    assert other["slices"] == found["slices"]
+
+
+def test_slices_may_lie_beside_the_second_model(run, files) -> None:
+    words = columns_of(files / "whole_b.csv")
+    table(files / "sliced_b.csv", {"label": words[0], "pred": words[1], "half": HALVES})
+    first = parsed(run("compare", "whole_a.csv", "sliced_b.csv", "--by", "half", *POSITIVE))
+    assert [row["n"] for row in first["slices"]] == [HALVES.count("one"), HALVES.count("two")]
+    assert first["metrics"] == parsed(run("compare", "whole_a.csv", "whole_b.csv", *POSITIVE))["metrics"]
+    done = run("compare", "whole_a.csv", "whole_b.csv", "--by", "half", *POSITIVE)
+    assert (done.code, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("evalcli: whole_a.csv: no column 'half' to slice by")
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -132,8 +165,11 @@ def test_files_of_every_format(run, files) -> None:
         (("a.csv", "b.csv", "c.csv", "t.csv", "--noninferior", "accuracy=1pp"), "about two models"),
         (("a.csv", "b.csv", "--targets", "t.csv", "--pred", "a,b"), "--pred names 2 columns, and there are 2 files"),
         (("a.csv", "b.csv", "t.csv", "-m", "accuracy@id=r1"), "slices are not compared"),
-        (("a.csv", "b.csv", "t.csv", "--noninferior", "accuracy@id=r1=1pp"), "slices are not compared"),
-        (("a.csv", "b.csv", "t.csv", "--equivalent", "accuracy@id:gap=1pp"), "slices are not compared"),
+        (("a.csv", "b.csv", "t.csv", "--noninferior", "accuracy@land=EU=1pp"), "no column 'land' to slice by"),
+        (("a.csv", "b.csv", "t.csv", "--equivalent", "accuracy@id:gap=1pp"), "gaps between slices are not compared"),
+        (("a.csv", "b.csv", "c.csv", "t.csv", "--by", "id"), "--by compares two models within each slice"),
+        (("whole_a.csv", "whole_b.csv", "--independent", "--by", "pred"), "keep the rows of one slice with --where"),
+        (("all.csv", "all.csv", "--overlap", "--by", "id"), "ask for one thing at a time"),
         (("a.csv", "b.csv", "t.csv", "-m", "equal_opportunity_difference@id"), "slices are not compared"),
         (("a.csv", "b.csv", "t.csv", "-m", "log_loss"), "needs scores"),
         (("a.csv", "b.csv", "t.csv", "--independent"), "about two files"),

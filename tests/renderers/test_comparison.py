@@ -21,6 +21,7 @@ from evalcli.comparing.data import (
     Model,
     Overlap,
     SharedRow,
+    SliceRow,
 )
 from evalcli.errors import UsageError
 from evalcli.renderers.comparison import plain
@@ -149,7 +150,29 @@ LABELLED = replace(
         FlippedRow("fixed", 7, "=id()", None, 9, "0", "1", "0", "=cmd()"),
     ),
 )
-SHOWN = {"paired": PAIRED, "league": LEAGUE, "samples": SAMPLES, "values": VALUES, "labels": LABELLED}
+
+
+def slice_row(by, value, n, found, again=NOTHING):
+    values = (0.9, 0.9 + (0.0 if found is None else found.value))
+    metrics = (row("accuracy", values, found), row("f1_macro", (0.88, 0.879), again), row("mcc", (None, 0.5), None))
+    return SliceRow(by, value, n, {each.name: each for each in metrics})
+
+
+SLICED = replace(
+    PAIRED,
+    metrics=(
+        row("accuracy", (0.9, 0.912), BETTER),
+        row("f1_macro", (0.88, 0.89), DOUBTFUL),
+        row("mcc", (None, 0.5), None),
+    ),
+    slices=(
+        slice_row("region", "EU", 400, BETTER),
+        slice_row("region", "US", 588, NOTHING, DOUBTFUL),
+        slice_row("region", "[red]x[/red]|=\x1b[31m", 12, None),
+        *(slice_row("day,=hour", f"{hour}\u202e", 80 + hour, NOTHING) for hour in range(12)),
+    ),
+)
+SHOWN = {"sliced": SLICED, "paired": PAIRED, "league": LEAGUE, "samples": SAMPLES, "values": VALUES, "labels": LABELLED}
 OVERLAP = Overlap(
     "0.1.0",
     "the id 'key'",
