@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from evalcli.api.report import Report
+from evalcli.cli.values import FEWEST_RESAMPLES
 from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.extras import Extras
@@ -217,6 +218,9 @@ def confidence_of(level: float, resamples: int, seed: int) -> Confidence:
         UsageError: no such number.
 
     """
+    if resamples < FEWEST_RESAMPLES:
+        what = f"{resamples} resamples say nothing of the ends of an interval"
+        raise UsageError(what, fix=f"draw {FEWEST_RESAMPLES} or more, as usual 2000", path="resamples")
     try:
         return Confidence(level, resamples, seed)
     except ValueError as e:

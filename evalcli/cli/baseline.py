@@ -11,6 +11,7 @@ from typer import Option
 
 from evalcli.cli.gate_options import GateOptions
 from evalcli.cli.models import Side, open_models
+from evalcli.cli.values import FEWEST_RESAMPLES
 from evalcli.errors import EvalError, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _pairs(rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", 
     with ExitStack() as held, _as_of_report(rival):
         sides = [rival, Side(asked.files.preds, asked.files.targets, asked.wanted.pred)]
         sources = open_models(sides, replace(asked.wanted, by=()), progress, held)
-        few = Confidence(resamples=_FEWEST) if sure is None else sure
+        few = Confidence(resamples=FEWEST_RESAMPLES) if sure is None else sure
         question = Question(
             tuple(names) or (_PAIRED[report.task],), confidence=few, flips=0, by_id=by_id, by_label=False
         )
@@ -203,10 +204,6 @@ def _as_of_report(rival: Side) -> "Iterator[None]":
             "choose with --pred", "choose with --baseline-pred"
         )
         raise
-
-
-_FEWEST = 100
-"""Draws for intervals that nobody sees."""
 
 
 def _report_of(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> "Report":

@@ -14,7 +14,7 @@ from evalcli.cli import streams
 from evalcli.cli.flatten import flattened
 from evalcli.cli.models import Side, open_models
 from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions, TaskOptions, selection
-from evalcli.cli.values import parse_limit
+from evalcli.cli.values import FEWEST_RESAMPLES, parse_limit
 from evalcli.errors import ExitCode, UsageError
 from evalcli.metrics.entry import split_names
 
@@ -70,7 +70,8 @@ class CompareOptions:
         float, Option("--confidence", metavar="P", help="Of intervals and tests.", rich_help_panel=_COMPARING)
     ] = 0.95
     resamples: Annotated[
-        int, Option("--resamples", metavar="N", min=100, help="Of the bootstrap.", rich_help_panel=_COMPARING)
+        int,
+        Option("--resamples", metavar="N", min=FEWEST_RESAMPLES, help="Of the bootstrap.", rich_help_panel=_COMPARING),
     ] = 2000
     seed: Annotated[int, Option("--seed", metavar="N", min=0, help="Of the bootstrap.", rich_help_panel=_COMPARING)] = 0
     limit: Annotated[

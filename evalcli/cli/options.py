@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from evalcli.cli.extra_options import ExtraOptions
 from evalcli.cli.gate_options import GateOptions
-from evalcli.cli.values import parse_rows, parse_topk, read_labels, read_threshold, saved_threshold
+from evalcli.cli.values import FEWEST_RESAMPLES, parse_rows, parse_topk, read_labels, read_threshold, saved_threshold
 from evalcli.errors import UsageError
 from evalcli.metrics.entry import split_names
 
@@ -240,7 +240,14 @@ class DecidingOptions(TaskOptions):
         float, Option("--confidence", metavar="P", help="How sure intervals are.", rich_help_panel=_SURE)
     ] = 0.95
     resamples: Annotated[
-        int, Option("--resamples", metavar="N", min=1, help="Samples that a bootstrap draws.", rich_help_panel=_SURE)
+        int,
+        Option(
+            "--resamples",
+            metavar="N",
+            min=FEWEST_RESAMPLES,
+            help="Samples that a bootstrap draws.",
+            rich_help_panel=_SURE,
+        ),
     ] = 2000
     seed: Annotated[int, Option("--seed", metavar="N", min=0, help="What it starts from.", rich_help_panel=_SURE)] = 0
     no_intervals: Annotated[bool, Option("--no-intervals", help="Values only.", rich_help_panel=_SURE)] = False

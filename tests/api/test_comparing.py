@@ -162,3 +162,12 @@ def test_rows_that_two_files_share(tmp_path) -> None:
     assert "rows" in str(found)
     found.save(tmp_path / "out.json")
     assert (tmp_path / "out.json").read_text() == found.to_json()
+
+
+def test_few_resamples_are_refused_everywhere() -> None:
+    for call in (
+        lambda: evalcli.compare(OLD, NEW, target=TRUTH, resamples=99),
+        lambda: evalcli.evaluate(OLD, TRUTH, resamples=99),
+    ):
+        with pytest.raises(UsageError, match="99 resamples say nothing of the ends of an interval"):
+            call()

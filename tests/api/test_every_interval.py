@@ -23,7 +23,7 @@ def drawn(task):
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "regression"])
 def test_only_what_nothing_bounds_has_none(task):
-    found = evalcli.evaluate(*drawn(task), task=task, resamples=50).data
+    found = evalcli.evaluate(*drawn(task), task=task, resamples=100).data
     parts = [*found.per_class, *found.per_output]
     every = [*found.metrics.items(), *(item for part in parts for item in part.metrics.items())]
     assert len(every) > 20
