@@ -9,6 +9,7 @@ import numpy as np
 
 import evalcli
 from benchmarks.simulated.clustered import interval_of
+from evalcli.expressions import parse_expression
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,15 +103,17 @@ def label_sets(rng: Rng, rows: int) -> tuple[Any, Any]:
 def defined(text: str, made: Callable[[Rng, int], Any], rows: int, together: int = 1) -> Callable[[Rng], Drawn]:
     """Draw rows, or clusters of so many rows that are all alike; the truth is that of two million."""
 
+    options: Any = {"define": {"x": text}, "metrics": parse_expression(text).names, "resamples": 200, "workers": 1}
+
     @cache
     def truth() -> float:
         held = made(np.random.default_rng(0), _MANY)
-        return float(evalcli.evaluate(*held, define={"x": text}, confidence=None)["x"])
+        return float(evalcli.evaluate(*held, confidence=None, **options)["x"])
 
     def draw(rng: Rng) -> Drawn:
         preds, target = (np.repeat(side, together, axis=0) for side in made(rng, rows))
         cluster = None if together == 1 else np.repeat(np.arange(rows), together)
-        report = evalcli.evaluate(preds, target, define={"x": text}, cluster=cluster, resamples=200, workers=1).data
+        report = evalcli.evaluate(preds, target, cluster=cluster, **options).data
         return truth(), {"evalcli": interval_of(report.metrics["x"])}
 
     return draw
@@ -127,7 +130,8 @@ def own(metric: type[evalcli.Metric], made: Callable[[Rng, int], Any], rows: int
         return float(whole.compute())
 
     def draw(rng: Rng) -> Drawn:
-        report = evalcli.evaluate(*made(rng, rows), own={"x": metric()}, resamples=200, workers=1).data
+        usual = "mae" if metric is OwnMean else "accuracy"
+        report = evalcli.evaluate(*made(rng, rows), own={"x": metric()}, metrics=usual, workers=1).data
         return truth(), {"evalcli": interval_of(report.metrics["x"])}
 
     return draw
