@@ -65,8 +65,9 @@ def test_an_expression_for_f1_is_as_sure_as_f1():
         (SCORES, POSITIVE, "auroc - accuracy", True),
         (SCORES, POSITIVE, "log_loss - brier", True),
         (SCORES, POSITIVE, "ece - brier", False),
-        (POSITIVE + RNG.normal(size=ROWS), POSITIVE + 0.5 * RNG.normal(size=ROWS), "rmse - mae", True),
+        (POSITIVE + RNG.normal(size=ROWS), POSITIVE + 0.5 * RNG.normal(size=ROWS), "mse - rmse", True),
         (POSITIVE + RNG.normal(size=ROWS), POSITIVE + 0.5 * RNG.normal(size=ROWS), "spearman - pearson", False),
+        (POSITIVE + RNG.normal(size=ROWS), POSITIVE + 0.5 * RNG.normal(size=ROWS), "rmse - mae", False),
     ],
 )
 def test_what_nobody_knows_of_two_metrics_is_taken_at_its_worst(preds, target, text, sure):

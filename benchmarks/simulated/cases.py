@@ -403,6 +403,7 @@ DEFINED = (
     ("log loss over Brier score", "log_loss / brier", drawn_scores),
     ("AUROC of a class less its recall", "auroc[0] - recall[0]", many_scores),
     ("RMSE over MAE", "rmse / mae", drawn_values),
+    ("bias over RMSE", "bias / rmse", drawn_values),
     ("R² less the squared correlation", "r2 - pearson ** 2", drawn_values),
     ("gap of two labels' recalls", "recall[0] - recall[1]", label_sets),
     ("macro F1 less micro F1", "f1_macro - f1_micro", label_sets),

@@ -102,8 +102,8 @@ def label_sets(rng: Rng, rows: int) -> tuple[Any, Any]:
 
 def defined(text: str, made: Callable[[Rng, int], Any], rows: int, together: int = 1) -> Callable[[Rng], Drawn]:
     """Draw rows, or clusters of so many rows that are all alike; the truth is that of two million."""
-
-    options: Any = {"define": {"x": text}, "metrics": parse_expression(text).names, "resamples": 200, "workers": 1}
+    names = (*parse_expression(text).names, *(("auroc",) if made is scores else ()))  # which keeps the ranking
+    options: Any = {"define": {"x": text}, "metrics": names, "resamples": 200, "workers": 1}
 
     @cache
     def truth() -> float:
