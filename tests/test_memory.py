@@ -112,6 +112,19 @@ def test_peak_memory_of_errors_does_not_grow_with_the_mistakes_of_arrays(tmp_pat
     assert peaks[1] < 1.2 * peaks[0] + SLACK
 
 
+@pytest.mark.parametrize("task", ["regression", "multilabel", "multilabel --most-confident --limit 20"])
+def test_peak_memory_of_errors_does_not_grow_with_those_of_values_and_labels(tmp_path, task):
+    rng = np.random.default_rng(0)
+    preds = rng.random((FEW, 2), np.float32)
+    truth = rng.random((FEW, 2), np.float32) if task == "regression" else preds > 0.25 + rng.random((FEW, 2)) / 2
+    command = ("errors", "--quiet", "-o", str(tmp_path / "out.jsonl"), "--task", *task.split())
+    peaks = []
+    for rows in (FEW // 2, 2 * FEW):
+        files = write(tmp_path / "p.npy", rows, preds), write(tmp_path / "t.npy", rows, truth)
+        peaks.append(peak(*files, command=command))
+    assert peaks[1] < 1.2 * peaks[0] + SLACK
+
+
 @pytest.mark.parametrize(
     ("kind", "suffix", "order"),
     [("labels", ".csv", ""), ("scores", ".csv", ""), ("scores", ".parquet", "--most-confident --limit 20")],
