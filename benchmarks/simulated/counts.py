@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,6 +123,35 @@ def clustered(name: str, clusters: int, accuracy: float, alike: float) -> Callab
             options = {"clusters": table, "method": "bootstrap"}
             found["cluster bootstrap"] = CountIntervals(table.cells, CONFIDENCE, **options).of(parse(name))
         return truth, found
+
+    return draw
+
+
+def diagnoses(name: str, patients: int, classes: int, fall: float, accuracy: float) -> Callable[[Rng], Drawn]:
+    """Draw clusters of 1 to 19 rows of one class each, of frequencies ``1 / k^fall``, taken for one other class.
+
+    Half of the variance of what decides whether a row is right is that of its cluster. The truth is the mean over the
+    classes that were seen.
+    """
+    setup, parsed = np.random.default_rng(3), parse(name)
+    often = 1.0 / np.arange(1, classes + 1) ** fall
+    often /= often.sum()
+    right = setup.beta(4 * accuracy, 4 - 4 * accuracy, classes)
+    other = (np.arange(classes) + 1 + setup.integers(0, classes - 1, classes)) % classes
+    said = often * right + np.bincount(other, often * (1 - right), classes)
+    truth = right if name == "balanced_accuracy" else 2 * often * right / (often + said)
+    bound = np.array([NormalDist().inv_cdf(min(max(share, 1e-9), 1 - 1e-9)) for share in right])
+
+    def draw(rng: Rng) -> Drawn:
+        cluster = np.repeat(np.arange(patients), rng.integers(1, 20, patients))
+        target = rng.choice(classes, patients, p=often)[cluster]
+        latent = np.sqrt(0.5) * (rng.normal(size=patients)[cluster] + rng.normal(size=len(cluster)))
+        preds = np.where(latent < bound[target], target, other[target])
+        table = Clusters.of(cluster, target, preds, np.ones(len(cluster)))
+        seen = np.unique(target if name == "balanced_accuracy" else np.r_[target, preds])
+        return float(truth[seen].mean()), {
+            "evalcli": CountIntervals(table.cells, CONFIDENCE, clusters=table).of(parsed)
+        }
 
     return draw
 

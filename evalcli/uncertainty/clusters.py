@@ -7,7 +7,8 @@ The variance of a metric then is that of the sums of influences per cluster, ``G
 it is larger than that of independent rows, the *inflation*, goes into Wilson's and the score interval, with a t
 quantile for the effective number of clusters in place of the normal one. Where few clusters make up the variance it is
 not known well, and a model without an error tells nothing about it: then rows of a cluster are taken to be all alike.
-A third of a cluster's worth of that assumption is added to what the clusters say.
+A third of a cluster's worth of that assumption is added to what the clusters say. Means over classes have what few
+clusters of a class leave unknown as well (``clusterclasses``).
 
 Source: Liang and Zeger 1986, Longitudinal data analysis using generalized linear models; Rao and Scott 1992, A simple
 method for the analysis of clustered binary data; Field and Welsh 2007, Bootstrapping clustered data.
@@ -23,6 +24,7 @@ import numpy as np
 
 from evalcli.metrics.arrays import asnumpy
 from evalcli.uncertainty.cells import Cells, dot
+from evalcli.uncertainty.clusterclasses import ByClass, Moves
 from evalcli.uncertainty.quantiles import t_quantile, two_sided
 from evalcli.uncertainty.resampling import reduced
 
@@ -107,9 +109,24 @@ class Clusters:
         found: HostArray = (classes == 0) - shares[0] if len(shares) == 2 else shares[classes] - dot(shares, shares)
         return found
 
-    def inflation(self, influence: HostArray) -> float:
-        """How much larger a variance is than with independent rows."""
-        return inflation(self.pulls(influence), dot(self.cells.amounts, influence**2), self.sizes)
+    @cached_property
+    def by_class(self) -> ByClass:
+        """Their rows by class."""
+        return ByClass(self.cells, self.cluster, self.cell, self.amounts, self.count)
+
+    def inflation(self, influence: HostArray, moves: Moves | None = None) -> float:
+        """How much larger a variance is than with independent rows; ``moves`` are those of a mean over classes."""
+        variance = dot(self.cells.amounts, influence**2)
+        if moves is None:
+            return inflation(self.pulls(influence), variance, self.sizes)
+        total = dot(moves.sums, moves.sums) + moves.unseen
+        found = total / variance if variance > 0.0 else 0.0
+        return _with_alike(moves.sums, found, self.sizes)
+
+    def telling(self, sums: HostArray) -> float:
+        """How many clusters the variance of ``sums`` (G,) rests on."""
+        near = _near_one(sums * sums)
+        return float(near.sum()) ** 2 / dot(near, near) if near.any() else float("inf")
 
     def skewness(self, influence: HostArray) -> float:
         """That of the sum of all influences."""
@@ -177,14 +194,17 @@ def inflation(sums: HostArray, variance: float, sizes: HostArray) -> float:
 
     With some weight on rows of a cluster being all alike, which have ``Σ sizes² / Σ sizes`` times the variance.
     """
+    total = float((sums * sums).sum())
+    return _with_alike(sums, _sandwich(total, len(sums), variance) if variance > 0.0 else 0.0, sizes)
+
+
+def _with_alike(sums: HostArray, found: float, sizes: HostArray) -> float:
+    """The inflation ``found`` with that weight."""
     alike = dot(sizes, sizes) / float(sizes.sum())
-    squares = sums * sums
-    total = float(squares.sum())
-    if not (total > 0.0 and variance > 0.0):
+    if not found > 0.0:
         return alike
-    near = _near_one(squares)
-    telling = float(near.sum()) * float(near.sum()) / dot(near, near)
-    found = _sandwich(total, len(sums), variance)
+    near = _near_one(sums * sums)
+    telling = float(near.sum()) * float(near.sum()) / dot(near, near) if near.any() else 0.0
     return (telling * found + _ALIKE * max(alike, found)) / (telling + _ALIKE)
 
 

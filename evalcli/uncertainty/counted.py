@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.cells import Cells, Margins
+    from evalcli.uncertainty.clusterclasses import Moves
     from evalcli.uncertainty.clusters import Clusters
     from evalcli.uncertainty.slopes import Measure
 
@@ -47,6 +48,15 @@ _NOTHING = 1e-24
 """A variance that is rounding."""
 
 Method = Literal["auto", "score", "bootstrap", "delta"]
+
+
+class _Sampled(NamedTuple):
+    """A metric ``of`` cells, the ``influence`` (K,) of a row in each, and how clusters, if any, move it."""
+
+    of: Measure
+    influence: HostArray
+    cells: Cells
+    moves: Moves | None
 
 
 class EachClass(NamedTuple):
@@ -147,12 +157,13 @@ class CountIntervals:
         found = None if self._clusters is not None else self._share(name, place, cells)
         if found is None:
             of = measure(name, cells, declared=self._declared, place=place)
-            influence = of.slope(cells.margins).at(cells.target, cells.preds)
+            influence, moves = of.slope(cells.margins).at(cells.target, cells.preds), None
             if self._clusters is not None:
-                cells = cells.inflated(self._clusters.inflation(influence))
+                moves = self._moves(of) if place == ALL else None
+                cells = cells.inflated(self._clusters.inflation(influence, moves))
                 found = self._share(name, place, cells)
         if found is None:
-            found = self._composite(name, place, value, of, influence, cells)
+            found = self._composite(name, place, value, _Sampled(of, influence, cells, moves))
         found = found.holding(value, name.entry.low, name.entry.high)
         return found if found.width > 0.0 else self._unknown(name, value, cells)
 
@@ -175,10 +186,15 @@ class CountIntervals:
             return proportions.of_class(name.base, cells, place, self._critical) if held else None
         return proportions.overall(name, cells, self._critical, self._declared or cells.size)
 
-    def _composite(
-        self, name: MetricName, place: int, value: float, of: Measure, influence: HostArray, cells: Cells
-    ) -> Interval:
-        method, few = self._chosen(), self._few(name, cells)
+    def _moves(self, of: Measure) -> Moves | None:
+        """What clusters add to a mean over classes, where no row of other classes counts for one."""
+        assert self._clusters is not None
+        if not isinstance(of, MeanOfRatios) or of.weights is None or of.ratio.bottom.n:
+            return None
+        return self._clusters.by_class.of_mean(of.ratio, of.weights)
+
+    def _composite(self, name: MetricName, place: int, value: float, seen: _Sampled) -> Interval:
+        influence, cells, method = seen.influence, seen.cells, self._chosen()
         if method == "bootstrap":
             skew = (
                 skewness(influence, cells.amounts, cells.squares)
@@ -187,28 +203,51 @@ class CountIntervals:
             )
             return bca(value, values_of(name, self._replicates, place, self._declared), skew, self.confidence)
         low, high = name.entry.low, name.entry.high
-        centre = min(max(value - (of.bias(cells) if few is None else few.bias), low), high)
-        if method == "delta" or few is not None:
+        few = self._few(name, cells)
+        many = few is not None and cells.size >= MANY
+        centre = min(max(value - self._bias(seen, few), low), high)
+        growth = self._growth(seen, few)
+        if method == "delta" or many:
             errors = np.sqrt(cells.squares) * influence  # of next to no weight the square of an influence is infinite
-            variance = dot(errors, errors)
-            variance *= self._spared(of, cells) if few is None else max(few.growth, 1.0) * _doubt(influence, cells)
+            variance = dot(errors, errors) * growth * (self._doubt(seen) if many else 1.0)
             if low < centre < high and variance > _NOTHING:
                 return by_variance(centre, variance, self._critical, "delta", low, high)
             return self._unknown(name, value, cells, self._even_rows)
-        critical = self._critical * sqrt(self._spared(of, cells) * _doubt(influence, cells))
-        return score_interval(OneModel(of, cells), centre, critical, (low, high))
+        critical = self._critical * sqrt(growth * self._doubt(seen))
+        return score_interval(OneModel(seen.of, cells), centre, critical, (low, high))
 
     @staticmethod
-    def _spared(of: Measure, cells: Cells) -> float:
-        """By how many times the variance of a mean over classes exceeds what few rows of each tell of it."""
+    def _bias(seen: _Sampled, few: Few | None) -> float:
+        """By how much the value is too high on average."""
+        if seen.moves is None:
+            return seen.of.bias(seen.cells) if few is None else few.bias
+        return seen.moves.bias if few is None else min(seen.moves.bias, few.bias)
+
+    def _growth(self, seen: _Sampled, few: Few | None) -> float:
+        """By how many times the variance of a mean over classes exceeds what few rows of each tell of it.
+
+        Of clusters it is the larger of what few of them and few rows do.
+        """
+        of = seen.of
+        if seen.moves is not None and self._clusters is not None:
+            known = self._clusters.inflation(seen.influence) / self._clusters.inflation(seen.influence, seen.moves)
+            return 1.0 if few is None else max(few.growth * known, 1.0)
+        if few is not None:
+            return max(few.growth, 1.0)
         if not isinstance(of, MeanOfRatios) or of.weights is None:
             return 1.0
-        return spared(of.ratio, of.weights, cells)
+        return spared(of.ratio, of.weights, seen.cells)
+
+    def _doubt(self, seen: _Sampled) -> float:
+        """By how many times a variance is taken to be larger as few rows make it up, or few clusters."""
+        if self._clusters is None or seen.moves is None:
+            return 1.0 + 1.0 / (_telling(seen.influence, seen.cells) + 1.0)
+        return 1.0 + 1.0 / (self._clusters.telling(seen.moves.sums) + 1.0)
 
     def _few(self, name: MetricName, cells: Cells) -> Few | None:
         """What few rows a class do to the mean of F1 over many of them."""
         mean = (name.base, name.average) == ("f1", "macro")
-        if not mean or self._ample or cells.size < MANY:
+        if not mean or self._ample or (cells.size < MANY and self._clusters is None):
             return None
         fewer: float | HostArray = self._mean_weight
         if self._clusters is not None:
@@ -258,11 +297,6 @@ def covariance_of(moves: HostArray, squares: HostArray) -> HostArray:
     still = ~(np.diag(found) > 0.0)
     found[still], found[:, still] = np.nan, np.nan
     return found
-
-
-def _doubt(influence: HostArray, cells: Cells) -> float:
-    """By how many times a variance is taken to be larger as few rows make it up."""
-    return 1.0 + 1.0 / (_telling(influence, cells) + 1.0)
 
 
 def _telling(influence: HostArray, cells: Cells) -> float:

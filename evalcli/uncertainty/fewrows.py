@@ -28,7 +28,7 @@ import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.slopes import kinds_of
+from evalcli.uncertainty.slopes import RATIOS, kinds_of
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -98,16 +98,11 @@ def alike_in_classes(clusters: Clusters, mean_weight: float) -> HostArray:
     Source: Donner and Koval 1980, The estimation of intraclass correlation in the analysis of family data; Rao and
     Scott 1992, A simple method for the analysis of clustered binary data.
     """
-    cells, amounts = clusters.cells, clusters.amounts / mean_weight
-    target, preds = cells.target[clusters.cell], cells.preds[clusters.cell]
-    wrong = np.flatnonzero((preds >= 0) & (preds != target))
-    classes, owners = np.r_[target, preds[wrong]], np.r_[clusters.cluster, clusters.cluster[wrong]]
-    rows, right = np.r_[amounts, amounts[wrong]], np.r_[amounts * (preds == target), np.zeros(len(wrong))]
-    pairs, place = np.unique(classes * max(clusters.count, 1) + owners, return_inverse=True)
-    rows, right = (np.bincount(place.reshape(-1), part, len(pairs)) for part in (rows, right))
-    classes = pairs // max(clusters.count, 1)
+    by_class, size = clusters.by_class, clusters.cells.size
+    classes = by_class.classes
+    right, rows = (by_class.sums(part) / mean_weight for part in RATIOS["jaccard"])
     every, same, hits, both = (
-        np.bincount(classes, part, cells.size)
+        np.bincount(classes, part, size)
         for part in (rows, np.maximum(rows * (rows - 1), 0), right, np.maximum(right * (right - 1), 0))
     )
     apart, apart_both = np.maximum(every * (every - 1) - same, 0), np.maximum(hits * (hits - 1) - both, 0)
