@@ -7,8 +7,8 @@ tensor files                 a range of rows
 files of one Parquet table   a run of row groups, as equal in bytes as they can be; of many files whole ones
 files of one text table      a run of lines, likewise: plain UTF-8, or JSON lines
 such a table in a pair       the same rows of both, about as many each; the other side is one, too, or a tensor
-files of any other table     some of the files, likewise; where all are read alike, it can look at the others, and where
-                             these do not go together, the first process reads all
+files of any other table     some of the files, likewise; where all are read alike, it can look at the others; else,
+                             of ``--scan '*'`` and of what does not go together, the first process reads all
 anything else, or one table  the first process reads all, and the others have nothing
 ===========================  =======================================================
 """
@@ -105,22 +105,9 @@ def open_share(
     seen = _see(paths, selection, rank, talk)
     if all(input_format(path) in TENSOR_FORMATS for path in paths):
         return _rows(preds, target, selection, place, seen)
-    whole = tuple((path, held) for path, held, *_ in seen.files)
     if target is None:
-        from evalcli.sources.textcut import read_at_once
-
-        hands, ordered = _hands(whole, selection, place, talk, cut_text=seen.alike or talk is None)
-        mine = _hashed_together(hands, rank) if seen.alike else hands[rank]
-        others = [hand for hand in hands if hand]
-        alone = f"{preds} is one file" if len(others) == 1 else ""
-        paths = [path for path, _ in whole]
-        files = paths if ordered or read_at_once(paths, table_options(selection)) else []
-        if ordered:
-            selection.together = partial(said_by_all, talk)
-        searched = _search(selection, all_rows=bool(files or alone))
-        source = open_table_source(preds, None, selection, progress, only=[mine], whole=[files]) if mine else None
-        dealt = not ordered and not alone
-        return Share(source, whole, alone, ordered=ordered, seen=seen, searched=searched, dealt=dealt)
+        return _one_table(preds, selection, place, progress, talk, seen)
+    whole = tuple((path, held) for path, held, *_ in seen.files)
     pairs = None if selection.id is not None else _pairs(seen, selection, place, talk)
     names = [[path for path, *_ in files] for files in seen.sides]
     in_table = [input_format(path) not in TENSOR_FORMATS for path in paths]
@@ -144,8 +131,36 @@ def open_share(
     return Share(source, ((preds, 0), (target, 0)), f"{preds} and {target} are {how}", seen=seen)
 
 
+def _one_table(
+    preds: str,
+    selection: Selection,
+    place: tuple[int, int],
+    progress: Heard | None,
+    talk: Talk | None,
+    seen: Seen,
+) -> Share:
+    """What a process has to read of the files of one table."""
+    rank, whole = place[0], tuple((path, held) for path, held, *_ in seen.files)
+    from evalcli.sources.textcut import read_at_once
+
+    hands, ordered = _hands(whole, selection, place, talk, cut_text=seen.alike or talk is None)
+    mine = _hashed_together(hands, rank) if seen.alike else hands[rank]
+    others = [hand for hand in hands if hand]
+    alone = f"{preds} is one file" if len(others) == 1 else ""
+    paths = [path for path, _ in whole]
+    files = paths if ordered or read_at_once(paths, table_options(selection)) else []
+    if not (files or alone) and selection.scan is not None and selection.scan.every:
+        return open_by_one(Share(None, whole, seen=seen), rank, preds, selection, progress)
+    if ordered:
+        selection.together = partial(said_by_all, talk)
+    searched = _search(selection, all_rows=bool(files or alone))
+    source = open_table_source(preds, None, selection, progress, only=[mine], whole=[files]) if mine else None
+    dealt = not ordered and not alone
+    return Share(source, whole, alone, ordered=ordered, seen=seen, searched=searched, dealt=dealt)
+
+
 def open_by_one(share: Share, rank: int, preds: str, selection: Selection, progress: Heard | None = None) -> Share:
-    """What was ``dealt`` as one process reads it: where files that are read apart do not go together.
+    """What could be dealt, as one process reads it: where all rows have to be seen, or what was read is at odds.
 
     Raises:
         EvalError: as ``open_source``.

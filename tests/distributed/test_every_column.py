@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from started_ranks import report_by_threads
+from started_ranks import ranks, report_by_threads
 
 from evalcli.sources.table_portions import MANY
 
@@ -113,4 +113,23 @@ def test_files_that_are_read_at_once_are_dealt_out_where_nobody_has_to_see_all(
     bounds = [text.replace("*", "*,age").replace("age", "age:50:99") for text in asked]
     alone = run("report", tmp_path / "a?.feather", *bounds, *PLAIN)
     assert alone.code == 0, alone.stderr
-    assert report_by_threads(2, tmp_path / "a?.feather", "--no-intervals", *bounds) == alone.stdout
+    every = "*" in asked
+    assert report_by_threads(2, tmp_path / "a?.feather", "--no-intervals", *bounds, by_one=every) == alone.stdout
+
+
+@pytest.mark.parametrize(
+    ("suffix", "column"), [("csv.gz", "*"), ("csv.gz", "sex,age"), ("feather", "*"), ("feather", "sex")]
+)
+def test_ranks_write_the_part_that_one_process_writes(
+    rows: pd.DataFrame, run: Run, tmp_path: Path, suffix: str, column: str
+) -> None:
+    for number in range(3):
+        some, name = rows[number * 800 : number * 800 + 800], tmp_path / f"a{number}.{suffix}"
+        some.to_feather(name) if suffix == "feather" else some.to_csv(name, index=False)
+    asked = ("report", tmp_path / f"a?.{suffix}", "--scan", column, "--quiet", "-o")
+    alone = run(*asked, tmp_path / "alone.evalcli")
+    assert alone.code == 0, alone.stderr
+    first, second = ranks(2, *asked, tmp_path / "ranks.evalcli")
+    assert (first.code, second.stderr) == (0, ""), first.stderr
+    assert first.stderr.endswith(alone.stderr)
+    assert (tmp_path / "ranks.evalcli").read_bytes() == (tmp_path / "alone.evalcli").read_bytes()
