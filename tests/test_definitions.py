@@ -63,7 +63,8 @@ def test_an_expression_for_f1_is_as_sure_as_f1():
     [
         (SCORES, POSITIVE, "auroc - average_precision", True),
         (SCORES, POSITIVE, "auroc - accuracy", True),
-        (SCORES, POSITIVE, "log_loss - brier", True),
+        (SCORES, POSITIVE, "error_rate - brier", True),
+        (SCORES, POSITIVE, "log_loss - brier", False),
         (SCORES, POSITIVE, "ece - brier", False),
         (POSITIVE + RNG.normal(size=ROWS), POSITIVE + 0.5 * RNG.normal(size=ROWS), "mse - rmse", True),
         (POSITIVE + RNG.normal(size=ROWS), POSITIVE + 0.5 * RNG.normal(size=ROWS), "spearman - pearson", False),

@@ -105,6 +105,8 @@ def defined(text: str, made: Callable[[Rng, int], Any], rows: int, together: int
     names = (*parse_expression(text).names, *(("auroc",) if made is scores else ()))  # which keeps the ranking
     options: Any = {"define": {"x": text}, "metrics": names, "resamples": 200, "workers": 1}
 
+    options |= {"task": "multilabel"} if made is label_sets else {}
+
     @cache
     def truth() -> float:
         held = made(np.random.default_rng(0), _MANY)

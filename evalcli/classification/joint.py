@@ -1,8 +1,9 @@
 """How the metrics of a classification go together: what the same rows add to several of them.
 
 Metrics of counts are told by the cells of the confusion matrix. Scores of a binary task rank all rows, so that counts,
-ranks and losses are told by the ranking; of many classes the sample of rows tells it that was kept with all its scores.
-Whole clusters are told by their groups.
+ranks and Brier scores are told by the ranking; of many classes the sample of rows tells it that was kept with all its
+scores. Whole clusters are told by their groups. What a log loss has in common with others rests on the few largest
+losses, and is not told: its ratio to a Brier score was held in 83 % of samples of 100 rows.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.roc import Ranking
     from evalcli.uncertainty.counted import CountIntervals
 
-_LOSSES = {"log_loss": 0, "brier": 1}
+_LOG_LOSS, _BRIER = "log_loss", 1
 _RANKS = frozenset({"auroc", "average_precision"})
 
 
@@ -49,6 +50,8 @@ def covariance(intervals: Intervals, names: Sequence[MetricName]) -> HostArray:
         every = _of_ranking(intervals, names) if scores.scoring.binary else _of_sample(intervals, names)
     if every is None:
         return found
+    losses = [place for place, name in enumerate(names) if name.base == _LOG_LOSS]
+    every[losses], every[:, losses] = np.nan, np.nan
     return np.where(np.isnan(every), found, every)
 
 
@@ -77,20 +80,18 @@ def _on_ranking(intervals: Intervals, ranking: Ranking, name: MetricName) -> Hos
     sides = (np.asarray(ranking.pos, np.float64), np.asarray(ranking.neg, np.float64))
     if not name.entry.needs_scores:
         return _on_cells(intervals, sides, name)
-    if name.base in _LOSSES:
-        return _on_losses(intervals, ranking, sides, name)
+    if name.base == "brier":
+        return _on_losses(intervals, ranking, sides)
     if name.base in _RANKS:
         return np.concatenate(influences(name.base, ranking, *name.arguments))
     return np.full(2 * len(ranking.score), np.nan)
 
 
-def _on_losses(
-    intervals: Intervals, ranking: Ranking, sides: tuple[HostArray, HostArray], name: MetricName
-) -> HostArray:
-    """The influence of rows of both sides (2K,) on a mean loss; segments of several scores have that of the least."""
-    form, place = intervals.scores.scoring.form, _LOSSES[name.base]
+def _on_losses(intervals: Intervals, ranking: Ranking, sides: tuple[HostArray, HostArray]) -> HostArray:
+    """The influence of rows of both sides (2K,) on a Brier score; segments of several scores have that of the least."""
+    form = intervals.scores.scoring.form
     true = (np.ones(len(ranking.score), bool), np.zeros(len(ranking.score), bool))
-    terms = np.concatenate([np.asarray(cell_losses(ranking.score, side, form)[place], np.float64) for side in true])
+    terms = np.concatenate([np.asarray(cell_losses(ranking.score, side, form)[_BRIER], np.float64) for side in true])
     amounts = np.concatenate(sides)
     terms = np.where(amounts > 0.0, terms, 0.0)
     mean = dot(amounts, terms) / float(amounts.sum())

@@ -181,7 +181,7 @@ class ClusterIntervals(Intervals):
 
     def _moved(self, name: MetricName, value: float) -> HostArray | None:
         """What each group adds (J,) to a metric; ``None`` where that is not known."""
-        if self._values.is_one or name.base == "ece":
+        if self._values.is_one or name.base in {"ece", "log_loss"}:
             return None
         if name.entry.state != "KeyTable":
             return self._sums(name, value)
