@@ -255,7 +255,10 @@ class _Path:
 
 
 def score_interval(problem: Problem, centre: float, critical: float, limits: tuple[float, float]) -> Interval:
-    """Both ends around ``centre``, the value that was seen less its bias; the metric lies within ``limits``."""
+    """Both ends around ``centre``, the value that was seen less its bias; the metric lies within ``limits``.
+
+    A large bias may put the centre where the likeliest truths of what was seen do not come to: it then is the end.
+    """
     path = _Path(problem)
-    low = path.end(-1.0, centre, critical, limits[0])
-    return Interval(low, path.end(1.0, centre, critical, limits[1]), "score")
+    low, high = (path.end(side, centre, critical, limit) for side, limit in zip((-1.0, 1.0), limits, strict=True))
+    return Interval(min(low, centre), max(high, centre), "score")

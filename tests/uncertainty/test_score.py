@@ -148,3 +148,18 @@ def test_of_weights_it_knows_which_rows_are_heavy():
     heavy = Cells(cells.target, cells.preds, cells.amounts, cells.amounts * np.array([1, 9, 9, 1]), cells.classes)
     assert score("f1_macro", heavy).width > 1.5 * score("f1_macro", cells).width
     assert score("f1_macro", cells.inflated(4.0)).width == pytest.approx(2 * score("f1_macro", cells).width, rel=0.1)
+
+
+@pytest.mark.parametrize("off", [-0.2, 0.2, 0.5])
+def test_both_ends_lie_around_the_centre_however_large_the_bias(off):
+    """Of few rows of seven classes the likeliest truths did not come as far: the upper end lay 0.12 below the last."""
+    target, preds = np.array([[0, 1], [0, 2], [1, 1], [1, 3], [2, 0], [2, 3], [2, 5], [3, 3], [4, 3], [4, 4], [5, 5]]).T
+    matrix = np.zeros((7, 7), int)
+    matrix[target, preds] = [1, 2, 1, 1, 1, 2, 2, 1, 2, 3, 2]
+    matrix[6, [3, 5, 6]] = 1
+    cells = Cells.of_matrix(matrix)
+    of = measure(parse("f1_macro"), cells)
+    centre = of.slope(cells.margins).value + off
+    assert 0.0 < centre < 1.0
+    found = score_interval(OneModel(of, cells), centre, 1.96, (0.0, 1.0))
+    assert found.low <= centre <= found.high
