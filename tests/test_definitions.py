@@ -175,3 +175,30 @@ def test_half_a_row_of_each_class_is_taken_to_be_wrong():
     assert cells.amounts.sum() == 61.5
     assert cells.margins.support.tolist() == [10.5, 20.5, 30.5]
     assert cells.margins.tp.tolist() == [10, 20, 30]
+
+
+AROUND_A_TOP = {
+    "hill": lambda x: float(x[0] * (1 - x[0]) + x[1] * (1 - x[1])),
+    "saddle": lambda x: float((x[0] - 0.5) * (x[1] - 0.5)),
+    "bowl": lambda x: float((x[0] - x[1]) * (x[0] - x[1]) + x[0]),
+}
+
+
+@pytest.mark.parametrize("shape", AROUND_A_TOP)
+@pytest.mark.parametrize("at", [(0.5, 0.5), (0.49, 0.52), (0.45, 0.6)])
+@pytest.mark.parametrize("together", [0.0, 0.7, -0.7])
+def test_the_ends_are_the_least_and_the_most_in_the_region_where_no_slope_leads_there_as_well(shape, at, together):
+    of, here = AROUND_A_TOP[shape], np.array(at)
+    correlation = np.array([[1.0, together], [together, 1.0]])
+    low, high = Estimates(here, here - 0.1, here + 0.1, correlation * 1e-12).ends(of, 1.96)
+    turns, lengths = np.meshgrid(np.linspace(0, 2 * np.pi, 361), np.linspace(0, 1, 41))
+    circle = np.stack([lengths * np.cos(turns), lengths * np.sin(turns)]).reshape(2, -1)
+    inside = here[:, None] + 0.1 * np.linalg.cholesky(correlation) @ circle
+    seen = np.array([of(point) for point in inside.T])
+    assert (low, high) == pytest.approx((seen.min(), seen.max()), abs=1e-3 * (seen.max() - seen.min()))
+
+
+def test_what_is_at_its_top_may_be_below_it_and_not_above():
+    target, preds = np.repeat([1, 0], 100), np.tile(np.repeat([1, 0], 50), 2)
+    found = told(preds, target, {"spread": "recall * (1 - recall) + specificity * (1 - specificity)"})["spread"]
+    assert found.low < 0.495 < found.value == found.high == 0.5

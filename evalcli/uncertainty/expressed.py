@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from math import isfinite, isnan, sqrt
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,10 @@ _STEPS = 50
 _CLOSE = 1e-9
 _PART = 1e-5
 """Of an interval's width: what a slope is taken over."""
+_BENDS = 12
+"""Times that it is gone back: then what is left to gain is next to nothing."""
+_SECTIONS = 16
+_GOLDEN = (sqrt(5.0) - 1.0) / 2.0
 _POINTS = 65
 """Places at which a number is looked at that one estimate decides."""
 
@@ -108,18 +113,40 @@ class Estimates:
     def _end(self, of: Function, blocks: list[HostArray], sign: float) -> float:
         """The farthest that is found when going up, or down, again and again; NaN where something is undefined."""
         best = of(self.values)
-        for point in self._farther(of, blocks, sign):
-            value = of(point)
-            if not isfinite(value):
-                return float("nan")
-            best = max(best, value) if sign > 0.0 else min(best, value)
+        for start in (self.values, self._beside(of, blocks, sign)):
+            for point in self._farther(of, blocks, sign, start):
+                value = of(point)
+                if not isfinite(value):
+                    return float("nan")
+                best = max(best, value) if sign > 0.0 else min(best, value)
         return best
 
-    def _farther(self, of: Function, blocks: list[HostArray], sign: float) -> Iterator[HostArray]:
-        """Points at the edge of the region, each where the slopes at the one before lead."""
-        point = self.values
+    def _beside(self, of: Function, blocks: list[HostArray], sign: float) -> HostArray:
+        """The farthest at an end of one estimate, with those that go with it: no slope need lead there."""
+        found = self.values
+        best = -float("inf")
+        for block in blocks:
+            for place, side in product(block.tolist(), (-1.0, 1.0)):
+                moved = np.zeros(len(self.values))
+                moved[block] = side * self.correlation[block, place]
+                point = self.values + moved * np.where(moved > 0.0, self.highs - self.values, self.values - self.lows)
+                value = sign * of(point)
+                if not isfinite(value):
+                    return np.full(len(point), np.nan)
+                if value > best:
+                    found, best = point, value
+        return found
+
+    def _farther(self, of: Function, blocks: list[HostArray], sign: float, start: HostArray) -> Iterator[HostArray]:
+        """Points at the edge of the region, each where the slopes at the one before lead, or short of it if too far."""
+        yield start
+        point, before, bends = start, start, 0
         for step in range(_STEPS):
             slope = self._slope(of, point)
+            if sign * float((slope * (point - before)).sum()) < 0.0:
+                point, bends = self._between(of, before, point, sign), bends + 1
+                yield point
+                slope = self._slope(of, point)
             if not np.isfinite(slope).all():
                 yield np.full(len(point), np.nan)
                 return
@@ -133,9 +160,21 @@ class Estimates:
                     moved[block] = sign * along / sqrt(square)
             there = np.clip(self.values + moved * arms, self.lows, self.highs)
             yield there
-            if (np.abs(there - point) <= _CLOSE * (self.highs - self.lows)).all():
+            if bends == _BENDS or (np.abs(there - point) <= _CLOSE * (self.highs - self.lows)).all():
                 return
-            point = there if step < _STEPS // 2 else (there + point) / 2.0
+            before, point = point, there if step < _STEPS // 2 else (there + point) / 2.0
+
+    @staticmethod
+    def _between(of: Function, here: HostArray, there: HostArray, sign: float) -> HostArray:
+        """Where ``of`` goes no farther on the way from one point to another, by golden sections."""
+        low, high = 0.0, 1.0
+        for _ in range(_SECTIONS):
+            first, second = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+            if sign * of(here + first * (there - here)) < sign * of(here + second * (there - here)):
+                low = first
+            else:
+                high = second
+        return here + (low + high) / 2.0 * (there - here)
 
     def _slope(self, of: Function, point: HostArray) -> HostArray:
         """What ``of`` gains for a unit of each estimate (k,)."""
