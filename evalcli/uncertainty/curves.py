@@ -139,6 +139,7 @@ def _interval(
 
 def _moved(end: float, seen: float, value: float) -> float:
     """Where an ``end`` lies around the exact ``value``, of which joined segments have ``seen``: 0 and 1 stay."""
+    end = min(max(end, 0.0), 1.0)  # rounding can lead past them
     share = end / seen if end < seen else 1.0 if end == seen else (1.0 - end) / (1.0 - seen)
     return end + (value - seen) * share
 

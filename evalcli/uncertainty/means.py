@@ -108,8 +108,8 @@ def mean_interval(
 ) -> Interval:
     """The interval of a mean of values from ``low`` to ``high``.
 
-    Where all rows have one value, nothing says how far others lie; then as many as may have gone unseen are given the
-    least and the ``worst`` value there is, which must be said where ``high`` is infinite.
+    Where all rows have one value, or their mean lies at an end, nothing says how far others lie; then as many as may
+    have gone unseen are given the least and the ``worst`` value there is, to be said where ``high`` is infinite.
 
     >>> from evalcli.uncertainty.intervals import Confidence
     >>> values = np.random.default_rng(0).exponential(size=500)
@@ -118,7 +118,7 @@ def mean_interval(
     (1.01, 1.196)
     """
     mean, error = moments.mean, moments.error
-    if error > 0.0:
+    if error > 0.0 and low < mean < high:
         critical = t_quantile(1.0 - confidence.tail, moments.rows - 1.0)
         return hall_interval(mean, error, moments.skew, critical).holding(mean, low, high)
     share = none_of(moments.rows, confidence.critical)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
 
@@ -150,6 +150,7 @@ def test_an_interval_shows_nothing_that_was_not_asked_for():
     weighted=st.booleans(),
     budget=st.sampled_from([0, 300, 10**7]),
 )
+@example(seed=34515, rows=5, spread=3.0, noise=0.0, sign=-1, weighted=True, budget=0)  # all wrong, of 1 to 4 labels
 def test_on_nasty_rows_an_interval_holds_its_value_or_there_is_none(seed, rows, spread, noise, sign, weighted, budget):
     rng = np.random.default_rng(seed)
     target = (rng.random((rows, 4)) < rng.choice([0.0, 0.02, 0.3, 1.0], 4)).astype(int)

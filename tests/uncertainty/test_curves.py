@@ -6,7 +6,7 @@ import pytest
 from evalcli.metrics import roc, selective
 from evalcli.metrics.confidence import ConfidenceGroups
 from evalcli.metrics.roc import Ranking
-from evalcli.uncertainty.curves import curve_interval, joined, selective_interval
+from evalcli.uncertainty.curves import _moved, curve_interval, joined, selective_interval
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.paths import FORMULAS, Paths
@@ -180,3 +180,14 @@ def test_what_may_be_nothing_is_not_moved_off_it_by_joined_segments():
     assert 0.0 < value.value < 1e-4
     found = selective_interval("aurc", value, groups, CONFIDENCE)
     assert found.low < 1e-3 * value.value
+
+
+@pytest.mark.parametrize(
+    ("end", "seen", "value", "found"),
+    [
+        (0.0, 0.5, 0.6, 0.0), (1.0, 0.5, 0.6, 1.0), (0.5, 0.5, 0.6, 0.6), (0.25, 0.5, 0.6, 0.3), (0.5, 0.0, 0.1, 0.55),
+        (1.0 + 2**-52, 1.0, 1.0, 1.0), (-(2.0**-60), 0.0, 0.0, 0.0),
+    ],
+)  # fmt: skip
+def test_ends_move_with_the_value_and_stay_within_0_and_1_whatever_rounds(end, seen, value, found):
+    assert _moved(end, seen, value) == pytest.approx(found, abs=1e-15)
