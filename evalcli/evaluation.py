@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from evalcli.counting import Outcome, Shown
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
-    from evalcli.own import OwnMetric, OwnValues
+    from evalcli.own import OwnMetric
+    from evalcli.ownvalues import OwnValues
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices
     from evalcli.uncertainty.intervals import Interval

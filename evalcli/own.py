@@ -11,82 +11,26 @@ class numbers; ``weight`` where the input has weights. Rows that were counted to
 from __future__ import annotations
 
 import inspect
-import traceback
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from evalcli import owngroups
 from evalcli.metrics.arrays import tensor_of
+from evalcli.ownvalues import OwnValues, failure_of, plain_values, told_once
 from evalcli.slicepasses import inside
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalcli.evidence import Evidence
+    from evalcli.ownvalues import Failure
     from evalcli.sources.base import Array, Batch, Field, Source
     from evalcli.task import Choices, Task
     from evalcli.uncertainty.intervals import Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What a metric raised: in words, and the ``place`` that raised it, as ``my.py, line 12``."""
-
-    name: str
-    what: str
-    place: str
-    where: str = ""
-    """Which slices it failed in, where that is not all rows."""
-
-    def __str__(self) -> str:
-        where = f" in {self.where}" if self.where else ""
-        return f"{self.name} failed{where}: {self.what}{f' ({self.place})' if self.place else ''}"
-
-
-def failure_of(name: str, error: BaseException, file: str | None = None) -> Failure:
-    """The failure that an exception is; its place is the last line of the user's ``file``, else the last of all."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if file is not None and frame.filename == file] or list(frames)
-    place = f"{own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno}" if own else ""
-    text = str(error).partition("\n")[0]
-    return Failure(name, f"{type(error).__name__}{': ' if text else ''}{text}", place)
-
-
-class OwnValues(NamedTuple):
-    """What metrics compute of all rows, and of each slice by column and value; what failed, of each metric once.
-
-    ``sure`` are the intervals of those of all rows, where there are some.
-    """
-
-    values: dict[str, dict[str, float]]
-    slices: dict[tuple[str, str], dict[str, dict[str, float]]]
-    failures: tuple[Failure, ...]
-    sure: Mapping[str, dict[str, Interval]] = MappingProxyType({})
-
-
-def told_once(
-    whole: Iterable[Failure], slices: Iterable[tuple[tuple[str, str], Iterable[Failure]]]
-) -> tuple[Failure, ...]:
-    """What failed on all rows, then of what failed in several slices the first, with their number.
-
-    What fails on all rows says nothing new in slices.
-    """
-    told = list(whole)
-    known = {one.name for one in told}
-    failed: dict[str, list[Failure]] = {}
-    for (by, value), failures in slices:
-        for one in failures:
-            failed.setdefault(one.name, []).append(replace(one, where=f"{by}={value}"))
-    for name, each in failed.items():
-        if name not in known:
-            more = f" and {len(each) - 1:,} more slice{'s' if len(each) > 2 else ''}" if len(each) > 1 else ""
-            told.append(replace(each[0], where=each[0].where + more))
-    return tuple(told)
 
 
 class OwnRows(NamedTuple):
@@ -350,36 +294,6 @@ class OwnPass:
             except Exception as e:
                 self._fail(0, own, e)
         return found, self.failed()
-
-
-def plain_values(result: Any) -> dict[str, float]:
-    """A result as plain numbers: one under ``""``; of a mapping or an array each under its key or place.
-
-    >>> plain_values({"low": 0.1, "both": [1, 2]})
-    {'low': 0.1, 'both.0': 1.0, 'both.1': 2.0}
-
-    Raises:
-        TypeError: it holds something else.
-
-    """
-    return dict(_flat(result, ""))
-
-
-def _flat(result: Any, place: str) -> Iterator[tuple[str, float]]:
-    if hasattr(result, "detach"):
-        result = result.detach().cpu()
-        result = result.float().numpy() if "bfloat16" in str(result.dtype) else result.numpy()
-    if isinstance(result, dict):
-        inside = [(str(key), value) for key, value in result.items()]
-    elif isinstance(result, (list, tuple)) or getattr(result, "ndim", None):
-        inside = [(str(i), value) for i, value in enumerate(result)]
-    elif isinstance(result, (bool, int, float)) or hasattr(result, "__float__"):
-        yield place, float(result)
-        return
-    else:
-        raise TypeError(f"compute gave a {type(result).__name__}, which is no number")
-    for key, value in inside:
-        yield from _flat(value, f"{place}.{key}" if place else key)
 
 
 @dataclass(slots=True)

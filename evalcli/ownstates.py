@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.own import Failure, OwnValues, failure_of, plain_values, told_once
 from evalcli.ownarrays import loaded, state_of
 from evalcli.owngroups import GROUPS
+from evalcli.ownvalues import Failure, OwnValues, failure_of, plain_values, told_once
 from evalcli.partfile import pack
 from evalcli.plaindata import plain
 from evalcli.sources.base import InputFile  # noqa: TC001  # the reader of parts looks at annotations

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from evalcli.counting import Pass
     from evalcli.engine import Execution, Progress
-    from evalcli.own import Failure, OwnMetric
+    from evalcli.own import OwnMetric
+    from evalcli.ownvalues import Failure
     from evalcli.report import Report
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
