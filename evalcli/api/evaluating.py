@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from evalcli.api.report import Report
-from evalcli.cli.values import FEWEST_RESAMPLES
 from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.extras import Extras
@@ -17,6 +16,7 @@ from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import as_keywords, check_word, choices_of, in_keywords
 from evalcli.sources.base import Scan, Selection, told_every
 from evalcli.sources.slicing import told_of_ranges
+from evalcli.uncertainty import FEWEST_RESAMPLES
 from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:

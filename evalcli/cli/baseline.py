@@ -11,8 +11,8 @@ from typer import Option
 
 from evalcli.cli.gate_options import GateOptions
 from evalcli.cli.models import Side, open_models
-from evalcli.cli.values import FEWEST_RESAMPLES
 from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.uncertainty import FEWEST_RESAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

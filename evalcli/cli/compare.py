@@ -14,9 +14,10 @@ from evalcli.cli import streams
 from evalcli.cli.flatten import flattened
 from evalcli.cli.models import Side, open_models
 from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions, TaskOptions, selection
-from evalcli.cli.values import FEWEST_RESAMPLES, parse_limit
+from evalcli.cli.values import parse_limit
 from evalcli.errors import ExitCode, UsageError
 from evalcli.metrics.entry import split_names
+from evalcli.uncertainty import FEWEST_RESAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

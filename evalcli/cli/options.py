@@ -12,9 +12,10 @@ from typer import Argument, Option
 
 from evalcli.cli.extra_options import ExtraOptions
 from evalcli.cli.gate_options import GateOptions
-from evalcli.cli.values import FEWEST_RESAMPLES, parse_rows, parse_topk, read_labels, read_threshold, saved_threshold
+from evalcli.cli.values import parse_rows, parse_topk, read_labels, read_threshold, saved_threshold
 from evalcli.errors import UsageError
 from evalcli.metrics.entry import split_names
+from evalcli.uncertainty import FEWEST_RESAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -11,8 +11,6 @@ from evalcli.errors import InputError, UsageError
 if TYPE_CHECKING:
     from evalcli.threshold import Chosen
 
-FEWEST_RESAMPLES = 100
-"""Of a bootstrap that anyone sees: fewer say nothing of the ends of an interval."""
 _LARGEST_THRESHOLD = 1 << 24
 """A file of a saved threshold is far smaller."""
 

@@ -30,3 +30,6 @@ Spearman, Kendall                                      ``rankpairs``: influences
 All of them are deterministic, lie inside the metric's range, hold the value they are about and are never of zero width.
 How often they hold the truth is measured: see docs/intervals.md.
 """
+
+FEWEST_RESAMPLES = 100
+"""Of a bootstrap that anyone sees: fewer say nothing of the ends of an interval."""
