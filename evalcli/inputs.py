@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
 from evalcli.sources.clustering import NoClustersError
+from evalcli.sources.held_columns import columns_beside, refuse_selection
 from evalcli.sources.held_slices import names_from, slices_of, without
 from evalcli.sources.memory import (
     check_indexes,
@@ -53,6 +54,7 @@ def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> S
     paths = is_path(sides.preds), is_path(sides.target)
     if paths[0] and (paths[1] or sides.target is None):
         return _open_files(sides, selection)
+    refuse_selection(selection)
     sides = _in_columns(sides)
     slices = slices_of(sides.by, (sides.target, sides.preds), selection.by)
     if selection.scan is not None:
@@ -68,6 +70,8 @@ def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> S
     check_indexes(side for side in (preds, target, weight, cluster, *slices.columns.values()) if side is not None)
     held = [hold(side, name, copies=copies) for side, name in ((preds, sides.called), (target, "target"))]
     source = slices.cut(memory_source(held[0], held[1], _weight(weight), columns, selection.nan))
+    if selection.listing and not selection.beside:
+        source.beside = columns_beside(sides.preds, used, selection.id)
     return _clustered(source, cluster, sides.cluster if isinstance(sides.cluster, str) else "cluster")
 
 

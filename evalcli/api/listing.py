@@ -54,10 +54,10 @@ def list_mistakes(  # noqa: PLR0913  # one keyword for each option of the comman
         pair: Only ``"cat:dog"``, cat taken for dog; several in a list.
         class_: Only rows of these classes that were missed, or wrongly called so; only these of several labels or
             outputs.
-        show: Further columns, or arrays beside, of a file.
+        show: Further columns of a frame or a file, or arrays beside.
         weight: One number a row, or the name of its column.
         pred: Which column holds the predictions, where a frame or a file has several.
-        id: What rows of a file are called; two tables pair by it.
+        id: The column that says what rows are called; two table files pair by it.
         where: Keep the rows of table files for which this SQL holds.
         workers: Threads. No result depends on it.
         task: This and all that follow are as of ``evaluate``.
@@ -98,7 +98,7 @@ def list_mistakes(  # noqa: PLR0913  # one keyword for each option of the comman
     )  # fmt: skip
     from evalcli.mistakes import list_mistakes as listed
 
-    if limit is not None and (not isinstance(limit, int) or limit < 0):
+    if not _is_limit(limit):
         raise UsageError(f"limit={limit!r}", fix="give a number of rows, or None for all of them")
     with in_keywords():
         search = Search(
@@ -108,7 +108,16 @@ def list_mistakes(  # noqa: PLR0913  # one keyword for each option of the comman
         with closing(open_sides(Sides(preds, target, weight), selection)) as source:
             found = listed(source, choices, Execution(workers=workers), search)
             names = [column.name for column in found.columns]
-            return [dict(zip(names, row, strict=True)) for piece in found.rows(limit or None) for row in piece]
+            return [
+                dict(zip(names, row, strict=True))
+                for piece in found.rows(int(limit) if limit else None)
+                for row in piece
+            ]
+
+
+def _is_limit(limit: Any) -> bool:
+    """Whether it is a number of rows, Python's or numpy's, or none."""
+    return limit is None or (hasattr(limit, "__index__") and not isinstance(limit, bool) and limit >= 0)
 
 
 def _texts(names: Any) -> tuple[Any, ...]:

@@ -42,7 +42,7 @@ class ArrayRows(Listed):
         self.named = identity is not None
         flags = [] if identity is None else [(identity, "--id")]
         flags += [(name, "--show") for name in without_id(show, identity)]
-        noun = "array" if beside.table is None else "array or column"
+        noun = beside.noun if beside.table is None else "array or column"
         found = [find_column(name, names, flag, source.preds.path, noun) for name, flag in flags]
         self.columns = tuple(name for name, _ in flags)
         self._arrays = [self._array(*each, *flag) for each, flag in zip(found, flags, strict=True)]
@@ -118,8 +118,9 @@ def _usual_id(beside: Beside, rows: int | None) -> str | None:
     """What rows are called where nobody said it: a usual name of an array or a column of texts or numbers."""
     for arrays in beside.arrays.values():
         name = usual_id(list(arrays), beside.used)
-        if name is not None and arrays[name].shape == (rows,) and "float" not in arrays[name].dtype:
-            return name
+        with suppress(EvalError):  # a column of a frame may hold what is no array
+            if name is not None and arrays[name].shape == (rows,) and "float" not in arrays[name].dtype:
+                return name
     table = beside.table
     name = None if table is None else usual_id(list(table.columns), beside.used)
     if table is not None and name is not None and table.columns[name] in ("text", "integer"):

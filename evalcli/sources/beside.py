@@ -31,6 +31,8 @@ class Beside:
     tables: Tables | None = None
     selection: Selection = field(default_factory=Selection)
     """How a column of the table is read."""
+    noun: str = "array"
+    """What a side calls each of its own."""
 
     @property
     def table(self) -> Table | None:

@@ -107,6 +107,13 @@ class HeldText(StoredArray):
         """Rows ``start:stop`` as int64 places in ``labels``."""
         return self._codes[start:stop]
 
+    def values(self, start: int, stop: int, rows: Array | None = None) -> list[Any]:
+        """The texts themselves, ``None`` where one is missing."""
+        codes = self._codes[start:stop] if rows is None else self._codes[start:stop][rows]
+        named = np.array([*self._labels, None], object)  # -1 is the last
+        found: list[Any] = named[codes].tolist()
+        return found
+
 
 def hold(values: Any, name: str, *, copies: bool = False) -> StoredArray:
     """Whatever holds one side, as an array that a source reads.
