@@ -3,6 +3,9 @@
 The baseline is a saved report, of which only values and intervals are known: the two are taken to be of independent
 samples. Or it is the predictions of another model for the same rows: then the interval is that of the paired
 difference, which is narrower the more the two models agree.
+
+Of the worst slice, ``accuracy@region=*``, a saved report knows the worst value, and the drop is from that to the worst
+now. Of predictions it is that of the slice that loses most, as in a comparison of the two.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from evalcli.errors import UsageError
 from evalcli.report import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from fractions import Fraction
 
     from evalcli.addresses import Found
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 
 
 class Pair(NamedTuple):
-    """A metric of two models on the same ``rows``; ``low`` and ``high`` are the interval of ``now − before``."""
+    """A metric of two models on the same ``rows``; ``low`` and ``high`` are the interval of ``now − before``.
+
+    ``where`` says which rows these are where the name does not, of the worst slice.
+    """
 
     before: float | None
     now: float | None
@@ -35,17 +41,23 @@ class Pair(NamedTuple):
     method: str | None = None
     note: str = ""
     """What a reader of the verdict should know."""
+    where: str = ""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the interval of what differs is known; of what is undefined there is none."""
+        return self.low is not None or None in {self.before, self.now}
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """What drops are counted from: pairs of values by metric, and a report for what is not paired.
 
-    ``alone`` says by metric why it is not.
+    The worst slice has a pair of every slice: it is the one that loses most. ``alone`` says by metric why it has none.
     """
 
     report: Report | None = None
-    pairs: Mapping[str, Pair] = field(default_factory=dict)
+    pairs: Mapping[str, Sequence[Pair]] = field(default_factory=dict)
     alone: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -60,18 +72,51 @@ class _Sides(NamedTuple):
 
 def judged_drop(rule: Rule, found: Found, report: Report, baseline: Baseline, *, least: int, on: Basis) -> Verdict:
     """The verdict on a rule about a drop: its value is the drop itself, of values as they are printed."""
-    pair, then = baseline.pairs.get(rule.metric), baseline.report
-    rows, note = found.n, ""
-    if pair is not None:
-        sides: _Sides | Verdict = _paired(rule, pair)
-        rows, note = pair.rows, pair.note
-    elif then is not None:
-        sides = _of_reports(rule, found.value, then, _direction(rule.metric, report), least=least, on=on)
+    then = baseline.report
+    note, direction = "", _direction(rule.metric, report)
+    if then is not None:
+        sides: _Sides | Verdict = _of_reports(rule, found.value, then, direction, least=least, on=on)
         note = "" if then.n == report.n else f"of {then.n:,} rows then, {report.n:,} now"
     else:
         sides = _none(rule, "missing", "the baseline was not measured by it")
     why = baseline.alone.get(rule.metric, "")
-    verdict = sides if isinstance(sides, Verdict) else _judged(rule, sides, rows, report, on, why)
+    return _noted(
+        sides if isinstance(sides, Verdict) else _judged(rule, sides, found.n, report, on, why), found.n, note
+    )
+
+
+def judged_pairs(rule: Rule, pairs: Sequence[Pair], report: Report, on: Basis) -> Verdict:
+    """The same where both models are known row by row; of several slices that of the worst."""
+    verdicts = [_judged_pair(rule, pair, report, on) for pair in pairs]
+    harms = [float((one.value if on == "point" else one.high) or 0.0) for one in verdicts]
+    return gravest(verdicts, harms, [pair.where for pair in pairs])
+
+
+_GRAVEST = ("fail", "undefined", "missing", "inconclusive", "pass")
+_SAID = {"fail": "fail", "inconclusive": "are inconclusive"}
+
+
+def gravest(verdicts: Sequence[Verdict], harms: Sequence[float], where: Sequence[str]) -> Verdict:
+    """The gravest verdict of several slices, of these the one of most harm, which says ``where`` that is."""
+    worst = max(range(len(verdicts)), key=lambda i: (-_GRAVEST.index(verdicts[i].status), harms[i]))
+    found = verdicts[worst]
+    if not where[worst]:
+        return found
+    alike = sum(verdict.status == found.status for verdict in verdicts)
+    told = f"the worst of {len(verdicts):,} is {where[worst]}, n = {found.n or 0:,}"
+    told += f"; {alike:,} of them {_SAID[found.status]}" if alike > 1 and found.status in _SAID else ""
+    return replace(found, reason="; ".join(filter(None, (told, found.reason))))
+
+
+def _judged_pair(rule: Rule, pair: Pair, report: Report, on: Basis) -> Verdict:
+    sides = _paired(rule, pair)
+    if on == "interval" and not pair.is_sure and report.confidence is not None:
+        sides = _none(rule, "missing", "no paired interval is known of it; judge by --gate-on point")
+    verdict = sides if isinstance(sides, Verdict) else _judged(rule, sides, pair.rows, report, on, "")
+    return _noted(verdict, pair.rows, pair.note)
+
+
+def _noted(verdict: Verdict, rows: int, note: str) -> Verdict:
     return replace(verdict, reason="; ".join(filter(None, (verdict.reason, note))), n=rows)
 
 

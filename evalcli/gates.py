@@ -13,7 +13,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.addresses import look_up
-from evalcli.drops import Baseline, certain_end, judged_drop, plainly
+from evalcli.drops import Baseline, certain_end, judged_drop, judged_pairs, plainly
 from evalcli.errors import ExitCode, InputError, UsageError
 from evalcli.report import Verdict
 
@@ -294,11 +294,16 @@ def _judged(rule: Rule, report: Report, baseline: Baseline | None, least: int, o
     if isinstance(found, str):
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
     value, n, where = found
+    pairs = baseline.pairs.get(rule.metric, ()) if baseline is not None and rule.kind == "drop" else ()
+    if pairs and pairs[0].where:  # the slice that loses most, which need not be the worst one
+        return judged_pairs(rule, pairs, report, on)
     if value.value is None:
         why = "see the findings" if report.task == "regression" else "0/0"
         reason = f"undefined here ({why}), and undefined never passes"
         return Verdict(rule.text(), rule.metric, None, rule.bound, "undefined", _joined(where, reason), n=n)
     if rule.kind == "drop" and baseline is not None:
+        if pairs:
+            return judged_pairs(rule, pairs, report, on)
         judged = judged_drop(rule, found, report, baseline, least=least, on=on)
         return replace(judged, reason=_joined(where, judged.reason))
     digits = ".4g" if report.task == "regression" else ".4f"

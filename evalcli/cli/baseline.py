@@ -146,7 +146,8 @@ def measured(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> 
     alone = {name: why for name in known if (why := _why_alone(name, report, asked.extras))}
     pairs = _pairs(rival, [name for name in known if name not in alone], asked, report, progress)
     if asked.gating.basis == "interval" and asked.choices.confidence is not None:
-        for name in [name for name, pair in pairs.items() if pair.low is None and None not in (pair.before, pair.now)]:
+        unsure = [name for name, found in pairs.items() if not found[0].where and not found[0].is_sure]
+        for name in unsure:  # the worst slice is known of pairs only, and says so itself
             alone[name] = "no paired interval is known of it"
             del pairs[name]
     return Baseline(_report_of(rival, asked, report, progress) if alone else None, pairs, alone)
@@ -163,34 +164,45 @@ def _why_alone(name: str, report: "Report", extras: "Extras") -> str:
 
     if name in extras:
         return "metrics of your own are not compared row by row"
-    if parse(name).slice_by is not None:
-        return "slices are not compared row by row"
+    parsed = parse(name)
+    if parsed.slice_by is not None and (parsed.slice_value is None or parsed.entry.reads == "slices"):
+        return "gaps between slices are not compared row by row"
+    rows = [row for row in report.slices if parsed.slice_value == "*" and row.by == parsed.slice_by]
+    values = [row.metrics.get(str(parsed.whole)) for row in rows]
     found = look_up(report, name)
-    if not isinstance(found, str) and found.value.certified is not None:
+    if not isinstance(found, str):
+        values.append(found.value)
+    if any(value is not None and value.certified is not None for value in values):
         return "what is only certain to lie in a range is not compared row by row"
     return ""
 
 
-def _pairs(rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", progress: "Meter") -> "dict[str, Pair]":
+def _pairs(
+    rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", progress: "Meter"
+) -> "dict[str, tuple[Pair, ...]]":
     """The metrics of both models on the same rows, once it is clear that they are the same."""
     from evalcli.comparing.drops import pairs_of
     from evalcli.comparing.models import Question, compare
+    from evalcli.metrics.registry import parse
     from evalcli.uncertainty.intervals import Confidence
 
-    by_id, sure = asked.wanted.id is not None, asked.choices.confidence
+    by_id, sure, parsed = asked.wanted.id is not None, asked.choices.confidence, [*map(parse, names)]
+    wholes = tuple(dict.fromkeys(str(name.whole) for name in parsed)) or (_PAIRED[report.task],)
+    by = asked.wanted.by if any(name.slice_by is not None for name in parsed) else ()
+    size = asked.gating.slice_size or 1
+    named = any(name.slice_value not in {None, "*"} for name in parsed)  # is judged however small it is
     with ExitStack() as held, _as_of_report(rival):
         sides = [rival, Side(asked.files.preds, asked.files.targets, asked.wanted.pred)]
-        sources = open_models(sides, replace(asked.wanted, by=()), progress, held)
+        sources = open_models(sides, replace(asked.wanted, by=by), progress, held, slicing=1)
         few = Confidence(resamples=FEWEST_RESAMPLES) if sure is None else sure
-        question = Question(
-            tuple(names) or (_PAIRED[report.task],), confidence=few, flips=0, by_id=by_id, by_label=False
-        )
+        least = 1 if named else size
+        question = Question(wholes, confidence=few, flips=0, by_id=by_id, by_label=False, least=least)
         choices = replace(asked.choices, task="multilabel") if report.task == "multilabel" else asked.choices
         found = compare(sources, choices, asked.execution, question, progress)
     if (found.task, found.positive) != (report.task, report.positive):
         what = f"with these predictions the task is {found.task}, and {report.task} without them"
         raise InputError(what, fix="say which with --task and --positive", path=rival.preds)
-    return pairs_of(found, names, intervals=sure is not None)
+    return pairs_of(found, names, size, intervals=sure is not None)
 
 
 @contextmanager

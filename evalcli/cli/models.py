@@ -28,15 +28,20 @@ class Side(NamedTuple):
     pred: str | None
 
 
-def open_models(sides: Sequence[Side], wanted: Selection, progress: Meter, held: ExitStack) -> list[Source]:
+def open_models(
+    sides: Sequence[Side], wanted: Selection, progress: Meter, held: ExitStack, slicing: int | None = None
+) -> list[Source]:
     """The sources of all models, row by row, until ``held`` is closed. Tables, which opening counts, are read at once.
+
+    The files of model ``slicing`` say first what slices the rows, and those of another where they do not.
 
     Raises:
         EvalError: what is wrong with the first of them that cannot be opened.
 
     """
     shares = _Shares(len(sides), progress)
-    first = next((number for number, side in enumerate(sides) if "-" not in side[:2]), 0)
+    read_again = (number for number, side in enumerate(sides) if "-" not in side[:2])
+    first = next(read_again, 0) if slicing is None else slicing
     openings = [
         _Opening(side, wanted if number == first else replace(wanted, by=()), shares, number)
         for number, side in enumerate(sides)

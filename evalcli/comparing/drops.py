@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evalcli.comparing.margins import places_of
 from evalcli.drops import Pair
 from evalcli.metrics.registry import parse
 
@@ -11,22 +12,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from evalcli.comparing.data import Comparison
+    from evalcli.comparing.margins import Place
 
 
-def pairs_of(comparison: Comparison, names: Iterable[str], *, intervals: bool = True) -> dict[str, Pair]:
-    """The pair of each of these metrics, of the second model beside the first, with its interval or without."""
+def pairs_of(
+    comparison: Comparison, names: Iterable[str], least: int = 1, *, intervals: bool = True
+) -> dict[str, tuple[Pair, ...]]:
+    """The pair of each of these metrics, of the second model beside the first, with its interval or without.
+
+    Of the worst slice it is one of every slice of ``least`` rows.
+    """
     pairs = {}
     for name in names:
-        row = comparison.metric(name)
-        if row is None:
+        places = places_of(name, comparison, least)
+        if isinstance(places, str):
             continue
-        before, now = row.values
-        pair = Pair(before, now, comparison.n, note="; ".join(_notes(comparison, name)))
-        found = row.differences[1]
-        if intervals and found is not None:
-            pair = pair._replace(low=found.low, high=found.high, method=found.method)
-        pairs[name] = pair
+        note = "; ".join(_notes(comparison, str(parse(name).whole)))
+        pairs[name] = tuple(_pair(place, note, intervals=intervals) for place in places)
     return pairs
+
+
+def _pair(place: Place, note: str, *, intervals: bool) -> Pair:
+    before, now = place.row.values
+    pair = Pair(before, now, place.n, note=note, where=place.where)
+    found = place.row.differences[1]
+    if intervals and found is not None:
+        pair = pair._replace(low=found.low, high=found.high, method=found.method)
+    return pair
 
 
 def _notes(comparison: Comparison, name: str) -> Iterable[str]:

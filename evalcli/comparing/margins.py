@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from evalcli.drops import exact, plainly
+from evalcli.drops import exact, gravest, plainly
 from evalcli.errors import UsageError
 from evalcli.gates import parse_amount
 from evalcli.metrics.registry import parse, split_address
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 Kind = Literal["noninferior", "equivalent", "drop"]
 _FLAG = {"noninferior": "--noninferior", "equivalent": "--equivalent", "drop": "--max-drop"}
 _RULE = re.compile(r"(?P<kind>noninferior|equivalent|drop)\((?P<name>.+)\)\s*<=?\s*(?P<bound>[^<>=]+)", re.DOTALL)
-_GRAVEST = ("fail", "undefined", "missing", "inconclusive", "pass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ def judge(comparison: Comparison, margins: Iterable[Margin], least: int = 1) -> 
     return tuple(_judged(margin, comparison, least) for margin in margins)
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """A metric of ``n`` rows, and which these are where that was not said."""
 
     row: MetricRow
@@ -142,49 +141,39 @@ class _Place(NamedTuple):
 
 
 def _judged(margin: Margin, comparison: Comparison, least: int) -> Verdict:
-    places = _places(margin, comparison, least)
+    places = places_of(margin.metric, comparison, least)
     if isinstance(places, str):
         return _none(margin, "missing", places)
     verdicts = [_at(margin, place) for place in places]
-    worst = max(range(len(places)), key=lambda i: (-_GRAVEST.index(verdicts[i].status), _harm(margin, places[i])))
-    found, where = verdicts[worst], places[worst].where
-    if not where:
-        return found
-    failed = sum(verdict.status == found.status for verdict in verdicts)
-    told = f"the worst of {len(places):,} is {where}, n = {places[worst].n:,}"
-    told += f"; {failed:,} of them {_SAID[found.status]}" if failed > 1 and found.status in _SAID else ""
-    return replace(found, reason="; ".join(filter(None, (told, found.reason))))
+    return gravest(verdicts, [_harm(margin, place) for place in places], [place.where for place in places])
 
 
-_SAID = {"fail": "fail", "inconclusive": "are inconclusive"}
-
-
-def _places(margin: Margin, comparison: Comparison, least: int) -> Sequence[_Place] | str:
-    """What a margin is about, or why that is not there."""
-    address = split_address(margin.metric)
+def places_of(metric: str, comparison: Comparison, least: int) -> Sequence[Place] | str:
+    """What a name is of: all rows, a slice, or for the worst every slice of ``least`` rows; or why it is not there."""
+    address = split_address(metric)
     if address is None:
-        row = comparison.metric(margin.metric)
-        return "this metric was not compared" if row is None else (_Place(row, comparison.n),)
+        row = comparison.metric(metric)
+        return "this metric was not compared" if row is None else (Place(row, comparison.n),)
     rows = [row for row in comparison.slices if row.by == address.by]
     if not rows:
         return f"nothing was compared by {address.by!r}; add --by {address.by}"
     if any(address.metric not in row.metrics for row in rows):
         return "this metric was not compared"
     if address.value == "*":
-        found = [_Place(row.metrics[address.metric], row.n, f"'{row.value}'") for row in rows if row.n >= least]
+        found = [Place(row.metrics[address.metric], row.n, f"'{row.value}'") for row in rows if row.n >= least]
         return found or f"no slice has {least:,} rows"
     one = next((row for row in rows if row.value == address.value), None)
     if one is None:
         known = ", ".join(repr(row.value) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
         return f"no slice {address.value!r}; there are {known}"
-    return (_Place(one.metrics[address.metric], one.n),)
+    return (Place(one.metrics[address.metric], one.n),)
 
 
 def _none(margin: Margin, status: str, reason: str) -> Verdict:
     return Verdict(margin.text(), margin.metric, None, margin.bound, status, reason)
 
 
-def _at(margin: Margin, place: _Place) -> Verdict:
+def _at(margin: Margin, place: Place) -> Verdict:
     """The verdict on one metric."""
     row = place.row
     found, (base, now) = row.differences[1], row.values
@@ -207,7 +196,7 @@ def _at(margin: Margin, place: _Place) -> Verdict:
     return replace(verdict, n=place.n, baseline=base, current=now, method=found.method)
 
 
-def _of_values(margin: Margin, place: _Place, base: float, now: float) -> Verdict:
+def _of_values(margin: Margin, place: Place, base: float, now: float) -> Verdict:
     """Whether the second value is worse than the first by no more than the margin, as numbers are printed."""
     if place.row.direction == "zero":
         base, now = abs(base), abs(now)
@@ -227,7 +216,7 @@ def _drop(margin: Margin, row: MetricRow, base: float, now: float) -> Fraction:
     return lost / abs(exact(base)) if margin.relative else lost
 
 
-def _harm(margin: Margin, place: _Place) -> float:
+def _harm(margin: Margin, place: Place) -> float:
     """How near a difference is to failing its margin, or how far beyond it."""
     row, found = place.row, place.row.differences[1]
     base, now = row.values

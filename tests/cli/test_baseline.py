@@ -260,7 +260,7 @@ def test_rows_that_one_of_them_lacks(run, files, data) -> None:
     ("files_", "rule", "why"),
     [
         (("new.npy", "t.npy", "--baseline", "old.npy"), "brier_uncertainty=0.5", "no paired interval is known of it"),
-        (("data.csv", "--baseline-pred", "was"), "accuracy@region=EU=0.5", "slices are not compared row by row"),
+        (("data.csv", "--baseline-pred", "was"), "accuracy@region:gap=0.5", "gaps between slices are not compared row"),
     ],
 )
 def test_what_is_not_paired_says_so(run, files, files_, rule, why) -> None:
@@ -278,7 +278,7 @@ def test_what_is_not_paired_says_so(run, files, files_, rule, why) -> None:
     assert "independent" not in point.get("reason", "")
 
 
-def test_a_definition_without_interval_is_told_on_points(run, files) -> None:
+def test_definitions_are_judged_as_of_independent_samples(run, files) -> None:
     args = (
         "data.csv",
         "--baseline-pred",
@@ -289,9 +289,9 @@ def test_a_definition_without_interval_is_told_on_points(run, files) -> None:
         "gap=0.5",
     )
     assert run("report", *args, "--quiet").code == 0
-    done = run("report", *args, "--quiet", "--gate-on", "interval")
-    assert done.code == 2
-    assert "metrics of your own are not compared row by row" in done.stderr
+    (found,) = verdicts(run("report", *args, "--gate-on", "interval", "-f", "json"), 0)
+    assert found["method"] == "newcombe"
+    assert "metrics of your own are not compared row by row, so they are judged as of independent" in found["reason"]
 
 
 def test_regressions_have_one_truth(run, files) -> None:
