@@ -206,6 +206,9 @@ def _bracket_end(text: str, start: int) -> int:
 
 def _wrong(text: str, place: int, what: str) -> UsageError:
     shown = text[place : place + 12].strip() or "the end"
+    if shown.startswith("@"):
+        fix = "define it of all rows: it is computed in each slice, too, and a gate may be on NAME@column=value"
+        return UsageError(f"{shown!r} {what} in {text.strip()!r}: an expression reads no slices", fix=fix)
     return UsageError(f"{shown!r} {what} in {text.strip()!r}", fix="write it like (recall[cat] + recall[dog]) / 2")
 
 

@@ -202,3 +202,9 @@ def test_what_is_at_its_top_may_be_below_it_and_not_above():
     target, preds = np.repeat([1, 0], 100), np.tile(np.repeat([1, 0], 50), 2)
     found = told(preds, target, {"spread": "recall * (1 - recall) + specificity * (1 - specificity)"})["spread"]
     assert found.low < 0.495 < found.value == found.high == 0.5
+
+
+@pytest.mark.parametrize("define", [["gap = recall[0] - recall[1]"], "gap = recall[0] - recall[1]"])
+def test_definitions_without_a_dict_are_asked_for_one(define):
+    with pytest.raises(evalcli.UsageError, match="names no expressions; give a dict"):
+        evalcli.evaluate(PREDS, TARGET, define=define)

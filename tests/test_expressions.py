@@ -173,3 +173,8 @@ def test_a_report_with_definitions_says_how():
     with pytest.raises(UsageError, match="no class '9'"):
         evalcli.evaluate([0, 1, 1, 2], [0, 1, 2, 2], define={"gap": "recall[9]"})
     assert with_definitions(report, ()) is report
+
+
+def test_an_expression_with_a_slice_in_it_is_told_that_it_has_slices_of_its_own():
+    with pytest.raises(UsageError, match="an expression reads no slices; define it of all rows"):
+        parse_expression("accuracy@region=EU - accuracy")

@@ -283,9 +283,17 @@ def _own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...
 
 
 def definitions_of(define: Mapping[str, str] | None) -> tuple[Definition, ...]:
-    """Metrics that are computed from others."""
+    """Metrics that are computed from others.
+
+    Raises:
+        UsageError: it does not name its expressions, or one is none.
+
+    """
     if not define:
         return ()
+    if not isinstance(define, Mapping):
+        what = f"define= is a {type(define).__name__}, and names no expressions"
+        raise UsageError(what, fix='give a dict, as in define={"gap": "recall[cat] - recall[dog]"}')
     from evalcli.expressions import parse_definitions
 
     return parse_definitions(f"{name} = {text}" for name, text in define.items())
