@@ -282,7 +282,7 @@ def _own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...
     return own_metrics(own)
 
 
-def definitions_of(define: Mapping[str, str] | None) -> tuple[Definition, ...]:
+def definitions_of(define: object) -> tuple[Definition, ...]:
     """Metrics that are computed from others.
 
     Raises:

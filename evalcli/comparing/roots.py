@@ -3,7 +3,9 @@
 An RMSE moves with a row by ``(e² − mse) / (2·rmse)``. Taken at the RMSEs that were seen, whichever is larger by chance
 scatters less beside its root, and of 30 rows 7 % of the tests at 5 % found what was not there. So, as Wilson does for
 shares, each difference ``δ`` that is asked about is tested with roots that lie ``δ`` apart and have the same mean as
-those that were seen. At ``δ = 0`` that is the test of two mean squared errors.
+those that were seen. At ``δ = 0`` that is the test of two mean squared errors. Where that would make the smaller less
+than half of what was seen, it stays there and the larger alone is another: beside a model that is nearly always right
+the other's RMSE is no surer than by itself.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ _MONOMIALS = [[(i, k - i) for k in range(power + 1) for i in range(k + 1)] for p
 """For each power of the weight the powers of ``x`` and ``y`` that are added up."""
 SUMS = sum(map(len, _MONOMIALS))
 _STEPS = 60
-_FARTHEST = 0.99
-"""How near to the sum of both, where one of them would be 0, a difference is looked for."""
+_LEAST = 0.005
+"""Of the sum of both, what the smaller is taken to be where it is less, or 0."""
 
 
 class JointMoments(NamedTuple):
@@ -70,6 +72,8 @@ class Roots(NamedTuple):
     def at(self, apart: float) -> Moments:
         """The moments of what rows add to ``first − second``, in units of ``scale``, were that truly ``apart``."""
         middle = (self.first + self.second) / 2.0
+        least = max(min(self.first, self.second) / 2.0, _LEAST * (self.first + self.second))
+        middle += max(least - (middle - abs(apart) / 2.0), 0.0)
         one, other = ((middle + sign * apart / 2.0) / self.scale for sign in (1.0, -1.0))
         return self.joint.along((1.0 / one + 1.0 / other) / 4.0, (1.0 / one - 1.0 / other) / 4.0)
 
@@ -85,13 +89,12 @@ class Roots(NamedTuple):
 
     def _end(self, confidence: Confidence, side: int) -> float:
         """The farthest difference on a ``side`` (0: below, 1: above) that ``value`` does not speak against."""
-        value, most = self.first - self.second, _FARTHEST * (self.first + self.second)
-        end = min(max(value, -most), most)
+        value = end = self.first - self.second
         for _ in range(_STEPS):
             found = careful_interval(self.at(end), confidence, -inf, inf)
             asked = value + self.scale * (found.low, found.high)[side]
-            moved = min(max((end + asked) / 2.0, -most), most)
-            if abs(moved - end) <= 1e-12 * most:
+            moved = (end + asked) / 2.0
+            if abs(moved - end) <= 1e-12 * (self.first + self.second):
                 break
             end = moved
         return end

@@ -12,6 +12,7 @@ from memory_source import MemorySource
 from scipy import stats
 from sklearn import metrics as sk
 
+import evalcli
 from evalcli.comparing.data import Comparison
 from evalcli.comparing.margins import judge, parse_margins
 from evalcli.comparing.models import Question, compare
@@ -360,3 +361,14 @@ def test_any_values_give_an_interval_that_holds_the_difference(rows) -> None:
             assert 0.0 <= each.p <= each.adjusted <= 1.0
             if row.direction != "zero":
                 assert each.value == row.values[1] - row.values[0]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_beside_a_model_that_is_nearly_always_right_the_rmse_of_the_other_is_no_surer_than_by_itself(noise):
+    rng = np.random.default_rng(12)
+    target = rng.normal(size=300)
+    near, far = target + noise * rng.normal(size=300), target + rng.normal(size=300)
+    found = evalcli.compare(near, far, target=target, task="regression", metrics=["rmse"])["rmse"]
+    alone = evalcli.evaluate(far, target, task="regression").data.metrics["rmse"]
+    assert found.high - found.value == pytest.approx(alone.high - alone.value, rel=0.15)
+    assert found.value - found.low == pytest.approx(alone.value - alone.low, rel=0.15)
