@@ -36,7 +36,8 @@ def certainty(scores: Array, preds: Array, task: Task) -> tuple[Array, Array]:
     """Confidence, the probability of the predicted class, and margin, its lead over the best other one; both ``(n,)``.
 
     Unless a threshold is not 0.5 the predicted class is the most probable one, and the margin the difference of the
-    two highest probabilities: of two classes ``|2p - 1|``. Where there is no prediction (below 0) both are NaN.
+    two highest probabilities: of two classes ``|2p - 1|``. Where a threshold decided against the more probable class
+    the margin is below 0. Where there is no prediction (a code below 0) both are NaN.
     """
     probs = class_probabilities(scores, task)
     rows, said = np.arange(len(preds)), np.maximum(preds, 0)

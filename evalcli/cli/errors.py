@@ -157,11 +157,11 @@ def errors(
 ) -> ExitCode:
     """List the mistakes: row, id, target, prediction, confidence, margin, and any column beside them.
 
-    Rows count from 0. Confidence is the probability of the predicted class, margin its lead over the next one (of two
-    classes |2p-1|). Of several labels a row it lists every false positive and every miss, with the label's probability
-    as score, and its distance from the threshold as margin. Of a regression hardly a value is exact: it lists the
-    largest errors, 20 of them in every format unless --limit says otherwise. Exit code: 0 whether or not there are
-    mistakes, 2 when they cannot be listed.
+    Rows count from 0. Confidence is the probability of the predicted class, margin its lead over the next one, below 0
+    where --threshold decided against the likelier class. Of several labels a row it lists every false positive and
+    every miss, with the label's probability as score, and its distance from the threshold as margin. Of a regression
+    hardly a value is exact: it lists the largest errors, 20 of them in every format unless --limit says otherwise. Exit
+    code: 0 whether or not there are mistakes, 2 when they cannot be listed.
     """
     from dataclasses import replace
 

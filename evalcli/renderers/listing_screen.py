@@ -106,10 +106,10 @@ def _order(listing: Listing) -> str:
 def _share(part: int, whole: int, noun: str) -> str:
     """How many of how many, and the share.
 
-    >>> _share(43, 500, "rows"), _share(1, 100_000, "rows"), _share(0, 7, "rows")
-    ('43 of 500 rows, 8.6%', '1 of 100,000 rows, <0.1%', '0 of 7 rows')
+    >>> _share(43, 500, "rows"), _share(1, 100_000, "rows"), _share(0, 1, "rows")
+    ('43 of 500 rows, 8.6%', '1 of 100,000 rows, <0.1%', '0 of 1 row')
     """
-    text = f"{part:,} of {whole:,} {noun}"
+    text = f"{part:,} of {whole:,} {noun.removesuffix('s') if whole == 1 else noun}"
     if not part:
         return text
     percent = 100 * part / whole
@@ -227,5 +227,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _plain(value: Any) -> str:
-    """A value of a further column for people: fractions in six digits."""
-    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value) if not isinstance(value, str) else value
+    """A value of a further column for people: six digits, and all of those before the point.
+
+    >>> _plain(0.12345678), _plain(1234567.5), _plain(2e17), _plain([1, None])
+    ('0.123457', '1234568', '2e+17', '[1, null]')
+    """
+    if isinstance(value, float):
+        return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -212,3 +212,10 @@ def test_what_a_task_does_not_have_is_told_in_a_line(run, tmp_path):
         done = run("errors", "x.csv", *args)
         assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
         assert words in done.stderr
+
+
+def test_large_values_are_told_apart_on_the_screen(run, tmp_path):
+    path = str(save(tmp_path / "x.csv", {"target": np.array([2500000.5]), "pred": np.array([2500123.5])}))
+    done = run("errors", path, "--task", "regression", "-f", "rich")
+    assert "2500000  2500124    123             123" in done.stdout
+    assert "1 of 1 row, 100.0%" in done.stdout
