@@ -44,6 +44,12 @@ class ClusterSizes(NamedTuple):
     rows: Array
 
 
+def fits(sizes: ClusterSizes, rows: int, *, weighted: bool) -> bool:
+    """Whether clusters have all of so many ``rows``; where these are ``weighted``, some may weigh nothing."""
+    held = int(sizes.rows.sum())
+    return held <= rows if weighted else held == rows
+
+
 class Sizes:
     """Rows counted by cluster."""
 

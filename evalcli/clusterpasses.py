@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 
-from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, Sizes
+import numpy as np
+
+from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, Sizes, fits
 from evalcli.errors import InputError
 from evalcli.slicepasses import P, Rows, apart, by_name, by_number, check_slice, places_among
 
@@ -24,6 +26,10 @@ class ClusteredRows(Rows, Protocol):
     @property
     def cluster(self) -> Array | None:
         """The number of each row's cluster."""
+
+    @property
+    def weight(self) -> Array | None:
+        """What each row weighs; ``None``: 1."""
 
     @property
     def repeats(self) -> Array | None:
@@ -43,7 +49,9 @@ class ClusterPasses(Generic[P]):
         return self._groups.is_hashed
 
     def update(self, rows: ClusteredRows) -> None:
-        """Count rows by the cluster that each belongs to."""
+        """Count rows by the cluster that each belongs to; those of weight 0 tell nothing, and make no cluster."""
+        if rows.weight is not None and not rows.weight.all():
+            rows = rows.pick(np.flatnonzero(rows.weight))
         assert rows.cluster is not None
         self._sizes.add(rows.cluster, rows.repeats)
         for group, part in apart(rows, self._groups.of(rows.cluster)):
@@ -69,10 +77,10 @@ class ClusterPasses(Generic[P]):
         self._sizes.load_state_dict(parts["sizes"])
         self._groups.load_state_dict(parts["groups"], lambda one, saved: one.restore(saved))
 
-    def agree(self, rows: int) -> bool:
-        """Whether the clusters have so many rows, and their groups the same ones."""
+    def agree(self, rows: int, *, weighted: bool) -> bool:
+        """Whether the clusters have so many rows, of ``weighted`` ones no more, and their groups the same ones."""
         sizes = self.sizes()
-        return int(sizes.rows.sum()) == rows and self._groups.agree(sizes, lambda one: one.evidence.rows)
+        return fits(sizes, rows, weighted=weighted) and self._groups.agree(sizes, lambda one: one.evidence.rows)
 
     def under(self, other: ClusterPasses[P]) -> ClusterPasses[P]:
         """The same in groups as ``other`` has them, as it counts, within its memory.
@@ -148,11 +156,12 @@ class SlicedClusters(Generic[P]):
             check_slice(code, self.slicer)
             self._at(code).load_state_dict(saved)
 
-    def agree(self, slices: SlicePasses[P]) -> bool:
-        """Whether the clusters of each slice have its rows."""
+    def agree(self, slices: SlicePasses[P], *, weighted: bool) -> bool:
+        """Whether the clusters of each slice have its rows, those of weight 0 apart."""
         held = slices.passes()
-        same = self._slices.keys() == held.keys()
-        return same and all(self._slices[code].agree(one.evidence.rows) for code, one in held.items())
+        if self._slices.keys() != held.keys():
+            return False
+        return all(self._slices[code].agree(one.evidence.rows, weighted=weighted) for code, one in held.items())
 
     def under(self, other: SlicedClusters[P]) -> SlicedClusters[P]:
         """The same slices by their places among the values of ``other``, in its groups, as it counts.
@@ -180,12 +189,14 @@ def clusters_agree(
     clusters: ClusterPasses[P] | None,
     clusters_in: Sequence[SlicedClusters[P]],
     slices: Sequence[SlicePasses[P]],
+    *,
+    weighted: bool,
 ) -> bool:
-    """Whether the clusters of all ``rows`` and of every slice have them."""
+    """Whether the clusters of all ``rows`` and of every slice have them, those of weight 0 apart."""
     if clusters is None:
         return True
-    inside = all(held.agree(one) for held, one in zip(clusters_in, slices, strict=True))
-    return clusters.agree(rows) and inside
+    inside = all(held.agree(one, weighted=weighted) for held, one in zip(clusters_in, slices, strict=True))
+    return clusters.agree(rows, weighted=weighted) and inside
 
 
 class Clustered(Protocol[P]):

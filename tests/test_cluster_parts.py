@@ -34,7 +34,7 @@ SAID = np.where(RNG.random(ROWS) < 0.7, TOLD, np.roll(TOLD, 40))
 LOGITS = RNG.normal(size=(ROWS, 3)).astype(np.float32)
 TARGET = np.where(RNG.random(ROWS) < 0.6, LOGITS.argmax(1), RNG.integers(0, 3, ROWS))
 CELLS = (RNG.random((ROWS, 3)) < 0.4).astype(np.int8)
-WEIGHT = RNG.integers(1, 4, ROWS) / 2
+WEIGHT = RNG.integers(0, 4, ROWS) / 2
 FEW, MANY = RNG.integers(0, 30, ROWS), RNG.integers(0, 130, ROWS) * 1_000_003 - 7
 CHOICES = {"regression": Choices(task="regression"), "multilabel": Choices(task="multilabel")}
 
@@ -87,7 +87,8 @@ def test_merged_parts_give_the_bytes_of_one_run(kind, cluster):
     parts = [part(kind, a, b, cluster, metrics) for a, b in itertools.pairwise(CUTS)]
     before = [encode(one) for one in parts]
     expected = whole(kind, cluster, metrics)
-    assert expected.clustered.clusters == len(np.unique(cluster))
+    telling = WEIGHT > 0 if kind in {"weighted text", "regression"} else slice(None)
+    assert expected.clustered.clusters == len(np.unique(cluster[telling]))
     assert len(expected.slices) == 2
     for row in expected.slices:
         assert row.metrics[metrics[0]].method.endswith("(clusters)")

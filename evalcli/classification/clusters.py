@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, check_columns, differ, distinct_rows, groups_of
+from evalcli.clustergroups import (
+    GROUPS,
+    ClusterGroups,
+    ClusterSizes,
+    check_columns,
+    differ,
+    distinct_rows,
+    fits,
+    groups_of,
+)
 from evalcli.slicepasses import (
     LEAST_BUDGET,
     by_name,
@@ -55,7 +64,7 @@ class CellTable:
     """Rows counted by cluster, cell and, where they differ, weight: whole numbers, so that no order moves a sum."""
 
     def __init__(self, *, weighted: bool) -> None:
-        self._weighted = weighted
+        self.weighted = weighted
         self._parts: list[tuple[HostArray, ...]] = []
         self._pending = self._settled = 0
 
@@ -68,7 +77,7 @@ class CellTable:
     def count(self, cluster: HostArray, cell: HostArray, weight: HostArray | None, repeats: HostArray | None) -> None:
         """Count rows (N,) by the numbers of their clusters and cells."""
         rows = np.ones(len(cluster), np.int64) if repeats is None else repeats
-        weights = (np.ones(len(cluster)) if weight is None else weight,) if self._weighted else ()
+        weights = (np.ones(len(cluster)) if weight is None else weight,) if self.weighted else ()
         self._take([distinct_rows((cluster, cell, *weights, rows))])
 
     def merge(self, other: CellTable) -> None:
@@ -82,9 +91,9 @@ class CellTable:
             self._settle()
 
     def _settle(self) -> tuple[HostArray, ...]:
-        width = 3 + self._weighted
+        width = 3 + self.weighted
         columns = [np.concatenate([part[i] for part in self._parts]) for i in range(width)] if self._parts else []
-        none = tuple(np.zeros(0, np.float64 if self._weighted and i == 2 else np.int64) for i in range(width))
+        none = tuple(np.zeros(0, np.float64 if self.weighted and i == 2 else np.int64) for i in range(width))
         whole = distinct_rows(tuple(columns)) if columns else none
         self._parts, self._pending, self._settled = [whole], 0, len(whole[0])
         return whole
@@ -98,11 +107,11 @@ class CellTable:
 
         Raises: ``ValueError`` for anything else.
         """
-        width = 3 + self._weighted
+        width = 3 + self.weighted
         if {*state} != {*map(str, range(width))}:
             raise ValueError("other columns of clusters")
         whole = tuple(state[str(number)] for number in range(width))
-        check_columns(whole, (2,) if self._weighted else ())
+        check_columns(whole, (2,) if self.weighted else ())
         if (whole[1] < 0).any() or (whole[-1] < 1).any():
             raise ValueError("cells of clusters without rows")
         again = distinct_rows(whole)
@@ -115,7 +124,7 @@ class CellTable:
         cluster, cell, *rest = self._settle()
         table = np.append(index, -1)  # what no prediction stays
         target, preds = table[cell >> 32], table[(cell & 0xFFFFFFFF) - 1]
-        found = CellTable(weighted=self._weighted)
+        found = CellTable(weighted=self.weighted)
         found._take([distinct_rows((cluster, (target << 32) | (preds + 1), *rest))])
         return found
 
@@ -158,7 +167,9 @@ class ClusterStates:
         return self.scoring.fresh()
 
     def update(self, labels: Labels, *, scores: bool) -> None:
-        """Count rows by their cluster."""
+        """Count rows by their cluster; those of weight 0 tell nothing, and make no cluster."""
+        if labels.weight is not None and not labels.weight.all():
+            labels = labels.pick(np.flatnonzero(labels.weight))
         assert labels.cluster is not None
         self._table.add(labels)
         if not scores or self.scoring is None:
@@ -186,9 +197,12 @@ class ClusterStates:
         self._groups.load_state_dict(parts["groups"], lambda one, saved: one.load_state_dict(saved))
 
     def agree(self, rows: int, *, scores: bool) -> bool:
-        """Whether the clusters have so many rows, and where there are ``scores`` their groups the same ones."""
+        """Whether the clusters have so many rows, and where there are ``scores`` their groups the same ones.
+
+        Of rows with weights they may have fewer.
+        """
         sizes = self._table.sizes()
-        if int(sizes.rows.sum()) != rows:
+        if not fits(sizes, rows, weighted=self._table.weighted):
             return False
         told = scores and self.scoring is not None and self.scoring.states
         return not told or self._groups.agree(sizes, _rows_of)

@@ -270,7 +270,6 @@ class ClassificationPass:
         raise_faults(source, self.plan.choices, self.prepare.classes, evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(evidence)
-        self._check_clusters()
         if self.scan is not None:
             _check_scan(self.plan, decided)
         if source.merged and not self.plan.partial:
@@ -280,6 +279,7 @@ class ClassificationPass:
             if not total > 0:
                 raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
             refuse_scale(total, self.confusion.weight_squares, source)
+        self._check_clusters()
 
     def _check_clusters(self) -> None:
         """Refuse a single cluster: nothing says how another would differ from it.

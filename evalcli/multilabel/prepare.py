@@ -74,6 +74,11 @@ class Cells(NamedTuple):
         """How often each row occurs; ``None``: once."""
         return self.counted.repeats
 
+    @property
+    def weight(self) -> Array | None:
+        """What each row weighs; ``None``: 1."""
+        return self.counted.weight
+
     def pick(self, rows: Array | slice) -> Cells:
         """Some of the rows, without their slices."""
         scored = None if self.scored is None else self.scored.pick(rows)

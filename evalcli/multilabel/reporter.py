@@ -111,7 +111,8 @@ class Reporter:
         from evalcli.uncertainty.groups import Groups
 
         values, rows = GroupValues(gathered.clusters.groups(), self.counted), total / mean_weight
-        held = values.shares if not gathered.clusters.is_hashed else gathered.clusters.sizes().rows / self.evidence.rows
+        sizes = gathered.clusters.sizes().rows
+        held = values.shares if not gathered.clusters.is_hashed else sizes / sizes.sum()
         groups = Groups(values.shares, rows * held, confidence)
         return ClusterIntervals(self.counted, self.scored, groups, values, together, mean_weight)
 

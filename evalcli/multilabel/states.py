@@ -178,7 +178,9 @@ class MultilabelPass:
         rows = self.evidence.rows
         agree = self.sets.rows == rows and all(slices.agree(rows) for slices in self.slices)
         agree = agree and (self.scan is None or self.scan.counted <= rows)
-        agree = agree and clusters_agree(rows, self.clusters, self.clusters_in, self.slices)
+        agree = agree and clusters_agree(
+            rows, self.clusters, self.clusters_in, self.slices, weighted=self.plan.source.weighted
+        )
         if not (self.evidence.faults or self._is_lost() or agree):
             raise ValueError("the states do not count the same rows")
 
@@ -211,13 +213,13 @@ class MultilabelPass:
         raise_faults(source, self.plan.choices, None, self.evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(self.evidence)
-        if self.clusters is not None and not self.plan.partial:
-            self.clusters.check(source.clustered, source.target.path)
         if source.weighted and not self.plan.partial:
             total = float(self.sets.compute().amount.sum())
             if not total > 0:
                 raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
             refuse_scale(total, self.counts.weight_squares, source)
+        if self.clusters is not None and not self.plan.partial:
+            self.clusters.check(source.clustered, source.target.path)
         if self.scan is not None:
             self._check_scan()
 

@@ -217,9 +217,9 @@ class Reporter:
         """The groups of clusters, of so many ``rows`` of equal weight."""
         from evalcli.uncertainty.groups import Groups
 
-        shares = self._group_values.shares
-        sizes = shares if not self._clusters.is_hashed else self._clusters.sizes().rows / self.evidence.rows
-        return Groups(shares, rows * sizes, confidence)
+        shares, sizes = self._group_values.shares, self._clusters.sizes().rows
+        held = shares if not self._clusters.is_hashed else sizes / sizes.sum()
+        return Groups(shares, rows * held, confidence)
 
     def _clustered(self) -> Clustered | None:
         """How many clusters there are, and what they take from the certainty of the first output's MSE."""

@@ -208,7 +208,9 @@ class RegressionPass:
         rows = self.evidence.rows
         agree = self.states[ALWAYS[0]].rows == rows and all(slices.agree(rows) for slices in self.slices)
         agree = agree and (self.scan is None or self.scan.counted == rows)
-        agree = agree and clusters_agree(rows, self.clusters, self.clusters_in, self.slices)
+        agree = agree and clusters_agree(
+            rows, self.clusters, self.clusters_in, self.slices, weighted=self.plan.source.weighted
+        )
         if not (self.evidence.faults or agree):
             raise ValueError("the states do not count the same rows")
 
@@ -245,8 +247,6 @@ class RegressionPass:
         raise_faults(source, self.plan.choices, None, self.evidence)
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(self.evidence)
-        if self.clusters is not None and not self.plan.partial:
-            self.clusters.check(source.clustered, source.target.path)
         if self.scan is not None:
             scanning.output_of(self._searched_by(), outputs_of(self.plan))
         if source.weighted and not self.plan.partial:
@@ -254,6 +254,8 @@ class RegressionPass:
             if not total > 0:
                 raise EmptyError("all weights are 0", fix="check --weight", path=source.target.path)
             refuse_scale(total, self.weight_squares, source)
+        if self.clusters is not None and not self.plan.partial:
+            self.clusters.check(source.clustered, source.target.path)
         self._refuse_tiny()
 
     def _refuse_tiny(self) -> None:
