@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.simulated import CONFIDENCE, Rng
-from evalcli.comparing.models import Question, compare
+from evalcli.comparing.models import compare
+from evalcli.comparing.question import Question
 from evalcli.engine import Execution
 from evalcli.inputs import Sides, open_sides
 from evalcli.sources.base import Selection

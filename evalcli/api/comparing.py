@@ -100,8 +100,9 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
     (0.25, 'better')
 
     """
-    from evalcli.comparing.models import MOST, Question
+    from evalcli.comparing.models import MOST
     from evalcli.comparing.models import compare as compared
+    from evalcli.comparing.question import Question
 
     check_word("nan", nan)
     choices = choices_of(

@@ -182,7 +182,8 @@ def _pairs(
 ) -> "dict[str, tuple[Pair, ...]]":
     """The metrics of both models on the same rows, once it is clear that they are the same."""
     from evalcli.comparing.drops import pairs_of
-    from evalcli.comparing.models import Question, compare
+    from evalcli.comparing.models import compare
+    from evalcli.comparing.question import Question
     from evalcli.metrics.registry import parse
     from evalcli.uncertainty.intervals import Confidence
 

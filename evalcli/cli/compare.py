@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from evalcli.cli.deliver import Delivery
     from evalcli.comparing.data import Comparison
     from evalcli.comparing.margins import Margin
-    from evalcli.comparing.models import Question
+    from evalcli.comparing.question import Question
     from evalcli.sources.base import Selection
 
 _COMPARING = "Comparing"
@@ -171,7 +171,7 @@ class CompareOptions:
 
         """
         from evalcli.comparing.margins import metrics_of
-        from evalcli.comparing.models import ROWS, Question
+        from evalcli.comparing.question import ROWS, Question
         from evalcli.metrics.registry import parse
         from evalcli.uncertainty.intervals import Confidence
 

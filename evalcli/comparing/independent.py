@@ -28,7 +28,7 @@ from evalcli.uncertainty.surprises import bins_difference
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalcli.comparing.models import Question
+    from evalcli.comparing.question import Question
     from evalcli.comparing.reported import Told
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,10 +30,8 @@ from evalcli.engine import batch_rows, place, worker_count
 from evalcli.errors import UsageError
 from evalcli.evaluation import row_bytes
 from evalcli.layout import find_layout
-from evalcli.metrics.registry import parse
 from evalcli.report import Finding
 from evalcli.sources import spoken_of
-from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +39,7 @@ if TYPE_CHECKING:
     from evalcli.classification.states import ClassificationPass
     from evalcli.comparing.joint import Cells
     from evalcli.comparing.passes import Counted
+    from evalcli.comparing.question import Question
     from evalcli.comparing.sliced import Asking, Fresh
     from evalcli.engine import Execution, Progress
     from evalcli.metrics.registry import MetricName
@@ -50,44 +48,6 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.comparison import Difference
 
 MOST = len(data.NAMES)
-ROWS = 3
-"""Flipped rows of every class and kind that are named, unless asked otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What to compare and how sure to be. ``flips`` are the rows to name of every kind and class.
-
-    ``by_id``: rows are paired by their ids, whatever their order. ``by_label``: of several labels a row, each is
-    compared, too.
-
-    Raises:
-        UsageError: a metric of slices.
-
-    """
-
-    metrics: tuple[str, ...] | None = None
-    also: tuple[str, ...] = ()
-    """Further metrics, those of margins."""
-    confidence: Confidence = Confidence()  # noqa: RUF009  # frozen
-    flips: int = ROWS
-    by_id: bool = False
-    by_label: bool = True
-    least: int = 1
-    """Rows of a slice that is tested."""
-
-    def tests(self, counted: Counted) -> bool:
-        """Whether the models are tested where this was counted."""
-        rows: int = counted.total.rows
-        return counted.has_test and rows >= self.least
-
-    def __post_init__(self) -> None:
-        """No gate may be judged by all rows where it is on a slice."""
-        for text in (*(self.metrics or ()), *self.also):
-            name = parse(text)
-            if name.slice_by is not None or name.entry.reads == "slices":
-                fix = f"say --by {name.slice_by}, and name the metric alone"
-                raise UsageError(f"{name}: slices are not compared with each other", fix=fix)
 
 
 def compare(

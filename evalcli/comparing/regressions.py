@@ -30,8 +30,8 @@ from evalcli.sources import spoken_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalcli.comparing.models import Question
     from evalcli.comparing.passes import Counted, Member
+    from evalcli.comparing.question import Question
     from evalcli.comparing.rows import Together
     from evalcli.comparing.sliced import Fresh
     from evalcli.comparing.values import ValuesPass

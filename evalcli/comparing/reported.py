@@ -15,8 +15,8 @@ from evalcli.uncertainty.surprises import SURPRISES, Seen
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from evalcli.comparing.models import Question
     from evalcli.comparing.passes import Member
+    from evalcli.comparing.question import Question
     from evalcli.counting import Outcome
     from evalcli.metrics.registry import MetricName
     from evalcli.report import Report, Value

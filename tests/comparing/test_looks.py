@@ -10,8 +10,9 @@ from scipy import special
 from evalcli.comparing.looks import LookedUp
 from evalcli.comparing.margins import judge as judge_margins
 from evalcli.comparing.margins import parse_margins
-from evalcli.comparing.models import Question, compare
+from evalcli.comparing.models import compare
 from evalcli.comparing.pairlooks import PairLook
+from evalcli.comparing.question import Question
 from evalcli.comparing.scored import has_test
 from evalcli.engine import Execution
 from evalcli.errors import UsageError

@@ -14,7 +14,8 @@ from sklearn import metrics as sk
 
 from evalcli.comparing import models
 from evalcli.comparing.data import Comparison
-from evalcli.comparing.models import Question, compare, numbers_of
+from evalcli.comparing.models import compare, numbers_of
+from evalcli.comparing.question import Question
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, InputError, UsageError
 from evalcli.evaluation import evaluate

@@ -6,7 +6,8 @@ from memory_source import MemorySource
 from scipy import stats
 
 from evalcli.comparing.margins import judge, parse_margins
-from evalcli.comparing.models import Question, compare
+from evalcli.comparing.models import compare
+from evalcli.comparing.question import Question
 from evalcli.engine import Execution
 from evalcli.evaluation import evaluate
 from evalcli.task import Choices

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evalcli.comparing.models import Question, compare
+from evalcli.comparing.models import compare
+from evalcli.comparing.question import Question
 from evalcli.engine import Execution
 from evalcli.errors import InputError
 from evalcli.sources import open_source

@@ -8,8 +8,8 @@ from memory_source import MemorySource
 from scipy import stats
 
 from evalcli.comparing.independent import compare_samples
-from evalcli.comparing.models import Question
 from evalcli.comparing.overlap import compare_files
+from evalcli.comparing.question import Question
 from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.evaluation import evaluate

@@ -15,7 +15,8 @@ from sklearn import metrics as sk
 import evalcli
 from evalcli.comparing.data import Comparison
 from evalcli.comparing.margins import judge, parse_margins
-from evalcli.comparing.models import Question, compare
+from evalcli.comparing.models import compare
+from evalcli.comparing.question import Question
 from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
