@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,9 @@ from evalcli.comparing.label_rows import MEASURES
 from evalcli.comparing.valued import MOMENTS, difference_of, moments_of, powers
 from evalcli.metrics.multilabel import of_samples
 from evalcli.metrics.registry import class_index
+from evalcli.uncertainty.losses import doubts, least_wrong
 from evalcli.uncertainty.means import WORST_LOSS
+from evalcli.uncertainty.pairedlosses import UnseenLosses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from evalcli.multilabel.values import ScoreValues
     from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence
+
+_DOUBTS = 3
+"""Sums of what a model may have wrong."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +85,15 @@ class Contrast(ABC):
         sums: Sequence[float],
         joint: HostArray,
         confidence: Confidence,
-        clustered: Callable[[Difference], Difference] | None = None,
+        clustered: Callable[..., Difference] | None = None,
     ) -> Difference:
         """The same, within what the metric can be; where ranks are only certain within bounds, beyond these.
 
         ``clustered`` makes it that of whole clusters.
         """
         known = self.difference(sums, joint, confidence)
-        known = known if clustered is None else clustered(known)
+        if clustered is not None:
+            known = clustered(known)
         first, second = (one.value(self.name) for one in self.numbers)
         below = float((second.value - second.low) + (first.high - first.value))
         above = float((second.high - second.value) + (first.value - first.low))
@@ -177,6 +183,51 @@ class OfLosses(Mean):
             return look.weight
         kept: HostArray = look.kept[self.places[0]].astype(np.float64)
         return kept if look.weight is None else kept * look.weight
+
+    def found(
+        self,
+        sums: Sequence[float],
+        joint: HostArray,
+        confidence: Confidence,
+        clustered: Callable[..., Difference] | None = None,
+    ) -> Difference:
+        """The same, with what wrong cells may add that were not seen: of independent rows, or of whole clusters."""
+        unseen = self._unseen(sums[MOMENTS:])
+        if clustered is not None:
+            return super().found(sums, joint, confidence, partial(clustered, unseen=unseen))
+        allowed = partial(unseen.allowed, moments=moments_of(sums[:MOMENTS]), confidence=confidence, span=self.span)
+        return super().found(sums, joint, confidence, allowed)
+
+    @property
+    def cells(self) -> int:
+        """How many sums it takes."""
+        return MOMENTS + 2 * _DOUBTS
+
+    def powers(self, look: RowLook) -> HostArray:
+        """What each row adds to the sums (cells, n)."""
+        return np.concatenate([super().powers(look), *(self._doubts(look, place) for place in self.pair)])
+
+    def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
+        """What the sums tell."""
+        return super().difference(sums[:MOMENTS], joint, confidence)
+
+    def _doubts(self, look: RowLook, place: int) -> HostArray:
+        """Of each row (3, n): cells that a model has wrong, its doubts about others, and these times their cost."""
+        found, losses = np.zeros((_DOUBTS, look.rows)), look.losses(self.name.base, place)
+        for label in self.places:
+            doubt, cost = doubts(losses[label], self.span)
+            found[0] += losses[label] >= least_wrong(self.span)
+            found[1] += doubt
+            found[2] += doubt * cost
+        return found if look.weight is None else found * look.weight
+
+    def _unseen(self, sums: Sequence[float]) -> UnseenLosses:
+        """What wrong cells of the second model, and of the first, would add to a row, where none was seen."""
+        costs = []
+        for wrong, doubt, cost in (sums[:_DOUBTS], sums[_DOUBTS:]):
+            each = cost / doubt if doubt > 0.0 else min(self.span, WORST_LOSS)
+            costs.append(0.0 if wrong > 0.0 else each / len(self.places))
+        return UnseenLosses(costs[1], costs[0])
 
     @cached_property
     def _own(self) -> HostArray:

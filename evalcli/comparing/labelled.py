@@ -103,7 +103,7 @@ class LabelDifferences:
                     every[other][str(name)] = self.by_counts(name, total.pairs[other])
         return Looked(every, total)
 
-    def _clustered(self, total: LabelLook, count: int) -> Iterator[Callable[[Difference], Difference] | None]:
+    def _clustered(self, total: LabelLook, count: int) -> Iterator[Callable[..., Difference] | None]:
         """What makes each of so many differences that of whole clusters."""
         if total.clusters is None:
             yield from [None] * count

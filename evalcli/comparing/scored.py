@@ -10,7 +10,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,9 +23,11 @@ from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import add_rows_exactly
 from evalcli.uncertainty.intervals import Interval
+from evalcli.uncertainty.losses import unseen_loss
 from evalcli.uncertainty.means import WORST_LOSS, Moments
 from evalcli.uncertainty.mover import mover
 from evalcli.uncertainty.paired import PairedInfluence, mean_difference, ranked_difference
+from evalcli.uncertainty.pairedlosses import UnseenLosses
 from evalcli.uncertainty.surprises import SURPRISES, Seen, bins_difference
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 
 LOSSES = frozenset({"log_loss", "brier", "topk_accuracy", "mean_rank", "mrr", "mean_confidence"})
 """Means over rows."""
+WRONG = frozenset({"log_loss", "brier"})
+"""Those of them that wrong rows make nearly all of."""
 
 
 def has_test(name: MetricName) -> bool:
@@ -100,7 +104,7 @@ class ScoreDifferences:
             first, second = self._values(name, pair)
             rows = min(look.smaller_side(name) for look in looks)
             found[str(name)] = ranked_difference(second, first, moved.variance, rows, self.confidence)
-        return found if total.clusters is None else self._of_clusters(found, again, total.clusters)
+        return found if total.clusters is None else self._of_clusters(found, again, pair, total.clusters)
 
     def _gap(self, name: MetricName, pair: tuple[int, int]) -> float:
         """The difference itself; 0 where one of the two is infinite."""
@@ -108,7 +112,11 @@ class ScoreDifferences:
         return second - first if isfinite(first) and isfinite(second) else 0.0
 
     def _of_clusters(
-        self, found: dict[str, Difference | None], names: Sequence[MetricName], sums: GroupSums
+        self,
+        found: dict[str, Difference | None],
+        names: Sequence[MetricName],
+        pair: tuple[int, int],
+        sums: GroupSums,
     ) -> dict[str, Difference | None]:
         """The same differences, of whole clusters."""
         clusters = sums.clusters.paired(self.confidence)
@@ -116,7 +124,8 @@ class ScoreDifferences:
         for name, moved in zip(names, sums.moved(), strict=True):
             plain = found[str(name)]
             span = span_of(name, self.results[0])
-            told[str(name)] = None if plain is None else clusters.difference(plain, moved, span)
+            unseen = self._unseen(name, pair)
+            told[str(name)] = None if plain is None else clusters.difference(plain, moved, span, unseen)
         return told
 
     def _of_intervals(self, name: MetricName, pair: tuple[int, int], moved: PairedInfluence) -> Difference | None:
@@ -150,8 +159,25 @@ class ScoreDifferences:
         return None if found.low is None or found.high is None else Interval(found.low, found.high, found.method or "")
 
     def _of_loss(self, name: MetricName, pair: tuple[int, int], sums: RowSums) -> Difference | None:
+        """Clusters have their own share of rows that were not seen."""
         first, second = self._values(name, pair)
-        return sums.difference(second, first, name, self.results[pair[0]], self.confidence)
+        results = self.results[pair[0]]
+        found, moments = sums.difference(second, first, name, results, self.confidence), sums.moments
+        unseen = None if self.counted.clusters is not None else self._unseen(name, pair)
+        if found is None or moments is None or unseen is None:
+            return found
+        return unseen.allowed(found, moments, self.confidence, span_of(name, results))
+
+    def _unseen(self, name: MetricName, pair: tuple[int, int]) -> UnseenLosses | None:
+        """What wrong rows of the second model, and of the first, would cost that were not seen."""
+        if name.base not in WRONG:
+            return None
+        from evalcli.classification.intervals import Intervals
+
+        terms = (Intervals(self.numbers[i], self.confidence).terms(name) for i in pair)
+        largest = inf if name.base == "log_loss" else span_of(name, self.results[pair[0]])
+        first, second = (unseen_loss(*each, largest) for each in terms)
+        return UnseenLosses(second, first)
 
     def _values(self, name: MetricName, pair: tuple[int, int]) -> tuple[float, float]:
         first, second = (float(self.values[i][str(name)] or 0.0) for i in pair)

@@ -53,13 +53,31 @@ def wrong_loss(losses: HostArray, rows: HostArray, largest: float) -> float | No
 
     ``None`` where a row may be wrong, and what that costs was seen; or where none was thought to be.
     """
-    seen = losses[rows > 0.0].max(initial=0.0)
-    if seen >= _TOLD * (log(2.0) if isinf(largest) else largest / 4.0):
+    if losses[rows > 0.0].max(initial=0.0) >= least_wrong(largest):
         return None
-    doubt = -np.expm1(-losses) if isinf(largest) else np.sqrt(losses / largest)
+    doubt, cost = doubts(losses, largest)
     weights = rows * doubt
     total = float(weights.sum())
-    if not total > 0.0:
-        return None
-    cost = -np.log(np.maximum(doubt, 1e-300)) if isinf(largest) else largest * (1.0 - doubt) ** 2
-    return dot(weights, cost) / total
+    return dot(weights, cost) / total if total > 0.0 else None
+
+
+def least_wrong(largest: float) -> float:
+    """From which loss on a row may be wrong."""
+    return _TOLD * (log(2.0) if isinf(largest) else largest / 4.0)
+
+
+def doubts(losses: HostArray, largest: float) -> tuple[HostArray, HostArray]:
+    """How probable a model thinks it that rows with these ``losses`` (N,) are wrong, and what that would cost."""
+    if isinf(largest):
+        doubt = -np.expm1(-losses)
+        return doubt, -np.log(np.maximum(doubt, 1e-300))
+    doubt = np.sqrt(losses / largest)
+    return doubt, largest * (1.0 - doubt) ** 2
+
+
+def unseen_loss(losses: HostArray, rows: HostArray, largest: float) -> float:
+    """What a wrong row would cost that was not seen: 0 where one was, the most where none was thought to be."""
+    wrong = wrong_loss(losses, rows, largest)
+    if wrong is not None:
+        return wrong
+    return 0.0 if losses[rows > 0.0].any() else min(largest, WORST_LOSS)

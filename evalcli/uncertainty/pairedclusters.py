@@ -24,7 +24,7 @@ import numpy as np
 
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusters import CLUSTERS, freedom, surer
-from evalcli.uncertainty.comparison import POWER, Difference, PairedCounts
+from evalcli.uncertainty.comparison import POWER, Difference, PairedCounts, detectable
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.quantiles import normal_quantile, t_quantile, t_two_sided
 from evalcli.uncertainty.score import TwoModels, score_interval
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.cells import JointCells
     from evalcli.uncertainty.intervals import Confidence
+    from evalcli.uncertainty.pairedlosses import UnseenLosses
     from evalcli.uncertainty.slopes import Measure
 
 _LEAST_REST = 1e-3
@@ -92,8 +93,13 @@ class PairedClusters:
         shares = self.sizes / self.sizes.sum() if by_cluster else 1.0 / len(pulls)
         return float((squares / np.maximum(1.0 - shares, _LEAST_REST)).sum()) / variance
 
-    def difference(self, plain: Difference, moved: Moved, span: float = inf) -> Difference:
-        """The same difference, of at most ``span``, from what it is of independent rows."""
+    def difference(
+        self, plain: Difference, moved: Moved, span: float = inf, unseen: UnseenLosses | None = None
+    ) -> Difference:
+        """The same difference, of at most ``span``, from what it is of independent rows.
+
+        Wrong rows that were ``unseen`` may be all those of another cluster.
+        """
         if plain.interval.method == "wilson":  # all rows differ alike, but for rounding
             moved = Moved(np.zeros(len(moved.pulls)), 0.0)
         known, z, value = self.known(moved), self.confidence.critical, plain.value
@@ -106,6 +112,10 @@ class PairedClusters:
         power = normal_quantile(POWER)
         least = plain.detectable * wider * (z / known.critical) * (known.critical + power) / (z + power)
         interval = Interval(low, high, f"{plain.interval.method}{CLUSTERS}")
+        if unseen is not None and plain.interval.method != "wilson":
+            usual = t_quantile(1.0 - self.confidence.tail, max(self.effective - 1.0, 1.0))
+            interval = unseen.beyond(interval, value, none_of(self.effective, usual))
+            least = max(least, detectable(interval.width / 2.0 / known.critical, self.confidence))
         p = self.p_value(value, interval, known, moved)
         return replace(plain, interval=interval.holding(value, -span, span), p=p, detectable=least)
 
