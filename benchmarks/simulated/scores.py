@@ -278,14 +278,20 @@ def operating(
     return draw
 
 
-def selective(name: str, rows: int) -> Callable[[Rng], Drawn]:
-    """Draw rows by their confidence and ask for the area under the risk–coverage curve, or a point of it."""
+def selective(name: str, rows: int, distance: float | None = None) -> Callable[[Rng], Drawn]:
+    """Draw rows by their confidence and ask for the area under the risk–coverage curve, or a point of it.
+
+    With a ``distance`` there are two normal classes, that far on either side of where they are told apart.
+    """
     formula, arguments = (aurc, ()) if name == "aurc" else (accuracy_at_coverage, (0.8,))
 
     def groups(rng: Rng, size: int) -> ConfidenceGroups:
-        logits = np.abs(rng.normal(0, 2.0, size))
-        confidence = 1 / (1 + np.exp(-logits))
-        right = (rng.random(size) < confidence).astype(np.int64)
+        if distance is None:
+            confidence = 1 / (1 + np.exp(-np.abs(rng.normal(0, 2.0, size))))
+            right = (rng.random(size) < confidence).astype(np.int64)
+        else:
+            score = rng.normal(distance, 1, size)
+            confidence, right = np.abs(score), (score > 0).astype(np.int64)
         order = np.argsort(-confidence)
         return ConfidenceGroups(confidence[order], confidence[order], right[order], 1 - right[order])
 

@@ -5,14 +5,19 @@ call of a formula of :mod:`evalcli.uncertainty.paths`. So that the cost does not
 neighbouring segments are joined to at most ``MOST`` first, narrow ones at both ends of a curve; what that changes in
 the value is taken back from the interval.
 
-Source: Efron 1987, Better bootstrap confidence intervals (bias-corrected).
+The area under the risk–coverage curve draws nothing: a handful of wrong rows makes it, each of its own size, and draws
+of those rows do not know that there may be others. Held in 88 to 91 % where 95 were promised, with the truth above, it
+now has the delta method and Student's quantile, with as many degrees of freedom as such rows tell of their variance.
+
+Source: Efron 1987, Better bootstrap confidence intervals (bias-corrected); Satterthwaite 1946, An approximate
+distribution of estimates of variance components.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from math import isnan, pi
+from math import inf, isnan, pi
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +25,7 @@ import numpy as np
 from evalcli.metrics.keys import numbered
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.paths import FORMULAS, Paths
+from evalcli.uncertainty.quantiles import t_quantile
 from evalcli.uncertainty.resampling import bca, draws
 
 if TYPE_CHECKING:
@@ -38,6 +44,8 @@ _TOGETHER = 128
 """Replicates whose curves stay in the cache."""
 _KEPT = 1 << 20
 """Draws that may be kept until others are made: 8 MB."""
+_FEWEST = 2.0
+"""Degrees of freedom of a variance that a single row makes up."""
 
 
 def curve_interval(
@@ -69,11 +77,12 @@ def selective_interval(
     mean_weight: float = 1.0,
     drawn: bool = True,
 ) -> Interval | None:
-    """The same of rows by their confidence."""
+    """The same of rows by their confidence; an area (``aurc``) never draws."""
     if isnan(exact.value):
         return None
     rows = float(groups.n.sum()) / mean_weight
-    sides = joined(groups.right, groups.wrong, MOST if drawn else FEW)
+    sides = joined(groups.right, groups.wrong, MOST if drawn or base == "aurc" else FEW)
+    drawn = drawn and base != "aurc"
     return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=drawn)
 
 
@@ -124,8 +133,9 @@ def _interval(
     elif rows < 1.0:
         return Interval(0.0, 1.0, "delta")
     elif 0.0 < seen < 1.0:
-        variance = moved_variance(value, sides, mean_weight)
-        found = by_variance(seen, variance, confidence.critical, "delta")
+        variance, freedom = moved_variance(value, sides, mean_weight)
+        critical = t_quantile(1.0 - confidence.tail, freedom) if base == "aurc" else confidence.critical
+        found = by_variance(seen, variance, critical, "delta")
     else:
         found = Interval(seen, seen, "delta")
     found = replace(found, low=_moved(found.low, seen, exact.value), high=_moved(found.high, seen, exact.value))
@@ -178,13 +188,16 @@ def _kept(amounts: bytes, mean_weight: float, confidence: Confidence) -> tuple[H
 
 def moved_variance(
     value: Callable[[HostArray, HostArray], HostArray], sides: tuple[HostArray, HostArray], mean_weight: float
-) -> float:
-    """The variance of a value of both sides (K,), each segment of which varies by itself: the delta method.
+) -> tuple[float, float]:
+    """The variance of a value of both sides (K,), each segment of which varies by itself, and its degrees of freedom.
 
-    What a segment does to the value is seen where it has its standard deviation more, and where it has that less.
+    The delta method: what a segment does to the value is seen where it has its standard deviation more, and where it
+    has that less. Of Poisson numbers of rows that move the value by ``d`` each the variance ``Σd²`` varies by ``Σd⁴``.
     """
-    slopes = np.concatenate(slopes_of(value, sides, mean_weight))
-    return float((slopes**2 * np.concatenate(sides) * mean_weight).sum())
+    squares = np.concatenate(slopes_of(value, sides, mean_weight)) ** 2 * mean_weight
+    parts = squares * np.concatenate(sides)
+    variance, fourth = float(parts.sum()), float((parts * squares).sum()) * mean_weight
+    return variance, max(2.0 * variance * variance / fourth, _FEWEST) if fourth > 0.0 else inf
 
 
 def slopes_of(

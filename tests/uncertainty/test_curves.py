@@ -179,7 +179,21 @@ def test_what_may_be_nothing_is_not_moved_off_it_by_joined_segments():
     value = selective.aurc(groups)
     assert 0.0 < value.value < 1e-4
     found = selective_interval("aurc", value, groups, CONFIDENCE)
-    assert found.low < 1e-3 * value.value
+    assert found.low < 0.1 * value.value
+
+
+def test_an_area_of_one_wrong_row_is_as_unsure_as_of_two_degrees_of_freedom():
+    right = np.ones(100)
+    right[60] = 0.0
+    groups = ConfidenceGroups(-np.arange(100.0), -np.arange(100.0), right, 1.0 - right)
+    value = selective.aurc(groups)
+    found = selective_interval("aurc", value, groups, CONFIDENCE)
+    assert found.method == "delta"
+    assert found.high > 15 * value.value  # the normal quantile: not six times as large
+    weighed = ConfidenceGroups(groups.low, groups.high, 8.0 * right, 8.0 - 8.0 * right)
+    again = selective_interval("aurc", value, weighed, CONFIDENCE, mean_weight=8.0)
+    assert (again.low, again.high) == pytest.approx((found.low, found.high), rel=1e-12)
+
 
 
 @pytest.mark.parametrize(
