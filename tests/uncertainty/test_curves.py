@@ -195,7 +195,6 @@ def test_an_area_of_one_wrong_row_is_as_unsure_as_of_two_degrees_of_freedom():
     assert (again.low, again.high) == pytest.approx((found.low, found.high), rel=1e-12)
 
 
-
 @pytest.mark.parametrize(
     ("end", "seen", "value", "found"),
     [
