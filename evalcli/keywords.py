@@ -89,6 +89,17 @@ def check_word(name: str, value: Any) -> None:
         raise UsageError(f"{name}={value!r}", fix=f"it can be {allowed}")
 
 
+def check_rows(name: str, value: Any) -> None:
+    """Refuse a least number of rows that is none; ``None`` is fine.
+
+    Raises:
+        UsageError: it is no whole number from 1.
+
+    """
+    if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__") or value < 1):
+        raise UsageError(f"{name}={value!r}", fix="give a number of rows, from 1")
+
+
 def names_from(labels: Sequence[Any] | int) -> tuple[str, ...]:
     """Class names, each once; a number says how many there are.
 

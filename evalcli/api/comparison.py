@@ -97,8 +97,9 @@ class Comparison:
         """
         from evalcli.api.report import Verdicts
         from evalcli.comparing.margins import judge, parse_margin
-        from evalcli.keywords import in_keywords
+        from evalcli.keywords import check_rows, in_keywords
 
+        check_rows("min_slice_size", min_slice_size)
         with in_keywords():
             return Verdicts(judge(self.data, [parse_margin(rule) for rule in rules], min_slice_size))
 

@@ -191,13 +191,14 @@ class Report:
         worst, and make no gap.
 
         Raises:
-            UsageError: a text that is no rule, or a ``gate_on`` that is neither.
+            UsageError: a text that is no rule, a ``gate_on`` that is neither, or a number of rows that is none.
 
         """
         from evalcli.addresses import Beyond
         from evalcli.gates import judge, parse_rule
-        from evalcli.keywords import check_word, in_keywords
+        from evalcli.keywords import check_rows, check_word, in_keywords
 
+        check_rows("min_slice_size", min_slice_size)
         with in_keywords():
             check_word("gate_on", gate_on)
             parsed = tuple(parse_rule(rule, known=Beyond(self.data)) for rule in rules)

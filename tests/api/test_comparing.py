@@ -171,3 +171,20 @@ def test_few_resamples_are_refused_everywhere() -> None:
     ):
         with pytest.raises(UsageError, match="99 resamples say nothing of the ends of an interval"):
             call()
+
+
+@pytest.mark.parametrize("least", [0, -1, 1.5, True, "2"])
+def test_a_least_number_of_rows_is_one(least: Any) -> None:
+    preds, target, by = [0, 1, 1] * 20, [0, 1, 0] * 20, {"r": ["x", "y", "y"] * 20}
+    report, compared = (
+        evalcli.evaluate(preds, target, by=by),
+        evalcli.compare(preds, preds, target=target, by=by),
+    )
+    for refused in (
+        lambda: evalcli.evaluate(preds, target, by=by, min_slice_size=least),
+        lambda: evalcli.compare(preds, preds, target=target, by=by, min_slice_size=least),
+        lambda: report.check("accuracy@r=*>=0.5", min_slice_size=least),
+        lambda: compared.check("drop(accuracy@r=*)<=1pp", min_slice_size=least),
+    ):
+        with pytest.raises(evalcli.UsageError, match="min_slice_size"):
+            refused()
