@@ -74,7 +74,15 @@ def choices_of(**given: Any) -> Choices:
         "positive": None if positive is None else name_of(positive),
         "topk": None if topk is None else tuple(topk),
     }
+    if given.get("threshold") is not None:
+        words["threshold"] = _number("threshold", given["threshold"])
     return Choices(**given | words)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__float__") or getattr(value, "ndim", 0) > 0:
+        raise UsageError(f"{name}={value!r}", fix="give one number, from 0 to 1")
+    return float(value)
 
 
 def check_word(name: str, value: Any) -> None:

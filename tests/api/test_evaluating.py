@@ -305,3 +305,19 @@ def test_names_are_listed_and_unknown_ones_refused():
     assert {"evaluate", "Report", "Metric", "metrics", "InputError"} <= {*dir(evalcli)}
     with pytest.raises(AttributeError, match="has no attribute 'evalute'"):
         evalcli.evalute  # noqa: B018
+
+
+@pytest.mark.parametrize("threshold", [[0.9, 0.1], {"a": 0.3}, "0.5", np.array([0.9, 0.1]), np.array([0.5])])
+def test_a_threshold_is_one_number(threshold):
+    scores, target = np.array([[0.2, 0.7], [0.6, 0.4]]), np.array([[0, 1], [1, 0]])
+    with pytest.raises(UsageError, match="threshold="):
+        evalcli.evaluate(scores, target, task="multilabel", threshold=threshold)
+
+
+@pytest.mark.parametrize("threshold", [0.5, np.float32(0.5), np.array(0.5)])
+def test_a_threshold_is_any_kind_of_number(threshold):
+    scores, target = np.array([0.2, 0.7, 0.6]), np.array([0, 1, 0])
+    assert (
+        evalcli.evaluate(scores, target, threshold=threshold).to_json()
+        == evalcli.evaluate(scores, target, threshold=0.5).to_json()
+    )
