@@ -49,7 +49,7 @@ def comparison_of(first: Any, second: Any, target: Any, names: tuple[str, ...]) 
     """What ``evalcli compare -m names`` says of them."""
     question = Question(names, confidence=CONFIDENCE, flips=0, by_label=False)
     with ExitStack() as held:
-        selection = Selection(listing=True)
+        selection = Selection(listing=True, beside=True)
         sources = [
             held.enter_context(closing(open_sides(Sides(preds, target, None), selection))) for preds in (first, second)
         ]
