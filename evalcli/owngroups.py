@@ -1,9 +1,10 @@
 """How sure the caller's own metrics are: what each is without a group of rows, for every group of rows (the jackknife).
 
 Nothing is known of such a metric but that it merges, so rows are dealt to groups, each of which has a metric of its
-own. The number of a row in the whole input says which group it is in, or where rows belong together (``--cluster``)
-that of its cluster; so neither batches nor workers show. Numbers are hashed: were they dealt in turn, sorted rows would
-make groups that are more alike than samples are.
+own. The number of a row in what is read together says which group it is in, or where rows belong together
+(``--cluster``) that of its cluster; so neither batches nor workers show. A part has numbers of its own, and so have
+ranks that read whole files: what is merged has another interval than one run, as sure as that. Numbers are hashed: were
+they dealt in turn, sorted rows would make groups that are more alike than samples are.
 
 The variance of the pseudovalues of groups of unlike sizes is Busing's; the interval has the t quantile of one group
 less than there are. Twenty times all rows would take too long where a metric keeps many of them: then groups are

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from own_shards import without_ends
 from started_ranks import DEADLINE, OWN_VARIABLES, Ended, ranks
 
 if TYPE_CHECKING:
@@ -121,15 +122,6 @@ class Bad(evalcli.Metric):
     def compute(self):
         return 0
 """
-
-
-def without_ends(report: dict[str, Any], *own: str) -> dict[str, Any]:
-    """A report without the intervals of metrics of the user's own."""
-    for name, value in report["metrics"].items():
-        if name.partition(".")[0] in own:
-            for end in ("low", "high", "method"):
-                value.pop(end, None)
-    return report
 
 
 @pytest.mark.parametrize(("kind", "count"), [("arrays", 3), ("tables", 2)])

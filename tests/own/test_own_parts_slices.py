@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
-from own_shards import lay, written
+from own_shards import lay, printed_without_ends, written
 
 import evalcli
 from evalcli.engine import Execution
@@ -268,19 +268,11 @@ def my(tmp_path, monkeypatch):
 
 
 ASKED = ("--metric", "my.py:TopK(k=2)", "--metric", "top=my.py:TopK(1)", "--metric", "my.py:PerClass")
+ENDLESS = ("TopK(k=2)", "top", "PerClass", "gap")
 GATES = (
     *("--define", "gap = top - accuracy", "--max", "gap@region=*=0", "--min", "top@region=EU=0.99"),
     *("--max", "top@region:gap=0.5", "--min", "PerClass[y]@region=*=1", "--min", "TopK(k=2)@region=US=0.1"),
 )
-
-
-def without_ends(result):
-    """What was printed, but for intervals of one's own: these depend on which rows were counted together."""
-    report = json.loads(result.stdout)
-    own = {name: {"value": value["value"]} for name, value in report["metrics"].items()}
-    gates = [{key: gate[key] for key in gate.keys() - {"low", "high", "method"}} for gate in report["gates"]]
-    known = {name: value for name, value in report["metrics"].items() if name in {"accuracy", "f1_macro", "kappa"}}
-    return report | {"metrics": own | known, "gates": gates}, result.code
 
 
 def test_merge_prints_the_bytes_of_one_run(my, run):
@@ -289,7 +281,7 @@ def test_merge_prints_the_bytes_of_one_run(my, run):
     assert [gate["status"] for gate in json.loads(alone.stdout)["gates"]] == ["fail", *["pass"] * 4]
     files = written(run, "--by", "region", *ASKED)
     first = run("merge", *files, *ASKED, *GATES, "-f", "json")
-    assert without_ends(first) == without_ends(alone)
+    assert printed_without_ends(first, *ENDLESS) == printed_without_ends(alone, *ENDLESS)
     for order in itertools.islice(itertools.permutations(files), 0, 24, 7):
         assert run("merge", *order, *ASKED, *GATES, "-f", "json") == first
     assert run("merge", *files[:2], "--quiet", "-o", "one.evalcli").code == 0

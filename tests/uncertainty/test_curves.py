@@ -179,7 +179,7 @@ def test_what_may_be_nothing_is_not_moved_off_it_by_joined_segments():
     value = selective.aurc(groups)
     assert 0.0 < value.value < 1e-4
     found = selective_interval("aurc", value, groups, CONFIDENCE)
-    assert found.low < 0.1 * value.value
+    assert found.low < 0.05 * value.value
 
 
 def test_an_area_of_one_wrong_row_is_as_unsure_as_of_two_degrees_of_freedom():
