@@ -14,7 +14,7 @@ import numpy as np
 
 from evalcli.errors import LimitError
 from evalcli.evidence import in_unit
-from evalcli.metrics.arrays import fetch, to_device
+from evalcli.metrics.arrays import asnumpy, fetch, to_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ NARROW = 64
 class Look(NamedTuple):
     """A block of score rows at a glance. ``bad`` marks rows without a best column (a NaN, or all minus infinity);
     ``sums`` are given only while all scores lie in [0, 1]; ``tied`` rows have their best score more than once.
+    ``there`` are the scores on the device, where they were looked at there.
     """
 
     best: Array
@@ -42,6 +43,7 @@ class Look(NamedTuple):
     tied: int
     sums: Array | None
     bad: Array | None
+    there: Array | None = None
 
 
 def blocks(scores: Array) -> Iterator[tuple[int, Look]]:
@@ -139,8 +141,9 @@ def _look_on_device(scores: Array, device: str) -> Look:
         places, numbers = fetch(best.to(torch.int32), seen)
         low, high, worst, ties = numbers.tolist()
         if there.is_floating_point() and (isnan(low) or worst == -np.inf):
-            return look_at_columns(scores)
+            host = asnumpy(there.float() if there.dtype.itemsize < 4 else there)
+            return look_at_columns(host)._replace(there=there)
         sums = None
         if in_unit(low, high):  # not every device knows float64
             (sums,) = fetch(there.sum(dim=1, dtype=torch.float32 if there.device.type == "mps" else torch.float64))
-        return Look(places, float(low), float(high), int(ties), sums, None)
+        return Look(places, float(low), float(high), int(ties), sums, None, there)

@@ -103,6 +103,8 @@ class Prepare(NamedTuple):
     """Whether the scores themselves are wanted beside the labels."""
     keep_places: bool = False
     """Whether it is wanted which elements of the batch they are."""
+    leave_scores: bool = False
+    """Whether the scores that are wanted may stay on the device, as a tensor."""
 
     def __call__(self, batch: Batch, task: Task, evidence: Evidence) -> Labels:
         """Labels of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
@@ -310,11 +312,12 @@ class _Rows:
 
     def _visit(self, scores: Array, elements: Array | None) -> Array:
         """The best column of each row of ``scores``; ``elements`` are their places in the batch."""
-        best = np.empty(scores.shape[0], np.int64)
+        best, there = np.empty(scores.shape[0], np.int64), []
         tolerance = sum_tolerance(self.plan.preds.dtype)
         looks = blocks(scores) if self.plan.device is None else looks_on_device(scores, self.plan.device)
         for start, seen in looks:
             best[start : start + len(seen.best)] = seen.best
+            there.append(seen.there)
             self.evidence.tied += seen.tied
             self.evidence.note_preds(seen.low, seen.high)
             if seen.sums is not None:
@@ -325,6 +328,8 @@ class _Rows:
                 mask[where if elements is None else elements[where]] = True
                 self._not_a_number(mask)
                 best[where] = MISSING
+        if self.plan.leave_scores and elements is None and there and all(part is not None for part in there):
+            self.scores = joined(there)
         return best
 
     def _note_sums(self, sums: Array, tolerance: float, start: int, elements: Array | None) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from evalcli.classification.prepare import MISSING
 from evalcli.errors import UsageError
+from evalcli.metrics.arrays import to_device
 from evalcli.metrics.base import Metric
 from evalcli.metrics.calibration import CalibrationBins, ClasswiseBins
 from evalcli.metrics.confidence import ConfidenceTable
@@ -21,7 +22,7 @@ from evalcli.metrics.probability import ScoreForm, positive_scores, score_rows
 from evalcli.metrics.rank_sample import MOST_CLASSES, RankSample
 from evalcli.metrics.ranking import BUDGET, KeyTable, one_vs_rest_scores
 from evalcli.metrics.scorestate import ProbabilityState, feed
-from evalcli.metrics.temperature import TemperatureSample
+from evalcli.metrics.temperature import TemperatureSample, row_hashes
 from evalcli.metrics.topk import RankHistogram
 from evalcli.scorekind import SINGLE, eps_of
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from evalcli.layout import Layout
     from evalcli.metrics.probability import ProbabilityRows
     from evalcli.metrics.registry import MetricName
+    from evalcli.ondevice.gather import DeviceScores
     from evalcli.sources.base import Array, Field
     from evalcli.task import Task
 
@@ -131,6 +133,24 @@ class ScoreStates:
         self.is_watched = False
         """Whether what is seen of a batch is kept, for those who look at several models at once."""
         self._seen: ProbabilityRows | None = None
+        self._there: DeviceScores | None = None
+
+    def gather_on(self, device: str) -> bool:
+        """Let ``device`` gather what these states take over in ``settle``; whether it can."""
+        from evalcli.ondevice.gather import DeviceScores
+
+        if DeviceScores.suits(self.states, device):
+            self._there = DeviceScores(self.states, self.scoring.form, device)
+        return self._there is not None
+
+    def settle(self) -> None:
+        """Take over what a device has gathered."""
+        if self._there is not None:
+            self._there.settle()
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.settle()
+        return self.__dict__
 
     def update(self, labels: Labels) -> None:
         """Take in a batch whose score rows were kept."""
@@ -145,16 +165,36 @@ class ScoreStates:
         if not len(target):
             return
         if of.binary:
-            scores = positive_scores(scores, of.form, of.positive) if scores.ndim > 1 else scores
             target = (target == of.positive).astype(np.int64)
+        if self._there is not None and weight is None and repeats is None:
+            self._there.update(self._positive_there(scores), to_device(target, self._there.device))
+            return
+        if of.binary:
+            scores = positive_scores(scores, of.form, of.positive) if scores.ndim > 1 else scores
+        hashes = row_hashes(scores, target, weight) if self.states.keys() & _SAMPLES else None
         shared = [state for state in self.states.values() if isinstance(state, ProbabilityState)]
         if shared:
-            seen = feed(shared, score_rows(scores, target, of.form, weight, repeats))
+            rows = score_rows(scores, target, of.form, weight, repeats)._replace(hashes=hashes)
+            seen = feed(shared, rows)
             self._seen = seen if self.is_watched else None
         tables = [state for state in self.states.values() if isinstance(state, KeyTable | RankSample)]
         ranked = one_vs_rest_scores(scores, of.form.kind) if tables and not of.binary else scores
         for table in tables:
-            table.update(ranked, target, weight, repeats)
+            more = (hashes,) if isinstance(table, RankSample) else ()
+            table.update(ranked, target, weight, repeats, *more)
+
+    def _positive_there(self, scores: Any) -> Any:
+        """The scores on the device; of two columns, what the binary states read."""
+        import torch
+
+        assert self._there is not None
+        of, there = self.scoring, to_device(scores, self._there.device)
+        if not of.binary or there.ndim == 1:
+            return there
+        positive = there[:, of.positive]
+        if of.form.kind == "probs":
+            return positive
+        return (positive.double() - there[:, 1 - of.positive]).nan_to_num_(0.0, torch.inf, -torch.inf)
 
     def seen(self) -> ProbabilityRows | None:
         """What was seen of the last batch, handed out once; ``None`` where it held no row to look at."""
@@ -163,12 +203,15 @@ class ScoreStates:
 
     def rows(self) -> set[int]:
         """How many rows the states have seen, those without a prediction among them: one number, if all is well."""
+        self.settle()
         states: list[Any] = list(self.states.values())
         return {state.rows + self.unscored for state in states}
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has seen."""
         self.unscored += other.unscored
+        if self._there is not None and other._there is not None:
+            self._there.merge(other._there)
         for name, state in self.states.items():
             state.merge(other.states[name])
 
@@ -191,6 +234,7 @@ class ScoreStates:
 
     def state_dict(self) -> dict[str, Array]:
         """Every state, as ``state.part``."""
+        self.settle()
         state = {
             f"{name}.{key}": array for name, held in self.states.items() for key, array in held.state_dict().items()
         }

@@ -263,6 +263,8 @@ class ClassificationPass:
 
         """
         self.settle()
+        if self.scores is not None:
+            self.scores.settle()
         source, evidence = self.plan.source, self.evidence
         if decided.problem is not None:  # it says better why labels are no labels
             for code in ("pred-fraction", *(("pred-range",) if self.plan.layout.preds == "score" else ())):
@@ -361,6 +363,8 @@ def _empty(
     if prepare.device is not None:
         confusion = confusion.to(prepare.device)
     scores = None if scoring is None else scoring.fresh()
+    if scores is not None and prepare.device is not None and not plan.source.slicers and plan.source.clustered is None:
+        prepare = prepare._replace(leave_scores=scores.gather_on(prepare.device))
     weighted = plan.source.weighted
     slices = tuple(SliceStates(slicer, many, inside, weighted=weighted) for slicer in plan.source.slicers)
     scanned = plan.source.scanned

@@ -29,7 +29,7 @@ BINS = 15
 """Guo et al. 2017 take 15."""
 MOST_CLASSES = 4096
 """Beyond this many classes the bins of each class would outnumber the rows."""
-_GRID = 2.0**60
+GRID = 2.0**60
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class CalibrationBins(ProbabilityState):
         if bins < 1 or (of == "positive" and not form.binary):
             raise ValueError("bins start at 1, and only binary scores have a positive class")
         self.bins, self.of = bins, of
-        self._edges = rounded_edges(bins, form)
+        self.edges = rounded_edges(bins, form)
         self.add_state("counts", ExactSum(2 * bins) if weighted else np.zeros(2 * bins, np.int64))
         self.add_state("confidence", ExactSum(bins))
 
@@ -87,7 +87,7 @@ class CalibrationBins(ProbabilityState):
         else:
             assert rows.positive is not None
             values, right = rows.positive, rows.target == 1
-        places = bin_places(stored_confidence(values, self.form), self._edges)
+        places = bin_places(stored_confidence(values, self.form), self.edges)
         self.counts = counted(self.counts, rows, 2 * places + right)
         added(self.confidence, rows, values, places)
 
@@ -119,7 +119,7 @@ class ClasswiseBins(AllClassesState):
         if form.classes > MOST_CLASSES:
             raise LimitError(f"{form.classes} classes are too many to bin each", fix="ask for ece")
         self.bins = bins
-        self._edges = rounded_edges(bins, form)
+        self.edges = rounded_edges(bins, form)
         cells = form.classes * bins
         for name in ("counts", "right"):
             self.add_state(name, ExactSum(cells) if weighted else np.zeros(cells, np.int64))
@@ -131,14 +131,14 @@ class ClasswiseBins(AllClassesState):
     def visit(self, block: Block) -> None:
         """Take in a block."""
         classes, rows = block.probs.shape
-        probs = np.ascontiguousarray(np.rint(block.probs * _GRID))
-        probs /= _GRID
-        own = bin_places(probs[block.target, np.arange(rows)], self._edges)
+        probs = np.ascontiguousarray(np.rint(block.probs * GRID))
+        probs /= GRID
+        own = bin_places(probs[block.target, np.arange(rows)], self.edges)
         self.right = counted(self.right, block, block.target * self.bins + own)
         if block.weight is None and block.repeats is None:
             self._count_plain(probs)
             return
-        cells = bin_places(probs.ravel(), self._edges).reshape(classes, rows)
+        cells = bin_places(probs.ravel(), self.edges).reshape(classes, rows)
         cells += np.arange(classes)[:, None] * self.bins
         weight = None if block.weight is None else np.tile(block.weight, classes)
         repeats = None if block.repeats is None else np.tile(block.repeats, classes)
@@ -149,10 +149,10 @@ class ClasswiseBins(AllClassesState):
     def _count_plain(self, probs: HostArray) -> None:
         """Most probabilities are in the first bin: only the others are looked up, and moved out of its sums."""
         classes, rows = probs.shape
-        large = np.flatnonzero(probs > self._edges[1])
+        large = np.flatnonzero(probs > self.edges[1])
         values = probs.reshape(-1)[large]
         label = large // rows
-        cells = label * self.bins + bin_places(values, self._edges)
+        cells = label * self.bins + bin_places(values, self.edges)
         first = np.arange(classes) * self.bins
         self.counts += np.bincount(cells, minlength=classes * self.bins)
         self.counts[first] += rows - np.bincount(label, minlength=classes)

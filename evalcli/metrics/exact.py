@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from evalcli.metrics.arrays import HostArray
 
-_BITS = 32
-_MASK = (1 << _BITS) - 1
+LIMB_BITS = 32
+_MASK = (1 << LIMB_BITS) - 1
 _DIGIT = (1 << 26) - 1
 _CHUNK = 1 << 20
 """Rows added at a time: ``bincount`` adds in float64, and 2^20 parts below 2^33 stay below 2^53, and are exact."""
@@ -170,9 +170,9 @@ class ExactSum:
         exponent = (bits >> 52) & 0x7FF
         mantissa = (bits & ((1 << 52) - 1)) | ((exponent > 0).astype(np.int64) << 52)
         shift = np.maximum(exponent, 1) - 1  # the value is ± mantissa · 2^(shift − 1074)
-        limb, shift = shift >> 5, shift & (_BITS - 1)
-        low, high = (mantissa & _MASK) << shift, (mantissa >> _BITS) << shift
-        parts = (low & _MASK, (low >> _BITS) + (high & _MASK), high >> _BITS)
+        limb, shift = shift >> 5, shift & (LIMB_BITS - 1)
+        low, high = (mantissa & _MASK) << shift, (mantissa >> LIMB_BITS) << shift
+        parts = (low & _MASK, (low >> LIMB_BITS) + (high & _MASK), high >> LIMB_BITS)
         sign = np.where(bits < 0, -1, 1)
         first = int(limb.min())
         width = int(limb.max()) - first + len(parts)
@@ -218,7 +218,7 @@ class ExactSum:
                     break
                 self._limbs = np.pad(self._limbs, ((0, 0), (0, 1)))
                 limb = self._limbs[:, place]
-            self._limbs[:, place + 1] += limb >> _BITS
+            self._limbs[:, place + 1] += limb >> LIMB_BITS
             limb &= _MASK
             place += 1
         self._adds = 0
@@ -228,7 +228,7 @@ class ExactSum:
         self._carry()
         limbs = self._limbs
         while limbs.shape[1] > 1:
-            joined = (limbs[:, -1] << _BITS) + limbs[:, -2]
+            joined = (limbs[:, -1] << LIMB_BITS) + limbs[:, -2]
             if (joined < -(1 << 31)).any() or (joined >= 1 << 31).any():
                 break
             limbs = np.concatenate([limbs[:, :-2], joined[:, None]], axis=1)
@@ -239,7 +239,7 @@ class ExactSum:
 
     def value(self) -> HostArray:
         """The sums (cells,), each the float64 nearest to the exact one; beyond the range, infinite."""
-        sums, held, exponent = np.zeros(self.cells), self.occupied(), _BITS * self._first - 1074
+        sums, held, exponent = np.zeros(self.cells), self.occupied(), LIMB_BITS * self._first - 1074
         if len(held) > _FEW:
             sums[held] = _all_rounded(self._limbs[held], exponent)
             return sums
@@ -252,7 +252,7 @@ class ExactSum:
         from fractions import Fraction
 
         self._carry()
-        unit = Fraction(2) ** (_BITS * self._first - 1074)
+        unit = Fraction(2) ** (LIMB_BITS * self._first - 1074)
         sums = [Fraction(0)] * self.cells
         for cell in self.occupied():
             sums[cell] = _whole(self._limbs[cell]) * unit
@@ -287,6 +287,13 @@ class ExactSum:
         selected = ExactSum(len(cells))
         selected._first, selected._limbs, selected._adds = self._first, self._limbs[cells], self._adds
         return selected
+
+    def take_limbs(self, limbs: HostArray) -> None:
+        """Add sums that were laid on the grid elsewhere: ``limbs`` (cells, W) int64, the first of them the least."""
+        other = type(self)(len(limbs))
+        other._limbs, other._adds = limbs.copy(), 1
+        other._trim()
+        self.merge(other)
 
     def fresh(self) -> Self:
         """Empty sums, as many as there were at the start."""
@@ -341,7 +348,7 @@ def _whole(limbs: HostArray) -> int:
     """The integer that the limbs of one sum make."""
     whole = 0
     for limb in reversed(limbs.tolist()):
-        whole = (whole << _BITS) + limb
+        whole = (whole << LIMB_BITS) + limb
     return whole
 
 
@@ -373,7 +380,7 @@ def _all_rounded(limbs: HostArray, exponent: int) -> HostArray:
     limbs, rows = size._limbs, np.arange(len(limbs))
     top = limbs.shape[1] - 1 - np.argmax(limbs[:, ::-1] != 0, axis=1)
     high = limbs[rows, top]
-    low = (limbs[rows, top - 1].astype(np.uint64) << np.uint64(_BITS)) | limbs[rows, top - 2].astype(np.uint64)
+    low = (limbs[rows, top - 1].astype(np.uint64) << np.uint64(LIMB_BITS)) | limbs[rows, top - 2].astype(np.uint64)
     shift = 62 - np.frexp(high.astype(np.float64))[1]
     taken = shift.astype(np.uint64)
     kept = (high << shift) | (low >> (np.uint64(64) - taken)).astype(np.int64)
@@ -381,5 +388,5 @@ def _all_rounded(limbs: HostArray, exponent: int) -> HostArray:
     # 62 bits and whether there are more of them decide how the nearest of 53 bits is rounded
     nearest = (kept | rest).astype(np.float64)
     with np.errstate(over="ignore"):
-        found: HostArray = np.ldexp(np.where(negative, -nearest, nearest), _BITS * (top - 2) - shift + exponent)
+        found: HostArray = np.ldexp(np.where(negative, -nearest, nearest), LIMB_BITS * (top - 2) - shift + exponent)
     return found

@@ -101,6 +101,15 @@ class KeyColumn:
         if self._rows_waiting >= self._most_waiting:
             self._settle()
 
+    def take_bins(self, shift: int, sides: Sequence[Bins]) -> None:
+        """Take in entries of every side that were made elsewhere, of keys without their ``shift`` low bits."""
+        table = _Table(shift, tuple(sides))
+        if table.entries:
+            self._merging.append(table)
+            self._entries_merging += table.entries
+        if self._entries_merging > self.capacity:
+            self._settle()
+
     @property
     def shift(self) -> int:
         """How many low bits are dropped; 0 is exact."""

@@ -15,7 +15,7 @@ _CELLS = 1 << 17
 """Scores whose softmax is taken at a time, so that it stays in the cache."""
 _FEW = 16
 """Up to so many classes the largest logit is found on the way; of more, by a second look."""
-_FAR = 700.0
+FAR = 700.0
 """``exp`` of more than this is no float64 any more."""
 
 
@@ -76,8 +76,8 @@ def _log_odds(logits: HostArray) -> HostArray:
 
 def _relative(rest: HostArray, lead: HostArray, below: HostArray) -> HostArray:
     """``Σ exp(x_j − second largest)`` over all but the largest, from the sum relative to the largest."""
-    total = rest * np.exp(np.minimum(lead, _FAR))
-    far = np.flatnonzero((lead > _FAR) & (lead < np.inf))
+    total = rest * np.exp(np.minimum(lead, FAR))
+    far = np.flatnonzero((lead > FAR) & (lead < np.inf))
     if len(far):
         total[far] = 0.0
         for row in below[:, far]:

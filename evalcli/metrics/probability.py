@@ -114,8 +114,9 @@ def positive_scores(scores: Array, form: ScoreForm, positive: int = 1) -> HostAr
     columns = _host_scores(scores)
     if form.kind == "probs":
         return np.ascontiguousarray(columns[:, positive])
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         difference: HostArray = columns[:, positive].astype(np.float64) - columns[:, 1 - positive]
+    difference[np.isnan(difference)] = 0.0  # two infinite logits share
     return difference
 
 
@@ -125,7 +126,8 @@ class ProbabilityRows:
 
     ``loss`` and ``brier`` are each row's share, ``confidence`` the highest probability, ``doubt`` one minus it without
     cancellation, ``rank`` 0 for a right row, ``tied`` rows share their target's score, ``positive`` is P(positive) of a
-    binary task, ``clipped`` says by −1 or 1 which probabilities were raised or lowered before the logarithm.
+    binary task, ``clipped`` says by −1 or 1 which probabilities were raised or lowered before the logarithm. ``hashes``
+    are those of the rows, where they are known already.
     """
 
     form: ScoreForm
@@ -141,6 +143,7 @@ class ProbabilityRows:
     positive: HostArray | None
     weight: HostArray | None
     repeats: HostArray | None
+    hashes: HostArray | None = None
 
     @property
     def count(self) -> int:
@@ -169,12 +172,13 @@ class _Look(NamedTuple):
 
 
 class ScoreRows(NamedTuple):
-    """A checked batch on the host: ``target`` and ``repeats`` int64, ``weight`` float64."""
+    """A checked batch on the host: ``target`` and ``repeats`` int64, ``weight`` float64; ``hashes`` where known."""
 
     scores: HostArray
     target: HostArray
     weight: HostArray | None
     repeats: HostArray | None
+    hashes: HostArray | None = None
 
 
 def score_rows(
@@ -227,7 +231,7 @@ def probability_rows(
         none = np.zeros(0)
         looks = [_Look(none, none, none, none, none.astype(np.int64), none.astype(bool))]
     joined: list[Any] = [None if parts[0] is None else np.concatenate(parts) for parts in zip(*looks, strict=True)]
-    return ProbabilityRows(form, batch.scores, batch.target, *_Look(*joined), batch.weight, batch.repeats)
+    return ProbabilityRows(form, batch.scores, batch.target, *_Look(*joined), *batch[2:])
 
 
 def _parts(rows: int, classes: int) -> Iterator[slice]:

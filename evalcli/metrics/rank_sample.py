@@ -57,8 +57,15 @@ class RankSample(Metric):
         self.add_state("rows", 0)
         self.add_state("sample", LowestHashes(self._capacity, columns + self.targets + weighted))
 
-    def update(self, scores: Array, target: Array, weight: Array | None = None, repeats: Array | None = None) -> None:
-        """Take in scores (N, C) and target; ``weight`` and ``repeats`` are one per row.
+    def update(
+        self,
+        scores: Array,
+        target: Array,
+        weight: Array | None = None,
+        repeats: Array | None = None,
+        hashes: HostArray | None = None,
+    ) -> None:
+        """Take in scores (N, C) and target; ``weight`` and ``repeats`` are one per row, as are known ``hashes``.
 
         Raises: ``InputError`` for shapes that do not fit.
         """
@@ -66,7 +73,7 @@ class RankSample(Metric):
         if columns.shape[0] != self.columns or truth.shape != (self.targets, columns.shape[1]):
             raise InputError(f"scores have the shape {columns.shape[::-1]}, targets {truth.shape[::-1]}")
         amounts = (None if each is None else asnumpy(each) for each in (weight, repeats))
-        self.take(columns, truth, *amounts)
+        self.take(columns, truth, *amounts, hashes=hashes)
 
     def take(
         self,
@@ -74,13 +81,15 @@ class RankSample(Metric):
         target: HostArray,
         weight: HostArray | None = None,
         repeats: HostArray | None = None,
+        *,
+        hashes: HostArray | None = None,
     ) -> None:
         """The same of columns (C, N), and target (1, N) or (C, N)."""
         size = scores.shape[1]
         self.rows += size if repeats is None else int(repeats.sum())
         if self.weighted and weight is None:
             weight = np.ones(size)
-        hashes = _hashes(scores, target, weight)
+        hashes = _hashes(scores, target, weight) if hashes is None else hashes
         where = np.flatnonzero(hashes <= np.uint64(self.sample.limit))
         if len(where) > self._capacity:  # at most so many different ones of a batch can be among the lowest
             where = where[hashes[where] <= distinct(hashes[where])[: self._capacity][-1]]

@@ -106,7 +106,8 @@ class KeyTable(Metric):
             column = KeyColumn(self.sides, bits, capacity, weighted=weighted)
             self.add_state(f"column{number}", column)
 
-    def _column(self, number: int) -> KeyColumn:
+    def column(self, number: int) -> KeyColumn:
+        """The rows of one column."""
         column: KeyColumn = getattr(self, f"column{number}")
         return column
 
@@ -158,7 +159,7 @@ class KeyTable(Metric):
         for side in (0, 1):
             for number, (column, rows) in enumerate(zip(keys, target == side, strict=True)):
                 amounts = (None if part is None else part[rows] for part in (repeats, weight))
-                self._column(number).add(side, column[rows], *amounts)
+                self.column(number).add(side, column[rows], *amounts)
         self._count_amounts(target.shape[1], weight, repeats)
 
     def _count_classes(self, scores: Array, batch: _Batch) -> None:
@@ -166,7 +167,7 @@ class KeyTable(Metric):
         order, ends = rows_by_class(batch.target, max(self.columns, 2))
         repeats, weight = batch.amounts(order)
         for number in range(self.columns):
-            keys, column = sort_keys(scores[:, number], self.bits)[order], self._column(number)
+            keys, column = sort_keys(scores[:, number], self.bits)[order], self.column(number)
             for side, rows in self._blocks(number, ends.tolist()):
                 column.add(side, keys[rows], *(None if part is None else part[rows] for part in (repeats, weight)))
 
@@ -183,7 +184,7 @@ class KeyTable(Metric):
     @property
     def exact(self) -> bool:
         """Whether no column has dropped a bit."""
-        return all(self._column(number).shift == 0 for number in range(self.columns))
+        return all(self.column(number).shift == 0 for number in range(self.columns))
 
     @property
     def weight_squares(self) -> float:
@@ -192,7 +193,7 @@ class KeyTable(Metric):
 
     def ranking(self, column: int = 0, against: int | None = None) -> Ranking:
         """One column's positives against its negatives, or, in a pairwise table, against one other class."""
-        keys = self._column(column)
+        keys = self.column(column)
         if not self.pairwise:
             return _ranked(keys.bins(1), keys.bins(0), keys.shift)
         others = [side for side in range(self.sides) if side != column] if against is None else [against]
@@ -200,7 +201,7 @@ class KeyTable(Metric):
 
     def entries(self, column: int, side: int) -> tuple[HostArray, HostArray]:
         """The least score of each bin of a column that rows of one side lie in (K,), rising, and their amounts (K,)."""
-        bins = self._column(column).bins(side)
+        bins = self.column(column).bins(side)
         return scores_of(bins.least), bins.values()
 
     def compute(self, workers: int = 1) -> list[Ranking]:
@@ -209,7 +210,7 @@ class KeyTable(Metric):
 
     def pooled(self) -> Ranking:
         """The cells of all columns as one column: every positive cell against every negative one."""
-        columns = [self._column(number) for number in range(self.columns)]
+        columns = [self.column(number) for number in range(self.columns)]
         shift = max(column.shift for column in columns)
         pos, neg = (merged_bins([column.bins(side) for column in columns], shift) for side in (1, 0))
         return _ranked(pos, neg, shift)

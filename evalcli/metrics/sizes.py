@@ -44,6 +44,10 @@ class SizeCounts:
             np.add.at(counts, sizes, repeats)
         self._take(np.flatnonzero(counts), counts)
 
+    def take_counts(self, counts: HostArray) -> None:
+        """Take in ``counts`` (K,) of the sizes 0 … K − 1 that were made elsewhere."""
+        self._take(np.flatnonzero(counts), counts)
+
     def _take(self, held: HostArray, counts: HostArray) -> None:
         """Add what ``counts`` (K,) holds at the sizes ``held``, rising."""
         if len(held) and held[0] == 0:

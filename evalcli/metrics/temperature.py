@@ -29,6 +29,10 @@ MOST_ROWS = 10_000
 MOST_SCORES = 1 << 22
 """Scores that a sample may hold: 32 MB, which of many classes is fewer rows."""
 _FARTHEST = 1e30
+FIRST_SPREAD, SECOND_SPREAD = (30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)
+"""Shifts and factors of SplitMix64's finaliser."""
+_HASHED = 1 << 16
+"""Scores that are hashed at a time: they stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ class TemperatureSample(ProbabilityState):
         finite = np.isfinite(rows.loss)
         repeats = np.ones(len(finite), np.int64) if rows.repeats is None else rows.repeats
         self.finite += int(repeats[finite].sum())
-        hashes = _hashes(rows)
+        hashes = row_hashes(rows.scores, rows.target, rows.weight) if rows.hashes is None else rows.hashes
         where = np.flatnonzero(finite & (hashes <= np.uint64(self.sample.limit)))
         if len(where) > self.capacity:  # at most so many different ones of a batch can be among the lowest
             lowest = distinct(hashes[where])[: self.capacity]
@@ -288,19 +292,39 @@ def _lowest(rows: _Kept, capacity: int) -> _Kept:
     return _Kept(hashes[heads][:capacity].copy(), content[heads][:capacity].copy(), counts[:capacity].copy())
 
 
-def _hashes(rows: ProbabilityRows) -> HostArray:
-    """A hash of each row (N,) uint64 by its loss, confidence, target and weight, which follow from its content."""
-    hashes = np.zeros(len(rows.target), np.uint64)
-    weight = [] if rows.weight is None else [rows.weight]
-    for part in (rows.loss, rows.brier, rows.confidence, rows.target.astype(np.float64), *weight):
-        hashes ^= (part + 0.0).view(np.uint64)
-        mix(hashes)
+def row_hashes(scores: HostArray, target: HostArray, weight: HostArray | None = None) -> HostArray:
+    """A hash (N,) uint64 of each row: by its scores (N,) or (N, C) as they stand, its target and its weight.
+
+    What it reads follows from no arithmetic, so it is the same wherever the row is looked at.
+
+    >>> hashes = row_hashes(np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 0.0]]), np.array([1, 1, 1]))
+    >>> bool(hashes[0] == hashes[1]), bool(hashes[0] == hashes[2])
+    (True, False)
+    """
+    columns = scores[:, None] if scores.ndim == 1 else scores
+    factors = hash_factors(columns.shape[1] + 2)
+    hashes = target.astype(np.uint64) * factors[0]
+    if weight is not None:
+        hashes += (weight + 0.0).view(np.uint64) * factors[1]
+    step = max(1, _HASHED // max(1, columns.shape[1]))
+    for start in range(0, len(columns), step):
+        rows = slice(start, start + step)
+        bits = (columns[rows].astype(np.float64) + 0.0).view(np.uint64)  # −0.0 becomes 0.0
+        hashes[rows] += bits @ factors[2:]
+    mix(hashes)
     return hashes
+
+
+def hash_factors(many: int) -> HostArray:
+    """Odd numbers (many,) uint64 without a pattern."""
+    factors = 2 * np.arange(1, many + 1, dtype=np.uint64) + np.uint64(1)
+    mix(factors)
+    return factors | np.uint64(1)
 
 
 def mix(hashes: HostArray) -> None:
     """Spread every bit over all the others, in place (the finaliser of SplitMix64)."""
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+    for shift, factor in (FIRST_SPREAD, SECOND_SPREAD):
         hashes ^= hashes >> np.uint64(shift)
         hashes *= np.uint64(factor)
     hashes ^= hashes >> np.uint64(31)

@@ -1,0 +1,315 @@
+"""All states of scores of one pass, gathered on a device: each part here is what one state of the host takes over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+import torch
+
+from evalcli.metrics.arrays import asnumpy, count_cells
+from evalcli.metrics.calibration import GRID, CalibrationBins, ClasswiseBins
+from evalcli.metrics.confidence import ConfidenceTable
+from evalcli.metrics.losses import Brier, LogLoss
+from evalcli.metrics.rank_sample import RankSample
+from evalcli.metrics.ranking import KeyTable
+from evalcli.metrics.scorestate import ProbabilityState
+from evalcli.metrics.sizes import SIZES
+from evalcli.metrics.temperature import TemperatureSample
+from evalcli.metrics.topk import RankHistogram
+from evalcli.ondevice.keys import ColumnsThere
+from evalcli.ondevice.odds import one_vs_rest_columns
+from evalcli.ondevice.rows import look
+from evalcli.ondevice.samples import add_rows, lowest, row_hashes
+from evalcli.ondevice.sums import SumsThere
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from evalcli.metrics.arrays import Array
+    from evalcli.metrics.base import Metric
+    from evalcli.metrics.probability import ScoreForm
+    from evalcli.ondevice.rows import RowsThere
+
+_SCORES = 1 << 24
+"""Scores that are looked at at a time: what is made of them takes some ten times their float64 bytes."""
+
+
+class Part(Protocol):
+    """What is gathered for one state."""
+
+    def take(self, rows: RowsThere) -> None:
+        """Take in rows that were looked at."""
+
+    def merge(self, other: Self) -> None:
+        """Take in what another has gathered."""
+
+    def settle(self) -> None:
+        """Let the state take everything over; nothing is left."""
+
+
+class _Counts:
+    """Whole numbers by cell."""
+
+    def __init__(self, cells: int, device: Any) -> None:
+        self.held = torch.zeros(cells, dtype=torch.int64, device=device)
+
+    def add(self, cells: Array) -> None:
+        self.held += count_cells(cells, len(self.held))
+
+    def taken(self) -> Any:
+        found = asnumpy(self.held).copy()
+        self.held.zero_()
+        return found
+
+
+class _Losses:
+    """Of ``LogLoss`` and of ``Brier``: the sum, sizes, and how many were infinite or clipped."""
+
+    def __init__(self, state: LogLoss | Brier, device: Any) -> None:
+        self.state = state
+        self.total, self.sizes = SumsThere(1, device), _Counts(SIZES, device)
+        self.told = torch.zeros(3, dtype=torch.int64, device=device)
+
+    def take(self, rows: RowsThere) -> None:
+        loss = rows.brier
+        if isinstance(self.state, LogLoss):
+            infinite = torch.isinf(rows.loss)
+            loss = torch.where(infinite, 0.0, rows.loss)
+            self.told[0] += infinite.sum()
+            if rows.clipped is not None:
+                self.told[1] += (rows.clipped < 0).sum()
+                self.told[2] += (rows.clipped > 0).sum()
+        self.total.add(loss)
+        self.sizes.add((loss.clamp(min=0.0).float().view(torch.int32) >> 16).long())
+
+    def merge(self, other: Self) -> None:
+        self.total.merge(other.total)
+        self.sizes.held += other.sizes.held
+        self.told += other.told
+
+    def settle(self) -> None:
+        self.total.into(self.state.total)
+        self.state.sizes.take_counts(self.sizes.taken())
+        told = self.told.tolist()
+        self.told.zero_()
+        if isinstance(self.state, LogLoss):
+            self.state.infinite += told[0]
+            self.state.clipped += told[1]
+            self.state.capped += told[2]
+
+
+class _Bins:
+    """Of ``CalibrationBins``."""
+
+    def __init__(self, state: CalibrationBins, device: Any) -> None:
+        self.state = state
+        self.edges = torch.as_tensor(state.edges, device=device)
+        self.counts, self.confidence = _Counts(2 * state.bins, device), SumsThere(state.bins, device)
+
+    def take(self, rows: RowsThere) -> None:
+        values, right = rows.confidence, rows.rank == 0
+        if self.state.of == "positive":
+            assert rows.positive is not None
+            values, right = rows.positive, rows.target == 1
+        places = _bin_places(_stored(values, self.state.form), self.edges)
+        self.counts.add(2 * places + right)
+        self.confidence.add(values, places)
+
+    def merge(self, other: Self) -> None:
+        self.counts.held += other.counts.held
+        self.confidence.merge(other.confidence)
+
+    def settle(self) -> None:
+        self.state.counts = self.state.counts + self.counts.taken()
+        self.confidence.into(self.state.confidence)
+
+
+class _Classwise:
+    """Of ``ClasswiseBins``."""
+
+    def __init__(self, state: ClasswiseBins, device: Any) -> None:
+        self.state = state
+        self.edges = torch.as_tensor(state.edges, device=device)
+        cells = state.form.classes * state.bins
+        self.counts, self.right = _Counts(cells, device), _Counts(cells, device)
+        self.confidence = SumsThere(cells, device)
+
+    def take(self, rows: RowsThere) -> None:
+        assert rows.probs is not None
+        probs = (rows.probs * GRID).round_().div_(GRID)
+        cells = _bin_places(probs, self.edges)
+        cells += torch.arange(len(probs), device=probs.device)[:, None] * self.state.bins
+        self.right.add(cells.gather(0, rows.target[None])[0])
+        self.counts.add(cells.reshape(-1))
+        self.confidence.add(probs.reshape(-1), cells.reshape(-1))
+
+    def merge(self, other: Self) -> None:
+        self.counts.held += other.counts.held
+        self.right.held += other.right.held
+        self.confidence.merge(other.confidence)
+
+    def settle(self) -> None:
+        self.state.counts = self.state.counts + self.counts.taken()
+        self.state.right = self.state.right + self.right.taken()
+        self.confidence.into(self.state.confidence)
+
+
+class _Ranks:
+    """Of ``RankHistogram``."""
+
+    def __init__(self, state: RankHistogram, device: Any) -> None:
+        self.state, self.counts, self.tied = state, _Counts(state.form.classes, device), _Counts(1, device)
+
+    def take(self, rows: RowsThere) -> None:
+        self.counts.add(rows.rank)
+        self.tied.held += rows.tied.sum()
+
+    def merge(self, other: Self) -> None:
+        self.counts.held += other.counts.held
+        self.tied.held += other.tied.held
+
+    def settle(self) -> None:
+        self.state.histogram = self.state.histogram + self.counts.taken()
+        self.state.tied = self.state.tied + self.tied.taken()
+
+
+class _Confidences:
+    """Of ``ConfidenceTable``: its wrong rows stand on side 1."""
+
+    def __init__(self, state: ConfidenceTable, device: Any) -> None:
+        self.state, self.columns = state, ColumnsThere(1, state.bits, device)
+
+    def take(self, rows: RowsThere) -> None:
+        form = self.state.form
+        ranked = -rows.doubt if form.kind == "logits" else _stored(rows.confidence, form)
+        self.columns.add(ranked[None], rows.rank > 0)
+        if self.columns.is_full:
+            self.settle()
+
+    def merge(self, other: Self) -> None:
+        self.columns.merge(other.columns)
+
+    def settle(self) -> None:
+        self.columns.into([self.state.column], [1])
+
+
+class _Sample:
+    """Of ``TemperatureSample``, whose rows are of a finite loss."""
+
+    def __init__(self, state: TemperatureSample) -> None:
+        self.state = state
+
+    def take(self, rows: RowsThere, scores: Array, hashes: Array) -> None:
+        finite = torch.isfinite(rows.loss)
+        self.state.finite += int(finite.sum())
+        add_rows(self.state.sample, hashes, [scores, rows.target], lowest(hashes, self.state.sample, finite))
+
+
+_PARTS: dict[type, Callable[[Any, Any], Part]] = {
+    LogLoss: _Losses,
+    Brier: _Losses,
+    CalibrationBins: _Bins,
+    ClasswiseBins: _Classwise,
+    RankHistogram: _Ranks,
+    ConfidenceTable: _Confidences,
+}
+
+
+class DeviceScores:
+    """What a device has seen of the rows, and ``states``, by their names, have not yet taken over."""
+
+    kinds: ClassVar[frozenset[type]] = frozenset({*_PARTS, TemperatureSample, RankSample, KeyTable})
+
+    def __init__(self, states: Mapping[str, Metric], form: ScoreForm, device: str) -> None:
+        self.states, self.form, self.device = states, form, torch.device(device)
+        self.rows = 0
+        self._parts: dict[str, Part] = {}
+        self._tables: dict[str, ColumnsThere] = {}
+        for name, state in states.items():
+            if type(state) in _PARTS:
+                self._parts[name] = _PARTS[type(state)](state, self.device)
+            elif isinstance(state, KeyTable):
+                self._tables[name] = ColumnsThere(state.columns, state.bits, self.device)
+        self._samples = [_Sample(state) for state in states.values() if isinstance(state, TemperatureSample)]
+        self._ranked = [state for state in states.values() if isinstance(state, RankSample)]
+        self._looks = any(isinstance(state, ProbabilityState) for state in states.values())
+
+    @classmethod
+    def suits(cls, states: Mapping[str, Metric], device: str) -> bool:
+        """Whether all ``states`` can be gathered on ``device``, which must know float64."""
+        kept = all(type(state) in cls.kinds and not getattr(state, "weighted", False) for state in states.values())
+        plain = not any(isinstance(state, KeyTable) and state.pairwise for state in states.values())
+        return kept and plain and not device.startswith("mps")
+
+    def update(self, scores: Array, target: Array) -> None:
+        """Take in rows that lie there: ``scores`` (n, C), or (n,) of the positive class, and ``target`` (n,) int64."""
+        step = max(1, _SCORES // (1 if scores.ndim == 1 else scores.shape[1]))
+        with torch.inference_mode():
+            for start in range(0, len(target), step):
+                self._take(scores[start : start + step], target[start : start + step])
+        self.rows += len(target)
+
+    def _take(self, scores: Array, target: Array) -> None:
+        hashes = row_hashes(scores, target) if self._samples or self._ranked else None
+        if self._looks:
+            rows = look(scores, target, self.form)
+            for part in self._parts.values():
+                part.take(rows)
+            for sample in self._samples:
+                sample.take(rows, scores, hashes)
+            del rows
+        if not self._tables and not self._ranked:
+            return
+        columns = scores[None] if scores.ndim == 1 else one_vs_rest_columns(scores, self.form.kind)
+        for ranked in self._ranked:
+            ranked.rows += len(target)
+            add_rows(ranked.sample, hashes, [columns.T, target], lowest(hashes, ranked.sample))
+        for name, table in self._tables.items():
+            table.add(columns, target)
+            if table.is_full:
+                self._sort(name)
+
+    def _sort(self, name: str) -> None:
+        table: Any = self.states[name]
+        columns = [table.column(number) for number in range(table.columns)]
+        self._tables[name].into(columns, [1] if table.columns == 1 else list(range(table.columns)))
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has gathered; what its states hold, these take from them."""
+        self.rows += other.rows
+        for name, part in self._parts.items():
+            part.merge(other._parts[name])
+        for name, table in self._tables.items():
+            table.merge(other._tables[name])
+
+    def settle(self) -> None:
+        """Let the states take everything over; nothing is left here."""
+        if not self.rows:
+            return
+        with torch.inference_mode():
+            for part in self._parts.values():
+                part.settle()
+            for name in self._tables:
+                self._sort(name)
+        for state in self.states.values():
+            if not isinstance(state, RankSample):
+                state.rows += self.rows  # type: ignore[attr-defined]  # all of these count them
+        self.rows = 0
+
+
+def _stored(values: Array, form: ScoreForm) -> Array:
+    """``1 − p`` of a stored ``p``, on the grid of stored numbers from ½ to 1."""
+    if not form.binary or form.kind == "logits" or form.eps <= 2.0**-52:
+        return values
+    grid = form.eps / 2  # a power of 2
+    return torch.where(values < 0.5, values, (values / grid).round() * grid)
+
+
+def _bin_places(values: Array, edges: Array) -> Array:
+    """The bin of each of ``values`` (…): the number of the edges below it, less one."""
+    bins = len(edges) - 1
+    places = ((values * bins).ceil_().long() - 1).clamp_(0, bins - 1)
+    places += values > edges[1:][places]  # a product may round across an edge, to either side
+    places.clamp_(max=bins - 1)
+    places -= ((values <= edges[:-1][places]) & (places > 0)).long()
+    return places
