@@ -11,9 +11,11 @@ from evalcli.sources.clustering import NoClustersError
 from evalcli.sources.held_columns import columns_beside, refuse_selection
 from evalcli.sources.held_slices import names_from, slices_of, without
 from evalcli.sources.memory import (
+    HeldTensor,
     check_indexes,
     column_of,
     hold,
+    lies_there,
     memory_source,
     names_of,
     why_unreadable,
@@ -44,8 +46,8 @@ class Sides:
     called: str = "preds"
 
 
-def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> Source:
-    """A source over both sides; ``copies``: its batches may be written to.
+def open_sides(sides: Sides, selection: Selection, *, copies: bool = False, leave: bool = False) -> Source:
+    """A source over both sides; ``copies``: its batches may be written to; ``leave``: scores stay where they lie.
 
     Raises:
         EvalError: of the kind that says what is wrong with which side.
@@ -69,6 +71,8 @@ def open_sides(sides: Sides, selection: Selection, *, copies: bool = False) -> S
     slices = slices.with_all_of(sides.preds, used)
     check_indexes(side for side in (preds, target, weight, cluster, *slices.columns.values()) if side is not None)
     held = [hold(side, name, copies=copies) for side, name in ((preds, sides.called), (target, "target"))]
+    if leave and lies_there(preds, target):
+        held[0] = HeldTensor(sides.called, preds.detach(), stays=True)
     source = slices.cut(memory_source(held[0], held[1], _weight(weight), columns, selection.nan))
     if selection.listing and not selection.beside:
         source.beside = columns_beside(sides.preds, used, selection.id)

@@ -15,6 +15,7 @@ from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import as_keywords, check_rows, check_word, choices_of, in_keywords
 from evalcli.sources.base import Scan, Selection, told_every
+from evalcli.sources.memory import lies_there
 from evalcli.sources.slicing import told_of_ranges
 from evalcli.uncertainty import FEWEST_RESAMPLES
 from evalcli.uncertainty.intervals import Confidence
@@ -138,7 +139,7 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
         pred: Which column holds the predictions, where a frame or a file has several.
         id: Pair two table files by this column.
         where: Keep the rows of table files for which this SQL holds.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Scores that lie on a GPU are evaluated there.
         backend: ``auto``, ``numpy`` or ``torch``.
         batch_size: Rows held at a time. No result depends on it.
         workers: Threads that count. No result depends on it.
@@ -238,7 +239,10 @@ def _evaluated(
 ) -> Report:
     from evalcli.evaluation import evaluate as evaluated
 
-    with closing(open_sides(sides, selection, copies=_writable(execution))) as source:
+    if not extras.own:  # which see every batch on the host
+        execution = _where_it_lies(sides, execution)
+    leave = execution.device.startswith("cuda") and not extras.own
+    with closing(open_sides(sides, selection, copies=_writable(execution), leave=leave)) as source:
         kept: list[Measured] = []
         also = extras.needed(())
         found = evaluated(source, choices, execution, names, also=also, own=extras.own, kept=kept.append)
@@ -268,6 +272,13 @@ def _counted(
         if text := told_of_doubt(part):
             warnings.warn(as_keywords(text), stacklevel=4)
         return Part(encode(part))
+
+
+def _where_it_lies(sides: Sides, execution: Execution) -> Execution:
+    """Scores that lie on a device are evaluated there, unless told otherwise."""
+    if (execution.backend, execution.device) != ("auto", "auto") or not lies_there(sides.preds, sides.target):
+        return execution
+    return replace(execution, device=str(sides.preds.device))
 
 
 def _writable(execution: Execution) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from evalcli.errors import LimitError
 from evalcli.evidence import in_unit
-from evalcli.metrics.arrays import asnumpy, fetch, to_device
+from evalcli.metrics.arrays import fetch, host_scores, to_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,8 +141,7 @@ def _look_on_device(scores: Array, device: str) -> Look:
         places, numbers = fetch(best.to(torch.int32), seen)
         low, high, worst, ties = numbers.tolist()
         if there.is_floating_point() and (isnan(low) or worst == -np.inf):
-            host = asnumpy(there.float() if there.dtype.itemsize < 4 else there)
-            return look_at_columns(host)._replace(there=there)
+            return look_at_columns(host_scores(there))._replace(there=there)
         sums = None
         if in_unit(low, high):  # not every device knows float64
             (sums,) = fetch(there.sum(dim=1, dtype=torch.float32 if there.device.type == "mps" else torch.float64))

@@ -14,7 +14,7 @@ import numpy as np
 from evalcli.classification.columns import blocks, looks_on_device
 from evalcli.errors import InputError
 from evalcli.kept import Kept, span
-from evalcli.metrics.arrays import joined, picked, to_device
+from evalcli.metrics.arrays import host_scores, joined, picked, to_device
 from evalcli.metrics.labels import LARGEST_LABEL
 from evalcli.task import sum_tolerance
 from evalcli.threshold import as_stored
@@ -358,6 +358,8 @@ class _Rows:
         """What is left to count."""
         target, weight, repeats = self.target, self.weight, self.repeats
         scores = self.scores if self.plan.keep_scores else None
+        if scores is not None and not self.plan.leave_scores:
+            scores = host_scores(scores)
         groups, places, cluster = self._groups(), None, self.cluster
         if self.kept.mask is not None:
             kept = self.kept.mask

@@ -210,8 +210,10 @@ class ScoreStates:
     def merge(self, other: Self) -> None:
         """Take in what another worker has seen."""
         self.unscored += other.unscored
-        if self._there is not None and other._there is not None:
+        if self._there is not None and other._there is not None and self._there.device == other._there.device:
             self._there.merge(other._there)
+        else:
+            other.settle()
         for name, state in self.states.items():
             state.merge(other.states[name])
 

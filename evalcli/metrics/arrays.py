@@ -55,6 +55,11 @@ def asnumpy(array: Array) -> HostArray:
     return np.asarray(array.detach().cpu() if hasattr(array, "detach") else array)
 
 
+def host_scores(scores: Array) -> HostArray:
+    """Scores on the host, in a type that numpy computes with: it has no bfloat16 to receive torch's."""
+    return asnumpy(scores if is_host(scores) or scores.dtype.itemsize > 2 else scores.float())
+
+
 def to_device(array: Array, device: Any) -> Array:
     """``array`` on ``device``: numpy stays numpy on ``"cpu"``; any other device, or a ``torch.device``, means torch."""
     if isinstance(array, (int, float)):
@@ -66,7 +71,7 @@ def to_device(array: Array, device: Any) -> Array:
     import torch
 
     if torch.device(device).type != "cuda" or array.nbytes < _PINNED_FROM:
-        return torch.as_tensor(array, device=device)
+        return torch.as_tensor(array if array.flags.writeable else array.copy(), device=device)
     # Through pinned memory, which torch keeps and gives out again once the copy is done: it takes twice as many bytes
     # a second, and this thread need not wait for it.
     import numpy as np

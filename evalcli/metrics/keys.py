@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, is_host
+from evalcli.metrics.arrays import Array, host_scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,9 +47,7 @@ def sort_keys(scores: Array, bits: int = 64) -> HostArray:
     """
     if bits < key_bits(scores):
         raise ValueError(f"keys of {bits} bits do not hold {scores.dtype}")
-    if not is_host(scores) and scores.dtype.itemsize < 4:  # numpy has no bfloat16 to receive torch's
-        scores = scores.float()
-    values = asnumpy(scores).astype(_FLOATS[bits])
+    values = host_scores(scores).astype(_FLOATS[bits])
     if unknown := int(np.isnan(values).sum()):
         said = "1 score is" if unknown == 1 else f"{unknown} scores are"
         raise InputError(f"{said} NaN and cannot be ranked", fix="use --nan drop")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from evalcli.metrics.arrays import Array, asnumpy
+from evalcli.metrics.arrays import Array, asnumpy, host_scores
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -30,7 +30,7 @@ def one_vs_rest_scores(scores: Array, kind: Literal["logits", "probs"]) -> HostA
     An infinite logit is certain; where several are, they share; a row of −inf only is uniform.
     """
     if kind == "probs":
-        return asnumpy(scores.float() if hasattr(scores, "detach") and scores.dtype.itemsize < 4 else scores)
+        return host_scores(scores)
     logits = asnumpy(scores.double() if hasattr(scores, "detach") else scores)
     odds = np.empty(logits.shape[::-1])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, is_host
+from evalcli.metrics.arrays import Array, asnumpy, host_scores
 from evalcli.metrics.labels import label_rows
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def softplus(logits: HostArray) -> HostArray:
 
 def positive_scores(scores: Array, form: ScoreForm, positive: int = 1) -> HostArray:
     """Two columns (N, 2) as the one (N,) that binary states read: the difference of logits, or P(positive)."""
-    columns = _host_scores(scores)
+    columns = host_scores(scores)
     if form.kind == "probs":
         return np.ascontiguousarray(columns[:, positive])
     with np.errstate(over="ignore", invalid="ignore"):
@@ -188,7 +188,7 @@ def score_rows(
 
     Raises: ``InputError`` for shapes that differ, targets that are no classes and weights that are no weights.
     """
-    scores = _host_scores(scores)
+    scores = host_scores(scores)
     target = asnumpy(target)
     wanted = (len(target),) if form.binary else (len(target), form.classes)
     if scores.shape != wanted:
@@ -200,13 +200,6 @@ def score_rows(
         targets = "1 target lies" if outside == 1 else f"{outside} targets lie"
         raise InputError(f"{targets} outside the classes 0 to {form.classes - 1}")
     return ScoreRows(scores, found, batch.weight, batch.repeats)
-
-
-def _host_scores(scores: Array) -> HostArray:
-    """Scores on the host, in a type that numpy computes with."""
-    if not is_host(scores) and scores.dtype.itemsize < 4:  # numpy has no bfloat16 to receive torch's
-        scores = scores.float()
-    return asnumpy(scores)
 
 
 def probability_rows(

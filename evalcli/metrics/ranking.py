@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, distinct, is_host
+from evalcli.metrics.arrays import Array, asnumpy, distinct, host_scores
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keycolumn import Bins, KeyColumn, merged_bins
@@ -152,8 +152,7 @@ class KeyTable(Metric):
         """Count a checked batch of cells, each column in a row of its own: ``scores`` and ``target`` are (C, N)."""
         if self.pairwise:
             raise ValueError("pairs of classes need one class per row")
-        if not is_host(scores):
-            scores = asnumpy(scores.float() if scores.dtype.itemsize < 4 else scores)
+        scores = host_scores(scores)
         kept = target >= 0
         keys = sort_keys(scores if kept.all() else np.where(kept, scores, 0), self.bits)  # the others may be NaN
         for side in (0, 1):

@@ -303,13 +303,13 @@ def row_hashes(scores: HostArray, target: HostArray, weight: HostArray | None = 
     """
     columns = scores[:, None] if scores.ndim == 1 else scores
     factors = hash_factors(columns.shape[1] + 2)
-    hashes = target.astype(np.uint64) * factors[0]
+    hashes: HostArray = target.astype(np.uint64) * factors[0]
     if weight is not None:
         hashes += (weight + 0.0).view(np.uint64) * factors[1]
     step = max(1, _HASHED // max(1, columns.shape[1]))
     for start in range(0, len(columns), step):
         rows = slice(start, start + step)
-        bits = (columns[rows].astype(np.float64) + 0.0).view(np.uint64)  # −0.0 becomes 0.0
+        bits: HostArray = (columns[rows].astype(np.float64) + 0.0).view(np.uint64)  # −0.0 becomes 0.0
         hashes[rows] += bits @ factors[2:]
     mix(hashes)
     return hashes
@@ -317,9 +317,10 @@ def row_hashes(scores: HostArray, target: HostArray, weight: HostArray | None = 
 
 def hash_factors(many: int) -> HostArray:
     """Odd numbers (many,) uint64 without a pattern."""
-    factors = 2 * np.arange(1, many + 1, dtype=np.uint64) + np.uint64(1)
+    factors: HostArray = 2 * np.arange(1, many + 1, dtype=np.uint64) + np.uint64(1)
     mix(factors)
-    return factors | np.uint64(1)
+    factors |= np.uint64(1)
+    return factors
 
 
 def mix(hashes: HostArray) -> None:

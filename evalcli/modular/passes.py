@@ -1,7 +1,7 @@
 """The pass of an evaluation, fed by hand: any task, any metric, and the numbers of the command line to the bit.
 
-It lives on the host. Nothing here knows a family of tasks: the plan begins the pass, and the family's own reporter
-reads it.
+It lives on the host, but for scores that lie on a device: those are gathered there. Nothing here knows a family of
+tasks: the plan begins the pass, and the family's own reporter reads it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from evalcli.evidence import Evidence
 from evalcli.inputs import Sides, open_sides
 from evalcli.layout import find_layout
 from evalcli.sources.base import Batch, Field, Selection, Source
+from evalcli.sources.memory import lies_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,11 +54,12 @@ class PassCore:
         *,
         weighted: bool,
         known: Evidence | None = None,
+        device: str | None = None,
     ) -> None:
         self.setup, self.names, self.sides, self.weighted = setup, names, sides, weighted
         self.layout = find_layout(*sides, setup.choices)
         source = FedSource(sides, weighted=weighted)
-        placement = Placement("numpy", "cpu", "fed by hand")
+        placement = Placement("numpy" if device is None else "torch", device or "cpu", "fed by hand")
         self.plan = Plan(source, setup.choices, self.layout, placement, names, budget=setup.budget)
         self._begin(Evidence() if known is None else known)
 
@@ -71,10 +73,12 @@ class PassCore:
     @classmethod
     def of(cls, setup: Setup, names: tuple[str, ...], batch: Sides, known: Evidence | None) -> PassCore | None:
         """An empty one for batches like this; ``None`` for a batch without rows."""
-        source = _opened(setup, batch.preds, batch.target, batch.weight)
+        leave = batch.weight is None and lies_there(batch.preds, batch.target)
+        source = _opened(setup, batch.preds, batch.target, batch.weight, leave=leave)
         if source.preds.shape[0] == source.target.shape[0] == 0:
             return None
-        return cls(setup, names, _sides(setup, source), weighted=source.weighted, known=known)
+        device = str(batch.preds.device) if leave else None
+        return cls(setup, names, _sides(setup, source), weighted=source.weighted, known=known, device=device)
 
     @property
     def shown(self) -> Evidence:
@@ -93,7 +97,7 @@ class PassCore:
             InputError: it is of another form, or shows that the first batches were read wrongly.
 
         """
-        source = _opened(self.setup, preds, target, weight)
+        source = _opened(self.setup, preds, target, weight, leave=self.plan.device is not None)
         rows = source.preds.shape[0]
         if not rows:
             return
@@ -204,10 +208,10 @@ class PassCore:
         return other
 
 
-def _opened(setup: Setup, preds: Any, target: Any, weight: Any) -> Source:
+def _opened(setup: Setup, preds: Any, target: Any, weight: Any, *, leave: bool) -> Source:
     choices = setup.choices
     selection = Selection(scores=choices.scores, nan=choices.nan, labels=choices.labels)
-    return open_sides(Sides(preds, target, weight), selection)
+    return open_sides(Sides(preds, target, weight), selection, leave=leave)
 
 
 def _sides(setup: Setup, source: Source) -> tuple[Field, Field]:

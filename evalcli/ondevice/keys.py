@@ -1,4 +1,4 @@
-"""Scores as sortable keys on a device, where they wait unsorted until the columns of the host take them over, sorted."""
+"""Scores as sortable keys on a device: they wait there, and are sorted when the columns of the host take them over."""
 
 from __future__ import annotations
 
@@ -108,5 +108,5 @@ def _bins(keys: Array, shift: int) -> Bins:
 def host_keys(keys: Array) -> HostArray:
     """Keys as the host has them, which are unsigned."""
     bits = 8 * keys.dtype.itemsize
-    held: HostArray = asnumpy(keys).view(UNSIGNED[bits])
-    return held ^ UNSIGNED[bits](1 << (bits - 1))
+    held: HostArray = asnumpy(keys).view(UNSIGNED[bits]) ^ UNSIGNED[bits](1 << (bits - 1))
+    return held

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 HALF = {"float16", "bfloat16"}
 LARGEST = (1 << 63) - 1
+GATHERING = {"cuda"}
+"""Kinds of devices on which scores are gathered where they lie."""
 
 
 class HeldArray(StoredArray):
@@ -57,22 +59,35 @@ class HeldArray(StoredArray):
 
 
 class HeldTensor(StoredArray):
-    """A torch tensor that numpy cannot look into: on another device, or of a type that numpy does not have."""
+    """A torch tensor that numpy cannot look into: on another device, or of a type that numpy does not have.
 
-    def __init__(self, name: str, tensor: Any) -> None:
+    ``stays``: hand out its rows as they lie there.
+    """
+
+    def __init__(self, name: str, tensor: Any, *, stays: bool = False) -> None:
         self.name, self.shape = name, tuple(tensor.shape)
         self.dtype = str(tensor.dtype).removeprefix("torch.")
-        self._tensor = tensor
+        self._tensor, self._stays = tensor, stays
         if not self.shape:
             raise InputError("a single number, not an array of samples", fix="give one entry a sample", path=name)
 
     def read(self, start: int, stop: int) -> Array:
-        """Rows ``start:stop``, brought to the host; half types as float32."""
+        """Rows ``start:stop``, brought to the host unless they stay; half types then as float32."""
         rows = self._tensor[start:stop]
+        if self._stays:
+            return rows  # type: ignore[no-any-return]  # of torch
         if rows.dtype.is_floating_point and rows.dtype.itemsize < 4:
             rows = rows.float()
         found: Array = rows.cpu().numpy()
         return found
+
+
+def lies_there(preds: Any, target: Any) -> bool:
+    """Whether ``preds`` are scores (N, C), on a device that can gather them, of one class for each ``target`` (N,)."""
+    if not hasattr(preds, "is_floating_point") or not hasattr(target, "shape"):
+        return False
+    wide = len(preds.shape) == 2 and preds.shape[1] > 1 and len(target.shape) == 1 and len(preds) == len(target)
+    return wide and preds.device.type in GATHERING and preds.is_floating_point() and not preds.is_sparse
 
 
 class HeldText(StoredArray):

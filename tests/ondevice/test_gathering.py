@@ -1,0 +1,269 @@
+"""What a device gathers of scores against what the host counts: torch runs here on the CPU."""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from evalcli.metrics.calibration import CalibrationBins, ClasswiseBins
+from evalcli.metrics.confidence import ConfidenceTable
+from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.losses import Brier, LogLoss
+from evalcli.metrics.odds import one_vs_rest_scores
+from evalcli.metrics.probability import ScoreForm, probability_rows, score_rows
+from evalcli.metrics.rank_sample import RankSample
+from evalcli.metrics.ranking import KeyTable
+from evalcli.metrics.scorestate import feed
+from evalcli.metrics.temperature import LowestHashes, TemperatureSample
+from evalcli.metrics.temperature import row_hashes as host_hashes
+from evalcli.metrics.topk import RankHistogram
+from evalcli.ondevice import gather, keys, sums
+from evalcli.ondevice.odds import one_vs_rest_columns
+from evalcli.ondevice.rows import look
+from evalcli.ondevice.samples import lowest, row_hashes
+
+RNG = np.random.default_rng(7)
+
+
+def nasty(rows: int, classes: int) -> np.ndarray:
+    """Logits with ties, far ones, infinite ones, several infinite ones, and zeros of both signs."""
+    logits = RNG.normal(size=(rows, classes)) * RNG.choice([0.1, 3.0, 300.0], (rows, 1))
+    logits[::5, 0] = logits[::5, -1]
+    logits[1], logits[2], logits[3, 0] = 0.0, -0.0, 1e30
+    logits[4, 0], logits[5], logits[6, 1] = np.inf, np.inf, -np.inf
+    logits[7, 1:], logits[8] = -np.inf, logits[9]
+    return logits
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def forms() -> dict[str, tuple[ScoreForm, np.ndarray, np.ndarray]]:
+    found = {}
+    for classes in (2, 3, 8, 65, 130):
+        target = RNG.integers(classes, size=600)
+        logits = nasty(600, classes)
+        probs = softmax(RNG.normal(size=(600, classes)) * 4)
+        probs[:3] = np.eye(classes)[:1]
+        found[f"logits-{classes}"] = ScoreForm("logits", classes), logits, target
+        found[f"float32-{classes}"] = ScoreForm("logits", classes, eps=2.0**-23), logits.astype(np.float32), target
+        found[f"probs-{classes}"] = ScoreForm("probs", classes), probs, target
+        found[f"probs32-{classes}"] = ScoreForm("probs", classes, eps=2.0**-23), probs.astype(np.float32), target
+    target, odds = RNG.integers(2, size=600), RNG.normal(size=600) * 5
+    odds[:5] = 0.0, -0.0, np.inf, -np.inf, 800.0
+    share = (1 / (1 + np.exp(-odds))).round(2)
+    found["one-logit"] = ScoreForm("logits", binary=True), odds, target
+    found["one-prob"] = ScoreForm("probs", binary=True), share, target
+    found["one-prob32"] = ScoreForm("probs", binary=True, eps=2.0**-23), share.astype(np.float32), target
+    return found
+
+
+FORMS = forms()
+
+
+def states_of(form: ScoreForm, scores: np.ndarray, budget: int = 1 << 26) -> dict:
+    bits = 32 if scores.dtype == np.float32 and (form.kind == "probs" or form.binary) else 64
+    found = {
+        "loss": LogLoss(form),
+        "brier": Brier(form),
+        "bins": CalibrationBins(form),
+        "table": ConfidenceTable(form, budget=budget),
+        "ranked": KeyTable(1 if form.binary else form.classes, bits=bits, budget=budget),
+        "temperature": TemperatureSample(form, rows=50),
+    }
+    if form.binary:
+        return found | {"positive": CalibrationBins(form, of="positive")}
+    found |= {"classwise": ClasswiseBins(form), "ranks": RankHistogram(form)}
+    return found | {"sample": RankSample(form.classes, cells=40 * form.classes)}
+
+
+def on_host(states: dict, form: ScoreForm, scores: np.ndarray, target: np.ndarray) -> dict:
+    hashes = host_hashes(scores, target)
+    shared = [state for state in states.values() if hasattr(state, "take") and not isinstance(state, RankSample)]
+    with np.errstate(all="ignore"):
+        feed(shared, score_rows(scores, target, form)._replace(hashes=hashes))
+        odds = scores if form.binary else one_vs_rest_scores(scores, form.kind)
+    states["ranked"].update(odds, target)
+    if "sample" in states:
+        states["sample"].update(odds, target, hashes=hashes)
+    return states
+
+
+def gathered(
+    states: dict, form: ScoreForm, scores: np.ndarray, target: np.ndarray, cuts: list[int]
+) -> gather.DeviceScores:
+    there = gather.DeviceScores(states, form, "cpu")
+    for start, stop in pairwise([0, *cuts, len(target)]):
+        there.update(torch.from_numpy(scores[start:stop]), torch.from_numpy(target[start:stop]))
+    return there
+
+
+def saved(states: dict) -> dict[str, np.ndarray]:
+    return {f"{name}.{part}": array for name, state in states.items() for part, array in state.state_dict().items()}
+
+
+EXPONENTIALS = ("total", "confidence", "column", "ranked", "sample", "sizes")
+"""What may differ in a last digit, since two libraries take an exponential or a logarithm."""
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_rows_are_looked_at_as_on_the_host(name):
+    form, scores, target = FORMS[name]
+    with np.errstate(all="ignore"):
+        here = probability_rows(score_rows(scores, target, form), form)
+    there = look(torch.from_numpy(scores), torch.from_numpy(target), form)
+    for part in ("rank", "tied", "clipped"):
+        mine, theirs = getattr(here, part), getattr(there, part)
+        assert (mine is None) == (theirs is None)
+        if mine is not None:
+            np.testing.assert_array_equal(mine, theirs.numpy(), err_msg=part)
+    for part in ("loss", "brier", "confidence", "doubt", "positive"):
+        if getattr(here, part) is not None:
+            np.testing.assert_allclose(getattr(there, part).numpy(), getattr(here, part), 1e-14, 1e-300, err_msg=part)
+
+
+@pytest.mark.parametrize("name", [name for name, (form, *_) in FORMS.items() if not form.binary])
+def test_odds_are_those_of_the_host(name):
+    form, scores, _ = FORMS[name]
+    with np.errstate(all="ignore"):
+        here = one_vs_rest_scores(scores, form.kind)
+    np.testing.assert_allclose(one_vs_rest_columns(torch.from_numpy(scores), form.kind).T.numpy(), here, 1e-13, 1e-300)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_states_take_over_what_the_host_counts(name):
+    """Whole numbers are the same bits; so is everything where no exponential is taken."""
+    form, scores, target = FORMS[name]
+    finite = np.isfinite(scores.reshape(len(scores), -1)).all(axis=1) | (form.kind == "logits")
+    scores, target = scores[finite], target[finite]
+    here = on_host(states_of(form, scores), form, scores, target)
+    there = states_of(form, scores)
+    gathered(there, form, scores, target, [10, 10, 333]).settle()
+    expected, found = saved(here), saved(there)
+    assert expected.keys() == found.keys()
+    for key, array in expected.items():
+        exact = form.kind == "probs" and "loss" not in key and "bri" not in key
+        if exact or not any(word in key for word in EXPONENTIALS):
+            np.testing.assert_array_equal(found[key], array, err_msg=key)
+    for state in ("loss", "brier"):
+        assert float(there[state].total) == pytest.approx(float(here[state].total), rel=1e-14)
+    mine, theirs = here["ranked"].compute(), there["ranked"].compute()
+    for one, other in zip(mine, theirs, strict=True):
+        assert (one.pos.sum(), one.neg.sum()) == (other.pos.sum(), other.neg.sum())
+
+
+@pytest.mark.parametrize("budget", [1 << 26, 4000])
+def test_no_cut_and_no_merge_shows(budget, monkeypatch):
+    monkeypatch.setattr(gather, "_SCORES", 500)
+    form, scores, target = FORMS["logits-8"]
+    whole = states_of(form, scores, budget)
+    gathered(whole, form, scores, target, []).settle()
+    assert budget > 4000 or not whole["ranked"].exact
+    parts = []
+    for start, stop, cuts in ((0, 250, [1, 7]), (250, 600, [100])):
+        states = states_of(form, scores, budget)
+        parts.append((states, gathered(states, form, scores[start:stop], target[start:stop], cuts)))
+    (states, there), (others, also) = parts
+    there.merge(also)
+    for name in ("temperature", "sample"):  # the samples lie in the states
+        states[name].merge(others[name])
+    there.settle()
+    expected, found = saved(whole), saved(states)
+    for key, array in expected.items():
+        np.testing.assert_array_equal(found[key], array, err_msg=key)
+
+
+def test_full_columns_are_sorted_on_the_way(monkeypatch):
+    form, scores, target = FORMS["logits-3"]
+    expected = states_of(form, scores, 2000)
+    gathered(expected, form, scores, target, []).settle()
+    monkeypatch.setattr(keys, "MOST_BYTES", 1000)
+    found = states_of(form, scores, 2000)
+    gathered(found, form, scores, target, list(range(50, 600, 50))).settle()
+    for key, array in saved(expected).items():
+        np.testing.assert_array_equal(saved(found)[key], array, err_msg=key)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("capacity", [4, 5, 17, 100, 1000])
+def test_columns_are_sorted_into_the_bins_of_the_host(bits, capacity):
+    from evalcli.metrics.keycolumn import KeyColumn
+    from evalcli.metrics.keys import sort_keys
+
+    scores = np.concatenate([RNG.normal(size=300), RNG.integers(-3, 3, 100), [0.0, -0.0, np.inf, -np.inf, 5e-324]])
+    scores = scores.astype(np.float32 if bits == 32 else np.float64)
+    truth = RNG.random(len(scores)) < 0.3
+    here, there = KeyColumn(2, bits, capacity), KeyColumn(2, bits, capacity)
+    for side in (0, 1):
+        here.add(side, sort_keys(scores[truth == side], bits))
+    column = keys.ColumnsThere(1, bits, "cpu")
+    column.add(torch.from_numpy(scores)[None], torch.from_numpy(truth))
+    column.into([there], [1])
+    for key, array in here.state_dict().items():
+        np.testing.assert_array_equal(there.state_dict()[key], array, err_msg=key)
+
+
+def test_sums_are_the_exact_ones(monkeypatch):
+    monkeypatch.setattr(sums, "_MOST_ROWS", 1000)
+    values = RNG.normal(size=5000) * 10.0 ** RNG.integers(-300, 300, 5000)
+    values[:4] = 0.0, -0.0, 5e-324, 1.7e308
+    cells = RNG.integers(3, size=5000)
+    expected = ExactSum(3)
+    expected.add(values, cells)
+    there, also, total = sums.SumsThere(3, "cpu"), sums.SumsThere(3, "cpu"), ExactSum(3)
+    for part, (start, stop) in zip((there, also, there), pairwise([0, 700, 3000, 5000]), strict=True):
+        part.add(torch.from_numpy(values[start:stop]), torch.from_numpy(cells[start:stop]))
+    there.merge(also)
+    there.into(total)
+    assert total.exact() == expected.exact()
+    there.into(total)  # nothing is left
+    assert total.exact() == expected.exact()
+    for key, array in expected.state_dict().items():
+        np.testing.assert_array_equal(total.state_dict()[key], array)
+
+
+def test_hashes_are_those_of_the_host():
+    for classes in (1, 2, 40):
+        scores, target = RNG.normal(size=(100, classes)).astype(np.float32), RNG.integers(9, size=100)
+        scores[0] = -0.0
+        found = row_hashes(torch.from_numpy(scores), torch.from_numpy(target)).numpy().view(np.uint64)
+        np.testing.assert_array_equal(found, host_hashes(scores, target))
+    flat = row_hashes(torch.from_numpy(scores[:, 0]), torch.from_numpy(target)).numpy().view(np.uint64)
+    np.testing.assert_array_equal(flat, host_hashes(scores[:, 0], target))
+
+
+def test_the_lowest_are_found_as_unsigned_numbers():
+    sample = LowestHashes(3, 1)
+    hashes = np.array([1 << 63, 5, (1 << 64) - 1, 5, 7, 9, 2], np.uint64)
+    found = lowest(torch.from_numpy(hashes.view(np.int64)), sample)
+    assert sorted(hashes[found.numpy()].tolist()) == [2, 5, 5, 7]
+    sample.add(hashes[found.numpy()], np.zeros((4, 1)), np.ones(4, np.int64))
+    assert sample.limit == 7
+    assert lowest(torch.from_numpy(np.array([6, 8], np.uint64).view(np.int64)), sample).tolist() == [0]
+
+
+def test_what_cannot_be_gathered():
+    suits = gather.DeviceScores.suits
+    form = ScoreForm("logits", 3)
+    assert suits({"loss": LogLoss(form)}, "cuda")
+    assert not suits({"loss": LogLoss(form, weighted=True)}, "cuda")
+    assert not suits({"pairs": KeyTable(3, pairwise=True)}, "cuda")
+    assert not suits({"loss": LogLoss(form)}, "mps")
+
+
+def test_a_copy_goes_on_by_itself():
+    form, scores, target = FORMS["probs-3"]
+    states = states_of(form, scores)
+    there = gathered(states, form, scores[:100], target[:100], [])
+    there.settle()
+    other = copy.deepcopy(there)
+    other.update(torch.from_numpy(scores), torch.from_numpy(target))
+    other.settle()
+    assert states["loss"].rows == 100
+    assert other.states["loss"].rows == 700
