@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.counting import Plan, count
-from evalcli.engine import WIDE, Placement, batch_rows, place, worker_count
+from evalcli.engine import GPU_FROM, GPU_FROM_SCORED, WIDE, Placement, batch_rows, place, worker_count
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import needs_scores, parse
 from evalcli.report import Finding, Report, Run, Value
@@ -101,7 +101,7 @@ def measure(  # noqa: PLR0913  # likewise
     with spoken_of(source.aliases):
         layout = find_layout(source.preds, source.target, choices)
         check_scores(metrics, layout)
-        placement = place(execution, _wide_bytes(source, layout, (*(metrics or ("auroc",)), *also)))
+        placement = place(execution, *_gathered_bytes(source, layout, metrics, also, own))
         size = batch_rows(execution, row_bytes(source), placement)
         workers = worker_count(execution, source, size)
         gated, budget = tuple(also), execution.ranking_budget
@@ -208,11 +208,17 @@ def check_scores(metrics: Sequence[str] | None, layout: Layout) -> None:
             raise needs_scores(name)
 
 
-def _wide_bytes(source: Source, layout: Layout, metrics: Sequence[str]) -> int:
-    """The bytes of scores whose best columns are all that these metrics ask for; 0 where they ask for more."""
-    if (layout.width or 0) < WIDE or any(parse(name).entry.needs_scores for name in metrics):
-        return 0
-    return (source.rows or 0) * row_bytes(source) // 2
+def _gathered_bytes(
+    source: Source, layout: Layout, metrics: tuple[str, ...] | None, also: Sequence[str], own: Sequence[OwnMetric]
+) -> tuple[int, int]:
+    """The bytes of scores that a GPU would gather, and how many are worth its start; none where the host is needed."""
+    asked = [parse(name).entry for name in (*(metrics or ()), *also)]
+    size = (source.rows or 0) * row_bytes(source) // 2
+    if metrics is not None and not any(entry.needs_scores for entry in asked):
+        return (size if (layout.width or 0) >= WIDE else 0), GPU_FROM
+    on_host = source.weighted or source.slicers or source.clustered or own or layout.target != "labels"
+    pairs = any(entry.state == "PairwiseKeyTable" for entry in asked)
+    return (size if layout.preds == "columns" and not on_host and not pairs else 0), GPU_FROM_SCORED
 
 
 def row_bytes(source: Source) -> int:

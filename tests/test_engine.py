@@ -22,6 +22,7 @@ from evalcli.engine import (
 )
 from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
+from evalcli.layout import find_layout
 from evalcli.task import Choices
 
 
@@ -204,6 +205,13 @@ def test_only_a_lot_of_wide_scores_is_worth_the_start_of_a_gpu(monkeypatch, tmp_
     assert place(Execution(), engine.GPU_FROM - 1).backend == "numpy"
     assert place(Execution(device="cpu"), engine.GPU_FROM).backend == "numpy"
     assert place(Execution(backend="numpy"), engine.GPU_FROM).backend == "numpy"
+    scored = place(Execution(), engine.GPU_FROM_SCORED, engine.GPU_FROM_SCORED)
+    assert scored == ("torch", "cuda:0", "1 GiB of scores are worth the start of a GPU")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for rank, device in (("1", "cuda:1"), ("2", "cuda:0")):  # each rank of a machine takes a GPU of its own
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        assert place(Execution(device="cuda")).device == place(Execution("torch")).device == device
+        assert place(Execution(device="cuda:1")).device == "cuda:1"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert place(Execution(), engine.GPU_FROM).backend == "numpy"
     monkeypatch.setattr(engine, "GPU_NODE", str(tmp_path / "none"))
@@ -211,20 +219,36 @@ def test_only_a_lot_of_wide_scores_is_worth_the_start_of_a_gpu(monkeypatch, tmp_
     assert place(Execution(), engine.GPU_FROM).backend == "numpy"
 
 
-@pytest.mark.parametrize(
-    ("columns", "metrics", "wide"),
-    [(100, ("accuracy", "f1_macro"), True), (100, ("accuracy", "auroc_macro"), False), (10, ("accuracy",), False),
-     (100, None, False)],
-)  # fmt: skip
-def test_which_reports_ask_for_best_columns_alone(monkeypatch, columns, metrics, wide):
+def test_a_report_tells_what_a_gpu_would_gather(monkeypatch):
     asked = []
-    monkeypatch.setattr(evaluation, "place", lambda execution, size: asked.append(size) or place(execution))
-    source = MemorySource(np.eye(columns, dtype=np.float32), np.arange(columns))
-    evaluation.evaluate(source, Choices(), Execution(), metrics)
-    assert asked == [4 * columns**2 if wide else 0]
+    monkeypatch.setattr(evaluation, "place", lambda execution, *told: asked.append(told) or place(execution))
+    source = MemorySource(np.eye(100, dtype=np.float32), np.arange(100))
+    for metrics in (("accuracy", "f1_macro"), ("accuracy", "auroc_macro"), None):
+        evaluation.evaluate(source, Choices(), Execution(), metrics)
+    assert asked == [(40_000, engine.GPU_FROM), *[(40_000, engine.GPU_FROM_SCORED)] * 2]
 
 
 def test_the_report_says_how_it_ran():
     found = evaluate(source(50), Choices(), Execution(batch_size=10, workers=2))
     assert (found.run.backend, found.run.device, found.run.workers, found.run.batch_size) == ("numpy", "cpu", 2, 10)
     assert found.run.seconds > 0
+
+
+def test_what_a_gpu_would_gather():
+    """Scores from all sides sooner than labels alone; nothing where the host is needed."""
+
+    def asked(source, metrics=None, also=(), own=()):
+        layout = find_layout(source.preds, source.target, Choices())
+        return evaluation._gathered_bytes(source, layout, metrics, also, own)
+
+    scores, target = np.zeros((100, 3), np.float32), np.arange(100) % 3
+    source = MemorySource(scores, target)
+    assert asked(source) == asked(source, ("log_loss",)) == (1200, engine.GPU_FROM_SCORED)
+    assert asked(source, ("accuracy",)) == (0, engine.GPU_FROM)  # narrow
+    assert asked(source, ("accuracy",), ("auroc_macro",)) == (1200, engine.GPU_FROM_SCORED)
+    assert asked(MemorySource(np.zeros((9, 64), np.float32), np.arange(9)), ("accuracy",)) == (2304, engine.GPU_FROM)
+    assert asked(source, ("auroc_ovo",))[0] == 0
+    assert asked(source, own=("mine",))[0] == 0
+    assert asked(MemorySource(scores, target, weight=np.ones(100)))[0] == 0
+    assert asked(MemorySource(scores, target, slices={"r": ["a"] * 100}))[0] == 0
+    assert asked(MemorySource(target, target))[0] == 0

@@ -290,9 +290,12 @@ class ExactSum:
 
     def take_limbs(self, limbs: HostArray) -> None:
         """Add sums that were laid on the grid elsewhere: ``limbs`` (cells, W) int64, the first of them the least."""
+        held = np.flatnonzero(limbs.any(axis=0))
+        if not len(held):
+            return
         other = type(self)(len(limbs))
-        other._limbs, other._adds = limbs.copy(), 1
-        other._trim()
+        other._first, other._adds = int(held[0]), 1
+        other._limbs = limbs[:, held[0] : held[-1] + 1].copy()
         self.merge(other)
 
     def fresh(self) -> Self:

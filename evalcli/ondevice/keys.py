@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 
-from evalcli.metrics.arrays import asnumpy
+from evalcli.metrics.arrays import asnumpy, count_cells
 from evalcli.metrics.keycolumn import Bins
 from evalcli.metrics.keys import UNSIGNED
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 30
 """What keys that wait may take with each worker, on a device of 64 times as much; on others in proportion."""
 _SHARE = 64
+_WIDEST = 64
 _TYPES: dict[int, tuple[Any, Any]] = {32: (torch.float32, torch.int32), 64: (torch.float64, torch.int64)}
 
 
@@ -86,12 +87,19 @@ def _starts(keys: Array, shift: int) -> Array:
 
 def _least_shift(sides: Sequence[Array], capacity: int, bits: int) -> int:
     """How many low bits must be dropped so that sorted keys fall into ``capacity`` bins."""
-    low, high = 0, bits - 1
-    while low < high:
-        shift = (low + high) // 2 if high < bits - 1 or low else 0  # most tables are exact
-        fits = sum(int(_starts(keys, shift).sum()) + 1 for keys in sides if len(keys)) <= capacity
-        low, high = (low, shift) if fits else (shift + 1, high)
-    return low
+    held = [keys for keys in sides if len(keys)]
+    apart = sum(_split_histogram(keys, bits) for keys in held)  # neighbours stay apart at shifts below this bit
+    entries = len(held) + (apart.flip(0).cumsum(0).flip(0) - apart)[:bits]
+    shifts = torch.arange(bits, device=entries.device)
+    return int(torch.where(entries <= capacity, shifts, bits - 1).amin())
+
+
+def _split_histogram(keys: Array, bits: int) -> Array:
+    """How many neighbours of sorted ``keys`` differ first in each bit, counted from 1; equal ones stand at 0."""
+    change = (keys[1:] ^ keys[:-1]).long() & ((1 << bits) - 1 if bits < _WIDEST else -1)
+    alone = change & ~(change >> 1)  # no two ones side by side: no float rounds up to a new bit
+    places = torch.where(change < 0, bits, torch.frexp(alone.double())[1].long())
+    return count_cells(places, bits + 1)
 
 
 def _bins(keys: Array, shift: int) -> Bins:

@@ -20,8 +20,8 @@ _WIDTH = (2046 >> 5) + 3
 _LANES = 16
 """Copies of few cells: threads that add to one number wait for each other."""
 _FEW = 1 << 10
-_MOST_ROWS = 1 << 29
-"""Parts below 2^33 of so many rows stay below 2^62."""
+_MOST_ROWS = 1 << 28
+"""Parts below 2^33 of twice so many rows, in whatever lanes, stay below 2^63."""
 
 
 class SumsThere:
@@ -42,10 +42,7 @@ class SumsThere:
 
     def add(self, values: Array, cells: Array | None = None) -> None:
         """Add finite ``values`` (n,) float64 to the sums that ``cells`` (n,) int64 name; without, all to the first."""
-        self._added += len(values)
-        if self._added > _MOST_ROWS:
-            self._carry()
-            self._added = len(values)
+        self._make_room(len(values))
         bits = values.view(torch.int64)
         exponent = (bits >> 52) & 0x7FF
         mantissa = (bits & _FRACTION) | ((exponent > 0).long() << 52)
@@ -63,11 +60,15 @@ class SumsThere:
 
     def merge(self, other: Self) -> None:
         """Take in another's sums."""
-        self._carry()
-        other._carry()
+        self._make_room(other._added)
         self._limbs += other._limbs
 
-    def _carry(self) -> None:
+    def _make_room(self, rows: int) -> None:
+        """Carry before so many rows more could be too many for a limb."""
+        self._added += rows
+        if self._added <= _MOST_ROWS:
+            return
+        self._added = rows + 1
         limbs = self._limbs.view(-1, _WIDTH)
         for place in range(_WIDTH - 1):
             limbs[:, place + 1] += limbs[:, place] >> LIMB_BITS
@@ -75,7 +76,6 @@ class SumsThere:
 
     def into(self, total: ExactSum) -> None:
         """Let ``total`` take them over; nothing is left."""
-        self._carry()
         limbs = self._limbs.view(self.lanes, self.cells, _WIDTH).sum(0)
         total.take_limbs(asnumpy(limbs))
         self._limbs.zero_()
