@@ -215,7 +215,6 @@ def from_disk(folder: Path, shapes: list[tuple[int, int]], rounds: int) -> list[
         every = [("labels", ("-m", "accuracy,f1_macro")), ("all metrics", ())][: 1 if classes > 100 else 2]
         for title, flags in every:
             command = (*ours(), "report", *files, "-f", "json", *flags)
-            sides = ("cpu", "cuda")
             runs = [[run((*command, "--device", side)) for _ in range(rounds)] for side in ("cpu", "cuda")]
             said = [json.loads(each[0].stdout)["metrics"] for each in runs]
             if not alike(*said):
