@@ -70,7 +70,7 @@ def options_of(name: str) -> dict[str, Any] | None:
 
 
 def seconds(work: Callable[[], object], rounds: int = 15, inner: int = 5, warm: int = 3) -> float:
-    """The median time of ``work`` on the device, after some rounds to get ``warm``; ``inner`` calls a round, one wait."""
+    """The median time of ``work`` on the device, after ``warm`` rounds; ``inner`` calls a round, one wait."""
     import torch
 
     for _ in range(warm):

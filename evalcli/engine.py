@@ -35,8 +35,8 @@ Measured on 2026-11-26 on an H200 with 16 cores: 3 s to start, and 4 GB of (1M, 
 the host. Narrow scores were never faster there."""
 
 GPU_FROM_SCORED = 1 << 30
-"""The same where scores are read from all sides. Measured on 2026-11-27 on such a machine: 5 s to start, and a report of
-all metrics of (10M, 10) float32 in 7.3 s against 5.4 s on the host, of (40M, 10) in 7.2 s against 11.4 s."""
+"""The same where scores are read from all sides. Measured on 2026-11-27 on such a machine: 5 s to start, and a report
+of all metrics of (10M, 10) float32 in 7.3 s against 5.4 s on the host, of (40M, 10) in 7.2 s against 11.4 s."""
 
 WIDE = 64
 """Columns from which scores are wide."""

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from evalcli.ondevice.rows import RowsThere
 
 _SCORES = 1 << 24
-"""Scores that are looked at at a time: what is made of them takes some ten times their float64 bytes."""
+"""Scores that are looked at at a time, on a device of 80 GB or more; on others in proportion."""
+_BYTES = 5 << 10
+"""Of a device's memory for each of them: what is made of one takes 80, and eight workers share the rest with others."""
 
 
 class Part(Protocol):
@@ -222,7 +224,9 @@ class DeviceScores:
 
     def __init__(self, states: Mapping[str, Metric], form: ScoreForm, device: str) -> None:
         self.states, self.form, self.device = states, form, torch.device(device)
-        self.rows = 0
+        self.rows, self._most = 0, _SCORES
+        if self.device.type == "cuda":
+            self._most = min(_SCORES, torch.cuda.get_device_properties(self.device).total_memory // _BYTES)
         self._parts: dict[str, Part] = {}
         self._tables: dict[str, ColumnsThere] = {}
         for name, state in states.items():
@@ -243,7 +247,7 @@ class DeviceScores:
 
     def update(self, scores: Array, target: Array) -> None:
         """Take in rows that lie there: ``scores`` (n, C), or (n,) of the positive class, and ``target`` (n,) int64."""
-        step = max(1, _SCORES // (1 if scores.ndim == 1 else scores.shape[1]))
+        step = max(1, self._most // (1 if scores.ndim == 1 else scores.shape[1]))
         with torch.inference_mode():
             for start in range(0, len(target), step):
                 self._take(scores[start : start + step], target[start : start + step])
