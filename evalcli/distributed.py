@@ -112,6 +112,8 @@ def _counted(ranks: Ranks, job: Job, progress: Progress | None) -> Counted | Non
             before = rows_before(offers, ranks.rank) if share.ordered else 0
             source = Relabelled(share.source, preds, target, slicers, scanned, before)
         source.clustered = job.selection.cluster
+        if job.own and job.choices.confidence is not None and source.clustered is None:
+            source.number_rows()
         layout = find_layout(preds, target, job.choices)
         check_scores(job.metrics, layout)
         placement, budget = place(execution), execution.ranking_budget

@@ -112,6 +112,8 @@ def measure(  # noqa: PLR0913  # likewise
         if own:
             from evalcli.own import OwnMetrics
 
+            if choices.confidence is not None and source.clustered is None:
+                source.number_rows()
             plan = replace(plan, own=OwnMetrics(tuple(own), choices, source))
         return Measured(plan, *count(plan, size, progress)), size
 
@@ -129,8 +131,11 @@ def with_own(report: Report, own: Sequence[OwnMetric], found: OwnValues) -> Repo
     undefined = tuple(name for name, value in added.items() if value.value is None)
     findings = tuple(Finding(METRIC_FAILED, "warning", str(one), MEND) for one in found.failures)
     slices = tuple(
-        row._replace(metrics=row.metrics | _own_values(found.slices.get((row.by, row.value), {}), own, report.classes))
+        row._replace(
+            metrics=row.metrics | _own_values(found.slices.get(where, {}), own, report.classes, found.inside.get(where))
+        )
         for row in report.slices
+        for where in [(row.by, row.value)]
     )
     return replace(
         report,

@@ -122,10 +122,12 @@ class OwnMetrics:
         """What each metric computes, and what failed."""
         assert self.total is not None
         values, failures = self.total.values()
-        found = {where: one.values() for where, one in self.total.by_value()}
+        slices = dict(self.total.by_value())
+        found = {where: one.values() for where, one in slices.items()}
         told = told_once(failures, ((where, failed) for where, (_, failed) in found.items()))
-        sure = self.total.sure(values)
-        return OwnValues(values, {where: each for where, (each, _) in found.items()}, told, sure)
+        inside = {where: one.sure(found[where][0]) for where, one in slices.items()}
+        by_slice = {where: each for where, (each, _) in found.items()}
+        return OwnValues(values, by_slice, told, self.total.sure(values), inside)
 
     def rows(self, batch: Batch) -> OwnRows:
         """Rows as metrics see them."""
@@ -136,7 +138,7 @@ class OwnMetrics:
             preds, target = np.repeat(preds, batch.repeats, axis=0), np.repeat(target, batch.repeats, axis=0)
             weight = None if weight is None else np.repeat(weight, batch.repeats)
             groups = None if groups is None else np.repeat(groups, batch.repeats, axis=0)
-        dealt = None if self.choices.confidence is None else owngroups.dealt(batch)
+        dealt = None if self.choices.confidence is None else owngroups.dealt(batch, self.source.origins())
         rows = OwnRows(preds, target, weight, groups, dealt)
         keep = self._kept(preds, target)
         return rows if keep is None else rows.pick(keep)
@@ -182,7 +184,7 @@ class OwnPass:
     """What one worker has gathered: a metric for each batch, by the number of its first row.
 
     ``slices`` hold for each slicer the same of every slice that has rows, by its code; ``groups`` those of the groups
-    of rows that intervals are told by, and how many ``rows`` each has.
+    of rows that intervals are told by, and how many ``rows`` each has. Those of slices are kept where these are few.
     """
 
     def __init__(self, own: OwnMetrics) -> None:
@@ -196,14 +198,18 @@ class OwnPass:
     def add(self, batch: Batch) -> None:
         """Give a batch to each metric."""
         rows = self.own.rows(batch)
-        self._take(batch.start, rows)
+        self._deal(batch.start, rows)
+        sliced = rows if owngroups.are_few(self.own.source.slicers) else rows._replace(dealt=None)
         for number, slices in enumerate(self.slices):
             assert rows.groups is not None
             for code, places in inside(rows.groups[:, number]):
-                slices.setdefault(code, OwnPass(self.own))._take(batch.start, rows.pick(places))
+                slices.setdefault(code, OwnPass(self.own))._deal(batch.start, sliced.pick(places))
+
+    def _deal(self, start: int, rows: OwnRows) -> None:
+        self._take(start, rows)
         if rows.dealt is not None:
             for group, places in inside(rows.dealt):
-                self.groups.setdefault(group, OwnPass(self.own))._take(batch.start, rows.pick(places))
+                self.groups.setdefault(group, OwnPass(self.own))._take(start, rows.pick(places))
 
     def _take(self, start: int, rows: OwnRows) -> None:
         held: dict[str, Any] = {}

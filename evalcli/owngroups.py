@@ -1,10 +1,12 @@
 """How sure the caller's own metrics are: what each is without a group of rows, for every group of rows (the jackknife).
 
 Nothing is known of such a metric but that it merges, so rows are dealt to groups, each of which has a metric of its
-own. The number of a row in what is read together says which group it is in, or where rows belong together
-(``--cluster``) that of its cluster; so neither batches nor workers show. A part has numbers of its own, and so have
-ranks that read whole files: what is merged has another interval than one run, as sure as that. Numbers are hashed: were
-they dealt in turn, sorted rows would make groups that are more alike than samples are.
+own. Its file and its number there say which group a row is in (:mod:`evalcli.sources.origins`), or where rows belong
+together (``--cluster``) the number of its cluster. So neither batches nor workers show, nor the order of files, nor
+which of them were read together or cut among ranks; what is cut into files otherwise has another interval, as sure as
+that, unless clusters say what belongs together. Numbers are hashed: were they dealt in turn, sorted rows would make
+groups that are more alike than samples are. What a row holds cannot say where it goes: rows of labels are alike, and
+groups of rows that are alike vary by more than samples do.
 
 The variance of the pseudovalues of groups of unlike sizes is Busing's; the interval has the t quantile of one group
 less than there are. Twenty times all rows would take too long where a metric keeps many of them: then groups are
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.clustergroups import hashed, without_each
+from evalcli.sources.origins import identities
 from evalcli.uncertainty.clusters import CLUSTERS
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.quantiles import t_quantile
@@ -30,7 +33,8 @@ from evalcli.uncertainty.quantiles import t_quantile
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from evalcli.sources.base import Array, Batch
+    from evalcli.sources.base import Array, Batch, Slicer
+    from evalcli.sources.origins import Origin
     from evalcli.uncertainty.intervals import Confidence
 
 GROUPS = 20
@@ -41,6 +45,10 @@ LEAST_GROUPS = 10
 """With fewer, as of few clusters, the interval is more about its own doubt."""
 MANY_ROWS = 50_000
 """Of more rows a metric that keeps them all is computed of each group by itself, which takes no longer than of all."""
+
+
+MOST_SLICES = 20
+"""Of more slices, all columns together, none has groups: a metric for each group of each of them takes too long."""
 
 
 class Sampled(NamedTuple):
@@ -58,15 +66,21 @@ class Whole(NamedTuple):
     compute: Callable[[Any], Mapping[str, float]]
 
 
-def dealt(batch: Batch) -> Array:
-    """The group of each row (N,), of those that came together one by one."""
+def are_few(slicers: Sequence[Slicer]) -> bool:
+    """Whether slices have intervals; those of a part are never more than those of the whole."""
+    return sum(len(slicer.values) for slicer in slicers) <= MOST_SLICES
+
+
+def dealt(batch: Batch, origins: Sequence[Origin]) -> Array:
+    """The group of each row (N,), of those that came together one by one; ``origins`` are those of the source."""
     numbers = batch.cluster
+    if numbers is not None:
+        return hashed(numbers if batch.repeats is None else np.repeat(numbers, batch.repeats), GROUPS)
+    numbers = batch.numbers
     if numbers is None:
         count = len(batch.preds) if batch.repeats is None else int(batch.repeats.sum())
         numbers = batch.start + np.arange(count, dtype=np.int64)
-    elif batch.repeats is not None:
-        numbers = np.repeat(numbers, batch.repeats)
-    return hashed(numbers, GROUPS)
+    return hashed(identities(numbers, origins), GROUPS)
 
 
 def intervals(whole: Whole, groups: Sequence[Any], rows: Array, sampled: Sampled) -> dict[str, Interval]:

@@ -8,20 +8,21 @@ code. Rows that were in memory are of no file: such contributions are in the ord
 
 Arrays are called ``contribution.metric.state``, the first two by their numbers; those of a slice
 ``contribution/slice.metric.state``, those of a group of rows, which intervals are told by,
-``contribution~group.metric.state``.
+``contribution~group.metric.state``, and of such a group of a slice ``contribution/slice~group.metric.state``.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from evalcli.errors import InputError
 from evalcli.ownarrays import loaded, state_of
-from evalcli.owngroups import GROUPS
+from evalcli.owngroups import GROUPS, are_few
 from evalcli.ownvalues import Failure, OwnValues, failure_of, plain_values, told_once
 from evalcli.partfile import pack
 from evalcli.plaindata import plain
@@ -62,21 +63,22 @@ class OwnName:
 
 
 @dataclass(frozen=True, slots=True)
-class SliceSeen:
-    """A slice that has rows, by column and value, and which metrics failed over them."""
-
-    by: str
-    value: str
-    failures: tuple[Failure, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class GroupSeen:
     """A group of rows, by its ``number``, how many ``rows`` it has, and which metrics failed over them."""
 
     number: int
     rows: int
     failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceSeen:
+    """A slice that has rows, by column and value, which metrics failed over them, and its groups that have rows."""
+
+    by: str
+    value: str
+    failures: tuple[Failure, ...]
+    groups: tuple[GroupSeen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +98,32 @@ class Contribution:
 class Contributed(NamedTuple):
     """A contribution, and the states of the metrics by name, but for those that failed; ``slices`` and ``groups`` too.
 
-    ``mark`` is where it stands among those of no file.
+    ``inside`` are those of the groups of each slice, ``mark`` is where it stands among those of no file.
     """
 
     contribution: Contribution
     states: States
     slices: tuple[States, ...] = ()
     groups: tuple[States, ...] = ()
+    inside: tuple[tuple[States, ...], ...] = ()
     mark: str = ""
+
+    def whole(self) -> Over:
+        """What is over all its rows."""
+        seen = self.contribution
+        return Over(seen.failures, self.states, tuple(zip(seen.groups, self.groups, strict=True)))
+
+    def by_slice(self) -> Iterator[tuple[tuple[str, str], Over]]:
+        """What is over each slice, by column and value."""
+        for seen, states, inside in zip(self.contribution.slices, self.slices, self.inside, strict=True):
+            yield (seen.by, seen.value), Over(seen.failures, states, tuple(zip(seen.groups, inside, strict=True)))
 
     def arrays(self, names: Sequence[OwnName]) -> Iterator[tuple[str, Array]]:
         """Every array under its name, but for the number of the contribution."""
         place = {one.name: number for number, one in enumerate(names)}
-        inside = ((f"/{number}", states) for number, states in enumerate(self.slices))
-        groups = ((f"~{number}", states) for number, states in enumerate(self.groups))
-        for head, states in (("", self.states), *inside, *groups):
+        over = [("", self.whole()), *((f"/{number}", one) for number, (_, one) in enumerate(self.by_slice()))]
+        groups = ((f"{head}~{number}", states) for head, one in over for number, (_, states) in enumerate(one.groups))
+        for head, states in (*((head, one.states) for head, one in over), *groups):
             for name, state in states.items():
                 for key, array in state.items():
                     yield f"{head}.{place[name]}.{key}", array
@@ -124,10 +137,11 @@ class Contributed(NamedTuple):
 
 
 class Over(NamedTuple):
-    """What metrics are over some rows: those that failed, and the states of the others by name."""
+    """What metrics are over some rows: those that failed, and the states of the others by name; of groups, too."""
 
     failures: tuple[Failure, ...]
     states: States
+    groups: tuple[tuple[GroupSeen, States], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,39 +188,23 @@ class OwnStates:
 
         """
         self._check(metrics, path)
-        whole = [Over(one.contribution.failures, one.states) for one in self.contributed]
+        whole, slices = [one.whole() for one in self.contributed], self._slices(slicers)
         values, failures = _computed(metrics, whole, path)
-        found = {where: _computed(metrics, each, path) for where, each in self._slices(slicers).items()}
+        found = {where: _computed(metrics, each, path) for where, each in slices.items()}
         told = told_once(failures, ((where, failed) for where, (_, failed) in found.items()))
-        sure = {} if sampled is None else self._sure(metrics, values, path, sampled)
-        return OwnValues(values, {where: each for where, (each, _) in found.items()}, told, sure)
-
-    def _sure(
-        self, metrics: Sequence[OwnMetric], values: Mapping[str, dict[str, float]], path: str, sampled: Sampled
-    ) -> dict[str, dict[str, Interval]]:
-        """The intervals of what was computed, where every contribution has groups."""
-        every: dict[int, list[tuple[GroupSeen, States]]] = {}
-        for one in self.contributed:
-            for seen, states in zip(one.contribution.groups, one.groups, strict=True):
-                every.setdefault(seen.number, []).append((seen, states))
-        groups = [held for _, held in sorted(every.items())]
-        rows = np.array([sum(seen.rows for seen, _ in held) for held in groups])
-        whole = all(one.contribution.groups for one in self.contributed)
-        found = {}
-        for own in metrics:
-            if not whole or any(own.name not in states for held in groups for _, states in held):
-                continue
-            parts = [[loaded(own, states[own.name], path) for _, states in held] for held in groups]
-            if own.name in values:
-                found[own.name] = own.sure(values[own.name], parts, rows, sampled)
-        return found
+        by_slice = {where: each for where, (each, _) in found.items()}
+        if sampled is None:
+            return OwnValues(values, by_slice, told)
+        few = slices if are_few(slicers) else {}
+        inside = {where: _sure(metrics, each, by_slice[where], path, sampled) for where, each in few.items()}
+        return OwnValues(values, by_slice, told, _sure(metrics, whole, values, path, sampled), inside)
 
     def _slices(self, slicers: Sequence[Slicer]) -> dict[tuple[str, str], list[Over]]:
         """What is over each slice that has rows, in the order of ``slicers``."""
         every: dict[tuple[str, str], list[Over]] = {}
         for one in self.contributed:
-            for seen, states in zip(one.contribution.slices, one.slices, strict=True):
-                every.setdefault((seen.by, seen.value), []).append(Over(seen.failures, states))
+            for where, over in one.by_slice():
+                every.setdefault(where, []).append(over)
         places = ((slicer.name, value) for slicer in slicers for value in slicer.values)
         return {where: every[where] for where in places if where in every}
 
@@ -247,21 +245,29 @@ def contributed(own: OwnPass, inputs: tuple[InputFile, ...]) -> OwnStates:
         UsageError: a metric whose state cannot be written.
 
     """
-    whole = _over(own)
-    slices = sorted((where, _over(one)) for where, one in own.by_value())
-    seen = tuple(SliceSeen(*where, over.failures) for where, over in slices)
-    groups = [(number, each.rows, _over(each)) for number, each in sorted(own.groups.items())]
-    dealt = tuple(GroupSeen(number, rows, over.failures) for number, rows, over in groups)
-    contribution, names = Contribution(inputs, whole.failures, seen, dealt), names_of(own.own.metrics)
-    inside = tuple(over.states for _, over in slices), tuple(over.states for *_, over in groups)
-    one = Contributed(contribution, whole.states, *inside)
+    whole, names = _over(own), names_of(own.own.metrics)
+    slices = sorted(((where, _over(one)) for where, one in own.by_value()), key=itemgetter(0))
+    seen = tuple(SliceSeen(*where, over.failures, _seen(over)) for where, over in slices)
+    one = Contributed(
+        Contribution(inputs, whole.failures, seen, _seen(whole)),
+        whole.states,
+        tuple(over.states for _, over in slices),
+        tuple(states for _, states in whole.groups),
+        tuple(tuple(states for _, states in over.groups) for _, over in slices),
+    )
     return OwnStates(names, (one.marked(names),))
 
 
 def _over(own: OwnPass) -> Over:
     totals = own.totals()
     states = {one.name: state_of(one, totals[one.name]) for one in own.own.metrics if one.name in totals}
-    return Over(own.failed(), states)
+    groups = ((number, each, _over(each)) for number, each in sorted(own.groups.items()))
+    dealt = tuple((GroupSeen(number, each.rows, over.failures), over.states) for number, each, over in groups)
+    return Over(own.failed(), states, dealt)
+
+
+def _seen(over: Over) -> tuple[GroupSeen, ...]:
+    return tuple(seen for seen, _ in over.groups)
 
 
 def _first(failures: Iterable[Iterable[Failure]]) -> dict[str, Failure]:
@@ -295,6 +301,28 @@ def _computed(
     return found, failures
 
 
+def _sure(
+    metrics: Sequence[OwnMetric],
+    over: Sequence[Over],
+    values: Mapping[str, dict[str, float]],
+    path: str,
+    sampled: Sampled,
+) -> dict[str, dict[str, Interval]]:
+    """The intervals of what was computed over all these rows."""
+    every: dict[int, list[tuple[GroupSeen, States]]] = {}
+    for one in over:
+        for seen, states in one.groups:
+            every.setdefault(seen.number, []).append((seen, states))
+    groups = [held for _, held in sorted(every.items())]
+    rows = np.array([sum(seen.rows for seen, _ in held) for held in groups])
+    found = {}
+    for own in metrics:
+        if own.name in values and all(own.name in states for held in groups for _, states in held):
+            parts = [[loaded(own, states[own.name], path) for _, states in held] for held in groups]
+            found[own.name] = own.sure(values[own.name], parts, rows, sampled)
+    return found
+
+
 def restored(
     names: tuple[OwnName, ...],
     contributions: tuple[Contribution, ...],
@@ -308,24 +336,22 @@ def restored(
     known = [one.name for one in names]
     if known != sorted({*known}) or bool(known) != bool(contributions):
         raise ValueError("its own metrics are not in order")
-    slices = {(slicer.name, value) for slicer in slicers for value in slicer.values}
+    sliced = {(slicer.name, value) for slicer in slicers for value in slicer.values}
     found: list[Contributed] = []
     metrics = {str(number): name for number, name in enumerate(known)}
     places: dict[str, dict[str, dict[str, Array]]] = {}
     for number, each in enumerate(contributions):
         seen = [(one.by, one.value) for one in each.slices]
-        if seen != sorted({*seen}) or {*seen} - slices:
+        if seen != sorted({*seen}) or {*seen} - sliced:
             raise ValueError("a contribution to its own metrics is of slices that there are not")
         states = places[f"{number}"] = _places(known, each.failures)
-        if [one.number for one in each.groups] != sorted({one.number for one in each.groups} & {*range(GROUPS)}):
-            raise ValueError("a contribution to its own metrics is of groups that there are not")
-        if any(one.rows < 1 for one in each.groups):
-            raise ValueError("a contribution to its own metrics is of groups without rows")
-        inside = [_places(known, one.failures) for one in each.slices]
-        groups = [_places(known, one.failures) for one in each.groups]
-        places |= {f"{number}/{i}": one for i, one in enumerate(inside)}
-        places |= {f"{number}~{i}": one for i, one in enumerate(groups)}
-        found.append(Contributed(each, states, tuple(inside), tuple(groups)))
+        slices = tuple(_places(known, one.failures) for one in each.slices)
+        groups = _group_places(known, each.groups)
+        inside = tuple(_group_places(known, one.groups) for one in each.slices)
+        places |= {f"{number}/{i}": one for i, one in enumerate(slices)}
+        for head, held in ((f"{number}", groups), *((f"{number}/{i}", one) for i, one in enumerate(inside))):
+            places |= {f"{head}~{i}": one for i, one in enumerate(held)}
+        found.append(Contributed(each, states, slices, groups, inside))
     for key, array in arrays.items():
         head, _, rest = key.partition(".")
         place, _, name = rest.partition(".")
@@ -349,3 +375,16 @@ def _places(known: Sequence[str], failures: Iterable[Failure]) -> dict[str, dict
     if len({*failed}) != len(failed) or {*failed} - {*known}:
         raise ValueError("a contribution to its own metrics is of no rows, or of other metrics")
     return {name: {} for name in known if name not in failed}
+
+
+def _group_places(known: Sequence[str], groups: Sequence[GroupSeen]) -> tuple[dict[str, dict[str, Array]], ...]:
+    """The same of each group.
+
+    Raises: ``ValueError`` where there is no such group.
+    """
+    numbers = [one.number for one in groups]
+    if numbers != sorted({*numbers} & {*range(GROUPS)}):
+        raise ValueError("a contribution to its own metrics is of groups that there are not")
+    if any(one.rows < 1 for one in groups):
+        raise ValueError("a contribution to its own metrics is of groups without rows")
+    return tuple(_places(known, one.failures) for one in groups)

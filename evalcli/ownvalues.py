@@ -40,13 +40,14 @@ def failure_of(name: str, error: BaseException, file: str | None = None) -> Fail
 class OwnValues(NamedTuple):
     """What metrics compute of all rows, and of each slice by column and value; what failed, of each metric once.
 
-    ``sure`` are the intervals of those of all rows, where there are some.
+    ``sure`` are the intervals of those of all rows, ``inside`` those of each slice, where there are some.
     """
 
     values: dict[str, dict[str, float]]
     slices: dict[tuple[str, str], dict[str, dict[str, float]]]
     failures: tuple[Failure, ...]
     sure: Mapping[str, dict[str, Interval]] = MappingProxyType({})
+    inside: Mapping[tuple[str, str], Mapping[str, dict[str, Interval]]] = MappingProxyType({})
 
 
 def told_once(

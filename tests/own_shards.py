@@ -1,6 +1,5 @@
 """Four tables of predictions with the metrics that users write beside them, and parts of them."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -35,25 +34,3 @@ def written(run, *options, count=4):
         done = run("report", name, "--quiet", "-o", part, *options)
         assert (done.code, done.stderr) == (0, "")
     return parts
-
-
-def without_ends(report, *own):
-    """A report without the intervals of metrics of ``own`` and of gates on them, which tell what was counted together.
-
-    All that is not one's own is left as it is.
-    """
-
-    def is_own(name):
-        return any(name == one or name.startswith((f"{one}.", f"{one}[", f"{one}@")) for one in own)
-
-    told = [report["metrics"], *(row["metrics"] for row in report.get("slices", ()))]
-    values = [value for metrics in told for name, value in metrics.items() if is_own(name)]
-    for value in (*values, *(gate for gate in report["gates"] if is_own(gate["metric"]))):
-        for end in ("low", "high", "method"):
-            value.pop(end, None)
-    return report
-
-
-def printed_without_ends(result, *own):
-    """What a command printed as JSON, so, and its exit code."""
-    return without_ends(json.loads(result.stdout), *own), result.code

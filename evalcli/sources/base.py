@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from evalcli.sources.crc import Ledger
     from evalcli.sources.digest import Pieces
     from evalcli.sources.listed import Listed
+    from evalcli.sources.origins import Origin
 
     Array = np.ndarray[Any, Any]
     Cells = Callable[[Array], list[tuple[Any, ...]]]
@@ -232,6 +233,8 @@ class Source(ABC):
     """What is searched for weak slices."""
     clustered: str | None = None
     """The column that says which rows belong together."""
+    are_numbered: bool = False
+    """Whether every row comes with its number."""
     merged: bool = False
     """Whether nobody has yet compared the labels of both sides, because no one saw all of them."""
     closing: ExitStack | None = None
@@ -245,6 +248,16 @@ class Source(ABC):
         """The rows themselves, in order."""
         for load in self.plan(size):
             yield load()
+
+    def number_rows(self) -> None:
+        """From now on give rows one by one, also those that would be counted together, so that each has its number."""
+        self.are_numbered = True
+
+    def origins(self) -> Sequence[Origin]:
+        """Which files the rows lie in, by the numbers that they have here; known once a pass was planned."""
+        from evalcli.sources.origins import Origin
+
+        return (Origin(),)
 
     def ledgers(self) -> list[Ledger] | None:
         """The checksums that loads leave behind; ``None`` where a load cannot run in a process of its own."""

@@ -108,7 +108,7 @@ class CellStream:
     slicers: tuple[Slicer, ...] = ()
     clustered: bool = False
     reads: tuple[str, ...] = ()
-    """What the statement selects of cells and weight, for one that selects more."""
+    """What the statement selects, for one that selects more."""
     _passes: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:

@@ -18,6 +18,7 @@ from evalcli.sources.arrays import StoredArray, StridedArray
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
 from evalcli.sources.labels import check_labels
 from evalcli.sources.naming import USUAL_NAMES, check_order, choose, choose_target
+from evalcli.sources.origins import MARKING, Origin, mark_of, mark_of_rows
 from evalcli.sources.rawfile import Region, plain
 from evalcli.sources.tensors import open_tensors
 
@@ -60,6 +61,7 @@ class ArraySource(Source):
         self._clusters: ArrayClusters | None = None
         self._span: tuple[int, int] | None = None
         self._hashing: tuple[TensorFile, ...] = ()
+        self._origins: tuple[Origin, ...] | None = None
         paths = [file.path for file in files]
         self.preds = _field(preds, paths[0])
         self.target = _field(target, paths[-1])
@@ -169,6 +171,15 @@ class ArraySource(Source):
         """As the table knows it."""
         if self._table is not None:
             self._table.settle(tallies, own)
+
+    def origins(self) -> tuple[Origin, ...]:
+        """The first file of tensors, which is one whatever the rows that are read; else what is in memory."""
+        if self._origins is None:
+            paths = [file.path for file in self._files if file.tensors is not None]
+            rows = min(self.preds.shape[0], self.target.shape[0], MARKING)
+            mark = mark_of(paths[0]) if paths else mark_of_rows(side.read(0, rows) for side in self._arrays[:2] if side)
+            self._origins = (Origin(mark=mark),)
+        return self._origins
 
     def _load(self, start: int, stop: int) -> Batch:
         preds, target, weight = self._arrays

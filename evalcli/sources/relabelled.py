@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from evalcli.sources.base import Array, Batch, Field, InputFile, Note, Scanned, Slicer
+    from evalcli.sources.origins import Origin
 
 
 class Relabelled(Source):
@@ -73,7 +74,17 @@ class Relabelled(Source):
         if groups is not None and self._recodes:
             columns = [groups[:, place] if table is None else table[groups[:, place]] for place, table in self._places]
             groups = np.stack(columns, axis=1) if columns else groups[:, :0]
-        return replace(batch, preds=preds, target=target, groups=groups, start=self._before + batch.start)
+        numbers = None if batch.numbers is None else self._before + batch.numbers
+        start = self._before + batch.start
+        return replace(batch, preds=preds, target=target, groups=groups, start=start, numbers=numbers)
+
+    def number_rows(self) -> None:
+        """As the source."""
+        self._source.number_rows()
+
+    def origins(self) -> tuple[Origin, ...]:
+        """Those of the source, under the numbers of these rows."""
+        return tuple(one._replace(first=one.first + self._before) for one in self._source.origins())
 
     def finish(self) -> tuple[InputFile, ...]:
         """As the source."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from evalcli.errors import EvalError, InputError, LimitError
 from evalcli.sources.csvtext import label_fault
 from evalcli.sources.duck import POLL, quoted
+from evalcli.sources.origins import Origin, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,6 +124,15 @@ class Table:
         ).fetchone()
         place = f"{self.locate(found[0])}: " if found else ""
         raise InputError(f"{place}a label {fault}", fix="is a quote missing or too much near it?", path=self.path)
+
+    def origins(self) -> tuple[Origin, ...]:
+        """The files that its rows lie in; of several the rows of each have to be known."""
+        pieces = self.reader.pieces
+        if len(pieces) > 1 and not self.reader.numbered:
+            self.check()
+        firsts = accumulate((self.reader.rows(piece) for piece in pieces[:-1]), initial=0)
+        before = ((piece.portion.rows or (0,))[0] for piece in pieces)
+        return tuple(map(Origin, firsts, (mark_of(piece.path) for piece in pieces), before))
 
     def shorten(self, rows: int) -> None:
         """Be the first rows alone from now on: for a look, which no check of the whole file can agree with."""

@@ -160,9 +160,8 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     every = slicers if scanned is None else (*slicers, *scanned.columns)
     sliced = (column.sql for column in (*sides.slices, *scan))
     clustered = () if sides.cluster is None else (sides.cluster,)
-    reads = (*read["preds"].read_sql(), *read["target"].read_sql(), *weight)
-    statement = ", ".join((*reads, *sliced, *clustered))
-    sql = f"SELECT {statement} {sides.joined.source()} {sides.joined.order}"
+    reads = (*read["preds"].read_sql(), *read["target"].read_sql(), *weight, *sliced, *clustered)
+    sql = f"SELECT {', '.join(reads)} {sides.joined.source()} {sides.joined.order}"
     weighted = sides.weight is not None
     both = read["preds"], read["target"]
     stream = CellStream(sides.joined.tables, sql, *both, weighted, every, sides.cluster is not None, reads)

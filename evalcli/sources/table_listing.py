@@ -42,18 +42,17 @@ class TableRows(Listed):
     """
 
     def __init__(self, sides: Sides, opened: Opened, show: Sequence[str]) -> None:
-        stream = opened.singly or opened.stream
-        assert stream is not None
         self.rows = opened.rows
         self.columns, self.named, chosen = _chosen(sides, show)
         self._lines = Lines(sides.joined.preds)
         self.has_lines, self.has_files = self._lines.has_lines, self._lines.has_files
-        is_numbered = sides.selection.where is not None or opened.dropped > 0 or sides.joined.is_sorted
+        is_numbered = _have_numbers(sides, opened)
         self._stream: SpooledRows | ListedStream | ListedCells
         if opened.spooled is not None and not (chosen or is_numbered):
             self._stream = opened.spooled
         else:
-            self._stream = _listing(sides, stream, [column.sql for column in chosen], is_numbered=is_numbered)
+            cells = [column.sql for column in chosen]
+            self._stream = _listing(sides, _singly(opened), cells, is_numbered=is_numbered)
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """As the passes of a table whose rows are streamed."""
@@ -66,6 +65,23 @@ class TableRows(Listed):
     def close(self) -> None:
         """End a pass that was left half way."""
         self._stream.close()
+
+
+def numbered(sides: Sides, opened: Opened) -> RowStream | CellStream:
+    """The rows one by one, each with its number in the table of predictions where that is not its place among them."""
+    stream = _singly(opened)
+    return _listing(sides, stream, [], is_numbered=True) if _have_numbers(sides, opened) else stream
+
+
+def _have_numbers(sides: Sides, opened: Opened) -> bool:
+    """Whether rows have other numbers than their places say: some are left out, or they were sorted."""
+    return sides.selection.where is not None or opened.dropped > 0 or sides.joined.is_sorted
+
+
+def _singly(opened: Opened) -> RowStream | CellStream:
+    stream = opened.singly or opened.stream
+    assert stream is not None
+    return stream
 
 
 def _chosen(sides: Sides, show: Sequence[str]) -> tuple[tuple[str, ...], bool, list[Column]]:
@@ -112,11 +128,8 @@ def _listing(
 ) -> ListedStream | ListedCells:
     number = [PRED_ROW] if is_numbered else []
     reads = stream.reads
-    if isinstance(stream, CellStream):
-        clustered = () if sides.cluster is None else (sides.cluster,)
-        reads = (*reads, *(column.sql for column in sides.slices), *clustered)
-    read = ", ".join((*reads, *number, *cells))
-    sql = f"SELECT {read} {sides.joined.source(numbered=is_numbered, also=sides.kept_sql())} {sides.joined.order}"
+    source = sides.joined.source(numbered=is_numbered, also=sides.kept_sql())
+    sql = f"SELECT {', '.join((*reads, *number, *cells))} {source} {sides.joined.order}"
     if isinstance(stream, CellStream):
         own = stream.preds, stream.target
         return ListedCells(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from evalcli.sources.base import Selection
     from evalcli.sources.digest import Pieces
+    from evalcli.sources.origins import Origin
     from evalcli.sources.table import Table
     from evalcli.sources.table_counts import Groups
     from evalcli.sources.table_listing import TableRows
@@ -69,6 +70,7 @@ class TableSource(Source):
         sides.check_slices()
         self._opened = count()
         self._listed: TableRows | None = None
+        self._origins: tuple[Origin, ...] = ()
         self._share = None
         self.preds, self.target = self._opened.preds, self._opened.target
         self.rows, self.dropped = self._opened.rows, self._opened.dropped
@@ -86,9 +88,22 @@ class TableSource(Source):
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Groups in the order of their codes, or rows in the order of the predictions."""
+        if self.are_numbered and not self._origins:
+            self._origins = self._sides.joined.preds.origins()  # later the connection has a pass to serve
         if self._opened.groups is not None:
             return _plan_groups(self._opened.groups, size)
         return self._opened.stream.plan(size) if self._opened.stream is not None else iter(())
+
+    def number_rows(self) -> None:
+        """Read labels one by one, too: rows that are counted together have lost their places."""
+        from evalcli.sources.table_listing import numbered
+
+        self._opened.stream, self._opened.groups = numbered(self._sides, self._opened), None
+        super().number_rows()
+
+    def origins(self) -> tuple[Origin, ...]:
+        """The files of the predictions."""
+        return self._origins
 
     def listed(self, show: Sequence[str] = ()) -> TableRows:
         """The rows one by one, labels too."""

@@ -8,6 +8,7 @@ import pytest
 import evalcli
 from evalcli import owngroups
 from evalcli.sources.base import Batch
+from evalcli.sources.origins import Origin
 
 RNG = np.random.default_rng(11)
 ROWS = 400
@@ -89,12 +90,13 @@ def test_whole_clusters_are_dealt():
 
 
 def test_equal_rows_are_dealt_one_by_one():
-    numbers = owngroups.dealt(Batch(np.zeros(2), np.zeros(2), start=0, repeats=np.array([1000, 500])))
+    file = [Origin(mark=7)]
+    numbers = owngroups.dealt(Batch(np.zeros(2), np.zeros(2), start=0, repeats=np.array([1000, 500])), file)
     assert len(numbers) == 1500
     assert np.bincount(numbers[:1000], minlength=owngroups.GROUPS).min() > 20
-    whole = owngroups.dealt(Batch(np.zeros(1500), np.zeros(1500), start=0))
+    whole = owngroups.dealt(Batch(np.zeros(1500), np.zeros(1500), start=0), file)
     assert np.array_equal(numbers, whole)
-    assert np.array_equal(owngroups.dealt(Batch(np.zeros(500), np.zeros(500), start=1000)), whole[1000:])
+    assert np.array_equal(owngroups.dealt(Batch(np.zeros(500), np.zeros(500), start=1000), file), whole[1000:])
 
 
 def test_few_rows_and_few_clusters_have_no_interval():

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
-from own_shards import lay, printed_without_ends, written
+from own_shards import lay, written
 from saved_files import save
 
 import evalcli
@@ -332,7 +332,6 @@ def my(tmp_path, monkeypatch):
 
 
 ASKED = ("--metric", "my.py:TopK(k=2)", "--metric", "top=my.py:TopK(1)", "--metric", "my.py:PerClass")
-ENDLESS = ("TopK(k=2)", "top", "PerClass", "gap")
 
 
 def test_merge_prints_the_bytes_of_one_run(my, run):
@@ -341,7 +340,7 @@ def test_merge_prints_the_bytes_of_one_run(my, run):
     assert whole.code == 0, whole.stderr
     files = written(run, *ASKED)
     first = run("merge", *files, *ASKED, *more)
-    assert printed_without_ends(first, *ENDLESS) == printed_without_ends(whole, *ENDLESS)
+    assert first == whole
     for order in itertools.islice(itertools.permutations(files), 0, 24, 5):
         assert run("merge", *order, *ASKED, *more) == first
     assert run("merge", *files[:2], "--quiet", "-o", "one.evalcli").code == 0  # no user code is needed

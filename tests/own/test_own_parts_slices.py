@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
-from own_shards import lay, printed_without_ends, written
+from own_shards import lay, written
 
 import evalcli
 from evalcli.engine import Execution
@@ -268,7 +268,6 @@ def my(tmp_path, monkeypatch):
 
 
 ASKED = ("--metric", "my.py:TopK(k=2)", "--metric", "top=my.py:TopK(1)", "--metric", "my.py:PerClass")
-ENDLESS = ("TopK(k=2)", "top", "PerClass", "gap")
 GATES = (
     *("--define", "gap = top - accuracy", "--max", "gap@region=*=0", "--min", "top@region=EU=0.99"),
     *("--max", "top@region:gap=0.5", "--min", "PerClass[y]@region=*=1", "--min", "TopK(k=2)@region=US=0.1"),
@@ -281,7 +280,7 @@ def test_merge_prints_the_bytes_of_one_run(my, run):
     assert [gate["status"] for gate in json.loads(alone.stdout)["gates"]] == ["fail", *["pass"] * 4]
     files = written(run, "--by", "region", *ASKED)
     first = run("merge", *files, *ASKED, *GATES, "-f", "json")
-    assert printed_without_ends(first, *ENDLESS) == printed_without_ends(alone, *ENDLESS)
+    assert first == alone
     for order in itertools.islice(itertools.permutations(files), 0, 24, 7):
         assert run("merge", *order, *ASKED, *GATES, "-f", "json") == first
     assert run("merge", *files[:2], "--quiet", "-o", "one.evalcli").code == 0
