@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from evalcli import __version__, errors
-from evalcli.errors import EvalError, Faulty, LimitError
+from evalcli.errors import EvalError, ExitCode, Faulty, LimitError
 from evalcli.partfile import pack, unpack
 from evalcli.shared import all_at_fault, error_told, first_told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from evalcli.counting import Pass
@@ -28,6 +30,10 @@ PATIENCE = 600.0
 
 _PIECE = 1 << 28
 """Bytes sent at a time."""
+_AT_WORK = -1
+"""What rank 0 says while it has no exit code."""
+_BEATS, _OFTEN = 4, 30.0
+"""So many times within the time-out it says so, and at least every so many seconds."""
 
 
 class LostError(LimitError):
@@ -50,6 +56,7 @@ class Ranks:
         self.failures: tuple[EvalError, ...] = ()
         """What ranks have found in the exchange that failed, if all of them are still there to talk."""
         self._told: Exception | None = None
+        self._code = ExitCode.BUG
 
     def __enter__(self) -> Self:
         from datetime import timedelta
@@ -151,6 +158,51 @@ class Ranks:
         number = torch.tensor([code])
         self._guarded(lambda: dist.broadcast(number, 0))
         return int(number.item())
+
+    def in_first(self, work: Callable[[], ExitCode]) -> ExitCode:
+        """The exit code of ``work``, which rank 0 does while the others wait for it, however long it takes.
+
+        Raises:
+            EvalError: what ``work`` has raised, in rank 0; the others get the exit code.
+
+        """
+        if self.rank > 0:
+            while (code := self.settle(_AT_WORK)) == _AT_WORK:
+                pass
+            return ExitCode(code)
+        code = ExitCode.BUG
+        with self._heard():
+            try:
+                code = work()
+            except BaseException as e:
+                is_bug = isinstance(e, Exception) and not isinstance(e, EvalError | MemoryError)
+                code = ExitCode.BUG if is_bug else ExitCode.NO_VERDICT
+                raise
+            finally:
+                self._code = code
+        return ExitCode(code)
+
+    @contextmanager
+    def _heard(self) -> Iterator[None]:
+        """Tell the others again and again that rank 0 is at work, then its exit code.
+
+        A thread does, as the work may take longer than anybody waits. Who is gone by now changes no verdict.
+        """
+        done = threading.Event()
+
+        def tell() -> None:
+            with suppress(LostError):
+                while not done.wait(min(self.timeout / _BEATS, _OFTEN)):
+                    self.settle(_AT_WORK)
+                self.settle(self._code)
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            done.set()
+            teller.join()
 
     def _exchange(self, data: bytes) -> list[bytes]:
         import torch

@@ -91,6 +91,10 @@ class Reach:
             return None
         return Interval(*ends, self.method())
 
+    def slope(self, tree: Any) -> HostArray:
+        """What a tree gains for a unit of each estimate (k,), about where these were seen."""
+        return self.estimates.slope(lambda point: self._number(tree, point), self.estimates.values)
+
     def method(self) -> str:
         """How the ends were found."""
         if len(self.methods) == 1:

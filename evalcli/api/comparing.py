@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.api.comparison import Comparison
-from evalcli.api.evaluating import confidence_of, metric_names
+from evalcli.api.evaluating import confidence_of, definitions_of, metric_names
 from evalcli.comparing.data import NAMES
 from evalcli.engine import Execution
 from evalcli.errors import EvalError, UsageError
@@ -18,7 +18,7 @@ from evalcli.sources.clustering import NoClustersError
 from evalcli.sources.slicing import NoSlicesError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from evalcli.sources.base import Source
 
@@ -40,6 +40,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
     classes: str = "seen",
     class_axis: int | None = None,
     metrics: str | Iterable[Any] | None = None,
+    define: Mapping[str, str] | None = None,
     id: str | None = None,  # noqa: A002  # the option's name
     where: str | None = None,
     batch_size: int | None = None,
@@ -71,7 +72,8 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         nan: Rows with undefined scores: ``error``, ``drop`` or count as ``wrong``.
         classes: Macro means run over the classes ``seen``, or over all ``declared``.
         class_axis: Which axis holds the classes, 1 or -1, where two readings fit.
-        metrics: Names as in ``evalcli metrics``: only these are compared.
+        metrics: Names as in ``evalcli metrics``: only these are compared, and what is defined.
+        define: Metrics from others, as ``{"gap": "recall[cat] - recall[dog]"}``.
         id: Pair the rows of table files by this column, not by position.
         where: Keep the rows of table files for which this SQL holds.
         batch_size: Rows held at a time. No result depends on it.
@@ -114,13 +116,15 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         raise UsageError("pred names one column", fix="name a column for each model: pred=('old', 'new')", path="pred")
     if pred is not None and len(models) != 1:
         raise UsageError("pred names the columns of one frame or file", fix="give one, or drop pred", path="pred")
+    with in_keywords():
+        definitions = definitions_of(define)
     sides = [(models[0], name) for name in pred] if pred is not None else [(model, None) for model in models]
     if not 2 <= len(sides) <= MOST:
         what = f"{len(sides)} models: from 2 to {MOST} are compared"
         raise UsageError(what, fix="as in compare(old, new, target=truth)", path="models")
     question = Question(
         metric_names(metrics), (), confidence_of(confidence, resamples, seed), flips, by_id=id is not None,
-        least=min_slice_size,
+        least=min_slice_size, definitions=definitions,
     )  # fmt: skip
     if independent and (by is not None or len(sides) > 2):
         what = "independent=True compares one model on two samples"

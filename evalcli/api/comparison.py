@@ -100,8 +100,9 @@ class Comparison:
         from evalcli.keywords import check_rows, in_keywords
 
         check_rows("min_slice_size", min_slice_size)
+        known = frozenset(row.name for row in self.data.metrics)
         with in_keywords():
-            return Verdicts(judge(self.data, [parse_margin(rule) for rule in rules], min_slice_size))
+            return Verdicts(judge(self.data, [parse_margin(rule, known) for rule in rules], min_slice_size))
 
     def with_gates(self, *rules: str, min_slice_size: int = 1) -> Self:
         """The comparison with these gates judged in it, as ``--noninferior`` leaves it; arguments as of ``check``."""

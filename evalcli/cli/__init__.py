@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from evalcli.cli import allocator, failure, streams
 from evalcli.cli.help import LightCommand, light_help_option, show_help
 from evalcli.errors import EvalError, ExitCode, LimitError, UsageError
+from evalcli.launch import launched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +107,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     try:
         return _called(argv)
     except EvalError as e:
-        return failure.tell(e, as_json=as_json)
+        return ExitCode.NO_VERDICT if _is_told_by_another() else failure.tell(e, as_json=as_json)
     except MemoryError:
         return failure.tell(LimitError("not enough memory", fix="try a smaller --batch-size"), as_json=as_json)
     except KeyboardInterrupt as e:
@@ -116,8 +117,14 @@ def run(argv: Sequence[str]) -> ExitCode:
         return ExitCode.TERMINATED
     except Exception as e:
         if isinstance(e, _CLICK_ERROR):
-            return failure.tell(_usage_error(e), as_json=as_json)
+            return ExitCode.NO_VERDICT if _is_told_by_another() else failure.tell(_usage_error(e), as_json=as_json)
         return failure.tell_bug(e, as_json=as_json)
+
+
+def _is_told_by_another() -> bool:
+    """Whether this is one of several processes that all say the same, and not the first."""
+    launch = launched(os.environ)
+    return launch is not None and launch.rank > 0
 
 
 def main() -> NoReturn:

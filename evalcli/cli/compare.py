@@ -6,11 +6,13 @@ Annotations are evaluated here on purpose (no ``from __future__ import annotatio
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
 from evalcli.cli import streams
+from evalcli.cli.by_first import by_first
 from evalcli.cli.flatten import flattened
 from evalcli.cli.models import Side, open_models
 from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions, TaskOptions, selection
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.data import Comparison
     from evalcli.comparing.margins import Margin
     from evalcli.comparing.question import Question
+    from evalcli.expressions import Definition
     from evalcli.sources.base import Selection
 
 _COMPARING = "Comparing"
@@ -63,6 +66,15 @@ class CompareOptions:
             "-m", "--metrics", metavar="NAME,…", help="These metrics (see evalcli metrics).", rich_help_panel=_COMPARING
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
+    define: Annotated[
+        list[str],
+        Option(
+            "--define",
+            metavar="NAME=EXPR",
+            help="A metric from others: 'gap = recall[cat] - recall[dog]'.",
+            rich_help_panel=_COMPARING,
+        ),
+    ] = ()  # type: ignore[assignment]  # as above
     classes: Annotated[
         Literal["seen", "declared"],
         Option("--classes", help="Classes that macro means run over.", rich_help_panel=_COMPARING),
@@ -157,11 +169,19 @@ class CompareOptions:
         ),
     ] = 1
 
+    @cached_property
+    def definitions(self) -> "tuple[Definition, ...]":
+        """The metrics that are computed from others."""
+        from evalcli.expressions import parse_definitions
+
+        return parse_definitions(self.define)
+
     def margins(self) -> "tuple[Margin, ...]":
         """The gates."""
         from evalcli.comparing.margins import parse_margins
 
-        return parse_margins(self.noninferior, self.equivalent, self.max_drop)
+        known = frozenset(one.name for one in self.definitions)
+        return parse_margins(self.noninferior, self.equivalent, self.max_drop, known)
 
     def question(self, margins: "Sequence[Margin]", *, by_id: bool) -> "Question":
         """What to compare.
@@ -179,11 +199,16 @@ class CompareOptions:
             fix = "it is a share from 0.5 to below 1, such as 0.95"
             raise UsageError(f"--confidence {self.confidence:g}", fix=fix)
         texts = [name.strip() for text in self.metrics for name in split_names(text) if name.strip()]
+        for one in self.definitions:
+            if one.name in texts:
+                fix = "leave it out of -m, which narrows the others"
+                raise UsageError(f"-m {one.name}: what --define makes is always compared", fix=fix)
         names = tuple(dict.fromkeys(str(parse(text)) for text in texts)) or None
         limit = parse_limit(self.limit)
         flips = ROWS if limit is None else _ALL if limit == "all" else int(limit)
         confidence = Confidence(self.confidence, self.resamples, self.seed)
-        return Question(names, metrics_of(margins), confidence, flips, by_id, least=self.min_slice_size)
+        also, made = metrics_of(margins), self.definitions
+        return Question(names, also, confidence, flips, by_id, least=self.min_slice_size, definitions=made)
 
     def slicers(self, margins: "Sequence[Margin]") -> tuple[str, ...]:
         """What rows are sliced by, for the tables and for gates."""
@@ -193,6 +218,7 @@ class CompareOptions:
 
 
 @flattened
+@by_first
 def compare(
     files: CompareFiles,
     comparing: CompareOptions,
@@ -295,7 +321,7 @@ def _overlapping(
     from evalcli.comparing.overlap import compare_files
     from evalcli.renderers.overlap import render_overlap
 
-    if comparing.independent or comparing.margins() or comparing.cluster is not None or comparing.by:
+    if comparing.independent or comparing.margins() or comparing.cluster or comparing.by or comparing.define:
         raise UsageError("--overlap counts rows and compares no metrics", fix="ask for one thing at a time")
     first, second = _two(paths, "--overlap")
     _refuse_stdin(paths)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Option
 
 from evalcli.cli import streams
+from evalcli.cli.by_first import by_first
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import Files, InputOptions, OutputOptions, PlaceOptions, TaskOptions, selection
 from evalcli.cli.values import parse_limit
@@ -147,6 +148,7 @@ class RowOutputOptions(OutputOptions):
 
 
 @flattened
+@by_first
 def errors(
     files: Files,
     rows: RowOptions,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument
 
+from evalcli.cli.by_first import by_first
 from evalcli.cli.flatten import flattened
 from evalcli.cli.gate_options import GateOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.cli.options import OutputOptions  # noqa: TC001  # likewise
@@ -20,6 +21,7 @@ Saved = Annotated[str, Argument(metavar="REPORT.json", help="A report saved with
 
 
 @flattened
+@by_first
 def gate(saved: Saved, *, gating: GateOptions, output: OutputOptions) -> ExitCode:
     """Judge a saved report by gates, without evaluating again.
 

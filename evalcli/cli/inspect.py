@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Argument, Option
 
 from evalcli.cli import streams
+from evalcli.cli.by_first import by_first
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import InputOptions, selection  # typer reads the annotations
 from evalcli.errors import ExitCode
@@ -19,6 +20,7 @@ Form = Annotated[Literal["rich", "json"], Option("-f", "--format", help="Format 
 
 
 @flattened
+@by_first
 def inspect(file: Path, inputs: InputOptions, *, format: Form = "rich") -> ExitCode:  # noqa: A002  # the option's name
     """Say what is inside FILE: names, shapes, types, ranges, how it would be read, and the command to run."""
     from evalcli.inspection import inspect as look_into

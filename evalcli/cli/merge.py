@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument
 
+from evalcli.cli.by_first import by_first
 from evalcli.cli.extra_options import ExtraOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.cli.flatten import flattened
 from evalcli.cli.gate_options import GateOptions  # noqa: TC001  # typer reads the annotations
@@ -24,6 +25,7 @@ Parts = Annotated[
 
 
 @flattened
+@by_first
 def merge(parts: Parts, *, extra: ExtraOptions, gating: GateOptions, output: OutputOptions) -> ExitCode:
     """Add up PARTs that were written with -o PART.evalcli: the report of all their rows, and its gates.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Argument, Option
 
 from evalcli.cli import streams
+from evalcli.cli.by_first import by_first
 from evalcli.cli.flatten import flattened
 from evalcli.errors import ExitCode
 
@@ -23,6 +24,7 @@ _ABREAST = 100
 
 
 @flattened
+@by_first
 def metrics(name: Name = None, *, format: Form = "rich") -> ExitCode:  # noqa: A002  # the option's name
     """List the metrics with formula, range, direction and source; or explain one."""
     from evalcli.metrics.registry import METRICS, parse

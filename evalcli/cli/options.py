@@ -332,6 +332,17 @@ class PlaceOptions:
         int | None, Option("--workers", metavar="N", min=1, help="Threads that count.", rich_help_panel=_EXECUTION)
     ] = None
 
+    timeout: Annotated[
+        float | None,
+        Option(
+            "--timeout",
+            metavar="SECONDS",
+            min=1,
+            help="Started by torchrun or srun: how long a rank waits for the others (600).",
+            rich_help_panel=_EXECUTION,
+        ),
+    ] = None
+
     def execution(self) -> "Execution":
         """The same for the engine."""
         from evalcli.engine import Execution
@@ -350,17 +361,6 @@ class ExecutionOptions(PlaceOptions):
             metavar="MB",
             min=0,
             help="Memory for exact ranks (64); beyond it they are certified to an interval.",
-            rich_help_panel=_EXECUTION,
-        ),
-    ] = None
-
-    timeout: Annotated[
-        float | None,
-        Option(
-            "--timeout",
-            metavar="SECONDS",
-            min=1,
-            help="Started by torchrun or srun: how long a rank waits for the others (600).",
             rich_help_panel=_EXECUTION,
         ),
     ] = None

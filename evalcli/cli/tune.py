@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Option
 
 from evalcli.cli import streams
+from evalcli.cli.by_first import by_first
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
     ExecutionOptions,
@@ -76,6 +77,7 @@ class AimOptions:
 
 
 @flattened
+@by_first
 def tune(
     files: Files,
     aiming: AimOptions,

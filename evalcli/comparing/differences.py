@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evalcli.comparing.clusters import PairClusters
+    from evalcli.comparing.defined import Compared
     from evalcli.comparing.joint import Cells
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.intervals import Confidence
@@ -141,7 +142,7 @@ def _verdict(value: float, direction: str) -> str:
 
 
 def verdicts(
-    names: Sequence[MetricName],
+    names: Sequence[Compared],
     values: Sequence[Mapping[str, float | None]],
     found: Mapping[int, Mapping[str, comparison.Difference | None]],
     reference: int,
@@ -154,7 +155,8 @@ def verdicts(
     if len(values) == 2:
         (other,) = found
         gaps = {str(name): gap_of(name, values[other], values[reference]) for name in names}
-        return {other: judged(found[other], gaps, directions, level)}
+        told = {str(name): found[other][str(name)] for name in names}
+        return {other: judged(told, gaps, directions, level)}
     plain: dict[int, dict[str, Difference | None]] = {other: {} for other in found}
     for name in names:
         one = judged(
@@ -168,7 +170,7 @@ def verdicts(
     return plain
 
 
-def gap_of(name: MetricName, mine: Mapping[str, float | None], base: Mapping[str, float | None]) -> float:
+def gap_of(name: Compared, mine: Mapping[str, float | None], base: Mapping[str, float | None]) -> float:
     """A model's metric less that of another; of what is best at 0, their sizes. 0 where one is undefined."""
     one, other = mine[str(name)], base[str(name)]
     if one is None or other is None:

@@ -77,6 +77,10 @@ class Contrast(ABC):
         return moves
 
     @abstractmethod
+    def side(self, look: RowLook, at: int) -> HostArray:
+        """What each row of weight 1 moves in the number of one of the two (n,)."""
+
+    @abstractmethod
     def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
         """What the sums tell."""
 
@@ -156,6 +160,11 @@ class OfRows(Mean):
         found: HostArray = (second - first) - self.value
         return found
 
+    def side(self, look: RowLook, at: int) -> HostArray:
+        """What each row of weight 1 moves in the number of one of the two (n,)."""
+        found: HostArray = (self._of(look, self.pair[at]) - self.values[1 - at]) / self.total
+        return found
+
     def _of(self, look: RowLook, place: int) -> HostArray:
         if self.name.base in MEASURES:
             return look.measure(self.name.base, place)
@@ -175,6 +184,15 @@ class OfLosses(Mean):
             if look.kept is not None:
                 gap = np.where(look.kept[label], gap, 0.0)
             total += gap * (self.total / n[label] if self.name.label is None else 1.0)
+        return total / len(self.places)
+
+    def side(self, look: RowLook, at: int) -> HostArray:
+        """What each row of weight 1 moves in the number of one of the two (n,)."""
+        losses, total = look.losses(self.name.base, self.pair[at]), np.zeros(look.rows)
+        own, n = scored_of(self.numbers[at]).by_label(self.name.entry).value, self.numbers[at].margins.n
+        for label in self.places:
+            off = (losses[label] - own[label]) / n[label]
+            total += off if look.kept is None else np.where(look.kept[label], off, 0.0)
         return total / len(self.places)
 
     def weight(self, look: RowLook) -> HostArray | None:
@@ -243,6 +261,10 @@ class OfEither(Contrast):
     @abstractmethod
     def influence(self, look: RowLook, at: int) -> HostArray:
         """What each row adds in each label to the number of one of the two (K, n)."""
+
+    def side(self, look: RowLook, at: int) -> HostArray:
+        """What each row of weight 1 moves in the number of one of the two (n,)."""
+        return over_labels(self.influence(look, at))
 
     def added(self, look: RowLook) -> list[HostArray]:
         """The same of both, times the weight of the row."""

@@ -56,6 +56,18 @@ class OfRanks(Contrast):
         moves: HostArray = self._added(look)[0]
         return moves
 
+    def side(self, look: RowLook, at: int) -> HostArray:
+        """What each row of weight 1 moves in the number of one of the two (n,)."""
+        total, areas = np.zeros(look.rows), self._areas[at].value[self.places]
+        support = sum(float(one.positives) for one in self._rankings[0])
+        mean = (self._weights * areas).sum()
+        for number, place in enumerate(self.places):
+            moved = look.influence(self._influences[at][number], self.pair[at], place, pooled=self._pooled)
+            total += self._weights[number] * moved * np.where(look.true[place], *self._unbiased[number])
+            if self.name.average == "weighted":
+                total += (areas[number] - mean) / support * look.true[place]
+        return total
+
     def _added(self, look: RowLook) -> HostArray:
         """What each row adds to the difference, then in each label (cells, n)."""
         total, parts = np.zeros(look.rows), []

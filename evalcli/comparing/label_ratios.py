@@ -93,6 +93,12 @@ class OfCells(_Ratio):
             pooled += sign * (top - both * bottom) * (2.0 * self.total / (sums[0] + sums[1]))
         return plain, pooled
 
+    def side(self, look: RowLook, at: int) -> HostArray:
+        """What each row of weight 1 moves in the number of one of the two (n,)."""
+        top, bottom = self._side(look, self.pair[at], self.numbers[at])
+        found: HostArray = (top - self.values[1 - at] * bottom) / self._bottom(self.numbers[at])
+        return found
+
     def _side(self, look: RowLook, place: int, numbers: LabelNumbers) -> tuple[HostArray, HostArray]:
         """What each row adds to either sum (n,)."""
         hit, true, said = (part.astype(np.float64) for part in look.sizes(place))
@@ -122,6 +128,19 @@ class OverLabels(_Ratio):
         for label, code in enumerate(codes):
             total += self._tables[:, label].take(code, axis=1)
         return total[0], total[1]
+
+    def side(self, look: RowLook, at: int) -> HostArray:
+        """What each row of weight 1 moves in the number of one of the two (n,)."""
+        (top, bottom), weight = self._marks[at], self._weights[at]
+        mine, size = self._own[at], self._own[2 + at]
+        table = _over(weight, size)[:, None] * (top - mine[:, None] * bottom)
+        if self.name.average == "weighted":
+            moved = (mine - (weight * mine).sum()) / float(self.numbers[0].margins.support.sum())
+            table = table + moved[:, None] * (np.arange(LEFT_OUT + 1) & 1)
+        total = np.zeros(look.rows)
+        for label, code in enumerate(look.codes(self.pair)):
+            total += table[label].take(code)
+        return total
 
     @cached_property
     def _weights(self) -> tuple[HostArray, HostArray]:

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from evalcli.drops import exact, gravest, plainly
 from evalcli.errors import UsageError
 from evalcli.gates import parse_amount
-from evalcli.metrics.registry import parse, split_address
+from evalcli.metrics.registry import is_registered, parse, split_address
 from evalcli.report import Verdict
 from evalcli.uncertainty.comparison import equivalent, not_worse
 from evalcli.uncertainty.intervals import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
     from fractions import Fraction
 
     from evalcli.comparing.data import Comparison, Difference, MetricRow
@@ -59,9 +59,12 @@ class Margin:
 
 
 def parse_margins(
-    noninferior: Iterable[str] = (), equivalences: Iterable[str] = (), drops: Iterable[str] = ()
+    noninferior: Iterable[str] = (),
+    equivalences: Iterable[str] = (),
+    drops: Iterable[str] = (),
+    known: Container[str] = (),
 ) -> tuple[Margin, ...]:
-    """Margins from ``NAME=V`` texts.
+    """Margins from ``NAME=V`` texts; ``known`` are names that the registry does not have.
 
     >>> [margin.text() for margin in parse_margins(["accuracy=0.5pp"], ["f1_macro=2%"], ["mcc@sex=f=0.1"])]
     ['noninferior(accuracy)<0.005', 'equivalent(f1_macro)<2%', 'drop(mcc@sex=f)<=0.1']
@@ -75,11 +78,11 @@ def parse_margins(
         ("equivalent", equivalences),
         ("drop", drops),
     )
-    return tuple(_parsed(text, kind) for kind, texts in given for text in texts)
+    return tuple(_parsed(text, kind, known) for kind, texts in given for text in texts)
 
 
-def parse_margin(text: str) -> Margin:
-    """One margin from its text.
+def parse_margin(text: str, known: Container[str] = ()) -> Margin:
+    """One margin from its text; ``known`` are names that the registry does not have.
 
     >>> parse_margin("noninferior(accuracy@region=EU) < 1pp")
     Margin(metric='accuracy@region=EU', kind='noninferior', bound=0.01, relative=False)
@@ -95,28 +98,30 @@ def parse_margin(text: str) -> Margin:
     kind: Kind = (
         "drop" if found["kind"] == "drop" else "noninferior" if found["kind"] == "noninferior" else "equivalent"
     )
-    return _parsed(f"{found['name'].strip()}={found['bound']}", kind)
+    return _parsed(f"{found['name'].strip()}={found['bound']}", kind, known)
 
 
-def _parsed(text: str, kind: Kind) -> Margin:
+def _parsed(text: str, kind: Kind, known: Container[str] = ()) -> Margin:
     name, equals, amount = text.rpartition("=")
     name, amount = name.strip(), amount.strip()
     flag = _FLAG[kind]
     if not equals or not name or not amount:
         raise UsageError(f"{flag} {text!r} is not NAME=AMOUNT", fix=f"write it as in {flag} accuracy=0.5pp")
-    metric, bound, relative = parse_amount(name, amount, flag)
+    address = split_address(name)
+    foreign = (name if address is None else address.metric) in known
+    metric, bound, relative = parse_amount(name, amount, flag, (name,) if foreign else ())
     if kind != "drop" and not bound > 0:
         raise UsageError(f"{flag} {text}: a margin is more than 0", fix=f"write it as in {flag} accuracy=0.5pp")
-    parsed = parse(metric)
-    if parsed.slice_by is not None and (parsed.slice_value is None or parsed.entry.reads == "slices"):
-        fix = f"name one slice, or the worst: NAME@{parsed.slice_by}=*"
+    if address is not None and (address.value is None or (not foreign and parse(metric).entry.reads == "slices")):
+        fix = f"name one slice, or the worst: NAME@{address.by}=*"
         raise UsageError(f"{flag} {text}: gaps between slices are not compared", fix=fix)
     return Margin(metric, kind, bound, relative)
 
 
 def metrics_of(margins: Iterable[Margin]) -> tuple[str, ...]:
-    """The metrics that margins read, of all rows or in slices."""
-    return tuple(dict.fromkeys(str(parse(margin.metric).whole) for margin in margins))
+    """The metrics of the registry that margins read, of all rows or in slices."""
+    known = (margin.metric for margin in margins if is_registered(margin.metric))
+    return tuple(dict.fromkeys(str(parse(metric).whole) for metric in known))
 
 
 def judge(comparison: Comparison, margins: Iterable[Margin], least: int = 1) -> tuple[Verdict, ...]:
@@ -177,7 +182,7 @@ def _at(margin: Margin, place: Place) -> Verdict:
     """The verdict on one metric."""
     row = place.row
     found, (base, now) = row.differences[1], row.values
-    if margin.kind == "noninferior" and row.direction == "neither":
+    if margin.kind == "noninferior" and row.direction == "neither" and is_registered(row.name):
         raise UsageError(f"{margin.text()}: more of it is neither better nor worse", fix="use --equivalent")
     if base is None or now is None:
         return replace(_none(margin, "undefined", "undefined for one of the two"), n=place.n)
@@ -240,7 +245,8 @@ def _status(margin: Margin, row: MetricRow, found: Difference, bound: float) -> 
         if equivalent(interval, bound):
             return "pass"
         return "fail" if found.low >= bound or found.high <= -bound else "inconclusive"
-    direction: Literal["higher", "lower"] = "higher" if row.direction == "higher" else "lower"
+    higher = row.direction in {"higher", "neither"}  # of what a user defines, more is taken to be better
+    direction: Literal["higher", "lower"] = "higher" if higher else "lower"
     if not_worse(interval, bound, direction):
         return "pass"
     worse = found.high <= -bound if direction == "higher" else found.low >= bound

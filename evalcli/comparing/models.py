@@ -10,6 +10,8 @@ import numpy as np
 from evalcli import __version__
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.comparing import data
+from evalcli.comparing.class_moves import ClassMoves
+from evalcli.comparing.defined import DefinedDifferences, defined_of, rows_of, with_values
 from evalcli.comparing.differences import CountDifferences, verdicts
 from evalcli.comparing.joint import BROKEN, FIXED
 from evalcli.comparing.passes import Member, count_together, unite
@@ -127,6 +129,7 @@ class _Comparing:
         whole = _Measured.of(self.counted, self.numbers, names)
         two = len(self.sources) == 2
         self.reference = 0 if two else best_of(names[0], whole.values)
+        self.defined = defined_of(self.question.definitions)
         return self._comparison(names, whole, two=two)
 
     def _has_one_truth(self) -> bool:
@@ -136,19 +139,20 @@ class _Comparing:
         return len(truths) == 1 and not weighted and all(each.even for each in self.together.listed)
 
     def _comparison(self, names: Sequence[MetricName], whole: _Measured, *, two: bool) -> data.Comparison:
-        total, task, values = self.counted.total, self.task, whole.values
+        total, task, values = self.counted.total, self.task, with_values(whole.values, self.defined)
         parts = {place: self._of_slice(names, one) for place, one in self.counted.slices.items()}
         tested = {place: one for place, one in parts.items() if self.question.tests(one.counted)}
         asking = {place: self._differences(names, one, len(tested)) for place, one in tested.items()}
         found, inside = answered(self._differences(names, whole), asking, self._again)
         told = {
-            place: Told(one.counted.total.rows, one.values, inside.get(place, {1: {}})[1])
+            place: Told(one.counted.total.rows, with_values(one.values, self.defined), inside.get(place, {1: {}})[1])
             for place, one in parts.items()
         }
-        slices = tuple(slice_rows(self.together.slicers, names, told, self.confidence))
+        shown = rows_of(names, self.question.shown(self.members[0], task.kind), self.defined)
+        slices = tuple(slice_rows(self.together.slicers, shown, told, self.confidence))
         for source in self.sources:  # scores were read again
             source.finish()
-        plain = verdicts(names, values, found, self.reference, self.confidence)
+        plain = verdicts(shown, values, found, self.reference, self.confidence)
         evidence = total.passes[0].evidence
         left_out, ignored = left_out_of(self.sources, total.passes, total.lost, self.together)
         cells = total.tables[0, 1].cells() if two else None
@@ -165,7 +169,7 @@ class _Comparing:
             confidence=self.confidence.level,
             models=models_of(self.sources, self.counted.tasks),
             reference=self.reference,
-            metrics=metric_rows(names, values, plain, self.reference),
+            metrics=metric_rows(shown, values, plain, self.reference),
             slices=slices,
             flips=() if cells is None else self._flips(cells),
             rows=self._rows() if two else (),
@@ -201,14 +205,13 @@ class _Comparing:
         """The ``other`` model less the reference, in every metric."""
         counted = measured.counted
         pair = (min(self.reference, other), max(self.reference, other))
-        declared = len(self.task.classes) if self.choices.classes == "declared" and self.task.classes else None
         counts = CountDifferences(
             counted.total.tables[pair].cells(),
             self.confidence,
             swapped=self.reference > other,
             positive=self.task.positive,
             classes=self.every,
-            declared=declared,
+            declared=self._declared,
             clusters=None if counted.clusters is None else counted.clusters.of_pair(pair),
             sharers=sharers,
         )
@@ -222,7 +225,27 @@ class _Comparing:
 
             differences = ScoreDifferences(*measured, self.confidence)
             found |= yield from differences.of(scored, (self.reference, other))
+        if self.defined:
+            found |= yield from self._of_defined(measured, (self.reference, other), found)
         return found
+
+    def _of_defined(
+        self, measured: _Measured, pair: tuple[int, int], found: dict[str, Difference | None]
+    ) -> Asking[dict[str, Difference | None]]:
+        """The second model of a ``pair`` less the first in what is defined, from what was ``found`` of the others."""
+        counted = measured.counted
+
+        def look(names: Sequence[MetricName]) -> ClassMoves:
+            return ClassMoves(counted, measured.numbers, names, pair, (self.every, self._declared))
+
+        values = with_values(measured.values, self.defined)
+        differences = DefinedDifferences(self.defined, values, self.confidence)
+        return (yield from differences.of(pair, found, look, counted.clusters))
+
+    @property
+    def _declared(self) -> int | None:
+        """How many classes macro means run over, where these are not those that occur."""
+        return len(self.task.classes) if self.choices.classes == "declared" and self.task.classes else None
 
     def _flips(self, cells: Cells) -> tuple[data.ClassFlips, ...]:
         """All rows, then every class that occurs as a target."""
@@ -327,7 +350,7 @@ def members_of(
                 layout,
                 placement,
                 (),
-                question.also,
+                question.beyond,
                 budget=execution.ranking_budget,
                 workers=workers,
                 processes=execution.processes,
@@ -357,7 +380,7 @@ def compared_names(
 
 def names_for(member: Member, task: Task, question: Question, *, scored: bool) -> tuple[MetricName, ...]:
     """The metrics to compare, of scores only where all models are ``scored``, or where these were asked for."""
-    asked = {*(question.metrics or ()), *question.also}
+    asked = {*(question.metrics or ()), *question.beyond}
     return tuple(
         name for name in member.names(task.kind) if scored or not name.entry.needs_scores or str(name) in asked
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,13 @@ import numpy as np
 
 from evalcli import __version__
 from evalcli.comparing import data
+from evalcli.comparing.defined import DefinedDifferences, defined_of, rows_of, with_values
 from evalcli.comparing.differences import verdicts
 from evalcli.comparing.joint import BROKEN, FIXED
 from evalcli.comparing.label_flips import IN_VAIN
+from evalcli.comparing.label_moves import LabelMoves
 from evalcli.comparing.label_rows import LabelNumbers
-from evalcli.comparing.labelled import LabelDifferences
+from evalcli.comparing.labelled import LabelDifferences, Looked
 from evalcli.comparing.sides import (
     SAME_ANSWERS,
     best_of,
@@ -34,13 +37,14 @@ from evalcli.sources import spoken_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from evalcli.comparing.defined import Defined
     from evalcli.comparing.joint import Flipped
     from evalcli.comparing.labelled import LabelLook
     from evalcli.comparing.labels import LabelsPass
     from evalcli.comparing.passes import Counted, Member
     from evalcli.comparing.question import Question
     from evalcli.comparing.rows import Together
-    from evalcli.comparing.sliced import Fresh
+    from evalcli.comparing.sliced import Asking, Fresh
     from evalcli.engine import Progress
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Source
@@ -74,7 +78,8 @@ class LabelComparing:
         self.labels = self.counted.tasks[0].classes
         self.numbers = self._numbers(self.counted)
         names = self._names()
-        values = _values(self.numbers, names)
+        defined = defined_of(self.question.definitions)
+        values = with_values(_values(self.numbers, names), defined)
         two = len(self.sources) == 2
         by_label = two and self.question.by_label
         reference = 0 if two else best_of(names[0], values)
@@ -84,22 +89,29 @@ class LabelComparing:
             place: LabelDifferences(one, self._numbers(one), confidence, 0)
             for place, one in self.counted.slices.items()
         }
-        asking = {place: one.of(names, 0) for place, one in parts.items() if self.question.tests(one.counted)}
-        (found, look), inside = answered(differences.of(names, reference), asking, self._again)
+        asking = {
+            place: _differences(one, names, 0, defined)
+            for place, one in parts.items()
+            if self.question.tests(one.counted)
+        }
+        (found, look), inside = answered(_differences(differences, names, reference, defined), asking, self._again)
         told = {
             place: Told(
                 one.counted.total.rows,
-                _values(one.numbers, names),
+                with_values(_values(one.numbers, names), defined),
                 inside[place].differences[1] if place in inside else {},
             )
             for place, one in parts.items()
         }
-        slicers = self.together.slicers
-        slices = tuple(slice_rows(slicers, names, told, confidence))
+        slicers, shown = (
+            self.together.slicers,
+            rows_of(names, self.question.shown(self.members[0], "multilabel"), defined),
+        )
+        slices = tuple(slice_rows(slicers, shown, told, confidence))
         for source in self.sources:  # rows were read again
             source.finish()
         left_out, ignored = left_out_of(self.sources, total.passes, total.lost, self.together)
-        plain = verdicts(names, values, found, reference, confidence)
+        plain = verdicts(shown, values, found, reference, confidence)
         return data.Comparison(
             version=__version__,
             kind="paired" if two else "league",
@@ -113,7 +125,7 @@ class LabelComparing:
             confidence=confidence.level,
             models=models_of(self.sources, self.counted.tasks),
             reference=reference,
-            metrics=metric_rows(names, values, plain, reference),
+            metrics=metric_rows(shown, values, plain, reference),
             per_class=tuple(self._of_labels(differences, look)) if by_label else (),
             slices=slices,
             flips=tuple(self._flips(look)) if two else (),
@@ -136,7 +148,7 @@ class LabelComparing:
     def _names(self) -> tuple[MetricName, ...]:
         """The metrics that all models have; what was asked for stays, and is refused where it must be."""
         scored = all(one.scored is not None for one in self.numbers)
-        asked = {*(self.question.metrics or ()), *self.question.also}
+        asked = {*(self.question.metrics or ()), *self.question.beyond}
         names = self.members[0].names("multilabel")
         return tuple(name for name in names if scored or not name.entry.needs_scores or str(name) in asked)
 
@@ -242,6 +254,20 @@ class LabelComparing:
         for source in self.sources:
             found += [Finding(note.code, note.level, note.text, note.fix) for note in source.notes()]
         return tuple(dict.fromkeys(found))
+
+
+def _differences(
+    measured: LabelDifferences, names: Sequence[MetricName], reference: int, defined: Sequence[Defined]
+) -> Asking[Looked]:
+    """Every other model less the ``reference``, in every metric and in what is defined from them."""
+    found, total = yield from measured.of(names, reference)
+    values = with_values(_values(measured.numbers, names), defined)
+    differences = DefinedDifferences(defined, values, measured.confidence)
+    for other in found if defined else ():
+        pair = reference, other
+        look = partial(LabelMoves, measured, pair=pair)
+        found[other] |= yield from differences.of(pair, found[other], look, measured.counted.clusters)
+    return Looked(found, total)
 
 
 def _values(numbers: Sequence[LabelNumbers], names: Sequence[MetricName]) -> list[dict[str, float | None]]:

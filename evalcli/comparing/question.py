@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evalcli.errors import UsageError
+from evalcli.expressions import needed
 from evalcli.metrics.registry import parse
 from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
-    from evalcli.comparing.passes import Counted
+    from evalcli.comparing.passes import Counted, Member
+    from evalcli.expressions import Definition
 
 ROWS = 3
 """Flipped rows of every class and kind that are named, unless asked otherwise."""
@@ -37,6 +39,22 @@ class Question:
     by_label: bool = True
     least: int = 1
     """Rows of a slice that is tested."""
+    definitions: tuple[Definition, ...] = ()
+    """Metrics that are computed from others."""
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The metrics that definitions read, which are compared, but not shown unless they are asked for."""
+        return needed(self.definitions) if self.definitions else ()
+
+    @property
+    def beyond(self) -> tuple[str, ...]:
+        """All that is compared beyond the usual metrics, or beyond those asked for."""
+        return (*self.also, *self.read)
+
+    def shown(self, member: Member, kind: str) -> frozenset[str]:
+        """The metrics of the registry that a comparison of this task has rows for."""
+        return frozenset(map(str, replace(member, also=self.also).names(kind)))
 
     def tests(self, counted: Counted) -> bool:
         """Whether the models are tested where this was counted."""
@@ -45,7 +63,7 @@ class Question:
 
     def __post_init__(self) -> None:
         """No gate may be judged by all rows where it is on a slice."""
-        for text in (*(self.metrics or ()), *self.also):
+        for text in (*(self.metrics or ()), *self.beyond):
             name = parse(text)
             if name.slice_by is not None or name.entry.reads == "slices":
                 fix = f"say --by {name.slice_by}, and name the metric alone"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from evalcli import __version__
 from evalcli.comparing import data
+from evalcli.comparing.defined import DefinedDifferences, defined_of, rows_of, with_values
 from evalcli.comparing.differences import verdicts
 from evalcli.comparing.sides import (
     SAME_ANSWERS,
@@ -21,6 +23,7 @@ from evalcli.comparing.sides import (
 )
 from evalcli.comparing.sliced import answered
 from evalcli.comparing.slices import Told, about_slices, slice_rows
+from evalcli.comparing.value_moves import ValueMoves
 from evalcli.comparing.valued import ValueDifferences
 from evalcli.comparing.values import FARTHER
 from evalcli.regression.results import Results
@@ -30,14 +33,16 @@ from evalcli.sources import spoken_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evalcli.comparing.defined import Defined
     from evalcli.comparing.passes import Counted, Member
     from evalcli.comparing.question import Question
     from evalcli.comparing.rows import Together
-    from evalcli.comparing.sliced import Fresh
+    from evalcli.comparing.sliced import Asking, Fresh
     from evalcli.comparing.values import ValuesPass
     from evalcli.engine import Progress
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Source
+    from evalcli.uncertainty.comparison import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +61,24 @@ class ValueComparing:
         """The comparison of all that was counted."""
         total: ValuesPass = self.counted.total
         names = self.members[0].names("regression")
-        whole = self._measured(self.counted, names)
-        values = whole.values
+        whole, defined = self._measured(self.counted, names), defined_of(self.question.definitions)
+        values = with_values(whole.values, defined)
         two = len(self.sources) == 2
         reference = 0 if two else best_of(names[0], values)
         parts = {place: self._measured(one, names) for place, one in self.counted.slices.items()}
-        asking = {place: one.of(names, 0) for place, one in parts.items() if self.question.tests(one.counted)}
-        found, inside = answered(whole.of(names, reference), asking, self._again)
+        asking = {
+            place: _differences(one, names, 0, defined)
+            for place, one in parts.items()
+            if self.question.tests(one.counted)
+        }
+        found, inside = answered(_differences(whole, names, reference, defined), asking, self._again)
         told = {
-            place: Told(one.counted.total.rows, one.values, inside.get(place, {1: {}})[1])
+            place: Told(one.counted.total.rows, with_values(one.values, defined), inside.get(place, {1: {}})[1])
             for place, one in parts.items()
         }
+        shown = rows_of(names, self.question.shown(self.members[0], "regression"), defined)
         slicers, least = self.together.slicers, self.question.least
-        slices = tuple(slice_rows(slicers, names, told, self.question.confidence))
+        slices = tuple(slice_rows(slicers, shown, told, self.question.confidence))
         for source in self.sources:  # values were read again
             source.finish()
         left_out, ignored = left_out_of(self.sources, total.passes, total.lost, self.together)
@@ -86,7 +96,7 @@ class ValueComparing:
             models=models_of(self.sources, self.counted.tasks),
             reference=reference,
             metrics=metric_rows(
-                names, values, verdicts(names, values, found, reference, self.question.confidence), reference
+                shown, values, verdicts(shown, values, found, reference, self.question.confidence), reference
             ),
             slices=slices,
             rows=self._rows(),
@@ -140,6 +150,19 @@ class ValueComparing:
         for source in self.sources:
             found += [Finding(note.code, note.level, note.text, note.fix) for note in source.notes()]
         return tuple(dict.fromkeys(found))
+
+
+def _differences(
+    measured: ValueDifferences, names: Sequence[MetricName], reference: int, defined: Sequence[Defined]
+) -> Asking[dict[int, dict[str, Difference | None]]]:
+    """Every other model less the ``reference``, in every metric and in what is defined from them."""
+    found = yield from measured.of(names, reference)
+    differences = DefinedDifferences(defined, with_values(measured.values, defined), measured.confidence)
+    for other in found if defined else ():
+        pair = reference, other
+        look = partial(ValueMoves, measured, pair=pair)
+        found[other] |= yield from differences.of(pair, found[other], look, measured.counted.clusters)
+    return found
 
 
 def _known(results: Results, name: MetricName) -> float | None:

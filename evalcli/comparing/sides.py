@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evalcli.comparing.clusters import KnownClusters
+    from evalcli.comparing.defined import Compared
     from evalcli.comparing.rows import Together
     from evalcli.counting import Pass
-    from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Task
 
@@ -53,7 +53,7 @@ def left_out_of(
 
 
 def metric_rows(
-    names: Sequence[MetricName],
+    names: Sequence[Compared],
     values: Sequence[Mapping[str, float | None]],
     plain: Mapping[int, Mapping[str, data.Difference | None]],
     reference: int,
@@ -66,7 +66,7 @@ def metric_rows(
 
 
 def metric_row(
-    name: MetricName, values: Sequence[Mapping[str, float | None]], differences: tuple[data.Difference | None, ...]
+    name: Compared, values: Sequence[Mapping[str, float | None]], differences: tuple[data.Difference | None, ...]
 ) -> data.MetricRow:
     """A metric of all models, and how each differs from the reference."""
     told = tuple(each[str(name)] for each in values)
@@ -90,11 +90,11 @@ def inputs_of(sources: Sequence[Source], inputs: Sequence[tuple[InputFile, ...]]
     return tuple(dict.fromkeys(every))
 
 
-def best_of(name: MetricName, values: Sequence[Mapping[str, float | None]]) -> int:
+def best_of(name: Compared, values: Sequence[Mapping[str, float | None]]) -> int:
     """The model with the best value of a metric, the first among equals."""
     return int(np.argmax([data.goodness(name.entry.direction, each[str(name)]) for each in values]))
 
 
-def is_unit(name: MetricName) -> bool:
+def is_unit(name: Compared) -> bool:
     """Whether a metric lies in −1 … 1 and is no loss, so that people speak of points."""
     return name.entry.high <= 1.0 and name.entry.low >= -1.0 and name.base != "brier"

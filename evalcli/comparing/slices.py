@@ -15,8 +15,8 @@ from evalcli.report import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from evalcli.comparing.defined import Compared
     from evalcli.comparing.sliced import Slice
-    from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Slicer
     from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence
@@ -31,7 +31,7 @@ class Told(NamedTuple):
 
 
 def slice_rows(
-    slicers: Sequence[Slicer], names: Sequence[MetricName], told: Mapping[Slice, Told], confidence: Confidence
+    slicers: Sequence[Slicer], names: Sequence[Compared], told: Mapping[Slice, Told], confidence: Confidence
 ) -> Iterator[data.SliceRow]:
     """Every slice that has a row, in the order of its column."""
     for number, slicer in enumerate(slicers):

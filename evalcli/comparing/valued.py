@@ -94,7 +94,7 @@ class ValueDifferences:
     def of(self, names: Sequence[MetricName], reference: int) -> Asking[dict[int, dict[str, Difference | None]]]:
         """Every other model less the ``reference``, in every metric that has a test; one pass for all of them."""
         others = [i for i in range(len(self.results)) if i != reference]
-        known = self._orders(names)
+        known = self.orders(names)
         contrasts = [
             self._contrast(name, other, reference, sign, known)
             for other in others
@@ -132,9 +132,8 @@ class ValueDifferences:
     def _difference(self, one: Contrast, reference: int, sums: Sequence[tuple[float, ...]]) -> Difference:
         """From the ``sums`` of the terms' differences, and of a bias those of their sums."""
         if one.ordered is not None:
-            total = float(self.results[reference].read(_MOMENTS)[0].n)
-            unit = one.scale * _unit(self.counted.total, self.results[reference]) / total
-            rows = total / self._mean_weight(reference)
+            unit = one.scale * _unit(self.counted.total, self.results[reference]) / self.total_weight
+            rows = self.total_weight / self._mean_weight(reference)
             return orders.difference(*one.ordered, sums[0], unit, rows, self.confidence)
         first, second = (self._of(one.name, i) for i in (one.other, reference))
         if one.output is not None:
@@ -146,6 +145,11 @@ class ValueDifferences:
         if one.name.base == "bias":
             return difference_of_sizes(first, second, (moments[0], moments[1]), one.scale, self.confidence)
         return difference_of(first, second, moments[0], one.scale, self.confidence)
+
+    @property
+    def total_weight(self) -> float:
+        """All rows, or the sum of their weights."""
+        return float(self.results[0].read(_MOMENTS)[0].n)
 
     def _of(self, name: MetricName, place: int) -> float:
         return float(self.values[place][str(name)] or 0.0)
@@ -174,7 +178,7 @@ class ValueDifferences:
         output = None if not of_one else 0 if name.label is None else self.results[0].outputs.index(name.label)
         return Contrast(name, other, sign, mine + sign * base, scale, output)
 
-    def _orders(self, names: Sequence[MetricName]) -> dict[tuple[str, int], Order]:
+    def orders(self, names: Sequence[MetricName]) -> dict[tuple[str, int], Order]:
         """The medians and the rank correlations of all models, as far as reports have intervals of them."""
         asked = [name for name in names if name.base in orders.ORDERS]
         found = {

@@ -42,9 +42,15 @@ class Asked(NamedTuple):
 def covariance(asked: Sequence[Asked]) -> HostArray:
     """How metrics vary together (k, k); NaN of those of which nothing tells it."""
     found = _covariance(asked)
-    squares, sizes = (np.array([one.name.base in kind for one in asked]) for kind in (_SQUARES, _SIZES))
-    found[np.outer(squares, sizes) | np.outer(sizes, squares)] = np.nan
+    apart = np.array([[are_apart(one.name, other.name) for other in asked] for one in asked])
+    found[apart] = np.nan
     return found
+
+
+def are_apart(one: MetricName, other: MetricName) -> bool:
+    """Whether one is of squares and the other of sizes, so that nothing is told of what they have in common."""
+    pair = one.base, other.base
+    return any(pair[place] in _SQUARES and pair[1 - place] in _SIZES for place in range(2))
 
 
 def _covariance(asked: Sequence[Asked]) -> HostArray:

@@ -90,7 +90,7 @@ class Estimates:
         here = of(self.values)
         if not isfinite(here):
             return None
-        slope = self._slope(of, self.values)
+        slope = self.slope(of, self.values)
         used = slope != 0.0 if np.isfinite(slope).all() else self.highs > self.lows
         if np.count_nonzero(self.highs > self.lows) == 1:
             return self._of_one(of)
@@ -142,11 +142,11 @@ class Estimates:
         yield start
         point, before, bends = start, start, 0
         for step in range(_STEPS):
-            slope = self._slope(of, point)
+            slope = self.slope(of, point)
             if sign * float((slope * (point - before)).sum()) < 0.0:
                 point, bends = self._between(of, before, point, sign), bends + 1
                 yield point
-                slope = self._slope(of, point)
+                slope = self.slope(of, point)
             if not np.isfinite(slope).all():
                 yield np.full(len(point), np.nan)
                 return
@@ -176,7 +176,7 @@ class Estimates:
                 high = second
         return here + (low + high) / 2.0 * (there - here)
 
-    def _slope(self, of: Function, point: HostArray) -> HostArray:
+    def slope(self, of: Function, point: HostArray) -> HostArray:
         """What ``of`` gains for a unit of each estimate (k,)."""
         found = np.zeros(len(point))
         for place in np.flatnonzero(self.highs > self.lows).tolist():
