@@ -160,15 +160,16 @@ _PAIRED = {"binary": "accuracy", "multiclass": "accuracy", "multilabel": "subset
 def _why_alone(name: str, report: "Report", extras: "Extras") -> str:
     """Why a metric is not compared row by row; empty where it is."""
     from evalcli.addresses import look_up
-    from evalcli.metrics.registry import parse
+    from evalcli.metrics.registry import is_registered, parse, split_address
 
-    if name in extras:
+    address = split_address(name)
+    whole = name if address is None else address.metric
+    if name in extras and whole not in {one.name for one in extras.of_registry()}:
         return "metrics of your own are not compared row by row"
-    parsed = parse(name)
-    if parsed.slice_by is not None and (parsed.slice_value is None or parsed.entry.reads == "slices"):
+    if address is not None and (address.value is None or (is_registered(name) and parse(name).entry.reads == "slices")):
         return "gaps between slices are not compared row by row"
-    rows = [row for row in report.slices if parsed.slice_value == "*" and row.by == parsed.slice_by]
-    values = [row.metrics.get(str(parsed.whole)) for row in rows]
+    rows = [row for row in report.slices if address is not None and address.value == "*" and row.by == address.by]
+    values = [row.metrics.get(str(parse(whole)) if is_registered(whole) else whole) for row in rows]
     found = look_up(report, name)
     if not isinstance(found, str):
         values.append(found.value)
@@ -184,20 +185,23 @@ def _pairs(
     from evalcli.comparing.drops import pairs_of
     from evalcli.comparing.models import compare
     from evalcli.comparing.question import Question
-    from evalcli.metrics.registry import parse
+    from evalcli.metrics.registry import is_registered, parse, split_address
     from evalcli.uncertainty.intervals import Confidence
 
-    by_id, sure, parsed = asked.wanted.id is not None, asked.choices.confidence, [*map(parse, names)]
-    wholes = tuple(dict.fromkeys(str(name.whole) for name in parsed)) or (_PAIRED[report.task],)
-    by = asked.wanted.by if any(name.slice_by is not None for name in parsed) else ()
+    by_id, sure = asked.wanted.id is not None, asked.choices.confidence
+    addresses = [address for name in names if (address := split_address(name)) is not None]
+    registered = (str(parse(name).whole) for name in names if is_registered(name))
+    wholes = tuple(dict.fromkeys(registered)) or (_PAIRED[report.task],)
+    made = asked.extras.of_registry() if any(not is_registered(name) for name in names) else ()
+    by = asked.wanted.by if addresses else ()
     size = asked.gating.slice_size or 1
-    named = any(name.slice_value not in {None, "*"} for name in parsed)  # is judged however small it is
+    named = any(address.value not in {None, "*"} for address in addresses)  # is judged however small it is
     with ExitStack() as held, _as_of_report(rival):
         sides = [rival, Side(asked.files.preds, asked.files.targets, asked.wanted.pred)]
         sources = open_models(sides, replace(asked.wanted, by=by), progress, held, slicing=1)
         few = Confidence(resamples=FEWEST_RESAMPLES) if sure is None else sure
         least = 1 if named else size
-        question = Question(wholes, confidence=few, flips=0, by_id=by_id, by_label=False, least=least)
+        question = Question(wholes, confidence=few, flips=0, by_id=by_id, by_label=False, least=least, definitions=made)
         choices = replace(asked.choices, task="multilabel") if report.task == "multilabel" else asked.choices
         found = compare(sources, choices, asked.execution, question, progress)
     if (found.task, found.positive) != (report.task, report.positive):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.cli import streams
-from evalcli.cli.baseline import find_rival
+from evalcli.cli.baseline import Asked, find_rival, measured
 from evalcli.cli.deliver import plan_delivery
 from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
 from evalcli.cli.report import tell_failed, tell_failures, tell_of_part, tell_of_ranges
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, count_together
-from evalcli.errors import EvalError, ExitCode, UsageError
+from evalcli.errors import EvalError, ExitCode
 from evalcli.gates import judge
 from evalcli.parts import encode, measured_of_part, report_of_part
 from evalcli.ranks import LostError, Ranks
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from evalcli.cli.baseline import ReportGates
     from evalcli.cli.deliver import Delivery
     from evalcli.cli.extra_options import ExtraOptions
+    from evalcli.cli.models import Side
     from evalcli.cli.options import (
         DecidingOptions,
         ExecutionOptions,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         OutputOptions,
     )
     from evalcli.distributed import Counted
+    from evalcli.drops import Baseline
     from evalcli.extras import Extras
     from evalcli.gates import Basis, Rule
     from evalcli.launch import Launch
@@ -40,8 +41,15 @@ if TYPE_CHECKING:
     Groups = tuple[Files, InputOptions, DecidingOptions, ExtraOptions, ReportGates, ExecutionOptions, OutputOptions]
 
 
+_PART, _RIVAL = b"p", b"r"
+"""That a part is to be written, and that drops count from the predictions of another model."""
+
+
 class Wanted(NamedTuple):
-    """What was typed; ``delivery`` and ``baseline`` belong to rank 0."""
+    """What was typed; ``delivery`` and what follows belong to rank 0.
+
+    Drops count from the ``baseline``, or from the predictions of a ``rival``, with all that was ``asked``.
+    """
 
     job: Job
     rules: tuple[Rule, ...]
@@ -50,6 +58,14 @@ class Wanted(NamedTuple):
     least: int = 1
     delivery: Delivery | None = None
     baseline: Report | None = None
+    rival: Side | None = None
+    asked: Asked | None = None
+
+    @property
+    def told(self) -> bytes:
+        """What the other ranks must know of it."""
+        takes_part = self.delivery is not None and self.delivery.takes_part
+        return (_PART if takes_part else b"") + (_RIVAL if self.rival is not None else b"")
 
 
 def report_by_ranks(launch: Launch, groups: Groups) -> ExitCode:
@@ -66,11 +82,12 @@ def report_by_ranks(launch: Launch, groups: Groups) -> ExitCode:
 
             def understand() -> bytes:
                 wanted.append(_understood(groups, first=ranks.rank == 0))
-                delivery = wanted[0].delivery
-                return b"a part" if delivery is not None and delivery.takes_part else b""
+                return wanted[0].told
 
-            takes_part = any(ranks.agree(understand))
-            _search_apart(wanted[0].job.selection, apart=takes_part)
+            told, chosen = b"".join(ranks.agree(understand)), wanted[0].job.selection
+            _search_apart(chosen, apart=_PART in told)
+            if _RIVAL in told and wanted[0].job.target is None:
+                chosen.id = None  # it pairs the two models
             with Meter(quiet=output.quiet or ranks.rank > 0) as progress:
                 counted = count_together(ranks, wanted[0].job, progress)
             return _told(ranks, counted, wanted[0])
@@ -98,11 +115,10 @@ def _understood(groups: Groups, *, first: bool) -> Wanted:
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
     delivery = plan_delivery(output, read, default="rich", parts=True)
-    if find_rival(gating, files, chosen) is not None:
-        what = "several processes count drops from a saved report only, in this version"
-        raise UsageError(what, fix="save the baseline's report with -o FILE.json", path=base or files.preds)
-    before = read_report(base) if base is not None else None
-    return Wanted(job, rules, extras, gating.basis, gating.slice_size or 1, delivery, before)
+    rival = find_rival(gating, files, replace(chosen, by=()))
+    before = read_report(base) if base is not None and rival is None else None
+    asked = Asked(files, replace(chosen, scan=None), choices, execution, names, also, extras, rules, gating)
+    return Wanted(job, rules, extras, gating.basis, gating.slice_size or 1, delivery, before, rival, asked)
 
 
 def _search_apart(chosen: Selection, *, apart: bool) -> None:
@@ -113,18 +129,13 @@ def _search_apart(chosen: Selection, *, apart: bool) -> None:
 
 def _told(ranks: Ranks, counted: Counted | None, wanted: Wanted) -> ExitCode:
     """Print in rank 0; whatever comes of it is the end of all of them."""
-    if counted is None or wanted.delivery is None:
-        return ExitCode(ranks.settle(ExitCode.NO_VERDICT))
-    code = ExitCode.BUG
-    try:
-        code = _delivered(ranks, counted, wanted, wanted.delivery)
-    except EvalError:
-        code = ExitCode.NO_VERDICT
-        raise
-    finally:
-        with suppress(LostError):  # a verdict that is known outranks whoever is gone by now
-            ranks.settle(code)
-    return code
+
+    def deliver() -> ExitCode:
+        assert counted is not None
+        assert wanted.delivery is not None
+        return _delivered(ranks, counted, wanted, wanted.delivery)
+
+    return ranks.in_first(deliver)
 
 
 def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Delivery) -> ExitCode:
@@ -143,6 +154,10 @@ def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Deliver
     own = wanted.extras.own
     report = replace(report_of_part(counted.part, wanted.job.also, counted.run.workers, own), run=counted.run)
     report = wanted.extras.defined(report, measured_of_part(counted.part, wanted.job.also, counted.run.workers))
-    verdicts = judge(report, wanted.rules, wanted.baseline, least=wanted.least, on=wanted.gate_on)
+    baseline: Report | Baseline | None = wanted.baseline
+    if wanted.rival is not None and wanted.asked is not None:
+        with Meter(quiet=delivery.quiet) as progress:
+            baseline = measured(wanted.rival, wanted.asked, report, progress)
+    verdicts = judge(report, wanted.rules, baseline, least=wanted.least, on=wanted.gate_on)
     code = delivery.deliver(replace(report, gates=verdicts), part)
     return ExitCode.NO_VERDICT if own and tell_failed(report) else code

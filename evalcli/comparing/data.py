@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
 
@@ -164,6 +164,8 @@ class Comparison:
     inputs: tuple[InputRecord, ...] = ()
     clustered: Clustered | None = None
     """Which rows belong together, so that whole clusters were drawn."""
+    definitions: dict[str, str] = field(default_factory=dict)
+    """The metrics that are computed from others, and how."""
 
     def metric(self, name: str) -> MetricRow | None:
         """The row of this metric, if it was compared; ``accuracy@region=EU`` is that of a slice."""
@@ -186,6 +188,7 @@ class Comparison:
             "left_out": self.left_out,
             "weighted": self.weighted,
             **({} if self.clustered is None else {"clustered": self.clustered._asdict()}),
+            **({"definitions": self.definitions} if self.definitions else {}),
             "classes": list(self.classes),
             **({} if self.positive is None else {"positive": self.positive}),
             "confidence": self.confidence,
@@ -230,6 +233,7 @@ class Comparison:
                 gates=_all(Verdict, data["gates"]),
                 inputs=_all(InputRecord, data["inputs"]),
                 clustered=_clustered_from(data.get("clustered")),
+                definitions=dict(data.get("definitions", {})),
             )
         except (KeyError, TypeError, AttributeError) as error:
             what = f"a saved comparison with a part missing or of another form: {error}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.comparing.margins import places_of
 from evalcli.drops import Pair
-from evalcli.metrics.registry import parse
+from evalcli.metrics.registry import is_registered, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ def pairs_of(
         places = places_of(name, comparison, least)
         if isinstance(places, str):
             continue
-        note = "; ".join(_notes(comparison, str(parse(name).whole)))
+        note = "; ".join(_notes(comparison, str(parse(name).whole) if is_registered(name) else name))
         pairs[name] = tuple(_pair(place, note, intervals=intervals) for place in places)
     return pairs
 
@@ -43,11 +43,11 @@ def _pair(place: Place, note: str, *, intervals: bool) -> Pair:
 
 def _notes(comparison: Comparison, name: str) -> Iterable[str]:
     """What a reader of the verdict should know beyond its numbers."""
-    codes = {finding.code for finding in comparison.findings}
+    codes, parsed = {finding.code for finding in comparison.findings}, parse(name) if is_registered(name) else None
     if comparison.left_out:
         rows = "1 row is" if comparison.left_out == 1 else f"{comparison.left_out:,} rows are"
         yield f"{rows} left out, which only one of the two has a prediction for"
-    if "same-answers" in codes and not parse(name).entry.needs_scores:
+    if "same-answers" in codes and (parsed is None or not parsed.entry.needs_scores):
         yield "both give the same answer in every row"
-    if "unlike-classes" in codes and parse(name).average == "macro":
+    if "unlike-classes" in codes and (parsed is None or parsed.average == "macro"):
         yield "the two do not answer the same classes, and each mean runs over its own"

@@ -28,11 +28,11 @@ from evalcli.uncertainty.surprises import bins_difference
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evalcli.comparing.defined import Compared
     from evalcli.comparing.question import Question
     from evalcli.comparing.reported import Told
     from evalcli.counting import Outcome
     from evalcli.engine import Execution, Progress
-    from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Source
     from evalcli.task import Choices
     from evalcli.uncertainty.comparison import Difference
@@ -88,6 +88,7 @@ def compare_samples(
             findings=_findings(rows_of_metrics, sources),
             inputs=inputs_of(sources, [inputs for _, inputs in counted]),
             clustered=told.clustered,
+            definitions=question.texts,
         )
 
 
@@ -126,7 +127,7 @@ def _differences(told: Told, confidence: Confidence) -> dict[str, data.Differenc
     return judged(found, gaps, directions, 1.0 - confidence.level)
 
 
-def _of_bins(name: MetricName, seen: Sequence[Seen | None], confidence: Confidence) -> Difference | None:
+def _of_bins(name: Compared, seen: Sequence[Seen | None], confidence: Confidence) -> Difference | None:
     """The second sample less the first in what is read off bins; ``None`` where they are not known."""
     first, second = seen
     if first is None or second is None:

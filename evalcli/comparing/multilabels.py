@@ -136,6 +136,7 @@ class LabelComparing:
             ),
             inputs=inputs_of(self.sources, self.counted.inputs),
             clustered=told_clusters(self.counted.clusters),
+            definitions=self.question.texts,
         )
 
     def _again(self, fresh: Fresh) -> Any:

@@ -43,6 +43,11 @@ class Question:
     """Metrics that are computed from others."""
 
     @property
+    def texts(self) -> dict[str, str]:
+        """The expressions of definitions, by name."""
+        return {one.name: " ".join(one.expression.text.split()) for one in self.definitions}
+
+    @property
     def read(self) -> tuple[str, ...]:
         """The metrics that definitions read, which are compared, but not shown unless they are asked for."""
         return needed(self.definitions) if self.definitions else ()

@@ -103,6 +103,7 @@ class ValueComparing:
             findings=(*self._findings(left_out), *about_slices(slicers, slices, total.rows, least)),
             inputs=inputs_of(self.sources, self.counted.inputs),
             clustered=told_clusters(self.counted.clusters),
+            definitions=self.question.texts,
         )
 
     def _again(self, fresh: Fresh) -> Any:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli.comparing.defined import defined_of, rows_of
 from evalcli.comparing.looks import table_of
 from evalcli.comparing.models import names_for, numbers_of
+from evalcli.definitions import with_definitions
 from evalcli.evaluation import Measured, report_of
+from evalcli.jointly import Jointly
 from evalcli.report import Clustered
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.surprises import SURPRISES, Seen
@@ -15,6 +18,7 @@ from evalcli.uncertainty.surprises import SURPRISES, Seen
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalcli.comparing.defined import Compared
     from evalcli.comparing.passes import Member
     from evalcli.comparing.question import Question
     from evalcli.counting import Outcome
@@ -31,7 +35,7 @@ class Told(NamedTuple):
     metrics that are read off bins.
     """
 
-    names: Sequence[MetricName]
+    names: Sequence[Compared]
     values: Sequence[Mapping[str, float | None]]
     intervals: Sequence[Mapping[str, Interval | None]]
     classes: tuple[str, ...]
@@ -45,16 +49,18 @@ def told_by_reports(
     """The values and intervals of a report on each sample."""
     tasks = [outcome.task for outcome, _ in counted]
     names = names_for(members[0], tasks[0], question, scored=all(task.scores != "labels" for task in tasks))
-    reports = [
-        report_of(Measured(replace(member, asked=tuple(map(str, names)), also=()), *each))
+    measured = [
+        Measured(replace(member, asked=tuple(map(str, names)), also=()), *each)
         for member, each in zip(members, counted, strict=True)
     ]
-    values = [{str(name): report.metrics[str(name)].value for name in names} for report in reports]
-    intervals = [{str(name): _interval(name, report.metrics[str(name)]) for name in names} for report in reports]
+    reports = [with_definitions(report_of(one), question.definitions, covariance=Jointly(one)) for one in measured]
+    shown = rows_of(names, question.shown(members[0], tasks[0].kind), defined_of(question.definitions))
+    values = [{str(name): report.metrics[str(name)].value for name in shown} for report in reports]
+    intervals = [{str(name): _interval(name, report.metrics[str(name)]) for name in shown} for report in reports]
     classes = tuple(dict.fromkeys(name for report in reports for name in report.classes))
     clustered = _together(reports)
     seen = [_seen(names, outcome, question.confidence) for outcome, _ in counted]
-    return Told(names, values, intervals, classes, clustered, seen)
+    return Told(shown, values, intervals, classes, clustered, seen)
 
 
 def _seen(names: Sequence[MetricName], outcome: Outcome, confidence: Confidence) -> dict[str, Seen]:
@@ -75,7 +81,7 @@ def _seen(names: Sequence[MetricName], outcome: Outcome, confidence: Confidence)
     return {str(name): Seen(table_of(name, numbers.scores), mean_weight, 0.0) for name in read}
 
 
-def _interval(name: MetricName, value: Value) -> Interval | None:
+def _interval(name: Compared, value: Value) -> Interval | None:
     """That of a value; of what is best at 0, of its size."""
     if value.low is None or value.high is None:
         return None

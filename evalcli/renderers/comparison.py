@@ -63,7 +63,7 @@ def _header(comparison: Comparison, screen: Screen) -> list[Text]:
     for model in comparison.models:
         column = f", {visible(model.column)}" if model.column else ""
         facts.append((model.name, f"{visible(model.path)}{column}, {model.scores}"))
-    facts += versus.facts(comparison)
+    facts += [(key, visible(fact)) for key, fact in versus.facts(comparison)]
     if comparison.positive is not None:
         facts.append(("positive", screen.name(comparison.positive).plain))
     lines = []

@@ -278,7 +278,7 @@ def noun(comparison: Comparison, count: int) -> str:
 
 
 def facts(comparison: Comparison) -> list[tuple[str, str]]:
-    """Task and samples."""
+    """Task, samples and what is defined."""
     classes = len(comparison.classes)
     of_classes = f", {classes:,} {noun(comparison, classes)}"
     kind = comparison.task if comparison.task == "regression" else f"{comparison.task}{of_classes}"
@@ -290,7 +290,8 @@ def facts(comparison: Comparison) -> list[tuple[str, str]]:
     else:
         samples = f"{count(comparison.n)}{weighted}, {comparison.ignored:,} ignored{left}"
     clusters = clustered(comparison.clustered)
-    return [("task", kind), ("samples", samples), *([("clustered", clusters)] if clusters else [])]
+    defined = [("defined", f"{name} = {text}") for name, text in comparison.definitions.items()]
+    return [("task", kind), ("samples", samples), *([("clustered", clusters)] if clusters else []), *defined]
 
 
 def value(row: MetricRow, number: float | None) -> str:
