@@ -248,3 +248,21 @@ def test_scores_of_two_classes_beside_labels_of_three_end(spawn, files, order) -
     done = spawn("compare", *order, "two.npy", cwd=files)
     assert done.code == 2
     assert "do not fit one task; give all the same classes, or say --task and --scores [E3]" in done.stderr
+
+
+def test_what_is_defined_is_compared_and_judged(run, files):
+    args = ("compare", files / "whole_a.csv", files / "whole_b.csv", "--define", "gap = recall[ham] - recall[spam]")
+    args += ("--task", "multiclass")
+    done = run(*args, "-m", "accuracy", "--max-drop", "gap=0.9", "--noninferior", "gap=0.9", "-f", "json")
+    assert done.code == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [*found["metrics"]] == ["accuracy", "gap"]
+    assert found["definitions"] == {"gap": "recall[ham] - recall[spam]"}
+    assert [gate["status"] for gate in found["gates"]] == ["pass", "pass"]
+    for form, told in (("markdown", "defined"), ("csv", "gap"), ("rich", "gap = recall")):
+        assert told in run(*args, "-f", form).stdout
+    assert run(*args, "--max-drop", "gap=-0.9").code == 1
+    assert "what --define makes is always compared" in run(*args, "-m", "gap").stderr
+    assert run(*args, "--max-drop", "gop=1").code == 2
+    assert run("compare", *args[1:3], "--define", "x = accuracy@a=b").code == 2
+    assert run("compare", *args[1:3], "--define", "x = accuracy", "--overlap").code == 2

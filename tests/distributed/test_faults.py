@@ -88,15 +88,6 @@ def test_X19_rank_0_that_is_killed_leaves_no_verdict(tables: Path) -> None:
     assert "evalcli: rank 1: another rank is gone, no verdict" in second.stderr
 
 
-def test_ranks_count_drops_from_a_saved_report_only(tables: Path) -> None:
-    args = ("--baseline", str(tables.parent / "shard1.csv"), "--max-drop", "accuracy=0.1")
-    first, second = ranks(2, "report", tables, *args)
-    assert (first.code, second.code) == (2, 2)
-    assert "several processes count drops from a saved report only, in this version" in first.stderr
-    assert first.stderr.count("\n") == 1
-    assert second.stderr == ""
-
-
 def test_X19_a_rank_that_never_comes(spawn: Run, tables: Path) -> None:
     env = {
         "RANK": "1",
