@@ -146,7 +146,7 @@ class ClusterIntervals(Intervals):
     def _of_mean(self, name: MetricName, value: float, rows: Intervals, sums: HostArray) -> Interval:
         """Hall's: clusters are less skewed than as many rows, and their skewness says what few of them leave unknown.
 
-        Where no row of any cluster was wrong, another cluster's may all be.
+        Where no row of any cluster was wrong, another cluster's may all be, and where one cluster was, in log losses.
         """
         alone = rows.moments(name).error
         error = alone * sqrt(inflation(sums, alone * alone, self._sizes))
@@ -154,7 +154,9 @@ class ClusterIntervals(Intervals):
         found = hall_interval(value, error, skew, self._usual)
         if name.entry.state not in _LOSSES:
             return found
-        wrong = wrong_loss(*rows.terms(name), self._read(name).largest)
+        losses, amounts = rows.terms(name)
+        one = float(amounts.sum()) / self._clusters.effective
+        wrong = wrong_loss(losses, amounts, self._read(name).largest, one)
         return replace(found, high=found.high + (wrong or 0.0) * none_of(self._clusters.effective, self._usual))
 
     def _of_binned(self, name: MetricName, value: float, method: Method) -> Interval | None:

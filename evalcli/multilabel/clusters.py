@@ -219,7 +219,9 @@ class ClusterIntervals(Intervals):
 
     def _unseen(self, base: str, place: int | None) -> float:
         """How much larger a loss may be as no row was wrong: those of another cluster may all be."""
-        return self._wrong(base, place) * none_of(self._groups.effective, self._groups.usual)
+        groups = self._groups
+        one = self._mean_weight * float(groups.sizes.sum()) / groups.effective
+        return self._wrong(base, place, one) * none_of(groups.effective, groups.usual)
 
     def _of_mean_counts(self, name: MetricName, value: float, sums: HostArray) -> Interval | None:
         """That of a mean over labels: beside what varies it holds what labels without an error leave unseen."""

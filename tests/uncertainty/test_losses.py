@@ -7,7 +7,7 @@ from math import inf, log
 import numpy as np
 import pytest
 
-from evalcli.uncertainty.intervals import Confidence
+from evalcli.uncertainty.intervals import Confidence, none_of
 from evalcli.uncertainty.losses import loss_interval, wrong_loss
 from evalcli.uncertainty.means import Moments, mean_interval
 
@@ -32,13 +32,39 @@ def test_the_loss_of_a_model_that_is_hardly_ever_wrong_is_held(kind, largest):
     assert means < 0.85 * 300  # what the scatter of right rows alone would say
 
 
-@pytest.mark.parametrize("largest", [inf, 1.0, 2.0])
-def test_once_a_row_was_wrong_the_interval_is_that_of_a_mean(largest):
+@pytest.mark.parametrize(("largest", "rows"), [(inf, 2.0), (1.0, 1.0), (2.0, 1.0)])
+def test_once_rows_were_wrong_the_interval_is_that_of_a_mean(largest, rows):
     wrong = log(2.0) if largest == inf else largest / 4.0
-    losses, rows = np.array([0.01, 0.02, wrong]), np.array([200.0, 99.0, 1.0])
-    assert wrong_loss(losses, rows, largest) is None
+    losses, rows = np.array([0.01, 0.02, wrong]), np.array([200.0, 100.0 - rows, rows])
+    assert wrong_loss(losses, rows, largest, 1.0) is None
     found = loss_interval(losses, rows, CONFIDENCE, largest)
     assert found == mean_interval(Moments.of_histogram(losses, rows), CONFIDENCE, 0.0, largest)
+
+
+def test_what_one_wrong_row_costs_others_need_not():
+    """Its loss may be small by chance, which has no bound in a log loss; 10 clusters of 30 rows are 10."""
+    losses, rows = np.array([0.01, 0.02, 0.8]), np.array([200.0, 99.0, 1.0])
+    right = wrong_loss(losses[:2], rows[:2], inf)
+    assert wrong_loss(losses, rows, inf, 1.0) == right
+    assert wrong_loss(losses, rows, inf) is None
+    assert wrong_loss(losses, np.array([200.0, 70.0, 30.0]), inf, 30.0) == pytest.approx(right, rel=0.02)
+    found = loss_interval(losses, rows, CONFIDENCE, inf)
+    mean = mean_interval(Moments.of_histogram(losses, rows), CONFIDENCE, 0.0, inf)
+    assert found.low == mean.low
+    assert found.high == pytest.approx(mean.high + right * none_of(300.0, CONFIDENCE.critical))
+
+
+def test_the_log_loss_of_a_model_that_is_too_sure_of_itself_is_held():
+    """Of 400 rows 2.5 are wrong on average, and cost more than the model expects: it was held in 90 %."""
+
+    def losses(rng, rows):
+        return np.logaddexp(0.0, -2.5 * 5.0 * (2.5 + rng.normal(size=rows)))
+
+    truth = losses(np.random.default_rng(0), 4_000_000).mean()
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(500):
+        held += truth in loss_interval(losses(rng, 400), np.ones(400), CONFIDENCE, inf)
+    assert held >= 0.935 * 500
 
 
 def test_a_wrong_row_costs_what_the_model_says():
