@@ -10,7 +10,16 @@ from benchmarks.simulated import Case, GateCase, PairCase
 from benchmarks.simulated.clustered import evaluated, label_sets_of, measured
 from benchmarks.simulated.clusterpairs import TESTED as TESTED_CLUSTERS
 from benchmarks.simulated.clusterpairs import bin_cluster_tests, cluster_tests
-from benchmarks.simulated.counts import accuracy, clustered, composite, diagnoses, gate, matrix_of, weighted
+from benchmarks.simulated.counts import (
+    accuracy,
+    clustered,
+    composite,
+    diagnoses,
+    gate,
+    matrix_of,
+    recall_of_few,
+    weighted,
+)
 from benchmarks.simulated.defined import OwnF1, OwnMean, binary, defined, label_sets, labels, many_scores, own
 from benchmarks.simulated.defined import scores as drawn_scores
 from benchmarks.simulated.defined import values as drawn_values
@@ -70,11 +79,17 @@ OF_A_CURVE = (
     *(("distance", "ks[1]"), ("partial AUROC", "auroc_fpr0.2[1]")),
     *(("recall at a precision", "recall_at_precision0.7[1]"), ("mean distance", "ks_macro")),
 )
-DIAGNOSED = (("macro F1", "f1_macro"), ("balanced accuracy", "balanced_accuracy"))
+DIAGNOSED = (
+    *(("macro F1", "f1_macro"), ("balanced accuracy", "balanced_accuracy")),
+    ("macro precision", "precision_macro"),
+)
+OF_FEW = tuple((n, right, alike) for n in (10, 20, 30) for right in (0.7, 0.9) for alike in (0.5, 0.9))
+FEW_OF_MANY = ((30, 2, 0.6), (60, 3, 0.85), (100, 2, 0.6), (100, 5, 0.6))
 FEW = (
     *(("5 diagnoses", (100, 5, 1.0, 0.85)), ("6 rare diagnoses", (40, 6, 1.5, 0.85))),
     *(("10 rare diagnoses", (40, 10, 1.0, 0.85)), ("12 diagnoses", (50, 12, 0.5, 0.85))),
     ("20 diagnoses", (60, 20, 0.0, 0.8)),
+    *((f"{n} diagnoses, {each} each", (n * each, n, 0.0, right)) for n, each, right in FEW_OF_MANY),
 )
 CLUSTERED_3 = (("macro F1", "f1_macro"), ("mean AUROC", "auroc_macro"), ("mean reciprocal rank", "mrr"))
 
@@ -169,6 +184,10 @@ CASES = (
     Case("accuracy near 1, 60 clusters", clustered("accuracy", 60, 0.97, 0.3)),
     Case("macro F1, 100 clusters", clustered("f1_macro", 100, 0.85, 0.3)),
     *(Case(f"{name}, patients of {what}", diagnoses(metric, *how)) for name, metric in DIAGNOSED for what, how in FEW),
+    *(
+        Case(f"recall {right} of a class in {n} clusters, {alike}", recall_of_few(n, right, alike))
+        for n, right, alike in OF_FEW
+    ),
     *(Case(f"{name}, clusters of scores", evaluated(metric, 100)) for name, metric in CLUSTERED),
     *(Case(f"{name}, 3 classes, clusters of scores", evaluated(metric, 100, size=3)) for name, metric in CLUSTERED_3),
     *(Case(f"{name}, {n} clusters of values", measured(m, n)) for name, m in CLUSTERED_VALUES for n in (100, 50)),

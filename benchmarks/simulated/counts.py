@@ -139,7 +139,8 @@ def diagnoses(name: str, patients: int, classes: int, fall: float, accuracy: flo
     right = setup.beta(4 * accuracy, 4 - 4 * accuracy, classes)
     other = (np.arange(classes) + 1 + setup.integers(0, classes - 1, classes)) % classes
     said = often * right + np.bincount(other, often * (1 - right), classes)
-    truth = right if name == "balanced_accuracy" else 2 * often * right / (often + said)
+    truths = {"balanced_accuracy": right, "precision_macro": often * right / said}
+    truth = truths.get(name, 2 * often * right / (often + said))
     bound = np.array([NormalDist().inv_cdf(min(max(share, 1e-9), 1 - 1e-9)) for share in right])
 
     def draw(rng: Rng) -> Drawn:
@@ -152,6 +153,25 @@ def diagnoses(name: str, patients: int, classes: int, fall: float, accuracy: flo
         return float(truth[seen].mean()), {
             "evalcli": CountIntervals(table.cells, CONFIDENCE, clusters=table).of(parsed)
         }
+
+    return draw
+
+
+def recall_of_few(clusters: int, accuracy: float, alike: float) -> Callable[[Rng], Drawn]:
+    """Draw 200 clusters of 1 to 19 rows of one class each, of which ``clusters`` are of the class in question.
+
+    ``alike`` is the share of the variance of what decides whether a row is right that is that of its cluster.
+    """
+    parsed, bound, every = parse("recall[1]"), NormalDist().inv_cdf(accuracy), 200
+
+    def draw(rng: Rng) -> Drawn:
+        cluster = np.repeat(np.arange(every), rng.integers(1, 20, every))
+        target = (cluster < clusters).astype(np.int64)
+        latent = np.sqrt(alike) * rng.normal(size=every)[cluster] + np.sqrt(1 - alike) * rng.normal(size=len(cluster))
+        preds = np.where(latent < bound, target, 1 - target)
+        table = Clusters.of(cluster, target, preds, np.ones(len(cluster)))
+        found = CountIntervals(table.cells, CONFIDENCE, clusters=table, classes=("0", "1")).of(parsed)
+        return accuracy, {"evalcli": found}
 
     return draw
 

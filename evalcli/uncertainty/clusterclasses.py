@@ -2,9 +2,13 @@
 
 Where a cluster is mostly of one class, as a patient with one diagnosis is, a rare class lies in a handful of clusters
 however many there are. Around its own share the clusters of a class scatter by less than around the truth: each draws
-the share towards itself by its part ``h`` of the rows that count, and what it adds is divided by ``√(1 − h)`` (CR2). A
-class in one cluster scatters by nothing at all. So what each class says of its scatter is put together with what all
-classes say, which counts as one more cluster.
+the share towards itself by its part ``h`` of the rows that count, and what it adds is divided by ``√(1 − h)`` (CR2).
+That is enough where large clusters vary less than small ones. Where rows of a cluster are alike they vary as much, and
+a large one beside a small one hides nearly all that it is off by: shares vary by ``Σh²`` times as much as one cluster,
+and around their own mean by ``Σh²(1 − 2h + Σh²)`` times. A class in one cluster scatters by nothing at all. So what
+each class says of its scatter is put together with what all classes say, which counts as one more cluster.
+
+Of a single class only those clusters tell anything that have rows of it, and the quantile is that of so many.
 
 With clusters of few classes alike, F1 bends down by more than its rows tell: ``−Σ h·moved`` is its bias.
 
@@ -37,6 +41,24 @@ class Moves(NamedTuple):
     bias: float
 
 
+class OneClass(NamedTuple):
+    """Of the ratio of one class: its ``variance``, the ``rows`` that count of each cluster, how far they ``moved`` it.
+
+    ``together`` is the part of the variance that clusters have to tell if their rows are alike: 0 of single rows, of
+    which the ratio says how they vary, and nearly 1 of large clusters.
+    """
+
+    variance: float
+    rows: HostArray
+    moved: HostArray
+    together: float
+
+    @property
+    def effective(self) -> float:
+        """How many clusters of equal size would tell as much of it: ``(Σm)² / Σm²``."""
+        return float(self.rows.sum()) ** 2 / dot(self.rows, self.rows)
+
+
 class ByClass:
     """Rows of each cluster that count for each class, as of it or called so: pairs (P,) of a class and a cluster."""
 
@@ -62,7 +84,7 @@ class ByClass:
         found: HostArray = np.bincount(self.classes, parts, self._cells.size)
         return found
 
-    def _moved(self, ratio: Ratio) -> tuple[HostArray, HostArray]:
+    def _moved_by(self, ratio: Ratio) -> tuple[HostArray, HostArray]:
         """Of each pair (P,), by how much it moves the ratio of its class, and its share of the rows that count."""
         top, bottom = (self.sums(part) for part in ratio)
         below = self.total(bottom)
@@ -70,22 +92,46 @@ class ByClass:
         value = self.total(top) / there
         return (top - value[self.classes] * bottom) / there[self.classes], bottom / there[self.classes]
 
+    def of_class(self, ratio: Ratio, place: int, mean_weight: float) -> OneClass | None:
+        """How clusters move the ratio of the class at this ``place``; ``None`` where no row counts."""
+        moved, share = self._moved_by(ratio)
+        first, last = np.searchsorted(self.classes, [place, place + 1]).tolist()
+        moved, share = (part[first:last][share[first:last] > 0.0] for part in (moved, share))
+        if not len(share):
+            return None
+        rows = share * self.total(self.sums(ratio.bottom))[place]
+        together = max(1.0 - mean_weight * float(rows.sum()) / dot(rows, rows), 0.0)
+        squares = dot(share, share)
+        free = dot(share * share, np.maximum(1.0 - 2.0 * share + squares, 0.0))
+        grown = 1.0 + together * (squares / free - 1.0) if free > _LEAST_REST else 0.0
+        return OneClass(grown * dot(moved, moved), rows, moved, together)
+
     def of_mean(self, ratio: Ratio, weights: HostArray) -> Moves:
         """Those of the mean of ``ratio`` over classes with ``weights`` (C,)."""
-        moved, share = self._moved(ratio)
+        moved, share = self._moved_by(ratio)
         weight = weights[self.classes]
         told = moved / np.sqrt(np.maximum(1.0 - share, _LEAST_REST))
         sums: HostArray = np.bincount(self.owners, weight * told, self._count)
         held = weights > 0.0
-        scatter, squares = self.total(told * told)[held], self.total(share * share)[held]
+        told, apart, squares, free = (
+            self.total(part)[held]
+            for part in (told * told, moved * moved, share * share, share * share * self._free(share))
+        )
         some = squares > 0.0
-        scatter, clusters = scatter[some], 1.0 / squares[some]
-        beside = np.maximum(clusters - 1.0, 0.0)
-        known = float(beside.sum())
-        single = dot(beside, scatter * clusters) / known if known > _LEAST_REST else self._alike(ratio, held)
-        shrunk = (beside * scatter + _POOLED * single / clusters) / (beside + _POOLED)
-        unseen = dot(weights[held][some] ** 2, shrunk - scatter)
+        told, apart, squares, free = told[some], apart[some], squares[some], free[some]
+        beside = np.maximum(1.0 / squares - 1.0, 0.0)
+        known, least = float(free.sum()), _LEAST_REST
+        single = float(apart.sum()) / known if known > least else self._alike(ratio, held)
+        own = np.where(free > least, apart / np.maximum(free, least), single)
+        shrunk = squares * (beside * own + _POOLED * single) / (beside + _POOLED)
+        unseen = dot(weights[held][some] ** 2, shrunk - told)
         return Moves(sums, max(unseen, 0.0), -dot(weight * share, moved))
+
+    def _free(self, share: HostArray) -> HostArray:
+        """How much a cluster varies around the ratio of its class, over what it does around the truth (P,)."""
+        squares = self.total(share * share)
+        left: HostArray = np.maximum(1.0 - 2.0 * share + squares[self.classes], 0.0)
+        return left
 
     def _alike(self, ratio: Ratio, held: HostArray) -> float:
         """The variance of a cluster that is all right or all wrong."""

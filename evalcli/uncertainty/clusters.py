@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalcli.metrics.arrays import asnumpy
 from evalcli.uncertainty.cells import Cells, dot
-from evalcli.uncertainty.clusterclasses import ByClass, Moves
+from evalcli.uncertainty.clusterclasses import ByClass, Moves, OneClass
 from evalcli.uncertainty.quantiles import t_quantile, two_sided
 from evalcli.uncertainty.resampling import reduced
 
@@ -90,9 +91,11 @@ class Clusters:
         """How many clusters of equal size would tell as much: ``(Σm)² / Σm²``."""
         return float(self.sizes.sum()) ** 2 / dot(self.sizes, self.sizes)
 
-    def critical(self, confidence: Confidence) -> float:
-        """The quantile of the t distribution that stands in for ``z``."""
-        return t_quantile(1.0 - confidence.tail, max(self.effective - 1.0, 1.0))
+    def critical(self, confidence: Confidence, one: OneClass | None = None) -> float:
+        """The quantile of the t distribution that stands in for ``z``, of the ratio of ``one`` class or of all rows."""
+        freedom = [max(of.effective - 1.0, 1.0) for of in (self, one) if of is not None]
+        every, own = (t_quantile(1.0 - confidence.tail, least) for least in (freedom[0], min(freedom)))
+        return sqrt(every**2 + (0.0 if one is None else one.together) * (own**2 - every**2))
 
     def pulls(self, influence: HostArray) -> HostArray:
         """The summed influences of the rows of each cluster (G,), from that of a row in each cell (K,)."""
@@ -122,6 +125,11 @@ class Clusters:
         total = dot(moves.sums, moves.sums) + moves.unseen
         found = total / variance if variance > 0.0 else 0.0
         return _with_alike(moves.sums, found, self.sizes)
+
+    def of_class(self, influence: HostArray, one: OneClass) -> float:
+        """How much larger the variance of ``one`` class is than with independent rows."""
+        variance = dot(self.cells.amounts, influence**2)
+        return _with_alike(one.moved, one.variance / variance if variance > 0.0 else 0.0, one.rows)
 
     def telling(self, sums: HostArray) -> float:
         """How many clusters the variance of ``sums`` (G,) rests on."""

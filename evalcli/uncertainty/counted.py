@@ -51,12 +51,13 @@ Method = Literal["auto", "score", "bootstrap", "delta"]
 
 
 class _Sampled(NamedTuple):
-    """A metric ``of`` cells, the ``influence`` (K,) of a row in each, and how clusters, if any, move it."""
+    """A metric ``of`` cells, the ``influence`` (K,) of a row in each, how clusters move it, and the quantile."""
 
     of: Measure
     influence: HostArray
     cells: Cells
     moves: Moves | None
+    critical: float
 
 
 class EachClass(NamedTuple):
@@ -153,45 +154,48 @@ class CountIntervals:
             value = self._value(name, self.cells.margins, place) if self.cells.n > 0 else float("nan")
         if isnan(value):
             return None
-        cells = self.cells
-        found = None if self._clusters is not None else self._share(name, place, cells)
+        seen = None if self._clusters is None else self._sampled(name, place)
+        cells, critical = (self.cells, self._critical) if seen is None else (seen.cells, seen.critical)
+        found = self._share(name, place, cells, critical)
         if found is None:
-            of = measure(name, cells, declared=self._declared, place=place)
-            influence, moves = of.slope(cells.margins).at(cells.target, cells.preds), None
-            if self._clusters is not None:
-                moves = self._moves(of) if place == ALL else None
-                cells = cells.inflated(self._clusters.inflation(influence, moves))
-                found = self._share(name, place, cells)
-        if found is None:
-            found = self._composite(name, place, value, _Sampled(of, influence, cells, moves))
+            found = self._composite(name, place, value, self._sampled(name, place) if seen is None else seen)
         found = found.holding(value, name.entry.low, name.entry.high)
-        return found if found.width > 0.0 else self._unknown(name, value, cells)
+        return found if found.width > 0.0 else self._unknown(name, value, cells, critical)
 
     def _value(self, name: MetricName, margins: Margins, place: int) -> float:
         return float(values_of(name, margins, place, self._declared))
 
-    def _unknown(self, name: MetricName, value: float, cells: Cells, rows: float = inf) -> Interval:
+    def _unknown(self, name: MetricName, value: float, cells: Cells, critical: float, rows: float = inf) -> Interval:
         """Where no row says how far the value may be off, as with a single class: what may happen in one row of n.
 
         Not more than ``rows`` count.
         """
         low, high = name.entry.low, name.entry.high
-        reach = (high - low) * none_of(min(rows, cells.n**2 / float(cells.spread.n)), self._critical)
+        reach = (high - low) * none_of(min(rows, cells.n**2 / float(cells.spread.n)), critical)
         return Interval(max(value - reach, low), min(value + reach, high), "wilson")
 
-    def _share(self, name: MetricName, place: int, cells: Cells) -> Interval | None:
+    def _share(self, name: MetricName, place: int, cells: Cells, critical: float) -> Interval | None:
         """Wilson's interval, of a metric that is a share."""
         if place != ALL:
             held = name.base in proportions.SHARES
-            return proportions.of_class(name.base, cells, place, self._critical) if held else None
-        return proportions.overall(name, cells, self._critical, self._declared or cells.size)
+            return proportions.of_class(name.base, cells, place, critical) if held else None
+        return proportions.overall(name, cells, critical, self._declared or cells.size)
 
-    def _moves(self, of: Measure) -> Moves | None:
-        """What clusters add to a mean over classes, where no row of other classes counts for one."""
-        assert self._clusters is not None
-        if not isinstance(of, MeanOfRatios) or of.weights is None or of.ratio.bottom.n:
-            return None
-        return self._clusters.by_class.of_mean(of.ratio, of.weights)
+    def _sampled(self, name: MetricName, place: int) -> _Sampled:
+        """How rows move a metric, and how clusters do: of one class only those that have rows of it tell anything."""
+        cells, clusters = self.cells, self._clusters
+        of = measure(name, cells, declared=self._declared, place=place)
+        influence = of.slope(cells.margins).at(cells.target, cells.preds)
+        if clusters is None:
+            return _Sampled(of, influence, cells, None, self._critical)
+        moves = one = None
+        if isinstance(of, MeanOfRatios) and of.weights is not None and not of.ratio.bottom.n:  # of rows of its own
+            if place == ALL:
+                moves = clusters.by_class.of_mean(of.ratio, of.weights)
+            else:
+                one = clusters.by_class.of_class(of.ratio, place, self._mean_weight)
+        grown = clusters.inflation(influence, moves) if one is None else clusters.of_class(influence, one)
+        return _Sampled(of, influence, cells.inflated(grown), moves, clusters.critical(self.confidence, one))
 
     def _composite(self, name: MetricName, place: int, value: float, seen: _Sampled) -> Interval:
         influence, cells, method = seen.influence, seen.cells, self._chosen()
@@ -211,9 +215,9 @@ class CountIntervals:
             errors = np.sqrt(cells.squares) * influence  # of next to no weight the square of an influence is infinite
             variance = dot(errors, errors) * growth * (self._doubt(seen) if many else 1.0)
             if low < centre < high and variance > _NOTHING:
-                return by_variance(centre, variance, self._critical, "delta", low, high)
-            return self._unknown(name, value, cells, self._even_rows)
-        critical = self._critical * sqrt(growth * self._doubt(seen))
+                return by_variance(centre, variance, seen.critical, "delta", low, high)
+            return self._unknown(name, value, cells, seen.critical, self._even_rows)
+        critical = seen.critical * sqrt(growth * self._doubt(seen))
         return score_interval(OneModel(seen.of, cells), centre, critical, (low, high))
 
     @staticmethod

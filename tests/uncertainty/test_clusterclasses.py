@@ -11,6 +11,7 @@ import pytest
 from evalcli.metrics.registry import parse
 from evalcli.uncertainty.clusters import Clusters
 from evalcli.uncertainty.counted import CountIntervals
+from evalcli.uncertainty.quantiles import t_quantile
 from evalcli.uncertainty.slopes import RATIOS, ratio_of
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -45,6 +46,42 @@ def test_the_variance_of_a_mean_of_recalls_is_that_over_samples(each):
         seen.append((clusters.pulls(slope / margins.support[clusters.cells.target] / 8) ** 2).sum())
     assert np.mean(found) == pytest.approx(np.var(means), rel=0.15)
     assert np.mean(seen) == pytest.approx(np.var(means) * (each - 1) / each, rel=0.15)
+
+
+def test_a_large_cluster_beside_a_small_one_does_not_hide_its_scatter():
+    """With what each adds divided by the root of the rest of its class alone, a third of the variance is missing."""
+    rng, found, means = np.random.default_rng(11), [], []
+    sizes, target = np.tile([18, 2], 8), np.repeat(np.arange(8), 2)
+    cluster = np.repeat(np.arange(16), sizes)
+    for _ in range(400):
+        hit = (rng.random(16) < 0.6)[cluster]
+        clusters = Clusters.of(cluster, target[cluster], np.where(hit, target[cluster], -1), np.ones(len(cluster)))
+        moves = clusters.by_class.of_mean(RECALL, np.full(8, 1 / 8))
+        means.append((clusters.cells.margins.tp / clusters.cells.margins.support).mean())
+        found.append((moves.sums**2).sum() + moves.unseen)
+    assert np.mean(found) == pytest.approx(np.var(means), rel=0.15)
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_a_single_class_is_as_unsure_as_its_own_clusters_are(size):
+    """200 clusters of another class tell nothing about it; single rows are rows."""
+    target, right = np.repeat([0, 1], [200, 8]), np.repeat([size, size, 0], [200, 5, 3])
+    clusters = clusters_of(right, target, size)
+    one = clusters.by_class.of_class(RECALL, 1, 1.0)
+    assert one.effective == pytest.approx(8.0)
+    assert one.variance == pytest.approx(5 / 8 * 3 / 8 / 8 * (1 + one.together / 7))
+    assert one.together == 1.0 - 1.0 / size
+    confidence = CountIntervals(clusters.cells).confidence
+    ends = clusters.critical(confidence), t_quantile(0.975, 7.0)
+    critical = clusters.critical(confidence, one)
+    assert critical**2 == pytest.approx(ends[0] ** 2 + one.together * (ends[1] ** 2 - ends[0] ** 2))
+
+
+def test_a_class_in_one_cluster_is_as_good_as_unknown():
+    clusters = clusters_of(np.array([8, 7, 6]), np.array([0, 0, 1]), 8)
+    found = CountIntervals(clusters.cells, clusters=clusters, classes=("0", "1")).of(parse("recall[1]"))
+    assert found.low < 0.05
+    assert found.high > 0.95
 
 
 def test_a_class_in_one_cluster_scatters_as_those_of_others_do():
@@ -96,7 +133,13 @@ def test_the_order_of_a_table_changes_nothing():
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("name", ["macro F1, patients of 20 diagnoses", "balanced accuracy, patients of 20 diagnoses"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("macro F1, patients of 20 diagnoses", "balanced accuracy, patients of 20 diagnoses"),
+        *("macro F1, patients of 60 diagnoses, 3 each", "recall 0.7 of a class in 10 clusters, 0.9"),
+    ],
+)
 def test_means_over_classes_that_lie_in_few_clusters_hold_the_truth(name):
     """With the scatter around the share of each class they did in 83 %."""
     case = next(case for case in CASES if case.name == name)
