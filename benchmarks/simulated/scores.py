@@ -25,7 +25,7 @@ from evalcli.metrics.rank_sample import SampledRows
 from evalcli.metrics.roc import Ranking, auroc_variance, partial_auroc
 from evalcli.metrics.roc import auroc as exact_auroc
 from evalcli.metrics.roc import average_precision as exact_average_precision
-from evalcli.metrics.selective import accuracy_at_coverage, aurc
+from evalcli.metrics.selective import accuracy_at_coverage, aurc, excess_aurc
 from evalcli.uncertainty import ranks
 from evalcli.uncertainty.bins import calibration_interval
 from evalcli.uncertainty.coupling import SampledInfluences
@@ -283,7 +283,8 @@ def selective(name: str, rows: int, distance: float | None = None) -> Callable[[
 
     With a ``distance`` there are two normal classes, that far on either side of where they are told apart.
     """
-    formula, arguments = (aurc, ()) if name == "aurc" else (accuracy_at_coverage, (0.8,))
+    areas = {"aurc": aurc, "excess_aurc": excess_aurc}
+    formula, arguments = (areas[name], ()) if name in areas else (accuracy_at_coverage, (0.8,))
 
     def groups(rng: Rng, size: int) -> ConfidenceGroups:
         if distance is None:

@@ -5,9 +5,9 @@ call of a formula of :mod:`evalcli.uncertainty.paths`. So that the cost does not
 neighbouring segments are joined to at most ``MOST`` first, narrow ones at both ends of a curve; what that changes in
 the value is taken back from the interval.
 
-The area under the risk–coverage curve draws nothing: a handful of wrong rows makes it, each of its own size, and draws
-of those rows do not know that there may be others. Held in 88 to 91 % where 95 were promised, with the truth above, it
-now has the delta method and Student's quantile, with as many degrees of freedom as such rows tell of their variance.
+Areas under the risk–coverage curve draw nothing: a handful of wrong rows makes them, each of its own size, and draws
+of those rows do not know that there may be others. Held in 88 to 91 % where 95 were promised, with the truth above, they
+now have the delta method and Student's quantile, with as many degrees of freedom as such rows tell of their variance.
 
 Source: Efron 1987, Better bootstrap confidence intervals (bias-corrected); Satterthwaite 1946, An approximate
 distribution of estimates of variance components.
@@ -44,6 +44,8 @@ _TOGETHER = 128
 """Replicates whose curves stay in the cache."""
 _KEPT = 1 << 20
 """Draws that may be kept until others are made: 8 MB."""
+_AREAS = frozenset({"aurc", "excess_aurc"})
+"""Of the risk–coverage curve."""
 _FEWEST = 2.0
 """Degrees of freedom of a variance that a single row makes up."""
 
@@ -77,12 +79,12 @@ def selective_interval(
     mean_weight: float = 1.0,
     drawn: bool = True,
 ) -> Interval | None:
-    """The same of rows by their confidence; an area (``aurc``) never draws."""
+    """The same of rows by their confidence; an area never draws."""
     if isnan(exact.value):
         return None
     rows = float(groups.n.sum()) / mean_weight
-    sides = joined(groups.right, groups.wrong, MOST if drawn or base == "aurc" else FEW)
-    drawn = drawn and base != "aurc"
+    sides = joined(groups.right, groups.wrong, MOST if drawn or base in _AREAS else FEW)
+    drawn = drawn and base not in _AREAS
     return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=drawn)
 
 
@@ -134,7 +136,7 @@ def _interval(
         return Interval(0.0, 1.0, "delta")
     elif 0.0 < seen < 1.0:
         variance, freedom = moved_variance(value, sides, mean_weight)
-        critical = t_quantile(1.0 - confidence.tail, freedom) if base == "aurc" else confidence.critical
+        critical = t_quantile(1.0 - confidence.tail, freedom) if base in _AREAS else confidence.critical
         found = by_variance(seen, variance, critical, "delta")
     else:
         found = Interval(seen, seen, "delta")
