@@ -195,7 +195,22 @@ def test_the_ends_are_the_least_and_the_most_in_the_region_where_no_slope_leads_
     circle = np.stack([lengths * np.cos(turns), lengths * np.sin(turns)]).reshape(2, -1)
     inside = here[:, None] + 0.1 * np.linalg.cholesky(correlation) @ circle
     seen = np.array([of(point) for point in inside.T])
-    assert (low, high) == pytest.approx((seen.min(), seen.max()), abs=1e-3 * (seen.max() - seen.min()))
+    most, away = seen.max(), np.linalg.solve(np.linalg.cholesky(correlation), 0.5 - here) / 0.1
+    if shape == "hill" and 1.96**2 * (away @ away) < 5.9:  # χ² of two degrees: both may be at the top
+        most = 0.5
+    assert (low, high) == pytest.approx((seen.min(), most), abs=1e-3 * (seen.max() - seen.min()))
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_what_is_at_its_top_is_held_as_often_as_all_estimates_are_at_once(count):
+    """The region that holds one of them in 95 % holds two in 85 %, and three in 72 %."""
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(100):
+        here = 0.5 + 0.05 * rng.normal(size=count)
+        around = Estimates(here, here - 0.098, here + 0.098, 0.0025 * np.eye(count))
+        low, high = around.ends(lambda x: float((x * (1.0 - x)).sum()), 1.96)
+        held += low <= 0.25 * count <= high + 1e-6
+    assert 0.91 <= held / 100 <= 0.99
 
 
 def test_what_is_at_its_top_may_be_below_it_and_not_above():

@@ -20,7 +20,7 @@ from benchmarks.simulated.counts import (
     recall_of_few,
     weighted,
 )
-from benchmarks.simulated.defined import OwnF1, OwnMean, binary, defined, label_sets, labels, many_scores, own
+from benchmarks.simulated.defined import OwnF1, OwnMean, binary, coins, defined, label_sets, labels, many_scores, own
 from benchmarks.simulated.defined import scores as drawn_scores
 from benchmarks.simulated.defined import values as drawn_values
 from benchmarks.simulated.labelled import multilabel
@@ -418,7 +418,9 @@ CASES = (
 )
 
 COST = "error_rate + 4 * (1 - recall) * (1 - majority_baseline)"
+SPREAD = "recall * (1 - recall) + specificity * (1 - specificity)"
 DEFINED = (
+    ("at its top", SPREAD, coins),
     ("gap of two recalls", "recall[0] - recall[1]", labels),
     ("size of a gap", "abs(recall[1] - recall[2])", labels),
     ("ratio of precision to recall", "precision[0] / recall[0]", labels),

@@ -75,6 +75,12 @@ def binary(rng: Rng, rows: int) -> tuple[Any, Any]:
     return np.where(rng.random(rows) < np.where(target == 1, 0.75, 0.9), target, 1 - target), target
 
 
+def coins(rng: Rng, rows: int) -> tuple[Any, Any]:
+    """Draw labels of two classes that a model says nothing about: recall and specificity are one half."""
+    preds, target = rng.integers(0, 2, (2, rows))
+    return preds, target
+
+
 def scores(rng: Rng, rows: int) -> tuple[Any, Any]:
     """Draw probabilities of a binary task."""
     target = (rng.random(rows) < 0.4).astype(np.int64)

@@ -6,8 +6,9 @@ neighbouring segments are joined to at most ``MOST`` first, narrow ones at both 
 the value is taken back from the interval.
 
 Areas under the risk–coverage curve draw nothing: a handful of wrong rows makes them, each of its own size, and draws
-of those rows do not know that there may be others. Held in 88 to 91 % where 95 were promised, with the truth above, they
-now have the delta method and Student's quantile, with as many degrees of freedom as such rows tell of their variance.
+of those rows do not know that there may be others. Held in 84 to 92 % where 95 were promised, with the truth above,
+they now have the delta method and Student's quantile, with as many degrees of freedom as such rows tell of their
+variance.
 
 Source: Efron 1987, Better bootstrap confidence intervals (bias-corrected); Satterthwaite 1946, An approximate
 distribution of estimates of variance components.
