@@ -33,6 +33,16 @@ class Faulty(NamedTuple):
     values: list[Any]
 
 
+def several(count: int, noun: str) -> str:
+    """So many of something.
+
+    >>> several(1, "row"), several(2000, "row"), several(3, "entry")
+    ('1 row', '2,000 rows', '3 entries')
+    """
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"
+
+
 class EvalError(Exception):
     """The base of everything that evalcli reports in one line instead of a traceback.
 

@@ -10,7 +10,7 @@ from evalcli.api.comparison import Comparison
 from evalcli.api.evaluating import confidence_of, definitions_of, metric_names
 from evalcli.comparing.data import NAMES
 from evalcli.engine import Execution
-from evalcli.errors import EvalError, UsageError
+from evalcli.errors import EvalError, UsageError, several
 from evalcli.inputs import Sides, is_path, open_sides
 from evalcli.keywords import check_rows, check_word, choices_of, in_keywords
 from evalcli.sources.base import Selection
@@ -120,7 +120,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         definitions = definitions_of(define)
     sides = [(models[0], name) for name in pred] if pred is not None else [(model, None) for model in models]
     if not 2 <= len(sides) <= MOST:
-        what = f"{len(sides)} models: from 2 to {MOST} are compared"
+        what = f"{several(len(sides), 'model')}: from 2 to {MOST} are compared"
         raise UsageError(what, fix="as in compare(old, new, target=truth)", path="models")
     question = Question(
         metric_names(metrics), (), confidence_of(confidence, resamples, seed), flips, by_id=id is not None,

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from evalcli.cli import streams
-from evalcli.errors import EvalError, ExitCode
+from evalcli.errors import EvalError, ExitCode, several
 from evalcli.renderers.escape import visible
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def tell_interrupted(error: KeyboardInterrupt) -> ExitCode:
     """Say how far the work was."""
     where = ""
     if isinstance(error, Interrupted) and error.done:
-        of_total = f" of {error.total:,}" if error.total is not None else ""
-        where = f" after {error.done:,}{of_total} rows{error.of}"
+        first = f"{error.done:,} of " if error.total is not None else ""
+        where = f" after {first}{several(error.done if error.total is None else error.total, 'row')}{error.of}"
     streams.say(f"evalcli: interrupted{where}, no verdict")
     return ExitCode.INTERRUPTED
 

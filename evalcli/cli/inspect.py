@@ -10,7 +10,7 @@ from evalcli.cli import streams
 from evalcli.cli.by_first import by_first
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import InputOptions, selection  # typer reads the annotations
-from evalcli.errors import ExitCode
+from evalcli.errors import ExitCode, several
 
 if TYPE_CHECKING:
     from evalcli.inspection import Entry, Inspection
@@ -45,14 +45,14 @@ def _text(seen: Inspection) -> str:
     from evalcli.renderers.escape import visible
 
     unnamed = "(array)" if len(seen.entries) == 1 else "(no name)"
-    count = "rows not counted" if seen.rows is None else f"{seen.rows:,} rows"
+    count = "rows not counted" if seen.rows is None else several(seen.rows, "row")
     named: list[tuple[str, ...]] = [
         ("name", "shape", "type", "range", "holds"),
         *(_row(entry, unnamed) for entry in seen.entries),
     ]
     rows = [tuple(visible(cell) for cell in row) for row in named]
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    looked = "all rows" if seen.rows == seen.looked else f"the first {seen.looked:,} rows"
+    looked = "all rows" if seen.rows == seen.looked else f"the first {several(seen.looked, 'row')}"
     lines = [f"{visible(seen.path)}: {seen.format}, {count}", ""]
     lines += [
         "  " + "  ".join(f"{cell:{w}}" for cell, w in zip(row, [*widths, 0], strict=True)).rstrip() for row in rows

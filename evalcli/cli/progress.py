@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from evalcli.cli import streams
 from evalcli.cli.failure import Interrupted
+from evalcli.errors import several
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ class Meter:
     def _show(self, done: float, total: float | None) -> None:
         if not self._shown or time.monotonic() - self._started < PATIENCE:
             return
-        rows = f"{self.done:,} rows" if self.done else ""
+        rows = several(self.done, "row") if self.done else ""
         with self._lock:
             if self._bar is None:
                 self._start()

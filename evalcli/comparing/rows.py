@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.errors import InputError, UsageError
+from evalcli.errors import InputError, UsageError, several
 from evalcli.sources.base import Batch
 from evalcli.sources.table_listing import Cells
 from evalcli.sources.table_rows import whole
@@ -111,7 +111,7 @@ class Together:
         self.rows = rows[0]
         for path, count in zip(self._paths, rows, strict=True):
             if count != self.rows and not lossy and not by_id:
-                what = f"{count} rows, but {self._paths[0]} has {self.rows}"
+                what = f"{several(count or 0, 'row')}, but {self._paths[0]} has {self.rows}"
                 fix = f"{_SAMPLES}; --independent compares one model on two samples"
                 raise InputError(what, fix=fix, path=path)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from evalcli.errors import InputError
+from evalcli.errors import InputError, several
 from evalcli.metrics.arrays import Array, asnumpy, columns, is_host, joined
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
@@ -145,7 +145,7 @@ def value_rows(
         raise InputError(f"preds have the shape {shapes[0]}, targets {shapes[1]}", fix="give (N,) or (N, D) on both")
     said, truth = _columns(preds, "preds"), _columns(target, "target")
     if outputs is not None and said.shape[0] != outputs:
-        raise InputError(f"rows of {said.shape[0]} values, where there are {outputs} outputs")
+        raise InputError(f"rows of {several(said.shape[0], 'value')}, where there should be {outputs}")
     none = np.zeros(said.shape[1], np.int64)
     amounts = label_rows(none, none, weight, repeats)
     return ValueRows(said, truth, amounts.weight, amounts.repeats)

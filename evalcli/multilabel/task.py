@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.errors import EvalError, InputError, UsageError, several
 from evalcli.scorekind import (
     check_threshold,
     chosen_on_others,
@@ -98,7 +98,8 @@ def label_names(layout: Layout, preds: Field, target: Field, choices: Choices) -
     if choices.labels is None:
         return columns or tuple(map(str, range(layout.width or 1)))
     if len(choices.labels) != layout.width:
-        message = f"{layout.width} labels a row but {len(choices.labels)} names ({_some(choices.labels)})"
+        labels, names = several(layout.width or 1, "label"), several(len(choices.labels), "name")
+        message = f"{labels} a row but {names} ({_some(choices.labels)})"
         raise UsageError(message, fix="give --labels one name for each column, in column order", path=preds.path)
     if columns is not None and set(columns) & set(choices.labels) and set(columns) != set(choices.labels):
         message = f"--labels names {_some(choices.labels)}, but the columns are {_some(columns)}"

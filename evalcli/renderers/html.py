@@ -80,7 +80,8 @@ def _headline(report: Report) -> str:
     facts = text(", ".join([report.task, report.scores, *kinds]))
     if report.positive is not None:
         facts += f", positive {text(report.positive, NAME)}"
-    rows = f"{count(report.n)} samples{', weighted' if report.weighted else ''}, {count(report.ignored)} ignored"
+    rows = f"{count(report.n)} {'sample' if report.n == 1 else 'samples'}"
+    rows += f"{', weighted' if report.weighted else ''}, {count(report.ignored)} ignored"
     clustered = wording.clustered(report.clustered)
     rows += f"<br>clustered {text(clustered)}" if clustered else ""
     return f"<p><strong>{text(shown)}</strong><br>{facts}<br>{rows}</p>"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.errors import EvalError, InputError, UsageError, several
 from evalcli.sources.listed import Listed, find_column, usual_id, without_id
 from evalcli.sources.table_listing import Cells, ColumnPieces, Lines
 
@@ -61,7 +61,7 @@ class ArrayRows(Listed):
         """The array of this name; ``None`` for a column of the table."""
         array = self._beside.arrays.get(side, {}).get(name)
         if array is not None and array.shape[0] != self.rows:
-            what = f"{flag} {said}: {array.shape[0]} entries for {self.rows} rows"
+            what = f"{flag} {said}: {several(array.shape[0], 'entry')} for {several(self.rows or 0, 'row')}"
             raise UsageError(what, fix="name an array with one entry for each row", path=self._source.preds.path)
         return array
 
@@ -73,7 +73,7 @@ class ArrayRows(Listed):
         first, second = sides
         paths = self._source.preds.path, self._source.target.path
         if first.shape[0] != second.shape[0]:
-            what = f"{first.shape[0]} ids in {name!r}, but {second.shape[0]} in {paths[1]}"
+            what = f"{several(first.shape[0], 'id')} in {name!r}, but {second.shape[0]} in {paths[1]}"
             raise InputError(what, fix="save one for each row", path=paths[0])
         for start in range(0, first.shape[0], COMPARED):
             stop = min(start + COMPARED, first.shape[0])

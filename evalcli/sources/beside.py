@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evalcli.errors import UsageError
+from evalcli.errors import UsageError, several
 from evalcli.sources.base import Selection
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Beside:
                 of = self.tables, self.table, name
                 found[name] = read_numbers(*of, self.selection) if bounds else read_slices(*of)
             if found[name].shape[0] != source.rows:
-                what = f"{flag} {name}: {found[name].shape[0]} entries for {source.rows} rows"
+                what = f"{flag} {name}: {several(found[name].shape[0], 'entry')} for {several(source.rows or 0, 'row')}"
                 raise UsageError(what, fix="name an array with one entry for each row", path=source.preds.path)
             chosen.append(found[name])
         return chosen

@@ -9,7 +9,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError, LimitError
+from evalcli.errors import InputError, LimitError, several
 from evalcli.sources.arrays import REFUSED, Layout, StridedArray, c_strides
 from evalcli.sources.contents import ARRAY_LIMIT, Contents
 from evalcli.sources.rawfile import Region, plain
@@ -66,7 +66,7 @@ def read_safetensors(file: RawFile) -> Contents:
         at = last
         _add(contents, name, dtype, shape, Region(file, begin + first, last - first))
     if begin + at != file.size:
-        raise InputError(f"{file.size - begin - at} bytes follow its last tensor", fix=_DAMAGED)
+        raise InputError(f"its last tensor is followed by {several(file.size - begin - at, 'byte')}", fix=_DAMAGED)
     contents.check_any()
     return contents
 
@@ -86,7 +86,7 @@ def _read_header(file: RawFile) -> tuple[dict[str, Any], int]:
     import json
 
     if file.size < 8:
-        raise InputError(f"truncated: no header; the file is {file.size} bytes", fix="copy it again")
+        raise InputError(f"truncated: no header; the file is {several(file.size, 'byte')}", fix="copy it again")
     length = int.from_bytes(file.read(0, 8), "little")
     if 8 + length > file.size:
         raise InputError(

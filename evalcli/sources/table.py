@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from evalcli.errors import EvalError, InputError, LimitError
+from evalcli.errors import EvalError, InputError, LimitError, several
 from evalcli.sources.csvtext import label_fault
 from evalcli.sources.duck import POLL, quoted
 from evalcli.sources.origins import Origin, mark_of
@@ -238,7 +238,9 @@ class Table:
             return
         exact = sum(self.reader.rescan(piece) or 0 for piece in self.reader.pieces)
         if exact != rows:
-            raise InputError(f"{rows} rows were read, but the file holds {exact}", fix="report this", path=self.path)
+            raise InputError(
+                f"{several(rows, 'row')} came out of a file that holds {exact:,}", fix="report this", path=self.path
+            )
 
     def _cell(self, name: str) -> str:
         if name not in self.columns:

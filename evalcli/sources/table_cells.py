@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.errors import InputError, LimitError
+from evalcli.errors import InputError, LimitError, several
 from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field
 from evalcli.sources.cell_rows import Cells, CellStream, unread_sql
@@ -152,7 +152,9 @@ def measure_cells(sides: CellSides, found: LabelColumns) -> Opened:
     if sides.weight is not None:
         sides.check_numbers(sides.weight, "weight")
     if read["preds"].width != read["target"].width:
-        what = f"lists of {read['preds'].width} predictions but {read['target'].width} targets a row"
+        what = (
+            f"lists of {several(read['preds'].width, 'prediction')} but {several(read['target'].width, 'target')} a row"
+        )
         raise InputError(what, fix="give every label its place on both sides", path=sides.path)
     weight = [] if sides.weight is None else [columns.score_sql(sides.weight)]
     slicers = read_slicers(sides.joined, sides.slices, sides.kept_sql())

@@ -313,4 +313,5 @@ class Joined:
 def _fault(count: int, name: str, examples: Sequence[str | None] | None) -> str:
     named = [each for each in examples or () if each is not None]
     more = ", …" if count > len(named) else ""
-    return f"{count} {name}" + (f" ({', '.join(map(repr, named))}{more})" if named else "")
+    said = f"{count:,} {name}" if count != 1 else "1 " + name.replace("ids", "id", 1).replace("occur ", "occurs ", 1)
+    return said + (f" ({', '.join(map(repr, named))}{more})" if named else "")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError, LimitError
+from evalcli.errors import InputError, LimitError, several
 from evalcli.sources.arrays import RAW, REFUSED
 from evalcli.sources.base import Note
 from evalcli.sources.contents import Contents
@@ -69,7 +69,7 @@ def _run_pickles(file: RawFile, storages: dict[str, Storage]) -> tuple[Any, Any,
         except EndsEarlyError as e:
             if held == file.size:
                 raise InputError(
-                    f"truncated: its pickle ends early; the file is {file.size} bytes", fix="copy it again"
+                    f"truncated: its pickle ends early; the file is {several(file.size, 'byte')}", fix="copy it again"
                 ) from e
             if held >= PICKLE_LIMIT:
                 raise LimitError(f"its pickle is more than {PICKLE_LIMIT:,} bytes", fix="save tensors") from e
@@ -121,5 +121,5 @@ def _place_storages(file: RawFile, storages: dict[str, Storage], keys: Any, at: 
         regions[key] = Region(file, at + 8, size)
         at += 8 + size
     if at != file.size:
-        raise InputError(f"{file.size - at} bytes follow its last storage", fix=_DAMAGED)
+        raise InputError(f"its last storage is followed by {several(file.size - at, 'byte')}", fix=_DAMAGED)
     return regions

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError, LimitError
+from evalcli.errors import InputError, LimitError, several
 from evalcli.sources.arrays import RAW, REFUSED, Layout, StridedArray
 from evalcli.sources.base import Note
 from evalcli.sources.contents import Contents
@@ -51,7 +51,7 @@ def read_torch_zip(file: RawFile) -> Contents:
     def find_region(storage: Storage, size: int) -> Region:
         record = records.get(f"{prefix}/data/{storage.key}")
         if record is None or record.size != size:
-            held = "is missing" if record is None else f"is {record.size} bytes"
+            held = "is missing" if record is None else f"is {several(record.size, 'byte')}"
             raise InputError(
                 f"the record of storage {plain(storage.key)} {held}; {size} are claimed",
                 fix="the file is damaged or forged",

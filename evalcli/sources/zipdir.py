@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from evalcli.errors import InputError, LimitError
+from evalcli.errors import InputError, LimitError, several
 from evalcli.sources.rawfile import Region, plain
 
 if TYPE_CHECKING:
@@ -68,21 +68,25 @@ def read_directory(file: RawFile) -> dict[str, Record]:
             raise InputError(f"two records are named {plain(record.name)}", fix="the file is damaged or forged")
         records[record.name] = record
     if start - at > _slack(entries[-1] if entries else None):
-        raise InputError(f"{start - at} bytes lie between its records", fix="the file is damaged or forged")
+        raise InputError(
+            f"its records leave {several(start - at, 'byte')} between them", fix="the file is damaged or forged"
+        )
     return records
 
 
 def _find_directory(file: RawFile) -> tuple[int, int, int]:
     """Number of records, place and size of the central directory."""
     if file.size < _END.size:
-        raise InputError(f"truncated: no zip directory; the file is {file.size} bytes")
+        raise InputError(f"truncated: no zip directory; the file is {several(file.size, 'byte')}")
     end = file.size - _END.size
     fields = _END.unpack(file.read(end, _END.size))
     if fields[0] != b"PK\x05\x06" or fields[7] != 0:
         tail = file.read(max(0, file.size - (1 << 16) - _END.size), min(file.size, (1 << 16) + _END.size))
         found = tail.rfind(b"PK\x05\x06")
         if found < 0:
-            raise InputError(f"truncated: no zip directory; the file is {file.size} bytes", fix="copy it again")
+            raise InputError(
+                f"truncated: no zip directory; the file is {several(file.size, 'byte')}", fix="copy it again"
+            )
         raise InputError("bytes follow the end of the zip", fix="the file is damaged or forged")
     _, disk, first, here, count, size, start, _ = fields
     locator = end - _LOCATOR.size

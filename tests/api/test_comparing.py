@@ -119,7 +119,7 @@ def test_errors_say_which_model_they_are_about() -> None:
 
 
 def test_what_cannot_be_compared() -> None:
-    with pytest.raises(UsageError, match=r"1 models: from 2 to 26 are compared; as in compare\(old, new"):
+    with pytest.raises(UsageError, match=r"1 model: from 2 to 26 are compared; as in compare\(old, new"):
         evalcli.compare(OLD, target=TRUTH)
     with pytest.raises(UsageError, match="pred names one column"):
         evalcli.compare({"a": OLD, "target": TRUTH}, pred="a")

@@ -63,7 +63,7 @@ def test_the_metric_the_least_rows_and_slices_beside_it():
     [
         ((FRAME,), "regoin", "no column 'regoin'"),
         ((TARGET, TARGET), "*", "searches the columns of a frame"),
-        ((TARGET, TARGET), {"region": REGION[:-1]}, "1999 entries for 2000 rows"),
+        ((TARGET, TARGET), {"region": REGION[:-1]}, "1,999 entries for 2,000 rows"),
         (("rows.csv",), {"region": REGION}, "the predictions are a file"),
     ],
 )

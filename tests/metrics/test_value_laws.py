@@ -235,7 +235,7 @@ def test_a_shared_batch_is_checked_once_and_ones_stand_in_for_weights():
     [
         (np.ones(3), np.ones((3, 1)), r"preds have the shape \(3,\), targets \(3, 1\)"),
         (np.ones((3, 2, 2)), np.ones((3, 2, 2)), r"\(N,\) or \(N, D\)"),
-        (np.ones((3, 2)), np.ones((3, 2)), "rows of 2 values, where there are 1 outputs"),
+        (np.ones((3, 2)), np.ones((3, 2)), "rows of 2 values, where there should be 1"),
         (np.array([1.0, np.nan]), np.ones(2), "1 preds are not finite, or beyond 1e\\+75"),
         (np.ones(2), np.array([np.inf, -np.inf]), "2 targets? are not finite"),
         (np.ones(2), np.array([1e76, 1.0]), "1 target are not finite, or beyond"),

@@ -83,7 +83,7 @@ def test_S02_places(safe, content, refuse):
         (b'{"a":%b,"a":%b}', "'a' twice"),
         (b'{"a":{"dtype":"F32","dtype":"F32","shape":[4],"data_offsets":[0,16]}}', "twice"),
         (b' {"a":%b}', "does not begin with {"), (b'{"a":' * 100_000, "no valid JSON"), (b'{"a"', "no valid JSON"),
-        (b'{"\xff":1}', "no valid JSON"), (b'{"a":' + b"9" * 5000 + b"}", "no valid JSON"), (b"{}", "16 bytes follow"),
+        (b'{"\xff":1}', "no valid JSON"), (b'{"a":' + b"9" * 5000 + b"}", "no valid JSON"), (b"{}", "by 16 bytes"),
     ],
 )  # fmt: skip
 def test_S02d_S10_S10b_headers(safe, text, word, refuse):

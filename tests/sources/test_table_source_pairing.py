@@ -33,9 +33,9 @@ def test_ids_that_do_not_pair_are_counted_and_named(tmp_path):
         with pytest.raises(InputError) as caught:
             open_source(preds, target, id="k", nan=nan)
         text = str(caught.value)
-        assert "1 empty ids in the predictions" in text
-        assert "1 ids that occur twice in the predictions ('2')" in text
-        assert "1 ids without a target ('5')" in text
+        assert "1 empty id in the predictions" in text
+        assert "1 id that occurs twice in the predictions ('2')" in text
+        assert "1 id without a target ('5')" in text
         assert "2 ids without a prediction ('3', '4')" in text
         assert "--where" in text
     with pytest.raises(UsageError, match="no column 'key' to join by"):
@@ -47,7 +47,7 @@ def test_where_chooses_the_ids_that_must_pair(tmp_path):
     target = write_csv(
         tmp_path / "t.csv", ["k", "y", "split"], [("0", "a", "train"), ("2", "a", "test"), ("1", "a", "test")]
     )
-    with pytest.raises(InputError, match=r"1 ids without a prediction \('0'\)"):
+    with pytest.raises(InputError, match=r"1 id without a prediction \('0'\)"):
         open_source(preds, target, id="k")
     source = open_source(preds, target, id="k", where="split = 'test'")
     assert pairs(source) == {("a", "a"): 1, ("a", "b"): 1}

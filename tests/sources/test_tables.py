@@ -321,7 +321,7 @@ def test_X18_T30_a_file_that_changes(tmp_path):
 def test_rows_are_counted_twice(tmp_path):
     tables = Tables([str(put(tmp_path / "x.csv", PAIR))])
     table = tables.tables[0]
-    with pytest.raises(InputError, match="1 rows were read, but the file holds 2"):
+    with pytest.raises(InputError, match="1 row came out of a file that holds 2"):
         table.finish(1)
     assert table.finish(2) == table.finish(None)
     tables.close()

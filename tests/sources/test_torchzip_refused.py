@@ -142,7 +142,7 @@ def test_T08b_a_claim_beyond_the_file(pt, refuse):
     Path(pt).write_bytes(forged)
     refuse(pt, "claims 1,000,000,000 bytes")
     Path(pt).write_bytes(data + b"x")
-    refuse(pt, "follow its last storage")
+    refuse(pt, "last storage is followed by")
 
 
 def test_T09_tar(pt, tmp_path, refuse):
