@@ -54,7 +54,7 @@ def list_mistakes(  # noqa: PLR0913  # one keyword for each option of the comman
         pair: Only ``"cat:dog"``, cat taken for dog; several in a list.
         class_: Only rows of these classes that were missed, or wrongly called so; only these of several labels or
             outputs.
-        show: Further columns of a frame or a file, or arrays beside.
+        show: Further columns of a frame or a file, or arrays beside; ``'p_*'`` for several, ``'*'`` for all.
         weight: One number a row, or the name of its column.
         pred: Which column holds the predictions, where a frame or a file has several.
         id: The column that says what rows are called; two table files pair by it.

@@ -110,7 +110,7 @@ def _labels_task(
             problem = problem or doubt
     elif choices.positive is not None:
         message = f"--positive {choices.positive}, but the task is multiclass ({_some(names)})"
-        fix = f"name the class in the metric instead: recall[{choices.positive}]"
+        fix = f"a metric names its class, as recall[{choices.positive}]; --class lists its errors"
         if len(names) == 1:
             message = f"--positive {choices.positive}, but the only class is {names[0]!r}"
             fix = "name both classes with --labels"

@@ -93,7 +93,12 @@ class RowOptions:
     ] = None
     show: Annotated[
         list[str],
-        Option("--show", metavar="COL", help="A further column or array; repeatable.", rich_help_panel=_ROWS),
+        Option(
+            "--show",
+            metavar="COL",
+            help="A further column or array, 'p_*' for several, '*' for all; repeatable.",
+            rich_help_panel=_ROWS,
+        ),
     ] = ()  # type: ignore[assignment]  # as above
 
     def search(self) -> "Search":

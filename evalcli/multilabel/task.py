@@ -79,7 +79,9 @@ def _doubted(choices: Choices) -> EvalError | None:
         return UsageError(what, fix=fix, path=choices.chosen.path)
     if choices.positive is not None:
         what = f"--positive {choices.positive}, but the task is multilabel"
-        return UsageError(what, fix=f"name the label in the metric instead: recall[{choices.positive}]")
+        return UsageError(
+            what, fix=f"a metric names its label, as recall[{choices.positive}]; --class lists its errors"
+        )
     return None
 
 

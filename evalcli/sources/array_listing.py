@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, InputError, UsageError, several
-from evalcli.sources.listed import Listed, find_column, usual_id, without_id
+from evalcli.sources.listed import Listed, find_column, shown_names, usual_id, without_id
 from evalcli.sources.table_listing import Cells, ColumnPieces, Lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Array, Batch, Source
@@ -41,6 +41,8 @@ class ArrayRows(Listed):
         identity = beside.id or _usual_id(beside, source.rows)
         self.named = identity is not None
         flags = [] if identity is None else [(identity, "--id")]
+        if any("*" in name for name in show):
+            show = shown_names(show, self._beside_rows(names), {*beside.used, identity or ""})
         flags += [(name, "--show") for name in without_id(show, identity)]
         noun = beside.noun if beside.table is None else "array or column"
         found = [find_column(name, names, flag, source.preds.path, noun) for name, flag in flags]
@@ -56,6 +58,14 @@ class ArrayRows(Listed):
     def places(self, numbers: Sequence[int]) -> list[Place]:
         """Lines of a table of predictions; arrays have none."""
         return super().places(numbers) if self._lines is None else self._lines.places(numbers)
+
+    def _beside_rows(self, names: dict[str, list[str]]) -> dict[str, list[str]]:
+        """The names without arrays that have no entry for each row, which no pattern means."""
+        found = {}
+        for side, every in names.items():
+            arrays = self._beside.arrays.get(side)
+            found[side] = every if arrays is None else [name for name in every if _fits(arrays, name, self.rows)]
+        return found
 
     def _array(self, side: str, name: str, said: str, flag: str) -> StoredArray | None:
         """The array of this name; ``None`` for a column of the table."""
@@ -112,6 +122,14 @@ class _Load:
         start, stop = self.start, self.stop
         columns: list[Any] = [next(texts) if each is None else each.values(start, stop, rows) for each in self.arrays]
         return list(zip(*columns, strict=True))
+
+
+def _fits(arrays: Mapping[str, StoredArray], name: str, rows: int | None) -> bool:
+    """Whether an array has an entry for each row."""
+    try:
+        return arrays[name].shape[:1] == (rows,)
+    except EvalError:  # a column of a frame may hold what is no array
+        return False
 
 
 def _usual_id(beside: Beside, rows: int | None) -> str | None:

@@ -6,10 +6,12 @@ rows asks the source for its rows ``listed``: the same rows in the order of the 
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import UsageError
+from evalcli.sources.base import EVERY
 from evalcli.sources.naming import ID_NAMES, SHOWN_NAMES, near_name
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class PlainRows(Listed):
     even = True
 
     def __init__(self, source: Source, show: Sequence[str]) -> None:
-        if show:
+        if show and tuple(show) != (EVERY,):
             raise UsageError(f"there is no column {show[0]!r} to show", fix="drop --show", path=source.preds.path)
         self.rows = source.rows
         self._source = source
@@ -82,6 +84,26 @@ def without_id(show: Sequence[str], identity: str | None) -> list[str]:
     (['text'], ['key'])
     """
     return [name for name in show if not name == identity == "id"]
+
+
+def shown_names(show: Sequence[str], sides: Mapping[str, Sequence[str]], used: Collection[str] = ()) -> list[str]:
+    """The names in ``show``, each once; in place of a pattern the columns it matches, of ``*`` those not in ``used``.
+
+    >>> shown_names(["p_*", "text"], {"preds": ["pred", "p_a", "p_b"], "target": ["text", "p_b"]})
+    ['p_a', 'p_b', 'text']
+    >>> shown_names(["*"], {"preds": ["id", "pred", "region"]}, {"id", "pred"})
+    ['region']
+    """
+    every = dict.fromkeys(name for names in sides.values() for name in names if name)
+    found: dict[str, None] = {}
+    for name in show:
+        if "*" in name and name not in every:
+            like = re.compile(re.escape(name).replace(r"\*", ".*"), re.DOTALL)
+            matched = [each for each in every if like.fullmatch(each) and (name != EVERY or each not in used)]
+            found |= dict.fromkeys(matched if matched or name == EVERY else [name])
+        else:
+            found[name] = None
+    return [*found]
 
 
 def find_column(name: str, sides: Mapping[str, Sequence[str]], flag: str, path: str, noun: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from evalcli.errors import EvalError, InputError
 from evalcli.sources.cell_rows import CellStream
-from evalcli.sources.listed import Listed, Place, find_column, usual_id, without_id
+from evalcli.sources.listed import Listed, Place, find_column, shown_names, usual_id, without_id
 from evalcli.sources.table_join import PRED_ROW
 from evalcli.sources.table_rows import RowStream, arrow_places, whole
 
@@ -91,6 +91,8 @@ def _chosen(sides: Sides, show: Sequence[str]) -> tuple[tuple[str, ...], bool, l
     names = {side: list(table.columns) for side, table in tables.items()}
     found = []
     identity = sides.selection.id or usual_id_of(sides)
+    used = {column.name for column in (*sides.preds, *sides.truth, sides.weight) if column is not None}
+    show = shown_names(show, {side: _showable(table) for side, table in tables.items()}, {*used, identity or ""})
     if identity is not None:
         show = without_id(show, identity)
         found.append((identity, *find_column(identity, names, "--id", joined.preds.path, joined.preds.noun)))
@@ -101,6 +103,11 @@ def _chosen(sides: Sides, show: Sequence[str]) -> tuple[tuple[str, ...], bool, l
         tables[side].scan([name])  # raises what is wrong with the column
         columns.append(joined.column(name, side))
     return tuple(name for name, *_ in found), identity is not None, columns
+
+
+def _showable(table: Table) -> list[str]:
+    """The columns that a pattern may mean: all that can be read."""
+    return [name for name, kind in table.columns.items() if kind != "other" or name in table.reader.castable]
 
 
 def as_text(table: Table, name: str) -> None:

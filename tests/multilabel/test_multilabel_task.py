@@ -69,7 +69,7 @@ def test_the_kind_of_scores_is_that_of_all_cells():
         ({"low": -1.0, "name": "probs"}, "'probs' holds values from -1 to 0.9, no probabilities"),
         (
             {"positive": "1"},
-            "--positive 1, but the task is multilabel; name the label in the metric instead: recall[1]",
+            "--positive 1, but the task is multilabel; a metric names its label, as recall[1]; --class lists its",
         ),
     ],
 )

@@ -302,3 +302,17 @@ def test_whole_decimals_are_whole_numbers_and_so_may_be_ids(tmp_path, digits):
     assert columns == ("id", "target", "price")
     assert [row[1] for row in rows] == [(int(key), label, 1.25) for key, label in zip(keys, (0, 1, 1), strict=True)]
     assert {type(cell) for row in rows for cell in row[1][:2]} == {int}
+
+
+def test_a_pattern_shows_every_column_that_it_matches(tmp_path):
+    (tmp_path / "a.csv").write_text("id,target,p_a,p_b,region,age\n1,a,0.9,0.1,EU,30\n2,b,0.2,0.8,US,40\n")
+    assert rows_of(tmp_path / "a.csv", show=["*"])[0] == ("id", "region", "age")
+    assert rows_of(tmp_path / "a.csv", show=["p_*", "a*e", "p_a"])[0] == ("id", "p_a", "p_b", "age")
+    with pytest.raises(UsageError, match=r"--show: no column 'q_\*'"):
+        rows_of(tmp_path / "a.csv", show=["q_*"])
+    two = np.arange(2)
+    np.savez(tmp_path / "a.npz", pred=two, target=two, key=two + 7, region=np.array(["EU", "US"]), other=np.arange(3))
+    columns, rows = rows_of(tmp_path / "a.npz", show=["*"])
+    assert (columns, [row[1] for row in rows]) == (("key", "region"), [(7, "EU"), (8, "US")])
+    np.save(tmp_path / "p.npy", two)
+    assert rows_of(tmp_path / "p.npy", tmp_path / "p.npy", show=["*"])[0] == ()
