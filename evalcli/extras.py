@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Extras:
         if self.least > 1:
             from evalcli.addresses import of_size
 
-            report = of_size(report, self.least)
+            report = replace(of_size(report, self.least), least=self.least)
         if not self.definitions:
             return report
         from evalcli.definitions import unknown, with_definitions

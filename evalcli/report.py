@@ -241,6 +241,8 @@ class Report:
     run: Run | None = None
     asked: tuple[str, ...] = ()
     """Metrics that were asked for by name, which people are shown; not part of the JSON."""
+    least: int = 1
+    """The rows without which a slice is never the worst, and makes no gap; not part of the JSON."""
     outputs: tuple[str, ...] = ()
     """What a regression predicts of each row, by name."""
     per_output: tuple[OutputRow, ...] = ()

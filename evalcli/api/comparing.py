@@ -157,7 +157,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
             one if file else replace(one, path="in memory" if one.path == one.name else one.path, column="")
             for one, file in zip(found.models, (is_path(model) for model, _ in sides), strict=True)
         )
-        return Comparison(replace(found, models=models))
+        return Comparison(replace(found, models=models, least=min_slice_size))
 
 
 def _of_each(values: Any, samples: int) -> list[Any]:

@@ -84,12 +84,13 @@ class Comparison:
         """The verdicts that ``with_gates`` has left."""
         return self.data.gates
 
-    def check(self, *rules: str, min_slice_size: int = 1) -> Verdicts:
+    def check(self, *rules: str, min_slice_size: int | None = None) -> Verdicts:
         """Judge the second model against the first: ``check("noninferior(accuracy)<0.5pp", "drop(f1_macro)<=2%")``.
 
         ``noninferior`` passes where the interval of the difference shows that the second is not worse by as much,
         ``equivalent`` where it differs by less either way, ``drop`` where its value is not lower by more. Each may be
-        of a slice, ``accuracy@region=EU``, or of the worst, ``accuracy@region=*``, of those of ``min_slice_size`` rows.
+        of a slice, ``accuracy@region=EU``, or of the worst, ``accuracy@region=*``, of those of ``min_slice_size`` rows:
+        as many as ``compare`` was given, unless others are asked for.
 
         Raises:
             UsageError: a text that is no rule, or there are more than two models.
@@ -102,9 +103,10 @@ class Comparison:
         check_rows("min_slice_size", min_slice_size)
         known = frozenset(row.name for row in self.data.metrics)
         with in_keywords():
-            return Verdicts(judge(self.data, [parse_margin(rule, known) for rule in rules], min_slice_size))
+            margins = [parse_margin(rule, known) for rule in rules]
+            return Verdicts(judge(self.data, margins, min_slice_size or self.data.least))
 
-    def with_gates(self, *rules: str, min_slice_size: int = 1) -> Self:
+    def with_gates(self, *rules: str, min_slice_size: int | None = None) -> Self:
         """The comparison with these gates judged in it, as ``--noninferior`` leaves it; arguments as of ``check``."""
         return type(self)(replace(self.data, gates=tuple(self.check(*rules, min_slice_size=min_slice_size))))
 

@@ -182,13 +182,13 @@ class Report:
         *rules: str,
         baseline: Report | str | os.PathLike[str] | None = None,
         gate_on: Basis = "point",
-        min_slice_size: int = 1,
+        min_slice_size: int | None = None,
     ) -> Verdicts:
         """Judge the report: ``check("accuracy>=0.9", "log_loss<=0.3", "drop(f1_macro)<=1pp")``.
 
         ``baseline`` is a report, or the path of a saved one, for rules about a drop. ``gate_on="interval"`` judges the
         whole interval of a value, and may be inconclusive. Slices of fewer rows than ``min_slice_size`` are never the
-        worst, and make no gap.
+        worst, and make no gap: by default of as many as ``evaluate`` was given.
 
         Raises:
             UsageError: a text that is no rule, a ``gate_on`` that is neither, or a number of rows that is none.
@@ -204,14 +204,14 @@ class Report:
             parsed = tuple(parse_rule(rule, known=Beyond(self.data)) for rule in rules)
             before = baseline if baseline is None or isinstance(baseline, Report) else type(self).load(baseline)
             known = None if before is None else before.data
-            return Verdicts(judge(self.data, parsed, known, least=min_slice_size, on=gate_on))
+            return Verdicts(judge(self.data, parsed, known, least=min_slice_size or self.data.least, on=gate_on))
 
     def with_gates(
         self,
         *rules: str,
         baseline: Report | str | os.PathLike[str] | None = None,
         gate_on: Basis = "point",
-        min_slice_size: int = 1,
+        min_slice_size: int | None = None,
     ) -> Self:
         """The report with these gates judged in it, as ``--min`` and ``--max`` leave it; arguments as of ``check``."""
         judged = self.check(*rules, baseline=baseline, gate_on=gate_on, min_slice_size=min_slice_size)

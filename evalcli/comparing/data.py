@@ -166,6 +166,8 @@ class Comparison:
     """Which rows belong together, so that whole clusters were drawn."""
     definitions: dict[str, str] = field(default_factory=dict)
     """The metrics that are computed from others, and how."""
+    least: int = 1
+    """The rows without which a slice was not tested, and is never the worst; not part of the JSON."""
 
     def metric(self, name: str) -> MetricRow | None:
         """The row of this metric, if it was compared; ``accuracy@region=EU`` is that of a slice."""

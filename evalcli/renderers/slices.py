@@ -21,11 +21,11 @@ def slice_lines(report: Report, screen: Screen) -> list[Text]:
     lines: list[Text] = []
     names = contents.slice_columns(report)
     for by, rows in contents.slicers(report).items():
-        lines += [*([Text()] if lines else []), *_slicer(by, rows, names, screen)]
+        lines += [*([Text()] if lines else []), *_slicer(by, rows, names, screen, report.least)]
     return lines
 
 
-def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen) -> list[Text]:
+def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen, least: int) -> list[Text]:
     shown = rows[: contents.MAX_LISTED]
     count = wording.amount(row.n for row in rows)
     heads = [_heading(name) for name in names]
@@ -47,7 +47,7 @@ def _slicer(by: str, rows: list[SliceRow], names: list[str], screen: Screen) -> 
     width = max(label.cell_len for label in labels) + 2
     drawn = [padded(label, width, "l") + line for label, line in zip(labels, right, strict=True)]
     more = f"; {len(rows) - len(shown):,} more in the JSON" if len(rows) > len(shown) else ""
-    facts = wording.gap(rows, names[0]) + more if names else ""
+    facts = wording.gap(rows, names[0], least) + more if names else ""
     told = "1 slice" if len(rows) == 1 else f"{len(rows):,} slices, the worst first"
     heading = title(f"By {visible(by, NAME)}", screen, told)
     return [*heading, *drawn, *(prose(facts.removeprefix("; "), screen, hang=2, style="dim") if facts else [])]

@@ -292,14 +292,15 @@ def nouns(report: Report) -> tuple[str, str]:
     return ("label", "labels") if report.task == "multilabel" else ("class", "classes")
 
 
-def gap(rows: list[SliceRow], name: str) -> str:
-    """The distance between the best and the worst slice, in words; empty where there is none."""
-    known = [(value, row.value) for row in rows if (value := row.metrics[name].value) is not None]
+def gap(rows: list[SliceRow], name: str, least: int = 1) -> str:
+    """The distance between the best and the worst slice of ``least`` rows, in words; empty where there is none."""
+    known = [value for row in rows if row.n >= least and (value := row.metrics[name].value) is not None]
     if len(known) < 2:
         return ""
-    low, high = min(known, key=lambda pair: pair[0]), max(known, key=lambda pair: pair[0])
-    ends = (spoken(name, Value(value)) for value in (low[0], high[0], high[0] - low[0]))
-    return "{} from {} to {}, a gap of {}".format(title(name), *ends)
+    low, high = min(known), max(known)
+    ends = (spoken(name, Value(value)) for value in (low, high, high - low))
+    where = "" if least <= min(row.n for row in rows) else f", of slices of {least:,} rows or more"
+    return "{} from {} to {}, a gap of {}".format(title(name), *ends) + where
 
 
 def span(one: CalibrationBin) -> str:

@@ -188,3 +188,30 @@ def test_a_least_number_of_rows_is_one(least: Any) -> None:
     ):
         with pytest.raises(evalcli.UsageError, match="min_slice_size"):
             refused()
+
+
+def test_a_least_number_of_rows_holds_for_what_is_asked_later() -> None:
+    target, by = [0, 1] * 31, {"r": ["tiny"] * 2 + ["x", "y"] * 30}
+    preds = [1, 0, *target[2:]]
+    report = evalcli.evaluate(preds, target, by=by, min_slice_size=20)
+    assert report.check("accuracy@r=*>=1", "accuracy@r:gap<=0").passed
+    assert not report.check("accuracy@r=*>=1", min_slice_size=1).passed
+    assert "gap of" in str(report)
+    assert "from 1.0000 to 1.0000, a gap of 0.0000, of slices of 20 rows or more" in " ".join(str(report).split())
+    compared = evalcli.compare(target, preds, target=target, by=by, min_slice_size=20)
+    assert compared.check("drop(accuracy@r=*)<=0").passed
+    assert compared.with_gates("drop(accuracy@r=*)<=0").gates[0].status == "pass"
+    assert not compared.check("drop(accuracy@r=*)<=0", min_slice_size=1).passed
+
+
+def test_no_sample_shows_more_than_a_metric_can_differ_by() -> None:
+    one = evalcli.compare([0, 1, 1], [0, 1, 0], target=[0, 1, 0], by={"r": ["a", "b", "b"]})
+    (alone, two) = (slice_.metrics["accuracy"].differences[1] for slice_ in one.data.slices)
+    assert alone is not None
+    assert alone.detectable is None
+    assert two is not None
+    least = evalcli.compare([0, 1] * 50, [0, 0] * 50, target=[0, 1] * 50)["accuracy"].detectable
+    assert least is not None
+    assert 0.0 < least < 1.0
+    assert '"detectable": null' in one.to_json()
+    assert "this sample could show none" in str(one)
