@@ -39,7 +39,8 @@ class Difference:
 
     What is best at 0, a bias, is compared by its size: ``value`` is ``|b| − |a|``.
 
-    ``detectable`` is the least difference that such a sample shows four times out of five. ``verdict`` is ``better``,
+    ``detectable`` is the least difference that such a sample shows four times out of five; ``None`` where it shows none
+    that the metric can have. ``verdict`` is ``better``,
     ``worse`` or ``none``; of what no model is better for it is ``higher``, ``lower`` or ``none``. That no difference
     was shown does not say that there is none.
     """
@@ -50,7 +51,7 @@ class Difference:
     method: str
     p: float
     adjusted: float
-    detectable: float
+    detectable: float | None
     verdict: str = "none"
 
 

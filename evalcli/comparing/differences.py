@@ -115,10 +115,12 @@ class CountDifferences:
 def judged(
     found: Mapping[str, comparison.Difference | None],
     values: Mapping[str, float],
-    directions: Mapping[str, str],
+    names: Mapping[str, Compared],
     level: float,
 ) -> dict[str, Difference | None]:
-    """Differences as plain data: ``values`` are those that are reported, ``level`` is that of the tests."""
+    """Differences as plain data: ``values`` are those that are reported, of the metrics ``names``; ``level`` is that of
+    the tests. What so small a sample could show only beyond the range of its metric it could not show at all.
+    """
     adjusted = comparison.holm({name: None if one is None else one.p for name, one in found.items()})
     plain: dict[str, Difference | None] = {}
     for name, one in found.items():
@@ -128,8 +130,10 @@ def judged(
             continue
         value, interval = values[name], one.interval
         shown = p < level and (interval.low > 0.0 or interval.high < 0.0)
-        verdict = _verdict(value, directions[name]) if shown else "none"
-        low, high, least = float(interval.low), float(interval.high), float(one.detectable)
+        entry = names[name].entry
+        verdict = _verdict(value, entry.direction) if shown else "none"
+        low, high = float(interval.low), float(interval.high)
+        least = float(one.detectable) if one.detectable <= entry.high - entry.low else None
         plain[name] = Difference(float(value), low, high, interval.method, float(one.p), float(p), least, verdict)
     return plain
 
@@ -150,19 +154,17 @@ def verdicts(
 ) -> dict[int, dict[str, Difference | None]]:
     """Those of every other model: of two, Holm goes over all metrics, in a league over the models, metric by metric."""
     level = 1.0 - confidence.level
-    directions = {str(name): name.entry.direction for name in names}
-
     if len(values) == 2:
         (other,) = found
         gaps = {str(name): gap_of(name, values[other], values[reference]) for name in names}
         told = {str(name): found[other][str(name)] for name in names}
-        return {other: judged(told, gaps, directions, level)}
+        return {other: judged(told, gaps, {str(name): name for name in names}, level)}
     plain: dict[int, dict[str, Difference | None]] = {other: {} for other in found}
     for name in names:
         one = judged(
             {str(other): found[other][str(name)] for other in found},
             {str(other): gap_of(name, values[other], values[reference]) for other in found},
-            {str(other): directions[str(name)] for other in found},
+            {str(other): name for other in found},
             level,
         )
         for other in found:

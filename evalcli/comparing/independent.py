@@ -113,10 +113,10 @@ def _differences(told: Told, confidence: Confidence) -> dict[str, data.Differenc
     """The second sample less the first, with Holm over all metrics; of what is best at 0, their sizes."""
     found: dict[str, Difference | None] = {}
     gaps: dict[str, float] = {}
-    directions = {str(name): name.entry.direction for name in told.names}
-    for named, (name, direction) in zip(told.names, directions.items(), strict=True):
+    names = {str(name): name for name in told.names}
+    for name, named in names.items():
         first, second = (each[name] for each in told.values)
-        if first is not None and second is not None and direction == "zero":
+        if first is not None and second is not None and named.entry.direction == "zero":
             first, second = abs(first), abs(second)
         one, other = (each[name] for each in told.intervals)
         found[name], gaps[name] = None, 0.0
@@ -124,7 +124,7 @@ def _differences(told: Told, confidence: Confidence) -> dict[str, data.Differenc
             gaps[name] = second - first
             seen = [each.get(name) for each in told.seen]
             found[name] = _of_bins(named, seen, confidence) or mover(second, other, first, one, confidence)
-    return judged(found, gaps, directions, 1.0 - confidence.level)
+    return judged(found, gaps, names, 1.0 - confidence.level)
 
 
 def _of_bins(name: Compared, seen: Sequence[Seen | None], confidence: Confidence) -> Difference | None:

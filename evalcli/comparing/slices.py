@@ -41,7 +41,7 @@ def slice_rows(
             found = judged(
                 {str(code): one.found.get(str(name)) for code, one in here.items()},
                 {str(code): gap_of(name, one.values[1], one.values[0]) for code, one in here.items()},
-                dict.fromkeys(map(str, here), name.entry.direction),
+                dict.fromkeys(map(str, here), name),
                 1.0 - confidence.level,
             )
             for code, one in here.items():

@@ -117,7 +117,9 @@ def in_words(comparison: Comparison, row: MetricRow, place: int = 1) -> str:
     if found.verdict != "none":
         said = f"{name} is {found.verdict}: {ruler.signed(found.value)}{ruler.unit}{_of_size(row)}"
         return f"{said}, {level(comparison)} {ruler.text(found.low)} to {ruler.text(found.high)}"
-    could = f"this sample could show {ruler.text(found.detectable)}{ruler.unit}"
+    could = "this sample could show none"
+    if found.detectable is not None:
+        could = f"this sample could show {ruler.text(found.detectable)}{ruler.unit}"
     doubt = ""
     if found.p < 1.0 - comparison.confidence:
         doubt = f" (p {probability(found.p)} alone, {probability(found.adjusted)} among all that is compared)"
