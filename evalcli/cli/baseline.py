@@ -15,7 +15,7 @@ from evalcli.errors import EvalError, InputError, UsageError
 from evalcli.uncertainty import FEWEST_RESAMPLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from evalcli.cli.options import Files
     from evalcli.cli.progress import Meter
@@ -193,7 +193,7 @@ def _pairs(
     registered = (str(parse(name).whole) for name in names if is_registered(name))
     wholes = tuple(dict.fromkeys(registered)) or (_PAIRED[report.task],)
     made = asked.extras.of_registry() if any(not is_registered(name) for name in names) else ()
-    by = asked.wanted.by if addresses else ()
+    by = _sliced_by(asked.wanted.by, {address.by for address in addresses})
     size = asked.gating.slice_size or 1
     named = any(address.value not in {None, "*"} for address in addresses)  # is judged however small it is
     with ExitStack() as held, _as_of_report(rival):
@@ -208,6 +208,14 @@ def _pairs(
         what = f"with these predictions the task is {found.task}, and {report.task} without them"
         raise InputError(what, fix="say which with --task and --positive", path=rival.preds)
     return pairs_of(found, names, size, intervals=sure is not None)
+
+
+def _sliced_by(by: "Sequence[str]", judged: "Collection[str | None]") -> tuple[str, ...]:
+    """What of ``--by`` is judged; nothing else need be compared. Bounds are no part of the name of slices."""
+    from evalcli.sources.bounds import split_bounds
+
+    bare = {text: ",".join(split_bounds(part.strip())[0] for part in text.split(",")) for text in by}
+    return tuple(text for text in by if text in judged or bare[text] in judged)
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evalcli.cli import baseline
+
 ROWS = 600
 RNG = np.random.default_rng(8)
 REGION = RNG.choice(["AP", "EU", "US"], ROWS, p=[0.2, 0.5, 0.3])
@@ -115,6 +117,27 @@ def test_intervals_are_paired(run, kind) -> None:
 def test_the_baseline_need_not_know_the_slices(run, kind) -> None:
     rules = (*drops(kind, ("0.02",)), "--gate-on", "interval")
     assert reported(run, kind, *rules, baseline="bare.csv") == reported(run, kind, *rules)
+
+
+@pytest.mark.parametrize(
+    ("where", "wanted"),
+    [
+        ("region=EU", ("region",)),
+        ("age=< 30", ("age:30:60", "age")),
+        ("region,age=EU,>= 60", ("region, age:60", "region,age")),
+        (None, ()),
+    ],
+)
+def test_only_slices_that_are_judged_are_compared(run, tmp_path, monkeypatch, where, wanted) -> None:
+    seen, opened = [], baseline.open_models
+    monkeypatch.setattr(baseline, "open_models", lambda *args, **more: seen.append(args[1].by) or opened(*args, **more))
+    monkeypatch.chdir(tmp_path)
+    columns = dict(TABLES["labels"][1], was=TABLES["labels"][0]["pred"], region=REGION, age=AGE)
+    pd.DataFrame(columns).to_csv("now.csv", index=False)
+    by = (*BY, "--by", "region, age:60")
+    rule = "accuracy=1" if where is None else f"accuracy@{where}=1"
+    done = run("report", "now.csv", "--baseline-pred", "was", "--positive", "bee", *by, "--max-drop", rule)
+    assert (done.code, seen) == (0, [wanted]), done.stderr
 
 
 def test_slices_are_those_of_the_predictions_that_are_judged(run, tmp_path, monkeypatch) -> None:
