@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, InputError, LimitError
+from evalcli.sources.moments import are_moments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -175,6 +176,8 @@ def _array(cells: Any, name: str) -> Any:
             return pa.array(cells, type=getattr(pa, TYPES[kind])())
         except (OverflowError, pa.ArrowInvalid):
             pass  # integers beyond 64 bits: as digits
+    if len(kinds) == 1 and are_moments(cells):
+        return pa.array(cells)
     texts = [None if cell is None else str(cell) for cell in cells]
     if len({(text, type(cell)) for text, cell in zip(texts, cells, strict=True)}) > len(set(texts)):
         raise InputError(f"column {name!r} holds the same value as a number and as text", fix="store one kind only")
