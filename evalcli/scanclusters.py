@@ -113,8 +113,10 @@ class ScanClusters:
                 raise ValueError("clusters of values that are not there")
 
     def judged(self) -> ClusteredRows:
-        """The rows, to compare slices by."""
-        cluster, *codes, values, weight, counts = self.settle()
+        """The rows that weigh something, to compare slices by."""
+        whole = self.settle()
+        heavy = whole[-2] > 0.0
+        cluster, *codes, values, weight, counts = (column[heavy] for column in whole)
         number = np.cumsum(differ(cluster)) - 1
         once = weight * counts
         total = float(once.sum())

@@ -82,3 +82,35 @@ def test_a_comparison_counts_the_same_clusters(task) -> None:
     compared = evalcli.compare(preds, preds[::-1].copy(), **beside, **options).data
     report = reported(task, weight, cluster)
     assert report.clustered._replace(design_effect=None) == compared.clustered
+
+
+@pytest.mark.parametrize("kind", ["logits", "probs"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_rows_of_weight_0_make_no_loss_surer(kind, classes) -> None:
+    truth = TRUTH % classes
+    scores = LOGITS[:, :classes] if kind == "logits" else np.exp(LOGITS[:, :classes])
+    scores = scores if kind == "logits" else scores / scores.sum(axis=1, keepdims=True)
+    weight = np.where(np.arange(N) % 3 > 0, np.arange(N) % 5 + 0.5, 0.0)
+    asked = {"scores": kind, "metrics": "log_loss,brier,ece,mean_confidence"}
+    heavy = weight > 0
+    found = evalcli.evaluate(scores, truth, weight=weight, **asked).data.metrics
+    assert_alike(found, evalcli.evaluate(scores[heavy], truth[heavy], weight=weight[heavy], **asked).data.metrics)
+
+
+def test_rows_of_weight_0_change_no_search_of_clusters() -> None:
+    rng = np.random.default_rng(3)
+    region, heavy = rng.choice(["AP", "EU"], 1200), np.arange(1200) % 4 > 0
+    target = rng.integers(0, 2, 1200)
+    preds = np.where(rng.random(1200) < np.where(region == "AP", 0.4, 0.1), 1 - target, target)
+    weight = np.where(heavy, np.arange(1200) % 3 + 0.5, 0.0)
+    cluster = np.where(heavy, np.arange(1200) // 2, rng.integers(0, 5, 1200))
+    found, expected = (
+        evalcli.evaluate(
+            preds[kept], target[kept], weight=weight[kept], cluster=cluster[kept], scan={"region": region[kept]}
+        ).data.scan
+        for kept in (slice(None), heavy)
+    )
+    assert [one.values for one in found.slices] == [one.values for one in expected.slices]
+    assert len(found.slices) == 1
+    for one, other in zip(found.slices, expected.slices, strict=True):
+        assert (one.p, one.low, one.high) == pytest.approx((other.p, other.low, other.high), rel=1e-9)

@@ -293,7 +293,7 @@ class Intervals:
             places = np.arange(1.0, len(read.histogram) + 1)
             return places if name.base == "mean_rank" else 1.0 / places, read.histogram.astype(np.float64)
         losses, rows = read.histogram
-        return losses, rows * (read.n / read.rows)
+        return losses, rows * (read.n / rows.sum())
 
     def moments(self, name: MetricName) -> means.Moments:
         """Those of the same mean."""

@@ -31,7 +31,7 @@ class LossSums:
     clipped: int = 0
     capped: int = 0
     histogram: tuple[HostArray, HostArray] | None = None
-    """Losses (K,) to three digits, and how many rows (K,) have one of that size."""
+    """Losses (K,) to three digits, and how many rows (K,) that weigh something have one of that size."""
     largest: float = float("inf")
     """What a loss may be at most."""
 
@@ -77,7 +77,7 @@ class LogLoss(ProbabilityState):
             self.capped += _rows_of(rows, rows.clipped > 0)
         finite = np.where(np.isinf(loss), 0.0, loss)
         added(self.total, rows, finite)
-        self.sizes.add(finite, rows.repeats)
+        _sized(self.sizes, rows, finite)
 
     def compute(self) -> LossSums:
         """The sums so far."""
@@ -114,7 +114,7 @@ class Brier(ProbabilityState):
         if rows.weight is not None:
             counted(self.weights, rows, np.zeros(len(rows.brier), np.int64))
         added(self.total, rows, rows.brier)
-        self.sizes.add(rows.brier, rows.repeats)
+        _sized(self.sizes, rows, rows.brier)
 
     def compute(self) -> LossSums:
         """The sums so far."""
@@ -128,6 +128,14 @@ def mean_loss(sums: LossSums) -> float:
     if sums.infinite:
         return float("inf")
     return sums.total / sums.n if sums.n > 0 else float("nan")
+
+
+def _sized(sizes: SizeCounts, rows: ProbabilityRows, losses: HostArray) -> None:
+    """Count losses (N,) by their size, but not of rows that weigh nothing."""
+    if rows.weight is None or (heavy := rows.weight > 0).all():
+        sizes.add(losses, rows.repeats)
+    else:
+        sizes.add(losses[heavy], None if rows.repeats is None else rows.repeats[heavy])
 
 
 def _rows_of(rows: ProbabilityRows, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
