@@ -93,7 +93,7 @@ def fitted(
 
     """
     if asked.apart:
-        return _apart(asked, counted, path)._replace(left_out=tuple(left_out), sizes=tuple(sizes))
+        return _apart(asked, counted, path, sizes)._replace(left_out=tuple(left_out))
     some = [one for one in counted if one.values]
     said = [*left_out, *((one.name, f"no value has {asked.least:,} rows") for one in counted if not one.values)]
     most = MOST_VALUES
@@ -110,16 +110,33 @@ def fitted(
     return Scanned(asked, tuple(columns), sum(one.rare for one in counted), tuple(said))
 
 
-def _apart(asked: Scan, counted: Sequence[Counted], path: str) -> Scanned:
-    """All values of all columns, each with its rows."""
+def _apart(asked: Scan, counted: Sequence[Counted], path: str, sizes: Sequence[ColumnSize]) -> Scanned:
+    """All values of all columns, each with its rows; but for ids that nobody asked for and there is no room for."""
     columns, rows = [], []
     for one in counted:
         found = dict(one.values)
         ranged, bounds = one.ranges is not None and not one.bounds, (one.bounds,) if one.bounds else ()
         columns.append(Slicer(one.name, one.ranges or one.order(found), ranged, bounds))
         rows.append(tuple(found.get(value, 0) for value in columns[-1].values))
-    check_apart(columns, path)
-    return Scanned(asked, tuple(columns), rows=tuple(rows))
+    scanned = _with_room(Scanned(asked, tuple(columns), rows=tuple(rows), sizes=tuple(sizes)))
+    check_apart(scanned.columns, path)
+    return scanned
+
+
+def _with_room(share: Scanned) -> Scanned:
+    """Without columns of ids, that of most values first, until the tables of all pairs can hold the values.
+
+    A small share of the rows has few ids, which are columns to search for all that it knows.
+    """
+    ids = {size.name for size in share.sizes if size.ids}
+    while _pairs(share.columns) > MOST_CELLS:
+        sized = [(len(column.values), column.name) for column in share.columns if column.name in ids]
+        if not sized:
+            break
+        _, gone = max(sized)
+        sizes = (size._replace(counted=size.counted and size.name != gone) for size in share.sizes)
+        share = _without(share, {gone})._replace(sizes=tuple(sizes))
+    return share
 
 
 def check_apart(columns: Sequence[Slicer], path: str) -> None:
@@ -133,10 +150,14 @@ def check_apart(columns: Sequence[Slicer], path: str) -> None:
         if len(column.values) > MOST_VALUES:
             what = f"--scan {column.name}: {len(column.values):,} values or more, of rows that are counted apart"
             raise LimitError(what, fix=f"scan something with up to {MOST_VALUES:,} values", path=path)
-    cells = sum((len(one.values) + 1) * (len(two.values) + 1) for one, two in combinations(columns, 2))
-    if cells > MOST_CELLS:
+    if (cells := _pairs(columns)) > MOST_CELLS:
         what = f"--scan of {len(columns)} columns makes {cells:,} pairs of values, more than {MOST_CELLS:,}"
         raise LimitError(what, fix="name fewer columns with --scan a,b", path=path)
+
+
+def _pairs(columns: Sequence[Slicer]) -> int:
+    """The cells of the tables of all pairs, with one for rows without a value."""
+    return sum((len(one.values) + 1) * (len(two.values) + 1) for one, two in combinations(columns, 2))
 
 
 def joined_scans(mine: Scanned, theirs: Scanned, path: str) -> Scanned:
@@ -154,7 +175,6 @@ def joined_scans(mine: Scanned, theirs: Scanned, path: str) -> Scanned:
     if uncounted := {size.name for size in sizes if not size.counted}:
         shares = [_without(share, uncounted) for share in shares]
     columns = joined_slicers(shares[0].columns, shares[1].columns, path)
-    check_apart(columns, path)
     rows = []
     for number, column in enumerate(columns):
         found = dict.fromkeys(column.values, 0)
@@ -162,7 +182,9 @@ def joined_scans(mine: Scanned, theirs: Scanned, path: str) -> Scanned:
             for value, count in zip(share.columns[number].values, share.rows[number], strict=True):
                 found[value] += count
         rows.append(tuple(found.values()))
-    return mine._replace(columns=columns, rows=tuple(rows), sizes=sizes)
+    both = _with_room(mine._replace(columns=tuple(columns), rows=tuple(rows), sizes=sizes))
+    check_apart(both.columns, path)
+    return both
 
 
 def _values(share: Scanned, sizes: Sequence[ColumnSize]) -> list[Slicer]:
@@ -190,13 +212,17 @@ def decided(scanned: Scanned) -> Scanned:
 
     Raises:
         InputError: that run would cut numbers into ranges, and each share has cut its own.
+        LimitError: it would search what had to be left out of a share as ids.
 
     """
     asked, counted = scanned.asked._replace(apart=False), []
     left_out = [*scanned.left_out, *((size.name, size.why_not) for size in scanned.sizes if size.why_not)]
     unsearched = {name for name, _ in left_out}
-    uncut = [size.name for size in scanned.sizes if not size.counted and size.name not in unsearched]
-    if uncut:
+    uncounted = [size for size in scanned.sizes if not size.counted and size.name not in unsearched]
+    if crowded := [size.name for size in uncounted if not size.cut]:
+        what = f"--scan '*': {', '.join(map(repr, crowded))} told the rows of a part apart, and not all rows"
+        raise LimitError(what, fix="write all parts with the columns to search by name, as in --scan a,b")
+    if uncut := [size.name for size in uncounted]:
         holds = f"{', '.join(map(repr, uncut))} hold{'s' * (len(uncut) == 1)}"
         what = f"--scan '*': {holds} numbers of many values, and each part has ranges of its own, or none"
         bounds = ",".join(("*", *(f"{name}:18:65" for name in uncut)))

@@ -64,6 +64,37 @@ def parts_of(frame, **options):
     return [evalcli.evaluate(rows, partial=True, metrics="accuracy", scan="*", **options) for rows in cut]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+def test_ids_of_small_shards_take_no_room_that_there_is_not(tmp_path, run, suffix):
+    """Each shard has 600 to 900 ids of four kinds: to search them all would take tables of millions of pairs."""
+    ids = {f"key{i}": [f"k{(i + 2) * row}" for row in range(2400)] for i in range(4)}
+    frame = FRAME.iloc[:2400][["target", "pred", "region", "place"]].assign(**ids)
+    asked = ("--scan", "*", "-m", "accuracy")
+    whole = json.loads(run("report", wrote(frame, tmp_path / f"all{suffix}"), *asked, "-f", "json").stdout)
+    cuts = [0, 900, 1500, 2400]
+    for number, (a, b) in enumerate(itertools.pairwise(cuts)):
+        done = run(
+            "report", wrote(frame[a:b], tmp_path / f"s{number}{suffix}"), *asked, "-o", tmp_path / f"p{number}.evalcli"
+        )
+        assert (done.code, done.stderr) == (0, "")
+    for tree in itertools.permutations(range(3)):
+        merged = run("merge", *(tmp_path / f"p{i}.evalcli" for i in tree), "-f", "json")
+        assert merged.code == 0, merged.stderr
+        assert json.loads(merged.stdout)["scan"] == whole["scan"]
+    assert whole["scan"]["columns"] == ["region"]
+
+
+def test_what_passed_for_ids_in_a_part_is_not_searched_in_silence(tmp_path, run):
+    ids = {f"key{i}": [f"k{(i + 2) * (row % 700)}" for row in range(2100)] for i in range(3)}
+    frame = FRAME.iloc[:2100][["target", "pred"]].assign(**ids)
+    for number in range(3):
+        path = wrote(frame[700 * number : 700 * (number + 1)], tmp_path / f"s{number}.csv")
+        assert run("report", path, "--scan", "*", "-o", tmp_path / f"p{number}.evalcli", "--quiet").code == 0
+    merged = run("merge", *(tmp_path / f"p{i}.evalcli" for i in range(3)))
+    assert merged.code == 2
+    assert "--scan '*': 'key2' told the rows of a part apart, and not all rows; write all parts" in merged.stderr
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
 def test_merged_parts_search_what_one_run_searches(tmp_path, run, suffix):
     asked = ("--scan", "*", "-m", "accuracy")
