@@ -61,8 +61,9 @@ class TensorFile:
     def finish(self) -> InputFile:
         """A pass is complete: what was read is vouched for.
 
-        The digest of a zip is the CRC-32 of the part that describes the arrays and of the records that were read, in
-        file order, as one run of bytes; for any other file see :mod:`evalcli.sources.digest`.
+        The digest of a zip is the CRC-32 of the part that describes the arrays and of all their records, in file order,
+        as one run of bytes: of those that were not read as the file says it, so that a file has one digest whatever was
+        asked of it. For any other file see :mod:`evalcli.sources.digest`.
 
         Raises:
             InputError: the file changed, or a checksum is wrong.
@@ -72,8 +73,8 @@ class TensorFile:
         if self._contents.checksummed:
             crc = self._contents.base
             for region in self._contents.regions:
-                if region.ledger:
-                    crc = crc32_combine(crc, region.verify(), region.size)
+                part = region.verify() if region.ledger else region.stored or 0
+                crc = crc32_combine(crc, part, region.size)
             digest = f"crc32:{crc:08x}"
         else:
             digest = self._hashed().text()
