@@ -224,7 +224,8 @@ class Format(ABC):
     def _packed(self) -> str:
         packings = {piece.text.packed for piece in self.pieces if piece.text is not None}
         if len(packings) > 1:
-            raise InputError("some of these files are packed, others not", fix="pack all or none")
+            how = ", ".join(sorted(packed or "not packed" for packed in packings))
+            raise InputError(f"these files are packed in several ways: {how}", fix="pack all in one way, or none")
         packed = packings.pop()
         return literal({"gzip": "gzip", "zstd": "zstd", None: "none"}[packed])
 

@@ -133,3 +133,18 @@ def test_ranks_write_the_part_that_one_process_writes(
     assert (first.code, second.stderr) == (0, ""), first.stderr
     assert first.stderr.endswith(alone.stderr)
     assert (tmp_path / "ranks.evalcli").read_bytes() == (tmp_path / "alone.evalcli").read_bytes()
+
+
+@pytest.mark.parametrize("asked", [(), ASKED])
+@pytest.mark.parametrize("suffixes", [("gz", "zst"), ("gz", "")])
+def test_files_packed_in_several_ways_are_refused_by_ranks_as_by_one(
+    rows: pd.DataFrame, run: Run, tmp_path: Path, asked: tuple[str, ...], suffixes: tuple[str, str]
+) -> None:
+    """Whoever is dealt files of one kind alone must not evaluate what one process would not."""
+    for number in range(4):
+        name = f"a{number}.csv.{suffixes[number // 2]}".removesuffix(".")
+        rows[number * 600 : number * 600 + 600].to_csv(tmp_path / name, index=False)
+    alone = run("report", tmp_path / "a*", *asked, *PLAIN)
+    assert alone.code == 2
+    assert "a*: these files are packed in several ways: gzip, " in alone.stderr
+    assert report_by_threads(2, tmp_path / "a*", "--no-intervals", *asked) in alone.stderr
