@@ -2,13 +2,15 @@
 
 Nothing is listed before the whole input is known to be sound and read under one decision. In the order of the file
 rows are handed on as they come; the most confident ones, or the largest errors, are kept in a shortlist, and where all
-of them are wanted in that order, there is a pass for every part of the list. So memory stays bounded, however many
-mistakes there are. What a mistake is, each task says for itself: :mod:`evalcli.sought`.
+of them are wanted in that order, and do not fit into ``ROOM``, there is a pass for every part of the list that does. So
+memory stays bounded, however many mistakes there are. What a mistake is, each task says for itself:
+:mod:`evalcli.sought`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from sys import getsizeof
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +37,12 @@ if TYPE_CHECKING:
     from evalcli.sources.listed import Listed
     from evalcli.task import Choices
 
+ROOM = 1 << 28
+"""Bytes that the rows of a part of a ranked list may take, about: 1.2 million of them, without cells beside them."""
+ROW = 72
+"""Bytes of a row without its cells."""
+COPIES = 3
+"""Times that rows are held at most while they are brought into order."""
 PIECE = 1 << 13
 """Rows that are made into Python's objects at a time."""
 
@@ -92,6 +100,7 @@ class _Passes:
         self.matching = self.sought.matching
         """How many rows there are to list, where counting said it."""
         self._best: Shortlist | None = None
+        self._seen: int | None = None
 
     def listing(self, inputs: tuple[InputFile, ...]) -> Listing:
         """What to list."""
@@ -147,10 +156,10 @@ class _Passes:
 
     def seen(self) -> int:
         """How many rows there are, once they have been looked for."""
-        return (self._best or self.first(HELD)).seen
+        return self.first(HELD).seen if self._seen is None else self._seen
 
     def first(self, limit: int, after: Rank | None = None) -> Shortlist:
-        """The shortlist of the ``limit`` rows that come first after ``after``; that of the first ones is kept."""
+        """The shortlist of the ``limit`` rows that come first after ``after``; a short one of the first is kept."""
         best = self._best
         if after is None and best is not None and best.limit >= limit:
             return best
@@ -160,7 +169,8 @@ class _Passes:
             *self.pace,
         )
         self._check_count(found.shortlist.seen)
-        if after is None:
+        self._seen = found.shortlist.seen if self._seen is None else self._seen
+        if after is None and limit <= HELD:
             self._best = found.shortlist
         return found.shortlist
 
@@ -171,25 +181,41 @@ class _Passes:
             InputError: it does not.
 
         """
-        counted = self.matching if self._best is None else self._best.seen
+        counted = self.matching if self._seen is None else self._seen
         if counted is not None and seen != counted:
             what = f"{counted} mistakes were counted, but {seen} were found when they were listed"
             raise InputError(f"the input changed while it was read: {what}", path=self.source.preds.path)
 
     def _ranked(self, limit: int | None) -> Iterator[Picked]:
         """A pass for each part of the list."""
-        after, left = None, limit
-        while left is None or left > 0:
-            size = HELD if left is None else min(left, HELD)
+        after, beside, done = None, None if self.listed.columns else 0, 0
+        while limit is None or done < limit:
+            size = self._part(beside)
+            size = size if limit is None else min(limit - done, size)
             best = self.first(size, after)
             rows = best.rows()
             if rows is None:
                 return
-            yield rows.take(np.arange(min(size, len(rows.number))))
-            if len(rows.number) < best.limit:
+            rows = rows.take(np.arange(min(size, len(rows.number))))
+            yield rows
+            done += len(rows.number)
+            if len(rows.number) < size or done == best.seen:
                 return
-            after = best.last()
-            left = None if left is None else left - len(rows.number)
+            after, beside = best.last(), _cell_bytes(rows)
+            del best, rows
+
+    def _part(self, beside: int | None) -> int:
+        """How many rows a pass may keep that have so many bytes beside them: not known before the first rows are seen.
+
+        Every worker keeps up to twice as many, twice while they are joined, and all together no more than there are.
+        """
+        if beside is None:
+            return HELD
+        row = ROW + beside
+        count = self.matching if self._seen is None else self._seen
+        if count is not None and COPIES * count * row <= ROOM:
+            return max(count, 1)
+        return max(ROOM // ((4 * self.pace.workers + 1) * row), HELD)
 
     def _in_order(self, limit: int | None) -> Iterator[Picked]:
         """The rows as they come, until there are enough; all of them must be as many as were counted."""
@@ -225,3 +251,11 @@ class _Passes:
         if rows.weight is not None:
             columns.append(rows.weight.tolist())
         return list(zip(*columns, *cells, strict=True))
+
+
+def _cell_bytes(rows: Picked) -> int:
+    """What the cells of a row take on average."""
+    if rows.cells is None:
+        return 0
+    whole = sum(getsizeof(row) + sum(map(getsizeof, row)) for row in rows.cells)
+    return int(whole / len(rows.cells)) + 8

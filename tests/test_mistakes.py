@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +18,8 @@ from evalcli.errors import EmptyError, InputError, UsageError
 from evalcli.listing import Search
 from evalcli.mistakes import list_mistakes
 from evalcli.shortlist import Picked, Shortlist
+from evalcli.sources import open_source
+from evalcli.sources.base import Selection
 from evalcli.task import Choices
 
 EXECUTIONS = [Execution(workers=1), Execution(batch_size=1, workers=1), Execution(batch_size=7, workers=3)]
@@ -100,13 +103,36 @@ def test_the_most_confident_come_first_and_ties_by_row(classes):
 
 def test_a_long_ranked_list_takes_passes_and_is_the_same(monkeypatch):
     logits, target = drawn(2, 700)
-    whole = listed(MemorySource(logits, target), Search(confident=True))
+    source = MemorySource(logits, target)
+    whole = listed(source, Search(confident=True))
+    assert source.passes == 2  # all of them fit: one that counts, one that lists
+    monkeypatch.setattr(mistakes, "ROOM", 0)
     for held in (1, 7, 100, len(whole), len(whole) + 1):
         monkeypatch.setattr(mistakes, "HELD", held)
         source = MemorySource(logits, target)
         assert listed(source, Search(confident=True)) == whole
-        assert source.passes == 1 + -(-len(whole) // held) + (len(whole) % held == 0)
+        assert source.passes == 1 + -(-len(whole) // held)
         assert listed(source, Search(confident=True), limit=50) == whole[:50]
+
+
+def test_what_lies_beside_the_first_rows_tells_how_many_fit(tmp_path, monkeypatch):
+    """Whole texts beside rows take more room than the rows: passes of as many as fit, all of them the same list."""
+    logits, target = drawn(3, 900, 2)
+    path = tmp_path / "a.csv"
+    rows = zip(target, 1 / (1 + np.exp(-(logits[:, 1] - logits[:, 0]))), strict=True)
+    path.write_text("target,score,text\n" + "".join(f"{y},{p:.9f},{'x' * 1000}{i}\n" for i, (y, p) in enumerate(rows)))
+    search, sizes, part = Search(show=("text",), confident=True), [], mistakes._Passes._part
+    with closing(open_source(str(path), None, Selection(listing=True))) as source:
+        whole = listed(source, search)
+    monkeypatch.setattr(mistakes, "HELD", 10)
+    monkeypatch.setattr(mistakes._Passes, "_part", lambda *args: sizes.append(part(*args)) or sizes[-1])
+    for room in (1 << 28, 1 << 18):
+        monkeypatch.setattr(mistakes, "ROOM", room)
+        sizes.clear()
+        with closing(open_source(str(path), None, Selection(listing=True))) as source:
+            assert listed(source, search, execution=Execution(workers=1)) == whole
+        assert sizes[:2] == ([10, len(whole)] if room == 1 << 28 else [10, sizes[1]])
+    assert 30 <= sizes[1] <= 60  # 256 KiB of rows of 1.2 KiB, held up to five times
 
 
 def test_an_only_score_is_of_one_class_of_two():
