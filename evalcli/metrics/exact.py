@@ -21,7 +21,7 @@ import numpy as np
 from evalcli.metrics.arrays import Array, asnumpy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from fractions import Fraction
 
     from evalcli.metrics.arrays import HostArray
@@ -268,14 +268,23 @@ class ExactSum:
 
     def fold(self, index: Array, size: int) -> ExactSum:
         """New sums of ``size`` cells: cell ``i`` of this one is added to cell ``index[i]``."""
-        self._carry()
-        folded = ExactSum(size)
-        folded._first = self._first
-        folded._limbs = np.zeros((size, self._limbs.shape[1]), np.int64)
-        np.add.at(folded._limbs, asnumpy(index), self._limbs)  # 32-bit limbs: safe for 2^31 cells
-        folded._adds = 1
-        folded._carry()
-        return folded
+        return ExactSum.folded([self], index, size)
+
+    @classmethod
+    def folded(cls, parts: Sequence[ExactSum], index: Array, size: int) -> ExactSum:
+        """New sums of ``size`` cells: cell ``i`` of all ``parts`` behind one another is added to cell ``index[i]``."""
+        made, place, start = cls(size), asnumpy(index), 0
+        for part in parts:
+            part._carry()
+            stop, width = start + part.cells, part._limbs.shape[1]
+            if width:
+                made._reach(part._first, width)
+                first = part._first - made._first
+                np.add.at(made._limbs[:, first : first + width], place[start:stop], part._limbs)
+            start = stop
+        made._adds = 1
+        made._carry()  # once for all: 32-bit limbs are safe for 2^31 cells
+        return made
 
     def occupied(self) -> HostArray:
         """The cells whose sum is not 0."""

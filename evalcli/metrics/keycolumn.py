@@ -187,9 +187,9 @@ class KeyColumn:
         for number, theirs in enumerate(other._waiting):
             self._waiting[number] += theirs
         self._rows_waiting += other._rows_waiting
-        tables = [_Table(other._shift, tuple(other._sides)), *other._merging]
-        self._merging += [table for table in tables if table.entries]
-        self._entries_merging = sum(table.entries for table in self._merging)
+        held = _Table(other._shift, tuple(other._sides))
+        self._merging += [held] * bool(held.entries) + other._merging
+        self._entries_merging += held.entries + other._entries_merging
         if self._rows_waiting >= self._most_waiting or self._entries_merging > self.capacity:
             self._settle()
         return self
@@ -317,11 +317,7 @@ def _sums(parts: list[HostArray | ExactSum], order: HostArray | None, heads: Hos
     groups = numbered(heads, sum(part.cells for part in sums))
     if order is not None:
         groups[order] = groups.copy()
-    total, start = ExactSum(len(heads)), 0
-    for part in sums:
-        total.merge(part.fold(groups[start : start + part.cells], len(heads)))
-        start += part.cells
-    return total
+    return ExactSum.folded(sums, groups, len(heads))
 
 
 def _sorted(waiting: list[_Rows], bits: int) -> _Rows:

@@ -271,11 +271,7 @@ def _united(parts: list[PairCells], places: HostArray) -> PairCells:
         return PairCells(tuple(ends), np.add.reduceat(counts, heads) if len(heads) else counts)
     numbers = np.empty(len(places), np.int64)
     numbers[order] = numbered(heads, len(places))
-    total, start = ExactSum(len(heads)), 0
-    for part in sums:
-        total.merge(part.fold(numbers[start : start + part.cells], len(heads)))
-        start += part.cells
-    return PairCells(tuple(ends), total)
+    return PairCells(tuple(ends), ExactSum.folded(sums, numbers, len(heads)))
 
 
 def _unique(rows: PairRows) -> PairRows:

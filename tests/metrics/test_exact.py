@@ -126,6 +126,12 @@ def test_fold_and_select():
     total = ExactSum(4)
     total.add([1e16, 1.0, 1.0, -7.0], [0, 1, 2, 3])
     assert total.fold(np.array([0, 0, 0, 1]), 2).value().tolist() == [1e16 + 2, -7.0]
+    apart, nothing = ExactSum(2), ExactSum(3)
+    apart.add([1e-300, 2.0**900], [0, 1])
+    found = ExactSum.folded([total, nothing, apart], np.array([1, 0, 1, 0, 2, 2, 2, 0, 2]), 3)
+    by_hand = total.fold(np.array([1, 0, 1, 0]), 3).merge(apart.fold(np.array([0, 2]), 3))
+    assert found.exact() == by_hand.exact()
+    assert found.value()[2] == 2.0**900
     assert total.select(np.array([3, 1])).value().tolist() == [-7.0, 1.0]
 
 
