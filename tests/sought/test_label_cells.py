@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
+import sought_rows
 from memory_source import MemorySource
 
 from evalcli import mistakes
-from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
 from evalcli.listing import Search
-from evalcli.mistakes import list_mistakes
-from evalcli.task import Choices
 from evalcli.threshold import Chosen, LabelCut
 
-EXECUTIONS = [Execution(workers=1), Execution(batch_size=1, workers=1), Execution(batch_size=7, workers=3)]
 NAMES = ("cat", "dog", "owl", "eel")
-
-
-def listing_of(source, search=None, execution=EXECUTIONS[0], **choices):
-    return list_mistakes(source, Choices(task="multilabel", **choices), execution, search or Search())
-
-
-def rows_of(source, search=None, limit=None, **choices):
-    """Rows as dicts, the same of every execution; as many as were counted."""
-    texts = []
-    for execution in EXECUTIONS:
-        found = listing_of(source, search, execution, **choices)
-        names = [column.name for column in found.columns]
-        rows = [dict(zip(names, row, strict=True)) for piece in found.rows(limit) for row in piece]
-        texts.append(repr(rows))
-        assert limit is not None or len(rows) == found.matching
-    assert len({*texts}) == 1
-    return rows
+listing_of, rows_of = (partial(each, "multilabel") for each in (sought_rows.listing_of, sought_rows.rows_of))
 
 
 def drawn(seed=0, n=150, labels=4):
@@ -87,7 +70,7 @@ def test_wrong_cells_in_either_order(kind, confident, threshold):
 
 
 def test_a_long_ranked_list_takes_passes_and_is_the_same(monkeypatch):
-    logits, target = drawn(1)
+    logits, target = drawn(1, 40)  # a pass for each row where one is held
     source = MemorySource(sigmoid(logits).round(2), target, columns=NAMES)
     whole = rows_of(source, Search(confident=True))
     for held in (1, 10, len(whole)):

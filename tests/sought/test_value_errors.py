@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
+import sought_rows
 from memory_source import MemorySource
 
 from evalcli import mistakes
-from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
 from evalcli.listing import Search
-from evalcli.mistakes import list_mistakes
-from evalcli.task import Choices
 
-EXECUTIONS = [Execution(workers=1), Execution(batch_size=1, workers=1), Execution(batch_size=7, workers=3)]
-
-
-def listing_of(source, search=None, execution=EXECUTIONS[0], **choices):
-    return list_mistakes(source, Choices(task="regression", **choices), execution, search or Search())
-
-
-def rows_of(source, search=None, limit=None, **choices):
-    """Rows as dicts, the same of every execution."""
-    texts = []
-    for execution in EXECUTIONS:
-        found = listing_of(source, search, execution, **choices)
-        names = [column.name for column in found.columns]
-        rows = [dict(zip(names, row, strict=True)) for piece in found.rows(limit) for row in piece]
-        texts.append(repr(rows))
-    assert len({*texts}) == 1
-    return rows
+listing_of, rows_of = (partial(each, "regression") for each in (sought_rows.listing_of, sought_rows.rows_of))
 
 
 def drawn(seed, shape):
@@ -73,7 +57,7 @@ def test_the_largest_errors_come_first_and_ties_by_row(shape, relative, seed):
 
 
 def test_a_long_list_takes_passes_and_is_the_same(monkeypatch):
-    preds, target = drawn(4, (100, 2))
+    preds, target = drawn(4, (25, 2))  # a pass for each row where one is held
     for relative in (False, True):
         wanted = expected(preds, target, relative=relative)
         for held in (1, 13, len(wanted)):
@@ -140,7 +124,7 @@ def test_exact_values_are_an_empty_list():
 def test_what_speaks_of_classes_is_refused(search, words, said):
     source = MemorySource([0.5, 1.5], [0.25, 1.75])
     with pytest.raises(UsageError) as caught:
-        list_mistakes(source, Choices(task="regression" if said else None), EXECUTIONS[0], search)
+        sought_rows.listing_of("regression" if said else None, source, search)
     assert words in str(caught.value)
     assert (source.passes == 0) == said
 
@@ -148,10 +132,10 @@ def test_what_speaks_of_classes_is_refused(search, words, said):
 def test_whole_predictions_of_fractions_are_values():
     source = MemorySource(np.array([1, 2, 3]), np.array([0.25, 2.5, 3.75]))
     with pytest.raises(UsageError, match="a value has no confidence"):
-        list_mistakes(source, Choices(), EXECUTIONS[0], Search(confident=True))
+        sought_rows.listing_of(None, source, Search(confident=True))
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
 def test_only_values_have_relative_errors(task):
     with pytest.raises(UsageError, match=r"--relative: a (class|label) is right or wrong"):
-        list_mistakes(MemorySource([0, 1], [1, 1]), Choices(task=task), EXECUTIONS[0], Search(relative=True))
+        sought_rows.listing_of(task, MemorySource([0, 1], [1, 1]), Search(relative=True))
