@@ -224,6 +224,6 @@ def count(plan: Plan, size: int, progress: Progress | None) -> tuple[Outcome, tu
             inputs = plan.source.finish()
             total.check(decided)
             if plan.own is not None:
-                plan.own.total, total = total.own, total.main
+                plan.own.total, total = total.own.finished(), total.main
             return Outcome(decided, total), inputs
         known = total.evidence.with_(known)

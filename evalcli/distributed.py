@@ -236,7 +236,7 @@ def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tu
             begin = begin if plan.own is None else plan.own.around(begin)
             total, complete = accumulate(plan.source, begin, size, plan.workers, progress, plan.device)
             if plan.own is not None:
-                plan.own.total, total = total.own, total.main
+                plan.own.total, total = total.own.finished(), total.main
             return pack({"complete": complete}, total.evidence.state_dict(), __version__)
 
         found = Evidence()

@@ -1,8 +1,8 @@
 """Metrics of the caller's own beside an evaluation: the same batches, the same workers, one pass.
 
-Each batch is given to a fresh metric, and these are merged in the order of the rows, so that neither the number of
-workers nor which of them was quicker can show in the result. A metric that fails is left out from then on, and what it
-raised is kept with the line it came from; nothing else in the report changes.
+Each batch is given to a fresh metric, and these are merged in the order of the rows (:mod:`evalcli.ownpasses`), so
+that neither the number of workers nor which of them was quicker can show in the result. A metric that fails is left
+out from then on, and what it raised is kept with the line it came from; nothing else in the report changes.
 
 What a metric sees: the rows of a batch without the ignored ones; scores or values as they are, labels and the truth as
 class numbers; ``weight`` where the input has weights. Rows that were counted together come one by one again.
@@ -18,16 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli import owngroups
-from evalcli.metrics.arrays import tensor_of
-from evalcli.ownvalues import OwnValues, failure_of, plain_values, told_once
-from evalcli.slicepasses import inside
+from evalcli.ownpasses import OwnPass
+from evalcli.ownvalues import OwnValues, plain_values, told_once
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from evalcli.evidence import Evidence
-    from evalcli.ownvalues import Failure
     from evalcli.sources.base import Array, Batch, Field, Source
     from evalcli.task import Choices, Task
     from evalcli.uncertainty.intervals import Interval
@@ -67,6 +65,7 @@ class OwnMetric:
         states = getattr(metric, "_defaults", {}).values()
         self.wants_tensors = any(hasattr(state, "detach") for state in states)
         """Whether it computes with torch, as its states say."""
+        self.on_device = self.wants_tensors and str(getattr(metric, "device", "cpu")) != "cpu"
         try:
             self.file: str | None = inspect.getfile(type(metric))
         except (TypeError, OSError):
@@ -115,19 +114,20 @@ class OwnMetrics:
     total: OwnPass | None = None
 
     def around(self, begin: Callable[[], Any]) -> Callable[[], Accompanied]:
-        """Passes that these metrics accompany."""
-        return lambda: Accompanied(begin(), OwnPass(self))
+        """Passes that these metrics accompany: what they gather is one for all workers."""
+        shared = OwnPass(self)
+        return lambda: Accompanied(begin(), shared)
 
     def values(self) -> OwnValues:
         """What each metric computes, and what failed."""
         assert self.total is not None
-        values, failures = self.total.values()
+        values, failures = self.total.whole.values()
         slices = dict(self.total.by_value())
         found = {where: one.values() for where, one in slices.items()}
         told = told_once(failures, ((where, failed) for where, (_, failed) in found.items()))
         inside = {where: one.sure(found[where][0]) for where, one in slices.items()}
         by_slice = {where: each for where, (each, _) in found.items()}
-        return OwnValues(values, by_slice, told, self.total.sure(values), inside)
+        return OwnValues(values, by_slice, told, self.total.whole.sure(values), inside)
 
     def rows(self, batch: Batch) -> OwnRows:
         """Rows as metrics see them."""
@@ -180,128 +180,6 @@ def _numbered(rows: Array, side: Field, names: tuple[str, ...]) -> Array:
     return rows
 
 
-class OwnPass:
-    """What one worker has gathered: a metric for each batch, by the number of its first row.
-
-    ``slices`` hold for each slicer the same of every slice that has rows, by its code; ``groups`` those of the groups
-    of rows that intervals are told by, and how many ``rows`` each has. Those of slices are kept where these are few.
-    """
-
-    def __init__(self, own: OwnMetrics) -> None:
-        self.own = own
-        self.parts: list[tuple[int, dict[str, Any]]] = []
-        self.failures: dict[str, tuple[int, Failure]] = {}
-        self.slices: tuple[dict[int, OwnPass], ...] = tuple({} for _ in own.source.slicers)
-        self.groups: dict[int, OwnPass] = {}
-        self.rows = 0
-
-    def add(self, batch: Batch) -> None:
-        """Give a batch to each metric."""
-        rows = self.own.rows(batch)
-        self._deal(batch.start, rows)
-        sliced = rows if owngroups.are_few(self.own.source.slicers) else rows._replace(dealt=None)
-        for number, slices in enumerate(self.slices):
-            assert rows.groups is not None
-            for code, places in inside(rows.groups[:, number]):
-                slices.setdefault(code, OwnPass(self.own))._deal(batch.start, sliced.pick(places))
-
-    def _deal(self, start: int, rows: OwnRows) -> None:
-        self._take(start, rows)
-        if rows.dealt is not None:
-            for group, places in inside(rows.dealt):
-                self.groups.setdefault(group, OwnPass(self.own))._take(start, rows.pick(places))
-
-    def _take(self, start: int, rows: OwnRows) -> None:
-        held: dict[str, Any] = {}
-        self.rows += len(rows.target)
-        for own in self.own.metrics:
-            if own.name in self.failures:
-                continue
-            try:
-                part = own.metric.fresh()
-                weighed = own.wants_weight and rows.weight is not None
-                sides = (rows.preds, rows.target, *((rows.weight,) if weighed else ()))
-                if own.wants_tensors:
-                    sides = tuple(tensor_of(side, part.device) for side in sides)
-                part.update(*sides[:2], **({"weight": sides[2]} if weighed else {}))
-            except Exception as e:  # a stranger's code raises what it likes
-                self._fail(start, own, e)
-            else:
-                held[own.name] = part
-        self.parts.append((start, held))
-
-    def _fail(self, start: int, own: OwnMetric, error: Exception) -> None:
-        if own.name not in self.failures or start < self.failures[own.name][0]:
-            self.failures[own.name] = (start, failure_of(own.name, error, own.file))
-
-    def merge(self, other: OwnPass) -> None:
-        """Take in what another worker has gathered."""
-        self.parts += other.parts
-        self.rows += other.rows
-        for name, found in other.failures.items():
-            if name not in self.failures or found[0] < self.failures[name][0]:
-                self.failures[name] = found
-        for mine, theirs in zip(self.slices, other.slices, strict=True):
-            for code, one in theirs.items():
-                mine.setdefault(code, OwnPass(self.own)).merge(one)
-        for group, one in other.groups.items():
-            self.groups.setdefault(group, OwnPass(self.own)).merge(one)
-
-    def by_value(self) -> Iterator[tuple[tuple[str, str], OwnPass]]:
-        """Every slice that has rows, by column and value, in order."""
-        for slicer, passes in zip(self.own.source.slicers, self.slices, strict=True):
-            for code, one in sorted(passes.items()):
-                yield (slicer.name, slicer.values[code]), one
-
-    def totals(self) -> dict[str, Any]:
-        """Each metric with all rows in order, but for those that failed."""
-        found: dict[str, Any] = {}
-        self.parts.sort(key=lambda part: part[0])
-        for own in self.own.metrics:
-            if own.name in self.failures:
-                continue
-            try:
-                total = own.metric.fresh()
-                for _, held in self.parts:
-                    total.merge(held[own.name])
-            except Exception as e:
-                self._fail(0, own, e)
-            else:
-                found[own.name] = total
-        return found
-
-    def sure(self, values: dict[str, dict[str, float]]) -> dict[str, dict[str, Interval]]:
-        """The intervals of what was computed of all rows; none of a metric that fails on some of them."""
-        confidence = self.own.choices.confidence
-        if confidence is None or not self.groups:
-            return {}
-        sampled = owngroups.Sampled(confidence, of_clusters=self.own.source.clustered is not None)
-        groups = [one for _, one in sorted(self.groups.items())]
-        totals, rows = [one.totals() for one in groups], np.array([one.rows for one in groups])
-        return {
-            own.name: own.sure(values[own.name], [[each[own.name]] for each in totals], rows, sampled)
-            for own in self.own.metrics
-            if own.name in values and all(own.name in each for each in totals)
-        }
-
-    def failed(self) -> tuple[Failure, ...]:
-        """What failed, in the order of the metrics."""
-        return tuple(self.failures[own.name][1] for own in self.own.metrics if own.name in self.failures)
-
-    def values(self) -> tuple[dict[str, Any], tuple[Failure, ...]]:
-        """What each metric computes over all rows in order, and what failed."""
-        found: dict[str, Any] = {}
-        totals = self.totals()
-        for own in self.own.metrics:
-            if own.name not in totals:
-                continue
-            try:
-                found[own.name] = plain_values(totals[own.name].compute())
-            except Exception as e:
-                self._fail(0, own, e)
-        return found, self.failed()
-
-
 @dataclass(slots=True)
 class Accompanied:
     """A pass, and the metrics that go along."""
@@ -328,9 +206,8 @@ class Accompanied:
         return holds
 
     def merge(self, other: Self) -> None:
-        """Take in what another worker has gathered."""
+        """Take in what another worker has counted."""
         self.main.merge(other.main)
-        self.own.merge(other.own)
 
     def check(self, decided: Task) -> None:
         """Refuse what cannot be evaluated."""

@@ -31,8 +31,9 @@ from evalcli.sources.base import InputFile  # noqa: TC001  # the reader of parts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from evalcli.own import OwnMetric, OwnPass
+    from evalcli.own import OwnMetric
     from evalcli.owngroups import Sampled
+    from evalcli.ownpasses import Gathered, OwnPass
     from evalcli.sources.base import Array, Slicer
     from evalcli.uncertainty.intervals import Interval
 
@@ -245,7 +246,7 @@ def contributed(own: OwnPass, inputs: tuple[InputFile, ...]) -> OwnStates:
         UsageError: a metric whose state cannot be written.
 
     """
-    whole, names = _over(own), names_of(own.own.metrics)
+    whole, names = _over(own.whole), names_of(own.own.metrics)
     slices = sorted(((where, _over(one)) for where, one in own.by_value()), key=itemgetter(0))
     seen = tuple(SliceSeen(*where, over.failures, _seen(over)) for where, over in slices)
     one = Contributed(
@@ -258,12 +259,12 @@ def contributed(own: OwnPass, inputs: tuple[InputFile, ...]) -> OwnStates:
     return OwnStates(names, (one.marked(names),))
 
 
-def _over(own: OwnPass) -> Over:
-    totals = own.totals()
-    states = {one.name: state_of(one, totals[one.name]) for one in own.own.metrics if one.name in totals}
-    groups = ((number, each, _over(each)) for number, each in sorted(own.groups.items()))
+def _over(held: Gathered) -> Over:
+    totals = held.totals()
+    states = {one.name: state_of(one, totals[one.name]) for one in held.own.metrics if one.name in totals}
+    groups = ((number, each, _over(each)) for number, each in sorted(held.groups.items()))
     dealt = tuple((GroupSeen(number, each.rows, over.failures), over.states) for number, each, over in groups)
-    return Over(own.failed(), states, dealt)
+    return Over(held.failed(), states, dealt)
 
 
 def _seen(over: Over) -> tuple[GroupSeen, ...]:

@@ -445,6 +445,9 @@ CASES = (
     Case("defined: AUROC less accuracy, 100 clusters", defined("auroc - accuracy", drawn_scores, 100, 3)),
     *(Case(f"own mean of errors, {rows} rows", own(OwnMean, drawn_values, rows)) for rows in (100, 400)),
     *(Case(f"own F1, {rows} rows", own(OwnF1, binary, rows)) for rows in (100, 400)),
+    *(Case(f"own F1, {rows} rows of a slice", own(OwnF1, binary, rows, inside=True)) for rows in (100, 400)),
+    *(Case(f"own mean, {rows} rows of a slice", own(OwnMean, drawn_values, rows, inside=True)) for rows in (100, 400)),
+    Case("own F1, 20 parts of 20 rows", own(OwnF1, binary, 20, parts=20)),
 )
 
 GATES = (

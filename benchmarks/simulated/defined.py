@@ -127,8 +127,10 @@ def defined(text: str, made: Callable[[Rng, int], Any], rows: int, together: int
     return draw
 
 
-def own(metric: type[evalcli.Metric], made: Callable[[Rng, int], Any], rows: int) -> Callable[[Rng], Drawn]:
-    """Draw rows; the truth is that of two million."""
+def own(
+    metric: type[evalcli.Metric], made: Callable[[Rng, int], Any], rows: int, *, inside: bool = False, parts: int = 1
+) -> Callable[[Rng], Drawn]:
+    """Draw rows, or so many ``inside`` a slice, or in each of several ``parts``; the truth is that of two million."""
 
     @cache
     def truth() -> float:
@@ -139,7 +141,16 @@ def own(metric: type[evalcli.Metric], made: Callable[[Rng, int], Any], rows: int
 
     def draw(rng: Rng) -> Drawn:
         usual = "mae" if metric is OwnMean else "accuracy"
-        report = evalcli.evaluate(*made(rng, rows), own={"x": metric()}, metrics=usual, workers=1).data
+        options: Any = {"own": {"x": metric()}, "metrics": usual, "workers": 1}
+        if parts > 1:
+            counted = [evalcli.evaluate(*made(rng, rows), **options, partial=True) for _ in range(parts)]
+            merged = evalcli.merge(counted).report(own=options["own"])
+            return truth(), {"evalcli": interval_of(merged.data.metrics["x"])}
+        if inside:
+            region = rng.permutation(np.repeat(["a", "b"], [rows, 3 * rows]))
+            sliced = evalcli.evaluate(*made(rng, 4 * rows), by={"region": region}, **options).data
+            return truth(), {"evalcli": interval_of(sliced.slices[0].metrics["x"])}
+        report = evalcli.evaluate(*made(rng, rows), **options).data
         return truth(), {"evalcli": interval_of(report.metrics["x"])}
 
     return draw

@@ -233,6 +233,8 @@ class Source(ABC):
     """What is searched for weak slices."""
     clustered: str | None = None
     """The column that says which rows belong together."""
+    first: int = 0
+    """The number of the first row, where these are some of a whole."""
     are_numbered: bool = False
     """Whether every row comes with its number."""
     merged: bool = False

@@ -143,7 +143,7 @@ class ArraySource(Source):
 
     def narrow(self, start: int, stop: int) -> None:
         """Be the rows ``start:stop`` alone from now on; they keep their numbers."""
-        self._span = (start, stop)
+        self._span, self.first = (start, stop), start
         self.rows = stop - start
 
     def hash_together(self, place: tuple[int, int]) -> None:

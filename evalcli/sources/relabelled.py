@@ -35,7 +35,7 @@ class Relabelled(Source):
         before: int = 0,
     ) -> None:
         self._source = source
-        self._before = before
+        self._before, self.first = before, before + source.first
         self.places: dict[tuple[int, str], str] = {}
         self._tables = tuple(
             _table(own.labels, whole.labels) for own, whole in ((source.preds, preds), (source.target, target))

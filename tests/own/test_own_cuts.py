@@ -170,6 +170,37 @@ def test_with_clusters_any_cut_is_the_bytes_of_one_run(lay, run):
     assert own(merged(run, ".csv", "--cluster", "n", names=["x", "y", "z"])) == found
 
 
+@pytest.mark.parametrize("kind", ["labels", "scores"])
+def test_a_slice_is_as_sure_as_its_rows_alone(lay, run, kind):
+    lay(kind, ".csv")
+    sliced = run("report", "?.csv", *ASKED, "--by", "kind")
+    found = {row["value"]: row["metrics"]["Right"] for row in json.loads(sliced.stdout)["slices"]}
+    assert {*found} == {"x", "y"}
+    for value, one in found.items():  # rows have the numbers that they have among all
+        assert own(run("report", "?.csv", *ASKED, "--where", f"kind = '{value}'")) == one
+
+
+def test_gates_on_intervals_of_slices(lay, run):
+    lay("labels", ".csv")
+    rules = {"Right@kind=x": (0.5, "pass"), "Right@kind=y": (0.999, "fail"), "Right@kind=*": (0.75, "inconclusive")}
+    gates = [each for name, (bound, _) in rules.items() for each in ("--min", f"{name}={bound}")]
+    found = run("report", "?.csv", *ASKED, *gates, "--gate-on", "interval")
+    told = {gate["metric"]: gate for gate in json.loads(found.stdout)["gates"]}
+    assert {name: told[name]["status"] for name in rules} == {name: status for name, (_, status) in rules.items()}
+    assert all(gate["low"] < gate["value"] < gate["high"] for gate in told.values())
+    assert merged(run, ".csv", "--by", "kind").code == 0
+
+
+def test_no_interval_of_more_slices_than_few(lay, run, monkeypatch):
+    from evalcli import owngroups
+
+    lay("labels", ".csv")
+    monkeypatch.setattr(owngroups, "MOST_SLICES", 1)  # each part alone has as many
+    alone = run("report", "?.csv", *ASKED, "--by", "kind")
+    assert all("low" not in row["metrics"]["Right"] for row in json.loads(alone.stdout)["slices"])
+    own(alone)
+
+
 def test_standard_input_is_the_file(lay, run, spawn):
     lay("scores", ".csv")
     first = own(run("report", "a.csv", *ASKED))

@@ -31,6 +31,7 @@ CHOSEN = (
     *("Brier reliability, 1,000 rows", "overconfidence, 1,000 rows", "Kolmogorov–Smirnov, 100 + 400 rows"),
     *("difference of macro F1, none, 1,000 rows", "difference of AUROC, 100 + 100 rows"),
     *("defined: gap of two recalls, 100 rows", "defined: AUROC less accuracy, 100 rows", "own F1, 100 rows"),
+    "own F1, 100 rows of a slice",
 )
 TOO_NARROW = {
     **dict.fromkeys(
