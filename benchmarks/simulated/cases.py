@@ -23,6 +23,7 @@ from benchmarks.simulated.counts import (
 from benchmarks.simulated.defined import OwnF1, OwnMean, binary, coins, defined, label_sets, labels, many_scores, own
 from benchmarks.simulated.defined import scores as drawn_scores
 from benchmarks.simulated.defined import values as drawn_values
+from benchmarks.simulated.definedpairs import TEXTS, defined_apart, defined_tests, two_labels
 from benchmarks.simulated.labelled import multilabel
 from benchmarks.simulated.labelpairs import TESTED, apart, p_values
 from benchmarks.simulated.pairs import (
@@ -343,6 +344,11 @@ OF_ORDERS = (
 )
 """Medians and rank correlations of two models: what they share of their errors, and how much sharper the second is."""
 
+DEFINED_OF = tuple(
+    (two.__name__.removeprefix("two_"), two, tuple(one.title for one in TEXTS if one.two is two))
+    for two in dict.fromkeys(one.two for one in TEXTS)
+)
+
 PAIRS = (
     PairCase("test of accuracy, 400 rows", compared("accuracy", EVEN, both=True), null=True),
     PairCase("test of accuracy, 100 rows", compared("accuracy", FEW), null=True),
@@ -389,6 +395,12 @@ PAIRS = (
     ),
     PairCase("test of orders, alike, 100 rows", values_p(100, 0.9), null=True, promised=ORDERED),
     PairCase("test of orders, heavy tails, 100 rows", values_p(100, 0.5, heavy=True), null=True, promised=ORDERED),
+    *(
+        PairCase(f"test of what is defined, {task}, {rows} rows", defined_tests(two, rows), null=True, promised=titles)
+        for task, two, titles in DEFINED_OF
+        for rows in (200, 400)
+    ),
+    PairCase("test of what is defined, 100 clusters", defined_tests(two_labels, 100, 3), null=True, promised=()),
     PairCase("test of accuracy, 500 rows", compared("accuracy", BETTER), null=False),
     PairCase("test of macro F1, 500 rows", compared("f1_macro", BETTER), null=False),
     PairCase("test of AUROC, 100 + 100 rows", with_p(ranked(100, 100, 1.7, 1.3)), null=False),
@@ -448,6 +460,19 @@ CASES = (
     *(Case(f"own F1, {rows} rows of a slice", own(OwnF1, binary, rows, inside=True)) for rows in (100, 400)),
     *(Case(f"own mean, {rows} rows of a slice", own(OwnMean, drawn_values, rows, inside=True)) for rows in (100, 400)),
     Case("own F1, 20 parts of 20 rows", own(OwnF1, binary, 20, parts=20)),
+)
+
+CASES = (
+    *CASES,
+    *(
+        Case(
+            f"difference of what is defined: {one.title}, {rows} rows",
+            defined_apart(one, rows),
+            promised=() if one.text.startswith(("min", "abs", "rmse")) else ("evalcli",),
+        )
+        for one in TEXTS
+        for rows in (200, 400)
+    ),
 )
 
 GATES = (

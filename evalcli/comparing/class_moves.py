@@ -10,7 +10,7 @@ import numpy as np
 from evalcli.comparing.clusters import cluster_in
 from evalcli.comparing.elements import common
 from evalcli.comparing.looks import ScoreLook
-from evalcli.comparing.row_moves import Moved
+from evalcli.comparing.row_moves import Kinds, Moved
 from evalcli.comparing.scored import LOSSES, loss_of
 from evalcli.evidence import Evidence
 from evalcli.uncertainty.cells import JointCells
@@ -66,6 +66,18 @@ class ClassMoves:
         weight = labels[self._pair[0]].weight
         cluster = None if self._counted.clusters is None else cluster_in(labels)
         return Moved(found if weight is None else found * weight, cluster)
+
+    def kinds(self) -> Kinds | None:
+        """The joint cells, where all metrics are of counts, and rows are independent."""
+        if self._counted.clusters is not None or any(name.entry.needs_scores for name in self._metrics):
+            return None
+        cells = self._cells
+        moves = [
+            slopes[str(name)].at(side.target, side.preds)
+            for slopes, side in zip(self._slopes, cells.sides, strict=True)
+            for name in self._metrics
+        ]
+        return Kinds(np.stack(moves), cells.squares, cells.amounts * cells.amounts / cells.squares)
 
     def _of_side(self, side: int, labels: Labels) -> HostArray:
         """What rows move in the metrics of one of the two (k, n)."""

@@ -148,14 +148,20 @@ class DefinedDifferences:
     ) -> Asking[dict[str, Difference | None]]:
         """The second model of a ``pair`` less the first; ``found`` are the differences in all that definitions read.
 
-        One more pass, with the look that ``look_of`` metrics gives, unless all of them read a single one each.
+        What ``look_of`` metrics gives is known from what was counted, or takes one more pass over the rows.
         """
         known = [one for one in self.defined if self._is_known(one, pair, found)]
         several = (one for one in known if len({*names_of(one.tree)}) > 1 or not _is_linear(one.tree))
         names = dict.fromkeys(name for one in several for name in names_of(one.tree) if is_registered(name))
         known_of = _Rows({}, {})
         if names:
-            total: MovesPass = yield partial(MovesPass.empty, look_of([*map(parse, names)]), clusters)
+            look = look_of([*map(parse, names)])
+            kinds = look.kinds()
+            total: MovesPass
+            if kinds is None:
+                total = yield partial(MovesPass.empty, look, clusters)
+            else:
+                total = MovesPass.of_kinds(look, kinds)
             every = [*(_BASE + name for name in names), *(_GAP + name for name in names)]
             known_of = _Rows.of(every, total)
         told = dict(found)
@@ -221,7 +227,8 @@ class _Sides:
     def interval(self, tree: Any) -> tuple[Interval, float] | None:
         """By how much the second may have more of it than the first, and the degrees of freedom of the variance.
 
-        Those are Satterthwaite's, of the differences that the expression reads.
+        Those are Satterthwaite's, of the differences that the expression reads: as many as a variance has that varies
+        by ``√(1 / telling)`` of itself.
         """
         names = [*dict.fromkeys(names_of(tree))]
         bases = [] if _is_linear(tree) else [_BASE + name for name in names]
@@ -245,7 +252,7 @@ class _Sides:
             part = slope[place] ** 2 * variance if name.startswith(_GAP) else np.nan
             if isfinite(part):
                 total += part
-                spread += part * part / max(self.rows.telling[name] - 1.0, 1.0)
+                spread += part * part / max(2.0 * self.rows.telling[name], 1.0)
         return total * total / spread if spread > 0.0 else inf
 
     def _reach(self, names: Sequence[str]) -> Reach:

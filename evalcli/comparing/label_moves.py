@@ -48,6 +48,9 @@ class LabelMoves:
         of_label = name.label is not None and name.base in {*RATIOS, "f1", "fbeta"}
         return of_label or name.base == "subset_accuracy" or self._contrasts[str(name)] is not None
 
+    def kinds(self) -> None:
+        """Rows must tell."""
+
     def moved(self, rows: Rows) -> Moved:
         """What these rows move."""
         counted, numbers = self._measured.counted, self._measured.numbers

@@ -33,6 +33,14 @@ class Moved(NamedTuple):
     cluster: HostArray | None
 
 
+class Kinds(NamedTuple):
+    """What a row of each kind moves, (2k, K), the ``squares`` of their weights (K,), and how many ``rows`` (K,)."""
+
+    moves: HostArray
+    squares: HostArray
+    rows: HostArray
+
+
 class Look(Protocol):
     """Rows as several metrics of two models see them."""
 
@@ -42,6 +50,9 @@ class Look(Protocol):
 
     def moved(self, rows: Rows) -> Moved:
         """What these rows move; 0 in metrics of which nobody knows."""
+
+    def kinds(self) -> Kinds | None:
+        """The same of all rows, counted by kind, where so much is known of them; ``None`` where rows must tell."""
 
     def unrelated(self) -> HostArray:
         """Of which metrics (k, k) nobody knows how they go together; on the diagonal, of which nothing is known."""
@@ -69,20 +80,32 @@ class MovesPass(Apart):
         moves, cluster = self.look.moved(rows)
         if not moves.shape[1]:
             return True
-        half = len(moves) // 2
-        moves[half:] -= moves[:half]
+        moves = _gaps(moves)
         if self.groups is not None and cluster is not None:
             group = self.groups.clusters.group_of(cluster)
             for number, one in enumerate(moves):
                 self.groups.update(number, one, group)
             return True
+        squares = moves * moves
+        self._take(moves, squares * squares)
+        return True
+
+    @classmethod
+    def of_kinds(cls, look: Look, kinds: Kinds) -> MovesPass:
+        """All rows at once."""
+        total = cls.empty(look, None)
+        moves = _gaps(kinds.moves) * np.sqrt(kinds.squares)
+        squares = moves * moves
+        total._take(moves, squares * squares / kinds.rows)
+        return total
+
+    def _take(self, moves: HostArray, fourths: HostArray) -> None:
+        """Add up the products of what rows move, or kinds of rows together (2k, N), and their fourth powers."""
         start = 0
         for number, one in enumerate(moves):
             self.sums.add_rows(one * moves[number:], np.arange(start, start + len(moves) - number))
             start += len(moves) - number
-        squares = moves * moves
-        self.sums.add_rows(squares * squares, np.arange(start, start + len(moves)))
-        return True
+        self.sums.add_rows(fourths, np.arange(start, start + len(moves)))
 
     def merge(self, other: MovesPass) -> None:
         """Take in what another worker has gathered."""
@@ -120,3 +143,9 @@ class MovesPass(Apart):
         with np.errstate(all="ignore"):
             found: HostArray = np.where(fourths > 0.0, squares * squares / fourths, np.inf)
         return found
+
+
+def _gaps(moves: HostArray) -> HostArray:
+    """What moves the metrics of the reference, then the differences from it (2k, N), from what moves those of both."""
+    half = len(moves) // 2
+    return np.concatenate([moves[:half], moves[half:] - moves[:half]])

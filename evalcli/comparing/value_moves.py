@@ -45,6 +45,9 @@ class ValueMoves:
     def _is_known(self, name: MetricName) -> bool:
         return has_terms(name) or all((str(name), place) in self._orders for place in self._pair)
 
+    def kinds(self) -> None:
+        """Rows must tell."""
+
     def moved(self, rows: Rows) -> Moved:
         """What these rows move."""
         counted = self._measured.counted

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import evalcli
+from evalcli.comparing.class_moves import ClassMoves
 from evalcli.errors import UsageError
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -184,3 +185,14 @@ def test_two_samples_are_told_apart_by_their_reports():
     reports = [evalcli.evaluate(*half, define=define) for half in halves]
     assert found.data.metric("gap").values == pytest.approx([report["gap"] for report in reports])
     assert found["gap"].method == "mover"
+
+
+@pytest.mark.parametrize("weight", [None, np.random.default_rng(6).integers(1, 4, ROWS) / 2.0])
+def test_joint_cells_tell_what_rows_do(weight, monkeypatch):
+    define = {"gap": "recall[0] - recall[2]", "ratio": "f1_macro / mcc", "kept": "kappa * precision[1]"}
+    known = compared(two_labels, define, weight=weight).data
+    monkeypatch.setattr(ClassMoves, "kinds", lambda self: None)
+    for one, other in zip(known.metrics, compared(two_labels, define, weight=weight).data.metrics, strict=True):
+        mine, theirs = one.differences[1], other.differences[1]
+        assert mine.method == theirs.method
+        assert (mine.low, mine.high) == pytest.approx((theirs.low, theirs.high), abs=0.005 * (mine.high - mine.low))
