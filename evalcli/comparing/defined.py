@@ -227,8 +227,7 @@ class _Sides:
     def interval(self, tree: Any) -> tuple[Interval, float] | None:
         """By how much the second may have more of it than the first, and the degrees of freedom of the variance.
 
-        Those are Satterthwaite's, of the differences that the expression reads: as many as a variance has that varies
-        by ``√(1 / telling)`` of itself.
+        Those are Satterthwaite's, of the differences that the expression reads, each known from the rows that tell.
         """
         names = [*dict.fromkeys(names_of(tree))]
         bases = [] if _is_linear(tree) else [_BASE + name for name in names]
@@ -252,7 +251,7 @@ class _Sides:
             part = slope[place] ** 2 * variance if name.startswith(_GAP) else np.nan
             if isfinite(part):
                 total += part
-                spread += part * part / max(2.0 * self.rows.telling[name], 1.0)
+                spread += part * part / max(self.rows.telling[name], 1.0)
         return total * total / spread if spread > 0.0 else inf
 
     def _reach(self, names: Sequence[str]) -> Reach:

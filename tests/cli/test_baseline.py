@@ -278,7 +278,7 @@ def test_what_is_not_paired_says_so(run, files, files_, rule, why) -> None:
     assert "independent" not in point.get("reason", "")
 
 
-def test_definitions_are_judged_as_of_independent_samples(run, files) -> None:
+def test_definitions_are_paired_unless_they_read_a_metric_of_ones_own(run, files) -> None:
     args = (
         "data.csv",
         "--baseline-pred",
@@ -290,6 +290,32 @@ def test_definitions_are_judged_as_of_independent_samples(run, files) -> None:
     )
     assert run("report", *args, "--quiet").code == 0
     (found,) = verdicts(run("report", *args, "--gate-on", "interval", "-f", "json"), 0)
+    assert found["method"].startswith("mover")
+    compared = json.loads(run("compare", "data.csv", "--pred", "was,pred", *args[3:5], "-f", "json").stdout)
+    gap = compared["metrics"]["gap"]["differences"][1]
+    assert (found["low"], found["high"]) == pytest.approx((-gap["high"], -gap["low"]))
+
+
+OWN = """
+import evalcli
+class Share(evalcli.Metric):
+    def __init__(self):
+        super().__init__()
+        self.add_state("right", 0)
+        self.add_state("rows", 0)
+    def update(self, preds, target):
+        self.right += int((preds == target).sum())
+        self.rows += len(target)
+    def compute(self):
+        return self.right / self.rows
+"""
+
+
+def test_definitions_that_read_a_metric_of_ones_own_are_judged_as_of_independent_samples(run, files) -> None:
+    (files / "mine.py").write_text(OWN)
+    args = ("data.csv", "--baseline-pred", "was", "--metric", "mine.py:Share", "--define", "half = Share / 2")
+    args += ("--max-drop", "half=0.5", "--gate-on", "interval", "-f", "json")
+    (found,) = verdicts(run("report", *args), 0)
     assert found["method"] == "newcombe"
     assert "metrics of your own are not compared row by row, so they are judged as of independent" in found["reason"]
 
