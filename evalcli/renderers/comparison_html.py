@@ -51,7 +51,7 @@ def _gates(comparison: Comparison) -> str:
     for verdict in comparison.gates:
         value, bound = wording.compared(verdict)
         rows.append([text(cell) for cell in (verdict.rule, value, bound, verdict.status, verdict.reason)])
-    return table("Gates", ("gate", "difference", "margin", "status", ""), rows) if rows else ""
+    return table("Gates", ("gate", "difference", "margin", "status", ""), rows, (3, 4)) if rows else ""
 
 
 def _findings(comparison: Comparison) -> str:
@@ -76,7 +76,7 @@ def _metrics(comparison: Comparison) -> str:
     names = [model.name for model in comparison.models]
     heads = ("metric", *names, versus.sides(comparison), f"{versus.level(comparison)} interval", "p", "Holm", "")
     below = "".join(f"<p>{text(each)}</p>" for each in versus.by_size(comparison))
-    return table("Metrics", map(text, heads), rows) + below
+    return table("Metrics", map(text, heads), rows, (len(heads) - 1,)) + below
 
 
 def _league(comparison: Comparison) -> str:
@@ -90,7 +90,7 @@ def _league(comparison: Comparison) -> str:
         words = versus.in_words(comparison, comparison.metrics[0], place) if apart else ""
         rows.append([text(cell, 2 * NAME) for cell in (comparison.models[place].name, *cells, words)])
     heads = ("model", *(versus.metric_title(row.name) for row in comparison.metrics), "")
-    return table("Models, the best first", (text(head, NAME) for head in heads), rows)
+    return table("Models, the best first", (text(head, NAME) for head in heads), rows, (len(heads) - 1,))
 
 
 def _slices(comparison: Comparison) -> str:
@@ -101,7 +101,7 @@ def _slices(comparison: Comparison) -> str:
             for one, row, told in rows
         ]
         heads = ("slice", "n", "metric", *map(text, slice_heads(comparison)))
-        found.append(table(f"By {text(by, NAME)}; {text(LEGEND)}", heads, cells))
+        found.append(table(f"By {text(by, NAME)}; {text(LEGEND)}", heads, cells, (2,)))
     return "".join(found)
 
 
@@ -132,5 +132,5 @@ def _rows(comparison: Comparison) -> str:
             cells = (versus.kind_of(comparison, kind), versus.place_of(row), *names)
             rows.append([text(cell, NAME) for cell in cells])
     caption = f"Rows: {versus.LABELS_LEGEND}" if comparison.task == "multilabel" else "Rows"
-    found_rows = table(text(caption), ("", "where", "target", "A", "B"), rows) if rows else ""
+    found_rows = table(text(caption), ("", "where", "target", "A", "B"), rows, range(1, 5)) if rows else ""
     return f"<details><summary>Rows</summary>{found_rows}</details>" if found_rows else ""

@@ -13,7 +13,7 @@ from evalcli.renderers.escape import visible
 from evalcli.report import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from evalcli.report import Report
 
@@ -60,14 +60,21 @@ def _folded(summary: str, content: str) -> str:
     return f"<details><summary>{text(summary)}</summary>{content}</details>" if content else ""
 
 
-def table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of cells that are HTML already; the first of each row is its head."""
-    head = "".join(f'<th scope="col">{cell}</th>' for cell in heads)
+def table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]], texts: Container[int] = ()) -> str:
+    """A table of cells that are HTML already; the first of each row is its head. Numbers stand to the right.
+
+    The columns ``texts``, counted from 0, hold words, and stand to the left as the first does.
+    """
+
+    def side(place: int) -> str:
+        return f'style="text-align:{"left" if place == 0 or place in texts else "right"}"'
+
+    head = "".join(f'<th scope="col" {side(place)}>{cell}</th>' for place, cell in enumerate(heads))
     lines = []
     for row in rows:
         first, *rest = row
-        cells = "".join(f'<td style="text-align:right">{cell}</td>' for cell in rest)
-        lines.append(f'<tr><th scope="row" style="text-align:left">{first}</th>{cells}</tr>')
+        cells = "".join(f"<td {side(place)}>{cell}</td>" for place, cell in enumerate(rest, 1))
+        lines.append(f'<tr><th scope="row" {side(0)}>{first}</th>{cells}</tr>')
     body = "".join(lines)
     return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -93,7 +100,7 @@ def _gates(report: Report) -> str:
         value, bound = wording.compared(verdict)
         cells = (verdict.rule, value, bound, verdict.status, verdict.reason)
         rows.append([text(cell) for cell in cells])
-    return table("Gates", ("gate", "value", "bound", "status", ""), rows) if rows else ""
+    return table("Gates", ("gate", "value", "bound", "status", ""), rows, (3, 4)) if rows else ""
 
 
 def _findings(report: Report) -> str:
@@ -157,7 +164,7 @@ def _pairs(report: Report) -> str:
     """The most confused classes, where there are too many for a matrix."""
     pairs = (report.confusion.pairs or ())[: contents.MAX_LISTED]
     rows = [[text(target, NAME), text(said, NAME), f"{count:,.15g}"] for target, said, count in pairs]
-    return table("Most confused", ("target", "prediction", "rows"), rows) if rows else ""
+    return table("Most confused", ("target", "prediction", "rows"), rows, (1,)) if rows else ""
 
 
 def _metrics(report: Report) -> str:
@@ -208,19 +215,17 @@ def _origin(report: Report) -> str:
 
 
 def _slices(report: Report) -> Iterator[str]:
-    """A table for each column that rows are sliced by, the worst first."""
+    """A table for each column that rows are sliced by, the worst first, and how sure the first metric is."""
     columns = contents.slice_columns(report)
     for by, rows in contents.slicers(report).items():
         shown = rows[: contents.MAX_LISTED]
-        lines = [
-            [
-                text(row.value, NAME),
-                *(text(wording.spoken(name, row.metrics[name])) for name in columns),
-                text(wording.interval(columns[0], row.metrics[columns[0]]) if columns else ""),
-                f"{row.n:,}",
-            ]
-            for row in shown
-        ]
+        sure = [wording.interval(columns[0], row.metrics[columns[0]]) for row in shown] if columns else []
+        lines = []
+        for i, row in enumerate(shown):
+            cells = [wording.spoken(name, row.metrics[name]) for name in columns]
+            cells[1:1] = [sure[i]] if any(sure) else []
+            lines.append([text(row.value, NAME), *map(text, cells), f"{row.n:,}"])
+        titles = [wording.title(name) for name in columns]
+        titles[1:1] = ["interval"] if any(sure) else []
         more = f", the worst {len(shown)} of {len(rows):,}" if len(shown) < len(rows) else ", the worst first"
-        heads = (text(by, NAME), *map(text, map(wording.title, columns)), "", "n")
-        yield table(f"By {text(by, NAME)}{more}", heads, lines)
+        yield table(f"By {text(by, NAME)}{more}", (text(by, NAME), *map(text, titles), "n"), lines)

@@ -8,11 +8,13 @@ _STYLE = """
 :root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent); }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 h1 { font-size: 1.4rem; }
-table { border-collapse: collapse; display: block; font-variant-numeric: tabular-nums; }
+table { border-collapse: separate; border-spacing: 0; display: block; font-variant-numeric: tabular-nums; }
 table { margin: 1.5rem 0; overflow-x: auto; }
-caption { font-weight: 600; padding: .3rem 0; text-align: left; }
+caption { font-weight: 600; max-width: calc(100vw - 2rem); padding: .3rem 0; text-align: left; }
 th, td { border-bottom: 1px solid var(--line); padding: .2rem .7rem; white-space: nowrap; }
 th { font-weight: 500; }
+td:last-child[style*="left"] { min-width: 14rem; white-space: normal; }
+th:first-child { background: Canvas; left: 0; position: sticky; }
 ul { padding-left: 1.2rem; }
 footer { border-top: 1px solid var(--line); margin-top: 2rem; padding-top: .5rem; }
 footer { font-size: .85rem; overflow-wrap: anywhere; }

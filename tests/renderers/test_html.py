@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from evalcli.renderers import render
 from evalcli.renderers.escape import UNSAFE
 from evalcli.renderers.html import render_html
+from evalcli.report import SliceRow, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,3 +96,15 @@ def test_the_ground_of_a_cell_is_a_share(make: Any, share: float) -> None:
     page = render_html(make([[int(1000 - 1000 * share), int(1000 * share)], [0, 5]], ["a", "b"]))
     found = [float(alpha) for alpha in re.findall(r"rgba\(200,70,50,([0-9.]+)\)", page)]
     assert found == ([] if share == 0.0 else [pytest.approx(0.6 * share, abs=0.005)])
+
+
+def test_the_interval_of_a_slice_stands_beside_its_metric(make: Any) -> None:
+    sure, alone = Value(0.75, 0.5, 0.9, "wilson"), Value(0.5)
+    slices = (SliceRow("region", "EU", 8, {"accuracy": sure, "f1_macro": alone}),)
+    page = render_html(replace(make([[3, 1], [1, 3]]), slices=slices, asked=("accuracy", "f1_macro")))
+    table = page[page.index("<caption>By region") :]
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', table.partition("</thead>")[0])
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", table.partition("<tbody>")[2].partition("</tr>")[0])
+    assert list(zip(heads, cells, strict=True)) == [
+        ("region", "EU"), ("accuracy", "0.7500"), ("interval", "[0.5000, 0.9000]"), ("macro F1", "0.5000"), ("n", "8"),
+    ]  # fmt: skip
