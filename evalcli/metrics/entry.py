@@ -28,6 +28,11 @@ class Parameter:
     default: float | None = None
     """What a name without a number means; ``None``: it needs one."""
 
+    @classmethod
+    def share(cls, word: str, symbol: str, example: str = "0.9") -> Parameter:
+        """One from 0.0001 to 1."""
+        return cls(word, symbol, 0.0001, 1.0, example)
+
     def __contains__(self, number: float) -> bool:
         return self.low <= number <= self.high and (not self.whole or number == int(number))
 
@@ -104,3 +109,14 @@ def split_names(text: str) -> list[str]:
         else:
             names[-1] += char
     return names
+
+
+def late(module: str, name: str) -> Callable[..., Any]:
+    """A formula of a module that is imported when it is first called."""
+
+    def formula(*args: Any) -> Any:
+        from importlib import import_module
+
+        return getattr(import_module(f"evalcli.metrics.{module}"), name)(*args)
+
+    return formula

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from evalcli.metrics.entry import Entry
-from evalcli.metrics.score_rows import late
+from evalcli.metrics.entry import Entry, late
 
 _TASKS = ("multilabel",)
 _CELLS = "A cell left out by --ignore-index counts in no label and in no row. Undefined only without rows."

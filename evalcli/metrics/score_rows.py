@@ -3,40 +3,11 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
 
-from evalcli.metrics.entry import Entry, Parameter
+from evalcli.metrics.entry import Entry, Parameter, late
+from evalcli.metrics.rank_rows import LABELS, RANK_ROWS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_MEANS = ("macro", "weighted")
-_LABELS = ("binary", "multiclass", "multilabel")
 _OF_LABEL = " In a multilabel task that of P(label), for each label and as their plain mean."
-
-
-def late(module: str, name: str) -> Callable[..., Any]:
-    """A formula of a module that is imported when it is first called."""
-
-    def formula(*args: Any) -> Any:
-        from importlib import import_module
-
-        return getattr(import_module(f"evalcli.metrics.{module}"), name)(*args)
-
-    return formula
-
-
-def _share(word: str, symbol: str, example: str = "0.9") -> Parameter:
-    return Parameter(word, symbol, 0.0001, 1.0, example)
-
-
-_RANKED = (
-    "Ranks on raw scores in a binary or multilabel task, on the odds of each class from float64 log-softmax in a "
-    "multiclass one; ties count half. Undefined without positives or without negatives. Exact, or with a certified "
-    "interval past --ranking-budget. macro: the plain mean over the classes that have both, the others are named; "
-    "weighted: by support; micro, in a multilabel task: over the cells of all labels."
-)
-_OPERATING = f"Cut with >=, as the threshold is; 0 where none reaches it. {_RANKED}"
 _TOP_LABEL = "Top label, 15 bins (a, b], the last closed at 1; in a binary task the top label of the two."
 _MURPHY = "Murphy 1973, A new vector partition of the probability score"
 _SPLIT = (
@@ -50,131 +21,7 @@ _AREA = (
 )
 
 SCORE_ROWS = (
-    Entry(
-        name="auroc",
-        title="Area under the ROC curve",
-        formula=late("roc", "auroc"),
-        formula_text="(#{pos > neg} + ½·#{pos = neg}) / (P·N)",
-        source="Mann and Whitney 1947; Hanley and McNeil 1982",
-        summary="The chance that a row of the class scores higher than a row of another.",
-        convention=_RANKED,
-        per_class=True,
-        averages=_MEANS,
-        state="KeyTable",
-        reads="scores",
-        tasks=_LABELS,
-        multilabel=("micro",),
-    ),
-    Entry(
-        name="average_precision",
-        title="Average precision",
-        formula=late("roc", "average_precision"),
-        formula_text="Σ (Rₙ − Rₙ₋₁)·Pₙ",
-        source="Buckley and Voorhees 2000, Evaluating evaluation measure stability",
-        summary="The mean, over the rows of the class, of the precision at their score.",
-        convention=f"Steps, not trapezoids; tied scores are one step. {_RANKED}",
-        per_class=True,
-        averages=_MEANS,
-        state="KeyTable",
-        reads="scores",
-        tasks=_LABELS,
-        multilabel=("micro",),
-    ),
-    Entry(
-        name="auroc_fpr",
-        spelling="auroc_fpr{}",
-        parameter=_share("highest false positive rate", "f", "0.1"),
-        title="Partial AUROC",
-        formula=late("roc", "partial_auroc"),
-        formula_text="½·(1 + (area up to FPR f − f²/2) / (f − f²/2))",
-        source="McClish 1989, Analyzing a portion of the ROC curve",
-        summary="AUROC over low false positive rates only, so scaled that 0.5 is chance; f stands in the name.",
-        convention=_RANKED,
-        per_class=True,
-        averages=_MEANS,
-        state="KeyTable",
-        reads="scores",
-        tasks=_LABELS,
-        multilabel=("micro",),
-    ),
-    Entry(
-        name="recall_at_precision",
-        spelling="recall_at_precision{}",
-        parameter=_share("precision", "p"),
-        title="Recall at a precision",
-        formula=late("roc", "recall_at_precision"),
-        formula_text="max recall over thresholds with precision ≥ p",
-        source="van Rijsbergen 1979, Information Retrieval, ch. 7",
-        summary="How much is found when the alarms must be right that often; p stands in the name.",
-        convention=_OPERATING,
-        per_class=True,
-        averages=_MEANS,
-        state="KeyTable",
-        reads="scores",
-        tasks=_LABELS,
-        multilabel=("micro",),
-    ),
-    Entry(
-        name="precision_at_recall",
-        spelling="precision_at_recall{}",
-        parameter=_share("recall", "r"),
-        title="Precision at a recall",
-        formula=late("roc", "precision_at_recall"),
-        formula_text="max precision over thresholds with recall ≥ r",
-        source="van Rijsbergen 1979, Information Retrieval, ch. 7",
-        summary="How often the alarms are right when that much must be found; r stands in the name.",
-        convention=_OPERATING,
-        per_class=True,
-        averages=_MEANS,
-        state="KeyTable",
-        reads="scores",
-        tasks=_LABELS,
-        multilabel=("micro",),
-    ),
-    Entry(
-        name="specificity_at_sensitivity",
-        spelling="specificity_at_sensitivity{}",
-        parameter=_share("sensitivity", "s"),
-        title="Specificity at a sensitivity",
-        formula=late("roc", "specificity_at_sensitivity"),
-        formula_text="max 1 − FP/N over thresholds with recall ≥ s",
-        source="Metz 1978, Basic principles of ROC analysis",
-        summary="How many of the others are left alone when that much must be found; s stands in the name.",
-        convention=_OPERATING,
-        per_class=True,
-        averages=_MEANS,
-        state="KeyTable",
-        reads="scores",
-        tasks=_LABELS,
-        multilabel=("micro",),
-    ),
-    Entry(
-        name="ks",
-        title="Kolmogorov–Smirnov distance",
-        formula=late("roc", "ks"),
-        formula_text="max |TP/P − FP/N|",
-        source="Smirnov 1948, Table for estimating the goodness of fit of empirical distributions",
-        summary="How far apart the scores of the class and of the others lie.",
-        convention=_RANKED,
-        per_class=True,
-        averages=_MEANS,
-        state="KeyTable",
-        reads="scores",
-        tasks=_LABELS,
-        multilabel=("micro",),
-    ),
-    Entry(
-        name="auroc_ovo",
-        title="One-vs-one AUROC",
-        formula=late("ranking", "auroc_ovo"),
-        formula_text="mean over pairs of classes of ½·(A(i|j) + A(j|i))",
-        source="Hand and Till 2001, A simple generalisation of the area under the ROC curve",
-        summary="AUROC of every class against every other, which does not depend on how frequent they are.",
-        convention="The mean over pairs of classes that both have rows. Ranks as auroc does, ties count half.",
-        state="PairwiseKeyTable",
-        reads="scores",
-        tasks=("multiclass",),
-    ),
+    *RANK_ROWS,
     Entry(
         name="log_loss",
         title="Log loss",
@@ -189,7 +36,7 @@ SCORE_ROWS = (
         high=inf,
         state="LogLoss",
         reads="scores",
-        tasks=_LABELS,
+        tasks=LABELS,
         by_label=late("label_calibration", "label_log_loss"),
     ),
     Entry(
@@ -205,7 +52,7 @@ SCORE_ROWS = (
         high=2.0,
         state="Brier",
         reads="scores",
-        tasks=_LABELS,
+        tasks=LABELS,
         by_label=late("label_calibration", "label_brier"),
     ),
     Entry(
@@ -257,7 +104,7 @@ SCORE_ROWS = (
         direction="lower",
         state="CalibrationBins",
         reads="scores",
-        tasks=_LABELS,
+        tasks=LABELS,
         by_label=late("label_calibration", "label_ece"),
     ),
     Entry(
@@ -414,7 +261,7 @@ SCORE_ROWS = (
     Entry(
         name="accuracy_at_coverage",
         spelling="accuracy_at_coverage{}",
-        parameter=_share("coverage", "c"),
+        parameter=Parameter.share("coverage", "c"),
         title="Accuracy at a coverage",
         formula=late("selective", "accuracy_at_coverage"),
         formula_text="accuracy of the c·n most confident rows",
