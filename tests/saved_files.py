@@ -19,6 +19,7 @@ from evalcli.renderers import render
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
 from evalcli.task import Choices
+from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,7 +53,8 @@ def report_of(
     """The report on files, with anything that :class:`Selection` and :class:`Choices` hold."""
     fields = Selection.__dataclass_fields__
     selection = Selection(**{name: value for name, value in chosen.items() if name in fields})
-    choices = Choices(**{name: value for name, value in chosen.items() if name in Choices.__dataclass_fields__})
+    few = {"confidence": Confidence(resamples=100)}  # no test of files looks at how wide an interval is
+    choices = Choices(**few | {name: value for name, value in chosen.items() if name in Choices.__dataclass_fields__})
     source = open_source(str(preds), None if target is None else str(target), selection)
     try:
         return evaluate(source, choices, execution)
@@ -81,6 +83,8 @@ def expect(found: Report, truth: Any, said: Any, weight: Any = None, names: list
     if len({*truth}) + len({*said}) > 2:  # else undefined
         assert got["mcc"] == pytest.approx(sk.matthews_corrcoef(truth, said, **w), **close)
         assert got["kappa"] == pytest.approx(sk.cohen_kappa_score(truth, said, **w), **close)
+    recalls = sk.recall_score(truth, said, labels=np.unique(truth), average=None, zero_division=0, **w)
+    assert got["balanced_accuracy"] == pytest.approx(recalls.mean(), **close)
     for average in ("macro", "weighted", "micro"):
         options = {"labels": seen, "average": average, "zero_division": 0, **w}
         scores = [

@@ -174,20 +174,23 @@ def test_parts_of_files_and_of_arrays(tmp_path, run, monkeypatch):
     lines = [f"{p},{t},u{c},{r}" for p, t, c, r in zip(LOGITS[:, 0], TARGET + 0.5, FEW, REGION, strict=True)]
     for number, (a, b) in enumerate(itertools.pairwise(CUTS)):
         (tmp_path / f"s{number}.csv").write_text("\n".join(["pred,target,user,region", *lines[a:b], ""]))
-    asked = ("--cluster", "user", "--by", "region", "--max", "mae@region=EU=1.05", "--gate-on", "interval")
-    alone = run("report", "s?.csv", *asked, "-f", "json")
+    rules = ("--max", "mae@region=EU=1.05", "--gate-on", "interval")
+    asked = ("--cluster", "user", "--by", "region", "--resamples", "100")
+    alone = run("report", "s?.csv", *asked, *rules, "-f", "json")
     for number in range(3):
-        assert run("report", f"s{number}.csv", *asked[:4], "-o", f"{number}.evalcli", "--quiet").code == 0
-    merged = run("merge", *(f"{number}.evalcli" for number in (2, 0, 1)), *asked[4:], "-f", "json")
+        assert run("report", f"s{number}.csv", *asked, "-o", f"{number}.evalcli", "--quiet").code == 0
+    merged = run("merge", *(f"{number}.evalcli" for number in (2, 0, 1)), *rules, "-f", "json")
     assert (merged.code, merged.stdout, merged.stderr) == (alone.code, alone.stdout, alone.stderr)
     named = np.array([f"u{c}" for c in FEW])
     both = LOGITS[:, 0].astype(float), TARGET + 0.5
     parts = [
-        evalcli.evaluate(*(side[a:b] for side in both), cluster=named[a:b], by={"region": REGION[a:b]}, partial=True)
+        evalcli.evaluate(
+            *(side[a:b] for side in both), cluster=named[a:b], by={"region": REGION[a:b]}, partial=True, resamples=100
+        )
         for a, b in itertools.pairwise(CUTS)
     ]
     report = evalcli.merge(parts).report().data
-    once = evalcli.evaluate(*both, cluster=named, by={"region": REGION}).data
+    once = evalcli.evaluate(*both, cluster=named, by={"region": REGION}, resamples=100).data
     assert report.metrics == once.metrics
     assert report.slices == once.slices
 

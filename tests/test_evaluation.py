@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from math import isnan
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource, text_source
+from saved_files import expect
 from sklearn import metrics as sk
 
 from evalcli.engine import Execution
 from evalcli.errors import EvalError
 from evalcli.evaluation import evaluate
 from evalcli.task import Choices
+from evalcli.uncertainty.intervals import Confidence
+
+FEW = Confidence(resamples=50)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 
 
 def report(source, execution=Execution(workers=1), **choices):  # noqa: B008 - frozen
-    return evaluate(source, Choices(**choices), execution)
+    return evaluate(source, Choices(**{"confidence": FEW} | choices), execution)
 
 
 def values(found):
@@ -38,36 +41,6 @@ def outcome(source, execution, **choices):
 
 
 # Beside scikit-learn
-
-
-def expect(found, truth, said, classes, weight=None):
-    """Everything that scikit-learn knows, to 1e-12."""
-    w = {"sample_weight": weight}
-    close = {"rel": 1e-12, "abs": 1e-12}
-    got = values(found)
-    seen = [c for c in classes if c in {*truth, *said}]
-    assert got["accuracy"] == pytest.approx(sk.accuracy_score(truth, said, **w), **close)
-    recalls = sk.recall_score(truth, said, labels=[c for c in classes if c in {*truth}], average=None, **w)
-    assert got["balanced_accuracy"] == pytest.approx(recalls.mean(), **close)
-    if len({*truth}) + len({*said}) > 2:
-        assert got["mcc"] == pytest.approx(sk.matthews_corrcoef(truth, said, **w), **close)
-        assert got["kappa"] == pytest.approx(sk.cohen_kappa_score(truth, said, **w), **close)
-    for average in ("macro", "weighted", "micro"):
-        options = {"labels": seen, "average": average, "zero_division": 0, **w}
-        assert got[f"precision_{average}"] == pytest.approx(sk.precision_score(truth, said, **options), **close)
-        assert got[f"recall_{average}"] == pytest.approx(sk.recall_score(truth, said, **options), **close)
-        assert got[f"f1_{average}"] == pytest.approx(sk.f1_score(truth, said, **options), **close)
-        assert got[f"jaccard_{average}"] == pytest.approx(sk.jaccard_score(truth, said, **options), **close)
-    p, r, f, support = sk.precision_recall_fscore_support(truth, said, labels=classes, zero_division=np.nan, **w)
-    for i, row in enumerate(found.per_class):
-        for name, column in (("precision", p), ("recall", r), ("f1", f)):
-            value = row.metrics[name].value
-            assert (value is None) == isnan(column[i])
-            assert value is None or value == pytest.approx(column[i], **close)
-        assert row.support == pytest.approx(support[i], **close)
-    np.testing.assert_allclose(
-        np.array(found.confusion.matrix), sk.confusion_matrix(truth, said, labels=classes, **w), rtol=1e-12, atol=1e-12
-    )
 
 
 def drawn(seed):
@@ -117,15 +90,16 @@ def test_every_layout_equals_scikit_learn(seed):
                 labels=tuple(names),
                 task="multiclass",
                 class_axis=axis,
+                confidence=None,
             )
             for backend in ("numpy", "torch")
         )
-        expect(found, t.astype(str), s.astype(str), names, w)
+        expect(found, t, s, w, names)
         assert replace(other, run=None) == replace(found, run=None)
     probs = softmax(scores)
-    found = report(MemorySource(probs, truth), labels=tuple(names), task="multiclass")
+    found = report(MemorySource(probs, truth), labels=tuple(names), task="multiclass", confidence=None)
     assert found.scores == "probs"
-    expect(found, truth.astype(str), probs.argmax(axis=1).astype(str), names)
+    expect(found, truth, probs.argmax(axis=1), names=names)
 
 
 NASTY = ["NA", "null", "007", "7.0", "[red]dog", "a,b", "", "é", "=1+1", "\x1b[31m", "None", "nan", "-100", "🦊"]
@@ -139,7 +113,7 @@ def test_labels_are_text_exactly_as_written(seed):
     said = np.where(rng.random(60) < 0.6, truth, rng.choice(words, 60))
     found = report(text_source(said.tolist(), truth.tolist()), Execution(batch_size=9, workers=2))
     assert found.classes == tuple(sorted({*truth.tolist(), *said.tolist()}))
-    expect(found, truth, said, list(found.classes))
+    expect(found, truth, said, names=list(found.classes))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -149,7 +123,7 @@ def test_binary_scores_equal_scikit_learn(seed):
     said = (scores >= 0).astype(int)
     found = report(MemorySource(scores, truth))
     assert (found.task, found.positive, found.threshold) == ("binary", "1", 0.5)
-    expect(found, truth.astype(str), said.astype(str), ["0", "1"])
+    expect(found, truth, said, names=["0", "1"])
     for name, formula in (("precision", sk.precision_score), ("recall", sk.recall_score), ("f1", sk.f1_score)):
         assert values(found)[name] == pytest.approx(formula(truth, said), abs=1e-12)
     assert values(found)["specificity"] == pytest.approx(sk.recall_score(truth, said, pos_label=0), abs=1e-12)

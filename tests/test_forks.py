@@ -103,7 +103,7 @@ def test_slices_are_reported_alike_by_any_number_of_processes(
     asked: list[int] = []
     real = forks.Apart
     monkeypatch.setattr(forks, "Apart", lambda *given: asked.append(given[2]) or real(*given))
-    command = ("report", path, "--task", kind, "--by", "site", "-f", "json")
+    command = ("report", path, "--task", kind, "--by", "site", "--resamples", 100, "-f", "json")
     alone = run(*command, "--workers", 1)
     told = run(*command, "--workers", 3, "--batch-size", 200)
     assert (told.code, told.stdout) == (0, alone.stdout)

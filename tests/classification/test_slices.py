@@ -287,6 +287,7 @@ def test_M11_slices_of_every_format_are_the_same(tmp_path, suffix, pred, weight)
             name = ",".join(str(value).replace(",", "\\,") if len(columns) > 1 else str(value) for value in values)
             alone = report(
                 MemorySource(part[pred].to_numpy(), part["target"].to_numpy(), weight=part[weight] if weight else None),
+                ("accuracy", "recall"),
                 labels=("0", "1"),
             )
             assert rows[by, name].n == len(part)

@@ -132,7 +132,7 @@ def test_the_interval_of_accuracy_is_tango_s(run, files, data) -> None:
     ],
 )
 def test_every_way_to_name_it_gives_the_same(run, files, way) -> None:
-    rules = ("--max-drop", "accuracy=0.5", "--max-drop", "recall[bee]=50%", "-f", "json")
+    rules = ("--max-drop", "accuracy=0.5", "--max-drop", "recall[bee]=50%", "-f", "json", "--resamples", "100")
     expected = verdicts(run("report", "data.csv", "--baseline-pred", "was", *rules), 0)
     assert expected[0]["value"] > 0
     assert verdicts(run("report", *way, *rules), 0) == expected

@@ -48,6 +48,7 @@ METRICS = {
 }
 SLICES = ("region=EU", "region=US", "region=*", "age=*", "age=< 30")
 BY = ("--by", "region", "--by", "age:30:60")
+FEW = ("--resamples", "100")
 
 
 @pytest.fixture(params=TABLES)
@@ -66,13 +67,15 @@ def drops(kind, bounds):
 
 
 def reported(run, kind, *args, baseline="was.csv", codes=(0, 1, 3)):
-    done = run("report", "now.csv", "--baseline", baseline, *KINDS[kind], *BY, *args, "-f", "json")
+    done = run("report", "now.csv", "--baseline", baseline, *KINDS[kind], *BY, *FEW, *args, "-f", "json")
     assert done.code in codes, done.stderr
     return json.loads(done.stdout)["gates"]
 
 
 def compared(run, kind, *args):
-    done = run("compare", "was.csv", "now.csv", *KINDS[kind], *BY, "-m", ",".join(METRICS[kind]), *args, "-f", "json")
+    done = run(
+        "compare", "was.csv", "now.csv", *KINDS[kind], *BY, *FEW, "-m", ",".join(METRICS[kind]), *args, "-f", "json"
+    )
     assert done.code in {0, 1}, done.stderr
     return json.loads(done.stdout)
 

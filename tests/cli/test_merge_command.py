@@ -70,11 +70,12 @@ def test_merged_parts_print_the_bytes_of_one_run(
 ) -> None:
     files = request.getfixturevalue(kind)
     pattern = tmp_path / f"{files[0].name[:-5]}*.csv"
-    whole = run("report", pattern, "-f", "json").stdout
+    few = ("--resamples", 100)
+    whole = run("report", pattern, "-f", "json", *few).stdout
     assert json.loads(whole)["n"] == sum(40 + 30 * number for number in range(SHARDS))
     for workers, size in ((1, 17), (2, 50), (8, 1_000_000)):
-        assert run("report", pattern, "-f", "json", "--workers", workers, "--batch-size", size).stdout == whole
-        written = parts(run, files, "--workers", workers, "--batch-size", size)
+        assert run("report", pattern, "-f", "json", "--workers", workers, "--batch-size", size, *few).stdout == whole
+        written = parts(run, files, "--workers", workers, "--batch-size", size, *few)
         for order in (written, written[::-1], written[2:] + written[:2]):
             assert run("merge", *order, "-f", "json").stdout == whole
     one, two = tmp_path / "one.evalcli", tmp_path / "two.evalcli"
