@@ -249,7 +249,7 @@ def test_N13_sums_of_weights_depend_on_no_batch_and_no_thread(tmp_path, run):
         np.savez(tmp_path / f"{name}.npz", target=truth[rows], pred=preds[rows], w=weight[rows])
         for size, workers in ((1_000, 1), (7_777, 3), (n, 2)):
             result = run("report", tmp_path / f"{name}.npz", "--weight", "w", "-f", "json", "--batch-size", size,
-                         "--workers", workers)  # fmt: skip
+                         "--workers", workers, "--resamples", 100)  # fmt: skip
             assert result.code == 0, result.stderr
             seen.add(json.dumps(json.loads(result.stdout) | {"inputs": None}))
     assert len(seen) == 1

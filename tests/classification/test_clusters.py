@@ -234,13 +234,14 @@ def test_intervals_of_a_slice_are_of_the_clusters_in_it(clusters, names):
     scores, target, cluster = drawn(clusters)
     side = np.where(cluster % 3 == 0, "left", np.where(np.arange(len(cluster)) % 7 == 0, "", "right"))
     by, weight = {"side": [one or None for one in side]}, np.random.default_rng(0).random(len(target))
-    found = evalcli.evaluate(scores, target, cluster=cluster, by=by, metrics=names, weight=weight)
+    options = {"metrics": names, "weight": weight, "resamples": 300}
+    found = evalcli.evaluate(scores, target, cluster=cluster, by=by, **options)
     plain = evalcli.evaluate(scores, target, by=by, metrics=names, weight=weight, confidence=None)
     assert [row.value for row in found.data.slices] == ["left", "right"]
     for row, bare in zip(found.data.slices, plain.data.slices, strict=True):
         rows = side == row.value
         alone = evalcli.evaluate(
-            scores[rows], target[rows], cluster=cluster[rows], metrics=names, weight=weight[rows]
+            scores[rows], target[rows], cluster=cluster[rows], **options | {"weight": weight[rows]}
         ).data.metrics
         for name, value in row.metrics.items():
             assert value.value == bare.metrics[name].value
@@ -254,9 +255,7 @@ def test_intervals_of_a_slice_are_of_the_clusters_in_it(clusters, names):
             else:  # slices draw no samples
                 assert value.method == "delta (clusters)"
                 assert 0.7 < (value.high - value.low) / (other.high - other.low) < 1.4, name
-    again = evalcli.evaluate(
-        scores, target, cluster=cluster, by=by, metrics=names, weight=weight, batch_size=23, workers=3
-    )
+    again = evalcli.evaluate(scores, target, cluster=cluster, by=by, batch_size=23, workers=3, **options)
     assert again.data.slices == found.data.slices
 
 

@@ -125,7 +125,7 @@ def test_T32_standard_input_is_the_file(run, tmp_path, suffix, monkeypatch):
 )
 @pytest.mark.parametrize("order", [[], ["--most-confident"], ["--suspect-labels"], ["--most-confident", "--limit", 7]])
 def test_M01_M02_batches_and_workers_leave_no_trace(run, tmp_path, form, suffix, order):
-    logits, target = drawn(1, 400)
+    logits, target = drawn(1, 150)
     logits = logits.round(1)  # ties
     path = save(tmp_path / f"x{suffix}", {"logits": logits, "target": target, "id": np.arange(len(target))})
     texts = {
