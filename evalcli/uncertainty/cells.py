@@ -7,9 +7,9 @@ of the amount; of counted rows it is the count itself. Only classes that occur a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,8 @@ class Cells:
     amounts: HostArray
     squares: HostArray
     classes: HostArray
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was made of them already, for metrics that read the same."""
 
     @classmethod
     def of(cls, pairs: Pairs, squares: HostArray | float | None = None) -> Cells:
@@ -105,7 +107,13 @@ class Cells:
     @cached_property
     def spread(self) -> Margins:
         """The same sums of ``squares``."""
-        return self.margins_of(self.squares)
+        return self.margins_of(self.squares) if self.weighted else self.margins
+
+    @cached_property
+    def kinds(self) -> tuple[HostArray, HostArray]:
+        """The amounts of the four kinds of rows of every class, and their variances: (4, C) each."""
+        amounts = kinds_of(self.margins)
+        return amounts, kinds_of(self.spread) if self.weighted else amounts
 
     def margins_of(self, amounts: HostArray) -> Margins:
         """Those of other amounts (K,) in the same cells."""
@@ -145,6 +153,12 @@ class Cells:
         """Where the class ``index`` of the whole task is among those that occur."""
         place = int(np.searchsorted(self.classes, index))
         return place if place < self.size and self.classes[place] == index else None
+
+
+def kinds_of(margins: Margins) -> HostArray:
+    """True positives, false negatives, false positives and true negatives of every class: (4, C)."""
+    tp, support, predicted, n = margins
+    return np.stack([tp, support - tp, predicted - tp, n - support - predicted + tp])
 
 
 def dot(left: HostArray, right: HostArray) -> float:

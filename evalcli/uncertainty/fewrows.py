@@ -28,7 +28,7 @@ import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.slopes import RATIOS, kinds_of
+from evalcli.uncertainty.slopes import RATIOS
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -75,7 +75,7 @@ def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float:
 
     Classes of one row have either all or nothing, and are taken to have the same share.
     """
-    kinds, squares = (np.maximum(kinds_of(margins), 0.0) for margins in (cells.margins, cells.spread))
+    kinds, squares = (np.maximum(part, 0.0) for part in cells.kinds)
     top, bottom = (part.kinds[:, None] for part in ratio)
     below = (bottom * kinds).sum(axis=0)
     held = (below > 0.0) & (weights > 0.0)

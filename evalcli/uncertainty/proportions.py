@@ -81,14 +81,24 @@ def overall(name: MetricName, cells: Cells, critical: float, classes: int) -> In
     curve = _curve(name, cells, classes)
     if curve is None:
         return None
-    right, squares = (float(part.tp.sum()) for part in (cells.margins, cells.spread))
-    accuracy = wilson_weighted(right, cells.n - right, squares, float(cells.spread.n) - squares, critical)
-    low, high = sorted(curve(end) for end in (accuracy.low, accuracy.high))
+    accuracy = _accuracy(cells, critical)
+    low, high = sorted(curve(np.array([accuracy.low, accuracy.high])).tolist())
     return Interval(low, high, accuracy.method)
 
 
-def _curve(name: MetricName, cells: Cells, classes: int) -> Callable[[float], float] | None:
-    """What the metric is at an accuracy."""
+def _accuracy(cells: Cells, critical: float) -> Interval:
+    """The interval of the accuracy, which every micro average asks for."""
+    key = "accuracy", critical
+    if key not in cells.known:
+        right, squares = (float(part.tp.sum()) for part in (cells.margins, cells.spread))
+        ends = right, cells.n - right, squares, float(cells.spread.n) - squares
+        cells.known[key] = wilson_weighted(*ends, critical)
+    found: Interval = cells.known[key]
+    return found
+
+
+def _curve(name: MetricName, cells: Cells, classes: int) -> Callable[[HostArray], HostArray] | None:
+    """What the metric is at accuracies (K,)."""
     if name.base == "accuracy" or (name.base == "recall" and name.average == "weighted"):
         return lambda accuracy: accuracy
     if name.base == "error_rate":
@@ -97,9 +107,10 @@ def _curve(name: MetricName, cells: Cells, classes: int) -> Callable[[float], fl
         return None
     n = cells.n
 
-    def pooled(accuracy: float) -> float:
-        right, every = np.array([accuracy * n]), np.array([n])
-        one = Counts(right, every, every, np.asarray(n * classes))
-        return float(name.entry.formula(one, *name.arguments)[0])
+    def pooled(accuracy: HostArray) -> HostArray:
+        right, every = (accuracy * n)[:, None], np.full((len(accuracy), 1), n)
+        one = Counts(right, every, every, np.full(len(accuracy), n * classes))
+        values: HostArray = name.entry.formula(one, *name.arguments)[:, 0]
+        return values
 
     return pooled

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -74,8 +74,11 @@ class Linear(NamedTuple):
 
     def of(self, margins: Margins) -> HostArray:
         """Its value for every class (C,)."""
-        value: HostArray = self.tp * margins.tp + self.support * margins.support + self.predicted * margins.predicted
-        return value + self.n * margins.n
+        parts = [part if each == 1 else each * part for each, part in zip(self, margins, strict=True) if each]
+        value: HostArray = parts[0]
+        for part in parts[1:]:
+            value = value + part
+        return value if value.ndim else np.broadcast_to(value, margins.tp.shape)
 
     @property
     def kinds(self) -> HostArray:
@@ -115,10 +118,24 @@ def _over(numerator: HostArray, denominator: HostArray) -> HostArray:
     return quotient
 
 
-def kinds_of(spread: Margins) -> HostArray:
-    """The variance of the four kinds of rows of every class: (4, C)."""
-    tp, support, predicted, n = spread
-    return np.stack([tp, support - tp, predicted - tp, n - support - predicted + tp])
+class _Bend(NamedTuple):
+    """Of a ratio of every class: what one more row of each kind gains (4, C), and what samples of this size do (C,)."""
+
+    first: HostArray
+    second: HostArray
+
+
+def _bend(ratio: Ratio, cells: Cells) -> _Bend:
+    """Both derivatives by the four kinds of rows, the second added up by how these vary."""
+    if ratio in cells.known:  # several means of one ratio ask
+        return cast("_Bend", cells.known[ratio])
+    below = ratio.bottom.of(cells.margins)
+    values = _over(ratio.top.of(cells.margins), below)
+    bottom = ratio.bottom.kinds[:, None]
+    first = _over(ratio.top.kinds[:, None] - values * bottom, below)
+    second = (cells.kinds[1] * (-2.0 * _over(bottom * first, below))).sum(axis=0)
+    cells.known[ratio] = bend = _Bend(first, second)
+    return bend
 
 
 @dataclass(frozen=True)
@@ -150,16 +167,11 @@ class MeanOfRatios:
 
     def bias(self, cells: Cells) -> float:
         """Half the sum of second derivatives."""
-        margins, kinds = cells.margins, kinds_of(cells.spread)
-        below = self.ratio.bottom.of(margins)
-        values = _over(self.ratio.top.of(margins), below)
-        bottom = self.ratio.bottom.kinds[:, None]
-        first = _over(self.ratio.top.kinds[:, None] - values * bottom, below)
-        second = -2.0 * _over(bottom * first, below)
+        margins, (first, second) = cells.margins, _bend(self.ratio, cells)
         if self.weights is not None:
-            return dot(self.weights, (kinds * second).sum(axis=0)) / 2.0
+            return dot(self.weights, second) / 2.0
         # T = X / S with X = Σ support·value and S = Σ support: T″ = (X″ − 2·T′·S′) / S
-        bent = 2.0 * (kinds[:2] * first[:2]).sum(axis=0) + margins.support * (kinds * second).sum(axis=0)
+        bent = 2.0 * (cells.kinds[1][:2] * first[:2]).sum(axis=0) + margins.support * second
         moved = dot(cells.squares, self.slope(margins).at(cells.target, cells.preds))
         return (float(bent.sum()) - 2.0 * moved) / (2.0 * float(margins.support.sum()))
 
