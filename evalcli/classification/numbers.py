@@ -17,7 +17,7 @@ from evalcli.metrics.threads import each
 from evalcli.reporting import value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.intervals import Intervals
@@ -55,7 +55,7 @@ class Setting(NamedTuple):
 
 
 class Numbers:
-    """What was counted, and what it says."""
+    """What was counted, and what it says; ``counted`` says a metric of counts where that is known."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class Numbers:
         confusion: ConfusionCounts,
         states: ScoreStates | None,
         clusters: ClusterStates | None = None,
+        counted: Callable[[MetricName], float] | None = None,
     ) -> None:
         self.setting, self._confusion, self._states, self.clusters = setting, confusion, states, clusters
-        counted, picked = confusion.class_counts().numpy(), setting.picked
-        tp, support, predicted = (_take(part, picked) for part in (counted.tp, counted.support, counted.predicted))
-        self.counts = Counts(tp, support, predicted, counted.n)
+        self.counts = counts_of(confusion, setting.picked)
+        self._value_of_counts = self._evaluated if counted is None else counted
 
     @property
     def total(self) -> float:
@@ -157,8 +157,11 @@ class Numbers:
         return covariance(self._intervals, names)
 
     def _counted(self, name: MetricName) -> Value:
+        return value_of(self._value_of_counts(name))
+
+    def _evaluated(self, name: MetricName) -> float:
         task, names, scope = self.setting.task, self.setting.names, self.setting.scope
-        return value_of(float(metric_value(name, self.counts, scope=scope, positive=task.positive, classes=names)))
+        return float(metric_value(name, self.counts, scope=scope, positive=task.positive, classes=names))
 
     def _scored(self, name: MetricName) -> Value:
         if self.scores is None:
@@ -200,6 +203,13 @@ def listed(task: Task, counted: Counts) -> tuple[tuple[str, ...], np.ndarray[tup
         picked = np.flatnonzero((counted.support > 0) | (counted.predicted > 0))
     numbers = picked.tolist()
     return tuple(task.classes[i] for i in numbers) if task.classes else tuple(map(str, numbers)), picked
+
+
+def counts_of(confusion: ConfusionCounts, picked: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Counts:
+    """What was counted of the ``picked`` classes (C,)."""
+    counted = confusion.class_counts().numpy()
+    tp, support, predicted = (_take(part, picked) for part in (counted.tp, counted.support, counted.predicted))
+    return Counts(tp, support, predicted, counted.n)
 
 
 def _take(values: Any, picked: Any) -> Any:  # host arrays of counts or of weights

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from evalcli import __version__
 from evalcli.addresses import between, wholes_of
 from evalcli.classification.findings import Facts, find
-from evalcli.classification.numbers import Numbers, Setting, listed
+from evalcli.classification.numbers import Numbers, Setting, counts_of, listed
+from evalcli.classification.sliced_counts import SlicedCounts
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import check_task, parse
 from evalcli.report import Clustered, Confusion, Report, Value
 from evalcli.reporting import Sliced, SliceRows, digest_of, notes_of, records, signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.slices import Slice
@@ -29,13 +30,19 @@ if TYPE_CHECKING:
     from evalcli.searched import Scan
     from evalcli.sources.base import InputFile
 
-    _Held = tuple[Slice, ClusterStates | None]
-
 MATRIX_CLASSES = 100
 """Up to so many classes a report holds the whole confusion matrix; beyond, the most confused pairs."""
 
 MOST_PAIRS = 1000
 """How many confused pairs a report holds at most."""
+
+
+class _Held(NamedTuple):
+    """What there is of a slice: its states, the clusters of its rows, what its counts say."""
+
+    states: Slice
+    clusters: ClusterStates | None
+    counted: Callable[[MetricName], float]
 
 
 class Reporter:
@@ -138,8 +145,8 @@ class Reporter:
         return self.setting._replace(method="delta", shown=shown, workers=1, whole=self.numbers.scores)
 
     def _numbers_of(self, one: Sliced[_Held]) -> Numbers:
-        held, clusters = one.held
-        return Numbers(self._of_slices, held.confusion, held.scores, clusters)
+        (confusion, scores), clusters, counted = one.held
+        return Numbers(self._of_slices, confusion, scores, clusters, counted)
 
     def _slices(self) -> SliceRows[_Held]:
         """Every slice that has rows, column by column."""
@@ -152,15 +159,22 @@ class Reporter:
         return SliceRows(metrics, self._sliced(), self.plan)
 
     def _sliced(self) -> list[Sliced[_Held]]:
+        every = [
+            (number, code, held) for number, states in enumerate(self.slices) for code, held in states.slices().items()
+        ]
+        together = SlicedCounts(self.setting, [counts_of(held.confusion, self.picked) for _, _, held in every])
         return [
             Sliced(
-                slicer,
+                self.source.slicers[number],
                 code,
                 held.confusion.rows,
-                (held, self.clusters_in[number].of(code) if self.clusters_in else None),
+                _Held(
+                    held,
+                    self.clusters_in[number].of(code) if self.clusters_in else None,
+                    partial(together.value, place=place),
+                ),
             )
-            for number, (slicer, states) in enumerate(zip(self.source.slicers, self.slices, strict=True))
-            for code, held in states.slices().items()
+            for place, (number, code, held) in enumerate(every)
         ]
 
     def _scan(self) -> Scan | None:
