@@ -20,6 +20,7 @@ resolution of probability forecasts through decomposition of the empirical score
 
 from __future__ import annotations
 
+from functools import cache
 from math import erf, pi, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
@@ -81,9 +82,7 @@ def calibration_interval(
         error = sqrt(own * error * error + common)
         return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
 
-    critical = confidence.critical
-    low = root(lambda factor: surprise(factor) - critical)
-    high = root(lambda factor: surprise(factor) + critical)
+    low, high = roots(surprise, confidence.critical)
     most = largest_error(table, confidence, mean_weight)
     return Interval(low * value, min(high * value, most), "inversion").holding(value, 0.0, 1.0)
 
@@ -235,6 +234,12 @@ def root(falling: Callable[[float], float]) -> float:
             high, below, above = middle, at, above * stays
         before = at
     return (low + high) / 2.0
+
+
+def roots(surprise: Callable[[float], float], critical: float) -> tuple[float, float]:
+    """Between which factors a falling function lies between ``critical`` and less that."""
+    at = cache(surprise)  # both begin at the same places
+    return root(lambda factor: at(factor) - critical), root(lambda factor: at(factor) + critical)
 
 
 def largest_gap_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:

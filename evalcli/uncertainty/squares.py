@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.uncertainty.bins import gaps_along, gaps_of, largest_error, normal_parts, root
+from evalcli.uncertainty.bins import gaps_along, gaps_of, largest_error, normal_parts, roots
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval, none_of, wilson
 from evalcli.uncertainty.quantiles import t_quantile
@@ -127,7 +127,7 @@ def _factors(value: float, measured: Callable[[float], Measured], critical: floa
     def above(factor: float) -> float:
         return surprise(value, measured(factor))
 
-    return root(lambda factor: above(factor) - critical), root(lambda factor: above(factor) + critical)
+    return roots(above, critical)
 
 
 def surprise(value: float, expected: Measured) -> float:
@@ -177,8 +177,7 @@ def side_interval(
     value, above = side_surprise(table, sign, mean_weight, together)
     if not value > 0.0:
         return Interval(0.0, none_of(float(table.n.sum()) / mean_weight, confidence.critical), "wilson")
-    critical = confidence.critical
-    low, high = root(lambda factor: above(factor) - critical), root(lambda factor: above(factor) + critical)
+    low, high = roots(above, confidence.critical)
     most = largest_error(table, confidence, mean_weight, sign)
     return Interval(low * value, min(high * value, most), METHOD).holding(value, 0.0, 1.0)
 
