@@ -31,6 +31,8 @@ MANY_NUMBERS = 50
 QUARTILES = (0.25, 0.5, 0.75)
 MOST_SLICES = 10_000
 READ = 1 << 20
+_SHORT = 2
+"""Bytes of whole numbers each of which has a place in a table."""
 NEAR = 1 << 16
 """Whole numbers that lie within so many of each other are looked up in a table."""
 
@@ -249,6 +251,10 @@ def array_coding(array: StoredArray, path: str, flag: str = "--by", bounds: Sequ
     texts = ["true" if each is True else "false" if each is False else f"{each:.17g}" for each in distinct.tolist()]
     order = class_order(texts)
     place = np.array([order.index(text) for text in texts], np.int64)
+    if _is_short(distinct.dtype):
+        whole = np.full(1 << distinct.dtype.itemsize * 8, -1, np.int64)
+        whole[_addresses(distinct)] = place
+        return Coding(order, lambda read: whole[_addresses(read)])
     if len(distinct) and distinct.dtype.kind in "iu" and int(distinct[-1]) - int(distinct[0]) < NEAR:
         first = int(distinct[0])
         table = np.full(int(distinct[-1]) - first + 1, -1, np.int64)
@@ -284,12 +290,31 @@ def _distinct(array: StoredArray) -> Array:
 
 def _unique(values: Array) -> Array:
     """The values that occur, but for NaN; whole numbers near each other without sorting them."""
+    if _is_short(values.dtype):
+        seen = np.zeros(1 << values.dtype.itemsize * 8, bool)
+        seen[_addresses(values)] = True
+        return np.sort(np.flatnonzero(seen).astype(_unsigned(values.dtype)).view(values.dtype.newbyteorder("=")))
     if values.dtype.kind in "iu" and len(values):
         low, high = int(values.min()), int(values.max())
         if high - low < NEAR:
             return (np.flatnonzero(np.bincount(values.astype(np.int64, copy=False) - low)) + low).astype(values.dtype)
     distinct = np.unique(values)
     return distinct[~np.isnan(distinct)] if distinct.dtype.kind == "f" else distinct
+
+
+def _is_short(dtype: np.dtype[Any]) -> bool:
+    """Whether a table has room for every value there can be."""
+    return dtype.kind in "iu" and dtype.itemsize <= _SHORT
+
+
+def _unsigned(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(f"u{dtype.itemsize}")
+
+
+def _addresses(values: Array) -> Array:
+    """Where short whole numbers stand in such a table."""
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return native.view(_unsigned(values.dtype))
 
 
 def _quartiles(array: StoredArray) -> tuple[float, ...]:

@@ -230,3 +230,21 @@ def test_the_odd_cell_is_the_same_one_for_ranks(files, frame, run):
     alone = run("report", "a.csv", "--by", "age:18")
     assert "a.csv: cell 'old' in column 'age' is not one number (2 in all: line 8, line 301)" in alone.stderr
     assert alone.stderr == f"evalcli: {report_by_threads(3, Path('a.csv'), '--by', 'age:18')}\n"
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "<i2", "<u2", ">i2", "<i4", ">i8"])
+def test_whole_numbers_are_slices_in_their_order_whatever_their_width(dtype):
+    ends = np.iinfo(dtype)
+    values = np.array([3, 1, max(ends.min, -40_000), 2, min(ends.max, 20_000), 1], dtype)
+    coding = array_coding(hold(values, "x"), "p")
+    names = sorted({*values.tolist()})
+    assert (coding.values, coding.ranged) == (tuple(map(str, names)), False)
+    assert coding.codes(values).tolist() == [names.index(value) for value in values.tolist()]
+    assert coding.codes(np.array([4, 2], dtype)).tolist() == [-1, names.index(2)]  # the file was changed meanwhile
+
+
+def test_many_short_numbers_are_cut_in_ranges():
+    values = np.arange(-100, 100, dtype=np.int16)
+    coding = array_coding(hold(values, "x"), "p")
+    assert (coding.values, coding.ranged) == (("[-100, -51)", "[-51, -1)", "[-1, 49)", "[49, 99]"), True)
+    assert np.bincount(coding.codes(values)).tolist() == [49, 50, 50, 51]
