@@ -15,6 +15,7 @@ from evalcli.metrics.calibration import BINS, BinTable, ece, stored_confidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keycolumn import KeyColumn
 from evalcli.metrics.keys import scores_of, sort_keys
+from evalcli.metrics.once import once
 from evalcli.metrics.roc import Certified
 from evalcli.metrics.scorestate import ProbabilityState, add_exactly
 
@@ -122,6 +123,7 @@ def told_confidence(rows: ProbabilityRows) -> HostArray:
     return told
 
 
+@once
 def equal_mass_bins(groups: ConfidenceGroups, bins: int = BINS) -> BinTable:
     """Bins (B,) of nearly equal size, by rising confidence; ties are never split, so a bin may be larger or empty.
 

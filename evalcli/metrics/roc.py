@@ -29,13 +29,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from evalcli.metrics.once import once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.segments import Segments
 
 _EPS = sys.float_info.epsilon
 _BLOCK = 1 << 14
+_KEPT = 1 << 17
+"""Segments whose blocks are kept: 2 MB."""
+_BLOCKS = "blocks"
 _LIMB = 20
 """Counts are multiplied in two parts: up to 2^42 rows no sum of products leaves int64."""
 
@@ -94,6 +97,16 @@ class Ranking:
         """How many negatives there are, or the sum of their weights."""
         return self._total(self.neg)
 
+    @cached_property
+    def found(self) -> HostArray:
+        """The positives up to the end of each segment (K,) float64."""
+        return self.pos.cumsum(dtype="float64")
+
+    @cached_property
+    def alarms(self) -> HostArray:
+        """The negatives up to the end of each segment (K,) float64."""
+        return self.neg.cumsum(dtype="float64")
+
     def _total(self, amounts: HostArray) -> float:
         """The last of the running sums: with weights, pairwise addition could end a bit beside it."""
         return float(amounts.sum() if self.counted or len(amounts) == 0 else amounts.cumsum()[-1])
@@ -133,7 +146,17 @@ class _Block(NamedTuple):
         return _share(self.tp, self.tp + np.where(self.mixed, self.fp0, self.fp))
 
 
-def _blocks(ranking: Ranking) -> Iterator[_Block]:
+def _blocks(ranking: Ranking) -> Iterable[_Block]:
+    """The blocks, from the highest score down; those of a short ranking are kept, for other numbers of it."""
+    if len(ranking.pos) > _KEPT:
+        return _made(ranking)
+    if _BLOCKS not in ranking.known:
+        ranking.known[_BLOCKS] = list(_made(ranking))
+    blocks: list[_Block] = ranking.known[_BLOCKS]
+    return blocks
+
+
+def _made(ranking: Ranking) -> Iterator[_Block]:
     import numpy as np
 
     found, alarms = ranking.pos[:0].sum(), ranking.neg[:0].sum()

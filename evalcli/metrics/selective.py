@@ -60,11 +60,13 @@ def aurc(groups: ConfidenceGroups) -> Certified:
     value = float(even.sum()) / total
     if not coarse.any():
         return Certified(value, value, value)
-    m, w, k0, e0 = order
-    none = np.zeros_like(m)
-    last = _area(m - w, none, k0, e0, counted) + _area(w, w, k0 + (m - w), e0, counted)
-    first = _area(w, w, k0, e0, counted) + _area(m - w, none, k0 + w, e0 + w, counted)
-    low, high = (float(np.where(coarse, bound, even).sum()) / total for bound in (last, first))
+    doubtful = np.flatnonzero(coarse & (order.wrong > 0) & (order.wrong < order.rows))  # others have one order
+    m, w, k0, e0 = (part[doubtful] for part in order)
+    span, right = harmonic_span if counted else _log_span, m - w
+    last, first = even.copy(), even
+    last[doubtful] = e0 * span(k0, right) + (w + (e0 - (k0 + right)) * span(k0 + right, w))
+    first[doubtful] = w + (e0 - k0) * span(k0, w) + (e0 + w) * span(k0 + w, right)
+    low, high = (float(bound.sum()) / total for bound in (last, first))
     return Certified(value, min(low, value), max(high, value))
 
 
@@ -155,7 +157,9 @@ def harmonic_span(start: HostArray, count: HostArray) -> HostArray:
     [1.5, 9.99999000001e-07]
     """
     stop = start + count
-    near = _HARMONIC[np.minimum(stop, _SMALL).astype(np.int64)] - _HARMONIC[np.minimum(start, _SMALL).astype(np.int64)]
+    near, few = np.zeros_like(start), np.flatnonzero(start < _SMALL)
+    ends = (np.minimum(part[few], _SMALL).astype(np.int64) for part in (stop, start))
+    near[few] = np.subtract(*(_HARMONIC[end] for end in ends))
     a, b = np.maximum(start, _SMALL), np.maximum(stop, _SMALL)
     # ln b − ln a and the differences of Euler's series 1/2x − 1/12x² + 1/120x⁴, without cancellation
     far = (b - a) / (a * b)

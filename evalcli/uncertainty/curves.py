@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from math import inf, isnan, pi
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,6 +47,8 @@ _KEPT = 1 << 20
 """Draws that may be kept until others are made: 8 MB."""
 _AREAS = frozenset({"aurc", "excess_aurc"})
 """Of the risk–coverage curve."""
+_PLACES, _SHORT = "runs of segments", 1 << 17
+"""What is kept of no more than so many segments: 3 MB."""
 _FEWEST = 2.0
 """Degrees of freedom of a variance that a single row makes up."""
 
@@ -67,7 +69,7 @@ def curve_interval(
     if isnan(exact.value):
         return None
     rows = min(ranking.positives, ranking.negatives) / mean_weight
-    sides = joined(ranking.pos, ranking.neg, MOST if drawn else FEW)
+    sides = joined(ranking.pos, ranking.neg, MOST if drawn else FEW, ranking.known)
     return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=drawn)
 
 
@@ -84,30 +86,46 @@ def selective_interval(
     if isnan(exact.value):
         return None
     rows = float(groups.n.sum()) / mean_weight
-    sides = joined(groups.right, groups.wrong, MOST if drawn or base in _AREAS else FEW)
+    sides = joined(groups.right, groups.wrong, MOST if drawn or base in _AREAS else FEW, groups.known)
     drawn = drawn and base not in _AREAS
     return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=drawn)
 
 
-def joined(first: HostArray, second: HostArray, most: int) -> tuple[HostArray, HostArray]:
+def joined(
+    first: HostArray, second: HostArray, most: int, known: dict[Any, Any] | None = None
+) -> tuple[HostArray, HostArray]:
     """Both sides of at most ``most`` runs of segments.
 
     A run is as long as ``arcsin √share`` of either side lets it be, so that a share is told to a like part of its
-    error everywhere: at 0.001 as at 0.5.
+    error everywhere: at 0.001 as at 0.5. What is ``known`` of the same sides is kept there for other numbers of runs.
     """
-    sides = first.astype(np.float64), second.astype(np.float64)
-    heads = heads_of_runs(*sides, most)
+    known = {} if known is None or len(first) > _SHORT else known
+    if _PLACES not in known:
+        sides = first.astype(np.float64), second.astype(np.float64)
+        known[_PLACES] = sides, _places(*sides)
+    sides, places = known[_PLACES]
+    heads = _heads(places, most)
     return (np.add.reduceat(sides[0], heads), np.add.reduceat(sides[1], heads)) if len(heads) < len(first) else sides
 
 
 def heads_of_runs(first: HostArray, second: HostArray, most: int) -> HostArray:
     """The segments (K,) with which the runs of ``joined`` begin."""
-    if len(first) <= most:
-        return np.arange(len(first))
+    return np.arange(len(first)) if len(first) <= most else _heads(_places(first, second), most)
+
+
+def _places(first: HostArray, second: HostArray) -> HostArray:
+    """How far along a curve each segment (K,) ends: from 0 to π."""
     places = np.zeros(len(first))
     for side in (first, second):
         share = np.minimum(side.cumsum() / max(float(side.sum()), 1e-300), 1.0)
         places += np.arcsin(np.sqrt(share))
+    return places
+
+
+def _heads(places: HostArray, most: int) -> HostArray:
+    """The segments with which runs begin; each is one by itself where there are no more than ``most``."""
+    if len(places) <= most:
+        return np.arange(len(places))
     runs = np.minimum((places * (most / pi) * (1.0 - 1e-12)).astype(np.int64), most - 1)
     return np.flatnonzero(np.diff(runs, prepend=-1))
 
@@ -214,7 +232,8 @@ def slopes_of(
     moved[0, np.arange(len(held)), held] += steps
     moved[1, np.arange(len(held)), held] -= np.minimum(steps, amounts[held])
     every = moved.reshape(-1, len(amounts))
-    up, down = value(every[:, :split], every[:, split:]).reshape(2, -1)
+    blocks = (every[start : start + _TOGETHER] for start in range(0, max(len(every), 1), _TOGETHER))
+    up, down = np.concatenate([value(some[:, :split], some[:, split:]) for some in blocks]).reshape(2, -1)
     slopes = np.zeros(len(amounts))
     slopes[held] = (up - down) / (steps + np.minimum(steps, amounts[held]))
     slopes[np.isnan(slopes)] = 0.0  # without its only segment a side has no curve

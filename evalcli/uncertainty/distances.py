@@ -53,7 +53,7 @@ def distance_interval(
     if isnan(exact.value):
         return None
     rows = ranking.positives / mean_weight, ranking.negatives / mean_weight
-    sides = joined(ranking.pos, ranking.neg, _MOST if drawn else _FEW)
+    sides = joined(ranking.pos, ranking.neg, _MOST if drawn else _FEW, ranking.known)
     seen = _largest(sides[0][None], sides[1][None])[0]
     alike = 2.0 / (1.0 / rows[0] + 1.0 / rows[1])
     smoothed = _smoothed(sides, (_WIDE - _NARROWER * seen) * alike**-0.2)
@@ -97,8 +97,7 @@ def _smoothed(sides: tuple[HostArray, HostArray], width: float) -> tuple[HostArr
 
 def _variance(ranking: Ranking, rows: tuple[float, float]) -> float:
     """That of the two shares where they are farthest apart, each with a row more on either side."""
-    found = ranking.pos.cumsum(dtype=np.float64) / ranking.positives
-    alarms = ranking.neg.cumsum(dtype=np.float64) / ranking.negatives
+    found, alarms = ranking.found / ranking.positives, ranking.alarms / ranking.negatives
     place = int(np.argmax(np.abs(found - alarms)))
     shares = [(float(side[place]) * n + 1.0) / (n + 2.0) for side, n in zip((found, alarms), rows, strict=True)]
     return sum(share * (1.0 - share) / n for share, n in zip(shares, rows, strict=True))

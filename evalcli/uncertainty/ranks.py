@@ -134,7 +134,7 @@ def auroc_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEsti
 
 def placements(ranking: Ranking) -> tuple[HostArray, HostArray]:
     """Of a positive and of a negative in each segment (K,), the share of the other side that it beats, or loses to."""
-    tp, fp = np.cumsum(ranking.pos, dtype=np.float64), np.cumsum(ranking.neg, dtype=np.float64)
+    tp, fp = ranking.found, ranking.alarms
     return 1.0 - (fp - ranking.neg / 2.0) / ranking.negatives, (tp - ranking.pos / 2.0) / ranking.positives
 
 
@@ -191,14 +191,11 @@ def average_precision_estimate(ranking: Ranking, squares: Squares | None = None)
         return None
     squares = Squares.of(ranking) if squares is None else squares
     certified = average_precision(ranking)
-    pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
-    a, b = np.cumsum(pos), np.cumsum(neg)
     total = ranking.positives
-    mean = dot(pos, _shares(a, a + b)) / total
     rows, others = _rows(total, squares.pos), _rows(ranking.negatives, squares.neg)
     found = _jackknife(ranking, squares)
-    variance = found.pos + found.neg
-    telling = _telling(pos, _shares(b, a + b)) * rows / total
+    mean, variance = found.mean, found.pos + found.neg
+    telling = _telling(ranking.pos, _shares(ranking.alarms, ranking.found + ranking.alarms)) * rows / total
     grown = (telling * variance + _SHARE * max(variance, mean * (1.0 - mean) / rows)) / (telling + _SHARE)
     pos_part = found.pos / variance if variance > 0.0 else 1.0
     if not variance > 0.0:
@@ -210,6 +207,7 @@ def average_precision_estimate(ranking: Ranking, squares: Squares | None = None)
 class _Jackknife(NamedTuple):
     """What ``pos`` and ``neg`` add to the variance of an average precision, its bias and ``RankEstimate.drift``."""
 
+    mean: float
     pos: float
     neg: float
     bias: float
@@ -225,7 +223,7 @@ def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
     Source: Efron and Stein 1981, The jackknife estimate of variance.
     """
     pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
-    a, b = np.cumsum(pos), np.cumsum(neg)
+    a, b = ranking.found, ranking.alarms
     total, others = ranking.positives, ranking.negatives
     one, other = (max(each, _TINY) for each in (squares.pos / total, squares.neg / others))
     precision, lower, higher = (_shares(a - less, a + b - out) for less, out in ((0.0, 0.0), (one, one), (0.0, other)))
@@ -238,7 +236,8 @@ def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
     moved = (dot(rows, of_pos) + dot(others_, of_neg)) / size
     drift = (sum_ + dot(rows, fallen)) / rest - float(rows.sum()) * moved
     bias = (size - 1.0) * moved
-    return _Jackknife(dot(rows, (of_pos - moved) ** 2), dot(others_, (of_neg - moved) ** 2), bias, drift)
+    mean = sum_ / total
+    return _Jackknife(mean, dot(rows, (of_pos - moved) ** 2), dot(others_, (of_neg - moved) ** 2), bias, drift)
 
 
 def _shares(part: HostArray, whole: HostArray) -> HostArray:
@@ -253,8 +252,7 @@ def precision_influence(ranking: Ranking) -> tuple[HostArray, HostArray]:
     With ``a`` positives and ``b`` negatives up to there, a positive adds its precision ``a / (a + b)`` less the mean,
     and raises by ``b / (a + b)²`` that of every positive at or below it; a negative lowers those by ``a / (a + b)²``.
     """
-    pos, neg = ranking.pos.astype(np.float64), ranking.neg.astype(np.float64)
-    a, b = np.cumsum(pos), np.cumsum(neg)
+    pos, a, b = ranking.pos.astype(np.float64), ranking.found, ranking.alarms
     total, whole = ranking.positives, np.where(a + b > 0, a + b, 1.0)
     raised, lowered = (np.cumsum((pos / whole * (side / whole))[::-1])[::-1] for side in (b, a))
     mean = dot(pos, a / whole) / total
