@@ -26,7 +26,8 @@ from evalcli.firstfault import raise_first
 from evalcli.layout import find_layout
 from evalcli.metrics.threads import usable_cores
 from evalcli.own import OwnMetrics
-from evalcli.ownstates import NONE, Contribution, OwnName, contributed, names_of, restored
+from evalcli.owncontributions import Contribution, OwnName, names_of
+from evalcli.ownstates import NONE, contributed, restored
 from evalcli.partfile import pack, unpack
 from evalcli.parts import Part, order, part_of
 from evalcli.plaindata import fitted, plain

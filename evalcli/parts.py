@@ -17,8 +17,9 @@ from evalcli.evaluation import Measured, measure, report_of, with_own
 from evalcli.evidence import Evidence
 from evalcli.layout import Layout  # noqa: TC001  # the reader of parts looks at annotations
 from evalcli.metrics.registry import parse, split_address
+from evalcli.owncontributions import Contribution, OwnName  # noqa: TC001  # likewise
 from evalcli.owngroups import Sampled
-from evalcli.ownstates import NONE, Contribution, OwnName, OwnStates, contributed, restored
+from evalcli.ownstates import NONE, OwnStates, contributed, restored
 from evalcli.partfile import SCHEMA, forged, pack, read_bytes, unpack
 from evalcli.plaindata import fitted, plain
 from evalcli.sources.base import Field, InputFile, Note, Scanned, Slicer, Source
