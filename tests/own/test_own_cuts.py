@@ -145,6 +145,43 @@ def test_ranks_that_cut_files_are_the_bytes_of_one_run(lay, run, suffix, options
     assert (first.code, first.stdout) == (0, alone.stdout)
 
 
+@pytest.mark.parametrize("sides", [("p.npy", "t.csv"), ("p.csv", "t.npy")], ids=["truth in a table", "said in one"])
+def test_ranks_that_read_a_tensor_beside_a_table_are_the_bytes_of_one_run(lay, run, sides):
+    lay("labels", ".csv", ["a"], [200])
+    rows = [line.split(",") for line in Path("a.csv").read_text().splitlines()[1:]]
+    for column, (side, name) in enumerate({"p": "pred", "t": "target"}.items()):
+        np.save(f"{side}.npy", np.array([int(row[column]) for row in rows]))
+        Path(f"{side}.csv").write_text("\n".join([name, *(row[column] for row in rows), ""]))
+    files = [f"{Path.cwd()}/{side}" for side in sides]
+    alone = run("report", *files, *there())
+    own(alone)
+    first, _ = ranks(2, "report", *files, *there())
+    assert (first.code, first.stdout) == (0, alone.stdout)
+
+
+@pytest.mark.parametrize("key", [(), ("--id", "n")], ids=["by position", "by id"])
+@pytest.mark.parametrize("options", [("--by", "kind"), ("--where", "kind = 'x'")], ids=["by", "some"])
+def test_parts_of_pairs_of_files_are_the_bytes_of_one_run(lay, run, key, options):
+    lay("scores", ".csv")
+    for name in FILES:
+        head, *lines = Path(f"{name}.csv").read_text().splitlines()
+        assert head == "pred,target,n,kind"
+        rows = [line.split(",") for line in lines]
+        Path(f"p_{name}.csv").write_text("".join(["n,pred\n", *(f"{row[2]},{row[0]}\n" for row in rows)]))
+        rows = rows[::-1] if key else rows
+        Path(f"t_{name}.csv").write_text(
+            "".join(["n,target,kind\n", *(f"{','.join(row[2:3] + row[1:2] + row[3:])}\n" for row in rows)])
+        )
+    alone = run("report", "p_*.csv", "t_*.csv", *ASKED, *key, *options)
+    own(alone)
+    for name in FILES:
+        done = run(
+            "report", f"p_{name}.csv", f"t_{name}.csv", *ASKED, *key, *options, "--quiet", "-o", f"{name}.evalcli"
+        )
+        assert done.code == 0, done.stderr
+    assert run("merge", *(f"{name}.evalcli" for name in FILES[::-1]), *ASKED[:4]).stdout == alone.stdout
+
+
 def test_ranks_that_read_whole_files_are_the_bytes_of_one_run(lay, run):
     lay("scores", ".csv")
     for name in FILES:
