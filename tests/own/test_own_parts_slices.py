@@ -26,6 +26,7 @@ from evalcli.parts import decode, encode, measure_part, report_of_part
 from evalcli.renderers import render
 from evalcli.sources.base import InputFile
 from evalcli.task import Choices
+from evalcli.uncertainty.intervals import Confidence
 
 HERE = Path(__file__).parent
 RNG = np.random.default_rng(8)
@@ -234,6 +235,37 @@ def test_slices_that_there_are_not_are_refused(slices):
     (one,) = unpack(encode(PARTS[0]), "p").about["contributions"]
     with pytest.raises(InputError, match="not a part that evalcli writes"):
         decode(forge(PARTS[0], {"contributions": [{**one, "slices": slices}]}))
+
+
+SURE = measure_part(rows(0, 60), replace(TASK, confidence=Confidence()), Execution(), own=OWN)
+
+
+def forged_groups():
+    """Of all rows, or of a slice."""
+    (one,) = unpack(encode(SURE), "p").about["contributions"]
+    first = one["slices"][0]
+    failure = {"name": "Few", "what": "x", "place": "", "where": ""}
+    for inside, (head, *more) in ((False, one["groups"]), (True, first["groups"])):
+        for changed in ({"number": 20}, {"number": -1}, {"rows": 0}, {"failures": [failure]}):
+            yield inside, [{**head, **changed}, *more]
+        for groups in ([*more, head], [head, head, *more], more, None):
+            yield inside, groups
+
+
+@pytest.mark.parametrize(("inside", "groups"), list(forged_groups()), ids=range(16))
+def test_groups_that_there_are_not_are_refused(inside, groups):
+    (one,) = unpack(encode(SURE), "p").about["contributions"]
+    first, *others = one["slices"]
+    changed = {"slices": [{**first, "groups": groups}, *others]} if inside else {"groups": groups}
+    assert decode(encode(SURE)).own.contributions
+    with pytest.raises(InputError, match="not a part that evalcli writes"):
+        decode(forge(SURE, {"contributions": [{**one, **changed}]}))
+
+
+@pytest.mark.parametrize("name", ["0/0~20.0.sum_squared_error", "0~.0.total", "0~0/0.0.total", "0/9~0.0.total"])
+def test_states_of_no_group_are_refused(name):
+    with pytest.raises(InputError, match="not a part that evalcli writes"):
+        decode(forge(SURE, arrays={f"own.{name}": np.zeros(1)}))
 
 
 @pytest.mark.parametrize("head", ["0/4", "0/00", "0/-1", "0/", "/0", "1/0", "0/0/0"])
