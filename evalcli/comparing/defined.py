@@ -170,13 +170,16 @@ class DefinedDifferences:
         return {one.name: told[one.name] for one in self.defined}
 
     def _is_known(self, one: Defined, pair: tuple[int, int], found: Found) -> bool:
-        """Whether it has a value in both models, and all that it reads a test."""
+        """Whether it has a value in both models, and all that it reads a test, if anything of that may differ."""
         earlier = {each.name for each in self.defined}
-        tested = all(
-            name in earlier or found.get(name) is not None or parse(name).base in OF_TRUTH
-            for name in names_of(one.tree)
+        names = [*names_of(one.tree)]
+        tested = [name for name in names if name in earlier or found.get(name) is not None]
+        rest = {*names} - {*tested}
+        return (
+            bool(tested)
+            and all(parse(name).base in OF_TRUTH for name in rest)
+            and all(self.values[place][one.name] is not None for place in pair)
         )
-        return tested and all(self.values[place][one.name] is not None for place in pair)
 
     def _difference(self, one: Defined, pair: tuple[int, int], found: Found, rows: _Rows) -> Difference | None:
         reference, other = (self.values[place] for place in pair)

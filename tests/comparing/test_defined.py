@@ -154,6 +154,12 @@ def test_of_more_models_each_is_compared_with_the_best():
     assert (back.low, back.high) == pytest.approx((-found["gap"].high, -found["gap"].low), abs=0.03)
 
 
+def test_what_is_the_same_for_all_models_has_no_test():
+    found = compared(two_labels, {"one": "1", "truth": "majority_baseline ** 2"}).data
+    assert found.metric("one").values == (1.0, 1.0)
+    assert [found.metric(name).differences[1] for name in ("one", "truth")] == [None, None]
+
+
 def test_what_is_undefined_has_no_difference():
     found = compared(two_labels, {"x": "accuracy / (recall[0] - recall[0])", "y": "1 / (recall[1] - recall[2])"})
     assert found.data.metric("x").values == (None, None)
