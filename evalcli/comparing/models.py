@@ -125,7 +125,8 @@ class _Comparing:
             numbers_of(one, task) for one, task in zip(self.counted.total.passes, self.counted.tasks, strict=True)
         ]
         self.every = every_class(self.task, self.numbers)
-        names = compared_names(self.members[0], self.task, self.numbers, self.question)
+        scored = all(each.scores is not None for each in self.numbers)
+        names = self.question.names(self.members[0], self.task.kind, scored=scored)
         whole = _Measured.of(self.counted, self.numbers, names)
         two = len(self.sources) == 2
         self.reference = 0 if two else best_of(names[0], whole.values)
@@ -369,21 +370,6 @@ def numbers_of(gathered: ClassificationPass, task: Task) -> Numbers:
     names, picked = listed(task, gathered.confusion.class_counts().numpy())
     return Numbers(
         Setting(task, names, picked, plan.choices.classes, plan.workers), gathered.confusion, gathered.scores
-    )
-
-
-def compared_names(
-    member: Member, task: Task, numbers: Sequence[Numbers], question: Question
-) -> tuple[MetricName, ...]:
-    """The metrics that all models have; what was asked for stays, and is refused where it must be."""
-    return names_for(member, task, question, scored=all(each.scores is not None for each in numbers))
-
-
-def names_for(member: Member, task: Task, question: Question, *, scored: bool) -> tuple[MetricName, ...]:
-    """The metrics to compare, of scores only where all models are ``scored``, or where these were asked for."""
-    asked = {*(question.metrics or ()), *question.beyond}
-    return tuple(
-        name for name in member.names(task.kind) if scored or not name.entry.needs_scores or str(name) in asked
     )
 
 

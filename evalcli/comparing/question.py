@@ -13,6 +13,7 @@ from evalcli.uncertainty.intervals import Confidence
 if TYPE_CHECKING:
     from evalcli.comparing.passes import Counted, Member
     from evalcli.expressions import Definition
+    from evalcli.metrics.registry import MetricName
 
 ROWS = 3
 """Flipped rows of every class and kind that are named, unless asked otherwise."""
@@ -56,6 +57,14 @@ class Question:
     def beyond(self) -> tuple[str, ...]:
         """All that is compared beyond the usual metrics, or beyond those asked for."""
         return (*self.also, *self.read)
+
+    def names(self, member: Member, kind: str, *, scored: bool) -> tuple[MetricName, ...]:
+        """The metrics to compare, of scores only where all models are ``scored``, or where these were asked for.
+
+        What was asked for stays, and is refused where it must be.
+        """
+        asked = {*(self.metrics or ()), *self.beyond}
+        return tuple(name for name in member.names(kind) if scored or not name.entry.needs_scores or str(name) in asked)
 
     def shown(self, member: Member, kind: str) -> frozenset[str]:
         """The metrics of the registry that a comparison of this task has rows for."""

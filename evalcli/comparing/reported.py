@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.comparing.defined import defined_of, rows_of
 from evalcli.comparing.looks import table_of
-from evalcli.comparing.models import names_for, numbers_of
+from evalcli.comparing.models import numbers_of
 from evalcli.definitions import with_definitions
 from evalcli.evaluation import Measured, report_of
 from evalcli.jointly import Jointly
@@ -48,7 +48,7 @@ def told_by_reports(
 ) -> Told:
     """The values and intervals of a report on each sample."""
     tasks = [outcome.task for outcome, _ in counted]
-    names = names_for(members[0], tasks[0], question, scored=all(task.scores != "labels" for task in tasks))
+    names = question.names(members[0], tasks[0].kind, scored=all(task.scores != "labels" for task in tasks))
     measured = [
         Measured(replace(member, asked=tuple(map(str, names)), also=()), *each)
         for member, each in zip(members, counted, strict=True)
