@@ -126,10 +126,15 @@ class Clusters:
         found = total / variance if variance > 0.0 else 0.0
         return _with_alike(moves.sums, found, self.sizes)
 
-    def of_class(self, influence: HostArray, one: OneClass) -> float:
-        """How much larger the variance of ``one`` class is than with independent rows."""
-        variance = dot(self.cells.amounts, influence**2)
-        return _with_alike(one.moved, one.variance / variance if variance > 0.0 else 0.0, one.rows)
+    def of_class(self, influence: HostArray, one: OneClass, confidence: Confidence) -> float:
+        """How much larger the variance of ``one`` class is than with independent rows.
+
+        Few clusters that make it up leave it unknown, but no more than if rows of a cluster were all alike.
+        """
+        variance, alike = dot(self.cells.amounts, influence**2), dot(one.rows, one.rows) / float(one.rows.sum())
+        grown = _with_alike(one.moved, one.variance / variance if variance > 0.0 else 0.0, one.rows)
+        doubt = t_quantile(1.0 - confidence.tail, freedom(one.moved, one.effective)) / self.critical(confidence, one)
+        return max(min(grown * doubt * doubt, alike), grown)
 
     def telling(self, sums: HostArray) -> float:
         """How many clusters the variance of ``sums`` (G,) rests on."""

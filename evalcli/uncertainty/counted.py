@@ -194,7 +194,9 @@ class CountIntervals:
                 moves = clusters.by_class.of_mean(of.ratio, of.weights)
             else:
                 one = clusters.by_class.of_class(of.ratio, place, self._mean_weight)
-        grown = clusters.inflation(influence, moves) if one is None else clusters.of_class(influence, one)
+        grown = (
+            clusters.inflation(influence, moves) if one is None else clusters.of_class(influence, one, self.confidence)
+        )
         return _Sampled(of, influence, cells.inflated(grown), moves, clusters.critical(self.confidence, one))
 
     def _composite(self, name: MetricName, place: int, value: float, seen: _Sampled) -> Interval:

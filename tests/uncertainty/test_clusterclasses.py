@@ -77,6 +77,18 @@ def test_a_single_class_is_as_unsure_as_its_own_clusters_are(size):
     assert critical**2 == pytest.approx(ends[0] ** 2 + one.together * (ends[1] ** 2 - ends[0] ** 2))
 
 
+def test_one_small_cluster_that_is_wrong_does_not_tell_how_clusters_scatter():
+    """30 clusters of a class, of which one of a single row is wrong: as if three or four were all wrong or right."""
+    sizes, target = np.r_[np.full(29, 10), 1, np.full(20, 10)], np.repeat([1, 0], [30, 20])
+    cluster = np.repeat(np.arange(50), sizes)
+    preds = np.where(cluster == 29, 0, target[cluster])
+    clusters = Clusters.of(cluster, target[cluster], preds, np.ones(len(cluster)))
+    found = CountIntervals(clusters.cells, clusters=clusters, classes=("0", "1")).of(parse("recall[1]"))
+    assert 0.85 < found.low < 0.92
+    rows = CountIntervals(clusters.cells, classes=("0", "1")).of(parse("recall[1]"))
+    assert rows.low > 0.98
+
+
 def test_a_class_in_one_cluster_is_as_good_as_unknown():
     clusters = clusters_of(np.array([8, 7, 6]), np.array([0, 0, 1]), 8)
     found = CountIntervals(clusters.cells, clusters=clusters, classes=("0", "1")).of(parse("recall[1]"))
