@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
 from evalcli.sources.clustering import NoClustersError
+from evalcli.sources.held_arrays import HeldTensor, lies_there
 from evalcli.sources.held_columns import columns_beside, refuse_selection
 from evalcli.sources.held_slices import names_from, slices_of, without
 from evalcli.sources.memory import (
-    HeldTensor,
     check_indexes,
     column_of,
     hold,
-    lies_there,
     memory_source,
     names_of,
     why_unreadable,

@@ -17,7 +17,7 @@ from evalcli.classification import columns
 from evalcli.engine import Execution
 from evalcli.errors import LimitError
 from evalcli.evaluation import evaluate
-from evalcli.sources import memory
+from evalcli.sources import held_arrays
 from evalcli.task import Choices
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def test_metric_objects_gather_where_scores_lie(metric: str, monkeypatch: pytest
     scores = scores.bfloat16()
     here, there, other, whole = (made(metric) for _ in range(4))
     here.update(scores, target)
-    monkeypatch.setattr(memory, "GATHERING", {"cpu"})
+    monkeypatch.setattr(held_arrays, "GATHERING", {"cpu"})
     for start in range(0, 2000, 500):
         there.update(scores[start : start + 500], target[start : start + 500])
     there.compute()

@@ -15,7 +15,7 @@ from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import as_keywords, check_rows, check_word, choices_of, in_keywords
 from evalcli.sources.base import Scan, Selection, told_every
-from evalcli.sources.memory import lies_there
+from evalcli.sources.held_arrays import lies_there
 from evalcli.sources.slicing import told_of_ranges
 from evalcli.uncertainty import FEWEST_RESAMPLES
 from evalcli.uncertainty.intervals import Confidence

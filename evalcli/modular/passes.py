@@ -22,7 +22,7 @@ from evalcli.evidence import Evidence
 from evalcli.inputs import Sides, open_sides
 from evalcli.layout import find_layout
 from evalcli.sources.base import Batch, Field, Selection, Source
-from evalcli.sources.memory import lies_there
+from evalcli.sources.held_arrays import lies_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
