@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.sources.bounds import Part
-from evalcli.sources.distinct import HASHED, ColumnSize, hashes_of_numbers, hashes_of_texts
+from evalcli.sources.distinct import ColumnSize
 from evalcli.sources.scanning import (
     MOST_DISTINCT,
     Counted,
@@ -21,9 +21,10 @@ from evalcli.sources.scanning import (
     too_many,
 )
 from evalcli.sources.slicing import MANY_NUMBERS, READ, array_coding
+from evalcli.sources.table_hashes import Hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Scan, Source
@@ -58,7 +59,7 @@ class ArrayScan:
         ]
         counted = [column.counted for column in self._columns]
         self.scanned = fitted(asked, counted, every.left_out, path, every.sizes)
-        self.scanned = self.scanned._replace(hashed=HASHED if every.sizes else "")
+        self.scanned = self.scanned._replace(hashed=every.hashed)
         kept = {slicer.name: slicer.values for slicer in self.scanned.columns}
         self._columns = [column for column in self._columns if column.counted.name in kept]
         for column in self._columns:
@@ -110,6 +111,8 @@ class _Every(NamedTuple):
     arrays: tuple[StoredArray, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     sizes: tuple[ColumnSize, ...] = ()
+    hashed: str = ""
+    """By whom values were hashed for that."""
 
     @classmethod
     def of(cls, beside: Beside, source: Source, named: Collection[str], *, apart: bool) -> _Every:
@@ -120,18 +123,18 @@ class _Every(NamedTuple):
         unfit = {name: why for name, array in free.items() if (why := _unfit(name, array, rows))}
         if beside.table is not None:
             unfit[beside.table.path] = "columns of a table beside a tensor file are not searched"
+        free = {name: array for name, array in free.items() if name not in unfit}
         arrays, left_out, sizes = [], [*unfit.items()], []
+        found, hashed = _sizes(free, rows) if free else ({}, "")
         for name, array in free.items():
-            if name in unfit:
-                continue
-            size = _size(name, array, rows)
+            size = found[name]
             if apart:
                 sizes.append(size._replace(counted=size.countable))
             elif why := size.why_not:
                 left_out.append((name, why))
             if size.countable if apart else not size.why_not:
                 arrays.append(array)
-        return cls(tuple(arrays), tuple(left_out), tuple(sizes))
+        return cls(tuple(arrays), tuple(left_out), tuple(sizes), hashed if sizes else "")
 
 
 def _unfit(name: str, array: StoredArray, rows: int) -> str:
@@ -143,17 +146,18 @@ def _unfit(name: str, array: StoredArray, rows: int) -> str:
     return "is called as ids are" if is_id_name(name) else ""
 
 
-def _size(name: str, array: StoredArray, rows: int) -> ColumnSize:
+def _sizes(arrays: Mapping[str, StoredArray], rows: int) -> tuple[dict[str, ColumnSize], str]:
+    """How many values each has, and by whom they were hashed."""
+    with Hashes() as hashes:
+        return {name: _size(name, array, rows, hashes) for name, array in arrays.items()}, hashes.by
+
+
+def _size(name: str, array: StoredArray, rows: int, hashes: Hashes) -> ColumnSize:
     """How many values there are; whole numbers and texts alone may be ids."""
     if array.labels is not None:
-        return ColumnSize(name, rows, hashes_of_texts(array.labels))
-    hashes: tuple[int, ...] = ()
-    whole = array.dtype.startswith(("int", "uint"))
+        return ColumnSize(name, rows, hashes.least(array.labels))
+    found: tuple[int, ...] = ()
     for start in range(0, rows, READ):
-        numbers = array.read(start, min(start + READ, rows)).reshape(-1)
-        if not whole:
-            numbers = numbers.astype(np.float64)
-            numbers = (numbers[~np.isnan(numbers)] + 0.0).view(np.int64)  # −0.0 becomes 0.0
-        hashes = hashes_of_numbers(numbers, hashes)
-    size = ColumnSize(name, rows, hashes, fractions=not whole)
+        found = hashes.least(array.read(start, min(start + READ, rows)).reshape(-1), found)
+    size = ColumnSize(name, rows, found, fractions=not array.dtype.startswith(("int", "uint")))
     return size._replace(cut=size.distinct > MANY_NUMBERS)

@@ -7,14 +7,10 @@ stream").
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 KEPT = 1024
 SPACE = 1 << 63
@@ -23,8 +19,6 @@ MOST_VALUES, FEWEST_VALUES = 1000, 16
 """The most frequent values of a column that are searched, at most; fewer where the tables would not fit."""
 ID_SHARE = 0.5
 """A column with more values for each row than this holds ids."""
-HASHED = "blake2b and splitmix64"
-"""How values in memory are hashed; a table engine has its own way."""
 
 
 class ColumnSize(NamedTuple):
@@ -95,24 +89,3 @@ def least_of(hashes: Iterable[int]) -> tuple[int, ...]:
     (3, 7)
     """
     return tuple(sorted(set(hashes))[:KEPT])
-
-
-def hashes_of_texts(texts: Iterable[str]) -> tuple[int, ...]:
-    """The least hashes of texts, whichever process asks."""
-    from hashlib import blake2b
-
-    digests = (blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts)
-    return least_of(int.from_bytes(digest, "little") >> 1 for digest in digests)
-
-
-def hashes_of_numbers(numbers: Array, known: tuple[int, ...] = ()) -> tuple[int, ...]:
-    """The least hashes of whole numbers (N,), beside those that are ``known`` (Steele et al. 2014, splitmix64)."""
-    import numpy as np  # a command that finds no file needs none of it
-
-    mixed = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    mixed = (mixed ^ (mixed >> np.uint64(31))) >> np.uint64(1)
-    if len(known) == KEPT:
-        mixed = mixed[mixed < np.uint64(known[-1])]
-    return least_of((*known, *np.unique(mixed)[:KEPT].tolist()))

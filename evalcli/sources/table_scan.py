@@ -23,6 +23,7 @@ from evalcli.sources.scanning import (
 )
 from evalcli.sources.slicing import missing_column
 from evalcli.sources.table_columns import SAMPLE_ROWS, are_fractions, are_numbers, label_sql
+from evalcli.sources.table_hashes import engine
 from evalcli.sources.table_slices import SliceColumn, column_slices, sides_of
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def read_scan(joined: Joined, scan: ScanColumns, kept: str, heard: Callable[[flo
 
 def _engine(joined: Joined) -> str:
     """Whose hashes the sizes are told by: another version may hash otherwise."""
-    return f"DuckDB {joined.tables.query('SELECT version()').fetchall()[0][0]}"
+    return engine(joined.tables.query("SELECT version()").fetchall())
 
 
 def _counted(

@@ -15,7 +15,8 @@ from evalcli import __version__
 from evalcli.errors import EvalError, InputError
 from evalcli.partfile import pack, unpack
 from evalcli.parts import decode
-from evalcli.sources.distinct import KEPT, SPACE, ColumnSize, hashes_of_numbers, hashes_of_texts, least_of
+from evalcli.sources.distinct import KEPT, SPACE, ColumnSize, least_of
+from evalcli.sources.table_hashes import Hashes
 
 ROWS = 4200
 CUTS = [0, 40, 1300, ROWS]
@@ -192,14 +193,30 @@ def test_nothing_forged_is_let_in(forge):
 
 
 def test_a_sketch_tells_how_many_values_differ():
-    for many in (1, 900, KEPT, 5_000, 200_000):
-        numbers = np.arange(many)
-        texts = [f"v{i}" for i in range(min(many, 5_000))]
-        for rows, hashes in ((many, hashes_of_numbers(numbers)), (len(texts), hashes_of_texts(texts))):
-            size = ColumnSize("x", 10**9, hashes)
-            assert size.distinct == rows if rows < KEPT else abs(size.distinct / rows - 1) < 0.1
-            assert hashes == least_of(hashes)
-            assert max(hashes) < SPACE
-        split = hashes_of_numbers(numbers[::2], hashes_of_numbers(np.repeat(numbers[1::2], 3)))
-        assert split == hashes_of_numbers(numbers)
-        assert hashes_of_numbers(numbers.astype(np.uint32)) == hashes_of_numbers(numbers)
+    with Hashes() as hashes:
+        for many in (1, 900, KEPT, 5_000, 200_000):
+            numbers = np.arange(many)
+            texts = [f"v{i}" for i in range(min(many, 5_000))]
+            for rows, found in ((many, hashes.least(numbers)), (len(texts), hashes.least(texts))):
+                size = ColumnSize("x", 10**9, found)
+                assert size.distinct == rows if rows < KEPT else abs(size.distinct / rows - 1) < 0.1
+                assert found == least_of(found)
+                assert max(found) < SPACE
+            split = hashes.least(numbers[::2], hashes.least(np.repeat(numbers[1::2], 3)))
+            assert split == hashes.least(numbers)
+            for other in (numbers.astype(np.uint32), numbers.astype(float), [f"{number}" for number in numbers]):
+                assert hashes.least(other) == hashes.least(numbers)
+        assert hashes.least(np.array([np.nan, 0.5, -0.0], np.float32)) == hashes.least(["0.5", "0"])
+        assert hashes.least(np.array([True, False])) == hashes.least(["true", "false"])
+
+
+def test_shards_in_memory_and_in_files_know_ids_alike(tmp_path):
+    """Each kind of source tells as many values of the same rows, so that any two of them go together."""
+    frame = FRAME.drop(columns="level")  # text writes 1.0, which is the number 1 elsewhere
+    cuts = [frame.iloc[a:b].reset_index(drop=True) for a, b in itertools.pairwise(CUTS)]
+    whole = evalcli.evaluate(wrote(frame, tmp_path / "all.parquet"), metrics="accuracy", scan="*").data.scan
+    sources = [cuts[0], wrote(cuts[1], tmp_path / "b.parquet"), wrote(cuts[2], tmp_path / "c.csv")]
+    parts = [evalcli.evaluate(source, partial=True, metrics="accuracy", scan="*") for source in sources]
+    for tree in itertools.permutations(parts):
+        assert evalcli.merge(tree).report().data.scan == whole
+    assert evalcli.evaluate(frame, metrics="accuracy", scan="*").data.scan == whole
