@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from saved_files import save
 
@@ -27,19 +29,30 @@ def hook(event, args):
         seen.append(f"{event} {args!r}"[:200])
 sys.addaudithook(hook)
 from evalcli.cli import run
-code = int(run(sys.argv[1:]))
-print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules}), seen]), file=sys.stderr)
+for command in json.loads(sys.argv[1]):
+    code = int(run(command))
+    modules = sorted({name.partition(".")[0] for name in sys.modules})
+    print("watched:", json.dumps([code, modules, seen]), file=sys.stderr)
 """
+
+
+def watched_each(commands, cwd):
+    """Exit code, top-level modules and suspicious events so far of each of these, run after one another in a process.
+
+    What none of them may do can be asked of all together: it starts once.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, json.dumps([list(map(str, command)) for command in commands])],
+        capture_output=True, encoding="utf-8", timeout=60, check=False, cwd=cwd,
+    )  # fmt: skip
+    lines = [line.removeprefix("watched: ") for line in done.stderr.splitlines() if line.startswith("watched: ")]
+    assert len(lines) == len(commands), done.stderr
+    return [(*json.loads(line), done) for line in lines]
 
 
 def watched(*args, cwd):
     """Exit code, top-level modules and suspicious events of one command in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, *map(str, args)], capture_output=True, encoding="utf-8", timeout=60, check=False,
-        cwd=cwd,
-    )  # fmt: skip
-    code, modules, events = json.loads(done.stderr.splitlines()[-1])
-    return code, modules, events, done
+    return watched_each([args], cwd)[0]
 
 
 @pytest.fixture
@@ -62,13 +75,14 @@ def test_what_needs_no_numbers_imports_no_numpy(tmp_path, command):
     assert (code, "numpy" in modules) == (0 if "--help" in command else 2, False), done.stderr
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".npy", ".npz", ".safetensors"])
-def test_tensor_reports_import_nothing_heavy_and_touch_nothing_else(tmp_path, suffix, data):
-    path = save(tmp_path / f"data{suffix}", data)
-    code, modules, events, done = watched("report", path, "--min", "accuracy=0.99", cwd=tmp_path)
-    assert code == 1, done.stderr
-    assert not {*HEAVY} & {*modules}
-    assert without(events, "ctypes.dlopen", "marshal.loads") == []
+def test_tensor_reports_import_nothing_heavy_and_touch_nothing_else(tmp_path, data):
+    paths = [save(tmp_path / f"data{suffix}", data) for suffix in (".pt", ".npy", ".npz", ".safetensors")]
+    for code, modules, events, done in watched_each(
+        [("report", path, "--min", "accuracy=0.99") for path in paths], tmp_path
+    ):
+        assert code == 1, done.stderr
+        assert not {*HEAVY} & {*modules}
+        assert without(events, "ctypes.dlopen", "marshal.loads") == []
 
 
 def test_bfloat16_needs_one_small_library(tmp_path, data):
@@ -80,43 +94,39 @@ def test_bfloat16_needs_one_small_library(tmp_path, data):
     assert not {*HEAVY} & {*modules}
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".jsonl"])
-def test_label_tables_import_neither_torch_nor_pandas(tmp_path, suffix, data):
+def test_label_tables_import_neither_torch_nor_pandas(tmp_path, data):
     words = np.array(["a", "b", "c"])
     columns = {"pred": words[data["logits"].argmax(axis=1)], "target": words[data["target"]]}
-    path = save(tmp_path / f"data{suffix}", columns)
-    code, modules, events, done = watched("report", path, "-f", "json", cwd=tmp_path)
-    assert code == 0, done.stderr
-    assert not {"torch", "pandas", "sklearn", "pyarrow", "scipy"} & {*modules}
-    assert without(events, "ctypes.dlopen", "marshal.loads") == []
+    paths = [save(tmp_path / f"data{suffix}", columns) for suffix in (".csv", ".csv.gz", ".jsonl")]
+    for code, modules, events, done in watched_each([("report", path, "-f", "json") for path in paths], tmp_path):
+        assert code == 0, done.stderr
+        assert not {"torch", "pandas", "sklearn", "pyarrow", "scipy"} & {*modules}
+        assert without(events, "ctypes.dlopen", "marshal.loads") == []
 
 
 def test_score_tables_import_neither_torch_nor_pandas(tmp_path, data):
-    for suffix in (".csv", ".parquet"):
-        path = save(tmp_path / f"data{suffix}", data)
-        code, modules, events, done = watched("report", path, "-f", "json", cwd=tmp_path)
+    paths = [save(tmp_path / f"data{suffix}", data) for suffix in (".csv", ".parquet")]
+    for code, modules, events, done in watched_each([("report", path, "-f", "json") for path in paths], tmp_path):
         assert code == 0, done.stderr
         assert not {"torch", "sklearn", "scipy"} & {*modules}
         assert without(events, "ctypes.dlopen", "marshal.loads") == []
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("errors", "data.csv"),
-        ("errors", "data.csv", "--show", "kind"),
-        ("compare", "data.csv", "other.csv"),
-        ("compare", "data.csv", "other.csv", "--id", "id"),
-        ("report", "data.csv", "--by", "kind"),
-        ("report", "data.csv", "--scan", "*"),
-        ("errors", "scores.csv"),
-        ("report", "scores.csv", "--by", "kind"),
-        ("report", "scores.csv", "--scan", "*"),
-        ("report", "sets.parquet", "--task", "multilabel"),
-    ],
-    ids=" ".join,
-)
-def test_what_reads_rows_of_a_table_does_without_pandas(tmp_path, command, data):
+READING = [
+    ("errors", "data.csv"),
+    ("errors", "data.csv", "--show", "kind"),
+    ("compare", "data.csv", "other.csv"),
+    ("compare", "data.csv", "other.csv", "--id", "id"),
+    ("report", "data.csv", "--by", "kind"),
+    ("report", "data.csv", "--scan", "*"),
+    ("errors", "scores.csv"),
+    ("report", "scores.csv", "--by", "kind"),
+    ("report", "scores.csv", "--scan", "*"),
+    ("report", "sets.parquet", "--task", "multilabel"),
+]
+
+
+def test_what_reads_rows_of_a_table_does_without_pandas(tmp_path, data):
     words = np.array(["a", "b", "c"])
     said, truth = words[data["logits"].argmax(axis=1)], words[data["target"]]
     more = {"kind": words[np.arange(100) % 2], "id": np.arange(100).astype(str)}
@@ -124,15 +134,11 @@ def test_what_reads_rows_of_a_table_does_without_pandas(tmp_path, command, data)
     save(tmp_path / "other.csv", {"pred": said[::-1], "target": truth, **more})
     scores = {f"score_{word}": column for word, column in zip("abc", data["logits"].T, strict=True)}
     save(tmp_path / "scores.csv", {**scores, "target": truth, **more})
-    if command[1] == "sets.parquet":
-        import pyarrow as pa
-        import pyarrow.parquet
-
-        lists = {"pred": [sorted({one, "a"}) for one in said.tolist()], "target": [[one] for one in truth.tolist()]}
-        pyarrow.parquet.write_table(pa.table(lists), tmp_path / "sets.parquet")
-    code, modules, _, done = watched(*command, cwd=tmp_path)
-    assert code == 0, done.stderr
-    assert not {"torch", "pandas", "sklearn", "scipy"} & {*modules}
+    lists = {"pred": [sorted({one, "a"}) for one in said.tolist()], "target": [[one] for one in truth.tolist()]}
+    pq.write_table(pa.table(lists), tmp_path / "sets.parquet")
+    for command, (code, modules, _, done) in zip(READING, watched_each(READING, tmp_path), strict=True):
+        assert code == 0, done.stderr
+        assert not {"torch", "pandas", "sklearn", "scipy"} & {*modules}, command
 
 
 def test_G05_an_address_opens_no_socket(tmp_path):

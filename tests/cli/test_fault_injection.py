@@ -261,7 +261,9 @@ def test_X17_memory_that_does_not_suffice_is_a_limit(spawn: Run, tmp_path: Path)
     few = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = ("report", "p.npy", "t.npy", "--task", "multiclass", "--scores", "logits", "--workers", 1)
     limit = limited(resource.RLIMIT_AS, 400 << 20)
-    if spawn(*command, "--batch-size", "10k", env=few, preexec_fn=limit).code != 0:
+    np.save(tmp_path / "few.npy", np.zeros((4, 10), np.float32))
+    np.save(tmp_path / "labels.npy", np.zeros(4, np.int64))
+    if spawn("report", "few.npy", "labels.npy", *command[3:], env=few, preexec_fn=limit).code != 0:
         pytest.skip("the libraries alone need more here")
     result = spawn(*command, "--batch-size", "4M", "-o", "a.json", env=few, preexec_fn=limit)
     assert result.code == 2, result.stderr
