@@ -177,3 +177,21 @@ def test_a_table_of_other_sides_or_keys_is_refused():
         KeyColumn(2, 64, 10).load_state_dict(KeyColumn(3, 64, 10).state_dict())
     with pytest.raises(ValueError, match="other sides or keys"):
         KeyColumn(2, 64, 10).load_state_dict(KeyColumn(2, 32, 10).state_dict())
+
+
+def test_merged_tables_wait_while_they_are_no_more_than_the_table_may_hold():
+    """Seen from inside: what is asked of them is the same, whenever they are taken."""
+    column, most = KeyColumn(1, 64, 100), 0
+    for number in range(30):
+        pair = column.fresh()
+        for part in range(2):
+            other = column.fresh()
+            other.add(0, sort_keys(np.arange(9.0) + 9 * (2 * number + part) % 90))
+            assert len(other.bins(0).least) == 9
+            pair.merge(other)
+        column.merge(pair)
+        waiting = sum(table.entries for table in column._merging)
+        assert waiting == column._entries_merging <= 100
+        most = max(most, waiting)
+    assert most > 50
+    assert column.bins(0).amounts.sum() == 540
