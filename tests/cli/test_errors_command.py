@@ -485,7 +485,7 @@ def test_reading_again_finds_the_same_file(run, tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".pt", ".npz", ".safetensors", ".csv", ".jsonl", ".parquet", ".csv.gz"])
 @pytest.mark.parametrize(("change", "order"), [("truncated", []), ("rewritten", ["--limit", "3"]), ("grown", [])])
 def test_T30_a_file_that_changes_between_the_passes(run, tmp_path, monkeypatch, suffix, change, order):
-    logits, target = drawn(15, 30_000)
+    logits, target = drawn(15, 10_000)
     path = save(tmp_path / f"x{suffix}", {"logits": logits, "target": target})
     real = mistakes.list_mistakes
 
