@@ -75,7 +75,10 @@ class Intervals:
             found = self._scored(name, value.value) if name.entry.needs_scores else self._counted(name, value.value)
         if found is not None and isnan(found.low + found.high):
             found = replace(found, low=name.entry.low, high=name.entry.high)
-        return value if found is None else self._with(name, value, replace(found, method=self._told(found.method)))
+        if found is None:
+            return value
+        found = found if not self._sampled else replace(found, method=self._told(found.method))
+        return self._with(name, value, found)
 
     def by_class(self, name: MetricName, values: Values) -> Values:
         """The ``values`` of a metric of counts with their intervals."""
