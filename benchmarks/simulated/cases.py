@@ -262,6 +262,7 @@ CASES = (
     Case("Kolmogorov–Smirnov near 0, 1,000 + 1,000 rows", distance_of_curves(1000, 1000, 0.3)),
     Case("risk–coverage area, 500 rows", selective("aurc", 500)),
     *(Case(f"risk–coverage area, z = 2, {rows} rows", selective("aurc", rows, 2.0)) for rows in (100, 400)),
+    *(Case(f"risk–coverage excess, z = 1, {rows} rows", selective("excess_aurc", rows, 1.0)) for rows in (100, 400)),
     Case("accuracy at a coverage of 0.8, 500 rows", selective("accuracy_at_coverage", 500)),
     *(
         Case(f"{title}, {model}, {rows:,} rows", regression(metric, model, rows))

@@ -182,16 +182,17 @@ def test_what_may_be_nothing_is_not_moved_off_it_by_joined_segments():
     assert found.low < 0.05 * value.value
 
 
-def test_an_area_of_one_wrong_row_is_as_unsure_as_of_two_degrees_of_freedom():
+@pytest.mark.parametrize("name", ["aurc", "excess_aurc"])
+def test_an_area_of_one_wrong_row_is_as_unsure_as_of_two_degrees_of_freedom(name):
     right = np.ones(100)
     right[60] = 0.0
     groups = ConfidenceGroups(-np.arange(100.0), -np.arange(100.0), right, 1.0 - right)
-    value = selective.aurc(groups)
-    found = selective_interval("aurc", value, groups, CONFIDENCE)
+    value = getattr(selective, name)(groups)
+    found = selective_interval(name, value, groups, CONFIDENCE)
     assert found.method == "delta"
     assert found.high > 15 * value.value  # the normal quantile: not six times as large
     weighed = ConfidenceGroups(groups.low, groups.high, 8.0 * right, 8.0 - 8.0 * right)
-    again = selective_interval("aurc", value, weighed, CONFIDENCE, mean_weight=8.0)
+    again = selective_interval(name, value, weighed, CONFIDENCE, mean_weight=8.0)
     assert (again.low, again.high) == pytest.approx((found.low, found.high), rel=1e-12)
 
 
