@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evalcli import mistakes
+
 FEW, MANY = 1_000_000, 5_000_000
 SLACK = 20 << 20
 
@@ -109,7 +111,9 @@ def test_peak_memory_of_errors_does_not_grow_with_the_mistakes_of_arrays(tmp_pat
         peaks.append(peak(*files, command=command))
         for file in files:
             file.unlink()
-    assert peaks[1] < 1.2 * peaks[0] + SLACK
+    room = mistakes.COPIES * mistakes.ROW * most / 5 if (order, limit) == ("--most-confident", "all") else 0
+    assert room < mistakes.ROOM  # a ranked list that fits is held whole, but as arrays: as objects it takes 300 MB
+    assert peaks[1] < 1.2 * peaks[0] + SLACK + room
 
 
 @pytest.mark.parametrize("task", ["regression", "multilabel", "multilabel --most-confident --limit 20"])
