@@ -19,7 +19,6 @@ from evalcli.renderers import render
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
 from evalcli.task import Choices
-from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,8 +52,7 @@ def report_of(
     """The report on files, with anything that :class:`Selection` and :class:`Choices` hold."""
     fields = Selection.__dataclass_fields__
     selection = Selection(**{name: value for name, value in chosen.items() if name in fields})
-    few = {"confidence": Confidence(resamples=100)}  # no test of files looks at how wide an interval is
-    choices = Choices(**few | {name: value for name, value in chosen.items() if name in Choices.__dataclass_fields__})
+    choices = Choices(**{name: value for name, value in chosen.items() if name in Choices.__dataclass_fields__})
     source = open_source(str(preds), None if target is None else str(target), selection)
     try:
         return evaluate(source, choices, execution)

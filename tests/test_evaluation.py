@@ -17,15 +17,12 @@ from evalcli.engine import Execution
 from evalcli.errors import EvalError
 from evalcli.evaluation import evaluate
 from evalcli.task import Choices
-from evalcli.uncertainty.intervals import Confidence
-
-FEW = Confidence(resamples=50)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 
 
 def report(source, execution=Execution(workers=1), **choices):  # noqa: B008 - frozen
-    return evaluate(source, Choices(**{"confidence": FEW} | choices), execution)
+    return evaluate(source, Choices(**choices), execution)
 
 
 def values(found):
@@ -90,14 +87,13 @@ def test_every_layout_equals_scikit_learn(seed):
                 labels=tuple(names),
                 task="multiclass",
                 class_axis=axis,
-                confidence=None,
             )
             for backend in ("numpy", "torch")
         )
         expect(found, t, s, w, names)
         assert replace(other, run=None) == replace(found, run=None)
     probs = softmax(scores)
-    found = report(MemorySource(probs, truth), labels=tuple(names), task="multiclass", confidence=None)
+    found = report(MemorySource(probs, truth), labels=tuple(names), task="multiclass")
     assert found.scores == "probs"
     expect(found, truth, probs.argmax(axis=1), names=names)
 

@@ -27,7 +27,6 @@ from evalcli.sources.base import InputFile, Selection, Slicer
 from evalcli.sources.labels import class_order
 from evalcli.sources.slicing import escaped, joined_slicers
 from evalcli.task import Choices
-from evalcli.uncertainty.intervals import Confidence
 
 ROWS = 1_200
 CUTS = [0, 11, 300, 640, ROWS]
@@ -58,11 +57,10 @@ def rows_of(kind, part):
     return MemorySource(LOGITS[part], TARGET[part], weight=weight, slices=slices)
 
 
-FEW = Choices(confidence=Confidence(resamples=50))
 KINDS = ["logits", "weighted logits", "binary", "text", "weighted text", "numbers"]
 
 
-def part(kind, start, stop, choices=FEW, **more):
+def part(kind, start, stop, choices=Choices(), **more):  # noqa: B008  it is frozen
     source = rows_of(kind, slice(start, stop))
     source.finish = lambda: (InputFile(f"{start:04}.npy", 8, f"sha256:{start}"),)
     execution = Execution(workers=more.pop("workers", 1), batch_size=more.pop("size", None))
@@ -74,7 +72,7 @@ def told(report):
 
 
 def whole(kind, **more):
-    measured, _ = measure(rows_of(kind, slice(0, ROWS)), FEW, Execution(workers=1), **more)
+    measured, _ = measure(rows_of(kind, slice(0, ROWS)), Choices(), Execution(workers=1), **more)
     return report_of(measured)
 
 

@@ -13,7 +13,6 @@ from evalcli.evaluation import evaluate
 from evalcli.sources import open_source
 from evalcli.sources.base import Scan, Selection
 from evalcli.task import Choices
-from evalcli.uncertainty.intervals import Confidence
 
 ROWS = 300
 RNG = np.random.default_rng(11)
@@ -49,7 +48,7 @@ def test_parts_whose_ranges_differ_are_refused(tmp_path):
 def report(paths, task, by=BY, scan=None, **asked):
     selection = Selection(by=by, scan=scan, task=task, scores="values" if task == "regression" else None, **asked)
     with closing(open_source(*map(str, paths), *[None] * (2 - len(paths)), selection)) as source:
-        return evaluate(source, Choices(task=task, confidence=Confidence(resamples=50)), Execution(batch_size=41))
+        return evaluate(source, Choices(task=task), Execution(batch_size=41))
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
