@@ -32,6 +32,8 @@ _PIECE = 1 << 28
 """Bytes sent at a time."""
 _AT_WORK = -1
 """What rank 0 says while it has no exit code."""
+_GRACE = 1.0
+"""Seconds after the time-out in which torch can say itself that ranks have not come together."""
 _BEATS, _OFTEN = 4, 30.0
 """So many times within the time-out it says so, and at least every so many seconds."""
 
@@ -59,23 +61,33 @@ class Ranks:
         self._code = ExitCode.BUG
 
     def __enter__(self) -> Self:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # an error is one line, and no stack of C++ before it
+        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = self.launch.address, str(self.launch.port)
+        failed: list[Exception] = []
+        # In a thread, because torch waits for ever for an answer of a rank 0 that hangs while they come together.
+        meeting = threading.Thread(target=self._meet, args=(failed,), daemon=True)
+        meeting.start()
+        meeting.join(self.timeout + _GRACE)
+        if failed or meeting.is_alive():
+            raise LostError(
+                f"rank {self.rank}: not all {self.size} ranks have come together within {self.timeout:g} s",
+                fix="start all of them; if this is no distributed run, unset RANK and WORLD_SIZE",
+            ) from (failed[0] if failed else None)
+        self._joined = True
+        return self
+
+    def _meet(self, failed: list[Exception]) -> None:
+        """Connect all ranks; whatever goes wrong is ``failed``."""
         from datetime import timedelta
 
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # an error is one line, and no stack of C++ before it
         import torch.distributed as dist
 
-        os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = self.launch.address, str(self.launch.port)
         try:
             dist.init_process_group(
                 "gloo", rank=self.rank, world_size=self.size, timeout=timedelta(seconds=self.timeout)
             )
-        except (RuntimeError, ValueError, OSError) as e:
-            raise LostError(
-                f"rank {self.rank}: not all {self.size} ranks have come together within {self.timeout:g} s",
-                fix="start all of them; if this is no distributed run, unset RANK and WORLD_SIZE",
-            ) from e
-        self._joined = True
-        return self
+        except Exception as e:
+            failed.append(e)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
