@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _UNSEEN = 0.5
 """Rows spread over errors, and again over right answers, that were not seen."""
 _STEPS = 30
-_TURNS = 20
+_TURNS = 40
 _CLOSE = 1e-5
 """Relative to the width: far below what an interval can claim to know."""
 _REACH = 0.9
