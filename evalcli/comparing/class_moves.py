@@ -10,7 +10,7 @@ import numpy as np
 from evalcli.comparing.clusters import cluster_in
 from evalcli.comparing.elements import common
 from evalcli.comparing.looks import ScoreLook
-from evalcli.comparing.row_moves import Kinds, Moved
+from evalcli.comparing.row_moves import Kinds, Moved, losses_apart
 from evalcli.comparing.scored import LOSSES, loss_of
 from evalcli.evidence import Evidence
 from evalcli.uncertainty.cells import JointCells
@@ -52,10 +52,8 @@ class ClassMoves:
         return [*map(str, self._metrics)]
 
     def unrelated(self) -> HostArray:
-        """What a log loss has in common with others rests on the few largest losses, and is not believed."""
-        losses = np.array([name.base == "log_loss" for name in self._metrics])
-        apart: HostArray = (losses[:, None] | losses[None, :]) & ~np.eye(len(losses), dtype=bool)
-        return apart
+        """Which of the metrics (k, k) are not known to go together."""
+        return losses_apart(self._metrics)
 
     def moved(self, rows: Rows) -> Moved:
         """What these rows move."""

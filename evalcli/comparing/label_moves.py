@@ -11,7 +11,7 @@ from evalcli.comparing.clusters import clusters_at
 from evalcli.comparing.label_rows import RowLook
 from evalcli.comparing.labelled import contrast_of
 from evalcli.comparing.labels import in_common
-from evalcli.comparing.row_moves import Moved
+from evalcli.comparing.row_moves import Moved, losses_apart
 from evalcli.evidence import Evidence
 from evalcli.metrics.registry import class_index
 from evalcli.uncertainty.cells import Margins
@@ -39,9 +39,8 @@ class LabelMoves:
         return [*map(str, self._metrics)]
 
     def unrelated(self) -> HostArray:
-        """What a log loss has in common with others rests on the few largest losses, and is not believed."""
-        losses = np.array([name.base == "log_loss" for name in self._metrics])
-        apart: HostArray = (losses[:, None] | losses[None, :]) & ~np.eye(len(losses), dtype=bool)
+        """Which of the metrics (k, k) are not known to go together."""
+        apart = losses_apart(self._metrics)
         return apart | np.diag([not self._is_known(name) for name in self._metrics])
 
     def _is_known(self, name: MetricName) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.clusters import KnownClusters
     from evalcli.comparing.rows import Rows
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.registry import MetricName
 
 
 class Moved(NamedTuple):
@@ -39,6 +40,16 @@ class Kinds(NamedTuple):
     moves: HostArray
     squares: HostArray
     rows: HostArray
+
+
+def losses_apart(metrics: Sequence[MetricName]) -> HostArray:
+    """Which two of these metrics, (k, k), are a log loss and another.
+
+    What it has in common with others rests on the few largest losses, and is not believed.
+    """
+    losses = np.array([name.base == "log_loss" for name in metrics])
+    apart: HostArray = (losses[:, None] | losses[None, :]) & ~np.eye(len(losses), dtype=bool)
+    return apart
 
 
 class Look(Protocol):
