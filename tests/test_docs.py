@@ -1,4 +1,4 @@
-"""The Python blocks of the README run as they stand, and the API page is what the docstrings say."""
+"""The Python blocks of the README and of the guide run as they stand, and the API page is what the docstrings say."""
 
 import doctest
 import importlib.util
@@ -12,17 +12,26 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
-    """One after the other, as one session, beside a copy of the sample data."""
+PAGES = [
+    page for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))) if BLOCK.search(page.read_text("utf-8"))
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
+    """One block after the other, as one session, beside a copy of the sample data."""
     shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
     monkeypatch.chdir(tmp_path)
-    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(blocks) >= 9
-    session = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, "README.md", "README.md", 0)
-    assert len(session.examples) >= 40
+    blocks = "\n".join(BLOCK.findall(page.read_text("utf-8")))
+    session = doctest.DocTestParser().get_doctest(blocks, {}, page.name, page.name, 0)
+    assert session.examples
     said = []
     doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(session, out=said.append)
     assert not said, "".join(said)
+
+
+def test_the_readme_and_the_guide_show_python():
+    assert {"README.md", "python.md", "machines.md"} <= {page.name for page in PAGES}
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""Every console block of the README is executed and its output compared: ``python tests/test_readme.py --update``
-writes what the commands print now.
+"""Every console block of the README and of the guide is executed and its output compared: ``python tests/test_readme.py
+--update`` writes what the commands print now.
 
-The commands run one after the other in a folder that holds a copy of ``sample_data``, so that a file written by one can
-be read by the next and nothing lands in the project. Only seconds may differ, and the line that names the device.
+The commands of a page run one after the other in a folder that holds a copy of ``sample_data``, so that a file written
+by one can be read by the next and nothing lands in the project. Only seconds may differ, and the line that names the
+device.
 """
 
 import os
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 
 import pytest
@@ -93,21 +95,25 @@ def every_step(text: str) -> list[Step]:
     return [step for number, block in enumerate(blocks(text)) for step in steps(number, block)]
 
 
-STEPS = every_step(README.read_text(encoding="utf-8"))
+PAGES = [README, *(page for page in sorted(ROOT.glob("docs/*.md")) if blocks(page.read_text(encoding="utf-8")))]
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    return play(STEPS, tmp_path_factory.mktemp("tour"))
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_commands_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+    """In one test, since what a page shows is one session: the steps that differ, each as it stands and as it came."""
+    every = every_step(page.read_text(encoding="utf-8"))
+    differ = [
+        f"$ {step.command}\n"
+        + "".join(unified_diff(step.shown.splitlines(keepends=True), output.splitlines(keepends=True)))
+        for step, output in zip(every, play(every, tmp_path), strict=True)
+        if steady(output) != steady(step.shown)
+    ]
+    assert not differ, "see python tests/test_readme.py --update\n" + "\n".join(differ)
 
 
-@pytest.mark.parametrize("index", range(len(STEPS)), ids=[step.command.splitlines()[0] for step in STEPS])
-def test_command_prints_what_the_readme_shows(index: int, outputs: list[str]) -> None:
-    assert steady(outputs[index]) == steady(STEPS[index].shown), "see python tests/test_readme.py --update"
-
-
-def test_readme_has_a_tour() -> None:
-    assert len(STEPS) >= 10
+def test_readme_has_a_tour_and_a_guide() -> None:
+    assert len(every_step(README.read_text(encoding="utf-8"))) >= 8
+    assert len(PAGES) >= 7
 
 
 def test_setup_commands_stand_at_the_top_and_are_what_ci_runs() -> None:
@@ -120,10 +126,15 @@ def test_setup_commands_stand_at_the_top_and_are_what_ci_runs() -> None:
             assert part in check
 
 
-def test_links_into_the_project_exist() -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text(encoding="utf-8"))
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", [README, *sorted(ROOT.glob("docs/*.md"))], ids=lambda page: page.name)
+def test_links_into_the_project_exist(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert [page.name for page in ROOT.glob("docs/*.md") if f"](docs/{page.name})" not in text] == []
 
 
 @pytest.mark.parametrize(
@@ -143,18 +154,20 @@ def test_only_seconds_and_the_device_may_differ() -> None:
     assert steady("f1 0.98 seen") != steady("f1 0.99 seen")
 
 
-def update() -> None:
+def update(page: Path) -> None:
     """Write what the commands print now; an output that differs in seconds alone stays as it is."""
-    text = README.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    every = every_step(text)
     with tempfile.TemporaryDirectory() as folder:
-        fresh = play(STEPS, Path(folder))
+        fresh = play(every, Path(folder))
     written = dict.fromkeys(range(len(blocks(text))), "")
-    for step, output in zip(STEPS, fresh, strict=True):
+    for step, output in zip(every, fresh, strict=True):
         kept = step.shown if steady(step.shown) == steady(output) else output
         written[step.block] += "".join(line + "\n" for line in step.lines) + kept
     numbers = iter(written.values())
-    README.write_text(BLOCK.sub(lambda _: f"```console\n{next(numbers)}```", text), encoding="utf-8")
+    page.write_text(BLOCK.sub(lambda _: f"```console\n{next(numbers)}```", text), encoding="utf-8")
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["--update"]:
-    update()
+    for one in PAGES:
+        update(one)
