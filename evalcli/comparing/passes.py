@@ -21,7 +21,7 @@ from evalcli.comparing.joint import FirstFlips, JointCounts
 from evalcli.comparing.sliced import apart, around, shared
 from evalcli.counting import Plan, one_pass
 from evalcli.decision import decide
-from evalcli.errors import InputError, UsageError
+from evalcli.errors import EmptyError, InputError, UsageError
 from evalcli.evidence import Evidence, Fault
 from evalcli.metrics.registry import parse
 from evalcli.sources.labels import class_order
@@ -289,14 +289,24 @@ def count_together(
         ):
             inputs = tuple(one.source.finish() for one in members)
             total.count_alone()
-            for one, task in zip(total.passes, decided, strict=True):
-                one.check(task)
+            _check_each(total.passes, members, decided)
             _check(members, decided, total)
             clusters = None if total.clusters is None else total.clusters.known(members[0].source.target.path)
             counted = Counted(total, decided, inputs, clusters)
             return counted._replace(slices=apart(gathered, counted)) if together.slicers else counted
         _refuse_again(members, decided, tried)
         known = [now.with_(before) for now, before in zip(seen, known, strict=True)]
+
+
+def _check_each(passes: Sequence[Any], members: Sequence[Member], decided: Sequence[Task]) -> None:
+    """Each model's own check; rows that were not counted since another model is in doubt are not said to be missing."""
+    for one, task in zip(passes, decided, strict=True):
+        try:
+            one.check(task)
+        except EmptyError:
+            for member, doubted in zip(members, decided, strict=True):
+                member.refuse_doubt(doubted)
+            raise
 
 
 def _refuse_again(members: Sequence[Member], decided: Sequence[Task], tried: list[tuple[object, ...]]) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from evalcli.sources.crc import Ledger
     from evalcli.sources.listed import Listed
 
+NAMED = 3
+"""Ids that an error names; all are counted."""
 _SAMPLES = "evaluate all models on the same samples, or pair tables with --id"
 
 
@@ -126,6 +128,7 @@ class Together:
     def plan(self, size: int) -> Iterator[Callable[[], Rows]]:
         """Loads of at most ``size`` rows each, in step."""
         self.lost = [0] * len(self.listed)
+        self._missing: list[list[str]] = [[] for _ in self.listed]
         plans = [each.plan(size) for each in self.listed]
         if all(each.even for each in self.listed):
             for loads in zip(*plans, strict=True):
@@ -153,6 +156,7 @@ class Together:
             while feed.fill():
                 self._lose(place, feed.batch, range(len(feed.batch.target)))
                 feed.pass_over(len(feed.batch.target))
+        self._refuse_lost()
 
     def _common(self, feeds: Sequence[_Feed]) -> tuple[Batch, ...]:
         """The rows that all have, up to where the first of the batches in hand ends."""
@@ -193,13 +197,26 @@ class Together:
         self.lost[place] += len(rows)
         if self._lossy:
             return
-        others = ", ".join(dict.fromkeys(path for i, path in enumerate(self._paths) if i != place))
-        first = rows[0]
-        if self._by_id:
-            what = f"id {str(_ids(batch)[first])!r} is not in {others}"
-            raise InputError(what, fix="give all models the same samples", path=self._paths[place])
-        what = f"row {int(_numbers(batch)[first])} is not among the rows of {others}"
+        if self._by_id:  # counted to the end of all files
+            self._missing[place] += [repr(each) for each in _ids(batch)[rows[:NAMED]]][
+                : NAMED - len(self._missing[place])
+            ]
+            return
+        what = f"row {int(_numbers(batch)[rows[0]])} is not among the rows of {self._others(place)}"
         raise InputError(what, fix=f"{_SAMPLES}; --where must keep the same rows of all", path=self._paths[place])
+
+    def _refuse_lost(self) -> None:
+        """Refuse ids that some have and others have not."""
+        for place, named in enumerate(self._missing):
+            if named:
+                count = self.lost[place]
+                what = f"{several(count, 'id')} not in {self._others(place)} ({_listed(named, count)})"
+                fix = "give all models the same samples, or select those that all have with --where"
+                raise InputError(what, fix=fix, path=self._paths[place])
+
+    def _others(self, place: int) -> str:
+        others = dict.fromkeys(path for i, path in enumerate(self._paths) if i != place)
+        return f"{'all of ' if len(others) > 1 else ''}{', '.join(others)}"
 
     def _check_ids(self, batches: Sequence[Batch]) -> None:
         """Refuse rows that are paired by position though their ids say otherwise."""
@@ -245,6 +262,9 @@ class _Feed:
         self._loads, self._path = loads, path
         self._batch: Batch | None = None
         self._last: str | None = None
+        self._repeats = False
+        self.twice = 0
+        self.named: list[str] = []
 
     @property
     def batch(self) -> Batch:
@@ -261,10 +281,12 @@ class _Feed:
             self._batch = load()
             if self._path is not None and len(self._batch.target):
                 self._check_unique(self._batch, self._path)
+                if self.twice:
+                    self._refuse_twice(self._path)
         return True
 
     def _check_unique(self, batch: Batch, path: str) -> None:
-        """Refuse ids that are missing or occur twice: sorted, they stand side by side."""
+        """Refuse ids that are missing, and count those that occur twice: sorted, they stand side by side."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -273,16 +295,34 @@ class _Feed:
         if texts.null_count:
             rows = "1 row has" if texts.null_count == 1 else f"{texts.null_count:,} rows have"
             raise InputError(f"{rows} no id", fix="leave them out with --where", path=path)
-        twice = whole(pc.cast(pc.equal(texts[1:], texts[:-1]), pa.uint8()), np.bool_)
         first, last = texts[0].as_py(), texts[-1].as_py()
-        again = first if first == self._last else texts[int(np.argmax(twice))].as_py() if twice.any() else None
-        if again is not None:
-            raise InputError(f"the id {again!r} occurs twice", fix="give every row an id of its own", path=path)
-        self._last = last
+        alike = whole(pc.cast(pc.equal(texts[1:], texts[:-1]), pa.uint8()), np.bool_)
+        again = np.concatenate(([first == self._last], alike))
+        starts = np.flatnonzero(
+            again & ~np.concatenate(([self._repeats], again[:-1]))
+        )  # of ids that occur three times, one
+        self.twice += len(starts)
+        self.named += [repr(texts[int(i)].as_py()) for i in starts[: NAMED - len(self.named)]]
+        self._last, self._repeats = last, bool(again[-1])
+
+    def _refuse_twice(self, path: str) -> None:
+        """Refuse the ids of this file that occur twice, having counted those to come."""
+        for load in self._loads:
+            batch = load()
+            if len(batch.target):
+                self._check_unique(batch, path)
+        occur = "occurs" if self.twice == 1 else "occur"
+        what = f"{several(self.twice, 'id')} {occur} twice ({_listed(self.named, self.twice)})"
+        raise InputError(what, fix="give every row an id of its own", path=path)
 
     def pass_over(self, rows: int) -> None:
         """Have no more than what follows these rows."""
         self._batch = _part(self.batch, slice(rows, None))
+
+
+def _listed(named: Sequence[str], count: int) -> str:
+    """Some of so many ids."""
+    return ", ".join((*named, *(["…"] if count > len(named) else [])))
 
 
 def _part(batch: Batch, rows: Array | slice) -> Batch:

@@ -219,7 +219,7 @@ def test_errors_are_one_line(run, files, data, args, said) -> None:
         (("--baseline", "mixed.parquet", "--baseline-pred", "guess"), "pair tables with --id id"),
         (("--baseline-pred", "wos"), "did you mean 'was'?"),
         (("--baseline", "other.csv"), "1 target differs from those of other.csv"),
-        (("--baseline", "lacking.csv", "--id", "id"), "id 'r399' is not in lacking.csv"),
+        (("--baseline", "lacking.csv", "--id", "id"), "1 id not in lacking.csv ('r399')"),
         (("--baseline", "words.csv", "--max-drop", "auroc_macro=1"), "it needs scores"),
     ],
 )

@@ -116,12 +116,23 @@ def test_ids_that_one_file_lacks_or_repeats_are_named(files, tmp_path) -> None:
     whole = {"id": ids, "target": NAMES[TARGET], "pred": NAMES[SECOND]}
     lacking = write(tmp_path / "lacking.csv", whole)
     first = write(tmp_path / "first.csv", whole | {"id": [f"r{i}" for i in range(N)]})
-    with pytest.raises(InputError, match=r"id '(other|r5)' is not in"):
+    with pytest.raises(InputError, match=r"first.csv: 1 id not in .*lacking.csv \('r5'\)"):
         compared([(first, None), (lacking, None)], id="id")
     ids[5] = "r6"
     twice = write(tmp_path / "twice.csv", whole)
-    with pytest.raises(InputError, match="the id 'r6' occurs twice"):
+    with pytest.raises(InputError, match=r"twice.csv: 1 id occurs twice \('r6'\)"):
         compared([(first, None), (twice, None)], id="id")
+    for row in range(20, 30):
+        ids[row] = "r7"
+    ids[40], ids[50] = "r8", "r9"
+    more = write(tmp_path / "more.csv", whole)
+    with pytest.raises(InputError, match=r"4 ids occur twice \('r6', 'r7', 'r8', …\)"):
+        compared([(first, None), (more, None)], EXECUTIONS[1], id="id")
+    ids[:] = [f"r{i}" for i in range(N)]
+    short = write(tmp_path / "short.csv", {name: [*column][13:] for name, column in whole.items()}, range(N - 13))
+    missing = r"first.csv: 13 ids not in all of .*first.*, .*short.csv \('r0', 'r1', 'r10', …\)"
+    with pytest.raises(InputError, match=missing):
+        compared([(first, None), (first, None), (short, None)], id="id")
     ids[5] = ""
     with pytest.raises(InputError, match="1 row has no id"):
         compared([(first, None), (write(tmp_path / "none.csv", whole), None)], id="id")
@@ -171,3 +182,13 @@ def test_the_truth_is_read_once(files, tmp_path, monkeypatch) -> None:
     found = compared([(str(tmp_path / f"{name}.npy"), str(tmp_path / "t.npy")) for name in "ab"])
     assert len(read) == 2
     assert [record.path for record in found.inputs] == [str(tmp_path / f"{name}.npy") for name in "atb"]
+
+
+def test_scores_that_cannot_be_of_the_other_models_classes_are_named(tmp_path) -> None:
+    """And not the rows that were not counted for it."""
+    scores = {"target": NAMES[TARGET % 2], "score": RNG.random(N)}
+    labels = write(tmp_path / "labels.csv", {"target": NAMES[TARGET], "pred": NAMES[FIRST]})
+    with pytest.raises(
+        InputError, match=r"scores.csv: one score for each row, but the classes of the target are ant, bee, cow"
+    ):
+        compared([(labels, None), (write(tmp_path / "scores.csv", scores), None)])
