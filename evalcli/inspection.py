@@ -22,10 +22,10 @@ from evalcli.errors import EvalError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.layout import find_layout, is_float, plain_shape
-from evalcli.sources import TENSOR_FORMATS, input_format, spoken_of, table_options
+from evalcli.sources import STDIN, TENSOR_FORMATS, input_format, spoken_of, table_options
 from evalcli.sources.label_groups import Names, find_labels, find_target_labels
 from evalcli.sources.naming import choose, only_side
-from evalcli.sources.spool import STDIN, Spool
+from evalcli.sources.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

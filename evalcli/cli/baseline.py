@@ -73,7 +73,7 @@ def find_rival(gating: ReportGates, files: "Files", wanted: "Selection") -> Side
 
     """
     from evalcli.cli.saved import may_be_report
-    from evalcli.sources import input_format
+    from evalcli.sources import STDIN, input_format
 
     path, name = gating.baseline_path(), gating.baseline_name()
     if path is not None and may_be_report(path):
@@ -83,10 +83,8 @@ def find_rival(gating: ReportGates, files: "Files", wanted: "Selection") -> Side
     path = files.preds if path is None and name is not None else path
     if path is None:
         return None
-    if "-" in (files.preds, files.targets):
-        what = "standard input cannot be read for the baseline as well"
-        raise UsageError(what, fix="save it to a file, or count from a saved report")
-    input_format(path)  # what is no data is refused before the work
+    if path != STDIN:
+        input_format(path)  # what is no data is refused before the work
     pred = name or wanted.pred
     if path == files.preds and pred == wanted.pred:
         what = "the baseline is the very predictions that are judged"

@@ -235,6 +235,7 @@ def compare(
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.progress import Meter
     from evalcli.comparing.margins import judge
+    from evalcli.sources.spool import copied
 
     margins = comparing.margins()
     question = comparing.question(margins, by_id=inputs.id is not None)
@@ -247,6 +248,7 @@ def compare(
     if comparing.overlap:
         return _overlapping(files.paths, wanted, comparing, delivery)
     with Meter(quiet=output.quiet) as progress, ExitStack() as held:
+        wanted.stdin = copied((*files.paths, comparing.targets), held)
         if comparing.independent:
             if wanted.by:
                 what = "--by compares two models on the same rows, and --independent one model on two samples"
@@ -278,7 +280,6 @@ def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted
     names = [None] if pred is None else [name for name in split_names(pred) if name]
     models = list(paths)
     if targets is None and len(models) > (1 if len(names) > 1 else 2):
-        _refuse_stdin(models[-1:])
         if not holds_both_sides(models[-1], wanted) or not holds_both_sides(models[0], wanted):
             targets = models.pop()
     elif targets is None and len(names) > 1 and len(models) == 2:
@@ -290,26 +291,12 @@ def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted
     if not 2 <= len(sides) <= MOST:
         what = "there is one model" if len(sides) == 1 else f"there are {len(sides)} models"
         raise UsageError(what, fix="name two files, or two columns of one: --pred a,b")
-    every = [*models, *([targets] if targets is not None else [])]
-    _refuse_stdin([path for path in every if every.count(path) > 1 or path == targets or len(names) > 1])
     return sides
-
-
-def _refuse_stdin(paths: "Sequence[str]") -> None:
-    """Standard input can be one model, and is read once.
-
-    Raises:
-        UsageError: it would have to be read for each of the models.
-
-    """
-    if "-" in paths:
-        raise UsageError("standard input cannot be read for each model", fix="save it to a file")
 
 
 def _two(paths: "Sequence[str]", flag: str) -> "Sequence[str]":
     if len(paths) != 2:
         raise UsageError(f"{flag} is about two files, each with its own truth", fix="name two")
-    _refuse_stdin(paths if paths[0] == paths[1] else ())
     return paths
 
 
@@ -324,7 +311,8 @@ def _overlapping(
     if comparing.independent or comparing.margins() or comparing.cluster or comparing.by or comparing.define:
         raise UsageError("--overlap counts rows and compares no metrics", fix="ask for one thing at a time")
     first, second = _two(paths, "--overlap")
-    _refuse_stdin(paths)
+    if "-" in paths:
+        raise UsageError("--overlap reads its files again and again", fix="save standard input to a file")
     overlap = compare_files(first, second, wanted)
     contents = [(target, render_overlap(overlap, target.format)) for target in delivery.targets]
     form, printed = delivery.format, ""

@@ -40,19 +40,14 @@ def open_models(
 
     """
     shares = _Shares(len(sides), progress)
-    read_again = (number for number, side in enumerate(sides) if "-" not in side[:2])
-    first = next(read_again, 0) if slicing is None else slicing
+    first = slicing or 0
     openings = [
         _Opening(side, wanted if number == first else replace(wanted, by=()), shares, number)
         for number, side in enumerate(sides)
     ]  # what slices the rows need only be known once
     try:
-        if any("-" in side[:2] for side in sides):  # one standard input for all of them
-            for opening in sorted(openings, key=lambda one: one.reads_stdin):
-                opening.run(known=any(other.is_clustered for other in openings))
-        else:
-            for opening in openings:
-                opening.start()
+        for opening in openings:
+            opening.start()
         sources = [opening.result() for opening in openings]
         if openings[first].unsliced is not None:
             sources = _sliced_by_another(openings, first, wanted)
@@ -77,7 +72,7 @@ def _sliced_by_another(openings: Sequence[_Opening], first: int, wanted: Selecti
     missing = openings[first].unsliced
     assert missing is not None
     for opening in openings:
-        if opening is not openings[first] and not opening.reads_stdin and opening.slices_by(wanted.by):
+        if opening is not openings[first] and opening.slices_by(wanted.by):
             return [one.result() for one in openings]
     raise missing
 
@@ -119,7 +114,6 @@ class _Opening(threading.Thread):
         )
         self._heard = shares.of(number)
         self._source: Source | None = None
-        self.reads_stdin = "-" in side[:2]
         self.unclustered: NoClustersError | None = None
         """Its files do not have what rows are clustered by: those of another model may."""
         self.unsliced: NoSlicesError | None = None
@@ -133,15 +127,8 @@ class _Opening(threading.Thread):
         self._begun = True
         super().start()
 
-    @property
-    def is_clustered(self) -> bool:
-        """Whether it is open, and says which rows belong together."""
-        return self._source is not None and self._source.clustered is not None
-
-    def run(self, *, known: bool = False) -> None:
-        """Open it; ``known``: another model says which rows belong together, and standard input can be read once."""
-        if known and self.reads_stdin:
-            self._wanted = replace(self._wanted, cluster=None)
+    def run(self) -> None:
+        """Open it."""
         try:
             while self._source is None:
                 self._source = self._opened()
@@ -159,8 +146,6 @@ class _Opening(threading.Thread):
         try:
             return open_source(self._side.preds, self._side.targets, self._wanted, self._heard)
         except (NoClustersError, NoSlicesError) as e:
-            if self.reads_stdin:  # which is read by now
-                raise
             if isinstance(e, NoClustersError):
                 self.unclustered, self._wanted = e, replace(self._wanted, cluster=None)
             else:

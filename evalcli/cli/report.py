@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -63,14 +63,16 @@ def report(
     base = gating.baseline_path()
     read = (files.preds, files.targets, deciding.labels, deciding.threshold_path, base, output.config)
     delivery = plan_delivery(output, read, default="rich", parts=True)
-    rival = find_rival(gating, files, selection(inputs, choices, execution.workers))
-    baseline: Report | Baseline | None = read_report(base) if base is not None and rival is None else None
+    by = tuple(dict.fromkeys((*deciding.by, *extras.slicers(names or (), rules))))
+    chosen = selection(inputs, choices, execution.workers, by)
 
     from evalcli.sources import open_source
+    from evalcli.sources.spool import copied
 
-    with Meter(quiet=output.quiet, meanwhile=_import_the_rest) as progress:
-        by = tuple(dict.fromkeys((*deciding.by, *extras.slicers(names or (), rules))))
-        chosen = selection(inputs, choices, execution.workers, by)
+    with Meter(quiet=output.quiet, meanwhile=_import_the_rest) as progress, ExitStack() as held:
+        chosen.stdin = copied((files.preds, files.targets), held)
+        rival = find_rival(gating, files, replace(chosen, by=()))
+        baseline: Report | Baseline | None = read_report(base) if base is not None and rival is None else None
         chosen.cluster = deciding.cluster
         chosen.scan = deciding.scanned(gating.slice_size)
         if chosen.scan is not None:

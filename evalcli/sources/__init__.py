@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Heard = Callable[[float, int], None]
 
+STDIN = "-"
 TENSOR_FORMATS = frozenset({"pt", "npy", "npz", "safetensors"})
 """What is read by ranges of bytes; every other known format is a table."""
 
@@ -31,7 +32,7 @@ def open_source(preds: str, target: str | None, selection: Selection, progress: 
         EvalError: of the kind that says what is wrong with which path.
 
     """
-    from evalcli.sources.spool import STDIN, Spool
+    from evalcli.sources.spool import copied
 
     if preds == target == STDIN:
         raise UsageError("standard input can be only one side", fix="name a file for the other")
@@ -39,10 +40,10 @@ def open_source(preds: str, target: str | None, selection: Selection, progress: 
         aliases: dict[str, str] = {}
         paths: list[str | None] = [preds, target]
         if STDIN in paths:
-            spool = Spool()
-            undo.callback(spool.close)
-            aliases[spool.path] = STDIN
-            paths = [spool.path if path == STDIN else path for path in paths]
+            copy = selection.stdin or copied(paths, undo)
+            assert copy is not None
+            aliases[copy] = STDIN
+            paths = [copy if path == STDIN else path for path in paths]
         with spoken_of(aliases):
             source = _open(str(paths[0]), paths[1], selection, progress)
         source.aliases = aliases
@@ -84,6 +85,9 @@ def holds_both_sides(path: str, selection: Selection) -> bool:
         EvalError: the file cannot be read.
 
     """
+    if path == STDIN and selection.stdin is not None:
+        with spoken_of({selection.stdin: STDIN}):
+            return holds_both_sides(selection.stdin, selection)
     from evalcli.sources.naming import is_whole
 
     def whole(names: Sequence[str]) -> bool:
@@ -114,6 +118,9 @@ def names_in(path: str, selection: Selection) -> tuple[str, ...]:
         EvalError: the file cannot be read.
 
     """
+    if path == STDIN and selection.stdin is not None:
+        with spoken_of({selection.stdin: STDIN}):
+            return names_in(selection.stdin, selection)
     if input_format(path) in TENSOR_FORMATS:
         from evalcli.sources.tensors import open_tensors
 

@@ -195,6 +195,8 @@ class Selection:
     partial: bool = False
     """Whether these are some rows of many, so that there may be none."""
     options: dict[str, Any] = field(default_factory=dict)
+    stdin: str | None = None
+    """The copy of standard input, where several read it; else whoever reads it makes one."""
     listing: bool = False
     """Rows will be listed: ``id`` may also name what tells the rows of a single file, or of arrays, apart."""
     beside: bool = False

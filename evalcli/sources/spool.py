@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError, UsageError
+from evalcli.sources import STDIN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from contextlib import ExitStack
 
 CHUNK = 1 << 20
-STDIN = "-"
 
 
 class Spool:
@@ -39,3 +45,8 @@ class Spool:
         """Remove the copy. Harmless when repeated."""
         if os.path.exists(self.path):  # noqa: PTH110  # pathlib costs start-up time, and this is the only use
             os.unlink(self.path)  # noqa: PTH108  # likewise
+
+
+def copied(paths: Collection[str | None], held: ExitStack) -> str | None:
+    """Where the one copy of standard input lies until ``held`` is closed; ``None`` where none of these paths is it."""
+    return held.enter_context(closing(Spool())).path if STDIN in paths else None

@@ -234,11 +234,13 @@ def test_tables_that_do_not_fit(run, files, args, said) -> None:
     assert said in done.stderr
 
 
-def test_standard_input_is_read_once(spawn, files) -> None:
-    args = ("--baseline", "was.csv", "--max-drop", "accuracy=0.1")
-    done = spawn("report", "-", *args, cwd=files, shell="< data.csv")
-    assert (done.code, done.stdout) == (2, "")
-    assert "standard input cannot be read for the baseline as well" in done.stderr
+def test_predictions_from_a_pipe_beside_a_baseline(spawn, files) -> None:
+    """Read for the report, and again for the rows of both."""
+    args = ("--baseline", "was.csv", "--max-drop", "accuracy=0.1", "-f", "json")
+    piped = spawn("report", "-", *args, cwd=files, shell="< data.csv")
+    named = spawn("report", "data.csv", *args, cwd=files)
+    assert piped.code == named.code, piped.stderr
+    assert json.loads(piped.stdout)["gates"] == json.loads(named.stdout)["gates"]
 
 
 def test_rows_that_one_of_them_lacks(run, files, data) -> None:

@@ -159,9 +159,7 @@ def test_slices_may_lie_beside_the_second_model(run, files) -> None:
     ("args", "said"),
     [
         (("a.csv",), "there is one model"),
-        (("-", "-", "t.csv"), "standard input cannot be read for each model"),
-        (("a.csv", "b.csv", "-"), "standard input cannot be read for each model"),
-        (("-", "--pred", "a,b"), "standard input cannot be read for each model"),
+        (("-", "a.csv", "--overlap"), "save standard input to a file"),
         (("a.csv", "b.csv", "c.csv", "t.csv", "--noninferior", "accuracy=1pp"), "about two models"),
         (("a.csv", "b.csv", "--targets", "t.csv", "--pred", "a,b"), "--pred names 2 columns, and there are 2 files"),
         (("a.csv", "b.csv", "t.csv", "-m", "accuracy@id=r1"), "slices are not compared"),
@@ -190,6 +188,21 @@ def test_one_model_may_come_from_a_pipe(spawn, files) -> None:
     assert done.code == 0, done.stderr
     assert json.loads(done.stdout)["metrics"] == json.loads(straight.stdout)["metrics"]
     assert json.loads(done.stdout)["models"][0]["path"] == "-"
+
+
+def test_several_models_may_come_from_one_pipe(spawn, files) -> None:
+    """As columns of one table, or with a truth that is piped in beside two files."""
+    both = (files / "all.csv").read_text()
+    straight = spawn("compare", "all.csv", "--pred", "a,b", *POSITIVE, cwd=files)
+    done = spawn("compare", "-", "--pred", "a,b", *POSITIVE, cwd=files, input=both)
+    assert done.code == straight.code == 0, done.stderr
+    assert json.loads(done.stdout)["metrics"] == json.loads(straight.stdout)["metrics"]
+    assert "evalcli-stdin" not in done.stdout
+    done = spawn("compare", "a.csv", "b.csv", "-", *POSITIVE, cwd=files, input=(files / "t.csv").read_text())
+    assert json.loads(done.stdout)["metrics"] == json.loads(straight.stdout)["metrics"]
+    done = spawn("compare", "-", "--pred", "a,zz", *POSITIVE, cwd=files, input=both)
+    assert (done.code, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("evalcli: -: no column 'zz'")
 
 
 def test_train_against_test(run, files) -> None:
