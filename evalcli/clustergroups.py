@@ -255,15 +255,22 @@ def without_each(parts: Sequence[S], merged: Callable[[Sequence[S]], S], others:
 
 
 def hashed(clusters: Array, groups: int) -> Array:
-    """A group for each cluster (N,) int64, from 0: the finalizer of SplitMix64, modulo ``groups``.
-
-    Source: Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators.
+    """A group for each cluster (N,) int64, from 0.
 
     >>> hashed(np.arange(5), 100)
     array([35, 65, 10, 53, 78])
     """
-    mixed = clusters.astype(np.int64).view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    found: Array = (mixed(clusters) % np.uint64(groups)).astype(np.int64)
+    return found
+
+
+def mixed(numbers: Array) -> Array:
+    """A hash (N,) uint64 of each number (N,) int64: the finalizer of SplitMix64.
+
+    Source: Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators.
+    """
+    found: Array = numbers.astype(np.int64).view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    found: Array = ((mixed ^ (mixed >> np.uint64(31))) % np.uint64(groups)).astype(np.int64)
+        found = (found ^ (found >> np.uint64(shift))) * np.uint64(factor)
+    found ^= found >> np.uint64(31)
     return found

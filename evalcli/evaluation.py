@@ -155,15 +155,16 @@ def _own_values(
     sure: Mapping[str, dict[str, Interval]] | None = None,
 ) -> dict[str, Value]:
     """What each of the caller's own metrics computed, of several numbers each under its name; NaN is undefined."""
+    from evalcli.ownvalues import number_names
+
     metrics = {}
     for one in own:
         values = found.get(one.name, {"": nan})
-        by_class = len(values) == len(classes) and [*values] == [str(i) for i in range(len(values))]
-        for i, (key, number) in enumerate(values.items()):
-            name = f"{one.name}[{classes[i]}]" if by_class else f"{one.name}.{key}" if key else one.name
+        called = number_names(one.name, [*values], classes)
+        for key, number in values.items():
             interval = (sure or {}).get(one.name, {}).get(key)
             value = Value(number if isfinite(number) else None)
-            metrics[name] = value if interval is None else replace(value, **asdict(interval))
+            metrics[called[key]] = value if interval is None else replace(value, **asdict(interval))
     return metrics
 
 

@@ -76,11 +76,15 @@ class OwnMetric:
     ) -> dict[str, Interval]:
         """The intervals of its numbers, from what was gathered of each of the groups of rows; none where it fails."""
         with suppress(Exception):  # a stranger's code raises what it likes
-            whole = owngroups.Whole(values, self._merged, lambda one: plain_values(one.compute()))
-            return owngroups.intervals(whole, [self._merged(parts) for parts in groups], rows, sampled)
+            return owngroups.intervals(values, self.how, [self.merged(parts) for parts in groups], rows, sampled)
         return {}
 
-    def _merged(self, parts: Sequence[Any]) -> Any:
+    @property
+    def how(self) -> owngroups.How:
+        """How several of it merge, and what one computes."""
+        return owngroups.How(self.merged, lambda one: plain_values(one.compute()))
+
+    def merged(self, parts: Sequence[Any]) -> Any:
         """One metric of the rows of several."""
         total = self.metric.fresh()
         for part in parts:
@@ -106,12 +110,16 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class OwnMetrics:
-    """The metrics of one evaluation, and how a batch becomes what they see."""
+    """The metrics of one evaluation, and how a batch becomes what they see.
+
+    ``names`` are the classes by their numbers, where another input has some that are not in this one.
+    """
 
     metrics: tuple[OwnMetric, ...]
     choices: Choices
     source: Source
     total: OwnPass | None = None
+    names: tuple[str, ...] | None = None
 
     def around(self, begin: Callable[[], Any]) -> Callable[[], Accompanied]:
         """Passes that these metrics accompany: what they gather is one for all workers."""
@@ -131,20 +139,28 @@ class OwnMetrics:
 
     def rows(self, batch: Batch) -> OwnRows:
         """Rows as metrics see them."""
+        rows = self.every(batch)
+        if self.choices.confidence is not None:
+            rows = rows._replace(dealt=owngroups.dealt(batch, self.source.origins()))
+        keep = self.kept(rows)
+        return rows if keep is None else rows.pick(keep)
+
+    def every(self, batch: Batch) -> OwnRows:
+        """The same with the ignored ones, and dealt to no groups."""
         preds, target, weight, groups = batch.preds, batch.target, batch.weight, batch.groups
-        names = class_numbers(self.choices, self.source.preds, self.source.target)
+        names = self.names
+        if names is None:
+            names = class_numbers(self.choices, self.source.preds, self.source.target)
         preds, target = _numbered(preds, self.source.preds, names), _numbered(target, self.source.target, names)
         if batch.repeats is not None:
             preds, target = np.repeat(preds, batch.repeats, axis=0), np.repeat(target, batch.repeats, axis=0)
             weight = None if weight is None else np.repeat(weight, batch.repeats)
             groups = None if groups is None else np.repeat(groups, batch.repeats, axis=0)
-        dealt = None if self.choices.confidence is None else owngroups.dealt(batch, self.source.origins())
-        rows = OwnRows(preds, target, weight, groups, dealt)
-        keep = self._kept(preds, target)
-        return rows if keep is None else rows.pick(keep)
+        return OwnRows(preds, target, weight, groups)
 
-    def _kept(self, preds: Array, target: Array) -> Array | None:
+    def kept(self, rows: OwnRows) -> Array | None:
         """Which rows count; ``None``: all."""
+        preds, target = rows.preds, rows.target
         keep = np.ones(len(target), bool)
         if self.choices.ignore_index is not None and target.ndim == 1:
             gone = -1 if self.source.target.labels is not None else self.choices.ignore_index
@@ -185,7 +201,8 @@ class Accompanied:
     """A pass, and the metrics that go along."""
 
     main: Any
-    own: OwnPass = field(repr=False)
+    own: Any = field(repr=False)
+    """An ``OwnPass``, of several models what they have together."""
 
     @property
     def saves_all(self) -> bool:

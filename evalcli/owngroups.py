@@ -13,25 +13,29 @@ less than there are. Twenty times all rows would take too long where a metric ke
 computed by themselves, and the variance is that of their numbers. A metric that fails on a group, or where nothing
 varies, has its value and no interval.
 
+Rows of several models are dealt by what lies there of all of them, whichever comes first, to the same groups for all:
+what differs in each group, or without it, then tells how sure a difference is.
+
 Source: Kott 2001, The delete-a-group jackknife; Busing, Meijer and van der Leeden 1999, Delete-m jackknife for unequal
 m.
 """
 
 from __future__ import annotations
 
+from functools import reduce
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.clustergroups import hashed, without_each
+from evalcli.clustergroups import hashed, mixed, without_each
 from evalcli.sources.origins import identities
 from evalcli.uncertainty.clusters import CLUSTERS
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.quantiles import t_quantile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from evalcli.sources.base import Array, Batch, Slicer
     from evalcli.sources.origins import Origin
@@ -58,12 +62,38 @@ class Sampled(NamedTuple):
     of_clusters: bool = False
 
 
-class Whole(NamedTuple):
-    """What a metric is of all rows, by the name of each number; how several merge, and what one computes."""
+class How(NamedTuple):
+    """How several of a metric merge, and what one computes, by the name of each number."""
 
-    values: Mapping[str, float]
     merged: Callable[[Sequence[Any]], Any]
     compute: Callable[[Any], Mapping[str, float]]
+
+
+class Moved(NamedTuple):
+    """What a metric ``computed`` for each of its groups (J,) of ``rows``: of all the others, or of it ``alone``."""
+
+    computed: Sequence[Mapping[str, float]]
+    rows: Array
+    alone: bool
+
+    def of(self, key: str) -> Array:
+        """One number (J,), NaN where it is not there."""
+        return np.array([one.get(key, np.nan) for one in self.computed])
+
+    def error(self, value: float, found: Array) -> float:
+        """The standard error of a number that is ``found`` (J,) so; 0 where nothing tells it."""
+        return (error_of_groups if self.alone else standard_error)(value, found, self.rows)
+
+    def interval(self, value: float, error: float, sampled: Sampled) -> Interval:
+        """From this error."""
+        reach = t_quantile(1.0 - sampled.confidence.tail, self.freedom) * error
+        method = f"{'groups' if self.alone else 'jackknife'}{CLUSTERS if sampled.of_clusters else ''}"
+        return Interval(value - reach, value + reach, method)
+
+    @property
+    def freedom(self) -> float:
+        """The degrees of freedom of the error."""
+        return len(self.rows) - 1.0
 
 
 def are_few(slicers: Sequence[Slicer]) -> bool:
@@ -76,31 +106,53 @@ def dealt(batch: Batch, origins: Sequence[Origin]) -> Array:
     numbers = batch.cluster
     if numbers is not None:
         return hashed(numbers if batch.repeats is None else np.repeat(numbers, batch.repeats), GROUPS)
+    return hashed(_numbers(batch, origins), GROUPS)
+
+
+def dealt_together(batches: Iterable[tuple[Batch, Sequence[Origin]]]) -> Array:
+    """The group of each row (N,) that lies in several models' files; the order of the models does not show."""
+    every = (mixed(_numbers(batch, origins)) for batch, origins in batches)
+    return hashed(reduce(np.add, every).view(np.int64), GROUPS)  # what overflows wraps around
+
+
+def _numbers(batch: Batch, origins: Sequence[Origin]) -> Array:
     numbers = batch.numbers
     if numbers is None:
         count = len(batch.preds) if batch.repeats is None else int(batch.repeats.sum())
         numbers = batch.start + np.arange(count, dtype=np.int64)
-    return hashed(identities(numbers, origins), GROUPS)
+    return identities(numbers, origins)
 
 
-def intervals(whole: Whole, groups: Sequence[Any], rows: Array, sampled: Sampled) -> dict[str, Interval]:
+def intervals(
+    values: Mapping[str, float], how: How, groups: Sequence[Any], rows: Array, sampled: Sampled
+) -> dict[str, Interval]:
     """The interval of each number of a metric, from those of its ``groups`` (J,) of ``rows``, where there is one.
 
     Raises: whatever the metric raises.
     """
-    if len(groups) < LEAST_GROUPS or rows.sum() < LEAST_ROWS:
+    if not tell(rows):
         return {}
-    critical = t_quantile(1.0 - sampled.confidence.tail, len(groups) - 1.0)
-    alone = rows.sum() > MANY_ROWS and _keeps_rows(groups[0], int(rows[0]))
-    computed = [whole.compute(one) for one in (groups if alone else without_each(groups, whole.merged))]
-    error_of, method = (error_of_groups, "groups") if alone else (standard_error, "jackknife")
-    method = f"{method}{CLUSTERS if sampled.of_clusters else ''}"
-    found = {}
-    for key, value in whole.values.items():
-        error = error_of(value, np.array([one.get(key, np.nan) for one in computed]), rows)
-        if error > 0.0:
-            found[key] = Interval(value - critical * error, value + critical * error, method)
-    return found
+    told = moved(how, groups, rows, alone=are_kept(groups, rows))
+    errors = {key: told.error(value, told.of(key)) for key, value in values.items()}
+    return {key: told.interval(values[key], error, sampled) for key, error in errors.items() if error > 0.0}
+
+
+def tell(rows: Array) -> bool:
+    """Whether groups (J,) of so many rows are enough."""
+    return len(rows) >= LEAST_GROUPS and int(rows.sum()) >= LEAST_ROWS
+
+
+def are_kept(groups: Sequence[Any], rows: Array) -> bool:
+    """Whether metrics of groups (J,) of so many rows keep too many to be computed of all the others of each."""
+    return int(rows.sum()) > MANY_ROWS and _keeps_rows(groups[0], int(rows[0]))
+
+
+def moved(how: How, groups: Sequence[Any], rows: Array, *, alone: bool) -> Moved:
+    """What a metric is for each of its ``groups`` (J,) of ``rows``.
+
+    Raises: whatever the metric raises.
+    """
+    return Moved([how.compute(one) for one in (groups if alone else without_each(groups, how.merged))], rows, alone)
 
 
 def _keeps_rows(metric: Any, rows: int) -> bool:

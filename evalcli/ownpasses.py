@@ -18,11 +18,11 @@ from evalcli.ownvalues import failure_of, plain_values
 from evalcli.slicepasses import inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from evalcli.own import OwnMetric, OwnMetrics, OwnRows
     from evalcli.ownvalues import Failure
-    from evalcli.sources.base import Batch
+    from evalcli.sources.base import Batch, Slicer
     from evalcli.uncertainty.intervals import Interval
 
 _ALL = -1
@@ -121,10 +121,11 @@ class Gathered:
 class OwnPass:
     """What all workers have gathered of the ``whole``, and for each slicer of every slice with rows, by its code."""
 
-    def __init__(self, own: OwnMetrics) -> None:
+    def __init__(self, own: OwnMetrics, slicers: Sequence[Slicer] | None = None) -> None:
         self.own = own
+        self.slicers = own.source.slicers if slicers is None else slicers
         self.whole = Gathered(own)
-        self.slices: tuple[dict[int, Gathered], ...] = tuple({} for _ in own.source.slicers)
+        self.slices: tuple[dict[int, Gathered], ...] = tuple({} for _ in self.slicers)
         self._next = own.source.first
         self._waiting: dict[int, tuple[int, dict[Rows, Counted]]] = {}
         self._lock = threading.Lock()
@@ -133,11 +134,14 @@ class OwnPass:
     def add(self, batch: Batch) -> None:
         """Give a batch to each metric; any thread may."""
         count = len(batch.preds) if batch.repeats is None else int(batch.repeats.sum())
-        if not count:
-            return
-        counted = dict(self._counted(self.own.rows(batch)))
+        if count:
+            self.take(self.own.rows(batch), batch.start, batch.start + count)
+
+    def take(self, rows: OwnRows, start: int, end: int) -> None:
+        """Count rows that stand from ``start`` on, where what follows begins at ``end``; any thread may."""
+        counted = dict(self._counted(rows))
         with self._lock:
-            self._waiting[batch.start] = batch.start + count, counted
+            self._waiting[start] = end, counted
             while not self._all_wait and self._next in self._waiting:
                 self._fold(self._next)
 
@@ -149,7 +153,7 @@ class OwnPass:
 
     def by_value(self) -> Iterator[tuple[tuple[str, str], Gathered]]:
         """Every slice that has rows, by column and value, in order."""
-        for slicer, slices in zip(self.own.source.slicers, self.slices, strict=True):
+        for slicer, slices in zip(self.slicers, self.slices, strict=True):
             for code, one in sorted(slices.items()):
                 yield (slicer.name, slicer.values[code]), one
 
@@ -171,7 +175,7 @@ class OwnPass:
         if not len(rows.target):
             return
         yield from self._dealt(Rows(), rows)
-        sliced = rows if owngroups.are_few(self.own.source.slicers) else rows._replace(dealt=None)
+        sliced = rows if owngroups.are_few(self.slicers) else rows._replace(dealt=None)
         for number in range(len(self.slices)):
             assert rows.groups is not None
             for code, places in inside(rows.groups[:, number]):

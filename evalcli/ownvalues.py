@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evalcli.uncertainty.intervals import Interval
 
@@ -24,7 +24,11 @@ class Failure:
     """Which slices it failed in, where that is not all rows."""
 
     def __str__(self) -> str:
-        where = f" in {self.where}" if self.where else ""
+        return self.told()
+
+    def told(self, model: str = "") -> str:
+        """In one line; of several models on which."""
+        where = f"{f' on {model}' if model else ''}{f' in {self.where}' if self.where else ''}"
         return f"{self.name} failed{where}: {self.what}{f' ({self.place})' if self.place else ''}"
 
 
@@ -33,7 +37,7 @@ def failure_of(name: str, error: BaseException, file: str | None = None) -> Fail
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if file is not None and frame.filename == file] or list(frames)
     place = f"{own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno}" if own else ""
-    text = str(error).partition("\n")[0]
+    text = str(error).partition("\n")[0].rstrip()
     return Failure(name, f"{type(error).__name__}{': ' if text else ''}{text}", place)
 
 
@@ -68,6 +72,17 @@ def told_once(
             more = f" and {len(each) - 1:,} more slice{'s' if len(each) > 2 else ''}" if len(each) > 1 else ""
             told.append(replace(each[0], where=each[0].where + more))
     return tuple(told)
+
+
+def number_names(name: str, keys: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+    """What each of the numbers of a metric is called, by its key: of as many as there are classes by the class.
+
+    >>> number_names("own", ["0", "1"], ["cat", "dog"]), number_names("own", ["", "low"], [])
+    ({'0': 'own[cat]', '1': 'own[dog]'}, {'': 'own', 'low': 'own.low'})
+    """
+    if len(keys) == len(classes) and [*keys] == [str(i) for i in range(len(keys))]:
+        return {key: f"{name}[{each}]" for key, each in zip(keys, classes, strict=True)}
+    return {key: f"{name}.{key}" if key else name for key in keys}
 
 
 def plain_values(result: Any) -> dict[str, float]:

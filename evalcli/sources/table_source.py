@@ -88,8 +88,8 @@ class TableSource(Source):
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Groups in the order of their codes, or rows in the order of the predictions."""
-        if self.are_numbered and not self._origins:
-            self._origins = self._sides.joined.preds.origins()  # later the connection has a pass to serve
+        if self.are_numbered:
+            self.origins()  # later the connection has a pass to serve
         if self._opened.groups is not None:
             return _plan_groups(self._opened.groups, size)
         return self._opened.stream.plan(size) if self._opened.stream is not None else iter(())
@@ -102,7 +102,9 @@ class TableSource(Source):
         super().number_rows()
 
     def origins(self) -> tuple[Origin, ...]:
-        """The files of the predictions."""
+        """The files of the predictions; to be asked for a first time before a pass begins."""
+        if not self._origins:
+            self._origins = self._sides.joined.preds.origins()
         return self._origins
 
     def listed(self, show: Sequence[str] = ()) -> TableRows:
