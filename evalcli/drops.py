@@ -53,12 +53,14 @@ class Pair(NamedTuple):
 class Baseline:
     """What drops are counted from: pairs of values by metric, and a report for what is not paired.
 
-    The worst slice has a pair of every slice: it is the one that loses most. ``alone`` says by metric why it has none.
+    The worst slice has a pair of every slice: it is the one that loses most. ``alone`` says by metric why it has none,
+    and ``failed`` which metrics of the user's own failed there.
     """
 
     report: Report | None = None
     pairs: Mapping[str, Sequence[Pair]] = field(default_factory=dict)
     alone: Mapping[str, str] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
 
 
 class _Sides(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.api.comparison import Comparison
-from evalcli.api.evaluating import confidence_of, definitions_of, metric_names
+from evalcli.api.evaluating import confidence_of, definitions_of, metric_names, own_metrics_of
 from evalcli.comparing.data import NAMES
 from evalcli.engine import Execution
 from evalcli.errors import EvalError, UsageError, several
@@ -40,6 +40,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
     classes: str = "seen",
     class_axis: int | None = None,
     metrics: str | Iterable[Any] | None = None,
+    own: Iterable[Any] | Mapping[str, Any] = (),
     define: Mapping[str, str] | None = None,
     id: str | None = None,  # noqa: A002  # the option's name
     where: str | None = None,
@@ -72,7 +73,9 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         nan: Rows with undefined scores: ``error``, ``drop`` or count as ``wrong``.
         classes: Macro means run over the classes ``seen``, or over all ``declared``.
         class_axis: Which axis holds the classes, 1 or -1, where two readings fit.
-        metrics: Names as in ``evalcli metrics``: only these are compared, and what is defined.
+        metrics: Names as in ``evalcli metrics``: only these are compared, and what is defined or your own.
+        own: Metrics of your own: objects of ``evalcli.Metric`` or torchmetrics, or addresses as ``my.py:MyRMSE``; a
+            mapping names them. Each model has fresh ones, which see the same rows.
         define: Metrics from others, as ``{"gap": "recall[cat] - recall[dog]"}``.
         id: Pair the rows of table files by this column, not by position.
         where: Keep the rows of table files for which this SQL holds.
@@ -116,16 +119,15 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         raise UsageError("pred names one column", fix="name a column for each model: pred=('old', 'new')", path="pred")
     if pred is not None and len(models) != 1:
         raise UsageError("pred names the columns of one frame or file", fix="give one, or drop pred", path="pred")
-    with in_keywords():
-        definitions = definitions_of(define)
     sides = [(models[0], name) for name in pred] if pred is not None else [(model, None) for model in models]
     if not 2 <= len(sides) <= MOST:
         what = f"{several(len(sides), 'model')}: from 2 to {MOST} are compared"
         raise UsageError(what, fix="as in compare(old, new, target=truth)", path="models")
-    question = Question(
-        metric_names(metrics), (), confidence_of(confidence, resamples, seed), flips, by_id=id is not None,
-        least=min_slice_size, definitions=definitions,
-    )  # fmt: skip
+    with in_keywords():
+        question = Question(
+            metric_names(metrics), (), confidence_of(confidence, resamples, seed), flips, by_id=id is not None,
+            least=min_slice_size, definitions=definitions_of(define), own=own_metrics_of(own),
+        )  # fmt: skip
     if independent and (by is not None or len(sides) > 2):
         what = "independent=True compares one model on two samples"
         raise UsageError(what, fix="give two, and keep the rows of a slice with where=", path="independent")

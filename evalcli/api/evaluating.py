@@ -188,7 +188,7 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
     budget = None if ranking_budget is None else int(ranking_budget * 2**20)
     execution = Execution(backend, str(device), batch_size, workers, budget)
     with in_keywords():
-        extras = Extras(_own_metrics(own), definitions_of(define), min_slice_size or 1)
+        extras = Extras(own_metrics_of(own), definitions_of(define), min_slice_size or 1)
         names = metric_names(metrics)
         selection.by = extras.slicers(names or ())
         selection.scan = (
@@ -286,7 +286,13 @@ def _writable(execution: Execution) -> bool:
     return execution.backend == "torch" or execution.device not in {"auto", "cpu"}
 
 
-def _own_metrics(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...]:
+def own_metrics_of(own: Iterable[Any] | Mapping[str, Any]) -> tuple[OwnMetric, ...]:
+    """Metrics of the caller's own.
+
+    Raises:
+        UsageError: one is no metric, or two have one name.
+
+    """
     if not own:
         return ()
     from evalcli.loading import own_metrics

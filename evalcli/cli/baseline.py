@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from evalcli.cli.options import Files
     from evalcli.cli.progress import Meter
-    from evalcli.drops import Baseline, Pair
+    from evalcli.comparing.data import Comparison
+    from evalcli.drops import Baseline
     from evalcli.engine import Execution
     from evalcli.extras import Extras
     from evalcli.gates import Rule
@@ -136,19 +137,34 @@ def measured(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> 
 
     """
     from evalcli.addresses import look_up
+    from evalcli.cli.report import failures_in
+    from evalcli.comparing.drops import pairs_of
     from evalcli.drops import Baseline
 
     least = asked.gating.slice_size or 1
     dropped = [rule.metric for rule in asked.rules if rule.kind == "drop"]
     known = [name for name in dict.fromkeys(dropped) if not isinstance(look_up(report, name, least), str)]
     alone = {name: why for name in known if (why := _why_alone(name, report, asked.extras))}
-    pairs = _pairs(rival, [name for name in known if name not in alone], asked, report, progress)
+    paired = [name for name in known if name not in alone]
+    found = _compared(rival, paired, asked, report, progress)
+    pairs = pairs_of(found, paired, least, intervals=asked.choices.confidence is not None)
     if asked.gating.basis == "interval" and asked.choices.confidence is not None:
-        unsure = [name for name, found in pairs.items() if not found[0].where and not found[0].is_sure]
+        unsure = [name for name, (pair, *_) in pairs.items() if not pair.where and not pair.is_sure]
         for name in unsure:  # the worst slice is known of pairs only, and says so itself
             alone[name] = "no paired interval is known of it"
             del pairs[name]
-    return Baseline(_report_of(rival, asked, report, progress) if alone else None, pairs, alone)
+    then = _report_of(rival, asked, report, progress) if alone else None
+    failed = [text.replace(" failed on A", _FAILED) for text in failures_in(found.findings) if " failed on A" in text]
+    told = {*failures_in(report.findings)}
+    failed += (
+        []
+        if then is None
+        else [text.replace(" failed", _FAILED, 1) for text in failures_in(then.findings) if text not in told]
+    )
+    return Baseline(then, pairs, alone, tuple(dict.fromkeys(failed)))
+
+
+_FAILED = " failed on the baseline"
 
 
 _PAIRED = {"binary": "accuracy", "multiclass": "accuracy", "multilabel": "subset_accuracy", "regression": "rmse"}
@@ -162,8 +178,9 @@ def _why_alone(name: str, report: "Report", extras: "Extras") -> str:
 
     address = split_address(name)
     whole = name if address is None else address.metric
-    if name in extras and whole not in {one.name for one in extras.of_registry()}:
-        return "metrics of your own are not compared row by row"
+    made = {one.name for one in extras.definitions} - {one.name for one in extras.of_registry()}
+    if whole in made:
+        return "what is defined from metrics of your own is not compared row by row"
     if address is not None and (address.value is None or (is_registered(name) and parse(name).entry.reads == "slices")):
         return "gaps between slices are not compared row by row"
     rows = [row for row in report.slices if address is not None and address.value == "*" and row.by == address.by]
@@ -176,11 +193,8 @@ def _why_alone(name: str, report: "Report", extras: "Extras") -> str:
     return ""
 
 
-def _pairs(
-    rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", progress: "Meter"
-) -> "dict[str, tuple[Pair, ...]]":
+def _compared(rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", progress: "Meter") -> "Comparison":
     """The metrics of both models on the same rows, once it is clear that they are the same."""
-    from evalcli.comparing.drops import pairs_of
     from evalcli.comparing.models import compare
     from evalcli.comparing.question import Question
     from evalcli.metrics.registry import is_registered, parse, split_address
@@ -191,6 +205,11 @@ def _pairs(
     registered = (str(parse(name).whole) for name in names if is_registered(name))
     wholes = tuple(dict.fromkeys(registered)) or (_PAIRED[report.task],)
     made = asked.extras.of_registry() if any(not is_registered(name) for name in names) else ()
+    own = tuple(
+        one
+        for one in asked.extras.own
+        if any(name in replace(asked.extras, own=(one,), definitions=()) for name in names)
+    )
     by = _sliced_by(asked.wanted.by, {address.by for address in addresses})
     size = asked.gating.slice_size or 1
     named = any(address.value not in {None, "*"} for address in addresses)  # is judged however small it is
@@ -199,13 +218,15 @@ def _pairs(
         sources = open_models(sides, replace(asked.wanted, by=by), progress, held, slicing=1)
         few = Confidence(resamples=FEWEST_RESAMPLES) if sure is None else sure
         least = 1 if named else size
-        question = Question(wholes, confidence=few, flips=0, by_id=by_id, by_label=False, least=least, definitions=made)
+        question = Question(
+            wholes, confidence=few, flips=0, by_id=by_id, by_label=False, least=least, definitions=made, own=own
+        )  # fmt: skip
         choices = replace(asked.choices, task="multilabel") if report.task == "multilabel" else asked.choices
         found = compare(sources, choices, asked.execution, question, progress)
     if (found.task, found.positive) != (report.task, report.positive):
         what = f"with these predictions the task is {found.task}, and {report.task} without them"
         raise InputError(what, fix="say which with --task and --positive", path=rival.preds)
-    return pairs_of(found, names, size, intervals=sure is not None)
+    return found
 
 
 def _sliced_by(by: "Sequence[str]", judged: "Collection[str | None]") -> tuple[str, ...]:

@@ -6,29 +6,27 @@ Annotations are evaluated here on purpose (no ``from __future__ import annotatio
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
 from evalcli.cli import streams
 from evalcli.cli.by_first import by_first
+from evalcli.cli.deciding_options import MeasuredOptions
+from evalcli.cli.extra_options import ExtraOptions
 from evalcli.cli.flatten import flattened
 from evalcli.cli.models import Side, open_models
-from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions, TaskOptions, selection
+from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions, selection
 from evalcli.cli.values import parse_limit
 from evalcli.errors import ExitCode, UsageError
 from evalcli.metrics.entry import split_names
-from evalcli.uncertainty import FEWEST_RESAMPLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from evalcli.cli.deliver import Delivery
     from evalcli.comparing.data import Comparison
     from evalcli.comparing.margins import Margin
-    from evalcli.comparing.question import Question
-    from evalcli.expressions import Definition
     from evalcli.sources.base import Selection
 
 _COMPARING = "Comparing"
@@ -52,7 +50,7 @@ class CompareFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class CompareOptions:
-    """What to compare, and how sure to be."""
+    """Which file is what, how the models belong together, and gates."""
 
     targets: Annotated[
         str | None,
@@ -60,48 +58,12 @@ class CompareOptions:
             "--targets", metavar="FILE", help="The truth: then all arguments are models.", rich_help_panel=_COMPARING
         ),
     ] = None
-    metrics: Annotated[
-        list[str],
-        Option(
-            "-m", "--metrics", metavar="NAME,…", help="These metrics (see evalcli metrics).", rich_help_panel=_COMPARING
-        ),
-    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
-    define: Annotated[
-        list[str],
-        Option(
-            "--define",
-            metavar="NAME=EXPR",
-            help="A metric from others: 'gap = recall[cat] - recall[dog]'.",
-            rich_help_panel=_COMPARING,
-        ),
-    ] = ()  # type: ignore[assignment]  # as above
-    classes: Annotated[
-        Literal["seen", "declared"],
-        Option("--classes", help="Classes that macro means run over.", rich_help_panel=_COMPARING),
-    ] = "seen"
-    confidence: Annotated[
-        float, Option("--confidence", metavar="P", help="Of intervals and tests.", rich_help_panel=_COMPARING)
-    ] = 0.95
-    resamples: Annotated[
-        int,
-        Option("--resamples", metavar="N", min=FEWEST_RESAMPLES, help="Of the bootstrap.", rich_help_panel=_COMPARING),
-    ] = 2000
-    seed: Annotated[int, Option("--seed", metavar="N", min=0, help="Of the bootstrap.", rich_help_panel=_COMPARING)] = 0
     limit: Annotated[
         str | None,
         Option(
             "--limit",
             metavar="N|all",
             help="Flipped rows of every class and kind in JSON and CSV (3); of values, those farthest apart.",
-            rich_help_panel=_COMPARING,
-        ),
-    ] = None
-    cluster: Annotated[
-        str | None,
-        Option(
-            "--cluster",
-            metavar="COL",
-            help="Rows with one value belong together: whole clusters are drawn.",
             rich_help_panel=_COMPARING,
         ),
     ] = None
@@ -121,15 +83,6 @@ class CompareOptions:
             rich_help_panel=_COMPARING,
         ),
     ] = False
-    by: Annotated[
-        list[str],
-        Option(
-            "--by",
-            metavar="COL",
-            help="Compare within each value of a column, too; a,b crosses two, a:18:65 cuts.",
-            rich_help_panel=_COMPARING,
-        ),
-    ] = ()  # type: ignore[assignment]  # as above
     noninferior: Annotated[
         list[str],
         Option(
@@ -138,7 +91,7 @@ class CompareOptions:
             help="Fail where B is worse than A by V: accuracy=0.5pp, 0.01, 2%.",
             rich_help_panel=_GATES,
         ),
-    ] = ()  # type: ignore[assignment]  # as above
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
     equivalent: Annotated[
         list[str],
         Option(
@@ -148,7 +101,6 @@ class CompareOptions:
             rich_help_panel=_GATES,
         ),
     ] = ()  # type: ignore[assignment]  # as above
-
     max_drop: Annotated[
         list[str],
         Option(
@@ -169,52 +121,18 @@ class CompareOptions:
         ),
     ] = 1
 
-    @cached_property
-    def definitions(self) -> "tuple[Definition, ...]":
-        """The metrics that are computed from others."""
-        from evalcli.expressions import parse_definitions
-
-        return parse_definitions(self.define)
-
-    def margins(self) -> "tuple[Margin, ...]":
-        """The gates."""
+    def margins(self, known: "Container[str]") -> "tuple[Margin, ...]":
+        """The gates; ``known`` are metrics beyond the registry."""
         from evalcli.comparing.margins import parse_margins
 
-        known = frozenset(one.name for one in self.definitions)
         return parse_margins(self.noninferior, self.equivalent, self.max_drop, known)
 
-    def question(self, margins: "Sequence[Margin]", *, by_id: bool) -> "Question":
-        """What to compare.
+    def flips(self) -> int:
+        """How many rows of every kind to name."""
+        from evalcli.comparing.question import ROWS
 
-        Raises:
-            UsageError: a confidence that is none, a name that no metric has, or one of slices.
-
-        """
-        from evalcli.comparing.margins import metrics_of
-        from evalcli.comparing.question import ROWS, Question
-        from evalcli.metrics.registry import parse
-        from evalcli.uncertainty.intervals import Confidence
-
-        if not 0.5 <= self.confidence < 1:
-            fix = "it is a share from 0.5 to below 1, such as 0.95"
-            raise UsageError(f"--confidence {self.confidence:g}", fix=fix)
-        texts = [name.strip() for text in self.metrics for name in split_names(text) if name.strip()]
-        for one in self.definitions:
-            if one.name in texts:
-                fix = "leave it out of -m, which narrows the others"
-                raise UsageError(f"-m {one.name}: what --define makes is always compared", fix=fix)
-        names = tuple(dict.fromkeys(str(parse(text)) for text in texts)) or None
         limit = parse_limit(self.limit)
-        flips = ROWS if limit is None else _ALL if limit == "all" else int(limit)
-        confidence = Confidence(self.confidence, self.resamples, self.seed)
-        also, made = metrics_of(margins), self.definitions
-        return Question(names, also, confidence, flips, by_id, least=self.min_slice_size, definitions=made)
-
-    def slicers(self, margins: "Sequence[Margin]") -> tuple[str, ...]:
-        """What rows are sliced by, for the tables and for gates."""
-        from evalcli.gates import slicers_of
-
-        return tuple(dict.fromkeys((*self.by, *slicers_of(margin.metric for margin in margins))))
+        return ROWS if limit is None else _ALL if limit == "all" else int(limit)
 
 
 @flattened
@@ -223,7 +141,8 @@ def compare(
     files: CompareFiles,
     comparing: CompareOptions,
     inputs: InputOptions,
-    deciding: TaskOptions,
+    deciding: MeasuredOptions,
+    extra: ExtraOptions,
     executing: ExecutionOptions,
     output: OutputOptions,
 ) -> ExitCode:
@@ -234,19 +153,28 @@ def compare(
     """
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.progress import Meter
-    from evalcli.comparing.margins import judge
+    from evalcli.cli.report import tell_failed
+    from evalcli.comparing.margins import judge, metrics_of
+    from evalcli.comparing.question import Question
+    from evalcli.gates import slicers_of
     from evalcli.sources.spool import copied
 
-    margins = comparing.margins()
-    question = comparing.question(margins, by_id=inputs.id is not None)
-    choices = replace(deciding.choices(), classes=comparing.classes)
-    execution = executing.execution()
+    extras = extra.extras()
+    margins = comparing.margins(extras)
+    question = Question(
+        deciding.names(extras), metrics_of(margins), deciding.sure(), comparing.flips(),
+        by_id=inputs.id is not None, least=comparing.min_slice_size, definitions=extras.definitions, own=extras.own,
+    )  # fmt: skip
+    choices, execution = deciding.choices(), executing.execution()
     read = (*files.paths, comparing.targets, deciding.labels, deciding.threshold_path, output.config)
     delivery = plan_delivery(output, read, default="rich")
-    wanted = selection(inputs, choices, execution.workers, comparing.slicers(margins))
-    wanted.cluster = comparing.cluster
+    by = tuple(dict.fromkeys((*deciding.by, *slicers_of(margin.metric for margin in margins))))
+    wanted = selection(inputs, choices, execution.workers, by)
+    wanted.cluster = deciding.cluster
     if comparing.overlap:
-        return _overlapping(files.paths, wanted, comparing, delivery)
+        if comparing.independent or margins or wanted.cluster or deciding.by or extra.define or extra.metric:
+            raise UsageError("--overlap counts rows and compares no metrics", fix="ask for one thing at a time")
+        return _overlapping(files.paths, wanted, delivery)
     with Meter(quiet=output.quiet) as progress, ExitStack() as held:
         wanted.stdin = copied((*files.paths, comparing.targets), held)
         if comparing.independent:
@@ -264,7 +192,8 @@ def compare(
             sides = _sides(files.paths, comparing.targets, inputs.pred, wanted)
             sources = open_models(sides, wanted, progress, held)
             result = compare_models(sources, choices, execution, question, progress)
-    return _deliver(replace(result, gates=judge(result, margins, comparing.min_slice_size)), delivery)
+    code = _deliver(replace(result, gates=judge(result, margins, comparing.min_slice_size)), delivery)
+    return ExitCode.NO_VERDICT if extras.own and tell_failed(result.findings) else code
 
 
 def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted: "Selection") -> list[Side]:
@@ -300,16 +229,12 @@ def _two(paths: "Sequence[str]", flag: str) -> "Sequence[str]":
     return paths
 
 
-def _overlapping(
-    paths: "Sequence[str]", wanted: "Selection", comparing: CompareOptions, delivery: "Delivery"
-) -> ExitCode:
+def _overlapping(paths: "Sequence[str]", wanted: "Selection", delivery: "Delivery") -> ExitCode:
     """Count the rows that two files share."""
     from evalcli.cli.output import write_outputs
     from evalcli.comparing.overlap import compare_files
     from evalcli.renderers.overlap import render_overlap
 
-    if comparing.independent or comparing.margins() or comparing.cluster or comparing.by or comparing.define:
-        raise UsageError("--overlap counts rows and compares no metrics", fix="ask for one thing at a time")
     first, second = _two(paths, "--overlap")
     if "-" in paths:
         raise UsageError("--overlap reads its files again and again", fix="save standard input to a file")

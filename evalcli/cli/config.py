@@ -84,12 +84,14 @@ def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[
     from evalcli.cli import COMMANDS
     from evalcli.cli.baseline import ReportGates
     from evalcli.cli.compare import CompareOptions
+    from evalcli.cli.deciding_options import DecidingOptions
     from evalcli.cli.errors import RowOptions
-    from evalcli.cli.extra_options import NEVER_CONFIGURED
-    from evalcli.cli.options import GROUPS
+    from evalcli.cli.extra_options import NEVER_CONFIGURED, ExtraOptions
+    from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions
     from evalcli.cli.tune import AimOptions
 
-    groups = (*GROUPS, AimOptions, RowOptions, CompareOptions, ReportGates)
+    of_reports = (InputOptions, DecidingOptions, ExtraOptions, ReportGates, ExecutionOptions, OutputOptions)
+    groups = (*of_reports, AimOptions, RowOptions, CompareOptions)
     known = {one.name for group in groups for one in fields(group)} - {"config", "inherited", "origin"}
     known -= NEVER_CONFIGURED
     values: dict[str, Any] = {}

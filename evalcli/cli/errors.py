@@ -13,8 +13,9 @@ from typer import Option
 
 from evalcli.cli import streams
 from evalcli.cli.by_first import by_first
+from evalcli.cli.deciding_options import TaskOptions
 from evalcli.cli.flatten import flattened
-from evalcli.cli.options import Files, InputOptions, OutputOptions, PlaceOptions, TaskOptions, selection
+from evalcli.cli.options import Files, InputOptions, OutputOptions, PlaceOptions, selection
 from evalcli.cli.values import parse_limit
 from evalcli.errors import ExitCode
 

@@ -56,7 +56,7 @@ def merge(parts: Parts, *, extra: ExtraOptions, gating: GateOptions, output: Out
     result = extras.defined(report_of_part(total, also, own=extras.own), measured_of_part(total, also))
     verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
     code = delivery.deliver(replace(result, gates=verdicts), part)
-    return ExitCode.NO_VERDICT if extras.own and tell_failed(result) else code
+    return ExitCode.NO_VERDICT if extras.own and tell_failed(result.findings) else code
 
 
 def _named(parts: Sequence[str]) -> tuple[str, ...]:

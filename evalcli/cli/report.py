@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalcli.cli.baseline import ReportGates  # noqa: TC001  # typer reads the annotations
+from evalcli.cli.deciding_options import DecidingOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.cli.extra_options import ExtraOptions  # noqa: TC001  # typer reads the annotations
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
-    DecidingOptions,
     ExecutionOptions,
     Files,
     InputOptions,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evalcli.drops import Baseline
     from evalcli.evaluation import Measured
     from evalcli.parts import Part
-    from evalcli.report import Report
+    from evalcli.report import Finding, Report
     from evalcli.sources.base import Scanned, Slicer
 
 
@@ -100,11 +100,13 @@ def report(
                 source, choices, execution, names, progress, also=also, own=extras.own, shown=seen, kept=kept
             )
         result = extras.defined(result, kept.measured)
+        failures = failures_in(result.findings)
         if rival is not None:
             baseline = measured(rival, asked, result, progress)
+            failures += baseline.failed
     verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
     code = delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
-    return ExitCode.NO_VERDICT if extras.own and tell_failed(result) else code
+    return ExitCode.NO_VERDICT if extras.own and tell_failures(failures) else code
 
 
 def tell_of_part(part: Part) -> None:
@@ -144,11 +146,16 @@ class _Keeper:
             self.part = encode(part_of(*measured))
 
 
-def tell_failed(report: Report) -> bool:
+def tell_failed(findings: Iterable[Finding]) -> bool:
     """Say on standard error which of the user's own metrics failed: with one there is no verdict."""
+    return tell_failures(failures_in(findings))
+
+
+def failures_in(findings: Iterable[Finding]) -> list[str]:
+    """Which of the user's own metrics failed."""
     from evalcli.evaluation import METRIC_FAILED
 
-    return tell_failures([finding.text for finding in report.findings if finding.code == METRIC_FAILED])
+    return [finding.text for finding in findings if finding.code == METRIC_FAILED]
 
 
 def tell_failures(failures: Iterable[object]) -> bool:

@@ -12,13 +12,13 @@ from typer import Option
 
 from evalcli.cli import streams
 from evalcli.cli.by_first import by_first
+from evalcli.cli.deciding_options import TaskOptions
 from evalcli.cli.flatten import flattened
 from evalcli.cli.options import (
     ExecutionOptions,
     Files,
     InputOptions,
     OutputOptions,
-    TaskOptions,
     selection,
 )
 from evalcli.errors import ExitCode, UsageError

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from evalcli.comparing.clusters import KnownClusters
+    from evalcli.comparing.owned import OwnNumber
     from evalcli.comparing.row_moves import Look
     from evalcli.comparing.sliced import Asking
     from evalcli.expressions import Definition
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     Values = Mapping[str, float | None]
     Found = Mapping[str, Difference | None]
     Ends = tuple[float, float]
-    Compared: TypeAlias = "MetricName | Defined"
+    Compared: TypeAlias = "MetricName | Defined | OwnNumber"
 
 OF_TRUTH = frozenset({"majority_baseline", "brier_uncertainty"})
 """What only the truth decides is the same for all models."""

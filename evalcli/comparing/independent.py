@@ -14,7 +14,7 @@ from evalcli import __version__
 from evalcli.comparing import data
 from evalcli.comparing.differences import judged
 from evalcli.comparing.models import members_of
-from evalcli.comparing.reported import told_by_reports
+from evalcli.comparing.reported import told_by_reports, with_own
 from evalcli.comparing.sides import inputs_of, metric_row, models_of
 from evalcli.counting import count
 from evalcli.engine import batch_rows, worker_count
@@ -63,6 +63,7 @@ def compare_samples(
         sure = replace(choices, confidence=question.confidence)
         members = members_of(sources, sure, execution, question, workers)
         _check_clusters(sources)
+        members = with_own(members, question)
         counted = [count(member, size, progress) for member in members]
         outcomes = [outcome for outcome, _ in counted]
         _check_alike(sources, outcomes)
@@ -85,7 +86,7 @@ def compare_samples(
             models=models_of(sources, [outcome.task for outcome in outcomes], rows),
             reference=0,
             metrics=rows_of_metrics,
-            findings=_findings(rows_of_metrics, sources),
+            findings=(*told.failures, *_findings(rows_of_metrics, sources)),
             inputs=inputs_of(sources, [inputs for _, inputs in counted]),
             clustered=told.clustered,
             definitions=question.texts,

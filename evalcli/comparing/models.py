@@ -14,6 +14,7 @@ from evalcli.comparing.class_moves import ClassMoves
 from evalcli.comparing.defined import DefinedDifferences, defined_of, rows_of, with_values
 from evalcli.comparing.differences import CountDifferences, verdicts
 from evalcli.comparing.joint import BROKEN, FIXED
+from evalcli.comparing.owned import OwnCompared
 from evalcli.comparing.passes import Member, count_together, unite
 from evalcli.comparing.rows import Together
 from evalcli.comparing.sides import (
@@ -107,8 +108,9 @@ class _Comparing:
         """The comparison of all that was counted."""
         flips = self.question.flips if len(self.sources) == 2 else 0
         self.counted = count_together(
-            self.members, self.together, self.size, self.progress, flips=flips, same_target=self._has_one_truth()
-        )
+            self.members, self.together, self.size, self.progress, flips=flips, same_target=self._has_one_truth(),
+            own=self.question.own,
+        )  # fmt: skip
         self.task: Task = self.counted.tasks[0]
         counted = (
             self.sources, self.members, self.question, self.together, self.size, self.progress, self.counted
@@ -140,16 +142,25 @@ class _Comparing:
         return len(truths) == 1 and not weighted and all(each.even for each in self.together.listed)
 
     def _comparison(self, names: Sequence[MetricName], whole: _Measured, *, two: bool) -> data.Comparison:
-        total, task, values = self.counted.total, self.task, with_values(whole.values, self.defined)
+        total, task = self.counted.total, self.task
+        classes = tuple(name for name in self.every if any(name in each.setting.names for each in self.numbers))
+        own = OwnCompared(self.counted.own, data.NAMES[: len(self.sources)], classes, self.confidence)
+        values = own.with_values(with_values(whole.values, self.defined))
         parts = {place: self._of_slice(names, one) for place, one in self.counted.slices.items()}
         tested = {place: one for place, one in parts.items() if self.question.tests(one.counted)}
         asking = {place: self._differences(names, one, len(tested)) for place, one in tested.items()}
         found, inside = answered(self._differences(names, whole), asking, self._again)
+        found = own.with_differences(found, self.reference)
+        inside = {place: own.with_differences(one, self.reference, place) for place, one in inside.items()}
         told = {
-            place: Told(one.counted.total.rows, with_values(one.values, self.defined), inside.get(place, {1: {}})[1])
+            place: Told(
+                one.counted.total.rows,
+                own.with_values(with_values(one.values, self.defined), place),
+                inside.get(place, {1: {}})[1],
+            )
             for place, one in parts.items()
         }
-        shown = rows_of(names, self.question.shown(self.members[0], task.kind), self.defined)
+        shown = (*rows_of(names, self.question.shown(self.members[0], task.kind), self.defined), *own.names)
         slices = tuple(slice_rows(self.together.slicers, shown, told, self.confidence))
         for source in self.sources:  # scores were read again
             source.finish()
@@ -165,7 +176,7 @@ class _Comparing:
             ignored=ignored,
             left_out=left_out,
             weighted=self.sources[0].weighted,
-            classes=tuple(name for name in self.every if any(name in each.setting.names for each in self.numbers)),
+            classes=classes,
             positive=None if task.positive is None else task.classes[task.positive],
             confidence=self.confidence.level,
             models=models_of(self.sources, self.counted.tasks),
@@ -175,6 +186,7 @@ class _Comparing:
             flips=() if cells is None else self._flips(cells),
             rows=self._rows() if two else (),
             findings=(
+                *own.findings(),
                 *self._findings(left_out, cells),
                 *about_slices(self.together.slicers, slices, evidence.rows, self.question.least),
             ),

@@ -18,6 +18,7 @@ from evalcli.comparing.label_flips import IN_VAIN
 from evalcli.comparing.label_moves import LabelMoves
 from evalcli.comparing.label_rows import LabelNumbers
 from evalcli.comparing.labelled import LabelDifferences, Looked
+from evalcli.comparing.owned import OwnCompared
 from evalcli.comparing.sides import (
     SAME_ANSWERS,
     best_of,
@@ -79,7 +80,8 @@ class LabelComparing:
         self.numbers = self._numbers(self.counted)
         names = self._names()
         defined = defined_of(self.question.definitions)
-        values = with_values(_values(self.numbers, names), defined)
+        own = OwnCompared(self.counted.own, data.NAMES[: len(self.sources)], self.labels, self.question.confidence)
+        values = own.with_values(with_values(_values(self.numbers, names), defined))
         two = len(self.sources) == 2
         by_label = two and self.question.by_label
         reference = 0 if two else best_of(names[0], values)
@@ -95,18 +97,18 @@ class LabelComparing:
             if self.question.tests(one.counted)
         }
         (found, look), inside = answered(_differences(differences, names, reference, defined), asking, self._again)
+        found = own.with_differences(found, reference)
+        there = {place: own.with_differences(one.differences, reference, place) for place, one in inside.items()}
         told = {
             place: Told(
                 one.counted.total.rows,
-                with_values(_values(one.numbers, names), defined),
-                inside[place].differences[1] if place in inside else {},
+                own.with_values(with_values(_values(one.numbers, names), defined), place),
+                there.get(place, {1: {}})[1],
             )
             for place, one in parts.items()
         }
-        slicers, shown = (
-            self.together.slicers,
-            rows_of(names, self.question.shown(self.members[0], "multilabel"), defined),
-        )
+        slicers = self.together.slicers
+        shown = (*rows_of(names, self.question.shown(self.members[0], "multilabel"), defined), *own.names)
         slices = tuple(slice_rows(slicers, shown, told, confidence))
         for source in self.sources:  # rows were read again
             source.finish()
@@ -131,6 +133,7 @@ class LabelComparing:
             flips=tuple(self._flips(look)) if two else (),
             rows=(*self._rows(look), *self._cells(look)) if two else (),
             findings=(
+                *own.findings(),
                 *self._findings(left_out),
                 *about_slices(slicers, slices, total.rows, self.question.least),
             ),

@@ -31,12 +31,14 @@ if TYPE_CHECKING:
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.states import ClassificationPass
+    from evalcli.comparing.own_passes import OwnPasses
     from evalcli.comparing.rows import Rows, Together
     from evalcli.comparing.scored import LossSums
     from evalcli.comparing.sliced import Slice
     from evalcli.engine import Progress
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
+    from evalcli.own import OwnMetric
     from evalcli.sources.base import Batch, InputFile
     from evalcli.task import Task
 
@@ -245,6 +247,8 @@ class Counted(NamedTuple):
     """The same of every slice that has rows, which holds no slices of its own."""
     has_test: bool = True
     """Whether there is more than one cluster, where rows are clustered."""
+    own: OwnPasses | None = None
+    """The user's own metrics, of all rows and of slices."""
 
     def again(self, together: Together, fresh: Callable[[], P], size: int, progress: Progress | None) -> P:
         """What another pass over the same rows gathers, run as the first one was."""
@@ -262,6 +266,7 @@ def count_together(
     *,
     flips: int,
     same_target: bool = False,
+    own: Sequence[OwnMetric] = (),
 ) -> Counted:
     """Passes over the input until the decisions of the whole input are those it was counted under.
 
@@ -279,7 +284,10 @@ def count_together(
         if together.slicers:
             sharing = shared(members, together.slicers)
             fresh = around(fresh, _fresh(sharing, tasks, known, flips=0, same_target=True))
+        beside = _beside(own, members, together)
+        fresh = fresh if beside is None else beside.around(fresh)
         gathered, complete = one_pass(members, tasks[0], together, fresh, size, progress)
+        gathered = gathered if beside is None else gathered.main
         total = gathered.whole if together.slicers else gathered
         seen = [one.evidence for one in total.passes]
         decided = _decide(members, seen)
@@ -292,7 +300,7 @@ def count_together(
             _check_each(total.passes, members, decided)
             _check(members, decided, total)
             clusters = None if total.clusters is None else total.clusters.known(members[0].source.target.path)
-            counted = Counted(total, decided, inputs, clusters)
+            counted = Counted(total, decided, inputs, clusters, own=beside and beside.finished())
             return counted._replace(slices=apart(gathered, counted)) if together.slicers else counted
         _refuse_again(members, decided, tried)
         known = [now.with_(before) for now, before in zip(seen, known, strict=True)]
@@ -307,6 +315,15 @@ def _check_each(passes: Sequence[Any], members: Sequence[Member], decided: Seque
             for member, doubted in zip(members, decided, strict=True):
                 member.refuse_doubt(doubted)
             raise
+
+
+def _beside(own: Sequence[OwnMetric], members: Sequence[Member], together: Together) -> OwnPasses | None:
+    """What the user's own metrics gather in one pass; ``None`` where there are none."""
+    if not own:
+        return None
+    from evalcli.comparing.own_passes import OwnPasses, own_of
+
+    return OwnPasses([own_of(own, one) for one in members], together.slicers)
 
 
 def _refuse_again(members: Sequence[Member], decided: Sequence[Task], tried: list[tuple[object, ...]]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.errors import UsageError
 from evalcli.expressions import needed
+from evalcli.extras import Extras
 from evalcli.metrics.registry import parse
 from evalcli.uncertainty.intervals import Confidence
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.passes import Counted, Member
     from evalcli.expressions import Definition
     from evalcli.metrics.registry import MetricName
+    from evalcli.own import OwnMetric
 
 ROWS = 3
 """Flipped rows of every class and kind that are named, unless asked otherwise."""
@@ -42,6 +44,8 @@ class Question:
     """Rows of a slice that is tested."""
     definitions: tuple[Definition, ...] = ()
     """Metrics that are computed from others."""
+    own: tuple[OwnMetric, ...] = ()
+    """Metrics of the user's own."""
 
     @property
     def texts(self) -> dict[str, str]:
@@ -75,8 +79,20 @@ class Question:
         rows: int = counted.total.rows
         return counted.has_test and rows >= self.least
 
+    def _check_definitions(self) -> None:
+        """How a metric of the user's own goes together with others nobody knows."""
+        own = Extras(self.own)
+        for one in self.definitions:
+            read = next((name for name in one.expression.names if name in own), None)
+            if one.name in own:
+                raise UsageError(f"two metrics are called {one.name!r}", fix="give one of them another name")
+            if read is not None:
+                what = f"--define {one.name}: what reads {read}, a metric of your own, is not compared"
+                raise UsageError(what, fix="compute it in a metric of your own")
+
     def __post_init__(self) -> None:
         """No gate may be judged by all rows where it is on a slice."""
+        self._check_definitions()
         for text in (*(self.metrics or ()), *self.beyond):
             name = parse(text)
             if name.slice_by is not None or name.entry.reads == "slices":

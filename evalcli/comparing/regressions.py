@@ -11,6 +11,7 @@ from evalcli import __version__
 from evalcli.comparing import data
 from evalcli.comparing.defined import DefinedDifferences, defined_of, rows_of, with_values
 from evalcli.comparing.differences import verdicts
+from evalcli.comparing.owned import OwnCompared
 from evalcli.comparing.sides import (
     SAME_ANSWERS,
     best_of,
@@ -62,7 +63,8 @@ class ValueComparing:
         total: ValuesPass = self.counted.total
         names = self.members[0].names("regression")
         whole, defined = self._measured(self.counted, names), defined_of(self.question.definitions)
-        values = with_values(whole.values, defined)
+        own = OwnCompared(self.counted.own, data.NAMES[: len(self.sources)], (), self.question.confidence)
+        values = own.with_values(with_values(whole.values, defined))
         two = len(self.sources) == 2
         reference = 0 if two else best_of(names[0], values)
         parts = {place: self._measured(one, names) for place, one in self.counted.slices.items()}
@@ -72,11 +74,17 @@ class ValueComparing:
             if self.question.tests(one.counted)
         }
         found, inside = answered(_differences(whole, names, reference, defined), asking, self._again)
+        found = own.with_differences(found, reference)
+        inside = {place: own.with_differences(one, reference, place) for place, one in inside.items()}
         told = {
-            place: Told(one.counted.total.rows, with_values(one.values, defined), inside.get(place, {1: {}})[1])
+            place: Told(
+                one.counted.total.rows,
+                own.with_values(with_values(one.values, defined), place),
+                inside.get(place, {1: {}})[1],
+            )
             for place, one in parts.items()
         }
-        shown = rows_of(names, self.question.shown(self.members[0], "regression"), defined)
+        shown = (*rows_of(names, self.question.shown(self.members[0], "regression"), defined), *own.names)
         slicers, least = self.together.slicers, self.question.least
         slices = tuple(slice_rows(slicers, shown, told, self.question.confidence))
         for source in self.sources:  # values were read again
@@ -100,7 +108,7 @@ class ValueComparing:
             ),
             slices=slices,
             rows=self._rows(),
-            findings=(*self._findings(left_out), *about_slices(slicers, slices, total.rows, least)),
+            findings=(*own.findings(), *self._findings(left_out), *about_slices(slicers, slices, total.rows, least)),
             inputs=inputs_of(self.sources, self.counted.inputs),
             clustered=told_clusters(self.counted.clusters),
             definitions=self.question.texts,

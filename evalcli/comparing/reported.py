@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli.comparing.data import NAMES
 from evalcli.comparing.defined import defined_of, rows_of
 from evalcli.comparing.looks import table_of
-from evalcli.comparing.models import numbers_of
+from evalcli.comparing.models import numbers_of as class_numbers
+from evalcli.comparing.owned import about_failures, finite, numbers_of
 from evalcli.definitions import with_definitions
 from evalcli.evaluation import Measured, report_of
 from evalcli.jointly import Jointly
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.question import Question
     from evalcli.counting import Outcome
     from evalcli.metrics.registry import MetricName
-    from evalcli.report import Report, Value
+    from evalcli.report import Finding, Report, Value
     from evalcli.sources.base import InputFile
     from evalcli.uncertainty.intervals import Confidence
 
@@ -41,6 +43,7 @@ class Told(NamedTuple):
     classes: tuple[str, ...]
     clustered: Clustered | None = None
     seen: Sequence[Mapping[str, Seen]] = ({}, {})
+    failures: tuple[Finding, ...] = ()
 
 
 def told_by_reports(
@@ -60,7 +63,35 @@ def told_by_reports(
     classes = tuple(dict.fromkeys(name for report in reports for name in report.classes))
     clustered = _together(reports)
     seen = [_seen(names, outcome, question.confidence) for outcome, _ in counted]
-    return Told(shown, values, intervals, classes, clustered, seen)
+    return _beside_own(Told(shown, values, intervals, classes, clustered, seen), members)
+
+
+def with_own(members: tuple[Member, ...], question: Question) -> tuple[Member, ...]:
+    """The plans of both samples with the user's own metrics, if there are any."""
+    if not question.own:
+        return members
+    from evalcli.comparing.own_passes import own_of
+
+    for member in members:
+        if member.source.clustered is None:
+            member.source.number_rows()
+    return tuple(replace(member, own=own_of(question.own, member)) for member in members)
+
+
+def _beside_own(told: Told, members: Sequence[Member]) -> Told:
+    """The same with the user's own metrics, once they have seen all rows."""
+    every = [member.own.values() for member in members if member.own is not None]
+    own = members[0].own
+    if own is None:
+        return told
+    numbers = [*numbers_of(own.metrics, [each.values for each in every], told.classes)]
+    values, intervals = [], []
+    for known, sure, each in zip(told.values, told.intervals, every, strict=True):
+        values.append({**known, **{one.name: finite(each.values, one) for one in numbers}})
+        of_each = {one.name: each.sure.get(one.metric.name, {}).get(one.key) for one in numbers}
+        intervals.append({**sure, **of_each})
+    failures = tuple(about_failures(NAMES, [each.failures for each in every]))
+    return told._replace(names=(*told.names, *numbers), values=values, intervals=intervals, failures=failures)
 
 
 def _seen(names: Sequence[MetricName], outcome: Outcome, confidence: Confidence) -> dict[str, Seen]:
@@ -68,7 +99,7 @@ def _seen(names: Sequence[MetricName], outcome: Outcome, confidence: Confidence)
     read = [name for name in names if name.base in SURPRISES]
     if outcome.task.family != "classification" or not read:
         return {}
-    numbers = numbers_of(outcome.gathered, outcome.task)
+    numbers = class_numbers(outcome.gathered, outcome.task)
     if numbers.scores is None:
         return {}
     if outcome.gathered.clusters is not None:

@@ -30,9 +30,10 @@ _SAMPLES = "evaluate all models on the same samples, or pair tables with --id"
 
 
 class Rows(NamedTuple):
-    """Rows of every model, a batch each, all of one length."""
+    """Rows of every model, a batch each, all of one length; ``number`` is their place among those of a pass."""
 
     batches: tuple[Batch, ...]
+    number: int = 0
 
     @property
     def target(self) -> Array:
@@ -127,6 +128,10 @@ class Together:
 
     def plan(self, size: int) -> Iterator[Callable[[], Rows]]:
         """Loads of at most ``size`` rows each, in step."""
+        for number, load in enumerate(self._plan(size)):
+            yield partial(_numbered, load, number)
+
+    def _plan(self, size: int) -> Iterator[Callable[[], Rows]]:
         self.lost = [0] * len(self.listed)
         self._missing: list[list[str]] = [[] for _ in self.listed]
         plans = [each.plan(size) for each in self.listed]
@@ -243,6 +248,10 @@ class Together:
                 what = f"row {number} belongs to another cluster than in {self._paths[held[0][0]]}"
                 fix = "keep the column of --cluster beside the truth, or make both agree"
                 raise InputError(what, fix=fix, path=self._paths[place])
+
+
+def _numbered(load: Callable[[], Rows], number: int) -> Rows:
+    return load()._replace(number=number)
 
 
 def share_targets(sources: Sequence[Source]) -> None:

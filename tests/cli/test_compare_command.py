@@ -275,7 +275,7 @@ def test_what_is_defined_is_compared_and_judged(run, files):
     for form, told in (("markdown", "defined"), ("csv", "gap"), ("rich", "gap = recall")):
         assert told in run(*args, "-f", form).stdout
     assert run(*args, "--max-drop", "gap=-0.9").code == 1
-    assert "what --define makes is always compared" in run(*args, "-m", "gap").stderr
+    assert "what --define and --metric make is always computed" in run(*args, "-m", "gap").stderr
     assert run(*args, "--max-drop", "gop=1").code == 2
     assert run("compare", *args[1:3], "--define", "x = accuracy@a=b").code == 2
     assert run("compare", *args[1:3], "--define", "x = accuracy", "--overlap").code == 2

@@ -197,9 +197,12 @@ def test_help_names_every_option_and_fits(run: Callable[..., Any], width: int) -
     from dataclasses import fields
 
     from evalcli.cli.baseline import ReportGates
-    from evalcli.cli.options import GROUPS
+    from evalcli.cli.deciding_options import DecidingOptions
+    from evalcli.cli.extra_options import ExtraOptions
+    from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions
 
-    names = {f"--{one.name.replace('_', '-')}" for group in (*GROUPS, ReportGates) for one in fields(group)}
+    groups = (InputOptions, DecidingOptions, ExtraOptions, ReportGates, ExecutionOptions, OutputOptions)
+    names = {f"--{one.name.replace('_', '-')}" for group in groups for one in fields(group)}
     for name in names - {"--inherited", "--origin"}:
         assert name in text
     assert max(map(len, text.splitlines())) <= width
