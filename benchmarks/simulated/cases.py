@@ -23,9 +23,10 @@ from benchmarks.simulated.counts import (
 from benchmarks.simulated.defined import OwnF1, OwnMean, binary, coins, defined, label_sets, labels, many_scores, own
 from benchmarks.simulated.defined import scores as drawn_scores
 from benchmarks.simulated.defined import values as drawn_values
-from benchmarks.simulated.definedpairs import TEXTS, defined_apart, defined_tests, two_labels
+from benchmarks.simulated.definedpairs import TEXTS, defined_apart, defined_tests, two_labels, two_values
 from benchmarks.simulated.labelled import multilabel
 from benchmarks.simulated.labelpairs import TESTED, apart, p_values
+from benchmarks.simulated.ownpairs import own_apart, own_test
 from benchmarks.simulated.pairs import (
     Pair,
     compared,
@@ -350,6 +351,8 @@ DEFINED_OF = tuple(
     for two in dict.fromkeys(one.two for one in TEXTS)
 )
 
+OWN = (("F1", OwnF1, two_labels), ("mean of errors", OwnMean, two_values))
+
 PAIRS = (
     PairCase("test of accuracy, 400 rows", compared("accuracy", EVEN, both=True), null=True),
     PairCase("test of accuracy, 100 rows", compared("accuracy", FEW), null=True),
@@ -402,6 +405,12 @@ PAIRS = (
         for rows in (200, 400)
     ),
     PairCase("test of what is defined, 100 clusters", defined_tests(two_labels, 100, 3), null=True, promised=()),
+    *(
+        PairCase(f"test of an own {title}, {rows} rows", own_test(metric, two, rows), null=True)
+        for title, metric, two in OWN
+        for rows in (100, 400)
+    ),
+    PairCase("test of an own F1, 100 clusters", own_test(OwnF1, two_labels, 100, 3), null=True),
     PairCase("test of accuracy, 500 rows", compared("accuracy", BETTER), null=False),
     PairCase("test of macro F1, 500 rows", compared("f1_macro", BETTER), null=False),
     PairCase("test of AUROC, 100 + 100 rows", with_p(ranked(100, 100, 1.7, 1.3)), null=False),
@@ -474,6 +483,16 @@ CASES = (
         for one in TEXTS
         for rows in (200, 400)
     ),
+)
+
+CASES = (
+    *CASES,
+    *(
+        Case(f"difference of an own {title}, {rows} rows", own_apart(metric, two, rows))
+        for title, metric, two in OWN
+        for rows in (100, 400)
+    ),
+    Case("difference of an own F1, 100 clusters", own_apart(OwnF1, two_labels, 100, 3)),
 )
 
 GATES = (
