@@ -6,6 +6,7 @@ from math import ceil, log10
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.comparing.data import goodness
+from evalcli.metrics.registry import is_registered
 from evalcli.renderers.wording import UNDEFINED, amount, clustered, is_of_any_size, ratio, spoken, title
 from evalcli.report import Value
 
@@ -111,7 +112,8 @@ def in_words(comparison: Comparison, row: MetricRow, place: int = 1) -> str:
     if found is None:
         if undefined:
             return f"undefined for {' and '.join(undefined)}"
-        same = row.direction == "neither" and len({*row.values}) == 1
+        of_truth = is_registered(row.name) or row.name in comparison.definitions
+        same = row.direction == "neither" and len({*row.values}) == 1 and of_truth
         return "the same for all: only the truth decides it" if same else "no test is known for it"
     ruler = Ruler.of(row, found, points=True)
     if found.verdict != "none":
