@@ -10,7 +10,7 @@ from evalcli.cli.baseline import Asked, find_rival, measured
 from evalcli.cli.deliver import plan_delivery
 from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
-from evalcli.cli.report import failures_in, tell_failures, tell_of_part, tell_of_ranges
+from evalcli.cli.report import tell_failed, tell_failures, tell_of_part, tell_of_ranges
 from evalcli.cli.saved import read_report
 from evalcli.distributed import Job, count_together
 from evalcli.errors import EvalError, ExitCode
@@ -155,11 +155,9 @@ def _delivered(ranks: Ranks, counted: Counted, wanted: Wanted, delivery: Deliver
     report = replace(report_of_part(counted.part, wanted.job.also, counted.run.workers, own), run=counted.run)
     report = wanted.extras.defined(report, measured_of_part(counted.part, wanted.job.also, counted.run.workers))
     baseline: Report | Baseline | None = wanted.baseline
-    failures = failures_in(report.findings)
     if wanted.rival is not None and wanted.asked is not None:
         with Meter(quiet=delivery.quiet) as progress:
             baseline = measured(wanted.rival, wanted.asked, report, progress)
-            failures += baseline.failed
     verdicts = judge(report, wanted.rules, baseline, least=wanted.least, on=wanted.gate_on)
     code = delivery.deliver(replace(report, gates=verdicts), part)
-    return ExitCode.NO_VERDICT if own and tell_failures(failures) else code
+    return ExitCode.NO_VERDICT if own and tell_failed(report.findings, baseline) else code

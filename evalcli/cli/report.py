@@ -100,13 +100,11 @@ def report(
                 source, choices, execution, names, progress, also=also, own=extras.own, shown=seen, kept=kept
             )
         result = extras.defined(result, kept.measured)
-        failures = failures_in(result.findings)
         if rival is not None:
             baseline = measured(rival, asked, result, progress)
-            failures += baseline.failed
     verdicts = judge(result, rules, baseline, least=gating.slice_size or 1, on=gating.basis)
     code = delivery.deliver(progress.timed(replace(result, gates=verdicts)), kept.part)
-    return ExitCode.NO_VERDICT if extras.own and tell_failures(failures) else code
+    return ExitCode.NO_VERDICT if extras.own and tell_failed(result.findings, baseline) else code
 
 
 def tell_of_part(part: Part) -> None:
@@ -146,9 +144,12 @@ class _Keeper:
             self.part = encode(part_of(*measured))
 
 
-def tell_failed(findings: Iterable[Finding]) -> bool:
-    """Say on standard error which of the user's own metrics failed: with one there is no verdict."""
-    return tell_failures(failures_in(findings))
+def tell_failed(findings: Iterable[Finding], baseline: Report | Baseline | None = None) -> bool:
+    """Say on standard error which of the user's own metrics failed, here or of a ``baseline`` of predictions.
+
+    With one there is no verdict.
+    """
+    return tell_failures([*failures_in(findings), *getattr(baseline, "failed", ())])
 
 
 def failures_in(findings: Iterable[Finding]) -> list[str]:
