@@ -10,21 +10,26 @@ of those rows do not know that there may be others. Held in 84 to 92 % where 95 
 they now have the delta method and Student's quantile, with as many degrees of freedom as such rows tell of their
 variance.
 
+A wrong row makes the area larger wherever it stands, so that the area varies as a number of rows does (Wilson's
+scale). To the excess it adds by how many right rows it is surer than, which is often next to none: the excess is the
+product of a number of rows and of how far ahead they stand, varies in proportion to itself, and has the scale of its
+logarithm. It is largest where all wrong rows stand first: ``−r·ln r − (1 − r)·ln(1 − r)`` of a share ``r`` of them.
+
 Source: Efron 1987, Better bootstrap confidence intervals (bias-corrected); Satterthwaite 1946, An approximate
-distribution of estimates of variance components.
+distribution of estimates of variance components; Bartlett 1947, The use of transformations.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from math import inf, isnan, pi
+from math import exp, inf, isnan, log, log1p, pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evalcli.metrics.keys import numbered
-from evalcli.uncertainty.intervals import Interval, by_variance, none_of
+from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson_ends
 from evalcli.uncertainty.paths import FORMULAS, Paths
 from evalcli.uncertainty.quantiles import t_quantile
 from evalcli.uncertainty.resampling import bca, draws
@@ -51,6 +56,8 @@ _PLACES, _SHORT = "runs of segments", 1 << 17
 """What is kept of no more than so many segments: 3 MB."""
 _FEWEST = 2.0
 """Degrees of freedom of a variance that a single row makes up."""
+_FAR = 700.0
+"""Where an exponential still is a number."""
 
 
 def curve_interval(
@@ -157,6 +164,9 @@ def _interval(
         variance, freedom = moved_variance(value, sides, mean_weight)
         critical = t_quantile(1.0 - confidence.tail, freedom) if base in _AREAS else confidence.critical
         found = by_variance(seen, variance, critical, "delta")
+        if base == "excess_aurc" and variance > 0.0:
+            most = most_excess(float(sides[1].sum()) / mean_weight, rows, confidence)
+            found = by_logarithm(seen, variance, critical, max(most, seen))
     else:
         found = Interval(seen, seen, "delta")
     found = replace(found, low=_moved(found.low, seen, exact.value), high=_moved(found.high, seen, exact.value))
@@ -166,6 +176,24 @@ def _interval(
         return found
     reach = none_of(rows, confidence.critical)
     return Interval(max(exact.value - reach, 0.0), min(exact.value + reach, 1.0), "wilson")
+
+
+def by_logarithm(value: float, variance: float, critical: float, most: float) -> Interval:
+    """The interval of a ``value`` above 0 that varies in proportion to itself, up to ``most``."""
+    reach = critical * sqrt(variance) / value
+    return Interval(value * exp(-reach), min(value * exp(min(reach, _FAR)), most), "delta")
+
+
+def most_excess(wrong: float, rows: float, confidence: Confidence) -> float:
+    """The excess of as many wrong rows as there may be (Wilson), all of which stand before every right one.
+
+    >>> from evalcli.uncertainty.intervals import Confidence
+    >>> round(most_excess(0.0, 100.0, Confidence()), 4)
+    0.158
+    """
+    share = float(wilson_ends(wrong / rows, rows, confidence.critical)[1])
+    share = min(share, 0.5)  # where half of the rows are wrong it is largest
+    return -share * log(share) - (1.0 - share) * log1p(-share)
 
 
 def _moved(end: float, seen: float, value: float) -> float:

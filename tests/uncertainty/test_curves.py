@@ -6,7 +6,7 @@ import pytest
 from evalcli.metrics import roc, selective
 from evalcli.metrics.confidence import ConfidenceGroups
 from evalcli.metrics.roc import Ranking
-from evalcli.uncertainty.curves import _moved, curve_interval, joined, selective_interval
+from evalcli.uncertainty.curves import _moved, by_logarithm, curve_interval, joined, most_excess, selective_interval
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.paths import FORMULAS, Paths
@@ -205,3 +205,33 @@ def test_an_area_of_one_wrong_row_is_as_unsure_as_of_two_degrees_of_freedom(name
 )  # fmt: skip
 def test_ends_move_with_the_value_and_stay_within_0_and_1_whatever_rounds(end, seen, value, found):
     assert _moved(end, seen, value) == pytest.approx(found, abs=1e-15)
+
+
+def of_sureness(rng: np.random.Generator, rows: int, distance: float) -> ConfidenceGroups:
+    score = rng.normal(distance, 1.0, rows)
+    order = np.argsort(-np.abs(score))
+    confidence, right = np.abs(score)[order], (score > 0.0)[order].astype(np.int64)
+    return ConfidenceGroups(confidence, confidence, right, 1 - right)
+
+
+def test_the_excess_of_a_handful_of_wrong_rows_is_held():
+    """Seven of 100 rows are wrong on average; on Wilson's scale it was held in 91 %, as the upper end was too low."""
+    truth = selective.excess_aurc(of_sureness(np.random.default_rng(0), 2_000_000, 1.5)).value
+    rng, held = np.random.default_rng(2), 0
+    for _ in range(300):
+        groups = of_sureness(rng, 100, 1.5)
+        held += truth in selective_interval("excess_aurc", selective.excess_aurc(groups), groups, CONFIDENCE)
+    assert held >= 0.935 * 300
+
+
+def test_no_excess_is_above_that_of_wrong_rows_that_all_come_first():
+    wrong, right = np.ones(40_000, np.int64), np.zeros(60_000, np.int64)
+    order = np.concatenate([wrong, right])
+    sure = -np.arange(len(order), dtype=float)
+    first = selective.excess_aurc(ConfidenceGroups(sure, sure, 1 - order, order)).value
+    most = most_excess(40_000.0, 100_000.0, CONFIDENCE)
+    assert first < most < 1.02 * first
+    assert most_excess(90.0, 100.0, CONFIDENCE) == pytest.approx(np.log(2.0))  # half of the rows
+    found = by_logarithm(0.001, 1e-6, 4.3, 0.05)  # one wrong row of 100, which says next to nothing
+    assert found.low == pytest.approx(0.001 * np.exp(-4.3))
+    assert found.high == 0.05
