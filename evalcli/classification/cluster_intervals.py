@@ -156,8 +156,9 @@ class ClusterIntervals(Intervals):
             return found
         losses, amounts = rows.terms(name)
         one = float(amounts.sum()) / self._clusters.effective
-        wrong = wrong_loss(losses, amounts, self._read(name).largest, one)
-        return replace(found, high=found.high + (wrong or 0.0) * none_of(self._clusters.effective, self._usual))
+        unseen = none_of(self._clusters.effective, self._usual)
+        wrong = wrong_loss(losses, amounts, self._read(name).largest, one, unseen)
+        return replace(found, high=found.high + (wrong or 0.0) * unseen)
 
     def _of_binned(self, name: MetricName, value: float, method: Method) -> Interval | None:
         """That of what is read off bins: the noise of a bin is smaller than what its rows have in common."""

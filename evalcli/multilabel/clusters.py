@@ -221,7 +221,8 @@ class ClusterIntervals(Intervals):
         """How much larger a loss may be as no row was wrong: those of another cluster may all be."""
         groups = self._groups
         one = self._mean_weight * float(groups.sizes.sum()) / groups.effective
-        return self._wrong(base, place, one) * none_of(groups.effective, groups.usual)
+        unseen = none_of(groups.effective, groups.usual)
+        return unseen * self._wrong(base, place, one, unseen)
 
     def _of_mean_counts(self, name: MetricName, value: float, sums: HostArray) -> Interval | None:
         """That of a mean over labels: beside what varies it holds what labels without an error leave unseen."""

@@ -338,8 +338,8 @@ class Intervals(RankIntervals):
         worst = means.WORST_LOSS if base == "log_loss" else None
         found = means.mean_interval(moments, self._confidence, 0.0, _LARGEST[base], worst)
         if moments.error > 0.0:
-            unseen = self._wrong(base, None, self._mean_weight) * none_of(moments.rows, self._confidence.critical)
-            found = replace(found, high=found.high + unseen)
+            unseen = none_of(moments.rows, self._confidence.critical)
+            found = replace(found, high=found.high + unseen * self._wrong(base, None, self._mean_weight, unseen))
         return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
 
     def _loss(self, base: str, ranking: Ranking, value: float, scored: ScoreValues) -> Interval | None:
@@ -351,16 +351,17 @@ class Intervals(RankIntervals):
         mean = dot(terms, counts) / float(counts.sum())
         return replace(found, low=found.low + value - mean, high=found.high + value - mean)
 
-    def _wrong(self, base: str, place: int | None, one: float) -> float:
+    def _wrong(self, base: str, place: int | None, one: float, unseen: float) -> float:
         """What a wrong cell would add to the loss of a row, of one label or of the mean of all, where none was seen.
 
-        As ``wrong_loss`` has it where ``one`` row, or one cluster, was wrong.
+        As ``wrong_loss`` has it where ``one`` row, or cluster, was wrong, and in an ``unseen`` share of rows a cell.
         """
         assert self._scored is not None
         rankings = self._scored.rankings if place is None else [self._scored.rankings[place]]
         cells = (_cells(base, ranking, self._scored) for ranking in rankings)
         terms, counts = (np.concatenate(parts) for parts in zip(*cells, strict=True))
-        return (wrong_loss(terms, counts, _LARGEST[base], one) or 0.0) / len(rankings)
+        labels = len(rankings)
+        return (wrong_loss(terms, counts, _LARGEST[base], one, unseen / labels) or 0.0) / labels
 
     def _over_rows(self, name: MetricName, scored: ScoreValues) -> Interval:
         sums, labels = scored.rank_sums, float(len(scored.labels))

@@ -82,3 +82,29 @@ def test_more_rows_leave_less_unseen():
     ends = [loss_interval(losses, n * np.array([0.5, 0.5]), CONFIDENCE, 1.0).high for n in (100, 1_000, 10_000)]
     assert ends == sorted(ends, reverse=True)
     assert ends[0] == pytest.approx(0.037, rel=0.02)
+
+
+def test_a_model_may_be_surer_of_rows_that_were_not_seen_than_it_should_be():
+    """Of 100 rows 2.3 are wrong on average, at logits four times too large: what it says of itself held it in 88 %."""
+
+    def losses(rng, rows):
+        return np.logaddexp(0.0, -4.0 * 4.0 * (2.0 + rng.normal(size=rows)))
+
+    truth = losses(np.random.default_rng(0), 4_000_000).mean()
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(500):
+        held += truth in loss_interval(losses(rng, 100), np.ones(100), CONFIDENCE, inf)
+    assert held >= 0.94 * 500
+
+
+def test_a_model_that_expects_as_many_wrong_rows_as_may_be_is_believed():
+    losses, rows = -np.log1p(-np.array([0.01, 0.2])), np.array([60.0, 40.0])
+    believed = wrong_loss(losses, rows, inf)
+    assert wrong_loss(losses, rows, inf, unseen=0.08) == believed  # it expects 8.6 of 100
+    costs = [wrong_loss(losses, rows, inf, unseen=share) for share in (0.1, 0.2, 0.4)]
+    assert believed < costs[0] < costs[1] < costs[2] < -0.6 * log(0.01) - 0.4 * log(0.2)
+
+
+def test_rows_that_a_model_is_certain_of_stay_certain():
+    losses, rows = np.array([0.0, -np.log1p(-1e-3)]), np.array([50.0, 50.0])
+    assert wrong_loss(losses, rows, inf, unseen=0.9) == pytest.approx(log(1e3))
