@@ -213,14 +213,15 @@ class CountIntervals:
         many = few is not None and cells.size >= MANY
         centre = min(max(value - self._bias(seen, few), low), high)
         growth = self._growth(seen, few)
+        errors = np.sqrt(cells.squares) * influence  # of next to no weight the square of an influence is infinite
+        plain, unsure = dot(errors, errors), 0.0 if few is None else few.unsure
         if method == "delta" or many:
-            errors = np.sqrt(cells.squares) * influence  # of next to no weight the square of an influence is infinite
-            variance = dot(errors, errors) * growth * (self._doubt(seen) if many else 1.0)
-            if low < centre < high and variance > _NOTHING:
+            variance = plain * growth * (self._doubt(seen) if many else 1.0) + unsure
+            if low < centre < high and plain > _NOTHING:
                 return by_variance(centre, variance, seen.critical, "delta", low, high)
             return self._unknown(name, value, cells, seen.critical, self._even_rows)
-        critical = seen.critical * sqrt(growth * self._doubt(seen))
-        return score_interval(OneModel(seen.of, cells), centre, critical, (low, high))
+        grown = growth * self._doubt(seen) + (unsure / plain if plain > _NOTHING else 0.0)
+        return score_interval(OneModel(seen.of, cells), centre, seen.critical * sqrt(grown), (low, high))
 
     @staticmethod
     def _bias(seen: _Sampled, few: Few | None) -> float:

@@ -48,10 +48,15 @@ _MOST = 4.0
 
 
 class Few(NamedTuple):
-    """Of the mean of F1: the ``bias``, and by how many times its variance exceeds that of the influences."""
+    """Of the mean of F1: the ``bias``, and by how many times its variance exceeds that of the influences.
+
+    ``unsure`` is the variance of the bias itself: each class tells a part of it by few rows, and the value that is
+    corrected varies by that as well.
+    """
 
     bias: float
     growth: float
+    unsure: float
 
 
 def few_rows(cells: Cells, weight: float, fewer: float | HostArray = 1.0) -> Few:
@@ -67,7 +72,8 @@ def few_rows(cells: Cells, weight: float, fewer: float | HostArray = 1.0) -> Few
     known = np.where(single, mean, 2 * right / (right + trials))
     more = np.where(single, 1.0, np.sqrt(trials / np.maximum(trials - 1, 1)))
     plain, grown = (_variance(cells, *how) for how in ((2 * right / (right + trials), 1.0), (known, more)))
-    return Few(weight * float(bias.sum()), grown / plain if plain > 0 else 1.0)
+    off = bias - bias.mean()
+    return Few(weight * float(bias.sum()), grown / plain if plain > 0 else 1.0, weight * weight * dot(off, off))
 
 
 def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float:

@@ -177,3 +177,19 @@ def test_rows_of_a_cluster_tell_as_much_about_a_class_as_they_are_alike():
         assert alike_in_classes(clusters, 1.0) == pytest.approx(np.full(30, fewer), abs=0.12)
     singles = Clusters.of(np.arange(12_000), target, np.where(alone, target, -1), np.ones(12_000))
     assert (alike_in_classes(singles, 1.0) == 1.0).all()
+
+
+def test_what_classes_tell_of_the_bias_varies_as_well():
+    """By as much as they differ: pairs of classes of ten rows each, of which some are taken for one another."""
+
+    def few_of(swapped: list[int]):
+        matrix = np.zeros((4, 4))
+        for first, count in zip((0, 2), swapped, strict=True):
+            matrix[first : first + 2, first : first + 2] = [[10 - count, count], [count, 10 - count]]
+        return few_rows(Cells.of_matrix(matrix), 0.25)
+
+    alike, apart = few_of([4, 4]), few_of([4, 1])
+    halves = few_of([1, 1]).bias, alike.bias
+    assert alike.unsure == pytest.approx(0.0, abs=1e-30)
+    assert apart.bias == pytest.approx(sum(halves) / 2)
+    assert apart.unsure == pytest.approx(4 * (0.25 * (halves[0] - halves[1]) / 2) ** 2)
