@@ -218,7 +218,8 @@ def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
     """The average precision without each row; where rows weigh, one is of their mean weight.
 
     With ``a`` positives and ``b`` negatives up to a positive, without one of the former its precision is
-    ``(a − 1) / (a + b − 1)``, and without one of the latter ``a / (a + b − 1)``.
+    ``(a − 1) / (a + b − 1)``, and without one of the latter ``a / (a + b − 1)``. A row may be of more than there is up
+    to there, where rows are taken for fewer, as those of clusters are: without negatives a precision stays 1.
 
     Source: Efron and Stein 1981, The jackknife estimate of variance.
     """
@@ -226,7 +227,9 @@ def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
     a, b = ranking.found, ranking.alarms
     total, others = ranking.positives, ranking.negatives
     one, other = (max(each, _TINY) for each in (squares.pos / total, squares.neg / others))
-    precision, lower, higher = (_shares(a - less, a + b - out) for less, out in ((0.0, 0.0), (one, one), (0.0, other)))
+    fewer, cleaner = a - np.minimum(one, a), b - np.minimum(other, b)  # no more than there are can be taken away
+    precision, lower, higher = (_shares(above, above + below) for above, below in ((a, b), (fewer, b), (a, cleaner)))
+    lower[b == 0.0] = 1.0
     sum_, rest = dot(pos, precision), max(total - one, one)
     fallen, risen = (np.cumsum((pos * (moved - precision))[::-1])[::-1] for moved in (lower, higher))
     fallen -= one * lower

@@ -273,3 +273,13 @@ def test_a_mean_with_a_column_in_order_is_no_less_sure_than_its_columns(estimate
         found = mean_interval(estimates, [0.5, 0.5], Confidence(), method, by_support, coupling)
         assert found.low > min(one.low for one in singles) - 0.01
         assert found.low < estimates[1].value < found.high
+
+
+@pytest.mark.parametrize("fewer", [2.1, 5.0, 8.4])
+def test_rows_that_count_for_fewer_vary_by_as_much_more(fewer):
+    """As rows of clusters do: at the top, where fewer rows are than count for one, a precision of 1 stays 1."""
+    values, target = scores(seed=2, positives=60, negatives=140, distance=4.5, decimals=3)
+    of = ranking(values, target)
+    assert 0.98 < average_precision(of).value < 1.0
+    once, less = (_jackknife(of, Squares(60.0 * times, 140.0 * times)) for times in (1.0, fewer))
+    assert less.pos + less.neg == pytest.approx(fewer * (once.pos + once.neg), rel=0.5)  # 180 to 1,900 times, before
