@@ -94,6 +94,8 @@ class Plan:
     """Metrics of the caller's own, which see the same batches."""
     processes: bool = False
     """Whether workers may be processes."""
+    rereads: bool = False
+    """Whether whoever begins a pass reads all rows again where its evidence is unclear in the end."""
     listed: frozenset[str] | None = None
     """The metrics of a report that are computed, where it is of a slice of which few are shown."""
 
@@ -220,7 +222,7 @@ def count(plan: Plan, size: int, progress: Progress | None) -> tuple[Outcome, tu
         begin = begin if plan.own is None else plan.own.around(begin)
         total, complete = one_pass((plan,), task, plan.source, begin, size, progress)
         decided = plan.decide(total.evidence)
-        if complete and plan.holds(task, total.evidence):
+        if complete and not total.evidence.unclear and plan.holds(task, total.evidence):
             inputs = plan.source.finish()
             total.check(decided)
             if plan.own is not None:

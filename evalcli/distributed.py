@@ -238,7 +238,8 @@ def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tu
             total, complete = accumulate(plan.source, begin, size, plan.workers, progress, plan.device)
             if plan.own is not None:
                 plan.own.total, total = total.own.finished(), total.main
-            return pack({"complete": complete}, total.evidence.state_dict(), __version__)
+            about = {"complete": complete, "unclear": total.evidence.unclear}
+            return pack(about, total.evidence.state_dict(), __version__)
 
         found = Evidence()
         whole = True
@@ -246,9 +247,10 @@ def _count(ranks: Ranks, plan: Plan, size: int, progress: Progress | None) -> tu
             content = unpack(data, f"rank {rank}")
             theirs = Evidence()
             theirs.load_state_dict(content.arrays)
+            theirs.unclear = int(content.about["unclear"])
             found.merge(theirs)
             whole = whole and bool(content.about["complete"])
-        if whole and plan.holds(task, found):
+        if whole and not found.unclear and plan.holds(task, found):
             return plan.decide(found), total, found
         known = found.with_(known)
 

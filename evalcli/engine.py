@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
@@ -50,6 +51,9 @@ DEVICE_BATCH_BYTES = 64 << 20
 DEVICE_SHARE = 8
 """One part in so many of a GPU's free memory is enough for the batches of all workers: the work on one takes thrice
 its size."""
+
+UNDER_WAY = 8
+"""Batches that a worker may have given to a GPU before the first of them is done: each takes memory until it is."""
 
 POLL_SECONDS = 0.1
 """How often the waiting main thread looks up: for progress, and for Ctrl-C."""
@@ -212,6 +216,26 @@ def _own_stream(device: str | None) -> Iterator[None]:
     before.wait_stream(own)
 
 
+class _Pace:
+    """Keeps a worker from reading faster than its GPU counts; it waits for what it asked long ago, so for little."""
+
+    def __init__(self, device: str | None) -> None:
+        self.device = device if device is not None and device.startswith("cuda") else None
+        self.under_way: deque[Any] = deque()
+
+    def keep(self) -> None:
+        """Wait until no more than so many batches are under way."""
+        if self.device is None:
+            return
+        import torch
+
+        done = torch.cuda.Event(blocking=True)
+        done.record(torch.cuda.current_stream(self.device))
+        self.under_way.append(done)
+        if len(self.under_way) > UNDER_WAY:
+            self.under_way.popleft().synchronize()
+
+
 def _said_of(device: str | None, error: BaseException) -> BaseException:
     """What a GPU complains of, as an error that says what to do; anything else as it is."""
     if device is None or not isinstance(error, RuntimeError) or isinstance(error, EvalError):
@@ -254,6 +278,7 @@ class _Crew:
             self._work(part)
 
     def _work(self, part: Any) -> None:
+        pace = _Pace(self.device)
         while not self.stopped:
             number = -1
             try:
@@ -266,6 +291,7 @@ class _Crew:
                 if not part.add(batch):
                     self.complete = False
                     self.stop()
+                pace.keep()
                 rows = len(batch.target) if batch.repeats is None else int(batch.repeats.sum())
             except BaseException as error:  # handed to the main thread, which raises it
                 with self.lock:

@@ -108,6 +108,7 @@ def measure(  # noqa: PLR0913  # likewise
         plan = Plan(
             *(source, choices, layout, placement, metrics, gated, budget, workers, shown, partial),
             processes=execution.processes,
+            rereads=True,
         )
         if own:
             from evalcli.own import OwnMetrics

@@ -101,6 +101,8 @@ class Evidence:
     """Cells left out of rows that count."""
     names_ignored: bool = False
     """Whether a prediction is the very label whose targets are left out."""
+    unclear: int = 0
+    """Rows that a device has counted without looking what is wrong with them: none, once all were counted with care."""
     faults: dict[str, Fault] = field(default_factory=dict)
 
     def merge(self, other: Evidence) -> None:
@@ -119,6 +121,7 @@ class Evidence:
         self.multi_hot = self.multi_hot or other.multi_hot
         self.ignored_cells += other.ignored_cells
         self.names_ignored = self.names_ignored or other.names_ignored
+        self.unclear += other.unclear
         for code, fault in other.faults.items():
             self.faults.setdefault(code, Fault()).merge(fault)
 
@@ -129,11 +132,11 @@ class Evidence:
         return both
 
     def state_dict(self) -> dict[str, Array]:
-        """Everything as arrays, ready to be saved; the faults as JSON text."""
+        """Everything but what is unclear as arrays, ready to be saved; the faults as JSON text."""
         state = {
             one.name: np.array(getattr(self, one.name), np.array(one.default).dtype)
             for one in fields(self)
-            if one.name != "faults"
+            if one.name not in {"faults", "unclear"}
         }
         faults = {code: [fault.count, fault.numbered, fault.first] for code, fault in sorted(self.faults.items())}
         state["faults"] = np.frombuffer(json.dumps(faults).encode() if faults else b"", np.uint8)

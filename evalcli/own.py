@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli import owngroups
+from evalcli.engine import settle
 from evalcli.ownpasses import OwnPass
 from evalcli.ownvalues import OwnValues, plain_values, told_once
 from evalcli.sources.labels import class_order
@@ -221,6 +222,10 @@ class Accompanied:
         if holds:
             self.own.add(batch)
         return holds
+
+    def settle(self) -> None:
+        """Count what the pass has put off."""
+        settle(self.main)
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has counted."""

@@ -8,7 +8,7 @@ first.
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from evalcli.evidence import in_unit
 from evalcli.metrics.arrays import fetch, host_scores, to_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from evalcli.sources.base import Array
+
+T = TypeVar("T")
 
 BLOCK = 16_384
 """Rows a block: with 10 float32 columns 640 kB, which stays in a core's own cache."""
@@ -103,23 +105,28 @@ def _look_around(block: Array, bad: Array) -> Look:
 
 
 def looks_on_device(scores: Array, device: str) -> Iterator[tuple[int, Look]]:
-    """The same, computed by torch on ``device``; what comes back lies on the host.
+    """The same, computed by torch on ``device``; what comes back lies on the host."""
+    return in_halves(scores, device, lambda part: _look_on_device(part, device))
+
+
+def in_halves(scores: Array, device: str, look: Callable[[Array], T]) -> Iterator[tuple[int, T]]:
+    """A ``look`` at all ``scores``, or at one half after the other where ``device`` has no memory for all.
 
     Raises:
-        LimitError: the device has no memory left for half of these rows.
+        LimitError: it has none for half of these rows.
 
     """
     import torch
 
     try:
-        yield 0, _look_on_device(scores, device)
+        yield 0, look(scores)
         return
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()
     half = scores.shape[0] // 2
     for start, part in ((0, scores[:half]), (half, scores[half:])):
         try:
-            yield start, _look_on_device(part, device)
+            yield start, look(part)
         except torch.OutOfMemoryError as e:
             what = f"{device} has no memory left for {part.shape[0]} rows of {part.shape[1]} scores"
             raise LimitError(what, fix=f"try --batch-size {max(1, part.shape[0] // 4)}, or --device cpu") from e

@@ -6,12 +6,14 @@ out of one visit. Nothing here decides; :mod:`evalcli.task` does.
 
 from __future__ import annotations
 
+from functools import partial
 from math import isnan
-from typing import TYPE_CHECKING, NamedTuple
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.classification.columns import blocks, looks_on_device
+from evalcli.classification.columns import blocks, in_halves, looks_on_device
 from evalcli.errors import InputError
 from evalcli.kept import Kept, span
 from evalcli.metrics.arrays import host_scores, joined, picked, to_device
@@ -22,6 +24,7 @@ from evalcli.threshold import as_stored
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evalcli.classification.glances import Glances
     from evalcli.evidence import Evidence
     from evalcli.layout import Layout
     from evalcli.sources.base import Array, Batch, Field
@@ -70,12 +73,6 @@ class Labels(NamedTuple):
         """How many rows these are, however often each counts."""
         return len(self.target)
 
-    def to(self, device: str) -> Labels:
-        """The same rows on a torch device; the scores stay behind."""
-        weight = None if self.weight is None else to_device(self.weight, device)
-        repeats = None if self.repeats is None else to_device(self.repeats, device)
-        return Labels(to_device(self.preds, device), to_device(self.target, device), weight, repeats)
-
 
 class Codes(NamedTuple):
     """What a file holds, as class indices: ``table[value - first]``, -1 for what is no class."""
@@ -105,6 +102,8 @@ class Prepare(NamedTuple):
     """Whether it is wanted which elements of the batch they are."""
     leave_scores: bool = False
     """Whether the scores that are wanted may stay on the device, as a tensor."""
+    glances: Glances | None = None
+    """What the device has seen so far, where nobody waits for it: labels then stay there, too."""
 
     def __call__(self, batch: Batch, task: Task, evidence: Evidence) -> Labels:
         """Labels of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
@@ -128,6 +127,8 @@ class _Rows:
         self.kept = Kept(batch.start, plan.layout.inner, self.repeats, evidence)
         self.cluster = self._spread(batch.cluster)
         self.scores: Array | None = None
+        self.there = plan.glances is not None and self.weight is None and self.repeats is None
+        """Whether labels and scores stay on the device, then of the elements that count alone."""
 
     def _flat_target(self) -> Array:
         target = self.batch.target
@@ -301,6 +302,8 @@ class _Rows:
         scores = _columns(self.batch.preds, self.layout.class_axis, self.layout.width)
         if self.plan.order is not None:
             scores = scores[:, self.plan.order]
+        if self.there:
+            return self._glance(scores, task)
         self.scores = scores
         if self.kept.mask is not None:  # what is ignored must not speak about the kind of the scores
             kept = np.flatnonzero(self.kept.mask)
@@ -309,6 +312,29 @@ class _Rows:
         else:
             best = self._visit(scores, None)
         return best if task.mode == "argmax" else self._margin(scores, task, best)
+
+    def _glance(self, scores: Array, task: Task) -> Array:
+        """The same on the device, which nobody waits for but once: that is when most wrong guesses are found."""
+        glances, mask = self.plan.glances, self.kept.mask
+        assert glances is not None
+        scores = scores if mask is None else picked(scores, np.flatnonzero(mask))
+        looks = in_halves(scores, str(glances.device), partial(glances.look, probs=task.scores != "logits"))
+        parts = zip(*map(itemgetter(1), looks), strict=True)
+        best, self.scores = (part[0] if len(part) == 1 else joined(part) for part in parts)
+        if glances.is_wanted:
+            glances.tell(self.evidence)
+        return best if task.mode == "argmax" else self._margin_there(self.scores, task)
+
+    def _margin_there(self, scores: Any, task: Task) -> Array:
+        """Two columns against the threshold, on the device."""
+        assert task.cut is not None
+        positive, negative = (scores[:, i].double() for i in (task.above, 1 - task.above))
+        if task.scores == "logits":
+            over = positive - negative >= task.cut
+        else:
+            over = positive >= float(as_stored(task.cut, self.plan.preds.dtype, np.dtype(np.float64)))
+        labels: Array = over.long() if task.above else 1 - over.long()
+        return labels
 
     def _visit(self, scores: Array, elements: Array | None) -> Array:
         """The best column of each row of ``scores``; ``elements`` are their places in the batch."""
@@ -358,6 +384,10 @@ class _Rows:
         """What is left to count."""
         target, weight, repeats = self.target, self.weight, self.repeats
         scores = self.scores if self.plan.keep_scores else None
+        if self.there:
+            target = to_device(target if self.kept.mask is None else target[self.kept.mask], preds.device)
+            self.evidence.rows += len(target)
+            return Labels(preds, target, None, None, scores)
         if scores is not None and not self.plan.leave_scores:
             scores = host_scores(scores)
         groups, places, cluster = self._groups(), None, self.cluster

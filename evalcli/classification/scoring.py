@@ -13,7 +13,7 @@ import numpy as np
 
 from evalcli.classification.prepare import MISSING
 from evalcli.errors import UsageError
-from evalcli.metrics.arrays import to_device
+from evalcli.metrics.arrays import is_host, to_device
 from evalcli.metrics.base import Metric
 from evalcli.metrics.calibration import CalibrationBins, ClasswiseBins
 from evalcli.metrics.confidence import ConfidenceTable
@@ -157,15 +157,16 @@ class ScoreStates:
         of, scores, target = self.scoring, labels.scores, labels.target
         assert scores is not None
         weight, repeats = labels.weight, labels.repeats
-        missing = labels.preds == MISSING
-        if missing.any():
+        missing = labels.preds == MISSING if is_host(labels.preds) else None  # on a device every row has one
+        if missing is not None and missing.any():
             self.unscored += int(np.count_nonzero(missing) if repeats is None else repeats[missing].sum())
             scores, target = scores[~missing], target[~missing]
             weight, repeats = (None if part is None else part[~missing] for part in (weight, repeats))
         if not len(target):
             return
         if of.binary:
-            target = (target == of.positive).astype(np.int64)
+            hit = target == of.positive
+            target = hit.astype(np.int64) if is_host(hit) else hit.long()
         if self._there is not None and weight is None and repeats is None:
             self._there.update(self._positive_there(scores), to_device(target, self._there.device))
             return

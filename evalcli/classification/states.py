@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli.classification.codes import make_prepare
+from evalcli.classification.prepare import ROUNDING
 from evalcli.classification.slices import SliceStates
 from evalcli.clusterpasses import single_cluster
 from evalcli.errors import EmptyError, UsageError
@@ -17,6 +18,7 @@ from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.slicepasses import Waiting, by_name, places_to_wait
 from evalcli.sources.labels import check_labels
+from evalcli.task import sum_tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,8 +69,7 @@ class ClassificationPass:
 
     def count(self, labels: Labels) -> None:
         """Count the pairs of labels."""
-        counted = labels if self.prepare.device is None else labels.to(self.prepare.device)
-        self.confusion.update(counted.preds, counted.target, counted.weight, counted.repeats)
+        self.confusion.update(labels.preds, labels.target, labels.weight, labels.repeats)
 
     def look(self, labels: Labels) -> bool:
         """Take in the scores; ``False`` where the rows so far contradict the decision."""
@@ -101,7 +102,9 @@ class ClassificationPass:
                 slices.score(waiting.add(bare, codes), None if number else self.scores)
 
     def settle(self) -> None:
-        """Count the scores that wait, slice by slice."""
+        """Count the scores that wait, slice by slice, and see what a device has seen."""
+        if self.prepare.glances is not None:
+            self.prepare.glances.tell(self.evidence)
         for number, (slices, waiting) in enumerate(zip(self.slices, self.waiting, strict=True)):
             slices.score(waiting.all(), None if number else self.scores)
 
@@ -111,6 +114,8 @@ class ClassificationPass:
 
     def _still_holds(self) -> bool:
         """Whether what was seen so far still supports the decision that counts; asked only when something changed."""
+        if self.evidence.unclear:
+            return False
         signs = self.evidence.signs()
         if signs == self.signs:
             return True
@@ -354,6 +359,15 @@ def _scoring(plan: Plan, task: Task) -> Scoring | None:
     )
 
 
+def _can_glance(plan: Plan, prepare: Prepare) -> bool:
+    """Whether a device can keep all that comes of a batch until the end, and rows can be read again if it must not."""
+    source, device = plan.source, prepare.device
+    stays = prepare.leave_scores or not prepare.keep_scores
+    whole = not source.slicers and source.clustered is None and source.scanned is None and not source.weighted
+    known = plan.rereads and device is not None and not device.startswith("mps")  # which has no float64
+    return known and stays and whole and plan.layout.preds == "columns"
+
+
 def _empty(
     plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, inside: Scoring | None, known: Evidence
 ) -> ClassificationPass:
@@ -365,6 +379,11 @@ def _empty(
     scores = None if scoring is None else scoring.fresh()
     if scores is not None and prepare.device is not None and not plan.source.slicers and plan.source.clustered is None:
         prepare = prepare._replace(leave_scores=scores.gather_on(prepare.device))
+    if _can_glance(plan, prepare) and not known.unclear:
+        from evalcli.classification.glances import Glances
+
+        tolerance = sum_tolerance(plan.source.preds.dtype) + ROUNDING
+        prepare = prepare._replace(glances=Glances(str(prepare.device), tolerance, guessed=not known.rows))
     weighted = plan.source.weighted
     slices = tuple(SliceStates(slicer, many, inside, weighted=weighted) for slicer in plan.source.slicers)
     scanned = plan.source.scanned

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 _BLOCK_CELLS = 4096
 """Counts of so many cells fit into the memory that a block of a GPU's threads shares."""
 
-_PINNED_FROM = 1 << 16
-"""Bytes below which a copy to a GPU is over sooner than pinned memory is found for it."""
-
 Array: TypeAlias = Any
 """A numpy array or a torch tensor; no static type spans both."""
 
@@ -70,10 +67,10 @@ def to_device(array: Array, device: Any) -> Array:
         return array
     import torch
 
-    if torch.device(device).type != "cuda" or array.nbytes < _PINNED_FROM:
+    if torch.device(device).type != "cuda":
         return torch.as_tensor(array if array.flags.writeable else array.copy(), device=device)
     # Through pinned memory, which torch keeps and gives out again once the copy is done: it takes twice as many bytes
-    # a second, and this thread need not wait for it.
+    # a second, and this thread need not wait for it, nor for all that was asked before.
     import numpy as np
 
     pinned = torch.empty(array.shape, dtype=torch.from_numpy(np.empty(0, array.dtype)).dtype, pin_memory=True)
@@ -112,10 +109,8 @@ def like(array: Array, reference: Array) -> Array:
     """``array`` in the namespace and on the device of ``reference``."""
     if is_host(reference):
         return asnumpy(array)
-    import torch
-
     # a plain number goes through numpy: torch alone would make float32 of it
-    return torch.as_tensor(asnumpy(array) if is_host(array) else array, device=reference.device)
+    return to_device(asnumpy(array) if is_host(array) else array, reference.device)
 
 
 def joined(parts: Sequence[Array], axis: int = 0) -> Array:

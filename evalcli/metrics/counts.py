@@ -120,7 +120,8 @@ class ConfusionCounts(LabelState):
     """Every (target, prediction) pair: the whole matrix up to ``dense_limit`` classes, the occupied cells beyond.
 
     One more column takes the rows without a prediction. With open classes it turns sparse by itself when the labels go
-    beyond the limit, and the result does not tell when. The sparse form lives on the host: each batch goes there.
+    beyond the limit, and the result does not tell when. The sparse form lives on the host; labels of a device wait
+    there until they are many.
 
     >>> state = ConfusionCounts(num_classes=2)
     >>> state.update(np.array([0, 1, 1, -1]), np.array([0, 0, 1, 1]))
@@ -147,7 +148,7 @@ class ConfusionCounts(LabelState):
         return self.classes <= self.dense_limit
 
     def _anchor(self) -> Array:
-        return self.table
+        return self.table if self.dense else self.sparse.keys_held  # which are on the host
 
     def _grow(self, classes: int) -> None:
         before, was_dense = self.classes, self.dense
@@ -186,6 +187,13 @@ class ConfusionCounts(LabelState):
             self._add_overflow(counts[size])
 
     def _count_sparse(self, batch: LabelRows) -> None:
+        if not is_host(batch.preds) and batch.repeats is None:
+            bad = outside_classes(batch.preds, batch.target, self.classes)
+            keys = (batch.target << 32) | (batch.preds + 1)
+            xp = namespace(keys)
+            self.sparse.wait(xp.where(bad, xp.full_like(keys, -1), keys))
+            self._add_overflow(bad.sum())
+            return
         host = LabelRows(*(None if array is None else asnumpy(array) for array in batch))
         preds, target, repeats, weight = self._inside(host)
         self.sparse.add((target << 32) | (preds + 1), repeats, weight)

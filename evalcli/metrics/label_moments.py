@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.metrics.arrays import asnumpy
+from evalcli.metrics.arrays import asnumpy, is_host, like, namespace
 from evalcli.metrics.multilabel import CellState
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_LABELS = 32
 """Beyond this many a row would cost more to look at than to evaluate."""
+_EXACT = 1 << 23
 _CHUNK = 1 << 17
 """Rows looked at together: their marks, a bit each, stay in a core's own cache."""
 
@@ -40,6 +41,9 @@ class LabelMoments(CellState):
         self.add_state("table", np.zeros((3 * num_labels, 3 * num_labels), np.int64))
 
     def _count(self, cells: LabelCells) -> None:
+        if not is_host(cells.true) and cells.repeats is None:
+            self._count_there(cells)
+            return
         true, said = asnumpy(cells.true), asnumpy(cells.said)
         marks = np.concatenate([true & said, true, said])
         if cells.repeats is not None:
@@ -47,6 +51,16 @@ class LabelMoments(CellState):
             return
         for start in range(0, marks.shape[1], _CHUNK):
             self.table = self.table + _both(_packed(marks[:, start : start + _CHUNK]))
+
+    def _count_there(self, cells: LabelCells) -> None:
+        """The same on a device: products of 0 and 1 in float32, exact below 2^24 rows."""
+        held = like(self.table, cells.true) if is_host(self.table) else self.table
+        for start in range(0, cells.true.shape[1], _EXACT):
+            part = slice(start, start + _EXACT)
+            true, said = cells.true[:, part], cells.said[:, part]
+            marks = namespace(true).concat([true & said, true, said]).float()
+            held = held + (marks @ marks.T).long()
+        self.table = held
 
     def compute(self) -> HostArray:
         """The table so far: (3L, 3L) int64, marks by kind and label."""

@@ -189,8 +189,8 @@ class LabelState(Metric):
         batch = label_rows(preds, target, weight, repeats)
         if batch.preds.shape[0] == 0:
             return
+        self._fit(batch)  # as long as labels lie on the host, nobody waits for a device to know the highest
         batch = self._weighed(batch) if self.weighted else self._together(batch)
-        self._fit(batch)
         self.rows = _plus(self.rows, batch.preds.shape[0] if batch.repeats is None else batch.repeats.sum())
         self._count(batch)
 

@@ -241,6 +241,10 @@ class SampleSets(CellState):
         self.add_state("table", SparseTable(weighted=weighted))
 
     def _count(self, cells: LabelCells) -> None:
+        if not is_host(cells.true) and not self.weighted and cells.repeats is None:
+            masks = (cells.true & cells.said, cells.true, cells.said)
+            self.table.wait(_key(*(mask.sum(dim=0) for mask in masks)))
+            return
         hit, true, said = (count_labels(mask) for mask in (cells.true & cells.said, cells.true, cells.said))
         if not self.weighted and (side := self.labels + 1) ** 3 <= _DENSE_CELLS:
             counts = count_cells((hit * side + true) * side + said, side**3, cells.repeats)
@@ -257,8 +261,8 @@ class SampleSets(CellState):
         return SetSizes(keys >> 2 * _SIZE_BITS, keys >> _SIZE_BITS & mask, keys & mask, self.table.amounts())
 
 
-def _key(hit: HostArray, true: HostArray, said: HostArray) -> HostArray:
-    key: HostArray = hit << 2 * _SIZE_BITS | true << _SIZE_BITS | said
+def _key(hit: Array, true: Array, said: Array) -> Array:
+    key: Array = hit << 2 * _SIZE_BITS | true << _SIZE_BITS | said
     return key
 
 

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from evalcli.metrics.arrays import fetch, joined
 from evalcli.metrics.exact import ExactSum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.arrays import Array, HostArray
 
 _WAITING = 1 << 20
+_WAITING_THERE = 1 << 23
+"""Keys that may wait on a device: 64 MB."""
 
 
 class SparseTable:
@@ -29,6 +32,25 @@ class SparseTable:
         self._counts: HostArray = np.zeros(0, np.int64)
         self._sums = ExactSum(0)
         self._waiting: list[tuple[HostArray, HostArray | None]] = []
+        self._there: list[Array] = []
+
+    @property
+    def keys_held(self) -> HostArray:
+        """The keys in the table, without those that wait."""
+        return self._keys
+
+    def wait(self, keys: Array) -> None:
+        """Add 1 at each of ``keys`` (N,) but those below 0; they wait on their device until they are many."""
+        self._there.append(keys)
+        if sum(len(part) for part in self._there) >= _WAITING_THERE:
+            self._fetch()
+
+    def _fetch(self) -> None:
+        """Bring home what waits on a device."""
+        if self._there:
+            (keys,) = fetch(joined(self._there))
+            self._there = []
+            self.add(keys[keys >= 0])
 
     def add(self, keys: HostArray, repeats: HostArray | None = None, weight: HostArray | None = None) -> None:
         """Add 1 at each of ``keys`` (N,), ``repeats`` (N,) times, or in a weighted table ``weight`` (N,) as often."""
@@ -47,6 +69,7 @@ class SparseTable:
 
     def _settle(self) -> None:
         """Sort what waits into the table."""
+        self._fetch()
         if not self._waiting:
             return
         keys = np.concatenate([keys for keys, _ in self._waiting])
@@ -137,7 +160,7 @@ class SparseTable:
             raise ValueError("the saved table has no counts")
         if self.weighted and sums.cells != len(keys):
             raise ValueError("the saved table has other sums than keys")
-        self._waiting, self._sums = [], sums
+        self._waiting, self._there, self._sums = [], [], sums
         self._keys = np.array(keys)
         if counts is not None:
             self._counts = np.array(counts)

@@ -51,7 +51,7 @@ class Temperature:
 
 
 class _Kept(NamedTuple):
-    """Rows by rising hash, then content: (K,) uint64, (K, D) float64, (K,) int64."""
+    """Rows by rising hash, then by another one of their content: (K,) uint64, (K, D) float64, (K,) int64."""
 
     hashes: HostArray
     content: HostArray
@@ -275,7 +275,7 @@ def _none(width: int) -> _Kept:
 
 
 def _lowest(rows: _Kept, capacity: int) -> _Kept:
-    """The first ``capacity`` different rows by hash, then content, their counts added."""
+    """The first ``capacity`` different rows by hash, then by another one, their counts added."""
     order = np.argsort(rows.hashes, kind="stable")
     hashes = rows.hashes[order]
     if not (hashes[1:] == hashes[:-1]).any():
@@ -284,7 +284,7 @@ def _lowest(rows: _Kept, capacity: int) -> _Kept:
     same_hash = hashes[1:] == hashes[:-1]
     same = same_hash & (content[1:] == content[:-1]).all(axis=1)
     if (same_hash & ~same).any():  # different rows of one hash, or equal ones that are not neighbours
-        order = np.lexsort((*content.T[::-1], hashes))
+        order = np.lexsort((*content.T[::-1], second_hashes(content), hashes))
         hashes, content, counts = hashes[order], content[order], counts[order]
         same = (hashes[1:] == hashes[:-1]) & (content[1:] == content[:-1]).all(axis=1)
     heads = np.flatnonzero(np.append(True, ~same)[: len(hashes)])
@@ -321,6 +321,19 @@ def hash_factors(many: int) -> HostArray:
     mix(factors)
     factors |= np.uint64(1)
     return factors
+
+
+def second_hashes(content: HostArray) -> HostArray:
+    """Another hash (N,) uint64 of each row of ``content`` (N, D) float64, by which rows of one hash are ordered."""
+    bits: HostArray = (content + 0.0).view(np.uint64)
+    hashes: HostArray = ((bits ^ (bits >> np.uint64(32))) * second_factors(bits.shape[1])).sum(axis=1, dtype=np.uint64)
+    mix(hashes)
+    return hashes
+
+
+def second_factors(many: int) -> HostArray:
+    """Others than the first ones."""
+    return hash_factors(2 * many)[many:]
 
 
 def mix(hashes: HostArray) -> None:

@@ -227,9 +227,9 @@ class _Predicted(Rows):
         return Cells(counted, ScoreCells(scores, ranked, repeats, weight), missing, groups, cluster, places)
 
     def _on_device(self, cells: LabelCells) -> LabelCells:
-        """The cells where they are counted."""
+        """The cells where they are counted: sums of weights, and rows that stand for several, on the host."""
         device = self.plan.device
-        if device is None:
+        if device is None or cells.weight is not None or cells.repeats is not None:
             return cells
         true, said, kept = (None if each is None else to_device(each, device) for each in cells[:3])
         return LabelCells(true, said, kept, cells.repeats, cells.weight)

@@ -243,7 +243,9 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
     if source.scanned is not None:
         metric = source.scanned.asked.metric or scanning.USUAL
         scanned_by = until_decided(metric, lambda: scanning.asked_by(metric, task.classes), scanned_by)
-    prepare = make_prepare(plan.layout, plan.choices, source.preds, source.target, task.classes, plan.device)
+    alone = not source.slicers and source.clustered is None and source.scanned is None
+    device = plan.device if alone else None  # cells of slices are picked on the host
+    prepare = make_prepare(plan.layout, plan.choices, source.preds, source.target, task.classes, device)
     scoring, inside = _scoring(plan, task), _scoring(plan.inside(), task)
     if scoring is not None:
         prepare = prepare._replace(keep_scores=True)

@@ -19,7 +19,7 @@ from evalcli.metrics.topk import RankHistogram
 from evalcli.ondevice.keys import ColumnsThere
 from evalcli.ondevice.odds import one_vs_rest_columns
 from evalcli.ondevice.rows import look
-from evalcli.ondevice.samples import add_rows, lowest, row_hashes
+from evalcli.ondevice.samples import HashedRows, Hashes, SampleThere
 from evalcli.ondevice.sums import SumsThere
 
 if TYPE_CHECKING:
@@ -198,13 +198,38 @@ class _Confidences:
 class _Sample:
     """Of ``TemperatureSample``, whose rows are of a finite loss."""
 
-    def __init__(self, state: TemperatureSample) -> None:
-        self.state = state
+    def __init__(self, state: TemperatureSample, device: Any) -> None:
+        self.state: TemperatureSample = state
+        self.sample, self.finite = SampleThere(state.sample, device), _Counts(1, device)
 
-    def take(self, rows: RowsThere, scores: Array, hashes: Array) -> None:
+    def take(self, rows: RowsThere, scores: Array, hashes: HashedRows) -> None:
         finite = torch.isfinite(rows.loss)
-        self.state.finite += int(finite.sum())
-        add_rows(self.state.sample, hashes, [scores, rows.target], lowest(hashes, self.state.sample, finite))
+        self.finite.held += finite.sum()
+        self.sample.add(hashes, [scores, rows.target], finite.long())
+
+    def merge(self, other: Self) -> None:
+        self.sample.merge(other.sample)
+        self.finite.held += other.finite.held
+
+    def settle(self) -> None:
+        self.sample.settle()
+        self.state.finite += int(self.finite.taken()[0])
+
+
+class _Ranked:
+    """Of ``RankSample``."""
+
+    def __init__(self, state: RankSample, device: Any) -> None:
+        self.sample = SampleThere(state.sample, device)
+
+    def take(self, scores: Array, target: Array, hashes: HashedRows) -> None:
+        self.sample.add(hashes, [scores, target], torch.ones_like(target))
+
+    def merge(self, other: Self) -> None:
+        self.sample.merge(other.sample)
+
+    def settle(self) -> None:
+        self.sample.settle()
 
 
 _PARTS: dict[type, Callable[[Any, Any], Part]] = {
@@ -234,8 +259,10 @@ class DeviceScores:
                 self._parts[name] = _PARTS[type(state)](state, self.device)
             elif isinstance(state, KeyTable):
                 self._tables[name] = ColumnsThere(state.columns, state.bits, self.device)
-        self._samples = [_Sample(state) for state in states.values() if isinstance(state, TemperatureSample)]
-        self._ranked = [state for state in states.values() if isinstance(state, RankSample)]
+        held, there = states.values(), self.device
+        self._samples = [_Sample(state, there) for state in held if isinstance(state, TemperatureSample)]
+        self._hashes = Hashes(1 if form.binary else form.classes, there)
+        self._ranked = [_Ranked(state, there) for state in held if isinstance(state, RankSample)]
         self._looks = any(isinstance(state, ProbabilityState) for state in states.values())
 
     @classmethod
@@ -254,20 +281,19 @@ class DeviceScores:
         self.rows += len(target)
 
     def _take(self, scores: Array, target: Array) -> None:
-        hashes = row_hashes(scores, target) if self._samples or self._ranked else None
+        first = self._hashes.first(scores, target) if self._samples or self._ranked else None
         if self._looks:
             rows = look(scores, target, self.form)
             for part in self._parts.values():
                 part.take(rows)
             for sample in self._samples:
-                sample.take(rows, scores, hashes)
+                sample.take(rows, scores, HashedRows(first, self._hashes.second(scores, target)))
             del rows
         if not self._tables and not self._ranked:
             return
         columns = scores[None] if scores.ndim == 1 else one_vs_rest_columns(scores, self.form.kind)
         for ranked in self._ranked:
-            ranked.rows += len(target)
-            add_rows(ranked.sample, hashes, [columns.T, target], lowest(hashes, ranked.sample))
+            ranked.take(columns.T, target, HashedRows(first, self._hashes.second(columns.T, target)))
         for name, table in self._tables.items():
             table.add(columns, target)
             if table.is_full:
@@ -285,6 +311,10 @@ class DeviceScores:
             part.merge(other._parts[name])
         for name, table in self._tables.items():
             table.merge(other._tables[name])
+        for sample, more in zip(self._samples, other._samples, strict=True):
+            sample.merge(more)
+        for ranked, others in zip(self._ranked, other._ranked, strict=True):
+            ranked.merge(others)
 
     def settle(self) -> None:
         """Let the states take everything over; nothing is left here."""
@@ -293,11 +323,14 @@ class DeviceScores:
         with torch.inference_mode():
             for part in self._parts.values():
                 part.settle()
+            for sample in self._samples:
+                sample.settle()
+            for ranked in self._ranked:
+                ranked.settle()
             for name in self._tables:
                 self._sort(name)
         for state in self.states.values():
-            if not isinstance(state, RankSample):
-                state.rows += self.rows  # type: ignore[attr-defined]  # all of these count them
+            state.rows += self.rows  # type: ignore[attr-defined]  # all of these count them
         self.rows = 0
 
 

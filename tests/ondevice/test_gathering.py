@@ -18,13 +18,13 @@ from evalcli.metrics.probability import ScoreForm, probability_rows, score_rows
 from evalcli.metrics.rank_sample import RankSample
 from evalcli.metrics.ranking import KeyTable
 from evalcli.metrics.scorestate import feed
-from evalcli.metrics.temperature import LowestHashes, TemperatureSample
+from evalcli.metrics.temperature import LowestHashes, TemperatureSample, second_hashes
 from evalcli.metrics.temperature import row_hashes as host_hashes
 from evalcli.metrics.topk import RankHistogram
 from evalcli.ondevice import gather, keys, sums
 from evalcli.ondevice.odds import one_vs_rest_columns
 from evalcli.ondevice.rows import look
-from evalcli.ondevice.samples import lowest, row_hashes
+from evalcli.ondevice.samples import HashedRows, Hashes, SampleThere
 
 RNG = np.random.default_rng(7)
 
@@ -169,10 +169,8 @@ def test_no_cut_and_no_merge_shows(budget, monkeypatch):
     for start, stop, cuts in ((0, 250, [1, 7]), (250, 600, [100])):
         states = states_of(form, scores, budget)
         parts.append((states, gathered(states, form, scores[start:stop], target[start:stop], cuts)))
-    (states, there), (others, also) = parts
+    (states, there), (_, also) = parts
     there.merge(also)
-    for name in ("temperature", "sample"):  # the samples lie in the states
-        states[name].merge(others[name])
     there.settle()
     expected, found = saved(whole), saved(states)
     for key, array in expected.items():
@@ -228,24 +226,54 @@ def test_sums_are_the_exact_ones(monkeypatch):
         np.testing.assert_array_equal(total.state_dict()[key], array)
 
 
+def unsigned(hashes):
+    return hashes.numpy().view(np.uint64)
+
+
 def test_hashes_are_those_of_the_host():
     for classes in (1, 2, 40):
         scores, target = RNG.normal(size=(100, classes)).astype(np.float32), RNG.integers(9, size=100)
         scores[0] = -0.0
-        found = row_hashes(torch.from_numpy(scores), torch.from_numpy(target)).numpy().view(np.uint64)
-        np.testing.assert_array_equal(found, host_hashes(scores, target))
-    flat = row_hashes(torch.from_numpy(scores[:, 0]), torch.from_numpy(target)).numpy().view(np.uint64)
-    np.testing.assert_array_equal(flat, host_hashes(scores[:, 0], target))
+        there, sides = Hashes(classes, "cpu"), (torch.from_numpy(scores), torch.from_numpy(target))
+        np.testing.assert_array_equal(unsigned(there.first(*sides)), host_hashes(scores, target))
+        content = np.column_stack([scores, target]).astype(np.float64)
+        np.testing.assert_array_equal(unsigned(there.second(*sides)), second_hashes(content))
+    there, flat = Hashes(1, "cpu"), torch.from_numpy(scores[:, 0].copy())
+    np.testing.assert_array_equal(unsigned(there.first(flat, sides[1])), host_hashes(scores[:, 0], target))
 
 
-def test_the_lowest_are_found_as_unsigned_numbers():
-    sample = LowestHashes(3, 1)
-    hashes = np.array([1 << 63, 5, (1 << 64) - 1, 5, 7, 9, 2], np.uint64)
-    found = lowest(torch.from_numpy(hashes.view(np.int64)), sample)
-    assert sorted(hashes[found.numpy()].tolist()) == [2, 5, 5, 7]
-    sample.add(hashes[found.numpy()], np.zeros((4, 1)), np.ones(4, np.int64))
-    assert sample.limit == 7
-    assert lowest(torch.from_numpy(np.array([6, 8], np.uint64).view(np.int64)), sample).tolist() == [0]
+def test_the_lowest_are_kept_as_unsigned_numbers():
+    here, rows = LowestHashes(3, 1), SampleThere(LowestHashes(3, 1), "cpu")
+    hashes = np.array([1 << 63, 5, (1 << 64) - 1, 5, 7, 9, 2, 1], np.uint64)
+    content, counts = hashes.astype(np.float64), np.array([1, 1, 1, 1, 1, 1, 1, 0])
+    for some in (slice(0, 2), slice(2, 8)):
+        here.add(hashes[some][counts[some] > 0], content[some, None][counts[some] > 0], counts[some][counts[some] > 0])
+        there = torch.from_numpy(hashes[some].view(np.int64))
+        rows.add(HashedRows(there, there), [torch.from_numpy(content[some])], torch.from_numpy(counts[some]))
+    rows.settle()
+    assert rows.sample.kept.hashes.tolist() == [2, 5, 7]
+    assert rows.sample.kept.content[:, 0].tolist() == [2.0, 5.0, 7.0]
+    assert rows.sample.kept.counts.tolist() == here.kept.counts.tolist() == [1, 2, 1]
+    rows.settle()  # nothing is left
+    assert rows.sample.kept.counts.tolist() == [1, 2, 1]
+
+
+def test_rows_of_one_hash_are_sampled_as_on_the_host():
+    """The first hash of rows of half types, which have few bits, is often that of other rows, too."""
+    scores = torch.from_numpy(RNG.normal(size=(200_000, 2))).bfloat16().float()
+    target = (scores[:, 0] > 0).long()
+    first = unsigned(Hashes(2, "cpu").first(scores, target))
+    assert len(np.unique(first)) < 0.95 * len(np.unique(scores.numpy().view(np.int64)[:, 0]))
+    form = ScoreForm("logits", 2)
+    here, there = TemperatureSample(form, rows=1000), TemperatureSample(form, rows=1000)
+    here.update(scores.numpy(), target.numpy())
+    found = gather.DeviceScores({"sample": there}, form, "cpu")
+    for start, stop in ((0, 70_000), (70_000, 200_000)):
+        found.update(scores[start:stop], target[start:stop])
+    found.settle()
+    assert here.sample.kept.counts.max() > 1
+    for key, array in here.state_dict().items():
+        np.testing.assert_array_equal(there.state_dict()[key], array, err_msg=key)
 
 
 def test_what_cannot_be_gathered():
