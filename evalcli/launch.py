@@ -46,6 +46,16 @@ def launched(environ: Mapping[str, str]) -> Launch | None:
     return Launch(rank, size, local_rank or 0, max(local_size or 1, 1), address, port)
 
 
+def is_told_by_another(environ: Mapping[str, str]) -> bool:
+    """Whether what this process says before it has met the others is said by the first of them.
+
+    >>> is_told_by_another({"RANK": "1", "WORLD_SIZE": "4"}), is_told_by_another({"RANK": "0", "WORLD_SIZE": "4"})
+    (True, False)
+    """
+    launch = launched(environ)
+    return launch is not None and launch.rank > 0
+
+
 def first_host(nodes: str) -> str:
     """The first machine of a list as Slurm writes it.
 

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from evalcli.cli import allocator, failure, streams
 from evalcli.cli.help import LightCommand, light_help_option, show_help
 from evalcli.errors import EvalError, ExitCode, LimitError, UsageError
-from evalcli.launch import launched
+from evalcli.launch import is_told_by_another
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,8 @@ def _print_version(asked: bool) -> None:
     if asked:
         from evalcli import __version__
 
-        streams.emit(f"evalcli {__version__}\n")
+        if not is_told_by_another(os.environ):
+            streams.emit(f"evalcli {__version__}\n")
         raise typer.Exit
 
 
@@ -107,7 +108,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     try:
         return _called(argv)
     except EvalError as e:
-        return ExitCode.NO_VERDICT if _is_told_by_another() else failure.tell(e, as_json=as_json)
+        return ExitCode.NO_VERDICT if is_told_by_another(os.environ) else failure.tell(e, as_json=as_json)
     except MemoryError:
         return failure.tell(LimitError("not enough memory", fix="try a smaller --batch-size"), as_json=as_json)
     except KeyboardInterrupt as e:
@@ -117,14 +118,12 @@ def run(argv: Sequence[str]) -> ExitCode:
         return ExitCode.TERMINATED
     except Exception as e:
         if isinstance(e, _CLICK_ERROR):
-            return ExitCode.NO_VERDICT if _is_told_by_another() else failure.tell(_usage_error(e), as_json=as_json)
+            return (
+                ExitCode.NO_VERDICT
+                if is_told_by_another(os.environ)
+                else failure.tell(_usage_error(e), as_json=as_json)
+            )
         return failure.tell_bug(e, as_json=as_json)
-
-
-def _is_told_by_another() -> bool:
-    """Whether this is one of several processes that all say the same, and not the first."""
-    launch = launched(os.environ)
-    return launch is not None and launch.rank > 0
 
 
 def main() -> NoReturn:

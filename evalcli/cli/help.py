@@ -5,6 +5,7 @@ Drawn here and not by typer, whose help imports a Markdown parser first, and col
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from typer.core import TyperCommand
 
 from evalcli.cli import streams
 from evalcli.errors import OutputError
+from evalcli.launch import is_told_by_another
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +47,7 @@ def light_help_option(option: Any) -> Any:
 
 
 def show_help(ctx: typer.Context, commands: Mapping[str, str] | None = None) -> None:
-    """Print the help of a command, and end.
+    """Print the help of a command, in the first of several processes, and end.
 
     Raises:
         OutputError: standard output is closed.
@@ -54,6 +56,8 @@ def show_help(ctx: typer.Context, commands: Mapping[str, str] | None = None) -> 
     from rich.console import Group
     from rich.text import Text
 
+    if is_told_by_another(os.environ):
+        raise typer.Exit
     if streams.output_is_closed():
         raise OutputError("standard output is closed")
     summary, _, details = (ctx.command.help or "").strip().partition("\n\n")

