@@ -290,7 +290,10 @@ class Intervals:
         return replace(found, low=found.low + moved, high=found.high + moved)
 
     def terms(self, name: MetricName) -> tuple[HostArray, HostArray]:
-        """What a mean over rows is the mean of: values (K,), and how many rows have each, or their weight (K,)."""
+        """What a mean over rows is the mean of: values (K,), and how many rows have each, or their weight (K,).
+
+        Losses are of rows, each as if it weighed as much as the others: how their weights go with them nobody counts.
+        """
         read = self._read(name)
         if name.entry.state == "RankHistogram":
             places = np.arange(1.0, len(read.histogram) + 1)

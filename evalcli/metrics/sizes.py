@@ -20,7 +20,7 @@ SIZES = 1 << 15
 
 
 class SizeCounts:
-    """Rows by the size of their loss, on the host.
+    """Rows by the size of their loss, on the host: each counts once, whatever it weighs, unless it weighs nothing.
 
     >>> counts = SizeCounts()
     >>> counts.add(np.array([0.0, 0.5, 0.5, 2.0]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.renderers import versus, wording
 from evalcli.renderers.comparison_slices import LEGEND, every_cell, slice_heads
-from evalcli.renderers.html import NAME, table, text
+from evalcli.renderers.html import NAME, figure, table, text
 
 if TYPE_CHECKING:
     from evalcli.comparing.data import Comparison
@@ -49,8 +49,8 @@ def _headline(comparison: Comparison) -> str:
 def _gates(comparison: Comparison) -> str:
     rows = []
     for verdict in comparison.gates:
-        value, bound = wording.compared(verdict)
-        rows.append([text(cell) for cell in (verdict.rule, value, bound, verdict.status, verdict.reason)])
+        compared = map(figure, wording.compared(verdict))
+        rows.append([text(verdict.rule), *compared, text(verdict.status), text(verdict.reason)])
     return table("Gates", ("gate", "difference", "margin", "status", ""), rows, (3, 4)) if rows else ""
 
 

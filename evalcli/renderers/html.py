@@ -33,6 +33,15 @@ def text(content: str, limit: int | None = None) -> str:
     return visible(content, limit).translate(_ENTITIES)
 
 
+def figure(number: str) -> str:
+    """A number as HTML, with a true minus sign, as tables are set with.
+
+    >>> figure("[-0.25, 0.5]")
+    '[−0.25, 0.5]'
+    """
+    return text(number.replace("-", "−"))
+
+
 def render_fragment(report: Report) -> str:
     """Headline, gates, findings, metrics, classes and the confusion matrix, in one ``div``."""
     return f'<div class="evalcli-report">{"".join([*_parts(report), _folded("All metrics", _metrics(report))])}</div>'
@@ -81,7 +90,8 @@ def table(caption: str, heads: Iterable[str], rows: Iterable[Iterable[str]], tex
 
 def _headline(report: Report) -> str:
     names, _ = contents.headline(report)
-    shown = ", ".join(f"{wording.title(name)} {wording.spoken(name, report.metrics[name])}" for name in names[:4])
+    spoken = ((wording.title(name), wording.spoken(name, report.metrics[name])) for name in names[:4])
+    shown = ", ".join(f"{text(name)} {figure(value)}" for name, value in spoken)
     count = wording.amount([report.n, report.ignored])
     kinds = [f"{len(report.classes):,} {wording.nouns(report)[1]}"] if report.task != "regression" else []
     facts = text(", ".join([report.task, report.scores, *kinds]))
@@ -91,15 +101,14 @@ def _headline(report: Report) -> str:
     rows += f"{', weighted' if report.weighted else ''}, {count(report.ignored)} ignored"
     clustered = wording.clustered(report.clustered)
     rows += f"<br>clustered {text(clustered)}" if clustered else ""
-    return f"<p><strong>{text(shown)}</strong><br>{facts}<br>{rows}</p>"
+    return f"<p><strong>{shown}</strong><br>{facts}<br>{rows}</p>"
 
 
 def _gates(report: Report) -> str:
     rows = []
     for verdict in report.gates:
-        value, bound = wording.compared(verdict)
-        cells = (verdict.rule, value, bound, verdict.status, verdict.reason)
-        rows.append([text(cell) for cell in cells])
+        compared = map(figure, wording.compared(verdict))
+        rows.append([text(verdict.rule), *compared, text(verdict.status), text(verdict.reason)])
     return table("Gates", ("gate", "value", "bound", "status", ""), rows, (3, 4)) if rows else ""
 
 
@@ -117,7 +126,7 @@ def _outputs(report: Report) -> str:
         return ""
     names = contents.output_columns(report)
     rows = [
-        [text(row.name, NAME), *(text(wording.spoken(name, row.metrics.get(name, Value(None)))) for name in names)]
+        [text(row.name, NAME), *(figure(wording.spoken(name, row.metrics.get(name, Value(None)))) for name in names)]
         for row in report.per_output
     ]
     return table("Outputs", ("output", *map(text, map(wording.title, names))), rows)
@@ -132,7 +141,7 @@ def _classes(report: Report) -> str:
     lines = []
     for row in rows:
         found = (row.metrics.get(name) for name in columns)
-        numbers = [wording.ratio(value.value if value else None) for value in found]
+        numbers = [figure(wording.ratio(value.value if value else None)) for value in found]
         lines.append([text(row.name, NAME), *numbers, count(row.support), count(row.predicted)])
     one, many = wording.nouns(report)
     caption = many.title() if len(rows) == len(report.per_class) else f"Worst {len(rows)} of {len(report.per_class):,}"
@@ -169,7 +178,7 @@ def _pairs(report: Report) -> str:
 
 def _metrics(report: Report) -> str:
     rows = [
-        (text(name, NAME), text(wording.spoken(name, value)), text(wording.interval(name, value)))
+        (text(name, NAME), figure(wording.spoken(name, value)), figure(wording.interval(name, value)))
         for name, value in report.metrics.items()
     ]
     return table("Metrics", ("metric", "value", "interval"), rows)
@@ -186,7 +195,7 @@ def _intervals(report: Report) -> str:
         told = (
             "" if value is None else f"{wording.ratio(value.value)} {wording.interval(n, value)}" for n, value in found
         )
-        rows.append([text(row.name, NAME), *map(text, told), f"{row.support:,.15g}", f"{row.predicted:,.15g}"])
+        rows.append([text(row.name, NAME), *map(figure, told), f"{row.support:,.15g}", f"{row.predicted:,.15g}"])
     heads = (wording.nouns(report)[0], *map(text, columns.values()), "support", "predicted")
     return table(wording.nouns(report)[1].title(), heads, rows)
 
@@ -224,7 +233,7 @@ def _slices(report: Report) -> Iterator[str]:
         for i, row in enumerate(shown):
             cells = [wording.spoken(name, row.metrics[name]) for name in columns]
             cells[1:1] = [sure[i]] if any(sure) else []
-            lines.append([text(row.value, NAME), *map(text, cells), f"{row.n:,}"])
+            lines.append([text(row.value, NAME), *map(figure, cells), f"{row.n:,}"])
         titles = [wording.title(name) for name in columns]
         titles[1:1] = ["interval"] if any(sure) else []
         more = f", the worst {len(shown)} of {len(rows):,}" if len(shown) < len(rows) else ", the worst first"

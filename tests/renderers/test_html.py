@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evalcli.renderers import render
 from evalcli.renderers.escape import UNSAFE
-from evalcli.renderers.html import render_html
+from evalcli.renderers.html import render_fragment, render_html
 from evalcli.report import SliceRow, Value
 
 if TYPE_CHECKING:
@@ -96,6 +96,20 @@ def test_the_ground_of_a_cell_is_a_share(make: Any, share: float) -> None:
     page = render_html(make([[int(1000 - 1000 * share), int(1000 * share)], [0, 5]], ["a", "b"]))
     found = [float(alpha) for alpha in re.findall(r"rgba\(200,70,50,([0-9.]+)\)", page)]
     assert found == ([] if share == 0.0 else [pytest.approx(0.6 * share, abs=0.005)])
+
+
+def test_numbers_below_0_have_a_true_minus_sign(make: Any) -> None:
+    """In every table; names keep their hyphens."""
+    value = Value(-0.25, -0.5, 0.1, "bootstrap")
+    slices = (SliceRow("re-gion", "E-U", 8, {"mcc": value}),)
+    report = make([[1, 3], [3, 1]])
+    report = replace(report, slices=slices, asked=("mcc",), metrics={"mcc": value})
+    for page in (render_html(report), render_fragment(report)):
+        assert page.count("−0.2500") == 3  # the headline, the metric, the slice
+        assert page.count("[−0.5000, 0.1000]") == 2
+        assert "E-U" in page
+        assert "re-gion" in page
+        assert not re.search(r">[^<]*-[0-9]", page[page.index("<body") if "<body" in page else 0 :])
 
 
 def test_the_interval_of_a_slice_stands_beside_its_metric(make: Any) -> None:
