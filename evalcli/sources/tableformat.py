@@ -15,11 +15,12 @@ from evalcli.sources.digest import Pieces
 from evalcli.sources.duck import literal, pattern
 from evalcli.sources.moments import SQL_TYPES
 from evalcli.sources.rawfile import RawFile
+from evalcli.sources.sniff import compression
 from evalcli.sources.table_portions import Portion  # noqa: TC001
 from evalcli.sources.textcheck import TextCheck, TextCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalcli.sources.tables import TableOptions
 
@@ -222,21 +223,58 @@ class Format(ABC):
         return listed([piece.engine_path for piece in self.pieces])
 
     def _packed(self) -> str:
-        packings = {piece.text.packed for piece in self.pieces if piece.text is not None}
+        """How the engine is told to unpack the files: where they are not packed alike, each by its name."""
+        packings = {self._packing(piece) for piece in self.pieces}
         if len(packings) > 1:
-            how = ", ".join(sorted(packed or "not packed" for packed in packings))
-            raise InputError(f"these files are packed in several ways: {how}", fix="pack all in one way, or none")
-        packed = packings.pop()
-        return literal({"gzip": "gzip", "zstd": "zstd", None: "none"}[packed])
+            for piece in self.pieces:
+                if packed_by_name(piece.engine_path) != self._packing(piece):
+                    self._copy(piece)
+        return packed_in_sql({piece.engine_path: self._packing(piece) for piece in self.pieces})
+
+    def _packing(self, piece: Piece) -> str | None:
+        """How what the engine reads of a file is packed; a copy, and lines of a file, are not."""
+        copied = self.view in piece.engine_path or piece.portion.lines is not None
+        return None if copied or piece.text is None else piece.text.packed
+
+    def _whole_packed(self) -> str:
+        """The same of all files of a table of which some lines are read."""
+        return packed_in_sql({path: compression(path) for path in self.engine.whole_paths})
 
     def _copy(self, piece: Piece) -> None:
-        """Give the engine a UTF-8 copy of a file in another encoding."""
+        """Give the engine a UTF-8 copy, not packed, of a file that it cannot read as it lies."""
         assert piece.text is not None
         target = os.path.join(self.engine.directory, f"{self.view}-{self.pieces.index(piece)}.txt")  # noqa: PTH118 - text all the way
         with open(target, "wb") as out:  # noqa: PTH123 - likewise
             for block in piece.text.blocks():
                 out.write(block)
         piece.engine_path = target
+
+
+def packed_by_name(path: str) -> str | None:
+    """How the engine takes a file to be packed that is one of several kinds.
+
+    >>> packed_by_name("a.csv.GZ"), packed_by_name("a.csv.zst.tmp"), packed_by_name("a.csv")
+    ('gzip', 'zstd', None)
+    """
+    name = path.lower().removesuffix(".tmp")
+    return "gzip" if name.endswith(".gz") else "zstd" if name.endswith(".zst") else None
+
+
+def packed_in_sql(files: Mapping[str, str | None]) -> str:
+    """What the engine is told of ``files`` and how they are packed: the one way, or to go by their names.
+
+    Raises:
+        InputError: neither will do.
+
+    """
+    packings = {*files.values()}
+    if len(packings) == 1:
+        return literal(packings.pop() or "none")
+    if any(packed_by_name(path) != packed for path, packed in files.items()):
+        how = ", ".join(sorted(packed or "not packed" for packed in packings))
+        fix = "end the names of packed files in .gz or .zst"
+        raise InputError(f"these files are packed in several ways, and not as their names say: {how}", fix=fix)
+    return literal("auto")
 
 
 def listed(paths: Sequence[str]) -> str:

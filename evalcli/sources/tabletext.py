@@ -55,14 +55,15 @@ class Csv(Format):
         if len({header.blanks for header in self.headers}) > 1:
             raise InputError("some of these files begin with blank lines, others do not", path=self.pieces[0].path)
         cells = f"delim={literal(self.delimiter)}, quote='\"', escape='\"'"
-        source = self._reading(columns, cells)
+        packed = self._packed()  # may copy files
+        source = self._reading(columns, cells, self._paths(), packed)
         self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM {source}")
         if self.engine.whole:
             self.whole_view = f"{self.view}_whole"
-            every = self._reading(columns, cells, listed(self.engine.whole_paths))
+            every = self._reading(columns, cells, listed(self.engine.whole_paths), self._whole_packed())
             self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.whole_view} AS SELECT * FROM {every}")
 
-    def _reading(self, columns: str, cells: str, paths: str = "") -> str:
+    def _reading(self, columns: str, cells: str, paths: str, packed: str) -> str:
         """The rows in SQL, everything explicit; ``cells`` says how a line falls into them."""
         flags = (
             f"auto_detect=false, columns={{{columns}}}, {cells}, "
@@ -71,7 +72,7 @@ class Csv(Format):
             f"max_line_size={csvtext.LINE_LIMIT}, buffer_size={BUFFER}"
         )
         skip = self.headers[0].blanks
-        return f"read_csv({paths or self._paths()}, skip={skip}, compression={self._engine_packing()}, {flags})"
+        return f"read_csv({paths}, skip={skip}, compression={packed}, {flags})"
 
     def whole_lines(self) -> tuple[Sequence[TextFile] | None, str]:
         """The files, if one line is one row but for the first, which is the header; and what parts its cells."""
@@ -80,10 +81,6 @@ class Csv(Format):
         if self.is_head or not self.options.header or not plain_heads or len(texts) < len(self.pieces):
             return None, self.delimiter
         return texts, self.delimiter
-
-    def _engine_packing(self) -> str:
-        copied = {piece.engine_path.endswith(".txt") and self.view in piece.engine_path for piece in self.pieces}
-        return "'none'" if copied == {True} else self._packed()
 
     def check(self, piece: Piece) -> None:
         """Count lines, delimiters and quotes; a row may not end in a delimiter too many."""
@@ -197,12 +194,11 @@ class Jsonl(Format):
             if kind in jsonlines.UNREADABLE:
                 self.unreadable[name] = jsonlines.UNREADABLE[kind]
             self.cells[name] = jsonlines.cell_sql(quoted(name), kind) if readable else ""
-        copied = all(self.view in piece.engine_path for piece in self.pieces)
-        packed = literal("none") if copied else self._packed()
+        packed = self._packed()  # may copy files
         self._create(self.view, self._paths(), columns, packed)
         if self.engine.whole:
             self.whole_view = f"{self.view}_whole"
-            self._create(self.whole_view, listed(self.engine.whole_paths), columns, packed)
+            self._create(self.whole_view, listed(self.engine.whole_paths), columns, self._whole_packed())
 
     def _all_texts(self) -> list[TextFile]:
         """The files that say which keys there are, of which kind."""

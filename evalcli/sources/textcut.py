@@ -18,6 +18,7 @@ from evalcli.sources.csvtext import choose_delimiter, read_header
 from evalcli.sources.rawfile import RawFile
 from evalcli.sources.sniff import compression, file_format, read_head
 from evalcli.sources.table_portions import Lines, Portion
+from evalcli.sources.tableformat import packed_by_name
 from evalcli.sources.textcheck import CR, LF, QUOTE
 
 if TYPE_CHECKING:
@@ -86,12 +87,17 @@ def _text(path: str, size: int, options: TableOptions) -> tuple[Text | None, tup
 
 
 def read_at_once(paths: Sequence[str], options: TableOptions) -> bool:
-    """Whether one statement can read all files of a table as they lie: Parquet, or UTF-8 that is packed alike."""
+    """Whether one statement can read all files of a table as they lie: Parquet, or UTF-8.
+
+    They are packed alike, or as their names say.
+    """
     try:
         alike = {_way_to_read(path, options) for path in paths}
+        packings = {compression(path) for path in paths}
     except EvalError:  # whoever reads the file says what is wrong with it
         return False
-    return len(alike) == 1 and None not in alike
+    as_named = len(packings) == 1 or all(packed_by_name(path) == compression(path) for path in paths)
+    return len(alike) == 1 and None not in alike and as_named
 
 
 def _way_to_read(path: str, options: TableOptions) -> tuple[object, ...] | None:
@@ -103,13 +109,13 @@ def _way_to_read(path: str, options: TableOptions) -> tuple[object, ...] | None:
         return (kind,)
     plain = options.encoding.lower().replace("_", "-") in {"utf-8", "utf8"} and not read_head(path).startswith(_MARKS)
     if kind == "jsonl":
-        return (kind, packed) if plain else None
+        return (kind,) if plain else None
     if kind not in {"csv", "tsv"} or not plain:
         return None
     text = TextFile(path, packed, "utf-8", options.trust_compression)
     header = read_header(text, choose_delimiter(kind, options.delimiter))
     fields = header.fields if options.header else len(header.fields)
-    return None if header.by_return or header.is_mixed else (kind, packed, fields, header.blanks)
+    return None if header.by_return or header.is_mixed else (kind, fields, header.blanks)
 
 
 def _end_of_line(path: str, number: int) -> int | None:

@@ -137,14 +137,27 @@ def test_ranks_write_the_part_that_one_process_writes(
 
 @pytest.mark.parametrize("asked", [(), ASKED])
 @pytest.mark.parametrize("suffixes", [("gz", "zst"), ("gz", "")])
-def test_files_packed_in_several_ways_are_refused_by_ranks_as_by_one(
+def test_ranks_read_files_packed_in_several_ways_as_one_process_does(
     rows: pd.DataFrame, run: Run, tmp_path: Path, asked: tuple[str, ...], suffixes: tuple[str, str]
 ) -> None:
-    """Whoever is dealt files of one kind alone must not evaluate what one process would not."""
     for number in range(4):
         name = f"a{number}.csv.{suffixes[number // 2]}".removesuffix(".")
         rows[number * 600 : number * 600 + 600].to_csv(tmp_path / name, index=False)
-    alone = run("report", tmp_path / "a*", *asked, *PLAIN)
-    assert alone.code == 2
-    assert "a*: these files are packed in several ways: gzip, " in alone.stderr
-    assert report_by_threads(2, tmp_path / "a*", "--no-intervals", *asked) in alone.stderr
+    asked = ("report", tmp_path / "a*", *asked, "--quiet", "-o")
+    alone = run(*asked, tmp_path / "one.evalcli")
+    assert alone.code == 0, alone.stderr
+    first, second = ranks(2, *asked, tmp_path / "two.evalcli")
+    assert (first.code, second.stderr) == (0, ""), first.stderr
+    assert (tmp_path / "two.evalcli").read_bytes() == (tmp_path / "one.evalcli").read_bytes()
+
+
+def test_ranks_search_files_of_which_a_name_does_not_say_how_it_is_packed(
+    rows: pd.DataFrame, run: Run, tmp_path: Path
+) -> None:
+    for number in range(4):
+        rows[number * 600 : number * 600 + 600].to_csv(tmp_path / f"a{number}.csv{'.gz' * (number > 1)}", index=False)
+    (tmp_path / "a3.csv.gz").rename(tmp_path / "a3.csv")
+    alone = run("report", tmp_path / "a*", *ASKED, *PLAIN)
+    assert alone.code == 0, alone.stderr
+    first, _ = ranks(2, "report", tmp_path / "a*", *ASKED, *PLAIN)
+    assert first.stdout == alone.stdout, first.stderr

@@ -43,6 +43,52 @@ def test_C01_C02_C04_C19_C20_C22_J01_labels_are_exactly_the_text(tmp_path, kind)
     assert record.size == path.stat().st_size
 
 
+PACKED = {"gz": gzip.compress, "zst": zstandard.ZstdCompressor().compress, "": bytes}
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"a.gz": "gz", "b.zst": "zst", "c": ""},
+        {"a": "gz", "b": "", "c.zst": "zst"},  # a name that does not say it
+        {"a.zst": "gz", "b.gz": "", "c.GZ": "gz"},  # and names that say another way
+        {"a.gz.tmp": "gz", "b": "zst", "c.tmp": ""},
+    ],
+)
+def test_files_of_a_table_may_be_packed_in_several_ways(tmp_path, kind, names):
+    rows, digests = [], []
+    for number, (name, pack) in enumerate(names.items()):
+        some = [(f"{number}-{i}", str(i % 3)) for i in range(50)]
+        text = "".join(json.dumps(dict(zip("yp", row, strict=True))) + "\n" for row in some).encode()
+        stem, _, suffix = name.partition(".")
+        data = PACKED[pack](text if kind == "jsonl" else as_csv([("y", "p"), *some]))
+        put(tmp_path / f"{stem}.{kind}{'.' if suffix else ''}{suffix}", data)
+        rows += some
+        digests.append("sha256:" + hashlib.sha256(data).hexdigest())
+    found, records, _ = read(tmp_path / "*")
+    assert found == rows
+    assert [one.digest for one in records] == digests
+
+
+def test_files_that_are_copied_and_files_that_are_packed(tmp_path):
+    """Of another encoding, or with line ends of several kinds."""
+    put(tmp_path / "a.csv.gz", gzip.compress(b"y,p\ncaf\xe9,a\n"))
+    put(tmp_path / "b.csv.zst", PACKED["zst"](b"y,p\ndog,b\n"))
+    assert read(tmp_path / "*", encoding="latin-1")[0] == [("café", "a"), ("dog", "b")]
+    put(tmp_path / "c" / "a.csv.gz", gzip.compress(b"y,p\r\ncat,a\n"))
+    put(tmp_path / "c" / "b.csv.gz", gzip.compress(b"y,p\ncat,b\ncat,c\r\n"))
+    put(tmp_path / "c" / "c.csv.zst", PACKED["zst"](b"y,p\ncat,d\n"))
+    assert read(tmp_path / "c" / "*")[0] == [("cat", "a"), ("cat", "b"), ("cat", "c"), ("cat", "d")]
+
+
+def test_a_damaged_one_of_files_packed_in_several_ways_is_named(tmp_path):
+    rows = as_csv([("y", "p"), *[(str(i), "a") for i in range(5000)]])
+    put(tmp_path / "a.csv.gz", gzip.compress(rows))
+    put(tmp_path / "b.csv.zst", PACKED["zst"](rows)[:-9])
+    refused(tmp_path / "*", "b.csv.zst", "zstd")
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if not set(name) & {'"', ","} and name])
 def test_C01b_C02_C22_unquoted_cells(tmp_path, name):
     data = f'y,p\n{name},a\n,\n"",{name}\n'.encode()
