@@ -126,7 +126,7 @@ def _object(line: bytes, number: int, path: str) -> dict[str, Any]:
     if text[:1] == b"[":
         raise InputError(f"line {number}: a JSON array, not one object", fix="convert it with: jq -c '.[]'", path=path)
     try:
-        found = json.loads(text.decode("utf-8"), object_pairs_hook=_unique)
+        found = _DECODER.decode(text.decode("utf-8"))
         if b"\\u" in text:
             json.dumps(found, ensure_ascii=False).encode("utf-8")  # Python takes half a character for one
     except UnicodeEncodeError as e:
@@ -149,3 +149,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"key {twice[:40]!r} occurs twice")
     return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)  # json.loads makes one anew for every line

@@ -117,18 +117,20 @@ class Cells:
 
     def margins_of(self, amounts: HostArray) -> Margins:
         """Those of other amounts (K,) in the same cells."""
-        right, named = self._places
+        right, of_right, named, of_named = self._places
+        size = len(self.classes)
         return Margins(
-            _totals(self.target[right], amounts[right], self.size),
-            _totals(self.target, amounts, self.size),
-            _totals(self.preds[named], amounts[named], self.size),
-            np.asarray(amounts.sum()),
+            np.bincount(of_right, amounts[right], size),
+            np.bincount(self.target, amounts, size),
+            np.bincount(of_named, amounts[named], size),
+            total(amounts),
         )
 
     @cached_property
-    def _places(self) -> tuple[HostArray, HostArray]:
-        """The cells of right rows and those of rows with a prediction."""
-        return np.flatnonzero(self.target == self.preds), np.flatnonzero(self.preds >= 0)
+    def _places(self) -> tuple[HostArray, HostArray, HostArray, HostArray]:
+        """The cells of right rows and those of rows with a prediction, and of which class each is."""
+        right, named = np.flatnonzero(self.target == self.preds), np.flatnonzero(self.preds >= 0)
+        return right, self.target[right], named, self.preds[named]
 
     def inflated(self, factor: float) -> Cells:
         """The same amounts, of a variance that is larger by ``factor``."""
@@ -163,7 +165,13 @@ def kinds_of(margins: Margins) -> HostArray:
 
 def dot(left: HostArray, right: HostArray) -> float:
     """``Σ left·right``, added pairwise: the order in which BLAS adds depends on the number of threads."""
-    return float(np.add.reduce(left * right, axis=None))  # what .sum() comes to, which asks more first
+    return float(np.add.reduce(left * right, axis=None))
+
+
+def total(amounts: HostArray) -> HostArray:
+    """``Σ amounts`` (K,), an array of no axis: what ``.sum()`` comes to, which asks more first."""
+    found: HostArray = np.add.reduce(amounts)
+    return found
 
 
 def _spread(amounts: HostArray, squares: Array | float | None) -> HostArray:
@@ -174,11 +182,6 @@ def _spread(amounts: HostArray, squares: Array | float | None) -> HostArray:
         return amounts * (float(squares) / total) if total > 0 else amounts
     spread: HostArray = asnumpy(squares).astype(np.float64).reshape(-1)
     return spread
-
-
-def _totals(index: HostArray, amounts: HostArray, size: int) -> HostArray:
-    totals: HostArray = np.bincount(index, amounts, size)
-    return totals
 
 
 def _packed(target: HostArray, first: HostArray, second: HostArray) -> HostArray:
