@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from evalcli import __version__
 from evalcli.comparing import data
 from evalcli.comparing.differences import judged
-from evalcli.comparing.models import members_of
+from evalcli.comparing.members import members_of
 from evalcli.comparing.reported import told_by_reports, with_own
 from evalcli.comparing.sides import inputs_of, metric_row, models_of
 from evalcli.counting import count

@@ -14,8 +14,9 @@ from evalcli.comparing.class_moves import ClassMoves
 from evalcli.comparing.defined import DefinedDifferences, defined_of, rows_of, with_values
 from evalcli.comparing.differences import CountDifferences, verdicts
 from evalcli.comparing.joint import BROKEN, FIXED
+from evalcli.comparing.members import members_of
 from evalcli.comparing.owned import OwnCompared
-from evalcli.comparing.passes import Member, count_together, unite
+from evalcli.comparing.passes import count_together
 from evalcli.comparing.rows import Together
 from evalcli.comparing.sides import (
     SAME_ANSWERS,
@@ -29,10 +30,9 @@ from evalcli.comparing.sides import (
 )
 from evalcli.comparing.sliced import answered
 from evalcli.comparing.slices import Told, about_slices, slice_rows
-from evalcli.engine import batch_rows, place, worker_count
+from evalcli.engine import batch_rows, worker_count
 from evalcli.errors import UsageError
 from evalcli.evaluation import row_bytes
-from evalcli.layout import find_layout
 from evalcli.report import Finding
 from evalcli.sources import spoken_of
 
@@ -347,33 +347,6 @@ class _Measured(NamedTuple):
     def of(cls, counted: Counted, numbers: Sequence[Numbers], names: Sequence[MetricName]) -> _Measured:
         """With the values of these metrics."""
         return cls(counted, numbers, [{str(name): each.value(name).value for name in names} for each in numbers])
-
-
-def members_of(
-    sources: Sequence[Source], choices: Choices, execution: Execution, question: Question, workers: int
-) -> tuple[Member, ...]:
-    """The plans of all models, with what each must know of the others."""
-    layouts = [find_layout(source.preds, source.target, choices) for source in sources]
-    scored = all(layout.preds != "labels" for layout in layouts)
-    placement = place(execution)
-    return unite(
-        [
-            Member(
-                source,
-                choices,
-                layout,
-                placement,
-                (),
-                question.beyond,
-                budget=execution.ranking_budget,
-                workers=workers,
-                processes=execution.processes,
-                chosen=question.metrics,
-                scored_too=scored,
-            )
-            for source, layout in zip(sources, layouts, strict=True)
-        ]
-    )
 
 
 def numbers_of(gathered: ClassificationPass, task: Task) -> Numbers:

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from evalcli.comparing.joint import Flipped
     from evalcli.comparing.labelled import LabelLook
     from evalcli.comparing.labels import LabelsPass
-    from evalcli.comparing.passes import Counted, Member
+    from evalcli.comparing.members import Member
+    from evalcli.comparing.passes import Counted
     from evalcli.comparing.question import Question
     from evalcli.comparing.rows import Together
     from evalcli.comparing.sliced import Asking, Fresh

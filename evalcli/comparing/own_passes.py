@@ -20,7 +20,7 @@ from evalcli.ownpasses import OwnPass
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from evalcli.comparing.passes import Member
+    from evalcli.comparing.members import Member
     from evalcli.comparing.rows import Rows
     from evalcli.comparing.sliced import Slice
     from evalcli.own import OwnMetric

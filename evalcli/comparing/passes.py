@@ -1,12 +1,12 @@
 """One pass over the rows of all models: each is decided and counted as a report would, and all of them together.
 
-The models must say the same about what they are judged on. Texts of all sides are united before anything is counted,
-score columns name the classes of those who only have labels, and the largest label of any is known to all.
+The models must say the same about what they are judged on, and the largest label of any is known to all. Their plans
+are in ``members``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -19,138 +19,27 @@ from evalcli.comparing.clusters import KnownClusters, cluster_in, counts_of
 from evalcli.comparing.elements import common, elements_of, names_of
 from evalcli.comparing.joint import FirstFlips, JointCounts
 from evalcli.comparing.sliced import apart, around, shared
-from evalcli.counting import Plan, one_pass
-from evalcli.decision import decide
+from evalcli.counting import one_pass
 from evalcli.errors import EmptyError, InputError, UsageError
 from evalcli.evidence import Evidence, Fault
-from evalcli.metrics.registry import parse
-from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.states import ClassificationPass
+    from evalcli.comparing.members import Member
     from evalcli.comparing.own_passes import OwnPasses
     from evalcli.comparing.rows import Rows, Together
     from evalcli.comparing.scored import LossSums
     from evalcli.comparing.sliced import Slice
     from evalcli.engine import Progress
     from evalcli.metrics.arrays import HostArray
-    from evalcli.metrics.registry import MetricName
     from evalcli.own import OwnMetric
     from evalcli.sources.base import Batch, InputFile
     from evalcli.task import Task
 
-COUNTED = {
-    "binary": ("accuracy", "precision", "recall", "f1", "mcc"),
-    "multiclass": ("accuracy", "balanced_accuracy", "f1_macro", "mcc"),
-    "multilabel": ("subset_accuracy", "hamming_loss", "f1_micro", "f1_macro", "f1_samples"),
-    "regression": ("rmse", "mae", "r2", "bias"),
-}
-SCORED = {
-    "binary": ("auroc", "average_precision", "log_loss", "brier"),
-    "multiclass": ("auroc_macro", "log_loss", "brier"),
-    "multilabel": ("auroc_macro", "average_precision_macro", "lrap", "log_loss"),
-}
-"""What is compared unless asked otherwise: few, for every further metric raises what each has to show."""
-
-_RANKED_CLASSES = 100
-
-
 P = TypeVar("P")
-
-
-@dataclass(frozen=True, slots=True)
-class Member(Plan):
-    """The plan of one of the models: ``texts`` are the labels of all sides of all models."""
-
-    texts: tuple[str, ...] = ()
-    chosen: tuple[str, ...] | None = None
-    """The metrics to compare; ``None`` for the usual ones."""
-    scored_too: bool = True
-    """Whether all models have scores, so that these are compared as well."""
-
-    def names(self, kind: str) -> tuple[MetricName, ...]:
-        """The metrics to compare if the task is of this ``kind``."""
-        names = self.chosen
-        if names is None:
-            names = COUNTED.get(kind, ())
-            wide = kind == "multiclass" and (self.layout.width or 2) > _RANKED_CLASSES
-            if self.scored_too:
-                names += tuple(name for name in SCORED.get(kind, ()) if not (wide and name.endswith("_macro")))
-        return tuple(map(parse, dict.fromkeys((*names, *self.also))))
-
-    def decide(self, evidence: Evidence) -> Task:
-        """The decision that this evidence supports, once all texts are known."""
-        preds, target = self.source.preds, self.source.target
-        if self.texts and target.labels is not None:
-            target = replace(target, labels=self.texts)
-        elif self.texts and preds.labels is not None:
-            preds = replace(preds, labels=self.texts)
-        return decide(self.layout, preds, target, self.choices, evidence)
-
-
-def unite(members: Sequence[Member]) -> tuple[Member, ...]:
-    """The same plans, with what each must know of the others.
-
-    Raises:
-        UsageError: score columns of different classes.
-
-    """
-    if members[0].choices.task == "multilabel":
-        unnamed = (one for one in members if one.source.preds.columns is None)
-        labels = _label_names(next(unnamed, members[0]))  # numbers without names lie in the order of the truth
-        return tuple(_in_order(one, labels) for one in members)
-    united = list(members)
-    named = [(one, _column_names(one)) for one in united]
-    first = next(((one, names) for one, names in named if names is not None), None)
-    if first is not None:
-        for one, names in named:
-            if names is not None and {*names} != {*first[1]}:
-                what = f"scores of {len(names)} classes, but of {len(first[1])} in {first[0].source.preds.path}"
-                if len(names) == len(first[1]):
-                    what = f"other classes than {first[0].source.preds.path}"
-                raise UsageError(what, fix="compare models of the same classes", path=one.source.preds.path)
-        united = [
-            one if one.choices.labels is not None or (names == first[1] and _is_sure(one)) else _declared(one, first[1])
-            for one, names in named
-        ]
-    sides = [side.labels for one in united for side in (one.source.preds, one.source.target) if side.labels is not None]
-    texts = class_order({label for labels in sides for label in labels}) if sides else ()
-    if len(set(map(tuple, sides))) == 1:
-        texts = tuple(sides[0])
-    return tuple(replace(one, texts=texts) for one in united)
-
-
-def _column_names(member: Member) -> tuple[str, ...] | None:
-    """The classes that score columns are of."""
-    if member.layout.preds != "columns":
-        return None
-    if member.choices.labels is not None:
-        return member.choices.labels
-    return member.source.preds.columns or tuple(map(str, range(member.layout.width or 0)))
-
-
-def _label_names(member: Member) -> tuple[str, ...] | None:
-    """What the columns of several labels a row are called, on the side that names them."""
-    return member.source.preds.columns or member.source.target.columns
-
-
-def _in_order(member: Member, labels: tuple[str, ...] | None) -> Member:
-    """With the labels in this order, where they have names and these are the same."""
-    own = _label_names(member)
-    named = member.choices.labels is None and member.source.preds.columns is not None
-    apart = own != labels and {*(own or ())} == {*(labels or ())}
-    return _declared(member, labels) if named and apart and labels is not None else member
-
-
-def _is_sure(member: Member) -> bool:
-    return member.layout.preds == "columns"
-
-
-def _declared(member: Member, names: tuple[str, ...]) -> Member:
-    return replace(member, choices=replace(member.choices, labels=names))
 
 
 @dataclass(slots=True)

@@ -12,7 +12,8 @@ from evalcli.metrics.registry import parse
 from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
-    from evalcli.comparing.passes import Counted, Member
+    from evalcli.comparing.members import Member
+    from evalcli.comparing.passes import Counted
     from evalcli.expressions import Definition
     from evalcli.metrics.registry import MetricName
     from evalcli.own import OwnMetric

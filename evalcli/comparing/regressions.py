@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.comparing.defined import Defined
-    from evalcli.comparing.passes import Counted, Member
+    from evalcli.comparing.members import Member
+    from evalcli.comparing.passes import Counted
     from evalcli.comparing.question import Question
     from evalcli.comparing.rows import Together
     from evalcli.comparing.sliced import Asking, Fresh

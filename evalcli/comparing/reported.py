@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evalcli.comparing.defined import Compared
-    from evalcli.comparing.passes import Member
+    from evalcli.comparing.members import Member
     from evalcli.comparing.question import Question
     from evalcli.counting import Outcome
     from evalcli.metrics.registry import MetricName

@@ -19,7 +19,8 @@ from evalcli.slicepasses import Waiting, share_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from evalcli.comparing.passes import Counted, Member
+    from evalcli.comparing.members import Member
+    from evalcli.comparing.passes import Counted
     from evalcli.comparing.rows import Rows
     from evalcli.metrics.arrays import HostArray
     from evalcli.sources.base import Slicer
