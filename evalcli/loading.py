@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
 from evalcli.own import OwnMetric
-from evalcli.ownvalues import failure_of
+from evalcli.ownvalues import RAISED, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,7 @@ def load_metric(address: str) -> OwnMetric:
         raise UsageError(f"--metric {address}: {parts['cls']} is no metric class", fix=_SUBCLASS)
     try:
         made = cls(*positional, **named)
-    except Exception as e:
+    except RAISED as e:
         file = None if parts["module"] is None else parts["module"]
         failure = failure_of(parts["cls"], e, file if file is None else str(Path(file).resolve()))
         raise UsageError(f"--metric {address}: {failure}", fix="check its arguments") from e
@@ -148,7 +148,7 @@ def _offered(address: str, name: str) -> Any:
         raise UsageError(f"--metric {address}: no package offers {name!r} (offered: {known})", fix=_FIX)
     try:
         return offers[name].load()
-    except Exception as e:
+    except RAISED as e:
         raise UsageError(f"--metric {address}: {failure_of(name, e)}", fix="check the package") from e
 
 
@@ -159,7 +159,7 @@ def _module_at(address: str, module: str) -> ModuleType:
         return _from_file(module) if module.endswith(".py") else import_module(module)
     except FileNotFoundError as e:
         raise UsageError(f"--metric {address}: no such file", fix=_FIX, path=module) from e
-    except Exception as e:
+    except RAISED as e:
         file = str(Path(module).resolve()) if module.endswith(".py") else None
         raise UsageError(f"--metric {address}: {failure_of(module, e, file)}", fix="mend it, or check the name") from e
 

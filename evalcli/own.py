@@ -20,7 +20,7 @@ import numpy as np
 from evalcli import owngroups
 from evalcli.engine import settle
 from evalcli.ownpasses import OwnPass
-from evalcli.ownvalues import OwnValues, plain_values, told_once
+from evalcli.ownvalues import RAISED, OwnValues, plain_values, told_once
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class OwnMetric:
         self, values: Mapping[str, float], groups: Sequence[Sequence[Any]], rows: Array, sampled: owngroups.Sampled
     ) -> dict[str, Interval]:
         """The intervals of its numbers, from what was gathered of each of the groups of rows; none where it fails."""
-        with suppress(Exception):  # a stranger's code raises what it likes
+        with suppress(*RAISED):  # a stranger's code raises what it likes
             return owngroups.intervals(values, self.how, [self.merged(parts) for parts in groups], rows, sampled)
         return {}
 

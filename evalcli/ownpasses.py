@@ -14,7 +14,7 @@ import numpy as np
 
 from evalcli import owngroups
 from evalcli.metrics.arrays import tensor_of
-from evalcli.ownvalues import failure_of, plain_values
+from evalcli.ownvalues import RAISED, failure_of, plain_values
 from evalcli.slicepasses import inside
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Gathered:
                 continue
             try:
                 self._total(own).merge(counted.held[own.name])
-            except Exception as e:  # a stranger's code raises what it likes
+            except RAISED as e:  # a stranger's code raises what it likes
                 self._fail(own, e)
 
     def totals(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Gathered:
             if own.name not in self.failures:
                 try:
                     found[own.name] = self._total(own)
-                except Exception as e:
+                except RAISED as e:
                     self._fail(own, e)
         return found
 
@@ -91,7 +91,7 @@ class Gathered:
             if own.name in totals:
                 try:
                     found[own.name] = plain_values(totals[own.name].compute())
-                except Exception as e:
+                except RAISED as e:
                     self._fail(own, e)
         return found, self.failed()
 
@@ -114,7 +114,7 @@ class Gathered:
             self._totals[own.name] = own.metric.fresh()
         return self._totals[own.name]
 
-    def _fail(self, own: OwnMetric, error: Exception) -> None:
+    def _fail(self, own: OwnMetric, error: BaseException) -> None:
         self.failures[own.name] = failure_of(own.name, error, own.file)
 
 
@@ -196,7 +196,7 @@ class OwnPass:
                 continue
             try:
                 found.held[own.name] = _updated(own, rows)
-            except Exception as e:  # a stranger's code raises what it likes
+            except RAISED as e:  # a stranger's code raises what it likes
                 found.failed[own.name] = failure_of(own.name, e, own.file)
         return found
 

@@ -28,7 +28,7 @@ from evalcli.owncontributions import (
     names_of,
 )
 from evalcli.owngroups import GROUPS, are_few
-from evalcli.ownvalues import OwnValues, failure_of, plain_values, told_once
+from evalcli.ownvalues import RAISED, OwnValues, failure_of, plain_values, told_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -186,7 +186,7 @@ def _computed(
             for part in parts:
                 total.merge(part)
             found[own.name] = plain_values(total.compute())
-        except Exception as e:  # a stranger's code raises what it likes
+        except RAISED as e:  # a stranger's code raises what it likes
             failures.append(failure_of(own.name, e, own.file))
     return found, failures
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Interval
 
 
+RAISED = (Exception, SystemExit)
+"""What a stranger's code raises where it fails: an exit code is ours to choose."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What a metric raised: in words, and the ``place`` that raised it, as ``my.py, line 12``."""

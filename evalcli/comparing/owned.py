@@ -18,7 +18,7 @@ from evalcli import owngroups
 from evalcli.comparing.defined import Lies
 from evalcli.comparing.sliced import WHOLE
 from evalcli.evaluation import MEND, METRIC_FAILED
-from evalcli.ownvalues import number_names, told_once
+from evalcli.ownvalues import RAISED, number_names, told_once
 from evalcli.report import Finding
 from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.quantiles import t_two_sided
@@ -131,7 +131,7 @@ class OwnCompared:
         alone = any(owngroups.are_kept(each, rows) for each, known in zip(totals, whole, strict=True) if known)
         for model, groups in enumerate(totals):
             if whole[model]:
-                with suppress(Exception):  # a stranger's code raises what it likes
+                with suppress(*RAISED):  # a stranger's code raises what it likes
                     none[model] = owngroups.moved(own.how, groups, rows, alone=alone)
         return none
 

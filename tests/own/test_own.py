@@ -148,6 +148,24 @@ def test_a_metric_that_fails_is_named_with_its_line_and_the_rest_stands(my, run)
         assert again.code == 2
 
 
+@pytest.mark.parametrize("where", ["update", "merge", "compute"])
+def test_no_metric_chooses_the_exit_code(my, run, where):
+    own, wrong = ("--metric", f"my.py:Exits('{where}')"), np.where(np.arange(300) % 2, TARGET, 0)
+    save(my / "other.npz", {"pred": wrong, "target": TARGET})
+    for args in (("report", "data.npz", "--min", "accuracy=1"), ("compare", "data.npz", "other.npz")):
+        done = run(*args, *own)
+        assert done.code == 2
+        assert f"Exits('{where}') failed: SystemExit: 0 (my.py, line " in done.stderr
+        assert "accuracy" in done.stdout
+
+
+def test_a_file_that_ends_the_program_is_told(my, run):
+    (my / "script.py").write_text("import sys\n\nsys.exit(0)\n")
+    done = run("report", "data.npz", "--metric", "script.py:X")
+    assert (done.code, done.stdout) == (2, "")
+    assert "--metric script.py:X: script.py failed: SystemExit: 0 (script.py, line 3)" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("address", "says"),
     [
