@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from evalcli.own import OwnMetric, OwnMetrics, OwnRows
     from evalcli.ownvalues import Failure
-    from evalcli.sources.base import Batch, Slicer
+    from evalcli.sources.base import Array, Batch, Slicer
     from evalcli.uncertainty.intervals import Interval
 
 _ALL = -1
@@ -201,12 +201,18 @@ class OwnPass:
         return found
 
 
+def _still(side: Array) -> Array:
+    """The same, which nobody can change: others see it, too."""
+    seen = side.view()
+    seen.flags.writeable = False
+    return seen
+
+
 def _updated(own: OwnMetric, rows: OwnRows) -> Any:
     """A metric of these rows."""
     part = own.metric.fresh()
     weighed = own.wants_weight and rows.weight is not None
     sides = (rows.preds, rows.target, *((rows.weight,) if weighed else ()))
-    if own.wants_tensors:
-        sides = tuple(tensor_of(side, part.device) for side in sides)
+    sides = tuple(tensor_of(side, part.device) if own.wants_tensors else _still(side) for side in sides)
     part.update(*sides[:2], **({"weight": sides[2]} if weighed else {}))
     return part

@@ -159,6 +159,14 @@ def test_no_metric_chooses_the_exit_code(my, run, where):
         assert "accuracy" in done.stdout
 
 
+def test_no_metric_changes_what_others_see(my, run):
+    alone, _ = told(run, "--metric", "my.py:TopK")
+    found, metrics = told(run, "--metric", "my.py:Overwrites", "--metric", "my.py:TopK")
+    assert found.code == 2
+    assert "Overwrites failed: ValueError: assignment destination is read-only (my.py, line " in found.stderr
+    assert metrics["TopK"] == json.loads(alone.stdout)["metrics"]["TopK"]
+
+
 def test_a_file_that_ends_the_program_is_told(my, run):
     (my / "script.py").write_text("import sys\n\nsys.exit(0)\n")
     done = run("report", "data.npz", "--metric", "script.py:X")
