@@ -2,8 +2,11 @@
 
 Every case draws data sets from a known truth and asks for the intervals that evalcli gives: ``python -m
 benchmarks.coverage`` draws 2,000 of each, ``--sets`` another number, ``--only accuracy`` (repeatable) one group, and
-``--small`` the sizes at which nothing is promised. It prints the tables of docs/intervals.md. Exits 1 when a promised
-coverage (93 to 97 %), error rate (5.5 %) or rate of wrong verdicts (5 %) was missed by more than chance explains.
+``--small`` the sizes at which no more is promised than 90 %. It prints the tables of docs/intervals.md. Exits 1 when a
+promised coverage (93 to 97 %), error rate (5.5 %) or rate of wrong verdicts (5 %) was missed by more than chance
+explains: by three standard errors of a share that is just what was promised. A method at the border of its promise is
+so called wrong once in 740 cases, and one that holds 90 % in place of 93 is found out by 2,000 sets in 99 of 100.
+Cases that hold more than 97 % for a known reason are named with it, and judged from below only.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from benchmarks.simulated.cases import CASES, GATES, PAIRS, SMALL
 if TYPE_CHECKING:
     from benchmarks.simulated import Case, GateCase, PairCase
 
-LOW, HIGH, REJECTED, WRONG = 0.93, 0.97, 0.055, 0.05
+LOW, HIGH, LEAST, REJECTED, WRONG = 0.93, 0.97, 0.9, 0.055, 0.05
+"""What is promised: shares of intervals that hold the truth, the least of small samples, and of errors the most."""
 
 
 class Row(NamedTuple):
@@ -77,23 +81,33 @@ def chance(share: float, sets: int) -> float:
     return 3.0 * sqrt(share * (1.0 - share) / sets)
 
 
-def print_coverage(cases: tuple[Case, ...], sets: int) -> int:
+def kept(case: Case, row: Row, low: float = LOW) -> bool:
+    """Whether a coverage is from ``low`` to ``HIGH`` but for chance; of a careful case it may be larger."""
+    high = 1.0 if case.careful or low < LOW else HIGH + chance(HIGH, row.sets)
+    return low - chance(low, row.sets) <= row.coverage <= high
+
+
+def print_coverage(cases: tuple[Case, ...], sets: int, low: float = LOW) -> int:
     """Print the table and return how many promises were missed."""
     missed = 0
+    reasons = {}
     print("| Case | Method | Coverage | Truth below | Truth above | Mean width |")
     print("|---|---|--:|--:|--:|--:|")
     for case in cases:
         for row in cover(case, sets):
             promised = row.method in case.promised
-            slack = chance(0.95, row.sets)
-            bad = promised and not LOW - slack <= row.coverage <= HIGH + slack
+            bad = promised and not kept(case, row, low)
             missed += bad
             shown = f"**{row.coverage:.1%}**" if promised else f"{row.coverage:.1%}"
             mark = " MISSED" if bad else ""
+            if promised and row.coverage > HIGH and case.careful:
+                reasons[case.name] = case.careful
             print(
                 f"| {row.case} | {row.method} | {shown}{mark} | {row.below:.1%} | {row.above:.1%} | {row.width:.4f} |",
                 flush=True,
             )
+    for name, reason in reasons.items():
+        print(f"\n{name}: more than {HIGH:.0%}, as {reason}")
     return missed
 
 
@@ -103,7 +117,7 @@ def print_tests(cases: tuple[PairCase, ...], sets: int) -> int:
     print("\n| Two models | Truth | Test | Rejected at 0.05 |\n|---|---|---|--:|")
     for case in cases:
         for name, share in reject(case, sets).items():
-            bad = case.null and name in case.promised and share > REJECTED + chance(0.05, sets)
+            bad = case.null and name in case.promised and share > REJECTED + chance(REJECTED, sets)
             missed += bad
             truth = "no difference" if case.null else "a difference"
             print(f"| {case.name} | {truth} | {name} | {share:.1%}{' MISSED' if bad else ''} |", flush=True)
@@ -117,7 +131,7 @@ def print_gates(cases: tuple[GateCase, ...], sets: int) -> int:
     for case in cases:
         for gate, shares in judge(case, sets).items():
             wrong = shares["pass"] + shares["fail"]
-            bad = gate == "interval" and wrong > WRONG + chance(0.05, sets)
+            bad = gate == "interval" and wrong > WRONG + chance(WRONG, sets)
             missed += bad
             cells = " | ".join(f"{shares[kind]:.1%}" for kind in ("pass", "fail", "inconclusive"))
             print(f"| {case.name} | {gate} | {cells}{' MISSED' if bad else ''} |", flush=True)
@@ -138,9 +152,10 @@ def main(argv: list[str] | None = None) -> int:
     def chosen(cases):
         return tuple(case for case in cases if not options.only or any(word in case.name for word in options.only))
 
-    small = tuple(case._replace(promised=()) for case in SMALL)
-    missed = print_coverage(chosen(small if options.small else CASES), options.sets)
-    if not options.small:
+    if options.small:
+        missed = print_coverage(chosen(SMALL), options.sets, LEAST)
+    else:
+        missed = print_coverage(chosen(CASES), options.sets)
         missed += print_tests(chosen(PAIRS), options.sets)
         missed += print_gates(chosen(GATES), options.sets)
     print(f"\n{options.sets} data sets a case, {perf_counter() - started:.0f} s; {missed} promises missed.")

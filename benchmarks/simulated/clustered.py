@@ -20,14 +20,14 @@ _MANY = 2_000_000
 _MEAN_SIZE = 6.5
 
 
-def rows_of(rng: Rng, cluster: Any, size: int, alike: float) -> tuple[Any, Any]:
+def rows_of(rng: Rng, cluster: Any, size: int, alike: float, mean: float = 1.2) -> tuple[Any, Any]:
     """Draw scores of rows in clusters 0, 1, …: P(positive) of two classes or logits of ``size``, and the targets.
 
     How well the rows of a cluster are told apart, and how sure the model is of them, is the same for all of them to the
-    part ``alike``; so is which class they most often have.
+    part ``alike``; so is which class they most often have. On average they are told apart by ``mean``.
     """
     clusters = int(cluster[-1]) + 1
-    skill = 1.2 + alike * rng.normal(size=clusters)[cluster] + (1 - alike) * rng.normal(size=len(cluster))
+    skill = mean + alike * rng.normal(size=clusters)[cluster] + (1 - alike) * rng.normal(size=len(cluster))
     own = rng.integers(0, size, clusters)[cluster]
     target = np.where(rng.random(len(cluster)) < alike / 2, own, rng.integers(0, size, len(cluster)))
     if size == 2:
@@ -39,20 +39,20 @@ def rows_of(rng: Rng, cluster: Any, size: int, alike: float) -> tuple[Any, Any]:
 
 
 def evaluated(
-    name: str, clusters: int, *, size: int = 2, alike: float = 0.8, single: bool = False
+    name: str, clusters: int, *, size: int = 2, alike: float = 0.8, single: bool = False, skill: float = 1.2
 ) -> Callable[[Rng], Drawn]:
     """Draw clusters of 1 to 12 rows (or ``single`` ones); the truth is that of two million rows on their own."""
 
     @cache
     def truth() -> float:
-        scores, target = rows_of(np.random.default_rng(0), np.arange(_MANY), size, alike)
+        scores, target = rows_of(np.random.default_rng(0), np.arange(_MANY), size, alike, skill)
         # a single row of each cluster: what they have in common does not move what is expected of a row
         return float(evalcli.evaluate(scores, target, metrics=[name], confidence=None)[name])
 
     def draw(rng: Rng) -> Drawn:
         sizes = np.ones(clusters, int) if single else rng.integers(1, 13, clusters)
         cluster = np.repeat(np.arange(clusters), sizes)
-        scores, target = rows_of(rng, cluster, size, alike)
+        scores, target = rows_of(rng, cluster, size, alike, skill)
         options: Any = {"metrics": [name], "resamples": CONFIDENCE.resamples, "workers": 1}
         found = {
             "evalcli": evalcli.evaluate(scores, target, cluster=cluster, **options).data,

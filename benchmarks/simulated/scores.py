@@ -32,7 +32,7 @@ from evalcli.uncertainty.coupling import SampledInfluences
 from evalcli.uncertainty.curves import curve_interval, selective_interval
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.intervals import Interval
-from evalcli.uncertainty.means import Moments, mean_interval
+from evalcli.uncertainty.losses import loss_interval
 from evalcli.uncertainty.operating import operating_interval
 from evalcli.uncertainty.resampling import percentile
 from evalcli.uncertainty.squares import (
@@ -180,9 +180,28 @@ def mean_loss(kind: str, rows: int, sharpness: float, trust: float) -> Callable[
         values = losses(kind, *probabilities(rng, rows, sharpness, trust))
         reach = CONFIDENCE.critical * values.std() / np.sqrt(rows)
         return truth(), {
-            "evalcli": mean_interval(Moments.of(values), CONFIDENCE, 0.0, high),
+            "evalcli": loss_interval(values, np.ones(rows), CONFIDENCE, high),
             "normal": Interval(values.mean() - reach, values.mean() + reach, "normal"),
         }
+
+    return draw
+
+
+def loss_of_two(rows: int, distance: float, trust: float) -> Callable[[Rng], Drawn]:
+    """Draw the log losses of two normal classes, that far on either side of where they are told apart.
+
+    The model takes its logits times ``trust`` for what they are, and has a handful of rows wrong, or none.
+    """
+
+    def drawn(rng: Rng, size: int) -> Any:
+        return np.logaddexp(0.0, -2.0 * distance * trust * rng.normal(distance, 1.0, size))
+
+    @cache
+    def truth() -> float:
+        return float(drawn(np.random.default_rng(0), _MANY).mean())
+
+    def draw(rng: Rng) -> Drawn:
+        return truth(), {"evalcli": loss_interval(drawn(rng, rows), np.ones(rows), CONFIDENCE, np.inf)}
 
     return draw
 
