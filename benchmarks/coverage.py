@@ -5,7 +5,7 @@ benchmarks.coverage`` draws 2,000 of each, ``--sets`` another number, ``--only a
 ``--small`` the sizes at which no more is promised than 90 %. It prints the tables of docs/intervals.md. Exits 1 when a
 promised coverage (93 to 97 %), error rate (5.5 %) or rate of wrong verdicts (5 %) was missed by more than chance
 explains: by three standard errors of a share that is just what was promised. A method at the border of its promise is
-so called wrong once in 740 cases, and one that holds 90 % in place of 93 is found out by 2,000 sets in 99 of 100.
+so called wrong once in 740 cases, and one that holds 90 % in place of 93 is found out by 2,000 sets in 97 of 100.
 Cases that hold more than 97 % for a known reason are named with it, and judged from below only.
 """
 
