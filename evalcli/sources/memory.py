@@ -181,6 +181,8 @@ def _stacked(columns: Sequence[StoredArray], name: str, copies: bool) -> StoredA
 
 
 def _from_arrow(values: Any, name: str, copies: bool) -> StoredArray:
+    if str(values.type) in {"halffloat", "float"}:  # Python has but double ones
+        return HeldArray(name, np.asarray(values), copies=copies)
     return _from_list(values.to_pylist(), name, copies)
 
 

@@ -16,6 +16,7 @@ from evalcli.errors import InputError, LimitError, UsageError
 from evalcli.sources.base import Slicer
 from evalcli.sources.bounds import range_names
 from evalcli.sources.labels import class_order, is_number
+from evalcli.sources.spelling import spelled, spelled_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -242,13 +243,13 @@ def array_coding(array: StoredArray, path: str, flag: str = "--by", bounds: Sequ
     if bounds:
         return _cut_coding(array, path, flag, bounds)
     if array.labels is not None:
-        return Coding(array.labels, lambda read: read.astype(np.int64, copy=False), array.ranged)
+        return _text_coding(array.labels, ranged=array.ranged)
     distinct = _distinct(array)
     if len(distinct) > MANY_NUMBERS:
         edges = _quartiles(array)
         names = ranges(float(distinct[0]), edges, float(distinct[-1]))
         return Coding(names, lambda read: _in_ranges(read, np.array(edges)), ranged=True)
-    texts = ["true" if each is True else "false" if each is False else f"{each:.17g}" for each in distinct.tolist()]
+    texts = spelled_values(distinct)
     order = class_order(texts)
     place = np.array([order.index(text) for text in texts], np.int64)
     if _is_short(distinct.dtype):
@@ -261,6 +262,15 @@ def array_coding(array: StoredArray, path: str, flag: str = "--by", bounds: Sequ
         table[distinct.astype(np.int64) - first] = place
         return Coding(order, lambda read: _looked_up(read, table, first))
     return Coding(order, lambda read: _among(read, distinct, place))
+
+
+def _text_coding(labels: tuple[str, ...], *, ranged: bool) -> Coding:
+    texts = [spelled(text) for text in labels]
+    if texts == [*labels]:
+        return Coding(labels, lambda read: read.astype(np.int64, copy=False), ranged)
+    order = class_order({*texts})
+    codes = np.array([*(order.index(text) for text in texts), -1], np.int64)  # the last answers for -1
+    return Coding(order, lambda read: codes[read])
 
 
 def _cut_coding(array: StoredArray, path: str, flag: str, bounds: Sequence[str]) -> Coding:

@@ -9,6 +9,7 @@ from evalcli.errors import InputError, UsageError
 from evalcli.sources.duck import literal
 from evalcli.sources.labels import NUMBER
 from evalcli.sources.naming import is_score_name
+from evalcli.sources.spelling import spelled_in_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +48,7 @@ def label_sql(column: Column) -> str:
         whole = f"{x} = trunc({x}) AND abs({x}) < {EXACT_INTEGERS}"
         return (
             f"CASE WHEN isnan({x}) THEN NULL WHEN {whole} THEN CAST(CAST({x} AS BIGINT) AS VARCHAR) "
-            f"ELSE CAST({x} AS VARCHAR) END"
+            f"ELSE CAST({column.sql} AS VARCHAR) END"
         )
     if column.kind in ("list", "texts"):
         raise InputError(
@@ -55,6 +56,11 @@ def label_sql(column: Column) -> str:
             fix="choose another with --pred or --target; several labels a row are lists on both sides",
         )
     return column.sql if column.kind == "text" else f"CAST({column.sql} AS VARCHAR)"
+
+
+def slice_sql(column: Column) -> str:
+    """What rows are sliced by in a cell, in the spelling of all formats; NULL where nothing stands there."""
+    return spelled_in_sql(column.sql) if column.kind == "text" else label_sql(column)
 
 
 def named_sql(label: str, names: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from evalcli.sources.distinct import KEPT, SPACE, least_of
 from evalcli.sources.duck import connect
-from evalcli.sources.table_columns import label_sql
+from evalcli.sources.table_columns import slice_sql
 from evalcli.sources.table_join import Column
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class Hashes:
 
         held, below = pa.array(values), known[-1] if len(known) == KEPT else SPACE
         self._connection.register("held", pa.table({"value": held}))
-        label = label_sql(Column("held", "value", "float" if pa.types.is_floating(held.type) else "", "value"))
+        kind = "float" if pa.types.is_floating(held.type) else "text" if pa.types.is_string(held.type) else ""
+        label = slice_sql(Column("held", "value", kind, "value"))
         hashed = f"SELECT DISTINCT hash(v) >> 1 AS h FROM (SELECT {label} AS v FROM held) WHERE v IS NOT NULL"
         found = self._connection.execute(f"{hashed} AND h < {below} ORDER BY h LIMIT {KEPT}").fetchall()
         self._connection.unregister("held")

@@ -22,7 +22,7 @@ from evalcli.sources.scanning import (
     too_many,
 )
 from evalcli.sources.slicing import missing_column
-from evalcli.sources.table_columns import SAMPLE_ROWS, are_fractions, are_numbers, label_sql
+from evalcli.sources.table_columns import SAMPLE_ROWS, are_fractions, are_numbers, slice_sql
 from evalcli.sources.table_hashes import engine
 from evalcli.sources.table_slices import SliceColumn, column_slices, sides_of
 
@@ -120,7 +120,7 @@ def column_sizes(joined: Joined, columns: Sequence[Column], asked: Scan) -> list
     """How many values columns have, in all rows; where there are few beyond doubt, and no other rows, none are told."""
     if not columns:
         return []
-    labels = [label_sql(column) for column in columns]
+    labels = [slice_sql(column) for column in columns]
     sample = joined.tables.query(f"SELECT {', '.join(labels)} {joined.source(whole=True)} LIMIT {SAMPLE_ROWS}")
     texts = [{text for text in cells if text is not None} for cells in zip(*sample.fetchall(), strict=True)]
     counts = list(_counts(joined, columns, whole=True))
@@ -139,7 +139,7 @@ def column_sizes(joined: Joined, columns: Sequence[Column], asked: Scan) -> list
 def _counts(joined: Joined, columns: Sequence[Column], *, whole: bool) -> Iterator[tuple[int, int]]:
     """The rows of each column with a value, and about how many values differ, to a fifth or so."""
     if columns:
-        labels = map(label_sql, columns)
+        labels = map(slice_sql, columns)
         counts = ", ".join(f"count({label}), approx_count_distinct({label})" for label in labels)
         numbers = joined.tables.query(f"SELECT {counts} {joined.source(whole=whole)}").fetchall()[0]
         yield from zip(numbers[::2], numbers[1::2], strict=True)

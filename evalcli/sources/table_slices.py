@@ -18,7 +18,7 @@ from evalcli.sources.slicing import (
     missing_column,
     ranges,
 )
-from evalcli.sources.table_columns import SAMPLE_ROWS, are_numbers, label_sql, score_sql
+from evalcli.sources.table_columns import SAMPLE_ROWS, are_numbers, score_sql, slice_sql
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -105,7 +105,7 @@ def _ranges_sql(number: str, edges: Sequence[float], names: Sequence[str]) -> st
 
 def _one(joined: Joined, column: Column) -> tuple[str, tuple[str, ...] | None]:
     """The SQL of one column's slices, and their order where they are ranges."""
-    label = label_sql(column)
+    label = slice_sql(column)
     first = f"SELECT {label} AS v {joined.source(whole=True)} LIMIT {SAMPLE_ROWS}"
     sample = joined.tables.query(f"SELECT DISTINCT v FROM ({first})")
     texts = [row[0] for row in sample.fetchall() if row[0] is not None]

@@ -1,0 +1,55 @@
+"""One spelling of a value that rows are sliced by, whatever it was read from, so that slices of all formats are one.
+
+What writes floats as text writes ``1.0``, and so become integers where one is missing; a table of integers has
+``1``. Whole numbers are spelled as integers, other numbers in the fewest digits that tell them from their neighbours of
+the same width, booleans in small letters. No other text is touched: ``007``, ``1.10`` and ``1e3`` may be names.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from evalcli.metrics.arrays import HostArray
+
+_WHOLE = r"-?(0|[1-9][0-9]{0,15})\.0"
+_EXACT = 1 << 53
+"""Whole numbers below it are integers to everyone."""
+
+
+def spelled(text: str) -> str:
+    """A text as slices have it.
+
+    >>> [spelled(text) for text in ("1.0", "-0.0", "True", "1.10", "007.0", "EU")]
+    ['1', '0', 'true', '1.10', '007.0', 'EU']
+    """
+    if text in ("True", "False"):
+        return text.lower()
+    if text.endswith(".0") and re.fullmatch(_WHOLE, text):
+        return "0" if text == "-0.0" else text[:-2]
+    return text
+
+
+def spelled_in_sql(cell: str) -> str:
+    """The same of the text in a ``cell``, in SQL."""
+    whole = f"ends_with({cell}, '.0') AND regexp_full_match({cell}, '{_WHOLE}')"
+    number = f"CASE {cell} WHEN '-0.0' THEN '0' ELSE left({cell}, -2) END"
+    return f"CASE WHEN {whole} THEN {number} WHEN {cell} IN ('True', 'False') THEN lower({cell}) ELSE {cell} END"
+
+
+def spelled_values(values: HostArray) -> list[str]:
+    """Numbers and booleans (K,) as slices have them.
+
+    >>> spelled_values(np.array([-0.0, 2.0, 0.1, 1e-7, 1e20])), spelled_values(np.array([0.1], np.float32))
+    (['0', '2', '0.1', '1e-07', '1e+20'], ['0.1'])
+    """
+    if values.dtype.kind != "f":
+        return [str(each).lower() if each is True or each is False else str(each) for each in values.tolist()]
+    narrow = values if values.dtype.itemsize > 4 else values.astype(np.float32)
+    return [
+        str(int(each)) if abs(each) < _EXACT and each == int(each) else repr(float(str(short)))
+        for each, short in zip(values.tolist(), narrow, strict=True)
+    ]
