@@ -268,8 +268,8 @@ def test_metric_objects_on_a_gpu(metric: str, *, moved: bool) -> None:
     other = made(metric)
     other.update(preds[:2000].bfloat16().cpu(), target[:2000].cpu())
     assert float(half.compute()) == pytest.approx(float(other.compute()), rel=1e-9)
-    merged = float(half.merge(other).compute())  # ties of confidences that were computed on both need not be ties
-    assert merged == pytest.approx(float(other.compute()), rel=1e-2 if metric == "AURC" else 1e-9)
+    merged = float(half.merge(other).compute())  # one of many ties of confidences may be none between the two
+    assert merged == pytest.approx(float(other.compute()), rel=1e-6 if metric == "AURC" else 1e-9)
 
 
 @pytest.mark.gpu

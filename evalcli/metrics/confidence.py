@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalcli.metrics.arrays import namespace
 from evalcli.metrics.calibration import BINS, BinTable, ece, stored_confidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keycolumn import KeyColumn
@@ -20,12 +21,14 @@ from evalcli.metrics.roc import Certified
 from evalcli.metrics.scorestate import ProbabilityState, add_exactly
 
 if TYPE_CHECKING:
-    from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.arrays import Array, HostArray
     from evalcli.metrics.probability import ProbabilityRows, ScoreForm
 
 BUDGET = 64 << 20
 """Bytes that the entries may take, unless told otherwise."""
 _RIGHT, _WRONG = 0, 1
+_BLURRED = 16
+"""Bits of a computed float64 that do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class ConfidenceGroups:
 class ConfidenceTable(ProbabilityState):
     """The top label's confidence of every row, counted, in bounded memory.
 
-    Logits are told apart by one minus the confidence, so that saturated rows still differ.
+    Logits are told apart by one minus the confidence, so that saturated rows still differ; ``tied`` says which do not.
 
     >>> from evalcli.metrics.probability import ScoreForm
     >>> state = ConfidenceTable(ScoreForm("probs", binary=True))
@@ -109,8 +112,24 @@ def _bits(form: ScoreForm) -> int:
 def _ranked(rows: ProbabilityRows) -> HostArray:
     """What rows (N,) are ordered by."""
     form = rows.form
-    scores: HostArray = -rows.doubt if form.kind == "logits" else stored_confidence(rows.confidence, form)
+    scores: HostArray = -tied(rows.doubt) if form.kind == "logits" else stored_confidence(rows.confidence, form)
     return scores.astype(np.float32) if _bits(form) == 32 else scores
+
+
+def tied(doubts: Array) -> Array:
+    """Doubts (N,) float64 in 37 significant bits, on the host or a device: what is equal but for an error is a tie.
+
+    Whoever takes exponentials and adds them up, in whatever order, is off by some 1e-16 of a sum, and so may tell apart
+    what is one number; this rounds to 7e-12 of it, which no one sees. Of equal doubts one in ten thousand may still lie
+    where two are rounded apart.
+
+    >>> doubt = 0.1 + 0.2
+    >>> doubt == 0.3, bool(tied(np.array([doubt])) == tied(np.array([0.3])))
+    (False, True)
+    """
+    whole = namespace(doubts).int64
+    bits = ((doubts.view(whole) + (1 << (_BLURRED - 1))) >> _BLURRED) << _BLURRED
+    return bits.view(doubts.dtype)
 
 
 def _offset(form: ScoreForm) -> float:

@@ -8,7 +8,7 @@ import torch
 
 from evalcli.metrics.arrays import asnumpy, count_cells
 from evalcli.metrics.calibration import GRID, CalibrationBins, ClasswiseBins
-from evalcli.metrics.confidence import ConfidenceTable
+from evalcli.metrics.confidence import ConfidenceTable, tied
 from evalcli.metrics.losses import Brier, LogLoss
 from evalcli.metrics.rank_sample import RankSample
 from evalcli.metrics.ranking import KeyTable
@@ -183,7 +183,7 @@ class _Confidences:
 
     def take(self, rows: RowsThere) -> None:
         form = self.state.form
-        ranked = -rows.doubt if form.kind == "logits" else _stored(rows.confidence, form)
+        ranked = -tied(rows.doubt) if form.kind == "logits" else _stored(rows.confidence, form)
         self.columns.add(ranked[None], rows.rank > 0)
         if self.columns.is_full:
             self.settle()

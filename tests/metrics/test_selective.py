@@ -8,8 +8,9 @@ from math import log, nan
 
 import numpy as np
 import pytest
+import torch
 
-from evalcli.metrics.confidence import ConfidenceGroups, ConfidenceTable
+from evalcli.metrics.confidence import ConfidenceGroups, ConfidenceTable, tied
 from evalcli.metrics.probability import ScoreForm
 from evalcli.metrics.selective import (
     accuracy_at_coverage,
@@ -55,6 +56,33 @@ def test_the_area_of_ties_is_the_mean_over_their_orders():
         for end in permutations((4, 5))
     ]
     assert aurc(groups(confidence, right)).value == pytest.approx(float(sum(orders) / len(orders)), rel=1e-15)
+
+
+def test_confidences_that_are_one_number_are_ties_in_whatever_order_they_were_added_up():
+    """Logits on a grid, once as they are and once with their columns in other orders: rows that are alike are ties."""
+    rng, form = np.random.default_rng(2), ScoreForm("logits", classes=9)
+    kinds = np.unique(np.sort(rng.normal(size=(300, 9)).round(1), axis=1), axis=0)
+    rows = np.concatenate([rng.permuted(kinds, axis=1) for _ in range(20)])
+    target = rng.integers(0, 9, len(rows))
+    state = ConfidenceTable(form)
+    state.update(rows, target)
+    assert len(state.compute().low) <= len(kinds)
+    exact = ConfidenceTable(form)
+    exact.update(np.concatenate([kinds] * 20), target)
+    assert len(exact.compute().low) == len(state.compute().low)
+    assert exact.compute().low == pytest.approx(state.compute().low, rel=1e-11)
+
+
+def test_an_error_of_a_computed_confidence_neither_makes_nor_breaks_a_tie():
+    rng = np.random.default_rng(3)
+    doubts = rng.random(20_000) * 10.0 ** rng.integers(-300, 1, 20_000)
+    apart = (doubts.view(np.int64) + rng.integers(-4, 5, 20_000)).view(np.float64)  # by some units in the last place
+    assert np.count_nonzero(tied(doubts) != tied(apart)) < 20
+    assert tied(doubts) == pytest.approx(doubts, rel=1e-11)
+    assert len(np.unique(tied(doubts))) == len(doubts)
+    edges = np.array([0.0, 5e-324, 0.25, 0.5, 1.0])
+    assert tied(edges).tolist() == [0.0, 0.0, 0.25, 0.5, 1.0]
+    np.testing.assert_array_equal(tied(torch.from_numpy(doubts)).numpy(), tied(doubts))
 
 
 def test_a_perfect_and_a_constant_confidence():

@@ -18,6 +18,7 @@ from evalcli.metrics.probability import ScoreForm, probability_rows, score_rows
 from evalcli.metrics.rank_sample import RankSample
 from evalcli.metrics.ranking import KeyTable
 from evalcli.metrics.scorestate import feed
+from evalcli.metrics.selective import aurc
 from evalcli.metrics.temperature import LowestHashes, TemperatureSample, second_hashes
 from evalcli.metrics.temperature import row_hashes as host_hashes
 from evalcli.metrics.topk import RankHistogram
@@ -175,6 +176,30 @@ def test_no_cut_and_no_merge_shows(budget, monkeypatch):
     expected, found = saved(whole), saved(states)
     for key, array in expected.items():
         np.testing.assert_array_equal(found[key], array, err_msg=key)
+
+
+def test_confidences_of_a_device_and_of_the_host_tie(monkeypatch):
+    """Whose exponentials differ in their last digits: the CPU stands in for a GPU, with an error of its own."""
+    rng = np.random.default_rng(5)
+    scores = torch.from_numpy(rng.normal(size=(6000, 4))).bfloat16().float()
+    scores[3000:] = scores[:3000][:, torch.from_numpy(rng.permutation(4))]
+    target, form = torch.from_numpy(rng.integers(0, 4, 6000)), ScoreForm("logits", 4)
+
+    def erring(*sides):
+        rows = look(*sides)
+        return rows._replace(
+            doubt=(rows.doubt.view(torch.int64) + torch.arange(len(target)) % 5 - 2).view(torch.float64)
+        )
+
+    monkeypatch.setattr(gather, "look", erring)
+    here, there = ConfidenceTable(form), ConfidenceTable(form)
+    here.update(scores.numpy(), target.numpy())
+    found = gather.DeviceScores({"table": there}, form, "cpu")
+    found.update(scores, target)
+    found.settle()
+    assert len(here.compute().low) < 3100
+    assert aurc(there.compute()).value == pytest.approx(aurc(here.compute()).value, rel=1e-12)
+    assert len(there.merge(here).compute().low) == len(here.compute().low)
 
 
 def test_full_columns_are_sorted_on_the_way(monkeypatch):
