@@ -64,14 +64,36 @@ def evaluate(  # noqa: PLR0913  # most of it need not be said
     measured, size = measure(source, choices, execution, metrics, progress, also=also, own=own, shown=shown)
     if kept is not None:
         kept(measured)
-    placement, workers = measured.plan.placement, measured.plan.workers
-    if measured.outcome.task.family == "regression" and placement.backend != "numpy":
-        placement = Placement("numpy", "cpu", "values are added up exactly, and on the host")
+    placement, workers = _placed(measured), measured.plan.workers
     run = Run(perf_counter() - started, placement.backend, placement.device, workers, size, placement.why)
     report = report_of(measured)
     if measured.plan.own is not None:
         report = with_own(report, measured.plan.own.metrics, measured.plan.own.values())
     return replace(report, run=run)
+
+
+def _placed(measured: Measured) -> Placement:
+    """Where it ran, and what a device was asked for and has not done."""
+    plan, family = measured.plan, measured.outcome.task.family
+    if plan.placement.backend == "numpy":
+        return plan.placement
+    if family == "regression":
+        return Placement("numpy", "cpu", "values are added up exactly, and on the host")
+    source = plan.source
+    asked = {
+        "weights": source.weighted,
+        "slices": source.slicers,
+        "clusters": source.clustered,
+        "values of a search": source.scanned,
+    }
+    there, labels = [word for word, wanted in asked.items() if wanted], family == "multilabel"
+    listed = " and ".join(filter(None, (", ".join(there[:-1]), *there[-1:])))
+    said = f"{listed} are counted on the host" if there else ""
+    if there and (labels or (source.weighted and plan.layout.preds == "labels")):
+        return Placement("numpy", "cpu", said)
+    if labels and plan.scored(measured.outcome.task.kind):
+        said = "; ".join(filter(None, (said, "scores of several labels a row are ranked on the host")))
+    return plan.placement._replace(why="; ".join(filter(None, (plan.placement.why, said))))
 
 
 class Measured(NamedTuple):
@@ -224,8 +246,7 @@ def _gathered_bytes(
     if metrics is not None and not any(entry.needs_scores for entry in asked):
         return (size if (layout.width or 0) >= WIDE else 0), GPU_FROM
     on_host = source.weighted or source.slicers or source.clustered or own or layout.target != "labels"
-    pairs = any(entry.state == "PairwiseKeyTable" for entry in asked)
-    return (size if layout.preds == "columns" and not on_host and not pairs else 0), GPU_FROM_SCORED
+    return (size if layout.preds == "columns" and not on_host else 0), GPU_FROM_SCORED
 
 
 def row_bytes(source: Source) -> int:

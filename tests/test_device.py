@@ -168,6 +168,34 @@ def test_rows_that_a_device_cannot_count_unseen_are_read_again(name: str, worker
         assert_alike(there, here)
 
 
+def test_pairs_of_classes_are_ranked_where_scores_are_gathered() -> None:
+    source, names = sources()["logits"], ("auroc_ovo", "accuracy")
+    found = [
+        evaluate(source, Choices(), execution, names).metrics
+        for execution in (Execution(backend="torch", device="cpu", batch_size=700), Execution())
+    ]
+    assert_alike(*found, 1e-12)
+
+
+def test_what_ran_is_told_of_what_a_device_leaves_to_the_host() -> None:
+    def ran(name: str, **more: Any) -> tuple[str, str]:
+        held = sources()[name]
+        source = MemorySource(held.arrays[0], held.arrays[1], weight=held.arrays[2], **more)
+        run = evaluate(source, Choices(ignore_index=-1), Execution(backend="torch", device="cpu")).run
+        assert run is not None
+        return run.backend, run.why
+
+    sliced = {"slices": {"by": np.where(np.arange(4000) % 2, "a", "b")}}
+    assert ran("logits") == ("torch", "asked for")
+    assert ran("labels") == ("torch", "asked for")
+    assert ran("weighted") == ("torch", "asked for; weights are counted on the host")
+    both = ran("logits", cluster=np.arange(4000) // 4, **sliced)
+    assert both == ("torch", "asked for; slices and clusters are counted on the host")
+    assert ran("several") == ("torch", "asked for; scores of several labels a row are ranked on the host")
+    assert ran("several", **sliced) == ("numpy", "slices are counted on the host")
+    assert ran("weighed") == ("numpy", "weights are counted on the host")
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", sources())
 def test_a_gpu_counts_as_the_cpu_does(name: str) -> None:

@@ -139,7 +139,8 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
         pred: Which column holds the predictions, where a frame or a file has several.
         id: Pair two table files by this column.
         where: Keep the rows of table files for which this SQL holds.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Scores that lie on a GPU are evaluated there.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Scores that lie on a GPU are evaluated there;
+            slices, clusters, weights and a search are counted on the host.
         backend: ``auto``, ``numpy`` or ``torch``.
         batch_size: Rows held at a time. No result depends on it.
         workers: Threads that count. No result depends on it.

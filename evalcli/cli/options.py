@@ -93,7 +93,13 @@ class PlaceOptions:
     """Where and how to run; no result depends on it."""
 
     device: Annotated[
-        str, Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel=_EXECUTION)
+        str,
+        Option(
+            "--device",
+            metavar="NAME",
+            help="auto, cpu, cuda, cuda:1 or mps. Slices, clusters and weights stay on the host.",
+            rich_help_panel=_EXECUTION,
+        ),
     ] = "auto"
     backend: Annotated[
         Literal["auto", "numpy", "torch"], Option("--backend", help="What computes.", rich_help_panel=_EXECUTION)

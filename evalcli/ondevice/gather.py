@@ -269,8 +269,7 @@ class DeviceScores:
     def suits(cls, states: Mapping[str, Metric], device: str) -> bool:
         """Whether all ``states`` can be gathered on ``device``, which must know float64."""
         kept = all(type(state) in cls.kinds and not getattr(state, "weighted", False) for state in states.values())
-        plain = not any(isinstance(state, KeyTable) and state.pairwise for state in states.values())
-        return kept and plain and not device.startswith("mps")
+        return kept and not device.startswith("mps")
 
     def update(self, scores: Array, target: Array) -> None:
         """Take in rows that lie there: ``scores`` (n, C), or (n,) of the positive class, and ``target`` (n,) int64."""
@@ -302,7 +301,8 @@ class DeviceScores:
     def _sort(self, name: str) -> None:
         table: Any = self.states[name]
         columns = [table.column(number) for number in range(table.columns)]
-        self._tables[name].into(columns, [1] if table.columns == 1 else list(range(table.columns)))
+        positives = [1] if table.columns == 1 else list(range(table.columns))
+        self._tables[name].into(columns, None if table.pairwise else positives)
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered; what its states hold, these take from them."""

@@ -66,18 +66,30 @@ class ColumnsThere:
         self._waiting += other._waiting
         self._bytes += other._bytes
 
-    def into(self, columns: Sequence[KeyColumn], positives: Sequence[int]) -> None:
-        """Sort what waits into ``columns``, in each of which one class is positive; nothing is left."""
+    def into(self, columns: Sequence[KeyColumn], positives: Sequence[int] | None) -> None:
+        """Sort what waits into ``columns``; nothing is left.
+
+        Of ``positives`` one class is in each, against all others; without, every class is a side of its own.
+        """
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         if not waiting:
             return
         target = torch.cat([rows.target for rows in waiting])
-        for number, (column, positive) in enumerate(zip(columns, positives, strict=True)):
+        for number, column in enumerate(columns):
             keys, order = torch.cat([rows.keys[number] for rows in waiting]).sort()
-            truth = (target == positive)[order]
-            sides = [keys[~truth], keys[truth]]
+            if positives is None:
+                sides = _by_class(keys, target[order], len(columns))
+            else:
+                truth = (target == positives[number])[order]
+                sides = [keys[~truth], keys[truth]]
             shift = _least_shift(sides, column.capacity, self.bits)
             column.take_bins(shift, [_bins(side, shift) for side in sides])
+
+
+def _by_class(keys: Array, target: Array, classes: int) -> list[Array]:
+    """Sorted ``keys`` class by class."""
+    order = target.argsort(stable=True)
+    return list(keys[order].split(count_cells(target.long(), classes).tolist()))
 
 
 def _starts(keys: Array, shift: int) -> Array:

@@ -81,6 +81,8 @@ def states_of(form: ScoreForm, scores: np.ndarray, budget: int = 1 << 26) -> dic
     if form.binary:
         return found | {"positive": CalibrationBins(form, of="positive")}
     found |= {"classwise": ClasswiseBins(form), "ranks": RankHistogram(form)}
+    if form.classes <= 8:
+        found["pairs"] = KeyTable(form.classes, bits=bits, budget=budget, pairwise=True)
     return found | {"sample": RankSample(form.classes, cells=40 * form.classes)}
 
 
@@ -90,7 +92,8 @@ def on_host(states: dict, form: ScoreForm, scores: np.ndarray, target: np.ndarra
     with np.errstate(all="ignore"):
         feed(shared, score_rows(scores, target, form)._replace(hashes=hashes))
         odds = scores if form.binary else one_vs_rest_scores(scores, form.kind)
-    states["ranked"].update(odds, target)
+    for name in {"ranked", "pairs"} & states.keys():
+        states[name].update(odds, target)
     if "sample" in states:
         states["sample"].update(odds, target, hashes=hashes)
     return states
@@ -109,7 +112,7 @@ def saved(states: dict) -> dict[str, np.ndarray]:
     return {f"{name}.{part}": array for name, state in states.items() for part, array in state.state_dict().items()}
 
 
-EXPONENTIALS = ("total", "confidence", "column", "ranked", "sample", "sizes")
+EXPONENTIALS = ("total", "confidence", "column", "ranked", "pairs", "sample", "sizes")
 """What may differ in a last digit, since two libraries take an exponential or a logarithm."""
 
 
@@ -306,7 +309,8 @@ def test_what_cannot_be_gathered():
     form = ScoreForm("logits", 3)
     assert suits({"loss": LogLoss(form)}, "cuda")
     assert not suits({"loss": LogLoss(form, weighted=True)}, "cuda")
-    assert not suits({"pairs": KeyTable(3, pairwise=True)}, "cuda")
+    assert suits({"pairs": KeyTable(3, pairwise=True)}, "cuda")
+    assert not suits({"pairs": KeyTable(3, pairwise=True, weighted=True)}, "cuda")
     assert not suits({"loss": LogLoss(form)}, "mps")
 
 
