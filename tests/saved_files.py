@@ -6,8 +6,9 @@ import csv
 import gzip
 import io
 import json
+from functools import cache
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -71,38 +72,58 @@ def expect(found: Report, truth: Any, said: Any, weight: Any = None, names: list
     names = names or sorted({*map(str, truth), *map(str, said)})
     assert sorted(found.classes) == sorted(names)
     place = {name: index for index, name in enumerate(found.classes)}
-    truth, said = (np.array([place[str(each)] for each in side]) for side in (truth, said))  # quicker than texts
-    w, labels = {"sample_weight": weight}, range(len(names))
+    truth, said = (tuple(place[str(each)] for each in side) for side in (truth, said))
+    told = by_sklearn(truth, said, None if weight is None else tuple(np.asarray(weight).tolist()), len(names))
     close = {"rel": 1e-12, "abs": 1e-12}
     got = {name: value.value for name, value in found.metrics.items()}
-    seen = np.union1d(truth, said)
     assert found.n == len(truth)
-    assert got["accuracy"] == pytest.approx(sk.accuracy_score(truth, said, **w), **close)
+    for name, value in told.metrics.items():
+        assert got[name] == pytest.approx(value, **close), name
+    for i, row in enumerate(found.per_class):
+        assert row.support == pytest.approx(told.support[i], **close)
+        for name, column in told.columns.items():
+            value = row.metrics[name].value
+            assert (value is None) == isnan(column[i])
+            assert value is None or value == pytest.approx(column[i], **close)
+    if weight is None:
+        assert found.confusion.matrix == tuple(map(tuple, told.matrix.tolist()))
+    else:
+        np.testing.assert_allclose(np.array(found.confusion.matrix), told.matrix, rtol=1e-12, atol=1e-12)
+
+
+class BySklearn(NamedTuple):
+    """Metrics of all classes by name, columns of the class table by name, the rows of each class, and the matrix."""
+
+    metrics: dict[str, float]
+    columns: dict[str, Any]
+    support: Any
+    matrix: Any
+
+
+@cache
+def by_sklearn(
+    truth: tuple[int, ...], said: tuple[int, ...], weight: tuple[float, ...] | None, classes: int
+) -> BySklearn:
+    """What it computes from these numbers of classes, once for all formats that hold them: it takes its time."""
+    w, labels = {"sample_weight": weight}, range(classes)
+    metrics = {"accuracy": sk.accuracy_score(truth, said, **w)}
     if len({*truth}) + len({*said}) > 2:  # else undefined
-        assert got["mcc"] == pytest.approx(sk.matthews_corrcoef(truth, said, **w), **close)
-        assert got["kappa"] == pytest.approx(sk.cohen_kappa_score(truth, said, **w), **close)
+        metrics |= {"mcc": sk.matthews_corrcoef(truth, said, **w), "kappa": sk.cohen_kappa_score(truth, said, **w)}
     recalls = sk.recall_score(truth, said, labels=np.unique(truth), average=None, zero_division=0, **w)
-    assert got["balanced_accuracy"] == pytest.approx(recalls.mean(), **close)
+    metrics["balanced_accuracy"] = recalls.mean()
     for average in ("macro", "weighted", "micro"):
-        options = {"labels": seen, "average": average, "zero_division": 0, **w}
+        options = {"labels": np.union1d(truth, said), "average": average, "zero_division": 0, **w}
         scores = [
             *sk.precision_recall_fscore_support(truth, said, **options)[:3],
             sk.jaccard_score(truth, said, **options),
         ]
-        for name, score in zip(("precision", "recall", "f1", "jaccard"), scores, strict=True):
-            assert got[f"{name}_{average}"] == pytest.approx(score, **close)
+        metrics |= {
+            f"{name}_{average}": score
+            for name, score in zip(("precision", "recall", "f1", "jaccard"), scores, strict=True)
+        }
     *columns, support = sk.precision_recall_fscore_support(truth, said, labels=labels, zero_division=np.nan, **w)
-    for i, row in enumerate(found.per_class):
-        assert row.support == pytest.approx(support[i], **close)
-        for name, column in zip(("precision", "recall", "f1"), columns, strict=True):
-            value = row.metrics[name].value
-            assert (value is None) == isnan(column[i])
-            assert value is None or value == pytest.approx(column[i], **close)
-    matrix = sk.confusion_matrix(truth, said, labels=labels, **w)
-    if weight is None:
-        assert found.confusion.matrix == tuple(map(tuple, matrix.tolist()))
-    else:
-        np.testing.assert_allclose(np.array(found.confusion.matrix), matrix, rtol=1e-12, atol=1e-12)
+    named = dict(zip(("precision", "recall", "f1"), columns[:3], strict=True))
+    return BySklearn(metrics, named, support, sk.confusion_matrix(truth, said, labels=labels, **w))
 
 
 def _flat(columns: Columns) -> dict[str, list[Any]]:
