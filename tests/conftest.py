@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -29,6 +30,17 @@ class Result:
 def pytest_configure() -> None:
     """Ctrl-C interrupts, also where a shell started the tests in the background and had them ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection() -> None:
+    """Eleven thousand tests and what they import stay: looking through them for garbage took a quarter of the time."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Nor are they looked through again whenever a test leaves garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 _OWN = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "GITHUB_ACTIONS", "CLICOLOR")

@@ -12,10 +12,10 @@ from evalcli.engine import Execution
 from evalcli.renderers import render
 from evalcli.report import Report
 
-N = 1100
-SIZES = (1, 17, 1000, None)
+N = 400
+SIZES = (1, 17, 300, None)
 WORKERS = (1, 2, 5, 8)
-RUNS = [*((17, workers) for workers in WORKERS), (5, 3), (1000, 2), (None, 8)]
+RUNS = [*((17, workers) for workers in WORKERS), (5, 3), (300, 2), (None, 8)]
 
 NASTY = np.array([0.1, 1 / 3, 1e-300, 1e16, 3.0, 0.7, 0.0, 1e-9])
 

@@ -188,7 +188,7 @@ def test_ranks_of_classes_agree_with_a_bootstrap_of_rows(name: str) -> None:
         return of(hot[rows], p[rows], average=average)
 
     drawn = []
-    for _ in range(150):
+    for _ in range(100):
         rows = rng.integers(0, len(TARGET), len(TARGET))
         drawn.append(score(rows, probs[1]) - score(rows, probs[0]))
     assert (found.high - found.low) / 2 / 1.97 == pytest.approx(np.std(drawn), rel=0.15)

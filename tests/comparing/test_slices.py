@@ -72,7 +72,7 @@ def test_a_slice_is_what_its_rows_alone_are(table, beside) -> None:
         *(("region", value) for value in ("AP", "EU", "US")),
         *(("age", value) for value in ("< 30", "[30, 60)", ">= 60")),
     ]
-    where = {"AP": "region = 'AP'", "EU": "region = 'EU'", "< 30": "age < 30", ">= 60": "age >= 60"}
+    where = {"EU": "region = 'EU'", "< 30": "age < 30"}
     for row in found.data.slices:
         if row.value in where:
             alone = table(where=where[row.value], **beside).data

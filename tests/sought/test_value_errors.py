@@ -45,7 +45,7 @@ def expected(preds, target, *, relative=False, outputs=None, kept=None):
 
 @pytest.mark.parametrize("shape", [(200,), (120, 3), (60, 1)])
 @pytest.mark.parametrize("relative", [False, True])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_largest_errors_come_first_and_ties_by_row(shape, relative, seed):
     preds, target = drawn(seed, shape)
     flat = (side[:, 0] if shape[1:] == (1,) else side for side in (preds, target))

@@ -51,13 +51,14 @@ def report(paths, task, by=BY, scan=None, **asked):
         return evaluate(source, Choices(task=task), Execution(batch_size=41))
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
 @pytest.mark.parametrize(
-    ("task", "said", "truth", "pred"),
+    ("kind", "task", "said", "truth", "pred"),
     [
-        ("regression", SCORES[:, 0], "value", "p"),
-        ("binary", SCORES[:, 0], "cat", "p"),
-        ("multilabel", SCORES, "cat,dog", "p_cat,p_dog"),
+        ("csv", "regression", SCORES[:, 0], "value", "p"),
+        ("csv", "binary", SCORES[:, 0], "cat", "p"),
+        ("parquet", "binary", SCORES[:, 0], "cat", "p"),
+        ("jsonl", "binary", SCORES[:, 0], "cat", "p"),
+        ("csv", "multilabel", SCORES, "cat,dog", "p_cat,p_dog"),
     ],
 )
 def test_the_slices_are_those_of_one_table(tmp_path, kind, task, said, truth, pred):
