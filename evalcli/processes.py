@@ -112,6 +112,7 @@ def accumulate_apart(
             crew.append(_started(theirs, fresh, ledgers, [worker.told for worker in crew]))
         watch = _Watch(crew, stop, source.rows, progress)
         mine = _counted(work, fresh, watch.tell, watch.look)
+        _meanwhile(mine.part, watch)
         watch.wait()
         answers = [_read(worker.answer) for worker in crew]
     finally:
@@ -132,6 +133,15 @@ def accumulate_apart(
             part.evidence.load_state_dict(answer.of("evidence"))
             total.evidence.merge(part.evidence)
     return total, complete
+
+
+def _meanwhile(part: Any, watch: _Watch) -> None:
+    """Sort what waits in a part for somebody to ask for it, while others write their answers."""
+    for column in part.columns() if hasattr(part, "columns") else ():
+        if not watch.goes_on:
+            return
+        column.settle()
+        watch.look()
 
 
 class _Turn(NamedTuple):
@@ -308,6 +318,11 @@ class _Watch:
         """Say that this process has counted so many rows, or stops."""
         self._take([number])
         self.look()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether somebody has not answered yet."""
+        return bool(self._open)
 
     def wait(self) -> None:
         """Look on until the last one has answered."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.evidence import Evidence
+    from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.sources.base import Array, Slicer
 
 LEAST_BUDGET = 1 << 20
@@ -209,6 +210,9 @@ class SlicePass(Protocol):
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered."""
 
+    def columns(self) -> Iterator[KeyColumn]:
+        """Where keys wait to be sorted."""
+
     def state_dict(self) -> dict[str, Array]:
         """What was gathered."""
 
@@ -280,6 +284,11 @@ class SlicePasses(Generic[P]):
         """Take in what another worker has counted."""
         for code, theirs in other._passes.items():
             self._at(code).merge(theirs)
+
+    def columns(self) -> Iterator[KeyColumn]:
+        """Where keys of any slice wait to be sorted."""
+        for one in self._passes.values():
+            yield from one.columns()
 
     def state_dict(self) -> dict[str, Array]:
         """The states of every slice that has rows, as ``code.…``."""

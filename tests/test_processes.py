@@ -15,6 +15,7 @@ from saved_files import save
 
 from evalcli import forks, processes
 from evalcli.classification.states import ClassificationPass
+from evalcli.metrics.keycolumn import KeyColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,31 @@ def test_models_are_compared_by_processes_as_by_one_worker(
         told = run("compare", *paths, "-f", "json", "--workers", workers, "--batch-size", size, *more)
         assert (told.code, told.stdout) == (0, alone.stdout)
     assert {*forked} == {2, 3}
+
+
+def test_keys_are_sorted_while_others_answer_and_no_longer() -> None:
+    class Part:
+        def columns(self) -> Any:
+            for _ in range(5):
+                column = KeyColumn(2, 64, 100)
+                column.add(0, np.arange(9, dtype=np.uint64))
+                made.append(column)
+                yield column
+
+    class Watch:
+        looks = 0
+        goes_on = property(lambda self: self.looks < 3)
+
+        def look(self) -> None:
+            self.looks += 1
+
+    made: list[KeyColumn] = []
+    watch: Any = Watch()
+    processes._meanwhile(Part(), watch)
+    assert [bool(column._rows_waiting) for column in made] == [False, False, False, True]
+    watch.looks = 0
+    processes._meanwhile(object(), watch)
+    assert watch.looks == 0
 
 
 def test_what_models_may_not_differ_in_is_told_by_processes(run: Run, tmp_path: Path, forked: list[int]) -> None:

@@ -17,6 +17,7 @@ from evalcli.metrics.arrays import is_host, to_device
 from evalcli.metrics.base import Metric
 from evalcli.metrics.calibration import CalibrationBins, ClasswiseBins
 from evalcli.metrics.confidence import ConfidenceTable
+from evalcli.metrics.keycolumn import columns_of
 from evalcli.metrics.losses import Brier, LogLoss
 from evalcli.metrics.probability import ScoreForm, positive_scores, score_rows
 from evalcli.metrics.rank_sample import MOST_CLASSES, RankSample
@@ -27,10 +28,11 @@ from evalcli.metrics.topk import RankHistogram
 from evalcli.scorekind import SINGLE, eps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from evalcli.classification.prepare import Labels
     from evalcli.layout import Layout
+    from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.metrics.probability import ProbabilityRows
     from evalcli.metrics.registry import MetricName
     from evalcli.ondevice.gather import DeviceScores
@@ -234,6 +236,10 @@ class ScoreStates:
         for name, state in self.states.items():
             if state is not counted.states[name]:
                 Metric.merge(state, counted.states[name])  # budgets apart, they are alike
+
+    def columns(self) -> Iterator[KeyColumn]:
+        """Where keys of scores wait to be sorted."""
+        return columns_of(self.states.values())
 
     def state_dict(self) -> dict[str, Array]:
         """Every state, as ``state.part``."""

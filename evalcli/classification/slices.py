@@ -17,10 +17,11 @@ from evalcli.metrics.labels import out_of_range, pair_cells
 from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, apart, share_of, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from evalcli.classification.prepare import Labels
     from evalcli.classification.scoring import ScoreStates, Scoring
+    from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.sources.base import Array, Slicer
 
 TABLE_CELLS = 1 << 20
@@ -142,6 +143,12 @@ class SliceStates:
             mine.confusion.merge(theirs.confusion)
             if mine.scores is not None and theirs.scores is not None:
                 mine.scores.merge(within(theirs.scores, mine.scores.scoring))
+
+    def columns(self) -> Iterator[KeyColumn]:
+        """Where keys of scores wait to be sorted."""
+        for here in self._slices.values():
+            if here.scores is not None:
+                yield from here.scores.columns()
 
     def state_dict(self) -> dict[str, Array]:
         """The states of every slice that has rows, as ``code.confusion.…`` and ``code.scores.…``."""

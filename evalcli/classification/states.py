@@ -21,13 +21,14 @@ from evalcli.sources.labels import check_labels
 from evalcli.task import sum_tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalcli.classification.clusters import ClusterStates, SlicedClusters
     from evalcli.classification.prepare import Labels, Prepare
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
+    from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.scantables import Rows, ScanTables
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
@@ -107,6 +108,13 @@ class ClassificationPass:
             self.prepare.glances.tell(self.evidence)
         for number, (slices, waiting) in enumerate(zip(self.slices, self.waiting, strict=True)):
             slices.score(waiting.all(), None if number else self.scores)
+
+    def columns(self) -> Iterator[KeyColumn]:
+        """Where keys of scores wait to be sorted, those of all rows first."""
+        if self.scores is not None:
+            yield from self.scores.columns()
+        for slices in self.slices:
+            yield from slices.columns()
 
     def _is_lost(self) -> bool:
         """Whether these are no probabilities, said to be some: then the pass only goes on to find the error."""

@@ -15,11 +15,12 @@ import numpy as np
 from evalcli.evidence import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from evalcli.comparing.clusters import ClusterCounts
     from evalcli.evidence import Evidence
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.keycolumn import KeyColumn
 
 
 class _Luggage:
@@ -173,6 +174,12 @@ class FirstPass(Apart):
         for one, held in zip(self.passes, every, strict=True):
             for name, each in zip(self.gathers, held, strict=True):
                 setattr(one, name, each)
+
+    def columns(self) -> Iterator[KeyColumn]:
+        """Where keys of scores wait to be sorted."""
+        for one in self.passes:
+            if hasattr(one, "columns"):
+                yield from one.columns()
 
     def lose(self, before: Sequence[int], after: Sequence[int]) -> None:
         """Leave out what one of the models leaves out, of so many rows of each."""

@@ -17,12 +17,13 @@ from evalcli.metrics.ranking import BUDGET
 from evalcli.slicepasses import Waiting, share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evalcli.comparing.members import Member
     from evalcli.comparing.passes import Counted
     from evalcli.comparing.rows import Rows
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.sources.base import Slicer
 
 M = TypeVar("M", bound="Member")
@@ -95,6 +96,12 @@ class SlicedPass:
             mine = self._at(place)
             if mine is not None:
                 mine.merge(theirs)
+
+    def columns(self) -> Iterator[KeyColumn]:
+        """Where keys of scores wait to be sorted, those of all rows first."""
+        for one in (self.whole, *self.slices.values()):
+            if hasattr(one, "columns"):
+                yield from one.columns()
 
     def state_dict(self) -> dict[str, HostArray]:
         """All that was gathered."""

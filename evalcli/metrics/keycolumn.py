@@ -23,7 +23,7 @@ from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keys import UNSIGNED, fitted, heads_of, numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evalcli.metrics.arrays import HostArray
 
@@ -99,7 +99,7 @@ class KeyColumn:
             self._waiting[side].append(_Rows(keys, repeats, weight))
             self._rows_waiting += len(keys)
         if self._rows_waiting >= self._most_waiting:
-            self._settle()
+            self.settle()
 
     def take_bins(self, shift: int, sides: Sequence[Bins]) -> None:
         """Take in entries of every side that were made elsewhere, of keys without their ``shift`` low bits."""
@@ -108,26 +108,26 @@ class KeyColumn:
             self._merging.append(table)
             self._entries_merging += table.entries
         if self._entries_merging > self.capacity:
-            self._settle()
+            self.settle()
 
     @property
     def shift(self) -> int:
         """How many low bits are dropped; 0 is exact."""
-        self._settle()
+        self.settle()
         return self._shift
 
     def bins(self, side: int) -> Bins:
         """The entries of one side."""
-        self._settle()
+        self.settle()
         return self._sides[side]
 
     def bins_of(self, sides: Sequence[int]) -> Bins:
         """The entries of several sides as one."""
-        self._settle()
+        self.settle()
         return merged_bins([self._sides[side] for side in sides], self._shift)
 
-    def _settle(self) -> None:
-        """Sort what waits into the table."""
+    def settle(self) -> None:
+        """Sort what waits into the table, which whoever asks for it would have to do."""
         if self._rows_waiting:
             self._take_rows()
         if self._merging:
@@ -191,7 +191,7 @@ class KeyColumn:
         self._merging += [held] * bool(held.entries) + other._merging
         self._entries_merging += held.entries + other._entries_merging
         if self._rows_waiting >= self._most_waiting or self._entries_merging > self.capacity:
-            self._settle()
+            self.settle()
         return self
 
     def to(self, device: Any) -> Self:  # noqa: ARG002  every state can be moved; this one stays
@@ -200,7 +200,7 @@ class KeyColumn:
 
     def state_dict(self) -> dict[str, HostArray]:
         """The entries of all sides behind one another, how many each has, and the shift."""
-        self._settle()
+        self.settle()
         state = {
             "shift": np.array(self._shift),
             "entries": np.array([len(side.least) for side in self._sides], np.int64),
@@ -264,6 +264,12 @@ class KeyColumn:
         counts = state.get("counts")
         if counts is not None and (counts.dtype != np.int64 or counts.shape != least.shape or not (counts > 0).all()):
             raise ValueError("the saved table has no counts")
+
+
+def columns_of(states: Iterable[object]) -> Iterator[KeyColumn]:
+    """The columns that ``states`` hold."""
+    for state in states:
+        yield from (held for held in vars(state).values() if isinstance(held, KeyColumn))
 
 
 def _no_bins(bits: int, weighted: bool) -> Bins:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from evalcli.metrics.base import Metric, restore_states, saved_states
+from evalcli.metrics.keycolumn import columns_of
 from evalcli.metrics.label_calibration import LabelCalibration
 from evalcli.metrics.label_ranks import LabelRanks
 from evalcli.metrics.probability import ScoreForm
@@ -16,8 +17,9 @@ from evalcli.metrics.ranking import BUDGET, KeyTable
 from evalcli.scorekind import SINGLE, eps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.metrics.registry import MetricName
     from evalcli.multilabel.prepare import Cells
     from evalcli.sources.base import Array, Field
@@ -102,6 +104,10 @@ class LabelScores:
             "table": self.table, "calibration": self.calibration, "ranks": self.ranks, "sample": self.sample,
         }  # fmt: skip
         return {name: state for name, state in states.items() if state is not None}
+
+    def columns(self) -> Iterator[KeyColumn]:
+        """Where keys of scores wait to be sorted."""
+        return columns_of(self._states.values())
 
     def state_dict(self) -> dict[str, Array]:
         """The states and the cells without a score."""

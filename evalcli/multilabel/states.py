@@ -21,10 +21,11 @@ from evalcli.scantables import scan_under, searched_codes, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, places_to_wait, saved_slices, share_of, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
+    from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.multilabel.prepare import Cells, Prepare
     from evalcli.multilabel.scoring import LabelScores, Scoring
     from evalcli.scantables import ScanTables
@@ -96,6 +97,13 @@ class MultilabelPass:
         """Count the rows that wait."""
         for number, waiting in enumerate(self.waiting):
             self._count(number, waiting.all())
+
+    def columns(self) -> Iterator[KeyColumn]:
+        """Where keys wait to be sorted, those of all rows first."""
+        if self.scores is not None:
+            yield from self.scores.columns()
+        for slices in self.slices:
+            yield from slices.columns()
 
     def take(self, cells: Cells) -> int:
         """Count prepared cells, and take in their scores as far as they were kept; how many rows these are."""

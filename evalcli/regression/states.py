@@ -17,6 +17,7 @@ from evalcli.metrics.absolute import AbsoluteErrors, Extremes, RatioCounts
 from evalcli.metrics.base import Metric, restore_states, saved_states
 from evalcli.metrics.deviance import Deviance, LogErrors
 from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.keycolumn import columns_of
 from evalcli.metrics.moments import Moments
 from evalcli.metrics.pairs import BUDGET, RankPairs
 from evalcli.metrics.residuals import ResidualTable
@@ -28,10 +29,11 @@ from evalcli.scantables import ScanTables, scan_under, searched_codes, tables_of
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, places_to_wait, saved_slices, share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
+    from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.values import ValueRows
     from evalcli.sources.base import Array, Batch, Slicer
@@ -145,6 +147,12 @@ class RegressionPass:
         """Count the rows that wait."""
         for number, waiting in enumerate(self.waiting):
             self._count(number, waiting.all())
+
+    def columns(self) -> Iterator[KeyColumn]:
+        """Where keys wait to be sorted, those of all rows first."""
+        yield from columns_of(self.states.values())
+        for slices in self.slices:
+            yield from slices.columns()
 
     def take(self, rows: ValueRows) -> int:
         """Count prepared rows; how many of the input they stand for."""
