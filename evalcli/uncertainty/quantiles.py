@@ -10,7 +10,7 @@ and accurate computation of binomial probabilities.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import comb, erfc, exp, inf, isinf, lgamma, log, log1p, pi, sqrt
+from math import erfc, exp, inf, isinf, lgamma, log, log1p, pi, sqrt
 from statistics import NormalDist
 
 _NORMAL = NormalDist()
@@ -130,8 +130,17 @@ def binomial_tail(successes: int, trials: int, share: float = 0.5) -> float:
     if successes >= trials:
         return 1.0
     if trials <= 1000 and share == 0.5:
-        return float(sum(comb(trials, k) for k in range(successes + 1)) / 2**trials)
+        return float(_ways(successes, trials) / 2**trials)
     return beta_cdf(1.0 - share, trials - successes, successes + 1.0)
+
+
+def _ways(successes: int, trials: int) -> int:
+    """How many sequences of ``trials`` have at most so many ``successes``."""
+    total = ways = 1
+    for k in range(successes):
+        ways = ways * (trials - k) // (k + 1)
+        total += ways
+    return total
 
 
 @lru_cache(maxsize=256)

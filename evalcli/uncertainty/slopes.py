@@ -154,9 +154,9 @@ class MeanOfRatios:
         top, bottom = self.ratio
         below = bottom.of(margins)
         values = _over(top.of(margins), below)
-        weights = self.weights
-        total = float(margins.support.sum()) or 1.0
+        weights, total = self.weights, 1.0
         if weights is None:
+            total = float(margins.support.sum()) or 1.0
             weights = margins.support / total
         share = _over(weights, below)
         slopes = [(a - values * b) * share for a, b in zip(top, bottom, strict=True)]

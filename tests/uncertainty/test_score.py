@@ -163,3 +163,14 @@ def test_both_ends_lie_around_the_centre_however_large_the_bias(off):
     assert 0.0 < centre < 1.0
     found = score_interval(OneModel(of, cells), centre, 1.96, (0.0, 1.0))
     assert found.low <= centre <= found.high
+
+
+def test_no_truth_is_looked_at_twice():
+    cells = Cells.of_matrix(np.array([[40, 7, 1], [3, 20, 5], [0, 2, 9]]))
+    name = parse("f1_macro")
+    of = measure(name, cells, place=ALL)
+    problem = OneModel(of, cells)
+    looked, at = [], problem.at
+    problem.at = lambda amounts: looked.append(amounts.tobytes()) or at(amounts)
+    score_interval(problem, of.slope(cells.margins).value - of.bias(cells), Z, (0.0, 1.0))
+    assert 4 < len(looked) == len({*looked})
