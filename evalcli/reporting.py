@@ -66,6 +66,15 @@ def slices_of(gathered: Any, slicers: Sequence[Slicer]) -> list[Sliced[Any]]:
     ]
 
 
+def goes_apart(plan: Plan, slices: int) -> bool:
+    """Whether so many slices are told of by several processes."""
+    if not plan.processes or plan.workers < 2 or plan.device is not None or slices < LEAST_SLICES:
+        return False
+    from evalcli.forks import can_fork
+
+    return can_fork()
+
+
 class SliceRows(Generic[S]):
     """Every slice with its ``metrics``, by several processes where there may be some.
 
@@ -78,17 +87,16 @@ class SliceRows(Generic[S]):
         self._metrics, self._slices = metrics, slices
         self._first: list[dict[str, Value]] = []
         self._apart: Apart[Sliced[S]] | None = None
-        if plan.processes and plan.workers > 1 and plan.device is None and len(slices) >= LEAST_SLICES:
+        if goes_apart(plan, len(slices)):
             self._begin(plan.workers)
 
     def _begin(self, workers: int) -> None:
-        from evalcli.forks import Apart, can_fork
+        from evalcli.forks import Apart
 
-        if can_fork():
-            with suppress(EvalError):  # which comes again
-                self._first = [self._metrics(self._slices[0])]  # what that imports all processes have then
-            rest = self._slices[len(self._first) :]
-            self._apart = Apart(lambda one: _plain(self._metrics(one)), rest, workers)
+        with suppress(EvalError):  # which comes again
+            self._first = [self._metrics(self._slices[0])]  # what that imports all processes have then
+        rest = self._slices[len(self._first) :]
+        self._apart = Apart(lambda one: _plain(self._metrics(one)), rest, workers)
 
     def __enter__(self) -> Self:
         return self

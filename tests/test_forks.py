@@ -113,6 +113,33 @@ def test_slices_are_reported_alike_by_any_number_of_processes(
     assert asked == [3]
 
 
+@pytest.mark.parametrize("kind", ["labels", "binary"])
+def test_slices_are_compared_alike_by_any_number_of_processes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    rng = np.random.default_rng(6)
+    target = (rng.random(900) < 0.4).astype(np.int64)
+    site = np.arange(900) % 20
+    target[site == 7] = 0  # where there is one class some metrics are of nothing
+    paths = []
+    for name in "ab":
+        scores = 1 / (1 + np.exp(-rng.normal(size=900) - target))
+        preds = scores if kind == "binary" else (scores > 0.5).astype(np.int64)
+        held = {"preds": preds, "target": target, "site": site}
+        paths.append(save(tmp_path / f"{name}.safetensors", held))
+    asked: list[int] = []
+    real = forks.Apart
+    monkeypatch.setattr(forks, "Apart", lambda *given: asked.append(given[2]) or real(*given))
+    command = ("compare", *paths, "--by", "site", "--resamples", 100, "--min-slice-size", 1, "-f", "json")
+    alone = run(*command, "--workers", 1)
+    told = run(*command, "--workers", 3, "--batch-size", 200)
+    assert (told.code, told.stdout) == (0, alone.stdout)
+    assert asked == [3]
+    monkeypatch.setattr(reporting, "LEAST_SLICES", 21)
+    assert run(*command, "--workers", 3).stdout == alone.stdout
+    assert asked == [3]
+
+
 def test_messages_come_in_order_whatever_their_size() -> None:
     made = [b"", b"a", bytes(3_000_000), b"\xff" * 8]
     assert list(messages_of(made)) == made

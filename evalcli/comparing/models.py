@@ -28,11 +28,13 @@ from evalcli.comparing.sides import (
     told_clusters,
     told_left_out,
 )
+from evalcli.comparing.slice_counts import count_differences
 from evalcli.comparing.sliced import answered
 from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.engine import batch_rows, worker_count
 from evalcli.errors import UsageError
 from evalcli.evaluation import row_bytes
+from evalcli.metrics.threads import each
 from evalcli.report import Finding
 from evalcli.sources import spoken_of
 
@@ -129,7 +131,8 @@ class _Comparing:
         self.every = every_class(self.task, self.numbers)
         scored = all(each.scores is not None for each in self.numbers)
         names = self.question.names(self.members[0], self.task.kind, scored=scored)
-        whole = _Measured.of(self.counted, self.numbers, names)
+        workers = self.members[0].workers if scored else 1
+        whole = _Measured.of(self.counted, self.numbers, names, workers)
         two = len(self.sources) == 2
         self.reference = 0 if two else best_of(names[0], whole.values)
         self.defined = defined_of(self.question.definitions)
@@ -148,7 +151,8 @@ class _Comparing:
         values = own.with_values(with_values(whole.values, self.defined))
         parts = {place: self._of_slice(names, one) for place, one in self.counted.slices.items()}
         tested = {place: one for place, one in parts.items() if self.question.tests(one.counted)}
-        asking = {place: self._differences(names, one, len(tested)) for place, one in tested.items()}
+        known = count_differences(lambda one: self._of_counts(names, one, 1, len(tested)), tested, self.members[0])
+        asking = {place: self._differences(names, one, known[place]) for place, one in tested.items()}
         found, inside = answered(self._differences(names, whole), asking, self._again)
         found = own.with_differences(found, self.reference)
         inside = {place: own.with_differences(one, self.reference, place) for place, one in inside.items()}
@@ -204,19 +208,20 @@ class _Comparing:
         return _Measured.of(counted, [numbers_of(one, task) for one, task in tasks], names)
 
     def _differences(
-        self, names: Sequence[MetricName], measured: _Measured, sharers: int = 1
+        self, names: Sequence[MetricName], measured: _Measured, known: dict[str, Difference | None] | None = None
     ) -> Asking[dict[int, dict[str, Difference | None]]]:
-        """Every other model less the reference, in every metric."""
+        """Every other model less the reference, in every metric; of two, those of counts may be ``known``."""
         found = {}
         for other in range(len(measured.numbers)):
             if other != self.reference:
-                found[other] = yield from self._difference(names, measured, other, sharers)
+                of_counts = self._of_counts(names, measured, other) if known is None else known
+                found[other] = yield from self._difference(names, measured, other, of_counts)
         return found
 
-    def _difference(
-        self, names: Sequence[MetricName], measured: _Measured, other: int, sharers: int
-    ) -> Asking[dict[str, Difference | None]]:
-        """The ``other`` model less the reference, in every metric."""
+    def _of_counts(
+        self, names: Sequence[MetricName], measured: _Measured, other: int, sharers: int = 0
+    ) -> dict[str, Difference | None]:
+        """The ``other`` model less the reference in metrics of counts, of all rows or of one of many ``sharers``."""
         counted = measured.counted
         pair = (min(self.reference, other), max(self.reference, other))
         counts = CountDifferences(
@@ -227,17 +232,24 @@ class _Comparing:
             classes=self.every,
             declared=self._declared,
             clusters=None if counted.clusters is None else counted.clusters.of_pair(pair),
-            sharers=sharers,
+            sharers=max(sharers, 1),
         )
         of_counts = [name for name in names if not name.entry.needs_scores]
-        counts.draw(of_counts, counted.total.passes[0].plan.workers)
-        found: dict[str, Difference | None] = {str(name): counts.of(name) for name in of_counts}
+        counts.draw(of_counts, 1 if sharers else counted.total.passes[0].plan.workers)
+        return {str(name): counts.of(name) for name in of_counts}
+
+    def _difference(
+        self, names: Sequence[MetricName], measured: _Measured, other: int, of_counts: dict[str, Difference | None]
+    ) -> Asking[dict[str, Difference | None]]:
+        """The ``other`` model less the reference, in every metric."""
+        found = dict(of_counts)
         scored = [name for name in names if name.entry.needs_scores]
         if scored:
             found |= dict.fromkeys(map(str, scored))
             from evalcli.comparing.scored import ScoreDifferences
 
-            differences = ScoreDifferences(*measured, self.confidence)
+            workers = 1 if measured.counted is not self.counted else self.members[0].workers
+            differences = ScoreDifferences(*measured, self.confidence, workers)
             found |= yield from differences.of(scored, (self.reference, other))
         if self.defined:
             found |= yield from self._of_defined(measured, (self.reference, other), found)
@@ -328,8 +340,8 @@ class _Comparing:
         if len(scored) > 1 and self.question.metrics is None:
             text = "only some of the models have scores, so that no metric of scores is compared"
             found.append(Finding("labels-only", "info", text, "save the scores of all"))
-        for name, each in zip(data.NAMES, self.numbers, strict=False):
-            notes = () if each.scores is None else each.scores.notes()
+        for name, one in zip(data.NAMES, self.numbers, strict=False):
+            notes = () if one.scores is None else one.scores.notes()
             found += [Finding(note.code, note.level, f"{name}: {note.text}", note.fix) for note in notes]
         for source in self.sources:
             found += [Finding(note.code, note.level, note.text, note.fix) for note in source.notes()]
@@ -344,9 +356,15 @@ class _Measured(NamedTuple):
     values: Sequence[dict[str, float | None]]
 
     @classmethod
-    def of(cls, counted: Counted, numbers: Sequence[Numbers], names: Sequence[MetricName]) -> _Measured:
-        """With the values of these metrics."""
-        return cls(counted, numbers, [{str(name): each.value(name).value for name in names} for each in numbers])
+    def of(
+        cls, counted: Counted, numbers: Sequence[Numbers], names: Sequence[MetricName], workers: int = 1
+    ) -> _Measured:
+        """With the values of these metrics; ``workers`` threads read off those of several models side by side."""
+
+        def values(of: Numbers) -> dict[str, float | None]:
+            return {str(name): of.value(name).value for name in names}
+
+        return cls(counted, numbers, each(values, numbers, workers))
 
 
 def numbers_of(gathered: ClassificationPass, task: Task) -> Numbers:

@@ -22,6 +22,7 @@ from evalcli.comparing.looks import EXACT, ScoreLook, is_seen, table_of
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import add_rows_exactly
+from evalcli.metrics.threads import each
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.losses import unseen_loss
 from evalcli.uncertainty.means import WORST_LOSS, Moments
@@ -68,6 +69,8 @@ class ScoreDifferences:
     numbers: Sequence[Numbers]
     values: Sequence[dict[str, float | None]]
     confidence: Confidence
+    workers: int = 1
+    """Threads that look at several models side by side."""
 
     @property
     def results(self) -> list[ScoreResults]:
@@ -87,7 +90,7 @@ class ScoreDifferences:
         again = [name for name in wanted if str(name) not in found]
         if not again:
             return found
-        looks = [ScoreLook.of(again, self.results[i], self._mean_weight(i)) for i in pair]
+        looks = each(partial(self._look, again), pair, self.workers)
         gaps = [self._gap(name, pair) for name in again]
         total: _ScorePass = yield partial(_ScorePass.empty, self.counted, pair, again, looks, gaps)
         for name in again:
@@ -105,6 +108,9 @@ class ScoreDifferences:
             rows = min(look.smaller_side(name) for look in looks)
             found[str(name)] = ranked_difference(second, first, moved.variance, rows, self.confidence)
         return found if total.clusters is None else self._of_clusters(found, again, pair, total.clusters)
+
+    def _look(self, names: Sequence[MetricName], number: int) -> ScoreLook:
+        return ScoreLook.of(names, self.results[number], self._mean_weight(number))
 
     def _gap(self, name: MetricName, pair: tuple[int, int]) -> float:
         """The difference itself; 0 where one of the two is infinite."""
