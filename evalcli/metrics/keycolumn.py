@@ -151,21 +151,22 @@ class KeyColumn:
         ordered = [_in_order([part for part in each if len(part.least)] or each[:1]) for each in parts]
         shift = max(self._shift, *(table.shift for table in tables))
         self._shift, starts = fitted([each.least for each in ordered], shift, self.capacity)
-        self._sides = [_binned(each, np.flatnonzero(starts.pop(0)), self._shift) for each in ordered]
+        self._sides = [_binned(each, starts.pop(0).nonzero()[0], self._shift) for each in ordered]
 
     def _runs(self, rows: _Rows, starts: HostArray) -> Bins:
         """Sorted rows as bins of the present shift, of which one begins wherever it ``starts``."""
         if not len(rows.keys):
             return _no_bins(self.bits, self.weighted)
-        heads = np.flatnonzero(starts)
+        heads = starts.nonzero()[0]
+        ends = _ends(heads, len(rows.keys))
         least = rows.keys[heads]
-        largest = rows.keys[np.append(heads[1:], len(rows.keys)) - 1] if self._shift else least
+        largest = rows.keys[ends - 1] if self._shift else least
         if self.weighted:
             sums = ExactSum(len(heads))
             sums.add(rows.weight, numbered(heads, len(rows.keys)), rows.repeats)
             return Bins(least, largest, sums)
         if rows.repeats is None:
-            return Bins(least, largest, np.diff(heads, append=len(rows.keys)))
+            return Bins(least, largest, ends - heads)
         return Bins(least, largest, np.add.reduceat(rows.repeats, heads))
 
     def _coarsen(self, shift: int) -> None:
@@ -302,22 +303,41 @@ def merged_bins(parts: list[Bins], shift: int) -> Bins:
 def _binned(entries: _Ordered, heads: HostArray, shift: int) -> Bins:
     """Entries, in which a new bin of ``shift`` begins at each of ``heads``, one per bin."""
     parts, order, least = entries
-    amounts = _sums([part.amounts for part in parts], order, heads)
+    if order is None and len(heads) == len(least):
+        return parts[0]
+    ends = _ends(heads, len(least))
+    amounts = _sums([part.amounts for part in parts], order, heads, ends)
     if not shift:
         least = least[heads]
         return Bins(least, least, amounts)
-    largest = np.concatenate([part.largest for part in parts])
-    largest = largest if order is None else largest[order]
-    return Bins(least[heads], np.maximum.reduceat(largest, heads) if len(heads) else largest, amounts)
+    if order is None:
+        return Bins(least[heads], parts[0].largest[ends - 1], amounts)
+    largest = np.concatenate([part.largest for part in parts])[order]
+    if (ends - heads <= 2).all():  # as in nearly all tables: an entry here, an entry there
+        return Bins(least[heads], np.maximum(largest[heads], largest[ends - 1]), amounts)
+    return Bins(least[heads], np.maximum.reduceat(largest, heads), amounts)
 
 
-def _sums(parts: list[HostArray | ExactSum], order: HostArray | None, heads: HostArray) -> HostArray | ExactSum:
-    """Amounts, taken in ``order``, added up from each of ``heads`` to the next."""
+def _ends(heads: HostArray, size: int) -> HostArray:
+    """Where what begins at each of ``heads`` ends: at the next one, the last at ``size``."""
+    ends = np.empty_like(heads)
+    ends[:-1], ends[-1:] = heads[1:], size
+    return ends
+
+
+def _sums(
+    parts: list[HostArray | ExactSum], order: HostArray | None, heads: HostArray, ends: HostArray
+) -> HostArray | ExactSum:
+    """Amounts, taken in ``order``, added up from each of ``heads`` to its one of ``ends``."""
     sums = [part for part in parts if isinstance(part, ExactSum)]
     if not sums:
         counts = np.concatenate([part for part in parts if not isinstance(part, ExactSum)])
         counts = counts if order is None else counts[order]
-        return np.add.reduceat(counts, heads) if len(heads) else counts
+        so_far: HostArray = np.cumsum(counts)[
+            ends - 1
+        ]  # whole numbers: sums up to here less sums up to there are a sum
+        so_far[1:] -= so_far[:-1].copy()
+        return so_far
     if len(sums) == 1 and sums[0].cells == len(heads):
         return sums[0]
     groups = numbered(heads, sum(part.cells for part in sums))
@@ -328,7 +348,7 @@ def _sums(parts: list[HostArray | ExactSum], order: HostArray | None, heads: Hos
 
 def _sorted(waiting: list[_Rows], bits: int) -> _Rows:
     """All that waits as rows by ascending key."""
-    keys = np.concatenate([np.zeros(0, UNSIGNED[bits]), *(rows.keys for rows in waiting)])
+    keys = np.concatenate([rows.keys for rows in waiting]) if waiting else np.zeros(0, UNSIGNED[bits])
     if all(rows.repeats is None and rows.weight is None for rows in waiting):
         waiting.clear()
         keys.sort()
