@@ -148,9 +148,10 @@ class ExactSum:
         exponent = np.frexp(top)[1]
         for number in _PARTS:
             magic = np.ldexp(1.5, 52 + exponent - _PART * number)[:, None]  # its last bit is the unit of the part
-            part = (rest + magic) - magic
+            part = rest + magic
+            part -= magic
             yield part
-            rest = rest - part
+            rest = np.subtract(rest, part, out=part)
             if not rest.any():
                 return
         left = rest != 0
