@@ -14,7 +14,7 @@ from evalcli.comparing.row_moves import Kinds, Moved, losses_apart
 from evalcli.comparing.scored import LOSSES, loss_of
 from evalcli.evidence import Evidence
 from evalcli.uncertainty.cells import JointCells
-from evalcli.uncertainty.slopes import ALL, measure, place_of
+from evalcli.uncertainty.measures import ALL, measure, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

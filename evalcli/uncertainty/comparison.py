@@ -20,10 +20,10 @@ from math import isnan, sqrt
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.measures import measure, place_of, values_of
 from evalcli.uncertainty.quantiles import binomial_tail, normal_quantile
 from evalcli.uncertainty.resampling import bca, bootstrap_p, far_off, joint_replicates, skewness, swapped_replicates
-from evalcli.uncertainty.score import TwoModels, score_interval
-from evalcli.uncertainty.slopes import measure, place_of, values_of
+from evalcli.uncertainty.score import score_interval, two_models
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -145,7 +145,7 @@ class PairedCounts:
         span = name.entry.high - name.entry.low
         bias = measures[0].bias(one) - measures[1].bias(other)
         centre = min(max(value - bias, -span), span)
-        problem = TwoModels(*measures, self.cells)
+        problem = two_models(*measures, self.cells)
         interval = score_interval(problem, centre, self.confidence.critical, (-span, span))
         if name.base in {"accuracy", "error_rate"} and not one.weighted:
             return interval, mcnemar(discordant(self.cells))

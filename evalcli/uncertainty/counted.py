@@ -21,9 +21,10 @@ from evalcli.uncertainty import proportions
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.fewrows import MANY, Few, alike_in_classes, few_rows, spared
 from evalcli.uncertainty.intervals import Confidence, Interval, by_variance, none_of
+from evalcli.uncertainty.measures import ALL, measure, place_of, values_of
 from evalcli.uncertainty.resampling import MOST_DRAWS, bca, replicates, skewness
-from evalcli.uncertainty.score import OneModel, score_interval
-from evalcli.uncertainty.slopes import ALL, MeanOfRatios, measure, place_of, values_of
+from evalcli.uncertainty.score import one_model, score_interval
+from evalcli.uncertainty.slopes import MeanOfRatios
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,7 +222,7 @@ class CountIntervals:
                 return by_variance(centre, variance, seen.critical, "delta", low, high)
             return self._unknown(name, value, cells, seen.critical, self._even_rows)
         grown = growth * self._doubt(seen) + (unsure / plain if plain > _NOTHING else 0.0)
-        return score_interval(OneModel(seen.of, cells), centre, seen.critical * sqrt(grown), (low, high))
+        return score_interval(one_model(seen.of, cells), centre, seen.critical * sqrt(grown), (low, high))
 
     @staticmethod
     def _bias(seen: _Sampled, few: Few | None) -> float:

@@ -27,7 +27,7 @@ from evalcli.uncertainty.clusters import CLUSTERS, freedom, surer
 from evalcli.uncertainty.comparison import POWER, Difference, PairedCounts, detectable
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.quantiles import normal_quantile, t_quantile, t_two_sided
-from evalcli.uncertainty.score import TwoModels, score_interval
+from evalcli.uncertainty.score import score_interval, two_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,7 +174,7 @@ class ClusteredCounts(PairedCounts):
         cells = self.cells.inflated(known.grown * times)
         first, second = (float(one.bias(side)) for one, side in zip(measures, cells.sides, strict=True))
         centre = min(max(value - first + second, -span), span)
-        interval = score_interval(TwoModels(*measures, cells), centre, sure.critical, (-span, span)).holding(value)
+        interval = score_interval(two_models(*measures, cells), centre, sure.critical, (-span, span)).holding(value)
         if interval.width == 0.0:
             reach = span * none_of(cells.n**2 / float(cells.squares.sum()), sure.critical)
             interval = Interval(max(value - reach, -span), min(value + reach, span), "wilson")

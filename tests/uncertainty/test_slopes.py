@@ -5,8 +5,8 @@ import pytest
 
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.registry import METRICS, evaluate, parse
-from evalcli.uncertainty.cells import Cells, JointCells
-from evalcli.uncertainty.slopes import ALL, measure, place_of, values_of
+from evalcli.uncertainty.cells import Cells, JointCells, Margins
+from evalcli.uncertainty.measures import ALL, measure, place_of, values_of
 
 NAMES = [
     *("accuracy", "error_rate", "balanced_accuracy", "mcc", "kappa", "majority_baseline", "f1[1]", "fbeta0.5[1]"),
@@ -52,6 +52,23 @@ def test_slopes_are_derivatives(table, text):
         step[cell] = 1e-4 * amount
         up, down = value(cells.amounts + step), value(cells.amounts - step)
         assert influence[cell] == pytest.approx((up - down) / (2 * step[cell]), abs=1e-7, rel=1e-5)
+
+
+@pytest.mark.parametrize("text", NAMES)
+@pytest.mark.parametrize("table", TABLES)
+def test_bends_are_derivatives_of_slopes_in_several_directions_at_once(table, text):
+    cells, name = of_table(table), parse(text)
+    of = measure(name, cells, place=place_of(name, cells, None, ["0", "1", "2", "3", "4"]))
+    moves = np.random.default_rng(2).uniform(-1, 1, (3, len(cells.amounts))) * cells.amounts
+    columns = [cells.margins_of(move) for move in moves]
+    moved = Margins(*(np.array(part) for part in zip(*columns, strict=True)))
+    bend = of.bend(cells.margins, moved._replace(n=moved.n[:, None]))
+    for number, move in enumerate(moves):
+        ends = [of.slope(cells.margins_of(cells.amounts + side * 1e-5 * move)) for side in (-1.0, 1.0)]
+        for part in ("value", "n", "tp", "support", "predicted"):
+            wanted = (np.asarray(getattr(ends[1], part)) - np.asarray(getattr(ends[0], part))) / 2e-5
+            got = np.broadcast_to(getattr(bend, part)[number], np.shape(wanted) or (1,))
+            assert got == pytest.approx(np.atleast_1d(wanted), abs=1e-8, rel=1e-5), part
 
 
 @pytest.mark.parametrize("text", NAMES)
