@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Interval
 
 
+_OURS = __file__.rpartition("/")[0] + "/"
 RAISED = (Exception, SystemExit)
 """What a stranger's code raises where it fails: an exit code is ours to choose."""
 
@@ -37,12 +38,22 @@ class Failure:
 
 
 def failure_of(name: str, error: BaseException, file: str | None = None) -> Failure:
-    """The failure that an exception is; its place is the last line of the user's ``file``, else the last of all."""
+    """The failure that an exception is; its place is the last line of the user's ``file``, else the last of all.
+
+    Where that is a line of ours or of the importer, it is the user's file that has to be mended.
+    """
+    text = str(error).partition("\n")[0].rstrip()
+    return Failure(name, f"{type(error).__name__}{': ' if text else ''}{text}", _place(error, file))
+
+
+def _place(error: BaseException, file: str | None) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if file is not None and frame.filename == file] or list(frames)
-    place = f"{own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno}" if own else ""
-    text = str(error).partition("\n")[0].rstrip()
-    return Failure(name, f"{type(error).__name__}{': ' if text else ''}{text}", place)
+    if isinstance(error, SyntaxError) or not own:  # which says itself where
+        return ""
+    if file is not None and own[-1].filename != file and own[-1].filename.startswith((_OURS, "<frozen")):
+        return file.rpartition("/")[2]
+    return f"{own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno}"
 
 
 class OwnValues(NamedTuple):

@@ -132,7 +132,7 @@ def test_a_metric_that_fails_is_named_with_its_line_and_the_rest_stands(my, run)
     assert (
         f"evalcli: BadUpdate failed: ValueError: \\x1b[31mno (my.py, line {line}); mend the metric [E3]" in found.stderr
     )
-    assert "BadCompute failed: TypeError: compute gave a str, which is no number" in found.stderr
+    assert "BadCompute failed: TypeError: compute gave a str, which is no number (my.py); mend" in found.stderr
     assert {name: with_bad[name] for name in metrics} == metrics
     assert with_bad["BadUpdate"] == {"value": None}
     document = json.loads(found.stdout)
@@ -172,6 +172,9 @@ def test_a_file_that_ends_the_program_is_told(my, run):
     done = run("report", "data.npz", "--metric", "script.py:X")
     assert (done.code, done.stdout) == (2, "")
     assert "--metric script.py:X: script.py failed: SystemExit: 0 (script.py, line 3)" in done.stderr
+    (my / "script.py").write_text("class X:\n    pass\n)\n")
+    done = run("report", "data.npz", "--metric", "script.py:X")
+    assert "script.py failed: SyntaxError: unmatched ')' (script.py, line 3); mend it" in done.stderr
 
 
 @pytest.mark.parametrize(
