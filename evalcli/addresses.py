@@ -10,7 +10,6 @@ from evalcli.errors import UsageError
 from evalcli.metrics.fairness_rows import reads_of
 from evalcli.report import Value
 from evalcli.sources.bounds import split_bounds
-from evalcli.sources.spelling import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,6 +122,8 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
     metric = address.metric if name is None else str(name.whole)
     again = "" if name is None else f"; report again with -m {metric}"
     if address.value not in {None, "*"}:
+        from evalcli.sources.spelling import spelled  # which needs numpy: gates on a saved report seldom do
+
         written = {address.value, ",".join(map(spelled, str(address.value).split(",")))}
         row = next((row for row in rows if row.value in written), None)
         if row is None:
