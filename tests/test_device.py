@@ -316,6 +316,24 @@ def test_updates_on_a_gpu_do_not_wait_for_it() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("name", unwaited())
+def test_more_batches_wait_for_a_gpu_no_more_often(name: str) -> None:
+    torch = cuda()
+    source, counts = unwaited()[name], []
+    for batches in (4, 16):
+        execution = Execution(device="cuda", batch_size=len(source.arrays[1]) // batches, workers=1)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                evaluate(source, Choices(ignore_index=-1), execution)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        counts.append(len(told))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.gpu
 def test_the_command_line_on_a_gpu(run: Any, tmp_path: Path) -> None:
     cuda()
     source = sources()["logits"]

@@ -16,7 +16,7 @@ import numpy as np
 from evalcli.classification.columns import blocks, in_halves, looks_on_device
 from evalcli.errors import InputError
 from evalcli.kept import Kept, span
-from evalcli.metrics.arrays import host_scores, joined, picked, to_device
+from evalcli.metrics.arrays import host_scores, is_host, joined, picked, to_device
 from evalcli.metrics.labels import LARGEST_LABEL
 from evalcli.task import sum_tolerance
 from evalcli.threshold import as_stored
@@ -317,7 +317,9 @@ class _Rows:
         """The same on the device, which nobody waits for but once: that is when most wrong guesses are found."""
         glances, mask = self.plan.glances, self.kept.mask
         assert glances is not None
-        scores = scores if mask is None else picked(scores, np.flatnonzero(mask))
+        if mask is not None:
+            kept = np.flatnonzero(mask)
+            scores = picked(scores, kept if is_host(scores) else to_device(kept, scores.device))
         looks = in_halves(scores, str(glances.device), partial(glances.look, probs=task.scores != "logits"))
         parts = zip(*map(itemgetter(1), looks), strict=True)
         best, self.scores = (part[0] if len(part) == 1 else joined(part) for part in parts)

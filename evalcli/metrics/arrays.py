@@ -67,7 +67,7 @@ def to_device(array: Array, device: Any) -> Array:
         return array
     import torch
 
-    if torch.device(device).type != "cuda":
+    if torch.device(device).type != "cuda" or not array.nbytes:
         return torch.as_tensor(array if array.flags.writeable else array.copy(), device=device)
     # Through pinned memory, which torch keeps and gives out again once the copy is done: it takes twice as many bytes
     # a second, and this thread need not wait for it, nor for all that was asked before.

@@ -101,8 +101,12 @@ class SampleThere:
 
         The hashes are as ``Hashes`` has them.
         """
-        self._waiting.append(_Waiting(*hashes, content, counts))
-        if sum(len(part.counts) for part in self._waiting) >= self.sample.capacity:
+        is_full = sum(len(part.counts) for part in self._waiting) + len(counts) >= self.sample.capacity
+        held = (
+            content if is_full else [part.clone() for part in content]
+        )  # a batch may lie in memory that is used again
+        self._waiting.append(_Waiting(*hashes, held, counts))
+        if is_full:
             self._sort()
 
     def _sort(self) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from alike import assert_alike
 from started_ranks import DEADLINE, OWN_VARIABLES, Ended, ranks
 
 if TYPE_CHECKING:
@@ -246,3 +247,18 @@ def test_each_rank_hashes_its_own_share_of_a_file_without_checksums(
     refused = run("merge", part, again)
     assert refused.code == 2
     assert "its rows are counted already" in refused.stderr
+
+
+@pytest.mark.parametrize("nan", ["wrong", "drop", "error"])
+def test_ranks_read_again_what_one_of_them_could_not_count_unseen(run: Run, tmp_path: Path, nan: str) -> None:
+    """With torch, whose batches nobody looks at before the end: only the second has a row that is no number."""
+    rng = np.random.default_rng(4)
+    scores, target = rng.normal(size=(800, 3)).astype(np.float32), rng.integers(0, 3, 800)
+    scores[700, 1] = np.nan
+    np.save(tmp_path / "p.npy", scores)
+    np.save(tmp_path / "t.npy", target)
+    asked = ("report", tmp_path / "p.npy", tmp_path / "t.npy", "--nan", nan, "-f", "json", "--no-intervals")
+    alone = run(*asked)
+    first, second = ranks(2, *asked, "--backend", "torch", "--batch-size", "100")
+    assert (first.code, second.code) == (alone.code, alone.code) == (2 * (nan == "error"),) * 2
+    assert_alike(json.loads(first.stdout), json.loads(alone.stdout))

@@ -205,6 +205,28 @@ def test_confidences_of_a_device_and_of_the_host_tie(monkeypatch):
     assert len(there.merge(here).compute().low) == len(here.compute().low)
 
 
+@pytest.mark.parametrize("name", ["logits-3", "one-logit", "probs-8"])
+def test_nothing_that_waits_lies_in_the_memory_of_a_batch(name):
+    form, scores, target = FORMS[name]
+    expected, found = states_of(form, scores), states_of(form, scores)
+    expected["temperature"], found["temperature"] = TemperatureSample(form), TemperatureSample(form)
+    gathered(expected, form, scores, target, []).settle()
+    there = gather.DeviceScores(found, form, "cpu")
+    room, labels = (
+        torch.empty(scores[:60].shape, dtype=torch.from_numpy(scores).dtype),
+        torch.empty(60, dtype=torch.int64),
+    )
+    for start in range(0, 600, 60):
+        room.copy_(torch.from_numpy(scores[start : start + 60]))
+        labels.copy_(torch.from_numpy(target[start : start + 60]))
+        there.update(room, labels)
+    room.zero_()
+    labels.zero_()
+    there.settle()
+    for key, array in saved(expected).items():
+        np.testing.assert_array_equal(saved(found)[key], array, err_msg=key)
+
+
 def test_full_columns_are_sorted_on_the_way(monkeypatch):
     form, scores, target = FORMS["logits-3"]
     expected = states_of(form, scores, 2000)
