@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
 
@@ -43,12 +41,13 @@ def spelled_in_sql(cell: str) -> str:
 def spelled_values(values: HostArray) -> list[str]:
     """Numbers and booleans (K,) as slices have them.
 
+    >>> import numpy as np
     >>> spelled_values(np.array([-0.0, 2.0, 0.1, 1e-7, 1e20])), spelled_values(np.array([0.1], np.float32))
     (['0', '2', '0.1', '1e-07', '1e+20'], ['0.1'])
     """
     if values.dtype.kind != "f":
         return [str(each).lower() if each is True or each is False else str(each) for each in values.tolist()]
-    narrow = values if values.dtype.itemsize > 4 else values.astype(np.float32)
+    narrow = values if values.dtype.itemsize > 4 else values.astype("float32")
     return [
         str(int(each)) if abs(each) < _EXACT and each == int(each) else repr(float(str(short)))
         for each, short in zip(values.tolist(), narrow, strict=True)
