@@ -247,7 +247,7 @@ def test_what_a_gpu_would_gather():
     assert asked(source, ("accuracy",)) == (0, engine.GPU_FROM)  # narrow
     assert asked(source, ("accuracy",), ("auroc_macro",)) == (1200, engine.GPU_FROM_SCORED)
     assert asked(MemorySource(np.zeros((9, 64), np.float32), np.arange(9)), ("accuracy",)) == (2304, engine.GPU_FROM)
-    assert asked(source, ("auroc_ovo",))[0] == 0
+    assert asked(source, ("auroc_ovo",)) == (1200, engine.GPU_FROM_SCORED)
     assert asked(source, own=("mine",))[0] == 0
     assert asked(MemorySource(scores, target, weight=np.ones(100)))[0] == 0
     assert asked(MemorySource(scores, target, slices={"r": ["a"] * 100}))[0] == 0
