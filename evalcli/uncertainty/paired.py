@@ -134,7 +134,10 @@ class PairedInfluence(Metric):
 
 def products(first: HostArray, second: HostArray) -> HostArray:
     """The squares of two influences of rows (N,) and their product, in the middle (3, N)."""
-    return np.stack([first * first, first * second, second * second])
+    found = np.empty((3, *first.shape))
+    for row, factors in zip(found, ((first, first), (first, second), (second, second)), strict=True):
+        np.multiply(*factors, out=row)
+    return found
 
 
 def correlation_of(sums: Sequence[float], rows: float, drawn: float = DRAWN) -> float:
