@@ -11,7 +11,7 @@ path (``r = y − 1 + λ·s·L`` is how far it is) and for the tangent along it.
 corrections do not halve what is left to correct, or the path bends sharply. The next step is Newton's for the gap from
 ``|θ − centre|`` to ``z`` standard errors, of a limited length, and of half of it once the gap has changed its sign:
 first the end is surrounded, then it is found. A walk is over when neither a correction nor a step moves any more, and
-not after some number of turns: it takes seven to ten places.
+not after some number of turns: it takes five to ten places.
 
 Source: Allgower and Georg 1990, Numerical Continuation Methods, on following a curve by predictor and corrector.
 """
@@ -31,10 +31,16 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.local import Local
     from evalcli.uncertainty.score import Problem
 
-_REACH = 0.5
-"""The longest step, in standard errors."""
+_REACH = 1.0
+"""The first step, in standard errors."""
+_MOST_REACH = 2.0
+"""The longest."""
 _NEAR = 0.2
 """So far from the path, in standard errors, a step may begin."""
+_AIM = 0.05
+"""So far from the path a step is to end: it is off by its square."""
+_GROWTH = 4.0
+"""How many times longer a step may be than the one before."""
 _TURN = 0.9
 """The least cosine between the directions before and after a step."""
 _CLOSE = 1e-5
@@ -97,15 +103,15 @@ class Walk:
             return self._metric.at(self._base).value
         if here.gap >= 0.0:
             return here.value
-        step, reach, most, away = 0.0, _REACH, _REACH, inf
+        step, reach, most, away = 0.0, _REACH, _MOST_REACH, inf
         start = furthest = self._side * here.value
         for _ in range(_MOST_STEPS):
             if here is not None and here.away <= _NEAR:
                 most = abs(step) / 2.0 if here.gap * kept.gap < 0.0 else most
                 furthest = max(furthest, self._side * here.value)
-                if most == _REACH and self._side * here.value < (furthest + start) / 2.0:
+                if most == _MOST_REACH and self._side * here.value < (furthest + start) / 2.0:
                     break  # the path came to where a class is empty, and goes back
-                reach = min(1.5 * reach, most)
+                reach = min(abs(step) * min(sqrt(_AIM / max(here.away, _CLOSE)), _GROWTH), most) if step else reach
                 kept, step, away = here, here.step(reach), inf
                 if max(abs(step), here.away) <= _CLOSE:
                     return here.value + here.values[0] + step * here.values[1]

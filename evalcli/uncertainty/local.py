@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MOST_WORK = 2_000_000
 """Cells times margins squared: of more, matrices take longer than what they are in place of."""
-_SPARE = 1e-6
+_SPARE = 1e-2
 """Newton's equations need no more: the next place corrects it."""
 _MOST_RESIDUALS = 60
 
