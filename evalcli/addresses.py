@@ -10,6 +10,7 @@ from evalcli.errors import UsageError
 from evalcli.metrics.fairness_rows import reads_of
 from evalcli.report import Value
 from evalcli.sources.bounds import split_bounds
+from evalcli.sources.spelling import ways_to_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,9 +123,7 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
     metric = address.metric if name is None else str(name.whole)
     again = "" if name is None else f"; report again with -m {metric}"
     if address.value not in {None, "*"}:
-        from evalcli.sources.spelling import spelled  # which needs numpy: gates on a saved report seldom do
-
-        written = {address.value, ",".join(map(spelled, str(address.value).split(",")))}
+        written = ways_to_write(str(address.value))
         row = next((row for row in rows if row.value in written), None)
         if row is None:
             known = ", ".join(repr(one.value) for one in rows[:5]) + (", …" if len(rows) > 5 else "")

@@ -9,6 +9,7 @@ from typing import Any
 from evalcli.errors import InputError
 from evalcli.metrics.registry import split_address
 from evalcli.report import Clustered, Finding, InputRecord, Verdict
+from evalcli.sources.spelling import ways_to_write
 
 SCHEMA = "evalcli.comparison/1"
 OVERLAP = "evalcli.overlap/1"
@@ -174,7 +175,8 @@ class Comparison:
         """The row of this metric, if it was compared; ``accuracy@region=EU`` is that of a slice."""
         address = split_address(name)
         if address is not None:
-            rows = (row for row in self.slices if (row.by, row.value) == (address.by, address.value))
+            written = ways_to_write(str(address.value))
+            rows = (row for row in self.slices if row.by == address.by and row.value in written)
             return next((row.metrics.get(address.metric) for row in rows), None)
         of_labels = (row for label in self.per_class for row in label.metrics.values())
         return next((row for row in (*self.metrics, *of_labels) if row.name == name), None)

@@ -25,6 +25,7 @@ from evalcli.errors import UsageError
 from evalcli.gates import parse_amount
 from evalcli.metrics.registry import is_registered, parse, split_address
 from evalcli.report import Verdict
+from evalcli.sources.spelling import ways_to_write
 from evalcli.uncertainty.comparison import equivalent, not_worse
 from evalcli.uncertainty.intervals import Interval
 
@@ -167,7 +168,8 @@ def places_of(metric: str, comparison: Comparison, least: int) -> Sequence[Place
     if address.value == "*":
         found = [Place(row.metrics[address.metric], row.n, f"'{row.value}'") for row in rows if row.n >= least]
         return found or f"no slice has {least:,} rows"
-    one = next((row for row in rows if row.value == address.value), None)
+    written = ways_to_write(str(address.value))
+    one = next((row for row in rows if row.value in written), None)
     if one is None:
         known = ", ".join(repr(row.value) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
         return f"no slice {address.value!r}; there are {known}"

@@ -31,6 +31,15 @@ def spelled(text: str) -> str:
     return text
 
 
+def ways_to_write(value: str) -> set[str]:
+    """What a slice may be called where somebody names it so: just that, and as slices have it.
+
+    >>> sorted(ways_to_write("True,1.0"))
+    ['True,1.0', 'true,1']
+    """
+    return {value, ",".join(map(spelled, value.split(",")))}
+
+
 def spelled_in_sql(cell: str) -> str:
     """The same of the text in a ``cell``, in SQL."""
     whole = f"ends_with({cell}, '.0') AND regexp_full_match({cell}, '{_WHOLE}')"
