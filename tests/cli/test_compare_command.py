@@ -205,6 +205,17 @@ def test_several_models_may_come_from_one_pipe(spawn, files) -> None:
     assert done.stderr.startswith("evalcli: -: no column 'zz'")
 
 
+@pytest.mark.parametrize("written", ["1", "1.0"])
+def test_a_slice_is_found_however_its_value_is_written(run, files, written) -> None:
+    """A column of ``1.0`` and ``2.0``, which is sliced as 1 and 2."""
+    lines = (files / "all.csv").read_text().splitlines()
+    rows = [f"{line},{'version' if i == 0 else f'{1 + i % 2}.0'}" for i, line in enumerate(lines)]
+    (files / "versions.csv").write_text("\n".join(rows) + "\n")
+    gate = f"accuracy@version={written}=1"
+    found = parsed(run("compare", "versions.csv", "--pred", "a,b", *POSITIVE, "--by", "version", "--noninferior", gate))
+    assert [(gate["status"], gate["n"]) for gate in found["gates"]] == [("pass", 200)]
+
+
 def test_train_against_test(run, files) -> None:
     done = run("compare", "whole_c.csv", "whole_a.csv", "--independent", "--positive", "spam")
     assert done.code == 0, done.stderr
