@@ -92,11 +92,11 @@ def values(state_or_make, *rows):
 @each_weighting
 def test_M01_M02_M03_any_split_order_and_merge_equals_the_whole_bit_for_bit(name, weighted):
     make = partial(EVERY[name], 2, weighted=weighted)
-    preds, target, weight = data()
+    preds, target, weight = data(n=200)
     weight = weight if weighted else None
     whole = bits(filled(make, preds, target, weight))
     rng = np.random.default_rng(5)
-    for size in (1, 7, 150):
+    for size in (1, 7, 90):
         order = rng.permutation(len(target))
         parts = [order[start : start + size] for start in range(0, len(order), size)]
         by_one = make()

@@ -20,7 +20,7 @@ from benchmarks.simulated.cases import CASES, GATES, PAIRS, SMALL
 from evalcli.uncertainty.intervals import Interval
 
 SETS = 200
-EVALUATED = 100
+EVALUATED = 70
 """Sets of clusters, each of which is two whole evaluations: what is too narrow there is so by far."""
 BY_NAME = {case.name: case for case in (*CASES, *PAIRS, *GATES)}
 
