@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evalcli.searched import scan_object
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -253,6 +251,8 @@ class Report:
 
     def to_json_object(self) -> dict[str, Any]:
         """The report as JSON types, keys in the documented order; a number that is not finite is ``None``."""
+        from evalcli.searched import scan_object
+
         cut: dict[str, Any] = {}
         if self.positive is not None:
             cut = {"positive": self.positive, "threshold": self.threshold}

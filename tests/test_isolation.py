@@ -31,7 +31,8 @@ sys.addaudithook(hook)
 from evalcli.cli import run
 for command in json.loads(sys.argv[1]):
     code = int(run(command))
-    modules = sorted({name.partition(".")[0] for name in sys.modules})
+    ours = [name for name in sys.modules if name.startswith(("evalcli.", "numpy.polynomial"))]
+    modules = sorted({name.partition(".")[0] for name in sys.modules} | {*ours})
     print("watched:", json.dumps([code, modules, seen]), file=sys.stderr)
 """
 
@@ -83,6 +84,26 @@ def test_tensor_reports_import_nothing_heavy_and_touch_nothing_else(tmp_path, da
         assert code == 1, done.stderr
         assert not {*HEAVY} & {*modules}
         assert without(events, "ctypes.dlopen", "marshal.loads") == []
+
+
+NOT_ASKED = (
+    "numpy.polynomial", "evalcli.classification.slices", "evalcli.classification.clusters", "evalcli.clusterpasses",
+    "evalcli.clustergroups", "evalcli.scantables", "evalcli.searched", "evalcli.expressions", "evalcli.definitions",
+    "evalcli.own", "evalcli.comparing", "evalcli.multilabel", "evalcli.regression.states", "evalcli.ondevice",
+    "evalcli.uncertainty.clusters", "evalcli.uncertainty.clusterbins", "evalcli.uncertainty.comparison",
+    "evalcli.uncertainty.paired", "evalcli.uncertainty.curves", "evalcli.sources.duck", "evalcli.sources.table",
+    "evalcli.renderers.html", "evalcli.renderers.json", "evalcli.api", "evalcli.modular",
+)  # fmt: skip
+"""What slices, clusters, searches, comparisons, tables and other tasks need."""
+
+
+def test_a_plain_report_imports_nothing_that_was_not_asked_for(tmp_path, data):
+    _, modules, _, done = watched("report", save(tmp_path / "data.pt", data), cwd=tmp_path)
+    assert "evalcli.classification.states" in modules, done.stderr
+    assert not {*NOT_ASKED} & {*modules}
+    labels = save(tmp_path / "labels.npz", {"pred": np.resize([0, 1], 400), "target": np.resize([0, 0, 1, 1], 400)})
+    _, modules, _, done = watched("report", labels, cwd=tmp_path)
+    assert not {*NOT_ASKED, "evalcli.uncertainty.score", "evalcli.metrics.segments"} & {*modules}, done.stderr
 
 
 def test_bfloat16_needs_one_small_library(tmp_path, data):

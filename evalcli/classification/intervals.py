@@ -17,8 +17,8 @@ from evalcli.classification.together import coupling_of, pairs_of
 from evalcli.metrics.counts import Pairs
 from evalcli.report import Value
 from evalcli.uncertainty import bins, means, ranks
+from evalcli.uncertainty.bins import SIDES
 from evalcli.uncertainty.cells import Cells
-from evalcli.uncertainty.clusterbins import SIDES
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, Interval, wilson
 from evalcli.uncertainty.losses import loss_interval

@@ -15,7 +15,7 @@ import numpy as np
 from evalcli.metrics.label_calibration import cell_losses
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.counted import covariance_of
-from evalcli.uncertainty.paired import influences
+from evalcli.uncertainty.rankinfluences import influences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

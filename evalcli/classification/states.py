@@ -10,8 +10,6 @@ import numpy as np
 
 from evalcli.classification.codes import make_prepare
 from evalcli.classification.prepare import ROUNDING
-from evalcli.classification.slices import SliceStates
-from evalcli.clusterpasses import single_cluster
 from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults, refuse_scale
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from evalcli.classification.clusters import ClusterStates, SlicedClusters
     from evalcli.classification.prepare import Labels, Prepare
     from evalcli.classification.scoring import ScoreStates, Scoring
+    from evalcli.classification.slices import SliceStates
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
     from evalcli.metrics.keycolumn import KeyColumn
@@ -304,6 +303,8 @@ class ClassificationPass:
 
         """
         if self.clusters is not None and not self.plan.partial and np.unique(self.clusters.rows().cluster).size < 2:
+            from evalcli.clusterpasses import single_cluster
+
             raise single_cluster(self.plan.source.clustered, self.plan.source.target.path)
 
     def _compare_labels(self) -> None:
@@ -393,7 +394,11 @@ def _empty(
         tolerance = sum_tolerance(plan.source.preds.dtype) + ROUNDING
         prepare = prepare._replace(glances=Glances(str(prepare.device), tolerance, guessed=not known.rows))
     weighted = plan.source.weighted
-    slices = tuple(SliceStates(slicer, many, inside, weighted=weighted) for slicer in plan.source.slicers)
+    slices: tuple[SliceStates, ...] = ()
+    if plan.source.slicers:
+        from evalcli.classification.slices import SliceStates
+
+        slices = tuple(SliceStates(slicer, many, inside, weighted=weighted) for slicer in plan.source.slicers)
     scanned = plan.source.scanned
     waiting = places_to_wait(plan.source.slicers)
     empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, waiting)

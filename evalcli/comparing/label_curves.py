@@ -18,7 +18,8 @@ import numpy as np
 from evalcli.comparing.label_contrasts import OfEither, over_labels
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.mover import mover
-from evalcli.uncertainty.paired import RowInfluence, correlation_of, products
+from evalcli.uncertainty.paired import correlation_of, products
+from evalcli.uncertainty.rankinfluences import RowInfluence
 from evalcli.uncertainty.readoff import read_off_interval
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ import numpy as np
 from evalcli.comparing.label_contrasts import Contrast, scored_of
 from evalcli.uncertainty.comparison import detectable
 from evalcli.uncertainty.intervals import none_of
-from evalcli.uncertainty.paired import RowInfluence, ranked_difference
+from evalcli.uncertainty.paired import ranked_difference
 from evalcli.uncertainty.quantiles import two_sided
+from evalcli.uncertainty.rankinfluences import RowInfluence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

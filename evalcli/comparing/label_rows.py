@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.roc import Ranking
     from evalcli.multilabel.prepare import Cells
     from evalcli.multilabel.states import MultilabelPass
-    from evalcli.uncertainty.paired import RowInfluence
+    from evalcli.uncertainty.rankinfluences import RowInfluence
 
 MEASURES = ("lrap", "coverage_error", "ranking_loss")
 LOSSES = ("log_loss", "brier")

@@ -31,7 +31,7 @@ from evalcli.evidence import Evidence
 from evalcli.metrics.entry import OVER_ROWS
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.registry import class_index, parse
-from evalcli.uncertainty.paired import AREAS
+from evalcli.uncertainty.rankinfluences import AREAS
 from evalcli.uncertainty.slopes import RATIOS
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from evalcli.metrics.probability import positive_scores, probability_rows, score
 from evalcli.metrics.ranking import one_vs_rest_scores, rows_by_class
 from evalcli.uncertainty.binslopes import SLOPES, BinSlopes, bin_slopes
 from evalcli.uncertainty.curves import curve_slopes
-from evalcli.uncertainty.paired import AREAS, RowInfluence
+from evalcli.uncertainty.rankinfluences import AREAS, RowInfluence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from evalcli.metrics.roc import Certified
 from evalcli.uncertainty import ranks
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of
-from evalcli.uncertainty.paired import RowInfluence, influences
+from evalcli.uncertainty.rankinfluences import RowInfluence, influences
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from evalcli.metrics.calibration import BinTable
     from evalcli.uncertainty.intervals import Confidence
 
+SIDES = ("overconfidence", "underconfidence")
+"""Metrics of the gaps of one sign."""
 _PRIOR = 2.0
 _STEPS = 60
 _CLOSE = 1e-9

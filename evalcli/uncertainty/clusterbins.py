@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.uncertainty.bins import gaps_of
+from evalcli.uncertainty.bins import SIDES, gaps_of
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusters import inflation
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.calibration import BinTable
-
-
-SIDES = ("overconfidence", "underconfidence")
 
 
 class Spread(NamedTuple):

@@ -23,7 +23,6 @@ from evalcli.uncertainty.fewrows import MANY, Few, alike_in_classes, few_rows, s
 from evalcli.uncertainty.intervals import Confidence, Interval, by_variance, none_of
 from evalcli.uncertainty.measures import ALL, measure, place_of, values_of
 from evalcli.uncertainty.resampling import MOST_DRAWS, bca, replicates, skewness
-from evalcli.uncertainty.score import one_model, score_interval
 from evalcli.uncertainty.slopes import MeanOfRatios
 
 if TYPE_CHECKING:
@@ -221,6 +220,8 @@ class CountIntervals:
             if low < centre < high and plain > _NOTHING:
                 return by_variance(centre, variance, seen.critical, "delta", low, high)
             return self._unknown(name, value, cells, seen.critical, self._even_rows)
+        from evalcli.uncertainty.score import one_model, score_interval
+
         grown = growth * self._doubt(seen) + (unsure / plain if plain > _NOTHING else 0.0)
         return score_interval(one_model(seen.of, cells), centre, seen.critical * sqrt(grown), (low, high))
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.paired import RowInfluence
+from evalcli.uncertainty.rankinfluences import RowInfluence
 from evalcli.uncertainty.ranks import coarse
 
 if TYPE_CHECKING:

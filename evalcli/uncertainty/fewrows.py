@@ -25,7 +25,6 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.polynomial import Chebyshev, Polynomial
 
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.slopes import RATIOS
@@ -139,6 +138,8 @@ def _variance(cells: Cells, values: HostArray, scale: HostArray | float) -> floa
 @cache
 def _powers(degree: int) -> tuple[float, ...]:
     """The coefficients of the polynomial of this degree that is all but closest to ``f`` on [0, 1]."""
+    from numpy.polynomial import Chebyshev, Polynomial
+
     close = Chebyshev.interpolate(lambda share: 2 * share / (1 + share), degree, domain=[0, 1])
     return tuple(close.convert(kind=Polynomial).coef.tolist())
 

@@ -6,7 +6,8 @@ import pytest
 from evalcli.metrics.ranking import KeyTable, auroc_ovo
 from evalcli.metrics.roc import auroc, auroc_variance, average_precision
 from evalcli.uncertainty.intervals import Confidence
-from evalcli.uncertainty.paired import PairedInfluence, RowInfluence, ranked_difference
+from evalcli.uncertainty.paired import PairedInfluence, ranked_difference
+from evalcli.uncertainty.rankinfluences import RowInfluence
 from evalcli.uncertainty.ranks import (
     Squares,
     _jackknife,
