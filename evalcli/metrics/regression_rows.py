@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from evalcli.metrics.entry import Entry, Parameter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from evalcli.metrics.entry import Entry, Parameter, late
 
 REGRESSION = (
     *("rmse", "mae", "r2", "medae", "bias", "max_error", "mse", "explained_variance", "pearson", "spearman"),
@@ -17,24 +14,13 @@ REGRESSION = (
 """What a report on a regression computes unless asked otherwise, in the order of presentation."""
 
 
-def _late(module: str, name: str) -> Callable[..., Any]:
-    """A formula of a module that is imported when it is first called."""
-
-    def formula(*args: Any) -> Any:
-        from importlib import import_module
-
-        return getattr(import_module(f"evalcli.metrics.{module}"), name)(*args)
-
-    return formula
-
-
 def _row(name: str, formula: str, *, state: str = "Moments", **more: Any) -> Entry:
     """A row; ``formula`` names the function in ``metrics.regression`` unless a module stands before it."""
     module, _, function = formula.rpartition(".")
     given: dict[str, Any] = {"low": 0.0, "high": inf, "direction": "lower"} | more
     return Entry(
         name,
-        formula=_late(module or "regression", function),
+        formula=late(module or "regression", function),
         state=state,
         reads="values",
         tasks=("regression",),

@@ -10,7 +10,7 @@ from evalcli.renderers import versus
 from evalcli.renderers.comparison_slices import slice_lines
 from evalcli.renderers.escape import visible
 from evalcli.renderers.screen import GAP, INDENT, Screen, indented, padded, prose, table, title
-from evalcli.renderers.sections import verdict_lines
+from evalcli.renderers.sections import finding_lines, verdict_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,10 +260,4 @@ def _behind(comparison: Comparison, screen: Screen) -> list[Text]:
 
 
 def _findings(comparison: Comparison, screen: Screen) -> list[Text]:
-    lines = []
-    for finding in comparison.findings:
-        sign, style = _SIGN.get(finding.level, ("·", ""))
-        first, *more = prose(finding.text, screen, hang=2)
-        lines += [screen.say(sign, style) + first[1:], *more]
-        lines += prose(finding.fix, screen, hang=4, style="dim") if finding.fix else []
-    return [*title("Findings", screen), *lines] if lines else []
+    return finding_lines(comparison.findings, screen)

@@ -16,9 +16,10 @@ from evalcli.renderers import versus, wording
 from evalcli.renderers.comparison_slices import LEGEND, every_cell, slice_heads
 from evalcli.renderers.escape import markdown, markdown_name, spreadsheet
 from evalcli.renderers.json import document
+from evalcli.renderers.markdown_parts import finding_list, table, titled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from evalcli.comparing.data import Comparison, MetricRow
 
@@ -136,25 +137,15 @@ def _joined(answer: str | tuple[str, ...] | None) -> str | None:
 def _markdown(comparison: Comparison) -> str:
     parts = [
         ["# Comparison", *_summary(comparison), _facts(comparison)],
-        _titled("Gates", _gates(comparison)),
-        _titled("Findings", _findings(comparison)),
-        _titled("Metrics", _league(comparison) if comparison.kind == "league" else _metrics(comparison)),
-        *(_titled(f"By {markdown_name(by)}", block) for by, block in _slices(comparison)),
-        _titled("Labels", _labels(comparison)),
-        _titled("Flips", _flips(comparison)),
-        _titled("Rows", _rows(comparison)),
+        titled("Gates", _gates(comparison)),
+        titled("Findings", finding_list(comparison.findings)),
+        titled("Metrics", _league(comparison) if comparison.kind == "league" else _metrics(comparison)),
+        *(titled(f"By {markdown_name(by)}", block) for by, block in _slices(comparison)),
+        titled("Labels", _labels(comparison)),
+        titled("Flips", _flips(comparison)),
+        titled("Rows", _rows(comparison)),
     ]
     return "\n\n".join("\n\n".join(blocks) for blocks in parts if blocks) + "\n"
-
-
-def _titled(heading: str, block: str) -> list[str]:
-    return [f"## {heading}", block] if block else []
-
-
-def _table(heads: Iterable[str], align: str, rows: Iterable[Iterable[str]]) -> str:
-    marks = {"l": "---", "r": "---:"}
-    lines = [heads, (marks[side] for side in align), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _summary(comparison: Comparison) -> list[str]:
@@ -178,7 +169,7 @@ def _facts(comparison: Comparison) -> str:
     rows += [(key, markdown(text)) for key, text in versus.facts(comparison)]
     if comparison.positive is not None:
         rows.append(("positive", markdown_name(comparison.positive)))
-    return _table(("", ""), "ll", rows)
+    return table(("", ""), "ll", rows)
 
 
 def _metrics(comparison: Comparison) -> str:
@@ -192,7 +183,7 @@ def _metrics(comparison: Comparison) -> str:
         values = [versus.value(row, value) for value in row.values]
         rows.append([markdown(row.name), *values, *numbers, markdown(versus.in_words(comparison, row))])
     heads = ("metric", "A", "B", versus.sides(comparison), f"{versus.level(comparison)} interval", "p", "Holm", "")
-    return "\n\n".join((_table(heads, "lrrrrrrl", rows), *map(markdown, versus.by_size(comparison))))
+    return "\n\n".join((table(heads, "lrrrrrrl", rows), *map(markdown, versus.by_size(comparison))))
 
 
 def _slices(comparison: Comparison) -> Iterator[tuple[str, str]]:
@@ -203,7 +194,7 @@ def _slices(comparison: Comparison) -> Iterator[tuple[str, str]]:
             [markdown_name(one.value), f"{one.n:,}", markdown(row.name), *map(markdown, told)]
             for one, row, told in rows
         ]
-        yield by, f"{_table(heads, 'lrlrrrrrr', cells)}\n\n{markdown(LEGEND)}"
+        yield by, f"{table(heads, 'lrlrrrrrr', cells)}\n\n{markdown(LEGEND)}"
 
 
 def _labels(comparison: Comparison) -> str:
@@ -214,7 +205,7 @@ def _labels(comparison: Comparison) -> str:
     ]
     if not rows:
         return ""
-    found = _table(("label", *versus.label_heads(comparison)), "lrrrrrrrr", rows)
+    found = table(("label", *versus.label_heads(comparison)), "lrrrrrrrr", rows)
     return f"{found}\n\n{markdown(versus.LABEL_LEGEND)}"
 
 
@@ -231,7 +222,7 @@ def _league(comparison: Comparison) -> str:
         words = "" if place == comparison.reference else versus.in_words(comparison, comparison.metrics[0], place)
         rows.append([model.name, *cells, markdown(words)])
     heads = ("model", *(markdown(row.name) for row in comparison.metrics), "")
-    return _table(heads, "l" + "r" * len(comparison.metrics) + "l", rows)
+    return table(heads, "l" + "r" * len(comparison.metrics) + "l", rows)
 
 
 def _flips(comparison: Comparison) -> str:
@@ -253,7 +244,7 @@ def _flips(comparison: Comparison) -> str:
         "wrong → wrong",
         "both wrong alike",
     )
-    return _table(heads, "lrrrrrr", rows)
+    return table(heads, "lrrrrrr", rows)
 
 
 def _rows(comparison: Comparison) -> str:
@@ -264,16 +255,7 @@ def _rows(comparison: Comparison) -> str:
             cells = (wording.UNDEFINED if name is None else markdown_name(name) for name in names)
             rows.append([versus.kind_of(comparison, kind), markdown_name(versus.place_of(row)), *cells])
     below = f"\n\n{markdown(versus.LABELS_LEGEND)}" if comparison.task == "multilabel" else ""
-    return _table(("", "where", "target", "A", "B"), "lllll", rows) + below if rows else ""
-
-
-def _findings(comparison: Comparison) -> str:
-    lines = []
-    for finding in comparison.findings:
-        lines.append(f"- **{markdown(finding.level)}** {markdown(finding.text)}")
-        if finding.fix:
-            lines.append(f"  - {markdown(finding.fix)}")
-    return "\n".join(lines)
+    return table(("", "where", "target", "A", "B"), "lllll", rows) + below if rows else ""
 
 
 def _gates(comparison: Comparison) -> str:
@@ -282,4 +264,4 @@ def _gates(comparison: Comparison) -> str:
         value, bound = wording.compared(verdict)
         word = verdict.status if verdict.status == "pass" else f"**{markdown(verdict.status)}**"
         rows.append((markdown_name(verdict.rule), value, bound, word, markdown(verdict.reason)))
-    return _table(("gate", "difference", "margin", "status", ""), "lrrll", rows) if rows else ""
+    return table(("gate", "difference", "margin", "status", ""), "lrrll", rows) if rows else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.renderers import versus, wording
 from evalcli.renderers.comparison_slices import LEGEND, every_cell, slice_heads
-from evalcli.renderers.html import NAME, figure, table, text
+from evalcli.renderers.html import NAME, figure, finding_list, table, text
 
 if TYPE_CHECKING:
     from evalcli.comparing.data import Comparison
@@ -55,11 +55,7 @@ def _gates(comparison: Comparison) -> str:
 
 
 def _findings(comparison: Comparison) -> str:
-    lines = [
-        f"<li><strong>{text(one.level)}</strong> {text(one.text)}{f'<br>{text(one.fix)}' if one.fix else ''}</li>"
-        for one in comparison.findings
-    ]
-    return f"<ul>{''.join(lines)}</ul>" if lines else ""
+    return finding_list(comparison.findings)
 
 
 def _metrics(comparison: Comparison) -> str:

@@ -15,7 +15,7 @@ from evalcli.report import Value
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from evalcli.report import Report
+    from evalcli.report import Finding, Report
 
 _ENTITIES = str.maketrans({char: f"&#{ord(char)};" for char in "&<>\"'`={}$\\"})
 NAME = 60
@@ -113,9 +113,14 @@ def _gates(report: Report) -> str:
 
 
 def _findings(report: Report) -> str:
+    return finding_list(report.findings)
+
+
+def finding_list(findings: Iterable[Finding]) -> str:
+    """What was noticed, of a report or a comparison."""
     lines = [
         f"<li><strong>{text(one.level)}</strong> {text(one.text)}{f'<br>{text(one.fix)}' if one.fix else ''}</li>"
-        for one in report.findings
+        for one in findings
     ]
     return f"<ul>{''.join(lines)}</ul>" if lines else ""
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from evalcli.renderers import contents, weak_words, wording
 from evalcli.renderers.bands import cells
 from evalcli.renderers.escape import markdown, markdown_name
+from evalcli.renderers.markdown_parts import finding_list, table, titled
 from evalcli.report import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from evalcli.report import Number, Report
 
 
@@ -19,31 +18,21 @@ def render_markdown(report: Report) -> str:
     """Headline, metrics, classes, confusion, findings and gates, each under its heading where there is any."""
     parts = [
         ["# Evaluation report", *_headline(report), *_facts(report)],
-        _titled("Gates", _gates(report)),
-        _titled("Findings", _findings(report)),
-        _titled("Metrics", _metrics(report)),
-        _titled("Outputs", _outputs(report)),
-        _titled("Errors", _residuals(report)),
-        _titled(wording.nouns(report)[1].title(), _classes(report)),
-        _titled("By support", _bands(report)),
-        _titled("Confusion matrix", _matrix(report)),
-        _titled("Most confused", _pairs(report)),
+        titled("Gates", _gates(report)),
+        titled("Findings", finding_list(report.findings)),
+        titled("Metrics", _metrics(report)),
+        titled("Outputs", _outputs(report)),
+        titled("Errors", _residuals(report)),
+        titled(wording.nouns(report)[1].title(), _classes(report)),
+        titled("By support", _bands(report)),
+        titled("Confusion matrix", _matrix(report)),
+        titled("Most confused", _pairs(report)),
         _calibration(report),
         *_slices(report),
         _weak(report),
-        _titled(f"Worst {wording.nouns(report)[1]}", _worst(report)),
+        titled(f"Worst {wording.nouns(report)[1]}", _worst(report)),
     ]
     return "\n\n".join("\n\n".join(blocks) for blocks in parts if blocks) + "\n"
-
-
-def _titled(heading: str, block: str) -> list[str]:
-    return [f"## {heading}", block] if block else []
-
-
-def _table(heads: Iterable[str], align: str, rows: Iterable[Iterable[str]]) -> str:
-    marks = {"l": "---", "r": "---:"}
-    lines = [heads, (marks[side] for side in align), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _headline(report: Report) -> list[str]:
@@ -68,14 +57,14 @@ def _facts(report: Report) -> list[str]:
     if clustered := wording.clustered(report.clustered):
         rows.append(("clustered", markdown(clustered)))
     rows += [("file", f"{markdown_name(file.path)} {markdown(file.digest)}") for file in report.inputs]
-    return [_table(("", ""), "ll", rows)]
+    return [table(("", ""), "ll", rows)]
 
 
 def _metrics(report: Report) -> str:
     if any(value.low is not None for value in report.metrics.values()):
         rows = [[markdown(name), *_interval(name, value)] for name, value in report.metrics.items()]
-        return _table(("metric", "value", "low", "high"), "lrrr", rows)
-    return _table(
+        return table(("metric", "value", "low", "high"), "lrrr", rows)
+    return table(
         ("metric", "value"), "lr", [(markdown(name), wording.spoken(name, v)) for name, v in report.metrics.items()]
     )
 
@@ -93,7 +82,7 @@ def _outputs(report: Report) -> str:
     for row in report.per_output:
         values = (wording.spoken(name, row.metrics.get(name, Value(None))) for name in names)
         rows.append([markdown_name(row.name), *values])
-    return _table(("output", *map(wording.title, names)), "l" + "r" * len(names), rows)
+    return table(("output", *map(wording.title, names)), "l" + "r" * len(names), rows)
 
 
 def _residuals(report: Report) -> str:
@@ -106,7 +95,7 @@ def _residuals(report: Report) -> str:
     for each in report.residuals:
         name = markdown_name(each.output) if several else "prediction − target"
         rows.append([name, *(wording.residual(value) for _, value in each.quantiles)])
-    return _table(("output" if several else "", *heads), "l" + "r" * len(heads), rows)
+    return table(("output" if several else "", *heads), "l" + "r" * len(heads), rows)
 
 
 def _classes(report: Report) -> str:
@@ -125,7 +114,7 @@ def _classes(report: Report) -> str:
             averages = [report.metrics.get(f"{name}_{suffix}") for name in columns]
             rows.append([label, *("" if v is None else wording.ratio(v.value) for v in averages), total, ""])
     heads = (wording.nouns(report)[0], *columns.values(), "support", "predicted")
-    return _table(heads, "l" + "r" * (len(columns) + 2), rows)
+    return table(heads, "l" + "r" * (len(columns) + 2), rows)
 
 
 def _matrix(report: Report) -> str:
@@ -139,7 +128,7 @@ def _matrix(report: Report) -> str:
         cells = [f"{count(number)} ({_share(number, sum(row))})" if number else "0" for number in row]
         cells[i] = f"**{cells[i]}**"
         rows.append([names[i], *cells])
-    return _table(("target ↓ prediction →", *names), "l" + "r" * len(names), rows)
+    return table(("target ↓ prediction →", *names), "l" + "r" * len(names), rows)
 
 
 def _share(part: Number, whole: Number) -> str:
@@ -156,12 +145,12 @@ def _pairs(report: Report) -> str:
         for target, guess, number, support in pairs
     ]
     one, other, whole = contents.pair_heads(report)
-    return _table((one, other, "count", whole), "llrr", rows) if rows else ""
+    return table((one, other, "count", whole), "llrr", rows) if rows else ""
 
 
 def _bands(report: Report) -> str:
     heads, lines = cells(report)
-    return _table(("classes with", *heads), "l" + "r" * len(heads), lines) if lines else ""
+    return table(("classes with", *heads), "l" + "r" * len(heads), lines) if lines else ""
 
 
 def _worst(report: Report) -> str:
@@ -175,7 +164,7 @@ def _worst(report: Report) -> str:
         [markdown_name(row.name), *(wording.ratio(row.metrics[name].value) for name in columns), count(row.support)]
         for row in rows
     ]
-    return _table((wording.nouns(report)[0], *columns.values(), "support"), "l" + "r" * (len(columns) + 1), found)
+    return table((wording.nouns(report)[0], *columns.values(), "support"), "l" + "r" * (len(columns) + 1), found)
 
 
 def _calibration(report: Report) -> list[str]:
@@ -186,7 +175,7 @@ def _calibration(report: Report) -> list[str]:
     rows = [
         (wording.span(one), count(one.n), wording.ratio(one.confidence), wording.ratio(one.accuracy)) for one in bins
     ]
-    block = _table((f"probability ({report.calibration.of})", "rows", "mean", "came true"), "lrrr", rows)
+    block = table((f"probability ({report.calibration.of})", "rows", "mean", "came true"), "lrrr", rows)
     facts = "\n".join(f"- {markdown(fact)}" for fact in contents.calibration_facts(report))
     return ["## Calibration", block, *([facts] if facts else [])]
 
@@ -205,7 +194,7 @@ def _slices(report: Report) -> list[list[str]]:
         titles = [markdown(wording.title(name)) for name in names]
         titles[1:1] = ["interval"] if any(sure) else []
         heads, sides = ("slice", *titles, "n"), "lr" + ("l" if any(sure) else "") + "r" * len(names)
-        parts.append([f"## By {markdown_name(by)}", _table(heads, sides, cells)])
+        parts.append([f"## By {markdown_name(by)}", table(heads, sides, cells)])
     return parts
 
 
@@ -222,18 +211,9 @@ def _weak(report: Report) -> list[str]:
     return [
         "## Weak slices",
         markdown(weak_words.headline(scan)),
-        *([_table(heads, "lrrrrrr", rows)] if rows else []),
+        *([table(heads, "lrrrrrr", rows)] if rows else []),
         said,
     ]
-
-
-def _findings(report: Report) -> str:
-    lines = []
-    for finding in report.findings:
-        lines.append(f"- **{markdown(finding.level)}** {markdown(finding.text)}")
-        if finding.fix:
-            lines.append(f"  - {markdown(finding.fix)}")
-    return "\n".join(lines)
 
 
 def _gates(report: Report) -> str:
@@ -245,4 +225,4 @@ def _gates(report: Report) -> str:
         interval = [markdown(wording.ends(verdict))] if sure else []
         rows.append([markdown_name(verdict.rule), value, *interval, bound, word, markdown(verdict.reason)])
     heads = ("gate", "value", *(["interval"] if sure else []), "bound", "status", "")
-    return _table(heads, "lrlrll" if sure else "lrrll", rows) if rows else ""
+    return table(heads, "lrlrll" if sure else "lrrll", rows) if rows else ""

@@ -28,9 +28,9 @@ from evalcli.renderers.screen import (
 from evalcli.renderers.slices import slice_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from evalcli.report import ClassRow, Report, Verdict
+    from evalcli.report import ClassRow, Finding, Report, Verdict
 
 _MANY = 100
 """Classes up to which each has its row on screen."""
@@ -335,8 +335,13 @@ def _bands(report: Report, screen: Screen) -> list[Text]:
 
 
 def _findings(report: Report, screen: Screen) -> list[Text]:
+    return finding_lines(report.findings, screen)
+
+
+def finding_lines(findings: Iterable[Finding], screen: Screen) -> list[Text]:
+    """What was noticed, of a report or a comparison."""
     lines = []
-    for finding in report.findings:
+    for finding in findings:
         sign, style = _SIGN.get(finding.level, ("·", ""))
         first, *more = prose(finding.text, screen, hang=2)
         lines += [screen.say(sign, style) + first[1:], *more]
