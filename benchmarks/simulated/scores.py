@@ -26,7 +26,7 @@ from evalcli.metrics.roc import Ranking, auroc_variance, partial_auroc
 from evalcli.metrics.roc import auroc as exact_auroc
 from evalcli.metrics.roc import average_precision as exact_average_precision
 from evalcli.metrics.selective import accuracy_at_coverage, aurc, excess_aurc
-from evalcli.uncertainty import ranks
+from evalcli.uncertainty import rankestimates, ranks
 from evalcli.uncertainty.bins import calibration_interval
 from evalcli.uncertainty.coupling import SampledInfluences
 from evalcli.uncertainty.curves import curve_interval, selective_interval
@@ -71,7 +71,7 @@ def auroc(positives: int, negatives: int, distance: float) -> Callable[[Rng], Dr
 
     def draw(rng: Rng) -> Drawn:
         ranking = ranking_of(rng.normal(distance, 1, positives), rng.normal(0, 1, negatives))
-        estimate = ranks.auroc_estimate(ranking)
+        estimate = rankestimates.auroc_estimate(ranking)
         assert estimate is not None
         return truth, {"evalcli": ranks.rank_interval(estimate, CONFIDENCE, "delong"), "logit": logit(ranking)}
 
@@ -89,8 +89,8 @@ def logit(ranking: Ranking) -> Interval | None:
 
 
 RANKS = {
-    "auroc": (ranks.auroc_estimate, "delong"),
-    "average_precision": (ranks.average_precision_estimate, "influence"),
+    "auroc": (rankestimates.auroc_estimate, "delong"),
+    "average_precision": (rankestimates.average_precision_estimate, "influence"),
 }
 
 
@@ -146,7 +146,7 @@ def average_precision(rows: int, share: float, distance: float) -> Callable[[Rng
     def draw(rng: Rng) -> Drawn:
         positives = max(int(rng.binomial(rows, share)), 1)
         ranking = ranking_of(rng.normal(distance, 1, positives), rng.normal(0, 1, rows - positives))
-        estimate = ranks.average_precision_estimate(ranking)
+        estimate = rankestimates.average_precision_estimate(ranking)
         assert estimate is not None
         return truth(), {"evalcli": ranks.rank_interval(estimate, CONFIDENCE, "influence")}
 

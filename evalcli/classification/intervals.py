@@ -16,7 +16,7 @@ import numpy as np
 from evalcli.classification.together import coupling_of, pairs_of
 from evalcli.metrics.counts import Pairs
 from evalcli.report import Value
-from evalcli.uncertainty import bins, means, ranks
+from evalcli.uncertainty import bins, means, rankestimates, ranks
 from evalcli.uncertainty.bins import SIDES
 from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.counted import CountIntervals
@@ -244,7 +244,9 @@ class Intervals:
         known = self._estimates.setdefault(name.base, {})
 
         def estimated(ranking: Ranking) -> Any:
-            squares = ranks.Squares(*(self._grown * side for side in ranks.Squares.of(ranking, overall)))
+            squares = rankestimates.Squares(
+                *(self._grown * side for side in rankestimates.Squares.of(ranking, overall))
+            )
             return estimate(ranking, squares)
 
         new = [ranking for ranking in rankings if id(ranking) not in known]  # means and classes ask for the same ones
@@ -352,8 +354,8 @@ Method = Callable[[Intervals, "MetricName", float], Interval | None]
 
 
 RANKS: dict[str, tuple[Callable[..., Any], str]] = {
-    "auroc": (ranks.auroc_estimate, "delong"),
-    "average_precision": (ranks.average_precision_estimate, "influence"),
+    "auroc": (rankestimates.auroc_estimate, "delong"),
+    "average_precision": (rankestimates.average_precision_estimate, "influence"),
 }
 _METHODS: dict[str, Method | None] = {
     "KeyTable": Intervals._of_ranks,

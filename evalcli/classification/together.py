@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from evalcli.classification.score_results import ScoreResults
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.coupling import PairInfluences
-    from evalcli.uncertainty.ranks import RankEstimate
+    from evalcli.uncertainty.rankestimates import RankEstimate
 
 
 def coupling_of(

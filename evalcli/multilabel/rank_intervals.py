@@ -17,7 +17,7 @@ import numpy as np
 
 from evalcli.metrics.registry import METRICS
 from evalcli.metrics.roc import Certified
-from evalcli.uncertainty import ranks
+from evalcli.uncertainty import rankestimates, ranks
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.rankinfluences import RowInfluence, influences
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 RANKS: dict[str, tuple[Callable[..., Any], str]] = {
-    "auroc": (ranks.auroc_estimate, "delong"),
-    "average_precision": (ranks.average_precision_estimate, "influence"),
+    "auroc": (rankestimates.auroc_estimate, "delong"),
+    "average_precision": (rankestimates.average_precision_estimate, "influence"),
 }
 
 
@@ -108,11 +108,11 @@ class RankIntervals:
     def _rankings(self) -> list[Ranking]:
         """The rankings of the labels, as finely as their variances need."""
         assert self._scored is not None
-        return [ranks.coarse(ranking) for ranking in self._scored.rankings]
+        return [rankestimates.coarse(ranking) for ranking in self._scored.rankings]
 
     def _pooled(self, base: str, scored: ScoreValues, value: float) -> Interval | None:
         """That of a micro average: the errors of a row's cells may all go the same way."""
-        pooled = ranks.coarse(scored.pooled)
+        pooled = rankestimates.coarse(scored.pooled)
         if not pooled.defined:
             return None
         sides, error, single = influences(base, pooled), 0.0, 0.0
@@ -149,6 +149,6 @@ class RankIntervals:
         return None if found is None else replace(found, method=f"{found.method} (bound)")
 
 
-def _squares(ranking: Ranking, weight: float) -> ranks.Squares:
+def _squares(ranking: Ranking, weight: float) -> rankestimates.Squares:
     """Those of both sides, whose rows weigh so much."""
-    return ranks.Squares(ranking.positives * weight, ranking.negatives * weight)
+    return rankestimates.Squares(ranking.positives * weight, ranking.negatives * weight)

@@ -26,7 +26,6 @@ _CAPS = ((40, 24), (32, 12), (20, 10), (12, 6))
 """Cells of a row's place and of class names beside it: the first that fit."""
 _METRIC = 40
 """Cells of a metric with the class that it is of."""
-_SIGN = {"warning": ("!", "bold yellow"), "info": ("i", "bold cyan")}
 _COLUMNS = ("support", "both right", "fixed", "broken", "changed", "both wrong")
 
 

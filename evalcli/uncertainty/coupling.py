@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.rankestimates import coarse
 from evalcli.uncertainty.rankinfluences import RowInfluence
-from evalcli.uncertainty.ranks import coarse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.rank_sample import SampledRows
     from evalcli.metrics.roc import Ranking
-    from evalcli.uncertainty.ranks import RankEstimate
+    from evalcli.uncertainty.rankestimates import RankEstimate
 
 LEAST_ROWS = 20
 """Fewer rows do not tell."""

@@ -25,7 +25,7 @@ from evalcli.uncertainty.clusters import freedom, inflation, seen_inflation, sur
 from evalcli.uncertainty.curves import curve_influence
 from evalcli.uncertainty.intervals import Interval, by_variance
 from evalcli.uncertainty.quantiles import t_quantile
-from evalcli.uncertainty.ranks import placements, precision_influence
+from evalcli.uncertainty.rankestimates import placements, precision_influence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.metrics.roc import auroc
-from evalcli.uncertainty.ranks import placements, precision_influence
+from evalcli.uncertainty.rankestimates import placements, precision_influence
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray

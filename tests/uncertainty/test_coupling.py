@@ -8,8 +8,8 @@ import pytest
 from evalcli.metrics.rank_sample import SampledRows
 from evalcli.metrics.ranking import KeyTable
 from evalcli.uncertainty.coupling import SampledInfluences, of_cells
+from evalcli.uncertainty.rankestimates import auroc_estimate, average_precision_estimate
 from evalcli.uncertainty.rankinfluences import RowInfluence
-from evalcli.uncertainty.ranks import auroc_estimate, average_precision_estimate
 
 RNG = np.random.default_rng(3)
 ESTIMATES = {"auroc": auroc_estimate, "average_precision": average_precision_estimate}

@@ -7,17 +7,9 @@ from evalcli.metrics.ranking import KeyTable, auroc_ovo
 from evalcli.metrics.roc import auroc, auroc_variance, average_precision
 from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.paired import PairedInfluence, ranked_difference
+from evalcli.uncertainty.rankestimates import Squares, _jackknife, auroc_estimate, average_precision_estimate, newcombe
 from evalcli.uncertainty.rankinfluences import RowInfluence
-from evalcli.uncertainty.ranks import (
-    Squares,
-    _jackknife,
-    auroc_estimate,
-    average_precision_estimate,
-    mean_interval,
-    newcombe,
-    pairs_interval,
-    rank_interval,
-)
+from evalcli.uncertainty.ranks import mean_interval, pairs_interval, rank_interval
 
 CONFIDENCE = Confidence()
 
