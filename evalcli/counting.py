@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evalcli.engine import Placement, Progress
     from evalcli.layout import Layout
     from evalcli.metrics.registry import MetricName
-    from evalcli.own import OwnMetrics
+    from evalcli.own.metrics import OwnMetrics
     from evalcli.sources.base import Array, Batch, InputFile, Source
     from evalcli.task import Choices, Task
 

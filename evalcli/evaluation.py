@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from evalcli.counting import Outcome, Shown
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
-    from evalcli.own import OwnMetric
-    from evalcli.ownvalues import OwnValues
+    from evalcli.own.metrics import OwnMetric
+    from evalcli.own.values import OwnValues
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices
     from evalcli.uncertainty.intervals import Interval
@@ -133,7 +133,7 @@ def measure(  # noqa: PLR0913  # likewise
             rereads=True,
         )
         if own:
-            from evalcli.own import OwnMetrics
+            from evalcli.own.metrics import OwnMetrics
 
             if choices.confidence is not None and source.clustered is None:
                 source.number_rows()
@@ -178,7 +178,7 @@ def _own_values(
     sure: Mapping[str, dict[str, Interval]] | None = None,
 ) -> dict[str, Value]:
     """What each of the caller's own metrics computed, of several numbers each under its name; NaN is undefined."""
-    from evalcli.ownvalues import number_names
+    from evalcli.own.values import number_names
 
     metrics = {}
     for one in own:

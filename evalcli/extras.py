@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from evalcli.evaluation import Measured
     from evalcli.expressions import Definition
     from evalcli.gates import Rule
-    from evalcli.own import OwnMetric
+    from evalcli.own.metrics import OwnMetric
     from evalcli.report import Report
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
-from evalcli.own import OwnMetric
-from evalcli.ownvalues import RAISED, failure_of
+from evalcli.own.metrics import OwnMetric
+from evalcli.own.values import RAISED, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

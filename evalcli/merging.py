@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError
 from evalcli.evidence import Evidence
-from evalcli.own import class_numbers
+from evalcli.own.metrics import class_numbers
 from evalcli.parts import About, Part, in_order, names_told, order, plan_of
 from evalcli.sources.labels import check_labels, class_order
 from evalcli.sources.scanning import joined_scans

@@ -17,9 +17,9 @@ from evalcli.evaluation import Measured, measure, report_of, with_own
 from evalcli.evidence import Evidence
 from evalcli.layout import Layout  # noqa: TC001  # the reader of parts looks at annotations
 from evalcli.metrics.registry import parse, split_address
-from evalcli.owncontributions import Contribution, OwnName  # noqa: TC001  # likewise
-from evalcli.owngroups import Sampled
-from evalcli.ownstates import NONE, OwnStates, contributed, restored
+from evalcli.own.contributions import Contribution, OwnName  # noqa: TC001  # likewise
+from evalcli.own.groups import Sampled
+from evalcli.own.states import NONE, OwnStates, contributed, restored
 from evalcli.partfile import SCHEMA, forged, pack, read_bytes, unpack
 from evalcli.plaindata import fitted, plain
 from evalcli.sources.base import Field, InputFile, Note, Scanned, Slicer, Source
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from evalcli.counting import Pass
     from evalcli.engine import Execution, Progress
-    from evalcli.own import OwnMetric
-    from evalcli.ownvalues import Failure
+    from evalcli.own.metrics import OwnMetric
+    from evalcli.own.values import Failure
     from evalcli.report import Report
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task

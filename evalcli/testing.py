@@ -36,7 +36,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from evalcli.loading import own_metric
-from evalcli.ownvalues import plain_values
+from evalcli.own.values import plain_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

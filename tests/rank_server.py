@@ -17,7 +17,7 @@ from typing import Any
 import torch.distributed  # noqa: F401
 
 import evalcli.cli.report
-import evalcli.distributed  # noqa: F401
+import evalcli.distributed.shares  # noqa: F401
 
 
 def become(one: dict[str, Any]) -> None:

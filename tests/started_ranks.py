@@ -17,12 +17,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evalcli.distributed import Job, count_together
+from evalcli.distributed.ranks import Ranks
+from evalcli.distributed.shares import Job, count_together
 from evalcli.engine import Execution
 from evalcli.errors import EvalError
 from evalcli.launch import Launch
 from evalcli.parts import report_of_part
-from evalcli.ranks import Ranks
 from evalcli.renderers.json import render_json
 from evalcli.sources.base import Scan, Selection, told_every
 from evalcli.task import Choices
@@ -44,7 +44,7 @@ OWN_VARIABLES = (
 
 BROKEN = """
 import os, signal, sys, time
-from evalcli.ranks import Ranks
+from evalcli.distributed.ranks import Ranks
 real = Ranks.{when}
 def broken(self, *args):
     if "{at}" in ("", getattr(args[0], "__name__", "")):

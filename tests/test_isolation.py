@@ -88,8 +88,9 @@ def test_tensor_reports_import_nothing_heavy_and_touch_nothing_else(tmp_path, da
 
 NOT_ASKED = (
     "numpy.polynomial", "evalcli.classification.slices", "evalcli.classification.clusters", "evalcli.clusterpasses",
-    "evalcli.clustergroups", "evalcli.scantables", "evalcli.searched", "evalcli.expressions", "evalcli.definitions",
-    "evalcli.own", "evalcli.comparing", "evalcli.multilabel", "evalcli.regression.states", "evalcli.ondevice",
+    "evalcli.clustergroups", "evalcli.scanning.tables", "evalcli.searched", "evalcli.expressions",
+    "evalcli.definitions", "evalcli.own.metrics", "evalcli.comparing",
+    "evalcli.multilabel", "evalcli.regression.states", "evalcli.ondevice",
     "evalcli.uncertainty.clusters", "evalcli.uncertainty.clusterbins", "evalcli.uncertainty.comparison",
     "evalcli.uncertainty.paired", "evalcli.uncertainty.curves", "evalcli.sources.duck", "evalcli.sources.table",
     "evalcli.renderers.html", "evalcli.renderers.json", "evalcli.api", "evalcli.modular",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evalcli.api.partial import Part
     from evalcli.evaluation import Measured
     from evalcli.expressions import Definition
-    from evalcli.own import OwnMetric
+    from evalcli.own.metrics import OwnMetric
     from evalcli.task import Choices
 
 

@@ -182,7 +182,7 @@ class Reporter:
         if self.scan is None or self.source.scanned is None:
             return None
         from evalcli.classification.scan import USUAL
-        from evalcli.weakslices import judged
+        from evalcli.scanning.weakslices import judged
 
         metric = self.source.scanned.asked.metric or USUAL
         return judged(self.source.scanned, self.scan, metric, self.names, self.choices.confidence)

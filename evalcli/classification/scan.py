@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalcli.errors import UsageError
-from evalcli.scantables import SIDES, Rows, scanned_metric
+from evalcli.scanning.tables import SIDES, Rows, scanned_metric
 
 if TYPE_CHECKING:
     from evalcli.classification.prepare import Labels
-    from evalcli.scantables import ScanTables
+    from evalcli.scanning.tables import ScanTables
     from evalcli.sources.base import Array
     from evalcli.task import Task
 

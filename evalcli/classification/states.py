@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from evalcli.counting import Plan
     from evalcli.metrics.base import Saveable
     from evalcli.metrics.keycolumn import KeyColumn
-    from evalcli.scantables import Rows, ScanTables
+    from evalcli.scanning.tables import Rows, ScanTables
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
 
@@ -81,7 +81,7 @@ class ClassificationPass:
             self.scores.update(labels)
         if self.scan is not None and self.scan_rows is not None and self.plan.layout.inner == 1:
             from evalcli.classification.scan import count
-            from evalcli.scantables import searched_codes
+            from evalcli.scanning.tables import searched_codes
 
             count(self.scan, self.scan_rows, labels, searched_codes(labels.groups, len(self.slices)))
         if self.clusters is not None:
@@ -223,7 +223,7 @@ class ClassificationPass:
             raise ValueError("another family of tasks")
         scan = None
         if self.scan is not None or other.scan is not None:
-            from evalcli.scantables import scan_under
+            from evalcli.scanning.tables import scan_under
 
             scan = scan_under(self.scan, other.scan)
         same = self.prepare.classes == other.prepare.classes and (
@@ -340,7 +340,7 @@ def _check_scan(plan: Plan, task: Task) -> None:
 
     """
     from evalcli.classification.scan import USUAL, rows_of
-    from evalcli.scantables import SIDES
+    from evalcli.scanning.tables import SIDES
 
     assert plan.source.scanned is not None
     asked = plan.source.scanned.asked
@@ -404,8 +404,8 @@ def _empty(
     empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, waiting)
     if scanned is not None:
         from evalcli.classification.scan import USUAL, rows_of
-        from evalcli.scancounts import Hits
-        from evalcli.scantables import ALL, tables_of, until_decided
+        from evalcli.scanning.counts import Hits
+        from evalcli.scanning.tables import ALL, tables_of, until_decided
 
         empty.scan = tables_of(plan.source, Hits)
         metric = scanned.asked.metric or USUAL

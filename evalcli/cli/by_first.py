@@ -43,7 +43,7 @@ def run_in_first(launch: Launch, timeout: float | None, work: Callable[[], ExitC
         EvalError: in rank 0, which says it for all.
 
     """
-    from evalcli.ranks import LostError, Ranks
+    from evalcli.distributed.ranks import LostError, Ranks
 
     try:
         with Ranks(launch, timeout) as ranks:

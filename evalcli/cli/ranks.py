@@ -12,11 +12,11 @@ from evalcli.cli.options import selection
 from evalcli.cli.progress import Meter
 from evalcli.cli.report import tell_failed, tell_failures, tell_of_part, tell_of_ranges
 from evalcli.cli.saved import read_report
-from evalcli.distributed import Job, count_together
+from evalcli.distributed.ranks import LostError, Ranks
+from evalcli.distributed.shares import Job, count_together
 from evalcli.errors import EvalError, ExitCode
 from evalcli.gates import judge
 from evalcli.parts import encode, measured_of_part, report_of_part
-from evalcli.ranks import LostError, Ranks
 
 if TYPE_CHECKING:
     from evalcli.cli.baseline import ReportGates
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         InputOptions,
         OutputOptions,
     )
-    from evalcli.distributed import Counted
+    from evalcli.distributed.shares import Counted
     from evalcli.drops import Baseline
     from evalcli.extras import Extras
     from evalcli.gates import Basis, Rule

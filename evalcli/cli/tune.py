@@ -25,9 +25,9 @@ from evalcli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from evalcli.cli.deliver import Delivery
-    from evalcli.tune import Tuning
-    from evalcli.tune_labels import LabelTuning
-    from evalcli.tuning import Aim
+    from evalcli.tuning.candidates import Aim
+    from evalcli.tuning.choosing import Tuning
+    from evalcli.tuning.labels import LabelTuning
 
 _AIM = "What to seek"
 
@@ -66,7 +66,7 @@ class AimOptions:
             UsageError: it cannot be meant, or several were asked for.
 
         """
-        from evalcli import tuning
+        from evalcli.tuning import candidates as tuning
 
         asked = [name for name in ("maximize", "at", "cost") if getattr(self, name) is not None]
         if len(asked) > 1:
@@ -99,7 +99,7 @@ def tune(
     _check_formats(delivery)
 
     from evalcli.sources import open_source
-    from evalcli.tune import tune as choose
+    from evalcli.tuning.choosing import tune as choose
 
     with Meter(quiet=output.quiet) as progress:
         source = open_source(files.preds, files.targets, selection(inputs, choices, execution.workers), progress.share)

@@ -1,7 +1,7 @@
 """What the user's own metrics (``--metric``) gather of several models, which see the same rows.
 
 Every model has metrics of its own, over the rows that all models have, dealt to the same groups for all of them
-(:mod:`evalcli.owngroups`). Classes have the numbers that they have for all models.
+(:mod:`evalcli.own.groups`). Classes have the numbers that they have for all models.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli import owngroups
 from evalcli.clustergroups import hashed
 from evalcli.comparing.sliced import WHOLE
-from evalcli.own import Accompanied, OwnMetrics, class_numbers
-from evalcli.ownpasses import OwnPass
+from evalcli.own import groups as owngroups
+from evalcli.own.metrics import Accompanied, OwnMetrics, class_numbers
+from evalcli.own.passes import OwnPass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from evalcli.comparing.members import Member
     from evalcli.comparing.rows import Rows
     from evalcli.comparing.sliced import Slice
-    from evalcli.own import OwnMetric
-    from evalcli.ownpasses import Gathered
+    from evalcli.own.metrics import OwnMetric
+    from evalcli.own.passes import Gathered
     from evalcli.sources.base import Array, Slicer
 
 

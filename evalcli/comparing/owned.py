@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from evalcli import owngroups
 from evalcli.comparing.defined import Lies
 from evalcli.comparing.sliced import WHOLE
 from evalcli.evaluation import MEND, METRIC_FAILED
-from evalcli.ownvalues import RAISED, number_names, told_once
+from evalcli.own import groups as owngroups
+from evalcli.own.values import RAISED, number_names, told_once
 from evalcli.report import Finding
 from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.quantiles import t_two_sided
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from evalcli.comparing.own_passes import OwnPasses
     from evalcli.comparing.sliced import Slice
-    from evalcli.own import OwnMetric
-    from evalcli.owngroups import Moved
-    from evalcli.ownvalues import Failure
+    from evalcli.own.groups import Moved
+    from evalcli.own.metrics import OwnMetric
+    from evalcli.own.values import Failure
     from evalcli.uncertainty.intervals import Confidence
 
     Values = dict[str, float | None]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.sliced import Slice
     from evalcli.engine import Progress
     from evalcli.metrics.arrays import HostArray
-    from evalcli.own import OwnMetric
+    from evalcli.own.metrics import OwnMetric
     from evalcli.sources.base import Batch, InputFile
     from evalcli.task import Task
 

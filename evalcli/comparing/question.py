@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.passes import Counted
     from evalcli.expressions import Definition
     from evalcli.metrics.registry import MetricName
-    from evalcli.own import OwnMetric
+    from evalcli.own.metrics import OwnMetric
 
 ROWS = 3
 """Flipped rows of every class and kind that are named, unless asked otherwise."""

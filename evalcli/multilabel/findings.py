@@ -259,7 +259,7 @@ def weak_slice(facts: Facts) -> Finding | None:
     """The worst of the slices that a search found to be weaker than the rest."""
     if facts.report.scan is None:
         return None
-    from evalcli import weakslices
+    from evalcli.scanning import weakslices
 
     return weakslices.weak_slice(facts.report)
 

@@ -184,7 +184,7 @@ class Reporter:
         if tables is None or scanned is None:
             return None
         from evalcli.multilabel.scan import USUAL
-        from evalcli.weakslices import judged
+        from evalcli.scanning.weakslices import judged
 
         return judged(
             scanned, tables, scanned.asked.metric or USUAL, self.labels, self.plan.choices.confidence, "label"

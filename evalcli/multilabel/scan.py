@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from evalcli.errors import UsageError
 from evalcli.metrics.arrays import asnumpy
 from evalcli.metrics.multilabel import count_labels
-from evalcli.scancounts import Hits, Sums
-from evalcli.scantables import ALL, SIDES, Rows, scanned_metric, tables_of
+from evalcli.scanning.counts import Hits, Sums
+from evalcli.scanning.tables import ALL, SIDES, Rows, scanned_metric, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.metrics.multilabel import LabelCells
-    from evalcli.scantables import ScanTables
+    from evalcli.scanning.tables import ScanTables
     from evalcli.sources.base import Array, Source
 
 USUAL = "subset_accuracy"

@@ -17,7 +17,7 @@ from evalcli.metrics.label_pairs import LabelPairs
 from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel import scan as scanning
 from evalcli.multilabel.prepare import make_prepare
-from evalcli.scantables import scan_under, searched_codes, until_decided
+from evalcli.scanning.tables import scan_under, searched_codes, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, places_to_wait, saved_slices, share_of, within
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.multilabel.prepare import Cells, Prepare
     from evalcli.multilabel.scoring import LabelScores, Scoring
-    from evalcli.scantables import ScanTables
+    from evalcli.scanning.tables import ScanTables
     from evalcli.sources.base import Array, Batch, Slicer
     from evalcli.task import Task
 

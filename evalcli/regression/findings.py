@@ -292,7 +292,7 @@ def _weak_slice(facts: Facts) -> Finding | None:
     """The worst of the slices that a search found to be weaker than the rest."""
     if facts.report.scan is None:
         return None
-    from evalcli.weakslices import weak_slice
+    from evalcli.scanning.weakslices import weak_slice
 
     return weak_slice(facts.report)
 

@@ -153,7 +153,7 @@ class Reporter:
         if tables is None or scanned is None:
             return None
         from evalcli.regression.scan import USUAL
-        from evalcli.weakslices import judged
+        from evalcli.scanning.weakslices import judged
 
         return judged(scanned, tables, scanned.asked.metric or USUAL, self.outputs, self.choices.confidence, "output")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.errors import UsageError
-from evalcli.scantables import scanned_metric
+from evalcli.scanning.tables import scanned_metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,8 +24,8 @@ from evalcli.metrics.residuals import ResidualTable
 from evalcli.metrics.values import SMALLEST_VALUE, ValueState, feed
 from evalcli.regression import scan as scanning
 from evalcli.regression.prepare import Prepare
-from evalcli.scancounts import Sums
-from evalcli.scantables import ScanTables, scan_under, searched_codes, tables_of, until_decided
+from evalcli.scanning.counts import Sums
+from evalcli.scanning.tables import ScanTables, scan_under, searched_codes, tables_of, until_decided
 from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, places_to_wait, saved_slices, share_of
 
 if TYPE_CHECKING:

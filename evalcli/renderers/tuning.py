@@ -9,14 +9,14 @@ from evalcli.renderers.json import document
 from evalcli.renderers.screen import INDENT, Screen, indented, table, wrapped
 from evalcli.renderers.tuning_labels import label_lines, sought
 from evalcli.renderers.wording import ratio, title
-from evalcli.tune_labels import LabelTuning
+from evalcli.tuning.labels import LabelTuning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.text import Text
 
-    from evalcli.tune import Tuning
+    from evalcli.tuning.choosing import Tuning
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _ROWS = 5

@@ -10,7 +10,7 @@ from evalcli.renderers.wording import ratio, title
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from evalcli.tune_labels import LabelChoice, LabelTuning
+    from evalcli.tuning.labels import LabelChoice, LabelTuning
 
 _LISTED = 100
 """Labels up to which each has its row."""

@@ -7,11 +7,11 @@ import pytest
 
 from evalcli.classification.prepare import Labels
 from evalcli.classification.scan import count
-from evalcli.scancounts import Hits
-from evalcli.scantables import Rows, ScanTables
+from evalcli.scanning.counts import Hits
+from evalcli.scanning.tables import Rows, ScanTables
+from evalcli.scanning.weakslices import judged
 from evalcli.sources.base import Scan, Scanned, Slicer
 from evalcli.uncertainty.intervals import Confidence
-from evalcli.weakslices import judged
 
 
 def simulated(rng, rows, share, sizes=(2, 3, 5, 8)):

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import evalcli
-from evalcli import owngroups
 from evalcli.errors import UsageError
+from evalcli.own import groups as owngroups
 from evalcli.sources.base import Batch
 from evalcli.sources.origins import Origin, mark_of_rows
 

@@ -190,7 +190,7 @@ def counting(self, view, offset):
     real(self, view, offset)
 RawFile.read_into = counting
 import sys
-from evalcli.ranks import Ranks
+from evalcli.distributed.ranks import Ranks
 from evalcli.sources import digest
 digest.PIECE = 1 << 16
 settle = Ranks.settle

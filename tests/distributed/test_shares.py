@@ -138,8 +138,8 @@ def test_codes_become_those_of_the_whole() -> None:
 
 
 def test_rows_that_nobody_or_two_have_read_are_no_verdict() -> None:
+    from evalcli.distributed.shared import covered
     from evalcli.plaindata import plain
-    from evalcli.shared import covered
 
     def read(*files: InputFile, whole: tuple[str, ...] = ("a",)) -> Any:
         return covered([[plain((file,)), [], 0] for file in files], Share(None, tuple((name, 1) for name in whole)))

@@ -229,7 +229,7 @@ def test_gates_on_intervals_of_slices(lay, run):
 
 
 def test_no_interval_of_more_slices_than_few(lay, run, monkeypatch):
-    from evalcli import owngroups
+    from evalcli.own import groups as owngroups
 
     lay("labels", ".csv")
     monkeypatch.setattr(owngroups, "MOST_SLICES", 1)  # each part alone has as many

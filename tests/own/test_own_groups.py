@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import evalcli
-from evalcli import owngroups
+from evalcli.own import groups as owngroups
 from evalcli.sources.base import Batch
 from evalcli.sources.origins import Origin
 

@@ -8,10 +8,10 @@ import pytest
 from memory_source import MemorySource
 
 import evalcli
-from evalcli import owngroups
 from evalcli.loading import own_metrics
-from evalcli.own import OwnMetrics
-from evalcli.ownpasses import OwnPass
+from evalcli.own import groups as owngroups
+from evalcli.own.metrics import OwnMetrics
+from evalcli.own.passes import OwnPass
 from evalcli.sources.origins import Origin, identities, mark_of
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence

@@ -275,8 +275,8 @@ def test_the_reason_of_a_failed_gate_has_digits_of_any_size():
 
 
 def test_a_threshold_is_not_tuned_on_values():
-    from evalcli.tune import tune
-    from evalcli.tuning import maximize
+    from evalcli.tuning.candidates import maximize
+    from evalcli.tuning.choosing import tune
 
     for choices in (Choices(), Choices(task="regression")):
         with pytest.raises(UsageError, match="a threshold belongs to a binary task, and this one is regression"):

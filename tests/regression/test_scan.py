@@ -13,14 +13,14 @@ from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules
 from evalcli.report import Report
-from evalcli.scancounts import Sums
-from evalcli.scantables import ScanTables
+from evalcli.scanning.counts import Sums
+from evalcli.scanning.tables import ScanTables
+from evalcli.scanning.weakslices import judged
 from evalcli.sources import open_source
 from evalcli.sources.base import Scan, Scanned, Selection, Slicer
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.twoshares import benjamini_hochberg
-from evalcli.weakslices import judged
 
 EVERY = Scan(("*",))
 

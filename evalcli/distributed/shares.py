@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli import __version__
 from evalcli.counting import Outcome, Plan
+from evalcli.distributed.firstfault import raise_first
+from evalcli.distributed.shared import covered, files_told, rows_before, said_of_all, tell_faults, united
 from evalcli.engine import accumulate, batch_rows, place, worker_count
 from evalcli.errors import EvalError, InputError
 from evalcli.evaluation import check_scores, row_bytes
 from evalcli.evidence import Evidence
-from evalcli.firstfault import raise_first
 from evalcli.layout import find_layout
 from evalcli.metrics.threads import usable_cores
-from evalcli.own import OwnMetrics
-from evalcli.owncontributions import Contribution, OwnName, names_of
-from evalcli.ownstates import NONE, contributed, restored
+from evalcli.own.contributions import Contribution, OwnName, names_of
+from evalcli.own.metrics import OwnMetrics
+from evalcli.own.states import NONE, contributed, restored
 from evalcli.partfile import pack, unpack
 from evalcli.parts import Part, order, part_of
 from evalcli.plaindata import fitted, plain
 from evalcli.report import Run
-from evalcli.shared import covered, files_told, rows_before, said_of_all, tell_faults, united
 from evalcli.sources.relabelled import Nothing, Relabelled
 from evalcli.sources.share import Share, open_by_one, open_share
 
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from evalcli.counting import Pass
+    from evalcli.distributed.ranks import Ranks
     from evalcli.engine import Execution, Progress
     from evalcli.launch import Launch
-    from evalcli.own import OwnMetric
-    from evalcli.ownstates import OwnStates
-    from evalcli.ranks import Ranks
+    from evalcli.own.metrics import OwnMetric
+    from evalcli.own.states import OwnStates
     from evalcli.sources.base import InputFile, Scan, Selection, Source
     from evalcli.sources.digest import Pieces
     from evalcli.task import Choices, Task

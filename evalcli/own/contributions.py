@@ -14,7 +14,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evalcli.ownvalues import Failure  # noqa: TC001  # the reader of parts looks at annotations
+from evalcli.own.values import Failure  # noqa: TC001  # the reader of parts looks at annotations
 from evalcli.partfile import pack
 from evalcli.plaindata import plain
 from evalcli.sources.base import InputFile  # noqa: TC001  # likewise
@@ -22,7 +22,7 @@ from evalcli.sources.base import InputFile  # noqa: TC001  # likewise
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from evalcli.own import OwnMetric
+    from evalcli.own.metrics import OwnMetric
     from evalcli.sources.base import Array
 
     State = Mapping[str, Array]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli import __version__
-from evalcli.cuts import Thresholds
 from evalcli.errors import InputError
 from evalcli.metrics import formulas
 from evalcli.metrics.labels import Counts
@@ -17,7 +16,8 @@ from evalcli.metrics.multilabel import hamming_loss, per_label, pooled_labels
 from evalcli.reporting import records
 from evalcli.scorekind import nothing_to_cut
 from evalcli.threshold import SCHEMA
-from evalcli.tuning import choose, measures
+from evalcli.tuning.candidates import choose, measures
+from evalcli.tuning.cuts import Thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evalcli.report import InputRecord, Number
     from evalcli.sources.base import InputFile, Note, Source
     from evalcli.task import Task
-    from evalcli.tuning import Aim, Choice
+    from evalcli.tuning.candidates import Aim, Choice
 
 _AVERAGED: dict[str, Callable[[Counts], Any]] = {
     "f1": formulas.f1,

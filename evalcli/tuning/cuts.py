@@ -14,7 +14,7 @@ from evalcli.threshold import as_stored
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evalcli.tuning import Choice
+    from evalcli.tuning.candidates import Choice
 
 _ULPS = 8
 """How many float64 to each side are tried for a probability whose logit is the cut."""

@@ -16,8 +16,8 @@ from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.task import Choices
 from evalcli.threshold import parse_chosen
-from evalcli.tune import tune
-from evalcli.tuning import at, cost, maximize
+from evalcli.tuning.candidates import at, cost, maximize
+from evalcli.tuning.choosing import tune
 
 RUN = Execution(workers=1)
 

@@ -19,7 +19,7 @@ import numpy as np
 from evalcli.errors import UsageError
 from evalcli.metrics.registry import parse
 from evalcli.report import Finding
-from evalcli.scanclusters import EVERYWHERE
+from evalcli.scanning.clusters import EVERYWHERE
 from evalcli.searched import LeastShown, Scan, WeakSlice
 from evalcli.sources.scanning import decided
 from evalcli.sources.slicing import escaped
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.report import Report
-    from evalcli.scanclusters import ClusteredRows, Place
-    from evalcli.scancounts import Part
-    from evalcli.scantables import ScanTables
+    from evalcli.scanning.clusters import ClusteredRows, Place
+    from evalcli.scanning.counts import Part
+    from evalcli.scanning.tables import ScanTables
     from evalcli.sources.base import Scanned
     from evalcli.uncertainty.intervals import Interval
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli import owngroups
 from evalcli.metrics.arrays import tensor_of
-from evalcli.ownvalues import RAISED, failure_of, plain_values
+from evalcli.own import groups as owngroups
+from evalcli.own.values import RAISED, failure_of, plain_values
 from evalcli.slicepasses import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from evalcli.own import OwnMetric, OwnMetrics, OwnRows
-    from evalcli.ownvalues import Failure
+    from evalcli.own.metrics import OwnMetric, OwnMetrics, OwnRows
+    from evalcli.own.values import Failure
     from evalcli.sources.base import Array, Batch, Slicer
     from evalcli.uncertainty.intervals import Interval
 

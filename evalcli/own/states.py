@@ -1,6 +1,6 @@
 """The states of the caller's own metrics as arrays: what a part holds of them, and what ranks send.
 
-Whoever reads rows makes one contribution (:mod:`evalcli.owncontributions`). Adding up parts lays their contributions
+Whoever reads rows makes one contribution (:mod:`evalcli.own.contributions`). Adding up parts lays their contributions
 side by side, in the order of the names of the files; only a report merges them, one after the other in that order. So
 no order and no tree of merges shows in the result, and adding up runs no strange code. Rows that were in memory are of
 no file: such contributions are in the order of what they hold. Before the name of an array stands the number of its
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.ownarrays import loaded, state_of
-from evalcli.owncontributions import (
+from evalcli.own.arrays import loaded, state_of
+from evalcli.own.contributions import (
     Contributed,
     Contribution,
     GroupSeen,
@@ -27,16 +27,16 @@ from evalcli.owncontributions import (
     in_order,
     names_of,
 )
-from evalcli.owngroups import GROUPS, are_few
-from evalcli.ownvalues import RAISED, OwnValues, failure_of, plain_values, told_once
+from evalcli.own.groups import GROUPS, are_few
+from evalcli.own.values import RAISED, OwnValues, failure_of, plain_values, told_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from evalcli.own import OwnMetric
-    from evalcli.owngroups import Sampled
-    from evalcli.ownpasses import Gathered, OwnPass
-    from evalcli.ownvalues import Failure
+    from evalcli.own.groups import Sampled
+    from evalcli.own.metrics import OwnMetric
+    from evalcli.own.passes import Gathered, OwnPass
+    from evalcli.own.values import Failure
     from evalcli.sources.base import Array, InputFile, Slicer
     from evalcli.uncertainty.intervals import Interval
 

@@ -17,9 +17,9 @@ from evalcli.evaluation import evaluate
 from evalcli.renderers.tuning import render_tuning
 from evalcli.task import Choices
 from evalcli.threshold import parse_chosen
-from evalcli.tune import tune
-from evalcli.tune_labels import LabelTuning
-from evalcli.tuning import at, cost, maximize
+from evalcli.tuning.candidates import at, cost, maximize
+from evalcli.tuning.choosing import tune
+from evalcli.tuning.labels import LabelTuning
 
 LABELS = ("cat", "dog", "owl", "eel")
 AIMS = {

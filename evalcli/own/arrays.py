@@ -13,7 +13,7 @@ from evalcli.partfile import writable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from evalcli.own import OwnMetric
+    from evalcli.own.metrics import OwnMetric
     from evalcli.sources.base import Array
 
     State = Mapping[str, Array]

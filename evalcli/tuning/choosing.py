@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli import __version__
 from evalcli.counting import Plan, count
-from evalcli.cuts import Thresholds
 from evalcli.engine import batch_rows, place, worker_count
 from evalcli.errors import InputError, UsageError
 from evalcli.evaluation import row_bytes
@@ -18,7 +17,8 @@ from evalcli.reporting import records
 from evalcli.scorekind import nothing_to_cut
 from evalcli.sources import spoken_of
 from evalcli.threshold import SCHEMA
-from evalcli.tuning import choose, measures
+from evalcli.tuning.candidates import choose, measures
+from evalcli.tuning.cuts import Thresholds
 
 if TYPE_CHECKING:
     from evalcli.counting import Outcome
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from evalcli.report import InputRecord, Number
     from evalcli.sources.base import InputFile, Note, Source
     from evalcli.task import Choices
-    from evalcli.tune_labels import LabelTuning
-    from evalcli.tuning import Aim
+    from evalcli.tuning.candidates import Aim
+    from evalcli.tuning.labels import LabelTuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def tune(
         plan = Plan(source, choices, layout, placement, ("auroc",), (), execution.ranking_budget, workers)
         outcome, inputs = count(plan, size, progress)
         if outcome.task.family == "multilabel":
-            from evalcli.tune_labels import tuned_labels
+            from evalcli.tuning.labels import tuned_labels
 
             return tuned_labels(source, outcome, inputs, aim)
         return _tuned(source, layout, outcome, inputs, aim)

@@ -5,12 +5,12 @@ from math import inf
 import numpy as np
 import pytest
 
-from evalcli.scanclusters import EVERYWHERE, ScanClusters
-from evalcli.scancounts import Hits, Sums
-from evalcli.scantables import ScanTables
+from evalcli.scanning.clusters import EVERYWHERE, ScanClusters
+from evalcli.scanning.counts import Hits, Sums
+from evalcli.scanning.tables import ScanTables
+from evalcli.scanning.weakslices import judged
 from evalcli.sources.base import Scan, Scanned, Slicer
 from evalcli.uncertainty.clusters import freedom, inflation
-from evalcli.weakslices import judged
 
 
 def drawn(seed=0, rows=400, clusters=60):

@@ -1,6 +1,6 @@
 """Metrics of the caller's own beside an evaluation: the same batches, the same workers, one pass.
 
-Each batch is given to a fresh metric, and these are merged in the order of the rows (:mod:`evalcli.ownpasses`), so
+Each batch is given to a fresh metric, and these are merged in the order of the rows (:mod:`evalcli.own.passes`), so
 that neither the number of workers nor which of them was quicker can show in the result. A metric that fails is left
 out from then on, and what it raised is kept with the line it came from; nothing else in the report changes.
 
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from evalcli import owngroups
 from evalcli.engine import settle
-from evalcli.ownpasses import OwnPass
-from evalcli.ownvalues import RAISED, OwnValues, plain_values, told_once
+from evalcli.own import groups as owngroups
+from evalcli.own.passes import OwnPass
+from evalcli.own.values import RAISED, OwnValues, plain_values, told_once
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:

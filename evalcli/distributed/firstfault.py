@@ -11,8 +11,8 @@ from evalcli.errors import EvalError
 from evalcli.sources import TENSOR_FORMATS, input_format, table_options
 
 if TYPE_CHECKING:
-    from evalcli.distributed import Job
-    from evalcli.ranks import Ranks
+    from evalcli.distributed.ranks import Ranks
+    from evalcli.distributed.shares import Job
 
 
 def raise_first(ranks: Ranks, job: Job, told: EvalError) -> None:

@@ -14,9 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from evalcli import __version__, errors
+from evalcli.distributed.shared import all_at_fault, error_told, first_told
 from evalcli.errors import EvalError, ExitCode, Faulty, LimitError
 from evalcli.partfile import pack, unpack
-from evalcli.shared import all_at_fault, error_told, first_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

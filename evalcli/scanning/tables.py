@@ -16,7 +16,7 @@ import numpy as np
 from evalcli.errors import UsageError
 from evalcli.metrics.base import restore_states, saved_states
 from evalcli.metrics.registry import parse
-from evalcli.scanclusters import ScanClusters
+from evalcli.scanning.clusters import ScanClusters
 from evalcli.slicepasses import places_among
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from evalcli.metrics.base import Saveable
     from evalcli.metrics.registry import MetricName
-    from evalcli.scanclusters import ClusteredRows
-    from evalcli.scancounts import Counts, Hits, Part, Sums
+    from evalcli.scanning.clusters import ClusteredRows
+    from evalcli.scanning.counts import Counts, Hits, Part, Sums
     from evalcli.sources.base import Array, Scanned, Source
 
 T = TypeVar("T")
