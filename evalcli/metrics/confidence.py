@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BUDGET = 64 << 20
 """Bytes that the entries may take, unless told otherwise."""
 _RIGHT, _WRONG = 0, 1
-_BLURRED = 16
+_BLURRED = 13
 """Bits of a computed float64 that do not count."""
 
 
@@ -117,10 +117,10 @@ def _ranked(rows: ProbabilityRows) -> HostArray:
 
 
 def tied(doubts: Array) -> Array:
-    """Doubts (N,) float64 in 37 significant bits, on the host or a device: what is equal but for an error is a tie.
+    """Doubts (N,) float64 in 40 significant bits, on the host or a device: what is equal but for an error is a tie.
 
     Whoever takes exponentials and adds them up, in whatever order, is off by some 1e-16 of a sum, and so may tell apart
-    what is one number; this rounds to 7e-12 of it, which no one sees. Of equal doubts one in ten thousand may still lie
+    what is one number; this rounds to 1e-12 of it, which no one sees. Of equal doubts one in a thousand may still lie
     where two are rounded apart.
 
     >>> doubt = 0.1 + 0.2

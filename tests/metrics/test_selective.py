@@ -78,7 +78,7 @@ def test_an_error_of_a_computed_confidence_neither_makes_nor_breaks_a_tie():
     doubts = rng.random(20_000) * 10.0 ** rng.integers(-300, 1, 20_000)
     apart = (doubts.view(np.int64) + rng.integers(-4, 5, 20_000)).view(np.float64)  # by some units in the last place
     assert np.count_nonzero(tied(doubts) != tied(apart)) < 20
-    assert tied(doubts) == pytest.approx(doubts, rel=1e-11)
+    assert tied(doubts) == pytest.approx(doubts, rel=1e-12)
     assert len(np.unique(tied(doubts))) == len(doubts)
     edges = np.array([0.0, 5e-324, 0.25, 0.5, 1.0])
     assert tied(edges).tolist() == [0.0, 0.0, 0.25, 0.5, 1.0]
