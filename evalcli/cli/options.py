@@ -97,7 +97,7 @@ class PlaceOptions:
         Option(
             "--device",
             metavar="NAME",
-            help="auto, cpu, cuda, cuda:1 or mps. Slices, clusters and weights stay on the host.",
+            help="auto, cpu, cuda, cuda:1 or mps. Slices, clusters, weights and --scan stay on the host.",
             rich_help_panel=_EXECUTION,
         ),
     ] = "auto"
