@@ -16,8 +16,9 @@ from evalcli.uncertainty.cells import Cells, JointCells
 from evalcli.uncertainty.comparison import PairedCounts, discordant, mcnemar
 from evalcli.uncertainty.decisions import decide
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
-from evalcli.uncertainty.paired import PairedInfluence, RowInfluence, ranked_difference
+from evalcli.uncertainty.paired import PairedInfluence, ranked_difference
 from evalcli.uncertainty.quantiles import normal_quantile
+from evalcli.uncertainty.rankinfluences import RowInfluence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

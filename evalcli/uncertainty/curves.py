@@ -189,7 +189,7 @@ def most_excess(wrong: float, rows: float, confidence: Confidence) -> float:
 
     >>> from evalcli.uncertainty.intervals import Confidence
     >>> round(most_excess(0.0, 100.0, Confidence()), 4)
-    0.158
+    0.1583
     """
     share = float(wilson_ends(wrong / rows, rows, confidence.critical)[1])
     share = min(share, 0.5)  # where half of the rows are wrong it is largest

@@ -157,7 +157,7 @@ def test_bins_are_said_to_be_bins(run, arrays):
 def test_the_configuration_holds_an_aim_and_a_saved_threshold(run, table, tmp_path):
     name = table(*drawn())
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.evalcli]\npositive = "spam"\n[tool.evalcli.tuning.choosing]\nmaximize = "mcc"\n'
+        '[tool.evalcli]\npositive = "spam"\n[tool.evalcli.tune]\nmaximize = "mcc"\n'
     )
     (tmp_path / "deep").mkdir()
     document = tuned(run, name, "-o", "deep/tuned.json")
