@@ -187,7 +187,8 @@ def _at(margin: Margin, place: Place) -> Verdict:
     if margin.kind == "noninferior" and row.direction == "neither" and is_registered(row.name):
         raise UsageError(f"{margin.text()}: more of it is neither better nor worse", fix="use --equivalent")
     if base is None or now is None:
-        return replace(_none(margin, "undefined", "undefined for one of the two"), n=place.n)
+        where = "both" if base is None and now is None else "one of the two"
+        return replace(_none(margin, "undefined", f"undefined for {where}"), n=place.n)
     if margin.kind == "drop":
         return _of_values(margin, place, base, now)
     if found is None:
