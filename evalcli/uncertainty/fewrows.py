@@ -42,6 +42,8 @@ _FEW = 4
 """Classes of two to so many rows are like those of one."""
 _SINGLE = 1.5
 """Rows of equal weight below which they tell no more than one."""
+_NOTHING = 1e-30
+"""Of the square of what a class weighs: what scatters by less does not."""
 _MOST = 4.0
 """Beyond this what classes of one row are taken for would be all that an interval rests on."""
 
@@ -87,7 +89,10 @@ def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float:
     kinds, squares, below, share = kinds[:, held], squares[:, held], below[held], weights[held]
     values = (top * kinds).sum(axis=0) / below
     seen = share**2 * (squares * ((top - values * bottom) / below) ** 2).sum(axis=0)
-    rows = ((bottom > 0.0) * kinds).sum(axis=0) ** 2 / ((bottom > 0.0) * squares).sum(axis=0)
+    whole = ((bottom > 0.0) * kinds).sum(axis=0) ** 2
+    rows = whole / np.maximum(
+        ((bottom > 0.0) * squares).sum(axis=0), _NOTHING * whole
+    )  # clusters may scatter by nothing
     single = rows < _SINGLE
     mean = float(values[single].mean()) if single.any() else 0.0
     more = np.where(single, share**2 * mean * (1.0 - mean), seen * rows / np.maximum(rows - 1.0, _SINGLE - 1.0))

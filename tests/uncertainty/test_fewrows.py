@@ -194,3 +194,13 @@ def test_what_classes_tell_of_the_bias_varies_as_well():
     assert alike.unsure == pytest.approx(0.0, abs=1e-30)
     assert apart.bias == pytest.approx(sum(halves) / 2)
     assert apart.unsure == pytest.approx(4 * (0.25 * (halves[0] - halves[1]) / 2) ** 2)
+
+
+def test_classes_whose_clusters_do_not_scatter_are_as_sure_as_they_seem():
+    class Still:
+        kinds = np.full((4, 3), 2.0), np.zeros((4, 3))
+
+    with np.errstate(all="raise"):
+        assert spared(RATIOS["recall"], np.full(3, 1 / 3), Still()) == 1.0
+        Still.kinds[1][:, 0] = 1.0
+        assert 1.0 <= spared(RATIOS["recall"], np.full(3, 1 / 3), Still()) < 4.0
