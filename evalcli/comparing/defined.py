@@ -54,14 +54,10 @@ class Lies(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Defined:
-    """One definition, as comparisons read a metric; its ``tree`` reads the registry's metrics by their full names.
-
-    Nobody says whether more of it is better. Gates take it to be, as in a report.
-    """
+class Named:
+    """A metric that the registry does not know, as comparisons read one: nothing is added to its name."""
 
     name: str
-    tree: Any
 
     def __str__(self) -> str:
         return self.name
@@ -70,6 +66,16 @@ class Defined:
     def base(self) -> str:
         """Its name."""
         return self.name
+
+
+@dataclass(frozen=True)
+class Defined(Named):
+    """One definition, as comparisons read a metric; its ``tree`` reads the registry's metrics by their full names.
+
+    Nobody says whether more of it is better. Gates take it to be, as in a report.
+    """
+
+    tree: Any
 
     @property
     def entry(self) -> Lies:

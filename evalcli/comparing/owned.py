@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from evalcli.comparing.defined import Lies
+from evalcli.comparing.defined import Lies, Named
 from evalcli.comparing.sliced import WHOLE
 from evalcli.evaluation import MEND, METRIC_FAILED
 from evalcli.own import groups as owngroups
@@ -41,20 +41,11 @@ _ROUNDED = 1e-13
 
 
 @dataclass(frozen=True)
-class OwnNumber:
+class OwnNumber(Named):
     """One of the numbers that a metric gives, as comparisons read a metric; ``key`` is its name there."""
 
-    name: str
     metric: OwnMetric
     key: str
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def base(self) -> str:
-        """Its name."""
-        return self.name
 
     @property
     def entry(self) -> Lies:
