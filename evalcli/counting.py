@@ -145,7 +145,7 @@ class Plan:
             from evalcli.multilabel.states import begin as begin_multilabel
 
             return begin_multilabel(self, task, known)
-        from evalcli.classification.states import begin
+        from evalcli.classification.begin import begin
 
         return begin(self, task, known)
 

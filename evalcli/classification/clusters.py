@@ -40,7 +40,7 @@ from evalcli.slicepasses import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from evalcli.classification.prepare import Labels
+    from evalcli.classification.labels import Labels
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.classification.slices import SliceStates
     from evalcli.metrics.arrays import HostArray

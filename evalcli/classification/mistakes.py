@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.classification.certainty import certainty, class_probabilities
-from evalcli.classification.prepare import MISSING
+from evalcli.classification.labels import MISSING
 from evalcli.classification.wanted import ALL
 from evalcli.evidence import Evidence
 from evalcli.metrics.counts import ConfusionCounts
@@ -25,7 +25,8 @@ from evalcli.metrics.exact import ExactSum
 from evalcli.shortlist import Found, Picked, numbers_of
 
 if TYPE_CHECKING:
-    from evalcli.classification.prepare import Labels, Prepare
+    from evalcli.classification.labels import Labels
+    from evalcli.classification.prepare import Prepare
     from evalcli.classification.wanted import Wanted
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.classification.columns import blocks, in_halves, looks_on_device
+from evalcli.classification.labels import MISSING, Labels
 from evalcli.errors import InputError
 from evalcli.kept import Kept, span
 from evalcli.metrics.arrays import host_scores, is_host, joined, picked, to_device
@@ -22,8 +23,6 @@ from evalcli.task import sum_tolerance
 from evalcli.threshold import as_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from evalcli.classification.glances import Glances
     from evalcli.evidence import Evidence
     from evalcli.layout import Layout
@@ -32,46 +31,6 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-6
 """What float32 may add to the distance of a row sum from 1: rows rounded to three digits are off by 0.001 exactly."""
-
-MISSING = -1
-"""The code of a prediction that does not exist; it counts as an error of the model."""
-
-
-class Labels(NamedTuple):
-    """Rows ready to be counted, all ``(n,)``: labels on both sides, weights and multiplicities where there are any.
-
-    ``scores`` are those of the same rows, ``(n,)`` or ``(n, C)`` in class order, where they were asked for; ``places``
-    are theirs among the elements of the batch, where that was asked for and some do not count.
-    """
-
-    preds: Array
-    target: Array
-    weight: Array | None
-    repeats: Array | None
-    scores: Array | None = None
-    places: Array | None = None
-    groups: Array | None = None
-    """The slices of each row, (n, S)."""
-    cluster: Array | None = None
-    """The number of the cluster of each row."""
-
-    def pick(self, rows: Array | slice) -> Labels:
-        """Some of the rows."""
-        return Labels(*(None if part is None else picked(part, rows) for part in self))  # type: ignore[arg-type]  # both sides are there
-
-    @property
-    def arrays(self) -> tuple[Array | None, ...]:
-        """All that is held of the rows."""
-        return tuple(self)
-
-    def joined(self, others: Sequence[Labels]) -> Labels:
-        """These rows and, behind them, ``others`` that hold the same arrays."""
-        return Labels(*map(joined, zip(self, *others, strict=True)))
-
-    @property
-    def length(self) -> int:
-        """How many rows these are, however often each counts."""
-        return len(self.target)
 
 
 class Codes(NamedTuple):

@@ -8,7 +8,7 @@ from evalcli.errors import UsageError
 from evalcli.scanning.tables import SIDES, Rows, scanned_metric
 
 if TYPE_CHECKING:
-    from evalcli.classification.prepare import Labels
+    from evalcli.classification.labels import Labels
     from evalcli.scanning.tables import ScanTables
     from evalcli.sources.base import Array
     from evalcli.task import Task

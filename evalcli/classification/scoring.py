@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from evalcli.classification.prepare import MISSING
+from evalcli.classification.labels import MISSING
 from evalcli.errors import UsageError
 from evalcli.metrics.arrays import is_host, to_device
 from evalcli.metrics.base import Metric
@@ -30,7 +30,7 @@ from evalcli.scorekind import SINGLE, eps_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from evalcli.classification.prepare import Labels
+    from evalcli.classification.labels import Labels
     from evalcli.layout import Layout
     from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.metrics.probability import ProbabilityRows

@@ -19,7 +19,7 @@ from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, apart, share_of, wit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from evalcli.classification.prepare import Labels
+    from evalcli.classification.labels import Labels
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.sources.base import Array, Slicer

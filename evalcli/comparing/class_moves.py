@@ -19,8 +19,8 @@ from evalcli.uncertainty.measures import ALL, measure, place_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evalcli.classification.labels import Labels
     from evalcli.classification.numbers import Numbers
-    from evalcli.classification.prepare import Labels
     from evalcli.comparing.passes import Counted
     from evalcli.comparing.rows import Rows
     from evalcli.metrics.arrays import HostArray

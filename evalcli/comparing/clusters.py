@@ -23,7 +23,7 @@ from evalcli.uncertainty.pairedclusters import JointClusters, Moved, PairedClust
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from evalcli.classification.prepare import Labels
+    from evalcli.classification.labels import Labels
     from evalcli.comparing.rows import Rows
     from evalcli.counting import Plan
     from evalcli.metrics.arrays import HostArray

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from evalcli.classification.prepare import Labels
+    from evalcli.classification.labels import Labels
     from evalcli.metrics.arrays import HostArray
     from evalcli.sources.base import Batch
 

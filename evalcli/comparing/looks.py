@@ -23,7 +23,7 @@ from evalcli.uncertainty.rankinfluences import AREAS, RowInfluence
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalcli.classification.prepare import Labels
+    from evalcli.classification.labels import Labels
     from evalcli.classification.score_results import ScoreResults
     from evalcli.classification.scoring import Scoring
     from evalcli.metrics.arrays import HostArray

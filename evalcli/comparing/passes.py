@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from evalcli.classification.states import begin
+from evalcli.classification.begin import begin
 from evalcli.comparing.apart import FirstPass
 from evalcli.comparing.clusters import KnownClusters, cluster_in, counts_of
 from evalcli.comparing.elements import common, elements_of, names_of
@@ -26,7 +26,7 @@ from evalcli.evidence import Evidence, Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from evalcli.classification.prepare import Labels
+    from evalcli.classification.labels import Labels
     from evalcli.classification.states import ClassificationPass
     from evalcli.comparing.members import Member
     from evalcli.comparing.own_passes import OwnPasses

@@ -34,8 +34,8 @@ from evalcli.uncertainty.surprises import SURPRISES, Seen, bins_difference
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evalcli.classification.labels import Labels
     from evalcli.classification.numbers import Numbers
-    from evalcli.classification.prepare import Labels
     from evalcli.classification.score_results import ScoreResults
     from evalcli.classification.scoring import ScoreStates
     from evalcli.comparing.passes import Counted, TogetherPass

@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 
 import evalcli
 from evalcli.classification.clusters import ClusterStates
-from evalcli.classification.prepare import Labels
+from evalcli.classification.labels import Labels
 from evalcli.clustergroups import GROUPS, hashed
 from evalcli.errors import InputError, UsageError
 from evalcli.report import Report

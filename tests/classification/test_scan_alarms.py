@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evalcli.classification.prepare import Labels
+from evalcli.classification.labels import Labels
 from evalcli.classification.scan import count
 from evalcli.scanning.counts import Hits
 from evalcli.scanning.tables import Rows, ScanTables

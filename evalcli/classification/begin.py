@@ -1,0 +1,99 @@
+"""Passes over a classification input that have gathered nothing yet: one for each worker, under one decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from evalcli.classification.codes import make_prepare
+from evalcli.classification.prepare import ROUNDING
+from evalcli.classification.states import ClassificationPass
+from evalcli.metrics.counts import ConfusionCounts
+from evalcli.slicepasses import places_to_wait
+from evalcli.task import sum_tolerance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evalcli.classification.prepare import Prepare
+    from evalcli.classification.scoring import Scoring
+    from evalcli.classification.slices import SliceStates
+    from evalcli.counting import Plan
+    from evalcli.evidence import Evidence
+    from evalcli.task import Task
+
+
+def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], ClassificationPass]:
+    """Empty passes, one for each worker. Text becomes class indices by tables made once for all of them."""
+    prepare = make_prepare(plan.layout, plan.choices, plan.source, task.classes, plan.device)
+    if plan.scored(task.kind):
+        prepare = prepare._replace(keep_scores=True)
+    scoring = _scoring(plan, task)
+    inside = None if scoring is None else _scoring(plan.inside(), task)
+    return partial(_empty, plan, task, prepare, scoring, inside, known)
+
+
+def _scoring(plan: Plan, task: Task) -> Scoring | None:
+    """What the states of scores are built from, where there are any."""
+    states = {name.entry.state for name in plan.scored(task.kind)}
+    if not states:
+        return None
+    from evalcli.classification.scoring import plan_scoring
+
+    if plan.asked is None:
+        states.add("TemperatureSample")
+    weighted, sure = plan.source.weighted, plan.choices.confidence is not None
+    return plan_scoring(
+        states, task, plan.layout, plan.source.preds, weighted=weighted, budget=plan.budget, intervals=sure
+    )
+
+
+def _can_glance(plan: Plan, prepare: Prepare) -> bool:
+    """Whether a device can keep all that comes of a batch until the end, and rows can be read again if it must not."""
+    source, device = plan.source, prepare.device
+    stays = prepare.leave_scores or not prepare.keep_scores
+    whole = not source.slicers and source.clustered is None and source.scanned is None and not source.weighted
+    known = plan.rereads and device is not None and not device.startswith("mps")  # which has no float64
+    return known and stays and whole and plan.layout.preds == "columns"
+
+
+def _empty(
+    plan: Plan, task: Task, prepare: Prepare, scoring: Scoring | None, inside: Scoring | None, known: Evidence
+) -> ClassificationPass:
+    """An empty pass; ``inside`` are the states of scores that slices have."""
+    many = prepare.classes or None  # a share without a row knows no class
+    confusion = ConfusionCounts(many, weighted=plan.source.weighted)
+    if prepare.device is not None:
+        confusion = confusion.to(prepare.device)
+    scores = None if scoring is None else scoring.fresh()
+    if scores is not None and prepare.device is not None and not plan.source.slicers and plan.source.clustered is None:
+        prepare = prepare._replace(leave_scores=scores.gather_on(prepare.device))
+    if _can_glance(plan, prepare) and not known.unclear:
+        from evalcli.classification.glances import Glances
+
+        tolerance = sum_tolerance(plan.source.preds.dtype) + ROUNDING
+        prepare = prepare._replace(glances=Glances(str(prepare.device), tolerance, guessed=not known.rows))
+    weighted = plan.source.weighted
+    slices: tuple[SliceStates, ...] = ()
+    if plan.source.slicers:
+        from evalcli.classification.slices import SliceStates
+
+        slices = tuple(SliceStates(slicer, many, inside, weighted=weighted) for slicer in plan.source.slicers)
+    scanned = plan.source.scanned
+    waiting = places_to_wait(plan.source.slicers)
+    empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, waiting)
+    if scanned is not None:
+        from evalcli.classification.scan import USUAL, rows_of
+        from evalcli.scanning.counts import Hits
+        from evalcli.scanning.tables import ALL, tables_of, until_decided
+
+        empty.scan = tables_of(plan.source, Hits)
+        metric = scanned.asked.metric or USUAL
+        empty.scan_rows = until_decided(metric, lambda: rows_of(metric, task), ALL)
+    if plan.source.clustered is None:
+        return empty
+    from evalcli.classification.clusters import ClusterStates, SlicedClusters
+
+    clusters_in = tuple(SlicedClusters(slicer, scoring, weighted=weighted) for slicer in plan.source.slicers)
+    return replace(empty, clusters=ClusterStates(scoring, weighted=weighted), clusters_in=clusters_in)
