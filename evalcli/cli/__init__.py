@@ -118,11 +118,8 @@ def run(argv: Sequence[str]) -> ExitCode:
         return ExitCode.TERMINATED
     except Exception as e:
         if isinstance(e, _CLICK_ERROR):
-            return (
-                ExitCode.NO_VERDICT
-                if is_told_by_another(os.environ)
-                else failure.tell(_usage_error(e), as_json=as_json)
-            )
+            elsewhere = is_told_by_another(os.environ)
+            return ExitCode.NO_VERDICT if elsewhere else failure.tell(_usage_error(e), as_json=as_json)
         return failure.tell_bug(e, as_json=as_json)
 
 

@@ -307,9 +307,8 @@ class _Feed:
         first, last = texts[0].as_py(), texts[-1].as_py()
         alike = whole(pc.cast(pc.equal(texts[1:], texts[:-1]), pa.uint8()), np.bool_)
         again = np.concatenate(([first == self._last], alike))
-        starts = np.flatnonzero(
-            again & ~np.concatenate(([self._repeats], again[:-1]))
-        )  # of ids that occur three times, one
+        before = np.concatenate(([self._repeats], again[:-1]))
+        starts = np.flatnonzero(again & ~before)  # an id that occurs three times is told once
         self.twice += len(starts)
         self.named += [repr(texts[int(i)].as_py()) for i in starts[: NAMED - len(self.named)]]
         self._last, self._repeats = last, bool(again[-1])

@@ -333,9 +333,7 @@ def _sums(
     if not sums:
         counts = np.concatenate([part for part in parts if not isinstance(part, ExactSum)])
         counts = counts if order is None else counts[order]
-        so_far: HostArray = np.cumsum(counts)[
-            ends - 1
-        ]  # whole numbers: sums up to here less sums up to there are a sum
+        so_far: HostArray = np.cumsum(counts)[ends - 1]  # of whole numbers differences of these are the sums
         so_far[1:] -= so_far[:-1].copy()
         return so_far
     if len(sums) == 1 and sums[0].cells == len(heads):

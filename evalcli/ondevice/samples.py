@@ -102,9 +102,8 @@ class SampleThere:
         The hashes are as ``Hashes`` has them.
         """
         is_full = sum(len(part.counts) for part in self._waiting) + len(counts) >= self.sample.capacity
-        held = (
-            content if is_full else [part.clone() for part in content]
-        )  # a batch may lie in memory that is used again
+        # What waits is copied: a batch may lie in memory that is used again.
+        held = content if is_full else [part.clone() for part in content]
         self._waiting.append(_Waiting(*hashes, held, counts))
         if is_full:
             self._sort()

@@ -90,9 +90,8 @@ def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float:
     values = (top * kinds).sum(axis=0) / below
     seen = share**2 * (squares * ((top - values * bottom) / below) ** 2).sum(axis=0)
     whole = ((bottom > 0.0) * kinds).sum(axis=0) ** 2
-    rows = whole / np.maximum(
-        ((bottom > 0.0) * squares).sum(axis=0), _NOTHING * whole
-    )  # clusters may scatter by nothing
+    scatter = ((bottom > 0.0) * squares).sum(axis=0)  # which of clusters may be none
+    rows = whole / np.maximum(scatter, _NOTHING * whole)
     single = rows < _SINGLE
     mean = float(values[single].mean()) if single.any() else 0.0
     more = np.where(single, share**2 * mean * (1.0 - mean), seen * rows / np.maximum(rows - 1.0, _SINGLE - 1.0))
