@@ -376,6 +376,19 @@ def test_C09_only_a_text_table_can_lack_a_line_of_names(tmp_path, refused):
     assert "holds no keys" in refused(table(tmp_path / "y.jsonl", "\n\n"))
 
 
+@pytest.mark.parametrize("first", [("owl", "cat"), ("2", "0")])
+def test_C09_the_first_row_of_single_columns_is_not_lost_as_their_name(tmp_path, refused, counted, first):
+    said, truth = (table(tmp_path / f"{i}.csv", "\n".join([one, *first, "dog", "owl"])) for i, one in enumerate(first))
+    assert ": a row, or the name of the column; --no-header counts it as a row" in refused(said, truth)
+    assert counted(said, truth, "--no-header")["n"] == 5
+    assert counted(said, truth, "--pred", first[0], "--target", first[1])["n"] == 4
+    np.save(tmp_path / "p.npy", np.arange(4) % 3)
+    if first[0] == "owl":
+        assert "1.csv: the first line is 'cat'" in refused(tmp_path / "p.npy", truth)
+        named = table(tmp_path / "named.csv", "animal\ncat\ndog\nowl\ncat\n")
+        assert counted(said, named, "--pred", "owl")["n"] == 4
+
+
 def test_T14_N07_what_cannot_be_read_is_told_where_it_is_missed(tmp_path, counted, refused):
     truth = np.arange(6) % 3
     path = tmp_path / "x.npz"

@@ -1,4 +1,4 @@
-"""What only pandas reads (.xlsx, .dta, .sav, .sas7bdat, .xpt) and .feather, as Arrow tables without inference."""
+"""What is read at once: .xlsx, .dta, .sav, .sas7bdat, .xpt, .feather and JSON documents, without inference."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, InputError, LimitError
 from evalcli.sources.moments import are_moments
+from evalcli.sources.sniff import STREAMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,11 +104,25 @@ def _width(row: tuple[Any, ...]) -> int:
 
 
 def _read_feather(path: str) -> Any:
+    """An Arrow file, or a stream of one, as datasets are cached."""
+    import pyarrow as pa
     import pyarrow.feather
 
-    table = pyarrow.feather.read_table(path, memory_map=False)
+    with open(path, "rb") as file:  # noqa: PTH123 - likewise
+        if file.read(4) == STREAMED:
+            file.seek(0)
+            with pa.ipc.open_stream(file) as stream:
+                table = stream.read_all()
+        else:
+            table = pyarrow.feather.read_table(path, memory_map=False)
     table.validate(full=True)
     return table
+
+
+def _read_json(path: str) -> Any:
+    from evalcli.sources.jsontable import read_json
+
+    return read_json(path)
 
 
 def _read_stata(path: str) -> Any:
@@ -187,6 +202,7 @@ def _array(cells: Any, name: str) -> Any:
 READERS: dict[str, Callable[[str], Any]] = {
     "xlsx": _read_xlsx,
     "feather": _read_feather,
+    "json": _read_json,
     "dta": _read_stata,
     "sav": _read_pandas("read_spss", convert_categoricals=True),
     "sas7bdat": _read_pandas("read_sas", format="sas7bdat", encoding="infer"),

@@ -125,20 +125,31 @@ def _object(line: bytes, number: int, path: str) -> dict[str, Any]:
         raise InputError(f"line {number}: longer than 1 MiB", fix="one object a line", path=path)
     if text[:1] == b"[":
         raise InputError(f"line {number}: a JSON array, not one object", fix="convert it with: jq -c '.[]'", path=path)
+    found = decoded(text, f"line {number}", path)
+    if not isinstance(found, dict):
+        raise InputError(f"line {number}: not a JSON object", fix='write {"target": …, "pred": …}', path=path)
+    return found
+
+
+def decoded(text: bytes, place: str, path: str = "", fix: str = "one whole object a line") -> Any:
+    """What a text of JSON says, which lies at ``place``; NaN and Infinity are numbers.
+
+    Raises:
+        InputError: it is no JSON, no UTF-8, has a key twice, or half a character.
+
+    """
     try:
         found = _DECODER.decode(text.decode("utf-8"))
         if b"\\u" in text:
             json.dumps(found, ensure_ascii=False).encode("utf-8")  # Python takes half a character for one
     except UnicodeEncodeError as e:
-        what = f"line {number}: an escape stands for half a character (a lone surrogate)"
+        what = f"{place}: an escape stands for half a character (a lone surrogate)"
         raise InputError(what, fix="write it again", path=path) from e
     except UnicodeDecodeError as e:
-        raise InputError(f"line {number}: byte 0x{text[e.start]:02x} is not UTF-8", path=path) from e
+        raise InputError(f"{place}: byte 0x{text[e.start]:02x} is not UTF-8", path=path) from e
     except (ValueError, RecursionError) as e:
         what = getattr(e, "msg", None) or str(e).partition("\n")[0]
-        raise InputError(f"line {number}: not JSON ({what})", fix="one whole object a line", path=path) from e
-    if not isinstance(found, dict):
-        raise InputError(f"line {number}: not a JSON object", fix='write {"target": …, "pred": …}', path=path)
+        raise InputError(f"{place}: not JSON ({what})", fix=fix, path=path) from e
     return found
 
 

@@ -6,6 +6,7 @@ an error that lists what there is and the flag that chooses: a wrong guess would
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -268,6 +269,8 @@ class _Stock:
         if alone and len(free) == 2:
             free = [name for name in free if name.lower() not in ID_NAMES]
         if alone and len(free) == 1:
+            if self.kind == "column" and (not free[0].strip() or is_number(free[0])):
+                raise first_line(free[0], role, self.path)
             return free[0]
         hint = self._spaced(role)
         raise InputError(
@@ -310,6 +313,15 @@ class _Stock:
             return ""
         first = ",".join(self.names[:SHOWN_NAMES])
         return f" (the first line is {first!r}: no header? use --no-header)"
+
+
+def first_line(name: str, role: str, path: str) -> InputError:
+    """What to say of a single column whose name may be the first row of a file without names."""
+    return InputError(
+        f"the first line is {name!r}: a row, or the name of the column",
+        fix=f"--no-header counts it as a row, {FLAGS[role]} {shlex.quote(name)} takes it for the name",
+        path=path,
+    )
 
 
 def near_name(name: str, names: Iterable[str]) -> str | None:

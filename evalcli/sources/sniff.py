@@ -42,6 +42,8 @@ _WITHOUT_HEADER = (".jsonl", ".ndjson", ".json")
 """Names of JSON lines: a shard of no rows has no bytes. ``.json`` is what Spark calls them."""
 TEXT_FORMATS = ("csv", "tsv", "jsonl")
 
+STREAMED = b"\xff\xff\xff\xff"
+"""First bytes of an Arrow stream: what ``datasets`` saves. Its length follows, and must be of a schema."""
 _MAGIC = (
     (b"\x93NUMPY", "npy"),
     (b"PAR1", "parquet"),
@@ -89,7 +91,7 @@ def compression(path: str) -> str | None:
 
 def file_format(path: str) -> str:
     """What the file is: ``pt``, ``npy``, ``npz``, ``safetensors``, ``csv``, ``tsv``, ``jsonl``, ``parquet``, ``xlsx``,
-    ``feather``, ``dta``, ``sav``, ``sas7bdat`` or ``xpt``; of a compressed table, what is inside.
+    ``feather``, ``json``, ``dta``, ``sav``, ``sas7bdat`` or ``xpt``; of a compressed table, what is inside.
 
     Raises:
         InputError: there is no such file, it is empty or of no kind that is read.
@@ -139,16 +141,16 @@ def _format(path: str, head: bytes) -> str:
     packed = _compression(head)
     if packed:
         return _inside(head, suffix, packed)
-    for magic, kind in _MAGIC:
-        if head.startswith(magic):
-            return kind
+    known = _known(head, suffix)
+    if known is not None:
+        return known
     _refuse_known(path, head)
     if head[:2] == b"PK" and head[2:4] in (b"\x03\x04", b"\x05\x06"):
         return _zip_kind(head, suffix)
     named = TENSOR_SUFFIXES.get(suffix) or TABLE_SUFFIXES.get(suffix)
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") and suffix not in TABLE_SUFFIXES:
         return "pt"  # a pickle: torch's old format, or to be refused by what it asks for
-    if suffix == ".safetensors" or (named is None and head[8:10] == b'{"'):
+    if suffix == ".safetensors" or (named is None and head[8:10] == b'{"' and not _is_text(head)):
         if _is_text(head):
             raise _text_as_tensors(head, suffix)
         return "safetensors"
@@ -157,10 +159,17 @@ def _format(path: str, head: bytes) -> str:
             raise _text_as_tensors(head, suffix)
         raise InputError(f"not a {suffix} file: its first bytes are {head[:8].hex(' ')}", fix="write it again")
     if named in (None, "txt"):
-        return _text_kind(head)
+        return _text_kind(head, path)
     if named not in TEXT_FORMATS and named != "dta":  # old .dta files have no magic
         raise InputError(f"not a {suffix} file: its first bytes are {head[:8].hex(' ')}", fix="write it again")
     return str(named)
+
+
+def _known(head: bytes, suffix: str) -> str | None:
+    """The format that the first bytes name."""
+    found = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
+    streamed = head.startswith(STREAMED) and suffix in (".arrow", ".feather", "")
+    return "feather" if streamed else found
 
 
 def _suffix(path: str) -> str:
@@ -257,15 +266,44 @@ def _text_as_tensors(head: bytes, suffix: str) -> InputError:
     return InputError(f"looks like {kind}, not a {suffix} file", fix="rename it to .csv" if kind == "CSV" else "")
 
 
-def _text_kind(head: bytes) -> str:
-    """Which text table, by its first line."""
+def _text_kind(head: bytes, path: str = "") -> str:
+    """Which text table, by its first line; that of a file at ``path`` may be the whole of it."""
     if not _is_text(head):
         raise InputError(
             f"of no known kind: its first bytes are {head[:8].hex(' ')}",
-            fix="known: .pt .npy .npz .safetensors .csv .tsv .jsonl .parquet .xlsx .feather .dta",
+            fix="known: .pt .npy .npz .safetensors .csv .tsv .jsonl .json .parquet .arrow .xlsx .dta",
         )
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     line = text.split(b"\n", 1)[0]
+    if path and _is_document(path, text, _suffix(path)):
+        return "json"
     if line.startswith(b"{") or (line.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"[")):
         return "jsonl"  # an array is refused with what to do
     return "tsv" if b"\t" in line and b"," not in line else "csv"
+
+
+def _is_document(path: str, text: bytes, suffix: str) -> bool:
+    """Whether a text that begins so is one JSON document and a table by itself, and not the first of JSON lines."""
+    inside = text[1:].lstrip()[:1]
+    if text[:1] == b"[":
+        return suffix == ".json" or inside in (b"{", b"[")
+    if text[:1] != b"{":
+        return False
+    if not text[1:].split(b"\n", 1)[0].strip():  # no line holds an object
+        return True
+    value = text.partition(b":")[2].lstrip()[:1]
+    return value in (b"[", b"{") and _is_one_line(path)
+
+
+def _is_one_line(path: str) -> bool:
+    """Whether only blank lines follow the first that is none."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the path is text all the way
+        begun = ended = False
+        while piece := file.read(1 << 20):
+            first, end, rest = (piece if begun else piece.removeprefix(b"\xef\xbb\xbf").lstrip()).partition(b"\n")
+            if ended:
+                first, end, rest = b"", b"\n", piece
+            if rest.strip():
+                return False
+            begun, ended = begun or bool(first), ended or bool(end)
+    return True

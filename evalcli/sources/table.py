@@ -49,7 +49,7 @@ class Table:
     @property
     def noun(self) -> str:
         """What one of its columns is called: only text tables have a line of names above them."""
-        return {"csv": "column", "tsv": "column", "jsonl": "key"}.get(self.format, "field")
+        return {"csv": "column", "tsv": "column", "jsonl": "key", "json": "key"}.get(self.format, "field")
 
     def scan(
         self,

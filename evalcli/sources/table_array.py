@@ -170,7 +170,7 @@ def _read_labels(sides: Sides, counts: dict[str | None, int], texts: Collection[
     (missing,) = sides.sums(counts.get(None, 0))
     _check(sides, rows, missing, is_truth=is_truth)
     labels = class_order(texts, sides.selection.labels)
-    sides.check_classes(cell, labels)
+    sides.check_classes(cell, labels, "target" if is_truth else "prediction")
     smallest = np.int8 if len(labels) < 1 << 7 else np.int16 if len(labels) < 1 << 15 else np.int32
     codes = np.empty(rows, smallest)
     sql = f"SELECT {columns.label_sql(cell)}, 0 {sides.joined.source()}"

@@ -63,8 +63,8 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     truth, said = groups.of("target"), groups.of("preds")
     for slicer in groups.slicers:
         check_size(slicer.name, len(slicer.values), sides.path)
-    sides.check_classes(sides.target, truth)
-    sides.check_classes(sides.preds[0], said)
+    sides.check_classes(sides.target, truth, "target")
+    sides.check_classes(sides.preds[0], said, "prediction")
     if sides.selection.partial:  # a few rows may well have no label in common: all of them are compared in the end
         truth = said = truth | said
     notes = list(check_labels(truth, said, sides.path))

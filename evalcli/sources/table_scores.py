@@ -54,7 +54,7 @@ def measure_scores(sides: Sides, reading: Reading) -> Opened:
     found = [row[0] for row in measured if row[0] is not None]
     names = names_of_numbers(found, sides.selection.labels)
     labels = class_order((names.get(label, label) for label in found), sides.selection.labels)
-    sides.check_classes(sides.target, labels)
+    sides.check_classes(sides.target, labels, "target")
     width = common_width(sides) if sides.preds[0].kind == "list" else None
     single = columns.is_single_precision(sides.joined, sides.preds)
     shape = (

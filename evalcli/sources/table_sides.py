@@ -11,7 +11,7 @@ from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
 from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.csvtext import label_fault
-from evalcli.sources.naming import Chosen, check_order, choose, choose_target
+from evalcli.sources.naming import USUAL_NAMES, Chosen, check_order, choose, choose_target, first_line
 from evalcli.sources.table_join import PRED_ROW, SHOWN, TARGET_ROW, Joined
 from evalcli.sources.table_slices import SliceColumn, slice_columns
 
@@ -248,14 +248,18 @@ class Sides:
             told = partial(odd_cells, role, what, fix, self.table(column).path, quoted=False)
             raise self.counted(f"inexact {kind}", column, found, told)
 
-    def check_classes(self, column: Column, labels: Collection[str]) -> None:
+    def check_classes(self, column: Column, labels: Collection[str], role: str) -> None:
         """Refuse what can only be an accident of quoting, or a column of values.
 
         Raises:
-            InputError: a label holds a NUL or a line break, or is longer than 256 bytes.
+            InputError: a label holds a NUL or a line break, or is longer than 256 bytes; or one is the name of the
+                column, which nobody said, so that it may be the first row of a file without names.
             LimitError: more labels than anyone can read.
 
         """
+        named = column.name.lower() in USUAL_NAMES or (self.selection.pred, self.selection.target)[role == "target"]
+        if column.name in labels and not named and self.table(column).noun == "column":
+            raise first_line(column.name, role, self.table(column).path)
         if len(labels) > CLASS_LIMIT:
             raise LimitError(
                 f"more than {CLASS_LIMIT} distinct labels", fix=f"if they are numbers, {columns.FLAG}", path=self.path

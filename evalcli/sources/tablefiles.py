@@ -7,6 +7,7 @@ from typing import Any
 
 from evalcli.errors import InputError
 from evalcli.sources.duck import literal, pattern, quoted
+from evalcli.sources.jsonlines import UNREADABLE
 from evalcli.sources.moments import SQL_TYPES, sql_text
 from evalcli.sources.parquetpages import Chunk, check_pages
 from evalcli.sources.rawfile import plain
@@ -61,10 +62,7 @@ class Parquet(Format):
         for name, (internal, stored, *_) in zip(first, described, strict=True):
             kind, cell = sql_kind(stored, quoted(internal))
             if kind == "other":
-                self.unreadable[name] = (
-                    f"values of type {plain(stored)}",
-                    "store one text, number or flat list of scores",
-                )
+                self.unreadable[name] = _unreadable(stored)
                 self.castable[name] = f"CAST({quoted(internal)} AS VARCHAR)"
                 cell = ""
             self._add(name, kind, cell)
@@ -161,12 +159,24 @@ class Frame(Format):
                 what = f"a formula without a stored value (cell {place.decode()})"
                 self.unreadable[names[i]] = what, "open it in a spreadsheet program and save it, or write values"
                 kind, cell = "other", ""
+            elif kind == "other":
+                self.unreadable[names[i]] = UNREADABLE.get(_said(tables[0], i)) or _unreadable(row[1])
+                cell = ""
             self._add(names[i], kind, cell)
             self._keep_moment(names[i], row[1])
 
     def rows(self, piece: Piece) -> int:
         """As they were read."""
         return int(self.lengths[piece.path])
+
+
+def _unreadable(stored: str) -> tuple[str, str]:
+    return f"values of type {plain(stored)}", "store one text, number or flat list of scores"
+
+
+def _said(table: Any, column: int) -> str:
+    """What the reader says of a column of values that nothing can be made of."""
+    return str((table.schema.field(column).metadata or {}).get(b"holds", b"").decode())
 
 
 def _has(table: Any, column: int) -> bool:

@@ -219,3 +219,13 @@ def test_weights_that_are_nowhere_are_never_left_out_silently(tmp_path, sides, w
             Path(path).write_text(f"{name}\n0\n1\n1\n0\n")
     with pytest.raises(UsageError, match=f"no array '{weight}' to weigh by"):
         open_source(*paths, Selection(weight=weight))
+
+
+@pytest.mark.parametrize("name", ["0", "-1", "0.73", "1e-3", "nan", "", " "])
+def test_C09_a_single_column_that_is_called_like_a_row(name):
+    with pytest.raises(InputError, match="a row, or the name of the column; --no-header counts it as a row, --pred"):
+        choose([name], Selection(), "f", both=False)
+    with pytest.raises(InputError, match="--target"):
+        choose_target([name], Selection(), "f")
+    assert choose([name], Selection(pred=name), "f", both=False).pred == (name,)
+    assert choose([name], Selection(), "f", both=False, kind="key").pred == (name,)

@@ -1,0 +1,126 @@
+"""One JSON document that is a table: what ``json.dump``, pandas and experiment trackers write of one.
+
+A list of objects has a row in each; an object has a column under each key, as a list or by row names, or ``columns``
+and ``data``; a list of values, or of lists of them, is one column without a name. It is read into memory at once; JSON
+lines stream.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from evalcli.errors import InputError, LimitError
+from evalcli.sources.csvtext import COLUMN_LIMIT
+from evalcli.sources.jsonlines import MIXED, UNREADABLE, decoded, join_kinds, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIMIT = 128 << 20
+"""Bytes of a document: some 8 times as many in memory, as Python has them."""
+NAMELESS = "values"
+"""What the column of a list of values is called."""
+_AS_LINES = "write JSON lines, one object a row: jq -c '.[]' makes them of a list of objects"
+
+
+def read_json(path: str) -> Any:
+    """The table, as pyarrow has it; no value is turned into another kind.
+
+    Raises:
+        InputError: it is no JSON, no table, or has values of several kinds in one column.
+        LimitError: it is larger than 128 MiB, or has more than 10,000 columns.
+
+    """
+    size = os.stat(path).st_size  # noqa: PTH116 - the path is text all the way
+    if size > LIMIT:
+        raise LimitError(f"{size:,} bytes of JSON in one document; at most {LIMIT:,} are read", fix=_AS_LINES)
+    with open(path, "rb") as file:  # noqa: PTH123 - likewise
+        text = file.read(LIMIT + 1).removeprefix(b"\xef\xbb\xbf")
+    columns = _columns(decoded(text, "the document", fix="write it again"))
+    if len(columns) > COLUMN_LIMIT:
+        raise LimitError(f"more than {COLUMN_LIMIT} columns", fix="keep only those needed")
+    if not columns:
+        raise InputError("the document holds no rows and no keys", fix=_AS_LINES)
+    import pyarrow as pa
+
+    held = {name: _array(cells, name) for name, cells in columns.items()}
+    fields = [pa.field(name, array.type, metadata={"holds": kind}) for name, (array, kind) in held.items()]
+    return pa.Table.from_arrays([array for array, _ in held.values()], schema=pa.schema(fields))
+
+
+def _columns(found: Any) -> dict[str, list[Any]]:
+    """The cells of each column."""
+    if isinstance(found, list):
+        if all(isinstance(row, dict) for row in found):
+            return _of_rows(found)
+        if any(isinstance(row, dict) for row in found):
+            place = next(i for i, row in enumerate(found, 1) if not isinstance(row, dict))
+            raise InputError(f"row {place} is no object, others are", fix="write one object for each row")
+        return {NAMELESS: found} if found else {}
+    if not isinstance(found, dict):
+        raise InputError("the document is a single value, not a table", fix=_AS_LINES)
+    named, data = found.get("columns"), found.get("data")
+    if isinstance(named, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
+        return _of_lists(named, data)
+    cells = [*found.values()]
+    if cells and all(isinstance(column, dict) for column in cells):  # pandas: cells by the name of their row
+        for name, column in found.items():
+            if [*column] != [*cells[0]]:
+                raise InputError(f"column {name!r} has other rows than the first", fix=_AS_LINES)
+        return {name: [*column.values()] for name, column in found.items()}
+    if cells and all(isinstance(column, list) for column in cells):
+        lengths = {name: len(column) for name, column in found.items()}
+        if len({*lengths.values()}) == 1:
+            return dict(found)
+        told = ", ".join(f"{name!r} {length:,}" for name, length in [*lengths.items()][:8])
+        raise InputError(f"its columns differ in length: {told}", fix="write one value for each row, or JSON lines")
+    return _of_rows([found])
+
+
+def _of_rows(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _of_lists(names: Sequence[Any], rows: Sequence[list[Any]]) -> dict[str, list[Any]]:
+    if not all(isinstance(name, str) for name in names):
+        raise InputError("a column is called by no text", fix='write {"columns": ["pred", …], "data": [[…], …]}')
+    for number, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise InputError(f"row {number} has {len(row):,} values, there are {len(names):,} columns", fix=_AS_LINES)
+    if len({*names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"column {twice!r} occurs twice", fix="give it one name once")
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+
+
+def _array(cells: list[Any], name: str) -> tuple[Any, str]:
+    """A column and the kind of its values; of those that no evaluation can read, so many objects."""
+    import pyarrow as pa
+
+    kind = ""
+    for number, cell in enumerate(cells, 1):
+        joined = join_kinds(kind, kind_of(cell))
+        if joined == MIXED:
+            raise InputError(
+                f"row {number}: {name!r} is {kind_of(cell)}, earlier it was {kind}",
+                fix="write one kind of value under one key",
+            )
+        kind = joined
+    if kind in UNREADABLE:
+        return pa.array([{kind: 0}] * len(cells)), kind
+    types = {
+        "integer": pa.int64(),
+        "float": pa.float64(),
+        "boolean": pa.bool_(),
+        "list": pa.list_(pa.float64()),
+        "empty": pa.list_(pa.float64()),
+        "texts": pa.list_(pa.string()),
+    }
+    if kind == "list" and any(cell and isinstance(cell[0], bool) for cell in cells):
+        return pa.array(cells, pa.list_(pa.bool_())), kind
+    try:
+        return pa.array(cells, types.get(kind, pa.string())), kind
+    except (OverflowError, pa.ArrowInvalid):  # whole numbers beyond 64 bits, as digits
+        return pa.array([None if cell is None else str(cell) for cell in cells]), kind

@@ -1,0 +1,176 @@
+"""JSON documents that are tables, and Arrow streams: what other people's tools write without being asked."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import feather
+import pytest
+
+from evalcli.errors import LimitError
+from evalcli.sources import jsontable
+from evalcli.sources.jsontable import read_json
+from evalcli.sources.sniff import file_format
+
+
+@pytest.fixture
+def counted(run):
+    """The JSON of a report that must come about."""
+
+    def called(*args):
+        seen = run("report", *args, "-f", "json")
+        assert seen.code == 0, seen.stderr
+        return json.loads(seen.stdout)
+
+    return called
+
+
+@pytest.fixture
+def refused(run):
+    """What is said instead of a report."""
+
+    def called(*args):
+        seen = run("report", *args)
+        assert (seen.code, seen.stdout) == (2, "")
+        assert seen.stderr.count("\n") == 1
+        return seen.stderr
+
+    return called
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    target = rng.choice(["cat", "dog", "owl"], 40)
+    pred = np.where(rng.random(40) < 0.7, target, rng.choice(["cat", "dog", "owl"], 40))
+    return pd.DataFrame({"id": range(40), "target": target, "pred": pred, "group": rng.choice(["x", "y"], 40)})
+
+
+@pytest.mark.parametrize("shape", ["records", "split", "columns", "list", "indented", "tracker"])
+def test_a_table_in_one_document_reports_as_its_lines(tmp_path, counted, frame, shape):
+    path = tmp_path / "x.json"
+    if shape in ("list", "indented"):
+        path.write_text(json.dumps(frame.to_dict("list"), indent=2 if shape == "indented" else None))
+    elif shape == "tracker":
+        path.write_text(json.dumps({"columns": [*frame], "data": frame.values.tolist(), "kind": "table"}))
+    else:
+        frame.to_json(path, orient=shape)
+    assert file_format(str(path)) == "json"
+    frame.to_json(tmp_path / "x.jsonl", orient="records", lines=True)
+    found, lines = (counted(tmp_path / name, "--by", "group") for name in ("x.json", "x.jsonl"))
+    assert found["n"] == 40
+    for part in ("metrics", "classes", "confusion", "slices"):
+        assert found[part] == lines[part]
+
+
+def test_bare_lists_are_two_files_of_one_column(tmp_path, counted):
+    scores = [[0.1, 0.2, 0.7], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3]]
+    (tmp_path / "p.json").write_text(json.dumps(scores))
+    (tmp_path / "t.json").write_text("[2, 0, 2]")
+    found = counted(tmp_path / "p.json", tmp_path / "t.json")
+    assert (found["scores"], found["n"], found["metrics"]["accuracy"]["value"]) == ("probs", 3, 2 / 3)
+
+
+def test_a_short_first_key_makes_no_safetensors_of_it(tmp_path, counted):
+    path = tmp_path / "x.json"
+    path.write_text('{"pred":{"0":"a","1":"b","2":"c"},"target":{"0":"a","1":"b","2":"c"}}')
+    assert path.read_bytes()[8:10] == b'{"'
+    assert counted(path)["n"] == 3
+
+
+def test_lines_stay_lines(tmp_path, counted, refused):
+    path = tmp_path / "x.json"  # as Spark calls them
+    path.write_text('{"target": ["a", "b"], "pred": ["a"]}\n\n{"target": ["b"], "pred": ["a", "b"]}\n')
+    assert file_format(str(path)) == "jsonl"
+    assert counted(path)["task"] == "multilabel"
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"target": ["a", "b"], "pred": ["b", "a"]}\n')
+    assert file_format(str(path)) == "jsonl"
+    path.write_text('[{"target": "a", "pred": "a"}]\n')
+    assert "a JSON array, not one object" in refused(path)
+
+
+def test_a_document_from_a_pipe(counted, frame, monkeypatch):
+    text = frame.to_json(orient="records").encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert counted("-")["n"] == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[{"target": "a", "pred": "a"},', "the document: not JSON"),
+        ('[{"target": "a", "target": "b"}]', "key 'target' occurs twice"),
+        ('[{"target": "\\ud800", "pred": "a"}]', "half a character"),
+        ("[" * 100_000, "the document: not JSON"),
+        ('[{"target": "a", "pred": "a"}, 3]', "row 2 is no object"),
+        ('[{"target": "a", "pred": "a"}, {"target": "b", "pred": 1}]', "row 2: 'pred' is integer, earlier it was text"),
+        ('{"target": ["a"], "pred": ["a", "b"]}', "its columns differ in length: 'target' 1, 'pred' 2"),
+        ('{"target": {"0": 1}, "pred": {"1": 1}}', "column 'pred' has other rows"),
+        ('{"columns": ["target", "pred"], "data": [["a", "b"], ["a"]]}', "row 2 has 1 values, there are 2 columns"),
+        ('{"columns": ["pred", "pred"], "data": [["a", "b"]]}', "column 'pred' occurs twice"),
+        ('{"columns": ["pred", 1], "data": [["a", "b"]]}', "called by no text"),
+        ("[]", "no rows and no keys"),
+        ("{\n}", "no rows and no keys"),
+    ],
+)
+def test_a_document_that_is_no_table_says_why(tmp_path, refused, text, told):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    said = refused(path)
+    assert told in said
+    assert "x.json: " in said
+
+
+def test_what_lies_under_a_key_is_not_guessed(tmp_path, refused, counted):
+    path = tmp_path / "x.json"
+    rows = [{"target": i % 2, "pred": {"label": i % 2}, "other": i % 2, "far": [[1], [2]]} for i in range(4)]
+    path.write_text(json.dumps(rows))
+    assert "key 'pred' holds objects; write one text or number under each key" in refused(path)
+    assert "key 'far' holds arrays of other things" in refused(path, "--pred", "far")
+    assert counted(path, "--pred", "other", "--positive", "1")["n"] == 4
+
+
+def test_J06_J01_values_keep_their_kind(tmp_path, refused, counted):
+    path = tmp_path / "x.json"
+    path.write_text('{"target": [1, 0, 1], "score": [0.5, NaN, 0.3]}')
+    assert "1 prediction is not finite" in refused(path, "--positive", "1")
+    path.write_text('{"target": ["007", "7", "007"], "pred": ["007", "7", "7"]}')
+    assert sorted(counted(path, "--positive", "7")["classes"]) == ["007", "7"]
+    path.write_text('{"target": [18446744073709551615, 1], "pred": [18446744073709551615, 1]}')
+    assert counted(path, "--task", "multiclass")["classes"] == ["1", "18446744073709551615"]
+    path.write_text('{"target": [1, null, 1], "pred": [0, 1, 1]}')
+    assert "1 target is missing (row 2)" in refused(path)
+
+
+def test_a_document_beyond_the_limit_says_what_streams(tmp_path, monkeypatch):
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps([{"target": "a", "pred": "a"}] * 10))
+    monkeypatch.setattr(jsontable, "LIMIT", 100)
+    with pytest.raises(LimitError, match="in one document; at most 100 are read; write JSON lines"):
+        read_json(str(path))
+
+
+def test_a_feather_column_of_structs_is_no_label(tmp_path, refused):
+    path = tmp_path / "x.arrow"
+    feather.write_feather(pa.table({"target": ["a", "b"], "pred": [{"label": "a"}] * 2}), path)
+    assert "field 'pred' holds values of type STRUCT" in refused(path)
+
+
+def test_an_arrow_stream_reports_as_the_file(tmp_path, counted, refused, frame):
+    table = pa.Table.from_pandas(frame)
+    for name, opened in (("stream", pa.ipc.new_stream), ("file", pa.ipc.new_file)):
+        with opened(str(tmp_path / f"{name}.arrow"), table.schema) as writer:
+            writer.write_table(table, max_chunksize=7)
+    stream, file = (counted(tmp_path / f"{name}.arrow") for name in ("stream", "file"))
+    assert stream["n"] == 40
+    assert stream["metrics"] == file["metrics"]
+    held = (tmp_path / "stream.arrow").read_bytes()
+    (tmp_path / "cut.arrow").write_bytes(held[: len(held) // 2])
+    assert "cannot be read as feather" in refused(tmp_path / "cut.arrow")
+    (tmp_path / "bad.arrow").write_bytes(b"\xff" * 4000)
+    assert "cannot be read as feather" in refused(tmp_path / "bad.arrow")
