@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyarrow import feather
 import pytest
+from pyarrow import feather
 
 from evalcli.errors import LimitError
 from evalcli.sources import jsontable
