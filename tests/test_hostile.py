@@ -444,3 +444,26 @@ def test_X22_hash_seed_locale_and_clock_leave_no_trace(tmp_path, spawn):
     results = [spawn("report", "x.csv", "-f", "json", "-o", "x.md", env=env, cwd=tmp_path) for env in surroundings]
     assert [result.code for result in results] == [0, 0, 0], results[0].stderr
     assert len({result.stdout for result in results}) == 1
+
+
+def test_T20a_lists_of_numbers_are_arrays(tmp_path, counted, refused):
+    truth, said = [0, 1, 2, 1], [0, 1, 1, 1]
+    scores = [[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.1, 0.6, 0.3], [0.3, 0.4, 0.3]]
+    path = tmp_path / "x.pt"
+    for modern in (True, False):
+        torch.save({"target": truth, "pred": said}, path, _use_new_zipfile_serialization=modern)
+        assert counted(path)["confusion"]["matrix"] == [[1, 0, 0], [0, 2, 0], [0, 1, 0]]
+        torch.save({"target": truth, "probs": scores}, path, _use_new_zipfile_serialization=modern)
+        lists = counted(path)
+        torch.save({"target": torch.tensor(truth), "probs": torch.tensor(scores, dtype=torch.float64)}, path)
+        assert counted(path)["metrics"] == lists["metrics"]
+    torch.save([said, truth], path)  # by index: two sides, not two rows
+    assert counted(path, "--pred", "0", "--target", "1")["n"] == 4
+    torch.save(scores, tmp_path / "p.pt")
+    torch.save(truth, tmp_path / "t.pt")
+    assert counted(tmp_path / "p.pt", tmp_path / "t.pt")["metrics"] == lists["metrics"]
+    for odd in ([0, None, 1, 1], [0, "1", 1, 1], [True, 1, 0, 0], [1 << 70, 0, 1, 1]):
+        torch.save({"target": torch.tensor(truth), "pred": odd}, path)
+        assert "pred: a list of Python values, not all texts nor all numbers" in refused(path)
+    torch.save({"target": torch.tensor(truth), "probs": [*scores[:3], [1.0]]}, path)
+    assert "x.pt" in refused(path)

@@ -177,10 +177,16 @@ def _mapping(*args: Any) -> dict[Any, Any]:
     return {}
 
 
-def _size(*args: Any) -> tuple[Any, ...]:
+class Size(tuple[Any, ...]):
+    """A shape: numbers, and yet no samples."""
+
+    __slots__ = ()
+
+
+def _size(*args: Any) -> Size:
     if len(args) != 1 or not isinstance(args[0], tuple):
         raise malformed()
-    return args[0]
+    return Size(args[0])
 
 
 def _opaque(kind: str) -> Builder:

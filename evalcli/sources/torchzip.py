@@ -16,7 +16,7 @@ from evalcli.sources.contents import Contents
 from evalcli.sources.picklevm import PICKLE_LIMIT, EndsEarlyError, Machine, Opaque, malformed
 from evalcli.sources.rawfile import plain
 from evalcli.sources.textarrays import TextList
-from evalcli.sources.torchnames import DType, Storage, Tensor, check_storage, find_name
+from evalcli.sources.torchnames import DType, Size, Storage, Tensor, check_storage, find_name
 from evalcli.sources.zipdir import STORED, read_directory
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ NODE_LIMIT = 10_000
 _WIDE = 10
 """A storage this many times its view deserves a note."""
 
-_SCALARS = (type(None), bool, int, float, str, DType, Opaque)
+_SCALARS = (type(None), bool, int, float, str, DType, Opaque, Size)
 
 
 def read_torch_zip(file: RawFile) -> Contents:
@@ -119,49 +119,91 @@ def collect(
 ) -> None:
     """Put every tensor under ``root`` into ``contents``: dicts by key, lists by index, nested ones joined by dots.
 
+    A list of texts, of numbers, or of lists of numbers of one length is an array as well.
+
     Raises:
         InputError: a view does not fit, or the nesting is too deep.
         LimitError: the tree has too many nodes.
 
     """
-    texts: dict[int, list[str] | None] = {}
-    for nodes, (name, value) in enumerate(_walk(root, "", 0, texts)):
+    known: dict[int, Any] = {}
+    for nodes, (name, value) in enumerate(_walk(root, "", 0, known)):
         if nodes > NODE_LIMIT:
             raise LimitError(f"more than {NODE_LIMIT:,} objects", fix="save {'pred': tensor, 'target': tensor}")
         if isinstance(value, Tensor):
             _add_tensor(name, value, contents, find_region, swapped)
-        elif isinstance(value, list | tuple) and (strings := texts.get(id(value))):
-            contents.add(TextList(name, strings, path))
+        elif id(value) in known and isinstance(value, list | tuple):
+            _add_list(name, known[id(value)], contents, path)
         elif isinstance(value, _SCALARS):
             kind = value.kind if isinstance(value, Opaque) else type(value).__name__
             contents.skip(name, f"a Python {kind}, no tensor; save {{'pred': tensor, 'target': tensor}}")
-        elif isinstance(value, list | tuple) and id(value) in texts:
-            contents.skip(name, "a list of Python numbers, no tensor; save torch.tensor(...)")
         elif not isinstance(value, dict | list | tuple):
             contents.skip(name, "no tensor; save {'pred': tensor, 'target': tensor}")
     contents.check_any()
 
 
-def _walk(value: Any, name: str, depth: int, texts: dict[int, list[str] | None]) -> Iterator[tuple[str, Any]]:
-    """Every node with its dotted name; a list of plain values is one node, and ``texts`` says if it is all text."""
+def _walk(value: Any, name: str, depth: int, known: dict[int, Any]) -> Iterator[tuple[str, Any]]:
+    """Every node with its dotted name; a list of plain values is one node, and ``known`` has what is made of it."""
     if depth > DEPTH_LIMIT:
         raise InputError(f"nested more than {DEPTH_LIMIT} deep", fix="save {'pred': tensor, 'target': tensor}")
     children: Any = ()
     if isinstance(value, dict):
         children = value.items()
-    elif isinstance(value, list | tuple) and not _is_flat(value, texts):
+    elif (
+        isinstance(value, list | tuple)
+        and not isinstance(value, Size)
+        and not _is_plain(value, known, at_root=not name)
+    ):
         children = enumerate(value)
     yield name, value
     for key, child in children:
-        yield from _walk(child, f"{name}.{key}" if name else str(key), depth + 1, texts)
+        yield from _walk(child, f"{name}.{key}" if name else str(key), depth + 1, known)
 
 
-def _is_flat(value: list[Any] | tuple[Any, ...], texts: dict[int, list[str] | None]) -> bool:
-    if id(value) not in texts:
-        if not value or not all(isinstance(item, _SCALARS) for item in value):
-            return False
-        texts[id(value)] = list(value) if all(isinstance(item, str) for item in value) else None
-    return True
+def _is_plain(value: list[Any] | tuple[Any, ...], known: dict[int, Any], *, at_root: bool) -> bool:
+    """Whether a list holds plain values, or lists of numbers of one length.
+
+    A file that is a few long lists has both sides in them: those are taken by their index.
+    """
+    if id(value) in known:
+        return True
+    if not value:
+        return False
+    if all(isinstance(item, _SCALARS) for item in value):
+        kinds = {type(item) for item in value}
+        known[id(value)] = list(value) if kinds == {str} else _numbers(value, kinds)
+        return True
+    if not all(isinstance(item, list | tuple) and len(item) == len(value[0]) for item in value):
+        return False
+    if at_root and len(value) <= len(value[0]):
+        return False
+    rows = _numbers(value, {type(item) for row in value for item in row})
+    if rows is not None:
+        known[id(value)] = rows
+    return rows is not None
+
+
+def _numbers(values: list[Any] | tuple[Any, ...], kinds: set[type]) -> Any:
+    """An array of ``values`` of these ``kinds``; ``None`` where they are not numbers, or not of one kind."""
+    if kinds not in ({int}, {bool}, {float}, {int, float}):
+        return None
+    import numpy as np
+
+    try:
+        return np.array(values, np.int64 if kinds == {int} else np.bool_ if kinds == {bool} else np.float64)
+    except OverflowError:
+        return None
+
+
+def _add_list(name: str, values: Any, contents: Contents, path: str) -> None:
+    if values is None:
+        contents.skip(name, "a list of Python values, not all texts nor all numbers; save torch.tensor(...)")
+    elif isinstance(values, list):
+        contents.add(TextList(name, values, path))
+    else:
+        from evalcli.sources.held_arrays import HeldArray
+
+        contents.add(HeldArray(name, values))
 
 
 def _add_tensor(

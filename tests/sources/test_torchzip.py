@@ -135,12 +135,13 @@ def test_T20a_containers(pt, protocol, new, read_all):
         {k: v for k, v in content.items() if k != "z"}, pt
     )
     found = read_all(pt)
-    assert list(found) == ["logits", "deep.a", "deep.b.0", "deep.b.1", "7", "names"]
+    assert list(found) == ["logits", "deep.a", "deep.b.0", "deep.b.1", "7", "names", "sizes"]
     assert found["names"].tolist() == ["b", "ä", "b"]
     assert found["deep.b.1"].tolist() == [0, 1, 2]
     file = open_tensors(pt)
     assert file.arrays["names"].labels == ("b", "ä")
-    skipped = {"n", "sizes", "device", "kinds", "shape", "none", "dtype", "scalar"}
+    assert found["sizes"].tolist() == [1, 2]
+    skipped = {"n", "device", "kinds", "shape", "none", "dtype", "scalar"}
     assert set(file.skipped) - {"z"} == skipped
     file.close()
 

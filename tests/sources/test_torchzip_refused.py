@@ -200,7 +200,8 @@ class Point(NamedTuple):
         (Point(1), "Point"), ({"a": np.zeros(3)}, "numpy"), (np.float64(3), "numpy"),
         (collections.defaultdict(int), "defaultdict"), (Path("x"), "pathlib"), (slice(3), "slice"), ({"n": 3}, "int"),
         (3, "int"), ({}, "no tensor"), ([], "no tensor"),
-        ({(1, 2): torch.ones(2)}, "key"), ([1, 2], "torch.tensor"), ({1, 2}, "set"), (torch.tensor(3), "single number"),
+        ({(1, 2): torch.ones(2)}, "key"), ([1, None], "torch.tensor"), (torch.Size([3]), "Size"),
+        ({1, 2}, "set"), (torch.tensor(3), "single number"),
     ],
 )  # fmt: skip
 def test_T20b_other_objects(pt, content, word, refuse):
