@@ -19,7 +19,7 @@ from evalcli.sources.memory import (
     names_of,
     why_unreadable,
 )
-from evalcli.sources.naming import Chosen, choose
+from evalcli.sources.naming import choose, class_names
 
 if TYPE_CHECKING:
     from evalcli.sources.arrays import StoredArray
@@ -252,13 +252,12 @@ def _named(values: Any, frame: Any, role: str = "weight") -> Any:
 
 def _class_names(names: tuple[str, ...]) -> tuple[str, ...] | None:
     """The classes that the columns of a frame of scores are named after; none where they are only counted."""
-    count = range(len(names))
-    if len(names) < 2 or names in {tuple(map(str, count)), tuple(f"column_{i}" for i in count)}:
+    if len(names) < 2:
         return None
     twice = [name for name in names if names.count(name) > 1] if len({*names}) < len(names) else []
     if twice:
         raise UsageError(f"two score columns are called {twice[0]!r}", fix="name each after its class", path="preds")
-    return Chosen(names, None, None, None, score_columns=True).classes
+    return class_names(names, whole=True)
 
 
 def _ordered(target: Any, classes: tuple[str, ...] | None, columns: tuple[str, ...]) -> Any:

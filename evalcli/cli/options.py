@@ -49,7 +49,7 @@ class InputOptions:
         Option(
             "--pred",
             metavar="NAME",
-            help="Column, key or array of predictions; 'p_*' for several.",
+            help="Column, key or array of predictions; 'p_*' for several, '*' for all.",
             rich_help_panel=_INPUT,
         ),
     ] = None

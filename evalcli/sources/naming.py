@@ -39,6 +39,8 @@ PREFIXES = _words("p_ prob_ probs_ proba_ probability_ score_ logit_ logits_")
 
 FLAGS = {"prediction": "--pred", "target": "--target", "weight": "--weight", "id": "--id"}
 SHOWN_NAMES = 12
+ALL = "*"
+"""What stands for all columns that nothing else is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,23 @@ class Chosen:
     target: str | None
     weight: str | None
     id: str | None
-    score_columns: bool = False
+    classes: tuple[str, ...] | None = None
+    """The class names that score columns carry: ``p_cat`` gives ``cat``."""
 
-    @property
-    def classes(self) -> tuple[str, ...] | None:
-        """The class names that the score columns carry: ``p_cat`` gives ``cat``."""
-        if not self.score_columns:
-            return None
-        prefix = _shared_prefix(self.pred)
-        return tuple(name[len(prefix) :] for name in self.pred)
+
+def class_names(names: tuple[str, ...], *, whole: bool = False) -> tuple[str, ...] | None:
+    """The classes that columns of scores are named after; ``whole``: but for a usual prefix, by all of their names.
+
+    ``None``, where they are only counted.
+
+    >>> class_names(("p_cat", "p_dog")), class_names(("cat", "car"), whole=True), class_names(("0", "1"), whole=True)
+    (('cat', 'dog'), ('cat', 'car'), None)
+    """
+    count = range(len(names))
+    if whole and names in {tuple(map(str, count)), tuple(f"column_{i}" for i in count)}:
+        return None
+    prefix = _shared_prefix(names, known=whole)
+    return tuple(name[len(prefix) :] for name in names)
 
 
 def is_score_name(name: str) -> bool:
@@ -84,20 +94,22 @@ def choose(names: Sequence[str], selection: Selection, path: str, *, both: bool,
     key = stock.optional(selection.id, "id", required=False)
     target = stock.named(selection.target, "target") if both and selection.target is not None else None
     taken = {name for name in (weight, key, target) if name is not None}
-    if both and target is None and selection.pred is not None:
-        taken.update(stock.predictions(selection.pred)[0])
+    if both and target is None and selection.pred not in (None, ALL):
+        taken.update(stock.predictions(str(selection.pred), taken)[0])
     if both and target is None:
         if selection.pred is None:
             stock.check_any_usual(taken)
         target = stock.usual(TARGET_NAMES, "target", taken)
         taken.add(target)
     if selection.pred is not None:
-        pred, grouped = stock.predictions(selection.pred)
+        pred, grouped = stock.predictions(selection.pred, taken)
     else:
         pred, grouped = stock.find_predictions(taken, alone=not both)
     if target is not None and target in pred:
         raise UsageError(f"{kind} {target!r} cannot be both prediction and target", path=path)
-    return Chosen(pred, target, weight, key, grouped)
+    without_names = kind == "column" and not selection.options.get("header", True)
+    classes = class_names(pred, whole=selection.pred == ALL) if grouped and not without_names else None
+    return Chosen(pred, target, weight, key, classes)
 
 
 def choose_target(names: Sequence[str], selection: Selection, path: str, *, kind: str = "column") -> Chosen:
@@ -196,14 +208,17 @@ class _Stock:
             return None
         return self.named(name, role)
 
-    def predictions(self, name: str) -> tuple[tuple[str, ...], bool]:
-        """One name, or the group that ``p_*`` stands for."""
-        if name in self.names or not name.endswith("*") or len(name) < 2:
+    def predictions(self, name: str, taken: set[str]) -> tuple[tuple[str, ...], bool]:
+        """One name, or the group that ``p_*`` stands for, or ``*``: all but what is ``taken``, and ids."""
+        if name in self.names or not name.endswith("*"):
             return (self.named(name, "prediction"),), False
         group = tuple(each for each in self.names if each.startswith(name[:-1]) and len(each) >= len(name))
+        if name == ALL:
+            group = tuple(each for each in group if each not in taken and each.lower() not in ID_NAMES)
         if len(group) < 2:
+            which = "are left" if name == ALL else f"begin with {name[:-1]!r}"
             raise UsageError(
-                f"{len(group)} {self.kind}s begin with {name[:-1]!r}, scores need at least 2",
+                f"{len(group)} {self.kind}s {which}, scores need at least 2",
                 fix=f"{self._listed()}; choose with --pred",
                 path=self.path,
             )
@@ -287,7 +302,11 @@ class _Stock:
         if len(alone) == 1:
             name, positive = alone[0][0], alone[0][0].removeprefix(alone[0][1])
             return f"if {name!r} is the score of the class {positive!r}: --pred {name} --positive {positive}; "
-        return "scores in one column for each class: call them p_CLASS, or say --pred 'p_*'; " if len(free) > 1 else ""
+        return (
+            f"scores in one {self.kind} for each class: call them p_CLASS, or say --pred 'p_*', or --pred '*' for all; "
+            if len(free) > 1
+            else ""
+        )
 
     def _ambiguous(self, role: str, found: Sequence[str]) -> InputError:
         counts = Counter(found)
@@ -348,11 +367,13 @@ def _looks_like_data(names: Sequence[str]) -> bool:
     return len(set(names)) < len(names) or any(is_number(name) for name in names) or len(names) <= 2
 
 
-def _shared_prefix(group: Sequence[str]) -> str:
-    """The prefix of a group: a known one, else what all names share up to the last ``_``."""
+def _shared_prefix(group: Sequence[str], *, known: bool = False) -> str:
+    """The prefix of a group: a known one, else (unless it must be ``known``) what all share up to the last ``_``."""
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in group):
             return prefix
+    if known:
+        return ""
     shortest = min(group, key=len)
     shared = next((shortest[:end] for end in range(len(shortest), 0, -1) if _all_begin(group, shortest[:end])), "")
     return shared[: shared.rfind("_") + 1] or shared

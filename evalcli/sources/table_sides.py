@@ -322,7 +322,7 @@ def choose_sides(
         check_order(list(preds.columns), list(target.columns), (preds.path, target.path), selection)
         said = choose(list(preds.columns), selection, preds.path, both=False, kind=preds.noun)
         truth = choose_target(list(target.columns), selection, target.path, kind=target.noun)
-        chosen = Chosen(said.pred, truth.target, selection.weight, selection.id, said.score_columns)
+        chosen = Chosen(said.pred, truth.target, selection.weight, selection.id, said.classes)
     joined = Joined(tables, preds, target, key=chosen.id, where=selection.where)
     if selection.sorted and chosen.id is not None:
         joined.sort_by(chosen.id)

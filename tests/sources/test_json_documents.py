@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather
 
+from evalcli import evaluate
 from evalcli.errors import LimitError
 from evalcli.sources import jsontable
 from evalcli.sources.jsontable import read_json
@@ -174,3 +175,20 @@ def test_an_arrow_stream_reports_as_the_file(tmp_path, counted, refused, frame):
     assert "cannot be read as feather" in refused(tmp_path / "cut.arrow")
     (tmp_path / "bad.arrow").write_bytes(b"\xff" * 4000)
     assert "cannot be read as feather" in refused(tmp_path / "bad.arrow")
+
+
+def test_a_frame_of_probabilities_beside_the_truth(tmp_path, counted):
+    """What scikit-learn's users save: columns called as the classes."""
+    scores = np.random.default_rng(3).dirichlet([1, 1, 1], 30)
+    truth = np.array(["car", "carp", "cat"])[scores.argmax(1)]
+    frame = pd.DataFrame(scores, columns=["car", "carp", "cat"])
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    pd.Series(truth, name="y").to_csv(tmp_path / "y.csv")
+    assert counted(tmp_path / "p.csv", tmp_path / "y.csv", "--pred", "*")["metrics"]["accuracy"]["value"] == 1
+    frame.assign(label=truth).to_csv(tmp_path / "both.csv", index_label="id")
+    assert counted(tmp_path / "both.csv", "--pred", "*")["metrics"]["accuracy"]["value"] == 1
+    assert evaluate(frame, truth)["accuracy"] == 1
+    np.savetxt(tmp_path / "p.txt", scores)
+    np.savetxt(tmp_path / "y.txt", scores.argmax(1), fmt="%d")
+    written = ("--no-header", "--delimiter", " ", "--pred", "*")
+    assert counted(tmp_path / "p.txt", tmp_path / "y.txt", *written)["metrics"]["accuracy"]["value"] == 1

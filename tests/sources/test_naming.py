@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +28,14 @@ from evalcli.sources.naming import SCORE_NAMES, check_order, choose, choose_targ
 )
 def test_usual_names_are_found(names, pred, target):
     chosen = choose(names, Selection(), "f.csv", both=True)
-    assert (chosen.pred, chosen.target, chosen.score_columns) == (pred, target, False)
+    assert (chosen.pred, chosen.target, chosen.classes) == (pred, target, None)
 
 
 @pytest.mark.parametrize("prefix", ["p_", "prob_", "logit_", "score_", "proba_"])
 def test_score_columns_form_a_group(prefix):
     chosen = choose(["id", "target", f"{prefix}cat", f"{prefix}a_b", f"{prefix}0"], Selection(), "f", both=True)
     assert chosen.pred == (f"{prefix}cat", f"{prefix}a_b", f"{prefix}0")
-    assert chosen.score_columns
+    assert chosen.classes is not None
     assert chosen.classes == ("cat", "a_b", "0")
 
 
@@ -229,3 +230,20 @@ def test_C09_a_single_column_that_is_called_like_a_row(name):
         choose_target([name], Selection(), "f")
     assert choose([name], Selection(pred=name), "f", both=False).pred == (name,)
     assert choose([name], Selection(), "f", both=False, kind="key").pred == (name,)
+
+
+def test_all_columns_are_scores():
+    everything = Selection(pred="*")
+    found = choose(["id", "car", "cat", "carp"], everything, "f", both=False)
+    assert (found.pred, found.classes) == (("car", "cat", "carp"), ("car", "cat", "carp"))
+    found = choose(["label", "car", "cat", "w"], replace(everything, weight="w"), "f", both=True)
+    assert (found.target, found.classes) == ("label", ("car", "cat"))
+    assert choose(["t", "p_a", "p_b"], replace(everything, target="t"), "f", both=True).classes == ("a", "b")
+    assert choose(["0", "1", "2"], everything, "f", both=False).classes is None  # numbers, as a frame counts them
+    nameless = replace(everything, options={"header": False})
+    assert choose(["column1", "column2"], nameless, "f", both=False).classes is None
+    assert choose(["column1", "column2"], replace(nameless, pred="column*"), "f", both=False).classes is None
+    with pytest.raises(UsageError, match="1 columns are left, scores need at least 2"):
+        choose(["label", "p"], everything, "f", both=True)
+    with pytest.raises(InputError, match=r"or --pred '\*' for all"):
+        choose(["car", "cat"], Selection(), "f", both=False)
