@@ -24,15 +24,17 @@ from evalcli.faults import raise_faults
 from evalcli.layout import find_layout, is_float, plain_shape
 from evalcli.sources import STDIN, TENSOR_FORMATS, input_format, spoken_of, table_options
 from evalcli.sources.label_groups import Names, find_labels, find_target_labels
-from evalcli.sources.naming import choose, only_side
+from evalcli.sources.labels import WHOLE_NUMBER, is_number
+from evalcli.sources.naming import ALL, choose, is_whole, only_side
 from evalcli.sources.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from evalcli.layout import Layout
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Batch, Selection, Source
+    from evalcli.sources.naming import Chosen
     from evalcli.sources.table import Table
     from evalcli.sources.tables import Tables
     from evalcli.task import Choices, Task
@@ -54,6 +56,7 @@ FLAG = re.compile(
 )
 """What an error offers and a command can take."""
 
+REFUSED = "cannot be evaluated as it is"
 EXAMPLES = 8
 """How many distinct texts or whole numbers an entry names."""
 
@@ -213,7 +216,7 @@ def _refused(path: str, error: EvalError) -> tuple[str, str]:
     """A report would refuse the file: why, and the flag that helps where one does."""
     place = f"{error.path}: " if error.path and error.path != path else ""
     flag = FLAG.search(error.fix)
-    return f"cannot be evaluated as it is: {place}{error.told}", _command(path) + (f" {flag[0]}" if flag else "")
+    return f"{REFUSED}: {place}{error.told}", _command(path) + (f" {flag[0]}" if flag else "")
 
 
 def _decided(path: str, source: Source, choices: Choices) -> tuple[str, str]:
@@ -314,6 +317,15 @@ def _table(path: str, selection: Selection, choices: Choices) -> Inspection:
         cells = {name: [row[i] for row in rows] for i, name in enumerate(readable)}
         count = len(rows) if len(rows) < LOOK_ROWS else _stored_count(table, tables)
         roles, reading, command = _table_reading(path, tables, selection, choices)
+        everything = _all_scores(cells, selection)
+        if everything is not None and everything.target is None:
+            roles = dict.fromkeys(everything.pred, "predictions")
+            reading = f"scores of {len(roles)} classes; the truth is missing"
+            command = f"{_command(path)} TARGETS --pred '{ALL}'"
+        elif everything is not None:
+            found = _table_reading(path, tables, replace(selection, pred=ALL), choices)
+            if not found[1].startswith(REFUSED):
+                roles, reading, command = *found[:2], f"{found[2]} --pred '{ALL}'"
         entries = tuple(
             _column_entry(name, kind, cells[name], roles.get(name, ""))
             if name in cells
@@ -324,6 +336,20 @@ def _table(path: str, selection: Selection, choices: Choices) -> Inspection:
         return Inspection(path, table.format, count, len(rows), entries, reading, command, notes)
     finally:
         tables.close()
+
+
+def _all_scores(cells: Mapping[str, list[Any]], selection: Selection) -> Chosen | None:
+    """What ``--pred '*'`` would choose, where nobody chose, no name is of predictions, and the rest are fractions."""
+    said = selection.pred is not None or selection.target is not None
+    if said or is_whole(tuple(cells)) or only_side(tuple(cells)) == "prediction":
+        return None
+    for both in (True, False):
+        with suppress(EvalError):
+            chosen = choose(tuple(cells), replace(selection, pred=ALL), "", both=both)
+            texts = {str(cell) for name in chosen.pred for cell in cells[name]}
+            if all(map(is_number, texts)) and not all(map(WHOLE_NUMBER.fullmatch, texts)):
+                return chosen
+    return None
 
 
 def _stored_count(table: Table, tables: Tables) -> int | None:

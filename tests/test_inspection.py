@@ -135,3 +135,28 @@ def test_batches_and_bare_arrays(tmp_path, look):
     assert "a list of 3 batches" in look(tmp_path / "a.pt")["reading"]
     np.savez(tmp_path / "a.npz", TRUTH, TRUTH)
     assert look(tmp_path / "a.npz")["command"].endswith("--target NAME --pred NAME")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_columns_called_as_the_classes_are_offered_as_scores(tmp_path, look, follow, suffix):
+    frame = pd.DataFrame(SCORES, columns=NAMES)
+    alone, both, truth = (tmp_path / f"{name}{suffix}" for name in ("alone", "both", "truth"))
+    for path, kept in (
+        (alone, frame),
+        (both, frame.assign(label=NAMES[TRUTH])),
+        (truth, pd.DataFrame({"label": NAMES[TRUTH]})),
+    ):
+        kept.to_csv(path, index=False) if suffix == ".csv" else kept.to_parquet(path)
+    found = look(both)
+    assert found["reading"] == "multiclass, probs, 3 classes (cat, dog, owl)"
+    found = look(alone), found
+    assert found[0]["reading"] == "scores of 3 classes; the truth is missing"
+    reports = [follow(each["command"], TARGETS=str(truth)) for each in found]
+    assert [report.code for report in reports] == [0, 0]
+    assert len({json.dumps(json.loads(report.stdout)["metrics"]) for report in reports}) == 1
+    frame.assign(label=NAMES[TRUTH]).set_axis([1, 2, 3, "label"], axis=1).rename(columns=str).to_csv(
+        tmp_path / "odd.csv"
+    )
+    assert (
+        look(tmp_path / "odd.csv")["reading"] == "the truth; predictions are missing"
+    )  # numbers that are no scores of these classes
