@@ -124,7 +124,11 @@ def _object(line: bytes, number: int, path: str) -> dict[str, Any]:
     if len(line) > LINE_LIMIT:
         raise InputError(f"line {number}: longer than 1 MiB", fix="one object a line", path=path)
     if text[:1] == b"[":
-        raise InputError(f"line {number}: a JSON array, not one object", fix="convert it with: jq -c '.[]'", path=path)
+        raise InputError(
+            f"line {number}: a JSON array, not one object",
+            fix="convert it with: jq -c '.[]', or call it .json",
+            path=path,
+        )
     found = decoded(text, f"line {number}", path)
     if not isinstance(found, dict):
         raise InputError(f"line {number}: not a JSON object", fix='write {"target": …, "pred": …}', path=path)

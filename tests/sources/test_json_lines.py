@@ -75,6 +75,8 @@ def test_J14_a_key_that_cannot_be_read_says_what_it_holds(tmp_path, text, says):
 
 @pytest.mark.parametrize("text", ['[{"y": "a", "p": "a"}]', '[\n  {"y": "a"},\n  {"y": "b"}\n]\n'])
 def test_J12_a_json_array_is_told_how_to_be_lines(tmp_path, text):
-    (tmp_path / "f.json").write_text(text)
-    with pytest.raises(InputError, match=r"a JSON array, not one object; convert it with: jq -c '\.\[\]'"):
-        read(tmp_path / "f.json")
+    (tmp_path / "f.jsonl").write_text(text)
+    with pytest.raises(InputError, match=r"a JSON array, not one object; convert it with: jq -c '\.\[\]', or call it"):
+        read(tmp_path / "f.jsonl")
+    (tmp_path / "f.jsonl").rename(tmp_path / "f.json")
+    assert read(tmp_path / "f.json", ["y"])[0][0] == ("a",)
