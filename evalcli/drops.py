@@ -10,8 +10,9 @@ now. Of predictions it is that of the slice that loses most, as in a comparison 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import hypot, isfinite
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.addresses import look_up
@@ -49,8 +50,7 @@ class Pair(NamedTuple):
         return self.low is not None or None in {self.before, self.now}
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(NamedTuple):
     """What drops are counted from: pairs of values by metric, and a report for what is not paired.
 
     The worst slice has a pair of every slice: it is the one that loses most. ``alone`` says by metric why it has none,
@@ -58,8 +58,8 @@ class Baseline:
     """
 
     report: Report | None = None
-    pairs: Mapping[str, Sequence[Pair]] = field(default_factory=dict)
-    alone: Mapping[str, str] = field(default_factory=dict)
+    pairs: Mapping[str, Sequence[Pair]] = MappingProxyType({})
+    alone: Mapping[str, str] = MappingProxyType({})
     failed: tuple[str, ...] = ()
 
 

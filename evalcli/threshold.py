@@ -7,9 +7,8 @@ task the file holds both for each label, under ``labels``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from evalcli.errors import InputError
 
@@ -24,8 +23,7 @@ SCHEMA = "evalcli.threshold/1"
 _FIX = "name a file written by evalcli tune -o FILE.json"
 
 
-@dataclass(frozen=True, slots=True)
-class LabelCut:
+class LabelCut(NamedTuple):
     """The threshold of one label; ``cut`` as in ``Chosen``."""
 
     name: str
@@ -33,8 +31,7 @@ class LabelCut:
     cut: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """What a saved threshold says; ``cut`` is ``None`` where it is infinite, as the logit of 0 and of 1 are.
 
     Of a multilabel task every label has its own, in ``labels``, and there is no positive class.

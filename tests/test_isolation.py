@@ -93,7 +93,7 @@ NOT_ASKED = (
     "evalcli.multilabel", "evalcli.regression.states", "evalcli.ondevice",
     "evalcli.uncertainty.clusters", "evalcli.uncertainty.clusterbins", "evalcli.uncertainty.comparison",
     "evalcli.uncertainty.paired", "evalcli.uncertainty.curves", "evalcli.sources.duck", "evalcli.sources.table",
-    "evalcli.renderers.html", "evalcli.renderers.json", "evalcli.api", "evalcli.modular",
+    "evalcli.renderers.html", "evalcli.renderers.json", "evalcli.api", "evalcli.modular", "evalcli.cli.models",
 )  # fmt: skip
 """What slices, clusters, searches, comparisons, tables and other tasks need."""
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from typer import Option
 
 from evalcli.cli.gate_options import GateOptions
-from evalcli.cli.models import Side, open_models
 from evalcli.errors import EvalError, InputError, UsageError
 from evalcli.uncertainty import FEWEST_RESAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from evalcli.cli.models import Side
     from evalcli.cli.options import Files
     from evalcli.cli.progress import Meter
     from evalcli.comparing.data import Comparison
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _GATES = "Gates"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ReportGates(GateOptions):
     """Rules for the exit code, where the baseline may be predictions too."""
 
@@ -65,7 +65,7 @@ class ReportGates(GateOptions):
         return GateOptions.names_baseline(self, inherited=inherited) or name is not None
 
 
-def find_rival(gating: ReportGates, files: "Files", wanted: "Selection") -> Side | None:
+def find_rival(gating: ReportGates, files: "Files", wanted: "Selection") -> "Side | None":
     """The predictions to count from; ``None`` where there are none, but perhaps a saved report.
 
     Raises:
@@ -84,6 +84,8 @@ def find_rival(gating: ReportGates, files: "Files", wanted: "Selection") -> Side
     path = files.preds if path is None and name is not None else path
     if path is None:
         return None
+    from evalcli.cli.models import Side
+
     if path != STDIN:
         input_format(path)  # what is no data is refused before the work
     pred = name or wanted.pred
@@ -129,7 +131,7 @@ class Asked(NamedTuple):
     gating: ReportGates
 
 
-def measured(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> "Baseline":
+def measured(rival: "Side", asked: Asked, report: "Report", progress: "Meter") -> "Baseline":
     """What drops count from: pairs of values where both models can be compared row by row, else a report.
 
     Raises:
@@ -193,8 +195,9 @@ def _why_alone(name: str, report: "Report", extras: "Extras") -> str:
     return ""
 
 
-def _compared(rival: Side, names: "Sequence[str]", asked: Asked, report: "Report", progress: "Meter") -> "Comparison":
+def _compared(rival: "Side", names: "Sequence[str]", asked: Asked, report: "Report", progress: "Meter") -> "Comparison":
     """The metrics of both models on the same rows, once it is clear that they are the same."""
+    from evalcli.cli.models import Side, open_models
     from evalcli.comparing.models import compare
     from evalcli.comparing.question import Question
     from evalcli.metrics.registry import is_registered, parse, split_address
@@ -238,7 +241,7 @@ def _sliced_by(by: "Sequence[str]", judged: "Collection[str | None]") -> tuple[s
 
 
 @contextmanager
-def _as_of_report(rival: Side) -> "Iterator[None]":
+def _as_of_report(rival: "Side") -> "Iterator[None]":
     """Errors name the options of ``evalcli report``, and the baseline where they name no file."""
     try:
         yield
@@ -250,7 +253,7 @@ def _as_of_report(rival: Side) -> "Iterator[None]":
         raise
 
 
-def _report_of(rival: Side, asked: Asked, report: "Report", progress: "Meter") -> "Report":
+def _report_of(rival: "Side", asked: Asked, report: "Report", progress: "Meter") -> "Report":
     """The report of the baseline, as it would be by itself."""
     from evalcli.evaluation import evaluate
     from evalcli.sources import open_source

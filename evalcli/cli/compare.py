@@ -35,7 +35,7 @@ _ALL = 1 << 40
 """All flipped rows."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CompareFiles:
     """The arguments."""
 
@@ -48,7 +48,7 @@ class CompareFiles:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CompareOptions:
     """Which file is what, how the models belong together, and gates."""
 

@@ -24,7 +24,7 @@ _DECIDING = "What the values mean"
 _SURE = "How sure"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TaskOptions:
     """Which task it is, what the scores are, which classes there are."""
 
@@ -115,7 +115,7 @@ class TaskOptions:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MeasuredOptions(TaskOptions):
     """What the values mean, what to compute of them, and how sure to be of that."""
 
@@ -200,7 +200,7 @@ class MeasuredOptions(TaskOptions):
         return replace(TaskOptions.choices(self), classes=self.classes)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class DecidingOptions(MeasuredOptions):
     """All of that, and what else a report tells."""
 

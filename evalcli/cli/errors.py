@@ -36,7 +36,7 @@ _OUT_OF_SAMPLE = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RowOptions:
     """Which mistakes, in which order, and what stands beside them. ``class_`` is ``--class``, a word of Python's."""
 
@@ -117,7 +117,7 @@ class RowOptions:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RowInputOptions(InputOptions):
     """Which columns, keys and rows; a single file has ids too."""
 
@@ -127,7 +127,7 @@ class RowInputOptions(InputOptions):
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class RowOutputOptions(OutputOptions):
     """What is printed, and which files are written."""
 

@@ -14,7 +14,7 @@ NEVER_CONFIGURED = frozenset({"metric"})
 """What runs code has to be typed: a file that is found must not be able to ask for it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ExtraOptions:
     """Metrics of the user's own, and those computed from others."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _GATES = "Gates"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class GateOptions:
     """Rules for the exit code. What the configuration says is ``inherited``: a rule typed replaces its namesake."""
 

@@ -2,7 +2,8 @@
 
 A group is a frozen dataclass whose fields are options; a command takes a few groups as parameters and
 ``flattened`` spreads them into the signature that typer reads. Values that were not typed come from the
-configuration. What the values mean is in ``deciding_options.py``.
+configuration. What the values mean is in ``deciding_options.py``. Groups are not compared (``eq=False``): a method that
+nothing calls is made at every start all the same.
 Annotations are evaluated here on purpose (no ``from __future__ import annotations``): typer reads them.
 """
 
@@ -28,7 +29,7 @@ _EXECUTION = "Execution"
 _OUTPUT = "Output"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Files:
     """The arguments: predictions, and the truth unless it lies in the same file."""
 
@@ -40,7 +41,7 @@ class Files:
     ] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class InputOptions:
     """Which columns, keys and rows."""
 
@@ -88,7 +89,7 @@ class InputOptions:
     ] = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PlaceOptions:
     """Where and how to run; no result depends on it."""
 
@@ -132,7 +133,7 @@ class PlaceOptions:
         return Execution(self.backend, self.device, parse_rows(self.batch_size), self.workers, processes=True)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ExecutionOptions(PlaceOptions):
     """Likewise, and how closely ranks are certified."""
 
@@ -153,7 +154,7 @@ class ExecutionOptions(PlaceOptions):
         return replace(PlaceOptions.execution(self), ranking_budget=budget)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class OutputOptions:
     """What is printed, and which files are written."""
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _AIM = "What to seek"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class AimOptions:
     """What makes a threshold good: one of the three."""
 

@@ -11,8 +11,7 @@ is (at p = 0.5 the prediction is positive). ``of="positive"`` looks at P(positiv
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ MOST_CLASSES = 4096
 GRID = 2.0**60
 
 
-@dataclass(frozen=True, slots=True)
-class BinTable:
+class BinTable(NamedTuple):
     """Bins (…, B) by rising confidence: ``n`` rows or weights, the sum of their ``confidence``, the ``right`` ones.
 
     ``low`` and ``high`` are their edges (B,) or (…, B).
@@ -286,8 +284,7 @@ def reliability(table: BinTable) -> tuple[CalibrationBin, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class BrierSplit:
+class BrierSplit(NamedTuple):
     """``brier = reliability − resolution + uncertainty + within``, each (…).
 
     The first three are exactly the Brier score of the binned forecast, which says in each bin the mean of that bin.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +37,7 @@ class Parameter:
         return self.low <= number <= self.high and (not self.whole or number == int(number))
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """All that is known of a metric: ``formula`` takes what its ``state`` computes, and the parameter in its name.
 
     ``reads`` says what the state is fed with: predicted labels, scores, or the values of a regression. What reads

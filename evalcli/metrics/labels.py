@@ -11,7 +11,6 @@ all weights, and the number of rows stays in ``rows``.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -36,8 +35,7 @@ MAX_CLASSES = 1 << 24
 LARGEST_LABEL = MAX_CLASSES - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """What label formulas read: ``tp``, ``support``, ``predicted`` (…, C) and ``n`` (…), int64 or summed weights."""
 
     tp: Array

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.probability import ProbabilityRows, ScoreForm
 
 
-@dataclass(frozen=True, slots=True)
-class LossSums:
+class LossSums(NamedTuple):
     """What the formulas read: ``rows``, the sum ``n`` of their weights, and the ``total`` of their losses.
 
     ``infinite`` rows have a loss beyond all numbers, and are not in ``total``. ``clipped`` rows had a probability below

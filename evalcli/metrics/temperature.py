@@ -10,7 +10,6 @@ to be fitted on other rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -35,8 +34,7 @@ _HASHED = 1 << 16
 """Scores that are hashed at a time: they stay in the cache."""
 
 
-@dataclass(frozen=True, slots=True)
-class Temperature:
+class Temperature(NamedTuple):
     """The fitted ``value``, the log loss at 1 (``before``) and at it (``after``), and the ``rows`` it was fitted on.
 
     ``value`` is 0 where every row is right, so that any more confidence is better; infinite where no confidence at all

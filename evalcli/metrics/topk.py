@@ -7,8 +7,7 @@ the first k. ``tied`` rows have a class with the very score of their target; the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 _BYTES = 1 << 22
 
 
-@dataclass(frozen=True, slots=True)
-class Ranks:
+class Ranks(NamedTuple):
     """What the formulas read: ``histogram`` (C,) of ranks from 0, the ``tied`` among them; weighed or counted."""
 
     histogram: HostArray

@@ -165,8 +165,7 @@ class InputFile:
     total: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """Something a reader should know about the input: no error, and not silence. ``level``: ``info`` or ``warning``."""
 
     code: str

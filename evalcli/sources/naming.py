@@ -10,7 +10,7 @@ import shlex
 from collections import Counter
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError, UsageError
 from evalcli.sources.labels import is_number
@@ -43,8 +43,7 @@ ALL = "*"
 """What stands for all columns that nothing else is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """The names that were found: ``pred`` holds several where each class has a score column of its own."""
 
     pred: tuple[str, ...]

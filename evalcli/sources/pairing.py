@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -264,8 +264,7 @@ def _field(array: StoredArray, path: str) -> Field:
     return Field(array.name, path, array.shape, array.dtype, array.labels)
 
 
-@dataclass(frozen=True, slots=True)
-class PassFile:
+class PassFile(NamedTuple):
     """A file that takes part in a pass: the same few calls for tensor files and tables."""
 
     path: str

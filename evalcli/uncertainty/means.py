@@ -12,9 +12,9 @@ Source: Hall 1992, On the removal of skewness by transformation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import cbrt, inf, isfinite, log, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -33,8 +33,7 @@ _NORMAL_ROWS = 2.0
 """Rows that normal errors count for: RMSEs of 3 to 20 rows are then held in 91 to 97 %, and of 100 as they are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(NamedTuple):
     """Sums over rows: ``first`` Σw, Σwv; ``second`` Σw², Σw²v, Σw²v²; ``third`` Σw³, Σw³v, Σw³v², Σw³v³.
 
     >>> moments = Moments.counted(3, 6.0, 14.0, 36.0)

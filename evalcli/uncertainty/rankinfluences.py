@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -40,8 +39,7 @@ def influences(base: str, ranking: Ranking, *arguments: float) -> tuple[HostArra
     return curve_influence(base, ranking, *arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class RowInfluence:
+class RowInfluence(NamedTuple):
     """What a row of either side adds to a metric, by the bin (B,) of the ranking that its score lies in.
 
     >>> from evalcli.metrics.ranking import KeyTable

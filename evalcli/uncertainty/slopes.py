@@ -13,7 +13,6 @@ Source: Hampel 1974, The influence curve and its role in robust estimation; the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.cells import Cells
 
 
-@dataclass(frozen=True, slots=True)
-class Slope:
+class Slope(NamedTuple):
     """A ``value``, and what it gains for a unit of ``n`` and of a class's ``tp``, ``support``, ``predicted`` (C,).
 
     Several have arrays (…, C), and (…, 1) of ``value`` and ``n``.
@@ -133,8 +131,7 @@ def _bend(ratio: Ratio, cells: Cells) -> _Bend:
     return bend
 
 
-@dataclass(frozen=True)
-class MeanOfRatios:
+class MeanOfRatios(NamedTuple):
     """``Σ weight · ratio`` over classes; ``weights`` (C,) are fixed, or ``None`` for the mean by support.
 
     ``constant`` is what classes without rows add, whose specificity is 1.
@@ -191,8 +188,7 @@ class MeanOfRatios:
         return (float(bent.sum()) - 2.0 * moved) / (2.0 * float(margins.support.sum()))
 
 
-@dataclass(frozen=True)
-class PooledRatio:
+class PooledRatio(NamedTuple):
     """The ratio of the cells of all ``classes`` added up: a micro average."""
 
     ratio: Ratio

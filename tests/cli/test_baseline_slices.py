@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evalcli.cli import baseline
+from evalcli.cli import models
 
 ROWS = 600
 RNG = np.random.default_rng(8)
@@ -132,8 +132,8 @@ def test_the_baseline_need_not_know_the_slices(run, kind) -> None:
     ],
 )
 def test_only_slices_that_are_judged_are_compared(run, tmp_path, monkeypatch, where, wanted) -> None:
-    seen, opened = [], baseline.open_models
-    monkeypatch.setattr(baseline, "open_models", lambda *args, **more: seen.append(args[1].by) or opened(*args, **more))
+    seen, opened = [], models.open_models
+    monkeypatch.setattr(models, "open_models", lambda *args, **more: seen.append(args[1].by) or opened(*args, **more))
     monkeypatch.chdir(tmp_path)
     columns = dict(TABLES["labels"][1], was=TABLES["labels"][0]["pred"], region=REGION, age=AGE)
     pd.DataFrame(columns).to_csv("now.csv", index=False)
