@@ -22,10 +22,10 @@ from evalcli.sources.memory import (
 from evalcli.sources.naming import choose, class_names
 
 if TYPE_CHECKING:
+    from evalcli.sources.array_source import ArraySource
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection, Source
     from evalcli.sources.label_groups import LabelColumns
-    from evalcli.sources.pairing import ArraySource
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,9 @@ def _open_files(sides: Sides, selection: Selection) -> Source:
 def _open_mixed(sides: Sides, selection: Selection, *, copies: bool) -> ArraySource:
     """One side in a tensor file, the other in memory."""
     from evalcli.sources import TENSOR_FORMATS, input_format
+    from evalcli.sources.array_source import ArraySource, PassFile
     from evalcli.sources.naming import choose_target
-    from evalcli.sources.pairing import ArraySource, PassFile, pick_preds, tensor_file
+    from evalcli.sources.pairing import pick_preds, tensor_file
 
     in_file = sides.preds if is_path(sides.preds) else sides.target
     path = os.fspath(in_file)

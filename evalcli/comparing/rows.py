@@ -256,7 +256,7 @@ def _numbered(load: Callable[[], Rows], number: int) -> Rows:
 
 def share_targets(sources: Sequence[Source]) -> None:
     """Read a truth that several sources have in common once."""
-    from evalcli.sources.pairing import ArraySource
+    from evalcli.sources.array_source import ArraySource
 
     first = sources[0]
     for source in sources[1:]:

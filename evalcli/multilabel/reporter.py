@@ -107,7 +107,8 @@ class Reporter:
         mean_weight = gathered.counts.weight_squares / total
         if gathered.clusters is None:
             return Intervals(self.counted, self.scored, confidence, together, mean_weight)
-        from evalcli.multilabel.clusters import ClusterIntervals, GroupValues
+        from evalcli.multilabel.clusters import ClusterIntervals
+        from evalcli.multilabel.groupvalues import GroupValues
         from evalcli.uncertainty.groups import Groups
 
         values, rows = GroupValues(gathered.clusters.groups(), self.counted), total / mean_weight

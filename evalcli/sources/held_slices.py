@@ -15,8 +15,8 @@ from evalcli.sources.slicing import missing_column
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from evalcli.sources.array_source import ArraySource
     from evalcli.sources.base import Scan
-    from evalcli.sources.pairing import ArraySource
 
 UNNAMED = "by"
 """What slices by an array without a name are called."""

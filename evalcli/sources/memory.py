@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli.errors import InputError, UsageError
+from evalcli.sources.array_source import ArraySource, PassFile
 from evalcli.sources.arrays import REFUSED, StoredArray
 from evalcli.sources.held_arrays import HeldArray, HeldTensor, HeldText
 from evalcli.sources.moments import UTC_SIGN, are_moments, text_of, texts_of
-from evalcli.sources.pairing import ArraySource, PassFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

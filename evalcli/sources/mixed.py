@@ -6,17 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalcli.sources import table_options
+from evalcli.sources.array_source import ArraySource, PassFile
 from evalcli.sources.label_groups import Names, find_target_labels
 from evalcli.sources.naming import Chosen, check_order, choose, choose_target
-from evalcli.sources.pairing import (
-    ArraySource,
-    PassFile,
-    beside,
-    must_weigh,
-    pick_preds,
-    refuse_table_options,
-    tensor_file,
-)
+from evalcli.sources.pairing import beside, must_weigh, pick_preds, refuse_table_options, tensor_file
 from evalcli.sources.table_array import read_side, read_weight
 from evalcli.sources.tables import open_tables
 

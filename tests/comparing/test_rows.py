@@ -174,7 +174,7 @@ def test_a_filter_that_keeps_other_rows_is_refused(tmp_path) -> None:
 
 
 def test_the_truth_is_read_once(files, tmp_path, monkeypatch) -> None:
-    from evalcli.sources.pairing import ReadOnce
+    from evalcli.sources.array_source import ReadOnce
 
     read = []
     true = ReadOnce.read
