@@ -184,9 +184,9 @@ def accumulate(
         crew.raise_failure()
         return parts[0], crew.complete
     threads = [threading.Thread(target=crew.work, args=(part,), daemon=True) for part in parts]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         for thread in threads:
             while thread.is_alive():
                 thread.join(POLL_SECONDS)

@@ -144,8 +144,9 @@ class Table:
     def begin(self) -> None:
         """Start a pass: the independent check runs beside the query."""
         if self._check is None:
-            self._check = threading.Thread(target=self._work, name="evalcli-check", daemon=True)
-            self._check.start()
+            check = threading.Thread(target=self._work, name="evalcli-check", daemon=True)
+            check.start()
+            self._check = check  # only now: nobody may wait for one that could not start
 
     def finish(self, rows: int | None) -> tuple[InputFile, ...]:
         """End a pass: what was read, once the check agrees with the rows counted.

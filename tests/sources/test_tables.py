@@ -413,6 +413,22 @@ def test_closing_gives_up_the_check(tmp_path):
     assert time.monotonic() - start < 2
 
 
+def test_a_check_that_cannot_begin_is_not_waited_for(tmp_path, monkeypatch):
+    tables = Tables([str(put(tmp_path / "x.csv", b"y,p\na,b\n"))])
+
+    def none_left(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError, match="new thread"):
+            tables.tables[0].begin()
+    closing = threading.Thread(target=tables.close, daemon=True)
+    closing.start()
+    closing.join(20)
+    assert not closing.is_alive()
+
+
 def test_temporary_files_go(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
     (tmp_path / "t").mkdir()
