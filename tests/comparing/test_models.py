@@ -9,64 +9,17 @@ from itertools import product
 import numpy as np
 import pytest
 from memory_source import MemorySource, text_source
-from scipy import stats
-from sklearn import metrics as sk
+from models_beside import CASES, EXECUTIONS, TARGET, WEIGHTS, answers, compared, logits, sources
 
 from evalcli.comparing import models
 from evalcli.comparing.data import Comparison
-from evalcli.comparing.models import compare, numbers_of
+from evalcli.comparing.models import numbers_of
 from evalcli.comparing.question import Question
 from evalcli.engine import Execution
 from evalcli.errors import EmptyError, InputError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
-
-EXECUTIONS = [Execution(workers=1), Execution(batch_size=499, workers=1), Execution(batch_size=7, workers=3)]
-"""The second leaves one row for the last batch."""
-
-
-def answers(target, wrong, seed, classes=4):
-    rng = np.random.default_rng(seed)
-    mask = rng.random(len(target)) < wrong
-    return np.where(mask, rng.integers(0, classes, len(target)), target)
-
-
-def logits(target, shift, seed, classes=4):
-    scores = np.random.default_rng(seed).normal(size=(len(target), classes))
-    scores[np.arange(len(target)), target] += shift
-    return scores
-
-
-TARGET = np.random.default_rng(0).integers(0, 4, 500)
-BINARY = np.random.default_rng(1).integers(0, 2, 500)
-WEIGHTS = np.random.default_rng(2).integers(1, 5, 500) / 4
-
-
-def sources(*preds, target=TARGET, **more):
-    return [
-        MemorySource(each, target, paths=(f"{name}.pt", "t.pt"), **more)
-        for name, each in zip("abcdef", preds, strict=False)
-    ]
-
-
-def compared(made, execution=EXECUTIONS[0], question=None, **choices):
-    return compare(made, Choices(**choices), execution, question or Question())
-
-
-CASES = {
-    "labels": lambda: sources(answers(TARGET, 0.3, 1), answers(TARGET, 0.2, 2)),
-    "weighted": lambda: sources(answers(TARGET, 0.3, 1), answers(TARGET, 0.2, 2), weight=WEIGHTS),
-    "logits": lambda: sources(logits(TARGET, 1.0, 1), logits(TARGET, 1.5, 2)),
-    "weighted logits": lambda: sources(logits(TARGET, 1.0, 1), logits(TARGET, 1.5, 2), weight=WEIGHTS),
-    "binary scores": lambda: sources(
-        1 / (1 + np.exp(-logits(BINARY, 1.0, 3, 2)[:, 1] - BINARY)),
-        1 / (1 + np.exp(-logits(BINARY, 1.0, 4, 2)[:, 1] - 2.0 * BINARY)),
-        target=BINARY,
-    ),
-    "two columns": lambda: sources(logits(BINARY, 1.0, 3, 2), logits(BINARY, 1.4, 4, 2), target=BINARY),
-    "league": lambda: sources(*(answers(TARGET, wrong, i) for i, wrong in enumerate((0.3, 0.2, 0.21)))),
-}
 
 
 @pytest.fixture(params=CASES)
@@ -104,118 +57,6 @@ def test_no_bit_depends_on_batches_and_workers(case) -> None:
 def test_json_round_trip(case) -> None:
     found = compared(case())
     assert Comparison.from_json_object(json.loads(json.dumps(found.to_json_object()))) == found
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_accuracy_has_the_exact_test_of_mcnemar(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    target = rng.integers(0, 3, 60 + 40 * seed)
-    first, second = answers(target, 0.3, seed + 10, 3), answers(target, 0.15, seed + 20, 3)
-    found = compared(sources(first, second, target=target)).metric("accuracy").differences[1]
-    gained = int(((second == target) & (first != target)).sum())
-    lost = int(((first == target) & (second != target)).sum())
-    assert found.p == pytest.approx(stats.binomtest(gained, gained + lost).pvalue, rel=1e-12)
-    assert found.value == pytest.approx((gained - lost) / len(target), abs=1e-15)
-
-
-def by_hand(name, target, preds):
-    """A metric from the definition, without sklearn's checks, which take a millisecond each."""
-    matrix = np.bincount(target * 4 + preds, minlength=16).reshape(4, 4)
-    n, right, support, predicted = matrix.sum(), np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    chance = float(support @ predicted)
-    if name == "f1_macro":
-        return float((2 * right / (support + predicted)).mean())
-    if name == "mcc":
-        below = float((n * n - predicted @ predicted) * (n * n - support @ support))
-        return (n * right.sum() - chance) / np.sqrt(below)
-    if name == "kappa":
-        return (n * right.sum() - chance) / (n * n - chance)
-    return float((right / support).mean())
-
-
-@pytest.mark.parametrize("name", ["f1_macro", "mcc", "balanced_accuracy", "recall_macro", "kappa"])
-def test_composites_agree_with_a_bootstrap_of_rows(name: str) -> None:
-    """Monte Carlo error of an end of 3,000 resamples is about 0.04 of the width; so is what BCa corrects here."""
-    first, second = answers(TARGET, 0.3, 1), answers(TARGET, 0.2, 2)
-    question = Question(metrics=(name,), confidence=Confidence(0.95, 4000, 0))
-    found = compared(sources(first, second), question=question).metric(name).differences[1]
-    assert found.method == "bootstrap"
-    rng = np.random.default_rng(5)
-    drawn = []
-    for _ in range(3000):
-        rows = rng.integers(0, len(TARGET), len(TARGET))
-        drawn.append(by_hand(name, TARGET[rows], second[rows]) - by_hand(name, TARGET[rows], first[rows]))
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    width = high - low
-    assert found.low == pytest.approx(low, abs=0.1 * width)
-    assert found.high == pytest.approx(high, abs=0.1 * width)
-    z = abs(found.value) / np.std(drawn)
-    assert stats.norm.isf(found.p / 2) == pytest.approx(z, rel=0.1)
-
-
-def test_auroc_is_delongs_paired_test() -> None:
-    first, second = CASES["binary scores"]()
-    scores = [np.array(one.arrays[0]) for one in (first, second)]
-    found = compared([first, second]).metric("auroc").differences[1]
-    parts = []
-    for side in (True, False):
-        rows = []
-        for each in scores:
-            pos, neg = each[BINARY == 1], each[BINARY == 0]
-            wins = (pos[:, None] > neg[None, :]) + 0.5 * (pos[:, None] == neg[None, :])
-            rows.append(wins.mean(axis=1 if side else 0))
-        moved = rows[1] - rows[0]
-        parts.append(moved.var() / len(moved))
-    error = np.sqrt(sum(parts))
-    freedom = min(BINARY.sum(), (1 - BINARY).sum()) - 1
-    assert found.p == pytest.approx(2 * stats.t.sf(abs(found.value) / error, freedom), rel=1e-9)
-    assert found.high - found.low == pytest.approx(2 * stats.t.isf(0.025, freedom) * error, rel=1e-9)
-
-
-@pytest.mark.parametrize("name", ["auroc_macro", "average_precision_macro", "auroc_weighted", "auroc[2]"])
-def test_ranks_of_classes_agree_with_a_bootstrap_of_rows(name: str) -> None:
-    made = [logits(TARGET, 1.0, 1), logits(TARGET, 1.3, 2)]
-    found = compared(sources(*made), question=Question(metrics=(name,))).metric(name).differences[1]
-    probs = [np.exp(each) / np.exp(each).sum(1, keepdims=True) for each in made]
-    hot = np.eye(4)[TARGET]
-    rng = np.random.default_rng(5)
-
-    def score(rows, p):
-        if name == "auroc[2]":
-            return sk.roc_auc_score(hot[rows, 2], p[rows, 2])
-        average = name.rpartition("_")[2]
-        of = sk.average_precision_score if name.startswith("average") else sk.roc_auc_score
-        return of(hot[rows], p[rows], average=average)
-
-    drawn = []
-    for _ in range(100):
-        rows = rng.integers(0, len(TARGET), len(TARGET))
-        drawn.append(score(rows, probs[1]) - score(rows, probs[0]))
-    assert (found.high - found.low) / 2 / 1.97 == pytest.approx(np.std(drawn), rel=0.15)
-
-
-@pytest.mark.parametrize("name", ["log_loss", "brier", "top2_accuracy", "mrr", "mean_rank"])
-def test_losses_are_compared_row_by_row(name: str) -> None:
-    made = [logits(TARGET, 1.0, 1), logits(TARGET, 1.3, 2)]
-    found = compared(sources(*made), question=Question(metrics=(name,))).metric(name).differences[1]
-    rows = np.arange(len(TARGET))
-    losses = []
-    for each in made:
-        probs = np.exp(each) / np.exp(each).sum(1, keepdims=True)
-        rank = (each > each[rows, TARGET][:, None]).sum(1)
-        losses.append(
-            {
-                "log_loss": -np.log(probs[rows, TARGET]),
-                "brier": ((probs - np.eye(4)[TARGET]) ** 2).sum(1),
-                "top2_accuracy": (rank < 2).astype(float),
-                "mrr": 1 / (rank + 1),
-                "mean_rank": rank + 1.0,
-            }[name]
-        )
-    moved = losses[1] - losses[0]
-    assert found.value == pytest.approx(moved.mean(), abs=1e-12)
-    assert found.p == pytest.approx(stats.ttest_1samp(moved, 0).pvalue, rel=0.15)  # less what its skewness changes
-    assert found.low < moved.mean() < found.high
 
 
 def test_the_sign_follows_the_order_and_the_verdict_the_direction() -> None:
@@ -429,15 +270,6 @@ def test_a_league_of_scores_has_what_each_pair_has(more) -> None:
             assert ours.p == pytest.approx(theirs.p, rel=1e-9)
 
 
-def test_confidence_widens_the_interval() -> None:
-    made = CASES["labels"]
-    narrow = compared(made(), question=Question(confidence=Confidence(0.8)))
-    wide = compared(made(), question=Question(confidence=Confidence(0.99)))
-    for one, other in zip(narrow.metrics, wide.metrics, strict=True):
-        assert one.differences[1].high - one.differences[1].low < other.differences[1].high - other.differences[1].low
-        assert one.differences[1].p == other.differences[1].p
-
-
 def test_a_saved_comparison_that_is_none_is_refused() -> None:
     good = compared(CASES["labels"]()).to_json_object()
     with pytest.raises(InputError, match="not a saved comparison"):
@@ -454,17 +286,3 @@ def test_many_classes_are_counted_without_a_table_of_all() -> None:
     found = compared(sources(first, second, target=target), question=Question(metrics=("accuracy", "f1_macro")))
     assert found.metric("accuracy").values == (float((first == target).mean()), float((second == target).mean()))
     assert found.metric("accuracy").differences[1].verdict == "better"
-
-
-def test_what_is_too_large_to_draw_gets_nearly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = CASES["labels"]
-    drawn = compared(made(), question=Question(confidence=Confidence(0.95, 10_000, 0)))
-    monkeypatch.setattr("evalcli.comparing.differences.MOST_DRAWS", 10)
-    for row, other in zip(drawn.metrics, compared(made()).metrics, strict=True):
-        one, two = row.differences[1], other.differences[1]
-        assert two.method == "score"
-        assert (one.low, one.high) == pytest.approx((two.low, two.high), abs=0.1 * (one.high - one.low))
-        if row.name == "accuracy":
-            assert one.p == two.p
-        else:
-            assert stats.norm.isf(one.p / 2) == pytest.approx(stats.norm.isf(two.p / 2), rel=0.15)
