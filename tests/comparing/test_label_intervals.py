@@ -163,7 +163,7 @@ def test_the_curve_of_a_label_is_compared_as_that_of_two_classes(name, weight, c
 
 @pytest.mark.parametrize("clusters", [None, 100])
 def test_means_and_pools_of_curves_agree_with_a_bootstrap(clusters) -> None:
-    """A standard error of 100 resamples is off by 7 %."""
+    """A standard error of 100 resamples is off by 7 %; these are 4 to 13 % wider than it, none a fifth too narrow."""
     cluster = None if clusters is None else np.arange(ROWS) // (ROWS // clusters)
     groups = np.arange(ROWS)[:, None] if clusters is None else np.arange(ROWS).reshape(clusters, -1)
     rng, values = np.random.default_rng(6), []
@@ -178,5 +178,5 @@ def test_means_and_pools_of_curves_agree_with_a_bootstrap(clusters) -> None:
         values.append((gap[:LABELS].mean(), gap[LABELS]))
     for name, error in zip(("auroc_fpr0.3_macro", "auroc_fpr0.3_micro"), np.std(values, axis=0), strict=True):
         each = difference(name, FIRST, SECOND, cluster=cluster)
-        assert (each.high - each.low) / 2 == pytest.approx(2.0 * error, rel=0.2), name
+        assert 0.95 < (each.high - each.low) / 2 / (2.0 * error) < 1.2, name
         assert stats.norm.isf(each.p / 2) == pytest.approx(abs(each.value) / error, rel=0.25), name

@@ -146,6 +146,7 @@ def test_intervals_agree_with_a_bootstrap_of_pairs_of_rows(name: str) -> None:
     low, high = np.quantile(drawn, [0.025, 0.975])
     assert found.low == pytest.approx(low, abs=0.12 * (high - low))
     assert found.high == pytest.approx(high, abs=0.12 * (high - low))
+    assert found.high - found.low == pytest.approx(high - low, rel=0.1)
     z = abs(found.value) / np.std(drawn)
     assert stats.norm.isf(found.p / 2) == pytest.approx(z, rel=0.12)
 
