@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from evalcli.errors import UsageError
 from evalcli.metrics.fairness_rows import reads_of
 from evalcli.report import Value
+from evalcli.shell import word
 from evalcli.sources.bounds import split_bounds
 from evalcli.sources.spelling import ways_to_write
 
@@ -116,7 +117,7 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
         gone = any(one.code == "slice-missing" and repr(address.by) in one.text for one in report.findings)
         column, bounds = split_bounds(address.by)
         cut = bounds and any(row.by == column for row in report.slices)
-        why = "no row has a value there" if gone else f"write @{column}" if cut else f"add --by {address.by}"
+        why = "no row has a value there" if gone else f"write @{column}" if cut else f"add --by {word(address.by)}"
         return f"the report has no slices by {address.by!r}; {why}"
     if name is not None and name.entry.reads == "slices":
         return _compared(report, rows, name, least)

@@ -6,7 +6,6 @@ Shapes and types come from headers. Ranges, labels and the likely task come from
 from __future__ import annotations
 
 import re
-import shlex
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,6 +21,7 @@ from evalcli.errors import EvalError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
 from evalcli.layout import find_layout, is_float, plain_shape
+from evalcli.shell import word
 from evalcli.sources import STDIN, TENSOR_FORMATS, input_format, spoken_of, table_options
 from evalcli.sources.label_groups import Names, find_labels, find_target_labels
 from evalcli.sources.labels import WHOLE_NUMBER, is_number
@@ -199,7 +199,7 @@ def _alone(path: str, names: Iterable[str], selection: Selection) -> tuple[str, 
     side = only_side(tuple(names)) if selection.pred is None and selection.target is None else None
     return {
         "prediction": ("predictions; the truth is missing", f"{_command(path)} TARGETS"),
-        "target": ("the truth; predictions are missing", f"evalcli report PREDS {shlex.quote(path)}"),
+        "target": ("the truth; predictions are missing", f"evalcli report PREDS {word(path)}"),
     }.get(side or "")
 
 
@@ -209,7 +209,7 @@ def _truth_alone(names: Names, selection: Selection) -> tuple[str, str] | None:
     if group is None or group.labels is None:
         return None
     reading = f"the truth of {len(group.labels)} labels a row; predictions are missing"
-    return reading, f"evalcli report PREDS {shlex.quote(names.path)}"
+    return reading, f"evalcli report PREDS {word(names.path)}"
 
 
 def _refused(path: str, error: EvalError) -> tuple[str, str]:
@@ -273,7 +273,7 @@ def _one_side(path: str, array: StoredArray | None) -> tuple[dict[str, str], str
     reading = "labels: the truth, or predicted labels; the other side is missing"
     if len(shape) == 2:
         reading = f"a table of labels {shape}: several labels a row, or one-hot classes; the other side is missing"
-    return {array.name: "labels"}, reading, f"evalcli report PREDS {shlex.quote(path)}"
+    return {array.name: "labels"}, reading, f"evalcli report PREDS {word(path)}"
 
 
 def _in_words(task: Task, layout: Layout) -> str:
@@ -293,7 +293,7 @@ def _missing_flags(task: Task) -> str:
     if task.problem is None:
         return ""
     if task.kind == "binary" and len(task.classes) == 2 and "--positive" in task.problem.fix:
-        return f" --positive {shlex.quote(task.classes[likely_positive(task.classes)])}"
+        return f" --positive {word(task.classes[likely_positive(task.classes)])}"
     if "--task regression" in task.problem.fix:
         return " --task regression"
     if task.problem.fix.startswith("--task multilabel"):
@@ -302,7 +302,7 @@ def _missing_flags(task: Task) -> str:
 
 
 def _command(path: str) -> str:
-    return f"evalcli report {shlex.quote(path)}"
+    return f"evalcli report {word(path)}"
 
 
 def _table(path: str, selection: Selection, choices: Choices) -> Inspection:

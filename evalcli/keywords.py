@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, UsageError
+from evalcli.metrics.threads import MOST_THREADS
+from evalcli.shell import unquoted
 from evalcli.task import FAMILIES, Choices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _VALUES = "error|drop|wrong|probs|logits|labels|values|binary|multiclass|multilabel|regression|seen|declared"
-_FLAG = re.compile(rf"--([a-z][a-z-]*)(?:[ =]({_VALUES}|-?[0-9][0-9.]*(?![\w,])|(?<=positive.)[^\s,;]+)(?!\w))?")
+_WORD = r"'[^']*'(?:\"'\"'[^']*')*|[^\s,;]+"
+_FLAG = re.compile(rf"--([a-z][a-z-]*)(?:[ =]({_VALUES}|-?[0-9][0-9.]*(?![\w,])|(?<=positive.)(?:{_WORD}))(?!\w))?")
 _OTHERWISE = {"metric": "own", "class": "class_"}
 """Keywords that are not called as their options."""
 
@@ -29,7 +32,7 @@ def as_keywords(text: str) -> str:
         name, value = _OTHERWISE.get(match[1], match[1].replace("-", "_")), match[2]
         if value is None:
             return f"{name}="
-        return f"{name}={repr(value) if name == 'positive' or not value[-1].isdigit() else value}"
+        return f"{name}={repr(unquoted(value)) if name == 'positive' or not value[-1].isdigit() else value}"
 
     return _FLAG.sub(spoken, text)
 
@@ -106,6 +109,20 @@ def check_rows(name: str, value: Any) -> None:
     """
     if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__") or value < 1):
         raise UsageError(f"{name}={value!r}", fix="give a number of rows, from 1")
+
+
+def check_running(workers: Any, batch_size: Any = None) -> None:
+    """Refuse a number of threads, or of rows in a batch, that cannot be; ``None`` is fine.
+
+    Raises:
+        UsageError: it is no whole number from 1, or there would be more than 1,024 threads.
+
+    """
+    check_rows("batch_size", batch_size)
+    if workers is not None and (
+        isinstance(workers, bool) or not hasattr(workers, "__index__") or not 1 <= workers <= MOST_THREADS
+    ):
+        raise UsageError(f"workers={workers!r}", fix=f"give a number of threads, from 1 to {MOST_THREADS}")
 
 
 def names_from(labels: Sequence[Any] | int) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from math import prod
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from evalcli.errors import EmptyError, InputError, UsageError
+from evalcli.shell import word
 
 if TYPE_CHECKING:
     from evalcli.sources.base import Field
@@ -193,6 +194,6 @@ def _swapped(preds: Field, target: Field) -> InputError:
     return InputError(
         f"the arguments look swapped: the target holds {target.dtype} scores {target.shape}, "
         f"the predictions {preds.dtype} labels {preds.shape}",
-        fix=f"predictions come first: evalcli report {target.path} {preds.path}",
+        fix=f"predictions come first: evalcli report {word(target.path)} {word(preds.path)}",
         path=target.path,
     )

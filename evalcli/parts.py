@@ -22,6 +22,7 @@ from evalcli.own.groups import Sampled
 from evalcli.own.states import NONE, OwnStates, contributed, restored
 from evalcli.partfile import SCHEMA, forged, pack, read_bytes, unpack
 from evalcli.plaindata import fitted, plain
+from evalcli.shell import word
 from evalcli.sources.base import Field, InputFile, Note, Scanned, Slicer, Source
 from evalcli.sources.scanning import check_apart
 from evalcli.sources.slicing import MOST_SLICES
@@ -254,7 +255,7 @@ def check_sliced(part: Part, names: Sequence[str]) -> None:
         address = split_address(name)
         if address is not None and address.by not in sliced:
             what = f"{name}: the rows were not sliced by {address.by!r} when they were counted"
-            raise InputError(what, fix=f"write all parts with --by {address.by}", path=part.path)
+            raise InputError(what, fix=f"write all parts with --by {word(address.by)}", path=part.path)
 
 
 def names_told(task: Task, choices: Choices) -> tuple[str, ...]:

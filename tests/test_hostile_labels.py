@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import unicodedata
 
 import numpy as np
@@ -83,6 +84,23 @@ def test_every_output_holds_every_label(tmp_path, run):
         result = run("report", path, "-f", form)
         assert result.code == 0
         assert not {"\x1b", "\u202e"} & {*result.stdout}
+
+
+@pytest.mark.parametrize("name", ["x'; reboot; '", "$(reboot)", "`reboot`", 'a"b', "not spam", "cat"])
+def test_a_command_that_is_advised_means_the_class_and_runs_no_part_of_it(tmp_path, run, name):
+    truth = ["rest"] * 980 + [name] * 20
+    path = save(tmp_path / "both.csv", {"pred": ["rest"] * 998 + [name] * 2, "target": truth, "by": truth})
+    asked = run("report", path)
+    advised = asked.stderr.partition("name it with ")[2].partition(", or treat")[0]
+    flag, positive = shlex.split(advised)
+    assert (asked.code, flag, positive in {name, "rest"}) == (2, "--positive", True)
+    options = ("--task", "multiclass", "--by", "by", "-f", "json", "--scan", "by", "--min-slice-size", 3)
+    report = json.loads(run("report", path, *options).stdout)
+    fixes = {one["code"]: one["fix"] for one in report["findings"]}
+    found = shlex.split(fixes["hardly-found"])[-2:]
+    weak = shlex.split(fixes["weak-slice"])[-2:]
+    assert (found, weak[1].rpartition("=")[0]) == (["--min", f"recall[{name}]=0.8"], f"accuracy@by={name}")
+    assert run("report", path, *options, *found, *weak).code in {0, 1}  # and not 2: both name what is there
 
 
 def test_score_columns_named_after_hostile_classes(tmp_path):

@@ -12,7 +12,7 @@ from evalcli.comparing.data import NAMES
 from evalcli.engine import Execution
 from evalcli.errors import EvalError, UsageError, several
 from evalcli.inputs import Sides, is_path, open_sides
-from evalcli.keywords import check_rows, check_word, choices_of, in_keywords
+from evalcli.keywords import check_rows, check_running, check_word, choices_of, in_keywords
 from evalcli.sources.base import Selection
 from evalcli.sources.clustering import NoClustersError
 from evalcli.sources.slicing import NoSlicesError
@@ -111,6 +111,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
 
     check_word("nan", nan)
     check_rows("min_slice_size", min_slice_size)
+    check_running(workers, batch_size)
     choices = choices_of(
         task=task, scores=scores, threshold=threshold, positive=positive, labels=labels, ignore_index=ignore_index,
         nan=nan, classes=classes, class_axis=class_axis, topk=None,

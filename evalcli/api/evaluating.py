@@ -13,7 +13,7 @@ from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
-from evalcli.keywords import as_keywords, check_rows, check_word, choices_of, in_keywords
+from evalcli.keywords import as_keywords, check_rows, check_running, check_word, choices_of, in_keywords
 from evalcli.sources.base import Scan, Selection, told_every
 from evalcli.sources.held_arrays import lies_there
 from evalcli.sources.slicing import told_of_ranges
@@ -168,6 +168,7 @@ def evaluate(  # type: ignore[misc]  # any option of the second is one of the fi
     """
     check_word("backend", backend)
     check_rows("min_slice_size", min_slice_size)
+    check_running(workers, batch_size)
     choices = choices_of(
         task=task,
         scores=scores,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.inputs import Sides, open_sides
-from evalcli.keywords import choices_of, in_keywords, name_of
+from evalcli.keywords import check_running, choices_of, in_keywords, name_of
 from evalcli.listing import Search
 from evalcli.sources.base import Selection
 
@@ -82,6 +82,7 @@ def list_mistakes(  # noqa: PLR0913  # one keyword for each option of the comman
     [{'row': 1, 'target': 'cat', 'pred': 'dog', 'confidence': None, 'margin': None}]
 
     """
+    check_running(workers)
     choices = choices_of(
         task=task,
         scores=scores,

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from evalcli.api.saving import save_as
-from evalcli.keywords import in_keywords
+from evalcli.keywords import check_running, in_keywords
 from evalcli.sources.base import Selection
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def overlap(
     """
     from evalcli.comparing.overlap import compare_files
 
+    check_running(workers)
     with in_keywords():
         selection = Selection(id=id, where=where, workers=workers)
         return Overlap(compare_files(os.fspath(first), os.fspath(second), selection))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.api.report import Report
 from evalcli.errors import UsageError
-from evalcli.keywords import in_keywords
+from evalcli.keywords import check_running, in_keywords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -72,6 +72,7 @@ class Part:
         from evalcli.merging import check_complete
         from evalcli.parts import measured_of_part, report_of_part
 
+        check_running(workers)
         with in_keywords():
             extras = Extras(own_metrics(own), definitions_of(define))
             held = self._held()

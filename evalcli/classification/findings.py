@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from evalcli.classrows import predictions, supports, values
 from evalcli.report import Finding
 from evalcli.reporting import swapped
+from evalcli.shell import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,7 +153,7 @@ def hardly_found(facts: Facts) -> Finding | None:
         f"accuracy is {facts.accuracy:.1%}, but {worst.name!r} is hardly found: {_amount(_right(worst))} of "
         f"{_amount(worst.support)}, recall {_recall(worst):.4f}{more}"
     )
-    fix = f"gate on it: --min 'recall[{worst.name}]=0.8'"
+    fix = f"gate on it: --min {quoted(f'recall[{worst.name}]=0.8')}"
     if facts.report.threshold is not None:
         fix += "; a lower --threshold finds more"
     return Finding("hardly-found", "warning", text, fix)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.errors import EvalError, InputError, UsageError
 from evalcli.scorekind import check_threshold, cut_of, named_probs, no_probabilities, one_sided, threshold_of_labels
+from evalcli.shell import word
 from evalcli.sources.labels import NUMBER, class_order
 from evalcli.task import Task
 
@@ -263,7 +264,7 @@ def positive_class(names: Sequence[str], chosen: str | None) -> tuple[int, EvalE
     likely = names[likely_positive(names)]
     return 1, InputError(
         f"two classes, {names[0]!r} and {names[1]!r}, and nothing says which one is to be found",
-        fix=f"name it with --positive {likely}, or treat both alike with --task multiclass",
+        fix=f"name it with --positive {word(likely)}, or treat both alike with --task multiclass",
     )
 
 

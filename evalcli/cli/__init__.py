@@ -18,6 +18,7 @@ from evalcli.cli import allocator, failure, streams
 from evalcli.cli.help import LightCommand, light_help_option, show_help
 from evalcli.errors import EvalError, ExitCode, LimitError, UsageError
 from evalcli.launch import is_told_by_another
+from evalcli.shell import word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,7 +189,7 @@ def _nearest(name: str) -> str:
     if near:
         return f"did you mean {near[0]}?"
     if PurePath(name).suffix:
-        return f"to evaluate a file: evalcli report {name}"
+        return f"to evaluate a file: evalcli report {word(name)}"
     return f"use one of {', '.join(COMMANDS)}"
 
 

@@ -31,12 +31,16 @@ def load(path: str | None, command: str) -> Settings:
 
     Raises:
         InputError: the file cannot be read, or is not TOML.
-        UsageError: it holds a key that no option has.
+        UsageError: it holds a key that no option has, or the working folder is gone.
 
     """
+    try:
+        here = Path.cwd()
+    except OSError as e:
+        raise UsageError("the working folder was removed", fix="cd to one that exists") from e
     if path is not None:
         return _settings(Path(path), path, command)
-    for folder in (here := Path.cwd(), *here.parents):
+    for folder in (here, *here.parents):
         found = folder / "pyproject.toml"
         if found.is_file():
             name = found.name if folder == here else str(found)

@@ -168,9 +168,9 @@ def convert(param: Any, how: Spelling, value: Any) -> Any:
         return text
     if how.kind is str:
         if param.name == "threshold" and not text.startswith("@"):  # a number, or @ the file that holds one
-            _number(name, float, text, None)
+            _number(name, float, text)
         return text
-    return _number(name, how.kind, text, getattr(param, "min", None))
+    return _number(name, how.kind, text, getattr(param, "min", None), getattr(param, "max", None))
 
 
 def _text(name: str, value: Any) -> str:
@@ -181,7 +181,7 @@ def _text(name: str, value: Any) -> str:
     raise UsageError(f"{name} cannot be {value!r}", fix="write a text or a number")
 
 
-def _number(name: str, kind: type, text: str, low: float | None) -> float:
+def _number(name: str, kind: type, text: str, low: float | None = None, high: float | None = None) -> float:
     noun = "a whole number" if kind is int else "a number"
     try:
         if not text.isascii() or "_" in text or len(text) > 40:
@@ -193,4 +193,6 @@ def _number(name: str, kind: type, text: str, low: float | None) -> float:
         raise UsageError(f"{name} {text!r} is not a finite number")
     if low is not None and number < low:
         raise UsageError(f"{name} {text} is less than {low}")
+    if high is not None and number > high:
+        raise UsageError(f"{name} {text} is more than {high}")
     return number

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, Option
 
 from evalcli.cli.values import parse_rows
+from evalcli.metrics.threads import MOST_THREADS
 
 if TYPE_CHECKING:
     from evalcli.engine import Execution
@@ -112,7 +113,15 @@ class PlaceOptions:
         ),
     ] = None
     workers: Annotated[
-        int | None, Option("--workers", metavar="N", min=1, help="Threads that count.", rich_help_panel=_EXECUTION)
+        int | None,
+        Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            max=MOST_THREADS,
+            help="Threads that count.",
+            rich_help_panel=_EXECUTION,
+        ),
     ] = None
 
     timeout: Annotated[

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from evalcli.cli import streams
 from evalcli.errors import OutputError, UsageError
 from evalcli.renderers import SUFFIXES, format_of
+from evalcli.shell import word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -137,7 +138,7 @@ def _probe(target: Target) -> None:
     """Find out now whether the folder takes the file, and clear what a killed run left there."""
     folder = target.real.parent
     if not folder.is_dir():
-        raise OutputError("its folder does not exist", fix=f"mkdir -p {folder}", path=target.path)
+        raise OutputError("its folder does not exist", fix=f"mkdir -p {word(str(folder))}", path=target.path)
     if target.real.exists() and not os.access(target.real, os.W_OK):
         raise OutputError("is read-only", fix="write to another file", path=target.path)
     _remove_stale(target)
@@ -220,8 +221,8 @@ def _write_directly(target: Target, text: str | bytes | Iterable[str]) -> None:
     if stream == 1:
         streams.emit_pieces(words)
         return
-    for word in words:
-        sys.stderr.write(word)
+    for piece in words:
+        sys.stderr.write(piece)
 
 
 @contextmanager

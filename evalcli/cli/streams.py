@@ -6,6 +6,7 @@ left goes nowhere, files are still written and the verdict still reaches the she
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -20,11 +21,20 @@ if TYPE_CHECKING:
 _MAX_WIDTH = 400
 
 
+def _as_escapes(error: UnicodeError) -> tuple[str, int]:
+    r"""What the encoding lacks, as JSON escapes it: Python's own ``\xe9`` and ``\U0001f469`` are no JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
+
+
 def prepare() -> None:
     """Make both streams take any text, and keep a file opened later from becoming a closed standard stream."""
+    codecs.register_error("evalcli.escapes", _as_escapes)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # ``None`` when the shell closed it
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="evalcli.escapes")
     for number in range(3):
         try:
             os.fstat(number)

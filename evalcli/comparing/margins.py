@@ -25,6 +25,7 @@ from evalcli.errors import UsageError
 from evalcli.gates import parse_amount
 from evalcli.metrics.registry import is_registered, parse, split_address
 from evalcli.report import Verdict
+from evalcli.shell import word
 from evalcli.sources.spelling import ways_to_write
 from evalcli.uncertainty.comparison import equivalent, not_worse
 from evalcli.uncertainty.intervals import Interval
@@ -162,7 +163,7 @@ def places_of(metric: str, comparison: Comparison, least: int) -> Sequence[Place
         return "this metric was not compared" if row is None else (Place(row, comparison.n),)
     rows = [row for row in comparison.slices if row.by == address.by]
     if not rows:
-        return f"nothing was compared by {address.by!r}; add --by {address.by}"
+        return f"nothing was compared by {address.by!r}; add --by {word(address.by)}"
     if any(address.metric not in row.metrics for row in rows):
         return "this metric was not compared"
     if address.value == "*":

@@ -33,6 +33,7 @@ from evalcli.comparing.sliced import answered
 from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.metrics.registry import parse
 from evalcli.report import Finding
+from evalcli.shell import quoted
 from evalcli.sources import spoken_of
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ class LabelComparing:
         if len(self.sources) == 2 and self.question.by_label and len(self._tested) < len(OF_LABELS):
             left = " and ".join(base for base in OF_LABELS if base not in self._tested)
             text = f"of {len(self.labels):,} labels each, the differences in {left} are not tested"
-            fix = f"ask for those of one with -m, as in -m '{OF_LABELS[-1]}[{self.labels[0]}]'"
+            fix = f"ask for those of one with -m, as in -m {quoted(f'{OF_LABELS[-1]}[{self.labels[0]}]')}"
             found.append(Finding("untested-labels", "info", text, fix))
         if len({task.scores != "labels" for task in self.counted.tasks}) > 1 and self.question.metrics is None:
             text = "only some of the models have scores, so that no metric of scores is compared"

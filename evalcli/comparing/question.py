@@ -9,6 +9,7 @@ from evalcli.errors import UsageError
 from evalcli.expressions import needed
 from evalcli.extras import Extras
 from evalcli.metrics.registry import parse
+from evalcli.shell import word
 from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
@@ -97,5 +98,5 @@ class Question:
         for text in (*(self.metrics or ()), *self.beyond):
             name = parse(text)
             if name.slice_by is not None or name.entry.reads == "slices":
-                fix = f"say --by {name.slice_by}, and name the metric alone"
+                fix = f"say --by {word(name.slice_by or '')}, and name the metric alone"
                 raise UsageError(f"{name}: slices are not compared with each other", fix=fix)

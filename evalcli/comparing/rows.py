@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.errors import InputError, UsageError, several
+from evalcli.shell import word
 from evalcli.sources.base import Batch
 from evalcli.sources.table_listing import Cells
 from evalcli.sources.table_rows import whole
@@ -235,7 +236,7 @@ class Together:
                 row = int(differ[0])
                 number = int(_numbers(batches[self._named[0]])[row])
                 what = f"row {number} has the id {each[row]!r}, but {ids[0][row]!r} in {self._paths[self._named[0]]}"
-                fix = f"pair tables with --id {self.listed[place].columns[0]}, or bring arrays into one order"
+                fix = f"pair tables with --id {word(self.listed[place].columns[0])}, or bring arrays into one order"
                 raise InputError(what, fix=fix, path=self._paths[place])
 
     def _check_clusters(self, batches: Sequence[Batch]) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 B = TypeVar("B")
 
+MOST_THREADS = 1024
+"""What may be asked for: 100,000 threads for three rows of a table took all the memory of a machine."""
+
 
 def usable_cores() -> int:
     """The cores that this process may run on."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.report import Finding
 from evalcli.reporting import swapped
+from evalcli.shell import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,7 +145,7 @@ def hardly_found(facts: Facts) -> Finding | None:
         f"{1 - facts.hamming:.1%} of all cells are right, but {worst.name!r} is hardly found: "
         f"{_amount(_hits(worst))} of {_amount(worst.support)}, recall {_value(worst, 'recall'):.4f}{more}"
     )
-    return Finding("hardly-found", "warning", text, f"gate on it: --min 'recall[{worst.name}]=0.8'")
+    return Finding("hardly-found", "warning", text, f"gate on it: --min {quoted(f'recall[{worst.name}]=0.8')}")
 
 
 def wrong_threshold(facts: Facts) -> Finding | None:

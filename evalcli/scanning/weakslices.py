@@ -21,6 +21,7 @@ from evalcli.metrics.registry import parse
 from evalcli.report import Finding
 from evalcli.scanning.clusters import EVERYWHERE
 from evalcli.searched import LeastShown, Scan, WeakSlice
+from evalcli.shell import quoted
 from evalcli.sources.scanning import decided
 from evalcli.sources.slicing import escaped
 from evalcli.uncertainty.clusters import CLUSTERS
@@ -232,7 +233,7 @@ def weak_slice(report: Report) -> Finding | None:
         at = ",".join(map(escaped, worst.values))
     is_loss = worst.difference > 0.0
     bound = f"{worst.rest:.{'4g' if parse(scan.metric).base == 'mae' else '4f' if is_loss else '2f'}}"
-    gate = f"{'--max' if is_loss else '--min'} '{scan.metric}@{by}={at}={bound}'"
+    gate = f"{'--max' if is_loss else '--min'} {quoted(f'{scan.metric}@{by}={at}={bound}')}"
     return Finding("weak-slice", "warning", text, f"look at its rows, train on more like them, and gate on it: {gate}")
 
 

@@ -6,13 +6,13 @@ an error that lists what there is and the flag that chooses: a wrong guess would
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError, UsageError
+from evalcli.shell import word
 from evalcli.sources.labels import is_number
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ def check_order(preds: Sequence[str], target: Sequence[str], paths: tuple[str, s
     if truth is not None and said is not None:
         raise InputError(
             f"the arguments look swapped: it holds {truth!r}, {paths[1]} {said!r}",
-            fix=f"predictions come first: evalcli report {paths[1]} {paths[0]}; if not, say --pred and --target",
+            fix=f"predictions come first: evalcli report {word(paths[1])} {word(paths[0])}; "
+            "if not, say --pred and --target",
             path=paths[0],
         )
 
@@ -300,7 +301,8 @@ class _Stock:
             return ""
         if len(alone) == 1:
             name, positive = alone[0][0], alone[0][0].removeprefix(alone[0][1])
-            return f"if {name!r} is the score of the class {positive!r}: --pred {name} --positive {positive}; "
+            said = f"--pred {word(name)} --positive {word(positive)}"
+            return f"if {name!r} is the score of the class {positive!r}: {said}; "
         return (
             f"scores in one {self.kind} for each class: call them p_CLASS, or say --pred 'p_*', or --pred '*' for all; "
             if len(free) > 1
@@ -337,7 +339,7 @@ def first_line(name: str, role: str, path: str) -> InputError:
     """What to say of a single column whose name may be the first row of a file without names."""
     return InputError(
         f"the first line is {name!r}: a row, or the name of the column",
-        fix=f"--no-header counts it as a row, {FLAGS[role]} {shlex.quote(name)} takes it for the name",
+        fix=f"--no-header counts it as a row, {FLAGS[role]} {word(name)} takes it for the name",
         path=path,
     )
 

@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError, LimitError, UsageError
+from evalcli.shell import quoted
 from evalcli.sources.base import EVERY, Scanned, Slicer
 from evalcli.sources.bounds import Part, parts_of
 from evalcli.sources.distinct import FEWEST_VALUES, MOST_VALUES, ColumnSize
@@ -226,7 +227,7 @@ def decided(scanned: Scanned) -> Scanned:
         holds = f"{', '.join(map(repr, uncut))} hold{'s' * (len(uncut) == 1)}"
         what = f"--scan '*': {holds} numbers of many values, and each part has ranges of its own, or none"
         bounds = ",".join(("*", *(f"{name}:18:65" for name in uncut)))
-        raise InputError(what, fix=f"write all parts with --scan '{bounds}', with bounds that fit")
+        raise InputError(what, fix=f"write all parts with --scan {quoted(bounds)}, with bounds that fit")
     for slicer, rows in zip(scanned.columns, scanned.rows, strict=True):
         if slicer.name in unsearched:
             continue

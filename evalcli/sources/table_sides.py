@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EmptyError, EvalError, Faulty, InputError, LimitError, UsageError
+from evalcli.shell import word
 from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
 from evalcli.sources.clustering import cluster_sql
@@ -284,7 +285,7 @@ class Sides:
             return []
         rows = "1 row" if count == 1 else f"{count} rows"
         text = f"rows are paired by position, but column {key!r} differs between the two files in {rows}"
-        return [Note("ids-differ", text, f"join with --id {key}", "warning")]
+        return [Note("ids-differ", text, f"join with --id {word(key)}", "warning")]
 
     def nothing(self, dropped: int) -> EvalError:
         """The error for no row left."""

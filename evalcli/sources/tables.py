@@ -268,8 +268,8 @@ def _unread(kind: str, fault: EvalError, pieces: list[Piece]) -> InputError:
 
 def _check_options(options: TableOptions) -> None:
     try:
-        codecs.lookup(options.encoding)
-    except LookupError as e:
+        "".encode(options.encoding)  # a lookup knows codecs of bytes, too: hex, zip
+    except (LookupError, UnicodeError) as e:
         raise UsageError(f"--encoding {options.encoding!r} is not known", fix="such as utf-8 or latin-1") from e
     if options.delimiter is not None:
         choose_delimiter("csv", options.delimiter)

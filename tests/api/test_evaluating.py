@@ -170,6 +170,21 @@ def test_options_mean_what_they_mean_on_the_command_line(tmp_path, run):
     assert evalcli.evaluate(LOGITS, TARGET, backend="torch").to_json() == EXPECTED.to_json()
 
 
+@pytest.mark.parametrize(
+    "option", [{"workers": 0}, {"workers": "2"}, {"workers": 2.5}, {"workers": 1025}, {"batch_size": 0}]
+)
+def test_a_number_of_threads_or_rows_that_cannot_be(option):
+    (name,) = option
+    with pytest.raises(UsageError, match=f"^{name}="):
+        evalcli.evaluate(LOGITS, TARGET, **option)
+
+
+def test_an_error_says_the_name_of_a_class_as_python_does():
+    with pytest.raises(InputError) as raised:
+        evalcli.evaluate(["no it's", "a"], ["a", "a"])
+    assert raised.value.fix.startswith('name it with positive="no it\'s", or treat both alike with task=')
+
+
 def test_nothing_is_written_to_and_nothing_is_kept():
     scores, target = LOGITS.copy(), TARGET.copy()
     scores[3, 1] = np.nan

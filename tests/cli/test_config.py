@@ -197,3 +197,15 @@ def test_what_gates_judge_may_be_configured(
     assert run(*options, "--gate-on", "point").code == 0
     (tmp_path / "pyproject.toml").write_text("[tool.evalcli]\n")
     assert run(*options).code == 0
+
+
+def test_a_working_folder_that_is_gone_is_said(
+    run: Callable[..., Any], work: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = run("report", tmp_path / "p.csv")
+    assert (result.code, result.stderr) == (2, "evalcli: the working folder was removed; cd to one that exists [E2]\n")
+    assert not work.calls

@@ -125,6 +125,13 @@ def test_O07_any_name_reaches_an_ascii_stdout(spawn: Callable[..., Any], saved: 
     assert result.stderr == "evalcli: no\\udcff.json: cannot be read: no such file or directory [E3]\n"
 
 
+def test_O07_O15_json_is_json_whatever_the_encoding(spawn: Callable[..., Any], saved: Path) -> None:
+    saved.write_text(saved.read_text().replace("cat", "\u00e9\u2603\U0001f469"), encoding="utf-8")
+    result = spawn("gate", saved, "--min", "accuracy=0.9", "-f", "json", env={"PYTHONIOENCODING": "ascii"})
+    assert result.stdout.isascii()
+    assert json.loads(result.stdout)["classes"][0] == "\u00e9\u2603\U0001f469"
+
+
 def test_O16_a_bug_exits_70_with_one_line(driver: Callable[[str], list[str]], tmp_path: Path) -> None:
     done = shell([*driver("raise ZeroDivisionError(1)"), "report", "p.csv"], "", env={"TMPDIR": str(tmp_path)})
     assert done.returncode == 70

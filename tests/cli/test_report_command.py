@@ -134,6 +134,7 @@ def test_without_json_an_error_leaves_stdout_alone(run: Callable[..., Any], work
         (("p", "t", "x"), "unexpected extra argument"),
         (("p", "--nan", "maybe"), "--nan 'maybe' is unknown; use error, drop, wrong"),
         (("p", "--workers", "0"), "--workers 0 is less than 1"),
+        (("p", "--workers", "1025"), "--workers 1025 is more than 1024"),
         (("p", "--workers", "two"), "--workers 'two' is not a whole number"),
         (("p", "--threshold", "nan"), "--threshold 'nan' is not a finite number"),
         (("p", "--threshold", "1_0"), "--threshold '1_0' is not a number"),
