@@ -61,7 +61,7 @@ def pearson(moment: Moment) -> float:
 
     Source: Pearson 1895, Notes on regression and inheritance in the case of two parents.
     """
-    if not moment.n or not moment.target_spread * moment.preds_spread:
+    if not moment.n or not (moment.target_spread > 0 and moment.preds_spread > 0):  # or squares left float64 from below
         return nan
     shared = moment.shared_spread
     return copysign(_root(shared**2 / (moment.target_spread * moment.preds_spread)), shared)
@@ -126,11 +126,11 @@ def line(moment: Moment) -> tuple[float, float] | None:
 
 
 def _share_left(errors: Fraction, spread: Fraction) -> float:
-    if not spread:
+    if not spread or not errors:
         return 0.0 if errors else 1.0
     try:
-        return float(1 - errors / spread)
-    except OverflowError:  # targets that differ by next to nothing
+        return float(1 - errors / spread) if spread > 0 else -inf
+    except OverflowError:  # targets that differ by next to nothing; by less still, their squares are lost
         return -inf
 
 

@@ -91,7 +91,7 @@ class Known(NamedTuple):
         table = results.read(_RESIDUAL_TABLE)[output] if results.has(_RESIDUAL_TABLE) else None
         moment = results.read(_MOMENTS)[output]
         total = float(moment.n)
-        spread = sqrt(float(moment.target_spread) / total) if total > 0 else 0.0
+        spread = sqrt(max(float(moment.target_spread), 0.0) / total) if total > 0 else 0.0
         return cls(table, results.pairs(output, mean_weight), total, spread)
 
 

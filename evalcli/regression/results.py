@@ -79,19 +79,23 @@ class Results:
             squared = key == _MOMENTS and name.base != "bias"
             result = (
                 UNDEFINED
-                if squared and self._is_tiny(output)
+                if squared and self._is_lost(name.base, output)
                 else name.entry.formula(self.read(key)[output], *arguments)
             )
             self._values[bare] = result if isinstance(result, Certified) else Certified(result, result, result)
         return self._values[bare]
 
-    def _is_tiny(self, output: int) -> bool:
-        """Whether all values lie so near to 0 that squares are lost: those of a slice, as whole inputs are refused."""
+    def _is_lost(self, base: str, output: int) -> bool:
+        """Whether values lie so near to 0 that squares are lost: of a correlation those of either side, else of both.
+
+        Both can only be those of a slice, as whole inputs are refused.
+        """
         extremes: Any = self._states.get(_EXTREMES)
         if extremes is None:
             return False
-        largest = float(np.abs(np.stack([extremes.least[:2, output], extremes.most[:2, output]])).max())
-        return 0.0 < largest < SMALLEST_VALUE
+        sides = np.abs(np.stack([extremes.least[:2, output], extremes.most[:2, output]])).max(axis=0)
+        tiny = (sides > 0.0) & (sides < SMALLEST_VALUE)
+        return bool(tiny.any() and (base == "pearson" or sides.max() < SMALLEST_VALUE))
 
     def _index(self, name: MetricName) -> int:
         if name.label in self.outputs:

@@ -192,6 +192,17 @@ def test_squares_of_a_slice_of_tiny_values_are_undefined(scale):
     assert small.metrics["mae"].value == pytest.approx(np.abs(P - T)[tiny].mean() * scale)
 
 
+@pytest.mark.parametrize("scale", [1e-80, 1e-165, 1e-300])
+def test_one_side_too_small_to_be_squared_has_no_correlation(scale):
+    """The square of a sum outlives the sum of squares: R² was 1e182, and Pearson's root that of a negative number."""
+    targets, said = report(P * 1e-74, T * scale).metrics, report(P * scale, T).metrics
+    assert targets["pearson"].value is said["pearson"].value is None
+    assert targets["r2"].value < 0
+    assert said["r2"].value == pytest.approx(1 - (T**2).sum() / ((T - T.mean()) ** 2).sum())
+    for metrics, rest in ((targets, P * 1e-74), (said, T)):
+        assert metrics["rmse"].value == pytest.approx(np.sqrt((rest**2).mean()))
+
+
 @pytest.mark.parametrize("name", ["rmse", "mae", "medae", "bias"])
 def test_errors_that_are_all_alike_have_the_same_interval_alone(name):
     target = np.arange(50) / 7
