@@ -13,7 +13,7 @@ import numpy as np
 from evalcli.errors import InputError
 from evalcli.metrics.arrays import Array, asnumpy, distinct
 from evalcli.metrics.base import Metric
-from evalcli.metrics.temperature import LowestHashes, mix
+from evalcli.metrics.temperature import LowestHashes, mix, spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,6 +143,6 @@ def _hashes(scores: HostArray, target: HostArray, weight: HostArray | None) -> H
     factors = 2 * np.arange(1, len(parts) + 1, dtype=np.uint64) + np.uint64(1)
     mix(factors)
     for factor, part in zip(factors, parts, strict=True):
-        hashes += (part.astype(np.float64) + 0.0).view(np.uint64) * factor
+        hashes += spread(part) * factor
     mix(hashes)
     return hashes

@@ -303,12 +303,11 @@ def row_hashes(scores: HostArray, target: HostArray, weight: HostArray | None = 
     factors = hash_factors(columns.shape[1] + 2)
     hashes: HostArray = target.astype(np.uint64) * factors[0]
     if weight is not None:
-        hashes += (weight + 0.0).view(np.uint64) * factors[1]
+        hashes += spread(weight) * factors[1]
     step = max(1, _HASHED // max(1, columns.shape[1]))
     for start in range(0, len(columns), step):
         rows = slice(start, start + step)
-        bits: HostArray = (columns[rows].astype(np.float64) + 0.0).view(np.uint64)  # −0.0 becomes 0.0
-        hashes[rows] += bits @ factors[2:]
+        hashes[rows] += spread(columns[rows]) @ factors[2:]
     mix(hashes)
     return hashes
 
@@ -323,8 +322,7 @@ def hash_factors(many: int) -> HostArray:
 
 def second_hashes(content: HostArray) -> HostArray:
     """Another hash (N,) uint64 of each row of ``content`` (N, D) float64, by which rows of one hash are ordered."""
-    bits: HostArray = (content + 0.0).view(np.uint64)
-    hashes: HostArray = ((bits ^ (bits >> np.uint64(32))) * second_factors(bits.shape[1])).sum(axis=1, dtype=np.uint64)
+    hashes: HostArray = (spread(content) * second_factors(content.shape[1])).sum(axis=1, dtype=np.uint64)
     mix(hashes)
     return hashes
 
@@ -332,6 +330,17 @@ def second_hashes(content: HostArray) -> HostArray:
 def second_factors(many: int) -> HostArray:
     """Others than the first ones."""
     return hash_factors(2 * many)[many:]
+
+
+def spread(values: HostArray) -> HostArray:
+    """The bits of numbers as float64, uint64; those of −0.0 are those of 0.0.
+
+    The high bits, which alone tell short floats apart, are in the low ones, too: a product carries only upwards, and of
+    bfloat16 would know 19 bits.
+    """
+    bits: HostArray = (values.astype(np.float64) + 0.0).view(np.uint64)
+    bits ^= bits >> np.uint64(32)
+    return bits
 
 
 def mix(hashes: HostArray) -> None:

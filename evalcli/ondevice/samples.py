@@ -40,21 +40,18 @@ class Hashes:
 
     def first(self, scores: Array, target: Array) -> Array:
         """The hash (n,) by which rows are chosen, of ``scores`` (n,) or (n, C) and ``target`` (n,)."""
-        return _mixed(target * self._first[0] + (_bits(scores) * self._first[2:]).sum(1))
+        return _mixed(target * self._first[0] + (_spread(scores) * self._first[2:]).sum(1))
 
     def second(self, scores: Array, target: Array) -> Array:
         """The hash (n,) by which those of one hash are ordered."""
-        truth = _spread(target.double().view(torch.int64)) * self._second[-1]
-        return _mixed((_spread(_bits(scores)) * self._second[:-1]).sum(1) + truth)
+        truth = _spread(target)[:, 0] * self._second[-1]
+        return _mixed((_spread(scores) * self._second[:-1]).sum(1) + truth)
 
 
-def _bits(scores: Array) -> Array:
-    columns = scores[:, None] if scores.ndim == 1 else scores
-    return (columns.double() + 0.0).view(torch.int64)
-
-
-def _spread(bits: Array) -> Array:
-    """The high bits, which alone tell short floats apart, in the low ones, too: a product carries those everywhere."""
+def _spread(values: Array) -> Array:
+    """The bits of numbers (n,) or (n, C) as columns, with the high ones in the low ones, too (``spread``)."""
+    columns = values[:, None] if values.ndim == 1 else values
+    bits = (columns.double() + 0.0).view(torch.int64)
     return bits ^ _down(bits, 32)
 
 

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import log_loss
 
 from evalcli.metrics.probability import ScoreForm, sigmoid, softmax
-from evalcli.metrics.temperature import TemperatureSample, fit_temperature
+from evalcli.metrics.temperature import TemperatureSample, fit_temperature, row_hashes
 
 
 def fitted(scores, target, form, weight=None, **more):
@@ -97,3 +97,11 @@ def test_both_zeros_are_one():
 def test_a_sample_of_many_classes_holds_fewer_rows():
     assert TemperatureSample(ScoreForm("logits", 10)).capacity == 10_000
     assert TemperatureSample(ScoreForm("logits", 1 << 16)).capacity == 64
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float32"])
+def test_different_rows_of_short_floats_have_different_hashes(kind):
+    """Their low bits as float64 are all 0, and a product carries only upwards: of bfloat16 it would know 19 bits."""
+    drawn = torch.from_numpy(np.random.default_rng(0).normal(size=(200_000, 3)))
+    rows = np.unique(drawn.to(getattr(torch, kind)).to(torch.float32).numpy(), axis=0)
+    assert len(np.unique(row_hashes(rows, np.zeros(len(rows), np.int64)))) == len(rows)
