@@ -40,7 +40,8 @@ MOST_DRAWS = 1 << 24
 class CountDifferences:
     """Differences of metrics of counts: the second model of joint cells less the first; ``swapped``, the reverse.
 
-    As many ``sharers``, the slices of a comparison, share the draws that a table may have.
+    Whichever model is the first, it is the same rows that are drawn, so that the one difference is the other's mirror
+    image. As many ``sharers``, the slices of a comparison, share the draws that a table may have.
     """
 
     def __init__(
@@ -57,6 +58,9 @@ class CountDifferences:
     ) -> None:
         ours, theirs = (cells.first, cells.second) if swapped else (cells.second, cells.first)
         self.cells = JointCells.of(cells.target, ours, theirs, cells.amounts, cells.squares)
+        self._turn = self.cells.turn
+        if self._turn < 0:
+            self.cells, swapped = self.cells.turned, not swapped
         self._classes = classes
         self._confidence = confidence
         self._few = len(self.cells.amounts) * confidence.resamples * sharers <= MOST_DRAWS
@@ -93,6 +97,18 @@ class CountDifferences:
 
     def of(self, name: MetricName) -> comparison.Difference | None:
         """The difference of a metric; ``None`` where it is undefined for one of the models, or has no test."""
+        found = self._of(name)
+        if found is None or self._turn > 0:
+            return found
+        if self._turn < 0:
+            return found.turned()
+        if self._clustered:  # nothing is drawn
+            return found
+        reach = found.interval.width / 2.0  # the models are each other's mirror image
+        return replace(found, interval=replace(found.interval, low=-reach, high=reach))
+
+    def _of(self, name: MetricName) -> comparison.Difference | None:
+        """That of the cells as they are drawn."""
         if name.base == "majority_baseline":
             return None
         found = self._score.of(name)

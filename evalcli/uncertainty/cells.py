@@ -231,6 +231,26 @@ class JointCells:
         """The cells as each model alone sees them, in the joint order."""
         return self._side(self.first), self._side(self.second)
 
+    @cached_property
+    def turned(self) -> JointCells:
+        """The same with the models in each other's place."""
+        order = np.argsort(_packed(self.target, self.second, self.first))
+        target, first, second = self.target[order], self.second[order], self.first[order]
+        return JointCells(target, first, second, self.amounts[order], self.squares[order], self.classes)
+
+    @cached_property
+    def turn(self) -> int:
+        """1 or −1, which says which of the two models comes first, and 0 where nothing tells them apart."""
+        one, other = (
+            (_packed(cells.target, cells.first, cells.second), cells.amounts, cells.squares)
+            for cells in (self, self.turned)
+        )
+        for mine, theirs in zip(one, other, strict=True):
+            apart = np.flatnonzero(mine != theirs)
+            if len(apart):
+                return 1 if mine[apart[0]] < theirs[apart[0]] else -1
+        return 0
+
     def inflated(self, factor: float) -> JointCells:
         """The same amounts, of a variance that is larger by ``factor``."""
         return self if factor == 1.0 else replace(self, squares=self.squares * factor)

@@ -14,7 +14,7 @@ comparison of the two one-sided tests procedure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isnan, sqrt
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -52,6 +52,10 @@ class Difference:
     def value(self) -> float:
         """``first − second``"""
         return self.first - self.second
+
+    def turned(self) -> Difference:
+        """``second − first``."""
+        return replace(self, first=self.second, second=self.first, interval=self.interval.flipped())
 
 
 class Discordant(NamedTuple):

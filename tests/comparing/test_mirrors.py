@@ -1,0 +1,107 @@
+"""Whichever of two models is called A, the difference is the other one's mirror image, and the p-value the same."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import evalcli
+from evalcli.comparing.defined import OF_TRUTH
+from evalcli.errors import UsageError
+from evalcli.metrics.registry import METRICS, MetricName, check_task, parse
+
+if TYPE_CHECKING:
+    from evalcli.comparing.data import Difference, MetricRow
+
+ROWS = 400
+RNG = np.random.default_rng(11)
+OF_TWO, OF_FOUR = RNG.integers(0, 2, ROWS), RNG.integers(0, 4, ROWS)
+OF_LABELS = (RNG.random((ROWS, 3)) < (0.2, 0.5, 0.7)).astype(np.int64)
+VALUES = RNG.gamma(2.0, 30.0, ROWS)
+
+
+def likely(target: np.ndarray, shift: float) -> np.ndarray:
+    """Probabilities that lean to what is true: of two classes, of four, or of labels."""
+    if target.ndim == 1 and target.max() > 1:
+        scores = RNG.normal(size=(ROWS, 4)) + shift * np.eye(4)[target]
+        return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    return 1.0 / (1.0 + np.exp(-RNG.normal(shift * (2.0 * target - 1.0))))
+
+
+MODELS = {
+    "binary": (likely(OF_TWO, 0.6), likely(OF_TWO, 0.9), OF_TWO),
+    "multiclass": (likely(OF_FOUR, 1.0), likely(OF_FOUR, 1.6), OF_FOUR),
+    "multilabel": (likely(OF_LABELS, 0.6), likely(OF_LABELS, 1.0), OF_LABELS),
+    "regression": (np.abs(VALUES + RNG.normal(1.0, 9.0, ROWS)), np.abs(VALUES + RNG.normal(-0.5, 7.0, ROWS)), VALUES),
+}
+FURTHER = {
+    "plain": {},
+    "weighted": {"weight": RNG.integers(1, 5, ROWS) / 4},
+    "clustered": {"cluster": np.arange(ROWS) // 8},
+}
+
+
+def names_of(task: str) -> list[str]:
+    """Every metric that is compared in a task, its averages, and that of a class or a label."""
+    found = []
+    for entry in METRICS.values():
+        if task in entry.tasks and entry.reads != "slices":
+            averages = [] if task == "binary" else [f"{entry.example}_{average}" for average in entry.averages]
+            of_class = [f"{entry.example}[1]"] if entry.per_class and task != "regression" else []
+            found += averages + of_class or [entry.example]
+    return [name for name in found if fits(parse(name), task)]
+
+
+def fits(name: MetricName, task: str) -> bool:
+    try:
+        check_task(name, task)
+    except UsageError:
+        return False
+    return name.base not in OF_TRUTH
+
+
+@cache
+def both_ways(task: str, kind: str) -> list[dict[str, MetricRow]]:
+    first, second, target = MODELS[task]
+    pairs = (first, second), (second, first)
+    names, more = names_of(task), FURTHER[kind]
+    found = [evalcli.compare(*pair, target=target, task=task, metrics=names, resamples=500, **more) for pair in pairs]
+    return [{row.name: row for row in one.data.metrics} for one in found]
+
+
+def told(found: Difference, sign: float) -> list[float]:
+    ends = sorted((sign * found.low, sign * found.high))
+    return [sign * found.value, *ends, found.p, found.adjusted, found.detectable or 0.0]
+
+
+@pytest.mark.parametrize("kind", FURTHER)
+@pytest.mark.parametrize("task", MODELS)
+def test_swapped_models_mirror_each_other(task: str, kind: str) -> None:
+    here, there = both_ways(task, kind)
+    assert len(here) >= 20
+    for name, row in here.items():
+        one, other = row.differences[1], there[name].differences[1]
+        if name in {"max_error", "majority_baseline"}:
+            assert one is other is None
+        elif kind == "clustered" or one.method != "bootstrap":
+            assert told(one, 1.0) == pytest.approx(told(other, -1.0), rel=1e-9, abs=1e-12), name
+        else:
+            assert told(one, 1.0) == told(other, -1.0), name
+
+
+def test_what_is_drawn_is_tried() -> None:
+    assert {row.differences[1].method for row in both_ways("multiclass", "plain")[0].values()} > {"bootstrap", "score"}
+
+
+def test_models_that_mirror_each_other_have_intervals_that_do() -> None:
+    """Nothing says which of them is first, so the difference of nothing lies in the middle."""
+    target = np.repeat([0, 1], 300)
+    first, second = target.copy(), target.copy()
+    first[:40], second[40:80] = 1, 1
+    first[300:330], second[330:360] = 0, 0
+    for found in (evalcli.compare(*pair, target=target, metrics="mcc") for pair in ((first, second), (second, first))):
+        assert found["mcc"].method == "bootstrap"
+        assert found["mcc"].low == -found["mcc"].high < 0.0
