@@ -85,29 +85,38 @@ class Comparison:
         return self.data.gates
 
     def check(self, *rules: str, min_slice_size: int | None = None) -> Verdicts:
-        """Judge the second model against the first: ``check("noninferior(accuracy)<0.5pp", "drop(f1_macro)<=2%")``.
+        """Judge models, and the second against the first: ``check("accuracy>=0.9", "noninferior(mcc)<0.5pp")``.
 
-        ``noninferior`` passes where the interval of the difference shows that the second is not worse by as much,
-        ``equivalent`` where it differs by less either way, ``drop`` where its value is not lower by more. Each may be
-        of a slice, ``accuracy@region=EU``, or of the worst, ``accuracy@region=*``, of those of ``min_slice_size`` rows:
-        as many as ``compare`` was given, unless others are asked for.
+        ``accuracy>=0.9`` and ``log_loss<=0.3`` judge the values of every model but the first, ``A:accuracy>=0.9`` that
+        of the first. ``noninferior`` passes where the interval of the difference shows that the second is not worse by
+        as much, ``equivalent`` where it differs by less either way, ``drop`` where its value is not lower by more. Each
+        may be of a slice, ``accuracy@region=EU``, or of the worst, ``accuracy@region=*``, of those of
+        ``min_slice_size`` rows: as many as ``compare`` was given, unless others are asked for.
 
         Raises:
-            UsageError: a text that is no rule, or there are more than two models.
+            UsageError: a text that is no rule, or a difference of more than two models.
 
         """
+        from evalcli.addresses import Beyond
         from evalcli.api.report import Verdicts
-        from evalcli.comparing.margins import judge, parse_margin
+        from evalcli.comparing.alone import alone_of, judge_alone, parse_bound
+        from evalcli.comparing.margins import is_margin, judge, parse_margin
         from evalcli.keywords import check_rows, in_keywords
 
         check_rows("min_slice_size", min_slice_size)
-        known = frozenset(row.name for row in self.data.metrics)
+        least = min_slice_size or self.data.least
+        verdicts: list[Verdict] = []
+        known = Beyond(alone_of(self.data, 0))
         with in_keywords():
-            margins = [parse_margin(rule, known) for rule in rules]
-            return Verdicts(judge(self.data, margins, min_slice_size or self.data.least))
+            for rule in rules:
+                if is_margin(rule):
+                    verdicts += judge(self.data, [parse_margin(rule, known)], least)
+                else:
+                    verdicts += judge_alone(self.data, [parse_bound(rule, known)], least)
+            return Verdicts(verdicts)
 
     def with_gates(self, *rules: str, min_slice_size: int | None = None) -> Self:
-        """The comparison with these gates judged in it, as ``--noninferior`` leaves it; arguments as of ``check``."""
+        """The comparison with these gates judged in it, as the command leaves it; arguments as of ``check``."""
         return type(self)(replace(self.data, gates=tuple(self.check(*rules, min_slice_size=min_slice_size))))
 
     def __getitem__(self, name: str) -> Difference:

@@ -4,14 +4,16 @@ Annotations are evaluated here on purpose (no ``from __future__ import annotatio
 """
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from typer import Argument, Option
 
 from evalcli.cli import streams
 from evalcli.cli.by_first import by_first
+from evalcli.cli.compare_gates import CompareGates
 from evalcli.cli.deciding_options import MeasuredOptions
 from evalcli.cli.extra_options import ExtraOptions
 from evalcli.cli.flatten import flattened
@@ -22,15 +24,20 @@ from evalcli.errors import ExitCode, UsageError
 from evalcli.metrics.entry import split_names
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Sequence
 
     from evalcli.cli.deliver import Delivery
+    from evalcli.cli.progress import Meter
     from evalcli.comparing.data import Comparison
-    from evalcli.comparing.margins import Margin
+    from evalcli.comparing.question import Question
+    from evalcli.engine import Execution
+    from evalcli.evaluation import Measured
+    from evalcli.extras import Extras
+    from evalcli.report import Report
     from evalcli.sources.base import Selection
+    from evalcli.task import Choices
 
 _COMPARING = "Comparing"
-_GATES = "Gates"
 _ALL = 1 << 40
 """All flipped rows."""
 
@@ -50,7 +57,7 @@ class CompareFiles:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CompareOptions:
-    """Which file is what, how the models belong together, and gates."""
+    """Which file is what, and how the models belong together."""
 
     targets: Annotated[
         str | None,
@@ -83,49 +90,6 @@ class CompareOptions:
             rich_help_panel=_COMPARING,
         ),
     ] = False
-    noninferior: Annotated[
-        list[str],
-        Option(
-            "--noninferior",
-            metavar="NAME=V",
-            help="Fail where B is worse than A by V: accuracy=0.5pp, 0.01, 2%.",
-            rich_help_panel=_GATES,
-        ),
-    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
-    equivalent: Annotated[
-        list[str],
-        Option(
-            "--equivalent",
-            metavar="NAME=V",
-            help="Fail where B differs from A by V, either way.",
-            rich_help_panel=_GATES,
-        ),
-    ] = ()  # type: ignore[assignment]  # as above
-    max_drop: Annotated[
-        list[str],
-        Option(
-            "--max-drop",
-            metavar="NAME=V",
-            help="Fail where the value of B is worse by more: accuracy@region=EU=1pp, accuracy@region=*=1pp.",
-            rich_help_panel=_GATES,
-        ),
-    ] = ()  # type: ignore[assignment]  # as above
-    min_slice_size: Annotated[
-        int,
-        Option(
-            "--min-slice-size",
-            metavar="N",
-            min=1,
-            help="Slices of fewer rows are not tested, and never the worst.",
-            rich_help_panel=_GATES,
-        ),
-    ] = 1
-
-    def margins(self, known: "Container[str]") -> "tuple[Margin, ...]":
-        """The gates; ``known`` are metrics beyond the registry."""
-        from evalcli.comparing.margins import parse_margins
-
-        return parse_margins(self.noninferior, self.equivalent, self.max_drop, known)
 
     def flips(self) -> int:
         """How many rows of every kind to name."""
@@ -143,36 +107,35 @@ def compare(
     inputs: InputOptions,
     deciding: MeasuredOptions,
     extra: ExtraOptions,
+    gating: CompareGates,
     executing: ExecutionOptions,
     output: OutputOptions,
 ) -> ExitCode:
     """Compare models on the same samples: every metric with its difference, interval and p-value, and what flips.
 
-    A model is better or worse where the p-value, by Holm over all metrics, says so. Exit code: 0 no gate or all shown,
-    1 a gate was shown not to hold, 3 a gate is inconclusive, 2 no verdict.
+    A model is better or worse where the p-value, by Holm over all metrics, says so. Exit code: 0 all gates pass or none
+    was asked, 1 a gate fails, 3 one is inconclusive, 2 no verdict.
     """
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.progress import Meter
     from evalcli.cli.report import tell_failed
-    from evalcli.comparing.margins import judge, metrics_of
     from evalcli.comparing.question import Question
-    from evalcli.gates import slicers_of
     from evalcli.sources.spool import copied
 
     extras = extra.extras()
-    margins = comparing.margins(extras)
+    rules = gating.rules(extras)
     question = Question(
-        deciding.names(extras), metrics_of(margins), deciding.sure(), comparing.flips(),
-        by_id=inputs.id is not None, least=comparing.min_slice_size, definitions=extras.definitions, own=extras.own,
+        deciding.names(extras), rules.metrics, deciding.sure(), comparing.flips(),
+        by_id=inputs.id is not None, least=rules.least, definitions=extras.definitions, own=extras.own,
     )  # fmt: skip
     choices, execution = deciding.choices(), executing.execution()
     read = (*files.paths, comparing.targets, deciding.labels, deciding.threshold_path, output.config)
     delivery = plan_delivery(output, read, default="rich")
-    by = tuple(dict.fromkeys((*deciding.by, *slicers_of(margin.metric for margin in margins))))
+    by = tuple(dict.fromkeys((*deciding.by, *rules.slicers)))
     wanted = selection(inputs, choices, execution.workers, by)
     wanted.cluster = deciding.cluster
     if comparing.overlap:
-        if comparing.independent or margins or wanted.cluster or deciding.by or extra.define or extra.metric:
+        if comparing.independent or gating.typed or wanted.cluster or deciding.by or extra.define or extra.metric:
             raise UsageError("--overlap counts rows and compares no metrics", fix="ask for one thing at a time")
         return _overlapping(files.paths, wanted, delivery)
     with Meter(quiet=output.quiet) as progress, ExitStack() as held:
@@ -184,16 +147,51 @@ def compare(
             from evalcli.comparing.independent import compare_samples
 
             sides = [Side(path, None, inputs.pred) for path in _two(files.paths, "--independent")]
+            rules.check(len(sides))
             sources = open_models(sides, wanted, progress, held)
             result = compare_samples(sources, choices, execution, question, progress)
         else:
             from evalcli.comparing.models import compare as compare_models
 
             sides = _sides(files.paths, comparing.targets, inputs.pred, wanted)
+            rules.check(len(sides))
             sources = open_models(sides, wanted, progress, held)
             result = compare_models(sources, choices, execution, question, progress)
-    code = _deliver(replace(result, gates=judge(result, margins, comparing.min_slice_size)), delivery)
+        alone = partial(_report_of, sides, Asked(wanted, choices, execution, question, extras), result, progress)
+        verdicts = rules.judged(result, alone)
+    code = _deliver(replace(result, gates=verdicts), delivery)
     return ExitCode.NO_VERDICT if extras.own and tell_failed(result.findings) else code
+
+
+class Asked(NamedTuple):
+    """How the models were read and compared."""
+
+    wanted: "Selection"
+    choices: "Choices"
+    execution: "Execution"
+    question: "Question"
+    extras: "Extras"
+
+
+def _report_of(
+    sides: "Sequence[Side]", asked: Asked, comparison: "Comparison", progress: "Meter", place: int
+) -> "Report":
+    """The report on one of the models by itself, with the intervals of what gates read."""
+    from evalcli.evaluation import evaluate
+    from evalcli.sources import open_source
+
+    side, question = sides[place], asked.question
+    one_file = side.targets is None  # an id pairs models then
+    chosen = replace(asked.wanted, pred=side.pred, id=None if one_file else asked.wanted.id)
+    task, positive = comparison.task, comparison.positive or asked.choices.positive
+    choices = replace(asked.choices, task=task, positive=positive, confidence=question.confidence)
+    kept: list[Measured] = []
+    with closing(open_source(side.preds, side.targets, chosen, progress.share)) as source:
+        found = evaluate(
+            source, choices, asked.execution, question.also or None, progress,
+            also=question.read, own=question.own, kept=kept.append,
+        )  # fmt: skip
+    return asked.extras.defined(found, *kept)
 
 
 def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted: "Selection") -> list[Side]:

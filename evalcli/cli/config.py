@@ -88,6 +88,7 @@ def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[
     from evalcli.cli import COMMANDS
     from evalcli.cli.baseline import ReportGates
     from evalcli.cli.compare import CompareOptions
+    from evalcli.cli.compare_gates import CompareGates
     from evalcli.cli.deciding_options import DecidingOptions
     from evalcli.cli.errors import RowOptions
     from evalcli.cli.extra_options import NEVER_CONFIGURED, ExtraOptions
@@ -95,7 +96,7 @@ def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[
     from evalcli.cli.tune import AimOptions
 
     of_reports = (InputOptions, DecidingOptions, ExtraOptions, ReportGates, ExecutionOptions, OutputOptions)
-    groups = (*of_reports, AimOptions, RowOptions, CompareOptions)
+    groups = (*of_reports, AimOptions, RowOptions, CompareOptions, CompareGates)
     known = {one.name for group in groups for one in fields(group)} - {"config", "inherited", "origin"}
     known -= NEVER_CONFIGURED
     values: dict[str, Any] = {}

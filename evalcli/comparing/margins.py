@@ -83,6 +83,15 @@ def parse_margins(
     return tuple(_parsed(text, kind, known) for kind, texts in given for text in texts)
 
 
+def is_margin(text: str) -> bool:
+    """Whether a rule is about two models, and not about one.
+
+    >>> is_margin("drop(mcc)<=0.01"), is_margin("mcc>=0.5")
+    (True, False)
+    """
+    return text.lstrip().startswith(tuple(f"{kind}(" for kind in _FLAG))
+
+
 def parse_margin(text: str, known: Container[str] = ()) -> Margin:
     """One margin from its text; ``known`` are names that the registry does not have.
 
@@ -134,9 +143,20 @@ def judge(comparison: Comparison, margins: Iterable[Margin], least: int = 1) -> 
 
     """
     margins = tuple(margins)
-    if margins and comparison.kind == "league":
-        raise UsageError("--noninferior, --equivalent and --max-drop are about two models", fix="name two")
+    check_two(margins, len(comparison.models))
     return tuple(_judged(margin, comparison, least) for margin in margins)
+
+
+def check_two(margins: Sequence[Margin], models: int) -> None:
+    """Refuse differences of more models than two.
+
+    Raises:
+        UsageError: there are more.
+
+    """
+    if margins and models > 2:
+        what = "--noninferior, --equivalent and --max-drop are about two models"
+        raise UsageError(what, fix="name two, or judge each by --min and --max")
 
 
 class Place(NamedTuple):

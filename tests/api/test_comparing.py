@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from torchmetrics.classification import MulticlassAccuracy
 
 import evalcli
 from evalcli.errors import InputError, UsageError
@@ -150,7 +151,25 @@ def test_gates_are_those_of_the_command_line() -> None:
     assert verdicts.exit_code in {1, 3}
     assert found.with_gates("drop(accuracy)<=-1").gates[0].status == "fail"
     with pytest.raises(UsageError, match="is no rule about a comparison"):
-        found.check("accuracy>=0.9")
+        found.check("drop(accuracy)>=0.9")
+
+
+def test_models_are_judged_by_themselves() -> None:
+    found = evalcli.compare(OLD, NEW, target=TRUTH, own={"theirs": MulticlassAccuracy(3, average="micro")})
+    row = found.data.metric("accuracy")
+    assert row is not None
+    before, now = row.values
+    middle = (before + now) / 2
+    rules = [f"accuracy>={middle}", f"A:accuracy>={middle}", f"theirs<={now + 1e-6}", f"B : accuracy <= {middle}"]
+    verdicts = found.check(*rules, "drop(accuracy)<=100pp")
+    assert [one.status for one in verdicts] == ["pass", "fail", "pass", "fail", "pass"]
+    assert verdicts[1].rule == f"A:accuracy>={middle}"
+    assert (verdicts[1].value, verdicts[0].value, verdicts[0].n) == (before, now, found.n)
+    assert found.check(verdicts[1].rule) == (verdicts[1],)
+    with pytest.raises(UsageError, match=r"there is no model C; the models are A, B"):
+        found.check("C:accuracy>=0.9")
+    with pytest.raises(UsageError, match="'accuracy' is no rule"):
+        found.check("accuracy")
 
 
 def test_rows_that_two_files_share(tmp_path) -> None:

@@ -98,6 +98,17 @@ def test_three_models_make_a_league(run, files) -> None:
         (("--noninferior", "recall[spam]=20%"), 0),
         (("--noninferior", "auroc=1pp"), 2),
         (("--noninferior", "accuracy"), 2),
+        (("--min", "accuracy=0.7"), 0),
+        (("--min", "accuracy=0.9"), 1),
+        (("--min", "A:accuracy=0.75"), 1),
+        (("--min", "accuracy=0.7", "--gate-on", "interval"), 0),
+        (("--min", "accuracy=0.79", "--gate-on", "interval"), 3),
+        (("--min", "accuracy=0.9", "--gate-on", "interval"), 1),
+        (("--min", "accuracy=0.7", "--equivalent", "accuracy=12pp"), 3),
+        (("--max", "error_rate=0.1", "--equivalent", "accuracy=12pp"), 1),
+        (("--min", "recall[eggs]=0.5"), 2),
+        (("--min", "C:accuracy=0.5"), 2),
+        (("--min", "accuracy=90"), 2),
         (("--confidence", "95"), 2),
     ],
 )
@@ -290,3 +301,52 @@ def test_what_is_defined_is_compared_and_judged(run, files):
     assert run(*args, "--max-drop", "gop=1").code == 2
     assert run("compare", *args[1:3], "--define", "x = accuracy@a=b").code == 2
     assert run("compare", *args[1:3], "--define", "x = accuracy", "--overlap").code == 2
+
+
+def test_a_model_is_judged_as_in_a_report_on_it(run, files):
+    """Point and interval, of all rows, of a slice, of the worst, of a gap, of what is defined."""
+    columns = {"half": HALVES, **dict(zip(("id", "label", "a", "b", "c"), columns_of(files / "all.csv"), strict=True))}
+    table(files / "halves.csv", columns)
+    gates = ("--min", "accuracy=0.79", "--min", "recall[ham]@half=one=0.8", "--min", "f1_macro@half=*=0.7")
+    gates += ("--max", "accuracy@half:gap=0.01", "--min", "less=0.01", "--min-slice-size", "20")
+    gates += ("--define", "less = recall[ham] - recall[spam]", "--positive", "spam", "-f", "json")
+    for basis in ("point", "interval"):
+        args = (*gates, "--gate-on", basis)
+        found = json.loads(run("compare", "halves.csv", "--pred", "a,b", *args).stdout)["gates"]
+        alone = json.loads(run("report", "halves.csv", "--pred", "b", *args).stdout)["gates"]
+        assert len(found) == 5
+        for mine, theirs in zip(found, alone, strict=True):
+            ends = {} if basis == "interval" else {"low": None, "high": None}
+            assert {name: mine[name] for name in theirs} | ends == theirs | ends | {"rule": f"B:{theirs['rule']}"}
+
+
+def test_every_model_of_a_league_but_the_first_is_judged(run, files):
+    args = ("compare", "all.csv", "--pred", "a,b,c", "--positive", "spam", "--quiet")
+    done = run(*args, "--min", "accuracy=0.85", "--min", "C:recall=0.8")
+    assert done.code == 1
+    assert [line.split()[:2] for line in done.stderr.splitlines() if ":" in line and ">=" in line] == [
+        ["FAIL", "B:accuracy>=0.85"], ["pass", "C:accuracy>=0.85"], ["pass", "C:recall>=0.8"],
+    ]  # fmt: skip
+    assert run(*args, "--min", "C:accuracy=0.85").code == 0
+    assert "judge each by --min and --max" in run(*args, "--max-drop", "accuracy=1pp").stderr
+
+
+def test_gates_of_a_configuration_are_replaced_one_by_one(run, files):
+    (files / "gates.toml").write_text('min = ["accuracy=0.99", "mcc=0.99"]\nnoninferior = ["accuracy=1pp"]\n')
+    args = ("compare", "whole_a.csv", "whole_b.csv", "--positive", "spam", "--config", "gates.toml", "-f", "json")
+    gates = [json.loads(run(*args, *more).stdout)["gates"] for more in ((), ("--min", "mcc=0.1"))]
+    assert [gate["rule"] for gate in gates[0]] == ["B:accuracy>=0.99", "B:mcc>=0.99", "noninferior(accuracy)<0.01"]
+    assert [gate["rule"] for gate in gates[1]] == ["B:accuracy>=0.99", "B:mcc>=0.1", "noninferior(accuracy)<0.01"]
+    (files / "gates.toml").write_text('min = ["accurcy=0.99"]\n')
+    assert run(*args).stderr.startswith("evalcli: gates.toml: ")
+
+
+def test_an_interval_of_other_rows_than_those_compared_judges_nothing(run, files):
+    values = np.random.default_rng(3).normal(size=(3, 400))
+    values[0, :2] = np.nan
+    table(files / "values.csv", {"target": values[2], "a": values[0], "b": values[2] + 0.1 * values[1]})
+    args = ("compare", "values.csv", "--pred", "a,b", "--task", "regression", "--nan", "drop", "--quiet")
+    assert run(*args, "--max", "rmse=0.2").code == 0
+    done = run(*args, "--max", "rmse=0.2", "--gate-on", "interval")
+    assert done.code == 2
+    assert "its interval is of 400 rows, and 398 are compared" in " ".join(done.stderr.split())
