@@ -116,5 +116,6 @@ def test_what_is_no_margin_is_refused(text: str, what: str) -> None:
 
 
 def test_a_league_has_no_margins() -> None:
+    two = comparison(0, 0.1, kind="league")
     with pytest.raises(UsageError, match="about two models"):
-        judge(comparison(0, 0.1, kind="league"), parse_margins(["accuracy=1pp"]))
+        judge(replace(two, models=(*two.models, two.models[0])), parse_margins(["accuracy=1pp"]))
