@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evalcli.report import Report, SliceRow, Value
 
     Ends = tuple[float, float]
+    Moved = Mapping[tuple[str, str], Mapping[str, tuple[float, ...]]]
 
 
 class Covariance(Protocol):
@@ -58,6 +59,7 @@ def with_definitions(
 
     """
     known: dict[str, Any] = {}
+    covariance = _with_own(report.moved, covariance)
     for one in definitions:
         tree = known[one.name] = inlined(one.expression.tree, known)
         value = _sure(report, tree, evaluated(one.expression.tree, _reader(report, one, least)), covariance, least)
@@ -73,6 +75,20 @@ def with_definitions(
             asked=(*report.asked, one.name),
         )
     return report
+
+
+def _with_own(moved: Moved, covariance: Covariance) -> Covariance:
+    """The same, and how metrics of the user's own go together, as groups of rows move them."""
+
+    def known(names: Sequence[str], by: str = "", value: str = "") -> HostArray:
+        found, held = covariance(names, by, value), moved.get((by, value), {})
+        places = [place for place, name in enumerate(names) if name in held]
+        if len(places) > 1:
+            table = np.array([held[names[place]] for place in places])
+            found[np.ix_(places, places)] = (table[:, None] * table[None]).sum(axis=2)
+        return found
+
+    return known
 
 
 def _reader(report: Report, definition: Definition, least: int) -> Callable[[str], Value]:

@@ -13,7 +13,7 @@ from evalcli.counting import Plan, count
 from evalcli.engine import GPU_FROM, GPU_FROM_SCORED, WIDE, Placement, batch_rows, place, worker_count
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import needs_scores, parse
-from evalcli.report import Finding, Report, Run, Value
+from evalcli.report import WHOLE, Finding, Report, Run, Value
 from evalcli.sources import spoken_of
 
 METRIC_FAILED = "metric-failed"
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from evalcli.counting import Outcome, Shown
     from evalcli.engine import Execution, Progress
     from evalcli.layout import Layout
+    from evalcli.own.groups import Sure
     from evalcli.own.metrics import OwnMetric
     from evalcli.own.values import OwnValues
     from evalcli.sources.base import InputFile, Source
     from evalcli.task import Choices
-    from evalcli.uncertainty.intervals import Interval
 
 
 def evaluate(  # noqa: PLR0913  # most of it need not be said
@@ -144,6 +144,8 @@ def measure(  # noqa: PLR0913  # likewise
 def with_own(report: Report, own: Sequence[OwnMetric], found: OwnValues) -> Report:
     """The report with what the caller's own metrics say, of all rows and of each slice; of each class by its name."""
     added = _own_values(found.values, own, report.classes, found.sure)
+    moved = {WHOLE: _own_moves(found.values, own, report.classes, found.sure)}
+    moved |= {where: _own_moves(found.slices[where], own, report.classes, each) for where, each in found.inside.items()}
     directions = {
         name: one.better
         for one in own
@@ -164,6 +166,7 @@ def with_own(report: Report, own: Sequence[OwnMetric], found: OwnValues) -> Repo
         report,
         metrics=report.metrics | added,
         directions=directions,
+        moved=moved,
         slices=slices,
         undefined=report.undefined + undefined,
         findings=(*findings, *report.findings),
@@ -175,7 +178,7 @@ def _own_values(
     found: Mapping[str, dict[str, float]],
     own: Sequence[OwnMetric],
     classes: Sequence[str],
-    sure: Mapping[str, dict[str, Interval]] | None = None,
+    sure: Mapping[str, dict[str, Sure]] | None = None,
 ) -> dict[str, Value]:
     """What each of the caller's own metrics computed, of several numbers each under its name; NaN is undefined."""
     from evalcli.own.values import number_names
@@ -185,10 +188,26 @@ def _own_values(
         values = found.get(one.name, {"": nan})
         called = number_names(one.name, [*values], classes)
         for key, number in values.items():
-            interval = (sure or {}).get(one.name, {}).get(key)
+            known = (sure or {}).get(one.name, {}).get(key)
             value = Value(number if isfinite(number) else None)
-            metrics[called[key]] = value if interval is None else replace(value, **asdict(interval))
+            metrics[called[key]] = value if known is None else replace(value, **asdict(known.interval))
     return metrics
+
+
+def _own_moves(
+    found: Mapping[str, dict[str, float]],
+    own: Sequence[OwnMetric],
+    classes: Sequence[str],
+    sure: Mapping[str, dict[str, Sure]],
+) -> dict[str, tuple[float, ...]]:
+    """What groups of rows move each number of metrics by, under the name of the number."""
+    from evalcli.own.values import number_names
+
+    moved: dict[str, tuple[float, ...]] = {}
+    for one in own:
+        called = number_names(one.name, [*found.get(one.name, ())], classes)
+        moved |= {called[key]: known.moved for key, known in sure.get(one.name, {}).items()}
+    return moved
 
 
 def report_of(measured: Measured) -> Report:

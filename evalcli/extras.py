@@ -37,17 +37,6 @@ class Extras:
         yield from (one.name for one in self.own)
         yield from (one.name for one in self.definitions)
 
-    def of_registry(self) -> tuple[Definition, ...]:
-        """The definitions that read none of the user's own metrics, nor what is defined from one."""
-        from evalcli.metrics.registry import is_registered
-
-        found: list[Definition] = []
-        for one in self.definitions:
-            earlier = {each.name for each in found}
-            if all(name in earlier or is_registered(name) for name in one.expression.names):
-                found.append(one)
-        return tuple(found)
-
     def needed(self, rules: Iterable[Rule]) -> tuple[str, ...]:
         """The metrics of the registry that gates and definitions read.
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from evalcli.searched import Scan
 
 SCHEMA = "evalcli.report/1"
+WHOLE = ("", "")
+"""All rows, where others are those of a slice: its column and its value."""
 
 Number = int | float
 Square = tuple[tuple[Number, Number], tuple[Number, Number]]
@@ -248,6 +250,9 @@ class Report:
     residuals: tuple[Residuals, ...] = ()
     directions: dict[str, str] = field(default_factory=dict)
     """Whether ``higher`` or ``lower`` values are better, of metrics that the registry does not know and that say so."""
+    moved: Mapping[tuple[str, str], Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    """What groups of rows move such metrics by, of all rows and of slices by column and value: they go together as
+    these do. Not part of the JSON."""
 
     def to_json_object(self) -> dict[str, Any]:
         """The report as JSON types, keys in the documented order; a number that is not finite is ``None``."""

@@ -146,7 +146,7 @@ def measured(rival: "Side", asked: Asked, report: "Report", progress: "Meter") -
     least = asked.gating.slice_size or 1
     dropped = [rule.metric for rule in asked.rules if rule.kind == "drop"]
     known = [name for name in dict.fromkeys(dropped) if not isinstance(look_up(report, name, least), str)]
-    alone = {name: why for name in known if (why := _why_alone(name, report, asked.extras))}
+    alone = {name: why for name in known if (why := _why_alone(name, report))}
     paired = [name for name in known if name not in alone]
     found = _compared(rival, paired, asked, report, progress)
     pairs = pairs_of(found, paired, least, intervals=asked.choices.confidence is not None)
@@ -173,16 +173,13 @@ _PAIRED = {"binary": "accuracy", "multiclass": "accuracy", "multilabel": "subset
 """Tasks that are compared row by row, and a metric that each of them has."""
 
 
-def _why_alone(name: str, report: "Report", extras: "Extras") -> str:
+def _why_alone(name: str, report: "Report") -> str:
     """Why a metric is not compared row by row; empty where it is."""
     from evalcli.addresses import look_up
     from evalcli.metrics.registry import is_registered, parse, split_address
 
     address = split_address(name)
     whole = name if address is None else address.metric
-    made = {one.name for one in extras.definitions} - {one.name for one in extras.of_registry()}
-    if whole in made:
-        return "what is defined from metrics of your own is not compared row by row"
     if address is not None and (address.value is None or (is_registered(name) and parse(name).entry.reads == "slices")):
         return "gaps between slices are not compared row by row"
     rows = [row for row in report.slices if address is not None and address.value == "*" and row.by == address.by]
@@ -207,12 +204,10 @@ def _compared(rival: "Side", names: "Sequence[str]", asked: Asked, report: "Repo
     addresses = [address for name in names if (address := split_address(name)) is not None]
     registered = (str(parse(name).whole) for name in names if is_registered(name))
     wholes = tuple(dict.fromkeys(registered)) or (_PAIRED[report.task],)
-    made = asked.extras.of_registry() if any(not is_registered(name) for name in names) else ()
-    own = tuple(
-        one
-        for one in asked.extras.own
-        if any(name in replace(asked.extras, own=(one,), definitions=()) for name in names)
-    )
+    made = asked.extras.definitions if any(not is_registered(name) for name in names) else ()
+    read = (*names, *(name for one in made for name in one.expression.names))
+    extras = (replace(asked.extras, own=(one,), definitions=()) for one in asked.extras.own)
+    own = tuple(one for each in extras for one in each.own if any(name in each for name in read))
     by = _sliced_by(asked.wanted.by, {address.by for address in addresses})
     size = asked.gating.slice_size or 1
     named = any(address.value not in {None, "*"} for address in addresses)  # is judged however small it is

@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from evalcli.comparing.expressed import BASE, GAP, Rows, Sides, is_linear, mapped
 from evalcli.comparing.row_moves import MovesPass
 from evalcli.definitions import full_name, inlined, within
+from evalcli.errors import UsageError
 from evalcli.expressions import Name, evaluated
 from evalcli.metrics.registry import is_registered, parse
 from evalcli.reach import names_of
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.row_moves import Look
     from evalcli.comparing.sliced import Asking
     from evalcli.expressions import Definition
+    from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.intervals import Confidence
 
@@ -97,8 +100,18 @@ def with_values(values: Sequence[Values], defined: Sequence[Defined]) -> list[di
     every = [{**one} for one in values]
     for known in every:
         for one in defined:
-            known[one.name] = evaluated(one.tree, lambda name, known=known: Value(known[name])).value  # type: ignore[misc]
+            known[one.name] = evaluated(one.tree, _reader(one, known)).value
     return every
+
+
+def _reader(definition: Defined, known: Values) -> Callable[[str], Value]:
+    def read(name: str) -> Value:
+        if name not in known:
+            what = f"--define {definition.name}: {name}: there is no number of this name"
+            raise UsageError(what, fix="check the expression")
+        return Value(known[name])
+
+    return read
 
 
 def rows_of(
@@ -122,10 +135,12 @@ class DefinedDifferences:
         found: Found,
         look_of: Callable[[Sequence[MetricName]], Look],
         clusters: KnownClusters | None,
+        moved: Mapping[str, HostArray] = MappingProxyType({}),
     ) -> Asking[dict[str, Difference | None]]:
         """The second model of a ``pair`` less the first; ``found`` are the differences in all that definitions read.
 
-        What ``look_of`` metrics gives is known from what was counted, or takes one more pass over the rows.
+        What ``look_of`` metrics gives is known from what was counted, or takes one more pass over the rows; what is
+        none of the registry's the groups of rows have ``moved``.
         """
         known = [one for one in self.defined if self._is_known(one, pair, found)]
         several = (one for one in known if len({*names_of(one.tree)}) > 1 or not is_linear(one.tree))
@@ -141,6 +156,7 @@ class DefinedDifferences:
                 total = MovesPass.of_kinds(look, kinds)
             every = [*(BASE + name for name in names), *(GAP + name for name in names)]
             known_of = Rows.of(every, total)
+        known_of = known_of.with_groups(moved)
         told = dict(found)
         for one in self.defined:
             told[one.name] = self._difference(one, pair, told, known_of) if one in known else None
@@ -154,9 +170,13 @@ class DefinedDifferences:
         rest = {*names} - {*tested}
         return (
             bool(tested)
-            and all(parse(name).base in OF_TRUTH for name in rest)
+            and all(is_registered(name) and parse(name).base in OF_TRUTH for name in rest)
             and all(self.values[place][one.name] is not None for place in pair)
         )
+
+    def _groups(self, one: Defined, rows: Rows) -> float:
+        """The groups of rows that tell how sure a metric of the user's own is, if the definition reads one."""
+        return min((rows.groups[GAP + name] for name in names_of(one.tree) if GAP + name in rows.groups), default=inf)
 
     def _difference(self, one: Defined, pair: tuple[int, int], found: Found, rows: Rows) -> Difference | None:
         reference, other = (self.values[place] for place in pair)
@@ -170,5 +190,7 @@ class DefinedDifferences:
         below, above = wider * max(value - apart.low, 0.0), wider * max(apart.high - value, 0.0)
         interval = Interval(value - below, value + above, apart.method).holding(value, -span, span)
         facing = below if value > 0.0 else above
-        p = t_two_sided(abs(value) * wider * z / facing, freedom) if value and facing > 0.0 else 1.0
+        least = min(freedom, self._groups(one, rows) - 1.0)
+        reach = t_quantile(1.0 - self.confidence.tail, least)
+        p = t_two_sided(abs(value) * reach / facing, least) if value and facing > 0.0 else 1.0
         return Difference(first, second, interval, p, detectable(max(below, above) / z, self.confidence))

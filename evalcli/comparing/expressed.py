@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import product
 from math import inf, isfinite, sqrt
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from evalcli.comparing.row_moves import MovesPass
+    from evalcli.metrics.arrays import HostArray
     from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence
 
@@ -66,10 +68,12 @@ class Rows(NamedTuple):
     """What rows tell of the metrics of the reference, and of the differences from it, by their names here.
 
     The ``covariance`` of two, and how many rows that of each rests on: it is known no better than from so many.
+    ``groups`` is how many groups of rows tell it, where these do.
     """
 
     covariance: Mapping[tuple[str, str], float]
     telling: Mapping[str, float]
+    groups: Mapping[str, int] = MappingProxyType({})
 
     @classmethod
     def of(cls, names: Sequence[str], total: MovesPass) -> Rows:
@@ -77,6 +81,13 @@ class Rows(NamedTuple):
         table = total.covariance()
         covariance = {(one, other): table[i, j] for i, one in enumerate(names) for j, other in enumerate(names)}
         return cls(covariance, dict(zip(names, total.telling().tolist(), strict=True)))
+
+    def with_groups(self, moved: Mapping[str, HostArray]) -> Rows:
+        """The same, and what groups of rows (J,) have ``moved``, whose intervals are of so few groups already."""
+        alike = [(one, other) for one, other in product(moved, moved) if len(moved[one]) == len(moved[other])]
+        table = {(one, other): float((moved[one] * moved[other]).sum()) for one, other in alike}
+        telling, groups = dict.fromkeys(moved, inf), {name: len(each) for name, each in moved.items()}
+        return Rows({**self.covariance, **table}, {**self.telling, **telling}, groups)
 
 
 @dataclass

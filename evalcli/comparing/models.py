@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,12 +11,11 @@ import numpy as np
 from evalcli import __version__
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.comparing import data
+from evalcli.comparing.beyond import At, Beyond
 from evalcli.comparing.class_moves import ClassMoves
-from evalcli.comparing.defined import DefinedDifferences, defined_of, rows_of, with_values
 from evalcli.comparing.differences import CountDifferences, verdicts
 from evalcli.comparing.joint import BROKEN, FIXED
 from evalcli.comparing.members import members_of
-from evalcli.comparing.owned import OwnCompared
 from evalcli.comparing.passes import count_together
 from evalcli.comparing.rows import Together
 from evalcli.comparing.sides import (
@@ -29,7 +29,7 @@ from evalcli.comparing.sides import (
     told_left_out,
 )
 from evalcli.comparing.slice_counts import count_differences
-from evalcli.comparing.sliced import answered
+from evalcli.comparing.sliced import WHOLE, answered
 from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.engine import batch_rows, worker_count
 from evalcli.errors import UsageError
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.joint import Cells
     from evalcli.comparing.passes import Counted
     from evalcli.comparing.question import Question
-    from evalcli.comparing.sliced import Asking, Fresh
+    from evalcli.comparing.sliced import Asking, Fresh, Slice
     from evalcli.engine import Execution, Progress
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Source
@@ -135,7 +135,6 @@ class _Comparing:
         whole = _Measured.of(self.counted, self.numbers, names, workers)
         two = len(self.sources) == 2
         self.reference = 0 if two else best_of(names[0], whole.values)
-        self.defined = defined_of(self.question.definitions)
         return self._comparison(names, whole, two=two)
 
     def _has_one_truth(self) -> bool:
@@ -147,24 +146,18 @@ class _Comparing:
     def _comparison(self, names: Sequence[MetricName], whole: _Measured, *, two: bool) -> data.Comparison:
         total, task = self.counted.total, self.task
         classes = tuple(name for name in self.every if any(name in each.setting.names for each in self.numbers))
-        own = OwnCompared(self.counted.own, data.NAMES[: len(self.sources)], classes, self.confidence)
-        values = own.with_values(with_values(whole.values, self.defined))
+        self.beyond = Beyond(self.question, self.counted.own, data.NAMES[: len(self.sources)], classes)
+        values = self.beyond.values(whole.values)
         parts = {place: self._of_slice(names, one) for place, one in self.counted.slices.items()}
         tested = {place: one for place, one in parts.items() if self.question.tests(one.counted)}
         known = count_differences(lambda one: self._of_counts(names, one, 1, len(tested)), tested, self.members[0])
-        asking = {place: self._differences(names, one, known[place]) for place, one in tested.items()}
+        asking = {place: self._differences(names, one, place, known[place]) for place, one in tested.items()}
         found, inside = answered(self._differences(names, whole), asking, self._again)
-        found = own.with_differences(found, self.reference)
-        inside = {place: own.with_differences(one, self.reference, place) for place, one in inside.items()}
         told = {
-            place: Told(
-                one.counted.total.rows,
-                own.with_values(with_values(one.values, self.defined), place),
-                inside.get(place, {1: {}})[1],
-            )
+            place: Told(one.counted.total.rows, self.beyond.values(one.values, place), inside.get(place, {1: {}})[1])
             for place, one in parts.items()
         }
-        shown = (*rows_of(names, self.question.shown(self.members[0], task.kind), self.defined), *own.names)
+        shown = self.beyond.names(names, self.question.shown(self.members[0], task.kind))
         slices = tuple(slice_rows(self.together.slicers, shown, told, self.confidence))
         for source in self.sources:  # scores were read again
             source.finish()
@@ -190,7 +183,7 @@ class _Comparing:
             flips=() if cells is None else self._flips(cells),
             rows=self._rows() if two else (),
             findings=(
-                *own.findings(),
+                *self.beyond.findings(),
                 *self._findings(left_out, cells),
                 *about_slices(self.together.slicers, slices, evidence.rows, self.question.least),
             ),
@@ -208,14 +201,26 @@ class _Comparing:
         return _Measured.of(counted, [numbers_of(one, task) for one, task in tasks], names)
 
     def _differences(
-        self, names: Sequence[MetricName], measured: _Measured, known: dict[str, Difference | None] | None = None
+        self,
+        names: Sequence[MetricName],
+        measured: _Measured,
+        place: Slice = WHOLE,
+        known: dict[str, Difference | None] | None = None,
     ) -> Asking[dict[int, dict[str, Difference | None]]]:
         """Every other model less the reference, in every metric; of two, those of counts may be ``known``."""
         found = {}
         for other in range(len(measured.numbers)):
             if other != self.reference:
                 of_counts = self._of_counts(names, measured, other) if known is None else known
-                found[other] = yield from self._difference(names, measured, other, of_counts)
+                of_registry = yield from self._difference(names, measured, other, of_counts)
+                at = At(
+                    (self.reference, other),
+                    measured.values,
+                    partial(self._look, measured, (self.reference, other)),
+                    measured.counted.clusters,
+                    place,
+                )
+                found[other] = yield from self.beyond.differences(of_registry, at)
         return found
 
     def _of_counts(
@@ -251,22 +256,11 @@ class _Comparing:
             workers = 1 if measured.counted is not self.counted else self.members[0].workers
             differences = ScoreDifferences(*measured, self.confidence, workers)
             found |= yield from differences.of(scored, (self.reference, other))
-        if self.defined:
-            found |= yield from self._of_defined(measured, (self.reference, other), found)
         return found
 
-    def _of_defined(
-        self, measured: _Measured, pair: tuple[int, int], found: dict[str, Difference | None]
-    ) -> Asking[dict[str, Difference | None]]:
-        """The second model of a ``pair`` less the first in what is defined, from what was ``found`` of the others."""
-        counted = measured.counted
-
-        def look(names: Sequence[MetricName]) -> ClassMoves:
-            return ClassMoves(counted, measured.numbers, names, pair, (self.every, self._declared))
-
-        values = with_values(measured.values, self.defined)
-        differences = DefinedDifferences(self.defined, values, self.confidence)
-        return (yield from differences.of(pair, found, look, counted.clusters))
+    def _look(self, measured: _Measured, pair: tuple[int, int], names: Sequence[MetricName]) -> ClassMoves:
+        """Rows as these metrics of two models see them."""
+        return ClassMoves(measured.counted, measured.numbers, names, pair, (self.every, self._declared))
 
     @property
     def _declared(self) -> int | None:

@@ -11,14 +11,13 @@ import numpy as np
 
 from evalcli import __version__
 from evalcli.comparing import data
-from evalcli.comparing.defined import DefinedDifferences, defined_of, rows_of, with_values
+from evalcli.comparing.beyond import At, Beyond
 from evalcli.comparing.differences import verdicts
 from evalcli.comparing.joint import BROKEN, FIXED
 from evalcli.comparing.label_flips import IN_VAIN
 from evalcli.comparing.label_moves import LabelMoves
 from evalcli.comparing.label_rows import LabelNumbers
 from evalcli.comparing.labelled import LabelDifferences, Looked
-from evalcli.comparing.owned import OwnCompared
 from evalcli.comparing.sides import (
     SAME_ANSWERS,
     best_of,
@@ -29,7 +28,7 @@ from evalcli.comparing.sides import (
     told_clusters,
     told_left_out,
 )
-from evalcli.comparing.sliced import answered
+from evalcli.comparing.sliced import WHOLE, answered
 from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.metrics.registry import parse
 from evalcli.report import Finding
@@ -39,7 +38,6 @@ from evalcli.sources import spoken_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from evalcli.comparing.defined import Defined
     from evalcli.comparing.joint import Flipped
     from evalcli.comparing.labelled import LabelLook
     from evalcli.comparing.labels import LabelsPass
@@ -47,7 +45,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.passes import Counted
     from evalcli.comparing.question import Question
     from evalcli.comparing.rows import Together
-    from evalcli.comparing.sliced import Asking, Fresh
+    from evalcli.comparing.sliced import Asking, Fresh, Slice
     from evalcli.engine import Progress
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Source
@@ -81,9 +79,8 @@ class LabelComparing:
         self.labels = self.counted.tasks[0].classes
         self.numbers = self._numbers(self.counted)
         names = self._names()
-        defined = defined_of(self.question.definitions)
-        own = OwnCompared(self.counted.own, data.NAMES[: len(self.sources)], self.labels, self.question.confidence)
-        values = own.with_values(with_values(_values(self.numbers, names), defined))
+        beyond = Beyond(self.question, self.counted.own, data.NAMES[: len(self.sources)], self.labels)
+        values = beyond.values(_values(self.numbers, names))
         two = len(self.sources) == 2
         by_label = two and self.question.by_label
         reference = 0 if two else best_of(names[0], values)
@@ -94,23 +91,18 @@ class LabelComparing:
             for place, one in self.counted.slices.items()
         }
         asking = {
-            place: _differences(one, names, 0, defined)
+            place: _differences(one, names, 0, beyond, place)
             for place, one in parts.items()
             if self.question.tests(one.counted)
         }
-        (found, look), inside = answered(_differences(differences, names, reference, defined), asking, self._again)
-        found = own.with_differences(found, reference)
-        there = {place: own.with_differences(one.differences, reference, place) for place, one in inside.items()}
+        (found, look), inside = answered(_differences(differences, names, reference, beyond), asking, self._again)
+        there = {place: one.differences[1] for place, one in inside.items()}
         told = {
-            place: Told(
-                one.counted.total.rows,
-                own.with_values(with_values(_values(one.numbers, names), defined), place),
-                there.get(place, {1: {}})[1],
-            )
+            place: Told(one.counted.total.rows, beyond.values(_values(one.numbers, names), place), there.get(place, {}))
             for place, one in parts.items()
         }
         slicers = self.together.slicers
-        shown = (*rows_of(names, self.question.shown(self.members[0], "multilabel"), defined), *own.names)
+        shown = beyond.names(names, self.question.shown(self.members[0], "multilabel"))
         slices = tuple(slice_rows(slicers, shown, told, confidence))
         for source in self.sources:  # rows were read again
             source.finish()
@@ -135,7 +127,7 @@ class LabelComparing:
             flips=tuple(self._flips(look)) if two else (),
             rows=(*self._rows(look), *self._cells(look)) if two else (),
             findings=(
-                *own.findings(),
+                *beyond.findings(),
                 *self._findings(left_out),
                 *about_slices(slicers, slices, total.rows, self.question.least),
             ),
@@ -263,16 +255,16 @@ class LabelComparing:
 
 
 def _differences(
-    measured: LabelDifferences, names: Sequence[MetricName], reference: int, defined: Sequence[Defined]
+    measured: LabelDifferences, names: Sequence[MetricName], reference: int, beyond: Beyond, place: Slice = WHOLE
 ) -> Asking[Looked]:
-    """Every other model less the ``reference``, in every metric and in what is defined from them."""
+    """Every other model less the ``reference``, in every metric and in what is beyond them."""
     found, total = yield from measured.of(names, reference)
-    values = with_values(_values(measured.numbers, names), defined)
-    differences = DefinedDifferences(defined, values, measured.confidence)
-    for other in found if defined else ():
+    values = _values(measured.numbers, names)
+    for other in found:
         pair = reference, other
         look = partial(LabelMoves, measured, pair=pair)
-        found[other] |= yield from differences.of(pair, found[other], look, measured.counted.clusters)
+        at = At(pair, values, look, measured.counted.clusters, place)
+        found[other] = yield from beyond.differences(found[other], at)
     return Looked(found, total)
 
 

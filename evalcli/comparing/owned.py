@@ -15,26 +15,27 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from evalcli.comparing.defined import Lies, Named
+from evalcli.comparing.expressed import BASE, GAP
 from evalcli.comparing.sliced import WHOLE
 from evalcli.evaluation import MEND, METRIC_FAILED
 from evalcli.own import groups as owngroups
 from evalcli.own.values import RAISED, number_names, told_once
 from evalcli.report import Finding
 from evalcli.uncertainty.comparison import Difference, detectable
-from evalcli.uncertainty.quantiles import t_two_sided
+from evalcli.uncertainty.quantiles import t_quantile, t_two_sided
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evalcli.comparing.own_passes import OwnPasses
     from evalcli.comparing.sliced import Slice
+    from evalcli.metrics.arrays import HostArray
     from evalcli.own.groups import Moved
     from evalcli.own.metrics import OwnMetric
     from evalcli.own.values import Failure
     from evalcli.uncertainty.intervals import Confidence
 
     Values = dict[str, float | None]
-    Differences = dict[int, dict[str, Difference | None]]
 
 _ROUNDED = 1e-13
 """Of the larger number: what differs by no more varies by rounding alone."""
@@ -72,6 +73,7 @@ class OwnCompared:
     ) -> None:
         self._passes, self._models, self._confidence = passes, models, confidence
         self._known: dict[Slice, list[_Computed]] = {}
+        self._groups: dict[tuple[str, Slice], list[Moved | None]] = {}
         self.names: tuple[OwnNumber, ...] = ()
         """What a comparison has rows for."""
         if passes is not None:
@@ -94,19 +96,31 @@ class OwnCompared:
             for known, one in zip(values, self._at(place), strict=True)
         ]
 
-    def with_differences(self, found: Differences, reference: int, place: Slice = WHOLE) -> Differences:
-        """Every other model less the ``reference``, in the metrics that were ``found`` and in their own."""
-        if not self.names:
-            return found
-        moved = {own.name: self._moved(own, place) for own in dict.fromkeys(each.metric for each in self.names)}
-        return {
-            other: known
-            | {
-                each.name: self._difference(each, moved[each.metric.name], (reference, other), place)
-                for each in self.names
-            }
-            for other, known in found.items()
-        }
+    def differences(self, pair: tuple[int, int], place: Slice = WHOLE) -> dict[str, Difference | None]:
+        """The second model of a ``pair`` less the first, in each number."""
+        return {each.name: self._difference(each, pair, place) for each in self.names}
+
+    def moved(self, pair: tuple[int, int], place: Slice = WHOLE) -> dict[str, HostArray]:
+        """What groups of rows (J,) move the numbers of the first of a ``pair`` by, and the differences of the second.
+
+        They are as long as the quantile of Student's t, of so many groups, makes of the normal one.
+        """
+        found: dict[str, HostArray] = {}
+        for each in self.names:
+            base, now = (finite(self._at(place)[model].values, each) for model in pair)
+            before, after = (self._of_groups(each.metric, place)[model] for model in pair)
+            if base is None or now is None or before is None or after is None:
+                continue
+            wider = t_quantile(1.0 - self._confidence.tail, after.freedom) / self._confidence.critical
+            known = before.of(each.key)
+            found[BASE + each.name] = wider * before.parts(base, known)
+            found[GAP + each.name] = wider * after.parts(now - base, after.of(each.key) - known)
+        return found
+
+    def _of_groups(self, own: OwnMetric, place: Slice) -> list[Moved | None]:
+        if (own.name, place) not in self._groups:
+            self._groups[own.name, place] = self._moved(own, place)
+        return self._groups[own.name, place]
 
     def _moved(self, own: OwnMetric, place: Slice) -> list[Moved | None]:
         """What a metric of each model is without each of the groups; ``None`` where it fails, or nothing tells."""
@@ -126,12 +140,10 @@ class OwnCompared:
                     none[model] = owngroups.moved(own.how, groups, rows, alone=alone)
         return none
 
-    def _difference(
-        self, number: OwnNumber, moved: Sequence[Moved | None], pair: tuple[int, int], place: Slice
-    ) -> Difference | None:
+    def _difference(self, number: OwnNumber, pair: tuple[int, int], place: Slice) -> Difference | None:
         """The second model of a ``pair`` less the first in one number."""
         base, now = (finite(self._at(place)[model].values, number) for model in pair)
-        before, after = (moved[model] for model in pair)
+        before, after = (self._of_groups(number.metric, place)[model] for model in pair)
         if base is None or now is None or before is None or after is None:
             return None
         value = now - base

@@ -57,7 +57,7 @@ class Question:
     @property
     def read(self) -> tuple[str, ...]:
         """The metrics that definitions read, which are compared, but not shown unless they are asked for."""
-        return needed(self.definitions) if self.definitions else ()
+        return needed(self.definitions, Extras(self.own)) if self.definitions else ()
 
     @property
     def beyond(self) -> tuple[str, ...]:
@@ -81,20 +81,12 @@ class Question:
         rows: int = counted.total.rows
         return counted.has_test and rows >= self.least
 
-    def _check_definitions(self) -> None:
-        """How a metric of the user's own goes together with others nobody knows."""
-        own = Extras(self.own)
-        for one in self.definitions:
-            read = next((name for name in one.expression.names if name in own), None)
-            if one.name in own:
-                raise UsageError(f"two metrics are called {one.name!r}", fix="give one of them another name")
-            if read is not None:
-                what = f"--define {one.name}: what reads {read}, a metric of your own, is not compared"
-                raise UsageError(what, fix="compute it in a metric of your own")
-
     def __post_init__(self) -> None:
         """No gate may be judged by all rows where it is on a slice."""
-        self._check_definitions()
+        own = Extras(self.own)
+        for one in self.definitions:
+            if one.name in own:
+                raise UsageError(f"two metrics are called {one.name!r}", fix="give one of them another name")
         for text in (*(self.metrics or ()), *self.beyond):
             name = parse(text)
             if name.slice_by is not None or name.entry.reads == "slices":

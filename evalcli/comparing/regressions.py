@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli import __version__
 from evalcli.comparing import data
-from evalcli.comparing.defined import DefinedDifferences, defined_of, rows_of, with_values
+from evalcli.comparing.beyond import At, Beyond
 from evalcli.comparing.differences import verdicts
-from evalcli.comparing.owned import OwnCompared
 from evalcli.comparing.sides import (
     SAME_ANSWERS,
     best_of,
@@ -22,7 +21,7 @@ from evalcli.comparing.sides import (
     told_clusters,
     told_left_out,
 )
-from evalcli.comparing.sliced import answered
+from evalcli.comparing.sliced import WHOLE, answered
 from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.comparing.value_moves import ValueMoves
 from evalcli.comparing.valued import ValueDifferences
@@ -34,12 +33,11 @@ from evalcli.sources import spoken_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalcli.comparing.defined import Defined
     from evalcli.comparing.members import Member
     from evalcli.comparing.passes import Counted
     from evalcli.comparing.question import Question
     from evalcli.comparing.rows import Together
-    from evalcli.comparing.sliced import Asking, Fresh
+    from evalcli.comparing.sliced import Asking, Fresh, Slice
     from evalcli.comparing.values import ValuesPass
     from evalcli.engine import Progress
     from evalcli.metrics.registry import MetricName
@@ -63,29 +61,23 @@ class ValueComparing:
         """The comparison of all that was counted."""
         total: ValuesPass = self.counted.total
         names = self.members[0].names("regression")
-        whole, defined = self._measured(self.counted, names), defined_of(self.question.definitions)
-        own = OwnCompared(self.counted.own, data.NAMES[: len(self.sources)], (), self.question.confidence)
-        values = own.with_values(with_values(whole.values, defined))
+        whole = self._measured(self.counted, names)
+        beyond = Beyond(self.question, self.counted.own, data.NAMES[: len(self.sources)])
+        values = beyond.values(whole.values)
         two = len(self.sources) == 2
         reference = 0 if two else best_of(names[0], values)
         parts = {place: self._measured(one, names) for place, one in self.counted.slices.items()}
         asking = {
-            place: _differences(one, names, 0, defined)
+            place: _differences(one, names, 0, beyond, place)
             for place, one in parts.items()
             if self.question.tests(one.counted)
         }
-        found, inside = answered(_differences(whole, names, reference, defined), asking, self._again)
-        found = own.with_differences(found, reference)
-        inside = {place: own.with_differences(one, reference, place) for place, one in inside.items()}
+        found, inside = answered(_differences(whole, names, reference, beyond), asking, self._again)
         told = {
-            place: Told(
-                one.counted.total.rows,
-                own.with_values(with_values(one.values, defined), place),
-                inside.get(place, {1: {}})[1],
-            )
+            place: Told(one.counted.total.rows, beyond.values(one.values, place), inside.get(place, {1: {}})[1])
             for place, one in parts.items()
         }
-        shown = (*rows_of(names, self.question.shown(self.members[0], "regression"), defined), *own.names)
+        shown = beyond.names(names, self.question.shown(self.members[0], "regression"))
         slicers, least = self.together.slicers, self.question.least
         slices = tuple(slice_rows(slicers, shown, told, self.question.confidence))
         for source in self.sources:  # values were read again
@@ -109,7 +101,7 @@ class ValueComparing:
             ),
             slices=slices,
             rows=self._rows(),
-            findings=(*own.findings(), *self._findings(left_out), *about_slices(slicers, slices, total.rows, least)),
+            findings=(*beyond.findings(), *self._findings(left_out), *about_slices(slicers, slices, total.rows, least)),
             inputs=inputs_of(self.sources, self.counted.inputs),
             clustered=told_clusters(self.counted.clusters),
             definitions=self.question.texts,
@@ -163,15 +155,15 @@ class ValueComparing:
 
 
 def _differences(
-    measured: ValueDifferences, names: Sequence[MetricName], reference: int, defined: Sequence[Defined]
+    measured: ValueDifferences, names: Sequence[MetricName], reference: int, beyond: Beyond, place: Slice = WHOLE
 ) -> Asking[dict[int, dict[str, Difference | None]]]:
-    """Every other model less the ``reference``, in every metric and in what is defined from them."""
+    """Every other model less the ``reference``, in every metric and in what is beyond them."""
     found = yield from measured.of(names, reference)
-    differences = DefinedDifferences(defined, with_values(measured.values, defined), measured.confidence)
-    for other in found if defined else ():
+    for other in found:
         pair = reference, other
         look = partial(ValueMoves, measured, pair=pair)
-        found[other] |= yield from differences.of(pair, found[other], look, measured.counted.clusters)
+        at = At(pair, measured.values, look, measured.counted.clusters, place)
+        found[other] = yield from beyond.differences(found[other], at)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli import evaluation
 from evalcli.comparing.data import NAMES
 from evalcli.comparing.defined import defined_of, rows_of
 from evalcli.comparing.looks import table_of
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from evalcli.comparing.question import Question
     from evalcli.counting import Outcome
     from evalcli.metrics.registry import MetricName
+    from evalcli.own.metrics import OwnMetric
+    from evalcli.own.values import OwnValues
     from evalcli.report import Finding, Report, Value
     from evalcli.sources.base import InputFile
     from evalcli.uncertainty.intervals import Confidence
@@ -56,14 +59,21 @@ def told_by_reports(
         Measured(replace(member, asked=tuple(map(str, names)), also=()), *each)
         for member, each in zip(members, counted, strict=True)
     ]
-    reports = [with_definitions(report_of(one), question.definitions, covariance=Jointly(one)) for one in measured]
+    reports = [report_of(one) for one in measured]
+    classes = tuple(dict.fromkeys(name for report in reports for name in report.classes))
+    own = [member.own.values() for member in members if member.own is not None]
+    for place, each in enumerate(own):
+        reports[place] = evaluation.with_own(replace(reports[place], classes=classes), question.own, each)
+    reports = [
+        with_definitions(report, question.definitions, covariance=Jointly(one))
+        for report, one in zip(reports, measured, strict=True)
+    ]
     shown = rows_of(names, question.shown(members[0], tasks[0].kind), defined_of(question.definitions))
     values = [{str(name): report.metrics[str(name)].value for name in shown} for report in reports]
     intervals = [{str(name): _interval(name, report.metrics[str(name)]) for name in shown} for report in reports]
-    classes = tuple(dict.fromkeys(name for report in reports for name in report.classes))
     clustered = _together(reports)
     seen = [_seen(names, outcome, question.confidence) for outcome, _ in counted]
-    return _beside_own(Told(shown, values, intervals, classes, clustered, seen), members)
+    return _beside_own(Told(shown, values, intervals, classes, clustered, seen), question.own, own)
 
 
 def with_own(members: tuple[Member, ...], question: Question) -> tuple[Member, ...]:
@@ -78,18 +88,16 @@ def with_own(members: tuple[Member, ...], question: Question) -> tuple[Member, .
     return tuple(replace(member, own=own_of(question.own, member)) for member in members)
 
 
-def _beside_own(told: Told, members: Sequence[Member]) -> Told:
-    """The same with the user's own metrics, once they have seen all rows."""
-    every = [member.own.values() for member in members if member.own is not None]
-    own = members[0].own
-    if own is None:
+def _beside_own(told: Told, metrics: Sequence[OwnMetric], every: Sequence[OwnValues]) -> Told:
+    """The same with the user's own metrics, of which each sample has ``every`` value."""
+    if not metrics:
         return told
-    numbers = [*numbers_of(own.metrics, [each.values for each in every], told.classes)]
+    numbers = [*numbers_of(metrics, [each.values for each in every], told.classes)]
     values, intervals = [], []
     for known, sure, each in zip(told.values, told.intervals, every, strict=True):
         values.append({**known, **{one.name: finite(each.values, one) for one in numbers}})
         of_each = {one.name: each.sure.get(one.metric.name, {}).get(one.key) for one in numbers}
-        intervals.append({**sure, **of_each})
+        intervals.append({**sure, **{name: found and found.interval for name, found in of_each.items()}})
     failures = tuple(about_failures(NAMES, [each.failures for each in every]))
     return told._replace(names=(*told.names, *numbers), values=values, intervals=intervals, failures=failures)
 

@@ -69,6 +69,13 @@ class How(NamedTuple):
     compute: Callable[[Any], Mapping[str, float]]
 
 
+class Sure(NamedTuple):
+    """How sure a number is, and what each group has ``moved`` it by (J,): the squares add up to its variance."""
+
+    interval: Interval
+    moved: tuple[float, ...]
+
+
 class Moved(NamedTuple):
     """What a metric ``computed`` for each of its groups (J,) of ``rows``: of all the others, or of it ``alone``."""
 
@@ -80,9 +87,13 @@ class Moved(NamedTuple):
         """One number (J,), NaN where it is not there."""
         return np.array([one.get(key, np.nan) for one in self.computed])
 
+    def parts(self, value: float, found: Array) -> Array:
+        """What each group has moved a number by that is ``found`` (J,) so: the squares (J,) add up to its variance."""
+        return (parts_alone if self.alone else parts_without)(value, found, self.rows)
+
     def error(self, value: float, found: Array) -> float:
         """The standard error of a number that is ``found`` (J,) so; 0 where nothing tells it."""
-        return (error_of_groups if self.alone else standard_error)(value, found, self.rows)
+        return standard_error(value, self.parts(value, found))
 
     def interval(self, value: float, error: float, sampled: Sampled) -> Interval:
         """From this error."""
@@ -125,7 +136,7 @@ def _numbers(batch: Batch, origins: Sequence[Origin]) -> Array:
 
 def intervals(
     values: Mapping[str, float], how: How, groups: Sequence[Any], rows: Array, sampled: Sampled
-) -> dict[str, Interval]:
+) -> dict[str, Sure]:
     """The interval of each number of a metric, from those of its ``groups`` (J,) of ``rows``, where there is one.
 
     Raises: whatever the metric raises.
@@ -133,8 +144,13 @@ def intervals(
     if not tell(rows):
         return {}
     told = moved(how, groups, rows, alone=are_kept(groups, rows))
-    errors = {key: told.error(value, told.of(key)) for key, value in values.items()}
-    return {key: told.interval(values[key], error, sampled) for key, error in errors.items() if error > 0.0}
+    parts = {key: told.parts(value, told.of(key)) for key, value in values.items()}
+    errors = {key: standard_error(values[key], each) for key, each in parts.items()}
+    return {
+        key: Sure(told.interval(values[key], error, sampled), tuple(parts[key].tolist()))
+        for key, error in errors.items()
+        if error > 0.0
+    }
 
 
 def tell(rows: Array) -> bool:
@@ -160,26 +176,34 @@ def _keeps_rows(metric: Any, rows: int) -> bool:
     return sum(int(np.size(array)) for array in metric.state_dict().values()) >= rows
 
 
-def error_of_groups(value: float, found: Array, rows: Array) -> float:
-    """The standard error of a number that groups of so many ``rows`` (J,) have by themselves, ``found`` (J,)."""
+def parts_alone(value: float, found: Array, rows: Array) -> Array:
+    """What groups of so many ``rows`` (J,) move a number by that they have by themselves, ``found`` (J,)."""
     if not (isfinite(value) and np.isfinite(found).all()):
-        return 0.0
+        return np.zeros(len(rows))
     off = found - float((rows * found).sum()) / rows.sum()
-    return sqrt(float((rows * off * off).sum()) / (len(rows) - 1.0) / rows.sum())
+    moved: Array = np.sqrt(rows / rows.sum() / (len(rows) - 1.0)) * off
+    return moved
 
 
-def standard_error(value: float, without: Array, rows: Array) -> float:
-    """That of a number which is ``without`` (J,) each group of so many ``rows`` (J,); 0 where nothing tells it.
+def parts_without(value: float, without: Array, rows: Array) -> Array:
+    """What groups of so many ``rows`` (J,) move a number by that is ``without`` (J,) each of them.
 
     >>> rows = np.full(10, 5)
     >>> means = np.arange(10.0)
-    >>> round(standard_error(4.5, (45.0 - means) / 9.0, rows), 6), round(float(means.std(ddof=1) / 10**0.5), 6)
+    >>> parts = parts_without(4.5, (45.0 - means) / 9.0, rows)
+    >>> round(standard_error(4.5, parts), 6), round(float(means.std(ddof=1) / 10**0.5), 6)
     (0.957427, 0.957427)
     """
     if not (isfinite(value) and np.isfinite(without).all()):
-        return 0.0
+        return np.zeros(len(rows))
     times = rows.sum() / rows  # h
     pseudo = times * value - (times - 1.0) * without
     middle = len(rows) * value - float(((1.0 - 1.0 / times) * without).sum())
-    variance = float(((pseudo - middle) ** 2 / (times - 1.0)).sum()) / len(rows)
+    moved: Array = (pseudo - middle) / np.sqrt((times - 1.0) * len(rows))
+    return moved
+
+
+def standard_error(value: float, parts: Array) -> float:
+    """That of a number which groups move by these ``parts`` (J,); 0 where nothing tells it, but rounding."""
+    variance = float((parts * parts).sum())
     return sqrt(variance) if variance > (1e-13 * abs(value)) ** 2 else 0.0

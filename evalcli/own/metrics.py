@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from evalcli.evidence import Evidence
     from evalcli.sources.base import Array, Batch, Field, Source
     from evalcli.task import Choices, Task
-    from evalcli.uncertainty.intervals import Interval
 
 
 class OwnRows(NamedTuple):
@@ -74,7 +73,7 @@ class OwnMetric:
 
     def sure(
         self, values: Mapping[str, float], groups: Sequence[Sequence[Any]], rows: Array, sampled: owngroups.Sampled
-    ) -> dict[str, Interval]:
+    ) -> dict[str, owngroups.Sure]:
         """The intervals of its numbers, from what was gathered of each of the groups of rows; none where it fails."""
         with suppress(*RAISED):  # a stranger's code raises what it likes
             return owngroups.intervals(values, self.how, [self.merged(parts) for parts in groups], rows, sampled)

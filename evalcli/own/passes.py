@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from evalcli.own.metrics import OwnMetric, OwnMetrics, OwnRows
     from evalcli.own.values import Failure
     from evalcli.sources.base import Array, Batch, Slicer
-    from evalcli.uncertainty.intervals import Interval
 
 _ALL = -1
 
@@ -95,7 +94,7 @@ class Gathered:
                     self._fail(own, e)
         return found, self.failed()
 
-    def sure(self, values: dict[str, dict[str, float]]) -> dict[str, dict[str, Interval]]:
+    def sure(self, values: dict[str, dict[str, float]]) -> dict[str, dict[str, owngroups.Sure]]:
         """The intervals of what was computed; none of a metric that fails on some of the rows."""
         confidence = self.own.choices.confidence
         if confidence is None or not self.groups:

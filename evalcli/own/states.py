@@ -33,12 +33,11 @@ from evalcli.own.values import RAISED, OwnValues, failure_of, plain_values, told
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from evalcli.own.groups import Sampled
+    from evalcli.own.groups import Sampled, Sure
     from evalcli.own.metrics import OwnMetric
     from evalcli.own.passes import Gathered, OwnPass
     from evalcli.own.values import Failure
     from evalcli.sources.base import Array, InputFile, Slicer
-    from evalcli.uncertainty.intervals import Interval
 
     State = Mapping[str, Array]
     States = Mapping[str, State]
@@ -197,7 +196,7 @@ def _sure(
     values: Mapping[str, dict[str, float]],
     path: str,
     sampled: Sampled,
-) -> dict[str, dict[str, Interval]]:
+) -> dict[str, dict[str, Sure]]:
     """The intervals of what was computed over all these rows."""
     every: dict[int, list[tuple[GroupSeen, States]]] = {}
     for one in over:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from evalcli.uncertainty.intervals import Interval
+    from evalcli.own.groups import Sure
 
 
 _OURS = __file__.rpartition("/")[0] + "/"
@@ -59,14 +59,14 @@ def _place(error: BaseException, file: str | None) -> str:
 class OwnValues(NamedTuple):
     """What metrics compute of all rows, and of each slice by column and value; what failed, of each metric once.
 
-    ``sure`` are the intervals of those of all rows, ``inside`` those of each slice, where there are some.
+    ``sure`` says how sure those of all rows are, ``inside`` those of each slice, where there are some.
     """
 
     values: dict[str, dict[str, float]]
     slices: dict[tuple[str, str], dict[str, dict[str, float]]]
     failures: tuple[Failure, ...]
-    sure: Mapping[str, dict[str, Interval]] = MappingProxyType({})
-    inside: Mapping[tuple[str, str], Mapping[str, dict[str, Interval]]] = MappingProxyType({})
+    sure: Mapping[str, dict[str, Sure]] = MappingProxyType({})
+    inside: Mapping[tuple[str, str], Mapping[str, dict[str, Sure]]] = MappingProxyType({})
 
 
 def told_once(

@@ -313,16 +313,15 @@ class Share(evalcli.Metric):
 """
 
 
-def test_definitions_that_read_a_metric_of_ones_own_are_judged_as_of_independent_samples(run, files) -> None:
+def test_definitions_that_read_a_metric_of_ones_own_are_paired(run, files) -> None:
     (files / "mine.py").write_text(OWN)
-    args = ("data.csv", "--baseline-pred", "was", "--metric", "mine.py:Share", "--define", "half = Share / 2")
-    args += ("--max-drop", "half=0.5", "--gate-on", "interval", "-f", "json")
-    (found,) = verdicts(run("report", *args), 0)
-    assert found["method"] == "newcombe"
-    assert (
-        "what is defined from metrics of your own is not compared row by row, so they are judged as of independent"
-        in found["reason"]
-    )
+    args = ("data.csv", "--metric", "mine.py:Share", "--define", "half = Share / 2", "-f", "json")
+    gate = ("--baseline-pred", "was", "--max-drop", "half=0.5", "--gate-on", "interval")
+    (found,) = verdicts(run("report", *args, *gate), 0)
+    assert found["method"] == "jackknife"
+    compared = json.loads(run("compare", *args, "--pred", "was,pred").stdout)
+    gap = compared["metrics"]["half"]["differences"][1]
+    assert (found["low"], found["high"]) == pytest.approx((-gap["high"], -gap["low"]))
 
 
 def test_regressions_have_one_truth(run, files) -> None:

@@ -173,7 +173,7 @@ def test_one_that_counts_no_rows_says_so(compare):
         (("--metric", "accuracy"), "--metric accuracy"),
         (("--max-drop", "Hut=1pp"), "'Hut' names no metric"),
         (("-m", "Hit"), "-m Hit: what --define and --metric make is always computed"),
-        (("--define", "x = Hit / 2"), "--define x: what reads Hit, a metric of your own, is not compared"),
+        (("--define", "x = Hit.low / 2"), "--define x: Hit.low: there is no number of this name"),
         (("--overlap",), "--overlap counts rows and compares no metrics"),
     ],
 )

@@ -315,11 +315,87 @@ def test_two_samples_have_the_intervals_of_their_reports():
     assert found.method == "mover"
 
 
-def test_definitions_do_not_read_them():
-    with pytest.raises(UsageError, match="define= y: what reads x, a metric of your own, is not compared"):
-        compared(FIRST, SECOND, own={"x": OwnMean()}, define={"y": "x / 2"})
+class OwnGap(OwnMean):
+    """How much larger errors are where the truth is positive, from sums of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_state("more", 0)
+        self.add_state("positive", 0)
+
+    def update(self, preds, target):
+        super().update(preds, target)
+        off = np.rint(np.abs(preds - target) * 1000.0)
+        self.more += int(off[target > 0.0].sum())
+        self.positive += int((target > 0.0).sum())
+
+    def compute(self):
+        return {"all": super().compute(), "some": self.more / self.positive / 1000.0}
+
+
+class OwnDifference(OwnGap):
+    def compute(self):
+        found = super().compute()
+        return found["some"] - found["all"]
+
+
+@pytest.mark.parametrize("more", [{}, {"cluster": CLUSTER}, {"by": {"region": REGION}}])
+def test_definitions_are_sure_as_a_metric_that_computes_the_same(more):
+    """In a report, of two models on the same rows, within slices, of clusters: all of it the jackknife's."""
+    own = {"x": OwnGap(), "y": OwnDifference()}
+    define = {"gap": "x.some - x.all", "half": "y / 2", "same": "2 * half"}
+    found = compared(FIRST, SECOND, own=own, define=define, **more)
+    report = evalcli.evaluate(FIRST, TARGET, own=own, define=define, metrics="mae", **more).data
+    names = ["gap", "same", *(["gap@region=EU"] if "by" in more else [])]
+    for name in names:
+        beside = f"y@{name.partition('@')[2]}" if "@" in name else "y"
+        one, other = (found.metric(text).differences[1] for text in (name, beside))
+        assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), rel=1e-6)
+        assert one.p == pytest.approx(other.p, rel=1e-6)
+    for name in ("gap", "same"):
+        one, other = report.metrics[name], report.metrics["y"]
+        assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), rel=1e-6)
+    for row in report.slices:
+        one, other = row.metrics["gap"], row.metrics["y"]
+        assert (one.low, one.high) == pytest.approx((other.low, other.high), rel=1e-6)
+
+
+def test_definitions_may_read_the_registry_too_and_then_the_worst_is_taken_to_be_true():
+    found = compared(FIRST, SECOND, own={"x": OwnMean()}, define={"twice": "x + mae", "none": "x - mae"}, metrics="mae")
+    one, other, both = (
+        found.metric("x").differences[1],
+        found.metric("mae").differences[1],
+        found.metric("twice").differences[1],
+    )
+    assert both.method == "mover (bound)"
+    assert both.high - both.low == pytest.approx(one.high - one.low + other.high - other.low, rel=0.01)
+    assert found.metric("none").differences[1].low < 0.0 < found.metric("none").differences[1].high
+
+
+def test_definitions_go_by_the_names_of_numbers_that_there_are():
+    with pytest.raises(UsageError, match=r"y: x\.none: there is no number of this name; check the expression"):
+        compared(FIRST, SECOND, own={"x": OwnGap()}, define={"y": "x.none / 2"})
     with pytest.raises(UsageError, match="two metrics are called 'x'"):
         compared(FIRST, SECOND, own={"x": OwnMean()}, define={"x": "mae / 2"})
+
+
+def test_definitions_of_what_fails_are_undefined():
+    class Failing(OwnMean):
+        def compute(self):
+            raise ValueError("no")
+
+    found = compared(FIRST, SECOND, own={"x": Failing()}, define={"y": "x / 2"})
+    assert found.metric("y").values == (None, None)
+    assert found.metric("y").differences == (None, None)
+
+
+def test_one_model_on_two_samples_has_definitions_of_them():
+    half = ROWS // 2
+    sides, truths = (FIRST[:half], FIRST[half:]), (TARGET[:half], TARGET[half:])
+    own, define = {"x": OwnGap(), "y": OwnDifference()}, {"gap": "x.some - x.all"}
+    found = compared(*sides, target=truths, own=own, define=define, independent=True)
+    one, other = found.metric("gap").differences[1], found.metric("y").differences[1]
+    assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high), rel=1e-6)
 
 
 def test_equal_models_seldom_differ():
