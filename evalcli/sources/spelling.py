@@ -2,7 +2,8 @@
 
 What writes floats as text writes ``1.0``, and so become integers where one is missing; a table of integers has
 ``1``. Whole numbers are spelled as integers, other numbers in the fewest digits that tell them from their neighbours of
-the same width, booleans in small letters. No other text is touched: ``007``, ``1.10`` and ``1e3`` may be names.
+the same width, booleans in small letters. No other text is touched: ``007``, ``1.10`` and ``1e3`` may be names. So may
+``1.0`` beside ``1.1``, as versions; but a column of numbers is written alike, and is ``1`` and ``1.1`` elsewhere.
 """
 
 from __future__ import annotations
