@@ -13,7 +13,7 @@ import numpy as np
 
 from evalcli.metrics.arrays import count_cells
 from evalcli.metrics.counts import ConfusionCounts
-from evalcli.metrics.labels import out_of_range, pair_cells
+from evalcli.metrics.labels import out_of_range
 from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, apart, share_of, within
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from evalcli.classification.labels import Labels
     from evalcli.classification.scoring import ScoreStates, Scoring
+    from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.sources.base import Array, Slicer
 
@@ -56,13 +57,23 @@ class SliceStates:
         """A table of no rows: slice, target, prediction (of which the first is none)."""
         return np.zeros((self.size, classes, classes + 1), np.int64)
 
-    def update(self, labels: Labels, codes: Array) -> None:
-        """Count labels by the slice that each row is in, (N,) from 0, −1 for none."""
-        if self._count_all(labels, codes):
-            return
-        for code, part in apart(labels, codes):
-            if code >= 0:
+    def update(self, labels: Labels, codes: Array) -> Labels | None:
+        """Count labels by the slice that each row is in, (N,) from 0, −1 for none.
+
+        The same labels in a row for each pair that occurs, where all were counted so: whoever counts them again need
+        not look at each.
+        """
+        inside = codes >= 0
+        if not (every := bool(inside.all())):
+            held = np.flatnonzero(inside)
+            labels, codes = labels.pick(held), codes[held]
+        if not len(codes):
+            return None
+        counted = self._count_all(labels, codes)
+        if counted is None:
+            for code, part in apart(labels, codes):
                 self._at(code).confusion.update(part.preds, part.target, part.weight, part.repeats)
+        return None if counted is None or not every else _in_pairs(labels, counted.sum(axis=0))
 
     def score(self, runs: Iterable[tuple[int, Labels]], whole: ScoreStates | None) -> None:
         """Take in the scores of rows by slice, −1 for those in none; and all of them in ``whole``."""
@@ -83,27 +94,28 @@ class SliceStates:
         whole.absorb(counted)
         return True
 
-    def _count_all(self, labels: Labels, codes: Array) -> bool:
-        """Add all rows to the table at once; ``False`` where it cannot take them."""
-        if (codes < 0).any():
-            held = np.flatnonzero(codes >= 0)
-            labels, codes = labels.pick(held), codes[held]
-        if self._table is None or not len(codes):
-            return not len(codes)
+    def _count_all(self, labels: Labels, codes: Array) -> HostArray | None:
+        """Add rows, each in a slice, to the table at once, and what was added; ``None`` where it cannot take them."""
+        if self._table is None:
+            return None
         preds, target = labels.preds, labels.target
         classes = self._table.shape[1]
         if self.classes is None:
             classes = max(classes, int(preds.max()) + 1, int(target.max()) + 1)
         if out_of_range(preds, target, classes) or not self._grow(classes):
-            return False
+            return None
+        counted = np.zeros(self._table.size, np.int64)
         for start in range(0, len(codes), _CHUNK):
             part = slice(start, start + _CHUNK)
-            said, truth = (side[part].astype(np.int64, copy=False) for side in (preds, target))
-            cells = pair_cells(said, truth, classes)
-            cells += codes[part] * (classes * (classes + 1))
-            repeats = None if labels.repeats is None else labels.repeats[part]
-            self._table += count_cells(cells, self._table.size, repeats).reshape(self._table.shape)
-        return True
+            cells = codes[part] * classes
+            cells += target[part]
+            cells *= classes + 1
+            cells += preds[part]
+            cells += 1
+            counted += count_cells(cells, len(counted), None if labels.repeats is None else labels.repeats[part])
+        table: HostArray = counted.reshape(self._table.shape)
+        self._table += table
+        return table
 
     def _grow(self, classes: int) -> bool:
         """Make room for open classes; beyond what a table may hold every slice counts for itself."""
@@ -215,3 +227,9 @@ class SliceStates:
         """Every slice that has rows, by code."""
         self._settle()
         return dict(sorted(self._slices.items()))
+
+
+def _in_pairs(labels: Labels, counts: HostArray) -> Labels:
+    """Labels with these ``counts`` (C, C + 1) of target and prediction, of which the first is none."""
+    target, column = np.nonzero(counts)
+    return labels._replace(preds=column - 1, target=target, repeats=counts[target, column])

@@ -61,19 +61,25 @@ class ClassificationPass:
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
         labels = self.prepare(batch, self.task, self.evidence)
-        self.count(labels)
-        return self.look(labels)
+        fewer = self._count_sliced(labels)
+        self.count(labels if fewer is None else fewer)
+        return self._look(labels)
 
     def count(self, labels: Labels) -> None:
         """Count the pairs of labels."""
         self.confusion.update(labels.preds, labels.target, labels.weight, labels.repeats)
 
     def look(self, labels: Labels) -> bool:
-        """Take in the scores; ``False`` where the rows so far contradict the decision."""
+        """Count slices and take in the scores; ``False`` where the rows so far contradict the decision."""
+        self._count_sliced(labels)
+        return self._look(labels)
+
+    def _look(self, labels: Labels) -> bool:
+        """Take in the scores."""
         holds = self._still_holds()
         scored = self.scores is not None and holds and not self._is_lost()
-        if self.slices:
-            self._count_slices(labels, scored)
+        if self.slices and scored:
+            self._score_slices(labels)
         elif self.scores is not None and scored:
             self.scores.update(labels)
         if self.scan is not None and self.scan_rows is not None and self.plan.layout.inner == 1:
@@ -88,15 +94,21 @@ class ClassificationPass:
             clusters.update(labels, labels.groups[:, number], scores=scored)
         return holds
 
-    def _count_slices(self, labels: Labels, scored: bool) -> None:
-        """Count labels by slice, which costs little; scores wait for others of their slice."""
+    def _count_sliced(self, labels: Labels) -> Labels | None:
+        """Count labels by slice, which costs little; the same labels in fewer rows, where slices have made some."""
+        if not self.slices:
+            return None
+        assert labels.groups is not None
+        bare = labels._replace(scores=None, places=None, cluster=None, groups=None)
+        counted = [slices.update(bare, labels.groups[:, number]) for number, slices in enumerate(self.slices)]
+        return counted[0]
+
+    def _score_slices(self, labels: Labels) -> None:
+        """Let scores wait for others of their slice."""
         assert labels.groups is not None
         bare = labels._replace(places=None, cluster=None, groups=None)
         for number, (slices, waiting) in enumerate(zip(self.slices, self.waiting, strict=True)):
-            codes = labels.groups[:, number]
-            slices.update(bare._replace(scores=None), codes)
-            if scored:
-                slices.score(waiting.add(bare, codes), None if number else self.scores)
+            slices.score(waiting.add(bare, labels.groups[:, number]), None if number else self.scores)
 
     def settle(self) -> None:
         """Count the scores that wait, slice by slice, and see what a device has seen."""

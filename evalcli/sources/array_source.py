@@ -178,10 +178,11 @@ class ArraySource(Source):
     def _load(self, start: int, stop: int) -> Batch:
         preds, target, weight = self._arrays
         weights = None if weight is None else weight.read(start, stop).astype(np.float64)
-        groups = np.stack([each.codes(start, stop) for each in self._slicers], axis=1) if self._slicers else None
+        codes = [each.codes(start, stop) for each in self._slicers]
+        groups = None if not codes else codes[0][:, None] if len(codes) == 1 else np.stack(codes, axis=1)
         if self._scan is not None:
-            codes = self._scan.codes(start, stop)
-            groups = codes if groups is None else np.concatenate([groups, codes], axis=1)
+            searched = self._scan.codes(start, stop)
+            groups = searched if groups is None else np.concatenate([groups, searched], axis=1)
         cluster = None if self._clusters is None else self._clusters.read(start, stop)
         sides = preds.read(start, stop), target.read(start, stop)
         return Batch(*sides, weights, groups=groups, start=start, cluster=cluster)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.errors import InputError, LimitError, UsageError
+from evalcli.metrics.arrays import distinct as distinct_of
 from evalcli.sources.base import Slicer
 from evalcli.sources.bounds import range_names
 from evalcli.sources.labels import class_order, is_number
@@ -292,7 +293,7 @@ def _distinct(array: StoredArray) -> Array:
     found: Array | None = None
     for start in range(0, array.shape[0], READ):
         part = _unique(array.read(start, min(start + READ, array.shape[0])).reshape(-1))
-        found = part if found is None else np.union1d(found, part)
+        found = part if found is None else distinct_of(np.concatenate([found, part]))
         if len(found) > 4 * MANY_NUMBERS:
             found = np.concatenate([found[:1], found[1 : 2 * MANY_NUMBERS], found[-1:]])
     return np.zeros(0) if found is None else found
@@ -308,7 +309,7 @@ def _unique(values: Array) -> Array:
         low, high = int(values.min()), int(values.max())
         if high - low < NEAR:
             return (np.flatnonzero(np.bincount(values.astype(np.int64, copy=False) - low)) + low).astype(values.dtype)
-    distinct = np.unique(values)
+    distinct = distinct_of(values)
     return distinct[~np.isnan(distinct)] if distinct.dtype.kind == "f" else distinct
 
 

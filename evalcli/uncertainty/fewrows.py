@@ -84,18 +84,23 @@ def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float:
     """
     kinds, squares = (np.maximum(part, 0.0) for part in cells.kinds)
     top, bottom = (part.kinds[:, None] for part in ratio)
-    below = (bottom * kinds).sum(axis=0)
-    held = (below > 0.0) & (weights > 0.0)
-    kinds, squares, below, share = kinds[:, held], squares[:, held], below[held], weights[held]
-    values = (top * kinds).sum(axis=0) / below
-    seen = share**2 * (squares * ((top - values * bottom) / below) ** 2).sum(axis=0)
-    whole = ((bottom > 0.0) * kinds).sum(axis=0) ** 2
-    scatter = ((bottom > 0.0) * squares).sum(axis=0)  # which of clusters may be none
+    below = np.add.reduce(bottom * kinds)
+    held, share = (below > 0.0) & (weights > 0.0), weights
+    if not held.all():
+        kinds, squares, below, share = kinds[:, held], squares[:, held], below[held], share[held]
+    values = np.add.reduce(top * kinds) / below
+    seen = share**2 * np.add.reduce(squares * ((top - values * bottom) / below) ** 2)
+    some = bottom > 0.0
+    whole = np.add.reduce(some * kinds) ** 2
+    scatter = np.add.reduce(some * squares)  # which of clusters may be none
     rows = whole / np.maximum(scatter, _NOTHING * whole)
+    more = seen * rows / np.maximum(rows - 1.0, _SINGLE - 1.0)
     single = rows < _SINGLE
-    mean = float(values[single].mean()) if single.any() else 0.0
-    more = np.where(single, share**2 * mean * (1.0 - mean), seen * rows / np.maximum(rows - 1.0, _SINGLE - 1.0))
-    return min(max(float(more.sum() / seen.sum()), 1.0), _MOST) if seen.sum() > 0.0 else 1.0
+    if single.any():
+        mean = float(values[single].mean())
+        more = np.where(single, share**2 * mean * (1.0 - mean), more)
+    every = np.add.reduce(seen)
+    return min(max(float(np.add.reduce(more) / every), 1.0), _MOST) if every > 0.0 else 1.0
 
 
 def alike_in_classes(clusters: Clusters, mean_weight: float) -> HostArray:

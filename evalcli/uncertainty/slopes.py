@@ -107,6 +107,8 @@ def ratio_of(base: str, beta: float = 1.0) -> Ratio:
 def _over(numerator: HostArray, denominator: HostArray) -> HostArray:
     """The quotient, 0 where the denominator is: what is undefined counts as 0 in a mean."""
     empty = denominator <= 0
+    if not empty.any():
+        return numerator / denominator
     quotient: HostArray = np.where(empty, 0.0, numerator / np.where(empty, 1.0, denominator))
     return quotient
 

@@ -10,15 +10,17 @@ import pytest
 from memory_source import MemorySource
 
 from evalcli.classification import slices
+from evalcli.classification.labels import Labels
 from evalcli.engine import Execution
 from evalcli.errors import LimitError, UsageError
 from evalcli.evaluation import evaluate
 from evalcli.gates import judge, parse_rules, slicers_of
+from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.registry import parse
 from evalcli.renderers.terminal import plain
 from evalcli.report import Report
 from evalcli.sources import open_source
-from evalcli.sources.base import Selection
+from evalcli.sources.base import Selection, Slicer
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
 
@@ -71,6 +73,22 @@ def test_tables_that_grow_too_large_for_all_slices_are_counted_one_by_one(monkey
         monkeypatch.setattr(slices, "TABLE_CELLS", cells)
         for size, workers in ((400, 1), (9, 3)):
             assert report(source, size=size, workers=workers).slices == whole
+
+
+def test_rows_of_a_table_of_slices_are_counted_once_for_all_of_them():
+    rng = np.random.default_rng(6)
+    preds, target, codes = rng.integers(-1, 3, 500), rng.integers(0, 3, 500), rng.integers(0, 4, 500)
+    states = slices.SliceStates(Slicer("g", ("a", "b", "c", "d")), None, None, weighted=False)
+    counted = [states.update(Labels(preds, target, None, None), codes) for _ in range(2)]
+    whole, again = ConfusionCounts(), ConfusionCounts()
+    whole.update(preds, target)
+    again.update(counted[1].preds, counted[1].target, repeats=counted[1].repeats)
+    assert len(counted[1].preds) == 12  # a row for each pair
+    assert {name: part.tolist() for name, part in whole.state_dict().items()} == {
+        name: part.tolist() for name, part in again.state_dict().items()
+    }
+    codes[7] = -1
+    assert states.update(Labels(preds, target, None, None), codes) is None  # a row in no slice is in none of these
 
 
 def test_repeated_rows_count_as_often_as_they_stand_there():
