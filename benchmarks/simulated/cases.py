@@ -26,6 +26,7 @@ from benchmarks.simulated.definedpairs import TEXTS, defined_apart, defined_test
 from benchmarks.simulated.fewclusters import of_classes, of_diagnoses
 from benchmarks.simulated.labelled import multilabel
 from benchmarks.simulated.labelpairs import TESTED, apart, p_values
+from benchmarks.simulated.losspairs import FewWrong, loss_difference
 from benchmarks.simulated.ownpairs import own_apart, own_test
 from benchmarks.simulated.pairs import (
     Pair,
@@ -349,6 +350,13 @@ DEFINED_OF = tuple(
     for two in dict.fromkeys(one.two for one in TEXTS)
 )
 
+FEW_WRONG_ROWS = (
+    ("one too sure, 100 rows", 100, FewWrong((2.0, 2.0), (1.0, 4.0), 0.9)),
+    ("one too sure, 400 rows", 400, FewWrong((2.5, 2.5), (1.0, 2.5), 0.9)),
+    ("one far too sure, 400 rows", 400, FewWrong((2.5, 2.5), (1.0, 4.0), 0.5)),
+    ("one better, 400 rows", 400, FewWrong((2.5, 3.0), (1.0, 1.0), 0.5)),
+)
+
 OWN = (("F1", OwnF1, two_labels), ("mean of errors", OwnMean, two_values))
 
 PAIRS = (
@@ -425,6 +433,10 @@ CASES = (
     Case("difference of balanced accuracy, 400 rows", difference("balanced_accuracy", EVEN)),
     Case("difference of AUROC, 100 + 100 rows", with_interval(ranked(100, 100, 1.7, 1.3), area(1.7) - area(1.3))),
     Case("difference of log loss, 300 rows", mean_log_loss(300, 1.5)),
+    *(
+        Case(f"difference of log loss of few wrong rows, {title}", loss_difference(rows, models))
+        for title, rows, models in FEW_WRONG_ROWS
+    ),
     *(Case(f"difference of multilabel {title}, 200 rows", apart(name, 200)) for title, name in OF_LABELS),
     *(
         Case(f"difference of {name}, {task}, 500 rows", score_difference(500, task, 0.5, name))

@@ -21,7 +21,8 @@ from evalcli.comparing.label_rows import MEASURES
 from evalcli.comparing.valued import MOMENTS, difference_of, moments_of, powers
 from evalcli.metrics.multilabel import of_samples
 from evalcli.metrics.registry import class_index
-from evalcli.uncertainty.losses import doubts, least_wrong
+from evalcli.uncertainty.intervals import none_of
+from evalcli.uncertainty.losses import doubts, least_wrong, tells_cost
 from evalcli.uncertainty.means import WORST_LOSS
 from evalcli.uncertainty.pairedlosses import UnseenLosses
 
@@ -210,10 +211,12 @@ class OfLosses(Mean):
         clustered: Callable[..., Difference] | None = None,
     ) -> Difference:
         """The same, with what wrong cells may add that were not seen: of independent rows, or of whole clusters."""
-        unseen = self._unseen(sums[MOMENTS:])
+        asked = partial(self._unseen, sums[MOMENTS:])
         if clustered is not None:
-            return super().found(sums, joint, confidence, partial(clustered, unseen=unseen))
-        allowed = partial(unseen.allowed, moments=moments_of(sums[:MOMENTS]), confidence=confidence, span=self.span)
+            return super().found(sums, joint, confidence, partial(clustered, unseen=asked))
+        moments = moments_of(sums[:MOMENTS])
+        unseen = asked(moments.rows, none_of(moments.rows, confidence.critical))
+        allowed = partial(unseen.allowed, moments=moments, confidence=confidence, span=self.span)
         return super().found(sums, joint, confidence, allowed)
 
     @property
@@ -239,12 +242,18 @@ class OfLosses(Mean):
             found[2] += doubt * cost
         return found if look.weight is None else found * look.weight
 
-    def _unseen(self, sums: Sequence[float]) -> UnseenLosses:
-        """What wrong cells of the second model, and of the first, would add to a row, where none was seen."""
+    def _unseen(self, sums: Sequence[float], told: float, share: float) -> UnseenLosses:
+        """What wrong cells of the second model, and of the first, would add to a row that were not seen.
+
+        So many rows of equal weight, or clusters, ``told`` it. Each model is taken to be as sure as it should be: the
+        temperature at which it would expect a ``share`` of such rows is not looked for, as no cell's score is kept.
+        """
+        del share
         costs = []
         for wrong, doubt, cost in (sums[:_DOUBTS], sums[_DOUBTS:]):
             each = cost / doubt if doubt > 0.0 else min(self.span, WORST_LOSS)
-            costs.append(0.0 if wrong > 0.0 else each / len(self.places))
+            known = tells_cost(wrong, self.total / told, self.span)
+            costs.append(0.0 if known else each / len(self.places))
         return UnseenLosses(costs[1], costs[0])
 
     @cached_property

@@ -23,7 +23,7 @@ from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import add_rows_exactly
 from evalcli.metrics.threads import each
-from evalcli.uncertainty.intervals import Interval
+from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.losses import unseen_loss
 from evalcli.uncertainty.means import WORST_LOSS, Moments
 from evalcli.uncertainty.mover import mover
@@ -130,7 +130,7 @@ class ScoreDifferences:
         for name, moved in zip(names, sums.moved(), strict=True):
             plain = found[str(name)]
             span = span_of(name, self.results[0])
-            unseen = self._unseen(name, pair)
+            unseen = partial(self._unseen, name, pair) if name.base in WRONG else None
             told[str(name)] = None if plain is None else clusters.difference(plain, moved, span, unseen)
         return told
 
@@ -169,20 +169,22 @@ class ScoreDifferences:
         first, second = self._values(name, pair)
         results = self.results[pair[0]]
         found, moments = sums.difference(second, first, name, results, self.confidence), sums.moments
-        unseen = None if self.counted.clusters is not None else self._unseen(name, pair)
-        if found is None or moments is None or unseen is None:
+        if found is None or moments is None or self.counted.clusters is not None or name.base not in WRONG:
             return found
+        unseen = self._unseen(name, pair, moments.rows, none_of(moments.rows, self.confidence.critical))
         return unseen.allowed(found, moments, self.confidence, span_of(name, results))
 
-    def _unseen(self, name: MetricName, pair: tuple[int, int]) -> UnseenLosses | None:
-        """What wrong rows of the second model, and of the first, would cost that were not seen."""
-        if name.base not in WRONG:
-            return None
+    def _unseen(self, name: MetricName, pair: tuple[int, int], told: float, share: float) -> UnseenLosses:
+        """What wrong rows of the second model, and of the first, would cost that were not seen.
+
+        So many rows of equal weight, or clusters, ``told`` it, and such a ``share`` of them may be unlike all of these.
+        """
         from evalcli.classification.intervals import Intervals
 
         terms = (Intervals(self.numbers[i], self.confidence).terms(name) for i in pair)
         largest = inf if name.base == "log_loss" else span_of(name, self.results[pair[0]])
-        first, second = (unseen_loss(*each, largest) for each in terms)
+        one = self.numbers[pair[0]].total / told
+        first, second = (unseen_loss(*each, largest, one, share) for each in terms)
         return UnseenLosses(second, first)
 
     def _values(self, name: MetricName, pair: tuple[int, int]) -> tuple[float, float]:

@@ -73,14 +73,18 @@ def wrong_loss(
     share of the rows to be wrong than may have gone ``unseen`` is taken to be surer than it should be.
     """
     wrong = losses >= least_wrong(largest)
-    seen = float(rows[wrong].sum())
-    if seen > (one * _ONE if isinf(largest) else 0.0):
+    if tells_cost(float(rows[wrong].sum()), one, largest):
         return None
     right = rows[~wrong]
     doubt, cost = doubts(losses[~wrong], largest)
     weights = right * _tempered(doubt, right, unseen)
     total = float(weights.sum())
     return dot(weights, cost) / total if total > 0.0 else None
+
+
+def tells_cost(wrong: float, one: float, largest: float) -> bool:
+    """Whether so many ``wrong`` rows tell what a wrong row costs: of log losses ``one`` alone does not."""
+    return wrong > (one * _ONE if isinf(largest) else 0.0)
 
 
 def _tempered(doubt: HostArray, rows: HostArray, share: float) -> HostArray:
@@ -117,9 +121,12 @@ def doubts(losses: HostArray, largest: float) -> tuple[HostArray, HostArray]:
     return doubt, largest * (1.0 - doubt) ** 2
 
 
-def unseen_loss(losses: HostArray, rows: HostArray, largest: float) -> float:
-    """What a wrong row would cost that was not seen: 0 where one was, the most where none was thought to be."""
-    wrong = wrong_loss(losses, rows, largest)
+def unseen_loss(losses: HostArray, rows: HostArray, largest: float, one: float = 0.0, unseen: float = 0.0) -> float:
+    """What a wrong row would cost that was not seen: 0 where that was, the most where none was thought to be.
+
+    ``one`` and ``unseen`` are as ``wrong_loss`` has them.
+    """
+    wrong = wrong_loss(losses, rows, largest, one, unseen)
     if wrong is not None:
         return wrong
     return 0.0 if losses[rows > 0.0].any() else min(largest, WORST_LOSS)

@@ -30,7 +30,8 @@ from evalcli.uncertainty.quantiles import normal_quantile, t_quantile, t_two_sid
 from evalcli.uncertainty.score import score_interval, two_models
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
     from evalcli.uncertainty.pairedlosses import UnseenLosses
     from evalcli.uncertainty.slopes import Measure
+
+    Unseen: TypeAlias = Callable[[float, float], UnseenLosses]
 
 _LEAST_REST = 1e-3
 """The share of the rows that the other clusters have, at least."""
@@ -94,11 +97,12 @@ class PairedClusters:
         return float((squares / np.maximum(1.0 - shares, _LEAST_REST)).sum()) / variance
 
     def difference(
-        self, plain: Difference, moved: Moved, span: float = inf, unseen: UnseenLosses | None = None
+        self, plain: Difference, moved: Moved, span: float = inf, unseen: Unseen | None = None
     ) -> Difference:
         """The same difference, of at most ``span``, from what it is of independent rows.
 
-        Wrong rows that were ``unseen`` may be all those of another cluster.
+        Wrong rows that were ``unseen`` may be all those of another cluster: it is asked what they would cost, by how
+        many clusters told it and the share of them that may be so.
         """
         if plain.interval.method == "wilson":  # all rows differ alike, but for rounding
             moved = Moved(np.zeros(len(moved.pulls)), 0.0)
@@ -114,7 +118,8 @@ class PairedClusters:
         interval = Interval(low, high, f"{plain.interval.method}{CLUSTERS}")
         if unseen is not None and plain.interval.method != "wilson":
             usual = t_quantile(1.0 - self.confidence.tail, max(self.effective - 1.0, 1.0))
-            interval = unseen.beyond(interval, value, none_of(self.effective, usual))
+            share = none_of(self.effective, usual)
+            interval = unseen(self.effective, share).beyond(interval, value, share)
             least = max(least, detectable(interval.width / 2.0 / known.critical, self.confidence))
         p = self.p_value(value, interval, known, moved)
         return replace(plain, interval=interval.holding(value, -span, span), p=p, detectable=least)

@@ -4,7 +4,10 @@ As ``losses`` has it of one model: where none of its rows was wrong, the scatter
 what a wrong one adds. The upper end of a difference then lies farther off by as many wrong rows of the first model as
 may have gone unseen, the lower end by those of the second. What scatters then is the loss of the other model, and both
 are not off at once: distances are added as those of two intervals are, in squares. Where both models had some row wrong
-nothing changes.
+nothing changes, but for a single one: as in ``losses`` it does not tell what others cost in a log loss. A model that
+expects fewer wrong rows than may have gone unseen is taken to be surer than it should be, too: its wrong rows cost what
+they do at the temperature at which it expects as many. What a wrong row costs is that of the interval that was asked
+for, at whatever confidence a p-value is found.
 
 Source: Zou and Donner 2008, Construction of confidence limits about effect measures (MOVER).
 """
