@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from evalcli.sources import held_arrays
 from evalcli.task import Choices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -71,12 +73,13 @@ WAITING = ("aten._local_scalar_dense", "aten.nonzero", "aten._unique2", "aten.un
 """What cannot be computed before a device has done all that was asked of it: a number, or how many there are."""
 
 
-def asked_of_torch(monkeypatch: pytest.MonkeyPatch, source: MemorySource, execution: Execution) -> list[int]:
-    """How often the host waits for torch in each batch but the first; the CPU stands in for a GPU."""
+@contextmanager
+def waits_for_torch(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How often the host waits for torch, so far; the CPU stands in for a GPU."""
     torch = pytest.importorskip("torch")
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    waits, before = [0], []
+    waits = [0]
 
     def counting(method: Any) -> Any:
         def called(*args: Any, **kwargs: Any) -> Any:
@@ -93,18 +96,26 @@ def asked_of_torch(monkeypatch: pytest.MonkeyPatch, source: MemorySource, execut
             waits[0] += by_mask or str(func).startswith(WAITING)
             return func(*args, **(kwargs or {}))
 
+    with monkeypatch.context() as patched, Waits():
+        for name in ("cpu", "numpy", "tolist", "item", "__array__"):
+            patched.setattr(torch.Tensor, name, counting(getattr(torch.Tensor, name)))
+        yield waits
+
+
+def asked_of_torch(monkeypatch: pytest.MonkeyPatch, source: MemorySource, execution: Execution) -> list[int]:
+    """How often the host waits for torch in each batch but the first."""
+    before = []
     plan = type(source).plan
 
-    def told(self: MemorySource, size: int) -> Any:
-        for load in plan(self, size):
-            before.append(waits[0])
-            yield load
-        before.append(waits[0])
+    with waits_for_torch(monkeypatch) as waits:
 
-    monkeypatch.setattr(type(source), "plan", told)
-    for name in ("cpu", "numpy", "tolist", "item", "__array__"):
-        monkeypatch.setattr(torch.Tensor, name, counting(getattr(torch.Tensor, name)))
-    with Waits():
+        def told(self: MemorySource, size: int) -> Any:
+            for load in plan(self, size):
+                before.append(waits[0])
+                yield load
+            before.append(waits[0])
+
+        monkeypatch.setattr(type(source), "plan", told)
         evaluate(source, Choices(ignore_index=-1), execution)
     return np.diff(before)[1:].tolist()
 
@@ -269,13 +280,26 @@ def test_tensors_of_a_gpu_are_evaluated_as_arrays_are(name: str) -> None:
 
 def made(metric: str) -> Any:
     """A metric object; ranks of one class against the others are averaged."""
-    options = {"average": "macro"} if metric == "AUROC" else {}
+    options = {"average": "macro"} if metric in {"AUROC", "AveragePrecision", "KS"} else {}
     return getattr(evalcli.metrics, metric)(**options)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(
-    "metric", ["Accuracy", "Kappa", "LogLoss", "ECE", "BalancedAccuracy", "MeanRank", "AUROC", "AURC", "ECEClasswise"]
+    "metric",
+    [
+        "Accuracy",
+        "Kappa",
+        "LogLoss",
+        "ECE",
+        "BalancedAccuracy",
+        "MeanRank",
+        "AUROC",
+        "AveragePrecision",
+        "KS",
+        "AURC",
+        "ECEClasswise",
+    ],
 )
 @pytest.mark.parametrize("moved", [True, False])
 def test_metric_objects_on_a_gpu(metric: str, *, moved: bool) -> None:
@@ -348,7 +372,10 @@ def test_the_command_line_on_a_gpu(run: Any, tmp_path: Path) -> None:
     assert run("report", *files, "--device", "cuda:99").code == 2
 
 
-@pytest.mark.parametrize("metric", ["LogLoss", "ECE", "MeanRank", "AUROC", "AURC", "ECEClasswise", "AUROCOVO"])
+GATHERED = ["LogLoss", "ECE", "MeanRank", "AUROC", "AveragePrecision", "KS", "AURC", "ECEClasswise", "AUROCOVO"]
+
+
+@pytest.mark.parametrize("metric", GATHERED)
 def test_metric_objects_gather_where_scores_lie(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The CPU stands in for a GPU."""
     torch = pytest.importorskip("torch")
@@ -371,3 +398,18 @@ def test_metric_objects_gather_where_scores_lie(metric: str, monkeypatch: pytest
     again = made(metric)
     again.load_state_dict(whole.state_dict())
     assert float(again.compute()) == value
+
+
+@pytest.mark.parametrize("metric", ["AUROC", "AveragePrecision", "KS"])
+def test_more_classes_wait_no_more_often(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(held_arrays, "GATHERING", {"cpu"})
+    counts = []
+    for classes in (5, 40):
+        scores = torch.randn(400, classes, generator=torch.Generator().manual_seed(classes))
+        one = made(metric)
+        one.update(scores, torch.arange(400) % classes)
+        with waits_for_torch(monkeypatch) as waits:
+            one.compute()
+        counts.append(waits[0])
+    assert counts[0] == counts[1]

@@ -39,7 +39,7 @@ class ScoreResults:
     def __init__(self, states: ScoreStates, classes: Sequence[str], workers: int = 1) -> None:
         self._states, self._scoring, self._classes = states.states, states.scoring, classes
         self._workers = workers
-        self._unscored = states.unscored
+        self._unscored, self._there = states.unscored, states.ranked_there
         self._computed: dict[str, Any] = {}
         self._left_out: dict[str, None] = {}
 
@@ -98,7 +98,8 @@ class ScoreResults:
         """A metric of ranks for each class, one-vs-rest: three arrays (C,)."""
         key = str(replace(name, average=None, label=None))
         if key not in self._computed:
-            self._computed[key] = over_columns(
+            found = None if self._there is None else self._there.read(name.entry.name)
+            self._computed[key] = found or over_columns(
                 name.entry.formula, self._rankings, *name.arguments, workers=self._workers
             )
         columns: Certified = self._computed[key]
@@ -181,12 +182,16 @@ class ScoreResults:
 
     @cached_property
     def _rankings(self) -> list[Ranking]:
+        if self._there is not None:
+            return self._there.rankings()
         table: Any = self._states["KeyTable"]
         rankings: list[Ranking] = table.compute(self._workers)
         return rankings
 
     @cached_property
     def _support(self) -> Array:
+        if self._there is not None:
+            return self._there.positives
         return np.array([ranking.positives for ranking in self._rankings])
 
     def notes(self) -> tuple[Note, ...]:

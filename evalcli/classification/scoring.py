@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.probability import ProbabilityRows
     from evalcli.metrics.registry import MetricName
     from evalcli.ondevice.gather import DeviceScores
+    from evalcli.ondevice.ranked import RankedThere
     from evalcli.sources.base import Array, Field
     from evalcli.task import Task
 
@@ -149,6 +150,13 @@ class ScoreStates:
         """Take over what a device has gathered."""
         if self._there is not None:
             self._there.settle()
+
+    @property
+    def ranked_there(self) -> RankedThere | None:
+        """How the rows rank, where a device has sorted all that were counted."""
+        ranked = None if self._there is None else self._there.ranked
+        table: Any = self.states.get("KeyTable")
+        return None if ranked is None or table.rows != ranked.rows else ranked
 
     def __getstate__(self) -> dict[str, Any]:
         self.settle()
@@ -264,5 +272,7 @@ class ScoreStates:
         if unscored is None or unscored.shape != () or unscored.dtype != np.int64 or unscored < 0:
             raise ValueError("the saved states do not say which rows had no scores")
         self.unscored = int(unscored)
+        if self._there is not None:
+            self._there.ranked = None
         for name, held in self.states.items():
             held.load_state_dict(parts[name])

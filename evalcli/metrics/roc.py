@@ -27,6 +27,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from evalcli.metrics.once import once
+from evalcli.metrics.terms import BLOCK, LIMB, SUM_ROUNDING, Block, added, precisions, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,12 +36,9 @@ if TYPE_CHECKING:
     from evalcli.metrics.segments import Segments
 
 _EPS = sys.float_info.epsilon
-_BLOCK = 1 << 14
 _KEPT = 1 << 17
 """Segments whose blocks are kept: 2 MB."""
 _BLOCKS = "blocks"
-_LIMB = 20
-"""Counts are multiplied in two parts: up to 2^42 rows no sum of products leaves int64."""
 
 
 class Certified(NamedTuple):
@@ -123,60 +121,45 @@ class Ranking:
 
     @property
     def sum_rounding(self) -> float:
-        """What a sum over segments may be off by: numpy adds pairwise, in blocks of 128."""
-        return 0.0 if self.exact else self.rounding + 128 * _EPS
+        """What a sum over segments may be off by: terms are added up by halves."""
+        return 0.0 if self.exact else self.rounding + SUM_ROUNDING
 
 
-class _Block(NamedTuple):
-    """A few thousand segments at a time, which stay in the cache: the curve before and after each of them."""
-
-    pos: HostArray
-    neg: HostArray
-    mixed: HostArray
-    spread: HostArray
-    tp0: HostArray
-    fp0: HostArray
-    tp: HostArray
-    fp: HostArray
-
-    def best_precision(self) -> HostArray:
-        """That of (FP₀, TP) where the path is in doubt, else of (FP, TP)."""
-        import numpy as np
-
-        return _share(self.tp, self.tp + np.where(self.mixed, self.fp0, self.fp))
-
-
-def _blocks(ranking: Ranking) -> Iterable[_Block]:
+def _blocks(ranking: Ranking) -> Iterable[Block]:
     """The blocks, from the highest score down; those of a short ranking are kept, for other numbers of it."""
     if len(ranking.pos) > _KEPT:
         return _made(ranking)
     if _BLOCKS not in ranking.known:
         ranking.known[_BLOCKS] = list(_made(ranking))
-    blocks: list[_Block] = ranking.known[_BLOCKS]
+    blocks: list[Block] = ranking.known[_BLOCKS]
     return blocks
 
 
-def _made(ranking: Ranking) -> Iterator[_Block]:
+def _made(ranking: Ranking) -> Iterator[Block]:
     import numpy as np
 
     found, alarms = ranking.pos[:0].sum(), ranking.neg[:0].sum()
-    for start in range(0, len(ranking.pos), _BLOCK):
-        part = slice(start, start + _BLOCK)
+    for start in range(0, len(ranking.pos), BLOCK):
+        part = slice(start, start + BLOCK)
         # one running sum: with weights, a segment starts to the bit where the last one ended
         tp = np.concatenate([[found], ranking.pos[part]]).cumsum()
         fp = np.concatenate([[alarms], ranking.neg[part]]).cumsum()
         found, alarms = tp[-1], fp[-1]
         doubts = (ranking.mixed[part], ranking.spread[part])
-        yield _Block(ranking.pos[part], ranking.neg[part], *doubts, tp[:-1], fp[:-1], tp[1:], fp[1:])
+        yield Block(ranking.pos[part], ranking.neg[part], *doubts, tp[:-1], fp[:-1], tp[1:], fp[1:])
 
 
-_Terms: TypeAlias = "Callable[[_Block], tuple[HostArray, HostArray]]"
+_Terms: TypeAlias = "Callable[[Block], tuple[HostArray, HostArray]]"
 
 
 def _sums(ranking: Ranking, terms: _Terms) -> tuple[float, float]:
     """The sums over all segments of what ``terms`` gives for the worst and for the best path."""
-    parts = [terms(block) for block in _blocks(ranking)]
-    return math.fsum(float(low.sum()) for low, _ in parts), math.fsum(float(high.sum()) for _, high in parts)
+    low, high = [], []
+    for block in _blocks(ranking):
+        worst, best = terms(block)
+        low.append(float(added(worst)))
+        high.append(low[-1] if best is worst else float(added(best)))
+    return math.fsum(low), math.fsum(high)
 
 
 def _maxima(ranking: Ranking, terms: _Terms) -> tuple[float, float]:
@@ -190,13 +173,6 @@ def _between(low: float, high: float, slack: float = 0.0) -> Certified:
     """The middle of an interval inside [0, 1], which is then widened by what rounding may have moved."""
     low, high = (min(max(end, 0.0), 1.0) for end in (low, high))
     return Certified(low if low == high else low + (high - low) / 2, max(low - slack, 0.0), min(high + slack, 1.0))
-
-
-def _share(part: HostArray, whole: HostArray) -> HostArray:
-    """``part / whole``, 0 where both are."""
-    import numpy as np
-
-    return part / np.where(whole > 0, whole, 1)
 
 
 @once
@@ -219,17 +195,24 @@ def auroc(ranking: Ranking) -> Certified:
     for block in _blocks(ranking):
         beaten += 2 * _dot(block.pos, int(negatives) - block.fp) + _dot(block.pos, block.neg)
         doubt += _dot(block.pos, block.neg * block.mixed)
-    pairs = 2 * int(positives) * int(negatives)
+    return area(beaten, doubt, int(positives), int(negatives))
+
+
+def area(beaten: int, doubt: int, positives: int, negatives: int) -> Certified:
+    """The AUROC, of how many halves of pairs are ``beaten``, tied ones one of two, and how many are in ``doubt``."""
+    pairs = 2 * positives * negatives
+    if not pairs:
+        return UNDEFINED
     return Certified(beaten / pairs, (beaten - doubt) / pairs, (beaten + doubt) / pairs)
 
 
 def _dot(left: HostArray, right: HostArray) -> int:
     """``Σ left·right`` of counts, which may go far beyond int64."""
-    low = int(left @ (right & ((1 << _LIMB) - 1)))
-    return (int(left @ (right >> _LIMB)) << _LIMB) + low
+    low = int(left @ (right & ((1 << LIMB) - 1)))
+    return (int(left @ (right >> LIMB)) << LIMB) + low
 
 
-def _weighted_pairs(block: _Block, positives: float, negatives: float) -> tuple[HostArray, HostArray]:
+def _weighted_pairs(block: Block, positives: float, negatives: float) -> tuple[HostArray, HostArray]:
     import numpy as np
 
     middle, shares = (block.fp0 + block.fp) / 2, block.pos / positives
@@ -248,7 +231,7 @@ def auroc_variance(ranking: Ranking) -> float:
     if not ranking.counted or min(positives, negatives) < 2:
         return math.nan
 
-    def squares(block: _Block) -> tuple[HostArray, HostArray]:
+    def squares(block: Block) -> tuple[HostArray, HostArray]:
         beaten = (negatives - (block.fp0 + block.fp) / 2) / negatives
         beating = (block.tp0 + block.tp) / 2 / positives
         return block.pos * (beaten - mean) ** 2, block.neg * (beating - mean) ** 2
@@ -271,16 +254,16 @@ def partial_auroc(ranking: Ranking, max_fpr: float = 0.1) -> Certified:
         return UNDEFINED
     positives, negatives = ranking.positives, ranking.negatives
 
-    def areas(block: _Block) -> tuple[HostArray, HostArray]:
+    def areas(block: Block) -> tuple[HostArray, HostArray]:
         import numpy as np
 
         width = np.clip(max_fpr * negatives - block.fp0, 0, block.neg)
-        middle = block.tp0 + block.pos * _share(width, block.neg) / 2
+        middle = block.tp0 + block.pos * share(width, block.neg) / 2
         heights = np.where(block.mixed, block.tp0, middle), np.where(block.mixed, block.tp, middle)
         return width / negatives * (heights[0] / positives), width / negatives * (heights[1] / positives)
 
     chance = max_fpr**2 / 2
-    low, high = ((1 + (area - chance) / (max_fpr - chance)) / 2 for area in _sums(ranking, areas))
+    low, high = ((1 + (total - chance) / (max_fpr - chance)) / 2 for total in _sums(ranking, areas))
     return _between(low, high, 2 * ranking.sum_rounding)
 
 
@@ -300,21 +283,15 @@ def average_precision(ranking: Ranking) -> Certified:
     if not ranking.defined:
         return UNDEFINED
     unit = 1.0 if ranking.counted else 0.0
+    low, high = _sums(ranking, lambda block: precisions(block, unit))
+    return mean_precision(low, high, ranking.positives, ranking.negatives, slack=ranking.sum_rounding)
 
-    def precisions(block: _Block) -> tuple[HostArray, HostArray]:
-        import numpy as np
 
-        best = block.pos * block.best_precision()
-        tied = block.pos * _share(block.tp, block.tp + block.fp) if block.mixed.any() else best
-        if not block.spread.any():
-            return tied, best
-        first = block.tp0 + unit
-        alone = block.pos - block.fp * np.log1p(_share(block.pos, block.tp0 + block.fp + unit / 2))
-        alone = np.maximum(alone, block.pos * _share(first, first + block.fp))
-        return np.where(block.spread, np.minimum(alone, tied), tied), best
-
-    low, high = (total / ranking.positives for total in _sums(ranking, precisions))
-    return _between(low, high, ranking.sum_rounding)
+def mean_precision(low: float, high: float, positives: float, negatives: float, *, slack: float) -> Certified:
+    """Average precision, of the sums of ``precisions``."""
+    if not (positives > 0 and negatives > 0):
+        return UNDEFINED
+    return _between(low / positives, high / positives, slack)
 
 
 def recall_at_precision(ranking: Ranking, precision: float) -> Certified:
@@ -329,8 +306,8 @@ def recall_at_precision(ranking: Ranking, precision: float) -> Certified:
         return UNDEFINED
     slack = ranking.rounding
 
-    def found(block: _Block) -> tuple[HostArray, HostArray]:
-        certain = block.tp[_share(block.tp, block.tp + block.fp) >= precision + slack]
+    def found(block: Block) -> tuple[HostArray, HostArray]:
+        certain = block.tp[share(block.tp, block.tp + block.fp) >= precision + slack]
         return certain, block.tp[block.best_precision() >= precision - slack]
 
     low, high = _maxima(ranking, found)
@@ -348,9 +325,9 @@ def precision_at_recall(ranking: Ranking, recall: float) -> Certified:
         return UNDEFINED
     positives, slack = ranking.positives, ranking.rounding
 
-    def precise(block: _Block) -> tuple[HostArray, HostArray]:
+    def precise(block: Block) -> tuple[HostArray, HostArray]:
         found = block.tp / positives
-        certain = _share(block.tp, block.tp + block.fp)[found >= recall + slack]
+        certain = share(block.tp, block.tp + block.fp)[found >= recall + slack]
         return certain, block.best_precision()[found >= recall - slack]
 
     return _between(*_maxima(ranking, precise), slack)
@@ -369,12 +346,13 @@ def specificity_at_sensitivity(ranking: Ranking, sensitivity: float) -> Certifie
         return Certified(1.0, 1.0, 1.0)  # a threshold above every score
     positives, negatives, slack = ranking.positives, ranking.negatives, ranking.rounding
 
-    def spared(block: _Block) -> tuple[HostArray, HostArray]:
+    def spared(block: Block) -> tuple[HostArray, HostArray]:
         import numpy as np
 
         found = block.tp / positives
         certain = (negatives - block.fp)[found >= sensitivity + slack]
-        return certain, (negatives - np.where(block.mixed, block.fp0, block.fp))[found >= sensitivity - slack]
+        fewest: Any = np.where(block.mixed, block.fp0, block.fp)
+        return certain, (negatives - fewest)[found >= sensitivity - slack]
 
     low, high = _maxima(ranking, spared)
     return _between(low / negatives, high / negatives, slack)
@@ -391,7 +369,7 @@ def ks(ranking: Ranking) -> Certified:
     if not ranking.defined:
         return UNDEFINED
 
-    def distances(block: _Block) -> tuple[HostArray, HostArray]:
+    def distances(block: Block) -> tuple[HostArray, HostArray]:
         import numpy as np
 
         tp0, tp = block.tp0 / ranking.positives, block.tp / ranking.positives

@@ -18,6 +18,7 @@ from evalcli.metrics.temperature import TemperatureSample
 from evalcli.metrics.topk import RankHistogram
 from evalcli.ondevice.keys import ColumnsThere
 from evalcli.ondevice.odds import one_vs_rest_columns
+from evalcli.ondevice.ranked import RankedThere
 from evalcli.ondevice.rows import look
 from evalcli.ondevice.samples import HashedRows, Hashes, SampleThere
 from evalcli.ondevice.sums import SumsThere
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import Array
     from evalcli.metrics.base import Metric
     from evalcli.metrics.probability import ScoreForm
+    from evalcli.ondevice.keys import Entries
     from evalcli.ondevice.rows import RowsThere
 
 _SCORES = 1 << 24
@@ -254,6 +256,9 @@ class DeviceScores:
             self._most = min(_SCORES, torch.cuda.get_device_properties(self.device).total_memory // _BYTES)
         self._parts: dict[str, Part] = {}
         self._tables: dict[str, ColumnsThere] = {}
+        self._sorted: set[str] = set()
+        self.ranked: RankedThere | None = None
+        """How all rows of the table of ranks rank, where they were sorted here at once."""
         for name, state in states.items():
             if type(state) in _PARTS:
                 self._parts[name] = _PARTS[type(state)](state, self.device)
@@ -298,15 +303,17 @@ class DeviceScores:
             if table.is_full:
                 self._sort(name)
 
-    def _sort(self, name: str) -> None:
+    def _sort(self, name: str) -> Entries | None:
         table: Any = self.states[name]
         columns = [table.column(number) for number in range(table.columns)]
         positives = [1] if table.columns == 1 else list(range(table.columns))
-        self._tables[name].into(columns, None if table.pairwise else positives)
+        self._sorted.add(name)
+        return self._tables[name].into(columns, None if table.pairwise else positives)
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered; what its states hold, these take from them."""
         self.rows += other.rows
+        self._sorted |= other._sorted
         for name, part in self._parts.items():
             part.merge(other._parts[name])
         for name, table in self._tables.items():
@@ -328,7 +335,10 @@ class DeviceScores:
             for ranked in self._ranked:
                 ranked.settle()
             for name in self._tables:
-                self._sort(name)
+                table: Any = self.states[name]
+                is_first = not (table.pairwise or table.rows or name in self._sorted)
+                if (entries := self._sort(name)) is not None and is_first:
+                    self.ranked = RankedThere(entries, self.rows)
         for state in self.states.values():
             state.rows += self.rows  # type: ignore[attr-defined]  # all of these count them
         self.rows = 0

@@ -1,25 +1,31 @@
-"""Scores as sortable keys on a device: they wait there, and are sorted when the columns of the host take them over."""
+"""Scores as sortable keys on a device: they wait there, and are sorted when the columns of the host take them over.
+
+Many columns are sorted side by side, and how many entries come of each is known only there: so every column has room
+for as many as may come, and the host waits once for all of them.
+"""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 
-from evalcli.metrics.arrays import asnumpy, count_cells
+from evalcli.metrics.arrays import fetch
 from evalcli.metrics.keycolumn import Bins
 from evalcli.metrics.keys import UNSIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalcli.metrics.arrays import Array, HostArray
+    from evalcli.metrics.arrays import Array
     from evalcli.metrics.keycolumn import KeyColumn
 
 MOST_BYTES = 1 << 30
 """What keys that wait may take with each worker, on a device of 64 times as much; on others in proportion."""
+SORTED = 1 << 24
+"""Keys that are sorted at a time, unless one column has more: what is made of each takes some 60 bytes."""
 _SHARE = 64
-_WIDEST = 64
 _TYPES: dict[int, tuple[Any, Any]] = {32: (torch.float32, torch.int32), 64: (torch.float64, torch.int64)}
 
 
@@ -32,6 +38,20 @@ def sort_keys(scores: Array, bits: int) -> Array:
     floats, whole = _TYPES[bits]
     signed = (scores.to(floats) + 0.0).view(whole)
     return signed ^ ((signed >> (bits - 1)) & torch.iinfo(whole).max)
+
+
+class Entries(NamedTuple):
+    """Entries of C columns, each side by rising key behind the one before: room for K, of which the last may be empty.
+
+    ``least`` and ``largest`` keys (C, K), how many rows those ``amounts`` (C, K) are, where each of S sides begins and
+    the last one ends (C, S + 1), and the low bits that were dropped (C,).
+    """
+
+    least: Array
+    largest: Array
+    amounts: Array
+    begins: Array
+    shift: Array
 
 
 class _Waiting(NamedTuple):
@@ -66,67 +86,76 @@ class ColumnsThere:
         self._waiting += other._waiting
         self._bytes += other._bytes
 
-    def into(self, columns: Sequence[KeyColumn], positives: Sequence[int] | None) -> None:
-        """Sort what waits into ``columns``; nothing is left.
+    def into(self, columns: Sequence[KeyColumn], positives: Sequence[int] | None) -> Entries | None:
+        """Sort what waits into ``columns``; nothing is left to wait. What they take over is returned, as it lies there.
 
         Of ``positives`` one class is in each, against all others; without, every class is a side of its own.
         """
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         if not waiting:
-            return
+            return None
         target = torch.cat([rows.target for rows in waiting])
-        for number, column in enumerate(columns):
-            keys, order = torch.cat([rows.keys[number] for rows in waiting]).sort()
-            if positives is None:
-                sides = _by_class(keys, target[order], len(columns))
-            else:
-                truth = (target == positives[number])[order]
-                sides = [keys[~truth], keys[truth]]
-            shift = _least_shift(sides, column.capacity, self.bits)
-            column.take_bins(shift, [_bins(side, shift) for side in sides])
+        step = max(1, SORTED // len(target))
+        wanted = None if positives is None else torch.tensor(positives, dtype=torch.int32).to(target.device)[:, None]
+        found = []
+        for start in range(0, len(columns), step):
+            some = slice(start, start + step)
+            keys, order = torch.cat([rows.keys[some] for rows in waiting], 1).sort(dim=1)
+            side = target[order]
+            if wanted is not None:
+                side = (side == wanted[some]).to(torch.uint8)
+            found.append(_entries(keys, side, 2 if wanted is not None else len(columns), columns[0].capacity))
+        entries = Entries(*(parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*found, strict=True)))
+        for column, shift, sides in zip(columns, *_brought(entries), strict=True):
+            column.take_bins(shift, sides)
+        return entries
 
 
-def _by_class(keys: Array, target: Array, classes: int) -> list[Array]:
-    """Sorted ``keys`` class by class."""
-    order = target.argsort(stable=True)
-    return list(keys[order].split(count_cells(target.long(), classes).tolist()))
+def _entries(keys: Array, side: Array, sides: int, capacity: int) -> Entries:
+    """Entries of sorted ``keys`` (C, n), each of a ``side`` (C, n): at most so many of each column."""
+    (columns, rows), room = keys.shape, min(keys.shape[1], capacity)
+    side, order = side.sort(dim=1, stable=True)
+    keys = keys.gather(1, order)
+    change = torch.where(side[:, 1:] == side[:, :-1], keys[:, 1:] ^ keys[:, :-1], -1)  # of all bits: never one bin
+    shift = _least_shift(change, capacity, 8 * keys.itemsize)
+    starts = torch.cat([change.new_ones((columns, 1), dtype=torch.bool), change >> shift[:, None] != 0], 1)
+    places = torch.where(starts, starts.cumsum(1) - 1, room)
+    heads = places.new_full((columns, room + 1), rows)
+    heads.scatter_(1, places, torch.arange(rows, device=keys.device).expand(columns, rows))
+    heads[:, room] = rows
+    heads, ends = heads[:, :-1], heads[:, 1:]
+    first, last = heads.clamp(max=rows - 1), (ends - 1).clamp(max=rows - 1)
+    of_entries = torch.where(heads < rows, side.gather(1, first).long(), sides)
+    numbers = torch.arange(sides + 1, device=keys.device).expand(columns, -1).contiguous()
+    begins = torch.searchsorted(of_entries, numbers)
+    return Entries(keys.gather(1, first), keys.gather(1, last), ends - heads, begins, shift)
 
 
-def _starts(keys: Array, shift: int) -> Array:
-    """Whether a new bin begins at each of sorted ``keys`` but the first."""
-    return (keys[1:] >> shift) != (keys[:-1] >> shift)
+def _least_shift(change: Array, capacity: int, bits: int) -> Array:
+    """How many low bits (C,) must be dropped so that rows fall into ``capacity`` bins.
+
+    ``change`` (C, n − 1) are the bits in which neighbours differ. Found by halving, each time with a look at all.
+    """
+    shift = torch.zeros(len(change), dtype=change.dtype, device=change.device)
+    if change.shape[1] < capacity:
+        return shift
+    step = bits // 2
+    while step:
+        apart = (change >> (shift + (step - 1))[:, None] != 0).sum(1)
+        shift += torch.where(apart >= capacity, step, 0)
+        step //= 2
+    return shift
 
 
-def _least_shift(sides: Sequence[Array], capacity: int, bits: int) -> int:
-    """How many low bits must be dropped so that sorted keys fall into ``capacity`` bins."""
-    held = [keys for keys in sides if len(keys)]
-    apart = sum(_split_histogram(keys, bits) for keys in held)  # neighbours stay apart at shifts below this bit
-    entries = len(held) + (apart.flip(0).cumsum(0).flip(0) - apart)[:bits]
-    shifts = torch.arange(bits, device=entries.device)
-    return int(torch.where(entries <= capacity, shifts, bits - 1).amin())
-
-
-def _split_histogram(keys: Array, bits: int) -> Array:
-    """How many neighbours of sorted ``keys`` differ first in each bit, counted from 1; equal ones stand at 0."""
-    change = (keys[1:] ^ keys[:-1]).long() & ((1 << bits) - 1 if bits < _WIDEST else -1)
-    alone = change & ~(change >> 1)  # no two ones side by side: no float rounds up to a new bit
-    places = torch.where(change < 0, bits, torch.frexp(alone.double())[1].long())
-    return count_cells(places, bits + 1)
-
-
-def _bins(keys: Array, shift: int) -> Bins:
-    """Sorted keys as entries of the host."""
-    if not len(keys):
-        none = host_keys(keys)
-        return Bins(none, none, asnumpy(keys.to(torch.int64)))
-    heads = torch.cat([torch.zeros(1, dtype=torch.int64, device=keys.device), _starts(keys, shift).nonzero()[:, 0] + 1])
-    ends = torch.cat([heads[1:], torch.tensor([len(keys)], device=keys.device)])
-    least = host_keys(keys[heads])
-    return Bins(least, host_keys(keys[ends - 1]) if shift else least, asnumpy(ends - heads))
-
-
-def host_keys(keys: Array) -> HostArray:
-    """Keys as the host has them, which are unsigned."""
-    bits = 8 * keys.dtype.itemsize
-    held: HostArray = asnumpy(keys).view(UNSIGNED[bits]) ^ UNSIGNED[bits](1 << (bits - 1))
-    return held
+def _brought(entries: Entries) -> tuple[list[int], list[list[Bins]]]:
+    """The shift of each column, and its entries side by side, as the host has them; waits once."""
+    lowest = torch.iinfo(entries.least.dtype).min  # keys of the host are unsigned
+    least, largest, amounts, begins, shift = fetch(entries.least ^ lowest, entries.largest ^ lowest, *entries[2:])
+    kind, found = UNSIGNED[8 * least.itemsize], []
+    rows = zip(least.view(kind), largest.view(kind), amounts, begins.tolist(), shift.tolist(), strict=True)
+    for *held, cuts, dropped in rows:
+        is_sparse = 2 * cuts[-1] < least.shape[1]  # then what is empty is not to be held as long as the entries are
+        column = [part[: cuts[-1]].copy() if is_sparse else part for part in held]
+        sides = [[part[begin:end] for part in column] for begin, end in pairwise(cuts)]
+        found.append([Bins(low, high if dropped else low, counts) for low, high, counts in sides])
+    return shift.tolist(), found
