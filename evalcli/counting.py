@@ -96,6 +96,8 @@ class Plan:
     """Whether workers may be processes."""
     rereads: bool = False
     """Whether whoever begins a pass reads all rows again where its evidence is unclear in the end."""
+    fed: bool = False
+    """Whether batches are fed by hand, so that nobody can read a row again: what is wrong with one is an error."""
     listed: frozenset[str] | None = None
     """The metrics of a report that are computed, where it is of a slice of which few are shown."""
 

@@ -81,7 +81,8 @@ def raise_faults(source: Source, choices: Choices, classes: int | None, evidence
             count = f"1 {noun}" if fault.count == 1 else f"{fault.count} {noun}s"
             said = what if fault.count == 1 else what.replace("is ", "are ", 1).replace("has ", "have ", 1)
             rows = fault.named(partial(source.place, side=side_of(code)), labels)
-            raise InputError(f"{count} {said}{limits} ({rows})", fix=mend, path=field.path)
+            named = f" ({rows})" if fault.first else ""  # a device does not say which
+            raise InputError(f"{count} {said}{limits}{named}", fix=mend, path=field.path)
 
 
 def _odd_cell(fault: Fault, choices: Choices) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
 from evalcli.sources.clustering import NoClustersError
-from evalcli.sources.held_arrays import HeldTensor, lies_there
+from evalcli.sources.held_arrays import HeldTensor, counts_there, lies_there
 from evalcli.sources.held_columns import columns_beside, refuse_selection
 from evalcli.sources.held_slices import names_from, slices_of, without
 from evalcli.sources.memory import (
@@ -45,8 +45,12 @@ class Sides:
     called: str = "preds"
 
 
-def open_sides(sides: Sides, selection: Selection, *, copies: bool = False, leave: bool = False) -> Source:
+def open_sides(
+    sides: Sides, selection: Selection, *, copies: bool = False, leave: bool = False, leave_target: bool = False
+) -> Source:
     """A source over both sides; ``copies``: its batches may be written to; ``leave``: scores stay where they lie.
+
+    ``leave_target``: so do whole numbers beside them.
 
     Raises:
         EvalError: of the kind that says what is wrong with which side.
@@ -69,9 +73,12 @@ def open_sides(sides: Sides, selection: Selection, *, copies: bool = False, leav
     preds, target, weight, columns, used = _together(sides, selection)
     slices = slices.with_all_of(sides.preds, used)
     check_indexes(side for side in (preds, target, weight, cluster, *slices.columns.values()) if side is not None)
-    held = [hold(side, name, copies=copies) for side, name in ((preds, sides.called), (target, "target"))]
-    if leave and lies_there(preds, target):
-        held[0] = HeldTensor(sides.called, preds.detach(), stays=True)
+    leave = leave and lies_there(preds, target)
+    leave_target = leave and leave_target and counts_there(preds, target)
+    held = [
+        HeldTensor(name, side.detach(), stays=True) if stays else hold(side, name, copies=copies)
+        for side, name, stays in ((preds, sides.called, leave), (target, "target", leave_target))
+    ]
     source = slices.cut(memory_source(held[0], held[1], _weight(weight), columns, selection.nan))
     if selection.listing and not selection.beside:
         source.beside = columns_beside(sides.preds, used, selection.id)

@@ -15,6 +15,7 @@ from alike import assert_alike
 from memory_source import MemorySource
 
 import evalcli
+from evalcli.classification import glances
 from evalcli.classification.glances import Glances
 from evalcli.engine import Execution
 from evalcli.errors import EvalError, LimitError
@@ -278,9 +279,10 @@ def test_tensors_of_a_gpu_are_evaluated_as_arrays_are(name: str) -> None:
     assert evalcli.evaluate(*arrays, confidence=None).data.metrics == here.metrics
 
 
-def made(metric: str) -> Any:
+def made(metric: str, **options: Any) -> Any:
     """A metric object; ranks of one class against the others are averaged."""
-    options = {"average": "macro"} if metric in {"AUROC", "AveragePrecision", "KS"} else {}
+    options |= {"average": "macro"} if metric in {"AUROC", "AveragePrecision", "KS"} else {}
+    options |= {"k": 3} if metric == "TopKAccuracy" else {}
     return getattr(evalcli.metrics, metric)(**options)
 
 
@@ -413,3 +415,75 @@ def test_more_classes_wait_no_more_often(metric: str, monkeypatch: pytest.Monkey
             one.compute()
         counts.append(waits[0])
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("metric", ["Accuracy", "TopKAccuracy", "Brier", *GATHERED])
+@pytest.mark.parametrize("kind", ["logits", "probs"])
+def test_no_batch_of_a_metric_object_waits(metric: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(held_arrays, "GATHERING", {"cpu"})
+    scores, target = (torch.as_tensor(side.copy()) for side in sources()["logits"].arrays[:2])
+    scores = scores.softmax(1) if kind == "probs" else scores
+    there, whole = made(metric), made(metric)
+    there.update(scores[:500], target[:500])
+    with waits_for_torch(monkeypatch) as waits:
+        for start in range(500, 4000, 500):
+            there.update(scores[start : start + 500], target[start : start + 500])
+    assert waits[0] == (0 if metric != "Accuracy" else waits[0])  # labels on the CPU are numpy's
+    whole.update(scores, target)
+    assert float(there.compute()) == float(whole.compute())
+
+
+def odd_batches() -> dict[str, tuple[dict[str, Any], dict[str, Any], str]]:
+    """What a batch after the first holds, in scores and in targets, and what is said of it in the end."""
+    nowhere = "4 predictions are not finite .NaN, or -inf in every column.; nan='drop'"
+    return {
+        "nan": ({"preds": ((slice(7, 11), 2), np.nan)}, {}, nowhere),
+        "no best": ({"preds": (slice(7, 11), -np.inf)}, {}, nowhere),
+        "sums": ({"preds": (slice(7, 9), 0.1)}, {}, r"2 rows do not sum to 1 \(worst: row 507, off by 0.5\)"),
+        "logits": ({"preds": (3, -2.0)}, {}, "looked like probs of a multiclass task, and now like logits"),
+        "said": ({"preds": ((3, 1), 1.5)}, {"scores": "probs"}, "not probabilities: values from"),
+        "beyond": ({"target": (slice(7, 9), 5)}, {}, r"2 targets are outside the classes 0 to 4 \(5\)"),
+        "below": ({"target": (7, -1)}, {}, r"1 target is outside the classes 0 to 4 \(-1\); if -1 marks rows"),
+    }
+
+
+@pytest.mark.parametrize("metric", ["ECE", "AUROC", "TopKAccuracy"])
+@pytest.mark.parametrize("name", odd_batches())
+def test_what_is_wrong_with_a_batch_is_told_in_the_end(metric: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(held_arrays, "GATHERING", {"cpu"})
+    monkeypatch.setattr(glances, "_MANY", 3)
+    scores, target = (torch.as_tensor(side.copy()) for side in sources()["logits"].arrays[:2])
+    odd = {"preds": scores.softmax(1), "target": target}
+    changes, options, says = odd_batches()[name]
+    for side, (place, value) in changes.items():
+        odd[side][500:1000][place] = value
+    one = made(metric, **options)
+    for start in range(0, 4000, 500):
+        one.update(odd["preds"][start : start + 500], odd["target"][start : start + 500])
+    for _ in range(2):  # it stays wrong
+        with pytest.raises(EvalError, match=says):
+            one.compute()
+    other = copy.deepcopy(one)
+    with pytest.raises(EvalError, match=says):
+        other.compute()
+    one.reset()
+    one.update(odd["preds"][1000:], odd["target"][1000:])
+    assert float(one.compute()) > 0
+
+
+@pytest.mark.parametrize("options", [{"nan": "drop"}, {"nan": "wrong"}, {"ignore_index": 4}, {"labels": list("abcde")}])
+def test_rows_that_are_left_out_are_found_on_a_device(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    scores, target = (torch.as_tensor(side.copy()) for side in sources()["logits"].arrays[:2])
+    if "nan" in options:
+        scores[700:705] = torch.nan
+    values = []
+    for kinds in ({"cpu"}, {"cuda"}):
+        monkeypatch.setattr(held_arrays, "GATHERING", kinds)
+        one = evalcli.metrics.TopKAccuracy(k=2, **options)
+        for start in range(0, 4000, 500):
+            one.update(scores[start : start + 500], target[start : start + 500])
+        values.append(float(one.compute()))
+    assert values[0] == values[1] or np.isnan(values).all()

@@ -50,11 +50,15 @@ def _scoring(plan: Plan, task: Task) -> Scoring | None:
 
 
 def _can_glance(plan: Plan, prepare: Prepare) -> bool:
-    """Whether a device can keep all that comes of a batch until the end, and rows can be read again if it must not."""
-    source, device = plan.source, prepare.device
+    """Whether a device can keep all that comes of a batch until the end, when it is known what is wrong with it.
+
+    Rows can then be read again, or those that cannot be counted are an error, and none are to be left out.
+    """
+    source, device, choices = plan.source, prepare.device, plan.choices
     stays = prepare.leave_scores or not prepare.keep_scores
     whole = not source.slicers and source.clustered is None and source.scanned is None and not source.weighted
-    known = plan.rereads and device is not None and not device.startswith("mps")  # which has no float64
+    ends = plan.rereads or (plan.fed and choices.nan == "error" and choices.ignore_index is None)
+    known = ends and device is not None and not device.startswith("mps")  # which has no float64
     return known and stays and whole and plan.layout.preds == "columns"
 
 
@@ -73,7 +77,8 @@ def _empty(
         from evalcli.classification.glances import Glances
 
         tolerance = sum_tolerance(plan.source.preds.dtype) + ROUNDING
-        prepare = prepare._replace(glances=Glances(str(prepare.device), tolerance, guessed=not known.rows))
+        glances = Glances(str(prepare.device), tolerance, guessed=not known.rows, rereads=not plan.fed)
+        prepare = prepare._replace(glances=glances)
     weighted = plan.source.weighted
     slices: tuple[SliceStates, ...] = ()
     if plan.source.slicers:

@@ -125,6 +125,10 @@ class _Rows:
 
     def check_target(self) -> None:
         """Targets become whole numbers from 0, or faults."""
+        if not is_host(self.target):
+            assert self.plan.glances is not None
+            self.target = self.plan.glances.look_at_target(self.target, self._largest())
+            return
         if self.layout.target == "one-hot":
             self._check_one_hot()
         target = self.target

@@ -64,14 +64,18 @@ class Reporter:
 
     def report(self) -> Report:
         """The whole report, findings included."""
-        for name in map(parse, self.asked or ()):
-            check_task(name, self.task.kind)
         with self._slices() as slices:
             return self._report(slices)
 
+    def values(self) -> dict[str, Value]:
+        """What was asked for, of all rows; and what gates read."""
+        for name in map(parse, self.asked or ()):
+            check_task(name, self.task.kind)
+        return self._values(self.numbers, self.plan.default(self.task.kind))
+
     def _report(self, slices: SliceRows[_Held]) -> Report:
         task = self.task
-        values = self._values(self.numbers, self.plan.default(task.kind))
+        values = self.values()
         per_class = self.numbers.by_class(values)
         undefined = [name for name, value in values.items() if value.value is None]
         undefined += per_class.undefined

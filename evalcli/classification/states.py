@@ -58,6 +58,13 @@ class ClassificationPass:
         """A search for weak slices has no state."""
         return self.scan is None
 
+    @property
+    def counts_there(self) -> bool:
+        """Whether targets that are class numbers may stay on the device of the scores."""
+        prepare = self.prepare
+        is_fed = prepare.glances is not None and not prepare.glances.rereads
+        return is_fed and prepare.target_codes is None and self.plan.layout.target == "labels"
+
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
         labels = self.prepare(batch, self.task, self.evidence)

@@ -17,7 +17,7 @@ import numpy as np
 from evalcli.counting import Outcome, Plan
 from evalcli.engine import Placement
 from evalcli.errors import InputError
-from evalcli.evaluation import Measured, report_of
+from evalcli.evaluation import Measured, reporter_of
 from evalcli.evidence import Evidence
 from evalcli.inputs import Sides, open_sides
 from evalcli.layout import find_layout
@@ -60,7 +60,7 @@ class PassCore:
         self.layout = find_layout(*sides, setup.choices)
         source = FedSource(sides, weighted=weighted)
         placement = Placement("numpy" if device is None else "torch", device or "cpu", "fed by hand")
-        self.plan = Plan(source, setup.choices, self.layout, placement, names, budget=setup.budget)
+        self.plan = Plan(source, setup.choices, self.layout, placement, names, budget=setup.budget, fed=True)
         self._begin(Evidence() if known is None else known)
 
     def _begin(self, known: Evidence) -> None:
@@ -83,6 +83,7 @@ class PassCore:
     @property
     def shown(self) -> Evidence:
         """What the batches have shown of themselves."""
+        self.gathered.settle()
         return self.gathered.evidence.with_(self.known)  # type: ignore[no-any-return]  # of any family
 
     @property
@@ -97,7 +98,9 @@ class PassCore:
             InputError: it is of another form, or shows that the first batches were read wrongly.
 
         """
-        source = _opened(self.setup, preds, target, weight, leave=self.plan.device is not None)
+        leave = self.plan.device is not None
+        leave_target = leave and self.gathered.counts_there
+        source = _opened(self.setup, preds, target, weight, leave=leave, leave_target=leave_target)
         rows = source.preds.shape[0]
         if not rows:
             return
@@ -127,7 +130,7 @@ class PassCore:
     def _refuse(self) -> None:
         """A decision that cannot be taken back: earlier batches were counted under it."""
         if self.contradicted:
-            decided = self.plan.decide(self.gathered.evidence.with_(self.known))
+            decided = self.plan.decide(self.shown)
             what = f"batches looked like {self.task.scores} of a {self.task.kind} task, and now like {decided.scores}"
             if decided.kind != self.task.kind:
                 what += f" of a {decided.kind} one"
@@ -158,15 +161,14 @@ class PassCore:
 
         """
         self._refuse()
-        evidence = self.gathered.evidence.with_(self.known)
+        evidence = self.shown
         decided = self.plan.decide(evidence)
         if not self.plan.holds(self.task, evidence):
             self.contradicted = True
             self._refuse()
         self.gathered.check(decided)
-        report = report_of(Measured(self.plan, Outcome(decided, self.gathered), ()))
-        found = {name: report.metrics[name].value for name in names}
-        return {name: nan if value is None else value for name, value in found.items()}
+        found = reporter_of(Measured(self.plan, Outcome(decided, self.gathered), ())).values()
+        return {name: nan if (value := found[name].value) is None else value for name in names}
 
     def to(self, device: Any) -> None:
         """Stay on the host."""
@@ -208,10 +210,10 @@ class PassCore:
         return other
 
 
-def _opened(setup: Setup, preds: Any, target: Any, weight: Any, *, leave: bool) -> Source:
+def _opened(setup: Setup, preds: Any, target: Any, weight: Any, *, leave: bool, leave_target: bool = False) -> Source:
     choices = setup.choices
     selection = Selection(scores=choices.scores, nan=choices.nan, labels=choices.labels)
-    return open_sides(Sides(preds, target, weight), selection, leave=leave)
+    return open_sides(Sides(preds, target, weight), selection, leave=leave, leave_target=leave_target)
 
 
 def _sides(setup: Setup, source: Source) -> tuple[Field, Field]:

@@ -86,6 +86,15 @@ def lies_there(preds: Any, target: Any) -> bool:
     return wide and preds.device.type in GATHERING and preds.is_floating_point() and not preds.is_sparse
 
 
+def counts_there(preds: Any, target: Any) -> bool:
+    """Whether ``target`` are whole numbers beside ``preds``, on the same device."""
+    return hasattr(target, "is_floating_point") and target.device == preds.device and _is_whole(target)
+
+
+def _is_whole(tensor: Any) -> bool:
+    return str(tensor.dtype).removeprefix("torch.u").removeprefix("torch.").startswith("int")
+
+
 class HeldText(StoredArray):
     """Texts; what is read are places in ``labels``, −1 where one is missing."""
 
