@@ -53,13 +53,14 @@ class Reporter:
         self.asked, self.also = plan.asked, plan.also
         self.evidence, self.inputs = outcome.evidence, inputs
         gathered = outcome.gathered
-        self.names, self.picked = listed(self.task, gathered.confusion.class_counts().numpy())
+        confusion = gathered.confusion.on_host()
+        self.names, self.picked = listed(self.task, confusion.class_counts().numpy())
         setting = Setting(
             self.task, self.names, self.picked, self.choices.classes, plan.workers, self.choices.confidence, plan.shown
         )
         self.setting, self.slices, self.scan = setting, gathered.slices, gathered.scan
         self.clusters_in = gathered.clusters_in
-        self.numbers = Numbers(setting, gathered.confusion, gathered.scores, gathered.clusters)
+        self.numbers = Numbers(setting, confusion, gathered.scores, gathered.clusters)
         self.counts, self.scores, self.pairs = self.numbers.counts, self.numbers.scores, self.numbers.pairs
 
     def report(self) -> Report:

@@ -9,7 +9,7 @@ import numpy as np
 from evalcli.errors import LimitError
 from evalcli.metrics.arrays import Array, asnumpy, count_cells, is_host, like, namespace
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.labels import Counts, LabelRows, LabelState, out_of_range, outside_classes, pair_cells
+from evalcli.metrics.labels import Counts, LabelRows, LabelState, out_of_range, outside_classes, pair_cells, plus
 from evalcli.metrics.sparse import SparseTable
 
 if TYPE_CHECKING:
@@ -66,9 +66,9 @@ class ClassCounts(LabelState):
         size = self.classes * (self.classes + 1)
         cells = count_cells(pair_cells(batch.preds, batch.target, self.classes), size + 1, batch.repeats)
         table = cells[:size].reshape(self.classes, self.classes + 1)
-        self.tp = self.tp + table[:, 1:].diagonal()
-        self.support = self.support + table.sum(1)
-        self.predicted = self.predicted + table[:, 1:].sum(0)
+        self.tp = plus(self.tp, table[:, 1:].diagonal())
+        self.support = plus(self.support, table.sum(1))
+        self.predicted = plus(self.predicted, table[:, 1:].sum(0))
         self._add_overflow(cells[size])
 
     def _count_sides(self, batch: LabelRows) -> None:
@@ -79,11 +79,10 @@ class ClassCounts(LabelState):
             preds, target = xp.where(bad, outside, preds), xp.where(bad, outside, target)
         right = xp.where(preds == target, target, outside)
         support = count_cells(target, self.classes + 1, repeats)
-        self.support = self.support + support[:-1]
-        self.predicted = (
-            self.predicted + count_cells(xp.where(preds < 0, outside, preds), self.classes + 1, repeats)[:-1]
-        )
-        self.tp = self.tp + count_cells(right, self.classes + 1, repeats)[:-1]
+        named = count_cells(xp.where(preds < 0, outside, preds), self.classes + 1, repeats)
+        self.support = plus(self.support, support[:-1])
+        self.predicted = plus(self.predicted, named[:-1])
+        self.tp = plus(self.tp, count_cells(right, self.classes + 1, repeats)[:-1])
         self._add_overflow(support[-1])
 
     def _count_weights(self, batch: LabelRows) -> None:
@@ -183,7 +182,7 @@ class ConfusionCounts(LabelState):
         else:
             size = self.classes * (self.classes + 1)
             counts = count_cells(pair_cells(batch.preds, batch.target, self.classes), size + 1, batch.repeats)
-            self.table = self.table + counts[:size].reshape(self.table.shape)
+            self.table = plus(self.table, counts[:size].reshape(self.table.shape))
             self._add_overflow(counts[size])
 
     def _count_sparse(self, batch: LabelRows) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.errors import InputError, LimitError
-from evalcli.metrics.arrays import Array, asnumpy, is_host, like, namespace
+from evalcli.metrics.arrays import Array, asnumpy, fetch, is_host, like, namespace
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 
@@ -143,8 +143,7 @@ def pair_cells(preds: Array, target: Array, classes: int) -> Array:
         cells += 1
         return cells
     bad = outside_classes(preds, target, classes)
-    xp = namespace(preds)
-    return xp.where(bad, xp.full_like(target, classes * (classes + 1)), target * (classes + 1) + preds + 1)
+    return namespace(preds).where(bad, classes * (classes + 1), target * (classes + 1) + preds + 1)
 
 
 def outside_classes(preds: Array, target: Array, classes: int) -> Array:
@@ -204,7 +203,8 @@ class LabelState(Metric):
         """The batch where the state is. A state that is still on the host follows its first batch to the device."""
         anchor = self._anchor()
         if is_host(anchor) and not is_host(batch.preds):
-            self.to(batch.preds.device)
+            if not is_host(self.rows) or self.rows:  # of a fresh one there is nothing to move
+                self.to(batch.preds.device)
             return batch
         repeats = None if batch.repeats is None else like(batch.repeats, anchor)
         return LabelRows(like(batch.preds, anchor), like(batch.target, anchor), repeats, None)
@@ -284,6 +284,16 @@ class LabelState(Metric):
                 fix="name all classes, or leave rows out with --ignore-index",
             )
 
+    def on_host(self) -> Self:
+        """The same counts to be read on the host, brought there with one wait."""
+        there = {name: value for name in self._defaults if hasattr(value := getattr(self, name), "detach")}
+        if not there:
+            return self
+        other = copy.copy(self)
+        for name, array in zip(there, fetch(*there.values()), strict=True):
+            setattr(other, name, array)
+        return other
+
     def class_counts(self) -> Counts:
         """``tp``, ``support``, ``predicted`` (C,) and ``n``.
 
@@ -294,6 +304,11 @@ class LabelState(Metric):
     def compute(self) -> Counts:
         """The same as ``class_counts``."""
         return self.class_counts()
+
+
+def plus(held: Array, counts: Array) -> Array:
+    """The sum of two arrays of counts; where only the first is on the host there are none in it."""
+    return counts if is_host(held) and not is_host(counts) else held + counts
 
 
 def _plus(total: Any, rows: Any) -> Any:

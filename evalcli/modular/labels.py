@@ -159,9 +159,10 @@ class LabelCore(Metric):
             what = f"{preds} not finite (NaN, or -inf in every column)"
             fix = "--nan drop leaves these rows out, --nan wrong counts them as errors of the model"
             raise InputError(what, fix=fix, path="preds")
-        counts = self.counts.class_counts().numpy()
+        held = self.counts.on_host()
+        counts = held.class_counts().numpy()
         high = counts.tp.shape[0] - 1
-        evidence = Evidence(rows=int(self.counts.rows), pred_low=0.0, pred_high=1.0, target_low=0.0, target_high=high)
+        evidence = Evidence(rows=int(held.rows), pred_low=0.0, pred_high=1.0, target_low=0.0, target_high=high)
         if self.layout.preds == "labels":
             evidence.pred_high = high
         task = decide(self.layout, *self.fields, self.choices, evidence)

@@ -87,8 +87,8 @@ class Running:
             core = first_core(self.setup, self.names, Sides(preds, target, weight), self._known)
             if core is None:  # no row
                 return
-            if self._device is not None:
-                core.to(self._device)
+            if self._device is not None and str(getattr(preds, "device", "")) != str(self._device):
+                core.to(self._device)  # else it follows its first batch
             core.add(preds, target, weight)
             self._core = core
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import torch
 
-from evalcli.metrics.arrays import asnumpy, count_cells
+from evalcli.metrics.arrays import asnumpy, count_cells, to_device
 from evalcli.metrics.calibration import GRID, CalibrationBins, ClasswiseBins
 from evalcli.metrics.confidence import ConfidenceTable, tied
 from evalcli.metrics.losses import Brier, LogLoss
@@ -107,7 +107,7 @@ class _Bins:
 
     def __init__(self, state: CalibrationBins, device: Any) -> None:
         self.state = state
-        self.edges = torch.as_tensor(state.edges, device=device)
+        self.edges = to_device(state.edges, device)
         self.counts, self.confidence = _Counts(2 * state.bins, device), SumsThere(state.bins, device)
 
     def take(self, rows: RowsThere) -> None:
@@ -133,7 +133,7 @@ class _Classwise:
 
     def __init__(self, state: ClasswiseBins, device: Any) -> None:
         self.state = state
-        self.edges = torch.as_tensor(state.edges, device=device)
+        self.edges = to_device(state.edges, device)
         cells = state.form.classes * state.bins
         self.counts, self.right = _Counts(cells, device), _Counts(cells, device)
         self.confidence = SumsThere(cells, device)
@@ -266,8 +266,9 @@ class DeviceScores:
                 self._tables[name] = ColumnsThere(state.columns, state.bits, self.device)
         held, there = states.values(), self.device
         self._samples = [_Sample(state, there) for state in held if isinstance(state, TemperatureSample)]
-        self._hashes = Hashes(1 if form.binary else form.classes, there)
         self._ranked = [_Ranked(state, there) for state in held if isinstance(state, RankSample)]
+        if self._samples or self._ranked:
+            self._hashes = Hashes(1 if form.binary else form.classes, there)
         self._looks = any(isinstance(state, ProbabilityState) for state in states.values())
 
     @classmethod

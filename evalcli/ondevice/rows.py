@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -11,10 +12,12 @@ if TYPE_CHECKING:
     from evalcli.metrics.probability import ScoreForm
 
 
-class RowsThere(NamedTuple):
-    """Rows as probabilities, all (n,), as ``ProbabilityRows`` has them; ``probs`` are those of every class, (C, n)."""
+class RowsThere:
+    """Rows as probabilities, all (n,), as ``ProbabilityRows`` has them, each computed when first asked for.
 
-    target: Array
+    ``probs`` are those of every class, (C, n).
+    """
+
     loss: Array
     brier: Array
     confidence: Array
@@ -25,13 +28,17 @@ class RowsThere(NamedTuple):
     positive: Array | None = None
     probs: Array | None = None
 
+    def __init__(self, target: Array) -> None:
+        self.target = target
+
 
 def look(scores: Array, target: Array, form: ScoreForm) -> RowsThere:
     """All that states read of ``scores`` (n, C), or (n,) of the positive class, and ``target`` (n,) int64."""
     if form.binary:
-        return _look_at_positive(scores.double(), target, form)
+        positive = scores.double()
+        return _PositiveLogits(positive, target) if form.kind == "logits" else _Positive(positive, target, form.eps)
     columns = scores.T.contiguous()
-    return _look_at_logits(columns, target) if form.kind == "logits" else _look_at_probs(columns, target, form)
+    return _Logits(columns, target) if form.kind == "logits" else _Probs(columns, target, form.eps)
 
 
 def over_classes(columns: Array) -> Array:
@@ -66,30 +73,124 @@ def away_from_top(columns: Array) -> Array:
     return torch.where(top == torch.inf, shared, wide) - torch.where(endless, 0.0, top)
 
 
-def _look_at_logits(raw: Array, target: Array) -> RowsThere:
-    rank, tied = ranks(raw, target)
-    away = away_from_top(raw)
-    margin = away.gather(0, target[None])[0]
-    powers = away.exp_()
-    best = powers == 1.0
-    rest_of_wrong = over_classes(powers.masked_fill(best, 0.0)) + (best.sum(0) - 1)
-    others = powers.scatter(0, target[None], 0.0)
-    outside = over_classes(others)
-    rest = torch.where(rank == 0, outside, rest_of_wrong)
-    total = 1.0 + rest
-    brier = (over_classes(others.square_()) + outside * outside) / (total * total)
-    probs = powers.div_(total)
-    return RowsThere(target, torch.log1p(rest) - margin, brier, 1.0 / total, rest / total, rank, tied, probs=probs)
+class _Columns(RowsThere):
+    """Scores of every class, (C, n)."""
+
+    def __init__(self, raw: Array, target: Array) -> None:
+        super().__init__(target)
+        self.raw = raw
+
+    @cached_property
+    def _ranked(self) -> tuple[Array, Array]:
+        return ranks(self.raw, self.target)
+
+    @property
+    def rank(self) -> Array:
+        """The rank of the target, 0 where it is the best."""
+        return self._ranked[0]
+
+    @property
+    def tied(self) -> Array:
+        """Whether another class has the score of the target."""
+        return self._ranked[1]
 
 
-def _look_at_probs(raw: Array, target: Array, form: ScoreForm) -> RowsThere:
-    rank, tied = ranks(raw, target)
-    probs = raw.double()
-    own, top = probs.gather(0, target[None])[0], probs.amax(0)
-    others = probs.scatter(0, target[None], 0.0)
-    brier = over_classes(others.square_()) + (1.0 - own) ** 2
-    loss, clipped = _clipped_loss(own, form.eps)
-    return RowsThere(target, loss, brier, top, 1.0 - top, rank, tied, clipped, probs=probs)
+class _Logits(_Columns):
+    """The sums over all classes are made together."""
+
+    @cached_property
+    def _sums(self) -> _Sums:
+        away = away_from_top(self.raw)
+        margin = away.gather(0, self.target[None])[0]
+        powers = away.exp_()
+        best = powers == 1.0
+        rest_of_wrong = over_classes(powers.masked_fill(best, 0.0)) + (best.sum(0) - 1)
+        others = powers.scatter(0, self.target[None], 0.0)
+        outside = over_classes(others)
+        rest = torch.where(self.rank == 0, outside, rest_of_wrong)
+        return _Sums(powers, others, margin, outside, rest, 1.0 + rest)
+
+    @cached_property
+    def loss(self) -> Array:
+        """``log Σ exp(x_j − x_target)``"""
+        return torch.log1p(self._sums.rest) - self._sums.margin
+
+    @cached_property
+    def brier(self) -> Array:
+        """``Σ (p_j − [j = target])²``"""
+        sums = self._sums
+        return (over_classes(sums.others.square()) + sums.outside * sums.outside) / (sums.total * sums.total)
+
+    @cached_property
+    def confidence(self) -> Array:
+        """The largest probability."""
+        return 1.0 / self._sums.total
+
+    @cached_property
+    def doubt(self) -> Array:
+        """One minus the largest probability."""
+        return self._sums.rest / self._sums.total
+
+    @cached_property
+    def probs(self) -> Array:  # type: ignore[override]
+        """The probability of every class."""
+        return self._sums.powers / self._sums.total
+
+
+class _Sums(NamedTuple):
+    """Of ``exp(x − max x)``: all, without the target's, its logarithm, and sums over the others than the best one."""
+
+    powers: Array
+    others: Array
+    margin: Array
+    outside: Array
+    rest: Array
+    total: Array
+
+
+class _Probs(_Columns):
+    def __init__(self, raw: Array, target: Array, eps: float) -> None:
+        super().__init__(raw, target)
+        self._eps = eps
+
+    @cached_property
+    def probs(self) -> Array:  # type: ignore[override]
+        """The probability of every class."""
+        return self.raw.double()
+
+    @cached_property
+    def _own(self) -> Array:
+        return self.raw.gather(0, self.target[None])[0].double()
+
+    @cached_property
+    def _clipped(self) -> tuple[Array, Array]:
+        return _clipped_loss(self._own, self._eps)
+
+    @property
+    def loss(self) -> Array:
+        """``−log p_target``, clipped."""
+        return self._clipped[0]
+
+    @property
+    def clipped(self) -> Array:  # type: ignore[override]
+        """Whether the probability of the target was too large, 1, or too small, −1."""
+        return self._clipped[1]
+
+    @cached_property
+    def brier(self) -> Array:
+        """``Σ (p_j − [j = target])²``"""
+        others = self.probs.scatter(0, self.target[None], 0.0)
+        return over_classes(others.square_()) + (1.0 - self._own) ** 2
+
+    @cached_property
+    def confidence(self) -> Array:
+        """The largest probability."""
+        return self.raw.amax(0).double()
+
+    @cached_property
+    def doubt(self) -> Array:
+        """One minus the largest probability."""
+        return 1.0 - self.confidence
 
 
 def _clipped_loss(own: Array, eps: float) -> tuple[Array, Array]:
@@ -97,21 +198,30 @@ def _clipped_loss(own: Array, eps: float) -> tuple[Array, Array]:
     return -own.clamp(eps, 1.0 - eps).log(), clipped
 
 
-def _look_at_positive(scores: Array, target: Array, form: ScoreForm) -> RowsThere:
-    truth: Any = target == 1
-    if form.kind == "logits":
+class _PositiveLogits(RowsThere):
+    """Few numbers a row, made together."""
+
+    def __init__(self, scores: Array, target: Array) -> None:
+        super().__init__(target)
         upper, size = scores >= 0, scores.abs()
         small = torch.exp(-size)
-        confidence, doubt = 1.0 / (1.0 + small), small / (1.0 + small)
-        right = upper == truth
-        brier = torch.where(right, doubt, confidence) ** 2
-        loss = torch.log1p(small) + torch.where(right, 0.0, size)
-        positive = torch.where(upper, confidence, doubt)
-        rank = (~right).long()
-        return RowsThere(target, loss, brier, confidence, doubt, rank, scores == 0, positive=positive)
-    other = 1.0 - scores
-    loss, clipped = _clipped_loss(torch.where(truth, scores, other), form.eps)
-    brier = torch.where(truth, other, scores) ** 2
-    confidence, doubt = torch.maximum(scores, other), torch.minimum(scores, other)
-    rank = ((scores >= 0.5) != truth).long()
-    return RowsThere(target, loss, brier, confidence, doubt, rank, scores == 0.5, clipped, scores)
+        self.confidence, self.doubt = 1.0 / (1.0 + small), small / (1.0 + small)
+        right = upper == (target == 1)
+        self.brier = torch.where(right, self.doubt, self.confidence) ** 2
+        self.loss = torch.log1p(small) + torch.where(right, 0.0, size)
+        self.positive = torch.where(upper, self.confidence, self.doubt)
+        self.rank, self.tied = (~right).long(), scores == 0
+
+
+class _Positive(RowsThere):
+    """Likewise."""
+
+    def __init__(self, scores: Array, target: Array, eps: float) -> None:
+        super().__init__(target)
+        truth: Any = target == 1
+        other = 1.0 - scores
+        self.loss, self.clipped = _clipped_loss(torch.where(truth, scores, other), eps)
+        self.brier = torch.where(truth, other, scores) ** 2
+        self.confidence, self.doubt = torch.maximum(scores, other), torch.minimum(scores, other)
+        self.rank, self.tied = ((scores >= 0.5) != truth).long(), scores == 0.5
+        self.positive = scores

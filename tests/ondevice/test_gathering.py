@@ -191,9 +191,8 @@ def test_confidences_of_a_device_and_of_the_host_tie(monkeypatch):
 
     def erring(*sides):
         rows = look(*sides)
-        return rows._replace(
-            doubt=(rows.doubt.view(torch.int64) + torch.arange(len(target)) % 5 - 2).view(torch.float64)
-        )
+        rows.doubt = (rows.doubt.view(torch.int64) + torch.arange(len(target)) % 5 - 2).view(torch.float64)
+        return rows
 
     monkeypatch.setattr(gather, "look", erring)
     here, there = ConfidenceTable(form), ConfidenceTable(form)
