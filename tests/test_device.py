@@ -443,6 +443,7 @@ def odd_batches() -> dict[str, tuple[dict[str, Any], dict[str, Any], str]]:
         "no best": ({"preds": (slice(7, 11), -np.inf)}, {}, nowhere),
         "sums": ({"preds": (slice(7, 9), 0.1)}, {}, r"2 rows do not sum to 1 \(worst: row 507, off by 0.5\)"),
         "logits": ({"preds": (3, -2.0)}, {}, "looked like probs of a multiclass task, and now like logits"),
+        "endless": ({"preds": ((3, 1), np.inf)}, {}, "now like logits"),
         "said": ({"preds": ((3, 1), 1.5)}, {"scores": "probs"}, "not probabilities: values from"),
         "beyond": ({"target": (slice(7, 9), 5)}, {}, r"2 targets are outside the classes 0 to 4 \(5\)"),
         "below": ({"target": (7, -1)}, {}, r"1 target is outside the classes 0 to 4 \(-1\); if -1 marks rows"),

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 _MANY = 256
 """So many batches are brought together on the device."""
-_COUNTED = slice(2, 5)
-_WORST = 5
+_OFF = 4
 """A batch shows its least and largest score, how many rows are tied, without a best column, and off, how far the worst
 of these, and which that is."""
 
@@ -44,10 +43,12 @@ class Glances:
         self._rows = 0
         self._most = 0
         self._seen: list[Array] = []
+        self._told: list[Array] = []
+        self._none = torch.zeros((), dtype=torch.float64, device=self.device)
         self._targets: list[Array] = []
 
     def look(self, scores: Array, *, probs: bool) -> tuple[Array, Array]:
-        """The best column (n,) of each row of ``scores`` (n, C), and the scores on the device; unclear ones are zeros.
+        """The best column (n,) of each row of ``scores`` (n, C), and the scores on the device; unclear ones are even.
 
         ``probs``: they are taken for probabilities.
         """
@@ -59,26 +60,44 @@ class Glances:
                 return there.new_zeros(0, dtype=torch.int64), there
             top, best = there.max(dim=1)
             bad = ~(top > -inf)
-            there, top = there.masked_fill(bad[:, None], 0), top.masked_fill(bad, 0)
-            low, high = there.min().double(), top.max().double()
-            tied = none = torch.zeros_like(low)
-            if self.rereads:  # else nobody will be told
-                tied = ((there == top[:, None]).sum(dim=1) > 1).sum().double()
-            off = (none, none, none)
+            there = there.masked_fill(bad[:, None], 1 / there.shape[1] if there.is_floating_point() else 0)
+            low, high = torch.aminmax(there)
+            shown = [low.double(), high.double(), self._tied(there, top, bad), bad.sum(dtype=torch.float64)]
             if probs:
-                off = self._off(there, bad, (low >= -EDGE) & (high <= 1 + EDGE))
+                shown += self._off(there)
                 there = there.clamp(-1, 2)  # what is no probability after all must not lead to a cell that is none
-            self._seen.append(torch.stack([low, high, tied, bad.sum().double(), *off]))
+            else:
+                shown += [self._none] * 3
+            self._seen.append(torch.stack(shown))
             self._rows += len(there)
             if len(self._seen) >= _MANY:
-                self._seen, self._targets = [_together(torch.stack(self._seen))], self._targets_together()
+                self._told, self._targets = self._together(), self._targets_together()
             return best, there
 
-    def _off(self, there: Array, bad: Array, within: Array) -> tuple[Array, Array, Array]:
-        """How many rows of what lies ``within`` [0, 1] do not sum to 1, by how much the worst, and which that is."""
-        away = (there.sum(dim=1, dtype=torch.float64) - 1.0).abs_().masked_fill_(bad | ~within, 0.0)
+    def _tied(self, there: Array, top: Array, bad: Array) -> Array:
+        """How many rows have their best score more than once, where anybody will be told."""
+        if not self.rereads:
+            return self._none
+        tied: Array = ((there == top[:, None]).sum(dim=1) > 1) & ~bad
+        return tied.sum(dtype=torch.float64)
+
+    def _off(self, there: Array) -> list[Array]:
+        """How many rows do not sum to 1, by how much the worst, and which that is."""
+        away = (there.sum(dim=1, dtype=torch.float64) - 1.0).abs_()
         worst, place = away.max(dim=0)
-        return (away > self.tolerance).sum().double(), worst, place.double() + self._rows
+        return [(away > self.tolerance).sum(dtype=torch.float64), worst, place.double() + self._rows]
+
+    def _together(self) -> list[Array]:
+        """What all batches show, as one (7,): rows that are off are those of batches that lie in [0, 1]."""
+        if not self._seen:
+            return self._told
+        seen, self._seen = torch.stack(self._seen), []
+        within = (seen[:, :1] >= -EDGE) & (seen[:, 1:2] <= 1 + EDGE)
+        seen = torch.cat([seen[:, :_OFF], torch.where(within, seen[:, _OFF:], 0.0)], dim=1)
+        seen = torch.cat([seen, *(one[None] for one in self._told)])
+        worst = seen.index_select(0, seen[:, _OFF + 1].argmax()[None])
+        ends = seen[:, 0].amin()[None], seen[:, 1].amax()[None]
+        return [torch.cat([*ends, seen[:, 2 : _OFF + 1].sum(0), worst[0, _OFF + 1 :]])]
 
     def look_at_target(self, target: Array, most: int) -> Array:
         """The ``target`` (n,) int64 of rows that all lie on the device: those outside 0 … ``most`` as one of these."""
@@ -98,17 +117,13 @@ class Glances:
     def tell(self, evidence: Evidence) -> None:
         """Add what was seen to ``evidence``, and begin anew; waits for the device."""
         self.is_wanted = False
-        if not self._seen:
-            return
         with torch.inference_mode():
-            seen, targets = fetch(
-                _together(torch.stack(self._seen)),
-                *(self._targets_together() or [torch.zeros(3, dtype=torch.int64, device=self.device)]),
-            )
-        self._tell_scores(seen, evidence)
-        if self._targets:
-            self._tell_targets(targets, evidence)
-        self._seen, self._targets = [], []
+            told = [*self._together(), *self._targets_together()]
+        if not told:
+            return
+        for one, say in zip(fetch(*told), (self._tell_scores, self._tell_targets), strict=False):
+            say(one, evidence)
+        self._told, self._targets = [], []
 
     def _tell_scores(self, seen: HostArray, evidence: Evidence) -> None:
         low, high, tied, bad, off, worst, row = seen.tolist()
@@ -129,9 +144,3 @@ class Glances:
         if outside:
             found = Fault(outside, [(0, str(low if low < 0 else high))], numbered=False)
             evidence.faults.setdefault("target-range", Fault(numbered=False)).merge(found)
-
-
-def _together(seen: Array) -> Array:
-    """What several batches (B, 7) show, as one (7,)."""
-    worst = seen.index_select(0, seen[:, _WORST].argmax()[None])  # the first of equals
-    return torch.cat([seen[:, 0].amin()[None], seen[:, 1].amax()[None], seen[:, _COUNTED].sum(0), worst[0, _WORST:]])

@@ -10,6 +10,7 @@ import numpy as np
 from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults, refuse_scale
+from evalcli.metrics.arrays import is_host
 from evalcli.slicepasses import Waiting, by_name
 from evalcli.sources.labels import check_labels
 
@@ -74,6 +75,9 @@ class ClassificationPass:
 
     def count(self, labels: Labels) -> None:
         """Count the pairs of labels."""
+        if self.prepare.glances is not None and not is_host(labels.preds):
+            self.confusion.take(labels.preds, labels.target)
+            return
         self.confusion.update(labels.preds, labels.target, labels.weight, labels.repeats)
 
     def look(self, labels: Labels) -> bool:

@@ -185,6 +185,16 @@ class ConfusionCounts(LabelState):
             self.table = plus(self.table, counts[:size].reshape(self.table.shape))
             self._add_overflow(counts[size])
 
+    def take(self, preds: Array, target: Array) -> None:
+        """Count labels (N,) of a device that are known to be classes, whose number is given."""
+        if self.weighted or not self.dense:
+            self.update(preds, target)
+            return
+        self._together(LabelRows(preds, target, None, None))
+        self.rows += len(target)
+        cells = target.long() * (self.classes + 1) + (preds.long() + 1)
+        self.table = plus(self.table, count_cells(cells, self.classes * (self.classes + 1)).reshape(self.table.shape))
+
     def _count_sparse(self, batch: LabelRows) -> None:
         if not is_host(batch.preds) and batch.repeats is None:
             bad = outside_classes(batch.preds, batch.target, self.classes)

@@ -111,7 +111,7 @@ class _Bins:
         self.counts, self.confidence = _Counts(2 * state.bins, device), SumsThere(state.bins, device)
 
     def take(self, rows: RowsThere) -> None:
-        values, right = rows.confidence, rows.rank == 0
+        values, right = rows.confidence, rows.right
         if self.state.of == "positive":
             assert rows.positive is not None
             values, right = rows.positive, rows.target == 1
@@ -186,7 +186,7 @@ class _Confidences:
     def take(self, rows: RowsThere) -> None:
         form = self.state.form
         ranked = -tied(rows.doubt) if form.kind == "logits" else _stored(rows.confidence, form)
-        self.columns.add(ranked[None], rows.rank > 0)
+        self.columns.add(ranked[None], ~rows.right)
         if self.columns.is_full:
             self.settle()
 
@@ -355,9 +355,4 @@ def _stored(values: Array, form: ScoreForm) -> Array:
 
 def _bin_places(values: Array, edges: Array) -> Array:
     """The bin of each of ``values`` (…): the number of the edges below it, less one."""
-    bins = len(edges) - 1
-    places = ((values * bins).ceil_().long() - 1).clamp_(0, bins - 1)
-    places += values > edges[1:][places]  # a product may round across an edge, to either side
-    places.clamp_(max=bins - 1)
-    places -= ((values <= edges[:-1][places]) & (places > 0)).long()
-    return places
+    return torch.bucketize(values, edges[1:-1])

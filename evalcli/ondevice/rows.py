@@ -22,6 +22,7 @@ class RowsThere:
     brier: Array
     confidence: Array
     doubt: Array
+    right: Array
     rank: Array
     tied: Array
     clipped: Array | None = None
@@ -35,7 +36,7 @@ class RowsThere:
 def look(scores: Array, target: Array, form: ScoreForm) -> RowsThere:
     """All that states read of ``scores`` (n, C), or (n,) of the positive class, and ``target`` (n,) int64."""
     if form.binary:
-        positive = scores.double()
+        positive = scores.double().contiguous()
         return _PositiveLogits(positive, target) if form.kind == "logits" else _Positive(positive, target, form.eps)
     columns = scores.T.contiguous()
     return _Logits(columns, target) if form.kind == "logits" else _Probs(columns, target, form.eps)
@@ -81,6 +82,17 @@ class _Columns(RowsThere):
         self.raw = raw
 
     @cached_property
+    def _best(self) -> tuple[Array, Array]:
+        """The largest score, and the first class that has it."""
+        top, place = self.raw.max(dim=0)
+        return top, place
+
+    @cached_property
+    def right(self) -> Array:
+        """Whether the best class is the target."""
+        return self._best[1] == self.target
+
+    @cached_property
     def _ranked(self) -> tuple[Array, Array]:
         return ranks(self.raw, self.target)
 
@@ -107,7 +119,7 @@ class _Logits(_Columns):
         rest_of_wrong = over_classes(powers.masked_fill(best, 0.0)) + (best.sum(0) - 1)
         others = powers.scatter(0, self.target[None], 0.0)
         outside = over_classes(others)
-        rest = torch.where(self.rank == 0, outside, rest_of_wrong)
+        rest = torch.where(self.right, outside, rest_of_wrong)
         return _Sums(powers, others, margin, outside, rest, 1.0 + rest)
 
     @cached_property
@@ -185,7 +197,7 @@ class _Probs(_Columns):
     @cached_property
     def confidence(self) -> Array:
         """The largest probability."""
-        return self.raw.amax(0).double()
+        return self._best[0].double()
 
     @cached_property
     def doubt(self) -> Array:
@@ -206,11 +218,11 @@ class _PositiveLogits(RowsThere):
         upper, size = scores >= 0, scores.abs()
         small = torch.exp(-size)
         self.confidence, self.doubt = 1.0 / (1.0 + small), small / (1.0 + small)
-        right = upper == (target == 1)
-        self.brier = torch.where(right, self.doubt, self.confidence) ** 2
-        self.loss = torch.log1p(small) + torch.where(right, 0.0, size)
+        self.right = upper == (target == 1)
+        self.brier = torch.where(self.right, self.doubt, self.confidence) ** 2
+        self.loss = torch.log1p(small) + torch.where(self.right, 0.0, size)
         self.positive = torch.where(upper, self.confidence, self.doubt)
-        self.rank, self.tied = (~right).long(), scores == 0
+        self.rank, self.tied = (~self.right).long(), scores == 0
 
 
 class _Positive(RowsThere):
@@ -223,5 +235,6 @@ class _Positive(RowsThere):
         self.loss, self.clipped = _clipped_loss(torch.where(truth, scores, other), eps)
         self.brier = torch.where(truth, other, scores) ** 2
         self.confidence, self.doubt = torch.maximum(scores, other), torch.minimum(scores, other)
-        self.rank, self.tied = ((scores >= 0.5) != truth).long(), scores == 0.5
+        self.right = (scores >= 0.5) == truth
+        self.rank, self.tied = (~self.right).long(), scores == 0.5
         self.positive = scores

@@ -272,3 +272,18 @@ def test_numpy_and_torch_batches_mix():
     state.update(np.array([1]), np.array([1]), repeats=np.array([5]))
     assert lists(state.compute()) == ([1, 5, 1], [1, 5, 2], [1, 6, 1], 8)
     assert lists(ConfusionCounts(3).merge(state).merge(state.fresh()).compute()) == lists(state.compute())
+
+
+@pytest.mark.parametrize("classes", [3, 2000])
+def test_labels_that_were_checked_elsewhere_are_counted_as_others_are(classes):
+    rng = np.random.default_rng(classes)
+    preds, target = (torch.from_numpy(rng.integers(0, classes, 500)) for _ in range(2))
+    expected, found = ConfusionCounts(classes), ConfusionCounts(classes)
+    for start in (0, 250):
+        expected.update(preds[start : start + 250], target[start : start + 250])
+        found.take(preds[start : start + 250], target[start : start + 250].to(torch.int32))
+    assert found.rows == 500
+    for name, array in expected.state_dict().items():
+        np.testing.assert_array_equal(found.state_dict()[name], array, err_msg=name)
+    assert found.on_host().total() == 500
+    assert isinstance(found.on_host().table, np.ndarray)
