@@ -122,6 +122,16 @@ def test_the_benchmark_passes_what_keeps_its_promise_and_no_more(monkeypatch, ca
     assert exit_of(monkeypatch, holding(0.9)._replace(careful="nothing is out of order")) == 1
 
 
+def test_several_processes_print_the_same_tables(monkeypatch, capsys):
+    tests = (PairCase("alike", lambda rng: {"evalcli": rng.random()}, null=True),)
+    cases = tuple(holding(share) for share in (0.94, 0.95, 0.96))
+    printed = []
+    for options in ((), ("--workers", "2")):
+        assert exit_of(monkeypatch, *cases, options=options, tests=tests * 2) == 0
+        printed.append(capsys.readouterr().out.splitlines()[:-1])  # the last one says how long it took
+    assert printed[0] == printed[1]
+
+
 def test_small_samples_hold_nine_of_ten(monkeypatch):
     assert exit_of(monkeypatch, holding(0.91), holding(1.0), options=("--small",)) == 0
     assert exit_of(monkeypatch, holding(0.86), options=("--small",)) == 1
