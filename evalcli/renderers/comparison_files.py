@@ -264,4 +264,4 @@ def _gates(comparison: Comparison) -> str:
         value, bound = wording.compared(verdict)
         word = verdict.status if verdict.status == "pass" else f"**{markdown(verdict.status)}**"
         rows.append((markdown_name(verdict.rule), value, bound, word, markdown(verdict.reason)))
-    return table(("gate", "difference", "margin", "status", ""), "lrrll", rows) if rows else ""
+    return table(("gate", "value", "bound", "status", ""), "lrrll", rows) if rows else ""

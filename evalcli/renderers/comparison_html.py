@@ -51,7 +51,7 @@ def _gates(comparison: Comparison) -> str:
     for verdict in comparison.gates:
         compared = map(figure, wording.compared(verdict))
         rows.append([text(verdict.rule), *compared, text(verdict.status), text(verdict.reason)])
-    return table("Gates", ("gate", "difference", "margin", "status", ""), rows, (3, 4)) if rows else ""
+    return table("Gates", ("gate", "value", "bound", "status", ""), rows, (3, 4)) if rows else ""
 
 
 def _findings(comparison: Comparison) -> str:
