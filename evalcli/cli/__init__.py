@@ -120,7 +120,7 @@ def run(argv: Sequence[str]) -> ExitCode:
     except Exception as e:
         if isinstance(e, _CLICK_ERROR):
             elsewhere = is_told_by_another(os.environ)
-            return ExitCode.NO_VERDICT if elsewhere else failure.tell(_usage_error(e), as_json=as_json)
+            return ExitCode.NO_VERDICT if elsewhere else failure.tell(_usage_error(e, argv), as_json=as_json)
         return failure.tell_bug(e, as_json=as_json)
 
 
@@ -170,10 +170,9 @@ def _called(argv: Sequence[str]) -> ExitCode:
     return ExitCode.PASS if code is None else ExitCode(code)
 
 
-def _usage_error(error: Any) -> UsageError:
+def _usage_error(error: Any, argv: Sequence[str]) -> UsageError:
     """The parser's message in our form."""
-    ctx = getattr(error, "ctx", None)
-    path = ctx.command_path if ctx is not None else "evalcli"
+    path = f"evalcli {argv[0]}" if argv and argv[0] in COMMANDS else "evalcli"
     message = error.format_message().strip().rstrip(".")
     fix = f"try '{path} --help'"
     if "extra argument" in message:  # what a shell makes of report shard*.csv

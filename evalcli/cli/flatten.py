@@ -137,6 +137,9 @@ def _process(param: Any, _ctx: typer.Context, value: Any) -> Any:
         if param.required:
             raise UsageError(f"{param.metavar} is missing", fix=f"try 'evalcli {_ctx.info_name} --help'")
         return param.convert_value(None)
+    if param.param_type_name == "argument" and "" in ((value,) if isinstance(value, str) else value):
+        what = f"{param.metavar} holds an empty name"  # report "$PREDS", and the variable is not set
+        raise UsageError(what, fix=f"try 'evalcli {_ctx.info_name} --help'")
     return param.convert_value(value)
 
 

@@ -25,7 +25,8 @@ Saved = Annotated[str, Argument(metavar="REPORT.json", help="A report saved with
 def gate(saved: Saved, *, gating: GateOptions, output: OutputOptions) -> ExitCode:
     """Judge a saved report by gates, without evaluating again.
 
-    Exit code: 0 all gates pass, 1 a gate fails, 2 no verdict. Prints the report only with --format.
+    Exit code: 0 all gates pass, 1 a gate fails, 3 one is inconclusive, 2 no verdict. Prints the report only with
+    --format.
     """
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.saved import read_report

@@ -176,7 +176,7 @@ class OutputOptions:
             "-o",
             "--output",
             metavar="FILE",
-            help="Write .json, .csv, .md, .html, .txt or .evalcli (a part) as well; repeatable.",
+            help="Write .json, .csv, .md, .html, .txt, or .evalcli (a part, of report and merge) as well; repeatable.",
             rich_help_panel=_OUTPUT,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed

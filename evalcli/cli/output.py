@@ -100,6 +100,8 @@ def write_outputs(contents: Sequence[tuple[Target, str | bytes | Iterable[str]]]
 def _target(path: str, fallback: str, suffixes: Mapping[str, str]) -> Target:
     if path in _STREAMS:
         return Target(path, Path(path), fallback, direct=True)
+    if not path:
+        raise UsageError("-o has an empty name", fix="name a file")
     real = Path(path)
     try:
         real = Path(os.path.realpath(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 
 from evalcli.errors import InputError
@@ -185,8 +186,10 @@ def _inside(head: bytes, suffix: str, packed: str) -> str:
     if suffix in TENSOR_SUFFIXES:
         raise InputError(f"{packed} around tensors", fix="unpack it first; only tables are read compressed")
     named = TABLE_SUFFIXES.get(suffix)
-    if named not in (None, "txt"):
+    if named in TEXT_FORMATS:
         return str(named)
+    if named not in (None, "txt"):
+        raise InputError(f"{packed} around a {suffix} file", fix="unpack it first; only text is read compressed")
     start = _unpack_head(head, packed)
     for magic, _ in (*_MAGIC, (b"PK\x03\x04", "zip"), (b"\x80\x02", "pickle")):
         if start.startswith(magic):
@@ -221,6 +224,10 @@ def _refuse_known(path: str, head: bytes) -> None:
         raise InputError("this is HTML, a web page", fix="the download failed; fetch the file itself")
     if start.startswith((b"<?xml", b"<error")):
         raise InputError("this is XML", fix="the download failed, or save as .csv")
+    if ours := re.match(rb'\s*\{\s*"schema":\s*"evalcli\.([a-z]+)/', head):
+        judged = "; evalcli gate judges a saved report" if ours[1] == b"report" else ""
+        what = f"what evalcli said ({ours[1].decode()}), not predictions"
+        raise InputError(what, fix=f"name the file of predictions{judged}")
     if not head.strip(b"\0") and _is_zero(path):
         raise InputError("file is all zero bytes", fix="its writer crashed or it was not downloaded; write it again")
 

@@ -187,6 +187,26 @@ def test_a_character_cut_by_the_end_of_the_head_is_still_text(tmp_path):
         assert file_format(str(tmp_path / "x")) == "csv"
 
 
+@pytest.mark.parametrize("name", ["x.parquet.gz", "x.pq.zst", "x.xlsx.gz", "x.dta.gz"])
+def test_only_text_is_read_compressed(tmp_path, name):
+    data = b"PAR1 and more"
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else zstandard.compress(data))
+    with pytest.raises(InputError) as caught:
+        file_format(str(tmp_path / name))
+    packed, suffix = ("gzip" if name.endswith("gz") else "zstd"), name.split(".")[1]
+    assert caught.value.what == f"{packed} around a .{suffix} file"
+    assert caught.value.fix.startswith("unpack it first")
+
+
+@pytest.mark.parametrize(("kind", "fix"), [("report", "evalcli gate judges a saved report"), ("comparison", "")])
+def test_what_evalcli_said_is_no_prediction(tmp_path, kind, fix):
+    (tmp_path / "x.json").write_text(f'{{\n  "schema": "evalcli.{kind}/1",\n  "version": "0.1.0"\n}}\n')
+    with pytest.raises(InputError) as caught:
+        file_format(str(tmp_path / "x.json"))
+    assert caught.value.what == f"what evalcli said ({kind}), not predictions"
+    assert caught.value.fix.endswith(fix)
+
+
 @pytest.mark.parametrize("version", [114, 117, 118, 119])
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 def test_stata_files_of_every_version_without_their_suffix(tmp_path, version, byteorder):
