@@ -5,58 +5,36 @@ Shapes and types come from headers. Ranges, labels and the likely task come from
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.classification.codes import make_prepare
-from evalcli.classification.task import likely_positive
-from evalcli.decision import decide
 from evalcli.errors import EvalError
-from evalcli.evidence import Evidence
-from evalcli.faults import raise_faults
-from evalcli.layout import find_layout, is_float, plain_shape
+from evalcli.layout import is_float, plain_shape
+from evalcli.readings import LOOK_ROWS, REFUSED, one_sided, reading_of, report_command, truth_alone
 from evalcli.shell import word
 from evalcli.sources import STDIN, TENSOR_FORMATS, input_format, spoken_of, table_options
-from evalcli.sources.label_groups import Names, find_labels, find_target_labels
+from evalcli.sources.label_groups import Names, find_labels
 from evalcli.sources.labels import WHOLE_NUMBER, is_number
 from evalcli.sources.naming import ALL, choose, is_whole, only_side
 from evalcli.sources.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
-    from evalcli.layout import Layout
     from evalcli.sources.arrays import StoredArray
-    from evalcli.sources.base import Batch, Selection, Source
+    from evalcli.sources.base import Selection
     from evalcli.sources.naming import Chosen
     from evalcli.sources.table import Table
     from evalcli.sources.tables import Tables
-    from evalcli.task import Choices, Task
-
-LOOK_ROWS = 1000
-"""Rows that are looked at."""
+    from evalcli.task import Choices
 
 LOOK_BYTES = 16 << 20
 """Wide rows: fewer of them."""
 
-PASSES = 4
-"""How often the first rows may change the decision: each time one of a few signs is new."""
-
-FLAG = re.compile(
-    r"--(?:target NAME --pred NAME|pred \S+ --positive [^\s,;]+|labels a,b,c|ignore-index -?\d+|nan drop"
-    r"|scores (?:labels|probs|logits)|positive [^\s,;]+|class-axis -?1|task (?:multiclass|multilabel|regression)"
-    r"|no-header"
-    r"|delimiter \S+)"
-)
-"""What an error offers and a command can take."""
-
-REFUSED = "cannot be evaluated as it is"
 EXAMPLES = 8
 """How many distinct texts or whole numbers an entry names."""
 
@@ -176,133 +154,27 @@ def _tensor_reading(
         chosen = choose(tuple(arrays), selection, path, both=True, kind="key")
         roles = dict.fromkeys(chosen.pred, "predictions")
         roles |= {str(chosen.target): "target"} | ({chosen.weight: "weight"} if chosen.weight else {})
-    said = _alone(path, arrays, selection) or _reading(path, lambda: open_arrays(path, None, selection), choices)
+    said = one_sided(path, arrays, selection) or reading_of(path, lambda: open_arrays(path, None, selection), choices)
     return roles, *said
-
-
-def _reading(path: str, open_look: Callable[[], Source], choices: Choices) -> tuple[str, str]:
-    """What a report would make of the first rows, in words, and the command that makes it."""
-    try:
-        source = open_look()
-    except EvalError as error:
-        return _refused(path, error)
-    try:
-        return _decided(path, source, choices)
-    except EvalError as error:
-        return _refused(path, error)
-    finally:
-        source.close()
-
-
-def _alone(path: str, names: Iterable[str], selection: Selection) -> tuple[str, str] | None:
-    """The reading and the command for a file whose names speak of one side only."""
-    side = only_side(tuple(names)) if selection.pred is None and selection.target is None else None
-    return {
-        "prediction": ("predictions; the truth is missing", f"{_command(path)} TARGETS"),
-        "target": ("the truth; predictions are missing", f"evalcli report PREDS {word(path)}"),
-    }.get(side or "")
-
-
-def _truth_alone(names: Names, selection: Selection) -> tuple[str, str] | None:
-    """The reading and the command for a file that holds a column for each of several labels, and nothing else."""
-    group = find_target_labels(names, selection) if selection.pred is None else None
-    if group is None or group.labels is None:
-        return None
-    reading = f"the truth of {len(group.labels)} labels a row; predictions are missing"
-    return reading, f"evalcli report PREDS {word(names.path)}"
-
-
-def _refused(path: str, error: EvalError) -> tuple[str, str]:
-    """A report would refuse the file: why, and the flag that helps where one does."""
-    place = f"{error.path}: " if error.path and error.path != path else ""
-    flag = FLAG.search(error.fix)
-    return f"{REFUSED}: {place}{error.told}", _command(path) + (f" {flag[0]}" if flag else "")
-
-
-def _decided(path: str, source: Source, choices: Choices) -> tuple[str, str]:
-    """The decision that the first rows lead to."""
-    layout = find_layout(source.preds, source.target, choices)
-    known = Evidence()
-    for _ in range(PASSES):
-        task = decide(layout, source.preds, source.target, choices, known)
-        look, classes = _look_at(layout, choices, source, task)
-        evidence = Evidence()
-        for load in islice(source.plan(LOOK_ROWS), 1):
-            look(load(), evidence)
-        decided = decide(layout, source.preds, source.target, choices, evidence.with_(known))
-        if decided.counts_like == task.counts_like:
-            break
-        known = evidence.with_(known)
-    if layout.preds == "columns" and source.preds.columns is None and choices.labels is None:
-        names = source.target.labels or ()
-        if not {*names} <= {*decided.classes}:
-            what = f"a list of {layout.width} scores for each row, and targets such as {names[0]!r}"
-            return f"{what}: name the classes in the order of the scores", f"{_command(path)} --labels a,b,c"
-    if decided.problem is not None:
-        evidence.faults.pop("pred-fraction", None)
-    raise_faults(source, choices, classes, evidence)
-    return _in_words(decided, layout), _command(path) + _missing_flags(decided)
-
-
-def _look_at(
-    layout: Layout, choices: Choices, source: Source, task: Task
-) -> tuple[Callable[[Batch, Evidence], object], int | None]:
-    """What takes evidence from a batch, and how many classes there are if that is known."""
-    if task.family == "regression":
-        from evalcli.regression.prepare import Prepare
-
-        return Prepare(choices, layout.outputs).__call__, None
-    if task.family == "multilabel":
-        from evalcli.multilabel.prepare import make_prepare as prepare_labels
-
-        cells = prepare_labels(layout, choices, source.preds, source.target, task.classes)
-        return lambda batch, evidence: cells(batch, task, evidence), None
-    prepare = make_prepare(layout, choices, source, task.classes)
-    return lambda batch, evidence: prepare(batch, task, evidence), prepare.classes
 
 
 def _one_side(path: str, array: StoredArray | None) -> tuple[dict[str, str], str, str]:
     if array is None:
-        return {}, "nothing in it can be evaluated", _command(path)
+        return {}, "nothing in it can be evaluated", report_command(path)
     shape = plain_shape(array.shape)
     if is_float(array):  # type: ignore[arg-type]  # only its dtype is asked for
         what = f"scores {shape}, classes on axis 1 or last"
         if len(shape) == 1:
             what = "one number for each row, a score (binary) or a value (regression)"
-        return {array.name: "predictions"}, f"predictions: {what}; the truth is missing", f"{_command(path)} TARGETS"
+        return (
+            {array.name: "predictions"},
+            f"predictions: {what}; the truth is missing",
+            f"{report_command(path)} TARGETS",
+        )
     reading = "labels: the truth, or predicted labels; the other side is missing"
     if len(shape) == 2:
         reading = f"a table of labels {shape}: several labels a row, or one-hot classes; the other side is missing"
     return {array.name: "labels"}, reading, f"evalcli report PREDS {word(path)}"
-
-
-def _in_words(task: Task, layout: Layout) -> str:
-    if task.family == "regression":
-        several = f", {layout.width} outputs" if layout.preds == "values" and (layout.width or 1) > 1 else ""
-        return f"regression{several}, values on both sides" + (f"; but {task.problem.what}" if task.problem else "")
-    names = ", ".join(task.classes[:EXAMPLES]) + (", …" if len(task.classes) > EXAMPLES else "")
-    noun = "labels" if task.family == "multilabel" else "classes"
-    classes = f"{len(task.classes)} {noun} ({names})" if task.classes else "classes as counted"
-    positive = "" if task.positive is None or task.problem else f", positive {task.classes[task.positive]!r}"
-    doubt = f"; but {task.problem.what}" if task.problem else ""
-    return f"{task.kind}, {task.scores}, {classes}{positive}{doubt}"
-
-
-def _missing_flags(task: Task) -> str:
-    """What must be added before a report can be made."""
-    if task.problem is None:
-        return ""
-    if task.kind == "binary" and len(task.classes) == 2 and "--positive" in task.problem.fix:
-        return f" --positive {word(task.classes[likely_positive(task.classes)])}"
-    if "--task regression" in task.problem.fix:
-        return " --task regression"
-    if task.problem.fix.startswith("--task multilabel"):
-        return " --task multilabel"
-    return " --scores probs" if "--scores" in task.problem.fix else ""
-
-
-def _command(path: str) -> str:
-    return f"evalcli report {word(path)}"
 
 
 def _table(path: str, selection: Selection, choices: Choices) -> Inspection:
@@ -321,7 +193,7 @@ def _table(path: str, selection: Selection, choices: Choices) -> Inspection:
         if everything is not None and everything.target is None:
             roles = dict.fromkeys(everything.pred, "predictions")
             reading = f"scores of {len(roles)} classes; the truth is missing"
-            command = f"{_command(path)} TARGETS --pred '{ALL}'"
+            command = f"{report_command(path)} TARGETS --pred '{ALL}'"
         elif everything is not None:
             found = _table_reading(path, tables, replace(selection, pred=ALL), choices)
             if not found[1].startswith(REFUSED):
@@ -404,15 +276,15 @@ def _table_reading(
             roles = dict.fromkeys(found.preds.columns, "predictions") | dict.fromkeys(found.target.columns, "target")
     if roles:
         table.shorten(LOOK_ROWS)
-        return roles, *_reading(path, lambda: open_tables_as(tables, table, None, selection, checked=False), choices)
+        return roles, *reading_of(path, lambda: open_tables_as(tables, table, None, selection, checked=False), choices)
     with suppress(EvalError):
         chosen = choose(tuple(table.columns), selection, path, both=True, kind=table.noun)
         roles = dict.fromkeys(chosen.pred, "predictions")
         roles |= {str(chosen.target): "target"} | ({chosen.weight: "weight"} if chosen.weight else {})
     table.shorten(LOOK_ROWS)
     said = (
-        _alone(path, table.columns, selection)
-        or _truth_alone(several, selection)
-        or _reading(path, lambda: open_tables_as(tables, table, None, selection, checked=False), choices)
+        one_sided(path, table.columns, selection)
+        or truth_alone(several, selection)
+        or reading_of(path, lambda: open_tables_as(tables, table, None, selection, checked=False), choices)
     )
     return roles, *said
