@@ -62,6 +62,7 @@ class ConfidenceTable(ProbabilityState):
     """The top label's confidence of every row, counted, in bounded memory.
 
     Logits are told apart by one minus the confidence, so that saturated rows still differ; ``tied`` says which do not.
+    What is one number but for an error may still be rounded apart, to neighbours: those are one group, by the least.
 
     >>> from evalcli.metrics.probability import ScoreForm
     >>> state = ConfidenceTable(ScoreForm("probs", binary=True))
@@ -93,16 +94,20 @@ class ConfidenceTable(ProbabilityState):
 
     def compute(self) -> ConfidenceGroups:
         """The table so far."""
-        every, shift = self.column.bins_of((_RIGHT, _WRONG)), self.column.shift
-        shift = every.least.dtype.type(shift)
+        every, dropped = self.column.bins_of((_RIGHT, _WRONG)), self.column.shift
+        least, largest, shift = every.least, every.largest, every.least.dtype.type(dropped)
         sides = []
         for side in (_RIGHT, _WRONG):
             bins = self.column.bins(side)
-            amounts = np.zeros(len(every.least), np.float64 if self.weighted else np.int64)
-            amounts[np.searchsorted(every.least >> shift, bins.least >> shift)] = bins.values()
-            sides.append(amounts[::-1])
-        low, high = (scores_of(keys[::-1]) + _offset(self.form) for keys in (every.least, every.largest))
-        return ConfidenceGroups(low, high, *sides)
+            amounts = np.zeros(len(least), np.float64 if self.weighted else np.int64)
+            amounts[np.searchsorted(least >> shift, bins.least >> shift)] = bins.values()
+            sides.append(amounts)
+        if self.form.kind == "logits" and dropped <= _BLURRED and len(least):
+            heads = np.flatnonzero(np.diff(least, prepend=least.dtype.type(0)) > 1 << _BLURRED)
+            least = largest = least[heads]
+            sides = [np.add.reduceat(amounts, heads) for amounts in sides]
+        low, high = (scores_of(keys[::-1]) + _offset(self.form) for keys in (least, largest))
+        return ConfidenceGroups(low, high, *(amounts[::-1] for amounts in sides))
 
 
 def _bits(form: ScoreForm) -> int:
@@ -121,7 +126,7 @@ def tied(doubts: Array) -> Array:
 
     Whoever takes exponentials and adds them up, in whatever order, is off by some 1e-16 of a sum, and so may tell apart
     what is one number; this rounds to 1e-12 of it, which no one sees. Of equal doubts one in a thousand may still lie
-    where two are rounded apart.
+    where two are rounded apart, to neighbours.
 
     >>> doubt = 0.1 + 0.2
     >>> doubt == 0.3, bool(tied(np.array([doubt])) == tied(np.array([0.3])))
