@@ -327,19 +327,27 @@ def test_metric_objects_on_a_gpu(metric: str, *, moved: bool) -> None:
     assert float(half.merge(other).compute()) == pytest.approx(float(both.compute()), rel=1e-9)
 
 
+GATHERED = ["LogLoss", "ECE", "MeanRank", "AUROC", "AveragePrecision", "KS", "AURC", "ECEClasswise", "AUROCOVO"]
+
+
 @pytest.mark.gpu
-def test_updates_on_a_gpu_do_not_wait_for_it() -> None:
+@pytest.mark.parametrize("metric", ["Accuracy", "TopKAccuracy", "Brier", *GATHERED])
+@pytest.mark.parametrize("kind", ["logits", "probs"])
+def test_updates_on_a_gpu_do_not_wait_for_it(metric: str, kind: str) -> None:
     torch = cuda()
     preds, target = on(torch, sources()["logits"])
-    metric = evalcli.metrics.Accuracy().to("cuda")
-    metric.update(preds, target)
+    preds = preds.softmax(1) if kind == "probs" else preds
+    one, twice = made(metric).to("cuda"), made(metric).to("cuda")
+    one.update(preds, target)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the mode is a prototype
         torch.cuda.set_sync_debug_mode("error")
         try:
-            metric.update(preds, target)
+            one.update(preds, target)
         finally:
             torch.cuda.set_sync_debug_mode("default")
+    twice.update(torch.cat([preds, preds]), torch.cat([target, target]))
+    assert float(one.compute()) == float(twice.compute())
 
 
 @pytest.mark.gpu
@@ -373,9 +381,6 @@ def test_the_command_line_on_a_gpu(run: Any, tmp_path: Path) -> None:
         assert there.code == 0, there.stdout + there.stderr
         assert_alike(json.loads(there.stdout), json.loads(here.stdout), 1e-9)
     assert run("report", *files, "--device", "cuda:99").code == 2
-
-
-GATHERED = ["LogLoss", "ECE", "MeanRank", "AUROC", "AveragePrecision", "KS", "AURC", "ECEClasswise", "AUROCOVO"]
 
 
 @pytest.mark.parametrize("metric", GATHERED)

@@ -68,8 +68,6 @@ def _empty(
     """An empty pass; ``inside`` are the states of scores that slices have."""
     many = prepare.classes or None  # a share without a row knows no class
     confusion = ConfusionCounts(many, weighted=plan.source.weighted)
-    if prepare.device is not None:
-        confusion = confusion.to(prepare.device)
     scores = None if scoring is None else scoring.fresh()
     if scores is not None and prepare.device is not None and not plan.source.slicers and plan.source.clustered is None:
         prepare = prepare._replace(leave_scores=scores.gather_on(prepare.device))
@@ -79,6 +77,8 @@ def _empty(
         tolerance = sum_tolerance(plan.source.preds.dtype) + ROUNDING
         glances = Glances(str(prepare.device), tolerance, guessed=not known.rows, rereads=not plan.fed)
         prepare = prepare._replace(glances=glances)
+    elif prepare.device is not None:
+        confusion = confusion.to(prepare.device)  # else it follows its first batch
     weighted = plan.source.weighted
     slices: tuple[SliceStates, ...] = ()
     if plan.source.slicers:

@@ -87,7 +87,7 @@ class Running:
             core = first_core(self.setup, self.names, Sides(preds, target, weight), self._known)
             if core is None:  # no row
                 return
-            if self._device is not None and str(getattr(preds, "device", "")) != str(self._device):
+            if self._device is not None and not _lies_on(preds, self._device):
                 core.to(self._device)  # else it follows its first batch
             core.add(preds, target, weight)
             self._core = core
@@ -169,3 +169,9 @@ class Running:
         self._core = saved_core(self.setup, self.names, state) if state else None
         if self._core is not None and self._device is not None:
             self._core.to(self._device)
+
+
+def _lies_on(values: Any, device: Any) -> bool:
+    """Whether ``values`` lie on a device, which may be named without its number."""
+    where, wanted = str(getattr(values, "device", "")), str(device)
+    return wanted in {where, where.partition(":")[0]}
