@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 30
 """What keys that wait may take with each worker, on a device of 64 times as much; on others in proportion."""
 SORTED = 1 << 24
-"""Keys that are sorted at a time, unless one column has more: what is made of each takes some 60 bytes."""
+"""Keys that are sorted at a time, unless one column has more, on a device of 80 GB or more; on others in proportion."""
+_BYTES = 5 << 10
+"""Of a device's memory for each of them: what is made of one takes some 80, and eight workers share with others."""
 _SHARE = 64
 _TYPES: dict[int, tuple[Any, Any]] = {32: (torch.float32, torch.int32), 64: (torch.float64, torch.int64)}
 
@@ -66,9 +68,10 @@ class ColumnsThere:
         self.columns, self.bits = columns, bits
         self._waiting: list[_Waiting] = []
         self._bytes = 0
-        self._most = MOST_BYTES
+        self._most, self._at_once = MOST_BYTES, SORTED
         if torch.device(device).type == "cuda":
-            self._most = min(MOST_BYTES, torch.cuda.get_device_properties(device).total_memory // _SHARE)
+            memory = torch.cuda.get_device_properties(device).total_memory
+            self._most, self._at_once = min(MOST_BYTES, memory // _SHARE), min(SORTED, memory // _BYTES)
 
     def add(self, scores: Array, target: Array) -> None:
         """Let rows wait: ``scores`` (C, n), and ``target`` (n,), the number of the column whose positive a row is."""
@@ -95,7 +98,7 @@ class ColumnsThere:
         if not waiting:
             return None
         target = torch.cat([rows.target for rows in waiting])
-        step = max(1, SORTED // len(target))
+        step = max(1, self._at_once // len(target))
         wanted = None if positives is None else torch.tensor(positives, dtype=torch.int32).to(target.device)[:, None]
         found = []
         for start in range(0, len(columns), step):
