@@ -77,6 +77,34 @@ def composite(name: str, shares: Any, rows: int, *, every: bool = False) -> Call
     return draw
 
 
+def mean_of_seen(name: str, shares: Any, rows: int) -> Callable[[Rng], Drawn]:
+    """Draw a confusion matrix of which rare classes may be missing; the truth is the mean over classes that were seen.
+
+    Those of a balanced accuracy have rows of their own, all others may only have been named.
+    """
+    parsed, size = parse(name), len(shares)
+    of_class = parse("recall_macro") if name == "balanced_accuracy" else parsed
+    exact = np.asarray(of_class.entry.formula(Cells.of_matrix(shares).margins.counts, *of_class.arguments))
+
+    def draw(rng: Rng) -> Drawn:
+        matrix = rng.multinomial(rows, shares.ravel()).reshape(size, size)
+        seen = matrix.any(axis=1) if name == "balanced_accuracy" else matrix.any(axis=1) | matrix.any(axis=0)
+        return float(exact[seen].mean()), {"evalcli": CountIntervals(Cells.of_matrix(matrix), CONFIDENCE).of(parsed)}
+
+    return draw
+
+
+def largest(shares: Any, rows: int) -> Callable[[Rng], Drawn]:
+    """Draw how many rows classes with these ``shares`` have, and ask for the share of the most frequent one."""
+    parsed, truth = parse("majority_baseline"), float(max(shares)) / float(sum(shares))
+
+    def draw(rng: Rng) -> Drawn:
+        support = rng.multinomial(rows, np.asarray(shares, float) / sum(shares))
+        return truth, {"evalcli": CountIntervals(Cells.of_matrix(np.diag(support)), CONFIDENCE).of(parsed)}
+
+    return draw
+
+
 def weighted(rows: int, hard: float) -> Callable[[Rng], Drawn]:
     """Draw rows of which some weigh more; the heavy ones are wrong more often when ``hard`` is above 0."""
     truth = cache(lambda: weighted_truth(hard))

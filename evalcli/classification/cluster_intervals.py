@@ -22,6 +22,7 @@ from evalcli.uncertainty.clusters import CLUSTERS, Clusters, freedom, inflation,
 from evalcli.uncertainty.intervals import none_of, wilson
 from evalcli.uncertainty.losses import wrong_loss
 from evalcli.uncertainty.means import hall_interval
+from evalcli.uncertainty.proportions import largest_share
 from evalcli.uncertainty.quantiles import t_quantile
 from evalcli.uncertainty.surprises import Seen
 
@@ -87,6 +88,8 @@ class ClusterIntervals(Intervals):
         else:
             held = cells.preds == self._numbers.setting.task.positive
         rows = cells.n / self._clusters.inflation(held - value)
+        if name.base == "majority_baseline":
+            return largest_share(cells.margins.support, rows, self._usual)
         return wilson(value * rows, rows, self._usual)
 
     def _scored(self, name: MetricName, value: float) -> Interval | None:

@@ -22,6 +22,7 @@ from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, Interval, wilson
 from evalcli.uncertainty.losses import loss_interval
+from evalcli.uncertainty.proportions import largest_share
 
 if TYPE_CHECKING:
     from evalcli.classification.numbers import Numbers
@@ -181,6 +182,9 @@ class Intervals:
         if name.base not in SHARES_OF_ALL:
             return self._counts.of(name, value if self._of_same_counts else None)
         rows = self._numbers.total / self._mean_weight
+        if name.base == "majority_baseline":
+            support = np.asarray(self._numbers.counts.support, np.float64)
+            return largest_share(support, rows, self._confidence.critical)
         return wilson(value * rows, rows, self._confidence.critical)
 
     @property
@@ -338,8 +342,8 @@ class Intervals:
         del value
         groups = self._read(name)
         exact = name.entry.formula(groups, *name.arguments)
-        setting: dict[str, Any] = {"mean_weight": self._mean_weight, "drawn": self._draws}
-        return selective_interval(name.base, exact, groups, self._confidence, *name.arguments, **setting)
+        weight = self._mean_weight
+        return selective_interval(name.base, exact, groups, self._confidence, *name.arguments, mean_weight=weight)
 
     def _of_places(self, name: MetricName, value: float) -> Interval | None:
         """Top-k accuracies are shares; other means over the places of targets are means."""

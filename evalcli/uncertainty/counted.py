@@ -5,12 +5,14 @@ class has ten rows right and ten wrong. A bootstrap cannot draw an error that no
 too short, and of zero width for a model without an error, and the score interval takes over, a little wider where a
 handful of rows makes up its variance. Beyond ``MOST_DRAWS``
 draws, or ``MOST_CELLS`` cells for the score interval, it is the delta method: Wilson's interval for the variance that
-influences give, around the value without its bias. The method is named with each interval. How often each of them
-holds the truth is measured by ``python -m benchmarks.coverage``.
+influences give, around the value without its bias. Classes that count as 0 for want of a row raise the upper end of a
+mean over classes (``untold``). The method is named with each interval. How often each of them holds the truth is
+measured by ``python -m benchmarks.coverage``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from math import inf, isnan, sqrt
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -24,6 +26,7 @@ from evalcli.uncertainty.intervals import Confidence, Interval, by_variance, non
 from evalcli.uncertainty.measures import ALL, measure, place_of, values_of
 from evalcli.uncertainty.resampling import MOST_DRAWS, bca, replicates, skewness
 from evalcli.uncertainty.slopes import MeanOfRatios
+from evalcli.uncertainty.untold import untold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +161,9 @@ class CountIntervals:
         cells, critical = (self.cells, self._critical) if seen is None else (seen.cells, seen.critical)
         found = self._share(name, place, cells, critical)
         if found is None:
-            found = self._composite(name, place, value, self._sampled(name, place) if seen is None else seen)
+            seen = self._sampled(name, place) if seen is None else seen
+            found = self._composite(name, place, value, seen)
+            found = replace(found, high=found.high + untold(seen.of, seen.cells))
         found = found.holding(value, name.entry.low, name.entry.high)
         return found if found.width > 0.0 else self._unknown(name, value, cells, critical)
 

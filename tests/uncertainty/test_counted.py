@@ -35,7 +35,6 @@ def of(text, table=TABLE, **options):
         ("recall_weighted", 225, 259),
         ("f1_micro", 225, 259),
         ("precision_micro", 225, 259),
-        ("majority_baseline", 106, 259),
     ],
 )
 def test_shares_are_wilsons(text, right, trials):
@@ -234,3 +233,22 @@ def test_a_variance_that_rests_on_a_handful_of_rows_is_not_believed(positives, t
     wanted = score_interval(one_model(of_one, cells), centre, Z * np.sqrt(1 + 1 / (known + 1)), (-1.0, 1.0))
     found = CountIntervals(cells, positive=1).of(name)
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
+
+
+def test_the_largest_of_shares_that_are_alike_is_held():
+    """Whichever class chance favours is called the most frequent."""
+    rng, name, held, alone = np.random.default_rng(1), parse("majority_baseline"), 0, 0
+    shares = np.r_[np.full(7, 0.9 / 7), 0.1]
+    for _ in range(500):
+        support = rng.multinomial(100, shares)
+        found = CountIntervals(Cells.of_matrix(np.diag(support))).of(name)
+        assert found is not None
+        held += 0.9 / 7 in found
+        alone += 0.9 / 7 in wilson(support.max(), 100, Confidence().critical)
+    assert held >= 0.93 * 500
+    assert alone < 0.88 * 500
+
+
+def test_the_share_of_a_class_that_is_surely_the_most_frequent_is_that_of_any():
+    found = CountIntervals(Cells.of_matrix(np.diag([70, 20, 10]))).of(parse("majority_baseline"))
+    assert found == wilson(70, 100, Confidence().critical)
