@@ -17,6 +17,7 @@ TURNS = "it may turn at the truth, where both sides of the turn are held"
 FEW_WRONG = "a handful of wrong rows tells hardly how many there are, or what others cost"
 IN_ORDER = "hardly a row is out of order"
 OF_BINS = "the noise of bins, and what rows of a cluster have in common, is allowed for by its upper bound"
+FEW_ROWS = "half of its classes have five rows each, and what these leave unknown is allowed for"
 FEW_CLUSTERS = "its rarest class lies in nine clusters, and what they leave unknown is allowed for"
 TWO_MAXIMA = "the interval of each model holds what its maximum may have gained"
 
@@ -28,6 +29,7 @@ CAREFUL = {
     **dict.fromkeys(("multilabel LRAP", "multilabel macro recall, rare labels"), IN_ORDER),
     **dict.fromkeys(("macro AP, clusters of scores near 1", "defined: AUROC less average precision, 100"), IN_ORDER),
     **dict.fromkeys((f"{mean}, patients of 5" for mean in ("macro F1", "balanced accuracy")), FEW_CLUSTERS),
+    **dict.fromkeys((f"{mean}, 10 classes, half" for mean in ("macro recall", "balanced accuracy")), FEW_ROWS),
     **dict.fromkeys(("ECE, clusters of scores", "difference of multilabel ECE"), OF_BINS),
     **dict.fromkeys(("difference of ece", "difference of brier_"), OF_BINS),
     **dict.fromkeys(("difference of ks", "difference of specificity_at"), TWO_MAXIMA),

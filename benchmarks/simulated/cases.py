@@ -16,7 +16,9 @@ from benchmarks.simulated.counts import (
     clustered,
     composite,
     gate,
+    largest,
     matrix_of,
+    mean_of_seen,
     weighted,
 )
 from benchmarks.simulated.defined import OwnF1, OwnMean, binary, coins, defined, label_sets, labels, many_scores, own
@@ -64,6 +66,16 @@ from benchmarks.simulated.values import regression
 RARE = matrix_of([0.6, 0.25, 0.1, 0.03, 0.02], [0.95, 0.85, 0.8, 0.7, 0.6])
 RARE_GOOD = matrix_of([0.6, 0.25, 0.1, 0.03, 0.02], [0.95] * 5)
 VERY_RARE = matrix_of(0.6 ** np.arange(10), [0.9] * 10)
+HALF_RARE = {
+    (each, rows): matrix_of([rows / 5 - each] * 5 + [each] * 5, [0.9] * 5 + [0.8, 0.9, 0.6, 0.95, 0.7])
+    for each in (2, 5)
+    for rows in (100, 300)
+}
+"""Ten classes, half of which have so many rows each on average: shares of cells."""
+MEANS_OF_CLASSES = (
+    *(("macro recall", "recall_macro"), ("macro precision", "precision_macro"), ("macro F1", "f1_macro")),
+    ("balanced accuracy", "balanced_accuracy"),
+)
 TEN = matrix_of(np.ones(10), [0.9] * 10)
 FIVE = matrix_of(np.ones(5), [0.8] * 5)
 SKEWED = matrix_of([0.95, 0.05], [0.97, 0.7])
@@ -211,6 +223,13 @@ CASES = (
     Case("balanced accuracy, rare good classes, 300 rows", composite("balanced_accuracy", RARE_GOOD, 300, every=True)),
     Case("balanced accuracy, 5 % positive, 200 rows", composite("balanced_accuracy", SKEWED, 200)),
     Case("balanced accuracy, 10 classes, 2,000 rows", composite("balanced_accuracy", TEN, 2000)),
+    *(
+        Case(f"{title}, 10 classes, half with five rows, {rows} rows", mean_of_seen(name, HALF_RARE[5, rows], rows))
+        for title, name in MEANS_OF_CLASSES
+        for rows in (100, 300)
+    ),
+    Case("most frequent of 8 classes, 100 rows", largest([0.9 / 7] * 7 + [0.1], 100)),
+    Case("most frequent of 3 classes, 300 rows", largest([0.4, 0.33, 0.27], 300)),
     Case("MCC, 5 % positive, 200 rows", composite("mcc", SKEWED, 200, every=True)),
     Case("MCC, 5 classes, 200 rows", composite("mcc", FIVE, 200)),
     Case("MCC near 1, 200 rows", composite("mcc", GOOD, 200, every=True)),
@@ -263,6 +282,13 @@ CASES = (
     ),
     Case("accuracy at a coverage of 0.8, 500 rows", selective("accuracy_at_coverage", 500)),
     *(
+        Case(
+            f"accuracy at a coverage of {share:g}, z = {distance:g}, {rows} rows",
+            selective("accuracy_at_coverage", rows, distance, share),
+        )
+        for share, distance, rows in ((0.8, 1.0, 100), (0.8, 1.5, 200), (0.9, 0.5, 150), (0.2, 0.3, 200))
+    ),
+    *(
         Case(f"{title}, {model}, {rows:,} rows", regression(metric, model, rows))
         for title, metric, model, rows in VALUES
     ),
@@ -288,6 +314,11 @@ SMALL = (
     *(Case(f"macro F1, 5 classes, {rows} rows", composite("f1_macro", FIVE, rows)) for rows in (20, 30, 50)),
     *(Case(f"macro F1, rare classes, {rows} rows", composite("f1_macro", RARE, rows)) for rows in (50, 100)),
     Case("macro F1, 10 classes, some with 2 rows, 500 rows", composite("f1_macro", VERY_RARE, 500)),
+    *(
+        Case(f"{title}, 10 classes, half with two rows, {rows} rows", mean_of_seen(name, HALF_RARE[2, rows], rows))
+        for title, name in MEANS_OF_CLASSES
+        for rows in (100, 300)
+    ),
     *(
         Case(f"balanced accuracy, rare classes, {rows} rows", composite("balanced_accuracy", RARE, rows))
         for rows in (50, 100)

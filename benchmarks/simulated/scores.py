@@ -297,13 +297,13 @@ def operating(
     return draw
 
 
-def selective(name: str, rows: int, distance: float | None = None) -> Callable[[Rng], Drawn]:
+def selective(name: str, rows: int, distance: float | None = None, coverage: float = 0.8) -> Callable[[Rng], Drawn]:
     """Draw rows by their confidence and ask for the area under the risk–coverage curve, or a point of it.
 
     With a ``distance`` there are two normal classes, that far on either side of where they are told apart.
     """
     areas = {"aurc": aurc, "excess_aurc": excess_aurc}
-    formula, arguments = (areas[name], ()) if name in areas else (accuracy_at_coverage, (0.8,))
+    formula, arguments = (areas[name], ()) if name in areas else (accuracy_at_coverage, (coverage,))
 
     def groups(rng: Rng, size: int) -> ConfidenceGroups:
         if distance is None:

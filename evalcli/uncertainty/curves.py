@@ -1,9 +1,13 @@
-"""Intervals of what is read off a curve: partial areas, selective risk. A bootstrap over segments.
+"""Intervals of what is read off a curve: partial areas by a bootstrap over segments, selective risk by its slopes.
 
 Rows are drawn as counts of segments, each side of a segment from a Poisson distribution, and all replicates are one
 call of a formula of :mod:`evalcli.uncertainty.paths`. So that the cost does not depend on the number of scores,
 neighbouring segments are joined to at most ``MOST`` first, narrow ones at both ends of a curve; what that changes in
 the value is taken back from the interval.
+
+What is read off the risk–coverage curve draws nothing. An accuracy at a coverage is a share of rows of which it was not
+known beforehand that they are the surest: it has the delta method on Wilson's scale. A bootstrap held it in 92 %, with
+the truth below: its samples have no wrong rows but those that were seen.
 
 Areas under the risk–coverage curve draw nothing: a handful of wrong rows makes them, each of its own size, and draws
 of those rows do not know that there may be others. Held in 84 to 92 % where 95 were promised, with the truth above,
@@ -87,15 +91,14 @@ def selective_interval(
     confidence: Confidence,
     *arguments: float,
     mean_weight: float = 1.0,
-    drawn: bool = True,
 ) -> Interval | None:
-    """The same of rows by their confidence; an area never draws."""
+    """The same of rows by their confidence, of which only those up to a coverage may tell; nothing is drawn."""
     if isnan(exact.value):
         return None
     rows = float(groups.n.sum()) / mean_weight
-    sides = joined(groups.right, groups.wrong, MOST if drawn or base in _AREAS else FEW, groups.known)
-    drawn = drawn and base not in _AREAS
-    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=drawn)
+    sides = joined(groups.right, groups.wrong, MOST, groups.known)
+    rows *= 1.0 if base in _AREAS else arguments[0]
+    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=False)
 
 
 def joined(
