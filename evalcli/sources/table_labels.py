@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalcli.errors import InputError
+from evalcli.metrics.labels import HEAVIEST
 from evalcli.sources import table_columns as columns
 from evalcli.sources.labels import check_labels, names_of_numbers
 from evalcli.sources.slicing import check_size
@@ -15,12 +17,13 @@ from evalcli.sources.spooled import spool_labels
 from evalcli.sources.table_counts import MISSING, Groups, read_groups, with_names
 from evalcli.sources.table_lines import read_lines
 from evalcli.sources.table_rows import RowStream
-from evalcli.sources.table_sides import Opened
+from evalcli.sources.table_sides import Opened, odd_cells
 from evalcli.sources.table_slices import completed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalcli.metrics.arrays import HostArray
     from evalcli.sources.base import Slicer
     from evalcli.sources.spooled import SpooledLabels
     from evalcli.sources.table_columns import Reading
@@ -80,8 +83,21 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
         opened.stream = rows_singly
     if weight is not None:
         sides.check_numbers(weight, "weight")
+        _check_weights(sides, weight, groups.weight)
     opened.notes += sides.shared_key_notes()
     return opened
+
+
+def _check_weights(sides: Sides, column: Column, grouped: HostArray | None) -> None:
+    """Refuse weights that are none, while their rows are known: a group has no line."""
+    odd = 0 if grouped is None else np.count_nonzero(~((grouped >= 0) & (grouped <= HEAVIEST)))
+    if not any(sides.sums(int(odd))):
+        return
+    number = columns.score_sql(column)  # to the engine, NaN is more than any number
+    found = sides.faulty(f"NOT ({number} >= 0 AND {number} <= {HEAVIEST!r})", column)
+    what, fix = "is negative, not finite or huge", "weights must lie between 0 and 1e150"
+    told = partial(odd_cells, "weight", f"in column {column.name!r} {what}", fix, sides.table(column).path)
+    raise sides.counted("odd weight", column, found, told)
 
 
 def _are_none(sides: Sides, groups: Groups) -> bool:

@@ -31,7 +31,18 @@ if TYPE_CHECKING:
 
 CLASS_LIMIT = 2_000_000
 
-CHECKS = ("cell", "score", "lost", "gap", "target", "inexact score", "inexact target", "weight", "no weight")
+CHECKS = (
+    "cell",
+    "score",
+    "lost",
+    "gap",
+    "target",
+    "inexact score",
+    "inexact target",
+    "weight",
+    "no weight",
+    "odd weight",
+)
 """What can be wrong with rows, in the order in which one process finds it; of one kind, columns as they were chosen."""
 
 QUOTED_FORMATS = frozenset({"csv", "tsv"})

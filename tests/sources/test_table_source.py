@@ -204,7 +204,17 @@ def test_many_weights_stream_the_rows(tmp_path):
     assert all(batch.repeats is None for batch in source.batches(5000))
 
 
-@pytest.mark.parametrize(("cell", "says"), [("", "is missing"), ("x", "weight 'x' in column 'w' is not one number")])
+_ODD = "in column 'w' is negative, not finite or huge"
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("", "is missing"),
+        ("x", "weight 'x' in column 'w' is not one number"),
+        *((cell, f"weight '{cell}' {_ODD}") for cell in ("-1", "nan", "inf", "-inf", "1e200")),
+    ],
+)
 def test_a_weight_that_is_none(tmp_path, cell, says):
     path = write_csv(tmp_path / "f.csv", ["y", "pred", "w"], [("a", "a", "1"), ("a", "a", cell)])
     with pytest.raises(InputError, match=says) as caught:
