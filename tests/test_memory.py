@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,22 +19,26 @@ STATUS = Path("/proc/self/status")
 pytestmark = pytest.mark.skipif(not STATUS.exists(), reason="the peak is read from /proc")
 
 CHILD = """
-import re, sys
+import json, re, sys
 from evalcli.cli import run
-code = int(run(sys.argv[1:]))
-print(code, 1024 * int(re.search(r"VmHWM:\\s+([0-9]+) kB", open("/proc/self/status").read())[1]), file=sys.stderr)
+for command in json.loads(sys.argv[1]):
+    code = int(run(command))
+    size = re.search(r"VmHWM:\\s+([0-9]+) kB", open("/proc/self/status").read())[1]
+    print("peak:", code, 1024 * int(size), file=sys.stderr)
 """
 # getrusage would not do: its maximum begins with the memory of the process that started this one
 
 
-def peak(*args, command=("report", "-f", "json", "--ranking-budget", "4")):
+def peaks(*inputs, command=("report", "-f", "json", "--ranking-budget", "4")):
+    """The peak after each of these inputs, few rows first, one after the other in a process: what stays shows, too."""
+    every = [[*command, *map(str, files), "--workers", "2"] for files in inputs]
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, *command, *map(str, args), "--workers", "2"],
+        [sys.executable, "-c", CHILD, json.dumps(every)],
         capture_output=True, encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
-    code, size = map(int, done.stderr.split()[-2:])
-    assert code == 0, done.stderr
-    return size
+    told = [line.split()[1:] for line in done.stderr.splitlines() if line.startswith("peak: ")]
+    assert [code for code, _ in told] == ["0"] * len(inputs), done.stderr
+    return [int(size) for _, size in told]
 
 
 def write(path, rows, block):
@@ -46,6 +51,22 @@ def write(path, rows, block):
     return path
 
 
+def arrays(folder, sizes, preds, truth):
+    """Both sides with so many rows, a pair of files of each size."""
+    return [(write(folder / f"p{n}.npy", n, preds), write(folder / f"t{n}.npy", n, truth)) for n in sizes]
+
+
+def tables(folder, suffix, cells, sizes):
+    """A table of these ``cells``, in SQL, with so many rows, of each size."""
+    import duckdb
+
+    paths = [(folder / f"{rows}{suffix}",) for rows in sizes]
+    with duckdb.connect() as engine:
+        for rows, (path,) in zip(sizes, paths, strict=True):
+            engine.execute(f"COPY (SELECT {cells} FROM range({rows})) TO '{path}'")
+    return paths
+
+
 @pytest.mark.parametrize("kind", ["labels", "logits", "values"])
 def test_peak_memory_does_not_grow_with_the_rows_of_arrays(tmp_path, kind):
     rng = np.random.default_rng(0)
@@ -53,31 +74,19 @@ def test_peak_memory_does_not_grow_with_the_rows_of_arrays(tmp_path, kind):
     preds = truth if kind == "labels" else rng.normal(size=(FEW, 4)).astype(np.float32)
     if kind == "values":
         truth, preds = rng.normal(size=FEW), rng.normal(size=FEW)
-    peaks = []
-    for rows in (FEW, MANY):
-        files = write(tmp_path / "p.npy", rows, preds), write(tmp_path / "t.npy", rows, truth)
-        peaks.append(peak(*files))
-        for file in files:
-            file.unlink()
+    few, many = peaks(*arrays(tmp_path, (FEW, MANY), preds, truth))
     grown = (MANY - FEW) * (preds.itemsize * preds.size // FEW + truth.itemsize)
-    assert peaks[1] < 1.2 * peaks[0] + SLACK
-    assert peaks[1] - peaks[0] < grown / 2  # reading it whole would show
+    assert many < 1.2 * few + SLACK
+    assert many - few < grown / 2  # reading it whole would show
 
 
 @pytest.mark.parametrize(("kind", "suffix"), [("labels", ".csv"), ("scores", ".csv"), ("scores", ".parquet")])
 def test_peak_memory_does_not_grow_with_the_rows_of_a_table(tmp_path, kind, suffix):
-    import duckdb
 
     columns = "'class-' || (range * 7 % 4) AS pred" if kind == "labels" else "(range * 7 % 97) / 97.0 AS score"
     target = "'class-' || (range * 5 % 4)" if kind == "labels" else "(range * 5 % 2)"
-    peaks = []
-    for rows in (FEW, MANY // 2):
-        path = tmp_path / f"data{suffix}"
-        with duckdb.connect() as engine:
-            engine.execute(f"COPY (SELECT {columns}, {target} AS target FROM range({rows})) TO '{path}'")
-        peaks.append(peak(path))
-        path.unlink()
-    assert peaks[1] < 1.2 * peaks[0] + SLACK
+    few, many = peaks(*tables(tmp_path, suffix, f"{columns}, {target} AS target", (FEW, MANY // 2)))
+    assert many < 1.2 * few + SLACK
 
 
 def test_peak_memory_of_scores_in_large_row_groups_is_below_300_MB(tmp_path):
@@ -88,7 +97,7 @@ def test_peak_memory_of_scores_in_large_row_groups_is_below_300_MB(tmp_path):
         scores = f"SELECT range % 10 AS y, {', '.join(f'random() AS {name}' for name in names)} FROM range(600000)"
         engine.execute(f"COPY ({scores}) TO '{path}' (ROW_GROUP_SIZE 245760)")
     options = ("--scores", "logits", "--pred", "p_*", "--target", "y", "-m", "accuracy,log_loss,ece,top3_accuracy")
-    assert peak(path, *options) < 300e6
+    assert peaks([path, *options])[0] < 300e6
 
 
 @pytest.mark.parametrize(
@@ -105,15 +114,10 @@ def test_peak_memory_of_errors_does_not_grow_with_the_mistakes_of_arrays(tmp_pat
     truth = rng.integers(0, 4, FEW)
     preds = (rng.normal(size=(FEW, 4)) + 2 * np.eye(4)[truth]).astype(np.float32)  # 200,000 mistakes in a million rows
     command = ("errors", "--quiet", "-o", str(tmp_path / "out.jsonl"), "--limit", limit, *order.split())
-    peaks = []
-    for rows in (FEW, most):
-        files = write(tmp_path / "p.npy", rows, preds), write(tmp_path / "t.npy", rows, truth)
-        peaks.append(peak(*files, command=command))
-        for file in files:
-            file.unlink()
+    few, many = peaks(*arrays(tmp_path, (FEW, most), preds, truth), command=command)
     room = mistakes.COPIES * mistakes.ROW * most / 5 if (order, limit) == ("--most-confident", "all") else 0
     assert room < mistakes.ROOM  # a ranked list that fits is held whole, but as arrays: as objects it takes 300 MB
-    assert peaks[1] < 1.2 * peaks[0] + SLACK + room
+    assert many < 1.2 * few + SLACK + room
 
 
 @pytest.mark.parametrize("task", ["regression", "multilabel", "multilabel --most-confident --limit 20"])
@@ -122,11 +126,8 @@ def test_peak_memory_of_errors_does_not_grow_with_those_of_values_and_labels(tmp
     preds = rng.random((FEW, 2), np.float32)
     truth = rng.random((FEW, 2), np.float32) if task == "regression" else preds > 0.25 + rng.random((FEW, 2)) / 2
     command = ("errors", "--quiet", "-o", str(tmp_path / "out.jsonl"), "--task", *task.split())
-    peaks = []
-    for rows in (FEW // 2, 2 * FEW):
-        files = write(tmp_path / "p.npy", rows, preds), write(tmp_path / "t.npy", rows, truth)
-        peaks.append(peak(*files, command=command))
-    assert peaks[1] < 1.2 * peaks[0] + SLACK
+    few, many = peaks(*arrays(tmp_path, (FEW // 2, 2 * FEW), preds, truth), command=command)
+    assert many < 1.2 * few + SLACK
 
 
 @pytest.mark.parametrize(
@@ -134,19 +135,13 @@ def test_peak_memory_of_errors_does_not_grow_with_those_of_values_and_labels(tmp
     [("labels", ".csv", ""), ("scores", ".csv", ""), ("scores", ".parquet", "--most-confident --limit 20")],
 )
 def test_peak_memory_of_errors_does_not_grow_with_the_mistakes_of_a_table(tmp_path, kind, suffix, order):
-    import duckdb
 
     said = "'class-' || (range % 4) AS pred" if kind == "labels" else "(range * 7 % 97) / 97.0 AS score"
     target = (
         "'class-' || (range % (4 + (range % 5 = 0)::INT) % 4)" if kind == "labels" else "(range * 7 % 97 > 60)::INT"
     )
     command = ("errors", "--quiet", "-o", str(tmp_path / "out.csv"), "--show", "note", *order.split())
-    peaks = []
-    for rows in (FEW // 4, FEW):
-        path = tmp_path / f"data{suffix}"
-        with duckdb.connect() as engine:
-            cells = f"{said}, {target} AS target, range AS id, 'some words ' || range AS note"
-            engine.execute(f"COPY (SELECT {cells} FROM range({rows})) TO '{path}'")
-        peaks.append(peak(path, command=command))
-        path.unlink()
-    assert peaks[1] < 1.2 * peaks[0] + SLACK
+    cells = f"{said}, {target} AS target, range AS id, 'some words ' || range AS note"
+    paths = tables(tmp_path, suffix, cells, (FEW // 4, FEW))
+    few, many = peaks(*paths, command=command)
+    assert many < 1.2 * few + SLACK
