@@ -30,14 +30,14 @@ BATCH_BYTES = 8 << 20
 MOST_WORKERS = 8
 """Without ``--workers``: more readers than this contend for memory bandwidth before they help."""
 
-GPU_FROM = 32 << 30
+GPU_FROM = 8 << 30
 """So many bytes of wide scores take as long on the host as on a GPU with its start, where labels alone are asked for.
-Measured on 2026-11-26 on an H200 with 16 cores: 3 s to start, and 4 GB of (1M, 1000) float32 in 1.7 s against 2.2 s on
-the host. Narrow scores were never faster there."""
+Measured on 2026-11-27 on an H200 with 16 cores: 2 s to start, then 0.22 s for each GB of (1M, 1000) float32 against
+0.52 s on the host. Narrow scores were never faster there."""
 
-GPU_FROM_SCORED = 1 << 30
-"""The same where scores are read from all sides. Measured on 2026-11-27 on such a machine: 5 s to start, and a report
-of all metrics of (10M, 10) float32 in 7.3 s against 5.4 s on the host, of (40M, 10) in 7.2 s against 11.4 s."""
+GPU_FROM_SCORED = 512 << 20
+"""The same where scores are read from all sides. Measured on that day and machine: a report of all metrics of (10M, 10)
+float32, 400 MB, in 3.5 s against 3.9 s on the host, of (40M, 10) in 3.8 s against 7.8 s."""
 
 WIDE = 64
 """Columns from which scores are wide."""
@@ -117,7 +117,8 @@ def place(execution: Execution, scores: int = 0, least: int = GPU_FROM) -> Place
         import torch
 
         if torch.cuda.is_available():
-            return Placement("torch", _own_gpu(), f"{scores >> 30} GiB of scores are worth the start of a GPU")
+            amount = f"{scores >> 30} GiB" if scores >> 30 else f"{scores >> 20} MiB"
+            return Placement("torch", _own_gpu(), f"{amount} of scores are worth the start of a GPU")
     if device in {"auto", "cpu"} and backend in {"auto", "numpy"}:
         return Placement("numpy", "cpu", "numpy starts fastest" if backend == "auto" else "asked for")
     import torch

@@ -201,12 +201,12 @@ def test_only_a_lot_of_wide_scores_is_worth_the_start_of_a_gpu(monkeypatch, tmp_
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(engine, "GPU_NODE", str(tmp_path))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert place(Execution(), engine.GPU_FROM) == ("torch", "cuda:0", "32 GiB of scores are worth the start of a GPU")
+    assert place(Execution(), engine.GPU_FROM) == ("torch", "cuda:0", "8 GiB of scores are worth the start of a GPU")
     assert place(Execution(), engine.GPU_FROM - 1).backend == "numpy"
     assert place(Execution(device="cpu"), engine.GPU_FROM).backend == "numpy"
     assert place(Execution(backend="numpy"), engine.GPU_FROM).backend == "numpy"
     scored = place(Execution(), engine.GPU_FROM_SCORED, engine.GPU_FROM_SCORED)
-    assert scored == ("torch", "cuda:0", "1 GiB of scores are worth the start of a GPU")
+    assert scored == ("torch", "cuda:0", "512 MiB of scores are worth the start of a GPU")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for rank, device in (("1", "cuda:1"), ("2", "cuda:0")):  # each rank of a machine takes a GPU of its own
         monkeypatch.setenv("LOCAL_RANK", rank)
