@@ -121,7 +121,7 @@ class Ranking:
 
     @property
     def sum_rounding(self) -> float:
-        """What a sum over segments may be off by: terms are added up by halves."""
+        """What a sum over segments may be off by: terms are added up pairwise, in blocks of 128, or by halves."""
         return 0.0 if self.exact else self.rounding + SUM_ROUNDING
 
 
@@ -152,13 +152,13 @@ def _made(ranking: Ranking) -> Iterator[Block]:
 _Terms: TypeAlias = "Callable[[Block], tuple[HostArray, HostArray]]"
 
 
-def _sums(ranking: Ranking, terms: _Terms) -> tuple[float, float]:
+def _sums(ranking: Ranking, terms: _Terms, total: Callable[[Any], Any] | None = None) -> tuple[float, float]:
     """The sums over all segments of what ``terms`` gives for the worst and for the best path."""
     low, high = [], []
     for block in _blocks(ranking):
         worst, best = terms(block)
-        low.append(float(added(worst)))
-        high.append(low[-1] if best is worst else float(added(best)))
+        low.append(float(worst.sum() if total is None else total(worst)))
+        high.append(low[-1] if best is worst else float(best.sum() if total is None else total(best)))
     return math.fsum(low), math.fsum(high)
 
 
@@ -283,7 +283,7 @@ def average_precision(ranking: Ranking) -> Certified:
     if not ranking.defined:
         return UNDEFINED
     unit = 1.0 if ranking.counted else 0.0
-    low, high = _sums(ranking, lambda block: precisions(block, unit))
+    low, high = _sums(ranking, lambda block: precisions(block, unit), added)  # as a device adds up, to the bit
     return mean_precision(low, high, ranking.positives, ranking.negatives, slack=ranking.sum_rounding)
 
 

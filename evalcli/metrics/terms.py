@@ -50,7 +50,8 @@ def added(terms: Array) -> Array:
     while size > 1:
         half = 1 << ((size - 1).bit_length() - 1)
         paired = terms[..., : size - half] + terms[..., half:]
-        terms = namespace(terms).concat([paired, terms[..., size - half : half]], axis=-1)
+        alone = terms[..., size - half : half]
+        terms = namespace(terms).concat([paired, alone], axis=-1) if size < 2 * half else paired
         size = half
     return terms[..., 0] if size else terms.sum(-1)
 
