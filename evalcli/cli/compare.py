@@ -127,6 +127,7 @@ def compare(
     question = Question(
         deciding.names(extras), rules.metrics, deciding.sure(), comparing.flips(),
         by_id=inputs.id is not None, least=rules.least, definitions=extras.definitions, own=extras.own,
+        gated=rules.gated,
     )  # fmt: skip
     choices, execution = deciding.choices(), executing.execution()
     read = (*files.paths, comparing.targets, deciding.labels, deciding.threshold_path, output.config)
@@ -185,10 +186,11 @@ def _report_of(
     chosen = replace(asked.wanted, pred=side.pred, id=None if one_file else asked.wanted.id)
     task, positive = comparison.task, comparison.positive or asked.choices.positive
     choices = replace(asked.choices, task=task, positive=positive, confidence=question.confidence)
+    names = tuple(name for name in question.gated if comparison.metric(name) is not None)
     kept: list[Measured] = []
     with closing(open_source(side.preds, side.targets, chosen, progress.share)) as source:
         found = evaluate(
-            source, choices, asked.execution, question.also or None, progress,
+            source, choices, asked.execution, names or None, progress,
             also=question.read, own=question.own, kept=kept.append,
         )  # fmt: skip
     return asked.extras.defined(found, *kept)

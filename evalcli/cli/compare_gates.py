@@ -141,11 +141,17 @@ class Rules:
 
     @property
     def metrics(self) -> "tuple[str, ...]":
-        """The metrics of the registry that they read."""
-        from evalcli.comparing.alone import metrics_of
-        from evalcli.comparing.margins import metrics_of as metrics_between
+        """The metrics of the registry whose differences they read."""
+        from evalcli.comparing.margins import metrics_of
 
-        return tuple(dict.fromkeys((*metrics_of(self.bounds), *metrics_between(self.margins))))
+        return metrics_of(self.margins)
+
+    @property
+    def gated(self) -> "tuple[str, ...]":
+        """The metrics of the registry that they read of single models."""
+        from evalcli.comparing.alone import metrics_of
+
+        return metrics_of(self.bounds)
 
     @property
     def slicers(self) -> "tuple[str, ...]":

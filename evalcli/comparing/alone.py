@@ -14,7 +14,7 @@ from evalcli.comparing.data import NAMES
 from evalcli.errors import UsageError
 from evalcli.gates import Rule, judge, parse_rule, parse_rules
 from evalcli.metrics.registry import is_registered, parse
-from evalcli.report import Report, SliceRow, Value, Verdict
+from evalcli.report import ClassRow, Report, SliceRow, Value, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -135,6 +135,7 @@ def alone_of(comparison: Comparison, place: int) -> Report:
         weighted=comparison.weighted,
         classes=comparison.classes,
         metrics=dict(_values(rows, place)),
+        per_class=[ClassRow(name, 0, 0, {}) for name in comparison.classes],
         positive=comparison.positive,
         slices=tuple(
             SliceRow(row.by, row.value, row.n, dict(_values(row.metrics.values(), place)))

@@ -14,11 +14,12 @@ from evalcli.decision import decide
 from evalcli.engine import place
 from evalcli.errors import UsageError
 from evalcli.layout import find_layout
-from evalcli.metrics.registry import parse
+from evalcli.metrics.registry import check_task, parse
 from evalcli.sources.labels import class_order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
+    from typing import Any
 
     from evalcli.comparing.question import Question
     from evalcli.engine import Execution
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
     from evalcli.sources.base import Source
     from evalcli.task import Choices, Task
+
+    Values = Callable[[MetricName], Any]
 
 COUNTED = {
     "binary": ("accuracy", "precision", "recall", "f1", "mcc"),
@@ -52,6 +55,8 @@ class Member(Plan):
     """The metrics to compare; ``None`` for the usual ones."""
     scored_too: bool = True
     """Whether all models have scores, so that these are compared as well."""
+    gated: tuple[str, ...] = ()
+    """Metrics that gates read, which call missing what the task does not have."""
 
     def names(self, kind: str) -> tuple[MetricName, ...]:
         """The metrics to compare if the task is of this ``kind``."""
@@ -61,7 +66,8 @@ class Member(Plan):
             wide = kind == "multiclass" and (self.layout.width or 2) > _RANKED_CLASSES
             if self.scored_too:
                 names += tuple(name for name in SCORED.get(kind, ()) if not (wide and name.endswith("_macro")))
-        return tuple(map(parse, dict.fromkeys((*names, *self.also))))
+        gated = (name for name in self.gated if has_task(parse(name), kind))
+        return tuple(map(parse, dict.fromkeys((*names, *self.also, *gated))))
 
     def decide(self, evidence: Evidence) -> Task:
         """The decision that this evidence supports, once all texts are known."""
@@ -71,6 +77,32 @@ class Member(Plan):
         elif self.texts and preds.labels is not None:
             preds = replace(preds, labels=self.texts)
         return decide(self.layout, preds, target, self.choices, evidence)
+
+
+def has_task(name: MetricName, kind: str) -> bool:
+    """Whether tasks of this ``kind`` have a metric."""
+    try:
+        check_task(name, kind)
+    except UsageError:
+        return False
+    return True
+
+
+def known_of(names: Sequence[MetricName], gated: Collection[str], values: Sequence[Values]) -> tuple[MetricName, ...]:
+    """The metrics ``names`` but for those that only gates read, and of which one of the models has no value.
+
+    ``values`` are, model by model, what gives the value of a metric, or says why the task does not have it.
+    """
+    return tuple(name for name in names if str(name) not in gated or all(has_value(name, each) for each in values))
+
+
+def has_value(name: MetricName, value: Values) -> bool:
+    """Whether what the classes are, and whether there are scores, lets a metric have a value, undefined or not."""
+    try:
+        value(name)
+    except UsageError:
+        return False
+    return True
 
 
 def unite(members: Sequence[Member]) -> tuple[Member, ...]:
@@ -156,6 +188,7 @@ def members_of(
                 processes=execution.processes,
                 chosen=question.metrics,
                 scored_too=scored,
+                gated=question.gated,
             )
             for source, layout in zip(sources, layouts, strict=True)
         ]

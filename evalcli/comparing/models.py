@@ -15,7 +15,7 @@ from evalcli.comparing.beyond import At, Beyond
 from evalcli.comparing.class_moves import ClassMoves
 from evalcli.comparing.differences import CountDifferences, verdicts
 from evalcli.comparing.joint import BROKEN, FIXED
-from evalcli.comparing.members import members_of
+from evalcli.comparing.members import known_of, members_of
 from evalcli.comparing.passes import count_together
 from evalcli.comparing.rows import Together
 from evalcli.comparing.sides import (
@@ -131,6 +131,7 @@ class _Comparing:
         self.every = every_class(self.task, self.numbers)
         scored = all(each.scores is not None for each in self.numbers)
         names = self.question.names(self.members[0], self.task.kind, scored=scored)
+        names = known_of(names, self.question.spare, [each.value for each in self.numbers])
         workers = self.members[0].workers if scored else 1
         whole = _Measured.of(self.counted, self.numbers, names, workers)
         two = len(self.sources) == 2

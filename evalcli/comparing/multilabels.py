@@ -18,6 +18,7 @@ from evalcli.comparing.label_flips import IN_VAIN
 from evalcli.comparing.label_moves import LabelMoves
 from evalcli.comparing.label_rows import LabelNumbers
 from evalcli.comparing.labelled import LabelDifferences, Looked
+from evalcli.comparing.members import known_of
 from evalcli.comparing.sides import (
     SAME_ANSWERS,
     best_of,
@@ -148,7 +149,8 @@ class LabelComparing:
         scored = all(one.scored is not None for one in self.numbers)
         asked = {*(self.question.metrics or ()), *self.question.beyond}
         names = self.members[0].names("multilabel")
-        return tuple(name for name in names if scored or not name.entry.needs_scores or str(name) in asked)
+        names = tuple(name for name in names if scored or not name.entry.needs_scores or str(name) in asked)
+        return known_of(names, self.question.spare, [one.value for one in self.numbers])
 
     def _of_labels(self, differences: LabelDifferences, look: LabelLook) -> Iterator[data.ClassRow]:
         """The usual metrics of every label; Holm goes over the labels, metric by metric."""

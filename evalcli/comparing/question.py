@@ -48,6 +48,8 @@ class Question:
     """Metrics that are computed from others."""
     own: tuple[OwnMetric, ...] = ()
     """Metrics of the user's own."""
+    gated: tuple[str, ...] = ()
+    """Further metrics, of bounds on single models, which call missing what the models do not have."""
 
     @property
     def texts(self) -> dict[str, str]:
@@ -72,6 +74,11 @@ class Question:
         asked = {*(self.metrics or ()), *self.beyond}
         return tuple(name for name in member.names(kind) if scored or not name.entry.needs_scores or str(name) in asked)
 
+    @property
+    def spare(self) -> frozenset[str]:
+        """The metrics that nothing but such bounds asks for."""
+        return frozenset(self.gated) - {*(self.metrics or ()), *self.beyond}
+
     def shown(self, member: Member, kind: str) -> frozenset[str]:
         """The metrics of the registry that a comparison of this task has rows for."""
         return frozenset(map(str, replace(member, also=self.also).names(kind)))
@@ -87,7 +94,7 @@ class Question:
         for one in self.definitions:
             if one.name in own:
                 raise UsageError(f"two metrics are called {one.name!r}", fix="give one of them another name")
-        for text in (*(self.metrics or ()), *self.beyond):
+        for text in (*(self.metrics or ()), *self.beyond, *self.gated):
             name = parse(text)
             if name.slice_by is not None or name.entry.reads == "slices":
                 fix = f"say --by {word(name.slice_by or '')}, and name the metric alone"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli import evaluation
 from evalcli.comparing.data import NAMES
 from evalcli.comparing.defined import defined_of, rows_of
+from evalcli.comparing.label_rows import LabelNumbers
 from evalcli.comparing.looks import table_of
+from evalcli.comparing.members import known_of
 from evalcli.comparing.models import numbers_of as class_numbers
 from evalcli.comparing.owned import about_failures, finite, numbers_of
 from evalcli.definitions import with_definitions
@@ -19,7 +21,7 @@ from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.surprises import SURPRISES, Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from evalcli.comparing.defined import Compared
     from evalcli.comparing.members import Member
@@ -55,6 +57,7 @@ def told_by_reports(
     """The values and intervals of a report on each sample."""
     tasks = [outcome.task for outcome, _ in counted]
     names = question.names(members[0], tasks[0].kind, scored=all(task.scores != "labels" for task in tasks))
+    names = known_of(names, question.spare, [_values(outcome) for outcome, _ in counted])
     measured = [
         Measured(replace(member, asked=tuple(map(str, names)), also=()), *each)
         for member, each in zip(members, counted, strict=True)
@@ -74,6 +77,16 @@ def told_by_reports(
     clustered = _together(reports)
     seen = [_seen(names, outcome, question.confidence) for outcome, _ in counted]
     return _beside_own(Told(shown, values, intervals, classes, clustered, seen), question.own, own)
+
+
+def _values(outcome: Outcome) -> Callable[[MetricName], Any]:
+    """What gives the value of a metric of one sample, or says why its classes do not have it."""
+    task = outcome.task
+    if task.family == "regression":
+        return str
+    if task.family == "multilabel":
+        return LabelNumbers.of(outcome.gathered, task.classes).value
+    return class_numbers(outcome.gathered, task).value
 
 
 def with_own(members: tuple[Member, ...], question: Question) -> tuple[Member, ...]:

@@ -350,3 +350,18 @@ def test_an_interval_of_other_rows_than_those_compared_judges_nothing(run, files
     done = run(*args, "--max", "rmse=0.2", "--gate-on", "interval")
     assert done.code == 2
     assert "its interval is of 400 rows, and 398 are compared" in " ".join(done.stderr.split())
+
+
+def test_what_the_models_do_not_have_is_missing_as_in_a_report(run, files):
+    """And the comparison is told all the same: a configuration may hold gates that are about something else."""
+    gates = ("--min", "auroc=0.5", "--min", "rmse=1", "--min", "recall[eggs]=0.5", "--min", "accuracy=0.7")
+    args = (*gates, "--positive", "spam", "-f", "json")
+    found = [
+        run("compare", "whole_a.csv", "whole_b.csv", *args),
+        run("compare", "whole_a.csv", "whole_b.csv", *args, "--independent"),
+        run("report", "whole_b.csv", *args),
+    ]
+    assert {one.code for one in found} == {2}
+    told = [[(one["status"], one.get("reason", "")) for one in json.loads(each.stdout)["gates"]] for each in found]
+    assert [status for status, _ in told[0]] == ["missing", "missing", "missing", "pass"]
+    assert told[0] == told[1] == told[2]
