@@ -56,7 +56,7 @@ class Fault:
             place = place_of(row) if self.numbered else ""
             shown.append(": ".join(filter(None, (place, text))))
         more = self.count > len(self.first) if self.numbered else len(self.first) == SHOWN
-        return ", ".join(shown) + (", …" if more else "")
+        return ", ".join(dict.fromkeys(shown)) + (", …" if more else "")  # elements of one row may be alike
 
 
 def _faults_from(text: bytes) -> dict[str, Fault]:

@@ -63,7 +63,7 @@ def _settings(file: Path, name: str, command: str, *, found: bool = False) -> Se
     import tomllib
 
     try:
-        document = tomllib.loads(data.decode("utf-8"))
+        document = tomllib.loads(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as e:
         raise InputError(f"not TOML: {e}", path=name) from e
     tool = document.get("tool")
@@ -108,7 +108,9 @@ def _values(table: dict[str, Any], command: str, file: Path, name: str) -> dict[
             _refuse_unknown(inner, known, f"{key}.", name)
             special |= inner if key == command else {}
         else:
-            _refuse_unknown({option: value}, known | set(COMMANDS), "", name)
+            if key in COMMANDS and option not in known:
+                raise UsageError(f"the key {key!r} is a command's, and no table", fix=f"as in [{key}]", path=name)
+            _refuse_unknown({option: value}, known, "", name)
             values[option] = value
     return {option: _placed(option, value, file.parent) for option, value in (values | special).items()}
 

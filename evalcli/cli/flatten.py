@@ -162,8 +162,8 @@ def convert(param: Any, how: Spelling, value: Any) -> Any:
         if not isinstance(value, bool):
             raise UsageError(f"{name} is {value!r}, not true or false")
         return value
-    if isinstance(value, list) and all(isinstance(one, str) and "," not in one for one in value):
-        value = ",".join(value)  # labels = ["cat", "dog"]
+    if isinstance(value, list) and all(type(one) in {str, int} and "," not in str(one) for one in value):
+        value = ",".join(map(str, value))  # labels = ["cat", "dog"], topk = [1, 3]
     text = _text(name, value)
     if how.choices:
         if text not in how.choices:

@@ -46,14 +46,14 @@ def _labels_in(path: Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as e:
         reason = "not UTF-8 text" if isinstance(e, UnicodeDecodeError) else (e.strerror or str(e)).lower()
         raise InputError(f"cannot be read as class names: {reason}", path=str(path)) from e
-    if text.lstrip().startswith("["):
+    if text.lstrip().startswith("[") or path.suffix == ".json":
         try:
             names = json.loads(text)
         except (ValueError, RecursionError):
             names = None
         if isinstance(names, list) and all(isinstance(name, str) for name in names):
             return tuple(names)
-        if path.suffix == ".json":
+        if isinstance(names, list) or path.suffix == ".json":
             raise InputError("not a JSON list of texts", fix='write it like ["cat", "dog"]', path=str(path))
     lines = text.replace("\r\n", "\n").split("\n")
     return tuple(lines[:-1] if lines[-1] == "" else lines)

@@ -135,6 +135,8 @@ def test_options_of_other_commands_are_passed_over(
         ("[tool.evalcli]\nmin = { nope = 0.5 }\n", "names no metric"),
         ("[tool]\n# tool.evalcli\nevalcli = 3\n", "[tool.evalcli] is not a table"),
         ("[tool.evalcli\n", "not TOML"),
+        ("[tool.evalcli]\nreport = 3\n", "the key 'report' is a command's, and no table; as in [report]"),
+        ("[tool.evalcli]\ntopk = [1, true]\n", "--topk cannot be [1, True]"),
     ],
 )
 def test_a_configuration_that_cannot_be_meant_is_named(
@@ -197,6 +199,14 @@ def test_what_gates_judge_may_be_configured(
     assert run(*options, "--gate-on", "point").code == 0
     (tmp_path / "pyproject.toml").write_text("[tool.evalcli]\n")
     assert run(*options).code == 0
+
+
+def test_a_configuration_may_begin_with_a_byte_order_mark_and_list_numbers(
+    run: Callable[..., Any], work: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbftopk = [1, 3]\n")
+    assert run("report", "p.csv", "--config", "c.toml").code == 0
+    assert work.calls[0]["choices"].topk == (1, 3)
 
 
 def test_a_working_folder_that_is_gone_is_said(

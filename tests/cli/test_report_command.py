@@ -185,7 +185,9 @@ def test_labels_come_from_a_file_exactly(
     assert work.calls[0]["choices"].labels == names
 
 
-@pytest.mark.parametrize(("name", "content"), [("n.json", b"[1, 2]"), ("n.txt", b"\xff\xfe")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("n.json", b"[1, 2]"), ("n.json", b'{"0": "cat"}'), ("n", b"[1, 2]"), ("n.txt", b"\xff\xfe")]
+)
 def test_a_labels_file_that_holds_no_names_is_refused(
     run: Callable[..., Any], work: Any, tmp_path: Path, name: str, content: bytes
 ) -> None:
