@@ -28,8 +28,13 @@ class Result:
 
 
 def pytest_configure() -> None:
-    """Ctrl-C interrupts, also where a shell started the tests in the background and had them ignore it."""
+    """Ctrl-C interrupts, also where a shell started the tests in the background and had them ignore it.
+
+    Where tests run on every core, torch has one thread in each: more of them wait for one another, and busily.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.hookimpl(wrapper=True)
