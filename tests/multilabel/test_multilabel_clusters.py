@@ -192,7 +192,7 @@ def test_nothing_depends_on_batches_workers_or_order(clusters):
     weight = np.random.default_rng(0).random(len(target))
     whole = evaluated(scores, target, cluster, weight=weight)
     order = np.random.default_rng(1).permutation(len(target))
-    options = {"weight": weight[order], "batch_size": 17, "workers": 3}
+    options = {"weight": weight[order], "batch_size": 61, "workers": 3}
     parts = evaluated(scores[order], target[order], cluster[order], **options)
     assert values_of(parts) == values_of(whole)
     assert parts.clustered == whole.clustered
