@@ -130,7 +130,7 @@ def _dot(left: Array, right: Array) -> tuple[Array, Array]:
 
 def _segments(entries: Entries) -> _Segments:
     """As the host makes them of two sides: a bin of both is one segment, unless their order is certain."""
-    columns, room = entries.least.shape
+    room = entries.least.shape[1]
     is_held = entries.amounts > 0
     bins = entries.least >> entries.shift[:, None]
     bins = torch.where(is_held, bins, torch.iinfo(bins.dtype).max)
@@ -147,19 +147,20 @@ def _segments(entries: Entries) -> _Segments:
     place = (is_held & ~follows).cumsum(1) - 1
     place += _padded(swapped, at_end=True).long() - _padded(swapped).long()
     count = (is_held & ~follows).sum(1, keepdim=True)
-    place = torch.where(is_held, count - 1 - place, room)
+    empty = torch.arange(room, device=place.device)  # behind them, one for each: threads that share one would wait
+    place = torch.where(is_held, count - 1 - place, empty)
     partner = torch.cat([least[:, 1:], least[:, -1:]], 1)
     score = torch.where(follows, 0, torch.where(leads, torch.minimum(least, partner), least))
 
     def placed(values: Array) -> Array:
-        return values.new_zeros((columns, room + 1)).scatter_add_(1, place, values)[:, :room]
+        return torch.zeros_like(values).scatter_add_(1, place, values)
 
     return _Segments(
         placed(score),
         placed(amounts * positive),
         placed(amounts * ~positive),
-        placed(_padded(merged & ~one_key, at_end=True).to(torch.uint8)) > 0,
-        placed((positive & (least != largest)).to(torch.uint8)) > 0,
+        placed(_padded(merged & ~one_key, at_end=True).int()) > 0,
+        placed((positive & (least != largest)).int()) > 0,
     )
 
 
