@@ -472,9 +472,11 @@ def test_what_is_wrong_with_a_batch_is_told_in_the_end(metric: str, name: str, m
     for _ in range(2):  # it stays wrong
         with pytest.raises(EvalError, match=says):
             one.compute()
-    other = copy.deepcopy(one)
-    with pytest.raises(EvalError, match=says):
-        other.compute()
+    other, saved = copy.deepcopy(one), made(metric, **options)
+    saved.load_state_dict(one.state_dict())
+    for again in (other, saved):
+        with pytest.raises(EvalError, match=says):
+            again.compute()
     one.reset()
     one.update(odd["preds"][1000:], odd["target"][1000:])
     assert float(one.compute()) > 0
