@@ -32,6 +32,7 @@ from evalcli.uncertainty.jackknife import bounded_interval
 from evalcli.uncertainty.losses import loss_interval, wrong_loss
 from evalcli.uncertainty.proportions import SHARES, of_margins
 from evalcli.uncertainty.slopes import RATIOS, ratio_of
+from evalcli.uncertainty.untold import untold_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,7 +162,13 @@ class Intervals(RankIntervals):
         return kinds
 
     def _over_labels(self, name: MetricName, ratio: Ratio, value: float) -> Interval | None:
-        """That of a macro or a weighted mean over labels; one that is 0/0 counts as 0."""
+        """That of a macro or a weighted mean over labels; one that is 0/0 counts as 0, and may be what others are."""
+        found = self._over_told(name, ratio, value)
+        more = untold_of(ratio, self._weights(name), self._margins, 1.0)
+        return found if found is None or not more else replace(found, high=min(found.high + more, 1.0))
+
+    def _over_told(self, name: MetricName, ratio: Ratio, value: float) -> Interval | None:
+        """That of what rows tell of it."""
         weights, (own, bottom) = self._weights(name), self._ratios(ratio)
         known = (weights > 0.0) & (bottom > 0.0)
         places = np.flatnonzero(known).tolist()

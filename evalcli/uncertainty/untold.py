@@ -5,8 +5,9 @@ two rows on average that is so in 13 % of samples, and the mean is too low by wh
 which some were so rare the macro recall was held in 88 to 92 %, with the truth above. So the upper end lies higher by
 what the other classes have on average.
 
-Whether such a class occurs at all nobody has seen. What was not seen is told by what was seen rarely: no more of them
-are taken to occur than there are classes with a handful of rows.
+Whether a class without a row occurs at all nobody has seen. What was not seen is told by what was seen rarely: no more
+of them are taken to occur than there are classes with a handful of rows. A class that occurs and was never named may be
+named in another sample where it has a handful of rows; where it has more, the model does not name it.
 
 Source: Good 1953, The population frequencies of species and the estimation of population parameters.
 """
@@ -21,8 +22,9 @@ from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.slopes import MeanOfRatios
 
 if TYPE_CHECKING:
-    from evalcli.uncertainty.cells import Cells
-    from evalcli.uncertainty.slopes import Measure
+    from evalcli.metrics.arrays import HostArray
+    from evalcli.uncertainty.cells import Cells, Margins
+    from evalcli.uncertainty.slopes import Measure, Ratio
 
 _HANDFUL = 5.0
 """Rows of equal weight: of a class that has as many on average one sample of 150 has none."""
@@ -40,14 +42,22 @@ def untold(of: Measure, cells: Cells) -> float:
     """
     if not isinstance(of, MeanOfRatios):
         return 0.0
-    margins = cells.margins
-    below = of.ratio.bottom.of(margins)
-    weights = margins.support / max(float(margins.support.sum()), 1e-300) if of.weights is None else of.weights
+    support = cells.margins.support
+    weights = support / max(float(support.sum()), 1e-300) if of.weights is None else of.weights
+    return untold_of(of.ratio, weights, cells.margins, float(cells.spread.n) / cells.n)
+
+
+def untold_of(ratio: Ratio, weights: HostArray, margins: Margins, row: float) -> float:
+    """The same of the mean of a ratio over classes with ``weights`` (C,), where a ``row`` weighs so much (Σw² / Σw)."""
+    below = ratio.bottom.of(margins)
     empty, held = (weights > 0.0) & (below <= 0.0), (weights > 0.0) & (below > 0.0)
     if not empty.any() or not held.any():
         return 0.0
-    row = float(cells.spread.n) / cells.n
-    rare = int((held & (below < _HANDFUL * row)).sum())
-    values = of.ratio.top.of(margins)[held] / below[held]
+    some = _HANDFUL * row
+    values = ratio.top.of(margins)[held] / below[held]
     mean = dot(weights[held], values) / float(weights[held].sum())
-    return mean * float(np.sort(weights[empty])[::-1][:rare].sum())
+    there = margins.support > 0.0
+    rare = int((held & (below < some)).sum())
+    unseen = np.sort(weights[empty & ~there])[::-1][:rare]
+    unnamed = weights[empty & there & (margins.support < some)]
+    return mean * (float(unseen.sum()) + float(unnamed.sum()))

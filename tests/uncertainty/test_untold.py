@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import evalcli
 from evalcli.metrics.registry import parse
 from evalcli.uncertainty.cells import Cells
 from evalcli.uncertainty.counted import CountIntervals
@@ -37,6 +38,8 @@ def test_what_needs_no_rows_of_its_own_stays(name):
 def test_classes_that_were_not_seen_are_no_more_than_those_seen_rarely():
     many = [[90, 5, 1], [1, 50, 0], [0, 0, 0]]
     assert raised("recall_macro", many) == 0.0
+    assert raised("precision_macro", np.transpose([[90, 5, 1], [1, 3, 1], [0, 0, 0]])) > 0.0
+    assert raised("precision_macro", np.transpose([[90, 5, 9], [1, 3, 0], [0, 0, 0]])) == 0.0  # it is not named
     two = np.zeros((4, 4))
     two[0], two[1, 1] = [90, 1, 1, 1], 3
     assert raised("recall_macro", two) == pytest.approx((90 / 93 + 1) / 2 / 4)  # of two that are named one may occur
@@ -63,3 +66,22 @@ def test_the_macro_recall_of_classes_of_two_rows_is_held():
         before += found.low <= 0.95 <= found.high - untold(measure(name, cells), cells)
     assert held >= 0.95 * 200
     assert before < 0.93 * 200
+
+
+def test_a_label_that_was_never_named_may_have_the_precision_of_others():
+    """Two labels of 200 rows, one of which has three rows on average, and is named in 60 % of them."""
+    rng, shares, right = np.random.default_rng(2), np.array([0.4, 0.015]), np.array([0.9, 0.6])
+    alarms = np.array([0.05, 0.003])
+    truth = float((shares * right / (shares * right + (1.0 - shares) * alarms)).mean())
+    held = 0
+    for _ in range(150):
+        target = (rng.random((200, 2)) < shares).astype(int)
+        preds = (rng.random((200, 2)) < np.where(target == 1, right, alarms)).astype(int)
+        if not (preds | target)[:, 1].any():
+            continue
+        found = evalcli.evaluate(preds, target, task="multilabel", metrics="precision_macro", workers=1).data
+        value = found.metrics["precision_macro"]
+        held += value.low <= truth <= value.high
+        if not preds[:, 1].any() and target[:, 1].sum() < 5:
+            assert value.high > value.value + 0.35
+    assert held >= 0.93 * 140
