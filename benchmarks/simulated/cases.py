@@ -297,6 +297,12 @@ CASES = (
         for title, metric, rows, *more in LABELS
     ),
     *(Case(f"multilabel {title}, 300 rows", multilabel(metric, 300)) for title, metric in RANKED_LABELS),
+    *(
+        Case(f"multilabel {title} near 1, 200 rows", multilabel(metric, 200, noise=0.6))
+        for title, metric in RANKED_LABELS
+        if metric.endswith("micro")
+    ),
+    Case("multilabel macro precision, rare labels, 300 rows", multilabel("precision_macro", 300, 6, 2.0)),
 )
 
 FEW = Pair((0.9, 0.1), (0.95, 0.8), (0.95, 0.8), 100)

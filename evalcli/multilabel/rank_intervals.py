@@ -115,7 +115,7 @@ class RankIntervals:
         pooled = rankestimates.coarse(scored.pooled)
         if not pooled.defined:
             return None
-        sides, error, single = influences(base, pooled), 0.0, 0.0
+        sides, error = influences(base, pooled), 0.0
         for ranking in self._rankings:
             places = np.minimum(np.searchsorted(-pooled.score, -ranking.score), len(pooled.score) - 1)
             pos, neg = (side[places] for side in sides)
@@ -123,7 +123,7 @@ class RankIntervals:
             square = dot(ranking.pos, pos * pos) + dot(ranking.neg, neg * neg)
             rows = ranking.positives + ranking.negatives
             variance = max(square - total * total / rows, 0.0) * self._mean_weight if rows > 0 else 0.0
-            error, single = error + sqrt(variance), single + variance
+            error += sqrt(variance)
         if not (error > 0.0 and 0.0 < value < 1.0):
             far = none_of(min(pooled.positives, pooled.negatives) / self._mean_weight, self._confidence.critical)
             return Interval(value - far, value + far, "wilson (bound)")
@@ -132,8 +132,10 @@ class RankIntervals:
             from evalcli.uncertainty.coupling import of_cells
 
             coupling = of_cells(scored.sampled, RowInfluence.of(base, pooled))
-            if coupling is not None:
-                return by_variance(value, coupling * single, self._confidence.critical, method)
+            one = RANKS[base][0](pooled, _squares(pooled, self._mean_weight))
+            if coupling is not None and one is not None:  # few cells out of order tell as little as few rows
+                one = one._replace(certified=METRICS[base].formula(scored.pooled))
+                return ranks.mean_interval([one], [1.0], self._confidence, method, coupling=coupling)
         return by_variance(value, error * error, self._confidence.critical, f"{method} (bound)")
 
     def _pooled_curve(self, name: MetricName, scored: ScoreValues) -> Interval | None:
