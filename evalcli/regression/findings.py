@@ -232,6 +232,7 @@ def heavy_tail(output: Output) -> Finding | None:
     makes = "makes" if few == 1 else "make"
     most = "over 99%" if 0.995 <= share < 1 else f"{share:.0%}"
     text = f"{rows} {makes} {most} of the squared error: MSE, RMSE and R² speak of them"
+    text += ", and their intervals know of no larger ones"
     fix = "MAE and the median absolute error tell of the other rows; look at these"
     return Finding("heavy-tail", "warning", text, fix)
 

@@ -99,7 +99,9 @@ def test_a_heavy_tail():
     found = findings(preds, T)
     assert list(found) == ["worse-than-mean", "heavy-tail"]
     assert found["heavy-tail"].text.startswith(("1 of 500 rows makes 50%", "2 of 500 rows make over 99%"))
-    assert found["heavy-tail"].text.endswith("of the squared error: MSE, RMSE and R² speak of them")
+    assert found["heavy-tail"].text.endswith(
+        "of the squared error: MSE, RMSE and R² speak of them, and their intervals know of no larger ones"
+    )
     preds[3] -= 900
     assert "1 of 500 rows makes 99% of the squared error" in findings(preds, T)["heavy-tail"].text
     assert "heavy-tail" not in findings(preds, T, metrics=("rmse",))  # the residuals were not kept
