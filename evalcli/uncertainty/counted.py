@@ -163,7 +163,8 @@ class CountIntervals:
         if found is None:
             seen = self._sampled(name, place) if seen is None else seen
             found = self._composite(name, place, value, seen)
-            found = replace(found, high=found.high + untold(seen.of, seen.cells))
+            if place == ALL:
+                found = replace(found, high=found.high + untold(seen.of, seen.cells))
         found = found.holding(value, name.entry.low, name.entry.high)
         return found if found.width > 0.0 else self._unknown(name, value, cells, critical)
 
