@@ -80,7 +80,7 @@ def calibration_interval(
 
     def surprise(factor: float) -> float:
         """How many standard errors the measured error lies above the one expected at true gaps of ``factor``."""
-        mean, error = measured_error(gaps_at(factor), factor)
+        mean, error = map(float, measured_error(gaps_at(factor), factor))
         error = sqrt(own * error * error + common)
         return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
 
@@ -146,9 +146,10 @@ def gaps_of(table: BinTable, mean_weight: float) -> Gaps:
     return Gaps(sizes, n * mean_weight * share * (1.0 - share) / total**2, between)
 
 
-def gaps_along(table: BinTable, mean_weight: float) -> Callable[[float], Gaps]:
+def gaps_along(table: BinTable, mean_weight: float) -> Callable[[float | HostArray], Gaps]:
     """The gaps of a table, with the variances that they have where the true ones are a factor times these.
 
+    Of several factors (F, 1, 1) they are (F, T, B).
     In a bin of few rows all may be right, which hides how its gap varies. So a variance is the larger of that at the
     gap that was seen and that at the one in question.
     """
@@ -157,15 +158,17 @@ def gaps_along(table: BinTable, mean_weight: float) -> Callable[[float], Gaps]:
     promised, off = sure / np.where(n > 0, n, 1.0), right - sure
     rows, weight, square = n + _PRIOR * mean_weight, n * mean_weight, total**2
 
-    def gaps_at(factor: float) -> Gaps:
+    def gaps_at(factor: float | HostArray) -> Gaps:
         share = np.minimum(np.maximum(promised + factor * off / rows, 0.0), 1.0)
         return seen._replace(variances=np.maximum(seen.variances, weight * share * (1.0 - share) / square))
 
     return gaps_at
 
 
-def measured_error(gaps: Gaps, factor: float) -> tuple[float, float]:
+def measured_error(gaps: Gaps, factor: float | HostArray) -> tuple[HostArray, HostArray]:
     """The calibration error expected of gaps ``factor`` times these, and how the measured one varies around it.
+
+    Of several factors (F, 1, 1) both are (F,): a curve of them costs little more than one.
 
     ``E|X| = σ·√(2/π)·e^(−μ²/2σ²) + μ·erf(μ/σ√2)`` and ``E X² = μ² + σ²``. The second is a standard error; it knows that
     the expected one, too, follows from what was seen.
@@ -176,18 +179,21 @@ def measured_error(gaps: Gaps, factor: float) -> tuple[float, float]:
     half = _erf(ratio / sqrt(2.0))
     tail = np.exp(-ratio * ratio / 2.0) * sqrt(2.0 / pi)
     folded = np.where(held, np.where(ratio < _FAR, sigma * tail + true * half, true), true)
-    sizes, slope = gaps.sizes.sum(axis=1, keepdims=True), min(factor, 1.0)
-    surely = (gaps.sizes * np.where(held, half, 1.0)).sum(axis=1, keepdims=True) / np.where(sizes > 0.0, sizes, 1.0)
+    sizes, slope = np.add.reduce(gaps.sizes, axis=-1, keepdims=True), np.minimum(factor, 1.0)
+    surely = np.add.reduce(gaps.sizes * np.where(held, half, 1.0), axis=-1, keepdims=True)
+    surely = surely / np.where(sizes > 0.0, sizes, 1.0)
     signs = _erf(slope * np.sqrt((ratio * ratio + _SPREAD) / (2.0 + 2.0 * slope * slope)))
     left = 1.0 + slope * (surely - signs)
     noise = left * left * (gaps.variances + true * true - folded * folded)
-    variances = np.add.reduce(noise, axis=1) + factor * factor * gaps.between
-    return _mean(np.add.reduce(folded, axis=1)), _mean(np.sqrt(np.maximum(variances, 0.0)))
+    whole = factor * factor * gaps.between if isinstance(factor, float) else (factor * factor)[:, 0] * gaps.between
+    variances = np.add.reduce(noise, axis=-1) + whole
+    return _mean(np.add.reduce(folded, axis=-1)), _mean(np.sqrt(np.maximum(variances, 0.0)))
 
 
-def _mean(values: HostArray) -> float:
-    """That of a handful of values, asked for so often that NumPy's own way there would show."""
-    return float(np.add.reduce(values)) / len(values)
+def _mean(values: HostArray) -> HostArray:
+    """That of a handful of values (…, T), asked for so often that NumPy's own way there would show."""
+    found: HostArray = np.add.reduce(values, axis=-1) / values.shape[-1]
+    return found
 
 
 def _erf(parts: HostArray) -> HostArray:

@@ -58,19 +58,24 @@ class Squares(NamedTuple):
         return float((self.weights * self.gaps**2).sum())
 
     def measured(self, factor: float) -> Measured:
-        """At true gaps of ``factor`` times these.
+        """At true gaps of ``factor`` times these."""
+        return Measured(*(float(part[0]) for part in self.along(np.array([factor]))))
+
+    def along(self, factors: HostArray) -> tuple[HostArray, HostArray]:
+        """The means and the variances (F,) at several factors (F,).
 
         Tables of C classes are of the same rows. What happened to be of one class was of no other, so noise has a
         correlation of −1/(C − 1) between two, and its squares one of 1/(C − 1)²: together ``C/(C − 1)`` times the sum.
         """
-        true = factor * factor * self.gaps**2
-        mean = (self.weights * (true + self.variances)).sum(axis=1)
-        inside = (self.weights**2 * (2.0 * self.variances**2 + 4.0 * true * self.variances)).sum(axis=1)
-        centre = (self.weights * true).sum(axis=1, keepdims=True)
-        between = (self.weights * (true - centre) ** 2).sum(axis=1) / self.rows
+        true = (factors * factors)[:, None, None] * self.gaps**2
+        mean = np.add.reduce(self.weights * (true + self.variances), axis=-1)
+        parts = self.weights**2 * (2.0 * self.variances**2 + 4.0 * true * self.variances)
+        inside = np.add.reduce(parts, axis=-1)
+        centre = np.add.reduce(self.weights * true, axis=-1, keepdims=True)
+        between = np.add.reduce(self.weights * (true - centre) ** 2, axis=-1) / self.rows
         classes = len(self.rows)
         together = classes / (classes - 1.0) if classes > 1 else 1.0
-        return Measured(float(mean.sum()), self.together * together * float((inside + between).sum()))
+        return np.add.reduce(mean, axis=-1), self.together * together * np.add.reduce(inside + between, axis=-1)
 
 
 def reliability_interval(

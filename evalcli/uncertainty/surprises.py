@@ -16,7 +16,7 @@ import numpy as np
 from evalcli.uncertainty.bins import gap_variance, gaps_along, gaps_of, measured_error
 from evalcli.uncertainty.binslopes import gap_moves
 from evalcli.uncertainty.paired import DRAWN, correlation_of
-from evalcli.uncertainty.squares import resolution_critical, side_surprise, squares_of, surprise
+from evalcli.uncertainty.squares import Measured, resolution_critical, side_surprise, squares_of, surprise
 from evalcli.uncertainty.twobins import inverted_difference
 
 if TYPE_CHECKING:
@@ -49,15 +49,14 @@ class Surprises(NamedTuple):
     above: HostArray
 
     @classmethod
-    def of(cls, value: float, most: float, power: int, above: Callable[[float], float]) -> Surprises:
-        """From those at true gaps of a factor, with whose ``power`` the truth grows: to ``most``."""
-        start = min(above(0.0), 0.0)
+    def of(cls, value: float, most: float, power: int, above: Callable[[HostArray], HostArray]) -> Surprises:
+        """From those at true gaps of factors (F,), with whose ``power`` the truth grows: to ``most``."""
+        start = min(float(above(np.zeros(1))[0]), 0.0)
         largest, end = (most / value) ** (1.0 / power), 1.0
-        while end < largest and above(end) > start - _FARTHEST:
+        while end < largest and float(above(np.array([end]))[0]) > start - _FARTHEST:
             end *= 1.5
         factors = min(end, largest) * _FACTORS
-        told = np.array([above(factor) for factor in factors.tolist()])
-        return cls(value, factors**power * value, np.minimum.accumulate(told))
+        return cls(value, factors**power * value, np.minimum.accumulate(above(factors)))
 
     @classmethod
     def of_none(cls, rows: float, most: float) -> Surprises:
@@ -112,10 +111,12 @@ def of_error(seen: Seen, confidence: Confidence) -> Surprises:
     gaps_at = gaps_along(table, mean_weight)
     own, common = min(seen.together, 1.0), max(seen.together - 1.0, 0.0) * gap_variance(table, mean_weight)
 
-    def above(factor: float) -> float:
-        mean, error = measured_error(gaps_at(factor), factor)
-        error = sqrt(own * error * error + common)
-        return (value - mean) / (together * error) if error > 0.0 else 1e9 * (value - mean)
+    def above(factors: HostArray) -> HostArray:
+        each = factors[:, None, None]
+        mean, error = measured_error(gaps_at(each), each)
+        error = np.sqrt(own * error * error + common)
+        known, off = error > 0.0, value - mean
+        return np.where(known, off / (together * np.where(known, error, 1.0)), 1e9 * off)
 
     return Surprises.of(value, 1.0, 1, above)
 
@@ -123,7 +124,11 @@ def of_error(seen: Seen, confidence: Confidence) -> Surprises:
 def of_side(seen: Seen, confidence: Confidence, sign: float) -> Surprises:
     """Of what bins that promise too little (1) or too much (−1) add to it."""
     del confidence
-    value, above = side_surprise(seen.table, sign, seen.mean_weight, seen.together)
+    value, told = side_surprise(seen.table, sign, seen.mean_weight, seen.together)
+
+    def above(factors: HostArray) -> HostArray:
+        return np.array([told(factor) for factor in factors.tolist()])
+
     return Surprises.of(value, 1.0, 1, above) if value > 0.0 else Surprises.of_none(seen.rows, 1.0)
 
 
@@ -133,7 +138,12 @@ def of_squares(seen: Seen, confidence: Confidence, *, around: bool) -> Surprises
     value, most = squares.value(), float(len(squares.rows))
     if not value > 0.0:
         return Surprises.of_none(seen.rows, most)
-    found = Surprises.of(value, most, 2, lambda factor: surprise(value, squares.measured(factor)))
+
+    def above(factors: HostArray) -> HostArray:
+        told = zip(*(part.tolist() for part in squares.along(factors)), strict=True)
+        return np.array([surprise(value, Measured(*one)) for one in told])
+
+    found = Surprises.of(value, most, 2, above)
     return found.scaled(confidence.critical / resolution_critical(squares, confidence)) if around else found
 
 

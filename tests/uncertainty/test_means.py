@@ -166,6 +166,19 @@ def test_an_error_is_that_of_folded_normals_less_what_they_let_expect(factor):
     assert error == pytest.approx(math.sqrt(variance + factor**2 * gaps.between[0]), rel=0.04)
 
 
+@pytest.mark.parametrize("tables", [1, 3])
+def test_errors_at_several_factors_are_those_at_each(tables):
+    rng = np.random.default_rng(tables)
+    n = rng.integers(0, 50, (tables, 15))
+    drawn = BinTable(n, n * rng.random((tables, 15)), n // 2, np.zeros(15), np.ones(15))
+    gaps_at, factors = gaps_along(drawn, 1.3), np.array([0.0, 0.3, 1.0, 2.5])
+    means, errors = measured_error(gaps_at(factors[:, None, None]), factors[:, None, None])
+    alone = [measured_error(gaps_at(factor), factor) for factor in factors.tolist()]
+    assert [*zip(means.tolist(), errors.tolist(), strict=True)] == [
+        (float(mean), float(error)) for mean, error in alone
+    ]
+
+
 @pytest.mark.parametrize(("rows", "off"), [(300, 0.6), (1000, 0.5), (1000, 0.9)])
 def test_measured_errors_scatter_around_the_expected_one_as_told(rows, off):
     """Of rows whose logits are ``1 / off`` times too large, some gaps near 0."""

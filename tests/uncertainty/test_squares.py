@@ -25,6 +25,7 @@ from evalcli.uncertainty.squares import (
     reliability_interval,
     resolution_interval,
     side_interval,
+    squares_of,
     uncertainty_interval,
 )
 
@@ -141,3 +142,13 @@ def test_the_error_of_a_good_model_is_held_and_not_by_all_that_it_may_be(sign):
         held += true in found
         assert found.high < 0.15
     assert held >= 0.93 * 300
+
+
+@pytest.mark.parametrize("tables", [1, 3])
+def test_squares_at_several_factors_are_those_at_each(tables):
+    rng = np.random.default_rng(tables)
+    n = rng.integers(0, 50, (tables, 15))
+    drawn = BinTable(n, n * rng.random((tables, 15)), n // 2, np.zeros(15), np.ones(15))
+    squares, factors = squares_of(drawn, 1.3, around=False), np.array([0.0, 0.3, 1.0, 2.5])
+    told = zip(*(part.tolist() for part in squares.along(factors)), strict=True)
+    assert [*told] == [tuple(squares.measured(factor)) for factor in factors.tolist()]
