@@ -274,8 +274,11 @@ def columns_of(states: Iterable[object]) -> Iterator[KeyColumn]:
 
 
 def _no_bins(bits: int, weighted: bool) -> Bins:
-    keys = np.zeros(0, UNSIGNED[bits])
-    return Bins(keys, keys, ExactSum(0) if weighted else np.zeros(0, np.int64))
+    return Bins(_NO_KEYS[bits], _NO_KEYS[bits], ExactSum(0) if weighted else _NO_ROWS)
+
+
+_NO_KEYS = {bits: np.zeros(0, kind) for bits, kind in UNSIGNED.items()}
+_NO_ROWS = np.zeros(0, np.int64)
 
 
 class _Ordered(NamedTuple):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from evalcli.metrics.arrays import distinct as distinct_of
 from evalcli.metrics.arrays import fetch, joined
 from evalcli.metrics.exact import ExactSum
 
@@ -84,7 +85,9 @@ class SparseTable:
 
     def _join(self, keys: HostArray, amounts: HostArray | ExactSum) -> None:
         """Add distinct, sorted ``keys`` to the table."""
-        union = np.union1d(self._keys, keys)
+        if not len(keys):
+            return
+        union = distinct_of(np.concatenate([self._keys, keys]))
         mine, theirs = np.searchsorted(union, self._keys), np.searchsorted(union, keys)
         if isinstance(amounts, ExactSum):
             self._sums = self._sums.fold(mine, len(union)).merge(amounts.fold(theirs, len(union)))

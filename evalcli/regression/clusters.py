@@ -64,7 +64,8 @@ class GroupValues:
     def shares(self) -> HostArray:
         """The part of all rows, or of their weight, that each group holds (J,)."""
         held = [one.states[_MOMENTS].compute()[0].n for one in self._passes]
-        return np.array([float(n / sum(held)) for n in held])
+        total = sum(held)
+        return np.array([float(n / total) for n in held])
 
     @cached_property
     def _rests(self) -> list[Results]:

@@ -106,13 +106,16 @@ def _beta_fraction(x: float, a: float, b: float) -> float:
     for m in range(1, _MOST_STEPS):
         even = m * (b - m) * x / ((a + 2 * m - 1.0) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1.0))
-        step = 1.0
-        for part in (even, odd):
-            d = 1.0 + part * d
-            d = 1.0 / (d if abs(d) > _TINY else _TINY)
-            c = 1.0 + part / c
-            c = c if abs(c) > _TINY else _TINY
-            step *= d * c
+        d = 1.0 + even * d
+        d = 1.0 / (d if abs(d) > _TINY else _TINY)
+        c = 1.0 + even / c
+        c = c if abs(c) > _TINY else _TINY
+        step = d * c
+        d = 1.0 + odd * d
+        d = 1.0 / (d if abs(d) > _TINY else _TINY)
+        c = 1.0 + odd / c
+        c = c if abs(c) > _TINY else _TINY
+        step *= d * c
         value *= step
         if abs(step - 1.0) < 1e-15:
             break
