@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Looking = Callable[[Sequence[MetricName]], Look]
 
 
-class Beyond:
+class BeyondRegistry:
     """The user's own metrics of all ``models``, and definitions, of all rows and of slices.
 
     ``passes`` is ``None`` where there are no metrics of one's own; ``classes`` are those that a comparison names.

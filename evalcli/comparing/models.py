@@ -11,7 +11,7 @@ import numpy as np
 from evalcli import __version__
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.comparing import data
-from evalcli.comparing.beyond import At, Beyond
+from evalcli.comparing.beyond import At, BeyondRegistry
 from evalcli.comparing.class_moves import ClassMoves
 from evalcli.comparing.differences import CountDifferences, verdicts
 from evalcli.comparing.joint import BROKEN, FIXED
@@ -147,7 +147,7 @@ class _Comparing:
     def _comparison(self, names: Sequence[MetricName], whole: _Measured, *, two: bool) -> data.Comparison:
         total, task = self.counted.total, self.task
         classes = tuple(name for name in self.every if any(name in each.setting.names for each in self.numbers))
-        self.beyond = Beyond(self.question, self.counted.own, data.NAMES[: len(self.sources)], classes)
+        self.beyond = BeyondRegistry(self.question, self.counted.own, data.NAMES[: len(self.sources)], classes)
         values = self.beyond.values(whole.values)
         parts = {place: self._of_slice(names, one) for place, one in self.counted.slices.items()}
         tested = {place: one for place, one in parts.items() if self.question.tests(one.counted)}

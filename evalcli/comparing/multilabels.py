@@ -11,7 +11,7 @@ import numpy as np
 
 from evalcli import __version__
 from evalcli.comparing import data
-from evalcli.comparing.beyond import At, Beyond
+from evalcli.comparing.beyond import At, BeyondRegistry
 from evalcli.comparing.differences import verdicts
 from evalcli.comparing.joint import BROKEN, FIXED
 from evalcli.comparing.label_flips import IN_VAIN
@@ -80,7 +80,7 @@ class LabelComparing:
         self.labels = self.counted.tasks[0].classes
         self.numbers = self._numbers(self.counted)
         names = self._names()
-        beyond = Beyond(self.question, self.counted.own, data.NAMES[: len(self.sources)], self.labels)
+        beyond = BeyondRegistry(self.question, self.counted.own, data.NAMES[: len(self.sources)], self.labels)
         values = beyond.values(_values(self.numbers, names))
         two = len(self.sources) == 2
         by_label = two and self.question.by_label
@@ -257,7 +257,11 @@ class LabelComparing:
 
 
 def _differences(
-    measured: LabelDifferences, names: Sequence[MetricName], reference: int, beyond: Beyond, place: Slice = WHOLE
+    measured: LabelDifferences,
+    names: Sequence[MetricName],
+    reference: int,
+    beyond: BeyondRegistry,
+    place: Slice = WHOLE,
 ) -> Asking[Looked]:
     """Every other model less the ``reference``, in every metric and in what is beyond them."""
     found, total = yield from measured.of(names, reference)

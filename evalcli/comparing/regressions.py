@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli import __version__
 from evalcli.comparing import data
-from evalcli.comparing.beyond import At, Beyond
+from evalcli.comparing.beyond import At, BeyondRegistry
 from evalcli.comparing.differences import verdicts
 from evalcli.comparing.sides import (
     SAME_ANSWERS,
@@ -62,7 +62,7 @@ class ValueComparing:
         total: ValuesPass = self.counted.total
         names = self.members[0].names("regression")
         whole = self._measured(self.counted, names)
-        beyond = Beyond(self.question, self.counted.own, data.NAMES[: len(self.sources)])
+        beyond = BeyondRegistry(self.question, self.counted.own, data.NAMES[: len(self.sources)])
         values = beyond.values(whole.values)
         two = len(self.sources) == 2
         reference = 0 if two else best_of(names[0], values)
@@ -155,7 +155,11 @@ class ValueComparing:
 
 
 def _differences(
-    measured: ValueDifferences, names: Sequence[MetricName], reference: int, beyond: Beyond, place: Slice = WHOLE
+    measured: ValueDifferences,
+    names: Sequence[MetricName],
+    reference: int,
+    beyond: BeyondRegistry,
+    place: Slice = WHOLE,
 ) -> Asking[dict[int, dict[str, Difference | None]]]:
     """Every other model less the ``reference``, in every metric and in what is beyond them."""
     found = yield from measured.of(names, reference)
