@@ -45,9 +45,9 @@ class Screen(NamedTuple):
     color: bool = False
 
     @classmethod
-    def of(cls, console: Console, options: ConsoleOptions, width: int | None = None) -> Screen:
+    def of(cls, console: Console, options: ConsoleOptions) -> Screen:
         """The screen behind a console."""
-        return cls(width or options.max_width, options.encoding, console.color_system is not None)
+        return cls(options.max_width, options.encoding, console.color_system is not None)
 
     @property
     def prose(self) -> int:

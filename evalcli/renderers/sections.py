@@ -44,6 +44,8 @@ _TAKEN = {"binary": 66, "multilabel": 54}
 """Cells that the numbers of a table take beside the names; 46 of all others."""
 _LEAST_NAME = 10
 """Names are not cut below this."""
+_MOST_UNDEFINED = 6
+"""So many metrics are named that have no value; of more, how many they are."""
 
 
 def report_lines(report: Report, screen: Screen) -> Iterator[Text]:
@@ -256,7 +258,7 @@ def _average(report: Report, columns: dict[str, str], suffix: str, screen: Scree
     return [Text() if value is None else _number(value, screen) for value in found]
 
 
-def _undefined(report: Report, screen: Screen, most: int = 6) -> list[Text]:
+def _undefined(report: Report, screen: Screen) -> list[Text]:
     from evalcli.metrics.registry import is_registered
 
     ours = report.undefined if report.task != "regression" else ()  # of other metrics nobody knows why
@@ -264,8 +266,8 @@ def _undefined(report: Report, screen: Screen, most: int = 6) -> list[Text]:
     found = []
     for why, names in ((" (0/0)", [*known]), ("", [name for name in report.undefined if name not in known])):
         if names:
-            named = ", ".join(names[:most])
-            more = f" and {len(names) - most:,} more" if len(names) > most else ""
+            named = ", ".join(names[:_MOST_UNDEFINED])
+            more = f" and {len(names) - _MOST_UNDEFINED:,} more" if len(names) > _MOST_UNDEFINED else ""
             found += prose(f"– undefined{why}: {named}{more}", screen, hang=0, style="dim")
     return [Text(), *found] if found else []
 

@@ -26,14 +26,13 @@ _UNBOUNDED = 100_000
 
 
 class ReportView(NamedTuple):
-    """A report as rich shows it; ``width`` overrides the console's."""
+    """A report as rich shows it."""
 
     report: Report
-    width: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The lines, drawn for this console."""
-        yield from report_lines(self.report, Screen.of(console, options, self.width))
+        yield from report_lines(self.report, Screen.of(console, options))
 
 
 class VerdictView(NamedTuple):
@@ -46,9 +45,9 @@ class VerdictView(NamedTuple):
         yield from verdict_lines(self.gates, Screen.of(console, options))
 
 
-def render_terminal(report: Report, width: int | None = None) -> ReportView:
+def render_terminal(report: Report) -> ReportView:
     """The report for a console made by ``console``; without the gates, which go to another stream."""
-    return ReportView(report, width)
+    return ReportView(report)
 
 
 def render_verdict(gates: tuple[Verdict, ...]) -> VerdictView:
