@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.addresses import made_of
 from evalcli.comparing.data import NAMES
+from evalcli.comparing.doubt import ends_of
 from evalcli.errors import UsageError
 from evalcli.gates import Rule, judge, parse_rule, parse_rules
 from evalcli.metrics.registry import is_registered, parse
@@ -147,4 +148,4 @@ def alone_of(comparison: Comparison, place: int) -> Report:
 
 def _values(rows: Iterable[MetricRow], place: int) -> Iterator[tuple[str, Value]]:
     for row in rows:
-        yield row.name, Value(row.values[place])
+        yield row.name, Value(row.values[place], certified=ends_of(row.values[place]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any
 
+from evalcli.comparing.doubt import InDoubt, ends_of
 from evalcli.errors import InputError
 from evalcli.metrics.registry import split_address
 from evalcli.report import Clustered, Finding, InputRecord, Verdict
@@ -68,6 +69,7 @@ class MetricRow:
     unit: bool
     """Whether it is a share or a correlation, so that differences can be told in points."""
     values: tuple[float | None, ...]
+    """Each knows between what it lies for certain, where it is in doubt (:class:`~evalcli.comparing.doubt.InDoubt`)."""
     differences: tuple[Difference | None, ...]
 
 
@@ -309,10 +311,12 @@ def _plain(value: Any) -> Any:
 
 
 def _metric_object(row: MetricRow) -> dict[str, Any]:
+    ends = [ends_of(value) for value in row.values]
     return {
         "direction": row.direction,
         "unit": row.unit,
         "values": [_plain(value) for value in row.values],
+        **({"certified": [None if each is None else list(each) for each in ends]} if any(ends) else {}),
         "differences": [None if each is None else _object(each) for each in row.differences],
     }
 
@@ -350,7 +354,12 @@ def _slice_from(data: Any) -> SliceRow:
 
 def _metric_from(name: str, data: Any) -> MetricRow:
     differences = tuple(None if each is None else _one(Difference, each) for each in data["differences"])
-    return MetricRow(name, data["direction"], data["unit"], tuple(data["values"]), differences)
+    ends = data.get("certified") or [None] * len(data["values"])
+    values = tuple(
+        value if each is None else InDoubt.made(value, (each[0], each[1]))
+        for value, each in zip(data["values"], ends, strict=True)
+    )
+    return MetricRow(name, data["direction"], data["unit"], values, differences)
 
 
 def _clustered_from(data: Any) -> Clustered | None:

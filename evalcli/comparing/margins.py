@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from evalcli.comparing.doubt import ends_of
 from evalcli.drops import exact, gravest, plainly
 from evalcli.errors import UsageError
 from evalcli.gates import parse_amount
@@ -235,8 +236,21 @@ def _of_values(margin: Margin, place: Place, base: float, now: float) -> Verdict
     if not (isfinite(base) and isfinite(now)):
         return replace(verdict, reason=f"{base:g} and {now:g}: there is no difference")
     drop = _drop(margin, place.row, base, now)
-    status = "pass" if drop <= exact(margin.bound) else "fail"
-    return replace(verdict, value=float(drop), status=status, reason=f"{base:.4f} in A, {now:.4f} in B")
+    status, reason = "pass" if drop <= exact(margin.bound) else "fail", f"{base:.4f} in A, {now:.4f} in B"
+    if status == "pass" and _drop(margin, place.row, *_worst(place.row)) > exact(margin.bound):
+        status, reason = "fail", f"{reason}, certain only to a range: more memory (--ranking-budget) tells"
+    return replace(verdict, value=float(drop), status=status, reason=reason)
+
+
+def _worst(row: MetricRow) -> tuple[float, float]:
+    """The best that the first may be, and the worst that the second may be; the values, where they are in no doubt."""
+    spans = [ends_of(value) or (value or 0.0, value or 0.0) for value in row.values[:2]]
+    if row.direction == "zero":
+        spans = [
+            (0.0 if low <= 0.0 <= high else min(abs(low), abs(high)), max(abs(low), abs(high))) for low, high in spans
+        ]
+    (low, high), (least, most) = spans
+    return (high, least) if row.direction in {"higher", "neither"} else (low, most)
 
 
 def _drop(margin: Margin, row: MetricRow, base: float, now: float) -> Fraction:

@@ -14,6 +14,7 @@ from evalcli.comparing import data
 from evalcli.comparing.beyond import At, BeyondRegistry
 from evalcli.comparing.class_moves import ClassMoves
 from evalcli.comparing.differences import CountDifferences, verdicts
+from evalcli.comparing.doubt import number_of
 from evalcli.comparing.joint import BROKEN, FIXED
 from evalcli.comparing.members import known_of, members_of
 from evalcli.comparing.passes import count_together
@@ -357,7 +358,7 @@ class _Measured(NamedTuple):
         """With the values of these metrics; ``workers`` threads read off those of several models side by side."""
 
         def values(of: Numbers) -> dict[str, float | None]:
-            return {str(name): of.value(name).value for name in names}
+            return {str(name): number_of(of.value(name)) for name in names}
 
         return cls(counted, numbers, each(values, numbers, workers))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from evalcli import __version__
 from evalcli.comparing import data
 from evalcli.comparing.beyond import At, BeyondRegistry
 from evalcli.comparing.differences import verdicts
+from evalcli.comparing.doubt import number_within
 from evalcli.comparing.joint import BROKEN, FIXED
 from evalcli.comparing.label_flips import IN_VAIN
 from evalcli.comparing.label_moves import LabelMoves
@@ -279,5 +279,4 @@ def _values(numbers: Sequence[LabelNumbers], names: Sequence[MetricName]) -> lis
 
 
 def _known(numbers: LabelNumbers, name: MetricName) -> float | None:
-    value = float(numbers.value(name).value)
-    return None if isnan(value) else value
+    return number_within(numbers.value(name))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from evalcli import __version__
 from evalcli.comparing import data
 from evalcli.comparing.beyond import At, BeyondRegistry
 from evalcli.comparing.differences import verdicts
+from evalcli.comparing.doubt import number_within
 from evalcli.comparing.sides import (
     SAME_ANSWERS,
     best_of,
@@ -172,5 +172,4 @@ def _differences(
 
 
 def _known(results: Results, name: MetricName) -> float | None:
-    value = float(results.value(name).value)
-    return None if isnan(value) else value
+    return number_within(results.value(name))
