@@ -13,6 +13,7 @@ Source: Hampel 1974, The influence curve and its role in robust estimation; the 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -76,7 +77,15 @@ class Linear(NamedTuple):
     @property
     def kinds(self) -> HostArray:
         """What one row adds as a true positive, a false negative, a false positive and a true negative: (4,)."""
-        return np.array([sum(self), self.support + self.n, self.predicted + self.n, self.n])
+        return _kinds(self)
+
+
+@cache
+def _kinds(of: Linear) -> HostArray:
+    """The same, made once: few such sums there are, and every interval of a mean asks."""
+    found = np.array([sum(of), of.support + of.n, of.predicted + of.n, of.n])
+    found.flags.writeable = False
+    return found
 
 
 class Ratio(NamedTuple):
@@ -128,7 +137,7 @@ def _bend(ratio: Ratio, cells: Cells) -> _Bend:
     values = _over(ratio.top.of(cells.margins), below)
     bottom = ratio.bottom.kinds[:, None]
     first = _over(ratio.top.kinds[:, None] - values * bottom, below)
-    second = (cells.kinds[1] * (-2.0 * _over(bottom * first, below))).sum(axis=0)
+    second = np.add.reduce(cells.kinds[1] * (-2.0 * _over(bottom * first, below)))
     cells.known[ratio] = bend = _Bend(first, second)
     return bend
 
@@ -150,14 +159,14 @@ class MeanOfRatios(NamedTuple):
         values = _over(top.of(margins), below)
         weights, total = self.weights, 1.0
         if weights is None:
-            total = float(margins.support.sum()) or 1.0
+            total = float(np.add.reduce(margins.support)) or 1.0
             weights = margins.support / total
         share = _over(weights, below)
         slopes = [(a - values * b) * share for a, b in zip(top, bottom, strict=True)]
         value = dot(weights, values)
         if self.weights is None:
             slopes[1] = slopes[1] + (values - value) / total
-        return Slope(value + self.constant, float(slopes[3].sum()), slopes[0], slopes[1], slopes[2])
+        return Slope(value + self.constant, float(np.add.reduce(slopes[3])), slopes[0], slopes[1], slopes[2])
 
     def bend(self, margins: Margins, moved: Margins) -> Slope:
         """What value and slopes gain."""
