@@ -110,8 +110,6 @@ def run(argv: Sequence[str]) -> ExitCode:
         return _called(argv)
     except EvalError as e:
         return ExitCode.NO_VERDICT if is_told_by_another(os.environ) else failure.tell(e, as_json=as_json)
-    except MemoryError:
-        return failure.tell(LimitError("not enough memory", fix="try a smaller --batch-size"), as_json=as_json)
     except KeyboardInterrupt as e:
         return failure.tell_interrupted(e)
     except failure.Terminated:
@@ -121,6 +119,8 @@ def run(argv: Sequence[str]) -> ExitCode:
         if isinstance(e, _CLICK_ERROR):
             elsewhere = is_told_by_another(os.environ)
             return ExitCode.NO_VERDICT if elsewhere else failure.tell(_usage_error(e, argv), as_json=as_json)
+        if failure.is_lack_of_memory(e):
+            return failure.tell(LimitError("not enough memory", fix="try a smaller --batch-size"), as_json=as_json)
         return failure.tell_bug(e, as_json=as_json)
 
 

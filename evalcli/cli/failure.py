@@ -33,6 +33,21 @@ class Terminated(BaseException):
     """SIGTERM. Unwinds the stack, so that everything temporary is removed on the way."""
 
 
+_LACK = ("failed to map segment", "annot allocate memory", "can't start new thread")
+"""How a library that is loaded, a system call and a new thread say so, in errors of other kinds."""
+
+
+def is_lack_of_memory(error: Exception) -> bool:
+    """Memory did not suffice, in the words of whoever noticed; DuckDB's error has nothing but its name in common.
+
+    >>> is_lack_of_memory(MemoryError()), is_lack_of_memory(RuntimeError("can't start new thread"))
+    (True, True)
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
+        return True
+    return isinstance(error, (ImportError, OSError, RuntimeError)) and any(words in str(error) for words in _LACK)
+
+
 def tell(error: EvalError, *, as_json: bool) -> ExitCode:
     """Say what is wrong, where and what to do."""
     streams.say(f"evalcli: {visible(str(error))}")

@@ -225,3 +225,34 @@ def test_start_up_imports_nothing_heavy() -> None:
     for args in (["--help"], ["report", "--help"], ["gate", "x.json", "--min", "accuracy=0.9"], ["metrics"]):
         done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
         assert set(done.stderr.split()) & heavy == set(), args
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        "raise MemoryError",
+        "raise __import__('duckdb').OutOfMemoryException('Allocation failure')",
+        "raise ImportError('x.so: failed to map segment from shared object')",
+        'raise RuntimeError("can\'t start new thread")',
+    ],
+)
+def test_X17_a_lack_of_memory_is_a_limit_whoever_notices(driver: Callable[[str], list[str]], raised: str) -> None:
+    done = shell([*driver(raised), "report", "p.csv"], "")
+    assert done.returncode == 2
+    assert done.stderr.endswith("\nevalcli: not enough memory; try a smaller --batch-size [E6]\n")
+
+
+def test_X17_a_check_that_cannot_be_started_is_not_waited_for(tmp_path: Path) -> None:
+    """A thread of its own checks a table; where none can be had, closing the table waited for it for ever."""
+    (tmp_path / "t.csv").write_text("target,pred\na,a\nb,b\n")
+    code = (
+        "import sys, threading\nstart = threading.Thread.start\n"
+        "def refuse(self):\n"
+        "    if self.name == 'evalcli-check': raise RuntimeError(\"can't start new thread\")\n"
+        "    start(self)\n"
+        "threading.Thread.start = refuse\n"
+        f"sys.argv = ['evalcli', 'report', {str(tmp_path / 't.csv')!r}, '--positive', 'a']\n"
+        "from evalcli.cli import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "evalcli: not enough memory; try a smaller --batch-size [E6]\n")
