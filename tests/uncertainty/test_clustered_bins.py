@@ -1,6 +1,5 @@
 """Numbers read off bins of rows in clusters: how much more they vary, and how often their intervals hold the truth."""
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -80,7 +79,7 @@ def test_what_a_group_adds_is_how_the_number_moves_with_its_weight(base, tables)
 
     def moved(group: BinTable, step: float) -> float:
         parts = {part: getattr(whole, part) + step * getattr(group, part) for part in ("n", "confidence", "right")}
-        return float(np.mean(VALUES[base](replace(whole, **parts))))
+        return float(np.mean(VALUES[base](whole._replace(**parts))))
 
     for group, found in zip(groups, spread_of(base, whole, groups, np.full(40, 12.0)).sums, strict=True):
         assert found == pytest.approx((moved(group, 1e-4) - moved(group, -1e-4)) / 2e-4, abs=1e-8)
