@@ -37,7 +37,8 @@ Measured on 2026-11-27 on an H200 with 16 cores: 2.5 s to start, then 0.25 s for
 
 GPU_FROM_SCORED = 512 << 20
 """The same where scores are read from all sides. Measured on that day and machine: a report of all metrics of (10M, 10)
-float32, 400 MB, in 3.5 and 4.0 s against 3.9 and 4.0 s on the host, of (40M, 10) in 3.8 and 4.2 s against 7.8 and 8.4 s."""
+float32, 400 MB, in 3.5 and 4.0 s against 3.9 and 4.0 s on the host, of (40M, 10) in 3.8 and 4.2 s against 7.8 and
+8.4 s."""
 
 WIDE = 64
 """Columns from which scores are wide."""
