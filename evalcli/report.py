@@ -9,7 +9,7 @@ to.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, isinf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -308,6 +308,8 @@ def _finite(number: float | None) -> float | None:
 def value_object(value: Value) -> dict[str, Any]:
     """A value as JSON types."""
     found: dict[str, Any] = {"value": _finite(value.value)}
+    if value.value is not None and isinf(value.value):  # strict JSON has no such number
+        found["infinite"] = "+" if value.value > 0 else "-"
     if value.low is not None or value.high is not None:
         found |= {"low": _finite(value.low), "high": _finite(value.high)}
     if value.method is not None:

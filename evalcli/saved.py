@@ -209,7 +209,8 @@ def _values(part: _Part, skip: tuple[str, ...] = ()) -> dict[str, Value]:
 def _value(part: _Part, name: str) -> Value:
     part.need("value")
     low, high = part.optional("low", float), part.optional("high", float)
-    value = part.optional("value", float)
+    sign = part.optional("infinite", str)
+    value = part.optional("value", float) if sign is None else -inf if sign == "-" else inf
     least, most = _range(name)
     if value is not None and not least - _SLACK <= value <= most + _SLACK:
         part.refuse(f"{part.at('value')} is {value!r}, and {name} lies from {least:g} to {most:g}")

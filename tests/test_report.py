@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -132,3 +133,13 @@ def test_what_is_no_report_is_refused_in_one_line(content: bytes, what: str) -> 
 def test_keys_of_later_versions_are_passed_over() -> None:
     data = REPORT.to_json_object() | {"slices": []}
     assert Report.from_json_object(data) == replace(REPORT, run=None)
+
+
+def test_what_is_infinite_stays_so() -> None:
+    metrics = {"log_loss": Value(inf), "accuracy": Value(0.5)}
+    report = replace(REPORT, metrics=metrics, run=None)
+    text = render_json(report)
+    assert json.loads(text)["metrics"]["log_loss"] == {"value": None, "infinite": "+"}
+    assert parse_report(text).metrics["log_loss"].value == inf
+    worst = replace(REPORT, metrics={"r2": Value(-inf)}, run=None)
+    assert parse_report(render_json(worst)).metrics["r2"].value == -inf
