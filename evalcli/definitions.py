@@ -59,7 +59,8 @@ def with_definitions(
 
     """
     known: dict[str, Any] = {}
-    covariance = _with_own(report.moved, covariance)
+    definitions = tuple(definitions)
+    covariance = _with_own(report.moved, covariance) if definitions else covariance
     for one in definitions:
         tree = known[one.name] = inlined(one.expression.tree, known)
         value = _sure(report, tree, evaluated(one.expression.tree, _reader(report, one, least)), covariance, least)

@@ -77,7 +77,7 @@ def test_peak_memory_does_not_grow_with_the_rows_of_arrays(tmp_path, kind):
     few, many = peaks(*arrays(tmp_path, (FEW, MANY), preds, truth))
     grown = (MANY - FEW) * (preds.itemsize * preds.size // FEW + truth.itemsize)
     assert many < 1.2 * few + SLACK
-    assert many - few < grown / 2  # reading it whole would show
+    assert many - few < 3 * grown / 4  # reading it whole would show
 
 
 @pytest.mark.parametrize(("kind", "suffix"), [("labels", ".csv"), ("scores", ".csv"), ("scores", ".parquet")])
