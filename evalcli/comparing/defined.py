@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from evalcli.comparing.expressed import BASE, GAP, Rows, Sides, is_linear, mapped
-from evalcli.comparing.row_moves import MovesPass
 from evalcli.definitions import full_name, inlined, within
 from evalcli.errors import UsageError
 from evalcli.expressions import Name, evaluated
@@ -147,6 +146,8 @@ class DefinedDifferences:
         names = dict.fromkeys(name for one in several for name in names_of(one.tree) if is_registered(name))
         known_of = Rows({}, {})
         if names:
+            from evalcli.comparing.row_moves import MovesPass
+
             look = look_of([*map(parse, names)])
             kinds = look.kinds()
             total: MovesPass

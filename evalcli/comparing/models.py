@@ -12,7 +12,6 @@ from evalcli import __version__
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.comparing import data
 from evalcli.comparing.beyond import At, BeyondRegistry
-from evalcli.comparing.class_moves import ClassMoves
 from evalcli.comparing.differences import CountDifferences, verdicts
 from evalcli.comparing.doubt import number_of
 from evalcli.comparing.joint import BROKEN, FIXED
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.classification.states import ClassificationPass
+    from evalcli.comparing.class_moves import ClassMoves
     from evalcli.comparing.joint import Cells
     from evalcli.comparing.passes import Counted
     from evalcli.comparing.question import Question
@@ -262,6 +262,8 @@ class _Comparing:
 
     def _look(self, measured: _Measured, pair: tuple[int, int], names: Sequence[MetricName]) -> ClassMoves:
         """Rows as these metrics of two models see them."""
+        from evalcli.comparing.class_moves import ClassMoves
+
         return ClassMoves(measured.counted, measured.numbers, names, pair, (self.every, self._declared))
 
     @property

@@ -147,8 +147,8 @@ class Cells:
         columns = ((self.target, target[apart]), (self.preds, preds[apart]), (self.amounts, more))
         target, preds, amounts = (np.concatenate(pair) for pair in columns)
         squares = np.concatenate([self.squares, more * weight])
-        kinds, place = np.unique(np.stack([target, preds]), axis=1, return_inverse=True)
-        sums, spread = (np.bincount(place.reshape(-1), part, kinds.shape[1]) for part in (amounts, squares))
+        kinds, place = _told_apart(np.stack([target, preds]))
+        sums, spread = (np.bincount(place, part, kinds.shape[1]) for part in (amounts, squares))
         return replace(Cells.of(Pairs(kinds[0], kinds[1], sums), spread), classes=self.classes)
 
     def place(self, index: int) -> int | None:
@@ -172,6 +172,17 @@ def total(amounts: HostArray) -> HostArray:
     """``Σ amounts`` (K,), an array of no axis: what ``.sum()`` comes to, which asks more first."""
     found: HostArray = np.add.reduce(amounts)
     return found
+
+
+def _told_apart(columns: HostArray) -> tuple[HostArray, HostArray]:
+    """The columns of whole numbers that occur, in order, and which of them each is; as ``np.unique`` (``distinct``)."""
+    order = np.lexsort(columns[::-1])
+    rising = columns[:, order]
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (rising[:, 1:] != rising[:, :-1]).any(axis=0)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.cumsum(fresh) - 1
+    return rising[:, fresh], place
 
 
 def _spread(amounts: HostArray, squares: Array | float | None) -> HostArray:
@@ -212,13 +223,12 @@ class JointCells:
         columns = np.stack([asnumpy(part).astype(np.int64).reshape(-1) for part in (target, first, second)])
         rows = asnumpy(amounts).astype(np.float64).reshape(-1)
         spread = _spread(rows, squares)
-        distinct, place = np.unique(columns, axis=1, return_inverse=True)
-        place = place.reshape(-1)
-        totals, total_squares = (np.bincount(place, part, distinct.shape[1]) for part in (rows, spread))
+        met, place = _told_apart(columns)
+        totals, total_squares = (np.bincount(place, part, met.shape[1]) for part in (rows, spread))
         held = totals > 0
-        distinct, totals, total_squares = distinct[:, held], totals[held], total_squares[held]
-        classes = np.unique(distinct[distinct >= 0])
-        of, one, other = (np.where(part < 0, -1, np.searchsorted(classes, part)) for part in distinct)
+        met, totals, total_squares = met[:, held], totals[held], total_squares[held]
+        classes = distinct(met[met >= 0])
+        of, one, other = (np.where(part < 0, -1, np.searchsorted(classes, part)) for part in met)
         return cls(of, one, other, totals, total_squares, classes)
 
     @property
