@@ -180,7 +180,7 @@ def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[
             classes = _class_names(names)
             ordered = _ordered(target, classes, names)
             return sides.preds, ordered, _named(weight, sides.preds), classes, frozenset(names)
-        found = choose(names, selection, sides.called, both=False)
+        found = choose(names, selection, sides.called, both=False, text=False)
     else:
         selection.target = target
         selection.weight = weight if isinstance(weight, str) else None
@@ -190,7 +190,7 @@ def _together(sides: Sides, selection: Selection) -> tuple[Any, Any, Any, tuple[
             used = frozenset((*labels.preds.columns, *labels.target.columns))
             preds = _picked(sides.preds, labels.preds.columns)
             return preds, target, _named(weight, sides.preds), labels.preds.labels, used
-        found = choose(names, selection, sides.called, both=True)
+        found = choose(names, selection, sides.called, both=True, text=False)
         target = column_of(sides.preds, str(found.target))
     preds = _picked(sides.preds, found.pred)
     roles = (*found.pred, *(each for each in (found.target, weight, sides.cluster) if isinstance(each, str)))

@@ -78,17 +78,20 @@ def is_score_name(name: str) -> bool:
     return name.lower() in SCORE_NAMES
 
 
-def choose(names: Sequence[str], selection: Selection, path: str, *, both: bool, kind: str = "column") -> Chosen:
+def choose(
+    names: Sequence[str], selection: Selection, path: str, *, both: bool, kind: str = "column", text: bool = True
+) -> Chosen:
     """Find predictions among ``names`` and, with ``both``, the target as well.
 
-    ``kind`` is the word for one of them in messages: ``column`` (of text under a line of names), ``key`` or ``field``.
+    ``kind`` is the word for one of them in messages: ``column``, ``key`` or ``field``. Columns of ``text`` have a line
+    of names above them, which may be missing.
 
     Raises:
         UsageError: the selection names something that is not there, or not once.
         InputError: nothing was selected and no name, or more than one, is a usual one.
 
     """
-    stock = _Stock(tuple(names), path, kind)
+    stock = _Stock(tuple(names), path, kind, kind == "column" and text)
     weight = stock.optional(selection.weight, "weight", required=both)
     key = stock.optional(selection.id, "id", required=False)
     target = stock.named(selection.target, "target") if both and selection.target is not None else None
@@ -119,7 +122,7 @@ def choose_target(names: Sequence[str], selection: Selection, path: str, *, kind
         InputError: as :func:`choose`.
 
     """
-    stock = _Stock(tuple(names), path, kind)
+    stock = _Stock(tuple(names), path, kind, kind == "column")
     weight = stock.optional(selection.weight, "weight", required=False)
     key = stock.optional(selection.id, "id", required=False)
     if selection.target is not None:
@@ -184,6 +187,7 @@ class _Stock:
     names: tuple[str, ...]
     path: str
     kind: str
+    is_text: bool = False
 
     def is_whole(self) -> bool:
         """Whether there are usual names for both sides."""
@@ -284,7 +288,7 @@ class _Stock:
         if alone and len(free) == 2:
             free = [name for name in free if name.lower() not in ID_NAMES]
         if alone and len(free) == 1:
-            if self.kind == "column" and (not free[0].strip() or is_number(free[0])):
+            if self.is_text and (not free[0].strip() or is_number(free[0])):
                 raise first_line(free[0], role, self.path)
             return free[0]
         hint = self._spaced(role)
@@ -329,7 +333,7 @@ class _Stock:
         return f"; did you mean {near[0]!r}?" if near else ""
 
     def _header_hint(self) -> str:
-        if self.kind != "column" or not _looks_like_data(self.names):
+        if not self.is_text or not _looks_like_data(self.names):
             return ""
         first = ",".join(self.names[:SHOWN_NAMES])
         return f" (the first line is {first!r}: no header? use --no-header)"
