@@ -6,7 +6,7 @@ The text is that of the rows one by one, whichever way they are held.
 from __future__ import annotations
 
 from json.encoder import encode_basestring
-from math import isfinite, isnan
+from math import isfinite, isinf, isnan
 from operator import add
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,7 @@ def _texts(column: Column, part: slice, of_value: Callable[[Value], str]) -> Ite
         return map(of_value, column[part])
     values = column.value[part].tolist()
     if column.low is None or column.high is None:
-        return (f'{{"value": {_number(value)}}}' for value in values)
+        return (f'{{"value": {_stored(value)}}}' for value in values)
     methods = _methods(column.method, part.start, len(values))
     return map(_interval, values, column.low[part].tolist(), column.high[part].tolist(), methods)
 
@@ -76,8 +76,13 @@ def _interval(value: float, low: float, high: float, method: str) -> str:
     if isfinite(value + low + high):
         return f'{{"value": {value!r}, "low": {low!r}, "high": {high!r}, "method": {method}}}'
     if isnan(value) or isnan(low):  # no value, or no interval
-        return f'{{"value": {_number(value)}}}'
-    return f'{{"value": {_number(value)}, "low": {_number(low)}, "high": {_number(high)}, "method": {method}}}'
+        return f'{{"value": {_stored(value)}}}'
+    return f'{{"value": {_stored(value)}, "low": {_number(low)}, "high": {_number(high)}, "method": {method}}}'
+
+
+def _stored(value: float) -> str:
+    """A value, and beside ``null`` that it is infinite: as ``value_object`` has it."""
+    return f'null, "infinite": "{"+" if value > 0 else "-"}"' if isinf(value) else _number(value)
 
 
 def _number(number: float) -> str:

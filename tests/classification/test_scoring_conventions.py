@@ -97,7 +97,7 @@ def test_24_rows_without_a_prediction_leave_no_score_defined():
 def test_an_infinite_loss_is_infinite_and_no_number_in_json():
     found = report(MemorySource(np.array([-inf, 1.0]), np.array([1, 0])), ("log_loss",), scores="logits")
     assert found.metrics["log_loss"].value == inf
-    assert json.loads(render(found, "json"))["metrics"]["log_loss"] == {"value": None}
+    assert json.loads(render(found, "json"))["metrics"]["log_loss"] == {"value": None, "infinite": "+"}
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

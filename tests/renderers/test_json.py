@@ -59,7 +59,7 @@ def test_O15_undefined_is_null_and_classes_are_no_keys(make) -> None:
         [[1, 0], [0, 0]], ["1", "value"], metrics={"a": Value(None), "b": Value(math.inf), "c": Value(math.nan)}
     )
     data = strict(render_json(report))
-    assert data["metrics"] == {"a": {"value": None}, "b": {"value": None}, "c": {"value": None}}
+    assert data["metrics"] == {"a": {"value": None}, "b": {"value": None, "infinite": "+"}, "c": {"value": None}}
     assert [row["class"] for row in data["per_class"]] == ["1", "value"]
 
 
