@@ -6,12 +6,10 @@ The writing half is ``Report.to_json_object``; the two together keep every byte.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from math import inf, isfinite
 from typing import Any, NoReturn, TypeVar
 
 from evalcli.errors import InputError
-from evalcli.metrics.registry import is_registered, parse
 from evalcli.report import (
     SCHEMA,
     Calibration,
@@ -203,31 +201,15 @@ def _shown(value: object) -> str:
 
 
 def _values(part: _Part, skip: tuple[str, ...] = ()) -> dict[str, Value]:
-    return {name: _value(part.part(name), name) for name in part.data if name not in skip}
+    return {name: _value(part.part(name)) for name in part.data if name not in skip}
 
 
-def _value(part: _Part, name: str) -> Value:
+def _value(part: _Part) -> Value:
     part.need("value")
     low, high = part.optional("low", float), part.optional("high", float)
     sign = part.optional("infinite", str)
     value = part.optional("value", float) if sign is None else -inf if sign == "-" else inf
-    least, most = _range(name)
-    if value is not None and not least - _SLACK <= value <= most + _SLACK:
-        part.refuse(f"{part.at('value')} is {value!r}, and {name} lies from {least:g} to {most:g}")
     return Value(value, low, high, part.optional("method", str), _certified(part))
-
-
-_SLACK = 1e-9
-"""What sums may be off by."""
-
-
-@cache
-def _range(name: str) -> tuple[float, float]:
-    """Between what a metric lies; nothing is known of what a user has defined."""
-    if not is_registered(name):
-        return -inf, inf
-    entry = parse(name).entry
-    return entry.low, entry.high
 
 
 def _certified(part: _Part) -> tuple[float, float] | None:
@@ -263,7 +245,7 @@ def _residuals(part: _Part) -> Residuals:
     edges, counts = (_numbers(drawn, drawn.take(key, list), drawn.at(key)) for key in ("edges", "counts"))
     if len(edges) != len(counts) + 1 and (edges or counts):
         part.refuse(f"{drawn.place} has {len(edges)} edges for {len(counts)} counts")
-    quantiles = tuple((each.take("percent", float), _value(each, "")) for each in part.parts("quantiles"))
+    quantiles = tuple((each.take("percent", float), _value(each)) for each in part.parts("quantiles"))
     return Residuals(part.take("output", str), part.take("bias", float), quantiles, edges, counts)
 
 

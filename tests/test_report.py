@@ -115,10 +115,6 @@ def test_every_missing_or_mistyped_part_is_named(place: tuple[Any, ...]) -> None
         (render_json(REPORT).replace("[0.2, 0.3]", "[0.2]").encode(), "metrics.brier.certified has 1 parts, not 2"),
         (render_json(REPORT).replace("[0.2, 0.3]", "[0.3, 0.2]").encode(), "certified ends below its start"),
         (render_json(REPORT).replace("[0.2, 0.3]", '[0.2, "a"]').encode(), "certified is 'a', not a number"),
-        (
-            render_json(REPORT).replace('"value": 0.9,', '"value": 94.0,').encode(),
-            "metrics.accuracy.value is 94.0, and accuracy lies from 0 to 1",
-        ),
         (render_json(REPORT).replace("[5, 1]", "[5]").encode(), "confusion.matrix is not 2 by 2"),
         (render_json(REPORT).replace('"value": null', '"other": 1').encode(), "metrics.auroc.value is missing"),
     ],
