@@ -74,10 +74,11 @@ def test_peak_memory_does_not_grow_with_the_rows_of_arrays(tmp_path, kind):
     preds = truth if kind == "labels" else rng.normal(size=(FEW, 4)).astype(np.float32)
     if kind == "values":
         truth, preds = rng.normal(size=FEW), rng.normal(size=FEW)
-    few, many = peaks(*arrays(tmp_path, (FEW, MANY), preds, truth))
+    # each in a process of its own: what one that goes on has not given back varies by more than is asked here
+    ((few,), (many,)) = map(peaks, arrays(tmp_path, (FEW, MANY), preds, truth))
     grown = (MANY - FEW) * (preds.itemsize * preds.size // FEW + truth.itemsize)
     assert many < 1.2 * few + SLACK
-    assert many - few < 3 * grown / 4  # reading it whole would show
+    assert many - few < grown / 2  # reading it whole would show
 
 
 @pytest.mark.parametrize(("kind", "suffix"), [("labels", ".csv"), ("scores", ".csv"), ("scores", ".parquet")])
