@@ -303,3 +303,13 @@ def test_a_drop_says_when_the_sizes_differ() -> None:
     now = a_report(accuracy=0.9)
     (verdict,) = judge(now, parse_rules(drops=["accuracy=0.01"]), replace(now, n=now.n + 7))
     assert verdict.reason.endswith(f"; of {now.n + 7:,} rows then, {now.n:,} now")
+
+
+@pytest.mark.parametrize("kind", ["min", "max"])
+@pytest.mark.parametrize("value", [94.0, -0.5, 1.0 + 1e-6])
+def test_a_number_that_no_metric_can_have_passes_no_gate(kind: str, value: float) -> None:
+    report = a_report(accuracy=value, rmse=94.0, mcc=-0.5)
+    (verdict,) = judge(report, [Rule("accuracy", kind, 1.0 if kind == "max" else 0.0)])
+    assert (verdict.status, verdict.reason) == ("missing", f"{value!r} is none: it lies from 0 to 1")
+    assert statuses(report, parse_rules(["mcc=-1"], ["rmse=100"])) == ["pass", "pass"]
+    assert statuses(a_report(accuracy=1.0 + 1e-12), parse_rules(["accuracy=0.9"], [])) == ["pass"]
