@@ -135,6 +135,10 @@ def _object(line: bytes, number: int, path: str) -> dict[str, Any]:
     return found
 
 
+DOCUMENT = "the document"
+"""The place of a text that is a whole file; what is wrong with it is told by line and column."""
+
+
 def decoded(text: bytes, place: str, path: str = "", fix: str = "one whole object a line") -> Any:
     """What a text of JSON says, which lies at ``place``; NaN and Infinity are numbers.
 
@@ -153,6 +157,8 @@ def decoded(text: bytes, place: str, path: str = "", fix: str = "one whole objec
         raise InputError(f"{place}: byte 0x{text[e.start]:02x} is not UTF-8", path=path) from e
     except (ValueError, RecursionError) as e:
         what = getattr(e, "msg", None) or str(e).partition("\n")[0]
+        if place == DOCUMENT and isinstance(e, json.JSONDecodeError):
+            place = f"line {e.lineno}, column {e.colno}"
         raise InputError(f"{place}: not JSON ({what})", fix=fix, path=path) from e
     return found
 

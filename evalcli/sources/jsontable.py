@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError, LimitError
 from evalcli.sources.csvtext import COLUMN_LIMIT
-from evalcli.sources.jsonlines import MIXED, UNREADABLE, decoded, join_kinds, kind_of
+from evalcli.sources.jsonlines import DOCUMENT, MIXED, UNREADABLE, decoded, join_kinds, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def read_json(path: str) -> Any:
         raise LimitError(f"{size:,} bytes of JSON in one document; at most {LIMIT:,} are read", fix=_AS_LINES)
     with open(path, "rb") as file:  # noqa: PTH123 - likewise
         text = file.read(LIMIT + 1).removeprefix(b"\xef\xbb\xbf")
-    columns = _columns(decoded(text, "the document", fix="write it again"))
+    columns = _columns(decoded(text, DOCUMENT, fix="write it again"))
     if len(columns) > COLUMN_LIMIT:
         raise LimitError(f"more than {COLUMN_LIMIT} columns", fix="keep only those needed")
     if not columns:

@@ -104,7 +104,8 @@ def test_a_document_from_a_pipe(counted, frame, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[{"target": "a", "pred": "a"},', "the document: not JSON"),
+        ('[{"target": "a", "pred": "a"},', "line 1, column 31: not JSON"),
+        ('[{"target": "a", "pred": "a"},\n {"target" "b"}]', "line 2, column 12: not JSON"),
         ('[{"target": "a", "target": "b"}]', "key 'target' occurs twice"),
         ('[{"target": "\\ud800", "pred": "a"}]', "half a character"),
         ("[" * 100_000, "the document: not JSON"),
