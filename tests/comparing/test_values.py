@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_source import MemorySource
+from models_beside import compared
+from models_beside import sources as beside
 from scipy import stats
 from sklearn import metrics as sk
 
 import evalcli
 from evalcli.comparing.data import Comparison
 from evalcli.comparing.margins import judge, parse_margins
-from evalcli.comparing.models import compare
 from evalcli.comparing.question import Question
 from evalcli.engine import Execution
 from evalcli.errors import InputError, UsageError
@@ -37,15 +39,7 @@ EVERY = (
 ORDERS = ("medae", "spearman", "kendall")
 
 
-def sources(*preds, target=TARGET, **more):
-    return [
-        MemorySource(each, target, paths=(f"{name}.pt", "t.pt"), **more)
-        for name, each in zip("abcdef", preds, strict=False)
-    ]
-
-
-def compared(made, execution=EXECUTIONS[0], question=None, **choices):
-    return compare(made, Choices(**choices), execution, question or Question())
+sources = partial(beside, target=TARGET)
 
 
 def difference(name, *preds, target=TARGET, confidence=None, **more):
