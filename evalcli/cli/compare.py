@@ -18,7 +18,7 @@ from evalcli.cli.deciding_options import MeasuredOptions
 from evalcli.cli.extra_options import ExtraOptions
 from evalcli.cli.flatten import flattened
 from evalcli.cli.models import Side, open_models
-from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions, selection
+from evalcli.cli.options import ExecutionOptions, InputOptions, OutputOptions, joined, selection
 from evalcli.cli.values import parse_limit
 from evalcli.errors import ExitCode, UsageError
 from evalcli.metrics.entry import split_names
@@ -147,14 +147,14 @@ def compare(
                 raise UsageError(what, fix="keep the rows of one slice with --where")
             from evalcli.comparing.independent import compare_samples
 
-            sides = [Side(path, None, inputs.pred) for path in _two(files.paths, "--independent")]
+            sides = [Side(path, None, joined(inputs.pred)) for path in _two(files.paths, "--independent")]
             rules.check(len(sides))
             sources = open_models(sides, wanted, progress, held)
             result = compare_samples(sources, choices, execution, question, progress)
         else:
             from evalcli.comparing.models import compare as compare_models
 
-            sides = _sides(files.paths, comparing.targets, inputs.pred, wanted)
+            sides = _sides(files.paths, comparing.targets, joined(inputs.pred), wanted)
             rules.check(len(sides))
             sources = open_models(sides, wanted, progress, held)
             result = compare_models(sources, choices, execution, question, progress)

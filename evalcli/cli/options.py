@@ -16,6 +16,8 @@ from evalcli.cli.values import parse_rows
 from evalcli.metrics.threads import MOST_THREADS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.engine import Execution
     from evalcli.sources.base import Selection
     from evalcli.task import Choices
@@ -47,23 +49,23 @@ class InputOptions:
     """Which columns, keys and rows."""
 
     pred: Annotated[
-        str | None,
+        list[str],
         Option(
             "--pred",
-            metavar="NAME",
+            metavar="NAME,…",
             help="Column, key or array of predictions; 'p_*' for several, '*' for all.",
             rich_help_panel=_INPUT,
         ),
-    ] = None
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
     target: Annotated[
-        str | None,
+        list[str],
         Option(
             "--target",
-            metavar="NAME",
+            metavar="NAME,…",
             help="Column, key or array of the truth; 'y_*' for several.",
             rich_help_panel=_INPUT,
         ),
-    ] = None
+    ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
     weight: Annotated[
         str | None, Option("--weight", metavar="NAME", help="Column or key of row weights.", rich_help_panel=_INPUT)
     ] = None
@@ -194,6 +196,15 @@ class OutputOptions:
     ] = None
 
 
+def joined(names: "Sequence[str]") -> str | None:
+    """Names given in one option or in several of its kind, as one list; ``None`` where there is none.
+
+    >>> joined(("cat,dog", "owl"))
+    'cat,dog,owl'
+    """
+    return ",".join(names) if names else None
+
+
 def selection(
     inputs: InputOptions, choices: "Choices", workers: int | None = None, by: tuple[str, ...] = ()
 ) -> "Selection":
@@ -207,8 +218,8 @@ def selection(
         "trust_compression": inputs.trust_compression or None,
     }
     return Selection(
-        pred=inputs.pred,
-        target=inputs.target,
+        pred=joined(inputs.pred),
+        target=joined(inputs.target),
         weight=inputs.weight,
         id=inputs.id,
         where=inputs.where,

@@ -57,6 +57,7 @@ def test_every_way_to_name_two_models_gives_the_same(run, files) -> None:
         ("a.csv", "b.csv", "--targets", "t.csv"),
         ("whole_a.csv", "whole_b.csv"),
         ("all.csv", "--pred", "a,b"),
+        ("all.csv", "--pred", "a", "--pred", "b"),
         ("all.csv", "t.csv", "--pred", "a,b", "--id", "id"),
     ]
     found = [parsed(run("compare", *way, *POSITIVE)) for way in ways]
