@@ -484,6 +484,13 @@ CASES = (
     Case("difference of multilabel ECE, 1,000 rows", apart("ece", 1000)),
     *(Case(f"difference of orders: {title}", values_apart(*drawn)) for title, drawn in OF_ORDERS),
     Case("difference of AUROC, none, 25 + 475 rows", with_interval(ranked(25, 475, 1.5, 1.5), 0.0)),
+    *(
+        Case(
+            f"difference of AUROC near 1, {few} + {many} rows",
+            with_interval(ranked(few, many, *at), area(at[0]) - area(at[1])),
+        )
+        for few, many, *at in ((20, 480, 2.9, 2.0), (50, 50, 3.3, 2.5), (50, 450, 2.9, 2.2), (200, 200, 3.3, 2.66))
+    ),
 )
 
 COST = "error_rate + 4 * (1 - recall) * (1 - majority_baseline)"

@@ -16,7 +16,7 @@ from evalcli.uncertainty.cells import Cells, JointCells
 from evalcli.uncertainty.comparison import PairedCounts, discordant, mcnemar
 from evalcli.uncertainty.decisions import decide
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
-from evalcli.uncertainty.paired import PairedInfluence, ranked_difference
+from evalcli.uncertainty.paired import PairedInfluence, TwoRankings, ranked_difference
 from evalcli.uncertainty.quantiles import normal_quantile
 from evalcli.uncertainty.rankinfluences import RowInfluence
 
@@ -143,7 +143,9 @@ def ranked(positives: int, negatives: int, first: float, second: float) -> Calla
         state = PairedInfluence()
         state.update(*(RowInfluence.of("auroc", of).at(one, target) for of, one in zip(rankings, scores, strict=True)))
         areas = [float(auroc(of).value) for of in rankings]
-        return ranked_difference(*areas, state.variance, min(positives, negatives), CONFIDENCE)
+        found = ranked_difference(*areas, state.variance, min(positives, negatives), CONFIDENCE)
+        rankings_of = TwoRankings("auroc", (rankings[0], rankings[1]), state.seen)
+        return rankings_of.reaching(found, CONFIDENCE) if state.variance > 0.0 else found
 
     return draw
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.classification.influences import Influences
-from evalcli.classification.intervals import BINNED, RANKS, SHARES_OF_ALL, Grown, Intervals
+from evalcli.classification.intervals import BINNED, SHARES_OF_ALL, Grown, Intervals
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusterbins import spread_of
 from evalcli.uncertainty.clusters import CLUSTERS, Clusters, freedom, inflation, seen_inflation, surer
@@ -24,6 +24,7 @@ from evalcli.uncertainty.losses import wrong_loss
 from evalcli.uncertainty.means import hall_interval
 from evalcli.uncertainty.proportions import largest_share
 from evalcli.uncertainty.quantiles import t_quantile
+from evalcli.uncertainty.ranks import RANKS
 from evalcli.uncertainty.surprises import Seen
 
 if TYPE_CHECKING:

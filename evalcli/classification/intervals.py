@@ -23,6 +23,7 @@ from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.intervals import Confidence, Interval, wilson
 from evalcli.uncertainty.losses import loss_interval
 from evalcli.uncertainty.proportions import largest_share
+from evalcli.uncertainty.ranks import RANKS
 
 if TYPE_CHECKING:
     from evalcli.classification.numbers import Numbers
@@ -357,10 +358,6 @@ class Intervals:
 Method = Callable[[Intervals, "MetricName", float], Interval | None]
 
 
-RANKS: dict[str, tuple[Callable[..., Any], str]] = {
-    "auroc": (rankestimates.auroc_estimate, "delong"),
-    "average_precision": (rankestimates.average_precision_estimate, "influence"),
-}
 _METHODS: dict[str, Method | None] = {
     "KeyTable": Intervals._of_ranks,
     "PairwiseKeyTable": Intervals._of_pairs,

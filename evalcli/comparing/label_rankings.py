@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.comparing.label_contrasts import Contrast, scored_of
+from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.comparison import detectable
 from evalcli.uncertainty.intervals import none_of
-from evalcli.uncertainty.paired import ranked_difference
+from evalcli.uncertainty.paired import TwoRankings, ranked_difference
 from evalcli.uncertainty.quantiles import two_sided
-from evalcli.uncertainty.rankinfluences import RowInfluence
+from evalcli.uncertainty.rankinfluences import AREAS, RowInfluence, influences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,6 +118,17 @@ class OfRanks(Contrast):
         least = detectable(hypot(sqrt(sums[0]), unseen / confidence.critical), confidence)
         return replace(found, interval=wide, p=p, detectable=least)
 
+    def reaching(self, known: Difference, plain: Difference, square: float, confidence: Confidence) -> Difference:
+        """Of one label as of two classes."""
+        if self.name.average is not None or self.name.base not in AREAS or not square > 0.0:
+            return known
+        (place,), weight = self.places, self.numbers[0].mean_weight
+        second, first = (every[place] for every in self._rankings)
+        one, other = (weight * _variance(self.name.base, each) for each in (first, second))
+        scale = 2.0 * sqrt(one * other)
+        together = min(max((one + other - square) / scale, -1.0), 1.0) if scale > 0.0 else 0.0
+        return TwoRankings(self.name.base, (first, second), together, weight).reaching(known, confidence, plain)
+
     @cached_property
     def _pooled(self) -> bool:
         return self.name.average == "micro"
@@ -183,3 +195,9 @@ class OfRanks(Contrast):
         """Rows of the smaller side of each label."""
         every = [self._rankings[0][place] for place in self.places]
         return np.array([float(min(one.positives, one.negatives)) for one in every])
+
+
+def _variance(base: str, ranking: Ranking) -> float:
+    """That of a metric, as the sum of the squares of what its rows add to it."""
+    positive, negative = influences(base, ranking)
+    return dot(ranking.pos, positive * positive) + dot(ranking.neg, negative * negative)

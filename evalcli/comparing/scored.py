@@ -27,8 +27,9 @@ from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.losses import unseen_loss
 from evalcli.uncertainty.means import WORST_LOSS, Moments
 from evalcli.uncertainty.mover import mover
-from evalcli.uncertainty.paired import PairedInfluence, mean_difference, ranked_difference
+from evalcli.uncertainty.paired import PairedInfluence, TwoRankings, mean_difference, ranked_difference
 from evalcli.uncertainty.pairedlosses import UnseenLosses
+from evalcli.uncertainty.rankinfluences import AREAS
 from evalcli.uncertainty.surprises import SURPRISES, Seen, bins_difference
 
 if TYPE_CHECKING:
@@ -104,10 +105,14 @@ class ScoreDifferences:
             if name.base not in EXACT and not all(look.means_columns(name) for look in looks):
                 found[str(name)] = self._of_intervals(name, pair, moved)
                 continue
-            first, second = self._values(name, pair)
-            rows = min(look.smaller_side(name) for look in looks)
-            found[str(name)] = ranked_difference(second, first, moved.variance, rows, self.confidence)
-        return found if total.clusters is None else self._of_clusters(found, again, pair, total.clusters)
+            found[str(name)] = self._of_ranks(name, pair, moved, looks)
+        told = found if total.clusters is None else self._of_clusters(found, again, pair, total.clusters)
+        for name in again:
+            rankings = self._rankings(name, pair, total.influences.get(str(name)))
+            plain, known = found[str(name)], told[str(name)]
+            if rankings is not None and plain is not None and known is not None:
+                told[str(name)] = rankings.reaching(known, self.confidence, plain)
+        return told
 
     def _look(self, names: Sequence[MetricName], number: int) -> ScoreLook:
         return ScoreLook.of(names, self.results[number], self._mean_weight(number))
@@ -133,6 +138,23 @@ class ScoreDifferences:
             unseen = partial(self._unseen, name, pair) if name.base in WRONG else None
             told[str(name)] = None if plain is None else clusters.difference(plain, moved, span, unseen)
         return told
+
+    def _of_ranks(
+        self, name: MetricName, pair: tuple[int, int], moved: PairedInfluence, looks: Sequence[ScoreLook]
+    ) -> Difference:
+        """Where the influences of rows are known exactly, and of means over columns."""
+        first, second = self._values(name, pair)
+        rows = min(look.smaller_side(name) for look in looks)
+        return ranked_difference(second, first, moved.variance, rows, self.confidence)
+
+    def _rankings(self, name: MetricName, pair: tuple[int, int], moved: PairedInfluence | None) -> TwoRankings | None:
+        """Those that a metric is read off; ``None`` where they are several, or where no row parts the models."""
+        if moved is None or name.base not in AREAS or not moved.variance > 0.0:
+            return None
+        first, second = (self.results[i].ranked_columns(name) for i in pair)
+        if not len(first) == len(second) == 1:
+            return None
+        return TwoRankings(name.base, (second[0], first[0]), moved.seen, self._mean_weight(pair[0]))
 
     def _of_intervals(self, name: MetricName, pair: tuple[int, int], moved: PairedInfluence) -> Difference | None:
         """From the interval that a report gives each of the two, whose deviations are correlated."""

@@ -23,7 +23,7 @@ from evalcli.metrics.calibration import BinTable
 from evalcli.metrics.entry import OVER_ROWS
 from evalcli.metrics.label_calibration import cell_losses
 from evalcli.metrics.registry import METRICS, class_index
-from evalcli.multilabel.rank_intervals import RANKS, RankIntervals
+from evalcli.multilabel.rank_intervals import RankIntervals
 from evalcli.uncertainty import bins, means
 from evalcli.uncertainty.cells import Margins, dot
 from evalcli.uncertainty.curves import worst_together
@@ -31,6 +31,7 @@ from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson
 from evalcli.uncertainty.jackknife import bounded_interval
 from evalcli.uncertainty.losses import loss_interval, wrong_loss
 from evalcli.uncertainty.proportions import SHARES, of_margins
+from evalcli.uncertainty.ranks import RANKS
 from evalcli.uncertainty.slopes import RATIOS, ratio_of
 from evalcli.uncertainty.untold import untold_of
 

@@ -21,21 +21,14 @@ from evalcli.uncertainty import rankestimates, ranks
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.rankinfluences import RowInfluence, influences
+from evalcli.uncertainty.ranks import RANKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.roc import Ranking
     from evalcli.multilabel.values import ScoreValues
     from evalcli.uncertainty.intervals import Confidence
-
-
-RANKS: dict[str, tuple[Callable[..., Any], str]] = {
-    "auroc": (rankestimates.auroc_estimate, "delong"),
-    "average_precision": (rankestimates.average_precision_estimate, "influence"),
-}
 
 
 class RankIntervals:

@@ -13,8 +13,9 @@ characteristic curves: a nonparametric approach.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,12 +24,15 @@ from evalcli.metrics.exact import ExactSum
 from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
+from evalcli.uncertainty.mover import arm
 from evalcli.uncertainty.quantiles import t_quantile, t_two_sided, two_sided
+from evalcli.uncertainty.ranks import ranking_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.metrics.arrays import HostArray
+    from evalcli.metrics.roc import Ranking
     from evalcli.uncertainty.intervals import Confidence
 
 
@@ -59,6 +63,11 @@ class PairedInfluence(Metric):
     def correlation(self, rows: float) -> float:
         """That of the two metrics, drawn a little towards 0: few ``rows`` that agree do not say that all do."""
         return correlation_of(self.sums.value().tolist(), rows)
+
+    @property
+    def seen(self) -> float:
+        """The same as it was seen."""
+        return correlation_of(self.sums.value().tolist(), 1.0, 0.0)
 
     @property
     def variance(self) -> float:
@@ -105,6 +114,44 @@ def ranked_difference(
     rest = span - abs(value)
     p = _alike_p(abs(value) / rest, rows) if rest > 0.0 else _alike_p(inf, rows)
     return Difference(first, second, interval, p, detectable(reach / confidence.critical, confidence))
+
+
+class TwoRankings(NamedTuple):
+    """How two models rank the same rows, in the order of their difference, and how their metrics are correlated.
+
+    ``mean_weight`` is Σw² / Σw.
+    """
+
+    base: str
+    rankings: tuple[Ranking, Ranking]
+    together: float
+    mean_weight: float = 1.0
+
+    def reaching(self, found: Difference, confidence: Confidence, plain: Difference | None = None) -> Difference:
+        """The same with its far end half way to that of MOVER, if that lies beyond.
+
+        Where the better model has few rows out of order, the difference looks small and sure at once, so that the truth
+        lies above more often than below. The end that faces 0 stays, and with it the test. If ``found`` is that of
+        whole clusters, it is as that of so many fewer rows as it is wider than the ``plain`` one.
+        """
+        if found.value < 0.0:
+            turned = None if plain is None else plain.turned()
+            return self.turned().reaching(found.turned(), confidence, turned).turned()
+        if found.value == 0.0:
+            return found
+        near = found.value - found.interval.low
+        wider = 1.0 if plain is None or not near > 0.0 else near / (plain.value - plain.interval.low)
+        weight = self.mean_weight * wider * wider
+        one, other = (ranking_interval(self.base, each, confidence, weight) for each in self.rankings)
+        reach = found.interval.high - found.value
+        far = arm(max(one.high - found.first, 0.0), max(found.second - other.low, 0.0), self.together)
+        end = min(found.value + max(reach, (reach + far) / 2.0), 1.0)
+        return replace(found, interval=replace(found.interval, high=max(end, found.value)))
+
+    def turned(self) -> TwoRankings:
+        """The other way round."""
+        first, second = self.rankings
+        return self._replace(rankings=(second, first))
 
 
 def mean_difference(first: float, second: float, moments: Moments, confidence: Confidence, span: float) -> Difference:

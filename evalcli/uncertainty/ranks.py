@@ -19,19 +19,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalcli.metrics.registry import METRICS
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.quantiles import t_quantile
-from evalcli.uncertainty.rankestimates import ROUNDED, Squares, auroc_estimate, newcombe
+from evalcli.uncertainty.rankestimates import (
+    ROUNDED,
+    Squares,
+    auroc_estimate,
+    average_precision_estimate,
+    coarse,
+    newcombe,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from evalcli.metrics.ranking import KeyTable
+    from evalcli.metrics.roc import Ranking
     from evalcli.uncertainty.coupling import PairInfluences
     from evalcli.uncertainty.intervals import Confidence
     from evalcli.uncertainty.rankestimates import RankEstimate
 
+RANKS: dict[str, tuple[Callable[..., Any], str]] = {
+    "auroc": (auroc_estimate, "delong"),
+    "average_precision": (average_precision_estimate, "influence"),
+}
+"""How sure metrics of ranks are, and what their intervals are called."""
 _SURELY = 0.5
 """The part of a bias that both ends have: where there are few positives, it is known to no more than its half."""
 
@@ -39,6 +54,14 @@ _SURELY = 0.5
 def rank_interval(estimate: RankEstimate, confidence: Confidence, method: str) -> Interval:
     """The interval of one column: ``method`` is ``delong`` for AUROC, ``influence`` for average precision."""
     return mean_interval([estimate], [1.0], confidence, method)
+
+
+def ranking_interval(base: str, ranking: Ranking, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
+    """The interval of a metric of a ranking that has rows of both sides, each of which weighs ``mean_weight``."""
+    estimate, method = RANKS[base]
+    squares = Squares(ranking.positives * mean_weight, ranking.negatives * mean_weight)
+    found = estimate(coarse(ranking), squares)  # which is as sure as need be, and not quite the value
+    return rank_interval(found._replace(certified=METRICS[base].formula(ranking)), confidence, method)
 
 
 def mean_interval(

@@ -75,7 +75,10 @@ def test_auroc_is_delongs_paired_test() -> None:
     error = np.sqrt(sum(parts))
     freedom = min(BINARY.sum(), (1 - BINARY).sum()) - 1
     assert found.p == pytest.approx(2 * stats.t.sf(abs(found.value) / error, freedom), rel=1e-9)
-    assert found.high - found.low == pytest.approx(2 * stats.t.isf(0.025, freedom) * error, rel=1e-9)
+    reach = stats.t.isf(0.025, freedom) * error
+    near, far = sorted((found.low, found.high), key=abs)
+    assert abs(found.value - near) == pytest.approx(reach, rel=1e-9)  # which faces no difference
+    assert reach < abs(far - found.value) < 1.5 * reach
 
 
 @pytest.mark.parametrize("name", ["auroc_macro", "average_precision_macro", "auroc_weighted", "auroc[2]"])

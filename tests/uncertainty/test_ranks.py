@@ -1,12 +1,15 @@
 """Rankings: DeLong against its definition pair by pair, average precision against differences, and the borders."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
 from evalcli.metrics.ranking import KeyTable, auroc_ovo
 from evalcli.metrics.roc import auroc, auroc_variance, average_precision
 from evalcli.uncertainty.intervals import Confidence
-from evalcli.uncertainty.paired import PairedInfluence, ranked_difference
+from evalcli.uncertainty.mover import mover
+from evalcli.uncertainty.paired import PairedInfluence, TwoRankings, ranked_difference
 from evalcli.uncertainty.rankestimates import Squares, _jackknife, auroc_estimate, average_precision_estimate, newcombe
 from evalcli.uncertainty.rankinfluences import RowInfluence
 from evalcli.uncertainty.ranks import mean_interval, pairs_interval, rank_interval
@@ -236,6 +239,39 @@ def test_two_rankings_alike_differ_by_nothing_that_was_seen():
     assert found.p == 1
     assert found.interval.low < 0 < found.interval.high
     assert found.detectable > 0
+
+
+def test_the_end_that_faces_no_difference_stays_and_the_other_goes_half_way_to_movers():
+    values, target = scores(1, 20, 60, 2.5, 3)
+    noisy = values + np.random.default_rng(3).normal(0, 1.0, len(values))
+    both = [ranking(each, target) for each in (values, noisy)]
+    areas = [float(auroc(each).value) for each in both]
+    found = ranked_difference(*areas, 0.0009, 20, CONFIDENCE)
+    one, other = (rank_interval(auroc_estimate(each), CONFIDENCE, "delong") for each in both)
+    whole = mover(areas[0], one, areas[1], other, CONFIDENCE, 0.3)
+    assert whole.interval.high > found.interval.high
+    wide = TwoRankings("auroc", tuple(both), 0.3).reaching(found, CONFIDENCE)
+    assert (wide.interval.low, wide.p, wide.detectable) == (found.interval.low, found.p, found.detectable)
+    assert wide.interval.high == pytest.approx((found.interval.high + whole.interval.high) / 2.0)
+    assert TwoRankings("auroc", tuple(both[::-1]), 0.3).reaching(found.turned(), CONFIDENCE) == wide.turned()
+    sure = ranked_difference(*areas, 0.04, 20, CONFIDENCE)
+    assert TwoRankings("auroc", tuple(both), 0.3).reaching(sure, CONFIDENCE) == sure  # no end comes nearer
+    alike = ranked_difference(0.9, 0.9, 0.0009, 20, CONFIDENCE)
+    assert TwoRankings("auroc", tuple(both), 0.3).reaching(alike, CONFIDENCE) == alike
+
+
+def test_a_difference_from_a_nearly_perfect_order_of_few_positives_reaches_farther_above():
+    import evalcli
+
+    rng, held, target = np.random.default_rng(5), 0, np.repeat([1, 0], [20, 480])
+    truth = NormalDist().cdf(2.9 / np.sqrt(2)) - NormalDist().cdf(2.0 / np.sqrt(2))
+    for _ in range(200):
+        shared, *own = rng.normal(size=(3, 500)) * np.sqrt(0.5)
+        better, worse = (d * target + shared + one for d, one in zip((2.9, 2.0), own, strict=True))
+        found = evalcli.compare(worse, better, target=target, metrics=["auroc"], scores="logits", workers=1)
+        row = found.data.metric("auroc").differences[1]
+        held += row.low <= truth <= row.high
+    assert held >= 184  # 174 with DeLong's ends alone
 
 
 @pytest.mark.parametrize("seed", range(40))
