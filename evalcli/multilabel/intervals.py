@@ -320,10 +320,7 @@ class Intervals(RankIntervals):
 
     def _each(self, base: str, scored: ScoreValues) -> list[Interval | None]:
         if base == "ece":
-            return [
-                bins.calibration_interval(table, self._confidence, self._mean_weight)
-                for table in tables(scored.sums.bins)
-            ]
+            return [*bins.calibration_intervals(scored.sums.bins, self._confidence, self._mean_weight)]
         if base in {"log_loss", "brier"}:
             values = scored.by_label(METRICS[base]).value
             pairs = zip(scored.rankings, values.tolist(), strict=True)

@@ -20,18 +20,16 @@ resolution of probability forecasts through decomposition of the empirical score
 
 from __future__ import annotations
 
-from functools import cache
 from math import erf, pi, sqrt
 from statistics import NormalDist
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson_ends
+from evalcli.uncertainty.roots import roots_of_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.calibration import BinTable
     from evalcli.uncertainty.intervals import Confidence
@@ -39,10 +37,8 @@ if TYPE_CHECKING:
 SIDES = ("overconfidence", "underconfidence")
 """Metrics of the gaps of one sign."""
 _PRIOR = 2.0
-_STEPS = 60
-_CLOSE = 1e-9
-"""Standard errors, or a share of a factor, that make no difference."""
-_FARTHEST = 1e6
+_TOGETHER = 256
+"""Tables that are looked at together: what is made of them stays in the cache."""
 _FAR = 8.0
 """Standard errors beyond which a folded normal is not folded."""
 _SPREAD = 1.5
@@ -50,7 +46,7 @@ _SPREAD = 1.5
 
 
 class Gaps(NamedTuple):
-    """Per table and bin (T, B): the absolute gaps and their variances; per table (T,) how gaps differ."""
+    """Per table and bin (…, T, B): the absolute gaps and their variances; per table (…, T) how gaps differ."""
 
     sizes: HostArray
     variances: HostArray
@@ -69,24 +65,55 @@ def calibration_interval(
     ``together`` times as large as if each went its own way. What gaps have in common moves them to the same side and
     does not fold: it is added to the variance as it is.
     """
-    value = float(gaps_of(table, mean_weight).sizes.sum(axis=-1).mean())
-    if not value > 0.0:
-        rows = float(table.n.sum(axis=-1).max()) / mean_weight
-        return Interval(0.0, none_of(rows, confidence.critical), "wilson")
-    own, common = min(together, 1.0), 0.0
+    one = table._replace(n=table.n[None], confidence=table.confidence[None], right=table.right[None])
+    [found] = calibration_intervals(one, confidence, mean_weight, together)
+    return found
+
+
+def calibration_intervals(
+    tables: BinTable, confidence: Confidence, mean_weight: float = 1.0, together: float = 1.0
+) -> list[Interval]:
+    """Those of each of many tables (N, B), or of each mean over tables (N, T, B)."""
+    found: list[Interval] = []
+    for start in range(0, len(tables.n), _TOGETHER):
+        some = _picked(tables, slice(start, start + _TOGETHER))
+        found += _intervals(some, confidence, mean_weight, together)
+    return found
+
+
+def _picked(tables: BinTable, places: HostArray | slice) -> BinTable:
+    """Some of many tables, as means over tables (N, T, B)."""
+    n, sure, right = (part[places] for part in (tables.n, tables.confidence, tables.right))
+    n, sure, right = (part if part.ndim > 2 else part[:, None] for part in (n, sure, right))
+    return tables._replace(n=n, confidence=sure, right=right)
+
+
+def _intervals(tables: BinTable, confidence: Confidence, mean_weight: float, together: float) -> list[Interval]:
+    """Those of tables (N, T, B) that stay in the cache."""
+    values = _mean(np.add.reduce(gaps_of(tables, mean_weight).sizes, axis=-1))
+    rows = tables.n.sum(axis=-1).max(axis=-1) / mean_weight
+    found = [Interval(0.0, none_of(each, confidence.critical), "wilson") for each in rows.tolist()]
+    held = np.flatnonzero(values > 0.0)
+    off = tables if len(held) == len(values) else _picked(tables, held)
+    values, own, common = values[held], min(together, 1.0), np.zeros(len(held))
     if together > 1.0:
-        common = (together - 1.0) * gap_variance(table, mean_weight)
-    gaps_at = gaps_along(table, mean_weight)
+        common = (together - 1.0) * np.array([float(each) ** 2 for each in _deviations(off, mean_weight)])
+    gaps_at = gaps_along(off, mean_weight)
 
-    def surprise(factor: float) -> float:
-        """How many standard errors the measured error lies above the one expected at true gaps of ``factor``."""
-        mean, error = map(float, measured_error(gaps_at(factor), factor))
-        error = sqrt(own * error * error + common)
-        return (value - mean) / error if error > 0.0 else 1e9 * (value - mean)
+    def surprise(factors: HostArray, places: HostArray) -> HostArray:
+        """How many standard errors the measured errors lie above those expected at true gaps of the factors."""
+        each = factors[:, None, None]
+        mean, error = measured_error(gaps_at(each, places if len(held) > 1 else None), each)
+        error, away = np.sqrt(own * error * error + common[places]), values[places] - mean
+        some = error > 0.0
+        return np.where(some, away / np.where(some, error, 1.0), 1e9 * away)
 
-    low, high = roots(surprise, confidence.critical)
-    most = largest_error(table, confidence, mean_weight)
-    return Interval(low * value, min(high * value, most), "inversion").holding(value, 0.0, 1.0)
+    low, high = roots_of_each(surprise, confidence.critical, len(held))
+    most = largest_errors(off, confidence, mean_weight)
+    ends = zip(held.tolist(), values.tolist(), low.tolist(), high.tolist(), most.tolist(), strict=True)
+    for place, value, least, largest, bound in ends:
+        found[place] = Interval(least * value, min(largest * value, bound), "inversion").holding(value, 0.0, 1.0)
+    return found
 
 
 def largest_error(table: BinTable, confidence: Confidence, mean_weight: float = 1.0, sign: float = 0.0) -> float:
@@ -97,47 +124,56 @@ def largest_error(table: BinTable, confidence: Confidence, mean_weight: float = 
     of them together, nor are more rows in it than may be. A ``sign`` asks for one side: 1 for too many right rows, −1
     for too few.
     """
+    return float(largest_errors(table, confidence, mean_weight, sign))
+
+
+def largest_errors(table: BinTable, confidence: Confidence, mean_weight: float = 1.0, sign: float = 0.0) -> HostArray:
+    """Those of many tables (…, T, B): (…)."""
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
-    held, total = n > 0, np.maximum(n.sum(axis=1, keepdims=True), 1e-300)
-    rows = np.where(held, n, 1.0)
-    single = np.array(
-        [
-            [NormalDist().inv_cdf((1.0 + confidence.level ** (1.0 / max(each, 1))) / 2.0)]
-            for each in held.sum(axis=1).tolist()
-        ]
-    )
+    held, total = n > 0, np.maximum(n.sum(axis=-1, keepdims=True), 1e-300)
+    rows, bins = np.where(held, n, 1.0), held.sum(axis=-1, keepdims=True)
+    single = np.zeros(bins.shape)
+    for each in set(bins.ravel().tolist()):
+        single[bins == each] = NormalDist().inv_cdf((1.0 + confidence.level ** (1.0 / max(each, 1))) / 2.0)
     low, high = (np.asarray(end) for end in wilson_ends(right / rows, rows / mean_weight, single))
     sides = [np.maximum(each, 0.0) for each in (high - sure / rows, sure / rows - low)]
     gaps = np.where(held, np.maximum(*sides) if sign == 0.0 else sides[0 if sign > 0.0 else 1], 0.0)
-    unseen = none_of(float(total.max()) / mean_weight, confidence.critical)
-    most = (n * gaps / total).sum(axis=1) + confidence.critical * np.sqrt(_between(n, gaps, mean_weight)) + unseen
-    return min(float(most.mean()), 1.0)
+    most = (n * gaps / total).sum(axis=-1) + confidence.critical * np.sqrt(_between(n, gaps, mean_weight))
+    largest = total.max(axis=(-2, -1)) / mean_weight
+    unseen = np.array([none_of(each, confidence.critical) for each in largest.ravel().tolist()]).reshape(largest.shape)
+    found: HostArray = np.minimum(_mean(most + unseen[..., None]), 1.0)
+    return found
 
 
 def _between(n: HostArray, rates: HostArray, mean_weight: float) -> HostArray:
-    """The variance (T,) of the mean of absolute ``rates`` (T, B) over rows, by which bin they happen to be in."""
-    total = np.where(n.sum(axis=1) > 0, n.sum(axis=1), 1.0)
-    square = (n * rates).sum(axis=1) ** 2 / total**2
-    spread: HostArray = np.maximum((n * rates**2).sum(axis=1) / total - square, 0.0) * mean_weight / total
+    """The variance (…, T) of the mean of absolute ``rates`` (…, T, B) over rows, by which bin they happen to be in."""
+    total = np.where(n.sum(axis=-1) > 0, n.sum(axis=-1), 1.0)
+    square = (n * rates).sum(axis=-1) ** 2 / total**2
+    spread: HostArray = np.maximum((n * rates**2).sum(axis=-1) / total - square, 0.0) * mean_weight / total
     return spread
 
 
 def gap_variance(table: BinTable, mean_weight: float = 1.0) -> float:
     """The variance of a calibration error whose gaps all keep their sign, as if rows were independent."""
-    return float(np.sqrt(gap_variances(table, mean_weight)).mean()) ** 2
+    return float(_deviations(table, mean_weight)) ** 2
+
+
+def _deviations(table: BinTable, mean_weight: float) -> HostArray:
+    """Their roots (…), of means over tables (…, T, B) whose errors go together."""
+    return _mean(np.sqrt(gap_variances(table, mean_weight)))
 
 
 def gap_variances(table: BinTable, mean_weight: float = 1.0) -> HostArray:
-    """The same of each table (T,)."""
+    """The same of each table (…, T)."""
     gaps = gaps_of(table, mean_weight)
-    variances: HostArray = gaps.variances.sum(axis=1) + gaps.between
+    variances: HostArray = gaps.variances.sum(axis=-1) + gaps.between
     return variances
 
 
 def gaps_of(table: BinTable, mean_weight: float) -> Gaps:
-    """The gaps of the bins of a table, with their variances."""
+    """The gaps of the bins of tables (…, T, B), with their variances."""
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
-    total = n.sum(axis=1, keepdims=True)
+    total = n.sum(axis=-1, keepdims=True)
     total = np.where(total > 0, total, 1.0)
     rows, confidence = n / mean_weight, sure / np.where(n > 0, n, 1.0)
     share = (right / mean_weight + _PRIOR * confidence) / (rows + _PRIOR)
@@ -146,21 +182,31 @@ def gaps_of(table: BinTable, mean_weight: float) -> Gaps:
     return Gaps(sizes, n * mean_weight * share * (1.0 - share) / total**2, between)
 
 
-def gaps_along(table: BinTable, mean_weight: float) -> Callable[[float | HostArray], Gaps]:
+class GapsAlong(Protocol):
+    """Gaps with the variances that they have at a factor, or at several (F, 1, 1) each of one of many tables (F,)."""
+
+    def __call__(self, factor: float | HostArray, of: HostArray | None = None) -> Gaps:
+        """Without ``of`` of all tables."""
+
+
+def gaps_along(table: BinTable, mean_weight: float) -> GapsAlong:
     """The gaps of a table, with the variances that they have where the true ones are a factor times these.
 
-    Of several factors (F, 1, 1) they are (F, T, B).
+    Of several factors (F, 1, 1) they are (F, T, B); of many tables (N, T, B) each factor is that of one of them.
     In a bin of few rows all may be right, which hides how its gap varies. So a variance is the larger of that at the
     gap that was seen and that at the one in question.
     """
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
-    total, seen = np.maximum(np.add.reduce(n, axis=1, keepdims=True), 1e-300), gaps_of(table, mean_weight)
+    total, seen = np.maximum(np.add.reduce(n, axis=-1, keepdims=True), 1e-300), gaps_of(table, mean_weight)
     promised, off = sure / np.where(n > 0, n, 1.0), right - sure
     rows, weight, square = n + _PRIOR * mean_weight, n * mean_weight, total**2
 
-    def gaps_at(factor: float | HostArray) -> Gaps:
-        share = np.minimum(np.maximum(promised + factor * off / rows, 0.0), 1.0)
-        return seen._replace(variances=np.maximum(seen.variances, weight * share * (1.0 - share) / square))
+    def gaps_at(factor: float | HostArray, of: HostArray | None = None) -> Gaps:
+        told = (promised, off, rows, weight, square, *seen)
+        said, away, many, heavy, squared, *gaps = told if of is None else (part[of] for part in told)
+        share = np.minimum(np.maximum(said + factor * away / many, 0.0), 1.0)
+        here = Gaps(*gaps)
+        return here._replace(variances=np.maximum(here.variances, heavy * share * (1.0 - share) / squared))
 
     return gaps_at
 
@@ -211,43 +257,6 @@ def normal_parts(means: HostArray, variances: HostArray) -> tuple[HostArray, Hos
     first = np.where(held, sigma * density + means * below, np.maximum(means, 0.0))
     second = np.where(held, (means * means + variances) * below + means * sigma * density, first * first)
     return first, second
-
-
-def root(falling: Callable[[float], float]) -> float:
-    """Where a falling function of a factor from 0 on, in standard errors, is 0; 0 where it starts below.
-
-    >>> round(root(lambda factor: 4.0 - factor * factor), 9)
-    2.0
-
-    Source: Dowell and Jarratt 1971, A modified regula falsi method for computing the root of an equation.
-    """
-    above = falling(0.0)
-    if above <= 0.0:
-        return 0.0
-    low, high = 0.0, 1.0
-    while (below := falling(high)) > 0.0:
-        low, high, above = high, 2.0 * high, below
-        if high > _FARTHEST:
-            return low
-    before = 0.0
-    for step in range(_STEPS):
-        middle = (low + high) / 2.0 if step % 4 == 3 else low + (high - low) * above / (above - below)
-        at = falling(middle)
-        if abs(at) <= _CLOSE or high - low <= _CLOSE * high:
-            return middle
-        stays = 0.5 if at * before > 0.0 else 1.0  # an end that stays once more counts for half
-        if at > 0.0:
-            low, above, below = middle, at, below * stays
-        else:
-            high, below, above = middle, at, above * stays
-        before = at
-    return (low + high) / 2.0
-
-
-def roots(surprise: Callable[[float], float], critical: float) -> tuple[float, float]:
-    """Between which factors a falling function lies between ``critical`` and less that."""
-    at = cache(surprise)  # both begin at the same places
-    return root(lambda factor: at(factor) - critical), root(lambda factor: at(factor) + critical)
 
 
 def largest_gap_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.uncertainty.bins import gaps_along, gaps_of, largest_error, normal_parts, roots
+from evalcli.uncertainty.bins import gaps_along, gaps_of, largest_error, normal_parts
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval, none_of, wilson
 from evalcli.uncertainty.quantiles import t_quantile
+from evalcli.uncertainty.roots import roots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,10 +57,6 @@ class Squares(NamedTuple):
     def value(self) -> float:
         """What was measured."""
         return float((self.weights * self.gaps**2).sum())
-
-    def measured(self, factor: float) -> Measured:
-        """At true gaps of ``factor`` times these."""
-        return Measured(*(float(part[0]) for part in self.along(np.array([factor]))))
 
     def along(self, factors: HostArray) -> tuple[HostArray, HostArray]:
         """The means and the variances (F,) at several factors (F,).
@@ -122,17 +119,21 @@ def _interval(squares: Squares, confidence: Confidence, critical: float | None =
     value, most = squares.value(), float(len(squares.rows))
     if not value > 0.0:
         return Interval(0.0, most * none_of(float(squares.rows.max()), confidence.critical), "wilson")
-    low, high = _factors(value, squares.measured, confidence.critical if critical is None else critical)
+    above = surprise_along(value, squares.along)
+    low, high = roots(above, confidence.critical if critical is None else critical)
     return Interval(low * low * value, high * high * value, METHOD).holding(value, 0.0, most)
 
 
-def _factors(value: float, measured: Callable[[float], Measured], critical: float) -> tuple[float, float]:
-    """The least and the largest factor at which ``value`` is no surprise."""
+def surprise_along(
+    value: float, along: Callable[[HostArray], tuple[HostArray, HostArray]]
+) -> Callable[[HostArray], HostArray]:
+    """How surprising ``value`` is at factors (F,) ``along`` which means and variances (F,) are known."""
 
-    def above(factor: float) -> float:
-        return surprise(value, measured(factor))
+    def above(factors: HostArray) -> HostArray:
+        told = zip(*(part.tolist() for part in along(factors)), strict=True)
+        return np.array([surprise(value, Measured(*one)) for one in told])
 
-    return roots(above, critical)
+    return above
 
 
 def surprise(value: float, expected: Measured) -> float:
@@ -158,6 +159,9 @@ def uncertainty_interval(table: BinTable, confidence: Confidence, mean_weight: f
     value = dot(gaps, gaps)
     noise = shares * (1.0 - shares) / rows
 
+    def above(factors: HostArray) -> HostArray:
+        return np.array([surprise(value, measured(factor)) for factor in factors.tolist()])
+
     def measured(factor: float) -> Measured:
         true = factor * gaps
         linear = 4.0 * (dot(true * true, shares) - dot(true, shares) ** 2) / rows
@@ -168,7 +172,7 @@ def uncertainty_interval(table: BinTable, confidence: Confidence, mean_weight: f
         return Interval(most - unseen, most, "wilson")
     if float(shares.max()) >= 1.0:  # others may have gone unseen
         return Interval(0.0, unseen, "wilson")
-    low, high = _factors(value, measured, confidence.critical)
+    low, high = roots(above, confidence.critical)
     return Interval(most - high * high * value, most - low * low * value, METHOD).holding(most - value, 0.0, most)
 
 
@@ -182,7 +186,7 @@ def side_interval(
     value, above = side_surprise(table, sign, mean_weight, together)
     if not value > 0.0:
         return Interval(0.0, none_of(float(table.n.sum()) / mean_weight, confidence.critical), "wilson")
-    low, high = roots(above, confidence.critical)
+    low, high = roots(lambda factors: np.array([*map(above, factors.tolist())]), confidence.critical)
     most = largest_error(table, confidence, mean_weight, sign)
     return Interval(low * value, min(high * value, most), METHOD).holding(value, 0.0, 1.0)
 

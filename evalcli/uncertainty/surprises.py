@@ -16,7 +16,7 @@ import numpy as np
 from evalcli.uncertainty.bins import gap_variance, gaps_along, gaps_of, measured_error
 from evalcli.uncertainty.binslopes import gap_moves
 from evalcli.uncertainty.paired import DRAWN, correlation_of
-from evalcli.uncertainty.squares import Measured, resolution_critical, side_surprise, squares_of, surprise
+from evalcli.uncertainty.squares import resolution_critical, side_surprise, squares_of, surprise_along
 from evalcli.uncertainty.twobins import inverted_difference
 
 if TYPE_CHECKING:
@@ -138,12 +138,7 @@ def of_squares(seen: Seen, confidence: Confidence, *, around: bool) -> Surprises
     value, most = squares.value(), float(len(squares.rows))
     if not value > 0.0:
         return Surprises.of_none(seen.rows, most)
-
-    def above(factors: HostArray) -> HostArray:
-        told = zip(*(part.tolist() for part in squares.along(factors)), strict=True)
-        return np.array([surprise(value, Measured(*one)) for one in told])
-
-    found = Surprises.of(value, most, 2, above)
+    found = Surprises.of(value, most, 2, surprise_along(value, squares.along))
     return found.scaled(confidence.critical / resolution_critical(squares, confidence)) if around else found
 
 

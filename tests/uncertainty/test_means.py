@@ -9,6 +9,7 @@ from scipy import integrate, stats
 from evalcli.metrics.calibration import BinTable, ece, mce
 from evalcli.uncertainty.bins import (
     calibration_interval,
+    calibration_intervals,
     confidence_interval,
     gaps_along,
     gaps_of,
@@ -222,6 +223,21 @@ def test_several_tables_are_averaged_and_never_too_narrow():
     )
     one, two = calibration_interval(OFF, CONFIDENCE), calibration_interval(both, CONFIDENCE)
     assert (two.low, two.high) == pytest.approx((one.low, one.high), abs=1e-6)
+
+
+@pytest.mark.parametrize("together", [1.0, 1.7])
+@pytest.mark.parametrize("shape", [(300, 15), (20, 3, 15)])
+def test_intervals_of_many_tables_are_those_of_each(shape, together):
+    rng = np.random.default_rng(len(shape))
+    n = rng.integers(0, 50, shape) * (rng.random((shape[0],) + (1,) * (len(shape) - 1)) < 0.9)
+    drawn = BinTable(n, n * rng.random(shape), n // 2, np.zeros(15), np.ones(15))
+    drawn.confidence[:3] = drawn.right[:3]  # nothing off
+    alone = [
+        calibration_interval(drawn._replace(n=one, confidence=sure, right=right), CONFIDENCE, 1.3, together)
+        for one, sure, right in zip(drawn.n, drawn.confidence, drawn.right, strict=True)
+    ]
+    assert {one.method for one in alone} == {"wilson", "inversion"}
+    assert calibration_intervals(drawn, CONFIDENCE, 1.3, together) == alone
 
 
 @pytest.mark.parametrize("scale", [1, 1000])
