@@ -60,7 +60,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         target: The truth for all of them; none where each frame or file holds it, or the name of its column.
         pred: The columns of the models in a single frame or file.
         weight: One number a row, or the name of its column.
-        by: Two models are compared within each value of this column, too, in any of the frames or files, or of an array
+        by: The models are compared within each value of this column, too, in any of the frames or files, or of an array
             or arrays by name: as ``evaluate`` takes it.
         cluster: One value a row, or the name of its column in any of the frames or files: rows with the same one belong
             together, and whole clusters are drawn.

@@ -56,7 +56,8 @@ class Comparison:
     def slices(self) -> DataFrame:
         """A row for each metric of each slice (``by``, ``value``, ``metric``): its ``n`` rows, then as in ``metrics``.
 
-        Holm (``adjusted``) goes over the slices by one column, metric by metric.
+        Of more than two models, ``best`` is the one of the slice with which the others are compared there. Holm
+        (``adjusted``) goes over the slices by one column and over the models, metric by metric.
         """
         import pandas as pd
 
@@ -64,7 +65,8 @@ class Comparison:
         for one in self.data.slices:
             for row in one.metrics.values():
                 index.append((one.by, one.value, row.name))
-                rows.append({"n": one.n, **self._cells(row)})
+                best = {"best": self.data.models[one.reference].name} if self.data.kind == "league" else {}
+                rows.append({"n": one.n, **best, **self._cells(row)})
         return pd.DataFrame(rows, index=pd.MultiIndex.from_tuples(index, names=("by", "value", "metric")))
 
     def _cells(self, row: MetricRow) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def compare(
         wanted.stdin = copied((*files.paths, comparing.targets), held)
         if comparing.independent:
             if wanted.by:
-                what = "--by compares two models on the same rows, and --independent one model on two samples"
+                what = "--by compares models on the same rows, and --independent one model on two samples"
                 raise UsageError(what, fix="keep the rows of one slice with --where")
             from evalcli.comparing.independent import compare_samples
 

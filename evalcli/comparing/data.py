@@ -87,15 +87,17 @@ class ClassRow:
 
 @dataclass(frozen=True, slots=True)
 class SliceRow:
-    """The ``n`` rows where the column ``by`` has this ``value``, and the metrics of both models there by their names.
+    """The ``n`` rows where the column ``by`` has this ``value``, and the metrics of all models there by their names.
 
-    Holm goes over the slices by one column, metric by metric.
+    ``reference`` is the place of the model that the others are compared with there: of a league, the best of the slice.
+    Holm goes over the slices by one column and over the models, metric by metric.
     """
 
     by: str
     value: str
     n: int
     metrics: dict[str, MetricRow]
+    reference: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class Comparison:
             "reference": self.reference,
             "metrics": {row.name: _metric_object(row) for row in self.metrics},
             **({"per_class": [_class_object(each) for each in self.per_class]} if self.per_class else {}),
-            **({"slices": [_slice_object(each) for each in self.slices]} if self.slices else {}),
+            **({"slices": [_slice_object(each, self.kind) for each in self.slices]} if self.slices else {}),
             **({"flips": [_object(each) for each in self.flips]} if self.flips else {}),
             **({"rows": [_row_object(each) for each in self.rows]} if self.flips or self.rows else {}),
             "findings": [_object(each) for each in self.findings],
@@ -342,14 +344,15 @@ def _class_from(data: Any) -> ClassRow:
     return ClassRow(data["class"], data["support"], metrics)
 
 
-def _slice_object(row: SliceRow) -> dict[str, Any]:
+def _slice_object(row: SliceRow, kind: str) -> dict[str, Any]:
     metrics = {name: _metric_object(each) for name, each in row.metrics.items()}
-    return {"by": row.by, "value": row.value, "n": row.n, "metrics": metrics}
+    reference = {"reference": row.reference} if kind == "league" else {}
+    return {"by": row.by, "value": row.value, "n": row.n, **reference, "metrics": metrics}
 
 
 def _slice_from(data: Any) -> SliceRow:
     metrics = {name: _metric_from(name, each) for name, each in data["metrics"].items()}
-    return SliceRow(data["by"], data["value"], data["n"], metrics)
+    return SliceRow(data["by"], data["value"], data["n"], metrics, data.get("reference", 0))
 
 
 def _metric_from(name: str, data: Any) -> MetricRow:

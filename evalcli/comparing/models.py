@@ -39,13 +39,14 @@ from evalcli.report import Finding
 from evalcli.sources import spoken_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalcli.classification.states import ClassificationPass
     from evalcli.comparing.class_moves import ClassMoves
     from evalcli.comparing.joint import Cells
     from evalcli.comparing.passes import Counted
     from evalcli.comparing.question import Question
+    from evalcli.comparing.slice_counts import Found
     from evalcli.comparing.sliced import Asking, Fresh, Slice
     from evalcli.engine import Execution, Progress
     from evalcli.metrics.registry import MetricName
@@ -98,9 +99,6 @@ class _Comparing:
         self.choices = choices
         self.together = Together(sources, by_id=question.by_id, lossy=choices.nan == "drop")
         self.size = batch_rows(execution, sum(map(row_bytes, sources)) // len(sources))
-        if self.together.slicers and len(sources) > 2:
-            what = f"--by compares two models within each slice, and there are {len(sources)}"
-            raise UsageError(what, fix="name the two that matter, or keep the rows of one slice with --where")
         workers = min(worker_count(execution, source, self.size) for source in sources)
         self.members = members_of(sources, choices, execution, question, workers)
         inner = {one.layout.inner for one in self.members}
@@ -135,9 +133,8 @@ class _Comparing:
         names = known_of(names, self.question.spare, [each.value for each in self.numbers])
         workers = self.members[0].workers if scored else 1
         whole = _Measured.of(self.counted, self.numbers, names, workers)
-        two = len(self.sources) == 2
-        self.reference = 0 if two else best_of(names[0], whole.values)
-        return self._comparison(names, whole, two=two)
+        self.reference = self._best(names, whole)
+        return self._comparison(names, whole, two=len(self.sources) == 2)
 
     def _has_one_truth(self) -> bool:
         """Whether row *i* of the same array is the truth for all of the models."""
@@ -151,12 +148,15 @@ class _Comparing:
         self.beyond = BeyondRegistry(self.question, self.counted.own, data.NAMES[: len(self.sources)], classes)
         values = self.beyond.values(whole.values)
         parts = {place: self._of_slice(names, one) for place, one in self.counted.slices.items()}
-        tested = {place: one for place, one in parts.items() if self.question.tests(one.counted)}
-        known = count_differences(lambda one: self._of_counts(names, one, 1, len(tested)), tested, self.members[0])
-        asking = {place: self._differences(names, one, place, known[place]) for place, one in tested.items()}
-        found, inside = answered(self._differences(names, whole), asking, self._again)
+        best = {place: self._best(names, one, self.reference) for place, one in parts.items()}
+        tested = {place: (one, best[place]) for place, one in parts.items() if self.question.tests(one.counted)}
+        known = self._of_slice_counts(names, tested)
+        asking = {place: self._differences(names, *one, place, known[place]) for place, one in tested.items()}
+        found, inside = answered(self._differences(names, whole, self.reference), asking, self._again)
         told = {
-            place: Told(one.counted.total.rows, self.beyond.values(one.values, place), inside.get(place, {1: {}})[1])
+            place: Told(
+                one.counted.total.rows, self.beyond.values(one.values, place), best[place], inside.get(place, {})
+            )
             for place, one in parts.items()
         }
         shown = self.beyond.names(names, self.question.shown(self.members[0], task.kind))
@@ -202,39 +202,55 @@ class _Comparing:
         tasks = zip(counted.total.passes, counted.tasks, strict=True)
         return _Measured.of(counted, [numbers_of(one, task) for one, task in tasks], names)
 
+    def _best(self, names: Sequence[MetricName], measured: _Measured, usual: int = 0) -> int:
+        """What others are compared with: of two models the first, of more the best by the first metric."""
+        return 0 if len(self.sources) == 2 else best_of(names[0], measured.values, usual)
+
     def _differences(
         self,
         names: Sequence[MetricName],
         measured: _Measured,
+        reference: int,
         place: Slice = WHOLE,
-        known: dict[str, Difference | None] | None = None,
-    ) -> Asking[dict[int, dict[str, Difference | None]]]:
-        """Every other model less the reference, in every metric; of two, those of counts may be ``known``."""
+        known: Found | None = None,
+    ) -> Asking[Found]:
+        """Every other model less the ``reference``, in every metric; those of counts may be ``known``."""
         found = {}
         for other in range(len(measured.numbers)):
-            if other != self.reference:
-                of_counts = self._of_counts(names, measured, other) if known is None else known
-                of_registry = yield from self._difference(names, measured, other, of_counts)
-                at = At(
-                    (self.reference, other),
-                    measured.values,
-                    partial(self._look, measured, (self.reference, other)),
-                    measured.counted.clusters,
-                    place,
-                )
+            if other != reference:
+                pair = reference, other
+                of_counts = self._of_counts(names, measured, pair) if known is None else known.get(other, {})
+                of_registry = yield from self._difference(names, measured, pair, of_counts)
+                look = partial(self._look, measured, pair)
+                at = At(pair, measured.values, look, measured.counted.clusters, place)
                 found[other] = yield from self.beyond.differences(of_registry, at)
         return found
 
+    def _of_slice_counts(
+        self, names: Sequence[MetricName], tested: Mapping[Slice, tuple[_Measured, int]]
+    ) -> dict[Slice, Found]:
+        """The differences in metrics of counts of every slice, by its best model."""
+        models = range(len(self.sources))
+        sharers = len(tested) * (len(models) - 1)
+
+        def count(one: tuple[_Measured, int]) -> Found:
+            measured, best = one
+            return {
+                other: self._of_counts(names, measured, (best, other), sharers) for other in models if other != best
+            }
+
+        return count_differences(count, tested, self.members[0])
+
     def _of_counts(
-        self, names: Sequence[MetricName], measured: _Measured, other: int, sharers: int = 0
+        self, names: Sequence[MetricName], measured: _Measured, pair: tuple[int, int], sharers: int = 0
     ) -> dict[str, Difference | None]:
-        """The ``other`` model less the reference in metrics of counts, of all rows or of one of many ``sharers``."""
-        counted = measured.counted
-        pair = (min(self.reference, other), max(self.reference, other))
+        """The second of a ``pair`` less the first in metrics of counts, of all rows or of one of many ``sharers``."""
+        counted, (reference, other) = measured.counted, pair
+        pair = (min(reference, other), max(reference, other))
         counts = CountDifferences(
             counted.total.tables[pair].cells(),
             self.confidence,
-            swapped=self.reference > other,
+            swapped=reference > other,
             positive=self.task.positive,
             classes=self.every,
             declared=self._declared,
@@ -246,9 +262,13 @@ class _Comparing:
         return {str(name): counts.of(name) for name in of_counts}
 
     def _difference(
-        self, names: Sequence[MetricName], measured: _Measured, other: int, of_counts: dict[str, Difference | None]
+        self,
+        names: Sequence[MetricName],
+        measured: _Measured,
+        pair: tuple[int, int],
+        of_counts: dict[str, Difference | None],
     ) -> Asking[dict[str, Difference | None]]:
-        """The ``other`` model less the reference, in every metric."""
+        """The second of a ``pair`` less the first, in every metric."""
         found = dict(of_counts)
         scored = [name for name in names if name.entry.needs_scores]
         if scored:
@@ -257,7 +277,7 @@ class _Comparing:
 
             workers = 1 if measured.counted is not self.counted else self.members[0].workers
             differences = ScoreDifferences(*measured, self.confidence, workers)
-            found |= yield from differences.of(scored, (self.reference, other))
+            found |= yield from differences.of(scored, pair)
         return found
 
     def _look(self, measured: _Measured, pair: tuple[int, int], names: Sequence[MetricName]) -> ClassMoves:

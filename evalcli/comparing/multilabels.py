@@ -91,15 +91,21 @@ class LabelComparing:
             place: LabelDifferences(one, self._numbers(one), confidence, 0)
             for place, one in self.counted.slices.items()
         }
+        there = {place: _values(one.numbers, names) for place, one in parts.items()}
+        best = {place: 0 if two else best_of(names[0], each, reference) for place, each in there.items()}
         asking = {
-            place: _differences(one, names, 0, beyond, place)
+            place: _differences(one, names, best[place], beyond, place)
             for place, one in parts.items()
             if self.question.tests(one.counted)
         }
         (found, look), inside = answered(_differences(differences, names, reference, beyond), asking, self._again)
-        there = {place: one.differences[1] for place, one in inside.items()}
         told = {
-            place: Told(one.counted.total.rows, beyond.values(_values(one.numbers, names), place), there.get(place, {}))
+            place: Told(
+                one.counted.total.rows,
+                beyond.values(there[place], place),
+                best[place],
+                inside[place].differences if place in inside else {},
+            )
             for place, one in parts.items()
         }
         slicers = self.together.slicers

@@ -67,14 +67,15 @@ class ValueComparing:
         two = len(self.sources) == 2
         reference = 0 if two else best_of(names[0], values)
         parts = {place: self._measured(one, names) for place, one in self.counted.slices.items()}
+        best = {place: 0 if two else best_of(names[0], one.values, reference) for place, one in parts.items()}
         asking = {
-            place: _differences(one, names, 0, beyond, place)
+            place: _differences(one, names, best[place], beyond, place)
             for place, one in parts.items()
             if self.question.tests(one.counted)
         }
         found, inside = answered(_differences(whole, names, reference, beyond), asking, self._again)
         told = {
-            place: Told(one.counted.total.rows, beyond.values(one.values, place), inside.get(place, {1: {}})[1])
+            place: Told(one.counted.total.rows, beyond.values(one.values, place), best[place], inside.get(place, {}))
             for place, one in parts.items()
         }
         shown = beyond.names(names, self.question.shown(self.members[0], "regression"))

@@ -90,9 +90,10 @@ def inputs_of(sources: Sequence[Source], inputs: Sequence[tuple[InputFile, ...]]
     return tuple(dict.fromkeys(every))
 
 
-def best_of(name: Compared, values: Sequence[Mapping[str, float | None]]) -> int:
-    """The model with the best value of a metric, the first among equals."""
-    return int(np.argmax([data.goodness(name.entry.direction, each[str(name)]) for each in values]))
+def best_of(name: Compared, values: Sequence[Mapping[str, float | None]], usual: int = 0) -> int:
+    """The model with the best value of a metric; among equals the ``usual`` one, or else the first."""
+    good = [data.goodness(name.entry.direction, each[str(name)]) for each in values]
+    return usual if good[usual] == max(good) else int(np.argmax(good))
 
 
 def is_unit(name: Compared) -> bool:

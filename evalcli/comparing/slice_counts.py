@@ -9,13 +9,14 @@ from evalcli.uncertainty.comparison import Difference
 from evalcli.uncertainty.intervals import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from evalcli.comparing.sliced import Slice
     from evalcli.counting import Plan
 
 S = TypeVar("S")
-Found = dict[str, Difference | None]
+Found = dict[int, dict[str, Difference | None]]
+"""Differences by metric, of every model but the reference."""
 
 
 def count_differences(count: Callable[[S], Found], slices: Mapping[Slice, S], plan: Plan) -> dict[Slice, Found]:
@@ -27,13 +28,14 @@ def count_differences(count: Callable[[S], Found], slices: Mapping[Slice, S], pl
 
     first = count(every[0])  # what that imports all processes have then
     with Apart(lambda one: _plain(count(one)), every[1:], plan.workers) as apart:
-        rest = [{name: _difference(*parts) if parts else None for name, parts in row} for row in apart.results()]
+        rest = [_found(row) for row in apart.results()]
     return dict(zip(slices, [first, *rest], strict=True))
 
 
-def _plain(found: Found) -> list[tuple[str, tuple[Any, ...]]]:
+def _plain(found: Found) -> list[tuple[int, str, tuple[Any, ...]]]:
     return [
         (
+            place,
             name,
             ()
             if one is None
@@ -47,8 +49,16 @@ def _plain(found: Found) -> list[tuple[str, tuple[Any, ...]]]:
                 one.interval.method,
             ),
         )
-        for name, one in found.items()
+        for place, every in found.items()
+        for name, one in every.items()
     ]
+
+
+def _found(row: Sequence[tuple[int, str, tuple[Any, ...]]]) -> Found:
+    found: Found = {place: {} for place, _, _ in row}
+    for place, name, parts in row:
+        found[place][name] = _difference(*parts) if parts else None
+    return found
 
 
 def _difference(first: float, second: float, p: float, least: float, *interval: Any) -> Difference:

@@ -1,6 +1,7 @@
-"""What a comparison says of every slice: both models there, how they differ, and whether by chance.
+"""What a comparison says of every slice: all models there, how they differ, and whether by chance.
 
-Slices by one column are tests of one question, so Holm goes over them, metric by metric.
+Two models are compared as they are of all rows, more with the best of the slice. Slices by one column are tests of one
+question, so Holm goes over them, metric by metric, and over all models that are compared there.
 """
 
 from __future__ import annotations
@@ -23,11 +24,19 @@ if TYPE_CHECKING:
 
 
 class Told(NamedTuple):
-    """The ``rows`` of a slice, the ``values`` of both models there, and the differences that were ``found``."""
+    """The ``rows`` of a slice, the ``values`` of all models there, and how others differ from the ``reference``.
+
+    Nothing was ``found`` where the models were not tested.
+    """
 
     rows: int
     values: Sequence[Mapping[str, float | None]]
-    found: Mapping[str, Difference | None]
+    reference: int
+    found: Mapping[int, Mapping[str, Difference | None]]
+
+    def others(self) -> Iterator[int]:
+        """The models that are compared with the reference."""
+        return (place for place in range(len(self.values)) if place != self.reference)
 
 
 def slice_rows(
@@ -36,18 +45,22 @@ def slice_rows(
     """Every slice that has a row, in the order of its column."""
     for number, slicer in enumerate(slicers):
         here = {code: told[number, code] for code in range(len(slicer.values)) if (number, code) in told}
-        every: dict[int, dict[str, data.MetricRow]] = {code: {} for code in here}
-        for name in names:
-            found = judged(
-                {str(code): one.found.get(str(name)) for code, one in here.items()},
-                {str(code): gap_of(name, one.values[1], one.values[0]) for code, one in here.items()},
-                dict.fromkeys(map(str, here), name),
-                1.0 - confidence.level,
-            )
-            for code, one in here.items():
-                every[code][str(name)] = metric_row(name, one.values, (None, found[str(code)]))
-        for code, metrics in every.items():
-            yield data.SliceRow(slicer.name, slicer.values[code], here[code].rows, metrics)
+        every = {name: _of_column(name, here, 1.0 - confidence.level) for name in names}
+        for code, one in here.items():
+            metrics = {str(name): metric_row(name, one.values, rows[code]) for name, rows in every.items()}
+            yield data.SliceRow(slicer.name, slicer.values[code], one.rows, metrics, one.reference)
+
+
+def _of_column(name: Compared, here: Mapping[int, Told], level: float) -> dict[int, tuple[data.Difference | None, ...]]:
+    """How the models differ in a metric, slice by slice of one column; ``None`` for the reference itself."""
+    tests = {f"{code} {place}": (one, place) for code, one in here.items() for place in one.others()}
+    found = judged(
+        {test: one.found.get(place, {}).get(str(name)) for test, (one, place) in tests.items()},
+        {test: gap_of(name, one.values[place], one.values[one.reference]) for test, (one, place) in tests.items()},
+        dict.fromkeys(tests, name),
+        level,
+    )
+    return {code: tuple(found.get(f"{code} {place}") for place in range(len(one.values))) for code, one in here.items()}
 
 
 def about_slices(

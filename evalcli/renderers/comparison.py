@@ -9,6 +9,7 @@ from rich.text import Text
 from evalcli.renderers import versus
 from evalcli.renderers.comparison_slices import slice_lines
 from evalcli.renderers.escape import visible
+from evalcli.renderers.league_slices import league_slice_lines
 from evalcli.renderers.screen import GAP, INDENT, Screen, indented, padded, prose, table, title
 from evalcli.renderers.sections import finding_lines, verdict_lines
 
@@ -49,7 +50,7 @@ def plain(comparison: Comparison, width: int | None = None) -> str:
 def comparison_lines(comparison: Comparison, screen: Screen) -> Iterator[Text]:
     """The whole comparison without its gates."""
     league = comparison.kind == "league"
-    body = (_league, _behind) if league else (_metrics, _words, slice_lines, _labels, _flips, _rows)
+    body = (_league, _behind, league_slice_lines) if league else (_metrics, _words, slice_lines, _labels, _flips, _rows)
     drawn = [part(comparison, screen) for part in (_header, *body, _findings)]
     for i, lines in enumerate(part for part in drawn if part):
         if i:

@@ -12,8 +12,7 @@ import io
 from typing import TYPE_CHECKING
 
 from evalcli.errors import UsageError
-from evalcli.renderers import versus, wording
-from evalcli.renderers.comparison_slices import LEGEND, every_cell, slice_heads
+from evalcli.renderers import comparison_slices, league_slices, versus, wording
 from evalcli.renderers.escape import markdown, markdown_name, spreadsheet
 from evalcli.renderers.json import document
 from evalcli.renderers.markdown_parts import finding_list, table, titled
@@ -86,12 +85,12 @@ def _slice_rows(comparison: Comparison) -> Iterator[Row]:
     for one in comparison.slices:
         for name, row in one.metrics.items():
             head: Row = {"table": "slice", "metric": name, "by": one.by, "slice": one.value, "n": one.n}
-            yield from _model_rows(comparison, row, head)
+            yield from _model_rows(comparison, row, head, one.reference)
 
 
-def _model_rows(comparison: Comparison, row: MetricRow, head: Row) -> Iterator[Row]:
-    """A line for each model."""
-    against = comparison.models[comparison.reference].name
+def _model_rows(comparison: Comparison, row: MetricRow, head: Row, reference: int | None = None) -> Iterator[Row]:
+    """A line for each model; the others are compared with the ``reference``, unless told with that of all rows."""
+    against = comparison.models[comparison.reference if reference is None else reference].name
     for model, value, found in zip(comparison.models, row.values, row.differences, strict=True):
         line: Row = {**head, "model": model.name, "value": value}
         if found is not None:
@@ -187,14 +186,17 @@ def _metrics(comparison: Comparison) -> str:
 
 
 def _slices(comparison: Comparison) -> Iterator[tuple[str, str]]:
-    """Every metric of every slice, those where B is worse by the most first."""
-    heads = ("slice", "n", "metric", *slice_heads(comparison))
-    for by, rows in every_cell(comparison):
+    """Every metric of every slice, those that matter the most first."""
+    of_league = comparison.kind == "league"
+    pages = league_slices if of_league else comparison_slices
+    heads = ("slice", "n", "metric", *pages.page_heads(comparison))
+    for by, rows in pages.page_cells(comparison):
         cells = [
             [markdown_name(one.value), f"{one.n:,}", markdown(row.name), *map(markdown, told)]
             for one, row, told in rows
         ]
-        yield by, f"{table(heads, 'lrlrrrrrr', cells)}\n\n{markdown(LEGEND)}"
+        side = "l" if of_league else "r"
+        yield by, f"{table(heads, f'lrl{side}rrrrr', cells)}\n\n{markdown(pages.LEGEND)}"
 
 
 def _labels(comparison: Comparison) -> str:

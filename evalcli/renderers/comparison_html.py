@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalcli.renderers import versus, wording
-from evalcli.renderers.comparison_slices import LEGEND, every_cell, slice_heads
+from evalcli.renderers import comparison_slices, league_slices, versus, wording
 from evalcli.renderers.html import NAME, figure, finding_list, table, text
 
 if TYPE_CHECKING:
@@ -91,13 +90,16 @@ def _league(comparison: Comparison) -> str:
 
 def _slices(comparison: Comparison) -> str:
     found = []
-    for by, rows in every_cell(comparison):
+    of_league = comparison.kind == "league"
+    pages = league_slices if of_league else comparison_slices
+    heads = ("slice", "n", "metric", *map(text, pages.page_heads(comparison)))
+    for by, rows in pages.page_cells(comparison):
         cells = [
             [text(one.value, NAME), f"{one.n:,}", text(versus.metric_title(row.name), NAME), *map(text, told)]
             for one, row, told in rows
         ]
-        heads = ("slice", "n", "metric", *map(text, slice_heads(comparison)))
-        found.append(table(f"By {text(by, NAME)}; {text(LEGEND)}", heads, cells, (2,)))
+        caption = f"By {text(by, NAME)}; {text(pages.LEGEND)}"
+        found.append(table(caption, heads, cells, (2, 3) if of_league else (2,)))
     return "".join(found)
 
 

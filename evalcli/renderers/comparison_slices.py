@@ -1,4 +1,4 @@
-"""The slices of a comparison: on a screen the first metric in full and others beside it, on a page all of them."""
+"""The slices of two models: on a screen the first metric in full and others beside it, on a page all of them."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def slice_cells(row: MetricRow) -> list[str]:
     return [*(versus.value(row, value) for value in row.values), *told]
 
 
-def slice_heads(comparison: Comparison) -> list[str]:
+def page_heads(comparison: Comparison) -> list[str]:
     """What stands above them."""
     return ["A", "B", versus.sides(comparison), f"{versus.level(comparison)} interval", "p", "Holm"]
 
 
-def every_cell(comparison: Comparison) -> Iterator[tuple[str, list[tuple[SliceRow, MetricRow, list[str]]]]]:
+def page_cells(comparison: Comparison) -> Iterator[tuple[str, list[tuple[SliceRow, MetricRow, list[str]]]]]:
     """For each column, every metric of every slice."""
     for by, rows in by_column(comparison).items():
         yield by, [(row, metric, slice_cells(metric)) for row in rows for metric in row.metrics.values()]
@@ -108,7 +108,7 @@ def _fits(lines: list[Text], screen: Screen) -> bool:
 def _table(rows: list[SliceRow], names: list[str], comparison: Comparison, screen: Screen, room: _Room) -> list[Text]:
     """The first metric in full but for the p-value by itself, the others beside it, and how many rows."""
     (first, *beside), kept = names, room.kept
-    count, heads = amount(row.n for row in rows), slice_heads(comparison)
+    count, heads = amount(row.n for row in rows), page_heads(comparison)
     titles = ["", *(heads[i] for i in kept), *map(versus.metric_title, beside), "n"]
     body = [[screen.say(head, "dim") for head in titles]]
     for row in rows:

@@ -11,6 +11,8 @@ from evalcli.renderers.wording import UNDEFINED, amount, clustered, is_of_any_si
 from evalcli.report import Value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.comparing.data import ClassFlips, ClassRow, Comparison, Difference, FlippedRow, MetricRow
 
 KINDS = {"broken": "right → wrong", "fixed": "wrong → right", "other": "wrong → wrong"}
@@ -254,10 +256,12 @@ def place_of(row: FlippedRow) -> str:
 
 def league(comparison: Comparison) -> list[int]:
     """The places of the models, the best by the first metric first."""
-    if not comparison.metrics:
-        return list(range(len(comparison.models)))
-    first = comparison.metrics[0]
-    good = [goodness(first.direction, value) for value in first.values]
+    return ranked(comparison.metrics) or list(range(len(comparison.models)))
+
+
+def ranked(metrics: Sequence[MetricRow]) -> list[int]:
+    """The places of models, the best by the first of these metrics first; none without a metric."""
+    good = [goodness(row.direction, value) for row in metrics[:1] for value in row.values]
     return sorted(range(len(good)), key=lambda place: (-good[place], place))
 
 

@@ -177,7 +177,6 @@ def test_slices_may_lie_beside_the_second_model(run, files) -> None:
         (("a.csv", "b.csv", "t.csv", "-m", "accuracy@id=r1"), "slices are not compared"),
         (("a.csv", "b.csv", "t.csv", "--noninferior", "accuracy@land=EU=1pp"), "no column 'land' to slice by"),
         (("a.csv", "b.csv", "t.csv", "--equivalent", "accuracy@id:gap=1pp"), "gaps between slices are not compared"),
-        (("a.csv", "b.csv", "c.csv", "t.csv", "--by", "id"), "--by compares two models within each slice"),
         (("whole_a.csv", "whole_b.csv", "--independent", "--by", "pred"), "keep the rows of one slice with --where"),
         (("all.csv", "all.csv", "--overlap", "--by", "id"), "ask for one thing at a time"),
         (("a.csv", "b.csv", "t.csv", "-m", "equal_opportunity_difference@id"), "slices are not compared"),

@@ -172,7 +172,33 @@ SLICED = replace(
         *(slice_row("day,=hour", f"{hour}\u202e", 80 + hour, NOTHING) for hour in range(12)),
     ),
 )
-SHOWN = {"sliced": SLICED, "paired": PAIRED, "league": LEAGUE, "samples": SAMPLES, "values": VALUES, "labels": LABELLED}
+
+
+def league_slice(by, value, n, reference, values, found):
+    losses = MetricRow("log_loss", "lower", unit=False, values=(None, 0.3, 0.4), differences=(None, LOWER, None))
+    accuracy = MetricRow("accuracy", "higher", unit=True, values=values, differences=found)
+    return SliceRow(by, value, n, {"accuracy": accuracy, "log_loss": losses}, reference)
+
+
+LEAGUES = replace(
+    LEAGUE,
+    slices=(
+        league_slice("region", "AP", 100, 2, (0.8, 0.85, 0.9), (FAR, NOTHING, None)),
+        league_slice("region", "EU", 400, 1, (0.88, 0.92, 0.88), (FAR, None, FAR)),
+        league_slice("region", "[red]x[/red]|=\x1b[31m", 12, 0, (0.99, 0.5, 0.75), (None, None, None)),
+        league_slice("region", "US", 488, 0, (0.921, 0.9, 0.92), (None, FAR, NOTHING)),
+        *(league_slice("day,=hour", f"{h}\u202e", 80, 2, (0.8, 0.85, 0.9), (FAR, NOTHING, None)) for h in range(12)),
+    ),
+)
+SHOWN = {
+    "sliced": SLICED,
+    "paired": PAIRED,
+    "league": LEAGUE,
+    "league-slices": LEAGUES,
+    "samples": SAMPLES,
+    "values": VALUES,
+    "labels": LABELLED,
+}
 OVERLAP = Overlap(
     "0.1.0",
     "the id 'key'",
