@@ -10,8 +10,8 @@ import numpy as np
 from evalcli.comparing.clusters import cluster_in
 from evalcli.comparing.elements import common
 from evalcli.comparing.looks import ScoreLook
+from evalcli.comparing.losses import LOSSES, loss_of
 from evalcli.comparing.row_moves import Kinds, Moved, losses_apart
-from evalcli.comparing.scored import LOSSES, loss_of
 from evalcli.evidence import Evidence
 from evalcli.uncertainty.cells import JointCells
 from evalcli.uncertainty.measures import ALL, measure, place_of

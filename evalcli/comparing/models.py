@@ -215,15 +215,27 @@ class _Comparing:
         known: Found | None = None,
     ) -> Asking[Found]:
         """Every other model less the ``reference``, in every metric; those of counts may be ``known``."""
+        of_scores = yield from self._of_scores(names, measured, reference)
         found = {}
-        for other in range(len(measured.numbers)):
-            if other != reference:
-                pair = reference, other
-                of_counts = self._of_counts(names, measured, pair) if known is None else known.get(other, {})
-                of_registry = yield from self._difference(names, measured, pair, of_counts)
-                look = partial(self._look, measured, pair)
-                at = At(pair, measured.values, look, measured.counted.clusters, place)
-                found[other] = yield from self.beyond.differences(of_registry, at)
+        for other in of_scores:
+            pair = reference, other
+            of_counts = self._of_counts(names, measured, pair) if known is None else known.get(other, {})
+            look = partial(self._look, measured, pair)
+            at = At(pair, measured.values, look, measured.counted.clusters, place)
+            found[other] = yield from self.beyond.differences(of_counts | of_scores[other], at)
+        return found
+
+    def _of_scores(self, names: Sequence[MetricName], measured: _Measured, reference: int) -> Asking[Found]:
+        """Every other model less the ``reference``, in metrics of scores."""
+        scored = [name for name in names if name.entry.needs_scores]
+        others = [other for other in range(len(measured.numbers)) if other != reference]
+        found: Found = {other: dict.fromkeys(map(str, scored)) for other in others}
+        if scored:
+            from evalcli.comparing.scored import ScoreDifferences
+
+            workers = 1 if measured.counted is not self.counted else self.members[0].workers
+            told = yield from ScoreDifferences(*measured, self.confidence, workers).of(scored, reference)
+            found = {other: found[other] | told[other] for other in others}
         return found
 
     def _of_slice_counts(
@@ -260,25 +272,6 @@ class _Comparing:
         of_counts = [name for name in names if not name.entry.needs_scores]
         counts.draw(of_counts, 1 if sharers else counted.total.passes[0].plan.workers)
         return {str(name): counts.of(name) for name in of_counts}
-
-    def _difference(
-        self,
-        names: Sequence[MetricName],
-        measured: _Measured,
-        pair: tuple[int, int],
-        of_counts: dict[str, Difference | None],
-    ) -> Asking[dict[str, Difference | None]]:
-        """The second of a ``pair`` less the first, in every metric."""
-        found = dict(of_counts)
-        scored = [name for name in names if name.entry.needs_scores]
-        if scored:
-            found |= dict.fromkeys(map(str, scored))
-            from evalcli.comparing.scored import ScoreDifferences
-
-            workers = 1 if measured.counted is not self.counted else self.members[0].workers
-            differences = ScoreDifferences(*measured, self.confidence, workers)
-            found |= yield from differences.of(scored, pair)
-        return found
 
     def _look(self, measured: _Measured, pair: tuple[int, int], names: Sequence[MetricName]) -> ClassMoves:
         """Rows as these metrics of two models see them."""

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from evalcli.classification.labels import Labels
     from evalcli.classification.states import ClassificationPass
+    from evalcli.comparing.losses import LossSums
     from evalcli.comparing.members import Member
     from evalcli.comparing.own_passes import OwnPasses
     from evalcli.comparing.rows import Rows, Together
-    from evalcli.comparing.scored import LossSums
     from evalcli.comparing.sliced import Slice
     from evalcli.engine import Progress
     from evalcli.metrics.arrays import HostArray
@@ -286,7 +286,7 @@ def _fresh(
         total = TogetherPass(passes, same_target, tables, FirstFlips(flips), lost=[0] * len(passes))
         total.clusters = counts_of(members, pairs)
         if total.clusters is None and all(one.scores is not None for one in passes):
-            from evalcli.comparing.scored import LossSums
+            from evalcli.comparing.losses import LossSums
 
             total.losses = LossSums(members[0].names(tasks[0].kind), pairs)
             for one in passes:
