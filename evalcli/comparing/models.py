@@ -29,7 +29,7 @@ from evalcli.comparing.sides import (
     told_left_out,
 )
 from evalcli.comparing.slice_counts import count_differences
-from evalcli.comparing.sliced import WHOLE, answered
+from evalcli.comparing.sliced import WHOLE, answered, side_by_side
 from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.engine import batch_rows, worker_count
 from evalcli.errors import UsageError
@@ -216,14 +216,14 @@ class _Comparing:
     ) -> Asking[Found]:
         """Every other model less the ``reference``, in every metric; those of counts may be ``known``."""
         of_scores = yield from self._of_scores(names, measured, reference)
-        found = {}
+        asking = {}
         for other in of_scores:
             pair = reference, other
             of_counts = self._of_counts(names, measured, pair) if known is None else known.get(other, {})
             look = partial(self._look, measured, pair)
             at = At(pair, measured.values, look, measured.counted.clusters, place)
-            found[other] = yield from self.beyond.differences(of_counts | of_scores[other], at)
-        return found
+            asking[other] = self.beyond.differences(of_counts | of_scores[other], at)
+        return (yield from side_by_side(asking))
 
     def _of_scores(self, names: Sequence[MetricName], measured: _Measured, reference: int) -> Asking[Found]:
         """Every other model less the ``reference``, in metrics of scores."""

@@ -29,7 +29,7 @@ from evalcli.comparing.sides import (
     told_clusters,
     told_left_out,
 )
-from evalcli.comparing.sliced import WHOLE, answered
+from evalcli.comparing.sliced import WHOLE, answered, side_by_side
 from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.metrics.registry import parse
 from evalcli.report import Finding
@@ -272,12 +272,13 @@ def _differences(
     """Every other model less the ``reference``, in every metric and in what is beyond them."""
     found, total = yield from measured.of(names, reference)
     values = _values(measured.numbers, names)
+    asking = {}
     for other in found:
         pair = reference, other
         look = partial(LabelMoves, measured, pair=pair)
         at = At(pair, values, look, measured.counted.clusters, place)
-        found[other] = yield from beyond.differences(found[other], at)
-    return Looked(found, total)
+        asking[other] = beyond.differences(found[other], at)
+    return Looked((yield from side_by_side(asking)), total)
 
 
 def _values(numbers: Sequence[LabelNumbers], names: Sequence[MetricName]) -> list[dict[str, float | None]]:

@@ -21,7 +21,7 @@ from evalcli.comparing.sides import (
     told_clusters,
     told_left_out,
 )
-from evalcli.comparing.sliced import WHOLE, answered
+from evalcli.comparing.sliced import WHOLE, answered, side_by_side
 from evalcli.comparing.slices import Told, about_slices, slice_rows
 from evalcli.comparing.value_moves import ValueMoves
 from evalcli.comparing.valued import ValueDifferences
@@ -164,12 +164,13 @@ def _differences(
 ) -> Asking[dict[int, dict[str, Difference | None]]]:
     """Every other model less the ``reference``, in every metric and in what is beyond them."""
     found = yield from measured.of(names, reference)
+    asking = {}
     for other in found:
         pair = reference, other
         look = partial(ValueMoves, measured, pair=pair)
         at = At(pair, measured.values, look, measured.counted.clusters, place)
-        found[other] = yield from beyond.differences(found[other], at)
-    return found
+        asking[other] = beyond.differences(found[other], at)
+    return (yield from side_by_side(asking))
 
 
 def _known(results: Results, name: MetricName) -> float | None:

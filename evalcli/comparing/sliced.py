@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from evalcli.comparing.apart import Evidences
+from evalcli.comparing.apart import Apart, Evidences
 from evalcli.metrics.ranking import BUDGET
 from evalcli.slicepasses import Waiting, share_of
 
@@ -162,6 +163,45 @@ def answered(
                 found[place] = end.value
         heard = _heard(asked, again) if asked else {}
     return found.pop(WHOLE), found
+
+
+class _SideBySide(Apart):
+    """Passes over the same rows, by who asked for them."""
+
+    travels = ("passes",)
+
+    def __init__(self, passes: dict[int, Any]) -> None:
+        self.passes = passes
+
+    def add(self, rows: Rows) -> bool:
+        """Give the rows of a batch to each."""
+        for one in self.passes.values():
+            one.add(rows)
+        return True
+
+    def merge(self, other: _SideBySide) -> None:
+        """Take in what another worker has gathered."""
+        for number, one in self.passes.items():
+            one.merge(other.passes[number])
+
+
+def side_by_side(every: Mapping[int, Asking[T]]) -> Asking[dict[int, T]]:
+    """What all of them return, and one pass for all that ask for one at a time."""
+    found: dict[int, T] = {}
+    heard: dict[int, Any] = dict.fromkeys(every)
+    while heard:
+        asked: dict[int, Fresh] = {}
+        for number, told in heard.items():
+            try:
+                asked[number] = every[number].send(told)
+            except StopIteration as end:
+                found[number] = end.value
+        heard = (yield partial(_all_of, asked)).passes if asked else {}
+    return {number: found[number] for number in every}
+
+
+def _all_of(asked: Mapping[int, Fresh]) -> _SideBySide:
+    return _SideBySide({number: fresh() for number, fresh in asked.items()})
 
 
 def _heard(asked: Mapping[Slice, Fresh], again: Callable[[Fresh], Any]) -> dict[Slice, Any]:

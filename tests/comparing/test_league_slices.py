@@ -146,12 +146,26 @@ def test_processes_bring_slices_home(monkeypatch, run, tmp_path) -> None:
         np.savez(f"{name}.npz", probs=probs)
     np.savez("t.npz", target=BINARY, region=EU.astype(int))
     args = ("compare", "a.npz", "b.npz", "c.npz", "t.npz", "--by", "region", "--resamples", "100", "-f", "json")
+    args += ("--define", "apart = auroc - log_loss")
     alone = run(*args, "--workers", "1")
     assert alone.code == 0, alone.stderr
     monkeypatch.setattr("evalcli.processes.LEAST_WORK", 0)
     monkeypatch.setattr("evalcli.comparing.slice_counts.goes_apart", lambda *_: True)
     assert run(*args, "--workers", "2", "--batch-size", "100").stdout == alone.stdout
     assert [row["reference"] for row in json.loads(alone.stdout)["slices"]] == [1, 2]
+
+
+def test_rows_are_read_once_more_for_all_models_and_slices(monkeypatch) -> None:
+    from evalcli.comparing import passes
+
+    made, one_pass = [], passes.one_pass
+    monkeypatch.setattr(passes, "one_pass", lambda *args: made.append(args) or one_pass(*args))
+    compare = partial(evalcli.compare, *PROBS, target=BINARY, scores="probs", by={"region": REGION}, resamples=100)
+    compare(metrics="accuracy,auroc,ece")
+    assert len(made) == 2
+    made.clear()
+    compare(metrics="accuracy,auroc,ece", define={"apart": "auroc - ece"})
+    assert len(made) == 3
 
 
 def test_definitions_and_metrics_of_ones_own_are_of_slices_too() -> None:
