@@ -15,7 +15,7 @@ from evalcli.uncertainty.clusters import Clusters
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.decisions import decide
 from evalcli.uncertainty.intervals import Interval
-from evalcli.uncertainty.resampling import percentile, replicates
+from evalcli.uncertainty.resampling import replicates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,12 @@ def wald(right: float, rows: float) -> Interval:
     share = right / rows
     reach = CONFIDENCE.critical * np.sqrt(share * (1 - share) / rows)
     return Interval(share - reach, share + reach, "wald")
+
+
+def percentile(values: Any) -> Interval:
+    """The plain percentiles of replicates (B,), of which undefined ones count as 0."""
+    ends = np.quantile(np.where(np.isnan(values), 0.0, values), (CONFIDENCE.tail, 1.0 - CONFIDENCE.tail))
+    return Interval(float(ends[0]), float(ends[1]), "bootstrap")
 
 
 def accuracy(rows: int, low: float, high: float) -> Callable[[Rng], Drawn]:
@@ -71,7 +77,7 @@ def composite(name: str, shares: Any, rows: int, *, every: bool = False) -> Call
                     given = CountIntervals(cells, CONFIDENCE, positive=positive, method=method).of(parsed)
                 found[method] = given
             drawn = evaluate(parsed, replicates(cells, CONFIDENCE).counts, positive=positive)
-            found["percentile"] = percentile(drawn, CONFIDENCE)
+            found["percentile"] = percentile(drawn)
         return truth, found
 
     return draw

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.simulated import CONFIDENCE, Rng
+from benchmarks.simulated.counts import percentile
 from evalcli.metrics import roc
 from evalcli.metrics.calibration import (
     BinTable,
@@ -34,7 +35,6 @@ from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.losses import loss_interval
 from evalcli.uncertainty.operating import operating_interval
-from evalcli.uncertainty.resampling import percentile
 from evalcli.uncertainty.squares import (
     reliability_interval,
     resolution_interval,
@@ -237,7 +237,7 @@ def calibration(rows: int, sharpness: float, trust: float) -> Callable[[Rng], Dr
         errors = np.abs(drawn[0] - size * sure).sum(axis=1) / size.sum(axis=1)
         return truth(), {
             "evalcli": calibration_interval(table, CONFIDENCE),
-            "percentile": percentile(errors, CONFIDENCE),
+            "percentile": percentile(errors),
         }
 
     return draw

@@ -334,7 +334,11 @@ class Intervals:
         from evalcli.uncertainty import squares
 
         del value
-        part: Callable[..., Interval] = getattr(squares, f"{name.base.removeprefix('brier_')}_interval")
+        part: Callable[..., Interval] = {
+            "brier_reliability": squares.reliability_interval,
+            "brier_resolution": squares.resolution_interval,
+            "brier_uncertainty": squares.uncertainty_interval,
+        }[name.base]
         return part(self._read(name), self._confidence, self._mean_weight, **self._together)
 
     def _of_confidence(self, name: MetricName, value: float) -> Interval | None:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     Values = Mapping[str, float | None]
     Found = Mapping[str, Difference | None]
-    Ends = tuple[float, float]
     Compared: TypeAlias = "MetricName | Defined | OwnNumber"
 
 OF_TRUTH = frozenset({"majority_baseline", "brier_uncertainty"})

@@ -51,20 +51,6 @@ class ScoreForm:
             raise ValueError(f"no scores are {self}")
 
 
-def log_softmax(logits: HostArray) -> HostArray:
-    """``x_j − log Σ exp x`` along the last axis of ``logits`` (…, C), float64, at most 0.
-
-    >>> log_softmax(np.array([-40.0, 0.0])).tolist()
-    [-40.0, -4.248354255291589e-18]
-    """
-    away = shifted(np.array(logits, np.float64))
-    best = away.argmax(axis=-1)[..., None]
-    powers = np.exp(away)
-    np.put_along_axis(powers, best, 0.0, axis=-1)  # log1p of the others keeps what 1 + x would lose
-    result: HostArray = away - np.log1p(powers.sum(axis=-1, keepdims=True))
-    return result
-
-
 def softmax(logits: HostArray) -> HostArray:
     """``exp x_j / Σ exp x`` along the last axis of ``logits`` (…, C), float64.
 
@@ -95,17 +81,6 @@ def sigmoid(logits: HostArray) -> HostArray:
     logits = np.asarray(logits, np.float64)
     small = np.exp(-np.abs(logits))
     result: HostArray = np.where(logits >= 0, 1.0, small) / (1.0 + small)
-    return result
-
-
-def softplus(logits: HostArray) -> HostArray:
-    """``log(1 + exp x)``, float64: the loss of a negative row.
-
-    >>> softplus(np.array([-40.0, 40.0])).tolist()
-    [4.248354255291589e-18, 40.0]
-    """
-    logits = np.asarray(logits, np.float64)
-    result: HostArray = np.maximum(logits, 0.0) + np.log1p(np.exp(-np.abs(logits)))
     return result
 
 

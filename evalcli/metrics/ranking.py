@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.metrics.arrays import Array, asnumpy, distinct, host_scores
+from evalcli.metrics.arrays import Array, asnumpy, host_scores
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keycolumn import Bins, KeyColumn, merged_bins
@@ -46,14 +46,12 @@ if TYPE_CHECKING:
 __all__ = [
     "BUDGET",
     "Certified",
-    "Curve",
     "KeyTable",
     "Ranking",
     "auroc",
     "auroc_ovo",
     "auroc_variance",
     "average_precision",
-    "curve",
     "key_bits",
     "ks",
     "mean_over_columns",
@@ -316,29 +314,6 @@ def _ranked(pos: Bins, neg: Bins, shift: int) -> Ranking:
         shift=shift,
         bits=pos.least.dtype.itemsize * 8,
     )
-
-
-class Curve(NamedTuple):
-    """Real operating points (M,) by falling threshold, cut with ``>=``: ROC is (fpr, tpr), PR is (tpr, precision)."""
-
-    threshold: HostArray
-    fpr: HostArray
-    tpr: HostArray
-    precision: HostArray
-
-
-def curve(ranking: Ranking, points: int = 500) -> Curve:
-    """At most ``points`` operating points, evenly spread along the ROC curve, the last among them; none if undefined.
-
-    Each one is real, whatever the bins: cutting the scores at its threshold with ``>=`` gives its rates.
-    """
-    if not ranking.defined:
-        return Curve(*(np.zeros(0) for _ in Curve._fields))
-    tp, fp = ranking.pos.cumsum(), ranking.neg.cumsum()
-    tpr, fpr = tp / tp[-1], fp / fp[-1]
-    steps = np.searchsorted(tpr + fpr, np.linspace(0, 2, points))
-    chosen = distinct(np.minimum(steps, len(tpr) - 1))
-    return Curve(ranking.score[chosen], fpr[chosen], tpr[chosen], tp[chosen] / (tp + fp)[chosen])
 
 
 def over_columns(

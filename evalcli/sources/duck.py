@@ -148,11 +148,6 @@ class Result:
         found: Sequence[tuple[Any, ...]] = self._take("fetchmany", size)
         return found
 
-    def fetchnumpy(self) -> dict[str, Any]:
-        """All rows as arrays by column."""
-        found: dict[str, Any] = self._take("fetchnumpy")
-        return found
-
     def _take(self, method: str, *arguments: Any) -> Any:
         def call() -> Any:
             return getattr(self._relation, method)(*arguments)

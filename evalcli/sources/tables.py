@@ -89,7 +89,7 @@ class Tables:
         parameters: Sequence[Any] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Result:
-        """Run one statement and give its rows (``fetchall``, ``fetchone``, ``fetchmany``, ``fetchnumpy``).
+        """Run one statement and give its rows (``fetchall``, ``fetchone``, ``fetchmany``).
 
         Stays interruptible; ``progress`` receives the share done, 0 to 1, about ten times a second.
 

@@ -72,23 +72,15 @@ def discordant(cells: JointCells) -> Discordant:
     return Discordant(*(int(one) for one in sums))
 
 
-def mcnemar(rows: Discordant, *, mid: bool = False) -> float:
+def mcnemar(rows: Discordant) -> float:
     """The exact two-sided p-value: of the rows on which only one model is right, half should be either's.
 
-    ``mid`` counts half of the probability of the split that was seen, which makes the test less conservative.
+    >>> mcnemar(Discordant(3, 10))
+    0.09228515625
 
-    >>> mcnemar(Discordant(3, 10)), mcnemar(Discordant(3, 10), mid=True)
-    (0.09228515625, 0.057373046875)
-
-    Source: McNemar 1947; Fagerland, Lydersen and Laake 2013, The McNemar test for binary matched-pairs data.
+    Source: McNemar 1947.
     """
-    fewer, total = min(rows), sum(rows)
-    if total == 0:
-        return 1.0
-    tail = binomial_tail(fewer, total)
-    if mid:
-        return min(binomial_tail(fewer, total) + binomial_tail(fewer - 1, total), 1.0)
-    return min(2.0 * tail, 1.0)
+    return min(2.0 * binomial_tail(min(rows), sum(rows)), 1.0)
 
 
 class PairedCounts:
@@ -176,14 +168,14 @@ class PairedCounts:
         return swapped_replicates(self.cells, self.confidence)
 
 
-def detectable(error: float, confidence: Confidence, power: float = POWER) -> float:
-    """The least true difference that such a sample would show with ``power``: ``(z + z_power)·error``.
+def detectable(error: float, confidence: Confidence) -> float:
+    """The least true difference that such a sample would show with ``POWER``: ``(z + z_power)·error``.
 
     >>> from evalcli.uncertainty.intervals import Confidence
     >>> round(detectable(0.01, Confidence()), 4)
     0.028
     """
-    return (confidence.critical + normal_quantile(power)) * error
+    return (confidence.critical + normal_quantile(POWER)) * error
 
 
 def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -220,24 +212,3 @@ def equivalent(interval: Interval, margin: float) -> bool:
     Two one-sided tests at the level α are an interval of the confidence 1 − 2α: give one of 0.90 for α = 0.05.
     """
     return -margin < interval.low and interval.high < margin
-
-
-def in_words(difference: Difference, direction: Direction = "higher", margin: float | None = None) -> str:
-    """What a difference amounts to, in points (hundredths).
-
-    >>> found = Difference(0.93, 0.91, Interval(0.004, 0.036, "score"), 0.01, 0.022)
-    >>> in_words(found)
-    'first better by 2.0 points (0.4 to 3.6)'
-    >>> in_words(Difference(0.93, 0.92, Interval(-0.01, 0.03, "score"), 0.3, 0.028))
-    'no difference shown (-1.0 to 3.0 points); this sample could show 2.8 points'
-    """
-    low, high = 100.0 * difference.interval.low, 100.0 * difference.interval.high
-    value = 100.0 * difference.value
-    if margin is not None and equivalent(difference.interval, margin):
-        return f"equivalent within {100.0 * margin:.3g} points ({low:.1f} to {high:.1f})"
-    if low <= 0.0 <= high:
-        least = f"this sample could show {100.0 * difference.detectable:.1f} points"
-        return f"no difference shown ({low:.1f} to {high:.1f} points); {least}"
-    better = "first" if (value > 0.0) == (direction == "higher") else "second"
-    ends = sorted((abs(low), abs(high)))
-    return f"{better} better by {abs(value):.1f} points ({ends[0]:.1f} to {ends[1]:.1f})"

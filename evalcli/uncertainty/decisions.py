@@ -21,6 +21,8 @@ Outcome = Literal["pass", "fail", "inconclusive"]
 
 MOST_ROWS = 10**12
 """A larger sample than this is none."""
+POWER = 0.8
+"""How often that many rows would tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,8 @@ def told(decision: Decision) -> str:
     return "no number of rows would tell" if decision.rows is None else f"about {decision.rows:,} rows would tell"
 
 
-def rows_to_decide(
-    value: float, interval: Interval, bound: float, rows: float, confidence: Confidence, power: float = 0.8
-) -> int | None:
-    """How many rows in all would put the whole interval on one side of ``bound`` in ``power`` of all samples.
+def rows_to_decide(value: float, interval: Interval, bound: float, rows: float, confidence: Confidence) -> int | None:
+    """How many rows in all would put the whole interval on one side of ``bound`` in ``POWER`` of all samples.
 
     The ends of the interval come nearer with 1 / √n, soon both alike, and the value itself moves from sample to sample:
     ``n·((z + z_power) / z · reach / distance)²``. Of an interval that ends at 0 or 1 its longer side tells. Wilson's
@@ -86,7 +86,7 @@ def rows_to_decide(
     end = interval.low if bound < value else interval.high
     if distance == 0.0:
         return None
-    critical, beyond = confidence.critical, normal_quantile(power)
+    critical, beyond = confidence.critical, normal_quantile(POWER)
     held = trials_of(value, end, critical) if interval.method.startswith("wilson") and 0.0 < bound < 1.0 else None
     if held is not None:
         spread = critical * sqrt(bound * (1.0 - bound)) + beyond * sqrt(value * (1.0 - value))

@@ -122,19 +122,17 @@ def _beta_fraction(x: float, a: float, b: float) -> float:
     return value
 
 
-def binomial_tail(successes: int, trials: int, share: float = 0.5) -> float:
-    """P(X ≤ successes) of ``trials`` that each succeed with ``share``.
+def binomial_tail(successes: int, trials: int) -> float:
+    """P(X ≤ successes) of ``trials`` tosses of a coin.
 
     >>> binomial_tail(1, 3)
     0.5
     """
-    if successes < 0:
-        return 0.0
     if successes >= trials:
         return 1.0
-    if trials <= 1000 and share == 0.5:
+    if trials <= 1000:
         return float(_ways(successes, trials) / 2**trials)
-    return beta_cdf(1.0 - share, trials - successes, successes + 1.0)
+    return beta_cdf(0.5, trials - successes, successes + 1.0)
 
 
 def _ways(successes: int, trials: int) -> int:

