@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 from zlib import crc32
 
 from evalcli.errors import EvalError
-from evalcli.report import Finding, InputRecord, SliceRow, Value
+from evalcli.report import InputRecord, SliceRow, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,23 +18,6 @@ if TYPE_CHECKING:
     from evalcli.forks import Apart
     from evalcli.sources.base import InputFile, Note, Slicer, Source
     from evalcli.task import Choices
-
-
-_TARGET_WORDS = {"target", "targets", "truth", "truths", "gold", "label", "labels", "true", "actual", "actuals"}
-_PREDS_WORDS = {
-    "pred",
-    "preds",
-    "prediction",
-    "predictions",
-    "predicted",
-    "score",
-    "scores",
-    "logit",
-    "logits",
-    "probs",
-    "output",
-}
-
 
 LEAST_SLICES = 16
 """With fewer, a process takes longer to start than it saves."""
@@ -160,25 +143,3 @@ def digest_of(names: Iterable[str]) -> str:
     """Eight digits that tell one list of names from another."""
     text = "\0".join(names)
     return f"{crc32(text.encode('utf-8', 'surrogatepass')):08x}"
-
-
-def swapped(paths: tuple[str, str], names: tuple[str, str]) -> Finding | None:
-    """A finding where the first of two files, or of two names in them, is called the truth, the second predictions."""
-    if paths[0] == paths[1] or not (_are_swapped(*paths) or _are_swapped(*names)):
-        return None
-    first, second = paths if _are_swapped(*paths) else map(repr, names)
-    text = f"the arguments look swapped: {first} was read as predictions, {second} as the truth"
-    return Finding("swapped-arguments", "warning", text, "predictions come first: evalcli report PREDS TARGETS")
-
-
-def _are_swapped(first: str, second: str) -> bool:
-    """Whether two names for predictions and truth speak of truth and predictions."""
-    one, other = _words(first), _words(second)
-    looks = one & _TARGET_WORDS and not one & _PREDS_WORDS
-    return bool(looks and other & _PREDS_WORDS and not other & _TARGET_WORDS)
-
-
-def _words(path: str) -> frozenset[str]:
-    """The words in the name of a file."""
-    name = path.replace("\\", "/").rpartition("/")[2].lower()
-    return frozenset("".join(sign if sign.isalpha() else " " for sign in name).split())

@@ -10,9 +10,10 @@ from functools import cached_property
 from math import sqrt
 from typing import TYPE_CHECKING
 
+from evalcli import findings
 from evalcli.classrows import predictions, supports, values
+from evalcli.findings import amount
 from evalcli.report import Finding
-from evalcli.reporting import swapped
 from evalcli.shell import quoted
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ MISCALIBRATED = 0.02
 """Confidence and accuracy closer than this are as good as equal …"""
 FAR_OFF = 0.05
 """… and farther apart than this they mislead."""
-NAMED = 5
-"""How many classes a finding names."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +89,12 @@ class Facts:
 
 def find(facts: Facts) -> tuple[Finding, ...]:
     """Every finding about a report, the most important first."""
-    found = [finding for rule in RULES if (finding := rule(facts)) is not None]
-    found += [Finding(note.code, note.level, note.text, note.fix) for note in facts.notes]
-    return tuple(sorted(found, key=lambda finding: finding.level != "warning"))
+    return findings.in_order((rule(facts) for rule in RULES), facts.notes)
 
 
 def swapped_arguments(facts: Facts) -> Finding | None:
     """The first file, or what was read of it, is called the truth, and the second the predictions."""
-    return swapped((facts.preds_path, facts.target_path), facts.names)
+    return findings.swapped((facts.preds_path, facts.target_path), facts.names)
 
 
 def constant_prediction(facts: Facts) -> Finding | None:
@@ -150,8 +147,8 @@ def hardly_found(facts: Facts) -> Finding | None:
     worst = min(missed, key=_recall)
     more = f" (and {len(missed) - 1} more such classes)" if len(missed) > 1 else ""
     text = (
-        f"accuracy is {facts.accuracy:.1%}, but {worst.name!r} is hardly found: {_amount(_right(worst))} of "
-        f"{_amount(worst.support)}, recall {_recall(worst):.4f}{more}"
+        f"accuracy is {facts.accuracy:.1%}, but {worst.name!r} is hardly found: {amount(_right(worst))} of "
+        f"{amount(worst.support)}, recall {_recall(worst):.4f}{more}"
     )
     fix = f"gate on it: --min {quoted(f'recall[{worst.name}]=0.8')}"
     if facts.report.threshold is not None:
@@ -226,18 +223,7 @@ def tied_scores(facts: Facts) -> Finding | None:
 
 def unusable_rows(facts: Facts) -> Finding | None:
     """Rows dropped, or counted as wrong, for want of a usable value."""
-    if not (facts.dropped or facts.unpredicted):
-        return None
-    dropped = "1 row was" if facts.dropped == 1 else f"{_amount(facts.dropped)} rows were"
-    parts = [f"{dropped} dropped"] if facts.dropped else []
-    one = facts.unpredicted == 1
-    rows = (
-        "1 row without a prediction counts" if one else f"{_amount(facts.unpredicted)} rows without a prediction count"
-    )
-    parts += [f"{rows} as wrong"] if facts.unpredicted else []
-    return Finding(
-        "unusable-rows", "warning", " and ".join(parts) + " (--nan)", "find out why the model gave no number there"
-    )
+    return findings.unusable_rows(facts.dropped, facts.unpredicted)
 
 
 def miscalibrated(facts: Facts) -> Finding | None:
@@ -262,11 +248,7 @@ def miscalibrated(facts: Facts) -> Finding | None:
 
 def weak_slice(facts: Facts) -> Finding | None:
     """The worst of the slices that a search found to be weaker than the rest."""
-    if facts.report.scan is None:
-        return None
-    from evalcli.scanning import weakslices
-
-    return weakslices.weak_slice(facts.report)
+    return findings.weak_slice(facts.report)
 
 
 def all_right(facts: Facts) -> Finding | None:
@@ -298,11 +280,7 @@ RULES: tuple[Callable[[Facts], Finding | None], ...] = (
 
 
 def _about_classes(rows: list[ClassRow], code: str, level: str, what: str, fix: str) -> Finding | None:
-    if not rows:
-        return None
-    names = ", ".join(repr(row.name) for row in rows[:NAMED])
-    count = "1 class is" if len(rows) == 1 else f"{len(rows)} classes are"
-    return Finding(code, level, f"{count} {what}: {names}{', …' if len(rows) > NAMED else ''}", fix)
+    return findings.about(rows, ("class", "classes"), code, level, (what, fix))
 
 
 def _recall(row: ClassRow) -> float:
@@ -317,7 +295,3 @@ def _right(row: ClassRow) -> float:
 def _found(recall: float | None, support: Number) -> float:
     right = (recall or 0.0) * support
     return round(right) if isinstance(support, int) else right
-
-
-def _amount(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"

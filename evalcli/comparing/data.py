@@ -214,8 +214,8 @@ class Comparison:
         }
 
     @classmethod
-    def from_json_object(cls, data: object, path: str = "") -> Comparison:
-        """A comparison from parsed JSON; ``path`` is the file to name in errors. Unknown keys are passed over.
+    def from_json_object(cls, data: object) -> Comparison:
+        """A comparison from parsed JSON. Unknown keys are passed over.
 
         Raises:
             InputError: it is no comparison, of another version, or a part is missing or of the wrong form.
@@ -224,7 +224,7 @@ class Comparison:
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             found = data.get("schema") if isinstance(data, dict) else None
             what = f"not a saved comparison ({SCHEMA})" + (f", but {found!r}" if isinstance(found, str) else "")
-            raise InputError(what, fix="save one with evalcli compare … -o comparison.json", path=path)
+            raise InputError(what, fix="save one with evalcli compare … -o comparison.json")
         try:
             return cls(
                 **{name: data[name] for name in ("version", "kind", "task", "n", "ignored", "left_out", "weighted")},
@@ -246,7 +246,7 @@ class Comparison:
             )
         except (KeyError, TypeError, AttributeError) as error:
             what = f"a saved comparison with a part missing or of another form: {error}"
-            raise InputError(what, fix="save it again", path=path) from error
+            raise InputError(what, fix="save it again") from error
 
 
 def goodness(direction: str, value: float | None) -> float:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli import findings
+from evalcli.findings import amount
 from evalcli.report import Finding
-from evalcli.reporting import swapped
 from evalcli.shell import quoted
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ FALLS_SHORT = 0.25
 MANY_EMPTY = 0.25
 MOSTLY_ONE = 0.95
 """A share of rows with exactly one true label from which they may well be classes."""
-NAMED = 5
-"""How many labels a finding names."""
 _TUNE = "choose a threshold for each label: evalcli tune … -o tuned.json, then report --threshold @tuned.json"
 
 
@@ -88,14 +87,12 @@ class Facts(NamedTuple):
 
 def find(facts: Facts) -> tuple[Finding, ...]:
     """Every finding about a report, the most important first."""
-    found = [finding for rule in RULES if (finding := rule(facts)) is not None]
-    found += [Finding(note.code, note.level, note.text, note.fix) for note in facts.notes]
-    return tuple(sorted(found, key=lambda finding: finding.level != "warning"))
+    return findings.in_order((rule(facts) for rule in RULES), facts.notes)
 
 
 def swapped_arguments(facts: Facts) -> Finding | None:
     """The first file is called the truth, and the second the predictions."""
-    return swapped(facts.paths, facts.names)
+    return findings.swapped(facts.paths, facts.names)
 
 
 def mostly_one_hot(facts: Facts) -> Finding | None:
@@ -143,7 +140,7 @@ def hardly_found(facts: Facts) -> Finding | None:
     more = f" (and {len(missed) - 1} more such labels)" if len(missed) > 1 else ""
     text = (
         f"{1 - facts.hamming:.1%} of all cells are right, but {worst.name!r} is hardly found: "
-        f"{_amount(_hits(worst))} of {_amount(worst.support)}, recall {_value(worst, 'recall'):.4f}{more}"
+        f"{amount(_hits(worst))} of {amount(worst.support)}, recall {_value(worst, 'recall'):.4f}{more}"
     )
     return Finding("hardly-found", "warning", text, f"gate on it: --min {quoted(f'recall[{worst.name}]=0.8')}")
 
@@ -172,16 +169,7 @@ def _is_cut_badly(row: ClassRow) -> bool:
 
 def unusable_rows(facts: Facts) -> Finding | None:
     """Rows dropped, or cells counted as wrong, for want of a usable value."""
-    if not (facts.dropped or facts.unpredicted):
-        return None
-    dropped = "1 row was" if facts.dropped == 1 else f"{facts.dropped:,} rows were"
-    parts = [f"{dropped} dropped"] if facts.dropped else []
-    one = facts.unpredicted == 1
-    cells = "1 cell without a score counts" if one else f"{facts.unpredicted:,} cells without a score count"
-    parts += [f"{cells} as wrong"] if facts.unpredicted else []
-    return Finding(
-        "unusable-rows", "warning", " and ".join(parts) + " (--nan)", "find out why the model gave no number there"
-    )
+    return findings.unusable_rows(facts.dropped, facts.unpredicted, "cell", "score")
 
 
 def never_predicted(facts: Facts) -> Finding | None:
@@ -258,11 +246,7 @@ def all_right(facts: Facts) -> Finding | None:
 
 def weak_slice(facts: Facts) -> Finding | None:
     """The worst of the slices that a search found to be weaker than the rest."""
-    if facts.report.scan is None:
-        return None
-    from evalcli.scanning import weakslices
-
-    return weakslices.weak_slice(facts.report)
+    return findings.weak_slice(facts.report)
 
 
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (
@@ -286,11 +270,7 @@ RULES: tuple[Callable[[Facts], Finding | None], ...] = (
 
 
 def _about_labels(rows: Sequence[ClassRow], code: str, level: str, what: str, fix: str) -> Finding | None:
-    if not rows:
-        return None
-    names = ", ".join(repr(row.name) for row in rows[:NAMED])
-    count = "1 label is" if len(rows) == 1 else f"{len(rows)} labels are"
-    return Finding(code, level, f"{count} {what}: {names}{', …' if len(rows) > NAMED else ''}", fix)
+    return findings.about(rows, ("label", "labels"), code, level, (what, fix))
 
 
 def _has_scores(facts: Facts) -> bool:
@@ -306,7 +286,3 @@ def _hits(row: ClassRow) -> float:
     """How many rows with the label were found, from its recall: exact for counts below 2^53 after rounding."""
     right = _value(row, "recall") * row.support
     return round(right) if isinstance(row.support, int) else right
-
-
-def _amount(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"

@@ -11,10 +11,10 @@ from fractions import Fraction
 from math import isnan, log10, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli import findings
 from evalcli.metrics import regression
 from evalcli.metrics.residuals import heaviest
 from evalcli.report import Finding
-from evalcli.reporting import swapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,11 +107,16 @@ class Facts(NamedTuple):
 
 def find(facts: Facts) -> tuple[Finding, ...]:
     """Every finding about a report, the most important first."""
-    found = [swapped(facts.paths, facts.names), *(_over_outputs(rule, facts.outputs) for rule in RULES)]
-    found += [_weak_slice(facts), _dropped(facts), *_outside(facts)]
-    told = [finding for finding in found if finding is not None]
-    told += [Finding(note.code, note.level, note.text, note.fix) for note in facts.notes]
-    return tuple(sorted(told, key=lambda finding: finding.level != "warning"))
+    return findings.in_order(
+        (
+            findings.swapped(facts.paths, facts.names),
+            *(_over_outputs(rule, facts.outputs) for rule in RULES),
+            findings.weak_slice(facts.report),
+            findings.unusable_rows(facts.dropped),
+            *_outside(facts),
+        ),
+        facts.notes,
+    )
 
 
 def _over_outputs(rule: Callable[[Output], Finding | None], outputs: tuple[Output, ...]) -> Finding | None:
@@ -287,22 +292,6 @@ RULES: tuple[Callable[[Output], Finding | None], ...] = (
     zero_targets,
     all_right,
 )
-
-
-def _weak_slice(facts: Facts) -> Finding | None:
-    """The worst of the slices that a search found to be weaker than the rest."""
-    if facts.report.scan is None:
-        return None
-    from evalcli.scanning.weakslices import weak_slice
-
-    return weak_slice(facts.report)
-
-
-def _dropped(facts: Facts) -> Finding | None:
-    if not facts.dropped:
-        return None
-    text = "1 row was dropped (--nan)" if facts.dropped == 1 else f"{facts.dropped:,} rows were dropped (--nan)"
-    return Finding("unusable-rows", "warning", text, "find out why the model gave no number there")
 
 
 def _outside(facts: Facts) -> list[Finding]:

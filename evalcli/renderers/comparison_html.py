@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalcli.renderers import comparison_slices, league_slices, versus, wording
-from evalcli.renderers.html import NAME, figure, finding_list, table, text
+from evalcli.renderers.html import NAME, finding_list, gate_table, table, text
 
 if TYPE_CHECKING:
     from evalcli.comparing.data import Comparison
@@ -46,11 +46,7 @@ def _headline(comparison: Comparison) -> str:
 
 
 def _gates(comparison: Comparison) -> str:
-    rows = []
-    for verdict in comparison.gates:
-        compared = map(figure, wording.compared(verdict))
-        rows.append([text(verdict.rule), *compared, text(verdict.status), text(verdict.reason)])
-    return table("Gates", ("gate", "value", "bound", "status", ""), rows, (3, 4)) if rows else ""
+    return gate_table(comparison.gates)
 
 
 def _findings(comparison: Comparison) -> str:

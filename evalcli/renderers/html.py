@@ -15,7 +15,7 @@ from evalcli.report import Value
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from evalcli.report import Finding, Report
+    from evalcli.report import Finding, Report, Verdict
 
 _ENTITIES = str.maketrans({char: f"&#{ord(char)};" for char in "&<>\"'`={}$\\"})
 NAME = 60
@@ -105,8 +105,13 @@ def _headline(report: Report) -> str:
 
 
 def _gates(report: Report) -> str:
+    return gate_table(report.gates)
+
+
+def gate_table(gates: Iterable[Verdict]) -> str:
+    """What was judged, of a report or a comparison."""
     rows = []
-    for verdict in report.gates:
+    for verdict in gates:
         compared = map(figure, wording.compared(verdict))
         rows.append([text(verdict.rule), *compared, text(verdict.status), text(verdict.reason)])
     return table("Gates", ("gate", "value", "bound", "status", ""), rows, (3, 4)) if rows else ""

@@ -58,12 +58,12 @@ class Screen(NamedTuple):
         """Our own words, in characters that the stream can show."""
         return styled(self._encodable(text), style)
 
-    def name(self, text: str, limit: int = NAME, style: str = "") -> Text:
+    def name(self, text: str, limit: int = NAME) -> Text:
         """A text from the input: escaped, cut to ``limit`` cells; quoted where blanks would not be seen."""
         shown = visible(text if text and text == text.strip() else f'"{text}"', limit)
         if self.encoding.startswith("utf") and not shown.isascii() and re.search(_RIGHT_TO_LEFT, shown):
             shown = f"{_MARK}{shown}{_MARK}"
-        return styled(self._encodable(shown), style)
+        return styled(self._encodable(shown))
 
     def rule(self, cells: int) -> Text:
         """A thin line."""
@@ -86,7 +86,7 @@ def padded(cell: Text, width: int, align: str) -> Text:
     return Text(" " * blanks) + cell if align == "r" else cell + Text(" " * blanks)
 
 
-def table(rows: Sequence[Sequence[Text] | None], align: str, gap: int = GAP) -> list[Text]:
+def table(rows: Sequence[Sequence[Text] | None], align: str) -> list[Text]:
     """Rows as lines whose columns stand under each other; ``None`` leaves a place for a rule.
 
     The last column is not filled up, so that no line ends in blanks; a rule is returned as an empty line.
@@ -96,7 +96,7 @@ def table(rows: Sequence[Sequence[Text] | None], align: str, gap: int = GAP) -> 
     for row in rows:
         line = Text()
         for cell, width, side in zip(row or (), widths, align, strict=False):
-            line += padded(cell, width, side) + Text(" " * gap)
+            line += padded(cell, width, side) + Text(" " * GAP)
         line.rstrip()
         lines.append(line)
     return lines

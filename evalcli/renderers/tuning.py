@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.renderers.json import document
 from evalcli.renderers.screen import INDENT, Screen, indented, table, wrapped
-from evalcli.renderers.tuning_labels import label_lines, sought
+from evalcli.renderers.tuning_labels import amount, label_lines, sought
 from evalcli.renderers.wording import ratio, title
 from evalcli.tuning.labels import LabelTuning
 
@@ -71,7 +71,7 @@ def _effects(tuning: Tuning, screen: Screen) -> list[Text]:
     for name in second.metrics:
         values = (_shown(point.metrics[name]) for point in (first, second))
         rows.append([screen.say(title(name)), *(screen.say(value) for value in values)])
-    counted = (_amount(point.predicted) for point in (first, second))
+    counted = (amount(point.predicted) for point in (first, second))
     rows.append([screen.say("predicted positive"), *(screen.say(value) for value in counted)])
     return indented(table(rows, "lrr"))
 
@@ -83,7 +83,7 @@ def _around(tuning: Tuning, screen: Screen) -> list[Text]:
     for point in tuning.neighbours:
         mark = ">" if point.metrics == tuning.chosen.metrics and point.predicted == tuning.chosen.predicted else ""
         shown = tuning.chosen if mark else point
-        values = [_amount(point.predicted), *(_shown(point.metrics[name]) for name in names)]
+        values = [amount(point.predicted), *(_shown(point.metrics[name]) for name in names)]
         rows.append([screen.say(text) for text in (mark, f"{shown.threshold:.6g}", *values)])
     return [screen.say("  Around it"), *indented(table(rows, "lr" + "r" * (len(names) + 1)))]
 
@@ -156,8 +156,3 @@ def _shown(value: float | None) -> str:
     if value is not None and 0 < abs(value) < 1e-3:
         return f"{value:.4g}"
     return ratio(value)
-
-
-def _amount(value: float) -> str:
-    """Rows, or a sum of weights."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

@@ -66,7 +66,7 @@ def _labels(tuning: LabelTuning, screen: Screen) -> list[Text]:
         values = [one.reference.metrics[name], *(one.chosen.metrics[metric] for metric in (name, *beside))]
         counts = [one.chosen.predicted, *([one.support] if wide else [])]
         mark = " *" if one.kept else ""
-        cells = [f"{one.chosen.threshold:.6g}{mark}", *map(ratio, values), *map(_amount, counts)]
+        cells = [f"{one.chosen.threshold:.6g}{mark}", *map(ratio, values), *map(amount, counts)]
         rows.append([screen.say(cell) for cell in cells])
     numbers = table(rows, "r" * len(rows[0]))
     room = screen.width - INDENT - GAP - max(line.cell_len for line in numbers)
@@ -122,6 +122,6 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
-def _amount(value: float) -> str:
+def amount(value: float) -> str:
     """Rows, or a sum of weights."""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

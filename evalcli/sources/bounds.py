@@ -43,7 +43,7 @@ class Asked(NamedTuple):
 One = TypeVar("One", Asked, Part)
 
 
-def asked(texts: Iterable[str], known: Collection[str], flag: str = "--by") -> tuple[Asked, ...]:
+def asked(texts: Iterable[str], known: Collection[str]) -> tuple[Asked, ...]:
     """What each text names, each name once: that of a gate, ``age``, is said of its ranges where there are some.
 
     >>> [(one.name, one.bounds) for one in asked(["age:18:65,sex", "age,sex", "sex"], ["age", "sex"])]
@@ -53,7 +53,7 @@ def asked(texts: Iterable[str], known: Collection[str], flag: str = "--by") -> t
         UsageError: bounds that are no rising numbers, or other ones of the same columns.
 
     """
-    return tuple(_once(((one.name, one) for one in (_asked(text, known, flag) for text in texts)), flag))
+    return tuple(_once(((one.name, one) for one in (_asked(text, known, "--by") for text in texts)), "--by"))
 
 
 def parts_of(texts: Iterable[str], known: Collection[str], flag: str) -> tuple[Part, ...]:
