@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 _VALUES = "error|drop|wrong|probs|logits|labels|values|binary|multiclass|multilabel|regression|seen|declared"
 _WORD = r"'[^']*'(?:\"'\"'[^']*')*|[^\s,;]+"
-_FLAG = re.compile(rf"--([a-z][a-z-]*)(?:[ =]({_VALUES}|-?[0-9][0-9.]*(?![\w,])|(?<=positive.)(?:{_WORD}))(?!\w))?")
+_SOME = "a,b,c|-?[0-9]+,…"
+"""Lists of classes, as messages have them."""
+_NAMES = rf"(?<=positive.)(?:{_WORD})|(?<=labels.)(?:{_SOME})"
+_FLAG = re.compile(rf"--([a-z][a-z-]*)(?:[ =]({_NAMES}|{_VALUES}|-?[0-9][0-9.]*(?![\w,]))(?!\w))?")
 _OTHERWISE = {"metric": "own", "class": "class_"}
 """Keywords that are not called as their options."""
 
@@ -26,12 +29,16 @@ def as_keywords(text: str) -> str:
 
     >>> as_keywords("--nan drop leaves them out; check --labels, or add --ignore-index -100")
     "nan='drop' leaves them out; check labels=, or add ignore_index=-100"
+    >>> as_keywords("name it with --positive 2024-01-31, or name all: --labels=-1,…")
+    "name it with positive='2024-01-31', or name all: labels=['-1', …]"
     """
 
     def spoken(match: re.Match[str]) -> str:
         name, value = _OTHERWISE.get(match[1], match[1].replace("-", "_")), match[2]
         if value is None:
             return f"{name}="
+        if name == "labels" and "," in value:
+            return "labels=[" + ", ".join(one if one == "…" else repr(one) for one in value.split(",")) + "]"
         return f"{name}={repr(unquoted(value)) if name == 'positive' or not value[-1].isdigit() else value}"
 
     return _FLAG.sub(spoken, text)

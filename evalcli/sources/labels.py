@@ -92,6 +92,19 @@ def _number(label: str) -> str:
     return value if value == "0" else sign + value
 
 
+_MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?)?(?:Z|\+00:00)?")
+
+
+def _moment(label: str) -> str:
+    """A moment in the fewest letters: ``2024-01-31 00:00:00``, and the same with a ``T`` and a ``Z``, is the day."""
+    found = _MOMENT.fullmatch(label.strip())
+    if found is None:
+        return label
+    day, minute, seconds = found[1], found[2] or "00:00", found[3] or ""
+    clock = minute + (seconds.rstrip("0").rstrip(".") if "." in seconds else seconds).removesuffix(":00")
+    return day if clock == "00:00" else f"{day} {clock}"
+
+
 LIKENESSES = (
     Likeness("spaces", str.strip, "differ only by spaces around the text", "remove the spaces on both sides"),
     Likeness(
@@ -105,6 +118,9 @@ LIKENESSES = (
         _number,
         "are the same number in two spellings",
         "write both sides in one way (integers, for example)",
+    ),
+    Likeness(
+        "moment", _moment, "are the same moment in two spellings", "write both sides in one way (dates, for example)"
     ),
     Likeness(
         "case", str.casefold, "differ only in upper and lower case", "write both sides in one case", meaningful=True
@@ -122,8 +138,8 @@ def check_labels(target: Iterable[str], preds: Iterable[str], path: str = "") ->
     """Refuse two sets of labels that would agree after one rule; note single labels that look like another.
 
     Raises:
-        InputError: the sides do not match but would but for spaces, Unicode composition, the spelling of numbers,
-            true/false against 1/0, or case; or one side holds names and the other numbers.
+        InputError: the sides do not match but would but for spaces, Unicode composition, the spelling of numbers
+            or moments, true/false against 1/0, or case; or one side holds names and the other numbers.
 
     """
     truth, said = set(target), set(preds)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
 
 _WHOLE = r"-?(0|[1-9][0-9]{0,15})\.0"
+_DAY = re.compile(r"(?<![^,])([0-9]{4}-[0-9]{2}-[0-9]{2})(?![^,])")
 _EXACT = 1 << 53
 """Whole numbers below it are integers to everyone."""
 
@@ -35,10 +36,14 @@ def spelled(text: str) -> str:
 def ways_to_write(value: str) -> set[str]:
     """What a slice may be called where somebody names it so: just that, and as slices have it.
 
-    >>> sorted(ways_to_write("True,1.0"))
-    ['True,1.0', 'true,1']
+    A day may be the midnight that pandas and Parquet make of it.
+
+    >>> sorted(ways_to_write("True,1.0")), sorted(ways_to_write("2024-01-31"))
+    (['True,1.0', 'true,1'], ['2024-01-31', '2024-01-31 00:00:00'])
     """
-    return {value, ",".join(map(spelled, value.split(",")))}
+    plain = ",".join(map(spelled, value.split(",")))
+    midnights, days = _DAY.sub(r"\1 00:00:00", plain), plain.replace(" 00:00:00", "")
+    return {value, plain, midnights, days}
 
 
 def spelled_in_sql(cell: str) -> str:

@@ -240,6 +240,8 @@ BAD = [
     ([2**64 - 1, 1], [0, 1], {}, InputError, r"2\^63 or more"),
     (np.array([2**64 - 1, 1], np.uint64), [0, 1], {}, InputError, "uint64"),
     (["a", "b"], ["b", "a"], {}, InputError, "name it with positive='b'"),
+    (["2024-01-31"], ["2024-02-01"], {}, InputError, "name it with positive='2024-02-01',"),
+    ([-1, 1], [-1, -1], {}, InputError, r"name all classes: labels=\['-1', …\]"),
 ]  # fmt: skip
 
 

@@ -94,3 +94,16 @@ def test_text_that_is_sliced_is_spelled_as_numbers_are(run: Run, tmp_path: Path)
     texts = [cell for cell in ("1.0", "True", "x", "-0.0") for _ in range(5)]
     found = evalcli.evaluate([1] * 20, [1, 0] * 10, by={"c": texts}, confidence=None).data.slices
     assert {row.value for row in found} == {"0", "1", "true", "x"}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "pandas"])
+def test_a_gate_finds_a_day_whatever_the_column_makes_of_it(kind: str, tmp_path: Path) -> None:
+    days = pd.to_datetime(["2024-01-31", "2024-02-01"] * 20)
+    frame = pd.DataFrame({"pred": [1, 0] * 20, "target": [1, 0, 1, 1] * 10, "day": days, "site": ["a"] * 40})
+    path = tmp_path / f"rows.{kind}"
+    if kind != "pandas":
+        (frame.to_csv if kind == "csv" else frame.to_parquet)(path, index=False)
+    report = evalcli.evaluate(frame if kind == "pandas" else path, by=["day", "site,day"], confidence=None)
+    for day in ("2024-02-01", "2024-02-01 00:00:00"):
+        assert report.check(f"accuracy@day={day}>=0.5", f"accuracy@site,day=a,{day}>=0.5").passed
+        assert not report.check(f"accuracy@day={day}>=0.6").passed
