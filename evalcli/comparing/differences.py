@@ -18,7 +18,6 @@ from evalcli.comparing.data import Difference
 from evalcli.metrics.threads import each
 from evalcli.uncertainty import comparison
 from evalcli.uncertainty.cells import JointCells
-from evalcli.uncertainty.pairedclusters import ClusteredCounts
 from evalcli.uncertainty.quantiles import two_sided
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from evalcli.comparing.joint import Cells
     from evalcli.metrics.registry import MetricName
     from evalcli.uncertainty.intervals import Confidence
+    from evalcli.uncertainty.pairedclusters import ClusteredCounts
 
 SHARES = frozenset({"accuracy", "error_rate"})
 ENOUGH = 10.0
@@ -67,6 +67,7 @@ class CountDifferences:
         if not self._few:
             confidence = replace(confidence, resamples=1)  # nothing reads what is drawn
         methods: tuple[Literal["score", "bootstrap"], ...] = ("score", "bootstrap")
+        self._score: comparison.PairedCounts | ClusteredCounts
         self._score, self._bootstrap = (
             comparison.PairedCounts(
                 self.cells, confidence, positive=positive, classes=classes, declared=declared, method=method
@@ -75,6 +76,8 @@ class CountDifferences:
         )
         self._ample = self._few and clusters is None and self._is_ample()
         if clusters is not None:
+            from evalcli.uncertainty.pairedclusters import ClusteredCounts
+
             joint = clusters.joint(self.cells, confidence, swapped=swapped)
             self._score = ClusteredCounts(self.cells, joint, positive=positive, classes=classes, declared=declared)
         self._clustered = clusters is not None
@@ -89,11 +92,11 @@ class CountDifferences:
                 return False
         return True
 
-    def draw(self, names: Sequence[MetricName], workers: int) -> None:
-        """Draw at once what several of these metrics need: tosses and resamples side by side."""
+    def tell(self, names: Sequence[MetricName], workers: int) -> None:
+        """Find out now about these metrics, where draws are needed: score intervals and tosses beside resamples."""
         composites = [name for name in names if name.base not in (*SHARES, "majority_baseline")]
         if self._ample and composites and workers > 1:
-            each(lambda counts: counts.draw(), [self._score, self._bootstrap], 2)
+            each(lambda counts: [counts.of(name) for name in composites], [self._score, self._bootstrap], 2)
 
     def of(self, name: MetricName) -> comparison.Difference | None:
         """The difference of a metric; ``None`` where it is undefined for one of the models, or has no test."""

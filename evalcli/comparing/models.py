@@ -270,7 +270,7 @@ class _Comparing:
             sharers=max(sharers, 1),
         )
         of_counts = [name for name in names if not name.entry.needs_scores]
-        counts.draw(of_counts, 1 if sharers else counted.total.passes[0].plan.workers)
+        counts.tell(of_counts, 1 if sharers else counted.total.passes[0].plan.workers)
         return {str(name): counts.of(name) for name in of_counts}
 
     def _look(self, measured: _Measured, pair: tuple[int, int], names: Sequence[MetricName]) -> ClassMoves:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,17 +24,36 @@ def usable_cores() -> int:
 
 
 def each(function: Callable[[A], B], items: Sequence[A], workers: int) -> list[B]:
-    """``function`` of every item, in order, by several threads: numpy lets them run side by side."""
+    """``function`` of every item, in order, by several threads, this one among them: numpy lets them run side by side.
+
+    Of what went wrong the first item's is raised. No pool is made: importing one takes longer than many pieces of work.
+    """
     if workers == 1 or len(items) < 2:
         return [function(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor
+    waiting = deque(enumerate(items))
+    found: dict[int, B] = {}
+    failures: dict[int, BaseException] = {}
 
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            return list(pool.map(function, items))
-        except BaseException:  # nobody waits for the others
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    def work() -> None:
+        while not failures:
+            try:
+                place, item = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                found[place] = function(item)
+            except BaseException as error:  # raised by the thread that asked
+                failures[place] = error
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(items)) - 1)]
+    for thread in threads:
+        thread.start()
+    work()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[min(failures)]
+    return [found[place] for place in range(len(items))]
 
 
 def ahead(function: Callable[[A], B], items: Iterable[A], workers: int) -> Generator[B]:

@@ -107,9 +107,15 @@ class PairedCounts:
     ) -> None:
         self.cells, self.confidence = cells, confidence
         self._positive, self._classes, self._declared, self._method = positive, classes, declared, method
+        self._found: dict[MetricName, Difference | None] = {}
 
     def of(self, name: MetricName) -> Difference | None:
         """The difference of a metric; ``None`` where it is undefined for one of the models."""
+        if name not in self._found:
+            self._found[name] = self._difference(name)
+        return self._found[name]
+
+    def _difference(self, name: MetricName) -> Difference | None:
         place = place_of(name, self.cells, self._positive, self._classes)
         if place is None:
             return None
@@ -154,10 +160,6 @@ class PairedCounts:
         moved = one.slope(first.margins).at(first.target, first.preds)
         influence: HostArray = moved - other.slope(second.margins).at(second.target, second.preds)
         return influence
-
-    def draw(self) -> None:
-        """Draw now what the differences of composites are told by."""
-        self._replicates if self._method == "bootstrap" else self._tosses  # noqa: B018  # it is kept
 
     @cached_property
     def _replicates(self) -> tuple[Margins, Margins]:

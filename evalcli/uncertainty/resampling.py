@@ -105,30 +105,38 @@ def _stacked(parts: list[Margins]) -> Margins:
     return Margins(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
+class _Sums:
+    """Sums of columns (b, K) by class (b, C): the columns of a class are brought next to each other first.
+
+    ``of`` (K,) are their classes, -1 for columns that belong to none.
+    """
+
+    def __init__(self, of: HostArray, size: int) -> None:
+        order = np.argsort(of, kind="stable")
+        self._order = order[np.searchsorted(of[order], 0) :]
+        classes = of[self._order]
+        self._heads = np.flatnonzero(np.diff(classes, prepend=-1))
+        self._classes, self._size = classes[self._heads], size
+
+    def __call__(self, drawn: HostArray) -> HostArray:
+        """The sums of each replicate."""
+        sums = np.zeros((len(drawn), self._size))
+        if len(self._heads):
+            sums[:, self._classes] = np.add.reduceat(drawn[:, self._order], self._heads, axis=1)
+        return sums
+
+
 class _Reducer:
-    """Sums of drawn cells (b, K) by class (b, C): the cells of a class are brought next to each other first."""
+    """What formulas read of drawn cells (b, K)."""
 
     def __init__(self, cells: Cells) -> None:
-        self._size = cells.size
-        right, named = np.flatnonzero(cells.preds == cells.target), np.flatnonzero(cells.preds >= 0)
-        every = np.arange(len(cells.target))
-        self._runs = [self._run(*of) for of in ((right, cells.target), (every, cells.target), (named, cells.preds))]
-
-    def _run(self, held: HostArray, of: HostArray) -> tuple[HostArray, HostArray, HostArray]:
-        """The cells held, by class; where each class begins; which class it is."""
-        order = held[np.argsort(of[held], kind="stable")]
-        heads = np.flatnonzero(np.diff(of[order], prepend=-1))
-        return order, heads, of[order][heads]
+        right = np.where(cells.preds == cells.target, cells.target, -1)
+        self._sums = [_Sums(of, cells.size) for of in (right, cells.target, cells.preds)]
 
     def __call__(self, drawn: HostArray) -> Margins:
         """The margins of each replicate."""
-        parts = []
-        for order, heads, classes in self._runs:
-            sums = np.zeros((len(drawn), self._size))
-            if len(heads):
-                sums[:, classes] = np.add.reduceat(drawn[:, order], heads, axis=1)
-            parts.append(sums)
-        return Margins(parts[0], parts[1], parts[2], drawn.sum(axis=1))
+        tp, support, predicted = (sums(drawn) for sums in self._sums)
+        return Margins(tp, support, predicted, drawn.sum(axis=1))
 
 
 def skewness(influence: HostArray, amounts: HostArray, squares: HostArray) -> float:
@@ -186,19 +194,38 @@ def swapped_replicates(cells: JointCells, confidence: Confidence) -> tuple[Margi
     least, most = np.minimum(cells.first, cells.second), np.maximum(cells.first, cells.second)
     kinds, place = np.unique(np.stack([cells.target, least, most]), axis=1, return_inverse=True)
     amounts, squares = (np.bincount(place.reshape(-1), part) for part in (cells.amounts, cells.squares))
+    first, second = (Cells(kinds[0], preds, amounts, squares, cells.classes).margins for preds in kinds[1:])
     apart = kinds[1] != kinds[2]
-    target, least, most = (np.concatenate([row, row[apart]]) for row in kinds)
-    swapped = np.arange(len(target)) >= len(apart)
-    first, second = np.where(swapped, most, least), np.where(swapped, least, most)
-    rows = np.maximum(np.rint(amounts**2 / squares), 1.0)
+    gained = _Gained(kinds[:, apart], cells.sides[0].size)
+    rows = np.maximum(np.rint(amounts**2 / squares), 1.0)[apart]
+    row = amounts[apart] / rows
     generator = np.random.Generator(np.random.PCG64(confidence.seed))
-    sides = [Cells(target, preds, target, target, cells.classes) for preds in (first, second)]
-    reducers, parts = [_Reducer(side) for side in sides], []
-    block = max(_BLOCK // len(target), 1)
+    parts = []
+    block = max(_BLOCK // max(len(rows), 1), 1)
     for start in range(0, confidence.resamples, block):
         size = min(block, confidence.resamples - start)
-        heads = generator.binomial(rows[apart].astype(np.int64), 0.5, (size, int(apart.sum()))) / rows[apart]
-        drawn = np.concatenate([np.repeat(amounts[None], size, axis=0), (1.0 - heads) * amounts[apart]], axis=1)
-        drawn[:, np.flatnonzero(apart)] = heads * amounts[apart]
-        parts.append((reducers[0](drawn), reducers[1](drawn)))
-    return _stacked([one for one, _ in parts]), _stacked([other for _, other in parts])
+        parts.append(gained(generator.binomial(rows.astype(np.int64), 0.5, (size, len(rows))) * row))
+    tp, predicted = (np.concatenate(column) for column in zip(*parts, strict=True))
+    support, n = np.broadcast_to(first.support, tp.shape), np.broadcast_to(first.n, len(tp))
+    return (
+        Margins(first.tp + tp, support, first.predicted + predicted, n),
+        Margins(second.tp - tp, support, second.predicted - predicted, n),
+    )
+
+
+class _Gained:
+    """What the first of two models gains, and the second loses, by swaps (b, K) of rows of a class and two answers.
+
+    ``kinds`` (3, K) are the class, and what the first model said and the second before the swap.
+    """
+
+    def __init__(self, kinds: HostArray, size: int) -> None:
+        target, *said = kinds
+        self._right = [_Sums(np.where(of == target, of, -1), size) for of in said]
+        self._said = [_Sums(of, size) for of in said]
+
+    def __call__(self, swapped: HostArray) -> tuple[HostArray, HostArray]:
+        """True positives and predictions, by class (b, C)."""
+        lost, gained = (sums(swapped) for sums in self._right)
+        fewer, more = (sums(swapped) for sums in self._said)
+        return gained - lost, more - fewer

@@ -174,6 +174,27 @@ def test_swapping_leaves_what_models_agree_on():
     assert only.var() == pytest.approx(9 / 4, rel=0.12)
 
 
+def test_swaps_are_counted_as_rows_are():
+    rng = np.random.default_rng(4)
+    target, first, second = rng.integers(0, 4, 60), rng.integers(-1, 4, 60), rng.integers(-1, 4, 60)
+    cells = JointCells.of(target, first, second, np.ones(60))
+    said = swapped_replicates(cells, Confidence(resamples=300, seed=2))
+    rows = np.stack([target, np.minimum(first, second), np.maximum(first, second)])
+    kinds, amounts = np.unique(rows[:, first != second], axis=1, return_counts=True)
+    alike = rows[:, first == second]
+    swapped = np.random.Generator(np.random.PCG64(2)).binomial(amounts, 0.5, (300, len(amounts)))
+    for number, draw in enumerate(swapped):
+        apart = np.repeat(kinds, amounts, axis=1)
+        turned = np.concatenate([np.arange(n) < k for n, k in zip(amounts, draw, strict=True)])
+        for margins, is_first in zip(said, (True, False), strict=True):
+            preds = np.concatenate([alike[1], np.where(turned == is_first, apart[2], apart[1])])
+            truth = np.concatenate([alike[0], apart[0]])
+            assert np.array_equal(margins.tp[number], np.bincount(truth[preds == truth], minlength=4))
+            assert np.array_equal(margins.support[number], np.bincount(truth, minlength=4))
+            assert np.array_equal(margins.predicted[number], np.bincount(preds[preds >= 0], minlength=4))
+            assert margins.n[number] == 60
+
+
 # Clusters.
 
 
