@@ -101,9 +101,9 @@ class ClassMoves:
         look, numbers = self._looks[side], self._numbers[side]
         rows = look.rows(labels)
         found: dict[str, HostArray] = {}
-        of_ranks = [*look.influences, *look.pairs]
+        of_ranks = look.of_ranks
         if of_ranks:
-            ranked = look.looked_up(*rows)
+            ranked = look.looked_up(rows[0], *look.order_of(rows[1]))
             found |= {name: look.influence(name, ranked) for name in of_ranks}
         losses = [name for name in scored if name.base in LOSSES]
         if losses or look.seen:

@@ -7,7 +7,7 @@ of selective prediction in the runs of rows of like confidence.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -37,12 +37,41 @@ EXACT = frozenset({*AREAS, "auroc_ovo"})
 """Metrics of ranks whose influences are known exactly."""
 
 
+class RankedColumn(NamedTuple):
+    """One ranking: what a negative row in each bin, and behind these a positive one, adds to each metric (2·B, M).
+
+    Metrics stand side by side, so that memory is read once for all of them.
+    """
+
+    segments: Segments
+    moved: HostArray
+
+    @classmethod
+    def of(cls, ranking: Ranking, influences: Sequence[RowInfluence | None]) -> RankedColumn | None:
+        """With the influences of some metrics, ``None`` for those that do not read it; ``None`` if none does."""
+        if not any(influences):
+            return None
+        size = len(ranking.segments)
+        moved = np.zeros((2 * size, len(influences)))
+        for column, influence in zip(moved.T, influences, strict=True):
+            if influence is not None:
+                column[:size], column[size:] = influence.negative, influence.positive
+        return cls(ranking.segments, moved)
+
+    def told(self, scores: HostArray, positives: HostArray) -> HostArray:
+        """What each row of these ``scores`` (N,) adds (N, M); ``positives`` are the numbers of some."""
+        places = self.segments.bins(scores)
+        places[positives] += len(self.segments)
+        found: HostArray = self.moved.take(places, axis=0, mode="clip")
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreLook:
     """How the rows of one model are looked at: metrics of ranks by column, with the weights of these, and others."""
 
     scoring: Scoring
-    influences: dict[str, tuple[RowInfluence | None, ...]]
+    columns: tuple[RankedColumn | None, ...]
     weights: dict[str, HostArray]
     rankings: tuple[Ranking, ...]
     by_row: dict[str, SeenLook]
@@ -54,7 +83,8 @@ class ScoreLook:
         """With the influences of every column that is ranked, and of every bin; ``mean_weight`` is Σw² / Σw."""
         ranked = [name for name in names if name.entry.state == "KeyTable"]
         rankings = tuple(results.rankings) if ranked else ()
-        influences, weights = {}, {}
+        influences: list[list[RowInfluence | None]] = [[] for _ in rankings]
+        weights = {}
         for name in ranked:
             held = np.array([ranking.defined for ranking in rankings])
             if name.label is not None and not results.scoring.binary:
@@ -63,16 +93,20 @@ class ScoreLook:
             if name.average == "weighted":
                 weight = weight * np.array([ranking.positives for ranking in rankings])
             weights[str(name)] = weight / weight.sum()
-            influences[str(name)] = tuple(
-                RowInfluence.of(name.base, ranking, *name.arguments).times(share) if held[i] else None
-                for i, (ranking, share) in enumerate(zip(rankings, weights[str(name)], strict=True))
-            )
+            for ranking, share, counts, column in zip(rankings, weights[str(name)], held, influences, strict=True):
+                column.append(RowInfluence.of(name.base, ranking, *name.arguments).times(share) if counts else None)
+        columns = tuple(map(RankedColumn.of, rankings, influences))
         told = [name for name in names if is_seen(name)]
         apart = {name for name in told if name.entry.state == "ForecastBins" and not results.scoring.binary}
         by_row = {str(name): _seen_look(name, results, mean_weight) for name in told if name not in apart}
         by_class = {str(name): ClassLook.of(name, results, mean_weight) for name in told if name in apart}
         pairs = {str(name): PairLook.of(results.read(name.entry.state)) for name in names if name.base == "auroc_ovo"}
-        return cls(results.scoring, influences, weights, rankings, by_row, by_class, pairs)
+        return cls(results.scoring, columns, weights, rankings, by_row, by_class, pairs)
+
+    @property
+    def of_ranks(self) -> tuple[str, ...]:
+        """Metrics of how rows rank."""
+        return (*self.weights, *self.pairs)
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -99,20 +133,31 @@ class ScoreLook:
             return scores, (target == of.positive).astype(np.int64)
         return scores, target.astype(np.int64)
 
-    def looked_up(self, scores: HostArray, target: HostArray) -> LookedUp:
-        """Rows by their places among the scores; ``scores`` and ``target`` as ``rows`` gives them."""
+    def order_of(self, target: HostArray) -> tuple[HostArray, HostArray]:
+        """The rows class by class, as ``looked_up`` reads them; ``target`` as ``rows`` gives it, for every model."""
+        return rows_by_class(target, max(self.scoring.classes, 2))
+
+    def looked_up(self, scores: HostArray, order: HostArray, ends: HostArray) -> LookedUp:
+        """Rows by their places among the scores; ``scores`` as ``rows`` gives them."""
         binary = self.scoring.binary
         ranked = scores if binary else one_vs_rest_scores(scores, self.scoring.form.kind)
-        return LookedUp(ranked.reshape(len(target), -1), *rows_by_class(target, max(self.scoring.classes, 2)), binary)
+        return LookedUp(ranked.reshape(len(order), -1), order, ends, binary)
 
     def influence(self, name: str, rows: LookedUp) -> HostArray:
         """That of each row (N,) on a metric of ranks."""
         if name in self.pairs:
             return self.pairs[name].influence(rows)
+        if not rows.known:
+            rows.known.append(self._moved(rows))
+        found: HostArray = rows.known[0][:, [*self.weights].index(name)]
+        return found
+
+    def _moved(self, rows: LookedUp) -> HostArray:
+        """What each row adds to every metric that columns have weights in (N, M)."""
         total: HostArray | None = None
-        for i, column in enumerate(self.influences[name]):
+        for i, column in enumerate(self.columns):
             if column is not None:
-                told = column.told(rows.bins(i, column.segments), rows.positives(i))
+                told = column.told(rows.scores[:, i], rows.positives(i))
                 total = told if total is None else np.add(total, told, out=total)
         assert total is not None
         return total
@@ -133,19 +178,13 @@ class ScoreLook:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """Rows of one model: how they rank, (N, C), and which are of which class; bins are kept for the next metric."""
+    """Rows of one model: how they rank, (N, C), and which are of which class; what they add is kept (N, M)."""
 
     scores: HostArray
     order: HostArray
     ends: HostArray
     binary: bool
-    known: dict[int, HostArray] = field(default_factory=dict)
-
-    def bins(self, column: int, segments: Segments) -> HostArray:
-        """Where in the ranking of a column each row lies."""
-        if column not in self.known:
-            self.known[column] = segments.bins(self.scores[:, column])
-        return self.known[column]
+    known: list[HostArray] = field(default_factory=list)
 
     def positives(self, column: int) -> HostArray:
         """The rows that a column is to rank first."""

@@ -52,8 +52,9 @@ class RowSums:
         if not len(difference):
             return
         finite = np.isfinite(difference)
-        self.infinite += int(np.count_nonzero(~finite))
-        d = np.where(finite, difference, 0.0)
+        infinite = len(finite) - int(np.count_nonzero(finite))
+        self.infinite += infinite
+        d = np.where(finite, difference, 0.0) if infinite else difference
         if weight is None:  # every power of a weight is 1
             powers = np.empty((3, len(d)))
             powers[0] = d

@@ -59,7 +59,8 @@ class PairSums:
         """Take in how rows (N,) move a metric of either model."""
         weight = rows.weight
         self.influences[name].update(*(each if weight is None else each * weight for each in moved))
-        self._add_terms(name, moved[1] - moved[0], rows)
+        if self.clusters is not None:
+            self._add_terms(name, moved[1] - moved[0], rows)
 
     def add_losses(self, first: ProbabilityRows, second: ProbabilityRows, rows: _Rows) -> None:
         """Take in what rows (N,) lose by either model."""
@@ -130,8 +131,12 @@ class ScorePass(Apart):
 
     def _add_ranks(self, told: Mapping[int, tuple[HostArray, HostArray]], rows: _Rows) -> None:
         """Take in what rows do to metrics of ranks."""
-        names = {i: [*look.influences, *look.pairs] for i, look in self.looks.items()}
-        ranked = {i: look.looked_up(*told[i]) for i, look in self.looks.items() if names[i]}
+        names = {i: look.of_ranks for i, look in self.looks.items() if look.of_ranks}
+        if not names:
+            return
+        first = next(iter(names))
+        sides = self.looks[first].order_of(told[first][1])
+        ranked = {i: self.looks[i].looked_up(told[i][0], *sides) for i in names}
         for name in dict.fromkeys(name for each in names.values() for name in each):
             moved = {i: self.looks[i].influence(name, at) for i, at in ranked.items() if name in names[i]}
             self._add_influence(name, moved, rows)

@@ -282,3 +282,18 @@ def test_a_ranking_turned_round_is_no_chance():
     gap = compared([scores, 1.0 - scores], (scores > 0.5).astype(int), ("auroc",)).metric("auroc").differences[1]
     assert (gap.value, gap.verdict) == (-1.0, "worse")
     assert gap.p == 2.0**-19
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_metrics_of_ranks_are_the_same_together_as_each_alone(kind):
+    preds, target = models(kind)
+    names = (
+        ("auroc", "average_precision")
+        if kind == "binary"
+        else ("auroc_macro", "auroc[1]", "average_precision_weighted")
+    )
+    together = compared(preds, target, names)
+    for name in names:
+        assert (
+            together.metric(name).differences[1].low == compared(preds, target, (name,)).metric(name).differences[1].low
+        )
