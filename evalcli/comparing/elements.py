@@ -41,11 +41,17 @@ def elements_of(batch: Batch, inner: int, places: HostArray | None) -> Callable[
     """Gives the number of the row of each element, times ``inner``, and its place in the row."""
 
     def numbers(where: HostArray) -> HostArray:
-        rows, within = np.divmod(where if places is None else places[where], inner)
+        where = where if places is None else places[where]
+        rows, within = (where, 0) if inner == 1 else np.divmod(where, inner)
         found: HostArray = (batch.start + rows if batch.numbers is None else batch.numbers[rows]) * inner + within
         return found
 
     return numbers
+
+
+def least_of(batch: Batch, inner: int) -> int:
+    """The least number that an element of the batch may have."""
+    return inner * (batch.start if batch.numbers is None else int(batch.numbers.min(initial=batch.start)))
 
 
 def names_of(batch: Batch, inner: int, places: HostArray | None) -> Callable[[HostArray], HostArray]:

@@ -70,13 +70,11 @@ class JointCounts:
             raise LimitError(f"{size} classes are too many to compare", fix=f"number them from 0 to {_MASK - 2}")
         wide = size + 1
         if not self.weighted and size * wide * wide <= _PACKED:
-            cell = target.astype(np.int32)
+            cell = np.multiply(target, wide, dtype=np.int64)  # what is counted without a copy
+            cell += first
             cell *= wide
-            cell += first.astype(np.int32, copy=False)
-            cell += 1
-            cell *= wide
-            cell += second.astype(np.int32, copy=False)
-            cell += 1
+            cell += second
+            cell += wide + 1  # neither model's answers begin at -1 now
             counts = np.bincount(cell)
             held = np.flatnonzero(counts)
             rest, last = np.divmod(held, wide)
@@ -175,7 +173,7 @@ class FirstFlips:
         if not len(where) or not self.limit:
             return
         elements = numbers(where)
-        if self._is_complete(1 + int(target.max())) and elements.min() > self.rows.number.max():
+        if not self.wants(target, int(elements.min())):
             return
         told = [part[where].astype(np.int64) for part in (target, first, second)]
         fresh = Flipped(kind_of(*told), told[0], told[1], told[2], elements, _no_names(len(where)))
@@ -188,10 +186,18 @@ class FirstFlips:
             fresh = fresh._replace(name=names(where[kept]))
         self._join(fresh)
 
-    def _is_complete(self, classes: int) -> bool:
-        """Whether every kind of every class has all the rows that it may have."""
-        size = max(classes, 1 + int(self.rows.target.max(initial=0)))
-        return len(self.rows.kind) == 3 * size * self.limit
+    def wants(self, target: HostArray, least: int) -> bool:
+        """Whether a row of these classes (N,), whose numbers begin at ``least``, may be among them.
+
+        It may not where every kind of every class has all the rows that it may have, all of smaller numbers.
+        """
+        if not self.limit or not len(target):
+            return False
+        kept = self.rows
+        if not len(kept.number) or least <= kept.number.max():
+            return True
+        size = 1 + max(int(target.max()), int(kept.target.max()))
+        return len(kept.kind) < 3 * size * self.limit
 
     def _may_stay(self, fresh: Flipped) -> HostArray:
         """Which rows come before the last of those that are kept of their kind and class."""

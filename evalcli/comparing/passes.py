@@ -15,8 +15,7 @@ import numpy as np
 
 from evalcli.classification.begin import begin
 from evalcli.comparing.apart import FirstPass
-from evalcli.comparing.clusters import KnownClusters, cluster_in, counts_of
-from evalcli.comparing.elements import common, elements_of, names_of
+from evalcli.comparing.elements import common, elements_of, least_of, names_of
 from evalcli.comparing.joint import FirstFlips, JointCounts
 from evalcli.comparing.sliced import apart, around, shared
 from evalcli.counting import one_pass
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from evalcli.classification.labels import Labels
     from evalcli.classification.states import ClassificationPass
+    from evalcli.comparing.clusters import KnownClusters
     from evalcli.comparing.losses import LossSums
     from evalcli.comparing.members import Member
     from evalcli.comparing.own_passes import OwnPasses
@@ -66,9 +66,11 @@ class TogetherPass(FirstPass):
         for (left, right), table in self.tables.items():
             table.update(first.target, labels[left].preds, labels[right].preds, first.weight)
         if self.clusters is not None:
+            from evalcli.comparing.clusters import cluster_in
+
             self.clusters.update_cells(cluster_in(labels), first.target, [each.preds for each in labels], first.weight)
-        if self.flips.limit:
-            batch, inner = rows.batches[0], self.passes[0].prepare.layout.inner
+        batch, inner = rows.batches[0], self.passes[0].prepare.layout.inner
+        if self.flips.wants(first.target, least_of(batch, inner)):
             names = None if batch.cells is None else names_of(batch, inner, places)
             elements = elements_of(batch, inner, places)
             self.flips.update(first.target, labels[0].preds, labels[1].preds, elements, names)
@@ -277,6 +279,7 @@ def _fresh(
     makers = [begin(one, task, seen) for one, task, seen in zip(members, tasks, known, strict=True)]
     weighted = members[0].source.weighted
     pairs = list(combinations(range(len(members)), 2))
+    is_clustered = any(one.source.clustered is not None for one in members)
 
     def fresh() -> TogetherPass:
         passes = tuple(make() for make in makers)
@@ -284,7 +287,10 @@ def _fresh(
             one.prepare, one.clusters = one.prepare._replace(keep_places=True), None  # pairs have clusters of their own
         tables = {pair: JointCounts(weighted=weighted) for pair in pairs}
         total = TogetherPass(passes, same_target, tables, FirstFlips(flips), lost=[0] * len(passes))
-        total.clusters = counts_of(members, pairs)
+        if is_clustered:
+            from evalcli.comparing.clusters import counts_of
+
+            total.clusters = counts_of(members, pairs)
         if total.clusters is None and all(one.scores is not None for one in passes):
             from evalcli.comparing.losses import LossSums
 

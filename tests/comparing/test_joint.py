@@ -90,3 +90,15 @@ def test_first_flips_of_any_order_and_cut(limit: int, size: int) -> None:
             expected += [(kind, name, int(number)) for number in held]
     assert list(zip(found.kind.tolist(), found.target.tolist(), found.number.tolist(), strict=True)) == expected
     assert found.name.tolist() == found.number.tolist()
+
+
+def test_rows_behind_the_last_that_may_be_kept_are_not_wanted():
+    flips = FirstFlips(1)
+    assert flips.wants(np.array([0]), 0)
+    assert not flips.wants(np.array([], int), 0)
+    assert not FirstFlips(0).wants(np.array([0]), 0)
+    target, first, second = np.zeros(3, int), np.array([1, 0, 1]), np.array([0, 1, 2])  # a row of every kind
+    flips.update(target, first, second, np.array([4, 5, 6]).__getitem__, None)
+    assert not flips.wants(np.array([0]), 7)
+    assert flips.wants(np.array([0]), 6)
+    assert flips.wants(np.array([0, 1]), 7)
