@@ -224,3 +224,17 @@ def test_the_package_cannot_run_what_it_reads():
 def test_the_check_above_can_fail():
     bad = ast.parse("import pickle\neval('1')\ntorch.load(f)\nnp.load(f, allow_pickle=True)")
     assert [name for node in ast.walk(bad) for name in _imported(node)] == ["pickle"]
+
+
+def test_a_comparison_imports_only_what_it_is_asked(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = rng.integers(3, size=400)
+    paths = [
+        save(tmp_path / f"{name}.npz", {"preds": np.where(rng.random(400) < 0.8, truth, 0), "target": truth})
+        for name in "ab"
+    ]
+    code, modules, _, done = watched("compare", *paths, cwd=tmp_path)
+    assert code == 0, done.stderr
+    unasked = ("table_listing", "clusters", "owned", "defined", "slicing", "pairedclusters", "comparison_files")
+    assert not {name for name in modules if name.rpartition(".")[2] in unasked}
+    assert not {"concurrent", *HEAVY} & {*modules}

@@ -157,7 +157,7 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         else:
             found = compared(sources, choices, execution, question)
         models = tuple(
-            one if file else replace(one, path="in memory" if one.path == one.name else one.path, column="")
+            one if file else one._replace(path="in memory" if one.path == one.name else one.path, column="")
             for one, file in zip(found.models, (is_path(model) for model, _ in sides), strict=True)
         )
         return Comparison(replace(found, models=models, least=min_slice_size))

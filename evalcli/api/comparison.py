@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING, Any, Self
 
 from evalcli.api.saving import save_as
 from evalcli.comparing.data import Comparison as PlainComparison
-from evalcli.comparing.data import Difference
 
 if TYPE_CHECKING:
     import os
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
     from evalcli.api.report import Verdicts
-    from evalcli.comparing.data import MetricRow
+    from evalcli.comparing.data import Difference, MetricRow
     from evalcli.report import Verdict
 
 
@@ -78,7 +77,7 @@ class Comparison:
         for model, found in zip(models, row.differences, strict=True):
             if found is not None:
                 tail = "" if len(models) == 2 else f" {model.name}"
-                cells |= {f"{field.name}{tail}": getattr(found, field.name) for field in fields(Difference)}
+                cells |= {f"{name}{tail}": value for name, value in found._asdict().items()}
         return cells
 
     @property

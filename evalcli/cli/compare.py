@@ -118,7 +118,6 @@ def compare(
     """
     from evalcli.cli.deliver import plan_delivery
     from evalcli.cli.progress import Meter
-    from evalcli.cli.report import tell_failed
     from evalcli.comparing.question import Question
     from evalcli.sources.spool import copied
 
@@ -161,7 +160,11 @@ def compare(
         alone = partial(_report_of, sides, Asked(wanted, choices, execution, question, extras), result, progress)
         verdicts = rules.judged(result, alone)
     code = _deliver(replace(result, gates=verdicts), delivery)
-    return ExitCode.NO_VERDICT if extras.own and tell_failed(result.findings) else code
+    if extras.own:
+        from evalcli.cli.report import tell_failed
+
+        return ExitCode.NO_VERDICT if tell_failed(result.findings) else code
+    return code
 
 
 class Asked(NamedTuple):
@@ -250,20 +253,26 @@ def _overlapping(paths: "Sequence[str]", wanted: "Selection", delivery: "Deliver
     return ExitCode.PASS
 
 
+def _rendered(comparison: "Comparison", form: str) -> str:
+    """The text of a file; a screen needs none of what writes one."""
+    from evalcli.renderers.comparison_files import render_comparison
+
+    return render_comparison(comparison, form)
+
+
 def _deliver(comparison: "Comparison", delivery: "Delivery") -> ExitCode:
     """Files whole or not at all, then the screen, then the verdict."""
     from evalcli.cli.output import write_outputs
     from evalcli.gates import exit_code
-    from evalcli.renderers.comparison_files import render_comparison
 
-    contents = [(target, render_comparison(comparison, target.format)) for target in delivery.targets]
+    contents = [(target, _rendered(comparison, target.format)) for target in delivery.targets]
     printed = None
     if delivery.format == "rich":
         from evalcli.renderers.comparison import ComparisonView
 
         printed = streams.draw(ComparisonView(comparison), sys.stdout)
     elif delivery.format is not None:
-        printed = render_comparison(comparison, delivery.format)
+        printed = _rendered(comparison, delivery.format)
     write_outputs(contents)
     if printed is not None:
         streams.emit(printed)

@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalcli.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import ExitStack
@@ -140,16 +142,19 @@ class _Opening(threading.Thread):
     def _opened(self) -> Source | None:
         """The source; ``None`` where it lacks what others may have, and is not asked for that again."""
         from evalcli.sources import open_source
-        from evalcli.sources.clustering import NoClustersError
-        from evalcli.sources.slicing import NoSlicesError
 
         try:
             return open_source(self._side.preds, self._side.targets, self._wanted, self._heard)
-        except (NoClustersError, NoSlicesError) as e:
+        except UsageError as e:
+            from evalcli.sources.clustering import NoClustersError
+            from evalcli.sources.slicing import NoSlicesError
+
             if isinstance(e, NoClustersError):
                 self.unclustered, self._wanted = e, replace(self._wanted, cluster=None)
-            else:
+            elif isinstance(e, NoSlicesError):
                 self.unsliced, self._wanted = e, replace(self._wanted, by=())
+            else:
+                raise
             return None
 
     def slices_by(self, by: tuple[str, ...]) -> bool:

@@ -9,16 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalcli.comparing.defined import DefinedDifferences, defined_of, rows_of, with_values
-from evalcli.comparing.owned import OwnCompared
 from evalcli.comparing.sliced import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from evalcli.comparing.clusters import KnownClusters
-    from evalcli.comparing.defined import Compared
+    from evalcli.comparing.defined import Compared, Defined
     from evalcli.comparing.own_passes import OwnPasses
+    from evalcli.comparing.owned import OwnCompared
     from evalcli.comparing.question import Question
     from evalcli.comparing.row_moves import Look
     from evalcli.comparing.sliced import Asking, Slice
@@ -40,29 +39,45 @@ class BeyondRegistry:
         self, question: Question, passes: OwnPasses | None, models: Sequence[str], classes: Sequence[str] = ()
     ) -> None:
         self._confidence = question.confidence
-        self._own = OwnCompared(passes, models, classes, question.confidence)
-        self._defined = defined_of(question.definitions)
+        self._own: OwnCompared | None = None
+        self._defined: tuple[Defined, ...] = ()
+        if passes is not None:
+            from evalcli.comparing.owned import OwnCompared
+
+            self._own = OwnCompared(passes, models, classes, question.confidence)
+        if question.definitions:
+            from evalcli.comparing.defined import defined_of
+
+            self._defined = defined_of(question.definitions)
 
     def names(self, names: Sequence[MetricName], shown: Collection[str]) -> tuple[Compared, ...]:
         """What a comparison has a row for: of the metrics of the registry those that are ``shown``, and all of this."""
-        return (*rows_of(names, shown, self._defined), *self._own.names)
+        own = () if self._own is None else self._own.names
+        return (*(name for name in names if str(name) in shown), *self._defined, *own)
 
     def values(self, values: Sequence[Values], place: Slice = WHOLE) -> list[dict[str, float | None]]:
         """The metrics of every model, and what is beyond them."""
-        return with_values(self._own.with_values(values, place), self._defined)
+        known = [{**one} for one in values] if self._own is None else self._own.with_values(values, place)
+        if not self._defined:
+            return known
+        from evalcli.comparing.defined import with_values
+
+        return with_values(known, self._defined)
 
     def differences(self, found: Mapping[str, Difference | None], at: At) -> Asking[dict[str, Difference | None]]:
         """What was ``found`` of the registry's metrics, and how the two models differ in what is beyond them."""
-        known = {**found, **self._own.differences(at.pair, at.place)}
+        known = {**found} if self._own is None else {**found, **self._own.differences(at.pair, at.place)}
         if not self._defined:
             return known
+        from evalcli.comparing.defined import DefinedDifferences
+
         differences = DefinedDifferences(self._defined, self.values(at.values, at.place), self._confidence)
-        moved = self._own.moved(at.pair, at.place)
+        moved = {} if self._own is None else self._own.moved(at.pair, at.place)
         return known | (yield from differences.of(at.pair, known, at.look, at.clusters, moved))
 
     def findings(self) -> Iterator[Finding]:
         """What failed."""
-        return self._own.findings()
+        return iter(()) if self._own is None else self._own.findings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import inf, isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.comparing.doubt import InDoubt, ends_of
 from evalcli.errors import InputError
 from evalcli.metrics.registry import split_address
 from evalcli.report import Clustered, Finding, InputRecord, Verdict
 from evalcli.sources.spelling import ways_to_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SCHEMA = "evalcli.comparison/1"
 OVERLAP = "evalcli.overlap/1"
@@ -21,8 +24,7 @@ NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What models are called, in the order in which they were given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(NamedTuple):
     """One side of a comparison: what it is called here, its file, its column there, and what its predictions are.
 
     ``n`` is only said of samples that differ from model to model.
@@ -35,8 +37,7 @@ class Model:
     n: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """``value`` is a model's metric less that of the reference; ``adjusted`` is its p-value by Holm.
 
     What is best at 0, a bias, is compared by its size: ``value`` is ``|b| − |a|``.
@@ -57,8 +58,7 @@ class Difference:
     verdict: str = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class MetricRow:
+class MetricRow(NamedTuple):
     """One metric of all models (M,), ``None`` where it is undefined, and how each differs from the reference.
 
     ``differences`` has ``None`` for the reference itself, and for what no test is known for.
@@ -73,8 +73,7 @@ class MetricRow:
     differences: tuple[Difference | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ClassRow:
+class ClassRow(NamedTuple):
     """One label of several a row: how often it is true, and its metrics by their base names.
 
     Holm goes over the labels, metric by metric.
@@ -85,8 +84,7 @@ class ClassRow:
     metrics: dict[str, MetricRow]
 
 
-@dataclass(frozen=True, slots=True)
-class SliceRow:
+class SliceRow(NamedTuple):
     """The ``n`` rows where the column ``by`` has this ``value``, and the metrics of all models there by their names.
 
     ``reference`` is the place of the model that the others are compared with there: of a league, the best of the slice.
@@ -100,8 +98,7 @@ class SliceRow:
     reference: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ClassFlips:
+class ClassFlips(NamedTuple):
     """Rows of one class (of all: ``None``) that two models have both right, that flip, and that both have wrong.
 
     ``fixed`` are wrong in A and right in B, ``broken`` the other way round, ``other`` wrong in two ways. Of several
@@ -118,8 +115,7 @@ class ClassFlips:
     same: int
 
 
-@dataclass(frozen=True, slots=True)
-class FlippedRow:
+class FlippedRow(NamedTuple):
     """A row that flips: ``kind`` is ``fixed``, ``broken`` or ``other``; ``row`` counts from 0.
 
     ``first`` and ``second`` are the answers of A and B, ``None`` for none. Of values, ``fixed`` are rows in which B is
@@ -258,8 +254,7 @@ def goodness(direction: str, value: float | None) -> float:
     return -value if direction == "lower" else value
 
 
-@dataclass(frozen=True, slots=True)
-class SharedRow:
+class SharedRow(NamedTuple):
     """A row of the second file, and the first row of the first one that is the same; ``id`` where one was named."""
 
     first: int
@@ -267,8 +262,7 @@ class SharedRow:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(NamedTuple):
     """What two files share: rows and distinct rows of each, how many of each are in the other, by what, and the first.
 
     ``by`` says in words what makes two rows the same.
@@ -301,9 +295,14 @@ class Overlap:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """A flat dataclass as JSON types."""
-    found = {name: getattr(value, name) for name in value.__dataclass_fields__}
-    return {name: _plain(each) for name, each in found.items()}
+    """A flat record as JSON types."""
+    return {name: _plain(getattr(value, name)) for name in _names(value)}
+
+
+def _names(record: Any) -> Iterable[str]:
+    """The fields of a record, or of its class: a named tuple or a dataclass."""
+    names: Iterable[str] = record._fields if hasattr(record, "_fields") else record.__dataclass_fields__
+    return names
 
 
 def _plain(value: Any) -> Any:
@@ -374,4 +373,4 @@ def _all(kind: Any, data: Any) -> tuple[Any, ...]:
 
 
 def _one(kind: Any, data: Any) -> Any:
-    return kind(**{name: data[name] for name in kind.__dataclass_fields__ if name in data})
+    return kind(**{name: data[name] for name in _names(kind) if name in data})

@@ -7,7 +7,6 @@ as labels alone do, sharing them says nothing, and an id is asked for.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -65,7 +64,7 @@ def compare_files(first: str, second: str, selection: Selection) -> Overlap:
                 raise UsageError(what, fix="name a column that does: --id COL", path=path)
     records = tuple(InputRecord(file.path, file.size, file.digest) for file in inputs)
     overlap = Overlap(__version__, by, (first, second), *counts[:3], counts.first, inputs=records)
-    return replace(overlap, findings=_findings(overlap))
+    return overlap._replace(findings=_findings(overlap))
 
 
 def _findings(overlap: Overlap) -> tuple[Finding, ...]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evalcli.errors import UsageError
-from evalcli.expressions import needed
 from evalcli.extras import Extras
 from evalcli.metrics.registry import parse
 from evalcli.shell import word
@@ -59,7 +58,11 @@ class Question:
     @property
     def read(self) -> tuple[str, ...]:
         """The metrics that definitions read, which are compared, but not shown unless they are asked for."""
-        return needed(self.definitions, Extras(self.own)) if self.definitions else ()
+        if not self.definitions:
+            return ()
+        from evalcli.expressions import needed
+
+        return needed(self.definitions, Extras(self.own))
 
     @property
     def beyond(self) -> tuple[str, ...]:

@@ -15,8 +15,7 @@ import numpy as np
 from evalcli.errors import InputError, UsageError, several
 from evalcli.shell import word
 from evalcli.sources.base import Batch
-from evalcli.sources.table_listing import Cells
-from evalcli.sources.table_rows import whole
+from evalcli.sources.cells import Cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -190,8 +189,11 @@ class Together:
         """Whether these are the same rows, as they nearly always are."""
         if self._by_id:
             return _same_ids(batches)
-        numbers = [_numbers(batch) for batch in batches]
-        if any(not np.array_equal(numbers[0], each) for each in numbers[1:]):
+        if any(batch.numbers is not None for batch in batches):
+            numbers = [_numbers(batch) for batch in batches]
+            if any(not np.array_equal(numbers[0], each) for each in numbers[1:]):
+                return False
+        elif any(batch.start != batches[0].start for batch in batches[1:]):
             return False
         self._check_ids(batches)
         return True
@@ -299,6 +301,8 @@ class _Feed:
         """Refuse ids that are missing, and count those that occur twice: sorted, they stand side by side."""
         import pyarrow as pa
         import pyarrow.compute as pc
+
+        from evalcli.sources.table_rows import whole
 
         assert isinstance(batch.cells, Cells)
         texts = batch.cells.texts(0)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from evalcli.comparing.apart import Apart, Evidences
-from evalcli.metrics.ranking import BUDGET
 from evalcli.slicepasses import Waiting, share_of
 
 if TYPE_CHECKING:
@@ -130,6 +129,8 @@ def around(whole: Fresh, slice_of: Fresh) -> Fresh:
 
 def shared(members: Sequence[M], slicers: Sequence[Slicer]) -> list[M]:
     """The plans of slices, of which each has a share of the memory for ranks."""
+    from evalcli.metrics.ranking import BUDGET
+
     most = max(slicers, key=lambda slicer: len(slicer.values))
     return [replace(one, budget=share_of(BUDGET if one.budget is None else one.budget, most)) for one in members]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, InputError, UsageError, several
 from evalcli.sources.listed import Listed, find_column, shown_names, usual_id, without_id
-from evalcli.sources.table_listing import Cells, ColumnPieces, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Array, Batch, Source
     from evalcli.sources.beside import Beside
     from evalcli.sources.listed import Place
+    from evalcli.sources.table_listing import Lines
 
 COMPARED = 1 << 16
 """Ids compared at a time."""
@@ -51,8 +51,11 @@ class ArrayRows(Listed):
         self._texts = [name for (_, name), array in zip(found, self._arrays, strict=True) if array is None]
         if beside.id is not None:
             self._check_ids(beside.id)
-        self._lines = None if beside.table is None or "preds" in beside.arrays else Lines(beside.table)
-        if self._lines is not None:
+        self._lines: Lines | None = None
+        if beside.table is not None and "preds" not in beside.arrays:
+            from evalcli.sources.table_listing import Lines
+
+            self._lines = Lines(beside.table)
             self.has_lines, self.has_files = self._lines.has_lines, self._lines.has_files
 
     def places(self, numbers: Sequence[int]) -> list[Place]:
@@ -95,8 +98,11 @@ class ArrayRows(Listed):
 
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Ranges of rows, in order."""
-        tables = self._beside.tables
-        texts = None if tables is None or not self._texts else ColumnPieces(tables, self._texts)
+        tables, texts = self._beside.tables, None
+        if tables is not None and self._texts:
+            from evalcli.sources.table_listing import ColumnPieces
+
+            texts = ColumnPieces(tables, self._texts)
         for start, load in zip(range(0, self.rows or 0, size), self._source.plan(size), strict=False):
             stop = min(start + size, self.rows or 0)
             yield _Load(load, self._arrays, start, stop, None if texts is None else texts.take(stop - start))
@@ -118,7 +124,11 @@ class _Load:
 
     def cells(self, rows: Array) -> list[tuple[Any, ...]]:
         """The cells of some of the rows; arrays are read at once where the batch was."""
-        texts = iter(()) if self.texts is None else zip(*Cells(self.texts.columns)(rows), strict=True)
+        texts: Iterator[Any] = iter(())
+        if self.texts is not None:
+            from evalcli.sources.cells import Cells
+
+            texts = zip(*Cells(self.texts.columns)(rows), strict=True)
         start, stop = self.start, self.stop
         columns: list[Any] = [next(texts) if each is None else each.values(start, stop, rows) for each in self.arrays]
         return list(zip(*columns, strict=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,15 @@ import numpy as np
 
 from evalcli.errors import EvalError, InputError
 from evalcli.sources.cell_rows import CellStream
+from evalcli.sources.cells import Cells
 from evalcli.sources.listed import Listed, Place, find_column, shown_names, usual_id, without_id
 from evalcli.sources.table_join import PRED_ROW
-from evalcli.sources.table_rows import RowStream, arrow_places, whole
+from evalcli.sources.table_rows import RowStream, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from evalcli.sources.base import Array, Batch
+    from evalcli.sources.base import Batch
     from evalcli.sources.spooled import SpooledRows
     from evalcli.sources.table import Table
     from evalcli.sources.table_join import Column
@@ -192,32 +192,6 @@ def _with_cells(batch: Batch, behind: list[Any], *, is_numbered: bool) -> Batch:
     return replace(batch, numbers=numbers, cells=Cells(behind) if behind else None)
 
 
-class Cells:
-    """Columns of a batch as Arrow holds them; values are made of those rows alone that are asked for."""
-
-    def __init__(self, columns: Sequence[Any]) -> None:
-        self._columns = columns
-
-    def __call__(self, rows: Array) -> list[tuple[Any, ...]]:
-        """The cells of these rows of the batch."""
-        places = arrow_places(rows)
-        taken = [list(map(_plain, column.take(places).to_pylist())) for column in self._columns]
-        return list(zip(*taken, strict=True))
-
-    def part(self, rows: Array | slice) -> Cells:
-        """Those of some rows of the batch."""
-        if isinstance(rows, slice):
-            return Cells([column[rows] for column in self._columns])
-        places = arrow_places(rows)
-        return Cells([column.take(places) for column in self._columns])
-
-    def texts(self, index: int) -> Any:
-        """A column as texts, as the engine's library holds them."""
-        import pyarrow as pa
-
-        return self._columns[index].cast(pa.string())
-
-
 class ColumnPieces:
     """Columns of the first table in pieces of just the length that is asked for."""
 
@@ -240,11 +214,6 @@ class ColumnPieces:
             self._held = fresh if self._held is None else self._join([self._held, fresh])
         taken, self._held = self._held.slice(0, rows), self._held.slice(rows)
         return taken
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON knows; the engine hands whole numbers beyond 64 bits as decimals."""
-    return int(value) if isinstance(value, Decimal) else value
 
 
 class Lines:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +72,6 @@ def test_the_doubt_outlives_saving(files, certified, run):
 def test_what_is_worst_depends_on_the_direction(direction, worst):
     values = InDoubt.made(0.5, (0.25, 0.75)), InDoubt.made(0.75, (0.5, 1.0))
     row = MetricRow("x", "lower", unit=True, values=values, differences=(None, None))
-    assert _worst(replace(row, direction=direction)) == worst
-    across = replace(row, direction="zero", values=(InDoubt.made(0.0, (-0.5, 0.25)), -0.5))
+    assert _worst(row._replace(direction=direction)) == worst
+    across = row._replace(direction="zero", values=(InDoubt.made(0.0, (-0.5, 0.25)), -0.5))
     assert _worst(across) == (0.0, 0.5)

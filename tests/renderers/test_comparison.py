@@ -85,10 +85,10 @@ PAIRED = Comparison(
     ),
     inputs=(InputRecord("old.csv", 100, "sha256:0"),),
 )
-FAR = replace(BETTER, value=-0.04, low=-0.05, high=-0.03, verdict="worse")
-LOWER = replace(WORSE, value=-0.1, low=-0.2, high=-0.01, verdict="better")
-FEWER = replace(BETTER, value=-44.4, low=-80.2, high=-8.6, method="hall", detectable=51.2)
-NEARER = replace(NOTHING, value=-2e-5, low=-5e-5, high=1e-5, method="hall", detectable=4e-5)
+FAR = BETTER._replace(value=-0.04, low=-0.05, high=-0.03, verdict="worse")
+LOWER = WORSE._replace(value=-0.1, low=-0.2, high=-0.01, verdict="better")
+FEWER = BETTER._replace(value=-44.4, low=-80.2, high=-8.6, method="hall", detectable=51.2)
+NEARER = NOTHING._replace(value=-2e-5, low=-5e-5, high=1e-5, method="hall", detectable=4e-5)
 LEAGUE = replace(
     PAIRED,
     kind="league",
@@ -256,8 +256,8 @@ def test_a_notebook_is_shown_inert_text(shown, golden) -> None:
 
 def test_of_many_labels_those_that_differ_most_are_shown() -> None:
     rows = [label_row(f"label {i}", i) for i in range(25)]
-    f1 = replace(rows[24].metrics["f1"], values=(0.1, 0.9))
-    rows[24] = replace(rows[24], metrics={**rows[24].metrics, "f1": f1})
+    f1 = rows[24].metrics["f1"]._replace(values=(0.1, 0.9))
+    rows[24] = rows[24]._replace(metrics={**rows[24].metrics, "f1": f1})
     text = plain(replace(LABELLED, per_class=tuple(rows)))
     assert "label 24" in text
     assert "label 23" not in text
