@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import product
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 
 WAITING = ("Accuracy", "ECE", "LogLoss", "TopKAccuracy", "AURC", "AUROC", "AveragePrecision", "KS")
 """Whose waits are counted: one of each kind of state."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "": {},
+    ", ignore_index": {"ignore_index": 0},
+    ", nan=drop": {"nan": "drop"},
+    ", nan=wrong": {"nan": "wrong"},
+    ", weight": {},
+}
 
 
 def waits_of(work: Callable[[], object]) -> int:
@@ -39,24 +47,26 @@ def waits(rows: int, classes: int) -> list[str]:
 
     torch.manual_seed(0)
     sides = torch.randn(rows, classes, device="cuda").softmax(1), torch.randint(classes, (rows,), device="cuda")
+    weight = torch.rand(rows, device="cuda", dtype=torch.float64)
     lines = [
         f"## Waits for the device, ({rows:,}, {classes}) float32 probabilities a batch",
         "",
         "| metric | a further update | waits | compute | waits |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for name in WAITING:
-        metric = getattr(evalcli.metrics, name)(**(options_of(name) or {})).to("cuda")
-        again = [update_and_value(metric, sides) for _ in range(5)][1:]
+    for name, (said, options) in product(WAITING, OPTIONS.items()):
+        metric = getattr(evalcli.metrics, name)(**(options_of(name) or {}), **options).to("cuda")
+        given = (*sides, weight) if said == ", weight" else sides
+        again = [update_and_value(metric, given) for _ in range(5)][1:]
         times = [median(each[number] for each in again) for number in range(2)]
         counts = [again[-1][number] for number in (2, 3)]
         lines.append(
-            f"| {name} | {times[0] * 1e3:.2f} ms | {counts[0]:.0f} | {times[1] * 1e3:.2f} ms | {counts[1]:.0f} |"
+            f"| {name}{said} | {times[0] * 1e3:.2f} ms | {counts[0]:.0f} | {times[1] * 1e3:.2f} ms | {counts[1]:.0f} |"
         )
     return lines
 
 
-def update_and_value(metric: Any, sides: tuple[Any, Any]) -> tuple[float, float, int, int]:
+def update_and_value(metric: Any, sides: tuple[Any, ...]) -> tuple[float, float, int, int]:
     """Seconds of a second update and of the value then, and how often a third update and that value wait."""
     import torch
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from alike import assert_alike
 from memory_source import MemorySource
+from torch_waits import waits_for_torch
 
 import evalcli
 from evalcli.classification import glances
@@ -24,7 +24,6 @@ from evalcli.sources import held_arrays
 from evalcli.task import Choices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -68,39 +67,6 @@ def test_no_cut_shows_where_torch_gathers(name: str) -> None:
     for size, workers in ((17, 1), (300, 3)):
         execution = Execution(backend="torch", device="cpu", batch_size=size, workers=workers)
         assert counted(source, execution) == whole
-
-
-WAITING = ("aten._local_scalar_dense", "aten.nonzero", "aten._unique2", "aten.unique_dim", "aten.masked_select")
-"""What cannot be computed before a device has done all that was asked of it: a number, or how many there are."""
-
-
-@contextmanager
-def waits_for_torch(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How often the host waits for torch, so far; the CPU stands in for a GPU."""
-    torch = pytest.importorskip("torch")
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    waits = [0]
-
-    def counting(method: Any) -> Any:
-        def called(*args: Any, **kwargs: Any) -> Any:
-            waits[0] += 1
-            return method(*args, **kwargs)
-
-        return called
-
-    class Waits(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            by_mask = str(func).startswith("aten.index.") and any(
-                part is not None and part.dtype == torch.bool for part in args[1]
-            )
-            waits[0] += by_mask or str(func).startswith(WAITING)
-            return func(*args, **(kwargs or {}))
-
-    with monkeypatch.context() as patched, Waits():
-        for name in ("cpu", "numpy", "tolist", "item", "__array__"):
-            patched.setattr(torch.Tensor, name, counting(getattr(torch.Tensor, name)))
-        yield waits
 
 
 def asked_of_torch(monkeypatch: pytest.MonkeyPatch, source: MemorySource, execution: Execution) -> list[int]:
@@ -224,11 +190,11 @@ def test_half_of_a_batch_is_tried_where_a_device_is_full(monkeypatch: pytest.Mon
     torch = pytest.importorskip("torch")
     look, asked = Glances.look, []
 
-    def full(glances: Glances, scores: np.ndarray, *, probs: bool) -> Any:
+    def full(glances: Glances, scores: np.ndarray, **more: Any) -> Any:
         asked.append(len(scores))
         if len(scores) > 500:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return look(glances, scores, probs=probs)
+        return look(glances, scores, **more)
 
     monkeypatch.setattr(Glances, "look", full)
     source = sources()["logits"]
@@ -333,20 +299,25 @@ GATHERED = ["LogLoss", "ECE", "MeanRank", "AUROC", "AveragePrecision", "KS", "AU
 @pytest.mark.gpu
 @pytest.mark.parametrize("metric", ["Accuracy", "TopKAccuracy", "Brier", *GATHERED])
 @pytest.mark.parametrize("kind", ["logits", "probs"])
-def test_updates_on_a_gpu_do_not_wait_for_it(metric: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"ignore_index": 4}, {"nan": "drop"}, {"nan": "wrong"}, {"weight": 1}], ids=str
+)
+def test_updates_on_a_gpu_do_not_wait_for_it(metric: str, kind: str, options: dict[str, Any]) -> None:
     torch = cuda()
     preds, target = on(torch, sources()["logits"])
     preds = preds.softmax(1) if kind == "probs" else preds
-    one, twice = made(metric).to("cuda"), made(metric).to("cuda")
-    one.update(preds, target)
+    known = {name: value for name, value in options.items() if name != "weight"}
+    one, twice = made(metric, **known).to("cuda"), made(metric, **known).to("cuda")
+    more = (torch.rand(4000, device="cuda"),) if "weight" in options else ()
+    one.update(preds, target, *more)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the mode is a prototype
         torch.cuda.set_sync_debug_mode("error")
         try:
-            one.update(preds, target)
+            one.update(preds, target, *more)
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    twice.update(torch.cat([preds, preds]), torch.cat([target, target]))
+    twice.update(*(torch.cat([part, part]) for part in (preds, target, *more)))
     assert float(one.compute()) == float(twice.compute())
 
 

@@ -52,13 +52,12 @@ def _scoring(plan: Plan, task: Task) -> Scoring | None:
 def _can_glance(plan: Plan, prepare: Prepare) -> bool:
     """Whether a device can keep all that comes of a batch until the end, when it is known what is wrong with it.
 
-    Rows can then be read again, or those that cannot be counted are an error, and none are to be left out.
+    Rows can then be read again, or what cannot be counted is left out there, or an error.
     """
-    source, device, choices = plan.source, prepare.device, plan.choices
+    source, device = plan.source, prepare.device
     stays = prepare.leave_scores or not prepare.keep_scores
     whole = not source.slicers and source.clustered is None and source.scanned is None and not source.weighted
-    ends = plan.rereads or (plan.fed and choices.nan == "error" and choices.ignore_index is None)
-    known = ends and device is not None and not device.startswith("mps")  # which has no float64
+    known = (plan.rereads or plan.fed) and device is not None and not device.startswith("mps")  # which has no float64
     return known and stays and whole and plan.layout.preds == "columns"
 
 
@@ -75,7 +74,8 @@ def _empty(
         from evalcli.classification.glances import Glances
 
         tolerance = sum_tolerance(plan.source.preds.dtype) + ROUNDING
-        glances = Glances(str(prepare.device), tolerance, guessed=not known.rows, rereads=not plan.fed)
+        nan = plan.choices.nan if plan.fed else None
+        glances = Glances(str(prepare.device), tolerance, guessed=not known.rows, nan=nan)
         prepare = prepare._replace(glances=glances)
     elif prepare.device is not None:
         confusion = confusion.to(prepare.device)  # else it follows its first batch

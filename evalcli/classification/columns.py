@@ -106,11 +106,13 @@ def _look_around(block: Array, bad: Array) -> Look:
 
 def looks_on_device(scores: Array, device: str) -> Iterator[tuple[int, Look]]:
     """The same, computed by torch on ``device``; what comes back lies on the host."""
-    return in_halves(scores, device, lambda part: _look_on_device(part, device))
+    return in_halves(scores, device, lambda part, _: _look_on_device(part, device))
 
 
-def in_halves(scores: Array, device: str, look: Callable[[Array], T]) -> Iterator[tuple[int, T]]:
+def in_halves(scores: Array, device: str, look: Callable[[Array, int], T]) -> Iterator[tuple[int, T]]:
     """A ``look`` at all ``scores``, or at one half after the other where ``device`` has no memory for all.
+
+    It is told which row the part that it sees begins with.
 
     Raises:
         LimitError: it has none for half of these rows.
@@ -119,14 +121,14 @@ def in_halves(scores: Array, device: str, look: Callable[[Array], T]) -> Iterato
     import torch
 
     try:
-        yield 0, look(scores)
+        yield 0, look(scores, 0)
         return
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()
     half = scores.shape[0] // 2
     for start, part in ((0, scores[:half]), (half, scores[half:])):
         try:
-            yield start, look(part)
+            yield start, look(part, start)
         except torch.OutOfMemoryError as e:
             what = f"{device} has no memory left for {part.shape[0]} rows of {part.shape[1]} scores"
             raise LimitError(what, fix=f"try --batch-size {max(1, part.shape[0] // 4)}, or --device cpu") from e

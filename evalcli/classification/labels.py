@@ -32,6 +32,8 @@ class Labels(NamedTuple):
     """The slices of each row, (n, S)."""
     cluster: Array | None = None
     """The number of the cluster of each row."""
+    kept: Array | None = None
+    """Which rows count at all, where that is only known on a device."""
 
     def pick(self, rows: Array | slice) -> Labels:
         """Some of the rows."""

@@ -6,9 +6,7 @@ out of one visit. Nothing here decides; :mod:`evalcli.task` does.
 
 from __future__ import annotations
 
-from functools import partial
 from math import isnan
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,13 +15,13 @@ from evalcli.classification.columns import blocks, in_halves, looks_on_device
 from evalcli.classification.labels import MISSING, Labels
 from evalcli.errors import InputError
 from evalcli.kept import Kept, span
-from evalcli.metrics.arrays import host_scores, is_host, joined, picked, to_device
+from evalcli.metrics.arrays import host_scores, is_host, joined, namespace, picked, to_device
 from evalcli.metrics.labels import LARGEST_LABEL
 from evalcli.task import sum_tolerance
 from evalcli.threshold import as_stored
 
 if TYPE_CHECKING:
-    from evalcli.classification.glances import Glances
+    from evalcli.classification.glances import Glances, Seen
     from evalcli.evidence import Evidence
     from evalcli.layout import Layout
     from evalcli.sources.base import Array, Batch, Field
@@ -87,7 +85,9 @@ class _Rows:
         self.cluster = self._spread(batch.cluster)
         self.scores: Array | None = None
         self.there = plan.glances is not None and self.weight is None and self.repeats is None
-        """Whether labels and scores stay on the device, then of the elements that count alone."""
+        """Whether labels and scores stay on the device: of the elements that count, or of all that are fed by hand."""
+        self.kept_there: Array | None = None
+        """Which elements count, where it is a device that knows."""
 
     def _flat_target(self) -> Array:
         target = self.batch.target
@@ -120,14 +120,15 @@ class _Rows:
         index, labels = self.plan.choices.ignore_index, self.plan.target.labels
         if index is not None and labels is not None:
             index = labels.index(str(index)) if str(index) in labels else None
-        if index is not None:
+        if index is not None and is_host(self.target):
             self.kept.ignore(self.target == index)
 
     def check_target(self) -> None:
         """Targets become whole numbers from 0, or faults."""
         if not is_host(self.target):
-            assert self.plan.glances is not None
-            self.target = self.plan.glances.look_at_target(self.target, self._largest())
+            glances, ignored = self.plan.glances, self.plan.choices.ignore_index
+            assert glances is not None
+            self.target, self.kept_there = glances.look_at_target(self.target, self._largest(), ignored)
             return
         if self.layout.target == "one-hot":
             self._check_one_hot()
@@ -280,17 +281,25 @@ class _Rows:
         """The same on the device, which nobody waits for but once: that is when most wrong guesses are found."""
         glances, mask = self.plan.glances, self.kept.mask
         assert glances is not None
-        if mask is not None:
+        if mask is not None and glances.rereads:
             kept = np.flatnonzero(mask)
             scores = picked(scores, kept if is_host(scores) else to_device(kept, scores.device))
-        looks = in_halves(scores, str(glances.device), partial(glances.look, probs=task.scores != "logits"))
-        parts = zip(*map(itemgetter(1), looks), strict=True)
-        best, self.scores = (part[0] if len(part) == 1 else joined(part) for part in parts)
+        elif mask is not None:  # rows keep their places, by which they are told
+            self.kept_there = to_device(mask, glances.device)
+        there = self.kept_there
+
+        def look(part: Array, start: int) -> Seen:
+            kept = None if there is None else there[start : start + len(part)]
+            return glances.look(part, probs=task.scores != "logits", kept=kept)
+
+        seen: list[Seen] = [found for _, found in in_halves(scores, str(glances.device), look)]
+        parts = zip(*seen, strict=True)
+        best, self.scores, self.kept_there = (part[0] if len(part) == 1 else joined(part) for part in parts)
         if glances.is_wanted:
             glances.tell(self.evidence)
-        return best if task.mode == "argmax" else self._margin_there(self.scores, task)
+        return best if task.mode == "argmax" else self._margin_there(self.scores, task, best)
 
-    def _margin_there(self, scores: Any, task: Task) -> Array:
+    def _margin_there(self, scores: Any, task: Task, best: Any) -> Array:
         """Two columns against the threshold, on the device."""
         assert task.cut is not None
         positive, negative = (scores[:, i].double() for i in (task.above, 1 - task.above))
@@ -298,7 +307,9 @@ class _Rows:
             over = positive - negative >= task.cut
         else:
             over = positive >= float(as_stored(task.cut, self.plan.preds.dtype, np.dtype(np.float64)))
-        labels: Array = over.long() if task.above else 1 - over.long()
+        labels: Array = (over if task.above else ~over).long()
+        if self.kept_there is not None:
+            labels = namespace(labels).where(best == MISSING, best, labels)
         return labels
 
     def _visit(self, scores: Array, elements: Array | None) -> Array:
@@ -350,9 +361,7 @@ class _Rows:
         target, weight, repeats = self.target, self.weight, self.repeats
         scores = self.scores if self.plan.keep_scores else None
         if self.there:
-            target = to_device(target if self.kept.mask is None else target[self.kept.mask], preds.device)
-            self.evidence.rows += len(target)
-            return Labels(preds, target, None, None, scores)
+            return self._labels_there(preds, scores)
         if scores is not None and not self.plan.leave_scores:
             scores = host_scores(scores)
         groups, places, cluster = self._groups(), None, self.cluster
@@ -366,6 +375,15 @@ class _Rows:
             groups, cluster = (None if part is None else part[kept] for part in (groups, cluster))
         self.evidence.rows += int(target.size if repeats is None else repeats.sum())
         return Labels(preds, target, weight, repeats, scores, places, groups, cluster)
+
+    def _labels_there(self, preds: Array, scores: Array | None) -> Labels:
+        """The same on the device."""
+        target, mask = self.target, self.kept.mask
+        self.evidence.rows += len(target) if mask is None else int(np.count_nonzero(mask))
+        if mask is not None:
+            assert self.plan.glances is not None
+            target = target[mask] if self.plan.glances.rereads else np.where(mask, target, 0)
+        return Labels(preds, to_device(target, preds.device), None, None, scores, kept=self.kept_there)
 
 
 def _columns(values: Array, axis: int, width: int | None) -> Array:

@@ -137,6 +137,7 @@ class ScoreStates:
         """Whether what is seen of a batch is kept, for those who look at several models at once."""
         self._seen: ProbabilityRows | None = None
         self._there: DeviceScores | None = None
+        self._unscored_there: Any = 0
 
     def gather_on(self, device: str) -> bool:
         """Let ``device`` gather what these states take over in ``settle``; whether it can."""
@@ -150,6 +151,8 @@ class ScoreStates:
         """Take over what a device has gathered."""
         if self._there is not None:
             self._there.settle()
+        self.unscored += int(self._unscored_there)
+        self._unscored_there = 0
 
     @property
     def ranked_there(self) -> RankedThere | None:
@@ -178,7 +181,8 @@ class ScoreStates:
             hit = target == of.positive
             target = hit.astype(np.int64) if is_host(hit) else hit.long()
         if self._there is not None and weight is None and repeats is None:
-            self._there.update(self._positive_there(scores), to_device(target, self._there.device))
+            kept = None if labels.kept is None else self._predicted_there(labels.preds, labels.kept)
+            self._there.update(self._positive_there(scores), to_device(target, self._there.device), kept)
             return
         if of.binary:
             scores = positive_scores(scores, of.form, of.positive) if scores.ndim > 1 else scores
@@ -193,6 +197,12 @@ class ScoreStates:
         for table in tables:
             more = (hashes,) if isinstance(table, RankSample) else ()
             table.update(ranked, target, weight, repeats, *more)
+
+    def _predicted_there(self, preds: Any, kept: Any) -> Any:
+        """Which of the rows that are ``kept`` have a prediction; those that have none are counted."""
+        predicted = kept & (preds != MISSING)
+        self._unscored_there = (kept ^ predicted).sum() + self._unscored_there
+        return predicted
 
     def _positive_there(self, scores: Any) -> Any:
         """The scores on the device; of two columns, what the binary states read."""
@@ -221,6 +231,7 @@ class ScoreStates:
     def merge(self, other: Self) -> None:
         """Take in what another worker has seen."""
         self.unscored += other.unscored
+        self._unscored_there = self._unscored_there + other._unscored_there
         if self._there is not None and other._there is not None and self._there.device == other._there.device:
             self._there.merge(other._there)
         else:

@@ -76,7 +76,7 @@ class ClassificationPass:
     def count(self, labels: Labels) -> None:
         """Count the pairs of labels."""
         if self.prepare.glances is not None and not is_host(labels.preds):
-            self.confusion.take(labels.preds, labels.target)
+            self.confusion.take(labels.preds, labels.target, labels.kept)
             return
         self.confusion.update(labels.preds, labels.target, labels.weight, labels.repeats)
 

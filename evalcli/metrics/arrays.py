@@ -80,16 +80,22 @@ def to_device(array: Array, device: Any) -> Array:
 
 def fetch(*tensors: Array) -> list[HostArray]:
     """Tensors of one device on the host, as numpy: one wait for all of them, and none for what others ask of it."""
+    return [asnumpy(tensor) for tensor in brought(tensors)]
+
+
+def brought(tensors: Sequence[Array]) -> list[Array]:
+    """Tensors as tensors of the host, with one wait for each device that they lie on."""
     import torch
 
-    device = tensors[0].device
-    if device.type != "cuda":
-        return [asnumpy(tensor) for tensor in tensors]
-    held = [torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True) for tensor in tensors]
-    for here, there in zip(held, tensors, strict=True):
-        here.copy_(there, non_blocking=True)
-    torch.cuda.current_stream(device).synchronize()
-    return [here.numpy() for here in held]
+    held = [
+        torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor.detach(), non_blocking=True)
+        if tensor.device.type == "cuda"
+        else tensor.detach().cpu()
+        for tensor in tensors
+    ]
+    for device in {tensor.device for tensor in tensors if tensor.device.type == "cuda"}:
+        torch.cuda.current_stream(device).synchronize()
+    return held
 
 
 def tensor_of(array: Any, device: Any = "cpu") -> Any:

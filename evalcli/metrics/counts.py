@@ -185,15 +185,21 @@ class ConfusionCounts(LabelState):
             self.table = plus(self.table, counts[:size].reshape(self.table.shape))
             self._add_overflow(counts[size])
 
-    def take(self, preds: Array, target: Array) -> None:
-        """Count labels (N,) of a device that are known to be classes, whose number is given."""
+    def take(self, preds: Array, target: Array, kept: Array | None = None) -> None:
+        """Count labels (N,) of a device that are known to be classes, whose number is given; or those that are kept."""
         if self.weighted or not self.dense:
-            self.update(preds, target)
+            outside = target if kept is None else target.masked_fill(~kept, -1)
+            self.update(preds, outside)
+            if kept is not None:
+                self.leave_out((~kept).sum())
             return
         self._together(LabelRows(preds, target, None, None))
-        self.rows += len(target)
-        cells = target.long() * (self.classes + 1) + (preds.long() + 1)
-        self.table = plus(self.table, count_cells(cells, self.classes * (self.classes + 1)).reshape(self.table.shape))
+        self.rows = self.rows + (len(target) if kept is None else kept.sum())
+        cells, size = target.long() * (self.classes + 1) + (preds.long() + 1), self.classes * (self.classes + 1)
+        if kept is not None:
+            cells.masked_fill_(~kept, size)
+        counts = count_cells(cells, size if kept is None else size + 1)[:size]
+        self.table = plus(self.table, counts.reshape(self.table.shape))
 
     def _count_sparse(self, batch: LabelRows) -> None:
         if not is_host(batch.preds) and batch.repeats is None:

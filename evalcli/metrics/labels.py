@@ -191,6 +191,10 @@ class LabelState(Metric):
         self.rows = _plus(self.rows, batch.preds.shape[0] if batch.repeats is None else batch.repeats.sum())
         self._count(batch)
 
+    def leave_out(self, rows: Array) -> None:
+        """Count so many of the ``rows`` outside of all classes neither as rows nor as an error: nobody wanted them."""
+        self.rows, self.overflow = self.rows - rows, self.overflow - rows
+
     def _weighed(self, batch: LabelRows) -> LabelRows:
         """The batch on the host, with a weight in every row."""
         preds, target = asnumpy(batch.preds), asnumpy(batch.target)

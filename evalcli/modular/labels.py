@@ -1,7 +1,9 @@
 """Counts of labels, where the metrics asked for need no more: on the device of the batches, without a look at scores.
 
 Which column is the best does not depend on what the scores are, so nothing has to be decided to count it, and a row of
-scores is read once. Everything that is not so plain (texts, thresholds, one score a row) goes to ``PassCore``.
+scores is read once. Everything that is not so plain (texts, thresholds, one score a row) goes to ``PassCore``. What
+has weights, or classes that are not known from the start, is counted on the host, and waits on its device until it is
+much.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ from evalcli.classification.task import decide
 from evalcli.errors import InputError
 from evalcli.evidence import Evidence
 from evalcli.layout import find_layout
-from evalcli.metrics.arrays import asnumpy, is_host, namespace
+from evalcli.metrics.arrays import asnumpy, is_host, like, namespace
 from evalcli.metrics.base import Metric
 from evalcli.metrics.counts import ClassCounts, Counts
 from evalcli.metrics.entry import COUNTED
 from evalcli.metrics.registry import evaluate, parse
+from evalcli.modular.waiting import WaitingBatches
+from evalcli.sources.held_arrays import is_there
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +69,7 @@ class LabelCore(Metric):
         classes = layout.width if choices.labels is None else len(choices.labels)
         self.add_state("counts", ClassCounts(classes, weighted=weighted))
         self.add_state("undefined", 0)
+        self._waiting = WaitingBatches()
 
     @property
     def form(self) -> tuple[Any, ...]:
@@ -85,13 +90,39 @@ class LabelCore(Metric):
         self._check(preds, target, weight)
         preds, target = _native(preds), _native(target)
         if self.layout.preds == "columns":
-            preds = self._best(preds)
+            preds = self._best(preds, target)
         preds, target = preds.reshape(-1), target.reshape(-1)
+        is_counted_there = weight is None and not is_host(preds) and self.counts.num_classes is not None
+        if not is_counted_there and WaitingBatches.suits(preds, target, weight):
+            self._waiting.add(preds, target, weight)
+            if self._waiting.is_full:
+                self._take_waiting()
+        else:
+            self._take_waiting()
+            self._count(preds, target, weight)
+
+    def _take_waiting(self) -> None:
+        """Count what waits on a device."""
+        self._waiting.each(self._count)
+
+    def _count(self, preds: Array, target: Array, weight: Any) -> None:
+        """Count labels (N,)."""
         if weight is not None:
+            preds, target = asnumpy(preds), asnumpy(target)
             weight = _spread(_native(weight) if hasattr(weight, "shape") else np.asarray(weight), target.shape[0])
-        if self.choices.ignore_index is not None or self.choices.nan == "drop":
-            preds, target, weight = self._kept(preds, target, weight)
-        self.counts.update(preds, target, weight)
+        if self.choices.ignore_index is None and (self.choices.nan != "drop" or self.layout.preds != "columns"):
+            self.counts.update(preds, target, weight)
+        elif is_host(preds):
+            keep = self._kept(preds, asnumpy(target))
+            self.counts.update(preds[keep], target[keep], None if weight is None else weight[keep])
+        else:
+            self._count_kept(preds, target)
+
+    def _count_kept(self, preds: Array, target: Array) -> None:
+        """Count labels of a device but those that are to be left out, whose number nobody waits for."""
+        keep = self._kept(preds, target)
+        self.counts.update(preds, target.long().masked_fill(~keep, -1))
+        self.counts.leave_out((~keep).sum())
 
     def _check(self, preds: Array, target: Array, weight: Any) -> None:
         from evalcli.modular.cores import plain_fields
@@ -114,13 +145,13 @@ class LabelCore(Metric):
         if (weight is not None) != self.weighted:
             raise InputError("some batches have weights and some have none", fix="weigh all of them or none")
 
-    def _best(self, scores: Array) -> Array:
-        """The best column of every row; where none is, −1 and a count."""
+    def _best(self, scores: Array, target: Array) -> Array:
+        """The best column of every row; where none is, −1 and a count, unless the row is ignored."""
         axis = 1 if self.layout.class_axis == 1 else scores.ndim - 1
         xp = namespace(scores)
         found = _read_once(scores)
         if found is not None:
-            self.undefined = self.undefined + (found < 0).sum()
+            self._note_undefined(found < 0, target)
             return found
         best = scores.argmax(axis) if is_host(scores) else scores.argmax(dim=axis)
         if "float" not in str(scores.dtype):
@@ -133,18 +164,27 @@ class LabelCore(Metric):
         bad = ~(top.squeeze(axis) > -np.inf)
         if is_host(bad) and not bad.any():
             return best
-        self.undefined = self.undefined + (int(bad.sum()) if is_host(bad) else bad.sum())
+        self._note_undefined(bad, target)
         return xp.where(bad, xp.full_like(best, -1), best)
 
-    def _kept(self, preds: Array, target: Array, weight: Array | None) -> tuple[Array, Array, Array | None]:
-        """What is left without the ignored rows, and those without a best column where they are dropped."""
-        xp, ignored = namespace(target), self.choices.ignore_index
-        keep = xp.ones_like(target, dtype=xp.bool) if ignored is None else target != ignored
+    def _note_undefined(self, bad: Array, target: Array) -> None:
+        if self.choices.ignore_index is not None:
+            bad = bad & (like(target, bad).reshape(bad.shape) != self.choices.ignore_index)
+        self.undefined = self.undefined + (int(bad.sum()) if is_host(bad) else bad.sum())
+
+    def _kept(self, preds: Array, target: Array) -> Array:
+        """Which rows are not ignored, and have a best column where those without one are dropped."""
+        ignored = self.choices.ignore_index
+        keep = target == target if ignored is None else target != ignored  # noqa: PLR0124  # all of them
         if self.choices.nan == "drop" and self.layout.preds == "columns":
             keep = keep & (preds >= 0)
-        held = asnumpy(keep) if weight is not None else None
-        weights = None if weight is None else asnumpy(weight)[held]
-        return preds[keep], target[keep], weights
+        return keep
+
+    def merge(self, other: Self) -> Self:
+        """Take in what another has counted."""
+        self._take_waiting()
+        other._take_waiting()
+        return super().merge(other)
 
     def values(self, names: tuple[str, ...]) -> dict[str, float]:
         """Each metric by its name, as an evaluation of all rows gives it.
@@ -154,6 +194,7 @@ class LabelCore(Metric):
             UsageError: a metric that the task does not have.
 
         """
+        self._take_waiting()
         if self.choices.nan == "error" and (undefined := int(self.undefined)):
             preds = "1 prediction is" if undefined == 1 else f"{undefined} predictions are"
             what = f"{preds} not finite (NaN, or -inf in every column)"
@@ -185,6 +226,7 @@ class LabelCore(Metric):
 
     def state_dict(self) -> dict[str, HostArray]:
         """The counts, and the form of the batches."""
+        self._take_waiting()
         sides = [
             {"name": side.name, "shape": [1, *side.shape[1:]], "dtype": side.dtype, "columns": None}
             for side in self.fields
@@ -231,9 +273,8 @@ def _native(array: Any) -> Array:
     if is_host(array):
         return array
     array = array.detach()
-    if array.device.type == "cpu" and array.dtype.itemsize > 1 and "bfloat16" not in str(array.dtype):
-        return array.numpy()
-    return array
+    on_host = array.device.type == "cpu" and not is_there(array)
+    return array.numpy() if on_host and array.dtype.itemsize > 1 and "bfloat16" not in str(array.dtype) else array
 
 
 def _spread(weight: Array, rows: int) -> Array:

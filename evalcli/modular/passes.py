@@ -1,7 +1,8 @@
 """The pass of an evaluation, fed by hand: any task, any metric, and the numbers of the command line to the bit.
 
-It lives on the host, but for scores that lie on a device: those are gathered there. Nothing here knows a family of
-tasks: the plan begins the pass, and the family's own reporter reads it.
+It lives on the host, but for scores that lie on a device: those are gathered there. What else lies there waits, and
+many batches are brought to the host at once. Nothing here knows a family of tasks: the plan begins the pass, and the
+family's own reporter reads it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from evalcli.evaluation import Measured, reporter_of
 from evalcli.evidence import Evidence
 from evalcli.inputs import Sides, open_sides
 from evalcli.layout import find_layout
+from evalcli.modular.waiting import WaitingBatches
 from evalcli.sources.base import Batch, Field, Selection, Source
 from evalcli.sources.held_arrays import lies_there
 
@@ -61,6 +63,7 @@ class PassCore:
         source = FedSource(sides, weighted=weighted)
         placement = Placement("numpy" if device is None else "torch", device or "cpu", "fed by hand")
         self.plan = Plan(source, setup.choices, self.layout, placement, names, budget=setup.budget, fed=True)
+        self._waiting = WaitingBatches()
         self._begin(Evidence() if known is None else known)
 
     def _begin(self, known: Evidence) -> None:
@@ -83,6 +86,7 @@ class PassCore:
     @property
     def shown(self) -> Evidence:
         """What the batches have shown of themselves."""
+        self._take_waiting()
         self.gathered.settle()
         return self.gathered.evidence.with_(self.known)  # type: ignore[no-any-return]  # of any family
 
@@ -99,20 +103,35 @@ class PassCore:
 
         """
         leave = self.plan.device is not None
+        waits = self.rows > 0 and not leave and WaitingBatches.suits(preds, target, weight)
         leave_target = leave and self.gathered.counts_there
         source = _opened(self.setup, preds, target, weight, leave=leave, leave_target=leave_target)
-        rows = source.preds.shape[0]
-        if not rows:
+        if not source.preds.shape[0]:
             return
         self._check(source)
+        if not waits:
+            self._take_waiting()
+            self._count(source)
+            return
+        self._waiting.add(preds, target, weight)
+        if self._waiting.is_full:
+            self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        """Count what waits on a device."""
+        self._waiting.each(lambda *sides: self._count(_opened(self.setup, *sides, leave=False)))
+
+    def _count(self, source: Source) -> None:
+        """Count a batch of the form of the first."""
         batch = _named_batch(self.setup, source)
         batch = replace(batch, start=self.rows)
+        counted = self.gathered.evidence.rows > 0  # batches that were left out as a whole have decided nothing
         while not self.gathered.add(batch):
-            if self.rows:
+            if counted:
                 self.contradicted = True
                 self._refuse()
             self._begin(self.gathered.evidence.with_(self.known))
-        self.rows += rows
+        self.rows += source.preds.shape[0]
 
     def _check(self, source: Source) -> None:
         sides = _sides(self.setup, source)
@@ -143,12 +162,14 @@ class PassCore:
             InputError: it was counted under another decision.
 
         """
+        self._take_waiting()
         if self.rows and not self.plan.holds(self.task, other.shown):
             raise InputError(
                 f"parts were counted under different decisions: {self.task.scores} and {other.task.scores}",
                 fix="say it from the start: scores='logits', or task=…",
                 path="preds",
             )
+        other._take_waiting()
         self.gathered.merge(other.gathered)
         self.rows += other.rows
         self.contradicted = self.contradicted or other.contradicted
@@ -175,6 +196,7 @@ class PassCore:
 
     def state_dict(self) -> dict[str, HostArray]:
         """The states of the pass, its evidence, and the form of the batches."""
+        self._take_waiting()
         form = {
             "core": "pass",
             "fields": [
@@ -206,6 +228,7 @@ class PassCore:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """A copy of the states; what is settled is shared."""
         other = copy.copy(self)
+        other._waiting = copy.deepcopy(self._waiting)
         other.gathered = copy.deepcopy(self.gathered, {id(part): part for part in (self.plan, self.task)} | memo)
         return other
 

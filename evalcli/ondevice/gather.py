@@ -52,16 +52,18 @@ class Part(Protocol):
 
 
 class _Counts:
-    """Whole numbers by cell."""
+    """Whole numbers by cell, and one more cell for what is not to be counted."""
 
     def __init__(self, cells: int, device: Any) -> None:
-        self.held = torch.zeros(cells, dtype=torch.int64, device=device)
+        self.cells = cells
+        self.held = torch.zeros(cells + 1, dtype=torch.int64, device=device)
 
-    def add(self, cells: Array) -> None:
-        self.held += count_cells(cells, len(self.held))
+    def add(self, cells: Array, rows: RowsThere) -> None:
+        """Count ``cells`` (…, n) of ``rows``."""
+        self.held += count_cells(rows.only(cells, self.cells).reshape(-1), len(self.held))
 
     def taken(self) -> Any:
-        found = asnumpy(self.held).copy()
+        found = asnumpy(self.held[: self.cells]).copy()
         self.held.zero_()
         return found
 
@@ -79,12 +81,13 @@ class _Losses:
         if isinstance(self.state, LogLoss):
             infinite = torch.isinf(rows.loss)
             loss = torch.where(infinite, 0.0, rows.loss)
-            self.told[0] += infinite.sum()
+            self.told[0] += rows.only(infinite).sum()
             if rows.clipped is not None:
-                self.told[1] += (rows.clipped < 0).sum()
-                self.told[2] += (rows.clipped > 0).sum()
-        self.total.add(loss)
-        self.sizes.add((loss.clamp(min=0.0).float().view(torch.int32) >> 16).long())
+                clipped = rows.only(rows.clipped)
+                self.told[1] += (clipped < 0).sum()
+                self.told[2] += (clipped > 0).sum()
+        self.total.add(rows.only(loss))
+        self.sizes.add((loss.clamp(min=0.0).float().view(torch.int32) >> 16).long(), rows)
 
     def merge(self, other: Self) -> None:
         self.total.merge(other.total)
@@ -116,8 +119,8 @@ class _Bins:
             assert rows.positive is not None
             values, right = rows.positive, rows.target == 1
         places = _bin_places(_stored(values, self.state.form), self.edges)
-        self.counts.add(2 * places + right)
-        self.confidence.add(values, places)
+        self.counts.add(2 * places + right, rows)
+        self.confidence.add(rows.only(values), places)
 
     def merge(self, other: Self) -> None:
         self.counts.held += other.counts.held
@@ -143,9 +146,9 @@ class _Classwise:
         probs = (rows.probs * GRID).round_().div_(GRID)
         cells = _bin_places(probs, self.edges)
         cells += torch.arange(len(probs), device=probs.device)[:, None] * self.state.bins
-        self.right.add(cells.gather(0, rows.target[None])[0])
-        self.counts.add(cells.reshape(-1))
-        self.confidence.add(probs.reshape(-1), cells.reshape(-1))
+        self.right.add(cells.gather(0, rows.target[None])[0], rows)
+        self.counts.add(cells, rows)
+        self.confidence.add(rows.only(probs).reshape(-1), cells.reshape(-1))
 
     def merge(self, other: Self) -> None:
         self.counts.held += other.counts.held
@@ -165,8 +168,8 @@ class _Ranks:
         self.state, self.counts, self.tied = state, _Counts(state.form.classes, device), _Counts(1, device)
 
     def take(self, rows: RowsThere) -> None:
-        self.counts.add(rows.rank)
-        self.tied.held += rows.tied.sum()
+        self.counts.add(rows.rank, rows)
+        self.tied.held[0] += rows.only(rows.tied).sum()
 
     def merge(self, other: Self) -> None:
         self.counts.held += other.counts.held
@@ -186,7 +189,7 @@ class _Confidences:
     def take(self, rows: RowsThere) -> None:
         form = self.state.form
         ranked = -tied(rows.doubt) if form.kind == "logits" else _stored(rows.confidence, form)
-        self.columns.add(ranked[None], ~rows.right)
+        self.columns.add(ranked[None], ~rows.right, rows.kept)
         if self.columns.is_full:
             self.settle()
 
@@ -205,8 +208,8 @@ class _Sample:
         self.sample, self.finite = SampleThere(state.sample, device), _Counts(1, device)
 
     def take(self, rows: RowsThere, scores: Array, hashes: HashedRows) -> None:
-        finite = torch.isfinite(rows.loss)
-        self.finite.held += finite.sum()
+        finite = rows.only(torch.isfinite(rows.loss))
+        self.finite.held[0] += finite.sum()
         self.sample.add(hashes, [scores, rows.target], finite.long())
 
     def merge(self, other: Self) -> None:
@@ -224,8 +227,8 @@ class _Ranked:
     def __init__(self, state: RankSample, device: Any) -> None:
         self.sample = SampleThere(state.sample, device)
 
-    def take(self, scores: Array, target: Array, hashes: HashedRows) -> None:
-        self.sample.add(hashes, [scores, target], torch.ones_like(target))
+    def take(self, scores: Array, target: Array, hashes: HashedRows, kept: Array | None) -> None:
+        self.sample.add(hashes, [scores, target], torch.ones_like(target) if kept is None else kept.long())
 
     def merge(self, other: Self) -> None:
         self.sample.merge(other.sample)
@@ -251,7 +254,7 @@ class DeviceScores:
 
     def __init__(self, states: Mapping[str, Metric], form: ScoreForm, device: str) -> None:
         self.states, self.form, self.device = states, form, torch.device(device)
-        self.rows, self._most = 0, _SCORES
+        self.rows, self._left_out, self._most = 0, torch.zeros((), dtype=torch.int64, device=self.device), _SCORES
         if self.device.type == "cuda":
             self._most = min(_SCORES, torch.cuda.get_device_properties(self.device).total_memory // _BYTES)
         self._parts: dict[str, Part] = {}
@@ -277,18 +280,25 @@ class DeviceScores:
         kept = all(type(state) in cls.kinds and not getattr(state, "weighted", False) for state in states.values())
         return kept and not device.startswith("mps")
 
-    def update(self, scores: Array, target: Array) -> None:
-        """Take in rows that lie there: ``scores`` (n, C), or (n,) of the positive class, and ``target`` (n,) int64."""
+    def update(self, scores: Array, target: Array, kept: Array | None = None) -> None:
+        """Take in rows that lie there: ``scores`` (n, C), or (n,) of the positive class, and ``target`` (n,) int64.
+
+        ``kept`` (n,) bool: no others count, but their targets are classes, too, and their scores are numbers.
+        """
         step = max(1, self._most // (1 if scores.ndim == 1 else scores.shape[1]))
         with torch.inference_mode():
             for start in range(0, len(target), step):
-                self._take(scores[start : start + step], target[start : start + step])
+                part = slice(start, start + step)
+                self._take(scores[part], target[part], None if kept is None else kept[part])
+            if kept is not None:
+                self._left_out += (~kept).sum()
         self.rows += len(target)
 
-    def _take(self, scores: Array, target: Array) -> None:
+    def _take(self, scores: Array, target: Array, kept: Array | None) -> None:
         first = self._hashes.first(scores, target) if self._samples or self._ranked else None
         if self._looks:
             rows = look(scores, target, self.form)
+            rows.kept = kept
             for part in self._parts.values():
                 part.take(rows)
             for sample in self._samples:
@@ -298,9 +308,9 @@ class DeviceScores:
             return
         columns = scores[None] if scores.ndim == 1 else one_vs_rest_columns(scores, self.form.kind)
         for ranked in self._ranked:
-            ranked.take(columns.T, target, HashedRows(first, self._hashes.second(columns.T, target)))
+            ranked.take(columns.T, target, HashedRows(first, self._hashes.second(columns.T, target)), kept)
         for name, table in self._tables.items():
-            table.add(columns, target)
+            table.add(columns, target, kept)
             if table.is_full:
                 self._sort(name)
 
@@ -314,6 +324,7 @@ class DeviceScores:
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered; what its states hold, these take from them."""
         self.rows += other.rows
+        self._left_out += other._left_out
         self._sorted |= other._sorted
         for name, part in self._parts.items():
             part.merge(other._parts[name])
@@ -329,6 +340,8 @@ class DeviceScores:
         if not self.rows:
             return
         with torch.inference_mode():
+            self.rows -= int(self._left_out)
+            self._left_out.zero_()
             for part in self._parts.values():
                 part.settle()
             for sample in self._samples:

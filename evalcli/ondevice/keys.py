@@ -28,6 +28,8 @@ SORTED = 1 << 24
 _BYTES = 5 << 10
 """Of a device's memory for each of them: what is made of one takes some 80, and eight workers share with others."""
 _SHARE = 64
+_NOBODY = -1
+"""The target of rows that do not count."""
 _TYPES: dict[int, tuple[Any, Any]] = {32: (torch.float32, torch.int32), 64: (torch.float64, torch.int64)}
 
 
@@ -68,15 +70,21 @@ class ColumnsThere:
         self.columns, self.bits = columns, bits
         self._waiting: list[_Waiting] = []
         self._bytes = 0
+        self._some_left_out = False
         self._most, self._at_once = MOST_BYTES, SORTED
         if torch.device(device).type == "cuda":
             memory = torch.cuda.get_device_properties(device).total_memory
             self._most, self._at_once = min(MOST_BYTES, memory // _SHARE), min(SORTED, memory // _BYTES)
 
-    def add(self, scores: Array, target: Array) -> None:
-        """Let rows wait: ``scores`` (C, n), and ``target`` (n,), the number of the column whose positive a row is."""
-        keys = sort_keys(scores, self.bits)
-        self._waiting.append(_Waiting(keys, target.to(torch.int32)))
+    def add(self, scores: Array, target: Array, kept: Array | None = None) -> None:
+        """Let rows wait: ``scores`` (C, n), and ``target`` (n,), the number of the column whose positive a row is.
+
+        ``kept`` (n,) bool: the others do not count.
+        """
+        keys, target = sort_keys(scores, self.bits), target.to(torch.int32)
+        if kept is not None:
+            target, self._some_left_out = target.masked_fill(~kept, _NOBODY), True
+        self._waiting.append(_Waiting(keys, target))
         self._bytes += keys.nbytes + 4 * len(target)
 
     @property
@@ -88,6 +96,7 @@ class ColumnsThere:
         """Let another's rows wait here."""
         self._waiting += other._waiting
         self._bytes += other._bytes
+        self._some_left_out |= other._some_left_out
 
     def into(self, columns: Sequence[KeyColumn], positives: Sequence[int] | None) -> Entries | None:
         """Sort what waits into ``columns``; nothing is left to wait. What they take over is returned, as it lies there.
@@ -104,10 +113,13 @@ class ColumnsThere:
         for start in range(0, len(columns), step):
             some = slice(start, start + step)
             keys, order = torch.cat([rows.keys[some] for rows in waiting], 1).sort(dim=1)
-            side = target[order]
+            side, many = target[order], 2 if wanted is not None else len(columns)
+            counts = side != _NOBODY if self._some_left_out else None
             if wanted is not None:
                 side = (side == wanted[some]).to(torch.uint8)
-            found.append(_entries(keys, side, 2 if wanted is not None else len(columns), columns[0].capacity))
+            if counts is not None:
+                side = side.masked_fill(~counts, many)
+            found.append(_entries(keys, side, many, columns[0].capacity))
         entries = Entries(*(parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*found, strict=True)))
         for column, shift, sides in zip(columns, *_brought(entries), strict=True):
             column.take_bins(shift, sides)
@@ -115,20 +127,26 @@ class ColumnsThere:
 
 
 def _entries(keys: Array, side: Array, sides: int, capacity: int) -> Entries:
-    """Entries of sorted ``keys`` (C, n), each of a ``side`` (C, n): at most so many of each column."""
+    """Entries of sorted ``keys`` (C, n), each of a ``side`` (C, n): at most so many of each column.
+
+    Rows of a side beyond the last do not count, and stand behind all others.
+    """
     (columns, rows), room = keys.shape, min(keys.shape[1], capacity)
     side, order = side.sort(dim=1, stable=True)
     keys = keys.gather(1, order)
+    counts = side < sides
+    end = counts.sum(1, keepdim=True)
     change = torch.where(side[:, 1:] == side[:, :-1], keys[:, 1:] ^ keys[:, :-1], -1)  # of all bits: never one bin
+    change.masked_fill_(~counts[:, 1:], 0)
     shift = _least_shift(change, capacity, 8 * keys.itemsize)
-    starts = torch.cat([change.new_ones((columns, 1), dtype=torch.bool), change >> shift[:, None] != 0], 1)
+    starts = torch.cat([counts[:, :1], change >> shift[:, None] != 0], 1)
     places = torch.where(starts, starts.cumsum(1) - 1, room)
-    heads = places.new_full((columns, room + 1), rows)
+    heads = end.repeat(1, room + 1)
     heads.scatter_(1, places, torch.arange(rows, device=keys.device).expand(columns, rows))
-    heads[:, room] = rows
+    heads[:, room:] = end
     heads, ends = heads[:, :-1], heads[:, 1:]
-    first, last = heads.clamp(max=rows - 1), (ends - 1).clamp(max=rows - 1)
-    of_entries = torch.where(heads < rows, side.gather(1, first).long(), sides)
+    first, last = heads.clamp(max=rows - 1), (ends - 1).clamp(min=0, max=rows - 1)
+    of_entries = torch.where(heads < end, side.gather(1, first).long(), sides)
     numbers = torch.arange(sides + 1, device=keys.device).expand(columns, -1).contiguous()
     begins = torch.searchsorted(of_entries, numbers)
     return Entries(keys.gather(1, first), keys.gather(1, last), ends - heads, begins, shift)

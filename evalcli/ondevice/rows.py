@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class RowsThere:
     """Rows as probabilities, all (n,), as ``ProbabilityRows`` has them, each computed when first asked for.
 
-    ``probs`` are those of every class, (C, n).
+    ``probs`` are those of every class, (C, n). ``kept`` says which rows count, if not all do.
     """
 
     loss: Array
@@ -28,9 +28,14 @@ class RowsThere:
     clipped: Array | None = None
     positive: Array | None = None
     probs: Array | None = None
+    kept: Array | None = None
 
     def __init__(self, target: Array) -> None:
         self.target = target
+
+    def only(self, values: Array, none: float = 0) -> Array:
+        """The ``values`` (…, n) of rows that count, ``none`` for the others."""
+        return values if self.kept is None else values.masked_fill(~self.kept, none)
 
 
 def look(scores: Array, target: Array, form: ScoreForm) -> RowsThere:

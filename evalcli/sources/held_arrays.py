@@ -78,6 +78,11 @@ class HeldTensor(StoredArray):
         return found
 
 
+def is_there(side: Any) -> bool:
+    """Whether these are numbers on a device whose work nobody should wait for."""
+    return hasattr(side, "is_floating_point") and side.device.type in GATHERING
+
+
 def lies_there(preds: Any, target: Any) -> bool:
     """Whether ``preds`` are scores (N, C), on a device that can gather them, of one class for each ``target`` (N,)."""
     if not hasattr(preds, "is_floating_point") or not hasattr(target, "shape"):

@@ -11,7 +11,7 @@ import numpy as np
 from evalcli.errors import InputError, UsageError
 from evalcli.sources.array_source import ArraySource, PassFile
 from evalcli.sources.arrays import REFUSED, StoredArray
-from evalcli.sources.held_arrays import HeldArray, HeldTensor, HeldText
+from evalcli.sources.held_arrays import HeldArray, HeldTensor, HeldText, is_there
 from evalcli.sources.moments import UTC_SIGN, are_moments, text_of, texts_of
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _from_torch(tensor: Any, name: str, copies: bool) -> StoredArray:
         what, _, fix = REFUSED[dtype].partition("; ")
         raise InputError(what, fix=fix, path=name)
     tensor = tensor.detach()
-    if tensor.device.type != "cpu" or dtype == "bfloat16" or dtype.startswith("float8"):
+    if is_there(tensor) or tensor.device.type != "cpu" or dtype == "bfloat16" or dtype.startswith("float8"):
         return HeldTensor(name, tensor)
     return HeldArray(name, tensor.resolve_neg().numpy(), copies=copies)
 
