@@ -5,13 +5,14 @@ Nothing that is reported as a value is read from here.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 
 import numpy as np
 
 from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, Sizes, fits
 from evalcli.errors import InputError
-from evalcli.slicepasses import P, Rows, apart, by_name, by_number, check_slice, places_among
+from evalcli.slicepasses import BySlice, P, Rows, apart, by_name, places_among
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,12 +112,11 @@ class ClusterPasses(Generic[P]):
             raise single_cluster(by, path)
 
 
-class SlicedClusters(Generic[P]):
-    """The same of each slice of one slicer, by code."""
+class SlicedClusters(BySlice[ClusterPasses[P]]):
+    """The same of each slice of one slicer."""
 
     def __init__(self, slicer: Slicer, fresh: Callable[[], P], most: int) -> None:
-        self.slicer, self._fresh, self._most = slicer, fresh, most
-        self._slices: dict[int, ClusterPasses[P]] = {}
+        super().__init__(slicer, lambda: ClusterPasses(fresh, most))
 
     def update(self, runs: Iterable[tuple[int, ClusteredRows]]) -> None:
         """Count rows by slice, −1 for those in none, and by their cluster."""
@@ -124,37 +124,13 @@ class SlicedClusters(Generic[P]):
             if code >= 0:
                 self._at(code).update(rows)
 
-    def _at(self, code: int) -> ClusterPasses[P]:
-        if code not in self._slices:
-            self._slices[code] = ClusterPasses(self._fresh, self._most)
-        return self._slices[code]
-
-    def merge(self, other: Self) -> None:
-        """Take in what another worker has counted."""
-        for code, theirs in other._slices.items():
-            self._at(code).merge(theirs)
-
     def of(self, code: int) -> ClusterPasses[P]:
         """The clusters of a slice that has rows."""
         return self._slices[code]
 
-    def state_dict(self) -> dict[str, Array]:
-        """The states of every slice that has rows, as ``code.…``."""
-        return {
-            f"{code}.{name}": array
-            for code, one in sorted(self._slices.items())
-            for name, array in one.state_dict().items()
-        }
-
-    def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take over what ``state_dict`` gave.
-
-        Raises: ``ValueError`` for anything else.
-        """
-        self._slices = {}
-        for code, saved in by_number(state).items():
-            check_slice(code, self.slicer)
-            self._at(code).load_state_dict(saved)
+    @staticmethod
+    def _load(one: ClusterPasses[P], saved: Mapping[str, Array]) -> None:
+        one.load_state_dict(saved)
 
     def agree(self, slices: SlicePasses[P], *, weighted: bool) -> bool:
         """Whether the clusters of each slice have its rows, those of weight 0 apart."""
@@ -168,10 +144,8 @@ class SlicedClusters(Generic[P]):
 
         Raises: ``ValueError`` where ``other`` lacks a value, or counts otherwise.
         """
-        places = places_among(self.slicer, other.slicer)
-        found = SlicedClusters(other.slicer, other._fresh, other._most)
-        for code, one in self._slices.items():
-            found._slices[places[code]] = one.under(ClusterPasses(other._fresh, other._most))
+        places, found = places_among(self.slicer, other.slicer), copy.copy(other)
+        found._slices = {places[code]: one.under(other._fresh()) for code, one in self._slices.items()}
         return found
 
 

@@ -6,7 +6,9 @@ long run is then added twice, to the slice and to all rows: states add up to the
 
 from __future__ import annotations
 
+import copy
 import itertools
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
@@ -252,12 +254,62 @@ def places_among(mine: Slicer, theirs: Slicer) -> list[int]:
     return [place[value] for value in mine.values]
 
 
-class SlicePasses(Generic[P]):
-    """One slicer's slices, by code; a slice without a row is not there."""
+class Kept(Protocol):
+    """What is kept of some rows."""
 
-    def __init__(self, slicer: Slicer, fresh: Callable[[], P]) -> None:
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has kept."""
+
+    def state_dict(self) -> dict[str, Array]:
+        """What was gathered."""
+
+
+K = TypeVar("K", bound=Kept)
+
+
+class BySlice(ABC, Generic[K]):
+    """What is kept of each slice of one slicer, by its code; a slice without a row is not there."""
+
+    def __init__(self, slicer: Slicer, fresh: Callable[[], K]) -> None:
         self.slicer, self._fresh = slicer, fresh
-        self._passes: dict[int, P] = {}
+        self._slices: dict[int, K] = {}
+
+    def _at(self, code: int) -> K:
+        if code not in self._slices:
+            self._slices[code] = self._fresh()
+        return self._slices[code]
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has kept."""
+        for code, theirs in other._slices.items():
+            self._at(code).merge(theirs)
+
+    def state_dict(self) -> dict[str, Array]:
+        """The states of every slice that has rows, as ``code.…``."""
+        return {
+            f"{code}.{name}": array
+            for code, one in sorted(self._slices.items())
+            for name, array in one.state_dict().items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what ``state_dict`` gave.
+
+        Raises: ``ValueError`` for anything else.
+        """
+        self._slices = {}
+        for code, saved in by_number(state).items():
+            check_slice(code, self.slicer)
+            self._load(self._at(code), saved)
+
+    @staticmethod
+    @abstractmethod
+    def _load(one: K, saved: Mapping[str, Array]) -> None:
+        """Let one slice take over what was saved of it."""
+
+
+class SlicePasses(BySlice[P]):
+    """One slicer's slices, each a pass."""
 
     def update(self, runs: Iterable[tuple[int, Rows]], whole: P | None = None) -> None:
         """Count rows by slice, −1 for those in none; and all of them in ``whole``."""
@@ -275,40 +327,18 @@ class SlicePasses(Generic[P]):
         if whole is not None and rest:
             whole.take(rest[0].joined(rest[1:]))
 
-    def _at(self, code: int) -> P:
-        if code not in self._passes:
-            self._passes[code] = self._fresh()
-        return self._passes[code]
-
-    def merge(self, other: Self) -> None:
-        """Take in what another worker has counted."""
-        for code, theirs in other._passes.items():
-            self._at(code).merge(theirs)
+    @staticmethod
+    def _load(one: P, saved: Mapping[str, Array]) -> None:
+        one.restore(saved)
 
     def columns(self) -> Iterator[KeyColumn]:
         """Where keys of any slice wait to be sorted."""
-        for one in self._passes.values():
+        for one in self._slices.values():
             yield from one.columns()
-
-    def state_dict(self) -> dict[str, Array]:
-        """The states of every slice that has rows, as ``code.…``."""
-        return {
-            f"{code}.{name}": array for code, one in self.passes().items() for name, array in one.state_dict().items()
-        }
-
-    def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take over what ``state_dict`` gave.
-
-        Raises: ``ValueError`` for anything else.
-        """
-        self._passes = {}
-        for code, saved in by_number(state).items():
-            check_slice(code, self.slicer)
-            self._at(code).restore(saved)
 
     def agree(self, rows: int) -> bool:
         """Whether every slice has rows, in all no more than ``rows``."""
-        counts = [one.evidence.rows for one in self._passes.values()]
+        counts = [one.evidence.rows for one in self._slices.values()]
         return min(counts, default=1) > 0 and sum(counts) <= rows
 
     def under(self, other: SlicePasses[P]) -> SlicePasses[P]:
@@ -316,15 +346,13 @@ class SlicePasses(Generic[P]):
 
         Raises: ``ValueError`` where ``other`` lacks a value.
         """
-        places = places_among(self.slicer, other.slicer)
-        found = SlicePasses(other.slicer, other._fresh)
-        for code, one in self._passes.items():
-            found._passes[places[code]] = one.under(other._fresh())
+        places, found = places_among(self.slicer, other.slicer), copy.copy(other)
+        found._slices = {places[code]: one.under(other._fresh()) for code, one in self._slices.items()}
         return found
 
     def passes(self) -> dict[int, P]:
         """The pass of every slice that has rows, by code."""
-        return dict(sorted(self._passes.items()))
+        return dict(sorted(self._slices.items()))
 
 
 def saved_slices(slices: Sequence[SlicePasses[Any]]) -> dict[str, SlicePasses[Any]]:

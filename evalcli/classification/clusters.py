@@ -27,9 +27,8 @@ from evalcli.clustergroups import (
 )
 from evalcli.slicepasses import (
     LEAST_BUDGET,
+    BySlice,
     by_name,
-    by_number,
-    check_slice,
     inside,
     places_among,
     runs,
@@ -242,52 +241,26 @@ def _rows_of(states: ScoreStates) -> int:
     return counts.pop() if len(counts) == 1 else -1
 
 
-class SlicedClusters:
-    """The same of each slice of one slicer, by code."""
+class SlicedClusters(BySlice[ClusterStates]):
+    """The same of each slice of one slicer."""
 
     def __init__(self, slicer: Slicer, scoring: Scoring | None, *, weighted: bool) -> None:
         if scoring is not None:
             scoring = replace(scoring, budget=share_of(scoring.budget, slicer))
-        self.slicer = slicer
-        self._fresh = partial(ClusterStates, scoring, weighted=weighted, shares=len(slicer.values))
-        self._slices: dict[int, ClusterStates] = {}
+        super().__init__(slicer, partial(ClusterStates, scoring, weighted=weighted, shares=len(slicer.values)))
 
     def update(self, labels: Labels, codes: HostArray, *, scores: bool) -> None:
         """Count rows by the slice that each is in, (N,) from 0, −1 for none, and by their cluster."""
         for code, rows in inside(codes):
             self._at(code).update(labels.pick(rows), scores=scores)
 
-    def _at(self, code: int) -> ClusterStates:
-        if code not in self._slices:
-            self._slices[code] = self._fresh()
-        return self._slices[code]
-
-    def merge(self, other: Self) -> None:
-        """Take in what another worker has kept."""
-        for code, theirs in other._slices.items():
-            self._at(code).merge(theirs)
-
     def of(self, code: int) -> ClusterStates | None:
         """The clusters of a slice."""
         return self._slices.get(code)
 
-    def state_dict(self) -> dict[str, HostArray]:
-        """The states of every slice that has rows, as ``code.…``."""
-        return {
-            f"{code}.{name}": array
-            for code, one in sorted(self._slices.items())
-            for name, array in one.state_dict().items()
-        }
-
-    def load_state_dict(self, state: Mapping[str, HostArray]) -> None:
-        """Take over what ``state_dict`` gave.
-
-        Raises: ``ValueError`` for anything else.
-        """
-        self._slices = {}
-        for code, saved in by_number(state).items():
-            check_slice(code, self.slicer)
-            self._at(code).load_state_dict(saved)
+    @staticmethod
+    def _load(one: ClusterStates, saved: Mapping[str, HostArray]) -> None:
+        one.load_state_dict(saved)
 
     def agree(self, slices: SliceStates, *, scores: bool) -> bool:
         """Whether the clusters of each slice have its rows."""
