@@ -358,3 +358,11 @@ class SlicePasses(BySlice[P]):
 def saved_slices(slices: Sequence[SlicePasses[Any]]) -> dict[str, SlicePasses[Any]]:
     """Those of each slicer by the name under which they are saved."""
     return {f"slices{number}": one for number, one in enumerate(slices)}
+
+
+def merge_sliced(mine: Any, theirs: Any) -> None:
+    """Take in what another pass has counted of slices, of clusters, those of slices too, and of slices searched."""
+    pairs = [*zip(mine.slices, theirs.slices, strict=True), *zip(mine.clusters_in, theirs.clusters_in, strict=True)]
+    for one, other in (*pairs, (mine.clusters, theirs.clusters), (mine.scan, theirs.scan)):
+        if one is not None and other is not None:
+            one.merge(other)

@@ -11,7 +11,7 @@ from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.arrays import is_host
-from evalcli.slicepasses import Waiting, by_name
+from evalcli.slicepasses import Waiting, by_name, merge_sliced
 from evalcli.sources.labels import check_labels
 
 if TYPE_CHECKING:
@@ -156,14 +156,7 @@ class ClassificationPass:
         self.confusion.merge(other.confusion)
         if self.scores is not None and other.scores is not None:
             self.scores.merge(other.scores)
-        for mine, theirs in zip(self.slices, other.slices, strict=True):
-            mine.merge(theirs)
-        if self.scan is not None and other.scan is not None:
-            self.scan.merge(other.scan)
-        if self.clusters is not None and other.clusters is not None:
-            self.clusters.merge(other.clusters)
-        for held, kept in zip(self.clusters_in, other.clusters_in, strict=True):
-            held.merge(kept)
+        merge_sliced(self, other)
         self.evidence.merge(other.evidence)
 
     def state_dict(self) -> dict[str, Array]:

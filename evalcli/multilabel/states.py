@@ -18,7 +18,16 @@ from evalcli.metrics.multilabel import LabelCounts, SampleSets
 from evalcli.multilabel import scan as scanning
 from evalcli.multilabel.prepare import make_prepare
 from evalcli.scanning.tables import scan_under, searched_codes, until_decided
-from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, places_to_wait, saved_slices, share_of, within
+from evalcli.slicepasses import (
+    LEAST_BUDGET,
+    SlicePasses,
+    Waiting,
+    merge_sliced,
+    places_to_wait,
+    saved_slices,
+    share_of,
+    within,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -152,14 +161,7 @@ class MultilabelPass:
         other.settle()
         self.absorb(other)
         self.evidence.merge(other.evidence)
-        for mine, theirs in zip(self.slices, other.slices, strict=True):
-            mine.merge(theirs)
-        if self.clusters is not None and other.clusters is not None:
-            self.clusters.merge(other.clusters)
-        for held, kept in zip(self.clusters_in, other.clusters_in, strict=True):
-            held.merge(kept)
-        if self.scan is not None and other.scan is not None:
-            self.scan.merge(other.scan)
+        merge_sliced(self, other)
 
     @property
     def _saved(self) -> dict[str, Saveable]:

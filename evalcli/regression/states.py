@@ -26,7 +26,7 @@ from evalcli.regression import scan as scanning
 from evalcli.regression.prepare import Prepare
 from evalcli.scanning.counts import Sums
 from evalcli.scanning.tables import ScanTables, scan_under, searched_codes, tables_of, until_decided
-from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, places_to_wait, saved_slices, share_of
+from evalcli.slicepasses import LEAST_BUDGET, SlicePasses, Waiting, merge_sliced, places_to_wait, saved_slices, share_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -180,14 +180,7 @@ class RegressionPass:
             state.merge(other.states[key])
         self.evidence.merge(other.evidence)
         self.squares.merge(other.squares)
-        for mine, theirs in zip(self.slices, other.slices, strict=True):
-            mine.merge(theirs)
-        if self.clusters is not None and other.clusters is not None:
-            self.clusters.merge(other.clusters)
-        for held, kept in zip(self.clusters_in, other.clusters_in, strict=True):
-            held.merge(kept)
-        if self.scan is not None and other.scan is not None:
-            self.scan.merge(other.scan)
+        merge_sliced(self, other)
 
     @property
     def _saved(self) -> dict[str, Saveable]:

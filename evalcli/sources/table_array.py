@@ -106,10 +106,8 @@ def read_weight(tables: Tables, table: Table, name: str, selection: Selection) -
         InputError: a weight is missing or no number.
 
     """
-    joined = Joined(tables, table, None)
-    cell = joined.column(name, "preds")
-    sides = Sides(joined, (cell,), cell, None, None, replace(selection, nan="error", where=None), lambda _share: None)
-    sides.check_numbers(cell, "weight")
+    sides = _alone(tables, table, name, replace(selection, nan="error"))
+    sides.check_numbers(sides.preds[0], "weight")
     return _read_scores(sides, is_truth=True).placed(table)
 
 
@@ -141,11 +139,16 @@ def read_numbers(tables: Tables, table: Table, name: str, selection: Selection) 
         InputError: it holds other things.
 
     """
+    sides = _alone(tables, table, name, replace(selection, nan="wrong"))
+    sides.check_cut(sides.preds[0])
+    return _read_scores(sides, is_truth=False).placed(table)
+
+
+def _alone(tables: Tables, table: Table, name: str, selection: Selection) -> Sides:
+    """A column by itself, in all rows."""
     joined = Joined(tables, table, None)
     cell = joined.column(name, "preds")
-    sides = Sides(joined, (cell,), cell, None, None, replace(selection, nan="wrong", where=None), lambda _share: None)
-    sides.check_cut(cell)
-    return _read_scores(sides, is_truth=False).placed(table)
+    return Sides(joined, (cell,), cell, None, None, replace(selection, where=None), lambda _share: None)
 
 
 def read_clusters(tables: Tables, table: Table, name: str) -> TableArray:
