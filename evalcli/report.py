@@ -9,11 +9,10 @@ to.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isfinite, isinf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalcli.searched import Scan
 
@@ -256,37 +255,9 @@ class Report:
 
     def to_json_object(self) -> dict[str, Any]:
         """The report as JSON types, keys in the documented order; a number that is not finite is ``None``."""
-        from evalcli.searched import scan_object
+        from evalcli.report_json import report_object
 
-        cut: dict[str, Any] = {}
-        if self.positive is not None:
-            cut = {"positive": self.positive, "threshold": self.threshold}
-        if self.task == "multilabel" and self.threshold is not None:
-            cut = {"threshold": list(self.threshold) if isinstance(self.threshold, tuple) else self.threshold}
-        regression = self.task == "regression"
-        classes = {"classes": list(self.classes), "averaged": self.averaged, **cut}
-        return {
-            "schema": SCHEMA,
-            "version": self.version,
-            "signature": self.signature,
-            "task": self.task,
-            "scores": self.scores,
-            "n": self.n,
-            "ignored": self.ignored,
-            "weighted": self.weighted,
-            **({"outputs": list(self.outputs)} if regression else classes),
-            **({} if self.clustered is None else {"clustered": self.clustered._asdict()}),
-            **({} if self.confidence is None else {"confidence": self.confidence}),
-            "metrics": {name: value_object(value) for name, value in self.metrics.items()},
-            **({"directions": self.directions} if self.directions else {}),
-            **(_outputs_object(self) if regression else _classes_object(self)),
-            "undefined": list(self.undefined),
-            "findings": [{"code": f.code, "level": f.level, "text": f.text, "fix": f.fix} for f in self.findings],
-            "gates": [_verdict_object(verdict) for verdict in self.gates],
-            **({"slices": [_slice_object(row) for row in self.slices]} if self.slices else {}),
-            **({} if self.scan is None else {"scan": scan_object(self.scan)}),
-            "inputs": [{"path": file.path, "size": file.size, "digest": file.digest} for file in self.inputs],
-        }
+        return report_object(self)
 
     @classmethod
     def from_json_object(cls, data: object, path: str = "") -> Report:
@@ -299,104 +270,3 @@ class Report:
         from evalcli.saved import report_from
 
         return report_from(data, path)
-
-
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and isfinite(number) else None
-
-
-def value_object(value: Value) -> dict[str, Any]:
-    """A value as JSON types."""
-    found: dict[str, Any] = {"value": _finite(value.value)}
-    if value.value is not None and isinf(value.value):  # strict JSON has no such number
-        found["infinite"] = "+" if value.value > 0 else "-"
-    if value.low is not None or value.high is not None:
-        found |= {"low": _finite(value.low), "high": _finite(value.high)}
-    if value.method is not None:
-        found["method"] = value.method
-    if value.certified is not None:
-        found["certified"] = list(value.certified)
-    return found
-
-
-def _classes_object(report: Report) -> dict[str, Any]:
-    return {
-        "per_class": [*class_objects(report)],
-        "confusion": _confusion_object(report.confusion),
-        **({} if report.calibration is None else {"calibration": _calibration_object(report.calibration)}),
-        **({"coverage": [point._asdict() for point in report.coverage]} if report.coverage else {}),
-    }
-
-
-def _outputs_object(report: Report) -> dict[str, Any]:
-    rows = [
-        {"output": row.name, **{name: value_object(value) for name, value in row.metrics.items()}}
-        for row in report.per_output
-    ]
-    return {"per_output": rows, "residuals": [_residuals_object(each) for each in report.residuals]}
-
-
-def _residuals_object(residuals: Residuals) -> dict[str, Any]:
-    return {
-        "output": residuals.output,
-        "bias": _finite(residuals.bias),
-        "quantiles": [{"percent": percent, **value_object(value)} for percent, value in residuals.quantiles],
-        "histogram": {"edges": list(residuals.edges), "counts": list(residuals.counts)},
-    }
-
-
-def class_objects(report: Report) -> Iterator[dict[str, Any]]:
-    """The rows of ``per_class`` as JSON types, one after the other: there may be a million."""
-    return map(_row_object, report.per_class)
-
-
-def _row_object(row: ClassRow) -> dict[str, Any]:
-    metrics = {name: value_object(value) for name, value in row.metrics.items()}
-    return {"class": row.name, "support": row.support, "predicted": row.predicted, **metrics}
-
-
-def _slice_object(row: SliceRow) -> dict[str, Any]:
-    metrics = {name: value_object(value) for name, value in row.metrics.items()}
-    return {"by": row.by, "value": row.value, "n": row.n, "metrics": metrics}
-
-
-def _confusion_object(confusion: Confusion) -> dict[str, Any]:
-    found: dict[str, Any] = {"rows": "target", "columns": "prediction"}
-    if confusion.matrix is not None:
-        found["matrix"] = [list(row) for row in confusion.matrix]
-    if confusion.labels is not None:
-        found["labels"] = [[list(row) for row in square] for square in confusion.labels]
-    if confusion.pairs is not None:
-        found["pairs"] = [list(pair) for pair in confusion.pairs]
-    return found
-
-
-def _calibration_object(calibration: Calibration) -> dict[str, Any]:
-    bins = [
-        {"low": b.low, "high": b.high, "n": b.n, "confidence": b.confidence, "accuracy": b.accuracy}
-        for b in calibration.bins
-    ]
-    fitted = calibration.temperature
-    if fitted is None:
-        return {"of": calibration.of, "bins": bins}
-    temperature = {"value": fitted.value, "before": fitted.before, "after": fitted.after, "rows": fitted.rows}
-    return {"of": calibration.of, "bins": bins, "temperature": temperature}
-
-
-def _verdict_object(verdict: Verdict) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "rule": verdict.rule,
-        "metric": verdict.metric,
-        "value": _finite(verdict.value),
-        "bound": verdict.bound,
-        "status": verdict.status,
-    }
-    if verdict.low is not None or verdict.high is not None:
-        found |= {"low": _finite(verdict.low), "high": _finite(verdict.high)}
-    if verdict.method is not None:
-        found["method"] = verdict.method
-    if verdict.n is not None:
-        found["n"] = verdict.n
-    if verdict.baseline is not None and verdict.current is not None:
-        found |= {"baseline": _finite(verdict.baseline), "current": _finite(verdict.current), "drop": found["value"]}
-    return found | ({"reason": verdict.reason} if verdict.reason else {})

@@ -1,6 +1,6 @@
 """Reading a saved report: strict JSON, every part checked, and an error that names what is missing.
 
-The writing half is ``Report.to_json_object``; the two together keep every byte.
+The writing half is :mod:`evalcli.report_json`; the two together keep every byte.
 """
 
 from __future__ import annotations

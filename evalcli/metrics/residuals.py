@@ -47,11 +47,6 @@ class Residuals:
     high: HostArray
     amounts: HostArray
 
-    @property
-    def exact(self) -> bool:
-        """Whether every entry is one value."""
-        return bool((self.low == self.high).all())
-
     @cached_property
     def sizes(self) -> Residuals:
         """The same rows by rising ``|p − t|``; an entry never holds two signs."""

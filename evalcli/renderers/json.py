@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evalcli.classrows import ClassRows
 from evalcli.renderers.class_json import by_column, on_lines
 from evalcli.renderers.escape import UNSAFE
-from evalcli.report import class_objects, value_object
+from evalcli.report_json import class_objects, value_object
 
 if TYPE_CHECKING:
     import re
