@@ -182,9 +182,7 @@ def _interval(report: Report, tree: Any, value: Value, read: Read) -> Value:
     found = _reach(read, Confidence(report.confidence)).interval(tree)
     if found is None:
         return value
-    if value.certified is not None:
-        found = replace(found, low=min(found.low, value.certified[0]), high=max(found.high, value.certified[1]))
-    found = found.holding(value.value, *(within(tree, read.names) or (-inf, inf)))
+    found = found.spanning(value.certified).holding(value.value, *(within(tree, read.names) or (-inf, inf)))
     return replace(value, low=found.low, high=found.high, method=found.method)
 
 

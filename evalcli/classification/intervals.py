@@ -101,9 +101,7 @@ class Intervals:
     def _with(name: MetricName, value: Value, found: Interval) -> Value:
         assert value.value is not None
         entry = name.entry
-        if value.certified is not None:
-            found = replace(found, low=min(found.low, value.certified[0]), high=max(found.high, value.certified[1]))
-        found = found.holding(value.value, entry.low, entry.high)
+        found = found.spanning(value.certified).holding(value.value, entry.low, entry.high)
         return Value(value.value, float(found.low), float(found.high), found.method, value.certified)
 
     @cached_property

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from math import inf, isinf, nextafter
+from math import inf, isinf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -402,9 +402,5 @@ def _with(base: str, value: Value, found: Interval | None) -> Value:
     if value.value is None or found is None or isinf(value.value):
         return value
     entry = METRICS[base]
-    if value.certified is not None:
-        found = replace(found, low=min(found.low, value.certified[0]), high=max(found.high, value.certified[1]))
-    if found.low == found.high:  # narrower than float64 can tell
-        found = replace(found, low=nextafter(found.low, -inf), high=nextafter(found.high, inf))
-    found = found.holding(value.value, entry.low, entry.high)
+    found = found.spanning(value.certified).with_width().holding(value.value, entry.low, entry.high)
     return replace(value, low=float(found.low), high=float(found.high), method=found.method)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from math import inf, nextafter, sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -138,11 +138,7 @@ class Intervals:
     @staticmethod
     def _with(value: Value, found: Interval, low: float, high: float) -> Value:
         assert value.value is not None
-        if value.certified is not None:
-            found = replace(found, low=min(found.low, value.certified[0]), high=max(found.high, value.certified[1]))
-        if found.low == found.high:  # narrower than float64 can tell
-            found = replace(found, low=nextafter(found.low, -inf), high=nextafter(found.high, inf))
-        found = found.holding(value.value, low, high)
+        found = found.spanning(value.certified).with_width().holding(value.value, low, high)
         return replace(value, low=found.low, high=found.high, method=found.method)
 
     def _found(self, name: MetricName, value: float) -> Interval | None:

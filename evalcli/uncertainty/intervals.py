@@ -11,7 +11,7 @@ confidence intervals for the single proportion.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf, isnan, sqrt
+from math import inf, isnan, nextafter, sqrt
 from typing import TYPE_CHECKING
 
 from evalcli.uncertainty.quantiles import normal_quantile
@@ -48,6 +48,18 @@ class Interval:
         A correction for bias may move an interval past the value that is reported; a reader would take it for a fault.
         """
         return Interval(max(min(self.low, value), low), min(max(self.high, value), high), self.method)
+
+    def spanning(self, certain: tuple[float, float] | None) -> Interval:
+        """Stretched over all that a value may be for sure, where memory allowed no exact one."""
+        return (
+            self if certain is None else replace(self, low=min(self.low, certain[0]), high=max(self.high, certain[1]))
+        )
+
+    def with_width(self) -> Interval:
+        """As wide as float64 can tell, where it was narrower."""
+        if self.low != self.high:
+            return self
+        return replace(self, low=nextafter(self.low, -inf), high=nextafter(self.high, inf))
 
     def inside(self, other: Interval) -> Interval:
         """What both hold."""
