@@ -31,6 +31,7 @@ from evalcli.report import (
     Verdict,
 )
 from evalcli.searched import LeastShown, Scan, WeakSlice
+from evalcli.shell import word
 
 T = TypeVar("T")
 
@@ -57,6 +58,9 @@ def parse_report(text: str | bytes, path: str = "") -> Report:
     try:
         data = json.loads(text, object_pairs_hook=once, parse_constant=reject)
     except (ValueError, RecursionError) as e:
+        if path.endswith(".evalcli"):
+            fix = f"make one of it: evalcli merge {word(path)} -o report.json"
+            raise InputError("a part of a report, not a report", fix=fix, path=path) from e
         reason = "nested too deeply" if isinstance(e, RecursionError) else str(e)
         raise InputError(f"not JSON: {reason}", fix="name a file written with -o FILE.json", path=path) from e
     return report_from(data, path)

@@ -141,6 +141,10 @@ def test_what_does_not_belong_together_is_refused(run: Run, shards: list[Path], 
             "a.evalcli: a part of a report, not predictions; add parts up: evalcli merge PART … [E3]",
         ),
         (
+            ["gate", "a.evalcli", "--min", "accuracy=0.5"],
+            "a.evalcli: a part of a report, not a report; make one of it: evalcli merge a.evalcli -o report.json [E3]",
+        ),
+        (
             ["merge", "a.evalcli", "-o", "a.evalcli"],
             "a.evalcli: the output is an input too; write to another file [E2]",
         ),
