@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.errors import InputError
 from evalcli.sources.csvtext import COLUMN_LIMIT, LINE_LIMIT, lines
@@ -45,18 +45,29 @@ def cell_sql(column: str, kind: str) -> str:
     return f"CASE WHEN {column} IS NULL THEN NULL {typed} ELSE error('kind') END"
 
 
-def read_columns(file: TextFile) -> dict[str, str]:
-    """Keys in order of appearance and their kinds, from the first 4 MiB.
+class Keys(NamedTuple):
+    """Keys in order of appearance and their ``kinds``; of those of several kinds, where the second one begins."""
+
+    kinds: dict[str, str]
+    mixed: dict[str, str]
+
+
+def read_columns(file: TextFile) -> Keys:
+    """What the first 4 MiB show of the keys.
 
     Raises:
         InputError: a line is not one JSON object.
 
     """
     kinds: dict[str, str] = {}
+    mixed: dict[str, str] = {}
     size = 0
     for number, line in enumerate(lines(file), start=1):
         for name, value in _object(line, number, file.path).items():
-            kinds[name] = join_kinds(kinds.get(name, ""), kind_of(value))
+            before, said = kinds.get(name, ""), kind_of(value)
+            kinds[name] = join_kinds(before, said)
+            if kinds[name] == MIXED:
+                mixed.setdefault(name, f"{said} in line {file.number(number)} of {file.path}, earlier {before}")
         size += len(line)
         if size > SAMPLE_BYTES or len(kinds) > COLUMN_LIMIT:
             break
@@ -64,7 +75,7 @@ def read_columns(file: TextFile) -> dict[str, str]:
         raise InputError("the file holds no keys, at most blank lines and empty objects", path=file.path)
     if len(kinds) > COLUMN_LIMIT:
         raise InputError(f"more than {COLUMN_LIMIT} keys", fix="keep only those needed", path=file.path)
-    return {name: "list" if kind == "empty" else kind or "text" for name, kind in kinds.items()}
+    return Keys({name: "list" if kind == "empty" else kind or "text" for name, kind in kinds.items()}, mixed)
 
 
 def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:

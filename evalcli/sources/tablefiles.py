@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate, groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError
 from evalcli.sources.duck import literal, pattern, quoted
@@ -14,6 +14,9 @@ from evalcli.sources.rawfile import plain
 from evalcli.sources.table_portions import NUMBER
 from evalcli.sources.tableformat import Format, Piece, listed
 from evalcli.sources.tabletext import Csv, Jsonl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 PARQUET_KINDS = {
     "VARCHAR": "text",
@@ -49,24 +52,52 @@ class Parquet(Format):
             every = f"read_parquet({listed(self.engine.whole_paths)}, {_PLAIN})"
             self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.whole_view} AS SELECT * FROM {every}")
         described = self.engine.connection.execute(f"DESCRIBE {self.view}").fetchall()
+        mixed: dict[str, str] = {}
         for piece in self.pieces:
             schema = self.engine.connection.execute(
-                f"SELECT name, num_children FROM parquet_schema({literal(pattern(piece.engine_path))})"
+                "SELECT name, num_children, type, converted_type, logical_type "
+                f"FROM parquet_schema({literal(pattern(piece.engine_path))})"
             ).fetchall()
             names = _top_level(schema)
             self.chunks[piece.path] = self._chunks(piece)
             if piece is self.pieces[0]:
-                first = names
+                first, known = names, schema
             elif names != first:
                 raise InputError(f"its columns differ from those of {self.pieces[0].path}", path=piece.path)
+            elif schema != known:
+                mixed = dict(self._mixed(names, piece)) | mixed
         for name, (internal, stored, *_) in zip(first, described, strict=True):
             kind, cell = sql_kind(stored, quoted(internal))
-            if kind == "other":
+            if name in mixed:
+                what = f"values of several kinds: {mixed[name]}"
+                self.unreadable[name] = what, "store one kind of value under one name"
+                kind, cell = "other", ""
+            elif kind == "other":
                 self.unreadable[name] = _unreadable(stored)
                 self.castable[name] = f"CAST({quoted(internal)} AS VARCHAR)"
                 cell = ""
             self._add(name, kind, cell)
             self._keep_moment(name, stored)
+
+    def _mixed(self, names: list[str], piece: Piece) -> Iterator[tuple[str, str]]:
+        """The columns of a file whose values the engine would turn into those of the first one, another kind.
+
+        Floats take in whole numbers, and any kind a column without a value.
+        """
+        first, mine = (self._kinds(each) for each in (self.pieces[0], piece))
+        for name, known, kind in zip(names, first, mine, strict=True):
+            if kind not in {known, "null"} and (known, kind) != ("float", "integer"):
+                yield name, f"{kind} in {piece.path}, {known} in {self.pieces[0].path}"
+
+    def _kinds(self, piece: Piece) -> list[str]:
+        """The kind of each column of one file; a date or a time is one of its own, and so is no value at all."""
+        described = self.engine.connection.execute(
+            f"DESCRIBE SELECT * FROM read_parquet({literal(pattern(piece.engine_path))}, {_PLAIN})"
+        ).fetchall()
+        return [
+            "null" if stored == '"NULL"' else SQL_TYPES.get(stored, sql_kind(stored, "")[0]).lower()
+            for _, stored, *_ in described
+        ]
 
     def _reading(self) -> str:
         """The rows of all pieces, in order; of a portion its row groups alone are touched.
@@ -143,8 +174,9 @@ class Frame(Format):
         from evalcli.sources.frames import read_frame
 
         tables = [read_frame(piece.path, self.kind) for piece in self.pieces]
-        if any(table.schema != tables[0].schema for table in tables):
-            raise InputError("the files differ in their columns", path=self.pieces[0].path)
+        for piece, table in zip(self.pieces, tables, strict=True):
+            if table.schema != tables[0].schema:
+                raise InputError(_unlike(table.schema, tables[0].schema, self.pieces[0].path), path=piece.path)
         import pyarrow as pa
 
         self.lengths = {piece.path: table.num_rows for piece, table in zip(self.pieces, tables, strict=True)}
@@ -168,6 +200,15 @@ class Frame(Format):
     def rows(self, piece: Piece) -> int:
         """As they were read."""
         return int(self.lengths[piece.path])
+
+
+def _unlike(schema: Any, first: Any, path: str) -> str:
+    """How the columns of a file differ from those of the first one, at ``path``."""
+    differing = (name for name in schema.names if schema.names == first.names)
+    for name in differing:
+        if schema.names.count(name) == 1 and schema.field(name).type != first.field(name).type:
+            return f"column {name!r} is {schema.field(name).type}, in {path} it is {first.field(name).type}"
+    return f"its columns differ from those of {path}"
 
 
 def _unreadable(stored: str) -> tuple[str, str]:
@@ -208,7 +249,7 @@ def sql_kind(kind: str, cell: str) -> tuple[str, str]:
     ) else cell
 
 
-def _top_level(schema: list[tuple[str, int | None]]) -> list[str]:
+def _top_level(schema: Sequence[tuple[Any, ...]]) -> list[str]:
     names = []
     at = 1
     while at < len(schema):
@@ -217,7 +258,7 @@ def _top_level(schema: list[tuple[str, int | None]]) -> list[str]:
     return names
 
 
-def _after(schema: list[tuple[str, int | None]], at: int) -> int:
+def _after(schema: Sequence[tuple[Any, ...]], at: int) -> int:
     children = schema[at][1] or 0
     at += 1
     for _ in range(children):

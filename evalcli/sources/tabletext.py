@@ -173,8 +173,14 @@ class Jsonl(Format):
         if not texts:
             raise InputError(EMPTY, path=self.pieces[0].path)
         for text in texts:
-            for name, kind in jsonlines.read_columns(text).items():
-                kinds[name] = jsonlines.join_kinds(kinds.get(name, ""), kind)
+            found = jsonlines.read_columns(text)
+            for name, kind in found.kinds.items():
+                before = kinds.get(name, "")
+                kinds[name] = jsonlines.join_kinds(before, kind)
+                if kinds[name] == jsonlines.MIXED:
+                    where = found.mixed.get(name) or f"{kind} in {text.path}, earlier {before}"
+                    told = f"values of several kinds: {where}", "write one kind of value under one key"
+                    self.unreadable.setdefault(name, told)
         for piece in self.pieces:
             assert piece.text is not None
             with open(piece.path, "rb") as file:  # noqa: PTH123 - text all the way

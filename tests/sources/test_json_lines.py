@@ -80,3 +80,13 @@ def test_J12_a_json_array_is_told_how_to_be_lines(tmp_path, text):
         read(tmp_path / "f.jsonl")
     (tmp_path / "f.jsonl").rename(tmp_path / "f.json")
     assert read(tmp_path / "f.json", ["y"])[0][0] == ("a",)
+
+
+def test_a_key_of_two_kinds_says_where(tmp_path):
+    one = put(tmp_path / "x.jsonl", b'{"y":"1","p":"b"}\n\n{"y":1,"p":"b"}\n')
+    with pytest.raises(InputError, match=r"several kinds: integer in line 3 of .*x\.jsonl, earlier text"):
+        read(one, ["y"])
+    put(tmp_path / "a.jsonl", b'{"y":1,"p":"b"}\n')
+    put(tmp_path / "b.jsonl", b'{"y":"1","p":"b"}\n')
+    with pytest.raises(InputError, match=r"several kinds: text in .*b\.jsonl, earlier integer"):
+        read(str(tmp_path / "[ab].jsonl"), ["y"])
