@@ -16,7 +16,8 @@ from evalcli.sources.spelling import ways_to_write
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evalcli.metrics.registry import Address, MetricName
+    from evalcli.metrics.address import Address
+    from evalcli.metrics.registry import MetricName
     from evalcli.report import Report, SliceRow
 
 
@@ -74,7 +75,7 @@ def between(report: Report, names: Iterable[str]) -> dict[str, Value]:
 
 def of_size(report: Report, least: int) -> Report:
     """The report with what is told between slices told of those of ``least`` rows, as gates tell it."""
-    from evalcli.metrics.registry import split_address
+    from evalcli.metrics.address import split_address
 
     found = {}
     for name in report.metrics:
@@ -87,7 +88,8 @@ def of_size(report: Report, least: int) -> Report:
 
 def holds(report: Report, metric: str) -> bool:
     """Whether a report has a metric that the registry does not know, of all rows or in slices."""
-    from evalcli.metrics.registry import is_registered, split_address
+    from evalcli.metrics.address import split_address
+    from evalcli.metrics.registry import is_registered
 
     address = split_address(metric)
     name = metric if address is None else address.metric
@@ -123,7 +125,7 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
         return _compared(report, rows, name, least)
     metric = address.metric if name is None else str(name.whole)
     again = "" if name is None else f"; report again with -m {metric}"
-    if address.value not in {None, "*"}:
+    if address.names_slice:
         written = ways_to_write(str(address.value))
         row = next((row for row in rows if row.value in written), None)
         if row is None:
@@ -143,7 +145,7 @@ def _sliced(report: Report, address: Address, name: MetricName | None, least: in
     if unknown is not None:  # what nobody knows of one slice nobody knows of the worst
         return Found(Value(None), unknown.n, f"of '{unknown.value}'")
     direction = report.directions.get(metric, "") if name is None else name.entry.direction
-    if address.value == "*":
+    if address.is_worst:
         worst = max(rows, key=lambda row: _badness(row.metrics[metric].value or 0.0, direction, bound))
         return Found(worst.metrics[metric], worst.n, f"the worst of {len(rows):,} is '{worst.value}', n = {worst.n:,}")
     rows = sorted(rows, key=lambda row: row.metrics[metric].value or 0.0, reverse=direction == "lower")
@@ -202,7 +204,8 @@ def look_up(
     The worst slice, and the gap, are of those of ``least`` rows. ``bound`` is ``min`` or ``max`` where a gate asks.
     ``afresh`` tells from the slices what the report already holds between them.
     """
-    from evalcli.metrics.registry import check_task, parse, split_address
+    from evalcli.metrics.address import split_address
+    from evalcli.metrics.registry import check_task, parse
 
     address = split_address(metric)
     sliced = address is not None and any(row.by == address.by for row in report.slices)

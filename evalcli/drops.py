@@ -209,7 +209,8 @@ def _independent(now: Value, before: Value) -> tuple[float, float] | None:
 
 def _direction(metric: str, report: Report) -> str:
     """Which values are better; of what neither the registry nor the report knows, the higher ones."""
-    from evalcli.metrics.registry import parse, split_address
+    from evalcli.metrics.address import split_address
+    from evalcli.metrics.registry import parse
 
     try:
         return parse(metric).entry.direction

@@ -26,7 +26,7 @@ class Extras:
 
     def __contains__(self, name: object) -> bool:
         """One of the user's own may give several numbers, under names that begin with its own; each also in slices."""
-        from evalcli.metrics.registry import split_address
+        from evalcli.metrics.address import split_address
 
         address = split_address(str(name))
         text = str(name) if address is None else address.metric

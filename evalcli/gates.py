@@ -217,7 +217,7 @@ def slicers_of(names: Iterable[str]) -> tuple[str, ...]:
     >>> slicers_of(["accuracy", "recall@region=EU", "f1@region:gap"])
     ('region',)
     """
-    from evalcli.metrics.registry import split_address
+    from evalcli.metrics.address import split_address
 
     return tuple(dict.fromkeys(address.by for address in map(split_address, names) if address is not None))
 

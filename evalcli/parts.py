@@ -16,7 +16,8 @@ from evalcli.errors import EvalError, InputError
 from evalcli.evaluation import Measured, measure, report_of, with_own
 from evalcli.evidence import Evidence
 from evalcli.layout import Layout  # noqa: TC001  # the reader of parts looks at annotations
-from evalcli.metrics.registry import parse, split_address
+from evalcli.metrics.address import split_address
+from evalcli.metrics.registry import parse
 from evalcli.own.contributions import Contribution, OwnName  # noqa: TC001  # likewise
 from evalcli.own.groups import Sampled
 from evalcli.own.states import NONE, OwnStates, contributed, restored

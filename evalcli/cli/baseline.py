@@ -176,13 +176,14 @@ _PAIRED = {"binary": "accuracy", "multiclass": "accuracy", "multilabel": "subset
 def _why_alone(name: str, report: "Report") -> str:
     """Why a metric is not compared row by row; empty where it is."""
     from evalcli.addresses import look_up
-    from evalcli.metrics.registry import is_registered, parse, split_address
+    from evalcli.metrics.address import split_address
+    from evalcli.metrics.registry import is_registered, parse
 
     address = split_address(name)
     whole = name if address is None else address.metric
     if address is not None and (address.value is None or (is_registered(name) and parse(name).entry.reads == "slices")):
         return "gaps between slices are not compared row by row"
-    rows = [row for row in report.slices if address is not None and address.value == "*" and row.by == address.by]
+    rows = [row for row in report.slices if address is not None and address.is_worst and row.by == address.by]
     values = [row.metrics.get(str(parse(whole)) if is_registered(whole) else whole) for row in rows]
     found = look_up(report, name)
     if not isinstance(found, str):
@@ -197,7 +198,8 @@ def _compared(rival: "Side", names: "Sequence[str]", asked: Asked, report: "Repo
     from evalcli.cli.models import Side, open_models
     from evalcli.comparing.models import compare
     from evalcli.comparing.question import Question
-    from evalcli.metrics.registry import is_registered, parse, split_address
+    from evalcli.metrics.address import split_address
+    from evalcli.metrics.registry import is_registered, parse
     from evalcli.uncertainty.intervals import Confidence
 
     by_id, sure = asked.wanted.id is not None, asked.choices.confidence
@@ -210,7 +212,7 @@ def _compared(rival: "Side", names: "Sequence[str]", asked: Asked, report: "Repo
     own = tuple(one for each in extras for one in each.own if any(name in each for name in read))
     by = _sliced_by(asked.wanted.by, {address.by for address in addresses})
     size = asked.gating.slice_size or 1
-    named = any(address.value not in {None, "*"} for address in addresses)  # is judged however small it is
+    named = any(address.names_slice for address in addresses)  # is judged however small it is
     with ExitStack() as held, _as_of_report(rival):
         sides = [rival, Side(asked.files.preds, asked.files.targets, asked.wanted.pred)]
         sources = open_models(sides, replace(asked.wanted, by=by), progress, held, slicing=1)

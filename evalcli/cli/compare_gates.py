@@ -32,7 +32,7 @@ class CompareGates:
         Option(
             "--min",
             metavar="NAME=V",
-            help="Fail where a model but the first is below V: recall[cat]=0.8; A:recall[cat]=0.8 judges A.",
+            help="Fail where a model but the first is below V: recall[cat]=0.8, f1@region=EU=0.7; A:f1=0.8 judges A.",
             rich_help_panel=_GATES,
         ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
@@ -76,7 +76,7 @@ class CompareGates:
         Option(
             "--max-drop",
             metavar="NAME=V",
-            help="Fail where the value of B is worse by more: accuracy@region=EU=1pp, accuracy@region=*=1pp.",
+            help='Fail where the value of B is worse by more: f1@region=EU=1pp, f1@region=*=1pp; f1@="a=b"="x "=1pp.',
             rich_help_panel=_GATES,
         ),
     ] = ()  # type: ignore[assignment]  # as above

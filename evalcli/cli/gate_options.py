@@ -23,7 +23,12 @@ class GateOptions:
 
     min: Annotated[
         list[str],
-        Option("--min", metavar="NAME=V", help="Fail below V: accuracy=0.9, recall[cat]=0.8.", rich_help_panel=_GATES),
+        Option(
+            "--min",
+            metavar="NAME=V",
+            help='Fail below V: accuracy=0.9, recall[cat]=0.8, f1@region=EU=0.7; odd names: f1@="a=b"="x "=0.7.',
+            rich_help_panel=_GATES,
+        ),
     ] = ()  # type: ignore[assignment]  # typer knows lists; ours are never changed
     max: Annotated[
         list[str], Option("--max", metavar="NAME=V", help="Fail above V: error_rate=0.1.", rich_help_panel=_GATES)

@@ -171,7 +171,10 @@ def _meaning(name: MetricName) -> str:
     elif name.entry.per_class and not name.average:
         parts.append("the positive class of a binary task")
     if name.slice_by is not None:
+        from evalcli.metrics.address import WORST
+
         by = visible(name.slice_by, 60)
-        where = {None: f"between the slices by {by}", "*": f"the worst slice by {by}"}
-        parts.append(where.get(name.slice_value, f"the rows where {by} is {visible(name.slice_value or '', 60)}"))
+        where = {None: f"between the slices by {by}", WORST: f"the worst slice by {by}"}
+        named = f"the rows where {by} is {visible(name.slice_value or '', 60)}"
+        parts.append(named if name.slice_starred else where.get(name.slice_value, named))
     return "; ".join(parts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.comparing.doubt import InDoubt, ends_of
 from evalcli.errors import InputError
-from evalcli.metrics.registry import split_address
+from evalcli.metrics.address import split_address
 from evalcli.report import Clustered, Finding, InputRecord, Verdict
 from evalcli.sources.spelling import ways_to_write
 

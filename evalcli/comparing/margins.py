@@ -24,7 +24,8 @@ from evalcli.comparing.doubt import ends_of
 from evalcli.drops import exact, gravest, plainly
 from evalcli.errors import UsageError
 from evalcli.gates import parse_amount
-from evalcli.metrics.registry import is_registered, parse, split_address
+from evalcli.metrics.address import WORST, split_address, written
+from evalcli.metrics.registry import is_registered, parse
 from evalcli.report import Verdict
 from evalcli.shell import word
 from evalcli.sources.spelling import ways_to_write
@@ -125,7 +126,7 @@ def _parsed(text: str, kind: Kind, known: Container[str] = ()) -> Margin:
     if kind != "drop" and not bound > 0:
         raise UsageError(f"{flag} {text}: a margin is more than 0", fix=f"write it as in {flag} accuracy=0.5pp")
     if address is not None and (address.value is None or (not foreign and parse(metric).entry.reads == "slices")):
-        fix = f"name one slice, or the worst: NAME@{address.by}=*"
+        fix = f"name one slice, or the worst: {written('NAME', 'slice', address.by, WORST)}"
         raise UsageError(f"{flag} {text}: gaps between slices are not compared", fix=fix)
     return Margin(metric, kind, bound, relative)
 
@@ -187,7 +188,7 @@ def places_of(metric: str, comparison: Comparison, least: int) -> Sequence[Place
         return f"nothing was compared by {address.by!r}; add --by {word(address.by)}"
     if any(address.metric not in row.metrics for row in rows):
         return "this metric was not compared"
-    if address.value == "*":
+    if address.is_worst:
         found = [Place(row.metrics[address.metric], row.n, f"'{row.value}'") for row in rows if row.n >= least]
         return found or f"no slice has {least:,} rows"
     written = ways_to_write(str(address.value))

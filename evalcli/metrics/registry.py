@@ -13,10 +13,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from evalcli.errors import UsageError
 from evalcli.metrics import formulas
+from evalcli.metrics.address import Kind, parted, written
 from evalcli.metrics.count_rows import COUNT_ROWS
 from evalcli.metrics.entry import AVERAGES, OVER_ROWS, Entry, Parameter
 from evalcli.metrics.fairness_rows import FAIRNESS_ROWS
@@ -57,6 +58,8 @@ class MetricName:
     slice_by: str | None = None
     slice_value: str | None = None
     """``None`` with ``slice_by``: the gap between the best and the worst slice."""
+    slice_starred: bool = False
+    """Whether the slice is called ``*``; else that is the worst."""
 
     def __str__(self) -> str:
         text = self.base if self.parameter is None else self.entry.called(repr(self.parameter).removesuffix(".0"))
@@ -66,13 +69,13 @@ class MetricName:
             text += f"[{self.label}]"
         if self.slice_by is None:
             return text
-        gap = "" if self.entry.reads == "slices" else ":gap"
-        return f"{text}@{self.slice_by}" + (gap if self.slice_value is None else f"={self.slice_value}")
+        kind: Kind = "slice" if self.slice_value is not None else "whole" if self.entry.reads == "slices" else "gap"
+        return written(text, kind, self.slice_by, self.slice_value, starred=self.slice_starred)
 
     @property
     def whole(self) -> MetricName:
         """The same metric of all rows."""
-        return replace(self, slice_by=None, slice_value=None)
+        return replace(self, slice_by=None, slice_value=None, slice_starred=False)
 
     @property
     def entry(self) -> Entry:
@@ -89,10 +92,6 @@ class MetricName:
         return (int(given),) if wanted.whole else (given,)
 
 
-_ADDRESS = re.compile(
-    r"(?P<stem>[^\[@]*)(?:\[(?P<label>.*)\])?(?:@(?:(?P<gap>[^=]+):gap|(?P<by>[^=]+)=(?P<value>.*)|(?P<whole>[^=]+)))?",
-    re.DOTALL,
-)
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _NUMBERED = {name: entry.spelling.split("{}") for name, entry in METRICS.items() if entry.spelling}
 """What stands before and after the number in a name."""
@@ -169,50 +168,26 @@ def default_names(task: str, width: int | None = None, top: Sequence[int] | None
     return (*names, *(f"top{k}_accuracy" for k in top or ()))
 
 
-class Address(NamedTuple):
-    """A metric in slices: its name in all rows, what they are sliced ``by``, and the ``value`` of the slice.
-
-    The value is ``*`` for the worst, and ``None`` for the gap or what compares slices.
-    """
-
-    metric: str
-    by: str
-    value: str | None
-
-
-def split_address(text: str) -> Address | None:
-    """The parts of what is addressed in slices, whether or not the registry knows the metric; ``None``: of all rows.
-
-    >>> split_address("MyRMSE@region=EU"), split_address("MyRMSE@region:gap").value, split_address("recall[a@b]")
-    (Address(metric='MyRMSE', by='region', value='EU'), None, None)
-    """
-    found = _ADDRESS.fullmatch(text)
-    by = None if found is None else found["whole"] or found["gap"] or found["by"]
-    if found is None or by is None:
-        return None
-    label = found["label"]
-    return Address(found["stem"] + ("" if label is None else f"[{label}]"), by, found["value"])
-
-
 @lru_cache(maxsize=4096)
 def parse(text: str) -> MetricName:
     """The address of a metric from its text; a label may hold brackets and reaches to the last one that fits.
 
-    >>> parse("recall[a]b]@region=EU")
-    MetricName(base='recall', average=None, parameter=None, label='a]b', slice_by='region', slice_value='EU')
+    >>> found = parse("recall[a]b]@region=EU")
+    >>> found.base, found.label, found.slice_by, found.slice_value
+    ('recall', 'a]b', 'region', 'EU')
     >>> str(parse("fbeta0.50_macro"))
     'fbeta0.5_macro'
 
     Raises: ``UsageError`` for what names no metric, with the closest names that do.
     """
-    address = _ADDRESS.fullmatch(text)
+    address = parted(text)
     if address is None:
         raise UsageError(
             f"{text!r} names no metric",
             fix="write it like recall_macro, recall[cat], recall@column=value or recall@column:gap",
         )
-    base, average, parameter = _stem(address["stem"])
-    entry, label = METRICS[base], address["label"]
+    base, average, parameter = _stem(address.stem)
+    entry, label = METRICS[base], address.label
     if entry.per_output and average is not None:
         one = f"{base} is the mean over all outputs as it is"
         raise UsageError(f"{text!r} names no metric: {one}", fix=f"use {entry.example}")
@@ -220,18 +195,17 @@ def parse(text: str) -> MetricName:
     if not (entry.per_class or entry.per_output) and (average is not None or of_class):
         raise UsageError(f"{text!r} names no metric: {base} is one number over all classes", fix=f"use {base}")
     if average is not None and label is not None:
-        bare = address["stem"].removesuffix(f"_{average}")
+        bare = address.stem.removesuffix(f"_{average}")
         raise UsageError(f"{text!r} is both a mean and one class", fix=f"use {bare}_{average} or {bare}[{label}]")
     if average is not None and average not in (*entry.averages, *entry.multilabel):
         means = " or ".join(f"{entry.example}_{one}" for one in entry.averages)
         raise UsageError(f"{text!r} names no metric: {base} has no {average} mean", fix=f"use {means}")
-    if entry.reads == "slices" and address["whole"] is None:
+    if entry.reads == "slices" and address.kind != "whole":
         raise UsageError(f"{text!r} names no metric: {base} compares slices", fix=f"write it like {base}@column")
-    if entry.reads != "slices" and address["whole"] is not None:
-        way = f"write it like {address['stem']}@column=value, @column=* for the worst or @column:gap"
+    if entry.reads != "slices" and address.kind == "whole":
+        way = f"write it like {address.stem}@column=value, @column=* for the worst or @column:gap"
         raise UsageError(f"{text!r} names no metric: of which slice?", fix=way)
-    by = address["whole"] or address["gap"] or address["by"]
-    return MetricName(base, average, parameter, label, by, address["value"])
+    return MetricName(base, average, parameter, label, address.by, address.value, address.starred)
 
 
 def is_registered(name: str) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.errors import UsageError
+from evalcli.metrics.address import WORST, written
 from evalcli.metrics.registry import parse
 from evalcli.report import Finding
 from evalcli.scanning.clusters import EVERYWHERE
@@ -233,7 +234,8 @@ def weak_slice(report: Report) -> Finding | None:
         at = ",".join(map(escaped, worst.values))
     is_loss = worst.difference > 0.0
     bound = f"{worst.rest:.{'4g' if parse(scan.metric).base == 'mae' else '4f' if is_loss else '2f'}}"
-    gate = f"{'--max' if is_loss else '--min'} {quoted(f'{scan.metric}@{by}={at}={bound}')}"
+    gated = written(scan.metric, "slice", by, at, starred=at == WORST)
+    gate = f"{'--max' if is_loss else '--min'} {quoted(f'{gated}={bound}')}"
     return Finding("weak-slice", "warning", text, f"look at its rows, train on more like them, and gate on it: {gate}")
 
 

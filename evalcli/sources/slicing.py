@@ -54,7 +54,9 @@ def missing_column(
         what = f"the name of {'an' if noun[0] in 'aeiou' else 'a'} {noun} {purpose} is missing"
         return NoSlicesError(what, fix=f"there are {names}" if names else "", path=path)
     near = near_name(name, known)
+    longer = next((each for each in known if each.startswith(f"{name}=")), None)  # as a gate on that column reads
     hint = f"; did you mean {near!r}?" if near is not None else ""
+    hint = f'; a gate on {longer!r} is written NAME@="{longer}"=…' if longer is not None else hint
     return NoSlicesError(f"no {noun} {name!r} {purpose}{hint}", fix=f"there are {names}" if names else "", path=path)
 
 
