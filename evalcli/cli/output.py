@@ -2,7 +2,8 @@
 
 All checks come before the work, so that an hour of it does not end at a missing folder. Content goes to
 ``.<name>.<pid>.tmp`` beside the file, is synced, and takes the file's name in one step: a reader sees the old file or
-the new one, and a full disk leaves the old one alone. What is no regular file (a pipe, a device) is written directly.
+the new one, and a full disk leaves the old one alone. Of a long name the hash stands there, so that the file system
+takes both. What is no regular file (a pipe, a device) is written directly.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ PART = "part"
 """The format of accumulated states, which are no report and which no renderer writes."""
 SUFFIX = ".evalcli"
 """The end of the name of such a file."""
+_LONG = 100
+"""Bytes of a name that leave room for what a temporary one has beside it: file systems take 255, some 143."""
 _STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/proc/self/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 
 
@@ -149,13 +152,23 @@ def _probe(target: Target) -> None:
 
 
 def _remove_stale(target: Target) -> None:
-    ours = re.compile(rf"\.{re.escape(target.real.name)}\.([0-9]+)\.tmp")
+    ours = re.compile(rf"{re.escape(_hidden(target.real.name))}\.([0-9]+)\.tmp")
     with suppress(OSError):
         for entry in list(os.scandir(target.real.parent)):
             found = ours.fullmatch(entry.name)
             if found and entry.is_file(follow_symlinks=False) and not _is_alive(int(found[1])):
                 with suppress(OSError):
                     Path(entry.path).unlink()
+
+
+def _hidden(name: str) -> str:
+    """What a temporary file begins with that will be called so."""
+    told = os.fsencode(name)
+    if len(told) <= _LONG:
+        return f".{name}"
+    from hashlib import blake2b
+
+    return f".evalcli-{blake2b(told, digest_size=16).hexdigest()}"
 
 
 def _is_alive(process: int) -> bool:
@@ -173,7 +186,7 @@ def _is_alive(process: int) -> bool:
 @contextmanager
 def _temporary(target: Target) -> Iterator[Path]:
     """An empty file beside the target, with the mode the target has or would get; gone afterwards if still there."""
-    path = target.real.with_name(f".{target.real.name}.{os.getpid()}.tmp")
+    path = target.real.with_name(f"{_hidden(target.real.name)}.{os.getpid()}.tmp")
     with _blamed_on(target):
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:

@@ -47,6 +47,7 @@ def missing_column(
     name: str, known: Collection[str], path: str, noun: str, purpose: str = "to slice by"
 ) -> NoSlicesError:
     """What to say of a name that is not there."""
+    from evalcli.metrics.address import written
     from evalcli.sources.naming import near_name
 
     names = ", ".join(repr(each) for each in list(known)[:10])
@@ -56,7 +57,7 @@ def missing_column(
     near = near_name(name, known)
     longer = next((each for each in known if each.startswith(f"{name}=")), None)  # as a gate on that column reads
     hint = f"; did you mean {near!r}?" if near is not None else ""
-    hint = f'; a gate on {longer!r} is written NAME@="{longer}"=…' if longer is not None else hint
+    hint = f"; a gate on {longer!r} is written {written('NAME', 'slice', longer, 'VALUE')}" if longer else hint
     return NoSlicesError(f"no {noun} {name!r} {purpose}{hint}", fix=f"there are {names}" if names else "", path=path)
 
 

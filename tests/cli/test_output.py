@@ -237,3 +237,51 @@ def test_X16_of_two_runs_the_last_wins_whole(tmp_path: Path) -> None:
     for text in texts:
         write_outputs([(check_outputs([path])[0], text)])
         assert (tmp_path / "r.json").read_text() == text
+
+
+LONGEST = [
+    "r" * 250 + ".json",
+    "é" * 120 + "abcdefghij.json",
+    "r" * 96 + ".json",
+    "r" * 95 + ".json",
+    "r" * 244 + ".evalcli",
+]
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_any_name_that_the_file_system_takes_is_written_whole_or_not(tmp_path: Path, name: str) -> None:
+    path, text = tmp_path / name, "new"
+    for before in (None, "old"):
+        if before is not None:
+            path.write_text(before)
+        (target,) = check_outputs([str(path)], parts=True)
+        with pytest.raises(ZeroDivisionError):
+            write_outputs([(target, (str(1 // each) for each in (1, 0)))])
+        assert names(tmp_path) == ([] if before is None else [name])
+        assert before is None or path.read_text() == before
+    write_outputs([(target, text)])
+    assert (names(tmp_path), path.read_text()) == ([name], text)
+
+
+def test_long_names_that_begin_alike_have_files_of_their_own(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{'r' * 245}{i}.json" for i in range(3)]
+    targets = check_outputs([str(path) for path in paths])
+    write_outputs([(target, str(i)) for i, target in enumerate(targets)])
+    assert [path.read_text() for path in paths] == ["0", "1", "2"]
+
+
+def test_what_a_killed_run_left_of_a_long_name_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "r" * 250 + ".json"
+    (target,) = check_outputs([str(tmp_path / name)])
+    with monkeypatch.context() as killed:
+        killed.setattr("pathlib.Path.unlink", lambda *_, **__: None)
+        check_outputs([target.path])
+    assert len(names(tmp_path)) == 1
+    check_outputs([target.path])
+    assert names(tmp_path) == []
+
+
+def test_a_name_that_is_too_long_is_told_before_any_work(run: Callable[..., Any], work: Any, tmp_path: Path) -> None:
+    result = run("report", "p.csv", "-o", "r" * 251 + ".json")
+    assert (result.code, names(tmp_path)) == (2, [])
+    assert "name too long" in result.stderr
