@@ -12,6 +12,7 @@ import numpy as np
 from evalcli.classification.findings import MANY_TIES
 from evalcli.errors import UsageError
 from evalcli.metrics.calibration import reliability
+from evalcli.metrics.once import CachedProperty
 from evalcli.metrics.ranking import mean_over_columns, over_columns
 from evalcli.metrics.registry import class_index
 from evalcli.metrics.roc import UNDEFINED, Certified, Ranking
@@ -180,7 +181,7 @@ class ScoreResults:
             raise UsageError(f"{name}: binary scores rank the positive class only", fix=f"use {bare}{other}")
         return 0
 
-    @cached_property
+    @CachedProperty
     def _rankings(self) -> list[Ranking]:
         if self._there is not None:
             return self._there.rankings()

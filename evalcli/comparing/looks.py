@@ -51,6 +51,7 @@ class RankedColumn(NamedTuple):
         """With the influences of some metrics, ``None`` for those that do not read it; ``None`` if none does."""
         if not any(influences):
             return None
+        ranking.segments.make_table()
         size = len(ranking.segments)
         moved = np.zeros((2 * size, len(influences)))
         for column, influence in zip(moved.T, influences, strict=True):

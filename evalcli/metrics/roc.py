@@ -23,10 +23,9 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from evalcli.metrics.once import once
+from evalcli.metrics.once import CachedProperty, once
 from evalcli.metrics.terms import BLOCK, LIMB, SUM_ROUNDING, Block, added, precisions, share
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Ranking:
         """Whether every segment is one score."""
         return self.shift == 0
 
-    @cached_property
+    @CachedProperty
     def segments(self) -> Segments:
         """Where a score lies."""
         from evalcli.metrics.segments import Segments
@@ -85,22 +84,22 @@ class Ranking:
         """Whether rows are counted, and not weighed."""
         return bool(self.pos.dtype.kind == "i")
 
-    @cached_property
+    @CachedProperty
     def positives(self) -> float:
         """How many positives there are, or the sum of their weights."""
         return self._total(self.pos)
 
-    @cached_property
+    @CachedProperty
     def negatives(self) -> float:
         """How many negatives there are, or the sum of their weights."""
         return self._total(self.neg)
 
-    @cached_property
+    @CachedProperty
     def found(self) -> HostArray:
         """The positives up to the end of each segment (K,) float64."""
         return self.pos.cumsum(dtype="float64")
 
-    @cached_property
+    @CachedProperty
     def alarms(self) -> HostArray:
         """The negatives up to the end of each segment (K,) float64."""
         return self.neg.cumsum(dtype="float64")

@@ -7,12 +7,12 @@ which of the bins it is. So a score costs two reads, most of them from the cache
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from evalcli.metrics.keys import heads_of, key_bits, numbered, sort_keys
+from evalcli.metrics.once import CachedProperty
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -82,6 +82,11 @@ class Segments:
         found[self._bin_of[held]] = values[::-1][held]
         return found
 
+    def make_table(self) -> None:
+        """Make now what many rows are looked up by: threads make those of several rankings, and processes share it."""
+        if len(self):
+            self._table  # noqa: B018  # it is kept
+
     def bins(self, scores: HostArray) -> HostArray:
         """The bin (N,) of each of these scores (N,) that the ranking has counted; of any other score, some bin."""
         if not len(self):
@@ -108,7 +113,7 @@ class Segments:
             found[order] = np.searchsorted(self._numbers, numbers[order], side="right")
         return np.maximum(found - 1, 0)
 
-    @cached_property
+    @CachedProperty
     def _table(self) -> _Table | None:
         """``None`` where bins lie too far apart."""
         numbers = self._numbers

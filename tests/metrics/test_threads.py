@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from evalcli.metrics.once import CachedProperty
 from evalcli.metrics.threads import each
 
 
@@ -41,3 +42,47 @@ def test_nothing_is_begun_after_a_failure():
     with pytest.raises(KeyboardInterrupt):
         each(work, range(100), 2)
     assert len(begun) <= 2
+
+
+class Slow:
+    """Something with a property that takes a while."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    @CachedProperty
+    def together(self) -> int:
+        """Computed once, of several objects at a time."""
+        self.turns += 1
+        BARRIER.wait()
+        return self.turns
+
+
+BARRIER = threading.Barrier(2, timeout=30)
+
+
+def test_properties_of_several_objects_are_computed_side_by_side_and_of_one_once():
+    objects = [Slow(), Slow()]
+    assert each(lambda one: one.together, objects, 2) == [1, 1]
+    assert each(lambda one: one.together, objects * 3, 3) == [1] * 6
+    assert objects[0].__dict__ == {"turns": 1, "together": 1}
+
+
+def test_threads_that_ask_for_one_property_wait_for_it():
+    held = Slow()
+    asked = each(lambda wait: BARRIER.wait() if wait else held.together, [False, False, True], 3)
+    assert (asked[0], asked[1], held.turns) == (1, 1, 1)
+
+
+def test_a_property_that_fails_leaves_nothing_behind():
+    class Broken:
+        @CachedProperty
+        def value(self) -> int:
+            """None."""
+            raise ValueError("none")
+
+    held = Broken()
+    with pytest.raises(ValueError, match="none"):
+        _ = held.value
+    assert held.__dict__ == {}
+    assert Broken.value.__doc__ == "None."
