@@ -94,9 +94,12 @@ class CountDifferences:
 
     def tell(self, names: Sequence[MetricName], workers: int) -> None:
         """Find out now about these metrics, where draws are needed: score intervals and tosses beside resamples."""
-        composites = [name for name in names if name.base not in (*SHARES, "majority_baseline")]
+        tested = [name for name in names if name.base != "majority_baseline"]
+        composites = [name for name in tested if name.base not in SHARES]
         if self._ample and composites and workers > 1:
-            each(lambda counts: [counts.of(name) for name in composites], [self._score, self._bootstrap], 2)
+            shares = [name for name in tested if name.base in SHARES]
+            asked = [(self._bootstrap, composites), (self._score, composites), (self._score, shares)]
+            each(lambda some: [some[0].of(name) for name in some[1]], asked, 2)
 
     def of(self, name: MetricName) -> comparison.Difference | None:
         """The difference of a metric; ``None`` where it is undefined for one of the models, or has no test."""

@@ -113,8 +113,9 @@ class _Sums:
 
     def __init__(self, of: HostArray, size: int) -> None:
         order = np.argsort(of, kind="stable")
-        self._order = order[np.searchsorted(of[order], 0) :]
-        classes = of[self._order]
+        order = order[np.searchsorted(of[order], 0) :]
+        classes = of[order]
+        self._order = None if np.array_equal(order, np.arange(len(of))) else order
         self._heads = np.flatnonzero(np.diff(classes, prepend=-1))
         self._classes, self._size = classes[self._heads], size
 
@@ -122,7 +123,8 @@ class _Sums:
         """The sums of each replicate."""
         sums = np.zeros((len(drawn), self._size))
         if len(self._heads):
-            sums[:, self._classes] = np.add.reduceat(drawn[:, self._order], self._heads, axis=1)
+            drawn = drawn if self._order is None else drawn[:, self._order]
+            sums[:, self._classes] = np.add.reduceat(drawn, self._heads, axis=1)
         return sums
 
 
@@ -193,6 +195,7 @@ def swapped_replicates(cells: JointCells, confidence: Confidence) -> tuple[Margi
     """
     least, most = np.minimum(cells.first, cells.second), np.maximum(cells.first, cells.second)
     kinds, place = np.unique(np.stack([cells.target, least, most]), axis=1, return_inverse=True)
+    kinds = kinds[[0, 2, 1]]  # at heads the first model said the lesser class
     amounts, squares = (np.bincount(place.reshape(-1), part) for part in (cells.amounts, cells.squares))
     first, second = (Cells(kinds[0], preds, amounts, squares, cells.classes).margins for preds in kinds[1:])
     apart = kinds[1] != kinds[2]
@@ -214,9 +217,9 @@ def swapped_replicates(cells: JointCells, confidence: Confidence) -> tuple[Margi
 
 
 class _Gained:
-    """What the first of two models gains, and the second loses, by swaps (b, K) of rows of a class and two answers.
+    """What the first of two models gains, and the second loses, where rows (b, K) of a class change sides.
 
-    ``kinds`` (3, K) are the class, and what the first model said and the second before the swap.
+    ``kinds`` (3, K) are their class, and what the first model and the second said before.
     """
 
     def __init__(self, kinds: HostArray, size: int) -> None:

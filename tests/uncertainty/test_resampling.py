@@ -187,7 +187,7 @@ def test_swaps_are_counted_as_rows_are():
         apart = np.repeat(kinds, amounts, axis=1)
         turned = np.concatenate([np.arange(n) < k for n, k in zip(amounts, draw, strict=True)])
         for margins, is_first in zip(said, (True, False), strict=True):
-            preds = np.concatenate([alike[1], np.where(turned == is_first, apart[2], apart[1])])
+            preds = np.concatenate([alike[1], np.where(turned == is_first, apart[1], apart[2])])
             truth = np.concatenate([alike[0], apart[0]])
             assert np.array_equal(margins.tp[number], np.bincount(truth[preds == truth], minlength=4))
             assert np.array_equal(margins.support[number], np.bincount(truth, minlength=4))
