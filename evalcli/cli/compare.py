@@ -151,11 +151,11 @@ def compare(
             sources = open_models(sides, wanted, progress, held)
             result = compare_samples(sources, choices, execution, question, progress)
         else:
-            from evalcli.comparing.models import compare as compare_models
-
             sides = _sides(files.paths, comparing.targets, joined(inputs.pred), wanted)
             rules.check(len(sides))
-            sources = open_models(sides, wanted, progress, held)
+            sources = open_models(sides, wanted, progress, held, meanwhile=_import_comparing)
+            from evalcli.comparing.models import compare as compare_models
+
             result = compare_models(sources, choices, execution, question, progress)
         alone = partial(_report_of, sides, Asked(wanted, choices, execution, question, extras), result, progress)
         verdicts = rules.judged(result, alone)
@@ -206,7 +206,7 @@ def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted
         UsageError: there are not two models, or too many.
 
     """
-    from evalcli.comparing.models import MOST
+    from evalcli.comparing.data import NAMES
     from evalcli.sources import holds_both_sides
 
     names = [None] if pred is None else [name for name in split_names(pred) if name]
@@ -220,10 +220,16 @@ def _sides(paths: "Sequence[str]", targets: str | None, pred: str | None, wanted
         what = f"--pred names {len(names)} columns, and there are {len(models)} files"
         raise UsageError(what, fix="compare columns of one file, or one column of several files")
     sides = [Side(path, targets, name) for path in models for name in names]
-    if not 2 <= len(sides) <= MOST:
+    if not 2 <= len(sides) <= len(NAMES):
         what = "there is one model" if len(sides) == 1 else f"there are {len(sides)} models"
         raise UsageError(what, fix="name two files, or two columns of one: --pred a,b")
     return sides
+
+
+def _import_comparing() -> None:
+    """Import what compares models, and what shows it, for which there is time while tables are read."""
+    import evalcli.comparing.models
+    import evalcli.renderers.comparison  # noqa: F401
 
 
 def _two(paths: "Sequence[str]", flag: str) -> "Sequence[str]":

@@ -31,11 +31,17 @@ class Side(NamedTuple):
 
 
 def open_models(
-    sides: Sequence[Side], wanted: Selection, progress: Meter, held: ExitStack, slicing: int | None = None
+    sides: Sequence[Side],
+    wanted: Selection,
+    progress: Meter,
+    held: ExitStack,
+    slicing: int | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> list[Source]:
     """The sources of all models, row by row, until ``held`` is closed. Tables, which opening counts, are read at once.
 
-    The files of model ``slicing`` say first what slices the rows, and those of another where they do not.
+    The files of model ``slicing`` say first what slices the rows, and those of another where they do not. This thread,
+    which only waits for them, does something else ``meanwhile``.
 
     Raises:
         EvalError: what is wrong with the first of them that cannot be opened.
@@ -50,6 +56,8 @@ def open_models(
     try:
         for opening in openings:
             opening.start()
+        if meanwhile is not None:
+            meanwhile()
         sources = [opening.result() for opening in openings]
         if openings[first].unsliced is not None:
             sources = _sliced_by_another(openings, first, wanted)
