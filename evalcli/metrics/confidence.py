@@ -48,14 +48,24 @@ class ConfidenceGroups:
     @property
     def n(self) -> HostArray:
         """Rows, or sums of weights, of each group (K,)."""
-        rows: HostArray = self.right + self.wrong
-        return rows
+        return _rows(self)
 
     @property
     def coarse(self) -> HostArray:
         """Which groups hold several confidences, (K,) bool."""
-        several: HostArray = self.low != self.high
-        return several
+        return _several(self)
+
+
+@once
+def _rows(groups: ConfidenceGroups) -> HostArray:
+    rows: HostArray = groups.right + groups.wrong
+    return rows
+
+
+@once
+def _several(groups: ConfidenceGroups) -> HostArray:
+    several: HostArray = groups.low != groups.high
+    return several
 
 
 class ConfidenceTable(ProbabilityState):

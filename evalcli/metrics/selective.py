@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from evalcli.metrics.confidence import ConfidenceGroups
 
 _SMALL = 256
+_IN_CACHE = 1 << 12
+"""Groups that are looked at together, with what is made of them."""
 _HARMONIC = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, _SMALL + 1))])
 
 
@@ -130,6 +132,7 @@ def risk_coverage(groups: ConfidenceGroups, points: int = 20) -> list[RiskPoint]
     ]
 
 
+@once
 def _ordered(groups: ConfidenceGroups) -> _Order:
     rows, wrong = groups.n.astype(np.float64), groups.wrong.astype(np.float64)
     return _Order(rows, wrong, np.cumsum(rows) - rows, np.cumsum(wrong) - wrong)
@@ -156,16 +159,26 @@ def harmonic_span(start: HostArray, count: HostArray) -> HostArray:
     >>> harmonic_span(np.array([0.0, 1e6]), np.array([2.0, 1.0])).tolist()
     [1.5, 9.99999000001e-07]
     """
+    span = np.empty_like(start)
+    for first in range(0, len(start), _IN_CACHE):
+        part = slice(first, first + _IN_CACHE)
+        span[part] = _harmonic_span(start[part], count[part])
+    return span
+
+
+def _harmonic_span(start: HostArray, count: HostArray) -> HostArray:
     stop = start + count
     near, few = np.zeros_like(start), np.flatnonzero(start < _SMALL)
-    ends = (np.minimum(part[few], _SMALL).astype(np.int64) for part in (stop, start))
-    near[few] = np.subtract(*(_HARMONIC[end] for end in ends))
+    if len(few):
+        ends = (np.minimum(part[few], _SMALL).astype(np.int64) for part in (stop, start))
+        near[few] = np.subtract(*(_HARMONIC[end] for end in ends))
     a, b = np.maximum(start, _SMALL), np.maximum(stop, _SMALL)
     # ln b − ln a and the differences of Euler's series 1/2x − 1/12x² + 1/120x⁴, without cancellation
-    far = (b - a) / (a * b)
+    off = b - a
+    far = off / (a * b)
     squares = far * (1 / a + 1 / b)
     fourths = squares * (1 / (a * a) + 1 / (b * b))
-    span = near + np.log1p((b - a) / a) - far / 2 + squares / 12 - fourths / 120
+    span = near + np.log1p(off / a) - far / 2 + squares / 12 - fourths / 120
     result: HostArray = np.where(count == 1, 1.0 / np.maximum(stop, 1.0), span)
     return result
 

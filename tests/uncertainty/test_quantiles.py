@@ -42,6 +42,12 @@ def test_t_equals_scipy(freedom):
 
 
 @pytest.mark.parametrize("probability", [0.975, 0.6, 0.001, 1 - 1e-9])
+def test_t_of_some_degrees_equals_scipy(probability):
+    for freedom in (39.0, 120.0, 761.5347077919866, 3.5e3):
+        assert t_quantile(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom), rel=1e-12)
+
+
+@pytest.mark.parametrize("probability", [0.975, 0.6, 0.001, 1 - 1e-9])
 def test_t_of_many_degrees_equals_scipy(probability):
     for freedom in (4.1e3, 5e4, 1e6, 9e6):
         assert t_quantile(probability, freedom) == pytest.approx(stats.t.ppf(probability, freedom), rel=1e-13)
