@@ -376,13 +376,12 @@ class Intervals(RankIntervals):
 
 def _cells(base: str, ranking: Ranking, scored: ScoreValues) -> tuple[HostArray, HostArray]:
     """The losses of a label's cells, and how often each occurs: of each score with the label and without it."""
-    losses, counts = [], []
-    for side, amounts in ((True, ranking.pos), (False, ranking.neg)):
-        loss, brier, _, _ = cell_losses(ranking.score, np.full(len(ranking.score), side), scored.form)
-        held = np.asarray(amounts) > 0
-        losses.append((loss if base == "log_loss" else brier)[held])
-        counts.append(np.asarray(amounts, np.float64)[held])
-    return np.concatenate(losses), np.concatenate(counts)
+    sides = [np.asarray(amounts, np.float64) for amounts in (ranking.pos, ranking.neg)]
+    held = [np.flatnonzero(amounts > 0) for amounts in sides]
+    scores = np.concatenate([ranking.score[places] for places in held])
+    loss, brier, _, _ = cell_losses(scores, np.arange(len(scores)) < len(held[0]), scored.form)
+    counts = np.concatenate([amounts[places] for amounts, places in zip(sides, held, strict=True)])
+    return loss if base == "log_loss" else brier, counts
 
 
 def tables(table: BinTable) -> list[BinTable]:
