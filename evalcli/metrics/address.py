@@ -20,10 +20,8 @@ _PLAIN = re.compile(
     re.DOTALL,
 )
 _IN_QUOTES = r'"(?P<{}>(?:[^"]|"")*)"'
-_QUOTED = re.compile(
-    rf'{_STEM}@={_IN_QUOTES.format("by")}(?:(?P<gap>:gap)|=(?:{_IN_QUOTES.format("called")}|(?P<value>[^"].*)))?',
-    re.DOTALL,
-)
+_QUOTED = rf'{_STEM}@={_IN_QUOTES.format("by")}(?:(?P<gap>:gap)|=(?:{_IN_QUOTES.format("called")}|(?P<value>[^"].*)))?'
+"""Compiled when somebody writes so."""
 
 
 class Address(NamedTuple):
@@ -77,7 +75,7 @@ def parted(text: str) -> Parts | None:
         kind: Kind = next((one for one in kinds if found[one] is not None), "all")
         by = None if kind == "all" else found[kind]
         return Parts(found["stem"], found["label"], kind, by, found["value"])
-    found = _QUOTED.fullmatch(text)
+    found = re.fullmatch(_QUOTED, text, re.DOTALL)
     if found is None or not found["by"]:
         return None
     by, called = (None if each is None else each.replace('""', '"') for each in (found["by"], found["called"]))

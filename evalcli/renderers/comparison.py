@@ -239,6 +239,8 @@ def _league(comparison: Comparison, screen: Screen) -> list[Text]:
         columns -= 1
     best = comparison.models[comparison.reference].name
     legend = f"* the best by {versus.metric_title(names[0])}; = no difference from {best} shown; + better than {best}"
+    if any(versus.is_untested(row, comparison.reference) for row in comparison.metrics[: columns - 1]):
+        legend += "; ? not tested"
     left = len(heads) - columns
     more = f"; {left} more metrics in the JSON" if left else ""
     rule = screen.rule(max(line.cell_len for line in lines))

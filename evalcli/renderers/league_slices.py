@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Cell = tuple[SliceRow, MetricRow, list[str]]
 
 HOLM = "Holm goes over the slices and the models, metric by metric"
-LEGEND = f"* the best of the slice; = no difference from it shown; + better than it; {HOLM}"
+LEGEND = f"* the best of the slice; = no difference from it shown; + better than it; ? not tested; {HOLM}"
 _NAMES = (NAME, 24, 12)
 """Cells of the name of a slice: the first that fits."""
 _BEHIND = 3
@@ -138,6 +138,7 @@ def _of_column(by: str, rows: list[SliceRow], comparison: Comparison, screen: Sc
     below = [
         f"* the best of the slice by {versus.metric_title(first.name)}",
         "= no difference from it shown",
+        *(["? not tested"] if any(versus.is_untested(row.metrics[first.name], row.reference) for row in shown) else []),
         HOLM,
         *(["differences are of how far values are from 0"] if first.direction == "zero" and room.behind else []),
         *([f"{', '.join(cut)} in the JSON"] if cut else []),

@@ -266,7 +266,7 @@ def ranked(metrics: Sequence[MetricRow]) -> list[int]:
 
 
 def standing(row: MetricRow, place: int, reference: int) -> str:
-    """How a model stands to the reference in one metric: ``=`` where no difference was shown.
+    """How a model stands to the reference in one metric: ``=`` no difference was shown, ``?`` none was tested.
 
     A model may well be better in another metric than the one by which the reference is the best.
     """
@@ -274,8 +274,14 @@ def standing(row: MetricRow, place: int, reference: int) -> str:
         return "*"
     found = row.differences[place]
     if found is None:
-        return " "
+        undefined = row.values[place] is None or row.values[reference] is None
+        return " " if undefined or row.direction == "neither" else "?"
     return {"none": "=", "better": "+"}.get(found.verdict, " ")
+
+
+def is_untested(row: MetricRow, reference: int) -> bool:
+    """Whether the models have values that were not tested."""
+    return any(standing(row, place, reference) == "?" for place in range(len(row.values)))
 
 
 def noun(comparison: Comparison, count: int) -> str:

@@ -29,7 +29,7 @@ from evalcli.renderers.comparison_files import render_comparison
 from evalcli.renderers.comparison_html import render_comparison_fragment
 from evalcli.renderers.escape import UNSAFE
 from evalcli.renderers.overlap import render_overlap
-from evalcli.renderers.versus import in_words
+from evalcli.renderers.versus import in_words, standing
 from evalcli.report import Finding, InputRecord, Verdict
 
 HOSTILE = ("[red]x[/red]", "=cmd()", "esc\x1b[31m", "a|b", "\u202eевил")
@@ -270,6 +270,14 @@ def test_what_is_best_at_0_says_that_sizes_are_compared() -> None:
     assert said in render_comparison(VALUES, "markdown").replace("\\", "")
     assert said in render_comparison_fragment(VALUES)
     assert "the difference is" not in plain(PAIRED)
+
+
+def test_what_was_not_tested_is_not_worse() -> None:
+    assert [standing(LEAGUES.slices[2].metrics["accuracy"], place, 0) for place in range(3)] == ["*", "?", "?"]
+    assert [standing(LEAGUE.metrics[1], place, 2) for place in range(3)] == [" ", "+", "*"]
+    untested = replace(LEAGUE, metrics=(replace(LEAGUE.metrics[0], differences=(None, None, None)),))
+    assert "? not tested" in plain(untested)
+    assert "? not tested" not in plain(LEAGUE)
 
 
 def test_differences_in_words() -> None:
