@@ -331,5 +331,5 @@ def metric_names(metrics: str | Iterable[Any] | None) -> tuple[str, ...] | None:
     if metrics is None:
         return None
     texts = [metrics] if isinstance(metrics, str) else list(metrics)
-    parts = [part.strip() for text in texts for part in split_names(str(text)) if part.strip()]
+    parts = [part.strip() for text in texts for part in split_names(str(text), of_metrics=True) if part.strip()]
     return tuple(dict.fromkeys(str(parse(part)) for part in parts)) or None

@@ -175,7 +175,7 @@ class MeasuredOptions(TaskOptions):
         """
         from evalcli.metrics.registry import parse
 
-        texts = [name.strip() for text in self.metrics for name in split_names(text) if name.strip()]
+        texts = [name.strip() for text in self.metrics for name in split_names(text, of_metrics=True) if name.strip()]
         for text in texts:
             if text in beyond:
                 fix = "leave it out of -m, which narrows the others"

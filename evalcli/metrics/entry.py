@@ -94,16 +94,17 @@ class Entry(NamedTuple):
         return self.called(self.parameter.example if self.parameter is not None else "")
 
 
-def split_names(text: str) -> list[str]:
-    """Names between commas, where a comma in brackets belongs to a class name.
+def split_names(text: str, *, of_metrics: bool = False) -> list[str]:
+    """Names between commas, where a comma in brackets belongs to a class name, and ``of_metrics`` one in quotes, too.
 
-    >>> split_names("accuracy,recall[a,b]")
-    ['accuracy', 'recall[a,b]']
+    >>> split_names("accuracy,recall[a,b]"), split_names('mcc@="a,b"="x,y",mcc', of_metrics=True)
+    (['accuracy', 'recall[a,b]'], ['mcc@="a,b"="x,y"', 'mcc'])
     """
-    names, depth = [""], 0
+    names, depth, quoted = [""], 0, False
     for char in text:
-        depth += (char == "[") - (char == "]" and depth > 0)
-        if char == "," and depth == 0:
+        quoted ^= of_metrics and char == '"' and '@="' in names[-1] + char
+        depth += 0 if quoted else (char == "[") - (char == "]" and depth > 0)
+        if char == "," and depth == 0 and not quoted:
             names.append("")
         else:
             names[-1] += char

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -56,6 +58,8 @@ def test_gates_on_odd_names_and_what_is_advised(run, tmp_path) -> None:
     passed = run(*args, *(part for gate in gates for part in ("--min", f'accuracy@="a=b"{gate}')))
     assert (passed.code, passed.stderr.count("pass ")) == (0, 5)
     assert 'accuracy@="a=b"="x ">=0.94' in passed.stderr
+    asked = run("report", str(path), "--positive", "1", "-m", 'mcc,accuracy@="a=b"="*",f1', "-f", "json")
+    assert [*json.loads(asked.stdout)["metrics"]] == ["mcc", "f1", 'accuracy@="a=b"="*"']
     failed = run(*args, "--min", 'accuracy@="a=b"="*"=0.61')
     assert failed.code == 1
     parted = run(*args, "--min", "accuracy@a=b=EU=0.9")
