@@ -82,7 +82,7 @@ def _placed(measured: Measured) -> Placement:
     source = plan.source
     asked = {
         "weights": source.weighted,
-        "slices": source.slicers,
+        "slices": source.slicers and not getattr(measured.outcome.gathered, "slices_there", False),
         "clusters": source.clustered,
         "values of a search": source.scanned,
     }

@@ -14,10 +14,10 @@ from evalcli.slicepasses import places_to_wait
 from evalcli.task import sum_tolerance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from evalcli.classification.prepare import Prepare
-    from evalcli.classification.scoring import Scoring
+    from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.classification.slices import SliceStates
     from evalcli.counting import Plan
     from evalcli.evidence import Evidence
@@ -55,10 +55,44 @@ def _can_glance(plan: Plan, prepare: Prepare) -> bool:
     Rows can then be read again, or what cannot be counted is left out there, or an error.
     """
     source, device = plan.source, prepare.device
-    stays = prepare.leave_scores or not prepare.keep_scores
-    whole = not source.slicers and source.clustered is None and source.scanned is None and not source.weighted
+    alone = source.clustered is None and source.scanned is None and not source.weighted
     known = (plan.rereads or plan.fed) and device is not None and not device.startswith("mps")  # which has no float64
-    return known and stays and whole and plan.layout.preds == "columns"
+    return known and alone and plan.layout.preds == "columns"
+
+
+def _gathers_slices(slices: Sequence[SliceStates], scores: ScoreStates | None) -> bool:
+    """Whether a device can count all of them, the rows of each beside those of the others."""
+    if not all(one.fits_device for one in slices):
+        return False
+    if scores is None:
+        return True
+    from evalcli.ondevice.gather import SlicedThere
+
+    made = [(one.scoring.fresh().states, one.size) for one in slices if one.scoring is not None]
+    return all(SlicedThere.suits(states, size) for states, size in made)
+
+
+def _on_device(
+    plan: Plan, prepare: Prepare, scores: ScoreStates | None, slices: Sequence[SliceStates], known: Evidence
+) -> Prepare:
+    """The same, with what the device gathers and keeps to the end."""
+    glances = _can_glance(plan, prepare) and not known.unclear
+    device = prepare.device
+    if device is None or plan.source.clustered is not None:
+        return prepare
+    if slices and not (glances and _gathers_slices(slices, scores)):
+        return prepare
+    if scores is not None:
+        prepare = prepare._replace(leave_scores=scores.gather_on(device))
+        for one in slices if prepare.leave_scores else ():
+            scores.slice_on_device(one)
+    if not glances or (prepare.keep_scores and not prepare.leave_scores):
+        return prepare
+    from evalcli.classification.glances import Glances
+
+    tolerance = sum_tolerance(plan.source.preds.dtype) + ROUNDING
+    nan = plan.choices.nan if plan.fed else None
+    return prepare._replace(glances=Glances(device, tolerance, guessed=not known.rows, nan=nan))
 
 
 def _empty(
@@ -68,23 +102,15 @@ def _empty(
     many = prepare.classes or None  # a share without a row knows no class
     confusion = ConfusionCounts(many, weighted=plan.source.weighted)
     scores = None if scoring is None else scoring.fresh()
-    if scores is not None and prepare.device is not None and not plan.source.slicers and plan.source.clustered is None:
-        prepare = prepare._replace(leave_scores=scores.gather_on(prepare.device))
-    if _can_glance(plan, prepare) and not known.unclear:
-        from evalcli.classification.glances import Glances
-
-        tolerance = sum_tolerance(plan.source.preds.dtype) + ROUNDING
-        nan = plan.choices.nan if plan.fed else None
-        glances = Glances(str(prepare.device), tolerance, guessed=not known.rows, nan=nan)
-        prepare = prepare._replace(glances=glances)
-    elif prepare.device is not None:
-        confusion = confusion.to(prepare.device)  # else it follows its first batch
     weighted = plan.source.weighted
     slices: tuple[SliceStates, ...] = ()
     if plan.source.slicers:
         from evalcli.classification.slices import SliceStates
 
         slices = tuple(SliceStates(slicer, many, inside, weighted=weighted) for slicer in plan.source.slicers)
+    prepare = _on_device(plan, prepare, scores, slices, known)
+    if prepare.glances is None and prepare.device is not None:
+        confusion = confusion.to(prepare.device)  # else it follows its first batch
     scanned = plan.source.scanned
     waiting = places_to_wait(plan.source.slicers)
     empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, waiting)

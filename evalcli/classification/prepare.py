@@ -383,7 +383,10 @@ class _Rows:
         if mask is not None:
             assert self.plan.glances is not None
             target = target[mask] if self.plan.glances.rereads else np.where(mask, target, 0)
-        return Labels(preds, to_device(target, preds.device), None, None, scores, kept=self.kept_there)
+        groups = self._groups()
+        if groups is not None:
+            groups = to_device(groups if mask is None else groups[mask], preds.device)
+        return Labels(preds, to_device(target, preds.device), None, None, scores, None, groups, kept=self.kept_there)
 
 
 def _columns(values: Array, axis: int, width: int | None) -> Array:

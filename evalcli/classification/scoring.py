@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from evalcli.classification.labels import Labels
+    from evalcli.classification.slices import SliceStates
     from evalcli.layout import Layout
     from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.metrics.probability import ProbabilityRows
@@ -147,6 +148,13 @@ class ScoreStates:
             self._there = DeviceScores(self.states, self.scoring.form, device)
         return self._there is not None
 
+    def slice_on_device(self, slices: SliceStates) -> None:
+        """Let the device gather the same for each slice."""
+        if slices.scoring is not None:
+            assert self._there is not None
+            states = slices.scoring.fresh().states
+            self._there.slice(states, slices.size, lambda code: slices.states_of(code).states)
+
     def settle(self) -> None:
         """Take over what a device has gathered."""
         if self._there is not None:
@@ -182,7 +190,7 @@ class ScoreStates:
             target = hit.astype(np.int64) if is_host(hit) else hit.long()
         if self._there is not None and weight is None and repeats is None:
             kept = None if labels.kept is None else self._predicted_there(labels.preds, labels.kept)
-            self._there.update(self._positive_there(scores), to_device(target, self._there.device), kept)
+            self._there.update(self._positive_there(scores), to_device(target, self._there.device), kept, labels.groups)
             return
         if of.binary:
             scores = positive_scores(scores, of.form, of.positive) if scores.ndim > 1 else scores

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from evalcli.metrics.arrays import count_cells
+from evalcli.metrics.arrays import asnumpy, count_cells, namespace
 from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.labels import out_of_range
 from evalcli.slicepasses import LEAST_BUDGET, LEAST_SHARED, apart, share_of, within
@@ -49,6 +49,32 @@ class SliceStates:
             self.scoring = scoring.inside(share_of(scoring.budget, slicer))
         self._slices: dict[int, Slice] = {}
         self._table: Any = None if weighted or not self._fits(classes or 1) else self._empty(classes or 1)
+        self._there: Any = None
+        """What a device has counted into such a table, with one more cell for rows in no slice."""
+
+    @property
+    def fits_device(self) -> bool:
+        """Whether a device can count labels here, since all classes are known and few."""
+        return self.classes is not None and self._table is not None
+
+    def count_there(self, labels: Labels, codes: Array) -> None:
+        """Count labels of a device, which are classes, by their codes (N,) there; nobody waits for it."""
+        classes, size = self._table.shape[1], self._table.size
+        cells = (codes * classes + labels.target.long()) * (classes + 1) + (labels.preds.long() + 1)
+        counted = count_cells(namespace(cells).where(codes < 0, size, cells), size + 1)
+        self._there = counted if self._there is None else self._there + counted
+
+    def _take_over(self) -> None:
+        """What a device has counted, to the table."""
+        there, self._there = self._there, None
+        if there is not None:
+            self._table += asnumpy(there)[:-1].reshape(self._table.shape)
+
+    def states_of(self, code: int) -> ScoreStates:
+        """The states of scores of a slice that has rows."""
+        held = self._at(code).scores
+        assert held is not None
+        return held
 
     def _fits(self, classes: int) -> bool:
         return self.size * classes * (classes + 1) <= TABLE_CELLS
@@ -131,6 +157,7 @@ class SliceStates:
 
     def _settle(self) -> None:
         """What the table holds, to each slice."""
+        self._take_over()
         table, self._table = self._table, None
         for code in [] if table is None else np.flatnonzero(table.any(axis=(1, 2))).tolist():
             target, column = np.nonzero(table[code])
@@ -144,6 +171,8 @@ class SliceStates:
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has counted."""
+        self._take_over()
+        other._take_over()
         if self._table is None or other._table is None or not self._grow(other._table.shape[1]):
             self._settle()
             other._settle()
@@ -183,7 +212,7 @@ class SliceStates:
             if part not in {"confusion", "scores"}:
                 raise ValueError(f"a slice has no state {key!r}")
             parts.setdefault(code, {"confusion": {}, "scores": {}})[part][name] = array
-        self._table, self._slices = None, {}
+        self._table, self._there, self._slices = None, None, {}
         places = {str(code): code for code in range(self.size)}
         for code, saved in parts.items():
             if code not in places:
@@ -216,7 +245,7 @@ class SliceStates:
         if not {*self.slicer.values} <= {*place}:
             raise ValueError("slices that the others do not have")
         found = copy.copy(other)
-        found._table = None
+        found._table = found._there = None
         found._slices = {
             place[self.slicer.values[code]]: Slice(recoded(here.confusion), here.scores)
             for code, here in self.slices().items()

@@ -66,6 +66,11 @@ class ClassificationPass:
         is_fed = prepare.glances is not None and not prepare.glances.rereads
         return is_fed and prepare.target_codes is None and self.plan.layout.target == "labels"
 
+    @property
+    def slices_there(self) -> bool:
+        """Whether slices are counted on the device, too."""
+        return bool(self.slices) and self.prepare.glances is not None
+
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
         labels = self.prepare(batch, self.task, self.evidence)
@@ -89,7 +94,7 @@ class ClassificationPass:
         """Take in the scores."""
         holds = self._still_holds()
         scored = self.scores is not None and holds and not self._is_lost()
-        if self.slices and scored:
+        if self.slices and scored and is_host(labels.preds):
             self._score_slices(labels)
         elif self.scores is not None and scored:
             self.scores.update(labels)
@@ -110,6 +115,10 @@ class ClassificationPass:
         if not self.slices:
             return None
         assert labels.groups is not None
+        if not is_host(labels.preds):
+            for number, slices in enumerate(self.slices):
+                slices.count_there(labels, labels.groups[:, number])
+            return None
         bare = labels._replace(scores=None, places=None, cluster=None, groups=None)
         counted = [slices.update(bare, labels.groups[:, number]) for number, slices in enumerate(self.slices)]
         return counted[0]
@@ -232,6 +241,8 @@ class ClassificationPass:
         Raises: ``ValueError`` where ``other`` makes other labels of the same predictions, or reads other scores.
         """
         self.settle()
+        if self.scores is not None:
+            self.scores.settle()
         if type(other) is not type(self):
             raise ValueError("another family of tasks")
         scan = None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 
-from evalcli.metrics.arrays import asnumpy, count_cells, to_device
-from evalcli.metrics.calibration import GRID, CalibrationBins, ClasswiseBins
+from evalcli.metrics.calibration import ClasswiseBins
 from evalcli.metrics.confidence import ConfidenceTable, tied
 from evalcli.metrics.losses import Brier, LogLoss
 from evalcli.metrics.rank_sample import RankSample
@@ -15,180 +14,43 @@ from evalcli.metrics.ranking import KeyTable
 from evalcli.metrics.scorestate import ProbabilityState
 from evalcli.metrics.sizes import SIZES
 from evalcli.metrics.temperature import TemperatureSample
-from evalcli.metrics.topk import RankHistogram
 from evalcli.ondevice.keys import ColumnsThere
 from evalcli.ondevice.odds import one_vs_rest_columns
+from evalcli.ondevice.parts import PARTS, CountsThere, stored
 from evalcli.ondevice.ranked import RankedThere
 from evalcli.ondevice.rows import look
 from evalcli.ondevice.samples import HashedRows, Hashes, SampleThere
-from evalcli.ondevice.sums import SumsThere
+from evalcli.ondevice.sums import WIDTH as LIMBS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from evalcli.metrics.arrays import Array
     from evalcli.metrics.base import Metric
     from evalcli.metrics.probability import ScoreForm
     from evalcli.ondevice.keys import Entries
+    from evalcli.ondevice.parts import Part
     from evalcli.ondevice.rows import RowsThere
+
+    TakeOver = Callable[[int], Mapping[str, Metric]]
 
 _SCORES = 1 << 24
 """Scores that are looked at at a time, on a device of 80 GB or more; on others in proportion."""
+_MOST_CELLS = 1 << 24
+"""Numbers that all slices may take: 128 MB."""
 _BYTES = 5 << 10
 """Of a device's memory for each of them: what is made of one takes 80, and eight workers share the rest with others."""
 
 
-class Part(Protocol):
-    """What is gathered for one state."""
-
-    def take(self, rows: RowsThere) -> None:
-        """Take in rows that were looked at."""
-
-    def merge(self, other: Self) -> None:
-        """Take in what another has gathered."""
-
-    def settle(self) -> None:
-        """Let the state take everything over; nothing is left."""
-
-
-class _Counts:
-    """Whole numbers by cell, and one more cell for what is not to be counted."""
-
-    def __init__(self, cells: int, device: Any) -> None:
-        self.cells = cells
-        self.held = torch.zeros(cells + 1, dtype=torch.int64, device=device)
-
-    def add(self, cells: Array, rows: RowsThere) -> None:
-        """Count ``cells`` (…, n) of ``rows``."""
-        self.held += count_cells(rows.only(cells, self.cells).reshape(-1), len(self.held))
-
-    def taken(self) -> Any:
-        found = asnumpy(self.held[: self.cells]).copy()
-        self.held.zero_()
-        return found
-
-
-class _Losses:
-    """Of ``LogLoss`` and of ``Brier``: the sum, sizes, and how many were infinite or clipped."""
-
-    def __init__(self, state: LogLoss | Brier, device: Any) -> None:
-        self.state = state
-        self.total, self.sizes = SumsThere(1, device), _Counts(SIZES, device)
-        self.told = torch.zeros(3, dtype=torch.int64, device=device)
-
-    def take(self, rows: RowsThere) -> None:
-        loss = rows.brier
-        if isinstance(self.state, LogLoss):
-            infinite = torch.isinf(rows.loss)
-            loss = torch.where(infinite, 0.0, rows.loss)
-            self.told[0] += rows.only(infinite).sum()
-            if rows.clipped is not None:
-                clipped = rows.only(rows.clipped)
-                self.told[1] += (clipped < 0).sum()
-                self.told[2] += (clipped > 0).sum()
-        self.total.add(rows.only(loss))
-        self.sizes.add((loss.clamp(min=0.0).float().view(torch.int32) >> 16).long(), rows)
-
-    def merge(self, other: Self) -> None:
-        self.total.merge(other.total)
-        self.sizes.held += other.sizes.held
-        self.told += other.told
-
-    def settle(self) -> None:
-        self.total.into(self.state.total)
-        self.state.sizes.take_counts(self.sizes.taken())
-        told = self.told.tolist()
-        self.told.zero_()
-        if isinstance(self.state, LogLoss):
-            self.state.infinite += told[0]
-            self.state.clipped += told[1]
-            self.state.capped += told[2]
-
-
-class _Bins:
-    """Of ``CalibrationBins``."""
-
-    def __init__(self, state: CalibrationBins, device: Any) -> None:
-        self.state = state
-        self.edges = to_device(state.edges, device)
-        self.counts, self.confidence = _Counts(2 * state.bins, device), SumsThere(state.bins, device)
-
-    def take(self, rows: RowsThere) -> None:
-        values, right = rows.confidence, rows.right
-        if self.state.of == "positive":
-            assert rows.positive is not None
-            values, right = rows.positive, rows.target == 1
-        places = _bin_places(_stored(values, self.state.form), self.edges)
-        self.counts.add(2 * places + right, rows)
-        self.confidence.add(rows.only(values), places)
-
-    def merge(self, other: Self) -> None:
-        self.counts.held += other.counts.held
-        self.confidence.merge(other.confidence)
-
-    def settle(self) -> None:
-        self.state.counts = self.state.counts + self.counts.taken()
-        self.confidence.into(self.state.confidence)
-
-
-class _Classwise:
-    """Of ``ClasswiseBins``."""
-
-    def __init__(self, state: ClasswiseBins, device: Any) -> None:
-        self.state = state
-        self.edges = to_device(state.edges, device)
-        cells = state.form.classes * state.bins
-        self.counts, self.right = _Counts(cells, device), _Counts(cells, device)
-        self.confidence = SumsThere(cells, device)
-
-    def take(self, rows: RowsThere) -> None:
-        assert rows.probs is not None
-        probs = (rows.probs * GRID).round_().div_(GRID)
-        cells = _bin_places(probs, self.edges)
-        cells += torch.arange(len(probs), device=probs.device)[:, None] * self.state.bins
-        self.right.add(cells.gather(0, rows.target[None])[0], rows)
-        self.counts.add(cells, rows)
-        self.confidence.add(rows.only(probs).reshape(-1), cells.reshape(-1))
-
-    def merge(self, other: Self) -> None:
-        self.counts.held += other.counts.held
-        self.right.held += other.right.held
-        self.confidence.merge(other.confidence)
-
-    def settle(self) -> None:
-        self.state.counts = self.state.counts + self.counts.taken()
-        self.state.right = self.state.right + self.right.taken()
-        self.confidence.into(self.state.confidence)
-
-
-class _Ranks:
-    """Of ``RankHistogram``."""
-
-    def __init__(self, state: RankHistogram, device: Any) -> None:
-        self.state, self.counts, self.tied = state, _Counts(state.form.classes, device), _Counts(1, device)
-
-    def take(self, rows: RowsThere) -> None:
-        self.counts.add(rows.rank, rows)
-        self.tied.held[0] += rows.only(rows.tied).sum()
-
-    def merge(self, other: Self) -> None:
-        self.counts.held += other.counts.held
-        self.tied.held += other.tied.held
-
-    def settle(self) -> None:
-        self.state.histogram = self.state.histogram + self.counts.taken()
-        self.state.tied = self.state.tied + self.tied.taken()
-
-
 class _Confidences:
-    """Of ``ConfidenceTable``: its wrong rows stand on side 1."""
+    """Of ``ConfidenceTable``, that of all rows: its wrong ones stand on side 1."""
 
     def __init__(self, state: ConfidenceTable, device: Any) -> None:
         self.state, self.columns = state, ColumnsThere(1, state.bits, device)
 
     def take(self, rows: RowsThere) -> None:
         form = self.state.form
-        ranked = -tied(rows.doubt) if form.kind == "logits" else _stored(rows.confidence, form)
+        ranked = -tied(rows.doubt) if form.kind == "logits" else stored(rows.confidence, form)
         self.columns.add(ranked[None], ~rows.right, rows.kept)
         if self.columns.is_full:
             self.settle()
@@ -196,7 +58,7 @@ class _Confidences:
     def merge(self, other: Self) -> None:
         self.columns.merge(other.columns)
 
-    def settle(self) -> None:
+    def settle(self, states: Sequence[Any] = ()) -> None:  # noqa: ARG002  it knows the one it has
         self.columns.into([self.state.column], [1])
 
 
@@ -205,11 +67,11 @@ class _Sample:
 
     def __init__(self, state: TemperatureSample, device: Any) -> None:
         self.state: TemperatureSample = state
-        self.sample, self.finite = SampleThere(state.sample, device), _Counts(1, device)
+        self.sample, self.finite = SampleThere(state.sample, device), CountsThere(1, device)
 
     def take(self, rows: RowsThere, scores: Array, hashes: HashedRows) -> None:
         finite = rows.only(torch.isfinite(rows.loss))
-        self.finite.held[0] += finite.sum()
+        self.finite.add_where(finite, rows)
         self.sample.add(hashes, [scores, rows.target], finite.long())
 
     def merge(self, other: Self) -> None:
@@ -218,7 +80,7 @@ class _Sample:
 
     def settle(self) -> None:
         self.sample.settle()
-        self.state.finite += int(self.finite.taken()[0])
+        self.state.finite += int(self.finite.taken()[0, 0])
 
 
 class _Ranked:
@@ -237,24 +99,61 @@ class _Ranked:
         self.sample.settle()
 
 
-_PARTS: dict[type, Callable[[Any, Any], Part]] = {
-    LogLoss: _Losses,
-    Brier: _Losses,
-    CalibrationBins: _Bins,
-    ClasswiseBins: _Classwise,
-    RankHistogram: _Ranks,
-    ConfidenceTable: _Confidences,
-}
+class SlicedThere:
+    """What a device has seen of each of many slices, ``states`` of which are made where a slice has rows."""
+
+    def __init__(self, scoring: Mapping[str, Any], slices: int, take_over: TakeOver, device: Any) -> None:
+        self._parts = {name: PARTS[type(state)](state, device, slices) for name, state in scoring.items()}
+        self._rows, self._take_over = CountsThere(1, device, slices), take_over
+
+    @staticmethod
+    def suits(states: Mapping[str, Metric], slices: int) -> bool:
+        """Whether so many slices with such ``states`` can be gathered."""
+        held = states.values()
+        return all(type(state) in PARTS for state in held) and slices * sum(map(_cells_of, held)) <= _MOST_CELLS
+
+    def take(self, rows: RowsThere, codes: Array, kept: Array | None) -> None:
+        """Take in rows that were looked at, each of the slice of its code (n,), −1: of none."""
+        rows.group, rows.kept = codes, codes >= 0 if kept is None else kept & (codes >= 0)
+        self._rows.add(torch.zeros_like(codes), rows)
+        for part in self._parts.values():
+            part.take(rows)
+
+    def merge(self, other: Self) -> None:
+        """Take in what another worker has gathered."""
+        self._rows.held += other._rows.held
+        for name, part in self._parts.items():
+            part.merge(other._parts[name])
+
+    def settle(self) -> None:
+        """Let the states of every slice that has rows take its own over; nothing is left here."""
+        counts = self._rows.taken()[:, 0].tolist()
+        slices = [self._take_over(code) if rows else None for code, rows in enumerate(counts)]
+        for name, part in self._parts.items():
+            part.settle([None if held is None else held[name] for held in slices])
+        for rows, held in zip(counts, slices, strict=True):
+            for state in () if held is None else held.values():
+                state.rows += rows  # type: ignore[attr-defined]  # all of these count them
+
+
+def _cells_of(state: Any) -> int:
+    """About how many numbers of 8 bytes a slice takes with such a state."""
+    if isinstance(state, LogLoss | Brier):
+        return SIZES + LIMBS
+    classes: int = state.form.classes
+    bins: int = getattr(state, "bins", 0) * (classes if isinstance(state, ClasswiseBins) else 1)
+    return bins * (LIMBS + 2) + classes
 
 
 class DeviceScores:
     """What a device has seen of the rows, and ``states``, by their names, have not yet taken over."""
 
-    kinds: ClassVar[frozenset[type]] = frozenset({*_PARTS, TemperatureSample, RankSample, KeyTable})
+    kinds: ClassVar[frozenset[type]] = frozenset({*PARTS, ConfidenceTable, TemperatureSample, RankSample, KeyTable})
 
     def __init__(self, states: Mapping[str, Metric], form: ScoreForm, device: str) -> None:
         self.states, self.form, self.device = states, form, torch.device(device)
-        self.rows, self._left_out, self._most = 0, torch.zeros((), dtype=torch.int64, device=self.device), _SCORES
+        self.rows, self._most = 0, _SCORES
+        self._left_out: Any = 0
         if self.device.type == "cuda":
             self._most = min(_SCORES, torch.cuda.get_device_properties(self.device).total_memory // _BYTES)
         self._parts: dict[str, Part] = {}
@@ -263,8 +162,10 @@ class DeviceScores:
         self.ranked: RankedThere | None = None
         """How all rows of the table of ranks rank, where they were sorted here at once."""
         for name, state in states.items():
-            if type(state) in _PARTS:
-                self._parts[name] = _PARTS[type(state)](state, self.device)
+            if type(state) in PARTS:
+                self._parts[name] = PARTS[type(state)](state, self.device)
+            elif isinstance(state, ConfidenceTable):
+                self._parts[name] = _Confidences(state, self.device)
             elif isinstance(state, KeyTable):
                 self._tables[name] = ColumnsThere(state.columns, state.bits, self.device)
         held, there = states.values(), self.device
@@ -272,6 +173,7 @@ class DeviceScores:
         self._ranked = [_Ranked(state, there) for state in held if isinstance(state, RankSample)]
         if self._samples or self._ranked:
             self._hashes = Hashes(1 if form.binary else form.classes, there)
+        self._sliced: list[SlicedThere] = []
         self._looks = any(isinstance(state, ProbabilityState) for state in states.values())
 
     @classmethod
@@ -280,21 +182,28 @@ class DeviceScores:
         kept = all(type(state) in cls.kinds and not getattr(state, "weighted", False) for state in states.values())
         return kept and not device.startswith("mps")
 
-    def update(self, scores: Array, target: Array, kept: Array | None = None) -> None:
+    def slice(self, states: Mapping[str, Metric], slices: int, take_over: TakeOver) -> None:
+        """Gather the same for many slices of the rows, for which ``take_over`` has states like ``states`` by code."""
+        self._sliced.append(SlicedThere(states, slices, take_over, self.device))
+        self._looks = True
+
+    def update(self, scores: Array, target: Array, kept: Array | None = None, groups: Array | None = None) -> None:
         """Take in rows that lie there: ``scores`` (n, C), or (n,) of the positive class, and ``target`` (n,) int64.
 
-        ``kept`` (n,) bool: no others count, but their targets are classes, too, and their scores are numbers.
+        ``groups`` (n, S) are their slices. ``kept`` (n,) bool: no others count, but their targets are classes, too, and
+        their scores are numbers.
         """
         step = max(1, self._most // (1 if scores.ndim == 1 else scores.shape[1]))
         with torch.inference_mode():
             for start in range(0, len(target), step):
                 part = slice(start, start + step)
-                self._take(scores[part], target[part], None if kept is None else kept[part])
+                more = (None if one is None else one[part] for one in (kept, groups))
+                self._take(scores[part], target[part], *more)
             if kept is not None:
-                self._left_out += (~kept).sum()
+                self._left_out = self._left_out + (~kept).sum()
         self.rows += len(target)
 
-    def _take(self, scores: Array, target: Array, kept: Array | None) -> None:
+    def _take(self, scores: Array, target: Array, kept: Array | None, groups: Array | None) -> None:
         first = self._hashes.first(scores, target) if self._samples or self._ranked else None
         if self._looks:
             rows = look(scores, target, self.form)
@@ -303,6 +212,9 @@ class DeviceScores:
                 part.take(rows)
             for sample in self._samples:
                 sample.take(rows, scores, HashedRows(first, self._hashes.second(scores, target)))
+            for number, sliced in enumerate(self._sliced):
+                assert groups is not None
+                sliced.take(rows, groups[:, number], kept)
             del rows
         if not self._tables and not self._ranked:
             return
@@ -324,10 +236,12 @@ class DeviceScores:
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered; what its states hold, these take from them."""
         self.rows += other.rows
-        self._left_out += other._left_out
+        self._left_out = self._left_out + other._left_out
         self._sorted |= other._sorted
         for name, part in self._parts.items():
             part.merge(other._parts[name])
+        for mine, theirs in zip(self._sliced, other._sliced, strict=True):
+            mine.merge(theirs)
         for name, table in self._tables.items():
             table.merge(other._tables[name])
         for sample, more in zip(self._samples, other._samples, strict=True):
@@ -341,9 +255,11 @@ class DeviceScores:
             return
         with torch.inference_mode():
             self.rows -= int(self._left_out)
-            self._left_out.zero_()
-            for part in self._parts.values():
-                part.settle()
+            self._left_out = 0
+            for name, part in self._parts.items():
+                part.settle([self.states[name]])
+            for sliced in self._sliced:
+                sliced.settle()
             for sample in self._samples:
                 sample.settle()
             for ranked in self._ranked:
@@ -356,16 +272,3 @@ class DeviceScores:
         for state in self.states.values():
             state.rows += self.rows  # type: ignore[attr-defined]  # all of these count them
         self.rows = 0
-
-
-def _stored(values: Array, form: ScoreForm) -> Array:
-    """``1 − p`` of a stored ``p``, on the grid of stored numbers from ½ to 1."""
-    if not form.binary or form.kind == "logits" or form.eps <= 2.0**-52:
-        return values
-    grid = form.eps / 2  # a power of 2
-    return torch.where(values < 0.5, values, (values / grid).round() * grid)
-
-
-def _bin_places(values: Array, edges: Array) -> Array:
-    """The bin of each of ``values`` (…): the number of the edges below it, less one."""
-    return torch.bucketize(values, edges[1:-1])

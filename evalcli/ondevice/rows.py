@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class RowsThere:
     """Rows as probabilities, all (n,), as ``ProbabilityRows`` has them, each computed when first asked for.
 
-    ``probs`` are those of every class, (C, n). ``kept`` says which rows count, if not all do.
+    ``probs`` are those of every class, (C, n). ``kept`` says which rows count, if not all do, and ``group`` to which of
+    several each belongs, if they are counted apart.
     """
 
     loss: Array
@@ -29,6 +30,7 @@ class RowsThere:
     positive: Array | None = None
     probs: Array | None = None
     kept: Array | None = None
+    group: Array | None = None
 
     def __init__(self, target: Array) -> None:
         self.target = target
@@ -36,6 +38,15 @@ class RowsThere:
     def only(self, values: Array, none: float = 0) -> Array:
         """The ``values`` (…, n) of rows that count, ``none`` for the others."""
         return values if self.kept is None else values.masked_fill(~self.kept, none)
+
+    @property
+    def place(self) -> Array | None:
+        """The group of each row that counts, and any of the others; ``None``: there are no groups."""
+        return None if self.group is None else self.only(self.group)
+
+    def apart(self, cells: Array, many: int) -> Array:
+        """The ``cells`` (…, n) from 0, below ``many``, with each group's behind those of the one before."""
+        return cells if self.group is None else cells + self.group * many
 
 
 def look(scores: Array, target: Array, form: ScoreForm) -> RowsThere:

@@ -10,12 +10,14 @@ from evalcli.metrics.arrays import asnumpy
 from evalcli.metrics.exact import LIMB_BITS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.metrics.arrays import Array
     from evalcli.metrics.exact import ExactSum
 
 _MASK = (1 << LIMB_BITS) - 1
 _FRACTION = (1 << 52) - 1
-_WIDTH = (2046 >> 5) + 3
+WIDTH = (2046 >> 5) + 3
 """Limbs that the largest float64 reaches into, counted from the least."""
 _LANES = 16
 """Copies of few cells: threads that add to one number wait for each other."""
@@ -38,7 +40,7 @@ class SumsThere:
     def __init__(self, cells: int, device: Array) -> None:
         self.cells, self.lanes = cells, _LANES if cells <= _FEW else 1
         self._added = 0
-        self._limbs = torch.zeros(self.lanes * cells * _WIDTH, dtype=torch.int64, device=device)
+        self._limbs = torch.zeros(self.lanes * cells * WIDTH, dtype=torch.int64, device=device)
 
     def add(self, values: Array, cells: Array | None = None) -> None:
         """Add finite ``values`` (n,) float64 to the sums that ``cells`` (n,) int64 name; without, all to the first."""
@@ -50,10 +52,10 @@ class SumsThere:
         shift = exponent.clamp(min=1) - 1  # the value is mantissa · 2^(shift − 1074)
         place, shift = shift >> 5, shift & (LIMB_BITS - 1)
         if cells is not None:
-            place = place + cells * _WIDTH
+            place = place + cells * WIDTH
         if self.lanes > 1:
             lane = torch.arange(len(values), device=values.device) % self.lanes
-            place = place + lane * (self.cells * _WIDTH)
+            place = place + lane * (self.cells * WIDTH)
         low, high = (mantissa & _MASK) << shift, (mantissa >> LIMB_BITS) << shift
         for number, part in enumerate((low & _MASK, (low >> LIMB_BITS) + (high & _MASK), high >> LIMB_BITS)):
             self._limbs.scatter_add_(0, place + number, part)
@@ -69,14 +71,23 @@ class SumsThere:
         if self._added <= _MOST_ROWS:
             return
         self._added = rows + 1
-        limbs = self._limbs.view(-1, _WIDTH)
-        for place in range(_WIDTH - 1):
+        limbs = self._limbs.view(-1, WIDTH)
+        for place in range(WIDTH - 1):
             limbs[:, place + 1] += limbs[:, place] >> LIMB_BITS
             limbs[:, place] &= _MASK
 
     def into(self, total: ExactSum) -> None:
         """Let ``total`` take them over; nothing is left."""
-        limbs = self._limbs.view(self.lanes, self.cells, _WIDTH).sum(0)
-        total.take_limbs(asnumpy(limbs))
+        self.into_each([total])
+
+    def into_each(self, totals: Sequence[ExactSum | None]) -> None:
+        """Let each of ``totals`` take over as many cells as the others, in their order; nothing is left.
+
+        What ``None`` stands for is lost.
+        """
+        limbs = asnumpy(self._limbs.view(self.lanes, self.cells, WIDTH).sum(0))
+        for total, part in zip(totals, limbs.reshape(len(totals), -1, WIDTH), strict=True):
+            if total is not None:
+                total.take_limbs(part)
         self._limbs.zero_()
         self._added = 0
