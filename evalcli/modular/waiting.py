@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 << 20
 """Bytes that wait with each state."""
+MOST_BATCHES = 1 << 10
+"""Batches that do, since small ones take more than their numbers."""
 
 Rows = tuple[Any, ...]
 """The sides of a batch: arrays of one length, or ``None``."""
@@ -33,31 +35,34 @@ class WaitingBatches:
     @staticmethod
     def suits(*sides: Any) -> bool:
         """Whether a side lies on a device, and all of them are arrays of numpy or torch, or ``None``."""
-        held = [side for side in sides if side is not None]
-        kinds = {type(side).__module__.partition(".")[0] for side in held}
-        return any(map(is_there, held)) and kinds <= {"numpy", "torch"}
+        if not any(map(is_there, sides)):
+            return False
+        return {type(side).__module__.partition(".")[0] for side in sides if side is not None} <= {"numpy", "torch"}
 
     def add(self, *sides: Any) -> None:
         """Let a batch wait: copied, since its memory may be used again."""
         self._held.append(tuple(None if side is None else _copied(side) for side in sides))
-        self._bytes += sum(side.nbytes for side in self._held[-1] if side is not None)
+        self._bytes += _bytes_of(self._held[-1])
 
     @property
     def is_full(self) -> bool:
         """Whether no more should wait."""
-        return self._bytes > MOST_BYTES
+        return self._bytes > MOST_BYTES or len(self._held) >= MOST_BATCHES
 
     def each(self, count: Callable[..., object]) -> None:
         """Let ``count`` take batch after batch, on the host; then none waits.
 
         Where it raises, that batch and those behind it still wait: what is wrong stays so until all is forgotten.
         """
+        if not self._held:
+            return
         waiting, self._held, self._bytes = _on_host(self._held), [], 0
         for number, sides in enumerate(waiting):
             try:
                 count(*sides)
             except BaseException:
                 self._held = waiting[number:]
+                self._bytes = sum(map(_bytes_of, self._held))
                 raise
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -69,6 +74,10 @@ class WaitingBatches:
 
 def _copied(side: Array) -> Array:
     return side.detach().clone() if hasattr(side, "detach") else side.copy()
+
+
+def _bytes_of(sides: Rows) -> int:
+    return sum(side.nbytes for side in sides if side is not None)
 
 
 def _on_host(batches: list[Rows]) -> list[Rows]:

@@ -161,13 +161,13 @@ def test_rows_that_are_left_out_leave_no_trace(entry, kind, options, monkeypatch
         assert one.state_dict().get(name) == here.state_dict().get(name), name
 
 
-@pytest.mark.parametrize("most", [1 << 26, 1 << 10])
+@pytest.mark.parametrize("most", [("MOST_BYTES", 1 << 10), ("MOST_BATCHES", 2), ("MOST_BATCHES", 1 << 10)])
 @states_of(lambda kind, options: options == "weights" or kind in {"one", "several", "values", "labels"})
 def test_what_waits_is_counted_as_if_it_had_not(entry, kind, options, most, monkeypatch):
     given = (*sides(kind), weights() if options == "weights" else None)
     here = fed(made(entry, kind, options), *given)
     monkeypatch.setattr(held_arrays, "GATHERING", {"cpu"})
-    monkeypatch.setattr(waiting, "MOST_BYTES", most)
+    monkeypatch.setattr(waiting, *most)
     there = fed(made(entry, kind, options), *given)
     copied = copy.deepcopy(there)
     assert there.state_dict().keys() == here.state_dict().keys()
@@ -179,6 +179,7 @@ def test_what_waits_is_counted_as_if_it_had_not(entry, kind, options, most, monk
 @pytest.mark.parametrize("name", ["Accuracy", "ECE", "AUROC"])
 def test_what_is_wrong_with_a_batch_that_waits_is_told_in_the_end(name, monkeypatch):
     monkeypatch.setattr(held_arrays, "GATHERING", {"cpu"})
+    monkeypatch.setattr(waiting, "MOST_BYTES", 1 << 14)
     means, heavy = {"average": "macro"} if name == "AUROC" else {}, weights()
     heavy[50:53] = -1.0
     one = fed(getattr(metrics, name)(**means), *sides("logits"), heavy)
