@@ -267,6 +267,9 @@ CASES = (
     Case("Brier reliability 0, 1,000 rows", split("reliability", 1000, 1.0, 1.0)),
     *(Case(f"{part}, 1,000 rows", split(part, 1000, 2.0, 0.6)) for part in ("overconfidence", "underconfidence")),
     Case("partial AUROC, 100 + 400 rows", partial_area(100, 400, 1.5)),
+    Case("partial AUROC to 0.2, 15 + 485 rows", partial_area(15, 485, 2.5, 0.2)),
+    Case("partial AUROC, 50 + 50 rows", partial_area(50, 50, 1.0)),
+    Case("partial AUROC, 25 + 475 rows", partial_area(25, 475, 2.5)),
     *(Case(f"{POINT_TITLES[told[0]].format(told[1])}, {more}", operating(*told, **how)) for more, told, how in POINTS),
     Case("Kolmogorov–Smirnov, 100 + 400 rows", distance_of_curves(100, 400, 1.5)),
     Case("Kolmogorov–Smirnov, 50 + 50 rows", distance_of_curves(50, 50, 1.0)),
@@ -279,6 +282,11 @@ CASES = (
     *(
         Case(f"risk–coverage excess, z = {distance:g}, {rows} rows", selective("excess_aurc", rows, distance))
         for distance, rows in ((1.0, 100), (1.0, 400), (1.5, 100), (1.5, 400), (2.0, 400))
+    ),
+    *(
+        Case(f"risk–coverage {what}, 3 % positive, {apart:g} apart, 500 rows", selective(name, 500, apart, rare=0.03))
+        for what, name in (("area", "aurc"), ("excess", "excess_aurc"))
+        for apart in (1.5, 2.5)
     ),
     Case("accuracy at a coverage of 0.8, 500 rows", selective("accuracy_at_coverage", 500)),
     *(

@@ -30,11 +30,12 @@ from evalcli.metrics.selective import accuracy_at_coverage, aurc, excess_aurc
 from evalcli.uncertainty import rankestimates, ranks
 from evalcli.uncertainty.bins import calibration_interval
 from evalcli.uncertainty.coupling import SampledInfluences
-from evalcli.uncertainty.curves import curve_interval, selective_interval
+from evalcli.uncertainty.curves import selective_interval
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.losses import loss_interval
 from evalcli.uncertainty.operating import operating_interval
+from evalcli.uncertainty.partial import partial_interval
 from evalcli.uncertainty.squares import (
     reliability_interval,
     resolution_interval,
@@ -256,17 +257,17 @@ def distance_of_curves(positives: int, negatives: int, distance: float, scatter:
     return draw
 
 
-def partial_area(positives: int, negatives: int, distance: float) -> Callable[[Rng], Drawn]:
-    """Draw normal scores and ask for the area up to a false positive rate of 0.1."""
-    rates = (np.arange(100_000) + 0.5) / 1e6
+def partial_area(positives: int, negatives: int, distance: float, up_to: float = 0.1) -> Callable[[Rng], Drawn]:
+    """Draw normal scores and ask for the area up to a false positive rate."""
+    rates = (np.arange(100_000) + 0.5) / 1e5 * up_to
     normal = NormalDist()
-    found = np.mean([normal.cdf(distance + normal.inv_cdf(rate)) for rate in rates.tolist()]) * 0.1
-    truth = float(0.5 * (1.0 + (found - 0.005) / (0.1 - 0.005)))
+    found = np.mean([normal.cdf(distance + normal.inv_cdf(rate)) for rate in rates.tolist()]) * up_to
+    truth = float(0.5 * (1.0 + (found - up_to**2 / 2.0) / (up_to - up_to**2 / 2.0)))
 
     def draw(rng: Rng) -> Drawn:
         ranking = ranking_of(rng.normal(distance, 1, positives), rng.normal(0, 1, negatives))
-        exact = partial_auroc(ranking, 0.1)
-        return truth, {"evalcli": curve_interval("auroc_fpr", exact, ranking, CONFIDENCE, 0.1)}
+        exact = partial_auroc(ranking, up_to)
+        return truth, {"evalcli": partial_interval(exact, ranking, CONFIDENCE, up_to)}
 
     return draw
 
@@ -297,10 +298,13 @@ def operating(
     return draw
 
 
-def selective(name: str, rows: int, distance: float | None = None, coverage: float = 0.8) -> Callable[[Rng], Drawn]:
+def selective(
+    name: str, rows: int, distance: float | None = None, coverage: float = 0.8, rare: float | None = None
+) -> Callable[[Rng], Drawn]:
     """Draw rows by their confidence and ask for the area under the risk–coverage curve, or a point of it.
 
-    With a ``distance`` there are two normal classes, that far on either side of where they are told apart.
+    With a ``distance`` there are two normal classes, that far on either side of where they are told apart, or that far
+    from each other where one of them is ``rare``.
     """
     areas = {"aurc": aurc, "excess_aurc": excess_aurc}
     formula, arguments = (areas[name], ()) if name in areas else (accuracy_at_coverage, (coverage,))
@@ -309,6 +313,10 @@ def selective(name: str, rows: int, distance: float | None = None, coverage: flo
         if distance is None:
             confidence = 1 / (1 + np.exp(-np.abs(rng.normal(0, 2.0, size))))
             right = (rng.random(size) < confidence).astype(np.int64)
+        elif rare is not None:
+            true = rng.random(size) < rare
+            logit = distance * rng.normal(distance * true, 1) - distance**2 / 2.0 + np.log(rare / (1.0 - rare))
+            confidence, right = 1 / (1 + np.exp(-np.abs(logit))), ((logit >= 0.0) == true).astype(np.int64)
         else:
             score = rng.normal(distance, 1, size)
             confidence, right = np.abs(score), (score > 0).astype(np.int64)

@@ -14,7 +14,7 @@ macro and weighted means, balanced accuracy, F-beta,   ``resampling``: count boo
 kappa, MCC                                             ``score`` where classes are rare
 AUROC and average precision, one column or a mean      ``ranks``: DeLong, influences        ``Ranking``; weighted:
                                                                                             Σw² of each side
-partial AUROC                                          ``curves``: bootstrap of segments    ``Ranking``
+partial AUROC                                          ``partial``: slopes of segments      ``Ranking``
 risk–coverage area, accuracy at a coverage             ``curves``: slopes of segments       groups of confidence
 recall at a precision, precision at a recall,          ``operating``: thresholds tested     ``Ranking``
 specificity at a sensitivity

@@ -1,26 +1,26 @@
-"""Intervals of what is read off a curve: partial areas by a bootstrap over segments, selective risk by its slopes.
+"""Intervals of what is read off the risk–coverage curve, and the segments and slopes of any curve.
 
-Rows are drawn as counts of segments, each side of a segment from a Poisson distribution, and all replicates are one
-call of a formula of :mod:`evalcli.uncertainty.paths`. So that the cost does not depend on the number of scores,
-neighbouring segments are joined to at most ``MOST`` first, narrow ones at both ends of a curve; what that changes in
-the value is taken back from the interval.
+So that the cost does not depend on the number of scores, neighbouring segments are joined to at most ``MOST`` first,
+narrow ones at both ends of a curve; what that changes in the value is taken back from the interval. Each segment is
+then moved by its standard deviation, all at once by one call of a formula of :mod:`evalcli.uncertainty.paths`. Where
+replicates are needed, rows are drawn as counts of segments, each side of a segment from a Poisson distribution.
 
-What is read off the risk–coverage curve draws nothing. An accuracy at a coverage is a share of rows of which it was not
+Nothing of selective risk is drawn. An accuracy at a coverage is a share of rows of which it was not
 known beforehand that they are the surest: it has the delta method on Wilson's scale. A bootstrap held it in 92 %, with
 the truth below: its samples have no wrong rows but those that were seen.
 
 Areas under the risk–coverage curve draw nothing: a handful of wrong rows makes them, each of its own size, and draws
 of those rows do not know that there may be others. Held in 84 to 92 % where 95 were promised, with the truth above,
 they now have the delta method and Student's quantile, with as many degrees of freedom as such rows tell of their
-variance.
+variance, and a variance as of two such rows fewer.
 
 A wrong row makes the area larger wherever it stands, so that the area varies as a number of rows does (Wilson's
 scale). To the excess it adds by how many right rows it is surer than, which is often next to none: the excess is the
 product of a number of rows and of how far ahead they stand, varies in proportion to itself, and has the scale of its
 logarithm. It is largest where all wrong rows stand first: ``−r·ln r − (1 − r)·ln(1 − r)`` of a share ``r`` of them.
 
-Source: Efron 1987, Better bootstrap confidence intervals (bias-corrected); Satterthwaite 1946, An approximate
-distribution of estimates of variance components; Bartlett 1947, The use of transformations.
+Source: Satterthwaite 1946, An approximate distribution of estimates of variance components; Bartlett 1947, The use of
+transformations.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from evalcli.metrics.keys import numbered
 from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson_ends
 from evalcli.uncertainty.paths import FORMULAS, Paths
 from evalcli.uncertainty.quantiles import t_quantile
-from evalcli.uncertainty.resampling import bca, draws
+from evalcli.uncertainty.rankestimates import telling_rows
+from evalcli.uncertainty.resampling import draws
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -60,28 +61,10 @@ _PLACES, _SHORT = "runs of segments", 1 << 17
 """What is kept of no more than so many segments: 3 MB."""
 _FEWEST = 2.0
 """Degrees of freedom of a variance that a single row makes up."""
+_UNSEEN = 2.0
+"""Wrong rows by which those that make an area are fewer than they seem: the largest were not seen."""
 _FAR = 700.0
 """Where an exponential still is a number."""
-
-
-def curve_interval(
-    base: str,
-    exact: Certified,
-    ranking: Ranking,
-    confidence: Confidence,
-    *arguments: float,
-    mean_weight: float = 1.0,
-    drawn: bool = True,
-) -> Interval | None:
-    """The interval of what the formula of ``base`` made of a ranking, ``exact``; ``None`` where that is undefined.
-
-    ``mean_weight`` is Σw² / Σw. Unless ``drawn``, the delta method takes the place of the bootstrap.
-    """
-    if isnan(exact.value):
-        return None
-    rows = min(ranking.positives, ranking.negatives) / mean_weight
-    sides = joined(ranking.pos, ranking.neg, MOST if drawn else FEW, ranking.known)
-    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=drawn)
 
 
 def selective_interval(
@@ -92,13 +75,16 @@ def selective_interval(
     *arguments: float,
     mean_weight: float = 1.0,
 ) -> Interval | None:
-    """The same of rows by their confidence, of which only those up to a coverage may tell; nothing is drawn."""
+    """The interval of what the formula of ``base`` made of rows by their confidence, ``exact``; ``None`` if undefined.
+
+    Only those up to a coverage may tell. ``mean_weight`` is Σw² / Σw.
+    """
     if isnan(exact.value):
         return None
     rows = float(groups.n.sum()) / mean_weight
     sides = joined(groups.right, groups.wrong, MOST, groups.known)
     rows *= 1.0 if base in _AREAS else arguments[0]
-    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence, drawn=False)
+    return _interval(exact, (base, arguments), sides, rows, mean_weight, confidence)
 
 
 def joined(
@@ -147,8 +133,6 @@ def _interval(
     rows: float,
     mean_weight: float,
     confidence: Confidence,
-    *,
-    drawn: bool,
 ) -> Interval:
     base, arguments = formula
 
@@ -156,16 +140,16 @@ def _interval(
         return FORMULAS[base](Paths.of(pos, neg), *arguments)
 
     seen = float(value(sides[0][None], sides[1][None])[0])
-    if drawn:
-        replicates = drawn_values(value, sides, mean_weight, confidence)
-        if np.isnan(replicates).all():  # one side weighs next to nothing
-            return Interval(0.0, 1.0, "bootstrap")
-        found = bca(seen, replicates[~np.isnan(replicates)], 0.0, confidence)
-    elif rows < 1.0:
+    if rows < 1.0:
         return Interval(0.0, 1.0, "delta")
-    elif 0.0 < seen < 1.0:
-        variance, freedom = moved_variance(value, sides, mean_weight)
-        critical = t_quantile(1.0 - confidence.tail, freedom) if base in _AREAS else confidence.critical
+    if 0.0 < seen < 1.0:
+        slopes = slopes_of(value, sides, mean_weight)
+        variance, freedom = moved_variance(slopes, sides, mean_weight)
+        critical = confidence.critical
+        if base in _AREAS:
+            critical = t_quantile(1.0 - confidence.tail, freedom)
+            telling = telling_rows(sides[1] / mean_weight, np.maximum(slopes[1], 0.0))
+            variance *= (telling + _UNSEEN) / telling if telling > 0.0 else 1.0
         found = by_variance(seen, variance, critical, "delta")
         if base == "excess_aurc" and variance > 0.0:
             most = most_excess(float(sides[1].sum()) / mean_weight, rows, confidence)
@@ -239,14 +223,14 @@ def _kept(amounts: bytes, mean_weight: float, confidence: Confidence) -> tuple[H
 
 
 def moved_variance(
-    value: Callable[[HostArray, HostArray], HostArray], sides: tuple[HostArray, HostArray], mean_weight: float
+    slopes: tuple[HostArray, HostArray], sides: tuple[HostArray, HostArray], mean_weight: float
 ) -> tuple[float, float]:
     """The variance of a value of both sides (K,), each segment of which varies by itself, and its degrees of freedom.
 
-    The delta method: what a segment does to the value is seen where it has its standard deviation more, and where it
-    has that less. Of Poisson numbers of rows that move the value by ``d`` each the variance ``Σd²`` varies by ``Σd⁴``.
+    The delta method, from how much the value grows with each segment. Of Poisson numbers of rows that move it by ``d``
+    each the variance ``Σd²`` varies by ``Σd⁴``.
     """
-    squares = np.concatenate(slopes_of(value, sides, mean_weight)) ** 2 * mean_weight
+    squares = np.concatenate(slopes) ** 2 * mean_weight
     parts = squares * np.concatenate(sides)
     variance, fourth = float(parts.sum()), float((parts * squares).sum()) * mean_weight
     return variance, max(2.0 * variance * variance / fourth, _FEWEST) if fourth > 0.0 else inf
@@ -255,7 +239,10 @@ def moved_variance(
 def slopes_of(
     value: Callable[[HostArray, HostArray], HostArray], sides: tuple[HostArray, HostArray], mean_weight: float
 ) -> tuple[HostArray, HostArray]:
-    """How much a value of both sides (K,) grows with each segment of either, by the row."""
+    """How much a value of both sides (K,) grows with each segment of either, by the row.
+
+    It is seen where a segment has its standard deviation more, and where it has that less.
+    """
     split, amounts = len(sides[0]), np.concatenate(sides)
     held = np.flatnonzero(amounts > 0)
     steps = np.sqrt(amounts[held] * mean_weight)

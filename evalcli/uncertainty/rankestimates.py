@@ -109,7 +109,7 @@ def auroc_estimate(ranking: Ranking, squares: Squares | None = None) -> RankEsti
     squares = Squares.of(ranking) if squares is None else squares
     certified = auroc(ranking)
     sides = zip((ranking.pos, ranking.neg), placements(ranking), squares, strict=True)
-    pos, neg = _towards(_exponential(certified.value), [_side(*side, certified.value) for side in sides])
+    pos, neg = _towards(exponential(certified.value), [_side(*side, certified.value) for side in sides])
     if not 0.0 < certified.value < 1.0:  # in a mean with others it must not count as certain
         reach = newcombe(1.0, pos.rows, neg.rows, _USUAL)
         half = ((1.0 - reach.low) / _USUAL) ** 2 / 2.0
@@ -123,7 +123,7 @@ def placements(ranking: Ranking) -> tuple[HostArray, HostArray]:
     return 1.0 - (fp - ranking.neg / 2.0) / ranking.negatives, (tp - ranking.pos / 2.0) / ranking.positives
 
 
-def _exponential(value: float) -> float:
+def exponential(value: float) -> float:
     """The variance of one row's share where scores of both sides are exponential, of the side where it is larger."""
     area = max(value, 1.0 - value)
     return 2.0 * area * area / (1.0 + area) - area * area
@@ -134,7 +134,7 @@ def _side(amounts: HostArray, shares: HostArray, square: float, mean: float) -> 
     total = float(amounts.sum())
     rows = _rows(total, square)
     variance = dot(amounts, (shares - mean) ** 2) / total * _spared(rows)
-    telling = min(_telling(amounts, 1.0 - shares), _telling(amounts, shares)) * rows / total
+    telling = min(telling_rows(amounts, 1.0 - shares), telling_rows(amounts, shares)) * rows / total
     return Side(variance / rows, rows), telling
 
 
@@ -161,7 +161,7 @@ def _spared(rows: float) -> float:
     return rows / (rows - 1.0) if rows > 1.0 else 1.0
 
 
-def _telling(amounts: HostArray, losses: HostArray) -> float:
+def telling_rows(amounts: HostArray, losses: HostArray) -> float:
     """How many rows a sum of losses rests on: ``(Σ loss)² / Σ loss²``."""
     squares = dot(amounts, losses * losses)
     return dot(amounts, losses) ** 2 / squares if squares > 0.0 else 0.0
@@ -180,7 +180,7 @@ def average_precision_estimate(ranking: Ranking, squares: Squares | None = None)
     rows, others = _rows(total, squares.pos), _rows(ranking.negatives, squares.neg)
     found = _jackknife(ranking, squares)
     mean, variance = found.mean, found.pos + found.neg
-    telling = _telling(ranking.pos, _shares(ranking.alarms, ranking.found + ranking.alarms)) * rows / total
+    telling = telling_rows(ranking.pos, _shares(ranking.alarms, ranking.found + ranking.alarms)) * rows / total
     grown = (telling * variance + _SHARE * max(variance, mean * (1.0 - mean) / rows)) / (telling + _SHARE)
     pos_part = found.pos / variance if variance > 0.0 else 1.0
     if not variance > 0.0:

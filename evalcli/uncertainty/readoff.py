@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalcli.uncertainty.curves import curve_interval
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.operating import POINTS, operating_interval
+from evalcli.uncertainty.partial import partial_interval
 
 if TYPE_CHECKING:
     from evalcli.metrics.roc import Certified, Ranking
@@ -28,7 +28,7 @@ def read_off_interval(
     """
     if base == "ks":
         return distance_interval(ranking, confidence, mean_weight, drawn=drawn)
+    [argument] = arguments
     if base in POINTS:
-        [argument] = arguments
         return operating_interval(base, exact, ranking, confidence, argument, mean_weight)
-    return curve_interval(base, exact, ranking, confidence, *arguments, mean_weight=mean_weight, drawn=drawn)
+    return partial_interval(exact, ranking, confidence, argument, mean_weight)

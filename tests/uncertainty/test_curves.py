@@ -1,14 +1,17 @@
 """What is read off a curve: formulas of many replicates against those of one, and the shape of their intervals."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
 from evalcli.metrics import roc, selective
 from evalcli.metrics.confidence import ConfidenceGroups
 from evalcli.metrics.roc import Ranking
-from evalcli.uncertainty.curves import _moved, by_logarithm, curve_interval, joined, most_excess, selective_interval
+from evalcli.uncertainty.curves import _moved, by_logarithm, joined, most_excess, selective_interval
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.intervals import Confidence
+from evalcli.uncertainty.partial import partial_interval
 from evalcli.uncertainty.paths import FORMULAS, Paths
 
 CONFIDENCE = Confidence(resamples=500)
@@ -76,17 +79,6 @@ def test_joined_segments_keep_all_rows_and_are_narrow_at_both_ends():
     assert 1000 < both.max() < 1300
 
 
-@pytest.mark.parametrize("rows", [40, 40_000])
-def test_as_many_resamples_are_drawn_as_were_asked_for(rows, monkeypatch):
-    drawn = []
-    monkeypatch.setitem(FORMULAS, "auroc_fpr", lambda paths, _: drawn.append(len(paths.pos)) or paths.pos[:, 0])
-    rng = np.random.default_rng(1)
-    pos = rng.integers(0, 2, rows)
-    ranking = ranking_of(pos, 1 - pos)
-    curve_interval("auroc_fpr", roc.partial_auroc(ranking), ranking, Confidence(resamples=1500), 0.1)
-    assert sum(drawn[1:]) == 1500  # the first is of the rows themselves
-
-
 KINDS = {
     "mixed": sides_of(3, (1, 40)),
     "perfect": (np.array([[5.0, 0.0]]), np.array([[0.0, 5.0]])),
@@ -104,7 +96,7 @@ def test_intervals_hold_their_value_inside_the_range_and_have_a_width(kind):
     groups = ConfidenceGroups(-np.arange(len(pos)), -np.arange(len(pos)), pos, neg)
     found = {"ks": (roc.ks(ranking).value, distance_interval(ranking, CONFIDENCE))}
     exact = roc.partial_auroc(ranking, 0.1)
-    found["auroc_fpr"] = exact.value, curve_interval("auroc_fpr", exact, ranking, CONFIDENCE, 0.1)
+    found["auroc_fpr"] = exact.value, partial_interval(exact, ranking, CONFIDENCE, 0.1)
     for name, arguments in SELECTIVE.items():
         exact = getattr(selective, name)(groups, *arguments)
         found[name] = exact.value, selective_interval(name, exact, groups, CONFIDENCE, *arguments)
@@ -134,25 +126,47 @@ def test_equal_weights_are_rows():
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.5])
-def test_areas_of_slices_are_as_sure_as_those_of_all_rows(weight: float) -> None:
-    """The delta method, which draws nothing, and a tenth of the replicates of a distance: the same width and place."""
+def test_distances_of_slices_are_as_sure_as_those_of_all_rows(weight: float) -> None:
+    """A tenth of the replicates: the same width and place."""
     rng = np.random.default_rng(3)
     pos, neg = rng.binomial(2, np.linspace(0.9, 0.05, 900)), rng.binomial(3, np.linspace(0.2, 0.9, 900))
     ranking = ranking_of(pos * weight, neg * weight)
-    exact = roc.partial_auroc(ranking, 0.1)
-    both = [
-        (
-            curve_interval("auroc_fpr", exact, ranking, CONFIDENCE, 0.1, mean_weight=weight, drawn=drawn),
-            distance_interval(ranking, CONFIDENCE, weight, drawn=drawn),
-        )
-        for drawn in (True, False)
-    ]
-    for slow, quick in zip(*both, strict=True):
-        assert slow is not None
-        assert quick is not None
-        assert abs(quick.low - slow.low) < 0.2 * slow.width
-        assert abs(quick.high - slow.high) < 0.2 * slow.width
-    assert [one.method for one in both[1] if one] == ["delta", "influence"]
+    slow, quick = (distance_interval(ranking, CONFIDENCE, weight, drawn=drawn) for drawn in (True, False))
+    assert slow is not None
+    assert quick is not None
+    assert abs(quick.low - slow.low) < 0.2 * slow.width
+    assert abs(quick.high - slow.high) < 0.2 * slow.width
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_a_partial_area_is_as_sure_as_resampled_rows_say(weight: float) -> None:
+    rng = np.random.default_rng(3)
+    pos, neg = rng.binomial(2, np.linspace(0.9, 0.05, 900)), rng.binomial(3, np.linspace(0.2, 0.9, 900))
+    found = partial_interval(
+        roc.partial_auroc(ranking_of(pos * weight, neg * weight), 0.1),
+        ranking_of(pos * weight, neg * weight),
+        CONFIDENCE,
+        0.1,
+        mean_weight=weight,
+    )
+    assert found is not None
+    drawn = [roc.partial_auroc(ranking_of(rng.poisson(pos), rng.poisson(neg)), 0.1).value for _ in range(400)]
+    assert found.width == pytest.approx(3.92 * np.std(drawn), rel=0.1)
+    assert found.method == "delta"
+
+
+def test_a_partial_area_of_few_positives_is_held_as_often_as_is_promised():
+    """Fifteen positives among 500 rows, two and a half standard deviations ahead: a bootstrap held it in 177 of 200."""
+    rng, held = np.random.default_rng(6), 0
+    rates = (np.arange(100_000) + 0.5) / 500_000
+    area = 0.2 * np.mean([NormalDist().cdf(2.5 + NormalDist().inv_cdf(rate)) for rate in rates.tolist()])
+    truth = 0.5 * (1.0 + (area - 0.02) / (0.2 - 0.02))
+    for _ in range(200):
+        scores, target = np.concatenate([rng.normal(2.5, 1, 15), rng.normal(0, 1, 485)]), np.repeat([1, 0], [15, 485])
+        order = np.argsort(-scores)
+        ranking = ranking_of(target[order], 1 - target[order])
+        held += truth in partial_interval(roc.partial_auroc(ranking, 0.2), ranking, CONFIDENCE, 0.2)
+    assert held >= 183
 
 
 @pytest.mark.parametrize(("accuracy", "coverage"), [(0.9, 0.1), (0.9, 0.8)])
