@@ -23,7 +23,13 @@ TWO_MAXIMA = "the interval of each model holds what its maximum may have gained"
 
 CAREFUL = {
     **dict.fromkeys(("ECE 0, ", "Brier reliability 0, "), ONE_END),
-    **dict.fromkeys(("risk–coverage area, z = 2, 100 rows", "log loss of few wrong rows"), FEW_WRONG),
+    **dict.fromkeys(
+        (
+            *("risk–coverage area, z = 2, 100 rows", "risk–coverage excess, z = 1.5, 100 rows"),
+            "log loss of few wrong rows",
+        ),
+        FEW_WRONG,
+    ),
     "difference of log loss of few wrong rows": FEW_WRONG,
     **dict.fromkeys(("AUROC 0.96, 25 + 975 rows", "AUROC 0.993, 100 + 1,900 rows", "Spearman, good, "), IN_ORDER),
     **dict.fromkeys(("multilabel LRAP", "multilabel macro recall, rare labels"), IN_ORDER),

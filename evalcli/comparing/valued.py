@@ -25,6 +25,7 @@ from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.influences import has_terms, terms, usual_size
 from evalcli.comparing.roots import SUMS, JointMoments, Roots
+from evalcli.comparing.scales import SCALED, reaching
 from evalcli.comparing.values import in_common
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 _MOMENTS = StateKey("Moments")
 MOMENTS = 9
 """Sums that ``moments_of`` reads."""
+_PRODUCTS = 3
+"""Sums that ``products`` gives."""
 _LEAST_ROWS = {"pearson": 100}
 """With fewer, intervals that promised 95 % held the difference of correlations in 86 to 91 %; others need two rows."""
 _ROUNDING = 1e-13
@@ -76,7 +79,9 @@ class Contrast(NamedTuple):
         """How many sums it takes."""
         if self.ordered is not None:
             return orders.SUMS
-        return MOMENTS if self.output is None else SUMS
+        if self.output is not None:
+            return SUMS
+        return MOMENTS + 1 + (_PRODUCTS if self.name.base in SCALED else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +146,13 @@ class ValueDifferences:
             if max(first, second) > 0.0 and _scatters(roots.at(0.0), 0.0):
                 return roots.difference(self.confidence)
             return difference_of(first, second, roots.joint.along(0.0, 0.0), one.scale, self.confidence)
-        moments = [moments_of(each) for each in sums]
+        moments = [moments_of(each)._replace(fourth=each[MOMENTS]) for each in sums]
         if one.name.base == "bias":
             return difference_of_sizes(first, second, (moments[0], moments[1]), one.scale, self.confidence)
-        return difference_of(first, second, moments[0], one.scale, self.confidence)
+        found = difference_of(first, second, moments[0], one.scale, self.confidence)
+        if one.name.base not in SCALED:
+            return found
+        return reaching(one.name.base, found, sums[0][MOMENTS + 1 :], moments[0], one.scale, self.confidence)
 
     @property
     def total_weight(self) -> float:
@@ -314,7 +322,12 @@ class _ContrastPass(Apart):
         if one.output is None:
             mine, base = (self._terms(known, one.name, i, values) for i in (one.other, self.reference))
             off = (mine + one.sign * base - one.value) / one.scale
-            return powers(off, weight), off
+            every = [powers(off, weight), _fourth(off, weight)[None]]
+            if one.name.base in SCALED:
+                both = ((mine, one.other), (base, self.reference))
+                alone = [self._off(one, terms, place, weight) for terms, place in both]
+                every.append(products(*alone))
+            return np.concatenate(every), off
         squares, moved = [], np.zeros(values[0].length)
         for sign, place in ((1.0, one.other), (-1.0, self.reference)):
             error = values[place].residual[one.output] / one.scale
@@ -322,6 +335,12 @@ class _ContrastPass(Apart):
             squares.append(error * error - root * root)
             moved += sign * squares[-1] / (2.0 * root) if root > 0.0 else 0.0
         return JointMoments.powers(squares[0] - squares[1], squares[0] + squares[1], weight), moved
+
+    def _off(self, one: Contrast, terms: HostArray, place: int, weight: HostArray | None) -> HostArray:
+        """How far the ``terms`` (N,) of one model lie off its number, times the weights of rows."""
+        value = float(self.results[place].value(one.name).value)
+        off: HostArray = (terms - value) / one.scale
+        return off if weight is None else off * weight
 
     def _terms(
         self, known: dict[tuple[str, int], HostArray], name: MetricName, place: int, values: Sequence[ValueRows]
@@ -378,3 +397,9 @@ def powers(off: HostArray, weight: HostArray | None) -> HostArray:
     weights = [one] * 3 if weight is None else [weight, weight * weight, weight * weight * weight]
     powers = [one, off, off * off, off * off * off]
     return np.stack([weights[power - 1] * powers[k] for power in (1, 2, 3) for k in range(power + 1)])
+
+
+def _fourth(off: HostArray, weight: HostArray | None) -> HostArray:
+    """The fourth powers (N,) of what rows differ by, times those of their weights."""
+    square: HostArray = off * off if weight is None else off * off * weight * weight
+    return square * square

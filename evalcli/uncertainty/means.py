@@ -7,7 +7,8 @@ error ``s`` and the skewness ``γ`` of the mean, ``T(z) = 3/γ·(∛(1 + γ·(z 
 What a state has to keep, all as exact sums: Σv, Σv² and Σv³ of counted rows. With weights, row by row, Σw and Σwv;
 Σw², Σw²v and Σw²v²; Σw³, Σw³v, Σw³v² and Σw³v³.
 
-Source: Hall 1992, On the removal of skewness by transformation.
+Source: Hall 1992, On the removal of skewness by transformation; Satterthwaite 1946, An approximate distribution of
+estimates of variance components.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 WORST_LOSS = 52.0 * log(2.0)
 """``−log`` of the least that float64 resolves below 1: the loss of a row that was thought impossible."""
+_LEAST_FREEDOM = 2.0
 _NORMAL_ROWS = 2.0
 """Rows that normal errors count for: RMSEs of 3 to 20 rows are then held in 91 to 97 %, and of 100 as they are."""
 
@@ -44,6 +46,8 @@ class Moments(NamedTuple):
     first: tuple[float, float]
     second: tuple[float, float, float]
     third: tuple[float, float, float, float]
+    fourth: float | None = None
+    """Σw⁴(v − mean)⁴, where heavy tails are to be allowed for."""
 
     @classmethod
     def counted(cls, rows: float, total: float, squares: float, cubes: float) -> Moments:
@@ -92,6 +96,16 @@ class Moments(NamedTuple):
         return sqrt(square * rows / (rows - 1.0)) / self.first[0]
 
     @property
+    def freedom(self) -> float:
+        """Degrees of freedom of the standard error: fewer where few rows make most of it (Satterthwaite)."""
+        rows, error = self.rows, self.error
+        if self.fourth is None or rows <= 2.0 or not error > 0.0:
+            return rows - 1.0
+        square = (self.first[0] * error) ** 2 * (rows - 1.0) / rows
+        kurtosis = rows * self.fourth / (square * square)
+        return max(min(rows - 1.0, 2.0 * rows / max(kurtosis - 1.0, 2.0)), _LEAST_FREEDOM)
+
+    @property
     def skew(self) -> float:
         """The skewness of the mean, that of a row over √n."""
         error, mean = self.error, self.mean
@@ -118,7 +132,7 @@ def mean_interval(
     """
     mean, error = moments.mean, moments.error
     if error > 0.0 and low < mean < high:
-        critical = t_quantile(1.0 - confidence.tail, moments.rows - 1.0)
+        critical = t_quantile(1.0 - confidence.tail, moments.freedom)
         return hall_interval(mean, error, moments.skew, critical).holding(mean, low, high)
     share = none_of(moments.rows, confidence.critical)
     worst = high if worst is None else worst
@@ -161,7 +175,7 @@ def careful_interval(moments: Moments, confidence: Confidence, low: float, high:
     interval alone would follow.
     """
     found, error = mean_interval(moments, confidence, low, high), moments.error
-    reach = t_quantile(1.0 - confidence.tail, max(moments.rows - 1.0, 1.0)) * error
+    reach = t_quantile(1.0 - confidence.tail, max(moments.freedom, 1.0)) * error
     return found.holding(moments.mean - reach).holding(moments.mean + reach, low, high)
 
 
@@ -172,7 +186,7 @@ def careful_p(moments: Moments, null: float = 0.0) -> float:
         return 1.0 if mean == null else 0.0
     t = (mean - null) / error
     z = t if abs(skew) < 1e-6 else ((1.0 + skew * t / 3.0) ** 3 - 1.0) / skew + skew / 6.0
-    return t_two_sided(min(abs(z), abs(t)), moments.rows - 1.0)
+    return t_two_sided(min(abs(z), abs(t)), moments.freedom)
 
 
 def squared_root(interval: Interval) -> Interval:

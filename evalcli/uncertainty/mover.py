@@ -10,6 +10,7 @@ confidence intervals to compare correlations (on estimates of the same rows).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,28 @@ def mover(
     p = 1.0 if value == 0 or not facing > 0 else two_sided(value / facing)
     interval = Interval(value - below, value + above, "mover")
     return Difference(first, second, interval, p, detectable(max(below, above) / critical, confidence))
+
+
+def farther(found: Difference, one: Interval, other: Interval, together: float, part: float = 1.0) -> Difference:
+    """The difference that was ``found`` with its far end ``part`` of the way to MOVER's, if that lies beyond.
+
+    The end that faces 0 stays, and with it the test. ``one`` and ``other`` are the intervals of the two.
+
+    >>> from evalcli.uncertainty.intervals import Confidence
+    >>> plain = Difference(0.98, 0.92, Interval(-0.003, 0.123, "delong"), 0.06, 0.08)
+    >>> found = farther(plain, Interval(0.91, 0.99, "delong"), Interval(0.78, 0.97, "delong"), 0.3, 0.5)
+    >>> round(found.interval.low, 3), round(found.interval.high, 3)
+    (-0.003, 0.16)
+    """
+    if found.value < 0.0:
+        return farther(found.turned(), other, one, together, part).turned()
+    if found.value == 0.0:
+        return found
+    reach = found.interval.high - found.value
+    far = arm(max(one.high - found.first, 0.0), max(found.second - other.low, 0.0), together)
+    if not far > reach:
+        return found
+    return replace(found, interval=replace(found.interval, high=found.value + reach + part * (far - reach)))
 
 
 def arm(one: float, other: float, together: float) -> float:

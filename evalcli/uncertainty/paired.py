@@ -24,7 +24,7 @@ from evalcli.metrics.exact import ExactSum
 from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
-from evalcli.uncertainty.mover import arm
+from evalcli.uncertainty.mover import farther
 from evalcli.uncertainty.quantiles import t_quantile, t_two_sided, two_sided
 from evalcli.uncertainty.ranks import ranking_interval
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 DRAWN = 4.0
 """Rows of no agreement that a correlation is drawn towards 0 by: the square of two standard errors."""
+_HALF_WAY = 0.5
+"""With it 95 % of areas up to 0.99 and of 10 positives and more are 93 to 97 %; all of the way they are 98 to 99 %."""
 
 
 class PairedInfluence(Metric):
@@ -131,27 +133,14 @@ class TwoRankings(NamedTuple):
         """The same with its far end half way to that of MOVER, if that lies beyond.
 
         Where the better model has few rows out of order, the difference looks small and sure at once, so that the truth
-        lies above more often than below. The end that faces 0 stays, and with it the test. If ``found`` is that of
-        whole clusters, it is as that of so many fewer rows as it is wider than the ``plain`` one.
+        lies above more often than below. If ``found`` is that of whole clusters, it is as that of so many fewer rows as
+        it is wider than the ``plain`` one.
         """
-        if found.value < 0.0:
-            turned = None if plain is None else plain.turned()
-            return self.turned().reaching(found.turned(), confidence, turned).turned()
-        if found.value == 0.0:
-            return found
-        near = found.value - found.interval.low
-        wider = 1.0 if plain is None or not near > 0.0 else near / (plain.value - plain.interval.low)
+        wider = 1.0 if plain is None else found.interval.width / plain.interval.width
         weight = self.mean_weight * wider * wider
         one, other = (ranking_interval(self.base, each, confidence, weight) for each in self.rankings)
-        reach = found.interval.high - found.value
-        far = arm(max(one.high - found.first, 0.0), max(found.second - other.low, 0.0), self.together)
-        end = min(found.value + max(reach, (reach + far) / 2.0), 1.0)
-        return replace(found, interval=replace(found.interval, high=max(end, found.value)))
-
-    def turned(self) -> TwoRankings:
-        """The other way round."""
-        first, second = self.rankings
-        return self._replace(rankings=(second, first))
+        wide = farther(found, one, other, self.together, _HALF_WAY)
+        return replace(wide, interval=wide.interval.holding(wide.value, -1.0, 1.0))
 
 
 def mean_difference(first: float, second: float, moments: Moments, confidence: Confidence, span: float) -> Difference:

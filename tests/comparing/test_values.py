@@ -368,3 +368,32 @@ def test_beside_a_model_that_is_nearly_always_right_the_rmse_of_the_other_is_no_
     alone = evalcli.evaluate(far, target, task="regression").data.metrics["rmse"]
     assert found.high - found.value == pytest.approx(alone.high - alone.value, rel=0.15)
     assert found.value - found.low == pytest.approx(alone.value - alone.low, rel=0.15)
+
+
+@pytest.mark.parametrize("name", ["r2", "pearson"])
+def test_differences_beside_a_target_with_a_heavy_tail_are_held_as_often_as_they_can_be(name):
+    """Errors are a share of a log-normal target: a few rows make most of either number."""
+
+    def drawn(rng, rows):
+        target = np.exp(rng.normal(0.0, 1.2, rows))
+        shared, *own = rng.normal(size=(3, rows)) * np.sqrt(0.5) * target
+        return target, *(target + share * (shared + one) for share, one in zip((0.4, 0.25), own, strict=True))
+
+    truth, rng, held = (
+        difference_of_values(name, *drawn(np.random.default_rng(1), 2_000_000)),
+        np.random.default_rng(2),
+        0,
+    )
+    for _ in range(100):
+        target, first, second = drawn(rng, 200)
+        told = evalcli.compare(first, second, target=target, task="regression", metrics=[name], workers=1)
+        found = told.data.metric(name).differences[1]
+        held += found.low <= truth <= found.high
+    assert held >= 85  # 75 to 80 with Student's quantile of all rows and a symmetric interval
+
+
+def difference_of_values(name, target, first, second):
+    """How much the second model is better, from the definition."""
+    if name == "pearson":
+        return np.corrcoef(second, target)[0, 1] - np.corrcoef(first, target)[0, 1]
+    return (np.mean((first - target) ** 2) - np.mean((second - target) ** 2)) / target.var()

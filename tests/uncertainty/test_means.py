@@ -1,6 +1,7 @@
 """Means of rows, ratios of means, and calibration errors from bins."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -290,3 +291,19 @@ def test_a_mean_confidence_near_one_is_no_less_sure_than_as_many_shares(doubt, r
     found = confidence_interval(BinTable(n, total, n, edges[:-1], edges[1:]), CONFIDENCE)
     share = wilson(sure.sum(), rows, Z)
     assert share.low * (1 - 1e-12) <= found.low < sure.mean() < found.high <= share.high * (1 + 1e-12)
+
+
+def test_rows_of_a_heavy_tail_tell_as_much_of_their_scatter_as_fewer_normal_ones():
+    values = np.random.default_rng(0).standard_t(3, 300)
+    plain, off = Moments.of(values), values - values.mean()
+    kurtosis = np.mean(off**4) / np.mean(off**2) ** 2
+    tailed = plain._replace(fourth=float((off**4).sum()))
+    assert (plain.freedom, tailed.freedom) == (299.0, pytest.approx(600.0 / (kurtosis - 1.0)))
+    assert tailed.freedom < 150.0
+    for interval in (partial(careful_interval, low=-9.0, high=9.0), mean_interval):
+        assert interval(tailed, CONFIDENCE).width > interval(plain, CONFIDENCE).width
+    assert careful_p(tailed, 0.5) > careful_p(plain, 0.5)
+    weighed = Moments.of(values, np.full(300, 2.5))._replace(fourth=float((off**4).sum() * 2.5**4))
+    assert weighed.freedom == pytest.approx(tailed.freedom)
+    even = np.tile([-1.0, 1.0], 50)
+    assert Moments.of(even)._replace(fourth=100.0).freedom == 99.0
