@@ -1,22 +1,22 @@
-"""How far differences of R² and of correlations reach: on the scale on which either number is nearly normal.
+"""How far differences of R² and of correlations reach, from the scale on which either number is nearly normal.
 
 Where a few rows make most of the spread, a better model looks better by little and surely so at once, and the truth
-lies above. So the end of the interval that does not face 0 is, if that lies beyond, where the intervals of both models
-would put it (MOVER): each on the scale of the logarithm of ``1 − R²``, or of Fisher's transform, from the same
-influences of rows. The end that faces 0 is that of the test.
+lies above. On the scale of the logarithm of ``1 − R²``, or of Fisher's transform, the better number may gain less, and
+the worse one lose more, than the same influences of rows say where both are taken to be normal. By as much as both
+together reach farther, so does the end of their difference that does not face 0. The end that faces 0 is that of the
+test.
 
-Source: Fisher 1921, On the probable error of a coefficient of correlation; Zou 2007, Toward using confidence intervals
-to compare correlations.
+Source: Fisher 1921, On the probable error of a coefficient of correlation; Zou and Donner 2008, Construction of
+confidence limits about effect measures: a general approach.
 """
 
 from __future__ import annotations
 
-from math import atanh, exp, inf, log, sqrt, tanh
+from dataclasses import replace
+from math import atanh, exp, hypot, inf, log, sqrt, tanh
 from typing import TYPE_CHECKING
 
 from evalcli.uncertainty.intervals import Interval
-from evalcli.uncertainty.mover import farther
-from evalcli.uncertainty.paired import correlation_of
 from evalcli.uncertainty.quantiles import t_quantile
 
 if TYPE_CHECKING:
@@ -33,20 +33,23 @@ _FAR = 700.0
 
 
 def reaching(
-    base: str, found: Difference, products: Sequence[float], moments: Moments, scale: float, confidence: Confidence
+    base: str, found: Difference, squares: Sequence[float], moments: Moments, scale: float, confidence: Confidence
 ) -> Difference:
-    """The difference that was ``found`` from ``moments``, with its far end where the numbers of both models put it.
+    """The difference that was ``found`` from ``moments``, with its far end as much farther as those of both numbers.
 
-    ``products`` are the sums of the squares of what rows do to either and, in the middle, of their product.
+    ``squares`` are the sums of those of what rows do to either.
     """
-    rows = moments.rows
-    if not (moments.error > 0.0 and rows > 2.0):
+    rows, value = moments.rows, found.value
+    if not (moments.error > 0.0 and rows > 2.0 and value != 0.0):
         return found
-    unit = scale * sqrt(rows / (rows - 1.0)) / moments.first[0]
     critical = t_quantile(1.0 - confidence.tail, moments.freedom)
-    one = _interval(base, found.first, critical * unit * sqrt(products[0]))
-    other = _interval(base, found.second, critical * unit * sqrt(products[2]))
-    return farther(found, one, other, correlation_of(products, 1.0, 0.0))
+    unit = critical * scale * sqrt(rows / (rows - 1.0)) / moments.first[0]
+    own = [unit * sqrt(max(square, 0.0)) for square in squares]
+    numbers = (found.first, found.second) if value > 0.0 else (found.second, found.first)
+    better, worse = (_interval(base, *each) for each in zip(numbers, own[:: 1 if value > 0.0 else -1], strict=True))
+    times = hypot(better.high - numbers[0], numbers[1] - worse.low) / hypot(*own)
+    reach = max(times, 1.0) * critical * scale * moments.error
+    return replace(found, interval=found.interval.holding(value + reach if value > 0.0 else value - reach))
 
 
 def _interval(base: str, value: float, reach: float) -> Interval:

@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 _MOMENTS = StateKey("Moments")
 MOMENTS = 9
 """Sums that ``moments_of`` reads."""
-_PRODUCTS = 3
-"""Sums that ``products`` gives."""
 _LEAST_ROWS = {"pearson": 100}
 """With fewer, intervals that promised 95 % held the difference of correlations in 86 to 91 %; others need two rows."""
 _ROUNDING = 1e-13
@@ -81,7 +79,7 @@ class Contrast(NamedTuple):
             return orders.SUMS
         if self.output is not None:
             return SUMS
-        return MOMENTS + 1 + (_PRODUCTS if self.name.base in SCALED else 0)
+        return MOMENTS + (3 if self.name.base in SCALED else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +324,7 @@ class _ContrastPass(Apart):
             if one.name.base in SCALED:
                 both = ((mine, one.other), (base, self.reference))
                 alone = [self._off(one, terms, place, weight) for terms, place in both]
-                every.append(products(*alone))
+                every.append(np.stack([each * each for each in alone]))
             return np.concatenate(every), off
         squares, moved = [], np.zeros(values[0].length)
         for sign, place in ((1.0, one.other), (-1.0, self.reference)):

@@ -389,7 +389,7 @@ def test_differences_beside_a_target_with_a_heavy_tail_are_held_as_often_as_they
         told = evalcli.compare(first, second, target=target, task="regression", metrics=[name], workers=1)
         found = told.data.metric(name).differences[1]
         held += found.low <= truth <= found.high
-    assert held >= 85  # 75 to 80 with Student's quantile of all rows and a symmetric interval
+    assert held >= 82  # 72 and 75 with Student's quantile of all rows and a symmetric interval
 
 
 def difference_of_values(name, target, first, second):
