@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmarks.simulated.cases import CASES, GATES, PAIRS, SMALL
+from benchmarks.simulated.cases import CASES, GATES, SMALL
+from benchmarks.simulated.paircases import PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -51,9 +51,9 @@ class Interval:
 
     def spanning(self, certain: tuple[float, float] | None) -> Interval:
         """Stretched over all that a value may be for sure, where memory allowed no exact one."""
-        return (
-            self if certain is None else replace(self, low=min(self.low, certain[0]), high=max(self.high, certain[1]))
-        )
+        if certain is None:
+            return self
+        return replace(self, low=min(self.low, certain[0]), high=max(self.high, certain[1]))
 
     def with_width(self) -> Interval:
         """As wide as float64 can tell, where it was narrower."""

@@ -16,7 +16,8 @@ from benchmarks import coverage
 from benchmarks.coverage import LEAST, REJECTED, WRONG, Row, chance, cover, judge, kept, reject
 from benchmarks.simulated import Case, PairCase
 from benchmarks.simulated.careful import CAREFUL
-from benchmarks.simulated.cases import CASES, GATES, PAIRS, SMALL
+from benchmarks.simulated.cases import CASES, GATES, SMALL
+from benchmarks.simulated.paircases import PAIRS
 from evalcli.uncertainty.intervals import Interval
 
 SETS = 200
