@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -69,6 +70,37 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         code = call([str(arg) for arg in args])
         out, err = capsys.readouterr()
         return Result(out, err, int(code))
+
+    return called
+
+
+@pytest.fixture
+def counted(run: Callable[..., Result]) -> Callable[..., dict[str, Any]]:
+    """The JSON of a report that must come, with its matrix as ``{(target, prediction): count}``."""
+
+    def called(*args: object) -> dict[str, Any]:
+        result = run("report", *args, "-f", "json")
+        assert result.code == 0, result.stderr
+        data: dict[str, Any] = json.loads(result.stdout)
+        names = data["classes"]
+        matrix = data["confusion"]["matrix"]
+        cells = {(names[t], names[p]): n for t, row in enumerate(matrix) for p, n in enumerate(row) if n}
+        return data | {"cells": cells}
+
+    return called
+
+
+@pytest.fixture
+def refused(run: Callable[..., Result]) -> Callable[..., str]:
+    """The one line of a report that must not come."""
+
+    def called(*args: object, kind: str = "E3") -> str:
+        result = run("report", *args)
+        assert (result.code, result.stdout) == (2, ""), result
+        assert result.stderr.endswith(f"[{kind}]\n")
+        assert result.stderr.count("\n") == 1
+        assert result.stderr[:-1].isprintable()
+        return str(result.stderr)
 
     return called
 
