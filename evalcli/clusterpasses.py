@@ -5,14 +5,13 @@ Nothing that is reported as a value is read from here.
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self
 
 import numpy as np
 
 from evalcli.clustergroups import GROUPS, ClusterGroups, ClusterSizes, Sizes, fits
 from evalcli.errors import InputError
-from evalcli.slicepasses import BySlice, P, Rows, apart, by_name, places_among
+from evalcli.slicepasses import BySlice, P, Rows, apart, by_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -144,9 +143,7 @@ class SlicedClusters(BySlice[ClusterPasses[P]]):
 
         Raises: ``ValueError`` where ``other`` lacks a value, or counts otherwise.
         """
-        places, found = places_among(self.slicer, other.slicer), copy.copy(other)
-        found._slices = {places[code]: one.under(other._fresh()) for code, one in self._slices.items()}
-        return found
+        return self._among(other, lambda one: one.under(other._fresh()))
 
 
 def saved_clusters(

@@ -302,6 +302,15 @@ class BySlice(ABC, Generic[K]):
             check_slice(code, self.slicer)
             self._load(self._at(code), saved)
 
+    def _among(self, other: Self, under: Callable[[K], K]) -> Self:
+        """The same slices by their places among the values of ``other``, each as it is ``under`` what counts there.
+
+        Raises: ``ValueError`` where ``other`` lacks a value.
+        """
+        places, found = places_among(self.slicer, other.slicer), copy.copy(other)
+        found._slices = {places[code]: under(one) for code, one in self._slices.items()}
+        return found
+
     @staticmethod
     @abstractmethod
     def _load(one: K, saved: Mapping[str, Array]) -> None:
@@ -346,9 +355,7 @@ class SlicePasses(BySlice[P]):
 
         Raises: ``ValueError`` where ``other`` lacks a value.
         """
-        places, found = places_among(self.slicer, other.slicer), copy.copy(other)
-        found._slices = {places[code]: one.under(other._fresh()) for code, one in self._slices.items()}
-        return found
+        return self._among(other, lambda one: one.under(other._fresh()))
 
     def passes(self) -> dict[int, P]:
         """The pass of every slice that has rows, by code."""

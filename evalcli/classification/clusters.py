@@ -30,7 +30,6 @@ from evalcli.slicepasses import (
     BySlice,
     by_name,
     inside,
-    places_among,
     runs,
     share_of,
     within,
@@ -273,6 +272,4 @@ class SlicedClusters(BySlice[ClusterStates]):
 
         Raises: ``ValueError`` where ``other`` lacks a value, or counts otherwise.
         """
-        places, found = places_among(self.slicer, other.slicer), copy.copy(other)
-        found._slices = {places[code]: one.under(other._fresh(), index) for code, one in self._slices.items()}
-        return found
+        return self._among(other, lambda one: one.under(other._fresh(), index))

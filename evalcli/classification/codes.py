@@ -8,12 +8,13 @@ import numpy as np
 
 from evalcli.classification.prepare import Codes, Prepare
 from evalcli.errors import InputError
+from evalcli.metrics.arrays import column_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalcli.layout import Layout
-    from evalcli.sources.base import Array, Field, Source
+    from evalcli.sources.base import Field, Source
     from evalcli.task import Choices
 
 LARGEST_VALUE = 2**24
@@ -41,7 +42,7 @@ def make_prepare(
         if target.columns is not None and {*target.columns} == {*names}:
             target_codes = Codes(0, np.array([names.index(name) for name in target.columns], np.int64))
     pred_codes = _codes(preds, names, declared, target) if layout.preds == "labels" else None
-    order = _column_order(preds, names) if layout.preds == "columns" else None
+    order = column_order(preds.columns, names) if layout.preds == "columns" else None
     return Prepare(layout, choices, preds, target, classes, target_codes, pred_codes, order, device)
 
 
@@ -54,14 +55,6 @@ def _places(names: Sequence[str]) -> Codes | None:
     """The place in a one-hot row is the place of the class, unless the classes are named 0, 1, … in another order."""
     numbers = [int(name) for name in names if _is_number(name)]
     return _by_value(numbers) if sorted(numbers) == list(range(len(names))) else None
-
-
-def _column_order(preds: Field, names: Sequence[str]) -> Array | None:
-    """Where each class lies among named columns; names that the columns do not have are new ones, column by column."""
-    columns = preds.columns
-    if columns is None or columns == tuple(names) or {*columns} != {*names}:
-        return None
-    return np.array([columns.index(name) for name in names], np.int64)
 
 
 def _codes(side: Field, names: Sequence[str], declared: bool, other: Field | None) -> Codes | None:

@@ -176,3 +176,12 @@ def count_cells(cells: Array, size: int, repeats: Array | None = None) -> Array:
             return cells.histc(bins=size, min=0, max=size)
     ones = cells.new_ones(()).expand(cells.shape) if repeats is None else repeats
     return cells.new_zeros(size).scatter_add_(0, cells, ones)
+
+
+def column_order(columns: Sequence[str] | None, names: Sequence[str]) -> HostArray | None:
+    """Where each of ``names`` lies among named columns; ``None`` where it lies in place, or where columns lack one."""
+    import numpy as np
+
+    if columns is None or tuple(columns) == tuple(names) or {*columns} != {*names}:
+        return None
+    return np.array([columns.index(name) for name in names], np.int64)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.metrics.arrays import columns, joined, to_device
+from evalcli.metrics.arrays import column_order, columns, joined, to_device
 from evalcli.metrics.label_ranks import ScoreCells
 from evalcli.metrics.multilabel import LabelCells
 from evalcli.multilabel.rows import LEFT_OUT, Rows
@@ -118,19 +118,13 @@ def make_prepare(
     layout: Layout, choices: Choices, preds: Field, target: Field, labels: Sequence[str], device: str | None = None
 ) -> Prepare:
     """How batches of these sides become cells of ``labels``: columns that are named are found by name."""
-    pred_order, target_order = (_order(side.columns, labels) for side in (preds, target))
+    pred_order, target_order = (column_order(side.columns, labels) for side in (preds, target))
     prepare = Prepare(layout, choices, preds, target, tuple(labels), pred_order, target_order)
     if device is None:
         return prepare
     import torch
 
     return prepare._replace(device=torch.device(device))
-
-
-def _order(columns: Sequence[str] | None, labels: Sequence[str]) -> Array | None:
-    if columns is None or tuple(columns) == tuple(labels) or {*columns} != {*labels}:
-        return None
-    return np.array([columns.index(label) for label in labels], np.int64)
 
 
 class _Predicted(Rows):
