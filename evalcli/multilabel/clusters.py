@@ -18,6 +18,7 @@ import numpy as np
 
 from evalcli.metrics.registry import class_index, parse
 from evalcli.multilabel.intervals import Intervals, bound, tables
+from evalcli.multilabel.loss_intervals import LOSSES
 from evalcli.uncertainty import bins
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusterbins import spread_of
@@ -26,6 +27,7 @@ from evalcli.uncertainty.counted import covariance_of
 from evalcli.uncertainty.groups import RankedSums, ranking_sums
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.proportions import SHARES
+from evalcli.uncertainty.ranks import RANKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.groups import Groups
     from evalcli.uncertainty.intervals import Confidence
 
-_RANKS = frozenset({"auroc", "average_precision"})
-_LOSSES = frozenset({"log_loss", "brier"})
 _BOUND = " (bound)"
 _SUBSET = parse("subset_accuracy")
 
@@ -96,7 +96,7 @@ class ClusterIntervals(Intervals):
             return self._of_curves(name, value)
         if name.base == "ece":
             return self._of_gaps(self._place(name))
-        if name.base in _RANKS and name.average != "micro":
+        if name.base in RANKS and name.average != "micro":
             return self._of_mean_ranks(name, value)
         plain = super()._found(name, value)
         sums = None if plain is None else self._sums(name, value)
@@ -104,7 +104,7 @@ class ClusterIntervals(Intervals):
             return None
         if name.average in {"macro", "weighted"} and not name.entry.needs_scores:
             return self._of_mean_counts(name, value, sums)
-        unseen = self._unseen(name.base, self._place(name)) if name.base in _LOSSES else 0.0
+        unseen = self._unseen(name.base, self._place(name)) if name.base in LOSSES else 0.0
         return self._of_clusters(plain, value, sums, lambda fewer: fewer._found(name, value), unseen)
 
     def _unseen(self, base: str, place: int | None) -> float:
@@ -124,12 +124,12 @@ class ClusterIntervals(Intervals):
 
     def _is_read_off(self, name: MetricName) -> bool:
         """Whether a metric is read off the curve of a label, or is of the ranks of one label."""
-        return name.entry.state == "KeyTable" and (name.base not in _RANKS or self._place(name) is not None)
+        return name.entry.state == "KeyTable" and (name.base not in RANKS or self._place(name) is not None)
 
     def _of_curve(self, name: MetricName, place: int) -> Interval | None:
         """What is read off the curve of one label, of as many rows as tell what the clusters tell."""
         assert self._scored is not None
-        if name.base in _RANKS:
+        if name.base in RANKS:
             times, confidence = self._groups.fewer_ranked(self._of_ranking(name, place))
             return self._rank(name.base, place, self._mean_weight * times, confidence)
         fewer = self._of_rows(*self._groups.fewer_seen(self._of_ranking(name, place)))
@@ -182,7 +182,7 @@ class ClusterIntervals(Intervals):
         return Interval(low, high, found.method.removesuffix(_BOUND))
 
     def _of_labels(self, base: str, values: Sequence[Value]) -> Sequence[Interval | None]:
-        if base in _RANKS:
+        if base in RANKS:
             return self._of_ranks(base, values)
         if base == "ece":
             return [None if one.value is None else self._of_gaps(place) for place, one in enumerate(values)]
@@ -193,7 +193,7 @@ class ClusterIntervals(Intervals):
             if one is None or sums is None or value.value is None:
                 found.append(None)
             else:
-                unseen = self._unseen(base, place) if base in _LOSSES else 0.0
+                unseen = self._unseen(base, place) if base in LOSSES else 0.0
                 found.append(self._of_clusters(one, value.value, sums, _at(base, values, place), unseen))
         return found
 
@@ -263,7 +263,7 @@ class ClusterIntervals(Intervals):
         """What each group adds (J,); ``None`` where that is undefined."""
         if self._values.is_one:
             return None
-        if name.base not in _RANKS:
+        if name.base not in RANKS:
             return self._groups.sums(value, self._values.without(name))
         assert self._scored is not None
         return self._of_pooled(name, self._scored).sums
@@ -308,7 +308,7 @@ class ClusterIntervals(Intervals):
         """What each group adds to a metric of every label, as ``_sums``."""
         if self._values.is_one:
             return [None] * len(values)
-        if base not in {*SHARES, *_LOSSES}:
+        if base not in {*SHARES, *LOSSES}:
             return [None] * len(values)
         rests = self._values.by_label(base)
         return [

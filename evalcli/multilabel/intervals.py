@@ -14,22 +14,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from math import inf, isinf
+from math import isinf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evalcli.metrics.calibration import BinTable
 from evalcli.metrics.entry import OVER_ROWS
-from evalcli.metrics.label_calibration import cell_losses
 from evalcli.metrics.registry import METRICS, class_index
-from evalcli.multilabel.rank_intervals import RankIntervals
+from evalcli.multilabel.loss_intervals import LOSSES, LossIntervals
 from evalcli.uncertainty import bins, means
 from evalcli.uncertainty.cells import Margins, dot
 from evalcli.uncertainty.curves import worst_together
-from evalcli.uncertainty.intervals import Interval, by_variance, none_of, wilson
+from evalcli.uncertainty.intervals import Interval, by_variance, wilson
 from evalcli.uncertainty.jackknife import bounded_interval
-from evalcli.uncertainty.losses import loss_interval, wrong_loss
 from evalcli.uncertainty.proportions import SHARES, of_margins
 from evalcli.uncertainty.ranks import RANKS
 from evalcli.uncertainty.slopes import RATIOS, ratio_of
@@ -40,7 +38,6 @@ if TYPE_CHECKING:
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
-    from evalcli.metrics.roc import Ranking
     from evalcli.multilabel.values import CountValues, ScoreValues
     from evalcli.report import Value
     from evalcli.uncertainty.intervals import Confidence
@@ -48,17 +45,12 @@ if TYPE_CHECKING:
 
 _ROW_MEANS = {"lrap": "precision", "coverage_error": "coverage", "ranking_loss": "loss"}
 """What of the sums of ``LabelRanks`` each is the mean of."""
-_LOSSES = {"log_loss": "loss", "brier": "brier"}
-"""What of the sums of ``LabelCalibration``."""
-_LARGEST = {"log_loss": inf, "brier": 1.0}
-"""What each can be at most."""
-
 
 _KINDS = Margins(*np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 1]], np.float64))
 """What a row counts for with a label that is rightly said, left out, wrongly said, and rightly not said."""
 
 
-class Intervals(RankIntervals):
+class Intervals(LossIntervals):
     """The intervals of all metrics; what they share is computed once. ``together`` is what ``LabelMoments`` counted."""
 
     def __init__(
@@ -285,7 +277,7 @@ class Intervals(RankIntervals):
             return bins.calibration_interval(scored.sums.bins, self._confidence, self._mean_weight)
         if name.average == "micro":
             return self._pooled(name.base, scored, value) if name.base in RANKS else self._pooled_curve(name, scored)
-        if name.base in _LOSSES and (scored.sums.n == scored.sums.n[0]).all() and scored.sums.n[0] >= self._total:
+        if name.base in LOSSES and (scored.sums.n == scored.sums.n[0]).all() and scored.sums.n[0] >= self._total:
             return self._loss_of_rows(name.base, scored, value)
         labels = self._of_each(name)
         own = scored.by_label(name.entry, *name.arguments).value
@@ -321,7 +313,7 @@ class Intervals(RankIntervals):
     def _each(self, base: str, scored: ScoreValues) -> list[Interval | None]:
         if base == "ece":
             return [*bins.calibration_intervals(scored.sums.bins, self._confidence, self._mean_weight)]
-        if base in {"log_loss", "brier"}:
+        if base in LOSSES:
             values = scored.by_label(METRICS[base]).value
             pairs = zip(scored.rankings, values.tolist(), strict=True)
             return [self._loss(base, ranking, value, scored) for ranking, value in pairs]
@@ -335,53 +327,10 @@ class Intervals(RankIntervals):
         """All rows, or the sum of their weights."""
         return float(self._counted.sets.amount.sum()) * (1.0 - 1e-9)
 
-    def _loss_of_rows(self, base: str, scored: ScoreValues, value: float) -> Interval:
-        """That of a mean over labels that all have every row: also the mean over rows of the means of their cells."""
-        moments = means.Moments.of_sums(
-            (float(scored.sums.n[0]), *scored.sums.powers[_LOSSES[base]]), self._mean_weight
-        )
-        worst = means.WORST_LOSS if base == "log_loss" else None
-        found = means.mean_interval(moments, self._confidence, 0.0, _LARGEST[base], worst)
-        if moments.error > 0.0:
-            unseen = none_of(moments.rows, self._confidence.critical)
-            found = replace(found, high=found.high + unseen * self._wrong(base, None, self._mean_weight, unseen))
-        return replace(found, low=found.low + value - moments.mean, high=found.high + value - moments.mean)
-
-    def _loss(self, base: str, ranking: Ranking, value: float, scored: ScoreValues) -> Interval | None:
-        """That of a mean loss of a label's cells."""
-        terms, counts = _cells(base, ranking, scored)
-        if not len(terms) or not np.isfinite(terms).all() or not np.isfinite(value):
-            return None
-        found = loss_interval(terms, counts, self._confidence, _LARGEST[base], self._mean_weight)
-        mean = dot(terms, counts) / float(counts.sum())
-        return replace(found, low=found.low + value - mean, high=found.high + value - mean)
-
-    def _wrong(self, base: str, place: int | None, one: float, unseen: float) -> float:
-        """What a wrong cell would add to the loss of a row, of one label or of the mean of all, where none was seen.
-
-        As ``wrong_loss`` has it where ``one`` row, or cluster, was wrong, and in an ``unseen`` share of rows a cell.
-        """
-        assert self._scored is not None
-        rankings = self._scored.rankings if place is None else [self._scored.rankings[place]]
-        cells = (_cells(base, ranking, self._scored) for ranking in rankings)
-        terms, counts = (np.concatenate(parts) for parts in zip(*cells, strict=True))
-        labels = len(rankings)
-        return (wrong_loss(terms, counts, _LARGEST[base], one, unseen / labels) or 0.0) / labels
-
     def _over_rows(self, name: MetricName, scored: ScoreValues) -> Interval:
         sums, labels = scored.rank_sums, float(len(scored.labels))
         moments = means.Moments.of_sums(sums.powers[_ROW_MEANS[name.base]], self._mean_weight)
         return means.mean_interval(moments, self._confidence, 0.0, labels if name.base == "coverage_error" else 1.0)
-
-
-def _cells(base: str, ranking: Ranking, scored: ScoreValues) -> tuple[HostArray, HostArray]:
-    """The losses of a label's cells, and how often each occurs: of each score with the label and without it."""
-    sides = [np.asarray(amounts, np.float64) for amounts in (ranking.pos, ranking.neg)]
-    held = [np.flatnonzero(amounts > 0) for amounts in sides]
-    scores = np.concatenate([ranking.score[places] for places in held])
-    loss, brier, _, _ = cell_losses(scores, np.arange(len(scores)) < len(held[0]), scored.form)
-    counts = np.concatenate([amounts[places] for amounts, places in zip(sides, held, strict=True)])
-    return loss if base == "log_loss" else brier, counts
 
 
 def tables(table: BinTable) -> list[BinTable]:
