@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.sources.base import Note
 from evalcli.task import logit
 
 if TYPE_CHECKING:
@@ -81,14 +82,25 @@ def one_sided(preds: Field, evidence: Evidence) -> EvalError | None:
 
 
 def named_probs(preds: Field, evidence: Evidence) -> EvalError | None:
-    """What is called a probability should be one."""
-    if "prob" not in preds.name.lower():
+    """What is called a probability should be one; so should ``p_CLASS``, where nothing below 0 says otherwise."""
+    name = preds.name.lower()
+    if "prob" not in name and not (name.startswith("p_") and evidence.doubtful):
         return None
     return InputError(
         f"{preds.name!r} holds values from {evidence.pred_low:.8g} to {evidence.pred_high:.8g}, no probabilities",
         fix="mend them, or say --scores logits",
         path=preds.path,
     )
+
+
+def never_negative(scores: str, choices: Choices, evidence: Evidence) -> tuple[Note, ...]:
+    """Score columns that were taken for logits, though none is below 0: percentages and votes look the same."""
+    if scores != "logits" or choices.scores is not None or not evidence.doubtful:
+        return ()
+    ends = f"{evidence.pred_low:.4g} to {evidence.pred_high:.4g}"
+    text = f"scores from {ends} are taken as logits, though none is below 0"
+    fix = "divide percentages and votes by their sum, and save that; if these are logits, say --scores logits"
+    return (Note("never-negative", text, fix, "warning"),)
 
 
 def no_probabilities(preds: Field, evidence: Evidence) -> EvalError:

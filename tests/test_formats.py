@@ -175,6 +175,15 @@ def test_columns_named_after_numbers_are_found_by_number(tmp_path, suffix):
     expect(report_of(tens, hot, labels=("10", "20", "30")), 10 * truth + 10, 10 * said + 10)
 
 
+def test_columns_of_probabilities_in_percent_are_refused(tmp_path):
+    truth, _, logits = drawn(15, classes=3)
+    percent = 100 * softmax(logits.astype(np.float64))
+    path = save(tmp_path / "percent.csv", {f"p_{c}": percent[:, c] for c in range(3)} | {"target": truth})
+    with pytest.raises(InputError, match=r"'p_\*' holds values from .*, no probabilities; mend them, or say --scores"):
+        report_of(path)
+    expect(report_of(path, scores="logits"), truth, percent.argmax(axis=1))
+
+
 @pytest.mark.parametrize("first", [".parquet", ".npy"])
 @pytest.mark.parametrize("second", [".feather", ".pt"])
 @pytest.mark.parametrize("kind", ["labels", "words", "logits"])

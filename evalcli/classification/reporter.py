@@ -18,6 +18,7 @@ from evalcli.errors import UsageError
 from evalcli.metrics.registry import check_task, parse
 from evalcli.report import Clustered, Confusion, Report, Value
 from evalcli.reporting import Sliced, SliceRows, digest_of, notes_of, records, signature
+from evalcli.scorekind import never_negative
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -237,7 +238,10 @@ class Reporter:
             dropped=self.evidence.dropped + self.source.dropped,
             unpredicted=missing,
             names=(self.source.preds.name, self.source.target.name),
-            notes=notes_of(self.source, self.choices, self.inputs, () if self.scores is None else self.scores.notes()),
+            notes=(
+                *never_negative(self.task.scores, self.choices, self.evidence),
+                *notes_of(self.source, self.choices, self.inputs, () if self.scores is None else self.scores.notes()),
+            ),
         )
 
     def _signature(self, averaged: int) -> str:

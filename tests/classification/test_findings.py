@@ -138,6 +138,19 @@ def test_weights_have_no_unit():
         assert "near-chance" in found(MemorySource(guess, truth, weight=np.full(200, scale)))
 
 
+def test_scores_that_may_be_percentages():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 200)
+    logits = rng.normal(size=(200, 3)) + np.eye(3)[truth]
+    percent = 100 * np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    told = found(MemorySource(percent, truth))["never-negative"]
+    assert told.level == "warning"
+    assert "taken as logits, though none is below 0" in told.text
+    assert "never-negative" not in found(MemorySource(percent, truth), scores="logits")
+    assert "never-negative" not in found(MemorySource(logits, truth))
+    assert "never-negative" not in found(MemorySource(percent / 100, truth))
+
+
 def test_ties():
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 1000)
