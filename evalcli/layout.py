@@ -106,6 +106,19 @@ def _compared(p: Shape, t: Shape) -> tuple[Shape, Shape]:
     return (p, t) if fits and plain[0] != plain[1] else plain
 
 
+def one_hot_axis(layout: Layout, stored: Shape, positives: float, cells: float) -> int | None:
+    """The axis on which a target of single decisions may be one-hot: just one cell in as many as it is long is 1.
+
+    >>> masks = Layout("score", inner=12)
+    >>> one_hot_axis(masks, (5, 3, 4), 20, 60), one_hot_axis(masks, (5, 3, 4), 9, 60)
+    (1, None)
+    """
+    shape = plain_shape(stored)
+    if layout.target != "labels" or len(shape) < 3 or layout.inner != prod(shape[1:]):
+        return None
+    return next((axis for axis in (1, -1) if shape[axis] > 1 and positives * shape[axis] == cells), None)
+
+
 def _values(preds: Field, target: Field, p: Shape, t: Shape) -> Layout:
     if p != t:
         message = f"predictions {preds.shape} do not fit targets {target.shape}, and values are never broadcast"

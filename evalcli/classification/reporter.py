@@ -15,13 +15,15 @@ from evalcli.classification.findings import Facts, find
 from evalcli.classification.numbers import Numbers, Setting, counts_of, listed
 from evalcli.classification.sliced_counts import SlicedCounts
 from evalcli.errors import UsageError
+from evalcli.layout import one_hot_axis
 from evalcli.metrics.registry import check_task, parse
 from evalcli.report import Clustered, Confusion, Report, Value
 from evalcli.reporting import Sliced, SliceRows, digest_of, notes_of, records, signature
 from evalcli.scorekind import never_negative
+from evalcli.sources.base import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.slices import Slice
@@ -240,9 +242,22 @@ class Reporter:
             names=(self.source.preds.name, self.source.target.name),
             notes=(
                 *never_negative(self.task.scores, self.choices, self.evidence),
+                *self._one_hot(),
                 *notes_of(self.source, self.choices, self.inputs, () if self.scores is None else self.scores.notes()),
             ),
         )
+
+    def _one_hot(self) -> Iterator[Note]:
+        """Single decisions in many axes whose truth looks like classes."""
+        target, _, count = self.pairs
+        if tuple(self.names) != ("0", "1") or self.choices.task is not None or self.source.weighted:
+            return
+        positives, cells = count[target == 1].sum().item(), count.sum().item()
+        axis = one_hot_axis(self.plan.layout, self.source.target.shape, positives, cells)
+        if axis is not None:
+            text = f"every element counts as a decision of its own, and the truth looks one-hot on axis {axis}"
+            fix = f"read classes there with --class-axis {axis}; if these are decisions, say --task binary"
+            yield Note("one-hot", text, fix, "warning")
 
     def _signature(self, averaged: int) -> str:
         task, choices, sure = self.task, self.choices, self.choices.confidence

@@ -151,6 +151,22 @@ def test_scores_that_may_be_percentages():
     assert "never-negative" not in found(MemorySource(percent / 100, truth))
 
 
+def test_masks_that_may_be_one_hot_classes():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(4, 3, 5, 6))
+    truth = rng.integers(0, 3, (4, 5, 6))
+    hot = np.moveaxis(np.eye(3, dtype=int)[truth], -1, 1)
+    for told in (found(MemorySource(scores, hot)), found(MemorySource((scores > 0).astype(int), hot))):
+        assert told["one-hot"].text.endswith("the truth looks one-hot on axis 1")
+        assert "--class-axis 1;" in told["one-hot"].fix
+    last = found(MemorySource(np.moveaxis(scores, 1, -1), np.eye(3, dtype=int)[truth]))["one-hot"]
+    assert "--class-axis -1" in last.fix
+    assert "one-hot" not in found(MemorySource(scores, hot), class_axis=1)
+    assert "one-hot" not in found(MemorySource(scores, hot), task="binary")
+    assert "one-hot" not in found(MemorySource(scores, rng.integers(0, 2, scores.shape)))
+    assert "one-hot" not in found(MemorySource(scores[:, :1], np.ones((4, 1, 5, 6), int)))
+
+
 def test_ties():
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 1000)
