@@ -46,6 +46,7 @@ class Parquet(Format):
     def open(self) -> None:
         """Match the stored names with those that the engine made unique."""
         self.chunks: dict[str, list[Chunk]] = {}
+        self.lengths: dict[str, int] = {}
         self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS {self._reading()}")
         if self.engine.whole:
             self.whole_view = f"{self.view}_whole"
@@ -60,6 +61,7 @@ class Parquet(Format):
             ).fetchall()
             names = _top_level(schema)
             self.chunks[piece.path] = self._chunks(piece)
+            self.lengths[piece.path] = self._length(piece)
             if piece is self.pieces[0]:
                 first, known = names, schema
             elif names != first:
@@ -147,6 +149,10 @@ class Parquet(Format):
         if piece.portion.rows is not None:
             start, stop = piece.portion.rows
             return stop - start
+        return self.lengths[piece.path]
+
+    def _length(self, piece: Piece) -> int:
+        """Rows of the whole file; asked for when it is opened, since later the connection has a pass to serve."""
         stored = f"SELECT num_rows FROM parquet_file_metadata({literal(pattern(piece.engine_path))})"
         (row,) = self.engine.connection.execute(stored).fetchall()
         return int(row[0])

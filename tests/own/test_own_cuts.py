@@ -207,6 +207,13 @@ def test_with_clusters_any_cut_is_the_bytes_of_one_run(lay, run):
     assert own(merged(run, ".csv", "--cluster", "n", names=["x", "y", "z"])) == found
 
 
+def test_with_clusters_several_parquet_files_are_told_apart_before_their_rows_are_read(lay, run):
+    lay("labels", ".parquet")
+    alone = run("report", "?.parquet", *ASKED, "--cluster", "n", "--by", "kind")
+    own(alone)
+    assert merged(run, ".parquet", "--cluster", "n", "--by", "kind").stdout == alone.stdout
+
+
 @pytest.mark.parametrize("kind", ["labels", "scores"])
 def test_a_slice_is_as_sure_as_its_rows_alone(lay, run, kind):
     lay(kind, ".csv")
