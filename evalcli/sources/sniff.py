@@ -10,6 +10,9 @@ from evalcli.errors import InputError
 
 EMPTY = "the file is empty (0 bytes)"
 _HEAD = 4096
+_PACKED_HEAD = 1 << 18
+"""Bytes of a packed file that surely hold a whole block: one of zstd takes up to 128 KiB."""
+_PIECE = 1 << 12
 
 TENSOR_SUFFIXES = {
     ".pt": "pt",
@@ -32,6 +35,8 @@ TABLE_SUFFIXES = {
     ".xlsm": "xlsx",
     ".feather": "feather",
     ".arrow": "feather",
+    ".arrows": "feather",
+    ".ipc": "feather",
     ".dta": "dta",
     ".sav": "sav",
     ".zsav": "sav",
@@ -141,7 +146,7 @@ def _format(path: str, head: bytes) -> str:
     suffix = _suffix(path)
     packed = _compression(head)
     if packed:
-        return _inside(head, suffix, packed)
+        return _inside(path, suffix, packed)
     known = _known(head, suffix)
     if known is not None:
         return known
@@ -169,7 +174,7 @@ def _format(path: str, head: bytes) -> str:
 def _known(head: bytes, suffix: str) -> str | None:
     """The format that the first bytes name."""
     found = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
-    streamed = head.startswith(STREAMED) and suffix in (".arrow", ".feather", "")
+    streamed = head.startswith(STREAMED) and (not suffix or TABLE_SUFFIXES.get(suffix) == "feather")
     return "feather" if streamed else found
 
 
@@ -181,7 +186,7 @@ def _suffix(path: str) -> str:
     return suffix.lower()
 
 
-def _inside(head: bytes, suffix: str, packed: str) -> str:
+def _inside(path: str, suffix: str, packed: str) -> str:
     """The format of a compressed table."""
     if suffix in TENSOR_SUFFIXES:
         raise InputError(f"{packed} around tensors", fix="unpack it first; only tables are read compressed")
@@ -190,7 +195,8 @@ def _inside(head: bytes, suffix: str, packed: str) -> str:
         return str(named)
     if named not in (None, "txt"):
         raise InputError(f"{packed} around a {suffix} file", fix="unpack it first; only text is read compressed")
-    start = _unpack_head(head, packed)
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the path is text all the way
+        start = _unpack_head(file.read(_PACKED_HEAD), packed)
     for magic, _ in (*_MAGIC, (b"PK\x03\x04", "zip"), (b"\x80\x02", "pickle")):
         if start.startswith(magic):
             raise InputError(f"{packed} around a binary file", fix="unpack it first")
@@ -207,8 +213,14 @@ def _unpack_head(head: bytes, packed: str) -> bytes:
             raise InputError("damaged gzip", fix="copy it again") from e
     import zstandard
 
+    unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+    start = b""
     try:
-        return bytes(zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj().decompress(head))[:_HEAD]
+        for at in range(0, len(head), _PIECE):  # one call gives all that its bytes unpack to
+            if unpacker.eof or len(start) >= _HEAD:
+                break
+            start += unpacker.decompress(head[at : at + _PIECE])
+        return start[:_HEAD]
     except zstandard.ZstdError as e:
         raise InputError("damaged zstd", fix="copy it again") from e
 

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import os
+import random
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -185,6 +186,23 @@ def test_a_character_cut_by_the_end_of_the_head_is_still_text(tmp_path):
     for shift in range(4):
         (tmp_path / "x").write_text("a" * shift + "ä€😀" * 2000)
         assert file_format(str(tmp_path / "x")) == "csv"
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.ZstdCompressor().compress], ids=["gzip", "zstd"])
+def test_what_is_packed_shows_though_its_first_block_is_long(tmp_path, pack):
+    rows = random.Random(0)
+    lines = "".join(f'{{"pred": {rows.random()}, "target": {rows.random()}}}\n' for _ in range(5000))
+    path = tmp_path / "piped"  # standard input has no name that would say it
+    path.write_bytes(pack(lines.encode()))
+    assert file_format(str(path)) == "jsonl"
+
+
+@pytest.mark.parametrize("name", ["x", "x.arrow", "x.arrows", "x.ipc", "x.feather"])
+def test_streams_of_arrow_by_any_of_their_names(tmp_path, name):
+    table = pa.table({"pred": [1, 2], "target": [1, 1]})
+    with pa.ipc.new_stream(tmp_path / name, table.schema) as stream:
+        stream.write_table(table)
+    assert file_format(str(tmp_path / name)) == "feather"
 
 
 @pytest.mark.parametrize("name", ["x.parquet.gz", "x.pq.zst", "x.xlsx.gz", "x.dta.gz"])
