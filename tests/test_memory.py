@@ -90,6 +90,20 @@ def test_peak_memory_does_not_grow_with_the_rows_of_a_table(tmp_path, kind, suff
     assert many < 1.2 * few + SLACK
 
 
+@pytest.mark.parametrize("kind", ["new_file", "new_stream"])
+def test_peak_memory_does_not_grow_with_the_batches_of_arrow(tmp_path, kind):
+    import pyarrow as pa
+
+    batch = pa.record_batch({"pred": np.arange(1 << 16) * 7 % 4, "target": np.arange(1 << 16) * 5 % 4})
+    paths = [(tmp_path / f"{many}.arrow",) for many in (16, 160)]
+    for (path,), many in zip(paths, (16, 160), strict=True):
+        with getattr(pa.ipc, kind)(str(path), batch.schema) as out:
+            for _ in range(many):
+                out.write_batch(batch)
+    few, many = peaks(*paths)
+    assert many < 1.2 * few + SLACK
+
+
 def test_peak_memory_of_scores_in_large_row_groups_is_below_300_MB(tmp_path):
     import duckdb
 

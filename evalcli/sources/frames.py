@@ -1,15 +1,15 @@
-"""What is read at once: .xlsx, .dta, .sav, .sas7bdat, .xpt, .feather and JSON documents, without inference."""
+"""What is read at once: .xlsx, .dta, .sav, .sas7bdat, .xpt and JSON documents, without inference; and what is not."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, InputError, LimitError
+from evalcli.sources.arrowfiles import ArrowFile, ArrowRows, open_arrow
 from evalcli.sources.moments import are_moments
-from evalcli.sources.sniff import STREAMED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import IO
 
 SMALL = 16 << 20
@@ -19,7 +19,9 @@ TYPES = {str: "string", int: "int64", float: "float64", bool: "bool_"}
 
 
 def read_frame(path: str, kind: str) -> Any:
-    """The file as a pyarrow table; no cell is turned into another kind, nothing spelled with letters is missing.
+    """The file as a pyarrow table, or as an :class:`ArrowFile`, which streams.
+
+    No cell is turned into another kind, nothing spelled with letters is missing.
 
     Raises:
         InputError: the file cannot be read, or a package is missing for it.
@@ -42,6 +44,15 @@ def read_frame(path: str, kind: str) -> Any:
         raise InputError(
             f"cannot be read as {kind} ({type(e).__name__})", fix="write it again, or save it as .parquet", path=path
         ) from e
+
+
+def joined(frames: Sequence[Any], names: Sequence[str]) -> Any:
+    """The rows of all of them in order, under these names."""
+    if isinstance(frames[0], ArrowFile):
+        return ArrowRows(frames, names)
+    import pyarrow as pa
+
+    return pa.concat_tables(frames).rename_columns(names)
 
 
 def _read_xlsx(path: str) -> Any:
@@ -101,22 +112,6 @@ def _check_unpacked(file: IO[bytes]) -> None:
 def _width(row: tuple[Any, ...]) -> int:
     """Cells up to the last that holds something."""
     return max((i + 1 for i, cell in enumerate(row) if cell is not None), default=0)
-
-
-def _read_feather(path: str) -> Any:
-    """An Arrow file, or a stream of one, as datasets are cached."""
-    import pyarrow as pa
-    import pyarrow.feather
-
-    with open(path, "rb") as file:  # noqa: PTH123 - likewise
-        if file.read(4) == STREAMED:
-            file.seek(0)
-            with pa.ipc.open_stream(file) as stream:
-                table = stream.read_all()
-        else:
-            table = pyarrow.feather.read_table(path, memory_map=False)
-    table.validate(full=True)
-    return table
 
 
 def _read_json(path: str) -> Any:
@@ -201,7 +196,7 @@ def _array(cells: Any, name: str) -> Any:
 
 READERS: dict[str, Callable[[str], Any]] = {
     "xlsx": _read_xlsx,
-    "feather": _read_feather,
+    "feather": open_arrow,
     "json": _read_json,
     "dta": _read_stata,
     "sav": _read_pandas("read_spss", convert_categoricals=True),

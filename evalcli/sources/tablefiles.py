@@ -173,21 +173,19 @@ class Parquet(Format):
 
 
 class Frame(Format):
-    """What is read at once into memory."""
+    """What is read at once into memory; of Arrow files a batch after the other."""
 
     def open(self) -> None:
         """Read and register the frames."""
-        from evalcli.sources.frames import read_frame
+        from evalcli.sources.frames import joined, read_frame
 
         tables = [read_frame(piece.path, self.kind) for piece in self.pieces]
         for piece, table in zip(self.pieces, tables, strict=True):
             if table.schema != tables[0].schema:
                 raise InputError(_unlike(table.schema, tables[0].schema, self.pieces[0].path), path=piece.path)
-        import pyarrow as pa
-
         self.lengths = {piece.path: table.num_rows for piece, table in zip(self.pieces, tables, strict=True)}
-        names = tables[0].column_names
-        whole = pa.concat_tables(tables).rename_columns([f"c{i}" for i in range(len(names))])
+        names = tables[0].schema.names
+        whole = joined(tables, [f"c{i}" for i in range(len(names))])
         self.engine.connection.register(f"{self.view}_frame", whole)
         self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM {self.view}_frame")
         for i, row in enumerate(self.engine.connection.execute(f"DESCRIBE {self.view}").fetchall()):

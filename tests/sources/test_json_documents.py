@@ -13,9 +13,10 @@ from pyarrow import feather
 
 from evalcli import evaluate
 from evalcli.errors import LimitError
-from evalcli.sources import jsontable
+from evalcli.sources import arrowfiles, jsontable
 from evalcli.sources.jsontable import read_json
 from evalcli.sources.sniff import file_format
+from evalcli.sources.tables import Tables
 
 
 @pytest.fixture
@@ -176,6 +177,33 @@ def test_an_arrow_stream_reports_as_the_file(tmp_path, counted, refused, frame):
     assert "cannot be read as feather" in refused(tmp_path / "cut.arrow")
     (tmp_path / "bad.arrow").write_bytes(b"\xff" * 4000)
     assert "cannot be read as feather" in refused(tmp_path / "bad.arrow")
+
+
+def test_batches_of_arrow_with_dictionaries_of_their_own_are_read_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrowfiles, "AT_ONCE", 3)
+    words = [["a", "b", "c"], ["c", "d"], ["b"], ["d", "c", "b", "a"]]
+    files = [tmp_path / "1.arrows", tmp_path / "2.arrows"]
+    rows = []
+    for number, path in enumerate(files):
+        batches = [
+            pa.record_batch(
+                {
+                    "target": pa.DictionaryArray.from_arrays(np.arange(50 + number) * 7 % len(some), some),
+                    "n": np.arange(50 + number),
+                }
+            )
+            for some in words
+        ]
+        rows += [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
+        with pa.ipc.new_stream(path, batches[0].schema) as out:
+            for batch in batches:
+                out.write_batch(batch)
+    tables = Tables([str(tmp_path / "*.arrows")])
+    try:
+        for _ in range(2):  # a stream is opened anew
+            assert tables.query("SELECT c0, c1 FROM evalcli_0").fetchall() == rows
+    finally:
+        tables.close()
 
 
 def test_a_frame_of_probabilities_beside_the_truth(tmp_path, counted):

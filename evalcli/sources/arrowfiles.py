@@ -1,0 +1,86 @@
+"""Arrow files and streams of any size, as ``.feather`` and data sets are saved: one batch of rows is held at a time."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evalcli.sources.sniff import STREAMED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+AT_ONCE = 1 << 17
+"""Rows that the engine gets at once, each of its threads: a file may well be one batch."""
+_BEFORE_ARROW = b"FEA1"
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowFile:
+    """A file whose batches were all looked at; they are read anew whenever they are asked for."""
+
+    path: str
+    schema: Any
+    num_rows: int
+
+    def batches(self) -> Iterator[Any]:
+        """Its record batches in order."""
+        with _opened(self.path) as (_, batches):
+            for batch in batches:
+                yield from (batch.slice(at, AT_ONCE) for at in range(0, batch.num_rows, AT_ONCE))
+
+
+def open_arrow(path: str) -> ArrowFile:
+    """The file, if each of its values is what its type demands: the engine takes them as they are."""
+    rows = 0
+    with _opened(path) as (schema, batches):
+        for batch in batches:
+            batch.validate(full=True)
+            rows += batch.num_rows
+    return ArrowFile(path, schema, rows)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """The schema of a file, and its batches."""
+    import pyarrow as pa
+
+    with pa.OSFile(path) as file:
+        magic = file.read(4)
+        file.seek(0)
+        if magic == STREAMED:
+            with pa.ipc.open_stream(file) as stream:
+                yield stream.schema, iter(stream)
+        elif magic == _BEFORE_ARROW:
+            from pyarrow import feather
+
+            table = feather.read_table(file)
+            yield table.schema, iter(table.to_batches())
+        else:
+            with pa.ipc.open_file(file) as found:
+                yield found.schema, map(found.get_batch, range(found.num_record_batches))
+
+
+class ArrowRows:
+    """The rows of such files one after another, under other ``names``, for an engine that asks as often as it likes."""
+
+    def __init__(self, files: Sequence[ArrowFile], names: Sequence[str]) -> None:
+        import pyarrow as pa
+
+        self._files = files
+        fields = zip(files[0].schema, names, strict=True)
+        self._schema = pa.schema([field.with_name(name) for field, name in fields])
+
+    def __arrow_c_stream__(self, requested: object = None) -> object:
+        """A stream from the first row on."""
+        import pyarrow as pa
+
+        return pa.RecordBatchReader.from_batches(self._schema, self._batches()).__arrow_c_stream__(requested)
+
+    def _batches(self) -> Iterator[Any]:
+        import pyarrow as pa
+
+        for file in self._files:
+            for batch in file.batches():
+                yield pa.RecordBatch.from_arrays(batch.columns, schema=self._schema)
