@@ -56,7 +56,7 @@ class Comparison:
         """A row for each metric of each slice (``by``, ``value``, ``metric``): its ``n`` rows, then as in ``metrics``.
 
         Of more than two models, ``best`` is the one of the slice with which the others are compared there. Holm
-        (``adjusted``) goes over the slices by one column and over the models, metric by metric.
+        (``adjusted``) goes over the slices by one column and over all pairs of models, metric by metric.
         """
         import pandas as pd
 

@@ -88,7 +88,7 @@ class SliceRow(NamedTuple):
     """The ``n`` rows where the column ``by`` has this ``value``, and the metrics of all models there by their names.
 
     ``reference`` is the place of the model that the others are compared with there: of a league, the best of the slice.
-    Holm goes over the slices by one column and over the models, metric by metric.
+    Holm goes over the slices by one column and over all pairs of models, metric by metric.
     """
 
     by: str

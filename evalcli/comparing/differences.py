@@ -139,11 +139,13 @@ def judged(
     values: Mapping[str, float],
     names: Mapping[str, Compared],
     level: float,
+    models: int = 2,
 ) -> dict[str, Difference | None]:
     """Differences as plain data: ``values`` are those that are reported, of the metrics ``names``; ``level`` is that of
-    the tests. What so small a sample could show only beyond the range of its metric it could not show at all.
+    the tests, and the best of ``models`` is one side of each. What so small a sample could show only beyond the range
+    of its metric it could not show at all.
     """
-    adjusted = comparison.holm({name: None if one is None else one.p for name, one in found.items()})
+    adjusted = comparison.holm({name: None if one is None else one.p for name, one in found.items()}, models)
     plain: dict[str, Difference | None] = {}
     for name, one in found.items():
         p = adjusted[name]
@@ -174,7 +176,7 @@ def verdicts(
     reference: int,
     confidence: Confidence,
 ) -> dict[int, dict[str, Difference | None]]:
-    """Those of every other model: of two, Holm goes over all metrics, in a league over the models, metric by metric."""
+    """Those of every other model: of two, Holm goes over all metrics, in a league over all pairs, metric by metric."""
     level = 1.0 - confidence.level
     if len(values) == 2:
         (other,) = found
@@ -188,6 +190,7 @@ def verdicts(
             {str(other): gap_of(name, values[other], values[reference]) for other in found},
             {str(other): name for other in found},
             level,
+            len(values),
         )
         for other in found:
             plain[other][str(name)] = one[str(other)]

@@ -1,7 +1,7 @@
 """What a comparison says of every slice: all models there, how they differ, and whether by chance.
 
 Two models are compared as they are of all rows, more with the best of the slice. Slices by one column are tests of one
-question, so Holm goes over them, metric by metric, and over all models that are compared there.
+question, so Holm goes over them, metric by metric, and over all pairs of the models.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def _of_column(name: Compared, here: Mapping[int, Told], level: float) -> dict[i
         {test: gap_of(name, one.values[place], one.values[one.reference]) for test, (one, place) in tests.items()},
         dict.fromkeys(tests, name),
         level,
+        max(len(one.values) for one in here.values()) if here else 2,
     )
     return {code: tuple(found.get(f"{code} {place}") for place in range(len(one.values))) for code, one in here.items()}
 

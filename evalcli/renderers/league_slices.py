@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Cell = tuple[SliceRow, MetricRow, list[str]]
 
-HOLM = "Holm goes over the slices and the models, metric by metric"
+HOLM = "Holm goes over the slices and all pairs of models, metric by metric"
 LEGEND = f"* the best of the slice; = no difference from it shown; + better than it; ? not tested; {HOLM}"
 _NAMES = (NAME, 24, 12)
 """Cells of the name of a slice: the first that fits."""

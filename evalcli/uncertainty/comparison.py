@@ -180,19 +180,24 @@ def detectable(error: float, confidence: Confidence) -> float:
     return (confidence.critical + normal_quantile(POWER)) * error
 
 
-def holm(p_values: Mapping[str, float | None]) -> dict[str, float | None]:
+def holm(p_values: Mapping[str, float | None], models: int = 2) -> dict[str, float | None]:
     """p-values adjusted so that at most the level of all families of tests has one false alarm; ``None`` stays out.
 
-    The k-th smallest of m is multiplied by m − k + 1, and none is below one that was smaller before.
+    The k-th smallest of m is multiplied by m − k + 1, and none is below one that was smaller before. Of more than two
+    ``models`` the best is known only by the rows that test it, so each might have been the one that others are tested
+    against: m are the tests of all pairs, of which those with the best were given, ``models`` / 2 for each.
 
     >>> holm({"accuracy": 0.01, "mcc": None, "kappa": 0.04, "f1_macro": 0.03})
     {'accuracy': 0.03, 'mcc': None, 'kappa': 0.06, 'f1_macro': 0.06}
+    >>> holm({"B": 0.01, "C": 0.5}, models=3)
+    {'B': 0.03, 'C': 1.0}
     """
     known = sorted((p, name) for name, p in p_values.items() if p is not None)
+    tests = len(known) * models / 2
     adjusted: dict[str, float] = {}
     largest = 0.0
     for place, (p, name) in enumerate(known):
-        largest = max(largest, min(p * (len(known) - place), 1.0))
+        largest = max(largest, min(p * (tests - place), 1.0))
         adjusted[name] = largest
     return {name: adjusted.get(name) for name in p_values}
 

@@ -92,7 +92,7 @@ def test_holm_goes_over_slices_and_models() -> None:
             if one is not None
         }
         assert len(tests) == 2 * len(rows)
-        adjusted = holm({name: one.p for name, one in tests.items()})
+        adjusted = holm({name: one.p for name, one in tests.items()}, models=3)
         assert {name: one.adjusted for name, one in tests.items()} == pytest.approx(adjusted)
 
 

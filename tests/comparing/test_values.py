@@ -213,7 +213,7 @@ def test_a_league_is_against_the_best_and_holm_goes_over_models() -> None:
     assert (mine.value, mine.low, mine.high, mine.p) == (pair.value, pair.low, pair.high, pair.p)
     ps = sorted(each.p for each in rmse.differences if each is not None)
     assert sorted(each.adjusted for each in rmse.differences if each is not None) == pytest.approx(
-        [min(2 * ps[0], 1.0), max(min(2 * ps[0], 1.0), ps[1])]
+        [min(3 * ps[0], 1.0), max(min(3 * ps[0], 1.0), min(2 * ps[1], 1.0))]
     )
     nearest = compared(sources(FIRST, SECOND, THIRD), question=Question(metrics=("bias",)))
     assert nearest.reference == int(np.argmin(np.abs(nearest.metric("bias").values)))

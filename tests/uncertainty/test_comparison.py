@@ -154,6 +154,15 @@ def test_holm_equals_statsmodels():
     assert holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
 
 
+def test_of_several_models_holm_goes_over_all_pairs():
+    """The tests of all six pairs of four models say no more than those with the best of them, adjusted for six."""
+    with_best = {"b": 0.004, "c": 0.02, "d": 0.03}
+    every = holm(with_best | {"bc": 0.2, "bd": 0.05, "cd": 0.9})
+    mine = holm(with_best, models=4)
+    assert mine == pytest.approx({"b": 0.024, "c": 0.1, "d": 0.12})
+    assert all(mine[name] >= every[name] for name in with_best)
+
+
 def test_a_detectable_difference_is_detected_with_its_power():
     cells = joint(*models(rows=600))
     found = PairedCounts(cells, CONFIDENCE).of(parse("accuracy"))
