@@ -73,7 +73,10 @@ class Tuning:
     """What the source has to say of its rows; not part of the JSON."""
 
     def to_json_object(self) -> dict[str, Any]:
-        """``evalcli.threshold/1``; an infinite cut is null, and follows from the threshold."""
+        """``evalcli.threshold/1``; an infinite cut is null, and follows from the threshold.
+
+        ``no_positives`` stands there where predicting none at all would cost less: what it would cost.
+        """
         return {
             "schema": SCHEMA,
             "version": __version__,
@@ -81,6 +84,7 @@ class Tuning:
             "cut": self.cut if isfinite(self.cut) else None,
             "objective": self.objective,
             "value": self.value,
+            **({} if self.nothing is None else {"no_positives": self.nothing}),
             "n": self.n,
             "ignored": self.ignored,
             "weighted": self.weighted,

@@ -118,6 +118,7 @@ def _label_object(one: LabelChoice) -> dict[str, Any]:
         "metrics": one.chosen.metrics,
         "compared_with": {"threshold": one.reference.threshold, "metrics": one.reference.metrics},
     }
+    found |= {} if one.nothing is None else {"no_positives": one.nothing}
     return found | ({"kept": one.kept} if one.kept else {})
 
 

@@ -229,3 +229,11 @@ def test_help_names_what_can_be_sought(run, width):
     assert all(option in text for option in ("--maximize", "--at", "--cost", "--threshold", "--positive", "--output"))
     assert "--metrics" not in text
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_pipe_learns_that_predicting_nothing_is_cheaper(run, arrays):
+    files = arrays(np.array([0.9, 0.8, 0.2]), np.array([0, 1, 0]))
+    assert tuned(run, *files, "--cost", "fp=20,fn=1")["no_positives"] == pytest.approx(1 / 3)
+    assert "no_positives" not in tuned(run, *files, "--cost", "fp=1,fn=20")
+    run("tune", *files, "--cost", "fp=20,fn=1", "-o", "tuned.json")
+    assert run("report", *files, "--threshold", "@tuned.json").code == 0
