@@ -1,6 +1,7 @@
 """No batch of a metric object waits for a device but the first, whatever is left out and weighed. The CPU stands in."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -211,3 +212,26 @@ def test_batches_of_ignored_rows_alone_decide_nothing(monkeypatch):
     other = metrics.LogLoss()
     other.update(preds[kept], target[kept])
     assert float(one.compute()) == float(other.compute())
+
+
+@pytest.mark.parametrize("options", ["ignored", "drop", "wrong", "ignored, drop", "weights"])
+@pytest.mark.parametrize("name", ["accuracy", "ece", "auroc", "log_loss", "mae"])
+def test_states_are_saved_and_go_on(name, options, monkeypatch):
+    monkeypatch.setattr(held_arrays, "GATHERING", {"cpu"})
+    kind = "values" if name == "mae" else "logits"
+    if (kind, options) == ("values", "wrong"):
+        return
+    preds, target = sides(kind)
+    preds[11::17] = torch.nan if options != "weights" else 0.5
+    if "ignored" in options and "drop" not in options:
+        target[11::17] = IGNORED
+    given = (preds, target, weights() if options == "weights" else None)
+    three = [made(MEASURED[name], kind, options) for _ in range(3)]
+    if kind == "values" and "drop" not in options:
+        preds[11::17] = 0.5
+    one = fed(three[0], *given)
+    three[1].load_state_dict(one.state_dict())
+    copied = pickle.loads(pickle.dumps(one))
+    for other in (three[1], copied, copy.deepcopy(one)):
+        update(other, slice(0, ROWS), *given)
+        np.testing.assert_equal(float(other.compute()), float(one.compute()))  # all rows twice
