@@ -144,7 +144,9 @@ class ValueDifferences:
             if max(first, second) > 0.0 and _scatters(roots.at(0.0), 0.0):
                 return roots.difference(self.confidence)
             return difference_of(first, second, roots.joint.along(0.0, 0.0), one.scale, self.confidence)
-        moments = [moments_of(each)._replace(fourth=each[MOMENTS]) for each in sums]
+        moments = [moments_of(each) for each in sums]
+        if self.counted.clusters is None:  # which have degrees of freedom of their own
+            moments = [told._replace(fourth=each[MOMENTS]) for told, each in zip(moments, sums, strict=True)]
         if one.name.base == "bias":
             return difference_of_sizes(first, second, (moments[0], moments[1]), one.scale, self.confidence)
         found = difference_of(first, second, moments[0], one.scale, self.confidence)
