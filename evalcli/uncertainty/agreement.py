@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.cells import along, dot
 from evalcli.uncertainty.slopes import Slope
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Kappa:
         tp, support, predicted, n = margins
         size, slope = float(n), self.slope(margins)
         below = size * size - dot(support, predicted) or 1.0
-        right = moved.tp.sum(axis=-1, keepdims=True)
-        chance = (moved.support * predicted + support * moved.predicted).sum(axis=-1, keepdims=True)
+        right = along(moved.tp)
+        chance = along(moved.support * predicted + support * moved.predicted)
         falls = (2.0 * size * moved.n - chance) / below
         gained = (moved.n * float(tp.sum()) + size * right - chance) / below - slope.value * falls
         short = (1.0 - slope.value) / below
@@ -99,11 +99,11 @@ class Matthews:
             return Slope(0.0 * moved.n, 0.0 * moved.n, *(0.0 * part for part in moved[:3]))
         scale = 1.0 / sqrt(of_preds * of_target)
         by_preds, by_target = covariance / of_preds, covariance / of_target
-        hits, lost = moved.tp.sum(axis=-1, keepdims=True), moved.n - moved.predicted.sum(axis=-1, keepdims=True)
-        together = (moved.support * predicted + support * moved.predicted).sum(axis=-1, keepdims=True)
+        hits, lost = along(moved.tp), moved.n - along(moved.predicted)
+        together = along(moved.support * predicted + support * moved.predicted)
         covaries = moved.n * right + size * hits - together
-        preds = 2.0 * (size * moved.n - (predicted * moved.predicted).sum(axis=-1, keepdims=True) - nowhere * lost)
-        target = 2.0 * (size * moved.n - (support * moved.support).sum(axis=-1, keepdims=True))
+        preds = 2.0 * (size * moved.n - along(predicted * moved.predicted) - nowhere * lost)
+        target = 2.0 * (size * moved.n - along(support * moved.support))
         falls = (preds / of_preds + target / of_target) / 2.0
         more_preds, more_target = (covaries - by_preds * preds) / of_preds, (covaries - by_target * target) / of_target
         of_n = hits - more_preds * (size - nowhere) - by_preds * (moved.n - lost)

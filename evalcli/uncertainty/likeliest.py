@@ -18,6 +18,7 @@ Source: Allgower and Georg 1990, Numerical Continuation Methods, on following a 
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import copysign, inf, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -81,13 +82,50 @@ class _Place(NamedTuple):
         return min(max(-rest / slope, -reach), reach) if slope > 0.0 else copysign(reach, -rest)
 
 
-class Walk:
-    """From what was seen of a ``problem`` to values below ``centre`` (``side`` −1) or above."""
+class _Seen(NamedTuple):
+    """Where so much is left: the metric near the ``amounts`` (K,), how heavy moves are, and which moves there are."""
 
-    def __init__(self, problem: Problem, side: float, centre: float, critical: float) -> None:
-        self._metric = near(problem)
-        self._base, self._scale, self._total = problem.base, problem.scale, float(problem.base.sum())
-        self._side, self._centre, self._critical = side, centre, critical
+    local: Local
+    amounts: HostArray
+    weight: HostArray
+    correction: HostArray
+    tangent: HostArray
+    length: float
+
+
+class Ground:
+    """What walks to either end of a ``problem`` have in common: the metric, and the place where they begin."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.metric = near(problem)
+        self.base, self.scale, self.total = problem.base, problem.scale, float(problem.base.sum())
+
+    @cached_property
+    def start(self) -> _Seen | None:
+        """What was seen."""
+        return self.seen(np.ones(len(self.base)), 0.0)
+
+    def seen(self, left: HostArray, factor: float) -> _Seen | None:
+        """What there is where so much is left; ``None`` where nothing tells how the path goes on."""
+        amounts = self.base / left
+        local = self.metric.at(amounts)
+        pull, weight = self.scale * local.influence, amounts / self.scale
+        sides = np.array([left - 1.0 + factor * pull, pull])
+        try:
+            correction, tangent = local.solved(left, factor * self.scale, amounts, sides)
+        except np.linalg.LinAlgError:  # where the path turns back, within rounding
+            return None
+        length = sqrt(dot(weight, tangent * tangent))
+        if not 0.0 < length < inf:
+            return None
+        return _Seen(local, amounts, weight, correction, tangent, length)
+
+
+class Walk:
+    """From what was seen to values below ``centre`` (``side`` −1) or above."""
+
+    def __init__(self, ground: Ground, side: float, centre: float, critical: float) -> None:
+        self._ground, self._side, self._centre, self._critical = ground, side, centre, critical
 
     def end(self, limit: float) -> float:
         """Where the metric, which goes as far as ``limit``, is ``critical`` standard errors away from ``centre``."""
@@ -98,9 +136,10 @@ class Walk:
 
     def _walked(self) -> float:
         """Where the walk comes to."""
-        here = kept = self._place(np.ones(len(self._base)), 0.0, None)
+        ground = self._ground
+        here = kept = self._place(np.ones(len(ground.base)), 0.0, None)
         if here is None or kept is None:
-            return self._metric.at(self._base).value
+            return ground.metric.at(ground.base).value
         if here.gap >= 0.0:
             return here.value
         step, reach, most, away = 0.0, _REACH, _MOST_REACH, inf
@@ -130,17 +169,10 @@ class Walk:
 
     def _place(self, left: HostArray, factor: float, kept: _Place | None, least: float = _TURN) -> _Place | None:
         """What there is where so much is left, if from where it was ``kept`` it goes on as straight as ``least``."""
-        amounts = self._base / left
-        local = self._metric.at(amounts)
-        pull, weight = self._scale * local.influence, amounts / self._scale
-        sides = np.array([left - 1.0 + factor * pull, pull])
-        try:
-            correction, tangent = local.solved(left, factor * self._scale, amounts, sides)
-        except np.linalg.LinAlgError:  # where the path turns back, within rounding
+        seen = self._ground.start if kept is None else self._ground.seen(left, factor)
+        if seen is None:
             return None
-        length = sqrt(dot(weight, tangent * tangent))
-        if not 0.0 < length < inf:
-            return None
+        local, amounts, weight, correction, tangent, length = seen
         forward = self._side
         if kept is not None:
             cosine = dot(weight * tangent, kept.moves[1]) / length / sqrt(dot(weight, kept.moves[1] ** 2))
@@ -160,12 +192,12 @@ class Walk:
         self, local: Local, amounts: HostArray, moves: HostArray
     ) -> tuple[float, tuple[float, float], tuple[float, float]]:
         """The gap, and what the metric and the gap gain by each of both moves."""
-        pull, moved, whole = self._scale * local.influence, amounts * moves, float(amounts.sum())
+        pull, moved, whole = self._ground.scale * local.influence, amounts * moves, float(amounts.sum())
         spread = dot(amounts * pull, local.influence)
-        error = sqrt(spread * whole / self._total)
+        error = sqrt(spread * whole / self._ground.total)
         values = (moved * local.influence).sum(axis=1)
         spreads = (moved * (pull * local.influence) + 2.0 * (amounts * pull) * local.bent(moved)).sum(axis=1)
-        errors = (spreads * whole + spread * moved.sum(axis=1)) / (2.0 * self._total * error)
+        errors = (spreads * whole + spread * moved.sum(axis=1)) / (2.0 * self._ground.total * error)
         gap = self._side * (local.value - self._centre) - self._critical * error
         gains, gaps = values.tolist(), (self._side * values - self._critical * errors).tolist()
         return gap, (gains[0], gains[1]), (gaps[0], gaps[1])

@@ -25,7 +25,7 @@ import numpy as np
 
 from evalcli.uncertainty.cells import Margins
 from evalcli.uncertainty.intervals import Interval
-from evalcli.uncertainty.likeliest import Walk
+from evalcli.uncertainty.likeliest import Ground, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,7 +186,8 @@ def score_interval(problem: Problem, centre: float, critical: float, limits: tup
 
     A large bias may put the centre where the likeliest truths of what was seen do not come to: it then is the end.
     """
+    ground = Ground(problem)
     low, high = (
-        Walk(problem, side, centre, critical).end(limit) for side, limit in zip((-1.0, 1.0), limits, strict=True)
+        Walk(ground, side, centre, critical).end(limit) for side, limit in zip((-1.0, 1.0), limits, strict=True)
     )
     return Interval(min(low, centre), max(high, centre), "score")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 
-from evalcli.uncertainty.cells import Margins, dot
+from evalcli.uncertainty.cells import Margins, along, dot
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -176,12 +176,12 @@ class MeanOfRatios(NamedTuple):
         weights = margins.support / total if self.weights is None else self.weights
         falls = bottom.of(moved) * one
         gains = top.of(moved) * one - values * falls
-        gained = (weights * gains).sum(axis=-1, keepdims=True)
+        gained = along(weights * gains)
         fewer: HostArray = weights * falls
         if self.weights is None:
-            more = moved.support.sum(axis=-1, keepdims=True) / total
+            more = along(moved.support) / total
             moves = moved.support / total - weights * more
-            fewer, gained = fewer - moves, gained + (moves * values).sum(axis=-1, keepdims=True)
+            fewer, gained = fewer - moves, gained + along(moves * values)
         slopes = [-one * ((a - values * b) * fewer + b * weights * gains) for a, b in zip(top, bottom, strict=True)]
         if self.weights is None:
             value = dot(weights, values)
@@ -206,7 +206,7 @@ class PooledRatio(NamedTuple):
     classes: int
 
     def _sums(self, margins: Margins) -> tuple[float, float]:
-        tp, support, predicted = (np.asarray(part.sum()) for part in margins[:3])
+        tp, support, predicted = (np.add.reduce(part) for part in margins[:3])
         sums = Margins(tp, support, predicted, np.asarray(margins.n * self.classes))
         return float(self.ratio.top.of(sums)), float(self.ratio.bottom.of(sums))
 
@@ -222,7 +222,7 @@ class PooledRatio(NamedTuple):
         """What value and slopes gain."""
         top, bottom = self._sums(margins)
         value, below = (top / bottom, bottom) if bottom > 0 else (0.0, 1.0)
-        tp, support, predicted = (part.sum(axis=-1, keepdims=True) for part in moved[:3])
+        tp, support, predicted = (along(part) for part in moved[:3])
         sums = Margins(tp, support, predicted, moved.n * self.classes)
         more, falls = (part.of(sums) / below for part in self.ratio)
         gained = more - value * falls
