@@ -48,11 +48,14 @@ class Look(NamedTuple):
     there: Array | None = None
 
 
-def blocks(scores: Array) -> Iterator[tuple[int, Look]]:
-    """Looks at ``scores`` ``(n, C)`` block by block, each with the place of its first row."""
+def blocks(scores: Array, kept: Array | None = None) -> Iterator[tuple[int, Look]]:
+    """Looks at ``scores`` ``(n, C)``, or at the rows of them that are ``kept``, block by block, each with the place of
+    its first row: all that are kept at once would be as large again as what was read.
+    """
     rows = max(1, min(BLOCK, BLOCK_BYTES // max(1, scores.itemsize * scores.shape[1])))
-    for start in range(0, scores.shape[0], rows):
-        yield start, look_at_columns(scores[start : start + rows])
+    for start in range(0, scores.shape[0] if kept is None else len(kept), rows):
+        there = slice(start, start + rows)
+        yield start, look_at_columns(scores[there] if kept is None else scores[kept[there]])
 
 
 def look_at_columns(block: Array) -> Look:

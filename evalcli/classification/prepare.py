@@ -272,7 +272,7 @@ class _Rows:
         if self.kept.mask is not None:  # what is ignored must not speak about the kind of the scores
             kept = np.flatnonzero(self.kept.mask)
             best = np.zeros(scores.shape[0], np.int64)
-            best[kept] = self._visit(scores[kept], kept)
+            best[kept] = self._visit(scores, kept)
         else:
             best = self._visit(scores, None)
         return best if task.mode == "argmax" else self._margin(scores, task, best)
@@ -313,10 +313,13 @@ class _Rows:
         return labels
 
     def _visit(self, scores: Array, elements: Array | None) -> Array:
-        """The best column of each row of ``scores``; ``elements`` are their places in the batch."""
-        best, there = np.empty(scores.shape[0], np.int64), []
+        """The best column of each row of ``scores``, or of those at the places ``elements``."""
+        best, there = np.empty(scores.shape[0] if elements is None else len(elements), np.int64), []
         tolerance = sum_tolerance(self.plan.preds.dtype)
-        looks = blocks(scores) if self.plan.device is None else looks_on_device(scores, self.plan.device)
+        if self.plan.device is None:
+            looks = blocks(scores, elements)
+        else:
+            looks = looks_on_device(scores if elements is None else scores[elements], self.plan.device)
         for start, seen in looks:
             best[start : start + len(seen.best)] = seen.best
             there.append(seen.there)

@@ -95,6 +95,9 @@ def test_blocks_cover_every_row_once(classes):
     assert np.concatenate([look.best for _, look in looks]).tolist() == scores.argmax(axis=1).tolist()
     assert [start for start, _ in looks] == np.cumsum([0] + [len(look.best) for _, look in looks[:-1]]).tolist()
     assert len(looks) > 1
+    kept = np.flatnonzero(scores[:, 0] > 0.3)
+    some = np.concatenate([look.best for _, look in blocks(scores, kept)])
+    assert some.tolist() == scores[kept].argmax(axis=1).tolist()
 
 
 def test_no_rows():

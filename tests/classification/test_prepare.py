@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from memory_source import MemorySource, text_source
@@ -304,3 +306,18 @@ def test_N03_probabilities_that_do_not_sum_to_one():
     assert report(half, TRUTH, dtype="float16").scores == "probs"
     assert "50 rows do not sum to 1 (worst: row 0, off by 0.008)" in fault(half, TRUTH)
     assert report(half, TRUTH, scores="logits").scores == "logits"
+
+
+def test_rows_that_are_left_out_do_not_copy_the_scores_of_the_others():
+    """A row of a language model is a text: its scores of all words take as much memory as a batch may, and more."""
+    scores = np.random.default_rng(5).normal(size=(1, 400, 20_000)).astype(np.float32)
+    target = scores.argmax(axis=2)
+    target[0, ::10] = -100
+    tracemalloc.start()
+    choices = Choices(ignore_index=-100, class_axis=-1, confidence=None)
+    found = evaluate(MemorySource(scores, target), choices, Execution(workers=1), ["accuracy"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.metrics["accuracy"].value == 1
+    assert found.ignored == 40
+    assert peak < 2.5 * scores.nbytes
