@@ -12,6 +12,10 @@ _IN_MEAN = (
     "weighted: by support; micro: the cells of all these classes added up first. "
     "Bare, in a binary task: the positive class."
 )
+_OF_THE_REST = (
+    " A row without a prediction (--nan wrong) was called no class: all classes but its own count it as left alone, not "
+    "as a false alarm. Of several labels a row, such a cell is wrong."
+)
 _TASKS = ("binary", "multiclass", "multilabel")
 _OVER_ROWS = (
     " samples, in a multilabel task: the mean over rows of each row's own value, where 0/0 counts as 0 as well."
@@ -112,7 +116,7 @@ COUNT_ROWS = (
         formula_text="TN / (TN + FP)",
         source="Yerushalmy 1947, Statistical problems in assessing methods of medical diagnosis",
         summary="Of what was not this class, the share that the model left alone.",
-        convention=_IN_MEAN,
+        convention=_IN_MEAN + _OF_THE_REST,
         per_class=True,
         averages=AVERAGES,
         tasks=_TASKS,
@@ -124,7 +128,7 @@ COUNT_ROWS = (
         formula_text="TN / (TN + FN)",
         source="Altman and Bland 1994, Diagnostic tests 2: predictive values",
         summary="Of what the model did not call this class, the share that was not.",
-        convention=_IN_MEAN,
+        convention=_IN_MEAN + _OF_THE_REST,
         per_class=True,
         averages=AVERAGES,
         tasks=_TASKS,
