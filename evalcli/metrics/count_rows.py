@@ -13,8 +13,8 @@ _IN_MEAN = (
     "Bare, in a binary task: the positive class."
 )
 _OF_THE_REST = (
-    " A row without a prediction (--nan wrong) was called no class: all classes but its own count it as left alone, not "
-    "as a false alarm. Of several labels a row, such a cell is wrong."
+    " A row without a prediction (--nan wrong) was called no class: all classes but its own count it as left alone, "
+    "not as a false alarm. Of several labels a row, such a cell is wrong."
 )
 _TASKS = ("binary", "multiclass", "multilabel")
 _OVER_ROWS = (
