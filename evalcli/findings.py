@@ -61,7 +61,7 @@ def about(
 def unusable_rows(
     dropped: float, wrong: float = 0, one: str = "row", lacks: str = "prediction", but: str = ""
 ) -> Finding | None:
-    """Rows dropped for want of a usable value; as many ``wrong``, as each ``one`` ``lacks`` it, ``but`` not everywhere."""
+    """Rows dropped for want of a usable value, and what counts as ``wrong``: each ``one`` ``lacks`` it, ``but`` …"""
     parts = []
     if dropped:
         parts.append("1 row was dropped" if dropped == 1 else f"{amount(dropped)} rows were dropped")
