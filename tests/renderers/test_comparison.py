@@ -275,7 +275,7 @@ def test_what_is_best_at_0_says_that_sizes_are_compared() -> None:
 def test_what_was_not_tested_is_not_worse() -> None:
     assert [standing(LEAGUES.slices[2].metrics["accuracy"], place, 0) for place in range(3)] == ["*", "?", "?"]
     assert [standing(LEAGUE.metrics[1], place, 2) for place in range(3)] == [" ", "+", "*"]
-    untested = replace(LEAGUE, metrics=(replace(LEAGUE.metrics[0], differences=(None, None, None)),))
+    untested = replace(LEAGUE, metrics=(LEAGUE.metrics[0]._replace(differences=(None, None, None)),))
     assert "? not tested" in plain(untested)
     assert "? not tested" not in plain(LEAGUE)
 
