@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.comparing.label_rows import MEASURES
-from evalcli.comparing.valued import MOMENTS, difference_of, moments_of, powers
+from evalcli.comparing.powers import MOMENTS, moments_of, powers
+from evalcli.comparing.valued import difference_of
 from evalcli.metrics.multilabel import of_samples
 from evalcli.metrics.registry import class_index
 from evalcli.uncertainty.intervals import none_of

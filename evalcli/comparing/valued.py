@@ -24,6 +24,7 @@ from evalcli.comparing import orders
 from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.influences import has_terms, terms, usual_size
+from evalcli.comparing.powers import MOMENTS, fourth, last_powers, moments_of, powers, unweighted
 from evalcli.comparing.roots import SUMS, JointMoments, Roots
 from evalcli.comparing.scales import SCALED, reaching
 from evalcli.comparing.values import in_common
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.intervals import Confidence
 
 _MOMENTS = StateKey("Moments")
-MOMENTS = 9
-"""Sums that ``moments_of`` reads."""
 _LEAST_ROWS = {"pearson": 100}
 """With fewer, intervals that promised 95 % held the difference of correlations in 86 to 91 %; others need two rows."""
 _ROUNDING = 1e-13
@@ -71,6 +70,11 @@ class Contrast(NamedTuple):
     """Of an RMSE of one output, which: then ``Roots`` knows more than the terms."""
     ordered: tuple[Order, Order] | None = None
     """Of a median or a rank correlation, those of both."""
+
+    @property
+    def of_terms(self) -> bool:
+        """Whether all it takes are sums of powers of what terms differ by."""
+        return self.ordered is None and self.output is None
 
     @property
     def cells(self) -> int:
@@ -298,8 +302,8 @@ class _ContrastPass(Apart):
         with np.errstate(over="ignore", under="ignore"):
             for number, one in enumerate(self.contrasts):
                 powers, moved = self._powers(known, one, values, weight)
-                self.sums.add_rows(powers, start + np.arange(one.cells))
                 start += one.cells
+                self.sums.add_rows(powers, np.arange(start - len(powers), start))
                 if self.clusters is not None and groups is not None:
                     self.clusters.update(number, moved if weight is None else moved * weight, groups)
         return True
@@ -311,7 +315,7 @@ class _ContrastPass(Apart):
         values: Sequence[ValueRows],
         weight: HostArray | None,
     ) -> tuple[HostArray, HostArray]:
-        """What the rows (N,) of a batch add to the sums of a contrast (cells, N), and to the difference."""
+        """What the rows (N,) of a batch add to the last sums of a contrast (cells, N), and to the difference."""
         if one.ordered is not None:
             mine, base = (
                 self._moves(known, str(one.name), i, order, values) / one.scale
@@ -322,7 +326,7 @@ class _ContrastPass(Apart):
         if one.output is None:
             mine, base = (self._terms(known, one.name, i, values) for i in (one.other, self.reference))
             off = (mine + one.sign * base - one.value) / one.scale
-            every = [powers(off, weight), _fourth(off, weight)[None]]
+            every = [last_powers(off) if weight is None else powers(off, weight), fourth(off, weight)[None]]
             if one.name.base in SCALED:
                 both = ((mine, one.other), (base, self.reference))
                 alone = [self._off(one, terms, place, weight) for terms, place in both]
@@ -366,12 +370,10 @@ class _ContrastPass(Apart):
     def parts(self) -> list[tuple[float, ...]]:
         """The sums of every contrast."""
         left = iter(self.sums.value().tolist())
-        return [tuple(islice(left, one.cells)) for one in self.contrasts]
-
-
-def moments_of(s: Sequence[float]) -> Moments:
-    """From the sums of ``powers``."""
-    return Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8]))
+        every = [tuple(islice(left, one.cells)) for one in self.contrasts]
+        if self.counted.passes[0].plan.source.weighted:
+            return every
+        return [unweighted(sums) if one.of_terms else sums for one, sums in zip(self.contrasts, every, strict=True)]
 
 
 def _scatters(moments: Moments, value: float) -> bool:
@@ -389,17 +391,3 @@ def _unit(counted: ValuesPass, results: Results) -> float:
 def _power_of_2(size: float) -> float:
     """The next power of 2 above a size, 1 for none."""
     return ldexp(1.0, frexp(size)[1]) if size > 0.0 else 1.0
-
-
-def powers(off: HostArray, weight: HostArray | None) -> HostArray:
-    """What ``Moments`` adds up (9, N): each power of the weight times those of ``off`` up to it."""
-    one = np.ones(len(off))
-    weights = [one] * 3 if weight is None else [weight, weight * weight, weight * weight * weight]
-    powers = [one, off, off * off, off * off * off]
-    return np.stack([weights[power - 1] * powers[k] for power in (1, 2, 3) for k in range(power + 1)])
-
-
-def _fourth(off: HostArray, weight: HostArray | None) -> HostArray:
-    """The fourth powers (N,) of what rows differ by, times those of their weights."""
-    square: HostArray = off * off if weight is None else off * off * weight * weight
-    return square * square
