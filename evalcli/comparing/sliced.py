@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Member")
 T = TypeVar("T")
+K = TypeVar("K")
 Fresh = Callable[[], Any]
 """Makes the empty passes of workers."""
 Asking = Generator[Fresh, Any, T]
@@ -156,14 +157,20 @@ def answered(
     found: dict[Slice, T] = {}
     heard: dict[Slice, Any] = dict.fromkeys(every)
     while heard:
-        asked: dict[Slice, Fresh] = {}
-        for place, told in heard.items():
-            try:
-                asked[place] = every[place].send(told)
-            except StopIteration as end:
-                found[place] = end.value
+        asked = _asked(every, heard, found)
         heard = _heard(asked, again) if asked else {}
     return found.pop(WHOLE), found
+
+
+def _asked(every: Mapping[K, Asking[T]], heard: Mapping[K, Any], found: dict[K, T]) -> dict[K, Fresh]:
+    """The passes that those ask for who ``heard`` of theirs; what others return is ``found``."""
+    asked: dict[K, Fresh] = {}
+    for who, told in heard.items():
+        try:
+            asked[who] = every[who].send(told)
+        except StopIteration as end:
+            found[who] = end.value
+    return asked
 
 
 class _SideBySide(Apart):
@@ -191,12 +198,7 @@ def side_by_side(every: Mapping[int, Asking[T]]) -> Asking[dict[int, T]]:
     found: dict[int, T] = {}
     heard: dict[int, Any] = dict.fromkeys(every)
     while heard:
-        asked: dict[int, Fresh] = {}
-        for number, told in heard.items():
-            try:
-                asked[number] = every[number].send(told)
-            except StopIteration as end:
-                found[number] = end.value
+        asked = _asked(every, heard, found)
         heard = (yield partial(_all_of, asked)).passes if asked else {}
     return {number: found[number] for number in every}
 
