@@ -141,7 +141,7 @@ def _open_mixed(sides: Sides, selection: Selection, *, copies: bool) -> ArraySou
     path = os.fspath(in_file)
     if input_format(path) not in TENSOR_FORMATS:
         raise why_unreadable(in_file)
-    file, file_pass = tensor_file(path)
+    file, file_pass = tensor_file(path, selection)
     try:
         weight = _weight(sides.weight)
         memory = PassFile("target" if in_file is sides.preds else "preds", _nothing, _none, _nothing, lambda _rows: ())

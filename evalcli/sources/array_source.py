@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalcli.errors import InputError
-from evalcli.sources.arrays import StoredArray, StridedArray
+from evalcli.sources.arrays import StoredArray
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
 from evalcli.sources.labels import check_labels
 from evalcli.sources.origins import MARKING, Origin, mark_of, mark_of_rows
@@ -193,8 +193,8 @@ class ArraySource(Source):
             return None
         arrays = [array for array in self._arrays if array is not None]
         arrays += [array for slicer in self._slicers for array in slicer.arrays]
-        regions = [array.region for array in arrays if isinstance(array, StridedArray)]
-        if len(regions) < len(arrays) or {*map(type, regions)} != {Region}:
+        regions = [region for array in arrays for region in array.regions]
+        if not all(array.regions for array in arrays) or {*map(type, regions)} != {Region}:
             return None
         return [region.ledger for region in regions]
 

@@ -16,7 +16,7 @@ import numpy as np
 from evalcli.errors import EmptyError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from evalcli.sources.rawfile import Region
 
@@ -82,6 +82,11 @@ class StoredArray(ABC):
         """The distinct texts, sorted by code point, of a text array."""
         return None
 
+    @property
+    def regions(self) -> Sequence[Region]:
+        """The bytes that plain numbers lie in; none of anything else."""
+        return ()
+
     @abstractmethod
     def read(self, start: int, stop: int) -> Array:
         """Rows ``start:stop``, ``(stop - start, …)``: float32 or float64, integers, booleans, or indices of labels."""
@@ -142,6 +147,8 @@ class StridedArray(StoredArray):
         self._layout = layout
         self._decode = _DECODERS.get(dtype, _unchanged)
         self._threads = threading.local()
+        self.before = 0
+        """Rows of the same whole that come before its own."""
         if not shape:
             raise InputError("a single number, not an array of samples", fix="save one entry for each sample")
         low, high = reach(shape, layout.strides, self.raw.itemsize)
@@ -156,6 +163,21 @@ class StridedArray(StoredArray):
     def region(self) -> Region:
         """The bytes this array lies in."""
         return self._layout.region
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        """These bytes."""
+        return (self._layout.region,)
+
+    def as_row(self) -> StridedArray:
+        """The same numbers as one row, ``(1, …)``."""
+        return StridedArray(
+            self.name, (1, *self.shape), self.dtype, self._layout._replace(strides=(0, *self._layout.strides))
+        )
+
+    def follow(self, first: StridedArray, before: int) -> None:
+        """Be a part of a whole whose first part is ``first``, after so many rows: its buffers serve both."""
+        self._threads, self.before = first._threads, before
 
     def read(self, start: int, stop: int) -> Array:
         """Rows ``start:stop`` as numbers.
@@ -251,7 +273,7 @@ def _to_bool(array: StridedArray, raw: Array, _start: int) -> Array:
 def _from_uint64(array: StridedArray, raw: Array, start: int) -> Array:
     signed = raw.view(np.int64)
     if signed.size and signed.min() < 0:
-        row = start + int(np.argmax((signed < 0).reshape(len(signed), -1).any(axis=1)))
+        row = array.before + start + int(np.argmax((signed < 0).reshape(len(signed), -1).any(axis=1)))
         what = f"a uint64 value is 2^63 or more, first in row {row}"
         raise InputError(what, fix="save labels as int64", path=array.region.file.path)
     return signed

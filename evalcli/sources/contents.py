@@ -30,19 +30,23 @@ class Contents:
     base: int = 0
     regions: list[Region] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    """Of each list of arrays, their names: those of one key, where it is a list of dicts."""
     metadata: dict[str, str] = field(default_factory=dict)
     """What the file says of itself in words."""
 
-    def add(self, array: StoredArray) -> None:
-        """One more array.
+    def add(self, array: StoredArray, whole: str | None = None) -> None:
+        """One more array; ``whole`` is the name of the list that it is in.
 
         Raises:
             InputError: its name is taken.
-            LimitError: there are too many.
+            LimitError: there are too many outside of lists.
 
         """
         self.check_name(array.name)
-        if len(self.arrays) >= ARRAY_LIMIT:
+        if whole is not None:
+            self.lists.setdefault(whole, []).append(array.name)
+        elif len(self.arrays) - sum(map(len, self.lists.values())) >= ARRAY_LIMIT:
             raise LimitError(f"more than {ARRAY_LIMIT:,} arrays", fix="save one tensor of all samples")
         self.arrays[array.name] = array
 

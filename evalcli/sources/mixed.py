@@ -46,7 +46,7 @@ def open_mixed(
         table = tables.tables[0]
         if cut is not None:
             table.among = (cut.span[0], cut.total)
-        file, tensor_pass = tensor_file(tensor_path)
+        file, tensor_pass = tensor_file(tensor_path, selection)
         table.begin()
         if preds_in_table:
             check_order(tuple(table.columns), tuple(file.arrays), (preds, target), selection)

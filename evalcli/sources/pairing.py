@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from evalcli.sources.tensors import TensorFile
 
 
-def tensor_file(path: str) -> tuple[TensorFile, PassFile]:
+def tensor_file(path: str, selection: Selection) -> tuple[TensorFile, PassFile]:
     """Open a tensor file and say how a pass treats it."""
     file = open_tensors(path)
+    file.join_batches(apart=_asked(selection))
     return file, PassFile(path, file.begin, file.notes, file.close, lambda _rows: (file.finish(),), file)
 
 
@@ -41,7 +42,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
 
     """
     refuse_table_options(replace(selection, id=None) if selection.listing else selection)
-    first, first_pass = tensor_file(preds)
+    first, first_pass = tensor_file(preds, selection)
     if target is None:
         with _explained(first, selection):
             if len(first.arrays) == 1:
@@ -57,7 +58,9 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
         source.slice_by(selection.by, selection.scan)
         source.cluster_by(selection.cluster)
         return source
-    second, second_pass = tensor_file(target)
+    second, second_pass = tensor_file(target, selection)
+    for one, other in ((first, second), (second, first)):
+        one.join_batches(other.rows, _asked(selection))
     check_order(tuple(first.arrays), tuple(second.arrays), (preds, target), selection)
     array, weight, said = pick_preds(first, selection)
     with _explained(second, selection):
@@ -109,38 +112,38 @@ def _explained(file: TensorFile, selection: Selection) -> Iterator[None]:
     try:
         yield
     except EvalError as error:
-        asked = {selection.pred, selection.target, selection.weight}
         for name in file.skipped:
-            if name in asked or name.lower() in USUAL_NAMES:
+            if name in _asked(selection) or name.lower() in USUAL_NAMES:
                 raise file.why_skipped(name) from error
         if selection.pred is None and selection.target is None:
             _refuse_batches(file)
         raise
 
 
+def _asked(selection: Selection) -> set[str | None]:
+    """The names that were given."""
+    return {selection.pred, selection.target, selection.weight}
+
+
 def _refuse_batches(file: TensorFile) -> None:
-    """A list of what a model said batch by batch is not one array.
+    """A list that may be batches or rows is not one array.
 
     Raises:
-        InputError: there are such batches.
+        InputError: there is such a list.
 
     """
-    batches: dict[str, dict[str, tuple[object, ...]]] = {}
-    for name, array in file.arrays.items():
-        number, _, key = name.partition(".")
-        batches.setdefault(number, {})[key] = (array.dtype, array.shape[1:])
-    forms = list(batches.values())
-    count = len(forms)
-    if [*batches] != [str(i) for i in range(count)] or count < 2 or any(form != forms[0] for form in forms):
-        return
-    if count == 2 and "" in forms[0] and len({array.shape[0] for array in file.arrays.values()}) == 1:
-        return  # predictions and targets may well look alike
-    keys = "; ".join(f"torch.cat([b[{key!r}] for b in batches])" for key in list(forms[0])[:2] if key)
-    raise InputError(
-        f"a list of {count} batches, not one array",
-        fix=f"join them first: {keys or 'torch.cat(batches)'}",
-        path=file.path,
-    )
+    from evalcli.sources.batchlists import are_alike
+
+    for name, own in file.lists.items():
+        parts = [file.arrays[part] for part in own]
+        lengths = {part.shape[0] for part in parts}
+        if are_alike(parts) and not (len(parts) == 2 and not name):
+            said = f"{plain(name)}: " if name else ""
+            raise InputError(
+                f"{said}a list of {len(parts)} arrays of {lengths.pop()}, which may be batches or rows",
+                fix="join them first: torch.cat(batches), or torch.stack(rows)",
+                path=file.path,
+            )
 
 
 def _one(file: TensorFile, names: Sequence[str]) -> StoredArray:

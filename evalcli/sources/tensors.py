@@ -13,7 +13,7 @@ from evalcli.sources.rawfile import RawFile
 from evalcli.sources.sniff import file_format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.contents import Contents
@@ -23,19 +23,43 @@ class TensorFile:
     """An open file of arrays.
 
     ``arrays`` maps names to arrays in file order: the empty name for a bare one, keys of a dict, ``0``, ``1``, … of a
-    list, ``a.b`` of nested dicts and of fields. ``skipped`` maps what is no input to the reason.
+    list, ``a.b`` of nested dicts and of fields. A list of batches is one array, with the list's name. ``skipped`` maps
+    what is no input to the reason.
     """
 
     def __init__(self, file: RawFile, kind: str, contents: Contents) -> None:
         self.path = file.path
         self.format = kind
+        self._contents = contents
         self.arrays: dict[str, StoredArray] = contents.arrays
+        self.join_batches()
         self.skipped = contents.skipped
         self._file = file
-        self._contents = contents
         self._digest: _Digest | None = None
         self.hashing = (0, 1)
         """Which of how many processes this is that hash the file together."""
+
+    @property
+    def lists(self) -> dict[str, list[str]]:
+        """Of each list of arrays that is left, their names."""
+        return {name: parts for name, parts in self._contents.lists.items() if self.arrays.keys() >= {*parts}}
+
+    @property
+    def rows(self) -> set[int]:
+        """The numbers of rows of all arrays that are no part of such a list."""
+        listed = {name for parts in self.lists.values() for name in parts}
+        return {array.shape[0] for name, array in self.arrays.items() if name not in listed}
+
+    def join_batches(self, rows: Collection[int] = (), apart: Collection[str | None] = ()) -> None:
+        """Make one array of each list of batches.
+
+        Where only their number could tell, they are those of ``rows`` that it is to be paired with. A list of which one
+        array is asked for by its own name, in ``apart``, stays one.
+        """
+        if self._contents.lists:
+            from evalcli.sources.batchlists import with_batches_joined
+
+            self.arrays = with_batches_joined(self._contents.arrays, self._contents.lists, rows, apart)
 
     def why_skipped(self, name: str) -> InputError:
         """Why there is no array of this name, though the file holds something under it."""

@@ -127,11 +127,11 @@ def collect(
 
     """
     known: dict[int, Any] = {}
-    for nodes, (name, value) in enumerate(_walk(root, "", 0, known)):
+    for nodes, (name, whole, value) in enumerate(_walk(root, "", None, 0, known)):
         if nodes > NODE_LIMIT:
             raise LimitError(f"more than {NODE_LIMIT:,} objects", fix="save {'pred': tensor, 'target': tensor}")
         if isinstance(value, Tensor):
-            _add_tensor(name, value, contents, find_region, swapped)
+            _add_tensor(name, whole, value, contents, find_region, swapped)
         elif id(value) in known and isinstance(value, list | tuple):
             _add_list(name, known[id(value)], contents, path)
         elif isinstance(value, _SCALARS):
@@ -142,8 +142,13 @@ def collect(
     contents.check_any()
 
 
-def _walk(value: Any, name: str, depth: int, known: dict[int, Any]) -> Iterator[tuple[str, Any]]:
-    """Every node with its dotted name; a list of plain values is one node, and ``known`` has what is made of it."""
+def _walk(
+    value: Any, name: str, whole: str | None, depth: int, known: dict[int, Any]
+) -> Iterator[tuple[str, str | None, Any]]:
+    """Every node with its dotted name, and without the place in the innermost list it is in, if in one.
+
+    A list of plain values is one node, and ``known`` has what is made of it.
+    """
     if depth > DEPTH_LIMIT:
         raise InputError(f"nested more than {DEPTH_LIMIT} deep", fix="save {'pred': tensor, 'target': tensor}")
     children: Any = ()
@@ -155,9 +160,14 @@ def _walk(value: Any, name: str, depth: int, known: dict[int, Any]) -> Iterator[
         and not _is_plain(value, known, at_root=not name)
     ):
         children = enumerate(value)
-    yield name, value
+    yield name, whole, value
     for key, child in children:
-        yield from _walk(child, f"{name}.{key}" if name else str(key), depth + 1, known)
+        shared = name if isinstance(value, list | tuple) else None if whole is None else _under(whole, key)
+        yield from _walk(child, _under(name, key), shared, depth + 1, known)
+
+
+def _under(name: str, key: object) -> str:
+    return f"{name}.{key}" if name else str(key)
 
 
 def _is_plain(value: list[Any] | tuple[Any, ...], known: dict[int, Any], *, at_root: bool) -> bool:
@@ -207,23 +217,29 @@ def _add_list(name: str, values: Any, contents: Contents, path: str) -> None:
 
 
 def _add_tensor(
-    name: str, tensor: Tensor, contents: Contents, find_region: Callable[[Storage, int], Region], swapped: bool
+    name: str,
+    whole: str | None,
+    tensor: Tensor,
+    contents: Contents,
+    find_region: Callable[[Storage, int], Region],
+    swapped: bool,
 ) -> None:
     if tensor.dtype not in RAW:
         contents.skip(name, REFUSED[tensor.dtype])
         return
     width = int(RAW[tensor.dtype][1:])
     size = tensor.storage.count * (1 if tensor.storage.dtype is None else width)
-    if not tensor.shape:
-        contents.skip(name, "a single number, not an array of samples; save one entry for each sample")
-        return
+    shape, strides = tensor.shape, tensor.strides
+    if not shape:
+        if whole is None or name.rpartition(".")[0] != whole:
+            contents.skip(name, "a single number, not an array of samples; save one entry for each sample")
+            return
+        shape, strides = (1,), (1,)  # one row of those in the list
     region = find_region(tensor.storage, size)
-    strides = tuple(stride * width for stride in tensor.strides)
-    layout = Layout(region, tensor.offset * width, strides, swapped and width > 1)
-    array = StridedArray(name, tensor.shape, tensor.dtype, layout)
-    contents.add(array)
+    layout = Layout(region, tensor.offset * width, tuple(stride * width for stride in strides), swapped and width > 1)
+    contents.add(StridedArray(name, shape, tensor.dtype, layout), whole)
     used = width
-    for length in tensor.shape:
+    for length in shape:
         used *= length
     if 0 < used * _WIDE < region.size:
         text = f"{name or 'the tensor'} is a view of a storage {region.size // used} times its size"

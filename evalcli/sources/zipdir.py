@@ -17,8 +17,8 @@ from evalcli.sources.rawfile import Region, plain
 if TYPE_CHECKING:
     from evalcli.sources.rawfile import RawFile
 
-RECORD_LIMIT = 1_100
-"""A thousand arrays, and what their writer keeps beside them."""
+RECORD_LIMIT = 10_100
+"""Ten thousand arrays, as a list of batches may be, and what their writer keeps beside them."""
 STORED, DEFLATED = 0, 8
 
 _END = struct.Struct("<4s4H2IH")
@@ -53,12 +53,12 @@ def read_directory(file: RawFile) -> dict[str, Record]:
 
     Raises:
         InputError: the file is truncated, has bytes outside its records, or contradicts itself.
-        LimitError: it holds more than a thousand arrays.
+        LimitError: it holds more than ten thousand arrays.
 
     """
     count, start, size = _find_directory(file)
     if count > RECORD_LIMIT:
-        raise LimitError(f"{count:,} records; at most 1,000 arrays are read", fix="save one tensor of all samples")
+        raise LimitError(f"{count:,} records; at most 10,000 arrays are read", fix="save one tensor of all samples")
     entries = sorted(_entries(file.read(start, size), count), key=lambda record: record.header)
     records: dict[str, Record] = {}
     at = 0

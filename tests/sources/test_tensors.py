@@ -210,16 +210,6 @@ def test_float8_of_ml_dtypes_and_torch_agree(tmp_path, read_all):
         np.testing.assert_array_equal(read_all(path)[""], every.view(getattr(ml_dtypes, kind)).astype(np.float32))
 
 
-@pytest.mark.parametrize("keys", [("logits", "target"), ()])
-def test_a_list_of_batches_is_told_how_to_be_joined(tmp_path, keys):
-    batches = [{key: torch.ones(n, 3) for key in keys} if keys else torch.ones(n, 3) for n in (4, 4, 2)]
-    torch.save(batches, tmp_path / "a.pt")
-    torch.save(torch.ones(10), tmp_path / "t.pt")
-    target = None if keys else str(tmp_path / "t.pt")
-    with pytest.raises(InputError, match=r"a list of 3 batches, not one array; .*torch\.cat"):
-        open_source(str(tmp_path / "a.pt"), target, Selection())
-
-
 @pytest.mark.parametrize("pair", [(torch.ones(4, 3), torch.ones(4)), (torch.ones(4), torch.ones(4))])
 def test_a_list_of_two_sides_is_no_list_of_batches(tmp_path, pair):
     torch.save(list(pair), tmp_path / "a.pt")
