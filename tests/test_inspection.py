@@ -131,8 +131,10 @@ def test_one_side_alone(tmp_path, look):
 
 
 def test_batches_and_bare_arrays(tmp_path, look):
-    torch.save([{"logits": torch.ones(2, 3), "target": torch.ones(2)}] * 3, tmp_path / "a.pt")
-    assert "a list of 3 batches" in look(tmp_path / "a.pt")["reading"]
+    torch.save([{"logits": torch.ones(2, 3) / 3, "target": torch.ones(2).long()}] * 3, tmp_path / "a.pt")
+    found = look(tmp_path / "a.pt")
+    assert [entry["shape"] for entry in found["entries"]] == [[6, 3], [6]]
+    assert found["reading"].startswith("multiclass, probs, 3 classes")
     np.savez(tmp_path / "a.npz", TRUTH, TRUTH)
     assert look(tmp_path / "a.npz")["command"].endswith("--target NAME --pred NAME")
 
