@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeVar
 
 from evalcli.errors import EvalError, LimitError, UsageError
@@ -19,6 +20,7 @@ from evalcli.metrics.threads import usable_cores
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from evalcli.layout import Layout
     from evalcli.sources.base import Batch, Source
 
 BATCH_ROWS = 131_072
@@ -150,20 +152,44 @@ def batch_rows(execution: Execution, row_bytes: int, placement: Placement | None
     """Rows a batch: as asked for, else bounded in rows and in bytes, on a GPU by the memory that is free."""
     if execution.batch_size is not None:
         return execution.batch_size
-    most, rows = BATCH_BYTES, BATCH_ROWS
+    rows = BATCH_ROWS
     if placement is not None and placement.device.startswith("cuda"):
-        import torch
-
-        free, _ = torch.cuda.mem_get_info(placement.device)
         rows *= DEVICE_BATCH_BYTES // BATCH_BYTES
-        most = min(DEVICE_BATCH_BYTES, free // (DEVICE_SHARE * (execution.workers or MOST_WORKERS)))
-    return max(1, min(rows, most // max(1, row_bytes)))
+    return max(1, min(rows, _batch_bytes(execution, placement) // max(1, row_bytes)))
+
+
+def _batch_bytes(execution: Execution, placement: Placement | None) -> int:
+    if placement is None or not placement.device.startswith("cuda"):
+        return BATCH_BYTES
+    import torch
+
+    free: int = torch.cuda.mem_get_info(placement.device)[0]
+    return min(DEVICE_BATCH_BYTES, free // (DEVICE_SHARE * (execution.workers or MOST_WORKERS)))
+
+
+def fit_rows(execution: Execution, source: Source, layout: Layout, placement: Placement, *, whole: bool = False) -> int:
+    """Rows a batch; of rows of which one alone is more than a batch may take (texts, images), the elements come in
+    pieces, unless they are wanted ``whole``.
+    """
+    preds, target, size = source.preds.shape, source.target.shape, row_bytes(source)
+    most = _batch_bytes(execution, placement)
+    if not whole and execution.batch_size is None and size > most and len(preds) > 2 and layout.target == "labels":
+        one_column = layout.preds != "columns" and preds[1] == 1
+        axis = 2 if layout.class_axis == 1 or one_column else 1
+        if preds[axis] > 1 and len(target) > 1 and preds[axis] == target[1]:
+            source.split(axis, max(1, most // (size // preds[axis])))
+    return batch_rows(execution, size, placement)
+
+
+def row_bytes(source: Source) -> int:
+    """What one row of predictions takes in memory while it is counted."""
+    return 8 * prod(source.preds.shape[1:])
 
 
 def worker_count(execution: Execution, source: Source, size: int) -> int:
     """Workers: as asked for, else one a core; never more than there are batches."""
     wanted = execution.workers or min(usable_cores(), MOST_WORKERS)
-    return wanted if source.rows is None else max(1, min(wanted, -(-source.rows // size)))
+    return wanted if source.rows is None else max(1, min(wanted, -(-source.rows * source.pieces // size)))
 
 
 def accumulate(
@@ -295,6 +321,7 @@ class _Crew:
                     self.stop()
                 pace.keep()
                 rows = len(batch.target) if batch.repeats is None else int(batch.repeats.sum())
+                rows *= not batch.goes_on
             except BaseException as error:  # handed to the main thread, which raises it
                 with self.lock:
                     self.failures.append((number, _said_of(self.device, error)))

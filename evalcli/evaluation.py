@@ -7,10 +7,8 @@ from math import isfinite, nan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from evalcli.counting import Plan, count
-from evalcli.engine import GPU_FROM, GPU_FROM_SCORED, WIDE, Placement, batch_rows, place, worker_count
+from evalcli.engine import GPU_FROM, GPU_FROM_SCORED, WIDE, Placement, fit_rows, place, row_bytes, worker_count
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import needs_scores, parse
 from evalcli.report import WHOLE, Finding, Report, Run, Value
@@ -124,7 +122,7 @@ def measure(  # noqa: PLR0913  # likewise
         layout = find_layout(source.preds, source.target, choices)
         check_scores(metrics, layout)
         placement = place(execution, *_gathered_bytes(source, layout, metrics, also, own))
-        size = batch_rows(execution, row_bytes(source), placement)
+        size = fit_rows(execution, source, layout, placement, whole=bool(own))
         workers = worker_count(execution, source, size)
         gated, budget = tuple(also), execution.ranking_budget
         plan = Plan(
@@ -266,9 +264,3 @@ def _gathered_bytes(
         return (size if (layout.width or 0) >= WIDE else 0), GPU_FROM
     on_host = source.weighted or source.slicers or source.clustered or own or layout.target != "labels"
     return (size if layout.preds == "columns" and not on_host else 0), GPU_FROM_SCORED
-
-
-def row_bytes(source: Source) -> int:
-    """What one row of predictions takes in memory while it is counted."""
-    shape = source.preds.shape
-    return 8 * int(np.prod(shape[1:], dtype=np.int64)) if len(shape) > 1 else 8

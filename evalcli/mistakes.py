@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli.counting import Plan, count
-from evalcli.engine import accumulate, batch_rows, place, worker_count
+from evalcli.engine import accumulate, batch_rows, place, row_bytes, worker_count
 from evalcli.errors import InputError, UsageError
-from evalcli.evaluation import row_bytes
 from evalcli.layout import find_layout, is_float
 from evalcli.listing import HELD, Column, Listing, Summary
 from evalcli.reporting import records

@@ -79,9 +79,10 @@ class _Rows:
     def __init__(self, plan: Prepare, batch: Batch, evidence: Evidence) -> None:
         self.plan, self.batch, self.evidence, self.layout = plan, batch, evidence, plan.layout
         self.target = self._flat_target()
+        self.inner = len(self.target) // max(1, len(batch.target))
         self.weight = self._spread(batch.weight)
         self.repeats = self._spread(batch.repeats)
-        self.kept = Kept(batch.start, plan.layout.inner, self.repeats, evidence)
+        self.kept = Kept(batch.start, self.inner, self.repeats, evidence)
         self.cluster = self._spread(batch.cluster)
         self.scores: Array | None = None
         self.there = plan.glances is not None and self.weight is None and self.repeats is None
@@ -104,16 +105,14 @@ class _Rows:
         flat = values.reshape(-1)
         if flat.size == self.target.size:
             return flat
-        if (
-            flat.size * self.layout.inner != self.target.size
-        ):  # the shape of a one-hot target, whose cells weigh nothing
+        if flat.size * self.inner != self.target.size:  # the shape of a one-hot target, whose cells weigh nothing
             raise InputError("there is a weight for each cell", fix="save one for each row", path=self.plan.target.path)
-        return np.repeat(flat, self.layout.inner)
+        return np.repeat(flat, self.inner)
 
     def _groups(self) -> Array | None:
         """The slices of every element."""
         groups = self.batch.groups
-        return groups if groups is None or self.layout.inner == 1 else np.repeat(groups, self.layout.inner, axis=0)
+        return groups if groups is None or self.inner == 1 else np.repeat(groups, self.inner, axis=0)
 
     def drop_ignored(self) -> None:
         """Leave out the rows whose target is the ignore index: before everything else."""

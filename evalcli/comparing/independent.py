@@ -17,9 +17,8 @@ from evalcli.comparing.members import members_of
 from evalcli.comparing.reported import told_by_reports, with_own
 from evalcli.comparing.sides import inputs_of, metric_row, models_of
 from evalcli.counting import count
-from evalcli.engine import batch_rows, worker_count
+from evalcli.engine import batch_rows, row_bytes, worker_count
 from evalcli.errors import UsageError
-from evalcli.evaluation import row_bytes
 from evalcli.report import Finding
 from evalcli.sources import spoken_of
 from evalcli.uncertainty.mover import mover

@@ -31,9 +31,8 @@ from evalcli.comparing.sides import (
 from evalcli.comparing.slice_counts import count_differences
 from evalcli.comparing.sliced import WHOLE, answered, side_by_side
 from evalcli.comparing.slices import Told, about_slices, slice_rows
-from evalcli.engine import batch_rows, worker_count
+from evalcli.engine import batch_rows, row_bytes, worker_count
 from evalcli.errors import UsageError
-from evalcli.evaluation import row_bytes
 from evalcli.metrics.threads import each
 from evalcli.report import Finding
 from evalcli.sources import spoken_of

@@ -20,9 +20,9 @@ from evalcli import __version__
 from evalcli.counting import Outcome, Plan
 from evalcli.distributed.firstfault import raise_first
 from evalcli.distributed.shared import covered, files_told, rows_before, said_of_all, tell_faults, united
-from evalcli.engine import accumulate, batch_rows, place, worker_count
+from evalcli.engine import accumulate, fit_rows, place, worker_count
 from evalcli.errors import EvalError, InputError
-from evalcli.evaluation import check_scores, row_bytes
+from evalcli.evaluation import check_scores
 from evalcli.evidence import Evidence
 from evalcli.layout import find_layout
 from evalcli.metrics.threads import usable_cores
@@ -118,7 +118,7 @@ def _counted(ranks: Ranks, job: Job, progress: Progress | None) -> Counted | Non
         layout = find_layout(preds, target, job.choices)
         check_scores(job.metrics, layout)
         placement, budget = place(execution), execution.ranking_budget
-        size = batch_rows(execution, row_bytes(source), placement)
+        size = fit_rows(execution, source, layout, placement, whole=bool(job.own))
         workers = worker_count(execution, source, size)
         plan = Plan(source, job.choices, layout, placement, job.metrics, job.also, budget, workers, partial=True)
         plan = replace(plan, own=OwnMetrics(job.own, job.choices, source) if job.own else None)

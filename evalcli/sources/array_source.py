@@ -54,6 +54,7 @@ class ArraySource(Source):
         self._scan: ArrayScan | None = None
         self._clusters: ArrayClusters | None = None
         self._span: tuple[int, int] | None = None
+        self._split: tuple[int, int] | None = None
         self._hashing: tuple[TensorFile, ...] = ()
         self._origins: tuple[Origin, ...] | None = None
         paths = [file.path for file in files]
@@ -132,8 +133,19 @@ class ArraySource(Source):
         if isinstance(self._arrays[1], ReadOnce):
             self._arrays[1].forget()
         first, rows = self._span or (0, min(self.preds.shape[0], self.target.shape[0]))
+        if self._split is not None:
+            axis, step = self._split
+            length = self.preds.shape[axis]
+            for row in range(first, rows):
+                for at in range(0, length, step):
+                    yield partial(self._load_piece, row, axis, at, min(at + step, length))
+            return
         for start in range(first, rows, size):
             yield partial(self._load, start, min(start + size, rows))
+
+    def split(self, axis: int, step: int) -> None:
+        """Read no more of a row at once."""
+        self._split, self.pieces = (axis, step), -(-self.preds.shape[axis] // step)
 
     def narrow(self, start: int, stop: int) -> None:
         """Be the rows ``start:stop`` alone from now on; they keep their numbers."""
@@ -178,14 +190,28 @@ class ArraySource(Source):
     def _load(self, start: int, stop: int) -> Batch:
         preds, target, weight = self._arrays
         weights = None if weight is None else weight.read(start, stop).astype(np.float64)
+        return self._with_rows(Batch(preds.read(start, stop), target.read(start, stop), weights, start=start), stop)
+
+    def _load_piece(self, row: int, axis: int, first: int, last: int) -> Batch:
+        preds, target, weight = self._arrays
+        weights = None
+        if weight is not None:
+            whole = weight.shape != target.shape
+            weights = (weight.read(row, row + 1) if whole else weight.part(row, 1, first, last)).astype(np.float64)
+        sides = preds.part(row, axis, first, last), target.part(row, 1, first, last)
+        batch = Batch(*sides, weights, start=row, goes_on=last < self.preds.shape[axis])
+        return self._with_rows(batch, row + 1)
+
+    def _with_rows(self, batch: Batch, stop: int) -> Batch:
+        """The batch, with what is known of each of its rows."""
+        start = batch.start
         codes = [each.codes(start, stop) for each in self._slicers]
         groups = None if not codes else codes[0][:, None] if len(codes) == 1 else np.stack(codes, axis=1)
         if self._scan is not None:
             searched = self._scan.codes(start, stop)
             groups = searched if groups is None else np.concatenate([groups, searched], axis=1)
         cluster = None if self._clusters is None else self._clusters.read(start, stop)
-        sides = preds.read(start, stop), target.read(start, stop)
-        return Batch(*sides, weights, groups=groups, start=start, cluster=cluster)
+        return replace(batch, groups=groups, cluster=cluster)
 
     def ledgers(self) -> list[Ledger] | None:
         """Those of the regions that plain arrays of numbers lie in; anything else keeps more than that."""
@@ -202,6 +228,7 @@ class ArraySource(Source):
         """The same rows, with what lies beside them."""
         from evalcli.sources.array_listing import ArrayRows
 
+        self._split, self.pieces = None, 1
         if self.beside is None:  # arrays in memory, beside which nothing lies
             return super().listed(show)
         return ArrayRows(self, self.beside, show)

@@ -91,6 +91,12 @@ class StoredArray(ABC):
     def read(self, start: int, stop: int) -> Array:
         """Rows ``start:stop``, ``(stop - start, …)``: float32 or float64, integers, booleans, or indices of labels."""
 
+    def part(self, row: int, axis: int, first: int, last: int) -> Array:
+        """Of one row, ``first:last`` along an axis: ``(1, …, last - first, …)``."""
+        rows = self.read(row, row + 1)
+        found: Array = rows[(slice(None),) * axis + (slice(first, last),)]
+        return found
+
     def values(self, start: int, stop: int, rows: Array | None = None) -> list[Any]:
         """Some of the rows ``start:stop`` (all: ``None``) as they would be shown: Python numbers, lists, texts."""
         return _some(self.read(start, stop), rows)
@@ -189,6 +195,13 @@ class StridedArray(StoredArray):
         """
         return self._decode(self, self.read_raw(start, stop), start)
 
+    def part(self, row: int, axis: int, first: int, last: int) -> Array:
+        """As of any array; nothing else of the row is read."""
+        shape = (1, *self.shape[1:axis], last - first, *self.shape[axis + 1 :])
+        strides = self._layout.strides
+        raw = self._raw(self._layout.offset + row * strides[0] + first * strides[axis], shape)
+        return self._decode(self, raw, row)
+
     def values(self, start: int, stop: int, rows: Array | None = None) -> list[Any]:
         """As of any array; a uint64 beyond int64 is no label, but it can be shown."""
         return _some(self.read_raw(start, stop) if self.dtype == "uint64" else self.read(start, stop), rows)
@@ -199,10 +212,12 @@ class StridedArray(StoredArray):
             raise EmptyError(f"no samples: shape {self.shape}", path=self.region.file.path)
         if not 0 <= start <= stop <= self.shape[0]:
             raise ValueError(f"rows {start}:{stop} of {self.shape[0]}")
-        shape = (stop - start, *self.shape[1:])
+        return self._raw(self._layout.offset + start * self._layout.strides[0], (stop - start, *self.shape[1:]))
+
+    def _raw(self, base: int, shape: tuple[int, ...]) -> Array:
         out = self.scratch("raw", shape, self.raw)
         if out.size:
-            self._gather(self._layout.offset + start * self._layout.strides[0], self._layout.strides, out)
+            self._gather(base, self._layout.strides, out)
         if self._layout.swapped:
             unit = out.view(np.uint32) if self.raw.kind == "U" else out
             unit.byteswap(inplace=True)

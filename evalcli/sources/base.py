@@ -72,6 +72,8 @@ class Batch:
     """The row of the file of predictions that each row is; ``None``: ``start``, ``start + 1``, …"""
     cells: Cells | None = None
     """Gives the further columns of some rows of the batch, a tuple a row; to be called where the batch was loaded."""
+    goes_on: bool = False
+    """Whether the next load has more of the same row."""
     cluster: Array | None = None
     """The number of each row's cluster, (n,) int64, or ``NO_CLUSTER``; see :mod:`evalcli.sources.clustering`."""
 
@@ -240,12 +242,18 @@ class Source(ABC):
     """Whether every row comes with its number."""
     merged: bool = False
     """Whether nobody has yet compared the labels of both sides, because no one saw all of them."""
+    pieces: int = 1
+    """In how many loads a row comes."""
     closing: ExitStack | None = None
     """What else has to be released with this source."""
 
     @abstractmethod
     def plan(self, size: int) -> Iterator[Callable[[], Batch]]:
         """Loads of at most ``size`` rows each, in row order; each may be called from any thread, once."""
+
+    def split(self, axis: int, step: int) -> None:
+        """Give each row in pieces from now on, if it can: ``step`` along ``axis`` of predictions, 1 of the target."""
+        del axis, step
 
     def batches(self, size: int) -> Iterator[Batch]:
         """The rows themselves, in order."""

@@ -39,6 +39,11 @@ class JoinedArray(StoredArray):
         """Rows ``start:stop`` as numbers, as each part has them."""
         return self._joined(start, stop, StridedArray.read)
 
+    def part(self, row: int, axis: int, first: int, last: int) -> Array:
+        """As the part that the row lies in."""
+        ((own, place, _),) = self._pieces(row, row + 1)
+        return own.part(place, axis, first, last)
+
     def values(self, start: int, stop: int, rows: Array | None = None) -> list[Any]:
         """As of any array; a uint64 beyond int64 is no label, but it can be shown."""
         raw = self._joined(start, stop, StridedArray.read_raw if self.dtype == "uint64" else StridedArray.read)

@@ -78,6 +78,11 @@ class Relabelled(Source):
         start = self._before + batch.start
         return replace(batch, preds=preds, target=target, groups=groups, start=start, numbers=numbers)
 
+    def split(self, axis: int, step: int) -> None:
+        """As the source."""
+        self._source.split(axis, step)
+        self.pieces = self._source.pieces
+
     def number_rows(self) -> None:
         """As the source."""
         self._source.number_rows()

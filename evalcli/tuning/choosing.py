@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli import __version__
 from evalcli.counting import Plan, count
-from evalcli.engine import batch_rows, place, worker_count
+from evalcli.engine import batch_rows, place, row_bytes, worker_count
 from evalcli.errors import InputError, UsageError
-from evalcli.evaluation import row_bytes
 from evalcli.layout import find_layout
 from evalcli.metrics.labels import Counts
 from evalcli.reporting import records
