@@ -320,8 +320,7 @@ class _Crew:
                     self.complete = False
                     self.stop()
                 pace.keep()
-                rows = len(batch.target) if batch.repeats is None else int(batch.repeats.sum())
-                rows *= not batch.goes_on
+                rows = batch.done
             except BaseException as error:  # handed to the main thread, which raises it
                 with self.lock:
                     self.failures.append((number, _said_of(self.device, error)))

@@ -204,8 +204,7 @@ def _counted(
         except Exception as e:
             tell(_STOPPED)
             return _Counted({"complete": False, "number": number, "error": e}, None)
-        rows = len(batch.target) if batch.repeats is None else int(batch.repeats.sum())
-        tell(rows if complete else _STOPPED)
+        tell(batch.done if complete else _STOPPED)
     if complete:
         settle(part)
     return _Counted({"complete": complete}, part)

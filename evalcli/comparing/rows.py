@@ -78,9 +78,9 @@ class Rows(NamedTuple):
         return Rows(tuple(Batch(preds, target, weight, cluster=cluster) for preds, target, weight, cluster in sides))
 
     @property
-    def repeats(self) -> None:
-        """Rows that are compared stand for themselves alone."""
-        return
+    def done(self) -> int:
+        """How many rows of the input end in them: rows that are compared stand for themselves alone, and whole."""
+        return self.length
 
 
 class Together:

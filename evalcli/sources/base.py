@@ -77,6 +77,13 @@ class Batch:
     cluster: Array | None = None
     """The number of each row's cluster, (n,) int64, or ``NO_CLUSTER``; see :mod:`evalcli.sources.clustering`."""
 
+    @property
+    def done(self) -> int:
+        """How many rows of the input end in it."""
+        if self.goes_on:
+            return 0
+        return len(self.target) if self.repeats is None else int(self.repeats.sum())
+
 
 class Slicer(NamedTuple):
     """What rows are sliced by: the ``name`` of a column, or of several crossed, and the slices that occur, in order.
