@@ -317,6 +317,10 @@ class Intervals:
 
     def _of_gaps(self, name: MetricName, value: float) -> Interval | None:
         del value
+        known = self._numbers.gaps_known
+        found = None if known is None else known(name)
+        if found is not None:
+            return found
         return bins.calibration_interval(self._bins(name), self._confidence, self._mean_weight, **self._together)
 
     def _of_side(self, name: MetricName, value: float) -> Interval | None:

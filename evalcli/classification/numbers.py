@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
     from evalcli.report import Value
     from evalcli.task import Task
-    from evalcli.uncertainty.intervals import Confidence
+    from evalcli.uncertainty.intervals import Confidence, Interval
 
 RANKED_BY_CLASS = ("auroc", "average_precision")
 """What a report shows of the ranks of every class."""
@@ -54,8 +54,17 @@ class Setting(NamedTuple):
     """What the scores of all rows say, for a slice, which has no sample of its own."""
 
 
+class Known(NamedTuple):
+    """What is known of some rows since they were looked at together with others."""
+
+    counted: Callable[[MetricName], float]
+    """Says a metric of counts."""
+    gaps: Callable[[MetricName], Interval | None] | None = None
+    """Says the interval of a calibration error, where it is known."""
+
+
 class Numbers:
-    """What was counted, and what it says; ``counted`` says a metric of counts where that is known."""
+    """What was counted, and what it says; some of that may be ``known``."""
 
     def __init__(
         self,
@@ -63,11 +72,13 @@ class Numbers:
         confusion: ConfusionCounts,
         states: ScoreStates | None,
         clusters: ClusterStates | None = None,
-        counted: Callable[[MetricName], float] | None = None,
+        known: Known | None = None,
     ) -> None:
         self.setting, self._confusion, self._states, self.clusters = setting, confusion, states, clusters
         self.counts = counts_of(confusion, setting.picked)
-        self._value_of_counts = self._evaluated if counted is None else counted
+        self._value_of_counts = self._evaluated if known is None else known.counted
+        self.gaps_known = None if known is None else known.gaps
+        """Says the interval of a calibration error, where it is known."""
 
     @property
     def total(self) -> float:

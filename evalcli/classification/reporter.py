@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from evalcli import __version__
 from evalcli.addresses import between, wholes_of
 from evalcli.classification.findings import Facts, find
-from evalcli.classification.numbers import Numbers, Setting, counts_of, listed
+from evalcli.classification.numbers import Known, Numbers, Setting, counts_of, listed
 from evalcli.classification.sliced_counts import SlicedCounts
 from evalcli.errors import UsageError
 from evalcli.layout import one_hot_axis
@@ -23,9 +23,10 @@ from evalcli.scorekind import never_negative
 from evalcli.sources.base import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evalcli.classification.clusters import ClusterStates
+    from evalcli.classification.sliced_gaps import SlicedGaps
     from evalcli.classification.slices import Slice
     from evalcli.counting import Outcome, Plan
     from evalcli.metrics.arrays import HostArray
@@ -41,11 +42,11 @@ MOST_PAIRS = 1000
 
 
 class _Held(NamedTuple):
-    """What there is of a slice: its states, the clusters of its rows, what its counts say."""
+    """What there is of a slice: its states, the clusters of its rows, what is known of it together with others."""
 
     states: Slice
     clusters: ClusterStates | None
-    counted: Callable[[MetricName], float]
+    known: Known
 
 
 class Reporter:
@@ -153,8 +154,8 @@ class Reporter:
         return self.setting._replace(method="delta", shown=shown, workers=1, whole=self.numbers.scores)
 
     def _numbers_of(self, one: Sliced[_Held]) -> Numbers:
-        (confusion, scores), clusters, counted = one.held
-        return Numbers(self._of_slices, confusion, scores, clusters, counted)
+        (confusion, scores), clusters, known = one.held
+        return Numbers(self._of_slices, confusion, scores, clusters, known)
 
     def _slices(self) -> SliceRows[_Held]:
         """Every slice that has rows, column by column."""
@@ -171,6 +172,7 @@ class Reporter:
             (number, code, held) for number, states in enumerate(self.slices) for code, held in states.slices().items()
         ]
         together = SlicedCounts(self.setting, [counts_of(held.confusion, self.picked) for _, _, held in every])
+        gaps = self._gaps([held.scores.states for _, _, held in every if held.scores is not None])
         return [
             Sliced(
                 self.source.slicers[number],
@@ -179,11 +181,22 @@ class Reporter:
                 _Held(
                     held,
                     self.clusters_in[number].of(code) if self.clusters_in else None,
-                    partial(together.value, place=place),
+                    Known(
+                        partial(together.value, place=place),
+                        None if gaps is None else partial(gaps.interval, place=place),
+                    ),
                 ),
             )
             for place, (number, code, held) in enumerate(every)
         ]
+
+    def _gaps(self, scores: Sequence[Mapping[str, Any]]) -> SlicedGaps | None:
+        """How sure the calibration errors of all slices are, whose rows count alike and one by one."""
+        if not scores or self.choices.confidence is None or self.source.weighted or self.clusters_in:
+            return None
+        from evalcli.classification.sliced_gaps import SlicedGaps
+
+        return SlicedGaps(scores, self.choices.confidence)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -1,0 +1,35 @@
+"""How sure the calibration errors of slices are does not depend on which others are looked at with them."""
+
+import numpy as np
+import pytest
+
+from evalcli.classification.scoring import Scoring
+from evalcli.classification.sliced_gaps import SlicedGaps
+from evalcli.metrics.probability import ScoreForm
+from evalcli.metrics.registry import parse
+from evalcli.uncertainty.bins import calibration_interval
+from evalcli.uncertainty.intervals import Confidence
+
+
+def scoring(classes: int) -> Scoring:
+    form = ScoreForm("probs", classes=classes, binary=classes == 2)
+    return Scoring("probs", classes, form, 64, frozenset({"CalibrationBins", "ForecastBins", "ConfidenceTable"}))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_all_at_once_is_each_by_itself(classes: int) -> None:
+    """Slices of many rows, of one, of rows that are all right and sure, and of none that has a score."""
+    rng, every = np.random.default_rng(4), []
+    for rows in (500, 1, 30, 0):
+        states, target = scoring(classes).fresh().states, rng.integers(classes, size=rows)
+        probs = rng.dirichlet(np.ones(classes), size=rows) if rows != 30 else np.eye(classes)[target]
+        for state in states.values():
+            state.update(probs[:, 1] if classes == 2 else probs, target)
+        every.append(states)
+    confidence, names = Confidence(), ("ece", "ece_positive" if classes == 2 else "ece_classwise")
+    together = SlicedGaps(every, confidence)
+    for name in map(parse, names):
+        found = [together.interval(name, place) for place in range(4)]
+        alone = [calibration_interval(states[name.entry.state].compute(), confidence) for states in every]
+        assert found == alone
+    assert together.interval(parse("ece_equal_mass"), 0) is None
