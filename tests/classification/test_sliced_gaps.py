@@ -5,8 +5,9 @@ import pytest
 
 from evalcli.classification.scoring import Scoring
 from evalcli.classification.sliced_gaps import SlicedGaps
-from evalcli.metrics.probability import ScoreForm
+from evalcli.metrics.probability import ScoreForm, score_rows
 from evalcli.metrics.registry import parse
+from evalcli.metrics.scorestate import ProbabilityState, feed
 from evalcli.uncertainty.bins import calibration_interval
 from evalcli.uncertainty.intervals import Confidence
 
@@ -23,8 +24,12 @@ def test_all_at_once_is_each_by_itself(classes: int) -> None:
     for rows in (500, 1, 30, 0):
         states, target = scoring(classes).fresh().states, rng.integers(classes, size=rows)
         probs = rng.dirichlet(np.ones(classes), size=rows) if rows != 30 else np.eye(classes)[target]
-        for state in states.values():
-            state.update(probs[:, 1] if classes == 2 else probs, target)
+        scores, form = probs[:, 1] if classes == 2 else probs, scoring(classes).form
+        if rows:
+            feed(
+                [state for state in states.values() if isinstance(state, ProbabilityState)],
+                score_rows(scores, target, form),
+            )
         every.append(states)
     confidence, names = Confidence(), ("ece", "ece_positive" if classes == 2 else "ece_classwise")
     together = SlicedGaps(every, confidence)
