@@ -157,7 +157,6 @@ def told_confidence(rows: ProbabilityRows) -> HostArray:
     return told
 
 
-@once
 def equal_mass_bins(groups: ConfidenceGroups, bins: int = BINS) -> BinTable:
     """Bins (B,) of nearly equal size, by rising confidence; ties are never split, so a bin may be larger or empty.
 
@@ -168,6 +167,11 @@ def equal_mass_bins(groups: ConfidenceGroups, bins: int = BINS) -> BinTable:
     Source: Nguyen and O'Connor 2015, Posterior calibration and exploratory analysis for natural language processing
     models.
     """
+    return _equal_mass(groups, bins)
+
+
+@once
+def _equal_mass(groups: ConfidenceGroups, bins: int) -> BinTable:
     places = _quantile(groups, bins)
     confidence = ExactSum(bins)
     add_exactly(confidence, (groups.low + groups.high) / 2 * groups.n, places)

@@ -97,12 +97,12 @@ class Ranking:
     @CachedProperty
     def found(self) -> HostArray:
         """The positives up to the end of each segment (K,) float64."""
-        return self.pos.cumsum(dtype="float64")
+        return _running(self.pos)
 
     @CachedProperty
     def alarms(self) -> HostArray:
         """The negatives up to the end of each segment (K,) float64."""
-        return self.neg.cumsum(dtype="float64")
+        return _running(self.neg)
 
     def _total(self, amounts: HostArray) -> float:
         """The last of the running sums: with weights, pairwise addition could end a bit beside it."""
@@ -122,6 +122,13 @@ class Ranking:
     def sum_rounding(self) -> float:
         """What a sum over segments may be off by: terms are added up pairwise, in blocks of 128, or by halves."""
         return 0.0 if self.exact else self.rounding + SUM_ROUNDING
+
+
+def _running(amounts: HostArray) -> HostArray:
+    """The running sums (K,) float64: of counts they are exact, and whole numbers are added in a quarter of the time."""
+    is_counted = amounts.dtype.kind == "i"
+    found: HostArray = amounts.cumsum().astype("float64") if is_counted else amounts.cumsum(dtype="float64")
+    return found
 
 
 def _blocks(ranking: Ranking) -> Iterable[Block]:

@@ -219,7 +219,7 @@ def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
     fallen, risen = (np.cumsum((pos * (moved - precision))[::-1])[::-1] for moved in (lower, higher))
     fallen -= one * lower
     of_pos, of_neg = (sum_ + fallen) / rest - sum_ / total, risen / total
-    rows, others_ = pos / one, neg / other
+    rows, others_ = (side if each == 1.0 else side / each for side, each in ((pos, one), (neg, other)))
     size = float(rows.sum() + others_.sum())
     moved = (dot(rows, of_pos) + dot(others_, of_neg)) / size
     drift = (sum_ + dot(rows, fallen)) / rest - float(rows.sum()) * moved

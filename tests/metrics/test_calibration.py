@@ -228,6 +228,7 @@ def test_no_rows_have_no_equal_mass_bins():
     assert isinstance(found, ConfidenceGroups)
     assert np.isnan(equal_mass_ece(found).value)
     assert isinstance(equal_mass_bins(found), BinTable)
+    assert equal_mass_bins(found) is equal_mass_bins(found, 15)  # made once, for the error and for its interval
 
 
 def test_saturated_logits_still_differ():
