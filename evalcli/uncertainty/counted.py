@@ -25,7 +25,7 @@ from evalcli.uncertainty.fewrows import MANY, Few, alike_in_classes, few_rows, s
 from evalcli.uncertainty.intervals import Confidence, Interval, by_variance, none_of
 from evalcli.uncertainty.measures import ALL, measure, place_of, values_of
 from evalcli.uncertainty.resampling import MOST_DRAWS, bca, replicates, skewness
-from evalcli.uncertainty.slopes import MeanOfRatios
+from evalcli.uncertainty.slopes import MeanOfRatios, influence_of
 from evalcli.uncertainty.untold import untold
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class CountIntervals:
         """How rows move a metric, and how clusters do: of one class only those that have rows of it tell anything."""
         cells, clusters = self.cells, self._clusters
         of = measure(name, cells, declared=self._declared, place=place)
-        influence = of.slope(cells.margins).at(cells.target, cells.preds)
+        influence = influence_of(of, cells)
         if clusters is None:
             return _Sampled(of, influence, cells, None, self._critical)
         moves = one = None

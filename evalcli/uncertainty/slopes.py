@@ -195,8 +195,17 @@ class MeanOfRatios(NamedTuple):
             return dot(self.weights, second) / 2.0
         # T = X / S with X = Σ support·value and S = Σ support: T″ = (X″ − 2·T′·S′) / S
         bent = 2.0 * (cells.kinds[1][:2] * first[:2]).sum(axis=0) + margins.support * second
-        moved = dot(cells.squares, self.slope(margins).at(cells.target, cells.preds))
+        moved = dot(cells.squares, influence_of(self, cells))
         return (float(bent.sum()) - 2.0 * moved) / (2.0 * float(margins.support.sum()))
+
+
+def influence_of(of: Measure, cells: Cells) -> HostArray:
+    """What one more row of each of ``cells`` adds to a metric (K,); of a mean by support its bias asks once more."""
+    if not isinstance(of, MeanOfRatios) or of.weights is not None:
+        return of.slope(cells.margins).at(cells.target, cells.preds)
+    if of not in cells.known:
+        cells.known[of] = of.slope(cells.margins).at(cells.target, cells.preds)
+    return cast("HostArray", cells.known[of])
 
 
 class PooledRatio(NamedTuple):

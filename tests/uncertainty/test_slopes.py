@@ -7,6 +7,7 @@ from evalcli.metrics.counts import ConfusionCounts
 from evalcli.metrics.registry import METRICS, evaluate, parse
 from evalcli.uncertainty.cells import Cells, JointCells, Margins
 from evalcli.uncertainty.measures import ALL, measure, place_of, values_of
+from evalcli.uncertainty.slopes import influence_of
 
 NAMES = [
     *("accuracy", "error_rate", "balanced_accuracy", "mcc", "kappa", "majority_baseline", "f1[1]", "fbeta0.5[1]"),
@@ -43,7 +44,10 @@ def test_slopes_are_derivatives(table, text):
 
     of = measure(name, cells, place=place)
     slope = of.slope(cells.margins)
-    influence = slope.at(cells.target, cells.preds)
+    influence = influence_of(of, cells)
+    assert (influence == slope.at(cells.target, cells.preds)).all()
+    again = influence_of(measure(name, cells, place=place), cells)
+    assert (again is influence) == text.endswith("weighted")  # whose bias asks for it, too
     here = value(cells.amounts)
     assert slope.value == pytest.approx(here, abs=1e-12)
     assert (cells.amounts * influence).sum() == pytest.approx(0, abs=1e-12)
