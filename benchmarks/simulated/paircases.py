@@ -24,7 +24,7 @@ from benchmarks.simulated.pairs import (
 from benchmarks.simulated.scorepairs import BINS, score_difference, score_tests
 from benchmarks.simulated.scorepairs import TESTED as TESTED_SCORES
 from benchmarks.simulated.scores import area
-from benchmarks.simulated.valuepairs import ORDERED
+from benchmarks.simulated.valuepairs import ORDERED, SPREAD
 from benchmarks.simulated.valuepairs import apart as values_apart
 from benchmarks.simulated.valuepairs import p_values as values_p
 
@@ -126,7 +126,16 @@ PAIRS = (
         for rows in (100, 1000)
     ),
     PairCase("test of orders, alike, 100 rows", values_p(100, 0.9), null=True, promised=ORDERED),
-    PairCase("test of orders, heavy tails, 100 rows", values_p(100, 0.5, heavy=True), null=True, promised=ORDERED),
+    PairCase("test of orders, heavy tails, 100 rows", values_p(100, 0.5, "heavy"), null=True, promised=ORDERED),
+    *(
+        PairCase(
+            f"test beside a spread, log-normal, {rows:,} rows",
+            values_p(rows, 0.5, "log-normal", SPREAD),
+            null=True,
+            promised=SPREAD,
+        )
+        for rows in (200, 1000)
+    ),
     *(
         PairCase(f"test of what is defined, {task}, {rows} rows", defined_tests(two, rows), null=True, promised=titles)
         for task, two, titles in DEFINED_OF
@@ -167,6 +176,11 @@ DIFFERENCES = (
     Case("difference of multilabel ECE, 200 rows", apart("ece", 200)),
     Case("difference of multilabel ECE, 1,000 rows", apart("ece", 1000)),
     *(Case(f"difference of orders: {title}", values_apart(*drawn)) for title, drawn in OF_ORDERS),
+    *(
+        Case(f"difference of {title}, log-normal, {rows:,} rows", values_apart(name, rows, 0.5, 1.6, "log-normal"))
+        for title, name in (("R²", "r2"), ("Pearson", "pearson"))
+        for rows in (200, 1000)
+    ),
     Case("difference of AUROC, none, 25 + 475 rows", with_interval(ranked(25, 475, 1.5, 1.5), 0.0)),
     *(
         Case(

@@ -24,24 +24,29 @@ if TYPE_CHECKING:
     from evalcli.comparing.data import Comparison
 
 ORDERED = ("medae", "spearman", "kendall")
+SPREAD = ("r2", "explained_variance", "pearson")
+"""What is divided by how targets spread."""
 _MANY = 1_000_000
 _SPREAD = 0.6
 _EXECUTION = Execution(workers=1)
 
 
-def two_models(rng: Rng, rows: int, alike: float, sharper: float, *, heavy: bool) -> tuple[Any, Any, Any]:
+def two_models(rng: Rng, rows: int, alike: float, sharper: float, tails: str = "") -> tuple[Any, Any, Any]:
     """Predictions of both models and target (N,); the errors of the second are ``sharper`` times as small.
 
-    ``alike`` is the share of the variance of errors that both have in common; ``heavy`` ones are those of a t
-    distribution of 4 degrees of freedom.
+    ``alike`` is the share of the variance of errors that both have in common. With ``heavy`` tails they are those of a
+    t distribution of 4 degrees of freedom, of ``log-normal`` targets they are a share.
     """
 
     def errors() -> Any:
-        return rng.standard_t(4, rows) if heavy else rng.normal(size=rows)
+        return rng.standard_t(4, rows) if tails == "heavy" else rng.normal(size=rows)
 
-    target, shared = rng.normal(size=rows), errors()
+    target, shared, size = rng.normal(size=rows), errors(), _SPREAD
+    if tails == "log-normal":
+        target = np.exp(1.2 * target)
+        size = 0.4 * target
     first, second = (
-        target + _SPREAD / seen * (np.sqrt(alike) * shared + np.sqrt(1.0 - alike) * errors()) for seen in (1.0, sharper)
+        target + size / seen * (np.sqrt(alike) * shared + np.sqrt(1.0 - alike) * errors()) for seen in (1.0, sharper)
     )
     return first, second, target
 
@@ -57,28 +62,30 @@ def comparison_of(first: Any, second: Any, target: Any, names: tuple[str, ...]) 
         return compare(sources, Choices(task="regression"), _EXECUTION, question)
 
 
-def p_values(rows: int, alike: float, *, heavy: bool = False) -> Callable[[Rng], dict[str, float]]:
+def p_values(
+    rows: int, alike: float, tails: str = "", names: tuple[str, ...] = ORDERED
+) -> Callable[[Rng], dict[str, float]]:
     """Draw two that are equally good and ask for the p-value of every metric."""
 
     def draw(rng: Rng) -> dict[str, float]:
-        found = comparison_of(*two_models(rng, rows, alike, 1.0, heavy=heavy), ORDERED)
+        found = comparison_of(*two_models(rng, rows, alike, 1.0, tails), names)
         return {row.name: 1.0 if (each := row.differences[1]) is None else each.p for row in found.metrics}
 
     return draw
 
 
-def apart(name: str, rows: int, alike: float, sharper: float = 1.25, *, heavy: bool = False) -> Callable[[Rng], Drawn]:
+def apart(name: str, rows: int, alike: float, sharper: float = 1.25, tails: str = "") -> Callable[[Rng], Drawn]:
     """Draw both and ask for the interval of a difference; the truth is that of a million rows, or 0."""
 
     @cache
     def truth() -> float:
         if sharper == 1.0:
             return 0.0
-        drawn = two_models(np.random.default_rng(0), _MANY, alike, sharper, heavy=heavy)
+        drawn = two_models(np.random.default_rng(0), _MANY, alike, sharper, tails)
         return _difference(drawn, name)[0]
 
     def draw(rng: Rng) -> Drawn:
-        return truth(), {"evalcli": _difference(two_models(rng, rows, alike, sharper, heavy=heavy), name)[1]}
+        return truth(), {"evalcli": _difference(two_models(rng, rows, alike, sharper, tails), name)[1]}
 
     return draw
 

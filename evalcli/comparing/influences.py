@@ -51,6 +51,26 @@ def terms(name: MetricName, rows: ValueRows, results: Results) -> HostArray:
     return total / len(outputs)
 
 
+def slopes(name: MetricName, rows: ValueRows, results: Results) -> HostArray:
+    """By how much the terms (N,) of a metric that is divided by a spread fall where it rises, less the mean of 1.
+
+    A row does so by as much as it makes of the spread of the targets, of a correlation also of that of predictions.
+    """
+    outputs = range(rows.outputs) if name.label is None else [results.outputs.index(name.label)]
+    moments = results.read(_MOMENTS)
+    total = np.zeros(rows.preds.shape[1])
+    for output in outputs:
+        moment: Moment = moments[output]
+        u = _standard(rows.target[output], moment)
+        if name.base == "pearson":
+            v = _standard(rows.preds[output], moment, preds=True)
+            total += (u * u + v * v) / 2.0
+        else:
+            total += u * u
+    found: HostArray = total / len(outputs) - 1.0
+    return found
+
+
 def usual_size(name: MetricName, results: Results) -> float:
     """How large the terms of a metric are where a model always answers the mean of the targets, at least."""
     if name.base in {"bias", "mae", "medae", "pinball", "rmse", "mse"}:
@@ -75,12 +95,11 @@ def _of_output(name: MetricName, rows: ValueRows, results: Results, output: int)
         return ratio
     if name.base == "rmse":
         return (error * error + value * value) / (2.0 * value) if value > 0.0 else np.zeros(len(error))
-    off = target - float(moment.target / moment.n)
     if name.base == "pearson":
-        u, v = off / _spread(moment), (preds - float(moment.preds / moment.n)) / _spread(moment, preds=True)
+        u, v = _standard(target, moment), _standard(preds, moment, preds=True)
         correlation: HostArray = value + u * v - value / 2.0 * (u * u + v * v)
         return correlation
-    return _share(name, error, off, moment, value)
+    return _share(name, error, target - float(moment.target / moment.n), moment, value)
 
 
 def _loss(name: MetricName, error: HostArray) -> HostArray:
@@ -108,5 +127,9 @@ def _share(name: MetricName, error: HostArray, off: HostArray, moment: Moment, v
     return value - (factor * (error * error) - left * (off * off)) / spread
 
 
-def _spread(moment: Moment, *, preds: bool = False) -> float:
-    return sqrt(float((moment.preds_spread if preds else moment.target_spread) / moment.n))
+def _standard(values: HostArray, moment: Moment, *, preds: bool = False) -> HostArray:
+    """Targets (N,), or predictions, from their mean in standard deviations; 1 where none differs."""
+    total, square = (moment.preds, moment.preds_spread) if preds else (moment.target, moment.target_spread)
+    spread = sqrt(float(square / moment.n))
+    found: HostArray = (values - float(total / moment.n)) / spread if spread > 0.0 else np.ones(len(values))
+    return found

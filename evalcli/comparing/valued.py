@@ -23,10 +23,10 @@ import numpy as np
 from evalcli.comparing import orders
 from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, clusters_at
-from evalcli.comparing.influences import has_terms, terms, usual_size
+from evalcli.comparing.fieller import DIVIDED, Scatter, by_fieller
+from evalcli.comparing.influences import has_terms, slopes, terms, usual_size
 from evalcli.comparing.powers import MOMENTS, fourth, last_powers, moments_of, powers, unweighted
 from evalcli.comparing.roots import SUMS, JointMoments, Roots
-from evalcli.comparing.scales import SCALED, reaching
 from evalcli.comparing.values import in_common
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
@@ -83,7 +83,7 @@ class Contrast(NamedTuple):
             return orders.SUMS
         if self.output is not None:
             return SUMS
-        return MOMENTS + (3 if self.name.base in SCALED else 1)
+        return MOMENTS + (3 if self.name.base in DIVIDED else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +120,22 @@ class ValueDifferences:
                 both = [told[*key, sign] for sign in (-1.0, 1.0) if (*key, sign) in told]
                 found[each.other][key[1]] = self._difference(each, reference, both)
         if total.clusters is not None:
-            self._cluster(found, contrasts, total.clusters)
+            self._cluster(found, contrasts, total)
         return found
 
     def _cluster(
-        self, found: dict[int, dict[str, Difference | None]], contrasts: Sequence[Contrast], sums: GroupSums
+        self, found: dict[int, dict[str, Difference | None]], contrasts: Sequence[Contrast], total: _ContrastPass
     ) -> None:
         """Make them differences of whole clusters; of a bias by what moves more, the difference or the sum."""
-        clusters = sums.clusters.paired(self.confidence)
+        assert total.clusters is not None
+        clusters = total.clusters.clusters.paired(self.confidence)
         plain: dict[tuple[int, str], list[Difference]] = {}
-        for one, moved in zip(contrasts, sums.moved(), strict=True):
+        for one, sums, moved in zip(contrasts, total.parts(), total.clusters.moved(), strict=True):
             known = found[one.other][str(one.name)]
             assert known is not None
-            plain.setdefault((one.other, str(one.name)), []).append(clusters.difference(known, moved))
+            told, each = clusters.known(moved), clusters.difference(known, moved)
+            each = self._divided(each, one, sums, told.grown, told.degrees)
+            plain.setdefault((one.other, str(one.name)), []).append(each)
         for (other, name), every in plain.items():
             found[other][name] = max(every, key=lambda one: one.interval.width)
 
@@ -154,9 +157,18 @@ class ValueDifferences:
         if one.name.base == "bias":
             return difference_of_sizes(first, second, (moments[0], moments[1]), one.scale, self.confidence)
         found = difference_of(first, second, moments[0], one.scale, self.confidence)
-        if one.name.base not in SCALED:
+        alone = self.counted.clusters is None
+        return self._divided(found, one, sums[0], 1.0, moments[0].rows - 1.0) if alone else found
+
+    def _divided(
+        self, found: Difference, one: Contrast, sums: tuple[float, ...], grown: float, degrees: float
+    ) -> Difference:
+        """What was ``found``, where the spread it is divided by is no surer; clusters make scatter ``grown``."""
+        moments = moments_of(sums)
+        if one.name.base not in DIVIDED or not _scatters(moments, one.value / one.scale):
             return found
-        return reaching(one.name.base, found, sums[0][MOMENTS + 1 :], moments[0], one.scale, self.confidence)
+        scatter = Scatter.of(moments, sums[MOMENTS + 1 :], one.scale, grown)
+        return by_fieller(found, scatter, degrees, self.confidence)
 
     @property
     def total_weight(self) -> float:
@@ -327,10 +339,10 @@ class _ContrastPass(Apart):
             mine, base = (self._terms(known, one.name, i, values) for i in (one.other, self.reference))
             off = (mine + one.sign * base - one.value) / one.scale
             every = [last_powers(off) if weight is None else powers(off, weight), fourth(off, weight)[None]]
-            if one.name.base in SCALED:
-                both = ((mine, one.other), (base, self.reference))
-                alone = [self._off(one, terms, place, weight) for terms, place in both]
-                every.append(np.stack([each * each for each in alone]))
+            if one.name.base in DIVIDED:
+                first, second = (slopes(one.name, values[i], self.results[i]) for i in (one.other, self.reference))
+                both = (first + second) / 2.0, off
+                every.append(products(*(side if weight is None else side * weight for side in both))[:2])
             return np.concatenate(every), off
         squares, moved = [], np.zeros(values[0].length)
         for sign, place in ((1.0, one.other), (-1.0, self.reference)):
@@ -339,12 +351,6 @@ class _ContrastPass(Apart):
             squares.append(error * error - root * root)
             moved += sign * squares[-1] / (2.0 * root) if root > 0.0 else 0.0
         return JointMoments.powers(squares[0] - squares[1], squares[0] + squares[1], weight), moved
-
-    def _off(self, one: Contrast, terms: HostArray, place: int, weight: HostArray | None) -> HostArray:
-        """How far the ``terms`` (N,) of one model lie off its number, times the weights of rows."""
-        value = float(self.results[place].value(one.name).value)
-        off: HostArray = (terms - value) / one.scale
-        return off if weight is None else off * weight
 
     def _terms(
         self, known: dict[tuple[str, int], HostArray], name: MetricName, place: int, values: Sequence[ValueRows]
