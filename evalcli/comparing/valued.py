@@ -164,8 +164,7 @@ class ValueDifferences:
         self, found: Difference, one: Contrast, sums: tuple[float, ...], grown: float, degrees: float
     ) -> Difference:
         """What was ``found``, where the spread it is divided by is no surer; clusters make scatter ``grown``."""
-        moments = moments_of(sums)
-        if one.name.base not in DIVIDED or not _scatters(moments, one.value / one.scale):
+        if one.name.base not in DIVIDED or not _scatters(moments := moments_of(sums), one.value / one.scale):
             return found
         scatter = Scatter.of(moments, sums[MOMENTS + 1 :], one.scale, grown)
         return by_fieller(found, scatter, degrees, self.confidence)
