@@ -33,6 +33,7 @@ CAREFUL = {
     "difference of log loss of few wrong rows": FEW_WRONG,
     **dict.fromkeys(("AUROC 0.96, 25 + 975 rows", "AUROC 0.993, 100 + 1,900 rows", "Spearman, good, "), IN_ORDER),
     **dict.fromkeys(("multilabel LRAP", "multilabel macro recall, rare labels", "Kolmogorov–Smirnov near 1"), IN_ORDER),
+    **dict.fromkeys(("difference of macro AUROC near", "difference of macro AP near"), IN_ORDER),
     **dict.fromkeys(("macro AP, clusters of scores near 1", "defined: AUROC less average precision, 100"), IN_ORDER),
     **dict.fromkeys((f"{mean}, patients of 5" for mean in ("macro F1", "balanced accuracy")), FEW_CLUSTERS),
     **dict.fromkeys((f"{mean}, 10 classes, half" for mean in ("macro recall", "balanced accuracy")), FEW_ROWS),

@@ -24,7 +24,14 @@ from benchmarks.simulated.defined import scores as drawn_scores
 from benchmarks.simulated.defined import values as drawn_values
 from benchmarks.simulated.fewclusters import of_classes, of_diagnoses
 from benchmarks.simulated.labelled import multilabel
-from benchmarks.simulated.paircases import BETTER, DEFINED_DIFFERENCES, DIFFERENCES, FEW, OWN_DIFFERENCES
+from benchmarks.simulated.paircases import (
+    BETTER,
+    DEFINED_DIFFERENCES,
+    DIFFERENCES,
+    FEW,
+    MEAN_DIFFERENCES,
+    OWN_DIFFERENCES,
+)
 from benchmarks.simulated.pairs import (
     difference,
     drop_gate,
@@ -355,6 +362,7 @@ DEFINED = (
 CASES = (
     *CASES,
     *DIFFERENCES,
+    *MEAN_DIFFERENCES,
     *(Case(f"defined: {name}, {n} rows", defined(text, made, n)) for name, text, made in DEFINED for n in (100, 400)),
     Case("defined: gap of two recalls, 100 clusters", defined("recall[0] - recall[1]", labels, 100, 3)),
     Case("defined: AUROC less accuracy, 100 clusters", defined("auroc - accuracy", drawn_scores, 100, 3)),

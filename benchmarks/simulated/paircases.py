@@ -9,6 +9,7 @@ from benchmarks.simulated.defined import OwnF1, OwnMean
 from benchmarks.simulated.definedpairs import TEXTS, defined_apart, defined_tests, two_labels, two_values
 from benchmarks.simulated.labelpairs import TESTED, apart, p_values
 from benchmarks.simulated.losspairs import FewWrong, loss_difference
+from benchmarks.simulated.meanpairs import mean_apart
 from benchmarks.simulated.ownpairs import own_apart, own_test
 from benchmarks.simulated.pairs import (
     Pair,
@@ -189,6 +190,12 @@ DIFFERENCES = (
         )
         for few, many, *at in ((20, 480, 2.9, 2.0), (50, 50, 3.3, 2.5), (50, 450, 2.9, 2.2), (200, 200, 3.3, 2.66))
     ),
+)
+
+MEAN_DIFFERENCES = tuple(
+    Case(f"difference of {title} near 1, {len(shares)} classes, {rows} rows", mean_apart(name, rows, shares, apart))
+    for title, name in (("macro AUROC", "auroc_macro"), ("macro AP", "average_precision_macro"))
+    for rows, shares, apart in ((100, (1 / 3,) * 3, (2.5, 3.3)), (300, (0.8, 0.1, 0.05, 0.05), (2.0, 2.9)))
 )
 
 DEFINED_DIFFERENCES = (

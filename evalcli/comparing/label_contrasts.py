@@ -98,16 +98,18 @@ class Contrast(ABC):
         ``clustered`` makes it that of whole clusters.
         """
         plain = self.difference(sums, joint, confidence)
-        known = self.reaching(plain if clustered is None else clustered(plain), plain, sums[0], confidence)
+        known = self.reaching(plain if clustered is None else clustered(plain), plain, sums, confidence)
         first, second = (one.value(self.name) for one in self.numbers)
         below = float((second.value - second.low) + (first.high - first.value))
         above = float((second.high - second.value) + (first.value - first.low))
         wide = replace(known.interval, low=known.interval.low - below, high=known.interval.high + above)
         return replace(known, interval=wide.holding(self.value, -self.span, self.span))
 
-    def reaching(self, known: Difference, plain: Difference, square: float, confidence: Confidence) -> Difference:
-        """As far as what is ``known`` does, which of independent rows is ``plain``; the first sum is a ``square``."""
-        del plain, square, confidence
+    def reaching(
+        self, known: Difference, plain: Difference, sums: Sequence[float], confidence: Confidence
+    ) -> Difference:
+        """As far as what is ``known`` does, which of independent rows is ``plain``, by their ``sums``."""
+        del plain, sums, confidence
         return known
 
     @property

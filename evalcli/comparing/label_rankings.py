@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.comparing.label_contrasts import Contrast, scored_of
-from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.comparison import detectable
 from evalcli.uncertainty.intervals import none_of
-from evalcli.uncertainty.paired import TwoRankings, ranked_difference
+from evalcli.uncertainty.paired import TwoMeans, TwoRankings, ranked_difference
 from evalcli.uncertainty.quantiles import two_sided
-from evalcli.uncertainty.rankinfluences import AREAS, RowInfluence, influences
+from evalcli.uncertainty.rankinfluences import AREAS, RowInfluence, variance_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,14 +36,16 @@ if TYPE_CHECKING:
     from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence
 
+_ROUNDED = 1e-9
+
 
 class OfRanks(Contrast):
     """Of one label, of all cells, or as a mean over labels that have both sides."""
 
     @property
     def cells(self) -> int:
-        """The squares of what a row adds, then of what it adds in each label."""
-        return 1 + len(self.places)
+        """The squares of what a row adds, of means also to that of either model, and of what it adds in each label."""
+        return len(self.places) + (3 if self._is_mean else 1)
 
     def powers(self, look: RowLook) -> HostArray:
         """What each row adds to the sums (cells, n)."""
@@ -71,27 +72,30 @@ class OfRanks(Contrast):
         return total
 
     def _added(self, look: RowLook) -> HostArray:
-        """What each row adds to the difference, then in each label (cells, n)."""
-        total, parts = np.zeros(look.rows), []
+        """What each row adds to the difference, to the mean of either model, then in each label (cells, n)."""
+        total, sides, parts = np.zeros(look.rows), np.zeros((2, look.rows)), []
         first, second = self._influences
         for at, place in enumerate(self.places):
             mine, theirs = (
                 look.influence(one, model, place, pooled=self._pooled)
                 for one, model in zip((first[at], second[at]), self.pair, strict=True)
             )
+            unbiased = np.where(look.true[place], *self._unbiased[at])
             part: HostArray = self._weights[at] * (theirs - mine)
-            part *= np.where(look.true[place], *self._unbiased[at])
+            part *= unbiased
             parts.append(part)
+            if self._is_mean:
+                sides += self._weights[at] * np.stack([mine, theirs]) * unbiased
             total = total + part
             if self._moved is not None:
                 total = total + self._moved[at] * look.true[place]
-        every = np.stack([total, *parts])
+        every = np.stack([total, *(sides if self._is_mean else ()), *parts])
         return every if look.weight is None else every * look.weight
 
     def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
         """What the sums tell."""
         del joint
-        variances, mean_weight = np.array(sums[1:]), self.numbers[0].mean_weight
+        variances, mean_weight = np.array(sums[-len(self.places) :]), self.numbers[0].mean_weight
         if self.name.average == "micro":
             sides = np.array([min(float(self._sides.min()), self.total) / mean_weight])
             return ranked_difference(*self.values, sums[0], float(sides[0]), confidence)
@@ -118,16 +122,36 @@ class OfRanks(Contrast):
         least = detectable(hypot(sqrt(sums[0]), unseen / confidence.critical), confidence)
         return replace(found, interval=wide, p=p, detectable=least)
 
-    def reaching(self, known: Difference, plain: Difference, square: float, confidence: Confidence) -> Difference:
-        """Of one label as of two classes."""
-        if self.name.average is not None or self.name.base not in AREAS or not square > 0.0:
+    def reaching(
+        self, known: Difference, plain: Difference, sums: Sequence[float], confidence: Confidence
+    ) -> Difference:
+        """Of one label as of two classes, of means as of means over classes."""
+        square = sums[0]
+        if not square > 0.0 or self._pooled or self.name.base not in AREAS:
             return known
+        if self._is_mean:
+            whole = abs(float(self._weights.sum()) - 1.0) < _ROUNDED  # no label counts that has one side only
+            return self._means(sums).reaching(known, confidence, plain) if whole else known
         (place,), weight = self.places, self.numbers[0].mean_weight
         second, first = (every[place] for every in self._rankings)
-        one, other = (weight * _variance(self.name.base, each) for each in (first, second))
+        one, other = (weight * variance_of(self.name.base, each) for each in (first, second))
         scale = 2.0 * sqrt(one * other)
         together = min(max((one + other - square) / scale, -1.0), 1.0) if scale > 0.0 else 0.0
         return TwoRankings(self.name.base, (first, second), together, weight).reaching(known, confidence, plain)
+
+    def _means(self, sums: Sequence[float]) -> TwoMeans:
+        """How both rank the rows, label by label, in the order of the difference."""
+        second, first = ([every[place] for place in self.places] for every in self._rankings)
+        square, base, other, *_ = sums
+        scale = 2.0 * sqrt(base) * sqrt(other)
+        together = min(max((base + other - square) / scale, -1.0), 1.0) if scale > 0.0 else 0.0
+        weights, mean_weight = self._weights.tolist(), self.numbers[0].mean_weight
+        return TwoMeans(self.name.base, (first, second), weights, (other, base), together, mean_weight)
+
+    @property
+    def _is_mean(self) -> bool:
+        """Whether it is a mean over labels whose far end lies half way to MOVER's."""
+        return self.name.average in {"macro", "weighted"} and self.name.base in AREAS
 
     @cached_property
     def _pooled(self) -> bool:
@@ -195,9 +219,3 @@ class OfRanks(Contrast):
         """Rows of the smaller side of each label."""
         every = [self._rankings[0][place] for place in self.places]
         return np.array([float(min(one.positives, one.negatives)) for one in every])
-
-
-def _variance(base: str, ranking: Ranking) -> float:
-    """That of a metric, as the sum of the squares of what its rows add to it."""
-    positive, negative = influences(base, ranking)
-    return dot(ranking.pos, positive * positive) + dot(ranking.neg, negative * negative)

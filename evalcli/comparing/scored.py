@@ -19,7 +19,7 @@ from evalcli.metrics.threads import each
 from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.losses import unseen_loss
 from evalcli.uncertainty.mover import mover
-from evalcli.uncertainty.paired import PairedInfluence, TwoRankings, ranked_difference
+from evalcli.uncertainty.paired import PairedInfluence, TwoMeans, TwoRankings, ranked_difference
 from evalcli.uncertainty.pairedlosses import UnseenLosses
 from evalcli.uncertainty.rankinfluences import AREAS
 from evalcli.uncertainty.surprises import SURPRISES, Seen, bins_difference
@@ -125,7 +125,7 @@ class ScoreDifferences:
             found[str(name)] = self._of_ranks(name, pair, moved, looks)
         told = found if sums.clusters is None else self._of_clusters(found, sums.names, pair, sums.clusters)
         for name in sums.names:
-            rankings = self._rankings(name, pair, sums.influences.get(str(name)))
+            rankings = self._rankings(name, pair, sums.influences.get(str(name)), looks[0])
             plain, known = found[str(name)], told[str(name)]
             if rankings is not None and plain is not None and known is not None:
                 told[str(name)] = rankings.reaching(known, self.confidence, plain)
@@ -164,14 +164,21 @@ class ScoreDifferences:
         rows = min(look.smaller_side(name) for look in looks)
         return ranked_difference(second, first, moved.variance, rows, self.confidence)
 
-    def _rankings(self, name: MetricName, pair: tuple[int, int], moved: PairedInfluence | None) -> TwoRankings | None:
-        """Those that a metric is read off; ``None`` where they are several, or where no row parts the models."""
+    def _rankings(
+        self, name: MetricName, pair: tuple[int, int], moved: PairedInfluence | None, look: ScoreLook
+    ) -> TwoRankings | TwoMeans | None:
+        """Those that a metric is read off; ``None`` where no row parts the models."""
         if moved is None or name.base not in AREAS or not moved.variance > 0.0:
             return None
         first, second = (self.results[i].ranked_columns(name) for i in pair)
-        if not len(first) == len(second) == 1:
+        weights = [weight for weight in look.weights[str(name)].tolist() if weight > 0.0]
+        if not len(first) == len(second) == len(weights):
             return None
-        return TwoRankings(name.base, (second[0], first[0]), moved.seen, self._mean_weight(pair[0]))
+        mean_weight = self._mean_weight(pair[0])
+        if len(weights) == 1:
+            return TwoRankings(name.base, (second[0], first[0]), moved.seen, mean_weight)
+        base, _, other = moved.sums.value().tolist()
+        return TwoMeans(name.base, (second, first), weights, (other, base), moved.seen, mean_weight)
 
     def _of_intervals(self, name: MetricName, pair: tuple[int, int], moved: PairedInfluence) -> Difference | None:
         """From the interval that a report gives each of the two, whose deviations are correlated."""

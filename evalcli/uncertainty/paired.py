@@ -26,7 +26,8 @@ from evalcli.uncertainty.intervals import Interval, none_of
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
 from evalcli.uncertainty.mover import farther
 from evalcli.uncertainty.quantiles import t_quantile, t_two_sided, two_sided
-from evalcli.uncertainty.ranks import ranking_interval
+from evalcli.uncertainty.rankinfluences import variance_of
+from evalcli.uncertainty.ranks import ranking_interval, rankings_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,8 @@ DRAWN = 4.0
 """Rows of no agreement that a correlation is drawn towards 0 by: the square of two standard errors."""
 _HALF_WAY = 0.5
 """With it 95 % of areas up to 0.99 and of 10 positives and more are 93 to 97 %; all of the way they are 98 to 99 %."""
+_COLUMNS = 20
+"""Beyond which a mean over columns is nearly symmetric, and their intervals would cost more than they tell."""
 
 
 class PairedInfluence(Metric):
@@ -139,8 +142,39 @@ class TwoRankings(NamedTuple):
         wider = 1.0 if plain is None else found.interval.width / plain.interval.width
         weight = self.mean_weight * wider * wider
         one, other = (ranking_interval(self.base, each, confidence, weight) for each in self.rankings)
-        wide = farther(found, one, other, self.together, _HALF_WAY)
-        return replace(wide, interval=wide.interval.holding(wide.value, -1.0, 1.0))
+        return _half_way(found, one, other, self.together)
+
+
+class TwoMeans(NamedTuple):
+    """How two models rank the same rows in several columns, whose ``weights`` add up to 1, as ``TwoRankings`` does.
+
+    ``variances`` are those of either mean by what rows add to it, which tells how its columns go together.
+    """
+
+    base: str
+    rankings: tuple[Sequence[Ranking], Sequence[Ranking]]
+    weights: Sequence[float]
+    variances: tuple[float, float]
+    together: float
+    mean_weight: float = 1.0
+
+    def reaching(self, found: Difference, confidence: Confidence, plain: Difference) -> Difference:
+        """The same as of two rankings; of many columns a mean is as symmetric as need be."""
+        if not 0.0 < len(self.weights) <= _COLUMNS:
+            return found
+        wider = found.interval.width / plain.interval.width
+        ends = []
+        for rankings, variance in zip(self.rankings, self.variances, strict=True):
+            parts = zip(rankings, self.weights, strict=True)
+            apart = sum(weight * weight * variance_of(self.base, each) for each, weight in parts) * self.mean_weight
+            coupling, weight = variance / apart if apart > 0.0 else 1.0, self.mean_weight * wider * wider
+            ends.append(rankings_interval(self.base, rankings, self.weights, coupling, confidence, weight))
+        return _half_way(found, ends[0], ends[1], self.together)
+
+
+def _half_way(found: Difference, one: Interval, other: Interval, together: float) -> Difference:
+    wide = farther(found, one, other, together, _HALF_WAY)
+    return replace(wide, interval=wide.interval.holding(wide.value, -1.0, 1.0))
 
 
 def mean_difference(first: float, second: float, moments: Moments, confidence: Confidence, span: float) -> Difference:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.metrics.roc import auroc
+from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.rankestimates import placements, precision_influence
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ def influences(base: str, ranking: Ranking, *arguments: float) -> tuple[HostArra
     from evalcli.uncertainty.curves import curve_influence
 
     return curve_influence(base, ranking, *arguments)
+
+
+def variance_of(base: str, ranking: Ranking) -> float:
+    """That of a metric, as the sum of the squares of what its rows add to it."""
+    positive, negative = influences(base, ranking)
+    return dot(ranking.pos, positive * positive) + dot(ranking.neg, negative * negative)
 
 
 class RowInfluence(NamedTuple):

@@ -64,6 +64,22 @@ def ranking_interval(base: str, ranking: Ranking, confidence: Confidence, mean_w
     return rank_interval(found._replace(certified=METRICS[base].formula(ranking)), confidence, method)
 
 
+def rankings_interval(
+    base: str,
+    rankings: Sequence[Ranking],
+    weights: Sequence[float],
+    coupling: float,
+    confidence: Confidence,
+    mean_weight: float = 1.0,
+) -> Interval:
+    """The interval of a mean over such rankings, of so much ``coupling`` (see ``mean_interval``)."""
+    estimate, method = RANKS[base]
+    squares = (Squares(each.positives * mean_weight, each.negatives * mean_weight) for each in rankings)
+    found = [estimate(coarse(each), square) for each, square in zip(rankings, squares, strict=True)]
+    exact = [one._replace(certified=METRICS[base].formula(each)) for one, each in zip(found, rankings, strict=True)]
+    return mean_interval(exact, weights, confidence, method, coupling=coupling)
+
+
 def mean_interval(
     estimates: Sequence[RankEstimate],
     weights: Sequence[float],

@@ -8,6 +8,7 @@ from models_beside import BINARY, CASES, TARGET, answers, compared, logits, sour
 from scipy import stats
 from sklearn import metrics as sk
 
+import evalcli
 from evalcli.comparing.question import Question
 from evalcli.uncertainty.intervals import Confidence
 
@@ -148,3 +149,20 @@ def test_what_is_too_large_to_draw_gets_nearly_the_same(monkeypatch: pytest.Monk
             assert one.p == two.p
         else:
             assert stats.norm.isf(one.p / 2) == pytest.approx(stats.norm.isf(two.p / 2), rel=0.15)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@pytest.mark.parametrize("name", ["auroc_macro", "average_precision_macro", "auroc_weighted"])
+def test_means_of_rankings_near_1_reach_farther_away_from_no_difference(task: str, name: str) -> None:
+    rng = np.random.default_rng(4)
+    classes = rng.integers(0, 3, 150)
+    hot = np.eye(3)[classes] if task == "multiclass" else (rng.random((150, 3)) < 0.2).astype(int)
+    shared = rng.normal(size=(150, 3))
+    first, second = (at * hot + np.sqrt(0.5) * (shared + rng.normal(size=(150, 3))) for at in (2.5, 3.5))
+    target = classes if task == "multiclass" else hot
+    found, turned = (
+        evalcli.compare(*each, target=target, task=task, scores="logits", metrics=[name], workers=1)[name]
+        for each in ((first, second), (second, first))
+    )
+    assert found.high - found.value > 1.15 * (found.value - found.low) > 0.0
+    assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), rel=1e-9)

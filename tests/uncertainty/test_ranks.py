@@ -9,9 +9,9 @@ from evalcli.metrics.ranking import KeyTable, auroc_ovo
 from evalcli.metrics.roc import auroc, auroc_variance, average_precision
 from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.mover import mover
-from evalcli.uncertainty.paired import PairedInfluence, TwoRankings, ranked_difference
+from evalcli.uncertainty.paired import PairedInfluence, TwoMeans, TwoRankings, ranked_difference
 from evalcli.uncertainty.rankestimates import Squares, _jackknife, auroc_estimate, average_precision_estimate, newcombe
-from evalcli.uncertainty.rankinfluences import RowInfluence
+from evalcli.uncertainty.rankinfluences import RowInfluence, variance_of
 from evalcli.uncertainty.ranks import mean_interval, pairs_interval, rank_interval
 
 CONFIDENCE = Confidence()
@@ -256,6 +256,12 @@ def test_the_end_that_faces_no_difference_stays_and_the_other_goes_half_way_to_m
     assert TwoRankings("auroc", tuple(both[::-1]), 0.3).reaching(found.turned(), CONFIDENCE) == wide.turned()
     sure = ranked_difference(*areas, 0.04, 20, CONFIDENCE)
     assert TwoRankings("auroc", tuple(both), 0.3).reaching(sure, CONFIDENCE) == sure  # no end comes nearer
+    variances = [variance_of("auroc", each) for each in both]
+    column = TwoMeans("auroc", ([both[0]], [both[1]]), [1.0], tuple(variances), 0.3).reaching(found, CONFIDENCE, found)
+    assert column.interval.high == pytest.approx(wide.interval.high, rel=1e-9)  # a mean of one is that one
+    half = [each / 2.0 for each in variances]  # two that vary apart
+    mean = TwoMeans("auroc", ([both[0]] * 2, [both[1]] * 2), [0.5] * 2, tuple(half), 0.3)
+    assert found.interval.high < mean.reaching(found, CONFIDENCE, found).interval.high < wide.interval.high
     alike = ranked_difference(0.9, 0.9, 0.0009, 20, CONFIDENCE)
     assert TwoRankings("auroc", tuple(both), 0.3).reaching(alike, CONFIDENCE) == alike
 
