@@ -140,16 +140,16 @@ def _whole_lines(table: Table, heard: Callable[[float], None]) -> Iterator[bytes
         for block in text.blocks(taken):
             if text.lines is not None:
                 taken.update(block)
-            rest += block
+            most, below = max(LONGEST, len(block)), block
             if not is_below:
-                _, feed, below = rest.partition(b"\n")
-                is_below = bool(feed)
-                rest = below if is_below else rest
-            end = rest.rfind(b"\n") + 1 if is_below else 0
+                head, feed, below = (rest + block).partition(b"\n")
+                is_below, rest = bool(feed), b"" if feed else head
+            end = below.rfind(b"\n") + 1
             if end:
-                yield rest[:end]
-                rest = rest[end:]
-            if len(rest) > max(LONGEST, len(block)):
+                yield b"".join((rest, memoryview(below)[:end]))  # which copies once
+                rest = b""
+            rest += below[end:]
+            if len(rest) > most:
                 yield rest  # no line of two labels
             heard(min(taken.bytes / max(table.size, 1), 1.0))
         if rest and is_below:

@@ -74,7 +74,7 @@ def test_rows_come_back_in_order(
 
 
 @pytest.mark.parametrize("block", [7, 1 << 17])
-@pytest.mark.parametrize("memory", [0, 1 << 26])
+@pytest.mark.parametrize("memory", [0, 20_000, 1 << 26])  # the second holds some blocks of two columns
 def test_many_blocks_in_memory_and_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, memory: int
 ) -> None:
@@ -112,6 +112,7 @@ def test_a_full_disk_means_reading_again(tmp_path: Path, monkeypatch: pytest.Mon
         made.append(io.BufferedWriter(Full(), 1 << 20))
         return made[-1]
 
+    monkeypatch.setattr(spooled, "IN_MEMORY", 0)
     monkeypatch.setattr(spooled, "SpooledTemporaryFile", full)
     rows = [(f"c{a}", f"c{b}") for a, b in np.random.default_rng(0).integers(0, 30, (18_000, 2)).tolist()]
     source, kept = opened(write(tmp_path / "t.csv", rows))
