@@ -72,7 +72,7 @@ class Linear(NamedTuple):
         value: HostArray = parts[0]
         for part in parts[1:]:
             value = value + part
-        return value if value.ndim else np.broadcast_to(value, margins.tp.shape)
+        return value if value.ndim or not margins.tp.ndim else np.broadcast_to(value, margins.tp.shape)
 
     @property
     def kinds(self) -> HostArray:
