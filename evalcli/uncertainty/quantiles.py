@@ -16,6 +16,8 @@ from statistics import NormalDist
 _NORMAL = NormalDist()
 _TINY = 1e-300
 _MOST_STEPS = 200_000
+_ENOUGH = 1e-15
+"""A step of the continued fraction that is so near to 1 is the last."""
 _MANY = 80.0
 """So many degrees of freedom, for each unit of ``z²``, of two at least, make Student's distribution nearly normal."""
 _SOME = 10.0
@@ -92,6 +94,7 @@ def _deviance(x: float, mean: float) -> float:
     return x * log(x / mean) + mean - x
 
 
+@lru_cache(maxsize=64)
 def _stirling(x: float) -> float:
     """``ln Γ(x + 1) − ((x + ½)·ln x − x + ½·ln 2π)``, the error of Stirling's formula."""
     if x < 16.0:
@@ -102,24 +105,28 @@ def _stirling(x: float) -> float:
 
 
 def _beta_fraction(x: float, a: float, b: float) -> float:
-    c, d = 1.0, 1.0 - (a + b) * x / (a + 1.0)
+    whole = a + b
+    c, d = 1.0, 1.0 - whole * x / (a + 1.0)
     d = 1.0 / (d if abs(d) > _TINY else _TINY)
     value = d
-    for m in range(1, _MOST_STEPS):
-        even = m * (b - m) * x / ((a + 2 * m - 1.0) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1.0))
+    m = 0.0
+    while m < _MOST_STEPS:
+        m += 1.0
+        place = a + 2.0 * m
+        even = m * (b - m) * x / ((place - 1.0) * place)
+        odd = -(a + m) * (whole + m) * x / (place * (place + 1.0))
         d = 1.0 + even * d
-        d = 1.0 / (d if abs(d) > _TINY else _TINY)
+        d = 1.0 / (d if d > _TINY or d < -_TINY else _TINY)  # thousands of labels ask: a call takes as long as the sums
         c = 1.0 + even / c
-        c = c if abs(c) > _TINY else _TINY
+        c = c if c > _TINY or c < -_TINY else _TINY
         step = d * c
         d = 1.0 + odd * d
-        d = 1.0 / (d if abs(d) > _TINY else _TINY)
+        d = 1.0 / (d if d > _TINY or d < -_TINY else _TINY)
         c = 1.0 + odd / c
-        c = c if abs(c) > _TINY else _TINY
+        c = c if c > _TINY or c < -_TINY else _TINY
         step *= d * c
         value *= step
-        if abs(step - 1.0) < 1e-15:
+        if -_ENOUGH < step - 1.0 < _ENOUGH:
             break
     return value
 
