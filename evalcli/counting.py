@@ -29,10 +29,15 @@ ROW_WORK = 3
 class Shown(NamedTuple):
     """The metrics whose intervals anyone will see, of all rows and of slices, and all that is shown of slices."""
 
-    of_all: frozenset[str]
+    of_all: frozenset[str] | None
+    """``None``: those of all metrics, and of every class."""
     of_slices: frozenset[str]
     in_slices: frozenset[str] | None = None
     """``None``: all that a report has."""
+
+    def has(self, name: MetricName) -> bool:
+        """Whether the interval of this metric of all rows is seen."""
+        return self.of_all is None or str(name) in self.of_all
 
 
 class Pass(Protocol):

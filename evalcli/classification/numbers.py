@@ -155,7 +155,7 @@ class Numbers:
         check_task(name, self.setting.task.kind)
         value = self._scored(name) if name.entry.needs_scores else self._counted(name)
         shown = self.setting.shown
-        if self._intervals is None or not (shown is None or str(name) in shown.of_all):
+        if self._intervals is None or not (shown is None or shown.has(name)):
             return value
         return self._intervals.of(name, value)
 
@@ -191,7 +191,8 @@ class Numbers:
                 if any(parse(name).base == base for name in names):
                     ranked = zip(*(part.tolist() for part in self.scores.by_class(parse(base))), strict=True)
                     columns[base] = [value_of(*numbers) for numbers in ranked]
-        if self._intervals is not None and self.setting.shown is None:
+        shown = self.setting.shown
+        if self._intervals is not None and (shown is None or shown.of_all is None):
             self._be_sure(columns)
         return ClassRows(self.setting.names, self.counts.support, self.counts.predicted, columns)
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from evalcli.report import Report
 
 
+_FEW_IN_SLICES = frozenset({"rich", "html", "markdown"})
+"""The formats that show a few metrics of every slice; others hold all of them."""
+
+
 class Delivery(NamedTuple):
     """Where a report goes: checked before the work, used after it. ``format`` is ``None`` for nothing on stdout."""
 
@@ -46,7 +50,7 @@ class Delivery(NamedTuple):
         A part holds all that slices have, whatever is printed beside it. Verdicts say their intervals in any case.
         """
         forms = {self.format, *(target.format for target in self.targets)} - {None, PART}
-        if forms - {"rich"}:
+        if forms - _FEW_IN_SLICES:
             return None
         from evalcli.addresses import made_of
         from evalcli.counting import Shown
@@ -59,7 +63,8 @@ class Delivery(NamedTuple):
             return Shown(named, named, None if self.takes_part else frozenset())
         first = {columns[0] for columns in SLICE_COLUMNS.values()}
         listed = named.union(*SLICE_COLUMNS.values())
-        return Shown(named | HEADLINES, named | first, None if self.takes_part else listed)
+        of_all = named | HEADLINES if forms == {"rich"} else None
+        return Shown(of_all, named | first, None if self.takes_part else listed)
 
     def deliver(self, report: Report, part: bytes = b"") -> ExitCode:
         """Write the files, of which some may be a ``part``, print the report and the verdict.

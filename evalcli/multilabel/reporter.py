@@ -200,7 +200,7 @@ class Reporter:
         else:
             value = value_of(*map(float, self.scored.value(name)))
         shown = self.plan.shown
-        seen = self.intervals is not None and (shown is None or str(name) in shown.of_all)
+        seen = self.intervals is not None and (shown is None or shown.has(name))
         return self.intervals.of(name, value) if self.intervals is not None and seen else value
 
     def _per_class(self) -> tuple[ClassRow, ...]:

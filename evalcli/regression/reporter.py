@@ -169,7 +169,7 @@ class Reporter:
 
     def _is_shown(self, name: MetricName) -> bool:
         shown = self.plan.shown
-        wanted = self.choices.confidence is not None and (shown is None or str(name) in shown.of_all)
+        wanted = self.choices.confidence is not None and (shown is None or shown.has(name))
         return wanted and self._weights_tell
 
     @cached_property

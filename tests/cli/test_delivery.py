@@ -24,8 +24,6 @@ from evalcli.uncertainty.intervals import Confidence
 if TYPE_CHECKING:
     from evalcli.report import Report
 
-SCREEN = Delivery((), "rich", quiet=False)
-
 
 def _arrays(task: str, rows: int = 300) -> tuple[Any, Any]:
     rng = np.random.default_rng(len(task))
@@ -47,12 +45,14 @@ def _sliced(task: str, also: tuple[str, ...], shown: Any) -> Report:
     return evaluate(source, choices, Execution(workers=1), also=also, shown=shown)
 
 
+@pytest.mark.parametrize("form", ["rich", "html", "markdown"])
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel", "regression"])
-def test_a_screen_shows_the_same_slices_when_only_what_it_shows_is_computed(task):
+def test_the_same_slices_are_shown_when_only_what_is_shown_is_computed(task, form):
     also = {"regression": ("spearman@site=a", "max_error@site=*"), "multilabel": ("brier@site=*",)}
     gated = also.get(task, ("log_loss@site=b", "f1_weighted@site=*"))
-    whole, seen = (_sliced(task, gated, shown) for shown in (None, SCREEN.intervals(gated)))
-    assert render(replace(seen, run=whole.run), "rich") == render(whole, "rich")
+    shown = Delivery((), form, quiet=False).intervals(gated)
+    whole, seen = _sliced(task, gated, None), _sliced(task, gated, shown)
+    assert render(replace(seen, run=whole.run), form) == render(whole, form)
     wholes = {name.partition("@")[0] for name in gated}
     for full, part in zip(whole.slices, seen.slices, strict=True):
         assert len(part.metrics) < len(full.metrics)
@@ -66,6 +66,8 @@ def test_a_screen_shows_the_same_slices_when_only_what_it_shows_is_computed(task
     ("forms", "printed", "listed"),
     [
         ((), "rich", {"accuracy", "rmse", "f1"}),
+        (("html", "markdown"), "rich", {"accuracy", "rmse", "f1"}),
+        (("html", "json"), "rich", METRICS),
         ((), None, set()),
         ((PART,), "rich", METRICS),
         ((PART,), None, METRICS),
