@@ -108,8 +108,11 @@ class Tables:
     def stream(self, sql: str, size: int) -> Iterator[Any]:
         """Arrow record batches of about ``size`` rows, as the engine makes them; errors and signals as in ``query``."""
         reader = self._guard(lambda: self.connection.sql(sql).to_arrow_reader(size))
-        while (block := self._guard(lambda: next(reader, None))) is not None:
-            yield block
+        try:
+            while (block := self._guard(lambda: next(reader, None))) is not None:
+                yield block
+        finally:
+            reader.close()  # the thread that read last may still hold it, and with it the connection
 
     def fault(self, error: BaseException) -> EvalError:
         """What an engine error means, in one line of ours."""
