@@ -54,6 +54,16 @@ def test_M11_hostile_labels_give_the_same_report_in_every_format(tmp_path):
     assert {suffix for suffix, text in reports.items() if text != reports[".pt"]} == set()
 
 
+@pytest.mark.parametrize(("suffix", "said"), [(".jsonl", 1), (".parquet", 1), (".npz", 1), (".csv", 0), (".xlsx", 1)])
+def test_text_that_is_a_number_is_no_number_in_silence(tmp_path, suffix, said):
+    sides = {"pred": np.array([0, 1, 1, 0]), "target": np.array(["0", "1", "0", "0"])}
+    codes = [[each.code for each in report_of(save(tmp_path / f"a{suffix}", sides)).findings]]
+    codes.append(
+        [each.code for each in report_of(save(tmp_path / f"b{suffix}", {**sides, "target": sides["pred"]})).findings]
+    )
+    assert [one.count("text-for-numbers") for one in codes] == [said, 0]
+
+
 def test_C14n_only_text_with_quotes_can_swallow_rows(tmp_path):
     long = np.array(["two\nlines", "x" * 300, "short"])
     truth, said = drawn(6, long)

@@ -14,7 +14,7 @@ import numpy as np
 from evalcli.errors import InputError
 from evalcli.sources.arrays import StoredArray
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
-from evalcli.sources.labels import check_labels
+from evalcli.sources.labels import check_labels, text_for_numbers
 from evalcli.sources.origins import MARKING, Origin, mark_of, mark_of_rows
 from evalcli.sources.rawfile import Region
 
@@ -67,6 +67,9 @@ class ArraySource(Source):
             raise InputError(message, fix="save one weight for each row", path=paths[0])
         if self.preds.labels is not None and self.target.labels is not None:
             self._label_notes = check_labels(self.target.labels, self.preds.labels, self.target.path)
+        for side, other in ((self.preds, self.target), (self.target, self.preds)):
+            if side.labels and other.dtype.startswith(("int", "uint", "bool")) and side.shape == other.shape:
+                self._label_notes = text_for_numbers(side.labels)
 
     def slice_by(self, by: Sequence[str], scan: Scan | None = None, span: tuple[int, int] | None = None) -> None:
         """Slice the rows by what lies beside them, and search it for weak slices, counted in the rows ``span`` alone.

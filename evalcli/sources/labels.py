@@ -159,6 +159,14 @@ def check_labels(target: Iterable[str], preds: Iterable[str], path: str = "") ->
     return tuple(notes)
 
 
+def text_for_numbers(classes: Iterable[str]) -> tuple[Note, ...]:
+    """What is said of one side stored as text beside another kind, where some ``classes`` may be told by either."""
+    if not any(is_number(name) or name in TRUTH for name in classes):
+        return ()
+    text = "one side is stored as text, the other is not, and the text '1' and the number 1 count as one class"
+    return (Note("text-for-numbers", text, "store both sides as one type"),)
+
+
 def _crossing(truth: set[str], said: set[str], key: Callable[[str], str]) -> list[tuple[str, str]]:
     """Pairs (target, prediction) of labels that one side lacks and that are one after the rule."""
     by_key = {key(label): label for label in sorted(truth, reverse=True)}

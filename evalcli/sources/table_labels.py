@@ -11,20 +11,20 @@ import numpy as np
 from evalcli.errors import InputError
 from evalcli.metrics.labels import HEAVIEST
 from evalcli.sources import table_columns as columns
-from evalcli.sources.labels import check_labels, names_of_numbers
+from evalcli.sources.labels import TRUTH, check_labels, names_of_numbers, text_for_numbers
 from evalcli.sources.slicing import check_size
 from evalcli.sources.spooled import spool_labels
 from evalcli.sources.table_counts import MISSING, Groups, read_groups, with_names
 from evalcli.sources.table_lines import read_lines
 from evalcli.sources.table_rows import RowStream
-from evalcli.sources.table_sides import Opened, odd_cells
+from evalcli.sources.table_sides import QUOTED_FORMATS, Opened, odd_cells
 from evalcli.sources.table_slices import completed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evalcli.metrics.arrays import HostArray
-    from evalcli.sources.base import Slicer
+    from evalcli.sources.base import Note, Slicer
     from evalcli.sources.spooled import SpooledLabels
     from evalcli.sources.table_columns import Reading
     from evalcli.sources.table_join import Column
@@ -70,7 +70,7 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     sides.check_classes(sides.preds[0], said, "prediction")
     if sides.selection.partial:  # a few rows may well have no label in common: all of them are compared in the end
         truth = said = truth | said
-    notes = list(check_labels(truth, said, sides.path))
+    notes = [*check_labels(truth, said, sides.path), *_check_kinds(sides)]
     fields = [sides.field(side, "text", (rows,), groups.labels) for side in ("preds", "target")]
     opened = Opened(fields[0], fields[1], rows, dropped, notes=notes, slicers=groups.slicers)
     opened.scanned, scan = sides.read_scan()
@@ -86,6 +86,17 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
         _check_weights(sides, weight, groups.weight)
     opened.notes += sides.shared_key_notes()
     return opened
+
+
+def _check_kinds(sides: Sides) -> tuple[Note, ...]:
+    """What is said of one side stored as text beside another kind; in CSV all is text, whatever it stands for.
+
+    Which labels that meets is not asked: each of several processes would have an answer of its own.
+    """
+    for column, other in ((sides.target, sides.preds[0]), (sides.preds[0], sides.target)):
+        if column.kind == "text" != other.kind and sides.table(column).format not in QUOTED_FORMATS:
+            return text_for_numbers(sides.selection.labels or TRUTH.values())
+    return ()
 
 
 def _check_weights(sides: Sides, column: Column, grouped: HostArray | None) -> None:
