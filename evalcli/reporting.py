@@ -10,13 +10,14 @@ from zlib import crc32
 
 from evalcli.errors import EvalError
 from evalcli.report import InputRecord, SliceRow, Value
+from evalcli.sources.base import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from evalcli.counting import Plan
     from evalcli.forks import Apart
-    from evalcli.sources.base import InputFile, Note, Slicer, Source
+    from evalcli.sources.base import InputFile, Slicer, Source
     from evalcli.task import Choices
 
 LEAST_SLICES = 16
@@ -127,7 +128,26 @@ def notes_of(
     """What the source, the states and a saved threshold have to say; what the source says, in an order of its own."""
     here = None if choices.chosen is None else choices.chosen.note(records(source, inputs))
     said = sorted(set(source.notes()), key=lambda note: (note.code, note.text))
-    return (*said, *states, *(() if here is None else (here,)))
+    return (*said, *states, *(() if here is None else (here,)), *_copies(source, inputs))
+
+
+def _copies(source: Source, inputs: tuple[InputFile, ...]) -> Iterator[Note]:
+    """That rows were read twice, where on every side some file is a copy of another: a truth alone may well look so.
+
+    Files without a row look alike, too.
+    """
+    copied: dict[str, list[tuple[InputFile, InputFile]]] = {file.side: [] for file in inputs}
+    first: dict[tuple[str, str, int], InputFile] = {}
+    for file in inputs:
+        here = first.setdefault((file.side, file.digest, file.size), file)
+        if here is not file and here.path != file.path and file.total:
+            copied[file.side].append((here, file))
+    if inputs and all(copied.values()):
+        pairs = copied[inputs[0].side]
+        one, copy = (source.aliases.get(file.path, file.path) for file in pairs[0])
+        more = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
+        text = f"{copy} is a copy of {one}{more}: its rows count twice"
+        yield Note("copied-files", text, "leave the copy out, unless the rows are meant to count so", "warning")
 
 
 def signature(parts: Mapping[str, object]) -> str:

@@ -287,6 +287,26 @@ def test_globs_are_one_input(tmp_path, suffix):
         save(tmp_path / f"truth-{i}{suffix}", {"target": truth[part]})
     expect(report_of(tmp_path / f"labels-*{suffix}"), truth, said)
     expect(report_of(tmp_path / f"scores-*{suffix}", tmp_path / f"truth-?{suffix}"), truth, said)
+    _copied(tmp_path, f"truth-0{suffix}", f"truth-1{suffix}")
+    assert "copied-files" not in _codes(report_of(tmp_path / f"scores-*{suffix}", tmp_path / f"truth-?{suffix}"))
+    _copied(tmp_path, f"labels-0{suffix}", f"labels-3{suffix}")
+    assert "copied-files" in _codes(report_of(tmp_path / f"labels-*{suffix}"))
+    _copied(tmp_path, f"scores-0{suffix}", f"scores-1{suffix}")
+    assert "copied-files" in _codes(report_of(tmp_path / f"scores-*{suffix}", tmp_path / f"truth-?{suffix}"))
+
+
+def test_files_without_a_row_are_no_copies(tmp_path):
+    for name, rows in {"a": "x,x\n", "b": "", "c": ""}.items():
+        (tmp_path / f"{name}.csv").write_text(f"pred,target\n{rows}")
+    assert "copied-files" not in _codes(report_of(tmp_path / "?.csv"))
+
+
+def _copied(folder, name, copy):
+    (folder / copy).write_bytes((folder / name).read_bytes())
+
+
+def _codes(report):
+    return [finding.code for finding in report.findings]
 
 
 @pytest.mark.parametrize("kind", ["labels", "logits", "probs"])

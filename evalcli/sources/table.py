@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -159,8 +160,9 @@ class Table:
         self.check()
         if self._done is None:
             self._compare(rows)
-            records = (piece.record() for piece in self.reader.pieces)
-            self._done = tuple(one for one in records if one.rows is None or one.rows[0] < one.rows[1])
+            records = [(piece.record(), self.reader.rows(piece)) for piece in self.reader.pieces]
+            whole = (replace(one, total=rows) if one.rows is None else one for one, rows in records)
+            self._done = tuple(one for one in whole if one.rows is None or one.rows[0] < one.rows[1])
         for piece in self.reader.pieces:
             piece.check_unchanged()
         return self._done
