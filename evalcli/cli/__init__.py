@@ -111,6 +111,9 @@ def run(argv: Sequence[str]) -> ExitCode:
     except EvalError as e:
         return ExitCode.NO_VERDICT if is_told_by_another(os.environ) else failure.tell(e, as_json=as_json)
     except KeyboardInterrupt as e:
+        if failure.is_lack_of_threads(e):
+            fix = "raise its limit, or set OPENBLAS_NUM_THREADS=1"
+            return failure.tell(LimitError("not enough memory to start numpy", fix=fix), as_json=as_json)
         return failure.tell_interrupted(e)
     except failure.Terminated:
         streams.say("evalcli: terminated, no verdict")

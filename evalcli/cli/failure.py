@@ -6,6 +6,7 @@ because source lines and values do not belong on a build log.
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,22 @@ def is_lack_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryException":
         return True
     return isinstance(error, (ImportError, OSError, RuntimeError)) and any(words in str(error) for words in _LACK)
+
+
+def is_lack_of_threads(error: BaseException) -> bool:
+    """Memory is limited, and importing numpy was cut short: OpenBLAS sends SIGINT where its threads find no room."""
+    while error.__context__ is not None:
+        error = error.__context__
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or trace.tb_frame.f_code.co_name != "<module>" or sys.platform == "win32":
+        return False
+    if not str(trace.tb_frame.f_globals.get("__name__")).startswith("numpy."):
+        return False
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def tell(error: EvalError, *, as_json: bool) -> ExitCode:

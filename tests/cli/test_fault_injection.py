@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from evalcli import cli
 from evalcli.sources.rawfile import RawFile
 
 if TYPE_CHECKING:
@@ -253,6 +254,21 @@ def test_X04_X05_a_signal_at_every_step_of_writing(
             assert {path.name for path in tmp_path.iterdir()} == names
             assert (tmp_path / "a.json").read_text() == OLD
         assert n > 1
+
+
+@pytest.mark.parametrize(
+    ("module", "limit", "says"),
+    [
+        ("numpy._core.multiarray", 1 << 30, (2, "not enough memory")),
+        ("numpy._core.multiarray", resource.RLIM_INFINITY, (130, "interrupted")),
+        ("evalcli.engine", 1 << 30, (130, "interrupted")),
+    ],
+)
+def test_X17_threads_that_numpy_has_no_memory_for_are_no_interrupt(monkeypatch, capsys, module, limit, says):
+    code = compile("raise KeyboardInterrupt", module, "exec")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    monkeypatch.setattr(cli, "_called", lambda _: exec(code, {"__name__": module}))
+    assert (cli.run([]), says[1] in capsys.readouterr().err) == (says[0], True)
 
 
 def test_X17_memory_that_does_not_suffice_is_a_limit(spawn: Run, tmp_path: Path) -> None:
