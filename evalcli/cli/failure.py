@@ -50,7 +50,7 @@ def is_lack_of_memory(error: Exception) -> bool:
 
 
 def is_lack_of_threads(error: BaseException) -> bool:
-    """Memory is limited, and importing numpy was cut short: OpenBLAS sends SIGINT where its threads find no room."""
+    """Memory is limited, and the import of numpy cut short: OpenBLAS sends SIGINT where its threads find no room."""
     while error.__context__ is not None:
         error = error.__context__
     trace = error.__traceback__
