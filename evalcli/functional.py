@@ -58,7 +58,7 @@ def _function(entry: Entry) -> Callable[..., Any]:
         bound = shape.bind(*args, **kwargs)
         bound.apply_defaults()
         given = bound.arguments
-        with in_keywords():
+        with in_keywords(entry.name):
             name, setup = address(entry, given), setup_of(entry, given)
             value = value_of(name, setup, given["preds"], given["target"], given["weight"])
         return kind_of(given["preds"]).scalar(value)

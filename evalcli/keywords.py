@@ -44,13 +44,25 @@ def as_keywords(text: str) -> str:
     return _FLAG.sub(spoken, text)
 
 
+def as_arguments(text: str, metric: str) -> str:
+    """``text`` with the names of a metric as what its function is called with.
+
+    >>> as_arguments("use f1_macro or f1[cat]", "f1")
+    "use average='macro' or label='cat'"
+    """
+    text = re.sub(rf"\b{metric}_(macro|weighted|micro)\b", r"average='\1'", text)
+    return re.sub(rf"\b{metric}\[(.*)\]", lambda match: f"label={match[1]!r}", text)
+
+
 @contextmanager
-def in_keywords() -> Iterator[None]:
-    """Errors raised inside speak of keyword arguments."""
+def in_keywords(metric: str = "") -> Iterator[None]:
+    """Errors raised inside speak of keyword arguments, and of those of the function of a ``metric``."""
     try:
         yield
     except EvalError as error:
         error.what, error.fix = as_keywords(error.what), as_keywords(error.fix)
+        if metric:
+            error.fix = as_arguments(error.fix, metric)
         error.args = (error.what,)
         raise
 

@@ -91,7 +91,8 @@ def _from_list(values: Any, name: str, copies: bool) -> StoredArray:
     if texts and texts + gone + sum(isinstance(item, float) and isnan(item) for item in flat) == len(flat):
         shape = (len(values), len(flat) // len(values))[: 1 if flat is values else 2]
         if len(shape) == 2 and any(len(row) != shape[1] for row in values):
-            raise InputError("rows of different lengths", fix="give every row the same number of entries", path=name)
+            fix = "give every row as many, or of several labels a row an (N, L) array of 0 and 1"
+            raise InputError("rows of different lengths", fix=fix, path=name)
         return HeldText(name, [item if isinstance(item, str) else None for item in flat], shape)
     if texts:
         first = next(i for i, item in enumerate(flat) if not isinstance(item, str) and item is not None)
@@ -110,8 +111,8 @@ def _from_list(values: Any, name: str, copies: bool) -> StoredArray:
         array = np.asarray(values)
     except (ValueError, TypeError, OverflowError) as e:
         raise InputError(f"no array can be made of it: {e}", fix="give numbers in rows of one length", path=name) from e
-    if array.dtype.kind in "fu" and flat and all(isinstance(item, int) for item in flat):
-        raise InputError("a whole number is 2^63 or more", fix="give labels below it", path=name)
+    if array.dtype.kind in "fuO" and flat and all(isinstance(item, int) for item in flat):
+        raise InputError("a whole number is 2^63 or more, or below -2^63", fix="give labels as text", path=name)
     if array.dtype.kind == "O":
         kinds = sorted({type(item).__name__ for item in flat})
         raise InputError(f"holds {', '.join(kinds[:3])}", fix="give numbers or texts", path=name)

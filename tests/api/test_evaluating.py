@@ -217,6 +217,8 @@ BAD = [
     ([0, 1], [0, 1, 1], {}, InputError, "2 predictions but 3 targets"),
     ([], [], {}, EmptyError, "no rows"),
     ([0, "a"], [0, 1], {}, InputError, "preds: holds text and numbers: 'a' and 0"),
+    ([2**70, 1], [1, 1], {}, InputError, r"preds: a whole number is 2\^63 or more, or below -2\^63; give"),
+    ([["a", "b"], ["a"]], [["a"], ["a"]], {}, InputError, r"of several labels a row an \(N, L\) array of 0 and 1"),
     ([[1.0], [1.0, 2.0]], [0, 1], {}, InputError, "no array can be made of it"),
     (3, [0], {}, InputError, "a int is no array"),
     (np.array(1.0), [0], {}, InputError, "a single number"),
