@@ -13,12 +13,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from evalcli.comparing.label_rows import MEASURES
-from evalcli.comparing.powers import MOMENTS, moments_of, powers
+from evalcli.comparing.powers import MOMENTS, last_powers, moments_of, powers
 from evalcli.comparing.valued import difference_of
 from evalcli.metrics.multilabel import of_samples
 from evalcli.metrics.registry import class_index
@@ -52,6 +52,9 @@ class Contrast(ABC):
     pair: tuple[int, int]
     numbers: tuple[LabelNumbers, LabelNumbers]
 
+    sets: ClassVar[int] = 0
+    """How many sets of terms its sums begin with: without weights rows add only their last powers."""
+
     @cached_property
     def values(self) -> tuple[float, float]:
         """The metric of the second model and of the first."""
@@ -70,7 +73,7 @@ class Contrast(ABC):
 
     @abstractmethod
     def powers(self, look: RowLook) -> HostArray:
-        """What each row adds to the sums (cells, n)."""
+        """What each row adds to the sums (cells, n), without weights to those of ``last_places``."""
 
     def moves(self, look: RowLook, powers: HostArray) -> HostArray:
         """What each row adds to the difference (n,), less the difference itself, times its weight."""
@@ -134,6 +137,8 @@ class Contrast(ABC):
 class Mean(Contrast):
     """What is a mean of terms over rows: one set of them."""
 
+    sets = 1
+
     @property
     def cells(self) -> int:
         """How many sums it takes."""
@@ -149,6 +154,8 @@ class Mean(Contrast):
 
     def powers(self, look: RowLook) -> HostArray:
         """What each row adds to the sums (cells, n)."""
+        if look.weight is None:
+            return last_powers(self.off(look), self.weight(look))
         return powers(self.off(look), self.weight(look))
 
     def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:

@@ -22,7 +22,7 @@ import numpy as np
 
 from evalcli.comparing.label_contrasts import Contrast
 from evalcli.comparing.label_rows import LEFT_OUT
-from evalcli.comparing.powers import MOMENTS, moments_of, powers
+from evalcli.comparing.powers import MOMENTS, last_powers, moments_of, powers
 from evalcli.comparing.valued import difference_of
 from evalcli.uncertainty.cells import Margins
 from evalcli.uncertainty.comparison import detectable
@@ -46,6 +46,8 @@ _ROUNDING = 1e-24
 class _Ratio(Contrast):
     """A ratio of sums, or a mean of such: terms at the ratios of either model, and at that of both."""
 
+    sets = 2
+
     @property
     def cells(self) -> int:
         return 2 * MOMENTS
@@ -56,7 +58,10 @@ class _Ratio(Contrast):
 
     def powers(self, look: RowLook) -> HostArray:
         plain, pooled = self.terms(look)
-        return np.concatenate([powers(plain, look.weight), powers(pooled - self.value, look.weight)])
+        every = plain, pooled - self.value
+        if look.weight is None:
+            return np.concatenate([last_powers(off) for off in every])
+        return np.concatenate([powers(off, look.weight) for off in every])
 
     def difference(self, sums: Sequence[float], joint: HostArray, confidence: Confidence) -> Difference:
         plain, pooled = (moments_of(part) for part in (sums[:MOMENTS], sums[MOMENTS:]))

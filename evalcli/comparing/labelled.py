@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,7 @@ from evalcli.comparing.label_rankings import OfRanks
 from evalcli.comparing.label_ratios import HAMMING, OfCells, OverLabels
 from evalcli.comparing.label_rows import LEFT_OUT, LOSSES, MEASURES, RowLook
 from evalcli.comparing.labels import in_common
+from evalcli.comparing.powers import last_places, unweighted
 from evalcli.evidence import Evidence
 from evalcli.metrics.entry import OVER_ROWS
 from evalcli.metrics.exact import ExactSum
@@ -252,7 +254,7 @@ class LabelLook(Apart):
         with np.errstate(over="ignore", under="ignore"):
             for number, one in enumerate(self.contrasts):
                 powers = one.powers(look)
-                self.sums.add_rows(powers, start + np.arange(one.cells))
+                self.sums.add_rows(powers, start + self._places(one))
                 start += one.cells
                 if self.clusters is not None and groups is not None:
                     self.clusters.update(number, one.moves(look, powers), groups)
@@ -267,10 +269,18 @@ class LabelLook(Apart):
         if self.clusters is not None and other.clusters is not None:
             self.clusters.merge(other.clusters)
 
-    def parts(self) -> list[list[float]]:
+    def parts(self) -> list[Sequence[float]]:
         """The sums of every contrast."""
-        every, found, start = self.sums.value().tolist(), [], 0
-        for one in self.contrasts:
-            found.append(every[start : start + one.cells])
-            start += one.cells
-        return found
+        left = iter(self.sums.value().tolist())
+        every = [tuple(islice(left, one.cells)) for one in self.contrasts]
+        if self._weighted:
+            return [*every]
+        return [unweighted(sums, one.sets) for one, sums in zip(self.contrasts, every, strict=True)]
+
+    def _places(self, one: Contrast) -> HostArray:
+        """Which of its sums rows add to."""
+        return np.arange(one.cells) if self._weighted else last_places(one.cells, one.sets)
+
+    @property
+    def _weighted(self) -> bool:
+        return self.counted.passes[0].plan.source.weighted

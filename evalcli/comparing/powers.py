@@ -27,23 +27,39 @@ def powers(off: HostArray, weight: HostArray | None) -> HostArray:
     return np.stack([weights[power - 1] * powers[k] for power in (1, 2, 3) for k in range(power + 1)])
 
 
-def last_powers(off: HostArray) -> HostArray:
-    """Those without weights that differ (4, N), the last of all; ``unweighted`` gives the sums of the others."""
+def last_powers(off: HostArray, kept: HostArray | None = None) -> HostArray:
+    """Those without weights that differ (4, N), the last of all; ``unweighted`` gives the sums of the others.
+
+    Rows that are not ``kept`` (N,), where it is 0 and not 1, add nothing.
+    """
     found = np.empty((_LAST, len(off)))
-    found[0], found[1] = 1.0, off
-    np.multiply(off, off, out=found[2])
-    np.multiply(found[2], off, out=found[3])
+    found[0], found[1] = (1.0, off) if kept is None else (kept, off * kept)
+    np.multiply(found[1], found[1], out=found[2])
+    np.multiply(found[2], found[1], out=found[3])
     return found
 
 
-def unweighted(sums: Sequence[float]) -> tuple[float, ...]:
-    """All sums from those of ``last_powers``, and what is behind them.
+def last_places(cells: int, sets: int) -> HostArray:
+    """Where the sums of ``last_powers`` are among so many ``cells``, which so many sets begin, and what is behind.
+
+    >>> last_places(20, 2)
+    array([ 5,  6,  7,  8, 14, 15, 16, 17, 18, 19])
+    """
+    every = np.arange(cells)
+    return every[(every >= sets * MOMENTS) | (every % MOMENTS >= MOMENTS - _LAST)]
+
+
+def unweighted(sums: Sequence[float], sets: int = 1) -> tuple[float, ...]:
+    """All sums of so many sets from those of ``last_powers``, and what is behind them.
 
     >>> unweighted((0, 0, 0, 0, 0, 3, 0.5, 2, 0.25, 7))
     (3, 0.5, 3, 0.5, 2, 3, 0.5, 2, 0.25, 7)
     """
-    one, first, second, *_ = last = sums[MOMENTS - _LAST :]
-    return (one, first, one, first, second, *last)
+    found: list[float] = []
+    for end in range(MOMENTS, (sets + 1) * MOMENTS, MOMENTS):
+        one, first, second, *_ = last = sums[end - _LAST : end]
+        found += one, first, one, first, second, *last
+    return (*found, *sums[sets * MOMENTS :])
 
 
 def moments_of(s: Sequence[float]) -> Moments:
