@@ -26,7 +26,7 @@ import numpy as np
 from evalcli.metrics.deviance import Deviance, LogErrors
 from evalcli.metrics.residuals import quantile
 from evalcli.metrics.values import Block
-from evalcli.regression.states import StateKey
+from evalcli.regression.states import POWERS, StateKey
 from evalcli.uncertainty import rankpairs
 from evalcli.uncertainty.clusters import CLUSTERS
 from evalcli.uncertainty.curves import worst_together
@@ -58,8 +58,8 @@ _SQUARES = frozenset({"mse", "rmse"})
 _RESIDUALS = frozenset({*_ERRORS, "medae", "pinball"})
 _RATIOS = frozenset({"r2", "adjusted_r2", "explained_variance", "wape"})
 _CORRELATIONS = frozenset({"pearson", "spearman", "kendall"})
-_TERMS = frozenset({"mape", "smape", "msle", "poisson_deviance", "gamma_deviance", "tweedie_deviance"})
-_POWERS = {"poisson_deviance": 1.0, "gamma_deviance": 2.0}
+TERMS = frozenset({"mape", "smape", "msle", *POWERS, "tweedie_deviance"})
+"""What ``row_terms`` gives the terms of."""
 _SEEN = {"spearman": 1e-3, "kendall": 0.05}
 """What must be missing to a perfect order for coarse ranks not to be seen in how far it varies."""
 _ROUNDED = 1e-12
@@ -74,7 +74,7 @@ def reads(name: MetricName) -> str | None:
     """The state that the interval of a metric reads; ``None`` for a metric that has none."""
     if name.base in _RESIDUALS:
         return "ResidualTable"
-    return "RankPairs" if name.base in _RATIOS | _CORRELATIONS | _TERMS else None
+    return "RankPairs" if name.base in _RATIOS | _CORRELATIONS | TERMS else None
 
 
 class Known(NamedTuple):
@@ -153,7 +153,7 @@ class Intervals:
                 return self._ratio(name, value, self._pairs.kinds)
             if name.base in _CORRELATIONS:
                 return self._correlation(name.base, value, self._pairs)
-            if name.base in _TERMS:
+            if name.base in TERMS:
                 return self._of_terms(name, value, self._pairs)
         return None
 
@@ -287,7 +287,7 @@ def row_terms(name: MetricName, pairs: Together) -> HostArray:
     if name.base == "smape":
         whole = target + np.abs(pairs.preds)
         return np.where(whole > 0.0, 2.0 * size / np.where(whole > 0.0, whole, 1.0), 0.0)
-    power = _POWERS.get(name.base) or (float(name.arguments[0]) if name.base == "tweedie_deviance" else 0.0)
+    power = POWERS.get(name.base) or (float(name.arguments[0]) if name.base == "tweedie_deviance" else 0.0)
     state = Deviance(power=power) if power else LogErrors()
     block = Block(np.arange(1), pairs.preds[None], pairs.target[None], pairs.residual[None], None, None)
     with np.errstate(all="ignore"):

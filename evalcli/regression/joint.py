@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalcli.regression.clusters import ClusterIntervals
-from evalcli.regression.intervals import row_terms
+from evalcli.regression.intervals import TERMS, row_terms
 from evalcli.regression.together import Together
 from evalcli.uncertainty.counted import covariance_of
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from evalcli.regression.intervals import Intervals
 
 _OF_RESIDUALS = frozenset({"bias", "mae", "mse", "rmse", "pinball"})
-_TERMS = frozenset({"mape", "smape", "msle", "poisson_deviance", "gamma_deviance", "tweedie_deviance"})
 _SQUARES = frozenset({"mse", "rmse", "r2", "adjusted_r2", "explained_variance", "pearson"})
 _SIZES = frozenset({"mae", "pinball", "wape", "mape", "smape"})
 _SHARES = frozenset({"r2", "adjusted_r2", "explained_variance"})
@@ -102,7 +101,7 @@ def _moves(asked: Asked, kinds: Together, *, of_pairs: bool) -> HostArray | None
         return off
     if not of_pairs:
         return None
-    if name.base in _TERMS:
+    if name.base in TERMS:
         terms = row_terms(name, kinds)
         return (terms - kinds.mean(terms)) / kinds.n
     if name.base in _SHARES:

@@ -50,7 +50,8 @@ class StateKey(NamedTuple):
 ALWAYS = (StateKey("Moments"), StateKey("Extremes"), StateKey("RatioCounts"))
 """What findings read, whatever was asked for: they cost little."""
 
-_POWERS = {"poisson_deviance": 1.0, "gamma_deviance": 2.0}
+POWERS = {"poisson_deviance": 1.0, "gamma_deviance": 2.0}
+"""Of the deviances that have a name of their own."""
 
 
 def state_of(name: MetricName) -> StateKey:
@@ -58,7 +59,7 @@ def state_of(name: MetricName) -> StateKey:
     entry = name.entry
     if entry.state != "Deviance":
         return StateKey(entry.state)
-    return StateKey("Deviance", _POWERS.get(entry.name, name.parameter))
+    return StateKey("Deviance", POWERS.get(entry.name, name.parameter))
 
 
 class Setup(NamedTuple):
