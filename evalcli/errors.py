@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+DAMAGED = "the file is damaged or forged"
+"""What to make of a file that contradicts itself."""
+
 
 class ExitCode(IntEnum):
     """What the process says to the shell. Never computed from a count."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalcli.errors import EmptyError, InputError
+from evalcli.errors import DAMAGED, EmptyError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -159,7 +159,7 @@ class StridedArray(StoredArray):
             raise InputError("a single number, not an array of samples", fix="save one entry for each sample")
         low, high = reach(shape, layout.strides, self.raw.itemsize)
         if layout.offset + low < 0 or layout.offset + high > layout.region.size:
-            raise InputError("the tensor view does not fit its storage", fix="the file is damaged or forged")
+            raise InputError("the tensor view does not fit its storage", fix=DAMAGED)
         if math.prod(shape) * self.raw.itemsize > layout.region.size:
             raise InputError(
                 "a broadcast view says more than its storage holds", fix="call .contiguous() before saving"

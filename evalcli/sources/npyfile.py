@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError
+from evalcli.errors import DAMAGED, InputError
 from evalcli.sources.arrays import REFUSED, Layout, StridedArray, c_strides
 from evalcli.sources.contents import Contents
 from evalcli.sources.npzmember import open_member
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 HEADER_LIMIT = 10_000
 """Bytes of a header: what numpy itself trusts. Three keys and a few fields need a hundredth of it."""
 _DEPTH = 8
-_DAMAGED = "the file is damaged or forged"
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'[^'\\]*'|"[^"\\]*")|(?P<number>\d{1,20})L?(?!\w)|(?P<word>True|False)\b|(?P<sign>[{}()\[\],:]))"""
@@ -155,7 +154,7 @@ def parse_header(read: Callable[[int, int], bytes], size: int) -> Header:
     if begin + length > size:
         raise InputError(f"truncated: its header claims {length:,} bytes; the file is {size:,}", fix="copy it again")
     if length > HEADER_LIMIT:
-        raise InputError(f"its header is {length:,} bytes; at most {HEADER_LIMIT:,} are read", fix=_DAMAGED)
+        raise InputError(f"its header is {length:,} bytes; at most {HEADER_LIMIT:,} are read", fix=DAMAGED)
     data = read(begin, length)
     try:
         text = data.decode("utf-8" if version == (3, 0) else "latin-1")
@@ -166,7 +165,7 @@ def parse_header(read: Callable[[int, int], bytes], size: int) -> Header:
         raise _malformed()
     shape, fortran = fields["shape"], fields["fortran_order"]
     if not isinstance(fortran, bool) or not _is_shape(shape):
-        raise InputError("its shape is not a tuple of sizes", fix=_DAMAGED)
+        raise InputError("its shape is not a tuple of sizes", fix=DAMAGED)
     elements, itemsize = _elements(fields["descr"])
     return Header(elements, itemsize, fortran, shape, begin + length)
 
@@ -216,7 +215,7 @@ def _parse_type(text: str) -> tuple[str, int, bool]:
 
 
 def _malformed() -> InputError:
-    return InputError("its header is malformed", fix=_DAMAGED)
+    return InputError("its header is malformed", fix=DAMAGED)
 
 
 class _Literal:

@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError, LimitError
+from evalcli.errors import DAMAGED, InputError, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +137,7 @@ class Machine:
 
 def malformed() -> InputError:
     """The error of a program that makes no sense."""
-    return InputError("its pickle is malformed", fix="the file is damaged or forged")
+    return InputError("its pickle is malformed", fix=DAMAGED)
 
 
 def too_many() -> LimitError:
@@ -221,7 +221,7 @@ def _put(target: dict[Any, Any], items: list[Any]) -> None:
         if not isinstance(key, str | int | float | bool | None):
             raise InputError("a dict has a key that is no text", fix="save {'pred': tensor, 'target': tensor}")
         if key in target:
-            raise InputError("a dict holds one key twice", fix="the file is damaged or forged")
+            raise InputError("a dict holds one key twice", fix=DAMAGED)
         target[key] = value
 
 
@@ -250,7 +250,7 @@ def _get_memo(form: struct.Struct) -> Callable[[Machine], None]:
 def _long(m: Machine) -> int:
     count = m.number(_U8)
     if count > _INTEGER_BYTES:
-        raise InputError(f"refused: its pickle holds an integer of {count} bytes", fix="the file is damaged or forged")
+        raise InputError(f"refused: its pickle holds an integer of {count} bytes", fix=DAMAGED)
     return int.from_bytes(m.take(count), "little", signed=True)
 
 

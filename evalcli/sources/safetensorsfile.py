@@ -9,7 +9,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError, LimitError, several
+from evalcli.errors import DAMAGED, InputError, LimitError, several
 from evalcli.sources.arrays import REFUSED, Layout, StridedArray, c_strides
 from evalcli.sources.contents import ARRAY_LIMIT, Contents
 from evalcli.sources.rawfile import Region, plain
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from evalcli.sources.rawfile import RawFile
 
 HEADER_LIMIT = 1 << 20
-_DAMAGED = "the file is damaged or forged"
 _TYPES = {
     "F64": ("float64", 64),
     "F32": ("float32", 32),
@@ -62,11 +61,11 @@ def read_safetensors(file: RawFile) -> Contents:
     for name, dtype, shape, first, last, bits in entries:
         if first != at or (last - first) * 8 != math.prod(shape) * bits or begin + last > file.size:
             what = f"the bytes {first}:{last} of {plain(name)} do not follow on, fit its shape or lie in the file"
-            raise InputError(what, fix=_DAMAGED)
+            raise InputError(what, fix=DAMAGED)
         at = last
         _add(contents, name, dtype, shape, Region(file, begin + first, last - first))
     if begin + at != file.size:
-        raise InputError(f"its last tensor is followed by {several(file.size - begin - at, 'byte')}", fix=_DAMAGED)
+        raise InputError(f"its last tensor is followed by {several(file.size - begin - at, 'byte')}", fix=DAMAGED)
     contents.check_any()
     return contents
 
@@ -96,11 +95,11 @@ def _read_header(file: RawFile) -> tuple[dict[str, Any], int]:
         raise LimitError(f"its header is {length:,} bytes; at most {HEADER_LIMIT:,} are read", fix="save fewer tensors")
     data = file.read(8, length)
     if data[:1] != b"{":
-        raise InputError("its header does not begin with {", fix=_DAMAGED)
+        raise InputError("its header does not begin with {", fix=DAMAGED)
     try:
         header = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as e:  # bad UTF-8, bad JSON, a number of 5,000 digits; 100,000 brackets
-        raise InputError("its header is no valid JSON", fix=_DAMAGED) from e
+        raise InputError("its header is no valid JSON", fix=DAMAGED) from e
     return header, 8 + length
 
 
@@ -108,7 +107,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise InputError(f"its header holds {plain(key)!r} twice", fix=_DAMAGED)
+            raise InputError(f"its header holds {plain(key)!r} twice", fix=DAMAGED)
         found[key] = value
     return found
 
@@ -122,11 +121,11 @@ def _check_metadata(found: Any) -> dict[str, str]:
 def _check_entry(name: str, entry: Any) -> tuple[str, tuple[int, ...], int, int, int]:
     """Dtype, shape, first byte, end and bits of one tensor."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise InputError(f"its header describes {plain(name)} in no known way", fix=_DAMAGED)
+        raise InputError(f"its header describes {plain(name)} in no known way", fix=DAMAGED)
     shape, place, kind = entry["shape"], entry["data_offsets"], entry["dtype"]
     lists = isinstance(shape, list) and isinstance(place, list) and len(place) == 2 and len(shape) <= 64
     if not lists or not all(type(n) is int and 0 <= n < 1 << 63 for n in (*shape, *place)) or place[0] > place[1]:
-        raise InputError(f"its header describes {plain(name)} in no known way", fix=_DAMAGED)
+        raise InputError(f"its header describes {plain(name)} in no known way", fix=DAMAGED)
     if not isinstance(kind, str) or kind not in _TYPES:
         raise InputError(f"{plain(name)} has the unknown dtype {plain(str(kind))}", fix="save as float32 or int64")
     dtype, bits = _TYPES[kind]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError, LimitError, several
+from evalcli.errors import DAMAGED, InputError, LimitError, several
 from evalcli.sources.arrays import RAW, REFUSED
 from evalcli.sources.base import Note
 from evalcli.sources.contents import Contents
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _FIRST_READ = 1 << 16
-_DAMAGED = "the file is damaged or forged"
 
 
 def read_torch_legacy(file: RawFile) -> Contents:
@@ -43,7 +42,7 @@ def read_torch_legacy(file: RawFile) -> Contents:
     def find_region(storage: Storage, size: int) -> Region:
         region = regions[storage.key]
         if region.size != size:
-            raise InputError("the tensor view does not fit its storage", fix=_DAMAGED)
+            raise InputError("the tensor view does not fit its storage", fix=DAMAGED)
         return region
 
     contents = Contents()
@@ -104,7 +103,7 @@ def _place_storages(file: RawFile, storages: dict[str, Storage], keys: Any, at: 
     """Where each storage lies; the claims must fill the file exactly."""
     known = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
     if not known or len(set(keys)) != len(keys) or set(keys) != set(storages):
-        raise InputError("its list of storages contradicts its tensors", fix=_DAMAGED)
+        raise InputError("its list of storages contradicts its tensors", fix=DAMAGED)
     regions = {}
     for key in keys:
         storage = storages[key]
@@ -117,9 +116,9 @@ def _place_storages(file: RawFile, storages: dict[str, Storage], keys: Any, at: 
             what = f"a storage claims {size:,} bytes; the file is {file.size:,}"
             raise InputError(what, fix="it is truncated or forged")
         if int.from_bytes(file.read(at, 8), "little") != storage.count:
-            raise InputError("a storage is not as long as its tensors say", fix=_DAMAGED)
+            raise InputError("a storage is not as long as its tensors say", fix=DAMAGED)
         regions[key] = Region(file, at + 8, size)
         at += 8 + size
     if at != file.size:
-        raise InputError(f"its last storage is followed by {several(file.size - at, 'byte')}", fix=_DAMAGED)
+        raise InputError(f"its last storage is followed by {several(file.size - at, 'byte')}", fix=DAMAGED)
     return regions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from evalcli.errors import InputError
+from evalcli.errors import DAMAGED, InputError
 from evalcli.sources.arrays import RAW, REFUSED
 from evalcli.sources.picklevm import Builder, Opaque, malformed
 from evalcli.sources.rawfile import plain
@@ -137,7 +137,7 @@ def _tensor(dtype: str | None, storage: Any, offset: Any, shape: Any, strides: A
     ):
         raise malformed()
     if not all(_is_size(n) for n in (offset, *shape, *strides)) or len(shape) != len(strides) or len(shape) > _AXES:
-        raise InputError("the tensor view does not fit its storage", fix="the file is damaged or forged")
+        raise InputError("the tensor view does not fit its storage", fix=DAMAGED)
     return Tensor(storage, dtype, offset, shape, strides)
 
 

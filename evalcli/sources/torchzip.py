@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from evalcli.errors import InputError, LimitError, several
+from evalcli.errors import DAMAGED, InputError, LimitError, several
 from evalcli.sources.arrays import RAW, REFUSED, Layout, StridedArray
 from evalcli.sources.base import Note
 from evalcli.sources.contents import Contents
@@ -54,7 +54,7 @@ def read_torch_zip(file: RawFile) -> Contents:
             held = "is missing" if record is None else f"is {several(record.size, 'byte')}"
             raise InputError(
                 f"the record of storage {plain(storage.key)} {held}; {size} are claimed",
-                fix="the file is damaged or forged",
+                fix=DAMAGED,
             )
         if storage.key not in regions:
             regions[storage.key] = record.region(file)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from evalcli.errors import InputError, LimitError, several
+from evalcli.errors import DAMAGED, InputError, LimitError, several
 from evalcli.sources.rawfile import Region, plain
 
 if TYPE_CHECKING:
@@ -65,12 +65,10 @@ def read_directory(file: RawFile) -> dict[str, Record]:
     for entry in entries:
         record, at = _locate(file, entry, at, start)
         if record.name in records:
-            raise InputError(f"two records are named {plain(record.name)}", fix="the file is damaged or forged")
+            raise InputError(f"two records are named {plain(record.name)}", fix=DAMAGED)
         records[record.name] = record
     if start - at > _slack(entries[-1] if entries else None):
-        raise InputError(
-            f"its records leave {several(start - at, 'byte')} between them", fix="the file is damaged or forged"
-        )
+        raise InputError(f"its records leave {several(start - at, 'byte')} between them", fix=DAMAGED)
     return records
 
 
@@ -87,7 +85,7 @@ def _find_directory(file: RawFile) -> tuple[int, int, int]:
             raise InputError(
                 f"truncated: no zip directory; the file is {several(file.size, 'byte')}", fix="copy it again"
             )
-        raise InputError("bytes follow the end of the zip", fix="the file is damaged or forged")
+        raise InputError("bytes follow the end of the zip", fix=DAMAGED)
     _, disk, first, here, count, size, start, _ = fields
     locator = end - _LOCATOR.size
     wide = locator >= 0 and file.read(locator, 4) == b"PK\x06\x07"
@@ -96,7 +94,7 @@ def _find_directory(file: RawFile) -> tuple[int, int, int]:
             file, locator, (disk, first, here, count, size, start)
         )
     if disk or first or here != count or start + size != end or count * _CENTRAL.size > size:
-        raise InputError("the zip directory contradicts itself", fix="the file is damaged or forged")
+        raise InputError("the zip directory contradicts itself", fix=DAMAGED)
     if size > 1 << 24:
         raise LimitError(f"the zip directory is {size:,} bytes")
     return count, start, size
@@ -106,12 +104,12 @@ def _find_wide(file: RawFile, locator: int, narrow: tuple[int, ...]) -> tuple[in
     """The zip64 end record: where it starts, and its six numbers, which the old record may only repeat."""
     _, disk, place, disks = _LOCATOR.unpack(file.read(locator, _LOCATOR.size))
     if disk or disks != 1 or place + _END64.size != locator:
-        raise InputError("the zip64 directory contradicts itself", fix="the file is damaged or forged")
+        raise InputError("the zip64 directory contradicts itself", fix=DAMAGED)
     magic, length, _, _, *numbers = _END64.unpack(file.read(place, _END64.size))
     full = (_FULL16, _FULL16, _FULL16, _FULL16, _FULL32, _FULL32)
     agrees = all(old in (new, mark) for old, new, mark in zip(narrow, numbers, full, strict=True))
     if magic != b"PK\x06\x06" or length != _END64.size - 12 or not agrees:
-        raise InputError("the zip64 directory contradicts itself", fix="the file is damaged or forged")
+        raise InputError("the zip64 directory contradicts itself", fix=DAMAGED)
     return place, tuple(numbers)
 
 
@@ -119,7 +117,7 @@ def _entries(directory: bytes, count: int) -> list[Record]:
     entries, at = [], 0
     for _ in range(count):
         if at + _CENTRAL.size > len(directory):
-            raise InputError("the zip directory ends early", fix="the file is damaged or forged")
+            raise InputError("the zip directory ends early", fix=DAMAGED)
         fields = _CENTRAL.unpack_from(directory, at)
         magic, flags, method, crc, packed, size = fields[0], fields[3], fields[4], *fields[7:10]
         name_size, extra_size, comment_size, header = *fields[10:13], fields[16]
@@ -132,7 +130,7 @@ def _entries(directory: bytes, count: int) -> list[Record]:
         size, packed, header = _widen(extra, (size, packed, header))
         entries.append(Record(_decode(name), method, crc, packed, size, header, flags))
     if at != len(directory):
-        raise InputError("the zip directory is longer than its records", fix="the file is damaged or forged")
+        raise InputError("the zip directory is longer than its records", fix=DAMAGED)
     return entries
 
 
@@ -140,21 +138,19 @@ def _locate(file: RawFile, entry: Record, at: int, end: int) -> tuple[Record, in
     """The record with the place of its bytes, after its local header was compared; and where it ends."""
     gap = entry.header - at
     if gap < 0 or gap > (_DESCRIPTOR_MAX if at else 0) or entry.header + _LOCAL.size > end:
-        raise InputError("records of the zip overlap or leave gaps", fix="the file is damaged or forged")
+        raise InputError("records of the zip overlap or leave gaps", fix=DAMAGED)
     fields = _LOCAL.unpack(file.read(entry.header, _LOCAL.size))
     magic, flags, method, crc, packed, size = fields[0], fields[2], fields[3], *fields[6:9]
     name_size, extra_size = fields[9:]
     begin = entry.header + _LOCAL.size
     if begin + name_size + extra_size + entry.packed > end:
-        raise InputError(
-            f"the record {plain(entry.name)} does not fit in the file", fix="the file is damaged or forged"
-        )
+        raise InputError(f"the record {plain(entry.name)} does not fit in the file", fix=DAMAGED)
     text = file.read(begin, name_size + extra_size)
     size, packed, _ = _widen(text[name_size:], (size, packed, 0))
     agrees = (magic, flags, method, _decode(text[:name_size])) == (b"PK\x03\x04", entry.flags, entry.method, entry.name)
     numbers, later = (crc, packed, size), bool(flags & _DESCRIPTOR)
     if not agrees or (numbers != (entry.crc, entry.packed, entry.size) and not (later and numbers == (0, 0, 0))):
-        raise InputError(f"two headers of {plain(entry.name)} disagree", fix="the file is damaged or forged")
+        raise InputError(f"two headers of {plain(entry.name)} disagree", fix=DAMAGED)
     offset = begin + name_size + extra_size
     found = Record(entry.name, method, entry.crc, entry.packed, entry.size, entry.header, flags, offset)
     return found, offset + entry.packed
