@@ -20,6 +20,8 @@ from evalcli.sources.table_hashes import Hashes
 
 ROWS = 4200
 CUTS = [0, 40, 1300, ROWS]
+ORDERS = [(0, 1, 2), (2, 0, 1), (1, 2, 0)]
+"""Each part comes first, second and last, and each two of them are merged before the third."""
 RNG = np.random.default_rng(8)
 REGION = np.sort(RNG.choice(["EU", "US", "APAC"], ROWS))  # each part sees its own
 TARGET = RNG.choice(["cat", "dog", "owl"], ROWS)
@@ -78,7 +80,7 @@ def test_ids_of_small_shards_take_no_room_that_there_is_not(tmp_path, run, suffi
             "report", wrote(frame[a:b], tmp_path / f"s{number}{suffix}"), *asked, "-o", tmp_path / f"p{number}.evalcli"
         )
         assert (done.code, done.stderr) == (0, "")
-    for tree in itertools.permutations(range(3)):
+    for tree in ORDERS:
         merged = run("merge", *(tmp_path / f"p{i}.evalcli" for i in tree), "-f", "json")
         assert merged.code == 0, merged.stderr
         assert json.loads(merged.stdout)["scan"] == whole["scan"]
@@ -107,7 +109,7 @@ def test_merged_parts_search_what_one_run_searches(tmp_path, run, suffix):
     whole = json.loads(run("report", tmp_path / f"all{suffix}", *asked, "-f", "json").stdout)
     assert whole["scan"]["columns"] == ["region", "grade", "place", "same", "level"]
     assert [one["column"] for one in whole["scan"]["left_out"]] == LEFT_OUT
-    for tree in itertools.permutations(range(3)):
+    for tree in ORDERS:
         inner = run("merge", *(tmp_path / f"p{i}.evalcli" for i in tree[:2]), "-o", tmp_path / "two.evalcli")
         assert inner.code == 0, inner.stderr
         merged = json.loads(
