@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _WHOLE = r"-?(0|[1-9][0-9]{0,15})\.0"
 _DAY = re.compile(r"(?<![^,])([0-9]{4}-[0-9]{2}-[0-9]{2})(?![^,])")
+MIDNIGHT = " 00:00:00"
+"""What a day has behind it where its column is of times."""
 _EXACT = 1 << 53
 """Whole numbers below it are integers to everyone."""
 
@@ -42,7 +44,7 @@ def ways_to_write(value: str) -> set[str]:
     (['True,1.0', 'true,1'], ['2024-01-31', '2024-01-31 00:00:00'])
     """
     plain = ",".join(map(spelled, value.split(",")))
-    midnights, days = _DAY.sub(r"\1 00:00:00", plain), plain.replace(" 00:00:00", "")
+    midnights, days = _DAY.sub(rf"\1{MIDNIGHT}", plain), plain.replace(MIDNIGHT, "")
     return {value, plain, midnights, days}
 
 
