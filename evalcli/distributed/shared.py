@@ -211,7 +211,7 @@ def covered(vouched: Sequence[Any], share: Share) -> tuple[InputFile, ...]:
     missing = {path for path, _ in share.whole} - {path for path, _ in whole} if not share.alone else set()
     if missing:
         raise LimitError("was read by no rank; no verdict", path=min(missing))
-    return tuple(replace(file, rows=None, total=0) for file in whole.values())
+    return tuple(replace(file, rows=None) for file in whole.values())
 
 
 def said_of_all(vouched: Sequence[Any], part: Part) -> tuple[Note, ...]:

@@ -240,7 +240,7 @@ class ArraySource(Source):
         """Checksums are compared, and every file is still what it was."""
         sides = ("both",) if len(self._files) == 1 else ("preds", "target")
         found = zip(sides, self._files, strict=True)
-        total = 0 if self._span is None else self.preds.shape[0]
+        total = self.preds.shape[0]
         return tuple(
             replace(record, side=side)
             if file.tensors is None  # the files of a table know their own rows

@@ -163,7 +163,7 @@ class InputFile:
     checksum was verified.
 
     ``side`` is ``preds``, ``target`` or ``both``. ``rows`` are those that were read, from and to before, of ``total``;
-    ``None`` means all of them, which are ``total`` where the file is a table.
+    ``None`` means all of them.
     """
 
     path: str

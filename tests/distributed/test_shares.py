@@ -145,7 +145,7 @@ def test_rows_that_nobody_or_two_have_read_are_no_verdict() -> None:
         return covered([[plain((file,)), [], 0] for file in files], Share(None, tuple((name, 1) for name in whole)))
 
     half, rest = (InputFile("a", 9, "sha256:1", rows=rows, total=10) for rows in ((0, 5), (5, 10)))
-    assert read(rest, half) == (InputFile("a", 9, "sha256:1"),)
+    assert read(rest, half) == (InputFile("a", 9, "sha256:1", total=10),)
     with pytest.raises(LimitError, match="some of its rows were not read"):
         read(half)
     for twice in (InputFile("a", 9, "sha256:1", rows=(4, 10), total=10), half, InputFile("a", 9, "sha256:1")):
