@@ -118,6 +118,7 @@ def pearson_moves(x: HostArray, y: HostArray, rows: HostArray) -> HostArray | No
     sides = []
     for side in (x, y):
         off = side - dot(rows, side) / n
+        off = np.ldexp(off, -int(np.frexp(np.abs(off).max(initial=0.0))[1]))  # squares of 1e-160 have few digits
         spread = sqrt(dot(rows, off * off) / n)
         if not spread > 0.0:
             return None
