@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from abc import ABC, abstractmethod
+from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -181,9 +182,11 @@ class StridedArray(StoredArray):
             self.name, (1, *self.shape), self.dtype, self._layout._replace(strides=(0, *self._layout.strides))
         )
 
-    def follow(self, first: StridedArray, before: int) -> None:
-        """Be a part of a whole whose first part is ``first``, after so many rows: its buffers serve both."""
-        self._threads, self.before = first._threads, before
+    def as_part(self, buffers: threading.local, before: int) -> StridedArray:
+        """The same as a part of a whole, after so many rows, read into the ``buffers`` that serve all of its parts."""
+        part = copy(self)
+        part._threads, part.before = buffers, before
+        return part
 
     def read(self, start: int, stop: int) -> Array:
         """Rows ``start:stop`` as numbers.

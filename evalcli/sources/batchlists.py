@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,9 @@ class JoinedArray(StoredArray):
         filled = [part for part in parts if part.shape[0]] or [parts[0]]
         self.name, self.dtype = name, parts[0].dtype
         self.shape = (sum(part.shape[0] for part in filled), *parts[0].shape[1:])
-        self._parts = filled
         self._ends = [*accumulate(part.shape[0] for part in filled)]
-        for part, end in zip(filled, self._ends, strict=True):
-            part.follow(filled[0], end - part.shape[0])
+        buffers = threading.local()
+        self._parts = [part.as_part(buffers, end - part.shape[0]) for part, end in zip(filled, self._ends, strict=True)]
 
     @property
     def regions(self) -> Sequence[Region]:

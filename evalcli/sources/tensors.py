@@ -46,9 +46,10 @@ class TensorFile:
 
     @property
     def rows(self) -> set[int]:
-        """The numbers of rows of all arrays that are no part of such a list."""
-        listed = {name for parts in self.lists.values() for name in parts}
-        return {array.shape[0] for name, array in self.arrays.items() if name not in listed}
+        """The numbers of rows that its arrays have; lists that may be batches or rows, may have."""
+        lengths = {name: array.shape[0] for name, array in self.arrays.items()}
+        lists = [[lengths.pop(name) for name in parts] for parts in self.lists.values()]
+        return {*lengths.values(), *map(sum, lists), *map(len, lists)}
 
     def join_batches(self, rows: Collection[int] = (), apart: Collection[str | None] = ()) -> None:
         """Make one array of each list of batches.

@@ -52,6 +52,7 @@ WRITTEN = {
     "a pair of one length": (cut(LOGITS, (5, 5)), TARGETS),
     "rows": (list(LOGITS), TARGETS),
     "single numbers": (cut(LOGITS), list(TARGETS)),
+    "both of one length": (cut(LOGITS, (5, 5)), cut(TARGETS, (2, 2, 2, 2, 2))),
     "an empty batch": (cut(LOGITS, (4, 0, 6)), cut(TARGETS, (0, 10))),
 }
 
@@ -124,6 +125,13 @@ def test_arrays_of_a_list_have_their_places_as_names(tmp_path, capsys):
     for place, wanted in enumerate((LOGITS, -LOGITS, LOGITS.flip(0))):
         found = sides(open_source(path, truth, Selection(pred=str(place))))
         np.testing.assert_array_equal(found[0], wanted)
+
+
+def test_arrays_of_a_list_that_are_both_sides_are_read_apart(tmp_path):
+    labels = (LOGITS > 3).float()
+    found = sides(open_source(save(tmp_path / "a.pt", [LOGITS, labels, LOGITS]), None, Selection(pred="0", target="1")))
+    np.testing.assert_array_equal(found[0], LOGITS)
+    np.testing.assert_array_equal(found[1], labels)
 
 
 def test_a_damaged_batch_and_a_label_beyond_int64_are_found(tmp_path):
