@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,9 +23,10 @@ from evalcli.scorekind import never_negative
 from evalcli.sources.base import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from evalcli.classification.clusters import ClusterStates
+    from evalcli.classification.scoring import ScoreStates
     from evalcli.classification.sliced_gaps import SlicedGaps
     from evalcli.classification.slices import Slice
     from evalcli.counting import Outcome, Plan
@@ -172,7 +173,7 @@ class Reporter:
             (number, code, held) for number, states in enumerate(self.slices) for code, held in states.slices().items()
         ]
         together = SlicedCounts(self.setting, [counts_of(held.confusion, self.picked) for _, _, held in every])
-        gaps = self._gaps([held.scores.states for _, _, held in every if held.scores is not None])
+        gaps = self._gaps([held.scores for _, _, held in every])
         return [
             Sliced(
                 self.source.slicers[number],
@@ -190,13 +191,20 @@ class Reporter:
             for place, (number, code, held) in enumerate(every)
         ]
 
-    def _gaps(self, scores: Sequence[Mapping[str, Any]]) -> SlicedGaps | None:
+    def _gaps(self, scores: Sequence[ScoreStates | None]) -> SlicedGaps | None:
         """How sure the calibration errors of all slices are, whose rows count alike and one by one."""
-        if not scores or self.choices.confidence is None or self.source.weighted or self.clusters_in:
+        states = [one.states for one in scores if one is not None]
+        if (
+            not states
+            or len(states) < len(scores)
+            or self.choices.confidence is None
+            or self.source.weighted
+            or self.clusters_in
+        ):
             return None
         from evalcli.classification.sliced_gaps import SlicedGaps
 
-        return SlicedGaps(scores, self.choices.confidence)
+        return SlicedGaps(states, self.choices.confidence)
 
     def _scan(self) -> Scan | None:
         """The weak slices, where they were searched for."""

@@ -231,7 +231,6 @@ class ArraySource(Source):
         """The same rows, with what lies beside them."""
         from evalcli.sources.array_listing import ArrayRows
 
-        self._split, self.pieces = None, 1
         if self.beside is None:  # arrays in memory, beside which nothing lies
             return super().listed(show)
         return ArrayRows(self, self.beside, show)
