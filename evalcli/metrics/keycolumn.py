@@ -20,12 +20,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.metrics.exact import ExactSum
+from evalcli.metrics.keybins import KnownBins
 from evalcli.metrics.keys import UNSIGNED, fitted, heads_of, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from evalcli.metrics.arrays import HostArray
+
+_WORTH = 4
+"""Keys are counted into bins of which there are at most so many times as many; to know these takes time, too."""
 
 
 class Bins(NamedTuple):
@@ -134,12 +138,26 @@ class KeyColumn:
             self._take_tables()
 
     def _take_rows(self) -> None:
+        if self._shift and not self.weighted:
+            self._count_known()
         waiting = [_sorted(self._waiting.pop(0), self.bits) for _ in self._sides]
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
         # before any entry is made: raw keys take less room
         shift, starts = fitted([rows.keys for rows in waiting], self._shift, self.capacity)
         self._coarsen(shift)
         self._take([_Table(shift, tuple(self._runs(waiting.pop(0), starts.pop(0)) for _ in self._sides))])
+
+    def _count_known(self) -> None:
+        """Count what waits for bins that are there; what is left is to be sorted."""
+        for side, (held, waiting) in enumerate(zip(self._sides, self._waiting, strict=True)):
+            plain = [rows.keys for rows in waiting if rows.repeats is None]
+            if not len(held.least) or sum(map(len, plain)) * _WORTH < len(held.least):
+                continue
+            known = KnownBins(held.least, held.largest, held.values(), self._shift)
+            if known.is_dense:
+                left = _Rows(known.count(np.concatenate(plain)), None, None)
+                self._sides[side] = Bins(*known.bins())
+                self._waiting[side] = [left, *(rows for rows in waiting if rows.repeats is not None)]
 
     def _take_tables(self) -> None:
         merging, self._merging, self._entries_merging = self._merging, [], 0

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from evalcli.metrics.keybins import KnownBins
 from evalcli.metrics.keycolumn import KeyColumn
+from evalcli.metrics.keys import UNSIGNED, sort_keys
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -30,3 +32,29 @@ def test_parts_sorted_early_or_late_are_the_whole(seed):
         assert bins.least.tolist() == [part.min() for part in every]
         assert bins.largest.tolist() == [part.max() for part in every]
         assert bins.values().tolist() == [len(part) for part in every]
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_keys_of_bins_that_are_there_are_counted_and_others_are_sorted(bits, monkeypatch):
+    rng, kind = np.random.default_rng(bits), UNSIGNED[bits]
+    scores = rng.standard_normal(6000)
+    scores[4000:4010] = [0.0, -1e30, 1e30, 5.0, -5.0, np.inf, -np.inf, 1e-30, 9.0, -9.0]  # beyond all bins, and between
+    keys = sort_keys(scores.astype(np.float32 if bits == 32 else np.float64), bits)
+    left = []
+    count = KnownBins.count
+    monkeypatch.setattr(
+        KnownBins, "count", lambda self, some: left.append((len(some), count(self, some))) or left[-1][1]
+    )
+    column, side = KeyColumn(2, bits, 300), rng.random(6000) < 0.3
+    for part in np.array_split(np.arange(6000), 12):
+        column.add(0, keys[part][~side[part]])
+        column.add(1, keys[part][side[part]], repeats=np.full(np.count_nonzero(side[part]), 2))
+        column.settle()
+    assert sum(given for given, _ in left) > 3000 > 10 * sum(len(rest) for _, rest in left)
+    for number, own in enumerate((keys[~side], keys[side])):
+        numbers, rows = np.unique(own >> kind(column.shift), return_counts=True)
+        bins = column.bins(number)
+        assert np.array_equal(bins.least >> kind(column.shift), numbers)
+        assert np.array_equal(bins.least, [own[own >> kind(column.shift) == one].min() for one in numbers])
+        assert np.array_equal(bins.largest, [own[own >> kind(column.shift) == one].max() for one in numbers])
+        assert np.array_equal(bins.values(), rows * (number + 1))
