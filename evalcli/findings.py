@@ -58,16 +58,14 @@ def about(
     return Finding(code, level, f"{count} {what}: {names}{', …' if len(rows) > NAMED else ''}", fix)
 
 
-def unusable_rows(
-    dropped: float, wrong: float = 0, one: str = "row", lacks: str = "prediction", but: str = ""
-) -> Finding | None:
-    """Rows dropped for want of a usable value, and what counts as ``wrong``: each ``one`` ``lacks`` it, ``but`` …"""
+def unusable_rows(dropped: float, wrong: float = 0, one: str = "row", lacks: str = "prediction") -> Finding | None:
+    """Rows dropped for want of a usable value, and what counts as ``wrong``: each ``one`` ``lacks`` it."""
     parts = []
     if dropped:
         parts.append("1 row was dropped" if dropped == 1 else f"{amount(dropped)} rows were dropped")
     if wrong:
         many = f"{amount(wrong)} {one}s without a {lacks} count as wrong"
-        parts.append((f"1 {one} without a {lacks} counts as wrong" if wrong == 1 else many) + but)
+        parts.append(f"1 {one} without a {lacks} counts as wrong" if wrong == 1 else many)
     text = " and ".join(parts) + " (--nan)"
     return Finding("unusable-rows", "warning", text, "find out why the model gave no number there") if parts else None
 

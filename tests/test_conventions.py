@@ -11,6 +11,7 @@ import pytest
 from memory_source import MemorySource
 from sklearn import metrics as sk
 
+import evalcli
 from evalcli.engine import Execution
 from evalcli.errors import InputError
 from evalcli.evaluation import evaluate
@@ -195,6 +196,31 @@ def test_convention_24_nan_is_an_error_a_loss_or_left_out():
     assert (dropped.n, dropped.ignored, dropped.metrics["accuracy"].value) == (2, 1, 1.0)
     wrong = report(logits, target, nan="wrong")
     assert (wrong.n, wrong.metrics["accuracy"].value) == (3, pytest.approx(2 / 3, abs=1e-15))
+
+
+@pytest.mark.parametrize("rows", [60, 400])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_convention_24_of_two_classes_one_is_left_alone_where_the_other_is_found(rows, weighted):
+    rng = np.random.default_rng(rows)
+    target = rng.integers(0, 2, rows)
+    scores = [np.clip(target * slope + 0.2 + rng.normal(0, 0.35, rows), 0, 1) for slope in (0.6, 0.5)]
+    for side, share in zip(scores, (0.1, 0.05), strict=True):
+        side[rng.random(rows) < share] = np.nan
+    weight = rng.gamma(1, 1, rows) if weighted else None
+    pairs = [
+        ("specificity", "recall[0]"), ("npv", "precision[0]"), ("specificity_macro", "recall_macro"),
+        ("npv_macro", "precision_macro"), ("specificity_micro", "recall_micro"), ("npv_micro", "precision_micro"),
+    ]  # fmt: skip
+    asked = {"nan": "wrong", "metrics": [name for pair in pairs for name in pair], "weight": weight}
+    found = evalcli.evaluate(scores[0], target, **asked).data.metrics
+    for one, other in pairs:
+        mine, theirs = ((row.value, row.low, row.high) for row in (found[one], found[other]))
+        assert mine == pytest.approx(theirs, abs=1e-9), one
+    told = evalcli.compare(*scores, target=target, **asked).data.to_json_object()["metrics"]
+    for one, other in pairs[:4]:
+        mine, theirs = (told[name]["differences"][1] for name in (one, other))
+        numbers = ("value", "low", "high", "p", "detectable")
+        assert [mine[name] for name in numbers] == pytest.approx([theirs[name] for name in numbers], abs=1e-9), one
 
 
 def test_convention_25_rows_are_targets():

@@ -223,7 +223,7 @@ def tied_scores(facts: Facts) -> Finding | None:
 
 def unusable_rows(facts: Facts) -> Finding | None:
     """Rows dropped, or counted as wrong, for want of a usable value."""
-    return findings.unusable_rows(facts.dropped, facts.unpredicted, but=", but not as false alarms: specificity, NPV")
+    return findings.unusable_rows(facts.dropped, facts.unpredicted)
 
 
 def miscalibrated(facts: Facts) -> Finding | None:

@@ -220,8 +220,7 @@ def listed(task: Task, counted: Counts) -> tuple[tuple[str, ...], np.ndarray[tup
 def counts_of(confusion: ConfusionCounts, picked: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Counts:
     """What was counted of the ``picked`` classes (C,)."""
     counted = confusion.class_counts().numpy()
-    tp, support, predicted = (_take(part, picked) for part in (counted.tp, counted.support, counted.predicted))
-    return Counts(tp, support, predicted, counted.n)
+    return Counts(*(part if part is None or part.ndim == 0 else _take(part, picked) for part in counted))
 
 
 def _take(values: Any, picked: Any) -> Any:  # host arrays of counts or of weights

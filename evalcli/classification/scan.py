@@ -44,12 +44,18 @@ def _place(label: str, task: Task) -> int:
 
 
 def select(rows: Rows, labels: Labels) -> tuple[Array | None, Array]:
-    """Which rows count (``None``: all), and which of all are hits, (N,) booleans."""
+    """Which rows count (``None``: all), and which of all are hits, (N,) booleans.
+
+    A row without a prediction, −1, was not called another class.
+    """
     preds, target = labels.preds, labels.target
     if rows.side == "all":
         return None, preds == target
-    asked, answer = (target, preds) if rows.side == "target" else (preds, target)
-    return (asked != rows.place, answer != rows.place) if rows.other else (asked == rows.place, answer == rows.place)
+    if rows.other:
+        of_it, called = target != rows.place, (preds != rows.place) & (preds >= 0)
+    else:
+        of_it, called = target == rows.place, preds == rows.place
+    return (of_it, called) if rows.side == "target" else (called, of_it)
 
 
 def count(tables: ScanTables, rows: Rows, labels: Labels, codes: Array | None) -> None:

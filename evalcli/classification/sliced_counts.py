@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
 
-_PARTS = ("tp", "support", "predicted", "n")
 _TOGETHER = 1 << 16
 """Classes of slices that a formula sees at once: what it makes of them stays in the cache."""
 
@@ -28,9 +27,7 @@ class SlicedCounts:
         self._setting = setting
         step = max(_TOGETHER // max(len(setting.names), 1), 1)
         blocks = [every[start : start + step] for start in range(0, len(every), step)]
-        self._blocks = [
-            Counts(*(np.stack([getattr(one, part) for one in block]) for part in _PARTS)) for block in blocks
-        ]
+        self._blocks = [Counts(*(np.stack(parts) for parts in zip(*block, strict=True))) for block in blocks]
         self._known: dict[MetricName, HostArray] = {}
 
     def value(self, name: MetricName, place: int) -> float:

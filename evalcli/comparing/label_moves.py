@@ -79,7 +79,7 @@ class LabelMoves:
         true, said = (part[label].astype(np.float64) for part in (look.true, look.cells[place].counted.said))
         kept = np.ones(look.rows) if look.kept is None else look.kept[label].astype(np.float64)
         row = Margins(true * said, true, said, kept)
-        whole = float(ratio.bottom.of(Margins(*(part[label] for part in numbers.margins))))
+        whole = float(ratio.bottom.of(numbers.margins.each(lambda part: part[label])))
         found: HostArray = (ratio.top.of(row) - float(numbers.value(name).value) * ratio.bottom.of(row)) / whole
         return found * kept
 

@@ -122,7 +122,7 @@ class OfCells(_Ratio):
             return float(numbers.margins.n.sum())
         kept = np.asarray(numbers.counted.kept)
         bottom = ratio_of(self.name.base, *self.name.arguments).bottom
-        return float(bottom.of(Margins(*(part[kept] for part in numbers.margins))).sum())
+        return float(bottom.of(numbers.margins.each(lambda part: part[kept])).sum())
 
 
 class OverLabels(_Ratio):

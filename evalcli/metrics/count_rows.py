@@ -12,9 +12,15 @@ _IN_MEAN = (
     "weighted: by support; micro: the cells of all these classes added up first. "
     "Bare, in a binary task: the positive class."
 )
-_OF_THE_REST = (
-    " A row without a prediction (--nan wrong) was called no class: all classes but its own count it as left alone, "
-    "not as a false alarm. Of several labels a row, such a cell is wrong."
+_UNPREDICTED = " A row without a prediction (--nan wrong) is an error of the model: it "
+_CELLS = " Of several labels a row, such a cell is wrong."
+_AS_ALARM = (
+    f"{_UNPREDICTED}counts like a false alarm of every class but its own. Of two classes, the specificity of one so is "
+    f"the recall of the other.{_CELLS}"
+)
+_AS_NO_NEGATIVE = (
+    f"{_UNPREDICTED}was not called another class, and is in neither TN nor FN. Of two classes, the NPV of one so is "
+    f"the precision of the other.{_CELLS}"
 )
 _TASKS = ("binary", "multiclass", "multilabel")
 _OVER_ROWS = (
@@ -116,7 +122,7 @@ COUNT_ROWS = (
         formula_text="TN / (TN + FP)",
         source="Yerushalmy 1947, Statistical problems in assessing methods of medical diagnosis",
         summary="Of what was not this class, the share that the model left alone.",
-        convention=_IN_MEAN + _OF_THE_REST,
+        convention=_IN_MEAN + _AS_ALARM,
         per_class=True,
         averages=AVERAGES,
         tasks=_TASKS,
@@ -128,7 +134,7 @@ COUNT_ROWS = (
         formula_text="TN / (TN + FN)",
         source="Altman and Bland 1994, Diagnostic tests 2: predictive values",
         summary="Of what the model did not call this class, the share that was not.",
-        convention=_IN_MEAN + _OF_THE_REST,
+        convention=_IN_MEAN + _AS_NO_NEGATIVE,
         per_class=True,
         averages=AVERAGES,
         tasks=_TASKS,

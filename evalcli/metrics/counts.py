@@ -23,8 +23,11 @@ _ONE_TABLE = 256
 """Up to this many classes one pass over packed (target, prediction) pairs is faster than three over classes."""
 
 
+_BY_CLASS = ("tp", "support", "predicted", "answered")
+
+
 class ClassCounts(LabelState):
-    """Per class: rows right, rows of the class, rows predicted as the class. Memory O(C).
+    """Per class: rows right, of the class, predicted as the class, of the class with any prediction. Memory O(C).
 
     >>> state = ClassCounts(num_classes=3)
     >>> state.update(np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2]))
@@ -35,10 +38,11 @@ class ClassCounts(LabelState):
     tp: Any
     support: Any
     predicted: Any
+    answered: Any
 
     def __init__(self, num_classes: int | None = None, *, weighted: bool = False) -> None:
         super().__init__(num_classes, weighted=weighted)
-        for name in ("tp", "support", "predicted"):
+        for name in _BY_CLASS:
             self.add_state(name, ExactSum(self.classes) if weighted else np.zeros(self.classes, np.int64))
 
     def _anchor(self) -> Array:
@@ -46,7 +50,7 @@ class ClassCounts(LabelState):
 
     def _grow(self, classes: int) -> None:
         self.classes = classes
-        for name in ("tp", "support", "predicted"):
+        for name in _BY_CLASS:
             state = getattr(self, name)
             if isinstance(state, ExactSum):
                 state.grow(classes)
@@ -68,6 +72,7 @@ class ClassCounts(LabelState):
         table = cells[:size].reshape(self.classes, self.classes + 1)
         self.tp = plus(self.tp, table[:, 1:].diagonal())
         self.support = plus(self.support, table.sum(1))
+        self.answered = plus(self.answered, table[:, 1:].sum(1))
         self.predicted = plus(self.predicted, table[:, 1:].sum(0))
         self._add_overflow(cells[size])
 
@@ -78,17 +83,29 @@ class ClassCounts(LabelState):
             bad = outside_classes(preds, target, self.classes)
             preds, target = xp.where(bad, outside, preds), xp.where(bad, outside, target)
         right = xp.where(preds == target, target, outside)
-        support = count_cells(target, self.classes + 1, repeats)
+        support, answered = self._count_answered(preds, target, repeats)
         named = count_cells(xp.where(preds < 0, outside, preds), self.classes + 1, repeats)
         self.support = plus(self.support, support[:-1])
+        self.answered = plus(self.answered, answered[:-1])
         self.predicted = plus(self.predicted, named[:-1])
         self.tp = plus(self.tp, count_cells(right, self.classes + 1, repeats)[:-1])
         self._add_overflow(support[-1])
+
+    def _count_answered(self, preds: Array, target: Array, repeats: Array | None) -> tuple[Array, Array]:
+        """All rows of each class, and those with a prediction (C + 1,)."""
+        size = self.classes + 1
+        if is_host(preds) and preds.min() >= 0:
+            support = count_cells(target, size, repeats)
+            return support, support
+        # one table of both kinds takes no longer than one of all rows
+        halves = count_cells(target + size * (preds < 0), 2 * size, repeats)
+        return halves[:size] + halves[size:], halves[:size]
 
     def _count_weights(self, batch: LabelRows) -> None:
         preds, target, repeats, weight = self._inside(batch)
         for state, cells, rows in (
             (self.support, target, None),
+            (self.answered, target, preds >= 0),
             (self.predicted, preds, preds >= 0),
             (self.tp, target, preds == target),
         ):
@@ -96,15 +113,18 @@ class ClassCounts(LabelState):
             state.add(weight[kept], cells[kept], None if repeats is None else repeats[kept])
 
     def class_counts(self) -> Counts:
-        """``tp``, ``support``, ``predicted`` (C,) and ``n``.
+        """Those of each class (C,), and of all.
 
         Raises: ``InputError`` when a label lay outside the classes.
         """
         self._refuse_overflow()
+        every = [self.support, self.answered]
         if not self.weighted:
-            return Counts(self.tp, self.support, self.predicted, namespace(self.support).asarray(self.support.sum()))
-        n = self.support.fold(np.zeros(self.classes, np.int64), 1).value()[0]
-        return Counts(self.tp.value(), self.support.value(), self.predicted.value(), n)
+            n, n_answered = (namespace(part).asarray(part.sum()) for part in every)
+            return Counts(self.tp, self.support, self.predicted, n, self.answered, n_answered)
+        n, n_answered = (part.fold(np.zeros(self.classes, np.int64), 1).value()[0] for part in every)
+        tp, support, predicted, answered = (getattr(self, name).value() for name in _BY_CLASS)
+        return Counts(tp, support, predicted, n, answered, n_answered)
 
 
 class Pairs(NamedTuple):
@@ -220,14 +240,18 @@ class ConfusionCounts(LabelState):
         """
         self._refuse_overflow()
         if self.dense and not self.weighted:
-            table = self.table
-            n = namespace(table).asarray(table.sum())
-            return Counts(table[:, 1:].diagonal(), table.sum(1), table[:, 1:].sum(0), n)
+            table, said = self.table, self.table[:, 1:]
+            n, n_answered = (namespace(table).asarray(part.sum()) for part in (table, said))
+            return Counts(said.diagonal(), table.sum(1), said.sum(0), n, said.sum(1), n_answered)
         target, preds = self._cells()
-        nowhere = self.classes
+        nowhere, of_none = self.classes, preds < 0
         right = self._totals(np.where(target == preds, target, nowhere))
-        named = self._totals(np.where(preds < 0, nowhere, preds))
-        return Counts(right, self._totals(target), named, np.asarray(self._totals(np.zeros_like(target))[0]))
+        named = self._totals(np.where(of_none, nowhere, preds))
+        answered = self._totals(np.where(of_none, nowhere, target))
+        n, n_answered = (
+            np.asarray(self._totals(index)[0]) for index in (np.zeros_like(target), np.where(of_none, nowhere, 0))
+        )
+        return Counts(right, self._totals(target), named, n, answered, n_answered)
 
     def _cells(self) -> tuple[HostArray, HostArray]:
         """Target and prediction of every cell that is held, on the host."""

@@ -6,7 +6,8 @@ formulas look at one class against the rest and give (…, C); the others give (
 counts are exact up to 2^53 and products of them cannot overflow.
 
 Undefined is NaN; inside a mean over classes it counts as 0. A row without a prediction is an error: it is in
-``support`` and ``n``, and in no class's ``predicted``.
+``support`` and ``n``, and in no class's ``predicted``. No class was ruled out for it either, so that it is no true
+negative of the others: of two classes the specificity of one is the recall of the other, its NPV the other's precision.
 """
 
 from __future__ import annotations
@@ -38,6 +39,23 @@ def one_vs_rest(counts: Counts) -> OneVsRest:
     fp = predicted - tp
     tn = (n[..., None] - support) - fp
     return OneVsRest(tp, fp, support - tp, xp.where(tn > 0, tn, 0.0))  # rounded weights may leave tn a hair below 0
+
+
+def _of_answered(counts: Counts) -> OneVsRest:
+    """The four cells of the rows that have a prediction."""
+    if counts.answered is None:
+        return one_vs_rest(counts)
+    return one_vs_rest(counts._replace(support=counts.answered, n=counts.n_answered))
+
+
+def _lost(counts: Counts) -> Array:
+    """The rows of other classes that have no prediction (…, C)."""
+    xp = namespace(counts.tp)
+    if counts.answered is None:
+        return xp.zeros_like(_float(counts.tp))
+    n, support, n_answered, answered = map(_float, (counts.n, counts.support, counts.n_answered, counts.answered))
+    lost = (n - n_answered)[..., None] - (support - answered)
+    return xp.where(lost > 0, lost, 0.0)  # as above
 
 
 def _float(array: Array) -> Array:
@@ -81,14 +99,14 @@ def f1(counts: Counts) -> Array:
 
 
 def specificity(counts: Counts) -> Array:
-    """``tn / (tn + fp)``"""
-    _, fp, _, tn = one_vs_rest(counts)
-    return ratio(tn, tn + fp)
+    """``tn / (tn + fp + lost)``, of the rows of other classes: ``tn`` were predicted as another, ``lost`` as none."""
+    _, fp, _, tn = _of_answered(counts)
+    return ratio(tn, tn + fp + _lost(counts))
 
 
 def npv(counts: Counts) -> Array:
-    """``tn / (tn + fn)``"""
-    _, _, fn, tn = one_vs_rest(counts)
+    """``tn / (tn + fn)``, of the rows that were predicted as another class."""
+    _, _, fn, tn = _of_answered(counts)
     return ratio(tn, tn + fn)
 
 
@@ -184,7 +202,9 @@ def pooled(counts: Counts, scope: Scope = "seen") -> Counts:
     """The counts of all classes in scope added up as one, for micro averages: (…, 1)."""
     xp = namespace(counts.tp)
     classes = xp.sum(xp.astype(in_scope(counts, scope), xp.int64), axis=-1)
-    tp, support, predicted = (
-        xp.sum(array, axis=-1)[..., None] for array in (counts.tp, counts.support, counts.predicted)
+    tp, support, predicted, answered = (
+        None if array is None else xp.sum(array, axis=-1)[..., None]
+        for array in (counts.tp, counts.support, counts.predicted, counts.answered)
     )
-    return type(counts)(tp, support, predicted, counts.n * classes)
+    n_answered = None if counts.n_answered is None else counts.n_answered * classes
+    return type(counts)(tp, support, predicted, counts.n * classes, answered, n_answered)

@@ -36,16 +36,21 @@ LARGEST_LABEL = MAX_CLASSES - 1
 
 
 class Counts(NamedTuple):
-    """What label formulas read: ``tp``, ``support``, ``predicted`` (…, C) and ``n`` (…), int64 or summed weights."""
+    """What label formulas read: ``tp``, ``support``, ``predicted`` (…, C) and ``n`` (…), int64 or summed weights.
+
+    ``answered`` (…, C) and ``n_answered`` (…) are those of ``support`` and ``n`` with a prediction; ``None``: all.
+    """
 
     tp: Array
     support: Array
     predicted: Array
     n: Array
+    answered: Array | None = None
+    n_answered: Array | None = None
 
     def numpy(self) -> Counts:
         """The same counts on the host."""
-        return Counts(asnumpy(self.tp), asnumpy(self.support), asnumpy(self.predicted), asnumpy(self.n))
+        return Counts(*(None if part is None else asnumpy(part) for part in self))
 
 
 def weights_tell(total: float, squares: float) -> bool:
@@ -299,7 +304,7 @@ class LabelState(Metric):
         return other
 
     def class_counts(self) -> Counts:
-        """``tp``, ``support``, ``predicted`` (C,) and ``n``.
+        """``tp``, ``support``, ``predicted``, ``answered`` (C,), ``n`` and ``n_answered``.
 
         Raises: ``InputError`` when a label lay outside the classes.
         """

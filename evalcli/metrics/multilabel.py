@@ -181,8 +181,8 @@ class LabelCounts(CellState):
 
     >>> state = LabelCounts(num_labels=2)
     >>> state.update(np.array([[1, 0], [1, 1]]), np.array([[1, 1], [0, -1]]))
-    >>> state.compute()
-    Counts(tp=array([1, 0]), support=array([1, 1]), predicted=array([2, 0]), n=array([2, 1]))
+    >>> state.compute()[:4]
+    (array([1, 0]), array([1, 1]), array([2, 0]), array([2, 1]))
     """
 
     tp: Any

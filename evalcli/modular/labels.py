@@ -290,5 +290,4 @@ def _widened(counts: Counts, classes: int) -> Counts:
     missing = classes - counts.tp.shape[0]
     if missing <= 0:
         return counts
-    tp, support, predicted = (np.pad(part, (0, missing)) for part in (counts.tp, counts.support, counts.predicted))
-    return Counts(tp, support, predicted, counts.n)
+    return Counts(*(part if part is None or part.ndim == 0 else np.pad(part, (0, missing)) for part in counts))

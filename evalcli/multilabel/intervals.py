@@ -150,7 +150,7 @@ class Intervals(LossIntervals):
     @cached_property
     def _kinds(self) -> HostArray:
         """How many rows of each label (4, L) are of each of ``_KINDS``."""
-        tp, support, predicted, n = self._margins
+        tp, support, predicted, n = self._margins[:4]
         kinds: HostArray = np.maximum(np.stack([tp, support - tp, predicted - tp, n - support - predicted + tp]), 0.0)
         return kinds
 

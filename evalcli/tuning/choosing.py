@@ -190,6 +190,6 @@ def _reference(outcome: Outcome, positive: int, aim: Aim) -> Point:
     """The point that the pass itself has counted: that of a report, of ``--threshold`` or of 0.5."""
     order = [1 - positive, positive]
     counted = outcome.gathered.confusion.class_counts().numpy()
-    counts = Counts(counted.tp[order], counted.support[order], counted.predicted[order], counted.n)
+    counts = Counts(*(part if part is None or part.ndim == 0 else part[order] for part in counted))
     assert outcome.task.threshold is not None
     return Point(outcome.task.threshold, counts.predicted[1].item(), measures(counts, aim))

@@ -25,7 +25,7 @@ class Kappa:
 
     def slope(self, margins: Margins) -> Slope:
         """Value and slopes at ``margins``."""
-        tp, support, predicted, n = margins
+        tp, support, predicted, n = margins[:4]
         right, chance = float(tp.sum()), dot(support, predicted)
         below = float(n * n) - chance
         value = (float(n) * right - chance) / below if below > 0 else 0.0
@@ -36,7 +36,7 @@ class Kappa:
 
     def bend(self, margins: Margins, moved: Margins) -> Slope:
         """What value and slopes gain."""
-        tp, support, predicted, n = margins
+        tp, support, predicted, n = margins[:4]
         size, slope = float(n), self.slope(margins)
         below = size * size - dot(support, predicted) or 1.0
         right = along(moved.tp)
@@ -54,7 +54,7 @@ class Kappa:
 
     def bias(self, cells: Cells) -> float:
         """Half the sum of second derivatives: the top does not bend, the bottom by 2 for each wrong row."""
-        _, support, predicted, n = cells.margins
+        _, support, predicted, n = cells.margins[:4]
         slope = self.slope(cells.margins)
         below = float(n * n) - dot(support, predicted) or 1.0
         moved = 2.0 * n - predicted[cells.target] - np.where(cells.preds >= 0, support[cells.preds], 0.0)
@@ -68,7 +68,7 @@ class Matthews:
 
     def slope(self, margins: Margins) -> Slope:
         """Value and slopes at ``margins``."""
-        tp, support, predicted, n = (np.asarray(part, float) for part in margins)
+        tp, support, predicted, n = (np.asarray(part, float) for part in margins[:4])
         size, right = float(n), float(tp.sum())
         nowhere = size - float(predicted.sum())
         covariance = size * right - dot(support, predicted)
@@ -89,7 +89,7 @@ class Matthews:
 
     def bend(self, margins: Margins, moved: Margins) -> Slope:
         """What value and slopes gain."""
-        tp, support, predicted, n = (np.asarray(part, float) for part in margins)
+        tp, support, predicted, n = (np.asarray(part, float) for part in margins[:4])
         size, right, slope = float(n), float(tp.sum()), self.slope(margins)
         nowhere = size - float(predicted.sum())
         covariance = size * right - dot(support, predicted)
@@ -118,7 +118,7 @@ class Matthews:
 
     def bias(self, cells: Cells) -> float:
         """Half the sum of second derivatives: neither X nor P nor Q bends."""
-        _, support, predicted, n = cells.margins
+        _, support, predicted, n = cells.margins[:4]
         target, preds, named = cells.target, cells.preds, cells.preds >= 0
         size, right, nowhere = float(n), float(cells.margins.tp.sum()), float(n - predicted.sum())
         covariance = size * right - dot(support, predicted)

@@ -17,22 +17,49 @@ from evalcli.metrics.arrays import asnumpy, distinct
 from evalcli.metrics.counts import Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evalcli.metrics.arrays import Array, HostArray
     from evalcli.metrics.counts import Pairs
 
 
 class Margins(NamedTuple):
-    """Amounts (…, C) that count formulas read; ``n`` is (…)."""
+    """Amounts (…, C) that count formulas read; ``n`` is (…), and so is ``n_answered``.
+
+    ``answered`` and ``n_answered`` are those of rows with a prediction; ``None``: all rows have one.
+    """
 
     tp: HostArray
     support: HostArray
     predicted: HostArray
     n: HostArray
+    answered: HostArray | None = None
+    n_answered: HostArray | None = None
 
     @property
     def counts(self) -> Counts:
         """As formulas take them."""
         return Counts(*self)
+
+    def and_more(self, other: Margins) -> Margins:
+        """With the amounts of other rows of the same classes."""
+        found = Margins(*(one + more for one, more in zip(self[:4], other[:4], strict=True)))
+        if self.answered is None and other.answered is None:
+            return found
+        answered, n_answered = (one + more for one, more in zip(self._answered, other._answered, strict=True))
+        return found._replace(answered=answered, n_answered=n_answered)
+
+    def each(self, of: Callable[[HostArray], HostArray]) -> Margins:
+        """What ``of`` makes of each of them."""
+        tp, support, predicted, n, *answered = (of(part) for part in self if part is not None)
+        return Margins(tp, support, predicted, n, *answered)
+
+    @property
+    def _answered(self) -> tuple[HostArray, HostArray]:
+        """Those of rows with a prediction."""
+        if self.answered is None or self.n_answered is None:
+            return self.support, self.n
+        return self.answered, self.n_answered
 
 
 @dataclass(frozen=True)
@@ -111,7 +138,7 @@ class Cells:
 
     @cached_property
     def kinds(self) -> tuple[HostArray, HostArray]:
-        """The amounts of the four kinds of rows of every class, and their variances: (4, C) each."""
+        """The amounts of the kinds of rows of every class, and their variances: (4, C) or (6, C) each."""
         amounts = kinds_of(self.margins)
         return amounts, kinds_of(self.spread) if self.weighted else amounts
 
@@ -119,12 +146,16 @@ class Cells:
         """Those of other amounts (K,) in the same cells."""
         right, of_right, named, of_named = self._places
         size = len(self.classes)
-        return Margins(
+        found = Margins(
             np.bincount(of_right, amounts[right], size),
             np.bincount(self.target, amounts, size),
             np.bincount(of_named, amounts[named], size),
             total(amounts),
         )
+        if len(named) == len(amounts):
+            return found
+        answered = np.bincount(self.target[named], amounts[named], size)
+        return found._replace(answered=answered, n_answered=total(amounts[named]))
 
     @cached_property
     def _places(self) -> tuple[HostArray, HostArray, HostArray, HostArray]:
@@ -158,9 +189,16 @@ class Cells:
 
 
 def kinds_of(margins: Margins) -> HostArray:
-    """True positives, false negatives, false positives and true negatives of every class: (4, C)."""
-    tp, support, predicted, n = margins
-    return np.stack([tp, support - tp, predicted - tp, n - support - predicted + tp])
+    """True positives, false negatives, false positives and true negatives of every class: (4, C).
+
+    Where rows have no prediction two more kinds (6, C): those of the class, and those of others.
+    """
+    tp, support, predicted, n, answered, n_answered = margins
+    if answered is None or n_answered is None:
+        return np.stack([tp, support - tp, predicted - tp, n - support - predicted + tp])
+    four = [tp, answered - tp, predicted - tp, n_answered - answered - predicted + tp]
+    own = support - answered
+    return np.stack([*four, own, n - n_answered - own])
 
 
 def dot(left: HostArray, right: HostArray) -> float:

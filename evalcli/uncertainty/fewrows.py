@@ -83,7 +83,7 @@ def spared(ratio: Ratio, weights: HostArray, cells: Cells) -> float:
     Classes of one row have either all or nothing, and are taken to have the same share.
     """
     kinds, squares = (np.maximum(part, 0.0) for part in cells.kinds)
-    top, bottom = (part.kinds[:, None] for part in ratio)
+    top, bottom = (part.kinds[: len(kinds), None] for part in ratio.among(cells.margins))
     below = np.add.reduce(bottom * kinds)
     held, share = (below > 0.0) & (weights > 0.0), weights
     if not held.all():
@@ -135,7 +135,7 @@ def _trials(margins: Margins) -> tuple[HostArray, HostArray]:
 
 def _variance(cells: Cells, values: HostArray, scale: HostArray | float) -> float:
     """``Σ L²`` of influences on the sum of F1, of classes whose F1 is ``values``, as ``scale`` makes them larger."""
-    _, support, predicted, _ = cells.margins
+    _, support, predicted = cells.margins[:3]
     share = scale / (support + predicted)
     named, right = cells.preds >= 0, cells.preds == cells.target
     falls = values * share

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from evalcli.uncertainty.cells import Margins, dot
+from evalcli.uncertainty.cells import Margins, along, dot, total
 from evalcli.uncertainty.slopes import Slope
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Metric(Protocol):
 
 def near(problem: Problem) -> Metric:
     """The metric of a ``problem``."""
-    width = sum(3 * side.cells.size + 1 for side in problem.sides)
+    width = sum(_blocks(problem) * side.cells.size + 1 for side in problem.sides)
     return _Matrices(problem) if len(problem.base) * width**2 <= _MOST_WORK else _Operators(problem.sides)
 
 
@@ -66,8 +66,9 @@ class _Matrices:
     def __init__(self, problem: Problem) -> None:
         self._sides = problem.sides
         size = problem.sides[0].cells.size
-        tp, support, predicted, n = self._units = _margins(np.eye(3 * size + 1), size)
-        self._features = np.concatenate([side.influence(Slope(n, n, tp, support, predicted)) for side in problem.sides])
+        units = self._units = _margins(np.eye(_blocks(problem) * size + 1), size)
+        slope = Slope(units.n, units.n, *units[:3], units.answered)
+        self._features = np.concatenate([side.influence(slope) for side in problem.sides])
 
     def at(self, amounts: HostArray) -> Local:
         """The metric near ``amounts``."""
@@ -79,8 +80,8 @@ class _Matrices:
             margins = _margins(read[place], side.cells.size)
             slope = side.measure.slope(margins)
             value += side.sign * float(slope.value)
-            slopes[place] = side.sign * _packed(slope)
-            bends[place, place] = side.sign * _packed(side.measure.bend(margins, self._units))
+            slopes[place] = side.sign * _packed(slope, margins)
+            bends[place, place] = side.sign * _packed(side.measure.bend(margins, self._units), margins)
         return _Bent(value, np.einsum("dk,d->k", self._features, slopes), self._features, bends)
 
 
@@ -150,22 +151,35 @@ class _Unrolled(NamedTuple):
     def _bent(self, moved: HostArray) -> HostArray:
         influence = np.zeros(len(moved))
         for side, read in zip(self.sides, self.margins, strict=True):
-            tp, support, predicted, n = side.margins(moved)
-            bend = side.measure.bend(read, Margins(tp, support, predicted, n.reshape(1)))
+            parts = side.margins(moved)
+            every = None if parts.n_answered is None else parts.n_answered.reshape(1)
+            bend = side.measure.bend(read, parts._replace(n=parts.n.reshape(1), n_answered=every))
             influence += side.sign * side.influence(bend)
         return influence
 
 
+def _blocks(problem: Problem) -> int:
+    """How many amounts of each class formulas read: where rows of either side have no prediction, one more."""
+    return 4 if any((side.cells.preds < 0).any() for side in problem.sides) else 3
+
+
 def _margins(read: HostArray, size: int) -> Margins:
-    """What formulas read (…, 3·C + 1) as margins."""
-    tp, support, predicted = (read[..., place * size : (place + 1) * size] for place in range(3))
-    return Margins(tp, support, predicted, read[..., -1:] if read.ndim > 1 else read[-1])
+    """What formulas read (…, 3·C + 1) or (…, 4·C + 1) as margins."""
+    parts = (read[..., start : start + size] for start in range(0, read.shape[-1] - 1, size))
+    tp, support, predicted, *answered = parts
+    found = Margins(tp, support, predicted, read[..., -1:] if read.ndim > 1 else read[-1])
+    for part in answered:
+        return found._replace(answered=part, n_answered=along(part) if read.ndim > 1 else total(part))
+    return found
 
 
-def _packed(slope: Slope) -> HostArray:
-    """Slopes in the order of what formulas read (…, 3·C + 1)."""
+def _packed(slope: Slope, margins: Margins) -> HostArray:
+    """Slopes in the order of what formulas read of such ``margins``."""
     n = np.asarray(slope.n).reshape(*slope.tp.shape[:-1], 1)
-    return np.concatenate([slope.tp, slope.support, slope.predicted, n], axis=-1)
+    parts = [slope.tp, slope.support, slope.predicted]
+    if margins.answered is not None:
+        parts.append(np.zeros_like(slope.tp) if slope.answered is None else slope.answered)
+    return np.concatenate([*parts, n], axis=-1)
 
 
 def _residuals(times: Callable[[HostArray], HostArray], side: HostArray, weight: HostArray) -> HostArray:

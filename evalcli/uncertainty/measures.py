@@ -8,7 +8,6 @@ import numpy as np
 
 from evalcli.metrics.registry import class_index, evaluate
 from evalcli.uncertainty.agreement import Kappa, Matthews
-from evalcli.uncertainty.cells import Margins
 from evalcli.uncertainty.slopes import RATIOS, Linear, MeanOfRatios, PooledRatio, Ratio, ratio_of
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.registry import MetricName
-    from evalcli.uncertainty.cells import Cells, JointCells
+    from evalcli.uncertainty.cells import Cells, JointCells, Margins
     from evalcli.uncertainty.slopes import Measure
 
     Place: TypeAlias = int | None
@@ -77,8 +76,8 @@ def values_of(name: MetricName, margins: Margins, place: int, declared: int | No
     if declared is None:
         return np.asarray(evaluate(name, margins.counts))
     missing = [(0, 0)] * (margins.tp.ndim - 1) + [(0, declared - margins.tp.shape[-1])]
-    tp, support, predicted = (np.pad(part, missing) for part in margins[:3])
-    return np.asarray(evaluate(name, Margins(tp, support, predicted, margins.n).counts, scope="declared"))
+    whole = margins.each(lambda part: part if part.ndim < margins.tp.ndim else np.pad(part, missing))
+    return np.asarray(evaluate(name, whole.counts, scope="declared"))
 
 
 def _only(place: int, size: int) -> HostArray:

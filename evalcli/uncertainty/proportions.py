@@ -67,11 +67,14 @@ def _rows(base: str, margins: Margins, place: int) -> tuple[float, float]:
 
 def _shares(base: str, margins: Margins) -> tuple[HostArray, HostArray]:
     """What a metric of one class counts as right and as wrong: (C,) each."""
-    tp, support, predicted, n = margins
+    tp, support, predicted, n, answered, n_answered = margins
     fp, fn = predicted - tp, support - tp
-    if base in {"specificity", "npv"}:
+    if base not in {"specificity", "npv"}:
+        return tp, {"precision": fp, "recall": fn}.get(base, fp + fn)
+    if answered is None or n_answered is None:
         return np.maximum(n - support - fp, 0.0), fp if base == "specificity" else fn
-    return tp, {"precision": fp, "recall": fn}.get(base, fp + fn)
+    lost = np.maximum(n - n_answered - (support - answered), 0.0)  # of other classes, without a prediction
+    return np.maximum(n_answered - answered - fp, 0.0), fp + lost if base == "specificity" else answered - tp
 
 
 def through(base: str, share: T) -> T:

@@ -102,7 +102,8 @@ def reduced(cells: Cells, drawn: HostArray) -> Margins:
 
 
 def _stacked(parts: list[Margins]) -> Margins:
-    return Margins(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    columns = zip(*([part for part in each if part is not None] for each in parts), strict=True)
+    return Margins(*(np.concatenate(column) for column in columns))
 
 
 class _Sums:
@@ -133,12 +134,17 @@ class _Reducer:
 
     def __init__(self, cells: Cells) -> None:
         right = np.where(cells.preds == cells.target, cells.target, -1)
-        self._sums = [_Sums(of, cells.size) for of in (right, cells.target, cells.preds)]
+        named = cells.preds >= 0
+        every = [right, cells.target, cells.preds]
+        if not named.all():
+            every.append(np.where(named, cells.target, -1))
+        self._sums = [_Sums(of, cells.size) for of in every]
 
     def __call__(self, drawn: HostArray) -> Margins:
         """The margins of each replicate."""
-        tp, support, predicted = (sums(drawn) for sums in self._sums)
-        return Margins(tp, support, predicted, drawn.sum(axis=1))
+        tp, support, predicted, *answered = (sums(drawn) for sums in self._sums)
+        found = Margins(tp, support, predicted, drawn.sum(axis=1))
+        return found._replace(answered=answered[0], n_answered=answered[0].sum(axis=1)) if answered else found
 
 
 def skewness(influence: HostArray, amounts: HostArray, squares: HostArray) -> float:
@@ -208,12 +214,21 @@ def swapped_replicates(cells: JointCells, confidence: Confidence) -> tuple[Margi
     for start in range(0, confidence.resamples, block):
         size = min(block, confidence.resamples - start)
         parts.append(gained(generator.binomial(rows.astype(np.int64), 0.5, (size, len(rows))) * row))
-    tp, predicted = (np.concatenate(column) for column in zip(*parts, strict=True))
+    tp, predicted, *answered = (np.concatenate(column) for column in zip(*parts, strict=True))
     support, n = np.broadcast_to(first.support, tp.shape), np.broadcast_to(first.n, len(tp))
-    return (
+    sides = (
         Margins(first.tp + tp, support, first.predicted + predicted, n),
         Margins(second.tp - tp, support, second.predicted - predicted, n),
     )
+    if second.answered is None:  # the lesser of two predictions is none where either is
+        return sides
+    held = first.support if first.answered is None else first.answered
+    moved = answered[0] if answered else np.zeros_like(tp)  # where both have none nothing changes
+    each = (held + moved, second.answered - moved)
+    one, other = (
+        side._replace(answered=part, n_answered=part.sum(axis=1)) for side, part in zip(sides, each, strict=True)
+    )
+    return one, other
 
 
 class _Gained:
@@ -226,9 +241,9 @@ class _Gained:
         target, *said = kinds
         self._right = [_Sums(np.where(of == target, of, -1), size) for of in said]
         self._said = [_Sums(of, size) for of in said]
+        self._answered = [_Sums(np.where(of < 0, -1, target), size) for of in said] if (kinds < 0).any() else []
 
-    def __call__(self, swapped: HostArray) -> tuple[HostArray, HostArray]:
-        """True positives and predictions, by class (b, C)."""
-        lost, gained = (sums(swapped) for sums in self._right)
-        fewer, more = (sums(swapped) for sums in self._said)
-        return gained - lost, more - fewer
+    def __call__(self, swapped: HostArray) -> tuple[HostArray, ...]:
+        """True positives and predictions, by class (b, C), and rows with a prediction where not all have one."""
+        every = (self._right, self._said, self._answered) if self._answered else (self._right, self._said)
+        return tuple(more(swapped) - fewer(swapped) for fewer, more in every)

@@ -64,7 +64,7 @@ class _Right:
 
     def influence(self, slope: Slope) -> HostArray:
         """Their influence."""
-        influence: HostArray = slope.n + slope.support + slope.predicted + slope.tp
+        influence: HostArray = slope.n + slope.of_class + slope.predicted + slope.tp
         return influence
 
 
@@ -83,7 +83,7 @@ class _Missed:
         """What ``amounts`` of them add."""
         none = np.zeros(self.size)
         if self.size == 1:
-            return Margins(none, amounts, none, np.asarray(amounts.sum()))
+            return Margins(none, amounts, none, np.asarray(amounts.sum()), none, np.zeros(()))
         rows, columns = amounts[: self.size], amounts[self.size :]
         return Margins(none, rows + self._others(columns), columns + self._others(rows), np.asarray(amounts.sum()))
 
@@ -91,8 +91,8 @@ class _Missed:
         """Their influence."""
         if self.size == 1:
             return slope.n + slope.support
-        rows = slope.support + self._others(slope.predicted)
-        columns = slope.predicted + self._others(slope.support)
+        rows = slope.of_class + self._others(slope.predicted)
+        columns = slope.predicted + self._others(slope.of_class)
         influence: HostArray = slope.n + np.concatenate([rows, columns], axis=-1)
         return influence
 
@@ -107,12 +107,12 @@ class _Hit(_Missed):
 
     def margins(self, amounts: HostArray) -> Margins:
         """What ``amounts`` of them add."""
-        _, support, _, n = super().margins(amounts)
+        _, support, _, n = super().margins(amounts)[:4]
         return Margins(support, support, support, n)
 
     def influence(self, slope: Slope) -> HostArray:
         """Their influence."""
-        right = slope.support + slope.predicted + slope.tp
+        right = slope.of_class + slope.predicted + slope.tp
         if self.size == 1:
             return slope.n + right
         influence: HostArray = slope.n + np.concatenate([right, self._others(right)], axis=-1)
@@ -132,8 +132,8 @@ class Side(NamedTuple):
         place = len(self.cells.target)
         parts = self.cells.margins_of(amounts[:place])
         for rows in self.unseen:
-            more = rows.margins(amounts[place : place + rows.count])
-            parts, place = Margins(*(one + other for one, other in zip(parts, more, strict=True))), place + rows.count
+            parts = parts.and_more(rows.margins(amounts[place : place + rows.count]))
+            place += rows.count
         return parts
 
     def influence(self, slope: Slope) -> HostArray:

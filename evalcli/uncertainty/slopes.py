@@ -1,8 +1,9 @@
 """How a metric of counts moves with one more row: its value, its slopes and how it bends, all in closed form.
 
 A row of class ``i`` predicted as ``j`` adds one to ``n``, to the support of ``i``, to the predictions of ``j`` and,
-where they are the same, to the right ones of ``i``. So its influence is the sum of four slopes, and all metrics of a
-confusion matrix cost O(C) whatever the number of cells. A metric does not change when all amounts are multiplied, so
+where they are the same, to the right ones of ``i``. So its influence is the sum of four slopes (of five where some rows
+have no prediction: only the others are ``answered``), and all metrics of a confusion matrix cost O(C) whatever the
+number of cells. A metric does not change when all amounts are multiplied, so
 the influences of all rows add up to 0, and their squares to the variance of the metric.
 
 Every metric of one class against the rest is a ratio of two sums of ``tp, support, predicted, n``, and means over
@@ -13,6 +14,7 @@ Source: Hampel 1974, The influence curve and its role in robust estimation; the 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
@@ -21,14 +23,20 @@ import numpy as np
 from evalcli.uncertainty.cells import Margins, along, dot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from evalcli.metrics.arrays import HostArray
     from evalcli.uncertainty.cells import Cells
+
+_OF_CLASS = [0, 1, 4]
+"""Of the kinds of rows those of the class; the last, without a prediction, are not always there."""
 
 
 class Slope(NamedTuple):
     """A ``value``, and what it gains for a unit of ``n`` and of a class's ``tp``, ``support``, ``predicted`` (C,).
 
-    Several have arrays (…, C), and (…, 1) of ``value`` and ``n``.
+    Several have arrays (…, C), and (…, 1) of ``value`` and ``n``. ``answered`` (C,) is what it gains for one more row
+    of a class that has a prediction, beside what all rows of the class add; ``None``: nothing.
     """
 
     value: float | HostArray
@@ -36,11 +44,20 @@ class Slope(NamedTuple):
     tp: HostArray
     support: HostArray
     predicted: HostArray
+    answered: HostArray | None = None
+
+    @property
+    def of_class(self) -> HostArray:
+        """For one more row of a class that has a prediction (C,), beside what this one adds."""
+        return self.support if self.answered is None else self.support + self.answered
 
     def at(self, target: HostArray, preds: HostArray) -> HostArray:
         """The influence of a row in each cell (…, K)."""
         influence: HostArray = self.n + self.support[..., target]
-        influence += np.where(preds >= 0, self.predicted[..., preds], 0.0)
+        named = self.predicted[..., preds]
+        if self.answered is not None:
+            named = named + self.answered[..., target]
+        influence += np.where(preds >= 0, named, 0.0)
         influence += np.where(preds == target, self.tp[..., target], 0.0)
         return influence
 
@@ -59,16 +76,19 @@ class Measure(Protocol):
 
 
 class Linear(NamedTuple):
-    """``tp·TP + support·S + predicted·P + n·N``."""
+    """``tp·TP + support·S + predicted·P + n·N``, and of rows with a prediction ``answered·S' + n_answered·N'``."""
 
     tp: float
     support: float
     predicted: float
     n: float
+    answered: float = 0
+    n_answered: float = 0
 
     def of(self, margins: Margins) -> HostArray:
         """Its value for every class (C,)."""
-        parts = [part if each == 1 else each * part for each, part in zip(self, margins, strict=True) if each]
+        every = zip(self, margins, strict=True)
+        parts = [part if each == 1 else each * part for each, part in every if each and part is not None]
         value: HostArray = parts[0]
         for part in parts[1:]:
             value = value + part
@@ -76,14 +96,20 @@ class Linear(NamedTuple):
 
     @property
     def kinds(self) -> HostArray:
-        """What one row adds as a true positive, a false negative, a false positive and a true negative: (4,)."""
+        """What one row adds as a true positive, a false negative, a false positive and a true negative (6,).
+
+        And, without a prediction, as one of the class and as one of another.
+        """
         return _kinds(self)
 
 
 @cache
 def _kinds(of: Linear) -> HostArray:
     """The same, made once: few such sums there are, and every interval of a mean asks."""
-    found = np.array([sum(of), of.support + of.n, of.predicted + of.n, of.n])
+    n = of.n + of.n_answered
+    found = np.array(
+        [sum(of), of.support + of.answered + n, of.predicted + n, n, of.support + of.n, of.n],
+    )
     found.flags.writeable = False
     return found
 
@@ -94,6 +120,10 @@ class Ratio(NamedTuple):
     top: Linear
     bottom: Linear
 
+    def among(self, margins: Margins) -> Ratio:
+        """The same of ``margins`` of which some rows have no prediction: these are no true negatives."""
+        return self if margins.answered is None else _AMONG_ANSWERED.get(self, self)
+
 
 RATIOS: dict[str, Ratio] = {
     "precision": Ratio(Linear(1, 0, 0, 0), Linear(0, 0, 1, 0)),
@@ -102,6 +132,12 @@ RATIOS: dict[str, Ratio] = {
     "specificity": Ratio(Linear(1, -1, -1, 1), Linear(0, -1, 0, 1)),
     "npv": Ratio(Linear(1, -1, -1, 1), Linear(0, 0, -1, 1)),
     "selection_rate": Ratio(Linear(0, 0, 1, 0), Linear(0, 0, 0, 1)),
+}
+
+_TRUE_NEGATIVES = Linear(1, 0, -1, 0, -1, 1)
+_AMONG_ANSWERED = {
+    RATIOS["specificity"]: Ratio(_TRUE_NEGATIVES, RATIOS["specificity"].bottom),
+    RATIOS["npv"]: Ratio(_TRUE_NEGATIVES, Linear(0, 0, -1, 0, 0, 1)),
 }
 
 
@@ -123,21 +159,22 @@ def _over(numerator: HostArray, denominator: HostArray) -> HostArray:
 
 
 class _Bend(NamedTuple):
-    """Of a ratio of every class: what one more row of each kind gains (4, C), and what samples of this size do (C,)."""
+    """Of a ratio of every class: what one more row of each kind gains (4, C), or (6, C), and what samples do (C,)."""
 
     first: HostArray
     second: HostArray
 
 
 def _bend(ratio: Ratio, cells: Cells) -> _Bend:
-    """Both derivatives by the four kinds of rows, the second added up by how these vary."""
+    """Both derivatives by the kinds of rows, the second added up by how these vary."""
     if ratio in cells.known:  # several means of one ratio ask
         return cast("_Bend", cells.known[ratio])
-    below = ratio.bottom.of(cells.margins)
-    values = _over(ratio.top.of(cells.margins), below)
-    bottom = ratio.bottom.kinds[:, None]
-    first = _over(ratio.top.kinds[:, None] - values * bottom, below)
-    second = np.add.reduce(cells.kinds[1] * (-2.0 * _over(bottom * first, below)))
+    top, bottom = ratio.among(cells.margins)
+    below, squares = bottom.of(cells.margins), cells.kinds[1]
+    values = _over(top.of(cells.margins), below)
+    of_top, of_bottom = (part.kinds[: len(squares), None] for part in (top, bottom))
+    first = _over(of_top - values * of_bottom, below)
+    second = np.add.reduce(squares * (-2.0 * _over(of_bottom * first, below)))
     cells.known[ratio] = bend = _Bend(first, second)
     return bend
 
@@ -145,16 +182,24 @@ def _bend(ratio: Ratio, cells: Cells) -> _Bend:
 class MeanOfRatios(NamedTuple):
     """``Σ weight · ratio`` over classes; ``weights`` (C,) are fixed, or ``None`` for the mean by support.
 
-    ``constant`` is what classes without rows add, whose specificity is 1.
+    ``constant`` is what classes without rows add, whose specificity is 1 where all rows have a prediction.
     """
 
     ratio: Ratio
     weights: HostArray | None
     constant: float = 0.0
 
+    @property
+    def _with_absent(self) -> MeanOfRatios:
+        """The same, with one more class for those without rows."""
+        assert self.weights is not None
+        return MeanOfRatios(self.ratio, np.append(self.weights, self.constant))
+
     def slope(self, margins: Margins) -> Slope:
         """Value and slopes at ``margins``."""
-        top, bottom = self.ratio
+        if self.constant and margins.answered is not None:
+            return _without_absent(self._with_absent.slope(_with_absent(margins)))
+        top, bottom = self.ratio.among(margins)
         below = bottom.of(margins)
         values = _over(top.of(margins), below)
         weights, total = self.weights, 1.0
@@ -162,15 +207,18 @@ class MeanOfRatios(NamedTuple):
             total = float(np.add.reduce(margins.support)) or 1.0
             weights = margins.support / total
         share = _over(weights, below)
-        slopes = [(a - values * b) * share for a, b in zip(top, bottom, strict=True)]
+        slopes = [(a - values * b) * share for a, b in _read(top, bottom, margins)]
         value = dot(weights, values)
         if self.weights is None:
             slopes[1] = slopes[1] + (values - value) / total
-        return Slope(value + self.constant, float(np.add.reduce(slopes[3])), slopes[0], slopes[1], slopes[2])
+        n, *told = (float(np.add.reduce(part)) for part in slopes[3::2])
+        return Slope(value + self.constant, n, *slopes[:3], *(slopes[4] + part for part in told))
 
     def bend(self, margins: Margins, moved: Margins) -> Slope:
         """What value and slopes gain."""
-        top, bottom = self.ratio
+        if self.constant and margins.answered is not None:
+            return _without_absent(self._with_absent.bend(_with_absent(margins), _with_absent(moved)))
+        top, bottom = self.ratio.among(margins)
         below, total = bottom.of(margins), float(margins.support.sum()) or 1.0
         values, one = _over(top.of(margins), below), _over(np.ones(1), below)
         weights = margins.support / total if self.weights is None else self.weights
@@ -182,21 +230,46 @@ class MeanOfRatios(NamedTuple):
             more = along(moved.support) / total
             moves = moved.support / total - weights * more
             fewer, gained = fewer - moves, gained + along(moves * values)
-        slopes = [-one * ((a - values * b) * fewer + b * weights * gains) for a, b in zip(top, bottom, strict=True)]
+        slopes = [-one * ((a - values * b) * fewer + b * weights * gains) for a, b in _read(top, bottom, margins)]
         if self.weights is None:
             value = dot(weights, values)
             slopes[1] = slopes[1] + (gains - gained - (values - value) * more) / total
-        return Slope(gained, slopes[3].sum(axis=-1, keepdims=True), slopes[0], slopes[1], slopes[2])
+        n, *told = (part.sum(axis=-1, keepdims=True) for part in slopes[3::2])
+        return Slope(gained, n, *slopes[:3], *(slopes[4] + part for part in told))
 
     def bias(self, cells: Cells) -> float:
         """Half the sum of second derivatives."""
+        if self.constant and cells.margins.answered is not None:
+            return self._with_absent.bias(replace(cells, classes=np.append(cells.classes, cells.classes[-1] + 1)))
         margins, (first, second) = cells.margins, _bend(self.ratio, cells)
         if self.weights is not None:
             return dot(self.weights, second) / 2.0
         # T = X / S with X = Σ support·value and S = Σ support: T″ = (X″ − 2·T′·S′) / S
-        bent = 2.0 * (cells.kinds[1][:2] * first[:2]).sum(axis=0) + margins.support * second
+        own = _OF_CLASS[: len(first) // 2]
+        bent = 2.0 * (cells.kinds[1][own] * first[own]).sum(axis=0) + margins.support * second
         moved = dot(cells.squares, influence_of(self, cells))
         return (float(bent.sum()) - 2.0 * moved) / (2.0 * float(margins.support.sum()))
+
+
+def _read(top: Linear, bottom: Linear, margins: Margins) -> list[tuple[float, float]]:
+    """What a unit of each amount that formulas read adds above and below."""
+    every = zip(top, bottom, strict=True)
+    return [*every][:4] if margins.answered is None else [*every]
+
+
+def _with_absent(margins: Margins) -> Margins:
+    """With one more class, of no rows."""
+    parts = {
+        name: np.append(part, np.zeros((*part.shape[:-1], 1)), axis=-1)
+        for name in ("tp", "support", "predicted", "answered")
+        if (part := getattr(margins, name)) is not None
+    }
+    return margins._replace(**parts)
+
+
+def _without_absent(slope: Slope) -> Slope:
+    """Without the last class."""
+    return Slope(slope.value, slope.n, *(part[..., :-1] for part in slope[2:] if part is not None))
 
 
 def influence_of(of: Measure, cells: Cells) -> HostArray:
@@ -215,35 +288,47 @@ class PooledRatio(NamedTuple):
     classes: int
 
     def _sums(self, margins: Margins) -> tuple[float, float]:
-        tp, support, predicted = (np.add.reduce(part) for part in margins[:3])
-        sums = Margins(tp, support, predicted, np.asarray(margins.n * self.classes))
-        return float(self.ratio.top.of(sums)), float(self.ratio.bottom.of(sums))
+        sums = self._pooled(margins, np.add.reduce)
+        top, bottom = self.ratio.among(margins)
+        return float(top.of(sums)), float(bottom.of(sums))
+
+    def _pooled(self, margins: Margins, add: Callable[[HostArray], HostArray]) -> Margins:
+        """The amounts of all classes added up."""
+        tp, support, predicted = map(add, margins[:3])
+        found = Margins(tp, support, predicted, np.asarray(margins.n * self.classes))
+        if margins.answered is None or margins.n_answered is None:
+            return found
+        return found._replace(answered=add(margins.answered), n_answered=np.asarray(margins.n_answered * self.classes))
+
+    def _slope(self, value: float | HostArray, slopes: Sequence[HostArray | float], classes: int) -> Slope:
+        """From what the sums gain for a unit of each."""
+        ones = np.ones(classes)
+        told = [(slopes[4] + slopes[5] * self.classes) * ones] if len(slopes) > 4 else []
+        return Slope(value, slopes[3] * self.classes, *(part * ones for part in slopes[:3]), *told)
 
     def slope(self, margins: Margins) -> Slope:
         """Value and slopes at ``margins``."""
         top, bottom = self._sums(margins)
         value = top / bottom if bottom > 0 else 0.0
-        slopes = [(a - value * b) / (bottom or 1.0) for a, b in zip(*self.ratio, strict=True)]
-        ones = np.ones(len(margins.tp))
-        return Slope(value, slopes[3] * self.classes, slopes[0] * ones, slopes[1] * ones, slopes[2] * ones)
+        slopes = [(a - value * b) / (bottom or 1.0) for a, b in _read(*self.ratio.among(margins), margins)]
+        return self._slope(value, slopes, len(margins.tp))
 
     def bend(self, margins: Margins, moved: Margins) -> Slope:
         """What value and slopes gain."""
         top, bottom = self._sums(margins)
         value, below = (top / bottom, bottom) if bottom > 0 else (0.0, 1.0)
-        tp, support, predicted = (along(part) for part in moved[:3])
-        sums = Margins(tp, support, predicted, moved.n * self.classes)
-        more, falls = (part.of(sums) / below for part in self.ratio)
+        sums, ratio = self._pooled(moved, along), self.ratio.among(margins)
+        more, falls = (part.of(sums) / below for part in ratio)
         gained = more - value * falls
-        slopes = [-(gained * b + (a - value * b) * falls) / below for a, b in zip(*self.ratio, strict=True)]
-        ones = np.ones(len(margins.tp))
-        return Slope(gained, slopes[3] * self.classes, slopes[0] * ones, slopes[1] * ones, slopes[2] * ones)
+        slopes = [-(gained * b + (a - value * b) * falls) / below for a, b in _read(*ratio, margins)]
+        return self._slope(gained, slopes, len(margins.tp))
 
     def bias(self, cells: Cells) -> float:
         """Half the sum of second derivatives."""
         slope = self.slope(cells.margins)
         _, bottom = self._sums(cells.margins)
-        _, support, predicted, n = self.ratio.bottom
-        below = support + n * self.classes + np.where(cells.preds >= 0, predicted, 0.0)
-        below = below + np.where(cells.target == cells.preds, self.ratio.bottom.tp, 0.0)
+        tp, support, predicted, n, answered, n_answered = self.ratio.among(cells.margins).bottom
+        named = predicted + answered + n_answered * self.classes
+        below = support + n * self.classes + np.where(cells.preds >= 0, named, 0.0)
+        below = below + np.where(cells.target == cells.preds, tp, 0.0)
         return -dot(cells.squares * below, slope.at(cells.target, cells.preds)) / (bottom or 1.0)

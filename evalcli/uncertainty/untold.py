@@ -49,6 +49,7 @@ def untold(of: Measure, cells: Cells) -> float:
 
 def untold_of(ratio: Ratio, weights: HostArray, margins: Margins, row: float) -> float:
     """The same of the mean of a ratio over classes with ``weights`` (C,), where a ``row`` weighs so much (Σw² / Σw)."""
+    ratio = ratio.among(margins)
     below = ratio.bottom.of(margins)
     if (below > 0.0).all():  # as nearly always
         return 0.0

@@ -232,15 +232,18 @@ def test_missing_cells_and_dropped_rows_are_in_no_slice(tmp_path):
     [
         ("recall[cat]", lambda f: f["target"] == "cat", lambda f: f["pred"] == "cat"),
         ("precision[cat]", lambda f: f["pred"] == "cat", lambda f: f["target"] == "cat"),
-        ("specificity[cat]", lambda f: f["target"] != "cat", lambda f: f["pred"] != "cat"),
-        ("npv[cat]", lambda f: f["pred"] != "cat", lambda f: f["target"] != "cat"),
+        ("specificity[cat]", lambda f: f["target"] != "cat", lambda f: f["pred"].isin(["dog", "owl"])),
+        ("npv[cat]", lambda f: f["pred"].isin(["dog", "owl"]), lambda f: f["target"] != "cat"),
     ],
 )
-@pytest.mark.parametrize("suffix", [".csv", ".npz"])
-def test_other_shares_of_rows(tmp_path, metric, counts, hit, suffix):
+@pytest.mark.parametrize(("suffix", "nan"), [(".csv", "error"), (".csv", "wrong"), (".npz", "error")])
+def test_other_shares_of_rows(tmp_path, metric, counts, hit, suffix, nan):
     frame = drawn(rows=6000)
+    if nan == "wrong":
+        frame.loc[::7, "pred"] = None
     path = write(frame, tmp_path / f"data{suffix}")
-    found = searched(path, Scan(("region,device",), metric=metric), metrics=(metric,), by=("region,device",))
+    asked = {"metrics": (metric,), "by": ("region,device",), "nan": nan}
+    found = searched(path, Scan(("region,device",), metric=metric), **asked)
     row = found.scan.slices[0]
     inside = (frame["region"] == "EU") & (frame["device"] == "tablet")
     assert row.values == ("EU", "tablet")

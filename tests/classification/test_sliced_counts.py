@@ -23,7 +23,9 @@ def drawn(seed, *, weighted):
     for rows in (0, 1, 2, 7, 100, 10_007, 1_000_003):
         table = rng.multinomial(rows, rng.dirichlet(np.full(12, 0.3))).reshape(3, 4)
         table = table * rng.random(table.shape) if weighted else table
-        found.append(Counts(table[:, :3].diagonal(), table.sum(axis=1), table[:, :3].sum(axis=0), table.sum()))
+        said = table[:, :3]
+        of_all = said.diagonal(), table.sum(axis=1), said.sum(axis=0), table.sum()
+        found.append(Counts(*of_all, said.sum(axis=1), said.sum()))
     return found
 
 

@@ -3,13 +3,14 @@
 import math
 import warnings
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sk
 
-from evalcli.metrics import ClassCounts, Counts
+from evalcli.metrics import ClassCounts, ConfusionCounts, Counts
 from evalcli.metrics.registry import METRICS, PER_CLASS, evaluate, parse
 
 AVERAGED = ("precision", "recall", "f1", "fbeta2", "fbeta0.5", "jaccard")
@@ -115,6 +116,35 @@ def test_predictions_that_are_missing_count_like_another_class():
     expected = sk.precision_recall_fscore_support(target, preds, labels=[0, 1, 2], average="macro", zero_division=0)
     got = [value(f"{name}_macro", counts) for name in ("precision", "recall", "f1")]
     assert got == pytest.approx(list(expected[:3]), abs=1e-12)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 300])
+@pytest.mark.parametrize("kind", [ClassCounts, ConfusionCounts, partial(ConfusionCounts, dense_limit=1)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_predictions_that_are_missing_leave_no_class_alone(classes, kind, weighted):
+    rng = np.random.default_rng(classes)
+    target, preds = rng.integers(0, classes, 400), rng.integers(-1, classes, 400)
+    preds[rng.random(400) < 0.3] = -1
+    quarters = rng.integers(0, 5, 400) if weighted else np.full(400, 4)
+    state = kind(classes, weighted=weighted)
+    state.update(preds, target, quarters / 4 if weighted else None)
+    counts, names = state.compute(), list(map(str, range(classes)))
+    held = []
+    for c in range(classes):
+        of_other, called_other = target != c, (preds != c) & (preds >= 0)
+        masks = (of_other & called_other, of_other, called_other)
+        held.append([Fraction(int(quarters[mask].sum()), 4) for mask in masks])
+    for name, bottom in (("specificity", 1), ("npv", 2)):
+        found = [value(f"{name}[{c}]", counts, classes=names) for c in names]
+        assert found == [float(one[0] / one[bottom]) for one in held]
+        every = sum(one[0] for one in held) / sum(one[bottom] for one in held)
+        assert value(f"{name}_micro", counts, scope="declared") == pytest.approx(float(every), abs=1e-15)
+        assert value(f"{name}_macro", counts, scope="declared") == pytest.approx(np.mean(found), abs=1e-15)
+    if classes == 2:
+        for one, other in (("specificity", "recall"), ("npv", "precision")):
+            for c in (0, 1):
+                mine, theirs = (value(f"{name}[{k}]", counts, classes="01") for name, k in ((one, c), (other, 1 - c)))
+                assert mine == theirs
 
 
 # Huge counts, against rational arithmetic.

@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from evalcli.metrics.counts import Pairs
 from evalcli.metrics.registry import parse
-from evalcli.uncertainty.cells import Cells
+from evalcli.uncertainty.cells import Cells, Margins
 from evalcli.uncertainty.clusters import Clusters
 from evalcli.uncertainty.counted import CountIntervals
 from evalcli.uncertainty.fewrows import MANY, _of_singles, _unbiased, alike_in_classes, few_rows, spared
@@ -199,6 +199,7 @@ def test_what_classes_tell_of_the_bias_varies_as_well():
 def test_classes_whose_clusters_do_not_scatter_are_as_sure_as_they_seem():
     class Still:
         kinds = np.full((4, 3), 2.0), np.zeros((4, 3))
+        margins = Margins(*np.zeros((3, 3)), np.zeros(()))
 
     with np.errstate(all="raise"):
         assert spared(RATIOS["recall"], np.full(3, 1 / 3), Still()) == 1.0

@@ -1,5 +1,7 @@
 """Slopes and bends of every metric of counts against differences of the registry's own formulas."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,11 +67,11 @@ def test_bends_are_derivatives_of_slopes_in_several_directions_at_once(table, te
     of = measure(name, cells, place=place_of(name, cells, None, ["0", "1", "2", "3", "4"]))
     moves = np.random.default_rng(2).uniform(-1, 1, (3, len(cells.amounts))) * cells.amounts
     columns = [cells.margins_of(move) for move in moves]
-    moved = Margins(*(np.array(part) for part in zip(*columns, strict=True)))
-    bend = of.bend(cells.margins, moved._replace(n=moved.n[:, None]))
+    moved = Margins(*(np.array(part) for part in zip(*columns, strict=True) if part[0] is not None))
+    bend = of.bend(cells.margins, moved.each(lambda part: part[:, None] if part.ndim == 1 else part))
     for number, move in enumerate(moves):
         ends = [of.slope(cells.margins_of(cells.amounts + side * 1e-5 * move)) for side in (-1.0, 1.0)]
-        for part in ("value", "n", "tp", "support", "predicted"):
+        for part in ("value", "n", "tp", "support", "predicted", *(["answered"] if bend.answered is not None else [])):
             wanted = (np.asarray(getattr(ends[1], part)) - np.asarray(getattr(ends[0], part))) / 2e-5
             got = np.broadcast_to(getattr(bend, part)[number], np.shape(wanted) or (1,))
             assert got == pytest.approx(np.atleast_1d(wanted), abs=1e-8, rel=1e-5), part
@@ -110,6 +112,28 @@ def test_every_metric_of_counts_has_slopes():
             assert measure(name, cells).slope(cells.margins).value == pytest.approx(
                 float(values_of(name, cells.margins, ALL, None)), abs=1e-12
             )
+
+
+@pytest.mark.parametrize("text", ["specificity_macro", "specificity_micro", "npv_macro"])
+def test_declared_classes_are_not_left_alone_where_a_prediction_is_missing(text):
+    cells, name = of_table("without a prediction"), parse(text)
+    of = measure(name, cells, declared=5)
+    slope, influence = of.slope(cells.margins), influence_of(of, cells)
+    assert slope.value == pytest.approx(float(values_of(name, cells.margins, ALL, 5)), abs=1e-15)
+    second, step = 0.0, 1e-3
+    for cell, amount in enumerate(cells.amounts.tolist()):
+        move = np.zeros(len(cells.amounts))
+        move[cell] = step * amount
+        here, up, down = (
+            float(values_of(name, cells.margins_of(cells.amounts + side * move), ALL, 5)) for side in (0, 1, -1)
+        )
+        assert influence[cell] == pytest.approx((up - down) / (2 * move[cell]), abs=1e-7, rel=1e-4)
+        second += amount * (up - 2 * here + down) / move[cell] ** 2
+        moved = cells.margins_of(move).each(lambda part: part.reshape(-1))
+        ends = [influence_of(of, replace(cells, amounts=cells.amounts + side * move)) for side in (1, -1)]
+        bent = of.bend(cells.margins, moved).at(cells.target, cells.preds)
+        assert bent == pytest.approx((ends[0] - ends[1]) / 2, abs=1e-9)
+    assert of.bias(cells) == pytest.approx(second / 2, abs=1e-6)
 
 
 def test_declared_classes_count_in_a_macro_mean():
