@@ -55,6 +55,11 @@ def _function(entry: Entry) -> Callable[..., Any]:
         from evalcli.keywords import in_keywords
         from evalcli.modular.kinds import kind_of
 
+        unknown = next((name for name in kwargs if name not in shape.parameters), None)
+        if unknown is not None:
+            from evalcli.unknown_keywords import unknown_keyword
+
+            raise unknown_keyword(entry.name, unknown, shape.parameters)
         bound = shape.bind(*args, **kwargs)
         bound.apply_defaults()
         given = bound.arguments

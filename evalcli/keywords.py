@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from evalcli.errors import EvalError, UsageError
 from evalcli.metrics.threads import MOST_THREADS
@@ -12,7 +13,10 @@ from evalcli.shell import unquoted
 from evalcli.task import FAMILIES, Choices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _VALUES = "error|drop|wrong|probs|logits|labels|values|binary|multiclass|multilabel|regression|seen|declared"
 _WORD = r"'[^']*'(?:\"'\"'[^']*')*|[^\s,;]+"
@@ -65,6 +69,23 @@ def in_keywords(metric: str = "") -> Iterator[None]:
             error.fix = as_arguments(error.fix, metric)
         error.args = (error.what,)
         raise
+
+
+def with_known_keywords(function: Callable[P, R]) -> Callable[P, R]:
+    """``function``, whose error for a keyword that it does not have says which one is meant."""
+    code = function.__code__
+    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in known:
+                from evalcli.unknown_keywords import unknown_keyword
+
+                raise unknown_keyword(function.__name__, name, known)
+        return function(*args, **kwargs)
+
+    return call
 
 
 _ALLOWED = {

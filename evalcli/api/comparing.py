@@ -12,7 +12,7 @@ from evalcli.comparing.data import NAMES
 from evalcli.engine import Execution
 from evalcli.errors import EvalError, UsageError, several
 from evalcli.inputs import Sides, is_path, open_sides
-from evalcli.keywords import check_rows, check_running, check_word, choices_of, in_keywords
+from evalcli.keywords import check_rows, check_running, check_word, choices_of, in_keywords, with_known_keywords
 from evalcli.sources.base import Selection
 from evalcli.sources.clustering import NoClustersError
 from evalcli.sources.slicing import NoSlicesError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from evalcli.sources.base import Source
 
 
+@with_known_keywords
 def compare(  # noqa: PLR0913  # one keyword for each option of the command line
     *models: Any,
     target: Any = None,

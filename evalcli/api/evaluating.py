@@ -13,7 +13,15 @@ from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
-from evalcli.keywords import as_keywords, check_rows, check_running, check_word, choices_of, in_keywords
+from evalcli.keywords import (
+    as_keywords,
+    check_rows,
+    check_running,
+    check_word,
+    choices_of,
+    in_keywords,
+    with_known_keywords,
+)
 from evalcli.sources.base import Scan, Selection, told_every
 from evalcli.sources.held_arrays import lies_there
 from evalcli.sources.slicing import told_of_ranges
@@ -70,7 +78,8 @@ def evaluate(  # what an editor shows
     seed: int = 0,
     partial: Literal[False] = False,
 ) -> Report: ...
-def evaluate(  # type: ignore[misc]  # any option of the second is one of the first  # noqa: PLR0913  # one keyword for each option of the command line
+@with_known_keywords  # type: ignore[misc]  # any option of the second is one of the first
+def evaluate(  # noqa: PLR0913  # one keyword for each option of the command line
     preds: Any,
     target: Any = None,
     *,

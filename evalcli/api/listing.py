@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evalcli.engine import Execution
 from evalcli.errors import UsageError
 from evalcli.inputs import Sides, open_sides
-from evalcli.keywords import check_running, choices_of, in_keywords, name_of
+from evalcli.keywords import check_running, choices_of, in_keywords, name_of, with_known_keywords
 from evalcli.listing import Search
 from evalcli.sources.base import Selection
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+@with_known_keywords
 def list_mistakes(  # noqa: PLR0913  # one keyword for each option of the command line
     preds: Any,
     target: Any = None,

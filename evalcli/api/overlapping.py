@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from evalcli.api.saving import save_as
-from evalcli.keywords import check_running, in_keywords
+from evalcli.keywords import check_running, in_keywords, with_known_keywords
 from evalcli.sources.base import Selection
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Overlap:
         )
 
 
+@with_known_keywords
 def overlap(
     first: str | os.PathLike[str],
     second: str | os.PathLike[str],

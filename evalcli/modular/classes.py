@@ -79,7 +79,9 @@ class Registered(Metric):
         known = {name for name, _, _ in options_of(self.entry)}
         for name in given:
             if name not in known:
-                raise TypeError(f"{type(self).__name__}() has no option {name!r}; there are {', '.join(sorted(known))}")
+                from evalcli.unknown_keywords import unknown_keyword
+
+                raise unknown_keyword(type(self).__name__, name, known)
         with in_keywords():
             self.name, setup = address(self.entry, given), setup_of(self.entry, given)
         self.add_state("stream", Running(setup, (str(self.name),)))

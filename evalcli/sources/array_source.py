@@ -14,7 +14,7 @@ import numpy as np
 from evalcli.errors import InputError
 from evalcli.sources.arrays import StoredArray
 from evalcli.sources.base import Batch, Field, InputFile, Note, Source
-from evalcli.sources.labels import check_labels, text_for_numbers
+from evalcli.sources.labels import check_labels, text_for_numbers, texts_in_rows
 from evalcli.sources.origins import MARKING, Origin, mark_of, mark_of_rows
 from evalcli.sources.rawfile import Region
 
@@ -67,6 +67,7 @@ class ArraySource(Source):
             raise InputError(message, fix="save one weight for each row", path=paths[0])
         if self.preds.labels is not None and self.target.labels is not None:
             self._label_notes = check_labels(self.target.labels, self.preds.labels, self.target.path)
+            self._label_notes += texts_in_rows(self.target.shape)
         for side, other in ((self.preds, self.target), (self.target, self.preds)):
             if side.labels and other.dtype.startswith(("int", "uint", "bool")) and side.shape == other.shape:
                 self._label_notes = text_for_numbers(side.labels)

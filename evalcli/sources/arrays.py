@@ -293,7 +293,7 @@ def _from_uint64(array: StridedArray, raw: Array, start: int) -> Array:
     if signed.size and signed.min() < 0:
         row = array.before + start + int(np.argmax((signed < 0).reshape(len(signed), -1).any(axis=1)))
         what = f"a uint64 value is 2^63 or more, first in row {row}"
-        raise InputError(what, fix="save labels as int64", path=array.region.file.path)
+        raise InputError(what, fix="save labels as text, or number the classes", path=array.region.file.path)
     return signed
 
 

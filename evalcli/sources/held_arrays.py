@@ -40,7 +40,9 @@ class HeldArray(StoredArray):
         if not self.shape:
             raise InputError("a single number, not an array of samples", fix="give one entry a sample", path=name)
         if values.dtype == np.uint64 and values.size and int(values.max()) > LARGEST:
-            raise InputError("a uint64 value is 2^63 or more", fix="give labels as int64", path=name)
+            raise InputError(
+                "a uint64 value is 2^63 or more", fix="give labels as text, or number the classes", path=name
+            )
 
     def read(self, start: int, stop: int) -> Array:
         """Rows ``start:stop``: float32 or float64, integers or booleans."""

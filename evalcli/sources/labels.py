@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError
@@ -165,6 +166,20 @@ def text_for_numbers(classes: Iterable[str]) -> tuple[Note, ...]:
         return ()
     text = "one side is stored as text, the other is not, and the text '1' and the number 1 count as one class"
     return (Note("text-for-numbers", text, "store both sides as one type"),)
+
+
+def texts_in_rows(shape: Sequence[int]) -> tuple[Note, ...]:
+    """What is said of texts ``shape`` of which each row holds several: they may be meant as sets of labels.
+
+    >>> texts_in_rows((2, 3))[0].text
+    'every row holds 3 texts, and each of them is a decision of its own, as of a word: 6 in 2 rows'
+    """
+    rows, each = shape[0], prod(shape[1:])
+    if each < 2:
+        return ()
+    text = f"every row holds {each} texts, and each of them is a decision of its own, as of a word"
+    fix = "of sets of labels give an (N, L) array of 0 and 1, a column for each label"
+    return (Note("texts-in-rows", f"{text}: {rows * each:,} in {rows:,} rows", fix),)
 
 
 def _crossing(truth: set[str], said: set[str], key: Callable[[str], str]) -> list[tuple[str, str]]:

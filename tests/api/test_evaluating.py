@@ -240,7 +240,7 @@ BAD = [
     ([0, 1], [0, 1], {"weight": [-1.0, 1.0]}, InputError, "is negative"),
     ([0, 1], [0, 1], {"weight": "w"}, UsageError, "names no column"),
     ([2**64 - 1, 1], [0, 1], {}, InputError, r"2\^63 or more"),
-    (np.array([2**64 - 1, 1], np.uint64), [0, 1], {}, InputError, "uint64"),
+    (np.array([2**64 - 1, 1], np.uint64), [0, 1], {}, InputError, "uint64 .* give labels as text, or "),
     (["a", "b"], ["b", "a"], {}, InputError, "name it with positive='b'"),
     (["2024-01-31"], ["2024-02-01"], {}, InputError, "name it with positive='2024-02-01',"),
     ([-1, 1], [-1, -1], {}, InputError, r"name all classes: labels=\['-1', …\]"),
@@ -284,6 +284,43 @@ def test_missing_numbers_of_columns():
     assert evalcli.evaluate(scores, [1, 1, 0], nan="drop")["accuracy"] == 1
     with pytest.raises(InputError, match="1 prediction is not finite"):
         evalcli.evaluate(scores, [1, 1, 0])
+
+
+def test_texts_of_a_row_are_told_to_be_decisions_of_their_own():
+    found = evalcli.evaluate([["a", "b"], ["b", "c"]], [["a", "b"], ["c", "c"]]).findings
+    assert [each.text for each in found if each.code == "texts-in-rows"] == [
+        "every row holds 2 texts, and each of them is a decision of its own, as of a word: 4 in 2 rows"
+    ]
+    assert not any(
+        each.code == "texts-in-rows" for each in evalcli.evaluate([["a"], ["b"], ["c"]], ["a", "a", "c"]).findings
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "says"),
+    [
+        (evalcli.evaluate, "no_intervals", "evaluate.* 'no_intervals'; confidence=None computes"),
+        (evalcli.evaluate, "sample_weight", "did you mean weight="),
+        (evalcli.evaluate, "threshhold", "did you mean threshold="),
+        (evalcli.evaluate, "min", r"judged by \.check\('accuracy>=0.9'\)"),
+        (evalcli.evaluate, "normalize", "there are backend, batch_size, by, "),
+        (evalcli.compare, "names", r"compare.* called as their columns are, as in pandas\.Series"),
+        (evalcli.compare, "no_intervals", "there are batch_size"),
+        (evalcli.list_mistakes, "n_jobs", "list_mistakes.* did you mean workers="),
+        (evalcli.overlap, "ids", "overlap.* did you mean id="),
+        (evalcli.functional.f1, "avg", "f1.* did you mean average="),
+        (evalcli.metrics.F1, "num_classes", "F1.* did you mean labels="),
+    ],
+)
+def test_an_unknown_keyword_is_told_which_one_is_meant(call, name, says):
+    with pytest.raises(TypeError, match=says):
+        call(**{name: 1})
+
+
+def test_a_warning_is_of_the_line_that_calls():
+    with pytest.warns(UserWarning, match="ranges of numbers") as caught:
+        evalcli.evaluate([0, 1] * 50, [0, 1] * 50, by=np.linspace(0, 1, 100), partial=True)
+    assert caught[0].filename == __file__
 
 
 def test_indexes_in_another_order_are_no_pairing():
