@@ -77,10 +77,10 @@ def _placed(measured: Measured) -> Placement:
         return plan.placement
     if family == "regression":
         return Placement("numpy", "cpu", "values are added up exactly, and on the host")
-    source = plan.source
+    source, here = plan.source, not getattr(measured.outcome.gathered, "gathers_there", False)
     asked = {
-        "weights": source.weighted,
-        "slices": source.slicers and not getattr(measured.outcome.gathered, "slices_there", False),
+        "weights": source.weighted and here,
+        "slices": source.slicers and here,
         "clusters": source.clustered,
         "values of a search": source.scanned,
     }

@@ -88,7 +88,7 @@ def asked_of_torch(monkeypatch: pytest.MonkeyPatch, source: MemorySource, execut
 
 
 def unwaited() -> dict[str, MemorySource]:
-    found = {name: one for name, one in sources().items() if name not in {"weighted", "weighed"}}
+    found = {name: one for name, one in sources().items() if name != "weighed"}
     scores, target = sources()["logits"].arrays[:2]
     wide = np.random.default_rng(3).normal(size=(400, 1100)).astype(np.float32)
     probs = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
@@ -155,7 +155,9 @@ def test_pairs_of_classes_are_ranked_where_scores_are_gathered() -> None:
     assert_alike(*found, 1e-12)
 
 
-def test_what_ran_is_told_of_what_a_device_leaves_to_the_host() -> None:
+def test_what_ran_is_told_of_what_a_device_leaves_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    from evalcli.ondevice import pairs  # which imports torch
+
     def ran(name: str, **more: Any) -> tuple[str, str]:
         held = sources()[name]
         source = MemorySource(held.arrays[0], held.arrays[1], weight=held.arrays[2], **more)
@@ -166,12 +168,14 @@ def test_what_ran_is_told_of_what_a_device_leaves_to_the_host() -> None:
     sliced = {"slices": {"by": np.where(np.arange(4000) % 2, "a", "b")}}
     assert ran("logits") == ("torch", "asked for")
     assert ran("labels") == ("torch", "asked for")
-    assert ran("weighted") == ("torch", "asked for; weights are counted on the host")
+    assert ran("weighted") == ("torch", "asked for")
     both = ran("logits", cluster=np.arange(4000) // 4, **sliced)
     assert both == ("torch", "asked for; slices and clusters are counted on the host")
     assert ran("several") == ("torch", "asked for; scores of several labels a row are ranked on the host")
     assert ran("several", **sliced) == ("numpy", "slices are counted on the host")
     assert ran("weighed") == ("numpy", "weights are counted on the host")
+    monkeypatch.setattr(pairs, "MOST_CELLS", 1000)  # as of many classes
+    assert ran("weighted") == ("torch", "asked for; weights are counted on the host")
 
 
 @pytest.mark.gpu

@@ -55,7 +55,7 @@ def _can_glance(plan: Plan, prepare: Prepare) -> bool:
     Rows can then be read again, or what cannot be counted is left out there, or an error.
     """
     source, device = plan.source, prepare.device
-    alone = source.clustered is None and source.scanned is None and not source.weighted
+    alone = source.clustered is None and source.scanned is None and not (source.weighted and plan.fed)
     known = (plan.rereads or plan.fed) and device is not None and not device.startswith("mps")  # which has no float64
     return known and alone and plan.layout.preds == "columns"
 
@@ -64,12 +64,19 @@ def _gathers_slices(slices: Sequence[SliceStates], scores: ScoreStates | None) -
     """Whether a device can count all of them, the rows of each beside those of the others."""
     if not all(one.fits_device for one in slices):
         return False
-    if scores is None:
+    if scores is None or not slices:
         return True
     from evalcli.ondevice.gather import SlicedThere
 
     made = [(one.scoring.fresh().states, one.size) for one in slices if one.scoring is not None]
     return all(SlicedThere.suits(states, size) for states, size in made)
+
+
+def _gathers_weights(prepare: Prepare) -> bool:
+    """Whether a device can add the weights of all pairs of labels."""
+    from evalcli.ondevice.pairs import PairsThere
+
+    return prepare.classes is not None and PairsThere.suits(prepare.classes)
 
 
 def _on_device(
@@ -81,6 +88,8 @@ def _on_device(
     if device is None or plan.source.clustered is not None:
         return prepare
     if slices and not (glances and _gathers_slices(slices, scores)):
+        return prepare
+    if plan.source.weighted and not (glances and _gathers_weights(prepare)):
         return prepare
     if scores is not None:
         prepare = prepare._replace(leave_scores=scores.gather_on(device))
@@ -114,6 +123,11 @@ def _empty(
     scanned = plan.source.scanned
     waiting = places_to_wait(plan.source.slicers)
     empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, waiting)
+    if weighted and prepare.glances is not None:
+        from evalcli.ondevice.pairs import PairsThere
+
+        assert many is not None
+        empty.pairs = PairsThere(many, prepare.device)
     if scanned is not None:
         from evalcli.classification.scan import USUAL, rows_of
         from evalcli.scanning.counts import Hits

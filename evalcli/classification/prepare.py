@@ -85,7 +85,7 @@ class _Rows:
         self.kept = Kept(batch.start, self.inner, self.repeats, evidence)
         self.cluster = self._spread(batch.cluster)
         self.scores: Array | None = None
-        self.there = plan.glances is not None and self.weight is None and self.repeats is None
+        self.there = plan.glances is not None and self.repeats is None
         """Whether labels and scores stay on the device: of the elements that count, or of all that are fed by hand."""
         self.kept_there: Array | None = None
         """Which elements count, where it is a device that knows."""
@@ -380,7 +380,7 @@ class _Rows:
 
     def _labels_there(self, preds: Array, scores: Array | None) -> Labels:
         """The same on the device."""
-        target, mask = self.target, self.kept.mask
+        target, weight, mask = self.target, self.weight, self.kept.mask
         self.evidence.rows += len(target) if mask is None else int(np.count_nonzero(mask))
         if mask is not None:
             assert self.plan.glances is not None
@@ -388,7 +388,9 @@ class _Rows:
         groups = self._groups()
         if groups is not None:
             groups = to_device(groups if mask is None else groups[mask], preds.device)
-        return Labels(preds, to_device(target, preds.device), None, None, scores, None, groups, kept=self.kept_there)
+        if weight is not None:
+            weight = to_device(weight if mask is None else weight[mask], preds.device)
+        return Labels(preds, to_device(target, preds.device), weight, None, scores, None, groups, kept=self.kept_there)
 
 
 def _columns(values: Array, axis: int, width: int | None) -> Array:

@@ -188,9 +188,10 @@ class ScoreStates:
         if of.binary:
             hit = target == of.positive
             target = hit.astype(np.int64) if is_host(hit) else hit.long()
-        if self._there is not None and weight is None and repeats is None:
+        if self._there is not None and repeats is None:
             kept = None if labels.kept is None else self._predicted_there(labels.preds, labels.kept)
-            self._there.update(self._positive_there(scores), to_device(target, self._there.device), kept, labels.groups)
+            there = to_device(target, self._there.device)
+            self._there.update(self._positive_there(scores), there, kept, labels.groups, weight)
             return
         if of.binary:
             scores = positive_scores(scores, of.form, of.positive) if scores.ndim > 1 else scores

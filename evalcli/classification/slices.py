@@ -50,24 +50,41 @@ class SliceStates:
         self._slices: dict[int, Slice] = {}
         self._table: Any = None if weighted or not self._fits(classes or 1) else self._empty(classes or 1)
         self._there: Any = None
-        """What a device has counted into such a table, with one more cell for rows in no slice."""
+        """What a device has counted into such a table, with one more cell for rows in no slice, or its weights."""
 
     @property
     def fits_device(self) -> bool:
         """Whether a device can count labels here, since all classes are known and few."""
-        return self.classes is not None and self._table is not None
+        if not self.weighted or self.classes is None:
+            return self.classes is not None and self._table is not None
+        from evalcli.ondevice.pairs import PairsThere
+
+        return PairsThere.suits(self.classes, self.size)
 
     def count_there(self, labels: Labels, codes: Array) -> None:
         """Count labels of a device, which are classes, by their codes (N,) there; nobody waits for it."""
+        if self.weighted:
+            self._weigh_there(labels, codes)
+            return
         classes, size = self._table.shape[1], self._table.size
         cells = (codes * classes + labels.target.long()) * (classes + 1) + (labels.preds.long() + 1)
         counted = count_cells(namespace(cells).where(codes < 0, size, cells), size + 1)
         self._there = counted if self._there is None else self._there + counted
 
+    def _weigh_there(self, labels: Labels, codes: Array) -> None:
+        from evalcli.ondevice.pairs import PairsThere
+
+        if self._there is None:
+            assert self.classes is not None
+            self._there = PairsThere(self.classes, labels.preds.device, self.size)
+        self._there.take(labels, codes)
+
     def _take_over(self) -> None:
-        """What a device has counted, to the table."""
+        """What a device has counted, to the table, or to each slice."""
         there, self._there = self._there, None
-        if there is not None:
+        if there is not None and self.weighted:
+            there.settle(lambda code: self._at(code).confusion)
+        elif there is not None:
             self._table += asnumpy(there)[:-1].reshape(self._table.shape)
 
     def states_of(self, code: int) -> ScoreStates:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.base import Saveable
     from evalcli.metrics.counts import ConfusionCounts
     from evalcli.metrics.keycolumn import KeyColumn
+    from evalcli.ondevice.pairs import PairsThere
     from evalcli.scanning.tables import Rows, ScanTables
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
@@ -53,6 +54,8 @@ class ClassificationPass:
     """The clusters of each slicer's slices, where there are clusters."""
     evidence: Evidence = field(default_factory=Evidence)
     signs: tuple[object, ...] = ()
+    pairs: PairsThere | None = None
+    """What a device has added of the weights of labels, and ``confusion`` has not yet taken over."""
 
     @property
     def saves_all(self) -> bool:
@@ -67,9 +70,9 @@ class ClassificationPass:
         return is_fed and prepare.target_codes is None and self.plan.layout.target == "labels"
 
     @property
-    def slices_there(self) -> bool:
-        """Whether slices are counted on the device, too."""
-        return bool(self.slices) and self.prepare.glances is not None
+    def gathers_there(self) -> bool:
+        """Whether slices and weights, if there are any, are counted on the device, too."""
+        return self.prepare.glances is not None
 
     def add(self, batch: Batch) -> bool:
         """Count ``batch``; ``False`` where it contradicts the decision."""
@@ -80,6 +83,9 @@ class ClassificationPass:
 
     def count(self, labels: Labels) -> None:
         """Count the pairs of labels."""
+        if self.pairs is not None:
+            self.pairs.take(labels)
+            return
         if self.prepare.glances is not None and not is_host(labels.preds):
             self.confusion.take(labels.preds, labels.target, labels.kept)
             return
@@ -134,6 +140,8 @@ class ClassificationPass:
         """Count the scores that wait, slice by slice, and see what a device has seen."""
         if self.prepare.glances is not None:
             self.prepare.glances.tell(self.evidence)
+        if self.pairs is not None:
+            self.pairs.settle(lambda _: self.confusion)
         for number, (slices, waiting) in enumerate(zip(self.slices, self.waiting, strict=True)):
             slices.score(waiting.all(), None if number else self.scores)
 

@@ -298,13 +298,13 @@ class ExactSum:
         selected._first, selected._limbs, selected._adds = self._first, self._limbs[cells], self._adds
         return selected
 
-    def take_limbs(self, limbs: HostArray) -> None:
-        """Add sums that were laid on the grid elsewhere: ``limbs`` (cells, W) int64, the first of them the least."""
+    def take_limbs(self, limbs: HostArray, first: int = 0) -> None:
+        """Add sums that were laid on the grid elsewhere: ``limbs`` (cells, W) int64 from the ``first`` on."""
         held = np.flatnonzero(limbs.any(axis=0))
         if not len(held):
             return
         other = type(self)(len(limbs))
-        other._first, other._adds = int(held[0]), 1
+        other._first, other._adds = first + int(held[0]), 1
         other._limbs = limbs[:, held[0] : held[-1] + 1].copy()
         self.merge(other)
 

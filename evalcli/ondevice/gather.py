@@ -2,64 +2,42 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 
 from evalcli.metrics.calibration import ClasswiseBins
-from evalcli.metrics.confidence import ConfidenceTable, tied
+from evalcli.metrics.confidence import ConfidenceTable
 from evalcli.metrics.losses import Brier, LogLoss
 from evalcli.metrics.rank_sample import RankSample
 from evalcli.metrics.ranking import KeyTable
 from evalcli.metrics.scorestate import ProbabilityState
 from evalcli.metrics.sizes import SIZES
 from evalcli.metrics.temperature import TemperatureSample
-from evalcli.ondevice.keys import ColumnsThere
+from evalcli.ondevice.keys import sort_keys
 from evalcli.ondevice.odds import one_vs_rest_columns
-from evalcli.ondevice.parts import PARTS, CountsThere, stored
+from evalcli.ondevice.parts import MOST_CELLS, PARTS, CountsThere
 from evalcli.ondevice.ranked import RankedThere
-from evalcli.ondevice.rows import look
+from evalcli.ondevice.rows import RowsThere, look
 from evalcli.ondevice.samples import HashedRows, Hashes, SampleThere
 from evalcli.ondevice.sums import WIDTH as LIMBS
+from evalcli.ondevice.tables import ConfidencesThere, KeysThere
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from evalcli.metrics.arrays import Array
     from evalcli.metrics.base import Metric
     from evalcli.metrics.probability import ScoreForm
-    from evalcli.ondevice.keys import Entries
     from evalcli.ondevice.parts import Part
-    from evalcli.ondevice.rows import RowsThere
 
     TakeOver = Callable[[int], Mapping[str, Metric]]
 
 _SCORES = 1 << 24
 """Scores that are looked at at a time, on a device of 80 GB or more; on others in proportion."""
-_MOST_CELLS = 1 << 24
-"""Numbers that all slices may take: 128 MB."""
 _BYTES = 5 << 10
 """Of a device's memory for each of them: what is made of one takes 80, and eight workers share the rest with others."""
-
-
-class _Confidences:
-    """Of ``ConfidenceTable``, that of all rows: its wrong ones stand on side 1."""
-
-    def __init__(self, state: ConfidenceTable, device: Any) -> None:
-        self.state, self.columns = state, ColumnsThere(1, state.bits, device)
-
-    def take(self, rows: RowsThere) -> None:
-        form = self.state.form
-        ranked = -tied(rows.doubt) if form.kind == "logits" else stored(rows.confidence, form)
-        self.columns.add(ranked[None], ~rows.right, rows.kept)
-        if self.columns.is_full:
-            self.settle()
-
-    def merge(self, other: Self) -> None:
-        self.columns.merge(other.columns)
-
-    def settle(self, states: Sequence[Any] = ()) -> None:  # noqa: ARG002  it knows the one it has
-        self.columns.into([self.state.column], [1])
 
 
 class _Sample:
@@ -72,11 +50,11 @@ class _Sample:
     def take(self, rows: RowsThere, scores: Array, hashes: HashedRows) -> None:
         finite = rows.only(torch.isfinite(rows.loss))
         self.finite.add_where(finite, rows)
-        self.sample.add(hashes, [scores, rows.target], finite.long())
+        self.sample.add(hashes, _content(scores, rows), finite.long())
 
     def merge(self, other: Self) -> None:
         self.sample.merge(other.sample)
-        self.finite.held += other.finite.held
+        self.finite.merge(other.finite)
 
     def settle(self) -> None:
         self.sample.settle()
@@ -89,14 +67,19 @@ class _Ranked:
     def __init__(self, state: RankSample, device: Any) -> None:
         self.sample = SampleThere(state.sample, device)
 
-    def take(self, scores: Array, target: Array, hashes: HashedRows, kept: Array | None) -> None:
-        self.sample.add(hashes, [scores, target], torch.ones_like(target) if kept is None else kept.long())
+    def take(self, rows: RowsThere, scores: Array, hashes: HashedRows) -> None:
+        self.sample.add(hashes, _content(scores, rows), rows.only(torch.ones_like(rows.target)))
 
     def merge(self, other: Self) -> None:
         self.sample.merge(other.sample)
 
     def settle(self) -> None:
         self.sample.settle()
+
+
+def _content(scores: Array, rows: RowsThere) -> list[Array]:
+    """What samples keep of ``rows``."""
+    return [scores, rows.target, *([] if rows.weight is None else [rows.weight])]
 
 
 class SlicedThere:
@@ -110,7 +93,7 @@ class SlicedThere:
     def suits(states: Mapping[str, Metric], slices: int) -> bool:
         """Whether so many slices with such ``states`` can be gathered."""
         held = states.values()
-        return all(type(state) in PARTS for state in held) and slices * sum(map(_cells_of, held)) <= _MOST_CELLS
+        return all(type(state) in PARTS for state in held) and slices * sum(map(_cells_of, held)) <= MOST_CELLS
 
     def take(self, rows: RowsThere, codes: Array, kept: Array | None) -> None:
         """Take in rows that were looked at, each of the slice of its code (n,), −1: of none."""
@@ -121,7 +104,7 @@ class SlicedThere:
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered."""
-        self._rows.held += other._rows.held
+        self._rows.merge(other._rows)
         for name, part in self._parts.items():
             part.merge(other._parts[name])
 
@@ -145,6 +128,11 @@ def _cells_of(state: Any) -> int:
     return bins * (LIMBS + 2) + classes
 
 
+def _same(state: Any, _: int) -> Any:
+    """The state of all rows, which are one group; as part of what is copied with it, no closure."""
+    return state
+
+
 class DeviceScores:
     """What a device has seen of the rows, and ``states``, by their names, have not yet taken over."""
 
@@ -157,61 +145,71 @@ class DeviceScores:
         if self.device.type == "cuda":
             self._most = min(_SCORES, torch.cuda.get_device_properties(self.device).total_memory // _BYTES)
         self._parts: dict[str, Part] = {}
-        self._tables: dict[str, ColumnsThere] = {}
-        self._sorted: set[str] = set()
+        self._tables: dict[str, KeysThere] = {}
         self.ranked: RankedThere | None = None
         """How all rows of the table of ranks rank, where they were sorted here at once."""
         for name, state in states.items():
             if type(state) in PARTS:
                 self._parts[name] = PARTS[type(state)](state, self.device)
             elif isinstance(state, ConfidenceTable):
-                self._parts[name] = _Confidences(state, self.device)
+                self._parts[name] = ConfidencesThere(state, self.device, 1, partial(_same, state))
             elif isinstance(state, KeyTable):
-                self._tables[name] = ColumnsThere(state.columns, state.bits, self.device)
+                self._tables[name] = KeysThere(state, self.device, 1, partial(_same, state))
         held, there = states.values(), self.device
+        self._weighted = any(getattr(state, "weighted", False) for state in held)
         self._samples = [_Sample(state, there) for state in held if isinstance(state, TemperatureSample)]
         self._ranked = [_Ranked(state, there) for state in held if isinstance(state, RankSample)]
         if self._samples or self._ranked:
-            self._hashes = Hashes(1 if form.binary else form.classes, there)
+            self._hashes = Hashes(1 if form.binary else form.classes, there, weighted=self._weighted)
         self._sliced: list[SlicedThere] = []
         self._looks = any(isinstance(state, ProbabilityState) for state in states.values())
 
     @classmethod
     def suits(cls, states: Mapping[str, Metric], device: str) -> bool:
         """Whether all ``states`` can be gathered on ``device``, which must know float64."""
-        kept = all(type(state) in cls.kinds and not getattr(state, "weighted", False) for state in states.values())
-        return kept and not device.startswith("mps")
+        return all(type(state) in cls.kinds for state in states.values()) and not device.startswith("mps")
 
     def slice(self, states: Mapping[str, Metric], slices: int, take_over: TakeOver) -> None:
         """Gather the same for many slices of the rows, for which ``take_over`` has states like ``states`` by code."""
         self._sliced.append(SlicedThere(states, slices, take_over, self.device))
         self._looks = True
 
-    def update(self, scores: Array, target: Array, kept: Array | None = None, groups: Array | None = None) -> None:
+    def update(
+        self,
+        scores: Array,
+        target: Array,
+        kept: Array | None = None,
+        groups: Array | None = None,
+        weight: Array | None = None,
+    ) -> None:
         """Take in rows that lie there: ``scores`` (n, C), or (n,) of the positive class, and ``target`` (n,) int64.
 
         ``groups`` (n, S) are their slices. ``kept`` (n,) bool: no others count, but their targets are classes, too, and
-        their scores are numbers.
+        their scores are numbers. ``weight`` (n,) float64: where states are weighted, it is 1 unless it is given.
         """
+        if self._weighted and weight is None:
+            weight = torch.ones(len(target), dtype=torch.float64, device=self.device)
         step = max(1, self._most // (1 if scores.ndim == 1 else scores.shape[1]))
         with torch.inference_mode():
             for start in range(0, len(target), step):
                 part = slice(start, start + step)
-                more = (None if one is None else one[part] for one in (kept, groups))
+                more = (None if one is None else one[part] for one in (kept, groups, weight))
                 self._take(scores[part], target[part], *more)
             if kept is not None:
                 self._left_out = self._left_out + (~kept).sum()
         self.rows += len(target)
 
-    def _take(self, scores: Array, target: Array, kept: Array | None, groups: Array | None) -> None:
-        first = self._hashes.first(scores, target) if self._samples or self._ranked else None
+    def _take(
+        self, scores: Array, target: Array, kept: Array | None, groups: Array | None, weight: Array | None
+    ) -> None:
+        first = self._hashes.first(scores, target, weight) if self._samples or self._ranked else None
         if self._looks:
             rows = look(scores, target, self.form)
-            rows.kept = kept
+            rows.kept, rows.weight = kept, weight
             for part in self._parts.values():
                 part.take(rows)
             for sample in self._samples:
-                sample.take(rows, scores, HashedRows(first, self._hashes.second(scores, target)))
+                sample.take(rows, scores, HashedRows(first, self._hashes.second(scores, target, weight)))
             for number, sliced in enumerate(self._sliced):
                 assert groups is not None
                 sliced.take(rows, groups[:, number], kept)
@@ -219,31 +217,23 @@ class DeviceScores:
         if not self._tables and not self._ranked:
             return
         columns = scores[None] if scores.ndim == 1 else one_vs_rest_columns(scores, self.form.kind)
+        rows = RowsThere(target)
+        rows.kept, rows.weight = kept, weight
         for ranked in self._ranked:
-            ranked.take(columns.T, target, HashedRows(first, self._hashes.second(columns.T, target)), kept)
-        for name, table in self._tables.items():
-            table.add(columns, target, kept)
-            if table.is_full:
-                self._sort(name)
-
-    def _sort(self, name: str) -> Entries | None:
-        table: Any = self.states[name]
-        columns = [table.column(number) for number in range(table.columns)]
-        positives = [1] if table.columns == 1 else list(range(table.columns))
-        self._sorted.add(name)
-        return self._tables[name].into(columns, None if table.pairwise else positives)
+            ranked.take(rows, columns.T, HashedRows(first, self._hashes.second(columns.T, target, weight)))
+        for table in self._tables.values():
+            table.take(sort_keys(columns, table.columns.bits), rows)
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered; what its states hold, these take from them."""
         self.rows += other.rows
         self._left_out = self._left_out + other._left_out
-        self._sorted |= other._sorted
         for name, part in self._parts.items():
             part.merge(other._parts[name])
-        for mine, theirs in zip(self._sliced, other._sliced, strict=True):
-            mine.merge(theirs)
         for name, table in self._tables.items():
             table.merge(other._tables[name])
+        for mine, theirs in zip(self._sliced, other._sliced, strict=True):
+            mine.merge(theirs)
         for sample, more in zip(self._samples, other._samples, strict=True):
             sample.merge(more)
         for ranked, others in zip(self._ranked, other._ranked, strict=True):
@@ -264,10 +254,10 @@ class DeviceScores:
                 sample.settle()
             for ranked in self._ranked:
                 ranked.settle()
-            for name in self._tables:
-                table: Any = self.states[name]
-                is_first = not (table.pairwise or table.rows or name in self._sorted)
-                if (entries := self._sort(name)) is not None and is_first:
+            for there in self._tables.values():
+                table: Any = there.state
+                is_whole = not (table.pairwise or table.weighted or table.rows or there.is_sorted)
+                if (entries := there.settle([table])) is not None and is_whole:
                     self.ranked = RankedThere(entries, self.rows)
         for state in self.states.values():
             state.rows += self.rows  # type: ignore[attr-defined]  # all of these count them

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 
-from evalcli.metrics.arrays import fetch
+from evalcli.metrics.arrays import fetch, joined
+from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keycolumn import Bins
 from evalcli.metrics.keys import UNSIGNED
+from evalcli.ondevice.sums import Window, window_sums
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from evalcli.metrics.arrays import Array
+    from evalcli.metrics.arrays import Array, HostArray
     from evalcli.metrics.keycolumn import KeyColumn
+    from evalcli.ondevice.rows import RowsThere
 
 MOST_BYTES = 1 << 30
 """What keys that wait may take with each worker, on a device of 64 times as much; on others in proportion."""
@@ -47,8 +50,9 @@ def sort_keys(scores: Array, bits: int) -> Array:
 class Entries(NamedTuple):
     """Entries of C columns, each side by rising key behind the one before: room for K, of which the last may be empty.
 
-    ``least`` and ``largest`` keys (C, K), how many rows those ``amounts`` (C, K) are, where each of S sides begins and
-    the last one ends (C, S + 1), and the low bits that were dropped (C,).
+    ``least`` and ``largest`` keys (C, K), how many rows those ``amounts`` (C, K) are, or the limbs of their weights
+    (C, K, W), where each of S sides begins and the last one ends (C, S + 1), and the low bits that were dropped (C, G),
+    of each of G groups, which all have as many sides.
     """
 
     least: Array
@@ -61,13 +65,27 @@ class Entries(NamedTuple):
 class _Waiting(NamedTuple):
     keys: Array
     target: Array
+    group: Array | None
+    weight: Array | None
+
+
+class _Shape(NamedTuple):
+    """How many sides each of the groups has, and how many entries; in which window weights lie, if there are any."""
+
+    sides: int
+    groups: int
+    capacity: int
+    window: Window | None
 
 
 class ColumnsThere:
-    """Rows of several columns by key, those of the class of a column its positives, until the host takes them over."""
+    """Rows of several columns by key, those of the class of a column its positives, until the host takes them over.
 
-    def __init__(self, columns: int, bits: int, device: Any) -> None:
-        self.columns, self.bits = columns, bits
+    Those of each of so many ``groups`` are columns of their own.
+    """
+
+    def __init__(self, columns: int, bits: int, device: Any, groups: int = 1) -> None:
+        self.columns, self.bits, self.groups = columns, bits, groups
         self._waiting: list[_Waiting] = []
         self._bytes = 0
         self._some_left_out = False
@@ -76,16 +94,19 @@ class ColumnsThere:
             memory = torch.cuda.get_device_properties(device).total_memory
             self._most, self._at_once = min(MOST_BYTES, memory // _SHARE), min(SORTED, memory // _BYTES)
 
-    def add(self, scores: Array, target: Array, kept: Array | None = None) -> None:
-        """Let rows wait: ``scores`` (C, n), and ``target`` (n,), the number of the column whose positive a row is.
+    def add(self, keys: Array, rows: RowsThere, target: Array) -> None:
+        """Let ``rows`` that weigh something wait with their weights, each in its group, if there are any.
 
-        ``kept`` (n,) bool: the others do not count.
+        They have ``keys`` (C, n), and ``target`` (n,) is the number of the column whose positive a row is.
         """
-        keys, target = sort_keys(scores, self.bits), target.to(torch.int32)
+        target, kept = target.to(torch.int32), rows.heavy.kept
         if kept is not None:
             target, self._some_left_out = target.masked_fill(~kept, _NOBODY), True
-        self._waiting.append(_Waiting(keys, target))
-        self._bytes += keys.nbytes + 4 * len(target)
+        group = None if rows.group is None else rows.group.to(torch.int32)
+        weight = None if rows.weight is None else rows.weight.clone()  # a batch may lie in memory that is used again
+        held = _Waiting(keys, target, group, weight)
+        self._waiting.append(held)
+        self._bytes += sum(part.nbytes for part in held if part is not None)
 
     @property
     def is_full(self) -> bool:
@@ -103,80 +124,127 @@ class ColumnsThere:
 
         Of ``positives`` one class is in each, against all others; without, every class is a side of its own.
         """
+        return self.into_each(lambda _, number: columns[number], columns[0].capacity, positives)
+
+    def into_each(
+        self, column_of: Callable[[int, int], KeyColumn], capacity: int, positives: Sequence[int] | None
+    ) -> Entries | None:
+        """The same with the columns of every group that has rows, by group and number, all of one ``capacity``."""
         waiting, self._waiting, self._bytes = self._waiting, [], 0
         if not waiting:
             return None
-        target = torch.cat([rows.target for rows in waiting])
-        step = max(1, self._at_once // len(target))
+        target, group, weight = (joined([rows[part] for rows in waiting]) for part in (1, 2, 3))
+        if weight is not None:
+            weight = weight.masked_fill(target == _NOBODY, 0)
         wanted = None if positives is None else torch.tensor(positives, dtype=torch.int32).to(target.device)[:, None]
+        window = None if weight is None else Window.of(weight)
+        shape = _Shape(self.columns if wanted is None else 2, self.groups, capacity, window)
         found = []
-        for start in range(0, len(columns), step):
+        step = max(1, self._at_once // len(target))
+        for start in range(0, self.columns, step):
             some = slice(start, start + step)
             keys, order = torch.cat([rows.keys[some] for rows in waiting], 1).sort(dim=1)
-            side, many = target[order], 2 if wanted is not None else len(columns)
+            side = target[order]
             counts = side != _NOBODY if self._some_left_out else None
             if wanted is not None:
                 side = (side == wanted[some]).to(torch.uint8)
+            if group is not None:
+                side = side + group[order] * shape.sides
             if counts is not None:
-                side = side.masked_fill(~counts, many)
-            found.append(_entries(keys, side, many, columns[0].capacity))
+                side = side.masked_fill(~counts, shape.sides * shape.groups)
+            found.append(_entries(keys, side, None if weight is None else weight[order], shape))
         entries = Entries(*(parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*found, strict=True)))
-        for column, shift, sides in zip(columns, *_brought(entries), strict=True):
-            column.take_bins(shift, sides)
+        for number, place, shift, sides in _brought(entries, shape):
+            column_of(place, number).take_bins(shift, sides)
         return entries
 
 
-def _entries(keys: Array, side: Array, sides: int, capacity: int) -> Entries:
-    """Entries of sorted ``keys`` (C, n), each of a ``side`` (C, n): at most so many of each column.
+def _entries(keys: Array, side: Array, weight: Array | None, shape: _Shape) -> Entries:
+    """Entries of sorted ``keys`` (C, n), each of a ``side`` (C, n): at most so many of each column of a group.
 
-    Rows of a side beyond the last do not count, and stand behind all others.
+    Rows of a side beyond the last do not count, and stand behind all others. If rows have a ``weight`` (C, n), entries
+    have its sums.
     """
-    (columns, rows), room = keys.shape, min(keys.shape[1], capacity)
+    (columns, rows), sides = keys.shape, shape.sides * shape.groups
+    room = min(rows, shape.capacity * shape.groups)
     side, order = side.sort(dim=1, stable=True)
     keys = keys.gather(1, order)
     counts = side < sides
     end = counts.sum(1, keepdim=True)
-    change = torch.where(side[:, 1:] == side[:, :-1], keys[:, 1:] ^ keys[:, :-1], -1)  # of all bits: never one bin
-    change.masked_fill_(~counts[:, 1:], 0)
-    shift = _least_shift(change, capacity, 8 * keys.itemsize)
-    starts = torch.cat([counts[:, :1], change >> shift[:, None] != 0], 1)
-    places = torch.where(starts, starts.cumsum(1) - 1, room)
+    change = torch.full_like(keys, -1)  # of all bits: never one bin
+    change[:, 1:] = torch.where(side[:, 1:] == side[:, :-1], keys[:, 1:] ^ keys[:, :-1], -1)
+    change.masked_fill_(~counts, 0)
+    shift, starts = _least_shift(change, side, shape)
+    entry = starts.cumsum(1) - 1
     heads = end.repeat(1, room + 1)
+    places = torch.where(starts, entry, room)
     heads.scatter_(1, places, torch.arange(rows, device=keys.device).expand(columns, rows))
     heads[:, room:] = end
     heads, ends = heads[:, :-1], heads[:, 1:]
     first, last = heads.clamp(max=rows - 1), (ends - 1).clamp(min=0, max=rows - 1)
     of_entries = torch.where(heads < end, side.gather(1, first).long(), sides)
-    numbers = torch.arange(sides + 1, device=keys.device).expand(columns, -1).contiguous()
-    begins = torch.searchsorted(of_entries, numbers)
-    return Entries(keys.gather(1, first), keys.gather(1, last), ends - heads, begins, shift)
+    begins = torch.searchsorted(of_entries, _numbers(sides, of_entries))
+    amounts = ends - heads
+    if weight is not None:
+        assert shape.window is not None
+        cells = entry.clamp_(min=0) + torch.arange(columns, device=keys.device)[:, None] * room
+        values = weight.gather(1, order).reshape(-1)
+        amounts = window_sums(values, cells.reshape(-1), columns * room, shape.window).view(columns, room, -1)
+    return Entries(keys.gather(1, first), keys.gather(1, last), amounts, begins, shift)
 
 
-def _least_shift(change: Array, capacity: int, bits: int) -> Array:
-    """How many low bits (C,) must be dropped so that rows fall into ``capacity`` bins.
+def _numbers(most: int, beside: Array, step: int = 1) -> Array:
+    """The numbers from 0 to ``most``, once for each row of ``beside`` and of its type."""
+    numbers = torch.arange(0, most + 1, step, device=beside.device, dtype=beside.dtype)
+    return numbers.expand(len(beside), -1).contiguous()
 
-    ``change`` (C, n − 1) are the bits in which neighbours differ. Found by halving, each time with a look at all.
+
+def _least_shift(change: Array, side: Array, shape: _Shape) -> tuple[Array, Array]:
+    """How many low bits (C, G) must be dropped so that the rows of each group fall into ``capacity`` bins.
+
+    ``change`` (C, n) are the bits in which a row differs from the one before it, and each is of a ``side`` (C, n),
+    which rise. Found by halving, each time with a look at all. And which rows begin a bin, (C, n).
     """
-    shift = torch.zeros(len(change), dtype=change.dtype, device=change.device)
-    if change.shape[1] < capacity:
-        return shift
-    step = bits // 2
+    shift = torch.zeros((len(change), shape.groups), dtype=change.dtype, device=change.device)
+    if change.shape[1] <= shape.capacity:
+        return shift, change != 0
+    group = None if shape.groups == 1 else (side // shape.sides).clamp(max=shape.groups - 1).long()
+    cuts = torch.searchsorted(side, _numbers(shape.sides * shape.groups, side, shape.sides))
+    total = torch.zeros((len(change), change.shape[1] + 1), dtype=torch.int64, device=change.device)
+
+    def apart(dropped: Array) -> Array:
+        return change >> (dropped if group is None else dropped.gather(1, group)) != 0
+
+    step = 4 * change.itemsize
     while step:
-        apart = (change >> (shift + (step - 1))[:, None] != 0).sum(1)
-        shift += torch.where(apart >= capacity, step, 0)
+        torch.cumsum(apart(shift + (step - 1)), 1, out=total[:, 1:])
+        shift += torch.where(total.gather(1, cuts).diff(dim=1) > shape.capacity, step, 0)
         step //= 2
-    return shift
+    return shift, apart(shift)
 
 
-def _brought(entries: Entries) -> tuple[list[int], list[list[Bins]]]:
-    """The shift of each column, and its entries side by side, as the host has them; waits once."""
+def _brought(entries: Entries, shape: _Shape) -> Iterator[tuple[int, int, int, list[Bins]]]:
+    """Column, group and shift of all that have entries, and these side by side, as the host has them; waits once."""
     lowest = torch.iinfo(entries.least.dtype).min  # keys of the host are unsigned
     least, largest, amounts, begins, shift = fetch(entries.least ^ lowest, entries.largest ^ lowest, *entries[2:])
-    kind, found = UNSIGNED[8 * least.itemsize], []
+    kind = UNSIGNED[8 * least.itemsize]
     rows = zip(least.view(kind), largest.view(kind), amounts, begins.tolist(), shift.tolist(), strict=True)
-    for *held, cuts, dropped in rows:
+    for number, (*held, cuts, dropped) in enumerate(rows):
         is_sparse = 2 * cuts[-1] < least.shape[1]  # then what is empty is not to be held as long as the entries are
         column = [part[: cuts[-1]].copy() if is_sparse else part for part in held]
-        sides = [[part[begin:end] for part in column] for begin, end in pairwise(cuts)]
-        found.append([Bins(low, high if dropped else low, counts) for low, high, counts in sides])
-    return shift.tolist(), found
+        for group, shifted in enumerate(dropped):
+            ends = cuts[group * shape.sides : (group + 1) * shape.sides + 1]
+            if ends[0] == ends[-1]:
+                continue
+            sides = [[part[begin:end] for part in column] for begin, end in pairwise(ends)]
+            bins = [Bins(low, high if shifted else low, _amounts(found, shape)) for low, high, found in sides]
+            yield number, group, shifted, bins
+
+
+def _amounts(found: HostArray, shape: _Shape) -> HostArray | ExactSum:
+    """What entries have, as the host has it."""
+    if shape.window is None:
+        return found
+    sums = ExactSum(len(found))
+    sums.take_limbs(found, shape.window.first)
+    return sums

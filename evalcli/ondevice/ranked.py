@@ -81,7 +81,7 @@ class RankedThere:
 
     @cached_property
     def _shift(self) -> list[int]:
-        return [int(dropped) for dropped in self._entries.shift.tolist()]
+        return [int(dropped) for (dropped,) in self._entries.shift.tolist()]
 
     @cached_property
     def _segments(self) -> _Segments:
@@ -132,7 +132,7 @@ def _segments(entries: Entries) -> _Segments:
     """As the host makes them of two sides: a bin of both is one segment, unless their order is certain."""
     room = entries.least.shape[1]
     is_held = entries.amounts > 0
-    bins = entries.least >> entries.shift[:, None]
+    bins = entries.least >> entries.shift
     bins = torch.where(is_held, bins, torch.iinfo(bins.dtype).max)
     bins, order = bins.sort(dim=1, stable=True)  # of one bin the negatives come first
     least, largest, amounts, is_held = (

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class RowsThere:
     """Rows as probabilities, all (n,), as ``ProbabilityRows`` has them, each computed when first asked for.
 
-    ``probs`` are those of every class, (C, n). ``kept`` says which rows count, if not all do, and ``group`` to which of
-    several each belongs, if they are counted apart.
+    ``probs`` are those of every class, (C, n). ``kept`` says which rows count, if not all do, ``group`` to which of
+    several each belongs, if they are counted apart, and ``weight`` float64 what each weighs, if they differ in it.
     """
 
     loss: Array
@@ -31,6 +31,7 @@ class RowsThere:
     probs: Array | None = None
     kept: Array | None = None
     group: Array | None = None
+    weight: Array | None = None
 
     def __init__(self, target: Array) -> None:
         self.target = target
@@ -38,6 +39,19 @@ class RowsThere:
     def only(self, values: Array, none: float = 0) -> Array:
         """The ``values`` (…, n) of rows that count, ``none`` for the others."""
         return values if self.kept is None else values.masked_fill(~self.kept, none)
+
+    def weighed(self, values: Array) -> Array:
+        """The ``values`` (n,) float64, each times the weight of its row."""
+        return values if self.weight is None else values * self.weight
+
+    @property
+    def heavy(self) -> RowsThere:
+        """Where they stand, but for those that weigh nothing."""
+        if self.weight is None:
+            return self
+        found, some = RowsThere(self.target), self.weight > 0
+        found.kept, found.group, found.weight = some if self.kept is None else some & self.kept, self.group, self.weight
+        return found
 
     @property
     def place(self) -> Array | None:

@@ -32,20 +32,26 @@ class HashedRows(NamedTuple):
 
 
 class Hashes:
-    """Both hashes of rows of so many ``columns`` and a target, as the host has them: the bits of uint64 in an int64."""
+    """Both hashes of rows of so many ``columns``, a target and a weight, if any, as the host has them.
 
-    def __init__(self, columns: int, device: Array) -> None:
-        factors = hash_factors(columns + 2), second_factors(columns + 1)
+    They are the bits of uint64 in an int64.
+    """
+
+    def __init__(self, columns: int, device: Array, *, weighted: bool = False) -> None:
+        self._columns = columns
+        factors = hash_factors(columns + 2), second_factors(columns + 1 + weighted)
         self._first, self._second = (to_device(one.view(np.int64), torch.device(device)) for one in factors)
 
-    def first(self, scores: Array, target: Array) -> Array:
-        """The hash (n,) by which rows are chosen, of ``scores`` (n,) or (n, C) and ``target`` (n,)."""
-        return _mixed(target * self._first[0] + (_spread(scores) * self._first[2:]).sum(1))
+    def first(self, scores: Array, target: Array, weight: Array | None = None) -> Array:
+        """The hash (n,) by which rows are chosen, of ``scores`` (n,) or (n, C), ``target`` and ``weight`` (n,)."""
+        hashes = target * self._first[0] + (_spread(scores) * self._first[2:]).sum(1)
+        return _mixed(hashes if weight is None else hashes + _spread(weight)[:, 0] * self._first[1])
 
-    def second(self, scores: Array, target: Array) -> Array:
+    def second(self, scores: Array, target: Array, weight: Array | None = None) -> Array:
         """The hash (n,) by which those of one hash are ordered."""
-        truth = _spread(target)[:, 0] * self._second[-1]
-        return _mixed((_spread(scores) * self._second[:-1]).sum(1) + truth)
+        scored, rest = self._second[: self._columns], self._second[self._columns :]
+        hashes = (_spread(scores) * scored).sum(1) + _spread(target)[:, 0] * rest[0]
+        return _mixed(hashes if weight is None else hashes + _spread(weight)[:, 0] * rest[1])
 
 
 def _spread(values: Array) -> Array:

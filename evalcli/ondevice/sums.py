@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import torch
 
-from evalcli.metrics.arrays import asnumpy
+from evalcli.metrics.arrays import asnumpy, fetch
 from evalcli.metrics.exact import LIMB_BITS
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _MASK = (1 << LIMB_BITS) - 1
 _FRACTION = (1 << 52) - 1
-WIDTH = (2046 >> 5) + 3
+_PARTS = 3
+"""Limbs that a float64 reaches into."""
+WIDTH = (2046 >> 5) + _PARTS
 """Limbs that the largest float64 reaches into, counted from the least."""
 _LANES = 16
 """Copies of few cells: threads that add to one number wait for each other."""
@@ -45,19 +47,13 @@ class SumsThere:
     def add(self, values: Array, cells: Array | None = None) -> None:
         """Add finite ``values`` (n,) float64 to the sums that ``cells`` (n,) int64 name; without, all to the first."""
         self._make_room(len(values))
-        bits = values.view(torch.int64)
-        exponent = (bits >> 52) & 0x7FF
-        mantissa = (bits & _FRACTION) | ((exponent > 0).long() << 52)
-        mantissa *= torch.where(bits < 0, -1, 1)
-        shift = exponent.clamp(min=1) - 1  # the value is mantissa · 2^(shift − 1074)
-        place, shift = shift >> 5, shift & (LIMB_BITS - 1)
+        place, parts = _laid(values)
         if cells is not None:
             place = place + cells * WIDTH
         if self.lanes > 1:
             lane = torch.arange(len(values), device=values.device) % self.lanes
             place = place + lane * (self.cells * WIDTH)
-        low, high = (mantissa & _MASK) << shift, (mantissa >> LIMB_BITS) << shift
-        for number, part in enumerate((low & _MASK, (low >> LIMB_BITS) + (high & _MASK), high >> LIMB_BITS)):
+        for number, part in enumerate(parts):
             self._limbs.scatter_add_(0, place + number, part)
 
     def merge(self, other: Self) -> None:
@@ -91,3 +87,40 @@ class SumsThere:
                 total.take_limbs(part)
         self._limbs.zero_()
         self._added = 0
+
+
+class Window(NamedTuple):
+    """Limbs that some values reach: the number of the ``first``, and how many there are."""
+
+    first: int
+    width: int
+
+    @classmethod
+    def of(cls, values: Array) -> Window:
+        """Those of ``values`` (n,) float64; waits for the device."""
+        place, _ = _laid(values)
+        first = place.masked_fill(values == 0, WIDTH).amin()
+        first, last = fetch(torch.stack([first, place.amax()]))[0].tolist()
+        return cls(min(first, last), max(last - first, 0) + _PARTS)
+
+
+def window_sums(values: Array, cells: Array, many: int, window: Window) -> Array:
+    """Exact sums (many, W) of ``values`` (n,) float64 that lie in a window, each at its one of ``cells`` (n,)."""
+    limbs = torch.zeros(many * window.width, dtype=torch.int64, device=values.device)
+    place, parts = _laid(values)
+    place = cells * window.width + (place - window.first).clamp(min=0)  # a zero lies below
+    for number, part in enumerate(parts):
+        limbs.scatter_add_(0, place + number, part)
+    return limbs.view(many, window.width)
+
+
+def _laid(values: Array) -> tuple[Array, tuple[Array, ...]]:
+    """The limb that each of ``values`` (n,) begins in, and what it adds to it and to those above."""
+    bits = values.view(torch.int64)
+    exponent = (bits >> 52) & 0x7FF
+    mantissa = (bits & _FRACTION) | ((exponent > 0).long() << 52)
+    mantissa *= torch.where(bits < 0, -1, 1)
+    shift = exponent.clamp(min=1) - 1  # the value is mantissa · 2^(shift − 1074)
+    place, shift = shift >> 5, shift & (LIMB_BITS - 1)
+    low, high = (mantissa & _MASK) << shift, (mantissa >> LIMB_BITS) << shift
+    return place, (low & _MASK, (low >> LIMB_BITS) + (high & _MASK), high >> LIMB_BITS)

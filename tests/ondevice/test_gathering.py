@@ -25,7 +25,7 @@ from evalcli.metrics.temperature import row_hashes as host_hashes
 from evalcli.metrics.topk import RankHistogram
 from evalcli.ondevice import gather, keys, sums
 from evalcli.ondevice.odds import one_vs_rest_columns
-from evalcli.ondevice.rows import look
+from evalcli.ondevice.rows import RowsThere, look
 from evalcli.ondevice.samples import HashedRows, Hashes, SampleThere
 
 RNG = np.random.default_rng(7)
@@ -69,43 +69,51 @@ def forms() -> dict[str, tuple[ScoreForm, np.ndarray, np.ndarray]]:
 FORMS = forms()
 
 
-def states_of(form: ScoreForm, scores: np.ndarray, budget: int = 1 << 26) -> dict:
+def states_of(form: ScoreForm, scores: np.ndarray, budget: int = 1 << 26, *, weighted: bool = False) -> dict:
     bits = 32 if scores.dtype == np.float32 and (form.kind == "probs" or form.binary) else 64
     found = {
-        "loss": LogLoss(form),
-        "brier": Brier(form),
-        "bins": CalibrationBins(form),
-        "table": ConfidenceTable(form, budget=budget),
-        "ranked": KeyTable(1 if form.binary else form.classes, bits=bits, budget=budget),
-        "temperature": TemperatureSample(form, rows=50),
+        "loss": LogLoss(form, weighted=weighted),
+        "brier": Brier(form, weighted=weighted),
+        "bins": CalibrationBins(form, weighted=weighted),
+        "table": ConfidenceTable(form, budget=budget, weighted=weighted),
+        "ranked": KeyTable(1 if form.binary else form.classes, bits=bits, budget=budget, weighted=weighted),
+        "temperature": TemperatureSample(form, rows=50, weighted=weighted),
     }
     if form.binary:
-        return found | {"positive": CalibrationBins(form, of="positive")}
-    found |= {"classwise": ClasswiseBins(form), "ranks": RankHistogram(form)}
+        return found | {"positive": CalibrationBins(form, of="positive", weighted=weighted)}
+    found |= {"classwise": ClasswiseBins(form, weighted=weighted), "ranks": RankHistogram(form, weighted=weighted)}
     if form.classes <= 8:
-        found["pairs"] = KeyTable(form.classes, bits=bits, budget=budget, pairwise=True)
-    return found | {"sample": RankSample(form.classes, cells=40 * form.classes)}
+        found["pairs"] = KeyTable(form.classes, bits=bits, budget=budget, pairwise=True, weighted=weighted)
+    return found | {"sample": RankSample(form.classes, cells=40 * form.classes, weighted=weighted)}
 
 
-def on_host(states: dict, form: ScoreForm, scores: np.ndarray, target: np.ndarray) -> dict:
-    hashes = host_hashes(scores, target)
+def on_host(
+    states: dict, form: ScoreForm, scores: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None
+) -> dict:
+    hashes = host_hashes(scores, target, weight)
     shared = [state for state in states.values() if hasattr(state, "take") and not isinstance(state, RankSample)]
     with np.errstate(all="ignore"):
-        feed(shared, score_rows(scores, target, form)._replace(hashes=hashes))
+        feed(shared, score_rows(scores, target, form, weight)._replace(hashes=hashes))
         odds = scores if form.binary else one_vs_rest_scores(scores, form.kind)
     for name in {"ranked", "pairs"} & states.keys():
-        states[name].update(odds, target)
+        states[name].update(odds, target, weight)
     if "sample" in states:
-        states["sample"].update(odds, target, hashes=hashes)
+        states["sample"].update(odds, target, weight, hashes=hashes)
     return states
 
 
 def gathered(
-    states: dict, form: ScoreForm, scores: np.ndarray, target: np.ndarray, cuts: list[int]
+    states: dict,
+    form: ScoreForm,
+    scores: np.ndarray,
+    target: np.ndarray,
+    cuts: list[int],
+    weight: np.ndarray | None = None,
 ) -> gather.DeviceScores:
     there = gather.DeviceScores(states, form, "cpu")
     for start, stop in pairwise([0, *cuts, len(target)]):
-        there.update(torch.from_numpy(scores[start:stop]), torch.from_numpy(target[start:stop]))
+        more = None if weight is None else torch.from_numpy(weight[start:stop])
+        there.update(torch.from_numpy(scores[start:stop]), torch.from_numpy(target[start:stop]), weight=more)
     return there
 
 
@@ -141,15 +149,20 @@ def test_odds_are_those_of_the_host(name):
     np.testing.assert_allclose(one_vs_rest_columns(torch.from_numpy(scores), form.kind).T.numpy(), here, 1e-13, 1e-300)
 
 
-@pytest.mark.parametrize("name", FORMS)
-def test_states_take_over_what_the_host_counts(name):
-    """Whole numbers are the same bits; so is everything where no exponential is taken."""
-    form, scores, target = FORMS[name]
+WEIGHED = [f"weighed-{name}" for name in ("logits-3", "float32-8", "probs-8", "probs32-65", "one-logit", "one-prob32")]
+
+
+@pytest.mark.parametrize("name", [*FORMS, *WEIGHED])
+def test_states_take_over_what_the_host_counts(name, monkeypatch):
+    """Whole numbers are the same bits, and so are sums of weights; so is everything where no exponential is taken."""
+    monkeypatch.setattr(keys, "MOST_BYTES", 5000 if name in WEIGHED else keys.MOST_BYTES)
+    form, scores, target = FORMS[name.removeprefix("weighed-")]
     finite = np.isfinite(scores.reshape(len(scores), -1)).all(axis=1) | (form.kind == "logits")
     scores, target = scores[finite], target[finite]
-    here = on_host(states_of(form, scores), form, scores, target)
-    there = states_of(form, scores)
-    gathered(there, form, scores, target, [10, 10, 333]).settle()
+    weight = RNG.choice([0.0, 0.1, 0.3, 5e-100, 1e100], len(target)) if name in WEIGHED else None
+    here = on_host(states_of(form, scores, weighted=weight is not None), form, scores, target, weight)
+    there = states_of(form, scores, weighted=weight is not None)
+    gathered(there, form, scores, target, [10, 10, 333], weight).settle()
     expected, found = saved(here), saved(there)
     assert expected.keys() == found.keys()
     for key, array in expected.items():
@@ -253,7 +266,8 @@ def test_columns_are_sorted_into_the_bins_of_the_host(bits, capacity):
     for side in (0, 1):
         here.add(side, sort_keys(scores[truth == side], bits))
     column = keys.ColumnsThere(1, bits, "cpu")
-    column.add(torch.from_numpy(scores)[None], torch.from_numpy(truth))
+    rows = RowsThere(torch.from_numpy(truth))
+    column.add(keys.sort_keys(torch.from_numpy(scores)[None], bits), rows, rows.target)
     column.into([there], [1])
     for key, array in here.state_dict().items():
         np.testing.assert_array_equal(there.state_dict()[key], array, err_msg=key)
@@ -338,10 +352,7 @@ def test_rows_of_one_hash_are_sampled_as_on_the_host(monkeypatch):
 def test_what_cannot_be_gathered():
     suits = gather.DeviceScores.suits
     form = ScoreForm("logits", 3)
-    assert suits({"loss": LogLoss(form)}, "cuda")
-    assert not suits({"loss": LogLoss(form, weighted=True)}, "cuda")
-    assert suits({"pairs": KeyTable(3, pairwise=True)}, "cuda")
-    assert not suits({"pairs": KeyTable(3, pairwise=True, weighted=True)}, "cuda")
+    assert suits({"loss": LogLoss(form), "pairs": KeyTable(3, pairwise=True, weighted=True)}, "cuda")
     assert not suits({"loss": LogLoss(form)}, "mps")
 
 

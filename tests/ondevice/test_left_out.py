@@ -5,15 +5,17 @@ import pytest
 import torch
 
 from evalcli.metrics.keycolumn import KeyColumn
-from evalcli.ondevice.keys import ColumnsThere
+from evalcli.ondevice.keys import ColumnsThere, sort_keys
+from evalcli.ondevice.rows import RowsThere
 
 
 def columns(rows, kept, *, sides, many, capacity, batches=3):
     """The host's columns of what a device sorted."""
     there = ColumnsThere(many, 32, "cpu")
     for part in np.array_split(np.arange(len(rows[1])), batches):
-        more = None if kept is None else torch.as_tensor(kept[part])
-        there.add(torch.as_tensor(rows[0][:, part]), torch.as_tensor(rows[1][part]), more)
+        some = RowsThere(torch.as_tensor(rows[1][part]))
+        some.kept = None if kept is None else torch.as_tensor(kept[part])
+        there.add(sort_keys(torch.as_tensor(rows[0][:, part]), 32), some, some.target)
     held = [KeyColumn(sides, 32, capacity) for _ in range(many)]
     positives = None if sides == many else [1] if many == 1 else [*range(many)]
     entries = there.into(held, positives)

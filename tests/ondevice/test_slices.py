@@ -24,7 +24,7 @@ TWO = ("accuracy", "ece", "ece_positive", "log_loss", "brier", "brier_reliabilit
 ROWS = 3000
 
 
-def source(kind: str, seed: int = 0, slices: int = 6) -> MemorySource:
+def source(kind: str, seed: int = 0, slices: int = 6, *, weighted: bool = False) -> MemorySource:
     """Random rows, in slices of two columns: some rows are in none, and one value has few."""
     rng = np.random.default_rng(seed)
     classes = 2 if kind == "two" else 5
@@ -43,7 +43,8 @@ def source(kind: str, seed: int = 0, slices: int = 6) -> MemorySource:
         "age": np.where(rng.random(rows) < 0.5, "old", "young"),
     }
     target[rng.random(target.shape) < 0.1] = -1  # ignored
-    return MemorySource(scores, target, slices=by)
+    weight = np.where(rng.random(rows) < 0.1, 0.0, rng.random(rows)) if weighted else None
+    return MemorySource(scores, target, slices=by, weight=weight)
 
 
 def found(one: MemorySource, execution: Execution, names: tuple[str, ...] | None, **more: Any) -> tuple[Any, str]:
@@ -63,9 +64,9 @@ def states(one: MemorySource, execution: Execution, names: tuple[str, ...]) -> d
 
 @pytest.mark.parametrize("kind", ["logits", "probs", "two", "pixels"])
 @pytest.mark.parametrize("names", [COUNTS, SCORED], ids=["counts", "scores"])
-@pytest.mark.parametrize(("size", "workers"), [(ROWS, 1), (450, 3)])
-def test_slices_are_those_of_the_host(kind: str, names: Any, size: int, workers: int) -> None:
-    one, names = source(kind, size), TWO if (kind, names) == ("two", SCORED) else names
+@pytest.mark.parametrize(("size", "workers", "weighted"), [(ROWS, 1, False), (450, 3, False), (450, 3, True)])
+def test_slices_are_those_of_the_host(kind: str, names: Any, size: int, workers: int, weighted: bool) -> None:
+    one, names = source(kind, size, weighted=weighted), TWO if (kind, names) == ("two", SCORED) else names
     execution = Execution(backend="torch", device="cpu", batch_size=size, workers=workers)
     there, why = found(one, execution, names)
     here, _ = found(one, Execution(), names)
@@ -128,7 +129,7 @@ def test_what_ranks_leaves_slices_to_the_host(names: Any) -> None:
     assert_alike(there, found(one, Execution(), names)[0])
 
 
-@pytest.mark.parametrize(("module", "name"), [(sliced, "TABLE_CELLS"), (gather, "_MOST_CELLS")])
+@pytest.mark.parametrize(("module", "name"), [(sliced, "TABLE_CELLS"), (gather, "MOST_CELLS")])
 def test_many_slices_are_left_to_the_host(module: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, name, 64)
     one = source("logits")
