@@ -66,7 +66,7 @@ def _gathers_slices(slices: Sequence[SliceStates], scores: ScoreStates | None) -
         return False
     if scores is None or not slices:
         return True
-    from evalcli.ondevice.gather import SlicedThere
+    from evalcli.ondevice.sliced import SlicedThere
 
     made = [(one.scoring.fresh().states, one.size) for one in slices if one.scoring is not None]
     return all(SlicedThere.suits(states, size) for states, size in made)

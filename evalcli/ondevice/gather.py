@@ -7,32 +7,28 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 
-from evalcli.metrics.calibration import ClasswiseBins
 from evalcli.metrics.confidence import ConfidenceTable
-from evalcli.metrics.losses import Brier, LogLoss
 from evalcli.metrics.rank_sample import RankSample
 from evalcli.metrics.ranking import KeyTable
 from evalcli.metrics.scorestate import ProbabilityState
-from evalcli.metrics.sizes import SIZES
 from evalcli.metrics.temperature import TemperatureSample
 from evalcli.ondevice.keys import sort_keys
 from evalcli.ondevice.odds import one_vs_rest_columns
-from evalcli.ondevice.parts import MOST_CELLS, PARTS, CountsThere
+from evalcli.ondevice.parts import PARTS, CountsThere
 from evalcli.ondevice.ranked import RankedThere
 from evalcli.ondevice.rows import RowsThere, look
 from evalcli.ondevice.samples import HashedRows, Hashes, SampleThere
-from evalcli.ondevice.sums import WIDTH as LIMBS
+from evalcli.ondevice.sliced import SlicedThere
 from evalcli.ondevice.tables import ConfidencesThere, KeysThere
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from evalcli.metrics.arrays import Array
     from evalcli.metrics.base import Metric
     from evalcli.metrics.probability import ScoreForm
     from evalcli.ondevice.parts import Part
-
-    TakeOver = Callable[[int], Mapping[str, Metric]]
+    from evalcli.ondevice.sliced import TakeOver
 
 _SCORES = 1 << 24
 """Scores that are looked at at a time, on a device of 80 GB or more; on others in proportion."""
@@ -80,52 +76,6 @@ class _Ranked:
 def _content(scores: Array, rows: RowsThere) -> list[Array]:
     """What samples keep of ``rows``."""
     return [scores, rows.target, *([] if rows.weight is None else [rows.weight])]
-
-
-class SlicedThere:
-    """What a device has seen of each of many slices, ``states`` of which are made where a slice has rows."""
-
-    def __init__(self, scoring: Mapping[str, Any], slices: int, take_over: TakeOver, device: Any) -> None:
-        self._parts = {name: PARTS[type(state)](state, device, slices) for name, state in scoring.items()}
-        self._rows, self._take_over = CountsThere(1, device, slices), take_over
-
-    @staticmethod
-    def suits(states: Mapping[str, Metric], slices: int) -> bool:
-        """Whether so many slices with such ``states`` can be gathered."""
-        held = states.values()
-        return all(type(state) in PARTS for state in held) and slices * sum(map(_cells_of, held)) <= MOST_CELLS
-
-    def take(self, rows: RowsThere, codes: Array, kept: Array | None) -> None:
-        """Take in rows that were looked at, each of the slice of its code (n,), −1: of none."""
-        rows.group, rows.kept = codes, codes >= 0 if kept is None else kept & (codes >= 0)
-        self._rows.add(torch.zeros_like(codes), rows)
-        for part in self._parts.values():
-            part.take(rows)
-
-    def merge(self, other: Self) -> None:
-        """Take in what another worker has gathered."""
-        self._rows.merge(other._rows)
-        for name, part in self._parts.items():
-            part.merge(other._parts[name])
-
-    def settle(self) -> None:
-        """Let the states of every slice that has rows take its own over; nothing is left here."""
-        counts = self._rows.taken()[:, 0].tolist()
-        slices = [self._take_over(code) if rows else None for code, rows in enumerate(counts)]
-        for name, part in self._parts.items():
-            part.settle([None if held is None else held[name] for held in slices])
-        for rows, held in zip(counts, slices, strict=True):
-            for state in () if held is None else held.values():
-                state.rows += rows  # type: ignore[attr-defined]  # all of these count them
-
-
-def _cells_of(state: Any) -> int:
-    """About how many numbers of 8 bytes a slice takes with such a state."""
-    if isinstance(state, LogLoss | Brier):
-        return SIZES + LIMBS
-    classes: int = state.form.classes
-    bins: int = getattr(state, "bins", 0) * (classes if isinstance(state, ClasswiseBins) else 1)
-    return bins * (LIMBS + 2) + classes
 
 
 def _same(state: Any, _: int) -> Any:
@@ -214,15 +164,20 @@ class DeviceScores:
                 assert groups is not None
                 sliced.take(rows, groups[:, number], kept)
             del rows
-        if not self._tables and not self._ranked:
+        tables = [*self._tables.values(), *(table for sliced in self._sliced for table in sliced.tables.values())]
+        if not tables and not self._ranked:
             return
         columns = scores[None] if scores.ndim == 1 else one_vs_rest_columns(scores, self.form.kind)
         rows = RowsThere(target)
         rows.kept, rows.weight = kept, weight
         for ranked in self._ranked:
             ranked.take(rows, columns.T, HashedRows(first, self._hashes.second(columns.T, target, weight)))
+        keys = {bits: sort_keys(columns, bits) for bits in {table.columns.bits for table in tables}}
         for table in self._tables.values():
-            table.take(sort_keys(columns, table.columns.bits), rows)
+            table.take(keys[table.columns.bits], rows)
+        for number, sliced in enumerate(self._sliced):
+            assert groups is not None
+            sliced.rank(keys, rows, groups[:, number], kept)
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has gathered; what its states hold, these take from them."""

@@ -15,7 +15,8 @@ from evalcli.classification import slices as sliced
 from evalcli.classification.glances import Glances
 from evalcli.engine import Execution
 from evalcli.evaluation import Measured, evaluate
-from evalcli.ondevice import gather
+from evalcli.ondevice import keys
+from evalcli.ondevice import sliced as sliced_there
 from evalcli.task import Choices
 
 COUNTS = ("accuracy", "f1_macro", "recall[1]", "mcc")
@@ -64,9 +65,9 @@ def states(one: MemorySource, execution: Execution, names: tuple[str, ...]) -> d
 
 @pytest.mark.parametrize("kind", ["logits", "probs", "two", "pixels"])
 @pytest.mark.parametrize("names", [COUNTS, SCORED], ids=["counts", "scores"])
-@pytest.mark.parametrize(("size", "workers", "weighted"), [(ROWS, 1, False), (450, 3, False), (450, 3, True)])
-def test_slices_are_those_of_the_host(kind: str, names: Any, size: int, workers: int, weighted: bool) -> None:
-    one, names = source(kind, size, weighted=weighted), TWO if (kind, names) == ("two", SCORED) else names
+@pytest.mark.parametrize(("size", "workers"), [(ROWS, 1), (450, 3)])
+def test_slices_are_those_of_the_host(kind: str, names: Any, size: int, workers: int) -> None:
+    one, names = source(kind, size), TWO if (kind, names) == ("two", SCORED) else names
     execution = Execution(backend="torch", device="cpu", batch_size=size, workers=workers)
     there, why = found(one, execution, names)
     here, _ = found(one, Execution(), names)
@@ -76,6 +77,14 @@ def test_slices_are_those_of_the_host(kind: str, names: Any, size: int, workers:
     if names == COUNTS:
         assert there == here
         assert states(one, execution, names) == states(one, Execution(), names)
+
+
+@pytest.mark.parametrize("kind", ["logits", "probs", "two", "pixels"])
+def test_all_that_weighted_slices_have_is_that_of_the_host(kind: str) -> None:
+    one = source(kind, weighted=True)
+    there, why = found(one, Execution(backend="torch", device="cpu", batch_size=450, workers=3), None)
+    assert why == "asked for"
+    assert_alike(there, found(one, Execution(), None)[0])
 
 
 @pytest.mark.parametrize("kind", ["logits", "probs", "two"])
@@ -102,7 +111,7 @@ def test_no_batch_of_slices_waits(monkeypatch: pytest.MonkeyPatch) -> None:
             before.append(waits[0])
 
         monkeypatch.setattr(MemorySource, "plan", told)
-        for names in (COUNTS, SCORED):
+        for names in (COUNTS, SCORED, ("auroc_macro", "aurc")):
             before.clear()
             found(one, Execution(backend="torch", device="cpu", batch_size=300, workers=1), names)
             assert set(np.diff(before)[1:].tolist()) == {0}
@@ -121,15 +130,18 @@ def test_rows_that_a_device_cannot_count_unseen_are_counted_with_care() -> None:
         assert_alike(there, here)
 
 
-@pytest.mark.parametrize("names", [None, ("accuracy", "auroc_macro"), ("accuracy", "aurc")])
-def test_what_ranks_leaves_slices_to_the_host(names: Any) -> None:
-    one = source("logits")
-    there, why = found(one, Execution(backend="torch", device="cpu", batch_size=500), names)
-    assert why == "asked for; slices are counted on the host"
-    assert_alike(there, found(one, Execution(), names)[0])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("names", [("accuracy", "auroc_macro"), ("accuracy", "auroc_ovo", "aurc")])
+def test_slices_rank_as_on_the_host(names: Any, weighted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scores that rank are the very numbers, and so the states are the same bits, whenever they are sorted."""
+    one = source("probs", weighted=weighted)
+    monkeypatch.setattr(keys, "MOST_BYTES", 30_000)
+    for workers in (1, 3):
+        execution = Execution(backend="torch", device="cpu", batch_size=500, workers=workers)
+        assert states(one, execution, names) == states(one, Execution(), names)
 
 
-@pytest.mark.parametrize(("module", "name"), [(sliced, "TABLE_CELLS"), (gather, "MOST_CELLS")])
+@pytest.mark.parametrize(("module", "name"), [(sliced, "TABLE_CELLS"), (sliced_there, "MOST_CELLS")])
 def test_many_slices_are_left_to_the_host(module: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, name, 64)
     one = source("logits")
