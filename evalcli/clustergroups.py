@@ -154,9 +154,13 @@ class ClusterGroups(Generic[G]):
         self.is_hashed = False
         """Whether clusters share groups."""
 
+    def overflows(self, cluster: Array) -> bool:
+        """Whether with rows of clusters (N,) int64 there are too many, which share groups from then on."""
+        return not self.is_hashed and len({*self._held, *np.unique(cluster).tolist()}) > self.most
+
     def of(self, cluster: Array) -> Array:
         """Which group the rows of clusters (N,) int64 are in from now on; too many clusters share groups."""
-        if not self.is_hashed and len({*self._held, *np.unique(cluster).tolist()}) > self.most:
+        if self.overflows(cluster):
             self._hash()
         return self.where(cluster)
 

@@ -81,7 +81,7 @@ def _placed(measured: Measured) -> Placement:
     asked = {
         "weights": source.weighted and here,
         "slices": source.slicers and here,
-        "clusters": source.clustered,
+        "clusters": source.clustered and here,
         "values of a search": source.scanned,
     }
     there, labels = [word for word, wanted in asked.items() if wanted], family == "multilabel"

@@ -169,6 +169,7 @@ def test_what_ran_is_told_of_what_a_device_leaves_to_the_host(monkeypatch: pytes
     assert ran("logits") == ("torch", "asked for")
     assert ran("labels") == ("torch", "asked for")
     assert ran("weighted") == ran("weighted", **sliced) == ("torch", "asked for")
+    assert ran("logits", cluster=np.arange(4000) // 4) == ("torch", "asked for")
     both = ran("logits", cluster=np.arange(4000) // 4, **sliced)
     assert both == ("torch", "asked for; slices and clusters are counted on the host")
     assert ran("several") == ("torch", "asked for; scores of several labels a row are ranked on the host")

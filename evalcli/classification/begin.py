@@ -16,6 +16,7 @@ from evalcli.task import sum_tolerance
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.prepare import Prepare
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.classification.slices import SliceStates
@@ -55,12 +56,12 @@ def _can_glance(plan: Plan, prepare: Prepare) -> bool:
     Rows can then be read again, or what cannot be counted is left out there, or an error.
     """
     source, device = plan.source, prepare.device
-    alone = source.clustered is None and source.scanned is None and not (source.weighted and plan.fed)
+    alone = source.scanned is None and not (plan.fed and (source.weighted or source.clustered is not None))
     known = (plan.rereads or plan.fed) and device is not None and not device.startswith("mps")  # which has no float64
     return known and alone and plan.layout.preds == "columns"
 
 
-def _gathers_slices(slices: Sequence[SliceStates], scores: ScoreStates | None) -> bool:
+def _gathers_slices(slices: Sequence[SliceStates | ClusterStates], scores: ScoreStates | None) -> bool:
     """Whether a device can count all of them, the rows of each beside those of the others."""
     if not all(one.fits_device for one in slices):
         return False
@@ -80,12 +81,16 @@ def _gathers_weights(prepare: Prepare) -> bool:
 
 
 def _on_device(
-    plan: Plan, prepare: Prepare, scores: ScoreStates | None, slices: Sequence[SliceStates], known: Evidence
+    plan: Plan,
+    prepare: Prepare,
+    scores: ScoreStates | None,
+    slices: Sequence[SliceStates | ClusterStates],
+    known: Evidence,
 ) -> Prepare:
     """The same, with what the device gathers and keeps to the end."""
     glances = _can_glance(plan, prepare) and not known.unclear
     device = prepare.device
-    if device is None or plan.source.clustered is not None:
+    if device is None or (plan.source.clustered is not None and plan.source.slicers):
         return prepare
     if slices and not (glances and _gathers_slices(slices, scores)):
         return prepare
@@ -117,7 +122,12 @@ def _empty(
         from evalcli.classification.slices import SliceStates
 
         slices = tuple(SliceStates(slicer, many, inside, weighted=weighted) for slicer in plan.source.slicers)
-    prepare = _on_device(plan, prepare, scores, slices, known)
+    clusters = None
+    if plan.source.clustered is not None:
+        from evalcli.classification.clusters import ClusterStates
+
+        clusters = ClusterStates(scoring, weighted=weighted)
+    prepare = _on_device(plan, prepare, scores, [*slices, *([] if clusters is None else [clusters])], known)
     if prepare.glances is None and prepare.device is not None:
         confusion = confusion.to(prepare.device)  # else it follows its first batch
     scanned = plan.source.scanned
@@ -136,9 +146,9 @@ def _empty(
         empty.scan = tables_of(plan.source, Hits)
         metric = scanned.asked.metric or USUAL
         empty.scan_rows = until_decided(metric, lambda: rows_of(metric, task), ALL)
-    if plan.source.clustered is None:
+    if clusters is None:
         return empty
-    from evalcli.classification.clusters import ClusterStates, SlicedClusters
+    from evalcli.classification.clusters import SlicedClusters
 
     clusters_in = tuple(SlicedClusters(slicer, scoring, weighted=weighted) for slicer in plan.source.slicers)
-    return replace(empty, clusters=ClusterStates(scoring, weighted=weighted), clusters_in=clusters_in)
+    return replace(empty, clusters=clusters, clusters_in=clusters_in)

@@ -25,6 +25,7 @@ from evalcli.clustergroups import (
     fits,
     groups_of,
 )
+from evalcli.metrics.arrays import is_host
 from evalcli.slicepasses import (
     LEAST_BUDGET,
     BySlice,
@@ -34,14 +35,16 @@ from evalcli.slicepasses import (
     share_of,
     within,
 )
+from evalcli.sources.base import NO_CLUSTER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from evalcli.classification.labels import Labels
     from evalcli.classification.scoring import ScoreStates, Scoring
     from evalcli.classification.slices import SliceStates
     from evalcli.metrics.arrays import HostArray
+    from evalcli.ondevice.clusters import CellsThere
     from evalcli.sources.base import Slicer
 
 _PENDING = 1 << 20
@@ -76,7 +79,11 @@ class CellTable:
         """Count rows (N,) by the numbers of their clusters and cells."""
         rows = np.ones(len(cluster), np.int64) if repeats is None else repeats
         weights = (np.ones(len(cluster)) if weight is None else weight,) if self.weighted else ()
-        self._take([distinct_rows((cluster, cell, *weights, rows))])
+        self.take(distinct_rows((cluster, cell, *weights, rows)))
+
+    def take(self, rows: tuple[HostArray, ...]) -> None:
+        """Take in distinct rows: clusters, cells, weights if any, and how many there are of each."""
+        self._take([rows])
 
     def merge(self, other: CellTable) -> None:
         """Take in what another worker has counted."""
@@ -158,6 +165,10 @@ class ClusterStates:
             share = max(scoring.budget // self.most, LEAST_BUDGET)
             self.scoring = scoring.inside(share)
         self._groups = ClusterGroups(self.fresh, self.most)
+        self._there: CellsThere | None = None
+        """Rows of a device, which ``_table`` has not yet taken over."""
+        self._slots: list[int] = []
+        """The clusters that are groups of their own, by the numbers that a device knows them by."""
 
     def fresh(self) -> ScoreStates:
         """Empty states of a group."""
@@ -165,7 +176,13 @@ class ClusterStates:
         return self.scoring.fresh()
 
     def update(self, labels: Labels, *, scores: bool) -> None:
-        """Count rows by their cluster; those of weight 0 tell nothing, and make no cluster."""
+        """Count rows by their cluster; those of weight 0 tell nothing, and make no cluster.
+
+        The scores of a device are counted there, by ``slots``.
+        """
+        if not is_host(labels.preds):
+            self._wait_there(labels)
+            return
         if labels.weight is not None and not labels.weight.all():
             labels = labels.pick(np.flatnonzero(labels.weight))
         assert labels.cluster is not None
@@ -174,6 +191,57 @@ class ClusterStates:
             return
         for group, rows in runs(self._groups.of(labels.cluster)):
             self._groups.at(group).update(labels.pick(rows))
+
+    def _wait_there(self, labels: Labels) -> None:
+        if self._there is None:
+            from evalcli.ondevice.clusters import CellsThere
+
+            self._there = CellsThere()
+        self._there.add(labels)
+        if self._there.is_full:
+            self.settle()
+
+    def settle(self) -> None:
+        """Take over the rows that wait on a device."""
+        if self._there is not None and (found := self._there.taken()) is not None:
+            self._table.take(found)
+
+    def slots(self, cluster: HostArray, settle: Callable[[], object]) -> HostArray:
+        """By which number a device knows the group of each row (N,), −1: of none, as those that weigh nothing.
+
+        ``settle`` lets the groups so far take over what is there: it is called where clusters begin to share them.
+        """
+        inside, found = cluster != NO_CLUSTER, np.full(len(cluster), -1)
+        if not self._groups.is_hashed:
+            numbers, places = np.unique(cluster[inside], return_inverse=True)
+            if not self._groups.overflows(numbers):
+                found[inside] = self._slots_of(numbers.tolist())[places]
+                return found
+            settle()
+            self._groups.of(numbers)
+        found[inside] = self._groups.where(cluster[inside])
+        return found
+
+    def _slots_of(self, numbers: Sequence[int]) -> HostArray:
+        """Those of clusters that are groups of their own; a new one is as good as any."""
+        for number in numbers:
+            self._groups.at(number)
+        self._slots += [number for number in numbers if number not in self._slots]
+        return np.array([self._slots.index(number) for number in numbers], np.int64)
+
+    @property
+    def size(self) -> int:
+        """How many groups a device may have to know."""
+        return self.most
+
+    @property
+    def fits_device(self) -> bool:
+        """A device can always bring rows together."""
+        return True
+
+    def states_of(self, slot: int) -> ScoreStates:
+        """The states of the group that a device knows by this number."""
+        return self._groups.at(slot if self._groups.is_hashed else self._slots[slot])
 
     def merge(self, other: Self) -> None:
         """Take in what another worker has kept."""

@@ -17,6 +17,7 @@ from evalcli.errors import InputError
 from evalcli.kept import Kept, span
 from evalcli.metrics.arrays import host_scores, is_host, joined, namespace, picked, to_device
 from evalcli.metrics.labels import LARGEST_LABEL
+from evalcli.sources.base import NO_CLUSTER
 from evalcli.task import sum_tolerance
 from evalcli.threshold import as_stored
 
@@ -379,18 +380,18 @@ class _Rows:
         return Labels(preds, target, weight, repeats, scores, places, groups, cluster)
 
     def _labels_there(self, preds: Array, scores: Array | None) -> Labels:
-        """The same on the device."""
-        target, weight, mask = self.target, self.weight, self.kept.mask
+        """The same on the device, but for clusters, of which a row that weighs nothing has none."""
+        target, weight, groups, cluster, mask = self.target, self.weight, self._groups(), self.cluster, self.kept.mask
         self.evidence.rows += len(target) if mask is None else int(np.count_nonzero(mask))
+        if cluster is not None and weight is not None:
+            cluster = np.where(weight > 0, cluster, NO_CLUSTER)
         if mask is not None:
             assert self.plan.glances is not None
             target = target[mask] if self.plan.glances.rereads else np.where(mask, target, 0)
-        groups = self._groups()
-        if groups is not None:
-            groups = to_device(groups if mask is None else groups[mask], preds.device)
-        if weight is not None:
-            weight = to_device(weight if mask is None else weight[mask], preds.device)
-        return Labels(preds, to_device(target, preds.device), weight, None, scores, None, groups, kept=self.kept_there)
+            weight, groups, cluster = (None if part is None else part[mask] for part in (weight, groups, cluster))
+        weight, groups = (None if part is None else to_device(part, preds.device) for part in (weight, groups))
+        target = to_device(target, preds.device)
+        return Labels(preds, target, weight, None, scores, None, groups, cluster, self.kept_there)
 
 
 def _columns(values: Array, axis: int, width: int | None) -> Array:

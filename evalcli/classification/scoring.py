@@ -30,6 +30,7 @@ from evalcli.scorekind import SINGLE, eps_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from evalcli.classification.clusters import ClusterStates
     from evalcli.classification.labels import Labels
     from evalcli.classification.slices import SliceStates
     from evalcli.layout import Layout
@@ -148,12 +149,17 @@ class ScoreStates:
             self._there = DeviceScores(self.states, self.scoring.form, device)
         return self._there is not None
 
-    def slice_on_device(self, slices: SliceStates) -> None:
-        """Let the device gather the same for each slice."""
+    def slice_on_device(self, slices: SliceStates | ClusterStates) -> None:
+        """Let the device gather the same for each slice, or for each group of clusters."""
         if slices.scoring is not None:
             assert self._there is not None
             states = slices.scoring.fresh().states
             self._there.slice(states, slices.size, lambda code: slices.states_of(code).states)
+
+    def settle_slices(self) -> None:
+        """Let slices, or groups of clusters, take over what a device has gathered of them."""
+        if self._there is not None:
+            self._there.settle_slices()
 
     def settle(self) -> None:
         """Take over what a device has gathered."""

@@ -10,7 +10,7 @@ import numpy as np
 from evalcli.errors import EmptyError, UsageError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults, refuse_scale
-from evalcli.metrics.arrays import is_host
+from evalcli.metrics.arrays import is_host, to_device
 from evalcli.slicepasses import Waiting, by_name, merge_sliced
 from evalcli.sources.labels import check_labels
 
@@ -71,7 +71,7 @@ class ClassificationPass:
 
     @property
     def gathers_there(self) -> bool:
-        """Whether slices and weights, if there are any, are counted on the device, too."""
+        """Whether slices, weights and clusters, if there are any, are counted on the device, too."""
         return self.prepare.glances is not None
 
     def add(self, batch: Batch) -> bool:
@@ -103,7 +103,7 @@ class ClassificationPass:
         if self.slices and scored and is_host(labels.preds):
             self._score_slices(labels)
         elif self.scores is not None and scored:
-            self.scores.update(labels)
+            self.scores.update(self._in_slots(labels, self.scores))
         if self.scan is not None and self.scan_rows is not None and self.plan.layout.inner == 1:
             from evalcli.classification.scan import count
             from evalcli.scanning.tables import searched_codes
@@ -115,6 +115,14 @@ class ClassificationPass:
             assert labels.groups is not None
             clusters.update(labels, labels.groups[:, number], scores=scored)
         return holds
+
+    def _in_slots(self, labels: Labels, scores: ScoreStates) -> Labels:
+        """The same; on a device, where there are clusters, in the slices that their groups are there."""
+        if self.clusters is None or is_host(labels.preds):
+            return labels
+        assert labels.cluster is not None
+        slots = self.clusters.slots(labels.cluster, scores.settle_slices)
+        return labels._replace(groups=to_device(slots[:, None], labels.preds.device))
 
     def _count_sliced(self, labels: Labels) -> Labels | None:
         """Count labels by slice, which costs little; the same labels in fewer rows, where slices have made some."""
@@ -142,6 +150,10 @@ class ClassificationPass:
             self.prepare.glances.tell(self.evidence)
         if self.pairs is not None:
             self.pairs.settle(lambda _: self.confusion)
+        if self.clusters is not None:
+            self.clusters.settle()
+            if self.scores is not None:
+                self.scores.settle_slices()  # each worker has groups of its own
         for number, (slices, waiting) in enumerate(zip(self.slices, self.waiting, strict=True)):
             slices.score(waiting.all(), None if number else self.scores)
 

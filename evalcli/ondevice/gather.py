@@ -194,6 +194,12 @@ class DeviceScores:
         for ranked, others in zip(self._ranked, other._ranked, strict=True):
             ranked.merge(others)
 
+    def settle_slices(self) -> None:
+        """Let the states of slices take over what there is of them."""
+        with torch.inference_mode():
+            for sliced in self._sliced:
+                sliced.settle()
+
     def settle(self) -> None:
         """Let the states take everything over; nothing is left here."""
         if not self.rows:
@@ -203,8 +209,7 @@ class DeviceScores:
             self._left_out = 0
             for name, part in self._parts.items():
                 part.settle([self.states[name]])
-            for sliced in self._sliced:
-                sliced.settle()
+            self.settle_slices()
             for sample in self._samples:
                 sample.settle()
             for ranked in self._ranked:

@@ -77,6 +77,8 @@ class SlicedThere:
     def settle(self) -> None:
         """Let the states of every slice that has rows take its own over; nothing is left here."""
         counts = self._rows.taken()[:, 0].tolist()
+        if not any(counts):
+            return
         slices = [self._take_over(code) if rows else None for code, rows in enumerate(counts)]
         every: dict[str, Any] = {**self._parts, **self.tables}
         for name, part in every.items():
