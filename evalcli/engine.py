@@ -18,7 +18,7 @@ from evalcli.errors import EvalError, LimitError, UsageError
 from evalcli.metrics.threads import usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from evalcli.layout import Layout
     from evalcli.sources.base import Batch, Source
@@ -167,18 +167,43 @@ def _batch_bytes(execution: Execution, placement: Placement | None) -> int:
     return min(DEVICE_BATCH_BYTES, free // (DEVICE_SHARE * (execution.workers or MOST_WORKERS)))
 
 
-def fit_rows(execution: Execution, source: Source, layout: Layout, placement: Placement, *, whole: bool = False) -> int:
+def fit_rows(
+    execution: Execution, source: Source, layout: Layout, placement: Placement | None = None, *, whole: bool = False
+) -> int:
     """Rows a batch; of rows of which one alone is more than a batch may take (texts, images), the elements come in
     pieces, unless they are wanted ``whole``.
     """
-    preds, target, size = source.preds.shape, source.target.shape, row_bytes(source)
-    most = _batch_bytes(execution, placement)
-    if not whole and execution.batch_size is None and size > most and len(preds) > 2 and layout.target == "labels":
-        one_column = layout.preds != "columns" and preds[1] == 1
-        axis = 2 if layout.class_axis == 1 or one_column else 1
-        if preds[axis] > 1 and len(target) > 1 and preds[axis] == target[1]:
-            source.split(axis, max(1, most // (size // preds[axis])))
+    return fit_in_step(execution, (source,), (layout,), placement, whole=whole)
+
+
+def fit_in_step(
+    execution: Execution,
+    sources: Sequence[Source],
+    layouts: Sequence[Layout],
+    placement: Placement | None = None,
+    *,
+    whole: bool = False,
+) -> int:
+    """The same of the same rows of several sources, each of which comes in as many pieces, or in none."""
+    size, most = sum(map(row_bytes, sources)) // len(sources), _batch_bytes(execution, placement)
+    if not whole and execution.batch_size is None and size > most:
+        axes = [_axis_of_pieces(source, layout) for source, layout in zip(sources, layouts, strict=True)]
+        lengths = {0 if axis is None else source.preds.shape[axis] for source, axis in zip(sources, axes, strict=True)}
+        if len(lengths) == 1 and 0 not in lengths:
+            step = max(1, most // (size // lengths.pop()))
+            for source, axis in zip(sources, axes, strict=True):
+                source.split(axis or 1, step)
     return batch_rows(execution, size, placement)
+
+
+def _axis_of_pieces(source: Source, layout: Layout) -> int | None:
+    """The axis of predictions along which rows can be cut, as targets are along their second."""
+    preds, target = source.preds.shape, source.target.shape
+    if not source.splits or layout.target != "labels" or min(len(preds), len(target)) < 2:
+        return None
+    one_column = layout.preds != "columns" and preds[1] == 1
+    axis = 2 if len(preds) > 2 and (layout.class_axis == 1 or one_column) else 1
+    return axis if preds[axis] == target[1] > 1 else None
 
 
 def row_bytes(source: Source) -> int:

@@ -23,7 +23,7 @@ from evalcli.sources.naming import ALL, choose, is_whole, only_side
 from evalcli.sources.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection
@@ -122,23 +122,41 @@ def _look(array: StoredArray) -> int:
 def _array_entry(array: StoredArray, role: str) -> Entry:
     if 0 in array.shape:
         return Entry(array.name, array.shape, array.dtype, role=role, note="empty")
-    values = array.read(0, _look(array))
     if array.dtype == "text":
-        labels = array.labels or ()
+        labels, values = array.labels or (), array.read(0, _look(array))
         distinct = tuple(labels[i] for i in np.unique(values)[:EXAMPLES].tolist())
         return Entry(array.name, array.shape, array.dtype, examples=distinct, role=role)
-    return _number_entry(array.name, array.shape, array.dtype, values, role)
+    return _number_entry(array, role)
 
 
-def _number_entry(name: str, shape: tuple[int, ...], dtype: str, values: Any, role: str) -> Entry:  # numpy
-    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-    note = f"{values.size - finite.size} not finite" if finite.size < values.size else ""
-    if not finite.size:
-        return Entry(name, shape, dtype, role=role, note=note)
-    low, high = finite.min().item(), finite.max().item()
-    distinct = np.unique(finite) if values.dtype.kind in "iub" else np.empty(0)
-    examples = tuple(map(str, distinct.tolist())) if 0 < distinct.size <= EXAMPLES else ()
-    return Entry(name, shape, dtype, float(low), float(high), examples, role, note)
+def _looked_at(array: StoredArray) -> Iterator[Any]:
+    """The numbers of the first rows; of one that is longer than all that is looked at, a piece at a time."""
+    if 8 * prod(array.shape[1:]) <= LOOK_BYTES:
+        yield array.read(0, _look(array))
+        return
+    axis = max(range(1, len(array.shape)), key=array.shape.__getitem__)
+    length = array.shape[axis]
+    step = max(1, LOOK_BYTES * length // (8 * prod(array.shape[1:])))
+    for first in range(0, length, step):
+        yield array.part(0, axis, first, min(first + step, length))
+
+
+def _number_entry(array: StoredArray, role: str) -> Entry:
+    ends: list[float] = []
+    distinct: set[Any] = set()
+    odd = 0
+    for values in _looked_at(array):
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        odd += values.size - finite.size
+        if finite.size:
+            ends += finite.min().item(), finite.max().item()
+        if values.dtype.kind in "iub" and len(distinct) <= EXAMPLES:
+            distinct.update(np.unique(finite).tolist())
+    found = Entry(array.name, array.shape, array.dtype, role=role, note=f"{odd} not finite" if odd else "")
+    if not ends:
+        return found
+    examples = tuple(map(str, sorted(distinct))) if len(distinct) <= EXAMPLES else ()
+    return replace(found, low=float(min(ends)), high=float(max(ends)), examples=examples)
 
 
 def _tensor_reading(

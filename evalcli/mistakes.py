@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalcli.counting import Plan, count
-from evalcli.engine import accumulate, batch_rows, place, row_bytes, worker_count
+from evalcli.engine import accumulate, fit_rows, place, worker_count
 from evalcli.errors import InputError, UsageError
 from evalcli.layout import find_layout, is_float
 from evalcli.listing import HELD, Column, Listing, Summary
@@ -66,7 +66,7 @@ def list_mistakes(
         if layout.preds == "labels" and not is_float(source.target):  # whole predictions of fractions are values
             _refuse_unscored(search, source)
         listed = source.listed(search.show)
-        size = batch_rows(execution, row_bytes(source))
+        size = fit_rows(execution, source, layout)
         workers = worker_count(execution, source, size)
         plan = Plan(source, choices, layout, placement, (), (), execution.ranking_budget, workers)
         outcome, inputs = count(plan, size, progress)
@@ -222,7 +222,7 @@ class _Passes:
         for load in self.listed.plan(self.pace.size):
             batch = load()
             found = self.sought.finder(batch)
-            done += len(batch.target)
+            done += batch.done
             if self.pace.progress is not None:
                 self.pace.progress(done, self.listed.rows)
             left = len(found.places) if limit is None else min(limit - seen, len(found.places))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from evalcli.classification.codes import make_prepare
 from evalcli.classification.task import likely_positive
 from evalcli.decision import decide
+from evalcli.engine import Execution, fit_rows, row_bytes
 from evalcli.errors import EvalError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LOOK_ROWS = 1000
 """Rows that are looked at."""
+LOOK_BYTES = 1 << 30
+"""Of rows of more than a megabyte fewer, and one of a gigabyte, piece by piece."""
 
 PASSES = 4
 """How often the first rows may change the decision: each time one of a few signs is new."""
@@ -87,12 +89,19 @@ def _decided(path: str, source: Source, choices: Choices) -> tuple[str, str]:
     """The decision that the first rows lead to."""
     layout = find_layout(source.preds, source.target, choices)
     known = Evidence()
+    rows = min(LOOK_ROWS, max(1, LOOK_BYTES // max(1, row_bytes(source))))
+    size = min(rows, fit_rows(Execution(), source, layout))
     for _ in range(PASSES):
         task = decide(layout, source.preds, source.target, choices, known)
         look, classes = _look_at(layout, choices, source, task)
         evidence = Evidence()
-        for load in islice(source.plan(LOOK_ROWS), 1):
-            look(load(), evidence)
+        done = 0
+        for load in source.plan(size):
+            batch = load()
+            look(batch, evidence)
+            done += batch.done
+            if done >= rows:
+                break
         decided = decide(layout, source.preds, source.target, choices, evidence.with_(known))
         if decided.counts_like == task.counts_like:
             break

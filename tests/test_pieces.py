@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from evalcli import engine
+from evalcli import engine, inspection
 from evalcli.cli import run
 from evalcli.layout import find_layout
+from evalcli.sources.array_source import ArraySource
 from evalcli.sources.base import Selection
 from evalcli.sources.pairing import open_arrays
 from evalcli.task import Choices
@@ -45,9 +46,28 @@ INPUTS = {
 }
 
 
-def told(path, options, capsys):
+IGNORE = ["--ignore-index", "-100"]
+OTHER = np.roll(TEXTS, 3, axis=1)
+MODELS = {"pred": TEXTS, "b": OTHER, "target": TOKENS, "site": np.array([0, 1, 0]), "group": np.array([3, 4, 5])}
+BESIDE = {**MODELS, "id": np.array([7, 8, 9]), "said": OTHER.argmax(-1), "weight": RNG.random((B, T))}
+TWO = ["compare", "a.npz", "--pred", "pred", "--pred", "b", *IGNORE]
+COMMANDS = {
+    "errors": (BESIDE, ["errors", "a.npz", "--show", "site", "--limit", "all", *IGNORE]),
+    "suspects": (BESIDE, ["errors", "a.npz", "--weight", "weight", "--suspect-labels", *IGNORE]),
+    "images": ({"pred": IMAGES, "target": PIXELS}, ["errors", "a.npz", "--most-confident"]),
+    "slices": (BESIDE, [*TWO, "--by", "site", "-m", "accuracy,f1_macro,log_loss"]),
+    "scores": (MODELS, [*TWO, "-m", "auroc_macro,ece,top2_accuracy"]),
+    "clusters": (MODELS, [*TWO, "--cluster", "group", "-m", "accuracy,brier"]),
+    "labels of one": (BESIDE, ["compare", "a.npz", "--pred", "said", "--pred", "b", *IGNORE]),
+    "samples": (MODELS, ["compare", "a.npz", "a.npz", "--pred", "pred", *IGNORE, "--independent", "-m", "accuracy"]),
+    "masks": ({"pred": IMAGES[:, :1], "target": PIXELS > 1}, ["tune", "a.npz", "--scores", "logits"]),
+    "inspect": ({"pred": TEXTS[:1], "target": TOKENS[:1] % V}, ["inspect", "a.npz"]),
+}
+
+
+def told(path, options, capsys, command="report"):
     """The report but for how it ran, and what was complained of."""
-    code = run(["report", str(path), "-f", "json", *options])
+    code = run([command, str(path), "-f", "json", *options])
     out, err = capsys.readouterr()
     found = json.loads(out) if out else {}
     found.pop("run", None)
@@ -63,6 +83,23 @@ def test_rows_in_pieces_tell_what_whole_rows_tell(tmp_path, capsys, monkeypatch,
     assert whole[0] == 0, whole[2]
     monkeypatch.setattr(engine, "BATCH_BYTES", most)
     assert told(tmp_path / "a.npz", [*options, "--workers", workers], capsys) == whole
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_other_commands_tell_of_rows_in_pieces_what_they_tell_of_whole_ones(tmp_path, capsys, monkeypatch, kind):
+    arrays, (command, path, *options) = COMMANDS[kind]
+    np.savez(tmp_path / path, **arrays)
+    monkeypatch.chdir(tmp_path)
+    pieces = []
+    load = ArraySource._load_piece
+    monkeypatch.setattr(ArraySource, "_load_piece", lambda *each: pieces.append(each) or load(*each))
+    whole = told(path, options, capsys, command)
+    assert (whole[0], pieces) == (0, []), whole[2]
+    monkeypatch.setattr(engine, "BATCH_BYTES", 200)
+    monkeypatch.setattr(inspection, "LOOK_BYTES", 300)
+    more = [] if command in {"inspect", "tune"} else ["--workers", "3"]
+    assert told(path, [*options, *more], capsys, command) == whole
+    assert pieces
 
 
 def test_a_row_that_is_wrong_is_named_from_its_piece(tmp_path, capsys, monkeypatch):

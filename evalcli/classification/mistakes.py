@@ -83,7 +83,7 @@ def _picked(
 ) -> tuple[Picked, Array]:
     """The rows ``where`` of ``labels`` by their numbers in the file, and their places in the batch."""
     elements = where if labels.places is None else labels.places[where]
-    places, element = np.divmod(elements, prepare.layout.inner)
+    places, element = np.divmod(batch.offset + elements, prepare.layout.inner)
     weight = None if labels.weight is None else labels.weight[where]
     return Picked(numbers_of(batch, places), element, labels.target[where], other, measures, weight), places
 

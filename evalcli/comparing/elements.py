@@ -41,7 +41,7 @@ def elements_of(batch: Batch, inner: int, places: HostArray | None) -> Callable[
     """Gives the number of the row of each element, times ``inner``, and its place in the row."""
 
     def numbers(where: HostArray) -> HostArray:
-        where = where if places is None else places[where]
+        where = batch.offset + (where if places is None else places[where])
         rows, within = (where, 0) if inner == 1 else np.divmod(where, inner)
         found: HostArray = (batch.start + rows if batch.numbers is None else batch.numbers[rows]) * inner + within
         return found
@@ -51,7 +51,8 @@ def elements_of(batch: Batch, inner: int, places: HostArray | None) -> Callable[
 
 def least_of(batch: Batch, inner: int) -> int:
     """The least number that an element of the batch may have."""
-    return inner * (batch.start if batch.numbers is None else int(batch.numbers.min(initial=batch.start)))
+    first = batch.start if batch.numbers is None else int(batch.numbers.min(initial=batch.start))
+    return inner * first + batch.offset
 
 
 def names_of(batch: Batch, inner: int, places: HostArray | None) -> Callable[[HostArray], HostArray]:

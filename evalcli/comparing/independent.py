@@ -17,7 +17,6 @@ from evalcli.comparing.members import members_of
 from evalcli.comparing.reported import told_by_reports, with_own
 from evalcli.comparing.sides import inputs_of, metric_row, models_of
 from evalcli.counting import count
-from evalcli.engine import batch_rows, row_bytes, worker_count
 from evalcli.errors import UsageError
 from evalcli.report import Finding
 from evalcli.sources import spoken_of
@@ -57,10 +56,8 @@ def compare_samples(
     with ExitStack() as names:
         for source in sources:
             names.enter_context(spoken_of(source.aliases))
-        size = batch_rows(execution, max(map(row_bytes, sources)))
-        workers = max(worker_count(execution, source, size) for source in sources)
         sure = replace(choices, confidence=question.confidence)
-        members = members_of(sources, sure, execution, question, workers)
+        members, size = members_of(sources, sure, execution, question, in_step=False)
         _check_clusters(sources)
         members = with_own(members, question)
         counted = [count(member, size, progress) for member in members]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.counting import Plan
 from evalcli.decision import decide
-from evalcli.engine import place
+from evalcli.engine import fit_in_step, fit_rows, place, worker_count
 from evalcli.errors import UsageError
 from evalcli.layout import find_layout
 from evalcli.metrics.registry import check_task, parse
@@ -168,13 +168,23 @@ def _declared(member: Member, names: tuple[str, ...]) -> Member:
 
 
 def members_of(
-    sources: Sequence[Source], choices: Choices, execution: Execution, question: Question, workers: int
-) -> tuple[Member, ...]:
-    """The plans of all models, with what each must know of the others."""
+    sources: Sequence[Source], choices: Choices, execution: Execution, question: Question, *, in_step: bool = True
+) -> tuple[tuple[Member, ...], int]:
+    """The plans of all models, with what each must know of the others; and how many rows a batch takes.
+
+    All are read ``in_step``, or one after the other.
+    """
     layouts = [find_layout(source.preds, source.target, choices) for source in sources]
+    whole = bool(question.own)
+    if in_step:
+        size = fit_in_step(execution, sources, layouts, whole=whole)
+    else:
+        size = min(fit_rows(execution, *each, whole=whole) for each in zip(sources, layouts, strict=True))
+    most = [worker_count(execution, source, size) for source in sources]
+    workers = min(most) if in_step else max(most)
     scored = all(layout.preds != "labels" for layout in layouts)
     placement = place(execution)
-    return unite(
+    members = unite(
         [
             Member(
                 source,
@@ -193,3 +203,4 @@ def members_of(
             for source, layout in zip(sources, layouts, strict=True)
         ]
     )
+    return members, size

@@ -31,7 +31,6 @@ from evalcli.comparing.sides import (
 from evalcli.comparing.slice_counts import count_differences
 from evalcli.comparing.sliced import WHOLE, answered, side_by_side
 from evalcli.comparing.slices import Told, about_slices, slice_rows
-from evalcli.engine import batch_rows, row_bytes, worker_count
 from evalcli.errors import UsageError
 from evalcli.metrics.threads import each
 from evalcli.report import Finding
@@ -97,9 +96,7 @@ class _Comparing:
         self.confidence = question.confidence
         self.choices = choices
         self.together = Together(sources, by_id=question.by_id, lossy=choices.nan == "drop")
-        self.size = batch_rows(execution, sum(map(row_bytes, sources)) // len(sources))
-        workers = min(worker_count(execution, source, self.size) for source in sources)
-        self.members = members_of(sources, choices, execution, question, workers)
+        self.members, self.size = members_of(sources, choices, execution, question)
         inner = {one.layout.inner for one in self.members}
         if len(inner) > 1:
             raise UsageError("the models have different shapes", fix="save predictions of one shape")

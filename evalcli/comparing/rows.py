@@ -64,6 +64,11 @@ class Rows(NamedTuple):
         """All that ``pick`` keeps of them."""
         return tuple(part for each in self.batches for part in (each.preds, each.target, each.weight, each.cluster))
 
+    @property
+    def is_piece(self) -> bool:
+        """Whether there is more of their only row in others."""
+        return self.batches[0].is_piece
+
     def pick(self, places: Array | slice) -> Rows:
         """Some of them, which nobody will name: they have no numbers of their own, and no cells."""
         return self._with(tuple(None if part is None else part[places] for part in self.arrays))
@@ -79,8 +84,8 @@ class Rows(NamedTuple):
 
     @property
     def done(self) -> int:
-        """How many rows of the input end in them: rows that are compared stand for themselves alone, and whole."""
-        return self.length
+        """How many rows of the input end in them."""
+        return self.batches[0].done
 
 
 class Together:

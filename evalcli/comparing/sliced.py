@@ -15,6 +15,7 @@ import numpy as np
 
 from evalcli.comparing.apart import Apart, Evidences
 from evalcli.slicepasses import Waiting, share_of
+from evalcli.slicepasses import apart as parted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +68,8 @@ class SlicedPass:
         self._waiting = self._waiting or [Waiting(groups.shape[1]) for _ in groups.T]
         for number, waiting in enumerate(self._waiting):
             places = np.flatnonzero(groups[:, number] >= 0)
-            self._take(number, waiting.add(rows.pick(places), groups[places, number]))
+            given = rows.pick(places), groups[places, number]
+            self._take(number, parted(*given) if rows.is_piece else waiting.add(*given))
         return True
 
     def _take(self, number: int, runs: Iterable[tuple[int, Rows]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EvalError, InputError, UsageError, several
@@ -103,9 +104,12 @@ class ArrayRows(Listed):
             from evalcli.sources.table_listing import ColumnPieces
 
             texts = ColumnPieces(tables, self._texts)
-        for start, load in zip(range(0, self.rows or 0, size), self._source.plan(size), strict=False):
+        loads = self._source.plan(size)
+        for start in range(0, self.rows or 0, size):
             stop = min(start + size, self.rows or 0)
-            yield _Load(load, self._arrays, start, stop, None if texts is None else texts.take(stop - start))
+            held = None if texts is None else texts.take(stop - start)
+            for load in islice(loads, self._source.pieces):
+                yield _Load(load, self._arrays, start, stop, held)
 
 
 @dataclass(frozen=True, slots=True)

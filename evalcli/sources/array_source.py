@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ class ArraySource(Source):
 
     """
 
+    splits = True
     beside: Beside | None = None
     """What else lies in the files, for whoever lists rows."""
 
@@ -203,7 +205,8 @@ class ArraySource(Source):
             whole = weight.shape != target.shape
             weights = (weight.read(row, row + 1) if whole else weight.part(row, 1, first, last)).astype(np.float64)
         sides = preds.part(row, axis, first, last), target.part(row, 1, first, last)
-        batch = Batch(*sides, weights, start=row, goes_on=last < self.preds.shape[axis])
+        offset = first * prod(self.target.shape[2:])
+        batch = Batch(*sides, weights, start=row, goes_on=last < self.preds.shape[axis], offset=offset)
         return self._with_rows(batch, row + 1)
 
     def _with_rows(self, batch: Batch, stop: int) -> Batch:

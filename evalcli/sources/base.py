@@ -76,6 +76,13 @@ class Batch:
     """Whether the next load has more of the same row."""
     cluster: Array | None = None
     """The number of each row's cluster, (n,) int64, or ``NO_CLUSTER``; see :mod:`evalcli.sources.clustering`."""
+    offset: int = 0
+    """How many elements of the row come before those of a piece."""
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether there is more of its only row in other batches."""
+        return self.goes_on or self.offset > 0
 
     @property
     def done(self) -> int:
@@ -249,6 +256,8 @@ class Source(ABC):
     """Whether every row comes with its number."""
     merged: bool = False
     """Whether nobody has yet compared the labels of both sides, because no one saw all of them."""
+    splits: bool = False
+    """Whether a row can come in pieces."""
     pieces: int = 1
     """In how many loads a row comes."""
     closing: ExitStack | None = None
@@ -259,7 +268,7 @@ class Source(ABC):
         """Loads of at most ``size`` rows each, in row order; each may be called from any thread, once."""
 
     def split(self, axis: int, step: int) -> None:
-        """Give each row in pieces from now on, if it can: ``step`` along ``axis`` of predictions, 1 of the target."""
+        """Give each row in pieces from now on, where it ``splits``: ``step`` along ``axis`` of predictions."""
         del axis, step
 
     def batches(self, size: int) -> Iterator[Batch]:

@@ -42,6 +42,7 @@ class Relabelled(Source):
         )
         self.preds, self.target = preds, target
         self.weighted, self.rows, self.dropped = source.weighted, source.rows, source.dropped
+        self.splits = source.splits
         self.aliases, self.slicers = source.aliases, slicers
         self.scanned = searched
         places = [_table(own.values, whole.values) for own, whole in zip(source.slicers, slicers, strict=True)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli import __version__
 from evalcli.counting import Plan, count
-from evalcli.engine import batch_rows, place, row_bytes, worker_count
+from evalcli.engine import fit_rows, place, worker_count
 from evalcli.errors import InputError, UsageError
 from evalcli.layout import find_layout
 from evalcli.metrics.labels import Counts
@@ -117,7 +117,7 @@ def tune(
         _check_layout(layout, source)
         if layout.width == 2 and choices.threshold is None and choices.task != "multilabel":
             choices = replace(choices, threshold=0.5)
-        size = batch_rows(execution, row_bytes(source))
+        size = fit_rows(execution, source, layout)
         workers = worker_count(execution, source, size)
         plan = Plan(source, choices, layout, placement, ("auroc",), (), execution.ranking_budget, workers)
         outcome, inputs = count(plan, size, progress)
