@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from evalcli.cli import allocator, failure, streams
+from evalcli.cli import allocator, exits, failure, streams
 from evalcli.cli.help import LightCommand, light_help_option, show_help
 from evalcli.errors import EvalError, ExitCode, LimitError, UsageError
 from evalcli.launch import is_told_by_another
@@ -112,8 +112,7 @@ def run(argv: Sequence[str]) -> ExitCode:
         return ExitCode.NO_VERDICT if is_told_by_another(os.environ) else failure.tell(e, as_json=as_json)
     except KeyboardInterrupt as e:
         if failure.is_lack_of_threads(e):
-            fix = "raise its limit, or set OPENBLAS_NUM_THREADS=1"
-            return failure.tell(LimitError("not enough memory to start numpy", fix=fix), as_json=as_json)
+            return failure.tell_no_room(as_json=as_json)
         return failure.tell_interrupted(e)
     except failure.Terminated:
         streams.say("evalcli: terminated, no verdict")
@@ -135,6 +134,9 @@ def main() -> NoReturn:
 
     try:
         allocator.keep_what_is_freed()
+        if not _is_watched():
+            as_json = failure.wants_json(sys.argv[1:])
+            exits.end_with(ExitCode.NO_VERDICT, lambda: failure.tell_no_room(as_json=as_json))
         gc.set_threshold(100_000)  # imports leave only survivors: looking through them costs 10 of 200 ms
         streams.prepare()
         signal.signal(signal.SIGTERM, _terminate)
@@ -149,11 +151,16 @@ def main() -> NoReturn:
     _leave(int(code))
 
 
+def _is_watched() -> bool:
+    """Whether someone looks on, who has something to do in the end."""
+    return sys.getprofile() is not None or sys.gettrace() is not None or bool(sys.flags.inspect)
+
+
 def _leave(code: int) -> NoReturn:
     """Exit without taking everything apart first, which takes a tenth of a small report, unless someone looks on."""
     import atexit
 
-    if sys.getprofile() is None and sys.gettrace() is None and not sys.flags.inspect:
+    if not _is_watched():
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):  # closed, or never there

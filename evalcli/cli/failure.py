@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from evalcli.cli import streams
-from evalcli.errors import EvalError, ExitCode, several
+from evalcli.errors import EvalError, ExitCode, LimitError, several
 from evalcli.renderers.escape import visible
 
 if TYPE_CHECKING:
@@ -63,6 +63,12 @@ def is_lack_of_threads(error: BaseException) -> bool:
     import resource
 
     return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
+def tell_no_room(*, as_json: bool) -> ExitCode:
+    """Say that numpy could not be loaded."""
+    fix = "raise its limit, or set OPENBLAS_NUM_THREADS=1"
+    return tell(LimitError("not enough memory to start numpy", fix=fix), as_json=as_json)
 
 
 def tell(error: EvalError, *, as_json: bool) -> ExitCode:

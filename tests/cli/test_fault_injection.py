@@ -271,6 +271,24 @@ def test_X17_threads_that_numpy_has_no_memory_for_are_no_interrupt(monkeypatch, 
     assert (cli.run([]), says[1] in capsys.readouterr().err) == (says[0], True)
 
 
+LIBRARY = """
+import ctypes, resource, sys
+from unittest.mock import patch
+from evalcli import cli
+
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), resource.RLIM_INFINITY))
+with patch.object(cli, "run", lambda _: ctypes.CDLL(None).exit(1)):
+    cli.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+@pytest.mark.parametrize(("limit", "code", "says"), [(1 << 40, 2, "not enough memory to start numpy"), (-1, 1, "")])
+def test_X17_a_library_that_ends_the_process_for_want_of_memory_fails_no_gate(limit, code, says):
+    done = subprocess.run([sys.executable, "-c", LIBRARY, str(limit)], capture_output=True, text=True, check=False)
+    assert (done.returncode, says in done.stderr, bool(done.stderr)) == (code, True, bool(says))
+
+
 def test_X17_memory_that_does_not_suffice_is_a_limit(spawn: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "p.npy", np.zeros((4_000_000, 10), np.float32))
     np.save(tmp_path / "t.npy", np.zeros(4_000_000, np.int64))
