@@ -19,7 +19,8 @@ from evalcli.sources.memory import (
     names_of,
     why_unreadable,
 )
-from evalcli.sources.naming import choose, class_names
+from evalcli.sources.naming import choose
+from evalcli.sources.usual_names import class_names
 
 if TYPE_CHECKING:
     from evalcli.sources.array_source import ArraySource

@@ -169,7 +169,7 @@ def _tensor_reading(
         return _one_side(path, next(iter(arrays.values()), None))
     roles = {}
     with suppress(EvalError):  # a report says why not
-        chosen = choose(tuple(arrays), selection, path, both=True, kind="key")
+        chosen = choose(tuple(arrays), selection, path, both=True, kind="key", arrays=True)
         roles = dict.fromkeys(chosen.pred, "predictions")
         roles |= {str(chosen.target): "target"} | ({chosen.weight: "weight"} if chosen.weight else {})
     said = one_sided(path, arrays, selection) or reading_of(path, lambda: open_arrays(path, None, selection), choices)

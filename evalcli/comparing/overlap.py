@@ -16,8 +16,8 @@ from evalcli.comparing.data import Overlap, SharedRow
 from evalcli.errors import InputError, UsageError
 from evalcli.report import Finding, InputRecord
 from evalcli.sources import TENSOR_FORMATS, input_format, table_options
-from evalcli.sources.naming import ID_NAMES
 from evalcli.sources.table_listing import as_text
+from evalcli.sources.usual_names import ID_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,19 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evalcli.errors import InputError
+from evalcli.sources import named_scores
 from evalcli.sources.csvtext import COLUMN_LIMIT, LINE_LIMIT, lines
+from evalcli.sources.named_scores import (
+    ANSWER,
+    BESIDE,
+    FIRST,
+    NAMED,
+    OBJECT,
+    PAIRS,
+    NamedScores,
+    are_beside,
+    named_kind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,25 +57,34 @@ def cell_sql(column: str, kind: str) -> str:
     return f"CASE WHEN {column} IS NULL THEN NULL {typed} ELSE error('kind') END"
 
 
+NAMELESS = "values"
+"""What the column of values is called that lie in no object."""
+
+
 class Keys(NamedTuple):
     """Keys in order of appearance and their ``kinds``; of those of several kinds, where the second one begins."""
 
     kinds: dict[str, str]
     mixed: dict[str, str]
+    nameless: bool
+    """Whether the lines are arrays, which are the values of a column without a name."""
 
 
-def read_columns(file: TextFile) -> Keys:
-    """What the first 4 MiB show of the keys.
+def read_columns(file: TextFile, named: NamedScores) -> Keys:
+    """What the first 4 MiB show of the keys; ``named`` learns of scores that carry the names of their classes.
 
     Raises:
-        InputError: a line is not one JSON object.
+        InputError: a line is neither one JSON object nor, as all of them, the scores of a row.
 
     """
     kinds: dict[str, str] = {}
     mixed: dict[str, str] = {}
     size = 0
+    nameless = None
     for number, line in enumerate(lines(file), start=1):
-        for name, value in _object(line, number, file.path).items():
+        found, nameless = _row(line, file.number(number), file.path, nameless)
+        named.meet(found, f"line {file.number(number)} of {file.path}")
+        for name, value in found.items():
             before, said = kinds.get(name, ""), kind_of(value)
             kinds[name] = join_kinds(before, said)
             if kinds[name] == MIXED:
@@ -75,20 +96,21 @@ def read_columns(file: TextFile) -> Keys:
         raise InputError("the file holds no keys, at most blank lines and empty objects", path=file.path)
     if len(kinds) > COLUMN_LIMIT:
         raise InputError(f"more than {COLUMN_LIMIT} keys", fix="keep only those needed", path=file.path)
-    return Keys({name: "list" if kind == "empty" else kind or "text" for name, kind in kinds.items()}, mixed)
+    known = {name: "list" if kind == "empty" else kind or "text" for name, kind in kinds.items()}
+    return Keys(known, mixed, bool(nameless))
 
 
-def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:
-    """Count the objects the slow way.
+def check_lines(file: TextFile, kinds: Mapping[str, str], named: NamedScores, *, nameless: bool) -> int:
+    """Count the rows the slow way.
 
     Raises:
-        InputError: the first line that is broken, or has a value of another kind than the column.
+        InputError: the first line that is broken, or has a value of another kind than the column, or of other classes.
 
     """
     rows = 0
     for place, line in enumerate(lines(file), start=1):
         number = file.number(place)
-        found = _object(line, number, file.path)
+        found, _ = _row(line, number, file.path, nameless)
         for name, value in found.items():
             kind, said = kinds.get(name, ""), kind_of(value)
             if said and kind not in ("", "other") and join_kinds(kind, said) != kind:
@@ -97,13 +119,21 @@ def check_lines(file: TextFile, kinds: Mapping[str, str]) -> int:
                     fix="write one kind of value under one key",
                     path=file.path,
                 )
+            odd = named.fault(name, value) if kind in NAMED and said else None
+            if odd is not None:
+                raise InputError(
+                    f"line {number}: {name!r} holds {named_scores.ODD}{odd}", fix=named_scores.FIX, path=file.path
+                )
+        if named.beside and not are_beside(found.get(BESIDE[0]), found.get(BESIDE[1]), named.met[BESIDE[1]].names):
+            what = f"line {number}: 'labels' are not the classes of 'scores', the highest first, as above"
+            raise InputError(what, fix=named_scores.FIX, path=file.path)
         rows += bool(line.strip())
     return rows
 
 
 def kind_of(value: Any) -> str:
     """``text``, ``integer``, ``float``, ``boolean``, ``list`` (of numbers or of truth values), ``texts``, ``array``,
-    ``object``.
+    ``object``, or a kind of scores that carry names.
 
     For null it is "", and ``empty`` for a list of nothing, which goes with either kind of list.
     """
@@ -115,35 +145,56 @@ def kind_of(value: Any) -> str:
         kinds = {type(each) for each in value} - {type(None)}
         if kinds <= {int, float} or kinds == {bool}:
             return "list"
-        return "texts" if {type(each) for each in value} == {str} else "array"
+        return "texts" if kinds == {str} and None not in value else named_kind(value) or "array"
+    if isinstance(value, dict):
+        return named_kind(value) or "object"
     return KINDS.get(type(value), "object")
+
+
+_WIDER = {PAIRS: (FIRST,), "array": (PAIRS, FIRST), "object": (OBJECT, ANSWER)}
+"""What holds both of two kinds of lists, or of objects."""
 
 
 def join_kinds(first: str, second: str) -> str:
     """The kind of a column that holds both."""
     if not first or not second or first == second:
         return first or second
-    if "empty" in (first, second) and {first, second} & {"list", "texts", "array"}:
+    both = {first, second}
+    if "empty" in both and both & {"list", "texts", "array"}:
         return first if second == "empty" else second
+    for wide, narrow in _WIDER.items():
+        if both <= {wide, *narrow}:
+            return wide
     return "float" if {first, second} == {"integer", "float"} else MIXED
 
 
-def _object(line: bytes, number: int, path: str) -> dict[str, Any]:
+def _row(line: bytes, number: int, path: str, nameless: bool | None) -> tuple[dict[str, Any], bool | None]:
+    """The values of a line by their keys, and whether lines are ``nameless``: ``None`` as long as all are blank."""
     text = line.strip(b"\r\n \t")
     if not text:
-        return {}
+        return {}, nameless
     if len(line) > LINE_LIMIT:
         raise InputError(f"line {number}: longer than 1 MiB", fix="one object a line", path=path)
-    if text[:1] == b"[":
+    if text[:1] == b"[" and (nameless is False or not text.endswith(b"]")):
+        raise _array(number, path)
+    found = decoded(text, f"line {number}", path)
+    if isinstance(found, list):
+        if kind_of(found) not in ("list", PAIRS, FIRST):
+            raise _array(number, path)
+        return {NAMELESS: found}, True
+    if not isinstance(found, dict) or nameless:
+        other = ", those above are arrays" if nameless else ""
         raise InputError(
-            f"line {number}: a JSON array, not one object",
-            fix="convert it with: jq -c '.[]', or call it .json",
+            f"line {number}: not a JSON {'array' if nameless else 'object'}{other}",
+            fix='write {"target": …, "pred": …}',
             path=path,
         )
-    found = decoded(text, f"line {number}", path)
-    if not isinstance(found, dict):
-        raise InputError(f"line {number}: not a JSON object", fix='write {"target": …, "pred": …}', path=path)
-    return found
+    return found, False
+
+
+def _array(number: int, path: str) -> InputError:
+    fix = "convert it with: jq -c '.[]', or call it .json"
+    return InputError(f"line {number}: a JSON array, not one object", fix=fix, path=path)
 
 
 DOCUMENT = "the document"

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError, LimitError
 from evalcli.sources.csvtext import COLUMN_LIMIT
-from evalcli.sources.jsonlines import DOCUMENT, MIXED, UNREADABLE, decoded, join_kinds, kind_of
+from evalcli.sources.jsonlines import DOCUMENT, MIXED, NAMELESS, UNREADABLE, decoded, join_kinds, kind_of
+from evalcli.sources.named_scores import ANSWERS, BESIDE, NAMED, NamedScores, cells_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LIMIT = 128 << 20
 """Bytes of a document: some 8 times as many in memory, as Python has them."""
-NAMELESS = "values"
-"""What the column of a list of values is called."""
+UNLIKE = "unlike"
 _AS_LINES = "write JSON lines, one object a row: jq -c '.[]' makes them of a list of objects"
 
 
@@ -44,9 +44,12 @@ def read_json(path: str) -> Any:
         raise InputError("the document holds no rows and no keys", fix=_AS_LINES)
     import pyarrow as pa
 
-    held = {name: _array(cells, name) for name, cells in columns.items()}
-    fields = [pa.field(name, array.type, metadata={"holds": kind}) for name, (array, kind) in held.items()]
-    return pa.Table.from_arrays([array for array, _ in held.values()], schema=pa.schema(fields))
+    named = _named(columns)
+    held = [column for name, cells in columns.items() for column in _spread(name, cells, named)]
+    if len(held) > COLUMN_LIMIT:
+        raise LimitError(f"more than {COLUMN_LIMIT} columns", fix="keep only those needed")
+    fields = [pa.field(name, array.type, metadata={"holds": kind}) for name, array, kind in held]
+    return pa.Table.from_arrays([array for _, array, _ in held], schema=pa.schema(fields))
 
 
 def _columns(found: Any) -> dict[str, list[Any]]:
@@ -95,10 +98,43 @@ def _of_lists(names: Sequence[Any], rows: Sequence[list[Any]]) -> dict[str, list
     return {name: [row[i] for row in rows] for i, name in enumerate(names)}
 
 
-def _array(cells: list[Any], name: str) -> tuple[Any, str]:
-    """A column and the kind of its values; of those that no evaluation can read, so many objects."""
+def _named(columns: dict[str, list[Any]]) -> NamedScores:
+    """What the rows show of scores that carry the names of their classes; lists of these beside them become objects."""
+    named = NamedScores()
+    nested = {name: cells for name, cells in columns.items() if any(isinstance(cell, (dict, list)) for cell in cells)}
+    for number, row in enumerate(zip(*nested.values(), strict=True), 1):
+        named.meet(dict(zip(nested, row, strict=True)), f"row {number}")
+    if named.beside:
+        labels, scores = (columns.pop(name) for name in BESIDE)
+        pairs = zip(labels, scores, strict=True)
+        columns[BESIDE[1]] = [None if one is None else dict(zip(one, other, strict=True)) for one, other in pairs]
+    return named
+
+
+def _spread(name: str, cells: list[Any], named: NamedScores) -> list[tuple[str, Any, str]]:
+    """The columns that are made of one, each with its name and kind: several of scores that carry names."""
     import pyarrow as pa
 
+    kind = _kind(cells, name)
+    if kind in ANSWERS:
+        pairs = [cell[0] if isinstance(cell, list) else cell or {} for cell in cells]
+        labels = [None if pair.get("label") is None else str(pair["label"]) for pair in pairs]
+        scores = pa.array([pair.get("score") for pair in pairs], pa.float64())
+        return [(name, pa.array(labels, pa.string()), "text"), (f"{name}.score", scores, "float")]
+    if kind not in NAMED:
+        return [(name, _array(cells, kind), kind)]
+    if name in named.odd:
+        return [(name, _array(cells, UNLIKE), named.odd[name])]
+    names = named.met[name].names
+    rows = [[None] * len(names) if cell is None else cells_of(cell, names) for cell in cells]
+    return [
+        (f"{name}.{each}", pa.array(column, pa.float64()), "float")
+        for each, column in zip(names, zip(*rows, strict=True), strict=True)
+    ]
+
+
+def _kind(cells: list[Any], name: str) -> str:
+    """The kind of all values of a column."""
     kind = ""
     for number, cell in enumerate(cells, 1):
         joined = join_kinds(kind, kind_of(cell))
@@ -108,8 +144,15 @@ def _array(cells: list[Any], name: str) -> tuple[Any, str]:
                 fix="write one kind of value under one key",
             )
         kind = joined
-    if kind in UNREADABLE:
-        return pa.array([{kind: 0}] * len(cells)), kind
+    return kind
+
+
+def _array(cells: list[Any], kind: str) -> Any:
+    """A column of values of a kind; of those that no evaluation can read, so many objects."""
+    import pyarrow as pa
+
+    if kind in UNREADABLE or kind == UNLIKE:
+        return pa.array([{kind: 0}] * len(cells))
     types = {
         "integer": pa.int64(),
         "float": pa.float64(),
@@ -119,8 +162,8 @@ def _array(cells: list[Any], name: str) -> tuple[Any, str]:
         "texts": pa.list_(pa.string()),
     }
     if kind == "list" and any(cell and isinstance(cell[0], bool) for cell in cells):
-        return pa.array(cells, pa.list_(pa.bool_())), kind
+        return pa.array(cells, pa.list_(pa.bool_()))
     try:
-        return pa.array(cells, types.get(kind, pa.string())), kind
+        return pa.array(cells, types.get(kind, pa.string()))
     except (OverflowError, pa.ArrowInvalid):  # whole numbers beyond 64 bits, as digits
-        return pa.array([None if cell is None else str(cell) for cell in cells]), kind
+        return pa.array([None if cell is None else str(cell) for cell in cells])

@@ -12,23 +12,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError, UsageError
-from evalcli.sources.naming import (
-    FLAGS,
-    ID_NAMES,
-    LABEL_NAMES,
-    PREFIXES,
-    SCORE_NAMES,
-    TARGET_NAMES,
-    USUAL_NAMES,
-    near_name,
-)
+from evalcli.sources.naming import FLAGS, near_name
+from evalcli.sources.usual_names import ID_NAMES, LABEL_NAMES, PREFIXES, SCORE_NAMES, TARGET_NAMES, USUAL_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from evalcli.sources.base import Selection
 
-TARGET_PREFIXES = ("y_", "y_true_", "true_", "truth_", "target_", "targets_", "label_", "labels_", "gold_", "actual_")
+TARGET_PREFIXES = (
+    *("y_", "y_true_", "true_", "truth_", "target_", "targets_", "label_", "labels_", "gold_", "actual_"),
+    *(f"{name}." for name in TARGET_NAMES),
+)
 SAID_PREFIXES = (
     *PREFIXES,
     *("pred_", "preds_", "prediction_", "predicted_", "y_pred_", "y_hat_", "yhat_"),

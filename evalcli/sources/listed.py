@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import UsageError
 from evalcli.sources.base import EVERY
-from evalcli.sources.naming import ID_NAMES, SHOWN_NAMES, near_name
+from evalcli.sources.naming import SHOWN_NAMES, near_name
+from evalcli.sources.usual_names import ID_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

@@ -14,28 +14,22 @@ from typing import TYPE_CHECKING, NamedTuple
 from evalcli.errors import InputError, UsageError
 from evalcli.shell import word
 from evalcli.sources.labels import is_number
+from evalcli.sources.usual_names import (
+    ID_NAMES,
+    LABEL_NAMES,
+    NESTED,
+    PREFIXES,
+    SCORE_NAMES,
+    TARGET_NAMES,
+    class_names,
+    shared_prefix,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from evalcli.sources.base import Selection
 
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
-
-
-SCORE_NAMES = _words(
-    "score scores y_score prob probs proba probability probabilities y_prob y_proba pred_proba logit logits"
-)
-LABEL_NAMES = _words("pred preds prediction predictions predicted predicted_label pred_label y_pred y_hat yhat")
-TARGET_NAMES = _words(
-    "target targets label labels y y_true true truth ground_truth groundtruth gold gold_label true_label actual "
-    "actuals class label_ids references y_test"
-)
-USUAL_NAMES = frozenset((*SCORE_NAMES, *LABEL_NAMES, *TARGET_NAMES))
-ID_NAMES = _words("id ids uid uuid key sample_id example_id image_id row_id guid index idx")
-PREFIXES = _words("p_ prob_ probs_ proba_ probability_ score_ logit_ logits_")
 
 FLAGS = {"prediction": "--pred", "target": "--target", "weight": "--weight", "id": "--id"}
 SHOWN_NAMES = 12
@@ -54,44 +48,27 @@ class Chosen(NamedTuple):
     """The class names that score columns carry: ``p_cat`` gives ``cat``."""
 
 
-def class_names(names: tuple[str, ...], *, whole: bool = False) -> tuple[str, ...] | None:
-    """The classes that columns of scores are named after; ``whole``: but for a usual prefix, by all of their names.
-
-    ``None``, where they are only counted.
-
-    >>> class_names(("p_cat", "p_dog")), class_names(("cat", "car"), whole=True), class_names(("0", "1"), whole=True)
-    (('cat', 'dog'), ('cat', 'car'), None)
-    """
-    count = range(len(names))
-    if whole and names in {tuple(map(str, count)), tuple(f"column_{i}" for i in count)}:
-        return None
-    prefix = _shared_prefix(names, known=whole)
-    return tuple(name[len(prefix) :] for name in names)
-
-
-def is_score_name(name: str) -> bool:
-    """Whether the name itself says that the values are scores, not labels.
-
-    >>> is_score_name("Logits"), is_score_name("y_pred")
-    (True, False)
-    """
-    return name.lower() in SCORE_NAMES
-
-
 def choose(
-    names: Sequence[str], selection: Selection, path: str, *, both: bool, kind: str = "column", text: bool = True
+    names: Sequence[str],
+    selection: Selection,
+    path: str,
+    *,
+    both: bool,
+    kind: str = "column",
+    text: bool = True,
+    arrays: bool = False,
 ) -> Chosen:
     """Find predictions among ``names`` and, with ``both``, the target as well.
 
     ``kind`` is the word for one of them in messages: ``column``, ``key`` or ``field``. Columns of ``text`` have a line
-    of names above them, which may be missing.
+    of names above them, which may be missing. The names of ``arrays`` have dots between keys and places in lists.
 
     Raises:
         UsageError: the selection names something that is not there, or not once.
         InputError: nothing was selected and no name, or more than one, is a usual one.
 
     """
-    stock = _Stock(tuple(names), path, kind, kind == "column" and text)
+    stock = _Stock(tuple(names), path, kind, kind == "column" and text, arrays)
     weight = stock.optional(selection.weight, "weight", required=both)
     key = stock.optional(selection.id, "id", required=False)
     target = stock.named(selection.target, "target") if both and selection.target is not None else None
@@ -188,6 +165,7 @@ class _Stock:
     path: str
     kind: str
     is_text: bool = False
+    are_arrays: bool = False
 
     def is_whole(self) -> bool:
         """Whether there are usual names for both sides."""
@@ -232,9 +210,16 @@ class _Stock:
         groups = [group for prefix in PREFIXES if len(group := self._group(prefix, taken)) > 1]
         grouped = {name for group in groups for name in group}
         singles = [name for name in self._usual(LABEL_NAMES + SCORE_NAMES, taken) if name not in grouped]
-        found = [*((f"{_shared_prefix(group)}*", group) for group in groups), *((name, (name,)) for name in singles)]
+        found = [*((f"{shared_prefix(group)}*", group) for group in groups), *((name, (name,)) for name in singles)]
         if len(found) > 1:
             raise self._ambiguous("prediction", [name for name, _ in found])
+        if alone and found and found[0][0] == "score" and "label" in self.names and "label" not in taken:
+            raise InputError(
+                "'label' and 'score' could be an answer and how sure the model was of it, or the truth and the score "
+                "of the positive class",
+                fix="a pipeline's answers are --pred label; choose between --pred label and --pred score",
+                path=self.path,
+            )
         if found:
             name, group = found[0]
             return group, name.endswith("*") and len(group) > 1
@@ -281,6 +266,8 @@ class _Stock:
         return exact or tuple(name for name in free if name.lower() in usual)
 
     def _group(self, prefix: str, taken: set[str]) -> tuple[str, ...]:
+        if self.are_arrays and prefix in NESTED:
+            return ()
         return tuple(name for name in self.names if name.startswith(prefix) and name != prefix and name not in taken)
 
     def _only(self, taken: set[str], role: str, *, alone: bool) -> str:
@@ -370,22 +357,6 @@ def _looks_like_data(names: Sequence[str]) -> bool:
     if any(name.strip().lower() in known for name in names):
         return False
     return len(set(names)) < len(names) or any(is_number(name) for name in names) or len(names) <= 2
-
-
-def _shared_prefix(group: Sequence[str], *, known: bool = False) -> str:
-    """The prefix of a group: a known one, else (unless it must be ``known``) what all share up to the last ``_``."""
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in group):
-            return prefix
-    if known:
-        return ""
-    shortest = min(group, key=len)
-    shared = next((shortest[:end] for end in range(len(shortest), 0, -1) if _all_begin(group, shortest[:end])), "")
-    return shared[: shared.rfind("_") + 1] or shared
-
-
-def _all_begin(group: Sequence[str], prefix: str) -> bool:
-    return all(name.startswith(prefix) and len(name) > len(prefix) for name in group)
 
 
 def _list(names: Sequence[str]) -> str:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from evalcli.errors import EvalError, InputError, UsageError
 from evalcli.sources.array_source import ArraySource, PassFile
-from evalcli.sources.naming import USUAL_NAMES, check_order, choose, choose_target
+from evalcli.sources.naming import check_order, choose, choose_target
 from evalcli.sources.rawfile import plain
 from evalcli.sources.tensors import open_tensors
+from evalcli.sources.usual_names import USUAL_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +52,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
                     f"{preds} holds one array{f' ({plain(name)!r})' if name else ''}, so the targets are missing",
                     fix="name the file that holds them last: … TARGETS",
                 )
-            chosen = choose(tuple(first.arrays), selection, preds, both=True, kind="key")
+            chosen = choose(tuple(first.arrays), selection, preds, both=True, kind="key", arrays=True)
         weight = first.arrays[chosen.weight] if chosen.weight else None
         source = ArraySource(_one(first, chosen.pred), first.arrays[str(chosen.target)], weight, [first_pass])
         source.beside = beside(selection, [chosen], preds=first.arrays)
@@ -77,7 +78,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
 def pick_preds(file: TensorFile, selection: Selection) -> tuple[StoredArray, StoredArray | None, Chosen]:
     """The predictions of a file that holds no target, the weights if they lie beside them, and their names."""
     with _explained(file, selection):
-        chosen = choose(tuple(file.arrays), selection, file.path, both=False, kind="key")
+        chosen = choose(tuple(file.arrays), selection, file.path, both=False, kind="key", arrays=True)
     return _one(file, chosen.pred), file.arrays[chosen.weight] if chosen.weight else None, chosen
 
 

@@ -16,8 +16,8 @@ from evalcli.sources.base import EVERY, Scanned, Slicer
 from evalcli.sources.bounds import Part, parts_of
 from evalcli.sources.distinct import FEWEST_VALUES, MOST_VALUES, ColumnSize
 from evalcli.sources.labels import is_number
-from evalcli.sources.naming import ID_NAMES
 from evalcli.sources.slicing import MANY_NUMBERS, joined_slicers
+from evalcli.sources.usual_names import ID_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

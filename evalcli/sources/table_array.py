@@ -12,12 +12,12 @@ from evalcli.sources.arrays import StoredArray
 from evalcli.sources.base import NO_CLUSTER
 from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.labels import class_order
-from evalcli.sources.naming import is_score_name
 from evalcli.sources.table_join import Joined
 from evalcli.sources.table_rows import RowStream, filled, whole
 from evalcli.sources.table_scores import common_width, score_reads
 from evalcli.sources.table_sides import Sides
 from evalcli.sources.table_slices import column_slices, read_slicers
+from evalcli.sources.usual_names import is_score_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from evalcli.errors import InputError, UsageError
 from evalcli.sources.duck import literal
 from evalcli.sources.labels import NUMBER
-from evalcli.sources.naming import is_score_name
 from evalcli.sources.spelling import spelled_in_sql
+from evalcli.sources.usual_names import is_score_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EmptyError, EvalError, InputError, UsageError
-from evalcli.sources.naming import ID_NAMES, SHOWN_NAMES, near_name
+from evalcli.sources.naming import SHOWN_NAMES, near_name
 from evalcli.sources.table_where import TYPED_FORMATS, explain, numbers, parse_condition, spelled
+from evalcli.sources.usual_names import ID_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

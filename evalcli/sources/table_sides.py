@@ -12,9 +12,10 @@ from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
 from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.csvtext import label_fault
-from evalcli.sources.naming import USUAL_NAMES, Chosen, check_order, choose, choose_target, first_line
+from evalcli.sources.naming import Chosen, check_order, choose, choose_target, first_line
 from evalcli.sources.table_join import PRED_ROW, SHOWN, TARGET_ROW, Joined
 from evalcli.sources.table_slices import SliceColumn, slice_columns
+from evalcli.sources.usual_names import USUAL_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from evalcli.errors import InputError
 from evalcli.sources.duck import literal, pattern, quoted
 from evalcli.sources.jsonlines import UNREADABLE
-from evalcli.sources.moments import SQL_TYPES, sql_text
+from evalcli.sources.moments import SQL_TYPES
+from evalcli.sources.named_scores import FIX, ODD
+from evalcli.sources.nested import Nested
 from evalcli.sources.parquetpages import Chunk, check_pages
 from evalcli.sources.rawfile import plain
+from evalcli.sources.sqlkinds import sql_kind
 from evalcli.sources.table_portions import NUMBER
 from evalcli.sources.tableformat import Format, Piece, listed
 from evalcli.sources.tabletext import Csv, Jsonl
@@ -18,29 +21,11 @@ from evalcli.sources.tabletext import Csv, Jsonl
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-PARQUET_KINDS = {
-    "VARCHAR": "text",
-    "ENUM": "text",
-    "UUID": "text",
-    **dict.fromkeys(SQL_TYPES, "text"),
-    "BOOLEAN": "boolean",
-    "FLOAT": "float",
-    "DOUBLE": "float",
-    "DECIMAL": "float",
-    **dict.fromkeys(
-        ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
-        "integer",
-    ),
-}
-"""DuckDB's type without its parameters → kind."""
-LONGEST = 18
-"""So many digits of a decimal number fit into 64 bits."""
-_NUMBERS = ("float", "integer")
 _FILE = "__evalcli_file"
 _PLAIN = "hive_partitioning=false, union_by_name=false"
 
 
-class Parquet(Format):
+class Parquet(Nested):
     """Parquet, with the types that are stored."""
 
     def open(self) -> None:
@@ -68,7 +53,11 @@ class Parquet(Format):
                 raise InputError(f"its columns differ from those of {self.pieces[0].path}", path=piece.path)
             elif schema != known:
                 mixed = dict(self._mixed(names, piece)) | mixed
+        nested = self._nested(first, described)
         for name, (internal, stored, *_) in zip(first, described, strict=True):
+            if name in nested and name not in mixed:
+                self._add_parts(nested[name])
+                continue
             kind, cell = sql_kind(stored, quoted(internal))
             if name in mixed:
                 what = f"values of several kinds: {mixed[name]}"
@@ -172,7 +161,7 @@ class Parquet(Format):
         ]
 
 
-class Frame(Format):
+class Frame(Nested):
     """What is read at once into memory; of Arrow files a batch after the other."""
 
     def open(self) -> None:
@@ -188,7 +177,12 @@ class Frame(Format):
         whole = joined(tables, [f"c{i}" for i in range(len(names))])
         self.engine.connection.register(f"{self.view}_frame", whole)
         self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS SELECT * FROM {self.view}_frame")
-        for i, row in enumerate(self.engine.connection.execute(f"DESCRIBE {self.view}").fetchall()):
+        described = self.engine.connection.execute(f"DESCRIBE {self.view}").fetchall()
+        nested = self._nested(names, described)
+        for i, row in enumerate(described):
+            if names[i] in nested:
+                self._add_parts(nested[names[i]])
+                continue
             kind, cell = sql_kind(row[1], f"c{i}")
             place = next((table.schema.metadata[str(i).encode()] for table in tables if _has(table, i)), None)
             if place is not None:
@@ -196,7 +190,7 @@ class Frame(Format):
                 self.unreadable[names[i]] = what, "open it in a spreadsheet program and save it, or write values"
                 kind, cell = "other", ""
             elif kind == "other":
-                self.unreadable[names[i]] = UNREADABLE.get(_said(tables[0], i)) or _unreadable(row[1])
+                self.unreadable[names[i]] = _told(tables, i) or _unreadable(row[1])
                 cell = ""
             self._add(names[i], kind, cell)
             self._keep_moment(names[i], row[1])
@@ -219,9 +213,11 @@ def _unreadable(stored: str) -> tuple[str, str]:
     return f"values of type {plain(stored)}", "store one text, number or flat list of scores"
 
 
-def _said(table: Any, column: int) -> str:
-    """What the reader says of a column of values that nothing can be made of."""
-    return str((table.schema.field(column).metadata or {}).get(b"holds", b"").decode())
+def _told(tables: Sequence[Any], column: int) -> tuple[str, str] | None:
+    """What the readers say of a column of values that nothing can be made of, and what to do."""
+    holds = [(table.schema.field(column).metadata or {}).get(b"holds", b"").decode() for table in tables]
+    odd = next((each for each in holds if each.startswith(ODD)), None)
+    return UNREADABLE.get(holds[0]) if odd is None else (odd, FIX)
 
 
 def _has(table: Any, column: int) -> bool:
@@ -231,26 +227,6 @@ def _has(table: Any, column: int) -> bool:
 
 FORMATS: dict[str, type[Format]] = {"csv": Csv, "tsv": Csv, "jsonl": Jsonl, "parquet": Parquet}
 """Format → reader; all others are frames."""
-
-
-def sql_kind(kind: str, cell: str) -> tuple[str, str]:
-    """The kind of a column of this SQL type, and the SQL of its cell."""
-    if kind.endswith("]"):
-        inner, _, rest = kind.partition("[")
-        of = PARQUET_KINDS.get(inner.partition("(")[0]) if rest.count("[") == 0 else None
-        if of in _NUMBERS or of == "boolean":
-            return "list", cell
-        return ("texts", f"CAST({cell} AS VARCHAR[])") if of == "text" else ("other", cell)
-    base = kind.partition("(")[0]
-    found = PARQUET_KINDS.get(base, "other")
-    if base in SQL_TYPES:
-        return found, sql_text(base, cell)
-    if base == "DECIMAL" and kind.endswith(",0)"):  # whole numbers of some databases, ids among them
-        return "integer", f"CAST({cell} AS {'BIGINT' if int(kind[8:-3]) <= LONGEST else 'HUGEINT'})"
-    return found, f"CAST({cell} AS DOUBLE)" if base == "DECIMAL" else f"CAST({cell} AS VARCHAR)" if base in (
-        "ENUM",
-        "UUID",
-    ) else cell
 
 
 def _top_level(schema: Sequence[tuple[Any, ...]]) -> list[str]:

@@ -16,6 +16,7 @@ from evalcli.errors import EvalError, InputError, LimitError, UsageError
 from evalcli.sources.bytestream import TextFile
 from evalcli.sources.csvtext import choose_delimiter
 from evalcli.sources.duck import MendedError, Result, Runner, connect
+from evalcli.sources.named_scores import FIX, ODD
 from evalcli.sources.rawfile import plain
 from evalcli.sources.sniff import TEXT_FORMATS, compression, file_format, read_head
 from evalcli.sources.table import Table
@@ -134,6 +135,8 @@ class Tables:
         if self.condition is not None:  # the file is whole: what the user asked of it went wrong
             fix = "TRY_CAST(x AS DOUBLE) gives NULL where a text is no number"
             return UsageError(f"--where {self.condition!r}: {text}", fix=fix, path=path)
+        if ODD in text:
+            return InputError(text, fix=FIX, path=path)
         return InputError(f"cannot be read: {text}", fix="write it again", path=path)
 
     def close(self) -> None:

@@ -11,6 +11,18 @@ from evalcli.sources import csvtext, jsonlines
 from evalcli.sources.base import Note
 from evalcli.sources.bytestream import TextFile, stamp
 from evalcli.sources.duck import literal, quoted
+from evalcli.sources.jsonlines import MIXED, UNREADABLE, cell_sql, join_kinds
+from evalcli.sources.named_scores import (
+    ANSWERS,
+    BESIDE,
+    FIX,
+    NAMED,
+    NamedScores,
+    answer_sql,
+    columns_of,
+    entries_sql,
+    scores_sql,
+)
 from evalcli.sources.sniff import EMPTY, compression
 from evalcli.sources.tableformat import Format, Piece, listed
 
@@ -168,43 +180,79 @@ class Jsonl(Format):
 
     def open(self) -> None:
         """Sample the keys and create the view."""
-        kinds: dict[str, str] = {}
+        self.kinds: dict[str, str] = {}
+        self.named = NamedScores()
         texts = [text for text in self._all_texts() if stamp(text.path).size]
         if not texts:
             raise InputError(EMPTY, path=self.pieces[0].path)
-        for text in texts:
-            found = jsonlines.read_columns(text)
-            for name, kind in found.kinds.items():
-                before = kinds.get(name, "")
-                kinds[name] = jsonlines.join_kinds(before, kind)
-                if kinds[name] == jsonlines.MIXED:
-                    where = found.mixed.get(name) or f"{kind} in {text.path}, earlier {before}"
-                    told = f"values of several kinds: {where}", "write one kind of value under one key"
-                    self.unreadable.setdefault(name, told)
+        nameless = {self._learn(text) for text in texts}
+        if len(nameless) > 1:
+            raise InputError("some of these files have an object in each line, others an array", path=texts[0].path)
+        (self.nameless,) = nameless
         for piece in self.pieces:
             assert piece.text is not None
             with open(piece.path, "rb") as file:  # noqa: PTH123 - text all the way
                 marked = piece.text.packed is None and file.read(3) == b"\xef\xbb\xbf"
             if marked or piece.text.encoding != "utf-8":
                 self._copy(piece)
-        seen: set[str] = set()
-        columns = []
-        for name, kind in kinds.items():
-            if name.lower() in seen:
+        lowered: set[str] = set()
+        names = []
+        for name, kind in self.kinds.items():
+            if name.lower() in lowered:
                 self.twice.add(name)
-            elif kind in jsonlines.SQL and name:
-                columns.append(f"{literal(name)}: 'JSON'")
-            seen.add(name.lower())
-            readable = kind in jsonlines.SQL and name != ""  # the engine takes no name of no length
-            self.columns[name] = "other" if kind not in jsonlines.SQL or not name else kind
-            if kind in jsonlines.UNREADABLE:
-                self.unreadable[name] = jsonlines.UNREADABLE[kind]
-            self.cells[name] = jsonlines.cell_sql(quoted(name), kind) if readable else ""
+            elif kind not in ("other", MIXED, *UNREADABLE) and name:  # the engine takes no name of no length
+                names.append(name)
+            lowered.add(name.lower())
+        self._choose({*names})
         packed = self._packed()  # may copy files
-        self._create(self.view, self._paths(), columns, packed)
+        self._create(self.view, self._paths(), names, packed)
         if self.engine.whole:
             self.whole_view = f"{self.view}_whole"
-            self._create(self.whole_view, listed(self.engine.whole_paths), columns, self._whole_packed())
+            self._create(self.whole_view, listed(self.engine.whole_paths), names, self._whole_packed())
+
+    def _learn(self, text: TextFile) -> bool:
+        """The keys of one file; whether its lines are no objects."""
+        found = jsonlines.read_columns(text, self.named)
+        for name, kind in found.kinds.items():
+            before = self.kinds.get(name, "")
+            self.kinds[name] = join_kinds(before, kind)
+            if self.kinds[name] == MIXED:
+                where = found.mixed.get(name) or f"{kind} in {text.path}, earlier {before}"
+                told = f"values of several kinds: {where}", "write one kind of value under one key"
+                self.unreadable.setdefault(name, told)
+        return found.nameless
+
+    def _choose(self, readable: set[str]) -> None:
+        """The columns that are made of these keys; a key of scores that carry names is several."""
+        self.derived: dict[str, str] = {}
+        """Columns of the view beside the keys: what is taken out of a token once for several columns."""
+        for name, kind in self.kinds.items():
+            place, cell = f"__evalcli_named{len(self.derived)}", quoted(name)
+            if name in readable and kind in NAMED and name not in self.named.odd:
+                self._name_scores(name, place, entries_sql(kind, cell))
+            elif name in readable and kind in ANSWERS:
+                self.derived[place] = answer_sql(kind, cell)
+                self._add(name, "text", f"{place}.label")
+                self._add(f"{name}.score", "float", f"{place}.score")
+            elif self.named.beside and name in BESIDE and readable.issuperset(BESIDE):
+                if name == BESIDE[1] and name not in self.named.odd:
+                    lists = (cell_sql(quoted(key), kind) for key, kind in zip(BESIDE, ("texts", "list"), strict=True))
+                    self._name_scores(name, place, f"list_zip({', '.join(lists)})")
+                elif name == BESIDE[1]:
+                    self._add(name, "other", "")
+            else:
+                fits = name in readable and kind in jsonlines.SQL
+                self._add(name, kind if fits else "other", cell_sql(cell, kind) if fits else "")
+            if kind in UNREADABLE:
+                self.unreadable[name] = UNREADABLE[kind]
+            elif name in self.named.odd and (kind in NAMED or self.named.beside):
+                self.unreadable[name] = self.named.odd[name], FIX
+
+    def _name_scores(self, name: str, place: str, entries: str) -> None:
+        names = self.named.met[name].names
+        self.derived[place] = scores_sql(f"list_sort({entries})", names)
+        for column, cell in columns_of(name, names, place):
+            self._add(column, "float", cell)
 
     def _all_texts(self) -> list[TextFile]:
         """The files that say which keys there are, of which kind."""
@@ -213,11 +261,13 @@ class Jsonl(Format):
             return [TextFile(path, compression(path), "utf-8", trusted) for path in self.engine.whole]
         return [piece.text for piece in self.pieces if piece.text is not None]
 
-    def _create(self, view: str, paths: str, columns: Sequence[str], packed: str) -> None:
+    def _create(self, view: str, paths: str, names: Sequence[str], packed: str) -> None:
+        keys = ", ".join(f"{literal(name)}: 'JSON'" for name in names or ["_"])
+        made = "".join(f", {sql} AS {place}" for place, sql in self.derived.items())
         self.engine.connection.execute(
-            f"CREATE OR REPLACE VIEW {view} AS SELECT * FROM read_json({paths}, "
-            f"format='newline_delimited', records=true, auto_detect=false, "
-            f"columns={{{', '.join(columns) or literal('_') + ': ' + literal('JSON')}}}, "
+            f"CREATE OR REPLACE VIEW {view} AS SELECT *{made} FROM read_json({paths}, "
+            f"format='newline_delimited', records={str(not self.nameless).lower()}, auto_detect=false, "
+            f"columns={{{keys}}}, "
             f"compression={packed}, hive_partitioning=false, maximum_object_size={csvtext.LINE_LIMIT})"
         )
 
@@ -234,7 +284,7 @@ class Jsonl(Format):
     def rescan(self, piece: Piece) -> int | None:
         """Every line with Python's own reader."""
         assert piece.text is not None
-        return jsonlines.check_lines(piece.text, self.columns)
+        return jsonlines.check_lines(piece.text, self.kinds, self.named, nameless=self.nameless)
 
     def lines(self, piece: Piece) -> Any:
         """Line numbers of the objects."""

@@ -10,7 +10,8 @@ import pytest
 from evalcli.errors import InputError, UsageError
 from evalcli.sources import open_source
 from evalcli.sources.base import Selection
-from evalcli.sources.naming import SCORE_NAMES, check_order, choose, choose_target, near_name
+from evalcli.sources.naming import check_order, choose, choose_target, near_name
+from evalcli.sources.usual_names import SCORE_NAMES
 
 
 @pytest.mark.parametrize(
