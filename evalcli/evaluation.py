@@ -212,7 +212,7 @@ def report_of(measured: Measured) -> Report:
     """The second half: what was counted, in the words of its task."""
     report = _told(measured)
     source = measured.plan.source
-    return replace(report, findings=(*report.findings, *_outside_slices(report, source), *_days_in_two(report, source)))
+    return replace(report, findings=(*report.findings, *_outside_slices(report, source)))
 
 
 def _outside_slices(report: Report, source: Source) -> Iterator[Finding]:
@@ -225,19 +225,6 @@ def _outside_slices(report: Report, source: Source) -> Iterator[Finding]:
             rows = f"{every} {report.n:,} rows" if report.n > 1 else "the only row"
             text = f"{rows} {have} no value of {slicer.name!r}, and {them}"
             yield Finding("slice-missing", "warning", text, "write a value of its own there, as 'unknown'")
-
-
-def _days_in_two(report: Report, source: Source) -> Iterator[Finding]:
-    """Days that are two slices, since a file has dates and another midnights, as pandas writes one column."""
-    from evalcli.sources.spelling import MIDNIGHT
-
-    for slicer in source.slicers:
-        found = {row.value for row in report.slices if row.by == slicer.name}
-        twice = sorted(value for value in found if MIDNIGHT in value and value.replace(MIDNIGHT, "") in found)
-        if twice:
-            days = "a day is" if len(twice) == 1 else f"{len(twice)} days are"
-            text = f"{days} two slices of {slicer.name!r}: {twice[0].replace(MIDNIGHT, '')!r} and {twice[0]!r}"
-            yield Finding("slice-spelling", "warning", text, "write dates in one way in all files")
 
 
 def _told(measured: Measured) -> Report:

@@ -1,7 +1,8 @@
 """Which cluster a row belongs to (``--cluster``): a whole number for each, the same whatever kind of file it lies in.
 
-There may be a million clusters, so nobody lists them. A whole number stands for itself and a text for half of its MD5
-digest, in a table by SQL and of an array here. Two of a million texts share a number with a chance of 1 in 10 million.
+There may be a million clusters, so nobody lists them. A whole number stands for itself and a text, spelled as slices
+are, for half of its MD5 digest, in a table by SQL and of an array here. Two of a million texts share a number with a
+chance of 1 in 10 million.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from evalcli.errors import UsageError
 from evalcli.sources.base import NO_CLUSTER
+from evalcli.sources.spelling import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -33,14 +35,14 @@ def cluster_sql(joined: Joined, name: str) -> str:
         InputError: it holds lists.
 
     """
-    from evalcli.sources.table_columns import label_sql
+    from evalcli.sources.table_columns import slice_sql
 
     known = dict.fromkeys(joined.preds.columns, "preds")
     known |= {} if joined.target is None else dict.fromkeys(joined.target.columns, "target")
     if name not in known:
         raise no_column(name, known, joined.preds.path, joined.preds.noun)
     column: Column = joined.column(name, known[name])
-    text = label_sql(column)
+    text = slice_sql(column)
     number = f"TRY_CAST({text} AS BIGINT)"
     digest = f"CAST(md5_number_lower({text}) >> 1 AS BIGINT)"
     named = f"CAST({number} AS VARCHAR) = {text} AND {number} > -9223372036854775807 - 1"
@@ -62,9 +64,10 @@ def no_column(name: str, known: Collection[str], path: str, noun: str) -> NoClus
 def cluster_of(text: str) -> int:
     """The number of the cluster of this name, as ``cluster_sql`` makes it.
 
-    >>> cluster_of("17"), cluster_of("017")
-    (17, 6011817671718572175)
+    >>> cluster_of("17"), cluster_of("17.0"), cluster_of("017")
+    (17, 17, 6011817671718572175)
     """
+    text = spelled(text)
     if text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= 20:
         number = int(text)
         if str(number) == text and NO_CLUSTER < number < 2**63:

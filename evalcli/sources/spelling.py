@@ -4,6 +4,9 @@ What writes floats as text writes ``1.0``, and so become integers where one is m
 ``1``. Whole numbers are spelled as integers, other numbers in the fewest digits that tell them from their neighbours of
 the same width, booleans in small letters. No other text is touched: ``007``, ``1.10`` and ``1e3`` may be names. So may
 ``1.0`` beside ``1.1``, as versions; but a column of numbers is written alike, and is ``1`` and ``1.1`` elsewhere.
+
+A time of a day has a blank before the clock and no idle zeros, and midnight is the day alone: what writes a column of
+midnights as text writes dates, and reading it back gives either. A time with a zone is no day, and stays as it is.
 """
 
 from __future__ import annotations
@@ -15,9 +18,10 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
 
 _WHOLE = r"-?(0|[1-9][0-9]{0,15})\.0"
-_DAY = re.compile(r"(?<![^,])([0-9]{4}-[0-9]{2}-[0-9]{2})(?![^,])")
-MIDNIGHT = " 00:00:00"
-"""What a day has behind it where its column is of times."""
+_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+_MIDNIGHT = "00:00:00"
+_SHORTEST, _LONGEST = 19, 29
+"""Characters of a moment."""
 _EXACT = 1 << 53
 """Whole numbers below it are integers to everyone."""
 
@@ -27,32 +31,41 @@ def spelled(text: str) -> str:
 
     >>> [spelled(text) for text in ("1.0", "-0.0", "True", "1.10", "007.0", "EU")]
     ['1', '0', 'true', '1.10', '007.0', 'EU']
+    >>> [spelled(f"2024-01-31{clock}") for clock in (" 00:00:00", "T00:00:00.000", "T12:30:00.500", " 00:00:00+00:00")]
+    ['2024-01-31', '2024-01-31', '2024-01-31 12:30:00.5', '2024-01-31 00:00:00+00:00']
     """
     if text in ("True", "False"):
         return text.lower()
     if text.endswith(".0") and re.fullmatch(_WHOLE, text):
         return "0" if text == "-0.0" else text[:-2]
+    if _SHORTEST <= len(text) <= _LONGEST and re.fullmatch(_MOMENT, text):
+        day, clock = text[:10], text[11:].rstrip("0").rstrip(".") if "." in text else text[11:]
+        return day if clock == _MIDNIGHT else f"{day} {clock}"
     return text
 
 
 def ways_to_write(value: str) -> set[str]:
     """What a slice may be called where somebody names it so: just that, and as slices have it.
 
-    A day may be the midnight that pandas and Parquet make of it.
-
-    >>> sorted(ways_to_write("True,1.0")), sorted(ways_to_write("2024-01-31"))
+    >>> sorted(ways_to_write("True,1.0")), sorted(ways_to_write("2024-01-31 00:00:00"))
     (['True,1.0', 'true,1'], ['2024-01-31', '2024-01-31 00:00:00'])
     """
-    plain = ",".join(map(spelled, value.split(",")))
-    midnights, days = _DAY.sub(rf"\1{MIDNIGHT}", plain), plain.replace(MIDNIGHT, "")
-    return {value, plain, midnights, days}
+    return {value, ",".join(map(spelled, value.split(",")))}
 
 
 def spelled_in_sql(cell: str) -> str:
     """The same of the text in a ``cell``, in SQL."""
     whole = f"ends_with({cell}, '.0') AND regexp_full_match({cell}, '{_WHOLE}')"
     number = f"CASE {cell} WHEN '-0.0' THEN '0' ELSE left({cell}, -2) END"
-    return f"CASE WHEN {whole} THEN {number} WHEN {cell} IN ('True', 'False') THEN lower({cell}) ELSE {cell} END"
+    idle = f"ends_with({cell}, ' {_MIDNIGHT}') OR ends_with({cell}, '0') AND contains({cell}, '.')"
+    untidy = f"strlen({cell}) BETWEEN {_SHORTEST} AND {_LONGEST} AND ({idle} OR substr({cell}, 11, 1) = 'T')"
+    moment = f"{untidy} AND regexp_full_match({cell}, '{_MOMENT}')"  # last: it costs ten times as much
+    clock = (
+        f"CASE WHEN contains({cell}, '.') THEN rtrim(rtrim(substr({cell}, 12), '0'), '.') ELSE substr({cell}, 12) END"
+    )
+    time = f"left({cell}, 10) || CASE {clock} WHEN '{_MIDNIGHT}' THEN '' ELSE ' ' || {clock} END"
+    said = f"WHEN {cell} IN ('True', 'False') THEN lower({cell})"
+    return f"CASE WHEN {whole} THEN {number} {said} WHEN {moment} THEN {time} ELSE {cell} END"
 
 
 def spelled_values(values: HostArray) -> list[str]:

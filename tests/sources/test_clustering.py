@@ -3,7 +3,7 @@
 import duckdb
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import evalcli
@@ -29,6 +29,7 @@ class Named:
         st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])) | st.integers().map(str), min_size=1
     )
 )
+@example(["17.0", "-0.0", "True", "2024-01-31 00:00:00", "2024-01-31T12:30:00.500", "2024-01-31T12:30", "x" * 25])
 @settings(max_examples=50, deadline=None)
 def test_sql_and_python_give_a_text_the_same_number(texts):
     connection = duckdb.connect()

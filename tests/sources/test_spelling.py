@@ -31,6 +31,8 @@ VALUES = {
     "zero": np.array([-0.0, 0.0, 1.0, -0.0]),
     "gone": np.array([1.0, np.nan, 2.0, 1.0]),
     "far": np.array([1e-7, 1e20, 2e-7, 0.0]),
+    "day": np.array(["2024-01-31", "2024-02-01", "2024-01-31", "NaT"], "datetime64[us]"),
+    "time": np.array(["2024-01-31", "2024-01-31T12:30", "2024-01-31T12:30:00.500", "NaT"], "datetime64[ms]"),
 }
 
 
@@ -56,7 +58,7 @@ def part_of(kind: str, rows: slice, name: str, folder: Path) -> Any:
     if kind == "npz":
         np.savez(path, **{column: frame[column].to_numpy(str if column != name else None) for column in frame})
     elif kind == "jsonl":
-        frame.to_json(path, orient="records", lines=True)
+        frame.to_json(path, orient="records", lines=True, date_format="iso")
     else:
         {"csv": frame.to_csv, "parquet": frame.to_parquet, "feather": frame.to_feather}[kind](
             path, **({} if kind == "feather" else {"index": False})
@@ -67,12 +69,15 @@ def part_of(kind: str, rows: slice, name: str, folder: Path) -> Any:
 @pytest.mark.parametrize("name", VALUES)
 def test_parts_of_all_formats_have_the_same_slices(name: str, tmp_path: Path) -> None:
     each = ROWS // len(FORMATS) // 4 * 4
-    kinds = [kind for kind in FORMATS if (kind, name) != ("jsonl", "single")]  # pandas writes ten digits of them
+    left_out = [("jsonl", "single"), ("npz", "day"), ("npz", "time")]  # pandas writes ten digits; arrays of no times
+    kinds = [kind for kind in FORMATS if (kind, name) not in left_out]
     parts = [part_of(kind, slice(i * each, (i + 1) * each), name, tmp_path) for i, kind in enumerate(kinds)]
     found = {row.value: row.n for row in evalcli.merge(parts).report().data.slices}
     alone = evalcli.evaluate(frame_of(slice(0, each * len(kinds))), by=name, labels=["no", "yes"], confidence=None)
     assert found == {row.value: row.n for row in alone.data.slices}
     expected = {"whole": ["-2", "0", "1", "300"], "single": ["-0.7", "0.1", "0.3", "1"], "said": ["false", "true"]}
+    expected |= {"day": ["2024-01-31", "2024-02-01"]}
+    expected |= {"time": ["2024-01-31", "2024-01-31 12:30:00", "2024-01-31 12:30:00.5"]}
     assert sorted(found) == sorted(expected.get(name, found))
 
 
