@@ -99,7 +99,8 @@ VALUES = (
     *(("MAPE", "mape", "errors grow", 100), ("sMAPE", "smape", "normal", 100), ("MSLE", "msle", "errors grow", 100)),
     *(("Poisson deviance", "poisson_deviance", "errors grow", 100), ("pinball 0.9", "pinball0.9", "normal", 100)),
     *(("MAE", "mae", "heavy tails", 100), ("RMSE", "rmse", "heavy tails", 100), ("bias", "bias", "heavy tails", 100)),
-    ("median error", "medae", "heavy tails", 100),
+    *(("RMSE", "rmse", "errors grow", rows) for rows in (200, 1000)),
+    *(("MAE", "mae", "log-normal", 200), ("median error", "medae", "heavy tails", 100)),
 )
 FEW_VALUES = (
     *(("R²", "r2", model, rows) for model in ("normal", "errors grow") for rows in (20, 50)),

@@ -192,7 +192,8 @@ class Intervals:
         largest = float(np.abs(terms).max())
         if not 0.0 < largest < inf:
             return None
-        moments = Moments.of_histogram(terms / largest, amounts.astype(np.float64), self._mean_weight)
+        rows = amounts.astype(np.float64)
+        moments = Moments.around(value / largest, terms / largest, rows, self._mean_weight)
         if not moments.error > 0.0:
             return None
         found, moved = method(moments, self._confidence), value / largest - moments.mean

@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 WORST_LOSS = 52.0 * log(2.0)
 """``−log`` of the least that float64 resolves below 1: the loss of a row that was thought impossible."""
 _LEAST_FREEDOM = 2.0
+_ALIKE = 1e-14
+"""Variances that are less of a square mean may be rounding alone."""
 _NORMAL_ROWS = 2.0
 """Rows that normal errors count for: RMSEs of 3 to 20 rows are then held in 91 to 97 %, and of 100 as they are."""
+_NORMAL_KURTOSIS = 9.0
+"""What squares of normal errors have in 80 rows (15 in many), and Hall's interval of them holds as it is."""
 
 
 class Moments(NamedTuple):
@@ -48,6 +52,8 @@ class Moments(NamedTuple):
     third: tuple[float, float, float, float]
     fourth: float | None = None
     """Σw⁴(v − mean)⁴, where heavy tails are to be allowed for."""
+    centre: float = 0.0
+    """What values are told less, so that those which hardly differ keep their digits."""
 
     @classmethod
     def counted(cls, rows: float, total: float, squares: float, cubes: float) -> Moments:
@@ -71,6 +77,15 @@ class Moments(NamedTuple):
         return cls.of_sums(sums, mean_weight)
 
     @classmethod
+    def around(cls, centre: float, values: HostArray, counts: HostArray, mean_weight: float = 1.0) -> Moments:
+        """The same of values with a mean near ``centre``, with the fourth power: of a heavy tail, or far from 0."""
+        off = values - centre
+        found = cls.of_histogram(off, counts, mean_weight)
+        squares = off * off
+        fourth = mean_weight**3 * float((squares * squares * counts).sum())
+        return found._replace(fourth=fourth, centre=centre)
+
+    @classmethod
     def of_sums(cls, sums: Sequence[float], mean_weight: float = 1.0) -> Moments:
         """From Σw, Σwv, Σwv² and Σwv³ of rows that weigh ``mean_weight`` (Σw² / Σw) each."""
         powers = [[mean_weight**power * sums[k] for k in range(power + 2)] for power in range(3)]
@@ -84,31 +99,39 @@ class Moments(NamedTuple):
     @property
     def mean(self) -> float:
         """``Σwv / Σw``"""
+        return self.centre + self._off
+
+    @property
+    def _off(self) -> float:
         return self.first[1] / self.first[0]
 
     @property
     def error(self) -> float:
         """The standard error of the mean."""
-        rows, mean = self.rows, self.mean
+        rows, mean = self.rows, self._off
         square = self.second[2] - 2.0 * mean * self.second[1] + mean * mean * self.second[0]
-        if rows <= 1.0 or square <= 1e-14 * self.second[2]:
+        if rows <= 1.0 or square <= _ALIKE * (self.second[2] + self.centre * self.centre * self.second[0]):
             return 0.0
         return sqrt(square * rows / (rows - 1.0)) / self.first[0]
 
     @property
     def freedom(self) -> float:
         """Degrees of freedom of the standard error: fewer where few rows make most of it (Satterthwaite)."""
+        return self.freedom_beyond(1.0)
+
+    def freedom_beyond(self, usual: float) -> float:
+        """The same where a kurtosis up to ``usual`` takes none: ``2n / (κ − usual)``."""
         rows, error = self.rows, self.error
         if self.fourth is None or rows <= 2.0 or not error > 0.0:
             return rows - 1.0
         square = (self.first[0] * error) ** 2 * (rows - 1.0) / rows
         kurtosis = rows * self.fourth / (square * square)
-        return max(min(rows - 1.0, 2.0 * rows / max(kurtosis - 1.0, 2.0)), _LEAST_FREEDOM)
+        return min(rows - 1.0, max(2.0 * rows / max(kurtosis - usual, 2.0), _LEAST_FREEDOM))
 
     @property
     def skew(self) -> float:
         """The skewness of the mean, that of a row over √n."""
-        error, mean = self.error, self.mean
+        error, mean = self.error, self._off
         if not error > 0.0:
             return 0.0
         zero, one, two, three = self.third
@@ -145,7 +168,8 @@ def square_interval(moments: Moments, confidence: Confidence) -> Interval:
     """The interval of a mean of squared errors.
 
     Of a handful of rows the largest errors have not been seen. So the spread and the skewness of a row are drawn, by
-    two rows, to at least those of the squares of normal errors: ``2·mean²`` and ``√8``.
+    two rows, to at least those of the squares of normal errors: ``2·mean²`` and ``√8``. Of a heavier tail the spread
+    itself is unsure, and Student's quantile has as few degrees of freedom as the kurtosis leaves.
     """
     rows, mean = moments.rows, moments.mean
     spread, skew = rows * moments.error**2, sqrt(rows) * moments.skew
@@ -153,7 +177,7 @@ def square_interval(moments: Moments, confidence: Confidence) -> Interval:
         (rows * seen + _NORMAL_ROWS * max(seen, usual)) / (rows + _NORMAL_ROWS)
         for seen, usual in ((spread, 2.0 * mean * mean), (skew, sqrt(8.0)))
     )
-    critical = t_quantile(1.0 - confidence.tail, rows - 1.0)
+    critical = t_quantile(1.0 - confidence.tail, moments.freedom_beyond(_NORMAL_KURTOSIS))
     return hall_interval(mean, sqrt(spread / rows), skew / sqrt(rows), critical).holding(mean, 0.0)
 
 

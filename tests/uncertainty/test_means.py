@@ -58,6 +58,26 @@ def test_moments_of_weights_and_of_a_histogram():
     assert (spread.error, spread.skew) == (pytest.approx(every.error), pytest.approx(every.skew))
 
 
+@pytest.mark.parametrize("far", [0.0, 1e6])
+def test_moments_around_a_centre_keep_the_digits_of_values_far_from_0(far):
+    values, counts = sample() + far, np.ones(300)
+    moments, every = Moments.around(far + 1.0, values, counts), Moments.of(sample())
+    assert moments.mean == pytest.approx(every.mean + far)
+    assert (moments.error, moments.skew) == (pytest.approx(every.error, rel=1e-6), pytest.approx(every.skew, rel=1e-6))
+    assert Moments.around(0.1, np.full(9, 0.1) + np.arange(9) * 1e-17, np.ones(9)).error == 0.0
+
+
+def test_one_row_that_makes_most_of_the_scatter_leaves_few_degrees_of_freedom():
+    values, counts = np.append(sample(), 60.0), np.ones(301)
+    plain, told = Moments.of_histogram(values, counts), Moments.around(float(values.mean()), values, counts)
+    assert plain.freedom == 300.0
+    assert (told.freedom, told.freedom_beyond(9.0)) == (pytest.approx(2.49, abs=0.01), pytest.approx(2.57, abs=0.01))
+    assert mean_interval(told, CONFIDENCE, 0.0).width > 1.2 * mean_interval(plain, CONFIDENCE, 0.0).width
+    assert square_interval(told, CONFIDENCE).width > 1.2 * square_interval(plain, CONFIDENCE).width
+    normal = stats.norm.ppf((np.arange(80) + 0.5) / 80) ** 2
+    assert Moments.around(float(normal.mean()), normal, np.ones(80)).freedom_beyond(9.0) == 79.0
+
+
 def test_without_skewness_it_is_students():
     values = np.concatenate([sample(), -sample()])
     found = mean_interval(Moments.of(values), CONFIDENCE)
