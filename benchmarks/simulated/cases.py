@@ -161,6 +161,9 @@ POINTS: tuple[tuple[str, tuple[str, float, int, float, float], dict[str, float]]
     ("500 rows", ("specificity_at_sensitivity", 0.9, 500, 0.2, 1.5), {}),
     ("4 % positive, 500 rows", ("specificity_at_sensitivity", 0.9, 500, 0.04, 1.5), {}),
     ("2 % positive, 5,000 rows", ("specificity_at_sensitivity", 0.9, 5000, 0.02, 1.5), {}),
+    ("2.4 % positive, 500 rows", ("specificity_at_sensitivity", 0.9, 500, 0.024, 1.5), {}),
+    ("3 % positive, 500 rows", ("specificity_at_sensitivity", 0.8, 500, 0.03, 1.5), {}),
+    ("6 % positive, 500 rows", ("specificity_at_sensitivity", 0.9, 500, 0.06, 1.5), {}),
 )
 
 CASES = (

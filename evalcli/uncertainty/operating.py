@@ -7,22 +7,27 @@ that are independent of that test, so both squares add up: at a threshold that i
 t²)`` are left for what is read there. The interval holds what any threshold has in its own.
 
 So it needs no slope of the curve and no smoothing, and is right for a handful of rows above a threshold and for ties.
+Of a handful of positives the number above a threshold is no normal one: 12 of 12 are not much where 0.9 is asked for,
+and 9 are not few. For a specificity it is tested by the binomial distribution, half of what was seen on either side.
+A precision is read off the same positives that are tested, and holds more than it promises without that.
 The farthest of many bumpy thresholds is too far off, by a part that falls with the fourth root of the rows. Of a few
 levels of score none is next to the one asked for, and holds what that one missed: where one level has most of the
 positives that are in doubt, a threshold that is off by any has what two squares add up to, χ² of two degrees.
 
-Source: Wilson 1927; Woodruff 1952, Confidence intervals for medians and other position measures; Cox and Hinkley 1974,
-Theoretical Statistics, 7.2 and 9.3 (tests inverted, with a nuisance parameter).
+Source: Wilson 1927; Woodruff 1952, Confidence intervals for medians and other position measures; Lancaster 1961,
+Significance tests in discrete distributions (mid-p); Cox and Hinkley 1974, Theoretical Statistics, 7.2 and 9.3 (tests
+inverted, with a nuisance parameter).
 """
 
 from __future__ import annotations
 
-from math import isnan, log, sqrt
+from math import ceil, floor, isnan, log, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from evalcli.uncertainty.intervals import Interval, none_of, wilson_ends
+from evalcli.uncertainty.quantiles import normal_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +40,8 @@ _BUMPY = 0.3
 """By ``0.3·n^(−1/4)`` the farthest of the thresholds is too far: with it 95 % are 93 to 98 % of 100 to 5,000 rows."""
 
 
+_COUNTED, _FARTHEST = 10_000, 8.0
+"""Up to so many positives are told from a normal number, and so many standard errors far."""
 _LUMP = 3.0
 """From so many standard errors on a level has most positives in doubt: then 95 % of few levels are 93 to 97 %."""
 
@@ -118,7 +125,7 @@ def _recall_at_precision(curve: _Curve, precision: float, reach: _Reach) -> tupl
 
 def _precision_at_recall(curve: _Curve, recall: float, reach: _Reach) -> tuple[float, float]:
     """The ends over thresholds that may be the first with that recall, and of the best one behind them."""
-    tested = _first_recalled(curve, recall, reach)
+    tested = _first_recalled(curve, recall, reach, _scores(curve.tp, recall))
     low, high = _odds_ends(tested, curve.fp[tested.at])
     first = int(np.flatnonzero(curve.tp >= recall * curve.tp[-1] * (1.0 - 1e-12))[0])
     rows = curve.tp + curve.fp
@@ -130,7 +137,7 @@ def _precision_at_recall(curve: _Curve, recall: float, reach: _Reach) -> tuple[f
 
 def _specificity_at_sensitivity(curve: _Curve, sensitivity: float, reach: _Reach) -> tuple[float, float]:
     """The ends over thresholds that may be the first with that recall."""
-    tested = _first_recalled(curve, sensitivity, reach)
+    tested = _first_recalled(curve, sensitivity, reach, _mid_scores(curve.tp, sensitivity))
     negatives = curve.fp[-1]
     low, high = wilson_ends(curve.fp[tested.at] / negatives, negatives, tested.left)
     return 1.0 - float(np.max(high)), 1.0 - float(np.min(low))
@@ -164,12 +171,40 @@ def _last_precise(curve: _Curve, precision: float, critical: float) -> _Tested:
     return _tested(at, off, critical, np.maximum(hits, 0.0), precision, step, error)
 
 
-def _first_recalled(curve: _Curve, recall: float, reach: _Reach) -> _Tested:
-    """Thresholds above which ``recall`` may be the share of the positives, and was not before them."""
+def _scores(hits: HostArray, share: float) -> HostArray:
+    """How many standard errors so many ``hits`` (K,) of the last of them are more than the ``share`` asked for."""
+    ahead = hits - share * hits[-1]
+    return np.where(ahead == 0.0, 0.0, ahead / np.sqrt(share * hits[-1] * (1.0 - share)))
+
+
+def _mid_scores(hits: HostArray, share: float) -> HostArray:
+    """The same from the binomial distribution: normal quantiles of what fewer hits have and of half of what these have.
+
+    >>> _mid_scores(np.array([9.0, 12.0]), 0.9).round(2).tolist(), _scores(np.array([9.0, 12.0]), 0.9).round(2).tolist()
+    ([-1.49, 1.07], [-1.73, 1.15])
+    """
+    rows = float(hits[-1])
+    trials = max(round(rows), 1)
+    if trials > _COUNTED or not 0.0 < share < 1.0:
+        return _scores(hits, share)
+    centre, reach = share * trials, _FARTHEST * sqrt(trials * share * (1.0 - share)) + 1.0
+    number = np.arange(max(ceil(centre - reach), 0), min(floor(centre + reach), trials) + 1)
+    times = (trials - number[:-1]) / number[1:] * (share / (1.0 - share))
+    chance = np.exp(np.append(0.0, np.log(times).cumsum()))
+    chance /= chance.sum()
+    below = np.clip(chance.cumsum() - chance / 2.0, 1e-300, 1.0 - 1e-16)
+    return np.interp(hits * (trials / rows), number, [*map(normal_quantile, below.tolist())])
+
+
+def _first_recalled(curve: _Curve, recall: float, reach: _Reach, scores: HostArray) -> _Tested:
+    """Thresholds above which ``recall`` may be the share of the positives, and was not before them.
+
+    By the ``scores`` (K + 1,) of the positives above each.
+    """
     wanted = recall * curve.tp[-1]
     ahead, error = curve.tp - wanted, np.full(len(curve.tp), np.sqrt(wanted * (1.0 - recall)))
     before = np.append(-np.inf, ahead[:-1])
-    off = np.maximum(_off(-ahead, error), np.append(0.0, _off(ahead, error)[:-1]))
+    off = np.maximum(np.maximum(-scores, np.append(0.0, scores[:-1])), 0.0)
     off[0] = np.inf  # above all scores there is no precision
     seen = int(np.flatnonzero(ahead >= -1e-12 * curve.tp[-1])[0])
     step = np.diff(curve.tp, prepend=0.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chi2
+from scipy.stats import binom, chi2, norm
 
 from benchmarks.coverage import cover
 from benchmarks.simulated import Case, scores
@@ -32,16 +32,17 @@ def drawn(rows=300, share=0.3, seed=0, levels=0.0):
 
 
 def searched_specificity(ranking, sensitivity, critical):
-    """Threshold by threshold, in plain words; beside a level of many positives, what two squares add up to."""
+    """Threshold by threshold, by mid-p values of the positives; beside a level of many, what two squares add up to."""
     tp = fp = 0.0
-    before, low, high = -inf, inf, -inf
+    before, low, high = 0.0, inf, -inf
     wanted = sensitivity * ranking.positives
-    error = sqrt(wanted * (1.0 - sensitivity))
+    error, positives = sqrt(wanted * (1.0 - sensitivity)), binom(ranking.positives, sensitivity)
     many, alone, together = critical**2, chi2.ppf(0.95, 1), chi2.ppf(0.95, 2)
     for pos, after, neg in zip(ranking.pos.tolist(), [*ranking.pos[1:].tolist(), 0], ranking.neg.tolist(), strict=True):
         tp, fp = tp + pos, fp + neg
-        off = max((wanted - tp) / error, (before - wanted) / error, 0.0)
-        before = tp
+        told = float(norm.ppf(positives.cdf(tp - 1) + positives.pmf(tp) / 2))
+        off = max(-told, before, 0.0)
+        before = told
         lump = (max(pos, after) / error) ** 4 / ((max(pos, after) / error) ** 4 + 3.0**4)
         square = many + lump * ((together if off > 0 else alone) - many)
         if off**2 <= square:
