@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
@@ -66,6 +67,7 @@ def open_sides(
     if selection.scan is not None:
         slices = slices.searched(sides.scan, selection.scan, (sides.target, sides.preds))
     if any(paths) and not _is_name(sides, paths):
+        _refuse_no_name(sides, paths)
         slices = slices.with_all_of(None, frozenset())
         return _clustered(slices.cut(_open_mixed(sides, selection, copies=copies)), sides.cluster)
     if slices.columns and _is_all_scores(sides, selection):
@@ -111,6 +113,19 @@ def _is_name(sides: Sides, paths: tuple[bool, bool]) -> bool:
     """Whether the truth is a column of the frame that holds the predictions, or several: ``y_*``."""
     names, target = names_of(sides.preds), str(sides.target)
     return paths == (False, True) and names is not None and (target in names or "*" in target)
+
+
+def _refuse_no_name(sides: Sides, paths: tuple[bool, bool]) -> None:
+    """Refuse a truth that is neither a column of the frame nor a file: a name that was mistyped.
+
+    Raises:
+        UsageError: it is neither.
+
+    """
+    names = names_of(sides.preds)
+    if paths == (False, True) and names is not None and not Path(sides.target).exists():
+        what = f"target={str(sides.target)!r} names no column, and no file"
+        raise UsageError(what, fix=f"columns are {', '.join(map(repr, names[:10]))}", path="target")
 
 
 def _open_files(sides: Sides, selection: Selection) -> Source:

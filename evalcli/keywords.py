@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from functools import wraps
+from operator import index
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from evalcli.errors import EvalError, UsageError
 from evalcli.metrics.threads import MOST_THREADS
 from evalcli.shell import unquoted
 from evalcli.task import FAMILIES, Choices
+from evalcli.uncertainty import FEWEST_RESAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from evalcli.uncertainty.intervals import Confidence
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -111,21 +116,98 @@ def choices_of(**given: Any) -> Choices:
     """
     for name in _ALLOWED.keys() & given.keys():
         check_word(name, given[name])
-    labels, positive, topk = (given.get(name) for name in ("labels", "positive", "topk"))
+    labels, positive, topk, ignored = (given.get(name) for name in ("labels", "positive", "topk", "ignore_index"))
     words: dict[str, Any] = {
         "labels": None if labels is None else names_from(labels),
         "positive": None if positive is None else name_of(positive),
-        "topk": None if topk is None else tuple(topk),
+        "topk": None if topk is None else _ranks(topk),
     }
+    if ignored is not None:
+        words["ignore_index"] = whole("ignore_index", ignored, "as in ignore_index=-100")
     if given.get("threshold") is not None:
         words["threshold"] = _number("threshold", given["threshold"])
     return Choices(**given | words)
 
 
-def _number(name: str, value: Any) -> float:
+def _number(name: str, value: Any, fix: str = "give one number, from 0 to 1") -> float:
     if isinstance(value, (str, bytes)) or not hasattr(value, "__float__") or getattr(value, "ndim", 0) > 0:
-        raise UsageError(f"{name}={value!r}", fix="give one number, from 0 to 1")
+        raise UsageError(f"{name}={value!r}", fix=fix)
     return float(value)
+
+
+def confidence_of(level: Any, resamples: Any, seed: Any) -> Confidence:
+    """How sure intervals are to be.
+
+    Raises:
+        UsageError: no such number.
+
+    """
+    from evalcli.uncertainty.intervals import Confidence
+
+    draws = whole("resamples", resamples, "as in resamples=2000")
+    if draws < FEWEST_RESAMPLES:
+        what = f"{draws} resamples say nothing of the ends of an interval"
+        raise UsageError(what, fix=f"draw {FEWEST_RESAMPLES} or more, as usual 2000", path="resamples")
+    start = whole("seed", seed, "from 0", 0)
+    try:
+        return Confidence(_number("confidence", level, "give one number, as in confidence=0.95"), draws, start)
+    except ValueError as e:
+        raise UsageError(str(e), fix="as in confidence=0.95, resamples=2000") from e
+
+
+def whole(name: str, value: Any, example: str, least: int | None = None) -> int:
+    """A keyword that is one whole number, of ``least`` or more.
+
+    >>> whole("seed", 3.0, "as in seed=0")
+    3
+
+    Raises:
+        UsageError: it is none.
+
+    """
+    try:
+        number = int(value) if isinstance(value, float) and value.is_integer() else index(value)
+    except TypeError:
+        number = None
+    axes: int = getattr(value, "ndim", 0)
+    if number is None or axes or isinstance(value, bool) or (least is not None and number < least):
+        raise UsageError(f"{name}={value!r}", fix=f"give one whole number, {example}")
+    return number
+
+
+def _ranks(topk: Any) -> tuple[int, ...]:
+    """Of how many classes the truth may be one; a single number stands for itself."""
+    given = topk if hasattr(topk, "__iter__") and not isinstance(topk, (str, bytes)) else [topk]
+    return tuple(whole("topk", k, "or several, as in topk=[1, 5]", 1) for k in given)
+
+
+def bytes_of(ranking_budget: Any) -> int | None:
+    """The memory for exact ranks, from a number of MB.
+
+    Raises:
+        UsageError: it is none.
+
+    """
+    if ranking_budget is None:
+        return None
+    budget = _number("ranking_budget", ranking_budget, "give a number of MB, as in ranking_budget=64")
+    if not 0.0 <= budget < 2**40:
+        raise UsageError(f"ranking_budget={ranking_budget!r}", fix="give a number of MB, as in ranking_budget=64")
+    return int(budget * 2**20)
+
+
+def check_rules(rules: Sequence[Any]) -> None:
+    """Refuse rules that are no texts.
+
+    Raises:
+        UsageError: one is none.
+
+    """
+    for rule in rules:
+        if not isinstance(rule, str):
+            raise UsageError(
+                f"{rule!r} is no rule", fix="give each as a text, as in check('accuracy>=0.9', 'mcc>=0.5')"
+            )
 
 
 def check_word(name: str, value: Any) -> None:
@@ -169,14 +251,19 @@ def names_from(labels: Sequence[Any] | int) -> tuple[str, ...]:
     """Class names, each once; a number says how many there are.
 
     Raises:
-        UsageError: one stands twice, or is empty.
+        UsageError: one stands twice, or is empty, or they have no order.
 
     """
-    if isinstance(labels, int):
-        return tuple(map(str, range(labels)))
+    in_order = "give a list of names, in the order of their numbers"
     if isinstance(labels, (str, bytes)):
-        raise UsageError(f"labels={labels!r} is one text", fix="give a list of names, in the order of their numbers")
-    names = tuple(map(name_of, labels))
+        raise UsageError(f"labels={labels!r} is one text", fix=in_order)
+    if isinstance(labels, Mapping):
+        raise UsageError("labels= maps classes", fix=f"{in_order}, as in labels=list(names.values())")
+    if isinstance(labels, (set, frozenset)):
+        raise UsageError("labels= is a set, which has no order", fix=in_order)
+    if not isinstance(labels, Iterable) or getattr(labels, "ndim", 1) == 0:
+        return tuple(map(str, range(whole("labels", labels, "or a list of names", 1))))
+    names = tuple("" if label is None else name_of(label) for label in labels)
     if not names or "" in names:
         raise UsageError("labels= holds an empty name", fix="give every class a name")
     twice = [name for name in names if names.count(name) > 1] if len({*names}) < len(names) else []
@@ -192,5 +279,5 @@ def name_of(label: Any) -> str:
     ('1', '3', 'cat')
     """
     if isinstance(label, str):
-        return label
+        return str(label)  # numpy's own texts are no other names
     return str(int(label)) if hasattr(label, "__index__") or isinstance(label, bool) else str(label)

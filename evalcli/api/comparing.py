@@ -7,12 +7,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.api.comparison import Comparison
-from evalcli.api.evaluating import confidence_of, definitions_of, metric_names, own_metrics_of
+from evalcli.api.evaluating import definitions_of, metric_names, own_metrics_of
 from evalcli.comparing.data import NAMES
 from evalcli.engine import Execution
 from evalcli.errors import EvalError, UsageError, several
 from evalcli.inputs import Sides, is_path, open_sides
-from evalcli.keywords import check_rows, check_running, check_word, choices_of, in_keywords, with_known_keywords
+from evalcli.keywords import (
+    check_rows,
+    check_running,
+    check_word,
+    choices_of,
+    confidence_of,
+    in_keywords,
+    whole,
+    with_known_keywords,
+)
 from evalcli.sources.base import Selection
 from evalcli.sources.clustering import NoClustersError
 from evalcli.sources.slicing import NoSlicesError
@@ -127,7 +136,8 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
         raise UsageError(what, fix="as in compare(old, new, target=truth)", path="models")
     with in_keywords():
         question = Question(
-            metric_names(metrics), (), confidence_of(confidence, resamples, seed), flips, by_id=id is not None,
+            metric_names(metrics), (), confidence_of(confidence, resamples, seed),
+            whole("flips", flips, "from 0", 0), by_id=id is not None,
             least=min_slice_size, definitions=definitions_of(define), own=own_metrics_of(own),
         )  # fmt: skip
     if independent and (by is not None or len(sides) > 2):

@@ -102,8 +102,9 @@ class Comparison:
         from evalcli.api.report import Verdicts
         from evalcli.comparing.alone import alone_of, judge_alone, parse_bound
         from evalcli.comparing.margins import is_margin, judge, parse_margin
-        from evalcli.keywords import check_rows, in_keywords
+        from evalcli.keywords import check_rows, check_rules, in_keywords
 
+        check_rules(rules)
         check_rows("min_slice_size", min_slice_size)
         least = min_slice_size or self.data.least
         verdicts: list[Verdict] = []

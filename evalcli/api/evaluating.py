@@ -15,18 +15,18 @@ from evalcli.extras import Extras
 from evalcli.inputs import Sides, open_sides
 from evalcli.keywords import (
     as_keywords,
+    bytes_of,
     check_rows,
     check_running,
     check_word,
     choices_of,
+    confidence_of,
     in_keywords,
     with_known_keywords,
 )
 from evalcli.sources.base import Scan, Selection, told_every
 from evalcli.sources.held_arrays import lies_there
 from evalcli.sources.slicing import told_of_ranges
-from evalcli.uncertainty import FEWEST_RESAMPLES
-from evalcli.uncertainty.intervals import Confidence
 
 if TYPE_CHECKING:
     import os
@@ -61,7 +61,7 @@ def evaluate(  # what an editor shows
     classes: str = "seen",
     class_axis: int | None = None,
     metrics: str | Iterable[Any] | None = None,
-    topk: Iterable[int] | None = None,
+    topk: Iterable[int] | int | None = None,
     own: Iterable[Any] | Mapping[str, Any] = (),
     define: Mapping[str, str] | None = None,
     pred: str | None = None,
@@ -98,7 +98,7 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     classes: str = "seen",
     class_axis: int | None = None,
     metrics: str | Iterable[Any] | None = None,
-    topk: Iterable[int] | None = None,
+    topk: Iterable[int] | int | None = None,
     own: Iterable[Any] | Mapping[str, Any] = (),
     define: Mapping[str, str] | None = None,
     pred: str | None = None,
@@ -141,7 +141,7 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         classes: Macro means run over the classes ``seen``, or over all ``declared``.
         class_axis: Which axis holds the classes, 1 or -1, where two readings fit.
         metrics: Names as in ``evalcli metrics``: only these are computed.
-        topk: The k of top-k accuracies.
+        topk: The k of top-k accuracies, one or several.
         own: Metrics of your own: objects of ``evalcli.Metric`` or torchmetrics, or addresses as ``my.py:MyRMSE``; a
             mapping names them.
         define: Metrics from others, as ``{"gap": "recall[cat] - recall[dog]"}``.
@@ -196,7 +196,7 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         pred=pred, id=None if id is None else str(id), where=where, scores=scores, nan=nan, labels=choices.labels,
         workers=workers,
     )  # fmt: skip
-    budget = None if ranking_budget is None else int(ranking_budget * 2**20)
+    budget = bytes_of(ranking_budget)
     execution = Execution(backend, str(device), batch_size, workers, budget)
     with in_keywords():
         extras = Extras(own_metrics_of(own), definitions_of(define), min_slice_size or 1)
@@ -222,22 +222,6 @@ def scan_of(scan: Any, metric: str | None, least: int) -> Scan:
 
     names = (scan,) if isinstance(scan, str) else tuple(scan) if isinstance(scan, (list, tuple, Mapping)) else ()
     return Scan(told_every(map(str, names)), least, None if metric is None else str(parse(metric)))
-
-
-def confidence_of(level: float, resamples: int, seed: int) -> Confidence:
-    """How sure intervals are to be.
-
-    Raises:
-        UsageError: no such number.
-
-    """
-    if resamples < FEWEST_RESAMPLES:
-        what = f"{resamples} resamples say nothing of the ends of an interval"
-        raise UsageError(what, fix=f"draw {FEWEST_RESAMPLES} or more, as usual 2000", path="resamples")
-    try:
-        return Confidence(level, resamples, seed)
-    except ValueError as e:
-        raise UsageError(str(e), fix="as in confidence=0.95, resamples=2000") from e
 
 
 def _evaluated(
@@ -339,6 +323,7 @@ def metric_names(metrics: str | Iterable[Any] | None) -> tuple[str, ...] | None:
 
     if metrics is None:
         return None
-    texts = [metrics] if isinstance(metrics, str) else list(metrics)
-    parts = [part.strip() for text in texts for part in split_names(str(text), of_metrics=True) if part.strip()]
+    asked = list(metrics) if hasattr(metrics, "__iter__") and not isinstance(metrics, str) else [metrics]
+    texts = [getattr(one, "__name__", None) or str(one) for one in asked]
+    parts = [part.strip() for text in texts for part in split_names(text, of_metrics=True) if part.strip()]
     return tuple(dict.fromkeys(str(parse(part)) for part in parts)) or None

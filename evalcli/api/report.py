@@ -196,8 +196,9 @@ class Report:
         """
         from evalcli.addresses import Beyond
         from evalcli.gates import judge, parse_rule
-        from evalcli.keywords import check_rows, check_word, in_keywords
+        from evalcli.keywords import check_rows, check_rules, check_word, in_keywords
 
+        check_rules(rules)
         check_rows("min_slice_size", min_slice_size)
         with in_keywords():
             check_word("gate_on", gate_on)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import UsageError
-from evalcli.keywords import choices_of, name_of
+from evalcli.keywords import bytes_of, choices_of, name_of
 from evalcli.metrics.registry import MetricName, parse
 from evalcli.task import FAMILIES
 
@@ -105,5 +105,4 @@ def setup_of(entry: Entry, given: dict[str, Any]) -> Setup:
     choices = choices_of(**{name: value for name, value in given.items() if name in known})
     if choices.task is None and "classification" not in {FAMILIES[task] for task in entry.tasks}:
         choices = replace(choices, task=entry.tasks[0])  # no input shows by itself that it is meant so
-    budget = given.get("ranking_budget")
-    return Setup(choices, None if budget is None else int(budget * 2**20))
+    return Setup(choices, bytes_of(given.get("ranking_budget")))

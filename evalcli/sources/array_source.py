@@ -64,6 +64,9 @@ class ArraySource(Source):
         self.target = _field(target, paths[-1])
         self.weighted = weight is not None
         self.rows = self.preds.shape[0]
+        if weight is not None and weight.labels:
+            what = f"the weights are texts such as {weight.labels[0]!r}"
+            raise InputError(what, fix="give numbers, as of .astype(float)", path=paths[0])
         if weight is not None and weight.shape not in {(self.rows,), (self.rows, 1), self.target.shape}:
             message = f"weights {weight.shape} do not fit targets {self.target.shape}"
             raise InputError(message, fix="save one weight for each row", path=paths[0])

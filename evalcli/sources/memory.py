@@ -86,6 +86,8 @@ def _from_list(values: Any, name: str, copies: bool) -> StoredArray:
     """Plain Python values: all texts, or all numbers; ``None`` is a missing one."""
     values = list(values)
     flat = [item for row in values for item in row] if values and isinstance(values[0], (list, tuple)) else values
+    if flat is values and any(isinstance(item, bytes) for item in flat):
+        flat = values = [_decoded(item, name) if isinstance(item, bytes) else item for item in values]
     texts = sum(isinstance(item, str) for item in flat)
     gone = sum(item is None for item in flat)
     if texts and texts + gone + sum(isinstance(item, float) and isnan(item) for item in flat) == len(flat):
@@ -115,7 +117,7 @@ def _from_list(values: Any, name: str, copies: bool) -> StoredArray:
         raise InputError("a whole number is 2^63 or more, or below -2^63", fix="give labels as text", path=name)
     if array.dtype.kind == "O":
         kinds = sorted({type(item).__name__ for item in flat})
-        raise InputError(f"holds {', '.join(kinds[:3])}", fix="give numbers or texts", path=name)
+        raise InputError(f"holds {', '.join(kinds[:3])}", fix="give numbers (int, float) or texts", path=name)
     return HeldArray(name, array if len(values) else array.astype(np.int64), copies=copies)
 
 
@@ -150,6 +152,8 @@ def _from_polars(values: Any, name: str, copies: bool) -> StoredArray:
         if values.width == 1:
             return _from_polars(values.to_series(0), name, copies)
         return _stacked([hold(column, name) for column in values.get_columns()], name, copies)
+    if not hasattr(values, "dtype"):
+        raise InputError(f"a polars {type(values).__name__} holds no rows", fix="give a Series or a frame", path=name)
     kind = str(values.dtype).partition("(")[0]
     if kind in {"String", "Categorical", "Enum", "Utf8", "Object", "Null", "Boolean"}:
         return (

@@ -241,6 +241,24 @@ BAD = [
     ([0, 1], [0, 1], {"weight": "w"}, UsageError, "names no column"),
     ([2**64 - 1, 1], [0, 1], {}, InputError, r"2\^63 or more"),
     (np.array([2**64 - 1, 1], np.uint64), [0, 1], {}, InputError, "uint64 .* give labels as text, or "),
+    ([0, 1], [0, 1], {"weight": ["2", "4"]}, InputError, "the weights are texts such as '2'; give numbers"),
+    ([0, 1], [0, 1], {"weight": np.array(["2020-01-01"] * 2, "M8[D]")}, InputError, "texts such as '2020-01-01'"),
+    *(
+        ([0, 1], [0, 1], {"ignore_index": one}, UsageError, "give one whole number, as in ignore_index=-100")
+        for one in ("0", [0], 1.5, float("nan"), True, torch.tensor(0.5))
+    ),
+    ([0, 1], [0, 1], {"labels": {0: "a", 1: "b"}}, UsageError, r"as in labels=list\(names.values\(\)\)"),
+    ([0, 1], [0, 1], {"labels": {"a", "b"}}, UsageError, "a set, which has no order"),
+    ([0, 1], [0, 1], {"labels": ["a", None]}, UsageError, "an empty name"),
+    ([0, 1], [0, 1], {"labels": 1.5}, UsageError, "give one whole number, or a list of names"),
+    ([0, 1], [0, 1], {"topk": "10"}, UsageError, r"topk='10'; give one whole number, or several, as in topk=\[1, 5\]"),
+    ([0, 1], [0, 1], {"confidence": "0.95"}, UsageError, "as in confidence=0.95"),
+    ([0, 1], [0, 1], {"resamples": 1000.5}, UsageError, "as in resamples=2000"),
+    ([0, 1], [0, 1], {"seed": -1}, UsageError, "give one whole number, from 0"),
+    ([0, 1], [0, 1], {"ranking_budget": "64"}, UsageError, "as in ranking_budget=64"),
+    ([0, 1], [0, 1], {"ranking_budget": -1}, UsageError, "as in ranking_budget=64"),
+    ([0, 1], [0, 1], {"metrics": 3}, UsageError, "'3' names no metric"),
+    (pd.DataFrame({"yes": [1], "y": [1]}), "truth", {}, UsageError, "no column, and no file; columns are 'yes', 'y'"),
     (["a", "b"], ["b", "a"], {}, InputError, "name it with positive='b'"),
     (["2024-01-31"], ["2024-02-01"], {}, InputError, "name it with positive='2024-02-01',"),
     ([-1, 1], [-1, -1], {}, InputError, r"name all classes: labels=\['-1', …\]"),
@@ -263,6 +281,8 @@ def test_frames_that_are_no_side_are_refused():
     lazy = polars().LazyFrame({"pred": PREDS, "target": TARGET})
     with pytest.raises(UsageError, match="a lazy frame has no rows yet"):
         evalcli.evaluate(lazy)
+    with pytest.raises(InputError, match="a polars Expr holds no rows; give a Series or a frame"):
+        evalcli.evaluate(polars().col("a"), [0, 1])
     with pytest.raises(InputError, match="a frame with columns of text"):
         evalcli.evaluate(pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), [0, 1])
     table = pa.table({"pred": WORDS[PREDS], "target": WORDS[TARGET]})
@@ -294,6 +314,23 @@ def test_texts_of_a_row_are_told_to_be_decisions_of_their_own():
     assert not any(
         each.code == "texts-in-rows" for each in evalcli.evaluate([["a"], ["b"], ["c"]], ["a", "a", "c"]).findings
     )
+
+
+def test_what_can_only_be_meant_one_way_is_taken():
+    scores, target = np.eye(4)[[0, 1, 2, 3, 0]] * 0.6 + 0.1, np.array([0, 1, 2, 3, 1])
+    found = evalcli.evaluate(scores, target, topk=2, labels=np.int64(4), metrics=evalcli.functional.accuracy)
+    assert (found["accuracy"], found.classes) == (0.8, ("0", "1", "2", "3"))
+    assert evalcli.evaluate(scores, target, topk=2)["top2_accuracy"] == 1.0
+    named = evalcli.evaluate(scores, target, labels=np.array(["a", "b", "c", "d"]), ignore_index=np.float64(1))
+    assert (repr(named.classes), named.n) == ("('a', 'b', 'c', 'd')", 3)
+    assert evalcli.evaluate([b"a", b"b", b"c"], ["a", "b", "b"])["accuracy"] == 2 / 3
+
+
+def test_rules_are_texts():
+    found = evalcli.evaluate([0, 1], [0, 1])
+    for checked in (found, evalcli.compare([0, 1], [1, 1], target=[0, 1])):
+        with pytest.raises(UsageError, match=r"is no rule; give each as a text, as in check\('accuracy>=0.9'"):
+            checked.check(["accuracy>=0.9"])
 
 
 @pytest.mark.parametrize(
