@@ -125,7 +125,7 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         labels: Class names in the order of their numbers, or how many there are.
         weight: One number a row, or the name of its column.
         by: What rows are sliced by: the name of a column of a frame or file, or several (``"a,b"`` crosses two); beside
-            arrays an array ``(N,)``, or arrays by name: ``{"region": region}``. Many numbers are sliced in
+            arrays an array ``(N,)``, a frame, or arrays by name: ``{"region": region}``. Many numbers are sliced in
             quarters; ``"age:18:65"`` cuts them at 18 and 65, and ``{"age:18:65": age}`` an array.
         scan: What is searched for weak slices, alone and in pairs, likewise; ``"*"``: all columns of the frame or file
             but ids and those of more than 1,000 texts. They are in ``report.data.scan``.

@@ -114,6 +114,8 @@ def slices_of(by: Any, frames: Iterable[Any], also: Iterable[str] = ()) -> Slice
 
     """
     known = {name: frame for frame in frames for name in names_of(frame) or ()}
+    if not hasattr(by, "column_names") and (frame := names_of(by)) is not None:
+        by = {name: column_of(by, name) for name in frame}
     if isinstance(by, Mapping):
         given, names = {split_bounds(str(name))[0]: values for name, values in by.items()}, tuple(map(str, by))
     else:

@@ -196,7 +196,7 @@ def _from_any_array(values: Any, name: str, copies: bool) -> StoredArray:
     try:
         try:
             array = np.from_dlpack(values, device="cpu")
-        except (TypeError, BufferError, ValueError, RuntimeError, NotImplementedError):
+        except (AttributeError, TypeError, BufferError, ValueError, RuntimeError, NotImplementedError):
             array = np.asarray(values.get() if hasattr(values, "get") else values)
     except Exception as e:  # what a foreign library raises is its own
         what = f"a {type(values).__name__} does not come to the host ({type(e).__name__})"

@@ -40,6 +40,16 @@ def strict():
     return pytest.importorskip("array_api_strict")
 
 
+class Asked:
+    """An array of a library that has no DLPack, as those of xarray and Dask."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+
 EXPECTED = evalcli.evaluate(LOGITS, TARGET)
 
 SAME = {
@@ -54,6 +64,7 @@ SAME = {
     "pandas nullable": lambda: (pd.DataFrame(LOGITS), pd.Series(TARGET, dtype="Int64")),
     "polars frame": lambda: (polars().DataFrame(LOGITS), polars().Series(TARGET)),
     "array API": lambda: (strict().asarray(LOGITS), strict().asarray(TARGET)),
+    "what numpy can ask for": lambda: (Asked(LOGITS), Asked(TARGET)),
     "one-hot": lambda: (LOGITS, np.eye(3, dtype=np.int64)[TARGET]),
     "mixed kinds": lambda: (torch.from_numpy(LOGITS), TARGET.tolist()),
     "dict": lambda: ({"logits": LOGITS, "target": TARGET}, None),

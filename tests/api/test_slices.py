@@ -89,6 +89,9 @@ def test_texts_in_arrays(told):
     named = evalcli.evaluate(WORDS[PREDS], WORDS[TARGET], by=pd.Series(REGION, name="region"))
     assert plain(named) == expected
     assert {row.by for row in evalcli.evaluate(PREDS, TARGET, by=REGION).data.slices} == {"by"}
+    frame = FRAME[["region", "year"]]
+    by_name = plain(evalcli.evaluate(PREDS, TARGET, by={"region": REGION, "year": YEAR}))
+    assert plain(evalcli.evaluate(PREDS, TARGET, by=frame)) == by_name
 
 
 def test_each_slice_is_a_report_of_its_rows():
