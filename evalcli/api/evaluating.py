@@ -149,7 +149,7 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         id: Pair two table files by this column.
         where: Keep the rows of table files for which this SQL holds.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Scores that lie on a GPU are evaluated there;
-            a search, and slices whose rows have clusters, are counted on the host.
+            what is searched, and slices or a search of rows with clusters, is counted on the host.
         backend: ``auto``, ``numpy`` or ``torch``.
         batch_size: Rows held at a time. No result depends on it.
         workers: Threads that count. No result depends on it.

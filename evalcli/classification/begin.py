@@ -56,7 +56,7 @@ def _can_glance(plan: Plan, prepare: Prepare) -> bool:
     Rows can then be read again, or what cannot be counted is left out there, or an error.
     """
     source, device = plan.source, prepare.device
-    alone = source.scanned is None and not (plan.fed and (source.weighted or source.clustered is not None))
+    alone = not (plan.fed and (source.weighted or source.clustered is not None))
     known = (plan.rereads or plan.fed) and device is not None and not device.startswith("mps")  # which has no float64
     return known and alone and plan.layout.preds == "columns"
 
@@ -90,7 +90,7 @@ def _on_device(
     """The same, with what the device gathers and keeps to the end."""
     glances = _can_glance(plan, prepare) and not known.unclear
     device = prepare.device
-    if device is None or (plan.source.clustered is not None and plan.source.slicers):
+    if device is None or (plan.source.clustered is not None and (plan.source.slicers or plan.source.scanned)):
         return prepare
     if slices and not (glances and _gathers_slices(slices, scores)):
         return prepare

@@ -9,6 +9,7 @@ from evalcli.scanning.tables import SIDES, Rows, scanned_metric
 
 if TYPE_CHECKING:
     from evalcli.classification.labels import Labels
+    from evalcli.counting import Plan
     from evalcli.scanning.tables import ScanTables
     from evalcli.sources.base import Array
     from evalcli.task import Task
@@ -62,3 +63,21 @@ def count(tables: ScanTables, rows: Rows, labels: Labels, codes: Array | None) -
     """Count rows with the codes of their values, (N, K), −1 for none; ``None`` where no column is searched."""
     counts, hits = select(rows, labels)
     tables.update_some(counts, hits, codes, labels.repeats, labels.weight, labels.cluster)
+
+
+def check(plan: Plan, task: Task) -> None:
+    """Refuse to search where rows are no independent ones of one label each.
+
+    Raises:
+        UsageError: they have several labels in more axes; or the metric is no share of rows.
+
+    """
+    assert plan.source.scanned is not None
+    asked = plan.source.scanned.asked
+    rows_of(asked.metric or USUAL, task)
+    if asked.apart and asked.metric in SIDES:
+        what = f"--scan-metric {asked.metric}: rows that are counted apart may have another positive class"
+        raise UsageError(what, fix=f"name a class, as in {asked.metric}[{task.classes[0] if task.classes else 1}]")
+    if plan.layout.inner > 1:
+        what = f"--scan counts rows one by one, and each of these has {plan.layout.inner:,} labels"
+        raise UsageError(what, fix="drop --scan; --by slices them")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.errors import EmptyError, UsageError
+from evalcli.errors import EmptyError
 from evalcli.evidence import Evidence
 from evalcli.faults import raise_faults, refuse_scale
 from evalcli.metrics.arrays import is_host, to_device
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.counts import ConfusionCounts
     from evalcli.metrics.keycolumn import KeyColumn
     from evalcli.ondevice.pairs import PairsThere
+    from evalcli.ondevice.waiting import LabelsThere
     from evalcli.scanning.tables import Rows, ScanTables
     from evalcli.sources.base import Array, Batch
     from evalcli.task import Task
@@ -56,6 +57,8 @@ class ClassificationPass:
     signs: tuple[object, ...] = ()
     pairs: PairsThere | None = None
     """What a device has added of the weights of labels, and ``confusion`` has not yet taken over."""
+    searched: LabelsThere | None = None
+    """Labels of a device that ``scan`` has not yet counted."""
 
     @property
     def saves_all(self) -> bool:
@@ -105,16 +108,29 @@ class ClassificationPass:
         elif self.scores is not None and scored:
             self.scores.update(self._in_slots(labels, self.scores))
         if self.scan is not None and self.scan_rows is not None and self.plan.layout.inner == 1:
-            from evalcli.classification.scan import count
-            from evalcli.scanning.tables import searched_codes
-
-            count(self.scan, self.scan_rows, labels, searched_codes(labels.groups, len(self.slices)))
+            self._search(labels)
         if self.clusters is not None:
             self.clusters.update(labels, scores=scored)
         for number, clusters in enumerate(self.clusters_in):
             assert labels.groups is not None
             clusters.update(labels, labels.groups[:, number], scores=scored)
         return holds
+
+    def _search(self, labels: Labels) -> None:
+        """Count what is searched, on the host: what lies on a device waits until it is much."""
+        if is_host(labels.preds):
+            from evalcli.classification.scan import count
+            from evalcli.scanning.tables import searched_codes
+
+            assert self.scan is not None
+            assert self.scan_rows is not None
+            count(self.scan, self.scan_rows, labels, searched_codes(labels.groups, len(self.slices)))
+            return
+        if self.searched is None:
+            from evalcli.ondevice.waiting import LabelsThere
+
+            self.searched = LabelsThere(self._search)
+        self.searched.add(labels)
 
     def _in_slots(self, labels: Labels, scores: ScoreStates) -> Labels:
         """The same; on a device, where there are clusters, in the slices that their groups are there."""
@@ -150,6 +166,8 @@ class ClassificationPass:
             self.prepare.glances.tell(self.evidence)
         if self.pairs is not None:
             self.pairs.settle(lambda _: self.confusion)
+        if self.searched is not None:
+            self.searched.settle()
         if self.clusters is not None:
             self.clusters.settle()
             if self.scores is not None:
@@ -329,7 +347,9 @@ class ClassificationPass:
         self.plan.refuse_doubt(decided)
         self.plan.refuse_empty(evidence)
         if self.scan is not None:
-            _check_scan(self.plan, decided)
+            from evalcli.classification.scan import check
+
+            check(self.plan, decided)
         if source.merged and not self.plan.partial:
             self._compare_labels()
         if source.weighted and not self.plan.partial:
@@ -364,24 +384,3 @@ class ClassificationPass:
         counts = self.confusion.class_counts().numpy()
         truth, said = ({names[i] for i in np.flatnonzero(side > 0)} for side in (counts.support, counts.predicted))
         check_labels(truth, said, source.target.path)
-
-
-def _check_scan(plan: Plan, task: Task) -> None:
-    """Refuse to search where rows are no independent ones of one label each.
-
-    Raises:
-        UsageError: they have several labels in more axes; or the metric is no share of rows.
-
-    """
-    from evalcli.classification.scan import USUAL, rows_of
-    from evalcli.scanning.tables import SIDES
-
-    assert plan.source.scanned is not None
-    asked = plan.source.scanned.asked
-    rows_of(asked.metric or USUAL, task)
-    if asked.apart and asked.metric in SIDES:
-        what = f"--scan-metric {asked.metric}: rows that are counted apart may have another positive class"
-        raise UsageError(what, fix=f"name a class, as in {asked.metric}[{task.classes[0] if task.classes else 1}]")
-    if plan.layout.inner > 1:
-        what = f"--scan counts rows one by one, and each of these has {plan.layout.inner:,} labels"
-        raise UsageError(what, fix="drop --scan; --by slices them")
