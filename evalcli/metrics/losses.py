@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class LossSums(NamedTuple):
     """What the formulas read: ``rows``, the sum ``n`` of their weights, and the ``total`` of their losses.
 
-    ``infinite`` rows have a loss beyond all numbers, and are not in ``total``. ``clipped`` rows had a probability below
-    the eps of their type and ``capped`` rows one above 1 − eps; both moved there before the logarithm.
+    ``infinite`` rows have a loss that is, times their weight, beyond all numbers, and are not in ``total``. ``clipped``
+    rows had a probability below the eps of their type and ``capped`` rows one above 1 − eps; both moved there before
+    the logarithm.
     """
 
     rows: int
@@ -64,16 +65,18 @@ class LogLoss(ProbabilityState):
     def take(self, rows: ProbabilityRows) -> None:
         """Take in a batch that ``probability_rows`` has looked at."""
         loss = rows.loss
-        infinite = np.isinf(loss)
+        beyond = infinite = np.isinf(loss)
         if rows.weight is not None:
-            infinite &= rows.weight > 0
+            with np.errstate(over="ignore", invalid="ignore"):
+                beyond = beyond | np.isinf(loss * rows.weight)
+            infinite = beyond & (rows.weight > 0)
             counted(self.weights, rows, np.zeros(len(loss), np.int64))
         if infinite.any():
             self.infinite += _rows_of(rows, infinite)
         if rows.clipped is not None:
             self.clipped += _rows_of(rows, rows.clipped < 0)
             self.capped += _rows_of(rows, rows.clipped > 0)
-        finite = np.where(np.isinf(loss), 0.0, loss)
+        finite = np.where(beyond, 0.0, loss)
         added(self.total, rows, finite)
         _sized(self.sizes, rows, finite)
 

@@ -29,7 +29,8 @@ MOST_BYTES = 1 << 30
 SORTED = 1 << 24
 """Keys that are sorted at a time, unless one column has more, on a device of 80 GB or more; on others in proportion."""
 _BYTES = 5 << 10
-"""Of a device's memory for each of them: what is made of one takes some 80, and eight workers share with others."""
+"""Of a device's memory for each of them: what is made of one takes some 80, of slices and of weights up to twice as
+much, and eight workers share with others."""
 _SHARE = 64
 _NOBODY = -1
 """The target of rows that do not count."""

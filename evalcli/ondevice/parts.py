@@ -119,7 +119,7 @@ class _Losses:
     def take(self, rows: RowsThere) -> None:
         loss, heavy = rows.brier, rows.heavy
         if self.is_log:
-            infinite = torch.isinf(rows.loss)
+            infinite = torch.isinf(rows.loss) | torch.isinf(rows.weighed(rows.loss))
             loss = torch.where(infinite, 0.0, rows.loss)
             self.told[0].add_where(infinite, heavy)
             if rows.clipped is not None:

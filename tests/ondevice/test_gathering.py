@@ -176,6 +176,20 @@ def test_states_take_over_what_the_host_counts(name, monkeypatch):
         assert (one.pos.sum(), one.neg.sum()) == (other.pos.sum(), other.neg.sum())
 
 
+def test_losses_that_no_number_holds_with_their_weight_are_infinite():
+    scores, target, form = (
+        np.array([[1e300, 0.0], [0.0, 1.0], [0.0, np.inf]]),
+        np.array([1, 1, 0]),
+        FORMS["logits-2"][0],
+    )
+    weight = np.array([1e10, 2.0, 0.0])
+    here, there = ({"loss": LogLoss(form, weighted=True)} for _ in range(2))
+    on_host(here, form, scores, target, weight)
+    gathered(there, form, scores, target, [], weight).settle()
+    for states in (here, there):
+        assert states["loss"].compute()[:4] == (3, 1e10 + 2, pytest.approx(2 * np.log1p(np.exp(-1))), 1)
+
+
 @pytest.mark.parametrize("budget", [1 << 26, 4000])
 def test_no_cut_and_no_merge_shows(budget, monkeypatch):
     monkeypatch.setattr(gather, "_SCORES", 500)
