@@ -161,7 +161,8 @@ def test_what_ran_is_told_of_what_a_device_leaves_to_the_host(monkeypatch: pytes
     def ran(name: str, **more: Any) -> tuple[str, str]:
         held = sources()[name]
         source = MemorySource(held.arrays[0], held.arrays[1], weight=held.arrays[2], **more)
-        run = evaluate(source, Choices(ignore_index=-1), Execution(backend="torch", device="cpu")).run
+        choices = Choices(ignore_index=-1, confidence=None)
+        run = evaluate(source, choices, Execution(backend="torch", device="cpu")).run
         assert run is not None
         return run.backend, run.why
 
