@@ -145,11 +145,13 @@ def check_labels(target: Iterable[str], preds: Iterable[str], path: str = "") ->
     """
     truth, said = set(target), set(preds)
     notes = []
+    told: set[tuple[str, str]] = set()
     for likeness in LIKENESSES:
         pairs = _crossing(truth - said, said - truth, likeness.key)
         if pairs and _is_mismatch(truth, said, pairs, meaningful=likeness.meaningful):
             raise _mismatch(likeness, pairs, path)
-        twins = _twins(truth | said, likeness.key)
+        twins = [pair for pair in _twins(truth | said, likeness.key) if pair not in told]
+        told.update(twins)
         if twins:
             count = f"{len(twins)} pairs of labels" if len(twins) > 1 else "two labels"
             first, second = twins[0]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalcli.errors import InputError, UsageError
 from evalcli.sources.duck import literal
+from evalcli.sources.foreign_texts import refuse_foreign
 from evalcli.sources.labels import NUMBER
 from evalcli.sources.spelling import spelled_in_sql
 from evalcli.sources.usual_names import is_score_name
@@ -146,6 +147,8 @@ def decide(joined: Joined, preds: Sequence[Column], target: Column, selection: S
     if selection.may_be_values and are_values(said, truth, joined.preds.path, stored=stored):
         return Reading("scores", "values", by_sample=True)
     preds_as, by_sample = _preds_reading(first, said, truth)
+    if preds_as == "labels" and selection.may_be_values:
+        refuse_foreign(said, truth, joined.preds.path)
     if preds_as == "labels":
         return Reading("labels", "labels", by_sample)
     return Reading("scores", _target_reading(truth, target, many=False, lists=False), by_sample)

@@ -76,6 +76,8 @@ def test_C11_labels_of_one_side_that_look_the_same_are_noted():
     assert "NFC" in note.text
     (note,) = check_labels(["a", "A", "b"], ["a", "A", "b"])
     assert note.code == "labels-case"
+    (note,) = check_labels(["True", "true"], ["True", "true"])
+    assert note.code == "labels-case"
     (note,) = check_labels(["1", "1.0"], ["1", "1.0"])
     assert note.code == "labels-number"
 
