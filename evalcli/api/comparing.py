@@ -154,8 +154,8 @@ def compare(  # noqa: PLR0913  # one keyword for each option of the command line
     ]
     selections = [
         Selection(
-            pred=name, id=id, where=where, scores=scores, nan=nan, labels=choices.labels, workers=workers,
-            listing=True, beside=True, sorted=id is not None,
+            pred=name, id=id, where=where, scores="values" if task == "regression" else scores, nan=nan,
+            labels=choices.labels, task=task, workers=workers, listing=True, beside=True, sorted=id is not None,
         )
         for _, name in sides
     ]  # fmt: skip

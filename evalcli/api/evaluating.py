@@ -193,8 +193,8 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
     if confidence is not None:
         choices = replace(choices, confidence=confidence_of(confidence, resamples, seed))
     selection = Selection(
-        pred=pred, id=None if id is None else str(id), where=where, scores=scores, nan=nan, labels=choices.labels,
-        workers=workers,
+        pred=pred, id=None if id is None else str(id), where=where, scores="values" if task == "regression" else scores,
+        nan=nan, labels=choices.labels, task=task, workers=workers,
     )  # fmt: skip
     budget = bytes_of(ranking_budget)
     execution = Execution(backend, str(device), batch_size, workers, budget)
