@@ -305,6 +305,9 @@ def _is_document(path: str, text: bytes, suffix: str) -> bool:
     """Whether a text that begins so is one JSON document and a table by itself, and not the first of JSON lines."""
     inside = text[1:].lstrip()[:1]
     if text[:1] == b"[":
+        line = text.split(b"\n", 1)[0].rstrip()
+        if line.endswith(b"]") and suffix != ".json" and not _is_one_line(path):  # one array a line
+            return False
         return suffix == ".json" or inside in (b"{", b"[")
     if text[:1] != b"{":
         return False

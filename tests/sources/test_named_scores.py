@@ -148,3 +148,23 @@ def test_objects_are_several_labels_a_row(tmp_path):
         evaluate(str(tmp_path / name), task="multilabel", resamples=100) for name in ("x.jsonl", "y.jsonl")
     )
     assert numbers(found) == numbers(wanted)
+
+
+def test_numbered_labels_are_classes_by_their_numbers(tmp_path):
+    pairs = [{"label": "LABEL_1", "score": 0.9}, {"label": "LABEL_0", "score": 0.1}]
+    lines = [json.dumps({"target": i % 2, "scores": pairs}) for i in range(6)]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
+    found = evaluate(str(tmp_path / "x.jsonl"), pred="scores.LABEL_*", confidence=None)
+    assert (found.classes, found["accuracy"], found.data.positive) == (("0", "1"), 0.5, "1")
+
+
+def test_lines_of_scores_are_known_by_what_they_are(tmp_path, run, frame):
+    path, truth = write(tmp_path / "x.jsonl", rows_of(frame, "bare"), "bare")
+    (tmp_path / "y").write_bytes((tmp_path / "x.jsonl").read_bytes())
+    named, nameless = (run("report", one, truth, "-m", "accuracy", "-f", "json") for one in (path, tmp_path / "y"))
+    assert numbers_of(named) == numbers_of(nameless)
+
+
+def numbers_of(seen):
+    assert seen.code == 0, seen.stderr
+    return json.loads(seen.stdout)["metrics"]
