@@ -1,8 +1,8 @@
 """One JSON document that is a table: what ``json.dump``, pandas and experiment trackers write of one.
 
 A list of objects has a row in each; an object has a column under each key, as a list or by row names, or ``columns``
-and ``data``; a list of values, or of lists of them, is one column without a name. It is read into memory at once; JSON
-lines stream.
+and ``data``, or ``schema`` and ``data``, or a row under each name; a list of values, or of lists of them, is one column
+without a name. It is read into memory at once; JSON lines stream.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from evalcli.errors import InputError, LimitError
 from evalcli.sources.csvtext import COLUMN_LIMIT
 from evalcli.sources.jsonlines import DOCUMENT, MIXED, NAMELESS, UNREADABLE, decoded, join_kinds, kind_of
 from evalcli.sources.named_scores import ANSWERS, BESIDE, NAMED, NamedScores, cells_of
+from evalcli.sources.usual_names import USUAL_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +64,9 @@ def _columns(found: Any) -> dict[str, list[Any]]:
         return {NAMELESS: found} if found else {}
     if not isinstance(found, dict):
         raise InputError("the document is a single value, not a table", fix=_AS_LINES)
+    rows = _rows_of(found)
+    if rows is not None:
+        return _of_rows(rows)
     named, data = found.get("columns"), found.get("data")
     if isinstance(named, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
         return _of_lists(named, data)
@@ -79,6 +83,17 @@ def _columns(found: Any) -> dict[str, list[Any]]:
         told = ", ".join(f"{name!r} {length:,}" for name, length in [*lengths.items()][:8])
         raise InputError(f"its columns differ in length: {told}", fix="write one value for each row, or JSON lines")
     return _of_rows([found])
+
+
+def _rows_of(found: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The rows of an object that has them as pandas writes them: beside their ``schema``, or under their names."""
+    data = found.get("data")
+    if "schema" in found and isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
+        return data
+    named = all(isinstance(row, dict) and not USUAL_NAMES.isdisjoint(row) for row in found.values())
+    if not found or not named or not USUAL_NAMES.isdisjoint(found):
+        return None
+    return [{"index": name, **row} for name, row in found.items()]
 
 
 def _of_rows(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -52,7 +52,7 @@ def frame() -> pd.DataFrame:
     return pd.DataFrame({"id": range(40), "target": target, "pred": pred, "group": rng.choice(["x", "y"], 40)})
 
 
-@pytest.mark.parametrize("shape", ["records", "split", "columns", "list", "indented", "tracker"])
+@pytest.mark.parametrize("shape", ["records", "split", "columns", "index", "table", "list", "indented", "tracker"])
 def test_a_table_in_one_document_reports_as_its_lines(tmp_path, counted, frame, shape):
     path = tmp_path / "x.json"
     if shape in ("list", "indented"):
