@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from evalcli.cli import allocator, exits, failure, streams
+from evalcli.cli import allocator, failure, streams
 from evalcli.cli.help import LightCommand, light_help_option, show_help
 from evalcli.errors import EvalError, ExitCode, LimitError, UsageError
 from evalcli.launch import is_told_by_another
@@ -136,7 +136,7 @@ def main() -> NoReturn:
         allocator.keep_what_is_freed()
         if not _is_watched():
             as_json = failure.wants_json(sys.argv[1:])
-            exits.end_with(ExitCode.NO_VERDICT, lambda: failure.tell_no_room(as_json=as_json))
+            allocator.end_where_there_is_none(ExitCode.NO_VERDICT, lambda: failure.tell_no_room(as_json=as_json))
         gc.set_threshold(100_000)  # imports leave only survivors: looking through them costs 10 of 200 ms
         streams.prepare()
         signal.signal(signal.SIGTERM, _terminate)
