@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import glob
 import os
 import re
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says of a disk that takes no more."""
 _WIDE_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -127,7 +130,8 @@ class Tables:
         text = plain(str(error).strip().partition("\n")[0].partition(": ")[2] or str(error).strip(), 120)
         if isinstance(error, (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)):
             return UsageError(text, path=path)
-        if isinstance(error, duckdb.IOException) and "No space" in str(error):
+        full = isinstance(error, OSError) and error.errno in FULL
+        if full or (isinstance(error, duckdb.IOException) and "No space" in str(error)):
             return LimitError("the disk for temporary files is full", fix="set TMPDIR to a roomy disk", path=path)
         found = self._broken() or self._broken_elsewhere()
         if found is not None:

@@ -197,6 +197,16 @@ def test_X11_no_room_for_what_comes_by_a_pipe(spawn: Run, files: tuple[str, str]
     assert list(tiny_disk.iterdir()) == []
 
 
+def test_X11_no_room_for_the_copy_of_a_table_is_no_fault_of_the_table(
+    spawn: Run, tmp_path: Path, tiny_disk: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("pred,target\n" + "cat,dog\n" * 20_000, encoding="utf-16")
+    result = spawn("report", "a.csv", env={"TMPDIR": str(tiny_disk)})
+    assert result.code == 2
+    assert result.stderr == "evalcli: a.csv: the disk for temporary files is full; set TMPDIR to a roomy disk [E6]\n"
+    assert list(tiny_disk.iterdir()) == []
+
+
 def test_X02_X11_devices_that_are_full(spawn: Run, files: tuple[str, str], tmp_path: Path) -> None:
     result = spawn("report", *files, "-o", "/dev/full", "-o", "a.json", "--quiet")
     assert (result.code, result.stdout) == (2, "")
