@@ -13,7 +13,8 @@ from memory_source import MemorySource
 from evalcli.engine import Execution
 from evalcli.evaluation import evaluate
 from evalcli.metrics.values import ValueRows
-from evalcli.slicepasses import ARRAY_BYTES, Waiting, apart, inside
+from evalcli.slicepasses import ARRAY_BYTES, Waiting, apart, inside, places_to_wait
+from evalcli.sources.base import Slicer
 from evalcli.task import Choices
 from evalcli.uncertainty.intervals import Confidence
 
@@ -49,7 +50,7 @@ def test_rows_that_wait_are_copies_and_come_out_by_code():
 def test_the_longest_runs_go_first_and_a_quarter_at_a_time(monkeypatch):
     row = 2 * (8 + ARRAY_BYTES)  # a prediction and a target, each in an array
     monkeypatch.setattr("evalcli.slicepasses.WAITING_BYTES", 2 * 8 * row)
-    waiting = Waiting(share=2)
+    (waiting,) = places_to_wait([Slicer("region", ())], workers=2)
     for number in range(8):
         assert waiting.add(values(float(number)), np.array([min(number // 2, 2)])) == []
     assert told(waiting.add(values(8.0), np.array([0]))) == [(2, [4.0, 5.0, 6.0, 7.0])]

@@ -148,7 +148,9 @@ class _Comparing:
         tested = {place: (one, best[place]) for place, one in parts.items() if self.question.tests(one.counted)}
         known = self._of_slice_counts(names, tested)
         asking = {place: self._differences(names, *one, place, known[place]) for place, one in tested.items()}
-        found, inside = answered(self._differences(names, whole, self.reference), asking, self._again)
+        found, inside = answered(
+            self._differences(names, whole, self.reference), asking, self._again, self.members[0].workers
+        )
         told = {
             place: Told(
                 one.counted.total.rows, self.beyond.values(one.values, place), best[place], inside.get(place, {})

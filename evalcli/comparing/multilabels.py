@@ -98,7 +98,9 @@ class LabelComparing:
             for place, one in parts.items()
             if self.question.tests(one.counted)
         }
-        (found, look), inside = answered(_differences(differences, names, reference, beyond), asking, self._again)
+        (found, look), inside = answered(
+            _differences(differences, names, reference, beyond), asking, self._again, self.members[0].workers
+        )
         told = {
             place: Told(
                 one.counted.total.rows,

@@ -174,7 +174,7 @@ def count_together(
         fresh = _fresh(members, tasks, known, flips=flips, same_target=same_target)
         if together.slicers:
             sharing = shared(members, together.slicers)
-            fresh = around(fresh, _fresh(sharing, tasks, known, flips=0, same_target=True))
+            fresh = around(fresh, _fresh(sharing, tasks, known, flips=0, same_target=True), members[0].workers)
         beside = _beside(own, members, together)
         fresh = fresh if beside is None else beside.around(fresh)
         gathered, complete = one_pass(members, tasks[0], together, fresh, size, progress)

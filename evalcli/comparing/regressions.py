@@ -73,7 +73,9 @@ class ValueComparing:
             for place, one in parts.items()
             if self.question.tests(one.counted)
         }
-        found, inside = answered(_differences(whole, names, reference, beyond), asking, self._again)
+        found, inside = answered(
+            _differences(whole, names, reference, beyond), asking, self._again, self.members[0].workers
+        )
         told = {
             place: Told(one.counted.total.rows, beyond.values(one.values, place), best[place], inside.get(place, {}))
             for place, one in parts.items()

@@ -43,13 +43,13 @@ WHOLE: Slice = (-1, -1)
 class SlicedPass:
     """A pass over all rows, ``None`` where nobody asks for it, and those over the rows of slices.
 
-    ``fresh`` makes the pass of a slice; ``None`` where nobody asks for that.
+    ``fresh`` makes the pass of a slice; ``None`` where nobody asks for that. So many ``workers`` have such a pass.
     """
 
     saves_all = True
 
-    def __init__(self, whole: Any, fresh: Callable[[Slice], Any]) -> None:
-        self.whole = whole
+    def __init__(self, whole: Any, fresh: Callable[[Slice], Any], workers: int) -> None:
+        self.whole, self._workers = whole, workers
         self.slices: dict[Slice, Any] = {}
         self._fresh = fresh
         self._waiting: list[Waiting[Rows]] = []
@@ -65,7 +65,7 @@ class SlicedPass:
             return False
         groups = rows.groups
         assert groups is not None
-        self._waiting = self._waiting or [Waiting(groups.shape[1]) for _ in groups.T]
+        self._waiting = self._waiting or [Waiting(groups.shape[1] * self._workers) for _ in groups.T]
         for number, waiting in enumerate(self._waiting):
             places = np.flatnonzero(groups[:, number] >= 0)
             given = rows.pick(places), groups[places, number]
@@ -125,9 +125,9 @@ class SlicedPass:
             one.restore(saved)
 
 
-def around(whole: Fresh, slice_of: Fresh) -> Fresh:
+def around(whole: Fresh, slice_of: Fresh, workers: int) -> Fresh:
     """Makes passes over all rows and over those of every slice."""
-    return lambda: SlicedPass(whole(), lambda _: slice_of())
+    return lambda: SlicedPass(whole(), lambda _: slice_of(), workers)
 
 
 def shared(members: Sequence[M], slicers: Sequence[Slicer]) -> list[M]:
@@ -152,15 +152,18 @@ def apart(passes: SlicedPass, whole: Counted) -> dict[Slice, Counted]:
 
 
 def answered(
-    whole: Asking[T], slices: Mapping[Slice, Asking[T]], again: Callable[[Fresh], Any]
+    whole: Asking[T], slices: Mapping[Slice, Asking[T]], again: Callable[[Fresh], Any], workers: int
 ) -> tuple[T, dict[Slice, T]]:
-    """What all of them return, once ``again`` has made the passes that they ask for, one at a time for all."""
+    """What all of them return, once ``again`` has made the passes that they ask for, one at a time for all.
+
+    Each of these is made by so many ``workers``.
+    """
     every = {WHOLE: whole, **slices}
     found: dict[Slice, T] = {}
     heard: dict[Slice, Any] = dict.fromkeys(every)
     while heard:
         asked = _asked(every, heard, found)
-        heard = _heard(asked, again) if asked else {}
+        heard = _heard(asked, again, workers) if asked else {}
     return found.pop(WHOLE), found
 
 
@@ -209,7 +212,7 @@ def _all_of(asked: Mapping[int, Fresh]) -> _SideBySide:
     return _SideBySide({number: fresh() for number, fresh in asked.items()})
 
 
-def _heard(asked: Mapping[Slice, Fresh], again: Callable[[Fresh], Any]) -> dict[Slice, Any]:
+def _heard(asked: Mapping[Slice, Fresh], again: Callable[[Fresh], Any], workers: int) -> dict[Slice, Any]:
     """What one pass gathers for all that ask."""
     if [*asked] == [WHOLE]:
         return {WHOLE: again(asked[WHOLE])}
@@ -217,7 +220,7 @@ def _heard(asked: Mapping[Slice, Fresh], again: Callable[[Fresh], Any]) -> dict[
     def pass_of(place: Slice) -> Any:
         return asked[place]() if place in asked else None
 
-    total: SlicedPass = again(lambda: SlicedPass(pass_of(WHOLE), pass_of))
+    total: SlicedPass = again(lambda: SlicedPass(pass_of(WHOLE), pass_of, workers))
     total.settle()
     held = {WHOLE: total.whole, **total.slices}
     return {place: held[place] for place in asked}

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from evalcli.task import Task
 
 CALIBRATION = "LabelCalibration"
+UNRANKED = 16
+"""One part in so many of the budget is enough for scores that nobody ranks: for how sure their mean losses are."""
+LEAST_UNRANKED = 24 << 10
+"""But so many bytes for each label, if the budget has them: 1,024 scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,15 @@ class Scoring:
     states: frozenset[str]
     weighted: bool = False
     budget: int = BUDGET
+    ranked: bool = True
+    """Whether ranks themselves are asked for."""
+
+    @property
+    def table_budget(self) -> int:
+        """The bytes for the scores that occur."""
+        if self.ranked:
+            return self.budget
+        return min(self.budget, max(self.budget // UNRANKED, LEAST_UNRANKED * (self.labels + 1)))
 
     def fresh(self) -> LabelScores:
         """Empty states."""
@@ -55,6 +68,7 @@ def plan_scoring(
 ) -> Scoring:
     """The states that ``names`` need under ``task``; the ``intervals`` of mean losses read how often a score occurs."""
     states = frozenset(CALIBRATION if name.entry.by_label is not None else name.entry.state for name in names)
+    ranked = "KeyTable" in states
     if intervals and CALIBRATION in states:
         states |= {"KeyTable"}
     if intervals and "KeyTable" in states and 1 < len(task.classes) <= MOST_LABELS:
@@ -62,7 +76,7 @@ def plan_scoring(
     kind: Any = task.scores
     form = ScoreForm(kind, binary=True, eps=eps_of(preds.dtype))
     bits = 32 if preds.dtype.startswith(SINGLE) else 64
-    return Scoring(len(task.classes), form, bits, states, weighted, BUDGET if budget is None else budget)
+    return Scoring(len(task.classes), form, bits, states, weighted, BUDGET if budget is None else budget, ranked)
 
 
 class LabelScores:
@@ -73,7 +87,7 @@ class LabelScores:
         labels, weighted = scoring.labels, scoring.weighted
         self.table, self.calibration, self.ranks, self.sample = None, None, None, None
         if "KeyTable" in scoring.states:
-            self.table = KeyTable(labels, bits=scoring.bits, budget=scoring.budget, weighted=weighted)
+            self.table = KeyTable(labels, bits=scoring.bits, budget=scoring.table_budget, weighted=weighted)
         if CALIBRATION in scoring.states:
             self.calibration = LabelCalibration(labels, scoring.form, weighted=weighted)
         if "LabelRanks" in scoring.states:

@@ -273,7 +273,7 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
             told = plan, task, prepare, scoring, known
             made.clusters_in = tuple(_clusters_in(slicer, *told) for slicer in source.slicers)
         made.scanned_by = scanned_by
-        made.waiting, made.scan = places_to_wait(source.slicers), scanned_by.tables(source)
+        made.waiting, made.scan = places_to_wait(source.slicers, plan.workers), scanned_by.tables(source)
         return made
 
     return whole

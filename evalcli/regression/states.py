@@ -308,7 +308,8 @@ def begin(plan: Plan, task: Task) -> Callable[[], RegressionPass]:
             clusters_in = tuple(map(sliced, plan.source.slicers))
         scan = tables_of(plan.source, Sums)
         made = replace(empty(setup, (*ALWAYS, *read)), slices=slices, scan=scan)
-        return replace(made, waiting=places_to_wait(plan.source.slicers), clusters=clusters, clusters_in=clusters_in)
+        waiting = places_to_wait(plan.source.slicers, plan.workers)
+        return replace(made, waiting=waiting, clusters=clusters, clusters_in=clusters_in)
 
     return whole
 

@@ -260,6 +260,8 @@ class Source(ABC):
     """Whether a row can come in pieces."""
     pieces: int = 1
     """In how many loads a row comes."""
+    most_workers: int | None = None
+    """How many count at most what comes from one reader."""
     closing: ExitStack | None = None
     """What else has to be released with this source."""
 

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from evalcli.sources.tables import Tables
 
 
+STREAM_WORKERS = 4
+"""Threads of one interpreter, which waits for the engine: four made no more than one and a third."""
+
+
 class TableSource(Source):
     """Both sides from one table, or each from its own, paired by position or by ``selection.id``.
 
@@ -74,6 +78,7 @@ class TableSource(Source):
         self._share = None
         self.preds, self.target = self._opened.preds, self._opened.target
         self.rows, self.dropped = self._opened.rows, self._opened.dropped
+        self.most_workers = STREAM_WORKERS
         self.weighted = sides.weight is not None
         self.slicers, self.scanned = self._opened.slicers, self._opened.scanned
         self.clustered = selection.cluster

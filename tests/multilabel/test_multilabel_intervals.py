@@ -47,6 +47,21 @@ def test_every_number_has_an_interval_that_holds_it():
     assert made.confidence == 0.95
 
 
+def test_losses_without_ranks_are_as_sure_from_a_sixteenth_of_their_memory():
+    from evalcli.multilabel.scoring import UNRANKED
+
+    given, run = data(np.random.default_rng(4), 20_000), Execution(workers=1, ranking_budget=UNRANKED * 5 * 24 << 10)
+    alone = report(*given, ("log_loss", "brier", "ece"), run=run)
+    beside = report(*given, ("log_loss", "brier", "ece", "auroc_macro"), run=run)
+    for few, many in zip(alone.per_class, beside.per_class, strict=True):
+        assert few.metrics["ece"] == many.metrics["ece"]
+        for name in ("log_loss", "brier"):
+            one, other = few.metrics[name], many.metrics[name]
+            assert one.value == other.value
+            assert one.low != other.low  # fewer scores are told apart
+            assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.01 * (other.high - other.low))
+
+
 def test_of_one_label_it_is_that_of_a_share_of_rows():
     scores, target = data(np.random.default_rng(1), 150)
     row = report(scores, target).per_class[1]
