@@ -17,6 +17,8 @@ from evalcli.metrics.keys import heads_of
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
 
+MOST = 1 << 18
+"""Bins of which there are more fit no cache, and what finds them takes more memory than a sort."""
 _BLOCKS = 16
 """The numbers of bins are cut into at most two to this power of blocks."""
 _BLOCKS_EACH = 3

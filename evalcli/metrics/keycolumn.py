@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keybins import KnownBins
+from evalcli.metrics.keybins import MOST, KnownBins
 from evalcli.metrics.keys import UNSIGNED, fitted, heads_of, numbered
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _WORTH = 4
 """Keys are counted into bins of which there are at most so many times as many; to know these takes time, too."""
+
+_FEW_LEFT = 4
+"""One part in so many of the keys that may wait is few."""
 
 
 class Bins(NamedTuple):
@@ -90,7 +93,7 @@ class KeyColumn:
     ) -> None:
         """Count rows of ``side`` at ``keys`` (N,), each ``repeats`` (N,) times, in a weighted table with ``weight``.
 
-        Keys wait unsorted until they take as much room as the table may, and are then sorted into it at once.
+        Keys wait unsorted until they take as much room as the table may, and are then counted into it at once.
         """
         if weight is None and self.weighted:
             weight = np.ones(len(keys))
@@ -103,7 +106,7 @@ class KeyColumn:
             self._waiting[side].append(_Rows(keys, repeats, weight))
             self._rows_waiting += len(keys)
         if self._rows_waiting >= self._most_waiting:
-            self.settle()
+            self._make_room()
 
     def take_bins(self, shift: int, sides: Sequence[Bins]) -> None:
         """Take in entries of every side that were made elsewhere, of keys without their ``shift`` low bits."""
@@ -133,13 +136,20 @@ class KeyColumn:
     def settle(self) -> None:
         """Sort what waits into the table, which whoever asks for it would have to do."""
         if self._rows_waiting:
+            self._count_known()
             self._take_rows()
         if self._merging:
             self._take_tables()
 
+    def _make_room(self) -> None:
+        """Take in what waits but for few keys of new bins, which are sorted when there are more of them."""
+        self._count_known()
+        if self._rows_waiting * _FEW_LEFT > self._most_waiting:
+            self._take_rows()
+        if self._entries_merging > self.capacity:
+            self._take_tables()
+
     def _take_rows(self) -> None:
-        if self._shift and not self.weighted:
-            self._count_known()
         waiting = [_sorted(self._waiting.pop(0), self.bits) for _ in self._sides]
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
         # before any entry is made: raw keys take less room
@@ -148,16 +158,20 @@ class KeyColumn:
         self._take([_Table(shift, tuple(self._runs(waiting.pop(0), starts.pop(0)) for _ in self._sides))])
 
     def _count_known(self) -> None:
-        """Count what waits for bins that are there; what is left is to be sorted."""
+        """Count what waits for bins that are there: of a table that has dropped bits most keys, if they are many."""
+        if not self._shift or self.weighted:
+            return
         for side, (held, waiting) in enumerate(zip(self._sides, self._waiting, strict=True)):
             plain = [rows.keys for rows in waiting if rows.repeats is None]
-            if not len(held.least) or sum(map(len, plain)) * _WORTH < len(held.least):
+            many = sum(map(len, plain))
+            if not 0 < len(held.least) <= min(many * _WORTH, MOST):
                 continue
             known = KnownBins(held.least, held.largest, held.values(), self._shift)
             if known.is_dense:
-                left = _Rows(known.count(np.concatenate(plain)), None, None)
+                left = known.count(np.concatenate(plain))
                 self._sides[side] = Bins(*known.bins())
-                self._waiting[side] = [left, *(rows for rows in waiting if rows.repeats is not None)]
+                self._waiting[side] = [_Rows(left, None, None), *(rows for rows in waiting if rows.repeats is not None)]
+                self._rows_waiting += len(left) - many
 
     def _take_tables(self) -> None:
         merging, self._merging, self._entries_merging = self._merging, [], 0
@@ -210,7 +224,7 @@ class KeyColumn:
         self._merging += [held] * bool(held.entries) + other._merging
         self._entries_merging += held.entries + other._entries_merging
         if self._rows_waiting >= self._most_waiting or self._entries_merging > self.capacity:
-            self.settle()
+            self._make_room()
         return self
 
     def to(self, device: Any) -> Self:  # noqa: ARG002  every state can be moved; this one stays

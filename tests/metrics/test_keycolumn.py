@@ -58,3 +58,17 @@ def test_keys_of_bins_that_are_there_are_counted_and_others_are_sorted(bits, mon
         assert np.array_equal(bins.least, [own[own >> kind(column.shift) == one].min() for one in numbers])
         assert np.array_equal(bins.largest, [own[own >> kind(column.shift) == one].max() for one in numbers])
         assert np.array_equal(bins.values(), rows * (number + 1))
+
+
+def test_a_few_keys_of_new_bins_wait_until_they_are_more(monkeypatch):
+    keys, sorts = sort_keys(np.random.default_rng(1).standard_normal(18_000)), []
+    take = KeyColumn._take_rows
+    monkeypatch.setattr(KeyColumn, "_take_rows", lambda self: sorts.append(self._rows_waiting) or take(self))
+    column, at_once = KeyColumn(1, 64, 300), KeyColumn(1, 64, 300)
+    for part in np.split(keys, 20):  # each as long as keys may wait
+        column.add(0, part)
+    assert 0 < column._rows_waiting < 225
+    assert len(sorts) < 10
+    at_once.add(0, keys)
+    assert column.shift == at_once.shift
+    assert all(np.array_equal(one, other) for one, other in zip(column.bins(0), at_once.bins(0), strict=True))
