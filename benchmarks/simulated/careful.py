@@ -19,6 +19,7 @@ IN_ORDER = "hardly a row is out of order"
 OF_BINS = "the noise of bins, and what rows of a cluster have in common, is allowed for by its upper bound"
 FEW_ROWS = "half of its classes have five rows each, and what these leave unknown is allowed for"
 FEW_CLUSTERS = "its rarest class lies in nine clusters, and what they leave unknown is allowed for"
+MAXIMA = "the part of what each maximum has gained that is not known is added"
 TWO_MAXIMA = "the interval of each model holds what its maximum may have gained"
 
 CAREFUL = {
@@ -39,6 +40,7 @@ CAREFUL = {
     **dict.fromkeys((f"{mean}, 10 classes, half" for mean in ("macro recall", "balanced accuracy")), FEW_ROWS),
     **dict.fromkeys(("ECE, clusters of scores", "difference of multilabel ECE"), OF_BINS),
     **dict.fromkeys(("difference of ece", "difference of brier_"), OF_BINS),
+    "macro Kolmogorov–Smirnov": MAXIMA,
     **dict.fromkeys(("difference of ks", "difference of specificity_at"), TWO_MAXIMA),
     **dict.fromkeys(("defined: at its top", "defined: size of a gap"), TURNS),
     **dict.fromkeys(("defined: RMSE over MAE", "defined: macro F1 less micro F1"), BOUND),

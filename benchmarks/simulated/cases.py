@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.simulated import Case, GateCase
 from benchmarks.simulated.careful import with_reasons
+from benchmarks.simulated.classmeans import mean_distance, mean_of_classes
 from benchmarks.simulated.clustered import evaluated, label_sets_of, measured
 from benchmarks.simulated.counts import (
     accuracy,
@@ -43,7 +44,6 @@ from benchmarks.simulated.scores import (
     distance_of_curves,
     loss_of_two,
     mean_loss,
-    mean_of_classes,
     operating,
     partial_area,
     selective,
@@ -269,6 +269,9 @@ CASES = (
     Case("Kolmogorov–Smirnov, uneven scatter, 20 + 980 rows", distance_of_curves(20, 980, 1.0, 2.0)),
     Case("Kolmogorov–Smirnov near 1, 200 + 200 rows", distance_of_curves(200, 200, 4.0)),
     Case("Kolmogorov–Smirnov near 0, 1,000 + 1,000 rows", distance_of_curves(1000, 1000, 0.3)),
+    Case("macro Kolmogorov–Smirnov, 3 classes, 100 rows", mean_distance(100, 3)),
+    Case("macro Kolmogorov–Smirnov, 5 skewed classes, 300 rows", mean_distance(300, 5, distance=2.5, skewed=True)),
+    Case("macro Kolmogorov–Smirnov, 10 classes, 2,000 rows", mean_distance(2000, 10), most=1000),
     Case("risk–coverage area, 500 rows", selective("aurc", 500)),
     *(Case(f"risk–coverage area, z = 2, {rows} rows", selective("aurc", rows, 2.0)) for rows in (100, 400)),
     *(

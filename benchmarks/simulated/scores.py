@@ -21,15 +21,12 @@ from evalcli.metrics.calibration import (
     underconfidence,
 )
 from evalcli.metrics.confidence import ConfidenceGroups
-from evalcli.metrics.probability import softmax
-from evalcli.metrics.rank_sample import SampledRows
 from evalcli.metrics.roc import Ranking, auroc_variance, partial_auroc
 from evalcli.metrics.roc import auroc as exact_auroc
 from evalcli.metrics.roc import average_precision as exact_average_precision
 from evalcli.metrics.selective import accuracy_at_coverage, aurc, excess_aurc
 from evalcli.uncertainty import rankestimates, ranks
 from evalcli.uncertainty.bins import calibration_interval
-from evalcli.uncertainty.coupling import SampledInfluences
 from evalcli.uncertainty.curves import selective_interval
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.intervals import Interval
@@ -93,45 +90,6 @@ RANKS = {
     "auroc": (rankestimates.auroc_estimate, "delong"),
     "average_precision": (rankestimates.average_precision_estimate, "influence"),
 }
-
-
-def mean_of_classes(
-    base: str, rows: int, size: int, *, distance: float = 1.5, skewed: bool = False, weighted: bool = False
-) -> Callable[[Rng], Drawn]:
-    """Draw the softmax of normal scores, the own class higher by ``distance``; ``skewed`` classes shrink."""
-    shares = 0.6 ** np.arange(size) if skewed else np.ones(size)
-    estimate, method = RANKS[base]
-
-    def classes(rng: Rng, rows: int) -> tuple[Any, Any]:
-        target = rng.choice(size, rows, p=shares / shares.sum())
-        scores = rng.normal(size=(rows, size))
-        scores[np.arange(rows), target] += distance
-        return softmax(scores), target
-
-    def columns(scores: Any, target: Any) -> tuple[list[Ranking], Any, Any]:
-        found = [ranking_of(scores[target == c, c], scores[target != c, c]) for c in range(size)]
-        held = np.array([c for c in range(size) if found[c].defined])
-        weights = np.array([found[c].positives if weighted else 1.0 for c in held])
-        return [found[c] for c in held], held, weights / weights.sum()
-
-    @cache
-    def truth() -> float:
-        rankings, _, weights = columns(*classes(np.random.default_rng(0), _MANY // 10))
-        return float(sum(weights * [estimate(ranking).value for ranking in rankings]))
-
-    def draw(rng: Rng) -> Drawn:
-        scores, target = classes(rng, rows)
-        rankings, held, weights = columns(scores, target)
-        estimates = [estimate(ranking) for ranking in rankings]
-        sample = SampledRows(scores[:512, held], target[:512, None] == held, np.ones(min(rows, 512)))
-        more = method, float(rows) if weighted else None
-        coupling = SampledInfluences.of(base, sample, rankings).coupling(estimates, weights, more[1])
-        return truth(), {
-            "evalcli": ranks.mean_interval(estimates, weights.tolist(), CONFIDENCE, *more, coupling),
-            "largest": ranks.mean_interval(estimates, weights.tolist(), CONFIDENCE, *more),
-        }
-
-    return draw
 
 
 def average_precision(rows: int, share: float, distance: float) -> Callable[[Rng], Drawn]:

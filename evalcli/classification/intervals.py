@@ -224,7 +224,6 @@ class Intervals:
         return self._numbers.scores.read(name.entry.state)
 
     def _of_ranks(self, name: MetricName, value: float) -> Interval | None:
-        del value
         assert self._numbers.scores is not None
         from evalcli.metrics.ranking import over_columns
         from evalcli.metrics.threads import each
@@ -241,7 +240,16 @@ class Intervals:
             values = over_columns(name.entry.formula, rankings, *name.arguments).value.tolist()
             if len(held) < len(rankings):
                 return None
-            return curves.worst_together([one for one, _ in held], values, [weight for _, weight in held])
+            intervals = [one for one, _ in held]
+            if (name.base, name.average) == ("ks", "macro"):  # whose bias is told; of other points it is not
+                from evalcli.uncertainty.coupling import coupled_mean, curve_estimates
+
+                moved = curve_estimates(name.base, rankings)
+                coupling = coupling_of(name, self._numbers.scores, moved, self._numbers.setting.whole)
+                self.couplings[str(name)] = coupling
+                if coupling is not None:
+                    return coupled_mean(intervals, weights, value, coupling)
+            return curves.worst_together(intervals, values, weights)
         estimate, method = RANKS[name.base]
         overall = self._numbers.weight_squares if self._numbers.weighted else None
         known = self._estimates.setdefault(name.base, {})

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from evalcli.metrics.roc import UNDEFINED
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.rankestimates import coarse
-from evalcli.uncertainty.rankinfluences import RowInfluence
+from evalcli.uncertainty.intervals import Interval
+from evalcli.uncertainty.rankestimates import RankEstimate, Side, coarse
+from evalcli.uncertainty.rankinfluences import RowInfluence, influences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +26,12 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.rank_sample import SampledRows
     from evalcli.metrics.roc import Ranking
-    from evalcli.uncertainty.rankestimates import RankEstimate
 
 LEAST_ROWS = 20
 """Fewer rows do not tell."""
 _LEAST = 0.1
+_UNSURE = 0.2
+"""The part of a bias that is not known: of many columns it does not average out."""
 
 
 class SampledInfluences(NamedTuple):
@@ -100,6 +103,33 @@ class PairInfluences:
         squares = self._rows.squares
         single = dot(squares, self._apart)
         return max(dot(squares, self._together**2) / single, _LEAST) if _tell(squares) and single > 0.0 else None
+
+
+def curve_estimates(base: str, rankings: Sequence[Ranking]) -> list[RankEstimate]:
+    """What each side adds to the variance of what is read off each curve, as the delta method sees it."""
+    found = []
+    for ranking in rankings:
+        sides = zip((ranking.pos, ranking.neg), influences(base, ranking), strict=True)
+        pos, neg = (Side(dot(rows, moved * moved), float(rows.sum())) for rows, moved in sides)
+        found.append(RankEstimate(UNDEFINED, pos, neg))
+    return found
+
+
+def coupled_mean(intervals: Sequence[Interval], weights: Sequence[float], value: float, coupling: float) -> Interval:
+    """The interval of a mean of so much ``coupling``, from those of its columns; its ``value`` is a number from 0 to 1.
+
+    The middles of the intervals are the columns' values less their biases, which add up to that of the mean. What
+    these leave to either side adds up in squares, and to no more than where all columns err alike.
+
+    >>> found = coupled_mean([Interval(0.5, 0.7, "a"), Interval(0.6, 0.8, "a")], [0.5, 0.5], 0.66, 1.0)
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.577, 0.723)
+    """
+    middle = sum(weight * (one.low + one.high) / 2.0 for one, weight in zip(intervals, weights, strict=True))
+    halves = [weight * one.width / 2.0 for one, weight in zip(intervals, weights, strict=True)]
+    off = _UNSURE * abs(value - middle)
+    reach = min(sqrt(coupling * sum(half * half for half in halves)) + off, sum(halves))
+    return Interval(middle - reach, middle + reach, intervals[0].method).holding(value, 0.0, 1.0)
 
 
 def of_cells(rows: SampledRows, influence: RowInfluence) -> float | None:

@@ -7,7 +7,10 @@ import pytest
 
 from evalcli.metrics.rank_sample import SampledRows
 from evalcli.metrics.ranking import KeyTable
-from evalcli.uncertainty.coupling import SampledInfluences, of_cells
+from evalcli.metrics.roc import ks
+from evalcli.uncertainty.coupling import SampledInfluences, coupled_mean, curve_estimates, of_cells
+from evalcli.uncertainty.distances import distance_interval
+from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.rankestimates import auroc_estimate, average_precision_estimate
 from evalcli.uncertainty.rankinfluences import RowInfluence
 
@@ -70,6 +73,22 @@ def test_the_variance_of_a_mean_of_classes_is_that_over_samples(base, shares):
             found = coupling_of(base, SampledRows(scores, held, np.ones(400)), table)
             told.append(found * weights @ weights / 4 * sum(e.pos.variance + e.neg.variance for e in estimates))
     assert np.mean(told) == pytest.approx(np.var(values), rel=0.25)
+
+
+def test_a_mean_distance_of_classes_is_surer_than_their_distances():
+    target = RNG.choice(4, 400)
+    scores = RNG.normal(size=(400, 4)) + 1.5 * np.eye(4)[target]
+    held = target[:, None] == np.arange(4)
+    rankings = table_of(scores, held).compute()
+    sampled = SampledInfluences.of("ks", SampledRows(scores, held, np.ones(400)), rankings)
+    weights, value = np.full(4, 0.25), float(np.mean([ks(one).value for one in rankings]))
+    coupling = sampled.coupling(curve_estimates("ks", rankings), weights)
+    each = [distance_interval(one, Confidence(), drawn=False) for one in rankings]
+    found = coupled_mean(each, weights.tolist(), value, coupling)
+    assert 1.0 < coupling < 1.6
+    mean = np.mean([one.width for one in each])
+    assert 0.55 * mean < found.width < 0.8 * mean
+    assert coupled_mean(each, weights.tolist(), value, 99.0).width == pytest.approx(mean)
 
 
 def test_the_rows_of_some_columns():
