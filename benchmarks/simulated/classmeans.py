@@ -13,7 +13,7 @@ from evalcli.metrics import roc
 from evalcli.metrics.probability import softmax
 from evalcli.metrics.rank_sample import SampledRows
 from evalcli.uncertainty import ranks
-from evalcli.uncertainty.coupling import SampledInfluences, coupled_mean, curve_estimates
+from evalcli.uncertainty.coupling import SampledInfluences, coupled_mean, distance_estimates
 from evalcli.uncertainty.curves import worst_together
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.ranks import RANKS
@@ -95,7 +95,7 @@ def mean_distance(rows: int, size: int, *, distance: float = 1.5, skewed: bool =
         each = [distance_interval(ranking, CONFIDENCE, drawn=False) for ranking in rankings]
         values = [float(roc.ks(ranking).value) for ranking in rankings]
         sampled = SampledInfluences.of("ks", _sample(scores, target, held), rankings)
-        coupling = sampled.coupling(curve_estimates("ks", rankings), weights)
+        coupling = sampled.coupling(distance_estimates(rankings), weights)
         return float(truths()[held].mean()), {
             "evalcli": coupled_mean(each, weights.tolist(), float(np.mean(values)), coupling),
             "largest": worst_together(each, values, weights.tolist()),

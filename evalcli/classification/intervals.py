@@ -242,10 +242,10 @@ class Intervals:
                 return None
             intervals = [one for one, _ in held]
             if (name.base, name.average) == ("ks", "macro"):  # whose bias is told; of other points it is not
-                from evalcli.uncertainty.coupling import coupled_mean, curve_estimates
+                from evalcli.uncertainty.coupling import coupled_mean, distance_estimates
 
-                moved = curve_estimates(name.base, rankings)
-                coupling = coupling_of(name, self._numbers.scores, moved, self._numbers.setting.whole)
+                estimated_sides = distance_estimates(rankings)
+                coupling = coupling_of(name, self._numbers.scores, estimated_sides, self._numbers.setting.whole)
                 self.couplings[str(name)] = coupling
                 if coupling is not None:
                     return coupled_mean(intervals, weights, value, coupling)

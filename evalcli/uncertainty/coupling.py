@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.metrics.roc import UNDEFINED
+from evalcli.metrics.roc import ks
 from evalcli.uncertainty.cells import dot
+from evalcli.uncertainty.distances import distance_sides
 from evalcli.uncertainty.intervals import Interval
-from evalcli.uncertainty.rankestimates import RankEstimate, Side, coarse
-from evalcli.uncertainty.rankinfluences import RowInfluence, influences
+from evalcli.uncertainty.rankestimates import RankEstimate, coarse
+from evalcli.uncertainty.rankinfluences import RowInfluence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,14 +106,10 @@ class PairInfluences:
         return max(dot(squares, self._together**2) / single, _LEAST) if _tell(squares) and single > 0.0 else None
 
 
-def curve_estimates(base: str, rankings: Sequence[Ranking]) -> list[RankEstimate]:
-    """What each side adds to the variance of what is read off each curve, as the delta method sees it."""
-    found = []
-    for ranking in rankings:
-        sides = zip((ranking.pos, ranking.neg), influences(base, ranking), strict=True)
-        pos, neg = (Side(dot(rows, moved * moved), float(rows.sum())) for rows, moved in sides)
-        found.append(RankEstimate(UNDEFINED, pos, neg))
-    return found
+def distance_estimates(rankings: Sequence[Ranking]) -> list[RankEstimate]:
+    """What each side adds to the variance of the Kolmogorov–Smirnov distance of each column."""
+    rows = ((ranking, (float(ranking.positives), float(ranking.negatives))) for ranking in rankings)
+    return [RankEstimate(ks(ranking), *distance_sides(ranking, sides)) for ranking, sides in rows]
 
 
 def coupled_mean(intervals: Sequence[Interval], weights: Sequence[float], value: float, coupling: float) -> Interval:

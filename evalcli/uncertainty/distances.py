@@ -25,6 +25,7 @@ from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.paths import Paths
 from evalcli.uncertainty.paths import ks as furthest
 from evalcli.uncertainty.quantiles import t_quantile
+from evalcli.uncertainty.rankestimates import Side
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
@@ -69,7 +70,8 @@ def distance_interval(
         reach = none_of(min(rows), confidence.critical)
         return Interval(max(1.0 - reach - excess, 0.0), 1.0, "wilson")
     critical = t_quantile(1.0 - confidence.tail, max(min(rows) - 1.0, 1.0))
-    most, variance = exact.value + 0.75 * (1.0 - exact.value), _variance(ranking, rows)
+    most = exact.value + 0.75 * (1.0 - exact.value)
+    variance = sum(side.variance for side in distance_sides(ranking, rows))
     below, above = (
         by_variance(max(min(exact.value - part * excess, most), -1.0), variance, critical, "influence", -1.0, 1.0)
         for part in (1.0, _SURELY)
@@ -95,9 +97,10 @@ def _smoothed(sides: tuple[HostArray, HostArray], width: float) -> tuple[HostArr
     return pos * (sides[0].sum() / pos.sum()), neg * (sides[1].sum() / neg.sum())
 
 
-def _variance(ranking: Ranking, rows: tuple[float, float]) -> float:
-    """That of the two shares where they are farthest apart, each with a row more on either side."""
+def distance_sides(ranking: Ranking, rows: tuple[float, float]) -> tuple[Side, Side]:
+    """What the two shares add to the variance where they are farthest apart, each with a row more on either side."""
     found, alarms = ranking.found / ranking.positives, ranking.alarms / ranking.negatives
     place = int(np.argmax(np.abs(found - alarms)))
     shares = [(float(side[place]) * n + 1.0) / (n + 2.0) for side, n in zip((found, alarms), rows, strict=True)]
-    return sum(share * (1.0 - share) / n for share, n in zip(shares, rows, strict=True))
+    pos, neg = (Side(share * (1.0 - share) / n, n) for share, n in zip(shares, rows, strict=True))
+    return pos, neg

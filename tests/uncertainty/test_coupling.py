@@ -8,7 +8,7 @@ import pytest
 from evalcli.metrics.rank_sample import SampledRows
 from evalcli.metrics.ranking import KeyTable
 from evalcli.metrics.roc import ks
-from evalcli.uncertainty.coupling import SampledInfluences, coupled_mean, curve_estimates, of_cells
+from evalcli.uncertainty.coupling import SampledInfluences, coupled_mean, distance_estimates, of_cells
 from evalcli.uncertainty.distances import distance_interval
 from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.rankestimates import auroc_estimate, average_precision_estimate
@@ -76,18 +76,19 @@ def test_the_variance_of_a_mean_of_classes_is_that_over_samples(base, shares):
 
 
 def test_a_mean_distance_of_classes_is_surer_than_their_distances():
-    target = RNG.choice(4, 400)
-    scores = RNG.normal(size=(400, 4)) + 1.5 * np.eye(4)[target]
+    rng = np.random.default_rng(0)
+    target = rng.choice(4, 400)
+    scores = rng.normal(size=(400, 4)) + 1.5 * np.eye(4)[target]
     held = target[:, None] == np.arange(4)
     rankings = table_of(scores, held).compute()
     sampled = SampledInfluences.of("ks", SampledRows(scores, held, np.ones(400)), rankings)
     weights, value = np.full(4, 0.25), float(np.mean([ks(one).value for one in rankings]))
-    coupling = sampled.coupling(curve_estimates("ks", rankings), weights)
+    coupling = sampled.coupling(distance_estimates(rankings), weights)
     each = [distance_interval(one, Confidence(), drawn=False) for one in rankings]
     found = coupled_mean(each, weights.tolist(), value, coupling)
-    assert 1.0 < coupling < 1.6
+    assert 0.8 < coupling < 1.3
     mean = np.mean([one.width for one in each])
-    assert 0.55 * mean < found.width < 0.8 * mean
+    assert coupling**0.5 / 2.0 * mean < found.width < 0.8 * mean
     assert coupled_mean(each, weights.tolist(), value, 99.0).width == pytest.approx(mean)
 
 
