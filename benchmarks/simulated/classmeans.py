@@ -13,9 +13,9 @@ from evalcli.metrics import roc
 from evalcli.metrics.probability import softmax
 from evalcli.metrics.rank_sample import SampledRows
 from evalcli.uncertainty import ranks
-from evalcli.uncertainty.coupling import SampledInfluences, coupled_mean, distance_estimates
+from evalcli.uncertainty.coupling import SampledInfluences, coupled_mean
 from evalcli.uncertainty.curves import worst_together
-from evalcli.uncertainty.distances import distance_interval
+from evalcli.uncertainty.distances import distance_estimates, distance_interval
 from evalcli.uncertainty.ranks import RANKS
 
 if TYPE_CHECKING:

@@ -242,7 +242,8 @@ class Intervals:
                 return None
             intervals = [one for one, _ in held]
             if (name.base, name.average) == ("ks", "macro"):  # whose bias is told; of other points it is not
-                from evalcli.uncertainty.coupling import coupled_mean, distance_estimates
+                from evalcli.uncertainty.coupling import coupled_mean
+                from evalcli.uncertainty.distances import distance_estimates
 
                 estimated_sides = distance_estimates(rankings)
                 coupling = coupling_of(name, self._numbers.scores, estimated_sides, self._numbers.setting.whole)

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.metrics.roc import ks
 from evalcli.uncertainty.cells import dot
-from evalcli.uncertainty.distances import distance_sides
 from evalcli.uncertainty.intervals import Interval
-from evalcli.uncertainty.rankestimates import RankEstimate, coarse
+from evalcli.uncertainty.rankestimates import coarse
 from evalcli.uncertainty.rankinfluences import RowInfluence
 
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.rank_sample import SampledRows
     from evalcli.metrics.roc import Ranking
+    from evalcli.uncertainty.rankestimates import RankEstimate
 
 LEAST_ROWS = 20
 """Fewer rows do not tell."""
@@ -104,12 +103,6 @@ class PairInfluences:
         squares = self._rows.squares
         single = dot(squares, self._apart)
         return max(dot(squares, self._together**2) / single, _LEAST) if _tell(squares) and single > 0.0 else None
-
-
-def distance_estimates(rankings: Sequence[Ranking]) -> list[RankEstimate]:
-    """What each side adds to the variance of the Kolmogorov–Smirnov distance of each column."""
-    rows = ((ranking, (float(ranking.positives), float(ranking.negatives))) for ranking in rankings)
-    return [RankEstimate(ks(ranking), *distance_sides(ranking, sides)) for ranking, sides in rows]
 
 
 def coupled_mean(intervals: Sequence[Interval], weights: Sequence[float], value: float, coupling: float) -> Interval:

@@ -25,9 +25,11 @@ from evalcli.uncertainty.intervals import Interval, by_variance, none_of
 from evalcli.uncertainty.paths import Paths
 from evalcli.uncertainty.paths import ks as furthest
 from evalcli.uncertainty.quantiles import t_quantile
-from evalcli.uncertainty.rankestimates import Side
+from evalcli.uncertainty.rankestimates import RankEstimate, Side
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.roc import Ranking
     from evalcli.uncertainty.intervals import Confidence
@@ -71,7 +73,7 @@ def distance_interval(
         return Interval(max(1.0 - reach - excess, 0.0), 1.0, "wilson")
     critical = t_quantile(1.0 - confidence.tail, max(min(rows) - 1.0, 1.0))
     most = exact.value + 0.75 * (1.0 - exact.value)
-    variance = sum(side.variance for side in distance_sides(ranking, rows))
+    variance = sum(side.variance for side in _sides(ranking, rows))
     below, above = (
         by_variance(max(min(exact.value - part * excess, most), -1.0), variance, critical, "influence", -1.0, 1.0)
         for part in (1.0, _SURELY)
@@ -97,7 +99,13 @@ def _smoothed(sides: tuple[HostArray, HostArray], width: float) -> tuple[HostArr
     return pos * (sides[0].sum() / pos.sum()), neg * (sides[1].sum() / neg.sum())
 
 
-def distance_sides(ranking: Ranking, rows: tuple[float, float]) -> tuple[Side, Side]:
+def distance_estimates(rankings: Sequence[Ranking]) -> list[RankEstimate]:
+    """What each side adds to the variance of the distance of each column."""
+    rows = ((ranking, (float(ranking.positives), float(ranking.negatives))) for ranking in rankings)
+    return [RankEstimate(ks(ranking), *_sides(ranking, sides)) for ranking, sides in rows]
+
+
+def _sides(ranking: Ranking, rows: tuple[float, float]) -> tuple[Side, Side]:
     """What the two shares add to the variance where they are farthest apart, each with a row more on either side."""
     found, alarms = ranking.found / ranking.positives, ranking.alarms / ranking.negatives
     place = int(np.argmax(np.abs(found - alarms)))

@@ -8,8 +8,8 @@ import pytest
 from evalcli.metrics.rank_sample import SampledRows
 from evalcli.metrics.ranking import KeyTable
 from evalcli.metrics.roc import ks
-from evalcli.uncertainty.coupling import SampledInfluences, coupled_mean, distance_estimates, of_cells
-from evalcli.uncertainty.distances import distance_interval
+from evalcli.uncertainty.coupling import SampledInfluences, coupled_mean, of_cells
+from evalcli.uncertainty.distances import distance_estimates, distance_interval
 from evalcli.uncertainty.intervals import Confidence
 from evalcli.uncertainty.rankestimates import auroc_estimate, average_precision_estimate
 from evalcli.uncertainty.rankinfluences import RowInfluence
