@@ -36,7 +36,10 @@ def __getattr__(name: str) -> Any:
     if name not in MEASURED:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, MEASURED, n=1)
+        from evalcli.metrics.othernames import name_for
+
+        meant = name_for(name)
+        near = [meant[0]] if meant is not None else get_close_matches(name, MEASURED, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     made = globals()[name] = _function(MEASURED[name])

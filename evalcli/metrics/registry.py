@@ -255,6 +255,11 @@ def _examples(entry: Entry) -> str:
 def _suggestion(stem: str) -> str:
     from difflib import get_close_matches
 
+    from evalcli.metrics.othernames import name_for
+
+    if (meant := name_for(stem)) is not None:
+        base, average = METRICS[meant[0]], meant[1]
+        return f"did you mean {base.example}{'_' * bool(average)}{average}?"
     titled = [one.example for one in METRICS.values() if one.title.lower().replace(" ", "_") == stem.lower()]
     if titled:  # mean_squared_error
         return f"did you mean {titled[0]}?"

@@ -206,6 +206,8 @@ def test_every_row_has_a_class_and_a_function_with_a_signature():
         functional.accuracy(LABELS, TARGET, beta=2)
     with pytest.raises(evalcli.UsageError, match="use average='macro' or label='0' "):
         functional.f1([0, 1, 2], [0, 1, 1])
+    with pytest.raises(AttributeError, match="did you mean 'auroc'"):
+        functional.roc_auc_score  # noqa: B018
     with pytest.raises(AttributeError, match="did you mean 'accuracy'"):
         functional.acuracy  # noqa: B018
     with pytest.raises(AttributeError, match="no attribute 'Acuracy'"):
