@@ -28,7 +28,7 @@ _WORD = r"'[^']*'(?:\"'\"'[^']*')*|[^\s,;]+"
 _SOME = "a,b,c|-?[0-9]+,…"
 """Lists of classes, as messages have them."""
 _NAMES = rf"(?<=positive.)(?:{_WORD})|(?<=labels.)(?:{_SOME})"
-_FLAG = re.compile(rf"--([a-z][a-z-]*)(?:[ =]({_NAMES}|{_VALUES}|-?[0-9][0-9.]*(?![\w,]))(?!\w))?")
+_FLAG = re.compile(rf"--([a-z][a-z-]*)(?:[ =]({_NAMES}|{_VALUES}|'[^']*'|-?[0-9][0-9.]*(?![\w,]))(?!\w))?")
 _OTHERWISE = {"metric": "own", "class": "class_"}
 """Keywords that are not called as their options."""
 
@@ -40,6 +40,8 @@ def as_keywords(text: str) -> str:
     "nan='drop' leaves them out; check labels=, or add ignore_index=-100"
     >>> as_keywords("name it with --positive 2024-01-31, or name all: --labels=-1,…")
     "name it with positive='2024-01-31', or name all: labels=['-1', …]"
+    >>> as_keywords("say --pred 'p_*', or --pred '*' for all")
+    "say pred='p_*', or pred='*' for all"
     """
 
     def spoken(match: re.Match[str]) -> str:

@@ -134,12 +134,12 @@ def test_numbers_of_many_values_need_bounds():
     aged = FRAME.assign(age=RNG.integers(18, 90, ROWS))
     with pytest.warns(UserWarning, match=r"slices by 'age' are ranges of numbers.* as in '\*,age:[0-9:]+'$"):
         parts = parts_of(aged)
-    with pytest.raises(InputError, match=r"'age' holds numbers of many values.* scan= '\*,age:18:65', with"):
+    with pytest.raises(InputError, match=r"'age' holds numbers of many values.* scan='\*,age:18:65', with"):
         evalcli.merge(parts).report()
     several = aged.assign(income=RNG.integers(1, 99, ROWS) * 1000)
     with pytest.warns(UserWarning, match=r"by 'age' and 'income' .* as in '\*,age:[\d:]+,income:[\d:]+'$") as said:
         parts = parts_of(several)
-    with pytest.raises(InputError, match=r"'age', 'income' hold numbers .* scan= '\*,age:18:65,income:18:65', with"):
+    with pytest.raises(InputError, match=r"'age', 'income' hold numbers .* scan='\*,age:18:65,income:18:65', with"):
         evalcli.merge(parts).report()
     bounds = str(said[-1].message).rpartition(" as in ")[2].strip("'")
     cut = [several.iloc[a:b].reset_index(drop=True) for a, b in itertools.pairwise(CUTS)]
