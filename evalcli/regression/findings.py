@@ -109,7 +109,7 @@ def find(facts: Facts) -> tuple[Finding, ...]:
     """Every finding about a report, the most important first."""
     return findings.in_order(
         (
-            findings.swapped(facts.paths, facts.names),
+            findings.swapped(facts.paths, facts.names) or _over_outputs(swapped_scores, facts.outputs),
             *(_over_outputs(rule, facts.outputs) for rule in RULES),
             findings.weak_slice(facts.report),
             findings.unusable_rows(facts.dropped),
@@ -127,6 +127,19 @@ def _over_outputs(rule: Callable[[Output], Finding | None], outputs: tuple[Outpu
     name, finding = told[0]
     more = f" (and {len(told) - 1} more outputs)" if len(told) > 2 else " (and 1 more output)" if len(told) == 2 else ""
     return replace(finding, text=f"output {name!r}: {finding.text}{more}")
+
+
+def swapped_scores(output: Output) -> Finding | None:
+    """Labels in place of the predictions, and probabilities in place of the truth.
+
+    Within [0, 1] a square is no less than its root only of 0 and 1; the sums are exact.
+    """
+    moment, (preds, target) = output.moment, output.span[:2]
+    are_labels = preds == (0.0, 1.0) and moment.preds2 == moment.preds
+    if not (are_labels and target[0] >= 0.0 and target[1] <= 1.0 and moment.target2 != moment.target):
+        return None
+    text = "the arguments look swapped: all predictions are 0 or 1, and the targets lie between, as probabilities do"
+    return Finding("swapped-arguments", "warning", text, "predictions come first, then what is true")
 
 
 def constant_prediction(output: Output) -> Finding | None:

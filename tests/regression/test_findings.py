@@ -145,6 +145,16 @@ def test_a_single_row():
     assert found["single-row"].text == "there is 1 row, and R² and correlations need two"
 
 
+def test_labels_before_scores_look_swapped():
+    scores = np.random.default_rng(0).random(50)
+    labels = (scores > 0.4) * 1.0
+    found = findings(labels, scores)["swapped-arguments"]
+    assert found.text.startswith("the arguments look swapped: all predictions are 0 or 1, and the targets lie between")
+    labels[3] = 0.99
+    assert "swapped-arguments" not in findings(labels, scores)
+    assert "swapped-arguments" not in findings((scores > 0.4) * 1.0, scores * 2)
+
+
 def test_all_right():
     assert list(findings(T, T)) == ["all-right"]
     assert findings(T[:5], T[:5]) == {}
