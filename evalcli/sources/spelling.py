@@ -57,15 +57,19 @@ def spelled_in_sql(cell: str) -> str:
     """The same of the text in a ``cell``, in SQL."""
     whole = f"ends_with({cell}, '.0') AND regexp_full_match({cell}, '{_WHOLE}')"
     number = f"CASE {cell} WHEN '-0.0' THEN '0' ELSE left({cell}, -2) END"
+    said = f"WHEN {cell} IN ('True', 'False') THEN lower({cell})"
+    return f"CASE WHEN {whole} THEN {number} {said} ELSE {moment_in_sql(cell)} END"
+
+
+def moment_in_sql(cell: str) -> str:
+    """The same of times alone."""
     idle = f"ends_with({cell}, ' {_MIDNIGHT}') OR ends_with({cell}, '0') AND contains({cell}, '.')"
     untidy = f"strlen({cell}) BETWEEN {_SHORTEST} AND {_LONGEST} AND ({idle} OR substr({cell}, 11, 1) = 'T')"
     moment = f"{untidy} AND regexp_full_match({cell}, '{_MOMENT}')"  # last: it costs ten times as much
-    clock = (
-        f"CASE WHEN contains({cell}, '.') THEN rtrim(rtrim(substr({cell}, 12), '0'), '.') ELSE substr({cell}, 12) END"
-    )
+    clock = f"substr({cell}, 12)"
+    clock = f"CASE WHEN contains({cell}, '.') THEN rtrim(rtrim({clock}, '0'), '.') ELSE {clock} END"
     time = f"left({cell}, 10) || CASE {clock} WHEN '{_MIDNIGHT}' THEN '' ELSE ' ' || {clock} END"
-    said = f"WHEN {cell} IN ('True', 'False') THEN lower({cell})"
-    return f"CASE WHEN {whole} THEN {number} {said} WHEN {moment} THEN {time} ELSE {cell} END"
+    return f"CASE WHEN {moment} THEN {time} ELSE {cell} END"
 
 
 def spelled_values(values: HostArray) -> list[str]:

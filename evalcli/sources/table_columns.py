@@ -9,7 +9,7 @@ from evalcli.errors import InputError, UsageError
 from evalcli.sources.duck import literal
 from evalcli.sources.foreign_texts import refuse_foreign
 from evalcli.sources.labels import NUMBER
-from evalcli.sources.spelling import spelled_in_sql
+from evalcli.sources.spelling import moment_in_sql, spelled_in_sql
 from evalcli.sources.usual_names import is_score_name
 
 if TYPE_CHECKING:
@@ -62,6 +62,11 @@ def label_sql(column: Column) -> str:
 def slice_sql(column: Column) -> str:
     """What rows are sliced by in a cell, in the spelling of all formats; NULL where nothing stands there."""
     return spelled_in_sql(column.sql) if column.kind == "text" else label_sql(column)
+
+
+def key_sql(column: Column) -> str:
+    """What rows are joined by in a cell: a midnight is its day, and a float without a fraction a whole number."""
+    return moment_in_sql(column.sql) if column.kind == "text" else label_sql(column)
 
 
 def named_sql(label: str, names: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import EmptyError, EvalError, InputError, UsageError
 from evalcli.sources.naming import SHOWN_NAMES, near_name
+from evalcli.sources.table_columns import key_sql
 from evalcli.sources.table_where import TYPED_FORMATS, explain, numbers, parse_condition, spelled
 from evalcli.sources.usual_names import ID_NAMES
 
@@ -243,7 +244,7 @@ class Joined:
         return table.scan(columns, kinds, whole=whole)
 
     def _key(self, side: str) -> str:
-        return f"CAST({self.column(self.key or '', side).sql} AS VARCHAR)"
+        return key_sql(self.column(self.key or "", side))
 
     def _check_where(self, where: str) -> None:
         """Find the columns that ``where`` names, and as what it sees them.

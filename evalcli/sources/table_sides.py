@@ -290,7 +290,7 @@ class Sides:
         key = self.joined.shared_key()
         if key is None:
             return []
-        first, second = (f"CAST({self.joined.column(key, side).sql} AS VARCHAR)" for side in ("preds", "target"))
+        first, second = (columns.key_sql(self.joined.column(key, side)) for side in ("preds", "target"))
         source = self.joined.source(also=f"{first} IS DISTINCT FROM {second}")
         (count,) = self.sums(self.query(f"SELECT count(*) {source}").fetchall()[0][0])
         if not count:

@@ -26,6 +26,27 @@ def test_ids_join_in_the_order_of_the_predictions(tmp_path):
     assert [source.target.labels[code] for code in joined(source, 2048, "target")] == [truth[i] for i in ids]
 
 
+@pytest.mark.parametrize(
+    ("texts", "stored"),
+    [
+        (["3", "1", "2"], pa.array([1.0, 2.0, 3.0])),
+        (["2024-01-03", "2024-01-01", "2024-01-02"], np.arange("2024-01-01", "2024-01-04", dtype="datetime64[D]")),
+        (
+            ["2024-01-01 12:00:00", "2024-01-01", "2024-01-01T06:00:00.00"],
+            np.datetime64("2024-01-01T00") + np.arange(3) * 6,
+        ),
+    ],
+)
+def test_ids_are_one_in_every_format(tmp_path, texts, stored):
+    preds = write_csv(tmp_path / "p.csv", ["id", "pred"], zip(texts, "cab", strict=True))
+    times = pa.array(stored.astype("datetime64[us]")) if isinstance(stored, np.ndarray) else stored
+    target = write_parquet(tmp_path / "t.parquet", id=times, y=["a", "b", "c"])
+    source = open_source(preds, target, id="id")
+    assert source.rows == 3
+    beside = open_source(preds, target)
+    assert [note.code for note in beside.notes()] == ["ids-differ"]
+
+
 def test_ids_that_do_not_pair_are_counted_and_named(tmp_path):
     preds = write_csv(tmp_path / "p.csv", ["k", "pred"], [("1", "a"), ("2", "a"), ("2", "a"), ("5", "a"), ("", "a")])
     target = write_csv(tmp_path / "t.csv", ["k", "y"], [("1", "a"), ("2", "a"), ("3", "a"), ("4", "b")])
