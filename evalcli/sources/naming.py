@@ -87,11 +87,10 @@ def choose(
     if target is not None and target in pred:
         raise UsageError(f"{kind} {target!r} cannot be both prediction and target", path=path)
     without_names = kind == "column" and not selection.options.get("header", True)
+    classes = class_names(pred, whole=selection.pred == ALL) if grouped and not without_names else None
     stem = (selection.pred or "").removesuffix(ALL)
     if grouped and stem.startswith(NESTED):  # 'scores.LABEL_*' are the classes 0, 1, …
         classes = tuple(name.removeprefix(stem) for name in pred)
-    else:
-        classes = class_names(pred, whole=selection.pred == ALL) if grouped and not without_names else None
     return Chosen(pred, target, weight, key, classes)
 
 
