@@ -37,6 +37,8 @@ MISCALIBRATED = 0.02
 """Confidence and accuracy closer than this are as good as equal …"""
 FAR_OFF = 0.05
 """… and farther apart than this they mislead."""
+MANY_NUMBERS = 20
+"""From so many classes on that are numbers, a third of them on one side only, they are hardly names."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,18 @@ def find(facts: Facts) -> tuple[Finding, ...]:
 def swapped_arguments(facts: Facts) -> Finding | None:
     """The first file, or what was read of it, is called the truth, and the second the predictions."""
     return findings.swapped((facts.preds_path, facts.target_path), facts.names)
+
+
+def numbers_for_classes(facts: Facts) -> Finding | None:
+    """Values that were counted as classes: numbers of which many are on one side only."""
+    rows = facts.report.per_class
+    if facts.report.scores != "labels" or len(rows) < MANY_NUMBERS or not all(_is_number(row.name) for row in rows):
+        return None
+    lonely = sum((support > 0) != (said > 0) for support, said in zip(supports(rows), predictions(rows), strict=True))
+    if 3 * lonely <= len(rows):
+        return None
+    text = f"all {len(rows)} classes are numbers, and {lonely} of them are on one side only: are they values?"
+    return Finding("numbers-for-classes", "warning", text, "say --task regression")
 
 
 def constant_prediction(facts: Facts) -> Finding | None:
@@ -263,6 +277,7 @@ def all_right(facts: Facts) -> Finding | None:
 
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     swapped_arguments,
+    numbers_for_classes,
     constant_prediction,
     shifted_labels,
     majority_baseline,
@@ -281,6 +296,10 @@ RULES: tuple[Callable[[Facts], Finding | None], ...] = (
 
 def _about_classes(rows: list[ClassRow], code: str, level: str, what: str, fix: str) -> Finding | None:
     return findings.about(rows, ("class", "classes"), code, level, (what, fix))
+
+
+def _is_number(name: str) -> bool:
+    return name.removeprefix("-").replace(".", "", 1).isdecimal()
 
 
 def _recall(row: ClassRow) -> float:

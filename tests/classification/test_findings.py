@@ -124,6 +124,13 @@ def test_never_predicted_and_never_a_target():
     assert many["never-predicted"].text == "7 classes are never predicted: '2', '3', '4', '5', '6', …"
 
 
+def test_values_that_are_counted_as_classes():
+    values = found(pairs(*((value, value + (value % 3 > 0), 1) for value in range(0, 90, 2))))
+    assert values["numbers-for-classes"].text.startswith("all 75 classes are numbers, and 60 of them are on one side")
+    assert "numbers-for-classes" not in found(pairs(*((value, value - value % 5, 1) for value in range(19))))
+    assert "numbers-for-classes" not in found(pairs(*((c, (c * 7) % 30 if c % 4 else c, 2) for c in range(30))))
+
+
 def test_tiny_support():
     said = found(pairs((0, 0, 50), (1, 1, 9), (1, 0, 0), (2, 2, 10), (0, 2, 3)))
     assert said["tiny-support"].text.startswith("1 class is supported by fewer than 10 rows")
