@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.errors import InputError
+from evalcli.errors import InputError, several
 from evalcli.metrics.labels import HEAVIEST
 from evalcli.sources import table_columns as columns
+from evalcli.sources.duck import literal
 from evalcli.sources.labels import TRUTH, check_labels, names_of_numbers, text_for_numbers
 from evalcli.sources.slicing import check_size
 from evalcli.sources.spooled import spool_labels
@@ -23,6 +24,7 @@ from evalcli.sources.table_slices import completed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalcli.errors import Faulty
     from evalcli.metrics.arrays import HostArray
     from evalcli.sources.base import Note, Slicer
     from evalcli.sources.spooled import SpooledLabels
@@ -66,6 +68,7 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
     truth, said = groups.of("target"), groups.of("preds")
     for slicer in groups.slicers:
         check_size(slicer.name, len(slicer.values), sides.path)
+    _check_headers(sides, groups)
     sides.check_classes(sides.target, truth, "target")
     sides.check_classes(sides.preds[0], said, "prediction")
     if sides.selection.partial:  # a few rows may well have no label in common: all of them are compared in the end
@@ -86,6 +89,29 @@ def count_labels(sides: Sides, reading: Reading) -> Opened | None:
         _check_weights(sides, weight, groups.weight)
     opened.notes += sides.shared_key_notes()
     return opened
+
+
+def _check_headers(sides: Sides, groups: Groups) -> None:
+    """Refuse rows that are the names of the columns again, as where files with a header were put one behind the other.
+
+    Raises:
+        InputError: there are some.
+
+    """
+    columns_of_both = sides.preds[0], sides.target
+    codes = [groups.labels.index(each.name) if each.name in groups.labels else None for each in columns_of_both]
+    repeated = (groups.preds == codes[0]) & (groups.target == codes[1]) if None not in codes else ()
+    (count,) = sides.sums(int(np.count_nonzero(repeated)))
+    if not count or any(sides.table(each).format not in QUOTED_FORMATS for each in columns_of_both):
+        return
+    test = " AND ".join(f"{each.sql} = {literal(each.name)}" for each in columns_of_both)
+    raise sides.counted("header", sides.target, sides.faulty(test, sides.target), partial(_repeated, sides.path))
+
+
+def _repeated(path: str, found: Faulty) -> InputError:
+    places = ", ".join(found.places)
+    what = f"{several(found.rows, 'row')} repeat{'s' * (found.rows == 1)} the names of the columns ({places})"
+    return InputError(what, fix="leave such rows out, or give the files as a pattern ('shard*.csv')", path=path)
 
 
 def _check_kinds(sides: Sides) -> tuple[Note, ...]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CLASS_LIMIT = 2_000_000
 
 CHECKS = (
+    "header",
     "cell",
     "score",
     "lost",

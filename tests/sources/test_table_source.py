@@ -118,6 +118,15 @@ def test_C03_two_spellings_of_a_number(tmp_path):
         open_source(path)
 
 
+def test_a_header_in_the_middle_is_no_row(tmp_path):
+    path = write_csv(
+        tmp_path / "x.csv", ["target", "pred"], [("a", "a"), ("target", "b"), ("target", "pred"), ("b", "pred")]
+    )
+    with pytest.raises(InputError, match=r"1 row repeats the names of the columns \(line 4\)"):
+        open_source(path)
+    assert open_source(path, where="pred != 'pred'").rows == 2
+
+
 def test_C14n_a_label_that_spans_lines(tmp_path):
     path = write_csv(tmp_path / "f.csv", ["y", "pred"], [("cat", "cat"), ("a" * 300, "cat")])
     with pytest.raises(InputError, match="line 3: a label is 300 bytes long"):
