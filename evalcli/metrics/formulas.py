@@ -121,14 +121,25 @@ def jaccard(counts: Counts) -> Array:
 
 def accuracy(counts: Counts) -> Array:
     """``Σ tp / n``: the share correct, always."""
-    xp = namespace(counts.tp)
-    return ratio(xp.sum(_float(counts.tp), axis=-1), _float(counts.n))
+    return _share(*_right_and_wrong(counts), counts)
 
 
 def error_rate(counts: Counts) -> Array:
     """``(n − Σ tp) / n``: the share wrong."""
+    right, wrong = _right_and_wrong(counts)
+    return _share(wrong, right, counts)
+
+
+def _right_and_wrong(counts: Counts) -> tuple[Array, Array]:
+    """``Σ tp`` and ``Σ fn``, which is 0 where all is right: n less a sum of rounded weights need not be."""
     xp = namespace(counts.tp)
-    return ratio(_float(counts.n) - xp.sum(_float(counts.tp), axis=-1), _float(counts.n))
+    tp, support = _float(counts.tp), _float(counts.support)
+    return xp.sum(tp, axis=-1), xp.sum(support - tp, axis=-1)
+
+
+def _share(part: Array, rest: Array, counts: Counts) -> Array:
+    """``part / n``, and 1 without a rest, though weights were rounded."""
+    return ratio(part, namespace(part).where(rest == 0, part, _float(counts.n)))
 
 
 def balanced_accuracy(counts: Counts) -> Array:
@@ -177,7 +188,7 @@ def _unpredicted_share(counts: Counts) -> Array:
     """The share of rows without a prediction, which MCC sees as one more predicted class."""
     xp = namespace(counts.tp)
     n = _float(counts.n)
-    rest = n - xp.sum(_float(counts.predicted), axis=-1)
+    rest = xp.sum(_float(counts.support) - _float(counts.predicted), axis=-1)  # rounded weights: 0 where all is right
     return xp.where(rest > 0, rest, 0.0) / xp.where(n == 0, 1.0, n)
 
 

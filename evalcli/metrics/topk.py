@@ -93,7 +93,9 @@ def topk_accuracy(ranks: Ranks, k: int) -> float:
 
     Source: Russakovsky et al. 2015, ImageNet Large Scale Visual Recognition Challenge (top-5).
     """
-    return _share(float(ranks.histogram[:k].sum()), ranks)
+    found, missed = float(ranks.histogram[:k].sum()), float(ranks.histogram[k:].sum())
+    every = found + missed  # all of it where none is missed, which a sum of rounded weights in another order may not be
+    return found / every if every > 0 else float("nan")
 
 
 def mean_rank(ranks: Ranks) -> float:

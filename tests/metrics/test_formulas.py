@@ -308,3 +308,12 @@ def test_mcc_of_perfect_and_of_reversed_predictions_is_one_to_the_bit():
         reversed_ = Counts(np.zeros(2, np.int64), support, support[::-1], np.int64(support.sum()))
         assert evaluate(parse("mcc"), perfect) == 1
         assert -1 <= evaluate(parse("mcc"), reversed_) < -0.999
+
+
+def test_shares_of_weights_end_at_0_and_at_1_to_the_bit():
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        target, weight = rng.integers(0, 9, 40), np.round(rng.gamma(1, 1, 40) + 0.001, 3)
+        perfect, wrong = counts_of(target, target, 9, weight), counts_of(target, (target + 1) % 9, 9, weight)
+        assert [value(name, perfect) for name in ("accuracy", "error_rate", "mcc")] == [1, 0, 1]
+        assert [value(name, wrong) for name in ("accuracy", "error_rate")] == [0, 1]

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import top_k_accuracy_score
 
 from evalcli.metrics.probability import ScoreForm
-from evalcli.metrics.topk import RankHistogram, mean_rank, mean_reciprocal_rank, tied_share, topk_accuracy
+from evalcli.metrics.topk import RankHistogram, Ranks, mean_rank, mean_reciprocal_rank, tied_share, topk_accuracy
 
 
 def ranked(scores, target, classes=None, **more):
@@ -57,6 +57,8 @@ def test_away_from_ties_every_k_equals_scikit_learn():
         wanted = top_k_accuracy_score(target, scores, k=k, labels=range(9), sample_weight=weight)
         assert topk_accuracy(heavy, k) == pytest.approx(wanted, rel=1e-12)
     assert topk_accuracy(found, 9) == topk_accuracy(found, 100) == 1.0
+    among = (Ranks(np.pad(weights, (0, 4)), 0.0, 5) for weights in rng.random((20, 5)))
+    assert {topk_accuracy(ranks, 5) for ranks in among} == {1.0}
     assert tied_share(found) == 0.0
 
 
