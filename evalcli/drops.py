@@ -5,7 +5,7 @@ samples. Or it is the predictions of another model for the same rows: then the i
 difference, which is narrower the more the two models agree.
 
 Of the worst slice, ``accuracy@region=*``, a saved report knows the worst value, and the drop is from that to the worst
-now. Of predictions it is that of the slice that loses most, as in a comparison of the two.
+now, which may be another slice. Of predictions it is that of the slice that loses most, as in a comparison of the two.
 """
 
 from __future__ import annotations
@@ -77,8 +77,11 @@ def judged_drop(rule: Rule, found: Found, report: Report, baseline: Baseline, *,
     then = baseline.report
     note, direction = "", _direction(rule.metric, report)
     if then is not None:
-        sides: _Sides | Verdict = _of_reports(rule, found.value, then, direction, least=least, on=on)
-        note = "" if then.n == report.n else f"of {then.n:,} rows then, {report.n:,} now"
+        before = look_up(then, rule.metric, least)
+        sides: _Sides | Verdict = _of_reports(rule, found.value, before, direction, on)
+        elsewhere = "" if isinstance(before, str) or before.where == found.where else f"in the baseline {before.where}"
+        sizes = "" if then.n == report.n else f"of {then.n:,} rows then, {report.n:,} now"
+        note = "; ".join(filter(None, (elsewhere, sizes)))
     else:
         sides = _none(rule, "missing", "the baseline was not measured by it")
     why = baseline.alone.get(rule.metric, "")
@@ -133,8 +136,7 @@ def _paired(rule: Rule, pair: Pair) -> _Sides | Verdict:
     return _Sides(pair.before, pair.now, ends, pair.method)
 
 
-def _of_reports(rule: Rule, now: Value, baseline: Report, direction: str, *, least: int, on: Basis) -> _Sides | Verdict:
-    then = look_up(baseline, rule.metric, least)
+def _of_reports(rule: Rule, now: Value, then: Found | str, direction: str, on: Basis) -> _Sides | Verdict:
     if isinstance(then, str):
         return _none(rule, "missing", f"in the baseline: {then}")
     if then.value.value is None:
@@ -208,15 +210,20 @@ def _independent(now: Value, before: Value) -> tuple[float, float] | None:
 
 
 def _direction(metric: str, report: Report) -> str:
-    """Which values are better; of what neither the registry nor the report knows, the higher ones."""
+    """Which values are better; of gaps the lower ones, of what neither the registry nor the report knows the higher."""
     from evalcli.metrics.address import split_address
     from evalcli.metrics.registry import parse
 
+    address = split_address(metric)
     try:
-        return parse(metric).entry.direction
+        entry = parse(metric).entry
     except UsageError:
-        address = split_address(metric)
-        return report.directions.get(metric if address is None else address.metric, "higher")
+        entry = None
+    if address is not None and address.value is None and (entry is None or entry.reads != "slices"):
+        return "lower"
+    if entry is not None:
+        return entry.direction
+    return report.directions.get(metric if address is None else address.metric, "higher")
 
 
 def certain_end(value: Value, *, low: bool) -> float:

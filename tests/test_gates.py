@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from evalcli.errors import ExitCode, InputError, UsageError
 from evalcli.gates import Rule, exit_code, judge, metrics_of, override, parse_rules, plain_rules
-from evalcli.report import ClassRow, Report, Value, Verdict
+from evalcli.report import ClassRow, Report, SliceRow, Value, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,6 +199,24 @@ def test_a_drop_is_in_the_bad_direction(amount: str, old: float, new: float, exp
     name = amount.partition("=")[0]
     rules = parse_rules(drops=[amount])
     assert statuses(a_report(**{name: new}), rules, a_report(**{name: old})) == [expected]
+
+
+def test_a_gap_between_slices_gets_worse_as_it_grows_and_the_worst_slice_then_is_named() -> None:
+    def sliced(**shares: float) -> Report:
+        rows = (
+            SliceRow("g", name, 2, {"accuracy": Value(share), "own": Value(share)}) for name, share in shares.items()
+        )
+        return replace(a_report(accuracy=0.9, own=0.9), slices=tuple(rows), directions={"own": "higher"})
+
+    even, uneven = sliced(x=0.95, y=0.9), sliced(x=0.55, y=0.95)
+    rules = parse_rules(drops=["accuracy@g:gap=0.1", "own@g:gap=0.1", "accuracy@g=*=0.1"], known=("own@g:gap",))
+    assert statuses(uneven, rules, even) == ["fail", "fail", "fail"]
+    assert statuses(even, rules, uneven) == ["pass", "pass", "pass"]
+    gap, _, worst = judge(uneven, rules, even)
+    assert gap.value == pytest.approx(0.35)
+    assert gap.reason == "from 'x' to 'y'; 0.0500 before, 0.4000 now; in the baseline from 'y' to 'x'"
+    told = "the worst of 2 is 'x', n = 2; 0.9000 before, 0.5500 now; in the baseline the worst of 2 is 'y', n = 2"
+    assert worst.reason == told
 
 
 def test_what_a_baseline_lacks_gives_no_verdict() -> None:
