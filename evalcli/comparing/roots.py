@@ -73,8 +73,9 @@ class Roots(NamedTuple):
         """The moments of what rows add to ``first − second``, in units of ``scale``, were that truly ``apart``."""
         middle = (self.first + self.second) / 2.0
         least = max(min(self.first, self.second) / 2.0, _LEAST * (self.first + self.second))
-        middle += max(least - (middle - abs(apart) / 2.0), 0.0)
-        one, other = ((middle + sign * apart / 2.0) / self.scale for sign in (1.0, -1.0))
+        smaller = max(middle - abs(apart) / 2.0, least)
+        larger = smaller + abs(apart)  # not the middle and a half: of few rows this is far more than both
+        one, other = (side / self.scale for side in ((larger, smaller) if apart > 0.0 else (smaller, larger)))
         return self.joint.along((1.0 / one + 1.0 / other) / 4.0, (1.0 / one - 1.0 / other) / 4.0)
 
     def difference(self, confidence: Confidence) -> Difference:

@@ -370,6 +370,12 @@ def test_beside_a_model_that_is_nearly_always_right_the_rmse_of_the_other_is_no_
     assert found.value - found.low == pytest.approx(alone.value - alone.low, rel=0.15)
 
 
+def test_rmses_of_hardly_more_than_one_row_by_weight_have_an_interval_that_holds_everything():
+    found = evalcli.compare([1.5, 3.0], [4.0, 2.5], target=[1.0, 2.0], weight=[0.292, 0.009], task="regression")["rmse"]
+    assert -np.inf < found.low < -1e6 < found.value < found.high < np.inf
+    assert found.p > 0.5
+
+
 @pytest.mark.parametrize(("name", "least"), [("r2", 95), ("pearson", 90)])
 def test_differences_beside_a_target_with_a_heavy_tail_are_held_as_often_as_they_can_be(name, least):
     """Errors are a share of a log-normal target: a few rows make most of either number."""
