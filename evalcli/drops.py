@@ -4,8 +4,7 @@ The baseline is a saved report, of which only values and intervals are known: th
 samples. Or it is the predictions of another model for the same rows: then the interval is that of the paired
 difference, which is narrower the more the two models agree.
 
-Of the worst slice, ``accuracy@region=*``, a saved report knows the worst value, and the drop is from that to the worst
-now, which may be another slice. Of predictions it is that of the slice that loses most, as in a comparison of the two.
+Of the worst slice, ``accuracy@region=*``, it is the drop of the slice that loses most, each beside itself.
 """
 
 from __future__ import annotations
@@ -17,14 +16,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.addresses import look_up
 from evalcli.errors import UsageError
+from evalcli.metrics.address import WORST, written
 from evalcli.report import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
     from evalcli.addresses import Found
     from evalcli.gates import Basis, Rule
+    from evalcli.metrics.address import Address
     from evalcli.report import Report, Value
 
 
@@ -97,6 +98,40 @@ def judged_pairs(rule: Rule, pairs: Sequence[Pair], report: Report, on: Basis) -
     return gravest(verdicts, harms, [pair.where for pair in pairs])
 
 
+def judged_slices(
+    rule: Rule,
+    address: Address,
+    report: Report,
+    baseline: Baseline,
+    *,
+    least: int,
+    judged: Callable[[Rule], Verdict],
+) -> Verdict:
+    """The same of a saved report: each slice that both know is ``judged``, and the gravest verdict counts."""
+    then = baseline.report
+    assert then is not None  # else there are pairs
+    verdicts, harms, where, unknown = [], [], [], []
+    for row in report.slices:
+        if row.by != address.by or row.n < least:
+            continue
+        name = written(address.metric, "slice", row.by, row.value, starred=row.value == WORST)
+        before = look_up(then, name)
+        if isinstance(before, str):
+            unknown.append((row.value, before))
+            continue
+        found = judged(replace(rule, metric=name))
+        verdicts.append(replace(found, rule=rule.text(), metric=rule.metric))
+        harms.append(float(found.high if found.high is not None else found.value or 0.0))
+        where.append(f"'{row.value}'")
+    if not verdicts:
+        return _none(rule, "missing", f"in the baseline: {unknown[0][1]}")
+    more = ", …" if len(unknown) > _NAMED else ""
+    names = ", ".join(f"'{value}'" for value, _ in unknown[:_NAMED])
+    verdict = gravest(verdicts, harms, where)
+    return _noted(verdict, verdict.n or 0, f"not in the baseline: {names}{more}" if unknown else "")
+
+
+_NAMED = 5
 _GRAVEST = ("fail", "undefined", "missing", "inconclusive", "pass")
 _SAID = {"fail": "fail", "inconclusive": "are inconclusive"}
 

@@ -13,7 +13,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
 from evalcli.addresses import look_up
-from evalcli.drops import Baseline, certain_end, judged_drop, judged_pairs, plainly
+from evalcli.drops import Baseline, certain_end, judged_drop, judged_pairs, judged_slices, plainly
 from evalcli.errors import ExitCode, InputError, UsageError
 from evalcli.report import Verdict
 
@@ -292,6 +292,8 @@ def _check_comparable(report: Report, baseline: Report) -> None:
 
 
 def _judged(rule: Rule, report: Report, baseline: Baseline | None, least: int, on: Basis) -> Verdict:
+    from evalcli.metrics.address import split_address
+
     found = look_up(report, rule.metric, least, rule.kind)
     if isinstance(found, str):
         return Verdict(rule.text(), rule.metric, None, rule.bound, "missing", found)
@@ -299,6 +301,11 @@ def _judged(rule: Rule, report: Report, baseline: Baseline | None, least: int, o
     pairs = baseline.pairs.get(rule.metric, ()) if baseline is not None and rule.kind == "drop" else ()
     if pairs and pairs[0].where:  # the slice that loses most, which need not be the worst one
         return judged_pairs(rule, pairs, report, on)
+    address = split_address(rule.metric)
+    if rule.kind == "drop" and baseline is not None and address is not None and address.is_worst:
+        return judged_slices(
+            rule, address, report, baseline, least=least, judged=lambda one: _judged(one, report, baseline, 1, on)
+        )
     if value.value is None:
         why = "see the findings" if report.task == "regression" else "0/0"
         reason = f"undefined here ({why}), and undefined never passes"

@@ -201,7 +201,7 @@ def test_a_drop_is_in_the_bad_direction(amount: str, old: float, new: float, exp
     assert statuses(a_report(**{name: new}), rules, a_report(**{name: old})) == [expected]
 
 
-def test_a_gap_between_slices_gets_worse_as_it_grows_and_the_worst_slice_then_is_named() -> None:
+def test_a_gap_between_slices_gets_worse_as_it_grows_and_each_slice_is_judged_beside_itself() -> None:
     def sliced(**shares: float) -> Report:
         rows = (
             SliceRow("g", name, 2, {"accuracy": Value(share), "own": Value(share)}) for name, share in shares.items()
@@ -215,8 +215,14 @@ def test_a_gap_between_slices_gets_worse_as_it_grows_and_the_worst_slice_then_is
     gap, _, worst = judge(uneven, rules, even)
     assert gap.value == pytest.approx(0.35)
     assert gap.reason == "from 'x' to 'y'; 0.0500 before, 0.4000 now; in the baseline from 'y' to 'x'"
-    told = "the worst of 2 is 'x', n = 2; 0.9000 before, 0.5500 now; in the baseline the worst of 2 is 'y', n = 2"
-    assert worst.reason == told
+    assert worst.value == pytest.approx(0.4)
+    assert worst.reason == "the worst of 2 is 'x', n = 2; 0.9500 before, 0.5500 now"
+    (fresh,) = judge(sliced(x=0.9, new=0.1), rules[2:], even)
+    assert fresh.status == "pass"
+    assert fresh.reason == "the worst of 1 is 'x', n = 2; 0.9500 before, 0.9000 now; not in the baseline: 'new'"
+    (none,) = judge(sliced(new=0.1), rules[2:], even)
+    assert none.status == "missing"
+    assert none.reason == "in the baseline: no slice 'new'; there are 'x', 'y'"
 
 
 def test_what_a_baseline_lacks_gives_no_verdict() -> None:
