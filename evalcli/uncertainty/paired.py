@@ -14,7 +14,7 @@ characteristic curves: a nonparametric approach.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -105,8 +105,8 @@ def ranked_difference(
 ) -> Difference:
     """The difference of two metrics of ranks, with the ``variance`` of ``PairedInfluence``.
 
-    ``rows`` are those of the smaller side, which the t quantile allows for. Where the two rank all rows alike, the
-    interval tells which share of rows might not be alike unseen.
+    ``rows`` are those of the smaller side, which the t quantile allows for. Where no row says anything else than the
+    others, the interval tells which share of rows might do so unseen, and turn the difference around.
     """
     value, error = first - second, sqrt(variance)
     if error > 0.0:
@@ -114,10 +114,12 @@ def ranked_difference(
         interval = Interval(value - critical * error, value + critical * error, "delong").holding(value, -span, span)
         p = t_two_sided(value / error, max(rows - 1.0, 1.0))
         return Difference(first, second, interval, p, detectable(error, confidence))
-    reach = span * none_of(rows, confidence.critical)
+    unseen = none_of(rows, confidence.critical)
+    if value:  # and where the signs of so few rows tell nothing, the interval holds 0
+        unseen = max(unseen, 1.0 - confidence.tail ** (1.0 / max(rows, 1.0)))
+    reach = (span + abs(value)) * unseen
     interval = Interval(value - reach, value + reach, "wilson").holding(value, -span, span)
-    rest = span - abs(value)
-    p = _alike_p(abs(value) / rest, rows) if rest > 0.0 else _alike_p(inf, rows)
+    p = _alike_p(abs(value) / span, rows)
     return Difference(first, second, interval, p, detectable(reach / confidence.critical, confidence))
 
 

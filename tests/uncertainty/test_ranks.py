@@ -241,6 +241,16 @@ def test_two_rankings_alike_differ_by_nothing_that_was_seen():
     assert found.detectable > 0
 
 
+@pytest.mark.parametrize("rows", [1, 2, 4, 5, 6, 7, 12, 100])
+def test_rankings_that_are_opposite_in_every_row_differ_once_there_are_six(rows: int) -> None:
+    """One sign a row: 2^(1 − n) is the p-value, and the interval says the same."""
+    for first, second in ((1.0, 0.0), (0.0, 1.0)):
+        found = ranked_difference(first, second, 0.0, rows, CONFIDENCE)
+        holds_none = found.interval.low <= 0 <= found.interval.high
+        assert holds_none == (found.p > 0.05) == (rows < 6)
+        assert -1 <= found.interval.low <= first - second <= found.interval.high <= 1
+
+
 def test_the_end_that_faces_no_difference_stays_and_the_other_goes_half_way_to_movers():
     values, target = scores(1, 20, 60, 2.5, 3)
     noisy = values + np.random.default_rng(3).normal(0, 1.0, len(values))
