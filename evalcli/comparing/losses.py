@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from copy import copy
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import add_rows_exactly
-from evalcli.uncertainty.means import WORST_LOSS, Moments
+from evalcli.uncertainty.means import Moments
 from evalcli.uncertainty.paired import mean_difference
 
 if TYPE_CHECKING:
@@ -26,18 +27,21 @@ if TYPE_CHECKING:
 LOSSES = frozenset({"log_loss", "brier", "topk_accuracy", "mean_rank", "mrr", "mean_confidence"})
 """Means over rows."""
 
+FAR = 1e100
+"""Differences from here on count as infinite: what is told from their powers would be."""
+
 
 def span_of(name: MetricName, results: ScoreResults) -> float:
-    """How far apart two rows can be in what a metric is the mean of; of a log loss, what float64 makes of the worst."""
+    """How far apart two rows can be in what a metric is the mean of."""
     if name.base == "mean_rank":
         return float(results.scoring.classes - 1)
     if name.base.startswith("brier"):
         return 1.0 if results.scoring.binary else 2.0
-    return WORST_LOSS if name.base == "log_loss" else 1.0
+    return inf if name.base == "log_loss" else 1.0
 
 
 class RowSums:
-    """Exact sums of what rows have, or of their differences; ``infinite`` rows have none."""
+    """Exact sums of what rows have, or of their differences; ``infinite`` ones, or as good as, have none."""
 
     travels = ("infinite", "weighted", "sums")
 
@@ -51,21 +55,21 @@ class RowSums:
         """Take in the differences (N,) of rows."""
         if not len(difference):
             return
-        finite = np.isfinite(difference)
+        self.weighted |= weight is not None
+        with np.errstate(over="ignore", invalid="ignore"):
+            powers = _powers(difference, weight)
+        finite = np.abs(difference) < FAR
+        if weight is not None:
+            finite &= np.isfinite(powers).all(axis=0)
         infinite = len(finite) - int(np.count_nonzero(finite))
-        self.infinite += infinite
-        d = np.where(finite, difference, 0.0) if infinite else difference
-        if weight is None:  # every power of a weight is 1
-            powers = np.empty((3, len(d)))
-            powers[0] = d
-            np.multiply(d, d, out=powers[1])
-            np.multiply(powers[1], d, out=powers[2])
-            add_rows_exactly(self.sums, powers, np.array([6, 7, 8]))
-            self.sums.add(np.array([float(len(d))]), np.array([5]))
+        if infinite:
+            self.infinite += infinite
+            powers[:, ~finite] = 0.0
+        if weight is not None:
+            add_rows_exactly(self.sums, powers, np.arange(9))
             return
-        self.weighted = True
-        powers = np.stack([(weight**power) * d**k for power in (1, 2, 3) for k in range(power + 1)])
-        add_rows_exactly(self.sums, powers, np.arange(9))
+        add_rows_exactly(self.sums, powers, np.array([6, 7, 8]))
+        self.sums.add(np.array([float(len(difference))]), np.array([5]))
 
     def merge(self, other: RowSums) -> None:
         """Take in what another worker has added."""
@@ -97,6 +101,18 @@ class RowSums:
         if not self.weighted:
             s[:5] = [s[5], s[6], s[5], s[6], s[7]]
         return Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8]))
+
+
+def _powers(difference: HostArray, weight: HostArray | None) -> HostArray:
+    """What rows add to the sums: (9, N), or (3, N) where every power of a weight is 1."""
+    if weight is not None:
+        found: HostArray = np.stack([(weight**power) * difference**k for power in (1, 2, 3) for k in range(power + 1)])
+        return found
+    powers = np.empty((3, len(difference)))
+    powers[0] = difference
+    np.multiply(difference, difference, out=powers[1])
+    np.multiply(powers[1], difference, out=powers[2])
+    return powers
 
 
 class LossSums:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf, isfinite, sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 from evalcli.comparing.looks import EXACT, ScoreLook, is_seen, table_of
-from evalcli.comparing.losses import LOSSES, span_of
+from evalcli.comparing.losses import FAR, LOSSES, span_of
 from evalcli.comparing.scorepass import ScorePass
 from evalcli.metrics.threads import each
 from evalcli.uncertainty.intervals import Interval, none_of
@@ -135,9 +135,9 @@ class ScoreDifferences:
         return ScoreLook.of(names, self.results[number], self._mean_weight(number))
 
     def _gap(self, name: MetricName, pair: tuple[int, int]) -> float:
-        """The difference itself; 0 where one of the two is infinite."""
+        """The difference itself; 0 where one of the two is infinite, or as good as."""
         first, second = self._values(name, pair)
-        return second - first if isfinite(first) and isfinite(second) else 0.0
+        return second - first if abs(second - first) < FAR else 0.0
 
     def _of_clusters(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, cluster_in
 from evalcli.comparing.elements import common
-from evalcli.comparing.losses import LOSSES, RowSums, loss_of
+from evalcli.comparing.losses import FAR, LOSSES, RowSums, loss_of
 from evalcli.evidence import Evidence
 from evalcli.uncertainty.paired import PairedInfluence
 
@@ -78,7 +78,7 @@ class PairSums:
             return
         number = [*map(str, self.names)].index(name)
         if name in self.losses:
-            terms = np.where(np.isfinite(terms), terms, 0.0) - self.gaps[number]
+            terms = np.where(np.abs(terms) < FAR, terms, 0.0) - self.gaps[number]
         self.clusters.update(number, terms if rows.weight is None else terms * rows.weight, rows.groups)
 
     def merge(self, other: PairSums) -> None:

@@ -35,7 +35,8 @@ class SizeCounts:
 
     def add(self, losses: HostArray, repeats: HostArray | None = None) -> None:
         """Count losses (N,), none of them infinite, each ``repeats`` (N,) times."""
-        bits = np.maximum(losses, 0.0).astype(np.float32).view(np.uint32) >> 16
+        with np.errstate(over="ignore"):  # beyond 3e38 all are of one size, of which nothing is known
+            bits = np.maximum(losses, 0.0).astype(np.float32).view(np.uint32) >> 16
         sizes = bits.astype(np.int64)
         if repeats is None:
             counts = np.bincount(sizes)
@@ -77,7 +78,8 @@ class SizeCounts:
     def histogram(self) -> tuple[HostArray, HostArray]:
         """Losses (K,) to three digits, and how many rows (K,) have one of that size."""
         sizes, rows = self.held()
-        middles = ((sizes.astype(np.uint32) << 16) | 0x8000).view(np.float32).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            middles = ((sizes.astype(np.uint32) << 16) | 0x8000).view(np.float32).astype(np.float64)
         return np.where(sizes > 0, middles, 0.0), rows.astype(np.float64)
 
     def fresh(self) -> Self:

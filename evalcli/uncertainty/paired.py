@@ -14,7 +14,7 @@ characteristic curves: a nonparametric approach.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import sqrt
+from math import isinf, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.uncertainty.comparison import Difference, detectable
 from evalcli.uncertainty.intervals import Interval, none_of
-from evalcli.uncertainty.means import Moments, careful_interval, careful_p
+from evalcli.uncertainty.means import WORST_LOSS, Moments, careful_interval, careful_p
 from evalcli.uncertainty.mover import farther
 from evalcli.uncertainty.quantiles import t_quantile, t_two_sided, two_sided
 from evalcli.uncertainty.rankinfluences import variance_of
@@ -180,10 +180,15 @@ def _half_way(found: Difference, one: Interval, other: Interval, together: float
 
 
 def mean_difference(first: float, second: float, moments: Moments, confidence: Confidence, span: float) -> Difference:
-    """The difference of two mean losses, from the ``moments`` of the difference row by row, at most ``span`` each."""
-    interval = careful_interval(moments, confidence, -span, span)
+    """The difference of two mean losses, from the ``moments`` of the difference row by row, at most ``span`` each.
+
+    Of log losses that is infinite: rows that were not seen cost what float64 makes of the worst, or as much as others.
+    """
+    scatters = moments.error > 0.0
+    most = max(WORST_LOSS, 2.0 * abs(moments.mean)) if isinf(span) and not scatters else span
+    interval = careful_interval(moments, confidence, -most, most)
     reach = max(moments.error, interval.width / 2.0 / confidence.critical)
-    p = careful_p(moments) if moments.error > 0.0 else _alike_p(abs(moments.mean) / span, moments.rows)
+    p = careful_p(moments) if scatters else _alike_p(abs(moments.mean) / most, moments.rows)
     return Difference(first, second, interval, p, detectable(reach, confidence))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from models_beside import BINARY, CASES, TARGET, answers, compared, logits, sources
@@ -166,3 +168,21 @@ def test_means_of_rankings_near_1_reach_farther_away_from_no_difference(task: st
     )
     assert found.high - found.value > 1.15 * (found.value - found.low) > 0.0
     assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), rel=1e-9)
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_log_losses_have_no_worst_one(clustered: bool) -> None:
+    """Losses of large logits are how far these are apart, so intervals grow with them; of what no power is known none."""
+    rng = np.random.default_rng(0)
+    first, second, target = rng.normal(size=(60, 3)), rng.normal(size=(60, 3)), rng.integers(0, 3, 60)
+    more = {"cluster": np.arange(60) // 2} if clustered else {}
+
+    def of(size: float) -> Any:
+        found = evalcli.compare(first * size, second * size, target=target, metrics=["log_loss"], **more)
+        return next(row for row in found.data.metrics if row.name == "log_loss").differences[1]
+
+    few, many = of(1e6), of(1e9)
+    assert many.low == pytest.approx(few.low * 1e3)
+    assert many.high == pytest.approx(few.high * 1e3)
+    assert many.p == pytest.approx(few.p)
+    assert of(1e120) is None
