@@ -172,7 +172,7 @@ def test_means_of_rankings_near_1_reach_farther_away_from_no_difference(task: st
 
 @pytest.mark.parametrize("clustered", [False, True])
 def test_log_losses_have_no_worst_one(clustered: bool) -> None:
-    """Losses of large logits are how far these are apart, so intervals grow with them; of what no power is known none."""
+    """Losses of large logits are how far these are apart, and so are intervals; without powers there are none."""
     rng = np.random.default_rng(0)
     first, second, target = rng.normal(size=(60, 3)), rng.normal(size=(60, 3)), rng.integers(0, 3, 60)
     more = {"cluster": np.arange(60) // 2} if clustered else {}
