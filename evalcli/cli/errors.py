@@ -70,8 +70,8 @@ class RowOptions:
         Option(
             "--class",
             metavar="NAME",
-            help="Only rows of this class that were missed, or wrongly called so; only this one of several labels or "
-            "outputs; repeatable.",
+            help="Only rows of this class that were missed, or wrongly called so, and those of any --pair; only this one "
+            "of several labels or outputs; repeatable.",
             rich_help_panel=_ROWS,
         ),
     ] = ()  # type: ignore[assignment]  # as above
@@ -96,8 +96,8 @@ class RowOptions:
         list[str],
         Option(
             "--show",
-            metavar="COL",
-            help="A further column or array, 'p_*' for several, '*' for all; repeatable.",
+            metavar="COL,…",
+            help="Further columns or arrays, 'p_*' for several, '*' for all; repeatable.",
             rich_help_panel=_ROWS,
         ),
     ] = ()  # type: ignore[assignment]  # as above

@@ -24,6 +24,8 @@ PARTED = {"broken": "B is farther off", "fixed": "B is nearer"}
 MOST_CLASSES = 20
 _LISTED = 5
 _MOST_DIGITS = 6
+_NO_END = 1e-3
+"""An end so near 0, beside the width, may be 0 but for rounding."""
 
 
 def probability(p: float) -> str:
@@ -84,11 +86,18 @@ class Ruler(NamedTuple):
 
 
 def digits_of(found: Difference, scale: float, least: int) -> int:
-    """Decimals that show an interval: two digits of its width."""
+    """Decimals that show an interval: two digits of its width, and one of either end, so that it shows on which side.
+
+    >>> from evalcli.comparing.data import Difference
+    >>> [digits_of(Difference(0.1, low, 0.23, "", 1.0, 1.0, None), 1.0, 0) for low in (-0.0312, -0.0012, -1e-9)]
+    [2, 3, 2]
+    """
     width = (found.high - found.low) * scale
     if not width > 0:
         return least
-    return min(max(least, ceil(-log10(width)) + 1), _MOST_DIGITS)
+    ends = [abs(end) * scale for end in (found.low, found.high)]
+    nearest = min((end for end in ends if end > _NO_END * width), default=width)
+    return min(max(least, ceil(-log10(width)) + 1, ceil(-log10(2.0 * nearest))), _MOST_DIGITS)
 
 
 def level(comparison: Comparison) -> str:

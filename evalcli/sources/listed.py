@@ -90,14 +90,16 @@ def without_id(show: Sequence[str], identity: str | None) -> list[str]:
 def shown_names(show: Sequence[str], sides: Mapping[str, Sequence[str]], used: Collection[str] = ()) -> list[str]:
     """The names in ``show``, each once; in place of a pattern the columns it matches, of ``*`` those not in ``used``.
 
-    >>> shown_names(["p_*", "text"], {"preds": ["pred", "p_a", "p_b"], "target": ["text", "p_b"]})
+    What no column is called may be several with commas between.
+
+    >>> shown_names(["p_*,text"], {"preds": ["pred", "p_a", "p_b"], "target": ["text", "p_b"]})
     ['p_a', 'p_b', 'text']
     >>> shown_names(["*"], {"preds": ["id", "pred", "region"]}, {"id", "pred"})
     ['region']
     """
     every = dict.fromkeys(name for names in sides.values() for name in names if name)
     found: dict[str, None] = {}
-    for name in show:
+    for name in (part for text in show for part in ([text] if text in every else text.split(","))):
         if "*" in name and name not in every:
             like = re.compile(re.escape(name).replace(r"\*", ".*"), re.DOTALL)
             matched = [each for each in every if like.fullmatch(each) and (name != EVERY or each not in used)]
