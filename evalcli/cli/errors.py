@@ -70,8 +70,8 @@ class RowOptions:
         Option(
             "--class",
             metavar="NAME",
-            help="Only rows of this class that were missed, or wrongly called so, and those of any --pair; only this one "
-            "of several labels or outputs; repeatable.",
+            help="Only rows of this class that were missed, or wrongly called so, and those of any --pair; only this "
+            "one of several labels or outputs; repeatable.",
             rich_help_panel=_ROWS,
         ),
     ] = ()  # type: ignore[assignment]  # as above
