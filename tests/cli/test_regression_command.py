@@ -284,7 +284,7 @@ def test_outputs_that_one_side_lacks_are_named(run, tmp_path) -> None:
 def test_the_sample_is_a_regression_with_gates(run) -> None:
     result = run("report", SAMPLE, "--task", "regression", "--max", "mae=45", "--min", "r2=0.5")
     assert result.code == 0
-    assert "RMSE      53.15  ±5.03" in result.stdout
+    assert "RMSE      53.15  ±5.04" in result.stdout
     assert "Gates: 2 of 2 passed" in result.stderr
 
 

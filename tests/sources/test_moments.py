@@ -108,7 +108,7 @@ def test_dates_of_what_pandas_reads_are_dates(suffix, tmp_path):
     frame = pd.DataFrame(ROWS | {"stamp": pd.to_datetime(PLAIN), "day": pd.to_datetime(DAYS)})
     frame.to_excel(made, index=False) if suffix == "xlsx" else frame.to_stata(made, write_index=False)
     found = evalcli.evaluate(made, where="day >= '2024-1-2' AND hour(stamp) = 12", by="day", task="multiclass")
-    assert slices_of(found) == [(f"{day} 00:00:00", 4) for day in TOLD["day"][1:]]
+    assert slices_of(found) == [(day, 4) for day in TOLD["day"][1:]]
     assert evalcli.evaluate(made, where="day > DATE '2024-01-02'", task="multiclass").n == 4
     shown = evalcli.list_mistakes(made, show=("stamp", "day"), task="multiclass")[0]
     assert (shown["stamp"], shown["day"]) == ("2024-01-03 12:30:00", "2024-01-03 00:00:00")
