@@ -131,7 +131,8 @@ def _empty(
     if prepare.glances is None and prepare.device is not None:
         confusion = confusion.to(prepare.device)  # else it follows its first batch
     scanned = plan.source.scanned
-    waiting = places_to_wait(plan.source.slicers, plan.workers)
+    ranked = inside is not None and "KeyTable" in inside.states
+    waiting = places_to_wait(plan.source.slicers, plan.workers, ranked=ranked)
     empty = ClassificationPass(plan, task, prepare, confusion, known, scores, slices, waiting)
     if weighted and prepare.glances is not None:
         from evalcli.ondevice.pairs import PairsThere

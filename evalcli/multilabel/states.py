@@ -273,7 +273,9 @@ def begin(plan: Plan, task: Task, known: Evidence) -> Callable[[], MultilabelPas
             told = plan, task, prepare, scoring, known
             made.clusters_in = tuple(_clusters_in(slicer, *told) for slicer in source.slicers)
         made.scanned_by = scanned_by
-        made.waiting, made.scan = places_to_wait(source.slicers, plan.workers), scanned_by.tables(source)
+        ranked = inside is not None and inside.ranked
+        made.waiting = places_to_wait(source.slicers, plan.workers, ranked=ranked)
+        made.scan = scanned_by.tables(source)
         return made
 
     return whole
