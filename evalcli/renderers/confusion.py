@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
-from evalcli.renderers.contents import MAX_MATRIX
+from evalcli.renderers.contents import MAX_MATRIX, row_sizes
 from evalcli.renderers.screen import INDENT, NAME, Screen, padded, styled
 from evalcli.renderers.wording import amount, share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from evalcli.report import Number, Report
 
@@ -69,8 +69,9 @@ def heat_map(report: Report, screen: Screen) -> list[Text] | None:
     matrix = report.confusion.matrix
     if not matrix or len(matrix) > MAX_MATRIX:
         return None
+    sizes = row_sizes(report)
     for form in _FORMS:
-        drawing = _Drawing(report.classes, matrix, form, screen)
+        drawing = _Drawing(report.classes, matrix, sizes, form, screen)
         if drawing.width <= screen.width - INDENT:
             return list(drawing.lines())
     return None
@@ -80,9 +81,14 @@ class _Drawing:
     """One matrix in one form: measured first, drawn if it fits."""
 
     def __init__(
-        self, classes: tuple[str, ...], matrix: tuple[tuple[Number, ...], ...], form: _Form, screen: Screen
+        self,
+        classes: tuple[str, ...],
+        matrix: tuple[tuple[Number, ...], ...],
+        sizes: Sequence[Number],
+        form: _Form,
+        screen: Screen,
     ) -> None:
-        self.matrix, self.form, self.screen = matrix, form, screen
+        self.matrix, self.sizes, self.form, self.screen = matrix, sizes, form, screen
         self.names = [screen.name(name, form.cap) for name in classes]
         shown = [name.plain for name in self.names]
         cut = shown != [screen.name(name, 10**6).plain for name in classes]
@@ -117,16 +123,16 @@ class _Drawing:
             label = padded(self.names[i], self.label, "l")
             if self.numbered:
                 label = padded(styled(str(i + 1), "dim"), self.index - 2, "r") + Text("  ") + label
-            yield self._line(label, i, [self._text(count, sum(row)) for count in row])
+            yield self._line(label, i, [self._text(count, self.sizes[i]) for count in row])
             if self.form.shares == "below":
-                yield self._line(Text(" " * side), i, [_share(count, sum(row)) for count in row])
+                yield self._line(Text(" " * side), i, [_share(count, self.sizes[i]) for count in row])
 
     def _text(self, count: Number, support: Number) -> str:
         beside = f"{_share(count, support):>{_SHARE + 1}}" if self.form.shares == "beside" else ""
         return self.number(count) + beside
 
     def _line(self, label: Text, i: int, texts: list[str]) -> Text:
-        line, support = label.copy(), sum(self.matrix[i])
+        line, support = label.copy(), self.sizes[i]
         for j, text in enumerate(texts):
             inner = f"{text:>{self.cell - 2}}"
             bracketed = i == j and not self.screen.color

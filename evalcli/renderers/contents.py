@@ -63,6 +63,8 @@ SCORE_COLUMNS = {"auroc": "AUROC"}
 LABEL_COLUMNS = {"auroc": "AUROC", "average_precision": "AP"}
 CALIBRATION_COLUMNS = {"log_loss": "log loss", "brier": "Brier", "ece": "ECE"}
 """What labels have besides where there are scores; the second where there is room."""
+_ROUNDED = 1.0 + 1e-9
+"""Weights that are added up in another order differ less."""
 
 
 def class_columns(report: Report, *, narrow: bool = False, wide: bool = False) -> dict[str, str]:
@@ -202,6 +204,16 @@ def pair_heads(report: Report) -> tuple[str, str, str]:
     )
 
 
+def row_sizes(report: Report) -> list[Number]:
+    """The rows of each class of the matrix (C,), those without a prediction among them."""
+    supports = dict(zip(classrows.names(report.per_class), classrows.supports(report.per_class), strict=True))
+    found = []
+    for name, row in zip(report.classes, report.confusion.matrix or (), strict=False):
+        told, every = sum(row), supports.get(name, 0)
+        found.append(every if every > told * _ROUNDED else told)
+    return found
+
+
 def confused(report: Report) -> list[tuple[str, str, Number, Number]]:
     """The most confused pairs: (target, prediction, count, support of the target), largest first."""
     supports = dict(zip(classrows.names(report.per_class), classrows.supports(report.per_class), strict=True))
@@ -214,7 +226,7 @@ def confused(report: Report) -> list[tuple[str, str, Number, Number]]:
             for j, count in enumerate(row)
             if i != j and count
         ]
-        supports |= {name: sum(row) for name, row in zip(report.classes, report.confusion.matrix or (), strict=False)}
+        supports |= dict(zip(report.classes, row_sizes(report), strict=False))
         pairs.sort(key=lambda pair: -pair[2])  # stable: ties keep class order
     return [(target, guess, count, supports.get(target, 0)) for target, guess, count in pairs[:MAX_LISTED]]
 

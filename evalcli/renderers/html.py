@@ -164,9 +164,9 @@ def _matrix(report: Report) -> str:
         return ""
     count = wording.amount(number for row in matrix for number in row)
     names = [text(name, NAME) for name in report.classes]
-    rows = []
+    rows, sizes = [], contents.row_sizes(report)
     for place, row in enumerate(matrix):
-        whole = sum(row) or 1
+        whole = sizes[place] or 1
         cells = [_shaded(count(number), number / whole, right=i == place) for i, number in enumerate(row)]
         rows.append([names[place], *cells])
     return table("Confusion matrix", ("target ↓ prediction →", *names), rows)

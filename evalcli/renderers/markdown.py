@@ -123,9 +123,9 @@ def _matrix(report: Report) -> str:
         return ""
     count = wording.amount(number for row in matrix for number in row)
     names = [markdown_name(name) for name in report.classes]
-    rows = []
+    rows, sizes = [], contents.row_sizes(report)
     for i, row in enumerate(matrix):
-        cells = [f"{count(number)} ({_share(number, sum(row))})" if number else "0" for number in row]
+        cells = [f"{count(number)} ({_share(number, sizes[i])})" if number else "0" for number in row]
         cells[i] = f"**{cells[i]}**"
         rows.append([names[i], *cells])
     return table(("target ↓ prediction →", *names), "l" + "r" * len(names), rows)

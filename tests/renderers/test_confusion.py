@@ -4,8 +4,11 @@ import itertools
 import math
 import re
 
+import numpy as np
 import pytest
 
+import evalcli
+from evalcli.renderers import render
 from evalcli.renderers.confusion import HIT, MISS, heat_map
 from evalcli.renderers.screen import Screen
 
@@ -95,3 +98,13 @@ def test_colour_follows_the_share_of_the_row(make) -> None:
 def test_above_twenty_classes_there_is_no_map(make) -> None:
     assert heat_map(make([[1] * 20] * 20), Screen(200)) is not None
     assert heat_map(make([[1] * 21] * 21), Screen(2000)) is None
+
+
+@pytest.mark.parametrize("form", ["rich", "markdown", "html"])
+def test_rows_without_a_prediction_are_among_those_of_their_class(form: str) -> None:
+    """Shares of a row then are recalls, as the table beside it tells these."""
+    scores = np.array([0.9, np.nan, np.nan, 0.2, 0.8, 0.3, 0.9, 0.9])
+    report = evalcli.evaluate(scores, np.array([1, 1, 0, 0, 0, 1, 1, 1]), nan="wrong", positive=1)
+    told = render(report.data, form)
+    hit = {"rich": "[3  60%]", "markdown": "**3 (60%)**", "html": "rgba(60,140,90,0.36)"}[form]
+    assert hit in told
