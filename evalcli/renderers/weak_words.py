@@ -64,7 +64,12 @@ def facts(scan: Scan) -> list[str]:
     said = [f"tried {scan.tried:,} slices of {of} with at least {scan.least:,} rows{few}"]
     if scan.slices:
         sided = "; intervals are two-sided" if any(row.low is not None for row in scan.slices) else ""
-        said.append(f"{_test(scan)} against all other rows, Benjamini–Hochberg at {scan.level:g}{sided}")
+        both = (
+            ", of pairs also against the rest of either value"
+            if any(len(row.columns) > 1 for row in scan.slices)
+            else ""
+        )
+        said.append(f"{_test(scan)} against all other rows{both}, Benjamini–Hochberg at {scan.level:g}{sided}")
     elif scan.tried:
         said.append(f"none is weaker than all other rows beyond chance (Benjamini–Hochberg at {scan.level:g})")
         said.append(_would_have(scan))
