@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalcli.comparing.powers import FAR
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import add_rows_exactly
 from evalcli.uncertainty.means import Moments
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 LOSSES = frozenset({"log_loss", "brier", "topk_accuracy", "mean_rank", "mrr", "mean_confidence"})
 """Means over rows."""
-
-FAR = 1e100
-"""Differences from here on count as infinite: what is told from their powers would be."""
 
 
 def span_of(name: MetricName, results: ScoreResults) -> float:

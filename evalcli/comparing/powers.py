@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from evalcli.metrics.arrays import HostArray
 
+FAR = 1e100
+"""Differences from here on count as infinite: what is told from their powers would be."""
 MOMENTS = 9
 """Sums that ``moments_of`` reads."""
 _LAST = 4

@@ -13,7 +13,8 @@ from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 from evalcli.comparing.looks import EXACT, ScoreLook, is_seen, table_of
-from evalcli.comparing.losses import FAR, LOSSES, span_of
+from evalcli.comparing.losses import LOSSES, span_of
+from evalcli.comparing.powers import FAR
 from evalcli.comparing.scorepass import ScorePass
 from evalcli.metrics.threads import each
 from evalcli.uncertainty.intervals import Interval, none_of

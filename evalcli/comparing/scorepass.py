@@ -10,7 +10,8 @@ import numpy as np
 from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, cluster_in
 from evalcli.comparing.elements import common
-from evalcli.comparing.losses import FAR, LOSSES, RowSums, loss_of
+from evalcli.comparing.losses import LOSSES, RowSums, loss_of
+from evalcli.comparing.powers import FAR
 from evalcli.evidence import Evidence
 from evalcli.uncertainty.paired import PairedInfluence
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, product
-from math import frexp, inf, isfinite, ldexp, sqrt
+from math import frexp, inf, ldexp, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.fieller import DIVIDED, Scatter, by_fieller
 from evalcli.comparing.influences import has_terms, slopes, terms, usual_size
-from evalcli.comparing.powers import MOMENTS, fourth, last_powers, moments_of, powers, unweighted
+from evalcli.comparing.powers import FAR, MOMENTS, fourth, last_powers, moments_of, powers, unweighted
 from evalcli.comparing.roots import SUMS, JointMoments, Roots
 from evalcli.comparing.values import in_common
 from evalcli.evidence import Evidence
@@ -182,7 +182,8 @@ class ValueDifferences:
             return all((str(name), i) in ordered for i in pair)
         known = (self.values[i][str(name)] for i in pair)
         enough = self.counted.total.rows >= _LEAST_ROWS.get(name.base, 2)
-        return enough and has_terms(name) and all(each is not None and isfinite(each) for each in known)
+        most = FAR if name.base in DIVIDED else inf  # beyond, what it is divided by is nothing but rounding
+        return enough and has_terms(name) and all(each is not None and abs(each) < most for each in known)
 
     def _contrast(
         self,

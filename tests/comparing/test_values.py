@@ -407,3 +407,13 @@ def difference_of_values(name, target, first, second):
     if name == "pearson":
         return np.corrcoef(second, target)[0, 1] - np.corrcoef(first, target)[0, 1]
     return (np.mean((first - target) ** 2) - np.mean((second - target) ** 2)) / target.var()
+
+
+def test_where_one_row_weighs_all_no_spread_is_left_to_divide_by() -> None:
+    target = np.array([0.3, 1.2])
+    found = evalcli.compare(
+        target + 0.1, target - 0.3, target=target, weight=np.array([1.0, 1e-200]), metrics=["r2", "mae"]
+    )
+    r2, mae = (row.differences[1] for row in found.data.metrics)
+    assert r2 is None
+    assert mae is not None
