@@ -14,7 +14,7 @@ characteristic curves: a nonparametric approach.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isinf, sqrt
+from math import inf, isinf, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -119,7 +119,8 @@ def ranked_difference(
         unseen = max(unseen, 1.0 - confidence.tail ** (1.0 / max(rows, 1.0)))
     reach = (span + abs(value)) * unseen
     interval = Interval(value - reach, value + reach, "wilson").holding(value, -span, span)
-    p = _alike_p(abs(value) / span, rows)
+    rest = span - abs(value)
+    p = _alike_p(abs(value) / rest if rest > 0.0 else inf, rows)
     return Difference(first, second, interval, p, detectable(reach / confidence.critical, confidence))
 
 
