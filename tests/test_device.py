@@ -6,13 +6,14 @@ import copy
 import json
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from alike import assert_alike
 from memory_source import MemorySource
-from torch_waits import waits_for_torch
+from torch_waits import waits_for_torch, waits_in_batches
 
 import evalcli
 from evalcli.classification import glances
@@ -71,20 +72,7 @@ def test_no_cut_shows_where_torch_gathers(name: str) -> None:
 
 def asked_of_torch(monkeypatch: pytest.MonkeyPatch, source: MemorySource, execution: Execution) -> list[int]:
     """How often the host waits for torch in each batch but the first."""
-    before = []
-    plan = type(source).plan
-
-    with waits_for_torch(monkeypatch) as waits:
-
-        def told(self: MemorySource, size: int) -> Any:
-            for load in plan(self, size):
-                before.append(waits[0])
-                yield load
-            before.append(waits[0])
-
-        monkeypatch.setattr(type(source), "plan", told)
-        evaluate(source, Choices(ignore_index=-1), execution)
-    return np.diff(before)[1:].tolist()
+    return waits_in_batches(monkeypatch, source, partial(evaluate, source, Choices(ignore_index=-1), execution))
 
 
 def unwaited() -> dict[str, MemorySource]:

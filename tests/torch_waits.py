@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 WAITING = (
     "aten._local_scalar_dense",
@@ -59,3 +60,20 @@ def waits_for_torch(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         for name in ("cpu", "numpy", "tolist", "item", "__array__"):
             patched.setattr(torch.Tensor, name, counting(getattr(torch.Tensor, name)))
         yield waits
+
+
+def waits_in_batches(monkeypatch: pytest.MonkeyPatch, source: Any, count: Callable[[], object]) -> list[int]:
+    """How often the host waits for torch in each batch of a ``source`` but the first, while one worker counts it."""
+    before: list[int] = []
+    plan = type(source).plan
+    with waits_for_torch(monkeypatch) as waits, monkeypatch.context() as patched:
+
+        def told(self: Any, size: int) -> Iterator[Any]:
+            for load in plan(self, size):
+                before.append(waits[0])
+                yield load
+            before.append(waits[0])
+
+        patched.setattr(type(source), "plan", told)
+        count()
+    return [after - one for one, after in pairwise(before[1:])]

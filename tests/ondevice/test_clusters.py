@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from alike import assert_alike
 from memory_source import MemorySource
-from torch_waits import waits_for_torch
+from torch_waits import waits_in_batches
 
 from evalcli.engine import Execution
 from evalcli.evaluation import Measured, evaluate
@@ -70,17 +71,8 @@ def test_intervals_of_clusters_are_those_of_the_host(many: int) -> None:
 
 def test_no_batch_of_clusters_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the one in which clusters begin to share groups."""
-    before, plan = [], MemorySource.plan
-    with waits_for_torch(monkeypatch) as waits:
-
-        def told(self: MemorySource, size: int) -> Any:
-            for load in plan(self, size):
-                before.append(waits[0])
-                yield load
-            before.append(waits[0])
-
-        monkeypatch.setattr(MemorySource, "plan", told)
-        for many, waited in ((30, 0), (400, 1)):
-            before.clear()
-            found(source(many, weighted=True), Execution(backend="torch", device="cpu", batch_size=300, workers=1))
-            assert np.count_nonzero(np.diff(before)[1:]) == waited
+    execution = Execution(backend="torch", device="cpu", batch_size=300, workers=1)
+    for many, waited in ((30, 0), (400, 1)):
+        one = source(many, weighted=True)
+        waits = waits_in_batches(monkeypatch, one, partial(found, one, execution))
+        assert np.count_nonzero(waits) == waited

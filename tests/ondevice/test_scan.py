@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from alike import assert_alike
 from memory_source import MemorySource
-from torch_waits import waits_for_torch
+from torch_waits import waits_in_batches
 
 from evalcli.engine import Execution
 from evalcli.evaluation import Measured, evaluate
@@ -60,16 +61,5 @@ def test_a_search_is_that_of_the_host(kind: dict[str, Any], monkeypatch: pytest.
 
 
 def test_no_batch_that_is_searched_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, plan = [], MemorySource.plan
-    with waits_for_torch(monkeypatch) as waits:
-
-        def told(self: MemorySource, size: int) -> Any:
-            for load in plan(self, size):
-                before.append(waits[0])
-                yield load
-            before.append(waits[0])
-
-        monkeypatch.setattr(MemorySource, "plan", told)
-        one = source(slices=True, weighted=True)
-        found(one, Execution(backend="torch", device="cpu", batch_size=300, workers=1))
-        assert set(np.diff(before)[1:].tolist()) == {0}
+    one, execution = source(slices=True, weighted=True), Execution("torch", "cpu", batch_size=300, workers=1)
+    assert {*waits_in_batches(monkeypatch, one, partial(found, one, execution))} == {0}

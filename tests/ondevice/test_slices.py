@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from alike import assert_alike
 from memory_source import MemorySource
-from torch_waits import waits_for_torch
+from torch_waits import waits_in_batches
 
 from evalcli.classification import slices as sliced
 from evalcli.classification.glances import Glances
@@ -100,21 +101,9 @@ def test_a_slice_is_what_its_rows_alone_are_on_the_device(kind: str) -> None:
 
 
 def test_no_batch_of_slices_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, before = source("logits"), []
-    plan = MemorySource.plan
-    with waits_for_torch(monkeypatch) as waits:
-
-        def told(self: MemorySource, size: int) -> Any:
-            for load in plan(self, size):
-                before.append(waits[0])
-                yield load
-            before.append(waits[0])
-
-        monkeypatch.setattr(MemorySource, "plan", told)
-        for names in (COUNTS, SCORED, ("auroc_macro", "aurc")):
-            before.clear()
-            found(one, Execution(backend="torch", device="cpu", batch_size=300, workers=1), names)
-            assert set(np.diff(before)[1:].tolist()) == {0}
+    one, execution = source("logits"), Execution("torch", "cpu", batch_size=300, workers=1)
+    for names in (COUNTS, SCORED, ("auroc_macro", "aurc")):
+        assert {*waits_in_batches(monkeypatch, one, partial(found, one, execution, names))} == {0}
 
 
 def test_rows_that_a_device_cannot_count_unseen_are_counted_with_care() -> None:
