@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.comparing.powers import FAR
+from evalcli.comparing.powers import FAR, last_powers, powers
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.scorestate import add_rows_exactly
 from evalcli.uncertainty.means import Moments
@@ -55,18 +55,18 @@ class RowSums:
             return
         self.weighted |= weight is not None
         with np.errstate(over="ignore", invalid="ignore"):
-            powers = _powers(difference, weight)
+            added = last_powers(difference)[1:] if weight is None else powers(difference, weight)
         finite = np.abs(difference) < FAR
         if weight is not None:
-            finite &= np.isfinite(powers).all(axis=0)
+            finite &= np.isfinite(added).all(axis=0)
         infinite = len(finite) - int(np.count_nonzero(finite))
         if infinite:
             self.infinite += infinite
-            powers[:, ~finite] = 0.0
+            added[:, ~finite] = 0.0
         if weight is not None:
-            add_rows_exactly(self.sums, powers, np.arange(9))
+            add_rows_exactly(self.sums, added, np.arange(9))
             return
-        add_rows_exactly(self.sums, powers, np.array([6, 7, 8]))
+        add_rows_exactly(self.sums, added, np.array([6, 7, 8]))
         self.sums.add(np.array([float(len(difference))]), np.array([5]))
 
     def merge(self, other: RowSums) -> None:
@@ -99,18 +99,6 @@ class RowSums:
         if not self.weighted:
             s[:5] = [s[5], s[6], s[5], s[6], s[7]]
         return Moments((s[0], s[1]), (s[2], s[3], s[4]), (s[5], s[6], s[7], s[8]))
-
-
-def _powers(difference: HostArray, weight: HostArray | None) -> HostArray:
-    """What rows add to the sums: (9, N), or (3, N) where every power of a weight is 1."""
-    if weight is not None:
-        found: HostArray = np.stack([(weight**power) * difference**k for power in (1, 2, 3) for k in range(power + 1)])
-        return found
-    powers = np.empty((3, len(difference)))
-    powers[0] = difference
-    np.multiply(difference, difference, out=powers[1])
-    np.multiply(powers[1], difference, out=powers[2])
-    return powers
 
 
 class LossSums:
