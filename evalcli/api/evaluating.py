@@ -126,7 +126,8 @@ def evaluate(  # noqa: PLR0913  # one keyword for each option of the command lin
         weight: One number a row, or the name of its column.
         by: What rows are sliced by: the name of a column of a frame or file, or several (``"a,b"`` crosses two); beside
             arrays an array ``(N,)``, a frame, or arrays by name: ``{"region": region}``. Many numbers are sliced in
-            quarters; ``"age:18:65"`` cuts them at 18 and 65, and ``{"age:18:65": age}`` an array.
+            quarters; ``"age:18:65"`` cuts them at 18 and 65, and ``{"age:18:65": age}`` an array. Of dates,
+            ``"visit:month"`` has those of a month together (year, quarter, month, week, day or hour).
         scan: What is searched for weak slices, alone and in pairs, likewise; ``"*"``: all columns of the frame or file
             but ids and those of more than 1,000 texts. They are in ``report.data.scan``.
         scan_metric: What slices are compared by: ``accuracy``, of several labels ``subset_accuracy``, of values ``mae``

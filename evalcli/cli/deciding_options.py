@@ -138,7 +138,7 @@ class MeasuredOptions(TaskOptions):
         Option(
             "--by",
             metavar="COL",
-            help="Within each value of a column, too; a,b crosses two, a:18:65 cuts.",
+            help="Within each value of a column, too; a,b crosses two, a:18:65 cuts, a:month has dates by months.",
             rich_help_panel=_DECIDING,
         ),
     ] = ()  # type: ignore[assignment]  # as above

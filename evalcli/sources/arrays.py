@@ -77,6 +77,8 @@ class StoredArray(ABC):
     dtype: str
     ranged: bool = False
     """Whether its texts are ranges of numbers, cut where these rows have their quartiles."""
+    cut: tuple[str, ...] = ()
+    """The bounds that its texts are the ranges of."""
 
     @property
     def labels(self) -> tuple[str, ...] | None:

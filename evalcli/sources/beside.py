@@ -55,7 +55,7 @@ class Beside:
 
         Raises:
             UsageError: no array has the name, or it has another length.
-            InputError: a column without numbers, where there are bounds.
+            InputError: a column without numbers or times, where there are bounds.
 
         """
         from evalcli.sources.slicing import missing_column
@@ -67,10 +67,9 @@ class Beside:
                 noun = "array" if self.table is None else "column"
                 raise missing_column(name, known, source.preds.path, noun)
             if name in columns and self.tables is not None and self.table is not None:
-                from evalcli.sources.table_array import read_numbers, read_slices
+                from evalcli.sources.table_array import read_slices
 
-                of = self.tables, self.table, name
-                found[name] = read_numbers(*of, self.selection) if bounds else read_slices(*of)
+                found[name] = read_slices(self.tables, self.table, name, bounds, self.selection)
             if found[name].shape[0] != source.rows:
                 what = f"{flag} {name}: {several(found[name].shape[0], 'entry')} for {several(source.rows or 0, 'row')}"
                 raise UsageError(what, fix="name an array with one entry for each row", path=source.preds.path)

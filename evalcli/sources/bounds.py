@@ -1,12 +1,14 @@
-"""What ``--by`` and ``--scan`` name: columns, several crossed, and of numbers the bounds of ranges.
+"""What ``--by`` and ``--scan`` name: columns, several crossed, and the bounds of ranges of numbers and of times.
 
 ``age:0:18:65`` cuts the column ``age`` into ``< 0``, ``[0, 18)``, ``[18, 65)`` and ``>= 65``, which are the same in all
-shares of the rows. Columns that are called so come first: where there is an ``age:0``, it is no range of ``age``.
+shares of the rows; so does ``visit:2024-06-01`` a column of dates, and ``visit:month`` has it by months. Columns that
+are called so come first: where there is an ``age:0``, it is no range of ``age``.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import date
 from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -17,12 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 _NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
-_CUT = re.compile(rf"(?P<name>.+?)(?P<bounds>(?::{_NUMBER.pattern})+)", re.DOTALL)
+_DAY = re.compile(r"\s*([0-9]{4}-[0-9]{2}-[0-9]{2})\s*")
+UNITS = {"year": 4, "quarter": 7, "month": 7, "week": 8, "day": 10, "hour": 16}
+"""What times are sliced by, and how long its names are."""
+_BOUNDS = rf"(?::{_NUMBER.pattern})+|(?::{_DAY.pattern})+|:({'|'.join(UNITS)})"
+_CUT = re.compile(rf"(?P<name>.+?)(?P<bounds>{_BOUNDS})", re.DOTALL)
 _WHOLE = 1 << 53
+_FIX = "write the bounds of ranges as in age:0:18:65 or visit:2024-06-01, and times as in visit:month"
 
 
 class Part(NamedTuple):
-    """One column, and the ``bounds`` of its ranges as they are written in their names; none: its values as they are."""
+    """One column, and the ``bounds`` of its ranges as they are written in their names; none: its values as they are.
+
+    Of times they may be one of ``UNITS``.
+    """
 
     column: str
     bounds: tuple[str, ...] = ()
@@ -50,7 +60,7 @@ def asked(texts: Iterable[str], known: Collection[str]) -> tuple[Asked, ...]:
     [('age,sex', (('18', '65'), ())), ('sex', ())]
 
     Raises:
-        UsageError: bounds that are no rising numbers, or other ones of the same columns.
+        UsageError: bounds that are no rising numbers or days, or other ones of the same columns.
 
     """
     return tuple(_once(((one.name, one) for one in (_asked(text, known, "--by") for text in texts)), "--by"))
@@ -87,11 +97,13 @@ def split_bounds(text: str) -> tuple[str, str]:
 
 
 def range_names(bounds: Sequence[str]) -> tuple[str, ...]:
-    """The names of the ranges between bounds, and of what lies below and above.
+    """The names of the ranges between bounds, and of what lies below and above; of units none, these are what occurs.
 
-    >>> range_names(("0", "18"))
-    ('< 0', '[0, 18)', '>= 18')
+    >>> range_names(("0", "18")), range_names(("month",))
+    (('< 0', '[0, 18)', '>= 18'), ())
     """
+    if bounds[0] in UNITS:
+        return ()
     return (f"< {bounds[0]}", *(f"[{low}, {high})" for low, high in pairwise(bounds)), f">= {bounds[-1]}")
 
 
@@ -140,12 +152,16 @@ def _cut(text: str, known: Collection[str]) -> tuple[str, str | None]:
 def _bounds(text: str, written: str | None, flag: str) -> tuple[str, ...]:
     if written is None:
         return ()
+    if written.strip() in UNITS:
+        return (written.strip(),)
+    if _DAY.match(written):
+        return _days(text, written, flag)
     numbers = []
     for each in written.split(":"):
         number = float(each) if _NUMBER.fullmatch(each) else None
         if number is None or not isfinite(number):
             what = f"{flag} {text}: {each!r} is no number to cut at" if each else f"{flag} {text}: a bound is missing"
-            raise UsageError(what, fix="write the bounds of ranges as in age:0:18:65; what lies outside is sliced, too")
+            raise UsageError(what, fix=f"{_FIX}; what lies outside is sliced, too")
         if abs(number) >= _WHOLE and "." not in each and "e" not in each.lower():
             what = f"{flag} {text}: {each.strip()} is beyond the whole numbers that float64 tells apart"
             raise UsageError(what, fix=f"cut below {_WHOLE:,}, after subtracting what all have in common")
@@ -156,6 +172,21 @@ def _bounds(text: str, written: str | None, flag: str) -> tuple[str, ...]:
             what = f"{flag} {text}: {_shown(high)} stands after {_shown(low)}, and bounds rise"
             raise UsageError(what, fix=f"write {text.replace(f':{written}', f':{again}', 1)}")
     return tuple(_shown(number) for number in numbers)
+
+
+def _days(text: str, written: str, flag: str) -> tuple[str, ...]:
+    """Bounds of times: the days from which on a range begins."""
+    days = [each.strip() for each in written.split(":")]
+    for each in days:
+        try:
+            date.fromisoformat(each)
+        except ValueError:
+            raise UsageError(f"{flag} {text}: {each!r} is no day to cut at", fix=_FIX) from None
+    for low, high in pairwise(days):
+        if low >= high:
+            what = f"{flag} {text}: {high} stands after {low}, and bounds rise"
+            raise UsageError(what, fix=f"write {text.replace(f':{written}', ':' + ':'.join(sorted({*days})), 1)}")
+    return tuple(days)
 
 
 def _shown(number: float) -> str:

@@ -18,6 +18,7 @@ from evalcli.sources.base import Slicer
 from evalcli.sources.bounds import range_names
 from evalcli.sources.labels import class_order, is_number
 from evalcli.sources.spelling import spelled, spelled_values
+from evalcli.sources.times import TIME_FIX, is_time, time_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -70,7 +71,8 @@ def check_size(name: str, size: int, path: str) -> None:
     """
     if size > MOST_SLICES:
         what = f"--by {name} makes more than {MOST_SLICES:,} slices"
-        raise LimitError(what, fix="slice by something with fewer values", path=path)
+        fix = f"slice by something with fewer values, and by months where they are times: --by {name}:month"
+        raise LimitError(what, fix=fix, path=path)
 
 
 def ranges(least: float, edges: Sequence[float], most: float) -> tuple[str, ...]:
@@ -152,7 +154,7 @@ def _joined(mine: Slicer, theirs: Slicer, path: str) -> Slicer:
         what = f"slices by {mine.name!r}: these are ranges of numbers, and each share of the rows has cut its own"
         raise InputError(what, fix=_give_bounds([mine if mine.ranged else theirs]), path=path)
     values = {*mine.values, *theirs.values}
-    if len(values) > MANY_NUMBERS and all(map(is_number, values)):
+    if len(values) > MANY_NUMBERS and not mine.bounds and all(map(is_number, values)):
         what = f"slices by {mine.name!r}: more than {MANY_NUMBERS} numbers are cut into ranges, and each share has few"
         raise InputError(what, fix=_give_bounds([mine]), path=path)
     check_size(mine.name, len(values), path)
@@ -244,8 +246,8 @@ def array_coding(array: StoredArray, path: str, flag: str = "--by", bounds: Sequ
     if [size for size in array.shape[1:] if size != 1]:
         what = f"{flag} {array.name} has the shape {array.shape}, not one value a row"
         raise UsageError(what, fix="name an array (N,)", path=path)
-    if bounds:
-        return _cut_coding(array, path, flag, bounds)
+    if bounds and array.cut != tuple(bounds):
+        return (_time_coding if is_time(bounds) else _cut_coding)(array, path, flag, bounds)
     if array.labels is not None:
         return _text_coding(array.labels, ranged=array.ranged)
     distinct = _distinct(array)
@@ -289,6 +291,19 @@ def _cut_coding(array: StoredArray, path: str, flag: str, bounds: Sequence[str])
     numbers = np.array([float(text) for text in array.labels or ()])
     codes = np.append(_in_ranges(numbers, edges), -1)
     return Coding(names, lambda read: codes[read])
+
+
+def _time_coding(array: StoredArray, path: str, flag: str, bounds: Sequence[str]) -> Coding:
+    """Times by the ranges between bounds, or by units."""
+    names = {text: time_slice(spelled(text), bounds) for text in array.labels or ()}
+    odd = next((repr(text) for text, name in names.items() if name is None), "a number" if array.labels is None else "")
+    if odd:
+        what = f"{flag} {':'.join((array.name, *bounds))}: {odd} in {array.name!r} is no date"
+        raise InputError(what, fix=TIME_FIX, path=path)
+    order = range_names(bounds) or class_order({*filter(None, names.values())})
+    place = {name: i for i, name in enumerate(order)}
+    codes = np.array([*(place[name or ""] for name in names.values()), -1], np.int64)
+    return Coding(order, lambda read: codes[read])
 
 
 def _distinct(array: StoredArray) -> Array:

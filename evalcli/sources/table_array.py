@@ -111,37 +111,30 @@ def read_weight(tables: Tables, table: Table, name: str, selection: Selection) -
     return _read_scores(sides, is_truth=True).placed(table)
 
 
-def read_slices(tables: Tables, table: Table, name: str) -> TableArray:
+def read_slices(tables: Tables, table: Table, name: str, bounds: tuple[str, ...], selection: Selection) -> TableArray:
     """Read a column that rows are sliced by: the slice of each as the index of its name, −1 for none.
 
     Raises:
-        InputError: it holds lists.
+        InputError: it holds lists; or other things than numbers or times, where there are ``bounds``.
         LimitError: too many slices.
 
     """
     joined = Joined(tables, table, None)
-    column = column_slices(joined, joined.column(name, "preds"))
-    column = replace(column, ranged=column.ranges is not None)
+    if bounds:
+        from evalcli.sources.table_bounds import check_cut
+
+        sides = _alone(tables, table, name, replace(selection, nan="wrong"))
+        check_cut(sides, sides.preds[0], bounds)
+    column = column_slices(joined, joined.column(name, "preds"), bounds)
+    column = replace(column, ranged=column.ranges is not None and not bounds)
     (slicer,) = read_slicers(joined, (column,), "")
     rows = int(tables.query(f"SELECT count(*) {joined.source()}").fetchall()[0][0])
     codes = np.empty(rows, np.int16 if len(slicer.values) < 1 << 15 else np.int32)
     sql = f"SELECT {column.sql}, 0 {joined.source()}"
     _fill(RowStream(tables, sql, 1, slicer.values, np.float64), codes)
     found = TableArray(name, "text", codes, slicer.values)
-    found.ranged = slicer.ranged
+    found.ranged, found.cut = slicer.ranged, bounds
     return found.placed(table)
-
-
-def read_numbers(tables: Tables, table: Table, name: str, selection: Selection) -> TableArray:
-    """Read a column of numbers that are cut into ranges: NaN where one is missing.
-
-    Raises:
-        InputError: it holds other things.
-
-    """
-    sides = _alone(tables, table, name, replace(selection, nan="wrong"))
-    sides.check_cut(sides.preds[0])
-    return _read_scores(sides, is_truth=False).placed(table)
 
 
 def _alone(tables: Tables, table: Table, name: str, selection: Selection) -> Sides:

@@ -225,29 +225,6 @@ class Sides:
                 kind = "no weight" if what == "is missing" else "score" if role == "prediction" else role
                 raise self.counted(kind, column, found, told)
 
-    def check_slices(self) -> None:
-        """Refuse bounds where there are no numbers.
-
-        Raises:
-            InputError: with the column.
-
-        """
-        searched = () if self.scan is None else self.scan.columns
-        for column in dict.fromkeys(cut for each in (*self.slices, *searched) for cut in each.cut):
-            self.check_cut(column)
-
-    def check_cut(self, column: Column) -> None:
-        """Refuse to cut a column into ranges that holds no numbers.
-
-        Raises:
-            InputError: with the count, an example and the first places.
-
-        """
-        if column.kind not in {"text", "integer", "float"}:
-            what = f"column {column.name!r} holds no numbers to cut into ranges"
-            raise InputError(what, fix="leave out the bounds", path=self.table(column).path)
-        self.check_numbers(column, "cell")
-
     def check_exact(self, column: Column, role: str) -> None:
         """Refuse whole numbers that float64 would round.
 

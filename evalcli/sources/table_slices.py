@@ -19,6 +19,7 @@ from evalcli.sources.slicing import (
     ranges,
 )
 from evalcli.sources.table_columns import SAMPLE_ROWS, are_numbers, score_sql, slice_sql
+from evalcli.sources.times import is_time, time_sql
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -38,8 +39,8 @@ class SliceColumn:
     complete: bool = False
     """Whether ``ranges`` are the slices that occur, in rows that others read, too."""
     bounds: tuple[tuple[str, ...], ...] = ()
-    cut: tuple[Column, ...] = ()
-    """The columns that have bounds."""
+    cut: tuple[tuple[Column, tuple[str, ...]], ...] = ()
+    """The columns that have bounds, with these."""
 
     def slicer(self, values: Collection[str]) -> Slicer:
         """The slices that occur, or all ranges that the user gave."""
@@ -57,7 +58,7 @@ def slice_columns(joined: Joined, by: Sequence[str]) -> tuple[SliceColumn, ...]:
     """What ``--by`` names.
 
     Raises:
-        UsageError: a column that is not there, or holds lists; bounds that are no rising numbers.
+        UsageError: a column that is not there, or holds lists; bounds that are none.
 
     """
     known = {name: side for side, table in sides_of(joined) for name in table}
@@ -89,11 +90,14 @@ def sides_of(joined: Joined) -> list[tuple[str, list[str]]]:
 
 
 def column_slices(joined: Joined, column: Column, bounds: Sequence[str] = ()) -> SliceColumn:
-    """The slices of one column: of numbers, the ranges between ``bounds`` where there are any."""
+    """The slices of one column: of numbers and times, the ranges between ``bounds`` where there are any."""
     if bounds:
-        names = range_names(bounds)
-        sql = _ranges_sql(score_sql(column), [float(bound) for bound in bounds], names)
-        return SliceColumn(column.name, sql, names, bounds=(tuple(bounds),), cut=(column,))
+        names, of = range_names(bounds) or None, tuple(bounds)
+        if is_time(bounds):
+            sql = time_sql(slice_sql(column), bounds)
+        else:
+            sql = _ranges_sql(score_sql(column), [float(bound) for bound in bounds], range_names(bounds))
+        return SliceColumn(column.name, sql, names, bounds=(of,), cut=((column, of),))
     return SliceColumn(column.name, *_one(joined, column))
 
 
@@ -144,7 +148,7 @@ def read_slicers(joined: Joined, columns: Sequence[SliceColumn], kept: str) -> t
     """
     found = []
     for column in columns:
-        if len(column.bounds) == 1:
+        if len(column.bounds) == 1 and column.ranges is not None:
             found.append(column.slicer(()))
             continue
         source = joined.source(also=kept, whole=column.ranged)

@@ -71,7 +71,10 @@ class TableSource(Source):
         for table in self._files if checked else ():
             table.begin()
         sides.joined.check_pairs()
-        sides.check_slices()
+        if sides.slices or sides.scan is not None:
+            from evalcli.sources.table_bounds import check_bounds
+
+            check_bounds(sides)
         self._opened = count()
         self._listed: TableRows | None = None
         self._origins: tuple[Origin, ...] = ()
