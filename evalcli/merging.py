@@ -194,11 +194,14 @@ class Sum:
         """Take note of the rows of a part.
 
         The same rows are there twice when one file is, by path and content, or when files of the same content are on
-        every side: a target alone may well look like another.
+        every side: a target alone may well look like another. Files without a row look alike, too.
         """
         files = part.about.inputs
         twice = [
-            (here, there) for there in files for here in self._inputs.get(_content(there), ()) if _meet(here, there)
+            (here, there)
+            for there in files
+            for here in self._inputs.get(_content(there), ())
+            if there.total and _meet(here, there)
         ]
         sides = {there.side for _, there in twice}
         for here, there in twice:

@@ -7,6 +7,7 @@ stream").
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ColumnSize(NamedTuple):
 
     def check(self) -> None:
         """Raises: ``ValueError`` where no rows are like this."""
-        rising = all(0 <= low < high for low, high in zip(self.hashes, (*self.hashes[1:], SPACE), strict=True))
+        rising = all(0 <= low < high for low, high in pairwise((*self.hashes, SPACE)))
         if not rising or len(self.hashes) > KEPT or self.rows < min(len(self.hashes), 1):
             raise ValueError("a column of no possible size")
 

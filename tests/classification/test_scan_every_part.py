@@ -130,6 +130,18 @@ def test_frames(options):
     assert plain(part.report()) == plain(alone)
 
 
+def test_a_column_may_hold_nothing_in_a_part():
+    whole = FRAME[:600].assign(phase=[*[None] * 40, *["late"] * 560])
+    parts = [
+        evalcli.evaluate(rows, target="target", partial=True, metrics="accuracy", scan="*")
+        for rows in (whole[:0], whole[:40], whole[40:])
+    ]
+    one = evalcli.evaluate(whole, metrics="accuracy", scan="*")
+    assert "phase" in one.data.scan.columns
+    for tree in (parts, [evalcli.merge(parts[1:]), parts[0]], parts[::-1]):
+        assert plain(evalcli.merge(tree).report()) == plain(one)
+
+
 def test_numbers_of_many_values_need_bounds():
     aged = FRAME.assign(age=RNG.integers(18, 90, ROWS))
     with pytest.warns(UserWarning, match=r"slices by 'age' are ranges of numbers.* as in '\*,age:[0-9:]+'$"):
