@@ -39,7 +39,7 @@ def spearman(groups: PairGroups) -> Certified:
     """
     n_x, n_y = _sizes(groups.x, groups), _sizes(groups.y, groups)
     x, y = _centred(n_x), _centred(n_y)
-    cross = _total(groups.amounts * x[groups.x] * y[groups.y])
+    cross = _total(groups.amounts * (x[groups.x] * y[groups.y]))  # as in the spreads, to the last bit
     spread = [_total(n * rank**2) for n, rank in ((n_x, x), (n_y, y))]
     inside = [_doubt(n[~tied], groups) for n, tied in ((n_x, groups.x_tied), (n_y, groups.y_tied))]
     if not min(whole + part for whole, part in zip(spread, inside, strict=True)) > 0:
@@ -90,9 +90,9 @@ def _sizes(ids: HostArray, groups: PairGroups) -> HostArray:
 
 
 def _centred(sizes: HostArray) -> HostArray:
-    """The rank of each bin."""
-    ends = sizes.cumsum()
-    ranks: HostArray = 2 * ends - sizes - (ends[-1] if len(ends) else 0)
+    """The rank of each bin, which is as far below 0 to the last bit where the bins come in the opposite order."""
+    below, above = (np.concatenate([[0], part[:-1]]).cumsum() for part in (sizes, sizes[::-1]))
+    ranks: HostArray = (below - above[::-1])[: len(sizes)]
     return ranks
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from evalcli.metrics.registry import parse
 from evalcli.uncertainty import proportions
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.fewrows import MANY, Few, alike_in_classes, few_rows, spared
@@ -49,6 +50,9 @@ MOST_SMOOTHED = 100
 
 _NOTHING = 1e-24
 """A variance that is rounding."""
+
+_OF_THE_OTHER = {"specificity": parse("recall"), "npv": parse("precision")}
+"""Of two classes one is the other's, to the last bit also where weights are rounded and rows lie in clusters."""
 
 Method = Literal["auto", "score", "bootstrap", "delta"]
 
@@ -157,6 +161,8 @@ class CountIntervals:
             value = self._value(name, self.cells.margins, place) if self.cells.n > 0 else float("nan")
         if isnan(value):
             return None
+        if place != ALL and self.cells.size == 2:
+            name, place = (_OF_THE_OTHER[name.base], 1 - place) if name.base in _OF_THE_OTHER else (name, place)
         seen = None if self._clusters is None else self._sampled(name, place)
         cells, critical = (self.cells, self._critical) if seen is None else (seen.cells, seen.critical)
         found = self._share(name, place, cells, critical)

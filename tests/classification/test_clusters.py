@@ -189,6 +189,19 @@ def test_a_report_says_what_its_intervals_are_of():
     assert "clustered" not in evalcli.evaluate(scores, target, metrics=["accuracy"]).data.to_json_object()
 
 
+@pytest.mark.parametrize("clustered", [True, False])
+def test_of_two_classes_what_is_the_others_has_the_others_interval(clustered):
+    """And where no row of weight is right, no rounded weight is left as the lower end."""
+    scores, target, cluster = drawn(30)
+    weight = np.random.default_rng(0).random(len(target))
+    for preds in ((scores >= 0.5).astype(int), np.ones(len(target), int)):
+        report = evalcli.evaluate(preds, target, weight=weight, cluster=cluster if clustered else None).data
+        for name, of_other in (("specificity", "recall"), ("npv", "precision")):
+            one, other = report.metrics[name], report.per_class[0].metrics[of_other]
+            assert (one.low, one.high) == (other.low, other.high)
+    assert report.metrics["specificity"].low == 0.0
+
+
 def test_a_perfect_model_is_as_sure_as_its_clusters_are_many():
     target = np.tile([0, 1], 100)
     cluster = np.repeat(np.arange(10), 20)
