@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from evalcli.errors import EvalError, InputError, UsageError
 from evalcli.scorekind import check_threshold, cut_of, named_probs, no_probabilities, one_sided, threshold_of_labels
 from evalcli.shell import word
-from evalcli.sources.labels import NUMBER, class_order
+from evalcli.sources.labels import NUMBER, TRUTH, class_order
+from evalcli.sources.spelling import spelled
 from evalcli.task import Task
 
 if TYPE_CHECKING:
@@ -254,8 +255,9 @@ def _unlike_labels(layout: Layout, choices: Choices, evidence: Evidence, preds: 
 def positive_class(names: Sequence[str], chosen: str | None) -> tuple[int, EvalError | None]:
     """The index of the positive class of two, and the error that asks for it when the names do not tell."""
     if chosen is not None:
-        if chosen in names:
-            return list(names).index(chosen), None
+        meant = [name for name in names if name == chosen] or [name for name in names if _said(name) == _said(chosen)]
+        if len(meant) == 1:
+            return list(names).index(meant[0]), None
         return 1, UsageError(f"--positive {chosen}, but the classes are {_some(names)}", fix="name one of them")
     lowered = tuple(name.lower() for name in names)
     for negative, positive in OPPOSITES:
@@ -266,6 +268,12 @@ def positive_class(names: Sequence[str], chosen: str | None) -> tuple[int, EvalE
         f"two classes, {names[0]!r} and {names[1]!r}, and nothing says which one is to be found",
         fix=f"name it with --positive {word(likely)}, or treat both alike with --task multiclass",
     )
+
+
+def _said(name: str) -> str:
+    """A class as any format and Python write it: ``1.0`` is 1, and so are ``True`` and ``true``."""
+    name = spelled(name)
+    return TRUTH.get(name.lower(), name)
 
 
 def likely_positive(names: Sequence[str]) -> int:

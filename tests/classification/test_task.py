@@ -121,6 +121,15 @@ def test_convention_16_positive_class(names, expected):
     assert isinstance(positive_class(names, "absent")[1], UsageError)
 
 
+@pytest.mark.parametrize(
+    ("names", "chosen", "expected"),
+    [(("0", "1"), "1.0", 1), (("False", "True"), "true", 1), (("false", "true"), "0", 0), (("01", "1"), "1.0", 1)],
+)
+def test_the_positive_class_may_be_spelled_as_other_formats_do(names, chosen, expected):
+    assert positive_class(names, chosen) == (expected, None)
+    assert positive_class(("1", "true"), "1.0")[1] is not None
+
+
 def test_positive_is_asked_only_where_it_matters():
     assert "which one is to be found" in str(decided(p="int64", labels=("cat", "dog")).problem)
     multiclass = decided(p="int64", labels=("cat", "dog"), task="multiclass")
