@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-from evalcli.errors import InputError, UsageError
+from evalcli.errors import InputError, UsageError, several
 from evalcli.shell import word
 from evalcli.sources.labels import is_number
 from evalcli.sources.usual_names import (
@@ -28,6 +28,7 @@ from evalcli.sources.usual_names import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from evalcli.errors import Faulty
     from evalcli.sources.base import Selection
 
 
@@ -336,6 +337,13 @@ def first_line(name: str, role: str, path: str) -> InputError:
         fix=f"--no-header counts it as a row, {FLAGS[role]} {word(name)} takes it for the name",
         path=path,
     )
+
+
+def repeated_names(path: str, found: Faulty) -> InputError:
+    """What is said of rows that are the names of the columns again."""
+    places = ", ".join(found.places)
+    what = f"{several(found.rows, 'row')} repeat{'s' * (found.rows == 1)} the names of the columns ({places})"
+    return InputError(what, fix="leave such rows out, or give the files as a pattern ('shard*.csv')", path=path)
 
 
 def near_name(name: str, names: Iterable[str]) -> str | None:

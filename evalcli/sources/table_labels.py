@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalcli.errors import InputError, several
+from evalcli.errors import InputError
 from evalcli.metrics.labels import HEAVIEST
 from evalcli.sources import table_columns as columns
 from evalcli.sources.duck import literal
 from evalcli.sources.labels import TRUTH, check_labels, names_of_numbers, text_for_numbers
+from evalcli.sources.naming import repeated_names
 from evalcli.sources.slicing import check_size
 from evalcli.sources.spooled import spool_labels
 from evalcli.sources.table_counts import MISSING, Groups, read_groups, with_names
@@ -24,7 +25,6 @@ from evalcli.sources.table_slices import completed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from evalcli.errors import Faulty
     from evalcli.metrics.arrays import HostArray
     from evalcli.sources.base import Note, Slicer
     from evalcli.sources.spooled import SpooledLabels
@@ -105,13 +105,7 @@ def _check_headers(sides: Sides, groups: Groups) -> None:
     if not count or any(sides.table(each).format not in QUOTED_FORMATS for each in columns_of_both):
         return
     test = " AND ".join(f"{each.sql} = {literal(each.name)}" for each in columns_of_both)
-    raise sides.counted("header", sides.target, sides.faulty(test, sides.target), partial(_repeated, sides.path))
-
-
-def _repeated(path: str, found: Faulty) -> InputError:
-    places = ", ".join(found.places)
-    what = f"{several(found.rows, 'row')} repeat{'s' * (found.rows == 1)} the names of the columns ({places})"
-    return InputError(what, fix="leave such rows out, or give the files as a pattern ('shard*.csv')", path=path)
+    raise sides.counted("header", sides.target, sides.faulty(test, sides.target), partial(repeated_names, sides.path))
 
 
 def _check_kinds(sides: Sides) -> tuple[Note, ...]:

@@ -12,7 +12,8 @@ from evalcli.sources import table_columns as columns
 from evalcli.sources.base import Field, Note
 from evalcli.sources.clustering import cluster_sql
 from evalcli.sources.csvtext import label_fault
-from evalcli.sources.naming import Chosen, check_order, choose, choose_target, first_line
+from evalcli.sources.duck import literal
+from evalcli.sources.naming import Chosen, check_order, choose, choose_target, first_line, repeated_names
 from evalcli.sources.table_join import PRED_ROW, SHOWN, TARGET_ROW, Joined
 from evalcli.sources.table_slices import SliceColumn, slice_columns
 from evalcli.sources.usual_names import USUAL_NAMES
@@ -204,7 +205,7 @@ class Sides:
         """Refuse texts that are no numbers; a weight may not be missing either.
 
         Raises:
-            InputError: with the count, an example and the first places.
+            InputError: with the count, an example and the first places; rows that are a header again are told as that.
 
         """
         flag = "; if the column holds labels, --scores labels" if by_sample else ""
@@ -219,6 +220,10 @@ class Sides:
         for what, test in faults.items():
             found = self.faulty(test, column)
             if found.rows:
+                named = f"{column.sql} = {literal(column.name)}" if column.kind == "text" else "false"
+                headers = self.faulty(named, column)
+                if headers.rows:
+                    raise self.counted("header", column, headers, partial(repeated_names, self.path))
                 told = partial(
                     odd_cells, role, f"in column {column.name!r} {what}", fixes[what], self.table(column).path
                 )

@@ -102,6 +102,13 @@ def test_C15_a_score_that_is_no_number(tmp_path, text):
         open_source(path)
 
 
+@pytest.mark.parametrize("again", [("y", "score"), ("a", "score")])
+def test_a_header_among_scores_is_told_as_that(tmp_path, again):
+    path = write_csv(tmp_path / "f.csv", ["y", "score"], [("a", "0.25"), ("b", "0.5"), again, ("a", "x")])
+    with pytest.raises(InputError, match=r"1 row repeats the names of the columns \(line 4\)"):
+        open_source(path)
+
+
 def test_C15_every_score_has_a_comma(tmp_path):
     path = write_csv(tmp_path / "f.csv", ["y", "score"], [("a", "0,25"), ("b", "0,5")])
     with pytest.raises(InputError, match=r"score '0,25' in column 'score' is not one number \(2 in all"):
