@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evalcli.errors import InputError
 from evalcli.sources.base import Note
+from evalcli.sources.spelling import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -98,7 +99,7 @@ _MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[ T]([0-9]{2}:[0-9]{2})(:[
 
 def _moment(label: str) -> str:
     """A moment in the fewest letters: ``2024-01-31 00:00:00``, and the same with a ``T`` and a ``Z``, is the day."""
-    found = _MOMENT.fullmatch(label.strip())
+    found = _MOMENT.fullmatch(moment(label.strip()))
     if found is None:
         return label
     day, minute, seconds = found[1], found[2] or "00:00", found[3] or ""

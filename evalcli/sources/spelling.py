@@ -6,22 +6,28 @@ the same width, booleans in small letters. No other text is touched: ``007``, ``
 ``1.0`` beside ``1.1``, as versions; but a column of numbers is written alike, and is ``1`` and ``1.1`` elsewhere.
 
 A time of a day has a blank before the clock and no idle zeros, and midnight is the day alone: what writes a column of
-midnights as text writes dates, and reading it back gives either. A time with a zone is no day, and stays as it is.
+midnights as text writes dates, and reading it back gives either. A time with an offset is no day, and told in UTC,
+``2024-01-31 10:30:00+00:00``: it is the same instant in every zone, and formats that store instants keep no other.
 """
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from evalcli.sources.moments import UTC_SIGN
 
 if TYPE_CHECKING:
     from evalcli.metrics.arrays import HostArray
 
 _WHOLE = r"-?(0|[1-9][0-9]{0,15})\.0"
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
+_INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
+_OFFSET = r"(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)"
 _MIDNIGHT = "00:00:00"
-_SHORTEST, _LONGEST = 19, 29
-"""Characters of a moment."""
+_SHORTEST, _LONGEST, _FARTHEST = 19, 29, 35
+"""Characters of a moment, and of one with an offset."""
 _EXACT = 1 << 53
 """Whole numbers below it are integers to everyone."""
 
@@ -38,10 +44,26 @@ def spelled(text: str) -> str:
         return text.lower()
     if text.endswith(".0") and re.fullmatch(_WHOLE, text):
         return "0" if text == "-0.0" else text[:-2]
-    if _SHORTEST <= len(text) <= _LONGEST and re.fullmatch(_MOMENT, text):
+    return moment(text) if _SHORTEST <= len(text) <= _FARTHEST else text
+
+
+def moment(text: str) -> str:
+    """The same of times alone.
+
+    >>> moment("2024-01-31T12:30:00.500+02:00"), moment("2024-01-31T12:30:00Z"), moment("2024-02-31T12:30:00Z")
+    ('2024-01-31 10:30:00.5+00:00', '2024-01-31 12:30:00+00:00', '2024-02-31T12:30:00Z')
+    """
+    if re.fullmatch(_MOMENT, text):
         day, clock = text[:10], text[11:].rstrip("0").rstrip(".") if "." in text else text[11:]
         return day if clock == _MIDNIGHT else f"{day} {clock}"
-    return text
+    found = re.fullmatch(f"{_INSTANT}{_OFFSET}", text)
+    if found is None:
+        return text
+    try:
+        there = datetime.fromisoformat(text[:_SHORTEST] + found[3]).astimezone(UTC)
+    except (ValueError, OverflowError):  # no day of the calendar, or before its first one
+        return text
+    return f"{there:%Y-%m-%d %H:%M:%S}".rjust(_SHORTEST, "0") + (found[2] or "").rstrip("0").rstrip(".") + UTC_SIGN
 
 
 def ways_to_write(value: str) -> set[str]:
@@ -62,14 +84,25 @@ def spelled_in_sql(cell: str) -> str:
 
 
 def moment_in_sql(cell: str) -> str:
-    """The same of times alone."""
+    """The same of times alone, in SQL."""
     idle = f"ends_with({cell}, ' {_MIDNIGHT}') OR ends_with({cell}, '0') AND contains({cell}, '.')"
     untidy = f"strlen({cell}) BETWEEN {_SHORTEST} AND {_LONGEST} AND ({idle} OR substr({cell}, 11, 1) = 'T')"
     moment = f"{untidy} AND regexp_full_match({cell}, '{_MOMENT}')"  # last: it costs ten times as much
     clock = f"substr({cell}, 12)"
     clock = f"CASE WHEN contains({cell}, '.') THEN rtrim(rtrim({clock}, '0'), '.') ELSE {clock} END"
     time = f"left({cell}, 10) || CASE {clock} WHEN '{_MIDNIGHT}' THEN '' ELSE ' ' || {clock} END"
-    return f"CASE WHEN {moment} THEN {time} ELSE {cell} END"
+    signed = f"ends_with({cell}, 'Z') OR contains(substr({cell}, 20), '+') OR contains(substr({cell}, 20), '-')"
+    zoned = f"strlen({cell}) BETWEEN {_SHORTEST + 1} AND {_FARTHEST} AND substr({cell}, 14, 1) = ':' AND ({signed})"
+    zoned = f"{zoned} AND regexp_full_match({cell}, '{_INSTANT}{_OFFSET}')"
+    return f"CASE WHEN {moment} THEN {time} WHEN {zoned} THEN {_in_utc(cell)} ELSE {cell} END"
+
+
+def _in_utc(cell: str) -> str:
+    """A time with an offset in SQL; one that no calendar has stays as it is."""
+    there = f"left({cell}, {_SHORTEST}) || regexp_extract({cell}, '{_OFFSET}$')"
+    there = f"CAST(make_timestamp(epoch_us(TRY_CAST({there} AS TIMESTAMP WITH TIME ZONE))) AS VARCHAR)"
+    fraction = rf"rtrim(rtrim(regexp_extract({cell}, '\.[0-9]+'), '0'), '.')"
+    return f"CASE WHEN strlen({there}) = {_SHORTEST} THEN {there} || {fraction} || '{UTC_SIGN}' ELSE {cell} END"
 
 
 def spelled_values(values: HostArray) -> list[str]:

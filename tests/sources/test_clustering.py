@@ -30,6 +30,9 @@ class Named:
     )
 )
 @example(["17.0", "-0.0", "True", "2024-01-31 00:00:00", "2024-01-31T12:30:00.500", "2024-01-31T12:30", "x" * 25])
+@example([f"{day}{clock}" for day in ("2024-01-31", "2024-02-31", "0001-01-01", "9999-12-31", "0999-05-05")
+          for clock in ("T23:30:00+02:00", " 00:30:00.250000+0530", "T23:30:00.123456789-08", "T24:00:00Z",
+                        " 12:30:00+00:00", "T12:30:00.000Z", " 12:30:00+15:00", "T12:30:60Z")])  # fmt: skip
 @settings(max_examples=50, deadline=None)
 def test_sql_and_python_give_a_text_the_same_number(texts):
     connection = duckdb.connect()

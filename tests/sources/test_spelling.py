@@ -32,6 +32,7 @@ VALUES = {
     "gone": np.array([1.0, np.nan, 2.0, 1.0]),
     "far": np.array([1e-7, 1e20, 2e-7, 0.0]),
     "day": np.array(["2024-01-31", "2024-02-01", "2024-01-31", "NaT"], "datetime64[us]"),
+    "instant": pd.to_datetime(["2024-01-31", "2024-01-31T12:30:00.500"] * 2, format="ISO8601").tz_localize("+02:00"),
     "time": np.array(["2024-01-31", "2024-01-31T12:30", "2024-01-31T12:30:00.500", "NaT"], "datetime64[ms]"),
 }
 
@@ -69,7 +70,12 @@ def part_of(kind: str, rows: slice, name: str, folder: Path) -> Any:
 @pytest.mark.parametrize("name", VALUES)
 def test_parts_of_all_formats_have_the_same_slices(name: str, tmp_path: Path) -> None:
     each = ROWS // len(FORMATS) // 4 * 4
-    left_out = [("jsonl", "single"), ("npz", "day"), ("npz", "time")]  # pandas writes ten digits; arrays of no times
+    left_out = [
+        ("jsonl", "single"),
+        ("npz", "day"),
+        ("npz", "time"),
+        ("npz", "instant"),
+    ]  # pandas writes ten digits; arrays of no times
     kinds = [kind for kind in FORMATS if (kind, name) not in left_out]
     parts = [part_of(kind, slice(i * each, (i + 1) * each), name, tmp_path) for i, kind in enumerate(kinds)]
     found = {row.value: row.n for row in evalcli.merge(parts).report().data.slices}
@@ -77,6 +83,7 @@ def test_parts_of_all_formats_have_the_same_slices(name: str, tmp_path: Path) ->
     assert found == {row.value: row.n for row in alone.data.slices}
     expected = {"whole": ["-2", "0", "1", "300"], "single": ["-0.7", "0.1", "0.3", "1"], "said": ["false", "true"]}
     expected |= {"day": ["2024-01-31", "2024-02-01"]}
+    expected |= {"instant": ["2024-01-30 22:00:00+00:00", "2024-01-31 10:30:00.5+00:00"]}
     expected |= {"time": ["2024-01-31", "2024-01-31 12:30:00", "2024-01-31 12:30:00.5"]}
     assert sorted(found) == sorted(expected.get(name, found))
 
