@@ -66,8 +66,11 @@ def test_C12b_utf_16_is_decoded_or_refused(tmp_path, counted, refused, codec):
     if codec == "utf-16":  # its byte order mark says so
         assert counted(path)["classes"] == ["cat", "dog", "owl"]
     else:
-        assert "NUL" in refused(path)
+        assert f"line 1: holds a NUL byte; if it is UTF-16, --encoding {codec}" in refused(path)
         assert counted(path, "--encoding", codec)["classes"] == ["cat", "dog", "owl"]
+        path = table(tmp_path / "x.jsonl", '{"target": 1, "pred": 1}\n{"target": 0, "pred": 1}\n'.encode(codec))
+        assert f"if it is UTF-16, --encoding {codec}" in refused(path)
+        assert counted(path, "--encoding", codec)["n"] == 2
 
 
 # Tensor files

@@ -98,7 +98,10 @@ def _check_fields(fields: list[str], line: int, delimiter: str, path: str) -> No
                 f"line {line}: byte 0x{ord(bad) - 0xDC00:02x} is not UTF-8", fix="try --encoding latin-1", path=path
             )
         if "\0" in field:
-            raise InputError(f"line {line}: holds a NUL byte", fix="write it again as plain text", path=path)
+            wide = 2 * field.count("\0") >= len(field) - 1
+            order = "be" if field.startswith("\0") else "le"
+            fix = f"if it is UTF-16, --encoding utf-16-{order}" if wide else "write it again as plain text"
+            raise InputError(f"line {line}: holds a NUL byte", fix=fix, path=path)
     if len(fields) > COLUMN_LIMIT:
         raise InputError(f"{len(fields)} columns, more than {COLUMN_LIMIT}", fix="keep only those needed", path=path)
     only = fields[0]

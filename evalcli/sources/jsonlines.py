@@ -221,6 +221,9 @@ def decoded(text: bytes, place: str, path: str = "", fix: str = "one whole objec
         what = getattr(e, "msg", None) or str(e).partition("\n")[0]
         if place == DOCUMENT and isinstance(e, json.JSONDecodeError):
             place = f"line {e.lineno}, column {e.colno}"
+        if b"\0" in text[:2]:
+            order = "be" if text.startswith(b"\0") else "le"
+            fix = f"if it is UTF-16, --encoding utf-16-{order}"
         raise InputError(f"{place}: not JSON ({what})", fix=fix, path=path) from e
     return found
 

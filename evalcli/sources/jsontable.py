@@ -14,6 +14,7 @@ from evalcli.errors import InputError, LimitError
 from evalcli.sources.csvtext import COLUMN_LIMIT
 from evalcli.sources.jsonlines import DOCUMENT, MIXED, NAMELESS, UNREADABLE, decoded, join_kinds, kind_of
 from evalcli.sources.named_scores import ANSWERS, BESIDE, NAMED, NamedScores, cells_of
+from evalcli.sources.sniff import WIDE_MARKS
 from evalcli.sources.usual_names import USUAL_NAMES
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def read_json(path: str) -> Any:
         raise LimitError(f"{size:,} bytes of JSON in one document; at most {LIMIT:,} are read", fix=_AS_LINES)
     with open(path, "rb") as file:  # noqa: PTH123 - likewise
         text = file.read(LIMIT + 1).removeprefix(b"\xef\xbb\xbf")
+    if text.startswith(WIDE_MARKS):
+        text = _from_utf16(text)
     columns = _columns(decoded(text, DOCUMENT, fix="write it again"))
     if len(columns) > COLUMN_LIMIT:
         raise LimitError(f"more than {COLUMN_LIMIT} columns", fix="keep only those needed")
@@ -51,6 +54,13 @@ def read_json(path: str) -> Any:
         raise LimitError(f"more than {COLUMN_LIMIT} columns", fix="keep only those needed")
     fields = [pa.field(name, array.type, metadata={"holds": kind}) for name, array, kind in held]
     return pa.Table.from_arrays([array for _, array, _ in held], schema=pa.schema(fields))
+
+
+def _from_utf16(text: bytes) -> bytes:
+    try:
+        return text.decode("utf-16").encode("utf-8")
+    except UnicodeError as e:
+        raise InputError("begins as UTF-16 and is none", fix="write it again") from e
 
 
 def _columns(found: Any) -> dict[str, list[Any]]:

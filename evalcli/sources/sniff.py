@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import stat
 
 from evalcli.errors import InputError
 
+WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""First bytes of UTF-16, as what PowerShell's ``>`` writes has them."""
 EMPTY = "the file is empty (0 bytes)"
 _HEAD = 4096
 _PACKED_HEAD = 1 << 18
@@ -277,6 +280,12 @@ def _is_text(head: bytes) -> bool:
     return True
 
 
+def _in_utf8(head: bytes) -> bytes:
+    """The start of a text, which may be UTF-16."""
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    return decoder.decode(head).encode("utf-8", "replace") if head.startswith(WIDE_MARKS) else head
+
+
 def _text_as_tensors(head: bytes, suffix: str) -> InputError:
     line = head.split(b"\n", 1)[0]
     kind = "CSV" if b"," in line else "JSON" if line[:1] in (b"{", b"[") else "plain text"
@@ -287,6 +296,7 @@ def _text_as_tensors(head: bytes, suffix: str) -> InputError:
 
 def _text_kind(head: bytes, path: str = "") -> str:
     """Which text table, by its first line; that of a file at ``path`` may be the whole of it."""
+    head = _in_utf8(head)
     if not _is_text(head):
         raise InputError(
             f"of no known kind: its first bytes are {head[:8].hex(' ')}",
@@ -319,9 +329,12 @@ def _is_document(path: str, text: bytes, suffix: str) -> bool:
 
 def _is_one_line(path: str) -> bool:
     """Whether only blank lines follow the first that is none."""
+    wide = read_head(path).startswith(WIDE_MARKS)
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the path is text all the way
         begun = ended = False
         while piece := file.read(1 << 20):
+            piece = decoder.decode(piece).encode("utf-8", "replace") if wide else piece
             first, end, rest = (piece if begun else piece.removeprefix(b"\xef\xbb\xbf").lstrip()).partition(b"\n")
             if ended:
                 first, end, rest = b"", b"\n", piece

@@ -19,7 +19,7 @@ from evalcli.sources.csvtext import choose_delimiter
 from evalcli.sources.duck import MendedError, Result, Runner, connect
 from evalcli.sources.named_scores import FIX, ODD
 from evalcli.sources.rawfile import plain
-from evalcli.sources.sniff import TEXT_FORMATS, compression, file_format, read_head
+from evalcli.sources.sniff import TEXT_FORMATS, WIDE_MARKS, compression, file_format, read_head
 from evalcli.sources.table import Table
 from evalcli.sources.table_portions import Portion, name_of
 from evalcli.sources.tablefiles import FORMATS, Frame
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says of a disk that takes no more."""
-_WIDE_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +228,9 @@ class Tables:
 
     def _text(self, portion: Portion) -> TextFile:
         path = portion.path
-        head = read_head(path)
-        wide = next((name for mark, name in _WIDE_MARKS if head.startswith(mark)), None)
-        said = codecs.lookup(self._options.encoding).name
-        return TextFile(path, compression(path), wide or said, self._options.trust_compression, portion.lines)
+        wide = read_head(path).startswith(WIDE_MARKS)
+        encoding = "utf-16" if wide else codecs.lookup(self._options.encoding).name
+        return TextFile(path, compression(path), encoding, self._options.trust_compression, portion.lines)
 
 
 def open_tables(

@@ -102,6 +102,21 @@ def test_a_document_from_a_pipe(counted, frame, monkeypatch):
     assert counted("-")["n"] == 40
 
 
+@pytest.mark.parametrize("name", ["x.json", "x.txt"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_document_in_utf_16_is_read_as_powershell_writes_it(tmp_path, counted, refused, frame, name, indent):
+    path = tmp_path / name
+    text = json.dumps(frame.replace("cat", "chät").to_dict("list"), indent=indent, ensure_ascii=False)
+    reports = []
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        path.write_text(text, encoding=encoding)
+        reports.append({key: value for key, value in counted(path).items() if key != "inputs"})
+    assert reports[0]["n"] == 40
+    assert reports[1:] == reports[:1] * 2
+    path.write_bytes(text.encode("utf-16") + b"!")
+    assert f"{name}: begins as UTF-16 and is none" in refused(path)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
