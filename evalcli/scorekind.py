@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalcli.errors import EvalError, InputError, UsageError
+from evalcli.errors import EvalError, InputError, UsageError, several
 from evalcli.sources.base import Note
 from evalcli.task import logit
 
@@ -18,6 +18,10 @@ EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23}
 """What stored types resolve below 1; float8 says it itself, everything else is kept as float64."""
 SINGLE = ("float16", "bfloat16", "float32", "float8")
 """Types that arrive as float32."""
+_HALF_OFF = 0.02
+"""Softmax in bfloat16 seldom sums to less than 0.98."""
+_NEAR = 1e-6
+"""What is off by less is so in float32, too."""
 
 
 def eps_of(dtype: str) -> float:
@@ -107,6 +111,19 @@ def no_probabilities(preds: Field, evidence: Evidence) -> EvalError:
     """What is said to be probabilities, and is beyond 0 and 1."""
     where = f"values from {evidence.pred_low:g} to {evidence.pred_high:g}"
     return InputError(f"not probabilities: {where}", fix="use --scores logits", path=preds.path)
+
+
+def few_digits(evidence: Evidence, width: int) -> str:
+    """What looks to have been done to rows of ``width`` probabilities whose sums are a little off; empty if nothing.
+
+    A number of ``d`` decimals is off by half of the last one at most, and the sum is a whole number of these.
+    """
+    worst = evidence.off_worst
+    for decimals in (1, 2, 3):
+        unit = 10.0**-decimals
+        if abs(worst - round(worst, decimals)) < _NEAR and worst <= width * unit / 2 + _NEAR:
+            return f", as where probabilities were rounded to {several(decimals, 'decimal')}"
+    return ", as where probabilities were kept in half precision" if 0.0 < worst <= _HALF_OFF else ""
 
 
 def nothing_to_cut(path: str) -> UsageError:
