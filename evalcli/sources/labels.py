@@ -22,6 +22,7 @@ WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,300}(?:\.0*)?")
 """What counts as a whole number for the order of classes. The length keeps ``int`` away from its limit."""
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_POWER = re.compile(r"-?[0-9]\.[0-9]+e[+-][0-9]{2,3}")
 TRUTH = {"true": "1", "false": "0"}
 
 
@@ -47,15 +48,26 @@ def class_order(labels: Iterable[str], declared: Sequence[str] | None = None) ->
 def names_of_numbers(labels: Iterable[str], declared: Sequence[str] | None) -> dict[str, str]:
     """Which declared name each class number of a side stands for: numbers are places, unless the names are numbers.
 
+    A whole number in the notation of ``%e``, which is how ``numpy.savetxt`` writes all, is that number.
+
     >>> names_of_numbers(["0", "2"], ["cat", "dog", "owl"]), names_of_numbers(["0", "2"], ["2", "0"])
     ({'0': 'cat', '2': 'owl'}, {})
+    >>> names_of_numbers(["3.000000000000000000e+00", "1e3", "2.5e+00"], None)
+    {'3.000000000000000000e+00': '3'}
     """
-    found = set(labels)
+    found = set(labels) - {*(declared or ())}
+    whole = {label: str(int(float(label))) for label in sorted(found) if _is_whole_power(label)}
+    found = {whole.get(label, label) for label in labels}
     if declared is None or found & {*declared} or all(map(_is_class_number, declared)):
-        return {}
+        return whole
     if not all(_is_class_number(label.removeprefix("-")) for label in found):
-        return {}
-    return {label: declared[int(label)] for label in sorted(found) if "-" not in label and int(label) < len(declared)}
+        return whole
+    names = {label: declared[int(label)] for label in sorted(found) if "-" not in label and int(label) < len(declared)}
+    return names | {label: names.get(number, number) for label, number in whole.items()}
+
+
+def _is_whole_power(label: str) -> bool:
+    return _POWER.fullmatch(label) is not None and abs(float(label)) < 2**53 and float(label).is_integer()
 
 
 def is_number(text: str) -> bool:

@@ -11,7 +11,7 @@ from evalcli.sources import table_columns as columns
 from evalcli.sources.arrays import StoredArray
 from evalcli.sources.base import NO_CLUSTER
 from evalcli.sources.clustering import cluster_sql
-from evalcli.sources.labels import class_order
+from evalcli.sources.labels import class_order, names_of_numbers
 from evalcli.sources.table_join import Joined
 from evalcli.sources.table_rows import RowStream, filled, whole
 from evalcli.sources.table_scores import common_width, score_reads
@@ -165,11 +165,12 @@ def _read_labels(sides: Sides, counts: dict[str | None, int], texts: Collection[
     cell, rows = sides.preds[0], sum(counts.values())
     (missing,) = sides.sums(counts.get(None, 0))
     _check(sides, rows, missing, is_truth=is_truth)
-    labels = class_order(texts, sides.selection.labels)
+    names = names_of_numbers(texts, None)
+    labels = class_order({names.get(text, text) for text in texts}, sides.selection.labels)
     sides.check_classes(cell, labels, "target" if is_truth else "prediction")
     smallest = np.int8 if len(labels) < 1 << 7 else np.int16 if len(labels) < 1 << 15 else np.int32
     codes = np.empty(rows, smallest)
-    sql = f"SELECT {columns.label_sql(cell)}, 0 {sides.joined.source()}"
+    sql = f"SELECT {columns.named_sql(columns.label_sql(cell), names)}, 0 {sides.joined.source()}"
     _fill(RowStream(sides.joined.tables, sql, 1, labels, np.float64), codes)
     if not missing and all(len(text) < 19 and text == str(_whole(text)) for text in labels):
         values = np.array([int(text) for text in labels], np.int64)

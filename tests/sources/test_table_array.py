@@ -79,6 +79,11 @@ def test_floats_and_booleans(tmp_path):
     assert open_side(path, "target").labels == ("false", "true")
 
 
+def test_class_numbers_of_savetxt(tmp_path):
+    np.savetxt(tmp_path / "t.csv", [3, 0, -1], header="target", comments="")
+    assert whole(open_side(str(tmp_path / "t.csv"), "target")).tolist() == [3, 0, -1]
+
+
 def test_scores(tmp_path):
     scores = np.random.default_rng(0).random((50, 2)).astype(np.float32)
     path = tmp_path / "p.parquet"

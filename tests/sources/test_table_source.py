@@ -64,6 +64,19 @@ def test_floats_that_are_whole_are_integer_labels(tmp_path):
     assert pairs(source) == {("1", "1"): 1, ("0", "1"): 1, ("0", "0"): 1}
 
 
+@pytest.mark.parametrize("labels", [None, ("a", "b", "c", "d")])
+def test_class_numbers_of_savetxt_are_numbers(tmp_path, labels):
+    """Written in the notation of ``%e``; what anybody may call a class stays its name."""
+    rows = np.array([[3, 3], [0, 3], [1, 0], [3, 3]])
+    np.savetxt(tmp_path / "e.csv", rows, delimiter=",", header="target,pred", comments="")
+    np.savetxt(tmp_path / "d.csv", rows, "%d", delimiter=",", header="target,pred", comments="")
+    found = [open_source(str(tmp_path / name), labels=labels) for name in ("e.csv", "d.csv")]
+    assert pairs(found[0]) == pairs(found[1])
+    assert found[0].target.labels == found[1].target.labels
+    path = write_csv(tmp_path / "n.csv", ["target", "pred"], [("1e3", "1e3"), ("2.5e+00", "1e3")])
+    assert pairs(open_source(path)) == {("1e3", "1e3"): 1, ("2.5e+00", "1e3"): 1}
+
+
 def test_N11_a_float_that_is_no_class(tmp_path):
     # beside words a fraction is a class for nobody; beside numbers the report asks, see tests/regression
     path = write_parquet(tmp_path / "f.parquet", target=["1", "x", "0"], pred=[1.0, 0.5, 0.0])
