@@ -3,19 +3,24 @@
 
 The commands of a page run one after the other in a folder that holds a copy of ``sample_data``, so that a file written
 by one can be read by the next and nothing lands in the project. Only seconds may differ, and the line that names the
-device.
+device. A command of ``evalcli`` alone is called in this process, whose start would take longer than most of them do;
+what needs a shell has one.
 """
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from difflib import unified_diff
+from io import StringIO
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -24,6 +29,8 @@ README = ROOT / "README.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = re.compile(r"\d+(\.\d+)? ?m?s\b")
 RAN = re.compile(r"^  ran       .*$", re.MULTILINE)
+SHELL = re.compile(r"[|&;<>()$`\\*?\[~#{]")
+"""What a shell understands outside of single quotes; a line that goes on is one line."""
 SETUP = (
     "pip install -c constraints.txt . && evalcli report sample_data/preds.pt sample_data/targets.pt",
     'pip install -c constraints.txt -e ".[test]" && pytest',
@@ -75,20 +82,43 @@ def play(every: list[Step], folder: Path) -> list[str]:
     code = 0
     outputs = []
     for step in every:
-        done = subprocess.run(
-            ["bash", "-c", f"(exit {code}); {step.command}"],
-            cwd=folder,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            timeout=120,
-            check=False,
-        )
-        code = done.returncode
-        outputs.append("\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n" if done.stdout else "")
+        words = plain(step.command)
+        code, output = shell(step.command, folder, code) if words is None else call(words, folder)
+        outputs.append("\n".join(line.rstrip() for line in output.splitlines()) + "\n" if output else "")
     return outputs
+
+
+def plain(command: str) -> list[str] | None:
+    """The arguments of ``evalcli`` where a command is nothing else: no sign of a shell's, no standard input."""
+    line = command.replace("\\\n", " ")
+    words = [] if SHELL.search(re.sub("'[^']*'", "", line)) else shlex.split(line)
+    return words[1:] if words[:1] == ["evalcli"] and "-" not in words else None
+
+
+def shell(command: str, folder: Path, code: int) -> tuple[int, str]:
+    """The exit code and the output of a command after another one that ended with ``code``."""
+    done = subprocess.run(
+        ["bash", "-c", f"(exit {code}); {command}"],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def call(words: list[str], folder: Path) -> tuple[int, str]:
+    """Likewise in this process."""
+    from evalcli.cli import run
+
+    said = StringIO()
+    session = mock.patch.dict(os.environ, environment(), clear=True)
+    with chdir(folder), session, redirect_stdout(said), redirect_stderr(said):
+        return int(run(words)), said.getvalue()
 
 
 def every_step(text: str) -> list[Step]:
@@ -146,6 +176,20 @@ def test_every_page_is_linked_from_the_readme() -> None:
 )
 def test_blocks_split_into_commands_and_outputs(block: str, expected: list[tuple[str, str]]) -> None:
     assert [(step.command, step.shown) for step in steps(0, block)] == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("evalcli report 'a*.csv' \\\n    --min x=1", ["report", "a*.csv", "--min", "x=1"]),
+        ("evalcli report a*.csv", None),
+        ("evalcli report a.csv | head -1", None),
+        ("evalcli report -", None),
+        ("echo evalcli", None),
+    ],
+)
+def test_what_needs_a_shell_has_one(command: str, words: list[str] | None) -> None:
+    assert plain(command) == words
 
 
 def test_only_seconds_and_the_device_may_differ() -> None:
