@@ -63,22 +63,22 @@ def kendall(groups: PairGroups) -> Certified:
     Source: Kendall 1945, The treatment of ties in ranking problems.
     """
     n_x, n_y = _sizes(groups.x, groups), _sizes(groups.y, groups)
-    total = float(n_x.sum())
-    tied = [_total(n.astype(np.float64) ** 2) for n in (n_x, n_y)]  # doubled, as all pairs here
+    apart = [_apart(n) for n in (n_x, n_y)]  # doubled, as all pairs here
+    tied = [n.astype(np.float64) ** 2 for n in (n_x, n_y)]
     both = groups.amounts.astype(np.float64) ** 2
-    untied = total**2 - tied[0] - tied[1] + _total(both)
+    untied = apart[0] - _total(np.concatenate([tied[1], -both]))
     difference = untied - 4 * _discordant(groups)
-    sure = [_total(n[known].astype(np.float64) ** 2) for n, known in ((n_x, groups.x_tied), (n_y, groups.y_tied))]
-    most = [sqrt(max(total**2 - part, 0.0)) for part in sure]
-    least = [sqrt(max(total**2 - part, 0.0)) for part in tied]
+    open_bins = ~groups.x_tied, ~groups.y_tied
+    unsure = [_total(squares[doubted]) for squares, doubted in zip(tied, open_bins, strict=True)]
+    most = [sqrt(part + more) for part, more in zip(apart, unsure, strict=True)]
+    least = [sqrt(part) for part in apart]
     if not min(most) > 0:
         return UNDEFINED
     if groups.exact:
-        value = difference / least[0] / least[1] if least[0] != least[1] else difference / (total**2 - tied[0])
+        value = difference / least[0] / least[1] if least[0] != least[1] else difference / apart[0]
         return Certified(*(min(max(value, -1.0), 1.0),) * 3)
-    known = _total(both[groups.x_tied[groups.x] & groups.y_tied[groups.y]])
-    doubtful = (tied[0] + tied[1] - _total(both)) - (sure[0] + sure[1] - known)
-    doubtful = doubtful * (1 + _SLACK) + _SLACK * total**2
+    doubtful = sum(unsure) - _total(both[open_bins[0][groups.x] | open_bins[1][groups.y]])
+    doubtful = doubtful * (1 + _SLACK) + _SLACK * float(n_x.sum()) ** 2
     return _between(difference, doubtful, least[0] * least[1], most[0] * most[1])
 
 
@@ -87,6 +87,11 @@ def _sizes(ids: HostArray, groups: PairGroups) -> HostArray:
     if not len(ids):
         return np.zeros(0)
     return np.bincount(ids, groups.amounts)  # exact for counts below 2^53, and always in the order of the groups
+
+
+def _apart(sizes: HostArray) -> float:
+    """Pairs of rows in different bins, counted twice; of one bin exactly none, however its weights were added up."""
+    return 2.0 * _total(sizes[1:] * sizes.cumsum()[:-1])
 
 
 def _centred(sizes: HostArray) -> HostArray:

@@ -72,6 +72,16 @@ def test_weights_count_as_brute_force_says(seed):
     assert kendall(pairs(x, y, w)).value == pytest.approx(s / sqrt(nx * ny), abs=1e-12)
 
 
+@pytest.mark.parametrize("rows", [1, 20, 50])
+def test_a_constant_side_is_undefined_however_its_weights_add_up(rows):
+    rng = np.random.default_rng(rows)
+    values, same = rng.normal(size=rows), np.zeros(rows)
+    for weight in (*50 * rng.random((20, rows)), np.full(rows, 34.48201175123027)):
+        for formula in (kendall, spearman):
+            assert isnan(formula(pairs(values, same, weight)).value)
+            assert isnan(formula(pairs(same, values, weight)).value)
+
+
 def test_perfect_orders_are_exactly_1():
     x = np.random.default_rng(0).standard_normal(500).round(1)
     for formula in (spearman, kendall):
