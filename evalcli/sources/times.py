@@ -2,7 +2,7 @@
 
 Dates and times are texts as :mod:`evalcli.sources.spelling` has them, ``2024-01-31`` and ``2024-01-31 12:30:00.5``, and
 what they are sliced by is read from that text alone: it is the same in all formats and in all shares of the rows, and a
-time with a zone is in the month that is written there. A month, a quarter, a week or a year as text is one already.
+time with an offset is in its month of UTC. A month, a quarter, a week or a year as text is one already.
 """
 
 from __future__ import annotations
