@@ -22,6 +22,8 @@ PARQUET_KINDS = {
 LONGEST = 18
 """So many digits of a decimal number fit into 64 bits."""
 _NUMBERS = ("float", "integer")
+NOTHING = '"NULL"'
+"""The type of a column of which nobody has said what it holds, as nothing is there."""
 
 
 def sql_kind(kind: str, cell: str) -> tuple[str, str]:
@@ -32,6 +34,8 @@ def sql_kind(kind: str, cell: str) -> tuple[str, str]:
         if of in _NUMBERS or of == "boolean":
             return "list", cell
         return ("texts", f"CAST({cell} AS VARCHAR[])") if of == "text" else ("other", cell)
+    if kind == NOTHING:
+        return "text", f"CAST({cell} AS VARCHAR)"
     base = kind.partition("(")[0]
     found = PARQUET_KINDS.get(base, "other")
     if base in SQL_TYPES:

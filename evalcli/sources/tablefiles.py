@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from evalcli.errors import InputError
 from evalcli.sources.duck import literal, pattern, quoted
 from evalcli.sources.jsonlines import UNREADABLE
-from evalcli.sources.moments import SQL_TYPES
 from evalcli.sources.named_scores import FIX, ODD
 from evalcli.sources.nested import Nested
+from evalcli.sources.parquetkinds import PLAIN, find_kinds
 from evalcli.sources.parquetpages import Chunk, check_pages
 from evalcli.sources.rawfile import plain
 from evalcli.sources.sqlkinds import sql_kind
@@ -19,10 +19,9 @@ from evalcli.sources.tableformat import Format, Piece, listed
 from evalcli.sources.tabletext import Csv, Jsonl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _FILE = "__evalcli_file"
-_PLAIN = "hive_partitioning=false, union_by_name=false"
 
 
 class Parquet(Nested):
@@ -32,27 +31,19 @@ class Parquet(Nested):
         """Match the stored names with those that the engine made unique."""
         self.chunks: dict[str, list[Chunk]] = {}
         self.lengths: dict[str, int] = {}
-        self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.view} AS {self._reading()}")
-        if self.engine.whole:
+        whole = dict(zip(self.engine.whole, self.engine.whole_paths, strict=True))
+        kinds = find_kinds(self._query, whole or {piece.path: piece.engine_path for piece in self.pieces})
+        first, mixed = kinds.names, kinds.mixed
+        self.reading = f"{PLAIN}, union_by_name=true" if kinds.casts else f"{PLAIN}, union_by_name=false"
+        self._query(f"CREATE OR REPLACE VIEW {self.view} AS {kinds.cast(self._reading())}")
+        if whole:
             self.whole_view = f"{self.view}_whole"
-            every = f"read_parquet({listed(self.engine.whole_paths)}, {_PLAIN})"
-            self.engine.connection.execute(f"CREATE OR REPLACE VIEW {self.whole_view} AS SELECT * FROM {every}")
-        described = self.engine.connection.execute(f"DESCRIBE {self.view}").fetchall()
-        mixed: dict[str, str] = {}
+            every = kinds.cast(f"SELECT * FROM read_parquet({listed(self.engine.whole_paths)}, {self.reading})")
+            self._query(f"CREATE OR REPLACE VIEW {self.whole_view} AS {every}")
+        described = self._query(f"DESCRIBE {self.view}")
         for piece in self.pieces:
-            schema = self.engine.connection.execute(
-                "SELECT name, num_children, type, converted_type, logical_type "
-                f"FROM parquet_schema({literal(pattern(piece.engine_path))})"
-            ).fetchall()
-            names = _top_level(schema)
             self.chunks[piece.path] = self._chunks(piece)
             self.lengths[piece.path] = self._length(piece)
-            if piece is self.pieces[0]:
-                first, known = names, schema
-            elif names != first:
-                raise InputError(f"its columns differ from those of {self.pieces[0].path}", path=piece.path)
-            elif schema != known:
-                mixed = dict(self._mixed(names, piece)) | mixed
         nested = self._nested(first, described)
         for name, (internal, stored, *_) in zip(first, described, strict=True):
             if name in nested and name not in mixed:
@@ -70,26 +61,6 @@ class Parquet(Nested):
             self._add(name, kind, cell)
             self._keep_moment(name, stored)
 
-    def _mixed(self, names: list[str], piece: Piece) -> Iterator[tuple[str, str]]:
-        """The columns of a file whose values the engine would turn into those of the first one, another kind.
-
-        Floats take in whole numbers, and any kind a column without a value.
-        """
-        first, mine = (self._kinds(each) for each in (self.pieces[0], piece))
-        for name, known, kind in zip(names, first, mine, strict=True):
-            if kind not in {known, "null"} and (known, kind) != ("float", "integer"):
-                yield name, f"{kind} in {piece.path}, {known} in {self.pieces[0].path}"
-
-    def _kinds(self, piece: Piece) -> list[str]:
-        """The kind of each column of one file; a date or a time is one of its own, and so is no value at all."""
-        described = self.engine.connection.execute(
-            f"DESCRIBE SELECT * FROM read_parquet({literal(pattern(piece.engine_path))}, {_PLAIN})"
-        ).fetchall()
-        return [
-            "null" if stored == '"NULL"' else SQL_TYPES.get(stored, sql_kind(stored, "")[0]).lower()
-            for _, stored, *_ in described
-        ]
-
     def _reading(self) -> str:
         """The rows of all pieces, in order; of a portion its row groups alone are touched.
 
@@ -101,13 +72,13 @@ class Parquet(Nested):
         for whole, pieces in groupby(self.pieces, key=lambda piece: piece.portion.rows is None):
             if whole:
                 paths = ", ".join(literal(pattern(piece.engine_path)) for piece in pieces)
-                parts.append(f"SELECT * FROM read_parquet([{paths}], {_PLAIN})")
+                parts.append(f"SELECT * FROM read_parquet([{paths}], {self.reading})")
                 continue
             for piece in pieces:
                 start, stop = piece.portion.rows or (0, 0)
                 file = literal(pattern(piece.engine_path))
                 parts.append(
-                    f"SELECT * EXCLUDE ({NUMBER}) FROM read_parquet({file}, {_PLAIN}, {NUMBER}=true) "
+                    f"SELECT * EXCLUDE ({NUMBER}) FROM read_parquet({file}, {self.reading}, {NUMBER}=true) "
                     f"WHERE {NUMBER} >= {start} AND {NUMBER} < {stop}"
                 )
         return " UNION ALL ".join(parts)
@@ -120,7 +91,7 @@ class Parquet(Nested):
             for piece in self.pieces
             if (rows := piece.portion.rows) is not None
         )
-        every = f"read_parquet({paths}, {_PLAIN}, {NUMBER}=true, filename='{_FILE}')"
+        every = f"read_parquet({paths}, {self.reading}, {NUMBER}=true, filename='{_FILE}')"
         return f"SELECT * EXCLUDE ({NUMBER}, {_FILE}) FROM {every} WHERE NOT ({others or 'false'})"
 
     @property
@@ -227,20 +198,3 @@ def _has(table: Any, column: int) -> bool:
 
 FORMATS: dict[str, type[Format]] = {"csv": Csv, "tsv": Csv, "jsonl": Jsonl, "parquet": Parquet}
 """Format → reader; all others are frames."""
-
-
-def _top_level(schema: Sequence[tuple[Any, ...]]) -> list[str]:
-    names = []
-    at = 1
-    while at < len(schema):
-        names.append(schema[at][0])
-        at = _after(schema, at)
-    return names
-
-
-def _after(schema: Sequence[tuple[Any, ...]], at: int) -> int:
-    children = schema[at][1] or 0
-    at += 1
-    for _ in range(children):
-        at = _after(schema, at)
-    return at

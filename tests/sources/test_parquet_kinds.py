@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from started_ranks import report_by_threads
 
 SAID = ["1", "2"]
 
@@ -24,7 +26,9 @@ def report(run, folder, *targets):
     [
         ([7, 2], ["007", "2"], ("integer", "text")),
         (["1", "2"], [1, 2], ("text", "integer")),
-        ([1, 2], [1.4, 2.0], ("integer", "float")),
+        ([2**53 + 1, 2], [1.0, 2.0], ("integer", "float")),  # which no float holds
+        ([1.0, 2.0], [2**53 + 1, 2], ("float", "integer")),
+        (pa.array([1.0, 2.0], pa.float32()), [2**24 + 1, 2], ("float", "integer")),
         ([1, 0], [True, False], ("integer", "boolean")),
         ([1, 2], [[1.0], [2.0]], ("integer", "list")),
     ],
@@ -49,6 +53,8 @@ def test_one_that_is_not_read_may_be_of_any_kinds(run, tmp_path) -> None:
         ([1, 2], pa.array([2, 1], pa.int8()), ["1", "2"]),
         (["1", "2"], pa.array(["1", "2"]).dictionary_encode(), ["1", "2"]),
         (["1", "2"], pa.nulls(2), None),
+        ([1, 2], [2.0, 1.0], ["1", "2"]),  # as pandas stores whole numbers where one is missing
+        ([2.0, 1.0], pa.array([1, 2], pa.int8()), ["1", "2"]),
     ],
 )
 def test_widths_of_one_kind_and_columns_without_a_value_go_together(run, tmp_path, first, second, classes) -> None:
@@ -58,6 +64,32 @@ def test_widths_of_one_kind_and_columns_without_a_value_go_together(run, tmp_pat
         assert "kinds" not in done.stderr
     else:
         assert (done.code, json.loads(done.stdout)["classes"]) == (0, classes)
+
+
+def test_fractions_beside_whole_numbers_are_not_rounded(run, tmp_path) -> None:
+    done = report(run, tmp_path, [1, 2], [1.4, 2.0])
+    assert done.code == 2
+    assert "column 'target' holds 1.4" in done.stderr
+
+
+NOTHING, WHOLE, BROKEN = pa.nulls(4), pa.array([1, 2, 2, 1]), pa.array([2.0, 1.0, None, 1.5])
+
+
+@pytest.mark.parametrize("options", [("--by", "age"), ("--where", "age < 2")])
+def test_files_in_any_order_and_ranks_read_what_holds_all_kinds(run, tmp_path, options) -> None:
+    said = []
+    for number, order in enumerate(permutations([NOTHING, WHOLE, BROKEN])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for place, age in enumerate(order):
+            table = pa.table({"target": [0, 1, 1, 0], "pred": [0, 1, 0, 0], "age": age})
+            pq.write_table(table, folder / f"{place}.parquet")
+        done = run("report", folder / "*.parquet", "--no-intervals", "-f", "json", *options)
+        assert done.code == 0, done.stderr
+        if number in (0, 5):
+            assert report_by_threads(2 + number % 2, folder / "*.parquet", *options) == done.stdout
+        said.append({**json.loads(done.stdout), "inputs": None})
+    assert said == [said[0]] * 6
 
 
 def test_documents_of_several_kinds_say_which_column(run, tmp_path) -> None:
