@@ -154,10 +154,12 @@ def _sizes(arrays: Mapping[str, StoredArray], rows: int) -> tuple[dict[str, Colu
 
 def _size(name: str, array: StoredArray, rows: int, hashes: Hashes) -> ColumnSize:
     """How many values there are; whole numbers and texts alone may be ids."""
+    cut = [(start, min(start + READ, rows)) for start in range(0, rows, READ)]
     if array.labels is not None:
-        return ColumnSize(name, rows, hashes.least(array.labels))
+        there = sum(int((array.read(*some) >= 0).sum()) for some in cut)
+        return ColumnSize(name, there, hashes.least(array.labels))
     found: tuple[int, ...] = ()
-    for start in range(0, rows, READ):
-        found = hashes.least(array.read(start, min(start + READ, rows)).reshape(-1), found)
+    for some in cut:
+        found = hashes.least(array.read(*some).reshape(-1), found)
     size = ColumnSize(name, rows, found, fractions=not array.dtype.startswith(("int", "uint")))
     return size._replace(cut=size.distinct > MANY_NUMBERS)

@@ -152,7 +152,7 @@ def _least_hashes(
     below = {i: min(SPACE, 2 * KEPT * SPACE // max(about, 1)) for i, about in wanted.items()}
     found: dict[int, tuple[int, ...]] = {}
     while missing := [i for i in wanted if i not in found]:
-        hashed = [(f"(hash({labels[i]}) >> 1)", i) for i in missing]
+        hashed = [(f"CASE WHEN {labels[i]} IS NOT NULL THEN hash({labels[i]}) >> 1 END", i) for i in missing]
         lists = ", ".join(
             f"list(DISTINCT {sql}) FILTER ({sql} < {below[i]})"
             if rows[i] > REPEATED * wanted[i]

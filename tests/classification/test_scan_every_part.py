@@ -130,16 +130,23 @@ def test_frames(options):
     assert plain(part.report()) == plain(alone)
 
 
-def test_a_column_may_hold_nothing_in_a_part():
-    whole = FRAME[:600].assign(phase=[*[None] * 40, *["late"] * 560])
-    parts = [
-        evalcli.evaluate(rows, target="target", partial=True, metrics="accuracy", scan="*")
-        for rows in (whole[:0], whole[:40], whole[40:])
-    ]
-    one = evalcli.evaluate(whole, metrics="accuracy", scan="*")
+@pytest.mark.parametrize("suffix", [".parquet", ""])
+def test_a_column_may_hold_nothing_in_a_part(tmp_path, suffix):
+    phase = [*[None] * 40, *["late", None] * 280]
+    whole = FRAME[:600].assign(phase=phase, mail=FRAME["mail"].where(FRAME["region"] == "EU"))
+
+    def counted(number, frame, **how):
+        if suffix:
+            return evalcli.evaluate(wrote(frame, tmp_path / f"{number}{suffix}"), metrics="accuracy", scan="*", **how)
+        return evalcli.evaluate(frame, target="target", metrics="accuracy", scan="*", **how)
+
+    one = counted(3, whole)
+    parts = [counted(i, rows, partial=True) for i, rows in enumerate((whole[:0], whole[:40], whole[40:]))]
     assert "phase" in one.data.scan.columns
     for tree in (parts, [evalcli.merge(parts[1:]), parts[0]], parts[::-1]):
         assert plain(evalcli.merge(tree).report()) == plain(one)
+    sizes = {size.name: size for size in decode(bytes(parts[2])).about.scanned.sizes}
+    assert (sizes["phase"].rows, sizes["phase"].distinct) == (280, 1)
 
 
 def test_numbers_of_many_values_need_bounds():
