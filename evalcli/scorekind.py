@@ -122,8 +122,8 @@ def few_digits(evidence: Evidence, width: int) -> str:
     for decimals in (1, 2, 3):
         unit = 10.0**-decimals
         if abs(worst - round(worst, decimals)) < _NEAR and worst <= width * unit / 2 + _NEAR:
-            return f", as where probabilities were rounded to {several(decimals, 'decimal')}"
-    return ", as where probabilities were kept in half precision" if 0.0 < worst <= _HALF_OFF else ""
+            return f"rounded to {several(decimals, 'decimal')}"
+    return "kept in half precision" if 0.0 < worst <= _HALF_OFF else ""
 
 
 def nothing_to_cut(path: str) -> UsageError:

@@ -169,20 +169,18 @@ def _column_scores(layout: Layout, preds: Field, choices: Choices, evidence: Evi
         fix = "use probs or logits; of several labels a row say --task multilabel"
         raise UsageError("--scores labels, but there is a column for each class", fix=fix)
     few = few_digits(evidence, layout.width or 2)
-    mend = "save them as they were, or each row divided by its sum; of logits say --scores logits"
+    mend = f"if they were {few}, save them as before, or each row divided by its sum; of logits say --scores logits"
     if choices.scores == "probs":
         if not within:
             return "probs", no_probabilities(preds, evidence)
         fix = mend if few else "normalise them, or use --scores logits"
-        doubt = InputError(f"not probabilities: {sums}{few}", fix=fix, path=preds.path)
+        doubt = InputError(f"not probabilities: {sums}", fix=fix, path=preds.path)
         return "probs", doubt if evidence.off_rows else None
     if not within:
         return "logits", named_probs(preds, evidence)
     if evidence.off_rows:
         message = f"scores lie in [0, 1], but {sums}: probabilities or logits?"
-        fix = "say which with --scores probs or --scores logits"
-        if few:
-            message, fix = f"scores lie in [0, 1], but {sums}{few}", mend
+        fix = mend if few else "say which with --scores probs or --scores logits"
         fix += "; of several labels a row say --task multilabel" if layout.target == "one-hot" else ""
         return "probs", InputError(message, fix=fix, path=preds.path)
     whole = "float" not in preds.dtype

@@ -304,15 +304,15 @@ def test_N03_probabilities_that_do_not_sum_to_one():
         assert report(rounded.astype(dtype), TRUTH, batch=1).scores == "probs"
     half = np.tile([0.336, 0.336, 0.336], (50, 1)).astype(np.float32)
     assert report(half, TRUTH, dtype="float16").scores == "probs"
-    assert "50 rows do not sum to 1 (worst: row 0, off by 0.008), as where probabilities were kept in half" in fault(
-        half, TRUTH
-    )
+    text = fault(half, TRUTH)
+    assert "50 rows do not sum to 1 (worst: row 0, off by 0.008)" in text
+    assert "if they were kept in half precision, save them as before" in text
     for decimals, dtype in ((1, np.float64), (2, np.float32)):  # as of predict_proba().round(2)
         cut = np.random.default_rng(9).dirichlet(np.ones(3), 50).round(decimals).astype(dtype)
         for said in ({}, {"scores": "probs"}):
             text = fault(cut, TRUTH, **said)
-            assert f"as where probabilities were rounded to {decimals} decimal" in text
-            assert "save them as they were, or each row divided by its sum" in text
+            assert f"if they were rounded to {decimals} decimal" in text
+            assert "save them as before, or each row divided by its sum" in text
         assert report(cut / cut.sum(axis=1, keepdims=True), TRUTH).scores == "probs"
     assert report(half, TRUTH, scores="logits").scores == "logits"
 
