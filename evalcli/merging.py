@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalcli.errors import InputError
 from evalcli.evidence import Evidence
@@ -17,7 +17,7 @@ from evalcli.parts import About, Part, in_order, names_told, order, plan_of
 from evalcli.sources.labels import check_labels, class_order
 from evalcli.sources.scanning import joined_scans
 from evalcli.sources.slicing import joined_slicers
-from evalcli.task import Choices
+from evalcli.task import FAMILIES, Choices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -97,6 +97,7 @@ class Sum:
 
         """
         _check_alike(self._about, part.about, self._path, part.path)
+        part = self._in_small_letters(part)
         self._check_numbers(part)
         self._take(part)
         named = self._name(part.about, part.path)
@@ -112,6 +113,16 @@ class Sum:
         self._dropped += part.about.dropped
         self._notes |= {*part.about.notes}
         self._own = self._own.beside(part.own)
+
+    def _in_small_letters(self, part: Part) -> Part:
+        """The part, with true and false written as the others have them: booleans of a CSV are True and False."""
+        here, there = _truths_of(self._about), _truths_of(part.about)
+        if here and here <= {*_SMALL_OF} and there & {*_SMALL_OF.values()}:
+            self._about, self._total = _in_small_letters(self._about, self._total)
+        if there and there <= {*_SMALL_OF} and here & {*_SMALL_OF.values()}:
+            about, gathered = _in_small_letters(part.about, part.gathered)
+            return replace(part, about=about, gathered=gathered)
+        return part
 
     def _check_numbers(self, part: Part) -> None:
         """The caller's own metrics see classes by number: the same ones have to be called so in all parts.
@@ -212,6 +223,29 @@ class Sum:
                 raise InputError(message, fix="name every part once", path=part.path)
         for file in files:
             self._inputs.setdefault(_content(file), []).append(file)
+
+
+_SMALL_OF = {"True": "true", "False": "false"}
+
+
+def _truths_of(about: About) -> set[str]:
+    """How true and false are written among classes that nobody has named."""
+    if about.choices.labels is not None or FAMILIES[about.task] != "classification":
+        return set()
+    return {*_SMALL_OF, *_SMALL_OF.values()} & {*(about.preds.labels or ()), *(about.target.labels or ())}
+
+
+def _in_small_letters(about: About, gathered: Any) -> tuple[About, Any]:
+    """The same rows with true and false in small letters, unless metrics of the caller's own saw other numbers."""
+    preds, target = (
+        replace(one, labels=one.labels and class_order(_SMALL_OF.get(name, name) for name in one.labels))
+        for one in (about.preds, about.target)
+    )
+    numbered = [class_numbers(about.choices, *sides) for sides in ((about.preds, about.target), (preds, target))]
+    if about.own and [_SMALL_OF.get(name, name) for name in numbered[0]] != [*numbered[1]]:
+        return about, gathered
+    task = replace(gathered.task, classes=tuple(_SMALL_OF.get(name, name) for name in gathered.task.classes))
+    return replace(about, preds=preds, target=target), replace(gathered, task=task)
 
 
 def _decided_otherwise(was: Task, now: Task, path: str) -> InputError:

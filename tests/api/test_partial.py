@@ -90,6 +90,46 @@ def test_partitions_in_memory_have_the_report_of_the_whole() -> None:
     assert merged(alike, alike).report().n == 4
 
 
+@pytest.mark.parametrize("asked", [{"by": "group"}, {"pred": "score", "metrics": ["auroc"]}])
+def test_true_and_false_are_two_classes_whatever_writes_them(tmp_path: Path, asked: dict[str, Any]) -> None:
+    """pandas writes them with capitals to CSV; Parquet and JSON have them in small letters."""
+    rng = np.random.default_rng(0)
+    target = rng.random(120) < 0.5
+    frame = pd.DataFrame({"target": target, "pred": target ^ (rng.random(120) < 0.2), "score": rng.random(120)})
+    frame["group"] = rng.choice(["a", "b"], 120)
+    writers = (frame[:40].to_csv, frame[40:80].to_parquet, frame[80:].to_csv, frame.to_parquet)
+    for number, write in enumerate(writers):
+        write(tmp_path / str(number), index=False)
+    options = {"pred": "pred", "confidence": None, **asked}
+    first, second, third = (evalcli.evaluate(tmp_path / str(n), partial=True, **options) for n in range(3))
+    expected = evalcli.evaluate(tmp_path / "3", **options).data
+    for tree in (
+        [first, second, third],
+        [evalcli.merge([third, second]), first],
+        [third, evalcli.merge([first, second])],
+    ):
+        merged = evalcli.merge(tree).report().data
+        assert merged.classes == expected.classes == ("false", "true")
+        assert (merged.metrics, merged.slices, merged.findings) == (
+            expected.metrics,
+            expected.slices,
+            expected.findings,
+        )
+    if "by" not in asked:
+        return
+    (tmp_path / "4").write_text("target,pred,score,group\nTrue,Unknown,0.5,a\nUnknown,False,0.5,b\n")
+    fourth = evalcli.evaluate(tmp_path / "4", partial=True, **options)
+    trees = [
+        [fourth, second, first],
+        [second, evalcli.merge([first, fourth])],
+        [evalcli.merge([first, second]), fourth],
+    ]
+    one, *others = (evalcli.merge(tree).report().data for tree in trees)
+    assert one.classes == ("Unknown", "false", "true")
+    assert one.n == 82
+    assert [other.to_json_object() for other in others] == [one.to_json_object()] * 2
+
+
 def test_partitions_without_rows_are_parts_too(shards: list[str], whole: str, run: Run) -> None:
     empty = counted(shards[3])
     with pytest.raises(EmptyError):
