@@ -142,20 +142,25 @@ _ONE_BY_ONE = "name one file, or write a part of each with -o NAME.evalcli and e
 
 
 def input_format(path: str) -> str:
-    """The format of a file, or of the first file of a glob; a file whose name looks like a glob is that file.
+    """The format of a file, or of the first of a glob or a saved data set; a file whose name looks like a glob is that.
 
     Raises:
         UsageError: for an address of the network.
         InputError: for what is missing or cannot be predictions, and for a pattern of files of tensors.
 
     """
+    import os
+
     from evalcli.sources.sniff import file_format
 
     if "://" in path:
         raise UsageError("only local files are read", fix="download it first", path=path)
+    if os.path.isdir(path):  # noqa: PTH112  # text in, text out
+        from evalcli.sources.datasetdir import data_files
+
+        return file_format((data_files(path) or [path])[0])
     if any(sign in path for sign in "*?["):
         import glob
-        import os
 
         matches = [] if os.path.exists(path) else sorted(glob.glob(path))  # noqa: PTH110, PTH207  # text in, text out
         kind = file_format(matches[0] if matches else path)

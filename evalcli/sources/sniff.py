@@ -124,7 +124,9 @@ def read_head(path: str) -> bytes:
     try:
         status = os.stat(path)  # noqa: PTH116 - the path is text all the way, and pathlib is not free to import
         if stat.S_ISDIR(status.st_mode):
-            raise InputError("is a directory", fix="name a file, or a glob in quotes", path=path)
+            from evalcli.sources.datasetdir import what_to_name
+
+            raise InputError("is a directory", fix=what_to_name(path), path=path)
         if not stat.S_ISREG(status.st_mode):
             raise InputError("not a regular file", fix="pipe it in and use - as the name", path=path)
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - likewise

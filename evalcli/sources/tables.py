@@ -247,13 +247,19 @@ def open_tables(
 def resolve(path: str) -> list[str]:
     """The files that a path names: itself if there is such a file, else those its glob matches, by name.
 
+    Those of a folder that is a saved data set are named there.
+
     Raises:
         UsageError: it is a URL.
-        InputError: nothing is there.
+        InputError: nothing is there, or a folder of several data sets.
 
     """
     if "://" in path and not os.path.lexists(path):
         raise UsageError("only local files are read", fix="download it first", path=path)
+    if os.path.isdir(path):  # noqa: PTH112 - text in, text out
+        from evalcli.sources.datasetdir import data_files
+
+        return data_files(path) or [path]
     if os.path.lexists(path) or not any(sign in path for sign in "*?["):
         return [path]
     files = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - text in, text out

@@ -194,6 +194,34 @@ def test_an_arrow_stream_reports_as_the_file(tmp_path, counted, refused, frame):
     assert "cannot be read as feather" in refused(tmp_path / "bad.arrow")
 
 
+def test_a_folder_that_datasets_saved_is_the_rows_of_its_files_in_order(tmp_path, counted, refused, frame):
+    """As ``Dataset.save_to_disk`` lays it out: the state names the files, which need not come by name."""
+    folder, names = tmp_path / "split", ["b.arrow", "a.arrow"]
+    folder.mkdir()
+    for name, rows in zip(names, (frame[:25], frame[25:]), strict=True):
+        table = pa.Table.from_pandas(rows, preserve_index=False)
+        with pa.ipc.new_stream(str(folder / name), table.schema) as writer:
+            writer.write_table(table)
+    state = {"_data_files": [{"filename": name} for name in names], "_fingerprint": "f"}
+    (folder / "state.json").write_text(json.dumps(state))
+    frame.to_parquet(tmp_path / "x.parquet")
+    seen, expected = (counted(path, "--by", "group") for path in (folder, tmp_path / "x.parquet"))
+    assert (seen["metrics"], seen["slices"]) == (expected["metrics"], expected["slices"])
+    assert [each["path"] for each in seen["inputs"]] == [str(folder / name) for name in names]
+    for odd, said in (
+        ({"_data_files": [{"filename": "../x.arrow"}]}, "state.json names no files of rows"),
+        ({"_data_files": []}, "state.json names no files of rows"),
+        (state | {"_indices_data_files": [{"filename": "i.arrow"}]}, "save .flatten_indices() of the data set"),
+        ("[", "state.json cannot be read"),
+    ):
+        (folder / "state.json").write_text(odd if isinstance(odd, str) else json.dumps(odd))
+        assert said in refused(folder)
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "split"]}')
+    assert f"a data set of splits: 'train', 'split'; name one of them: {folder}" in refused(tmp_path)
+    (tmp_path / "dataset_dict.json").unlink()
+    assert f"is a directory; name a file, or a glob in quotes: '{tmp_path}/*.parquet'" in refused(tmp_path)
+
+
 def test_batches_of_arrow_with_dictionaries_of_their_own_are_read_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(arrowfiles, "AT_ONCE", 3)
     words = [["a", "b", "c"], ["c", "d"], ["b"], ["d", "c", "b", "a"]]
