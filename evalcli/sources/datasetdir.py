@@ -1,4 +1,4 @@
-"""Folders of tables: the files of a data set that ``datasets`` saved by ``save_to_disk``, and what to name in others."""
+"""Folders of tables: the files of a data set that ``save_to_disk`` wrote, and what to name in others."""
 
 from __future__ import annotations
 
