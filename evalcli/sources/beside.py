@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evalcli.errors import UsageError, several
+from evalcli.errors import InputError, UsageError, several
 from evalcli.sources.base import Selection
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Beside:
     """How a column of the table is read."""
     noun: str = "array"
     """What a side calls each of its own."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """What the files hold that is no array which can be read, and why."""
 
     @property
     def table(self) -> Table | None:
@@ -64,6 +66,7 @@ class Beside:
         columns, known, chosen = self._columns(found), self.known, []
         for name, bounds in parts:
             if name not in known:
+                self._refuse_unread(name, source.preds.path)
                 noun = "array" if self.table is None else "column"
                 raise missing_column(name, known, source.preds.path, noun)
             if name in columns and self.tables is not None and self.table is not None:
@@ -75,6 +78,11 @@ class Beside:
                 raise UsageError(what, fix="name an array with one entry for each row", path=source.preds.path)
             chosen.append(found[name])
         return chosen
+
+    def _refuse_unread(self, name: str, path: str) -> None:
+        if name in self.unread:
+            what, _, fix = self.unread[name].partition("; ")
+            raise InputError(f"{name}: {what}", fix=fix, path=path)
 
     def clustered(self, name: str, source: Source) -> StoredArray:
         """The array or column that ``--cluster`` names; what both files have is that of the truth.
@@ -93,6 +101,7 @@ class Beside:
             assert self.tables is not None
             return read_clusters(self.tables, self.tables.tables[0], name)
         if name not in found:
+            self._refuse_unread(name, source.preds.path)
             noun = "array" if self.table is None else "column"
             raise no_column(name, (*found, *columns), source.preds.path, noun)
         return found[name]

@@ -32,6 +32,8 @@ class Contents:
     notes: list[Note] = field(default_factory=list)
     lists: dict[str, list[str]] = field(default_factory=dict)
     """Of each list of arrays, their names: those of one key, where it is a list of dicts."""
+    moments: dict[str, StoredArray] = field(default_factory=dict)
+    """Of what was passed over, the dates and times, by which rows may be sliced."""
     metadata: dict[str, str] = field(default_factory=dict)
     """What the file says of itself in words."""
 

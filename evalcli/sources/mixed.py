@@ -58,7 +58,7 @@ def open_mixed(
             files = [_table_pass(tables, table), tensor_pass]
             source = ArraySource(said, file.arrays[str(truth.target)], weight, files)
             source.preds = replace(source.preds, columns=chosen.classes)
-            source.beside = beside(selection, [chosen, truth], tables, target=file.arrays)
+            source.beside = beside(selection, [chosen, truth], tables, target=file)
             return _chosen(source, selection, cut)
         check_order(tuple(file.arrays), tuple(table.columns), (preds, target), selection)
         group = find_target_labels(Names(table.columns, target, table.noun), selection)
@@ -70,7 +70,7 @@ def open_mixed(
         must_weigh(selection, weight, [*file.arrays, *table.columns], preds)
         files = [tensor_pass, _table_pass(tables, table)]
         source = ArraySource(array, read_side(tables, table, chosen, selection), weight, files)
-        source.beside = beside(selection, [said_by, chosen], tables, preds=file.arrays)
+        source.beside = beside(selection, [said_by, chosen], tables, preds=file)
         return _chosen(source, selection, cut)
     except BaseException:
         tables.close()
@@ -92,7 +92,7 @@ def _beside_labels(
     truth, named = read_cells(tables, table, group, selection)
     source = ArraySource(array, truth, weight, [tensor_pass, _table_pass(tables, table)])
     source.target = replace(source.target, columns=named.labels)
-    source.beside = beside(selection, [said, Chosen(group.columns, None, None, None)], tables, preds=file.arrays)
+    source.beside = beside(selection, [said, Chosen(group.columns, None, None, None)], tables, preds=file)
     return source
 
 

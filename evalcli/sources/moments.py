@@ -39,7 +39,8 @@ def texts_of(values: HostArray, zone: str = "") -> list[str | None]:
     """
     import numpy as np
 
-    texts = np.datetime_as_string(values.reshape(-1)).tolist()
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)  # numpy reads others as if they were
+    texts = np.datetime_as_string(native.reshape(-1)).tolist()
     return [None if text == "NaT" else _short(text.replace("T", " ")) + zone for text in texts]
 
 

@@ -35,6 +35,7 @@ _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'[^'\\]*'|"[^"\\]*")|(?P<number>\d{1,20})L?(?!\w)|(?P<word>True|False)\b|(?P<sign>[{}()\[\],:]))"""
 )
 _TYPE = re.compile(r"([<>|=]?)([?biufcSUOVMm])(\d{0,10})(\[.{1,20}\])?")
+_UNIT = r"\[[1-9]?[0-9]{0,5}(?:[YMWDhm]|[munpfa]?s)\]"
 _NAMES = {
     "f8": "float64",
     "f4": "float32",
@@ -47,7 +48,7 @@ _KINDS = {"c": "complex128", "O": "object", "V": "void", "M": "datetime64", "m":
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One field of an element: its name (empty: the element itself), type, place and own shape."""
+    """One field of an element: its name (empty: the element itself), type, place, own shape, and ``unit`` of time."""
 
     name: str
     kind: str
@@ -55,6 +56,7 @@ class Element:
     swapped: bool
     offset: int
     shape: tuple[int, ...] = ()
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,10 @@ def _add_arrays(name: str, region: Region, contents: Contents) -> None:
             contents.add(StridedArray(key, shape, _NAMES[code], layout))
         else:
             contents.skip(key, REFUSED[_KINDS[element.kind]])
+            if element.kind == "M" and element.unit:
+                from evalcli.sources.momentarrays import MomentArray
+
+                contents.moments[key] = MomentArray(key, shape, element.unit, layout)
 
 
 def parse_header(read: Callable[[int, int], bytes], size: int) -> Header:
@@ -177,8 +183,8 @@ def _is_shape(shape: object) -> bool:
 def _elements(descr: Any) -> tuple[tuple[Element, ...], int]:
     """The fields of an element, and its bytes."""
     if isinstance(descr, str):
-        kind, width, swapped = _parse_type(descr)
-        return (Element("", kind, width, swapped, 0),), width
+        kind, width, swapped, unit = _parse_type(descr)
+        return (Element("", kind, width, swapped, 0, unit=unit),), width
     if not isinstance(descr, list) or not descr:
         raise _malformed()
     elements: list[Element] = []
@@ -188,20 +194,20 @@ def _elements(descr: Any) -> tuple[tuple[Element, ...], int]:
             raise InputError("a structured array with titles or nested fields", fix="save each field as its own array")
         if not isinstance(field[1], str) or not _is_shape(field[2:][0] if field[2:] else ()):
             raise InputError("a structured array with titles or nested fields", fix="save each field as its own array")
-        kind, width, swapped = _parse_type(field[1])
+        kind, width, swapped, unit = _parse_type(field[1])
         shape: tuple[int, ...] = field[2] if len(field) == 3 else ()
         if field[0]:  # a nameless field is padding
-            elements.append(Element(field[0], kind, width, swapped, at, shape))
+            elements.append(Element(field[0], kind, width, swapped, at, shape, unit))
         at += width * math.prod(shape)
     return tuple(elements), at
 
 
-def _parse_type(text: str) -> tuple[str, int, bool]:
-    """Kind, bytes and foreign-endianness of a type such as ``<f4``."""
+def _parse_type(text: str) -> tuple[str, int, bool, str]:
+    """Kind, bytes and foreign-endianness of a type such as ``<f4``; of times such as ``<M8[ns]`` the unit, too."""
     match = _TYPE.fullmatch(text)
     if match is None:
         raise InputError(f"its type {plain(text)!r} is not known", fix="save as int64, float32 or text (numpy dtype U)")
-    order, kind, digits, _ = match.groups()
+    order, kind, digits, unit = match.groups()
     if kind == "?":
         kind, digits = "b", "1"
     width = int(digits or (8 if kind in "OMm" else 0)) * (4 if kind == "U" else 1)
@@ -211,7 +217,7 @@ def _parse_type(text: str) -> tuple[str, int, bool]:
     if not known:
         raise InputError(f"its type {plain(text)!r} is not known", fix="save as int64, float32 or text (numpy dtype U)")
     foreign = order == (">" if sys.byteorder == "little" else "<")
-    return kind, width, foreign and kind != "S" and width > 1
+    return kind, width, foreign and kind != "S" and width > 1, unit if unit and re.fullmatch(_UNIT, unit) else ""
 
 
 def _malformed() -> InputError:

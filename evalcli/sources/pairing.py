@@ -17,7 +17,7 @@ from evalcli.sources.tensors import open_tensors
 from evalcli.sources.usual_names import USUAL_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from evalcli.sources.arrays import StoredArray
     from evalcli.sources.base import Selection
@@ -55,7 +55,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
             chosen = choose(tuple(first.arrays), selection, preds, both=True, kind="key", arrays=True)
         weight = first.arrays[chosen.weight] if chosen.weight else None
         source = ArraySource(_one(first, chosen.pred), first.arrays[str(chosen.target)], weight, [first_pass])
-        source.beside = beside(selection, [chosen], preds=first.arrays)
+        source.beside = beside(selection, [chosen], preds=first)
         source.slice_by(selection.by, selection.scan)
         source.cluster_by(selection.cluster)
         return source
@@ -69,7 +69,7 @@ def open_arrays(preds: str, target: str | None, selection: Selection) -> ArraySo
     weight = weight or (second.arrays[truth.weight] if truth.weight else None)
     must_weigh(selection, weight, [*first.arrays, *second.arrays], preds)
     source = ArraySource(array, second.arrays[str(truth.target)], weight, [first_pass, second_pass])
-    source.beside = beside(selection, [said, truth], preds=first.arrays, target=second.arrays)
+    source.beside = beside(selection, [said, truth], preds=first, target=second)
     source.slice_by(selection.by, selection.scan)
     source.cluster_by(selection.cluster)
     return source
@@ -96,15 +96,15 @@ def must_weigh(selection: Selection, weight: StoredArray | None, names: Sequence
     raise UsageError(f"no array {selection.weight!r} to weigh by", fix=fix, path=path)
 
 
-def beside(
-    selection: Selection, chosen: Sequence[Chosen], tables: Tables | None = None, **arrays: Mapping[str, StoredArray]
-) -> Beside:
-    """What lies in the files beside the names that were ``chosen``; ``arrays`` are those of each side."""
+def beside(selection: Selection, chosen: Sequence[Chosen], tables: Tables | None = None, **files: TensorFile) -> Beside:
+    """What lies beside the names that were ``chosen``, in the ``files`` of each side."""
     from evalcli.sources.beside import Beside
 
     used = {name for one in chosen for name in (*one.pred, one.target, one.weight) if name is not None}
     used |= set() if selection.cluster is None else {selection.cluster}
-    return Beside(arrays, frozenset(used), selection.id, tables, selection)
+    arrays = {side: file.named for side, file in files.items()}
+    unread = {name: why for file in files.values() for name, why in file.skipped.items()}
+    return Beside(arrays, frozenset(used), selection.id, tables, selection, unread=unread)
 
 
 @contextmanager

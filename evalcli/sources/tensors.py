@@ -45,6 +45,11 @@ class TensorFile:
         return {name: parts for name, parts in self._contents.lists.items() if self.arrays.keys() >= {*parts}}
 
     @property
+    def named(self) -> dict[str, StoredArray]:
+        """The arrays, and dates and times: whatever rows may be sliced by."""
+        return self.arrays | self._contents.moments
+
+    @property
     def rows(self) -> set[int]:
         """The numbers of rows that its arrays have; lists that may be batches or rows, may have."""
         lengths = {name: array.shape[0] for name, array in self.arrays.items()}

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 import evalcli
+from evalcli.errors import EvalError
 from evalcli.sources.spelling import spelled, spelled_values
 
 if TYPE_CHECKING:
@@ -119,3 +120,22 @@ def test_a_gate_finds_a_day_whatever_the_column_makes_of_it(kind: str, tmp_path:
     for day in ("2024-02-01", "2024-02-01 00:00:00"):
         assert report.check(f"accuracy@day={day}>=0.5", f"accuracy@site,day=a,{day}>=0.5").passed
         assert not report.check(f"accuracy@day={day}>=0.6").passed
+
+
+@pytest.mark.parametrize("option", ["by", "cluster"])
+def test_arrays_of_times_name_rows_and_those_that_cannot_be_read_say_why(option: str, tmp_path: Path) -> None:
+    days = np.array(["2024-01-31", "NaT", "2023-12-31", "2024-01-31"], ">M8[s]").repeat(5)
+    sides = {"preds": np.arange(20) % 2, "target": np.arange(20) % 3 // 2}
+    np.savez(tmp_path / "x.npz", **sides, day=days, took=days - days[0], note=days.astype(object))
+    read, held = (
+        evalcli.evaluate(*given, **{option: by}, nan="drop").data
+        for given, by in (
+            ([tmp_path / "x.npz"], "day"),
+            ([*sides.values()], {"day": days} if option == "by" else days),
+        )
+    )
+    assert read.metrics == held.metrics
+    assert [(row.value, row.n) for row in read.slices] == [(row.value, row.n) for row in held.slices]
+    for name, why in (("took", "durations are"), ("note", "Python objects inside")):
+        with pytest.raises(EvalError, match=f"{name}: {why}"):
+            evalcli.evaluate(tmp_path / "x.npz", **{option: name})
