@@ -35,6 +35,24 @@ def test_a_factor_on_all_weights_changes_nothing(kind, power):
         assert None in numbers or scaled[name] == pytest.approx(numbers, rel=1e-9, abs=1e-12), name
 
 
+@pytest.mark.parametrize("kind", [*DATA, "three classes"])
+def test_a_factor_on_all_weights_changes_no_comparison(kind):
+    preds, target, options = DATA.get(kind) or (RNG.random((N, 3)), RNG.integers(0, 3, N), {"scores": "logits"})
+    more = {"classes": {"metrics": "auroc,average_precision,ks,brier"}, "values": {}, "labels": {}}
+    more = more.get(kind, {"metrics": "auroc_macro,auroc_ovo,f1_macro,log_loss"})
+    other = preds + 0.1 * RNG.random(preds.shape) * (0.5 - preds)
+
+    def differences(weight):
+        found = evalcli.compare(preds, other, target=target, weight=weight, workers=1, resamples=200, **options, **more)
+        return {row.name: row.differences[1] for row in found.data.metrics}
+
+    usual, scaled = differences(WEIGHT), differences(np.ldexp(WEIGHT, -30))
+    for name, one in usual.items():
+        assert (scaled[name] is None) == (one is None), name
+        assert one is None or scaled[name][:3] == pytest.approx(one[:3], rel=1e-9, abs=1e-12), name
+        assert one is None or scaled[name].p == pytest.approx(one.p, rel=1e-6, abs=1e-12), name
+
+
 @pytest.mark.parametrize("kind", DATA)
 @pytest.mark.parametrize(("power", "says"), [(-1000, "light"), (-340, "light"), (256, "heavy"), (400, "heavy")])
 def test_weights_that_cannot_be_multiplied_are_refused_with_a_way_out(kind, power, says):

@@ -67,7 +67,7 @@ class ClusterIntervals(Intervals):
 
     @cached_property
     def _influences(self) -> Influences:
-        return Influences(self._states, self._numbers.setting.names)
+        return Influences(self._states, self._numbers.setting.names, self._mean_weight)
 
     @cached_property
     def _sizes(self) -> HostArray:

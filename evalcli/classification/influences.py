@@ -42,11 +42,12 @@ _LARGE = frozenset({"KeyTable", "PairwiseKeyTable", "ConfidenceTable"})
 class Influences:
     """The summed influences of the rows of each group (J,) on a metric of scores.
 
-    ``names`` are the classes; ``shares`` the part of all rows, or of their weight, that each group holds.
+    ``names`` are the classes; ``shares`` the part of all rows, or of their weight, that each group holds. Rows weigh
+    ``mean_weight``.
     """
 
-    def __init__(self, states: ClusterStates, names: Sequence[str]) -> None:
-        self._names = names
+    def __init__(self, states: ClusterStates, names: Sequence[str], mean_weight: float) -> None:
+        self._names, self._mean_weight = names, mean_weight
         self._groups = states.groups()
         rows = states.rows()
         self._group_of = states.group_of
@@ -110,7 +111,9 @@ class Influences:
     def _of_column(self, name: MetricName, number: int, ranking: Ranking) -> RankedSums:
         known = name.base, name.arguments, number
         if known not in self._ranked:
-            self._ranked[known] = ranking_sums(name.base, ranking, self._rankings[number], *name.arguments)
+            self._ranked[known] = ranking_sums(
+                name.base, ranking, self._rankings[number], *name.arguments, mean_weight=self._mean_weight
+            )
         return self._ranked[known]
 
     def _positives(self, number: int) -> HostArray:

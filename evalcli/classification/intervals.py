@@ -245,8 +245,8 @@ class Intervals:
                 from evalcli.uncertainty.coupling import coupled_mean
                 from evalcli.uncertainty.distances import distance_estimates
 
-                estimated_sides = distance_estimates(rankings)
-                coupling = coupling_of(name, self._numbers.scores, estimated_sides, self._numbers.setting.whole)
+                scores, whole, weight = self._numbers.scores, self._numbers.setting.whole, self._mean_weight
+                coupling = coupling_of(name, scores, distance_estimates(rankings, weight), whole, weight)
                 self.couplings[str(name)] = coupling
                 if coupling is not None:
                     return coupled_mean(intervals, weights, value, coupling)

@@ -83,7 +83,7 @@ def _on_ranking(intervals: Intervals, ranking: Ranking, name: MetricName) -> Hos
     if name.base == "brier":
         return _on_losses(intervals, ranking, sides)
     if name.base in _RANKS:
-        return np.concatenate(influences(name.base, ranking, *name.arguments))
+        return np.concatenate(influences(name.base, ranking, *name.arguments, mean_weight=intervals.mean_weight))
     return np.full(2 * len(ranking.score), np.nan)
 
 

@@ -115,14 +115,14 @@ class ScoreResults:
         """Some rows with all their scores, where they were kept and every row has some."""
         return None if "RankSample" not in self._states or self._unscored else self._read("RankSample")
 
-    def influences(self, base: str) -> SampledInfluences | None:
-        """Those of the sample on AUROC or average precision of each class."""
+    def influences(self, base: str, mean_weight: float = 1.0) -> SampledInfluences | None:
+        """Those of the sample on a metric of the ranks of each class, of rows that weigh ``mean_weight`` (Σw² / Σw)."""
         if self.sampled is None:
             return None
         from evalcli.uncertainty.coupling import SampledInfluences
 
-        if (key := f"influences on {base}") not in self._computed:
-            self._computed[key] = SampledInfluences.of(base, self.sampled, self._rankings)
+        if (key := f"influences on {base} of {mean_weight!r}") not in self._computed:
+            self._computed[key] = SampledInfluences.of(base, self.sampled, self._rankings, mean_weight)
         return cast("SampledInfluences", self._computed[key])
 
     @property

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 
 def coupling_of(
-    name: MetricName, scores: ScoreResults, estimates: Sequence[RankEstimate], whole: ScoreResults | None = None
+    name: MetricName,
+    scores: ScoreResults,
+    estimates: Sequence[RankEstimate],
+    whole: ScoreResults | None = None,
+    mean_weight: float = 1.0,
 ) -> float | None:
     """The coupling of a mean of ranks, from the ``estimates`` of its classes; ``None`` where nothing tells it.
 
-    ``whole`` is what the scores of all rows say where these are those of a slice, which has no sample of its own.
+    ``whole`` is what the scores of all rows say where these are those of a slice, which has no sample of its own;
+    ``mean_weight`` is Σw² / Σw.
     """
-    found = (scores if whole is None else whole).influences(name.base) if len(estimates) > 1 else None
+    found = (scores if whole is None else whole).influences(name.base, mean_weight) if len(estimates) > 1 else None
     if found is None:
         return None
     columns = [number for number, ranking in enumerate(scores.rankings) if ranking.defined]

@@ -9,7 +9,7 @@ Source: Zou 2007, Toward using confidence intervals to compare correlations.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from math import sqrt
 from typing import TYPE_CHECKING
 
@@ -78,4 +78,9 @@ class OfCurve(OfEither):
 
     @cached_property
     def _influences(self) -> list[RowInfluence]:
-        return [RowInfluence.of(self.name.base, ranking, *self.name.arguments) for ranking in self._rankings]
+        of = partial(RowInfluence.of, self.name.base)
+        weights = (one.mean_weight for one in self.numbers)
+        return [
+            of(ranking, *self.name.arguments, mean_weight=weight)
+            for ranking, weight in zip(self._rankings, weights, strict=True)
+        ]

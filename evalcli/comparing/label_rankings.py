@@ -209,7 +209,7 @@ class OfRanks(Contrast):
     @cached_property
     def _influences(self) -> list[list[RowInfluence]]:
         """Those of every label, of either model."""
-        of = partial(RowInfluence.of, self.name.base)
+        of = partial(RowInfluence.of, self.name.base, mean_weight=self.numbers[0].mean_weight)
         if self._pooled:
             return [[of(every[0], *self.name.arguments)] * len(self.places) for every in self._rankings]
         return [[of(every[place], *self.name.arguments) for place in self.places] for every in self._rankings]

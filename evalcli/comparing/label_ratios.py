@@ -206,7 +206,7 @@ class OverLabels(_Ratio):
         held = np.stack([(joint * (bottom != 0.0)).sum(axis=1) for _, bottom in self._marks]).min(axis=0)
         rows = (held / self.numbers[0].mean_weight).tolist()
         reach = weight * np.array([none_of(each, confidence.critical) for each in rows])
-        least = _ROUNDING * (self.total * weight) ** 2 / np.maximum(np.maximum(first, second), 1.0)
+        least = _over(_ROUNDING * (self.total * weight) ** 2, np.maximum(first, second))
         plain, pooled = ((joint * table * table).sum(axis=1) <= least for table in self._parts)
         apart = one != other
         certain, unproven = np.where(plain, reach * (1.0 + apart), 0.0), np.where(pooled & apart, reach, 0.0)

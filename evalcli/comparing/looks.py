@@ -7,6 +7,7 @@ of selective prediction in the runs of rows of like confidence.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -95,7 +96,8 @@ class ScoreLook:
                 weight = weight * np.array([ranking.positives for ranking in rankings])
             weights[str(name)] = weight / weight.sum()
             for ranking, share, counts, column in zip(rankings, weights[str(name)], held, influences, strict=True):
-                column.append(RowInfluence.of(name.base, ranking, *name.arguments).times(share) if counts else None)
+                of = partial(RowInfluence.of, name.base, mean_weight=mean_weight)
+                column.append(of(ranking, *name.arguments).times(share) if counts else None)
         columns = tuple(map(RankedColumn.of, rankings, influences))
         told = [name for name in names if is_seen(name)]
         apart = {name for name in told if name.entry.state == "ForecastBins" and not results.scoring.binary}
@@ -119,7 +121,7 @@ class ScoreLook:
         return int(np.count_nonzero(self.weights.get(str(name), ()))) > 1
 
     def smaller_side(self, name: MetricName) -> float:
-        """Rows of the smaller side of the columns that a metric is of, or of the smallest class."""
+        """The weight of the smaller side of the columns that a metric is of, or of the smallest class."""
         if str(name) in self.pairs:
             return self.pairs[str(name)].smallest
         weight = self.weights[str(name)]
@@ -221,7 +223,7 @@ def _seen_look(name: MetricName, results: ScoreResults, mean_weight: float) -> S
         return _FloorLook(form, table.low[held], slopes)
     if name.entry.state == "ConfidenceTable":
         read = results.read(name.entry.state)
-        heads, right, wrong = curve_slopes(name.base, read.right, read.wrong, *name.arguments)
+        heads, right, wrong = curve_slopes(name.base, read.right, read.wrong, *name.arguments, mean_weight=mean_weight)
         ends = np.append(heads[1:], len(read.low)) - 1
         row, by_right = wrong[::-1], (right - wrong)[::-1]
         return _FloorLook(form, read.low[ends][::-1], BinSlopes(row, np.zeros_like(row), by_right))

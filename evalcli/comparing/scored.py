@@ -162,7 +162,7 @@ class ScoreDifferences:
     ) -> Difference:
         """Where the influences of rows are known exactly, and of means over columns."""
         first, second = self._values(name, pair)
-        rows = min(look.smaller_side(name) for look in looks)
+        rows = min(look.smaller_side(name) for look in looks) / self._mean_weight(pair[0])
         return ranked_difference(second, first, moved.variance, rows, self.confidence)
 
     def _rankings(

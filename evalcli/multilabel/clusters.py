@@ -270,8 +270,9 @@ class ClusterIntervals(Intervals):
 
     def _of_pooled(self, name: MetricName, scored: ScoreValues) -> RankedSums:
         """Those of all cells, as if they were independent."""
-        found = ranking_sums(name.base, scored.pooled, self._values.pooled, *name.arguments)
-        return found._replace(variance=found.variance * self._mean_weight)
+        weight = self._mean_weight
+        found = ranking_sums(name.base, scored.pooled, self._values.pooled, *name.arguments, mean_weight=weight)
+        return found._replace(variance=found.variance * weight)
 
     def _weighed(self, name: MetricName, scored: ScoreValues) -> tuple[list[int], HostArray]:
         """The labels that have both sides, and what each of them counts for in a mean."""
@@ -299,9 +300,10 @@ class ClusterIntervals(Intervals):
         known = name.base, name.arguments, place
         if known not in self._ranked:
             assert self._scored is not None
-            ranking = self._scored.rankings[place]
-            found = ranking_sums(name.base, ranking, self._values.rankings[place], *name.arguments)
-            self._ranked[known] = found._replace(variance=found.variance * self._mean_weight)
+            ranking, weight = self._scored.rankings[place], self._mean_weight
+            parts = self._values.rankings[place]
+            found = ranking_sums(name.base, ranking, parts, *name.arguments, mean_weight=weight)
+            self._ranked[known] = found._replace(variance=found.variance * weight)
         return self._ranked[known]
 
     def _by_label(self, base: str, values: Sequence[Value]) -> list[HostArray | None]:

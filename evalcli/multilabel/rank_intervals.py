@@ -137,7 +137,8 @@ class RankIntervals:
 
         pooled, coupling = scored.pooled, None
         if scored.sampled is not None and pooled.defined:
-            coupling = of_cells(scored.sampled, RowInfluence.of(name.base, pooled, *name.arguments))
+            moved = RowInfluence.of(name.base, pooled, *name.arguments, mean_weight=self._mean_weight)
+            coupling = of_cells(scored.sampled, moved)
         if coupling is not None:
             return self._curve(name, pooled, coupling)
         found = self._curve(name, pooled, float(len(scored.labels)))

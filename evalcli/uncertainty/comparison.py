@@ -129,7 +129,7 @@ class PairedCounts:
         found = self._tested(name, place, first - second, (one, other), influence)
         interval, p = found[0].holding(first - second, -span, span), found[1]
         if interval.width == 0.0:
-            reach = span * none_of(self.cells.n, self.confidence.critical)
+            reach = span * none_of(self.cells.n**2 / float(self.cells.squares.sum()), self.confidence.critical)
             interval = Interval(max(first - second - reach, -span), min(first - second + reach, span), "wilson")
         reach = max(error, interval.width / (2.0 * self.confidence.critical))
         return Difference(first, second, interval, p, detectable(reach, self.confidence))

@@ -287,7 +287,7 @@ class CountIntervals:
     @property
     def _even_rows(self) -> float:
         """How many rows would tell as much of a mean over classes if all classes had as many of them."""
-        support = self.cells.margins.support
+        support = self.cells.margins.support / self._mean_weight
         held = support[support > 0]
         return float(len(held)) ** 2 / float((1.0 / held).sum())
 

@@ -42,12 +42,17 @@ class SampledInfluences(NamedTuple):
     squares: HostArray
 
     @classmethod
-    def of(cls, base: str, rows: SampledRows, rankings: Sequence[Ranking]) -> SampledInfluences:
-        """On AUROC or average precision; 0 where a column is undefined, and of cells that do not count."""
+    def of(
+        cls, base: str, rows: SampledRows, rankings: Sequence[Ranking], mean_weight: float = 1.0
+    ) -> SampledInfluences:
+        """On a metric of ranks; 0 where a column is undefined, and of cells that do not count.
+
+        ``mean_weight`` is Σw² / Σw of all rows.
+        """
         moved = np.zeros(rows.scores.shape)
         for place, ranking in enumerate(rankings):
             if ranking.defined:
-                moved[:, place] = _moved(rows, place, RowInfluence.of(base, coarse(ranking)))
+                moved[:, place] = _moved(rows, place, RowInfluence.of(base, coarse(ranking), mean_weight=mean_weight))
         return cls(moved, rows.target, rows.squares)
 
     def of_columns(self, columns: Sequence[int], *, alone: bool) -> SampledInfluences:

@@ -267,25 +267,28 @@ def _side_slopes(value: Callable[[HostArray], HostArray], amounts: HostArray, me
 
 
 def curve_slopes(
-    base: str, first: HostArray, second: HostArray, *arguments: float
+    base: str, first: HostArray, second: HostArray, *arguments: float, mean_weight: float = 1.0
 ) -> tuple[HostArray, HostArray, HostArray]:
     """How much the formula of ``base`` grows with a row of either side in each of the runs (J,) of segments (K,).
 
-    The first of the three says with which segments the runs begin.
+    The first of the three says with which segments the runs begin. ``mean_weight`` is Σw² / Σw: it says by how much
+    segments are moved, so that no unit of weights shows.
     """
 
     def value(pos: HostArray, neg: HostArray) -> HostArray:
         return FORMULAS[base](Paths.of(pos, neg), *arguments)
 
-    return heads_of_runs(first, second, MOST), *slopes_of(value, joined(first, second, MOST), 1.0)
+    return heads_of_runs(first, second, MOST), *slopes_of(value, joined(first, second, MOST), mean_weight)
 
 
-def curve_influence(base: str, ranking: Ranking, *arguments: float) -> tuple[HostArray, HostArray]:
+def curve_influence(
+    base: str, ranking: Ranking, *arguments: float, mean_weight: float = 1.0
+) -> tuple[HostArray, HostArray]:
     """What a positive and a negative in each segment (K,) add to what is read off a curve, as the delta method sees it.
 
     It is told run by run of segments.
     """
-    heads, positive, negative = curve_slopes(base, ranking.pos, ranking.neg, *arguments)
+    heads, positive, negative = curve_slopes(base, ranking.pos, ranking.neg, *arguments, mean_weight=mean_weight)
     run = numbered(heads, len(ranking.pos))
     return positive[run], negative[run]
 

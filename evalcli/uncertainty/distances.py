@@ -99,9 +99,9 @@ def _smoothed(sides: tuple[HostArray, HostArray], width: float) -> tuple[HostArr
     return pos * (sides[0].sum() / pos.sum()), neg * (sides[1].sum() / neg.sum())
 
 
-def distance_estimates(rankings: Sequence[Ranking]) -> list[RankEstimate]:
-    """What each side adds to the variance of the distance of each column."""
-    rows = ((ranking, (float(ranking.positives), float(ranking.negatives))) for ranking in rankings)
+def distance_estimates(rankings: Sequence[Ranking], mean_weight: float = 1.0) -> list[RankEstimate]:
+    """What each side adds to the variance of the distance of each column. ``mean_weight`` is Σw² / Σw."""
+    rows = ((one, (float(one.positives) / mean_weight, float(one.negatives) / mean_weight)) for one in rankings)
     return [RankEstimate(ks(ranking), *_sides(ranking, sides)) for ranking, sides in rows]
 
 

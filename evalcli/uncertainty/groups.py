@@ -153,12 +153,16 @@ class RankedSums(NamedTuple):
     variance: float
 
 
-def ranking_sums(base: str, ranking: Ranking, parts: Sequence[Ranking], *arguments: float) -> RankedSums:
+def ranking_sums(
+    base: str, ranking: Ranking, parts: Sequence[Ranking], *arguments: float, mean_weight: float = 1.0
+) -> RankedSums:
     """What the rows of each of the ``parts`` (J,) of a ranking add to a number that is read off it.
+
+    Rows weigh ``mean_weight`` (Σw² / Σw); the variance is that of rows which count 1.
 
     Source: Obuchowski 1997, Nonparametric analysis of clustered ROC curve data.
     """
-    of_pos, of_neg = _influences(base, ranking, *arguments)
+    of_pos, of_neg = _influences(base, ranking, arguments, mean_weight)
     rising = ranking.score[::-1]
     sums = []
     for part in parts:
@@ -168,7 +172,9 @@ def ranking_sums(base: str, ranking: Ranking, parts: Sequence[Ranking], *argumen
     return RankedSums(np.array(sums), variance)
 
 
-def _influences(base: str, ranking: Ranking, *arguments: float) -> tuple[HostArray, HostArray]:
+def _influences(
+    base: str, ranking: Ranking, arguments: tuple[float, ...], mean_weight: float
+) -> tuple[HostArray, HostArray]:
     """What a positive and a negative in each segment (K,) add."""
     if base == "auroc":
         value = float(auroc(ranking).value)
@@ -176,4 +182,4 @@ def _influences(base: str, ranking: Ranking, *arguments: float) -> tuple[HostArr
         return (of_pos - value) / ranking.positives, (of_neg - value) / ranking.negatives
     if base == "average_precision":
         return precision_influence(ranking)
-    return curve_influence(base, ranking, *arguments)
+    return curve_influence(base, ranking, *arguments, mean_weight=mean_weight)

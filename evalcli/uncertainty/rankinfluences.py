@@ -27,17 +27,18 @@ AREAS = {"auroc": _on_auroc, "average_precision": precision_influence}
 """Metrics of ranks whose influences are known exactly."""
 
 
-def influences(base: str, ranking: Ranking, *arguments: float) -> tuple[HostArray, HostArray]:
+def influences(base: str, ranking: Ranking, *arguments: float, mean_weight: float = 1.0) -> tuple[HostArray, HostArray]:
     """What a positive and a negative in each segment (K,) add to a metric of ranks.
 
-    That of ``AREAS`` exactly, that of what else is read off a curve as the delta method sees it.
+    That of ``AREAS`` exactly, that of what else is read off a curve as the delta method sees it: of rows that weigh
+    ``mean_weight`` (Σw² / Σw).
     """
     exact = AREAS.get(base)
     if exact is not None:
         return exact(ranking)
     from evalcli.uncertainty.curves import curve_influence
 
-    return curve_influence(base, ranking, *arguments)
+    return curve_influence(base, ranking, *arguments, mean_weight=mean_weight)
 
 
 def variance_of(base: str, ranking: Ranking) -> float:
@@ -61,9 +62,9 @@ class RowInfluence(NamedTuple):
     negative: HostArray
 
     @classmethod
-    def of(cls, base: str, ranking: Ranking, *arguments: float) -> RowInfluence:
+    def of(cls, base: str, ranking: Ranking, *arguments: float, mean_weight: float = 1.0) -> RowInfluence:
         """On a metric of ranks; see ``influences``."""
-        positive, negative = influences(base, ranking, *arguments)
+        positive, negative = influences(base, ranking, *arguments, mean_weight=mean_weight)
         segments = ranking.segments
         return cls(segments, segments.of_positives(positive), segments.of_negatives(negative))
 
