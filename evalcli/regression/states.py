@@ -46,6 +46,15 @@ class StateKey(NamedTuple):
     name: str
     power: float | None = None
 
+    @property
+    def saved(self) -> str:
+        """What it is saved under: a point ends the name of a state.
+
+        >>> StateKey("Deviance", 1.5).saved
+        'Deviance:1,5'
+        """
+        return self.name if self.power is None else f"{self.name}:{self.power}".replace(".", ",")
+
 
 ALWAYS = (StateKey("Moments"), StateKey("Extremes"), StateKey("RatioCounts"))
 """What findings read, whatever was asked for: they cost little."""
@@ -185,8 +194,7 @@ class RegressionPass:
 
     @property
     def _saved(self) -> dict[str, Saveable]:
-        names = {str(key.name if key.power is None else f"{key.name}:{key.power}"): key for key in self.states}
-        states = {name: self.states[key] for name, key in names.items()}
+        states = {key.saved: state for key, state in self.states.items()}
         saved: dict[str, Saveable] = {
             "evidence": self.evidence,
             "squares": self.squares,

@@ -173,6 +173,18 @@ def test_metrics_and_definitions_are_computed_of_all(shards: list[str]) -> None:
     assert found.check("gap<=1").passed
 
 
+def test_states_with_a_number_in_their_name_travel() -> None:
+    asked = {"metrics": "mae,poisson_deviance,gamma_deviance,tweedie_deviance1.5", "task": "regression"}
+    target = np.random.default_rng(3).gamma(2.0, size=60)
+    whole = evalcli.evaluate(target * 1.1 + 0.1, target, **asked)
+    parts = [counted(target[rows] * 1.1 + 0.1, target[rows], **asked) for rows in (slice(20), slice(20, 60))]
+    assert evalcli.merge(parts).report().to_json() == whole.to_json()
+    deviance, again = evalcli.metrics.GammaDeviance(), evalcli.metrics.GammaDeviance()
+    deviance.update(target * 1.1 + 0.1, target)
+    again.load_state_dict(deviance.state_dict())
+    assert again.compute() == deviance.compute() == whole["gamma_deviance"]
+
+
 def test_what_goes_wrong_is_said(shards: list[str]) -> None:
     part = counted(shards[0])
     with pytest.raises(InputError, match="part 1: its rows are counted already"):
