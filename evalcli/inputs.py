@@ -62,7 +62,7 @@ def open_sides(
     if paths[0] and (paths[1] or sides.target is None):
         return _open_files(sides, selection)
     refuse_selection(selection)
-    sides = _in_columns(sides)
+    sides = _in_columns(sides, selection.pred)
     slices = slices_of(sides.by, (sides.target, sides.preds), selection.by)
     if selection.scan is not None:
         slices = slices.searched(sides.scan, selection.scan, (sides.target, sides.preds))
@@ -236,17 +236,29 @@ def _is_all_scores(sides: Sides, selection: Selection) -> bool:
     return truth_elsewhere and is_frame and selection.pred is None
 
 
-def _in_columns(sides: Sides) -> Sides:
-    """A table of pyarrow as its columns by name; a lazy frame is refused before it is touched."""
+def _in_columns(sides: Sides, pred: str | None) -> Sides:
+    """A table of pyarrow as its columns by name, and scores that name their classes as a column for each.
+
+    A lazy frame is refused before it is touched.
+    """
     if type(sides.preds).__name__ == "LazyFrame":
         raise UsageError("a lazy frame has no rows yet", fix="call .collect() first", path="preds")
     names = getattr(sides.preds, "column_names", None)
     if names is None or not hasattr(sides.preds, "itercolumns"):
-        return sides
+        return replace(sides, preds=_by_class(sides.preds, pred))
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise UsageError(f"two columns are called {twice[0]!r}", fix="give each a name of its own", path="preds")
-    return replace(sides, preds=dict(zip(names, sides.preds.itercolumns(), strict=True)))
+    return replace(sides, preds=_by_class(dict(zip(names, sides.preds.itercolumns(), strict=True)), pred))
+
+
+def _by_class(preds: Any, pred: str | None) -> Any:
+    """Predictions whose cells may name classes, as dicts and lists of them do, which arrays never are."""
+    if is_path(preds) or (hasattr(preds, "dtype") and not hasattr(preds, "to_list") and preds.dtype != object):
+        return preds
+    from evalcli.sources.held_scores import with_named_scores
+
+    return with_named_scores(preds, pred)
 
 
 def _picked(frame: Any, names: tuple[str, ...]) -> Any:

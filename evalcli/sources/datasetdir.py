@@ -29,8 +29,9 @@ def data_files(folder: str) -> list[str] | None:
         return None
     state = _read(folder, STATE)
     found = state.get("_data_files")
-    names = [each.get("filename") if isinstance(each, dict) else None for each in found] if found else []
-    if not names or not all(isinstance(name, str) and name and os.path.basename(name) == name for name in names):  # noqa: PTH119
+    held = [each.get("filename") for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    names = [name for name in held if isinstance(name, str) and name and os.path.basename(name) == name]  # noqa: PTH119
+    if not names or names != held or len(held) != len(found or ()):
         raise InputError(f"{STATE} names no files of rows", fix="save the data set again", path=folder)
     if state.get("_indices_data_files"):
         what = f"{STATE} chooses rows of its files by other files"

@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -86,6 +87,32 @@ def test_every_form_reports_as_columns(tmp_path, frame, form, suffix, monkeypatc
     found = evaluate(*write(tmp_path / f"x{suffix}", rows_of(frame, form), form), resamples=100)
     plain.to_csv(tmp_path / "plain.csv", index=False)
     assert numbers(found) == numbers(evaluate(str(tmp_path / "plain.csv"), resamples=100))
+
+
+@pytest.mark.parametrize("form", ["object", "pairs", "beside", "answer", "first", "bare"])
+def test_every_form_in_memory_reports_as_its_file(tmp_path, frame, form):
+    rows = rows_of(frame, form)
+    if form == "bare":
+        cells, truth = [row["values"] for row in rows], frame["target"]
+        sides = [(cells, truth), (pd.Series(cells), truth), (pl.Series(cells), truth)]
+    else:
+        held = pd.DataFrame(rows)
+        sides = [(held,), (pl.DataFrame(rows),), (pa.Table.from_pylist(rows),), (held.to_dict("list"),)]
+        if form in ("object", "pairs"):  # pandas then has arrays for lists, and a column that means nothing here
+            write(tmp_path / "x.parquet", rows, form)
+            sides.append((pd.read_parquet(tmp_path / "x.parquet").assign(meta=[{"at": i} for i in range(ROWS)]),))
+    expected = numbers(evaluate(*write(tmp_path / "x.jsonl", rows, form), confidence=None))
+    for each in sides:
+        assert numbers(evaluate(*each, confidence=None)) == expected
+
+
+def test_rows_in_memory_of_other_classes_are_named(frame):
+    rows = rows_of(frame, "pairs")
+    rows[40]["scores"].pop()
+    with pytest.raises(InputError, match=r"scores of other classes than those of row 0: without .* \(row 40\); keep"):
+        evaluate(pd.DataFrame(rows))
+    meta = pd.DataFrame({"pred": [1, 0], "target": [1, 1], "meta": [{"a": 1, "b": 2}, {"c": 1, "d": 2}]})
+    assert evaluate(meta)["accuracy"] == 0.5
 
 
 @pytest.mark.parametrize(
