@@ -86,7 +86,7 @@ class Comparison:
         return self.data.gates
 
     def check(self, *rules: str, min_slice_size: int | None = None) -> Verdicts:
-        """Judge models, and the second against the first: ``check("accuracy>=0.9", "noninferior(mcc)<0.5pp")``.
+        """Judge models, and the others against the first: ``check("accuracy>=0.9", "noninferior(mcc)<0.5pp")``.
 
         ``accuracy>=0.9`` and ``log_loss<=0.3`` judge the values of every model but the first, ``A:accuracy>=0.9`` that
         of the first. ``noninferior`` passes where the interval of the difference shows that the second is not worse by
@@ -95,7 +95,7 @@ class Comparison:
         ``min_slice_size`` rows: as many as ``compare`` was given, unless others are asked for.
 
         Raises:
-            UsageError: a text that is no rule, or a difference of more than two models.
+            UsageError: a text that is no rule, or the interval of a difference of more than two models.
 
         """
         from evalcli.addresses import Beyond

@@ -76,7 +76,7 @@ class CompareGates:
         Option(
             "--max-drop",
             metavar="NAME=V",
-            help='Fail where the value of B is worse by more: f1@region=EU=1pp, f1@region=*=1pp; f1@="a=b"="x "=1pp.',
+            help='Fail where another than A is worse by more: f1@region=EU=1pp, f1@region=*=1pp; f1@="a=b"="x "=1pp.',
             rich_help_panel=_GATES,
         ),
     ] = ()  # type: ignore[assignment]  # as above

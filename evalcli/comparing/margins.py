@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from evalcli.comparing.data import NAMES
 from evalcli.comparing.doubt import ends_of
 from evalcli.drops import exact, gravest, plainly
 from evalcli.errors import UsageError
@@ -140,25 +141,35 @@ def metrics_of(margins: Iterable[Margin]) -> tuple[str, ...]:
 def judge(comparison: Comparison, margins: Iterable[Margin], least: int = 1) -> tuple[Verdict, ...]:
     """A verdict for each margin, of the second model against the first; the worst slice is of those of ``least`` rows.
 
+    Of more models there is one for each but the first.
+
     Raises:
-        UsageError: there are more than two models.
+        UsageError: there are more than two models, and an interval of a difference is asked for.
 
     """
-    margins = tuple(margins)
-    check_two(margins, len(comparison.models))
-    return tuple(_judged(margin, comparison, least) for margin in margins)
+    margins, models = tuple(margins), len(comparison.models)
+    check_two(margins, models)
+    if models == 2:
+        return tuple(_judged(margin, comparison, least) for margin in margins)
+    each = ((margin, place) for margin in margins for place in range(1, models))
+    return tuple(
+        replace(found, rule=f"{NAMES[place]}:{found.rule}")
+        for margin, place in each
+        for found in (_judged(margin, comparison, least, place),)
+    )
 
 
 def check_two(margins: Sequence[Margin], models: int) -> None:
-    """Refuse differences of more models than two.
+    """Refuse intervals of differences of more models than two, which are of each and the best.
 
     Raises:
         UsageError: there are more.
 
     """
-    if margins and models > 2:
-        what = "--noninferior, --equivalent and --max-drop are about two models"
-        raise UsageError(what, fix="name two, or judge each by --min and --max")
+    if models > 2 and any(margin.kind != "drop" for margin in margins):
+        what = "--noninferior and --equivalent are about two models"
+        fix = "compare the first with each of the others by itself, or judge each by --min and --max, and --max-drop"
+        raise UsageError(what, fix=fix)
 
 
 class Place(NamedTuple):
@@ -169,11 +180,12 @@ class Place(NamedTuple):
     where: str = ""
 
 
-def _judged(margin: Margin, comparison: Comparison, least: int) -> Verdict:
+def _judged(margin: Margin, comparison: Comparison, least: int, model: int = 1) -> Verdict:
     places = places_of(margin.metric, comparison, least)
     if isinstance(places, str):
         return _none(margin, "missing", places)
-    verdicts = [_at(margin, place) for place in places]
+    places = [place._replace(row=_of_two(place.row, model)) for place in places]
+    verdicts = [_at(margin, place, NAMES[model]) for place in places]
     return gravest(verdicts, [_harm(margin, place) for place in places], [place.where for place in places])
 
 
@@ -199,12 +211,19 @@ def places_of(metric: str, comparison: Comparison, least: int) -> Sequence[Place
     return (Place(one.metrics[address.metric], one.n),)
 
 
+def _of_two(row: MetricRow, model: int) -> MetricRow:
+    """The first model and another one; how they differ is known of two."""
+    if len(row.values) == 2:
+        return row
+    return row._replace(values=(row.values[0], row.values[model]), differences=(None, None))
+
+
 def _none(margin: Margin, status: str, reason: str) -> Verdict:
     return Verdict(margin.text(), margin.metric, None, margin.bound, status, reason)
 
 
-def _at(margin: Margin, place: Place) -> Verdict:
-    """The verdict on one metric."""
+def _at(margin: Margin, place: Place, model: str) -> Verdict:
+    """The verdict on one metric, of the model of this name."""
     row = place.row
     found, (base, now) = row.differences[1], row.values
     if margin.kind == "noninferior" and row.direction == "neither" and is_registered(row.name):
@@ -213,7 +232,7 @@ def _at(margin: Margin, place: Place) -> Verdict:
         where = "both" if base is None and now is None else "one of the two"
         return replace(_none(margin, "undefined", f"undefined for {where}"), n=place.n)
     if margin.kind == "drop":
-        return _of_values(margin, place, base, now)
+        return _of_values(margin, place, base, now, model)
     if found is None:
         return replace(_none(margin, "missing", "no interval is known for it"), n=place.n)
     bound = margin.bound * abs(base) if margin.relative else margin.bound
@@ -227,7 +246,7 @@ def _at(margin: Margin, place: Place) -> Verdict:
     return replace(verdict, n=place.n, baseline=base, current=now, method=found.method)
 
 
-def _of_values(margin: Margin, place: Place, base: float, now: float) -> Verdict:
+def _of_values(margin: Margin, place: Place, base: float, now: float, model: str) -> Verdict:
     """Whether the second value is worse than the first by no more than the margin, as numbers are printed."""
     if place.row.direction == "zero":
         base, now = abs(base), abs(now)
@@ -237,7 +256,7 @@ def _of_values(margin: Margin, place: Place, base: float, now: float) -> Verdict
     if not (isfinite(base) and isfinite(now)):
         return replace(verdict, reason=f"{base:g} and {now:g}: there is no difference")
     drop = _drop(margin, place.row, base, now)
-    status, reason = "pass" if drop <= exact(margin.bound) else "fail", f"{base:.4f} in A, {now:.4f} in B"
+    status, reason = "pass" if drop <= exact(margin.bound) else "fail", f"{base:.4f} in A, {now:.4f} in {model}"
     if status == "pass" and _drop(margin, place.row, *_worst(place.row)) > exact(margin.bound):
         status, reason = "fail", f"{reason}, certain only to a range: more memory (--ranking-budget) tells"
     return replace(verdict, value=float(drop), status=status, reason=reason)

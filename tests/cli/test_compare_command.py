@@ -328,7 +328,7 @@ def test_every_model_of_a_league_but_the_first_is_judged(run, files):
         ["FAIL", "B:accuracy>=0.85"], ["pass", "C:accuracy>=0.85"], ["pass", "C:recall>=0.8"],
     ]  # fmt: skip
     assert run(*args, "--min", "C:accuracy=0.85").code == 0
-    assert "judge each by --min and --max" in run(*args, "--max-drop", "accuracy=1pp").stderr
+    assert "judge each by --min and --max" in run(*args, "--noninferior", "accuracy=1pp").stderr
 
 
 def test_gates_of_a_configuration_are_replaced_one_by_one(run, files):

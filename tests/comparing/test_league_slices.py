@@ -191,7 +191,21 @@ def test_gates_judge_each_model_in_slices(run, table) -> None:
     assert interval.code == 0, interval.stderr
     refused = run(*args, "--by", "region", "--noninferior", "accuracy@region=EU=1pp")
     assert refused.code == 2
-    assert "are about two models" in refused.stderr
+    assert "are about two models; compare the first with each of the others" in refused.stderr
+
+
+def test_drops_are_judged_of_each_model_but_the_first_as_of_two(run, table) -> None:
+    drops = ("-m", "accuracy", "--max-drop", "accuracy@region=*=5pp", "--max-drop", "accuracy=5%", "-f", "json")
+    league = json.loads(run("compare", table, "--pred", "a,b,c", *drops).stdout)["gates"]
+    expected = []
+    for name, other in (("B", "b"), ("C", "c")):
+        two = json.loads(run("compare", table, "--pred", f"a,{other}", *drops).stdout)["gates"]
+        expected += [
+            gate | {"rule": f"{name}:{gate['rule']}", "reason": gate["reason"].replace(" in B", f" in {name}")}
+            for gate in two
+        ]
+    assert sorted(league, key=str) == sorted(expected, key=str)
+    assert {gate["status"] for gate in league} == {"pass", "fail"}
 
 
 def test_a_saved_league_has_its_slices() -> None:
