@@ -30,6 +30,8 @@ RANKS_WELL = 0.9
 """An AUROC from which a low F1 is the threshold's fault …"""
 FALLS_SHORT = 0.25
 """… where F1 lies so far below the average precision: a threshold with both would reach about that."""
+MANY_LABELS = 10
+"""A single row of so many labels is hardly one."""
 MANY_EMPTY = 0.25
 MOSTLY_ONE = 0.95
 """A share of rows with exactly one true label from which they may well be classes."""
@@ -102,6 +104,17 @@ def mostly_one_hot(facts: Facts) -> Finding | None:
     text = f"{facts.single:.1%} of the rows have exactly one true label: are these classes, and the other rows broken?"
     fix = "--task multiclass names the rows that are not one-hot; --task multilabel says that all is well"
     return Finding("mostly-one-hot", "warning", text, fix)
+
+
+def single_row(facts: Facts) -> Finding | None:
+    """Rows that lie side by side, as ``x[None]`` has them, look like one row of many labels."""
+    labels = len(facts.report.per_class)
+    if facts.report.n != 1 or labels < MANY_LABELS:
+        return None
+    text = f"there is 1 row, of {labels:,} labels: of {labels:,} rows with one score each the numbers are others"
+    return Finding(
+        "single-row", "warning", text, "if these are rows that lie side by side, give both sides as x[0], of shape (N,)"
+    )
 
 
 def predicts_nothing(facts: Facts) -> Finding | None:
@@ -252,6 +265,7 @@ def weak_slice(facts: Facts) -> Finding | None:
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     swapped_arguments,
     mostly_one_hot,
+    single_row,
     predicts_nothing,
     nothing_baseline,
     hardly_found,

@@ -8,6 +8,7 @@ import numpy as np
 from labelled_rows import LABELS, data, report
 from memory_source import MemorySource
 
+import evalcli
 from evalcli.engine import Execution
 from evalcli.evaluation import evaluate
 from evalcli.multilabel.findings import Facts, find
@@ -34,6 +35,15 @@ def test_nothing_predicted():
             f for f in report(np.zeros_like(target), target, task="multilabel").findings if f.code == "predicts-nothing"
         ).fix
     )
+
+
+def test_rows_side_by_side_look_like_one_row_of_many_labels():
+    scores, target = np.linspace(0, 1, 12), np.arange(12) % 2
+    row = evalcli.evaluate(scores[None], target[None], confidence=None).data
+    (finding,) = (each for each in row.findings if each.code == "single-row")
+    assert finding.text == "there is 1 row, of 12 labels: of 12 rows with one score each the numbers are others"
+    few = evalcli.evaluate(scores[None, :4], target[None, :4], confidence=None).data
+    assert "single-row" not in [each.code for each in few.findings]
 
 
 def test_no_better_than_predicting_nothing():
