@@ -40,6 +40,9 @@ FAR_OFF = 0.05
 MANY_NUMBERS = 20
 """From so many classes on that are numbers, a third of them on one side only, they are hardly names."""
 
+TOTALS = {"total", "totals", "grand total", "sum", "subtotal"}
+"""What the line of totals of a spreadsheet is called."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -109,6 +112,16 @@ def numbers_for_classes(facts: Facts) -> Finding | None:
         return None
     text = f"all {len(rows)} classes are numbers, and {lonely} of them are on one side only: are they values?"
     return Finding("numbers-for-classes", "warning", text, "say --task regression")
+
+
+def total_row(facts: Facts) -> Finding | None:
+    """The last line of a spreadsheet that was counted as a row: its name is a class that no other row has."""
+    rows = [] if facts.report.weighted or facts.report.n < 2 else facts.report.per_class
+    found = [row for row in rows if max(row.support, row.predicted) == 1 and row.name.strip().lower() in TOTALS]
+    if not found:
+        return None
+    text = f"{found[0].name!r} is the class of one row alone: the line of totals of a spreadsheet?"
+    return Finding("total-row", "warning", text, "leave such a line out of the file, or by --where")
 
 
 def constant_prediction(facts: Facts) -> Finding | None:
@@ -278,6 +291,7 @@ def all_right(facts: Facts) -> Finding | None:
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     swapped_arguments,
     numbers_for_classes,
+    total_row,
     constant_prediction,
     shifted_labels,
     majority_baseline,

@@ -35,6 +35,13 @@ def test_nothing_is_said_of_a_healthy_model(source):
     assert found(source) == {}
 
 
+def test_a_line_of_totals_is_a_class_of_one_row():
+    said, target = ["a"] * 30 + ["b"] * 30, ["a"] * 25 + ["b"] * 35
+    told = found(text_source(["Total", *said], ["60", *target]))["total-row"]
+    assert told.text == "'Total' is the class of one row alone: the line of totals of a spreadsheet?"
+    assert "total-row" not in found(text_source(["Total", "Total", *said], ["Total", "a", *target]))
+
+
 def test_accuracy_paradox_98_accuracy_12_recall():
     # 1,000 payments, 25 of them fraud, of which 3 are found
     said = found(pairs((0, 0, 975), (1, 0, 22), (1, 1, 3)))
