@@ -62,7 +62,7 @@ def test_of_several_kinds_that_of_one_process_is_told(run: Run, tmp_path: Path, 
     usual = [",".join(str((i + j) % 2) for j in range(header.count(",") + 1)) for i in range(4)]
     said = set()
     for number in range(len(odd)):
-        for place, there in enumerate((odd[: number + 1], odd[number::-1])):
+        for place, there in enumerate((odd[: number + 1], odd[number::-1])[: number + 1]):  # the first is both
             folder = tmp_path / f"{number}-{place}"
             folder.mkdir()
             for i in range(6):

@@ -91,7 +91,7 @@ def test_a_wrong_call_is_told_once(models: tuple[Path, Path], args: list[str]) -
 
 
 def test_work_that_takes_longer_than_the_timeout_is_waited_for(models: tuple[Path, Path]) -> None:
-    slow = BROKEN.format(when="in_first", at="", what="args = (lambda work=args[0]: (time.sleep(3), work())[1],)")
+    slow = BROKEN.format(when="in_first", at="", what="args = (lambda work=args[0]: (time.sleep(1.8), work())[1],)")
     first, second = ranks(2, "compare", *models, "--timeout", 1, "--quiet", broken=(0, slow))
     assert (first.code, second) == (0, Ended("", "", 0)), first.stderr
 
