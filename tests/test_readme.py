@@ -162,6 +162,18 @@ def test_links_into_the_project_exist(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """The names that headings have in links."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [README, *sorted(ROOT.glob("docs/*.md"))], ids=lambda page: page.name)
+def test_links_to_headings_find_them(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*\.md)?#([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    assert [(name, to) for name, to in links if to not in anchors(page.parent / name if name else page)] == []
+
+
 def test_every_page_is_linked_from_the_readme() -> None:
     text = README.read_text(encoding="utf-8")
     assert [page.name for page in ROOT.glob("docs/*.md") if f"](docs/{page.name})" not in text] == []
