@@ -76,7 +76,11 @@ def raise_faults(source: Source, choices: Choices, classes: int | None, evidence
         if fault is not None:
             field = source.preds if noun == "prediction" else source.target
             limits, mend = _range(fault, noun, choices, classes) if code.endswith("-range") else ("", fix)
+            if code == "target-range" and classes is not None and _counts_from_1(fault, classes, evidence):
+                mend = f"do they count from 1? save them less 1, or name the classes: --labels 1,{_up_to(classes)}"
             mend = _odd_cell(fault, choices) if code == "cell-odd" else mend
+            if code == "target-unknown" and choices.labels is None and source.preds.columns is None:
+                mend = "name the classes in the order of the scores: --labels a,b,c"
             labels = field.labels if code.endswith("-unknown") else None
             count = f"1 {noun}" if fault.count == 1 else f"{fault.count} {noun}s"
             said = what if fault.count == 1 else what.replace("is ", "are ", 1).replace("has ", "have ", 1)
@@ -105,6 +109,16 @@ def _range(fault: Fault, noun: str, choices: Choices, classes: int | None) -> tu
         named = f"; if it is a class, name all classes: --labels={least},…" if least == "-1" else ""
         return f" {limit}", f"if {least} marks rows to leave out, add --ignore-index {least}{named}"
     return f" {limit}", "labels count from 0; check the number of classes, --labels and --ignore-index"
+
+
+def _counts_from_1(fault: Fault, classes: int, evidence: Evidence) -> bool:
+    """Whether all that is out of range is one more than the last class, as far as is known, and no target is 0."""
+    return {value for _, value in fault.first} == {str(classes)} and 1 <= evidence.target_low <= classes
+
+
+def _up_to(classes: int) -> str:
+    """The numbers from 2 to ``classes``, as a list."""
+    return ",".join(map(str, range(2, classes + 1))) if classes <= 5 else f"2,…,{classes}"
 
 
 def refuse_scale(total: float, squares: float, source: Source) -> None:

@@ -144,8 +144,11 @@ def _offered(address: str, name: str) -> Any:
 
     offers = entry_points(group=GROUP)
     if name not in offers.names:
+        from evalcli.metrics.registry import is_registered
+
         known = ", ".join(sorted(offers.names)) or "none"
-        raise UsageError(f"--metric {address}: no package offers {name!r} (offered: {known})", fix=_FIX)
+        fix = f"evalcli has it: --metrics {name}" if is_registered(name) else _FIX
+        raise UsageError(f"--metric {address}: no package offers {name!r} (offered: {known})", fix=fix)
     try:
         return offers[name].load()
     except RAISED as e:

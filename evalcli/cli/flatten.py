@@ -191,7 +191,8 @@ def _number(name: str, kind: type, text: str, low: float | None = None, high: fl
             raise ValueError(text)
         number: float = kind(text)
     except ValueError as e:
-        raise UsageError(f"{name} {text!r} is not {noun}") from e
+        fix = f"write a point: {text.replace(',', '.')}" if text.count(",") == 1 else ""
+        raise UsageError(f"{name} {text!r} is not {noun}", fix=fix) from e
     if not isfinite(number):
         raise UsageError(f"{name} {text!r} is not a finite number")
     if low is not None and number < low:

@@ -283,9 +283,12 @@ class _Stock:
                 raise first_line(free[0], role, self.path)
             return free[0]
         hint = self._spaced(role)
+        choose = f"choose with {FLAGS[role]}" + (
+            ", or name the file that holds it last" if role == "target" and not alone else ""
+        )
         raise InputError(
             f"no {self.kind} has a usual name for the {role}{hint}",
-            fix=f"{self._score_hint(role, free)}{self._listed()}; choose with {FLAGS[role]}{self._header_hint()}",
+            fix=f"{self._score_hint(role, free)}{self._listed()}; {choose}{self._header_hint()}",
             path=self.path,
         )
 

@@ -114,6 +114,20 @@ def file_format(path: str) -> str:
         raise
 
 
+def _like(path: str) -> str:
+    """Whether a file of nearly this name lies in its folder, of which a thousand are looked at."""
+    from difflib import get_close_matches
+
+    folder, name = os.path.split(path)
+    try:
+        with os.scandir(folder or ".") as files:
+            beside = sorted(file.name for file, _ in zip(files, range(1000), strict=False) if file.name[:1] != ".")
+    except (OSError, ValueError):
+        return ""
+    near = get_close_matches(name, beside, n=1, cutoff=0.75)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
 def read_head(path: str) -> bytes:
     """The first 4 KiB; of a file of no byte only where its name says JSON lines, which have no header to miss.
 
@@ -132,7 +146,7 @@ def read_head(path: str) -> bytes:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - likewise
             head = file.read(_HEAD)
     except FileNotFoundError as e:
-        raise InputError("no such file", path=path) from e
+        raise InputError("no such file", fix=_like(path), path=path) from e
     except (OSError, ValueError) as e:
         reason = getattr(e, "strerror", None) or "not a file name"
         raise InputError(f"cannot be opened: {reason}", path=path) from e

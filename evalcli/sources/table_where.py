@@ -262,6 +262,8 @@ def explain(what: str, condition: Condition, columns: Sequence[str], texts: Sequ
         if near is None and f'"{name}"' in condition.text:
             return f"a text stands in single quotes: '{name}'"
         said = f"did you mean {near!r}? " if near is not None else ""
+        if near is None and re.search(rf"[=<>]\s*{re.escape(name)}(?!\w)", condition.text):
+            said = f"a text stands in single quotes: '{name}'; "
         return said + _listed(columns)
     if "not a condition" in what:
         return "compare it with something: region = 'EU', age > 30"

@@ -56,6 +56,8 @@ def test_N08_target_out_of_range_asks_for_the_ignore_index():
         "targets.pt: 4 targets are outside the classes 0 to 2 (row 4: -100, row 9: -100, row 20: -1, …); "
         "if -100 marks rows to leave out, add --ignore-index -100 [E3]"
     )
+    assert "; do they count from 1? save them less 1, or name the classes: --labels 1,2,3" in fault(LOGITS, TRUTH + 1)
+    assert "--labels" not in fault(LOGITS, TRUTH + (TRUTH > 0))  # some are 0
     assert "1 target is outside the classes from 0 (row 4: -1); if -1 marks" in fault(TRUTH, changed(TRUTH, r4=-1))
     both = fault(LOGITS, changed(TRUTH, r4=-100, r9=7), ignore_index=-100)
     assert "1 target is outside the classes 0 to 2 (row 9: 7); labels count from 0" in both

@@ -138,6 +138,8 @@ def test_without_json_an_error_leaves_stdout_alone(run: Callable[..., Any], work
         (("p", "--workers", "two"), "--workers 'two' is not a whole number"),
         (("p", "--threshold", "nan"), "--threshold 'nan' is not a finite number"),
         (("p", "--threshold", "1_0"), "--threshold '1_0' is not a number"),
+        (("p", "--threshold", "0,5"), "--threshold '0,5' is not a number; write a point: 0.5"),
+        (("p", "--metric", "f1_macro"), "evalcli has it: --metrics f1_macro"),
         (("p", "--batch-size", "0"), "--batch-size '0' is no number of rows"),
         (("p", "--batch-size", "-5"), "no number of rows"),
         (("p", "--batch-size", "9" * 30), "no number of rows"),

@@ -82,6 +82,13 @@ def test_unknown_names_are_listed_not_guessed():
         choose(["a", "b"], Selection(), "f", both=True)
 
 
+def test_one_side_alone_asks_for_the_file_of_the_other():
+    with pytest.raises(
+        InputError, match="columns are 'pred'; choose with --target, or name the file that holds it last"
+    ):
+        choose(["pred"], Selection(), "f", both=True)
+
+
 def test_keys_are_called_keys():
     with pytest.raises(InputError, match=r"keys are 'a', 'b', 'c'; choose with --target NAME --pred NAME \[E3\]"):
         choose(["a", "b", "c"], Selection(), "f", both=True, kind="key")

@@ -177,6 +177,7 @@ def test_a_query_inside_is_refused(table):
         ("Region + 1 > 3", ("'Region' is text", "Region::DOUBLE")),
         ("regin = 'EU'", ('there is no column "regin"', "did you mean 'Region'")),
         ('Region = "EU"', ("single quotes: 'EU'",)),
+        ("Region = EU", ("single quotes: 'EU'; columns are",)),
         ("other.age > 3", ("--where", "preds.age")),
         ("COLUMNS(*) > '1'", ("all columns at once",)),
         ("row_number() OVER () > 2", ("a query of its own",)),
