@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from evalcli.sources.tables import Tables
 
 
-STREAM_WORKERS = 4
-"""Threads of one interpreter, which waits for the engine: four made no more than one and a third."""
+STREAM_WORKERS = 2
+"""Threads of one interpreter, which waits for the engine: four made no more than one and a third of one, and hold more
+memory each than the engine's."""
 
 
 class TableSource(Source):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from evalcli.errors import EvalError, InputError, LimitError, UsageError
 from evalcli.sources.bytestream import TextFile
 from evalcli.sources.csvtext import choose_delimiter
-from evalcli.sources.duck import MendedError, Result, Runner, connect
+from evalcli.sources.duck import MendedError, Result, Runner, connect, threads_of
 from evalcli.sources.named_scores import FIX, ODD
 from evalcli.sources.rawfile import plain
 from evalcli.sources.sniff import TEXT_FORMATS, WIDE_MARKS, compression, file_format, read_head
@@ -76,7 +76,9 @@ class Tables:
             portions = [file for group in found for file in group]
             named = (*(file.path for file in portions), *(file for one in self._whole for file in one))
             files = [os.path.abspath(path) for path in named]  # noqa: PTH100 - text all the way
-            self.connection = connect(files, self._directory, workers, portions)
+            json_lines = any(file_format(group[0].path) == "jsonl" for group in found if group)
+            threads = threads_of(workers, json_lines=json_lines)
+            self.connection = connect(files, self._directory, threads, portions)
             self._runner = Runner(self.connection)
             opened: list[Table] = []
             for path, group in zip(paths, found, strict=True):

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -46,6 +47,13 @@ def test_C01b_C02_C22_unquoted_cells(tmp_path, name):
     data = f'y,p\n{name},a\n,\n"",{name}\n'.encode()
     rows, _, _ = read(put(tmp_path / "x.csv", data))
     assert rows == [(name, "a"), (None, None), ("", name)]
+
+
+@pytest.mark.parametrize(("name", "asked", "threads"), [("x.csv", 8, 8), ("x.jsonl", 8, 3), ("x.jsonl", 2, 2)])
+def test_as_many_threads_read_as_are_asked_for_but_few_read_json_lines(tmp_path, name, asked, threads):
+    path = put(tmp_path / name, b"y\n1\n" if name == "x.csv" else b'{"y": 1}\n')
+    with closing(Tables([str(path)], workers=asked)) as tables:
+        assert tables.query("SELECT current_setting('threads')").fetchall() == [(threads,)]
 
 
 def test_columns_are_exact_and_in_order(tmp_path):
