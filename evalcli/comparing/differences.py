@@ -108,9 +108,7 @@ class CountDifferences:
             return found
         if self._turn < 0:
             return found.turned()
-        if self._clustered:  # nothing is drawn
-            return found
-        reach = found.interval.width / 2.0  # the models are each other's mirror image
+        reach = max(found.interval.high, -found.interval.low)  # the models are each other's mirror image
         return replace(found, interval=replace(found.interval, low=-reach, high=reach))
 
     def _of(self, name: MetricName) -> comparison.Difference | None:

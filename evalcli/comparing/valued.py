@@ -32,7 +32,7 @@ from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.regression.states import StateKey
 from evalcli.uncertainty.comparison import Difference, detectable
-from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.intervals import Interval, none_of, other_signs
 from evalcli.uncertainty.means import Moments, careful_interval, careful_p
 from evalcli.uncertainty.paired import products
 
@@ -231,11 +231,12 @@ def difference_of(
     """The difference of two metrics, from the ``moments`` of the terms less it, divided by ``scale``.
 
     Where all rows differ alike, as many as may have gone unseen are taken to differ by ``unseen`` times the ``scale``,
-    and the p-value is that of a sign which all rows have.
+    and the p-value is that of a sign which all rows have: the interval holds 0 where so few signs tell nothing.
     """
     value = first + sign * second
     if not _scatters(moments, value / scale):
         off = unseen * scale * none_of(moments.rows, confidence.critical)
+        off = max(off, 2.0 * abs(value) * other_signs(moments.rows, confidence.tail))
         interval = Interval(value - off, value + off, "wilson")
         p = min(1.0, 2.0 ** (1.0 - min(moments.rows, 1000.0))) if value else 1.0
         return Difference(first, second, interval, p, detectable(off / confidence.critical, confidence))

@@ -226,6 +226,17 @@ def by_variance(
     return Interval(low + span * float(start), low + span * float(stop), method)
 
 
+def other_signs(rows: float, tail: float) -> float:
+    """Which share of rows may have another sign than all that were seen: half of them where a test of signs is unsure.
+
+    Source: Clopper and Pearson 1934, The use of confidence or fiducial limits illustrated in the case of the binomial.
+
+    >>> [round(other_signs(rows, 0.025), 3) for rows in (1.0, 5.0, 6.0)]
+    [0.975, 0.522, 0.459]
+    """
+    return 1.0 - float(tail ** (1.0 / max(rows, 1.0)))
+
+
 def none_of(trials: float, critical: float) -> float:
     """Up to which share something may happen that has not happened in ``trials``: Wilson's end at 0, about 4 / n.
 

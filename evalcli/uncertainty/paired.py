@@ -22,7 +22,7 @@ import numpy as np
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
 from evalcli.uncertainty.comparison import Difference, detectable
-from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.intervals import Interval, none_of, other_signs
 from evalcli.uncertainty.means import WORST_LOSS, Moments, careful_interval, careful_p
 from evalcli.uncertainty.mover import farther
 from evalcli.uncertainty.quantiles import t_quantile, t_two_sided, two_sided
@@ -116,7 +116,7 @@ def ranked_difference(
         return Difference(first, second, interval, p, detectable(error, confidence))
     unseen = none_of(rows, confidence.critical)
     if value:  # and where the signs of so few rows tell nothing, the interval holds 0
-        unseen = max(unseen, 1.0 - confidence.tail ** (1.0 / max(rows, 1.0)))
+        unseen = max(unseen, other_signs(rows, confidence.tail))
     reach = (span + abs(value)) * unseen
     interval = Interval(value - reach, value + reach, "wilson").holding(value, -span, span)
     rest = span - abs(value)

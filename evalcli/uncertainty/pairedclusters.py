@@ -25,7 +25,7 @@ import numpy as np
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.clusters import CLUSTERS, freedom, surer
 from evalcli.uncertainty.comparison import POWER, Difference, PairedCounts, detectable
-from evalcli.uncertainty.intervals import Interval, none_of
+from evalcli.uncertainty.intervals import Interval, none_of, other_signs
 from evalcli.uncertainty.quantiles import normal_quantile, t_quantile, t_two_sided
 from evalcli.uncertainty.score import score_interval, two_models
 
@@ -112,7 +112,9 @@ class PairedClusters:
         else:
             rows = float(self.sizes.sum())
             wider = none_of(rows / known.grown, known.critical) / none_of(rows, z)
-        low, high = (value + wider * (end - value) for end in (plain.interval.low, plain.interval.high))
+        signs = 0.0 if moved.pulls.any() else 2.0 * abs(value) * other_signs(self.effective, self.confidence.tail)
+        low, high = value + wider * (plain.interval.low - value), value + wider * (plain.interval.high - value)
+        low, high = min(low, value - signs), max(high, value + signs)
         power = normal_quantile(POWER)
         least = plain.detectable * wider * (z / known.critical) * (known.critical + power) / (z + power)
         interval = Interval(low, high, f"{plain.interval.method}{CLUSTERS}")

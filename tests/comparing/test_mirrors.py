@@ -105,3 +105,25 @@ def test_models_that_mirror_each_other_have_intervals_that_do() -> None:
     for found in (evalcli.compare(*pair, target=target, metrics="mcc") for pair in ((first, second), (second, first))):
         assert found["mcc"].method == "bootstrap"
         assert found["mcc"].low == -found["mcc"].high < 0.0
+
+
+def test_models_that_are_alike_differ_as_much_either_way_by_cluster() -> None:
+    """Of three rows the walk to one end of the score interval stopped at once: what differs by nothing was 0 to 1."""
+    weight = [7.27126327e-08, 3.96389424e-07, 8.03510880e-07]
+    more = {"weight": weight, "cluster": [0, 1, 1], "metrics": "npv_weighted", "task": "multiclass", "labels": 4}
+    found = evalcli.compare([1, 3, 0], [1, 3, 0], target=[0, 0, 0], **more)["npv_weighted"]
+    assert found.low == -found.high < -0.9
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("rows", [2, 5, 6])
+def test_what_differs_alike_in_few_rows_is_told_apart_where_the_signs_of_these_do(rows: int, clustered: bool) -> None:
+    """Of one row that weighs, B was surely worse by its interval, with a p-value of 1."""
+    target = np.arange(rows) * 2.0
+    more = {"cluster": np.arange(rows)} if clustered else {}
+    values = evalcli.compare(target, target + 3.0, target=target, metrics="mae,rmse", task="regression", **more)
+    truth = np.tile([0, 0, 1, 0], (rows, 1))
+    cells = evalcli.compare(truth, 1 - truth, target=truth, metrics="hamming_loss", task="multilabel", **more)
+    for found in (values["mae"], values["rmse"], cells["hamming_loss"]):
+        assert found.p >= 2.0 ** (1 - rows) > 0.05 or rows == 6
+        assert (found.low > 0.0) == (found.p < 0.05) == (rows == 6 and not clustered)
