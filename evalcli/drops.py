@@ -224,6 +224,8 @@ def _on_interval(verdict: Verdict, rows: int, report: Report, why: str) -> Verdi
     reason = f"{verdict.reason}, the drop {_shown(verdict.low)} to {_shown(verdict.high)}"
     if decision.outcome == "inconclusive":
         reason += f": {told(decision)}"
+        if decision.rows is not None and verdict.method == "newcombe" and not why:
+            reason += ", with as many times more in the baseline"  # whose own interval may be as wide as the distance
     if why:
         reason += f"; {why}, so they are judged as of independent samples"
     return replace(verdict, status=decision.outcome, reason=reason)

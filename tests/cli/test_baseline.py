@@ -116,6 +116,10 @@ def test_the_interval_of_accuracy_is_tango_s(run, files, data) -> None:
     assert apart["method"] == "newcombe"
     assert apart["value"] == found["value"]
     assert apart["high"] - apart["low"] > 1.2 * (found["high"] - found["low"])  # the same rows tell more
+    near = ("--max-drop", f"accuracy={apart['value'] + 0.01}", "--gate-on", "interval", "-f", "json")
+    for baseline, more in ((saved, True), ("old.npy", False)):
+        (unsure,) = verdicts(run("report", "new.npy", "t.npy", "--baseline", baseline, *near), 3)
+        assert unsure["reason"].endswith("rows would tell, with as many times more in the baseline") == more
 
 
 @pytest.mark.parametrize(
