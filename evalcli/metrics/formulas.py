@@ -154,8 +154,11 @@ def selection_rate(counts: Counts) -> Array:
 
 def majority_baseline(counts: Counts) -> Array:
     """``max support / n``: what naming the most frequent class every time would reach."""
-    xp = namespace(counts.tp)
-    return ratio(xp.max(_float(counts.support), axis=-1), _float(counts.n))
+    xp, support = namespace(counts.tp), _float(counts.support)
+    largest = (
+        xp.max(support, axis=-1) if support.shape[-1] else xp.sum(support, axis=-1)
+    )  # no class, where nothing weighs
+    return ratio(largest, _float(counts.n))
 
 
 def mcc(counts: Counts) -> Array:

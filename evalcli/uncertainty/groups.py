@@ -137,7 +137,8 @@ class Groups:
 
     def on(self, scale: Scale, plain: Interval, sums: HostArray) -> Interval | None:
         """The interval around the middle of the plain one on another scale; ``None`` where that has no end."""
-        ends = [float(scale.to(end)) for end in (plain.low, plain.high)]
+        with np.errstate(divide="ignore", invalid="ignore"):  # an end of ±1 is infinite there
+            ends = [float(scale.to(end)) for end in (plain.low, plain.high)]
         variance = self._plain_variance(abs(ends[1] - ends[0]))
         if not (np.isfinite(variance) and variance > 0.0):
             return None

@@ -111,6 +111,14 @@ def test_a_slice_has_the_test_of_mcnemar_and_holm_goes_over_slices() -> None:
     assert found["accuracy@region=US"].verdict == "better"
 
 
+def test_a_slice_that_weighs_nothing_has_no_most_frequent_class() -> None:
+    weight = (REGION != "EU").astype(float)
+    more = {"by": {"region": REGION}, "weight": weight, "metrics": "majority_baseline,accuracy"}
+    found = evalcli.compare(OLD, NEW, target=TRUTH, **more)
+    assert found.data.metric("majority_baseline@region=EU").values == (None, None)
+    assert None not in found.data.metric("majority_baseline@region=US").values
+
+
 def test_intervals_of_a_slice_are_those_of_resampled_rows() -> None:
     found = evalcli.compare(OLD, NEW, target=TRUTH, by={"region": REGION}, metrics="balanced_accuracy")
     rng, at = np.random.default_rng(0), np.flatnonzero(REGION == "EU")

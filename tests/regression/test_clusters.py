@@ -246,6 +246,12 @@ def test_a_gate_on_a_slice_is_judged_by_its_clusters():
     assert judge(independent, rule, on="interval")[0].status == "pass"
 
 
+def test_an_end_of_1_of_a_correlation_is_no_warning():
+    target, preds = np.array([1.0, 3, 3, 1, 0, 2]), np.array([2.0, 4, 3, 2, 1, 3])
+    found = evaluated(preds, target, np.array([2, 2, 2, 2, 0, 0]), ["pearson"]).metrics["pearson"]
+    assert (found.value, found.low) == (pytest.approx(0.9447549859466604), None)
+
+
 def test_a_cluster_of_weight_zero_says_nothing():
     preds, target, cluster = drawn(40)
     weight = (cluster != 3).astype(float)
