@@ -99,8 +99,9 @@ class Sum:
         _check_alike(self._about, part.about, self._path, part.path)
         part = self._in_small_letters(part)
         self._check_numbers(part)
+        columns = self._called(part)
         self._take(part)
-        named = self._name(part.about, part.path)
+        named = self._name(part.about, part.path, columns)
         plan = plan_of(self._about)
         task = plan.decide(self._total.evidence.with_(part.gathered.evidence))
         if named or task != self._task:
@@ -140,7 +141,26 @@ class Sum:
             what = f"{about.own[0].name} sees classes by number, and {odd!r} is in some parts only"
             raise InputError(what, fix="write all parts with --labels naming all classes", path=part.path)
 
-    def _name(self, about: About, path: str) -> bool:
+    def _called(self, part: Part) -> tuple[str, str]:
+        """What both sides are called in the files of all parts; empty where they have no names, or lie in memory.
+
+        Raises:
+            InputError: another column than in the others: what one model said is no part of what another did.
+
+        """
+        mine, about = self._about, part.about
+        pairs = [("--pred", mine.preds, about.preds), ("--target", mine.target, about.target)]
+        found = []
+        for option, here, there in pairs:
+            one = here.name if self._inputs and self._rows else ""
+            other = there.name if about.inputs and about.rows else ""
+            if one and other and one != other:
+                what = f"reads {other!r}, and {self._path} reads {one!r}"
+                raise InputError(what, fix=f"write all parts with the same {option}", path=part.path)
+            found.append(one or other)
+        return found[0], found[1]
+
+    def _name(self, about: About, path: str, columns: tuple[str, str]) -> bool:
         """Take in what both sides and the slices of a part are called, and whether that changes how rows are counted.
 
         Raises:
@@ -154,6 +174,9 @@ class Sum:
             self._about = about
             return True
         preds, target = joined_field(mine.preds, about.preds), joined_field(mine.target, about.target)
+        preds, target = (
+            replace(one, name=name or one.name) for one, name in zip((preds, target), columns, strict=True)
+        )
         slicers = joined_slicers(mine.slicers, about.slicers, path)
         scanned = mine.scanned
         if scanned is not None and about.scanned is not None:

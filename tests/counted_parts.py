@@ -34,7 +34,7 @@ def source(rows: slice, preds: Any, target: Any, **more: Any) -> MemorySource:
     weight = more.pop("weight", None)
     found = MemorySource(preds[rows], target[rows], weight=None if weight is None else weight[rows], **more)
     name = f"{rows.start:04}.npy"
-    file = InputFile(name, found.rows, f"sha256:{name}")
+    file = InputFile(name, found.rows, f"sha256:{name}", total=found.rows)
     found.finish = lambda: (file,)  # type: ignore[method-assign]  # a file for what lies in memory
     return found
 
@@ -49,7 +49,7 @@ def text(rows: slice, preds: Any, target: Any, **more: Any) -> MemorySource:
     found = source(slice(0, None), *codes, labels=names, pred_labels=names, **more)
     if weight is not None:
         found.arrays[2], found.weighted = weight[rows], True
-    file = InputFile(f"{rows.start:04}.csv", len(said), f"sha256:{rows.start}")
+    file = InputFile(f"{rows.start:04}.csv", len(said), f"sha256:{rows.start}", total=len(said))
     found.finish = lambda: (file,)  # type: ignore[method-assign]  # as above
     return found
 

@@ -201,7 +201,7 @@ def test_rows_are_counted_once() -> None:
 
 def test_a_target_may_look_like_another_but_be_counted_once() -> None:
     first, second, *_ = parts_of(*DATA["numbers"])
-    truth = InputFile("t1.npy", 8, "sha256:t", "target")
+    truth = InputFile("t1.npy", 8, "sha256:t", "target", total=17)
     one = with_inputs(first, InputFile("p1.npy", 8, "sha256:a", "preds"), truth)
     two = with_inputs(second, InputFile("p2.npy", 8, "sha256:b", "preds"), replace(truth, path="t2.npy"))
     paths = [file.path for file in merge([two, one]).about.inputs]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import evalcli
+from evalcli.errors import InputError
 from evalcli.sources.rawfile import RawFile
 
 if TYPE_CHECKING:
@@ -122,6 +123,22 @@ def test_what_does_not_belong_together_is_refused(run: Run, shards: list[Path], 
     result = run("merge", first, declared, "-f", "json")
     assert result.code == 2
     assert json.loads(result.stdout)["error"]["fix"] == "write all parts with the same --labels"
+
+
+def test_parts_of_other_columns_are_refused_in_any_tree(run: Run, tmp_path: Path) -> None:
+    saved = []
+    for number, names in enumerate((("m1", "truth"), ("m1", "truth"), ("m2", "truth"), ("m1", "checked"))):
+        path = tmp_path / f"{number}.csv"
+        path.write_text("m1,m2,truth,checked\n" + f"a,b,{'abc'[number % 3]},a\nb,c,b,c\n" * (number + 1))
+        saved.append(tmp_path / f"{number}.evalcli")
+        made = run("report", path, "--pred", names[0], "--target", names[1], "-o", saved[-1], "--quiet")
+        assert made.code == 0, made.stderr
+    held = evalcli.evaluate(["a", "c"], ["a", "b"], partial=True)  # which has no columns
+    for other, option in ((saved[2], "pred="), (saved[3], "target=")):
+        for tree in ([*saved[:2], held, other], [other, held, saved[0]], [evalcli.merge([held, other]), saved[1]]):
+            with pytest.raises(InputError, match=f" reads '.*', and .* reads '.*'; write all parts with .*{option}"):
+                evalcli.merge(tree)
+    assert evalcli.merge([held, *saved[:2]]) == evalcli.merge([saved[1], evalcli.merge([saved[0], held])])
 
 
 @pytest.mark.parametrize(
