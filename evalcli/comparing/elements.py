@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from functools import partial, reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Self
 
     from evalcli.classification.labels import Labels
     from evalcli.metrics.arrays import HostArray
     from evalcli.sources.base import Batch
+
+
+class _Placed(Protocol):
+    """Checked rows of a batch."""
+
+    @property
+    def places(self) -> HostArray | None: ...
+
+    @property
+    def bare(self) -> Self: ...
+
+    def pick(self, rows: HostArray | slice) -> Self: ...
+
+
+_Rows = TypeVar("_Rows", bound=_Placed)
 
 
 def shared_places(held: Sequence[HostArray | None]) -> tuple[HostArray | None, list[HostArray | None]]:
@@ -35,6 +51,13 @@ def common(labels: list[Labels]) -> tuple[list[Labels], HostArray | None]:
     """The elements of a batch that all have, and their places in it (``None``: all of them)."""
     places, kept = shared_places([each.places for each in labels])
     return [each if rows is None else each.pick(rows) for each, rows in zip(labels, kept, strict=True)], places
+
+
+def in_common(held: Sequence[_Rows]) -> tuple[list[_Rows], HostArray | None]:
+    """The rows of a batch that all have, ``bare``, and their places in it (``None``: all of them)."""
+    places, kept = shared_places([each.places for each in held])
+    taken = [each if rows is None else each.pick(rows) for each, rows in zip(held, kept, strict=True)]
+    return [each.bare for each in taken], places
 
 
 def elements_of(batch: Batch, inner: int, places: HostArray | None) -> Callable[[HostArray], HostArray]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.comparing.clusters import clusters_at
+from evalcli.comparing.elements import in_common
 from evalcli.comparing.label_rows import RowLook
 from evalcli.comparing.labelled import contrast_of
-from evalcli.comparing.labels import in_common
 from evalcli.comparing.row_moves import Moved, losses_apart
 from evalcli.evidence import Evidence
 from evalcli.metrics.registry import class_index

@@ -18,6 +18,7 @@ import numpy as np
 from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.differences import CountDifferences
+from evalcli.comparing.elements import in_common
 from evalcli.comparing.joint import Cells, JointCounts
 from evalcli.comparing.label_bins import OfBins
 from evalcli.comparing.label_clusters import LabelClusters
@@ -27,7 +28,6 @@ from evalcli.comparing.label_flips import LabelFlips
 from evalcli.comparing.label_rankings import OfRanks
 from evalcli.comparing.label_ratios import HAMMING, OfCells, OverLabels
 from evalcli.comparing.label_rows import LEFT_OUT, LOSSES, MEASURES, RowLook
-from evalcli.comparing.labels import in_common
 from evalcli.comparing.powers import last_places, unweighted
 from evalcli.evidence import Evidence
 from evalcli.metrics.entry import OVER_ROWS

@@ -9,7 +9,7 @@ import numpy as np
 
 from evalcli.comparing.apart import FirstPass
 from evalcli.comparing.clusters import clusters_at, counts_of
-from evalcli.comparing.elements import elements_of, shared_places
+from evalcli.comparing.elements import elements_of, in_common
 from evalcli.evidence import Fault
 from evalcli.multilabel.states import begin
 
@@ -87,13 +87,6 @@ def codes_of(counted: LabelCells) -> HostArray:
     """The target (L, n) int8 of a batch on the host: 1, 0, and −1 where a cell does not count."""
     codes: HostArray = counted.true.astype(np.int8)
     return codes if counted.kept is None else np.where(counted.kept, codes, np.int8(-1))
-
-
-def in_common(cells: Sequence[Cells]) -> tuple[list[Cells], HostArray | None]:
-    """The rows of a batch that all have, and their places in it (``None``: all of them)."""
-    places, kept = shared_places([each.places for each in cells])
-    taken = [each if rows is None else each.pick(rows) for each, rows in zip(cells, kept, strict=True)]
-    return [each._replace(places=None, groups=None, cluster=None) for each in taken], places
 
 
 def begin_labels(

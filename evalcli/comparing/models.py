@@ -12,9 +12,9 @@ from evalcli import __version__
 from evalcli.classification.numbers import Numbers, Setting, listed
 from evalcli.comparing import data
 from evalcli.comparing.beyond import At, BeyondRegistry
+from evalcli.comparing.class_flips import class_flips, flipped_rows
 from evalcli.comparing.differences import CountDifferences, verdicts
 from evalcli.comparing.doubt import number_of
-from evalcli.comparing.joint import BROKEN, FIXED
 from evalcli.comparing.members import known_of, members_of
 from evalcli.comparing.passes import count_together
 from evalcli.comparing.rows import Together
@@ -180,7 +180,7 @@ class _Comparing:
             reference=self.reference,
             metrics=metric_rows(shown, values, plain, self.reference),
             slices=slices,
-            flips=() if cells is None else self._flips(cells),
+            flips=() if cells is None else class_flips(cells, self.every),
             rows=self._rows() if two else (),
             findings=(
                 *self.beyond.findings(),
@@ -282,56 +282,12 @@ class _Comparing:
         """How many classes macro means run over, where these are not those that occur."""
         return len(self.task.classes) if self.choices.classes == "declared" and self.task.classes else None
 
-    def _flips(self, cells: Cells) -> tuple[data.ClassFlips, ...]:
-        """All rows, then every class that occurs as a target."""
-        first, second = cells.first == cells.target, cells.second == cells.target
-        masks = {
-            "right": first & second,
-            "fixed": ~first & second,
-            "broken": first & ~second,
-            "other": ~first & ~second & (cells.first != cells.second),
-            "same": ~first & ~second & (cells.first == cells.second),
-        }
-        size = int(cells.target.max(initial=0)) + 1
-        counts = {name: _totals(cells.target[mask], cells.rows[mask], size) for name, mask in masks.items()}
-        support = _totals(cells.target, cells.rows, size)
-        every = self.every
-        whole = {name: int(each.sum()) for name, each in counts.items()}
-        rows = [data.ClassFlips(None, int(support.sum()), **whole)]
-        for code in np.flatnonzero(support).tolist():
-            own = {name: int(each[code]) for name, each in counts.items()}
-            rows += [data.ClassFlips(every[code], int(support[code]), **own)]
-        return tuple(rows)
-
     def _rows(self) -> tuple[data.FlippedRow, ...]:
         """The first flips of every class and kind, by row."""
-        flips, listed = self.counted.total.flips.rows, self.together.listed[0]
-        inner = self.members[0].layout.inner
-        every = self.every
-        order = np.lexsort((flips.kind, flips.number))
-        numbers = (flips.number[order] // inner).tolist()
         with spoken_of(self.sources[0].aliases):
-            places = listed.places(numbers)
-        rows = []
-        for at, number, place_ in zip(order.tolist(), numbers, places, strict=True):
-            kind = {FIXED: "fixed", BROKEN: "broken"}.get(int(flips.kind[at]), "other")
-            name = flips.name[at]
-            first, second = (
-                None if code < 0 else every[code] for code in (int(flips.first[at]), int(flips.second[at]))
+            return flipped_rows(
+                self.counted.total.flips.rows, self.together.listed[0], self.members[0].layout.inner, self.every
             )
-            rows.append(
-                data.FlippedRow(
-                    kind,
-                    number,
-                    None if name is None or not listed.named else str(name),
-                    place_.file,
-                    place_.line,
-                    every[int(flips.target[at])],
-                    first,
-                    second,
-                )
-            )
-        return tuple(rows)
 
     def _findings(self, left_out: int, cells: Cells | None) -> tuple[Finding, ...]:
         """What a reader should know beyond the numbers."""
@@ -396,9 +352,3 @@ def every_class(task: Task, numbers: Sequence[Numbers]) -> tuple[str, ...]:
 def _seen(numbers: Numbers) -> np.ndarray[Any, Any]:
     """The classes that a macro mean runs over."""
     return np.flatnonzero((numbers.counts.support > 0) | (numbers.counts.predicted > 0))
-
-
-def _totals(codes: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
-    totals = np.zeros(size, np.int64)
-    np.add.at(totals, codes, rows)
-    return totals

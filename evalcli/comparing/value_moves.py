@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalcli.comparing.clusters import clusters_at
+from evalcli.comparing.elements import in_common
 from evalcli.comparing.influences import has_terms, terms
 from evalcli.comparing.row_moves import Moved
-from evalcli.comparing.values import in_common
 from evalcli.evidence import Evidence
 from evalcli.regression.joint import are_apart
 

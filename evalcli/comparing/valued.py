@@ -23,11 +23,11 @@ import numpy as np
 from evalcli.comparing import orders
 from evalcli.comparing.apart import Apart
 from evalcli.comparing.clusters import GroupSums, clusters_at
+from evalcli.comparing.elements import in_common
 from evalcli.comparing.fieller import DIVIDED, Scatter, by_fieller
 from evalcli.comparing.influences import has_terms, slopes, terms, usual_size
 from evalcli.comparing.powers import FAR, MOMENTS, fourth, last_powers, moments_of, powers, unweighted
 from evalcli.comparing.roots import SUMS, JointMoments, Roots
-from evalcli.comparing.values import in_common
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.regression.states import StateKey

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from evalcli.comparing.apart import FirstPass
 from evalcli.comparing.clusters import clusters_at, counts_of
-from evalcli.comparing.elements import elements_of, names_of, shared_places
+from evalcli.comparing.elements import elements_of, in_common, names_of
 from evalcli.evidence import Fault
 from evalcli.regression.states import begin
 
@@ -169,13 +169,6 @@ def _unlike(mine: HostArray, theirs: HostArray, places: HostArray | None, batch:
     told = zip(mine[outputs, first].tolist(), theirs[outputs, first].tolist(), strict=True)
     numbers = elements_of(batch, 1, places)(first).tolist()
     return Fault(len(where), [(row, f"{a!r}\0{b!r}") for row, (a, b) in zip(numbers, told, strict=True)])
-
-
-def in_common(values: list[ValueRows]) -> tuple[list[ValueRows], HostArray | None]:
-    """The rows of a batch that all have, and their places in it (``None``: all of them)."""
-    places, kept = shared_places([each.places for each in values])
-    taken = [each if rows is None else each.pick(rows) for each, rows in zip(values, kept, strict=True)]
-    return [replace(each, places=None, groups=None, cluster=None) for each in taken], places
 
 
 def begin_values(

@@ -10,7 +10,7 @@ States live on the host: values on another device are brought there to be added.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -52,6 +52,11 @@ class ValueRows:
     groups: HostArray | None = None
     cluster: HostArray | None = None
     places: HostArray | None = None
+
+    @property
+    def bare(self) -> ValueRows:
+        """The same rows without their slices, clusters and places."""
+        return replace(self, groups=None, cluster=None, places=None)
 
     def pick(self, rows: HostArray | slice) -> ValueRows:
         """Some of the rows, without their slices."""

@@ -79,6 +79,11 @@ class Cells(NamedTuple):
         """What each row weighs; ``None``: 1."""
         return self.counted.weight
 
+    @property
+    def bare(self) -> Cells:
+        """The same rows without their slices, clusters and places."""
+        return self._replace(groups=None, cluster=None, places=None)
+
     def pick(self, rows: Array | slice) -> Cells:
         """Some of the rows, without their slices."""
         scored = None if self.scored is None else self.scored.pick(rows)
