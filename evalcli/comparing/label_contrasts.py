@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from evalcli.comparing.label_rows import MEASURES
+from evalcli.comparing.pairtests import difference_of
 from evalcli.comparing.powers import MOMENTS, last_powers, moments_of, powers
-from evalcli.comparing.valued import difference_of
 from evalcli.metrics.multilabel import of_samples
 from evalcli.metrics.registry import class_index
 from evalcli.uncertainty.intervals import none_of

@@ -22,8 +22,8 @@ import numpy as np
 
 from evalcli.comparing.label_contrasts import Contrast
 from evalcli.comparing.label_rows import LEFT_OUT
+from evalcli.comparing.pairtests import difference_of
 from evalcli.comparing.powers import MOMENTS, last_powers, moments_of, powers
-from evalcli.comparing.valued import difference_of
 from evalcli.uncertainty.cells import Margins
 from evalcli.uncertainty.comparison import detectable
 from evalcli.uncertainty.intervals import Interval, none_of

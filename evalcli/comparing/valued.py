@@ -3,19 +3,14 @@
 With the metrics of all models known, a row's terms on each of them are too (``influences``), and the moments of their
 differences tell of the difference: Student's test of pairs, made careful of skewness. The moments are exact sums.
 Medians and rank correlations have no such terms, but each row moves them (``orders``).
-
-A bias is better the nearer it is to 0, so its difference is that of sizes, ``|b| − |a|``. That is the smaller of
-``b − a`` and ``b + a``, up to its sign, and is shown where both are (an intersection-union test).
-
-Source: Berger 1982, Multiparameter hypothesis testing and acceptance sampling.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, product
-from math import frexp, inf, ldexp, sqrt
+from itertools import islice
+from math import frexp, inf, ldexp
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -26,14 +21,12 @@ from evalcli.comparing.clusters import GroupSums, clusters_at
 from evalcli.comparing.elements import in_common
 from evalcli.comparing.fieller import DIVIDED, Scatter, by_fieller
 from evalcli.comparing.influences import has_terms, slopes, terms, usual_size
+from evalcli.comparing.pairtests import difference_of, difference_of_sizes, scatters
 from evalcli.comparing.powers import FAR, MOMENTS, fourth, last_powers, moments_of, powers, unweighted
 from evalcli.comparing.roots import SUMS, JointMoments, Roots
 from evalcli.evidence import Evidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.regression.states import StateKey
-from evalcli.uncertainty.comparison import Difference, detectable
-from evalcli.uncertainty.intervals import Interval, none_of, other_signs
-from evalcli.uncertainty.means import Moments, careful_interval, careful_p
 from evalcli.uncertainty.paired import products
 
 if TYPE_CHECKING:
@@ -48,13 +41,12 @@ if TYPE_CHECKING:
     from evalcli.metrics.registry import MetricName
     from evalcli.metrics.values import ValueRows
     from evalcli.regression.results import Results
+    from evalcli.uncertainty.comparison import Difference
     from evalcli.uncertainty.intervals import Confidence
 
 _MOMENTS = StateKey("Moments")
 _LEAST_ROWS = {"pearson": 100}
 """With fewer, intervals that promised 95 % held the difference of correlations in 86 to 91 %; others need two rows."""
-_ROUNDING = 1e-13
-"""A scatter below this, beside what is measured, is that of rounding."""
 
 
 class Contrast(NamedTuple):
@@ -121,7 +113,8 @@ class ValueDifferences:
                 found[each.other][key[1]] = self._difference(each, reference, both)
         if total.clusters is not None:
             self._cluster(found, contrasts, total)
-        return found
+        spans = {str(name): name.entry.high - name.entry.low for name in names}
+        return {other: {key: _within(one, spans[key]) for key, one in told.items()} for other, told in found.items()}
 
     def _cluster(
         self, found: dict[int, dict[str, Difference | None]], contrasts: Sequence[Contrast], total: _ContrastPass
@@ -148,7 +141,7 @@ class ValueDifferences:
         first, second = (self._of(one.name, i) for i in (one.other, reference))
         if one.output is not None:
             roots = Roots(first, second, JointMoments(sums[0]), one.scale)
-            if max(first, second) > 0.0 and _scatters(roots.at(0.0), 0.0):
+            if max(first, second) > 0.0 and scatters(roots.at(0.0), 0.0):
                 return roots.difference(self.confidence)
             return difference_of(first, second, roots.joint.along(0.0, 0.0), one.scale, self.confidence)
         moments = [moments_of(each) for each in sums]
@@ -164,7 +157,7 @@ class ValueDifferences:
         self, found: Difference, one: Contrast, sums: tuple[float, ...], grown: float, degrees: float
     ) -> Difference:
         """What was ``found``, where the spread it is divided by is no surer; clusters make scatter ``grown``."""
-        if one.name.base not in DIVIDED or not _scatters(moments := moments_of(sums), one.value / one.scale):
+        if one.name.base not in DIVIDED or not scatters(moments := moments_of(sums), one.value / one.scale):
             return found
         scatter = Scatter.of(moments, sums[MOMENTS + 1 :], one.scale, grown)
         return by_fieller(found, scatter, degrees, self.confidence)
@@ -219,61 +212,9 @@ class ValueDifferences:
         return float(gathered.weight_squares) / total if gathered.plan.source.weighted and total > 0.0 else 1.0
 
 
-def difference_of(
-    first: float,
-    second: float,
-    moments: Moments,
-    scale: float,
-    confidence: Confidence,
-    sign: float = -1.0,
-    unseen: float = 1.0,
-) -> Difference:
-    """The difference of two metrics, from the ``moments`` of the terms less it, divided by ``scale``.
-
-    Where all rows differ alike, as many as may have gone unseen are taken to differ by ``unseen`` times the ``scale``,
-    and the p-value is that of a sign which all rows have: the interval holds 0 where so few signs tell nothing.
-    """
-    value = first + sign * second
-    if not _scatters(moments, value / scale):
-        off = unseen * scale * none_of(moments.rows, confidence.critical)
-        off = max(off, 2.0 * abs(value) * other_signs(moments.rows, confidence.tail))
-        interval = Interval(value - off, value + off, "wilson")
-        p = min(1.0, 2.0 ** (1.0 - min(moments.rows, 1000.0))) if value else 1.0
-        return Difference(first, second, interval, p, detectable(off / confidence.critical, confidence))
-    found = careful_interval(moments, confidence, -inf, inf)
-    interval = Interval(value + scale * found.low, value + scale * found.high, found.method).holding(value)
-    p = careful_p(moments, -value / scale)
-    reach = max(scale * moments.error, interval.width / 2.0 / confidence.critical)
-    return Difference(first, second, interval, p, detectable(reach, confidence))
-
-
-def difference_of_sizes(
-    first: float, second: float, moments: tuple[Moments, Moments], scale: float, confidence: Confidence
-) -> Difference:
-    """``|first| − |second|``, from the moments of ``first − second`` and of ``first + second``.
-
-    The end of the interval towards 0 is that of the test. The other is surer: each of the two could be the smaller.
-    """
-
-    def ends(confidence: Confidence) -> tuple[float, float]:
-        found = [
-            difference_of(first, second, each, scale, confidence, sign).interval
-            for each, sign in zip(moments, (-1.0, 1.0), strict=True)
-        ]
-        corners = [(abs(d + s) - abs(s - d)) / 2.0 for d, s in product(*((one.low, one.high) for one in found))]
-        return min(corners), max(corners)
-
-    both = [
-        difference_of(first, second, each, scale, confidence, sign)
-        for each, sign in zip(moments, (-1.0, 1.0), strict=True)
-    ]
-    plain, sure = ends(confidence), ends(replace(confidence, level=(1.0 + confidence.level) / 2.0))
-    low = plain[0] if plain[0] > 0.0 else sure[0]
-    high = plain[1] if plain[1] < 0.0 else sure[1]
-    mine, base = abs(first), abs(second)
-    interval = Interval(low, high, both[0].interval.method).holding(mine - base)
-    p = max(each.p for each in both)
-    return Difference(mine, base, interval, p, detectable(interval.width / 2.0 / confidence.critical, confidence))
+def _within(found: Difference | None, span: float) -> Difference | None:
+    """The same, of at most ``span``: that of an sMAPE or a correlation."""
+    return None if found is None else replace(found, interval=found.interval.holding(found.value, -span, span))
 
 
 @dataclass(slots=True)
@@ -381,11 +322,6 @@ class _ContrastPass(Apart):
         if self.counted.passes[0].plan.source.weighted:
             return every
         return [unweighted(sums) if one.of_terms else sums for one, sums in zip(self.contrasts, every, strict=True)]
-
-
-def _scatters(moments: Moments, value: float) -> bool:
-    """Whether rows differ by more than rounding, beside the unit of their terms and the ``value`` of the difference."""
-    return moments.error * sqrt(moments.rows) > _ROUNDING * max(1.0, abs(value))
 
 
 def _unit(counted: ValuesPass, results: Results) -> float:

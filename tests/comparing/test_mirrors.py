@@ -121,7 +121,9 @@ def test_what_differs_alike_in_few_rows_is_told_apart_where_the_signs_of_these_d
     """Of one row that weighs, B was surely worse by its interval, with a p-value of 1."""
     target = np.arange(rows) * 2.0
     more = {"cluster": np.arange(rows)} if clustered else {}
-    values = evalcli.compare(target, target + 3.0, target=target, metrics="mae,rmse", task="regression", **more)
+    asked = "mae,rmse,smape"
+    values = evalcli.compare(target, target + 3.0, target=target, metrics=asked, task="regression", **more)
+    assert -2.0 <= values["smape"].low < values["smape"].high <= 2.0  # there is no larger one
     truth = np.tile([0, 0, 1, 0], (rows, 1))
     cells = evalcli.compare(truth, 1 - truth, target=truth, metrics="hamming_loss", task="multilabel", **more)
     for found in (values["mae"], values["rmse"], cells["hamming_loss"]):
