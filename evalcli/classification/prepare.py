@@ -7,22 +7,21 @@ out of one visit. Nothing here decides; :mod:`evalcli.task` does.
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.classification.columns import blocks, in_halves, looks_on_device
+from evalcli.classification.columns import blocks, looks_on_device
 from evalcli.classification.labels import MISSING, Labels
 from evalcli.errors import InputError
 from evalcli.kept import Kept, span
-from evalcli.metrics.arrays import host_scores, is_host, joined, namespace, picked, to_device
+from evalcli.metrics.arrays import host_scores, is_host, joined
 from evalcli.metrics.labels import LARGEST_LABEL
-from evalcli.sources.base import NO_CLUSTER
 from evalcli.task import sum_tolerance
 from evalcli.threshold import as_stored
 
 if TYPE_CHECKING:
-    from evalcli.classification.glances import Glances, Seen
+    from evalcli.classification.glances import Glances
     from evalcli.evidence import Evidence
     from evalcli.layout import Layout
     from evalcli.sources.base import Array, Batch, Field
@@ -65,7 +64,7 @@ class Prepare(NamedTuple):
 
     def __call__(self, batch: Batch, task: Task, evidence: Evidence) -> Labels:
         """Labels of ``batch`` under ``task``; adds what the batch shows to ``evidence``."""
-        rows = _Rows(self, batch, evidence)
+        rows = Rows(self, batch, evidence)
         rows.drop_ignored()
         rows.kept.check_weight(rows.weight)
         rows.kept.check_cluster(rows.cluster, self.choices.nan)
@@ -74,8 +73,8 @@ class Prepare(NamedTuple):
         return rows.labels(labels)
 
 
-class _Rows:
-    """One batch on its way."""
+class Rows:
+    """One batch on its way; what of it stays on a device, ``prepare_there`` takes on."""
 
     def __init__(self, plan: Prepare, batch: Batch, evidence: Evidence) -> None:
         self.plan, self.batch, self.evidence, self.layout = plan, batch, evidence, plan.layout
@@ -110,7 +109,7 @@ class _Rows:
             raise InputError("there is a weight for each cell", fix="save one for each row", path=self.plan.target.path)
         return np.repeat(flat, self.inner)
 
-    def _groups(self) -> Array | None:
+    def groups(self) -> Array | None:
         """The slices of every element."""
         groups = self.batch.groups
         return groups if groups is None or self.inner == 1 else np.repeat(groups, self.inner, axis=0)
@@ -267,7 +266,9 @@ class _Rows:
         if self.plan.order is not None:
             scores = scores[:, self.plan.order]
         if self.there:
-            return self._glance(scores, task)
+            from evalcli.classification.prepare_there import glance
+
+            return glance(self, scores, task)
         self.scores = scores
         if self.kept.mask is not None:  # what is ignored must not speak about the kind of the scores
             kept = np.flatnonzero(self.kept.mask)
@@ -276,41 +277,6 @@ class _Rows:
         else:
             best = self._visit(scores, None)
         return best if task.mode == "argmax" else self._margin(scores, task, best)
-
-    def _glance(self, scores: Array, task: Task) -> Array:
-        """The same on the device, which nobody waits for but once: that is when most wrong guesses are found."""
-        glances, mask = self.plan.glances, self.kept.mask
-        assert glances is not None
-        if mask is not None and glances.rereads:
-            kept = np.flatnonzero(mask)
-            scores = picked(scores, kept if is_host(scores) else to_device(kept, scores.device))
-        elif mask is not None:  # rows keep their places, by which they are told
-            self.kept_there = to_device(mask, glances.device)
-        there = self.kept_there
-
-        def look(part: Array, start: int) -> Seen:
-            kept = None if there is None else there[start : start + len(part)]
-            return glances.look(part, probs=task.scores != "logits", kept=kept)
-
-        seen: list[Seen] = [found for _, found in in_halves(scores, str(glances.device), look)]
-        parts = zip(*seen, strict=True)
-        best, self.scores, self.kept_there = (part[0] if len(part) == 1 else joined(part) for part in parts)
-        if glances.is_wanted:
-            glances.tell(self.evidence)
-        return best if task.mode == "argmax" else self._margin_there(self.scores, task, best)
-
-    def _margin_there(self, scores: Any, task: Task, best: Any) -> Array:
-        """Two columns against the threshold, on the device."""
-        assert task.cut is not None
-        positive, negative = (scores[:, i].double() for i in (task.above, 1 - task.above))
-        if task.scores == "logits":
-            over = positive - negative >= task.cut
-        else:
-            over = positive >= float(as_stored(task.cut, self.plan.preds.dtype, np.dtype(np.float64)))
-        labels: Array = (over if task.above else ~over).long()
-        if self.kept_there is not None:
-            labels = namespace(labels).where(best == MISSING, best, labels)
-        return labels
 
     def _visit(self, scores: Array, elements: Array | None) -> Array:
         """The best column of each row of ``scores``, or of those at the places ``elements``."""
@@ -364,10 +330,12 @@ class _Rows:
         target, weight, repeats = self.target, self.weight, self.repeats
         scores = self.scores if self.plan.keep_scores else None
         if self.there:
-            return self._labels_there(preds, scores)
+            from evalcli.classification.prepare_there import labels_there
+
+            return labels_there(self, preds, scores)
         if scores is not None and not self.plan.leave_scores:
             scores = host_scores(scores)
-        groups, places, cluster = self._groups(), None, self.cluster
+        groups, places, cluster = self.groups(), None, self.cluster
         if self.kept.mask is not None:
             kept = self.kept.mask
             places = np.flatnonzero(kept) if self.plan.keep_places else None
@@ -378,20 +346,6 @@ class _Rows:
             groups, cluster = (None if part is None else part[kept] for part in (groups, cluster))
         self.evidence.rows += int(target.size if repeats is None else repeats.sum())
         return Labels(preds, target, weight, repeats, scores, places, groups, cluster)
-
-    def _labels_there(self, preds: Array, scores: Array | None) -> Labels:
-        """The same on the device, but for clusters, of which a row that weighs nothing has none."""
-        target, weight, groups, cluster, mask = self.target, self.weight, self._groups(), self.cluster, self.kept.mask
-        self.evidence.rows += len(target) if mask is None else int(np.count_nonzero(mask))
-        if cluster is not None and weight is not None:
-            cluster = np.where(weight > 0, cluster, NO_CLUSTER)
-        if mask is not None:
-            assert self.plan.glances is not None
-            target = target[mask] if self.plan.glances.rereads else np.where(mask, target, 0)
-            weight, groups, cluster = (None if part is None else part[mask] for part in (weight, groups, cluster))
-        weight, groups = (None if part is None else to_device(part, preds.device) for part in (weight, groups))
-        target = to_device(target, preds.device)
-        return Labels(preds, target, weight, None, scores, None, groups, cluster, self.kept_there)
 
 
 def _columns(values: Array, axis: int, width: int | None) -> Array:
