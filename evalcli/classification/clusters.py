@@ -96,6 +96,8 @@ class CellTable:
             self._settle()
 
     def _settle(self) -> tuple[HostArray, ...]:
+        if len(self._parts) == 1 and not self._pending:
+            return self._parts[0]
         width = 3 + self.weighted
         columns = [np.concatenate([part[i] for part in self._parts]) for i in range(width)] if self._parts else []
         none = tuple(np.zeros(0, np.float64 if self.weighted and i == 2 else np.int64) for i in range(width))

@@ -65,13 +65,16 @@ class Clusters:
 
         keys = [asnumpy(part).astype(np.int64).reshape(-1) for part in (cluster, target, preds)]
         rows: HostArray = asnumpy(amounts).astype(np.float64).reshape(-1)
-        keys, rows = [key[rows > 0] for key in keys], rows[rows > 0]
+        if not (rows > 0).all():
+            keys, rows = [key[rows > 0] for key in keys], rows[rows > 0]
         low, wide = int(keys[2].min(initial=0)), int(keys[2].max(initial=0)) - int(keys[2].min(initial=0)) + 1
-        pairs, cell = np.unique(keys[1] * wide + (keys[2] - low), return_inverse=True)
-        number = np.unique(keys[0], return_inverse=True)[1].reshape(-1)
-        entries, place = np.unique(number * max(len(pairs), 1) + cell.reshape(-1), return_inverse=True)
-        rows = np.bincount(place.reshape(-1), rows, len(entries))
-        found, cell = np.divmod(entries, max(len(pairs), 1))
+        pairs, cell = _numbered(keys[1] * wide + (keys[2] - low))
+        found = _numbered(keys[0])[1]
+        entries = found * max(len(pairs), 1) + cell
+        if not (entries[1:] > entries[:-1]).all():  # those of a pass are sorted, each of them once
+            entries, place = np.unique(entries, return_inverse=True)
+            rows = np.bincount(place.reshape(-1), rows, len(entries))
+            found, cell = np.divmod(entries, max(len(pairs), 1))
         cells = Cells.of(Pairs(pairs // wide, pairs % wide + low, np.bincount(cell, rows, len(pairs))))
         return cls(found, cell, rows, cells)
 
@@ -160,6 +163,22 @@ class Clusters:
             rows = drawn[:, self.cluster[order]] * self.amounts[order]
             parts.append(np.add.reduceat(rows, heads, axis=1))
         return reduced(self.cells, np.concatenate(parts))
+
+
+def _numbered(values: HostArray) -> tuple[HostArray, HostArray]:
+    """The values that occur (K,), rising, and for each of ``values`` (M,) which of them it is.
+
+    Sorting takes five times their memory: it is left out where they are sorted already, or few numbers from 0.
+    """
+    if (values[1:] >= values[:-1]).all():
+        new = np.ones(len(values), bool)
+        new[1:] = values[1:] != values[:-1]
+        return values[new], np.cumsum(new) - 1
+    if values.min() >= 0 and values.max() < len(values):
+        held = np.bincount(values) > 0
+        return np.flatnonzero(held), (np.cumsum(held) - 1)[values]
+    found, numbers = np.unique(values, return_inverse=True)
+    return found, numbers.reshape(-1)
 
 
 def freedom(sums: HostArray, effective: float, alone: HostArray | None = None) -> float:
