@@ -15,7 +15,7 @@ from evalcli.sources.parquetpages import Chunk, check_pages
 from evalcli.sources.rawfile import plain
 from evalcli.sources.sqlkinds import sql_kind
 from evalcli.sources.table_portions import NUMBER
-from evalcli.sources.tableformat import Format, Piece, listed
+from evalcli.sources.tableformat import UNLIKE_FIX, Format, Piece, listed
 from evalcli.sources.tabletext import Csv, Jsonl
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ class Frame(Nested):
         tables = [read_frame(piece.path, self.kind) for piece in self.pieces]
         for piece, table in zip(self.pieces, tables, strict=True):
             if table.schema != tables[0].schema:
-                raise InputError(_unlike(table.schema, tables[0].schema, self.pieces[0].path), path=piece.path)
+                what = _unlike(table.schema, tables[0].schema, self.pieces[0].path)
+                raise InputError(what, fix=UNLIKE_FIX, path=piece.path)
         self.lengths = {piece.path: table.num_rows for piece, table in zip(self.pieces, tables, strict=True)}
         names = tables[0].schema.names
         whole = joined(tables, [f"c{i}" for i in range(len(names))])

@@ -24,7 +24,7 @@ from evalcli.sources.named_scores import (
     scores_sql,
 )
 from evalcli.sources.sniff import EMPTY, compression
-from evalcli.sources.tableformat import Format, Piece, listed
+from evalcli.sources.tableformat import UNLIKE_FIX, Format, Piece, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,8 @@ class Csv(Format):
         for piece, header in zip(self.pieces, self.headers, strict=True):
             same = header.fields == first.fields if self.options.header else len(header.fields) == len(first.fields)
             if not same:
-                raise InputError(f"its header differs from that of {self.pieces[0].path}", path=piece.path)
+                what = f"its header differs from that of {self.pieces[0].path}"
+                raise InputError(what, fix=UNLIKE_FIX, path=piece.path)
             if header.is_mixed:
                 self._unify(piece)
             elif piece.text is not None and piece.text.encoding != "utf-8":
