@@ -33,10 +33,7 @@ def test_G02_a_glob_reads_its_files_by_name(tmp_path):
     assert [os.path.basename(record.path) for record in records] == ["a.csv", "b.csv", "c[1].csv"]
     assert table.locate(2).endswith("c[1].csv line 2")
     put(tmp_path / "d.csv", b"y,q\nb,2\n")
-    refused(
-        tmp_path / "*.csv",
-        r"header differs from that of \S+a.csv; write the same columns in one order in all files, or a part",
-    )
+    refused(tmp_path / "*.csv", "header differs", "write the same columns in one order in all files, or a part of each")
     refused(tmp_path / "*.tsv", "no file matches")
 
 
