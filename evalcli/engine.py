@@ -212,9 +212,8 @@ def row_bytes(source: Source) -> int:
 
 
 def worker_count(execution: Execution, source: Source, size: int) -> int:
-    """Workers: as asked for, else one a core; never more than the source has use for, nor than there are batches."""
-    wanted = execution.workers or min(usable_cores(), MOST_WORKERS)
-    wanted = min(wanted, source.most_workers or wanted)
+    """Workers: as asked for, else one a core; never more than there are batches."""
+    wanted = execution.workers or min(usable_cores(), source.most_workers or MOST_WORKERS)
     return wanted if source.rows is None else max(1, min(wanted, -(-source.rows * source.pieces // size)))
 
 

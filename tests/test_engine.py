@@ -184,9 +184,9 @@ def test_workers_are_no_more_than_batches():
     unknown = source(10)
     unknown.rows = None
     assert worker_count(Execution(workers=5), unknown, 4) == 5
-    unknown.most_workers = 2  # all that there are share a reader
-    assert worker_count(Execution(workers=5), unknown, 4) == 2
-    assert worker_count(Execution(workers=1), unknown, 4) == 1
+    unknown.most_workers = 1  # all that there are share a reader
+    assert worker_count(Execution(workers=5), unknown, 4) == 5
+    assert worker_count(Execution(), unknown, 4) == 1
 
 
 def test_placement():

@@ -261,7 +261,7 @@ class Source(ABC):
     pieces: int = 1
     """In how many loads a row comes."""
     most_workers: int | None = None
-    """How many count at most what comes from one reader, however many are asked for."""
+    """How many count what comes from one reader, at most and unless more are asked for."""
     closing: ExitStack | None = None
     """What else has to be released with this source."""
 

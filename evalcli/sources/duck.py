@@ -18,16 +18,14 @@ POLL = 0.1
 MOST_THREADS = 8
 """Unless more are asked for: each holds a piece of every column, as it lies in the file and as numbers."""
 
-
 MOST_OF_JSON = 3
-"""In any case, of JSON lines: each thread holds 16 MB of them as they lie in the file, and what was made of others.
-Eight took 475 MiB of 2M rows of ten numbers, three take 252."""
+"""Likewise of JSON lines: each thread holds 16 MB of them as they lie in the file, and what was made of others. Eight
+take 475 MiB of 2M rows of ten numbers, three 252."""
 
 
 def threads_of(workers: int | None, *, json_lines: bool) -> int:
     """How many threads read tables: as asked for, else one a core, of JSON lines few."""
-    asked = workers or min(usable_cores(), MOST_THREADS)
-    return min(asked, MOST_OF_JSON) if json_lines else asked
+    return workers or min(usable_cores(), MOST_OF_JSON if json_lines else MOST_THREADS)
 
 
 def quoted(name: str) -> str:

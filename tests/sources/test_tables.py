@@ -17,6 +17,7 @@ import zstandard
 from read_tables import NAMES, PAIR, as_csv, put, read, refused
 
 from evalcli.errors import InputError, LimitError, UsageError
+from evalcli.sources import duck
 from evalcli.sources.table_portions import Portion
 from evalcli.sources.tableformat import Piece
 from evalcli.sources.tables import Tables
@@ -49,8 +50,11 @@ def test_C01b_C02_C22_unquoted_cells(tmp_path, name):
     assert rows == [(name, "a"), (None, None), ("", name)]
 
 
-@pytest.mark.parametrize(("name", "asked", "threads"), [("x.csv", 8, 8), ("x.jsonl", 8, 3), ("x.jsonl", 2, 2)])
-def test_as_many_threads_read_as_are_asked_for_but_few_read_json_lines(tmp_path, name, asked, threads):
+@pytest.mark.parametrize(
+    ("name", "asked", "threads"), [("x.csv", 9, 9), ("x.csv", None, 8), ("x.jsonl", 9, 9), ("x.jsonl", None, 3)]
+)
+def test_as_many_threads_read_as_are_asked_for_else_what_memory_allows(tmp_path, monkeypatch, name, asked, threads):
+    monkeypatch.setattr(duck, "usable_cores", lambda: 64)
     path = put(tmp_path / name, b"y\n1\n" if name == "x.csv" else b'{"y": 1}\n')
     with closing(Tables([str(path)], workers=asked)) as tables:
         assert tables.query("SELECT current_setting('threads')").fetchall() == [(threads,)]
