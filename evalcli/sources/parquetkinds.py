@@ -2,7 +2,7 @@
 
 The engine would turn the values of all files into what the first one stores: fractions into whole numbers, texts into
 numbers. What goes together in any order is read as what holds all of it: whole numbers beside fractions, and anything
-beside a column without a value.
+beside a column without a value. Columns in another order are found by their names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from evalcli.errors import InputError
 from evalcli.sources.duck import literal, pattern, quoted
 from evalcli.sources.moments import SQL_TYPES
 from evalcli.sources.sqlkinds import NOTHING, sql_kind
-from evalcli.sources.tableformat import listed
+from evalcli.sources.tableformat import UNLIKE_FIX, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,20 +27,24 @@ _NUMBERS = {"float", "integer"}
 
 
 class Kinds(NamedTuple):
-    """The ``names`` of the columns, of those that are ``mixed`` how, and what others are cast to, as the engine names
-    them.
+    """The ``names`` of the columns, and of those that are ``mixed`` how.
+
+    Where columns are to be found by name, ``types`` has all as the engine names them, and what it turns some into.
     """
 
     names: list[str]
     mixed: dict[str, str]
-    casts: dict[str, str]
+    types: dict[str, str]
 
-    def cast(self, rows: str) -> str:
-        """The SQL of the same rows with every column of the type that it has in all files together."""
-        if not self.casts:
-            return rows
-        cells = (f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" for name, kind in self.casts.items())
-        return f"SELECT * REPLACE ({', '.join(cells)}) FROM ({rows})"
+    def together(self, parts: Sequence[str]) -> str:
+        """The SQL of all rows of these, with every column of its type and in its place."""
+        if not self.types:
+            return " UNION ALL ".join(parts)
+        cells = (
+            f"CAST({quoted(name)} AS {kind}) AS {quoted(name)}" if kind else quoted(name)
+            for name, kind in self.types.items()
+        )
+        return f"SELECT {', '.join(cells)} FROM ({' UNION ALL BY NAME '.join(parts)})"
 
 
 def find_kinds(query: Query, files: Mapping[str, str]) -> Kinds:
@@ -52,21 +56,23 @@ def find_kinds(query: Query, files: Mapping[str, str]) -> Kinds:
     """
     (first, at), *others = files.items()
     known = _schema(query, at)
-    names, odd = _top_level(known), {}
+    names, odd, by_name = _top_level(known), dict[str, str](), False
     for path, engine_path in others:
         schema = _schema(query, engine_path)
         if schema == known:
             continue
-        if _top_level(schema) != names:
-            raise InputError(f"its columns differ from those of {first}", path=path)
+        mine = _top_level(schema)
+        if mine != names and ({*mine} != {*names} or len({name.lower() for name in mine}) < max(len(mine), len(names))):
+            raise InputError(f"its columns differ from those of {first}", fix=UNLIKE_FIX, path=path)
+        by_name |= mine != names
         odd[path] = engine_path
     if not odd:
         return Kinds(names, {}, {})
     stored = {path: _described(query, files[path]) for path in (first, *odd)}
     every = query(f"DESCRIBE SELECT * FROM read_parquet({listed([*files.values()])}, {PLAIN}, union_by_name=true)")
-    mixed, casts = dict[str, str](), dict[str, str]()
+    mixed, types = dict[str, str](), dict[str, str]()
     for number, (name, (internal, together, *_)) in enumerate(zip(names, every, strict=True)):
-        kinds = {path: _kind(types[number]) for path, types in stored.items()}
+        kinds = {path: _kind(one[name] if by_name else [*one.values()][number]) for path, one in stored.items()}
         found: dict[str, str] = {}
         for path, kind in kinds.items():
             if kind != "null":
@@ -76,15 +82,14 @@ def find_kinds(query: Query, files: Mapping[str, str]) -> Kinds:
         if len(found) > 1 and not ({*found} == _NUMBERS and all(_are_within(query, at, name, most) for at in whole)):
             (one, here), (other, there) = [*found.items()][:2]
             mixed[name] = f"{other} in {there}, {one} in {here}"
-        elif len({*kinds.values()}) > 1:
-            casts[internal] = together
-    return Kinds(names, mixed, casts)
+        types[internal] = together if name not in mixed and len({*kinds.values()}) > 1 else ""
+    return Kinds(names, mixed, types if by_name or any(types.values()) else {})
 
 
-def _described(query: Query, engine_path: str) -> list[str]:
-    """The type of each column of one file."""
+def _described(query: Query, engine_path: str) -> dict[str, str]:
+    """The type of each column of one file, in order."""
     found = query(f"DESCRIBE SELECT * FROM read_parquet({literal(pattern(engine_path))}, {PLAIN})")
-    return [stored for _, stored, *_ in found]
+    return {name: stored for name, stored, *_ in found}
 
 
 def _kind(stored: str) -> str:

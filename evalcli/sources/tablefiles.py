@@ -34,11 +34,11 @@ class Parquet(Nested):
         whole = dict(zip(self.engine.whole, self.engine.whole_paths, strict=True))
         kinds = find_kinds(self._query, whole or {piece.path: piece.engine_path for piece in self.pieces})
         first, mixed = kinds.names, kinds.mixed
-        self.reading = f"{PLAIN}, union_by_name=true" if kinds.casts else f"{PLAIN}, union_by_name=false"
-        self._query(f"CREATE OR REPLACE VIEW {self.view} AS {kinds.cast(self._reading())}")
+        self.reading = f"{PLAIN}, union_by_name=true" if kinds.types else f"{PLAIN}, union_by_name=false"
+        self._query(f"CREATE OR REPLACE VIEW {self.view} AS {kinds.together(self._readings())}")
         if whole:
             self.whole_view = f"{self.view}_whole"
-            every = kinds.cast(f"SELECT * FROM read_parquet({listed(self.engine.whole_paths)}, {self.reading})")
+            every = kinds.together([f"SELECT * FROM read_parquet({listed(self.engine.whole_paths)}, {self.reading})"])
             self._query(f"CREATE OR REPLACE VIEW {self.whole_view} AS {every}")
         described = self._query(f"DESCRIBE {self.view}")
         for piece in self.pieces:
@@ -61,13 +61,13 @@ class Parquet(Nested):
             self._add(name, kind, cell)
             self._keep_moment(name, stored)
 
-    def _reading(self) -> str:
+    def _readings(self) -> list[str]:
         """The rows of all pieces, in order; of a portion its row groups alone are touched.
 
         A positional join takes the rows of a union in any order, and those of one scan in theirs.
         """
         if self.engine.paired and len(self.pieces) > 1:
-            return self._scanned_once()
+            return [self._scanned_once()]
         parts = []
         for whole, pieces in groupby(self.pieces, key=lambda piece: piece.portion.rows is None):
             if whole:
@@ -81,7 +81,7 @@ class Parquet(Nested):
                     f"SELECT * EXCLUDE ({NUMBER}) FROM read_parquet({file}, {self.reading}, {NUMBER}=true) "
                     f"WHERE {NUMBER} >= {start} AND {NUMBER} < {stop}"
                 )
-        return " UNION ALL ".join(parts)
+        return parts
 
     def _scanned_once(self) -> str:
         """The same rows; of files of which some rows are read all row groups are touched."""

@@ -99,3 +99,18 @@ def test_documents_of_several_kinds_say_which_column(run, tmp_path) -> None:
     done = run("report", str(tmp_path / "*.json"), "--task", "multiclass")
     assert done.code == 2
     assert f"1.json: column 'target' is string, in {tmp_path / '0.json'} it is int64" in done.stderr
+
+
+def test_columns_in_another_order_are_found_by_their_names(run, tmp_path) -> None:
+    one = pa.table({"target": ["a", "b", "c"], "pred": ["a", "a", "c"], "age": [1, 2, 2], "none": pa.nulls(3)})
+    pq.write_table(one, tmp_path / "0.parquet", row_group_size=1)
+    pq.write_table(one.select(["pred", "none", "age", "target"]), tmp_path / "1.parquet", row_group_size=1)
+    asked = (tmp_path / "*.parquet", "--by", "age", "-f", "json", "--no-intervals")
+    done = run("report", *asked)
+    assert done.code == 0, done.stderr
+    assert json.loads(done.stdout)["metrics"]["accuracy"]["value"] == 2 / 3
+    assert [report_by_threads(ranks, asked[0], *asked[1:3]) for ranks in (2, 3)] == [done.stdout] * 2
+    pq.write_table(one.rename_columns(["target", "said", "age", "none"]), tmp_path / "2.parquet")
+    other = run("report", *asked)
+    assert (other.code, "2.parquet: its columns differ from those of" in other.stderr) == (2, True)
+    assert "or a part of each (-o part.evalcli) for evalcli merge [E3]" in other.stderr
