@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keybins import MOST, KnownBins
-from evalcli.metrics.keys import UNSIGNED, fitted, heads_of, numbered
+from evalcli.metrics.keybins import MOST, MOST_SPREAD, KnownBins, spread_bins
+from evalcli.metrics.keyentries import NO_KEYS, Bins, binned, ends_of, in_order, merged_bins, no_bins
+from evalcli.metrics.keys import UNSIGNED, fitted, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,18 +34,6 @@ _WORTH = 4
 
 _FEW_LEFT = 4
 """One part in so many of the keys that may wait is few."""
-
-
-class Bins(NamedTuple):
-    """Entries of one side by ascending key: least and largest key (K,), rows (K,) int64 or sums of weights."""
-
-    least: HostArray
-    largest: HostArray
-    amounts: HostArray | ExactSum
-
-    def values(self) -> HostArray:
-        """The amounts as int64, or as float64 where they are sums of weights."""
-        return self.amounts.value() if isinstance(self.amounts, ExactSum) else self.amounts
 
 
 class _Rows(NamedTuple):
@@ -79,7 +68,7 @@ class KeyColumn:
         self.bits = bits
         self.capacity = max(capacity, 2 * sides)  # what the largest shift, of all bits but one, may leave
         self.weighted = weighted
-        self._sides = [_no_bins(bits, weighted) for _ in range(sides)]
+        self._sides = [no_bins(bits, weighted) for _ in range(sides)]
         self._shift = 0
         self._waiting: list[list[_Rows]] = [[] for _ in range(sides)]
         self._rows_waiting = 0
@@ -150,12 +139,30 @@ class KeyColumn:
             self._take_tables()
 
     def _take_rows(self) -> None:
+        if self._spread_rows():
+            return
         waiting = [_sorted(self._waiting.pop(0), self.bits) for _ in self._sides]
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
         # before any entry is made: raw keys take less room
         shift, starts = fitted([rows.keys for rows in waiting], self._shift, self.capacity)
         self._coarsen(shift)
         self._take([_Table(shift, tuple(self._runs(waiting.pop(0), starts.pop(0)) for _ in self._sides))])
+
+    def _spread_rows(self) -> bool:
+        """Take in what waits without sorting it, where that can be and there is more of it than the table may hold."""
+        if self.weighted or not self._rows_waiting > self.capacity <= MOST_SPREAD:
+            return False
+        if any(rows.repeats is not None for waiting in self._waiting for rows in waiting):
+            return False
+        keys = [np.concatenate([NO_KEYS[self.bits], *(rows.keys for rows in waiting)]) for waiting in self._waiting]
+        found = spread_bins(keys, self._shift, self.capacity)
+        if found is None:
+            return False
+        self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
+        shift, sides = found
+        self._coarsen(shift)
+        self._take([_Table(shift, tuple(Bins(*side) for side in sides))])
+        return True
 
     def _count_known(self) -> None:
         """Count what waits for bins that are there: of a table that has dropped bits most keys, if they are many."""
@@ -180,17 +187,17 @@ class KeyColumn:
     def _take(self, tables: Sequence[_Table]) -> None:
         """Merge other entries into these, at the least shift at which all of them fit."""
         parts = [[held, *(table.sides[side] for table in tables)] for side, held in enumerate(self._sides)]
-        ordered = [_in_order([part for part in each if len(part.least)] or each[:1]) for each in parts]
+        ordered = [in_order([part for part in each if len(part.least)] or each[:1]) for each in parts]
         shift = max(self._shift, *(table.shift for table in tables))
         self._shift, starts = fitted([each.least for each in ordered], shift, self.capacity)
-        self._sides = [_binned(each, starts.pop(0).nonzero()[0], self._shift) for each in ordered]
+        self._sides = [binned(each, starts.pop(0).nonzero()[0], self._shift) for each in ordered]
 
     def _runs(self, rows: _Rows, starts: HostArray) -> Bins:
         """Sorted rows as bins of the present shift, of which one begins wherever it ``starts``."""
         if not len(rows.keys):
-            return _no_bins(self.bits, self.weighted)
+            return no_bins(self.bits, self.weighted)
         heads = starts.nonzero()[0]
-        ends = _ends(heads, len(rows.keys))
+        ends = ends_of(heads, len(rows.keys))
         least = rows.keys[heads]
         largest = rows.keys[ends - 1] if self._shift else least
         if self.weighted:
@@ -303,80 +310,6 @@ def columns_of(states: Iterable[object]) -> Iterator[KeyColumn]:
     """The columns that ``states`` hold."""
     for state in states:
         yield from (held for held in vars(state).values() if isinstance(held, KeyColumn))
-
-
-def _no_bins(bits: int, weighted: bool) -> Bins:
-    return Bins(_NO_KEYS[bits], _NO_KEYS[bits], ExactSum(0) if weighted else _NO_ROWS)
-
-
-_NO_KEYS = {bits: np.zeros(0, kind) for bits, kind in UNSIGNED.items()}
-_NO_ROWS = np.zeros(0, np.int64)
-
-
-class _Ordered(NamedTuple):
-    """Entries of several parts, the order that sorts them (``None``: they are sorted), and ``least`` so sorted."""
-
-    parts: list[Bins]
-    order: HostArray | None
-    least: HostArray
-
-
-def _in_order(parts: list[Bins]) -> _Ordered:
-    if len(parts) == 1:
-        return _Ordered(parts, None, parts[0].least)
-    least = np.concatenate([part.least for part in parts])
-    order = np.argsort(least, kind="stable")  # sorted runs: one linear merge
-    return _Ordered(parts, order, least[order])
-
-
-def merged_bins(parts: list[Bins], shift: int) -> Bins:
-    """The entries of all parts, one per bin of ``shift``, which is that of none of them or larger."""
-    entries = _in_order(parts)
-    return _binned(entries, heads_of(entries.least, shift), shift)
-
-
-def _binned(entries: _Ordered, heads: HostArray, shift: int) -> Bins:
-    """Entries, in which a new bin of ``shift`` begins at each of ``heads``, one per bin."""
-    parts, order, least = entries
-    if order is None and len(heads) == len(least):
-        return parts[0]
-    ends = _ends(heads, len(least))
-    amounts = _sums([part.amounts for part in parts], order, heads, ends)
-    if not shift:
-        least = least[heads]
-        return Bins(least, least, amounts)
-    if order is None:
-        return Bins(least[heads], parts[0].largest[ends - 1], amounts)
-    largest = np.concatenate([part.largest for part in parts])[order]
-    if (ends - heads <= 2).all():  # as in nearly all tables: an entry here, an entry there
-        return Bins(least[heads], np.maximum(largest[heads], largest[ends - 1]), amounts)
-    return Bins(least[heads], np.maximum.reduceat(largest, heads), amounts)
-
-
-def _ends(heads: HostArray, size: int) -> HostArray:
-    """Where what begins at each of ``heads`` ends: at the next one, the last at ``size``."""
-    ends = np.empty_like(heads)
-    ends[:-1], ends[-1:] = heads[1:], size
-    return ends
-
-
-def _sums(
-    parts: list[HostArray | ExactSum], order: HostArray | None, heads: HostArray, ends: HostArray
-) -> HostArray | ExactSum:
-    """Amounts, taken in ``order``, added up from each of ``heads`` to its one of ``ends``."""
-    sums = [part for part in parts if isinstance(part, ExactSum)]
-    if not sums:
-        counts = np.concatenate([part for part in parts if not isinstance(part, ExactSum)])
-        counts = counts if order is None else counts[order]
-        so_far: HostArray = np.cumsum(counts)[ends - 1]  # of whole numbers differences of these are the sums
-        so_far[1:] -= so_far[:-1].copy()
-        return so_far
-    if len(sums) == 1 and sums[0].cells == len(heads):
-        return sums[0]
-    groups = numbered(heads, sum(part.cells for part in sums))
-    if order is not None:
-        groups[order] = groups.copy()
-    return ExactSum.folded(sums, groups, len(heads))
 
 
 def _sorted(waiting: list[_Rows], bits: int) -> _Rows:

@@ -19,7 +19,8 @@ from evalcli.errors import InputError
 from evalcli.metrics.arrays import Array, asnumpy, host_scores
 from evalcli.metrics.base import Metric
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keycolumn import Bins, KeyColumn, merged_bins
+from evalcli.metrics.keycolumn import KeyColumn
+from evalcli.metrics.keyentries import Bins, merged_bins
 from evalcli.metrics.keys import key_bits, scores_of, sort_keys
 from evalcli.metrics.labels import label_rows
 from evalcli.metrics.odds import one_vs_rest_scores

@@ -13,7 +13,7 @@ import torch
 
 from evalcli.metrics.arrays import fetch, joined
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keycolumn import Bins
+from evalcli.metrics.keyentries import Bins
 from evalcli.metrics.keys import UNSIGNED
 from evalcli.ondevice.sums import Window, window_sums
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from evalcli.metrics.keybins import KnownBins
+from evalcli.metrics import keycolumn
+from evalcli.metrics.keybins import MOST_SPREAD, KnownBins, spread_bins
 from evalcli.metrics.keycolumn import KeyColumn
 from evalcli.metrics.keys import UNSIGNED, sort_keys
 
@@ -72,3 +73,44 @@ def test_a_few_keys_of_new_bins_wait_until_they_are_more(monkeypatch):
     at_once.add(0, keys)
     assert column.shift == at_once.shift
     assert all(np.array_equal(one, other) for one, other in zip(column.bins(0), at_once.bins(0), strict=True))
+
+
+def bins_by_sorting(keys, shift):
+    keys = np.sort(keys)
+    _, heads, rows = np.unique(keys >> keys.dtype.type(shift), return_index=True, return_counts=True)
+    return keys[heads], keys[heads + rows - 1], rows
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_keys_are_spread_into_the_bins_that_a_sort_makes(bits):
+    rng = np.random.default_rng(bits)
+    kind = {32: np.float32, 64: np.float64}[bits]
+    spread = 0
+    for trial in range(60):
+        draw = (rng.normal, rng.random, rng.exponential, lambda size: rng.integers(9, size=size) * 1e300)[trial % 4]
+        with np.errstate(over="ignore"):
+            scores = [draw(size=int(rng.integers(0, 3000))).astype(kind) for _ in range(2)]
+        sides = [sort_keys(each, bits) for each in scores]
+        capacity, least = int(rng.integers(4, 900)), int(rng.choice([0, 0, bits - 20]))
+        found = spread_bins(sides, least, capacity)
+        if found is None:
+            continue
+        spread += 1
+        shift, made = found
+        assert shift >= least
+        assert shift == least or sum(len(side.least) for side in made) > capacity  # so that no smaller one will do
+        for keys, side in zip(sides, made, strict=True):
+            assert all(map(np.array_equal, side, bins_by_sorting(keys, shift)))
+    assert spread > 30
+
+
+def test_a_column_is_the_same_whether_its_first_keys_are_sorted_or_spread(monkeypatch):
+    keys = sort_keys(np.random.default_rng(3).normal(size=30_000))
+    columns = []
+    for most in (MOST_SPREAD, 0):
+        monkeypatch.setattr(keycolumn, "MOST_SPREAD", most)
+        columns.append(KeyColumn(2, 64, 1000))
+        for start in range(0, len(keys), 4000):
+            columns[-1].add(start // 4000 % 2, keys[start : start + 4000])
+    first, second = (column.state_dict() for column in columns)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
