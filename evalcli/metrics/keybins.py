@@ -9,10 +9,11 @@ bin yet, keys are counted at the places of all numbers between the least and the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalcli.metrics.keyentries import Bins
 from evalcli.metrics.keys import heads_of
 
 if TYPE_CHECKING:
@@ -38,15 +39,7 @@ MOST_SPREAD = 1 << 16
 """Bins of which there may be more have places that fit no cache."""
 
 
-class Spread(NamedTuple):
-    """Bins of one side by ascending key: the ``least`` and ``largest`` key of each (K,), and its ``rows``."""
-
-    least: HostArray
-    largest: HostArray
-    rows: HostArray
-
-
-def spread_bins(sides: Sequence[HostArray], shift: int, capacity: int) -> tuple[int, list[Spread]] | None:
+def spread_bins(sides: Sequence[HostArray], shift: int, capacity: int) -> tuple[int, list[Bins]] | None:
     """Keys (N,) of every side, of any order, as bins of ``shift`` or of one at which more than ``capacity`` are left.
 
     More than that of a shift tell that a larger one is needed, whichever that is. ``None``: so many places do not tell,
@@ -54,7 +47,7 @@ def spread_bins(sides: Sequence[HostArray], shift: int, capacity: int) -> tuple[
 
     >>> keys = np.array([9, 4, 5, 1], np.uint64) << np.uint64(40)
     >>> found, (side,) = spread_bins([keys], 41, 100)
-    >>> found, side.least >> np.uint64(40), side.largest >> np.uint64(40), side.rows
+    >>> found, side.least >> np.uint64(40), side.largest >> np.uint64(40), side.amounts
     (41, array([1, 4, 9], dtype=uint64), array([1, 5, 9], dtype=uint64), array([1, 2, 1]))
     """
     top = sides[0].dtype.itemsize * 8 - _TOP
@@ -91,13 +84,13 @@ def _spread(keys: HostArray, starts: HostArray, top: int, shift: int) -> HostArr
     return places
 
 
-def _ends_of(keys: HostArray, places: HostArray, rows: HostArray) -> Spread:
+def _ends_of(keys: HostArray, places: HostArray, rows: HostArray) -> Bins:
     least = np.full(len(rows), np.iinfo(keys.dtype).max, keys.dtype)
     largest = np.zeros(len(rows), keys.dtype)
     np.minimum.at(least, places, keys)
     np.maximum.at(largest, places, keys)
     held = np.flatnonzero(rows)
-    return Spread(least[held], largest[held], rows[held])
+    return Bins(least[held], largest[held], rows[held])
 
 
 class KnownBins:

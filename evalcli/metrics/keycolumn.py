@@ -161,7 +161,7 @@ class KeyColumn:
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
         shift, sides = found
         self._coarsen(shift)
-        self._take([_Table(shift, tuple(Bins(*side) for side in sides))])
+        self._take([_Table(shift, tuple(sides))])
         return True
 
     def _count_known(self) -> None:
