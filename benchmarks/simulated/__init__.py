@@ -27,14 +27,12 @@ CONFIDENCE = Confidence(resamples=1000)
 class Case(NamedTuple):
     """Draws a data set: the truth, and an interval for each method; of those ``promised`` the coverage is promised.
 
-    ``most`` bounds the number of data sets, where drawing one takes long. ``careful`` says why more of the intervals
-    than promised may hold the truth: then that is no fault.
+    ``careful`` says why more of the intervals than promised may hold the truth: then that is no fault.
     """
 
     name: str
     draw: Callable[[Rng], Drawn]
     promised: tuple[str, ...] = ("evalcli",)
-    most: int | None = None
     careful: str = ""
 
 

@@ -190,17 +190,15 @@ CASES = (
         for n in (100, 50)
     ),
     *(
-        Case(f"multilabel {name}, 30 clusters", measured(metric, 30, label_sets_of, "multilabel"), most=1000)
+        Case(f"multilabel {name}, 30 clusters", measured(metric, 30, label_sets_of, "multilabel"))
         for name, metric in OF_A_CURVE
     ),
-    Case(
-        "macro AP, clusters of scores near 1", evaluated("average_precision_macro", 100, size=3, skill=4.0), most=1000
-    ),
+    Case("macro AP, clusters of scores near 1", evaluated("average_precision_macro", 100, size=3, skill=4.0)),
     Case("AUROC, 40 clusters of scores", evaluated("auroc", 40)),
     Case("log loss, 40 clusters of scores", evaluated("log_loss", 40)),
-    Case("AUROC, 400 clusters of scores", evaluated("auroc", 400), most=1000),
-    Case("log loss, 400 clusters of scores", evaluated("log_loss", 400), most=1000),
-    Case("AUROC, 200 clusters of one row", evaluated("auroc", 200, single=True), most=1000),
+    Case("AUROC, 400 clusters of scores", evaluated("auroc", 400)),
+    Case("log loss, 400 clusters of scores", evaluated("log_loss", 400)),
+    Case("AUROC, 200 clusters of one row", evaluated("auroc", 200, single=True)),
     Case("macro F1, balanced, 5 classes, 200 rows", composite("f1_macro", FIVE, 200)),
     Case("macro F1, balanced, 10 classes, 100 rows", composite("f1_macro", TEN, 100, every=True)),
     Case("macro F1, rare classes, 300 rows", composite("f1_macro", RARE, 300, every=True)),
@@ -271,7 +269,7 @@ CASES = (
     Case("Kolmogorov–Smirnov near 0, 1,000 + 1,000 rows", distance_of_curves(1000, 1000, 0.3)),
     Case("macro Kolmogorov–Smirnov, 3 classes, 100 rows", mean_distance(100, 3)),
     Case("macro Kolmogorov–Smirnov, 5 skewed classes, 300 rows", mean_distance(300, 5, distance=2.5, skewed=True)),
-    Case("macro Kolmogorov–Smirnov, 10 classes, 2,000 rows", mean_distance(2000, 10), most=1000),
+    Case("macro Kolmogorov–Smirnov, 10 classes, 2,000 rows", mean_distance(2000, 10)),
     Case("risk–coverage area, 500 rows", selective("aurc", 500)),
     *(Case(f"risk–coverage area, z = 2, {rows} rows", selective("aurc", rows, 2.0)) for rows in (100, 400)),
     *(
