@@ -326,11 +326,14 @@ class Intervals:
 
     def _of_gaps(self, name: MetricName, value: float) -> Interval | None:
         del value
-        known = self._numbers.gaps_known
-        found = None if known is None else known(name)
-        if found is not None:
+        if (found := self._known_gaps(name)) is not None:
             return found
         return bins.calibration_interval(self._bins(name), self._confidence, self._mean_weight, **self._together)
+
+    def _known_gaps(self, name: MetricName) -> Interval | None:
+        """What was found of all slices together."""
+        known = self._numbers.gaps_known
+        return None if known is None else known(name)
 
     def _of_side(self, name: MetricName, value: float) -> Interval | None:
         """What bins that promise too much, or too little, add to the calibration error."""
@@ -345,6 +348,8 @@ class Intervals:
         from evalcli.uncertainty import squares
 
         del value
+        if (found := self._known_gaps(name)) is not None:
+            return found
         part: Callable[..., Interval] = {
             "brier_reliability": squares.reliability_interval,
             "brier_resolution": squares.resolution_interval,

@@ -122,7 +122,7 @@ class ScoreResults:
         from evalcli.uncertainty.coupling import SampledInfluences
 
         if (key := f"influences on {base} of {mean_weight!r}") not in self._computed:
-            self._computed[key] = SampledInfluences.of(base, self.sampled, self._rankings, mean_weight)
+            self._computed[key] = SampledInfluences.of(base, self.sampled, self._rankings, mean_weight, self._workers)
         return cast("SampledInfluences", self._computed[key])
 
     @property

@@ -34,7 +34,7 @@ def coupling_of(
     support = np.array([scores.rankings[number].positives for number in columns])
     weighted = name.average == "weighted"
     weights = support / support.sum() if weighted else np.full(len(columns), 1.0 / len(columns))
-    influences = found.of_columns(columns, alone=whole is not None)
+    influences = found.of_columns(tuple(columns), alone=whole is not None)
     rankings = (scores if whole is None else whole).rankings
     by_support = sum(rankings[number].positives for number in columns) if weighted else None
     return influences.coupling(estimates, weights, by_support)

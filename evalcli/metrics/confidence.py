@@ -15,7 +15,8 @@ from evalcli.metrics.arrays import namespace
 from evalcli.metrics.calibration import BINS, BinTable, ece, stored_confidence
 from evalcli.metrics.exact import ExactSum
 from evalcli.metrics.keycolumn import KeyColumn
-from evalcli.metrics.keys import scores_of, sort_keys
+from evalcli.metrics.keyentries import in_order, places_of, span_of
+from evalcli.metrics.keys import heads_of, scores_of, sort_keys
 from evalcli.metrics.once import once
 from evalcli.metrics.roc import Certified
 from evalcli.metrics.scorestate import ProbabilityState, add_exactly
@@ -104,13 +105,15 @@ class ConfidenceTable(ProbabilityState):
 
     def compute(self) -> ConfidenceGroups:
         """The table so far."""
-        every, dropped = self.column.bins_of((_RIGHT, _WRONG)), self.column.shift
-        least, largest, shift = every.least, every.largest, every.least.dtype.type(dropped)
+        dropped, both = self.column.shift, [self.column.bins(side) for side in (_RIGHT, _WRONG)]
+        entries = in_order(both)
+        heads = heads_of(entries.least, dropped)
+        least, largest = span_of(entries, heads, dropped)
+        place = places_of(entries, heads)
         sides = []
-        for side in (_RIGHT, _WRONG):
-            bins = self.column.bins(side)
+        for bins, at in zip(both, np.split(place, [len(both[_RIGHT].least)]), strict=True):
             amounts = np.zeros(len(least), np.float64 if self.weighted else np.int64)
-            amounts[np.searchsorted(least >> shift, bins.least >> shift)] = bins.values()
+            amounts[at] = bins.values()
             sides.append(amounts)
         if self.form.kind == "logits" and dropped <= _BLURRED and len(least):
             heads = np.flatnonzero(np.diff(least, prepend=least.dtype.type(0)) > 1 << _BLURRED)
@@ -175,10 +178,15 @@ def _equal_mass(groups: ConfidenceGroups, bins: int) -> BinTable:
     places = _quantile(groups, bins)
     confidence = ExactSum(bins)
     add_exactly(confidence, (groups.low + groups.high) / 2 * groups.n, places)
+    heads = np.flatnonzero(np.diff(places, prepend=-1))  # groups stand in order, and so do their bins
+    at = places[heads]
     least, largest = np.full(bins, np.inf), np.full(bins, -np.inf)
-    np.minimum.at(least, places, groups.low)
-    np.maximum.at(largest, places, groups.high)
-    n, right = (_sums(amounts, places, bins) for amounts in (groups.n, groups.right))
+    n, right = (np.zeros(bins, amounts.dtype) for amounts in (groups.n, groups.right))
+    if len(heads):
+        np.minimum.at(least, at, np.minimum.reduceat(groups.low, heads))
+        np.maximum.at(largest, at, np.maximum.reduceat(groups.high, heads))
+        for sums, amounts in ((n, groups.n), (right, groups.right)):
+            np.add.at(sums, at, np.add.reduceat(amounts, heads))
     empty = n == 0
     return BinTable(n, confidence.value(), right, np.where(empty, np.nan, least), np.where(empty, np.nan, largest))
 
@@ -198,8 +206,9 @@ def equal_mass_ece(groups: ConfidenceGroups, bins: int = BINS) -> Certified:
     first = np.floor(bins * (ends - n) / total * (1 - 1e-12))
     last = np.floor(bins * ends / total * (1 + 1e-12))
     shifted = n * (groups.high - groups.low) / 2
-    moved = 2 * np.maximum(groups.right * (1 - groups.low), groups.wrong * groups.high)
-    doubt = float(np.where(coarse, shifted + np.where(first == last, 0.0, moved), 0.0).sum()) / total
+    cut = np.flatnonzero(coarse & (first != last))
+    moved = 2 * np.maximum(groups.right[cut] * (1 - groups.low[cut]), groups.wrong[cut] * groups.high[cut])
+    doubt = (float(shifted[coarse].sum()) + float(moved.sum())) / total
     return Certified(value, max(value - doubt, 0.0), min(value + doubt, 1.0))
 
 
@@ -211,9 +220,3 @@ def _quantile(groups: ConfidenceGroups, bins: int) -> HostArray:
     middle = 2 * ends - n  # rows below and rows up to the end; whole numbers stay whole
     places: HostArray = np.clip(middle * bins // (2 * ends[0]), 0, bins - 1).astype(np.int64)
     return places
-
-
-def _sums(amounts: HostArray, places: HostArray, bins: int) -> HostArray:
-    sums = np.zeros(bins, amounts.dtype)
-    np.add.at(sums, places, amounts)
-    return sums

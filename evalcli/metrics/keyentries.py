@@ -51,6 +51,16 @@ def in_order(parts: list[Bins]) -> Ordered:
     return Ordered(parts, order, least[order])
 
 
+def places_of(entries: Ordered, heads: HostArray) -> HostArray:
+    """Behind which of ``heads`` each entry (K,) stands, by the order of the parts."""
+    number = numbered(heads, len(entries.least))
+    if entries.order is None:
+        return number
+    places = np.empty_like(number)
+    places[entries.order] = number
+    return places
+
+
 def merged_bins(parts: list[Bins], shift: int) -> Bins:
     """The entries of all parts, one per bin of ``shift``, which is that of none of them or larger."""
     entries = in_order(parts)
@@ -63,16 +73,22 @@ def binned(entries: Ordered, heads: HostArray, shift: int) -> Bins:
     if order is None and len(heads) == len(least):
         return parts[0]
     ends = ends_of(heads, len(least))
-    amounts = _sums([part.amounts for part in parts], order, heads, ends)
+    return Bins(*span_of(entries, heads, shift), _sums([part.amounts for part in parts], order, heads, ends))
+
+
+def span_of(entries: Ordered, heads: HostArray, shift: int) -> tuple[HostArray, HostArray]:
+    """The least and the largest key (K,) of the bins of ``shift`` that begin at ``heads``."""
+    parts, order, least = entries
+    first = least[heads]
     if not shift:
-        least = least[heads]
-        return Bins(least, least, amounts)
+        return first, first
+    ends = ends_of(heads, len(least))
     if order is None:
-        return Bins(least[heads], parts[0].largest[ends - 1], amounts)
+        return first, parts[0].largest[ends - 1]
     largest = np.concatenate([part.largest for part in parts])[order]
     if (ends - heads <= 2).all():  # as in nearly all tables: an entry here, an entry there
-        return Bins(least[heads], np.maximum(largest[heads], largest[ends - 1]), amounts)
-    return Bins(least[heads], np.maximum.reduceat(largest, heads), amounts)
+        return first, np.maximum(largest[heads], largest[ends - 1])
+    return first, np.maximum.reduceat(largest, heads)
 
 
 def ends_of(heads: HostArray, size: int) -> HostArray:

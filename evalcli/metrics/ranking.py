@@ -274,35 +274,32 @@ def _ranked(pos: Bins, neg: Bins, shift: int) -> Ranking:
     A bin that both sides share is one segment, unless all of one side's keys lie above all of the other's: then the
     order is certain, and it becomes two.
     """
-    bins = np.concatenate([pos.least, neg.least]) >> pos.least.dtype.type(shift)
+    least = np.concatenate([pos.least, neg.least])
+    bins = least >> least.dtype.type(shift)
     order = np.argsort(bins, kind="stable")  # two sorted runs: one linear merge
-    place = np.empty(len(bins), np.int64)
     bins = bins[order]
-    place[order] = np.cumsum(np.diff(bins, prepend=bins[:1]) != 0)
-    at = [place[: len(pos.least)], place[len(pos.least) :]]
-    union = int(place.max(initial=-1)) + 1
-    holder = np.full(union, -1)
-    holder[at[0]] = np.arange(len(at[0]))
-    at_neg = np.flatnonzero(holder[at[1]] >= 0)
-    at_pos = holder[at[1][at_neg]]
+    both = np.flatnonzero(bins[1:] == bins[:-1])  # the positives' entry; that of the negatives stands behind it
+    at_pos, at_neg = order[both], order[both + 1] - len(pos.least)
     pos_above = pos.least[at_pos] > neg.largest[at_neg]
     neg_above = neg.least[at_neg] > pos.largest[at_pos]
-    if len(apart := at_pos[pos_above | neg_above]):
-        extra = np.zeros(union, np.int64)
-        extra[at[0][apart]] = 1
-        moved = np.cumsum(extra) - extra
-        at = [side + moved[side] for side in at]
-        at[0][at_pos[pos_above]] += 1
-        at[1][at_neg[neg_above]] += 1
-    size = union + len(apart)
+    swapped = both[pos_above]
+    order[swapped], order[swapped + 1] = order[swapped + 1], order[swapped]
+    shared = ~(pos_above | neg_above)
+    begins = np.ones(len(order), bool)
+    begins[both[shared] + 1] = False
+    number = np.cumsum(begins) - 1
+    place = np.empty(len(order), np.int64)
+    place[order] = number
+    size, at = int(place.max(initial=-1)) + 1, np.split(place, [len(pos.least)])
+    at_pos, at_neg = at_pos[shared], at_neg[shared]
     mixed, spread = np.zeros(size, bool), np.zeros(size, bool)
     spread[at[0]] = pos.least != pos.largest
     one_key = (pos.least[at_pos] == neg.largest[at_neg]) & (neg.least[at_neg] == pos.largest[at_pos])
-    mixed[at[0][at_pos]] = ~(pos_above | neg_above | one_key)
-    score = np.full(size, np.iinfo(pos.least.dtype).max, pos.least.dtype)
+    mixed[at[0][at_pos]] = ~one_key
+    score = least[order[begins]]
+    score[at[0][at_pos]] = np.minimum(pos.least[at_pos], neg.least[at_neg])
     amounts = []
     for side, places in zip((pos, neg), at, strict=True):
-        score[places] = np.minimum(score[places], side.least)
         values = side.values()
         amounts.append(np.zeros(size, values.dtype))
         amounts[-1][places] = values
@@ -313,7 +310,7 @@ def _ranked(pos: Bins, neg: Bins, shift: int) -> Ranking:
         mixed=mixed[::-1],
         spread=spread[::-1],
         shift=shift,
-        bits=pos.least.dtype.itemsize * 8,
+        bits=least.dtype.itemsize * 8,
     )
 
 

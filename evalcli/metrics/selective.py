@@ -168,17 +168,18 @@ def harmonic_span(start: HostArray, count: HostArray) -> HostArray:
 
 def _harmonic_span(start: HostArray, count: HostArray) -> HostArray:
     stop = start + count
-    near, few = np.zeros_like(start), np.flatnonzero(start < _SMALL)
-    if len(few):
+    a, b, near = start, stop, np.zeros_like(start)
+    if len(few := np.flatnonzero(start < _SMALL)):
+        a, b = np.maximum(start, _SMALL), np.maximum(stop, _SMALL)
         ends = (np.minimum(part[few], _SMALL).astype(np.int64) for part in (stop, start))
         near[few] = np.subtract(*(_HARMONIC[end] for end in ends))
-    a, b = np.maximum(start, _SMALL), np.maximum(stop, _SMALL)
     # ln b − ln a and the differences of Euler's series 1/2x − 1/12x² + 1/120x⁴, without cancellation
-    off = b - a
-    far = off / (a * b)
-    squares = far * (1 / a + 1 / b)
-    fourths = squares * (1 / (a * a) + 1 / (b * b))
-    span = near + np.log1p(off / a) - far / 2 + squares / 12 - fourths / 120
+    off, of_a, of_b = b - a, 1.0 / a, 1.0 / b
+    length = off * of_a
+    far = length * of_b
+    squares = far * (of_a + of_b)
+    fourths = squares * (of_a * of_a + of_b * of_b)
+    span = near + np.log1p(length) - far / 2 + squares / 12 - fourths / 120
     result: HostArray = np.where(count == 1, 1.0 / np.maximum(stop, 1.0), span)
     return result
 

@@ -65,8 +65,7 @@ def calibration_interval(
     ``together`` times as large as if each went its own way. What gaps have in common moves them to the same side and
     does not fold: it is added to the variance as it is.
     """
-    one = table._replace(n=table.n[None], confidence=table.confidence[None], right=table.right[None])
-    [found] = calibration_intervals(one, confidence, mean_weight, together)
+    [found] = calibration_intervals(alone(table), confidence, mean_weight, together)
     return found
 
 
@@ -76,13 +75,18 @@ def calibration_intervals(
     """Those of each of many tables (N, B), or of each mean over tables (N, T, B)."""
     found: list[Interval] = []
     for start in range(0, len(tables.n), _TOGETHER):
-        some = _picked(tables, slice(start, start + _TOGETHER))
+        some = picked(tables, slice(start, start + _TOGETHER))
         found += _intervals(some, confidence, mean_weight, together)
     return found
 
 
-def _picked(tables: BinTable, places: HostArray | slice) -> BinTable:
-    """Some of many tables, as means over tables (N, T, B)."""
+def alone(table: BinTable) -> BinTable:
+    """A table (B,), or tables (T, B), as the only ones of many."""
+    return table._replace(n=table.n[None], confidence=table.confidence[None], right=table.right[None])
+
+
+def picked(tables: BinTable, places: HostArray | slice) -> BinTable:
+    """Some of many tables (N, B) or (N, T, B), as means over tables (N, T, B)."""
     n, sure, right = (part[places] for part in (tables.n, tables.confidence, tables.right))
     n, sure, right = (part if part.ndim > 2 else part[:, None] for part in (n, sure, right))
     return tables._replace(n=n, confidence=sure, right=right)
@@ -94,7 +98,7 @@ def _intervals(tables: BinTable, confidence: Confidence, mean_weight: float, tog
     rows = tables.n.sum(axis=-1).max(axis=-1) / mean_weight
     found = [Interval(0.0, none_of(each, confidence.critical), "wilson") for each in rows.tolist()]
     held = np.flatnonzero(values > 0.0)
-    off = tables if len(held) == len(values) else _picked(tables, held)
+    off = tables if len(held) == len(values) else picked(tables, held)
     values, own, common = values[held], min(together, 1.0), np.zeros(len(held))
     if together > 1.0:
         common = (together - 1.0) * np.array([float(each) ** 2 for each in _deviations(off, mean_weight)])
@@ -108,7 +112,7 @@ def _intervals(tables: BinTable, confidence: Confidence, mean_weight: float, tog
         some = error > 0.0
         return np.where(some, away / np.where(some, error, 1.0), 1e9 * away)
 
-    low, high = roots_of_each(surprise, confidence.critical, len(held))
+    low, high = roots_of_each(surprise, np.full(len(held), confidence.critical))
     most = largest_errors(off, confidence, mean_weight)
     ends = zip(held.tolist(), values.tolist(), low.tolist(), high.tolist(), most.tolist(), strict=True)
     for place, value, least, largest, bound in ends:

@@ -9,11 +9,14 @@ of the columns themselves are those of all rows.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from math import sqrt
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalcli.metrics.once import once
+from evalcli.metrics.threads import each
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval
 from evalcli.uncertainty.rankestimates import coarse
@@ -34,28 +37,36 @@ _UNSURE = 0.2
 """The part of a bias that is not known: of many columns it does not average out."""
 
 
-class SampledInfluences(NamedTuple):
+@dataclass(frozen=True)
+class SampledInfluences:
     """The influences of sampled rows on each column: ``moved`` (K, C), ``target`` (K, C) and ``squares`` (K,)."""
 
     moved: HostArray
     target: HostArray
     squares: HostArray
+    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was read off already: the slices of one column ask for the same."""
 
     @classmethod
     def of(
-        cls, base: str, rows: SampledRows, rankings: Sequence[Ranking], mean_weight: float = 1.0
+        cls, base: str, rows: SampledRows, rankings: Sequence[Ranking], mean_weight: float = 1.0, workers: int = 1
     ) -> SampledInfluences:
         """On a metric of ranks; 0 where a column is undefined, and of cells that do not count.
 
         ``mean_weight`` is Σw² / Σw of all rows.
         """
+
+        def of_column(place: int) -> HostArray:
+            return _moved(rows, place, RowInfluence.of(base, coarse(rankings[place]), mean_weight=mean_weight))
+
         moved = np.zeros(rows.scores.shape)
-        for place, ranking in enumerate(rankings):
-            if ranking.defined:
-                moved[:, place] = _moved(rows, place, RowInfluence.of(base, coarse(ranking), mean_weight=mean_weight))
+        defined = [place for place, ranking in enumerate(rankings) if ranking.defined]
+        for place, column in zip(defined, each(of_column, defined, workers), strict=True):
+            moved[:, place] = column
         return cls(moved, rows.target, rows.squares)
 
-    def of_columns(self, columns: Sequence[int], *, alone: bool) -> SampledInfluences:
+    @once
+    def of_columns(self, columns: tuple[int, ...], *, alone: bool) -> SampledInfluences:
         """On some columns; ``alone``: of the rows that are positive in one of them."""
         target = self.target[:, columns]
         kept = (target == 1).any(axis=1) if alone else slice(None)
@@ -71,20 +82,34 @@ class SampledInfluences(NamedTuple):
         """
         if not _tell(self.squares):
             return None
-        values = np.array([one.value for one in estimates])
-        shifts = np.zeros(len(values)) if by_support is None else (values - dot(weights, values)) / by_support
-        moved, positive = self.moved * weights, self.target == 1
+        shifts: tuple[float, ...] = ()
+        if by_support is not None:
+            values = np.array([one.value for one in estimates])
+            shifts = tuple(((values - dot(weights, values)) / by_support).tolist())
+        found = self._spread(tuple(weights.tolist()), shifts)
+        if found is None:
+            return None
+        grown, alike = found
+        variances = np.array([(one.pos.variance, one.neg.variance) for one in estimates])
+        own = (weights**2 @ variances).tolist()
+        up, down = (each * part for each, part in zip(own, grown, strict=True))
+        return max(float((up + down + 2.0 * alike * sqrt(up * down)) / sum(own)), _LEAST)
+
+    @once
+    def _spread(
+        self, weights: tuple[float, ...], shifts: tuple[float, ...]
+    ) -> tuple[tuple[float, float], float] | None:
+        """How much more either side of a mean varies than its columns one at a time, and how the sides go together."""
+        moved, positive = self.moved * np.array(weights), self.target == 1
         pos, neg = np.where(positive, moved, 0.0), np.where(positive, 0.0, moved)
-        ups, downs = (pos + positive * shifts).sum(axis=1), neg.sum(axis=1)
+        raised = pos + positive * np.array(shifts) if shifts else pos
+        ups, downs = raised.sum(axis=1), neg.sum(axis=1)
         apart = [dot(self.squares, (side * side).sum(axis=1)) for side in (pos, neg)]
         together = [dot(self.squares, side * side) for side in (ups, downs)]
         if not min(*apart, *together) > 0.0:
             return None
-        variances = np.array([(one.pos.variance, one.neg.variance) for one in estimates])
-        own = (weights**2 @ variances).tolist()
-        up, down = (each * whole / part for each, whole, part in zip(own, together, apart, strict=True))
         alike = dot(self.squares, ups * downs) / sqrt(together[0] * together[1])
-        return max(float((up + down + 2.0 * alike * sqrt(up * down)) / sum(own)), _LEAST)
+        return (together[0] / apart[0], together[1] / apart[1]), alike
 
 
 class PairInfluences:

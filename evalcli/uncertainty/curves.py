@@ -202,9 +202,10 @@ def drawn_values(
     found = []
     for block in _drawn(amounts[held], mean_weight, confidence):
         for start in range(0, len(block), _TOGETHER):
-            some = block[start : start + _TOGETHER]
-            every = np.zeros((len(some), len(amounts)))
-            every[:, held] = some
+            every = some = block[start : start + _TOGETHER]
+            if len(held) < len(amounts):
+                every = np.zeros((len(some), len(amounts)))
+                every[:, held] = some
             found.append(value(every[:, :split], every[:, split:]))
     return np.concatenate(found)
 

@@ -131,7 +131,7 @@ def exponential(value: float) -> float:
 
 def _side(amounts: HostArray, shares: HostArray, square: float, mean: float) -> tuple[Side, float]:
     """The mean of ``shares`` (K,), and how many rows out of order it rests on."""
-    total = float(amounts.sum())
+    total, amounts = float(amounts.sum()), amounts.astype(np.float64)
     rows = _rows(total, square)
     variance = dot(amounts, (shares - mean) ** 2) / total * _spared(rows)
     telling = min(telling_rows(amounts, 1.0 - shares), telling_rows(amounts, shares)) * rows / total
@@ -229,9 +229,9 @@ def _jackknife(ranking: Ranking, squares: Squares) -> _Jackknife:
 
 
 def _shares(part: HostArray, whole: HostArray) -> HostArray:
-    """``part / whole`` within 0 and 1, 0 where there is nothing left."""
-    found = np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0.0)
-    return np.clip(found, 0.0, 1.0, out=found)
+    """``part / whole``, of nothing 0."""
+    found: HostArray = part / np.where(whole > 0.0, whole, 1.0)
+    return found
 
 
 def precision_influence(ranking: Ranking) -> tuple[HostArray, HostArray]:

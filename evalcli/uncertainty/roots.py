@@ -31,17 +31,16 @@ def roots(surprise: Callable[[HostArray], HostArray], critical: float) -> tuple[
     >>> low, round(high, 9)
     (0.0, 3.0)
     """
-    low, high = roots_of_each(lambda factors, _: surprise(factors), critical, 1)
+    low, high = roots_of_each(lambda factors, _: surprise(factors), np.array([critical]))
     return float(low[0]), float(high[0])
 
 
 def roots_of_each(
-    surprise: Callable[[HostArray, HostArray], HostArray], critical: float, size: int
+    surprise: Callable[[HostArray, HostArray], HostArray], critical: HostArray
 ) -> tuple[HostArray, HostArray]:
-    """The same of ``size`` functions: (N,) and (N,); ``surprise`` is asked at factors (F,) of the functions (F,)."""
-    seeking = [
-        (_sought(target), number) for number, target in enumerate(np.repeat((critical, -critical), size).tolist())
-    ]
+    """The same of functions with a ``critical`` each (N,); ``surprise`` is asked at factors (F,) of functions (F,)."""
+    size, targets = len(critical), np.concatenate([critical, -critical]).tolist()
+    seeking = [(_sought(target), number) for number, target in enumerate(targets)]
     found, factors = np.zeros(2 * size), [next(seeker) for seeker, _ in seeking]
     while seeking:
         answers = surprise(np.array(factors), np.array([number % size for _, number in seeking])).tolist()

@@ -14,19 +14,19 @@ probability forecasts through decomposition of the empirical score.
 
 from __future__ import annotations
 
-from math import cbrt, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from evalcli.uncertainty.bins import gaps_along, gaps_of, largest_error, normal_parts
+from evalcli.uncertainty.bins import alone, gaps_along, gaps_of, largest_error, normal_parts, picked
 from evalcli.uncertainty.cells import dot
 from evalcli.uncertainty.intervals import Interval, none_of, wilson
 from evalcli.uncertainty.quantiles import t_quantile
-from evalcli.uncertainty.roots import roots
+from evalcli.uncertainty.roots import roots, roots_of_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from evalcli.metrics.arrays import HostArray
     from evalcli.metrics.calibration import BinTable
@@ -38,14 +38,14 @@ _PER_BIN = 2.0
 
 
 class Measured(NamedTuple):
-    """The mean and the variance of what would be measured."""
+    """The means and the variances (F,) of what would be measured."""
 
-    mean: float
-    variance: float
+    mean: HostArray
+    variance: HostArray
 
 
 class Squares(NamedTuple):
-    """Per table and bin (T, B): weights that add up to 1 in a table, gaps, their variances; and rows per table (T,)."""
+    """Per table and bin (…, T, B): weights that add up to 1 in a table, gaps, variances; and rows per table (…, T)."""
 
     weights: HostArray
     gaps: HostArray
@@ -54,12 +54,18 @@ class Squares(NamedTuple):
     together: float = 1.0
     """How many times as large the variance is as if bins went their own ways."""
 
-    def value(self) -> float:
-        """What was measured."""
-        return float((self.weights * self.gaps**2).sum())
+    def values(self) -> HostArray:
+        """What was measured (…)."""
+        found: HostArray = (self.weights * self.gaps**2).sum(axis=(-2, -1))
+        return found
+
+    def of(self, places: HostArray) -> Squares:
+        """Some of many (N, T, B)."""
+        weights, gaps, variances, rows = (part[places] for part in self[:4])
+        return Squares(weights, gaps, variances, rows, self.together)
 
     def along(self, factors: HostArray) -> tuple[HostArray, HostArray]:
-        """The means and the variances (F,) at several factors (F,).
+        """The means and the variances (F,) at several factors (F,); of many (F, T, B) each factor is that of one.
 
         Tables of C classes are of the same rows. What happened to be of one class was of no other, so noise has a
         correlation of −1/(C − 1) between two, and its squares one of 1/(C − 1)²: together ``C/(C − 1)`` times the sum.
@@ -70,7 +76,7 @@ class Squares(NamedTuple):
         inside = np.add.reduce(parts, axis=-1)
         centre = np.add.reduce(self.weights * true, axis=-1, keepdims=True)
         between = np.add.reduce(self.weights * (true - centre) ** 2, axis=-1) / self.rows
-        classes = len(self.rows)
+        classes = self.rows.shape[-1]
         together = classes / (classes - 1.0) if classes > 1 else 1.0
         return np.add.reduce(mean, axis=-1), self.together * together * np.add.reduce(inside + between, axis=-1)
 
@@ -82,7 +88,15 @@ def reliability_interval(
 
     Of rows in clusters ``mean_weight`` is as large as they make it in a bin, ``together`` how bins move together.
     """
-    return _interval(squares_of(table, mean_weight, around=False)._replace(together=together), confidence)
+    return reliability_intervals(alone(table), confidence, mean_weight, together)[0]
+
+
+def reliability_intervals(
+    tables: BinTable, confidence: Confidence, mean_weight: float = 1.0, together: float = 1.0
+) -> list[Interval]:
+    """Those of each of many tables (N, B), or of each sum over tables (N, C, B)."""
+    squares = squares_of(picked(tables, slice(None)), mean_weight, around=False)._replace(together=together)
+    return _intervals(squares, confidence, [confidence.critical] * len(squares.rows))
 
 
 def resolution_interval(
@@ -92,8 +106,16 @@ def resolution_interval(
 
     ``mean_weight`` and ``together`` are as above.
     """
-    squares = squares_of(table, mean_weight, around=True)._replace(together=together)
-    return _interval(squares, confidence, resolution_critical(squares, confidence))
+    return resolution_intervals(alone(table), confidence, mean_weight, together)[0]
+
+
+def resolution_intervals(
+    tables: BinTable, confidence: Confidence, mean_weight: float = 1.0, together: float = 1.0
+) -> list[Interval]:
+    """Those of each of many tables (N, B), or of each sum over tables (N, C, B)."""
+    squares = squares_of(picked(tables, slice(None)), mean_weight, around=True)._replace(together=together)
+    each = (squares.of(np.array(place)) for place in range(len(squares.rows)))
+    return _intervals(squares, confidence, [resolution_critical(one, confidence) for one in each])
 
 
 def resolution_critical(squares: Squares, confidence: Confidence) -> float:
@@ -104,45 +126,47 @@ def resolution_critical(squares: Squares, confidence: Confidence) -> float:
 
 
 def squares_of(table: BinTable, mean_weight: float, *, around: bool) -> Squares:
-    """The gaps of a table (B,), or of tables (C, B): to what bins promise, or ``around`` what happens in all."""
+    """The gaps of a table (B,), or of tables (…, C, B): to what bins promise, or ``around`` what happens in all."""
     n, right, sure = (np.atleast_2d(part).astype(np.float64) for part in (table.n, table.right, table.confidence))
-    total = np.maximum(n.sum(axis=1, keepdims=True), 1e-300)
+    total = np.maximum(n.sum(axis=-1, keepdims=True), 1e-300)
     held = np.where(n > 0, n, 1.0)
-    centre = right.sum(axis=1, keepdims=True) / total if around else sure / held
+    centre = right.sum(axis=-1, keepdims=True) / total if around else sure / held
     gaps = np.where(n > 0, right / held - centre, 0.0)
     variances = gaps_of(table, mean_weight).variances * (total / held) ** 2
-    return Squares(n / total, gaps, np.where(n > 0, variances, 0.0), total[:, 0] / mean_weight)
+    return Squares(n / total, gaps, np.where(n > 0, variances, 0.0), total[..., 0] / mean_weight)
 
 
-def _interval(squares: Squares, confidence: Confidence, critical: float | None = None) -> Interval:
-    """``critical`` is in place of the normal quantile where bins of few rows do not tell their own noise."""
-    value, most = squares.value(), float(len(squares.rows))
-    if not value > 0.0:
-        return Interval(0.0, most * none_of(float(squares.rows.max()), confidence.critical), "wilson")
-    above = surprise_along(value, squares.along)
-    low, high = roots(above, confidence.critical if critical is None else critical)
-    return Interval(low * low * value, high * high * value, METHOD).holding(value, 0.0, most)
+def _intervals(squares: Squares, confidence: Confidence, criticals: Sequence[float]) -> list[Interval]:
+    """Those of many (N, T, B); each has a quantile of its own, where bins of few rows do not tell their own noise."""
+    values, most = squares.values(), float(squares.rows.shape[-1])
+    rows = squares.rows.max(axis=-1).tolist()
+    found = [Interval(0.0, most * none_of(each, confidence.critical), "wilson") for each in rows]
+    held = np.flatnonzero(values > 0.0)
+    values, critical = values[held], np.array(criticals)[held]
+
+    def above(factors: HostArray, places: HostArray) -> HostArray:
+        return surprise(values[places], Measured(*squares.of(held[places]).along(factors)))
+
+    ends = roots_of_each(above, critical)
+    for place, value, low, high in zip(held.tolist(), values.tolist(), *(end.tolist() for end in ends), strict=True):
+        found[place] = Interval(low * low * value, high * high * value, METHOD).holding(value, 0.0, most)
+    return found
 
 
 def surprise_along(
     value: float, along: Callable[[HostArray], tuple[HostArray, HostArray]]
 ) -> Callable[[HostArray], HostArray]:
     """How surprising ``value`` is at factors (F,) ``along`` which means and variances (F,) are known."""
-
-    def above(factors: HostArray) -> HostArray:
-        told = zip(*(part.tolist() for part in along(factors)), strict=True)
-        return np.array([surprise(value, Measured(*one)) for one in told])
-
-    return above
+    return lambda factors: surprise(np.array(value), Measured(*along(factors)))
 
 
-def surprise(value: float, expected: Measured) -> float:
-    """How many standard errors a sum of squares lies above the one expected."""
+def surprise(value: HostArray, expected: Measured) -> HostArray:
+    """How many standard errors sums of squares (F,) lie above those expected."""
     mean, variance = expected
-    if not variance > 0.0:
-        return 1e9 * (value - mean)
-    spread = variance / (9.0 * mean * mean)  # Wilson and Hilferty: 2 / (9 · degrees of freedom)
-    return (cbrt(value / mean) - 1.0 + spread) / sqrt(spread)
+    some = variance > 0.0
+    centre, varies = np.where(some, mean, 1.0), np.where(some, variance, 1.0)
+    spread = varies / (9.0 * centre * centre)  # Wilson and Hilferty: 2 / (9 · degrees of freedom)
+    return np.where(some, (np.cbrt(value / centre) - 1.0 + spread) / np.sqrt(spread), 1e9 * (value - mean))
 
 
 def uncertainty_interval(table: BinTable, confidence: Confidence, mean_weight: float = 1.0) -> Interval:
@@ -159,13 +183,12 @@ def uncertainty_interval(table: BinTable, confidence: Confidence, mean_weight: f
     value = dot(gaps, gaps)
     noise = shares * (1.0 - shares) / rows
 
-    def above(factors: HostArray) -> HostArray:
-        return np.array([surprise(value, measured(factor)) for factor in factors.tolist()])
+    squared, linear = dot(gaps * gaps, shares), dot(gaps, shares) ** 2
 
-    def measured(factor: float) -> Measured:
-        true = factor * gaps
-        linear = 4.0 * (dot(true * true, shares) - dot(true, shares) ** 2) / rows
-        return Measured(dot(true, true) + float(noise.sum()), linear + 2.0 * dot(noise, noise))
+    def above(factors: HostArray) -> HostArray:
+        mean = factors * factors * value + float(noise.sum())
+        variance = 4.0 * factors * factors * (squared - linear) / rows + 2.0 * dot(noise, noise)
+        return surprise(np.array(value), Measured(mean, variance))
 
     most, unseen = 1.0 - 1.0 / classes, none_of(rows, confidence.critical)
     if not value > 0.0:

@@ -135,7 +135,7 @@ def of_side(seen: Seen, confidence: Confidence, sign: float) -> Surprises:
 def of_squares(seen: Seen, confidence: Confidence, *, around: bool) -> Surprises:
     """Of the reliability of a Brier score, or ``around`` its resolution."""
     squares = squares_of(seen.table, seen.mean_weight, around=around)._replace(together=seen.together)
-    value, most = squares.value(), float(len(squares.rows))
+    value, most = float(squares.values()), float(len(squares.rows))
     if not value > 0.0:
         return Surprises.of_none(seen.rows, most)
     found = Surprises.of(value, most, 2, surprise_along(value, squares.along))

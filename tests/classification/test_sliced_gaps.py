@@ -1,4 +1,4 @@
-"""How sure the calibration errors of slices are does not depend on which others are looked at with them."""
+"""How sure what bins of slices add up to is does not depend on which others are looked at with them."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from evalcli.metrics.registry import parse
 from evalcli.metrics.scorestate import ProbabilityState, feed
 from evalcli.uncertainty.bins import calibration_interval
 from evalcli.uncertainty.intervals import Confidence
+from evalcli.uncertainty.squares import reliability_interval, resolution_interval
 
 
 def scoring(classes: int) -> Scoring:
@@ -31,10 +32,19 @@ def test_all_at_once_is_each_by_itself(classes: int) -> None:
                 score_rows(scores, target, form),
             )
         every.append(states)
-    confidence, names = Confidence(), ("ece", "ece_positive" if classes == 2 else "ece_classwise")
+    confidence, methods = (
+        Confidence(),
+        {
+            "ece": calibration_interval,
+            "ece_positive" if classes == 2 else "ece_classwise": calibration_interval,
+            "brier_reliability": reliability_interval,
+            "brier_resolution": resolution_interval,
+        },
+    )
     together = SlicedGaps(every, confidence)
-    for name in map(parse, names):
+    for base, method in methods.items():
+        name = parse(base)
         found = [together.interval(name, place) for place in range(4)]
-        alone = [calibration_interval(states[name.entry.state].compute(), confidence) for states in every]
+        alone = [method(states[name.entry.state].compute(), confidence) for states in every]
         assert found == alone
     assert together.interval(parse("ece_equal_mass"), 0) is None

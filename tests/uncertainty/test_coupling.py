@@ -95,6 +95,6 @@ def test_a_mean_distance_of_classes_is_surer_than_their_distances():
 def test_the_rows_of_some_columns():
     moved = np.arange(12.0).reshape(3, 4)
     found = SampledInfluences(moved, np.eye(4)[:3], np.ones(3))
-    picked = found.of_columns([1, 3], alone=True)
+    picked = found.of_columns((1, 3), alone=True)
     assert (picked.moved.tolist(), picked.target.tolist()) == ([[5.0, 7.0]], [[1.0, 0.0]])
-    assert found.of_columns([0], alone=False).moved.tolist() == [[0.0], [4.0], [8.0]]
+    assert found.of_columns((0,), alone=False).moved.tolist() == [[0.0], [4.0], [8.0]]

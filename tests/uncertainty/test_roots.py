@@ -20,7 +20,7 @@ def test_functions_do_not_see_each_other():
         asked.append(len(factors))
         return tops[places] - factors * factors
 
-    low, high = roots_of_each(falling, 1.96, len(tops))
+    low, high = roots_of_each(falling, np.full(len(tops), 1.96))
     alone = [roots(lambda factors, top=top: top - factors * factors, 1.96) for top in tops.tolist()]
     assert [*zip(low.tolist(), high.tolist(), strict=True)] == alone
     assert asked[0] == 2 * len(tops)
