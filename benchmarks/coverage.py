@@ -2,12 +2,13 @@
 
 Every case draws data sets from a known truth and asks for the intervals that evalcli gives: ``python -m
 benchmarks.coverage`` draws 2,000 of each, ``--sets`` another number, ``--only accuracy`` (repeatable) one group, and
-``--small`` the sizes at which no more is promised than 90 %; ``--workers`` processes share the cases, each of which has
-its own seed, so that the tables are the same. It prints the tables of docs/intervals.md. Exits 1 when a
-promised coverage (93 to 97 %), error rate (5.5 %) or rate of wrong verdicts (5 %) was missed by more than chance
-explains: by three standard errors of a share that is just what was promised. A method at the border of its promise is
-so called wrong once in 740 cases, and one that holds 90 % in place of 93 is found out by 2,000 sets in 97 of 100.
-Cases that hold more than 97 % for a known reason are named with it, and judged from below only.
+``--small`` the sizes at which no more is promised than 90 %; ``--workers`` processes share the cases, each of which
+has its own seed, so that the tables are the same. ``--write`` runs all of them, small samples too, and writes
+benchmarks/coverage.md, which docs/intervals.md reads. Exits 1 when a promised coverage (93 to 97 %), error rate (5.5
+%) or rate of wrong verdicts (5 %) was missed by more than chance explains: by three standard errors of a share that
+is just what was promised. A method at the border of its promise is so called wrong once in 740 cases, and one that
+holds 90 % in place of 93 is found out by 2,000 sets in 97 of 100. Cases that hold more than 97 % for a known reason
+are named with it, and judged from below only.
 """
 
 from __future__ import annotations
@@ -16,20 +17,23 @@ import argparse
 import multiprocessing
 import sys
 from math import sqrt
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from benchmarks import page
 from benchmarks.simulated.cases import CASES, GATES, SMALL
 from benchmarks.simulated.paircases import PAIRS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from typing import Any, TypeAlias
 
     from benchmarks.simulated import Case, GateCase, PairCase
 
+PAGE = Path(__file__).with_name("coverage.md")
 LOW, HIGH, LEAST, REJECTED, WRONG = 0.93, 0.97, 0.9, 0.055, 0.05
 """What is promised: shares of intervals that hold the truth, the least of small samples, and of errors the most."""
 
@@ -112,12 +116,14 @@ def _measured(place: int) -> Any:
     return _asked[0](place)
 
 
-def print_coverage(cases: tuple[Case, ...], sets: int, low: float = LOW, workers: int = 1) -> int:
-    """Print the table and return how many promises were missed."""
+def table_of_coverage(
+    cases: Sequence[Case], sets: int, low: float = LOW, workers: int = 1
+) -> Generator[str, None, int]:
+    """The lines of a table of coverages; in the end how many promises were missed."""
     missed = 0
     reasons = {}
-    print("| Case | Method | Coverage | Truth below | Truth above | Mean width |")
-    print("|---|---|--:|--:|--:|--:|")
+    yield "| Case | Method | Coverage | Truth below | Truth above | Mean width |"
+    yield "|---|---|--:|--:|--:|--:|"
     for case, rows in each(cover, cases, sets, workers):
         for row in rows:
             promised = row.method in case.promised
@@ -127,40 +133,86 @@ def print_coverage(cases: tuple[Case, ...], sets: int, low: float = LOW, workers
             mark = " MISSED" if bad else ""
             if promised and row.coverage > HIGH and case.careful:
                 reasons[case.name] = case.careful
-            print(
-                f"| {row.case} | {row.method} | {shown}{mark} | {row.below:.1%} | {row.above:.1%} | {row.width:.4f} |",
-                flush=True,
+            yield (
+                f"| {row.case} | {row.method} | {shown}{mark} | {row.below:.1%} | {row.above:.1%} | {row.width:.4f} |"
             )
-    for name, reason in reasons.items():
-        print(f"\n{name}: more than {HIGH:.0%}, as {reason}")
+    if reasons:
+        yield ""
+        yield from (f"- {name}: more than {HIGH:.0%}, as {reason}" for name, reason in reasons.items())
     return missed
 
 
-def print_tests(cases: tuple[PairCase, ...], sets: int, workers: int = 1) -> int:
-    """Print how often tests reject and return how many promises were missed."""
+def table_of_tests(cases: Sequence[PairCase], sets: int, workers: int = 1) -> Generator[str, None, int]:
+    """The lines of a table of how often tests reject; in the end how many promises were missed."""
     missed = 0
-    print("\n| Two models | Truth | Test | Rejected at 0.05 |\n|---|---|---|--:|")
+    yield "| Two models | Truth | Test | Rejected at 0.05 |"
+    yield "|---|---|---|--:|"
     for case, found in each(reject, cases, sets, workers):
         for name, share in found.items():
             bad = case.null and name in case.promised and share > REJECTED + chance(REJECTED, sets)
             missed += bad
             truth = "no difference" if case.null else "a difference"
-            print(f"| {case.name} | {truth} | {name} | {share:.1%}{' MISSED' if bad else ''} |", flush=True)
+            yield f"| {case.name} | {truth} | {name} | {share:.1%}{' MISSED' if bad else ''} |"
     return missed
 
 
-def print_gates(cases: tuple[GateCase, ...], sets: int, workers: int = 1) -> int:
-    """Print what gates say of a model at its bound and return how many promises were missed."""
+def table_of_gates(cases: Sequence[GateCase], sets: int, workers: int = 1) -> Generator[str, None, int]:
+    """The lines of a table of what gates say of a model at its bound; in the end how many promises were missed."""
     missed = 0
-    print("\n| A model at its bound | Gate | Pass | Fail | Inconclusive |\n|---|---|--:|--:|--:|")
+    yield "| A model at its bound | Gate | Pass | Fail | Inconclusive |"
+    yield "|---|---|--:|--:|--:|"
     for case, found in each(judge, cases, sets, workers):
         for gate, shares in found.items():
             wrong = shares["pass"] + shares["fail"]
             bad = gate == "interval" and wrong > WRONG + chance(WRONG, sets)
             missed += bad
             cells = " | ".join(f"{shares[kind]:.1%}" for kind in ("pass", "fail", "inconclusive"))
-            print(f"| {case.name} | {gate} | {cells}{' MISSED' if bad else ''} |", flush=True)
+            yield f"| {case.name} | {gate} | {cells}{' MISSED' if bad else ''} |"
     return missed
+
+
+Part: TypeAlias = "tuple[str, Generator[str, None, int]]"
+
+
+def tables(options: argparse.Namespace) -> Iterator[Part]:
+    """What was asked for, under its headings."""
+
+    def chosen(cases):
+        return tuple(case for case in cases if not options.only or any(word in case.name for word in options.only))
+
+    sets, workers = options.sets, options.workers
+    if options.write or not options.small:
+        yield "Intervals of one model, and of differences", table_of_coverage(chosen(CASES), sets, workers=workers)
+        yield "Tests", table_of_tests(chosen(PAIRS), sets, workers)
+        yield "Gates", table_of_gates(chosen(GATES), sets, workers)
+    if options.write or options.small:
+        yield "Small samples", table_of_coverage(chosen(SMALL), sets, LEAST, workers)
+
+
+def told(parts: Iterable[Part]) -> Generator[str, None, int]:
+    """All lines, each table under its heading; in the end how many promises were missed."""
+    missed = 0
+    for heading, lines in parts:
+        yield from (f"## {heading}", "")
+        missed += yield from lines
+        yield ""
+    return missed
+
+
+def page_of(lines: Sequence[str], sets: int) -> str:
+    """The page that is written."""
+    head = (
+        "# How often intervals hold the truth",
+        "",
+        f"Measured {page.machine()}. Written by `python -m benchmarks.coverage --write`.",
+        "",
+        f"{sets:,} data sets of a known truth are drawn for each case, and each is evaluated. Of a method in bold",
+        f"93 to 97 % are promised, of small samples {LEAST:.0%} at least, of tests at most {REJECTED:.1%}, of gates on",
+        f"intervals at most {WRONG:.0%} wrong verdicts, each but for three standard errors of such a share; what missed",
+        "its promise is marked. [docs/intervals.md](../docs/intervals.md) says how the intervals are made.",
+        "",
+    )
+    return "\n".join((*head, *lines)).rstrip("\n") + "\n"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -171,21 +223,21 @@ def main(argv: list[str] | None = None) -> int:
         "--only", action="append", metavar="WORD", help="cases with this word in their name; repeatable"
     )
     parser.add_argument("--small", action="store_true", help="the table of small samples in place of the others")
+    parser.add_argument("--write", action="store_true", help="all of them, and write benchmarks/coverage.md")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the cases")
     options = parser.parse_args(argv)
-    sets, workers = options.sets, options.workers
-    started = perf_counter()
-
-    def chosen(cases):
-        return tuple(case for case in cases if not options.only or any(word in case.name for word in options.only))
-
-    if options.small:
-        missed = print_coverage(chosen(SMALL), sets, LEAST, workers)
-    else:
-        missed = print_coverage(chosen(CASES), sets, workers=workers)
-        missed += print_tests(chosen(PAIRS), sets, workers=workers)
-        missed += print_gates(chosen(GATES), sets, workers=workers)
-    print(f"\n{sets} data sets a case, {perf_counter() - started:.0f} s; {missed} promises missed.")
+    started, lines, rest = perf_counter(), [], told(tables(options))
+    while True:
+        try:
+            lines.append(next(rest))
+        except StopIteration as ended:
+            missed = int(ended.value)
+            break
+        print(lines[-1], flush=True)
+    lines.append(f"{options.sets} data sets a case, {perf_counter() - started:.0f} s; {missed} promises missed.")
+    print(lines[-1])
+    if options.write:
+        PAGE.write_text(page_of(lines, options.sets), encoding="utf-8")
     return int(missed > 0)
 
 

@@ -142,6 +142,16 @@ def test_several_processes_print_the_same_tables(monkeypatch, capsys):
     assert printed[0] == printed[1]
 
 
+def test_what_is_written_holds_every_table(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(coverage, "PAGE", tmp_path / "coverage.md")
+    assert exit_of(monkeypatch, holding(0.95), options=("--write",)) == 0
+    text = (tmp_path / "coverage.md").read_text(encoding="utf-8")
+    assert text.count("| held in 0.95 | evalcli | **9") == 2
+    assert "\n## Small samples\n\n|" in text
+    assert text.endswith("0 promises missed.\n")
+    assert capsys.readouterr().out.strip() in text
+
+
 def test_small_samples_hold_nine_of_ten(monkeypatch):
     assert exit_of(monkeypatch, holding(0.91), holding(1.0), options=("--small",)) == 0
     assert exit_of(monkeypatch, holding(0.86), options=("--small",)) == 1
