@@ -208,8 +208,8 @@ def page_of(lines: Sequence[str], sets: int) -> str:
         "",
         f"{sets:,} data sets of a known truth are drawn for each case, and each is evaluated. Of a method in bold",
         f"93 to 97 % are promised, of small samples {LEAST:.0%} at least, of tests at most {REJECTED:.1%}, of gates on",
-        f"intervals at most {WRONG:.0%} wrong verdicts, each but for three standard errors of such a share; what missed",
-        "its promise is marked. [docs/intervals.md](../docs/intervals.md) says how the intervals are made.",
+        f"intervals at most {WRONG:.0%} wrong verdicts, each but for three standard errors of that share. What missed",
+        "its promise is marked so. [docs/intervals.md](../docs/intervals.md) says how the intervals are made.",
         "",
     )
     return "\n".join((*head, *lines)).rstrip("\n") + "\n"
