@@ -3,8 +3,7 @@
 What a table with dropped bits wants of keys is how many lie in each bin, and the least and the largest of them. Most
 keys of a long input lie in bins that its first million has made. Where these are is known as ``segments`` knows it:
 their numbers are cut into blocks, and only blocks that hold a bin take room. So a key costs a few reads of what fits
-the cache, where a sort moves each twenty times; only those of new bins are left to be sorted. And where there is no
-bin yet, keys are counted at the places of all numbers between the least and the largest of them (:func:`spread_bins`).
+the cache, where a sort moves each twenty times; only those of new bins are left to be sorted.
 """
 
 from __future__ import annotations
@@ -13,12 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalcli.metrics.keyentries import Bins
 from evalcli.metrics.keys import heads_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from evalcli.metrics.arrays import HostArray
 
 MOST = 1 << 18
@@ -31,66 +27,6 @@ _ROOM = 16
 """Room for so many numbers for each bin."""
 _AT_ONCE = 1 << 18
 """Keys that are counted at a time: so many that each table is read for long, and stays in the cache meanwhile."""
-_TOP = 16
-"""Blocks of keys are told by so many high bits where no bin is known: of floats at most a sixteenth of an octave."""
-_PLACES_EACH = (4, 16)
-"""Keys are spread over so many places for each bin that there may be; over more, where these are too few to tell."""
-MOST_SPREAD = 1 << 16
-"""Bins of which there may be more have places that fit no cache."""
-
-
-def spread_bins(sides: Sequence[HostArray], shift: int, capacity: int) -> tuple[int, list[Bins]] | None:
-    """Keys (N,) of every side, of any order, as bins of ``shift`` or of one at which more than ``capacity`` are left.
-
-    More than that of a shift tell that a larger one is needed, whichever that is. ``None``: so many places do not tell,
-    and the keys have to be sorted.
-
-    >>> keys = np.array([9, 4, 5, 1], np.uint64) << np.uint64(40)
-    >>> found, (side,) = spread_bins([keys], 41, 100)
-    >>> found, side.least >> np.uint64(40), side.largest >> np.uint64(40), side.amounts
-    (41, array([1, 4, 9], dtype=uint64), array([1, 5, 9], dtype=uint64), array([1, 2, 1]))
-    """
-    top = sides[0].dtype.itemsize * 8 - _TOP
-    if shift > top:
-        return None
-    starts = [_block_starts(keys, top) for keys in sides]
-    blocks = max(sum(int(each[-1]) for each in starts), 1)
-    for each in _PLACES_EACH:
-        low = max((each * capacity // blocks).bit_length() - 1, 0)
-        found = max(shift, top - low)
-        spread = [_spread(keys, each, top, found) for keys, each in zip(sides, starts, strict=True)]
-        rows = [np.bincount(places, minlength=1) for places in spread]
-        if found == shift or sum(map(np.count_nonzero, rows)) > capacity:
-            return found, [_ends_of(*side) for side in zip(sides, spread, rows, strict=True)]
-    return None
-
-
-def _block_starts(keys: HostArray, top: int) -> HostArray:
-    """Which of the blocks that hold a key each block is, from 0, and behind the last how many there are."""
-    there = np.bincount(_signed(keys >> keys.dtype.type(top)), minlength=1 << _TOP) > 0
-    found = np.zeros(len(there) + 1, np.int64)
-    np.cumsum(there, out=found[1:])
-    return found
-
-
-def _spread(keys: HostArray, starts: HostArray, top: int, shift: int) -> HostArray:
-    """The place of the bin of each key: one for each number of the blocks that hold a key."""
-    kind = keys.dtype.type
-    places = starts.take(_signed(keys >> kind(top)))
-    places <<= top - shift
-    numbers = keys >> kind(shift)
-    numbers &= kind((1 << top - shift) - 1)
-    places += _signed(numbers)
-    return places
-
-
-def _ends_of(keys: HostArray, places: HostArray, rows: HostArray) -> Bins:
-    least = np.full(len(rows), np.iinfo(keys.dtype).max, keys.dtype)
-    largest = np.zeros(len(rows), keys.dtype)
-    np.minimum.at(least, places, keys)
-    np.maximum.at(largest, places, keys)
-    held = np.flatnonzero(rows)
-    return Bins(least[held], largest[held], rows[held])
 
 
 class KnownBins:

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from evalcli.metrics.exact import ExactSum
-from evalcli.metrics.keybins import MOST, MOST_SPREAD, KnownBins, spread_bins
-from evalcli.metrics.keyentries import NO_KEYS, Bins, binned, ends_of, in_order, merged_bins, no_bins
+from evalcli.metrics.keybins import MOST, KnownBins
+from evalcli.metrics.keyentries import Bins, binned, ends_of, in_order, merged_bins, no_bins
 from evalcli.metrics.keys import UNSIGNED, fitted, numbered
+from evalcli.metrics.keyspread import MOST_SPREAD, spread_bins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,6 +125,8 @@ class KeyColumn:
 
     def settle(self) -> None:
         """Sort what waits into the table, which whoever asks for it would have to do."""
+        if self._spread():
+            return
         if self._rows_waiting:
             self._count_known()
             self._take_rows()
@@ -132,6 +135,8 @@ class KeyColumn:
 
     def _make_room(self) -> None:
         """Take in what waits but for few keys of new bins, which are sorted when there are more of them."""
+        if self._spread():
+            return
         self._count_known()
         if self._rows_waiting * _FEW_LEFT > self._most_waiting:
             self._take_rows()
@@ -139,8 +144,6 @@ class KeyColumn:
             self._take_tables()
 
     def _take_rows(self) -> None:
-        if self._spread_rows():
-            return
         waiting = [_sorted(self._waiting.pop(0), self.bits) for _ in self._sides]
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
         # before any entry is made: raw keys take less room
@@ -148,20 +151,24 @@ class KeyColumn:
         self._coarsen(shift)
         self._take([_Table(shift, tuple(self._runs(waiting.pop(0), starts.pop(0)) for _ in self._sides))])
 
-    def _spread_rows(self) -> bool:
-        """Take in what waits without sorting it, where that can be and there is more of it than the table may hold."""
-        if self.weighted or not self._rows_waiting > self.capacity <= MOST_SPREAD:
+    def _spread(self) -> bool:
+        """Take in all that waits without sorting it, where that can be; what may fit as it is had better be sorted."""
+        if self.weighted or self.capacity > MOST_SPREAD or not self._rows_waiting + self._entries_merging:
             return False
-        if any(rows.repeats is not None for waiting in self._waiting for rows in waiting):
+        tables = [_Table(self._shift, tuple(self._sides)), *self._merging]
+        shift = max(table.shift for table in tables)
+        if not shift and self._rows_waiting + self._entries_merging <= self.capacity:
             return False
-        keys = [np.concatenate([NO_KEYS[self.bits], *(rows.keys for rows in waiting)]) for waiting in self._waiting]
-        found = spread_bins(keys, self._shift, self.capacity)
+        held = [[table.sides[side] for table in tables] for side in range(len(self._sides))]
+        for waiting, parts in zip(self._waiting, held, strict=True):
+            parts += [Bins(rows.keys, rows.keys, rows.repeats) for rows in waiting if rows.repeats is not None]
+        plain = [[rows.keys for rows in waiting if rows.repeats is None] for waiting in self._waiting]
+        found = spread_bins(plain, held, shift, self.capacity)
         if found is None:
             return False
+        self._shift, self._sides = found
         self._waiting, self._rows_waiting = [[] for _ in self._sides], 0
-        shift, sides = found
-        self._coarsen(shift)
-        self._take([_Table(shift, tuple(sides))])
+        self._merging, self._entries_merging = [], 0
         return True
 
     def _count_known(self) -> None:

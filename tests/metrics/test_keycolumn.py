@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from evalcli.metrics import keycolumn
-from evalcli.metrics.keybins import MOST_SPREAD, KnownBins, spread_bins
+from evalcli.metrics.keybins import KnownBins
 from evalcli.metrics.keycolumn import KeyColumn
-from evalcli.metrics.keys import UNSIGNED, sort_keys
+from evalcli.metrics.keyentries import Bins
+from evalcli.metrics.keys import UNSIGNED, least_shift, sort_keys
+from evalcli.metrics.keyspread import MOST_SPREAD, spread_bins
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -37,6 +39,7 @@ def test_parts_sorted_early_or_late_are_the_whole(seed):
 
 @pytest.mark.parametrize("bits", [32, 64])
 def test_keys_of_bins_that_are_there_are_counted_and_others_are_sorted(bits, monkeypatch):
+    monkeypatch.setattr(keycolumn, "MOST_SPREAD", 0)
     rng, kind = np.random.default_rng(bits), UNSIGNED[bits]
     scores = rng.standard_normal(6000)
     scores[4000:4010] = [0.0, -1e30, 1e30, 5.0, -5.0, np.inf, -np.inf, 1e-30, 9.0, -9.0]  # beyond all bins, and between
@@ -62,6 +65,7 @@ def test_keys_of_bins_that_are_there_are_counted_and_others_are_sorted(bits, mon
 
 
 def test_a_few_keys_of_new_bins_wait_until_they_are_more(monkeypatch):
+    monkeypatch.setattr(keycolumn, "MOST_SPREAD", 0)
     keys, sorts = sort_keys(np.random.default_rng(1).standard_normal(18_000)), []
     take = KeyColumn._take_rows
     monkeypatch.setattr(KeyColumn, "_take_rows", lambda self: sorts.append(self._rows_waiting) or take(self))
@@ -92,13 +96,16 @@ def test_keys_are_spread_into_the_bins_that_a_sort_makes(bits):
             scores = [draw(size=int(rng.integers(0, 3000))).astype(kind) for _ in range(2)]
         sides = [sort_keys(each, bits) for each in scores]
         capacity, least = int(rng.integers(4, 900)), int(rng.choice([0, 0, bits - 20]))
-        found = spread_bins(sides, least, capacity)
+        cuts = [sorted(rng.integers(0, len(keys) + 1, 3).tolist()) for keys in sides]
+        loose = [np.split(keys, cut)[:2] for keys, cut in zip(sides, cuts, strict=True)]
+        held = [np.split(keys, cut)[2:] for keys, cut in zip(sides, cuts, strict=True)]
+        entries = [[Bins(*bins_by_sorting(part, least)) for part in parts] for parts in held]
+        found = spread_bins(loose, entries, least, capacity)
         if found is None:
             continue
         spread += 1
         shift, made = found
-        assert shift >= least
-        assert shift == least or sum(len(side.least) for side in made) > capacity  # so that no smaller one will do
+        assert shift == least_shift([np.sort(keys) for keys in sides], least, capacity)
         for keys, side in zip(sides, made, strict=True):
             assert all(map(np.array_equal, side, bins_by_sorting(keys, shift)))
     assert spread > 30

@@ -1,0 +1,127 @@
+"""Keys and entries counted at the places of all bins that there may be, without being sorted.
+
+The numbers of bins are cut into blocks by the high bits of the keys, for floats an octave each, and only blocks in
+which something lies have places: one for each of their bins. So a key costs a few reads and writes of what fits the
+cache, where a sort moves each twenty times, and since places rise as keys do, bins come out in order. Where no shift is
+known, the places of small bins tell which one is needed: two side by side are those of one of the next shift.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate, chain, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalcli.metrics.keyentries import Bins
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalcli.metrics.arrays import HostArray
+
+MOST_SPREAD = 1 << 16
+"""Bins of which there may be more have places that fit no cache."""
+_TOP = 12
+"""Blocks are told by so many high bits: of float64 those of the sign and the exponent."""
+_PLACES_EACH = 16
+"""For each bin that there may be at most so many places,"""
+_FINE_EACH = 4
+"""or so many times as many,"""
+_FINE = 1 << 19
+"""as long as they are no more than this: to see in which of them anything lies takes a byte of the cache for each."""
+
+
+def spread_bins(
+    sides: Sequence[Sequence[HostArray]], held: Sequence[Sequence[Bins]], shift: int, capacity: int
+) -> tuple[int, list[Bins]] | None:
+    """Keys of every side, of any order, and its entries, as those of the least shift at which all fit.
+
+    That is no less than ``shift``, and the entries' own shifts are no larger. ``None``: the places do not tell which it
+    is, and the keys have to be sorted.
+
+    >>> from evalcli.metrics.keyentries import no_bins
+    >>> keys = np.array([9, 4, 5, 1], np.uint64) << np.uint64(41)
+    >>> found, (side,) = spread_bins([[keys]], [[no_bins(64, weighted=False)]], 42, 100)
+    >>> found, side.least >> np.uint64(41), side.largest >> np.uint64(41), side.amounts
+    (42, array([1, 4, 9], dtype=uint64), array([1, 5, 9], dtype=uint64), array([1, 2, 1]))
+    """
+    entries = list(chain(*held))
+    least = np.concatenate([*chain(*sides), *(part.least for part in entries)])
+    spread = _spread(least, shift, capacity // len(sides))
+    if spread is None:
+        return None
+    places, size, found = spread
+    many = sum(len(part) for part in chain(*sides))
+    keys, at, at_entries = least[:many], places[:many], places[many:]
+    _set_apart(at, [sum(map(len, parts)) for parts in sides], size)
+    _set_apart(at_entries, [sum(len(part.least) for part in parts) for parts in held], size)
+    there = np.zeros(len(sides) * size, bool)
+    there[places] = True
+    dropped = 0
+    while np.count_nonzero(there) > capacity:
+        there, dropped = there.view(np.uint16) != 0, dropped + 1
+    if found > shift and not dropped:
+        return None
+    places >>= dropped
+    rows = np.bincount(at, minlength=len(there))
+    np.add.at(rows, at_entries, np.concatenate([part.values() for part in entries]))
+    ends = np.full(len(there), np.iinfo(least.dtype).max, least.dtype), np.zeros(len(there), least.dtype)
+    np.minimum.at(ends[0], places, least)
+    np.maximum.at(ends[1], at, keys)
+    np.maximum.at(ends[1], at_entries, np.concatenate([part.largest for part in entries]))
+    return found + dropped, _by_side(there, Bins(*ends, rows), len(sides))
+
+
+class _Spread(NamedTuple):
+    """The place of the bin of each key (N,), how many places there are, and the shift of the bins."""
+
+    places: HostArray
+    size: int
+    shift: int
+
+
+def _spread(keys: HostArray, shift: int, capacity: int) -> _Spread | None:
+    """Keys of one side or several, of which each may have ``capacity`` bins, at places of ``shift`` if there is room.
+
+    ``None``: they lie in more blocks than there may be bins.
+    """
+    kind, bits = keys.dtype.type, keys.dtype.itemsize * 8
+    top = max(bits - _TOP, shift)
+    there = np.zeros(1 << bits - top, bool)
+    blocks = _signed(keys >> kind(top))
+    there[blocks] = True
+    starts = there.cumsum()
+    many = int(starts[-1])
+    if many > capacity:
+        return None
+    room = max(_PLACES_EACH * capacity, min(_FINE_EACH * _PLACES_EACH * capacity, _FINE))
+    low = min((room // many).bit_length() - 1, top - shift)
+    starts -= 1
+    starts <<= low
+    places = starts.take(blocks)
+    numbers = keys >> kind(top - low)
+    numbers &= kind((1 << low) - 1)
+    places += _signed(numbers)
+    return _Spread(places, many << low, top - low)
+
+
+def _set_apart(places: HostArray, lengths: list[int], size: int) -> None:
+    """Move the places of each side, of which so many stand behind one another, behind those of the sides before."""
+    for side, (end, length) in enumerate(zip(accumulate(lengths), lengths, strict=True)):
+        if side:
+            places[end - length : end] += side * size
+
+
+def _by_side(there: HostArray, bins: Bins, sides: int) -> list[Bins]:
+    """Those of the places where something is, side by side."""
+    held = there.nonzero()[0]
+    ends = np.searchsorted(held, len(there) // sides * np.arange(1, sides + 1)).tolist()
+    least, largest, rows = (part[held] for part in (bins.least, bins.largest, bins.values()))
+    parts = (slice(start, end) for start, end in pairwise([0, *ends]))
+    return [Bins(least[part], largest[part], rows[part]) for part in parts]
+
+
+def _signed(numbers: HostArray) -> HostArray:
+    """As numpy takes places fastest, without a copy where they are as wide."""
+    return numbers.view(np.int64) if numbers.dtype.itemsize == 8 else numbers.astype(np.int64)
